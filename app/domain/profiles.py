@@ -1,0 +1,96 @@
+"""The three profiles and what they rest on; their form as custom resources is in `resources`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.domain.workloads import Connection, Workload
+
+
+class Resource(StrEnum):
+    """A resource that one replica needs: CPU in cores, memory in bytes."""
+
+    CPU = "cpu"
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a published value rests on.
+
+    `coverage` is the share of the window's 5-minute steps that hold samples, `confidence` a figure in
+    [0, 1) that grows with the hours that were seen.
+    """
+
+    window_start: datetime
+    window_end: datetime
+    samples: int
+    coverage: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlotNeed:
+    """The need in one time slot of the day (UTC), `start` and `end` as `HH:MM`."""
+
+    start: str
+    end: str
+    value: str
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerNeed:
+    """The need of one long-running container of one replica."""
+
+    name: str
+    value: str
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceProfile:
+    """What one replica of `workload` needs: the value in the contract's own spelling."""
+
+    workload: Workload
+    resource: Resource
+    value: str
+    basis: Basis
+    slots: tuple[SlotNeed, ...] = ()
+    containers: tuple[ContainerNeed, ...] = ()
+
+    @property
+    def identity(self) -> "Identity":
+        """What the profile is about; a workload has one of each resource."""
+        return (self.resource.value, self.workload)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionProfile:
+    """Mean requests and responses per minute over one directed edge, summed over all replicas."""
+
+    connection: Connection
+    value: str
+    requests_per_minute: str
+    responses_per_minute: str
+    basis: Basis
+
+    @property
+    def identity(self) -> "Identity":
+        """What the profile is about."""
+        return ("connection", self.connection)
+
+
+Profile = ResourceProfile | ConnectionProfile
+Identity = tuple[str, Workload | Connection]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProfile:
+    """What is read back from a custom resource: enough to index it and to decide on the next write."""
+
+    name: str
+    identity: Identity
+    value: str
+    updated_at: datetime | None = None
+    status_refreshed_at: datetime | None = None

@@ -1,0 +1,44 @@
+"""Numbers in the contract's spelling: cores with three decimals, whole bytes, rates with two decimals."""
+
+from datetime import UTC, datetime
+
+from app.domain.profiles import Resource
+
+
+def format_cores(cores: float) -> str:
+    """Three decimals, `"0.020"`; never `"0.000"`, since no running container needs nothing."""
+    return f"{max(cores, 0.001):.3f}"
+
+
+def format_bytes(amount_bytes: float) -> str:
+    """A decimal integer, `"17106488"`; at least 1."""
+    return str(max(round(amount_bytes), 1))
+
+
+def format_need(resource: Resource, amount: float) -> str:
+    """The amount of *resource* as its profile spells it."""
+    return format_cores(amount) if resource is Resource.CPU else format_bytes(amount)
+
+
+def format_per_minute(rate: float) -> str:
+    """Two decimals, `"47.12"`."""
+    return f"{rate:.2f}"
+
+
+def format_share(share: float) -> str:
+    """Two decimals in [0, 1]; rounded down, so that only a full share reads `"1.00"`."""
+    return f"{int(min(max(share, 0.0), 1.0) * 100 + 1e-9) / 100:.2f}"
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339 in UTC with seconds, `"2026-03-01T12:00:00Z"`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> datetime | None:
+    """The moment that *text* spells, or None where it is not RFC 3339 (the original wrote Go's own form)."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

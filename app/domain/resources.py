@@ -1,0 +1,158 @@
+"""Profiles as custom resources of `webapp.liqo.io.profiling/v1`, and back. The schemas are in `crds/`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.domain import annotations
+from app.domain.profiles import (
+    Basis,
+    ConnectionProfile,
+    ContainerNeed,
+    Profile,
+    Resource,
+    ResourceProfile,
+    SlotNeed,
+    StoredProfile,
+)
+from app.domain.quantities import format_share, format_time, parse_time
+from app.domain.workloads import Connection, Workload
+
+GROUP = "webapp.liqo.io.profiling"
+VERSION = "v1"
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileKind:
+    """One of the three kinds; `spec_field` is the part of `spec` that CPU and memory values stand in."""
+
+    kind: str
+    plural: str
+    spec_field: str = ""
+
+
+KINDS: Mapping[str, ProfileKind] = {
+    Resource.CPU.value: ProfileKind("CPUProfile", "cpuprofiles", "cpuProfiling"),
+    Resource.MEMORY.value: ProfileKind("MemoryProfile", "memoryprofiles", "memoryProfiling"),
+    "connection": ProfileKind("ConnectionProfile", "connectionprofiles"),
+}
+
+
+def to_manifest(profile: Profile, *, name: str, namespace: str, updated_at: datetime) -> dict[str, Any]:
+    """The object without its status, as it is applied."""
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KINDS[profile.identity[0]].kind,
+        "metadata": {"name": name, "namespace": namespace, "annotations": _identity_annotations(profile)},
+        "spec": _spec(profile, format_time(updated_at)),
+    }
+
+
+def to_status(profile: Profile, *, refreshed_at: datetime) -> dict[str, Any]:
+    """The `status` of *profile*: what its value rests on."""
+    status: dict[str, Any] = _basis(profile.basis) | {"refreshTime": format_time(refreshed_at)}
+    if isinstance(profile, ConnectionProfile):
+        return status | {
+            "requestsPerMinute": profile.requests_per_minute,
+            "responsesPerMinute": profile.responses_per_minute,
+        }
+    return status | {
+        "slots": [_slot(slot) for slot in profile.slots],
+        "containers": [_container(container) for container in profile.containers],
+    }
+
+
+def _identity_annotations(profile: Profile) -> dict[str, str]:
+    if isinstance(profile, ConnectionProfile):
+        return {
+            annotations.SOURCE_KIND: profile.connection.source.kind,
+            annotations.DESTINATION_KIND: profile.connection.destination.kind,
+        }
+    return {
+        annotations.WORKLOAD_KIND: profile.workload.kind,
+        annotations.WORKLOAD_NAMESPACE: profile.workload.namespace,
+        annotations.WORKLOAD_NAME: profile.workload.name,
+    }
+
+
+def _spec(profile: Profile, update_time: str) -> dict[str, Any]:
+    if isinstance(profile, ResourceProfile):
+        field = KINDS[profile.resource.value].spec_field
+        return {field: {"updateTime": update_time, "value": profile.value}}
+    source, destination = profile.connection.source, profile.connection.destination
+    return {
+        "bandwidth_requirement": profile.value,
+        "source_job": source.name,
+        "source_namespace": source.namespace,
+        "destination_job": destination.name,
+        "destination_namespace": destination.namespace,
+        "update_time": update_time,
+    }
+
+
+def _basis(basis: Basis) -> dict[str, Any]:
+    return {
+        "window": {"start": format_time(basis.window_start), "end": format_time(basis.window_end)},
+        "samples": basis.samples,
+        "coverage": format_share(basis.coverage),
+        "confidence": format_share(basis.confidence),
+    }
+
+
+def _slot(slot: SlotNeed) -> dict[str, Any]:
+    return {"start": slot.start, "end": slot.end, "value": slot.value, "samples": slot.samples}
+
+
+def _container(container: ContainerNeed) -> dict[str, Any]:
+    return {"name": container.name, "value": container.value, "samples": container.samples}
+
+
+def from_manifest(resource: str, manifest: Mapping[str, Any]) -> StoredProfile | None:
+    """What the object tells, or None where it holds no identity (it was not written by the profiler).
+
+    *resource* is a key of `KINDS`. Anything may stand in an object that a person wrote: what is not of
+    the schema's type counts as absent.
+    """
+    metadata, spec = _mapping(manifest.get("metadata")), _mapping(manifest.get("spec"))
+    name, notes = metadata.get("name"), _mapping(metadata.get("annotations"))
+    if not isinstance(name, str):
+        return None
+    if resource == "connection":
+        subject: Workload | Connection | None = _connection(spec, notes)
+        value, updated = spec.get("bandwidth_requirement"), spec.get("update_time")
+    else:
+        subject = _workload(notes)
+        need = _mapping(spec.get(KINDS[resource].spec_field))
+        value, updated = need.get("value"), need.get("updateTime")
+    if subject is None or not isinstance(value, str):
+        return None
+    refreshed = _mapping(manifest.get("status")).get("refreshTime")
+    return StoredProfile(name, (resource, subject), value, _time(updated), _time(refreshed))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _time(value: object) -> datetime | None:
+    return parse_time(value) if isinstance(value, str) else None
+
+
+def _workload(notes: Mapping[str, Any]) -> Workload | None:
+    keys = (annotations.WORKLOAD_NAMESPACE, annotations.WORKLOAD_NAME, annotations.WORKLOAD_KIND)
+    values = [notes.get(key) for key in keys]
+    return Workload(*values) if all(isinstance(value, str) and value for value in values) else None  # type: ignore[arg-type]
+
+
+def _connection(spec: Mapping[str, Any], notes: Mapping[str, Any]) -> Connection | None:
+    source = _end(spec, "source", notes.get(annotations.SOURCE_KIND))
+    destination = _end(spec, "destination", notes.get(annotations.DESTINATION_KIND))
+    return Connection(source, destination) if source and destination else None
+
+
+def _end(spec: Mapping[str, Any], end: str, kind: object) -> Workload | None:
+    name, namespace = spec.get(f"{end}_job"), spec.get(f"{end}_namespace")
+    if not (isinstance(name, str) and isinstance(namespace, str) and name and namespace):
+        return None
+    return Workload(namespace, name, kind if isinstance(kind, str) and kind else "Deployment")

@@ -1,0 +1,88 @@
+"""Measurements as the sources deliver them: whole answers over a range of aligned 5-minute steps."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.profiles import Resource
+from app.domain.workloads import Connection, Workload
+
+STEP_SECONDS = 300
+STEPS_PER_DAY = 86400 // STEP_SECONDS
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StepRange:
+    """The steps *first* to *last*, both included; step n is the 5 minutes that end at n * 300 s (Unix)."""
+
+    first: int
+    last: int
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+    @property
+    def start_seconds(self) -> int:
+        """The time of the first step."""
+        return self.first * STEP_SECONDS
+
+    @property
+    def end_seconds(self) -> int:
+        """The time of the last step."""
+        return self.last * STEP_SECONDS
+
+    def by_day(self) -> Iterator["StepRange"]:
+        """The range cut at midnight UTC. A day's last step is the one that ends at the next midnight."""
+        first = self.first
+        while first <= self.last:
+            last = min(self.last, (day_of(first) + 1) * STEPS_PER_DAY)
+            yield StepRange(first, last)
+            first = last + 1
+
+
+def day_of(step: int) -> int:
+    """The day (since 1970) in which the 5 minutes of *step* lie."""
+    return (step - 1) // STEPS_PER_DAY
+
+
+@dataclass(frozen=True, slots=True)
+class PodContainer:
+    """One replica's container."""
+
+    namespace: str
+    pod: str
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSamples:
+    """A whole answer on one resource: `values[i, j]` is container i's sample at step `steps.first + j`.
+
+    CPU in cores (rate over the step), memory in bytes (maximum over the step); NaN where there is none.
+    `unusable` counts samples that the source gave but that are no usable number (NaN, infinite, negative).
+    """
+
+    resource: Resource
+    steps: StepRange
+    containers: tuple[PodContainer, ...]
+    values: NDArray[np.float64]
+    unusable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSamples:
+    """A whole answer on connections: rates per second of edge i at step `steps.first + j`; NaN where none.
+
+    `scraped[i, j]` is True where the metrics of `sources[i]` were collected in that step, so that an absent
+    edge means silence there and not ignorance. Shapes: [edges, steps] and [sources, steps].
+    """
+
+    steps: StepRange
+    edges: tuple[Connection, ...]
+    requests: NDArray[np.float64]
+    responses: NDArray[np.float64]
+    sources: tuple[Workload, ...]
+    scraped: NDArray[np.bool_]
+    unusable: int = 0

@@ -1,0 +1,207 @@
+"""What the user may set: one frozen object, read once, validated as a whole before anything starts.
+
+Every field is an environment variable (its name in capitals) and a flag of the command line
+(`prometheus_url` is `PROMETHEUS_URL` and `--prometheus-url`); a flag wins over the environment.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import SettingsError
+
+
+class Role(StrEnum):
+    """What a process does: answer admission reviews, write profiles, or both."""
+
+    WEBHOOK = "webhook"
+    PROFILER = "profiler"
+    COMBINED = "combined"
+
+
+class NetworkMetricProvider(StrEnum):
+    """Where connection profiles come from; `auto` takes what the Prometheus holds."""
+
+    AUTO = "auto"
+    LINKERD = "linkerd"
+    NONE = "none"
+
+
+class CertificateProvider(StrEnum):
+    """Who issues the webhook's certificate."""
+
+    SELF = "self"
+    CERT_MANAGER = "cert-manager"
+
+
+class LogFormat(StrEnum):
+    """One JSON object per line, or lines for a person."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def _split(value: object) -> object:
+    """`"a, b"` as `("a", "b")`."""
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """All settings, with the unit and the default of each."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", validate_default=True)
+
+    role: Role = Field(
+        Role.COMBINED, description="What this process does: webhook, profiler or combined (both)"
+    )
+
+    prometheus_url: str = Field(
+        "prometheus.linkerd-viz.svc", description="Prometheus: a host name, or a whole URL with port and path"
+    )
+    prometheus_port: Port = Field(9090, description="Port of Prometheus where PROMETHEUS_URL is a host name")
+    prometheus_timeout: float = Field(60, gt=0, le=600, description="Seconds that one query may take")
+    network_metric_provider: NetworkMetricProvider = Field(
+        NetworkMetricProvider.AUTO, description="Source of connection profiles: auto, linkerd or none"
+    )
+
+    profiling_namespace: CommaSeparated = Field(
+        (), description="Namespaces to profile, separated by commas; empty means all"
+    )
+    excluded_namespaces: CommaSeparated = Field(
+        ("kube-system", "kube-public", "kube-node-lease"),
+        description="Namespaces whose Pods are neither profiled nor annotated, separated by commas",
+    )
+    background_routine_enabled: bool = Field(True, description="Whether the profiler refreshes the profiles")
+    background_routine_update_time: float = Field(
+        150, ge=1, le=86400, description="Seconds between two refreshes of the profiles"
+    )
+    history_days: int = Field(7, ge=1, le=14, description="Days of history that the first refresh reads")
+    timeslots: int = Field(4, ge=1, le=24, description="Time slots a day (UTC); must divide 24")
+    min_samples: int = Field(12, ge=1, description="5-minute samples below which a workload gets no profile")
+    max_connections: int = Field(64, ge=0, le=1000, description="Connections on one Pod, the largest first")
+
+    own_namespace: str = Field("profiling", description="Namespace that the profiler itself runs in")
+    profiles_namespace: str = Field("", description="Namespace of all profiles; empty means OWN_NAMESPACE")
+    kubeconfig: str = Field("", description="Path of a kubeconfig; empty means the Pod's service account")
+
+    bind_address: str = Field("0.0.0.0", description="Address that both listeners bind")  # noqa: S104 - a Pod's
+    webhook_port: Port = Field(10250, description="Port of the webhook (HTTPS)")
+    health_port: Port = Field(8080, description="Port of /livez, /readyz and /metrics (HTTP)")
+    max_review_bytes: int = Field(
+        3 * 1024 * 1024, ge=65536, description="Bytes of the largest admission review that is read"
+    )
+    shutdown_delay: float = Field(
+        10, ge=0, le=300, description="Seconds that the webhook serves on after SIGTERM, while not ready"
+    )
+
+    certificate_provider: CertificateProvider = Field(
+        CertificateProvider.SELF, description="Who issues the webhook's certificate: self or cert-manager"
+    )
+    certificate_names: CommaSeparated = Field(
+        (), description="DNS names and IP addresses of the webhook's certificate, separated by commas"
+    )
+    tls_secret: str = Field("job-profiler-tls", description="Secret with the webhook's certificate and key")
+    ca_secret: str = Field("job-profiler-ca", description="Secret with the certificate authority and its key")
+    webhook_configuration: str = Field(
+        "job-profiler", description="MutatingWebhookConfiguration whose caBundle the profiler publishes"
+    )
+
+    lease: str = Field("job-profiler", description="Lease in OWN_NAMESPACE that elects the leader")
+    lease_retry_period: float = Field(2, gt=0, description="Seconds between two tries on the Lease")
+    lease_renew_deadline: float = Field(
+        10, gt=0, description="Seconds without a renewal until the leader stops; more than LEASE_RETRY_PERIOD"
+    )
+    lease_duration: float = Field(
+        15, ge=1, description="Seconds after which an unrenewed Lease is free; more than LEASE_RENEW_DEADLINE"
+    )
+    identity: str = Field("", description="Name of this process in the Lease; empty means the host's name")
+
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning, error"
+    )
+    log_format: LogFormat = Field(LogFormat.JSON, description="Log lines as json or console")
+
+    @field_validator("profiling_namespace", "excluded_namespaces")
+    @classmethod
+    def _namespaces_are_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [name for name in names if not _NAMESPACE.fullmatch(name)]:
+            raise ValueError(f"not a namespace's name: {', '.join(wrong)}")
+        return names
+
+    @field_validator("timeslots")
+    @classmethod
+    def _slots_divide_the_day(cls, slots: int) -> int:
+        if 24 % slots:
+            raise ValueError(f"{slots} does not divide 24: use 1, 2, 3, 4, 6, 8, 12 or 24")
+        return slots
+
+    @field_validator("prometheus_url")
+    @classmethod
+    def _url_has_a_host(cls, url: str) -> str:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        if parts.scheme not in {"", "http", "https"} or not parts.hostname:
+            raise ValueError("give a host name, or a URL that begins with http:// or https://")
+        return url
+
+    @field_validator("lease_renew_deadline", "lease_duration")
+    @classmethod
+    def _lease_times_rise(cls, seconds: float, info: ValidationInfo) -> float:
+        shorter = (
+            "lease_retry_period" if info.field_name == "lease_renew_deadline" else "lease_renew_deadline"
+        )
+        if seconds <= info.data.get(shorter, 0):
+            raise ValueError(f"must be more than {shorter.upper()}, which is {info.data[shorter]:g}")
+        return seconds
+
+    @property
+    def prometheus_base_url(self) -> str:
+        """The URL before `/api/v1`: PROMETHEUS_URL itself, or made of it and PROMETHEUS_PORT."""
+        if "://" in self.prometheus_url:
+            return self.prometheus_url.rstrip("/")
+        host, _, path = self.prometheus_url.partition("/")
+        address = host if urlsplit(f"//{host}").port else f"{host}:{self.prometheus_port}"
+        return f"http://{address}/{path}".rstrip("/")
+
+    @property
+    def profiles_home(self) -> str:
+        """The one namespace in which all profiles are stored."""
+        return self.profiles_namespace or self.own_namespace
+
+    def profiles_pods_of(self, namespace: str) -> bool:
+        """True where Pods of *namespace* are in scope."""
+        excluded = namespace in self.excluded_namespaces or namespace == self.own_namespace
+        return not excluded and (not self.profiling_namespace or namespace in self.profiling_namespace)
+
+
+def read_settings(flags: Mapping[str, Any]) -> Settings:
+    """The settings from the environment and *flags* (field name to text; None means not given).
+
+    Raises:
+        SettingsError: names every wrong setting, with the value that was given.
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError([_fault(fault) for fault in error.errors()]) from error
+
+
+def _fault(fault: Any) -> str:  # pydantic's ErrorDetails
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if not fault["loc"]:
+        return message
+    name = str(fault["loc"][0])
+    return f"{name.upper()} (--{name.replace('_', '-')}) is {fault['input']!r}: {message}"

@@ -1,0 +1,92 @@
+"""The real Helm, with a home of its own, so that no plugin or repository of the user's has a say."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+Values = Mapping[str, Any] | None
+
+
+class HelmError(Exception):
+    """Helm refused or failed; the message is its command and what it printed."""
+
+
+@dataclass(frozen=True)
+class Helm:
+    """One Helm binary; without a kubeconfig it renders and lints, with one it installs."""
+
+    binary: Path
+    directory: Path
+    kubeconfig: Path | None = None
+
+    def against(self, kubeconfig: Path) -> Self:
+        """The same Helm as the user of a kubeconfig."""
+        return replace(self, kubeconfig=kubeconfig)
+
+    def template(
+        self,
+        chart: Path,
+        *options: str,
+        release: str = "test",
+        namespace: str = "default",
+        values: Values = None,
+    ) -> list[dict[str, Any]]:
+        """The rendered objects."""
+        rendered = self._with_values(
+            values, "template", release, str(chart), f"--namespace={namespace}", *options
+        )
+        return [document for document in yaml.safe_load_all(rendered) if document]
+
+    def lint(self, chart: Path, *options: str, values: Values = None) -> str:
+        """What Helm has to say about the chart; warnings are errors."""
+        return self._with_values(values, "lint", "--strict", str(chart), *options)
+
+    def install(self, release: str, chart: Path, namespace: str, *options: str, values: Values = None) -> str:
+        """Installs the chart into an existing namespace."""
+        return self._with_values(values, "install", release, str(chart), f"--namespace={namespace}", *options)
+
+    def upgrade(self, release: str, chart: Path, namespace: str, *options: str, values: Values = None) -> str:
+        """Upgrades a release; the values are what is given here, not what the release had."""
+        return self._with_values(values, "upgrade", release, str(chart), f"--namespace={namespace}", *options)
+
+    def rollback(self, release: str, revision: int, namespace: str, *options: str) -> str:
+        """Brings an earlier revision back."""
+        return self.run("rollback", release, str(revision), f"--namespace={namespace}", *options)
+
+    def uninstall(self, release: str, namespace: str, *options: str) -> str:
+        """Removes the release's objects."""
+        return self.run("uninstall", release, f"--namespace={namespace}", *options)
+
+    def run(self, *args: str, input: str | None = None) -> str:  # noqa: A002 - the name subprocess.run has for it
+        """What Helm prints on standard output."""
+        done = subprocess.run(
+            [self.binary, *args],
+            input=input or "",
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self._environment(),
+        )
+        if done.returncode != 0:
+            raise HelmError(f"helm {' '.join(args)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def _with_values(self, values: Values, *args: str) -> str:
+        return self.run(*args, "--values=-", input=json.dumps(values or {}))
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HELM_", "KUBE"))}
+        folders = {
+            "HOME": "home",
+            "HELM_CACHE_HOME": "cache",
+            "HELM_CONFIG_HOME": "config",
+            "HELM_DATA_HOME": "data",
+        }
+        own = {name: str(self.directory / folder) for name, folder in folders.items()}
+        return {**kept, **own, "KUBECONFIG": str(self.kubeconfig or os.devnull)}

@@ -1,0 +1,51 @@
+"""The real kubectl against one kubeconfig; what it prints on failure is the error's text."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.parts.locate import Part, require
+
+
+class KubectlError(Exception):
+    """kubectl refused or failed; the message is its command and what it printed."""
+
+
+class Kubectl:
+    """Runs kubectl as the user of `kubeconfig`; its caches are kept beside that file."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self.kubeconfig = kubeconfig
+        cache = kubeconfig.with_suffix(".kubectl-cache")
+        self._command = (
+            str(require(Part.KUBECTL)),
+            f"--kubeconfig={kubeconfig}",
+            f"--cache-dir={cache}",
+        )
+
+    def run(self, *args: str, input: str | None = None) -> str:  # noqa: A002 - the name subprocess.run has for it
+        """What kubectl prints; `input` is its standard input."""
+        done = subprocess.run(
+            [*self._command, *args], input=input or "", capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise KubectlError(f"kubectl {' '.join(args)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def json(self, *args: str, input: str | None = None) -> Any:  # noqa: A002 - as run
+        """The decoded objects that the command prints with `--output=json`."""
+        return json.loads(self.run(*args, "--output=json", input=input))
+
+    def apply(self, *manifests: str | Mapping[str, Any]) -> str:
+        """Applies YAML texts and objects, in this order."""
+        documents = [text if isinstance(text, str) else json.dumps(text) for text in manifests]
+        return self.run("apply", "--filename=-", input="\n---\n".join(documents))
+
+    def create_namespace(self, name: str, **labels: str) -> str:
+        """Creates the namespace with the name label that Kubernetes sets itself only since 1.21."""
+        metadata = {"name": name, "labels": {"kubernetes.io/metadata.name": name, **labels}}
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        self.run("create", "--filename=-", input=json.dumps(namespace))
+        return name

@@ -1,0 +1,63 @@
+"""A real Prometheus that scrapes nothing: its past comes from an OpenMetrics file, its present stands still."""
+
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.cluster.loopback_http import answers
+from tests.cluster.processes import Process, free_ports
+from tests.parts.locate import Part, require
+
+RETENTION = "60d"  # counted back from the newest sample, so a history may lie far in the past
+START_SECONDS = 60
+
+
+class Prometheus:
+    """A context manager; without an OpenMetrics file the server knows no series at all."""
+
+    def __init__(self, directory: Path, openmetrics_file: Path | None = None) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        [port] = free_ports(1)
+        self.url = f"http://127.0.0.1:{port}"
+        self._history = openmetrics_file
+        self._data = directory / "data"
+        command = [
+            require(Part.PROMETHEUS),
+            "--config.file=/dev/null",
+            f"--storage.tsdb.path={self._data}",
+            f"--storage.tsdb.retention.time={RETENTION}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+        self._process = Process("prometheus", command, directory)
+
+    def __enter__(self) -> Self:
+        if self._history:
+            _back_fill(self._history, self._data)
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Starts the server, or starts it again on the same port with the same data."""
+        self._process.start(lambda: answers(f"{self.url}/-/ready"), START_SECONDS)
+
+    def stop(self) -> None:
+        """Clients see refused connections until `start`."""
+        self._process.stop()
+
+
+def _back_fill(openmetrics_file: Path, data: Path) -> None:
+    """One block per eight days: without the flag the file is read once for every two hours that it spans."""
+    command = [
+        require(Part.PROMTOOL),
+        *("tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=192h"),
+        *(openmetrics_file, data),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ValueError(f"promtool can't read {openmetrics_file}: {done.stderr.strip()}")

