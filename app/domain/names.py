@@ -1,7 +1,7 @@
 """Names of profiles: the contract's sha1 formula, and what stands in where two identities would share one."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from app.domain.profiles import Identity
 from app.domain.workloads import Connection, Workload
@@ -41,19 +41,22 @@ def separated_name(identity: Identity) -> str:
     return _PREFIXES[kind] + _sha1hex("/".join(f"{end.kind}/{end.namespace}/{end.name}" for end in ends))
 
 
-def allocate_names(identities: Iterable[Identity], stored: Mapping[Identity, str]) -> dict[Identity, str]:
+def allocate_names(
+    identities: Iterable[Identity], stored: Mapping[Identity, str], taken: Iterable[str]
+) -> dict[Identity, str]:
     """A name for each identity: the stored one, else the contract's, else the separated one.
 
-    A name that belongs to another identity is never given out; among newcomers the order decides, and it
-    is the identities' own order, so that every leader decides alike.
+    *taken* are all names that exist, those of objects without an identity too: a profile never overwrites
+    what belongs to somebody else. Among newcomers the identities' own order decides, so that every leader
+    decides alike. An identity both of whose names are taken gets none.
     """
-    names = dict(stored)
-    taken = set(stored.values())
-    formulas: tuple[Callable[[Identity], str | None], ...] = (contract_name, separated_name)
-    for identity in sorted(set(identities) - set(stored)):
-        candidates = (formula(identity) for formula in formulas)
-        name = next((name for name in candidates if name is not None and name not in taken), None)
+    names: dict[Identity, str] = {}
+    used = set(taken)
+    for identity in sorted(set(identities)):
+        candidates = (stored.get(identity), contract_name(identity), separated_name(identity))
+        free = (name for name in candidates if name and (name == stored.get(identity) or name not in used))
+        name = next(free, None)
         if name is not None:
             names[identity] = name
-            taken.add(name)
+            used.add(name)
     return names

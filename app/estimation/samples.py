@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,11 @@ class StepRange:
 def day_of(step: int) -> int:
     """The day (since 1970) in which the 5 minutes of *step* lie."""
     return (step - 1) // STEPS_PER_DAY
+
+
+def step_time(step: int) -> datetime:
+    """The moment at which *step* ends."""
+    return datetime.fromtimestamp(step * STEP_SECONDS, tz=UTC)
 
 
 @dataclass(frozen=True, slots=True)

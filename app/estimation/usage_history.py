@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from app.domain.workloads import Workload
 from app.estimation.day_rows import DayRows
 from app.estimation.grid import GRIDS
 from app.estimation.policy import EstimationPolicy, ResourcePolicy, confidence
-from app.estimation.samples import STEP_SECONDS, ContainerSamples, StepRange, day_of
+from app.estimation.samples import STEP_SECONDS, ContainerSamples, StepRange, day_of, step_time
 
 Attribute = Callable[[str, str], Workload | None]
 _BLOCK = 1024  # series whose histograms are dense at the same time: about 25 MB
@@ -30,10 +29,10 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """The profiles of one resource, and the samples of each workload that has too few for one."""
+    """The profiles of one resource, and the workloads that have too few samples for one."""
 
     profiles: list[ResourceProfile]
-    too_few: dict[Workload, int]
+    too_few: set[Workload]
 
 
 @dataclass(slots=True)
@@ -95,16 +94,15 @@ class UsageHistory:
         today, rows = day_of(newest_step), self._rows[resource]
         amounts = self._amounts(resource, policy, today)
         first, last, seen = rows.spans(today=today, window_days=policy.window_days)
-        profiles, too_few = [], {}
+        profiles, too_few = [], set()
         for workload, all_series in self._series.by_workload.items():
             seen_here = [number for number in all_series if number < len(seen) and seen[number]]
             here = np.array(seen_here, dtype=np.int64)
             if not len(here):
                 continue
             running = self._running(rows, here, last)
-            samples = int(amounts.day_counts[running].max())
-            if samples < policy.min_samples:
-                too_few[workload] = samples
+            if amounts.day_counts[running].max() < policy.min_samples:
+                too_few.add(workload)
                 continue
             total = int(amounts.day_counts[running].sum())
             basis = _basis(first[running], last[running], seen[running], total)
@@ -201,8 +199,8 @@ def _amount(
 def _basis(first: NDArray[np.int64], last: NDArray[np.int64], seen: NDArray[np.int64], samples: int) -> Basis:
     begin, end, steps = int(first.min()), int(last.max()), int(seen.max())
     return Basis(
-        window_start=_time((begin - 1) * STEP_SECONDS),
-        window_end=_time(end * STEP_SECONDS),
+        window_start=step_time(begin - 1),
+        window_end=step_time(end),
         samples=samples,
         coverage=steps / (end - begin + 1),
         confidence=confidence(steps * STEP_SECONDS / 3600),
@@ -211,7 +209,3 @@ def _basis(first: NDArray[np.int64], last: NDArray[np.int64], seen: NDArray[np.i
 
 def _blocks(total: int) -> Iterator[slice]:
     return (slice(begin, min(begin + _BLOCK, total)) for begin in range(0, total, _BLOCK))
-
-
-def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, tz=UTC)

@@ -1,0 +1,27 @@
+# The program and its locked dependencies in a virtual environment of its own, without pip.
+FROM python:3.11-slim AS build
+ENV PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore
+RUN python -m venv --without-pip /opt/job-profiler
+WORKDIR /source
+COPY requirements.lock ./
+RUN pip --python /opt/job-profiler/bin/python install --require-hashes --requirement requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY app app
+RUN pip --python /opt/job-profiler/bin/python install --no-deps .
+
+FROM python:3.11-slim
+LABEL org.opencontainers.image.title="job-profiler" \
+      org.opencontainers.image.description="Learns what every micro-service needs and whom it talks to, and writes it on every Pod." \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /opt/job-profiler /opt/job-profiler
+ENV PATH=/opt/job-profiler/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+# 10250: webhook (HTTPS); 8080: /livez, /readyz and /metrics
+EXPOSE 10250 8080
+# As a number, so that the kubelet can tell that it is not root.
+USER 65532:65532
+ENTRYPOINT ["job-profiler"]
+CMD ["serve"]

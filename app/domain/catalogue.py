@@ -1,0 +1,106 @@
+"""The profiles that are stored, as a list and a watch of the three kinds tell them."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from app.domain.profiles import Identity, StoredProfile
+from app.domain.resources import KINDS, from_manifest
+
+
+class ProfileCatalogue:
+    """Every stored profile by identity; whoever subscribes hears which identities changed."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, dict[str, StoredProfile | None]] = {}
+        self._by_identity: dict[Identity, dict[str, StoredProfile]] = {}
+        self._listeners: list[Callable[[Identity], None]] = []
+
+    def subscribe(self, listener: Callable[[Identity], None]) -> None:
+        """Call *listener* after each change, with the identity that changed."""
+        self._listeners.append(listener)
+
+    @property
+    def is_synced(self) -> bool:
+        """True once all three kinds were listed."""
+        return len(self._by_name) == len(KINDS)
+
+    def get(self, identity: Identity) -> StoredProfile | None:
+        """The profile of *identity*; of several (somebody copied an object) the first by name."""
+        profiles = self._by_identity.get(identity)
+        return profiles[min(profiles)] if profiles else None
+
+    def __iter__(self) -> Iterator[StoredProfile]:
+        return (profiles[min(profiles)] for profiles in self._by_identity.values())
+
+    @property
+    def names(self) -> set[str]:
+        """Every name in use, also of objects that hold no identity."""
+        return {name for profiles in self._by_name.values() for name in profiles}
+
+    def replace(self, resource: str, manifests: Iterable[Mapping[str, Any]]) -> None:
+        """Take a whole list of one kind; *resource* is a key of `KINDS`."""
+        before = self._by_name.get(resource, {})
+        self._by_name[resource] = {}
+        for manifest in manifests:
+            self._store(resource, _name(manifest), from_manifest(resource, manifest))
+        for name in before.keys() - self._by_name[resource].keys():
+            self._forget(before[name])
+        for name, profile in before.items():
+            current = self._by_name[resource].get(name)
+            if profile and current and profile.identity != current.identity:
+                self._forget(profile)
+
+    def upsert(self, resource: str, manifest: Mapping[str, Any]) -> None:
+        """Take one object that appeared or changed."""
+        name = _name(manifest)
+        before = self._by_name.setdefault(resource, {}).get(name)
+        self._store(resource, name, from_manifest(resource, manifest))
+        current = self._by_name[resource][name]
+        if before and (current is None or before.identity != current.identity):
+            self._forget(before)
+
+    def delete(self, resource: str, manifest: Mapping[str, Any]) -> None:
+        """Take one object that vanished."""
+        self._forget(self._by_name.setdefault(resource, {}).pop(_name(manifest), None))
+
+    def _store(self, resource: str, name: str, profile: StoredProfile | None) -> None:
+        self._by_name[resource][name] = profile
+        if profile is not None:
+            self._by_identity.setdefault(profile.identity, {})[name] = profile
+            self._tell(profile.identity)
+
+    def _forget(self, profile: StoredProfile | None) -> None:
+        if profile is None:
+            return
+        profiles = self._by_identity.get(profile.identity, {})
+        profiles.pop(profile.name, None)
+        if not profiles:
+            self._by_identity.pop(profile.identity, None)
+        self._tell(profile.identity)
+
+    def _tell(self, identity: Identity) -> None:
+        for listener in self._listeners:
+            listener(identity)
+
+
+class KindSink:
+    """The catalogue as the receiver of one kind's list and watch."""
+
+    def __init__(self, catalogue: ProfileCatalogue, resource: str) -> None:
+        self._catalogue, self._resource = catalogue, resource
+
+    def replace(self, objects: Iterable[Mapping[str, Any]]) -> None:
+        """Take the whole list."""
+        self._catalogue.replace(self._resource, objects)
+
+    def upsert(self, manifest: Mapping[str, Any]) -> None:
+        """Take an object that appeared or changed."""
+        self._catalogue.upsert(self._resource, manifest)
+
+    def delete(self, manifest: Mapping[str, Any]) -> None:
+        """Take an object that vanished."""
+        self._catalogue.delete(self._resource, manifest)
+
+
+def _name(manifest: Mapping[str, Any]) -> str:
+    return str(manifest["metadata"]["name"])

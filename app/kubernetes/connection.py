@@ -1,0 +1,118 @@
+"""One request to the API server, whatever it is about: authenticated, limited in time, failing as our own errors.
+
+Credentials, TLS and the connection pool are the client library's; its generated models, which decode everything
+several times over, are not used.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from kubernetes_asyncio.client import ApiClient
+
+from app.errors import ClusterError
+from app.kubernetes.credentials import load_configuration
+from app.kubernetes.failures import refusal, translated
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long is waited: for a connection, for a whole answer, and for the next word of a watch."""
+
+    connect_seconds: float = 10
+    request_seconds: float = 30
+    inactivity_seconds: float = 70  # an API server sends a bookmark about every 60 s
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of the API server."""
+
+    verb: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    content_type: str = JSON
+    accept: str = JSON
+
+    def __str__(self) -> str:
+        """As error messages name it: without the query, which may be long."""
+        return f"{self.verb} {self.path}"
+
+
+@asynccontextmanager
+async def open_connection(kubeconfig: str | None, timeouts: Timeouts) -> AsyncIterator["Connection"]:
+    """A pool of connections to the API server; nothing is sent yet.
+
+    Raises:
+        ClusterError: there are no credentials that could be used.
+    """
+    configuration = await load_configuration(kubeconfig)
+    try:
+        api = ApiClient(configuration)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise ClusterError(f"the credentials for {configuration.host} can't be used: {error}") from error
+    async with api:
+        yield Connection(api, timeouts)
+
+
+class Connection:
+    """Sends requests; the one place that knows the client library's inner ways."""
+
+    def __init__(self, api: ApiClient, timeouts: Timeouts) -> None:
+        self._api = api
+        self._timeouts = timeouts
+
+    async def read(self, request: Request) -> bytes:
+        """The answer's whole body."""
+        limit = aiohttp.ClientTimeout(
+            total=self._timeouts.request_seconds, sock_connect=self._timeouts.connect_seconds
+        )
+        response = await self._send(request, limit)
+        with translated(str(request)):
+            async with response:
+                return await response.read()
+
+    async def stream(self, request: Request) -> aiohttp.ClientResponse:
+        """An answer that has begun and goes on for as long as it is not silent; the caller closes it."""
+        silence = aiohttp.ClientTimeout(
+            total=None,
+            sock_connect=self._timeouts.connect_seconds,
+            sock_read=self._timeouts.inactivity_seconds,
+        )
+        return await self._send(request, silence)
+
+    async def _send(self, request: Request, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        with translated(str(request)):
+            # Also ends a credential plugin that hangs, and a stream that never begins.
+            async with asyncio.timeout(self._timeouts.request_seconds):
+                response: aiohttp.ClientResponse = await self._api.rest_client.request(
+                    request.verb,
+                    self._api.configuration.host + request.path,
+                    query_params=request.query,
+                    headers=await self._headers(request),
+                    body=request.body,
+                    _preload_content=False,
+                    _request_timeout=timeout,
+                )
+                if response.status >= 400:
+                    async with response:
+                        body = await response.read()
+                    raise refusal(str(request), response.status, body, response.headers)
+        return response
+
+    async def _headers(self, request: Request) -> dict[str, str]:
+        headers = {
+            "Accept": request.accept,
+            # Compression costs both ends more time than a cluster's network saves.
+            "Accept-Encoding": "identity",
+            "Content-Type": request.content_type,
+            "User-Agent": "kubernetes-job-profiler",
+        }
+        await self._api.update_params_for_auth(headers, None, ["BearerToken"])
+        return headers

@@ -1,0 +1,84 @@
+"""The URL path of every resource that is used; pure."""
+
+from urllib.parse import quote
+
+from app.domain.resources import GROUP, VERSION
+
+_CORE = "/api/v1"
+_APPS = "/apis/apps/v1"
+_PROFILES = f"/apis/{GROUP}/{VERSION}"
+_COORDINATION = "/apis/coordination.k8s.io/v1"
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+
+
+def profiles(plural: str, namespace: str) -> str:
+    """All profiles of one kind."""
+    return _namespaced(_PROFILES, plural, namespace)
+
+
+def profile(plural: str, namespace: str, name: str) -> str:
+    """One profile."""
+    return _named(profiles(plural, namespace), name)
+
+
+def status(object_path: str) -> str:
+    """The status subresource of an object."""
+    return f"{object_path}/status"
+
+
+def pods(namespace: str | None = None) -> str:
+    """All Pods, of one namespace or of the cluster."""
+    return _namespaced(_CORE, "pods", namespace)
+
+
+def pod(namespace: str, name: str) -> str:
+    """One Pod."""
+    return _named(pods(namespace), name)
+
+
+def deployments(namespace: str | None = None) -> str:
+    """All Deployments, of one namespace or of the cluster."""
+    return _namespaced(_APPS, "deployments", namespace)
+
+
+def secrets(namespace: str) -> str:
+    """All Secrets of a namespace."""
+    return _namespaced(_CORE, "secrets", namespace)
+
+
+def secret(namespace: str, name: str) -> str:
+    """One Secret."""
+    return _named(secrets(namespace), name)
+
+
+def config_maps(namespace: str) -> str:
+    """All ConfigMaps of a namespace."""
+    return _namespaced(_CORE, "configmaps", namespace)
+
+
+def config_map(namespace: str, name: str) -> str:
+    """One ConfigMap."""
+    return _named(config_maps(namespace), name)
+
+
+def events(namespace: str) -> str:
+    """The Events of a namespace."""
+    return _namespaced(_CORE, "events", namespace)
+
+
+def lease(namespace: str, name: str) -> str:
+    """One Lease."""
+    return _named(_namespaced(_COORDINATION, "leases", namespace), name)
+
+
+def mutating_webhook_configuration(name: str) -> str:
+    """One MutatingWebhookConfiguration; they belong to no namespace."""
+    return _named(f"{_ADMISSION}/mutatingwebhookconfigurations", name)
+
+
+def _namespaced(api: str, plural: str, namespace: str | None) -> str:
+    return f"{api}/{plural}" if namespace is None else f"{api}/namespaces/{quote(namespace, safe='')}/{plural}"
+
+
+def _named(collection: str, name: str) -> str:
+    return f"{collection}/{quote(name, safe='')}"

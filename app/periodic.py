@@ -1,0 +1,32 @@
+"""How an attempt is repeated: pauses that grow, with jitter, so that many replicas do not come back at once."""
+
+import random
+from collections.abc import Callable
+
+
+class Backoff:
+    """Pauses that double with each failure, up to a limit; each lasts half of that to all of it, by chance."""
+
+    def __init__(
+        self,
+        first_seconds: float = 1.0,
+        limit_seconds: float = 30.0,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._first_seconds = first_seconds
+        self.limit_seconds = limit_seconds
+        self._chance = chance
+        self._next_seconds = first_seconds
+        self.failures = 0
+
+    def next_pause(self) -> float:
+        """The seconds to wait after one more failure."""
+        pause = self._next_seconds * (1 + self._chance()) / 2
+        self._next_seconds = min(self.limit_seconds, 2 * self._next_seconds)
+        self.failures += 1
+        return pause
+
+    def reset(self) -> None:
+        """Something succeeded: the next failure is a first one."""
+        self._next_seconds = self._first_seconds
+        self.failures = 0

@@ -1,0 +1,135 @@
+"""One profiling cycle: who is there, what is new, what is needed, what changed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+from typing import Any
+
+import structlog
+
+from app.domain.profiles import Profile
+from app.errors import ClusterError
+from app.estimation.policy import EstimationPolicy
+from app.profiler.derivation import Derived, Knowledge
+from app.profiler.gathering import Gathered, Gatherer, Progress, newest_complete_step, wanted_steps
+from app.profiler.ports import Directory, ProfileStore, ReportSink, UsageSource, WorkloadLister
+from app.profiler.publication import plan_writes
+from app.profiler.report import build_report, reasons_without_profile
+from app.profiler.signals import SignalBoard, SignalState
+
+log = structlog.get_logger(__name__)
+InScope = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class CyclePolicy:
+    """How much is read and what is made of it."""
+
+    estimation: EstimationPolicy
+    history_days: int
+    timeslots: int
+
+
+@dataclass(frozen=True, slots=True)
+class CycleReport:
+    """What one cycle did; `profiles` are those derived in it, `reasons` why others have none."""
+
+    states: list[SignalState]
+    profiles: list[Profile]
+    reasons: dict[str, str]
+    samples: int
+    written: int
+    failed_writes: int
+    seconds: float
+
+
+class ProfilingCycle:
+    """Holds what was learned so far; `run_once` brings it and the stored profiles up to date."""
+
+    def __init__(
+        self,
+        source: UsageSource,
+        lister: WorkloadLister,
+        store: ProfileStore,
+        sink: ReportSink,
+        policy: CyclePolicy,
+        in_scope: InScope,
+    ) -> None:
+        self._lister, self._store, self._sink = lister, store, sink
+        self._policy, self._in_scope = policy, in_scope
+        self._knowledge = Knowledge(policy.estimation, timeslots=policy.timeslots)
+        self._gatherer = Gatherer(source, self._knowledge.usage, self._knowledge.connections)
+        self._board = SignalBoard()
+        self._unattributed: set[str] = set()
+        self._told: dict[str, Any] | None = None
+
+    async def run_once(self, now: datetime, progress: Progress = lambda _done, _total: None) -> CycleReport:
+        """Gather, derive, write, tell.
+
+        Raises:
+            ClusterError: workloads or stored profiles could not be read; nothing was written.
+        """
+        started = perf_counter()
+        directory = await self._lister.directory()
+        newest = newest_complete_step(now.timestamp())
+        wanted = wanted_steps(newest, self._policy.history_days)
+        gathered = await self._gatherer.gather(wanted, directory.attribution(), progress)
+        derived = await asyncio.to_thread(self._knowledge.derive, gathered.states, newest, self._in_scope)
+        written, failed = await self._publish(derived.profiles, now)
+        reasons = self._reasons(directory, derived)
+        await self._tell(gathered, reasons, derived, now)
+        seconds = perf_counter() - started
+        return CycleReport(
+            gathered.states, derived.profiles, reasons, gathered.samples, written, failed, seconds
+        )
+
+    async def _publish(self, profiles: list[Profile], now: datetime) -> tuple[int, int]:
+        writes = plan_writes(profiles, await self._store.stored(), now)
+        failed = 0
+        for write in writes:
+            try:
+                await self._store.write(write, now)
+            except ClusterError as error:
+                failed += 1
+                log.warning("profile_not_written", name=write.name, error=str(error))
+        return len(writes) - failed, failed
+
+    def _reasons(self, directory: Directory, derived: Derived) -> dict[str, str]:
+        expected = (workload for workload in directory.deployments if self._in_scope(workload.namespace))
+        return reasons_without_profile(
+            expected,
+            derived.profiled,
+            derived.too_few,
+            min_samples=self._policy.estimation.min_samples,
+        )
+
+    async def _tell(
+        self, gathered: Gathered, reasons: dict[str, str], derived: Derived, now: datetime
+    ) -> None:
+        """Say what changed: one log line and Event per change of state, the report only when it differs."""
+        for state in self._board.update(gathered.states, now):
+            say = log.warning if state.state.is_fault else log.info
+            say("signal_changed", signal=state.signal, state=state.state.value, message=state.message)
+            text = f"{state.signal}: {state.message or 'answers again'}"
+            await _attempt(self._sink.announce(state.reason, text, warning=state.state.is_fault))
+        self._unattributed |= gathered.unattributed_namespaces
+        report = build_report(
+            self._board.as_report(),
+            reasons,
+            profiles=derived.counts,
+            unattributed_namespaces=self._unattributed,
+        )
+        if report != self._told and await _attempt(self._sink.tell(report)):
+            self._told = report
+
+
+async def _attempt(telling: Awaitable[None]) -> bool:
+    """True where the telling went through; a report that can't be written must not stop the profiles."""
+    try:
+        await telling
+    except ClusterError as error:
+        log.warning("report_not_written", error=str(error))
+        return False
+    return True

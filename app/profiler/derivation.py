@@ -1,0 +1,81 @@
+"""What was learned, and the profiles derived from it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource, ResourceProfile
+from app.domain.quantities import format_per_minute
+from app.domain.workloads import Workload
+from app.estimation.connection_rows import ConnectionMean, ConnectionRows
+from app.estimation.policy import EstimationPolicy, confidence
+from app.estimation.samples import STEP_SECONDS, step_time
+from app.estimation.usage_history import UsageHistory
+from app.profiler.signals import CONNECTIONS, SignalState, State
+
+RETAINED_DAYS = 15
+
+
+@dataclass(slots=True)
+class Derived:
+    """The profiles as of one moment, and the workloads that have too few samples for one."""
+
+    profiles: list[Profile] = field(default_factory=list)
+    too_few: set[Workload] = field(default_factory=set)
+
+    @property
+    def profiled(self) -> set[Workload]:
+        """The workloads that have a CPU or memory profile."""
+        return {profile.workload for profile in self.profiles if isinstance(profile, ResourceProfile)}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many profiles of each kind there are."""
+        kinds = [profile.identity[0] for profile in self.profiles]
+        return {kind: kinds.count(kind) for kind in ("cpu", "memory", "connection")}
+
+
+class Knowledge:
+    """Day rows of usage and the last day of every connection."""
+
+    def __init__(self, policy: EstimationPolicy, *, timeslots: int) -> None:
+        self._policy = policy
+        self.usage = UsageHistory(timeslots=timeslots, retained_days=RETAINED_DAYS)
+        self.connections = ConnectionRows()
+
+    def derive(
+        self, states: Iterable[SignalState], newest_step: int, in_scope: Callable[[str], bool]
+    ) -> Derived:
+        """The profiles of every signal that was answered as a whole; a failing one leaves its own alone."""
+        whole = {state.signal for state in states if state.state is not State.FAILING}
+        derived = Derived()
+        for resource in Resource:
+            if resource.value in whole:
+                needs = self.usage.needs(resource, self._policy, newest_step=newest_step)
+                derived.profiles += [need for need in needs.profiles if in_scope(need.workload.namespace)]
+                derived.too_few |= {workload for workload in needs.too_few if in_scope(workload.namespace)}
+        if CONNECTIONS in whole:
+            derived.profiles += [
+                _connection_profile(mean)
+                for mean in self.connections.means()
+                if mean.scraped_steps >= self._policy.min_samples
+            ]
+        return derived
+
+
+def _connection_profile(mean: ConnectionMean) -> ConnectionProfile:
+    """The mean in the contract's spelling; `value` adds requests and responses."""
+    span = mean.last_step - mean.first_step + 1
+    basis = Basis(
+        window_start=step_time(mean.first_step - 1),
+        window_end=step_time(mean.last_step),
+        samples=mean.scraped_steps,
+        coverage=mean.scraped_steps / span,
+        confidence=confidence(mean.scraped_steps * STEP_SECONDS / 3600),
+    )
+    return ConnectionProfile(
+        mean.connection,
+        format_per_minute(mean.requests_per_minute + mean.responses_per_minute),
+        format_per_minute(mean.requests_per_minute),
+        format_per_minute(mean.responses_per_minute),
+        basis,
+    )

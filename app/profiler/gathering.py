@@ -1,0 +1,177 @@
+"""One cycle's questions to the sources, and what their answers say of each signal."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from app.domain.profiles import Resource
+from app.errors import SourceError
+from app.estimation.connection_rows import ConnectionRows
+from app.estimation.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange, day_of
+from app.estimation.usage_history import UsageHistory
+from app.profiler.ports import Attribution, UsageSource
+from app.profiler.signals import CONNECTIONS, SignalState, State
+
+# Samples of the newest minute may not have reached every Prometheus yet.
+GRACE_SECONDS = 60
+_METRICS = {
+    Resource.CPU: "container_cpu_usage_seconds_total",
+    Resource.MEMORY: "container_memory_working_set_bytes",
+}
+Progress = Callable[[int, int], None]
+
+
+def newest_complete_step(now_seconds: float) -> int:
+    """The last step whose samples can be expected to be there."""
+    return int((now_seconds - GRACE_SECONDS) // STEP_SECONDS)
+
+
+def wanted_steps(newest_step: int, history_days: int) -> StepRange:
+    """Today and the *history_days* before it, whole days so that every reader of the past reads the same."""
+    return StepRange((day_of(newest_step) - history_days) * STEPS_PER_DAY + 1, newest_step)
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What one cycle brought: the state of each signal and what could not be attributed."""
+
+    states: list[SignalState] = field(default_factory=list)
+    samples: int = 0
+    unattributed_namespaces: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What the answers to one signal's questions had in common."""
+
+    questions: int
+    series_in_newest: int = 0
+    unusable: int = 0
+    off: bool = False
+    error: SourceError | None = None
+
+
+class Gatherer:
+    """Asks for the steps that are missing, folds whole answers, and never folds a part of one."""
+
+    def __init__(self, source: UsageSource, history: UsageHistory, connections: ConnectionRows) -> None:
+        self._source = source
+        self._history = history
+        self._connections = connections
+        self._seen_connections = False
+
+    async def gather(self, wanted: StepRange, attribute: Attribution, progress: Progress) -> Gathered:
+        """Bring the state up to `wanted.last`."""
+        gathered = Gathered()
+        questions = {resource: self._history.missing(resource, wanted) for resource in Resource}
+        edges = self._connections.missing(wanted.last)
+        meter = _Meter(progress, sum(map(len, questions.values())) + len(edges))
+
+        async def ask_containers(resource: Resource) -> SignalState:
+            async def ask(part: StepRange, answers: _Answers) -> None:
+                await self._containers(resource, part, attribute, gathered, answers)
+
+            return _container_state(resource, await _ask_all(questions[resource], ask, meter))
+
+        async def ask_edges() -> SignalState:
+            answers = await _ask_all(edges, self._edges, meter)
+            return _connection_state(answers, seen_before=self._seen_connections)
+
+        gathered.states = list(
+            await asyncio.gather(*(ask_containers(resource) for resource in Resource), ask_edges())
+        )
+        return gathered
+
+    async def _containers(
+        self,
+        resource: Resource,
+        part: StepRange,
+        attribute: Attribution,
+        gathered: Gathered,
+        answers: _Answers,
+    ) -> None:
+        samples = await self._source.container_samples(resource, part)
+        answers.unusable += samples.unusable
+        # The newest part comes first. What is empty now may be filled later: it stays to be asked again.
+        if answers.series_in_newest == 0:
+            answers.series_in_newest = len(samples.containers)
+            if not samples.containers:
+                return
+        folded = await asyncio.to_thread(self._history.fold, samples, attribute)
+        gathered.samples += folded.samples
+        gathered.unattributed_namespaces |= {namespace for namespace, _ in folded.unattributed_pods}
+
+    async def _edges(self, part: StepRange, answers: _Answers) -> None:
+        samples = await self._source.connection_samples(part)
+        if samples is None:
+            answers.off = True
+            return
+        answers.unusable += samples.unusable
+        answers.series_in_newest = answers.series_in_newest or len(samples.edges)
+        self._seen_connections = self._seen_connections or bool(samples.edges)
+        await asyncio.to_thread(self._connections.fold, samples)
+
+
+class _Meter:
+    """Counts questions that were answered or given up."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+        progress(0, total)
+
+    def advance(self, questions: int) -> None:
+        self._done += questions
+        self._progress(self._done, self._total)
+
+
+Ask = Callable[[StepRange, _Answers], Awaitable[None]]
+
+
+async def _ask_all(parts: list[StepRange], ask: Ask, meter: _Meter) -> _Answers:
+    """Ask for every part, newest first; the first failure ends the signal's questions."""
+    answers = _Answers(questions=len(parts))
+    for number, part in enumerate(parts):
+        try:
+            await ask(part, answers)
+        except SourceError as error:
+            answers.error = error
+            meter.advance(len(parts) - number)
+            break
+        meter.advance(1)
+    return answers
+
+
+def _container_state(resource: Resource, answers: _Answers) -> SignalState:
+    if answers.error:
+        return _failing(resource.value, answers.error)
+    if answers.questions and not answers.series_in_newest:
+        message = (
+            f"Prometheus has no new {_METRICS[resource]} samples: does it scrape the kubelets' cAdvisor?"
+        )
+        return SignalState(resource.value, State.EMPTY, "NoSamples", message)
+    return _answered(resource.value, answers)
+
+
+def _connection_state(answers: _Answers, *, seen_before: bool) -> SignalState:
+    if answers.off:
+        return SignalState(CONNECTIONS, State.OFF, "Off", "connections are not asked for")
+    if answers.error:
+        return _failing(CONNECTIONS, answers.error)
+    if not seen_before:
+        message = "Prometheus holds no service mesh metrics: CPU and memory profiles only"
+        return SignalState(CONNECTIONS, State.ABSENT, "NoMesh", message)
+    if answers.questions and not answers.series_in_newest:
+        message = "Prometheus has no new request_total samples: is the mesh still scraped?"
+        return SignalState(CONNECTIONS, State.EMPTY, "NoSamples", message)
+    return _answered(CONNECTIONS, answers)
+
+
+def _failing(signal: str, error: SourceError) -> SignalState:
+    return SignalState(signal, State.FAILING, error.reason, str(error))
+
+
+def _answered(signal: str, answers: _Answers) -> SignalState:
+    if answers.unusable:
+        message = "samples that were NaN, infinite or negative were left out"
+        return SignalState(signal, State.DEGRADED, "UnusableSamples", message)
+    return SignalState(signal, State.OK, "Answered", "")

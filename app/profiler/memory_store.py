@@ -1,0 +1,57 @@
+"""Profiles kept in memory, for runs without a cluster: the demo, and one-shot computations."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.resources import KINDS, to_manifest, to_status
+from app.profiler.ports import Directory
+from app.profiler.publication import Write
+
+log = structlog.get_logger(__name__)
+
+
+class InMemoryProfiles:
+    """A profile store whose objects are those that a cluster would hold."""
+
+    def __init__(self, namespace: str) -> None:
+        self.catalogue = ProfileCatalogue()
+        self.manifests: dict[str, dict[str, Any]] = {}
+        self._namespace = namespace
+        for resource in KINDS:
+            self.catalogue.replace(resource, [])
+
+    async def stored(self) -> ProfileCatalogue:
+        """What was written so far."""
+        return self.catalogue
+
+    async def write(self, write: Write, now: datetime) -> None:
+        """Keep the object that an API server would keep."""
+        manifest = self.manifests.get(write.name, {})
+        if write.value_changed:
+            manifest = to_manifest(write.profile, name=write.name, namespace=self._namespace, updated_at=now)
+        manifest["status"] = to_status(write.profile, refreshed_at=now)
+        self.manifests[write.name] = manifest
+        self.catalogue.upsert(write.profile.identity[0], manifest)
+
+
+class NoWorkloads:
+    """A lister for runs without a cluster: Pods of the past find their workload by name alone."""
+
+    async def directory(self) -> Directory:
+        """Nobody runs."""
+        return Directory()
+
+
+class LoggedReport:
+    """A report sink for runs without a cluster."""
+
+    async def tell(self, report: Mapping[str, Any]) -> None:
+        """Log how many profiles there are."""
+        log.info("profiles", **report["profiles"])
+
+    async def announce(self, reason: str, message: str, *, warning: bool) -> None:
+        """Nothing: the change was logged already, and there is nobody to send an Event to."""

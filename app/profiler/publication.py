@@ -1,0 +1,53 @@
+"""Which profiles are to be written: pure decisions on what is stored and what was derived."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.names import allocate_names
+from app.domain.profiles import Profile, StoredProfile
+
+# A value that moved by less stays as it is: Pods of the same workload need not differ for noise.
+DEADBAND = 0.05
+STATUS_REFRESH = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One profile to write under *name*: value and status, or the status alone."""
+
+    profile: Profile
+    name: str
+    value_changed: bool
+
+
+def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: datetime) -> list[Write]:
+    """The writes that bring *stored* up to date, in the order of identities; none where nothing moved."""
+    derived = {profile.identity: profile for profile in profiles}
+    present = {identity: stored.get(identity) for identity in derived}
+    names = allocate_names(
+        derived, {identity: known.name for identity, known in present.items() if known}, stored.names
+    )
+    writes = []
+    for identity, name in names.items():
+        profile, known = derived[identity], present[identity]
+        if known is None or _moved(profile.value, known.value):
+            writes.append(Write(profile, name, value_changed=True))
+        elif _is_due(known, now):
+            writes.append(Write(profile, name, value_changed=False))
+    return writes
+
+
+def _moved(derived: str, stored: str) -> bool:
+    """True where the derived value left the deadband around the stored one."""
+    try:
+        old = float(stored)
+    except ValueError:
+        return True
+    return abs(float(derived) - old) > DEADBAND * abs(old)
+
+
+def _is_due(stored: StoredProfile, now: datetime) -> bool:
+    refreshed = stored.status_refreshed_at
+    return refreshed is None or now - refreshed >= STATUS_REFRESH

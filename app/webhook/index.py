@@ -1,0 +1,79 @@
+"""The annotations of every profiled workload, prepared when a profile changes and not when a Pod arrives."""
+
+from dataclasses import dataclass, field
+
+from app.domain.annotations import pod_annotations
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.profiles import Identity
+from app.domain.workloads import Connection, Workload
+
+
+@dataclass(slots=True)
+class _Entry:
+    connections: set[Connection] = field(default_factory=set)
+    prepared: dict[str, str] | None = None
+
+
+class AnnotationIndex:
+    """Workload to annotations; a map is made anew the first time it is asked for after a change."""
+
+    def __init__(self, catalogue: ProfileCatalogue, *, max_connections: int) -> None:
+        self._catalogue = catalogue
+        self._max_connections = max_connections
+        self._entries: dict[Workload, _Entry] = {}
+        for profile in catalogue:
+            self._changed(profile.identity)
+        catalogue.subscribe(self._changed)
+
+    @property
+    def is_synced(self) -> bool:
+        """True once every kind of profile was listed; before that the index knows nothing for sure."""
+        return self._catalogue.is_synced
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def annotations(self, workload: Workload) -> dict[str, str]:
+        """The annotations of the workload's Pods; empty where it has no profile. Not to be changed."""
+        entry = self._entries.get(workload)
+        if entry is None:
+            return {}
+        if entry.prepared is None:
+            entry.prepared = self._prepare(workload, entry)
+        return entry.prepared
+
+    def _prepare(self, workload: Workload, entry: _Entry) -> dict[str, str]:
+        cpu = self._catalogue.get(("cpu", workload))
+        memory = self._catalogue.get(("memory", workload))
+        return pod_annotations(
+            cpu.name if cpu else None, memory.name if memory else None, self._largest(entry.connections)
+        )
+
+    def _largest(self, connections: set[Connection]) -> list[str]:
+        """The names of the largest connections; among equals the first by name."""
+        profiles = [self._catalogue.get(("connection", connection)) for connection in connections]
+        ranked = sorted((-_rate(profile.value), profile.name) for profile in profiles if profile is not None)
+        return [name for _, name in ranked[: self._max_connections]]
+
+    def _changed(self, identity: Identity) -> None:
+        _, subject = identity
+        ends = {subject.source, subject.destination} if isinstance(subject, Connection) else {subject}
+        present = self._catalogue.get(identity) is not None
+        for workload in ends:
+            entry = self._entries.setdefault(workload, _Entry())
+            entry.prepared = None
+            if isinstance(subject, Connection):
+                (entry.connections.add if present else entry.connections.discard)(subject)
+            if not present and not entry.connections and not self._has_needs(workload):
+                del self._entries[workload]
+
+    def _has_needs(self, workload: Workload) -> bool:
+        return any(self._catalogue.get((resource, workload)) for resource in ("cpu", "memory"))
+
+
+def _rate(value: str) -> float:
+    """The rate that an object spells; a person may have written anything."""
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,43 @@
+"""JSON patches (RFC 6902) that give a Pod's annotations exactly our keys and touch no other."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.domain.annotations import is_ours
+
+_PATH = "/metadata/annotations"
+# The API server refuses a Pod whose annotations exceed 262,144 bytes; what others add later needs room too.
+MAX_ANNOTATIONS_BYTES = 200 * 1024
+
+
+def build_patch(present: Mapping[str, str] | None, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The operations that make our keys in *present* (None: no annotations at all) equal to *wanted*.
+
+    Applied twice they change nothing: where all is as wanted, the list is empty.
+    """
+    if present is None:
+        return [{"op": "add", "path": _PATH, "value": dict(wanted)}] if wanted else []
+    operations: list[dict[str, Any]] = [
+        {"op": "remove", "path": _pointer(key)} for key in present if is_ours(key) and key not in wanted
+    ]
+    for key, value in wanted.items():
+        if key not in present:
+            operations.append({"op": "add", "path": _pointer(key), "value": value})
+        elif present[key] != value:
+            operations.append({"op": "replace", "path": _pointer(key), "value": value})
+    return operations
+
+
+def fits(present: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:
+    """True where all annotations together stay below the limit once *wanted* is there."""
+    others = {key: value for key, value in (present or {}).items() if not is_ours(key)}
+    return _size_bytes(others) + _size_bytes(wanted) <= MAX_ANNOTATIONS_BYTES
+
+
+def _size_bytes(annotations: Mapping[str, str]) -> int:
+    return sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
+
+
+def _pointer(key: str) -> str:
+    """A JSON pointer (RFC 6901) to the annotation *key*."""
+    return f"{_PATH}/{key.replace('~', '~0').replace('/', '~1')}"

@@ -1,0 +1,131 @@
+"""AdmissionReviews of `admission.k8s.io/v1`: only the fields that are needed, in and out."""
+
+import base64
+from typing import Any, Literal
+
+import msgspec
+
+from app.errors import ReviewError
+
+_JSON_PATCH: Literal["JSONPatch"] = "JSONPatch"
+API_VERSION = "admission.k8s.io/v1"
+KIND = "AdmissionReview"
+
+
+class OwnerReference(msgspec.Struct, gc=False):
+    """One entry of `metadata.ownerReferences`."""
+
+    kind: str
+    name: str
+    controller: bool | None = None
+
+
+class Metadata(msgspec.Struct, gc=False):
+    """The part of a Pod's `metadata` that decides on its annotations; null and absent are the same."""
+
+    annotations: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
+    ownerReferences: list[OwnerReference] | None = None  # noqa: N815 - the API's spelling
+
+
+class Pod(msgspec.Struct, gc=False):
+    """A Pod as far as the webhook reads it."""
+
+    metadata: Metadata
+
+
+class GroupVersionKind(msgspec.Struct, gc=False):
+    """What a request is about."""
+
+    kind: str
+    group: str = ""
+    version: str = ""
+
+
+class Request(msgspec.Struct, gc=False):
+    """The `request` of a review."""
+
+    uid: str
+    kind: GroupVersionKind
+    operation: str
+    namespace: str = ""
+    subResource: str = ""  # noqa: N815 - the API's spelling
+    object: Pod | None = None
+
+
+class Review(msgspec.Struct, gc=False):
+    """A whole review."""
+
+    apiVersion: str  # noqa: N815 - the API's spelling
+    kind: str
+    request: Request
+
+
+class _BareRequest(msgspec.Struct):
+    uid: str
+
+
+class _BareReview(msgspec.Struct):
+    """A review of which no more is asked than what its answer needs."""
+
+    apiVersion: str  # noqa: N815 - the API's spelling
+    kind: str
+    request: _BareRequest
+
+
+class UnreadablePodError(Exception):
+    """The review itself can be answered, but its object is no Pod that can be read."""
+
+    def __init__(self, uid: str) -> None:
+        super().__init__(uid)
+        self.uid = uid
+
+
+_review = msgspec.json.Decoder(Review)
+_bare_review = msgspec.json.Decoder(_BareReview)
+_encoder = msgspec.json.Encoder()
+
+
+def decode_review(body: bytes) -> Request:
+    """The request of the review in *body*.
+
+    Raises:
+        ReviewError: the body is no AdmissionReview v1 that can be answered (no uid, another kind, no JSON).
+        UnreadablePodError: it can be answered, but its request does not have the shape of one for a Pod.
+    """
+    try:
+        review = _review.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        bare = _decode_bare(body)
+        _check_kind(bare.apiVersion, bare.kind)
+        raise UnreadablePodError(bare.request.uid) from error
+    _check_kind(review.apiVersion, review.kind)
+    return review.request
+
+
+def _decode_bare(body: bytes) -> _BareReview:
+    try:
+        return _bare_review.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ReviewError(400, f"not an AdmissionReview: {error}") from error
+
+
+def _check_kind(api_version: str, kind: str) -> None:
+    if (api_version, kind) != (API_VERSION, KIND):
+        given = f"{kind[:80]} of {api_version[:80]}"
+        raise ReviewError(400, f"this webhook answers {KIND} of {API_VERSION}, and not {given}")
+
+
+def allowed(uid: str) -> bytes:
+    """The answer that lets the Pod pass as it is."""
+    return _answer({"uid": uid, "allowed": True})
+
+
+def patched(uid: str, operations: list[dict[str, Any]]) -> bytes:
+    """The answer that lets the Pod pass with *operations* (RFC 6902) applied."""
+    patch = base64.b64encode(_encoder.encode(operations)).decode()
+    return _answer({"uid": uid, "allowed": True, "patchType": _JSON_PATCH, "patch": patch})
+
+
+def _answer(response: dict[str, Any]) -> bytes:
+    return _encoder.encode({"apiVersion": API_VERSION, "kind": KIND, "response": response})

@@ -1,0 +1,85 @@
+{{/*
+The settings of each role: the environment variables that it reads, and no others.
+Each template takes the root and gives a list of name and value.
+*/}}
+
+{{- define "job-profiler.environment.shared" -}}
+- name: OWN_NAMESPACE
+  valueFrom:
+    fieldRef:
+      apiVersion: v1
+      fieldPath: metadata.namespace
+- name: PROFILES_NAMESPACE
+  value: {{ include "job-profiler.profilesNamespace" . | quote }}
+- name: PROFILING_NAMESPACE
+  value: {{ join "," .Values.profiling.namespaces | quote }}
+- name: EXCLUDED_NAMESPACES
+  value: {{ include "job-profiler.excludedNamespaces" . | fromJsonArray | join "," | quote }}
+- name: TLS_SECRET
+  value: {{ printf "%s-tls" (include "job-profiler.fullname" .) | quote }}
+- name: HEALTH_PORT
+  value: {{ .Values.healthPort | int | quote }}
+- name: LOG_LEVEL
+  value: {{ .Values.logLevel | quote }}
+{{- end }}
+
+{{- define "job-profiler.environment.webhook" -}}
+- name: WEBHOOK_PORT
+  value: {{ .Values.webhook.port | int | quote }}
+- name: SHUTDOWN_DELAY
+  value: {{ .Values.webhook.shutdownDelaySeconds | int | quote }}
+- name: MAX_CONNECTIONS
+  value: {{ .Values.profiling.maxConnections | int | quote }}
+{{- end }}
+
+{{- define "job-profiler.environment.profiler" -}}
+- name: IDENTITY
+  valueFrom:
+    fieldRef:
+      apiVersion: v1
+      fieldPath: metadata.name
+- name: LEASE
+  value: {{ include "job-profiler.fullname" . | quote }}
+- name: PROMETHEUS_URL
+  value: {{ .Values.prometheus.url | quote }}
+- name: PROMETHEUS_PORT
+  value: {{ .Values.prometheus.port | int | quote }}
+- name: NETWORK_METRIC_PROVIDER
+  value: {{ .Values.profiling.networkMetricProvider | quote }}
+- name: BACKGROUND_ROUTINE_UPDATE_TIME
+  value: {{ .Values.profiling.updateSeconds | int | quote }}
+- name: HISTORY_DAYS
+  value: {{ .Values.profiling.historyDays | int | quote }}
+- name: TIMESLOTS
+  value: {{ .Values.profiling.timeslots | int | quote }}
+- name: MIN_SAMPLES
+  value: {{ .Values.profiling.minSamples | int | quote }}
+- name: CERTIFICATE_PROVIDER
+  value: {{ .Values.certificates.provider | quote }}
+{{- if include "job-profiler.selfManagedCertificates" . }}
+- name: CERTIFICATE_NAMES
+  value: {{ include "job-profiler.certificateNames" . | fromJsonArray | join "," | quote }}
+- name: CA_SECRET
+  value: {{ printf "%s-ca" (include "job-profiler.fullname" .) | quote }}
+- name: WEBHOOK_CONFIGURATION
+  value: {{ include "job-profiler.fullname" . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* All variables of a component. Takes (list root component). */}}
+{{- define "job-profiler.environment" -}}
+{{- $root := index . 0 -}}
+{{- $component := index . 1 -}}
+- name: ROLE
+  value: {{ $component }}
+{{ include "job-profiler.environment.shared" $root }}
+{{- if ne $component "profiler" }}
+{{ include "job-profiler.environment.webhook" $root }}
+{{- end }}
+{{- if ne $component "webhook" }}
+{{ include "job-profiler.environment.profiler" $root }}
+{{- end }}
+{{- with (index $root.Values $component).extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,69 @@
+{{- define "job-profiler.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 45 | trimSuffix "-" }}
+{{- end }}
+
+{{/* 45 characters leave room for the longest ending, "-profiler-profiles". */}}
+{{- define "job-profiler.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- default $full .Values.fullnameOverride | trunc 45 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The Deployments of the topology, as a JSON list. */}}
+{{- define "job-profiler.components" -}}
+{{- ternary (list "combined") (list "webhook" "profiler") (eq .Values.topology "combined") | toJson }}
+{{- end }}
+
+{{/* The component that plays a role ("webhook" or "profiler"). Takes (list root role). */}}
+{{- define "job-profiler.component" -}}
+{{- $root := index . 0 }}
+{{- ternary "combined" (index . 1) (eq $root.Values.topology "combined") }}
+{{- end }}
+
+{{/* Name of a component's Deployment and ServiceAccount. Takes (list root component). */}}
+{{- define "job-profiler.componentName" -}}
+{{- $root := index . 0 }}
+{{- $fullname := include "job-profiler.fullname" $root }}
+{{- ternary $fullname (printf "%s-%s" $fullname (index . 1)) (eq (index . 1) "combined") }}
+{{- end }}
+
+{{- define "job-profiler.selector" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ include "job-profiler.name" $root | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{/* Labels of every object. */}}
+{{- define "job-profiler.labels" -}}
+app.kubernetes.io/name: {{ include "job-profiler.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: job-profiler
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "job-profiler.profilesNamespace" -}}
+{{- default .Release.Namespace .Values.profiling.profilesNamespace }}
+{{- end }}
+
+{{/* Namespaces whose Pods are never annotated, as a JSON list. */}}
+{{- define "job-profiler.excludedNamespaces" -}}
+{{- $own := list .Release.Namespace (include "job-profiler.profilesNamespace" .) }}
+{{- concat .Values.profiling.excludedNamespaces $own | uniq | sortAlpha | toJson }}
+{{- end }}
+
+{{/* Every name that the API server may call the webhook by, as a JSON list. */}}
+{{- define "job-profiler.certificateNames" -}}
+{{- $service := printf "%s-webhook.%s.svc" (include "job-profiler.fullname" .) .Release.Namespace }}
+{{- $names := list $service (printf "%s.cluster.local" $service) }}
+{{- with .Values.webhook.url }}
+{{- $names = append $names (get (urlParse .) "hostname") }}
+{{- end }}
+{{- $names | uniq | toJson }}
+{{- end }}
+
+{{- define "job-profiler.selfManagedCertificates" -}}
+{{- if eq .Values.certificates.provider "self" }}true{{ end }}
+{{- end }}

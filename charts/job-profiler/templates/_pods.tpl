@@ -1,0 +1,78 @@
+{{- define "job-profiler.image" -}}
+{{- with .Values.image }}
+{{- if .digest }}
+{{- printf "%s@%s" .repository .digest }}
+{{- else }}
+{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/*
+Long enough to serve on while the endpoint is withdrawn, to answer what is under way, and to stop; without the
+webhook, to end what is under way and release the Lease. Takes (list root component).
+*/}}
+{{- define "job-profiler.gracePeriodSeconds" -}}
+{{- with (index . 0).Values.webhook }}
+{{- ternary 30 (add .shutdownDelaySeconds .timeoutSeconds 15) (eq (index $ 1) "profiler") }}
+{{- end }}
+{{- end }}
+
+{{- define "job-profiler.probes" -}}
+startupProbe:
+  httpGet:
+    path: /livez
+    port: health
+  periodSeconds: 1
+  timeoutSeconds: 2
+  failureThreshold: 60
+livenessProbe:
+  httpGet:
+    path: /livez
+    port: health
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 3
+readinessProbe:
+  httpGet:
+    path: /readyz
+    port: health
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 2
+{{- end }}
+
+{{/* Where Pods may run. Takes (list root component). */}}
+{{- define "job-profiler.scheduling" -}}
+{{- $root := index . 0 }}
+{{- $values := index $root.Values (index . 1) }}
+{{- with $root.Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if $values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- toYaml $values.topologySpreadConstraints | nindent 2 }}
+{{- else if $values.replicas }}
+topologySpreadConstraints:
+  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "job-profiler.selector" $ | nindent 8 }}
+  {{- end }}
+{{- end }}
+{{- end }}

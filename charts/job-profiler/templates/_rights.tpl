@@ -1,0 +1,102 @@
+{{/* Webhook, in the namespace of the profiles. */}}
+{{- define "job-profiler.rights.webhook-profiles" -}}
+- apiGroups: [webapp.liqo.io.profiling]
+  resources: [cpuprofiles, memoryprofiles, connectionprofiles]
+  verbs: [get, list, watch]
+{{- end }}
+
+{{/* Webhook, in its own namespace: its certificate. */}}
+{{- define "job-profiler.rights.webhook" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ include "job-profiler.fullname" . }}-tls]
+  verbs: [get, list, watch]
+{{- end }}
+
+{{/* Profiler, in the namespace of the profiles. */}}
+{{- define "job-profiler.rights.profiler-profiles" -}}
+- apiGroups: [webapp.liqo.io.profiling]
+  resources: [cpuprofiles, memoryprofiles, connectionprofiles]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [webapp.liqo.io.profiling]
+  resources: [cpuprofiles/status, memoryprofiles/status, connectionprofiles/status]
+  verbs: [patch]
+{{- end }}
+
+{{/* Profiler, in its own namespace: the objects that the release renders empty, and Events. */}}
+{{- define "job-profiler.rights.profiler" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ include "job-profiler.fullname" . }}]
+  verbs: [get, update, patch]
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [job-profiler-status]
+  verbs: [get, update, patch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+{{- if include "job-profiler.selfManagedCertificates" . }}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ include "job-profiler.fullname" . }}-ca, {{ include "job-profiler.fullname" . }}-tls]
+  verbs: [get, list, watch, update, patch]
+{{- end }}
+{{- end }}
+
+{{/* Profiler, in the cluster: caBundle of the one webhook configuration. */}}
+{{- define "job-profiler.rights.profiler-ca-bundle" -}}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations]
+  resourceNames: [{{ include "job-profiler.fullname" . }}]
+  verbs: [get, patch]
+{{- end }}
+
+{{/* Profiler, in each profiled namespace, or in the cluster where all are profiled. */}}
+{{- define "job-profiler.rights.profiler-workloads" -}}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch]
+{{- end }}
+
+{{/*
+A role with the rights of that name, given to the account that plays the webhook or the profiler. Takes a dict of
+root, player, rights and namespace; without a namespace it holds in the whole cluster.
+*/}}
+{{- define "job-profiler.role" -}}
+{{- $name := printf "%s-%s" (include "job-profiler.fullname" .root) .rights }}
+{{- $component := include "job-profiler.component" (list .root .player) }}
+{{- $scope := ternary "" "Cluster" (not (empty .namespace)) -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $scope }}Role
+metadata:
+  name: {{ $name }}
+  {{- with .namespace }}
+  namespace: {{ . | quote }}
+  {{- end }}
+  labels:
+    {{- include "job-profiler.labels" .root | nindent 4 }}
+rules:
+  {{- include (printf "job-profiler.rights.%s" .rights) .root | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $scope }}RoleBinding
+metadata:
+  name: {{ $name }}
+  {{- with .namespace }}
+  namespace: {{ . | quote }}
+  {{- end }}
+  labels:
+    {{- include "job-profiler.labels" .root | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ $scope }}Role
+  name: {{ $name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "job-profiler.componentName" (list .root $component) }}
+    namespace: {{ .root.Release.Namespace | quote }}
+{{- end }}

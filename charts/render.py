@@ -1,0 +1,143 @@
+"""Keeps what the repository holds twice in step with its one source: the chart's CRDs with `crds/`, and the
+plain manifests of `webhook-config/` with the chart, as it renders for the oldest supported Kubernetes.
+
+`python charts/render.py` writes what differs; with `--check` it only names it, and ends with 1.
+"""  # noqa: INP001 - a program, not a package
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CHART = REPOSITORY / "charts" / "job-profiler"
+OLDEST_KUBERNETES = "1.20.0"
+NAMESPACE = "profiling"
+IMAGE = "job-profiler"
+HELM_ONLY = {"app.kubernetes.io/managed-by", "helm.sh/chart", "helm.sh/resource-policy"}
+
+# The file of each kind. `kubectl apply -f` takes the files by name: what others need comes first.
+FILES = {
+    "00-namespace.yaml": ("Namespace",),
+    "10-crds.yaml": ("CustomResourceDefinition",),
+    "20-rbac.yaml": ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
+    "30-state.yaml": ("ConfigMap", "Lease", "Secret"),
+    "40-services.yaml": ("Service",),
+    "50-deployments.yaml": ("Deployment",),
+    "60-webhook.yaml": ("MutatingWebhookConfiguration",),
+}
+HEADER = "# Rendered from charts/job-profiler by `make manifests`: change it there.\n"
+IMAGE_NOTE = "# {image} is a placeholder: name the image that you built and pushed.\n"
+
+Manifest = dict[str, Any]
+
+
+class RenderError(Exception):
+    """Helm failed, or rendered what has no file; the text says what to do."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indents a list below its key."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - the base class's signature
+        super().increase_indent(flow, indentless=False)
+
+
+def main() -> int:
+    """Brings all files in step, or checks that they are; the exit code."""
+    parser = argparse.ArgumentParser(description="Renders the chart's CRDs and the plain manifests.")
+    parser.add_argument("--helm", default="helm", metavar="PATH", help="Helm 3 or 4 (default: helm on PATH)")
+    parser.add_argument("--check", action="store_true", help="change nothing; name the files that differ")
+    arguments = parser.parse_args()
+    try:
+        # The manifests hold the chart's CRDs: those are brought in step first.
+        drifted = bring_in_step(CHART / "files" / "crds", crds(), check=arguments.check)
+        drifted += bring_in_step(
+            REPOSITORY / "webhook-config", manifests(arguments.helm), check=arguments.check
+        )
+    except (RenderError, OSError) as error:
+        sys.stderr.write(f"charts/render.py: {error}\n")
+        return 1
+    outcome = "differs: run `make manifests`" if arguments.check else "written"
+    sys.stdout.writelines(f"{path.relative_to(REPOSITORY)} {outcome}\n" for path in drifted)
+    return 1 if drifted and arguments.check else 0
+
+
+def bring_in_step(directory: Path, contents: Mapping[str, str], *, check: bool) -> list[Path]:
+    """The YAML files that differ from *contents*; unless *check*, they are written, and others removed."""
+    stored = {path.name: path.read_text() for path in directory.glob("*.yaml")}
+    drifted = sorted(name for name in {*stored, *contents} if stored.get(name) != contents.get(name))
+    if not check:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in drifted:
+            if name in contents:
+                (directory / name).write_text(contents[name])
+            else:
+                (directory / name).unlink()
+    return [directory / name for name in drifted]
+
+
+def crds() -> dict[str, str]:
+    """The CRDs as the chart is to hold them: unchanged."""
+    return {path.name: path.read_text() for path in (REPOSITORY / "crds").glob("*.yaml")}
+
+
+def manifests(helm: str) -> dict[str, str]:
+    """The text of each file of plain manifests."""
+    objects = [_namespace(), *(_plain(manifest) for manifest in _rendered(helm))]
+    file_of = {kind: file for file, kinds in FILES.items() for kind in kinds}
+    if homeless := {manifest["kind"] for manifest in objects} - file_of.keys():
+        raise RenderError(f"no file for {', '.join(sorted(homeless))}: name one in FILES")
+    return {
+        file: _text([manifest for manifest in objects if file_of[manifest["kind"]] == file]) for file in FILES
+    }
+
+
+def _namespace() -> Manifest:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+
+
+def _rendered(helm: str) -> list[Manifest]:
+    command = [helm, "template", "job-profiler", str(CHART), f"--namespace={NAMESPACE}"]
+    command += [f"--kube-version={OLDEST_KUBERNETES}", f"--set=image.repository={IMAGE}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the user's Helm
+    except OSError as error:
+        raise RenderError(f"{helm} can't be run ({error}): name Helm 3 or 4 with --helm") from error
+    if done.returncode != 0:
+        raise RenderError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
+    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+
+
+def _plain(manifest: Manifest) -> Manifest:
+    """Without the labels and annotations that only mean something to Helm."""
+    metadata = manifest["metadata"]
+    for field in ("labels", "annotations"):
+        kept = {key: value for key, value in metadata.pop(field, {}).items() if key not in HELM_ONLY}
+        if kept:
+            metadata[field] = kept
+    return manifest
+
+
+def _text(objects: list[Manifest]) -> str:
+    """YAML in an order that does not depend on Helm's version."""
+    kinds = [kind for group in FILES.values() for kind in group]
+    objects = sorted(objects, key=lambda manifest: (kinds.index(manifest["kind"]), _key(manifest)))
+    deployed = next((manifest for manifest in objects if manifest["kind"] == "Deployment"), None)
+    header = HEADER
+    if deployed:
+        header += IMAGE_NOTE.format(image=deployed["spec"]["template"]["spec"]["containers"][0]["image"])
+    return header + yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, width=110, explicit_start=True)
+
+
+def _key(manifest: Manifest) -> tuple[str, str]:
+    return manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
