@@ -14,7 +14,7 @@ from app.errors import ClusterError
 from app.estimation.policy import EstimationPolicy
 from app.profiler.derivation import Derived, Knowledge
 from app.profiler.gathering import Gathered, Gatherer, Progress, newest_complete_step, wanted_steps
-from app.profiler.ports import Directory, ProfileStore, ReportSink, UsageSource, WorkloadLister
+from app.profiler.ports import Cluster, Directory, UsageSource
 from app.profiler.publication import plan_writes
 from app.profiler.report import build_report, reasons_without_profile
 from app.profiler.signals import SignalBoard, SignalState
@@ -51,13 +51,11 @@ class ProfilingCycle:
     def __init__(
         self,
         source: UsageSource,
-        lister: WorkloadLister,
-        store: ProfileStore,
-        sink: ReportSink,
+        cluster: Cluster,
         policy: CyclePolicy,
         in_scope: InScope,
     ) -> None:
-        self._lister, self._store, self._sink = lister, store, sink
+        self._lister, self._store, self._sink = cluster.lister, cluster.store, cluster.sink
         self._policy, self._in_scope = policy, in_scope
         self._knowledge = Knowledge(policy.estimation, timeslots=policy.timeslots)
         self._gatherer = Gatherer(source, self._knowledge.usage, self._knowledge.connections)

@@ -75,3 +75,12 @@ class ReportSink(Protocol):
 
     async def announce(self, reason: str, message: str, *, warning: bool) -> None:
         """Tell of one change of state as an Event; raises ClusterError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The three ways in which a cycle meets the cluster."""
+
+    lister: WorkloadLister
+    store: ProfileStore
+    sink: ReportSink

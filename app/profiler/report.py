@@ -18,7 +18,7 @@ def reasons_without_profile(
 ) -> dict[str, str]:
     """Why each of the *expected* workloads, and each with too few samples, has no profile."""
     reasons = {
-        str(workload): f"TooFewSamples: fewer than {min_samples} 5-minute samples"
+        str(workload): f"TooFewSamples: fewer than {min_samples} of 5 minutes each"
         for workload in sorted(too_few)
     }
     for workload in sorted(expected):
