@@ -1,11 +1,11 @@
-"""How an attempt is repeated: pauses that grow, with jitter, so that many replicas do not come back at once."""
+"""How attempts are repeated: after growing pauses, with jitter, so that replicas do not come back at once."""
 
 import random
 from collections.abc import Callable
 
 
 class Backoff:
-    """Pauses that double with each failure, up to a limit; each lasts half of that to all of it, by chance."""
+    """Pauses that double with each failure, up to a limit; chance takes up to half off each."""
 
     def __init__(
         self,

@@ -1,4 +1,7 @@
-"""Session-wide fixtures of the real parts. A missing part skips its tests and says how to get it; CI=true fails."""
+"""Session-wide fixtures of the real parts.
+
+A missing part skips the tests that need it and says how to get it; under CI=true it fails them.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -58,7 +61,7 @@ def _helm(part: Part, tmp_path_factory: pytest.TempPathFactory) -> Helm:
 
 @pytest.fixture(scope="session")
 def prometheus_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusFactory]:
-    """Starts a Prometheus with the past of an OpenMetrics file, or with none; it runs until the session ends."""
+    """Starts a Prometheus with the past of an OpenMetrics file, or none; it runs until the session ends."""
     _require(Part.PROMETHEUS, Part.PROMTOOL)
     with ExitStack() as running:
 

@@ -1,7 +1,7 @@
-"""One request to the API server, whatever it is about: authenticated, limited in time, failing as our own errors.
+"""One request to the API server: authenticated, limited in time, failing as one of our own errors.
 
-Credentials, TLS and the connection pool are the client library's; its generated models, which decode everything
-several times over, are not used.
+Credentials, TLS and the connection pool are the client library's. Its generated models are not used: they
+decode everything several times over, and would leak into every caller.
 """
 
 import asyncio
@@ -70,35 +70,35 @@ class Connection:
 
     async def read(self, request: Request) -> bytes:
         """The answer's whole body."""
-        limit = aiohttp.ClientTimeout(
+        limits = aiohttp.ClientTimeout(
             total=self._timeouts.request_seconds, sock_connect=self._timeouts.connect_seconds
         )
-        response = await self._send(request, limit)
+        response = await self._send(request, limits)
         with translated(str(request)):
             async with response:
                 return await response.read()
 
     async def stream(self, request: Request) -> aiohttp.ClientResponse:
         """An answer that has begun and goes on for as long as it is not silent; the caller closes it."""
-        silence = aiohttp.ClientTimeout(
+        limits = aiohttp.ClientTimeout(
             total=None,
             sock_connect=self._timeouts.connect_seconds,
             sock_read=self._timeouts.inactivity_seconds,
         )
-        return await self._send(request, silence)
+        return await self._send(request, limits)
 
-    async def _send(self, request: Request, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+    async def _send(self, request: Request, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         with translated(str(request)):
             # Also ends a credential plugin that hangs, and a stream that never begins.
             async with asyncio.timeout(self._timeouts.request_seconds):
                 response: aiohttp.ClientResponse = await self._api.rest_client.request(
                     request.verb,
-                    self._api.configuration.host + request.path,
-                    query_params=request.query,
+                    f"{self._api.configuration.host}{request.path}",
+                    query_params=dict(request.query),
                     headers=await self._headers(request),
                     body=request.body,
                     _preload_content=False,
-                    _request_timeout=timeout,
+                    _request_timeout=limits,
                 )
                 if response.status >= 400:
                     async with response:
@@ -114,5 +114,5 @@ class Connection:
             "Content-Type": request.content_type,
             "User-Agent": "kubernetes-job-profiler",
         }
-        await self._api.update_params_for_auth(headers, None, ["BearerToken"])
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"])
         return headers

@@ -32,11 +32,11 @@ async def load_configuration(kubeconfig: str | None) -> Configuration:
         configuration.refresh_api_key_hook = _refresh(loader, time.monotonic)
         return configuration
     try:
-        load_incluster_config(client_configuration=configuration)
+        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream
     except (ConfigException, OSError) as error:
         raise ClusterError(
-            f"no way to the API server: this is no Pod with a service account ({error}), and no kubeconfig is "
-            "given: set KUBECONFIG (--kubeconfig) to the path of one"
+            f"no way to the API server: this is no Pod with a service account ({error}), and there is no "
+            "kubeconfig: set KUBECONFIG (--kubeconfig) to the path of one"
         ) from error
     return configuration
 
@@ -51,7 +51,7 @@ def _require_file(kubeconfig: str) -> None:
 def _refresh(
     loader: KubeConfigLoader, clock: Callable[[], float]
 ) -> Callable[[Configuration], Awaitable[None]]:
-    """Loads the user's token again before a request, at most once a minute: plugins and token files expire."""
+    """Loads the token again before a request, at most once a minute: token files and plugins expire."""
     loaded_at = clock()
 
     async def refresh(configuration: Configuration) -> None:

@@ -64,7 +64,9 @@ def translated(request: str) -> Iterator[None]:
     try:
         yield
     except ConfigException as error:
-        raise UnavailableError(f"{request}: the credentials can't be read: {shortened(str(error))}") from error
+        raise UnavailableError(
+            f"{request}: the credentials can't be read: {shortened(str(error))}"
+        ) from error
     except (aiohttp.ClientError, HttpProcessingError, OSError) as error:  # TimeoutError is an OSError
         told = shortened(str(error)) or type(error).__name__
         raise UnavailableError(f"{request}: {told}") from error

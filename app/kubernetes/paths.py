@@ -77,7 +77,9 @@ def mutating_webhook_configuration(name: str) -> str:
 
 
 def _namespaced(api: str, plural: str, namespace: str | None) -> str:
-    return f"{api}/{plural}" if namespace is None else f"{api}/namespaces/{quote(namespace, safe='')}/{plural}"
+    return (
+        f"{api}/{plural}" if namespace is None else f"{api}/namespaces/{quote(namespace, safe='')}/{plural}"
+    )
 
 
 def _named(collection: str, name: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass, field
 from typing import NoReturn, Protocol
 
 import structlog
@@ -41,30 +42,27 @@ def without_managed_fields(manifest: Object) -> Object:
     return manifest
 
 
+@dataclass(eq=False)
 class Reflector:
-    """Feeds a sink for ever; the sink keeps what it knows while the API server is away."""
+    """Feeds a sink for ever; the sink keeps what it knows while the API server is away.
 
-    def __init__(
-        self,
-        client: ClusterClient,
-        selection: Selection,
-        sink: Sink,
-        *,
-        keep: Callable[[Object], Object] = without_managed_fields,
-        backoff: Backoff | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """*keep* cuts each object down to what the sink needs, page by page, before a whole list is in memory."""
-        self._client = client
-        self._selection = selection
-        self._sink = sink
-        self._keep = keep
-        self._backoff = backoff or Backoff()
-        self._clock = clock
-        self._contact = Contact(selection.path)
-        self._resource_version = ""
-        self.is_synced = False
-        self.last_contact: float | None = None
+    `keep` cuts each object down to what the sink needs, page by page, before a whole list is in memory.
+    `is_synced` is True since the first whole list; `last_contact` is when the API server last said something.
+    """
+
+    client: ClusterClient
+    selection: Selection
+    sink: Sink
+    _: KW_ONLY
+    keep: Callable[[Object], Object] = without_managed_fields
+    backoff: Backoff = field(default_factory=Backoff)
+    clock: Callable[[], float] = time.monotonic
+    is_synced: bool = field(default=False, init=False)
+    last_contact: float | None = field(default=None, init=False)
+    _resource_version: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self._contact = Contact(self.selection.path)
 
     async def run(self) -> NoReturn:
         """List and watch until cancelled."""
@@ -79,30 +77,65 @@ class Reflector:
     async def _list(self) -> None:
         kept: list[Object] = []
         resource_version = ""
-        async for page in self._client.pages(self._selection, Object):
-            self.last_contact = self._clock()
+        async for page in self.client.pages(self.selection, Object):
+            self.last_contact = self.clock()
             if page.is_first:
                 kept.clear()
-            kept += map(self._keep, page.items)
+            kept += map(self.keep, page.items)
             resource_version = page.resource_version
-        self._sink.replace(kept)
+        self.sink.replace(kept)
         self._resource_version = resource_version
         self.is_synced = True
-        log.debug("listed", path=self._selection.path, objects=len(kept))
+        log.debug("listed", path=self.selection.path, objects=len(kept))
 
     async def _watch(self) -> None:
-        """Follow one watch to its end."""
-        began, changes = self._clock(), 0
-        timeout_seconds = random.uniform(_SHORTEST_WATCH_SECONDS, _LONGEST_WATCH_SECONDS)  # noqa: S311 - spreads load
+        """One watch to its end; then a pause, where it was an empty and short one."""
+        began = self.clock()
         try:
-            async with self._client.watch(
-                self._selection, self._resource_version, timeout_seconds=timeout_seconds
-            ) as events:
-                self.last_contact = self._clock()
-                async for event in events:
-                    changes += self._take(event)
+            changed = await self._follow()
         finally:
-            if self._clock() - began >= self._backoff.limit_seconds:
-                self._backoff.reset()
-                lasted = True
-        ...
+            lasted = self.clock() - began >= self.backoff.limit_seconds
+            if lasted:
+                self.backoff.reset()
+        self._contact.regained()
+        if changed:
+            self.backoff.reset()
+        elif not lasted:
+            pause = self.backoff.next_pause()
+            if self.backoff.failures >= _EMPTY_WATCHES_UNTIL_LIST:
+                self._resource_version = ""
+            await asyncio.sleep(pause)
+
+    async def _follow(self) -> bool:
+        """True where the watch told at least one change."""
+        changed = False
+        seconds = random.uniform(_SHORTEST_WATCH_SECONDS, _LONGEST_WATCH_SECONDS)  # noqa: S311 - spreads load
+        async with self.client.watch(
+            self.selection, self._resource_version, timeout_seconds=seconds
+        ) as events:
+            self.last_contact = self.clock()
+            async for event in events:
+                changed |= self._take(event)
+        return changed
+
+    def _take(self, event: WatchEvent) -> bool:
+        self.last_contact = self.clock()
+        self._contact.regained()
+        if event.kind == "DELETED":
+            self.sink.delete(self.keep(event.object))
+        elif event.kind != "BOOKMARK":
+            self.sink.upsert(self.keep(event.object))
+        self._resource_version = event.resource_version
+        return event.kind != "BOOKMARK"
+
+    def _pause_after(self, error: ClusterError) -> float:
+        """Decides what is still known after *error*, and the seconds until the next attempt."""
+        pause = self.backoff.next_pause()
+        if isinstance(error, UnavailableError):
+            pause = max(pause, error.retry_after_seconds or 0)
+        else:
+            self._resource_version = ""
+        # One expired watch is in the ordinary course of things; a second one before any event is not.
+        if not isinstance(error, ExpiredError) or self.backoff.failures > 1:
+            self._contact.lost(error)
+        return pause

@@ -1,4 +1,4 @@
-"""What is listed and watched, and what comes back: values, and how the API server's JSON becomes them; pure."""
+"""What is listed and watched, and what comes back: values, and how the API server's JSON becomes them."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -88,7 +88,7 @@ def read_event(line: bytes, watch: str) -> WatchEvent:
     """The event that one line of a watch tells.
 
     Raises:
-        ExpiredError: it tells an error or can't be read; what happened meanwhile is only known from a new list.
+        ExpiredError: it tells an error or can't be read; only a new list tells what happened meanwhile.
     """
     try:
         event = _decode_event(line)

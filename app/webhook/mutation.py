@@ -21,7 +21,10 @@ _JSON = (b"content-type", b"application/json")
 
 
 class PodMutator:
-    """Answers admission reviews from the index; an ASGI application of its own."""
+    """Answers admission reviews from the index; an ASGI application of its own.
+
+    While `is_leaving` each answer ends its connection, so that the next review goes to another replica.
+    """
 
     def __init__(
         self,
@@ -35,6 +38,7 @@ class PodMutator:
         self._in_scope = in_scope
         self._max_review_bytes = max_review_bytes
         self._metrics = metrics
+        self.is_leaving = False
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Read one review and answer it."""
@@ -45,7 +49,7 @@ class PodMutator:
             self._metrics.refused()
             answer, status = msgspec.json.encode({"error": str(error)}), error.status
         headers = [_JSON, (b"content-length", str(len(answer)).encode())]
-        if status == 413:
+        if self.is_leaving or status == 413:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})

@@ -1,7 +1,7 @@
-"""A Kubernetes control plane without nodes: etcd, kube-apiserver and kube-controller-manager, from 1.20 to 1.36.
+"""A Kubernetes control plane without nodes: etcd, API server and controller manager, from 1.20 to 1.36.
 
-Pods are created, admitted and stored, and stay Pending. The administrator's token is in `tokens.csv`; everybody
-else gets the token of a service account and what RBAC grants it.
+Pods are created, admitted and stored, and stay Pending. The administrator's token is in `tokens.csv`;
+everybody else gets the token of a service account and what RBAC grants it.
 """
 
 import json
@@ -19,7 +19,7 @@ from tests.cluster.loopback_http import answers, request_json
 from tests.cluster.processes import Process, free_ports
 from tests.parts.locate import Part, require
 
-ADMIN_TOKEN = "admin-token"  # noqa: S105 - of a throw-away cluster on 127.0.0.1
+ADMIN_TOKEN = "admin-token"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 START_SECONDS = 60
 LAST_MINOR_WITH_INSECURE_PORT = 23
@@ -149,7 +149,7 @@ class ControlPlane:
             *("--kubeconfig", self.kubeconfig),
             *("--service-account-private-key-file", "sa.key"),
             "--use-service-account-credentials=true",
-            "--leader-elect=false",
+            "--leader-elect=false", *("--kube-api-qps", "200"), *("--kube-api-burst", "400"),
             *("--secure-port", str(port)),
             *("--bind-address", "127.0.0.1"),
             *(("--port", "0") if minor <= LAST_MINOR_WITH_INSECURE_PORT else ()),

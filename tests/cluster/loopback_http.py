@@ -9,7 +9,7 @@ from typing import Any
 
 
 def request_json(url: str, *, ca_file: Path | None = None, token: str = "", body: Any = None) -> Any:
-    """The decoded answer; a `body` is posted as JSON. OSError (with its HTTP and URL kinds) where that fails."""
+    """The decoded answer; a `body` is posted as JSON. OSError, HTTP and URL errors among it, on failure."""
     return json.loads(request(url, ca_file=ca_file, token=token, body=body))
 
 

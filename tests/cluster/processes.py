@@ -1,7 +1,7 @@
-"""Child processes of a test: output in a log file, ready when a probe says so, ended by their own process id.
+"""Child processes of a test: output in a log file, ready when a probe says so, ended by their own id.
 
-`setpriv` makes the kernel kill a child when the thread that started it ends, so that not even a killed test run
-leaves one behind. Start processes from the main thread.
+`setpriv` makes the kernel kill a child when the thread that started it ends, so that not even a killed test
+run leaves one behind. Start processes from the main thread.
 """
 
 import socket
@@ -80,7 +80,7 @@ class Process:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nothing listens on; all are held until the last one is found, so they differ."""
+    """Ports of 127.0.0.1 that nothing listens on; all are held until the last is found, so they differ."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for held in sockets:

@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes nothing: its past comes from an OpenMetrics file, its present stands still."""
+"""A real Prometheus that scrapes nothing: its past comes from an OpenMetrics file."""
 
 import subprocess
 from pathlib import Path
@@ -22,7 +22,7 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{port}"
         self._history = openmetrics_file
         self._data = directory / "data"
-        command = [
+        command: list[str | Path] = [
             require(Part.PROMETHEUS),
             "--config.file=/dev/null",
             f"--storage.tsdb.path={self._data}",
@@ -53,7 +53,7 @@ class Prometheus:
 
 def _back_fill(openmetrics_file: Path, data: Path) -> None:
     """One block per eight days: without the flag the file is read once for every two hours that it spans."""
-    command = [
+    command: list[str | Path] = [
         require(Part.PROMTOOL),
         *("tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=192h"),
         *(openmetrics_file, data),

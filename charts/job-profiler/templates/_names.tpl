@@ -1,12 +1,12 @@
 {{- define "job-profiler.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 45 | trimSuffix "-" }}
+{{- default .Chart.Name .Values.nameOverride | trunc 44 | trimSuffix "-" }}
 {{- end }}
 
-{{/* 45 characters leave room for the longest ending, "-profiler-profiles". */}}
+{{/* 44 characters leave room for the longest ending, "-profiler-ca-bundle". */}}
 {{- define "job-profiler.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
-{{- default $full .Values.fullnameOverride | trunc 45 | trimSuffix "-" }}
+{{- default $full .Values.fullnameOverride | trunc 44 | trimSuffix "-" }}
 {{- end }}
 
 {{/* The Deployments of the topology, as a JSON list. */}}

@@ -1,0 +1,100 @@
+"""The program `job-profiler`: its commands, and how a fault becomes a message and an exit code."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.command_line.options import takes_settings
+from app.errors import HistoryFileError, ProfilerError, SettingsError
+from app.settings import Settings
+
+program = typer.Typer(
+    name="job-profiler",
+    help="Learns what every micro-service needs and whom it talks to, and writes it on every Pod.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+_CLUSTER = ("kubeconfig", "own_namespace", "profiles_namespace")
+_ESTIMATION = (
+    "prometheus_url",
+    "prometheus_port",
+    "prometheus_timeout",
+    "network_metric_provider",
+    "profiling_namespace",
+    "excluded_namespaces",
+    "history_days",
+    "timeslots",
+    "min_samples",
+)
+
+
+@program.command()
+@takes_settings(Settings.model_fields)
+def serve(settings: Settings) -> None:
+    """Run in the cluster: the webhook, the profiler, or both in one process."""
+    from app.runtime.serving import serve as run  # noqa: PLC0415 - see the package's docstring
+
+    run(settings)
+
+
+@program.command()
+@takes_settings((*_ESTIMATION, *_CLUSTER))
+def profile(
+    settings: Settings,
+    history: Annotated[
+        Path | None, typer.Option(help="File of recorded usage (.npz) to read in place of Prometheus")
+    ] = None,
+    output: Annotated[str, typer.Option("--output", "-o", help="table, yaml or json")] = "table",
+    apply: Annotated[bool, typer.Option("--apply", help="Write the profiles to the cluster")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Compute the profiles once and print them."""
+    from app.command_line.profile import compute_and_print  # noqa: PLC0415 - needs numpy
+
+    if output not in {"table", "yaml", "json"}:
+        raise SettingsError([f"--output is {output!r}: use table, yaml or json"])
+    compute_and_print(settings, history=history, output=output, apply=apply)
+
+
+@program.command()
+@takes_settings((*_CLUSTER, "lease"))
+def status(
+    settings: Settings,
+    output: Annotated[str, typer.Option("--output", "-o", help="table or json")] = "table",
+) -> None:
+    """Show how the sources of usage stand, who leads, and why a workload has no profile."""
+    from app.command_line.status import print_status  # noqa: PLC0415 - see the package's docstring
+
+    if output not in {"table", "json"}:
+        raise SettingsError([f"--output is {output!r}: use table or json"])
+    print_status(settings, output=output)
+
+
+@program.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Keep serving until Ctrl-C")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Do the main job with no cluster: recorded usage in, an annotated Pod out."""
+    from app.demo.run import run_demo  # noqa: PLC0415 - needs numpy
+
+    run_demo(keep=keep)
+
+
+def main() -> None:
+    """Run the program; 2 is a wrong setting or file, 1 any other fault that we can name."""
+    try:
+        program()
+    except SettingsError as error:
+        for fault in error.faults:
+            typer.echo(f"job-profiler: {fault}", err=True)
+        sys.exit(2)
+    except HistoryFileError as error:
+        typer.echo(f"job-profiler: {error}", err=True)
+        sys.exit(2)
+    except ProfilerError as error:
+        typer.echo(f"job-profiler: {error}", err=True)
+        sys.exit(1)

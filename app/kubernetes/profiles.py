@@ -1,0 +1,37 @@
+"""Writes profiles; what they look like is `app.domain.resources`' business."""
+
+from app.domain.resources import GROUP, KINDS, VERSION
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.selections import Object
+
+FIELD_MANAGER = "job-profiler"
+_KIND_OF_PLURAL = {kind.plural: kind.kind for kind in KINDS.values()}
+
+
+class ProfileWriter:
+    """Applies profiles and their status in the one namespace that holds them all."""
+
+    def __init__(self, client: ClusterClient, namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+
+    async def apply(self, plural: str, manifest: Object) -> None:
+        """Create the profile or bring it to *manifest*. Each call is a write, also where nothing changes."""
+        path = paths.profile(plural, self._namespace, manifest["metadata"]["name"])
+        await self._client.apply(path, manifest, field_manager=FIELD_MANAGER)
+
+    async def apply_status(self, plural: str, name: str, status: Object) -> None:
+        """Bring the status of an existing profile to *status*."""
+        manifest = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": _KIND_OF_PLURAL[plural],
+            "metadata": {"name": name, "namespace": self._namespace},
+            "status": status,
+        }
+        path = paths.status(paths.profile(plural, self._namespace, name))
+        await self._client.apply(path, manifest, field_manager=FIELD_MANAGER)
+
+    async def delete(self, plural: str, name: str) -> None:
+        """Remove a profile."""
+        await self._client.delete(paths.profile(plural, self._namespace, name))

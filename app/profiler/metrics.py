@@ -1,0 +1,62 @@
+"""What the profiler tells of its cycles: `job_profiler_*`."""
+
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app.profiler.cycle import CycleReport
+from app.profiler.signals import State
+
+_BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 150.0, 300.0)
+
+
+class CycleMetrics:
+    """Counters and gauges of one replica; those of a follower stand still."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._leader = Gauge("job_profiler_leader", "1 while this replica leads", registry=registry)
+        self._cycles = Counter(
+            "job_profiler_cycles_total", "Cycles by result (finished, failed)", ["result"], registry=registry
+        )
+        self._seconds = Histogram(
+            "job_profiler_cycle_duration_seconds",
+            "Duration of a whole cycle",
+            registry=registry,
+            buckets=_BUCKETS_SECONDS,
+        )
+        self._samples = Counter("job_profiler_samples_folded_total", "New samples", registry=registry)
+        self._writes = Counter(
+            "job_profiler_profile_writes_total", "Writes of profiles", ["result"], registry=registry
+        )
+        self._profiles = Gauge("job_profiler_profiles", "Profiles as of the last cycle", registry=registry)
+        self._success = Gauge(
+            "job_profiler_last_success_timestamp_seconds", "End of the last cycle", registry=registry
+        )
+        self._signal = Gauge(
+            "job_profiler_signal_healthy",
+            "1 while the source answers a signal without a fault",
+            ["signal"],
+            registry=registry,
+        )
+
+    def leads(self, *, leading: bool) -> None:
+        """Note a change of leadership."""
+        self._leader.set(int(leading))
+
+    def failed(self) -> None:
+        """Note a cycle that could not read the cluster."""
+        self._cycles.labels("failed").inc()
+
+    def finished(self, report: CycleReport, now: datetime) -> None:
+        """Note a cycle that came to its end."""
+        self._cycles.labels("finished").inc()
+        self._seconds.observe(report.seconds)
+        self._samples.inc(report.samples)
+        self._writes.labels("written").inc(report.written)
+        self._writes.labels("failed").inc(report.failed_writes)
+        self._profiles.set(len(report.profiles))
+        self._success.set(now.timestamp())
+        for state in report.states:
+            self._signal.labels(state.signal).set(
+                int(not state.state.is_fault and state.state is not State.OFF)
+            )

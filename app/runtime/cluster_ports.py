@@ -1,0 +1,130 @@
+"""The API server in the shape in which profiler and TLS ask for it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.resources import KINDS, to_manifest, to_status
+from app.errors import UnavailableError
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.events import EventRecorder, InvolvedObject
+from app.kubernetes.profiles import ProfileWriter
+from app.kubernetes.secrets import SecretSnapshot, SecretStore
+from app.kubernetes.status_map import NAME as STATUS_MAP
+from app.kubernetes.status_map import StatusMap
+from app.kubernetes.webhook_configuration import WebhookConfiguration
+from app.kubernetes.workloads import Workloads
+from app.profiler.ports import Directory
+from app.profiler.publication import Write
+from app.tls.issuing import KeyPair
+
+CERTIFICATE_KEY, PRIVATE_KEY_KEY = "tls.crt", "tls.key"
+
+
+class ClusterWorkloads:
+    """Pods and Deployments of the namespaces that are profiled."""
+
+    def __init__(self, client: ClusterClient, namespaces: Sequence[str]) -> None:
+        self._workloads = Workloads(client, namespaces)
+
+    async def directory(self) -> Directory:
+        """Who runs now."""
+        pods = {(pod.namespace, pod.name): pod.workload for pod in await self._workloads.pods()}
+        return Directory(pods, tuple(await self._workloads.deployments()))
+
+
+class ClusterProfiles:
+    """Custom resources: read through the catalogue that a watch keeps, written by server-side apply."""
+
+    def __init__(
+        self,
+        client: ClusterClient,
+        namespace: str,
+        catalogue: ProfileCatalogue,
+        *,
+        sync_seconds: float = 30,
+    ) -> None:
+        self._writer = ProfileWriter(client, namespace)
+        self._namespace = namespace
+        self._catalogue = catalogue
+        self._sync_seconds = sync_seconds
+
+    async def stored(self) -> ProfileCatalogue:
+        """The catalogue, once all kinds were listed; names can't be given out before."""
+        try:
+            async with asyncio.timeout(self._sync_seconds):
+                while not self._catalogue.is_synced:  # noqa: ASYNC110 - it is filled by a watch without an event
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise UnavailableError("the stored profiles could not be listed yet") from error
+        return self._catalogue
+
+    async def write(self, write: Write, now: datetime) -> None:
+        """Value first, then what it rests on."""
+        profile, plural = write.profile, KINDS[write.profile.identity[0]].plural
+        if write.value_changed:
+            await self._writer.apply(
+                plural, to_manifest(profile, name=write.name, namespace=self._namespace, updated_at=now)
+            )
+        await self._writer.apply_status(plural, write.name, to_status(profile, refreshed_at=now))
+
+
+class ClusterReport:
+    """The ConfigMap that `job-profiler status` shows, and Events on it."""
+
+    def __init__(self, client: ClusterClient, namespace: str, identity: str) -> None:
+        self._map = StatusMap(client, namespace)
+        self._events = EventRecorder(client, identity)
+        self._involved = InvolvedObject("v1", "ConfigMap", namespace, STATUS_MAP)
+
+    async def tell(self, report: Mapping[str, Any]) -> None:
+        """Keep the newest report; one that stands there already is not written again."""
+        if await self._map.read() != report:
+            await self._map.write(dict(report))
+
+    async def announce(self, reason: str, message: str, *, warning: bool) -> None:
+        """Tell of a change of state."""
+        kind = "Warning" if warning else "Normal"
+        await self._events.record(self._involved, reason, message, now=datetime.now(UTC), kind=kind)  # type: ignore[arg-type]
+
+
+class SecretKeyPair:
+    """A key pair in a Secret that the chart rendered empty."""
+
+    def __init__(self, client: ClusterClient, namespace: str, name: str) -> None:
+        self._secret = SecretStore(client, namespace, name)
+        self._snapshot: SecretSnapshot | None = None
+
+    async def read(self) -> KeyPair | None:
+        """The pair, or None while the Secret is empty."""
+        self._snapshot = await self._secret.read()
+        return key_pair_of(self._snapshot.data)
+
+    async def write(self, pair: KeyPair) -> None:
+        """Replace what was read; the certificates of an authority and of a server are stored alike."""
+        snapshot = self._snapshot or await self._secret.read()
+        data = {CERTIFICATE_KEY: pair.certificate, PRIVATE_KEY_KEY: pair.private_key}
+        self._snapshot = await self._secret.write(snapshot, data)
+
+
+def key_pair_of(data: Mapping[str, bytes]) -> KeyPair | None:
+    """The pair in a Secret's data, by the keys of type kubernetes.io/tls, which cert-manager uses too."""
+    certificate, key = data.get(CERTIFICATE_KEY), data.get(PRIVATE_KEY_KEY)
+    return KeyPair(certificate, key) if certificate and key else None
+
+
+class PublishedTrust:
+    """The `caBundle` of our webhook."""
+
+    def __init__(self, client: ClusterClient, configuration: str) -> None:
+        self._configuration = WebhookConfiguration(client, configuration)
+
+    async def read(self) -> bytes:
+        """The bundle in force."""
+        return await self._configuration.read_ca_bundle()
+
+    async def write(self, bundle: bytes) -> None:
+        """Put *bundle* in force."""
+        await self._configuration.publish_ca_bundle(bundle)

@@ -1,0 +1,123 @@
+"""`job-profiler serve`: opens the cluster, builds the roles, runs them until the process is told to stop."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import uvloop
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+from app.domain.catalogue import KindSink, ProfileCatalogue
+from app.domain.resources import KINDS
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.reflector import Reflector
+from app.kubernetes.selections import Selection
+from app.runtime.health import create_health
+from app.runtime.listeners import Listener
+from app.runtime.logs import configure_logs
+from app.runtime.supervision import supervise
+from app.runtime.webhook_role import WebhookRole
+from app.settings import Role, Settings
+
+if TYPE_CHECKING:
+    from app.runtime.profiler_role import ProfilerRole
+
+log = structlog.get_logger(__name__)
+Tasks = dict[str, Coroutine[Any, Any, None]]
+
+
+def serve(settings: Settings) -> None:
+    """Run until SIGTERM or Ctrl-C; a task that ends by itself ends the process with an error."""
+    configure_logs(settings.log_level, settings.log_format)
+    uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with open_cluster(settings.kubeconfig or None) as client:
+        await _run_roles(settings, client, stopping)
+
+
+async def _run_roles(settings: Settings, client: ClusterClient, stopping: asyncio.Event) -> None:
+    registry = process_registry()
+    catalogue = ProfileCatalogue()
+    tasks = _profile_watches(settings, client, catalogue)
+    checks: dict[str, Callable[[], str | None]] = {
+        "shutdown": lambda: "the process is stopping" if stopping.is_set() else None
+    }
+    leaving = stopping
+    if settings.role is not Role.PROFILER:
+        webhook = WebhookRole(settings, catalogue, registry)
+        tasks |= webhook.tasks(client)
+        checks["webhook"] = webhook.not_ready
+        leaving = asyncio.Event()
+        tasks["drain"] = _drain(webhook, stopping, leaving)
+    if settings.role is not Role.WEBHOOK:
+        tasks["profiler"] = _until(stopping, _profiler(settings, client, catalogue, registry).run(), leaving)
+        checks["profiler"] = lambda: None if catalogue.is_synced else "the profiles have not been listed yet"
+    health = Listener(create_health(checks, registry), settings.bind_address, settings.health_port)
+    tasks["health"] = health.run_until_cancelled()
+    log.info("started", role=settings.role.value, webhook_port=settings.webhook_port)
+    await supervise(tasks, leaving)
+    log.info("stopped")
+
+
+def process_registry() -> CollectorRegistry:
+    """A registry with the figures of the process itself."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry
+
+
+def _profile_watches(settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue) -> Tasks:
+    return {
+        f"watch of {kind.plural}": Reflector(
+            client,
+            Selection(paths.profiles(kind.plural, settings.profiles_home)),
+            KindSink(catalogue, resource),
+        ).run()
+        for resource, kind in KINDS.items()
+    }
+
+
+def _profiler(
+    settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue, registry: CollectorRegistry
+) -> "ProfilerRole":
+    # numpy comes with this role alone: the webhook's process stays small.
+    from app.profiler.metrics import CycleMetrics  # noqa: PLC0415
+    from app.runtime.profiler_role import ProfilerRole  # noqa: PLC0415
+
+    return ProfilerRole(settings, client, catalogue, CycleMetrics(registry))
+
+
+async def _drain(webhook: WebhookRole, stopping: asyncio.Event, leaving: asyncio.Event) -> None:
+    """Let the webhook serve on for a while after the process was told to stop."""
+    await stopping.wait()
+    log.info("draining")
+    await webhook.drain()
+    leaving.set()
+    await asyncio.Event().wait()
+
+
+async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None], leaving: asyncio.Event) -> None:
+    """End *work* (and free its Lease) at once when told to stop, while the webhook still drains."""
+    working = asyncio.create_task(work)
+    stop = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+    finally:
+        working.cancel()
+        stop.cancel()
+        await asyncio.gather(working, stop, return_exceptions=True)
+    await leaving.wait()
+    await asyncio.Event().wait()
+    return None

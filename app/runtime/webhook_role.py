@@ -1,0 +1,97 @@
+"""The webhook role: index, certificate and listener. Everything it needs of the world is watched."""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from app.domain.catalogue import ProfileCatalogue
+from app.errors import ClusterError
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.reflector import Reflector
+from app.kubernetes.secrets import secret_data
+from app.kubernetes.selections import Object, Selection
+from app.runtime.cluster_ports import key_pair_of
+from app.runtime.listeners import Listener
+from app.settings import Settings
+from app.tls.serving import ServingContext, UnusableCertificateError
+from app.webhook.application import create_webhook
+from app.webhook.index import AnnotationIndex
+from app.webhook.metrics import AdmissionMetrics
+from app.webhook.mutation import PodMutator
+
+log = structlog.get_logger(__name__)
+
+
+class ServedCertificate:
+    """Takes the serving certificate's Secret from a watch and serves what it holds from then on."""
+
+    def __init__(self, serving: ServingContext) -> None:
+        self._serving = serving
+
+    def replace(self, objects: Iterable[Object], /) -> None:
+        """Take the Secret as it was listed."""
+        for manifest in objects:
+            self.upsert(manifest)
+
+    def upsert(self, manifest: Object, /) -> None:
+        """Take the Secret as it was changed; what can't be served leaves the certificate before it."""
+        try:
+            pair = key_pair_of(secret_data(manifest))
+            if pair is not None and pair != self._serving.loaded:
+                self._serving.load(pair)
+                log.info("serving_certificate_loaded")
+        except (ClusterError, UnusableCertificateError) as error:
+            log.warning("serving_certificate_unusable", error=str(error))
+
+    def delete(self, _manifest: Object, /) -> None:
+        """Go on with the certificate that was served last."""
+        log.warning("serving_certificate_deleted")
+
+
+class WebhookRole:
+    """Answers admission reviews over TLS."""
+
+    def __init__(self, settings: Settings, catalogue: ProfileCatalogue, registry: CollectorRegistry) -> None:
+        self._settings = settings
+        self.serving = ServingContext()
+        self.index = AnnotationIndex(catalogue, max_connections=settings.max_connections)
+        self._mutator = PodMutator(
+            self.index,
+            in_scope=settings.profiles_pods_of,
+            max_review_bytes=settings.max_review_bytes,
+            metrics=AdmissionMetrics(registry),
+        )
+        self.listener = Listener(
+            create_webhook(self._mutator),
+            settings.bind_address,
+            settings.webhook_port,
+            self.serving.context,
+        )
+
+    def not_ready(self) -> str | None:
+        """Why no review should come here yet."""
+        if not self.index.is_synced:
+            return "the profiles have not been listed yet"
+        if self.serving.loaded is None:
+            return "there is no serving certificate yet: the profiler issues it, or cert-manager"
+        if not self.listener.started:
+            return "the listener has not started yet"
+        return None
+
+    def tasks(self, client: ClusterClient) -> dict[str, Coroutine[Any, Any, None]]:
+        """What runs beside the watch of the profiles."""
+        selection = Selection(
+            paths.secrets(self._settings.own_namespace),
+            field_selector=f"metadata.name={self._settings.tls_secret}",
+        )
+        certificate = Reflector(client, selection, ServedCertificate(self.serving))
+        return {"webhook": self.listener.run_until_cancelled(), "certificate": certificate.run()}
+
+    async def drain(self) -> None:
+        """Serve on while the cluster learns that this replica leaves; each answer ends its connection."""
+        self._mutator.is_leaving = True
+        await asyncio.sleep(self._settings.shutdown_delay)

@@ -1,0 +1,1 @@
+"""What a cluster gets: the chart's objects, the CRDs, the plain manifests and the image."""

@@ -1,0 +1,47 @@
+"""Every fact about the chart holds under Helm 3 and under Helm 4."""
+
+import json
+from typing import Any, Protocol
+
+import pytest
+
+from tests.chart.rendered import CHART, IMAGE, Release
+from tests.cluster.helm import Helm
+
+NEW_CLUSTER = "1.36.0"
+
+
+class Render(Protocol):
+    """Renders the chart with an image and these values."""
+
+    def __call__(self, *, kube_version: str = NEW_CLUSTER, **values: Any) -> Release:
+        """The release's objects."""
+
+
+@pytest.fixture(scope="session", params=["helm3", "helm4"])
+def helm(request: pytest.FixtureRequest) -> Helm:
+    """Helm 3, then Helm 4."""
+    found: Helm = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def render(helm: Helm) -> Render:
+    """Each set of values is rendered once."""
+    releases: dict[str, Release] = {}
+
+    def rendered(*, kube_version: str = NEW_CLUSTER, **values: Any) -> Release:
+        key = json.dumps([kube_version, values], sort_keys=True)
+        if key not in releases:
+            releases[key] = Release(
+                helm.template(
+                    CHART,
+                    f"--kube-version={kube_version}",
+                    release="job-profiler",
+                    namespace="profiling",
+                    values=IMAGE | values,
+                )
+            )
+        return releases[key]
+
+    return rendered

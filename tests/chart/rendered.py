@@ -1,0 +1,107 @@
+"""The objects of a rendered release, and where its parts are found in them."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+CHART = REPOSITORY / "charts" / "job-profiler"
+IMAGE = {"image": {"repository": "registry.example/job-profiler"}}
+# Stands for what the kubelet knows of a Pod and a manifest does not.
+DOWNWARD = {"metadata.namespace": "profiling", "metadata.name": "job-profiler-0"}
+
+Object = dict[str, Any]
+
+
+class Release:
+    """The objects that Helm rendered for a release named job-profiler in the namespace profiling."""
+
+    def __init__(self, objects: list[Object]) -> None:
+        self.objects = objects
+
+    def of(self, kind: str) -> list[Object]:
+        """All objects of a kind."""
+        return [one for one in self.objects if one["kind"] == kind]
+
+    def names(self, kind: str) -> set[str]:
+        """The names of all objects of a kind, with the namespace where it is not the release's."""
+        return {_qualified(one["metadata"]) for one in self.of(kind)}
+
+    def one(self, kind: str, name: str = "") -> Object:
+        """The only object of a kind, or the only one of that name."""
+        (found,) = [one for one in self.of(kind) if name in {"", one["metadata"]["name"]}]
+        return found
+
+    def webhook(self) -> Object:
+        """The only webhook of the only configuration."""
+        (webhook,) = self.one("MutatingWebhookConfiguration")["webhooks"]
+        assert isinstance(webhook, dict)
+        return webhook
+
+    def pods(self) -> dict[str, Object]:
+        """The Pod spec of each component."""
+        return {
+            one["metadata"]["labels"]["app.kubernetes.io/component"]: one["spec"]["template"]["spec"]
+            for one in self.of("Deployment")
+        }
+
+    def environment(self, component: str) -> dict[str, str]:
+        """The variables that a component's process sees."""
+        return {
+            variable["name"]: variable["value"]
+            if "value" in variable
+            else DOWNWARD[variable["valueFrom"]["fieldRef"]["fieldPath"]]
+            for variable in container(self.pods()[component])["env"]
+        }
+
+    def rights(self, account: str) -> set[tuple[str, str, str, str, str]]:
+        """What a service account may do: (namespace or *, API group, resource, its name or *, verb)."""
+        return set(self._rights(account))
+
+    def _rights(self, account: str) -> Iterator[tuple[str, str, str, str, str]]:
+        for binding in (*self.of("RoleBinding"), *self.of("ClusterRoleBinding")):
+            if {"kind": "ServiceAccount", "name": account, "namespace": "profiling"} not in binding[
+                "subjects"
+            ]:
+                continue
+            namespace = binding["metadata"].get("namespace", "*")
+            for rule in self._role(binding)["rules"]:
+                for group in rule["apiGroups"]:
+                    for resource in rule["resources"]:
+                        for name in rule.get("resourceNames", ["*"]):
+                            for verb in rule["verbs"]:
+                                yield namespace, group, resource, name, verb
+
+    def _role(self, binding: Mapping[str, Any]) -> Object:
+        """The role that a binding refers to; a Role is in the binding's own namespace."""
+        reference, namespace = binding["roleRef"], binding["metadata"].get("namespace")
+        (role,) = [
+            one
+            for one in self.of(reference["kind"])
+            if one["metadata"]["name"] == reference["name"] and one["metadata"].get("namespace") == namespace
+        ]
+        return role
+
+
+def container(pod: Mapping[str, Any]) -> Object:
+    """The only container of a Pod spec."""
+    (only,) = pod["containers"]
+    assert isinstance(only, dict)
+    return only
+
+
+def _qualified(metadata: Mapping[str, Any]) -> str:
+    namespace = metadata.get("namespace", "profiling")
+    name: str = metadata["name"]
+    return name if namespace == "profiling" else f"{namespace}/{name}"
+
+
+def keys_of(value: object) -> Iterator[str]:
+    """Every key of every mapping in *value*."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield str(key)
+            yield from keys_of(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys_of(inner)

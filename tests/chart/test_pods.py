@@ -1,0 +1,274 @@
+"""What the Pods get: settings that the program accepts, restricted rights on the node, and time to stop."""
+
+from typing import Any
+
+import pytest
+
+from app.settings import Role, Settings, read_settings
+from tests.chart.conftest import Render
+from tests.chart.rendered import CHART, Release, container
+
+pytestmark = pytest.mark.chart
+
+SHARED = {
+    "ROLE",
+    "OWN_NAMESPACE",
+    "PROFILES_NAMESPACE",
+    "PROFILING_NAMESPACE",
+    "EXCLUDED_NAMESPACES",
+    "TLS_SECRET",
+    "HEALTH_PORT",
+    "LOG_LEVEL",
+}
+WEBHOOK = {"WEBHOOK_PORT", "SHUTDOWN_DELAY", "MAX_CONNECTIONS"}
+CERTIFICATES = {"CERTIFICATE_NAMES", "CA_SECRET", "WEBHOOK_CONFIGURATION"}
+PROFILER = CERTIFICATES | {
+    "CERTIFICATE_PROVIDER",
+    "IDENTITY",
+    "LEASE",
+    "PROMETHEUS_URL",
+    "PROMETHEUS_PORT",
+    "NETWORK_METRIC_PROVIDER",
+    "BACKGROUND_ROUTINE_UPDATE_TIME",
+    "HISTORY_DAYS",
+    "TIMESLOTS",
+    "MIN_SAMPLES",
+}
+
+
+@pytest.fixture
+def settings_of(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What the program reads from a component's variables, with none of this machine's."""
+
+    def read(release: Release, component: str) -> Settings:
+        for name in Settings.model_fields:
+            monkeypatch.delenv(name.upper(), raising=False)
+        for name, value in release.environment(component).items():
+            monkeypatch.setenv(name, value)
+        return read_settings({})
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("topology", "component", "expected"),
+    [
+        ("split", "webhook", SHARED | WEBHOOK),
+        ("split", "profiler", SHARED | PROFILER),
+        ("combined", "combined", SHARED | WEBHOOK | PROFILER),
+    ],
+)
+def test_each_role_gets_its_own_variables(
+    render: Render, topology: str, component: str, expected: set[str]
+) -> None:
+    """A role's variables are settings of the program, complete, and without those of the other role."""
+    variables = render(topology=topology).environment(component)
+
+    assert variables.keys() == expected
+    assert {name.lower() for name in variables} <= Settings.model_fields.keys()
+
+
+@pytest.mark.parametrize("component", ["webhook", "profiler", "combined"])
+def test_default_values_are_the_programs_defaults(render: Render, settings_of: Any, component: str) -> None:
+    """The program accepts what the chart sets; it is its own default where no release decides."""
+    settings = settings_of(render(topology="combined" if component == "combined" else "split"), component)
+
+    by_the_release = {"role", "identity", "profiles_namespace", "certificate_names", "excluded_namespaces"}
+    assert settings.role is Role(component)
+    assert settings.model_dump(exclude=by_the_release) == _defaults(by_the_release)
+    assert settings.profiles_home == settings.own_namespace == "profiling"
+    assert set(settings.excluded_namespaces) == {
+        "kube-system",
+        "kube-public",
+        "kube-node-lease",
+        "profiling",
+    }
+
+
+def _defaults(excluded: set[str]) -> dict[str, Any]:
+    return {name: field.default for name, field in Settings.model_fields.items() if name not in excluded}
+
+
+def test_the_lease_and_the_certificate_name_the_release(render: Render, settings_of: Any) -> None:
+    """The leader's identity is its Pod's name; the certificate is for the Service and for the URL's host."""
+    settings = settings_of(render(webhook={"url": "https://[::1]:8443/mutate"}), "profiler")
+
+    assert settings.identity == "job-profiler-0"
+    assert settings.certificate_names == (
+        "job-profiler-webhook.profiling.svc",
+        "job-profiler-webhook.profiling.svc.cluster.local",
+        "::1",
+    )
+
+
+def test_every_value_arrives(render: Render, settings_of: Any) -> None:
+    """Each value that maps to a setting reaches the program; none is the default here."""
+    settings = settings_of(
+        render(
+            topology="combined",
+            fullnameOverride="prof",
+            prometheus={"url": "https://thanos.example/api", "port": 10902},
+            profiling={
+                "namespaces": ["emojivoto", "shop"],
+                "excludedNamespaces": ["kube-system", "ci"],
+                "profilesNamespace": "profiles",
+                "updateSeconds": 600,
+                "historyDays": 14,
+                "timeslots": 24,
+                "minSamples": 99,
+                "maxConnections": 1000,
+                "networkMetricProvider": "none",
+            },
+            webhook={"port": 9443, "shutdownDelaySeconds": 0},
+            healthPort=9090,
+            logLevel="debug",
+            combined={"extraEnv": [{"name": "PROMETHEUS_TIMEOUT", "value": "120"}]},
+        ),
+        "combined",
+    )
+
+    assert settings.model_dump(
+        exclude={"certificate_names", "identity", "role"}, exclude_defaults=True, mode="json"
+    ) == {
+        "prometheus_url": "https://thanos.example/api",
+        "prometheus_port": 10902,
+        "prometheus_timeout": 120,
+        "profiling_namespace": ["emojivoto", "shop"],
+        "excluded_namespaces": ["ci", "kube-system", "profiles", "profiling"],
+        "profiles_namespace": "profiles",
+        "background_routine_update_time": 600,
+        "history_days": 14,
+        "timeslots": 24,
+        "min_samples": 99,
+        "max_connections": 1000,
+        "network_metric_provider": "none",
+        "webhook_port": 9443,
+        "health_port": 9090,
+        "shutdown_delay": 0,
+        "tls_secret": "prof-tls",
+        "ca_secret": "prof-ca",
+        "webhook_configuration": "prof",
+        "lease": "prof",
+        "log_level": "debug",
+    }
+
+
+def test_cert_manager_leaves_no_certificate_settings(render: Render) -> None:
+    """Where cert-manager issues, the profiler is told so, and no names of what it must not touch."""
+    variables = render(certificates={"provider": "cert-manager"}).environment("profiler")
+
+    assert variables.keys() == (SHARED | PROFILER) - CERTIFICATES
+    assert variables["CERTIFICATE_PROVIDER"] == "cert-manager"
+
+
+@pytest.mark.parametrize("topology", ["split", "combined"])
+def test_ports_and_probes_are_the_programs(render: Render, topology: str) -> None:
+    """The container's ports are those that the program is told to listen on; probes ask its health port."""
+    release = render(topology=topology, webhook={"port": 9443}, healthPort=9090)
+
+    for component, pod in release.pods().items():
+        ports = {port["name"]: port["containerPort"] for port in container(pod)["ports"]}
+        assert ports == {"health": 9090} | ({} if component == "profiler" else {"webhook": 9443})
+        probes = {
+            kind: container(pod)[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")
+        }
+        assert probes == {
+            "startup": {"path": "/livez", "port": "health"},
+            "liveness": {"path": "/livez", "port": "health"},
+            "readiness": {"path": "/readyz", "port": "health"},
+        }
+
+
+@pytest.mark.parametrize("topology", ["split", "combined"])
+def test_pods_meet_the_restricted_standard(render: Render, topology: str) -> None:
+    """Not root, nothing gained, no capability, system calls filtered, nothing writable but /tmp in memory."""
+    for pod in render(topology=topology).pods().values():
+        assert pod["securityContext"] == {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        assert container(pod)["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        }
+        assert [volume.keys() - {"name"} for volume in pod["volumes"]] == [{"emptyDir"}]
+        assert [mount["mountPath"] for mount in container(pod)["volumeMounts"]] == ["/tmp"]
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+        assert pod["enableServiceLinks"] is False
+        assert pod["automountServiceAccountToken"] is True
+        assert container(pod)["resources"]["limits"].keys() == {"memory"}
+
+
+@pytest.mark.parametrize(
+    ("webhook", "seconds"),
+    [({}, 28), ({"shutdownDelaySeconds": 60, "timeoutSeconds": 30}, 105)],
+    ids=["default", "long"],
+)
+def test_the_webhook_has_time_to_drain(render: Render, webhook: dict[str, int], seconds: int) -> None:
+    """The grace period is the delay, one admission's time-out and 15 s: 10 + 3 + 15, 60 + 30 + 15."""
+    assert render(webhook=webhook).pods()["webhook"]["terminationGracePeriodSeconds"] == seconds
+
+
+def test_roll_outs_keep_every_replica(render: Render) -> None:
+    """A replica is removed only after its successor is ready."""
+    for one in render().of("Deployment"):
+        assert one["spec"]["strategy"] == {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+        }
+
+
+def test_replicas_spread_where_possible(render: Render) -> None:
+    """By default replicas prefer different nodes and zones, and are scheduled in any case."""
+    for component, pod in render().pods().items():
+        constraints = pod["topologySpreadConstraints"]
+        assert [one["topologyKey"] for one in constraints] == [
+            "kubernetes.io/hostname",
+            "topology.kubernetes.io/zone",
+        ]
+        assert {one["whenUnsatisfiable"] for one in constraints} == {"ScheduleAnyway"}
+        assert {
+            one["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] for one in constraints
+        } == {component}
+
+
+def test_placement_values_arrive(render: Render) -> None:
+    """What is set for all Pods, or for one component's, is rendered there; our labels can't be replaced."""
+    own = {
+        "podLabels": {"team": "a", "app.kubernetes.io/component": "forged"},
+        "podAnnotations": {"linkerd.io/inject": "disabled"},
+        "affinity": {"nodeAffinity": {}},
+        "topologySpreadConstraints": [{"topologyKey": "rack"}],
+        "extraEnv": [{"name": "LOG_FORMAT", "value": "console"}],
+    }
+    release = render(
+        webhook=own,
+        nodeSelector={"disk": "fast"},
+        tolerations=[{"operator": "Exists"}],
+        priorityClassName="high",
+        imagePullSecrets=[{"name": "registry"}],
+    )
+    template = release.one("Deployment", "job-profiler-webhook")["spec"]["template"]
+    pods = release.pods()
+
+    assert template["metadata"]["labels"]["team"] == "a"
+    assert template["metadata"]["labels"]["app.kubernetes.io/component"] == "webhook"
+    assert template["metadata"]["annotations"] == own["podAnnotations"]
+    assert pods["webhook"]["affinity"] == own["affinity"]
+    assert pods["webhook"]["topologySpreadConstraints"] == own["topologySpreadConstraints"]
+    assert release.environment("webhook")["LOG_FORMAT"] == "console"
+    assert "LOG_FORMAT" not in release.environment("profiler")
+    for pod in pods.values():
+        assert pod["nodeSelector"] == {"disk": "fast"}
+        assert pod["tolerations"] == [{"operator": "Exists"}]
+        assert pod["priorityClassName"] == "high"
+        assert pod["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_the_program_is_told_to_serve(render: Render) -> None:
+    """The image's entry point is the command; the chart adds the sub-command."""
+    for pod in render().pods().values():
+        assert container(pod)["args"] == ["serve"]
+        assert "command" not in container(pod)
+    assert 'ENTRYPOINT ["job-profiler"]' in (CHART.parents[1] / "Dockerfile").read_text()

@@ -1,0 +1,181 @@
+"""Which objects a release consists of, by topology and values, and what is never rendered."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.conftest import Render
+from tests.chart.rendered import CHART, IMAGE, REPOSITORY, container, keys_of
+from tests.cluster.helm import Helm, HelmError
+
+pytestmark = pytest.mark.chart
+
+CRDS = {
+    f"{plural}.webapp.liqo.io.profiling" for plural in ("cpuprofiles", "memoryprofiles", "connectionprofiles")
+}
+COMBINATIONS: dict[str, dict[str, Any]] = {
+    "split": {},
+    "combined": {"topology": "combined"},
+    "namespaces": {"profiling": {"namespaces": ["emojivoto", "shop"], "profilesNamespace": "profiles"}},
+    "cert-manager": {"certificates": {"provider": "cert-manager"}},
+    "issuer": {
+        "topology": "combined",
+        "certificates": {
+            "provider": "cert-manager",
+            "issuerRef": {"name": "corporate", "kind": "ClusterIssuer"},
+        },
+    },
+    "url": {"webhook": {"url": "https://profiler.example:8443/mutate"}},
+    "no-crds": {"crds": {"install": False}},
+}
+every_combination = pytest.mark.parametrize("values", COMBINATIONS.values(), ids=COMBINATIONS)
+
+
+@every_combination
+def test_helm_finds_no_fault(helm: Helm, values: dict[str, Any]) -> None:
+    """`helm lint --strict` accepts each combination."""
+    assert "1 chart(s) linted, 0 chart(s) failed" in helm.lint(CHART, values=IMAGE | values)
+
+
+def test_split_is_two_deployments_with_an_account_each(render: Render) -> None:
+    """By default webhook and profiler run apart, with two replicas and a service account each."""
+    release = render()
+
+    assert release.names("Deployment") == {"job-profiler-webhook", "job-profiler-profiler"}
+    assert release.names("ServiceAccount") == {"job-profiler-webhook", "job-profiler-profiler"}
+    assert {one["spec"]["replicas"] for one in release.of("Deployment")} == {2}
+    assert {pod["serviceAccountName"] for pod in release.pods().values()} == release.names("ServiceAccount")
+
+
+def test_combined_is_one_deployment_of_one_replica(render: Render) -> None:
+    """`topology: combined` runs both roles in one Pod, with the rights of both."""
+    release = render(topology="combined")
+
+    assert release.names("Deployment") == release.names("ServiceAccount") == {"job-profiler"}
+    assert release.one("Deployment")["spec"]["replicas"] == 1
+    assert release.pods()["combined"]["serviceAccountName"] == "job-profiler"
+
+
+@pytest.mark.parametrize("topology", ["split", "combined"])
+def test_services_reach_their_pods(render: Render, topology: str) -> None:
+    """A Service's selector matches one Deployment's Pods, whose ports have the names that it targets."""
+    release = render(topology=topology)
+
+    for service in release.of("Service"):
+        (selected,) = [
+            one["spec"]["template"]
+            for one in release.of("Deployment")
+            if service["spec"]["selector"].items() <= one["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        ports = {port["name"] for port in container(selected["spec"])["ports"]}
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+    webhook_ports = release.one("Service", "job-profiler-webhook")["spec"]["ports"]
+    assert {port["port"]: port["targetPort"] for port in webhook_ports} == {443: "webhook", 8080: "health"}
+
+
+@every_combination
+def test_what_the_product_writes_is_rendered_empty(render: Render, values: dict[str, Any]) -> None:
+    """No caBundle and no data: nothing that the product writes can be overwritten by an upgrade."""
+    release = render(**values)
+
+    assert "caBundle" not in set(keys_of(release.objects))
+    for one in (*release.of("Secret"), *release.of("ConfigMap"), *release.of("Lease")):
+        assert not {"data", "stringData", "binaryData", "spec", "immutable"} & one.keys()
+    assert release.names("ConfigMap") == {"job-profiler-status"}
+    assert release.names("Lease") == {"job-profiler"}
+    assert {one["type"] for one in release.of("Secret")} <= {"Opaque"}
+
+
+def test_secrets_exist_unless_cert_manager_makes_them(render: Render) -> None:
+    """The profiler fills two empty Secrets; cert-manager creates its own and accepts none that exists."""
+    assert render().names("Secret") == {"job-profiler-ca", "job-profiler-tls"}
+    assert render(**COMBINATIONS["cert-manager"]).names("Secret") == set()
+
+
+@every_combination
+def test_names_and_labels_fit(render: Render, values: dict[str, Any]) -> None:
+    """Every object has the standard labels, a namespace that was asked for, and a short name of its own."""
+    release = render(**values)
+
+    for one in release.objects:
+        metadata = one["metadata"]
+        assert (
+            metadata["labels"].items()
+            >= {
+                "app.kubernetes.io/name": "job-profiler",
+                "app.kubernetes.io/instance": "job-profiler",
+                "app.kubernetes.io/version": _version(),
+                "app.kubernetes.io/part-of": "job-profiler",
+                "app.kubernetes.io/managed-by": "Helm",
+            }.items()
+        )
+        assert metadata.get("namespace", "profiling") in {"profiling", "profiles", "emojivoto", "shop"}
+        assert len(metadata["name"]) <= 63
+    assert len(
+        {(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in release.objects}
+    ) == len(release.objects)
+
+
+def test_long_names_are_cut(render: Render) -> None:
+    """With the longest name that is accepted, every object's name still has at most 63 characters."""
+    release = render(fullnameOverride="p" * 44)
+
+    assert (
+        max(len(one["metadata"]["name"]) for one in release.objects if one["metadata"]["name"] not in CRDS)
+        == 63
+    )
+
+
+def test_crds_are_kept_and_optional(render: Render) -> None:
+    """The chart brings the CRDs of `crds/`, which an uninstall keeps, unless `crds.install` is false."""
+    release = render()
+
+    assert release.names("CustomResourceDefinition") == CRDS
+    for one in release.of("CustomResourceDefinition"):
+        source = yaml.safe_load(_crd_file(one).read_text())
+        assert one["spec"] == source["spec"]
+        assert one["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert render(**COMBINATIONS["no-crds"]).names("CustomResourceDefinition") == set()
+
+
+def test_image_is_required(helm: Helm) -> None:
+    """Without an image the error says what to build, push and set."""
+    with pytest.raises(HelmError, match=r"image\.repository is not set: build the image, push it"):
+        helm.template(CHART)
+
+
+def test_image_is_tag_or_digest(render: Render) -> None:
+    """The tag is the chart's appVersion, the one that is set, or none beside a digest."""
+    digest = f"sha256:{'0' * 64}"
+    images = [
+        container(render(image={"repository": "r.example/p", **image}).pods()["webhook"])["image"]
+        for image in ({}, {"tag": "v9"}, {"tag": "v9", "digest": digest})
+    ]
+
+    assert images == [f"r.example/p:{_version()}", "r.example/p:v9", f"r.example/p@{digest}"]
+
+
+def test_versions_agree() -> None:
+    """Chart, program and image have one version."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert chart["version"] == chart["appVersion"] == _version()
+
+
+def test_kubernetes_before_1_20_is_refused(render: Render) -> None:
+    """The oldest supported cluster is 1.20; vendors' versions such as v1.20.7-gke.900 count as it."""
+    assert render(kube_version="v1.20.7-gke.900").of("Deployment")
+    with pytest.raises(HelmError, match=r"incompatible with Kubernetes v1\.19\.16"):
+        render(kube_version="1.19.16")
+
+
+def _version() -> str:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    return str(project["version"])
+
+
+def _crd_file(crd: dict[str, Any]) -> Path:
+    return REPOSITORY / "crds" / f"{crd['spec']['names']['plural']}.yaml"

@@ -1,0 +1,124 @@
+"""Which Pods the API server asks about, what it does without an answer, and who issues the certificate."""
+
+from typing import Any
+
+import pytest
+
+from tests.chart.conftest import Render
+
+pytestmark = pytest.mark.chart
+
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
+
+
+def not_in(*namespaces: str) -> dict[str, Any]:
+    return {"key": NAMESPACE_NAME, "operator": "NotIn", "values": list(namespaces)}
+
+
+def test_every_field_of_the_webhook(render: Render) -> None:
+    """Pods are asked about on creation; without an answer in 3 s they are created. There is no caBundle."""
+    assert render().webhook() == {
+        "name": "pods.job-profiler.liqo.io",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {
+            "service": {
+                "name": "job-profiler-webhook",
+                "namespace": "profiling",
+                "path": "/mutate",
+                "port": 443,
+            }
+        },
+        "rules": [
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "operations": ["CREATE"],
+                "resources": ["pods"],
+                "scope": "Namespaced",
+            }
+        ],
+        "failurePolicy": "Ignore",
+        "matchPolicy": "Equivalent",
+        "reinvocationPolicy": "Never",
+        "sideEffects": "None",
+        "timeoutSeconds": 3,
+        "namespaceSelector": {
+            "matchExpressions": [not_in("kube-node-lease", "kube-public", "kube-system", "profiling")]
+        },
+        "objectSelector": {
+            "matchExpressions": [
+                {"key": "job-profiler.liqo.io/ignore", "operator": "NotIn", "values": ["true"]}
+            ]
+        },
+    }
+
+
+def test_values_of_the_webhook(render: Render) -> None:
+    """URL, failure policy, time-out and reinvocation are values; a URL replaces the Service."""
+    url = "https://profiler.example:8443/mutate"
+    webhook = render(
+        webhook={"url": url, "failurePolicy": "Fail", "timeoutSeconds": 30, "reinvocationPolicy": "IfNeeded"}
+    ).webhook()
+
+    assert webhook["clientConfig"] == {"url": url}
+    assert (webhook["failurePolicy"], webhook["timeoutSeconds"]) == ("Fail", 30)
+    assert webhook["reinvocationPolicy"] == "IfNeeded"
+
+
+def test_excluded_namespaces_are_never_asked_about(render: Render) -> None:
+    """The release's namespace and that of the profiles are excluded beside those in the values."""
+    release = render(profiling={"excludedNamespaces": ["ci"], "profilesNamespace": "profiles"})
+
+    assert release.webhook()["namespaceSelector"]["matchExpressions"] == [
+        not_in("ci", "profiles", "profiling")
+    ]
+
+
+@pytest.mark.parametrize(("kube_version", "selected"), [("1.20.15", False), ("1.21.0", True)])
+def test_listed_namespaces_are_selected_by_name(render: Render, kube_version: str, selected: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Only Pods of listed namespaces are asked about, except where namespaces aren't labelled (< 1.21)."""
+    release = render(kube_version=kube_version, profiling={"namespaces": ["shop", "emojivoto"]})
+    expected = {"key": NAMESPACE_NAME, "operator": "In", "values": ["emojivoto", "shop"]}
+
+    assert (expected in release.webhook()["namespaceSelector"]["matchExpressions"]) is selected
+
+
+def test_self_managed_certificates_need_no_cert_manager(render: Render) -> None:
+    """By default there is no object of cert-manager, and no annotation for it."""
+    release = render()
+
+    assert not release.of("Certificate") + release.of("Issuer")
+    assert "annotations" not in release.one("MutatingWebhookConfiguration")["metadata"]
+
+
+def test_cert_manager_issues_from_a_ca_of_its_own(render: Render) -> None:
+    """A self-signed CA signs the leaf, which stands in the webhook's Secret and is trusted by injection."""
+    release = render(
+        certificates={"provider": "cert-manager"}, webhook={"url": "https://10.0.0.7:8443/mutate"}
+    )
+    ca = release.one("Certificate", "job-profiler-ca")["spec"]
+    leaf = release.one("Certificate", "job-profiler-tls")["spec"]
+
+    assert release.one("Issuer", ca["issuerRef"]["name"])["spec"] == {"selfSigned": {}}
+    assert ca["isCA"] is True
+    assert release.one("Issuer", leaf["issuerRef"]["name"])["spec"] == {
+        "ca": {"secretName": ca["secretName"]}
+    }
+    assert leaf["secretName"] == release.environment("webhook")["TLS_SECRET"] == "job-profiler-tls"
+    assert leaf["dnsNames"] == [
+        "job-profiler-webhook.profiling.svc",
+        "job-profiler-webhook.profiling.svc.cluster.local",
+    ]
+    assert leaf["ipAddresses"] == ["10.0.0.7"]
+    assert release.one("MutatingWebhookConfiguration")["metadata"]["annotations"] == {
+        "cert-manager.io/inject-ca-from": "profiling/job-profiler-tls"
+    }
+
+
+def test_cert_manager_issues_from_a_given_issuer(render: Render) -> None:
+    """With an issuer given, there is the leaf alone."""
+    issuer = {"name": "corporate", "kind": "ClusterIssuer"}
+    release = render(certificates={"provider": "cert-manager", "issuerRef": issuer})
+
+    assert not release.of("Issuer")
+    assert release.one("Certificate")["spec"]["issuerRef"] == {**issuer, "group": "cert-manager.io"}

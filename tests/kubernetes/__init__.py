@@ -1,0 +1,1 @@
+"""Tests of `app.kubernetes`: against a fake of the wire, and (marker `cluster`) against a real API server."""

@@ -1,0 +1,279 @@
+"""The client: what goes over the wire, and how everything that can come back reaches the caller."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from app.errors import (
+    ClusterError,
+    ConflictError,
+    ExpiredError,
+    ForbiddenError,
+    NotFoundError,
+    UnavailableError,
+)
+from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.selections import Selection
+from tests.kubernetes.conftest import SHORT
+from tests.kubernetes.fake_api_server import (
+    FakeApiServer,
+    answers,
+    breaks_off,
+    listed,
+    refuses,
+    sends,
+    thing,
+)
+
+THINGS = "/api/v1/namespaces/shop/things"
+THING = f"{THINGS}/web"
+
+
+async def test_a_request_carries_token_and_name(server: FakeApiServer, client: ClusterClient) -> None:
+    """The API server sees the kubeconfig's bearer token and, in its audit log, who we are."""
+    server.on("GET", THING, answers(thing("web")))
+
+    assert await client.get(THING) == thing("web")
+
+    [request] = server.requests
+    assert request.headers["Authorization"] == "Bearer fake-token"
+    assert request.headers["User-Agent"] == "kubernetes-job-profiler"
+
+
+async def test_apply_is_a_server_side_apply(server: FakeApiServer, client: ClusterClient) -> None:
+    """An apply is a PATCH of the apply media type with field manager and force, its body plain JSON."""
+    server.on("PATCH", THING, answers(thing("web"), status=201))
+
+    assert await client.apply(THING, thing("web"), field_manager="tester") == thing("web")
+
+    [request] = server.requests
+    assert request.headers["Content-Type"] == "application/apply-patch+yaml"
+    assert request.query == {"fieldManager": "tester", "force": "true"}
+    assert request.json == thing("web")
+
+
+async def test_the_other_verbs(server: FakeApiServer, client: ClusterClient) -> None:
+    """Create posts to the collection, replace puts, patch merges, delete deletes, each once."""
+    server.on("POST", THINGS, answers(thing("web"), status=201))
+    for verb in ("PUT", "PATCH", "DELETE"):
+        server.on(verb, THING, answers(thing("web")))
+
+    await client.create(THINGS, thing("web"))
+    await client.replace(THING, thing("web"))
+    await client.patch(THING, {"data": {"key": "value"}})
+    await client.delete(THING)
+
+    sent = [(request.verb, request.path, request.headers["Content-Type"]) for request in server.requests]
+    assert sent == [
+        ("POST", THINGS, "application/json"),
+        ("PUT", THING, "application/json"),
+        ("PATCH", THING, "application/merge-patch+json"),
+        ("DELETE", THING, "application/json"),
+    ]
+    assert server.requests[2].json == {"data": {"key": "value"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, ClusterError),
+        (401, ForbiddenError),
+        (403, ForbiddenError),
+        (404, NotFoundError),
+        (409, ConflictError),
+        (410, ExpiredError),
+        (422, ClusterError),
+        (429, UnavailableError),
+        (500, UnavailableError),
+        (504, UnavailableError),
+        (599, UnavailableError),
+    ],
+)
+async def test_each_status_is_one_decision(
+    server: FakeApiServer, client: ClusterClient, status: int, expected: type[ClusterError]
+) -> None:
+    """The exception's class is exactly the one for the status; its text holds verb, path, status and message."""
+    server.on("GET", THING, refuses(status, "the reason"))
+
+    with pytest.raises(ClusterError) as caught:
+        await client.get(THING)
+
+    assert type(caught.value) is expected
+    assert str(caught.value).startswith(f"GET {THING}: {status} ")
+    assert str(caught.value).endswith(": the reason")
+
+
+async def test_retry_after_reaches_the_caller(server: FakeApiServer, client: ClusterClient) -> None:
+    """A 429 with `Retry-After: 7` says 7 seconds; one with a date, which no API server sends, says nothing."""
+    date = "Wed, 21 Oct 2026 07:28:00 GMT"
+    server.on(
+        "GET", THING, *(refuses(429, headers={"Retry-After": after}) for after in ("7", date))
+    )
+
+    seconds = []
+    for _ in range(2):
+        with pytest.raises(UnavailableError) as caught:
+            await client.get(THING)
+        seconds.append(caught.value.retry_after_seconds)
+
+    assert seconds == [7, None]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html><h1>Bad gateway</h1></html>", b"", b"\xff\xfe", b'"text"', b'{"message": 5}', b"null"],
+    ids=["html", "empty", "not text", "string", "wrong type", "null"],
+)
+async def test_an_error_body_that_is_no_status(
+    server: FakeApiServer, client: ClusterClient, body: bytes
+) -> None:
+    """Whatever stands in the body of a 502, the error is an UnavailableError without it."""
+    server.on("GET", THING, sends(body, status=502))
+
+    with pytest.raises(UnavailableError, match=r"^GET .*/web: 502 Bad Gateway$"):
+        await client.get(THING)
+
+
+async def test_a_long_message_is_cut(server: FakeApiServer, client: ClusterClient) -> None:
+    """A message of 10,000 characters over many lines becomes one line of at most 500."""
+    server.on("GET", THING, refuses(422, "wrong\n" * 2000))
+
+    with pytest.raises(ClusterError) as caught:
+        await client.get(THING)
+
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
+
+
+async def test_an_answer_that_never_comes(server: FakeApiServer, client: ClusterClient) -> None:
+    """A request on a half-open connection ends after the 0.5 s that it may take."""
+    server.on("GET", THING, server.hangs())
+
+    async with asyncio.timeout(2):
+        with pytest.raises(UnavailableError):
+            await client.get(THING)
+
+
+@pytest.mark.parametrize("answer", [breaks_off(b'{"metadata"'), sends(b"<html>"), sends(b"[1]")])
+async def test_an_answer_that_is_no_object(
+    server: FakeApiServer, client: ClusterClient, answer: FakeApiServer
+) -> None:
+    """A broken or foreign body of a 200 is an UnavailableError, not an exception of a library."""
+    server.on("GET", THING, answer)  # type: ignore[arg-type]
+
+    with pytest.raises(UnavailableError, match=f"GET {THING}"):
+        await client.get(THING)
+
+
+async def test_a_refused_connection(server: FakeApiServer, client: ClusterClient) -> None:
+    """Where nothing listens, the error is an UnavailableError that names the address."""
+    await server._runner.cleanup()
+
+    with pytest.raises(UnavailableError, match=r"GET .*127\.0\.0\.1"):
+        await client.get(THING)
+
+
+async def test_a_cancellation_passes(server: FakeApiServer, client: ClusterClient) -> None:
+    """A cancelled request raises CancelledError and nothing of ours."""
+    server.on("GET", THING, server.hangs())
+    task = asyncio.create_task(client.get(THING))
+    await server.wait_for("GET", 1)
+
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_list_is_read_page_by_page(server: FakeApiServer, client: ClusterClient) -> None:
+    """Pages of 500 are asked for, each with the continuation of the one before, and joined in order."""
+    server.on("GET", THINGS, listed(thing("a"), continuation="rest"), listed(thing("b")))
+
+    listing = await client.list_all(Selection(THINGS, field_selector="a=b", label_selector="c"))
+
+    assert [item["metadata"]["name"] for item in listing.items] == ["a", "b"]
+    assert listing.resource_version == "10"
+    selectors = {"fieldSelector": "a=b", "labelSelector": "c", "limit": "500"}
+    assert [dict(request.query) for request in server.requests] == [
+        selectors,
+        selectors | {"continue": "rest"},
+    ]
+
+
+async def test_an_expired_continuation_begins_the_list_anew(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """When the second page is gone (410) the list starts over: the new first page replaces the old one."""
+    server.on(
+        "GET",
+        THINGS,
+        listed(thing("old"), continuation="rest"),
+        refuses(410),
+        listed(thing("new"), resource_version="20", continuation="rest"),
+        listed(thing("newer"), resource_version="20"),
+    )
+
+    listing = await client.list_all(Selection(THINGS))
+
+    assert [item["metadata"]["name"] for item in listing.items] == ["new", "newer"]
+    assert listing.resource_version == "20"
+
+
+async def test_a_list_that_expires_again_and_again_gives_up(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """Three lists that expire on their second page raise: 3 first pages and 3 refusals make 6 requests."""
+    first = listed(thing("a"), continuation="rest")
+    server.on("GET", THINGS, first, refuses(410), first, refuses(410), first, refuses(410))
+
+    with pytest.raises(ExpiredError):
+        await client.list_all(Selection(THINGS))
+
+    assert len(server.requests) == 6
+
+
+async def test_an_empty_list_may_be_null(server: FakeApiServer, client: ClusterClient) -> None:
+    """`"items": null`, as Go writes an empty list, is an empty list."""
+    server.on("GET", THINGS, answers({"metadata": {"resourceVersion": "5"}, "items": None}))
+
+    assert await client.list_all(Selection(THINGS)) == ([], "5")
+
+
+async def test_metadata_only_names_group_and_version(server: FakeApiServer, client: ClusterClient) -> None:
+    """Lists and watches each ask for their own kind of partial object; without `g` and `v` it is a 406."""
+    server.on("GET", THINGS, listed())
+    server.on("WATCH", THINGS, server.streams())
+    selection = Selection(THINGS, metadata_only=True)
+
+    await client.list_all(selection)
+    async with client.watch(selection, "10", timeout_seconds=300):
+        pass
+
+    assert [request.headers["Accept"] for request in server.requests] == [
+        "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+    ]
+
+
+async def test_without_any_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside of a Pod and without a kubeconfig, the error says which setting to use."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+
+    with pytest.raises(ClusterError, match="set KUBECONFIG"):
+        async with open_cluster(None):
+            pass
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "just text", "{", "clusters: []", "current-context: none"], ids=str
+)
+async def test_a_kubeconfig_that_is_none(tmp_path: Path, content: str | None) -> None:
+    """A kubeconfig that is missing or malformed gives an error that names the file."""
+    path = tmp_path / "wrong.kubeconfig"
+    if content is not None:
+        path.write_text(content)
+
+    with pytest.raises(ClusterError, match=r"wrong\.kubeconfig"):
+        async with open_cluster(str(path), SHORT):
+            pass
