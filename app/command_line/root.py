@@ -79,7 +79,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep serving until Ctrl-C")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Do the main job with no cluster: recorded usage in, an annotated Pod out."""
-    from app.demo.run import run_demo  # noqa: PLC0415 - needs numpy
+    from app.command_line.demo import run_demo  # noqa: PLC0415 - needs numpy
 
     run_demo(keep=keep)
 

@@ -1,5 +1,6 @@
 """The objects of a rendered release, and where its parts are found in them."""
 
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,12 @@ def _qualified(metadata: Mapping[str, Any]) -> str:
     namespace = metadata.get("namespace", "profiling")
     name: str = metadata["name"]
     return name if namespace == "profiling" else f"{namespace}/{name}"
+
+
+def project_version() -> str:
+    """The version in pyproject.toml."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    return str(project["version"])
 
 
 def keys_of(value: object) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """Which objects a release consists of, by topology and values, and what is never rendered."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 import yaml
 
 from tests.chart.conftest import Render
-from tests.chart.rendered import CHART, IMAGE, REPOSITORY, container, keys_of
+from tests.chart.rendered import CHART, IMAGE, REPOSITORY, container, keys_of, project_version
 from tests.cluster.helm import Helm, HelmError
 
 pytestmark = pytest.mark.chart
@@ -107,7 +106,7 @@ def test_names_and_labels_fit(render: Render, values: dict[str, Any]) -> None:
             >= {
                 "app.kubernetes.io/name": "job-profiler",
                 "app.kubernetes.io/instance": "job-profiler",
-                "app.kubernetes.io/version": _version(),
+                "app.kubernetes.io/version": project_version(),
                 "app.kubernetes.io/part-of": "job-profiler",
                 "app.kubernetes.io/managed-by": "Helm",
             }.items()
@@ -155,14 +154,14 @@ def test_image_is_tag_or_digest(render: Render) -> None:
         for image in ({}, {"tag": "v9"}, {"tag": "v9", "digest": digest})
     ]
 
-    assert images == [f"r.example/p:{_version()}", "r.example/p:v9", f"r.example/p@{digest}"]
+    assert images == [f"r.example/p:{project_version()}", "r.example/p:v9", f"r.example/p@{digest}"]
 
 
 def test_versions_agree() -> None:
     """Chart, program and image have one version."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
 
-    assert chart["version"] == chart["appVersion"] == _version()
+    assert chart["version"] == chart["appVersion"] == project_version()
 
 
 def test_kubernetes_before_1_20_is_refused(render: Render) -> None:
@@ -170,11 +169,6 @@ def test_kubernetes_before_1_20_is_refused(render: Render) -> None:
     assert render(kube_version="v1.20.7-gke.900").of("Deployment")
     with pytest.raises(HelmError, match=r"incompatible with Kubernetes v1\.19\.16"):
         render(kube_version="1.19.16")
-
-
-def _version() -> str:
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    return str(project["version"])
 
 
 def _crd_file(crd: dict[str, Any]) -> Path:

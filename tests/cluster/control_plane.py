@@ -22,6 +22,7 @@ from tests.parts.locate import Part, require
 ADMIN_TOKEN = "admin-token"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 START_SECONDS = 60
+API_SERVER_GRACE_SECONDS = 2  # it would wait up to a minute for its clients to end their watches
 LAST_MINOR_WITH_INSECURE_PORT = 23
 
 
@@ -63,7 +64,7 @@ class ControlPlane:
     def stop(self) -> None:
         """Ends all three; the API server needs etcd for an orderly end."""
         self._controllers.ask_to_stop()
-        self._api_server.stop()
+        self.stop_api_server()
         self._controllers.stop()
         self._etcd.stop()
 
@@ -73,7 +74,7 @@ class ControlPlane:
 
     def stop_api_server(self) -> None:
         """Clients see refused connections until `start_api_server`; etcd keeps every object."""
-        self._api_server.stop()
+        self._api_server.stop(API_SERVER_GRACE_SECONDS)
 
     def token_of(self, service_account: str, namespace: str) -> str:
         """A token of an existing service account, valid for an hour."""
@@ -149,7 +150,9 @@ class ControlPlane:
             *("--kubeconfig", self.kubeconfig),
             *("--service-account-private-key-file", "sa.key"),
             "--use-service-account-credentials=true",
-            "--leader-elect=false", *("--kube-api-qps", "200"), *("--kube-api-burst", "400"),
+            "--leader-elect=false",
+            *("--kube-api-qps", "200"),  # the default of 20 holds the controllers' start back by 4 s
+            *("--kube-api-burst", "400"),
             *("--secure-port", str(port)),
             *("--bind-address", "127.0.0.1"),
             *(("--port", "0") if minor <= LAST_MINOR_WITH_INSECURE_PORT else ()),

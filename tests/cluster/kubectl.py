@@ -1,6 +1,7 @@
 """The real kubectl against one kubeconfig; what it prints on failure is the error's text."""
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +29,12 @@ class Kubectl:
     def run(self, *args: str, input: str | None = None) -> str:  # noqa: A002 - the name subprocess.run has for it
         """What kubectl prints; `input` is its standard input."""
         done = subprocess.run(
-            [*self._command, *args], input=input or "", capture_output=True, text=True, check=False
+            [*self._command, *args],
+            input=input or "",
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "KUBERC": "off"},  # no aliases and defaults of the user's own
         )
         if done.returncode != 0:
             raise KubectlError(f"kubectl {' '.join(args)}: {done.stderr.strip() or done.stdout.strip()}")

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from enum import Enum
+from functools import cache
 from pathlib import Path
 
 from tests.parts import control_plane_build, kubernetes_clients
@@ -115,6 +116,7 @@ def _suits(part: Part, binary: str) -> bool:
     return True
 
 
+@cache
 def _output(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)

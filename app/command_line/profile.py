@@ -1,0 +1,157 @@
+"""`job-profiler profile`: one cycle, and its profiles as table, YAML or JSON."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.command_line.tables import console, print_profiles
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.resources import KINDS
+from app.errors import ProfilerError, SettingsError
+from app.estimation.samples import step_time
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.selections import Selection
+from app.profiler.cycle import CycleReport, ProfilingCycle
+from app.profiler.gathering import GRACE_SECONDS
+from app.profiler.memory_store import InMemoryProfiles, LoggedReport, NoWorkloads
+from app.profiler.ports import Cluster, UsageSource
+from app.profiler.publication import Write
+from app.profiler.signals import State
+from app.runtime.cluster_ports import ClusterProfiles, ClusterWorkloads
+from app.runtime.logs import configure_logs
+from app.runtime.profiler_role import cycle_policy, open_prometheus
+from app.settings import LogFormat, Settings
+from app.sources.recorded import RecordedHistory
+
+
+def compute_and_print(settings: Settings, *, history: Path | None, output: str, apply: bool) -> None:
+    """Compute the profiles once; exit code 1 where a source failed, after what it did answer was printed."""
+    configure_logs("warning", LogFormat.CONSOLE)
+    if apply and history is not None:
+        raise SettingsError(["--apply and --history can't go together: a recorded past is not the cluster's"])
+    report, profiles = asyncio.run(_compute(settings, history, apply=apply))
+    _print(profiles, output)
+    for workload, reason in report.reasons.items():
+        typer.echo(f"no profile for {workload}: {reason}", err=True)
+    failing = [state for state in report.states if state.state is State.FAILING]
+    for state in report.states:
+        if state.state.is_fault:
+            typer.echo(f"{state.signal}: {state.message}", err=True)
+    if apply:
+        typer.echo(f"{report.written} profiles written, {report.failed_writes} failed", err=True)
+    if failing or report.failed_writes:
+        sys.exit(1)
+
+
+async def _compute(
+    settings: Settings, history: Path | None, *, apply: bool
+) -> tuple[CycleReport, InMemoryProfiles]:
+    async with AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(_open_source(settings, history))
+        local = InMemoryProfiles(settings.profiles_home)
+        cluster = Cluster(NoWorkloads(), local, LoggedReport())
+        if apply or settings.kubeconfig:
+            client = await stack.enter_async_context(open_cluster(settings.kubeconfig or None))
+            store = await _stored_in(client, settings) if apply else None
+            lister = ClusterWorkloads(client, settings.profiling_namespace)
+            cluster = Cluster(lister, Both(local, store) if store else local, LoggedReport())
+        cycle = ProfilingCycle(opened.source, cluster, cycle_policy(settings), opened.in_scope)
+        with _progress() as bar:
+            task = bar.add_task("asking", total=None)
+            report = await cycle.run_once(
+                opened.now, lambda done, total: bar.update(task, completed=done, total=total)
+            )
+        return report, local
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A source, the moment as of which it is asked, and which namespaces count."""
+
+    source: UsageSource
+    now: datetime
+    settings: Settings
+    recorded: bool
+
+    def in_scope(self, namespace: str) -> bool:
+        """A record is printed as it is, unless namespaces are named."""
+        listed = self.settings.profiling_namespace
+        return (
+            (not listed or namespace in listed)
+            if self.recorded
+            else self.settings.profiles_pods_of(namespace)
+        )
+
+
+@asynccontextmanager
+async def _open_source(settings: Settings, history: Path | None) -> AsyncIterator[_Opened]:
+    if history is None:
+        async with open_prometheus(settings) as prometheus:
+            yield _Opened(prometheus, datetime.now(UTC), settings, recorded=False)
+    else:
+        recorded = RecordedHistory(history)
+        end = datetime.fromtimestamp(step_time(recorded.last_step).timestamp() + GRACE_SECONDS, tz=UTC)
+        yield _Opened(recorded, end, settings, recorded=True)
+
+
+class Both:
+    """Writes to the cluster what changed there, and keeps every profile to be printed."""
+
+    def __init__(self, local: InMemoryProfiles, remote: ClusterProfiles) -> None:
+        self._local, self._remote = local, remote
+
+    async def stored(self) -> ProfileCatalogue:
+        """What the cluster holds."""
+        return await self._remote.stored()
+
+    async def write(self, write: Write, now: datetime) -> None:
+        """To the cluster first."""
+        await self._remote.write(write, now)
+        await self._local.write(write, now)
+
+
+async def _stored_in(client: ClusterClient, settings: Settings) -> ClusterProfiles:
+    catalogue = ProfileCatalogue()
+    for resource, kind in KINDS.items():
+        listing = await client.list_all(Selection(paths.profiles(kind.plural, settings.profiles_home)))
+        catalogue.replace(resource, listing.items)
+    return ClusterProfiles(client, settings.profiles_home, catalogue)
+
+
+def _progress() -> Progress:
+    """A bar on standard error, and nothing where that is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("answers"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
+
+
+def _print(profiles: InMemoryProfiles, output: str) -> None:
+    manifests = [profiles.manifests[name] for name in sorted(profiles.manifests)]
+    if output == "json":
+        typer.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}, indent=2))
+    elif output == "yaml":
+        typer.echo(yaml.safe_dump_all(manifests, sort_keys=False), nl=False)
+    elif manifests:
+        print_profiles(console(), manifests)
+    else:
+        raise ProfilerError(
+            "no profile could be computed: see above, or `--help` for the settings that narrow it"
+        )

@@ -1,0 +1,71 @@
+"""`job-profiler status`: what the status ConfigMap and the Lease tell."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from app.command_line.tables import console
+from app.domain.quantities import parse_time
+from app.errors import ProfilerError
+from app.kubernetes import paths
+from app.kubernetes.client import open_cluster
+from app.kubernetes.status_map import StatusMap
+from app.settings import Settings
+
+
+def print_status(settings: Settings, *, output: str) -> None:
+    """Print the state of the sources, the leader, and the reason for each workload without a profile."""
+    report, lease = asyncio.run(_read(settings))
+    if report is None:
+        raise ProfilerError(
+            f"no profiler has reported in namespace {settings.own_namespace} yet: see the logs of its Pods"
+        )
+    if output == "json":
+        typer.echo(json.dumps(report | {"lease": lease}, indent=2))
+    else:
+        _print(report, lease, datetime.now(UTC))
+
+
+async def _read(settings: Settings) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    namespace = settings.own_namespace
+    async with open_cluster(settings.kubeconfig or None) as client:
+        report = await StatusMap(client, namespace).read()
+        lease = await client.get(paths.lease(namespace, settings.lease))
+    return report, lease.get("spec") or {}
+
+
+def _print(report: dict[str, Any], lease: dict[str, Any], now: datetime) -> None:
+    out = console()
+    out.print(f"Leader: {_leader(lease, now)}", highlight=False)
+    counts = ", ".join(f"{count} {kind}" for kind, count in report["profiles"].items())
+    out.print(f"Profiles: {counts}", highlight=False)
+    signals = Table("SIGNAL", "STATE", "SINCE", "REASON", "MESSAGE", box=None, pad_edge=False)
+    for signal in report["signals"]:
+        signals.add_row(*(signal[key] for key in ("signal", "state", "since", "reason", "message")))
+    out.print(signals)
+    reasons = report["workloadsWithoutProfile"]
+    if reasons:
+        out.print(f"\n{report['workloadsWithoutProfileTotal']} workloads without a profile:", highlight=False)
+        table = Table("WORKLOAD", "REASON", box=None, pad_edge=False)
+        for workload, reason in reasons.items():
+            table.add_row(workload, reason)
+        out.print(table)
+    if unattributed := report["namespacesWithUnattributedPods"]:
+        out.print(
+            f"\nNamespaces with Pods of no known Deployment: {', '.join(unattributed)}", highlight=False
+        )
+
+
+def _leader(lease: dict[str, Any], now: datetime) -> str:
+    """Who leads, or since when nobody does: a report is only as fresh as its leader."""
+    holder, renewed = lease.get("holderIdentity"), parse_time(lease.get("renewTime") or "")
+    if not holder or renewed is None:
+        return "none (is the profiler running?)"
+    age = (now - renewed).total_seconds()
+    if age > lease.get("leaseDurationSeconds", 15):
+        return f"none ({holder} was last seen {age:.0f} s ago: what follows may be out of date)"
+    return f"{holder} (seen {max(age, 0):.0f} s ago)"

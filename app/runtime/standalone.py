@@ -1,0 +1,85 @@
+"""Both roles in one process without a cluster: profiles in memory, a certificate of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.errors import ProfilerError
+from app.profiler.memory_store import InMemoryProfiles, LoggedReport, NoWorkloads
+from app.profiler.metrics import CycleMetrics
+from app.profiler.ports import Cluster, UsageSource
+from app.runtime.health import create_health
+from app.runtime.listeners import Listener
+from app.runtime.profiler_role import repeat_cycles
+from app.runtime.serving import process_registry
+from app.runtime.supervision import supervise
+from app.runtime.webhook_role import WebhookRole
+from app.settings import Settings
+from app.tls.issuing import issue_authority, issue_serving_certificate
+
+_READY_WITHIN_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Standalone:
+    """A server that is ready: what it learned, and how it is reached."""
+
+    profiles: InMemoryProfiles
+    webhook_url: str
+    health_url: str
+    authority_pem: bytes
+    failed: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterator[Standalone]:
+    """Serve with `topology: combined` until the context ends; entered when the first profiles are there.
+
+    Raises:
+        ProfilerError: the server ended, or was not ready in time.
+    """
+    registry = process_registry()
+    profiles = InMemoryProfiles(settings.profiles_home)
+    webhook = WebhookRole(settings, profiles.catalogue, registry)
+    now = datetime.now(UTC)
+    authority = issue_authority(now)
+    webhook.serving.load(issue_serving_certificate(authority, settings.certificate_names, now))
+    checks: dict[str, Callable[[], str | None]] = {
+        "webhook": webhook.not_ready,
+        "profiles": lambda: None if profiles.manifests else "no profile was computed yet",
+    }
+    health = Listener(create_health(checks, registry), settings.bind_address, settings.health_port)
+    cluster = Cluster(NoWorkloads(), profiles, LoggedReport())
+    tasks = {
+        "webhook": webhook.listener.run_until_cancelled(),
+        "health": health.run_until_cancelled(),
+        "profiler": repeat_cycles(source, cluster, settings, CycleMetrics(registry)),
+    }
+    stopping = asyncio.Event()
+    running = asyncio.create_task(supervise(tasks, stopping))
+    try:
+        await _until_ready(running, checks)
+        host = settings.certificate_names[0]
+        yield Standalone(
+            profiles,
+            f"https://{host}:{settings.webhook_port}",
+            f"http://{host}:{settings.health_port}",
+            authority.certificate,
+            running,
+        )
+    finally:
+        stopping.set()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _until_ready(running: asyncio.Task[None], checks: dict[str, Callable[[], str | None]]) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _READY_WITHIN_SECONDS
+    while waiting := [reason for check in checks.values() if (reason := check())]:
+        if running.done():
+            await running
+        if loop.time() > deadline:
+            raise ProfilerError(f"the server is not ready: {'; '.join(waiting)}")
+        await asyncio.sleep(0.02)

@@ -1,0 +1,65 @@
+"""One profile of each kind, with every part of its status, and its form as a custom resource."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.names import contract_name
+from app.domain.profiles import (
+    Basis,
+    ConnectionProfile,
+    ContainerNeed,
+    Profile,
+    Resource,
+    ResourceProfile,
+    SlotNeed,
+)
+from app.domain.resources import KINDS, to_manifest, to_status
+from app.domain.workloads import Connection, Workload
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+WEB = Workload("emojivoto", "web")
+VOTING = Workload("emojivoto", "voting")
+BASIS = Basis(
+    window_start=datetime(2026, 2, 22, tzinfo=UTC),
+    window_end=NOON,
+    samples=2160,
+    coverage=1.0,
+    confidence=0.97,
+)
+PROFILES: dict[str, Profile] = {
+    "cpu": ResourceProfile(
+        WEB,
+        Resource.CPU,
+        "0.020",
+        BASIS,
+        (SlotNeed("00:00", "12:00", "0.010", 1152), SlotNeed("12:00", "24:00", "0.020", 1008)),
+        (ContainerNeed("web-svc", "0.015", 1080), ContainerNeed("linkerd-proxy", "0.005", 1080)),
+    ),
+    "memory": ResourceProfile(
+        WEB,
+        Resource.MEMORY,
+        "17106488",
+        BASIS,
+        (SlotNeed("00:00", "24:00", "17106488", 2160),),
+        (ContainerNeed("web-svc", "17106488", 2160),),
+    ),
+    "connection": ConnectionProfile(Connection(WEB, VOTING), "47.12", "23.56", "23.56", BASIS),
+}
+
+
+def manifest_of(resource: str, namespace: str) -> dict[str, Any]:
+    """The object without its status, as the profiler applies it."""
+    profile = PROFILES[resource]
+    name = contract_name(profile.identity)
+    assert name
+    return to_manifest(profile, name=name, namespace=namespace, updated_at=NOON)
+
+
+def status_of(resource: str) -> dict[str, Any]:
+    """The status, as the profiler applies it."""
+    return to_status(PROFILES[resource], refreshed_at=NOON)
+
+
+def plural_of(resource: str) -> str:
+    """The resource's name in the API."""
+    return KINDS[resource].plural

@@ -1,0 +1,161 @@
+"""The CRDs on a real API server: what people see with kubectl, and what the server refuses."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.domain.resources import KINDS
+from tests.chart.profiles import PROFILES, manifest_of, plural_of, status_of
+from tests.chart.rendered import REPOSITORY
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.kubectl import Kubectl, KubectlError
+
+pytestmark = [pytest.mark.chart, pytest.mark.cluster]
+
+NAMESPACE = "crd-test"
+CRDS = [f"crd/{kind.plural}.webapp.liqo.io.profiling" for kind in KINDS.values()]
+every_kind = pytest.mark.parametrize("resource", PROFILES)
+
+
+@pytest.fixture(scope="module")
+def crds(kubectl: Kubectl) -> Iterator[Kubectl]:
+    """The CRDs of `crds/`, established, with one profile of each kind in a namespace of their own."""
+    kubectl.create_namespace(NAMESPACE)
+    kubectl.run("apply", f"--filename={REPOSITORY / 'crds'}")
+    try:
+        kubectl.run("wait", "--for=condition=Established", "--timeout=30s", *CRDS)
+        for resource in PROFILES:
+            server_side_apply(kubectl, manifest_of(resource, NAMESPACE))
+            server_side_apply(
+                kubectl, _bare(resource) | {"status": status_of(resource)}, "--subresource=status"
+            )
+        yield kubectl
+    finally:
+        kubectl.run("delete", *CRDS, f"namespace/{NAMESPACE}")
+
+
+def server_side_apply(kubectl: Kubectl, manifest: dict[str, Any], *options: str) -> str:
+    """As the profiler writes."""
+    command = ("apply", "--server-side", "--field-manager=job-profiler", "--filename=-", *options)
+    return kubectl.run(*command, input=json.dumps(manifest))
+
+
+def _bare(resource: str) -> dict[str, Any]:
+    manifest = manifest_of(resource, NAMESPACE)
+    return {key: manifest[key] for key in ("apiVersion", "kind")} | {
+        "metadata": {key: manifest["metadata"][key] for key in ("name", "namespace")}
+    }
+
+
+@every_kind
+def test_the_server_keeps_everything(crds: Kubectl, resource: str) -> None:
+    """Spec and status come back as they were written: no field is dropped or changed."""
+    (stored,) = crds.json("get", plural_of(resource), f"--namespace={NAMESPACE}")["items"]
+
+    assert stored["spec"] == manifest_of(resource, NAMESPACE)["spec"]
+    assert stored["status"] == status_of(resource)
+
+
+def test_the_schemas_are_accepted_without_complaint(crds: Kubectl) -> None:
+    """Each CRD is established, and the server finds no fault in its names or its schema."""
+    for crd in CRDS:
+        conditions = {one["type"]: one["status"] for one in crds.json("get", crd)["status"]["conditions"]}
+        assert conditions == {"NamesAccepted": "True", "Established": "True"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "options", "columns", "row"),
+    [
+        (
+            "cpup",
+            (),
+            ["JOB", "NAMESPACE", "VALUE", "SAMPLES", "CONFIDENCE", "AGE"],
+            ["web", "emojivoto", "0.020", "2160", "0.97"],
+        ),
+        (
+            "memp",
+            (),
+            ["JOB", "NAMESPACE", "VALUE", "SAMPLES", "CONFIDENCE", "AGE"],
+            ["web", "emojivoto", "17106488", "2160", "0.97"],
+        ),
+        (
+            "connp",
+            (),
+            ["SOURCE", "DESTINATION", "REQUESTS+RESPONSES/MIN", "SAMPLES", "CONFIDENCE", "AGE"],
+            ["web", "voting", "47.12", "2160", "0.97"],
+        ),
+        (
+            "connp",
+            ("--output=wide",),
+            ["SOURCE", "SOURCE NAMESPACE", "DESTINATION", "DESTINATION NAMESPACE"]
+            + ["REQUESTS+RESPONSES/MIN", "SAMPLES", "CONFIDENCE", "AGE"],
+            ["web", "emojivoto", "voting", "emojivoto", "47.12", "2160", "0.97"],
+        ),
+    ],
+    ids=["cpu", "memory", "connection", "connection-wide"],
+)
+def test_columns(
+    crds: Kubectl, resource: str, options: tuple[str, ...], columns: list[str], row: list[str]
+) -> None:
+    """`kubectl get` by the short name shows whom a profile is about, its value and what it rests on."""
+    header, line = crds.run("get", resource, f"--namespace={NAMESPACE}", *options).splitlines()
+
+    assert header.split() == " ".join(["NAME", *columns]).split()
+    assert line.split()[1:-1] == row
+
+
+def test_all_profiles_are_one_category(crds: Kubectl) -> None:
+    """`kubectl get profiling -A` lists the three kinds."""
+    listed = crds.run("get", "profiling", "--all-namespaces", "--output=name").split()
+
+    assert sorted(name.split(".")[0] for name in listed) == [
+        "connectionprofile",
+        "cpuprofile",
+        "memoryprofile",
+    ]
+
+
+@every_kind
+def test_explain_tells_what_the_fields_mean(crds: Kubectl, control_plane: ControlPlane, resource: str) -> None:
+    """`kubectl explain` shows the descriptions of the schema."""
+    spec = {
+        "cpu": ("cpuprofile.spec.cpuProfiling", 'Cores that one replica needs, with three decimals'),
+        "memory": ("memoryprofile.spec.memoryProfiling", "Bytes that one replica needs, as a whole number"),
+        "connection": ("connectionprofile.spec", "Average number of requests and responses per minute"),
+    }
+    path, sentence = spec[resource]
+
+    assert sentence in " ".join(crds.run("explain", path).split())
+
+
+@pytest.mark.parametrize(
+    ("resource", "change", "named"),
+    [
+        ("cpu", {"cpuProfiling": {"updateTime": "2026-03-01T12:00:00Z", "value": "0.02"}}, "value"),
+        ("cpu", {"cpuProfiling": {"updateTime": "2021-04-06 06:53:01 UTC", "value": "0.020"}}, "updateTime"),
+        ("cpu", {"cpuProfiling": {"updateTime": "2026-03-01T12:00:00Z"}}, "value"),
+        ("memory", {"memoryProfiling": {"updateTime": "2026-03-01T12:00:00Z", "value": "0"}}, "value"),
+        ("connection", {"bandwidth_requirement": "47"}, "bandwidth_requirement"),
+        ("connection", {"source_namespace": "Emojivoto"}, "source_namespace"),
+    ],
+)
+def test_the_server_refuses_bad_values(
+    crds: Kubectl, resource: str, change: dict[str, Any], named: str
+) -> None:
+    """A profile that breaks the contract is not stored, and the error names the field."""
+    manifest = manifest_of(resource, NAMESPACE)
+    manifest["metadata"]["name"] = "refused"
+    manifest["spec"] = manifest["spec"] | change
+
+    with pytest.raises(KubectlError, match=rf"(?s)\"refused\" is invalid.*spec\.\S*{named}"):
+        crds.run("create", "--filename=-", input=json.dumps(manifest))
+
+
+def test_a_status_of_bad_form_is_refused(crds: Kubectl) -> None:
+    """The status has its schema too."""
+    broken = status_of("cpu") | {"confidence": "97%"}
+
+    with pytest.raises(KubectlError, match=r"status\.confidence"):
+        server_side_apply(crds, _bare("cpu") | {"status": broken}, "--subresource=status")

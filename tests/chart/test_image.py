@@ -1,0 +1,74 @@
+"""The Dockerfile, which no test can build: it is free of known faults, and what it copies is there."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from tests.chart.rendered import REPOSITORY
+
+pytestmark = pytest.mark.chart
+
+DOCKERFILE = REPOSITORY / "Dockerfile"
+
+
+def instructions(keyword: str) -> list[str]:
+    """The arguments of each instruction of that keyword, continued lines joined."""
+    text = DOCKERFILE.read_text().replace("\\\n", " ")
+    return [line.split(maxsplit=1)[1] for line in text.splitlines() if line.startswith(f"{keyword} ")]
+
+
+def test_hadolint_finds_no_fault() -> None:
+    """Hadolint accepts every instruction, shell commands included."""
+    hadolint = shutil.which("hadolint", path=Path(sys.executable).parent)
+    assert hadolint, "hadolint is missing: install the development dependencies"
+    linted = subprocess.run([hadolint, DOCKERFILE], capture_output=True, text=True, check=False)
+
+    assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_what_is_copied_exists_and_is_sent() -> None:
+    """Each file that the image is built of is in the repository and let through by .dockerignore."""
+    let_through = {
+        line.removeprefix("!")
+        for line in (REPOSITORY / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    copied = {
+        source
+        for arguments in instructions("COPY")
+        if not arguments.startswith("--from")
+        for source in arguments.split()[:-1]
+    }
+
+    assert copied == let_through
+    assert [source for source in sorted(copied) if not (REPOSITORY / source).exists()] == []
+
+
+def test_the_process_is_not_root() -> None:
+    """The image's user is a number other than 0, which `runAsNonRoot` can check."""
+    assert instructions("USER") == ["65532:65532"]
+
+
+def test_ports_are_the_programs() -> None:
+    """The exposed ports are the defaults of webhook and health server."""
+    ports = {Settings.model_fields[name].default for name in ("webhook_port", "health_port")}
+
+    assert {int(port) for port in instructions("EXPOSE")[0].split()} == ports
+
+
+def test_only_locked_dependencies_are_installed() -> None:
+    """Dependencies come from the lock file with their hashes, and the project itself brings no others."""
+    (locked, project) = [command for command in instructions("RUN") if " install " in command]
+
+    assert "--require-hashes --requirement requirements.lock" in locked
+    assert re.search(r"install --no-deps \.$", project)
+
+
+def test_the_build_is_the_python_that_is_supported() -> None:
+    """Both stages start from one Python, so that the virtual environment fits its interpreter."""
+    assert {image.split()[0] for image in instructions("FROM")} == {"python:3.11-slim"}

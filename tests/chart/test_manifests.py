@@ -1,0 +1,116 @@
+"""The plain manifests and the chart's CRDs are what `charts/render.py` makes of their sources."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.conftest import Render
+from tests.chart.rendered import REPOSITORY, keys_of, project_version
+from tests.cluster.helm import Helm
+
+pytestmark = pytest.mark.chart
+
+RENDERED = ("charts", "crds", "webhook-config")
+HELM_ONLY = ("app.kubernetes.io/managed-by", "helm.sh/chart", "helm.sh/resource-policy")
+
+
+def render_program(repository: Path, helm: Helm, *options: str) -> subprocess.CompletedProcess[str]:
+    program = repository / "charts" / "render.py"
+    return subprocess.run(
+        [sys.executable, program, "--helm", helm.binary, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def manifests() -> Iterator[dict[str, Any]]:
+    for path in sorted((REPOSITORY / "webhook-config").glob("*.yaml")):
+        yield from yaml.safe_load_all(path.read_text())
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """What the program reads and writes, to be changed freely."""
+    for name in RENDERED:
+        shutil.copytree(REPOSITORY / name, tmp_path / name)
+    return tmp_path
+
+
+def test_nothing_drifts(helm: Helm) -> None:
+    """The repository holds what is rendered from it, whichever Helm renders."""
+    checked = render_program(REPOSITORY, helm, "--check")
+
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_drift_is_named_and_mended(helm: Helm, copy: Path) -> None:
+    """A changed CRD, an edited, a missing and a foreign manifest are each named; the next run mends them."""
+    crd = copy / "crds" / "cpuprofiles.yaml"
+    crd.write_text(crd.read_text().replace("shortNames: [cpup]", "shortNames: [cpup, cpus]"))
+    (copy / "webhook-config" / "60-webhook.yaml").write_text("edited: true\n")
+    (copy / "webhook-config" / "30-state.yaml").unlink()
+    (copy / "webhook-config" / "99-foreign.yaml").write_text("{}\n")
+    drifted = {
+        "charts/job-profiler/files/crds/cpuprofiles.yaml",
+        "webhook-config/30-state.yaml",
+        "webhook-config/60-webhook.yaml",
+        "webhook-config/99-foreign.yaml",
+    }
+
+    checked = render_program(copy, helm, "--check")
+    assert checked.returncode == 1
+    assert {line.split()[0] for line in checked.stdout.splitlines()} == drifted
+    mended = render_program(copy, helm)
+    assert mended.returncode == 0
+    # The CRD's text was changed before; its manifest follows now.
+    assert {line.split()[0] for line in mended.stdout.splitlines()} == drifted | {
+        "webhook-config/10-crds.yaml"
+    }
+    assert render_program(copy, helm, "--check").returncode == 0
+
+
+def test_a_helm_that_fails_is_told(copy: Path, helm: Helm) -> None:
+    """A chart that does not render, and a Helm that is not there, end with 1 and say why."""
+    (copy / "charts" / "job-profiler" / "Chart.yaml").write_text("name: broken\n")
+    assert "helm template" in _error(render_program(copy, helm))
+
+    missing = Helm(copy / "no-helm", copy)
+    assert "name Helm 3 or 4 with --helm" in _error(render_program(copy, missing))
+
+
+def _error(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_plain_manifests_are_the_release_and_its_namespace(render: Render) -> None:
+    """The files hold the objects of the default release for 1.20, and the namespace before all of them."""
+    objects = list(manifests())
+    release = render(kube_version="1.20.0")
+    identities = {_identity(one) for one in release.objects}
+
+    assert _identity(objects[0]) == ("Namespace", "", "profiling")
+    assert {_identity(one) for one in objects[1:]} == identities
+    assert len(objects) == len(identities) + 1
+
+
+def test_plain_manifests_know_nothing_of_helm() -> None:
+    """No label or annotation that only Helm reads is left; the image's placeholder is announced."""
+    assert not set(HELM_ONLY) & set(keys_of(list(manifests())))
+    deployments = (REPOSITORY / "webhook-config" / "50-deployments.yaml").read_text()
+    image = f"job-profiler:{project_version()}"
+    assert deployments.splitlines()[1].startswith(f"# {image} is a placeholder")
+    assert deployments.count(f"image: {image}") == 2
+
+
+def _identity(manifest: dict[str, Any]) -> tuple[str, str, str]:
+    metadata = manifest["metadata"]
+    return manifest["kind"], metadata.get("namespace", ""), metadata["name"]
