@@ -30,12 +30,14 @@ class ExponentialGrid:
         """The bucket of each value: the first one whose upper edge is not below it."""
         with np.errstate(divide="ignore"):
             # The small reduction keeps a value that stands on an edge in that edge's bucket.
-            exponent = np.log(values / self.first) / math.log(self.ratio) - 1e-9
+            exponent = (np.log(values) - math.log(self.first)) / math.log(self.ratio) - 1e-9
         return np.clip(np.ceil(exponent), 0, self.size - 1).astype(np.int64)
 
     def upper_edges(self) -> NDArray[np.float64]:
-        """Shape [size], in the unit of the samples."""
-        return self.first * self.ratio ** np.arange(self.size, dtype=np.float64)
+        """Shape [size], in the unit of the samples; the last is infinite."""
+        edges: NDArray[np.float64] = self.first * self.ratio ** np.arange(self.size, dtype=np.float64)
+        edges[-1] = np.inf
+        return edges
 
 
 GRIDS = {

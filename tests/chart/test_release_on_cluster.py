@@ -1,8 +1,9 @@
-"""The chart's life on a real API server, without the product: install, upgrade, uninstall, and install again."""
+"""A release's life on a real API server, without the product: install, upgrade, uninstall, install again."""
 
 import json
+import subprocess
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,92 +14,176 @@ from tests.chart.rendered import CHART, IMAGE, REPOSITORY
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm, HelmError
 from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.parts.locate import Part, require
 
 pytestmark = [pytest.mark.chart, pytest.mark.cluster]
 
 CRDS = [f"crd/{kind.plural}.webapp.liqo.io.profiling" for kind in KINDS.values()]
-CA_BUNDLE = b64encode(b"-----BEGIN CERTIFICATE-----").decode()
 FIRST, SECOND = "chart-first", "chart-second"
 
 
-@pytest.fixture
-def installer(helm: Helm, control_plane: ControlPlane, kubectl: Kubectl) -> Iterator[Helm]:
-    """Helm on a cluster with two empty namespaces, which holds nothing of the chart before and after."""
+@pytest.fixture(scope="module")
+def namespaces(kubectl: Kubectl) -> Iterator[None]:
+    """Two namespaces for releases."""
     for namespace in (FIRST, SECOND):
         kubectl.create_namespace(namespace)
+    yield
+    kubectl.run("delete", "namespace", FIRST, SECOND)
+
+
+@pytest.fixture
+def installer(helm: Helm, control_plane: ControlPlane, kubectl: Kubectl, namespaces: None) -> Iterator[Helm]:
+    """Helm on a cluster that holds nothing of the chart, before and after."""
+    against = helm.against(control_plane.kubeconfig)
     try:
-        yield helm.against(control_plane.kubeconfig)
+        yield against
     finally:
-        kubectl.run("delete", "namespace", FIRST, SECOND)
+        for namespace in (FIRST, SECOND):
+            for release in against.run("list", "--short", f"--namespace={namespace}").split():
+                against.uninstall(release, namespace)
         kubectl.run("delete", "--ignore-not-found", *CRDS)
 
 
-def apply_profile(kubectl: Kubectl, namespace: str) -> None:
-    kubectl.run("wait", "--for=condition=Established", "--timeout=30s", *CRDS)
-    kubectl.apply(manifest_of("cpu", namespace))
-
-
-def fill(kubectl: Kubectl, namespace: str) -> None:
-    """What the running product writes into the release's objects."""
-    in_namespace = f"--namespace={namespace}"
-    for secret in ("job-profiler-ca", "job-profiler-tls"):
-        kubectl.run("patch", "secret", secret, in_namespace, '--patch={"stringData": {"tls.key": "k"}}')
-    kubectl.run("patch", "configmap", "job-profiler-status", in_namespace, '--patch={"data": {"a": "b"}}')
-    lease = {"spec": {"holderIdentity": "job-profiler-0"}}
-    kubectl.run("patch", "lease", "job-profiler", in_namespace, "--type=merge", f"--patch={json.dumps(lease)}")
-    bundle = {"webhooks": [{"name": "pods.job-profiler.liqo.io", "clientConfig": {"caBundle": CA_BUNDLE}}]}
-    configuration = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": "job-profiler"},
-    }
-    kubectl.run(
-        *("apply", "--server-side", "--field-manager=job-profiler-ca-bundle", "--filename=-"),
-        input=json.dumps(configuration | bundle),
+@pytest.fixture
+def hand_over(installer: Helm, kubectl: Kubectl) -> Callable[[str, str], None]:
+    """Runs the commands of the notes that hand the CRDs over to a release."""
+    notes = installer.run(
+        *("install", "job-profiler", str(CHART), f"--namespace={FIRST}", "--dry-run=client"),
+        *("--set", "image.repository=registry.example/job-profiler"),
     )
+    loop = notes[notes.index("for crd in") : notes.index("done") + len("done")]
+
+    def run(release: str, namespace: str) -> None:
+        script = loop.replace("release-namespace=NAMESPACE", f"release-namespace={namespace}")
+        script = script.replace("release-name=NAME", f"release-name={release}")
+        path = f"{require(Part.KUBECTL).parent}:/usr/bin:/bin"
+        environment = {"PATH": path, "KUBECONFIG": str(kubectl.kubeconfig), "HOME": str(installer.directory)}
+        subprocess.run(["sh", "-euc", script], env=environment, check=True, capture_output=True)
+
+    return run
 
 
-def filled(kubectl: Kubectl, namespace: str) -> dict[str, Any]:
-    """What is left of it."""
-    in_namespace = f"--namespace={namespace}"
-    webhook = kubectl.json("get", "mutatingwebhookconfiguration", "job-profiler")["webhooks"][0]
-    return {
-        "ca": kubectl.json("get", "secret", "job-profiler-ca", in_namespace).get("data"),
-        "tls": kubectl.json("get", "secret", "job-profiler-tls", in_namespace).get("data"),
-        "status": kubectl.json("get", "configmap", "job-profiler-status", in_namespace).get("data"),
-        "holder": kubectl.json("get", "lease", "job-profiler", in_namespace)["spec"].get("holderIdentity"),
-        "bundle": webhook["clientConfig"].get("caBundle"),
-        "timeout": webhook["timeoutSeconds"],
-    }
+class Product:
+    """Writes into a release's objects what the running product would, with the profiler's own account."""
+
+    def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
+        self.kubectl = Kubectl(control_plane.kubeconfig_of("job-profiler-profiler", namespace))
+        self.namespace = namespace
+        self.bundle = b64encode(control_plane.ca_file.read_bytes()).decode()
+        self._profile = manifest_of("cpu", namespace)
+
+    def write(self) -> None:
+        """Every kind of object that the release renders empty, and one profile."""
+        for secret in ("job-profiler-ca", "job-profiler-tls"):
+            self._patch("secret", secret, {"stringData": {"tls.key": "k"}})
+        self._patch("configmap", "job-profiler-status", {"data": {"a": "b"}})
+        self._patch("lease", "job-profiler", {"spec": {"holderIdentity": "job-profiler-0"}})
+        self._apply(self._configuration())
+        self._apply(self._profile)
+
+    def _patch(self, kind: str, name: str, patch: dict[str, Any]) -> None:
+        self.kubectl.run("patch", kind, name, "--type=merge", f"--patch={json.dumps(patch)}")
+
+    def _apply(self, manifest: dict[str, Any]) -> None:
+        command = (
+            "apply",
+            "--server-side",
+            "--field-manager=job-profiler",
+            "--validate=false",
+            "--filename=-",
+        )
+        self.kubectl.run(*command, input=json.dumps(manifest))
+
+    def _configuration(self) -> dict[str, Any]:
+        webhook = {"name": "pods.job-profiler.liqo.io", "clientConfig": {"caBundle": self.bundle}}
+        return {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": "job-profiler"},
+            "webhooks": [webhook],
+        }
+
+    def is_kept(self, kubectl: Kubectl) -> bool:
+        """True while all of it is in the cluster."""
+
+        def stored(kind: str, name: str) -> Any:
+            return kubectl.json("get", kind, name, f"--namespace={self.namespace}")
+
+        (webhook,) = stored("mutatingwebhookconfiguration", "job-profiler")["webhooks"]
+        return bool(
+            stored("secret", "job-profiler-ca")["data"] == {"tls.key": b64encode(b"k").decode()}
+            and stored("secret", "job-profiler-tls")["data"] == {"tls.key": b64encode(b"k").decode()}
+            and stored("configmap", "job-profiler-status")["data"] == {"a": "b"}
+            and stored("lease", "job-profiler")["spec"]["holderIdentity"] == "job-profiler-0"
+            and webhook["clientConfig"]["caBundle"] == self.bundle
+            and stored("cpuprofile", self._profile["metadata"]["name"])["spec"] == self._profile["spec"]
+        )
 
 
-FILLED = {
-    "ca": {"tls.key": b64encode(b"k").decode()},
-    "tls": {"tls.key": b64encode(b"k").decode()},
-    "status": {"a": "b"},
-    "holder": "job-profiler-0",
-    "bundle": CA_BUNDLE,
-}
-
-
-def test_upgrade_and_rollback_keep_what_the_product_wrote(installer: Helm, kubectl: Kubectl) -> None:
-    """Certificates, caBundle, status and Lease survive an upgrade of the webhook and its rollback."""
+@pytest.fixture
+def product(installer: Helm, control_plane: ControlPlane, kubectl: Kubectl) -> Product:
+    """The default release, and the product that wrote into its objects."""
     installer.install("job-profiler", CHART, FIRST, values=IMAGE)
-    fill(kubectl, FIRST)
+    kubectl.run("wait", "--for=condition=Established", "--timeout=30s", *CRDS)
+    product = Product(control_plane, FIRST)
+    product.write()
+    return product
 
+
+def time_out_seconds(kubectl: Kubectl) -> int:
+    (webhook,) = kubectl.json("get", "mutatingwebhookconfiguration", "job-profiler")["webhooks"]
+    seconds: int = webhook["timeoutSeconds"]
+    return seconds
+
+
+def test_upgrade_and_rollback_keep_what_the_product_wrote(
+    product: Product, installer: Helm, kubectl: Kubectl
+) -> None:
+    """Certificates, caBundle, status, Lease and profiles survive an upgrade of the webhook and its rollback."""
     installer.upgrade("job-profiler", CHART, FIRST, values=IMAGE | {"webhook": {"timeoutSeconds": 5}})
-    assert filled(kubectl, FIRST) == FILLED | {"timeout": 5}
+    assert (time_out_seconds(kubectl), product.is_kept(kubectl)) == (5, True)
+
     installer.rollback("job-profiler", 1, FIRST)
-    assert filled(kubectl, FIRST) == FILLED | {"timeout": 3}
-    installer.uninstall("job-profiler", FIRST)
+    assert (time_out_seconds(kubectl), product.is_kept(kubectl)) == (3, True)
 
 
+def test_the_topology_can_change(product: Product, installer: Helm, kubectl: Kubectl) -> None:
+    """An upgrade from two Deployments to one keeps what the product wrote, and leaves nothing of the two."""
+    installer.upgrade("job-profiler", CHART, FIRST, values=IMAGE | {"topology": "combined"})
+
+    deployed = kubectl.run("get", "deployments,serviceaccounts", f"--namespace={FIRST}", "--output=name")
+    assert deployed.split() == [
+        "deployment.apps/job-profiler",
+        "serviceaccount/default",
+        "serviceaccount/job-profiler",
+    ]
+    assert product.is_kept(kubectl)
+
+
+def test_the_webhooks_account_reads_its_certificate_and_profiles_alone(
+    product: Product, control_plane: ControlPlane
+) -> None:
+    """It lists profiles and the one Secret; the other Secret, all Secrets, Pods and any write are forbidden."""
+    webhook = Kubectl(control_plane.kubeconfig_of("job-profiler-webhook", FIRST))
+
+    assert "cpuprofile" in webhook.run("get", "profiling", "--output=name")
+    one = ("get", "secrets", "--field-selector=metadata.name=job-profiler-tls", "--output=name")
+    assert webhook.run(*one).split() == ["secret/job-profiler-tls"]
+    for forbidden in (
+        ("get", "secret", "job-profiler-ca"),
+        ("get", "secrets"),
+        ("get", "pods", "--all-namespaces"),
+        ("get", "configmap", "job-profiler-status"),
+        ("patch", "secret", "job-profiler-tls", '--patch={"data": null}'),
+        ("delete", "cpuprofiles", "--all"),
+    ):
+        with pytest.raises(KubectlError, match="forbidden"):
+            webhook.run(*forbidden)
+
+
+@pytest.mark.usefixtures("product")
 def test_uninstall_leaves_crds_and_profiles_alone(installer: Helm, kubectl: Kubectl) -> None:
     """After an uninstall the CRDs and the profiles are there and nothing else of the release is."""
-    installer.install("job-profiler", CHART, FIRST, values=IMAGE)
-    apply_profile(kubectl, FIRST)
-    fill(kubectl, FIRST)
-
     installer.uninstall("job-profiler", FIRST)
 
     kinds = "secrets,configmaps,leases,services,deployments,serviceaccounts,roles,rolebindings"
@@ -110,37 +195,52 @@ def test_uninstall_leaves_crds_and_profiles_alone(installer: Helm, kubectl: Kube
     assert kubectl.run("get", "--output=name", *CRDS).count("customresourcedefinition") == 3
 
 
+@pytest.mark.usefixtures("product")
 def test_the_same_release_takes_up_its_crds_again(installer: Helm, kubectl: Kubectl) -> None:
     """Install, uninstall, install in the same namespace: the kept CRDs and profiles belong to it again."""
-    installer.install("job-profiler", CHART, FIRST, values=IMAGE)
-    apply_profile(kubectl, FIRST)
     installer.uninstall("job-profiler", FIRST)
 
     installer.install("job-profiler", CHART, FIRST, values=IMAGE)
 
     assert "cpuprofile" in kubectl.run("get", "profiling", f"--namespace={FIRST}", "--output=name")
-    installer.uninstall("job-profiler", FIRST)
 
 
-def test_another_release_takes_over_crds_as_the_notes_say(installer: Helm, kubectl: Kubectl) -> None:
+def test_another_release_takes_over_crds_as_the_notes_say(
+    installer: Helm, hand_over: Callable[[str, str], None]
+) -> None:
     """Another release is refused until the kept CRDs are handed over by the commands of the notes."""
     installer.install("job-profiler", CHART, FIRST, values=IMAGE)
-    notes = installer.run("get", "notes", "job-profiler", f"--namespace={FIRST}")
     installer.uninstall("job-profiler", FIRST)
 
     with pytest.raises(HelmError, match="invalid ownership metadata"):
-        installer.install("profiler", CHART, SECOND, values=IMAGE)
-    hand_over(kubectl, notes, "profiler", SECOND)
-    installer.install("profiler", CHART, SECOND, values=IMAGE)
-    installer.uninstall("profiler", SECOND)
+        installer.install("job-profiler", CHART, SECOND, values=IMAGE)
+    hand_over("job-profiler", SECOND)
+    installer.install("job-profiler", CHART, SECOND, values=IMAGE)
 
 
-def test_crds_applied_by_hand_are_taken_over_as_the_notes_say(installer: Helm, kubectl: Kubectl) -> None:
-    """CRDs that never belonged to a release are handed over by the same commands."""
+def test_crds_applied_by_hand_are_taken_over_or_left_alone(
+    installer: Helm, kubectl: Kubectl, hand_over: Callable[[str, str], None]
+) -> None:
+    """CRDs of no release serve one with `crds.install=false`, or are handed over by the same commands."""
     kubectl.run("apply", f"--filename={REPOSITORY / 'crds'}")
-    notes = installer.run("install", "job-profiler", str(CHART), f"--namespace={FIRST}", *_OWN_CRDS)
-    installer.uninstall("job-profiler", FIRST)
 
     with pytest.raises(HelmError, match="invalid ownership metadata"):
         installer.install("job-profiler", CHART, FIRST, values=IMAGE)
-    assert "kubectl label" not in notes, "without CRDs of its own a release has nothing to hand over"
+    installer.install("job-profiler", CHART, FIRST, values=IMAGE | {"crds": {"install": False}})
+    hand_over("job-profiler", FIRST)
+    installer.upgrade("job-profiler", CHART, FIRST, values=IMAGE)
+
+
+def test_plain_manifests_can_be_applied_again(control_plane: ControlPlane, kubectl: Kubectl) -> None:
+    """The server takes `webhook-config/`; a second `kubectl apply` keeps what the product wrote."""
+    manifests = f"--filename={REPOSITORY / 'webhook-config'}"
+    try:
+        kubectl.run("apply", manifests)
+        kubectl.run("wait", "--for=condition=Established", "--timeout=30s", *CRDS)
+        product = Product(control_plane, "profiling")
+        product.write()
+        again = kubectl.run("apply", manifests)
+        assert {line.rsplit(maxsplit=1)[1] for line in again.splitlines()} == {"unchanged"}
+        assert product.is_kept(kubectl)
+    finally:
+        kubectl.run("delete", "--ignore-not-found", manifests)

@@ -82,6 +82,10 @@ class FakeApiServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Nothing listens any more; answers that hang are ended."""
         self.closing.set()
         await self._runner.cleanup()
 

@@ -17,6 +17,7 @@ from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.selections import Selection
 from tests.kubernetes.conftest import SHORT
 from tests.kubernetes.fake_api_server import (
+    Answer,
     FakeApiServer,
     answers,
     breaks_off,
@@ -157,10 +158,10 @@ async def test_an_answer_that_never_comes(server: FakeApiServer, client: Cluster
 
 @pytest.mark.parametrize("answer", [breaks_off(b'{"metadata"'), sends(b"<html>"), sends(b"[1]")])
 async def test_an_answer_that_is_no_object(
-    server: FakeApiServer, client: ClusterClient, answer: FakeApiServer
+    server: FakeApiServer, client: ClusterClient, answer: Answer
 ) -> None:
     """A broken or foreign body of a 200 is an UnavailableError, not an exception of a library."""
-    server.on("GET", THING, answer)  # type: ignore[arg-type]
+    server.on("GET", THING, answer)
 
     with pytest.raises(UnavailableError, match=f"GET {THING}"):
         await client.get(THING)
@@ -168,7 +169,7 @@ async def test_an_answer_that_is_no_object(
 
 async def test_a_refused_connection(server: FakeApiServer, client: ClusterClient) -> None:
     """Where nothing listens, the error is an UnavailableError that names the address."""
-    await server._runner.cleanup()
+    await server.stop()
 
     with pytest.raises(UnavailableError, match=r"GET .*127\.0\.0\.1"):
         await client.get(THING)

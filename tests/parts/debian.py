@@ -50,7 +50,7 @@ def download_source(package: str, directory: Path) -> Path:
     configuration = directory / "apt.conf"
     configuration.write_text(APT_CONFIGURATION.format(directory=directory))
     environment = with_environment(APT_CONFIG=str(configuration))
-    run(*APT_GET, "update", env=environment)
+    run(*APT_GET, "update", "--error-on=any", env=environment)
     run(*APT_GET, "source", "--download-only", package, cwd=directory, env=environment)
     archives = list(directory.glob(f"{package}_*.orig.tar.*"))
     if len(archives) != 1:

@@ -19,7 +19,10 @@ OLDEST_KUBECTL_MINOR = 24  # `kubectl create token` came with it
 _SET_UP = "run `python -m tests.parts`"
 
 
-_BUILT = f"set {ASSETS_VARIABLE} to a directory that holds it, or as root on Debian 12 {_SET_UP} to build it"
+_BUILT = (
+    f"set {ASSETS_VARIABLE} to a directory that holds it, or on Debian 12 install "
+    f"{' '.join(sorted(control_plane_build.BUILD_DEPENDENCIES.values()))} and {_SET_UP} to build it"
+)
 
 
 class Part(Enum):

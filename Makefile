@@ -1,0 +1,66 @@
+# Everything is set up in .venv from the lock files; nothing outside this folder is changed, except by
+# `make test`, which as root installs Debian's packages and caches a control plane and Helm once per machine.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo sandbox test test-unit test-e2e parts lint format manifests demo-history lock clean
+
+help:  ## Say what there is
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: .venv/runtime.stamp  ## The main job without a cluster, in under 90 seconds
+	@$(BIN)/python -m app demo
+
+sandbox: .venv/dev.stamp parts  ## A real control plane and Prometheus with the product installed by Helm
+	@$(BIN)/python -m tests.sandbox
+
+test: .venv/dev.stamp parts  ## Everything: unit, property, Prometheus, chart and end-to-end tests
+	@$(BIN)/python -m pytest
+
+test-unit: .venv/dev.stamp  ## The quick loop: what needs no other program
+	@$(BIN)/python -m pytest -m "not prometheus and not chart and not cluster"
+
+test-e2e: .venv/dev.stamp parts  ## The end-to-end tests alone
+	@$(BIN)/python -m pytest tests/e2e
+
+parts: .venv/dev.stamp
+	@$(BIN)/python -m tests.parts
+
+lint: .venv/dev.stamp  ## Style, types and the import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/dev.stamp  ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+manifests: .venv/dev.stamp parts  ## Copy crds/ into the chart and render webhook-config/
+	@$(BIN)/python charts/render.py
+
+demo-history: .venv/dev.stamp  ## Write the demo's recorded past anew
+	@$(BIN)/python -m tests.histories.emojivoto --npz app/demo/emojivoto.npz
+
+lock:  ## Pin the newest versions that pyproject.toml allows (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --no-annotate pyproject.toml --group dev -o requirements-dev.lock
+
+clean:  ## Remove the virtual environment
+	rm -rf .venv
+
+.venv/runtime.stamp: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=...")'
+	@echo "Setting up .venv ..."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock .venv/runtime.stamp
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,113 @@
+"""Every metric name and every PromQL text that is sent; pure text, one function per question.
+
+Each text is evaluated at the ends of aligned 5-minute steps and looks back over exactly one step.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from app.domain.profiles import Resource
+
+CONTAINER_LABELS = ("namespace", "pod", "container")
+EDGE_LABELS = ("namespace", "deployment", "dst_namespace", "dst_deployment")
+PROXY_LABELS = ("namespace", "deployment")
+
+CPU_USAGE = "container_cpu_usage_seconds_total"
+MEMORY_USAGE = "container_memory_working_set_bytes"
+REQUESTS = "request_total"
+RESPONSES = "response_total"
+
+_WINDOW = "5m"
+# cAdvisor counts the whole Pod (no container name) and its pause container too; both would count twice.
+_CONTAINERS = ('container!=""', 'container!="POD"')
+_OUTBOUND = ('direction="outbound"', 'deployment!=""', 'dst_deployment!=""')
+# Scraping a linkerd-proxy sets both labels; other targets may carry a `deployment` of their own making.
+_PROXIES = ('deployment!=""', 'control_plane_ns!=""')
+_REGEX_SYNTAX = frozenset(r"\.+*?()|[]{}^$")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The namespaces that are profiled: those *included* (none named means all) that are not *excluded*."""
+
+    included: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+    def covers(self, namespace: str) -> bool:
+        """True where *namespace* is profiled."""
+        return namespace not in self.excluded and (not self.included or namespace in self.included)
+
+    def covers_edge(self, source: str, destination: str) -> bool:
+        """True where one end is profiled and none is excluded."""
+        excluded = source in self.excluded or destination in self.excluded
+        return not excluded and (self.covers(source) or self.covers(destination))
+
+
+def container_usage(resource: Resource, scope: Scope) -> str:
+    """CPU: mean cores over the step; memory: maximum of the working set over the step.
+
+    The kubelet may be scraped twice, hence the maximum over the duplicates of one container.
+    """
+    matchers = (*_CONTAINERS, *_included("namespace", scope), *_excluded("namespace", scope))
+    over_step, metric = {
+        Resource.CPU: ("rate", CPU_USAGE),
+        Resource.MEMORY: ("max_over_time", MEMORY_USAGE),
+    }[resource]
+    return _aggregate("max", CONTAINER_LABELS, f"{over_step}({_selector(metric, matchers)}[{_WINDOW}])")
+
+
+def outbound_rate(metric: str, scope: Scope) -> str:
+    """Requests or responses per second of each directed edge, summed over the source's Pods.
+
+    Only the excluded namespaces are left out here: "either end is included" can't be said in one selector.
+    """
+    matchers = (*_OUTBOUND, *_excluded("namespace", scope), *_excluded("dst_namespace", scope))
+    return _aggregate("sum", EDGE_LABELS, f"rate({_selector(metric, matchers)}[{_WINDOW}])")
+
+
+def proxy_scrapes(scope: Scope) -> str:
+    """How often the proxy of a source was scraped with success in the step (the most of its Pods).
+
+    A proxy drops the series of an edge after ten idle minutes, while `up` stays.
+    """
+    matchers = (*_PROXIES, *_excluded("namespace", scope))
+    return _aggregate("max", PROXY_LABELS, f"sum_over_time({_selector('up', matchers)}[{_WINDOW}])")
+
+
+def _aggregate(operator: str, labels: Iterable[str], expression: str) -> str:
+    return f"{operator} by ({','.join(labels)})({expression})"
+
+
+def _selector(metric: str, matchers: Iterable[str]) -> str:
+    return f"{metric}{{{','.join(matchers)}}}"
+
+
+def _included(label: str, scope: Scope) -> tuple[str, ...]:
+    return _matcher(label, "=", scope.included)
+
+
+def _excluded(label: str, scope: Scope) -> tuple[str, ...]:
+    return _matcher(label, "!", scope.excluded)
+
+
+def _matcher(label: str, sign: str, values: Iterable[str]) -> tuple[str, ...]:
+    """No matcher for no value, an exact one for one value, a regular expression for more."""
+    match sorted(set(values)):
+        case []:
+            return ()
+        case [value]:
+            operator = "=" if sign == "=" else "!="
+            return (f'{label}{operator}"{escape_label_value(value)}"',)
+        case several:
+            pattern = "|".join(map(escape_regex, several))
+            return (f'{label}{sign}~"{escape_label_value(pattern)}"',)
+
+
+def escape_label_value(text: str) -> str:
+    """*text* as it stands between the double quotes of a matcher."""
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def escape_regex(text: str) -> str:
+    """A regular expression (RE2, anchored by Prometheus) that matches *text* alone."""
+    return "".join(f"\\{character}" if character in _REGEX_SYNTAX else character for character in text)

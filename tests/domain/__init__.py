@@ -1,0 +1,1 @@
+"""Tests of the pure domain: identities, names, annotations, custom resources."""

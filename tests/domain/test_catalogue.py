@@ -1,0 +1,84 @@
+"""What the catalogue knows after lists, changes and deletions, and whom it tells."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.profiles import Basis, Identity, Resource, ResourceProfile
+from app.domain.resources import KINDS, to_manifest
+from app.domain.workloads import Workload
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def cpu_profile(name: str, job: str) -> dict[str, Any]:
+    profile = ResourceProfile(Workload("shop", job), Resource.CPU, "0.020", Basis(NOW, NOW, 12, 1.0, 0.5))
+    return to_manifest(profile, name=name, namespace="profiling", updated_at=NOW)
+
+
+def cpu(job: str) -> Identity:
+    return ("cpu", Workload("shop", job))
+
+
+def test_it_is_synced_once_every_kind_was_listed() -> None:
+    """Two of three lists are not enough to say that a workload has no profile."""
+    catalogue = ProfileCatalogue()
+    for resource in KINDS:
+        assert not catalogue.is_synced
+        catalogue.replace(resource, [])
+
+    assert catalogue.is_synced
+
+
+def test_a_new_list_forgets_what_is_not_in_it() -> None:
+    """An object that was deleted during an outage of the watch is gone after the next list."""
+    catalogue = ProfileCatalogue()
+    catalogue.replace("cpu", [cpu_profile("one", "web"), cpu_profile("two", "api")])
+
+    catalogue.replace("cpu", [cpu_profile("two", "api")])
+
+    assert catalogue.get(cpu("web")) is None
+    assert catalogue.get(cpu("api")) is not None
+    assert catalogue.names == {"two"}
+
+
+def test_an_object_that_changes_its_identity_leaves_the_old_one() -> None:
+    """By a watch and by a list alike."""
+    catalogue = ProfileCatalogue()
+    catalogue.upsert("cpu", cpu_profile("one", "web"))
+    catalogue.upsert("cpu", cpu_profile("one", "api"))
+    assert (catalogue.get(cpu("web")), catalogue.get(cpu("api")) is not None) == (None, True)
+
+    catalogue.replace("cpu", [cpu_profile("one", "db")])
+    assert (catalogue.get(cpu("api")), catalogue.get(cpu("db")) is not None) == (None, True)
+
+
+def test_of_two_objects_with_one_identity_the_first_by_name_counts() -> None:
+    """A copy does not make annotations flap; when the first goes, the other serves."""
+    catalogue = ProfileCatalogue()
+    for name in ("b", "a"):
+        catalogue.upsert("cpu", cpu_profile(name, "web"))
+    first = catalogue.get(cpu("web"))
+    catalogue.delete("cpu", cpu_profile("a", "web"))
+    second = catalogue.get(cpu("web"))
+
+    assert (first and first.name, second and second.name) == ("a", "b")
+
+
+def test_listeners_hear_of_every_identity_that_changed() -> None:
+    """Appearance, change and disappearance are each told."""
+    catalogue, heard = ProfileCatalogue(), list[Identity]()
+    catalogue.subscribe(heard.append)
+    catalogue.upsert("cpu", cpu_profile("one", "web"))
+    catalogue.delete("cpu", cpu_profile("one", "web"))
+
+    assert heard == [cpu("web"), cpu("web")]
+
+
+def test_the_name_of_an_object_without_identity_is_taken_too() -> None:
+    """It must not be overwritten by a profile."""
+    catalogue = ProfileCatalogue()
+    catalogue.upsert("cpu", {"metadata": {"name": "by-hand"}, "spec": {}})
+
+    assert catalogue.names == {"by-hand"}
+    assert list(catalogue) == []

@@ -1,0 +1,225 @@
+"""Needs derived from usage: the rule, the pooling, the containers, and folding that is idempotent."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain.profiles import Resource, ResourceProfile
+from app.domain.workloads import PodNames
+from app.estimation.policy import EstimationPolicy
+from app.estimation.samples import STEPS_PER_DAY, ContainerSamples, StepRange
+from app.estimation.usage_history import UsageHistory
+from tests.estimation.builders import DAY, MIDNIGHT, WEB, WEB_POD, WEB_POD_2, steps, usage
+
+ATTRIBUTE = PodNames().workload
+
+
+def history() -> UsageHistory:
+    return UsageHistory(timeslots=4, retained_days=15)
+
+
+def needs(folded: UsageHistory, newest: int, resource: Resource = Resource.CPU) -> dict[str, ResourceProfile]:
+    found = folded.needs(resource, EstimationPolicy(), newest_step=newest)
+    return {profile.workload.name: profile for profile in found.profiles}
+
+
+def web_cpu(*answers: ContainerSamples) -> ResourceProfile:
+    folded = history()
+    for answer in answers:
+        folded.fold(answer, ATTRIBUTE)
+    return needs(folded, max(answer.steps.last for answer in answers))["web"]
+
+
+def test_constant_usage_needs_itself_plus_the_margin() -> None:
+    """0.018 cores in every step: the 95th percentile is 0.018, plus 15 % is 0.0207, spelled 0.021."""
+    profile = web_cpu(usage(steps(1, 24), (WEB_POD, "web-svc", 0.018)))
+
+    assert profile.value == "0.021"
+    assert (profile.basis.samples, profile.basis.coverage) == (24, 1.0)
+
+
+def test_memory_is_the_largest_sample_plus_the_margin() -> None:
+    """One sample of 20,000,000 among 23 of 10,000,000: the maximum counts, plus 15 % is 23,000,000."""
+    values = [1e7] * 23 + [2e7]
+    folded = history()
+    folded.fold(usage(steps(1, 24), (WEB_POD, "web-svc", values), resource=Resource.MEMORY), ATTRIBUTE)
+
+    assert needs(folded, MIDNIGHT + 24, Resource.MEMORY)["web"].value == "23000000"
+
+
+def test_cpu_is_the_95th_percentile_and_not_the_maximum() -> None:
+    """100 steps, 96 of 0.100 and 4 of 1.000: 95 % of the time 0.1 suffices, within its bucket's 5 %.
+
+    With the margin of 15 % that is 0.115 to 0.121, far below the 1.15 of the maximum.
+    """
+    profile = web_cpu(usage(steps(1, 100), (WEB_POD, "web-svc", [0.1] * 96 + [1.0] * 4)))
+
+    assert 0.115 <= float(profile.value) <= 0.121
+
+
+def test_samples_of_all_replicas_are_pooled() -> None:
+    """One replica at 0.1 and one at 0.3 for 20 steps: of 40 samples the 38th is 0.3, plus 15 % is 0.345.
+
+    A mean over replicas would give 0.2 (0.230), and each step counts two samples.
+    """
+    profile = web_cpu(usage(steps(1, 20), (WEB_POD, "web-svc", 0.1), (WEB_POD_2, "web-svc", 0.3)))
+
+    assert (profile.value, profile.basis.samples) == ("0.345", 40)
+
+
+def test_the_value_is_the_sum_over_long_running_containers() -> None:
+    """0.100 and 0.020 with 15 % each: 0.115 + 0.023 = 0.138."""
+    profile = web_cpu(
+        usage(steps(1, 24), (WEB_POD, "web-svc", 0.1), (WEB_POD, "linkerd-proxy", 0.02)),
+    )
+
+    assert profile.value == "0.138"
+    assert [(c.name, c.value) for c in profile.containers] == [
+        ("linkerd-proxy", "0.023"),
+        ("web-svc", "0.115"),
+    ]
+
+
+def test_an_init_container_that_ended_is_left_out() -> None:
+    """It ran in the first of 24 steps, so in none of the last hour: 0.1 plus 15 % remains."""
+    ended = [0.5] + [np.nan] * 23
+    profile = web_cpu(usage(steps(1, 24), (WEB_POD, "web-svc", 0.1), (WEB_POD, "linkerd-init", ended)))
+
+    assert (profile.value, [c.name for c in profile.containers]) == ("0.115", ["web-svc"])
+
+
+def test_a_workload_that_is_gone_keeps_its_containers() -> None:
+    """What ran in the workload's own last hour counts, though others have samples for a day more."""
+    gone = [0.1] * 24 + [np.nan] * 276
+    folded = history()
+    other = ("api-6b6f9d7d5c-2x8qz", "api", 0.2)
+    folded.fold(usage(steps(1, 300), (WEB_POD, "web-svc", gone), other), ATTRIBUTE)
+
+    assert needs(folded, MIDNIGHT + 300)["web"].value == "0.115"
+
+
+def test_too_few_samples_give_no_profile_but_a_reason() -> None:
+    """11 of the 12 samples that are asked for: the workload is named among those with too few."""
+    folded = history()
+    folded.fold(usage(steps(1, 11), (WEB_POD, "web-svc", 0.1)), ATTRIBUTE)
+
+    found = folded.needs(Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT + 11)
+
+    assert (found.profiles, found.too_few) == ([], {WEB})
+
+
+def test_each_time_slot_has_its_own_value() -> None:
+    """0.1 from 00:00 to 06:00 (72 steps), 0.2 until 12:00: plus 15 %; later slots saw nothing, so none."""
+    profile = web_cpu(usage(steps(1, 144), (WEB_POD, "web-svc", [0.1] * 72 + [0.2] * 72)))
+
+    assert [(slot.start, slot.end, slot.value, slot.samples) for slot in profile.slots] == [
+        ("00:00", "06:00", "0.115", 72),
+        ("06:00", "12:00", "0.230", 72),
+    ]
+
+
+def test_older_days_weigh_less() -> None:
+    """Seven days ago a busy day, today 12 idle steps: with a half-life of 7 days the busy 288 weigh 144.
+
+    The 95th percentile of 144 busy and 12 idle samples is busy: 0.4 plus 15 % is 0.460. A window of 14
+    days forgets it once it is 14 days old: 0.1 plus 15 % is 0.115.
+    """
+    busy = StepRange(MIDNIGHT - 7 * STEPS_PER_DAY + 1, MIDNIGHT - 6 * STEPS_PER_DAY)
+    folded = history()
+    folded.fold(usage(busy, (WEB_POD, "web-svc", 0.4)), ATTRIBUTE)
+    folded.fold(usage(steps(1, 12), (WEB_POD, "web-svc", 0.1)), ATTRIBUTE)
+    assert needs(folded, MIDNIGHT + 12)["web"].value == "0.460"
+
+    assert needs(folded, MIDNIGHT + 12 + 7 * STEPS_PER_DAY)["web"].value == "0.115"
+
+
+def test_pods_of_nobody_are_named_and_not_counted() -> None:
+    """A StatefulSet's Pod is of no Deployment."""
+    folded = history().fold(usage(steps(1, 12), ("db-0", "db", 1.0)), ATTRIBUTE)
+
+    assert (folded.samples, folded.unattributed_pods) == (0, {("emojivoto", "db-0")})
+
+
+def test_the_neighbour_with_a_longer_name_is_another_workload() -> None:
+    """`web-api` uses 50 times as much as `web`; neither takes from the other."""
+    folded = history()
+    folded.fold(usage(steps(1, 24), (WEB_POD, "c", 0.02), ("web-api-5f5b555dff-fcg7c", "c", 1.0)), ATTRIBUTE)
+
+    found = needs(folded, MIDNIGHT + 24)
+
+    assert (found["web"].value, found["web-api"].value) == ("0.023", "1.150")
+
+
+def test_only_missing_steps_are_asked_for() -> None:
+    """Of steps 1 to 300 the range 11 to 20 is there: the next day's come first, then 21-288, then 1-10."""
+    folded = history()
+    folded.fold(usage(steps(11, 20), (WEB_POD, "web-svc", 0.1)), ATTRIBUTE)
+
+    missing = folded.missing(Resource.CPU, steps(1, 300))
+
+    assert missing == [steps(289, 300), steps(21, 288), steps(1, 10)]
+    assert folded.missing(Resource.MEMORY, steps(1, 20)) == [steps(1, 20)]
+
+
+def test_days_that_left_the_ring_are_asked_for_no_more_and_kept_no_more() -> None:
+    """A ring of 15 days, then a sample 20 days later: the first day's samples are gone."""
+    folded = history()
+    folded.fold(usage(steps(1, 24), (WEB_POD, "web-svc", 0.4)), ATTRIBUTE)
+    later = MIDNIGHT + 20 * STEPS_PER_DAY
+    folded.fold(usage(StepRange(later + 1, later + 24), (WEB_POD, "web-svc", 0.1)), ATTRIBUTE)
+
+    assert needs(folded, later + 24)["web"].basis.samples == 24
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), replicas=st.integers(1, 4), length=st.integers(2, 700))
+def test_the_order_of_answers_and_answers_that_come_twice_change_nothing(
+    seed: int, replicas: int, length: int
+) -> None:
+    """A past cut at random places, shuffled, half of it delivered twice, folds to the same profile."""
+    chance = np.random.default_rng(seed)
+    pods = [f"web-6b6f9d7d5c-{letter * 5}" for letter in "bcdf"[:replicas]]
+    table = chance.lognormal(-3, 1, (replicas, length))
+    table[chance.random(table.shape) < 0.2] = np.nan
+
+    def answer(part: StepRange) -> ContainerSamples:
+        columns = slice(part.first - MIDNIGHT - 1, part.last - MIDNIGHT)
+        return usage(part, *((pod, "c", row[columns]) for pod, row in zip(pods, table, strict=True)))
+
+    cuts = sorted({0, length, *chance.integers(1, length, 5).tolist()})
+    parts = [steps(a + 1, b) for a, b in itertools.pairwise(cuts)]
+    parts += parts[: (len(parts) + 1) // 2]
+    once, shuffled = history(), history()
+    once.fold(answer(steps(1, length)), ATTRIBUTE)
+    for number in chance.permutation(len(parts)):
+        shuffled.fold(answer(parts[number]), ATTRIBUTE)
+
+    newest = MIDNIGHT + length
+    expected = once.needs(Resource.CPU, EstimationPolicy(), newest_step=newest)
+    assert shuffled.needs(Resource.CPU, EstimationPolicy(), newest_step=newest) == expected
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-12, 1e-4, 1e6])
+def test_a_value_is_never_zero_nor_beyond_belief(value: float) -> None:
+    """No usage at all still needs the floor of 0.001 cores; what exceeds the grid is its own maximum."""
+    profile = web_cpu(usage(steps(1, 12), (WEB_POD, "c", value)))
+
+    assert float(profile.value) == pytest.approx(max(0.001, value * 1.15), abs=0.0006)
+
+
+def test_the_day_begins_with_the_step_that_ends_five_minutes_after_midnight() -> None:
+    """The step that ends at midnight lies in the day before: slot 18:00 to 24:00."""
+    folded = history()
+    folded.fold(usage(StepRange(MIDNIGHT - 11, MIDNIGHT), (WEB_POD, "c", 0.1)), ATTRIBUTE)
+
+    profile = folded.needs(Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT).profiles[0]
+
+    assert [slot.start for slot in profile.slots] == ["18:00"]
+    assert list(StepRange(MIDNIGHT - 1, MIDNIGHT + 1).by_day()) == [
+        StepRange(MIDNIGHT - 1, MIDNIGHT),
+        StepRange(MIDNIGHT + 1, MIDNIGHT + 1),
+    ]
+    assert DAY * 86400 == MIDNIGHT * 300

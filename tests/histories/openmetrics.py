@@ -1,0 +1,45 @@
+"""Series as OpenMetrics text with timestamps, which `promtool tsdb create-blocks-from openmetrics` reads."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series; times in whole seconds."""
+
+    labels: Mapping[str, str]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Family:
+    """All series of one metric; a counter's name ends in `_total`."""
+
+    metric: str
+    kind: Literal["counter", "gauge"]
+    series: tuple[Series, ...]
+
+
+def write_openmetrics(path: Path, families: Iterable[Family]) -> None:
+    """The TYPE line of a counter lacks the `_total` of its samples."""
+    with path.open("w", encoding="utf-8") as file:
+        for family in families:
+            file.write(f"# TYPE {family.metric.removesuffix('_total')} {family.kind}\n")
+            file.writelines(_lines(family))
+        file.write("# EOF\n")
+
+
+def _lines(family: Family) -> Iterator[str]:
+    """The text of one series after the other: millions of lines would be slow one by one."""
+    for series in family.series:
+        labels = ",".join(f'{label}="{value}"' for label, value in series.labels.items())
+        head = f"{family.metric}{{{labels}}} "
+        points = zip(series.values.tolist(), series.times.tolist(), strict=True)
+        yield "".join([f"{head}{value!r} {time}\n" for value, time in points])

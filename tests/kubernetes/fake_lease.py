@@ -1,0 +1,61 @@
+"""A Lease behind the fake API server, with the conflicts of a real one, that misbehaves where a test tells it to."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from app.kubernetes import paths
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
+
+NAMESPACE, NAME = "profiling", "job-profiler"
+PATH = paths.lease(NAMESPACE, NAME)
+
+
+class FakeLease:
+    """One Lease as the chart renders it: without a spec, until somebody writes one."""
+
+    def __init__(self, server: FakeApiServer) -> None:
+        self.manifest: dict[str, Any] = {"metadata": {"name": NAME, "resourceVersion": "1"}}
+        self.history: list[dict[str, Any]] = []
+        self.hangs_for: Callable[[str], bool] = lambda _: False
+        self.fails_for: Callable[[str], bool] = lambda _: False
+        self._server = server
+        server.on("GET", PATH, self._get)
+        server.on("PUT", PATH, self._put)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What was written last."""
+        spec: dict[str, Any] = self.manifest.get("spec") or {}
+        return spec
+
+    @property
+    def holder(self) -> str:
+        """Who holds it; empty where nobody does."""
+        return str(self.spec.get("holderIdentity") or "")
+
+    async def wait_for_holder(self, identity: str, within_seconds: float = 5) -> None:
+        """Waits until `identity` holds the Lease."""
+        async with asyncio.timeout(within_seconds):
+            while self.holder != identity:
+                await asyncio.sleep(0.01)
+
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        return await answers(self.manifest)(request)
+
+    async def _put(self, request: web.Request) -> web.StreamResponse:
+        written = await request.json()
+        identity = written["spec"]["holderIdentity"] or self.holder
+        if self.hangs_for(identity):
+            await self._server.closing.wait()
+        if self.fails_for(identity):
+            return await refuses(500, "etcd is ill")(request)
+        current = self.manifest["metadata"]["resourceVersion"]
+        if written["metadata"]["resourceVersion"] != current:
+            return await refuses(409, "the object has been modified")(request)
+        metadata = written["metadata"] | {"resourceVersion": str(int(current) + 1)}
+        self.manifest = written | {"metadata": metadata}
+        self.history.append(self.spec)
+        return await answers(self.manifest)(request)

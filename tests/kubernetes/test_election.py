@@ -1,0 +1,306 @@
+"""The election: at most one replica leads at any time, and none is missed for longer than needed."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.election import LeaderElector, LeaseTiming
+from tests.kubernetes.fake_api_server import FakeApiServer, refuses
+from tests.kubernetes.fake_lease import NAME, NAMESPACE, PATH, FakeLease
+
+TIMING = LeaseTiming(duration_seconds=1, renew_deadline_seconds=0.6, retry_period_seconds=0.1)
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass
+class Terms:
+    """Who led when: begin and end of every `lead()`, by the monotonic clock."""
+
+    ended: list[tuple[str, float, float]] = field(default_factory=list)
+
+    def of(self, identity: str, farewell_seconds: float = 0) -> Work:
+        """Work that lasts until it is cancelled, and then takes a while to end."""
+
+        async def work() -> None:
+            began = time.monotonic()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(farewell_seconds)
+                self.ended.append((identity, began, time.monotonic()))
+
+        return work
+
+    @property
+    def leaders(self) -> list[str]:
+        """Who led, in the order of their terms' ends."""
+        return [identity for identity, _, _ in self.ended]
+
+    def assert_apart(self) -> None:
+        """No term begins before the one before it has ended."""
+        ordered = sorted(self.ended, key=lambda term: term[1])
+        for before, after in zip(ordered, ordered[1:], strict=False):
+            assert before[2] <= after[1], f"{before} and {after} overlap"
+
+
+@asynccontextmanager
+async def candidate(
+    client: ClusterClient, identity: str, work: Work
+) -> AsyncIterator[tuple[LeaderElector, "asyncio.Task[None]"]]:
+    """An elector that runs; its task is cancelled at the end."""
+    elector = LeaderElector(client, NAMESPACE, NAME, identity, timing=TIMING)
+    task = asyncio.create_task(elector.run(work))
+    try:
+        yield elector, task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def until(fact: Callable[[], bool], within_seconds: float = 5) -> None:
+    async with asyncio.timeout(within_seconds):
+        while not fact():
+            await asyncio.sleep(0.01)
+
+
+async def test_exactly_one_leads(server: FakeApiServer, client: ClusterClient) -> None:
+    """Of three candidates one leads, renews for longer than the Lease lasts, and is never replaced."""
+    lease, terms = FakeLease(server), Terms()
+    async with AsyncExitStack() as stack:
+        electors = [
+            (await stack.enter_async_context(candidate(client, each, terms.of(each))))[0] for each in "abc"
+        ]
+        await until(lambda: any(elector.is_leader for elector in electors))
+        first = lease.holder
+
+        for _ in range(15):
+            await asyncio.sleep(0.1)
+            assert [elector.is_leader for elector in electors].count(True) == 1
+
+        assert lease.holder == first
+        assert lease.spec["leaseTransitions"] == 0
+    terms.assert_apart()
+
+
+async def test_a_leader_that_can_not_renew_stops_in_time(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """When a's PUTs hang, its work ends within the deadline of 0.6 s, and b takes over after the 1 s lease.
+
+    Both are counted from a's last renewal, at most 0.1 s before the PUTs begin to hang; b may need its own
+    retry period and the time of a request more.
+    """
+    lease, terms = FakeLease(server), Terms()
+    async with (
+        candidate(client, "a", terms.of("a")) as (leader, _),
+        candidate(client, "b", terms.of("b")) as (successor, _),
+    ):
+        await until(lambda: leader.is_leader or successor.is_leader)
+        stuck = lease.holder
+        lease.hangs_for = lambda identity: identity == stuck
+        began = time.monotonic()
+        await until(lambda: terms.leaders == [stuck])
+        assert time.monotonic() - began < 2 * TIMING.renew_deadline_seconds
+        await until(lambda: lease.holder not in {stuck, ""})
+        assert 0.8 < time.monotonic() - began < 2
+        await until(lambda: leader.is_leader != successor.is_leader)
+        assert lease.spec["leaseTransitions"] == 1
+    assert set(terms.leaders) == {"a", "b"}
+    terms.assert_apart()
+
+
+async def test_a_leader_that_lost_contends_again(server: FakeApiServer, client: ClusterClient) -> None:
+    """After an outage the only candidate works again: two terms, one after the other."""
+    lease, terms = FakeLease(server), Terms()
+    async with candidate(client, "a", terms.of("a")) as (elector, _):
+        await until(lambda: elector.is_leader)
+        lease.fails_for = lambda _: True
+        await until(lambda: terms.leaders == ["a"])
+        assert not elector.is_leader
+
+        lease.fails_for = lambda _: False
+        await until(lambda: elector.is_leader)
+    assert terms.leaders == ["a", "a"]
+    terms.assert_apart()
+
+
+async def test_a_leader_that_was_replaced_stops_at_once(server: FakeApiServer, client: ClusterClient) -> None:
+    """When a person writes another holder into the Lease, the work ends with the next two renewals."""
+    lease, terms = FakeLease(server), Terms()
+    async with candidate(client, "a", terms.of("a")) as (elector, _):
+        await until(lambda: elector.is_leader)
+        metadata = lease.manifest["metadata"] | {"resourceVersion": "900"}
+        lease.manifest = {"metadata": metadata, "spec": lease.spec | {"holderIdentity": "person"}}
+
+        await until(lambda: terms.leaders == ["a"], within_seconds=0.5)
+
+        assert not elector.is_leader
+        assert lease.holder == "person"
+
+
+async def test_a_cancel_releases_at_once(server: FakeApiServer, client: ClusterClient) -> None:
+    """When the leader is stopped, the successor leads within its retry period, long before the lease of 1 s."""
+    lease, terms = FakeLease(server), Terms()
+    async with candidate(client, "a", terms.of("a")) as (leader, task):
+        await until(lambda: leader.is_leader)
+        async with candidate(client, "b", terms.of("b")) as (successor, _):
+            await server.wait_for("GET", 3)
+            task.cancel()
+            await until(lambda: successor.is_leader, within_seconds=0.6)
+            assert task.cancelled()
+            assert not leader.is_leader
+            assert lease.history[-1]["leaseTransitions"] == 1
+            assert any(spec["holderIdentity"] == "" for spec in lease.history)
+    terms.assert_apart()
+
+
+async def test_a_slow_farewell_is_still_covered(server: FakeApiServer, client: ClusterClient) -> None:
+    """Work that needs 1.5 s to end after a cancel keeps the Lease of 1 s until then: nobody leads meanwhile.
+
+    Cancelling the elector again while it waits changes nothing.
+    """
+    lease, terms = FakeLease(server), Terms()
+    async with candidate(client, "a", terms.of("a", farewell_seconds=1.5)) as (leader, task):
+        await until(lambda: leader.is_leader)
+        async with candidate(client, "b", terms.of("b")) as (successor, _):
+            task.cancel()
+            await asyncio.sleep(0.3)
+            task.cancel()
+            await asyncio.sleep(1)
+            assert lease.holder == "a"
+            assert not task.done()
+            await until(lambda: successor.is_leader)
+    assert terms.leaders == ["a", "b"]
+    terms.assert_apart()
+
+
+async def test_a_crash_releases_and_raises(server: FakeApiServer, client: ClusterClient) -> None:
+    """An exception of the work frees the Lease and comes out of `run()`: no zombie goes on renewing."""
+    lease = FakeLease(server)
+
+    async def crash() -> None:
+        await asyncio.sleep(0.2)
+        raise ZeroDivisionError("fault")
+
+    elector = LeaderElector(client, NAMESPACE, NAME, "a", timing=TIMING)
+    with pytest.raises(ZeroDivisionError, match="fault"):
+        await elector.run(crash)
+
+    assert lease.holder == ""
+    assert not elector.is_leader
+    written = len(lease.history)
+    await asyncio.sleep(0.3)
+    assert len(lease.history) == written
+
+
+async def test_work_that_returns_ends_the_run(server: FakeApiServer, client: ClusterClient) -> None:
+    """`run()` returns when the work does, and the Lease is free."""
+    lease = FakeLease(server)
+
+    async def done() -> None:
+        return
+
+    await LeaderElector(client, NAMESPACE, NAME, "a", timing=TIMING).run(done)
+
+    assert lease.holder == ""
+
+
+async def test_a_fault_while_losing_is_raised(server: FakeApiServer, client: ClusterClient) -> None:
+    """Work that fails when its leadership is lost ends the run too: a fault is never swallowed."""
+    lease = FakeLease(server)
+
+    async def fails_to_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ZeroDivisionError("fault")
+
+    elector = LeaderElector(client, NAMESPACE, NAME, "a", timing=TIMING)
+    task = asyncio.create_task(elector.run(fails_to_end))
+    await until(lambda: elector.is_leader)
+    lease.fails_for = lambda _: True
+
+    with pytest.raises(ZeroDivisionError, match="fault"):
+        await task
+
+
+async def test_a_cancel_ends_in_time_when_nothing_answers(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """A process that stops while the API server hangs does not wait for it: 0.3 s, half the deadline."""
+    lease, terms = FakeLease(server), Terms()
+    async with candidate(client, "a", terms.of("a")) as (elector, task):
+        await until(lambda: elector.is_leader)
+        lease.hangs_for = lambda _: True
+        began = time.monotonic()
+        task.cancel()
+        await asyncio.wait({task})
+
+    assert time.monotonic() - began < 0.6
+    assert terms.leaders == ["a"]
+
+
+async def test_a_process_that_was_held_up_does_not_lead(server: FakeApiServer, client: ClusterClient) -> None:
+    """After 0.7 s in which the event loop stood still, `is_leader` is False before anything else could run."""
+    FakeLease(server)
+    async with candidate(client, "a", Terms().of("a")) as (elector, _):
+        await until(lambda: elector.is_leader)
+
+        time.sleep(0.7)  # noqa: ASYNC251 - standing still is what is tested
+
+        assert not elector.is_leader
+
+
+async def test_a_missing_lease_is_told_once(server: FakeApiServer, client: ClusterClient) -> None:
+    """While the Lease is missing the candidate keeps asking, says so once, and leads once it is there."""
+    terms = Terms()
+    with capture_logs() as lines:
+        async with candidate(client, "a", terms.of("a")) as (elector, _):
+            await server.wait_for("GET", 4)
+            FakeLease(server)
+            await until(lambda: elector.is_leader)
+
+    told = [line["event"] for line in lines]
+    assert told == ["contact_lost", "contact_regained", "leadership_gained", "leadership_released"]
+    assert "Helm chart" in lines[0]["reason"]
+    assert terms.leaders == ["a"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 410, 422, 429, 500], ids=str)
+async def test_no_answer_ends_the_contention(
+    server: FakeApiServer, client: ClusterClient, status: int
+) -> None:
+    """Whatever the API server refuses with, on reading or on writing, the candidate tries again."""
+    lease = FakeLease(server)
+    server.on("GET", PATH, refuses(status), lease._get)
+    server.on("PUT", PATH, refuses(status), lease._put)
+
+    async with candidate(client, "a", Terms().of("a")) as (elector, _):
+        await until(lambda: elector.is_leader)
+
+
+async def test_leaders_never_overlap(server: FakeApiServer, client: ClusterClient) -> None:
+    """Four times the leader's writes hang or fail for 1.3 s, so that another takes over: no two terms overlap."""
+    chance = random.Random(20260301)
+    lease, terms = FakeLease(server), Terms()
+    async with AsyncExitStack() as stack:
+        for identity in "abc":
+            await stack.enter_async_context(candidate(client, identity, terms.of(identity, 0.05)))
+        for _ in range(4):
+            await until(lambda: lease.holder != "")
+            victim = lease.holder
+            lease.hangs_for = lease.fails_for = lambda _: False
+            fault = chance.choice(["hangs_for", "fails_for"])
+            setattr(lease, fault, lambda identity, victim=victim: identity == victim)
+            await asyncio.sleep(1.3)
+
+    assert len(terms.ended) >= 3
+    terms.assert_apart()
