@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import typer
@@ -24,15 +24,15 @@ from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.selections import Selection
 from app.profiler.cycle import CycleReport, ProfilingCycle
 from app.profiler.gathering import GRACE_SECONDS
-from app.profiler.memory_store import InMemoryProfiles, LoggedReport, NoWorkloads
-from app.profiler.ports import Cluster, UsageSource
+from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles, LoggedReport
+from app.profiler.ports import Cluster, Directory, UsageSource
 from app.profiler.publication import Write
 from app.profiler.signals import State
 from app.runtime.cluster_ports import ClusterProfiles, ClusterWorkloads
 from app.runtime.logs import configure_logs
 from app.runtime.profiler_role import cycle_policy, open_prometheus
 from app.settings import LogFormat, Settings
-from app.sources.recorded import RecordedHistory
+from app.sources.recorded import read_recorded_history
 
 
 def compute_and_print(settings: Settings, *, history: Path | None, output: str, apply: bool) -> None:
@@ -60,7 +60,7 @@ async def _compute(
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(_open_source(settings, history))
         local = InMemoryProfiles(settings.profiles_home)
-        cluster = Cluster(NoWorkloads(), local, LoggedReport())
+        cluster = Cluster(opened.lister, local, LoggedReport())
         if apply or settings.kubeconfig:
             client = await stack.enter_async_context(open_cluster(settings.kubeconfig or None))
             store = await _stored_in(client, settings) if apply else None
@@ -82,6 +82,7 @@ class _Opened:
     source: UsageSource
     now: datetime
     settings: Settings
+    lister: FixedWorkloads
     recorded: bool
 
     def in_scope(self, namespace: str) -> bool:
@@ -98,11 +99,11 @@ class _Opened:
 async def _open_source(settings: Settings, history: Path | None) -> AsyncIterator[_Opened]:
     if history is None:
         async with open_prometheus(settings) as prometheus:
-            yield _Opened(prometheus, datetime.now(UTC), settings, recorded=False)
+            yield _Opened(prometheus, datetime.now(UTC), settings, FixedWorkloads(), recorded=False)
     else:
-        recorded = RecordedHistory(history)
-        end = datetime.fromtimestamp(step_time(recorded.last_step).timestamp() + GRACE_SECONDS, tz=UTC)
-        yield _Opened(recorded, end, settings, recorded=True)
+        recorded = read_recorded_history(history)
+        end = step_time(recorded.last_step) + timedelta(seconds=GRACE_SECONDS)
+        yield _Opened(recorded, end, settings, FixedWorkloads(Directory(recorded.pods())), recorded=True)
 
 
 class Both:

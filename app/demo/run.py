@@ -17,7 +17,7 @@ import jsonpatch
 from app.errors import ProfilerError
 from app.runtime.standalone import Standalone, run_standalone
 from app.settings import Role, Settings
-from app.sources.recorded import RecordedHistory
+from app.sources.recorded import ReplayedHistory, read_recorded_history
 
 _HERE = files("app.demo")
 _LOOPBACK = "127.0.0.1"
@@ -52,7 +52,7 @@ async def demonstrate() -> AsyncIterator[Demonstration]:
         ProfilerError: the server was not ready in time, or did not answer as it should.
     """
     with as_file(_HERE / "emojivoto.npz") as path:
-        history = RecordedHistory(path).ending_at(time.time())
+        history = ReplayedHistory(read_recorded_history(path), time.time)
     review = json.loads((_HERE / "web-pod-review.json").read_text())
     async with run_standalone(history, settings_of_demo()) as server:
         patch = await _post(server, review)

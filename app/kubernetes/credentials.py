@@ -14,7 +14,9 @@ from app.errors import ClusterError
 _REFRESH_SECONDS = 60
 
 
-async def load_configuration(kubeconfig: str | None) -> Configuration:
+async def load_configuration(
+    kubeconfig: str | None, clock: Callable[[], float] = time.monotonic
+) -> Configuration:
     """The client library's configuration; its token is read anew every minute, since tokens rotate.
 
     Raises:
@@ -29,7 +31,7 @@ async def load_configuration(kubeconfig: str | None) -> Configuration:
             )
         except Exception as error:  # the library raises whatever a malformed file makes of its code
             raise ClusterError(f"the kubeconfig {kubeconfig} can't be used: {error}") from error
-        configuration.refresh_api_key_hook = _refresh(loader, time.monotonic)
+        configuration.refresh_api_key_hook = _refresh(loader, clock)
         return configuration
     try:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream

@@ -38,12 +38,15 @@ class InMemoryProfiles:
         self.catalogue.upsert(write.profile.identity[0], manifest)
 
 
-class NoWorkloads:
-    """A lister for runs without a cluster: Pods of the past find their workload by name alone."""
+class FixedWorkloads:
+    """A lister for runs without a cluster: what a record tells, or nothing, so that names have to."""
+
+    def __init__(self, directory: Directory | None = None) -> None:
+        self._directory = directory or Directory()
 
     async def directory(self) -> Directory:
-        """Nobody runs."""
-        return Directory()
+        """The same at any time."""
+        return self._directory
 
 
 class LoggedReport:

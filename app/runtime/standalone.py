@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.errors import ProfilerError
-from app.profiler.memory_store import InMemoryProfiles, LoggedReport, NoWorkloads
+from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles, LoggedReport
 from app.profiler.metrics import CycleMetrics
 from app.profiler.ports import Cluster, UsageSource
 from app.runtime.health import create_health
@@ -51,7 +51,7 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
         "profiles": lambda: None if profiles.manifests else "no profile was computed yet",
     }
     health = Listener(create_health(checks, registry), settings.bind_address, settings.health_port)
-    cluster = Cluster(NoWorkloads(), profiles, LoggedReport())
+    cluster = Cluster(FixedWorkloads(), profiles, LoggedReport())
     tasks = {
         "webhook": webhook.listener.run_until_cancelled(),
         "health": health.run_until_cancelled(),

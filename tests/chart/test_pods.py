@@ -14,7 +14,6 @@ SHARED = {
     "ROLE",
     "OWN_NAMESPACE",
     "PROFILES_NAMESPACE",
-    "PROFILING_NAMESPACE",
     "EXCLUDED_NAMESPACES",
     "TLS_SECRET",
     "HEALTH_PORT",
@@ -65,6 +64,7 @@ def test_each_role_gets_its_own_variables(
     variables = render(topology=topology).environment(component)
 
     assert variables.keys() == expected
+    assert all(variables.values())
     assert {name.lower() for name in variables} <= Settings.model_fields.keys()
 
 

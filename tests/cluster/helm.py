@@ -74,7 +74,7 @@ class Helm:
             env=self._environment(),
         )
         if done.returncode != 0:
-            raise HelmError(f"helm {' '.join(args)}: {done.stderr.strip() or done.stdout.strip()}")
+            raise HelmError(f"helm {' '.join(args)}: {done.stdout}{done.stderr}".strip())
         return done.stdout
 
     def _with_values(self, values: Values, *args: str) -> str:

@@ -140,7 +140,8 @@ def test_pods_of_nobody_are_named_and_not_counted() -> None:
     """A StatefulSet's Pod is of no Deployment."""
     folded = history().fold(usage(steps(1, 12), ("db-0", "db", 1.0)), ATTRIBUTE)
 
-    assert (folded.samples, folded.unattributed_pods) == (0, {("emojivoto", "db-0")})
+    assert folded.samples == 0
+    assert folded.unattributed_pods == frozenset({("emojivoto", "db-0")})
 
 
 def test_the_neighbour_with_a_longer_name_is_another_workload() -> None:

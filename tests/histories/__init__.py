@@ -1,1 +1,4 @@
-"""Pasts that tests, the sandbox and the demo rest on: described once, written for promtool or as a recorded history."""
+"""Pasts that tests, the sandbox and the demo rest on.
+
+Each is described once, and written as text for promtool or as a recorded history.
+"""

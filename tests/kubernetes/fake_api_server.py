@@ -1,7 +1,7 @@
 """A small HTTP server on 127.0.0.1 that says what an API server would say, and what stands before one.
 
-Each verb and path has a script: one answer per request, the last one for all that follow. `WATCH` is the verb of a
-GET with `watch=true`.
+Each verb and path has a script: one answer per request, the last one for all that follow. `WATCH` is the verb
+of a GET with `watch=true`.
 """
 
 import asyncio

@@ -1,6 +1,5 @@
-"""A Lease behind the fake API server, with the conflicts of a real one, that misbehaves where a test tells it to."""
+"""A Lease behind the fake API server: the conflicts of a real one, and the faults that a test asks for."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ class FakeLease:
         self.history: list[dict[str, Any]] = []
         self.hangs_for: Callable[[str], bool] = lambda _: False
         self.fails_for: Callable[[str], bool] = lambda _: False
+        self.loses_answers_for: Callable[[str], bool] = lambda _: False
         self._server = server
         server.on("GET", PATH, self._get)
         server.on("PUT", PATH, self._put)
@@ -35,12 +35,6 @@ class FakeLease:
     def holder(self) -> str:
         """Who holds it; empty where nobody does."""
         return str(self.spec.get("holderIdentity") or "")
-
-    async def wait_for_holder(self, identity: str, within_seconds: float = 5) -> None:
-        """Waits until `identity` holds the Lease."""
-        async with asyncio.timeout(within_seconds):
-            while self.holder != identity:
-                await asyncio.sleep(0.01)
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
         return await answers(self.manifest)(request)
@@ -58,4 +52,6 @@ class FakeLease:
         metadata = written["metadata"] | {"resourceVersion": str(int(current) + 1)}
         self.manifest = written | {"metadata": metadata}
         self.history.append(self.spec)
+        if self.loses_answers_for(identity):
+            await self._server.closing.wait()
         return await answers(self.manifest)(request)

@@ -94,7 +94,7 @@ async def test_the_other_verbs(server: FakeApiServer, client: ClusterClient) -> 
 async def test_each_status_is_one_decision(
     server: FakeApiServer, client: ClusterClient, status: int, expected: type[ClusterError]
 ) -> None:
-    """The exception's class is exactly the one for the status; its text holds verb, path, status and message."""
+    """The class is exactly the one for the status; the text holds verb, path, status and message."""
     server.on("GET", THING, refuses(status, "the reason"))
 
     with pytest.raises(ClusterError) as caught:
@@ -106,11 +106,9 @@ async def test_each_status_is_one_decision(
 
 
 async def test_retry_after_reaches_the_caller(server: FakeApiServer, client: ClusterClient) -> None:
-    """A 429 with `Retry-After: 7` says 7 seconds; one with a date, which no API server sends, says nothing."""
+    """A 429 with `Retry-After: 7` says 7 s; one with a date, which no API server sends, says nothing."""
     date = "Wed, 21 Oct 2026 07:28:00 GMT"
-    server.on(
-        "GET", THING, *(refuses(429, headers={"Retry-After": after}) for after in ("7", date))
-    )
+    server.on("GET", THING, *(refuses(429, headers={"Retry-After": after}) for after in ("7", date)))
 
     seconds = []
     for _ in range(2):

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.election import LeaderElector, LeaseTiming
 from tests.kubernetes.fake_api_server import FakeApiServer, refuses
 from tests.kubernetes.fake_lease import NAME, NAMESPACE, PATH, FakeLease
+from tests.kubernetes.polling import until
 
 TIMING = LeaseTiming(duration_seconds=1, renew_deadline_seconds=0.6, retry_period_seconds=0.1)
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -47,7 +49,7 @@ class Terms:
     def assert_apart(self) -> None:
         """No term begins before the one before it has ended."""
         ordered = sorted(self.ended, key=lambda term: term[1])
-        for before, after in zip(ordered, ordered[1:], strict=False):
+        for before, after in pairwise(ordered):
             assert before[2] <= after[1], f"{before} and {after} overlap"
 
 
@@ -63,12 +65,6 @@ async def candidate(
     finally:
         task.cancel()
         await asyncio.wait({task})
-
-
-async def until(fact: Callable[[], bool], within_seconds: float = 5) -> None:
-    async with asyncio.timeout(within_seconds):
-        while not fact():
-            await asyncio.sleep(0.01)
 
 
 async def test_exactly_one_leads(server: FakeApiServer, client: ClusterClient) -> None:
@@ -147,7 +143,7 @@ async def test_a_leader_that_was_replaced_stops_at_once(server: FakeApiServer, c
 
 
 async def test_a_cancel_releases_at_once(server: FakeApiServer, client: ClusterClient) -> None:
-    """When the leader is stopped, the successor leads within its retry period, long before the lease of 1 s."""
+    """When the leader is stopped, the successor leads long before the Lease of 1 s would have run out."""
     lease, terms = FakeLease(server), Terms()
     async with candidate(client, "a", terms.of("a")) as (leader, task):
         await until(lambda: leader.is_leader)
@@ -249,7 +245,7 @@ async def test_a_cancel_ends_in_time_when_nothing_answers(
 
 
 async def test_a_process_that_was_held_up_does_not_lead(server: FakeApiServer, client: ClusterClient) -> None:
-    """After 0.7 s in which the event loop stood still, `is_leader` is False before anything else could run."""
+    """After 0.7 s in which the event loop stood still, `is_leader` is False before anything else ran."""
     FakeLease(server)
     async with candidate(client, "a", Terms().of("a")) as (elector, _):
         await until(lambda: elector.is_leader)
@@ -287,8 +283,18 @@ async def test_no_answer_ends_the_contention(
         await until(lambda: elector.is_leader)
 
 
+async def test_a_claim_whose_answer_was_lost(server: FakeApiServer, client: ClusterClient) -> None:
+    """A claim that was stored though its answer never came is found by the next try, which then leads."""
+    lease = FakeLease(server)
+    lease.loses_answers_for = lambda _: not lease.history[1:]
+    async with candidate(client, "a", Terms().of("a")) as (elector, _):
+        await until(lambda: elector.is_leader)
+
+    assert [spec["holderIdentity"] for spec in lease.history] == ["a", "a", ""]
+
+
 async def test_leaders_never_overlap(server: FakeApiServer, client: ClusterClient) -> None:
-    """Four times the leader's writes hang or fail for 1.3 s, so that another takes over: no two terms overlap."""
+    """Four times the leader's writes hang, fail or lose their answers for 1.3 s: no two terms overlap."""
     chance = random.Random(20260301)
     lease, terms = FakeLease(server), Terms()
     async with AsyncExitStack() as stack:
@@ -297,8 +303,8 @@ async def test_leaders_never_overlap(server: FakeApiServer, client: ClusterClien
         for _ in range(4):
             await until(lambda: lease.holder != "")
             victim = lease.holder
-            lease.hangs_for = lease.fails_for = lambda _: False
-            fault = chance.choice(["hangs_for", "fails_for"])
+            lease.hangs_for = lease.fails_for = lease.loses_answers_for = lambda _: False
+            fault = chance.choice(["hangs_for", "fails_for", "loses_answers_for"])
             setattr(lease, fault, lambda identity, victim=victim: identity == victim)
             await asyncio.sleep(1.3)
 

@@ -63,7 +63,7 @@ def test_a_transition_is_counted() -> None:
 
 
 def test_a_freed_lease() -> None:
-    """A freed Lease names nobody and lasts 1 s, for candidates that look at its duration; the count is kept."""
+    """A freed Lease names nobody and lasts 1 s, for candidates that look at that; the count is kept."""
     held = claimed({}, "a", duration_seconds=15, now=FIRST)
 
     assert freed(held, now=LATER) == held | {
@@ -76,7 +76,8 @@ def test_a_freed_lease() -> None:
 def test_durations_are_whole_seconds() -> None:
     """The API takes whole seconds, at least one: 0.3 s is announced as 1 and 15.5 s as 16, never as less."""
     announced = [
-        claimed({}, "a", duration_seconds=seconds, now=FIRST)["leaseDurationSeconds"] for seconds in (0.3, 15.5)
+        claimed({}, "a", duration_seconds=seconds, now=FIRST)["leaseDurationSeconds"]
+        for seconds in (0.3, 15.5)
     ]
 
     assert announced == [1, 16]

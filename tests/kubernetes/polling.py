@@ -1,0 +1,22 @@
+"""Waits for what the code under test does by itself."""
+
+import asyncio
+from collections.abc import Callable
+
+
+class Clock:
+    """A monotonic clock that stands until a test moves it."""
+
+    def __init__(self, now: float = 0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """The time that it shows."""
+        return self.now
+
+
+async def until(fact: Callable[[], bool], within_seconds: float = 5) -> None:
+    """Waits until `fact` is true; TimeoutError where it does not become so."""
+    async with asyncio.timeout(within_seconds):
+        while not fact():  # noqa: ASYNC110 - what is waited for knows of no event
+            await asyncio.sleep(0.01)

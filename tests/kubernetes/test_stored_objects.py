@@ -1,0 +1,238 @@
+"""Secrets, status map, webhook configuration, profiles and Events: what is sent, and when nothing is."""
+
+import base64
+from datetime import UTC, datetime
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.errors import ClusterError, ConflictError, NotFoundError
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.events import EventRecorder, InvolvedObject
+from app.kubernetes.profiles import ProfileWriter
+from app.kubernetes.secrets import SecretStore
+from app.kubernetes.selections import Object
+from app.kubernetes.status_map import StatusMap
+from app.kubernetes.webhook_configuration import WebhookConfiguration
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses, thing
+
+SECRET = paths.secret("profiling", "job-profiler-ca")
+STATUS_MAP = paths.config_map("profiling", "job-profiler-status")
+CONFIGURATION = paths.mutating_webhook_configuration("job-profiler")
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def configuration(ca_bundle: str | None) -> Object:
+    """A configuration with a webhook of somebody else before ours."""
+    ours: Object = {"name": "pods.job-profiler.liqo.io", "clientConfig": {"url": "https://127.0.0.1"}}
+    if ca_bundle is not None:
+        ours["clientConfig"]["caBundle"] = ca_bundle
+    other = {"name": "other", "clientConfig": {"caBundle": encoded(b"other")}}
+    return {"metadata": {"name": "job-profiler", "uid": "u1"}, "webhooks": [other, ours]}
+
+
+async def test_a_secret_is_replaced_as_it_was_read(server: FakeApiServer, client: ClusterClient) -> None:
+    """A write puts the whole Secret back with its resourceVersion, so that the API server sees a conflict."""
+    stored = thing("job-profiler-ca", "7") | {"type": "Opaque", "data": {"old": encoded(b"key")}}
+    server.on("GET", SECRET, answers(stored))
+    server.on("PUT", SECRET, answers(stored))
+    store = SecretStore(client, "profiling", "job-profiler-ca")
+
+    snapshot = await store.read()
+    await store.write(snapshot, {"ca.crt": PEM, "ca.key": b"\x00\xff"})
+
+    assert snapshot.data == {"old": b"key"}
+    assert server.requests[-1].json == stored | {"data": {"ca.crt": encoded(PEM), "ca.key": "AP8="}}
+
+
+async def test_a_secret_that_changed_is_a_conflict(server: FakeApiServer, client: ClusterClient) -> None:
+    """A 409 on the write is a ConflictError; nothing is written a second time."""
+    server.on("GET", SECRET, answers(thing("job-profiler-ca")))
+    server.on("PUT", SECRET, refuses(409))
+    store = SecretStore(client, "profiling", "job-profiler-ca")
+
+    with pytest.raises(ConflictError):
+        await store.write(await store.read(), {})
+
+    assert len(server.received("PUT")) == 1
+
+
+async def test_a_secret_without_data(server: FakeApiServer, client: ClusterClient) -> None:
+    """The Secret as the chart renders it holds no data at all, which reads as none."""
+    server.on("GET", SECRET, answers(thing("job-profiler-ca")))
+
+    assert (await SecretStore(client, "profiling", "job-profiler-ca").read()).data == {}
+
+
+async def test_a_secret_never_shows_its_keys(server: FakeApiServer, client: ClusterClient) -> None:
+    """Neither the repr of a snapshot nor the error for data that is not base64 holds any of the data."""
+    secret_text = encoded(b"private")
+    server.on(
+        "GET",
+        SECRET,
+        answers(thing("job-profiler-ca") | {"data": {"key": secret_text}}),
+        answers(thing("job-profiler-ca") | {"data": {"key": secret_text[:-1]}}),
+    )
+    store = SecretStore(client, "profiling", "job-profiler-ca")
+
+    assert secret_text not in repr(await store.read())
+    with pytest.raises(ClusterError, match="not base64") as caught:
+        await store.read()
+    assert secret_text[:-2] not in str(caught.value)
+
+
+async def test_the_status_map_is_patched(server: FakeApiServer, client: ClusterClient) -> None:
+    """A write merges one key, so that other keys stay and a map that is missing is not created."""
+    server.on("PATCH", STATUS_MAP, answers(thing("job-profiler-status")))
+
+    await StatusMap(client, "profiling").write({"sources": {"cpu": "ok"}})
+
+    assert server.requests[0].headers["Content-Type"] == "application/merge-patch+json"
+    assert server.requests[0].json == {"data": {"status.json": '{"sources":{"cpu":"ok"}}'}}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"data": {"status.json": '{"sources":{}}'}}, {"sources": {}}),
+        ({"data": {"status.json": "[]"}}, None),
+        ({"data": {"status.json": "{"}}, None),
+        ({"data": {"other": "{}"}}, None),
+        ({}, None),
+    ],
+    ids=["written", "no object", "no JSON", "other key", "as rendered"],
+)
+async def test_reading_the_status_map(
+    server: FakeApiServer, client: ClusterClient, data: Object, expected: Object | None
+) -> None:
+    """A status that was written is read back; what a person left there instead is no status."""
+    server.on("GET", STATUS_MAP, answers(thing("job-profiler-status") | data))
+
+    assert await StatusMap(client, "profiling").read() == expected
+
+
+@pytest.mark.parametrize(
+    ("live", "expected"),
+    [(None, b""), ("", b""), (encoded(PEM), PEM), ("x", b"")],
+    ids=["none", "empty", "published", "not base64"],
+)
+async def test_reading_the_ca_bundle(
+    server: FakeApiServer, client: ClusterClient, live: str | None, expected: bytes
+) -> None:
+    """The bundle of our webhook is read, whatever the webhook beside it has."""
+    server.on("GET", CONFIGURATION, answers(configuration(live)))
+
+    assert await WebhookConfiguration(client, "job-profiler").read_ca_bundle() == expected
+
+
+async def test_publishing_touches_one_field(server: FakeApiServer, client: ClusterClient) -> None:
+    """The apply holds our webhook's name and its caBundle, and the uid of what was read: nothing else."""
+    server.on("GET", CONFIGURATION, answers(configuration(encoded(b"old"))))
+    server.on("PATCH", CONFIGURATION, answers(configuration(encoded(PEM))))
+
+    await WebhookConfiguration(client, "job-profiler").publish_ca_bundle(PEM)
+
+    request = server.requests[-1]
+    assert request.query == {"fieldManager": "job-profiler-ca-bundle", "force": "true"}
+    assert request.json["metadata"] == {"name": "job-profiler", "uid": "u1"}
+    assert request.json["webhooks"] == [
+        {"name": "pods.job-profiler.liqo.io", "clientConfig": {"caBundle": encoded(PEM)}}
+    ]
+
+
+async def test_publishing_what_is_in_force_sends_nothing(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """A bundle that is already there costs one read and no write."""
+    server.on("GET", CONFIGURATION, answers(configuration(encoded(PEM))))
+
+    await WebhookConfiguration(client, "job-profiler").publish_ca_bundle(PEM)
+
+    assert [request.verb for request in server.requests] == ["GET"]
+
+
+async def test_a_webhook_that_is_missing_is_not_made(server: FakeApiServer, client: ClusterClient) -> None:
+    """Without the configuration, or without our webhook in it, publishing is an error and no write."""
+    foreign = configuration(None)
+    del foreign["webhooks"][1]
+    server.on("GET", CONFIGURATION, refuses(404), answers(foreign))
+    webhook = WebhookConfiguration(client, "job-profiler")
+
+    with pytest.raises(NotFoundError, match=r"MutatingWebhookConfiguration job-profiler is missing.*chart"):
+        await webhook.publish_ca_bundle(PEM)
+    with pytest.raises(NotFoundError, match=r"has no webhook pods\.job-profiler\.liqo\.io.*chart"):
+        await webhook.publish_ca_bundle(PEM)
+
+    assert server.received("PATCH") == []
+
+
+async def test_every_missing_object_of_the_chart_says_so(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """A Secret or status map that is missing gives an error that names it and says what to do."""
+    with pytest.raises(NotFoundError, match=r"Secret profiling/job-profiler-ca is missing.*chart"):
+        await SecretStore(client, "profiling", "job-profiler-ca").read()
+    for operation in (StatusMap(client, "profiling").read(), StatusMap(client, "profiling").write({})):
+        with pytest.raises(NotFoundError, match=r"ConfigMap profiling/job-profiler-status is missing"):
+            await operation
+
+
+async def test_a_profile_is_applied(server: FakeApiServer, client: ClusterClient) -> None:
+    """Profile and status go to their own paths of the profiles' namespace, the status with its kind."""
+    path = "/apis/webapp.liqo.io.profiling/v1/namespaces/profiling/cpuprofiles/cpuprofile-1"
+    for each in (path, f"{path}/status"):
+        server.on("PATCH", each, answers(thing("cpuprofile-1")))
+    writer = ProfileWriter(client, "profiling")
+
+    await writer.apply("cpuprofiles", {"metadata": {"name": "cpuprofile-1"}, "spec": {}})
+    await writer.apply_status("cpuprofiles", "cpuprofile-1", {"samples": 12})
+
+    assert [request.path for request in server.requests] == [path, f"{path}/status"]
+    assert all(request.query["fieldManager"] == "job-profiler" for request in server.requests)
+    assert server.requests[1].json == {
+        "apiVersion": "webapp.liqo.io.profiling/v1",
+        "kind": "CPUProfile",
+        "metadata": {"name": "cpuprofile-1", "namespace": "profiling"},
+        "status": {"samples": 12},
+    }
+
+
+async def test_an_event_is_about_an_object(server: FakeApiServer, client: ClusterClient) -> None:
+    """An Event stands in the object's namespace, says who, what and when, and two never share a name."""
+    path = "/api/v1/namespaces/shop/events"
+    server.on("POST", path, answers(thing("event"), status=201))
+    about = InvolvedObject("apps/v1", "Deployment", "shop", "web")
+    recorder = EventRecorder(client, "profiler-0")
+
+    for _ in range(2):
+        await recorder.record(about, "SourceFailed", "no samples" + 2000 * "!", now=NOON, kind="Warning")
+
+    first, second = (request.json for request in server.requests)
+    assert first["involvedObject"] == {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "namespace": "shop",
+        "name": "web",
+    }
+    assert (first["type"], first["reason"], len(first["message"])) == ("Warning", "SourceFailed", 1024)
+    assert first["source"] == {"component": "job-profiler", "host": "profiler-0"}
+    assert first["firstTimestamp"] == first["lastTimestamp"] == "2026-03-01T12:00:00Z"
+    assert first["metadata"]["name"] != second["metadata"]["name"]
+
+
+async def test_an_event_that_fails_is_only_logged(server: FakeApiServer, client: ClusterClient) -> None:
+    """Where Events are forbidden, recording one raises nothing and says so in the log."""
+    server.on("POST", "/api/v1/namespaces/shop/events", refuses(403, "no"))
+    about = InvolvedObject("v1", "ConfigMap", "shop", "map", uid="u1")
+
+    with capture_logs() as lines:
+        await EventRecorder(client, "profiler-0").record(about, "Reason", "message", now=NOON)
+
+    assert [line["event"] for line in lines] == ["event_not_recorded"]
+    assert server.requests[0].json["involvedObject"]["uid"] == "u1"
