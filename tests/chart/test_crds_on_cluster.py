@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from app.domain.resources import KINDS
 from tests.chart.profiles import PROFILES, manifest_of, plural_of, status_of
 from tests.chart.rendered import REPOSITORY
+from tests.chart.served import CRDS, wait_for_crds
 from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.waiting import wait_until
 
 pytestmark = [pytest.mark.chart, pytest.mark.cluster]
 
 NAMESPACE = "crd-test"
-CRDS = [f"crd/{kind.plural}.webapp.liqo.io.profiling" for kind in KINDS.values()]
 every_kind = pytest.mark.parametrize("resource", PROFILES)
 
 
@@ -24,7 +24,7 @@ def crds(kubectl: Kubectl) -> Iterator[Kubectl]:
     kubectl.create_namespace(NAMESPACE)
     kubectl.run("apply", f"--filename={REPOSITORY / 'crds'}")
     try:
-        kubectl.run("wait", "--for=condition=Established", "--timeout=30s", *CRDS)
+        wait_for_crds(kubectl)
         for resource in PROFILES:
             server_side_apply(kubectl, manifest_of(resource, NAMESPACE))
             server_side_apply(
@@ -128,7 +128,12 @@ def test_explain_tells_what_the_fields_mean(crds: Kubectl, resource: str) -> Non
     }
     path, sentence = spec[resource]
 
-    assert sentence in " ".join(crds.run("explain", path).split())
+    wait_until(
+        lambda: sentence in " ".join(crds.run("explain", path).split()),
+        20,
+        f"{path} to be explained",  # the server publishes schemas some time after the CRDs are established
+        despite=(KubectlError,),
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.resources import KINDS
 from tests.chart.profiles import manifest_of
 from tests.chart.rendered import CHART, IMAGE, REPOSITORY
+from tests.chart.served import CRDS, PLURALS, wait_for_crds
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm, HelmError
 from tests.cluster.kubectl import Kubectl, KubectlError
@@ -18,7 +18,8 @@ from tests.parts.locate import Part, require
 
 pytestmark = [pytest.mark.chart, pytest.mark.cluster]
 
-CRDS = [f"crd/{kind.plural}.webapp.liqo.io.profiling" for kind in KINDS.values()]
+# By their plurals: kubectl looks up a category in what it knew of the cluster before.
+PROFILES = ",".join(PLURALS)
 FIRST, SECOND = "chart-first", "chart-second"
 
 
@@ -124,7 +125,7 @@ class Product:
 def product(installer: Helm, control_plane: ControlPlane, kubectl: Kubectl) -> Product:
     """The default release, and the product that wrote into its objects."""
     installer.install("job-profiler", CHART, FIRST, values=IMAGE)
-    kubectl.run("wait", "--for=condition=Established", "--timeout=30s", *CRDS)
+    wait_for_crds(kubectl)
     product = Product(control_plane, FIRST)
     product.write()
     return product
@@ -166,7 +167,7 @@ def test_the_webhooks_account_reads_its_certificate_and_profiles_alone(
     """It lists profiles and the one Secret; any other Secret, Pods and every write are forbidden."""
     webhook = Kubectl(control_plane.kubeconfig_of("job-profiler-webhook", FIRST))
 
-    assert "cpuprofile" in webhook.run("get", "profiling", "--output=name")
+    assert "cpuprofile" in webhook.run("get", PROFILES, "--output=name")
     one = ("get", "secrets", "--field-selector=metadata.name=job-profiler-tls", "--output=name")
     assert webhook.run(*one).split() == ["secret/job-profiler-tls"]
     for forbidden in (
@@ -191,7 +192,7 @@ def test_uninstall_leaves_crds_and_profiles_alone(installer: Helm, kubectl: Kube
     label = "--selector=app.kubernetes.io/part-of=job-profiler"
     assert kubectl.json("get", kinds, f"--namespace={FIRST}", label)["items"] == []
     assert kubectl.json("get", cluster_kinds, label)["items"] == []
-    profiles = kubectl.run("get", "profiling", f"--namespace={FIRST}", "--output=name").split()
+    profiles = kubectl.run("get", PROFILES, f"--namespace={FIRST}", "--output=name").split()
     assert [name.split(".")[0] for name in profiles] == ["cpuprofile"]
     assert kubectl.run("get", "--output=name", *CRDS).count("customresourcedefinition") == 3
 
@@ -203,7 +204,7 @@ def test_the_same_release_takes_up_its_crds_again(installer: Helm, kubectl: Kube
 
     installer.install("job-profiler", CHART, FIRST, values=IMAGE)
 
-    assert "cpuprofile" in kubectl.run("get", "profiling", f"--namespace={FIRST}", "--output=name")
+    assert "cpuprofile" in kubectl.run("get", PROFILES, f"--namespace={FIRST}", "--output=name")
 
 
 def test_another_release_takes_over_crds_as_the_notes_say(
@@ -237,7 +238,7 @@ def test_plain_manifests_can_be_applied_again(control_plane: ControlPlane, kubec
     manifests = f"--filename={REPOSITORY / 'webhook-config'}"
     try:
         kubectl.run("apply", manifests)
-        kubectl.run("wait", "--for=condition=Established", "--timeout=30s", *CRDS)
+        wait_for_crds(kubectl)
         product = Product(control_plane, "profiling")
         product.write()
         again = kubectl.run("apply", manifests)

@@ -48,7 +48,7 @@ class _Annotate(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """One review."""
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        patch = [{"op": "add", "path": "/metadata/labels", "value": ANNOTATIONS}]
+        patch = [{"op": "add", "path": "/metadata/annotations", "value": ANNOTATIONS}]
         response = {
             "uid": review["request"]["uid"],
             "allowed": True,

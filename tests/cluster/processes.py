@@ -37,6 +37,8 @@ class Process:
 
     def start(self, ready: Callable[[], bool], within_seconds: float) -> None:
         """Starts the program and waits until `ready` answers True."""
+        if self.pid:
+            raise ProcessError(f"{self.name} runs already")
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 self._command,

@@ -114,7 +114,7 @@ def _suits(part: Part, binary: str) -> bool:
     if part is Part.KUBECTL:
         answer = _output(binary, "version", "--client", "--output", "json")
         version = re.search(r'"gitVersion": "v1\.(\d+)\.(\S+)"', answer)
-        # A dispatcher picks another kubectl by the server's version, and it has none as old as our server.
+        # A dispatcher is slow: each call first asks the server for its version, then runs another kubectl.
         return bool(version and int(version[1]) >= OLDEST_KUBECTL_MINOR and "dispatcher" not in version[2])
     return True
 

@@ -1,0 +1,65 @@
+"""What the end-to-end tests share: a Prometheus with the constant past of emojivoto, and its namespace."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.prometheus import Prometheus
+from tests.conftest import PrometheusFactory
+from tests.e2e.release import Release
+from tests.e2e.workloads import delete_deployments
+from tests.histories.emojivoto.metrics import write_past
+
+NAMESPACE = "emojivoto"
+# The past goes on into the future, so that every step of the test's own time finds its samples.
+AHEAD_SECONDS = 2 * 3600
+DAYS = 3
+
+
+@pytest.fixture(scope="session")
+def emojivoto_prometheus(
+    prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory
+) -> Prometheus:
+    """Prometheus with three days of emojivoto at constant rates."""
+    text = tmp_path_factory.mktemp("history") / "emojivoto.txt"
+    end = int(time.time()) + AHEAD_SECONDS
+    write_past(text, end=end, days=DAYS, scrape_seconds=60, flavour="constant")
+    return prometheus_factory(text)
+
+
+@pytest.fixture(scope="session")
+def emojivoto(kubectl: Kubectl) -> str:
+    """The namespace whose past is known."""
+    return kubectl.create_namespace(NAMESPACE)
+
+
+@contextmanager
+def running(release: Release, values: dict[str, object]) -> Iterator[Release]:
+    """The release from its installation to the last trace of it."""
+    kubectl = release.kubectl
+    kubectl.create_namespace(release.namespace)
+    release.install(values)
+    try:
+        release.start()
+        yield release
+    finally:
+        release.stop()
+        if "job-profiler" in release.helm.run("list", "--short", f"--namespace={release.namespace}"):
+            release.helm.uninstall("job-profiler", release.namespace)
+        delete_deployments(kubectl, NAMESPACE)
+        crds = [f"crd/{kind}.webapp.liqo.io.profiling" for kind in _PLURALS]
+        kubectl.run("delete", "--ignore-not-found", *crds)
+        kubectl.run("delete", "namespace", release.namespace, "--wait=false")
+
+
+_PLURALS = ("cpuprofiles", "memoryprofiles", "connectionprofiles")
+
+
+@pytest.fixture(scope="module")
+def work_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Logs of the product's processes."""
+    return tmp_path_factory.mktemp("product")

@@ -1,0 +1,60 @@
+"""The processes of a release, as its Deployments describe them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.loopback_http import answers
+from tests.cluster.processes import Process, free_ports
+
+REPOSITORY = Path(__file__).parents[2]
+READY_SECONDS = 60
+
+
+class ProductProcess:
+    """One replica of one Deployment, under the token of the Deployment's service account."""
+
+    def __init__(
+        self, deployment: dict[str, Any], control_plane: ControlPlane, directory: Path, replica: int = 0
+    ) -> None:
+        metadata, pod = deployment["metadata"], deployment["spec"]["template"]["spec"]
+        self.name = f"{metadata['name']}-{replica}"
+        [container] = pod["containers"]
+        [port] = free_ports(1)
+        kubeconfig = control_plane.kubeconfig_of(pod["serviceAccountName"], metadata["namespace"])
+        fields = {"metadata.namespace": metadata["namespace"], "metadata.name": self.name}
+        environment = {entry["name"]: _value(entry, fields) for entry in container["env"]} | {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(REPOSITORY),
+            # What a process beside the cluster needs in place of a Pod's own network and token.
+            "KUBECONFIG": str(kubeconfig),
+            "BIND_ADDRESS": "127.0.0.1",
+            "HEALTH_PORT": str(port),
+        }
+        self.environment = environment
+        self.health_url = f"http://127.0.0.1:{port}"
+        variables = [f"{name}={value}" for name, value in environment.items()]
+        command = ["env", "--ignore-environment", *variables, sys.executable, "-m", "app", *container["args"]]
+        self._process = Process(self.name, command, directory)
+
+    @property
+    def log(self) -> str:
+        """Everything that it has logged so far."""
+        return self._process.log.read_text()
+
+    def start(self) -> None:
+        """Start, and wait until it is ready."""
+        self._process.start(lambda: answers(f"{self.health_url}/readyz"), READY_SECONDS)
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for its end."""
+        self._process.stop(grace_seconds=20)
+
+
+def _value(entry: dict[str, Any], fields: dict[str, str]) -> str:
+    """The variable's value, as the kubelet would work it out."""
+    if "value" in entry:
+        return str(entry["value"])
+    return fields[entry["valueFrom"]["fieldRef"]["fieldPath"]]

@@ -1,0 +1,299 @@
+"""The main job from `helm install` to `helm uninstall`, with Helm 3 and Helm 4; tests run in this order."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.prometheus import Prometheus
+from tests.cluster.waiting import wait_until
+from tests.e2e.conftest import running
+from tests.e2e.product import REPOSITORY
+from tests.e2e.release import CHART, KINDS, NAME, Release
+from tests.e2e.workloads import deployment, our_annotations, pods_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
+
+WEB = "9b9e16387237056ac52a193ffbd6d695831cfe7f"
+CPU, MEMORY = f"cpuprofile-{WEB}", f"memprofile-{WEB}"
+WEB_TO_EMOJI = "connprofile-fc09272092ec5b7073153c9134d0156117451784"
+WEB_TO_VOTING = "connprofile-b2d1d9faa4282ddf04a37d45d30192f1d6bbdb33"
+BOT_TO_WEB = "connprofile-d4cb52bc5247b3dd31773292d8853db6eb96466b"
+ANNOTATIONS_OF_WEB = {
+    "liqo.io/cpuProfile": CPU,
+    "liqo.io/memoryProfile": MEMORY,
+    "liqo.io/connectionProfile0": WEB_TO_VOTING,
+    "liqo.io/connectionProfile1": BOT_TO_WEB,
+    "liqo.io/connectionProfile2": WEB_TO_EMOJI,
+}
+
+
+@pytest.fixture(scope="module", params=["helm3", "helm4"])
+def release(
+    request: pytest.FixtureRequest,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    emojivoto: str,
+    emojivoto_prometheus: Prometheus,
+    work_directory: Path,
+) -> Iterator[Release]:
+    """The product, installed by one Helm and running."""
+    helm = request.getfixturevalue(request.param)
+    namespace = f"profiling-{request.param}"
+    directory = work_directory / request.param
+    directory.mkdir()
+    installed = Release(helm, control_plane, kubectl, namespace, directory)
+    with running(installed, installed.values(emojivoto_prometheus.url)):
+        yield installed
+
+
+def profiles_of(release: Release, count: int) -> dict[str, dict[str, Any]]:
+    """All profiles, once there are *count*, each with its status."""
+
+    def complete() -> dict[str, dict[str, Any]]:
+        found = release.profiles()
+        whole = len(found) == count and all("status" in profile for profile in found.values())
+        return found if whole else {}
+
+    return wait_until(complete, 60, f"{count} profiles")
+
+
+def test_profiles_appear_with_the_right_values(release: Release) -> None:
+    """5 Deployments have 10 profiles, and 4 edges 4; the numbers are those of the past's description.
+
+    web: (0.016 + 0.004) cores * 1.15 = 0.023 and 20,000,000 bytes * 1.15 = 23,000,000, whatever `web-api`
+    uses. web → voting: 60 * (1.0 requests + 0.9 responses) = 114.00; vote-bot → web: 60 * 4.0 = 240.00.
+    web-api → emoji: 60 * 8.0 during a quarter of the day = 120.00 (a rate at an edge of it is extrapolated).
+    """
+    profiles = profiles_of(release, 14)
+
+    assert profiles[CPU]["spec"]["cpuProfiling"]["value"] == "0.023"
+    assert profiles[MEMORY]["spec"]["memoryProfiling"]["value"] == "23000000"
+    spec = profiles[WEB_TO_VOTING]["spec"]
+    assert {key: value for key, value in spec.items() if key != "update_time"} == {
+        "bandwidth_requirement": "114.00",
+        "source_job": "web",
+        "source_namespace": "emojivoto",
+        "destination_job": "voting",
+        "destination_namespace": "emojivoto",
+    }
+    assert profiles[BOT_TO_WEB]["spec"]["bandwidth_requirement"] == "240.00"
+    quarter = next(p for p in profiles.values() if p["spec"].get("source_job") == "web-api")
+    assert float(quarter["spec"]["bandwidth_requirement"]) == pytest.approx(120, rel=0.02)
+
+
+def test_kubectl_shows_them(release: Release) -> None:
+    """`kubectl get` prints job, namespace and value; `profiling` is the category of all three kinds."""
+    table = release.kubectl.run("get", KINDS, "--all-namespaces")
+
+    rows = [line.split() for line in table.splitlines()]
+    [cpu] = [row for row in rows if any(cell.endswith(CPU) for cell in row)]
+    assert {"web", "emojivoto", "0.023"} <= set(cpu)
+    [connection] = [row for row in rows if any(cell.endswith(WEB_TO_EMOJI) for cell in row)]
+    assert {"web", "emoji", "240.00"} <= set(connection)
+    listed = release.kubectl.json("get", "profiling", f"--namespace={release.namespace}")["items"]
+    assert len(listed) == 14
+
+
+def test_a_new_pod_carries_the_annotations_of_the_contract(release: Release, emojivoto: str) -> None:
+    """The Pod of a new Deployment `web` names its profiles from its creation; its own annotation stays."""
+    release.kubectl.apply(deployment("web", emojivoto))
+
+    [pod] = pods_of(release.kubectl, "web", emojivoto, 1)
+
+    assert our_annotations(pod) == ANNOTATIONS_OF_WEB
+    assert pod["metadata"]["annotations"]["example.org/kept"] == "yes"
+
+
+def test_scaling_gives_annotated_pods(release: Release, emojivoto: str) -> None:
+    """Three replicas, three annotated Pods."""
+    release.kubectl.run("scale", "deployment/web", "--replicas=3", f"--namespace={emojivoto}")
+
+    pods = pods_of(release.kubectl, "web", emojivoto, 3)
+
+    assert [our_annotations(pod) for pod in pods] == [ANNOTATIONS_OF_WEB] * 3
+
+
+def test_a_forged_annotation_is_corrected(release: Release, emojivoto: str) -> None:
+    """A template that names a profile of another workload gets its own; a number too many is removed."""
+    forged = deployment("voting", emojivoto)
+    forged["spec"]["template"]["metadata"]["annotations"] |= {
+        "liqo.io/cpuProfile": CPU,
+        "liqo.io/connectionProfile9": WEB_TO_EMOJI,
+    }
+    release.kubectl.apply(forged)
+
+    [pod] = pods_of(release.kubectl, "voting", emojivoto, 1)
+
+    assert our_annotations(pod) == {
+        "liqo.io/cpuProfile": "cpuprofile-80ea9c2558c9dcb9608e57b48d117f8735783881",
+        "liqo.io/memoryProfile": "memprofile-80ea9c2558c9dcb9608e57b48d117f8735783881",
+        "liqo.io/connectionProfile0": WEB_TO_VOTING,
+    }
+
+
+def test_a_pod_of_nobody_is_created_as_it_is(release: Release, emojivoto: str) -> None:
+    """No owner, no profile: the API server takes the Pod without a change."""
+    release.kubectl.run("run", "bare", "--image=registry.example/x", f"--namespace={emojivoto}")
+
+    pod = release.kubectl.json("get", "pod", "bare", f"--namespace={emojivoto}")
+
+    assert our_annotations(pod) == {}
+
+
+def test_an_unchanged_cycle_writes_nothing(release: Release) -> None:
+    """Over three seconds, at a cycle each second, no profile and no report gets a new resourceVersion."""
+
+    def versions() -> dict[str, str]:
+        report = release.kubectl.json(
+            "get", "configmap/job-profiler-status", f"--namespace={release.namespace}"
+        )
+        objects = [*release.profiles().values(), report]
+        return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in objects}
+
+    before = versions()
+    cycles = release.processes["profiler"].log.count("cycle_finished")
+    wait_until(
+        lambda: release.processes["profiler"].log.count("cycle_finished") >= cycles + 3, 30, "three cycles"
+    )
+
+    assert versions() == before
+
+
+def test_without_a_webhook_pods_are_still_created(release: Release, emojivoto: str) -> None:
+    """`failurePolicy: Ignore`: with its process stopped Pods come plain, and annotated once it is back."""
+    webhook = release.processes["webhook"]
+    webhook.stop()
+    release.kubectl.apply(deployment("emoji", emojivoto))
+    [pod] = pods_of(release.kubectl, "emoji", emojivoto, 1)
+    assert our_annotations(pod) == {}
+
+    webhook.start()
+    release.kubectl.run("delete", "pod", pod["metadata"]["name"], f"--namespace={emojivoto}")
+
+    wait_until(
+        lambda: "liqo.io/cpuProfile" in our_annotations(pods_of(release.kubectl, "emoji", emojivoto, 1)[0]),
+        30,
+        "a Pod with annotations",
+    )
+
+
+def test_a_restarted_profiler_changes_nothing(release: Release) -> None:
+    """A new leader reads the past anew and finds every value as it is stored."""
+    before = {name: profile["spec"] for name, profile in release.profiles().items()}
+    profiler = release.processes["profiler"]
+    profiler.stop()
+    cycles = profiler.log.count("cycle_finished")
+    profiler.start()
+    wait_until(lambda: profiler.log.count("cycle_finished") > cycles, 60, "a cycle of the new process")
+
+    assert {name: profile["spec"] for name, profile in release.profiles().items()} == before
+
+
+def test_a_prometheus_that_is_away_leaves_profiles_and_says_so(
+    release: Release, emojivoto_prometheus: Prometheus
+) -> None:
+    """Every signal is `Failing` for `Unreachable` in `job-profiler status`; it recovers without a restart."""
+    before = {name: profile["spec"] for name, profile in release.profiles().items()}
+    release.processes["profiler"].stop()
+    emojivoto_prometheus.stop()
+    release.processes["profiler"].start()
+    try:
+        failing = wait_until(lambda: _status_with(release, "Failing"), 60, "the status to say so")
+        assert failing
+        assert [signal["reason"] for signal in failing["signals"]] == ["Unreachable"] * 3
+        assert emojivoto_prometheus.url in failing["signals"][0]["message"]
+        assert {name: profile["spec"] for name, profile in release.profiles().items()} == before
+    finally:
+        emojivoto_prometheus.start()
+    wait_until(lambda: _status_with(release, "Ok"), 60, "the status to recover")
+    events = release.kubectl.run("get", "events", f"--namespace={release.namespace}")
+    assert "Unreachable" in events
+
+
+def _status_with(release: Release, state: str) -> dict[str, Any] | None:
+    """The report of `job-profiler status`, once all signals are in *state*."""
+    command = [sys.executable, "-m", "app", "status", "--output=json"]
+    done = subprocess.run(
+        [*command, f"--kubeconfig={release.kubectl.kubeconfig}", f"--own-namespace={release.namespace}"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report if all(signal["state"] == state for signal in report["signals"]) else None
+
+
+def test_each_account_can_do_its_work_and_no_more(release: Release) -> None:
+    """What is run above is run with these accounts' tokens; here is what they can not do."""
+
+    def may(account: str, *question: str) -> bool:
+        who = f"--as=system:serviceaccount:{release.namespace}:{NAME}-{account}"
+        try:
+            return release.kubectl.run("auth", "can-i", *question, who).strip() == "yes"
+        except KubectlError:
+            return False
+
+    own = f"--namespace={release.namespace}"
+    assert may("webhook", "watch", "cpuprofiles.webapp.liqo.io.profiling", own)
+    assert not may("webhook", "patch", "cpuprofiles.webapp.liqo.io.profiling", own)
+    assert not may("webhook", "get", f"secrets/{NAME}-ca", own)
+    assert not may("webhook", "list", "pods", "--all-namespaces")
+    assert may("profiler", "patch", "cpuprofiles.webapp.liqo.io.profiling", own)
+    assert not may("profiler", "create", "secrets", own)
+    assert not may("profiler", "get", "secrets", own)
+    assert not may("profiler", "get", "secrets", "--all-namespaces")
+    assert not may("profiler", "delete", f"mutatingwebhookconfigurations/{NAME}")
+
+
+def test_an_upgrade_and_a_rollback_keep_data_and_trust(
+    release: Release, emojivoto_prometheus: Prometheus, emojivoto: str
+) -> None:
+    """Neither Helm renders caBundle or certificate data, so neither takes them away."""
+    trusted, names = release.ca_bundle, release.profiles().keys()
+    changed = release.values(emojivoto_prometheus.url, {"logLevel": "debug"})
+
+    release.helm.upgrade(NAME, CHART, release.namespace, values=changed)
+    assert (release.ca_bundle, release.profiles().keys()) == (trusted, names)
+    release.restart()
+    assert release.processes["webhook"].environment["LOG_LEVEL"] == "debug"
+    _assert_annotated_anew(release, emojivoto)
+
+    release.helm.rollback(NAME, 1, release.namespace)
+    assert (release.ca_bundle, release.profiles().keys()) == (trusted, names)
+    release.restart()
+    assert release.processes["webhook"].environment["LOG_LEVEL"] == "info"
+    _assert_annotated_anew(release, emojivoto)
+
+
+def _assert_annotated_anew(release: Release, namespace: str) -> None:
+    release.kubectl.run("delete", "pods", "--selector=app=web", f"--namespace={namespace}")
+    pods = pods_of(release.kubectl, "web", namespace, 3)
+    assert [our_annotations(pod) for pod in pods] == [ANNOTATIONS_OF_WEB] * 3
+
+
+def test_an_uninstall_leaves_only_the_profiles(release: Release, emojivoto: str) -> None:
+    """Secrets, Lease and status go with the release; CRDs and profiles stay; Pods are created as ever."""
+    release.stop()
+    release.helm.uninstall(NAME, release.namespace)
+
+    left = release.kubectl.run(
+        *("get", "deployments,services,secrets,leases,configmaps,serviceaccounts,roles,rolebindings"),
+        *("--selector=app.kubernetes.io/part-of=job-profiler", "--output=name"),
+        f"--namespace={release.namespace}",
+    )
+    cluster_wide = release.kubectl.run(
+        *("get", "clusterroles,clusterrolebindings,mutatingwebhookconfigurations", "--output=name"),
+        "--selector=app.kubernetes.io/part-of=job-profiler",
+    )
+    assert (left, cluster_wide) == ("", "")
+    assert len(release.profiles()) == 14
+    release.kubectl.run("scale", "deployment/web", "--replicas=4", f"--namespace={emojivoto}")
+    assert len(pods_of(release.kubectl, "web", emojivoto, 4)) == 4

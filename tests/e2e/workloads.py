@@ -1,0 +1,53 @@
+"""Deployments and Pods that the tests create."""
+
+from typing import Any
+
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.waiting import wait_until
+
+PREFIX = "liqo.io/"
+
+
+def deployment(name: str, namespace: str, replicas: int = 1) -> dict[str, Any]:
+    """A Deployment whose Pods hold an annotation of their own."""
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels, "annotations": {"example.org/kept": "yes"}},
+                "spec": {"containers": [{"name": "main", "image": "registry.example/main:1"}]},
+            },
+        },
+    }
+
+
+def pods_of(kubectl: Kubectl, name: str, namespace: str, count: int) -> list[dict[str, Any]]:
+    """The Pods of a Deployment, once there are *count*."""
+
+    def listed() -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = kubectl.json(
+            "get", "pods", f"--namespace={namespace}", f"--selector=app={name}"
+        )["items"]
+        return items if len(items) == count else []
+
+    return wait_until(listed, 60, f"{count} Pods of {name}")
+
+
+def our_annotations(pod: dict[str, Any]) -> dict[str, str]:
+    """The annotations of the contract that the Pod carries."""
+    annotations = pod["metadata"].get("annotations", {})
+    return {key: value for key, value in annotations.items() if key.startswith(PREFIX)}
+
+
+def delete_deployments(kubectl: Kubectl, namespace: str) -> None:
+    """Remove all of them, and wait until their Pods are gone."""
+    kubectl.run("delete", "deployments", "--all", f"--namespace={namespace}")
+    kubectl.run("delete", "pods", "--all", "--force", "--grace-period=0", f"--namespace={namespace}")
+    wait_until(
+        lambda: not kubectl.json("get", "pods", f"--namespace={namespace}")["items"], 60, "all Pods to go"
+    )

@@ -1,0 +1,448 @@
+"""The same against a real API server: what it really takes, refuses and sends."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.catalogue import KindSink, ProfileCatalogue
+from app.domain.profiles import Basis, Resource, ResourceProfile
+from app.domain.resources import to_manifest, to_status
+from app.domain.workloads import Workload
+from app.errors import ConflictError, ExpiredError, ForbiddenError, NotFoundError
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.election import LeaderElector, LeaseTiming
+from app.kubernetes.events import EventRecorder, InvolvedObject
+from app.kubernetes.profiles import ProfileWriter
+from app.kubernetes.reflector import Reflector
+from app.kubernetes.secrets import SecretStore
+from app.kubernetes.selections import Object, Selection, WatchEvent
+from app.kubernetes.status_map import StatusMap
+from app.kubernetes.webhook_configuration import WebhookConfiguration
+from app.kubernetes.workloads import Workloads
+from app.periodic import Backoff
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.kubernetes.polling import until
+from tests.kubernetes.test_reflector import Names
+
+pytestmark = pytest.mark.cluster
+
+CRDS = Path(__file__).parents[2] / "crds"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+@pytest.fixture
+async def cluster(control_plane: ControlPlane) -> AsyncIterator[ClusterClient]:
+    """The administrator's client of the real API server."""
+    async with open_cluster(str(control_plane.kubeconfig)) as client:
+        yield client
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> str:
+    """A namespace of the test's own."""
+    name = request.node.name.removeprefix("test_").replace("_", "-")[:60].rstrip("-")
+    return kubectl.create_namespace(f"k-{name}")
+
+
+@pytest.fixture
+def crds(kubectl: Kubectl) -> None:
+    """The three kinds are served."""
+    kubectl.run("apply", f"--filename={CRDS}")
+    for plural in ("cpuprofiles", "memoryprofiles", "connectionprofiles"):
+        name = f"crd/{plural}.webapp.liqo.io.profiling"
+        kubectl.run("wait", "--for=condition=Established", name, "--timeout=30s")
+
+
+@asynccontextmanager
+async def reflecting(reflector: Reflector) -> AsyncIterator[None]:
+    task = asyncio.create_task(reflector.run())
+    try:
+        yield
+        assert not task.done(), task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def first_event(client: ClusterClient, selection: Selection, resource_version: str) -> WatchEvent:
+    async with client.watch(selection, resource_version, timeout_seconds=5) as events:
+        return await anext(events)
+
+
+def config_map(name: str) -> Object:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"key": "value"}}
+
+
+def cpu_profile(value: str) -> ResourceProfile:
+    basis = Basis(NOON, NOON, samples=12, coverage=1, confidence=0.5)
+    return ResourceProfile(Workload("shop", "web"), Resource.CPU, value, basis)
+
+
+async def test_a_reflector_follows(cluster: ClusterClient, namespace: str) -> None:
+    """Objects that were there, appear and vanish are in and out of the sink, without a second list."""
+    collection = paths.config_maps(namespace)
+    await cluster.create(collection, config_map("before"))
+    sink = Names()
+    selection = Selection(collection, field_selector="metadata.name!=kube-root-ca.crt", metadata_only=True)
+
+    async with reflecting(Reflector(cluster, selection, sink)):
+        await until(lambda: sink.names == {"before"})
+        await cluster.create(collection, config_map("after"))
+        await until(lambda: sink.names == {"before", "after"})
+        await cluster.delete(paths.config_map(namespace, "before"))
+        await until(lambda: sink.names == {"after"})
+
+    assert sink.calls == ["replace", "upsert", "delete"]
+
+
+async def test_pages_make_the_whole_list(
+    cluster: ClusterClient, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five objects in pages of two are five objects."""
+    monkeypatch.setattr("app.kubernetes.client.PAGE_SIZE", 2)
+    for index in range(5):
+        await cluster.create(paths.config_maps(namespace), config_map(f"map-{index}"))
+
+    listing = await cluster.list_all(Selection(paths.config_maps(namespace)))
+
+    names = {item["metadata"]["name"] for item in listing.items}
+    assert names - {"kube-root-ca.crt"} == {f"map-{index}" for index in range(5)}
+
+
+async def test_a_real_refusal(cluster: ClusterClient, namespace: str) -> None:
+    """The message of a real refusal names verb, path, status and the API server's reason."""
+    with pytest.raises(NotFoundError) as caught:
+        await cluster.get(paths.secret(namespace, "none"))
+
+    assert str(caught.value) == (
+        f'GET /api/v1/namespaces/{namespace}/secrets/none: 404 Not Found: secrets "none" not found'
+    )
+
+
+async def test_profiles_reach_the_catalogue(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
+) -> None:
+    """An applied profile is created, changed and read back by a reflector; its status survives an apply."""
+    writer, catalogue = ProfileWriter(cluster, namespace), ProfileCatalogue()
+    selection = Selection(paths.profiles("cpuprofiles", namespace))
+    identity = ("cpu", Workload("shop", "web"))
+
+    def manifest(value: str) -> Object:
+        return to_manifest(cpu_profile(value), name="cpuprofile-1", namespace=namespace, updated_at=NOON)
+
+    def stored_value() -> str | None:
+        stored = catalogue.get(identity)
+        return stored.value if stored else None
+
+    async with reflecting(Reflector(cluster, selection, KindSink(catalogue, "cpu"))):
+        await writer.apply("cpuprofiles", manifest("0.020"))
+        await until(lambda: stored_value() == "0.020")
+        status = to_status(cpu_profile("0.020"), refreshed_at=NOON)
+        await writer.apply_status("cpuprofiles", "cpuprofile-1", status)
+        await writer.apply("cpuprofiles", manifest("0.030"))
+        await until(lambda: stored_value() == "0.030")
+        await until(lambda: catalogue.get(identity).status_refreshed_at == NOON)  # type: ignore[union-attr]
+        await writer.delete("cpuprofiles", "cpuprofile-1")
+        await until(lambda: stored_value() is None)
+
+
+async def test_an_unchanged_apply_changes_nothing(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
+) -> None:
+    """Profile and status applied again leave spec, status, annotations and generation as they were."""
+    writer = ProfileWriter(cluster, namespace)
+    manifest = to_manifest(cpu_profile("0.020"), name="cpuprofile-1", namespace=namespace, updated_at=NOON)
+    status = to_status(cpu_profile("0.020"), refreshed_at=NOON)
+    path = paths.profile("cpuprofiles", namespace, "cpuprofile-1")
+    seen = []
+    for _ in range(2):
+        await writer.apply("cpuprofiles", manifest)
+        await writer.apply_status("cpuprofiles", "cpuprofile-1", status)
+        stored = await cluster.get(path)
+        metadata = stored["metadata"]
+        seen.append(
+            (
+                stored["spec"],
+                stored["status"],
+                metadata["annotations"],
+                metadata["generation"],
+                metadata["uid"],
+            )
+        )
+
+    assert seen[0] == seen[1]
+    assert seen[0][0] == manifest["spec"]
+    assert seen[0][1] == status
+
+
+async def test_the_status_of_no_profile_is_refused(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
+) -> None:
+    """A status never creates the profile it belongs to."""
+    with pytest.raises(NotFoundError):
+        await ProfileWriter(cluster, namespace).apply_status("cpuprofiles", "cpuprofile-1", {"samples": 1})
+
+
+async def test_a_secret_that_changed_meanwhile(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str
+) -> None:
+    """Of two writes that rest on the same reading the second is a conflict, and a new reading solves it."""
+    kubectl.run("create", "secret", "generic", "ca", f"--namespace={namespace}")
+    store = SecretStore(cluster, namespace, "ca")
+    snapshot = await store.read()
+    assert snapshot.data == {}
+
+    await store.write(snapshot, {"ca.key": b"\x00\xff"})
+    with pytest.raises(ConflictError):
+        await store.write(snapshot, {"ca.key": b"late"})
+
+    again = await store.read()
+    assert again.data == {"ca.key": b"\x00\xff"}
+    written = await store.write(again, {"ca.crt": PEM})
+    assert written.data == (await store.read()).data == {"ca.crt": PEM}
+
+
+async def test_a_secret_that_was_deleted_stays_deleted(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str
+) -> None:
+    """A write to a Secret that vanished creates none."""
+    kubectl.run("create", "secret", "generic", "ca", f"--namespace={namespace}")
+    store = SecretStore(cluster, namespace, "ca")
+    snapshot = await store.read()
+    kubectl.run("delete", "secret", "ca", f"--namespace={namespace}")
+
+    with pytest.raises((NotFoundError, ConflictError)):
+        await store.write(snapshot, {"ca.key": b"key"})
+    with pytest.raises(NotFoundError):
+        await store.read()
+
+
+async def test_the_status_map_keeps_other_keys(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str
+) -> None:
+    """The document is written and read back beside a key of somebody else; a missing map is not created."""
+    status_map = StatusMap(cluster, namespace)
+    with pytest.raises(NotFoundError):
+        await status_map.write({"sources": {}})
+    kubectl.run(
+        "create", "configmap", "job-profiler-status", "--from-literal=mine=1", f"--namespace={namespace}"
+    )
+    assert await status_map.read() is None
+
+    await status_map.write({"sources": {"cpu": "ok"}})
+
+    assert await status_map.read() == {"sources": {"cpu": "ok"}}
+    stored = await cluster.get(paths.config_map(namespace, "job-profiler-status"))
+    assert stored["data"]["mine"] == "1"
+
+
+async def test_an_event_is_shown(cluster: ClusterClient, kubectl: Kubectl, namespace: str) -> None:
+    """`kubectl get events` shows a recorded Event with its reason and object."""
+    about = InvolvedObject("v1", "ConfigMap", namespace, "job-profiler-status")
+
+    await EventRecorder(cluster, "profiler-0").record(
+        about, "SourceFailed", "no samples", now=datetime.now(UTC), kind="Warning"
+    )
+
+    [shown] = kubectl.json("get", "events", f"--namespace={namespace}")["items"]
+    assert (shown["type"], shown["reason"], shown["message"]) == ("Warning", "SourceFailed", "no samples")
+    assert shown["involvedObject"]["name"] == "job-profiler-status"
+
+
+async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, namespace: str) -> None:
+    """The Pods that controllers made of a Deployment and a StatefulSet belong to these two."""
+    kubectl.run("create", "deployment", "web", "--image=web", "--replicas=2", f"--namespace={namespace}")
+    labels = {"app": "db"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "db", "image": "db"}]}}
+    kubectl.apply(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": {"name": "db", "namespace": namespace},
+            "spec": {"serviceName": "db", "selector": {"matchLabels": labels}, "template": template},
+        }
+    )
+    workloads = Workloads(cluster, [namespace])
+
+    async with asyncio.timeout(60):
+        while len(await workloads.pods()) < 3:  # noqa: ASYNC110 - the controllers take their time
+            await asyncio.sleep(0.2)
+
+    owners = sorted(str(record.workload) for record in await workloads.pods())
+    assert owners == [f"StatefulSet/{namespace}/db", *2 * [f"{namespace}/web"]]
+    assert await workloads.deployments() == [Workload(namespace, "web")]
+    everywhere = await Workloads(cluster).pods()
+    assert {record.namespace for record in everywhere} >= {namespace}
+
+
+async def test_an_election_on_a_real_lease(cluster: ClusterClient, kubectl: Kubectl, namespace: str) -> None:
+    """On a Lease without a spec, as the chart renders it, one leads; its cancel lets the other lead at once."""
+    timing = LeaseTiming(duration_seconds=15, renew_deadline_seconds=2, retry_period_seconds=0.2)
+    kubectl.apply(
+        {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": "election", "namespace": namespace},
+        }
+    )
+
+    async def lead() -> None:
+        await asyncio.Event().wait()
+
+    electors = [LeaderElector(cluster, namespace, "election", each, timing=timing) for each in "ab"]
+    tasks = [asyncio.create_task(elector.run(lead)) for elector in electors]
+    await until(lambda: any(elector.is_leader for elector in electors))
+    await asyncio.sleep(1)
+    assert [elector.is_leader for elector in electors].count(True) == 1
+    first = 0 if electors[0].is_leader else 1
+
+    tasks[first].cancel()
+    await until(lambda: electors[1 - first].is_leader, within_seconds=5)
+    spec = kubectl.json("get", "lease", "election", f"--namespace={namespace}")["spec"]
+    tasks[1 - first].cancel()
+    await asyncio.wait(tasks)
+
+    assert spec["holderIdentity"] == "ab"[1 - first]
+    assert spec["leaseTransitions"] == 1
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(spec["renewTime"])).total_seconds() < 60
+    released = await cluster.get(paths.lease(namespace, "election"))
+    assert released["spec"]["holderIdentity"] == ""
+
+
+def webhooks(name: str, timeout_seconds: int = 3) -> dict[str, Any]:
+    """A configuration as the chart renders it: every field but the caBundle."""
+    ours = {
+        "name": "pods.job-profiler.liqo.io",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"url": "https://127.0.0.1:1/mutate"},
+        "rules": [
+            {"apiGroups": ["none"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["none"]}
+        ],
+        "sideEffects": "None",
+        "timeoutSeconds": timeout_seconds,
+    }
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": [ours, ours | {"name": "other.example.org"}],
+    }
+
+
+@pytest.mark.parametrize("apply_as_helm", [(), ("--server-side", "--field-manager=helm")], ids=["3", "4"])
+async def test_the_ca_bundle_and_an_upgrade(
+    cluster: ClusterClient, kubectl: Kubectl, apply_as_helm: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The published bundle changes nothing else, and an upgrade by Helm 3 or 4 keeps the bundle."""
+    name = f"upgrade-{len(apply_as_helm)}"
+    file = tmp_path / "configuration.json"
+
+    def upgrade(manifest: dict[str, Any]) -> Object:
+        file.write_text(json.dumps(manifest))
+        kubectl.run("apply", f"--filename={file}", *apply_as_helm)
+        stored: Object = kubectl.json("get", "mutatingwebhookconfiguration", name)
+        return stored
+
+    before = upgrade(webhooks(name))
+    configuration = WebhookConfiguration(cluster, name)
+    assert await configuration.read_ca_bundle() == b""
+
+    await configuration.publish_ca_bundle(PEM)
+
+    after = kubectl.json("get", "mutatingwebhookconfiguration", name)
+    expected = before["webhooks"]
+    expected[0]["clientConfig"]["caBundle"] = base64.b64encode(PEM).decode()
+    assert after["webhooks"] == expected
+    upgraded = upgrade(webhooks(name, timeout_seconds=5))
+    assert upgraded["webhooks"][0]["timeoutSeconds"] == 5
+    assert await configuration.read_ca_bundle() == PEM
+    await configuration.publish_ca_bundle(2 * PEM)
+    assert await configuration.read_ca_bundle() == 2 * PEM
+    kubectl.run("delete", "mutatingwebhookconfiguration", name)
+
+
+async def test_a_configuration_that_was_deleted_stays_deleted(
+    cluster: ClusterClient, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the release is uninstalled between our read and our apply, nothing is created."""
+    kubectl.apply(webhooks("deleted"))
+    manifest = await cluster.get(paths.mutating_webhook_configuration("deleted"))
+    kubectl.run("delete", "mutatingwebhookconfiguration", "deleted")
+
+    async def as_it_was(_: str) -> Object:
+        return manifest
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster, "get", as_it_was)
+        with pytest.raises(ConflictError):
+            await WebhookConfiguration(cluster, "deleted").publish_ca_bundle(PEM)
+
+    with pytest.raises(KubectlError, match="NotFound"):
+        kubectl.run("get", "mutatingwebhookconfiguration", "deleted")
+
+
+async def test_a_service_account_whose_token_rotates(
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    namespace: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a Pod the token is read from its file again: a bad one is refused, and the next good one is taken.
+
+    The service account may do nothing, so a good token shows in the kind of refusal: 403, where 401 means that
+    nobody is known by it.
+    """
+    loader = "kubernetes_asyncio.config.incluster_config"
+    token_file = tmp_path / "token"
+    token_file.write_text(control_plane.token_of("default", namespace))
+    host, port = control_plane.server_url.removeprefix("https://").split(":")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    monkeypatch.setattr(f"{loader}.SERVICE_TOKEN_FILENAME", str(token_file))
+    monkeypatch.setattr(f"{loader}.SERVICE_CERT_FILENAME", str(control_plane.ca_file))
+    monkeypatch.setattr(f"{loader}.TOKEN_REFRESH_PERIOD", timedelta(0))
+    refusals = []
+
+    async with open_cluster(None) as client:
+        for token in (token_file.read_text(), "wrong", token_file.read_text()):
+            token_file.write_text(token)
+            with pytest.raises(ForbiddenError) as caught:
+                await client.get(paths.secret(namespace, "any"))
+            refusals.append("401" in str(caught.value))
+
+    assert refusals == [False, True, False]
+
+
+async def test_a_reflector_survives_the_api_server(
+    cluster: ClusterClient, control_plane: ControlPlane, namespace: str
+) -> None:
+    """While the API server restarts the sink keeps what it knows; what is created later arrives.
+
+    A new API server remembers nothing before its start: a watch from resourceVersion 1 is an ExpiredError there.
+    """
+    collection = paths.config_maps(namespace)
+    sink = Names()
+    backoff = Backoff(first_seconds=0.2, limit_seconds=1)
+    selection = Selection(collection, field_selector="metadata.name!=kube-root-ca.crt")
+
+    async with reflecting(Reflector(cluster, selection, sink, backoff=backoff)):
+        await cluster.create(collection, config_map("before"))
+        await until(lambda: sink.names == {"before"})
+        await asyncio.to_thread(control_plane.stop_api_server)
+        assert sink.names == {"before"}
+        await asyncio.to_thread(control_plane.start_api_server)
+        await cluster.create(collection, config_map("after"))
+        await until(lambda: sink.names == {"before", "after"}, within_seconds=30)
+        with pytest.raises(ExpiredError):
+            await first_event(cluster, Selection(collection), "1")

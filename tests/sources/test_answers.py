@@ -1,0 +1,219 @@
+"""What the body of an answer becomes, and which bodies are refused because they may not be whole."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.errors import SourceError
+from app.sources.answers import Matrix, decode_matrix
+from tests.sources.wire import FIRST, FOURTH, SECOND, STEPS, THIRD, encoded, matrix, row
+
+LABELS = ("namespace", "pod")
+WEB = {"namespace": "emojivoto", "pod": "web-1"}
+VOTING = {"namespace": "emojivoto", "pod": "voting-1"}
+
+
+def decoded(*rows: dict[str, Any], **envelope: Any) -> Matrix:
+    return decode_matrix(200, encoded(matrix(*rows, **envelope)), LABELS, STEPS)
+
+
+def refusal(body: bytes, status: int = 200) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        decode_matrix(status, body, LABELS, STEPS)
+    return caught.value
+
+
+def test_points_stand_at_their_steps() -> None:
+    """A series may have gaps; they are NaN, at the steps that have no point."""
+    answer = decoded(row(WEB, [(FIRST, "0.5"), (THIRD, "1e-07")]), row(VOTING, [(FOURTH, "2")]))
+
+    assert answer.keys == (("emojivoto", "web-1"), ("emojivoto", "voting-1"))
+    np.testing.assert_array_equal(
+        answer.values, [[0.5, np.nan, 1e-07, np.nan], [np.nan, np.nan, np.nan, 2.0]]
+    )
+    assert answer.unusable == 0
+
+
+def test_empty_result_is_an_answer() -> None:
+    """No series is no error: the shape is [0, 4]."""
+    answer = decoded()
+
+    assert answer.keys == ()
+    assert answer.values.shape == (0, 4)
+
+
+@pytest.mark.parametrize("text", ["NaN", "+Inf", "-Inf", "-0.5"])
+def test_unusable_numbers_are_left_out_and_counted(text: str) -> None:
+    """Of three points one is no usable number: two stay, one is counted."""
+    answer = decoded(row(WEB, [(FIRST, "0.5"), (SECOND, text), (THIRD, "0.7")]))
+
+    np.testing.assert_array_equal(answer.values, [[0.5, np.nan, 0.7, np.nan]])
+    assert answer.unusable == 1
+
+
+def test_a_series_that_lacks_a_label_is_left_out() -> None:
+    """What has no Pod can't be attributed; it does not spoil the answer, and its NaN is not counted."""
+    answer = decoded(row({"namespace": "emojivoto"}, [(FIRST, "NaN")]), row(WEB, [(FIRST, "1")]))
+
+    assert answer.keys == (("emojivoto", "web-1"),)
+    assert answer.unusable == 0
+
+
+def test_infos_are_no_fault() -> None:
+    """Remarks on the query's style come as `infos`; the answer is whole."""
+    answer = decoded(row(WEB, [(FIRST, "1")]), infos=["metric might not be a counter"])
+
+    assert len(answer.keys) == 1
+
+
+def test_warnings_mean_a_partial_answer() -> None:
+    """A federating back end answers 200 with warnings when a store is missing."""
+    error = refusal(encoded(matrix(row(WEB, [(FIRST, "1")]), warnings=["store-3 is unavailable"])))
+
+    assert error.reason == "PartialAnswer"
+    assert str(error) == "Prometheus' answer may be a part only: store-3 is unavailable"
+
+
+def test_error_status_in_a_200() -> None:
+    """`status: error` is an error whatever the HTTP status says."""
+    error = refusal(encoded({"status": "error", "errorType": "execution", "error": "too many samples"}))
+
+    assert error.reason == "QueryFailed"
+    assert str(error) == "Prometheus could not answer: execution: too many samples"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (
+            422,
+            b'{"status":"error","errorType":"execution","error":"query processing loads too many samples"}',
+            "Prometheus answered 422 Unprocessable Entity: execution: query processing loads too many samples",
+        ),
+        (
+            502,
+            b"<html>\r\n<head><title>502 Bad Gateway</title></head>\x00",
+            "Prometheus answered 502 Bad Gateway: <html> <head><title>502 Bad Gateway</title></head>",
+        ),
+        (401, b"", "Prometheus answered 401 Unauthorized: an empty body"),
+        (500, b'{"status":"error"}', "Prometheus answered 500 Internal Server Error: no reason given"),
+        (302, b"moved", "Prometheus answered 302 Found: moved"),
+        (599, b"\xff\xfe", "Prometheus answered 599: \ufffd\ufffd"),
+    ],
+    ids=["Prometheus' own error", "a proxy's page", "nothing", "no text", "redirect", "not UTF-8"],
+)
+def test_http_errors_tell_status_and_words(status: int, body: bytes, expected: str) -> None:
+    """The status is named; then come Prometheus' words, or how the body begins, on one line."""
+    error = refusal(body, status)
+
+    assert error.reason == "HTTPError"
+    assert str(error) in {expected, expected.replace("Entity", "Content")}  # Python 3.13 renamed 422
+
+
+def test_long_bodies_are_cut() -> None:
+    """Of a page of 10,000 characters 200 are shown, with a mark that there is more."""
+    assert str(refusal(b"x" * 10_000, 500)).endswith(": " + "x" * 200 + "…")
+
+
+def test_another_result_type() -> None:
+    """A range query that is answered with a vector was answered by something else."""
+    error = refusal(encoded({"status": "success", "data": {"resultType": "vector", "result": []}}))
+
+    assert error.reason == "MalformedAnswer"
+    assert str(error) == "Prometheus answered a range query with vector, not a matrix"
+
+
+def test_success_without_data() -> None:
+    """A success that carries nothing is malformed, not empty."""
+    assert str(refusal(b'{"status":"success"}')) == (
+        "Prometheus answered a range query with no data, not a matrix"
+    )
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside values", "in place of values"])
+def test_native_histograms_are_refused(*, beside: bool) -> None:
+    """A row with histograms is no series of numbers, even where some numbers stand beside them."""
+    histograms = [[FIRST, {"count": "1", "sum": "2", "buckets": []}]]
+    rows = [row(WEB, [(FIRST, "1")] if beside else [], histograms=histograms)]
+    if not beside:
+        del rows[0]["values"]
+
+    error = refusal(encoded(matrix(*rows)))
+
+    assert error.reason == "NativeHistogram"
+    assert "web-1" in str(error)
+
+
+def test_an_empty_list_of_histograms_is_none() -> None:
+    """A server that always writes the field does no harm."""
+    assert len(decoded(row(WEB, [(FIRST, "1")], histograms=[])).keys) == 1
+
+
+@pytest.mark.parametrize("length", range(1, len(encoded(matrix(row(WEB, [(FIRST, "0.5")]))))))
+def test_truncated_json(length: int) -> None:
+    """Wherever a body was cut off, it is refused and never taken for a smaller answer."""
+    error = refusal(encoded(matrix(row(WEB, [(FIRST, "0.5")])))[:length])
+
+    assert error.reason == "MalformedAnswer"
+    assert str(error).startswith("Prometheus' answer can't be read (")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>log in</html>",
+        b"",
+        b"[]",
+        b"null",
+        b'{"status":"success","data":{"resultType":"matrix","result":{}}}',
+        b'{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"namespace":5}}]}}',
+        b'{"status":"success\xff","data":null}',
+        b"[" * 100_000,
+        b'{"status":"success","data":{"resultType":"matrix","result":' + b"[" * 100_000,
+    ],
+    ids=["page", "empty", "list", "null", "result", "label", "UTF-8", "depth", "inner depth"],
+)
+def test_what_is_no_answer(body: bytes) -> None:
+    """With status 200 too, a body of another kind is a malformed answer and raises nothing else."""
+    assert refusal(body).reason == "MalformedAnswer"
+
+
+@pytest.mark.parametrize(
+    "points",
+    [[(FIRST, 0.5)], [(FIRST,)], [("x", "1")], [(FIRST, "much")], [(FIRST, "")], "text"],
+    ids=["bare number", "no value", "no time", "a word", "nothing", "no list"],
+)
+def test_points_of_another_form(points: Any) -> None:
+    """A point is a pair of a time and a number in quotes; the series is named where it is not."""
+    error = refusal(encoded(matrix({"metric": WEB, "values": points})))
+
+    assert error.reason == "MalformedAnswer"
+    assert "web-1" in str(error)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [[FIRST + 1], [FIRST + 0.5], [FIRST - 300], [FOURTH + 300], [SECOND, FIRST], [FIRST, FIRST], [1e300]],
+    ids=["off the grid", "fraction", "before", "after", "backwards", "twice", "far away"],
+)
+def test_points_that_were_not_asked_for(times: list[float]) -> None:
+    """Every point stands at one of the times asked for, each at most once and in order."""
+    error = refusal(encoded(matrix(row(WEB, [(time, "1") for time in times]))))
+
+    assert error.reason == "MalformedAnswer"
+    assert f"every 300 s from {FIRST} to {FOURTH}" in str(error)
+
+
+def test_more_points_than_asked_for() -> None:
+    """Four steps were asked for; an answer with a fifth point is of another question."""
+    points = [(time, "1") for time in range(FIRST, FOURTH + 600, 300)]
+
+    assert refusal(encoded(matrix(row(WEB, points)))).reason == "MalformedAnswer"
+
+
+def test_the_same_series_twice() -> None:
+    """Two rows of one series would count double."""
+    error = refusal(encoded(matrix(row(WEB, [(FIRST, "1")]), row(WEB, [(SECOND, "1")]))))
+
+    assert str(error) == "Prometheus' answer holds the series emojivoto/web-1 twice"

@@ -1,0 +1,264 @@
+"""The wire: what is sent, what is tried again, which limits hold, and that no exception of httpx gets out."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from app.errors import SourceError
+from app.sources.answers import Matrix
+from app.sources.prometheus_api import CONCURRENT_QUERIES, Pace, PrometheusApi
+from tests.sources.wire import FIRST, FOURTH, STEPS, Pauses, ScriptedPrometheus, answer, encoded, matrix, row
+
+URL = "http://prometheus.example:9090"
+SERIES = row({"pod": "web-1"}, [(FIRST, "0.5")])
+PAGE = httpx.Response(502, text="<html>bad gateway</html>")
+
+
+async def ask(transport: httpx.AsyncBaseTransport, url: str = URL, pauses: Pauses | None = None) -> Matrix:
+    pace = (pauses or Pauses()).pace()
+    async with PrometheusApi(url, timeout_seconds=60, transport=transport, pace=pace) as api:
+        return await api.query_range("up", ("pod",), STEPS)
+
+
+async def refusal(transport: httpx.AsyncBaseTransport, url: str = URL) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        await ask(transport, url)
+    return caught.value
+
+
+async def test_a_range_query_is_posted_as_a_form() -> None:
+    """The query is in the body, where its length is no matter; start, end and step name the four steps."""
+    wire = ScriptedPrometheus(answer(SERIES))
+
+    await ask(wire)
+
+    [request] = wire.requests
+    assert (request.method, str(request.url)) == ("POST", f"{URL}/api/v1/query_range")
+    assert wire.form() == {"query": "up", "start": str(FIRST), "end": str(FOURTH), "step": "300"}
+
+
+@pytest.mark.parametrize("base", ["http://thanos/prefix", "http://thanos/prefix/"])
+async def test_a_path_before_the_api_is_kept(base: str) -> None:
+    """Back ends behind a prefix are asked below it, with or without a slash at its end."""
+    wire = ScriptedPrometheus(answer())
+
+    await ask(wire, base)
+
+    assert str(wire.requests[0].url) == "http://thanos/prefix/api/v1/query_range"
+
+
+async def test_credentials_are_sent_and_never_shown() -> None:
+    """User and password of the URL go into the header (`user:p@ss` in base64), and into no text."""
+    wire = ScriptedPrometheus(httpx.ConnectError("refused"))
+    pace = Pauses().pace()
+    url = "https://user:p%40ss@prometheus.example/x"
+    async with PrometheusApi(url, timeout_seconds=60, transport=wire, pace=pace) as api:
+        with pytest.raises(SourceError) as caught:
+            await api.query_range("up", (), STEPS)
+
+    assert wire.requests[0].headers["authorization"] == "Basic dXNlcjpwQHNz"
+    assert api.url == "https://prometheus.example/x"
+    assert str(caught.value) == "https://prometheus.example/x can't be reached: refused"
+    assert "user" not in str(wire.requests[0].url)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        PAGE,
+        httpx.Response(429),
+        httpx.Response(503, json={"status": "error", "errorType": "timeout", "error": "query timed out"}),
+        httpx.Response(504),
+        httpx.ConnectError("All connection attempts failed"),
+        httpx.ReadTimeout("timed out"),
+        httpx.RemoteProtocolError("Server disconnected without sending a response."),
+    ],
+    ids=["502", "429", "503", "504", "refused", "time-out", "disconnected"],
+)
+async def test_passing_faults_are_tried_again(fault: httpx.Response | Exception) -> None:
+    """Two faults, then an answer: three requests, pauses of 0.5 s and twice that, and nobody notices."""
+    wire, pauses = ScriptedPrometheus(fault, fault, answer(SERIES)), Pauses()
+
+    result = await ask(wire, pauses=pauses)
+
+    assert result.keys == (("web-1",),)
+    assert len(wire.requests) == 3
+    assert pauses.seconds == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 500])
+async def test_lasting_faults_are_not_tried_again(status: int) -> None:
+    """What the server refuses once it refuses again: one request, no pause."""
+    wire = ScriptedPrometheus(httpx.Response(status, text="no"))
+
+    error = await refusal(wire)
+
+    assert error.reason == "HTTPError"
+    assert str(error).startswith(f"Prometheus answered {status} ")
+    assert len(wire.requests) == 1
+
+
+async def test_the_third_fault_is_reported() -> None:
+    """After three pages of a proxy the page's status and beginning are told."""
+    wire = ScriptedPrometheus(PAGE)
+
+    error = await refusal(wire)
+
+    assert error.reason == "HTTPError"
+    assert str(error) == "Prometheus answered 502 Bad Gateway: <html>bad gateway</html>"
+    assert len(wire.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("7", 7.0), ("86400", 30.0), ("0", 0.5), ("Wed, 04 Mar 2026 00:00:00 GMT", 0.5), ("²", 0.5)],
+    ids=["longer", "too long", "shorter", "date", "no number"],
+)
+async def test_retry_after(header: str, expected: float) -> None:
+    """The server may ask for a longer pause than our own 0.5 s, up to 30 s."""
+    limited = httpx.Response(429, headers=[(b"retry-after", header.encode())])
+    pauses = Pauses()
+
+    await ask(ScriptedPrometheus(limited, answer()), pauses=pauses)
+
+    assert pauses.seconds == [expected]
+
+
+def test_pauses_vary_by_chance() -> None:
+    """The first pause lies between half and one and a half of 0.5 s: clients do not come back together."""
+    assert Pace(chance=lambda: 0.0).pause_after(1, 0.0) == 0.25
+    assert Pace(chance=lambda: 1.0).pause_after(1, 0.0) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "text"),
+    [
+        (httpx.ConnectTimeout("x"), "TimedOut", f"{URL} gave no whole answer within 60 s"),
+        (
+            httpx.ConnectError("Connection refused"),
+            "Unreachable",
+            f"{URL} can't be reached: Connection refused",
+        ),
+        (httpx.ReadError(""), "Unreachable", f"{URL} can't be reached: ReadError"),
+        (httpx.UnsupportedProtocol("ftp"), "Unreachable", f"{URL} can't be reached: ftp"),
+        (UnicodeError("label too long"), "Unreachable", f"{URL} can't be reached: label too long"),
+    ],
+    ids=["time-out", "refused", "broken", "protocol", "host"],
+)
+async def test_faults_of_the_network(fault: Exception, reason: str, text: str) -> None:
+    """Every exception of the wire becomes our own, with the server's address."""
+    error = await refusal(ScriptedPrometheus(fault))
+
+    assert (error.reason, str(error)) == (reason, text)
+
+
+async def test_a_broken_compression() -> None:
+    """A body that says gzip and is none is malformed; another try would not mend it."""
+    wire = ScriptedPrometheus(
+        lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Chunks(b"no gzip", 1))
+    )
+
+    error = await refusal(wire)
+
+    assert error.reason == "MalformedAnswer"
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://host:port"])
+def test_an_url_that_is_none(url: str) -> None:
+    """What can't be parsed is refused before anything is sent."""
+    with pytest.raises(SourceError, match="the URL of Prometheus is not valid") as caught:
+        PrometheusApi(url, timeout_seconds=60)
+    assert caught.value.reason == "InvalidURL"
+
+
+class Chunks(httpx.AsyncByteStream):
+    """A body that comes in parts, each after a pause."""
+
+    def __init__(self, chunk: bytes, times: int, pause_seconds: float = 0.0) -> None:
+        self._chunk, self._times, self._pause_seconds = chunk, times, pause_seconds
+        self.given = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for _ in range(self._times):
+            await asyncio.sleep(self._pause_seconds)
+            self.given += 1
+            yield self._chunk
+
+
+async def test_the_limit_on_an_answer() -> None:
+    """Of 100 MiB without end, no more than the limit of 2 MiB and one chunk of 1 MiB is read."""
+    body = Chunks(b" " * 2**20, 100)
+    wire = ScriptedPrometheus(lambda _: httpx.Response(200, stream=body))
+
+    async with PrometheusApi(URL, timeout_seconds=60, transport=wire, max_answer_bytes=2 * 2**20) as api:
+        with pytest.raises(SourceError) as caught:
+            await api.query_range("up", (), STEPS)
+
+    assert caught.value.reason == "AnswerTooLarge"
+    assert str(caught.value) == f"the answer of {URL} is larger than 2 MiB: profile fewer namespaces"
+    assert body.given == 3
+
+
+async def test_a_body_that_drips() -> None:
+    """The time-out is for the whole answer: a byte every 10 ms does not keep a query alive beyond 50 ms."""
+    wire = ScriptedPrometheus(lambda _: httpx.Response(200, stream=Chunks(b" ", 1000, 0.01)))
+
+    async with PrometheusApi(URL, timeout_seconds=0.05, transport=wire, pace=Pace(tries=1)) as api:
+        with pytest.raises(SourceError) as caught:
+            await api.query_range("up", (), STEPS)
+
+    assert str(caught.value) == f"{URL} gave no whole answer within 0.05 s"
+
+
+async def test_few_queries_run_at_once() -> None:
+    """Of twelve questions at the same time, four are on their way and the others wait."""
+    running = most = 0
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, _request: httpx.Request) -> httpx.Response:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0.005)
+            running -= 1
+            return answer()
+
+    async with PrometheusApi(URL, timeout_seconds=60, transport=Slow()) as api:
+        await asyncio.gather(*(api.query_range("up", (), STEPS) for _ in range(12)))
+
+    assert most == CONCURRENT_QUERIES == 4
+
+
+async def test_counters() -> None:
+    """One query that needed two requests: the bytes of both bodies count, unpacked."""
+    body = encoded(matrix(SERIES))
+    packed = httpx.Response(200, headers={"content-encoding": "gzip"}, content=gzip.compress(body))
+    wire = ScriptedPrometheus(PAGE, lambda _: packed)
+
+    async with PrometheusApi(URL, timeout_seconds=60, transport=wire, pace=Pauses().pace()) as api:
+        await api.query_range("up", ("pod",), STEPS)
+
+    assert (api.queries, api.retries) == (1, 1)
+    assert api.received_bytes == len(PAGE.content) + len(body)
+
+
+async def test_a_refused_connection_on_a_real_socket() -> None:
+    """Where nobody listens (port 1 of this machine), the operating system's refusal is told."""
+    pace = Pauses().pace()
+    async with PrometheusApi("http://127.0.0.1:1", timeout_seconds=5, pace=pace) as api:
+        with pytest.raises(SourceError, match=r"http://127\.0\.0\.1:1 can't be reached: ") as caught:
+            await api.query_range("up", (), STEPS)
+    assert caught.value.reason == "Unreachable"
+
+
+async def test_a_host_name_that_can_not_be() -> None:
+    """A label of 64 letters is refused before any look-up, by an exception that is not httpx's."""
+    pace = Pauses().pace()
+    async with PrometheusApi(f"http://{'a' * 64}.example", timeout_seconds=5, pace=pace) as api:
+        with pytest.raises(SourceError) as caught:
+            await api.query_range("up", (), STEPS)
+    assert caught.value.reason == "Unreachable"

@@ -1,0 +1,114 @@
+"""The exact texts that Prometheus gets, and how names are quoted in them."""
+
+import pytest
+
+from app.domain.profiles import Resource
+from app.sources.queries import (
+    REQUESTS,
+    RESPONSES,
+    Scope,
+    container_usage,
+    escape_label_value,
+    escape_regex,
+    outbound_rate,
+    proxy_scrapes,
+)
+
+EVERYTHING = Scope()
+ONE = Scope(included=("emojivoto",))
+SOME = Scope(included=("shop", "emojivoto"), excluded=("kube-system", "kube-public"))
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (
+            EVERYTHING,
+            (
+                "max by (namespace,pod,container)(rate(container_cpu_usage_seconds_total"
+                '{container!="",container!="POD"}[5m]))'
+            ),
+        ),
+        (
+            ONE,
+            (
+                "max by (namespace,pod,container)(rate(container_cpu_usage_seconds_total"
+                '{container!="",container!="POD",namespace="emojivoto"}[5m]))'
+            ),
+        ),
+        (
+            SOME,
+            (
+                "max by (namespace,pod,container)(rate(container_cpu_usage_seconds_total"
+                '{container!="",container!="POD",namespace=~"emojivoto|shop",namespace!~"kube-public|kube-system"}[5m]))'
+            ),
+        ),
+    ],
+    ids=["everything", "one namespace", "some but not others"],
+)
+def test_cpu_query(scope: Scope, expected: str) -> None:
+    """CPU is the rate over one step; several namespaces become one expression in sorted order."""
+    assert container_usage(Resource.CPU, scope) == expected
+
+
+def test_memory_query() -> None:
+    """Memory is the maximum of the working set over one step."""
+    expected = (
+        "max by (namespace,pod,container)(max_over_time(container_memory_working_set_bytes"
+        '{container!="",container!="POD",namespace!="kube-system"}[5m]))'
+    )
+    assert container_usage(Resource.MEMORY, Scope(excluded=("kube-system",))) == expected
+
+
+@pytest.mark.parametrize("metric", [REQUESTS, RESPONSES])
+def test_outbound_rate_query(metric: str) -> None:
+    """Edges leave out the excluded namespaces at both ends; included ones can't be said in one selector."""
+    expected = (
+        f"sum by (namespace,deployment,dst_namespace,dst_deployment)(rate({metric}"
+        '{direction="outbound",deployment!="",dst_deployment!="",namespace!~"kube-public|kube-system",'
+        'dst_namespace!~"kube-public|kube-system"}[5m]))'
+    )
+    assert outbound_rate(metric, SOME) == expected
+    assert metric in {"request_total", "response_total"}
+
+
+def test_proxy_scrapes_query() -> None:
+    """A scrape counts by `up` of what carries the labels of a Linkerd proxy."""
+    expected = (
+        'max by (namespace,deployment)(sum_over_time(up{deployment!="",control_plane_ns!="",'
+        'namespace!="kube-system"}[5m]))'
+    )
+    assert proxy_scrapes(Scope(excluded=("kube-system",))) == expected
+
+
+def test_a_name_given_twice_counts_once() -> None:
+    """`("a", "a")` is one namespace, so the matcher is exact."""
+    assert 'namespace="a"' in container_usage(Resource.CPU, Scope(included=("a", "a")))
+
+
+def test_quoting() -> None:
+    r"""Quotes, backslashes and line ends can't leave the value; regular expressions match their text alone.
+
+    In `a.b` the point gets a backslash, which the quoting of the value doubles: `a\\.b`.
+    """
+    assert escape_label_value('a"b\\c\nd') == r"a\"b\\c\nd"
+    assert escape_regex("a.b|c-d") == r"a\.b\|c-d"
+    query = container_usage(Resource.CPU, Scope(included=("a.b", 'c"d')))
+    assert r'namespace=~"a\\.b|c\"d"' in query
+
+
+def test_scope_covers() -> None:
+    """A namespace is covered where it is included (or none is named) and not excluded."""
+    assert EVERYTHING.covers("anything")
+    assert SOME.covers("shop")
+    assert not SOME.covers("other")
+    assert not Scope(included=("a",), excluded=("a",)).covers("a")
+
+
+def test_scope_covers_edges() -> None:
+    """One end in scope is enough, but an excluded namespace takes every edge that touches it."""
+    assert SOME.covers_edge("shop", "other")
+    assert SOME.covers_edge("other", "shop")
+    assert not SOME.covers_edge("other", "another")
+    assert not SOME.covers_edge("shop", "kube-system")
+    assert not SOME.covers_edge("kube-system", "shop")

@@ -1,0 +1,75 @@
+"""Prometheus' side of the wire, scripted: answers are given in order, requests and pauses are kept."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+
+from app.estimation.samples import StepRange
+from app.sources.prometheus_api import Pace
+
+Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+Points = Sequence[tuple[float, str]]
+
+STEPS = StepRange(5_907_744, 5_907_747)  # 2026-03-04 00:00 to 00:15 UTC
+FIRST, SECOND, THIRD, FOURTH = (step * 300 for step in range(STEPS.first, STEPS.last + 1))
+
+
+def row(labels: Mapping[str, str], points: Points, **extra: Any) -> dict[str, Any]:
+    """One series of a matrix."""
+    return {"metric": dict(labels), "values": [list(point) for point in points], **extra}
+
+
+def matrix(*rows: Mapping[str, Any], **envelope: Any) -> dict[str, Any]:
+    """The body of a successful answer; *envelope* adds to it or replaces a part."""
+    return {"status": "success", "data": {"resultType": "matrix", "result": list(rows)}, **envelope}
+
+
+def answer(*rows: Mapping[str, Any], **envelope: Any) -> httpx.Response:
+    """A successful answer with these series."""
+    return httpx.Response(200, json=matrix(*rows, **envelope))
+
+
+def encoded(body: Any) -> bytes:
+    """JSON as Prometheus writes it."""
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+class ScriptedPrometheus(httpx.AsyncBaseTransport):
+    """Gives the replies in order, the last one for ever; an exception is raised as the network would."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self._replies = list(replies)
+        self.requests: list[httpx.Request] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Keep the request, play the next reply."""
+        await request.aread()
+        self.requests.append(request)
+        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        if isinstance(reply, Exception):
+            raise reply
+        if callable(reply):
+            return reply(request)
+        return httpx.Response(reply.status_code, headers=reply.headers, content=reply.content)
+
+    def form(self, number: int = -1) -> dict[str, str]:
+        """The form fields of one request."""
+        return {key: value for key, [value] in parse_qs(self.requests[number].content.decode()).items()}
+
+
+class Pauses:
+    """Takes the place of sleeping: *seconds* lists the pauses that were wanted."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        """Return at once."""
+        self.seconds.append(seconds)
+
+    def pace(self) -> Pace:
+        """Three tries, and chance always in the middle."""
+        return Pace(sleep=self.sleep, chance=lambda: 0.5)
