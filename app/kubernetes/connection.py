@@ -22,11 +22,15 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long is waited: for a connection, for a whole answer, and for the next word of a watch."""
+    """How long is waited: for a connection, for a whole answer, and for the next word of a watch.
+
+    API servers send a bookmark every 60 s. Old ones (1.20) do not: there a watch in which nothing happens is
+    opened anew every 70 s, which is one small request.
+    """
 
     connect_seconds: float = 10
     request_seconds: float = 30
-    inactivity_seconds: float = 70  # an API server sends a bookmark about every 60 s
+    inactivity_seconds: float = 70
 
 
 @dataclass(frozen=True, slots=True)

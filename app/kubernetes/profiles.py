@@ -6,6 +6,8 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.selections import Object
 
 FIELD_MANAGER = "job-profiler"
+# An old API server (1.20) takes both for one: each apply by one manager would disown the fields of the other.
+STATUS_FIELD_MANAGER = "job-profiler-status"
 _KIND_OF_PLURAL = {kind.plural: kind.kind for kind in KINDS.values()}
 
 
@@ -30,7 +32,7 @@ class ProfileWriter:
             "status": status,
         }
         path = paths.status(paths.profile(plural, self._namespace, name))
-        await self._client.apply(path, manifest, field_manager=FIELD_MANAGER)
+        await self._client.apply(path, manifest, field_manager=STATUS_FIELD_MANAGER)
 
     async def delete(self, plural: str, name: str) -> None:
         """Remove a profile."""

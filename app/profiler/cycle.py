@@ -15,12 +15,13 @@ from app.estimation.policy import EstimationPolicy
 from app.profiler.derivation import Derived, Knowledge
 from app.profiler.gathering import Gathered, Gatherer, Progress, newest_complete_step, wanted_steps
 from app.profiler.ports import Cluster, Directory, UsageSource
-from app.profiler.publication import plan_writes
+from app.profiler.publication import Write, plan_writes
 from app.profiler.report import build_report, reasons_without_profile
 from app.profiler.signals import SignalBoard, SignalState
 
 log = structlog.get_logger(__name__)
 InScope = Callable[[str], bool]
+_WRITES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +86,23 @@ class ProfilingCycle:
 
     async def _publish(self, profiles: list[Profile], now: datetime) -> tuple[int, int]:
         writes = plan_writes(profiles, await self._store.stored(), now)
-        failed = 0
-        for write in writes:
-            try:
-                await self._store.write(write, now)
-            except ClusterError as error:
-                failed += 1
-                log.warning("profile_not_written", name=write.name, error=str(error))
-        return len(writes) - failed, failed
+        turns = asyncio.Semaphore(_WRITES_AT_ONCE)
+
+        async def attempt(write: Write) -> bool:
+            async with turns:
+                return await self._attempt(write, now)
+
+        succeeded = sum(await asyncio.gather(*map(attempt, writes)))
+        return succeeded, len(writes) - succeeded
+
+    async def _attempt(self, write: Write, now: datetime) -> bool:
+        """A write that fails is planned again by the next cycle."""
+        try:
+            await self._store.write(write, now)
+        except ClusterError as error:
+            log.warning("profile_not_written", name=write.name, error=str(error))
+            return False
+        return True
 
     def _reasons(self, directory: Directory, derived: Derived) -> dict[str, str]:
         expected = (workload for workload in directory.deployments if self._in_scope(workload.namespace))
@@ -111,7 +121,7 @@ class ProfilingCycle:
             say = log.warning if state.state.is_fault else log.info
             say("signal_changed", signal=state.signal, state=state.state.value, message=state.message)
             text = f"{state.signal}: {state.message or 'answers again'}"
-            await _attempt(self._sink.announce(state.reason, text, warning=state.state.is_fault))
+            await _told(self._sink.announce(state.reason, text, warning=state.state.is_fault))
         self._unattributed |= gathered.unattributed_namespaces
         report = build_report(
             self._board.as_report(),
@@ -119,11 +129,11 @@ class ProfilingCycle:
             profiles=derived.counts,
             unattributed_namespaces=self._unattributed,
         )
-        if report != self._told and await _attempt(self._sink.tell(report)):
+        if report != self._told and await _told(self._sink.tell(report)):
             self._told = report
 
 
-async def _attempt(telling: Awaitable[None]) -> bool:
+async def _told(telling: Awaitable[None]) -> bool:
     """True where the telling went through; a report that can't be written must not stop the profiles."""
     try:
         await telling

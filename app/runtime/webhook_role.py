@@ -14,9 +14,9 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.secrets import secret_data
 from app.kubernetes.selections import Object, Selection
-from app.runtime.cluster_ports import key_pair_of
 from app.runtime.listeners import Listener
 from app.settings import Settings
+from app.tls.secret_data import key_pair_of
 from app.tls.serving import ServingContext, UnusableCertificateError
 from app.webhook.application import create_webhook
 from app.webhook.index import AnnotationIndex

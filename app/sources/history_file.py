@@ -75,10 +75,11 @@ Arrays = dict[str, NDArray[np.generic]]
 
 def _load(path: Path) -> Arrays:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
                 raise _FaultError("this is a single array and not an .npz archive of several")
-            return {key: file[key] for key in (*_CONTAINER_KEYS, *_EDGE_KEYS) if key in file}
+            return {key: loaded[key] for key in (*_CONTAINER_KEYS, *_EDGE_KEYS) if key in loaded}
     except FileNotFoundError as error:
         raise _FaultError("there is no such file") from error
     except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:

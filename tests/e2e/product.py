@@ -44,6 +44,11 @@ class ProductProcess:
         """Everything that it has logged so far."""
         return self._process.log.read_text()
 
+    @property
+    def is_running(self) -> bool:
+        """False once it has ended, by itself or not."""
+        return self._process.pid is not None
+
     def start(self) -> None:
         """Start, and wait until it is ready."""
         self._process.start(lambda: answers(f"{self.health_url}/readyz"), READY_SECONDS)

@@ -31,6 +31,7 @@ class Release:
         self.kubectl = kubectl
         self.namespace = namespace
         self.processes: dict[str, ProductProcess] = {}
+        self.version = control_plane.version
         self._control_plane = control_plane
         self._directory = directory
         [self._webhook_port] = free_ports(1)

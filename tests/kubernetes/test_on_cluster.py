@@ -185,6 +185,23 @@ async def test_an_unchanged_apply_changes_nothing(
     assert seen[0][1] == status
 
 
+async def test_profile_and_status_do_not_disown_each_other(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
+) -> None:
+    """An annotation that is no longer applied vanishes, although the status was applied since."""
+    writer = ProfileWriter(cluster, namespace)
+    manifest = to_manifest(cpu_profile("0.020"), name="cpuprofile-1", namespace=namespace, updated_at=NOON)
+    old = manifest["metadata"]["annotations"] | {"old": "1"}
+    await writer.apply("cpuprofiles", manifest | {"metadata": manifest["metadata"] | {"annotations": old}})
+    await writer.apply_status("cpuprofiles", "cpuprofile-1", {"samples": 12})
+
+    await writer.apply("cpuprofiles", manifest)
+
+    stored = await cluster.get(paths.profile("cpuprofiles", namespace, "cpuprofile-1"))
+    assert stored["metadata"]["annotations"] == manifest["metadata"]["annotations"]
+    assert stored["status"] == {"samples": 12}
+
+
 async def test_the_status_of_no_profile_is_refused(
     cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
 ) -> None:
@@ -286,7 +303,7 @@ async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, na
 
 
 async def test_an_election_on_a_real_lease(cluster: ClusterClient, kubectl: Kubectl, namespace: str) -> None:
-    """On a Lease without a spec, as the chart renders it, one leads; its cancel lets the other lead at once."""
+    """On a Lease without a spec, as the chart renders it, one leads; when it is cancelled the other leads."""
     timing = LeaseTiming(duration_seconds=15, renew_deadline_seconds=2, retry_period_seconds=0.2)
     kubectl.apply(
         {
@@ -400,8 +417,8 @@ async def test_a_service_account_whose_token_rotates(
 ) -> None:
     """In a Pod the token is read from its file again: a bad one is refused, and the next good one is taken.
 
-    The service account may do nothing, so a good token shows in the kind of refusal: 403, where 401 means that
-    nobody is known by it.
+    The service account may do nothing, so a good token shows in the kind of refusal: 403, and not 401 as for
+    nobody.
     """
     loader = "kubernetes_asyncio.config.incluster_config"
     token_file = tmp_path / "token"
@@ -429,7 +446,7 @@ async def test_a_reflector_survives_the_api_server(
 ) -> None:
     """While the API server restarts the sink keeps what it knows; what is created later arrives.
 
-    A new API server remembers nothing before its start: a watch from resourceVersion 1 is an ExpiredError there.
+    A new API server remembers nothing before its start: there a watch from resourceVersion 1 has expired.
     """
     collection = paths.config_maps(namespace)
     sink = Names()

@@ -194,7 +194,8 @@ async def test_a_profile_is_applied(server: FakeApiServer, client: ClusterClient
     await writer.apply_status("cpuprofiles", "cpuprofile-1", {"samples": 12})
 
     assert [request.path for request in server.requests] == [path, f"{path}/status"]
-    assert all(request.query["fieldManager"] == "job-profiler" for request in server.requests)
+    managers = [request.query["fieldManager"] for request in server.requests]
+    assert managers == ["job-profiler", "job-profiler-status"]
     assert server.requests[1].json == {
         "apiVersion": "webapp.liqo.io.profiling/v1",
         "kind": "CPUProfile",

@@ -88,8 +88,8 @@ def test_error_status_in_a_200() -> None:
     [
         (
             422,
-            b'{"status":"error","errorType":"execution","error":"query processing loads too many samples"}',
-            "Prometheus answered 422 Unprocessable Entity: execution: query processing loads too many samples",
+            b'{"status":"error","errorType":"execution","error":"query loads too many samples"}',
+            "Prometheus answered 422 Unprocessable Entity: execution: query loads too many samples",
         ),
         (
             502,

@@ -72,8 +72,9 @@ def _cgroups(pods: list[Pod], times: Times) -> Iterator[tuple[Pod, str, Usage, T
         )
         for container, usage in {**usages, "": whole}.items():
             yield pod, container, usage, seen
-        if pod.begins is not None:
-            yield pod, INIT, INIT_USAGE, seen[seen <= pod.begins + INIT_SECONDS]
+        starting = seen[seen <= pod.begins + INIT_SECONDS] if pod.begins is not None else seen[:0]
+        if len(starting):
+            yield pod, INIT, INIT_USAGE, starting
 
 
 def _kubelets(pod: Pod, container: str) -> Iterator[dict[str, str]]:

@@ -1,0 +1,74 @@
+"""`topology: combined` in listed namespaces: one process, and rights in those namespaces alone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.prometheus import Prometheus
+from tests.cluster.waiting import wait_until
+from tests.e2e.conftest import running
+from tests.e2e.release import NAME, Release
+from tests.e2e.workloads import deployment, our_annotations, pods_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
+
+NAMESPACE = "profiling-combined"
+
+
+@pytest.fixture(scope="module")
+def release(
+    helm4: Helm,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    emojivoto: str,
+    emojivoto_prometheus: Prometheus,
+    work_directory: Path,
+) -> Iterator[Release]:
+    """One Deployment with one account, for the namespace emojivoto."""
+    installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
+    extra = {"topology": "combined", "profiling": {"namespaces": [emojivoto]}}
+    with running(installed, installed.values(emojivoto_prometheus.url, extra)):
+        yield installed
+
+
+def test_one_process_profiles_and_annotates(release: Release, emojivoto: str) -> None:
+    """14 profiles appear, and a Pod of `web` names five of them: CPU, memory, three connections."""
+    assert list(release.processes) == ["combined"]
+    wait_until(lambda: len(release.profiles()) == 14, 60, "14 profiles")
+    release.kubectl.apply(deployment("web", emojivoto))
+
+    [pod] = pods_of(release.kubectl, "web", emojivoto, 1)
+
+    assert len(our_annotations(pod)) == 5
+
+
+def test_its_rights_end_with_the_listed_namespaces(release: Release, emojivoto: str) -> None:
+    """It lists Pods in emojivoto, as the cycles above need, and nowhere else."""
+    who = f"--as=system:serviceaccount:{NAMESPACE}:{NAME}"
+
+    def may_list_pods(*where: str) -> bool:
+        try:
+            return release.kubectl.run("auth", "can-i", "list", "pods", *where, who).strip() == "yes"
+        except KubectlError:
+            return False
+
+    assert may_list_pods(f"--namespace={emojivoto}")
+    assert not may_list_pods("--all-namespaces")
+    assert not may_list_pods("--namespace=default")
+
+
+def test_another_namespace_is_out_of_scope(release: Release, kubectl: Kubectl) -> None:
+    """A forged annotation in a namespace that is not listed is none of our business."""
+    namespace = kubectl.create_namespace("elsewhere")
+    forged = deployment("web", namespace)
+    forged["spec"]["template"]["metadata"]["annotations"]["liqo.io/cpuProfile"] = "theirs"
+    kubectl.apply(forged)
+
+    [pod] = pods_of(kubectl, "web", namespace, 1)
+
+    assert our_annotations(pod) == {"liqo.io/cpuProfile": "theirs"}
+    kubectl.run("delete", "namespace", namespace, "--wait=false")

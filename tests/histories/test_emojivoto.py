@@ -1,0 +1,114 @@
+"""The past of emojivoto is what its description says, and the demo's file is made of it."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import app
+from app.domain.profiles import Resource
+from app.domain.workloads import PodNames, Workload
+from app.estimation.samples import StepRange
+from app.sources.recorded import RecordedHistory, read_recorded_history
+from tests.histories.emojivoto.description import DEPLOYMENTS, NAMESPACE
+from tests.histories.emojivoto.metrics import write_past
+from tests.histories.emojivoto.recording import DEMO_END, write_recording
+
+DEMO_FILE = Path(app.__file__).parent / "demo" / "emojivoto.npz"
+POD_NAME = re.compile(r"[a-z-]+-[456789bcdf]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}")
+LAST_STEP = DEMO_END // 300
+
+
+@pytest.fixture(scope="module")
+def demo() -> RecordedHistory:
+    return read_recorded_history(DEMO_FILE)
+
+
+def test_regenerating_the_demo_gives_the_same_bytes(tmp_path: Path) -> None:
+    """The file in the package is what `python -m tests.histories.emojivoto --npz` writes today."""
+    write_recording(tmp_path / "again.npz")
+
+    assert (tmp_path / "again.npz").read_bytes() == DEMO_FILE.read_bytes()
+
+
+def test_the_demo_is_small() -> None:
+    """It travels with every installation: less than 150 kB."""
+    assert DEMO_FILE.stat().st_size < 150_000
+
+
+def test_pod_names_are_real_ones() -> None:
+    """Hashes and suffixes use the letters that Kubernetes uses, and tell the Deployment exactly."""
+    for deployment in DEPLOYMENTS.values():
+        for pod in (*deployment.pods, *deployment.older_pods):
+            assert POD_NAME.fullmatch(pod)
+            assert PodNames().workload(NAMESPACE, pod) == Workload(NAMESPACE, deployment.name)
+
+
+def test_the_demo_covers_three_days(demo: RecordedHistory) -> None:
+    """864 steps up to its end, of four Deployments: two Pods of web before its roll-out and two after."""
+    assert (demo.first_step, demo.last_step) == (LAST_STEP - 863, LAST_STEP)
+    workloads = [workload.name for workload in demo.pods().values() if workload]
+    assert sorted(workloads) == ["emoji", "vote-bot", "voting", "web", "web", "web", "web"]
+
+
+async def test_the_demo_has_a_daily_rhythm(demo: RecordedHistory) -> None:
+    """web-svc at 16:00 uses about three times what it uses at 04:00: (1 + 0.5) / (1 - 0.5)."""
+    hour = 12
+    last_day = StepRange(LAST_STEP - 287, LAST_STEP)
+    samples = await demo.container_samples(Resource.CPU, last_day)
+    rows = [row for row, each in enumerate(samples.containers) if each.container == "web-svc"]
+    by_hour = samples.values[rows].mean(axis=0).reshape(24, hour).mean(axis=1)
+
+    assert by_hour.argmax() in {14, 15, 16, 17}
+    assert by_hour.argmin() in {2, 3, 4, 5}
+    assert by_hour.max() / by_hour.min() == pytest.approx(3, rel=0.1)
+
+
+async def test_rollout_in_the_demo(demo: RecordedHistory) -> None:
+    """Two days before the end the older Pods stop in the step in which the newer ones begin: none has both.
+
+    The init container of the newer Pods is seen in their first step alone.
+    """
+    rollout = LAST_STEP - 2 * 288
+    samples = await demo.container_samples(Resource.MEMORY, StepRange(demo.first_step, demo.last_step))
+    seen = {
+        (each.pod, each.container): np.flatnonzero(np.isfinite(values)) + demo.first_step
+        for each, values in zip(samples.containers, samples.values, strict=True)
+    }
+    for pod in DEPLOYMENTS["web"].older_pods:
+        assert (seen[pod, "web-svc"][0], seen[pod, "web-svc"][-1]) == (demo.first_step, rollout)
+        assert (pod, "linkerd-init") not in seen
+    for pod in DEPLOYMENTS["web"].pods:
+        assert (seen[pod, "linkerd-proxy"][0], seen[pod, "linkerd-proxy"][-1]) == (rollout + 1, LAST_STEP)
+        assert seen[pod, "linkerd-init"].tolist() == [rollout + 1]
+
+
+async def test_a_constant_recording(tmp_path: Path) -> None:
+    """Samples are the description's: web-svc 0.016 cores, web → voting 1.0 and 0.9 a second."""
+    write_recording(tmp_path / "constant.npz", flavour="constant")
+    recorded = read_recorded_history(tmp_path / "constant.npz")
+    steps = StepRange(LAST_STEP - 9, LAST_STEP)
+
+    usage = await recorded.container_samples(Resource.CPU, steps)
+    connections = await recorded.connection_samples(steps)
+
+    web = [row for row, each in enumerate(usage.containers) if each.container == "web-svc"]
+    np.testing.assert_allclose(usage.values[web], np.full((2, 10), 0.016), rtol=1e-6)
+    assert connections is not None
+    [voting] = [row for row, edge in enumerate(connections.edges) if edge.destination.name == "voting"]
+    np.testing.assert_allclose(connections.requests[voting], 1.0, rtol=1e-6)
+    np.testing.assert_allclose(connections.responses[voting], 0.9, rtol=1e-6)
+
+
+def test_the_openmetrics_past_is_the_same_each_time(tmp_path: Path) -> None:
+    """Two files of the same arguments are equal, end as OpenMetrics must, and hold the look-alike."""
+    paths = [tmp_path / name for name in ("first", "second")]
+    for path in paths:
+        write_past(path, end=DEMO_END, days=0.1, scrape_seconds=60, flavour="rhythm")
+
+    text = paths[0].read_text()
+    assert text == paths[1].read_text()
+    assert text.endswith("\n# EOF\n")
+    assert "# TYPE container_cpu_usage_seconds counter\n" in text
+    assert 'pod="web-api-7b9c4f6d-x4mzq"' in text

@@ -1,0 +1,1 @@
+"""Tests of what runs a process: listeners, health, supervision, the webhook's role and its size."""

@@ -1,0 +1,214 @@
+"""The constant past of emojivoto in a real Prometheus: every number is the one that was described.
+
+The past is three days long, scraped once a minute, and ends at 15:00 UTC, so that its last 24 hours hold all
+of the six hours after midnight in which web-api calls emoji.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.domain.profiles import Resource
+from app.domain.workloads import PodNames
+from app.errors import SourceError
+from app.estimation.connection_rows import ConnectionRows
+from app.estimation.policy import EstimationPolicy
+from app.estimation.samples import PodContainer, StepRange
+from app.estimation.usage_history import UsageHistory
+from app.sources.prometheus import PrometheusSource
+from app.sources.queries import Scope
+from tests.cluster.prometheus import Prometheus
+from tests.histories.emojivoto.description import DEPLOYMENTS, NAMESPACE
+from tests.histories.emojivoto.metrics import write_past
+
+pytestmark = pytest.mark.prometheus
+
+MIDNIGHT = 1_772_323_200  # 2026-03-01 00:00 UTC
+END = MIDNIGHT + 15 * 3600
+LAST_STEP = END // 300
+LAST_DAY = StepRange(LAST_STEP - 287, LAST_STEP)
+ROLLOUT = LAST_STEP - 2 * 288  # the last step of web's older Pods
+
+Open = Callable[[Scope], PrometheusSource]
+
+
+@pytest.fixture(scope="session")
+def emojivoto(
+    prometheus_factory: Callable[[Path | None], Prometheus], tmp_path_factory: pytest.TempPathFactory
+) -> Prometheus:
+    path = tmp_path_factory.mktemp("past") / "constant.openmetrics"
+    write_past(path, end=END, days=3, scrape_seconds=60, flavour="constant")
+    return prometheus_factory(path)
+
+
+@pytest.fixture
+async def source(emojivoto: Prometheus) -> AsyncIterator[PrometheusSource]:
+    scope = Scope(included=(NAMESPACE,), excluded=("kube-system",))
+    async with PrometheusSource(emojivoto.url, scope=scope) as opened:
+        yield opened
+
+
+def usage_of_newer_pods() -> dict[PodContainer, tuple[float, float]]:
+    """Cores and bytes of every container that runs on the last day."""
+    return {
+        PodContainer(NAMESPACE, pod, container): (usage.cpu_cores, usage.memory_bytes)
+        for deployment in DEPLOYMENTS.values()
+        for pod in deployment.pods
+        for container, usage in deployment.containers.items()
+    }
+
+
+@pytest.mark.parametrize(("number", "resource"), [(0, Resource.CPU), (1, Resource.MEMORY)])
+async def test_containers_of_the_last_day(source: PrometheusSource, number: int, resource: Resource) -> None:
+    """Each container has its number at each of the 288 steps; nothing else is in the answer.
+
+    So the Pods' own cgroups, the pause containers and the init containers (ended two days ago) are not there,
+    and the kubelet that is scraped twice does not double the usage of web.
+    """
+    samples = await source.container_samples(resource, LAST_DAY)
+
+    expected = usage_of_newer_pods()
+    assert set(samples.containers) == set(expected)
+    for container, values in zip(samples.containers, samples.values, strict=True):
+        np.testing.assert_allclose(values, np.full(288, expected[container][number]), rtol=1e-9)
+    assert samples.unusable == 0
+
+
+async def test_the_rollout(source: PrometheusSource) -> None:
+    """Older Pods have every step up to the roll-out, newer ones every step after it.
+
+    A rate needs two scrapes in a step. The init containers of the newer Pods are seen.
+    """
+    around = StepRange(ROLLOUT - 2, ROLLOUT + 3)
+    samples = await source.container_samples(Resource.CPU, around)
+    web = {
+        each.pod: np.isfinite(values).tolist()
+        for each, values in zip(samples.containers, samples.values, strict=True)
+        if each.container == "web-svc"
+    }
+    older, newer = [True] * 3 + [False] * 3, [False] * 3 + [True] * 3
+    assert web == dict.fromkeys(DEPLOYMENTS["web"].older_pods, older) | dict.fromkeys(
+        DEPLOYMENTS["web"].pods, newer
+    )
+    init = [each.pod for each in samples.containers if each.container == "linkerd-init"]
+    assert set(init) == set(DEPLOYMENTS["web"].pods)
+
+
+async def test_connections_of_the_last_day(source: PrometheusSource) -> None:
+    """Requests and responses per second of the description, summed over Pods and classifications.
+
+    web-api calls emoji in the 72 steps up to 06:00 (4 requests a second) and is scraped in all 288.
+    """
+    samples = await source.connection_samples(LAST_DAY)
+
+    assert samples is not None
+    rates = {
+        (edge.source.name, edge.destination.name): (requests, responses)
+        for edge, requests, responses in zip(samples.edges, samples.requests, samples.responses, strict=True)
+    }
+    assert set(rates) == {("vote-bot", "web"), ("web", "emoji"), ("web", "voting"), ("web-api", "emoji")}
+    for ends, expected in {
+        ("vote-bot", "web"): (2.0, 2.0),
+        ("web", "emoji"): (2.0, 2.0),
+        ("web", "voting"): (1.0, 0.9),
+    }.items():
+        np.testing.assert_allclose(rates[ends], np.transpose([expected] * 288), rtol=1e-9)
+    requests = np.nan_to_num(rates["web-api", "emoji"][0])
+    midnight = MIDNIGHT // 300 - LAST_DAY.first
+    calling = np.zeros(288)
+    calling[midnight + 1 : midnight + 73] = 4.0
+    np.testing.assert_allclose(requests, calling, rtol=1e-9, atol=1e-12)
+    assert np.isnan(rates["web-api", "emoji"][0]).sum() > 200
+    assert {source.name for source in samples.sources} == set(DEPLOYMENTS)
+    assert samples.scraped.all()
+    assert source.network_provider_in_use == "linkerd"
+
+
+async def test_the_profiles_that_were_worked_out_by_hand(source: PrometheusSource) -> None:
+    """Folded and derived, the samples of all three days give the values of the history's description."""
+    everything = StepRange(LAST_STEP - 3 * 288 + 1, LAST_STEP)
+    history = UsageHistory(timeslots=4, retained_days=15)
+    connections = ConnectionRows()
+    names = PodNames()
+    for part in everything.by_day():
+        for resource in Resource:
+            history.fold(await source.container_samples(resource, part), names.workload)
+        samples = await source.connection_samples(part)
+        assert samples is not None
+        connections.fold(samples)
+
+    values = {
+        (profile.workload.name, resource): profile.value
+        for resource in Resource
+        for profile in history.needs(resource, EstimationPolicy(), newest_step=LAST_STEP).profiles
+    }
+    assert values == {
+        ("web", Resource.CPU): "0.023",
+        ("voting", Resource.CPU): "0.010",
+        ("emoji", Resource.CPU): "0.009",
+        ("vote-bot", Resource.CPU): "0.005",
+        ("web-api", Resource.CPU): "0.483",
+        ("web", Resource.MEMORY): "23000000",
+        ("voting", Resource.MEMORY): "19550000",
+        ("emoji", Resource.MEMORY): "19550000",
+        ("vote-bot", Resource.MEMORY): "13800000",
+        ("web-api", Resource.MEMORY): "355350000",
+    }
+    per_minute = {
+        (mean.connection.source.name, mean.connection.destination.name): (
+            f"{mean.requests_per_minute:.2f}",
+            f"{mean.responses_per_minute:.2f}",
+        )
+        for mean in connections.means()
+    }
+    assert per_minute == {
+        ("vote-bot", "web"): ("120.00", "120.00"),
+        ("web", "emoji"): ("120.00", "120.00"),
+        ("web", "voting"): ("60.00", "54.00"),
+        ("web-api", "emoji"): ("60.00", "60.00"),
+    }
+
+
+async def test_a_scope_elsewhere(emojivoto: Prometheus) -> None:
+    """The past is emojivoto's alone: another scope finds no containers, edges or sources in it."""
+    async with PrometheusSource(emojivoto.url, scope=Scope(included=("shop",))) as shop:
+        assert (await shop.container_samples(Resource.CPU, LAST_DAY)).containers == ()
+        samples = await shop.connection_samples(LAST_DAY)
+        assert samples is not None
+        assert samples.edges == ()
+    async with PrometheusSource(emojivoto.url, scope=Scope(excluded=(NAMESPACE,))) as rest:
+        samples = await rest.connection_samples(LAST_DAY)
+        assert samples is not None
+        assert samples.sources == ()
+
+
+async def test_a_query_that_prometheus_refuses(source: PrometheusSource) -> None:
+    """Its own words reach the reader: a query that can't be parsed is 400, and not tried again."""
+    with pytest.raises(SourceError) as caught:
+        await source.api.query_range("sum(", (), LAST_DAY)
+
+    assert caught.value.reason == "HTTPError"
+    assert str(caught.value).startswith("Prometheus answered 400 Bad Request: bad_data: ")
+    assert source.api.retries == 0
+
+
+async def test_a_prometheus_that_knows_nothing(
+    prometheus_factory: Callable[[Path | None], Prometheus],
+) -> None:
+    """No series: answers are whole and empty. Stopped, it can't be reached; started, it answers again."""
+    prometheus = prometheus_factory(None)
+    async with PrometheusSource(prometheus.url, scope=Scope()) as empty:
+        assert (await empty.container_samples(Resource.MEMORY, LAST_DAY)).containers == ()
+        samples = await empty.connection_samples(LAST_DAY)
+        assert samples is not None
+        assert (samples.edges, samples.sources) == ((), ())
+        assert empty.network_provider_in_use == "none"
+        prometheus.stop()
+        with pytest.raises(SourceError) as caught:
+            await empty.container_samples(Resource.MEMORY, LAST_DAY)
+        assert caught.value.reason == "Unreachable"
+        assert empty.api.retries == 2
+        prometheus.start()
+        assert (await empty.container_samples(Resource.MEMORY, LAST_DAY)).containers == ()

@@ -1,0 +1,203 @@
+"""A recorded history in Prometheus' place: the grid, the move to the present, names and attribution."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.domain.profiles import Resource
+from app.domain.workloads import Connection, Workload
+from app.estimation.samples import STEPS_PER_DAY, PodContainer, StepRange
+from app.sources.history_file import RecordedContainer, RecordedEdge, write_history_file
+from app.sources.recorded import RecordedHistory, ReplayedHistory, read_recorded_history
+
+NAN = np.nan
+WEB, EMOJI, VOTING = (Workload("emojivoto", name) for name in ("web", "emoji", "voting"))
+POD = "emojivoto/web-6c9b7d8f5b-2x8qz/web-svc"
+
+
+def container(name: str, points: dict[int, tuple[float, float]]) -> RecordedContainer:
+    """A container from time to (cores, bytes)."""
+    cpu, memory = np.array(list(points.values()), dtype=np.float64).reshape(-1, 2).T
+    return RecordedContainer(name, np.array(list(points), dtype=np.int64), cpu, memory)
+
+
+def edge(name: str, points: dict[int, tuple[float, float]]) -> RecordedEdge:
+    """An edge from time to (requests, responses) per second."""
+    requests, responses = np.array(list(points.values()), dtype=np.float64).reshape(-1, 2).T
+    return RecordedEdge(name, np.array(list(points), dtype=np.int64), requests, responses)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "history.npz"
+
+
+def history(path: Path, *series: RecordedContainer, edges: tuple[RecordedEdge, ...] = ()) -> RecordedHistory:
+    write_history_file(path, series, edges)
+    return read_recorded_history(path)
+
+
+async def test_samples_are_put_on_the_grid(path: Path) -> None:
+    """Step 2 is (300, 600]: the samples at 301 and 600 fall into it, the one at 601 into step 3.
+
+    In step 2, CPU is the mean of 0.25 and 0.75, memory the larger of 5 MB and 3 MB.
+    """
+    recorded = history(path, container(POD, {301: (0.25, 5e6), 600: (0.75, 3e6), 601: (1.0, 1e6)}))
+    steps = StepRange(1, 4)
+
+    cpu = await recorded.container_samples(Resource.CPU, steps)
+    memory = await recorded.container_samples(Resource.MEMORY, steps)
+
+    assert cpu.containers == (PodContainer("emojivoto", "web-6c9b7d8f5b-2x8qz", "web-svc"),)
+    np.testing.assert_array_equal(cpu.values, [[NAN, 0.5, 1.0, NAN]])
+    np.testing.assert_array_equal(memory.values, [[NAN, 5e6, 1e6, NAN]])
+    assert (recorded.first_step, recorded.last_step) == (2, 3)
+
+
+async def test_order_and_gaps_of_a_record(path: Path) -> None:
+    """Samples may come in any order, and NaN is no sample: of CPU here, while memory has one."""
+    recorded = history(path, container(POD, {900: (0.3125, 3e6), 300: (NAN, 1e6), 600: (0.25, NAN)}))
+
+    cpu = await recorded.container_samples(Resource.CPU, StepRange(1, 3))
+    memory = await recorded.container_samples(Resource.MEMORY, StepRange(1, 3))
+
+    np.testing.assert_array_equal(cpu.values, [[NAN, 0.25, 0.3125]])
+    np.testing.assert_array_equal(memory.values, [[1e6, NAN, 3e6]])
+
+
+async def test_containers_without_a_sample_in_the_range_are_left_out(path: Path) -> None:
+    """As Prometheus does: of two Pods, the one that had ended by step 5 is not in the answer."""
+    gone = "emojivoto/web-5f86686c4d-8wrkx/web-svc"
+    recorded = history(path, container(gone, {300: (0.5, 1e6)}), container(POD, {1500: (0.25, 1e6)}))
+
+    samples = await recorded.container_samples(Resource.CPU, StepRange(4, 6))
+
+    assert [each.pod for each in samples.containers] == ["web-6c9b7d8f5b-2x8qz"]
+    np.testing.assert_array_equal(samples.values, [[NAN, 0.25, NAN]])
+
+
+async def test_connections(path: Path) -> None:
+    """Of two edges of web one has a sample in step 1, one in step 2: it was observed in both."""
+    recorded = history(
+        path,
+        container(POD, {300: (0.5, 1e6)}),
+        edges=(
+            edge("emojivoto/web>emojivoto/emoji", {300: (2.0, 1.5)}),
+            edge("emojivoto/web>emojivoto/voting", {600: (0.0, 0.0)}),
+            edge("emojivoto/vote-bot>emojivoto/web", {3000: (1.0, 1.0)}),
+        ),
+    )
+
+    samples = await recorded.connection_samples(StepRange(1, 3))
+
+    assert samples is not None
+    assert samples.edges == (Connection(WEB, EMOJI), Connection(WEB, VOTING))
+    np.testing.assert_array_equal(samples.requests, [[2.0, NAN, NAN], [NAN, 0.0, NAN]])
+    np.testing.assert_array_equal(samples.responses, [[1.5, NAN, NAN], [NAN, 0.0, NAN]])
+    assert samples.sources == (WEB,)
+    np.testing.assert_array_equal(samples.scraped, [[True, True, False]])
+    assert recorded.network_provider_in_use == "recorded"
+
+
+async def test_a_record_without_edges_has_no_mesh(path: Path) -> None:
+    """Connections are then off, which is no fault."""
+    recorded = history(path, container(POD, {300: (0.5, 1e6)}))
+
+    assert await recorded.connection_samples(StepRange(1, 3)) is None
+    assert recorded.network_provider_in_use == "none"
+
+
+def test_workloads_of_recorded_pods(path: Path) -> None:
+    """A Pod's name tells its Deployment, `web-api` is not `web`, and a machine is a workload by itself.
+
+    `emoji-0` fits no pattern. The hash of `voting` is not spelled by the controller: it counts since an edge
+    tells that there is a Deployment of that name.
+    """
+    names = [
+        POD,
+        "emojivoto/web-api-7b9c4f6d-x4mzq/web-api",
+        "emojivoto/emoji-0/emoji-svc",
+        "emojivoto/voting-aaaaaa-fcg7c/voting-svc",
+        "emojivoto/other-aaaaaa-fcg7c/other",
+        "vm001",
+    ]
+    recorded = history(
+        path,
+        *(container(name, {300: (0.5, 1e6)}) for name in names),
+        edges=(edge("emojivoto/web>emojivoto/voting", {300: (1.0, 1.0)}),),
+    )
+
+    assert recorded.pods() == {
+        ("emojivoto", "web-6c9b7d8f5b-2x8qz"): WEB,
+        ("emojivoto", "web-api-7b9c4f6d-x4mzq"): Workload("emojivoto", "web-api"),
+        ("emojivoto", "emoji-0"): None,
+        ("emojivoto", "voting-aaaaaa-fcg7c"): VOTING,
+        ("emojivoto", "other-aaaaaa-fcg7c"): None,
+        ("recorded", "vm001"): Workload("recorded", "vm001"),
+    }
+
+
+async def test_a_name_without_slashes_is_one_container(path: Path) -> None:
+    """`vm001` is the container `main` of the Pod `vm001` in the namespace `recorded`."""
+    recorded = history(path, container("vm001", {300: (0.5, 1e6)}))
+
+    samples = await recorded.container_samples(Resource.CPU, StepRange(1, 1))
+
+    assert samples.containers == (PodContainer("recorded", "vm001", "main"),)
+
+
+@pytest.mark.parametrize(
+    ("now", "shift_days", "last_step"),
+    [(600, 0, 2), (299, 0, 0), (601, 0, 2), (86400, 1, 288), (86400 + 600, 1, 290), (10 * 86400, 10, 2880)],
+    ids=["at its end", "before its first sample", "within the step", "a day later", "in phase", "ten days"],
+)
+def test_ending_at(path: Path, now: int, shift_days: int, last_step: int) -> None:
+    """The record (steps 1 and 2) moves by the fewest whole days that bring its end to *now* or past it."""
+    moved = history(path, container(POD, {300: (0.25, 1e6), 600: (0.5, 2e6)})).ending_at(now)
+
+    assert moved.shift_days == shift_days
+    assert moved.last_step == last_step
+    assert moved.first_step == 1 + shift_days * STEPS_PER_DAY
+
+
+async def test_the_daily_rhythm_stays_in_phase(path: Path) -> None:
+    """What was recorded at 00:05 on day 0 is told for 00:05 on day 3, and what lies after now is hidden.
+
+    Of the steps 865 and 866 (00:05 and 00:10 on day 3) only the first has ended at 00:07.
+    """
+    points = {300: (0.25, 1e6), 600: (0.5, 2e6)}
+    call = edge("emojivoto/web>emojivoto/emoji", {300: (1.0, 1.0), 600: (2.0, 2.0)})
+    moved = history(path, container(POD, points), edges=(call,)).ending_at(3 * 86400 + 420)
+    steps = StepRange(864, 867)
+
+    samples = await moved.container_samples(Resource.CPU, steps)
+    connections = await moved.connection_samples(steps)
+
+    np.testing.assert_array_equal(samples.values, [[NAN, 0.25, NAN, NAN]])
+    assert connections is not None
+    np.testing.assert_array_equal(connections.requests, [[NAN, 1.0, NAN, NAN]])
+    np.testing.assert_array_equal(connections.scraped, [[False, True, False, False]])
+
+
+async def test_the_future_alone_is_empty(path: Path) -> None:
+    """A range wholly after now has no sample, although the record has some there."""
+    moved = history(path, container(POD, {300: (0.25, 1e6), 600: (0.5, 2e6)})).ending_at(300)
+
+    assert (await moved.container_samples(Resource.CPU, StepRange(2, 3))).containers == ()
+
+
+async def test_a_replay_goes_on(path: Path) -> None:
+    """With a record of one day, every step of any later day has the sample of the same time of day.
+
+    The record gives step n (1 to 288) the value n; two days on, step 2 * 288 + 7 has 7, as soon as it ended.
+    """
+    whole_day = {step * 300: (float(step), 1e6) for step in range(1, STEPS_PER_DAY + 1)}
+    now = 0.0
+    replayed = ReplayedHistory(history(path, container(POD, whole_day)), lambda: now)
+    step = 2 * STEPS_PER_DAY + 7
+
+    for now, expected in ((step * 300 - 1, []), (step * 300, [[7.0]]), (step * 300 + 299, [[7.0]])):  # noqa: B007 - the clock reads it
+        samples = await replayed.container_samples(Resource.CPU, StepRange(step, step))
+        assert samples.values.tolist() == expected
+    assert await replayed.connection_samples(StepRange(step, step)) is None

@@ -1,0 +1,78 @@
+"""Stored profiles as the API server would list them, and what `web` of emojivoto has to carry."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.names import contract_name, separated_name
+from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource, ResourceProfile
+from app.domain.resources import KINDS, to_manifest
+from app.domain.workloads import Connection, Workload
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+_BASIS = Basis(NOW, NOW, 12, 1.0, 0.5)
+
+WEB, EMOJI, VOTING, VOTE_BOT = (
+    Workload("emojivoto", name) for name in ("web", "emoji", "voting", "vote-bot")
+)
+# The names of the contract: sha1hex(job+namespace), sha1hex(source+destination+namespace).
+WEB_CPU = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+WEB_MEMORY = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+WEB_TO_VOTING = "connprofile-b2d1d9faa4282ddf04a37d45d30192f1d6bbdb33"
+VOTE_BOT_TO_WEB = "connprofile-d4cb52bc5247b3dd31773292d8853db6eb96466b"
+WEB_TO_EMOJI = "connprofile-fc09272092ec5b7073153c9134d0156117451784"
+WEB_ANNOTATIONS = {
+    "liqo.io/cpuProfile": WEB_CPU,
+    "liqo.io/memoryProfile": WEB_MEMORY,
+    "liqo.io/connectionProfile0": WEB_TO_VOTING,
+    "liqo.io/connectionProfile1": VOTE_BOT_TO_WEB,
+    "liqo.io/connectionProfile2": WEB_TO_EMOJI,
+}
+
+
+def cpu(workload: Workload, value: str = "0.020", *, name: str = "") -> dict[str, Any]:
+    """A CPUProfile, with the name that the profiler gives unless told otherwise."""
+    return _manifest(ResourceProfile(workload, Resource.CPU, value, _BASIS), name)
+
+
+def memory(workload: Workload, value: str = "17106488", *, name: str = "") -> dict[str, Any]:
+    """A MemoryProfile."""
+    return _manifest(ResourceProfile(workload, Resource.MEMORY, value, _BASIS), name)
+
+
+def connection(
+    source: Workload, destination: Workload, value: str = "47.12", *, name: str = ""
+) -> dict[str, Any]:
+    """A ConnectionProfile from *source* (the client) to *destination* (the server)."""
+    profile = ConnectionProfile(Connection(source, destination), value, value, "0.00", _BASIS)
+    return _manifest(profile, name)
+
+
+def _manifest(profile: Profile, name: str) -> dict[str, Any]:
+    name = name or contract_name(profile.identity) or separated_name(profile.identity)
+    return to_manifest(profile, name=name, namespace="profiling", updated_at=NOW)
+
+
+def resource_of(manifest: Mapping[str, Any]) -> str:
+    """The key of `KINDS` that the object is of."""
+    return next(resource for resource, kind in KINDS.items() if kind.kind == manifest["kind"])
+
+
+def synced_catalogue(*manifests: Mapping[str, Any]) -> ProfileCatalogue:
+    """A catalogue after the first list of each kind."""
+    catalogue = ProfileCatalogue()
+    for resource in KINDS:
+        catalogue.replace(resource, [found for found in manifests if resource_of(found) == resource])
+    return catalogue
+
+
+def web_profiles() -> Iterable[dict[str, Any]]:
+    """The five profiles of `web`."""
+    return (
+        cpu(WEB),
+        memory(WEB),
+        connection(WEB, VOTING, "20.00"),
+        connection(WEB, EMOJI, "60.00"),
+        connection(VOTE_BOT, WEB, "30.00"),
+    )
