@@ -10,7 +10,8 @@ import typer
 from app.settings import Settings, read_settings
 
 
-def _default_text(value: object) -> str:
+def default_text(value: object) -> str:
+    """A default as a person would type it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
@@ -23,7 +24,7 @@ def _parameter(name: str) -> inspect.Parameter:
     field = Settings.model_fields[name]
     option = typer.Option(
         f"--{name.replace('_', '-')}",
-        help=f"{field.description} (default: {_default_text(field.default)}; environment: {name.upper()})",
+        help=f"{field.description} (default: {default_text(field.default)}; environment: {name.upper()})",
         show_default=False,
         metavar="TEXT" if isinstance(field.default, str | tuple) else "VALUE",
     )

@@ -57,7 +57,11 @@ def _one_at_a_time() -> Iterator[None]:
     cache = cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another run of this set-up ...", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

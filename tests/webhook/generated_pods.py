@@ -1,0 +1,171 @@
+"""Pods of every shape that an API server lets through, and what each has to carry after its admission."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from app.domain.workloads import Workload
+from tests.webhook import profiles
+from tests.webhook.reviews import pod
+
+CHECKOUT, REDIS, LOOP, IDLE = (
+    Workload("shop", "checkout"),
+    Workload("shop", "redis-cart", "StatefulSet"),
+    Workload("shop", "loop"),
+    Workload("shop", "idle"),
+)
+EXCLUDED = Workload("kube-system", "web")
+LIMIT_BYTES = 200 * 1024
+PROFILES = (
+    *profiles.web_profiles(),
+    profiles.cpu(CHECKOUT),
+    # 100 connections of 1 to 100 a minute: the 64 largest are those of 37 and more.
+    *(
+        profiles.connection(CHECKOUT, Workload("shop", f"db-{rate}"), f"{rate}.00", name=f"conn-{rate:03}")
+        for rate in range(1, 101)
+    ),
+    profiles.memory(REDIS, name="mem-redis"),
+    profiles.connection(LOOP, LOOP, name="conn-loop"),
+    profiles.cpu(EXCLUDED),
+)
+WANTED = {
+    profiles.WEB: profiles.WEB_ANNOTATIONS,
+    CHECKOUT: {"liqo.io/cpuProfile": profiles.cpu(CHECKOUT)["metadata"]["name"]}
+    | {f"liqo.io/connectionProfile{number}": f"conn-{number + 37:03}" for number in range(64)},
+    REDIS: {"liqo.io/memoryProfile": "mem-redis"},
+    LOOP: {"liqo.io/connectionProfile0": "conn-loop"},
+}
+_OURS = re.compile(r"liqo\.io/(cpuProfile|memoryProfile|connectionProfile[0-9]+)")
+_FORGED = (
+    *("liqo.io/cpuProfile", "liqo.io/memoryProfile"),
+    *(f"liqo.io/connectionProfile{number}" for number in ("0", "1", "7", "63", "64", "007", "9" * 30)),
+)
+_FOREIGN = (
+    *("liqo.io/cpuprofile", "LIQO.IO/cpuProfile", "liqo.io/connectionProfile", "liqo.io/connectionProfile1x"),
+    *("liqo.io/connectionProfile-1", "liqo.io~1cpuProfile", "liqo.io~0cpuProfile", "liqo.io/cpuProfile/"),
+    *("a~b/c", "~", "/", "~1", "~01", "//", "", " ", '"', "\\", "\n", "\u0000", "ключ/значение", "👋/🌍", "é"),
+    *("linkerd.io/inject", "kubectl.kubernetes.io/last-applied-configuration", "0", "-", "annotations"),
+)
+_VALUES = ("", "enabled", "null", '{"a":"b/~"}', "ünï¢ødé 👋", "line\nline", "x" * 300)
+
+
+def size_bytes(annotations: dict[str, str]) -> int:
+    """What counts against the API server's limit."""
+    return sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
+
+
+def is_ours(key: str) -> bool:
+    """The contract's three keys."""
+    return _OURS.fullmatch(key) is not None
+
+
+def expected_annotations(present: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
+    """The foreign ones as they are, and of the wanted ones as many as the size rule allows."""
+    foreign = {key: value for key, value in present.items() if not is_ours(key)}
+    needs = {key: value for key, value in wanted.items() if "connection" not in key}
+    choices = (foreign | wanted, foreign | needs)
+    return next((choice for choice in choices if size_bytes(choice) <= LIMIT_BYTES), foreign)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedPod:
+    """A Pod, the namespace that it is created in, and its annotations after that."""
+
+    namespace: str
+    pod: dict[str, Any]
+    expected: dict[str, str]
+
+
+class PodGenerator:
+    """The same seed gives the same Pods."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = Random(seed)
+
+    def pods(self, count: int) -> Iterator[GeneratedPod]:
+        """So many Pods."""
+        return (self._pod() for _ in range(count))
+
+    def _pod(self) -> GeneratedPod:
+        workload = self._chance.choice((*WANTED, *WANTED, IDLE, EXCLUDED, None))
+        namespace = workload.namespace if workload else "shop"
+        metadata = self._maybe(
+            "namespace", self._chance.choice((namespace, "kube-system", ""))
+        ) | self._maybe("generateName", "web-")
+        metadata |= self._ownership(workload)
+        wanted = WANTED.get(workload, {}) if workload else {}
+        present = self._annotations(wanted)
+        metadata |= {"annotations": present} if present or self._happens(0.3) else self._nothing("annotations")
+        if workload == EXCLUDED:
+            return GeneratedPod(namespace, pod(metadata), present)
+        return GeneratedPod(namespace, pod(metadata), expected_annotations(present, wanted))
+
+    def _happens(self, probability: float) -> bool:
+        return self._chance.random() < probability
+
+    def _maybe(self, field: str, value: str) -> dict[str, Any]:
+        return {field: value} if self._happens(0.5) else {}
+
+    def _nothing(self, field: str) -> dict[str, Any]:
+        """The two ways in which JSON says that a field has no value."""
+        return {field: None} if self._happens(0.5) else {}
+
+    def _ownership(self, workload: Workload | None) -> dict[str, Any]:
+        """Owners, of which the controller is the one that counts, and the labels that go with it."""
+        others = [self._reference("ReplicaSet", "web-87cf995f7", controller) for controller in (None, False)]
+        references = self._chance.sample(others, self._chance.randrange(3))
+        labels: dict[str, str] = {}
+        if workload:
+            tail = self._chance.choice(("87cf995f7", "5f5b555dff", "x"))
+            deployed = workload.kind == "Deployment"
+            labels = {"pod-template-hash": tail} if deployed else {"app": "x"} if self._happens(0.5) else {}
+            name = f"{workload.name}-{tail}" if deployed else workload.name
+            controller = self._reference("ReplicaSet" if deployed else workload.kind, name, controller=True)
+            references.insert(self._chance.randrange(len(references) + 1), controller)
+        elif self._happens(0.5):
+            labels = {"pod-template-hash": "87cf995f7"}
+        return (
+            {"labels": labels} if labels or self._happens(0.3) else self._nothing("labels")
+        ) | ({"ownerReferences": references} if references else self._nothing("ownerReferences"))
+
+    def _reference(self, kind: str, name: str, controller: bool | None) -> dict[str, Any]:  # noqa: FBT001 - its field
+        flag = {} if controller is None else {"controller": controller}
+        return {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "1"} | flag
+
+    def _annotations(self, wanted: dict[str, str]) -> dict[str, str]:
+        """Any mixture of foreign, right, stale and forged ones, in any order."""
+        found: dict[str, str] = {}
+        if self._happens(0.7):
+            count = self._chance.randrange(6)
+            found |= {key: self._chance.choice(_VALUES) for key in self._chance.sample(_FOREIGN, count)}
+        if self._happens(0.3):
+            found |= {key: "forged" for key in self._chance.sample(_FORGED, self._chance.randrange(4))}
+        if self._happens(0.3):
+            found |= wanted
+        elif wanted and self._happens(0.3):
+            kept = self._chance.sample(sorted(wanted), self._chance.randrange(1, len(wanted) + 1))
+            found |= {key: wanted[key] for key in kept}
+        if self._happens(0.02):
+            found |= self._filler(found, wanted)
+        order = list(found)
+        self._chance.shuffle(order)
+        return {key: found[key] for key in order}
+
+    def _filler(self, found: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
+        """An annotation that brings the whole close to the limit, to either side, or far beyond."""
+        foreign = {key: value for key, value in found.items() if not is_ours(key)}
+        room = LIMIT_BYTES - size_bytes(foreign) - len("filler")
+        needs = {key: value for key, value in wanted.items() if "connection" not in key}
+        taken = self._chance.choice((0, size_bytes(needs), size_bytes(wanted)))
+        length = self._chance.choice((room - taken, room - taken, room, room + 50_000))
+        letter = self._chance.choice(("x", "ü"))
+        size = (length + self._chance.randrange(-1, 2)) // len(letter.encode())
+        return {"filler": letter * size}
+
+
+def document(generated: GeneratedPod) -> str:
+    """The Pod as text, cut to what a person reads when a test fails."""
+    return json.dumps(generated.pod)[:2000]
