@@ -57,7 +57,7 @@ def _decide_on_annotations(metadata: Metadata, workload: Workload | None, index:
     wanted = index.annotations(workload) if workload is not None else {}
     absent = SkipReason.NO_OWNER if workload is None else SkipReason.NO_PROFILE
     reason = None if wanted else absent
-    if not fits(metadata.annotations, wanted):
+    if wanted and not fits(metadata.annotations, wanted):
         reason = SkipReason.ANNOTATIONS_TOO_LARGE
         wanted = {key: value for key, value in wanted.items() if not key.startswith(CONNECTION_PROFILE)}
         wanted = wanted if fits(metadata.annotations, wanted) else {}

@@ -118,14 +118,16 @@ def test_names_and_labels_fit(render: Render, values: dict[str, Any]) -> None:
     ) == len(release.objects)
 
 
-def test_long_names_are_cut(render: Render) -> None:
-    """With the longest name that is accepted, every object's name still has at most 63 characters."""
-    release = render(fullnameOverride="p" * 44)
+@pytest.mark.parametrize(
+    ("release", "values"),
+    [("p" * 53, {}), ("job-profiler", {"fullnameOverride": "p" * 44})],
+    ids=["release", "override"],
+)
+def test_long_names_are_cut(helm: Helm, release: str, values: dict[str, Any]) -> None:
+    """With the longest release or override, no name is longer than 63: 44 and `-profiler-ca-bundle`."""
+    objects = helm.template(CHART, release=release, values=IMAGE | values)
 
-    assert (
-        max(len(one["metadata"]["name"]) for one in release.objects if one["metadata"]["name"] not in CRDS)
-        == 63
-    )
+    assert max(len(one["metadata"]["name"]) for one in objects if one["metadata"]["name"] not in CRDS) == 63
 
 
 def test_crds_are_kept_and_optional(render: Render) -> None:

@@ -39,14 +39,30 @@ WANTED = {
     LOOP: {"liqo.io/connectionProfile0": "conn-loop"},
 }
 _OURS = re.compile(r"liqo\.io/(cpuProfile|memoryProfile|connectionProfile[0-9]+)")
-_FORGED = (
+FORGED_KEYS = (
     *("liqo.io/cpuProfile", "liqo.io/memoryProfile"),
     *(f"liqo.io/connectionProfile{number}" for number in ("0", "1", "7", "63", "64", "007", "9" * 30)),
 )
-_FOREIGN = (
+FOREIGN_KEYS = (
     *("liqo.io/cpuprofile", "LIQO.IO/cpuProfile", "liqo.io/connectionProfile", "liqo.io/connectionProfile1x"),
     *("liqo.io/connectionProfile-1", "liqo.io~1cpuProfile", "liqo.io~0cpuProfile", "liqo.io/cpuProfile/"),
-    *("a~b/c", "~", "/", "~1", "~01", "//", "", " ", '"', "\\", "\n", "\u0000", "ключ/значение", "👋/🌍", "é"),
+    *(
+        "a~b/c",
+        "~",
+        "/",
+        "~1",
+        "~01",
+        "//",
+        "",
+        " ",
+        '"',
+        "\\",
+        "\n",
+        "\u0000",
+        "ключ/значение",
+        "👋/🌍",
+        "é",
+    ),
     *("linkerd.io/inject", "kubectl.kubernetes.io/last-applied-configuration", "0", "-", "annotations"),
 )
 _VALUES = ("", "enabled", "null", '{"a":"b/~"}', "ünï¢ødé 👋", "line\nline", "x" * 300)
@@ -98,7 +114,9 @@ class PodGenerator:
         metadata |= self._ownership(workload)
         wanted = WANTED.get(workload, {}) if workload else {}
         present = self._annotations(wanted)
-        metadata |= {"annotations": present} if present or self._happens(0.3) else self._nothing("annotations")
+        metadata |= (
+            {"annotations": present} if present or self._happens(0.3) else self._nothing("annotations")
+        )
         if workload == EXCLUDED:
             return GeneratedPod(namespace, pod(metadata), present)
         return GeneratedPod(namespace, pod(metadata), expected_annotations(present, wanted))
@@ -127,9 +145,9 @@ class PodGenerator:
             references.insert(self._chance.randrange(len(references) + 1), controller)
         elif self._happens(0.5):
             labels = {"pod-template-hash": "87cf995f7"}
-        return (
-            {"labels": labels} if labels or self._happens(0.3) else self._nothing("labels")
-        ) | ({"ownerReferences": references} if references else self._nothing("ownerReferences"))
+        return ({"labels": labels} if labels or self._happens(0.3) else self._nothing("labels")) | (
+            {"ownerReferences": references} if references else self._nothing("ownerReferences")
+        )
 
     def _reference(self, kind: str, name: str, controller: bool | None) -> dict[str, Any]:  # noqa: FBT001 - its field
         flag = {} if controller is None else {"controller": controller}
@@ -140,9 +158,9 @@ class PodGenerator:
         found: dict[str, str] = {}
         if self._happens(0.7):
             count = self._chance.randrange(6)
-            found |= {key: self._chance.choice(_VALUES) for key in self._chance.sample(_FOREIGN, count)}
+            found |= {key: self._chance.choice(_VALUES) for key in self._chance.sample(FOREIGN_KEYS, count)}
         if self._happens(0.3):
-            found |= {key: "forged" for key in self._chance.sample(_FORGED, self._chance.randrange(4))}
+            found |= {key: "forged" for key in self._chance.sample(FORGED_KEYS, self._chance.randrange(4))}
         if self._happens(0.3):
             found |= wanted
         elif wanted and self._happens(0.3):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.webhook import profiles
 from tests.webhook.generated_pods import (
-    _FOREIGN,
-    _FORGED,
+    FOREIGN_KEYS,
+    FORGED_KEYS,
     PROFILES,
     PodGenerator,
     document,
@@ -59,7 +59,7 @@ def outcomes(webhook: Webhook) -> float:
     return sum(skipped) + sum(mutated)
 
 
-KEYS = st.sampled_from(_FOREIGN + _FORGED) | st.text()
+KEYS = st.sampled_from(FOREIGN_KEYS + FORGED_KEYS) | st.text()
 
 
 @settings(max_examples=200, deadline=None)

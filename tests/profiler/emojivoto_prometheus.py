@@ -1,0 +1,121 @@
+"""Prometheus' side of the wire, with a past of emojivoto in which nothing varies unless a test says so.
+
+    Deployment  container      CPU cores  memory bytes   cores + 15 %       bytes + 15 %
+    web         web-svc            0.100    20,000,000   (0.1 + 0.02) ...   30,000,000 ...
+                linkerd-proxy      0.020    10,000,000   = 0.138            = 34500000
+    voting      voting-svc         0.060    12,000,000   0.069              13800000
+    emoji       emoji-svc          0.040    16,000,000   0.046              18400000
+    vote-bot    vote-bot           0.020     8,000,000   0.023               9200000
+
+    connection         requests/s  responses/s   per minute
+    web -> voting             0.5          0.4   60 * 0.9 =  54.00
+    web -> emoji              1.0          1.0   60 * 2.0 = 120.00
+    vote-bot -> web           1.5          1.5   60 * 3.0 = 180.00
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+
+from app.sources.queries import CPU_USAGE, MEMORY_USAGE, REQUESTS, RESPONSES
+
+WEB_POD = "web-6b6f9d7d5c-2x8qz"
+CONTAINERS: Mapping[tuple[str, str], tuple[float, float]] = {
+    (WEB_POD, "web-svc"): (0.1, 2e7),
+    (WEB_POD, "linkerd-proxy"): (0.02, 1e7),
+    ("voting-5f5b555dff-fcg7c", "voting-svc"): (0.06, 1.2e7),
+    ("emoji-7d4b9c6f8-6b6f9", "emoji-svc"): (0.04, 1.6e7),
+    ("vote-bot-9d8b7c65f-xvbnm", "vote-bot"): (0.02, 8e6),
+}
+EDGES: Mapping[tuple[str, str], tuple[float, float]] = {
+    ("web", "voting"): (0.5, 0.4),
+    ("web", "emoji"): (1.0, 1.0),
+    ("vote-bot", "web"): (1.5, 1.5),
+}
+SIGNALS = ("cpu", "memory", "connections")
+
+Row = tuple[dict[str, str], float]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A range query as it came over the wire; times in Unix seconds."""
+
+    signal: str
+    query: str
+    start: int
+    end: int
+
+
+Fault = Callable[[Question, dict[str, Any]], httpx.Response]
+
+
+def unchanged(_second: int) -> float:
+    """The factor of a past in which nothing varies."""
+    return 1.0
+
+
+@dataclass
+class EmojivotoPrometheus:
+    """Answers every range query; `faults` replaces the answers to a signal's questions.
+
+    A factor tells how many times the usage above was used in the 5 minutes that end at a Unix time.
+    """
+
+    containers: dict[tuple[str, str], tuple[float, float]] = field(default_factory=lambda: dict(CONTAINERS))
+    edges: dict[tuple[str, str], tuple[float, float]] = field(default_factory=lambda: dict(EDGES))
+    cpu_factor: Callable[[int], float] = unchanged
+    memory_factor: Callable[[int], float] = unchanged
+    faults: dict[str, Fault] = field(default_factory=dict)
+    questions: list[Question] = field(default_factory=list)
+
+    @property
+    def transport(self) -> httpx.MockTransport:
+        """The wire."""
+        return httpx.MockTransport(self._answer)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        form = {key: value for key, [value] in parse_qs(request.content.decode()).items()}
+        assert (request.method, form["step"]) == ("POST", "300")
+        query = form["query"]
+        question = Question(_signal_of(query), query, int(form["start"]), int(form["end"]))
+        self.questions.append(question)
+        body = self._matrix(question)
+        fault = self.faults.get(question.signal)
+        return fault(question, body) if fault else httpx.Response(200, json=body)
+
+    def _matrix(self, question: Question) -> dict[str, Any]:
+        factor = {"cpu": self.cpu_factor, "memory": self.memory_factor}.get(question.signal, unchanged)
+        moments = range(question.start, question.end + 1, 300)
+        result = [
+            {"metric": labels, "values": [[moment, str(value * factor(moment))] for moment in moments]}
+            for labels, value in self._rows(question)
+        ]
+        return {"status": "success", "data": {"resultType": "matrix", "result": result}}
+
+    def _rows(self, question: Question) -> Iterator[Row]:
+        if question.signal == "connections":
+            yield from self._mesh_rows(question.query)
+            return
+        for (pod, container), usage in self.containers.items():
+            labels = {"namespace": "emojivoto", "pod": pod, "container": container}
+            yield labels, usage[question.signal == "memory"]
+
+    def _mesh_rows(self, query: str) -> Iterator[Row]:
+        if REQUESTS not in query and RESPONSES not in query:
+            for source in sorted({source for source, _ in self.edges}):
+                yield {"namespace": "emojivoto", "deployment": source}, 10.0
+            return
+        for (source, destination), rates in self.edges.items():
+            labels = {"namespace": "emojivoto", "deployment": source}
+            peer = {"dst_namespace": "emojivoto", "dst_deployment": destination}
+            yield labels | peer, rates[RESPONSES in query]
+
+
+def _signal_of(query: str) -> str:
+    if CPU_USAGE in query:
+        return "cpu"
+    return "memory" if MEMORY_USAGE in query else "connections"

@@ -1,0 +1,94 @@
+"""A profiling cycle on real parts: the real Prometheus client on a scripted wire, profiles in memory."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app.domain.workloads import Workload
+from app.estimation.policy import EstimationPolicy
+from app.profiler.cycle import CyclePolicy, CycleReport, ProfilingCycle
+from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles
+from app.profiler.ports import Cluster, Directory
+from app.sources.prometheus import PrometheusSource
+from app.sources.prometheus_api import Pace
+from app.sources.queries import Scope
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
+
+# A minute after a step has ended: that step is the newest one that is asked for.
+NOON = datetime(2026, 3, 4, 12, 1, tzinfo=UTC)
+NEWEST_STEP_SECONDS = int(datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp())
+DEPLOYMENTS = tuple(Workload("emojivoto", name) for name in ("web", "voting", "emoji", "vote-bot"))
+
+
+class RecordingSink:
+    """Keeps all that it is told."""
+
+    def __init__(self) -> None:
+        self.reports: list[Mapping[str, Any]] = []
+        self.announcements: list[tuple[str, str, bool]] = []
+
+    async def tell(self, report: Mapping[str, Any]) -> None:
+        """Keep a report as it goes over the wire."""
+        self.reports.append(json.loads(json.dumps(report)))
+
+    async def announce(self, reason: str, message: str, *, warning: bool) -> None:
+        """Keep an Event."""
+        self.announcements.append((reason, message, warning))
+
+    @property
+    def signals(self) -> dict[str, Mapping[str, Any]]:
+        """The newest report's signals by name."""
+        return {signal["signal"]: signal for signal in self.reports[-1]["signals"]}
+
+
+class Scenario:
+    """One term of a leader; another one over the same `profiles` is what a restart is."""
+
+    def __init__(
+        self,
+        prometheus: EmojivotoPrometheus,
+        profiles: InMemoryProfiles | None = None,
+        *,
+        directory: Directory | None = None,
+        history_days: int = 1,
+        network_provider: Any = "auto",
+    ) -> None:
+        self.prometheus, self.sink = prometheus, RecordingSink()
+        self.profiles = profiles or InMemoryProfiles("profiling")
+        source = PrometheusSource(
+            "http://prometheus.test:9090",
+            scope=Scope(excluded=("kube-system",)),
+            network_provider=network_provider,
+            timeout_seconds=5,
+            transport=prometheus.transport,
+            pace=Pace(sleep=_no_pause),
+        )
+        lister = FixedWorkloads(directory or Directory(deployments=DEPLOYMENTS))
+        policy = CyclePolicy(EstimationPolicy(), history_days, timeslots=4)
+        self._cycle = ProfilingCycle(
+            source, Cluster(lister, self.profiles, self.sink), policy, lambda namespace: namespace != "hidden"
+        )
+
+    async def cycle(self, minutes: float = 0) -> CycleReport:
+        """A cycle so many minutes after noon."""
+        return await self._cycle.run_once(NOON + timedelta(minutes=minutes))
+
+    @property
+    def stored(self) -> str:
+        """Every stored object, byte for byte."""
+        return json.dumps(self.profiles.manifests, sort_keys=True, indent=1)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The contract's value of each stored object, by its name."""
+        return {name: _value(manifest["spec"]) for name, manifest in self.profiles.manifests.items()}
+
+
+def _value(spec: Mapping[str, Any]) -> str:
+    need = spec.get("cpuProfiling") or spec.get("memoryProfiling") or {}
+    return str(need.get("value") or spec["bandwidth_requirement"])
+
+
+async def _no_pause(_seconds: float) -> None:
+    """Between two tries."""

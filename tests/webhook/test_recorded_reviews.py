@@ -1,0 +1,79 @@
+"""One review per kind of owner, and those that a real API server sent, where they lie beside the project."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.workloads import Workload
+from tests.webhook.profiles import WEB, WEB_ANNOTATIONS, cpu, web_profiles
+from tests.webhook.reviews import OWNERS, applied, encoded, patch_in
+from tests.webhook.webhooks import webhook_with
+
+RECORDED = Path(__file__).parents[3] / "shared" / "data"
+RECORDED_OWNERS = {
+    "deployment": WEB,
+    "deployment-sidecars": Workload("shop", "checkout"),
+    "bare-replicaset": Workload("shop", "bare-rs", "ReplicaSet"),
+    "statefulset": Workload("shop", "redis-cart", "StatefulSet"),
+    "daemonset": Workload("shop", "log-agent", "DaemonSet"),
+    "job": Workload("shop", "migrate-db", "Job"),
+    "cronjob": Workload("shop", "nightly-report-29924310", "Job"),
+    "replicationcontroller": Workload("shop", "legacy-1", "ReplicationController"),
+    "bare-pod": None,
+}
+
+
+def recorded(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((RECORDED / f"admission-review-{name}.json").read_bytes())
+    return document
+
+
+CASES = [pytest.param(document, workload, id=name) for name, (document, workload) in OWNERS.items()] + [
+    pytest.param(recorded(name), workload, id=f"recorded-{name}")
+    for name, workload in RECORDED_OWNERS.items()
+    if (RECORDED / f"admission-review-{name}.json").exists()
+]
+
+
+@pytest.mark.parametrize(("document", "workload"), CASES)
+def test_a_pod_of_every_kind_of_owner_gets_its_workloads_profile(
+    document: dict[str, Any], workload: Workload | None
+) -> None:
+    """The profile of the very owner is found, and what the Pod had is kept; a bare Pod gets nothing."""
+    everybody = {owner for _, owner in OWNERS.values() if owner} | {
+        found for found in RECORDED_OWNERS.values() if found
+    }
+    webhook = webhook_with(*(cpu(owner, name=f"{owner.kind}-{owner.name}".lower()) for owner in everybody))
+    reviewed, uid = document["request"]["object"], document["request"]["uid"]
+
+    patched = applied(webhook.mutator.review(encoded(document)), reviewed, uid)
+
+    ours = {"liqo.io/cpuProfile": f"{workload.kind}-{workload.name}".lower()} if workload else {}
+    before, after = (
+        dict(found["metadata"].pop("annotations", {}))
+        for found in (json.loads(json.dumps(reviewed)), patched)
+    )
+    assert after == before | ours
+
+
+@pytest.mark.parametrize(
+    "document",
+    [case.values[0] for case in CASES if case.values[1] == WEB],
+    ids=lambda document: document["request"]["uid"],
+)
+def test_a_pod_of_web_carries_exactly_the_contracts_annotations(document: dict[str, Any]) -> None:
+    """CPU, memory and the three connections by the contract's formula, connections in name order.
+
+    sha1hex("webemojivoto") begins 9b9e; in name order the connections are web → voting (b2d1), vote-bot →
+    web (d4cb) and web → emoji (fc09). A second review changes nothing.
+    """
+    webhook = webhook_with(*web_profiles())
+    reviewed, uid = document["request"]["object"], document["request"]["uid"]
+
+    patched = applied(webhook.mutator.review(encoded(document)), reviewed, uid)
+
+    assert patched["metadata"]["annotations"] == reviewed["metadata"].get("annotations", {}) | WEB_ANNOTATIONS
+    document["request"]["object"] = patched
+    assert patch_in(webhook.mutator.review(encoded(document)), uid) == []
