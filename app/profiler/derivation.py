@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource, ResourceProfile
+from app.domain.profiles import Basis, ConnectionProfile, Identity, Profile, Resource
 from app.domain.quantities import format_per_minute
-from app.domain.workloads import Workload
+from app.domain.workloads import Connection
 from app.estimation.connection_rows import ConnectionMean, ConnectionRows
 from app.estimation.policy import EstimationPolicy, confidence
 from app.estimation.samples import STEP_SECONDS, step_time
@@ -17,21 +17,10 @@ RETAINED_DAYS = 15
 
 @dataclass(slots=True)
 class Derived:
-    """The profiles as of one moment, and the workloads that have too few samples for one."""
+    """The profiles as of one moment, and those that would rest on too few samples."""
 
     profiles: list[Profile] = field(default_factory=list)
-    too_few: set[Workload] = field(default_factory=set)
-
-    @property
-    def profiled(self) -> set[Workload]:
-        """The workloads that have a CPU or memory profile."""
-        return {profile.workload for profile in self.profiles if isinstance(profile, ResourceProfile)}
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many profiles of each kind there are."""
-        kinds = [profile.identity[0] for profile in self.profiles]
-        return {kind: kinds.count(kind) for kind in ("cpu", "memory", "connection")}
+    too_few: set[Identity] = field(default_factory=set)
 
 
 class Knowledge:
@@ -45,21 +34,30 @@ class Knowledge:
     def derive(
         self, states: Iterable[SignalState], newest_step: int, in_scope: Callable[[str], bool]
     ) -> Derived:
-        """The profiles of every signal that was answered as a whole; a failing one leaves its own alone."""
-        whole = {state.signal for state in states if state.state is not State.FAILING}
+        """The profiles of every signal that was answered; one that fails or is empty leaves its own alone."""
+        whole = {state.signal for state in states if state.state not in {State.FAILING, State.EMPTY}}
         derived = Derived()
         for resource in Resource:
             if resource.value in whole:
                 needs = self.usage.needs(resource, self._policy, newest_step=newest_step)
                 derived.profiles += [need for need in needs.profiles if in_scope(need.workload.namespace)]
-                derived.too_few |= {workload for workload in needs.too_few if in_scope(workload.namespace)}
+                derived.too_few |= {
+                    (resource.value, workload)
+                    for workload in needs.too_few
+                    if in_scope(workload.namespace)
+                }
         if CONNECTIONS in whole:
             derived.profiles += [
                 _connection_profile(mean)
                 for mean in self.connections.means()
-                if mean.scraped_steps >= self._policy.min_samples
+                if mean.scraped_steps >= self._policy.min_samples and _touches(mean.connection, in_scope)
             ]
         return derived
+
+
+def _touches(connection: Connection, in_scope: Callable[[str], bool]) -> bool:
+    """One end in scope is enough: its Pods carry the connection."""
+    return in_scope(connection.source.namespace) or in_scope(connection.destination.namespace)
 
 
 def _connection_profile(mean: ConnectionMean) -> ConnectionProfile:

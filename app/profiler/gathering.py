@@ -44,11 +44,14 @@ class Gathered:
 class _Answers:
     """What the answers to one signal's questions had in common."""
 
-    questions: int
-    series_in_newest: int = 0
+    series: list[int] = field(default_factory=list)  # in each answer; that on the newest steps comes first
     unusable: int = 0
     off: bool = False
     error: SourceError | None = None
+
+    @property
+    def newest_is_empty(self) -> bool:
+        return self.series[:1] == [0]
 
 
 class Gatherer:
@@ -58,7 +61,9 @@ class Gatherer:
         self._source = source
         self._history = history
         self._connections = connections
-        self._seen_connections = False
+        self._folding = asyncio.Lock()  # both resources number their series in one place
+        self._mesh_seen = False
+        self._states: dict[str, SignalState] = {}
 
     async def gather(self, wanted: StepRange, attribute: Attribution, progress: Progress) -> Gathered:
         """Bring the state up to `wanted.last`."""
@@ -74,12 +79,13 @@ class Gatherer:
             return _container_state(resource, await _ask_all(questions[resource], ask, meter))
 
         async def ask_edges() -> SignalState:
-            answers = await _ask_all(edges, self._edges, meter)
-            return _connection_state(answers, seen_before=self._seen_connections)
+            return _connection_state(await _ask_all(edges, self._edges, meter), mesh_seen=self._mesh_seen)
 
-        gathered.states = list(
-            await asyncio.gather(*(ask_containers(resource) for resource in Resource), ask_edges())
-        )
+        asked = [ask_containers(resource) for resource in Resource if questions[resource]]
+        states = await asyncio.gather(*asked, *([ask_edges()] if edges else []))
+        # A signal of which there was nothing to ask stands as it stood.
+        self._states |= {state.signal: state for state in states}
+        gathered.states = list(self._states.values())
         return gathered
 
     async def _containers(
@@ -92,12 +98,12 @@ class Gatherer:
     ) -> None:
         samples = await self._source.container_samples(resource, part)
         answers.unusable += samples.unusable
-        # The newest part comes first. What is empty now may be filled later: it stays to be asked again.
-        if answers.series_in_newest == 0:
-            answers.series_in_newest = len(samples.containers)
-            if not samples.containers:
-                return
-        folded = await asyncio.to_thread(self._history.fold, samples, attribute)
+        answers.series.append(len(samples.containers))
+        # What is empty, and all that is newer too, may be filled later: it stays to be asked again.
+        if not any(answers.series):
+            return
+        async with self._folding:
+            folded = await asyncio.to_thread(self._history.fold, samples, attribute)
         gathered.samples += folded.samples
         gathered.unattributed_namespaces |= {namespace for namespace, _ in folded.unattributed_pods}
 
@@ -107,9 +113,10 @@ class Gatherer:
             answers.off = True
             return
         answers.unusable += samples.unusable
-        answers.series_in_newest = answers.series_in_newest or len(samples.edges)
-        self._seen_connections = self._seen_connections or bool(samples.edges)
-        await asyncio.to_thread(self._connections.fold, samples)
+        answers.series.append(len(samples.sources))
+        self._mesh_seen = self._mesh_seen or bool(samples.sources)
+        if any(answers.series):
+            await asyncio.to_thread(self._connections.fold, samples)
 
 
 class _Meter:
@@ -129,7 +136,7 @@ Ask = Callable[[StepRange, _Answers], Awaitable[None]]
 
 async def _ask_all(parts: list[StepRange], ask: Ask, meter: _Meter) -> _Answers:
     """Ask for every part, newest first; the first failure ends the signal's questions."""
-    answers = _Answers(questions=len(parts))
+    answers = _Answers()
     for number, part in enumerate(parts):
         try:
             await ask(part, answers)
@@ -144,7 +151,7 @@ async def _ask_all(parts: list[StepRange], ask: Ask, meter: _Meter) -> _Answers:
 def _container_state(resource: Resource, answers: _Answers) -> SignalState:
     if answers.error:
         return _failing(resource.value, answers.error)
-    if answers.questions and not answers.series_in_newest:
+    if answers.newest_is_empty:
         message = (
             f"Prometheus has no new {_METRICS[resource]} samples: does it scrape the kubelets' cAdvisor?"
         )
@@ -152,16 +159,16 @@ def _container_state(resource: Resource, answers: _Answers) -> SignalState:
     return _answered(resource.value, answers)
 
 
-def _connection_state(answers: _Answers, *, seen_before: bool) -> SignalState:
+def _connection_state(answers: _Answers, *, mesh_seen: bool) -> SignalState:
     if answers.off:
         return SignalState(CONNECTIONS, State.OFF, "Off", "connections are not asked for")
     if answers.error:
         return _failing(CONNECTIONS, answers.error)
-    if not seen_before:
+    if not mesh_seen:
         message = "Prometheus holds no service mesh metrics: CPU and memory profiles only"
         return SignalState(CONNECTIONS, State.ABSENT, "NoMesh", message)
-    if answers.questions and not answers.series_in_newest:
-        message = "Prometheus has no new request_total samples: is the mesh still scraped?"
+    if answers.newest_is_empty:
+        message = "Prometheus has no new samples of the mesh's proxies: are they still scraped?"
         return SignalState(CONNECTIONS, State.EMPTY, "NoSamples", message)
     return _answered(CONNECTIONS, answers)
 

@@ -1,8 +1,11 @@
 """The status report: what a person reads to learn why a workload has a profile, or has none."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from app.domain.profiles import Identity, Resource
+from app.domain.resources import KINDS
 from app.domain.workloads import Workload
 
 # The report is one ConfigMap; the API server takes at most 1 MiB of it.
@@ -11,19 +14,23 @@ _MAX_LISTED = 2000
 
 def reasons_without_profile(
     expected: Iterable[Workload],
-    profiled: set[Workload],
-    too_few: set[Workload],
+    present: Collection[Identity],
+    too_few: Iterable[Identity],
     *,
     min_samples: int,
+    answered: bool,
 ) -> dict[str, str]:
-    """Why each of the *expected* workloads, and each with too few samples, has no profile."""
-    reasons = {
-        str(workload): f"TooFewSamples: fewer than {min_samples} of 5 minutes each"
-        for workload in sorted(too_few)
-    }
+    """Why workloads have no profile: those *expected*, and those that lack one for *too_few* samples.
+
+    *present* are the profiles that are stored: what a source does not answer now was learned before.
+    """
+    lacking = sorted({subject for kind, subject in too_few if (kind, subject) not in present})
+    few = f"TooFewSamples: fewer than {min_samples} of 5 minutes each"
+    none = "NoSamples: no usage of its Pods was found" if answered else "NoAnswer: the sources are failing"
+    reasons = {str(workload): few for workload in lacking}
     for workload in sorted(expected):
-        if workload not in profiled and workload not in too_few:
-            reasons[str(workload)] = "NoSamples: no usage of its Pods was found"
+        if not any((resource.value, workload) in present for resource in Resource):
+            reasons.setdefault(str(workload), none)
     return reasons
 
 
@@ -31,14 +38,15 @@ def build_report(
     signals: list[dict[str, Any]],
     reasons: Mapping[str, str],
     *,
-    profiles: Mapping[str, int],
+    profiles: Iterable[Identity],
     unattributed_namespaces: Iterable[str],
 ) -> dict[str, Any]:
     """The report; it holds nothing that differs between two cycles in which nothing happened."""
     listed = dict(list(reasons.items())[:_MAX_LISTED])
+    kinds = Counter(kind for kind, _ in profiles)
     return {
         "signals": signals,
-        "profiles": dict(profiles),
+        "profiles": {kind: kinds[kind] for kind in KINDS},
         "workloadsWithoutProfile": listed,
         "workloadsWithoutProfileTotal": len(reasons),
         "namespacesWithUnattributedPods": sorted(unattributed_namespaces),

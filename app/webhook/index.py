@@ -1,6 +1,7 @@
 """The annotations of every profiled workload, prepared when a profile changes and not when a Pod arrives."""
 
 from dataclasses import dataclass, field
+from math import isfinite
 
 from app.domain.annotations import pod_annotations
 from app.domain.catalogue import ProfileCatalogue
@@ -72,8 +73,9 @@ class AnnotationIndex:
 
 
 def _rate(value: str) -> float:
-    """The rate that an object spells; a person may have written anything."""
+    """The rate that an object spells, 0 where it spells none: a person may have written anything."""
     try:
-        return float(value)
+        rate = float(value)
     except ValueError:
         return 0.0
+    return rate if isfinite(rate) else 0.0  # a NaN compares with nothing, so a sort must not meet one

@@ -68,7 +68,7 @@ def test_names_are_the_contracts(resource: str) -> None:
     spec = crd_of(resource)["spec"]
     (version,) = spec["versions"]
 
-    assert crd_of(resource)["metadata"] == {"name": f"{plural_of(resource)}.{GROUP}"}
+    assert crd_of(resource)["metadata"]["name"] == f"{plural_of(resource)}.{GROUP}"
     assert (spec["group"], version["name"], spec["scope"]) == (GROUP, VERSION, "Namespaced")
     assert (spec["names"]["kind"], spec["names"]["plural"]) == (KINDS[resource].kind, plural_of(resource))
     assert spec["names"]["shortNames"] == [{"cpu": "cpup", "memory": "memp", "connection": "connp"}[resource]]

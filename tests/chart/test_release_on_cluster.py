@@ -1,6 +1,7 @@
 """A release's life on a real API server, without the product: install, upgrade, uninstall, install again."""
 
 import json
+import re
 import subprocess
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -52,10 +53,10 @@ def hand_over(installer: Helm, kubectl: Kubectl) -> Callable[[str, str], None]:
         *("install", "job-profiler", str(CHART), f"--namespace={FIRST}", "--dry-run=client"),
         *("--set", "image.repository=registry.example/job-profiler"),
     )
-    loop = notes[notes.index("for crd in") : notes.index("done") + len("done")]
+    commands = "\n".join(re.findall(r"(?m)^  (kubectl (?:label|annotate) crd .*)$", notes))
 
     def run(release: str, namespace: str) -> None:
-        script = loop.replace("release-namespace=NAMESPACE", f"release-namespace={namespace}")
+        script = commands.replace("release-namespace=NAMESPACE", f"release-namespace={namespace}")
         script = script.replace("release-name=NAME", f"release-name={release}")
         path = f"{require(Part.KUBECTL).parent}:/usr/bin:/bin"
         environment = {"PATH": path, "KUBECONFIG": str(kubectl.kubeconfig), "HOME": str(installer.directory)}

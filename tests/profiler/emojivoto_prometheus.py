@@ -67,6 +67,7 @@ class EmojivotoPrometheus:
 
     containers: dict[tuple[str, str], tuple[float, float]] = field(default_factory=lambda: dict(CONTAINERS))
     edges: dict[tuple[str, str], tuple[float, float]] = field(default_factory=lambda: dict(EDGES))
+    proxies: tuple[str, ...] = ("web", "vote-bot")
     cpu_factor: Callable[[int], float] = unchanged
     memory_factor: Callable[[int], float] = unchanged
     faults: dict[str, Fault] = field(default_factory=dict)
@@ -106,8 +107,7 @@ class EmojivotoPrometheus:
 
     def _mesh_rows(self, query: str) -> Iterator[Row]:
         if REQUESTS not in query and RESPONSES not in query:
-            for source in sorted({source for source, _ in self.edges}):
-                yield {"namespace": "emojivoto", "deployment": source}, 10.0
+            yield from (({"namespace": "emojivoto", "deployment": name}, 10.0) for name in self.proxies)
             return
         for (source, destination), rates in self.edges.items():
             labels = {"namespace": "emojivoto", "deployment": source}

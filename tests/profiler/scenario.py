@@ -8,6 +8,7 @@ from typing import Any
 from app.domain.workloads import Workload
 from app.estimation.policy import EstimationPolicy
 from app.profiler.cycle import CyclePolicy, CycleReport, ProfilingCycle
+from app.profiler.gathering import Progress
 from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles
 from app.profiler.ports import Cluster, Directory
 from app.sources.prometheus import PrometheusSource
@@ -67,12 +68,12 @@ class Scenario:
         lister = FixedWorkloads(directory or Directory(deployments=DEPLOYMENTS))
         policy = CyclePolicy(EstimationPolicy(), history_days, timeslots=4)
         self._cycle = ProfilingCycle(
-            source, Cluster(lister, self.profiles, self.sink), policy, lambda namespace: namespace != "hidden"
+            source, Cluster(lister, self.profiles, self.sink), policy, lambda namespace: namespace != "kube-system"
         )
 
-    async def cycle(self, minutes: float = 0) -> CycleReport:
+    async def cycle(self, minutes: float = 0, progress: Progress = lambda _done, _total: None) -> CycleReport:
         """A cycle so many minutes after noon."""
-        return await self._cycle.run_once(NOON + timedelta(minutes=minutes))
+        return await self._cycle.run_once(NOON + timedelta(minutes=minutes), progress)
 
     @property
     def stored(self) -> str:

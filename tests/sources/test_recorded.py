@@ -39,7 +39,7 @@ def history(path: Path, *series: RecordedContainer, edges: tuple[RecordedEdge, .
 
 
 async def test_samples_are_put_on_the_grid(path: Path) -> None:
-    """Step 2 is (300, 600]: the samples at 301 and 600 fall into it, the one at 601 (told between) into step 3.
+    """Step 2 is (300, 600]: the samples at 301 and 600 fall into it, the one at 601 into step 3.
 
     In step 2, CPU is the mean of 0.25 and 0.75, memory the larger of 5 MB and 3 MB.
     """

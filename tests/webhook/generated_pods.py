@@ -160,7 +160,7 @@ class PodGenerator:
             count = self._chance.randrange(6)
             found |= {key: self._chance.choice(_VALUES) for key in self._chance.sample(FOREIGN_KEYS, count)}
         if self._happens(0.3):
-            found |= {key: "forged" for key in self._chance.sample(FORGED_KEYS, self._chance.randrange(4))}
+            found |= dict.fromkeys(self._chance.sample(FORGED_KEYS, self._chance.randrange(4)), "forged")
         if self._happens(0.3):
             found |= wanted
         elif wanted and self._happens(0.3):

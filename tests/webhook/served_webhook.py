@@ -1,4 +1,4 @@
-"""The webhook as an API server meets it: the product's listener with TLS, and a client that trusts only it."""
+"""The webhook as an API server meets it: the product's listener with TLS, a client that trusts it alone."""
 
 import http.client
 import json
@@ -44,7 +44,7 @@ class ServedWebhook:
         authority = issue_authority(now)
         serving = ServingContext()
         serving.load(issue_serving_certificate(authority, ("127.0.0.1",), now))
-        self.trust = ssl.create_default_context(cadata=authority.certificate.decode())
+        self._trust = ssl.create_default_context(cadata=authority.certificate.decode())
         self._listener = BackgroundListener(create_webhook(webhook.mutator), serving.context)
 
     def __enter__(self) -> Self:
@@ -56,10 +56,10 @@ class ServedWebhook:
     ) -> None:
         self._listener.__exit__(kind, error, trace)
 
-    def connect(self) -> http.client.HTTPSConnection:
-        """A connection that the caller closes."""
+    def connect(self, trust: ssl.SSLContext | None = None) -> http.client.HTTPSConnection:
+        """A connection that the caller closes; *trust* replaces that in the one right authority."""
         return http.client.HTTPSConnection(
-            "127.0.0.1", self._listener.port, timeout=_PATIENCE_SECONDS, context=self.trust
+            "127.0.0.1", self._listener.port, timeout=_PATIENCE_SECONDS, context=trust or self._trust
         )
 
     def ask(

@@ -1,16 +1,15 @@
 """The webhook over HTTPS: good reviews are answered, bad ones refused clearly, and nothing ends it."""
 
-import json
 import logging
-import time
+import ssl
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 import pytest
 import structlog
 
 from app.domain.workloads import Workload
+from tests.cluster.waiting import wait_until
 from tests.webhook.profiles import WEB_ANNOTATIONS, web_profiles
 from tests.webhook.reviews import UID, applied, encoded, patch_in, pod, review, web_pod
 from tests.webhook.served_webhook import Answer, ServedWebhook, exchange
@@ -35,8 +34,7 @@ def _still_answers_and_wrote_no_stack_trace(
     with structlog.testing.capture_logs() as lines, caplog.at_level(logging.DEBUG):
         yield
         assert_mutated(served.ask(GOOD))
-    expected = {"admission_failed_open"}
-    assert [line for line in lines if line.get("exc_info") and line["event"] not in expected] == []
+    assert [line for line in lines if line.get("exc_info")] == []
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -78,7 +76,8 @@ def without_uid() -> bytes:
         ),
         pytest.param(GOOD[: len(GOOD) // 2], "not an AdmissionReview", id="truncated-half-way"),
         pytest.param(GOOD + b"}", "not an AdmissionReview", id="more-than-json"),
-        pytest.param(GOOD.replace(b"emojivoto", b"\xff\xfe"), "not an AdmissionReview", id="invalid-utf-8"),
+        pytest.param(GOOD.replace(b"AdmissionR", b"\xff\xfe"), "not an AdmissionReview", id="invalid-utf-8"),
+        pytest.param(b"\xff\xfe" + GOOD, "not an AdmissionReview", id="byte-order-mark-of-utf-16"),
         pytest.param(b"[" * 100_000, "not an AdmissionReview", id="brackets"),
         pytest.param(b'{"request":' * 100_000, "not an AdmissionReview", id="braces"),
         pytest.param(nested(100_000), "not an AdmissionReview", id="deeply-nested-pod"),
@@ -89,7 +88,7 @@ def without_uid() -> bytes:
         pytest.param(without_uid(), "`uid`", id="no-uid"),
         pytest.param(
             of_kind("admission.k8s.io/v1beta1", "AdmissionReview"),
-            "answers AdmissionReview of admission.k8s.io/v1, and not AdmissionReview of admission.k8s.io/v1beta1",
+            "v1, and not AdmissionReview of admission.k8s.io/v1beta1",
             id="v1beta1",
         ),
         pytest.param(
@@ -160,12 +159,8 @@ def test_a_client_that_goes_away_half_way_leaves_nothing_behind(served: ServedWe
         connection.putheader("Content-Length", "1000")
         connection.endheaders()
         connection.send(GOOD[:100])
-    deadline = time.monotonic() + 5
-    while served.webhook.counted("error", "not_a_review") == before:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
-    assert served.webhook.counted("error", "not_a_review") == before + 1
+    wait_until(lambda: served.webhook.counted("error", "not_a_review") == before + 1, 5, "one more error")
 
 
 @pytest.mark.parametrize(
@@ -180,12 +175,13 @@ def test_a_client_that_goes_away_half_way_leaves_nothing_behind(served: ServedWe
         pytest.param({"apiVersion": "v1", "kind": "Pod"}, id="no-metadata"),
         pytest.param({"metadata": None}, id="metadata-that-is-null"),
         pytest.param("web", id="text-for-a-pod"),
+        pytest.param(pod({"labels": {"app": "@"}}), id="label-that-is-not-utf-8"),
     ],
 )
 def test_a_pod_that_can_not_be_read_passes_as_it_is(served: ServedWebhook, reviewed: object) -> None:
     """The review has a uid, so it is answered: allowed, no patch, counted as an error."""
     before = served.webhook.counted("error", "unreadable_pod")
-    answer = served.ask(encoded(review(reviewed)))
+    answer = served.ask(encoded(review(reviewed)).replace(b"@", b"\xff"))
 
     assert answer.status == 200
     assert patch_in(answer.body) == []
@@ -238,20 +234,19 @@ def test_a_leaving_webhook_ends_each_connection_with_its_answer(
 
 
 def test_how_long_an_answer_took_is_observed(served: ServedWebhook) -> None:
-    """Each answer is one observation of the histogram, well below the time-out of 3 seconds."""
-    registry = served.webhook.registry
-    name = "job_profiler_admission_duration_seconds"
-    before = registry.get_sample_value(f"{name}_count")
-    assert before is not None
-    served.ask(GOOD)
+    """Each answer, also one that refuses, is one observation of the histogram."""
+    name = "job_profiler_admission_duration_seconds_count"
+    before = served.webhook.registry.get_sample_value(name) or 0
+    for body in (GOOD, b"{}"):
+        served.ask(body)
 
-    assert registry.get_sample_value(f"{name}_count") == before + 1
-    assert json.loads(GOOD)["request"]["uid"] == UID
+    wait_until(lambda: served.webhook.registry.get_sample_value(name) == before + 2, 5, "two observations")
 
 
 def test_the_listener_is_trusted_by_its_authority_alone(served: ServedWebhook) -> None:
     """The same request with the system's authorities fails in the handshake."""
-    other: Any = served.connect()
-    other._context = __import__("ssl").create_default_context()
-    with closing(other), pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
-        exchange(other, GOOD)
+    with (
+        closing(served.connect(ssl.create_default_context())) as connection,
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
+        exchange(connection, GOOD)

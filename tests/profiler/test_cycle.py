@@ -1,0 +1,327 @@
+"""A whole cycle: what is asked, what is published, and what is left alone."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from datetime import datetime
+
+import pytest
+
+from app.domain.profiles import Identity
+from app.domain.workloads import Connection, Workload
+from app.errors import ClusterError, UnavailableError
+from app.estimation.samples import ContainerSamples
+from app.estimation.usage_history import Attribute, Folded, UsageHistory
+from app.profiler.memory_store import InMemoryProfiles
+from app.profiler.ports import Directory
+from app.profiler.publication import Write
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
+from tests.profiler.scenario import DEPLOYMENTS, NEWEST_STEP_SECONDS, Scenario
+
+MIDNIGHT_SECONDS = NEWEST_STEP_SECONDS - 12 * 3600
+
+
+def workload(name: str) -> Workload:
+    return Workload("emojivoto", name)
+
+
+def connection(source: str, destination: str) -> Identity:
+    return ("connection", Connection(workload(source), workload(destination)))
+
+
+async def test_the_first_cycle_publishes_exact_values() -> None:
+    """Every value is worked out in the table of the scripted past: nothing varies, so nothing is rounded up."""
+    scenario = Scenario(EmojivotoPrometheus())
+
+    report = await scenario.cycle()
+
+    assert {profile.identity: profile.value for profile in scenario.profiles.catalogue} == {
+        ("cpu", workload("web")): "0.138",
+        ("cpu", workload("voting")): "0.069",
+        ("cpu", workload("emoji")): "0.046",
+        ("cpu", workload("vote-bot")): "0.023",
+        ("memory", workload("web")): "34500000",
+        ("memory", workload("voting")): "13800000",
+        ("memory", workload("emoji")): "18400000",
+        ("memory", workload("vote-bot")): "9200000",
+        connection("web", "voting"): "54.00",
+        connection("web", "emoji"): "120.00",
+        connection("vote-bot", "web"): "180.00",
+    }
+    assert (report.written, report.failed_writes, report.reasons) == (11, 0, {})
+
+
+async def test_profiles_have_the_names_of_the_contract() -> None:
+    """The five names that the description of the product gives for `web`."""
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+
+    assert scenario.values.items() >= {
+        ("cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "0.138"),
+        ("memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "34500000"),
+        ("connprofile-b2d1d9faa4282ddf04a37d45d30192f1d6bbdb33", "54.00"),
+        ("connprofile-fc09272092ec5b7073153c9134d0156117451784", "120.00"),
+        ("connprofile-d4cb52bc5247b3dd31773292d8853db6eb96466b", "180.00"),
+    }
+
+
+async def test_a_profile_states_what_it_rests_on() -> None:
+    """From midnight a day ago to noon are 36 hours of 12 steps: 432 samples of each of web's two containers.
+
+    All steps are covered; 36 hours against a day of ignorance are a confidence of 36 / 60 = 0.60.
+    """
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+
+    manifest = scenario.profiles.manifests["cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"]
+
+    assert manifest["spec"] == {"cpuProfiling": {"updateTime": "2026-03-04T12:01:00Z", "value": "0.138"}}
+    status = manifest["status"]
+    assert status["window"] == {"start": "2026-03-03T00:00:00Z", "end": "2026-03-04T12:00:00Z"}
+    assert (status["samples"], status["coverage"], status["confidence"]) == (864, "1.00", "0.60")
+    assert [(each["name"], each["value"], each["samples"]) for each in status["containers"]] == [
+        ("linkerd-proxy", "0.023", 432),
+        ("web-svc", "0.115", 432),
+    ]
+    assert [slot["samples"] for slot in status["slots"]] == [288, 288, 144, 144]
+
+
+async def test_the_first_cycle_asks_for_whole_days_newest_first() -> None:
+    """Usage: today up to noon, then yesterday; connections: the last 24 hours at once (three queries)."""
+    prometheus = EmojivotoPrometheus()
+    await Scenario(prometheus).cycle()
+
+    def asked(signal: str) -> list[tuple[int, int]]:
+        return [(each.start, each.end) for each in prometheus.questions if each.signal == signal]
+
+    today = (MIDNIGHT_SECONDS + 300, NEWEST_STEP_SECONDS)
+    yesterday = (MIDNIGHT_SECONDS - 86400 + 300, MIDNIGHT_SECONDS)
+    assert asked("cpu") == asked("memory") == [today, yesterday]
+    assert asked("connections") == [(NEWEST_STEP_SECONDS - 86400 + 300, NEWEST_STEP_SECONDS)] * 3
+
+
+async def test_a_second_cycle_at_the_same_time_does_nothing() -> None:
+    """Everything was answered: no query, no write, no report."""
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+    before = scenario.stored
+    scenario.prometheus.questions.clear()
+
+    report = await scenario.cycle()
+
+    assert scenario.prometheus.questions == []
+    assert (report.samples, report.written, scenario.stored) == (0, 0, before)
+    assert len(scenario.sink.reports) == 1
+
+
+async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
+    """Two questions on usage and three on connections, each on the one step that ended at 12:05."""
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+    scenario.prometheus.questions.clear()
+
+    report = await scenario.cycle(minutes=5)
+
+    questions = scenario.prometheus.questions
+    assert {(each.start, each.end) for each in questions} == {(NEWEST_STEP_SECONDS + 300,) * 2}
+    assert Counter(each.signal for each in questions) == {"cpu": 1, "memory": 1, "connections": 3}
+    assert (report.samples, report.written) == (10, 0)
+
+
+async def test_a_report_that_did_not_change_is_not_told_again() -> None:
+    """Three quiet cycles, two of them with new samples: one report, and no Event at all."""
+    scenario = Scenario(EmojivotoPrometheus())
+    for minutes in (0, 5, 10):
+        await scenario.cycle(minutes)
+
+    assert len(scenario.sink.reports) == 1
+    assert scenario.sink.announcements == []
+    assert scenario.sink.reports[0] == {
+        "signals": [
+            {"signal": name, "state": "Ok", "reason": "Answered", "message": "", "since": "2026-03-04T12:01:00Z"}
+            for name in ("cpu", "memory", "connections")
+        ],
+        "profiles": {"cpu": 4, "memory": 4, "connection": 3},
+        "workloadsWithoutProfile": {},
+        "workloadsWithoutProfileTotal": 0,
+        "namespacesWithUnattributedPods": [],
+    }
+
+
+async def test_without_a_mesh_there_are_cpu_and_memory_profiles_and_no_fault() -> None:
+    """Prometheus knows no proxy: connections are absent, which is told once and is no warning."""
+    scenario = Scenario(EmojivotoPrometheus(edges={}, proxies=()))
+    for minutes in (0, 5):
+        await scenario.cycle(minutes)
+
+    assert len(scenario.profiles.manifests) == 8
+    assert scenario.sink.signals["connections"]["state"] == "Absent"
+    assert [(reason, warning) for reason, _, warning in scenario.sink.announcements] == [("NoMesh", False)]
+
+
+async def test_connections_that_are_off_are_never_asked_for() -> None:
+    """With `none` no mesh metric is queried."""
+    scenario = Scenario(EmojivotoPrometheus(), network_provider="none")
+    await scenario.cycle()
+
+    assert {question.signal for question in scenario.prometheus.questions} == {"cpu", "memory"}
+    assert scenario.sink.signals["connections"]["state"] == "Off"
+
+
+async def test_a_mesh_in_which_nobody_talks_is_no_fault() -> None:
+    """The proxies are scraped but hold no edge: silence, which is what a quiet night looks like."""
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+    before = scenario.values
+    scenario.prometheus.edges = {}
+
+    await scenario.cycle(minutes=5)
+
+    assert scenario.sink.signals["connections"]["state"] == "Ok"
+    assert scenario.values == before
+
+
+async def test_a_value_that_moves_is_written_and_its_neighbours_are_not() -> None:
+    """At 12:05 web's memory doubles: (20 + 10) MB * 2 * 1.15 = 69,000,000. The other ten objects stay."""
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+    before = dict(scenario.values)
+    for key in [key for key in scenario.prometheus.containers if key[0].startswith("web-")]:
+        cores, amount_bytes = scenario.prometheus.containers[key]
+        scenario.prometheus.containers[key] = (cores, 2 * amount_bytes)
+
+    report = await scenario.cycle(minutes=5)
+
+    name = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+    assert report.written == 1
+    assert scenario.values == before | {name: "69000000"}
+    assert scenario.profiles.manifests[name]["spec"]["memoryProfiling"]["updateTime"] == "2026-03-04T12:06:00Z"
+
+
+class RefusingProfiles(InMemoryProfiles):
+    """A store that refuses some writes, as the API server does without a right or under load."""
+
+    def __init__(self, *refused: str) -> None:
+        super().__init__("profiling")
+        self.refused = set(refused)
+
+    async def write(self, write: Write, now: datetime) -> None:
+        """Keep what is not refused."""
+        if write.name in self.refused:
+            raise ClusterError("PATCH cpuprofiles: 403 Forbidden")
+        await super().write(write, now)
+
+
+async def test_a_refused_write_stops_no_other_and_is_tried_again() -> None:
+    """One of eleven is refused; it is neither stored nor counted as a profile, and comes with the next cycle."""
+    name = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+    store = RefusingProfiles(name)
+    scenario = Scenario(EmojivotoPrometheus(), store)
+
+    refused = await scenario.cycle()
+    assert (refused.written, refused.failed_writes) == (10, 1)
+    assert scenario.sink.reports[-1]["profiles"] == {"cpu": 3, "memory": 4, "connection": 3}
+
+    store.refused.clear()
+    repeated = await scenario.cycle()
+    assert (repeated.written, repeated.failed_writes) == (1, 0)
+    assert scenario.sink.reports[-1]["profiles"] == {"cpu": 4, "memory": 4, "connection": 3}
+
+
+class UnknownProfiles(InMemoryProfiles):
+    """A store whose list is not there yet, once."""
+
+    async def stored(self) -> object:  # type: ignore[override]  # it only raises, or hands on
+        """Fail once."""
+        if not self.manifests and not getattr(self, "asked", False):
+            self.asked = True
+            raise UnavailableError("the stored profiles could not be listed yet")
+        return await super().stored()
+
+
+async def test_nothing_is_written_while_the_stored_profiles_are_unknown() -> None:
+    """A name can't be given out before; what was learned is kept, so the next cycle asks nothing."""
+    scenario = Scenario(EmojivotoPrometheus(), UnknownProfiles("profiling"))
+    with pytest.raises(UnavailableError):
+        await scenario.cycle()
+    assert scenario.profiles.manifests == {}
+    scenario.prometheus.questions.clear()
+
+    report = await scenario.cycle()
+
+    assert (report.written, scenario.prometheus.questions) == (11, [])
+
+
+async def test_a_sink_that_fails_stops_no_profile_and_is_told_again() -> None:
+    """The status ConfigMap can't be written in the first cycle; the second one, in which nothing new is, writes it."""
+    scenario = Scenario(EmojivotoPrometheus())
+    tell = scenario.sink.tell
+
+    async def refuse(_report: object) -> None:
+        raise ClusterError("PATCH configmaps: 403 Forbidden")
+
+    scenario.sink.tell = refuse  # type: ignore[method-assign]
+    report = await scenario.cycle()
+    scenario.sink.tell = tell  # type: ignore[method-assign]
+    await scenario.cycle()
+
+    assert report.written == 11
+    assert len(scenario.sink.reports) == 1
+
+
+async def test_answers_are_folded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPU and memory share the numbering of their series: two threads at once could give a number twice."""
+    fold, inside, alone = UsageHistory.fold, set[int](), list[bool]()
+
+    def watched(self: UsageHistory, samples: ContainerSamples, attribute: Attribute) -> Folded:
+        inside.add(threading.get_ident())
+        time.sleep(0.02)
+        alone.append(len(inside) == 1)
+        inside.discard(threading.get_ident())
+        return fold(self, samples, attribute)
+
+    monkeypatch.setattr(UsageHistory, "fold", watched)
+    await Scenario(EmojivotoPrometheus()).cycle()
+
+    assert alone == [True] * 4
+
+
+async def test_progress_counts_every_question_once() -> None:
+    """Two days of CPU, two of memory, one day of connections: five answers, told from 0 to 5."""
+    told: list[tuple[int, int]] = []
+    scenario = Scenario(EmojivotoPrometheus())
+
+    await scenario.cycle(progress=lambda done, total: told.append((done, total)))
+
+    assert told == [(done, 5) for done in range(6)]
+
+
+async def test_a_deployment_out_of_scope_is_not_missed() -> None:
+    """Only Deployments in scope are listed as without a profile; the others are nobody's business."""
+    elsewhere = Workload("kube-system", "coredns")
+    directory = Directory(deployments=(*DEPLOYMENTS, elsewhere, workload("idle")))
+    scenario = Scenario(EmojivotoPrometheus(), directory=directory)
+
+    report = await scenario.cycle()
+
+    assert report.reasons == {"emojivoto/idle": "NoSamples: no usage of its Pods was found"}
+
+
+async def test_cancellation_ends_a_cycle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leader that lost its Lease writes nothing more."""
+    scenario = Scenario(EmojivotoPrometheus())
+    writing = asyncio.Event()
+
+    async def hang(_write: Write, _now: datetime) -> None:
+        writing.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(scenario.profiles, "write", hang)
+    cycle = asyncio.create_task(scenario.cycle())
+    await writing.wait()
+    cycle.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await cycle
+    assert scenario.profiles.manifests == {}

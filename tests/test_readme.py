@@ -1,0 +1,48 @@
+"""The README says what the program does: its settings, its commands, its names."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.command_line.options import default_text
+from app.command_line.root import program
+from app.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_stands_in_the_table_as_it_is(name: str) -> None:
+    """Variable, default and meaning are those of the settings themselves."""
+    field = Settings.model_fields[name]
+
+    assert f"| `{name.upper()}` | {default_text(field.default)} | {field.description} |" in README
+
+
+def test_every_command_is_shown() -> None:
+    """A command that no newcomer learns of might as well not exist."""
+    commands = {command.callback.__name__ for command in program.registered_commands if command.callback}
+
+    assert commands == set(re.findall(r"^job-profiler ([a-z]+)", README, flags=re.MULTILINE))
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    """README and CONTRIBUTING name only what the Makefile can make."""
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    text = README + (ROOT / "CONTRIBUTING.md").read_text()
+
+    named = set(re.findall(r"(?:`|^)make ([a-z0-9-]+)", text, flags=re.MULTILINE))
+
+    assert named
+    assert named <= targets
+    assert {"demo", "test"} <= named
+
+
+def test_links_lead_to_files_that_exist() -> None:
+    """Every relative link of the README."""
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
