@@ -5,11 +5,13 @@ ENV PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/job-profiler
 WORKDIR /source
-COPY requirements.lock ./
-RUN pip --python /opt/job-profiler/bin/python install --require-hashes --requirement requirements.lock
+COPY requirements.lock requirements-build.lock ./
+RUN pip install --require-hashes --requirement requirements-build.lock \
+    && pip --python /opt/job-profiler/bin/python install --require-hashes --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
-RUN pip --python /opt/job-profiler/bin/python install --no-deps .
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+    && pip --python /opt/job-profiler/bin/python install --no-deps /wheels/*.whl
 
 FROM python:3.11-slim
 LABEL org.opencontainers.image.title="job-profiler" \

@@ -40,16 +40,19 @@ format: .venv/dev.stamp  ## Format the code
 	@$(BIN)/ruff format .
 
 manifests: .venv/dev.stamp parts  ## Copy crds/ into the chart and render webhook-config/
-	@$(BIN)/python charts/render.py
+	@$(BIN)/python charts/render.py --helm "$$($(BIN)/python -c \
+	  'from tests.parts.locate import Part, require; print(require(Part.HELM_4))')"
 
 demo-history: .venv/dev.stamp  ## Write the demo's recorded past anew
 	@$(BIN)/python -m tests.histories.emojivoto --npz app/demo/emojivoto.npz
 
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-emit-find-links --no-header --no-annotate
+
 lock:  ## Pin the newest versions that pyproject.toml allows (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --no-annotate pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-header --no-annotate pyproject.toml --group dev -o requirements-dev.lock
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
+	$(LOCK) --group pyproject.toml:build -o requirements-build.lock
 
 clean:  ## Remove the virtual environment
 	rm -rf .venv

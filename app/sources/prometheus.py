@@ -1,14 +1,22 @@
 """Usage from a Prometheus-compatible server: cAdvisor's metrics for containers, Linkerd's for connections."""
 
+import asyncio
 from types import TracebackType
 from typing import Literal, Self
 
 import httpx
 
 from app.domain.profiles import Resource
-from app.estimation.samples import ConnectionSamples, ContainerSamples, PodContainer, StepRange
+from app.estimation.samples import (
+    STEP_SECONDS,
+    ConnectionSamples,
+    ContainerSamples,
+    PodContainer,
+    StepRange,
+)
 from app.sources import queries
 from app.sources.connections import join_connections
+from app.sources.owners import PodOwners, join_owners
 from app.sources.prometheus_api import Pace, PrometheusApi
 from app.sources.queries import Scope
 
@@ -58,6 +66,18 @@ class PrometheusSource:
         matrix = await self.api.query_range(query, queries.CONTAINER_LABELS, steps)
         containers = tuple(PodContainer(*key) for key in matrix.keys)
         return ContainerSamples(resource, steps, containers, matrix.values, matrix.unusable)
+
+    async def pod_owners(self, steps: StepRange) -> PodOwners:
+        """Who owned the Pods of *steps*; empty where Prometheus does not scrape kube-state-metrics."""
+        seconds = len(steps) * STEP_SECONDS
+        end = StepRange(steps.last, steps.last)
+        ownership = []
+        for metric, labels in queries.OWNER_LABELS.items():
+            query = queries.owners(metric, self._scope, seconds=seconds)
+            ownership.append((await self.api.query_range(query, labels, end)).keys)
+            if not ownership[0]:
+                return {}
+        return await asyncio.to_thread(join_owners, *ownership)
 
     async def connection_samples(self, steps: StepRange) -> ConnectionSamples | None:
         """One sample per directed edge and step; None where no mesh is to be asked."""

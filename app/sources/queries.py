@@ -17,6 +17,13 @@ MEMORY_USAGE = "container_memory_working_set_bytes"
 REQUESTS = "request_total"
 RESPONSES = "response_total"
 
+POD_OWNER, REPLICASET_OWNER, JOB_OWNER = "kube_pod_owner", "kube_replicaset_owner", "kube_job_owner"
+OWNER_LABELS = {
+    POD_OWNER: ("namespace", "pod", "owner_kind", "owner_name"),
+    REPLICASET_OWNER: ("namespace", "replicaset", "owner_kind", "owner_name"),
+    JOB_OWNER: ("namespace", "job_name", "owner_kind", "owner_name"),
+}
+
 _WINDOW = "5m"
 # cAdvisor counts the whole Pod (no container name) and its pause container too; both would count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
@@ -72,6 +79,16 @@ def proxy_scrapes(scope: Scope) -> str:
     """
     matchers = (*_PROXIES, *_excluded("namespace", scope))
     return _aggregate("max", PROXY_LABELS, f"sum_over_time({_selector('up', matchers)}[{_WINDOW}])")
+
+
+def owners(metric: str, scope: Scope, *, seconds: int) -> str:
+    """The controller of every object that was there within the last *seconds*.
+
+    kube-state-metrics may run more than once, hence the maximum over the duplicates.
+    """
+    matchers = ('owner_is_controller="true"', *_included("namespace", scope), *_excluded("namespace", scope))
+    seen = f"max_over_time({_selector(metric, matchers)}[{seconds}s])"
+    return _aggregate("max", OWNER_LABELS[metric], seen)
 
 
 def _aggregate(operator: str, labels: Iterable[str], expression: str) -> str:

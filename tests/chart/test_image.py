@@ -62,11 +62,13 @@ def test_ports_are_the_programs() -> None:
 
 
 def test_only_locked_dependencies_are_installed() -> None:
-    """Dependencies come from the lock file with their hashes, and the project itself brings no others."""
+    """Builder and dependencies come from lock files with their hashes; the project itself brings no others."""
     (locked, project) = [command for command in instructions("RUN") if " install " in command]
 
-    assert "--require-hashes --requirement requirements.lock" in locked
-    assert re.search(r"install --no-deps \.$", project)
+    for lock_file in ("requirements-build.lock", "requirements.lock"):
+        assert re.search(rf"--require-hashes --requirement {re.escape(lock_file)}(\s|$)", locked)
+    assert "wheel --no-deps --no-build-isolation" in project
+    assert re.search(r"install --no-deps /wheels/\*\.whl$", project)
 
 
 def test_the_build_is_the_python_that_is_supported() -> None:

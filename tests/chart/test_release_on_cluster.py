@@ -46,14 +46,16 @@ def installer(helm: Helm, control_plane: ControlPlane, kubectl: Kubectl, namespa
         kubectl.run("delete", "--ignore-not-found", *CRDS)
 
 
+def notes(installer: Helm, **values: Any) -> str:
+    """What an installation prints for the person who ran it."""
+    printed = installer.install("job-profiler", CHART, FIRST, "--dry-run=client", values=IMAGE | values)
+    return printed[printed.index("\nNOTES:") :]
+
+
 @pytest.fixture
 def hand_over(installer: Helm, kubectl: Kubectl) -> Callable[[str, str], None]:
     """Runs the commands of the notes that hand the CRDs over to a release."""
-    notes = installer.run(
-        *("install", "job-profiler", str(CHART), f"--namespace={FIRST}", "--dry-run=client"),
-        *("--set", "image.repository=registry.example/job-profiler"),
-    )
-    commands = "\n".join(re.findall(r"(?m)^  (kubectl (?:label|annotate) crd .*)$", notes))
+    commands = "\n".join(re.findall(r"(?m)^  (kubectl (?:label|annotate) crd .*)$", notes(installer)))
 
     def run(release: str, namespace: str) -> None:
         script = commands.replace("release-namespace=NAMESPACE", f"release-namespace={namespace}")
@@ -195,7 +197,8 @@ def test_uninstall_leaves_crds_and_profiles_alone(installer: Helm, kubectl: Kube
     assert kubectl.json("get", cluster_kinds, label)["items"] == []
     profiles = kubectl.run("get", PROFILES, f"--namespace={FIRST}", "--output=name").split()
     assert [name.split(".")[0] for name in profiles] == ["cpuprofile"]
-    assert kubectl.run("get", "--output=name", *CRDS).count("customresourcedefinition") == 3
+    crds = kubectl.json("get", *CRDS)["items"]
+    assert [one for one in crds if "deletionTimestamp" in one["metadata"]] == []
 
 
 @pytest.mark.usefixtures("product")
@@ -232,6 +235,27 @@ def test_crds_applied_by_hand_are_taken_over_or_left_alone(
     installer.install("job-profiler", CHART, FIRST, values=IMAGE | {"crds": {"install": False}})
     hand_over("job-profiler", FIRST)
     installer.upgrade("job-profiler", CHART, FIRST, values=IMAGE)
+
+
+def test_the_notes_say_what_to_do_next(installer: Helm) -> None:
+    """They name the commands for profiles and status, with this release's namespaces, and warn of nothing."""
+    printed = notes(installer, profiling={"profilesNamespace": SECOND}, crds={"install": False})
+
+    assert f"kubectl get cpuprofiles,memoryprofiles,connectionprofiles -n {SECOND}\n" in printed
+    assert f"kubectl get configmap job-profiler-status -n {FIRST} -o yaml\n" in printed
+    assert "kubectl rollout restart deployment" in printed
+    assert "WARNING" not in printed
+    assert "crd" not in printed
+
+
+def test_the_notes_warn(installer: Helm) -> None:
+    """One replica of the webhook, and a webhook that can stop Pods from being created, are warned about."""
+    printed = notes(installer, webhook={"replicas": 1, "failurePolicy": "Fail"})
+
+    assert re.findall(r"WARNING: (\S+) is (\w+)", printed) == [
+        ("webhook.replicas", "1"),
+        ("webhook.failurePolicy", "Fail"),
+    ]
 
 
 def test_plain_manifests_can_be_applied_again(control_plane: ControlPlane, kubectl: Kubectl) -> None:
