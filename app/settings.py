@@ -47,6 +47,7 @@ class LogFormat(StrEnum):
 
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_HOST = re.compile(r"[\w.:%-]+")
 
 
 def _split(value: object) -> object:
@@ -56,14 +57,23 @@ def _split(value: object) -> object:
     )
 
 
+def _no_service_link(value: object) -> object:
+    """Beside a Service named `prometheus`, Kubernetes sets PROMETHEUS_PORT to `tcp://10.0.0.1:9090`."""
+    if isinstance(value, str) and "://" in value:
+        raise ValueError(
+            "give the number alone; Kubernetes sets such a value unless enableServiceLinks is false"
+        )
+    return value
+
+
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_no_service_link)]
 
 
 class Settings(BaseSettings):
     """All settings, with the unit and the default of each."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", validate_default=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", validate_default=True, allow_inf_nan=False)
 
     role: Role = Field(
         Role.COMBINED, description="What this process does: webhook, profiler or combined (both)"
@@ -142,6 +152,14 @@ class Settings(BaseSettings):
             raise ValueError(f"not a namespace's name: {', '.join(wrong)}")
         return names
 
+    @field_validator("own_namespace", "profiles_namespace")
+    @classmethod
+    def _namespace_is_a_name(cls, name: str, info: ValidationInfo) -> str:
+        may_be_empty = info.field_name == "profiles_namespace"
+        if not _NAMESPACE.fullmatch(name) and (name or not may_be_empty):
+            raise ValueError("not a namespace's name")
+        return name
+
     @field_validator("timeslots")
     @classmethod
     def _slots_divide_the_day(cls, slots: int) -> int:
@@ -152,9 +170,12 @@ class Settings(BaseSettings):
     @field_validator("prometheus_url")
     @classmethod
     def _url_has_a_host(cls, url: str) -> str:
+        url = url.strip()
         parts = urlsplit(url if "://" in url else f"//{url}")
-        if parts.scheme not in {"", "http", "https"} or not parts.hostname:
-            raise ValueError("give a host name, or a URL that begins with http:// or https://")
+        known = parts.scheme in {"", "http", "https"} and _HOST.fullmatch(parts.hostname or "")
+        # Reading a port that is no port raises a ValueError that says so.
+        if not known or parts.port == 0 or parts.query or parts.fragment:
+            raise ValueError("give a host name, or a URL with http:// or https:// that ends with its path")
         return url
 
     @field_validator("lease_renew_deadline", "lease_duration")
@@ -173,7 +194,7 @@ class Settings(BaseSettings):
         if "://" in self.prometheus_url:
             return self.prometheus_url.rstrip("/")
         host, _, path = self.prometheus_url.partition("/")
-        address = host if urlsplit(f"//{host}").port else f"{host}:{self.prometheus_port}"
+        address = host if urlsplit(f"//{host}").port is not None else f"{host}:{self.prometheus_port}"
         return f"http://{address}/{path}".rstrip("/")
 
     @property

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import typer
 import yaml
@@ -21,7 +22,7 @@ from app.errors import ProfilerError, SettingsError
 from app.estimation.samples import step_time
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.selections import Selection
+from app.kubernetes.selections import Object, Selection
 from app.profiler.cycle import CycleReport, ProfilingCycle
 from app.profiler.gathering import GRACE_SECONDS
 from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles, LoggedReport
@@ -40,39 +41,42 @@ def compute_and_print(settings: Settings, *, history: Path | None, output: str, 
     configure_logs("warning", LogFormat.CONSOLE)
     if apply and history is not None:
         raise SettingsError(["--apply and --history can't go together: a recorded past is not the cluster's"])
-    report, profiles = asyncio.run(_compute(settings, history, apply=apply))
-    _print(profiles, output)
+    report, manifests = asyncio.run(_compute(settings, history, apply=apply))
+    _print(manifests, output)
     for workload, reason in report.reasons.items():
         typer.echo(f"no profile for {workload}: {reason}", err=True)
-    failing = [state for state in report.states if state.state is State.FAILING]
     for state in report.states:
         if state.state.is_fault:
             typer.echo(f"{state.signal}: {state.message}", err=True)
     if apply:
         typer.echo(f"{report.written} profiles written, {report.failed_writes} failed", err=True)
-    if failing or report.failed_writes:
+    if not manifests:
+        raise ProfilerError(
+            "no profile could be computed: see above, or `--help` for the settings that narrow it"
+        )
+    if report.failed_writes or any(state.state is State.FAILING for state in report.states):
         sys.exit(1)
 
 
 async def _compute(
     settings: Settings, history: Path | None, *, apply: bool
-) -> tuple[CycleReport, InMemoryProfiles]:
+) -> tuple[CycleReport, list[dict[str, Any]]]:
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(_open_source(settings, history))
         local = InMemoryProfiles(settings.profiles_home)
         cluster = Cluster(opened.lister, local, LoggedReport())
-        if apply or settings.kubeconfig:
+        if history is None and (apply or settings.kubeconfig):
             client = await stack.enter_async_context(open_cluster(settings.kubeconfig or None))
-            store = await _stored_in(client, settings) if apply else None
             lister = ClusterWorkloads(client, settings.profiling_namespace)
-            cluster = Cluster(lister, Both(local, store) if store else local, LoggedReport())
+            store = await _stored_in(client, settings, local) if apply else local
+            cluster = Cluster(lister, store, LoggedReport())
         cycle = ProfilingCycle(opened.source, cluster, cycle_policy(settings), opened.in_scope)
         with _progress() as bar:
             task = bar.add_task("asking", total=None)
             report = await cycle.run_once(
                 opened.now, lambda done, total: bar.update(task, completed=done, total=total)
             )
-        return report, local
+        return report, local.manifests_of(report.profiles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ class Both:
 
     async def stored(self) -> ProfileCatalogue:
         """What the cluster holds."""
-        return await self._remote.stored()
+        return self._local.catalogue
 
     async def write(self, write: Write, now: datetime) -> None:
         """To the cluster first."""
@@ -122,12 +126,18 @@ class Both:
         await self._local.write(write, now)
 
 
-async def _stored_in(client: ClusterClient, settings: Settings) -> ClusterProfiles:
-    catalogue = ProfileCatalogue()
+async def _stored_in(client: ClusterClient, settings: Settings, local: InMemoryProfiles) -> Both:
+    """The cluster's profiles, with a copy of all of them in *local*."""
     for resource, kind in KINDS.items():
         listing = await client.list_all(Selection(paths.profiles(kind.plural, settings.profiles_home)))
-        catalogue.replace(resource, listing.items)
-    return ClusterProfiles(client, settings.profiles_home, catalogue)
+        local.replace(resource, map(_as_applied, listing.items))
+    return Both(local, ClusterProfiles(client, settings.profiles_home, local.catalogue))
+
+
+def _as_applied(manifest: Object) -> Object:
+    """The object without what the API server adds to it."""
+    kept = {key: manifest["metadata"].get(key) for key in ("name", "namespace", "annotations")}
+    return manifest | {"metadata": kept}
 
 
 def _progress() -> Progress:
@@ -144,15 +154,10 @@ def _progress() -> Progress:
     )
 
 
-def _print(profiles: InMemoryProfiles, output: str) -> None:
-    manifests = [profiles.manifests[name] for name in sorted(profiles.manifests)]
+def _print(manifests: list[dict[str, Any]], output: str) -> None:
     if output == "json":
         typer.echo(json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}, indent=2))
     elif output == "yaml":
         typer.echo(yaml.safe_dump_all(manifests, sort_keys=False), nl=False)
-    elif manifests:
-        print_profiles(console(), manifests)
     else:
-        raise ProfilerError(
-            "no profile could be computed: see above, or `--help` for the settings that narrow it"
-        )
+        print_profiles(console(), manifests)

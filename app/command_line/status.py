@@ -10,7 +10,7 @@ from rich.table import Table
 
 from app.command_line.tables import console
 from app.domain.quantities import parse_time
-from app.errors import ProfilerError
+from app.errors import NotFoundError, ProfilerError
 from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
 from app.kubernetes.status_map import StatusMap
@@ -27,37 +27,39 @@ def print_status(settings: Settings, *, output: str) -> None:
     if output == "json":
         typer.echo(json.dumps(report | {"lease": lease}, indent=2))
     else:
-        _print(report, lease, datetime.now(UTC))
+        show(report, lease, datetime.now(UTC))
 
 
 async def _read(settings: Settings) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     namespace = settings.own_namespace
     async with open_cluster(settings.kubeconfig or None) as client:
         report = await StatusMap(client, namespace).read()
-        lease = await client.get(paths.lease(namespace, settings.lease))
+        try:
+            lease = await client.get(paths.lease(namespace, settings.lease))
+        except NotFoundError:
+            lease = {}
     return report, lease.get("spec") or {}
 
 
-def _print(report: dict[str, Any], lease: dict[str, Any], now: datetime) -> None:
+def show(report: dict[str, Any], lease: dict[str, Any], now: datetime) -> None:
+    """Print the report of a profiler for a person, as of *now*."""
     out = console()
-    out.print(f"Leader: {_leader(lease, now)}", highlight=False)
+    out.print(f"Leader: {_leader(lease, now)}")
     counts = ", ".join(f"{count} {kind}" for kind, count in report["profiles"].items())
-    out.print(f"Profiles: {counts}", highlight=False)
+    out.print(f"Profiles: {counts}")
     signals = Table("SIGNAL", "STATE", "SINCE", "REASON", "MESSAGE", box=None, pad_edge=False)
     for signal in report["signals"]:
         signals.add_row(*(signal[key] for key in ("signal", "state", "since", "reason", "message")))
     out.print(signals)
     reasons = report["workloadsWithoutProfile"]
     if reasons:
-        out.print(f"\n{report['workloadsWithoutProfileTotal']} workloads without a profile:", highlight=False)
+        out.print(f"\n{report['workloadsWithoutProfileTotal']} workloads without a profile:")
         table = Table("WORKLOAD", "REASON", box=None, pad_edge=False)
         for workload, reason in reasons.items():
             table.add_row(workload, reason)
         out.print(table)
     if unattributed := report["namespacesWithUnattributedPods"]:
-        out.print(
-            f"\nNamespaces with Pods of no known Deployment: {', '.join(unattributed)}", highlight=False
-        )
+        out.print(f"\nNamespaces with Pods of no known Deployment: {', '.join(unattributed)}")
 
 
 def _leader(lease: dict[str, Any], now: datetime) -> str:

@@ -1,5 +1,6 @@
 """Profiles as tables for a person, from the manifests that are stored."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,9 +14,12 @@ _WIDEST = 200
 
 
 def console() -> Console:
-    """Standard output; wide where it is no terminal, so that no name is cut."""
-    plain = Console()
-    return plain if plain.is_terminal else Console(width=_WIDEST)
+    """Standard output; wide where it is no terminal, so that no name is cut.
+
+    Brackets and colons in what is told (an error message, a name) are text and no markup.
+    """
+    width = None if sys.stdout.isatty() else _WIDEST
+    return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_profiles(out: Console, manifests: Iterable[Manifest]) -> None:

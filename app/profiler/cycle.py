@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from app.domain.profiles import Profile
+from app.domain.profiles import Identity, Profile
 from app.errors import ClusterError
 from app.estimation.policy import EstimationPolicy
 from app.profiler.derivation import Derived, Knowledge
@@ -35,15 +35,28 @@ class CyclePolicy:
 
 @dataclass(frozen=True, slots=True)
 class CycleReport:
-    """What one cycle did; `profiles` are those derived in it, `reasons` why others have none."""
+    """What one cycle did; `profiles` are those derived in it, `reasons` why others have none.
+
+    `stored` counts all profiles that are stored after it, derived in it or not.
+    """
 
     states: list[SignalState]
     profiles: list[Profile]
     reasons: dict[str, str]
     samples: int
+    stored: int
     written: int
     failed_writes: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """What became of the writes, and every profile that is stored after them."""
+
+    written: int
+    failed: int
+    stored: set[Identity]
 
 
 class ProfilingCycle:
@@ -76,24 +89,34 @@ class ProfilingCycle:
         wanted = wanted_steps(newest, self._policy.history_days)
         gathered = await self._gatherer.gather(wanted, directory.attribution(), progress)
         derived = await asyncio.to_thread(self._knowledge.derive, gathered.states, newest, self._in_scope)
-        written, failed = await self._publish(derived.profiles, now)
-        reasons = self._reasons(directory, derived)
-        await self._tell(gathered, reasons, derived, now)
-        seconds = perf_counter() - started
+        published = await self._publish(derived.profiles, now)
+        reasons = self._reasons(directory, gathered, derived, published.stored)
+        await self._tell(gathered, reasons, published.stored, now)
         return CycleReport(
-            gathered.states, derived.profiles, reasons, gathered.samples, written, failed, seconds
+            states=gathered.states,
+            profiles=derived.profiles,
+            reasons=reasons,
+            samples=gathered.samples,
+            stored=len(published.stored),
+            written=published.written,
+            failed_writes=published.failed,
+            seconds=perf_counter() - started,
         )
 
-    async def _publish(self, profiles: list[Profile], now: datetime) -> tuple[int, int]:
-        writes = plan_writes(profiles, await self._store.stored(), now)
+    async def _publish(self, profiles: list[Profile], now: datetime) -> _Published:
+        catalogue = await self._store.stored()
+        writes = plan_writes(profiles, catalogue, now)
         turns = asyncio.Semaphore(_WRITES_AT_ONCE)
 
         async def attempt(write: Write) -> bool:
             async with turns:
                 return await self._attempt(write, now)
 
-        succeeded = sum(await asyncio.gather(*map(attempt, writes)))
-        return succeeded, len(writes) - succeeded
+        succeeded = await asyncio.gather(*map(attempt, writes))
+        written = {write.profile.identity for write, done in zip(writes, succeeded, strict=True) if done}
+        # A cluster's catalogue hears of a write a little later.
+        stored = written | {profile.identity for profile in catalogue}
+        return _Published(len(written), len(writes) - len(written), stored)
 
     async def _attempt(self, write: Write, now: datetime) -> bool:
         """A write that fails is planned again by the next cycle."""
@@ -104,17 +127,20 @@ class ProfilingCycle:
             return False
         return True
 
-    def _reasons(self, directory: Directory, derived: Derived) -> dict[str, str]:
+    def _reasons(
+        self, directory: Directory, gathered: Gathered, derived: Derived, stored: set[Identity]
+    ) -> dict[str, str]:
         expected = (workload for workload in directory.deployments if self._in_scope(workload.namespace))
         return reasons_without_profile(
             expected,
-            derived.profiled,
+            stored,
             derived.too_few,
             min_samples=self._policy.estimation.min_samples,
+            answered=gathered.has_usage,
         )
 
     async def _tell(
-        self, gathered: Gathered, reasons: dict[str, str], derived: Derived, now: datetime
+        self, gathered: Gathered, reasons: dict[str, str], stored: set[Identity], now: datetime
     ) -> None:
         """Say what changed: one log line and Event per change of state, the report only when it differs."""
         for state in self._board.update(gathered.states, now):
@@ -126,7 +152,7 @@ class ProfilingCycle:
         report = build_report(
             self._board.as_report(),
             reasons,
-            profiles=derived.counts,
+            profiles=stored,
             unattributed_namespaces=self._unattributed,
         )
         if report != self._told and await _told(self._sink.tell(report)):

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from app.domain.profiles import Basis, ConnectionProfile, Identity, Profile, Resource
+from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource
 from app.domain.quantities import format_per_minute
-from app.domain.workloads import Connection
+from app.domain.workloads import Connection, Workload
 from app.estimation.connection_rows import ConnectionMean, ConnectionRows
 from app.estimation.policy import EstimationPolicy, confidence
 from app.estimation.samples import STEP_SECONDS, step_time
@@ -20,7 +20,7 @@ class Derived:
     """The profiles as of one moment, and those that would rest on too few samples."""
 
     profiles: list[Profile] = field(default_factory=list)
-    too_few: set[Identity] = field(default_factory=set)
+    too_few: set[tuple[str, Workload]] = field(default_factory=set)
 
 
 class Knowledge:
@@ -42,9 +42,7 @@ class Knowledge:
                 needs = self.usage.needs(resource, self._policy, newest_step=newest_step)
                 derived.profiles += [need for need in needs.profiles if in_scope(need.workload.namespace)]
                 derived.too_few |= {
-                    (resource.value, workload)
-                    for workload in needs.too_few
-                    if in_scope(workload.namespace)
+                    (resource.value, workload) for workload in needs.too_few if in_scope(workload.namespace)
                 }
         if CONNECTIONS in whole:
             derived.profiles += [

@@ -39,6 +39,12 @@ class Gathered:
     samples: int = 0
     unattributed_namespaces: set[str] = field(default_factory=set)
 
+    @property
+    def has_usage(self) -> bool:
+        """True where CPU or memory was answered; nothing is known of anybody's usage elsewhere."""
+        usage = (state for state in self.states if state.signal != CONNECTIONS)
+        return any(state.state is not State.FAILING for state in usage)
+
 
 @dataclass(slots=True)
 class _Answers:

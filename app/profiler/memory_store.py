@@ -1,12 +1,13 @@
 """Profiles kept in memory, for runs without a cluster: the demo, and one-shot computations."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import structlog
 
 from app.domain.catalogue import ProfileCatalogue
+from app.domain.profiles import Profile
 from app.domain.resources import KINDS, to_manifest, to_status
 from app.profiler.ports import Directory
 from app.profiler.publication import Write
@@ -22,7 +23,18 @@ class InMemoryProfiles:
         self.manifests: dict[str, dict[str, Any]] = {}
         self._namespace = namespace
         for resource in KINDS:
-            self.catalogue.replace(resource, [])
+            self.replace(resource, [])
+
+    def replace(self, resource: str, manifests: Iterable[Mapping[str, Any]]) -> None:
+        """Begin with what a cluster holds of one kind."""
+        listed = [dict(manifest) for manifest in manifests]
+        self.manifests |= {manifest["metadata"]["name"]: manifest for manifest in listed}
+        self.catalogue.replace(resource, listed)
+
+    def manifests_of(self, profiles: Iterable[Profile]) -> list[dict[str, Any]]:
+        """The objects in which *profiles* are kept, in the order of their names."""
+        stored = filter(None, (self.catalogue.get(profile.identity) for profile in profiles))
+        return [self.manifests[name] for name in sorted(each.name for each in stored)]
 
     async def stored(self) -> ProfileCatalogue:
         """What was written so far."""

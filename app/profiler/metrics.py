@@ -28,7 +28,9 @@ class CycleMetrics:
         self._writes = Counter(
             "job_profiler_profile_writes_total", "Writes of profiles", ["result"], registry=registry
         )
-        self._profiles = Gauge("job_profiler_profiles", "Profiles as of the last cycle", registry=registry)
+        self._profiles = Gauge(
+            "job_profiler_profiles", "Profiles stored after the last cycle", registry=registry
+        )
         self._success = Gauge(
             "job_profiler_last_success_timestamp_seconds", "End of the last cycle", registry=registry
         )
@@ -54,7 +56,7 @@ class CycleMetrics:
         self._samples.inc(report.samples)
         self._writes.labels("written").inc(report.written)
         self._writes.labels("failed").inc(report.failed_writes)
-        self._profiles.set(len(report.profiles))
+        self._profiles.set(report.stored)
         self._success.set(now.timestamp())
         for state in report.states:
             self._signal.labels(state.signal).set(

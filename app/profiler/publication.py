@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.names import allocate_names
 from app.domain.profiles import Profile, StoredProfile
 
 # A value that moved by less stays as it is: Pods of the same workload need not differ for noise.
-DEADBAND = 0.05
+DEADBAND = Decimal("0.05")
 STATUS_REFRESH = timedelta(days=1)
 
 
@@ -40,12 +41,12 @@ def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: date
 
 
 def _moved(derived: str, stored: str) -> bool:
-    """True where the derived value left the deadband around the stored one."""
+    """True where the derived value left the deadband around the stored one; exact, so decimal."""
     try:
-        old = float(stored)
-    except ValueError:
+        old = Decimal(stored)
+    except InvalidOperation:
         return True
-    return abs(float(derived) - old) > DEADBAND * abs(old)
+    return not old.is_finite() or abs(Decimal(derived) - old) > DEADBAND * abs(old)
 
 
 def _is_due(stored: StoredProfile, now: datetime) -> bool:

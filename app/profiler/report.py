@@ -15,7 +15,7 @@ _MAX_LISTED = 2000
 def reasons_without_profile(
     expected: Iterable[Workload],
     present: Collection[Identity],
-    too_few: Iterable[Identity],
+    too_few: Iterable[tuple[str, Workload]],
     *,
     min_samples: int,
     answered: bool,
@@ -24,7 +24,7 @@ def reasons_without_profile(
 
     *present* are the profiles that are stored: what a source does not answer now was learned before.
     """
-    lacking = sorted({subject for kind, subject in too_few if (kind, subject) not in present})
+    lacking = sorted({workload for kind, workload in too_few if (kind, workload) not in present})
     few = f"TooFewSamples: fewer than {min_samples} of 5 minutes each"
     none = "NoSamples: no usage of its Pods was found" if answered else "NoAnswer: the sources are failing"
     reasons = {str(workload): few for workload in lacking}
@@ -49,5 +49,5 @@ def build_report(
         "profiles": {kind: kinds[kind] for kind in KINDS},
         "workloadsWithoutProfile": listed,
         "workloadsWithoutProfileTotal": len(reasons),
-        "namespacesWithUnattributedPods": sorted(unattributed_namespaces),
+        "namespacesWithUnattributedPods": sorted(unattributed_namespaces)[:_MAX_LISTED],
     }

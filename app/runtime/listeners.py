@@ -8,6 +8,8 @@ from typing import Any
 
 import uvicorn
 
+from app.errors import ProfilerError
+
 # API servers keep idle connections for 90 s: a shorter time here would meet their next review half way.
 _KEEP_ALIVE_SECONDS = 120
 _DRAIN_SECONDS = 5
@@ -41,11 +43,22 @@ class Listener(uvicorn.Server):
         yield
 
     async def run_until_cancelled(self) -> None:
-        """Serve; a cancellation lets the requests that are under way end."""
-        serving = asyncio.create_task(self.serve())
+        """Serve; a cancellation lets the requests that are under way end.
+
+        Raises:
+            ProfilerError: the address can't be listened on.
+        """
+        serving = asyncio.create_task(self._serve_or_raise())
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:
             self.should_exit = True
             await serving
             raise
+
+    async def _serve_or_raise(self) -> None:
+        try:
+            await self.serve()
+        except SystemExit as exit_:  # uvicorn could not bind, and has logged why
+            address = f"{self.config.host}, port {self.config.port}"
+            raise ProfilerError(f"can't listen on {address}: is it in use?") from exit_

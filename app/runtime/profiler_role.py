@@ -163,7 +163,7 @@ async def repeat_cycles(
             log.info(
                 "cycle_finished",
                 samples=report.samples,
-                profiles=len(report.profiles),
+                profiles=report.stored,
                 written=report.written,
                 seconds=round(report.seconds, 3),
             )

@@ -33,5 +33,5 @@ async def supervise(tasks: Tasks, stopping: asyncio.Event) -> None:
 def _raise_fault(task: asyncio.Task[None]) -> None:
     fault = task.exception() if not task.cancelled() else None
     log.error("task_ended", task=task.get_name(), fault=repr(fault))
-    reason = f": {fault}" if fault else " without a fault"
+    reason = f": {str(fault) or repr(fault)}" if fault else " without a fault"
     raise ProfilerError(f"the task '{task.get_name()}' ended{reason}") from fault

@@ -1,6 +1,6 @@
 """A certificate authority and serving certificates by ECDSA P-256, as PEM text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -26,7 +26,7 @@ class KeyPair:
     """A certificate (PEM; for an authority possibly followed by older ones that still count) and its key."""
 
     certificate: bytes
-    private_key: bytes
+    private_key: bytes = field(repr=False)  # it must not end up in a log
 
 
 def issue_authority(now: datetime) -> KeyPair:
@@ -65,7 +65,12 @@ def issue_serving_certificate(authority: KeyPair, names: tuple[str, ...], now: d
 
 def authority_renewal_reason(authority: KeyPair | None, now: datetime) -> str | None:
     """Why a new authority is needed, or None."""
-    return _pair_renewal_reason(authority, now)
+    if reason := _pair_renewal_reason(authority, now):
+        return reason
+    assert authority is not None
+    if not _may_sign(parse_certificates(authority.certificate)[0]):
+        return "it is not an ECDSA certificate authority"
+    return None
 
 
 def serving_renewal_reason(
@@ -127,6 +132,14 @@ def _pair_renewal_reason(pair: KeyPair | None, now: datetime) -> str | None:
     if now >= certificate.not_valid_before_utc + lifetime * 2 / 3:
         return f"it expires on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
     return None
+
+
+def _may_sign(certificate: x509.Certificate) -> bool:
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        return False
+    return constraints.ca and isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
 
 
 def _builder(

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from app.tls.issuing import KeyPair
 
+_NO_PASS_PHRASE = ""  # without an answer at hand OpenSSL asks the terminal for one, and waits
+
 
 class UnusableCertificateError(Exception):
     """A certificate and key that OpenSSL does not take."""
@@ -30,12 +32,12 @@ class ServingContext:
         """
         if pair == self.loaded:
             return
-        with _readable_file(pair.certificate + pair.private_key) as path:
+        with _readable_file(pair.certificate + b"\n" + pair.private_key) as path:
             try:
-                _server_context().load_cert_chain(path)
+                _server_context().load_cert_chain(path, password=_NO_PASS_PHRASE)
             except ssl.SSLError as error:
                 raise UnusableCertificateError(f"the certificate can't be served: {error}") from error
-            self.context.load_cert_chain(path)
+            self.context.load_cert_chain(path, password=_NO_PASS_PHRASE)
         self.loaded = pair
 
 

@@ -62,7 +62,7 @@ def test_ports_are_the_programs() -> None:
 
 
 def test_only_locked_dependencies_are_installed() -> None:
-    """Builder and dependencies come from lock files with their hashes; the project itself brings no others."""
+    """Builder and dependencies come from lock files with hashes; the project itself brings no others."""
     (locked, project) = [command for command in instructions("RUN") if " install " in command]
 
     for lock_file in ("requirements-build.lock", "requirements.lock"):

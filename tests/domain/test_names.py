@@ -65,7 +65,7 @@ def test_two_identities_whose_formula_collides_get_two_names() -> None:
 def test_a_stored_object_keeps_its_name_even_in_a_collision() -> None:
     """The newcomer gives way, whatever the order of the identities."""
     first, second = ("cpu", Workload("bc", "a")), ("cpu", Workload("c", "ab"))
-    stored = {second: contract_name(second) or ""}
+    stored: dict[Identity, str] = {second: contract_name(second) or ""}
 
     names = allocate_names([first, second], stored, stored.values())
 

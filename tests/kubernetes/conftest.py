@@ -20,6 +20,13 @@ async def server() -> AsyncIterator[FakeApiServer]:
 
 
 @pytest.fixture
+async def patient_client(server: FakeApiServer, tmp_path: Path) -> AsyncIterator[ClusterClient]:
+    """A client with the product's own time-outs: what ends earlier was ended by somebody else."""
+    async with open_cluster(server.kubeconfig(tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
 async def client(server: FakeApiServer, tmp_path: Path) -> AsyncIterator[ClusterClient]:
     """A client of the fake API server."""
     async with open_cluster(server.kubeconfig(tmp_path), SHORT) as opened:

@@ -154,6 +154,15 @@ async def test_an_answer_that_never_comes(server: FakeApiServer, client: Cluster
             await client.get(THING)
 
 
+async def test_an_answer_that_stops_halfway(server: FakeApiServer, client: ClusterClient) -> None:
+    """An answer whose body does not come to its end is given up after the 0.5 s, too."""
+    server.on("GET", THING, server.streams(b'{"metadata":', then_hangs=True))
+
+    async with asyncio.timeout(2):
+        with pytest.raises(UnavailableError):
+            await client.get(THING)
+
+
 @pytest.mark.parametrize("answer", [breaks_off(b'{"metadata"'), sends(b"<html>"), sends(b"[1]")])
 async def test_an_answer_that_is_no_object(
     server: FakeApiServer, client: ClusterClient, answer: Answer

@@ -67,12 +67,13 @@ async def candidate(
         await asyncio.wait({task})
 
 
-async def test_exactly_one_leads(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_exactly_one_leads(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """Of three candidates one leads, renews for longer than the Lease lasts, and is never replaced."""
     lease, terms = FakeLease(server), Terms()
     async with AsyncExitStack() as stack:
         electors = [
-            (await stack.enter_async_context(candidate(client, each, terms.of(each))))[0] for each in "abc"
+            (await stack.enter_async_context(candidate(patient_client, each, terms.of(each))))[0]
+            for each in "abc"
         ]
         await until(lambda: any(elector.is_leader for elector in electors))
         first = lease.holder
@@ -87,7 +88,7 @@ async def test_exactly_one_leads(server: FakeApiServer, client: ClusterClient) -
 
 
 async def test_a_leader_that_can_not_renew_stops_in_time(
-    server: FakeApiServer, client: ClusterClient
+    server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
     """When a's PUTs hang, its work ends within the deadline of 0.6 s, and b takes over after the 1 s lease.
 
@@ -96,8 +97,8 @@ async def test_a_leader_that_can_not_renew_stops_in_time(
     """
     lease, terms = FakeLease(server), Terms()
     async with (
-        candidate(client, "a", terms.of("a")) as (leader, _),
-        candidate(client, "b", terms.of("b")) as (successor, _),
+        candidate(patient_client, "a", terms.of("a")) as (leader, _),
+        candidate(patient_client, "b", terms.of("b")) as (successor, _),
     ):
         await until(lambda: leader.is_leader or successor.is_leader)
         stuck = lease.holder
@@ -113,10 +114,12 @@ async def test_a_leader_that_can_not_renew_stops_in_time(
     terms.assert_apart()
 
 
-async def test_a_leader_that_lost_contends_again(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_a_leader_that_lost_contends_again(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
     """After an outage the only candidate works again: two terms, one after the other."""
     lease, terms = FakeLease(server), Terms()
-    async with candidate(client, "a", terms.of("a")) as (elector, _):
+    async with candidate(patient_client, "a", terms.of("a")) as (elector, _):
         await until(lambda: elector.is_leader)
         lease.fails_for = lambda _: True
         await until(lambda: terms.leaders == ["a"])
@@ -128,10 +131,12 @@ async def test_a_leader_that_lost_contends_again(server: FakeApiServer, client: 
     terms.assert_apart()
 
 
-async def test_a_leader_that_was_replaced_stops_at_once(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_a_leader_that_was_replaced_stops_at_once(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
     """When a person writes another holder into the Lease, the work ends with the next two renewals."""
     lease, terms = FakeLease(server), Terms()
-    async with candidate(client, "a", terms.of("a")) as (elector, _):
+    async with candidate(patient_client, "a", terms.of("a")) as (elector, _):
         await until(lambda: elector.is_leader)
         metadata = lease.manifest["metadata"] | {"resourceVersion": "900"}
         lease.manifest = {"metadata": metadata, "spec": lease.spec | {"holderIdentity": "person"}}
@@ -142,12 +147,12 @@ async def test_a_leader_that_was_replaced_stops_at_once(server: FakeApiServer, c
         assert lease.holder == "person"
 
 
-async def test_a_cancel_releases_at_once(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_a_cancel_releases_at_once(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """When the leader is stopped, the successor leads long before the Lease of 1 s would have run out."""
     lease, terms = FakeLease(server), Terms()
-    async with candidate(client, "a", terms.of("a")) as (leader, task):
+    async with candidate(patient_client, "a", terms.of("a")) as (leader, task):
         await until(lambda: leader.is_leader)
-        async with candidate(client, "b", terms.of("b")) as (successor, _):
+        async with candidate(patient_client, "b", terms.of("b")) as (successor, _):
             await server.wait_for("GET", 3)
             task.cancel()
             await until(lambda: successor.is_leader, within_seconds=0.6)
@@ -158,15 +163,15 @@ async def test_a_cancel_releases_at_once(server: FakeApiServer, client: ClusterC
     terms.assert_apart()
 
 
-async def test_a_slow_farewell_is_still_covered(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_a_slow_farewell_is_still_covered(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """Work that needs 1.5 s to end after a cancel keeps the Lease of 1 s until then: nobody leads meanwhile.
 
     Cancelling the elector again while it waits changes nothing.
     """
     lease, terms = FakeLease(server), Terms()
-    async with candidate(client, "a", terms.of("a", farewell_seconds=1.5)) as (leader, task):
+    async with candidate(patient_client, "a", terms.of("a", farewell_seconds=1.5)) as (leader, task):
         await until(lambda: leader.is_leader)
-        async with candidate(client, "b", terms.of("b")) as (successor, _):
+        async with candidate(patient_client, "b", terms.of("b")) as (successor, _):
             task.cancel()
             await asyncio.sleep(0.3)
             task.cancel()
@@ -178,7 +183,7 @@ async def test_a_slow_farewell_is_still_covered(server: FakeApiServer, client: C
     terms.assert_apart()
 
 
-async def test_a_crash_releases_and_raises(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_a_crash_releases_and_raises(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """An exception of the work frees the Lease and comes out of `run()`: no zombie goes on renewing."""
     lease = FakeLease(server)
 
@@ -186,7 +191,7 @@ async def test_a_crash_releases_and_raises(server: FakeApiServer, client: Cluste
         await asyncio.sleep(0.2)
         raise ZeroDivisionError("fault")
 
-    elector = LeaderElector(client, NAMESPACE, NAME, "a", timing=TIMING)
+    elector = LeaderElector(patient_client, NAMESPACE, NAME, "a", timing=TIMING)
     with pytest.raises(ZeroDivisionError, match="fault"):
         await elector.run(crash)
 
@@ -197,19 +202,19 @@ async def test_a_crash_releases_and_raises(server: FakeApiServer, client: Cluste
     assert len(lease.history) == written
 
 
-async def test_work_that_returns_ends_the_run(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_work_that_returns_ends_the_run(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """`run()` returns when the work does, and the Lease is free."""
     lease = FakeLease(server)
 
     async def done() -> None:
         return
 
-    await LeaderElector(client, NAMESPACE, NAME, "a", timing=TIMING).run(done)
+    await LeaderElector(patient_client, NAMESPACE, NAME, "a", timing=TIMING).run(done)
 
     assert lease.holder == ""
 
 
-async def test_a_fault_while_losing_is_raised(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_a_fault_while_losing_is_raised(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """Work that fails when its leadership is lost ends the run too: a fault is never swallowed."""
     lease = FakeLease(server)
 
@@ -219,7 +224,7 @@ async def test_a_fault_while_losing_is_raised(server: FakeApiServer, client: Clu
         finally:
             raise ZeroDivisionError("fault")
 
-    elector = LeaderElector(client, NAMESPACE, NAME, "a", timing=TIMING)
+    elector = LeaderElector(patient_client, NAMESPACE, NAME, "a", timing=TIMING)
     task = asyncio.create_task(elector.run(fails_to_end))
     await until(lambda: elector.is_leader)
     lease.fails_for = lambda _: True
@@ -229,11 +234,11 @@ async def test_a_fault_while_losing_is_raised(server: FakeApiServer, client: Clu
 
 
 async def test_a_cancel_ends_in_time_when_nothing_answers(
-    server: FakeApiServer, client: ClusterClient
+    server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
     """A process that stops while the API server hangs does not wait for it: 0.3 s, half the deadline."""
     lease, terms = FakeLease(server), Terms()
-    async with candidate(client, "a", terms.of("a")) as (elector, task):
+    async with candidate(patient_client, "a", terms.of("a")) as (elector, task):
         await until(lambda: elector.is_leader)
         lease.hangs_for = lambda _: True
         began = time.monotonic()
@@ -244,10 +249,12 @@ async def test_a_cancel_ends_in_time_when_nothing_answers(
     assert terms.leaders == ["a"]
 
 
-async def test_a_process_that_was_held_up_does_not_lead(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_a_process_that_was_held_up_does_not_lead(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
     """After 0.7 s in which the event loop stood still, `is_leader` is False before anything else ran."""
     FakeLease(server)
-    async with candidate(client, "a", Terms().of("a")) as (elector, _):
+    async with candidate(patient_client, "a", Terms().of("a")) as (elector, _):
         await until(lambda: elector.is_leader)
 
         time.sleep(0.7)  # noqa: ASYNC251 - standing still is what is tested
@@ -255,11 +262,11 @@ async def test_a_process_that_was_held_up_does_not_lead(server: FakeApiServer, c
         assert not elector.is_leader
 
 
-async def test_a_missing_lease_is_told_once(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_a_missing_lease_is_told_once(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """While the Lease is missing the candidate keeps asking, says so once, and leads once it is there."""
     terms = Terms()
     with capture_logs() as lines:
-        async with candidate(client, "a", terms.of("a")) as (elector, _):
+        async with candidate(patient_client, "a", terms.of("a")) as (elector, _):
             await server.wait_for("GET", 4)
             FakeLease(server)
             await until(lambda: elector.is_leader)
@@ -272,34 +279,46 @@ async def test_a_missing_lease_is_told_once(server: FakeApiServer, client: Clust
 
 @pytest.mark.parametrize("status", [401, 403, 404, 409, 410, 422, 429, 500], ids=str)
 async def test_no_answer_ends_the_contention(
-    server: FakeApiServer, client: ClusterClient, status: int
+    server: FakeApiServer, patient_client: ClusterClient, status: int
 ) -> None:
     """Whatever the API server refuses with, on reading or on writing, the candidate tries again."""
     lease = FakeLease(server)
     server.on("GET", PATH, refuses(status), lease._get)
     server.on("PUT", PATH, refuses(status), lease._put)
 
-    async with candidate(client, "a", Terms().of("a")) as (elector, _):
+    async with candidate(patient_client, "a", Terms().of("a")) as (elector, _):
         await until(lambda: elector.is_leader)
 
 
-async def test_a_claim_whose_answer_was_lost(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_a_claim_whose_answer_was_lost(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """A claim that was stored though its answer never came is found by the next try, which then leads."""
     lease = FakeLease(server)
     lease.loses_answers_for = lambda _: not lease.history[1:]
-    async with candidate(client, "a", Terms().of("a")) as (elector, _):
+    async with candidate(patient_client, "a", Terms().of("a")) as (elector, _):
         await until(lambda: elector.is_leader)
 
     assert [spec["holderIdentity"] for spec in lease.history] == ["a", "a", ""]
 
 
-async def test_leaders_never_overlap(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_a_conflict_is_no_news(server: FakeApiServer, patient_client: ClusterClient) -> None:
+    """Two candidates that claim at the same moment are the ordinary course of things, which nobody logs."""
+    lease = FakeLease(server)
+    server.on("PUT", PATH, refuses(409), lease._put)
+
+    with capture_logs() as lines:
+        async with candidate(patient_client, "a", Terms().of("a")) as (elector, _):
+            await until(lambda: elector.is_leader)
+
+    assert [line["event"] for line in lines] == ["leadership_gained", "leadership_released"]
+
+
+async def test_leaders_never_overlap(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """Four times the leader's writes hang, fail or lose their answers for 1.3 s: no two terms overlap."""
     chance = random.Random(20260301)
     lease, terms = FakeLease(server), Terms()
     async with AsyncExitStack() as stack:
         for identity in "abc":
-            await stack.enter_async_context(candidate(client, identity, terms.of(identity, 0.05)))
+            await stack.enter_async_context(candidate(patient_client, identity, terms.of(identity, 0.05)))
         for _ in range(4):
             await until(lambda: lease.holder != "")
             victim = lease.holder

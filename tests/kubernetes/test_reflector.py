@@ -1,11 +1,13 @@
 """The reflector: the sink is in step with the API server, whatever becomes of lists and watches."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from app.kubernetes.client import ClusterClient
@@ -13,7 +15,7 @@ from app.kubernetes.reflector import Reflector
 from app.kubernetes.selections import Object, Selection
 from app.periodic import Backoff
 from tests.kubernetes.fake_api_server import FakeApiServer, bookmark, event, listed, refuses, thing
-from tests.kubernetes.polling import Clock
+from tests.kubernetes.polling import Clock, until
 
 THINGS = "/api/v1/things"
 ERROR_500 = {"type": "ERROR", "object": {"code": 500, "message": "etcd is ill"}}
@@ -253,6 +255,44 @@ async def test_a_stream_that_fails_for_ever_is_news(server: FakeApiServer, clien
             await server.wait_for("WATCH", 5)
 
     assert [line["event"] for line in lines if line["log_level"] != "debug"] == ["contact_lost"]
+
+
+async def test_a_list_that_begins_anew(server: FakeApiServer, client: ClusterClient) -> None:
+    """What the first try of an expired list held does not reach the sink."""
+    first = listed(thing("gone"), continuation="rest")
+    server.on("GET", THINGS, first, refuses(410), listed(thing("new")))
+    server.on("WATCH", THINGS, server.streams(then_hangs=True))
+    sink = Names()
+
+    async with running(reflector_of(client, sink)):
+        await server.wait_for("WATCH", 1)
+
+    assert sink.names == {"new"}
+
+
+async def test_each_event_is_a_contact(server: FakeApiServer, patient_client: ClusterClient) -> None:
+    """A bookmark that comes 60 s after the watch began is the last contact."""
+    server.on("GET", THINGS, listed())
+    later = asyncio.Event()
+
+    async def watch(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await later.wait()
+        await response.write(json.dumps(bookmark("20")).encode() + b"\n")
+        await server.closing.wait()
+        return response
+
+    server.on("WATCH", THINGS, watch)
+    clock = Clock(1000)
+    reflector = reflector_of(patient_client, Names(), clock=clock)
+
+    async with running(reflector):
+        await until(lambda: reflector.is_synced)
+        await server.wait_for("WATCH", 1)
+        clock.now = 1060
+        later.set()
+        await until(lambda: reflector.last_contact == 1060)
 
 
 async def test_last_contact_is_the_last_word(server: FakeApiServer, client: ClusterClient) -> None:

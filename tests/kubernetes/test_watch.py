@@ -1,11 +1,13 @@
 """One watch: the lines that an API server writes, and every way in which they can end."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from app.errors import ExpiredError, ForbiddenError, UnavailableError
-from app.kubernetes.client import ClusterClient
+from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.connection import Timeouts
 from app.kubernetes.selections import Selection, WatchEvent
 from tests.kubernetes.fake_api_server import (
     Answer,
@@ -104,11 +106,12 @@ async def test_silence_ends_the_watch(server: FakeApiServer, client: ClusterClie
         assert [event.resource_version for event in await collect(client)] == ["11"]
 
 
-async def test_a_watch_that_never_begins(server: FakeApiServer, client: ClusterClient) -> None:
-    """A half-open connection, on which not even the answer's head comes, is an UnavailableError."""
+async def test_a_watch_that_never_begins(server: FakeApiServer, tmp_path: Path) -> None:
+    """Where not even the answer's head comes, a watch fails as any request does: after 0.1 s, not 70 s."""
     server.on("WATCH", THINGS, server.hangs())
+    timeouts = Timeouts(request_seconds=0.1, inactivity_seconds=70)
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(2), open_cluster(server.kubeconfig(tmp_path), timeouts) as client:
         with pytest.raises(UnavailableError):
             await collect(client)
 

@@ -1,16 +1,16 @@
 """Prometheus' side of the wire, with a past of emojivoto in which nothing varies unless a test says so.
 
-    Deployment  container      CPU cores  memory bytes   cores + 15 %       bytes + 15 %
-    web         web-svc            0.100    20,000,000   (0.1 + 0.02) ...   30,000,000 ...
-                linkerd-proxy      0.020    10,000,000   = 0.138            = 34500000
-    voting      voting-svc         0.060    12,000,000   0.069              13800000
-    emoji       emoji-svc          0.040    16,000,000   0.046              18400000
-    vote-bot    vote-bot           0.020     8,000,000   0.023               9200000
+Deployment  container      CPU cores  memory bytes   cores + 15 %       bytes + 15 %
+web         web-svc            0.100    20,000,000   (0.1 + 0.02) ...   30,000,000 ...
+(web)       linkerd-proxy      0.020    10,000,000   = 0.138            = 34500000
+voting      voting-svc         0.060    12,000,000   0.069              13800000
+emoji       emoji-svc          0.040    16,000,000   0.046              18400000
+vote-bot    vote-bot           0.020     8,000,000   0.023               9200000
 
-    connection         requests/s  responses/s   per minute
-    web -> voting             0.5          0.4   60 * 0.9 =  54.00
-    web -> emoji              1.0          1.0   60 * 2.0 = 120.00
-    vote-bot -> web           1.5          1.5   60 * 3.0 = 180.00
+connection         requests/s  responses/s   per minute
+web -> voting             0.5          0.4   60 * 0.9 =  54.00
+web -> emoji              1.0          1.0   60 * 2.0 = 120.00
+vote-bot -> web           1.5          1.5   60 * 3.0 = 180.00
 """
 
 from collections.abc import Callable, Iterator, Mapping

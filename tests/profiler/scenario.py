@@ -67,9 +67,8 @@ class Scenario:
         )
         lister = FixedWorkloads(directory or Directory(deployments=DEPLOYMENTS))
         policy = CyclePolicy(EstimationPolicy(), history_days, timeslots=4)
-        self._cycle = ProfilingCycle(
-            source, Cluster(lister, self.profiles, self.sink), policy, lambda namespace: namespace != "kube-system"
-        )
+        cluster = Cluster(lister, self.profiles, self.sink)
+        self._cycle = ProfilingCycle(source, cluster, policy, lambda namespace: namespace != "kube-system")
 
     async def cycle(self, minutes: float = 0, progress: Progress = lambda _done, _total: None) -> CycleReport:
         """A cycle so many minutes after noon."""

@@ -19,6 +19,7 @@ from app.profiler.publication import Write
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, NEWEST_STEP_SECONDS, Scenario
 
+NOON_TEXT = "2026-03-04T12:01:00Z"
 MIDNIGHT_SECONDS = NEWEST_STEP_SECONDS - 12 * 3600
 
 
@@ -31,7 +32,7 @@ def connection(source: str, destination: str) -> Identity:
 
 
 async def test_the_first_cycle_publishes_exact_values() -> None:
-    """Every value is worked out in the table of the scripted past: nothing varies, so nothing is rounded up."""
+    """Every value is worked out in the table of the scripted past: what does not vary gives itself."""
     scenario = Scenario(EmojivotoPrometheus())
 
     report = await scenario.cycle()
@@ -76,7 +77,7 @@ async def test_a_profile_states_what_it_rests_on() -> None:
 
     manifest = scenario.profiles.manifests["cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"]
 
-    assert manifest["spec"] == {"cpuProfiling": {"updateTime": "2026-03-04T12:01:00Z", "value": "0.138"}}
+    assert manifest["spec"] == {"cpuProfiling": {"updateTime": NOON_TEXT, "value": "0.138"}}
     status = manifest["status"]
     assert status["window"] == {"start": "2026-03-03T00:00:00Z", "end": "2026-03-04T12:00:00Z"}
     assert (status["samples"], status["coverage"], status["confidence"]) == (864, "1.00", "0.60")
@@ -139,7 +140,7 @@ async def test_a_report_that_did_not_change_is_not_told_again() -> None:
     assert scenario.sink.announcements == []
     assert scenario.sink.reports[0] == {
         "signals": [
-            {"signal": name, "state": "Ok", "reason": "Answered", "message": "", "since": "2026-03-04T12:01:00Z"}
+            {"signal": name, "state": "Ok", "reason": "Answered", "message": "", "since": NOON_TEXT}
             for name in ("cpu", "memory", "connections")
         ],
         "profiles": {"cpu": 4, "memory": 4, "connection": 3},
@@ -196,7 +197,8 @@ async def test_a_value_that_moves_is_written_and_its_neighbours_are_not() -> Non
     name = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
     assert report.written == 1
     assert scenario.values == before | {name: "69000000"}
-    assert scenario.profiles.manifests[name]["spec"]["memoryProfiling"]["updateTime"] == "2026-03-04T12:06:00Z"
+    need = scenario.profiles.manifests[name]["spec"]["memoryProfiling"]
+    assert need["updateTime"] == "2026-03-04T12:06:00Z"
 
 
 class RefusingProfiles(InMemoryProfiles):
@@ -214,7 +216,7 @@ class RefusingProfiles(InMemoryProfiles):
 
 
 async def test_a_refused_write_stops_no_other_and_is_tried_again() -> None:
-    """One of eleven is refused; it is neither stored nor counted as a profile, and comes with the next cycle."""
+    """One of eleven is refused: it is not counted as a profile, and comes with the next cycle."""
     name = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
     store = RefusingProfiles(name)
     scenario = Scenario(EmojivotoPrometheus(), store)
@@ -254,16 +256,15 @@ async def test_nothing_is_written_while_the_stored_profiles_are_unknown() -> Non
 
 
 async def test_a_sink_that_fails_stops_no_profile_and_is_told_again() -> None:
-    """The status ConfigMap can't be written in the first cycle; the second one, in which nothing new is, writes it."""
+    """The ConfigMap can't be written in the first cycle; the second, which finds nothing new, writes it."""
     scenario = Scenario(EmojivotoPrometheus())
-    tell = scenario.sink.tell
 
     async def refuse(_report: object) -> None:
         raise ClusterError("PATCH configmaps: 403 Forbidden")
 
-    scenario.sink.tell = refuse  # type: ignore[method-assign]
-    report = await scenario.cycle()
-    scenario.sink.tell = tell  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scenario.sink, "tell", refuse)
+        report = await scenario.cycle()
     await scenario.cycle()
 
     assert report.written == 11

@@ -59,6 +59,7 @@ def outcomes(webhook: Webhook) -> float:
     return sum(skipped) + sum(mutated)
 
 
+OF_WEB = webhook_with(*profiles.web_profiles())
 KEYS = st.sampled_from(FOREIGN_KEYS + FORGED_KEYS) | st.text()
 
 
@@ -66,22 +67,20 @@ KEYS = st.sampled_from(FOREIGN_KEYS + FORGED_KEYS) | st.text()
 @given(present=st.dictionaries(KEYS, st.text(), max_size=12))
 def test_any_text_may_stand_in_the_annotations(present: dict[str, str]) -> None:
     """Whatever the keys and values are, the foreign ones stay and ours are `web`'s."""
-    webhook = webhook_with(*profiles.web_profiles())
     reviewed = web_pod(present)
 
-    patched = applied(webhook.mutator.review(encoded(review(reviewed))), reviewed)
+    patched = applied(OF_WEB.mutator.review(encoded(review(reviewed))), reviewed)
 
     assert patched["metadata"]["annotations"] == expected_annotations(present, profiles.WEB_ANNOTATIONS)
-    assert patch_in(webhook.mutator.review(encoded(review(patched)))) == []
+    assert patch_in(OF_WEB.mutator.review(encoded(review(patched)))) == []
 
 
 def test_a_pod_without_annotations_gets_the_whole_map() -> None:
     """There is no member to add a key to: one operation adds all, for an absent map and for a null one."""
-    webhook = webhook_with(*profiles.web_profiles())
     absent = web_pod()
     null = pod(absent["metadata"] | {"annotations": None})
     for reviewed in (absent, null):
-        patch = patch_in(webhook.mutator.review(encoded(review(reviewed))))
+        patch = patch_in(OF_WEB.mutator.review(encoded(review(reviewed))))
 
         assert patch == [{"op": "add", "path": "/metadata/annotations", "value": profiles.WEB_ANNOTATIONS}]
 

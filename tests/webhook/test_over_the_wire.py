@@ -133,6 +133,16 @@ def test_a_body_over_the_limit_is_refused(served: ServedWebhook, excess: int, *,
     assert answer.headers["connection"] == "close"
 
 
+def test_a_body_that_is_announced_as_too_large_is_not_waited_for(served: ServedWebhook) -> None:
+    """The answer comes before the first byte of the body was sent."""
+    with closing(served.connect()) as connection:
+        connection.putrequest("POST", "/mutate")
+        connection.putheader("Content-Length", str(MAX_BYTES + 1))
+        connection.endheaders()
+
+        assert connection.getresponse().status == 413
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_of_just_the_limit_is_read(served: ServedWebhook, *, chunked: bool) -> None:
     """A good review filled up with blanks to 3 MiB; in chunks it also arrives in many pieces."""
@@ -152,13 +162,13 @@ def test_other_methods_and_paths_are_refused(
 
 
 def test_a_client_that_goes_away_half_way_leaves_nothing_behind(served: ServedWebhook) -> None:
-    """100 of 1000 announced bytes, then the connection closes: counted as no review, and that is all."""
+    """A review that is whole, but the connection closes one announced byte too early: it is no review."""
     before = served.webhook.counted("error", "not_a_review")
     with closing(served.connect()) as connection:
         connection.putrequest("POST", "/mutate")
-        connection.putheader("Content-Length", "1000")
+        connection.putheader("Content-Length", str(len(GOOD) + 1))
         connection.endheaders()
-        connection.send(GOOD[:100])
+        connection.send(GOOD)
 
     wait_until(lambda: served.webhook.counted("error", "not_a_review") == before + 1, 5, "one more error")
 

@@ -7,13 +7,22 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from app.domain.catalogue import ProfileCatalogue
-from app.settings import Settings
+from app.settings import Settings, read_settings
 from app.webhook.index import AnnotationIndex
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.mutation import PodMutator
 from tests.webhook.profiles import synced_catalogue
 
-SETTINGS = Settings(own_namespace="profiling", excluded_namespaces=("kube-system", "kube-public"))
+# Each is given, so that no variable of the environment decides.
+SETTINGS = read_settings(
+    {
+        "own_namespace": "profiling",
+        "excluded_namespaces": "kube-system, kube-public",
+        "profiling_namespace": "",
+        "max_connections": 64,
+        "max_review_bytes": 3 * 1024 * 1024,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,110 @@
+"""`--help`: every setting of every command is told, with its unit, default and variable."""
+
+import pytest
+
+from app.command_line.root import program as typer_program
+from app.settings import Settings
+from tests.command_line.conftest import Program
+
+COMMANDS = {
+    "serve": set(Settings.model_fields),
+    "profile": {
+        "prometheus_url",
+        "prometheus_port",
+        "prometheus_timeout",
+        "network_metric_provider",
+        "profiling_namespace",
+        "excluded_namespaces",
+        "history_days",
+        "timeslots",
+        "min_samples",
+        "kubeconfig",
+        "own_namespace",
+        "profiles_namespace",
+    },
+    "status": {"kubeconfig", "own_namespace", "profiles_namespace", "lease"},
+    "demo": set[str](),
+}
+UNITS = {
+    "prometheus_timeout": "Seconds",
+    "background_routine_update_time": "Seconds",
+    "history_days": "Days",
+    "max_review_bytes": "Bytes",
+    "shutdown_delay": "Seconds",
+    "lease_retry_period": "Seconds",
+    "lease_renew_deadline": "Seconds",
+    "lease_duration": "Seconds",
+    "min_samples": "5-minute samples",
+    "timeslots": "Time slots a day",
+}
+
+
+def squeezed(text: str) -> str:
+    """Without the spaces and the line ends that depend on the terminal."""
+    return "".join(text.split())
+
+
+def test_the_commands_are_those_that_are_known() -> None:
+    """A new command has to be added to this test."""
+    assert {
+        command.callback.__name__ for command in typer_program.registered_commands if command.callback
+    } == (set(COMMANDS))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_tells_every_setting_with_default_and_variable(program: Program, command: str) -> None:
+    """Flag, what it means, default and environment variable, for exactly the settings of the command."""
+    outcome = program.run(command, "--help")
+
+    assert outcome.code == 0
+    told = squeezed(outcome.out)
+    for name, field in Settings.model_fields.items():
+        flag = f"--{name.replace('_', '-')}"
+        assert (f"{flag}TEXT" in told or f"{flag}VALUE" in told) == (name in COMMANDS[command])
+        if name in COMMANDS[command]:
+            assert squeezed(f"{field.description} (default: ") in told
+            assert f"environment:{name.upper()})" in told
+
+
+def test_defaults_are_spelled_as_they_are_typed(program: Program) -> None:
+    """Lists with commas, switches as true or false, emptiness as a word."""
+    told = squeezed(program.run("serve", "--help").out)
+
+    for text in (
+        "(default: 150; environment: BACKGROUND_ROUTINE_UPDATE_TIME)",
+        "(default: kube-system,kube-public,kube-node-lease; environment: EXCLUDED_NAMESPACES)",
+        "(default: true; environment: BACKGROUND_ROUTINE_ENABLED)",
+        "(default: none; environment: PROFILING_NAMESPACE)",
+        "(default: combined; environment: ROLE)",
+    ):
+        assert squeezed(text) in told
+
+
+@pytest.mark.parametrize(("name", "unit"), UNITS.items())
+def test_a_number_that_measures_something_has_its_unit(name: str, unit: str) -> None:
+    """Seconds, days, bytes: nobody has to guess."""
+    assert (Settings.model_fields[name].description or "").startswith(unit)
+
+
+def test_every_number_has_a_unit_or_is_a_count() -> None:
+    """A new number has to be added to the table above."""
+    numbers = {name for name, field in Settings.model_fields.items() if field.annotation in {int, float}}
+
+    ports_and_counts = {"prometheus_port", "webhook_port", "health_port", "max_connections"}
+    assert numbers == UNITS.keys() | ports_and_counts
+
+
+def test_without_a_command_the_commands_are_told(program: Program) -> None:
+    """A person who types the name alone learns what there is."""
+    outcome = program.run()
+
+    assert all(command in outcome.said for command in COMMANDS)
+    assert "Traceback" not in outcome.said
+
+
+def test_an_unknown_flag_is_named(program: Program) -> None:
+    """Exit code 2, as for a wrong value."""
+    outcome = program.run("serve", "--no-such-flag", "1")
+
+    assert outcome.code == 2
+    assert "--no-such-flag" in outcome.err

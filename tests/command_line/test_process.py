@@ -1,0 +1,77 @@
+"""The real process: its exit code, both its outputs, and the log that goes with them."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from app.settings import Settings
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def job_profiler(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """One run; of the settings in this machine's environment it sees none."""
+    inherited = {key: value for key, value in os.environ.items() if key.lower() not in Settings.model_fields}
+    return subprocess.run(
+        [sys.executable, "-m", "app", *map(str, arguments)],
+        cwd=REPOSITORY,
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def closed_port() -> int:
+    """A port of 127.0.0.1 at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_serve_tells_all_faults_together_before_anything_starts() -> None:
+    """Two wrong settings by environment and two by flag: four lines, exit code 2, no log line."""
+    run = job_profiler(
+        "serve",
+        *("--profiling-namespace", "Shop,web"),
+        *("--lease-duration", "3"),
+        PROMETHEUS_PORT="tcp://10.0.0.1:9090",
+        TIMESLOTS="5",
+    )
+
+    assert (run.returncode, run.stdout) == (2, "")
+    assert [line.split(":")[0] for line in run.stderr.splitlines()] == ["job-profiler"] * 4
+    for fault in (
+        "PROMETHEUS_PORT (--prometheus-port) is 'tcp://10.0.0.1:9090': give the number alone",
+        "TIMESLOTS (--timeslots) is '5': 5 does not divide 24: use 1, 2, 3, 4, 6, 8, 12 or 24",
+        "PROFILING_NAMESPACE (--profiling-namespace) is 'Shop,web': not a namespace's name: Shop",
+        "LEASE_DURATION (--lease-duration) is '3': must be more than LEASE_RENEW_DEADLINE, which is 10",
+    ):
+        assert f"job-profiler: {fault}" in run.stderr
+
+
+def test_a_record_is_printed_without_a_word_more(tmp_path: Path) -> None:
+    """Nothing but the table, however narrow the shell: no name is cut, and nothing is logged."""
+    run = job_profiler(
+        "profile", "--history", "app/demo/emojivoto.npz", COLUMNS="40", KUBECONFIG=str(tmp_path / "none")
+    )
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f" in run.stdout
+
+
+def test_a_prometheus_that_is_away_is_named() -> None:
+    """Nobody listens there: exit code 1, the URL for each signal, and no stack trace."""
+    url = f"http://127.0.0.1:{closed_port()}"
+
+    run = job_profiler("profile", "--history-days", "1", PROMETHEUS_URL=url)
+
+    assert (run.returncode, run.stdout) == (1, "")
+    for signal in ("cpu", "memory", "connections"):
+        assert f"\n{signal}: {url} can't be reached: " in run.stderr
+    assert run.stderr.splitlines()[-1].startswith("job-profiler: no profile could be computed")
+    assert "Traceback" not in run.stderr

@@ -1,0 +1,242 @@
+"""`job-profiler profile`: profiles as table, YAML and JSON, and what is said where there are none."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from aiohttp import web
+from jsonschema import Draft202012Validator
+
+from app.domain.names import contract_name
+from app.domain.resources import KINDS
+from app.domain.workloads import Workload
+from app.kubernetes import paths
+from tests.command_line.conftest import Program
+from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, listed, refuses
+from tests.profiler.emojivoto_prometheus import CONTAINERS, WEB_POD, EmojivotoPrometheus
+
+REPOSITORY = Path(__file__).parents[2]
+RECORD = REPOSITORY / "app" / "demo" / "emojivoto.npz"
+WEB_CPU = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+WEB_MEMORY = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+
+
+def schema_of(kind: str) -> Any:
+    plural = next(each.plural for each in KINDS.values() if each.kind == kind)
+    crd = yaml.safe_load((REPOSITORY / "crds" / f"{plural}.yaml").read_text())
+    return crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+
+
+def serves(prometheus: EmojivotoPrometheus) -> Answer:
+    """The scripted Prometheus behind a socket."""
+
+    async def answer(request: web.Request) -> web.Response:
+        asked = httpx.Request("POST", str(request.url), content=await request.read())
+        told = await httpx.AsyncClient(transport=prometheus.transport).send(asked)
+        return web.Response(body=told.content, status=told.status_code)
+
+    return answer
+
+
+def test_a_record_as_a_table(program: Program) -> None:
+    """Four Deployments with CPU and memory, three connections, each with the contract's name."""
+    outcome = program.run("profile", "--history", RECORD)
+
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = outcome.out.splitlines()
+    assert sum("cpuprofile-" in line for line in lines) == 4
+    assert sum("memprofile-" in line for line in lines) == 4
+    assert sum("connprofile-" in line for line in lines) == 3
+    (web,) = [line for line in lines if WEB_CPU in line]
+    assert web.split()[:3] == ["emojivoto", "web", "cpu"]
+    assert "cores" in web
+
+
+def test_a_record_as_json_is_a_list_of_valid_objects(program: Program) -> None:
+    """What kubectl takes: a List whose items match the schemas of `crds/`, in the order of their names."""
+    outcome = program.run("profile", "--history", RECORD, "-o", "json")
+
+    document = json.loads(outcome.out)
+    assert (outcome.code, document["apiVersion"], document["kind"]) == (0, "v1", "List")
+    names = [item["metadata"]["name"] for item in document["items"]]
+    assert (len(names), names) == (11, sorted(names))
+    for item in document["items"]:
+        Draft202012Validator(schema_of(item["kind"])).validate(item)
+
+
+def test_a_record_as_yaml_holds_the_same_objects(program: Program) -> None:
+    """Eleven documents, equal to the items of the JSON list."""
+    as_yaml = program.run("profile", "--history", RECORD, "--output", "yaml")
+    as_json = program.run("profile", "--history", RECORD, "--output", "json")
+
+    assert list(yaml.safe_load_all(as_yaml.out)) == json.loads(as_json.out)["items"]
+
+
+def test_a_record_is_printed_the_same_at_any_time(program: Program) -> None:
+    """The moment is the record's own end, not today: two runs print the same bytes."""
+    first, second = (program.run("profile", "--history", RECORD, "-o", "yaml") for _ in range(2))
+
+    assert first == second
+
+
+@pytest.mark.parametrize(("namespace", "profiles"), [("emojivoto", 11), ("elsewhere", 0)])
+def test_a_record_can_be_narrowed_to_namespaces(program: Program, namespace: str, profiles: int) -> None:
+    """Connections go with their ends; where nothing is left, that is a fault, and the list is still JSON."""
+    outcome = program.run("profile", "--history", RECORD, "-o", "json", "--profiling-namespace", namespace)
+
+    assert len(json.loads(outcome.out)["items"]) == profiles
+    assert outcome.code == (0 if profiles else 1)
+
+
+def test_a_record_needs_no_cluster(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Almost every shell of an operator has KUBECONFIG set: it is not read where a file tells everything."""
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
+
+    assert program.run("profile", "--history", RECORD).code == 0
+
+
+def test_too_few_samples_are_said(program: Program) -> None:
+    """No workload has 100,000 samples: each is named on standard error, and there is nothing to print."""
+    outcome = program.run("profile", "--history", RECORD, "--min-samples", 100_000)
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "no profile for emojivoto/web: TooFewSamples: fewer than 100000 of 5 minutes each" in outcome.err
+    assert "no profile could be computed" in outcome.err
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not an archive", b"PK\x03\x04 cut off"])
+def test_a_file_that_is_no_record_is_named(program: Program, tmp_path: Path, content: bytes | None) -> None:
+    """Missing, empty, something else or truncated: exit code 2, the path, and no stack trace."""
+    path = tmp_path / "usage.npz"
+    if content is not None:
+        path.write_bytes(content)
+
+    outcome = program.run("profile", "--history", path)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"job-profiler: {path}: ")
+    assert ("no such file" in outcome.err) == (content is None)
+    assert len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--apply", "--history", RECORD], "--apply and --history can't go together"),
+        (["--history", RECORD, "-o", "xml"], "--output is 'xml': use table, yaml or json"),
+        (["--timeslots", "5", "--history-days", "x"], "TIMESLOTS (--timeslots) is '5': 5 does not divide 24"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_is_read(
+    program: Program, arguments: list[object], message: str
+) -> None:
+    """Exit code 2 and what to do instead; nothing on standard output."""
+    outcome = program.run("profile", *arguments)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"job-profiler: {message}" in outcome.err
+
+
+async def test_a_prometheus_is_asked_over_the_network(program: Program, api_server: FakeApiServer) -> None:
+    """The values of the scripted past, over a real socket; the namespace of the run itself is left out."""
+    prometheus = EmojivotoPrometheus()
+    api_server.on("POST", "/prometheus/api/v1/query_range", serves(prometheus))
+
+    outcome = await program.run_beside(
+        "profile", "--prometheus-url", f"{api_server.url}/prometheus/", "--history-days", 1, "-o", "json"
+    )
+
+    values = {item["metadata"]["name"]: item["spec"] for item in json.loads(outcome.out)["items"]}
+    assert (outcome.code, len(values)) == (0, 11)
+    assert values[WEB_CPU]["cpuProfiling"]["value"] == "0.138"
+    assert values[WEB_MEMORY]["memoryProfiling"]["value"] == "34500000"
+    assert all("profiling" in question.query for question in prometheus.questions)
+
+
+async def test_a_source_that_fails_in_part_prints_the_rest_and_fails(
+    program: Program, api_server: FakeApiServer
+) -> None:
+    """Memory is refused: CPU and connections are printed, and the exit code is 1 all the same."""
+    fault = {"memory": lambda *_: httpx.Response(400, json={"status": "error", "error": "query too long"})}
+    api_server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus(faults=fault)))
+
+    outcome = await program.run_beside(
+        "profile", "--prometheus-url", api_server.url, "--history-days", 1, "-o", "json"
+    )
+
+    kinds = {item["kind"] for item in json.loads(outcome.out)["items"]}
+    assert (outcome.code, kinds) == (1, {"CPUProfile", "ConnectionProfile"})
+    assert outcome.err == "memory: Prometheus answered 400 Bad Request: query too long\n"
+
+
+class TestApply:
+    """`--apply` writes to the cluster what differs, and prints all of it."""
+
+    @pytest.fixture
+    def cluster(self, api_server: FakeApiServer) -> FakeApiServer:
+        """Prometheus and API server behind one socket: `web` alone runs, and nothing is stored."""
+        only_web = {key: usage for key, usage in CONTAINERS.items() if key[0] == WEB_POD}
+        prometheus = EmojivotoPrometheus(containers=only_web, edges={}, proxies=())
+        api_server.on("POST", "/api/v1/query_range", serves(prometheus))
+        web_deployment = {"metadata": {"name": "web", "namespace": "emojivoto"}}
+        api_server.on("GET", paths.pods(None), listed())
+        api_server.on("GET", paths.deployments(None), listed(web_deployment))
+        for resource, kind in KINDS.items():
+            api_server.on("GET", paths.profiles(kind.plural, "profiling"), listed())
+            name = contract_name((resource, Workload("emojivoto", "web"))) if kind.spec_field else None
+            if name:
+                path = paths.profile(kind.plural, "profiling", name)
+                api_server.on("PATCH", path, answers({}))
+                api_server.on("PATCH", paths.status(path), answers({}))
+        return api_server
+
+    @staticmethod
+    def arguments(server: FakeApiServer, directory: Path) -> list[object]:
+        """The command against *server* alone."""
+        flags = {
+            "prometheus-url": server.url,
+            "kubeconfig": server.kubeconfig(directory),
+            "history-days": 1,
+            "output": "json",
+        }
+        return ["profile", "--apply", *(word for k, v in flags.items() for word in (f"--{k}", v))]
+
+    async def test_new_profiles_are_written_and_printed(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """Two objects, each with its value and its status: four requests."""
+        outcome = await program.run_beside(*self.arguments(cluster, tmp_path))
+
+        assert (outcome.code, outcome.err) == (0, "2 profiles written, 0 failed\n")
+        assert len(cluster.received("PATCH")) == 4
+        assert len(json.loads(outcome.out)["items"]) == 2
+
+    async def test_stored_profiles_that_did_not_move_are_printed_and_not_written(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """What the first run wrote is what the second one finds: no write, the same two objects."""
+        first = await program.run_beside(*self.arguments(cluster, tmp_path))
+        for item in json.loads(first.out)["items"]:
+            item["metadata"] |= {"resourceVersion": "7", "managedFields": [{"manager": "job-profiler"}]}
+            plural = next(kind.plural for kind in KINDS.values() if kind.kind == item["kind"])
+            cluster.on("GET", paths.profiles(plural, "profiling"), listed(item))
+
+        second = await program.run_beside(*self.arguments(cluster, tmp_path))
+
+        assert (second.code, second.err) == (0, "0 profiles written, 0 failed\n")
+        assert len(cluster.received("PATCH")) == 4
+        assert json.loads(second.out) == json.loads(first.out)
+
+    async def test_a_refused_write_fails_the_run(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """The right to patch CPU profiles is missing: one of two is written, exit code 1."""
+        cluster.on("PATCH", paths.profile("cpuprofiles", "profiling", WEB_CPU), refuses(403, "forbidden"))
+
+        outcome = await program.run_beside(*self.arguments(cluster, tmp_path))
+
+        assert (outcome.code, outcome.err) == (1, "1 profiles written, 1 failed\n")
+        assert [item["kind"] for item in json.loads(outcome.out)["items"]] == ["MemoryProfile"]

@@ -1,0 +1,76 @@
+"""What the kubelet and Prometheus ask for over plain HTTP."""
+
+from collections.abc import Callable
+
+import httpx
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.runtime.health import create_health
+from app.runtime.serving import process_registry
+from app.webhook.metrics import AdmissionMetrics
+
+
+async def get(
+    path: str,
+    registry: CollectorRegistry | None = None,
+    method: str = "GET",
+    **checks: Callable[[], str | None],
+) -> httpx.Response:
+    app = create_health(checks, registry or CollectorRegistry())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://health") as client:
+        return await client.request(method, path)
+
+
+async def test_it_is_ready_when_every_check_passes() -> None:
+    """200, and nothing is waited for."""
+    answer = await get("/readyz", webhook=lambda: None, profiler=lambda: None)
+
+    assert (answer.status_code, answer.json()) == (200, {"waiting_for": {}})
+
+
+async def test_it_names_what_is_waited_for() -> None:
+    """503 with the reason of each check that fails, and of no other."""
+    answer = await get("/readyz", webhook=lambda: "there is no certificate yet", profiler=lambda: None)
+
+    assert answer.status_code == 503
+    assert answer.json() == {"waiting_for": {"webhook": "there is no certificate yet"}}
+
+
+async def test_checks_are_made_anew_each_time() -> None:
+    """A process that becomes ready, and one that is about to stop, say so at once."""
+    reasons = iter(["not yet", None, "the process is stopping"])
+
+    def check() -> str | None:
+        return next(reasons)
+
+    assert [(await get("/readyz", webhook=check)).status_code for _ in range(3)] == [503, 200, 503]
+
+
+async def test_it_is_alive_though_it_is_not_ready() -> None:
+    """A restart would not help what waits for a certificate."""
+    assert (await get("/livez", webhook=lambda: "no certificate")).status_code == 200
+
+
+async def test_metrics_are_what_prometheus_reads() -> None:
+    """The admission's and the process' own figures, in a form that the library's parser takes."""
+    registry = process_registry()
+    AdmissionMetrics(registry).refused()
+    answer = await get("/metrics", registry)
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    refused = [
+        sample.value
+        for sample in families["job_profiler_admission_requests"].samples
+        if sample.labels == {"result": "error", "reason": "not_a_review"}
+    ]
+
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert "job_profiler_admission_duration_seconds" in families
+    assert "process_resident_memory_bytes" in families
+    assert refused == [1]
+
+
+async def test_nothing_else_is_served() -> None:
+    """No documentation pages, and nothing to post to."""
+    assert [(await get(path)).status_code for path in ("/", "/docs", "/openapi.json", "/mutate")] == [404] * 4
+    assert (await get("/readyz", method="POST")).status_code == 405

@@ -1,0 +1,104 @@
+"""The first task that ends by itself ends the run; a stop ends all tasks and waits for them."""
+
+import asyncio
+
+import pytest
+
+from app.errors import ProfilerError, SourceError
+from app.runtime.supervision import supervise
+
+
+class Worker:
+    """Works until it is cancelled, and takes a moment to put things in order then."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.ended = False
+
+    async def run(self) -> None:
+        """The task."""
+        self.started = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            self.ended = True
+
+
+async def test_a_task_that_raises_ends_the_run_and_is_named() -> None:
+    """The fault is the cause, its text is told, and the other task was cancelled and awaited."""
+    fault = SourceError("Timeout", "no answer in 60 s")
+    other = Worker()
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise fault
+
+    with pytest.raises(ProfilerError, match="the task 'profiler' ended: no answer in 60 s") as raised:
+        await supervise({"profiler": fails(), "webhook": other.run()}, asyncio.Event())
+
+    assert raised.value.__cause__ is fault
+    assert (other.started, other.ended) == (True, True)
+
+
+async def test_a_fault_without_a_text_is_told_by_its_name() -> None:
+    """`TimeoutError()` says nothing as text."""
+
+    async def fails() -> None:
+        raise TimeoutError
+
+    with pytest.raises(ProfilerError, match=r"the task 'watch' ended: TimeoutError\(\)"):
+        await supervise({"watch": fails()}, asyncio.Event())
+
+
+async def test_a_task_that_returns_ends_the_run_and_is_named() -> None:
+    """Nothing that serves may end by itself, not even without a fault."""
+    other = Worker()
+
+    async def returns() -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(ProfilerError, match="the task 'health' ended without a fault"):
+        await supervise({"health": returns(), "webhook": other.run()}, asyncio.Event())
+
+    assert other.ended
+
+
+async def test_a_stop_cancels_every_task_and_waits_for_it() -> None:
+    """Both were started, both ended their work, and that is no fault."""
+    workers, stopping = (Worker(), Worker()), asyncio.Event()
+    asyncio.get_running_loop().call_later(0.01, stopping.set)
+
+    await supervise({"one": workers[0].run(), "two": workers[1].run()}, stopping)
+
+    assert [(worker.started, worker.ended) for worker in workers] == [(True, True)] * 2
+
+
+async def test_a_cancelled_run_cancels_its_tasks() -> None:
+    """Who awaits the cancellation finds every task ended."""
+    worker = Worker()
+    run = asyncio.create_task(supervise({"one": worker.run()}, asyncio.Event()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    run.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert worker.ended
+
+
+async def test_a_task_that_fails_while_it_stops_does_not_keep_the_others() -> None:
+    """The run ends without a fault: the process was told to stop."""
+    worker, stopping = Worker(), asyncio.Event()
+
+    async def fails_on_stop() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise SourceError("Closing", "the connection was lost")
+
+    asyncio.get_running_loop().call_later(0.01, stopping.set)
+
+    await supervise({"fails": fails_on_stop(), "works": worker.run()}, stopping)
+
+    assert worker.ended

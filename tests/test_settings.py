@@ -1,0 +1,298 @@
+"""Settings: each can be given by environment and by flag, and each wrong one is named with what to do."""
+
+import os
+import sys
+from typing import Any
+
+import pytest
+
+from app.command_line.root import main
+from app.errors import SettingsError
+from app.settings import Settings, read_settings
+
+# For each setting a text that a person could give, and what it then is; none is the default.
+GIVEN: dict[str, tuple[str, object]] = {
+    "role": ("webhook", "webhook"),
+    "prometheus_url": ("https://prometheus.example/select", "https://prometheus.example/select"),
+    "prometheus_port": ("9091", 9091),
+    "prometheus_timeout": ("2.5", 2.5),
+    "network_metric_provider": ("linkerd", "linkerd"),
+    "profiling_namespace": ("emojivoto, shop", ("emojivoto", "shop")),
+    "excluded_namespaces": ("kube-system", ("kube-system",)),
+    "background_routine_enabled": ("false", False),
+    "background_routine_update_time": ("60", 60.0),
+    "history_days": ("3", 3),
+    "timeslots": ("6", 6),
+    "min_samples": ("24", 24),
+    "max_connections": ("0", 0),
+    "own_namespace": ("job-profiler", "job-profiler"),
+    "profiles_namespace": ("profiles", "profiles"),
+    "kubeconfig": ("/etc/kubeconfig", "/etc/kubeconfig"),
+    "bind_address": ("::", "::"),
+    "webhook_port": ("8443", 8443),
+    "health_port": ("8081", 8081),
+    "max_review_bytes": ("65536", 65536),
+    "shutdown_delay": ("0", 0.0),
+    "certificate_provider": ("cert-manager", "cert-manager"),
+    "certificate_names": ("webhook.svc,10.0.0.1", ("webhook.svc", "10.0.0.1")),
+    "tls_secret": ("tls", "tls"),
+    "ca_secret": ("ca", "ca"),
+    "webhook_configuration": ("hooks", "hooks"),
+    "lease": ("leader", "leader"),
+    "lease_retry_period": ("1", 1.0),
+    "lease_renew_deadline": ("12", 12.0),
+    "lease_duration": ("30", 30.0),
+    "identity": ("replica-1", "replica-1"),
+    "log_level": ("debug", "debug"),
+    "log_format": ("console", "console"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower() in Settings.model_fields]:
+        monkeypatch.delenv(name)
+
+
+def faults(**flags: str) -> tuple[str, ...]:
+    """What is said of these settings."""
+    with pytest.raises(SettingsError) as refusal:
+        read_settings(flags)
+    return refusal.value.faults
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings with which `serve` was to run."""
+    taken: list[Settings] = []
+    monkeypatch.setattr("app.runtime.serving.serve", taken.append)
+    return taken
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["job-profiler", "serve", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+
+
+def test_every_setting_is_tested_here() -> None:
+    """A new setting has to be added to the table, with a value that is not its default."""
+    assert GIVEN.keys() == Settings.model_fields.keys()
+    defaults = read_settings({})
+    assert [name for name, (_, value) in GIVEN.items() if getattr(defaults, name) == value] == []
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_setting_is_read_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable has the setting's name in capitals."""
+    text, expected = GIVEN[name]
+    monkeypatch.setenv(name.upper(), text)
+
+    assert getattr(read_settings({}), name) == expected
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_setting_is_read_from_a_flag(
+    name: str, monkeypatch: pytest.MonkeyPatch, served: list[Settings]
+) -> None:
+    """The flag has the setting's name with dashes."""
+    text, expected = GIVEN[name]
+
+    serve(monkeypatch, f"--{name.replace('_', '-')}", text)
+
+    assert getattr(served[0], name) == expected
+
+
+def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch, served: list[Settings]) -> None:
+    """What is typed is nearer than what stands in a manifest."""
+    monkeypatch.setenv("TIMESLOTS", "6")
+    monkeypatch.setenv("HISTORY_DAYS", "3")
+
+    serve(monkeypatch, "--timeslots", "8")
+
+    assert (served[0].timeslots, served[0].history_days) == (8, 3)
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("prometheus", "http://prometheus:9090"),
+        ("prometheus.linkerd-viz.svc", "http://prometheus.linkerd-viz.svc:9090"),
+        ("prometheus:8080", "http://prometheus:8080"),
+        ("10.0.0.1", "http://10.0.0.1:9090"),
+        ("[fd00::1]", "http://[fd00::1]:9090"),
+        ("[fd00::1]:8080", "http://[fd00::1]:8080"),
+        ("mimir/prometheus", "http://mimir:9090/prometheus"),
+        ("mimir:8080/prometheus/", "http://mimir:8080/prometheus"),
+        ("http://mimir", "http://mimir"),
+        ("https://mimir.example/prometheus/", "https://mimir.example/prometheus"),
+        ("https://user:word@mimir.example:8443/a/b", "https://user:word@mimir.example:8443/a/b"),
+        (" prometheus\n", "http://prometheus:9090"),
+    ],
+)
+def test_prometheus_is_a_host_or_a_whole_url(url: str, base: str) -> None:
+    """A host takes PROMETHEUS_PORT and a path may follow; a URL with a scheme is taken as it is."""
+    assert read_settings({"prometheus_url": url}).prometheus_base_url == base
+
+
+def test_the_port_goes_with_a_host_alone() -> None:
+    """PROMETHEUS_PORT=8080 counts for a host, not for a host with a port, nor for a URL."""
+    bases = [
+        read_settings({"prometheus_url": url, "prometheus_port": "8080"}).prometheus_base_url
+        for url in ("prometheus", "prometheus:9091", "https://prometheus")
+    ]
+
+    assert bases == ["http://prometheus:8080", "http://prometheus:9091", "https://prometheus"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "http://", "ftp://prometheus", "my host", "/path", "::1", "prometheus:0", "http://p/?query=up"],
+)
+def test_what_is_no_host_is_refused(url: str) -> None:
+    """Before anything starts, and with what to give instead."""
+    wanted = "give a host name, or a URL with http:// or https:// that ends with its path"
+
+    assert faults(prometheus_url=url) == (f"PROMETHEUS_URL (--prometheus-url) is {url!r}: {wanted}",)
+
+
+@pytest.mark.parametrize("url", ["prometheus:99999", "prometheus:web", "http://prometheus:web/"])
+def test_a_port_within_the_url_is_checked_too(url: str) -> None:
+    """The message names the port's fault."""
+    (fault,) = faults(prometheus_url=url)
+
+    assert fault.startswith(f"PROMETHEUS_URL (--prometheus-url) is {url!r}: Port ")
+
+
+@pytest.mark.parametrize("name", ["prometheus_port", "webhook_port", "health_port"])
+def test_a_port_that_kubernetes_set_is_explained(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a Service named `prometheus`, every Pod gets PROMETHEUS_PORT=tcp://10.0.0.1:9090."""
+    monkeypatch.setenv(name.upper(), "tcp://10.0.0.1:9090")
+
+    (fault,) = faults()
+
+    assert fault.startswith(f"{name.upper()} (--{name.replace('_', '-')}) is 'tcp://10.0.0.1:9090': ")
+    assert "enableServiceLinks" in fault
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 4, 6, 8, 12, 24])
+def test_timeslots_divide_the_day(slots: int) -> None:
+    """Each slot is a whole number of hours."""
+    assert read_settings({"timeslots": str(slots)}).timeslots == slots
+
+
+@pytest.mark.parametrize("slots", ["5", "7", "9", "10", "16", "23"])
+def test_other_timeslots_are_refused(slots: str) -> None:
+    """The message lists those that there are."""
+    assert faults(timeslots=slots) == (
+        f"TIMESLOTS (--timeslots) is '{slots}': {slots} does not divide 24: use 1, 2, 3, 4, 6, 8, 12 or 24",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("profiling_namespace", "shop,Shop", "Shop"),
+        ("profiling_namespace", "a_b, -c", "a_b, -c"),
+        ("excluded_namespaces", "kube-*", "kube-*"),
+        ("excluded_namespaces", "x" * 64, "x" * 64),
+    ],
+)
+def test_names_that_no_namespace_can_have_are_refused(name: str, value: str, wrong: str) -> None:
+    """Only those of the list that are wrong are named: a pattern or a capital would match nothing."""
+    (fault,) = faults(**{name: value})
+
+    assert (
+        fault == f"{name.upper()} (--{name.replace('_', '-')}) is {value!r}: not a namespace's name: {wrong}"
+    )
+
+
+@pytest.mark.parametrize("name", ["own_namespace", "profiles_namespace"])
+def test_the_two_homes_are_namespaces(name: str) -> None:
+    """`a/b` would be another path of the API; an empty home of the profiles means the own one."""
+    assert faults(**{name: "a/b"}) == (
+        f"{name.upper()} (--{name.replace('_', '-')}) is 'a/b': not a namespace's name",
+    )
+    assert faults(own_namespace="") == ("OWN_NAMESPACE (--own-namespace) is '': not a namespace's name",)
+    assert read_settings({"own_namespace": "here", "profiles_namespace": ""}).profiles_home == "here"
+    assert read_settings({"own_namespace": "here", "profiles_namespace": "there"}).profiles_home == "there"
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"lease_renew_deadline": "2"}, ("LEASE_RENEW_DEADLINE", "'2'", "LEASE_RETRY_PERIOD, which is 2")),
+        ({"lease_duration": "10"}, ("LEASE_DURATION", "'10'", "LEASE_RENEW_DEADLINE, which is 10")),
+        ({"lease_renew_deadline": "20"}, ("LEASE_DURATION", "15", "LEASE_RENEW_DEADLINE, which is 20")),
+    ],
+)
+def test_the_times_of_the_lease_rise(given: dict[str, str], fault: tuple[str, str, str]) -> None:
+    """Retry < renew deadline < duration, also where only one of them was given."""
+    variable, value, shorter = fault
+    flag = variable.lower().replace("_", "-")
+
+    assert faults(**given) == (f"{variable} (--{flag}) is {value}: must be more than {shorter}",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("prometheus_port", "0"),
+        ("prometheus_port", "65536"),
+        ("prometheus_timeout", "0"),
+        ("prometheus_timeout", "nan"),
+        ("background_routine_update_time", "0.5"),
+        ("background_routine_enabled", "perhaps"),
+        ("history_days", "15"),
+        ("history_days", "1.5"),
+        ("min_samples", "0"),
+        ("max_connections", "-1"),
+        ("max_review_bytes", "1"),
+        ("shutdown_delay", "301"),
+        ("lease_duration", "inf"),
+        ("role", "leader"),
+        ("network_metric_provider", "istio"),
+        ("certificate_provider", "vault"),
+        ("log_level", "verbose"),
+        ("log_format", "xml"),
+    ],
+)
+def test_a_value_out_of_its_range_is_named(name: str, value: str) -> None:
+    """Variable, flag and the value that was given stand in the message."""
+    (fault,) = faults(**{name: value})
+
+    assert fault.startswith(f"{name.upper()} (--{name.replace('_', '-')}) is {value!r}: ")
+
+
+def test_all_faults_are_told_together() -> None:
+    """One run is enough to learn of every wrong setting."""
+    told = faults(timeslots="5", prometheus_port="x", role="leader", lease_duration="1")
+
+    assert [fault.split()[0] for fault in told] == ["ROLE", "PROMETHEUS_PORT", "TIMESLOTS", "LEASE_DURATION"]
+
+
+def test_settings_do_not_change() -> None:
+    """They are read once."""
+    settings: Any = read_settings({})
+
+    with pytest.raises(ValueError, match="frozen"):
+        settings.timeslots = 6
+
+
+@pytest.mark.parametrize(
+    ("flags", "in_scope", "out_of_scope"),
+    [
+        ({}, ["emojivoto", "default"], ["kube-system", "kube-public", "kube-node-lease", "profiling"]),
+        ({"profiling_namespace": "shop"}, ["shop"], ["emojivoto", "kube-system", "profiling"]),
+        ({"profiling_namespace": "profiling,shop"}, ["shop"], ["profiling"]),
+        ({"excluded_namespaces": ""}, ["kube-system", "shop"], ["profiling"]),
+        ({"own_namespace": "here"}, ["profiling"], ["here"]),
+    ],
+)
+def test_which_pods_are_in_scope(flags: dict[str, str], in_scope: list[str], out_of_scope: list[str]) -> None:
+    """All namespaces or those that are listed, without the excluded ones and never our own."""
+    settings = read_settings(flags)
+
+    assert [name for name in in_scope if not settings.profiles_pods_of(name)] == []
+    assert [name for name in out_of_scope if settings.profiles_pods_of(name)] == []
