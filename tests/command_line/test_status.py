@@ -78,7 +78,7 @@ def test_all_is_well(shown: Any) -> None:
     [
         "http://[::1]:9090 can't be reached",
         "unexpected [/closing] of [bold]something[/bold]",
-        "series :web: and \\[a-z]+",
+        "series :key: and \\[a-z]+",
     ],
 )
 def test_a_message_is_shown_as_it_is(shown: Any, message: str) -> None:
@@ -113,6 +113,11 @@ def test_reasons_are_listed_below_their_total(shown: Any) -> None:
         pytest.param(lease(""), "none (is the profiler running?)", id="freed"),
         pytest.param({"holderIdentity": "profiler-1"}, "none (is the profiler running?)", id="never-renewed"),
         pytest.param(lease(age_seconds=15), "profiler-1 (seen 15 s ago)", id="about-to-run-out"),
+        pytest.param(
+            lease(age_seconds=16),
+            "none (profiler-1 was last seen 16 s ago: what follows may be out of date)",
+            id="just-run-out",
+        ),
         pytest.param(
             lease(age_seconds=3600),
             "none (profiler-1 was last seen 3600 s ago: what follows may be out of date)",

@@ -62,12 +62,14 @@ def unchanged(_second: int) -> float:
 class EmojivotoPrometheus:
     """Answers every range query; `faults` replaces the answers to a signal's questions.
 
-    A factor tells how many times the usage above was used in the 5 minutes that end at a Unix time.
+    A factor tells how many times the usage above was used in the 5 minutes that end at a Unix time; the mesh
+    has samples from `mesh_since` on.
     """
 
     containers: dict[tuple[str, str], tuple[float, float]] = field(default_factory=lambda: dict(CONTAINERS))
     edges: dict[tuple[str, str], tuple[float, float]] = field(default_factory=lambda: dict(EDGES))
     proxies: tuple[str, ...] = ("web", "vote-bot")
+    mesh_since: int = 0
     cpu_factor: Callable[[int], float] = unchanged
     memory_factor: Callable[[int], float] = unchanged
     faults: dict[str, Fault] = field(default_factory=dict)
@@ -90,7 +92,8 @@ class EmojivotoPrometheus:
 
     def _matrix(self, question: Question) -> dict[str, Any]:
         factor = {"cpu": self.cpu_factor, "memory": self.memory_factor}.get(question.signal, unchanged)
-        moments = range(question.start, question.end + 1, 300)
+        begin = max(question.start, self.mesh_since) if question.signal == "connections" else question.start
+        moments = range(begin, question.end + 1, 300)
         result = [
             {"metric": labels, "values": [[moment, str(value * factor(moment))] for moment in moments]}
             for labels, value in self._rows(question)

@@ -161,6 +161,20 @@ async def test_without_a_mesh_there_are_cpu_and_memory_profiles_and_no_fault() -
     assert [(reason, warning) for reason, _, warning in scenario.sink.announcements] == [("NoMesh", False)]
 
 
+async def test_a_connection_needs_enough_samples_too() -> None:
+    """The mesh was installed before 11:10: 11 of the 12 samples that are asked for at noon, 12 at 12:05."""
+    prometheus = EmojivotoPrometheus(mesh_since=NEWEST_STEP_SECONDS - 50 * 60)
+    scenario = Scenario(prometheus)
+
+    counts = []
+    for minutes in (0, 5):
+        await scenario.cycle(minutes)
+        counts.append(scenario.sink.reports[-1]["profiles"]["connection"])
+
+    assert counts == [0, 3]
+    assert scenario.values["connprofile-b2d1d9faa4282ddf04a37d45d30192f1d6bbdb33"] == "54.00"
+
+
 async def test_connections_that_are_off_are_never_asked_for() -> None:
     """With `none` no mesh metric is queried."""
     scenario = Scenario(EmojivotoPrometheus(), network_provider="none")

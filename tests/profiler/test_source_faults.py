@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from app.command_line.status import show
 from app.domain.workloads import Workload
@@ -163,11 +164,14 @@ async def test_status_says_which_signal_fails_and_why(case: Case, capsys: pytest
 
 @every_fault
 async def test_a_fault_is_announced_once_and_so_is_its_end(case: Case) -> None:
-    """Three bad cycles and two good ones: one warning and one all-clear for each signal, and two reports."""
+    """Three bad cycles and two good ones: one warning, log line and all-clear each, and two reports."""
     scenario = await profiled()
     faulty(scenario, case)
-    for minutes in (5, 7.5, 10):
-        await scenario.cycle(minutes)
+    with capture_logs() as log:
+        for minutes in (5, 7.5, 10):
+            await scenario.cycle(minutes)
+    changes = [(line["signal"], line["log_level"]) for line in log if line["event"] == "signal_changed"]
+    assert changes == [(signal, "warning") for signal in SIGNALS]
     assert [(reason, warning) for reason, _, warning in scenario.sink.announcements] == [
         (case.reason, True)
     ] * 3

@@ -1,0 +1,90 @@
+"""Cycle after cycle: what the figures tell of them, and what happens when one can't read the cluster."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from app.errors import ClusterError, UnavailableError
+from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles, LoggedReport
+from app.profiler.metrics import CycleMetrics
+from app.profiler.ports import Cluster, Directory
+from app.runtime import profiler_role
+from app.settings import Settings, read_settings
+from app.sources.prometheus import PrometheusSource
+from app.sources.queries import Scope
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
+from tests.profiler.scenario import NOON, Scenario
+
+
+async def test_figures_of_a_fault_do_not_fall_to_zero() -> None:
+    """Eleven profiles are stored before and after: the fault shows in the signal, not in their number."""
+    registry, scenario = CollectorRegistry(), Scenario(EmojivotoPrometheus())
+    metrics = CycleMetrics(registry)
+
+    def figures() -> list[float | None]:
+        return [
+            registry.get_sample_value("job_profiler_profiles"),
+            registry.get_sample_value("job_profiler_signal_healthy", {"signal": "cpu"}),
+            registry.get_sample_value("job_profiler_signal_healthy", {"signal": "memory"}),
+            registry.get_sample_value("job_profiler_cycles_total", {"result": "finished"}),
+            registry.get_sample_value("job_profiler_profile_writes_total", {"result": "written"}),
+        ]
+
+    metrics.finished(await scenario.cycle(), NOON)
+    assert figures() == [11, 1, 1, 1, 11]
+
+    scenario.prometheus.faults["cpu"] = lambda *_: httpx.Response(500)
+    metrics.finished(await scenario.cycle(minutes=5), NOON)
+    assert figures() == [11, 0, 1, 2, 11]
+
+
+class RefusedOnce(FixedWorkloads):
+    """The API server refuses the first list."""
+
+    def __init__(self, error: ClusterError) -> None:
+        super().__init__()
+        self.error: ClusterError | None = error
+
+    async def directory(self) -> Directory:
+        """Raise once, then answer."""
+        error, self.error = self.error, None
+        if error:
+            raise error
+        return await super().directory()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClusterError("GET /api/v1/pods: 403 Forbidden"),
+        UnavailableError("GET /api/v1/pods: 429 Too Many Requests", retry_after_seconds=0.01),
+    ],
+)
+async def test_a_cycle_that_cannot_read_the_cluster_is_tried_again_soon(
+    error: ClusterError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A period is an hour here: the second try comes after the short pause and publishes all."""
+    monkeypatch.setattr(profiler_role, "_RETRY_SECONDS", 0.01)
+    registry, profiles = CollectorRegistry(), InMemoryProfiles("profiling")
+    settings: Settings = read_settings({"background_routine_update_time": "3600", "history_days": "1"})
+    source = PrometheusSource(
+        "http://p:9090", scope=Scope(), transport=EmojivotoPrometheus().transport, timeout_seconds=5
+    )
+    cluster = Cluster(RefusedOnce(error), profiles, LoggedReport())
+
+    cycles = asyncio.create_task(
+        profiler_role.repeat_cycles(
+            source, cluster, settings, CycleMetrics(registry), lambda: datetime(2026, 3, 4, 12, 1, tzinfo=UTC)
+        )
+    )
+    async with asyncio.timeout(10):
+        while not registry.get_sample_value("job_profiler_cycles_total", {"result": "finished"}):
+            await asyncio.sleep(0.01)
+    cycles.cancel()
+    await asyncio.gather(cycles, return_exceptions=True)
+
+    assert registry.get_sample_value("job_profiler_cycles_total", {"result": "failed"}) == 1
+    assert len(profiles.manifests) == 11
