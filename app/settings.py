@@ -138,7 +138,9 @@ class Settings(BaseSettings):
     lease_duration: float = Field(
         15, ge=1, description="Seconds after which an unrenewed Lease is free; more than LEASE_RENEW_DEADLINE"
     )
-    identity: str = Field("", description="Name of this process in the Lease; empty means the host's name")
+    identity: str = Field(
+        "", description="Name of this process in the Lease; empty means host name and process id"
+    )
 
     log_level: str = Field(
         "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning, error"

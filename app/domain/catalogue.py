@@ -43,11 +43,9 @@ class ProfileCatalogue:
         self._by_name[resource] = {}
         for manifest in manifests:
             self._store(resource, _name(manifest), from_manifest(resource, manifest))
-        for name in before.keys() - self._by_name[resource].keys():
-            self._forget(before[name])
         for name, profile in before.items():
             current = self._by_name[resource].get(name)
-            if profile and current and profile.identity != current.identity:
+            if profile and (current is None or current.identity != profile.identity):
                 self._forget(profile)
 
     def upsert(self, resource: str, manifest: Mapping[str, Any]) -> None:

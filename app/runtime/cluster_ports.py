@@ -19,8 +19,7 @@ from app.kubernetes.workloads import Workloads
 from app.profiler.ports import Directory
 from app.profiler.publication import Write
 from app.tls.issuing import KeyPair
-
-CERTIFICATE_KEY, PRIVATE_KEY_KEY = "tls.crt", "tls.key"
+from app.tls.secret_data import data_of, key_pair_of
 
 
 class ClusterWorkloads:
@@ -105,14 +104,7 @@ class SecretKeyPair:
     async def write(self, pair: KeyPair) -> None:
         """Replace what was read; the certificates of an authority and of a server are stored alike."""
         snapshot = self._snapshot or await self._secret.read()
-        data = {CERTIFICATE_KEY: pair.certificate, PRIVATE_KEY_KEY: pair.private_key}
-        self._snapshot = await self._secret.write(snapshot, data)
-
-
-def key_pair_of(data: Mapping[str, bytes]) -> KeyPair | None:
-    """The pair in a Secret's data, by the keys of type kubernetes.io/tls, which cert-manager uses too."""
-    certificate, key = data.get(CERTIFICATE_KEY), data.get(PRIVATE_KEY_KEY)
-    return KeyPair(certificate, key) if certificate and key else None
+        self._snapshot = await self._secret.write(snapshot, data_of(pair))
 
 
 class PublishedTrust:

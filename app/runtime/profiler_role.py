@@ -1,6 +1,7 @@
 """The profiler role: contends for the Lease; while it leads, it keeps certificates and runs cycles."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -64,7 +65,7 @@ def cluster_ports(settings: Settings, client: ClusterClient, catalogue: ProfileC
 
 def identity_of(settings: Settings) -> str:
     """The name of this replica."""
-    return settings.identity or socket.gethostname()
+    return settings.identity or f"{socket.gethostname()}-{os.getpid()}"
 
 
 class ProfilerRole:

@@ -13,6 +13,7 @@ from app.domain.catalogue import KindSink, ProfileCatalogue
 from app.domain.resources import KINDS
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.profiles import essentials
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.selections import Selection
 from app.runtime.health import create_health
@@ -82,6 +83,7 @@ def _profile_watches(settings: Settings, client: ClusterClient, catalogue: Profi
             client,
             Selection(paths.profiles(kind.plural, settings.profiles_home)),
             KindSink(catalogue, resource),
+            keep=essentials,
         ).run()
         for resource, kind in KINDS.items()
     }

@@ -53,6 +53,17 @@ def test_an_object_that_changes_its_identity_leaves_the_old_one() -> None:
     assert (catalogue.get(cpu("api")), catalogue.get(cpu("db")) is not None) == (None, True)
 
 
+def test_an_object_that_loses_its_identity_is_forgotten() -> None:
+    """Somebody removed its annotations while the watch was away."""
+    catalogue = ProfileCatalogue()
+    catalogue.replace("cpu", [cpu_profile("one", "web")])
+
+    catalogue.replace("cpu", [{"metadata": {"name": "one"}, "spec": {}}])
+
+    assert catalogue.get(cpu("web")) is None
+    assert catalogue.names == {"one"}
+
+
 def test_of_two_objects_with_one_identity_the_first_by_name_counts() -> None:
     """A copy does not make annotations flap; when the first goes, the other serves."""
     catalogue = ProfileCatalogue()
