@@ -139,7 +139,7 @@ class Settings(BaseSettings):
         15, ge=1, description="Seconds after which an unrenewed Lease is free; more than LEASE_RENEW_DEADLINE"
     )
     identity: str = Field(
-        "", description="Name of this process in the Lease; empty means host name and process id"
+        "", description="Name of this process in the Lease; empty means host and process id"
     )
 
     log_level: str = Field(
