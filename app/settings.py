@@ -29,6 +29,7 @@ class NetworkMetricProvider(StrEnum):
 
     AUTO = "auto"
     LINKERD = "linkerd"
+    ISTIO = "istio"
     NONE = "none"
 
 
@@ -83,9 +84,12 @@ class Settings(BaseSettings):
         "prometheus.linkerd-viz.svc", description="Prometheus: a host name, or a whole URL with port and path"
     )
     prometheus_port: Port = Field(9090, description="Port of Prometheus where PROMETHEUS_URL is a host name")
+    connections_prometheus_url: str = Field(
+        "", description="Prometheus of the service mesh, like PROMETHEUS_URL; empty means the same"
+    )
     prometheus_timeout: float = Field(60, gt=0, le=600, description="Seconds that one query may take")
     network_metric_provider: NetworkMetricProvider = Field(
-        NetworkMetricProvider.AUTO, description="Source of connection profiles: auto, linkerd or none"
+        NetworkMetricProvider.AUTO, description="Source of connection profiles: auto, linkerd, istio or none"
     )
 
     profiling_namespace: CommaSeparated = Field(
@@ -102,7 +106,17 @@ class Settings(BaseSettings):
     history_days: int = Field(7, ge=1, le=14, description="Days of history that the first refresh reads")
     timeslots: int = Field(4, ge=1, le=24, description="Time slots a day (UTC); must divide 24")
     min_samples: int = Field(12, ge=1, description="5-minute samples below which a workload gets no profile")
+    stale_after_days: float = Field(
+        2, ge=1, le=365, description="Days without new samples after which a profile is marked Stale"
+    )
+    expire_after_days: float = Field(
+        30, ge=1, le=3650, description="Days without new samples after which a profile is removed"
+    )
     max_connections: int = Field(64, ge=0, le=1000, description="Connections on one Pod, the largest first")
+    backfill_enabled: bool = Field(
+        True, description="Whether annotations of Pods that run already are set right"
+    )
+    backfill_rate: float = Field(50, gt=0, le=1000, description="Pods a second that back-fill may change")
 
     own_namespace: str = Field("profiling", description="Namespace that the profiler itself runs in")
     profiles_namespace: str = Field("", description="Namespace of all profiles; empty means OWN_NAMESPACE")
@@ -169,10 +183,12 @@ class Settings(BaseSettings):
             raise ValueError(f"{slots} does not divide 24: use 1, 2, 3, 4, 6, 8, 12 or 24")
         return slots
 
-    @field_validator("prometheus_url")
+    @field_validator("prometheus_url", "connections_prometheus_url")
     @classmethod
-    def _url_has_a_host(cls, url: str) -> str:
+    def _url_has_a_host(cls, url: str, info: ValidationInfo) -> str:
         url = url.strip()
+        if not url and info.field_name == "connections_prometheus_url":
+            return url
         parts = urlsplit(url if "://" in url else f"//{url}")
         known = parts.scheme in {"", "http", "https"} and _HOST.fullmatch(parts.hostname or "")
         # Reading a port that is no port raises a ValueError that says so.
@@ -193,9 +209,17 @@ class Settings(BaseSettings):
     @property
     def prometheus_base_url(self) -> str:
         """The URL before `/api/v1`: PROMETHEUS_URL itself, or made of it and PROMETHEUS_PORT."""
-        if "://" in self.prometheus_url:
-            return self.prometheus_url.rstrip("/")
-        host, _, path = self.prometheus_url.partition("/")
+        return self._base_url(self.prometheus_url)
+
+    @property
+    def connections_base_url(self) -> str:
+        """The same for the Prometheus of the mesh; empty where that is no other one."""
+        return self._base_url(self.connections_prometheus_url) if self.connections_prometheus_url else ""
+
+    def _base_url(self, url: str) -> str:
+        if "://" in url:
+            return url.rstrip("/")
+        host, _, path = url.partition("/")
         address = host if urlsplit(f"//{host}").port is not None else f"{host}:{self.prometheus_port}"
         return f"http://{address}/{path}".rstrip("/")
 

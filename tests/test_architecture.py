@@ -21,7 +21,7 @@ VIOLATIONS = {
         "profiler/cycle.py",
         "import httpx",
     ),
-    "The webhook carries no numpy": ("webhook/index.py", "import numpy"),
+    "The webhook carries no numpy": ("webhook/reviews.py", "import numpy"),
 }
 LONGEST_MODULE = 400
 

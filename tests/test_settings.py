@@ -14,6 +14,7 @@ from app.settings import Settings, read_settings
 GIVEN: dict[str, tuple[str, object]] = {
     "role": ("webhook", "webhook"),
     "prometheus_url": ("https://prometheus.example/select", "https://prometheus.example/select"),
+    "connections_prometheus_url": ("prometheus.linkerd-viz", "prometheus.linkerd-viz"),
     "prometheus_port": ("9091", 9091),
     "prometheus_timeout": ("2.5", 2.5),
     "network_metric_provider": ("linkerd", "linkerd"),
@@ -24,7 +25,11 @@ GIVEN: dict[str, tuple[str, object]] = {
     "history_days": ("3", 3),
     "timeslots": ("6", 6),
     "min_samples": ("24", 24),
+    "stale_after_days": ("1.5", 1.5),
+    "expire_after_days": ("7", 7.0),
     "max_connections": ("0", 0),
+    "backfill_enabled": ("false", False),
+    "backfill_rate": ("2.5", 2.5),
     "own_namespace": ("job-profiler", "job-profiler"),
     "profiles_namespace": ("profiles", "profiles"),
     "kubeconfig": ("/etc/kubeconfig", "/etc/kubeconfig"),
@@ -157,6 +162,15 @@ def test_what_is_no_host_is_refused(url: str) -> None:
     assert faults(prometheus_url=url) == (f"PROMETHEUS_URL (--prometheus-url) is {url!r}: {wanted}",)
 
 
+def test_connections_have_the_same_prometheus_unless_one_is_named() -> None:
+    """The base URL is empty by default; a host gets PROMETHEUS_PORT, a URL is taken as it is."""
+    given = {"connections_prometheus_url": "viz.linkerd-viz", "prometheus_port": "9091"}
+
+    assert read_settings({}).connections_base_url == ""
+    assert read_settings(given).connections_base_url == "http://viz.linkerd-viz:9091"
+    assert faults(connections_prometheus_url="ftp://viz")[0].startswith("CONNECTIONS_PROMETHEUS_URL (--conn")
+
+
 @pytest.mark.parametrize("url", ["prometheus:99999", "prometheus:web", "http://prometheus:web/"])
 def test_a_port_within_the_url_is_checked_too(url: str) -> None:
     """The message names the port's fault."""
@@ -252,7 +266,7 @@ def test_the_times_of_the_lease_rise(given: dict[str, str], fault: tuple[str, st
         ("shutdown_delay", "301"),
         ("lease_duration", "inf"),
         ("role", "leader"),
-        ("network_metric_provider", "istio"),
+        ("network_metric_provider", "consul"),
         ("certificate_provider", "vault"),
         ("log_level", "verbose"),
         ("log_format", "xml"),

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.command_line.tables import console, print_profiles
 from app.domain.catalogue import ProfileCatalogue
+from app.domain.profiles import StoredProfile
 from app.domain.resources import KINDS
 from app.errors import ProfilerError, SettingsError
 from app.estimation.samples import step_time
@@ -26,7 +27,7 @@ from app.kubernetes.selections import Object, Selection
 from app.profiler.cycle import CycleReport, ProfilingCycle
 from app.profiler.gathering import GRACE_SECONDS
 from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles, LoggedReport
-from app.profiler.ports import Cluster, Directory, UsageSource
+from app.profiler.ports import Cluster, UsageSource
 from app.profiler.publication import Write
 from app.profiler.signals import State
 from app.runtime.cluster_ports import ClusterProfiles, ClusterWorkloads
@@ -107,7 +108,7 @@ async def _open_source(settings: Settings, history: Path | None) -> AsyncIterato
     else:
         recorded = read_recorded_history(history)
         end = step_time(recorded.last_step) + timedelta(seconds=GRACE_SECONDS)
-        yield _Opened(recorded, end, settings, FixedWorkloads(Directory(recorded.pods())), recorded=True)
+        yield _Opened(recorded, end, settings, FixedWorkloads(), recorded=True)
 
 
 class Both:
@@ -124,6 +125,16 @@ class Both:
         """To the cluster first."""
         await self._remote.write(write, now)
         await self._local.write(write, now)
+
+    async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
+        """To the cluster first."""
+        await self._remote.mark(profile, stale=stale, now=now)
+        await self._local.mark(profile, stale=stale, now=now)
+
+    async def remove(self, profile: StoredProfile) -> None:
+        """From the cluster first."""
+        await self._remote.remove(profile)
+        await self._local.remove(profile)
 
 
 async def _stored_in(client: ClusterClient, settings: Settings, local: InMemoryProfiles) -> Both:

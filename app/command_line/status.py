@@ -47,6 +47,7 @@ def show(report: dict[str, Any], lease: dict[str, Any], now: datetime) -> None:
     out.print(f"Leader: {_leader(lease, now)}")
     counts = ", ".join(f"{count} {kind}" for kind, count in report["profiles"].items())
     out.print(f"Profiles: {counts}")
+    out.print(f"Past Pods find their workload by: {report.get('pastPodsAttributedBy') or 'nothing yet'}")
     signals = Table("SIGNAL", "STATE", "SINCE", "REASON", "MESSAGE", box=None, pad_edge=False)
     for signal in report["signals"]:
         signals.add_row(*(signal[key] for key in ("signal", "state", "since", "reason", "message")))
@@ -59,7 +60,7 @@ def show(report: dict[str, Any], lease: dict[str, Any], now: datetime) -> None:
             table.add_row(workload, reason)
         out.print(table)
     if unattributed := report["namespacesWithUnattributedPods"]:
-        out.print(f"\nNamespaces with Pods of no known Deployment: {', '.join(unattributed)}")
+        out.print(f"\nNamespaces with Pods of no known workload: {', '.join(unattributed)}")
 
 
 def _leader(lease: dict[str, Any], now: datetime) -> str:

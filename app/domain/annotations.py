@@ -1,12 +1,18 @@
-"""The annotation keys: ours on every Pod, and those that carry a workload's identity on a profile."""
+"""Keys in metadata: our annotations on Pods, the label that keeps them away, identity on a profile."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 CPU_PROFILE = "liqo.io/cpuProfile"
 MEMORY_PROFILE = "liqo.io/memoryProfile"
 CONNECTION_PROFILE = "liqo.io/connectionProfile"
 _CONNECTION_PROFILE_KEY = re.compile(rf"{re.escape(CONNECTION_PROFILE)}[0-9]+")
+
+# A Pod with this label and the value "true" keeps whatever annotations it has.
+IGNORE_LABEL = "job-profiler.liqo.io/ignore"
+
+# The API server refuses a Pod whose annotations exceed 262,144 bytes; what others add later needs room too.
+MAX_ANNOTATIONS_BYTES = 200 * 1024
 
 WORKLOAD_KIND = "job-profiler.liqo.io/workload-kind"
 WORKLOAD_NAMESPACE = "job-profiler.liqo.io/workload-namespace"
@@ -18,6 +24,11 @@ DESTINATION_KIND = "job-profiler.liqo.io/destination-kind"
 def is_ours(key: str) -> bool:
     """True for every key that only the profiler may set on a Pod."""
     return key in {CPU_PROFILE, MEMORY_PROFILE} or _CONNECTION_PROFILE_KEY.fullmatch(key) is not None
+
+
+def opted_out(labels: Mapping[str, str] | None) -> bool:
+    """True for a Pod that wants to be left alone."""
+    return (labels or {}).get(IGNORE_LABEL) == "true"
 
 
 def pod_annotations(
@@ -32,3 +43,36 @@ def pod_annotations(
     if memory_profile is not None:
         annotations[MEMORY_PROFILE] = memory_profile
     return annotations
+
+
+def connections_of(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Those of our annotations that name connections."""
+    return {key: value for key, value in annotations.items() if key.startswith(CONNECTION_PROFILE)}
+
+
+def needs_of(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Those of our annotations that name a CPU or memory profile."""
+    return {key: value for key, value in annotations.items() if not key.startswith(CONNECTION_PROFILE)}
+
+
+def fitting(foreign_bytes: int, wanted: Mapping[str, str]) -> Mapping[str, str]:
+    """*wanted* as far as there is room beside the annotations of others: without connections, or nothing."""
+    if foreign_bytes + _size_bytes(wanted) <= MAX_ANNOTATIONS_BYTES:
+        return wanted
+    needs = needs_of(wanted)
+    return needs if foreign_bytes + _size_bytes(needs) <= MAX_ANNOTATIONS_BYTES else {}
+
+
+def foreign_bytes(annotations: Mapping[str, str] | None) -> int:
+    """What the annotations that are not ours count against the API server's limit."""
+    return _size_bytes({key: value for key, value in (annotations or {}).items() if not is_ours(key)})
+
+
+def _size_bytes(annotations: Mapping[str, str]) -> int:
+    return sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
+
+
+def changes(present: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str | None]:
+    """What makes our annotations in *present* equal to *wanted*, as a merge patch: None removes a key."""
+    removed = {key: None for key in present if is_ours(key) and key not in wanted}
+    return removed | {key: value for key, value in wanted.items() if present.get(key) != value}

@@ -67,13 +67,18 @@ class ResourceProfile:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionProfile:
-    """Mean requests and responses per minute over one directed edge, summed over all replicas."""
+    """Mean requests and responses per minute over one directed edge, summed over all replicas.
+
+    Bytes per second stand beside them where they were measured.
+    """
 
     connection: Connection
     value: str
     requests_per_minute: str
     responses_per_minute: str
     basis: Basis
+    request_bytes_per_second: str | None = None
+    response_bytes_per_second: str | None = None
 
     @property
     def identity(self) -> "Identity":
@@ -94,3 +99,5 @@ class StoredProfile:
     value: str
     updated_at: datetime | None = None
     status_refreshed_at: datetime | None = None
+    window_end: datetime | None = None
+    is_stale: bool = False

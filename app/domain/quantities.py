@@ -1,4 +1,7 @@
-"""Numbers in the contract's spelling: cores with three decimals, whole bytes, rates with two decimals."""
+"""Numbers in the contract's spelling: cores with three decimals, whole bytes, rates with two decimals.
+
+Bytes per second are whole numbers as well.
+"""
 
 from datetime import UTC, datetime
 
@@ -23,6 +26,11 @@ def format_need(resource: Resource, amount: float) -> str:
 def format_per_minute(rate: float) -> str:
     """Two decimals, `"47.12"`."""
     return f"{rate:.2f}"
+
+
+def format_per_second(rate_bytes: float) -> str:
+    """A decimal integer, `"5120"`; `"0"` is a measurement, too."""
+    return str(round(rate_bytes))
 
 
 def format_share(share: float) -> str:

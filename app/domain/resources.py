@@ -53,10 +53,13 @@ def to_status(profile: Profile, *, refreshed_at: datetime) -> dict[str, Any]:
     """The `status` of *profile*: what its value rests on."""
     status: dict[str, Any] = _basis(profile.basis) | {"refreshTime": format_time(refreshed_at)}
     if isinstance(profile, ConnectionProfile):
-        return status | {
+        rates = {
             "requestsPerMinute": profile.requests_per_minute,
             "responsesPerMinute": profile.responses_per_minute,
+            "requestBytesPerSecond": profile.request_bytes_per_second,
+            "responseBytesPerSecond": profile.response_bytes_per_second,
         }
+        return status | {name: rate for name, rate in rates.items() if rate is not None}
     return status | {
         "slots": [_slot(slot) for slot in profile.slots],
         "containers": [_container(container) for container in profile.containers],
@@ -127,8 +130,21 @@ def from_manifest(resource: str, manifest: Mapping[str, Any]) -> StoredProfile |
         value, updated = need.get("value"), need.get("updateTime")
     if subject is None or not isinstance(value, str):
         return None
-    refreshed = _mapping(manifest.get("status")).get("refreshTime")
-    return StoredProfile(name, (resource, subject), value, _time(updated), _time(refreshed))
+    status = _mapping(manifest.get("status"))
+    return StoredProfile(
+        name,
+        (resource, subject),
+        value,
+        updated_at=_time(updated),
+        status_refreshed_at=_time(status.get("refreshTime")),
+        window_end=_time(_mapping(status.get("window")).get("end")),
+        is_stale=_is_stale(status.get("conditions")),
+    )
+
+
+def _is_stale(conditions: object) -> bool:
+    found = conditions if isinstance(conditions, list) else ()
+    return any(each.get("type") == "Stale" and each.get("status") == "True" for each in map(_mapping, found))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

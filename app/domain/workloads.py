@@ -1,17 +1,32 @@
-"""Which workload a Pod belongs to: by its owner at admission, by its exact name for Pods of the past."""
+"""Workloads and connections: their identity, and which workload an owner stands for."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+# Labels by which ReplicaSets and ReplicationControllers tell whose they are.
 POD_TEMPLATE_HASH = "pod-template-hash"
+ROLLOUT_TEMPLATE_HASH = "rollouts-pod-template-hash"
+DEPLOYMENT_CONFIG = "deploymentconfig"
 
-# The ReplicaSet controller spells a 32-bit hash in decimal and maps its digits to these ten characters.
-_HASH = "[456789bcdf]{6,10}"
-_POD_OF_DEPLOYMENT = re.compile(rf"(?P<deployment>.+)-{_HASH}-[a-z0-9]{{5}}")
-_POD_OF_KNOWN_DEPLOYMENT = re.compile(r"(?P<deployment>.+)-[a-z0-9]{5,10}-[a-z0-9]{5}")
-# Generated names cut their base at 58 characters: a name this long may have lost its hash.
-_GENERATED_NAME_LENGTH = 63
+# Kinds whose objects a person names and keeps; an object of any other kind may be one run of many.
+LASTING_KINDS = frozenset(
+    {
+        "Deployment",
+        "StatefulSet",
+        "DaemonSet",
+        "ReplicaSet",
+        "ReplicationController",
+        "DeploymentConfig",
+        "Rollout",
+        "CronJob",
+    }
+)
+NODE, POD, JOB, CRON_JOB = "Node", "Pod", "Job", "CronJob"
+
+# `generateName` ends in five of these; a word of letters alone, or a number, is no generated tail.
+_GENERATED_TAIL = re.compile(r"(?P<base>.+)-(?=[a-z]*[0-9])(?=[0-9]*[a-z])[bcdfghjklmnpqrstvwxz2456789]{5}")
+_SCHEDULED_TAIL = re.compile(r"(?P<base>.+)-[0-9]+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -26,6 +41,11 @@ class Workload:
         """`namespace/name`, with the kind where it is not a Deployment."""
         prefix = "" if self.kind == "Deployment" else f"{self.kind}/"
         return f"{prefix}{self.namespace}/{self.name}"
+
+    @property
+    def is_lasting(self) -> bool:
+        """True for a workload that is named once and kept; False for one that is run again and again."""
+        return self.kind in LASTING_KINDS and self.kind != CRON_JOB
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,35 +71,56 @@ class Owner:
 def owner_workload(namespace: str, owner: Owner | None, labels: Mapping[str, str]) -> Workload | None:
     """The workload that `owner` and the Pod's labels tell, or None for a Pod that nobody controls.
 
-    A ReplicaSet named `<deployment>-<pod-template-hash>` belongs to that Deployment; any other owner is
-    the workload itself.
+    A ReplicaSet named `<name>-<template hash>` belongs to the Deployment or Rollout of that name, a
+    ReplicationController named `<name>-<number>` to the DeploymentConfig that the label names; any other
+    owner is the workload itself.
     """
     if owner is None:
         return None
-    template_hash = labels.get(POD_TEMPLATE_HASH, "")
-    base = owner.name.removesuffix(f"-{template_hash}")
-    if owner.kind == "ReplicaSet" and template_hash and base not in {"", owner.name}:
-        return Workload(namespace, base, "Deployment")
+    if owner.kind == "ReplicaSet":
+        for label, kind in ((POD_TEMPLATE_HASH, "Deployment"), (ROLLOUT_TEMPLATE_HASH, "Rollout")):
+            base = owner.name.removesuffix(f"-{labels.get(label, '')}")
+            if labels.get(label) and base not in {"", owner.name}:
+                return Workload(namespace, base, kind)
+    config = labels.get(DEPLOYMENT_CONFIG, "")
+    if owner.kind == "ReplicationController" and config and _is_numbered(owner.name, config):
+        return Workload(namespace, config, "DeploymentConfig")
     return Workload(namespace, owner.name, owner.kind)
 
 
-class PodNames:
-    """Attributes Pod names of the past to Deployments by the exact pattern of generated names.
+def bare_pod(namespace: str, name: str, generate_name: str = "") -> Workload:
+    """The workload of a Pod that nobody controls; at admission a generated name is not known yet."""
+    return Workload(namespace, name or generate_name.removesuffix("-"), POD)
 
-    Never by prefix: `web-api-5f5b555dff-fcg7c` is a Pod of `web-api` and not one of `web`.
+
+def grouped(workload: Workload) -> Workload:
+    """The workload under which the runs of *workload* are learned: without the tail of a generated name.
+
+    What a person named keeps its name, whatever it looks like.
     """
+    if workload.kind in LASTING_KINDS:
+        return workload
+    match = _GENERATED_TAIL.fullmatch(workload.name)
+    return Workload(workload.namespace, match["base"], workload.kind) if match else workload
 
-    def __init__(self, deployments: Sequence[Workload] = ()) -> None:
-        self._known = frozenset(workload for workload in deployments if workload.kind == "Deployment")
 
-    def workload(self, namespace: str, pod: str) -> Workload | None:
-        """The Deployment that generated the name *pod*, or None where no pattern fits."""
-        if len(pod) >= _GENERATED_NAME_LENGTH:
-            return None
-        if match := _POD_OF_DEPLOYMENT.fullmatch(pod):
-            return Workload(namespace, match["deployment"])
-        # A hash that is not spelled by the controller counts only before a Deployment that is known to exist.
-        if match := _POD_OF_KNOWN_DEPLOYMENT.fullmatch(pod):
-            candidate = Workload(namespace, match["deployment"])
-            return candidate if candidate in self._known else None
-        return None
+def candidates(workload: Workload) -> tuple[Workload, ...]:
+    """The workloads whose profiles may be those of *workload*, the likeliest first.
+
+    That a CronJob made a Job is not said in the Job's Pods: a Job by that exact name comes first, then the
+    CronJob of its name without the schedule's number, then the group of its runs.
+    """
+    if workload.kind in LASTING_KINDS:
+        return (workload,)
+    found = [workload]
+    scheduled = _SCHEDULED_TAIL.fullmatch(workload.name)
+    if workload.kind == JOB and scheduled:
+        found.append(Workload(workload.namespace, scheduled["base"], CRON_JOB))
+    if (group := grouped(workload)) != workload:
+        found.append(group)
+    return tuple(found)
+
+
+def _is_numbered(name: str, base: str) -> bool:
+    tail = name.removeprefix(f"{base}-")
+    return tail != name and tail.isdigit()

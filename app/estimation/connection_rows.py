@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,14 @@ from app.domain.workloads import Connection, Workload
 from app.estimation.samples import STEPS_PER_DAY, ConnectionSamples, StepRange
 
 T = TypeVar("T")
-S = TypeVar("S", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionMean:
-    """Means per minute over the steps in which the source was scraped; silent steps count as 0."""
+    """Means over the steps in which the source was scraped; silent steps count as 0.
+
+    The bytes are None where none were measured in the whole day.
+    """
 
     connection: Connection
     requests_per_minute: float
@@ -24,6 +26,29 @@ class ConnectionMean:
     first_step: int
     last_step: int
     scraped_steps: int
+    request_bytes_per_second: float | None = None
+    response_bytes_per_second: float | None = None
+
+
+class _Ring:
+    """A row of one day for each name; *empty* stands where there is no sample."""
+
+    def __init__(self, empty: np.generic) -> None:
+        self._empty = empty
+        self.rows: NDArray[Any] = np.empty((0, STEPS_PER_DAY), dtype=empty.dtype)
+
+    def clear(self, columns: NDArray[np.int64]) -> None:
+        self.rows[:, columns] = self._empty
+
+    def replace(
+        self, columns: NDArray[np.int64], rows: NDArray[np.int64], values: NDArray[Any] | None
+    ) -> None:
+        """The columns hold *values* in these rows, and nothing in the others."""
+        missing = max(0, rows.max(initial=-1) + 1 - len(self.rows))
+        self.rows = np.concatenate((self.rows, np.full((missing, STEPS_PER_DAY), self._empty)))
+        self.clear(columns)
+        if values is not None:
+            self.rows[np.ix_(rows, columns)] = np.where(np.isnan(values), self._empty, values)
 
 
 class ConnectionRows:
@@ -34,9 +59,9 @@ class ConnectionRows:
         self._covered = np.zeros(STEPS_PER_DAY, dtype=np.bool_)
         self._edges: dict[Connection, int] = {}
         self._sources: dict[Workload, int] = {}
-        self._requests = np.empty((0, STEPS_PER_DAY), dtype=np.float32)
-        self._responses = np.empty((0, STEPS_PER_DAY), dtype=np.float32)
-        self._scraped = np.empty((0, STEPS_PER_DAY), dtype=np.bool_)
+        self._requests, self._responses = _Ring(np.float32(0)), _Ring(np.float32(0))
+        self._request_bytes, self._response_bytes = _Ring(np.float32(np.nan)), _Ring(np.float32(np.nan))
+        self._scraped = _Ring(np.bool_(False))
 
     def missing(self, newest_step: int) -> list[StepRange]:
         """The steps of the 24 hours up to *newest_step* that no answer has covered yet, newest first."""
@@ -51,27 +76,27 @@ class ConnectionRows:
         return sorted(ranges, reverse=True)
 
     def fold(self, samples: ConnectionSamples) -> None:
-        """Take one whole answer."""
+        """Take one whole answer, in which no edge and no source stands twice."""
         self._advance(samples.steps.last)
         steps = np.arange(samples.steps.first, samples.steps.last + 1)
         inside = steps > self._newest - STEPS_PER_DAY
         columns = steps[inside] % STEPS_PER_DAY
         edges = self._rows(self._edges, samples.edges)
         sources = self._rows(self._sources, samples.sources)
-        self._grow()
-        for ring, rows, values in (
-            (self._requests, edges, samples.requests),
-            (self._responses, edges, samples.responses),
-            (self._scraped, sources, samples.scraped),
+        for ring, values in (
+            (self._requests, samples.requests),
+            (self._responses, samples.responses),
+            (self._request_bytes, samples.request_bytes),
+            (self._response_bytes, samples.response_bytes),
         ):
-            ring[:, columns] = 0
-            ring[np.ix_(rows, columns)] = np.nan_to_num(values[:, inside])
+            ring.replace(columns, edges, None if values is None else values[:, inside])
+        self._scraped.replace(columns, sources, samples.scraped[:, inside])
         self._covered[columns] = True
 
     def means(self) -> list[ConnectionMean]:
         """One mean for each edge that was not silent for the whole day."""
-        requests = self._requests.sum(axis=1, dtype=np.float64)
-        responses = self._responses.sum(axis=1, dtype=np.float64)
+        requests = self._requests.rows.sum(axis=1, dtype=np.float64)
+        responses = self._responses.rows.sum(axis=1, dtype=np.float64)
         means = []
         for connection, row in self._edges.items():
             source = self._sources.get(connection.source)
@@ -87,12 +112,14 @@ class ConnectionRows:
                     int(scraped.min()),
                     int(scraped.max()),
                     len(scraped),
+                    _mean(self._request_bytes.rows[row], len(scraped)),
+                    _mean(self._response_bytes.rows[row], len(scraped)),
                 )
             )
         return means
 
     def _scraped_steps(self, source: int) -> NDArray[np.int64]:
-        columns = np.flatnonzero(self._scraped[source])
+        columns = np.flatnonzero(self._scraped.rows[source])
         return self._newest - (self._newest - columns) % STEPS_PER_DAY
 
     def _advance(self, newest: int) -> None:
@@ -102,19 +129,16 @@ class ConnectionRows:
             return
         columns = np.arange(newest - gone + 1, newest + 1) % STEPS_PER_DAY
         self._covered[columns] = False
-        for ring in (self._requests, self._responses, self._scraped):
-            ring[:, columns] = 0
+        for ring in (self._requests, self._responses, self._request_bytes, self._response_bytes):
+            ring.clear(columns)
+        self._scraped.clear(columns)
         self._newest = newest
-
-    def _grow(self) -> None:
-        self._requests = _with_rows(self._requests, len(self._edges))
-        self._responses = _with_rows(self._responses, len(self._edges))
-        self._scraped = _with_rows(self._scraped, len(self._sources))
 
     @staticmethod
     def _rows(index: dict[T, int], names: Sequence[T]) -> NDArray[np.int64]:
         return np.array([index.setdefault(name, len(index)) for name in names], dtype=np.int64)
 
 
-def _with_rows(ring: NDArray[S], rows: int) -> NDArray[S]:
-    return np.concatenate((ring, np.zeros((rows - len(ring), STEPS_PER_DAY), dtype=ring.dtype)))
+def _mean(rates: NDArray[np.float32], steps: int) -> float | None:
+    known = rates[~np.isnan(rates)]
+    return float(known.sum(dtype=np.float64)) / steps if len(known) else None

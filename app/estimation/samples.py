@@ -83,6 +83,11 @@ class ConnectionSamples:
 
     `scraped[i, j]` is True where the metrics of `sources[i]` were collected in that step, so that an absent
     edge means silence there and not ignorance. Shapes: [edges, steps] and [sources, steps].
+
+    A mesh names ends by labels, which may tell a kind or not (`kind` is empty then). Where it knows the Pods
+    behind a source, `edge_pods[i]` and `source_pods[i]` name them; they tell more than the labels, so that
+    edges and sources may stand there more than once. `unknown_ends` counts edges that were left out because
+    an end of theirs is not told.
     """
 
     steps: StepRange
@@ -92,3 +97,8 @@ class ConnectionSamples:
     sources: tuple[Workload, ...]
     scraped: NDArray[np.bool_]
     unusable: int = 0
+    request_bytes: NDArray[np.float64] | None = None
+    response_bytes: NDArray[np.float64] | None = None
+    edge_pods: tuple[tuple[str, ...], ...] = ()
+    source_pods: tuple[tuple[str, ...], ...] = ()
+    unknown_ends: int = 0

@@ -16,6 +16,7 @@ from app.estimation.samples import STEP_SECONDS, ContainerSamples, StepRange, da
 
 Attribute = Callable[[str, str], Workload | None]
 _BLOCK = 1024  # series whose histograms are dense at the same time: about 25 MB
+_RUNS_THAT_COUNT = 2  # of a Job and its like; more are not told apart
 _RECENT_STEPS = 12  # the hour in which a container must run beside its workload to count as long-running
 
 
@@ -67,6 +68,7 @@ class UsageHistory:
     def __init__(self, *, timeslots: int, retained_days: int) -> None:
         self._timeslots = timeslots
         self._series = _Series()
+        self._runs: dict[Workload, set[str]] = {}
         self._rows = {resource: DayRows(grid, timeslots, retained_days) for resource, grid in GRIDS.items()}
 
     def missing(self, resource: Resource, wanted: StepRange) -> list[StepRange]:
@@ -83,11 +85,18 @@ class UsageHistory:
                 unattributed.add((container.namespace, container.pod))
             else:
                 series[row] = self._series.of(workload, container.container)
+                if not workload.is_lasting:
+                    self._note_run(workload, container.pod)
         known = series >= 0
         rows = self._rows[samples.resource]
         folded = rows.fold(samples.steps, series[known], samples.values[known])
         rows.forget_before(samples.steps.last)
         return Folded(folded, frozenset(unattributed))
+
+    def _note_run(self, workload: Workload, pod: str) -> None:
+        pods = self._runs.setdefault(workload, set())
+        if len(pods) < _RUNS_THAT_COUNT:
+            pods.add(pod)
 
     def needs(self, resource: Resource, policy: EstimationPolicy, *, newest_step: int) -> Needs:
         """What every workload needs as of *newest_step*."""
@@ -101,13 +110,18 @@ class UsageHistory:
             if not len(here):
                 continue
             running = self._running(rows, here, last)
-            if amounts.day_counts[running].max() < policy.min_samples:
+            enough = amounts.day_counts[running].max() >= policy.min_samples
+            if not enough and not self._has_run_again(workload):
                 too_few.add(workload)
                 continue
             total = int(amounts.day_counts[running].sum())
             basis = _basis(first[running], last[running], seen[running], total)
             profiles.append(self._profile(workload, resource, running, amounts, basis))
         return Needs(profiles, too_few)
+
+    def _has_run_again(self, workload: Workload) -> bool:
+        """True where two runs were seen of what is run again and again: runs may be too short for samples."""
+        return len(self._runs.get(workload, ())) > 1
 
     @staticmethod
     def _running(rows: DayRows, series: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ from app.domain.resources import GROUP, VERSION
 
 _CORE = "/api/v1"
 _APPS = "/apis/apps/v1"
+_BATCH = "/apis/batch/v1"
 _PROFILES = f"/apis/{GROUP}/{VERSION}"
 _COORDINATION = "/apis/coordination.k8s.io/v1"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -39,6 +40,21 @@ def pod(namespace: str, name: str) -> str:
 def deployments(namespace: str | None = None) -> str:
     """All Deployments, of one namespace or of the cluster."""
     return _namespaced(_APPS, "deployments", namespace)
+
+
+def stateful_sets(namespace: str | None = None) -> str:
+    """All StatefulSets, of one namespace or of the cluster."""
+    return _namespaced(_APPS, "statefulsets", namespace)
+
+
+def daemon_sets(namespace: str | None = None) -> str:
+    """All DaemonSets, of one namespace or of the cluster."""
+    return _namespaced(_APPS, "daemonsets", namespace)
+
+
+def jobs(namespace: str | None = None) -> str:
+    """All Jobs, of one namespace or of the cluster."""
+    return _namespaced(_BATCH, "jobs", namespace)
 
 
 def secrets(namespace: str) -> str:

@@ -8,6 +8,7 @@ from app.kubernetes.selections import Object
 FIELD_MANAGER = "job-profiler"
 # An old API server (1.20) takes both for one: each apply by one manager would disown the fields of the other.
 STATUS_FIELD_MANAGER = "job-profiler-status"
+CONDITIONS_FIELD_MANAGER = "job-profiler-conditions"
 _KIND_OF_PLURAL = {kind.plural: kind.kind for kind in KINDS.values()}
 
 
@@ -24,7 +25,14 @@ class ProfileWriter:
         await self._client.apply(path, manifest, field_manager=FIELD_MANAGER)
 
     async def apply_status(self, plural: str, name: str, status: Object) -> None:
-        """Bring the status of an existing profile to *status*."""
+        """Bring the status of an existing profile to *status*; its conditions are apart."""
+        await self._apply_to_status(plural, name, status, STATUS_FIELD_MANAGER)
+
+    async def apply_condition(self, plural: str, name: str, condition: Object) -> None:
+        """Set one condition of an existing profile."""
+        await self._apply_to_status(plural, name, {"conditions": [condition]}, CONDITIONS_FIELD_MANAGER)
+
+    async def _apply_to_status(self, plural: str, name: str, status: Object, field_manager: str) -> None:
         manifest = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": _KIND_OF_PLURAL[plural],
@@ -32,7 +40,7 @@ class ProfileWriter:
             "status": status,
         }
         path = paths.status(paths.profile(plural, self._namespace, name))
-        await self._client.apply(path, manifest, field_manager=STATUS_FIELD_MANAGER)
+        await self._client.apply(path, manifest, field_manager=field_manager)
 
     async def delete(self, plural: str, name: str) -> None:
         """Remove a profile."""
@@ -45,5 +53,5 @@ def essentials(manifest: Object) -> Object:
     return {
         "metadata": {"name": metadata["name"], "annotations": metadata.get("annotations") or {}},
         "spec": manifest.get("spec"),
-        "status": {"refreshTime": status.get("refreshTime")},
+        "status": {key: status.get(key) for key in ("refreshTime", "window", "conditions")},
     }

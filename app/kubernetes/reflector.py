@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import NoReturn, Protocol
+from typing import Generic, NoReturn, Protocol, TypeVar
 
 import structlog
 
@@ -23,16 +23,20 @@ _LONGEST_WATCH_SECONDS = 600.0
 _EMPTY_WATCHES_UNTIL_LIST = 3
 
 
-class Sink(Protocol):
+Kept = TypeVar("Kept")
+Kept_contra = TypeVar("Kept_contra", contravariant=True)
+
+
+class Sink(Protocol[Kept_contra]):
     """What takes the objects; it is called from one task and never waits."""
 
-    def replace(self, objects: Iterable[Object], /) -> None:
+    def replace(self, objects: Iterable[Kept_contra], /) -> None:
         """Take the whole list: what is not in it is gone."""
 
-    def upsert(self, manifest: Object, /) -> None:
+    def upsert(self, manifest: Kept_contra, /) -> None:
         """Take an object that appeared or changed."""
 
-    def delete(self, manifest: Object, /) -> None:
+    def delete(self, manifest: Kept_contra, /) -> None:
         """Take an object that vanished."""
 
 
@@ -43,7 +47,7 @@ def without_managed_fields(manifest: Object) -> Object:
 
 
 @dataclass(eq=False)
-class Reflector:
+class Reflector(Generic[Kept]):
     """Feeds a sink for ever; the sink keeps what it knows while the API server is away.
 
     `keep` cuts each object down to what the sink needs, page by page, before a whole list is in memory.
@@ -52,9 +56,9 @@ class Reflector:
 
     client: ClusterClient
     selection: Selection
-    sink: Sink
+    sink: Sink[Kept]
     _: KW_ONLY
-    keep: Callable[[Object], Object] = without_managed_fields
+    keep: Callable[[Object], Kept] = without_managed_fields  # type: ignore[assignment]  # for a sink of objects
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], float] = time.monotonic
     is_synced: bool = field(default=False, init=False)
@@ -75,7 +79,7 @@ class Reflector:
                 await asyncio.sleep(self._pause_after(error))
 
     async def _list(self) -> None:
-        kept: list[Object] = []
+        kept: list[Kept] = []
         resource_version = ""
         async for page in self.client.pages(self.selection, Object):
             self.last_contact = self.clock()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
 from typing import Any
@@ -12,6 +12,7 @@ import structlog
 from app.domain.profiles import Identity, Profile
 from app.errors import ClusterError
 from app.estimation.policy import EstimationPolicy
+from app.profiler.aging import AgingPolicy, plan_aging
 from app.profiler.derivation import Derived, Knowledge
 from app.profiler.gathering import Gathered, Gatherer, Progress, newest_complete_step, wanted_steps
 from app.profiler.ports import Cluster, Directory, UsageSource
@@ -31,6 +32,7 @@ class CyclePolicy:
     estimation: EstimationPolicy
     history_days: int
     timeslots: int
+    aging: AgingPolicy = field(default_factory=AgingPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class CycleReport:
     profiles: list[Profile]
     reasons: dict[str, str]
     samples: int
+    unknown_edges: int
     stored: int
     written: int
     failed_writes: int
@@ -87,9 +90,10 @@ class ProfilingCycle:
         directory = await self._lister.directory()
         newest = newest_complete_step(now.timestamp())
         wanted = wanted_steps(newest, self._policy.history_days)
-        gathered = await self._gatherer.gather(wanted, directory.attribution(), progress)
+        gathered = await self._gatherer.gather(wanted, directory, progress)
         derived = await asyncio.to_thread(self._knowledge.derive, gathered.states, newest, self._in_scope)
         published = await self._publish(derived.profiles, now)
+        await self._age(derived.profiles, gathered, now)
         reasons = self._reasons(directory, gathered, derived, published.stored)
         await self._tell(gathered, reasons, published.stored, now)
         return CycleReport(
@@ -97,6 +101,7 @@ class ProfilingCycle:
             profiles=derived.profiles,
             reasons=reasons,
             samples=gathered.samples,
+            unknown_edges=gathered.unknown_edges,
             stored=len(published.stored),
             written=published.written,
             failed_writes=published.failed,
@@ -118,6 +123,24 @@ class ProfilingCycle:
         stored = written | {profile.identity for profile in catalogue}
         return _Published(len(written), len(writes) - len(written), stored)
 
+    async def _age(self, profiles: list[Profile], gathered: Gathered, now: datetime) -> None:
+        """Mark what turned stale or fresh, remove what expired; what fails is planned again."""
+        newest = {profile.identity: profile.basis.window_end for profile in profiles}
+        catalogue = await self._store.stored()
+        aging = plan_aging(catalogue, newest, gathered.answered_kinds, self._policy.aging, now)
+        actions = [
+            *(self._store.mark(profile, stale=True, now=now) for profile in aging.turned_stale),
+            *(self._store.mark(profile, stale=False, now=now) for profile in aging.turned_fresh),
+            *(self._store.remove(profile) for profile in aging.expired),
+        ]
+        for action in actions:
+            try:
+                await action
+            except ClusterError as error:
+                log.warning("profile_not_aged", error=str(error))
+        for profile in aging.expired:
+            log.info("profile_expired", name=profile.name, of=str(profile.identity[1]))
+
     async def _attempt(self, write: Write, now: datetime) -> bool:
         """A write that fails is planned again by the next cycle."""
         try:
@@ -130,7 +153,7 @@ class ProfilingCycle:
     def _reasons(
         self, directory: Directory, gathered: Gathered, derived: Derived, stored: set[Identity]
     ) -> dict[str, str]:
-        expected = (workload for workload in directory.deployments if self._in_scope(workload.namespace))
+        expected = (workload for workload in directory.workloads if self._in_scope(workload.namespace))
         return reasons_without_profile(
             expected,
             stored,
@@ -154,6 +177,7 @@ class ProfilingCycle:
             reasons,
             profiles=stored,
             unattributed_namespaces=self._unattributed,
+            past_pods_by=gathered.past_pods_by,
         )
         if report != self._told and await _told(self._sink.tell(report)):
             self._told = report

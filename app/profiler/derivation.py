@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource
-from app.domain.quantities import format_per_minute
+from app.domain.quantities import format_per_minute, format_per_second
 from app.domain.workloads import Connection, Workload
 from app.estimation.connection_rows import ConnectionMean, ConnectionRows
 from app.estimation.policy import EstimationPolicy, confidence
@@ -74,4 +74,8 @@ def _connection_profile(mean: ConnectionMean) -> ConnectionProfile:
         format_per_minute(mean.requests_per_minute),
         format_per_minute(mean.responses_per_minute),
         basis,
+        *(
+            None if rate is None else format_per_second(rate)
+            for rate in (mean.request_bytes_per_second, mean.response_bytes_per_second)
+        ),
     )

@@ -1,15 +1,20 @@
 """One cycle's questions to the sources, and what their answers say of each signal."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from app.domain.profiles import Resource
+from app.domain.resources import KINDS
+from app.domain.workloads import Workload
 from app.errors import SourceError
 from app.estimation.connection_rows import ConnectionRows
 from app.estimation.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange, day_of
 from app.estimation.usage_history import UsageHistory
-from app.profiler.ports import Attribution, UsageSource
+from app.profiler.attribution import Attribution
+from app.profiler.ports import Directory, UsageSource
+from app.profiler.resolution import resolve
 from app.profiler.signals import CONNECTIONS, SignalState, State
 
 # Samples of the newest minute may not have reached every Prometheus yet.
@@ -18,6 +23,8 @@ _METRICS = {
     Resource.CPU: "container_cpu_usage_seconds_total",
     Resource.MEMORY: "container_memory_working_set_bytes",
 }
+# How Pods that are gone find their workload.
+PAST_PODS_BY_OWNERS, PAST_PODS_BY_NAMES = "kube-state-metrics", "names"
 Progress = Callable[[int, int], None]
 
 
@@ -38,6 +45,14 @@ class Gathered:
     states: list[SignalState] = field(default_factory=list)
     samples: int = 0
     unattributed_namespaces: set[str] = field(default_factory=set)
+    past_pods_by: str = ""
+    unknown_edges: int = 0  # in the answer on the newest steps
+
+    @property
+    def answered_kinds(self) -> set[str]:
+        """The kinds of profiles whose source answers: keys of `KINDS`."""
+        answered = {state.signal for state in self.states if state.state in {State.OK, State.DEGRADED}}
+        return {kind for kind in KINDS if (CONNECTIONS if kind == "connection" else kind) in answered}
 
     @property
     def has_usage(self) -> bool:
@@ -70,29 +85,47 @@ class Gatherer:
         self._folding = asyncio.Lock()  # both resources number their series in one place
         self._mesh_seen = False
         self._states: dict[str, SignalState] = {}
+        self._past_pods_by = ""
+        self._unknown_edges = 0
 
-    async def gather(self, wanted: StepRange, attribute: Attribution, progress: Progress) -> Gathered:
+    async def gather(self, wanted: StepRange, directory: Directory, progress: Progress) -> Gathered:
         """Bring the state up to `wanted.last`."""
         gathered = Gathered()
         questions = {resource: self._history.missing(resource, wanted) for resource in Resource}
         edges = self._connections.missing(wanted.last)
         meter = _Meter(progress, sum(map(len, questions.values())) + len(edges))
+        owners = asyncio.create_task(self._past_owners(list(chain(*questions.values()))))
 
         async def ask_containers(resource: Resource) -> SignalState:
             async def ask(part: StepRange, answers: _Answers) -> None:
+                attribute = Attribution(directory, await owners)
                 await self._containers(resource, part, attribute, gathered, answers)
 
             return _container_state(resource, await _ask_all(questions[resource], ask, meter))
 
         async def ask_edges() -> SignalState:
-            return _connection_state(await _ask_all(edges, self._edges, meter), mesh_seen=self._mesh_seen)
+            async def ask(part: StepRange, answers: _Answers) -> None:
+                await self._edges(part, Attribution(directory), answers)
+
+            return _connection_state(await _ask_all(edges, ask, meter), mesh_seen=self._mesh_seen)
 
         asked = [ask_containers(resource) for resource in Resource if questions[resource]]
         states = await asyncio.gather(*asked, *([ask_edges()] if edges else []))
         # A signal of which there was nothing to ask stands as it stood.
         self._states |= {state.signal: state for state in states}
         gathered.states = list(self._states.values())
+        gathered.past_pods_by = self._past_pods_by
+        gathered.unknown_edges = self._unknown_edges
         return gathered
+
+    async def _past_owners(self, parts: list[StepRange]) -> Mapping[tuple[str, str], Workload]:
+        """Who owned the Pods of all *parts*, asked at once."""
+        if not parts:
+            return {}
+        whole = StepRange(min(part.first for part in parts), max(part.last for part in parts))
+        owners = await self._source.pod_owners(whole)
+        self._past_pods_by = PAST_PODS_BY_OWNERS if owners else PAST_PODS_BY_NAMES
+        return owners
 
     async def _containers(
         self,
@@ -113,7 +146,7 @@ class Gatherer:
         gathered.samples += folded.samples
         gathered.unattributed_namespaces |= {namespace for namespace, _ in folded.unattributed_pods}
 
-    async def _edges(self, part: StepRange, answers: _Answers) -> None:
+    async def _edges(self, part: StepRange, attribution: Attribution, answers: _Answers) -> None:
         samples = await self._source.connection_samples(part)
         if samples is None:
             answers.off = True
@@ -122,7 +155,10 @@ class Gatherer:
         answers.series.append(len(samples.sources))
         self._mesh_seen = self._mesh_seen or bool(samples.sources)
         if any(answers.series):
-            await asyncio.to_thread(self._connections.fold, samples)
+            resolved = await asyncio.to_thread(resolve, samples, attribution)
+            if len(answers.series) == 1:
+                self._unknown_edges = resolved.unknown_ends
+            await asyncio.to_thread(self._connections.fold, resolved)
 
 
 class _Meter:

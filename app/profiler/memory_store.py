@@ -7,8 +7,10 @@ from typing import Any
 import structlog
 
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.profiles import Profile
+from app.domain.profiles import Profile, StoredProfile
+from app.domain.quantities import format_time
 from app.domain.resources import KINDS, to_manifest, to_status
+from app.profiler.aging import stale_condition
 from app.profiler.ports import Directory
 from app.profiler.publication import Write
 
@@ -44,10 +46,24 @@ class InMemoryProfiles:
         """Keep the object that an API server would keep."""
         manifest = self.manifests.get(write.name, {})
         if write.value_changed:
+            status = manifest.get("status", {})
             manifest = to_manifest(write.profile, name=write.name, namespace=self._namespace, updated_at=now)
-        manifest["status"] = to_status(write.profile, refreshed_at=now)
+            manifest["status"] = status
+        kept = {key: value for key, value in manifest.get("status", {}).items() if key == "conditions"}
+        manifest["status"] = to_status(write.profile, refreshed_at=now) | kept
         self.manifests[write.name] = manifest
         self.catalogue.upsert(write.profile.identity[0], manifest)
+
+    async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
+        """Set or clear the condition that an API server would hold."""
+        manifest = self.manifests[profile.name]
+        condition = stale_condition(stale=stale, now=format_time(now))
+        manifest["status"] = manifest.get("status", {}) | {"conditions": [condition]}
+        self.catalogue.upsert(profile.identity[0], manifest)
+
+    async def remove(self, profile: StoredProfile) -> None:
+        """Drop the object."""
+        self.catalogue.delete(profile.identity[0], self.manifests.pop(profile.name))
 
 
 class FixedWorkloads:

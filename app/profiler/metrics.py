@@ -5,6 +5,7 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.profiler.cycle import CycleReport
+from app.profiler.mending import Mend
 from app.profiler.signals import State
 
 _BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 150.0, 300.0)
@@ -25,6 +26,11 @@ class CycleMetrics:
             buckets=_BUCKETS_SECONDS,
         )
         self._samples = Counter("job_profiler_samples_folded_total", "New samples", registry=registry)
+        self._unknown_edges = Gauge(
+            "job_profiler_edges_of_unknown_ends",
+            "Edges of the mesh that the last cycle left out: nothing tells the workload at one of their ends",
+            registry=registry,
+        )
         self._writes = Counter(
             "job_profiler_profile_writes_total", "Writes of profiles", ["result"], registry=registry
         )
@@ -54,6 +60,7 @@ class CycleMetrics:
         self._cycles.labels("finished").inc()
         self._seconds.observe(report.seconds)
         self._samples.inc(report.samples)
+        self._unknown_edges.set(report.unknown_edges)
         self._writes.labels("written").inc(report.written)
         self._writes.labels("failed").inc(report.failed_writes)
         self._profiles.set(report.stored)
@@ -62,3 +69,31 @@ class CycleMetrics:
             self._signal.labels(state.signal).set(
                 int(not state.state.is_fault and state.state is not State.OFF)
             )
+
+
+class BackfillMetrics:
+    """What back-fill found and did; those of a follower stand still."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._missed = Counter(
+            "job_profiler_missed_total",
+            "Back-filled Pods that were created without annotations, although a profile was there before",
+            registry=registry,
+        )
+        self._backfilled = Counter(
+            "job_profiler_backfilled_total", "Pods whose annotations were set right", registry=registry
+        )
+        self._pending = Gauge(
+            "job_profiler_backfill_pending",
+            "Pods whose annotations are still to be set right",
+            registry=registry,
+        )
+
+    def done(self, mend: Mend) -> None:
+        """Count one Pod."""
+        self._backfilled.inc()
+        self._missed.inc(int(mend.was_missed))
+
+    def pending(self, pods: int) -> None:
+        """Note how many Pods wait."""
+        self._pending.set(pods)

@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.profiles import Resource
-from app.domain.workloads import PodNames, Workload
+from app.domain.pods import PodRecord
+from app.domain.profiles import Resource, StoredProfile
+from app.domain.workloads import Workload
 from app.estimation.samples import ConnectionSamples, ContainerSamples, StepRange
 from app.profiler.publication import Write
-
-PROFILED_KINDS = frozenset({"Deployment"})
 
 
 class UsageSource(Protocol):
@@ -20,34 +19,20 @@ class UsageSource(Protocol):
     async def container_samples(self, resource: Resource, steps: StepRange) -> ContainerSamples:
         """A whole answer over *steps* (at most a day); raises SourceError where it would not be whole."""
 
+    async def pod_owners(self, steps: StepRange) -> Mapping[tuple[str, str], Workload]:
+        """The owners of Pods that ran in *steps*, as far as the source knows them; raises SourceError."""
+
     async def connection_samples(self, steps: StepRange) -> ConnectionSamples | None:
         """The same for connections; None where no mesh is to be asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The workloads that exist: who owns which Pod, and every Deployment."""
+    """Who runs now: each Pod's owner (None: nobody), lasting workloads, the CronJob of each Job."""
 
     pods: Mapping[tuple[str, str], Workload | None] = field(default_factory=dict)
-    deployments: tuple[Workload, ...] = ()
-
-    def attribution(self) -> "Attribution":
-        """How the Pods of this moment and of the past find their workload."""
-        return Attribution(self.pods, PodNames(self.deployments))
-
-
-class Attribution:
-    """Maps (namespace, Pod) to its workload: by owner where the Pod is known, by its exact name elsewhere."""
-
-    def __init__(self, pods: Mapping[tuple[str, str], Workload | None], names: PodNames) -> None:
-        self._pods = pods
-        self._names = names
-
-    def __call__(self, namespace: str, pod: str) -> Workload | None:
-        """The workload, or None where nobody we know made the Pod."""
-        known = (namespace, pod) in self._pods
-        workload = self._pods[namespace, pod] if known else self._names.workload(namespace, pod)
-        return workload if workload is not None and workload.kind in PROFILED_KINDS else None
+    workloads: tuple[Workload, ...] = ()
+    cron_jobs: Mapping[Workload, Workload] = field(default_factory=dict)
 
 
 class WorkloadLister(Protocol):
@@ -66,6 +51,12 @@ class ProfileStore(Protocol):
     async def write(self, write: Write, now: datetime) -> None:
         """Carry out one write; raises ClusterError."""
 
+    async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
+        """Set or clear the condition `Stale`; raises ClusterError."""
+
+    async def remove(self, profile: StoredProfile) -> None:
+        """Delete a profile that has expired; raises ClusterError."""
+
 
 class ReportSink(Protocol):
     """Where the state of the sources is told."""
@@ -75,6 +66,19 @@ class ReportSink(Protocol):
 
     async def announce(self, reason: str, message: str, *, warning: bool) -> None:
         """Tell of one change of state as an Event; raises ClusterError."""
+
+
+class PodAnnotator(Protocol):
+    """How annotations reach a Pod that runs."""
+
+    async def annotate(self, pod: PodRecord, changes: Mapping[str, str | None]) -> None:
+        """Change annotations of just this Pod (None removes one).
+
+        Raises:
+            NotFoundError: the Pod is gone.
+            ConflictError: another Pod has its name by now.
+            ClusterError: it was refused, or could not be tried.
+        """
 
 
 @dataclass(frozen=True, slots=True)

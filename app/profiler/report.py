@@ -40,6 +40,7 @@ def build_report(
     *,
     profiles: Iterable[Identity],
     unattributed_namespaces: Iterable[str],
+    past_pods_by: str,
 ) -> dict[str, Any]:
     """The report; it holds nothing that differs between two cycles in which nothing happened."""
     listed = dict(list(reasons.items())[:_MAX_LISTED])
@@ -49,5 +50,6 @@ def build_report(
         "profiles": {kind: kinds[kind] for kind in KINDS},
         "workloadsWithoutProfile": listed,
         "workloadsWithoutProfileTotal": len(reasons),
+        "pastPodsAttributedBy": past_pods_by,
         "namespacesWithUnattributedPods": sorted(unattributed_namespaces)[:_MAX_LISTED],
     }

@@ -1,13 +1,16 @@
 """The API server in the shape in which profiler and TLS ask for it."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.catalogue import ProfileCatalogue
+from app.domain.profiles import StoredProfile
+from app.domain.quantities import format_time
 from app.domain.resources import KINDS, to_manifest, to_status
-from app.errors import UnavailableError
+from app.errors import NotFoundError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder, InvolvedObject
 from app.kubernetes.profiles import ProfileWriter
@@ -16,6 +19,7 @@ from app.kubernetes.status_map import NAME as STATUS_MAP
 from app.kubernetes.status_map import StatusMap
 from app.kubernetes.webhook_configuration import WebhookConfiguration
 from app.kubernetes.workloads import Workloads
+from app.profiler.aging import stale_condition
 from app.profiler.ports import Directory
 from app.profiler.publication import Write
 from app.tls.issuing import KeyPair
@@ -23,7 +27,7 @@ from app.tls.secret_data import data_of, key_pair_of
 
 
 class ClusterWorkloads:
-    """Pods and Deployments of the namespaces that are profiled."""
+    """What runs in the namespaces that are profiled."""
 
     def __init__(self, client: ClusterClient, namespaces: Sequence[str]) -> None:
         self._workloads = Workloads(client, namespaces)
@@ -31,7 +35,7 @@ class ClusterWorkloads:
     async def directory(self) -> Directory:
         """Who runs now."""
         pods = {(pod.namespace, pod.name): pod.workload for pod in await self._workloads.pods()}
-        return Directory(pods, tuple(await self._workloads.deployments()))
+        return Directory(pods, tuple(await self._workloads.lasting()), await self._workloads.cron_jobs())
 
 
 class ClusterProfiles:
@@ -68,6 +72,16 @@ class ClusterProfiles:
                 plural, to_manifest(profile, name=write.name, namespace=self._namespace, updated_at=now)
             )
         await self._writer.apply_status(plural, write.name, to_status(profile, refreshed_at=now))
+
+    async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
+        """Set or clear the condition `Stale`."""
+        condition = stale_condition(stale=stale, now=format_time(now))
+        await self._writer.apply_condition(KINDS[profile.identity[0]].plural, profile.name, condition)
+
+    async def remove(self, profile: StoredProfile) -> None:
+        """Delete the object."""
+        with contextlib.suppress(NotFoundError):
+            await self._writer.delete(KINDS[profile.identity[0]].plural, profile.name)
 
 
 class ClusterReport:

@@ -5,26 +5,28 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from app.domain.catalogue import ProfileCatalogue
 from app.errors import ClusterError, UnavailableError
 from app.estimation.policy import EstimationPolicy
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.election import LeaderElector, LeaseTiming
+from app.profiler.aging import AgingPolicy
 from app.profiler.cycle import CyclePolicy, ProfilingCycle
-from app.profiler.metrics import CycleMetrics
-from app.profiler.ports import Cluster, UsageSource
+from app.profiler.metrics import BackfillMetrics, CycleMetrics
+from app.profiler.ports import Cluster, UsageSource, WorkloadLister
 from app.runtime.cluster_ports import (
     ClusterProfiles,
     ClusterReport,
-    ClusterWorkloads,
     PublishedTrust,
     SecretKeyPair,
 )
+from app.runtime.watched_pods import BackfillTerms, WatchedPods, WatchedWorkloads
 from app.settings import CertificateProvider, Settings
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
@@ -42,6 +44,7 @@ async def open_prometheus(settings: Settings) -> AsyncIterator[PrometheusSource]
         settings.prometheus_base_url,
         scope=Scope(settings.profiling_namespace, (*settings.excluded_namespaces, settings.own_namespace)),
         network_provider=settings.network_metric_provider.value,
+        connections_url=settings.connections_base_url,
         timeout_seconds=settings.prometheus_timeout,
     ) as source:
         yield source
@@ -49,15 +52,18 @@ async def open_prometheus(settings: Settings) -> AsyncIterator[PrometheusSource]
 
 def cycle_policy(settings: Settings) -> CyclePolicy:
     """The policy that the settings ask for."""
-    return CyclePolicy(
-        EstimationPolicy(min_samples=settings.min_samples), settings.history_days, settings.timeslots
-    )
+    # Today, and as many days before it as a new leader reads: a restart changes no value.
+    estimation = EstimationPolicy(window_days=settings.history_days + 1, min_samples=settings.min_samples)
+    aging = AgingPolicy(timedelta(days=settings.stale_after_days), timedelta(days=settings.expire_after_days))
+    return CyclePolicy(estimation, settings.history_days, settings.timeslots, aging)
 
 
-def cluster_ports(settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue) -> Cluster:
+def cluster_ports(
+    settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue, lister: WorkloadLister
+) -> Cluster:
     """The API server as the cycle meets it."""
     return Cluster(
-        ClusterWorkloads(client, settings.profiling_namespace),
+        lister,
         ClusterProfiles(client, settings.profiles_home, catalogue),
         ClusterReport(client, settings.own_namespace, identity_of(settings)),
     )
@@ -76,12 +82,17 @@ class ProfilerRole:
         settings: Settings,
         client: ClusterClient,
         catalogue: ProfileCatalogue,
-        metrics: CycleMetrics,
+        registry: CollectorRegistry,
     ) -> None:
         self._settings = settings
         self._client = client
-        self._cluster = cluster_ports(settings, client, catalogue)
-        self._metrics = metrics
+        self._catalogue = catalogue
+        self._metrics = CycleMetrics(registry)
+        self._backfill = (
+            BackfillTerms(settings, client, catalogue, BackfillMetrics(registry))
+            if settings.backfill_enabled
+            else None
+        )
         self._elector = LeaderElector(
             client,
             settings.own_namespace,
@@ -99,24 +110,26 @@ class ProfilerRole:
     async def _lead(self) -> None:
         """The leader's work; what was learned belongs to this term, the next leader reads the past anew."""
         self._metrics.leads(leading=True)
+        pods = WatchedPods(self._client, self._settings.profiling_namespace)
         try:
             async with asyncio.TaskGroup() as group:
                 if self._settings.certificate_provider is CertificateProvider.SELF:
                     group.create_task(self._keep_certificates(), name="certificates")
                 if self._settings.background_routine_enabled:
-                    group.create_task(self._run_cycles(), name="cycles")
+                    group.create_task(self._run_cycles(pods), name="cycles")
+                if self._backfill:
+                    group.create_task(self._backfill.run(pods), name="back-fill")
+                if self._settings.background_routine_enabled or self._backfill:
+                    group.create_task(pods.run(), name="watch of pods")
                 await asyncio.Event().wait()
         finally:
             self._metrics.leads(leading=False)
 
-    async def _run_cycles(self) -> None:
+    async def _run_cycles(self, pods: WatchedPods) -> None:
+        lister = WatchedWorkloads(self._client, self._settings.profiling_namespace, pods)
+        cluster = cluster_ports(self._settings, self._client, self._catalogue, lister)
         async with open_prometheus(self._settings) as source:
-            await repeat_cycles(
-                source,
-                self._cluster,
-                self._settings,
-                self._metrics,
-            )
+            await repeat_cycles(source, cluster, self._settings, self._metrics)
 
     async def _keep_certificates(self) -> None:
         namespace = self._settings.own_namespace
@@ -150,16 +163,19 @@ async def repeat_cycles(
     """One cycle per period; a cycle that takes longer than its period skips, and never piles up."""
     cycle = ProfilingCycle(source, cluster, cycle_policy(settings), settings.profiles_pods_of)
     period = settings.background_routine_update_time
-    due = monotonic()
+    due, fault = monotonic(), ""
     while True:
         try:
             report = await cycle.run_once(clock())
         except ClusterError as error:
             pause = error.retry_after_seconds if isinstance(error, UnavailableError) else None
-            log.warning("cycle_failed", error=str(error))
+            if str(error) != fault:  # once per change, not per try
+                log.warning("cycle_failed", error=str(error))
+            fault = str(error)
             metrics.failed()
             due = monotonic() + min(pause or _RETRY_SECONDS, period)
         else:
+            fault = ""
             metrics.finished(report, clock())
             log.info(
                 "cycle_finished",

@@ -93,10 +93,9 @@ def _profiler(
     settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue, registry: CollectorRegistry
 ) -> "ProfilerRole":
     # numpy comes with this role alone: the webhook's process stays small.
-    from app.profiler.metrics import CycleMetrics  # noqa: PLC0415
     from app.runtime.profiler_role import ProfilerRole  # noqa: PLC0415
 
-    return ProfilerRole(settings, client, catalogue, CycleMetrics(registry))
+    return ProfilerRole(settings, client, catalogue, registry)
 
 
 async def _drain(webhook: WebhookRole, stopping: asyncio.Event, leaving: asyncio.Event) -> None:

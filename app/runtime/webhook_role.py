@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
+from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.errors import ClusterError
 from app.kubernetes import paths
@@ -19,7 +20,6 @@ from app.settings import Settings
 from app.tls.secret_data import key_pair_of
 from app.tls.serving import ServingContext, UnusableCertificateError
 from app.webhook.application import create_webhook
-from app.webhook.index import AnnotationIndex
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.mutation import PodMutator
 

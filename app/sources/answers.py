@@ -4,7 +4,7 @@ An answer that may not be whole is an error: a part of it, taken for all, would 
 need. What is whole but no usable number (NaN, infinite, negative) is left out and counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
@@ -60,16 +60,25 @@ class Matrix:
     unusable: int = 0
 
 
-def decode_matrix(status: int, body: Body, labels: Sequence[str], steps: StepRange) -> Matrix:
+def decode_matrix(
+    status: int,
+    body: Body,
+    labels: Sequence[str],
+    steps: StepRange,
+    optional: Collection[str] = (),
+) -> Matrix:
     """The series of the answer, told apart by *labels*; a series that lacks one of them is left out.
+
+    Of *optional* labels the absent ones are empty.
 
     Raises:
         SourceError: the answer is an error, only a part, or not what was asked for.
     """
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         raise SourceError("HTTPError", f"Prometheus answered {_phrase(status)}: {_error_text(body)}")
-    rows = [row for row in _rows(body) if all(row.metric.get(label) for label in labels)]
-    keys = tuple(tuple(row.metric[label] for label in labels) for row in rows)
+    required = [label for label in labels if label not in optional]
+    rows = [row for row in _rows(body) if all(row.metric.get(label) for label in required)]
+    keys = tuple(tuple(row.metric.get(label, "") for label in labels) for row in rows)
     if len(set(keys)) < len(keys):
         twice = next(key for key in keys if keys.count(key) > 1)
         raise SourceError("MalformedAnswer", f"Prometheus' answer holds the series {'/'.join(twice)} twice")

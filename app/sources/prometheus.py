@@ -1,4 +1,4 @@
-"""Usage from a Prometheus-compatible server: cAdvisor's metrics for containers, Linkerd's for connections."""
+"""Usage from Prometheus-compatible servers: cAdvisor's metrics for containers, a mesh's for connections."""
 
 import asyncio
 from types import TracebackType
@@ -15,12 +15,13 @@ from app.estimation.samples import (
     StepRange,
 )
 from app.sources import queries
-from app.sources.connections import join_connections
+from app.sources.connections import combined
+from app.sources.mesh import MESHES, Mesh
 from app.sources.owners import PodOwners, join_owners
 from app.sources.prometheus_api import Pace, PrometheusApi
 from app.sources.queries import Scope
 
-NetworkProvider = Literal["auto", "linkerd", "none"]
+NetworkProvider = Literal["auto", "linkerd", "istio", "none"]
 
 
 class PrometheusSource:
@@ -32,23 +33,31 @@ class PrometheusSource:
         *,
         scope: Scope,
         network_provider: NetworkProvider = "auto",
+        connections_url: str = "",
         timeout_seconds: float = 60.0,
         transport: httpx.AsyncBaseTransport | None = None,
         pace: Pace | None = None,
     ) -> None:
         self.api = PrometheusApi(base_url, timeout_seconds=timeout_seconds, transport=transport, pace=pace)
+        self.mesh_api = self.api
+        if connections_url:
+            self.mesh_api = PrometheusApi(
+                connections_url, timeout_seconds=timeout_seconds, transport=transport, pace=pace
+            )
         self._scope = scope
-        self._asks_mesh = network_provider != "none"
-        self._mesh_seen = network_provider == "linkerd"
+        self._meshes = tuple(mesh for mesh in MESHES if network_provider in {"auto", mesh.name})
+        self._found = () if network_provider == "auto" else self._meshes
 
     async def __aenter__(self) -> Self:
-        await self.api.__aenter__()
+        for api in {self.api, self.mesh_api}:
+            await api.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.api.__aexit__(kind, error, trace)
+        for api in {self.api, self.mesh_api}:
+            await api.__aexit__(kind, error, trace)
 
     @property
     def url(self) -> str:
@@ -56,9 +65,9 @@ class PrometheusSource:
         return self.api.url
 
     @property
-    def network_provider_in_use(self) -> Literal["linkerd", "none"]:
+    def network_provider_in_use(self) -> str:
         """Where connections come from; with `auto`, `none` until an answer holds something of a mesh."""
-        return "linkerd" if self._mesh_seen else "none"
+        return " and ".join(mesh.name for mesh in self._found) or "none"
 
     async def container_samples(self, resource: Resource, steps: StepRange) -> ContainerSamples:
         """One sample per container and step."""
@@ -80,14 +89,20 @@ class PrometheusSource:
         return await asyncio.to_thread(join_owners, *ownership)
 
     async def connection_samples(self, steps: StepRange) -> ConnectionSamples | None:
-        """One sample per directed edge and step; None where no mesh is to be asked."""
-        if not self._asks_mesh:
-            return None
-        requests, responses = [
-            await self.api.query_range(queries.outbound_rate(metric, self._scope), queries.EDGE_LABELS, steps)
-            for metric in (queries.REQUESTS, queries.RESPONSES)
+        """One sample per directed edge and step; None where no mesh is to be asked.
+
+        Every mesh that may be there is asked until one is found, and from then on those that were found.
+        """
+        asked = self._found or self._meshes
+        answers = [await self._ask(mesh, steps) for mesh in asked]
+        self._found = self._found or tuple(
+            mesh for mesh, samples in zip(asked, answers, strict=True) if samples.sources
+        )
+        return combined(answers) if answers else None
+
+    async def _ask(self, mesh: Mesh, steps: StepRange) -> ConnectionSamples:
+        answers = [
+            await self.mesh_api.query_range(asked.query, asked.labels, asked.steps, asked.optional)
+            for asked in mesh.questions(self._scope, steps)
         ]
-        scrapes = await self.api.query_range(queries.proxy_scrapes(self._scope), queries.PROXY_LABELS, steps)
-        samples = join_connections(requests, responses, scrapes, steps=steps, scope=self._scope)
-        self._mesh_seen = self._mesh_seen or bool(samples.sources)
-        return samples
+        return await asyncio.to_thread(mesh.join, answers, self._scope, steps)

@@ -6,7 +6,7 @@ with many questions stays a polite client with bounded memory.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -84,8 +84,10 @@ class PrometheusApi:
     ) -> None:
         await self._client.aclose()
 
-    async def query_range(self, query: str, labels: Sequence[str], steps: StepRange) -> Matrix:
-        """What *query* gives at every step.
+    async def query_range(
+        self, query: str, labels: Sequence[str], steps: StepRange, optional: Collection[str] = ()
+    ) -> Matrix:
+        """What *query* gives at every step; series may lack the *optional* ones of the *labels*.
 
         Raises:
             SourceError: after the last try, or at once where another try would not help.
@@ -98,7 +100,7 @@ class PrometheusApi:
         }
         self.queries += 1
         answer = await self._answer(form)
-        return await asyncio.to_thread(decode_matrix, answer.status, answer.body, labels, steps)
+        return await asyncio.to_thread(decode_matrix, answer.status, answer.body, labels, steps, optional)
 
     async def _answer(self, form: dict[str, str]) -> _Answer:
         for tried in range(1, self._pace.tries):

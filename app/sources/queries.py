@@ -1,4 +1,4 @@
-"""Every metric name and every PromQL text that is sent; pure text, one function per question.
+"""What is asked of containers and their owners, and the words of every query; pure text.
 
 Each text is evaluated at the ends of aligned 5-minute steps and looks back over exactly one step.
 """
@@ -9,13 +9,9 @@ from dataclasses import dataclass
 from app.domain.profiles import Resource
 
 CONTAINER_LABELS = ("namespace", "pod", "container")
-EDGE_LABELS = ("namespace", "deployment", "dst_namespace", "dst_deployment")
-PROXY_LABELS = ("namespace", "deployment")
 
 CPU_USAGE = "container_cpu_usage_seconds_total"
 MEMORY_USAGE = "container_memory_working_set_bytes"
-REQUESTS = "request_total"
-RESPONSES = "response_total"
 
 POD_OWNER, REPLICASET_OWNER, JOB_OWNER = "kube_pod_owner", "kube_replicaset_owner", "kube_job_owner"
 OWNER_LABELS = {
@@ -24,12 +20,9 @@ OWNER_LABELS = {
     JOB_OWNER: ("namespace", "job_name", "owner_kind", "owner_name"),
 }
 
-_WINDOW = "5m"
+WINDOW = "5m"
 # cAdvisor counts the whole Pod (no container name) and its pause container too; both would count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
-_OUTBOUND = ('direction="outbound"', 'deployment!=""', 'dst_deployment!=""')
-# Scraping a linkerd-proxy sets both labels; other targets may carry a `deployment` of their own making.
-_PROXIES = ('deployment!=""', 'control_plane_ns!=""')
 _REGEX_SYNTAX = frozenset(r"\.+*?()|[]{}^$")
 
 
@@ -55,30 +48,12 @@ def container_usage(resource: Resource, scope: Scope) -> str:
 
     The kubelet may be scraped twice, hence the maximum over the duplicates of one container.
     """
-    matchers = (*_CONTAINERS, *_included("namespace", scope), *_excluded("namespace", scope))
+    matchers = (*_CONTAINERS, *included("namespace", scope), *excluded("namespace", scope))
     over_step, metric = {
         Resource.CPU: ("rate", CPU_USAGE),
         Resource.MEMORY: ("max_over_time", MEMORY_USAGE),
     }[resource]
-    return _aggregate("max", CONTAINER_LABELS, f"{over_step}({_selector(metric, matchers)}[{_WINDOW}])")
-
-
-def outbound_rate(metric: str, scope: Scope) -> str:
-    """Requests or responses per second of each directed edge, summed over the source's Pods.
-
-    Only the excluded namespaces are left out here: "either end is included" can't be said in one selector.
-    """
-    matchers = (*_OUTBOUND, *_excluded("namespace", scope), *_excluded("dst_namespace", scope))
-    return _aggregate("sum", EDGE_LABELS, f"rate({_selector(metric, matchers)}[{_WINDOW}])")
-
-
-def proxy_scrapes(scope: Scope) -> str:
-    """How often the proxy of a source was scraped with success in the step (the most of its Pods).
-
-    A proxy drops the series of an edge after ten idle minutes, while `up` stays.
-    """
-    matchers = (*_PROXIES, *_excluded("namespace", scope))
-    return _aggregate("max", PROXY_LABELS, f"sum_over_time({_selector('up', matchers)}[{_WINDOW}])")
+    return aggregate("max", CONTAINER_LABELS, f"{over_step}({selector(metric, matchers)}[{WINDOW}])")
 
 
 def owners(metric: str, scope: Scope, *, seconds: int) -> str:
@@ -86,24 +61,28 @@ def owners(metric: str, scope: Scope, *, seconds: int) -> str:
 
     kube-state-metrics may run more than once, hence the maximum over the duplicates.
     """
-    matchers = ('owner_is_controller="true"', *_included("namespace", scope), *_excluded("namespace", scope))
-    seen = f"max_over_time({_selector(metric, matchers)}[{seconds}s])"
-    return _aggregate("max", OWNER_LABELS[metric], seen)
+    matchers = ('owner_is_controller="true"', *included("namespace", scope), *excluded("namespace", scope))
+    seen = f"max_over_time({selector(metric, matchers)}[{seconds}s])"
+    return aggregate("max", OWNER_LABELS[metric], seen)
 
 
-def _aggregate(operator: str, labels: Iterable[str], expression: str) -> str:
+def aggregate(operator: str, labels: Iterable[str], expression: str) -> str:
+    """One series for each combination of *labels*."""
     return f"{operator} by ({','.join(labels)})({expression})"
 
 
-def _selector(metric: str, matchers: Iterable[str]) -> str:
+def selector(metric: str, matchers: Iterable[str]) -> str:
+    """The series of *metric* that all *matchers* fit."""
     return f"{metric}{{{','.join(matchers)}}}"
 
 
-def _included(label: str, scope: Scope) -> tuple[str, ...]:
+def included(label: str, scope: Scope) -> tuple[str, ...]:
+    """The matcher of the namespaces that are included, if any are named."""
     return _matcher(label, "=", scope.included)
 
 
-def _excluded(label: str, scope: Scope) -> tuple[str, ...]:
+def excluded(label: str, scope: Scope) -> tuple[str, ...]:
+    """The matcher that leaves out the excluded namespaces, if there are any; no label passes it."""
     return _matcher(label, "!", scope.excluded)
 
 

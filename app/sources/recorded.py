@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.pod_names import PodNames
 from app.domain.profiles import Resource
-from app.domain.workloads import Connection, PodNames, Workload
+from app.domain.workloads import Connection, Workload
 from app.estimation.samples import (
     STEP_SECONDS,
     STEPS_PER_DAY,
@@ -95,18 +96,19 @@ class RecordedHistory:
         shift_days = -((self.record.last_step - present) // STEPS_PER_DAY)
         return replace(self, shift_days=shift_days, present=present)
 
-    def pods(self) -> dict[tuple[str, str], Workload | None]:
-        """The workload of every recorded (namespace, Pod), or None where nothing tells it.
+    async def pod_owners(self, _steps: StepRange) -> dict[tuple[str, str], Workload]:
+        """The workload of every recorded (namespace, Pod) of which something tells it.
 
         A Pod's name tells it, as everywhere; what was recorded without a Pod is a workload by itself.
         """
         names = PodNames([end for edge in self.record.edges for end in (edge.source, edge.destination)])
-        return {
+        owners = {
             (each.namespace, each.pod): Workload(each.namespace, each.pod)
             if each in self.record.standalone
             else names.workload(each.namespace, each.pod)
             for each in self.record.containers
         }
+        return {pod: owner for pod, owner in owners.items() if owner is not None}
 
     async def container_samples(self, resource: Resource, steps: StepRange) -> ContainerSamples:
         """What was recorded of each container in *steps*; containers without a sample there are left out."""
@@ -149,6 +151,10 @@ class ReplayedHistory:
 
     def __init__(self, history: RecordedHistory, clock: Callable[[], float]) -> None:
         self._history, self._clock = history, clock
+
+    async def pod_owners(self, steps: StepRange) -> dict[tuple[str, str], Workload]:
+        """The same at any time."""
+        return await self._history.pod_owners(steps)
 
     async def container_samples(self, resource: Resource, steps: StepRange) -> ContainerSamples:
         """As of this moment."""

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from app.domain.annotations import CONNECTION_PROFILE
-from app.domain.workloads import Owner, Workload, owner_workload
-from app.webhook.index import AnnotationIndex
-from app.webhook.patching import build_patch, fits
+from app.domain.annotation_index import AnnotationIndex
+from app.domain.annotations import fitting, foreign_bytes, opted_out
+from app.domain.workloads import POD, Owner, Workload, bare_pod, owner_workload
+from app.webhook.patching import build_patch
 from app.webhook.reviews import Metadata, Request
-
-IGNORE_LABEL = "job-profiler.liqo.io/ignore"
 
 
 class SkipReason(StrEnum):
@@ -46,27 +44,27 @@ def decide(request: Request, index: AnnotationIndex, in_scope: Callable[[str], b
     if not in_scope(request.namespace):
         return Decision([], SkipReason.NAMESPACE_OUT_OF_SCOPE)
     metadata = request.object.metadata
-    if (metadata.labels or {}).get(IGNORE_LABEL) == "true":
+    if opted_out(metadata.labels):
         return Decision([], SkipReason.OPTED_OUT)
     if not index.is_synced:
         return Decision([], SkipReason.INDEX_NOT_SYNCED)
     return _decide_on_annotations(metadata, _workload(request.namespace, metadata), index)
 
 
-def _decide_on_annotations(metadata: Metadata, workload: Workload | None, index: AnnotationIndex) -> Decision:
-    wanted = index.annotations(workload) if workload is not None else {}
-    absent = SkipReason.NO_OWNER if workload is None else SkipReason.NO_PROFILE
-    reason = None if wanted else absent
-    if wanted and not fits(metadata.annotations, wanted):
+def _decide_on_annotations(metadata: Metadata, workload: Workload, index: AnnotationIndex) -> Decision:
+    known = index.annotations(workload)
+    wanted = fitting(foreign_bytes(metadata.annotations), known) if known else known
+    absent = SkipReason.NO_OWNER if workload.kind == POD else SkipReason.NO_PROFILE
+    reason = None if known else absent
+    if len(wanted) < len(known):
         reason = SkipReason.ANNOTATIONS_TOO_LARGE
-        wanted = {key: value for key, value in wanted.items() if not key.startswith(CONNECTION_PROFILE)}
-        wanted = wanted if fits(metadata.annotations, wanted) else {}
     patch = build_patch(metadata.annotations, wanted)
     return Decision(patch, reason if patch or reason else SkipReason.UP_TO_DATE)
 
 
-def _workload(namespace: str, metadata: Metadata) -> Workload | None:
+def _workload(namespace: str, metadata: Metadata) -> Workload:
     references = metadata.ownerReferences or ()
     controller = next((reference for reference in references if reference.controller), None)
     owner = Owner(controller.kind, controller.name) if controller else None
-    return owner_workload(namespace, owner, metadata.labels or {})
+    owned = owner_workload(namespace, owner, metadata.labels or {})
+    return owned or bare_pod(namespace, metadata.name, metadata.generateName)

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import structlog
 
+from app.domain.annotation_index import AnnotationIndex
 from app.errors import ReviewError
 from app.webhook.decisions import Decision, SkipReason, decide
-from app.webhook.index import AnnotationIndex
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.reviews import Request, UnreadablePodError, allowed, decode_review, patched
 

@@ -6,8 +6,6 @@ from typing import Any
 from app.domain.annotations import is_ours
 
 _PATH = "/metadata/annotations"
-# The API server refuses a Pod whose annotations exceed 262,144 bytes; what others add later needs room too.
-MAX_ANNOTATIONS_BYTES = 200 * 1024
 
 
 def build_patch(present: Mapping[str, str] | None, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -26,16 +24,6 @@ def build_patch(present: Mapping[str, str] | None, wanted: Mapping[str, str]) ->
         elif present[key] != value:
             operations.append({"op": "replace", "path": _pointer(key), "value": value})
     return operations
-
-
-def fits(present: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:
-    """True where all annotations together stay below the limit once *wanted* is there."""
-    others = {key: value for key, value in (present or {}).items() if not is_ours(key)}
-    return _size_bytes(others) + _size_bytes(wanted) <= MAX_ANNOTATIONS_BYTES
-
-
-def _size_bytes(annotations: Mapping[str, str]) -> int:
-    return sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
 
 
 def _pointer(key: str) -> str:

@@ -23,6 +23,8 @@ class OwnerReference(msgspec.Struct, gc=False):
 class Metadata(msgspec.Struct, gc=False):
     """The part of a Pod's `metadata` that decides on its annotations; null and absent are the same."""
 
+    name: str = ""
+    generateName: str = ""  # noqa: N815 - the API's spelling
     annotations: dict[str, str] | None = None
     labels: dict[str, str] | None = None
     ownerReferences: list[OwnerReference] | None = None  # noqa: N815 - the API's spelling

@@ -1,6 +1,7 @@
 """Every fact about the chart holds under Helm 3 and under Helm 4."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import pytest
@@ -14,7 +15,9 @@ NEW_CLUSTER = "1.36.0"
 class Render(Protocol):
     """Renders the chart with an image and these values."""
 
-    def __call__(self, *, kube_version: str = NEW_CLUSTER, **values: Any) -> Release:
+    def __call__(
+        self, *, kube_version: str = NEW_CLUSTER, api_versions: Sequence[str] = (), **values: Any
+    ) -> Release:
         """The release's objects."""
 
 
@@ -30,13 +33,16 @@ def render(helm: Helm) -> Render:
     """Each set of values is rendered once."""
     releases: dict[str, Release] = {}
 
-    def rendered(*, kube_version: str = NEW_CLUSTER, **values: Any) -> Release:
-        key = json.dumps([kube_version, values], sort_keys=True)
+    def rendered(
+        *, kube_version: str = NEW_CLUSTER, api_versions: Sequence[str] = (), **values: Any
+    ) -> Release:
+        key = json.dumps([kube_version, api_versions, values], sort_keys=True)
         if key not in releases:
             releases[key] = Release(
                 helm.template(
                     CHART,
                     f"--kube-version={kube_version}",
+                    *(f"--api-versions={served}" for served in api_versions),
                     release="job-profiler",
                     namespace="profiling",
                     values=IMAGE | values,

@@ -43,7 +43,7 @@ PROFILES: dict[str, Profile] = {
         (SlotNeed("00:00", "24:00", "17106488", 2160),),
         (ContainerNeed("web-svc", "17106488", 2160),),
     ),
-    "connection": ConnectionProfile(Connection(WEB, VOTING), "47.12", "23.56", "23.56", BASIS),
+    "connection": ConnectionProfile(Connection(WEB, VOTING), "47.12", "23.56", "23.56", BASIS, "5120", "0"),
 }
 
 

@@ -155,6 +155,8 @@ BAD_VALUES = [
     ("connection", "spec.destination_namespace", "emoji.voto"),
     ("connection", "spec.destination_namespace", "e" * 64),
     ("connection", "status.requestsPerMinute", "23"),
+    ("connection", "status.requestBytesPerSecond", "51.2"),
+    ("connection", "status.responseBytesPerSecond", "00"),
     ("cpu", "status.confidence", "1.01"),
     ("cpu", "status.coverage", "97%"),
     ("cpu", "status.samples", -1),

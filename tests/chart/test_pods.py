@@ -18,8 +18,9 @@ SHARED = {
     "TLS_SECRET",
     "HEALTH_PORT",
     "LOG_LEVEL",
+    "MAX_CONNECTIONS",
 }
-WEBHOOK = {"WEBHOOK_PORT", "SHUTDOWN_DELAY", "MAX_CONNECTIONS"}
+WEBHOOK = {"WEBHOOK_PORT", "SHUTDOWN_DELAY"}
 CERTIFICATES = {"CERTIFICATE_NAMES", "CA_SECRET", "WEBHOOK_CONFIGURATION"}
 PROFILER = CERTIFICATES | {
     "CERTIFICATE_PROVIDER",
@@ -32,6 +33,8 @@ PROFILER = CERTIFICATES | {
     "HISTORY_DAYS",
     "TIMESLOTS",
     "MIN_SAMPLES",
+    "BACKFILL_ENABLED",
+    "BACKFILL_RATE",
 }
 
 
@@ -107,7 +110,11 @@ def test_every_value_arrives(render: Render, settings_of: Any) -> None:
         render(
             topology="combined",
             fullnameOverride="prof",
-            prometheus={"url": "https://thanos.example/api", "port": 10902},
+            prometheus={
+                "url": "https://thanos.example/api",
+                "port": 10902,
+                "connectionsUrl": "prometheus.linkerd-viz.svc",
+            },
             profiling={
                 "namespaces": ["emojivoto", "shop"],
                 "excludedNamespaces": ["kube-system", "ci"],
@@ -119,6 +126,7 @@ def test_every_value_arrives(render: Render, settings_of: Any) -> None:
                 "maxConnections": 1000,
                 "networkMetricProvider": "none",
             },
+            backfill={"enabled": False, "rate": 0.5},
             webhook={"port": 9443, "shutdownDelaySeconds": 0},
             healthPort=9090,
             logLevel="debug",
@@ -132,6 +140,7 @@ def test_every_value_arrives(render: Render, settings_of: Any) -> None:
     ) == {
         "prometheus_url": "https://thanos.example/api",
         "prometheus_port": 10902,
+        "connections_prometheus_url": "prometheus.linkerd-viz.svc",
         "prometheus_timeout": 120,
         "profiling_namespace": ["emojivoto", "shop"],
         "excluded_namespaces": ["ci", "kube-system", "profiles", "profiling"],
@@ -141,6 +150,8 @@ def test_every_value_arrives(render: Render, settings_of: Any) -> None:
         "timeslots": 24,
         "min_samples": 99,
         "max_connections": 1000,
+        "backfill_enabled": False,
+        "backfill_rate": 0.5,
         "network_metric_provider": "none",
         "webhook_port": 9443,
         "health_port": 9090,

@@ -50,7 +50,11 @@ def certificate_rights() -> set[Right]:
 
 
 def workload_rights(namespace: str = "*") -> set[Right]:
-    return rights(namespace, "", "pods", "*", *READ) | rights(namespace, "apps", "deployments", "*", *READ)
+    found = rights(namespace, "", "pods", "*", *READ, "patch")
+    found |= rights(namespace, "batch", "jobs", "*", *READ)
+    for resource in ("deployments", "statefulsets", "daemonsets"):
+        found |= rights(namespace, "apps", resource, "*", *READ)
+    return found
 
 
 def test_webhook_only_reads(render: Render) -> None:
@@ -114,6 +118,19 @@ def test_no_cluster_role_where_none_is_needed(render: Render) -> None:
     release = render(certificates=CERT_MANAGER, profiling={"namespaces": ["shop"]})
 
     assert not release.of("ClusterRole") + release.of("ClusterRoleBinding")
+
+
+@pytest.mark.parametrize("namespaces", [[], ["shop"]])
+def test_without_back_fill_nobody_may_change_a_pod(render: Render, namespaces: list[str]) -> None:
+    """The right to patch Pods goes with `backfill.enabled`; all others stay."""
+    values = {"profiling": {"namespaces": namespaces}}
+    with_it, without = (
+        render(**values, backfill={"enabled": enabled}).rights("job-profiler-profiler")
+        for enabled in (True, False)
+    )
+
+    assert with_it - without == rights(namespaces[0] if namespaces else "*", "", "pods", "*", "patch")
+    assert without < with_it
 
 
 def test_every_role_is_bound(render: Render) -> None:

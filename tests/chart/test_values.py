@@ -25,6 +25,8 @@ pytestmark = pytest.mark.chart
         ("imagePullSecrets", "registry"),
         ("prometheus.url", "ftp://prometheus"),
         ("prometheus.port", 0),
+        ("prometheus.connectionsUrl", "ftp://prometheus"),
+        ("linkerd.viz", "yes"),
         ("profiling.namespaces", ["Not_a_namespace"]),
         ("profiling.namespaces", "emojivoto"),
         ("profiling.excludedNamespaces", ["a", "a"]),
@@ -35,7 +37,10 @@ pytestmark = pytest.mark.chart
         ("profiling.timeslots", "4"),
         ("profiling.minSamples", 0),
         ("profiling.maxConnections", 1001),
-        ("profiling.networkMetricProvider", "istio"),
+        ("profiling.networkMetricProvider", "consul"),
+        ("backfill.enabled", "yes"),
+        ("backfill.rate", 0),
+        ("backfill.rate", 1001),
         ("certificates.provider", "vault"),
         ("certificates.issuerRef.kind", "Authority"),
         ("webhook.url", "http://profiler.example/mutate"),
@@ -70,7 +75,9 @@ def test_a_bad_value_is_named(helm: Helm, path: str, value: object) -> None:
         "colour",
         "image.name",
         "prometheus.host",
+        "linkerd.vizzes",
         "profiling.slots",
+        "backfill.speed",
         "certificates.ca",
         "certificates.issuerRef.names",
         "webhook.replica",
@@ -99,6 +106,14 @@ def test_an_issuer_needs_cert_manager(helm: Helm) -> None:
     values = {"certificates": {"issuerRef": {"name": "corporate"}}}
 
     with pytest.raises(HelmError, match=r"set certificates\.provider=cert-manager"):
+        helm.template(CHART, values=IMAGE | values)
+
+
+def test_linkerd_viz_needs_pods_of_the_profilers_own(helm: Helm) -> None:
+    """In one Pod with the webhook, the webhook would be meshed too: it is refused with the way out."""
+    values = {"linkerd": {"viz": True}, "topology": "combined"}
+
+    with pytest.raises(HelmError, match=r"linkerd\.viz .* set topology=split"):
         helm.template(CHART, values=IMAGE | values)
 
 

@@ -184,6 +184,8 @@ class TestApply:
         web_deployment = {"metadata": {"name": "web", "namespace": "emojivoto"}}
         api_server.on("GET", paths.pods(None), listed())
         api_server.on("GET", paths.deployments(None), listed(web_deployment))
+        for path_of in (paths.stateful_sets, paths.daemon_sets, paths.jobs):
+            api_server.on("GET", path_of(None), listed())
         for resource, kind in KINDS.items():
             api_server.on("GET", paths.profiles(kind.plural, "profiling"), listed())
             name = contract_name((resource, Workload("emojivoto", "web"))) if kind.spec_field else None

@@ -17,6 +17,7 @@ STATUS_MAP = paths.config_map("profiling", "job-profiler-status")
 LEASE = paths.lease("profiling", "job-profiler")
 NO_MESH = "Prometheus holds no service mesh metrics: CPU and memory profiles only"
 WELL: dict[str, Any] = {
+    "pastPodsAttributedBy": "names",
     "signals": [
         {
             "signal": "cpu",
@@ -67,6 +68,7 @@ def test_all_is_well(shown: Any) -> None:
     assert shown(WELL, lease()) == [
         "Leader: profiler-1 (seen 1 s ago)",
         "Profiles: 4 cpu, 3 memory, 0 connection",
+        "Past Pods find their workload by: names",
         "SIGNAL STATE SINCE REASON MESSAGE",
         "cpu Ok 2026-03-04T11:00:00Z Answered",
         f"connections Absent 2026-03-04T11:00:00Z NoMesh {NO_MESH}",
@@ -95,14 +97,14 @@ def test_reasons_are_listed_below_their_total(shown: Any) -> None:
         "namespacesWithUnattributedPods": ["db", "shop"],
     }
 
-    assert shown(report, lease())[5:] == [
+    assert shown(report, lease())[6:] == [
         "",
         "2345 workloads without a profile:",
         "WORKLOAD REASON",
         "shop/api NoSamples: no usage of its Pods was found",
         "shop/web TooFewSamples: fewer",
         "",
-        "Namespaces with Pods of no known Deployment: db, shop",
+        "Namespaces with Pods of no known workload: db, shop",
     ]
 
 

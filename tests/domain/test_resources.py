@@ -70,3 +70,14 @@ def test_a_time_in_the_originals_spelling_counts_as_unknown() -> None:
 
     assert stored is not None
     assert stored.updated_at is None
+
+
+def test_bytes_stand_in_the_status_where_they_are_known() -> None:
+    """Whole numbers as strings, of which 0 is one; a side that was not measured is not there."""
+    connection = Connection(WEB, DB)
+    plain = ConnectionProfile(connection, "47.12", "24.00", "23.12", BASIS)
+    sized = ConnectionProfile(connection, "47.12", "24.00", "23.12", BASIS, "5120", "0")
+
+    assert not {"requestBytesPerSecond", "responseBytesPerSecond"} & to_status(plain, refreshed_at=NOW).keys()
+    status = to_status(sized, refreshed_at=NOW)
+    assert (status["requestBytesPerSecond"], status["responseBytesPerSecond"]) == ("5120", "0")

@@ -1,8 +1,8 @@
-"""Which workload a Pod belongs to: by owner, and by name for Pods of the past."""
+"""Which workload an owner stands for, how runs are grouped, and where a Job's profile may be."""
 
 import pytest
 
-from app.domain.workloads import Owner, PodNames, Workload, owner_workload
+from app.domain.workloads import Owner, Workload, bare_pod, candidates, grouped, owner_workload
 
 
 def test_a_replicaset_with_the_pods_hash_belongs_to_its_deployment() -> None:
@@ -57,31 +57,67 @@ def test_a_pod_without_a_controller_has_no_workload() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pod", "deployment"),
+    ("owner", "labels", "expected"),
     [
-        pytest.param("web-6b6f9d7d5c-2x8qz", "web", id="plain"),
-        pytest.param("web-api-5f5b555dff-fcg7c", "web-api", id="never-by-prefix"),
-        pytest.param("web-7d4b9c6f8-6b6f9d7d5c-2x8qz", "web-7d4b9c6f8", id="deployment-like-a-replicaset"),
-        pytest.param("a-b-c-9d8b7c65f-xvbnm", "a-b-c", id="dashes"),
-        pytest.param("web-0", None, id="statefulset"),
-        pytest.param("fluent-container-x7k2p", None, id="daemonset-with-a-word-like-a-hash"),
-        pytest.param("report-28394810-x7k2p", None, id="run-of-a-cronjob"),
-        pytest.param("web", None, id="bare"),
-        pytest.param("-6b6f9d7d5c-2x8qz", None, id="no-name"),
-        pytest.param("x" * 47 + "-6b6f9d7d5c-2x8qz", None, id="name-that-may-have-lost-its-hash"),
+        pytest.param(
+            Owner("ReplicaSet", "web-7d4b9c6f8"),
+            {"rollouts-pod-template-hash": "7d4b9c6f8"},
+            Workload("shop", "web", "Rollout"),
+            id="argo-rollout",
+        ),
+        pytest.param(
+            Owner("ReplicationController", "web-3"),
+            {"deploymentconfig": "web"},
+            Workload("shop", "web", "DeploymentConfig"),
+            id="deployment-config",
+        ),
+        pytest.param(
+            Owner("ReplicationController", "web-api"),
+            {"deploymentconfig": "web"},
+            Workload("shop", "web-api", "ReplicationController"),
+            id="replication-controller-with-a-label-of-its-own",
+        ),
     ],
 )
-def test_a_past_pod_is_attributed_by_the_exact_pattern_of_its_name(pod: str, deployment: str | None) -> None:
-    """`<deployment>-<hash of 456789bcdf>-<5 characters>`, and nothing that merely begins alike."""
-    expected = Workload("shop", deployment) if deployment else None
+def test_controllers_above_the_owner_are_told_by_labels(
+    owner: Owner, labels: dict[str, str], expected: Workload
+) -> None:
+    """No call is needed: the labels that their controllers set tell who made the owner."""
+    assert owner_workload("shop", owner, labels) == expected
 
-    assert PodNames().workload("shop", pod) == expected
+
+@pytest.mark.parametrize(
+    ("name", "kind", "group"),
+    [
+        pytest.param("build-x7k2p", "Job", "build", id="generated-job"),
+        pytest.param("run-tests-pod-4zq8w", "TaskRun", "run-tests-pod", id="run-of-another-controller"),
+        pytest.param("debug-7w4ct", "Pod", "debug", id="generated-bare-pod"),
+        pytest.param("build-tools", "Job", "build-tools", id="a-word-is-no-tail"),
+        pytest.param("report-28394", "Job", "report-28394", id="a-number-is-no-tail"),
+        pytest.param("web-x7k2p", "StatefulSet", "web-x7k2p", id="what-is-named-keeps-its-name"),
+    ],
+)
+def test_runs_with_generated_names_are_one_workload(name: str, kind: str, group: str) -> None:
+    """`generateName` adds five characters of a certain alphabet; only such a tail is cut off."""
+    assert grouped(Workload("ci", name, kind)) == Workload("ci", group, kind)
 
 
-def test_a_hash_in_another_spelling_counts_only_before_a_known_deployment() -> None:
-    """`web-a1e0a1e0a-abcde` is a Pod of `web` where a Deployment `web` exists, and of nobody elsewhere."""
-    names = PodNames([Workload("shop", "web"), Workload("shop", "api", "StatefulSet")])
+def test_a_jobs_profile_is_looked_for_under_its_own_name_first() -> None:
+    """`report-28394810` may be a Job by that name, or a run of CronJob `report`: the Pod does not tell."""
+    job = Workload("shop", "report-28394810", "Job")
 
-    assert names.workload("shop", "web-a1e0a1e0a-abcde") == Workload("shop", "web")
-    assert names.workload("other", "web-a1e0a1e0a-abcde") is None
-    assert names.workload("shop", "api-a1e0a1e0a-abcde") is None
+    assert candidates(job) == (job, Workload("shop", "report", "CronJob"))
+
+
+def test_a_generated_job_is_looked_for_under_its_group_too() -> None:
+    """`build-x7k2p` by itself, then the group `build`; a Deployment has but its own name."""
+    job, web = Workload("ci", "build-x7k2p", "Job"), Workload("ci", "build-x7k2p")
+
+    assert candidates(job) == (job, Workload("ci", "build", "Job"))
+    assert candidates(web) == (web,)
+
+
+def test_a_bare_pod_is_known_by_its_name_or_by_what_it_is_generated_from() -> None:
+    """At admission a generated name is not there yet: `debug-` stands for all `debug-xxxxx`."""
+    assert bare_pod("shop", "debug") == Workload("shop", "debug", "Pod")
+    assert bare_pod("shop", "", "debug-") == grouped(bare_pod("shop", "debug-7w4ct"))

@@ -166,22 +166,32 @@ def test_an_unchanged_cycle_writes_nothing(release: Release) -> None:
     assert versions() == before
 
 
-def test_without_a_webhook_pods_are_still_created(release: Release, emojivoto: str) -> None:
-    """`failurePolicy: Ignore`: with its process stopped Pods come plain, and annotated once it is back."""
-    webhook = release.processes["webhook"]
+def test_without_a_webhook_pods_are_still_created_and_mended_later(release: Release, emojivoto: str) -> None:
+    """`failurePolicy: Ignore`: with both processes stopped a Pod comes plain; the profiler alone mends it.
+
+    The webhook, once it is back, sees to the next one.
+    """
+    webhook, profiler = release.processes["webhook"], release.processes["profiler"]
     webhook.stop()
+    profiler.stop()
     release.kubectl.apply(deployment("emoji", emojivoto))
-    [pod] = pods_of(release.kubectl, "emoji", emojivoto, 1)
-    assert our_annotations(pod) == {}
+    [plain] = pods_of(release.kubectl, "emoji", emojivoto, 1)
+    assert our_annotations(plain) == {}
+
+    profiler.start()
+    wait_until(lambda: _annotated_pod_of_emoji(release, emojivoto), 30, "the Pod to be mended")
+    [mended] = pods_of(release.kubectl, "emoji", emojivoto, 1)
+    assert mended["metadata"]["uid"] == plain["metadata"]["uid"]
 
     webhook.start()
-    release.kubectl.run("delete", "pod", pod["metadata"]["name"], f"--namespace={emojivoto}")
+    release.kubectl.run("delete", "pod", plain["metadata"]["name"], f"--namespace={emojivoto}")
+    wait_until(lambda: _annotated_pod_of_emoji(release, emojivoto), 30, "a new Pod with annotations")
 
-    wait_until(
-        lambda: "liqo.io/cpuProfile" in our_annotations(pods_of(release.kubectl, "emoji", emojivoto, 1)[0]),
-        30,
-        "a Pod with annotations",
-    )
+
+def _annotated_pod_of_emoji(release: Release, namespace: str) -> bool:
+    """True where the one Pod names its CPU profile."""
+    [pod] = pods_of(release.kubectl, "emoji", namespace, 1)
+    return "liqo.io/cpuProfile" in our_annotations(pod)
 
 
 def test_a_restarted_profiler_changes_nothing(release: Release) -> None:

@@ -1,6 +1,7 @@
 """The mean of a directed edge over the last 24 hours of wall-clock time."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,3 +92,23 @@ def test_only_missing_steps_are_asked_for_again() -> None:
     rows.fold(traffic(steps(277, 288), {EDGE: (1.0, 1.0)}, {WEB: True}))
 
     assert rows.missing(MIDNIGHT + 300) == [steps(289, 300), steps(13, 276)]
+
+
+def test_bytes_are_means_over_the_same_steps() -> None:
+    """4000 bytes a second in 6 of 24 scraped steps are 1000; of responses none was ever measured."""
+    of = steps(1, 24)
+    sizes = np.array([[4000.0] * 6 + [np.nan] * 18])
+    mean = mean_of(replace(traffic(of, {EDGE: (1.0, 1.0)}, {WEB: True}), request_bytes=sizes))
+
+    assert mean.request_bytes_per_second == pytest.approx(1000)
+    assert mean.response_bytes_per_second is None
+
+
+def test_bytes_are_forgotten_after_a_day() -> None:
+    """Measured in the first hour, and then for a day not any more: nothing is known of them."""
+    first = replace(
+        traffic(steps(1, 12), {EDGE: (1.0, 1.0)}, {WEB: True}), request_bytes=np.full((1, 12), 4000.0)
+    )
+    day = traffic(steps(13, 12 + STEPS_PER_DAY), {EDGE: (1.0, 1.0)}, {WEB: True})
+
+    assert mean_of(first, day).request_bytes_per_second is None

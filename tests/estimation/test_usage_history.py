@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.pod_names import PodNames
 from app.domain.profiles import Resource, ResourceProfile
-from app.domain.workloads import PodNames
 from app.estimation.policy import EstimationPolicy
 from app.estimation.samples import STEPS_PER_DAY, ContainerSamples, StepRange
 from app.estimation.usage_history import UsageHistory

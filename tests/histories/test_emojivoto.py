@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import app
+from app.domain.pod_names import PodNames
 from app.domain.profiles import Resource
-from app.domain.workloads import PodNames, Workload
+from app.domain.workloads import Workload
 from app.estimation.samples import StepRange
 from app.sources.recorded import RecordedHistory, read_recorded_history
 from tests.histories.emojivoto.description import DEPLOYMENTS, NAMESPACE
@@ -45,11 +46,19 @@ def test_pod_names_are_real_ones() -> None:
             assert PodNames().workload(NAMESPACE, pod) == Workload(NAMESPACE, deployment.name)
 
 
-def test_the_demo_covers_three_days(demo: RecordedHistory) -> None:
+async def test_the_demo_covers_three_days(demo: RecordedHistory) -> None:
     """864 steps up to its end, of four Deployments: two Pods of web before its roll-out and two after."""
     assert (demo.first_step, demo.last_step) == (LAST_STEP - 863, LAST_STEP)
-    workloads = [workload.name for workload in demo.pods().values() if workload]
-    assert sorted(workloads) == ["emoji", "vote-bot", "voting", "web", "web", "web", "web"]
+    owners = await demo.pod_owners(StepRange(LAST_STEP, LAST_STEP))
+    assert sorted(owner.name for owner in owners.values()) == [
+        "emoji",
+        "vote-bot",
+        "voting",
+        "web",
+        "web",
+        "web",
+        "web",
+    ]
 
 
 async def test_the_demo_has_a_daily_rhythm(demo: RecordedHistory) -> None:

@@ -64,7 +64,7 @@ def crds(kubectl: Kubectl) -> None:
 
 
 @asynccontextmanager
-async def reflecting(reflector: Reflector) -> AsyncIterator[None]:
+async def reflecting(reflector: Reflector[Any]) -> AsyncIterator[None]:
     task = asyncio.create_task(reflector.run())
     try:
         yield
@@ -297,7 +297,7 @@ async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, na
 
     owners = sorted(str(record.workload) for record in await workloads.pods())
     assert owners == [f"StatefulSet/{namespace}/db", *2 * [f"{namespace}/web"]]
-    assert await workloads.deployments() == [Workload(namespace, "web")]
+    assert await workloads.lasting() == [Workload(namespace, "web")]
     everywhere = await Workloads(cluster).pods()
     assert {record.namespace for record in everywhere} >= {namespace}
 

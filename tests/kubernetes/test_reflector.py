@@ -45,13 +45,13 @@ class Names:
         self.calls.append("delete")
 
 
-def reflector_of(client: ClusterClient, sink: Names, **options: Any) -> Reflector:
+def reflector_of(client: ClusterClient, sink: Names, **options: Any) -> Reflector[Object]:
     pauses = Backoff(first_seconds=0.01, limit_seconds=0.05)
     return Reflector(client, Selection(THINGS), sink, **{"backoff": pauses, **options})
 
 
 @asynccontextmanager
-async def running(reflector: Reflector) -> AsyncIterator[None]:
+async def running(reflector: Reflector[Object]) -> AsyncIterator[None]:
     task = asyncio.create_task(reflector.run())
     try:
         yield

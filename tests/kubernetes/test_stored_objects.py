@@ -222,7 +222,11 @@ def test_the_essentials_of_a_profile(*, hand_made: bool) -> None:
     stored = from_manifest("cpu", essentials(whole))
 
     assert stored == from_manifest("cpu", whole)
-    expected = None if hand_made else StoredProfile("cpuprofile-1", ("cpu", workload), "0.020", NOON, NOON)
+    expected = (
+        None
+        if hand_made
+        else StoredProfile("cpuprofile-1", ("cpu", workload), "0.020", NOON, NOON, window_end=NOON)
+    )
     assert stored == expected
 
 

@@ -20,7 +20,8 @@ from urllib.parse import parse_qs
 
 import httpx
 
-from app.sources.queries import CPU_USAGE, MEMORY_USAGE, REQUESTS, RESPONSES
+from app.sources.mesh.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BYTES
+from app.sources.queries import CPU_USAGE, MEMORY_USAGE
 
 WEB_POD = "web-6b6f9d7d5c-2x8qz"
 CONTAINERS: Mapping[tuple[str, str], tuple[float, float]] = {
@@ -30,6 +31,7 @@ CONTAINERS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("emoji-7d4b9c6f8-6b6f9", "emoji-svc"): (0.04, 1.6e7),
     ("vote-bot-9d8b7c65f-xvbnm", "vote-bot"): (0.02, 8e6),
 }
+PODS = {pod.rsplit("-", 2)[0]: pod for pod, _ in CONTAINERS}
 EDGES: Mapping[tuple[str, str], tuple[float, float]] = {
     ("web", "voting"): (0.5, 0.4),
     ("web", "emoji"): (1.0, 1.0),
@@ -101,6 +103,8 @@ class EmojivotoPrometheus:
         return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
     def _rows(self, question: Question) -> Iterator[Row]:
+        if question.signal == "owners":
+            return
         if question.signal == "connections":
             yield from self._mesh_rows(question.query)
             return
@@ -109,16 +113,24 @@ class EmojivotoPrometheus:
             yield labels, usage[question.signal == "memory"]
 
     def _mesh_rows(self, query: str) -> Iterator[Row]:
+        if "istio_" in query or WRITTEN_BYTES in query or READ_BYTES in query:
+            return
         if REQUESTS not in query and RESPONSES not in query:
-            yield from (({"namespace": "emojivoto", "deployment": name}, 10.0) for name in self.proxies)
+            yield from ((_proxy(name) | {"pod": PODS[name]}, 10.0) for name in self.proxies)
             return
         for (source, destination), rates in self.edges.items():
-            labels = {"namespace": "emojivoto", "deployment": source}
             peer = {"dst_namespace": "emojivoto", "dst_deployment": destination}
-            yield labels | peer, rates[RESPONSES in query]
+            yield _proxy(source) | peer, rates[RESPONSES in query]
+
+
+def _proxy(deployment: str) -> dict[str, str]:
+    replicas = PODS[deployment].rpartition("-")[0]
+    return {"namespace": "emojivoto", "replicas": replicas, "deployment": deployment}
 
 
 def _signal_of(query: str) -> str:
     if CPU_USAGE in query:
         return "cpu"
+    if "_owner{" in query:
+        return "owners"
     return "memory" if MEMORY_USAGE in query else "connections"

@@ -65,7 +65,7 @@ class Scenario:
             transport=prometheus.transport,
             pace=Pace(sleep=_no_pause),
         )
-        lister = FixedWorkloads(directory or Directory(deployments=DEPLOYMENTS))
+        lister = FixedWorkloads(directory or Directory(workloads=DEPLOYMENTS))
         policy = CyclePolicy(EstimationPolicy(), history_days, timeslots=4)
         cluster = Cluster(lister, self.profiles, self.sink)
         self._cycle = ProfilingCycle(source, cluster, policy, lambda namespace: namespace != "kube-system")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from app.domain.workloads import Workload
+from app.profiler.attribution import Attribution
 from app.profiler.ports import Directory
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import Scenario
@@ -19,14 +20,14 @@ def directory(pods: Mapping[str, Workload | None], *deployments: Workload) -> Di
 def test_a_known_pod_belongs_to_its_owner_whatever_its_name_looks_like() -> None:
     """A Pod of web-api that is named like one of web, and a Pod of web that is named like none."""
     pod, other = "web-6b6f9d7d5c-2x8qz", "somebody-else"
-    attribute = directory({pod: WEB_API, other: WEB}, WEB, WEB_API).attribution()
+    attribute = Attribution(directory({pod: WEB_API, other: WEB}, WEB, WEB_API))
 
     assert (attribute(NAMESPACE, pod), attribute(NAMESPACE, other)) == (WEB_API, WEB)
 
 
 def test_a_pod_of_the_past_belongs_to_the_deployment_of_its_name() -> None:
     """It is gone, and perhaps its Deployment too: the exact pattern of its name tells."""
-    attribute = directory({}).attribution()
+    attribute = Attribution(directory({}))
 
     assert attribute(NAMESPACE, "web-6b6f9d7d5c-2x8qz") == WEB
     assert attribute(NAMESPACE, "web-api-5f5b555dff-fcg7c") == WEB_API
@@ -36,22 +37,52 @@ def test_a_past_pod_with_another_hash_needs_a_deployment_that_exists() -> None:
     """`a1e0a1e0a` is no hash of today's controller: beside a Deployment `web` it counts, elsewhere not."""
     pod = "web-a1e0a1e0a-abcde"
 
-    assert directory({}, WEB).attribution()(NAMESPACE, pod) == WEB
-    assert directory({}).attribution()(NAMESPACE, pod) is None
+    assert Attribution(directory({}, WEB))(NAMESPACE, pod) == WEB
+    assert Attribution(directory({}))(NAMESPACE, pod) is None
 
 
 def test_known_pods_of_other_kinds_never_fall_back_to_their_names() -> None:
-    """A StatefulSet's, a Job's and a bare Pod, each named like one of Deployment `web`, are of none."""
+    """A StatefulSet's, a Job's and a bare Pod, each named like one of Deployment `web`, are of none of it."""
     names = [f"web-6b6f9d7d5c-{tail}" for tail in ("2x8qz", "7w4ct", "fcg7c")]
     owners = [Workload(NAMESPACE, "db", "StatefulSet"), Workload(NAMESPACE, "run", "Job"), None]
-    attribute = directory(dict(zip(names, owners, strict=True)), WEB).attribution()
+    attribute = Attribution(directory(dict(zip(names, owners, strict=True)), WEB))
 
-    assert [attribute(NAMESPACE, name) for name in names] == [None, None, None]
+    assert [attribute(NAMESPACE, name) for name in names] == [
+        Workload(NAMESPACE, "db", "StatefulSet"),
+        Workload(NAMESPACE, "run", "Job"),
+        Workload(NAMESPACE, "web-6b6f9d7d5c", "Pod"),
+    ]
+
+
+def test_a_mirror_pod_is_nobodys() -> None:
+    """A node is no workload."""
+    attribute = Attribution(directory({"etcd-master": Workload(NAMESPACE, "master", "Node")}))
+
+    assert attribute(NAMESPACE, "etcd-master") is None
+
+
+def test_runs_of_a_cron_job_are_one_workload() -> None:
+    """Two Jobs that CronJob `report` made, and one of nobody that is only named like them."""
+    runs = [Workload(NAMESPACE, f"report-2839481{n}", "Job") for n in range(3)]
+    report = Workload(NAMESPACE, "report", "CronJob")
+    pods = {(NAMESPACE, f"{run.name}-x7k2p"): run for run in runs}
+    attribute = Attribution(Directory(pods, cron_jobs=dict.fromkeys(runs[:2], report)))
+
+    assert [attribute(*pod) for pod in pods] == [report, report, runs[2]]
+
+
+def test_what_a_source_knows_of_the_past_comes_before_the_name() -> None:
+    """kube-state-metrics tells Deployment `shop-web` for a Pod that is named like one of `web`."""
+    pod = (NAMESPACE, "web-6b6f9d7d5c-2x8qz")
+    past = {pod: Workload(NAMESPACE, "shop-web")}
+
+    assert Attribution(directory({}), past)(*pod) == Workload(NAMESPACE, "shop-web")
+    assert Attribution(directory({pod[1]: WEB_API}), past)(*pod) == WEB_API
 
 
 def test_namespaces_are_kept_apart() -> None:
     """The same Pod name elsewhere is another Pod: not known there, so its name tells."""
-    attribute = directory({"web-6b6f9d7d5c-2x8qz": None}).attribution()
+    attribute = Attribution(directory({"web-6b6f9d7d5c-2x8qz": None}))
 
     assert attribute("other", "web-6b6f9d7d5c-2x8qz") == Workload("other", "web")
 
@@ -69,8 +100,11 @@ async def test_web_never_eats_web_api() -> None:
     assert (values["memory", WEB], values["memory", WEB_API]) == ("34500000", "1150000000")
 
 
-async def test_pods_of_other_kinds_get_no_profile_and_their_namespace_is_told() -> None:
-    """`db-0` of a StatefulSet, and a Job's Pod named like one of `web`: web's value is its own."""
+async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
+    """`db-0` of a StatefulSet, and a Job's Pod named like one of `web`: web's value is its own.
+
+    db uses 5 cores: 5 * 1.15 = 5.750.
+    """
     prometheus = EmojivotoPrometheus()
     job = "web-6b6f9d7d5c-zzzzz"
     prometheus.containers |= {("db-0", "db"): (5.0, 1e9), (job, "web-svc"): (5.0, 1e9)}
@@ -81,9 +115,21 @@ async def test_pods_of_other_kinds_get_no_profile_and_their_namespace_is_told() 
 
     values = {profile.identity: profile.value for profile in report.profiles}
     assert values["cpu", WEB] == "0.138"
-    assert {str(identity[1]) for identity in values if identity[0] == "cpu"} == {
-        f"{NAMESPACE}/{name}" for name in ("web", "voting", "emoji", "vote-bot")
-    }
+    assert values["cpu", Workload(NAMESPACE, "db", "StatefulSet")] == "5.750"
+    assert values["cpu", Workload(NAMESPACE, "web", "Job")] == "5.750"
+
+
+async def test_a_namespace_with_pods_of_nobody_is_told() -> None:
+    """`db-0` is of no StatefulSet that is known: no profile, but the report names the namespace."""
+    prometheus = EmojivotoPrometheus()
+    prometheus.containers |= {("db-0", "db"): (5.0, 1e9)}
+    scenario = Scenario(prometheus)
+
+    report = await scenario.cycle()
+
+    assert {
+        str(identity[1]) for identity in (p.identity for p in report.profiles) if identity[0] == "cpu"
+    } == {f"{NAMESPACE}/{name}" for name in ("web", "voting", "emoji", "vote-bot")}
     assert scenario.sink.reports[-1]["namespacesWithUnattributedPods"] == [NAMESPACE]
 
 

@@ -89,7 +89,10 @@ async def test_a_profile_states_what_it_rests_on() -> None:
 
 
 async def test_the_first_cycle_asks_for_whole_days_newest_first() -> None:
-    """Usage: today up to noon, then yesterday; connections: the last 24 hours at once (three queries)."""
+    """Usage: today up to noon, then yesterday; connections: the last 24 hours at once.
+
+    Linkerd takes six queries (of which the Pods are asked for at the end alone), Istio six.
+    """
     prometheus = EmojivotoPrometheus()
     await Scenario(prometheus).cycle()
 
@@ -99,7 +102,8 @@ async def test_the_first_cycle_asks_for_whole_days_newest_first() -> None:
     today = (MIDNIGHT_SECONDS + 300, NEWEST_STEP_SECONDS)
     yesterday = (MIDNIGHT_SECONDS - 86400 + 300, MIDNIGHT_SECONDS)
     assert asked("cpu") == asked("memory") == [today, yesterday]
-    assert asked("connections") == [(NEWEST_STEP_SECONDS - 86400 + 300, NEWEST_STEP_SECONDS)] * 3
+    day, now = (NEWEST_STEP_SECONDS - 86400 + 300, NEWEST_STEP_SECONDS), (NEWEST_STEP_SECONDS,) * 2
+    assert asked("connections") == [day] * 5 + [now] + [day] * 6
 
 
 async def test_a_second_cycle_at_the_same_time_does_nothing() -> None:
@@ -117,7 +121,10 @@ async def test_a_second_cycle_at_the_same_time_does_nothing() -> None:
 
 
 async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
-    """Two questions on usage and three on connections, each on the one step that ended at 12:05."""
+    """One question on owners, two on usage, six on connections, each on the one step that ended at 12:05.
+
+    Of the two meshes only Linkerd was found.
+    """
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
     scenario.prometheus.questions.clear()
@@ -126,7 +133,12 @@ async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
 
     questions = scenario.prometheus.questions
     assert {(each.start, each.end) for each in questions} == {(NEWEST_STEP_SECONDS + 300,) * 2}
-    assert Counter(each.signal for each in questions) == {"cpu": 1, "memory": 1, "connections": 3}
+    assert Counter(each.signal for each in questions) == {
+        "owners": 1,
+        "cpu": 1,
+        "memory": 1,
+        "connections": 6,
+    }
     assert (report.samples, report.written) == (10, 0)
 
 
@@ -146,6 +158,7 @@ async def test_a_report_that_did_not_change_is_not_told_again() -> None:
         "profiles": {"cpu": 4, "memory": 4, "connection": 3},
         "workloadsWithoutProfile": {},
         "workloadsWithoutProfileTotal": 0,
+        "pastPodsAttributedBy": "names",
         "namespacesWithUnattributedPods": [],
     }
 
@@ -180,7 +193,7 @@ async def test_connections_that_are_off_are_never_asked_for() -> None:
     scenario = Scenario(EmojivotoPrometheus(), network_provider="none")
     await scenario.cycle()
 
-    assert {question.signal for question in scenario.prometheus.questions} == {"cpu", "memory"}
+    assert {question.signal for question in scenario.prometheus.questions} == {"owners", "cpu", "memory"}
     assert scenario.sink.signals["connections"]["state"] == "Off"
 
 
@@ -315,7 +328,7 @@ async def test_progress_counts_every_question_once() -> None:
 async def test_a_deployment_out_of_scope_is_not_missed() -> None:
     """Only Deployments in scope are listed as without a profile; the others are nobody's business."""
     elsewhere = Workload("kube-system", "coredns")
-    directory = Directory(deployments=(*DEPLOYMENTS, elsewhere, workload("idle")))
+    directory = Directory(workloads=(*DEPLOYMENTS, elsewhere, workload("idle")))
     scenario = Scenario(EmojivotoPrometheus(), directory=directory)
 
     report = await scenario.cycle()

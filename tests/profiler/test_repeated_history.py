@@ -12,8 +12,10 @@ import pytest
 from app.domain.profiles import Profile, Resource
 from app.estimation.policy import EstimationPolicy
 from app.estimation.samples import STEPS_PER_DAY, ConnectionSamples, ContainerSamples, StepRange
+from app.profiler.attribution import Attribution
 from app.profiler.derivation import Knowledge
 from app.profiler.ports import Directory
+from app.profiler.resolution import resolve
 from app.profiler.signals import CONNECTIONS, SignalState, State
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
@@ -59,7 +61,10 @@ async def test_cycles_of_a_day_end_in_what_one_cycle_learns() -> None:
 
 
 async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
-    """A new cycle over the same store asks for everything a second time: no write, every byte as it was."""
+    """A new cycle over the same store asks for everything a second time: no write, every byte as it was.
+
+    Two days of two resources, the Pods' owners, and six questions to each of two meshes: 4 + 1 + 12 = 17.
+    """
     first = await asked_once()
     stored = first.stored
     restarted = Scenario(first.prometheus, first.profiles)
@@ -67,7 +72,7 @@ async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
 
     report = await restarted.cycle(minutes=2)
 
-    assert len(first.prometheus.questions) == 7
+    assert len(first.prometheus.questions) == 17
     assert (report.written, restarted.stored) == (0, stored)
 
 
@@ -111,7 +116,7 @@ class Answers:
         self._prometheus = lively()
         scope = Scope(excluded=("kube-system",))
         self._source = PrometheusSource("http://p:9090", scope=scope, transport=self._prometheus.transport)
-        self._attribute = Directory().attribution()
+        self._attribute = Attribution(Directory())
 
     async def of(self, steps: StepRange) -> list[ContainerSamples | ConnectionSamples]:
         """One answer to each of the three questions on *steps*."""
@@ -129,7 +134,7 @@ class Answers:
             if isinstance(answer, ContainerSamples):
                 knowledge.usage.fold(answer, self._attribute)
             else:
-                knowledge.connections.fold(answer)
+                knowledge.connections.fold(resolve(answer, self._attribute))
         return by_identity(knowledge.derive(ALL_OK, NEWEST_STEP, lambda _namespace: True).profiles)
 
 

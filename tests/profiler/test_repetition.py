@@ -66,6 +66,7 @@ class AwaitedReport(LoggedReport):
 
     async def tell(self, report: Mapping[str, Any]) -> None:
         """Remember that there was one."""
+        await super().tell(report)
         self.told.set()
 
 

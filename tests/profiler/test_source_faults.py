@@ -299,20 +299,28 @@ async def test_what_was_empty_is_asked_for_again() -> None:
 
     report = await scenario.cycle(minutes=15)
 
-    asked = {(each.start, each.end) for each in scenario.prometheus.questions}
+    asked = {(each.start, each.end) for each in scenario.prometheus.questions if each.start < each.end}
     assert asked == {(NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 900)}
     assert report.samples == 2 * 5 * 3
 
 
 async def test_days_of_silence_change_no_profile() -> None:
-    """Prometheus lost its targets for 15 days, more than any window: not even a status is refreshed."""
+    """Prometheus lost its targets for 15 days, more than any window: not even a status is refreshed.
+
+    From the third day on every profile is marked `Stale`, and that is all.
+    """
     scenario = await profiled()
     before = scenario.stored
     faulty(scenario, CASES["empty"])
 
-    for days in (1, 2, 8, 15):
-        await scenario.cycle(minutes=days * 1440)
+    for days in (1, 2):
+        await scenario.cycle(minutes=days * 1440 - 10)
+    assert scenario.stored == before
 
+    for days in (3, 8, 15):
+        await scenario.cycle(minutes=days * 1440)
+    conditions = [manifest["status"].pop("conditions") for manifest in scenario.profiles.manifests.values()]
+    assert {(each["type"], each["status"]) for [each] in conditions} == {("Stale", "True")}
     assert scenario.stored == before
     assert {signal["state"] for signal in scenario.sink.signals.values()} == {"Empty"}
 

@@ -217,3 +217,12 @@ def test_the_same_series_twice() -> None:
     error = refusal(encoded(matrix(row(WEB, [(FIRST, "1")]), row(WEB, [(SECOND, "1")]))))
 
     assert str(error) == "Prometheus' answer holds the series emojivoto/web-1 twice"
+
+
+def test_optional_labels_may_be_absent() -> None:
+    """A series without the optional label has an empty value for it; without the other it is left out."""
+    rows = (row({"pod": "a"}, [(FIRST, "1")]), row({"kind": "b"}, [(FIRST, "1")]))
+
+    found = decode_matrix(200, encoded(matrix(*rows)), ("pod", "kind"), STEPS, {"kind"})
+
+    assert found.keys == (("a", ""),)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from app.domain.workloads import Connection, Workload
+from app.estimation.samples import ConnectionSamples
 from app.sources.answers import Matrix
-from app.sources.connections import join_connections
+from app.sources.connections import EdgeRates, Key, Naming, combined, join_connections
 from app.sources.queries import Scope
 from tests.sources.wire import STEPS
 
@@ -22,6 +23,20 @@ def table(rows: dict[tuple[str, ...], list[float]], unusable: int = 0) -> Matrix
 
 
 NOTHING = table({})
+EVERYTHING = Scope()
+
+
+def workload(key: Key) -> Workload | None:
+    """Keys are namespace and name; a question mark stands for an end that nobody knows."""
+    namespace, name = key
+    return None if name == "?" else Workload(namespace, name)
+
+
+def join(
+    requests: Matrix, responses: Matrix, scrapes: Matrix, scope: Scope = EVERYTHING
+) -> ConnectionSamples:
+    rates = EdgeRates(requests, responses, NOTHING, NOTHING)
+    return join_connections(rates, scrapes, Naming(2, workload, workload), scope=scope, steps=STEPS)
 
 
 def test_sides_are_joined_by_edge() -> None:
@@ -29,7 +44,7 @@ def test_sides_are_joined_by_edge() -> None:
     requests = table({WEB_VOTING: [1, 1, NAN, 1], WEB_EMOJI: [2, 2, 2, 2]}, unusable=1)
     responses = table({WEB_VOTING: [0.9, 0.9, 0.9, 0.9]}, unusable=2)
 
-    joined = join_connections(requests, responses, NOTHING, steps=STEPS, scope=Scope())
+    joined = join(requests, responses, NOTHING)
 
     assert joined.edges == (
         Connection(WEB, Workload("emojivoto", "emoji")),
@@ -44,7 +59,7 @@ def test_scraped_by_up() -> None:
     """Two scrapes in a step make a rate possible; none, one, or no `up` at all do not."""
     scrapes = table({("emojivoto", "web"): [5, 2, 1, NAN], ("shop", "cart"): [0, 0, 0, 5]})
 
-    joined = join_connections(NOTHING, NOTHING, scrapes, steps=STEPS, scope=Scope())
+    joined = join(NOTHING, NOTHING, scrapes)
 
     assert joined.edges == ()
     assert joined.sources == (WEB, CART)
@@ -56,7 +71,7 @@ def test_scraped_by_any_edge_where_there_is_no_up() -> None:
     requests = table({WEB_EMOJI: [2, NAN, NAN, NAN], WEB_VOTING: [NAN, 0, NAN, NAN]})
     responses = table({WEB_VOTING: [NAN, NAN, NAN, 1]})
 
-    joined = join_connections(requests, responses, NOTHING, steps=STEPS, scope=Scope())
+    joined = join(requests, responses, NOTHING)
 
     assert joined.sources == (WEB,)
     np.testing.assert_array_equal(joined.scraped, [[True, True, False, True]])
@@ -77,7 +92,7 @@ def test_edges_in_scope(scope: Scope, expected: int) -> None:
     """shop/cart calls emojivoto/web, which calls emojivoto/emoji: each scope keeps what touches it."""
     requests = table({SHOP_WEB: [1] * 4, WEB_EMOJI: [1] * 4})
 
-    joined = join_connections(requests, NOTHING, NOTHING, steps=STEPS, scope=scope)
+    joined = join(requests, NOTHING, NOTHING, scope)
 
     assert len(joined.edges) == expected
     assert joined.requests.shape == (expected, 4)
@@ -88,7 +103,55 @@ def test_excluded_sources_are_left_out() -> None:
     """`up` of an excluded namespace tells nothing that is asked for."""
     scrapes = table({("kube-system", "dns"): [5] * 4})
 
-    joined = join_connections(NOTHING, NOTHING, scrapes, steps=STEPS, scope=Scope(excluded=("kube-system",)))
+    joined = join(NOTHING, NOTHING, scrapes, Scope(excluded=("kube-system",)))
 
     assert joined.sources == ()
     assert joined.scraped.shape == (0, 4)
+
+
+def test_unknown_ends_are_left_out_and_counted() -> None:
+    """Two edges with one unknown end each; the source of the second one was scraped all the same."""
+    requests = table(
+        {
+            ("emojivoto", "?", "emojivoto", "emoji"): [1] * 4,
+            ("emojivoto", "web", "emojivoto", "?"): [1] * 4,
+            SHOP_WEB: [1] * 4,
+        }
+    )
+    scrapes = table({("emojivoto", "web"): [5] * 4})
+
+    joined = join(requests, NOTHING, scrapes)
+
+    assert joined.edges == (Connection(CART, WEB),)
+    assert joined.unknown_ends == 2
+    assert joined.sources == (WEB, CART)
+
+
+def test_bytes_stand_beside_requests_only() -> None:
+    """An edge without a sample of bytes has NaN; bytes without a request make no edge. 1 + 2 unusable = 3."""
+    written = table({WEB_EMOJI: [9] * 4, SHOP_WEB: [9] * 4}, unusable=1)
+    rates = EdgeRates(
+        table({WEB_EMOJI: [1] * 4, WEB_VOTING: [1] * 4}), NOTHING, written, table({}, unusable=2)
+    )
+
+    joined = join_connections(rates, NOTHING, Naming(2, workload, workload), scope=Scope(), steps=STEPS)
+
+    assert [edge.destination.name for edge in joined.edges] == ["emoji", "voting"]
+    np.testing.assert_array_equal(joined.request_bytes, [[9] * 4, [NAN] * 4])
+    assert joined.unusable == 3
+
+
+def test_two_meshes_are_one_answer() -> None:
+    """Each brings an edge and a source; with an empty one, or two of them, nothing is added."""
+    first = join(table({WEB_EMOJI: [1] * 4}), NOTHING, NOTHING)
+    second = join(table({SHOP_WEB: [2] * 4}, unusable=1), NOTHING, NOTHING)
+    empty = join(NOTHING, NOTHING, NOTHING)
+
+    both = combined([first, second])
+
+    assert both.edges == first.edges + second.edges
+    np.testing.assert_array_equal(both.requests, [[1] * 4, [2] * 4])
+    assert both.sources == (WEB, CART)
+    assert both.unusable == 1
+    assert combined([empty, second]) is second
+    assert combined([empty, empty]) is empty

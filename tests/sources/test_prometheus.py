@@ -1,6 +1,7 @@
 """Usage from Prometheus as the profiler asks for it; faults of the wire are shown once, at this level too."""
 
 from typing import Any
+from urllib.parse import parse_qs
 
 import httpx
 import numpy as np
@@ -10,9 +11,22 @@ from app.domain.profiles import Resource
 from app.domain.workloads import Connection, Workload
 from app.errors import SourceError
 from app.estimation.samples import PodContainer
+from app.sources.mesh.istio import Istio
+from app.sources.mesh.linkerd import Linkerd
 from app.sources.prometheus import NetworkProvider, PrometheusSource
-from app.sources.queries import RESPONSES, Scope, container_usage, outbound_rate, proxy_scrapes
-from tests.sources.wire import FIRST, SECOND, STEPS, THIRD, Pauses, Reply, ScriptedPrometheus, answer, row
+from app.sources.queries import Scope, container_usage
+from tests.sources.wire import (
+    FIRST,
+    FOURTH,
+    SECOND,
+    STEPS,
+    THIRD,
+    Pauses,
+    Reply,
+    ScriptedPrometheus,
+    answer,
+    row,
+)
 
 SCOPE = Scope(included=("emojivoto",))
 CONTAINER = {"namespace": "emojivoto", "pod": "web-6c9b7d8f5b-2x8qz", "container": "web-svc"}
@@ -49,28 +63,120 @@ async def test_container_samples(resource: Resource) -> None:
     assert samples.unusable == 1
 
 
-async def test_connection_samples() -> None:
-    """Three questions: requests, responses, scrapes; the second answer has one unusable sample.
+def queries_of(wire: ScriptedPrometheus) -> list[str]:
+    return [wire.form(number)["query"] for number in range(len(wire.requests))]
+
+
+async def test_connections_of_linkerd() -> None:
+    """Six questions: requests, responses, bytes both ways, scrapes, Pods; the second has an unusable sample.
 
     Scraped twice in the first two steps, so both count as observed although the second has no request.
     """
+    proxy = {"namespace": "emojivoto", "deployment": "web"}
     wire = ScriptedPrometheus(
         answer(row(EDGE, [(FIRST, "1")])),
         answer(row(EDGE, [(FIRST, "0.9"), (SECOND, "-Inf")])),
-        answer(row({"namespace": "emojivoto", "deployment": "web"}, [(FIRST, "2"), (SECOND, "2")])),
+        answer(row(EDGE, [(FIRST, "500")])),
+        answer(),
+        answer(row(proxy, [(FIRST, "2"), (SECOND, "2")])),
+        answer(row(proxy | {"pod": "web-6c9b7d8f5b-2x8qz"}, [(FOURTH, "1")])),
     )
-    async with source(wire) as prometheus:
+    async with source(wire, "linkerd") as prometheus:
         samples = await prometheus.connection_samples(STEPS)
 
     assert samples is not None
     assert samples.edges == (Connection(Workload("emojivoto", "web"), Workload("emojivoto", "voting")),)
     np.testing.assert_array_equal(samples.requests, [[1, np.nan, np.nan, np.nan]])
     np.testing.assert_array_equal(samples.responses, [[0.9, np.nan, np.nan, np.nan]])
+    np.testing.assert_array_equal(samples.request_bytes, [[500, np.nan, np.nan, np.nan]])
     np.testing.assert_array_equal(samples.scraped, [[True, True, False, False]])
+    assert samples.edge_pods == (("web-6c9b7d8f5b-2x8qz",),)
     assert samples.unusable == 1
-    assert wire.form(1)["query"] == outbound_rate(RESPONSES, SCOPE)
-    assert wire.form(2)["query"] == proxy_scrapes(SCOPE)
+    assert queries_of(wire) == [question.query for question in Linkerd().questions(SCOPE, STEPS)]
     assert prometheus.network_provider_in_use == "linkerd"
+
+
+async def test_connections_of_istio() -> None:
+    """Six questions: requests, bytes of HTTP and of TCP both ways, servers; one request, one response."""
+    edge = {
+        "source_workload_namespace": "emojivoto",
+        "source_workload": "web",
+        "destination_workload_namespace": "emojivoto",
+        "destination_workload": "voting",
+    }
+    wire = ScriptedPrometheus(
+        answer(row(edge, [(FIRST, "1")])), answer(row(edge, [(FIRST, "500")])), *[answer()] * 4
+    )
+    async with source(wire, "istio") as prometheus:
+        samples = await prometheus.connection_samples(STEPS)
+
+    assert samples is not None
+    assert samples.edges == (
+        Connection(Workload("emojivoto", "web", ""), Workload("emojivoto", "voting", "")),
+    )
+    np.testing.assert_array_equal(samples.requests, [[1, np.nan, np.nan, np.nan]])
+    np.testing.assert_array_equal(samples.responses, samples.requests)
+    np.testing.assert_array_equal(samples.request_bytes, [[500, np.nan, np.nan, np.nan]])
+    assert queries_of(wire) == [question.query for question in Istio().questions(SCOPE, STEPS)]
+    assert prometheus.network_provider_in_use == "istio"
+
+
+def mesh_metrics(*present: str) -> Reply:
+    """Answers each query whose text holds one of *present* with a series of both meshes' labels."""
+    names = ("namespace", "deployment", "dst_namespace", "dst_deployment", "pod")
+    names += ("source_workload_namespace", "source_workload")
+    names += ("destination_workload_namespace", "destination_workload")
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        (query,), (end,) = (parse_qs(request.content.decode())[field] for field in ("query", "end"))
+        held = any(metric in query for metric in present)
+        return answer(row(dict.fromkeys(names, "emojivoto"), [(int(end), "2")])) if held else answer()
+
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("present", "found", "asked_first", "asked_later"),
+    [
+        ((), "none", 12, 12),
+        (("request_total{", "up{"), "linkerd", 12, 6),
+        (("istio_requests_total",), "istio", 12, 6),
+        (("request_total{", "istio_requests_total"), "linkerd and istio", 12, 12),
+    ],
+    ids=["none", "linkerd", "istio", "both"],
+)
+async def test_auto_asks_the_meshes_that_it_found(
+    present: tuple[str, ...], found: str, asked_first: int, asked_later: int
+) -> None:
+    """Six questions to each mesh until one is found, and from then on to those that were found."""
+    wire = ScriptedPrometheus(mesh_metrics(*present))
+    async with source(wire) as prometheus:
+        await prometheus.connection_samples(STEPS)
+        first = len(wire.requests)
+        await prometheus.connection_samples(STEPS)
+
+    assert (first, len(wire.requests) - first) == (asked_first, asked_later)
+    assert prometheus.network_provider_in_use == found
+
+
+async def test_connections_may_have_a_prometheus_of_their_own() -> None:
+    """Every question on the mesh goes to the one server, and all others to the other."""
+    wire = ScriptedPrometheus(answer())
+    source = PrometheusSource(
+        "http://prometheus.example:9090",
+        connections_url="http://user:secret@viz.example:9090",
+        scope=SCOPE,
+        transport=wire,
+    )
+    async with source as prometheus:
+        await prometheus.container_samples(Resource.CPU, STEPS)
+        await prometheus.pod_owners(STEPS)
+        await prometheus.connection_samples(STEPS)
+
+    assert [request.url.host for request in wire.requests] == ["prometheus.example"] * 2 + [
+        "viz.example"
+    ] * 12
+    assert prometheus.mesh_api.url == "http://viz.example:9090"
 
 
 async def test_no_mesh_is_asked_where_none_is_wanted() -> None:
@@ -112,9 +218,9 @@ FAULTS: dict[str, tuple[Reply, str]] = {
 
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS.values(), ids=FAULTS.keys())
-@pytest.mark.parametrize("healthy", [0, 1, 2], ids=["first", "second", "third"])
+@pytest.mark.parametrize("healthy", [0, 2, 5], ids=["first", "third", "last"])
 async def test_one_fault_spoils_the_whole_answer(fault: Any, reason: str, healthy: int) -> None:
-    """Whichever of the three questions on connections fails, none of the others' answers is used."""
+    """Whichever of the six questions on connections fails, none of the others' answers is used."""
     wire = ScriptedPrometheus(*[answer()] * healthy, fault)
     async with source(wire) as prometheus:
         with pytest.raises(SourceError) as caught:

@@ -4,14 +4,10 @@ import pytest
 
 from app.domain.profiles import Resource
 from app.sources.queries import (
-    REQUESTS,
-    RESPONSES,
     Scope,
     container_usage,
     escape_label_value,
     escape_regex,
-    outbound_rate,
-    proxy_scrapes,
 )
 
 EVERYTHING = Scope()
@@ -58,27 +54,6 @@ def test_memory_query() -> None:
         '{container!="",container!="POD",namespace!="kube-system"}[5m]))'
     )
     assert container_usage(Resource.MEMORY, Scope(excluded=("kube-system",))) == expected
-
-
-@pytest.mark.parametrize("metric", [REQUESTS, RESPONSES])
-def test_outbound_rate_query(metric: str) -> None:
-    """Edges leave out the excluded namespaces at both ends; included ones can't be said in one selector."""
-    expected = (
-        f"sum by (namespace,deployment,dst_namespace,dst_deployment)(rate({metric}"
-        '{direction="outbound",deployment!="",dst_deployment!="",namespace!~"kube-public|kube-system",'
-        'dst_namespace!~"kube-public|kube-system"}[5m]))'
-    )
-    assert outbound_rate(metric, SOME) == expected
-    assert metric in {"request_total", "response_total"}
-
-
-def test_proxy_scrapes_query() -> None:
-    """A scrape counts by `up` of what carries the labels of a Linkerd proxy."""
-    expected = (
-        'max by (namespace,deployment)(sum_over_time(up{deployment!="",control_plane_ns!="",'
-        'namespace!="kube-system"}[5m]))'
-    )
-    assert proxy_scrapes(Scope(excluded=("kube-system",))) == expected
 
 
 def test_a_name_given_twice_counts_once() -> None:

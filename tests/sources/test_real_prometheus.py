@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.domain.pod_names import PodNames
 from app.domain.profiles import Resource
-from app.domain.workloads import PodNames
 from app.errors import SourceError
 from app.estimation.connection_rows import ConnectionRows
 from app.estimation.policy import EstimationPolicy

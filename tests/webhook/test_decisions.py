@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from app.domain.annotation_index import AnnotationIndex
 from app.domain.annotations import is_ours
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.workloads import Workload
 from app.webhook.decisions import Decision, SkipReason, decide
-from app.webhook.index import AnnotationIndex
 from app.webhook.reviews import decode_review
 from tests.webhook.generated_pods import size_bytes
 from tests.webhook.profiles import (

@@ -6,9 +6,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.settings import Settings, read_settings
-from app.webhook.index import AnnotationIndex
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.mutation import PodMutator
 from tests.webhook.profiles import synced_catalogue

@@ -24,6 +24,8 @@ Each template takes the root and gives a list of name and value.
   value: {{ .Values.healthPort | int | quote }}
 - name: LOG_LEVEL
   value: {{ .Values.logLevel | quote }}
+- name: MAX_CONNECTIONS
+  value: {{ .Values.profiling.maxConnections | int | quote }}
 {{- end }}
 
 {{- define "job-profiler.environment.webhook" -}}
@@ -31,8 +33,6 @@ Each template takes the root and gives a list of name and value.
   value: {{ .Values.webhook.port | int | quote }}
 - name: SHUTDOWN_DELAY
   value: {{ .Values.webhook.shutdownDelaySeconds | int | quote }}
-- name: MAX_CONNECTIONS
-  value: {{ .Values.profiling.maxConnections | int | quote }}
 {{- end }}
 
 {{- define "job-profiler.environment.profiler" -}}
@@ -47,6 +47,10 @@ Each template takes the root and gives a list of name and value.
   value: {{ .Values.prometheus.url | quote }}
 - name: PROMETHEUS_PORT
   value: {{ .Values.prometheus.port | int | quote }}
+{{- with .Values.prometheus.connectionsUrl }}
+- name: CONNECTIONS_PROMETHEUS_URL
+  value: {{ . | quote }}
+{{- end }}
 - name: NETWORK_METRIC_PROVIDER
   value: {{ .Values.profiling.networkMetricProvider | quote }}
 - name: BACKGROUND_ROUTINE_UPDATE_TIME
@@ -57,6 +61,10 @@ Each template takes the root and gives a list of name and value.
   value: {{ .Values.profiling.timeslots | int | quote }}
 - name: MIN_SAMPLES
   value: {{ .Values.profiling.minSamples | int | quote }}
+- name: BACKFILL_ENABLED
+  value: {{ .Values.backfill.enabled | quote }}
+- name: BACKFILL_RATE
+  value: {{ .Values.backfill.rate | quote }}
 - name: CERTIFICATE_PROVIDER
   value: {{ .Values.certificates.provider | quote }}
 {{- if include "job-profiler.selfManagedCertificates" . }}

@@ -56,9 +56,12 @@
 {{- define "job-profiler.rights.profiler-workloads" -}}
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch{{ if .Values.backfill.enabled }}, patch{{ end }}]
 - apiGroups: [apps]
-  resources: [deployments]
+  resources: [deployments, statefulsets, daemonsets]
+  verbs: [get, list, watch]
+- apiGroups: [batch]
+  resources: [jobs]
   verbs: [get, list, watch]
 {{- end }}
 

@@ -1,12 +1,15 @@
 """The annotations of every profiled workload, prepared when a profile changes and not when a Pod arrives."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from math import isfinite
 
 from app.domain.annotations import pod_annotations
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Identity
-from app.domain.workloads import Connection, Workload
+from app.domain.workloads import Connection, Workload, candidates
+
+_NEEDS = ("cpu", "memory")
 
 
 @dataclass(slots=True)
@@ -36,12 +39,27 @@ class AnnotationIndex:
 
     def annotations(self, workload: Workload) -> dict[str, str]:
         """The annotations of the workload's Pods; empty where it has no profile. Not to be changed."""
-        entry = self._entries.get(workload)
-        if entry is None:
+        found = self._profiled(workload)
+        if found is None:
             return {}
+        profiled, entry = found
         if entry.prepared is None:
-            entry.prepared = self._prepare(workload, entry)
+            entry.prepared = self._prepare(profiled, entry)
         return entry.prepared
+
+    def knew(self, workload: Workload, moment: datetime) -> bool:
+        """True where a CPU or memory profile of the workload is as it was before *moment*."""
+        found = self._profiled(workload)
+        if found is None:
+            return False
+        profiles = [self._catalogue.get((resource, found[0])) for resource in _NEEDS]
+        return any(each and each.updated_at and each.updated_at < moment for each in profiles)
+
+    def _profiled(self, workload: Workload) -> tuple[Workload, _Entry] | None:
+        for candidate in candidates(workload):
+            if entry := self._entries.get(candidate):
+                return candidate, entry
+        return None
 
     def _prepare(self, workload: Workload, entry: _Entry) -> dict[str, str]:
         cpu = self._catalogue.get(("cpu", workload))
@@ -69,7 +87,7 @@ class AnnotationIndex:
                 del self._entries[workload]
 
     def _has_needs(self, workload: Workload) -> bool:
-        return any(self._catalogue.get((resource, workload)) for resource in ("cpu", "memory"))
+        return any(self._catalogue.get((resource, workload)) for resource in _NEEDS)
 
 
 def _rate(value: str) -> float:

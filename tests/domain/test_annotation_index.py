@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.resources import KINDS
 from app.domain.workloads import Workload
-from app.webhook.index import AnnotationIndex
 from tests.webhook.profiles import (
     EMOJI,
     VOTE_BOT,

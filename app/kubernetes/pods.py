@@ -1,0 +1,26 @@
+"""Pods that run: watched as metadata alone, and their annotations changed."""
+
+from collections.abc import Mapping
+
+from app.domain.pods import PodRecord
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.selections import Selection
+
+
+def running_pods(namespace: str | None) -> Selection:
+    """The Pods of one namespace, or of all, that have not come to their end."""
+    selector = "status.phase!=Succeeded,status.phase!=Failed"
+    return Selection(paths.pods(namespace), field_selector=selector, metadata_only=True)
+
+
+class PodAnnotations:
+    """Writes annotations of single Pods, by a merge patch that holds nothing else."""
+
+    def __init__(self, client: ClusterClient) -> None:
+        self._client = client
+
+    async def annotate(self, pod: PodRecord, changes: Mapping[str, str | None]) -> None:
+        """Change annotations (None removes one); ConflictError where another Pod has the name by now."""
+        metadata = {"uid": pod.uid, "annotations": dict(changes)}
+        await self._client.patch(paths.pod(pod.namespace, pod.name), {"metadata": metadata})

@@ -1,0 +1,94 @@
+"""The Pods of one leader's term: watched once, for the cycles and for back-fill.
+
+Only the leader watches them. A follower would hold the same some 100 MB for nothing, and a new leader's first
+list takes seconds; of the Pods that left before, owner metrics and names tell.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+
+from app.domain.annotation_index import AnnotationIndex
+from app.domain.catalogue import ProfileCatalogue
+from app.errors import UnavailableError
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.pods import PodAnnotations, running_pods
+from app.kubernetes.reflector import Reflector
+from app.kubernetes.workloads import PodReader, Workloads
+from app.profiler.backfill import Backfill, Pace, ProfileChanges
+from app.profiler.mending import MendPlanner
+from app.profiler.metrics import BackfillMetrics
+from app.profiler.pods import PodRegistry, PodSink
+from app.profiler.ports import Directory
+from app.settings import Settings
+
+_LISTED_WITHIN_SECONDS = 60.0
+
+
+class WatchedPods:
+    """The Pods of the profiled namespaces, as long as `run` runs."""
+
+    def __init__(self, client: ClusterClient, namespaces: Sequence[str]) -> None:
+        self.registry = PodRegistry(monotonic)
+        keep = PodReader().read
+        self._reflectors = [
+            Reflector(client, running_pods(namespace), PodSink(self.registry, namespace), keep=keep)
+            for namespace in namespaces or (None,)
+        ]
+
+    def are_listed(self) -> bool:
+        """True once each namespace was listed."""
+        return all(reflector.is_synced for reflector in self._reflectors)
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as watches:
+            for reflector in self._reflectors:
+                watches.create_task(reflector.run())
+
+
+class WatchedWorkloads:
+    """Who runs: Pods from their watch, and lists of the few objects that own them."""
+
+    def __init__(self, client: ClusterClient, namespaces: Sequence[str], pods: WatchedPods) -> None:
+        self._workloads = Workloads(client, namespaces)
+        self._pods = pods
+
+    async def directory(self) -> Directory:
+        """Who runs now, and which Pods left lately."""
+        await self._listed()
+        workloads = tuple(await self._workloads.lasting())
+        return Directory(self._pods.registry.owners(), workloads, await self._workloads.cron_jobs())
+
+    async def _listed(self) -> None:
+        try:
+            async with asyncio.timeout(_LISTED_WITHIN_SECONDS):
+                while not self._pods.are_listed():  # noqa: ASYNC110 - filled by watches without an event
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise UnavailableError("the Pods could not be listed yet") from error
+
+
+class BackfillTerms:
+    """Makes the back-fill of each term; what follows the stored profiles lives as long as the process."""
+
+    def __init__(
+        self, settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue, metrics: BackfillMetrics
+    ) -> None:
+        self._settings, self._metrics = settings, metrics
+        self._annotator = PodAnnotations(client)
+        self._index = AnnotationIndex(catalogue, max_connections=settings.max_connections)
+        self._changes = ProfileChanges(catalogue)
+
+    async def run(self, pods: WatchedPods) -> None:
+        """One term, until cancelled."""
+        backfill = Backfill(
+            pods.registry,
+            MendPlanner(self._index, self._settings.profiles_pods_of),
+            self._annotator,
+            self._changes,
+            self._metrics,
+            pace=Pace(self._settings.backfill_rate),
+            period_seconds=self._settings.background_routine_update_time,
+        )
+        await backfill.run(pods.are_listed)

@@ -1,0 +1,96 @@
+"""Istio: the sidecars' and waypoints' metrics of requests, and of TCP where there are no requests to count.
+
+Client, waypoint and server may all report the same request. The larger of what clients and waypoints report
+counts in each step (each sees at most all of it), and what servers report only where neither does. A request
+has one response. Metrics name workloads without their kinds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from app.domain.workloads import Workload
+from app.estimation.samples import ConnectionSamples, StepRange
+from app.sources.answers import Matrix
+from app.sources.connections import EdgeRates, Key, Naming, aligned, join_connections
+from app.sources.mesh.questions import Question
+from app.sources.queries import WINDOW, Scope, aggregate, excluded, selector
+
+REQUESTS = "istio_requests_total"
+REQUEST_BYTES, RESPONSE_BYTES = "istio_request_bytes_sum", "istio_response_bytes_sum"
+# Bytes that the server received belong to requests.
+TCP_RECEIVED_BYTES, TCP_SENT_BYTES = "istio_tcp_received_bytes_total", "istio_tcp_sent_bytes_total"
+
+SOURCE_LABELS = ("source_workload_namespace", "source_workload")
+SERVER_LABELS = ("destination_workload_namespace", "destination_workload")
+EDGE_LABELS = (*SOURCE_LABELS, *SERVER_LABELS)
+
+UNKNOWN = "unknown"
+_NEAR = 'reporter=~"source|waypoint"'
+_SERVER = 'reporter="destination"'
+# A node's tunnel sees once more what waypoints report.
+_PROXIES_OF_PODS = ('app!="ztunnel"',)
+
+
+class Istio:
+    """Requests, and the bytes of their bodies and of plain TCP."""
+
+    name = "istio"
+
+    def questions(self, scope: Scope, steps: StepRange) -> tuple[Question, ...]:
+        """Requests and four rates of bytes of each edge, and which proxies report as servers."""
+        rates = (
+            (REQUESTS, ()),
+            (REQUEST_BYTES, ()),
+            (RESPONSE_BYTES, ()),
+            (TCP_RECEIVED_BYTES, _PROXIES_OF_PODS),
+            (TCP_SENT_BYTES, _PROXIES_OF_PODS),
+        )
+        return (
+            *(Question(edge_rate(metric, matchers, scope), EDGE_LABELS, steps) for metric, matchers in rates),
+            Question(server_scrapes(scope), SERVER_LABELS, steps),
+        )
+
+    def join(self, answers: Sequence[Matrix], scope: Scope, steps: StepRange) -> ConnectionSamples:
+        """A proxy that reports as a server would report as a client too: it was scraped as both."""
+        requests, request_bytes, response_bytes, received, sent, servers = answers
+        rates = EdgeRates(
+            requests,
+            replace(requests, unusable=0),
+            _added(request_bytes, received),
+            _added(response_bytes, sent),
+        )
+        naming = Naming(len(SOURCE_LABELS), _workload, _workload)
+        return join_connections(rates, servers, naming, scope=scope, steps=steps)
+
+
+def edge_rate(metric: str, matchers: tuple[str, ...], scope: Scope) -> str:
+    """A rate per second of each directed edge, which no two reporters count twice."""
+    excluding = (*matchers, *excluded(SOURCE_LABELS[0], scope), *excluded(SERVER_LABELS[0], scope))
+
+    def summed(reporter: str, labels: tuple[str, ...]) -> str:
+        return aggregate("sum", labels, f"rate({selector(metric, (reporter, *excluding))}[{WINDOW}])")
+
+    near = aggregate("max", EDGE_LABELS, summed(_NEAR, (*EDGE_LABELS, "reporter")))
+    return f"{near} or {summed(_SERVER, EDGE_LABELS)}"
+
+
+def server_scrapes(scope: Scope) -> str:
+    """How often a workload's own proxy gave a sample in the step (the most of its series)."""
+    matchers = (_SERVER, *excluded(SERVER_LABELS[0], scope))
+    counts = f"count_over_time({selector(REQUESTS, matchers)}[{WINDOW}])"
+    return aggregate("max", SERVER_LABELS, counts)
+
+
+def _workload(key: Key) -> Workload | None:
+    namespace, name = key
+    return None if UNKNOWN in key else Workload(namespace, name, "")
+
+
+def _added(first: Matrix, second: Matrix) -> Matrix:
+    keys = sorted({*first.keys, *second.keys})
+    sides = [aligned(side, keys, side.values.shape[1]) for side in (first, second)]
+    neither = np.isnan(sides[0]) & np.isnan(sides[1])
+    values = np.where(neither, np.nan, np.nansum(sides, axis=0))
+    return Matrix(tuple(keys), values, first.unusable + second.unusable)

@@ -1,0 +1,53 @@
+"""linkerd-viz's Prometheus admits the profiler, and nobody else of the release joins the mesh."""
+
+import pytest
+
+from tests.chart.conftest import Render
+
+pytestmark = pytest.mark.chart
+INJECT = "linkerd.io/inject"
+
+
+def test_nothing_of_linkerd_is_rendered_by_default(render: Render) -> None:
+    """A cluster without Linkerd does not know its kinds."""
+    release = render()
+
+    assert release.of("AuthorizationPolicy") == release.of("MeshTLSAuthentication") == []
+    for one in release.of("Deployment"):
+        assert INJECT not in one["spec"]["template"]["metadata"].get("annotations", {})
+
+
+def test_the_profiler_alone_is_meshed(render: Render) -> None:
+    """The API server calls the webhook from outside the mesh; annotations of the user's own stay."""
+    release = render(linkerd={"viz": True}, profiler={"podAnnotations": {"team": "platform"}})
+
+    annotations = {
+        one["metadata"]["name"]: one["spec"]["template"]["metadata"].get("annotations", {})
+        for one in release.of("Deployment")
+    }
+    assert annotations == {
+        "job-profiler-webhook": {},
+        "job-profiler-profiler": {"team": "platform", INJECT: "enabled"},
+    }
+
+
+def test_the_policy_admits_the_profilers_account(render: Render) -> None:
+    """Beside the Server `prometheus-admin`: whoever has the identity of the account that the Pods run as."""
+    release = render(linkerd={"viz": True})
+    policy, identity = release.one("AuthorizationPolicy"), release.one("MeshTLSAuthentication")
+
+    assert policy["metadata"]["namespace"] == identity["metadata"]["namespace"] == "linkerd-viz"
+    assert policy["spec"] == {
+        "targetRef": {"group": "policy.linkerd.io", "kind": "Server", "name": "prometheus-admin"},
+        "requiredAuthenticationRefs": [
+            {
+                "group": "policy.linkerd.io",
+                "kind": "MeshTLSAuthentication",
+                "name": identity["metadata"]["name"],
+            }
+        ],
+    }
+    account = release.pods()["profiler"]["serviceAccountName"]
+    assert identity["spec"] == {
+        "identityRefs": [{"kind": "ServiceAccount", "name": account, "namespace": "profiling"}]
+    }

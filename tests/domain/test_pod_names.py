@@ -1,0 +1,58 @@
+"""Pods of the past, by nothing but their names."""
+
+import pytest
+
+from app.domain.pod_names import PodNames
+from app.domain.workloads import Workload
+
+
+@pytest.mark.parametrize(
+    ("pod", "deployment"),
+    [
+        pytest.param("web-6b6f9d7d5c-2x8qz", "web", id="plain"),
+        pytest.param("web-api-5f5b555dff-fcg7c", "web-api", id="never-by-prefix"),
+        pytest.param("web-7d4b9c6f8-6b6f9d7d5c-2x8qz", "web-7d4b9c6f8", id="deployment-like-a-replicaset"),
+        pytest.param("a-b-c-9d8b7c65f-xvbnm", "a-b-c", id="dashes"),
+        pytest.param("web-0", None, id="statefulset"),
+        pytest.param("fluent-container-x7k2p", None, id="daemonset-with-a-word-like-a-hash"),
+        pytest.param("report-28394810-x7k2p", None, id="run-of-a-cronjob"),
+        pytest.param("web", None, id="bare"),
+        pytest.param("-6b6f9d7d5c-2x8qz", None, id="no-name"),
+        pytest.param("x" * 47 + "-6b6f9d7d5c-2x8qz", None, id="name-that-may-have-lost-its-hash"),
+    ],
+)
+def test_a_past_pod_is_attributed_by_the_exact_pattern_of_its_name(pod: str, deployment: str | None) -> None:
+    """`<deployment>-<hash of 456789bcdf>-<5 characters>`, and nothing that merely begins alike."""
+    expected = Workload("shop", deployment) if deployment else None
+
+    assert PodNames().workload("shop", pod) == expected
+
+
+def test_a_hash_in_another_spelling_counts_only_before_a_known_deployment() -> None:
+    """`web-a1e0a1e0a-abcde` is a Pod of `web` where a Deployment `web` exists, and of nobody elsewhere."""
+    names = PodNames([Workload("shop", "web"), Workload("shop", "api", "StatefulSet")])
+
+    assert names.workload("shop", "web-a1e0a1e0a-abcde") == Workload("shop", "web")
+    assert names.workload("other", "web-a1e0a1e0a-abcde") is None
+    assert names.workload("shop", "api-a1e0a1e0a-abcde") is None
+
+
+def test_pods_of_known_workloads_of_other_kinds_are_told_by_their_patterns() -> None:
+    """`db-0` of StatefulSet `db`, `agent-x7k2p` of DaemonSet `agent`; unknown ones fit too much to be told.
+
+    A StatefulSet `web` beside a Deployment `web` keeps its own Pods.
+    """
+    known = [
+        Workload("shop", "db", "StatefulSet"),
+        Workload("shop", "web", "StatefulSet"),
+        Workload("shop", "web"),
+        Workload("shop", "agent", "DaemonSet"),
+    ]
+    names = PodNames(known)
+
+    assert names.workload("shop", "db-0") == known[0]
+    assert names.workload("shop", "web-12") == known[1]
+    assert names.workload("shop", "web-6b6f9d7d5c-2x8qz") == known[2]
+    assert names.workload("shop", "agent-x7k2p") == known[3]
+    assert PodNames().workload("shop", "db-0") is None
+    assert PodNames().workload("shop", "agent-x7k2p") is None

@@ -1,0 +1,224 @@
+"""No Pod without its annotations, whatever was down at its creation and whenever its profile appeared."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.loopback_http import request
+from tests.cluster.prometheus import Prometheus
+from tests.cluster.waiting import wait_until
+from tests.e2e.conftest import running
+from tests.e2e.release import Release
+from tests.e2e.test_main_job import ANNOTATIONS_OF_WEB
+from tests.e2e.workloads import deployment, our_annotations, pods_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
+
+NAMESPACE = "profiling-backfill"
+WEB = "web"
+RATE = 50  # Pods a second, the default
+PERIOD_SECONDS = 1  # of the release under test
+# A comparison waits for profiles to settle; the test itself asks the API server only now and then.
+SLACK_SECONDS = 5
+
+
+@pytest.fixture(scope="module")
+def early_pods(kubectl: Kubectl, emojivoto: str) -> set[str]:
+    """The uids of three Pods of `web` that are there before the product."""
+    kubectl.apply(deployment(WEB, emojivoto, replicas=3))
+    return uids(pods_of(kubectl, WEB, emojivoto, 3))
+
+
+@pytest.fixture(scope="module")
+def release(
+    helm4: Helm,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    early_pods: set[str],
+    emojivoto_prometheus: Prometheus,
+    work_directory: Path,
+) -> Iterator[Release]:
+    """The product, installed where Pods run already."""
+    installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
+    with running(installed, installed.values(emojivoto_prometheus.url)):
+        yield installed
+
+
+def uids(pods: list[dict[str, Any]]) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in pods}
+
+
+def listed(kubectl: Kubectl, namespace: str) -> list[dict[str, Any]]:
+    """All Pods of `web`."""
+    found: list[dict[str, Any]] = kubectl.json(
+        "get", "pods", f"--namespace={namespace}", "--selector=app=web"
+    )["items"]
+    return found
+
+
+def annotated(kubectl: Kubectl, namespace: str, count: int) -> list[dict[str, Any]]:
+    """The Pods of `web`, once there are so many, each with the annotations of the contract."""
+    pods = listed(kubectl, namespace)
+    right = all(our_annotations(pod) == ANNOTATIONS_OF_WEB for pod in pods)
+    return pods if right and len(pods) == count else []
+
+
+def counted(release: Release, metric: str) -> float:
+    """A figure of the profiler's /metrics."""
+    text = request(f"{release.processes['profiler'].health_url}/metrics").decode()
+    [line] = [line for line in text.splitlines() if line.startswith(f"{metric} ")]
+    return float(line.split()[1])
+
+
+def test_pods_that_were_there_before_their_profiles_get_them(
+    release: Release, early_pods: set[str], emojivoto: str
+) -> None:
+    """The Pods from before the installation are annotated, and are the same Pods; none of them was missed."""
+    pods = wait_until(lambda: annotated(release.kubectl, emojivoto, 3), 60, "annotations on the early Pods")
+
+    assert uids(pods) == early_pods
+    assert {pod["metadata"]["annotations"]["example.org/kept"] for pod in pods} == {"yes"}
+    wait_until(lambda: counted(release, "job_profiler_backfilled_total") >= 3, 10, "three to be counted")
+    assert counted(release, "job_profiler_missed_total") == 0
+
+
+def test_200_pods_that_the_webhook_missed_are_annotated_in_time(release: Release, emojivoto: str) -> None:
+    """With the webhook dead 197 Pods more are created; no Pod is replaced, and all 200 carry their names.
+
+    The last of them waits for one cycle (1 s) and for 200 turns of 1/50 s: 5 s, and some for the test itself.
+    The profiler is away too while they are created, so that they are all there at one moment.
+    """
+    for role in ("webhook", "profiler"):
+        release.processes[role].stop()
+    time.sleep(
+        1
+    )  # Pods that are created in the second of a profile's last change can't be told from older ones
+    release.kubectl.run("scale", "deployment/web", "--replicas=200", f"--namespace={emojivoto}")
+    before = pods_of(release.kubectl, WEB, emojivoto, 200)
+    assert sum(our_annotations(pod) == {} for pod in before) == 197
+
+    release.processes["profiler"].start()
+    ready_at = time.monotonic()
+    release.processes["webhook"].start()
+    pods = wait_until(lambda: annotated(release.kubectl, emojivoto, 200), 60, "200 annotated Pods")
+    took_seconds = time.monotonic() - ready_at
+
+    assert took_seconds <= PERIOD_SECONDS + 200 / RATE + SLACK_SECONDS
+    assert uids(pods) == uids(before)
+    wait_until(lambda: counted(release, "job_profiler_backfilled_total") == 197, 10, "197 to be counted")
+    assert counted(release, "job_profiler_missed_total") == 197
+    assert counted(release, "job_profiler_backfill_pending") == 0
+
+
+def test_a_quiet_period_sends_no_write(release: Release, emojivoto: str) -> None:
+    """Over three cycles no Pod gets a new resourceVersion, and the profiler counts no further change."""
+
+    def versions() -> dict[str, str]:
+        pods = listed(release.kubectl, emojivoto)
+        return {pod["metadata"]["uid"]: pod["metadata"]["resourceVersion"] for pod in pods}
+
+    before, done = versions(), counted(release, "job_profiler_backfilled_total")
+    cycles = release.processes["profiler"].log.count("cycle_finished")
+    wait_until(
+        lambda: release.processes["profiler"].log.count("cycle_finished") >= cycles + 3, 30, "three cycles"
+    )
+
+    assert (versions(), counted(release, "job_profiler_backfilled_total")) == (before, done)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        pytest.param(["liqo.io/cpuProfile=theirs"], id="another-profile"),
+        pytest.param(["liqo.io/connectionProfile7=theirs"], id="a-connection-too-many"),
+        pytest.param(["liqo.io/memoryProfile-"], id="one-removed"),
+        pytest.param([f"{key}-" for key in ANNOTATIONS_OF_WEB], id="all-removed"),
+    ],
+)
+def test_a_forged_annotation_on_a_running_pod_is_corrected(
+    release: Release, emojivoto: str, forged: list[str]
+) -> None:
+    """Whatever `kubectl annotate` did to our keys is undone; the Pod's own annotation stays."""
+    name = listed(release.kubectl, emojivoto)[0]["metadata"]["name"]
+    release.kubectl.run("annotate", "--overwrite", f"pod/{name}", *forged, f"--namespace={emojivoto}")
+
+    def corrected() -> bool:
+        pod = release.kubectl.json("get", f"pod/{name}", f"--namespace={emojivoto}")
+        kept = pod["metadata"]["annotations"]["example.org/kept"] == "yes"
+        return kept and our_annotations(pod) == ANNOTATIONS_OF_WEB
+
+    wait_until(corrected, 15, "the annotations to be right again")
+
+
+def bare(name: str, namespace: str, **metadata: dict[str, str]) -> dict[str, Any]:
+    """A Pod that nobody controls."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, **metadata},
+        "spec": {"containers": [{"name": "main", "image": "registry.example/main:1"}], "nodeName": "node-1"},
+    }
+
+
+FORGED = {"liqo.io/cpuProfile": "theirs"}
+
+
+def test_pods_that_are_exempt_keep_what_they_have(release: Release, kubectl: Kubectl, emojivoto: str) -> None:
+    """A forged name on a Pod that opted out, and on a mirror Pod, stays; on a Pod of nobody it is removed.
+
+    All are created while the webhook is away. The third shows that back-fill came by.
+    """
+    mirror = {"kubernetes.io/config.mirror": "0123", "kubernetes.io/config.hash": "0123"}
+    release.processes["webhook"].stop()
+    opted_out = bare(
+        "opted-out", emojivoto, annotations=FORGED, labels={"job-profiler.liqo.io/ignore": "true"}
+    )
+    mirrored = bare("mirror-node-1", emojivoto, annotations=FORGED | mirror)
+    plain = bare("plain", emojivoto, annotations=FORGED)
+    kubectl.apply(opted_out, mirrored, plain)
+    release.processes["webhook"].start()
+
+    def annotations_of(name: str) -> dict[str, str]:
+        return our_annotations(kubectl.json("get", f"pod/{name}", f"--namespace={emojivoto}"))
+
+    wait_until(lambda: annotations_of("plain") == {}, 15, "the forged name to be removed")
+    assert annotations_of("opted-out") == annotations_of("mirror-node-1") == FORGED
+
+
+def test_the_account_may_patch_pods_and_do_nothing_else_to_them(release: Release) -> None:
+    """It needs the first; the network-facing account has not even that."""
+
+    def may(account: str, verb: str) -> bool:
+        who = f"--as=system:serviceaccount:{NAMESPACE}:job-profiler-{account}"
+        try:
+            return (
+                release.kubectl.run("auth", "can-i", verb, "pods", "--all-namespaces", who).strip() == "yes"
+            )
+        except KubectlError:
+            return False
+
+    assert may("profiler", "patch")
+    assert not any(may("profiler", verb) for verb in ("create", "update", "delete"))
+    assert not may("webhook", "patch")
+
+
+def test_a_pod_of_the_same_name_made_anew_is_not_touched(release: Release, emojivoto: str) -> None:
+    """The API server refuses a patch that names the uid of a Pod before: what back-fill relies on.
+
+    Old ones call the uid immutable, newer ones a precondition that failed.
+    """
+    name = listed(release.kubectl, emojivoto)[0]["metadata"]["name"]
+    patch = {"metadata": {"uid": "00000000-0000-0000-0000-000000000000", "annotations": FORGED}}
+
+    with pytest.raises(KubectlError, match=r"field is immutable|[Pp]recondition"):
+        release.kubectl.run(
+            *("patch", f"pod/{name}", "--type=merge", f"--patch={json.dumps(patch)}"),
+            f"--namespace={emojivoto}",
+        )

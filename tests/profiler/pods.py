@@ -1,0 +1,34 @@
+"""Pods as the watch tells them, and what `web` of emojivoto is to carry."""
+
+from collections.abc import Mapping
+
+from app.domain.pods import PodRecord
+from app.domain.workloads import Workload
+from tests.webhook.profiles import WEB, WEB_ANNOTATIONS
+
+CREATED_AT = "2026-03-01T12:00:00Z"
+NEEDS = {key: value for key, value in WEB_ANNOTATIONS.items() if "connection" not in key}
+
+
+def running(
+    name: str = "web-0",
+    annotations: Mapping[str, str] | None = None,
+    *,
+    workload: Workload | None = WEB,
+    namespace: str = "emojivoto",
+    created_at: str = CREATED_AT,
+    uid: str = "",
+    foreign_bytes: int = 0,
+    is_exempt: bool = False,
+) -> PodRecord:
+    """A Pod of `web` without our annotations, unless told otherwise."""
+    return PodRecord(
+        namespace,
+        name,
+        uid or f"uid-of-{name}",
+        created_at,
+        workload,
+        annotations or {},
+        foreign_bytes,
+        is_exempt,
+    )
