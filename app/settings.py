@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     history_days: int = Field(7, ge=1, le=14, description="Days of history that the first refresh reads")
     timeslots: int = Field(4, ge=1, le=24, description="Time slots a day (UTC); must divide 24")
     min_samples: int = Field(12, ge=1, description="5-minute samples below which a workload gets no profile")
+    max_profiles: int = Field(
+        50_000, ge=1, description="Profiles that are stored at most; newcomers beyond it are left out"
+    )
     stale_after_days: float = Field(
         2, ge=1, le=365, description="Days without new samples after which a profile is marked Stale"
     )

@@ -25,6 +25,7 @@ GIVEN: dict[str, tuple[str, object]] = {
     "history_days": ("3", 3),
     "timeslots": ("6", 6),
     "min_samples": ("24", 24),
+    "max_profiles": ("100", 100),
     "stale_after_days": ("1.5", 1.5),
     "expire_after_days": ("7", 7.0),
     "max_connections": ("0", 0),

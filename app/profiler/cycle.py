@@ -16,7 +16,7 @@ from app.profiler.aging import AgingPolicy, plan_aging
 from app.profiler.derivation import Derived, Knowledge
 from app.profiler.gathering import Gathered, Gatherer, Progress, newest_complete_step, wanted_steps
 from app.profiler.ports import Cluster, Directory, UsageSource
-from app.profiler.publication import Write, plan_writes
+from app.profiler.publication import Write, plan_writes, within_limit
 from app.profiler.report import build_report, reasons_without_profile
 from app.profiler.signals import SignalBoard, SignalState
 
@@ -33,13 +33,15 @@ class CyclePolicy:
     history_days: int
     timeslots: int
     aging: AgingPolicy = field(default_factory=AgingPolicy)
+    max_profiles: int = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class CycleReport:
     """What one cycle did; `profiles` are those derived in it, `reasons` why others have none.
 
-    `stored` counts all profiles that are stored after it, derived in it or not.
+    `stored` counts all profiles that are stored after it, derived in it or not; `left_out` those that were
+    not stored because there are enough.
     """
 
     states: list[SignalState]
@@ -48,6 +50,7 @@ class CycleReport:
     samples: int
     unknown_edges: int
     stored: int
+    left_out: int
     written: int
     failed_writes: int
     seconds: float
@@ -59,6 +62,7 @@ class _Published:
 
     written: int
     failed: int
+    left_out: int
     stored: set[Identity]
 
 
@@ -103,6 +107,7 @@ class ProfilingCycle:
             samples=gathered.samples,
             unknown_edges=gathered.unknown_edges,
             stored=len(published.stored),
+            left_out=published.left_out,
             written=published.written,
             failed_writes=published.failed,
             seconds=perf_counter() - started,
@@ -110,7 +115,8 @@ class ProfilingCycle:
 
     async def _publish(self, profiles: list[Profile], now: datetime) -> _Published:
         catalogue = await self._store.stored()
-        writes = plan_writes(profiles, catalogue, now)
+        allowed, left_out = within_limit(profiles, catalogue, self._policy.max_profiles)
+        writes = plan_writes(allowed, catalogue, now)
         turns = asyncio.Semaphore(_WRITES_AT_ONCE)
 
         async def attempt(write: Write) -> bool:
@@ -121,7 +127,7 @@ class ProfilingCycle:
         written = {write.profile.identity for write, done in zip(writes, succeeded, strict=True) if done}
         # A cluster's catalogue hears of a write a little later.
         stored = written | {profile.identity for profile in catalogue}
-        return _Published(len(written), len(writes) - len(written), stored)
+        return _Published(len(written), len(writes) - len(written), left_out, stored)
 
     async def _age(self, profiles: list[Profile], gathered: Gathered, now: datetime) -> None:
         """Mark what turned stale or fresh, remove what expired; what fails is planned again."""

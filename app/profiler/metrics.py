@@ -37,6 +37,9 @@ class CycleMetrics:
         self._profiles = Gauge(
             "job_profiler_profiles", "Profiles stored after the last cycle", registry=registry
         )
+        self._left_out = Gauge(
+            "job_profiler_profiles_left_out", "Profiles not stored for MAX_PROFILES", registry=registry
+        )
         self._success = Gauge(
             "job_profiler_last_success_timestamp_seconds", "End of the last cycle", registry=registry
         )
@@ -64,6 +67,7 @@ class CycleMetrics:
         self._writes.labels("written").inc(report.written)
         self._writes.labels("failed").inc(report.failed_writes)
         self._profiles.set(report.stored)
+        self._left_out.set(report.left_out)
         self._success.set(now.timestamp())
         for state in report.states:
             self._signal.labels(state.signal).set(

@@ -7,7 +7,8 @@ from decimal import Decimal, InvalidOperation
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.names import allocate_names
-from app.domain.profiles import Profile, StoredProfile
+from app.domain.profiles import Identity, Profile, StoredProfile
+from app.domain.workloads import Connection
 
 # A value that moved by less stays as it is: Pods of the same workload need not differ for noise.
 DEADBAND = Decimal("0.05")
@@ -21,6 +22,29 @@ class Write:
     profile: Profile
     name: str
     value_changed: bool
+
+
+def within_limit(
+    profiles: Iterable[Profile], stored: ProfileCatalogue, max_profiles: int
+) -> tuple[list[Profile], int]:
+    """The profiles that may be stored, and how many newcomers are left out for *max_profiles*.
+
+    What is stored stays. Of the newcomers, what lasts comes before what is run again and again; else the
+    identities' order decides, so that every leader decides alike.
+    """
+    known: list[Profile] = []
+    newcomers: list[Profile] = []
+    for profile in profiles:
+        (known if stored.get(profile.identity) else newcomers).append(profile)
+    room = max(max_profiles - len(stored.names), 0)
+    newcomers.sort(key=lambda profile: (not _lasts(profile.identity), profile.identity))
+    return known + newcomers[:room], max(len(newcomers) - room, 0)
+
+
+def _lasts(identity: Identity) -> bool:
+    subject = identity[1]
+    ends = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
+    return all(end.is_lasting for end in ends)
 
 
 def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: datetime) -> list[Write]:

@@ -55,7 +55,7 @@ def cycle_policy(settings: Settings) -> CyclePolicy:
     # Today, and as many days before it as a new leader reads: a restart changes no value.
     estimation = EstimationPolicy(window_days=settings.history_days + 1, min_samples=settings.min_samples)
     aging = AgingPolicy(timedelta(days=settings.stale_after_days), timedelta(days=settings.expire_after_days))
-    return CyclePolicy(estimation, settings.history_days, settings.timeslots, aging)
+    return CyclePolicy(estimation, settings.history_days, settings.timeslots, aging, settings.max_profiles)
 
 
 def cluster_ports(

@@ -93,7 +93,7 @@ def test_every_number_has_a_unit_or_is_a_count() -> None:
     """A new number has to be added to the table above."""
     numbers = {name for name, field in Settings.model_fields.items() if field.annotation in {int, float}}
 
-    ports_and_counts = {"prometheus_port", "webhook_port", "health_port", "max_connections"}
+    ports_and_counts = {"prometheus_port", "webhook_port", "health_port", "max_connections", "max_profiles"}
     assert numbers == UNITS.keys() | ports_and_counts
 
 

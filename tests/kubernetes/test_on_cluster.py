@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,14 +21,16 @@ from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.election import LeaderElector, LeaseTiming
 from app.kubernetes.events import EventRecorder, InvolvedObject
+from app.kubernetes.pods import PodAnnotations, running_pods
 from app.kubernetes.profiles import ProfileWriter
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.secrets import SecretStore
 from app.kubernetes.selections import Object, Selection, WatchEvent
 from app.kubernetes.status_map import StatusMap
 from app.kubernetes.webhook_configuration import WebhookConfiguration
-from app.kubernetes.workloads import Workloads
+from app.kubernetes.workloads import PodReader, Workloads
 from app.periodic import Backoff
+from app.profiler.pods import PodRegistry, PodSink
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import Kubectl, KubectlError
 from tests.kubernetes.polling import until
@@ -300,6 +303,27 @@ async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, na
     assert await workloads.lasting() == [Workload(namespace, "web")]
     everywhere = await Workloads(cluster).pods()
     assert {record.namespace for record in everywhere} >= {namespace}
+
+
+async def test_pods_are_watched_until_they_end(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str
+) -> None:
+    """Metadata alone tells enough; a Pod that succeeds leaves the watch as a deleted one does."""
+    registry = PodRegistry(time.monotonic)
+    sink, keep = PodSink(registry, namespace), PodReader().read
+    kubectl.run("create", "deployment", "web", "--image=web", "--replicas=2", f"--namespace={namespace}")
+
+    async with reflecting(Reflector(cluster, running_pods(namespace), sink, keep=keep)):
+        await until(lambda: len(registry) == 2, within_seconds=60)
+        ended, staying = registry
+        assert {ended.workload, staying.workload} == {Workload(namespace, "web")}
+        await PodAnnotations(cluster).annotate(staying, {"liqo.io/cpuProfile": "one"})
+        await until(lambda: {"liqo.io/cpuProfile": "one"} in [pod.annotations for pod in registry])
+        path = f"{paths.pod(namespace, ended.name)}/status"
+        await cluster.patch(path, {"status": {"phase": "Succeeded"}})
+        await until(lambda: ended.name not in [pod.name for pod in registry])
+
+    assert registry.owners()[namespace, ended.name] == Workload(namespace, "web")
 
 
 async def test_an_election_on_a_real_lease(cluster: ClusterClient, kubectl: Kubectl, namespace: str) -> None:

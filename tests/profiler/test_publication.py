@@ -11,7 +11,7 @@ from app.domain.names import contract_name, separated_name
 from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource, ResourceProfile
 from app.domain.resources import to_manifest, to_status
 from app.domain.workloads import Connection, Workload
-from app.profiler.publication import plan_writes
+from app.profiler.publication import plan_writes, within_limit
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 BASIS = Basis(NOON, NOON, samples=12, coverage=1.0, confidence=0.5)
@@ -194,3 +194,24 @@ def test_every_leader_plans_the_same_writes_in_the_same_order(seed: int) -> None
     assert plan_writes(derived, catalogue(), NOON) == expected
     assert [write.profile.identity for write in expected] == sorted(("cpu", twin) for twin in twins)
     assert len({write.name for write in expected}) == 20
+
+
+def test_newcomers_beyond_the_limit_are_left_out_and_counted() -> None:
+    """Two are stored and four are allowed: of three newcomers a Deployment and the first Job find room."""
+    stored = catalogue(*({"kind": "CPUProfile", "metadata": {"name": name}} for name in ("a", "b")))
+    newcomers = [
+        profile(Resource.CPU, "0.020", Workload("ci", name, kind))
+        for name, kind in (("z-job", "Job"), ("a-job", "Job"), ("web", "Deployment"))
+    ]
+
+    kept, left_out = within_limit(newcomers, stored, 4)
+
+    assert kept == [newcomers[2], newcomers[1]]
+    assert left_out == 1
+
+
+def test_what_is_stored_stays_within_any_limit() -> None:
+    """A limit that was lowered below what is stored drops nothing old."""
+    old, new = profile(Resource.CPU, "0.020"), profile(Resource.MEMORY, "1000000")
+
+    assert within_limit([old, new], catalogue(manifest(old)), 1) == ([old], 1)
