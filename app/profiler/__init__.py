@@ -1,5 +1,5 @@
 """The background role: asks the sources, folds, derives, and writes what changed.
 
 It knows the sources, the cluster and the stored profiles only through the protocols in `ports`.
-`signals`, `publication` and `report` are pure: they decide, `cycle` acts.
+`signals`, `publication`, `report`, `pods` and `mending` are pure: they decide, `cycle` and `backfill` act.
 """

@@ -29,9 +29,9 @@ _AT_ONCE = 16
 _COMPARED_AT_ONCE = 2000  # some milliseconds, in which nothing else of the process goes on
 # Profiles that are written one after the other are taken together.
 _SETTLED_SECONDS, _UNSETTLED_SECONDS = 1.0, 10.0
-# A Pod that could not be changed gives way to the others for a while, for longer where it was refused.
-_UNANSWERED_SECONDS, _REFUSED_SECONDS = 300.0, 3600.0
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 1.0
+# A Pod that the cluster refuses to change gives way to the others: its reasons last.
+_REFUSED_SECONDS = 3600.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.2
 _LISTING_CHECK_SECONDS = 0.05
 # A little lateness is made up for, so that the rate is held; more of it would be a burst.
 _LATE_SECONDS = 0.1
@@ -117,8 +117,8 @@ class Backfill:
     async def _compare_for_ever(self) -> None:
         while True:
             self._fill(await self._compare())
-            await self.changes.wait(self.period_seconds)
-            await self._settle()
+            if await self.changes.wait(self.period_seconds):
+                await self._settle()
 
     async def _settle(self) -> None:
         """Wait while profiles change, though not for long."""
@@ -174,8 +174,7 @@ class Backfill:
         except UnavailableError as error:
             self._try_later(mend, error)
         except ClusterError as error:
-            self._put_off[mend.pod.uid] = self.clock() + _REFUSED_SECONDS
-            log.warning("backfill_refused", pod=_name(mend.pod), error=str(error))
+            self._give_way(mend, _REFUSED_SECONDS, error)
         else:
             self._backoff.reset()
             self.pods.annotated(mend.pod, mend.annotations)
@@ -192,11 +191,16 @@ class Backfill:
             self._filled.set()
             return
         self.pace.hold(self._backoff.next_pause())
-        self._put_off[mend.pod.uid] = self.clock() + _UNANSWERED_SECONDS
-        log.info("backfill_unanswered", pod=_name(mend.pod), error=str(error))
+        self._give_way(mend, self.period_seconds, error)
+
+    def _give_way(self, mend: Mend, seconds: float, error: ClusterError) -> None:
+        """Try the Pod again only after some time; what holds for one often holds for all: one is told."""
+        say = log.debug if self._put_off else log.warning
+        say("backfill_put_off", pod=_name(mend.pod), seconds=seconds, error=str(error))
+        self._put_off[mend.pod.uid] = self.clock() + seconds
 
     def _tell(self) -> None:
-        self.metrics.pending(len(self._due) + len(self._under_way))
+        self.metrics.pending(len(self._due) + len(self._under_way) + len(self._put_off))
 
 
 def _name(pod: PodRecord) -> str:

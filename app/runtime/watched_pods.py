@@ -1,7 +1,7 @@
 """The Pods of one leader's term: watched once, for the cycles and for back-fill.
 
-Only the leader watches them. A follower would hold the same some 100 MB for nothing, and a new leader's first
-list takes seconds; of the Pods that left before, owner metrics and names tell.
+Only the leader watches them. A follower would hold the same for nothing (40 MB at 150,000 Pods), and a new
+leader's first list takes seconds; of the Pods that left before, owner metrics and names tell.
 """
 
 import asyncio

@@ -123,9 +123,10 @@ def test_no_cluster_role_where_none_is_needed(render: Render) -> None:
 @pytest.mark.parametrize("namespaces", [[], ["shop"]])
 def test_without_back_fill_nobody_may_change_a_pod(render: Render, namespaces: list[str]) -> None:
     """The right to patch Pods goes with `backfill.enabled`; all others stay."""
-    values = {"profiling": {"namespaces": namespaces}}
     with_it, without = (
-        render(**values, backfill={"enabled": enabled}).rights("job-profiler-profiler")
+        render(profiling={"namespaces": namespaces}, backfill={"enabled": enabled}).rights(
+            "job-profiler-profiler"
+        )
         for enabled in (True, False)
     )
 

@@ -1,4 +1,4 @@
-"""An hour of what meshes tell, in the label schema of each: rates are constant, scraped every 30 seconds.
+"""What meshes tell, in the label schema of each: rates are constant, scraped every 30 seconds.
 
 Linkerd, as linkerd-viz scrapes it: `namespace`, `pod`, the kind and every label of the Pod itself become
 labels of all that is scraped from its proxy; `dst_*` tell the destination. Istio: `source_*` and
@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.histories.openmetrics import Family, Series, write_openmetrics
 
-END = 1_772_373_600  # 2026-03-01 14:00 UTC
-SECONDS = 3600
 SCRAPE_SECONDS = 30
-_TIMES = np.arange(END - SECONDS, END + 1, SCRAPE_SECONDS, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -28,21 +26,24 @@ class Counter:
     labels: Mapping[str, str]
     per_second: float
 
-    def series(self) -> Series:
+    def series(self, times: NDArray[np.int64]) -> Series:
         """From 1000 on: the proxy is older than the history."""
-        return Series(self.labels, _TIMES, 1000 + self.per_second * (_TIMES - _TIMES[0]))
+        return Series(self.labels, times, 1000 + self.per_second * (times - times[0]))
 
 
-def write_counters(path: Path, counters: Iterable[Counter], up: Iterable[Mapping[str, str]] = ()) -> None:
+def write_counters(
+    path: Path, counters: Iterable[Counter], up: Iterable[Mapping[str, str]], *, end: int, seconds: int
+) -> None:
     """The OpenMetrics file; a part of a histogram stands there as a gauge, which `rate` takes as well."""
+    times = np.arange(end - seconds, end + 1, SCRAPE_SECONDS, dtype=np.int64)
     metrics: dict[str, list[Series]] = {}
     for counter in counters:
-        metrics.setdefault(counter.metric, []).append(counter.series())
+        metrics.setdefault(counter.metric, []).append(counter.series(times))
     families = [
         Family(metric, "counter" if metric.endswith("_total") else "gauge", tuple(series))
         for metric, series in metrics.items()
     ]
-    scrapes = tuple(Series(labels, _TIMES, np.ones(len(_TIMES))) for labels in up)
+    scrapes = tuple(Series(labels, times, np.ones(len(times))) for labels in up)
     write_openmetrics(path, [*families, Family("up", "gauge", scrapes)])
 
 
@@ -61,7 +62,7 @@ class LinkerdPod:
         """As relabelling leaves them."""
         scraped = {"namespace": self.namespace, "pod": self.pod, **self.kind, "control_plane_ns": "linkerd"}
         scraped |= {"workload_ns": self.namespace, "instance": f"{self.address}:4191", "job": "linkerd-proxy"}
-        return scraped | self.own
+        return {**scraped, **self.own}
 
 
 def linkerd_edge(
@@ -101,7 +102,7 @@ def istio_edge(
     reporter: str, source: tuple[str, str], destination: tuple[str, str], **scraped: str
 ) -> dict[str, str]:
     """The labels of one edge; *scraped* are those of the proxy that reports."""
-    ends = {}
+    ends: dict[str, str] = {}
     for end, (namespace, name) in {"source": source, "destination": destination}.items():
         ends |= {
             f"{end}_workload_namespace": namespace,

@@ -300,7 +300,7 @@ async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, na
 
     owners = sorted(str(record.workload) for record in await workloads.pods())
     assert owners == [f"StatefulSet/{namespace}/db", *2 * [f"{namespace}/web"]]
-    assert await workloads.lasting() == [Workload(namespace, "web")]
+    assert await workloads.lasting() == [Workload(namespace, "web"), Workload(namespace, "db", "StatefulSet")]
     everywhere = await Workloads(cluster).pods()
     assert {record.namespace for record in everywhere} >= {namespace}
 

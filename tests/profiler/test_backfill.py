@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
@@ -141,17 +142,19 @@ async def test_profiles_that_appear_are_noticed_without_waiting_for_a_period() -
 
 @pytest.mark.parametrize("fault", [NotFoundError("gone"), ConflictError("another uid")])
 async def test_a_pod_that_is_gone_is_let_go(fault: Exception) -> None:
-    """It was deleted, or made anew, and the watch is about to tell; nothing is counted."""
+    """It was deleted, or made anew, and the watch is about to tell: no warning, and nothing is counted."""
     cluster = Cluster(pod := running())
     cluster.faults["web-0"] = [fault]
     term = Term(cluster)
 
-    async with term.leading():
-        await until(lambda: bool(cluster.written))
-        cluster.registry.remove(pod)
-        await rest()
+    with capture_logs() as lines:
+        async with term.leading():
+            await until(lambda: bool(cluster.written))
+            cluster.registry.remove(pod)
+            await rest()
 
     assert cluster.names == ["web-0"]
+    assert [line for line in lines if line["log_level"] == "warning"] == []
     assert term.counted("backfilled_total") == 0
 
 
@@ -160,6 +163,7 @@ async def test_a_busy_server_gets_the_pause_that_it_asks_for() -> None:
     cluster = Cluster(running("a"), running("b"))
     cluster.faults["a"] = [UnavailableError("too many requests", retry_after_seconds=0.3)]
     term = Term(cluster, rate=50)
+    term.backfill.period_seconds = 3600
     loop = asyncio.get_running_loop()
 
     async with term.leading():
@@ -174,25 +178,31 @@ async def test_a_busy_server_gets_the_pause_that_it_asks_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "seconds"), [(ForbiddenError("not allowed"), 3600), (UnavailableError("webhook fails"), 300)]
+    ("fault", "seconds"), [(ForbiddenError("not allowed"), 3600), (UnavailableError("webhook fails"), 0.02)]
 )
 async def test_a_pod_that_can_not_be_changed_does_not_hold_up_the_others(
     fault: Exception, seconds: float
 ) -> None:
-    """The newest Pod is refused, the other one gets its turn; the first is tried again much later."""
+    """The newest one is refused, the other gets its turn; it is tried again after an hour, or a period.
+
+    One warning tells of it, and it counts as pending.
+    """
     cluster = Cluster(running("a", created_at="2026-03-02T12:00:00Z"), running("b"))
     cluster.faults["a"] = [fault]
     term = Term(cluster)
 
-    async with term.leading():
-        await until(lambda: len(cluster.written) == 2)
-        term.clock.now = seconds - 1
-        await rest()
-        assert cluster.names == ["a", "b"]
-        term.clock.now = seconds
-        await until(lambda: len(cluster.written) == 3)
+    with capture_logs() as lines:
+        async with term.leading():
+            await until(lambda: len(cluster.written) == 2)
+            term.clock.now = seconds * 0.99
+            await rest()
+            assert cluster.names == ["a", "b"]
+            assert term.counted("backfill_pending") == 1
+            term.clock.now = seconds
+            await until(lambda: len(cluster.written) == 3)
 
     assert cluster.names == ["a", "b", "a"]
+    assert [line["pod"] for line in lines if line["log_level"] == "warning"] == ["emojivoto/a"]
     assert term.counted("backfilled_total") == 2
 
 

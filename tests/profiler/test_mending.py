@@ -152,6 +152,17 @@ def test_pods_that_lack_more_than_connections_do_not_wait(annotations: dict[str,
     assert fleet.mended(101, running(annotations=annotations)) == ["c-0", "c-1", "c-2"]
 
 
+def test_a_pod_without_annotations_does_not_wait_for_connections_either() -> None:
+    """The peer has no CPU and memory profile; its connections changed twice within the hour."""
+    fleet = Fleet()
+    peer = running("peer", {"liqo.io/connectionProfile9": "old"}, workload=PEERS[0])
+    assert fleet.mended(100, peer) == ["c-0"]
+    fleet.catalogue.upsert("connection", connection(PEERS[0], PEERS[1], name="d"))
+
+    assert fleet.mended(101, peer) == []
+    assert fleet.mended(101, running("new", workload=PEERS[0])) == ["c-0", "d"]
+
+
 def test_workloads_do_not_wait_for_each_other() -> None:
     """`web` followed just now; its peer, the other end of the connection, has not."""
     fleet = Fleet()

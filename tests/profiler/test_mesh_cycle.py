@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
 from app.domain.workloads import Workload
 from app.estimation.policy import EstimationPolicy
 from app.profiler.cycle import CyclePolicy, ProfilingCycle
 from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles
+from app.profiler.metrics import CycleMetrics
 from app.profiler.ports import Cluster, Directory
 from app.sources.prometheus import PrometheusSource
 from app.sources.prometheus_api import Pace
@@ -84,11 +86,14 @@ async def test_an_edge_of_istio_becomes_a_profile() -> None:
 
 
 async def test_unknown_edges_stay_told_while_nothing_new_is_asked() -> None:
-    """A cycle that finds everything answered knows them still."""
+    """A cycle that finds everything answered knows them still, and so does the metric."""
     told = Told(EmojivotoPrometheus().transport, IstioPrometheus().transport)
     await told.cycle.run_once(NOON)
+    registry = CollectorRegistry()
 
-    assert (await told.cycle.run_once(NOON)).unknown_edges == 1
+    CycleMetrics(registry).finished(await told.cycle.run_once(NOON), NOON)
+
+    assert registry.get_sample_value("job_profiler_edges_of_unknown_ends") == 1
 
 
 @pytest.mark.parametrize("failing", ["usage", "mesh"])

@@ -83,7 +83,7 @@ def test_where_only_bytes_flow_there_is_no_edge() -> None:
 
 def test_unknown_ends_are_left_out_and_counted() -> None:
     """Clients without a sidecar are `unknown`, as are servers that were never reached: two are left out."""
-    rows = {
+    rows: dict[tuple[str, ...], list[float]] = {
         CART_DB: [1.0] * 4,
         ("unknown", "unknown", "storage", "db"): [1.0] * 4,
         ("shop", "cart", "unknown", "unknown"): [1.0] * 4,

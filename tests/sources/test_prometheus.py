@@ -123,9 +123,9 @@ async def test_connections_of_istio() -> None:
 
 def mesh_metrics(*present: str) -> Reply:
     """Answers each query whose text holds one of *present* with a series of both meshes' labels."""
-    names = ("namespace", "deployment", "dst_namespace", "dst_deployment", "pod")
-    names += ("source_workload_namespace", "source_workload")
-    names += ("destination_workload_namespace", "destination_workload")
+    names = ["namespace", "deployment", "dst_namespace", "dst_deployment", "pod"]
+    names += ["source_workload_namespace", "source_workload"]
+    names += ["destination_workload_namespace", "destination_workload"]
 
     def reply(request: httpx.Request) -> httpx.Response:
         (query,), (end,) = (parse_qs(request.content.decode())[field] for field in ("query", "end"))

@@ -1,0 +1,114 @@
+"""Connections of both meshes, from a Prometheus of their own, up to the annotations of a Pod."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.waiting import wait_until
+from tests.conftest import PrometheusFactory
+from tests.e2e.conftest import running
+from tests.e2e.release import Release
+from tests.e2e.workloads import deployment, our_annotations, pods_of
+from tests.histories.shop import BOTH, ISTIO, LINKERD, write_shop
+
+pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
+
+SHOP, STORAGE, RELEASE_NAMESPACE = "shop", "storage", "profiling-meshes"
+AHEAD_SECONDS, PAST_SECONDS = 3600, 3 * 3600
+
+
+@pytest.fixture(scope="module")
+def release(
+    helm4: Helm,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    prometheus_factory: PrometheusFactory,
+    work_directory: Path,
+) -> Iterator[Release]:
+    """The product between a Prometheus that knows nothing and one that knows the meshes alone."""
+    path = work_directory / "shop.openmetrics"
+    # Aligned, so that no step holds a part of the past only.
+    end = int(time.time()) // 300 * 300 + AHEAD_SECONDS
+    write_shop(path, end=end, seconds=AHEAD_SECONDS + PAST_SECONDS)
+    usage, meshes = prometheus_factory(None), prometheus_factory(path)
+    for namespace in (SHOP, STORAGE):
+        kubectl.create_namespace(namespace)
+    kubectl.apply(database())
+    installed = Release(helm4, control_plane, kubectl, RELEASE_NAMESPACE, work_directory)
+    with running(installed, installed.values(usage.url, {"prometheus": {"connectionsUrl": meshes.url}})):
+        wait_until(lambda: len(installed.profiles()) >= len(BOTH), 60, "the profiles")
+        yield installed
+    for namespace in (SHOP, STORAGE):
+        kubectl.run("delete", "namespace", namespace, "--wait=false")
+
+
+def database() -> dict[str, Any]:
+    """The StatefulSet whose kind Istio does not tell."""
+    labels = {"app": "db"}
+    container = {"name": "main", "image": "registry.example/db:1"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "db", "namespace": STORAGE},
+        "spec": {
+            "serviceName": "db",
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+def edges(release: Release) -> dict[str, dict[str, Any]]:
+    """Every connection profile by its edge, as the histories write it."""
+    found = {}
+    for profile in release.profiles().values():
+        spec, notes = profile["spec"], profile["metadata"]["annotations"]
+        ends = [
+            (notes[f"job-profiler.liqo.io/{end}-kind"], spec[f"{end}_namespace"], spec[f"{end}_job"])
+            for end in ("source", "destination")
+        ]
+        found[" → ".join("/".join(end).removeprefix("Deployment/") for end in ends)] = profile
+    return found
+
+
+def rates(profile: dict[str, Any]) -> tuple[float, ...]:
+    status = profile["status"]
+    names = ("requestsPerMinute", "responsesPerMinute", "requestBytesPerSecond", "responseBytesPerSecond")
+    return tuple(float(status[name]) for name in names)
+
+
+@pytest.mark.parametrize("edge", sorted(LINKERD.keys() | ISTIO.keys()))
+def test_each_edge_has_a_profile(release: Release, edge: str) -> None:
+    """Requests, responses and bytes both ways are those of the histories; the value adds the first two."""
+    profile = edges(release)[edge]
+
+    requests, responses, *_ = BOTH[edge]
+    assert rates(profile) == BOTH[edge]
+    assert profile["spec"]["bandwidth_requirement"] == f"{requests + responses:.2f}"
+
+
+def test_nothing_else_has_a_profile(release: Release) -> None:
+    """No edge is there twice, none has an unknown end, and without usage there is nothing else."""
+    assert edges(release).keys() == BOTH.keys()
+    assert len(release.profiles()) == len(BOTH)
+
+
+def test_a_pod_names_its_connections(release: Release) -> None:
+    """It calls the database and is called by ambient: two profiles, in the order of their names."""
+    release.kubectl.apply(deployment("web", SHOP))
+
+    [pod] = pods_of(release.kubectl, "web", SHOP, 1)
+
+    mine = [edges(release)[edge] for edge in BOTH if "shop/web" in edge]
+    names = sorted(profile["metadata"]["name"] for profile in mine)
+    assert our_annotations(pod) == {
+        "liqo.io/connectionProfile0": names[0],
+        "liqo.io/connectionProfile1": names[1],
+    }
