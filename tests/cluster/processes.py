@@ -4,15 +4,17 @@
 run leaves one behind. Start processes from the main thread.
 """
 
+import random
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tests.cluster.waiting import wait_until
 
 SHOWN_BYTES = 3000
+PORTS = (12_000, 30_000)
 DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
@@ -82,9 +84,16 @@ class Process:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nothing listens on; all are held until the last is found, so they differ."""
+    """Ports of 127.0.0.1 that nothing listens on; all are held until the last is found, so they differ.
+
+    They lie below those that systems give to outgoing connections, one of which might take a port between this
+    call and the listener's start.
+    """
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for held in sockets:
-            held.bind(("127.0.0.1", 0))
-        return [held.getsockname()[1] for held in sockets]
+        held: list[int] = []
+        while len(held) < count:
+            probe = stack.enter_context(socket.socket())
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", random.randrange(*PORTS)))
+                held.append(probe.getsockname()[1])
+        return held
