@@ -34,12 +34,13 @@ class Demonstration:
 
 def settings_of_demo() -> Settings:
     """Settings of its own: what stands in the environment is meant for a cluster."""
+    webhook_port, health_port = _free_ports()
     return Settings.model_construct(
         role=Role.COMBINED,
         bind_address=_LOOPBACK,
         certificate_names=(_LOOPBACK,),
-        webhook_port=_free_port(),
-        health_port=_free_port(),
+        webhook_port=webhook_port,
+        health_port=health_port,
         shutdown_delay=0.0,
     )
 
@@ -72,8 +73,9 @@ async def _post(server: Standalone, review: dict[str, Any]) -> list[dict[str, An
     return patch
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _free_ports() -> tuple[int, int]:
+    """Two ports that nothing listens on; both are held until the second is found, so they differ."""
+    with socket.socket() as first, socket.socket() as second:
+        for probe in (first, second):
+            probe.bind((_LOOPBACK, 0))
+        return first.getsockname()[1], second.getsockname()[1]

@@ -86,8 +86,8 @@ class Process:
 def free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that nothing listens on; all are held until the last is found, so they differ.
 
-    They lie below those that systems give to outgoing connections, one of which might take a port between this
-    call and the listener's start.
+    They lie below those that systems give to outgoing connections, one of which might take a port between
+    this call and the listener's start.
     """
     with ExitStack() as stack:
         held: list[int] = []
