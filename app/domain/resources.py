@@ -156,9 +156,13 @@ def _time(value: object) -> datetime | None:
 
 
 def _workload(notes: Mapping[str, Any]) -> Workload | None:
-    keys = (annotations.WORKLOAD_NAMESPACE, annotations.WORKLOAD_NAME, annotations.WORKLOAD_KIND)
-    values = [notes.get(key) for key in keys]
-    return Workload(*values) if all(isinstance(value, str) and value for value in values) else None  # type: ignore[arg-type]
+    namespace = _text(notes.get(annotations.WORKLOAD_NAMESPACE))
+    name, kind = _text(notes.get(annotations.WORKLOAD_NAME)), _text(notes.get(annotations.WORKLOAD_KIND))
+    return Workload(namespace, name, kind) if namespace and name and kind else None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _connection(spec: Mapping[str, Any], notes: Mapping[str, Any]) -> Connection | None:
