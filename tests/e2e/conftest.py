@@ -53,7 +53,7 @@ def running(release: Release, values: dict[str, object]) -> Iterator[Release]:
         delete_deployments(kubectl, NAMESPACE)
         crds = [f"crd/{kind}.webapp.liqo.io.profiling" for kind in _PLURALS]
         kubectl.run("delete", "--ignore-not-found", *crds)
-        kubectl.run("delete", "namespace", release.namespace, "--wait=false")
+        kubectl.run("delete", "namespace", release.namespace)
 
 
 _PLURALS = ("cpuprofiles", "memoryprofiles", "connectionprofiles")

@@ -127,7 +127,7 @@ def release(
     with running(installed, installed.values(past.url)):
         wait_until(lambda: len(installed.profiles()) >= 2 * len(EXPECTED), 60, "the profiles")
         yield installed
-    kubectl.run("delete", "namespace", NAMESPACE, "--wait=false")
+    kubectl.run("delete", "namespace", NAMESPACE)
 
 
 @pytest.mark.parametrize(("workload", "value"), EXPECTED.items(), ids=str)

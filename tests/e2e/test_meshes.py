@@ -45,7 +45,7 @@ def release(
         wait_until(lambda: len(installed.profiles()) >= len(BOTH), 60, "the profiles")
         yield installed
     for namespace in (SHOP, STORAGE):
-        kubectl.run("delete", "namespace", namespace, "--wait=false")
+        kubectl.run("delete", "namespace", namespace)
 
 
 def database() -> dict[str, Any]:
