@@ -10,9 +10,10 @@ from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.domain.quantities import parse_quantity
 from app.errors import SettingsError
 
 
@@ -31,6 +32,13 @@ class NetworkMetricProvider(StrEnum):
     LINKERD = "linkerd"
     ISTIO = "istio"
     NONE = "none"
+
+
+class OperatingMode(StrEnum):
+    """Annotate Pods alone, or also set their resource requests where namespace or Pod ask for it."""
+
+    PROFILING = "PROFILING"
+    PROFILING_SCHEDULING = "PROFILING_SCHEDULING"
 
 
 class CertificateProvider(StrEnum):
@@ -67,7 +75,15 @@ def _no_service_link(value: object) -> object:
     return value
 
 
+def _is_a_quantity(text: str) -> str:
+    if parse_quantity(text) <= 0:
+        raise ValueError("must be more than nothing")
+    return text
+
+
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Quantity = Annotated[str, AfterValidator(_is_a_quantity)]
+LimitRatio = Annotated[float, Field(ge=0, le=100)]
 Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_no_service_link)]
 
 
@@ -88,6 +104,14 @@ class Settings(BaseSettings):
         "", description="Prometheus of the service mesh, like PROMETHEUS_URL; empty means the same"
     )
     prometheus_timeout: float = Field(60, gt=0, le=600, description="Seconds that one query may take")
+    prometheus_cluster: str = Field(
+        "", description="Value of PROMETHEUS_CLUSTER_LABEL in a Prometheus that several clusters share"
+    )
+    prometheus_cluster_label: str = Field(
+        "cluster",
+        pattern="^[a-zA-Z_][a-zA-Z0-9_]*$",
+        description="Label that tells clusters apart where PROMETHEUS_CLUSTER is set",
+    )
     network_metric_provider: NetworkMetricProvider = Field(
         NetworkMetricProvider.AUTO, description="Source of connection profiles: auto, linkerd, istio or none"
     )
@@ -98,6 +122,9 @@ class Settings(BaseSettings):
     excluded_namespaces: CommaSeparated = Field(
         ("kube-system", "kube-public", "kube-node-lease"),
         description="Namespaces whose Pods are neither profiled nor annotated, separated by commas",
+    )
+    profiling_namespace_selector: str = Field(
+        "", description="Label selector of the namespaces to profile, such as team=web; empty means all"
     )
     background_routine_enabled: bool = Field(True, description="Whether the profiler refreshes the profiles")
     background_routine_update_time: float = Field(
@@ -120,6 +147,35 @@ class Settings(BaseSettings):
         True, description="Whether annotations of Pods that run already are set right"
     )
     backfill_rate: float = Field(50, gt=0, le=1000, description="Pods a second that back-fill may change")
+
+    operating_mode: OperatingMode = Field(
+        OperatingMode.PROFILING,
+        description="PROFILING annotates Pods; PROFILING_SCHEDULING also sets the requests of those that ask",
+    )
+    scheduling_min_confidence: float = Field(
+        0.5, ge=0, lt=1, description="Confidence below which a profile sets no request"
+    )
+    scheduling_deadband: float = Field(
+        0.15, ge=0, le=10, description="Relative difference up to which a request is left as it is"
+    )
+    scheduling_cpu_floor: Quantity = Field(
+        "20m", description="Least CPU request that is set, as a Kubernetes quantity"
+    )
+    scheduling_cpu_ceiling: Quantity = Field(
+        "16", description="Largest CPU request that is set, as a Kubernetes quantity"
+    )
+    scheduling_memory_floor: Quantity = Field(
+        "32Mi", description="Least memory request that is set, as a Kubernetes quantity"
+    )
+    scheduling_memory_ceiling: Quantity = Field(
+        "64Gi", description="Largest memory request that is set, as a Kubernetes quantity"
+    )
+    scheduling_cpu_limit_ratio: LimitRatio = Field(
+        0, description="Multiple of the request to set as CPU limit; 0 leaves limits alone"
+    )
+    scheduling_memory_limit_ratio: LimitRatio = Field(
+        0, description="Multiple of the request to set as memory limit; 0 leaves limits alone"
+    )
 
     own_namespace: str = Field("profiling", description="Namespace that the profiler itself runs in")
     profiles_namespace: str = Field("", description="Namespace of all profiles; empty means OWN_NAMESPACE")
@@ -208,6 +264,22 @@ class Settings(BaseSettings):
         if seconds <= info.data.get(shorter, 0):
             raise ValueError(f"must be more than {shorter.upper()}, which is {info.data[shorter]:g}")
         return seconds
+
+    @field_validator("scheduling_cpu_limit_ratio", "scheduling_memory_limit_ratio")
+    @classmethod
+    def _limit_is_no_less_than_its_request(cls, ratio: float) -> float:
+        if 0 < ratio < 1:
+            raise ValueError("a limit can't be less than its request: give 0, or 1 and more")
+        return ratio
+
+    @field_validator("scheduling_cpu_ceiling", "scheduling_memory_ceiling")
+    @classmethod
+    def _ceiling_is_above_its_floor(cls, ceiling: str, info: ValidationInfo) -> str:
+        floor_name = str(info.field_name).replace("ceiling", "floor")
+        floor = info.data.get(floor_name)
+        if floor is not None and parse_quantity(ceiling) < parse_quantity(floor):
+            raise ValueError(f"must not be less than {floor_name.upper()}, which is {floor}")
+        return ceiling
 
     @property
     def prometheus_base_url(self) -> str:

@@ -17,9 +17,12 @@ GIVEN: dict[str, tuple[str, object]] = {
     "connections_prometheus_url": ("prometheus.linkerd-viz", "prometheus.linkerd-viz"),
     "prometheus_port": ("9091", 9091),
     "prometheus_timeout": ("2.5", 2.5),
+    "prometheus_cluster": ("prod-1", "prod-1"),
+    "prometheus_cluster_label": ("k8s_cluster", "k8s_cluster"),
     "network_metric_provider": ("linkerd", "linkerd"),
     "profiling_namespace": ("emojivoto, shop", ("emojivoto", "shop")),
     "excluded_namespaces": ("kube-system", ("kube-system",)),
+    "profiling_namespace_selector": ("team in (web, api),!legacy", "team in (web, api),!legacy"),
     "background_routine_enabled": ("false", False),
     "background_routine_update_time": ("60", 60.0),
     "history_days": ("3", 3),
@@ -31,6 +34,15 @@ GIVEN: dict[str, tuple[str, object]] = {
     "max_connections": ("0", 0),
     "backfill_enabled": ("false", False),
     "backfill_rate": ("2.5", 2.5),
+    "operating_mode": ("PROFILING_SCHEDULING", "PROFILING_SCHEDULING"),
+    "scheduling_min_confidence": ("0.8", 0.8),
+    "scheduling_deadband": ("0.3", 0.3),
+    "scheduling_cpu_floor": ("0.01", "0.01"),
+    "scheduling_cpu_ceiling": ("4", "4"),
+    "scheduling_memory_floor": ("1e6", "1e6"),
+    "scheduling_memory_ceiling": ("8G", "8G"),
+    "scheduling_cpu_limit_ratio": ("1.7", 1.7),
+    "scheduling_memory_limit_ratio": ("1.5", 1.5),
     "own_namespace": ("job-profiler", "job-profiler"),
     "profiles_namespace": ("profiles", "profiles"),
     "kubeconfig": ("/etc/kubeconfig", "/etc/kubeconfig"),
@@ -266,6 +278,14 @@ def test_the_times_of_the_lease_rise(given: dict[str, str], fault: tuple[str, st
         ("max_review_bytes", "1"),
         ("shutdown_delay", "301"),
         ("lease_duration", "inf"),
+        ("prometheus_cluster_label", "k8s-cluster"),
+        ("operating_mode", "SCHEDULING"),
+        ("scheduling_min_confidence", "1"),
+        ("scheduling_deadband", "-0.1"),
+        ("scheduling_cpu_floor", "0"),
+        ("scheduling_cpu_floor", "20 m"),
+        ("scheduling_memory_floor", "32MiB"),
+        ("scheduling_cpu_limit_ratio", "0.5"),
         ("role", "leader"),
         ("network_metric_provider", "consul"),
         ("certificate_provider", "vault"),
@@ -278,6 +298,19 @@ def test_a_value_out_of_its_range_is_named(name: str, value: str) -> None:
     (fault,) = faults(**{name: value})
 
     assert fault.startswith(f"{name.upper()} (--{name.replace('_', '-')}) is {value!r}: ")
+
+
+def test_a_ceiling_is_no_less_than_its_floor() -> None:
+    """100m is 0.1 cores, more than 0.09; 1Gi is 1073741824 bytes, more than the 1G of 1000000000."""
+    cpu = faults(scheduling_cpu_floor="100m", scheduling_cpu_ceiling="0.09")
+    memory = faults(scheduling_memory_floor="1Gi", scheduling_memory_ceiling="1G")
+
+    assert [fault.split()[0] for fault in (*cpu, *memory)] == [
+        "SCHEDULING_CPU_CEILING",
+        "SCHEDULING_MEMORY_CEILING",
+    ]
+    assert cpu[0].endswith("must not be less than SCHEDULING_CPU_FLOOR, which is 100m")
+    assert read_settings({"scheduling_cpu_floor": "1", "scheduling_cpu_ceiling": "1000m"})
 
 
 def test_all_faults_are_told_together() -> None:

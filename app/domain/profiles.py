@@ -1,6 +1,7 @@
 """The three profiles and what they rest on; their form as custom resources is in `resources`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -41,11 +42,28 @@ class SlotNeed:
 
 @dataclass(frozen=True, slots=True)
 class ContainerNeed:
-    """The need of one long-running container of one replica."""
+    """The need of one long-running container of one replica.
+
+    `role` is empty for a container of the application itself, else `Sidecar` or `MeshProxy`.
+    """
 
     name: str
     value: str
     samples: int
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NeedSignal:
+    """A sign that a container needed more than its usage shows: `CPUThrottling` or `OOMKilled`.
+
+    `raised_by` is the share by which it raises the container's value now; it decays with time.
+    """
+
+    container: str
+    reason: str
+    last_seen: datetime
+    raised_by: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +76,7 @@ class ResourceProfile:
     basis: Basis
     slots: tuple[SlotNeed, ...] = ()
     containers: tuple[ContainerNeed, ...] = ()
+    signals: tuple[NeedSignal, ...] = ()
 
     @property
     def identity(self) -> "Identity":
@@ -101,3 +120,5 @@ class StoredProfile:
     status_refreshed_at: datetime | None = None
     window_end: datetime | None = None
     is_stale: bool = False
+    confidence: float = 0.0
+    containers: Mapping[str, str] = field(default_factory=dict)  # name to value; only kept where it is used

@@ -3,7 +3,9 @@
 Bytes per second are whole numbers as well.
 """
 
+import re
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from app.domain.profiles import Resource
 
@@ -36,6 +38,31 @@ def format_per_second(rate_bytes: float) -> str:
 def format_share(share: float) -> str:
     """Two decimals in [0, 1]; rounded down, so that only a full share reads `"1.00"`."""
     return f"{int(min(max(share, 0.0), 1.0) * 100 + 1e-9) / 100:.2f}"
+
+
+_QUANTITY = re.compile(
+    r"(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?P<scale>[eE][+-]?[0-9]+|[A-Za-z]*)", re.ASCII
+)
+_SCALES = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1)}
+_SCALES |= {unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", start=1)}
+_SCALES |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", start=1)}
+
+
+def parse_quantity(text: str) -> Decimal:
+    """The number that a quantity of Kubernetes spells: `"100m"` is 0.1, `"64Mi"` is 67108864, `"1e3"` 1000.
+
+    Raises:
+        ValueError: it is no quantity.
+    """
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no quantity such as 100m or 64Mi")
+    number, scale = match["number"], match["scale"]
+    if scale in _SCALES:
+        return Decimal(number) * _SCALES[scale]
+    if scale[1:].lstrip("+-").isdigit():
+        return Decimal(number + scale)
+    raise ValueError(f"{text!r} is no quantity: its unit {scale!r} is not known")
 
 
 def format_time(moment: datetime) -> str:

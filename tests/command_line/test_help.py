@@ -39,6 +39,10 @@ UNITS = {
     "lease_duration": "Seconds",
     "min_samples": "5-minute samples",
     "timeslots": "Time slots a day",
+    "scheduling_min_confidence": "Confidence",
+    "scheduling_deadband": "Relative difference",
+    "scheduling_cpu_limit_ratio": "Multiple of the request",
+    "scheduling_memory_limit_ratio": "Multiple of the request",
 }
 
 

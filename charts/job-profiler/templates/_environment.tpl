@@ -29,6 +29,23 @@ Each template takes the root and gives a list of name and value.
 {{- end }}
 
 {{- define "job-profiler.environment.webhook" -}}
+{{- if .Values.scheduling.enabled }}
+- name: OPERATING_MODE
+  value: PROFILING_SCHEDULING
+- name: SCHEDULING_MIN_CONFIDENCE
+  value: {{ .Values.scheduling.minConfidence | quote }}
+- name: SCHEDULING_DEADBAND
+  value: {{ .Values.scheduling.deadband | quote }}
+{{- range $resource := list "cpu" "memory" }}
+{{- $bounds := index $.Values.scheduling $resource }}
+- name: {{ printf "SCHEDULING_%s_FLOOR" (upper $resource) }}
+  value: {{ $bounds.floor | quote }}
+- name: {{ printf "SCHEDULING_%s_CEILING" (upper $resource) }}
+  value: {{ $bounds.ceiling | quote }}
+- name: {{ printf "SCHEDULING_%s_LIMIT_RATIO" (upper $resource) }}
+  value: {{ $bounds.limitRatio | quote }}
+{{- end }}
+{{- end }}
 - name: WEBHOOK_PORT
   value: {{ .Values.webhook.port | int | quote }}
 - name: SHUTDOWN_DELAY
@@ -49,6 +66,16 @@ Each template takes the root and gives a list of name and value.
   value: {{ .Values.prometheus.port | int | quote }}
 {{- with .Values.prometheus.connectionsUrl }}
 - name: CONNECTIONS_PROMETHEUS_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.prometheus.cluster }}
+- name: PROMETHEUS_CLUSTER
+  value: {{ . | quote }}
+- name: PROMETHEUS_CLUSTER_LABEL
+  value: {{ $.Values.prometheus.clusterLabel | quote }}
+{{- end }}
+{{- with include "job-profiler.namespaceSelector" . }}
+- name: PROFILING_NAMESPACE_SELECTOR
   value: {{ . | quote }}
 {{- end }}
 - name: NETWORK_METRIC_PROVIDER

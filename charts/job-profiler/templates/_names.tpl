@@ -67,3 +67,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "job-profiler.selfManagedCertificates" -}}
 {{- if eq .Values.certificates.provider "self" }}true{{ end }}
 {{- end }}
+
+{{/* The selector of the namespaces as one line, such as team=web,stage in (live,test),!legacy. */}}
+{{- define "job-profiler.namespaceSelector" -}}
+{{- $parts := list }}
+{{- range $key, $value := .Values.profiling.namespaceSelector.matchLabels }}
+{{- $parts = append $parts (printf "%s=%s" $key $value) }}
+{{- end }}
+{{- range .Values.profiling.namespaceSelector.matchExpressions }}
+{{- if eq .operator "Exists" }}
+{{- $parts = append $parts .key }}
+{{- else if eq .operator "DoesNotExist" }}
+{{- $parts = append $parts (printf "!%s" .key) }}
+{{- else }}
+{{- $parts = append $parts (printf "%s %s (%s)" .key (lower .operator) (join "," .values)) }}
+{{- end }}
+{{- end }}
+{{- join "," $parts }}
+{{- end }}

@@ -1,0 +1,40 @@
+"""Quantities as Kubernetes spells them."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.domain.quantities import parse_quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("100m", "0.1"),
+        ("0.1", "0.1"),
+        (".5", "0.5"),
+        ("2.", "2"),
+        ("250u", "0.00025"),
+        ("1500000n", "0.0015"),
+        ("1", "1"),
+        ("1k", "1000"),
+        ("128M", "128000000"),
+        ("1E", "1000000000000000000"),
+        ("64Mi", "67108864"),
+        ("1.5Gi", "1610612736"),
+        ("1Ki", "1024"),
+        ("1e3", "1000"),
+        ("12E-1", "1.2"),
+        ("-5", "-5"),
+    ],
+)
+def test_a_quantity_is_a_number(text: str, number: str) -> None:
+    """Decimal and binary units, milli and smaller, exponents: m is a thousandth, Mi is 1024 * 1024, E 10^18."""
+    assert parse_quantity(text) == Decimal(number)
+
+
+@pytest.mark.parametrize("text", ["", "m", "1 m", "64MiB", "1K", "1ee3", "1e", "NaN", "0x10", "١", "1e3m"])
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    """Kubernetes knows a small k and no other unit; the message holds the text."""
+    with pytest.raises(ValueError, match="quantity"):
+        parse_quantity(text)
