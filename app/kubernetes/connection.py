@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-from kubernetes_asyncio.client import ApiClient
 
 from app.errors import ClusterError
+from app.kubernetes.client_library import ApiClient
 from app.kubernetes.credentials import load_configuration
 from app.kubernetes.failures import refusal, translated
 

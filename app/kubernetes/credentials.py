@@ -5,11 +5,14 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
-from kubernetes_asyncio.config.kube_config import KubeConfigLoader
-
 from app.errors import ClusterError
+from app.kubernetes.client_library import (
+    ConfigException,
+    Configuration,
+    KubeConfigLoader,
+    load_incluster_config,
+    load_kube_config,
+)
 
 _REFRESH_SECONDS = 60
 

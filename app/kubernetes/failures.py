@@ -7,7 +7,6 @@ from http import HTTPStatus
 import aiohttp
 import msgspec
 from aiohttp.http_exceptions import HttpProcessingError
-from kubernetes_asyncio.config import ConfigException
 
 from app.errors import (
     ClusterError,
@@ -17,6 +16,7 @@ from app.errors import (
     NotFoundError,
     UnavailableError,
 )
+from app.kubernetes.client_library import ConfigException
 
 _SHOWN_CHARACTERS = 400
 _BY_STATUS: Mapping[int, type[ClusterError]] = {

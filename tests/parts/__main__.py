@@ -21,7 +21,12 @@ Missing = frozenset[Part]
 
 CONTROL_PLANE = frozenset({Part.KUBE_APISERVER, Part.KUBE_CONTROLLER_MANAGER})
 NEWEST_CLIENTS = frozenset({Part.KUBECTL, Part.HELM_4})
-DEBIAN_PACKAGES = {Part.ETCD: "etcd-server", Part.PROMETHEUS: "prometheus", Part.PROMTOOL: "prometheus"}
+DEBIAN_PACKAGES = {
+    Part.ETCD: "etcd-server",
+    Part.PROMETHEUS: "prometheus",
+    Part.PROMTOOL: "prometheus",
+    Part.WRK: "wrk",
+}
 
 
 def main(*, root: bool) -> int:

@@ -36,6 +36,7 @@ class Part(Enum):
     HELM_4 = ("helm 4", "helm", f"put Helm 4 on PATH, or {_SET_UP}")
     PROMETHEUS = ("prometheus", "prometheus", f"install Debian's package prometheus, or as root {_SET_UP}")
     PROMTOOL = ("promtool", "promtool", f"install Debian's package prometheus, or as root {_SET_UP}")
+    WRK = ("wrk", "wrk", f"install Debian's package wrk, or as root {_SET_UP}")
 
     def __init__(self, title: str, binary: str, how_to_get: str) -> None:
         self.title = title

@@ -1,0 +1,83 @@
+"""The limit of any webhook in Python: a bare callable that decodes a review and answers a fixed patch.
+
+It knows no workload, keeps no metrics and checks nothing: whatever a webhook does beyond this costs extra.
+"""
+
+import argparse
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+import uvicorn
+import uvloop
+
+from app.tls.issuing import KeyPair
+from app.tls.serving import ServingContext
+from app.webhook.reviews import decode_review, patched
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_SHA1_HEX = "9b9e16387237056ac52a193ffbd6d695831cfe7f"
+# What the product answers for a workload with a CPU, a memory and three connection profiles.
+_PATCH = [
+    {"op": "add", "path": f"/metadata/annotations/liqo.io~1{key}", "value": f"{prefix}-{_SHA1_HEX}"}
+    for key, prefix in (
+        *((f"connectionProfile{number}", "connprofile") for number in range(3)),
+        ("cpuProfile", "cpuprofile"),
+        ("memoryProfile", "memprofile"),
+    )
+]
+_HEAD, _TAIL = patched("UID", _PATCH).split(b"UID")
+
+
+async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    """Answer every request alike."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    if scope["method"] == "POST":
+        payload = _HEAD + decode_review(body).uid.encode() + _TAIL
+    else:
+        payload = msgspec.json.encode("ready")
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(payload)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": payload})
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--certificate", type=argparse.FileType("rb"), required=True)
+    parser.add_argument("--key", type=argparse.FileType("rb"), required=True)
+    given = parser.parse_args()
+    serving = ServingContext()
+    serving.load(KeyPair(given.certificate.read(), given.key.read()))
+    uvloop.run(_serve(given.port, serving.context))
+
+
+async def _serve(port: int, tls: ssl.SSLContext) -> None:
+    config = uvicorn.Config(
+        answer,
+        host="127.0.0.1",
+        port=port,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=120,
+        ssl_context_factory=lambda _config, _default: tls,
+    )
+    await asyncio.shield(uvicorn.Server(config).serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What the benchmarks of the webhook share: servers pinned to one core, clients to the others."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from app.tls.issuing import issue_authority, issue_serving_certificate
+from tests.cluster.loopback_http import answers
+from tests.cluster.processes import Process, free_ports
+from tests.parts.locate import Part, require
+
+ROOT = Path(__file__).parents[1]
+REVIEW = ROOT.parent / "shared" / "data" / "admission-review-deployment.json"
+SERVER_CORE, CLIENT_CORE = 0, 1
+_READY_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one run of the client measured."""
+
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server under test."""
+
+    name: str
+    url: str
+    process: Process
+    health_url: str = ""
+
+    @property
+    def resident_megabytes(self) -> float:
+        """Its resident memory, 10^6 bytes."""
+        fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+class Rig:
+    """Certificates and the processes of one benchmark; a context manager."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._stack = ExitStack()
+        self.authority = directory / "authority.pem"
+        self._certificate, self._key = directory / "tls.crt", directory / "tls.key"
+
+    def __enter__(self) -> Self:
+        now = datetime.now(UTC)
+        authority = issue_authority(now)
+        leaf = issue_serving_certificate(authority, ("127.0.0.1",), now)
+        self.authority.write_bytes(authority.certificate)
+        self._certificate.write_bytes(leaf.certificate)
+        self._key.write_bytes(leaf.private_key)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def limit_server(self) -> Server:
+        """The bare callable that everything is measured against."""
+        [port] = free_ports(1)
+        command = ["-m", "benchmarks.limit_server", "--port", port, *self._pair()]
+        url = f"https://127.0.0.1:{port}/"
+        process = self._start("limit", command, SERVER_CORE, lambda: answers(url, ca_file=self.authority))
+        return Server("limit", url, process)
+
+    def profile_server(self, workloads: int) -> str:
+        """The URL of a stand-in for an API server that holds the profiles of so many workloads."""
+        [port] = free_ports(1)
+        command = ["-m", "benchmarks.api_server", "--port", port, "--workloads", workloads, *self._pair()]
+        url = f"http://127.0.0.1:{port}"
+        probe = f"{url}/api/v1/namespaces/profiling/secrets"
+        self._start("profiles", command, CLIENT_CORE, lambda: answers(probe))
+        return url
+
+    def webhook(self, profile_server: str, environment: dict[str, str] | None = None) -> Server:
+        """The product's whole webhook role, with all of the stand-in's profiles in its index."""
+        port, health = free_ports(2)
+        settings = {
+            "ROLE": "webhook",
+            "KUBECONFIG": str(self._kubeconfig(profile_server)),
+            "BIND_ADDRESS": "127.0.0.1",
+            "WEBHOOK_PORT": str(port),
+            "HEALTH_PORT": str(health),
+            "SHUTDOWN_DELAY": "0",
+            "LOG_LEVEL": "warning",
+        } | (environment or {})
+        variables = [f"{name}={value}" for name, value in settings.items()]
+        ready = f"http://127.0.0.1:{health}/readyz"
+        process = self._start(
+            "webhook", ["-m", "app", "serve"], SERVER_CORE, lambda: answers(ready), variables
+        )
+        return Server("webhook", f"https://127.0.0.1:{port}/mutate", process, f"http://127.0.0.1:{health}")
+
+    def _pair(self) -> tuple[str, str, str, str]:
+        return ("--certificate", str(self._certificate), "--key", str(self._key))
+
+    def _kubeconfig(self, server: str) -> Path:
+        path = self.directory / "kubeconfig"
+        cluster = {"name": "here", "cluster": {"server": server}}
+        context = {"name": "here", "context": {"cluster": "here", "user": "me"}}
+        user = {"name": "me", "user": {"token": "token"}}
+        content = {"clusters": [cluster], "contexts": [context], "users": [user], "current-context": "here"}
+        path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config"} | content))
+        return path
+
+    def _start(
+        self,
+        name: str,
+        arguments: Sequence[object],
+        core: int,
+        ready: Callable[[], bool],
+        variables: Sequence[str] = (),
+    ) -> Process:
+        environment = ["env", f"PYTHONPATH={ROOT}", *variables]
+        pinned = ["taskset", "--cpu-list", str(core)]
+        process = Process(name, [*environment, *pinned, sys.executable, *map(str, arguments)], self.directory)
+        process.start(ready, _READY_SECONDS)
+        self._stack.callback(process.stop)
+        return process
+
+
+def closed_loop(server: Server, *, seconds: float, connections: int = 16, review: Path = REVIEW) -> Load:
+    """As many reviews as the server answers on kept-alive connections, from one thread on the client's core.
+
+    Raises:
+        RuntimeError: a review failed.
+    """
+    command = [
+        *("taskset", "--cpu-list", str(CLIENT_CORE), require(Part.WRK)),
+        *("--threads", "1", "--connections", str(connections), "--duration", f"{seconds:g}s"),
+        *("--script", Path(__file__).with_name("latency.lua"), server.url, "--", review),
+    ]
+    told = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+    measured = json.loads(told.splitlines()[-1])
+    if measured["failed"]:
+        raise RuntimeError(f"{measured['failed']} reviews failed at {server.name}")
+    return Load(measured["requests"] / measured["seconds"], measured["p50_ms"], measured["p99_ms"])
