@@ -6,10 +6,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e parts lint format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e parts bench-webhook bench-admission bench-isolation lint format manifests demo-history lock clean
 
 help:  ## Say what there is
-	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 demo: .venv/runtime.stamp  ## The main job without a cluster, in under 90 seconds
 	@$(BIN)/python -m app demo
@@ -28,6 +28,15 @@ test-e2e: .venv/dev.stamp parts  ## The end-to-end tests alone
 
 parts: .venv/dev.stamp
 	@$(BIN)/python -m tests.parts
+
+bench-webhook: .venv/dev.stamp parts  ## Throughput of the webhook beside a bare server's
+	@$(BIN)/python -m benchmarks.webhook
+
+bench-admission: .venv/dev.stamp parts  ## What the webhook adds to the creation of a Pod
+	@$(BIN)/python -m benchmarks.admission
+
+bench-isolation: .venv/dev.stamp parts  ## The webhook's tail while thousands of profiles change
+	@$(BIN)/python -m benchmarks.isolation
 
 lint: .venv/dev.stamp  ## Style, types and the import contracts
 	@$(BIN)/ruff check .

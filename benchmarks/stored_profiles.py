@@ -25,7 +25,7 @@ _WORKLOADS_OF_A_NAMESPACE = 50
 
 
 def workload(number: int) -> Workload:
-    """The workload of that number; the first is `web` of `emojivoto`, whose Pod the recorded review creates."""
+    """The workload of that number; the first is `web` of `emojivoto`, whose Pod the recorded review holds."""
     if number == 0:
         return Workload("emojivoto", "web", "Deployment")
     return Workload(f"team-{number // _WORKLOADS_OF_A_NAMESPACE}", f"service-{number}", "Deployment")
