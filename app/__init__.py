@@ -11,6 +11,7 @@ Layers, from the top; a module imports only what stands below it (the contracts 
     sources                  the only package that talks to Prometheus or reads recorded histories
     settings, periodic       what the user may set; how a task is repeated
     estimation               pure numpy: day rows, percentiles, means over wall-clock time
+    rightsizing              pure: the requests of a Pod from profiles, within what its namespace allows
     domain                   pure data: workloads, profiles, their names and annotations
     errors                   every exception of ours
 """

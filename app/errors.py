@@ -5,10 +5,12 @@ ProfilerError
 ├── HistoryFileError     a recorded history can't be read: exit code 2
 ├── ReviewError          a request body is not an AdmissionReview: an HTTP 4xx, never a stack trace
 ├── SourceError          a source of usage failed or answered in part: profiles stay as they are
+│   └── NoNamespacesError  nothing is in scope: nothing was asked, and no source is at fault
 └── ClusterError         the API server refused or could not be reached
     ├── NotFoundError    the object is not there
     ├── ConflictError    somebody else was faster: read again, then decide
     ├── ForbiddenError   a right is missing: say which, never retry fast
+    ├── InvalidError     the request itself can't be read (400): what was asked for is wrong
     ├── ExpiredError     a resourceVersion is too old (410, or any error in a watch): list again
     └── UnavailableError try again later, after `retry_after_seconds` where the server named it
 """
@@ -48,6 +50,10 @@ class SourceError(ProfilerError):
         self.reason = reason
 
 
+class NoNamespacesError(SourceError):
+    """No namespace is in scope, so that there is nothing to ask."""
+
+
 class ClusterError(ProfilerError):
     """The API server refused, or could not be reached."""
 
@@ -62,6 +68,10 @@ class ConflictError(ClusterError):
 
 class ForbiddenError(ClusterError):
     """The account lacks a right (401 or 403)."""
+
+
+class InvalidError(ClusterError):
+    """The API server can't read the request (400); the same again would not help."""
 
 
 class ExpiredError(ClusterError):

@@ -318,7 +318,8 @@ def test_a_ceiling_is_no_less_than_its_floor() -> None:
         "SCHEDULING_MEMORY_CEILING",
     ]
     assert cpu[0].endswith("must not be less than SCHEDULING_CPU_FLOOR, which is 100m")
-    assert read_settings({"scheduling_cpu_floor": "1", "scheduling_cpu_ceiling": "1000m"})
+    equal = read_settings({"scheduling_cpu_floor": "1", "scheduling_cpu_ceiling": "1000m"})
+    assert equal.scheduling_cpu_ceiling == "1000m"
 
 
 def test_all_faults_are_told_together() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,10 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.command_line.tables import console, print_profiles
+from app.domain.annotations import IGNORE_LABEL
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import StoredProfile
 from app.domain.resources import KINDS
-from app.errors import ProfilerError, SettingsError
+from app.errors import ForbiddenError, ProfilerError, SettingsError
 from app.estimation.samples import step_time
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
@@ -32,8 +33,11 @@ from app.profiler.publication import Write
 from app.profiler.signals import State
 from app.runtime.cluster_ports import ClusterProfiles, ClusterWorkloads
 from app.runtime.logs import configure_logs
+from app.runtime.namespace_scope import NamespaceScope
 from app.runtime.profiler_role import cycle_policy, open_prometheus
+from app.runtime.watched_namespaces import SELECTOR_SETTING, listed_scope
 from app.settings import LogFormat, Settings
+from app.sources.queries import Scope
 from app.sources.recorded import read_recorded_history
 
 
@@ -63,11 +67,14 @@ async def _compute(
     settings: Settings, history: Path | None, *, apply: bool
 ) -> tuple[CycleReport, list[dict[str, Any]]]:
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(_open_source(settings, history))
-        local = InMemoryProfiles(settings.profiles_home)
-        cluster = Cluster(opened.lister, local, LoggedReport())
+        client = None
         if history is None and (apply or settings.kubeconfig):
             client = await stack.enter_async_context(open_cluster(settings.kubeconfig or None))
+        namespaces = await _namespaces(settings, client)
+        opened = await stack.enter_async_context(_open_source(settings, history, namespaces))
+        local = InMemoryProfiles(settings.profiles_home)
+        cluster = Cluster(opened.lister, local, LoggedReport())
+        if client:
             lister = ClusterWorkloads(client, settings.profiling_namespace)
             store = await _stored_in(client, settings, local) if apply else local
             cluster = Cluster(lister, store, LoggedReport())
@@ -80,35 +87,47 @@ async def _compute(
         return report, local.manifests_of(report.profiles)
 
 
+async def _namespaces(settings: Settings, client: ClusterClient | None) -> NamespaceScope:
+    """Which namespaces count, by their labels too where there is a cluster to tell them."""
+    selector = settings.profiling_namespace_selector
+    if client is None:
+        if selector:
+            raise SettingsError(
+                [f"{SELECTOR_SETTING} is {selector!r}: labels need --kubeconfig, and no --history"]
+            )
+        return NamespaceScope(settings)
+    try:
+        return await listed_scope(client, settings)
+    except ForbiddenError as error:
+        if selector:
+            raise
+        typer.echo(f"no namespace is left out for its label {IGNORE_LABEL}: {error}", err=True)
+        return NamespaceScope(settings)
+
+
 @dataclass(frozen=True, slots=True)
 class _Opened:
     """A source, the moment as of which it is asked, and which namespaces count."""
 
     source: UsageSource
     now: datetime
-    settings: Settings
+    in_scope: Callable[[str], bool]
     lister: FixedWorkloads
-    recorded: bool
-
-    def in_scope(self, namespace: str) -> bool:
-        """A record is printed as it is, unless namespaces are named."""
-        listed = self.settings.profiling_namespace
-        return (
-            (not listed or namespace in listed)
-            if self.recorded
-            else self.settings.profiles_pods_of(namespace)
-        )
 
 
 @asynccontextmanager
-async def _open_source(settings: Settings, history: Path | None) -> AsyncIterator[_Opened]:
+async def _open_source(
+    settings: Settings, history: Path | None, namespaces: NamespaceScope
+) -> AsyncIterator[_Opened]:
     if history is None:
-        async with open_prometheus(settings) as prometheus:
-            yield _Opened(prometheus, datetime.now(UTC), settings, FixedWorkloads(), recorded=False)
+        async with open_prometheus(settings, namespaces) as prometheus:
+            yield _Opened(prometheus, datetime.now(UTC), namespaces.covers, FixedWorkloads())
     else:
         recorded = read_recorded_history(history)
         end = step_time(recorded.last_step) + timedelta(seconds=GRACE_SECONDS)
-        yield _Opened(recorded, end, settings, FixedWorkloads(), recorded=True)
+        # A record is printed as it is, unless namespaces are named.
+        listed = Scope(settings.profiling_namespace or None)
+        yield _Opened(recorded, end, listed.covers, FixedWorkloads())
 
 
 class Both:

@@ -47,6 +47,11 @@ class AnnotationIndex:
             entry.prepared = self._prepare(profiled, entry)
         return entry.prepared
 
+    def profiled(self, workload: Workload) -> Workload | None:
+        """Whose profiles the workload's Pods carry: its own, or those of the group that it is learned in."""
+        found = self._profiled(workload)
+        return found[0] if found else None
+
     def knew(self, workload: Workload, moment: datetime) -> bool:
         """True where a CPU or memory profile of the workload is as it was before *moment*."""
         found = self._profiled(workload)

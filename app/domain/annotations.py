@@ -1,15 +1,20 @@
 """Keys in metadata: our annotations on Pods, the label that keeps them away, identity on a profile."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 CPU_PROFILE = "liqo.io/cpuProfile"
 MEMORY_PROFILE = "liqo.io/memoryProfile"
 CONNECTION_PROFILE = "liqo.io/connectionProfile"
 _CONNECTION_PROFILE_KEY = re.compile(rf"{re.escape(CONNECTION_PROFILE)}[0-9]+")
 
+# What was done with the requests of a Pod at its creation, in words; of no use to whoever comes later.
+REQUESTS = "job-profiler.liqo.io/requests"
+
 # A Pod with this label and the value "true" keeps whatever annotations it has.
 IGNORE_LABEL = "job-profiler.liqo.io/ignore"
+# "true" on a namespace or a Pod asks for requests from profiles; what a Pod says goes before its namespace's.
+SCHEDULING_LABEL = "job-profiler.liqo.io/scheduling"
 
 # The API server refuses a Pod whose annotations exceed 262,144 bytes; what others add later needs room too.
 MAX_ANNOTATIONS_BYTES = 200 * 1024
@@ -26,9 +31,19 @@ def is_ours(key: str) -> bool:
     return key in {CPU_PROFILE, MEMORY_PROFILE} or _CONNECTION_PROFILE_KEY.fullmatch(key) is not None
 
 
+def is_ours_at_admission(key: str) -> bool:
+    """The same, and what the webhook alone writes: back-fill sets no requests, so it tells of none."""
+    return key == REQUESTS or is_ours(key)
+
+
 def opted_out(labels: Mapping[str, str] | None) -> bool:
     """True for a Pod that wants to be left alone."""
     return (labels or {}).get(IGNORE_LABEL) == "true"
+
+
+def asks_for_requests(labels: Mapping[str, str] | None) -> bool | None:
+    """What the labels of a namespace or a Pod say of requests from profiles; None where they say nothing."""
+    return {"true": True, "false": False}.get((labels or {}).get(SCHEDULING_LABEL, ""))
 
 
 def pod_annotations(
@@ -63,9 +78,9 @@ def fitting(foreign_bytes: int, wanted: Mapping[str, str]) -> Mapping[str, str]:
     return needs if foreign_bytes + _size_bytes(needs) <= MAX_ANNOTATIONS_BYTES else {}
 
 
-def foreign_bytes(annotations: Mapping[str, str] | None) -> int:
+def foreign_bytes(annotations: Mapping[str, str] | None, is_own: Callable[[str], bool] = is_ours) -> int:
     """What the annotations that are not ours count against the API server's limit."""
-    return _size_bytes({key: value for key, value in (annotations or {}).items() if not is_ours(key)})
+    return _size_bytes({key: value for key, value in (annotations or {}).items() if not is_own(key)})
 
 
 def _size_bytes(annotations: Mapping[str, str]) -> int:

@@ -8,9 +8,13 @@ from app.domain.resources import KINDS, from_manifest
 
 
 class ProfileCatalogue:
-    """Every stored profile by identity; whoever subscribes hears which identities changed."""
+    """Every stored profile by identity; whoever subscribes hears which identities changed.
 
-    def __init__(self) -> None:
+    What each container needs is kept where *with_containers* asks for it, and only there.
+    """
+
+    def __init__(self, *, with_containers: bool = False) -> None:
+        self._with_containers = with_containers
         self._by_name: dict[str, dict[str, StoredProfile | None]] = {}
         self._by_identity: dict[Identity, dict[str, StoredProfile]] = {}
         self._listeners: list[Callable[[Identity], None]] = []
@@ -42,7 +46,7 @@ class ProfileCatalogue:
         before = self._by_name.get(resource, {})
         self._by_name[resource] = {}
         for manifest in manifests:
-            self._store(resource, _name(manifest), from_manifest(resource, manifest))
+            self._store(resource, _name(manifest), self._read(resource, manifest))
         for name, profile in before.items():
             current = self._by_name[resource].get(name)
             if profile and (current is None or current.identity != profile.identity):
@@ -52,7 +56,7 @@ class ProfileCatalogue:
         """Take one object that appeared or changed."""
         name = _name(manifest)
         before = self._by_name.setdefault(resource, {}).get(name)
-        self._store(resource, name, from_manifest(resource, manifest))
+        self._store(resource, name, self._read(resource, manifest))
         current = self._by_name[resource][name]
         if before and (current is None or before.identity != current.identity):
             self._forget(before)
@@ -60,6 +64,9 @@ class ProfileCatalogue:
     def delete(self, resource: str, manifest: Mapping[str, Any]) -> None:
         """Take one object that vanished."""
         self._forget(self._by_name.setdefault(resource, {}).pop(_name(manifest), None))
+
+    def _read(self, resource: str, manifest: Mapping[str, Any]) -> StoredProfile | None:
+        return from_manifest(resource, manifest, with_containers=self._with_containers)
 
     def _store(self, resource: str, name: str, profile: StoredProfile | None) -> None:
         self._by_name[resource][name] = profile

@@ -15,6 +15,28 @@ class Resource(StrEnum):
     MEMORY = "memory"
 
 
+class NeedReason(StrEnum):
+    """A sign that a container needed more than its usage shows."""
+
+    CPU_THROTTLING = "CPUThrottling"
+    OOM_KILLED = "OOMKilled"
+
+
+SIGN_OF_NEED: Mapping[Resource, NeedReason] = {
+    Resource.CPU: NeedReason.CPU_THROTTLING,
+    Resource.MEMORY: NeedReason.OOM_KILLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a value is made of samples: their weighted *percentile*, times 1 + *margin*."""
+
+    percentile: float
+    margin: float
+    half_life_days: float
+
+
 @dataclass(frozen=True, slots=True)
 class Basis:
     """What a published value rests on.
@@ -55,20 +77,23 @@ class ContainerNeed:
 
 @dataclass(frozen=True, slots=True)
 class NeedSignal:
-    """A sign that a container needed more than its usage shows: `CPUThrottling` or `OOMKilled`.
+    """What was seen of one container; `raised_by` is the share by which it raises the container's value now.
 
-    `raised_by` is the share by which it raises the container's value now; it decays with time.
+    It decays with time.
     """
 
     container: str
-    reason: str
+    reason: NeedReason
     last_seen: datetime
     raised_by: float
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceProfile:
-    """What one replica of `workload` needs: the value in the contract's own spelling."""
+    """What one replica of `workload` needs: the value in the contract's own spelling.
+
+    It is the sum of the values of `containers`, in which `signals` are contained.
+    """
 
     workload: Workload
     resource: Resource
@@ -77,6 +102,7 @@ class ResourceProfile:
     slots: tuple[SlotNeed, ...] = ()
     containers: tuple[ContainerNeed, ...] = ()
     signals: tuple[NeedSignal, ...] = ()
+    rule: Rule | None = None
 
     @property
     def identity(self) -> "Identity":

@@ -1,15 +1,20 @@
 """Profiles as custom resources of `webapp.liqo.io.profiling/v1`, and back. The schemas are in `crds/`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from sys import intern
+from types import MappingProxyType
 from typing import Any
 
 from app.domain import annotations
+from app.domain.explanation import explain
 from app.domain.profiles import (
     Basis,
     ConnectionProfile,
     ContainerNeed,
+    NeedSignal,
     Profile,
     Resource,
     ResourceProfile,
@@ -21,6 +26,9 @@ from app.domain.workloads import Connection, Workload
 
 GROUP = "webapp.liqo.io.profiling"
 VERSION = "v1"
+
+_SHARE = re.compile(r"[01]\.[0-9]{1,8}", re.ASCII)
+_NONE: Mapping[str, str] = MappingProxyType({})  # one for all: an index holds tens of thousands of profiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,8 @@ def to_manifest(profile: Profile, *, name: str, namespace: str, updated_at: date
 def to_status(profile: Profile, *, refreshed_at: datetime) -> dict[str, Any]:
     """The `status` of *profile*: what its value rests on."""
     status: dict[str, Any] = _basis(profile.basis) | {"refreshTime": format_time(refreshed_at)}
+    if explanation := explain(profile):
+        status["explanation"] = explanation
     if isinstance(profile, ConnectionProfile):
         rates = {
             "requestsPerMinute": profile.requests_per_minute,
@@ -60,10 +70,11 @@ def to_status(profile: Profile, *, refreshed_at: datetime) -> dict[str, Any]:
             "responseBytesPerSecond": profile.response_bytes_per_second,
         }
         return status | {name: rate for name, rate in rates.items() if rate is not None}
-    return status | {
-        "slots": [_slot(slot) for slot in profile.slots],
-        "containers": [_container(container) for container in profile.containers],
-    }
+    status["slots"] = [_slot(slot) for slot in profile.slots]
+    status["containers"] = [_container(container) for container in profile.containers]
+    if profile.signals:
+        status["signals"] = [_signal(signal) for signal in profile.signals]
+    return status
 
 
 def _identity_annotations(profile: Profile) -> dict[str, str]:
@@ -108,14 +119,27 @@ def _slot(slot: SlotNeed) -> dict[str, Any]:
 
 
 def _container(container: ContainerNeed) -> dict[str, Any]:
-    return {"name": container.name, "value": container.value, "samples": container.samples}
+    need = {"name": container.name, "value": container.value, "samples": container.samples}
+    return need | {"role": container.role} if container.role else need
 
 
-def from_manifest(resource: str, manifest: Mapping[str, Any]) -> StoredProfile | None:
+def _signal(signal: NeedSignal) -> dict[str, Any]:
+    return {
+        "container": signal.container,
+        "reason": signal.reason.value,
+        "lastSeen": format_time(signal.last_seen),
+        "raisedBy": f"{signal.raised_by:.2f}",
+    }
+
+
+def from_manifest(
+    resource: str, manifest: Mapping[str, Any], *, with_containers: bool = False
+) -> StoredProfile | None:
     """What the object tells, or None where it holds no identity (it was not written by the profiler).
 
     *resource* is a key of `KINDS`. Anything may stand in an object that a person wrote: what is not of
-    the schema's type counts as absent.
+    the schema's type counts as absent. What each container needs, and how sure that is, takes memory that
+    only few readers want to spend.
     """
     metadata, spec = _mapping(manifest.get("metadata")), _mapping(manifest.get("spec"))
     name, notes = metadata.get("name"), _mapping(metadata.get("annotations"))
@@ -139,12 +163,29 @@ def from_manifest(resource: str, manifest: Mapping[str, Any]) -> StoredProfile |
         status_refreshed_at=_time(status.get("refreshTime")),
         window_end=_time(_mapping(status.get("window")).get("end")),
         is_stale=_is_stale(status.get("conditions")),
+        confidence=_share(status.get("confidence")) if with_containers else 0.0,
+        containers=_values(status.get("containers")) if with_containers else _NONE,
     )
 
 
 def _is_stale(conditions: object) -> bool:
-    found = conditions if isinstance(conditions, list) else ()
-    return any(each.get("type") == "Stale" and each.get("status") == "True" for each in map(_mapping, found))
+    found = map(_mapping, _list(conditions))
+    return any(each.get("type") == "Stale" and each.get("status") == "True" for each in found)
+
+
+def _share(value: object) -> float:
+    return float(value) if isinstance(value, str) and _SHARE.fullmatch(value) else 0.0
+
+
+def _values(containers: object) -> Mapping[str, str]:
+    if not containers:
+        return _NONE
+    found = [(each.get("name"), each.get("value")) for each in map(_mapping, _list(containers))]
+    return {intern(name): value for name, value in found if isinstance(name, str) and isinstance(value, str)}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -66,6 +66,18 @@ class DayRows:
             ]
         return sorted(ranges, reverse=True)
 
+    def covered(self, day: int) -> NDArray[np.bool_]:
+        """Which steps of *day* were answered; shape [288]."""
+        return self._days[day].covered if day in self._days else np.zeros(STEPS_PER_DAY, dtype=np.bool_)
+
+    def samples(self, day: int) -> NDArray[np.int64]:
+        """How many samples *day* holds of each series, up to the last one that it knows."""
+        if day not in self._days:
+            return np.empty(0, dtype=np.int64)
+        rows = self._days[day]
+        series = (rows.keys // np.uint64(self.timeslots * self.grid.size)).astype(np.int64)
+        return np.bincount(series, weights=rows.counts).astype(np.int64)
+
     def fold(self, steps: StepRange, series: NDArray[np.int64], values: NDArray[np.float64]) -> int:
         """Fold one whole answer; *values* is [rows, steps], NaN for none, *series* the series of each row.
 

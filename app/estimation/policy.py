@@ -3,19 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.domain.profiles import Resource
+from app.domain.profiles import NeedReason, Resource, Rule
 
 
 @dataclass(frozen=True, slots=True)
-class ResourcePolicy:
-    """The rule for one resource: the weighted *percentile* of all samples, times 1 + *margin*.
+class ResourcePolicy(Rule):
+    """The rule for one resource; no container gets less than *floor* (cores or bytes)."""
 
-    No container gets less than *floor* (cores or bytes).
-    """
-
-    percentile: float
-    margin: float
-    half_life_days: float
     floor: float
 
 
@@ -25,14 +19,31 @@ MEMORY = ResourcePolicy(percentile=1.0, margin=0.15, half_life_days=7.0, floor=1
 
 
 @dataclass(frozen=True, slots=True)
+class RaisePolicy:
+    """By which share a sign of need raises a container's value at most, and how fast that decays."""
+
+    most: float
+    half_life_days: float
+
+
+# A raise that is less than this would be noise.
+LEAST_RAISE = 0.01
+RAISES: Mapping[NeedReason, RaisePolicy] = {
+    NeedReason.CPU_THROTTLING: RaisePolicy(most=0.5, half_life_days=1.0),
+    NeedReason.OOM_KILLED: RaisePolicy(most=0.2, half_life_days=1.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class EstimationPolicy:
-    """The rules of all resources and what counts as enough data."""
+    """The rules of all resources, what counts as enough data, and what signs of need count for."""
 
     window_days: int = 14
     min_samples: int = 12
     resources: Mapping[Resource, ResourcePolicy] = field(
         default_factory=lambda: {Resource.CPU: CPU, Resource.MEMORY: MEMORY}
     )
+    raises: Mapping[NeedReason, RaisePolicy] = field(default_factory=lambda: RAISES)
 
 
 def confidence(hours_seen: float) -> float:

@@ -1,13 +1,13 @@
 """Measurements as the sources deliver them: whole answers over a range of aligned 5-minute steps."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.profiles import Resource
+from app.domain.profiles import NeedReason, Resource
 from app.domain.workloads import Connection, Workload
 
 STEP_SECONDS = 300
@@ -75,6 +75,39 @@ class ContainerSamples:
     containers: tuple[PodContainer, ...]
     values: NDArray[np.float64]
     unusable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NeedSamples:
+    """A whole answer on one sign of need, sparse: `containers[rows[k]]` showed it at step `at_steps[k]`.
+
+    `shares[k]` in (0, 1] is how much of it: the share of the periods in which its CPU was throttled, 1 for an
+    OOM kill. What does not stand there showed nothing worth telling, or was not asked.
+    """
+
+    reason: NeedReason
+    steps: StepRange
+    containers: tuple[PodContainer, ...]
+    rows: NDArray[np.int64]
+    at_steps: NDArray[np.int64]
+    shares: NDArray[np.float64]
+
+    @classmethod
+    def none(cls, reason: NeedReason, steps: StepRange) -> "NeedSamples":
+        """Nothing was seen in *steps*."""
+        nothing = np.empty(0, dtype=np.int64)
+        return cls(reason, steps, (), nothing, nothing, np.empty(0))
+
+
+@dataclass(frozen=True, slots=True)
+class PastOwners:
+    """The workload of each (namespace, Pod) of the past, as far as a source knows it.
+
+    `known_by` names where that comes from; what is not in `workloads` is left to the Pods' names.
+    """
+
+    known_by: str = "names"
+    workloads: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

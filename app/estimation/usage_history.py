@@ -1,21 +1,33 @@
 """All that was learned of CPU and memory: every series of every workload, and the needs derived from it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.profiles import Basis, ContainerNeed, Resource, ResourceProfile, SlotNeed
+from app.domain.profiles import (
+    SIGN_OF_NEED,
+    Basis,
+    ContainerNeed,
+    NeedReason,
+    NeedSignal,
+    Resource,
+    ResourceProfile,
+    SlotNeed,
+)
 from app.domain.quantities import format_need
 from app.domain.workloads import Workload
+from app.estimation.amounts import Amounts, amounts
 from app.estimation.day_rows import DayRows
 from app.estimation.grid import GRIDS
-from app.estimation.policy import EstimationPolicy, ResourcePolicy, confidence
-from app.estimation.samples import STEP_SECONDS, ContainerSamples, StepRange, day_of, step_time
+from app.estimation.need_rows import NeedRows
+from app.estimation.policy import EstimationPolicy, confidence
+from app.estimation.samples import STEP_SECONDS, ContainerSamples, NeedSamples, StepRange, day_of, step_time
 
 Attribute = Callable[[str, str], Workload | None]
-_BLOCK = 1024  # series whose histograms are dense at the same time: about 25 MB
+# Tells whether a container of a workload ends before the application begins, as its template has it.
+Ends = Callable[[Workload, str], bool]
 _RUNS_THAT_COUNT = 2  # of a Job and its like; more are not told apart
 _RECENT_STEPS = 12  # the hour in which a container must run beside its workload to count as long-running
 
@@ -53,13 +65,12 @@ class _Series:
 
 
 @dataclass(frozen=True, slots=True)
-class _Amounts:
-    """Raw needs and unweighted sample counts of every series: the whole day, and each slot."""
+class _Raises:
+    """The share by which each series is raised, and the step in which it was last seen why."""
 
-    day: NDArray[np.float64]
-    day_counts: NDArray[np.int64]
-    slots: NDArray[np.float64]
-    slot_counts: NDArray[np.int64]
+    reason: NeedReason
+    by: NDArray[np.float64]
+    last_seen: NDArray[np.int64]
 
 
 class UsageHistory:
@@ -70,6 +81,7 @@ class UsageHistory:
         self._series = _Series()
         self._runs: dict[Workload, set[str]] = {}
         self._rows = {resource: DayRows(grid, timeslots, retained_days) for resource, grid in GRIDS.items()}
+        self._signs = {reason: NeedRows() for reason in NeedReason}
 
     def missing(self, resource: Resource, wanted: StepRange) -> list[StepRange]:
         """The steps of *wanted* that were not answered yet, in ranges of at most a day, newest first."""
@@ -93,30 +105,58 @@ class UsageHistory:
         rows.forget_before(samples.steps.last)
         return Folded(folded, frozenset(unattributed))
 
+    def missing_signs(self, resource: Resource, newest_step: int) -> StepRange | None:
+        """The steps in which signs of need of *resource* are to be asked for: those whose usage is known."""
+        return self._signs[SIGN_OF_NEED[resource]].missing(self._rows[resource].covered, newest_step)
+
+    def fold_signs(self, samples: NeedSamples, attribute: Attribute) -> None:
+        """Take one whole answer on a sign of need."""
+        workloads = [attribute(each.namespace, each.pod) for each in samples.containers]
+        series = [
+            self._series.of(workload, each.container) if workload else -1
+            for workload, each in zip(workloads, samples.containers, strict=True)
+        ]
+        self._signs[samples.reason].fold(samples, np.array(series, dtype=np.int64))
+
     def _note_run(self, workload: Workload, pod: str) -> None:
         pods = self._runs.setdefault(workload, set())
         if len(pods) < _RUNS_THAT_COUNT:
             pods.add(pod)
 
-    def needs(self, resource: Resource, policy: EstimationPolicy, *, newest_step: int) -> Needs:
-        """What every workload needs as of *newest_step*."""
+    def needs(
+        self,
+        resource: Resource,
+        policy: EstimationPolicy,
+        *,
+        newest_step: int,
+        ends: Ends = lambda _workload, _container: False,
+    ) -> Needs:
+        """What every workload needs as of *newest_step*; what *ends* is left out of value and containers."""
         today, rows = day_of(newest_step), self._rows[resource]
-        amounts = self._amounts(resource, policy, today)
+        raises = self._raises(resource, policy, newest_step)
+        needed = amounts(
+            rows, len(raises.by), policy.resources[resource], window_days=policy.window_days, today=today
+        ).raised(raises.by)
         first, last, seen = rows.spans(today=today, window_days=policy.window_days)
         profiles, too_few = [], set()
         for workload, all_series in self._series.by_workload.items():
             seen_here = [number for number in all_series if number < len(seen) and seen[number]]
-            here = np.array(seen_here, dtype=np.int64)
-            if not len(here):
+            if not seen_here:
                 continue
-            running = self._running(rows, here, last)
-            enough = amounts.day_counts[running].max() >= policy.min_samples
+            here = [number for number in seen_here if not ends(workload, self._series.containers[number])]
+            if not here:
+                too_few.add(workload)
+                continue
+            running = self._running(rows, np.array(here, dtype=np.int64), last)
+            enough = needed.day_counts[running].max() >= policy.min_samples
             if not enough and not self._has_run_again(workload):
                 too_few.add(workload)
                 continue
-            total = int(amounts.day_counts[running].sum())
+            total = int(needed.day_counts[running].sum())
             basis = _basis(first[running], last[running], seen[running], total)
-            profiles.append(self._profile(workload, resource, running, amounts, basis))
+            profile = self._profile(workload, resource, running, needed, basis)
+            signals = tuple(self._signals(raises, running))
+            profiles.append(replace(profile, signals=signals, rule=policy.resources[resource]))
         return Needs(profiles, too_few)
 
     def _has_run_again(self, workload: Workload) -> bool:
@@ -133,81 +173,61 @@ class UsageHistory:
         running: NDArray[np.int64] = series[recent * 2 >= recent.max()]
         return running
 
-    def _amounts(self, resource: Resource, policy: EstimationPolicy, today: int) -> _Amounts:
-        total, rule = len(self._series.containers), policy.resources[resource]
-        amounts = _Amounts(
-            np.zeros(total),
-            np.zeros(total, dtype=np.int64),
-            np.zeros((total, self._timeslots)),
-            np.zeros((total, self._timeslots), dtype=np.int64),
-        )
-        edges = GRIDS[resource].upper_edges()
-        for block in _blocks(total):
-            weighted, maxima, counts = self._rows[resource].histograms(
-                block, today=today, window_days=policy.window_days, half_life_days=rule.half_life_days
+    def _raises(self, resource: Resource, policy: EstimationPolicy, newest_step: int) -> _Raises:
+        reason, size = SIGN_OF_NEED[resource], len(self._series.containers)
+        signs, raising = self._signs[reason], policy.raises[reason]
+        if reason is NeedReason.CPU_THROTTLING:
+            by = signs.raises_by_share(raising, self._rows[resource].samples, size, newest_step)
+        else:
+            by = signs.raises_by_event(raising, size, newest_step)
+        return _Raises(reason, by, signs.last_seen(size))
+
+    def _signals(self, raises: _Raises, running: NDArray[np.int64]) -> Iterator[NeedSignal]:
+        """What raises the running containers, in the order of their names."""
+        raised = [number for number in running.tolist() if raises.by[number] > 0]
+        for number in sorted(raised, key=self._series.containers.__getitem__):
+            last_seen = step_time(int(raises.last_seen[number]))
+            yield NeedSignal(
+                self._series.containers[number], raises.reason, last_seen, float(raises.by[number])
             )
-            amounts.day[block] = _amount(weighted.sum(axis=1), maxima.max(axis=1), edges, rule)
-            amounts.slots[block] = _amount(weighted, maxima, edges, rule)
-            amounts.slot_counts[block] = counts
-            amounts.day_counts[block] = counts.sum(axis=1)
-        return amounts
 
     def _profile(
         self,
         workload: Workload,
         resource: Resource,
         running: NDArray[np.int64],
-        amounts: _Amounts,
+        needed: Amounts,
         basis: Basis,
     ) -> ResourceProfile:
         containers = (
             ContainerNeed(
                 self._series.containers[number],
-                format_need(resource, amounts.day[number]),
-                int(amounts.day_counts[number]),
+                format_need(resource, needed.day[number]),
+                int(needed.day_counts[number]),
             )
             for number in running
         )
         return ResourceProfile(
             workload,
             resource,
-            format_need(resource, float(amounts.day[running].sum())),
+            format_need(resource, float(needed.day[running].sum())),
             basis,
-            tuple(self._slots(resource, running, amounts)),
+            tuple(self._slots(resource, running, needed)),
             tuple(sorted(containers, key=lambda container: container.name)),
         )
 
-    def _slots(self, resource: Resource, running: NDArray[np.int64], amounts: _Amounts) -> Iterator[SlotNeed]:
+    def _slots(self, resource: Resource, running: NDArray[np.int64], needed: Amounts) -> Iterator[SlotNeed]:
         """The slots in which every running container was seen; the others are not guessed."""
         hours = 24 // self._timeslots
         for slot in range(self._timeslots):
-            counts = amounts.slot_counts[running, slot]
+            counts = needed.slot_counts[running, slot]
             if counts.all():
                 yield SlotNeed(
                     f"{slot * hours:02d}:00",
                     f"{(slot + 1) * hours:02d}:00",
-                    format_need(resource, float(amounts.slots[running, slot].sum())),
+                    format_need(resource, float(needed.slots[running, slot].sum())),
                     int(counts.sum()),
                 )
-
-
-def _amount(
-    weighted: NDArray[np.float64],
-    maxima: NDArray[np.float64],
-    edges: NDArray[np.float64],
-    rule: ResourcePolicy,
-) -> NDArray[np.float64]:
-    """Percentile, then margin, then floor, over the last axis of *weighted*.
-
-    The percentile is the upper edge of its bucket, but never more than the largest sample: usage that does
-    not vary gives itself.
-    """
-    cumulated = weighted.cumsum(axis=-1)
-    # Rounding in the sum must not push the 100th percentile past the last bucket that holds something.
-    threshold = cumulated[..., -1:] * (rule.percentile - 1e-9)
-    percentile = np.minimum(edges[(cumulated >= threshold).argmax(axis=-1)], maxima)
-    amount: NDArray[np.float64] = np.maximum(percentile * (1 + rule.margin), rule.floor)
-    return amount
 
 
 def _basis(first: NDArray[np.int64], last: NDArray[np.int64], seen: NDArray[np.int64], samples: int) -> Basis:
@@ -219,7 +239,3 @@ def _basis(first: NDArray[np.int64], last: NDArray[np.int64], seen: NDArray[np.i
         coverage=steps / (end - begin + 1),
         confidence=confidence(steps * STEP_SECONDS / 3600),
     )
-
-
-def _blocks(total: int) -> Iterator[slice]:
-    return (slice(begin, min(begin + _BLOCK, total)) for begin in range(0, total, _BLOCK))

@@ -57,6 +57,8 @@ async def open_connection(kubeconfig: str | None, timeouts: Timeouts) -> AsyncIt
         ClusterError: there are no credentials that could be used.
     """
     configuration = await load_configuration(kubeconfig)
+    # The library's 100 connections would all be taken by the watches of some listed namespaces.
+    configuration.connection_pool_maxsize = 0
     try:
         api = ApiClient(configuration)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError

@@ -8,7 +8,7 @@ from typing import Literal
 import structlog
 
 from app.domain.quantities import format_time
-from app.errors import ClusterError
+from app.errors import ClusterError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.selections import Object
@@ -36,6 +36,7 @@ class EventRecorder:
     def __init__(self, client: ClusterClient, instance: str) -> None:
         self._client = client
         self._instance = instance
+        self._failing: set[str] = set()  # namespaces
 
     async def record(
         self,
@@ -46,7 +47,7 @@ class EventRecorder:
         now: datetime,
         kind: Literal["Normal", "Warning"] = "Normal",
     ) -> None:
-        """Create an Event. Nothing depends on one, so a failure is only logged."""
+        """Create an Event. Nothing depends on one, so a failure is only logged, once until one succeeds."""
         event = _manifest(involved, format_time(now)) | {
             "reason": reason,
             "message": message[:_LONGEST_MESSAGE],
@@ -55,8 +56,14 @@ class EventRecorder:
         }
         try:
             await self._client.create(paths.events(involved.namespace), event)
+        except NotFoundError as error:
+            log.debug("event_not_recorded", reason=reason, error=str(error))  # the namespace is gone
         except ClusterError as error:
-            log.warning("event_not_recorded", reason=reason, error=str(error))
+            say = log.debug if involved.namespace in self._failing else log.warning
+            say("event_not_recorded", reason=reason, error=str(error))
+            self._failing.add(involved.namespace)
+        else:
+            self._failing.discard(involved.namespace)
 
 
 def _manifest(involved: InvolvedObject, moment: str) -> Object:

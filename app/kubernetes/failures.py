@@ -13,6 +13,7 @@ from app.errors import (
     ConflictError,
     ExpiredError,
     ForbiddenError,
+    InvalidError,
     NotFoundError,
     UnavailableError,
 )
@@ -20,6 +21,7 @@ from app.kubernetes.client_library import ConfigException
 
 _SHOWN_CHARACTERS = 400
 _BY_STATUS: Mapping[int, type[ClusterError]] = {
+    HTTPStatus.BAD_REQUEST: InvalidError,
     HTTPStatus.UNAUTHORIZED: ForbiddenError,
     HTTPStatus.FORBIDDEN: ForbiddenError,
     HTTPStatus.NOT_FOUND: NotFoundError,

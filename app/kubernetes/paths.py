@@ -7,6 +7,8 @@ from app.domain.resources import GROUP, VERSION
 _CORE = "/api/v1"
 _APPS = "/apis/apps/v1"
 _BATCH = "/apis/batch/v1"
+_BATCH_BETA = "/apis/batch/v1beta1"
+_AUTOSCALING = "/apis/autoscaling/v1"
 _PROFILES = f"/apis/{GROUP}/{VERSION}"
 _COORDINATION = "/apis/coordination.k8s.io/v1"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -55,6 +57,36 @@ def daemon_sets(namespace: str | None = None) -> str:
 def jobs(namespace: str | None = None) -> str:
     """All Jobs, of one namespace or of the cluster."""
     return _namespaced(_BATCH, "jobs", namespace)
+
+
+def batch() -> str:
+    """What the stable version of the batch API serves."""
+    return _BATCH
+
+
+def cron_jobs(namespace: str | None = None, *, beta: bool = False) -> str:
+    """All CronJobs, of one namespace or of the cluster; before Kubernetes 1.21 they were *beta*."""
+    return _namespaced(_BATCH_BETA if beta else _BATCH, "cronjobs", namespace)
+
+
+def namespaces() -> str:
+    """All Namespaces."""
+    return f"{_CORE}/namespaces"
+
+
+def limit_ranges(namespace: str | None = None) -> str:
+    """All LimitRanges, of one namespace or of the cluster."""
+    return _namespaced(_CORE, "limitranges", namespace)
+
+
+def resource_quotas(namespace: str | None = None) -> str:
+    """All ResourceQuotas, of one namespace or of the cluster."""
+    return _namespaced(_CORE, "resourcequotas", namespace)
+
+
+def horizontal_pod_autoscalers(namespace: str | None = None) -> str:
+    """All HorizontalPodAutoscalers, of one namespace or of the cluster; every cluster serves this version."""
+    return _namespaced(_AUTOSCALING, "horizontalpodautoscalers", namespace)
 
 
 def secrets(namespace: str) -> str:

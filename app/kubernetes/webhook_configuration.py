@@ -1,4 +1,4 @@
-"""The certificate authority that the API server trusts when it calls the webhook.
+"""The certificate authorities that the API server trusts when it calls the webhook.
 
 Exactly one field of the MutatingWebhookConfiguration is ours, so that an upgrade of the chart and a new
 certificate authority never touch what the other wrote.
@@ -6,12 +6,13 @@ certificate authority never touch what the other wrote.
 
 import base64
 import binascii
+from collections.abc import Callable, Iterable
 
 from app.errors import NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.failures import rendered_by_chart
-from app.kubernetes.selections import Object
+from app.kubernetes.selections import Object, Selection
 
 WEBHOOK = "pods.job-profiler.liqo.io"
 FIELD_MANAGER = "job-profiler-ca-bundle"
@@ -24,34 +25,73 @@ class WebhookConfiguration:
         self._client = client
         self._name = name
         self._path = paths.mutating_webhook_configuration(name)
+        self._last_read: Object | None = None
 
     async def read_ca_bundle(self) -> bytes:
         """The PEM text that is in force; empty where none was published, or nothing that could be one."""
         return _ca_bundle(_webhook(await self._read()))
 
     async def publish_ca_bundle(self, pem: bytes) -> None:
-        """Put *pem* in force; sends nothing where it is already.
+        """Put *pem* in force; sends nothing where it was already when it was read last.
 
         Raises:
             NotFoundError: the configuration, or our webhook in it, is missing; neither is created.
-            ConflictError: the configuration was deleted or made anew meanwhile.
+            ConflictError: the configuration was changed, deleted or made anew since it was read last.
         """
-        manifest = await self._read()
+        manifest = self._last_read or await self._read()
         if _ca_bundle(_webhook(manifest)) == pem:
             return
+        # The uid keeps the apply from creating what was deleted since the read, the resourceVersion from
+        # undoing what a newer leader published.
+        metadata = {key: manifest["metadata"][key] for key in ("name", "uid", "resourceVersion")}
         bundle = base64.b64encode(pem).decode()
-        # The uid keeps the apply from creating what was deleted since the read.
         applied = {
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "MutatingWebhookConfiguration",
-            "metadata": {"name": self._name, "uid": manifest["metadata"]["uid"]},
+            "metadata": metadata,
             "webhooks": [{"name": WEBHOOK, "clientConfig": {"caBundle": bundle}}],
         }
+        self._last_read = None
         await self._client.apply(self._path, applied, field_manager=FIELD_MANAGER)
 
     async def _read(self) -> Object:
         with rendered_by_chart(f"MutatingWebhookConfiguration {self._name}"):
-            return await self._client.get(self._path)
+            self._last_read = await self._client.get(self._path)
+        return self._last_read
+
+
+class CaBundleSink:
+    """Hands on the bundle in force as a watch of `selection_of` tells it; None where there is none.
+
+    Each object is cut down to it by `ca_bundle_of` before.
+    """
+
+    def __init__(self, take: Callable[[bytes | None], None]) -> None:
+        self._take = take
+
+    def replace(self, bundles: Iterable[bytes], /) -> None:
+        """Take the configuration as it was listed."""
+        self._take(next(iter(bundles), None))
+
+    def upsert(self, bundle: bytes, /) -> None:
+        """Take the configuration as it was changed."""
+        self._take(bundle)
+
+    def delete(self, _bundle: bytes, /) -> None:
+        """Nothing is in force without it."""
+        self._take(None)
+
+
+def selection_of(name: str) -> Selection:
+    """The one configuration *name*: a right to watch no other one is enough."""
+    collection = paths.mutating_webhook_configuration("").removesuffix("/")
+    return Selection(collection, field_selector=f"metadata.name={name}")
+
+
+def ca_bundle_of(manifest: Object) -> bytes:
+    """The PEM text that a configuration has for our webhook; empty where it has neither."""
+    ours = [webhook for webhook in manifest.get("webhooks") or () if webhook["name"] == WEBHOOK]
+    return _ca_bundle(ours[0]) if ours else b""
 
 
 def _webhook(manifest: Object) -> Object:

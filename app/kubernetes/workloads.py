@@ -1,4 +1,7 @@
-"""What runs: Pods, the workload that each belongs to, and who made a Job, from their metadata alone."""
+"""What runs: Pods and the workload that each belongs to, workloads, and who made a Job.
+
+Metadata tells all of it but the init containers, which stand in the Pod template of a workload that lasts.
+"""
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
@@ -7,23 +10,29 @@ from typing import Any, TypeVar
 import msgspec
 
 from app.domain.annotations import foreign_bytes, is_ours, opted_out
+from app.domain.container_roles import init_containers
 from app.domain.pods import PodRecord
+from app.domain.workload_records import WorkloadRecord
 from app.domain.workloads import CRON_JOB, JOB, Owner, Workload, owner_workload
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.selections import Object, Selection
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 # Set by a kubelet on the Pod that stands for a file of its node.
 _MIRROR = "kubernetes.io/config.mirror"
 _MOST_SHARED = 100_000
 
-_LASTING_PATHS = {
+_WITH_TEMPLATE = {
     "Deployment": paths.deployments,
     "StatefulSet": paths.stateful_sets,
     "DaemonSet": paths.daemon_sets,
 }
+_PATHS = _WITH_TEMPLATE | {JOB: paths.jobs}
+# The kinds that tell who runs, each in a version that every cluster serves.
+WORKLOAD_KINDS = tuple(_PATHS)
 
 
 class _OwnerReference(msgspec.Struct):
@@ -48,6 +57,30 @@ class _Partial(msgspec.Struct):
     metadata: _Metadata
 
 
+class _Container(msgspec.Struct, rename="camel"):
+    name: str
+    restart_policy: str = ""
+
+
+class _PodSpec(msgspec.Struct, rename="camel", frozen=True):
+    init_containers: list[_Container] = []
+
+
+class _Template(msgspec.Struct, frozen=True):
+    spec: _PodSpec = _PodSpec()
+
+
+class _Spec(msgspec.Struct, frozen=True):
+    template: _Template = _Template()
+
+
+class _Whole(msgspec.Struct):
+    """All that is decoded of a workload; where only metadata was asked for, there is no `spec`."""
+
+    metadata: _Metadata
+    spec: _Spec = _Spec()
+
+
 class Workloads:
     """Reads the whole cluster, or only the *namespaces* that are given."""
 
@@ -57,26 +90,26 @@ class Workloads:
 
     async def pods(self) -> list[PodRecord]:
         """Every Pod, each once."""
-        return await self._collect(paths.pods, PodReader().record)
+        return await self._collect(_pods, _Partial, PodReader().record)
 
-    async def lasting(self) -> list[Workload]:
-        """Every Deployment, StatefulSet and DaemonSet."""
-        found: list[Workload] = []
-        for kind, path in _LASTING_PATHS.items():
-            found += await self._collect(path, partial(_workload, kind))
+    async def records(self) -> list[WorkloadRecord]:
+        """Every Deployment, StatefulSet, DaemonSet and Job."""
+        found: list[WorkloadRecord] = []
+        for kind in WORKLOAD_KINDS:
+            selection = partial(workload_selection, kind)
+            found += await self._collect(selection, _Whole, WorkloadReader(kind).record)
         return found
 
-    async def cron_jobs(self) -> dict[Workload, Workload]:
-        """The CronJob of every Job that one made."""
-        owned = await self._collect(paths.jobs, _job_and_owner)
-        return {job: owner for job, owner in owned if owner is not None and owner.kind == CRON_JOB}
-
-    async def _collect(self, path: Callable[[str | None], str], convert: Callable[[_Partial], T]) -> list[T]:
+    async def _collect(
+        self,
+        selection: Callable[[str | None], Selection],
+        item_type: type[Item],
+        convert: Callable[[Item], T],
+    ) -> list[T]:
         collected: list[T] = []
         for namespace in self._namespaces:
             listed: list[T] = []
-            selection = Selection(path(namespace), metadata_only=True)
-            async for page in self._client.pages(selection, _Partial):
+            async for page in self._client.pages(selection(namespace), item_type):
                 if page.is_first:
                     listed.clear()
                 listed += map(convert, page.items)
@@ -84,11 +117,70 @@ class Workloads:
         return collected
 
 
+def _pods(namespace: str | None) -> Selection:
+    return Selection(paths.pods(namespace), metadata_only=True)
+
+
+def workload_selection(kind: str, namespace: str | None) -> Selection:
+    """The objects of one of `WORKLOAD_KINDS`: whole where their Pod template is wanted."""
+    return Selection(_PATHS[kind](namespace), metadata_only=kind not in _WITH_TEMPLATE)
+
+
+async def served_cron_jobs(client: ClusterClient) -> Callable[[str | None], Selection]:
+    """What selects CronJobs of one namespace, or of all, in the version that this API server serves.
+
+    Raises:
+        ClusterError: it did not tell.
+    """
+    resources = (await client.get(paths.batch())).get("resources") or ()
+    beta = all(resource.get("name") != "cronjobs" for resource in resources)
+    return lambda namespace: Selection(paths.cron_jobs(namespace, beta=beta), metadata_only=True)
+
+
+class _Shared:
+    """Equal values that many records hold, each of them once."""
+
+    def __init__(self) -> None:
+        self._values: dict[Hashable, Any] = {}
+
+    def __call__(self, key: Hashable, value: T) -> T:
+        """The value that was met first under *key*; what is forgotten is shared anew from then on."""
+        if len(self._values) > _MOST_SHARED:
+            self._values.clear()
+        shared: T = self._values.setdefault(key, value)
+        return shared
+
+
+class WorkloadReader:
+    """Makes records of the objects of one kind."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._share = _Shared()
+
+    def read(self, manifest: Object) -> WorkloadRecord:
+        """The record of an object as a watch tells it, for `Reflector.keep`."""
+        return self.record(msgspec.convert(manifest, _Whole))
+
+    def record(self, found: _Whole) -> WorkloadRecord:
+        """The record of an object, or of its metadata."""
+        metadata, template = found.metadata, found.spec.template
+        owner = _owner(metadata)
+        declared = ((each.name, each.restart_policy) for each in template.spec.init_containers)
+        containers = init_containers(declared)
+        return WorkloadRecord(
+            Workload(self._share(metadata.namespace, metadata.namespace), metadata.name, self._kind),
+            metadata.uid,
+            cron_job=self._share(owner, owner) if owner and owner.kind == CRON_JOB else None,
+            init_containers=self._share(containers, containers),
+        )
+
+
 class PodReader:
     """Makes records that share what the Pods of one workload have in common."""
 
     def __init__(self) -> None:
-        self._shared: dict[Any, Any] = {}
+        self._share = _Shared()
 
     def read(self, manifest: Object) -> PodRecord:
         """The record of a Pod's metadata as a watch tells it, for `Reflector.keep`."""
@@ -109,21 +201,6 @@ class PodReader:
             foreign_bytes=foreign_bytes(metadata.annotations),
             is_exempt=opted_out(metadata.labels) or _MIRROR in metadata.annotations,
         )
-
-    def _share(self, key: Hashable, value: T) -> T:
-        """The value that was met first under *key*; what is forgotten is shared anew from then on."""
-        if len(self._shared) > _MOST_SHARED:
-            self._shared.clear()
-        shared: T = self._shared.setdefault(key, value)
-        return shared
-
-
-def _workload(kind: str, found: _Partial) -> Workload:
-    return Workload(found.metadata.namespace, found.metadata.name, kind)
-
-
-def _job_and_owner(found: _Partial) -> tuple[Workload, Workload | None]:
-    return _workload(JOB, found), _owner(found.metadata)
 
 
 def _owner(metadata: _Metadata) -> Workload | None:

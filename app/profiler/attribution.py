@@ -1,11 +1,16 @@
 """Whose usage a Pod's is: by its owner where somebody knows the Pod, by its exact name where nobody does."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from app.domain.pod_names import PodNames
 from app.domain.workloads import JOB, NODE, Workload, bare_pod, grouped
-from app.profiler.ports import Directory
+from app.estimation.samples import STEP_SECONDS, PodContainer, StepRange
+from app.profiler.ports import Directory, UsageSource
+
+# Pods that left within this time are still in the directory.
+_KNOWN_SECONDS = 3600
 
 
 class Attribution:
@@ -49,3 +54,41 @@ class Attribution:
         if key in self._directory.pods:
             return self._directory.pods[key] or bare_pod(namespace, pod)
         return self._past_owners.get(key) or self._names.workload(namespace, pod)
+
+
+class Attributions:
+    """The attribution of one cycle's answers; who owned Pods of the past is asked once, if at all.
+
+    It is asked where the questions reach further back than the directory, or an answer names a Pod that the
+    directory lacks. `known_by` says who answered; it is empty where nobody was asked.
+    """
+
+    def __init__(self, source: UsageSource, directory: Directory, asked: Sequence[StepRange]) -> None:
+        self.known_by = ""
+        self.present = Attribution(directory)
+        self._source, self._directory, self._asked = source, directory, asked
+        self._attribution: asyncio.Task[Attribution] | None = None
+
+    async def of(self, containers: Collection[PodContainer]) -> Attribution:
+        """What attributes the containers of one answer; raises SourceError."""
+        if not containers or not (self._reach_back or self._has_unknown(containers)):
+            return self.present
+        if self._attribution is None:
+            self._attribution = asyncio.create_task(self._ask())
+        return await self._attribution
+
+    def _has_unknown(self, containers: Iterable[PodContainer]) -> bool:
+        return any((each.namespace, each.pod) not in self._directory.pods for each in containers)
+
+    @property
+    def _steps(self) -> StepRange:
+        return StepRange(min(part.first for part in self._asked), max(part.last for part in self._asked))
+
+    @property
+    def _reach_back(self) -> bool:
+        return len(self._steps) * STEP_SECONDS > _KNOWN_SECONDS
+
+    async def _ask(self) -> Attribution:
+        owners = await self._source.pod_owners(self._steps)
+        self.known_by = owners.known_by
+        return Attribution(self._directory, owners.workloads)

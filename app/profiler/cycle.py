@@ -1,28 +1,26 @@
 """One profiling cycle: who is there, what is new, what is needed, what changed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
-from typing import Any
-
-import structlog
 
 from app.domain.profiles import Identity, Profile
-from app.errors import ClusterError
 from app.estimation.policy import EstimationPolicy
-from app.profiler.aging import AgingPolicy, plan_aging
+from app.profiler.aging import AgingPolicy
+from app.profiler.announcing import Announcer
 from app.profiler.derivation import Derived, Knowledge
 from app.profiler.gathering import Gathered, Gatherer, Progress, newest_complete_step, wanted_steps
+from app.profiler.news import plan_news
 from app.profiler.ports import Cluster, Directory, UsageSource
-from app.profiler.publication import Write, plan_writes, within_limit
-from app.profiler.report import build_report, reasons_without_profile
-from app.profiler.signals import SignalBoard, SignalState
+from app.profiler.publishing import Publisher
+from app.profiler.report import reasons_without_profile
+from app.profiler.reporting import Reporter
+from app.profiler.roles import ending_in, with_roles
+from app.profiler.signals import SignalState
 
-log = structlog.get_logger(__name__)
 InScope = Callable[[str], bool]
-_WRITES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class CycleReport:
     """What one cycle did; `profiles` are those derived in it, `reasons` why others have none.
 
     `stored` counts all profiles that are stored after it, derived in it or not; `left_out` those that were
-    not stored because there are enough.
+    not stored because there are enough; `news_dropped` the Events that were too many.
     """
 
     states: list[SignalState]
@@ -53,17 +51,8 @@ class CycleReport:
     left_out: int
     written: int
     failed_writes: int
+    news_dropped: int
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Published:
-    """What became of the writes, and every profile that is stored after them."""
-
-    written: int
-    failed: int
-    left_out: int
-    stored: set[Identity]
 
 
 class ProfilingCycle:
@@ -76,13 +65,17 @@ class ProfilingCycle:
         policy: CyclePolicy,
         in_scope: InScope,
     ) -> None:
-        self._lister, self._store, self._sink = cluster.lister, cluster.store, cluster.sink
-        self._policy, self._in_scope = policy, in_scope
-        self._knowledge = Knowledge(policy.estimation, timeslots=policy.timeslots)
-        self._gatherer = Gatherer(source, self._knowledge.usage, self._knowledge.connections)
-        self._board = SignalBoard()
-        self._unattributed: set[str] = set()
-        self._told: dict[str, Any] | None = None
+        self._source, self._policy, self._in_scope = source, policy, in_scope
+        self._lister = cluster.lister
+        self._publisher = Publisher(cluster.store, policy.aging, policy.max_profiles)
+        self._reporter = Reporter(cluster.sink)
+        self._announcer = Announcer(cluster.news)
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Know nothing, so that the next cycle reads the whole past; the stored profiles stay meanwhile."""
+        self._knowledge = Knowledge(self._policy.estimation, timeslots=self._policy.timeslots)
+        self._gatherer = Gatherer(self._source, self._knowledge.usage, self._knowledge.connections)
 
     async def run_once(self, now: datetime, progress: Progress = lambda _done, _total: None) -> CycleReport:
         """Gather, derive, write, tell.
@@ -95,11 +88,12 @@ class ProfilingCycle:
         newest = newest_complete_step(now.timestamp())
         wanted = wanted_steps(newest, self._policy.history_days)
         gathered = await self._gatherer.gather(wanted, directory, progress)
-        derived = await asyncio.to_thread(self._knowledge.derive, gathered.states, newest, self._in_scope)
-        published = await self._publish(derived.profiles, now)
-        await self._age(derived.profiles, gathered, now)
+        derived = await self._derive(gathered, newest, directory)
+        published = await self._publisher.publish(derived.profiles, now)
+        removed = await self._publisher.age(derived.profiles, gathered.answered_kinds, now)
         reasons = self._reasons(directory, gathered, derived, published.stored)
-        await self._tell(gathered, reasons, published.stored, now)
+        await self._reporter.tell(gathered, reasons, published.stored, now)
+        news = plan_news(published.written, removed, directory.uids, self._in_scope)
         return CycleReport(
             states=gathered.states,
             profiles=derived.profiles,
@@ -108,56 +102,21 @@ class ProfilingCycle:
             unknown_edges=gathered.unknown_edges,
             stored=len(published.stored),
             left_out=published.left_out,
-            written=published.written,
+            written=len(published.written),
             failed_writes=published.failed,
+            news_dropped=await self._announcer.tell(news, now),
             seconds=perf_counter() - started,
         )
 
-    async def _publish(self, profiles: list[Profile], now: datetime) -> _Published:
-        catalogue = await self._store.stored()
-        allowed, left_out = within_limit(profiles, catalogue, self._policy.max_profiles)
-        writes = plan_writes(allowed, catalogue, now)
-        turns = asyncio.Semaphore(_WRITES_AT_ONCE)
-
-        async def attempt(write: Write) -> bool:
-            async with turns:
-                return await self._attempt(write, now)
-
-        succeeded = await asyncio.gather(*map(attempt, writes))
-        written = {write.profile.identity for write, done in zip(writes, succeeded, strict=True) if done}
-        # A cluster's catalogue hears of a write a little later.
-        stored = written | {profile.identity for profile in catalogue}
-        return _Published(len(written), len(writes) - len(written), left_out, stored)
-
-    async def _age(self, profiles: list[Profile], gathered: Gathered, now: datetime) -> None:
-        """Mark what turned stale or fresh, remove what expired; what fails is planned again."""
-        newest = {profile.identity: profile.basis.window_end for profile in profiles}
-        catalogue = await self._store.stored()
-        aging = plan_aging(catalogue, newest, gathered.answered_kinds, self._policy.aging, now)
-        actions = [
-            *(self._store.mark(profile, stale=True, now=now) for profile in aging.turned_stale),
-            *(self._store.mark(profile, stale=False, now=now) for profile in aging.turned_fresh),
-            *(self._store.remove(profile) for profile in aging.expired),
-        ]
-        for action in actions:
-            try:
-                await action
-            except ClusterError as error:
-                log.warning("profile_not_aged", error=str(error))
-        for profile in aging.expired:
-            log.info("profile_expired", name=profile.name, of=str(profile.identity[1]))
-
-    async def _attempt(self, write: Write, now: datetime) -> bool:
-        """A write that fails is planned again by the next cycle."""
-        try:
-            await self._store.write(write, now)
-        except ClusterError as error:
-            log.warning("profile_not_written", name=write.name, error=str(error))
-            return False
-        return True
+    async def _derive(self, gathered: Gathered, newest: int, directory: Directory) -> Derived:
+        ends = ending_in(directory.init_containers)
+        derived = await asyncio.to_thread(
+            self._knowledge.derive, gathered.states, newest, self._in_scope, ends
+        )
+        return Derived(with_roles(derived.profiles, directory.init_containers), derived.too_few)
 
     def _reasons(
-        self, directory: Directory, gathered: Gathered, derived: Derived, stored: set[Identity]
+        self, directory: Directory, gathered: Gathered, derived: Derived, stored: Collection[Identity]
     ) -> dict[str, str]:
         expected = (workload for workload in directory.workloads if self._in_scope(workload.namespace))
         return reasons_without_profile(
@@ -167,33 +126,3 @@ class ProfilingCycle:
             min_samples=self._policy.estimation.min_samples,
             answered=gathered.has_usage,
         )
-
-    async def _tell(
-        self, gathered: Gathered, reasons: dict[str, str], stored: set[Identity], now: datetime
-    ) -> None:
-        """Say what changed: one log line and Event per change of state, the report only when it differs."""
-        for state in self._board.update(gathered.states, now):
-            say = log.warning if state.state.is_fault else log.info
-            say("signal_changed", signal=state.signal, state=state.state.value, message=state.message)
-            text = f"{state.signal}: {state.message or 'answers again'}"
-            await _told(self._sink.announce(state.reason, text, warning=state.state.is_fault))
-        self._unattributed |= gathered.unattributed_namespaces
-        report = build_report(
-            self._board.as_report(),
-            reasons,
-            profiles=stored,
-            unattributed_namespaces=self._unattributed,
-            past_pods_by=gathered.past_pods_by,
-        )
-        if report != self._told and await _told(self._sink.tell(report)):
-            self._told = report
-
-
-async def _told(telling: Awaitable[None]) -> bool:
-    """True where the telling went through; a report that can't be written must not stop the profiles."""
-    try:
-        await telling
-    except ClusterError as error:
-        log.warning("report_not_written", error=str(error))
-        return False
-    return True

@@ -9,7 +9,7 @@ from app.domain.workloads import Connection, Workload
 from app.estimation.connection_rows import ConnectionMean, ConnectionRows
 from app.estimation.policy import EstimationPolicy, confidence
 from app.estimation.samples import STEP_SECONDS, step_time
-from app.estimation.usage_history import UsageHistory
+from app.estimation.usage_history import Ends, UsageHistory
 from app.profiler.signals import CONNECTIONS, SignalState, State
 
 RETAINED_DAYS = 15
@@ -32,14 +32,18 @@ class Knowledge:
         self.connections = ConnectionRows()
 
     def derive(
-        self, states: Iterable[SignalState], newest_step: int, in_scope: Callable[[str], bool]
+        self,
+        states: Iterable[SignalState],
+        newest_step: int,
+        in_scope: Callable[[str], bool],
+        ends: Ends,
     ) -> Derived:
         """The profiles of every signal that was answered; one that fails or is empty leaves its own alone."""
         whole = {state.signal for state in states if state.state not in {State.FAILING, State.EMPTY}}
         derived = Derived()
         for resource in Resource:
             if resource.value in whole:
-                needs = self.usage.needs(resource, self._policy, newest_step=newest_step)
+                needs = self.usage.needs(resource, self._policy, newest_step=newest_step, ends=ends)
                 derived.profiles += [need for need in needs.profiles if in_scope(need.workload.namespace)]
                 derived.too_few |= {
                     (resource.value, workload) for workload in needs.too_few if in_scope(workload.namespace)

@@ -1,31 +1,34 @@
 """One cycle's questions to the sources, and what their answers say of each signal."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from itertools import chain
 
-from app.domain.profiles import Resource
+import structlog
+
+from app.domain.profiles import SIGN_OF_NEED, Resource
 from app.domain.resources import KINDS
-from app.domain.workloads import Workload
 from app.errors import SourceError
 from app.estimation.connection_rows import ConnectionRows
 from app.estimation.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange, day_of
 from app.estimation.usage_history import UsageHistory
-from app.profiler.attribution import Attribution
+from app.profiler.attribution import Attributions
 from app.profiler.ports import Directory, UsageSource
 from app.profiler.resolution import resolve
-from app.profiler.signals import CONNECTIONS, SignalState, State
+from app.profiler.signals import (
+    CONNECTIONS,
+    Answers,
+    SignalState,
+    State,
+    connection_state,
+    signs_unknown,
+    usage_state,
+)
 
 # Samples of the newest minute may not have reached every Prometheus yet.
 GRACE_SECONDS = 60
-_METRICS = {
-    Resource.CPU: "container_cpu_usage_seconds_total",
-    Resource.MEMORY: "container_memory_working_set_bytes",
-}
-# How Pods that are gone find their workload.
-PAST_PODS_BY_OWNERS, PAST_PODS_BY_NAMES = "kube-state-metrics", "names"
 Progress = Callable[[int, int], None]
+log = structlog.get_logger(__name__)
 
 
 def newest_complete_step(now_seconds: float) -> int:
@@ -61,106 +64,6 @@ class Gathered:
         return any(state.state is not State.FAILING for state in usage)
 
 
-@dataclass(slots=True)
-class _Answers:
-    """What the answers to one signal's questions had in common."""
-
-    series: list[int] = field(default_factory=list)  # in each answer; that on the newest steps comes first
-    unusable: int = 0
-    off: bool = False
-    error: SourceError | None = None
-
-    @property
-    def newest_is_empty(self) -> bool:
-        return self.series[:1] == [0]
-
-
-class Gatherer:
-    """Asks for the steps that are missing, folds whole answers, and never folds a part of one."""
-
-    def __init__(self, source: UsageSource, history: UsageHistory, connections: ConnectionRows) -> None:
-        self._source = source
-        self._history = history
-        self._connections = connections
-        self._folding = asyncio.Lock()  # both resources number their series in one place
-        self._mesh_seen = False
-        self._states: dict[str, SignalState] = {}
-        self._past_pods_by = ""
-        self._unknown_edges = 0
-
-    async def gather(self, wanted: StepRange, directory: Directory, progress: Progress) -> Gathered:
-        """Bring the state up to `wanted.last`."""
-        gathered = Gathered()
-        questions = {resource: self._history.missing(resource, wanted) for resource in Resource}
-        edges = self._connections.missing(wanted.last)
-        meter = _Meter(progress, sum(map(len, questions.values())) + len(edges))
-        owners = asyncio.create_task(self._past_owners(list(chain(*questions.values()))))
-
-        async def ask_containers(resource: Resource) -> SignalState:
-            async def ask(part: StepRange, answers: _Answers) -> None:
-                attribute = Attribution(directory, await owners)
-                await self._containers(resource, part, attribute, gathered, answers)
-
-            return _container_state(resource, await _ask_all(questions[resource], ask, meter))
-
-        async def ask_edges() -> SignalState:
-            async def ask(part: StepRange, answers: _Answers) -> None:
-                await self._edges(part, Attribution(directory), answers)
-
-            return _connection_state(await _ask_all(edges, ask, meter), mesh_seen=self._mesh_seen)
-
-        asked = [ask_containers(resource) for resource in Resource if questions[resource]]
-        states = await asyncio.gather(*asked, *([ask_edges()] if edges else []))
-        # A signal of which there was nothing to ask stands as it stood.
-        self._states |= {state.signal: state for state in states}
-        gathered.states = list(self._states.values())
-        gathered.past_pods_by = self._past_pods_by
-        gathered.unknown_edges = self._unknown_edges
-        return gathered
-
-    async def _past_owners(self, parts: list[StepRange]) -> Mapping[tuple[str, str], Workload]:
-        """Who owned the Pods of all *parts*, asked at once."""
-        if not parts:
-            return {}
-        whole = StepRange(min(part.first for part in parts), max(part.last for part in parts))
-        owners = await self._source.pod_owners(whole)
-        self._past_pods_by = PAST_PODS_BY_OWNERS if owners else PAST_PODS_BY_NAMES
-        return owners
-
-    async def _containers(
-        self,
-        resource: Resource,
-        part: StepRange,
-        attribute: Attribution,
-        gathered: Gathered,
-        answers: _Answers,
-    ) -> None:
-        samples = await self._source.container_samples(resource, part)
-        answers.unusable += samples.unusable
-        answers.series.append(len(samples.containers))
-        # What is empty, and all that is newer too, may be filled later: it stays to be asked again.
-        if not any(answers.series):
-            return
-        async with self._folding:
-            folded = await asyncio.to_thread(self._history.fold, samples, attribute)
-        gathered.samples += folded.samples
-        gathered.unattributed_namespaces |= {namespace for namespace, _ in folded.unattributed_pods}
-
-    async def _edges(self, part: StepRange, attribution: Attribution, answers: _Answers) -> None:
-        samples = await self._source.connection_samples(part)
-        if samples is None:
-            answers.off = True
-            return
-        answers.unusable += samples.unusable
-        answers.series.append(len(samples.sources))
-        self._mesh_seen = self._mesh_seen or bool(samples.sources)
-        if any(answers.series):
-            resolved = await asyncio.to_thread(resolve, samples, attribution)
-            if len(answers.series) == 1:
-                self._unknown_edges = resolved.unknown_ends
-            await asyncio.to_thread(self._connections.fold, resolved)
-
-
 class _Meter:
     """Counts questions that were answered or given up."""
 
@@ -173,12 +76,129 @@ class _Meter:
         self._progress(self._done, self._total)
 
 
-Ask = Callable[[StepRange, _Answers], Awaitable[None]]
+@dataclass(frozen=True, slots=True)
+class _Cycle:
+    """What the questions of one cycle have in common."""
+
+    newest_step: int
+    attributions: Attributions
+    meter: _Meter
+    gathered: Gathered = field(default_factory=Gathered)
 
 
-async def _ask_all(parts: list[StepRange], ask: Ask, meter: _Meter) -> _Answers:
+class Gatherer:
+    """Asks for the steps that are missing, folds whole answers, and never folds a part of one."""
+
+    def __init__(self, source: UsageSource, history: UsageHistory, connections: ConnectionRows) -> None:
+        self._source = source
+        self._history = history
+        self._connections = connections
+        self._folding = asyncio.Lock()  # both resources number their series in one place
+        self._mesh_seen = False
+        self._states: dict[str, SignalState] = {}
+        self._signs_unknown: dict[str, SignalState] = {}
+        self._past_pods_by = ""
+        self._unknown_edges = 0
+
+    async def gather(self, wanted: StepRange, directory: Directory, progress: Progress) -> Gathered:
+        """Bring the state up to `wanted.last`."""
+        usage = {resource: self._history.missing(resource, wanted) for resource in Resource}
+        edges = self._connections.missing(wanted.last)
+        signs = filter(None, (self._history.missing_signs(resource, wanted.last) for resource in Resource))
+        asked = [part for parts in (*usage.values(), signs) for part in parts]
+        cycle = _Cycle(
+            wanted.last,
+            Attributions(self._source, directory, asked),
+            _Meter(progress, sum(map(len, usage.values())) + len(edges)),
+        )
+        states = await asyncio.gather(
+            *(self._ask_usage(resource, usage[resource], cycle) for resource in Resource),
+            self._ask_edges(edges, cycle),
+        )
+        # A signal of which there was nothing to ask stands as it stood.
+        self._states |= {state.signal: state for state in states if state}
+        self._note_known_by(cycle.attributions.known_by)
+        gathered = cycle.gathered
+        gathered.states = [self._with_signs(state) for state in self._states.values()]
+        gathered.past_pods_by = self._past_pods_by
+        gathered.unknown_edges = self._unknown_edges
+        return gathered
+
+    def _with_signs(self, state: SignalState) -> SignalState:
+        """Usage that is known, without what would raise it, is degraded."""
+        return self._signs_unknown.get(state.signal, state) if state.state is State.OK else state
+
+    def _note_known_by(self, known_by: str) -> None:
+        if known_by and known_by != self._past_pods_by:
+            log.info("past_pods_attributed", by=known_by)
+            self._past_pods_by = known_by
+
+    async def _ask_usage(
+        self, resource: Resource, parts: list[StepRange], cycle: _Cycle
+    ) -> SignalState | None:
+        async def ask(part: StepRange, answers: Answers) -> None:
+            await self._containers(resource, part, cycle, answers)
+
+        answers = await _ask_all(parts, ask, cycle.meter)
+        await self._ask_signs(resource, cycle)
+        return usage_state(resource, answers) if parts else None
+
+    async def _ask_edges(self, parts: list[StepRange], cycle: _Cycle) -> SignalState | None:
+        async def ask(part: StepRange, answers: Answers) -> None:
+            await self._edges(part, cycle, answers)
+
+        answers = await _ask_all(parts, ask, cycle.meter)
+        return connection_state(answers, mesh_seen=self._mesh_seen) if parts else None
+
+    async def _containers(self, resource: Resource, part: StepRange, cycle: _Cycle, answers: Answers) -> None:
+        samples = await self._source.container_samples(resource, part)
+        answers.unusable += samples.unusable
+        answers.series.append(len(samples.containers))
+        # What is empty, and all that is newer too, may be filled later: it stays to be asked again.
+        if not any(answers.series):
+            return
+        attribution = await cycle.attributions.of(samples.containers)
+        async with self._folding:
+            folded = await asyncio.to_thread(self._history.fold, samples, attribution)
+        cycle.gathered.samples += folded.samples
+        cycle.gathered.unattributed_namespaces |= {namespace for namespace, _ in folded.unattributed_pods}
+
+    async def _ask_signs(self, resource: Resource, cycle: _Cycle) -> None:
+        """One question, on the steps whose usage is known; usage goes on without an answer."""
+        steps = self._history.missing_signs(resource, cycle.newest_step)
+        if steps is None:
+            return
+        try:
+            samples = await self._source.need_signals(SIGN_OF_NEED[resource], steps)
+            attribution = await cycle.attributions.of(samples.containers)
+        except SourceError as error:
+            self._signs_unknown[resource.value] = signs_unknown(resource, error)
+            return
+        async with self._folding:
+            await asyncio.to_thread(self._history.fold_signs, samples, attribution)
+        self._signs_unknown.pop(resource.value, None)
+
+    async def _edges(self, part: StepRange, cycle: _Cycle, answers: Answers) -> None:
+        samples = await self._source.connection_samples(part)
+        if samples is None:
+            answers.off = True
+            return
+        answers.unusable += samples.unusable
+        answers.series.append(len(samples.sources))
+        self._mesh_seen = self._mesh_seen or bool(samples.sources)
+        if any(answers.series):
+            resolved = await asyncio.to_thread(resolve, samples, cycle.attributions.present)
+            if len(answers.series) == 1:
+                self._unknown_edges = resolved.unknown_ends
+            await asyncio.to_thread(self._connections.fold, resolved)
+
+
+Ask = Callable[[StepRange, Answers], Awaitable[None]]
+
+
+async def _ask_all(parts: list[StepRange], ask: Ask, meter: _Meter) -> Answers:
     """Ask for every part, newest first; the first failure ends the signal's questions."""
-    answers = _Answers()
+    answers = Answers()
     for number, part in enumerate(parts):
         try:
             await ask(part, answers)
@@ -188,39 +208,3 @@ async def _ask_all(parts: list[StepRange], ask: Ask, meter: _Meter) -> _Answers:
             break
         meter.advance(1)
     return answers
-
-
-def _container_state(resource: Resource, answers: _Answers) -> SignalState:
-    if answers.error:
-        return _failing(resource.value, answers.error)
-    if answers.newest_is_empty:
-        message = (
-            f"Prometheus has no new {_METRICS[resource]} samples: does it scrape the kubelets' cAdvisor?"
-        )
-        return SignalState(resource.value, State.EMPTY, "NoSamples", message)
-    return _answered(resource.value, answers)
-
-
-def _connection_state(answers: _Answers, *, mesh_seen: bool) -> SignalState:
-    if answers.off:
-        return SignalState(CONNECTIONS, State.OFF, "Off", "connections are not asked for")
-    if answers.error:
-        return _failing(CONNECTIONS, answers.error)
-    if not mesh_seen:
-        message = "Prometheus holds no service mesh metrics: CPU and memory profiles only"
-        return SignalState(CONNECTIONS, State.ABSENT, "NoMesh", message)
-    if answers.newest_is_empty:
-        message = "Prometheus has no new samples of the mesh's proxies: are they still scraped?"
-        return SignalState(CONNECTIONS, State.EMPTY, "NoSamples", message)
-    return _answered(CONNECTIONS, answers)
-
-
-def _failing(signal: str, error: SourceError) -> SignalState:
-    return SignalState(signal, State.FAILING, error.reason, str(error))
-
-
-def _answered(signal: str, answers: _Answers) -> SignalState:
-    if answers.unusable:
-        message = "samples that were NaN, infinite or negative were left out"
-        return SignalState(signal, State.DEGRADED, "UnusableSamples", message)
-    return SignalState(signal, State.OK, "Answered", "")

@@ -40,6 +40,11 @@ class CycleMetrics:
         self._left_out = Gauge(
             "job_profiler_profiles_left_out", "Profiles not stored for MAX_PROFILES", registry=registry
         )
+        self._news_dropped = Counter(
+            "job_profiler_events_dropped_total",
+            "Events on workloads that were not told: there were too many in a minute",
+            registry=registry,
+        )
         self._success = Gauge(
             "job_profiler_last_success_timestamp_seconds", "End of the last cycle", registry=registry
         )
@@ -68,6 +73,7 @@ class CycleMetrics:
         self._writes.labels("failed").inc(report.failed_writes)
         self._profiles.set(report.stored)
         self._left_out.set(report.left_out)
+        self._news_dropped.inc(report.news_dropped)
         self._success.set(now.timestamp())
         for state in report.states:
             self._signal.labels(state.signal).set(

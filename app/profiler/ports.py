@@ -6,10 +6,18 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from app.domain.catalogue import ProfileCatalogue
+from app.domain.container_roles import InitContainers
 from app.domain.pods import PodRecord
-from app.domain.profiles import Resource, StoredProfile
+from app.domain.profiles import NeedReason, Resource, StoredProfile
 from app.domain.workloads import Workload
-from app.estimation.samples import ConnectionSamples, ContainerSamples, StepRange
+from app.estimation.samples import (
+    ConnectionSamples,
+    ContainerSamples,
+    NeedSamples,
+    PastOwners,
+    StepRange,
+)
+from app.profiler.news import News
 from app.profiler.publication import Write
 
 
@@ -19,7 +27,10 @@ class UsageSource(Protocol):
     async def container_samples(self, resource: Resource, steps: StepRange) -> ContainerSamples:
         """A whole answer over *steps* (at most a day); raises SourceError where it would not be whole."""
 
-    async def pod_owners(self, steps: StepRange) -> Mapping[tuple[str, str], Workload]:
+    async def need_signals(self, reason: NeedReason, steps: StepRange) -> NeedSamples:
+        """Where a sign of need was seen in *steps*, nowhere where nobody tells it; raises SourceError."""
+
+    async def pod_owners(self, steps: StepRange) -> PastOwners:
         """The owners of Pods that ran in *steps*, as far as the source knows them; raises SourceError."""
 
     async def connection_samples(self, steps: StepRange) -> ConnectionSamples | None:
@@ -28,11 +39,16 @@ class UsageSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Who runs now: each Pod's owner (None: nobody), lasting workloads, the CronJob of each Job."""
+    """Who runs now: each Pod's owner (None: nobody), lasting workloads, the CronJob of each Job.
+
+    `uids` tells which objects are there, `init_containers` of those lasting workloads that have some.
+    """
 
     pods: Mapping[tuple[str, str], Workload | None] = field(default_factory=dict)
     workloads: tuple[Workload, ...] = ()
     cron_jobs: Mapping[Workload, Workload] = field(default_factory=dict)
+    uids: Mapping[Workload, str] = field(default_factory=dict)
+    init_containers: Mapping[Workload, InitContainers] = field(default_factory=dict)
 
 
 class WorkloadLister(Protocol):
@@ -68,6 +84,13 @@ class ReportSink(Protocol):
         """Tell of one change of state as an Event; raises ClusterError."""
 
 
+class NewsSink(Protocol):
+    """Where a person who looks at a workload learns what became of its profiles."""
+
+    async def record(self, news: News) -> None:
+        """Tell it; nothing depends on that, so a failure is the sink's own to log."""
+
+
 class PodAnnotator(Protocol):
     """How annotations reach a Pod that runs."""
 
@@ -83,8 +106,9 @@ class PodAnnotator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The three ways in which a cycle meets the cluster."""
+    """The ways in which a cycle meets the cluster; without `news` nothing is told of single workloads."""
 
     lister: WorkloadLister
     store: ProfileStore
     sink: ReportSink
+    news: NewsSink | None = None

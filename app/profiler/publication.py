@@ -17,11 +17,15 @@ STATUS_REFRESH = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One profile to write under *name*: value and status, or the status alone."""
+    """One profile to write under *name*: value and status, or the status alone.
+
+    `before` is the value that is stored so far, None where there is no such profile.
+    """
 
     profile: Profile
     name: str
     value_changed: bool
+    before: str | None = None
 
 
 def within_limit(
@@ -57,10 +61,12 @@ def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: date
     writes = []
     for identity, name in names.items():
         profile, known = derived[identity], present[identity]
-        if known is None or _moved(profile.value, known.value):
+        if known is None:
             writes.append(Write(profile, name, value_changed=True))
+        elif _moved(profile.value, known.value):
+            writes.append(Write(profile, name, value_changed=True, before=known.value))
         elif _is_due(known, now):
-            writes.append(Write(profile, name, value_changed=False))
+            writes.append(Write(profile, name, value_changed=False, before=known.value))
     return writes
 
 

@@ -1,13 +1,23 @@
-"""The state of each signal (CPU, memory, connections) as one cycle found it."""
+"""The state of each signal (CPU, memory, connections) as one cycle found it, and how answers tell it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from app.domain.profiles import SIGN_OF_NEED, NeedReason, Resource
 from app.domain.quantities import format_time
+from app.errors import NoNamespacesError, SourceError
 
 CONNECTIONS = "connections"
+_METRICS = {
+    Resource.CPU: "container_cpu_usage_seconds_total",
+    Resource.MEMORY: "container_memory_working_set_bytes",
+}
+_METRICS_OF_SIGNS = {
+    NeedReason.CPU_THROTTLING: "container_cpu_cfs_throttled_periods_total",
+    NeedReason.OOM_KILLED: "kube_pod_container_status_last_terminated_reason",
+}
 
 
 class State(StrEnum):
@@ -70,3 +80,64 @@ class SignalBoard:
             }
             for state, since in self._states.values()
         ]
+
+
+@dataclass(slots=True)
+class Answers:
+    """What the answers to one signal's questions had in common."""
+
+    series: list[int] = field(default_factory=list)  # in each answer; that on the newest steps comes first
+    unusable: int = 0
+    off: bool = False
+    error: SourceError | None = None
+
+    @property
+    def newest_is_empty(self) -> bool:
+        """True where nothing new is measured any more, or not yet."""
+        return self.series[:1] == [0]
+
+
+def usage_state(resource: Resource, answers: Answers) -> SignalState:
+    """How the questions on a resource ended."""
+    if answers.error:
+        return _failing(resource.value, answers.error)
+    if answers.newest_is_empty:
+        message = (
+            f"Prometheus has no new {_METRICS[resource]} samples: does it scrape the kubelets' cAdvisor?"
+        )
+        return SignalState(resource.value, State.EMPTY, "NoSamples", message)
+    return _answered(resource.value, answers)
+
+
+def signs_unknown(resource: Resource, error: SourceError) -> SignalState:
+    """The question on the sign of need of a resource failed, while its usage is known."""
+    reason = SIGN_OF_NEED[resource]
+    message = f"{_METRICS_OF_SIGNS[reason]} is not known, so that what was seen before counts: {error}"
+    return SignalState(resource.value, State.DEGRADED, f"{reason}Unknown", message)
+
+
+def connection_state(answers: Answers, *, mesh_seen: bool) -> SignalState:
+    """How the questions on connections ended."""
+    if answers.off:
+        return SignalState(CONNECTIONS, State.OFF, "Off", "connections are not asked for")
+    if answers.error:
+        return _failing(CONNECTIONS, answers.error)
+    if not mesh_seen:
+        message = "Prometheus holds no service mesh metrics: CPU and memory profiles only"
+        return SignalState(CONNECTIONS, State.ABSENT, "NoMesh", message)
+    if answers.newest_is_empty:
+        message = "Prometheus has no new samples of the mesh's proxies: are they still scraped?"
+        return SignalState(CONNECTIONS, State.EMPTY, "NoSamples", message)
+    return _answered(CONNECTIONS, answers)
+
+
+def _failing(signal: str, error: SourceError) -> SignalState:
+    state = State.EMPTY if isinstance(error, NoNamespacesError) else State.FAILING
+    return SignalState(signal, state, error.reason, str(error))
+
+
+def _answered(signal: str, answers: Answers) -> SignalState:
+    if answers.unusable:
+        message = "samples that were NaN, infinite or negative were left out"
+        return SignalState(signal, State.DEGRADED, "UnusableSamples", message)
+    return SignalState(signal, State.OK, "Answered", "")

@@ -20,14 +20,16 @@ from app.kubernetes.status_map import StatusMap
 from app.kubernetes.webhook_configuration import WebhookConfiguration
 from app.kubernetes.workloads import Workloads
 from app.profiler.aging import stale_condition
+from app.profiler.news import News
 from app.profiler.ports import Directory
 from app.profiler.publication import Write
+from app.profiler.workloads import directory_of
 from app.tls.issuing import KeyPair
 from app.tls.secret_data import data_of, key_pair_of
 
 
 class ClusterWorkloads:
-    """What runs in the namespaces that are profiled."""
+    """What runs in the namespaces that are profiled, listed each time: for a single cycle."""
 
     def __init__(self, client: ClusterClient, namespaces: Sequence[str]) -> None:
         self._workloads = Workloads(client, namespaces)
@@ -35,7 +37,7 @@ class ClusterWorkloads:
     async def directory(self) -> Directory:
         """Who runs now."""
         pods = {(pod.namespace, pod.name): pod.workload for pod in await self._workloads.pods()}
-        return Directory(pods, tuple(await self._workloads.lasting()), await self._workloads.cron_jobs())
+        return directory_of(pods, await self._workloads.records())
 
 
 class ClusterProfiles:
@@ -101,6 +103,21 @@ class ClusterReport:
         """Tell of a change of state."""
         kind = "Warning" if warning else "Normal"
         await self._events.record(self._involved, reason, message, now=datetime.now(UTC), kind=kind)  # type: ignore[arg-type]
+
+
+class ClusterNews:
+    """Events on the workloads themselves, which `kubectl describe` shows."""
+
+    def __init__(self, client: ClusterClient, identity: str) -> None:
+        self._events = EventRecorder(client, identity)
+
+    async def record(self, news: News) -> None:
+        """Tell of one workload, in its own namespace."""
+        workload = news.workload
+        involved = InvolvedObject(
+            news.api_version, workload.kind, workload.namespace, workload.name, news.uid
+        )
+        await self._events.record(involved, news.reason, news.message, now=datetime.now(UTC))
 
 
 class SecretKeyPair:

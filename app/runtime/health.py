@@ -12,7 +12,12 @@ Checks = Mapping[str, Callable[[], str | None]]
 
 
 def create_health(checks: Checks, registry: CollectorRegistry) -> FastAPI:
-    """The application; it is alive as long as its event loop answers, ready when every check passes."""
+    """The application; it is alive as long as its event loop answers, ready when every check passes.
+
+    Nothing more has to be asked for `/livez`. A loop that is blocked answers no probe, so that the kubelet
+    restarts the process; and no dead task hides behind a loop that turns, for it ends the process: see
+    `supervision`.
+    """
     app = FastAPI(title="Kubernetes Job Profiler", docs_url=None, redoc_url=None, openapi_url=None)
 
     async def livez(_: Request) -> Response:

@@ -1,41 +1,58 @@
 """The two listeners, served by uvicorn inside the process's own event loop."""
 
 import asyncio
+import math
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
 
 from app.errors import ProfilerError
+from app.runtime.connections import ANY_CLIENT, ClientTerms, Connection
 
-# API servers keep idle connections for 90 s: a shorter time here would meet their next review half way.
-_KEEP_ALIVE_SECONDS = 120
 _DRAIN_SECONDS = 5
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not bound
 
 
 class Listener(uvicorn.Server):
     """A server that leaves signals to the process."""
 
-    def __init__(self, app: Any, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        terms: ClientTerms = ANY_CLIENT,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 host=host,
                 port=port,
-                http="httptools",
+                http=partial(Connection, terms),  # type: ignore[arg-type]  # all that is done with the class is a call
                 ws="none",
                 lifespan="off",
                 access_log=False,
                 log_config=None,
                 server_header=False,
                 date_header=False,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_keep_alive=math.ceil(terms.patience_seconds),
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
                 ssl_context_factory=(lambda _config, _default: tls) if tls else None,
             )
         )
+
+    @property
+    def own_address(self) -> tuple[str, int] | None:
+        """Where this process itself reaches it; None before it has started."""
+        if not self.started:
+            return None
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return _LOOPBACK.get(host, host), port
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

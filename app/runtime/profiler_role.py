@@ -19,30 +19,31 @@ from app.kubernetes.election import LeaderElector, LeaseTiming
 from app.profiler.aging import AgingPolicy
 from app.profiler.cycle import CyclePolicy, ProfilingCycle
 from app.profiler.metrics import BackfillMetrics, CycleMetrics
-from app.profiler.ports import Cluster, UsageSource, WorkloadLister
+from app.profiler.ports import Cluster, WorkloadLister
+from app.profiler.profile_gauges import ProfileGauges
+from app.runtime.certificates import keep_certificates
 from app.runtime.cluster_ports import (
+    ClusterNews,
     ClusterProfiles,
     ClusterReport,
-    PublishedTrust,
-    SecretKeyPair,
 )
-from app.runtime.watched_pods import BackfillTerms, WatchedPods, WatchedWorkloads
+from app.runtime.namespace_scope import NamespaceScope
+from app.runtime.watched_namespaces import WatchedNamespaces, check_selector
+from app.runtime.watched_pods import BackfillTerms, WatchedPods
+from app.runtime.watched_workloads import WatchedWorkloads
 from app.settings import CertificateProvider, Settings
 from app.sources.prometheus import PrometheusSource
-from app.sources.queries import Scope
-from app.tls.keeper import CertificateKeeper
 
 log = structlog.get_logger(__name__)
-_CERTIFICATE_CHECK_SECONDS = 60.0
 _RETRY_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def open_prometheus(settings: Settings) -> AsyncIterator[PrometheusSource]:
-    """The Prometheus of the settings, as a source of usage."""
+async def open_prometheus(settings: Settings, namespaces: NamespaceScope) -> AsyncIterator[PrometheusSource]:
+    """The Prometheus of the settings, as a source of usage of the namespaces that are in scope by then."""
     async with PrometheusSource(
         settings.prometheus_base_url,
-        scope=Scope(settings.profiling_namespace, (*settings.excluded_namespaces, settings.own_namespace)),
+        scope=namespaces.current,
         network_provider=settings.network_metric_provider.value,
         connections_url=settings.connections_base_url,
         timeout_seconds=settings.prometheus_timeout,
@@ -66,6 +67,7 @@ def cluster_ports(
         lister,
         ClusterProfiles(client, settings.profiles_home, catalogue),
         ClusterReport(client, settings.own_namespace, identity_of(settings)),
+        ClusterNews(client, identity_of(settings)),
     )
 
 
@@ -88,6 +90,8 @@ class ProfilerRole:
         self._client = client
         self._catalogue = catalogue
         self._metrics = CycleMetrics(registry)
+        self._leading = False
+        ProfileGauges(catalogue, lambda: self._leading, registry)
         self._backfill = (
             BackfillTerms(settings, client, catalogue, BackfillMetrics(registry))
             if settings.backfill_enabled
@@ -104,68 +108,59 @@ class ProfilerRole:
         )
 
     async def run(self) -> None:
-        """Contend and lead."""
+        """Contend and lead; a selector that the cluster can't read ends it before."""
+        await check_selector(self._client, self._settings)
         await self._elector.run(self._lead)
 
     async def _lead(self) -> None:
         """The leader's work; what was learned belongs to this term, the next leader reads the past anew."""
-        self._metrics.leads(leading=True)
+        self._leads(leading=True)
+        namespaces = WatchedNamespaces(self._client, self._settings)
         pods = WatchedPods(self._client, self._settings.profiling_namespace)
+        workloads = WatchedWorkloads(self._client, self._settings.profiling_namespace, pods)
         try:
             async with asyncio.TaskGroup() as group:
                 if self._settings.certificate_provider is CertificateProvider.SELF:
-                    group.create_task(self._keep_certificates(), name="certificates")
+                    group.create_task(keep_certificates(self._client, self._settings), name="certificates")
                 if self._settings.background_routine_enabled:
-                    group.create_task(self._run_cycles(pods), name="cycles")
+                    group.create_task(self._run_cycles(workloads, namespaces.scope), name="cycles")
+                    group.create_task(workloads.run(), name="watch of workloads")
                 if self._backfill:
-                    group.create_task(self._backfill.run(pods), name="back-fill")
+                    group.create_task(self._backfill.run(pods, namespaces.scope), name="back-fill")
                 if self._settings.background_routine_enabled or self._backfill:
                     group.create_task(pods.run(), name="watch of pods")
+                    group.create_task(namespaces.run(), name="watch of namespaces")
                 await asyncio.Event().wait()
         finally:
-            self._metrics.leads(leading=False)
+            self._leads(leading=False)
 
-    async def _run_cycles(self, pods: WatchedPods) -> None:
-        lister = WatchedWorkloads(self._client, self._settings.profiling_namespace, pods)
+    def _leads(self, *, leading: bool) -> None:
+        self._leading = leading
+        self._metrics.leads(leading=leading)
+
+    async def _run_cycles(self, lister: WorkloadLister, namespaces: NamespaceScope) -> None:
         cluster = cluster_ports(self._settings, self._client, self._catalogue, lister)
-        async with open_prometheus(self._settings) as source:
-            await repeat_cycles(source, cluster, self._settings, self._metrics)
-
-    async def _keep_certificates(self) -> None:
-        namespace = self._settings.own_namespace
-        keeper = CertificateKeeper(
-            SecretKeyPair(self._client, namespace, self._settings.ca_secret),
-            SecretKeyPair(self._client, namespace, self._settings.tls_secret),
-            PublishedTrust(self._client, self._settings.webhook_configuration),
-            self._settings.certificate_names,
-        )
-        fault = ""
-        while True:
-            pause = _CERTIFICATE_CHECK_SECONDS
-            try:
-                await keeper.ensure(datetime.now(UTC))
-                fault = ""
-            except ClusterError as error:
-                pause = _RETRY_SECONDS
-                if str(error) != fault:
-                    log.warning("certificates_not_kept", error=str(error))
-                fault = str(error)
-            await asyncio.sleep(pause)
+        async with open_prometheus(self._settings, namespaces) as source:
+            cycle = ProfilingCycle(source, cluster, cycle_policy(self._settings), namespaces.covers)
+            period_seconds = self._settings.background_routine_update_time
+            await repeat_cycles(cycle, namespaces, period_seconds, self._metrics)
 
 
 async def repeat_cycles(
-    source: UsageSource,
-    cluster: Cluster,
-    settings: Settings,
+    cycle: ProfilingCycle,
+    namespaces: NamespaceScope,
+    period_seconds: float,
     metrics: CycleMetrics,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
     """One cycle per period; a cycle that takes longer than its period skips, and never piles up."""
-    cycle = ProfilingCycle(source, cluster, cycle_policy(settings), settings.profiles_pods_of)
-    period = settings.background_routine_update_time
     due, fault = monotonic(), ""
     while True:
         try:
+            await namespaces.until_listed()
+            if arrived := namespaces.arrivals():
+                log.info("namespaces_came_into_scope", namespaces=sorted(arrived))
+                cycle.begin_anew()
             report = await cycle.run_once(clock())
         except ClusterError as error:
             pause = error.retry_after_seconds if isinstance(error, UnavailableError) else None
@@ -173,7 +168,7 @@ async def repeat_cycles(
                 log.warning("cycle_failed", error=str(error))
             fault = str(error)
             metrics.failed()
-            due = monotonic() + min(pause or _RETRY_SECONDS, period)
+            due = monotonic() + min(pause or _RETRY_SECONDS, period_seconds)
         else:
             fault = ""
             metrics.finished(report, clock())
@@ -184,5 +179,5 @@ async def repeat_cycles(
                 written=report.written,
                 seconds=round(report.seconds, 3),
             )
-            due = max(due + period, monotonic())
+            due = max(due + period_seconds, monotonic())
         await asyncio.sleep(max(due - monotonic(), 0))

@@ -13,15 +13,17 @@ from app.domain.catalogue import KindSink, ProfileCatalogue
 from app.domain.resources import KINDS
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.profiles import essentials
+from app.kubernetes.profiles import essentials, essentials_with_containers
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.selections import Selection
 from app.runtime.health import create_health
 from app.runtime.listeners import Listener
 from app.runtime.logs import configure_logs
+from app.runtime.scheduling import sets_requests
 from app.runtime.supervision import supervise
 from app.runtime.webhook_role import WebhookRole
 from app.settings import Role, Settings
+from app.webhook.constraint_index import ConstraintIndex
 
 if TYPE_CHECKING:
     from app.runtime.profiler_role import ProfilerRole
@@ -47,14 +49,14 @@ async def _serve(settings: Settings) -> None:
 
 async def _run_roles(settings: Settings, client: ClusterClient, stopping: asyncio.Event) -> None:
     registry = process_registry()
-    catalogue = ProfileCatalogue()
+    catalogue = ProfileCatalogue(with_containers=sets_requests(settings))
     tasks = _profile_watches(settings, client, catalogue)
     checks: dict[str, Callable[[], str | None]] = {
         "shutdown": lambda: "the process is stopping" if stopping.is_set() else None
     }
     leaving = stopping
     if settings.role is not Role.PROFILER:
-        webhook = WebhookRole(settings, catalogue, registry)
+        webhook = WebhookRole(settings, catalogue, registry, _constraints(settings))
         tasks |= webhook.tasks(client)
         checks["webhook"] = webhook.not_ready
         leaving = asyncio.Event()
@@ -77,13 +79,18 @@ def process_registry() -> CollectorRegistry:
     return registry
 
 
+def _constraints(settings: Settings) -> ConstraintIndex | None:
+    return ConstraintIndex(settings.profiling_namespace) if sets_requests(settings) else None
+
+
 def _profile_watches(settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue) -> Tasks:
+    keep = essentials_with_containers if sets_requests(settings) else essentials
     return {
         f"watch of {kind.plural}": Reflector(
             client,
             Selection(paths.profiles(kind.plural, settings.profiles_home)),
             KindSink(catalogue, resource),
-            keep=essentials,
+            keep=keep,
         ).run()
         for resource, kind in KINDS.items()
     }

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.errors import ProfilerError
+from app.profiler.cycle import ProfilingCycle
 from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles, LoggedReport
 from app.profiler.metrics import CycleMetrics
 from app.profiler.ports import Cluster, UsageSource
 from app.runtime.health import create_health
 from app.runtime.listeners import Listener
-from app.runtime.profiler_role import repeat_cycles
+from app.runtime.namespace_scope import NamespaceScope
+from app.runtime.profiler_role import cycle_policy, repeat_cycles
 from app.runtime.serving import process_registry
 from app.runtime.supervision import supervise
 from app.runtime.webhook_role import WebhookRole
@@ -52,10 +54,14 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
     }
     health = Listener(create_health(checks, registry), settings.bind_address, settings.health_port)
     cluster = Cluster(FixedWorkloads(), profiles, LoggedReport())
+    namespaces = NamespaceScope(settings)
+    cycle = ProfilingCycle(source, cluster, cycle_policy(settings), namespaces.covers)
     tasks = {
         "webhook": webhook.listener.run_until_cancelled(),
         "health": health.run_until_cancelled(),
-        "profiler": repeat_cycles(source, cluster, settings, CycleMetrics(registry)),
+        "profiler": repeat_cycles(
+            cycle, namespaces, settings.background_routine_update_time, CycleMetrics(registry)
+        ),
     }
     stopping = asyncio.Event()
     running = asyncio.create_task(supervise(tasks, stopping))

@@ -1,4 +1,8 @@
-"""Named background tasks: the first that ends, by fault or not, ends the process; the cluster restarts it."""
+"""Named background tasks: the first that ends, by fault or not, ends the process; the cluster restarts it.
+
+So a task that runs for the process' life is either given to `supervise` or awaited by one that is: a process
+that answers `/livez` has all of them.
+"""
 
 import asyncio
 from collections.abc import Coroutine, Mapping
@@ -32,6 +36,8 @@ async def supervise(tasks: Tasks, stopping: asyncio.Event) -> None:
 
 def _raise_fault(task: asyncio.Task[None]) -> None:
     fault = task.exception() if not task.cancelled() else None
+    while isinstance(fault, BaseExceptionGroup):  # of a group of tasks; its own text says nothing
+        fault = fault.exceptions[0]
     log.error("task_ended", task=task.get_name(), fault=repr(fault))
     reason = f": {str(fault) or repr(fault)}" if fault else " without a fault"
     raise ProfilerError(f"the task '{task.get_name()}' ended{reason}") from fault

@@ -10,19 +10,16 @@ from time import monotonic
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
-from app.errors import UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.pods import PodAnnotations, running_pods
 from app.kubernetes.reflector import Reflector
-from app.kubernetes.workloads import PodReader, Workloads
+from app.kubernetes.workloads import PodReader
 from app.profiler.backfill import Backfill, Pace, ProfileChanges
 from app.profiler.mending import MendPlanner
 from app.profiler.metrics import BackfillMetrics
 from app.profiler.pods import PodRegistry, PodSink
-from app.profiler.ports import Directory
+from app.runtime.namespace_scope import NamespaceScope
 from app.settings import Settings
-
-_LISTED_WITHIN_SECONDS = 60.0
 
 
 class WatchedPods:
@@ -47,28 +44,6 @@ class WatchedPods:
                 watches.create_task(reflector.run())
 
 
-class WatchedWorkloads:
-    """Who runs: Pods from their watch, and lists of the few objects that own them."""
-
-    def __init__(self, client: ClusterClient, namespaces: Sequence[str], pods: WatchedPods) -> None:
-        self._workloads = Workloads(client, namespaces)
-        self._pods = pods
-
-    async def directory(self) -> Directory:
-        """Who runs now, and which Pods left lately."""
-        await self._listed()
-        workloads = tuple(await self._workloads.lasting())
-        return Directory(self._pods.registry.owners(), workloads, await self._workloads.cron_jobs())
-
-    async def _listed(self) -> None:
-        try:
-            async with asyncio.timeout(_LISTED_WITHIN_SECONDS):
-                while not self._pods.are_listed():  # noqa: ASYNC110 - filled by watches without an event
-                    await asyncio.sleep(0.05)
-        except TimeoutError as error:
-            raise UnavailableError("the Pods could not be listed yet") from error
-
-
 class BackfillTerms:
     """Makes the back-fill of each term; what follows the stored profiles lives as long as the process."""
 
@@ -80,15 +55,15 @@ class BackfillTerms:
         self._index = AnnotationIndex(catalogue, max_connections=settings.max_connections)
         self._changes = ProfileChanges(catalogue)
 
-    async def run(self, pods: WatchedPods) -> None:
+    async def run(self, pods: WatchedPods, namespaces: NamespaceScope) -> None:
         """One term, until cancelled."""
         backfill = Backfill(
             pods.registry,
-            MendPlanner(self._index, self._settings.profiles_pods_of),
+            MendPlanner(self._index, namespaces.covers),
             self._annotator,
             self._changes,
             self._metrics,
             pace=Pace(self._settings.backfill_rate),
             period_seconds=self._settings.background_routine_update_time,
         )
-        await backfill.run(pods.are_listed)
+        await backfill.run(lambda: pods.are_listed() and namespaces.is_listed)

@@ -16,12 +16,17 @@ from app.kubernetes.reflector import Reflector
 from app.kubernetes.secrets import secret_data
 from app.kubernetes.selections import Object, Selection
 from app.runtime.listeners import Listener
+from app.runtime.scheduling import scheduling_policy
+from app.runtime.watched_constraints import constraint_watches
 from app.settings import Settings
 from app.tls.secret_data import key_pair_of
 from app.tls.serving import ServingContext, UnusableCertificateError
 from app.webhook.application import create_webhook
+from app.webhook.constraint_index import ConstraintIndex
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.mutation import PodMutator
+from app.webhook.need_index import NeedIndex
+from app.webhook.sizing import PodSizer
 
 log = structlog.get_logger(__name__)
 
@@ -53,10 +58,20 @@ class ServedCertificate:
 
 
 class WebhookRole:
-    """Answers admission reviews over TLS."""
+    """Answers admission reviews over TLS.
 
-    def __init__(self, settings: Settings, catalogue: ProfileCatalogue, registry: CollectorRegistry) -> None:
+    It sets requests where it is given *constraints*, which it keeps in step by watches.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: ProfileCatalogue,
+        registry: CollectorRegistry,
+        constraints: ConstraintIndex | None = None,
+    ) -> None:
         self._settings = settings
+        self._constraints = constraints
         self.serving = ServingContext()
         self.index = AnnotationIndex(catalogue, max_connections=settings.max_connections)
         self._mutator = PodMutator(
@@ -64,6 +79,7 @@ class WebhookRole:
             in_scope=settings.profiles_pods_of,
             max_review_bytes=settings.max_review_bytes,
             metrics=AdmissionMetrics(registry),
+            sizer=self._sizer(catalogue),
         )
         self.listener = Listener(
             create_webhook(self._mutator),
@@ -76,6 +92,8 @@ class WebhookRole:
         """Why no review should come here yet."""
         if not self.index.is_synced:
             return "the profiles have not been listed yet"
+        if self._constraints and not self._constraints.is_synced:
+            return "what the namespaces demand of Pods has not been listed yet"
         if self.serving.loaded is None:
             return "there is no serving certificate yet: the profiler issues it, or cert-manager"
         if not self.listener.started:
@@ -89,7 +107,15 @@ class WebhookRole:
             field_selector=f"metadata.name={self._settings.tls_secret}",
         )
         certificate = Reflector(client, selection, ServedCertificate(self.serving))
-        return {"webhook": self.listener.run_until_cancelled(), "certificate": certificate.run()}
+        watches = constraint_watches(client, self._constraints) if self._constraints else {}
+        return {"webhook": self.listener.run_until_cancelled(), "certificate": certificate.run(), **watches}
+
+    def _sizer(self, catalogue: ProfileCatalogue) -> PodSizer | None:
+        if self._constraints is None:
+            return None
+        return PodSizer(
+            NeedIndex(catalogue, self.index), self._constraints, scheduling_policy(self._settings)
+        )
 
     async def drain(self) -> None:
         """Serve on while the cluster learns that this replica leaves; each answer ends its connection."""

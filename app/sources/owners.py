@@ -1,28 +1,100 @@
-"""Who owned the Pods of the past, as kube-state-metrics tells it; pure."""
+"""Who owned the Pods of the past: what is asked of Prometheus, and the answers joined; pure.
+
+kube-state-metrics tells every owner. Where a store keeps nothing but recording rules, that of the
+kubernetes-mixin tells the workload of each Pod.
+"""
 
 from collections.abc import Iterable, Mapping
 
-from app.domain.workloads import Workload
+from app.domain.workloads import JOB, NODE, POD, Workload
+from app.estimation.samples import PastOwners
+from app.sources.answers import Matrix
+from app.sources.queries import Scope, aggregate, excluded, included, selector
 
-PodOwners = Mapping[tuple[str, str], Workload]
-# Values of label sets: (namespace, owned object, owner's kind, owner's name).
-Ownership = Iterable[tuple[str, ...]]
+KUBE_STATE_METRICS, KUBERNETES_MIXIN = "kube-state-metrics", "kubernetes-mixin"
 
-# Mirror Pods are owned by their node, which is nobody's workload.
-_NODE = "Node"
+POD_OWNER, REPLICASET_OWNER, JOB_OWNER = "kube_pod_owner", "kube_replicaset_owner", "kube_job_owner"
+# The label that names the owned object of each metric.
+_OWNED = {POD_OWNER: "pod", REPLICASET_OWNER: "replicaset", JOB_OWNER: "job_name"}
+_OWNER = ("owner_kind", "owner_name")
+OWNER_LABELS = ("namespace", *_OWNED.values(), *_OWNER)
+OPTIONAL_LABELS = frozenset(_OWNED.values())
+
+WORKLOAD_OF_POD = "namespace_workload_pod:kube_pod_owner:relabel"
+WORKLOAD_LABELS = ("namespace", "pod", "workload_type", "workload")
+# How the rule spells kinds; what is not among these is a kind as it stands. A static Pod belongs to its node.
+_KINDS = {
+    kind.lower(): kind
+    for kind in ("Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "CronJob", JOB, POD)
+} | {"barepod": POD, "staticpod": NODE}
+
+Owners = Mapping[tuple[str, str, str], Workload]
 
 
-def join_owners(pods: Ownership, replicasets: Ownership, jobs: Ownership) -> PodOwners:
-    """The workload of each (namespace, Pod): its controller, or that controller's own where there is one.
+def owners(scope: Scope, *, seconds: int) -> str:
+    """The controllers of all Pods, ReplicaSets and Jobs that were there within the last *seconds*.
+
+    kube-state-metrics may run more than once, hence the maximum over the duplicates.
+    """
+    return " or ".join(
+        aggregate(
+            "max",
+            ("namespace", owned, *_OWNER),
+            _seen(metric, scope, seconds, 'owner_is_controller="true"'),
+        )
+        for metric, owned in _OWNED.items()
+    )
+
+
+def workloads_of_pods(scope: Scope, *, seconds: int) -> str:
+    """The workload of each Pod that was there within the last *seconds*, as the mixin's rule tells it."""
+    return aggregate("max", WORKLOAD_LABELS, _seen(WORKLOAD_OF_POD, scope, seconds))
+
+
+def _seen(metric: str, scope: Scope, seconds: int, *matchers: str) -> str:
+    namespaces = (*included("namespace", scope), *excluded("namespace", scope))
+    return f"max_over_time({selector(metric, (*matchers, *namespaces), scope)}[{seconds}s])"
+
+
+def join_owners(told: Matrix) -> PastOwners:
+    """The workload of each Pod: its controller, or that controller's own where there is one.
 
     A Pod belongs to a ReplicaSet, and that to a Deployment; a Pod belongs to a Job, and that to a CronJob.
     """
-    above = {
-        ("ReplicaSet", namespace, name): Workload(namespace, owner, kind)
-        for namespace, name, kind, owner in replicasets
-    } | {("Job", namespace, name): Workload(namespace, owner, kind) for namespace, name, kind, owner in jobs}
+    above = _above(told)
+    owned = ((namespace, pod, kind, owner) for namespace, pod, _, _, kind, owner in told.keys if pod)
+    return PastOwners(KUBE_STATE_METRICS, _topmost(owned, above))
+
+
+def join_workloads(rule: Matrix, told: Matrix) -> PastOwners:
+    """The same from the mixin's rule; of a Job, kube-state-metrics may have told the CronJob."""
+    owned = (
+        (namespace, pod, _KINDS.get(kind.lower(), kind), name) for namespace, pod, kind, name in _by_age(rule)
+    )
+    return PastOwners(KUBERNETES_MIXIN, _topmost(owned, _above(told)))
+
+
+def _by_age(rule: Matrix) -> Iterable[tuple[str, ...]]:
+    """A newer rule comes later, and so counts: it spells the kind of an owner that was a `job` before."""
+    return sorted(rule.keys, key=lambda key: (key[2][:1].isupper(), key))
+
+
+def tells_pods(told: Matrix) -> bool:
+    """True where the owner of any Pod is told."""
+    return any(pod for _, pod, *_ in told.keys)
+
+
+def _above(told: Matrix) -> Owners:
+    found = {}
+    for namespace, _, replicaset, job, kind, owner in told.keys:
+        if replicaset or job:
+            owned = ("ReplicaSet", namespace, replicaset) if replicaset else (JOB, namespace, job)
+            found[owned] = Workload(namespace, owner, kind)
+    return found
+
+
+def _topmost(owned: Iterable[tuple[str, str, str, str]], above: Owners) -> dict[tuple[str, str], Workload]:
     return {
         (namespace, pod): above.get((kind, namespace, owner), Workload(namespace, owner, kind))
-        for namespace, pod, kind, owner in pods
-        if kind != _NODE
+        for namespace, pod, kind, owner in owned
     }

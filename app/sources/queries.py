@@ -1,9 +1,10 @@
-"""What is asked of containers and their owners, and the words of every query; pure text.
+"""What is asked of containers, and the words of every query; pure text.
 
-Each text is evaluated at the ends of aligned 5-minute steps and looks back over exactly one step.
+Each text is evaluated at the ends of aligned 5-minute steps and looks back over exactly one step. Series are
+named by `selector` alone: it leaves out those of other clusters.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from app.domain.profiles import Resource
@@ -13,13 +14,6 @@ CONTAINER_LABELS = ("namespace", "pod", "container")
 CPU_USAGE = "container_cpu_usage_seconds_total"
 MEMORY_USAGE = "container_memory_working_set_bytes"
 
-POD_OWNER, REPLICASET_OWNER, JOB_OWNER = "kube_pod_owner", "kube_replicaset_owner", "kube_job_owner"
-OWNER_LABELS = {
-    POD_OWNER: ("namespace", "pod", "owner_kind", "owner_name"),
-    REPLICASET_OWNER: ("namespace", "replicaset", "owner_kind", "owner_name"),
-    JOB_OWNER: ("namespace", "job_name", "owner_kind", "owner_name"),
-}
-
 WINDOW = "5m"
 # cAdvisor counts the whole Pod (no container name) and its pause container too; both would count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
@@ -28,14 +22,24 @@ _REGEX_SYNTAX = frozenset(r"\.+*?()|[]{}^$")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The namespaces that are profiled: those *included* (none named means all) that are not *excluded*."""
+    """The namespaces that are profiled: those *included* (None means all) that are not *excluded*.
 
-    included: tuple[str, ...] = ()
-    excluded: tuple[str, ...] = ()
+    Where several clusters share a Prometheus, the value of `cluster_label` tells ours; empty: it is alone.
+    """
+
+    included: Collection[str] | None = None
+    excluded: Collection[str] = ()
+    cluster: str = ""
+    cluster_label: str = "cluster"
+
+    @property
+    def is_empty(self) -> bool:
+        """True where no namespace is profiled, and nothing is to be asked."""
+        return self.included is not None and not any(map(self.covers, self.included))
 
     def covers(self, namespace: str) -> bool:
         """True where *namespace* is profiled."""
-        return namespace not in self.excluded and (not self.included or namespace in self.included)
+        return namespace not in self.excluded and (self.included is None or namespace in self.included)
 
     def covers_edge(self, source: str, destination: str) -> bool:
         """True where one end is profiled and none is excluded."""
@@ -48,22 +52,17 @@ def container_usage(resource: Resource, scope: Scope) -> str:
 
     The kubelet may be scraped twice, hence the maximum over the duplicates of one container.
     """
-    matchers = (*_CONTAINERS, *included("namespace", scope), *excluded("namespace", scope))
     over_step, metric = {
         Resource.CPU: ("rate", CPU_USAGE),
         Resource.MEMORY: ("max_over_time", MEMORY_USAGE),
     }[resource]
-    return aggregate("max", CONTAINER_LABELS, f"{over_step}({selector(metric, matchers)}[{WINDOW}])")
+    return aggregate("max", CONTAINER_LABELS, f"{over_step}({of_containers(metric, scope)}[{WINDOW}])")
 
 
-def owners(metric: str, scope: Scope, *, seconds: int) -> str:
-    """The controller of every object that was there within the last *seconds*.
-
-    kube-state-metrics may run more than once, hence the maximum over the duplicates.
-    """
-    matchers = ('owner_is_controller="true"', *included("namespace", scope), *excluded("namespace", scope))
-    seen = f"max_over_time({selector(metric, matchers)}[{seconds}s])"
-    return aggregate("max", OWNER_LABELS[metric], seen)
+def of_containers(metric: str, scope: Scope, *matchers: str) -> str:
+    """The series of *metric* of the containers in scope that all *matchers* fit."""
+    namespaces = (*included("namespace", scope), *excluded("namespace", scope))
+    return selector(metric, (*_CONTAINERS, *matchers, *namespaces), scope)
 
 
 def aggregate(operator: str, labels: Iterable[str], expression: str) -> str:
@@ -71,14 +70,15 @@ def aggregate(operator: str, labels: Iterable[str], expression: str) -> str:
     return f"{operator} by ({','.join(labels)})({expression})"
 
 
-def selector(metric: str, matchers: Iterable[str]) -> str:
-    """The series of *metric* that all *matchers* fit."""
-    return f"{metric}{{{','.join(matchers)}}}"
+def selector(metric: str, matchers: Iterable[str], scope: Scope) -> str:
+    """The series of *metric* in our cluster that all *matchers* fit."""
+    ours = [f'{scope.cluster_label}="{escape_label_value(scope.cluster)}"'] if scope.cluster else []
+    return f"{metric}{{{','.join((*matchers, *ours))}}}"
 
 
 def included(label: str, scope: Scope) -> tuple[str, ...]:
-    """The matcher of the namespaces that are included, if any are named."""
-    return _matcher(label, "=", scope.included)
+    """The matcher of the namespaces that are included, if they are named; where none is, nothing fits it."""
+    return _matcher(label, "=", () if scope.included is None else scope.included or ("",))
 
 
 def excluded(label: str, scope: Scope) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A recorded history in Prometheus' place: the same two questions, answered from a file.
+"""A recorded history in Prometheus' place: the same questions, answered from a file.
 
 Recorded samples are put on the 5-minute grid once, when the file is read. A record can be moved by whole
 days, so that it stands for the recent past with its daily rhythm in phase.
@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.pod_names import PodNames
-from app.domain.profiles import Resource
+from app.domain.profiles import NeedReason, Resource
 from app.domain.workloads import Connection, Workload
 from app.estimation.samples import (
     STEP_SECONDS,
     STEPS_PER_DAY,
     ConnectionSamples,
     ContainerSamples,
+    NeedSamples,
+    PastOwners,
     PodContainer,
     StepRange,
 )
@@ -96,7 +98,7 @@ class RecordedHistory:
         shift_days = -((self.record.last_step - present) // STEPS_PER_DAY)
         return replace(self, shift_days=shift_days, present=present)
 
-    async def pod_owners(self, _steps: StepRange) -> dict[tuple[str, str], Workload]:
+    async def pod_owners(self, _steps: StepRange) -> PastOwners:
         """The workload of every recorded (namespace, Pod) of which something tells it.
 
         A Pod's name tells it, as everywhere; what was recorded without a Pod is a workload by itself.
@@ -108,7 +110,11 @@ class RecordedHistory:
             else names.workload(each.namespace, each.pod)
             for each in self.record.containers
         }
-        return {pod: owner for pod, owner in owners.items() if owner is not None}
+        return PastOwners(workloads={pod: owner for pod, owner in owners.items() if owner is not None})
+
+    async def need_signals(self, reason: NeedReason, steps: StepRange) -> NeedSamples:
+        """None: nobody recorded them."""
+        return NeedSamples.none(reason, steps)
 
     async def container_samples(self, resource: Resource, steps: StepRange) -> ContainerSamples:
         """What was recorded of each container in *steps*; containers without a sample there are left out."""
@@ -152,9 +158,13 @@ class ReplayedHistory:
     def __init__(self, history: RecordedHistory, clock: Callable[[], float]) -> None:
         self._history, self._clock = history, clock
 
-    async def pod_owners(self, steps: StepRange) -> dict[tuple[str, str], Workload]:
+    async def pod_owners(self, steps: StepRange) -> PastOwners:
         """The same at any time."""
         return await self._history.pod_owners(steps)
+
+    async def need_signals(self, reason: NeedReason, steps: StepRange) -> NeedSamples:
+        """The same at any time."""
+        return await self._history.need_signals(reason, steps)
 
     async def container_samples(self, resource: Resource, steps: StepRange) -> ContainerSamples:
         """As of this moment."""

@@ -1,79 +1,128 @@
-"""Keeps authority, serving certificate and the API server's trust in order; only the leader does so."""
+"""Keeps authorities, bundle and serving certificate as `rotation` plans them; only the leader does so."""
 
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
 from typing import Protocol
 
 import structlog
+from cryptography import x509
 
-from app.tls.issuing import (
-    KeyPair,
-    authority_renewal_reason,
-    issue_authority,
-    issue_serving_certificate,
-    serving_renewal_reason,
-    trusted_bundle,
+from app.errors import ClusterError, ConflictError
+from app.tls.issuing import parse_certificates
+from app.tls.rotation import (
+    Observed,
+    PublishBundle,
+    Step,
+    StoreAuthorities,
+    StoreServing,
+    Terms,
+    plan,
 )
+from app.tls.secret_data import data_of, key_pair_of, replaced_in
 
 log = structlog.get_logger(__name__)
+# A rotation takes four; more are taken only where somebody else writes too.
+_MOST_ROUNDS = 8
 
 
-class KeyPairStore(Protocol):
-    """A Secret that holds one key pair."""
+class SecretData(Protocol):
+    """The data of a Secret."""
 
-    async def read(self) -> KeyPair | None:
-        """The pair, or None while the Secret is empty."""
+    async def read(self) -> Mapping[str, bytes]:
+        """What it holds; nothing while it is empty."""
 
-    async def write(self, pair: KeyPair) -> None:
-        """Replace the pair that was read last; raises ConflictError where somebody else did meanwhile."""
+    async def write(self, data: Mapping[str, bytes]) -> None:
+        """Replace what was read last; raises ConflictError where somebody else did meanwhile."""
 
 
 class TrustStore(Protocol):
     """The `caBundle` of the webhook configuration."""
 
-    async def read(self) -> bytes:
-        """The bundle that the API server uses now; empty where there is none."""
+    async def read_ca_bundle(self) -> bytes:
+        """The bundle in force; empty where there is none."""
 
-    async def write(self, bundle: bytes) -> None:
-        """Publish *bundle*."""
+    async def publish_ca_bundle(self, pem: bytes) -> None:
+        """Replace what was read last; raises ConflictError where the configuration changed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where authorities, serving certificate and bundle are kept."""
+
+    authority: SecretData
+    serving: SecretData
+    trust: TrustStore
 
 
 class CertificateKeeper:
-    """Each call of `ensure` does what is missing and resumes whatever an earlier one left half done."""
+    """Each call of `ensure` does what can be done now, and goes on where an earlier one was interrupted."""
 
     def __init__(
-        self, authority: KeyPairStore, serving: KeyPairStore, trust: TrustStore, names: tuple[str, ...]
+        self,
+        stores: Stores,
+        terms: Terms,
+        *,
+        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        elapsed_clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._authority = authority
-        self._serving = serving
-        self._trust = trust
-        self._names = names
+        self._stores, self._terms = stores, terms
+        self._wall_clock, self._elapsed_clock = wall_clock, elapsed_clock
+        self._in_force_since: dict[x509.Certificate, float] = {}
 
-    async def ensure(self, now: datetime) -> None:
-        """Renew what is due: trust in a new authority is published before anything is signed by it."""
-        authority = await self._ensure_authority(now)
-        await self._ensure_trust(trusted_bundle(authority, now))
-        await self._ensure_serving(authority, now)
+    async def ensure(self) -> float:
+        """Write what is due; the seconds until something else will be, by the clocks of now.
 
-    async def _ensure_authority(self, now: datetime) -> KeyPair:
-        current = await self._authority.read()
-        reason = authority_renewal_reason(current, now)
-        if current is not None and reason is None:
-            return current
-        log.info("authority_issued", reason=reason)
-        fresh = issue_authority(now)
-        # Certificates signed by the old authority are served until they are replaced: it stays trusted.
-        older = trusted_bundle(current, now) if current is not None else b""
-        authority = KeyPair(fresh.certificate + older, fresh.private_key)
-        await self._authority.write(authority)
-        return authority
+        Raises:
+            ClusterError: the first of what could not be read or written; all that does not depend on it was.
+        """
+        for _ in range(_MOST_ROUNDS):
+            observed, fault = await self._observe()
+            steps, seconds_until_due = plan(observed, self._terms, self._wall_clock())
+            taken = 0
+            for step in steps:
+                try:
+                    await self._take(step)
+                except ClusterError as error:
+                    fault = fault or error
+                else:
+                    taken += 1
+            if not taken and not isinstance(fault, ConflictError):
+                break
+        if fault:
+            raise fault
+        return seconds_until_due
 
-    async def _ensure_trust(self, bundle: bytes) -> None:
-        if await self._trust.read() != bundle:
-            await self._trust.write(bundle)
-            log.info("ca_bundle_published")
+    async def _observe(self) -> tuple[Observed, ClusterError | None]:
+        """The bundle is read first: who publishes on what came later would undo what came between."""
+        bundle, fault = None, None
+        try:
+            bundle = await self._stores.trust.read_ca_bundle()
+        except ClusterError as error:
+            fault = error
+        in_force = self._seconds_in_force(bundle)
+        authorities = key_pair_of(await self._stores.authority.read())
+        serving = await self._stores.serving.read()
+        return Observed(authorities, key_pair_of(serving), replaced_in(serving), bundle, in_force), fault
 
-    async def _ensure_serving(self, authority: KeyPair, now: datetime) -> None:
-        reason = serving_renewal_reason(await self._serving.read(), authority, self._names, now)
-        if reason is not None:
-            log.info("serving_certificate_issued", reason=reason)
-            await self._serving.write(issue_serving_certificate(authority, self._names, now))
+    def _seconds_in_force(self, bundle: bytes | None) -> dict[x509.Certificate, float]:
+        """For how long each certificate was found in the bundle, by a clock that no suspension moves on."""
+        if bundle is None:
+            return {}
+        now = self._elapsed_clock()
+        since = {found: self._in_force_since.get(found, now) for found in parse_certificates(bundle)}
+        self._in_force_since = since
+        return {found: now - first for found, first in since.items()}
+
+    async def _take(self, step: Step) -> None:
+        match step:
+            case StoreAuthorities(pair, reason):
+                await self._stores.authority.write(data_of(pair))
+                log.info("authorities_stored", count=len(parse_certificates(pair.certificate)), reason=reason)
+            case PublishBundle(pem):
+                await self._stores.trust.publish_ca_bundle(pem)
+                log.info("ca_bundle_published", authorities=len(parse_certificates(pem)))
+            case StoreServing(pair, replaced, reason):
+                await self._stores.serving.write(data_of(pair, replaced))
+                log.info("serving_certificate_issued", reason=reason)

@@ -1,9 +1,9 @@
-"""The live TLS context of the webhook: its certificate changes while it serves."""
+"""The live TLS context of the webhook: its certificate, and whom it trusts, change while it serves."""
 
 import os
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from app.tls.issuing import KeyPair
@@ -12,40 +12,81 @@ _NO_PASS_PHRASE = ""  # without an answer at hand OpenSSL asks the terminal for 
 
 
 class UnusableCertificateError(Exception):
-    """A certificate and key that OpenSSL does not take."""
+    """Certificates or a key that OpenSSL does not take."""
 
 
 class ServingContext:
-    """A context that new connections are served with; `load` swaps the certificate for all later ones."""
+    """A context for a listener. Each handshake is passed on to the context that was made last.
 
-    def __init__(self) -> None:
-        self.context = _server_context()
+    That one is made whole before it takes over: what fails to load never touches what is served, as a failed
+    load into a live context would. With *client_authorities* (PEM) a client has to show a certificate that
+    one of them signed.
+    """
+
+    def __init__(self, client_authorities: bytes | None = None) -> None:
+        self.client_authorities = client_authorities
+        self.context = _server_context(client_authorities)
+        self.context.sni_callback = self._pass_on
+        self._current: ssl.SSLContext | None = None
         self.loaded: KeyPair | None = None
+        self.when_loaded: Callable[[], None] = lambda: None
 
     def load(self, pair: KeyPair) -> None:
-        """Serve *pair* from now on.
-
-        It is tried on a scratch context first: a failed load leaves a live context unable to serve at all.
+        """Serve *pair* to all later connections.
 
         Raises:
             UnusableCertificateError: the pair can't be served; the one before stays.
         """
-        if pair == self.loaded:
-            return
-        with _readable_file(pair.certificate + b"\n" + pair.private_key) as path:
-            try:
-                _server_context().load_cert_chain(path, password=_NO_PASS_PHRASE)
-            except ssl.SSLError as error:
-                raise UnusableCertificateError(f"the certificate can't be served: {error}") from error
-            self.context.load_cert_chain(path, password=_NO_PASS_PHRASE)
-        self.loaded = pair
+        if pair != self.loaded:
+            self._current = _serving(pair, self.client_authorities)
+            self.loaded = pair
+            self.when_loaded()
+
+    def trust_clients(self, authorities: bytes) -> None:
+        """Ask all later clients for certificates of *authorities* (PEM), and of no others.
+
+        Raises:
+            UnusableCertificateError: there is no certificate in it; those before stay.
+        """
+        assert self.client_authorities is not None, "a listener that asked for no certificate can't begin to"
+        _server_context(authorities)
+        if self.loaded:
+            self._current = _serving(self.loaded, authorities)
+        self.client_authorities = authorities
+
+    def _pass_on(self, handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
+        """Called in each handshake, whether or not the client named a server."""
+        if self._current is None:
+            return ssl.AlertDescription.ALERT_DESCRIPTION_INTERNAL_ERROR
+        handshake.context = self._current
+        return None
 
 
-def _server_context() -> ssl.SSLContext:
+def _serving(pair: KeyPair, client_authorities: bytes | None) -> ssl.SSLContext:
+    context = _server_context(client_authorities)
+    with _readable_file(pair.certificate + b"\n" + pair.private_key) as path:
+        try:
+            context.load_cert_chain(path, password=_NO_PASS_PHRASE)
+        except ssl.SSLError as error:
+            raise UnusableCertificateError(f"the certificate can't be served: {error}") from error
+    return context
+
+
+def _server_context(client_authorities: bytes | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
     context.set_alpn_protocols(["http/1.1"])
+    if client_authorities is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        # A resumed session is not asked again, though the authorities may have changed; only with TLS 1.3
+        # (which every API server speaks) can a server keep sessions from being resumed.
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.num_tickets = 0
+        try:
+            context.load_verify_locations(cadata=client_authorities.decode("ascii"))
+        except (ssl.SSLError, ValueError) as error:
+            raise UnusableCertificateError(f"no certificate can be read from it: {error}") from error
     return context
 
 

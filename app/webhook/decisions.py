@@ -1,15 +1,23 @@
 """What is done with a Pod, and the reason wherever that is nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from app.domain.annotation_index import AnnotationIndex
-from app.domain.annotations import fitting, foreign_bytes, opted_out
+from app.domain.annotations import (
+    REQUESTS,
+    fitting,
+    foreign_bytes,
+    is_ours,
+    is_ours_at_admission,
+    opted_out,
+)
 from app.domain.workloads import POD, Owner, Workload, bare_pod, owner_workload
 from app.webhook.patching import build_patch
 from app.webhook.reviews import Metadata, Request
+from app.webhook.sizing import NO_ROOM, NOT_SIZED, Outcome, Sizer, Sizing
 
 
 class SkipReason(StrEnum):
@@ -29,14 +37,26 @@ class SkipReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The patch, possibly empty, and why it is empty or smaller than it could be."""
+    """The patch, possibly empty, and why it is empty or smaller than it could be.
+
+    `resizing` is what became of the Pod's requests, where it asked for them.
+    """
 
     patch: list[dict[str, Any]]
     reason: SkipReason | None = None
+    resizing: Outcome | None = None
 
 
-def decide(request: Request, index: AnnotationIndex, in_scope: Callable[[str], bool]) -> Decision:
-    """What to do with the Pod of *request*: give our annotations exactly the values that the index knows."""
+def decide(
+    request: Request,
+    index: AnnotationIndex,
+    in_scope: Callable[[str], bool],
+    sizer: Sizer | None = None,
+) -> Decision:
+    """What to do with the Pod of *request*: give our annotations exactly the values that the index knows.
+
+    Where there is a *sizer*, the Pod's requests are its to decide.
+    """
     if request.kind.kind != "Pod" or request.kind.group or request.operation != "CREATE":
         return Decision([], SkipReason.NOT_A_POD_CREATION)
     if request.subResource or request.object is None:
@@ -48,18 +68,37 @@ def decide(request: Request, index: AnnotationIndex, in_scope: Callable[[str], b
         return Decision([], SkipReason.OPTED_OUT)
     if not index.is_synced:
         return Decision([], SkipReason.INDEX_NOT_SYNCED)
-    return _decide_on_annotations(metadata, _workload(request.namespace, metadata), index)
+    workload = _workload(request.namespace, metadata)
+    sizing = sizer.size(request.object, workload) if sizer else NOT_SIZED
+    return _decide_on_annotations(metadata, workload, index.annotations(workload), sizing)
 
 
-def _decide_on_annotations(metadata: Metadata, workload: Workload, index: AnnotationIndex) -> Decision:
-    known = index.annotations(workload)
-    wanted = fitting(foreign_bytes(metadata.annotations), known) if known else known
+def _decide_on_annotations(
+    metadata: Metadata, workload: Workload, named: Mapping[str, str], sizing: Sizing
+) -> Decision:
+    is_own = is_ours_at_admission if sizing.is_known else is_ours
+    if named or sizing.summary:
+        wanted, sizing = _fitting(metadata, named, sizing, is_own)
+    else:
+        wanted = named
     absent = SkipReason.NO_OWNER if workload.kind == POD else SkipReason.NO_PROFILE
-    reason = None if known else absent
-    if len(wanted) < len(known):
+    reason = None if named else absent
+    if wanted is not named and not named.keys() <= wanted.keys():
         reason = SkipReason.ANNOTATIONS_TOO_LARGE
-    patch = build_patch(metadata.annotations, wanted)
-    return Decision(patch, reason if patch or reason else SkipReason.UP_TO_DATE)
+    patch = build_patch(metadata.annotations, wanted, is_own)
+    patch += sizing.operations
+    return Decision(patch, reason if patch or reason else SkipReason.UP_TO_DATE, sizing.outcome)
+
+
+def _fitting(
+    metadata: Metadata, named: Mapping[str, str], sizing: Sizing, is_own: Callable[[str], bool]
+) -> tuple[Mapping[str, str], Sizing]:
+    """What of it there is room for; a Pod without room for what was done with its requests keeps them."""
+    foreign = foreign_bytes(metadata.annotations, is_own)
+    if not sizing.summary:
+        return fitting(foreign, named), sizing
+    wanted = fitting(foreign, {**named, REQUESTS: sizing.summary})
+    return (wanted, sizing) if REQUESTS in wanted else (fitting(foreign, named), NO_ROOM)
 
 
 def _workload(namespace: str, metadata: Metadata) -> Workload:

@@ -3,13 +3,14 @@
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from app.webhook.decisions import Decision, SkipReason
+from app.webhook.sizing import Outcome
 
 _BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _FAULTS = {SkipReason.UNREADABLE_POD, SkipReason.INTERNAL_ERROR}
 
 
 class AdmissionMetrics:
-    """`job_profiler_admission_*`."""
+    """`job_profiler_admission_*` and `job_profiler_pods_*resized_total`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         requests = Counter(
@@ -22,6 +23,21 @@ class AdmissionMetrics:
         self._skipped = {
             reason: requests.labels("error" if reason in _FAULTS else "skipped", reason)
             for reason in SkipReason
+        }
+        resized = Counter(
+            "job_profiler_pods_resized_total",
+            "Pods whose requests or limits were set from profiles at their creation",
+            registry=registry,
+        )
+        not_resized = Counter(
+            "job_profiler_pods_not_resized_total",
+            "Pods that asked for requests from profiles and kept what they had, by the reason",
+            ["reason"],
+            registry=registry,
+        )
+        self._resizing = {
+            outcome: resized if outcome is Outcome.RESIZED else not_resized.labels(outcome)
+            for outcome in Outcome
         }
         self._refused = requests.labels("error", "not_a_review")
         self._duration = Histogram(
@@ -38,6 +54,8 @@ class AdmissionMetrics:
             self._mutated[reason].inc()
         else:
             self._skipped[reason].inc()
+        if decision.resizing is not None:
+            self._resizing[decision.resizing].inc()
 
     def refused(self) -> None:
         """Count one body that is no review."""

@@ -12,6 +12,7 @@ from app.errors import ReviewError
 from app.webhook.decisions import Decision, SkipReason, decide
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.reviews import Request, UnreadablePodError, allowed, decode_review, patched
+from app.webhook.sizing import Sizer
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -23,7 +24,8 @@ _JSON = (b"content-type", b"application/json")
 class PodMutator:
     """Answers admission reviews from the index; an ASGI application of its own.
 
-    While `is_leaving` each answer ends its connection, so that the next review goes to another replica.
+    With a *sizer* it sets requests, too. While `is_leaving` each answer ends its connection, so that the next
+    review goes to another replica.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class PodMutator:
         in_scope: Callable[[str], bool],
         max_review_bytes: int,
         metrics: AdmissionMetrics,
+        sizer: Sizer | None = None,
     ) -> None:
         self._index = index
+        self._sizer = sizer
         self._in_scope = in_scope
         self._max_review_bytes = max_review_bytes
         self._metrics = metrics
@@ -72,7 +76,7 @@ class PodMutator:
 
     def _decide(self, request: Request) -> Decision:
         try:
-            return decide(request, self._index, self._in_scope)
+            return decide(request, self._index, self._in_scope, self._sizer)
         except Exception:
             log.exception("admission_failed_open", uid=request.uid, namespace=request.namespace)
             return Decision([], SkipReason.INTERNAL_ERROR)

@@ -31,9 +31,10 @@ class Metadata(msgspec.Struct, gc=False):
 
 
 class Pod(msgspec.Struct, gc=False):
-    """A Pod as far as the webhook reads it."""
+    """A Pod as far as the webhook reads it; `spec` is read only where somebody asks for it."""
 
     metadata: Metadata
+    spec: msgspec.Raw = msgspec.Raw(b"")
 
 
 class GroupVersionKind(msgspec.Struct, gc=False):

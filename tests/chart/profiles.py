@@ -8,9 +8,12 @@ from app.domain.profiles import (
     Basis,
     ConnectionProfile,
     ContainerNeed,
+    NeedReason,
+    NeedSignal,
     Profile,
     Resource,
     ResourceProfile,
+    Rule,
     SlotNeed,
 )
 from app.domain.resources import KINDS, to_manifest, to_status
@@ -33,7 +36,9 @@ PROFILES: dict[str, Profile] = {
         "0.020",
         BASIS,
         (SlotNeed("00:00", "12:00", "0.010", 1152), SlotNeed("12:00", "24:00", "0.020", 1008)),
-        (ContainerNeed("web-svc", "0.015", 1080), ContainerNeed("linkerd-proxy", "0.005", 1080)),
+        (ContainerNeed("web-svc", "0.015", 1080), ContainerNeed("linkerd-proxy", "0.005", 1080, "MeshProxy")),
+        (NeedSignal("web-svc", NeedReason.CPU_THROTTLING, NOON, 0.12),),
+        Rule(percentile=0.95, margin=0.15, half_life_days=7.0),
     ),
     "memory": ResourceProfile(
         WEB,
@@ -41,7 +46,9 @@ PROFILES: dict[str, Profile] = {
         "17106488",
         BASIS,
         (SlotNeed("00:00", "24:00", "17106488", 2160),),
-        (ContainerNeed("web-svc", "17106488", 2160),),
+        (ContainerNeed("web-svc", "17106000", 1080), ContainerNeed("log-shipper", "488", 1080, "Sidecar")),
+        (NeedSignal("web-svc", NeedReason.OOM_KILLED, NOON, 0.05),),
+        Rule(percentile=1.0, margin=0.15, half_life_days=7.0),
     ),
     "connection": ConnectionProfile(Connection(WEB, VOTING), "47.12", "23.56", "23.56", BASIS, "5120", "0"),
 }

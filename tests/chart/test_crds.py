@@ -166,6 +166,11 @@ BAD_VALUES = [
     ("memory", "status.containers.0.value", "0"),
     ("memory", "status.containers.0.name", "Web"),
     ("memory", "status.window.end", "yesterday"),
+    ("cpu", "status.explanation", "w" * 4097),
+    ("cpu", "status.containers.1.role", "Init"),
+    ("cpu", "status.signals.0.reason", "Evicted"),
+    ("memory", "status.signals.0.raisedBy", "20%"),
+    ("memory", "status.signals.0.lastSeen", "yesterday"),
 ]
 
 

@@ -28,6 +28,15 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
         },
     },
     "url": {"webhook": {"url": "https://profiler.example:8443/mutate"}},
+    "selector": {
+        "profiling": {
+            "namespaceSelector": {
+                "matchLabels": {"team": "web"},
+                "matchExpressions": [{"key": "stage", "operator": "In", "values": ["live", "test"]}],
+            }
+        }
+    },
+    "scheduling": {"scheduling": {"enabled": True}},
     "no-crds": {"crds": {"install": False}},
 }
 every_combination = pytest.mark.parametrize("values", COMBINATIONS.values(), ids=COMBINATIONS)
@@ -124,7 +133,7 @@ def test_names_and_labels_fit(render: Render, values: dict[str, Any]) -> None:
     ids=["release", "override"],
 )
 def test_long_names_are_cut(helm: Helm, release: str, values: dict[str, Any]) -> None:
-    """With the longest release or override, no name is longer than 63: 44 and `-profiler-ca-bundle`."""
+    """With the longest release or override, no name is longer than 63: 44 and `-profiler-workloads`."""
     objects = helm.template(CHART, release=release, values=IMAGE | values)
 
     assert max(len(one["metadata"]["name"]) for one in objects if one["metadata"]["name"] not in CRDS) == 63

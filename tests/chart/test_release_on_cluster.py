@@ -185,6 +185,58 @@ def test_the_webhooks_account_reads_its_certificate_and_profiles_alone(
             webhook.run(*forbidden)
 
 
+@pytest.mark.parametrize("account", ["job-profiler-profiler", "job-profiler-webhook"])
+def test_listed_namespaces_are_read_by_their_names(
+    installer: Helm, control_plane: ControlPlane, account: str
+) -> None:
+    """With namespaces listed, both accounts list a Namespace by its name, and no other and not all of them.
+
+    Rights that name an object cover a list or a watch with exactly this field selector.
+    """
+    values = {"profiling": {"namespaces": [SECOND]}, "scheduling": {"enabled": True}}
+    installer.install("job-profiler", CHART, FIRST, values=IMAGE | values)
+    kubectl = Kubectl(control_plane.kubeconfig_of(account, FIRST))
+
+    named = ("get", "namespaces", "--output=name", "--field-selector")
+    labelled = "--selector=job-profiler.liqo.io/ignore!=true"
+    assert kubectl.run(*named, f"metadata.name={SECOND}", labelled).split() == [f"namespace/{SECOND}"]
+    for forbidden in ((*named, f"metadata.name={FIRST}"), ("get", "namespaces")):
+        with pytest.raises(KubectlError, match="forbidden"):
+            kubectl.run(*forbidden)
+
+
+def test_a_selector_that_the_api_server_takes(installer: Helm, kubectl: Kubectl) -> None:
+    """Every operator; what is stored is what was rendered, and an upgrade without a selector removes it."""
+    expressions = [
+        {"key": "stage", "operator": "In", "values": ["live", "test"]},
+        {"key": "owner", "operator": "NotIn", "values": ["nobody"]},
+        {"key": "cost-centre", "operator": "Exists"},
+        {"key": "legacy", "operator": "DoesNotExist"},
+    ]
+    selector = {"matchLabels": {"team": "web"}, "matchExpressions": expressions}
+
+    def stored() -> dict[str, Any]:
+        (webhook,) = kubectl.json("get", "mutatingwebhookconfiguration", "job-profiler")["webhooks"]
+        found: dict[str, Any] = webhook["namespaceSelector"]
+        return found
+
+    installer.install(
+        "job-profiler", CHART, FIRST, values=IMAGE | {"profiling": {"namespaceSelector": selector}}
+    )
+    selected = stored()
+    installer.upgrade("job-profiler", CHART, FIRST, values=IMAGE)
+
+    assert selected == {"matchLabels": {"team": "web"}, "matchExpressions": [*ours(stored()), *expressions]}
+    assert "matchLabels" not in stored()
+
+
+def ours(selector: dict[str, Any]) -> list[dict[str, Any]]:
+    """The expressions of a release without a selector."""
+    expressions: list[dict[str, Any]] = selector["matchExpressions"]
+    assert {"key": "job-profiler.liqo.io/ignore", "operator": "NotIn", "values": ["true"]} in expressions
+    return expressions
+
+
 @pytest.mark.usefixtures("product")
 def test_uninstall_leaves_crds_and_profiles_alone(installer: Helm, kubectl: Kubectl) -> None:
     """After an uninstall the CRDs and the profiles are there and nothing else of the release is."""

@@ -17,6 +17,11 @@ def rights(namespace: str, group: str, resource: str, name: str, *verbs: str) ->
     return {(namespace, group, resource, name, verb) for verb in verbs}
 
 
+def namespace_rights(*names: str) -> set[Right]:
+    """To read Namespaces: the named ones, or all."""
+    return {right for name in names or ("*",) for right in rights("*", "", "namespaces", name, *READ)}
+
+
 def webhook_rights(profiles_namespace: str = "profiling") -> set[Right]:
     expected = rights("profiling", "", "secrets", "job-profiler-tls", *READ)
     for plural in PLURALS:
@@ -40,6 +45,14 @@ def own_rights() -> set[Right]:
     )
 
 
+def limit_rights(namespace: str = "*") -> set[Right]:
+    """To read what requests have to fit."""
+    found = rights(namespace, "autoscaling", "horizontalpodautoscalers", "*", *READ)
+    for resource in ("limitranges", "resourcequotas"):
+        found |= rights(namespace, "", resource, "*", *READ)
+    return found
+
+
 def certificate_rights() -> set[Right]:
     expected = rights(
         "*", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", "job-profiler", "get", "patch"
@@ -51,7 +64,9 @@ def certificate_rights() -> set[Right]:
 
 def workload_rights(namespace: str = "*") -> set[Right]:
     found = rights(namespace, "", "pods", "*", *READ, "patch")
-    found |= rights(namespace, "batch", "jobs", "*", *READ)
+    found |= rights(namespace, "", "events", "*", "create", "patch")
+    for resource in ("jobs", "cronjobs"):
+        found |= rights(namespace, "batch", resource, "*", *READ)
     for resource in ("deployments", "statefulsets", "daemonsets"):
         found |= rights(namespace, "apps", resource, "*", *READ)
     return found
@@ -66,41 +81,77 @@ def test_webhook_only_reads(render: Render) -> None:
 
 
 def test_profiler_rights(render: Render) -> None:
-    """The profiler writes profiles and the objects rendered for it, and reads workloads in all namespaces."""
-    assert render().rights("job-profiler-profiler") == (
-        profile_writer_rights() | own_rights() | certificate_rights() | workload_rights()
-    )
+    """It writes profiles and the objects rendered for it, and reads all namespaces and workloads."""
+    assert render().rights("job-profiler-profiler") == profiler_rights() | certificate_rights()
 
 
-def test_combined_has_the_rights_of_both(render: Render) -> None:
+def profiler_rights() -> set[Right]:
+    """All but those on certificates, where no namespaces are listed."""
+    return profile_writer_rights() | own_rights() | namespace_rights() | workload_rights()
+
+
+def test_the_webhook_that_sets_requests_reads_more(render: Render) -> None:
+    """Labels of namespaces and what requests have to fit; it still changes nothing."""
+    granted = render(scheduling={"enabled": True}).rights("job-profiler-webhook")
+
+    assert granted == webhook_rights() | namespace_rights() | limit_rights()
+    assert {verb for *_, verb in granted} == set(READ)
+
+
+def test_scheduling_gives_the_profiler_nothing(render: Render) -> None:
+    """Requests are set at admission, by the webhook alone."""
+    granted = render(scheduling={"enabled": True}).rights("job-profiler-profiler")
+
+    assert granted == profiler_rights() | certificate_rights()
+
+
+@pytest.mark.parametrize("scheduling", [False, True])
+def test_combined_has_the_rights_of_both(render: Render, scheduling: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """One process with both roles has the sum of their rights."""
-    assert render(topology="combined").rights("job-profiler") == (
-        webhook_rights() | profile_writer_rights() | own_rights() | certificate_rights() | workload_rights()
-    )
+    release = render(topology="combined", scheduling={"enabled": scheduling})
+
+    expected = webhook_rights() | profiler_rights() | certificate_rights()
+    assert release.rights("job-profiler") == expected | (limit_rights() if scheduling else set())
 
 
 def test_listed_namespaces_replace_the_cluster(render: Render) -> None:
-    """With namespaces listed, workloads are read there alone; nothing is granted on Pods in the cluster."""
-    release = render(profiling={"namespaces": ["emojivoto", "shop"]})
+    """With namespaces listed, their Pods, workloads and limits alone are read; of Namespaces, these by name.
+
+    A watch of one Namespace by its name is authorised as a request for this name.
+    """
+    release = render(profiling={"namespaces": ["shop", "emojivoto"]}, scheduling={"enabled": True})
 
     assert release.rights("job-profiler-profiler") == (
         profile_writer_rights()
         | own_rights()
         | certificate_rights()
+        | namespace_rights("emojivoto", "shop")
         | workload_rights("emojivoto")
         | workload_rights("shop")
     )
-    assert release.names("ClusterRole") == {"job-profiler-profiler-ca-bundle"}
+    assert release.rights("job-profiler-webhook") == (
+        webhook_rights()
+        | namespace_rights("emojivoto", "shop")
+        | limit_rights("emojivoto")
+        | limit_rights("shop")
+    )
+
+
+def test_a_selector_changes_no_right(render: Render) -> None:
+    """Which namespaces it selects is known to nobody when rights are given."""
+    release = render(profiling={"namespaceSelector": {"matchLabels": {"team": "web"}}})
+
+    assert release.rights("job-profiler-profiler") == render().rights("job-profiler-profiler")
+    assert release.rights("job-profiler-webhook") == webhook_rights()
 
 
 def test_profiles_elsewhere_move_only_their_rights(render: Render) -> None:
     """With a namespace of their own, profiles are read and written there, and nothing else is."""
     release = render(profiling={"profilesNamespace": "profiles"})
 
+    moved = profiler_rights() - profile_writer_rights() | profile_writer_rights("profiles")
     assert release.rights("job-profiler-webhook") == webhook_rights("profiles")
-    assert release.rights("job-profiler-profiler") == (
-        profile_writer_rights("profiles") | own_rights() | certificate_rights() | workload_rights()
-    )
+    assert release.rights("job-profiler-profiler") == moved | certificate_rights()
 
 
 def test_cert_manager_takes_the_rights_on_certificates(render: Render) -> None:
@@ -108,16 +159,16 @@ def test_cert_manager_takes_the_rights_on_certificates(render: Render) -> None:
     release = render(certificates=CERT_MANAGER)
 
     assert release.rights("job-profiler-webhook") == webhook_rights()
-    assert release.rights("job-profiler-profiler") == (
-        profile_writer_rights() | own_rights() | workload_rights()
-    )
+    assert release.rights("job-profiler-profiler") == profiler_rights()
 
 
-def test_no_cluster_role_where_none_is_needed(render: Render) -> None:
-    """Namespaces listed and certificates by cert-manager: there is no ClusterRole at all."""
+def test_little_is_granted_in_the_cluster(render: Render) -> None:
+    """Namespaces listed, cert-manager: nothing in the cluster but to read those Namespaces."""
     release = render(certificates=CERT_MANAGER, profiling={"namespaces": ["shop"]})
 
-    assert not release.of("ClusterRole") + release.of("ClusterRoleBinding")
+    in_cluster = {right for right in release.rights("job-profiler-profiler") if right[0] == "*"}
+    assert in_cluster == namespace_rights("shop")
+    assert not [right for right in release.rights("job-profiler-webhook") if right[0] == "*"]
 
 
 @pytest.mark.parametrize("namespaces", [[], ["shop"]])
@@ -136,7 +187,7 @@ def test_without_back_fill_nobody_may_change_a_pod(render: Render, namespaces: l
 
 def test_every_role_is_bound(render: Render) -> None:
     """No role is left without a binding, so that the tests above see all of them."""
-    release = render(profiling={"namespaces": ["emojivoto", "shop"]})
+    release = render(profiling={"namespaces": ["emojivoto", "shop"]}, scheduling={"enabled": True})
 
     assert release.names("RoleBinding") == release.names("Role")
     assert release.names("ClusterRoleBinding") == release.names("ClusterRole")

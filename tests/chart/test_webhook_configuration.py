@@ -9,6 +9,7 @@ from tests.chart.conftest import Render
 pytestmark = pytest.mark.chart
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
+NOT_OPTED_OUT = {"key": "job-profiler.liqo.io/ignore", "operator": "NotIn", "values": ["true"]}
 
 
 def not_in(*namespaces: str) -> dict[str, Any]:
@@ -43,13 +44,12 @@ def test_every_field_of_the_webhook(render: Render) -> None:
         "sideEffects": "None",
         "timeoutSeconds": 3,
         "namespaceSelector": {
-            "matchExpressions": [not_in("kube-node-lease", "kube-public", "kube-system", "profiling")]
-        },
-        "objectSelector": {
             "matchExpressions": [
-                {"key": "job-profiler.liqo.io/ignore", "operator": "NotIn", "values": ["true"]}
+                NOT_OPTED_OUT,
+                not_in("kube-node-lease", "kube-public", "kube-system", "profiling"),
             ]
         },
+        "objectSelector": {"matchExpressions": [NOT_OPTED_OUT]},
     }
 
 
@@ -70,8 +70,23 @@ def test_excluded_namespaces_are_never_asked_about(render: Render) -> None:
     release = render(profiling={"excludedNamespaces": ["ci"], "profilesNamespace": "profiles"})
 
     assert release.webhook()["namespaceSelector"]["matchExpressions"] == [
-        not_in("ci", "profiles", "profiling")
+        NOT_OPTED_OUT,
+        not_in("ci", "profiles", "profiling"),
     ]
+
+
+def test_the_selector_is_the_users_and_ours(render: Render) -> None:
+    """A namespace is asked about where all of the user's selector fits, and all that is said without one."""
+    expressions = [
+        {"key": "stage", "operator": "In", "values": ["live", "test"]},
+        {"key": "legacy", "operator": "DoesNotExist"},
+    ]
+    selector = {"matchLabels": {"team": "web"}, "matchExpressions": expressions}
+    ours = render().webhook()["namespaceSelector"]["matchExpressions"]
+
+    selected = render(profiling={"namespaceSelector": selector}).webhook()["namespaceSelector"]
+
+    assert selected == {"matchLabels": {"team": "web"}, "matchExpressions": [*ours, *expressions]}
 
 
 @pytest.mark.parametrize(("kube_version", "selected"), [("1.20.15", False), ("1.21.0", True)])

@@ -1,6 +1,7 @@
 """`job-profiler profile`: profiles as table, YAML and JSON, and what is said where there are none."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from app.domain.names import contract_name
 from app.domain.resources import KINDS
 from app.domain.workloads import Workload
 from app.kubernetes import paths
+from app.sources.queries import CPU_USAGE
 from tests.command_line.conftest import Program
 from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, listed, refuses
+from tests.kubernetes.labelled_namespaces import OPTED_OUT, matching
 from tests.profiler.emojivoto_prometheus import CONTAINERS, WEB_POD, EmojivotoPrometheus
 
 REPOSITORY = Path(__file__).parents[2]
@@ -172,45 +175,52 @@ async def test_a_source_that_fails_in_part_prints_the_rest_and_fails(
     assert outcome.err == "memory: Prometheus answered 400 Bad Request: query too long\n"
 
 
+@pytest.fixture
+def prometheus() -> EmojivotoPrometheus:
+    """The past of `web` alone."""
+    only_web = {key: usage for key, usage in CONTAINERS.items() if key[0] == WEB_POD}
+    return EmojivotoPrometheus(containers=only_web, edges={}, proxies=())
+
+
+@pytest.fixture
+def cluster(api_server: FakeApiServer, prometheus: EmojivotoPrometheus) -> FakeApiServer:
+    """Prometheus and API server behind one socket: `web` alone runs, and nothing is stored."""
+    api_server.on("POST", "/api/v1/query_range", serves(prometheus))
+    web_deployment = {"metadata": {"name": "web", "namespace": "emojivoto"}}
+    api_server.on("GET", paths.namespaces(), matching({OPTED_OUT: ""}))
+    api_server.on("GET", paths.pods(None), listed())
+    api_server.on("GET", paths.deployments(None), listed(web_deployment))
+    for path_of in (paths.stateful_sets, paths.daemon_sets, paths.jobs):
+        api_server.on("GET", path_of(None), listed())
+    for resource, kind in KINDS.items():
+        api_server.on("GET", paths.profiles(kind.plural, "profiling"), listed())
+        name = contract_name((resource, Workload("emojivoto", "web"))) if kind.spec_field else None
+        if name:
+            path = paths.profile(kind.plural, "profiling", name)
+            api_server.on("PATCH", path, answers({}))
+            api_server.on("PATCH", paths.status(path), answers({}))
+    return api_server
+
+
+def against(server: FakeApiServer, directory: Path, *more: object) -> list[object]:
+    """The command against *server* alone."""
+    flags = {
+        "prometheus-url": server.url,
+        "kubeconfig": server.kubeconfig(directory),
+        "history-days": 1,
+        "output": "json",
+    }
+    return ["profile", *more, *(word for k, v in flags.items() for word in (f"--{k}", v))]
+
+
 class TestApply:
     """`--apply` writes to the cluster what differs, and prints all of it."""
-
-    @pytest.fixture
-    def cluster(self, api_server: FakeApiServer) -> FakeApiServer:
-        """Prometheus and API server behind one socket: `web` alone runs, and nothing is stored."""
-        only_web = {key: usage for key, usage in CONTAINERS.items() if key[0] == WEB_POD}
-        prometheus = EmojivotoPrometheus(containers=only_web, edges={}, proxies=())
-        api_server.on("POST", "/api/v1/query_range", serves(prometheus))
-        web_deployment = {"metadata": {"name": "web", "namespace": "emojivoto"}}
-        api_server.on("GET", paths.pods(None), listed())
-        api_server.on("GET", paths.deployments(None), listed(web_deployment))
-        for path_of in (paths.stateful_sets, paths.daemon_sets, paths.jobs):
-            api_server.on("GET", path_of(None), listed())
-        for resource, kind in KINDS.items():
-            api_server.on("GET", paths.profiles(kind.plural, "profiling"), listed())
-            name = contract_name((resource, Workload("emojivoto", "web"))) if kind.spec_field else None
-            if name:
-                path = paths.profile(kind.plural, "profiling", name)
-                api_server.on("PATCH", path, answers({}))
-                api_server.on("PATCH", paths.status(path), answers({}))
-        return api_server
-
-    @staticmethod
-    def arguments(server: FakeApiServer, directory: Path) -> list[object]:
-        """The command against *server* alone."""
-        flags = {
-            "prometheus-url": server.url,
-            "kubeconfig": server.kubeconfig(directory),
-            "history-days": 1,
-            "output": "json",
-        }
-        return ["profile", "--apply", *(word for k, v in flags.items() for word in (f"--{k}", v))]
 
     async def test_new_profiles_are_written_and_printed(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
         """Two objects, each with its value and its status: four requests."""
-        outcome = await program.run_beside(*self.arguments(cluster, tmp_path))
+        outcome = await program.run_beside(*against(cluster, tmp_path, "--apply"))
 
         assert (outcome.code, outcome.err) == (0, "2 profiles written, 0 failed\n")
         assert len(cluster.received("PATCH")) == 4
@@ -220,13 +230,13 @@ class TestApply:
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
         """What the first run wrote is what the second one finds: no write, the same two objects."""
-        first = await program.run_beside(*self.arguments(cluster, tmp_path))
+        first = await program.run_beside(*against(cluster, tmp_path, "--apply"))
         for item in json.loads(first.out)["items"]:
             item["metadata"] |= {"resourceVersion": "7", "managedFields": [{"manager": "job-profiler"}]}
             plural = next(kind.plural for kind in KINDS.values() if kind.kind == item["kind"])
             cluster.on("GET", paths.profiles(plural, "profiling"), listed(item))
 
-        second = await program.run_beside(*self.arguments(cluster, tmp_path))
+        second = await program.run_beside(*against(cluster, tmp_path, "--apply"))
 
         assert (second.code, second.err) == (0, "0 profiles written, 0 failed\n")
         assert len(cluster.received("PATCH")) == 4
@@ -238,7 +248,73 @@ class TestApply:
         """The right to patch CPU profiles is missing: one of two is written, exit code 1."""
         cluster.on("PATCH", paths.profile("cpuprofiles", "profiling", WEB_CPU), refuses(403, "forbidden"))
 
-        outcome = await program.run_beside(*self.arguments(cluster, tmp_path))
+        outcome = await program.run_beside(*against(cluster, tmp_path, "--apply"))
 
         assert (outcome.code, outcome.err) == (1, "1 profiles written, 1 failed\n")
         assert [item["kind"] for item in json.loads(outcome.out)["items"]] == ["MemoryProfile"]
+
+
+class TestNamespaces:
+    """Their labels are read once, where there is a cluster to tell them."""
+
+    SELECTOR = ("--profiling-namespace-selector", "team=web")
+
+    async def test_the_selected_ones_are_asked_for(
+        self, program: Program, cluster: FakeApiServer, prometheus: EmojivotoPrometheus, tmp_path: Path
+    ) -> None:
+        """Of `team=web` there are two, of which shop opted out: every question leaves it out."""
+        cluster.on("GET", paths.namespaces(), matching({"team=web": "emojivoto shop", OPTED_OUT: "shop"}))
+
+        outcome = await program.run_beside(*against(cluster, tmp_path, *self.SELECTOR))
+
+        assert (outcome.code, outcome.err, len(json.loads(outcome.out)["items"])) == (0, "", 2)
+        asked = [question.query for question in prometheus.questions]
+        assert all("shop" in query for query in asked)
+        cpu = next(query for query in asked if CPU_USAGE in query)
+        assert 'namespace=~"emojivoto|shop"' in cpu
+        assert re.search(r'namespace!~"[^"]*shop"', cpu)
+
+    async def test_a_selector_that_matches_nothing_asks_nothing(
+        self, program: Program, cluster: FakeApiServer, prometheus: EmojivotoPrometheus, tmp_path: Path
+    ) -> None:
+        """It is not taken for "all": no question, no profile, and a message for each signal."""
+        cluster.on("GET", paths.namespaces(), matching({"team=web": "", OPTED_OUT: ""}))
+
+        outcome = await program.run_beside(*against(cluster, tmp_path, *self.SELECTOR))
+
+        assert (outcome.code, prometheus.questions, json.loads(outcome.out)["items"]) == (1, [], [])
+        assert outcome.err.count(": no namespace is profiled: none fits PROFILING_NAMESPACE_SELECTOR") == 3
+
+    async def test_a_selector_that_can_not_be_read_is_named(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """The API server's 400 becomes exit code 2, with the setting, its text and the reason."""
+        outcome = await program.run_beside(
+            *against(cluster, tmp_path, "--profiling-namespace-selector", "team in")
+        )
+
+        assert (outcome.code, outcome.out) == (2, "")
+        assert "(--profiling-namespace-selector) is 'team in': the cluster can't read it" in outcome.err
+        assert "unable to parse requirement: team in" in outcome.err
+
+    async def test_who_may_not_read_namespaces_is_told(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """Without a selector the run goes on and says what it could not see; with one it can't."""
+        cluster.on("GET", paths.namespaces(), refuses(403, "forbidden"))
+
+        without = await program.run_beside(*against(cluster, tmp_path))
+        selecting = await program.run_beside(*against(cluster, tmp_path, *self.SELECTOR))
+
+        assert (without.code, len(json.loads(without.out)["items"])) == (0, 2)
+        assert "no namespace is left out for its label job-profiler.liqo.io/ignore" in without.err
+        assert (selecting.code, selecting.out) == (1, "")
+        assert "403 Forbidden" in selecting.err
+
+    @pytest.mark.parametrize("source", [("--history", RECORD), ("--prometheus-url", "http://127.0.0.1:9")])
+    def test_labels_need_a_cluster(self, program: Program, source: tuple[object, ...]) -> None:
+        """Neither a record nor Prometheus knows them: exit code 2 before anything is read."""
+        outcome = program.run("profile", *source, *self.SELECTOR)
+
+        assert (outcome.code, outcome.out) == (2, "")
+        assert "is 'team=web': labels need --kubeconfig, and no --history" in outcome.err

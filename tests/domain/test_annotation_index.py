@@ -131,6 +131,22 @@ def test_both_ends_of_a_connection_are_annotated() -> None:
     assert index.annotations(VOTE_BOT) == index.annotations(WEB) == {FIRST: "edge"}
 
 
+@pytest.mark.parametrize(
+    ("stored", "asked"),
+    [
+        (WEB, WEB),
+        (Workload("shop", "report", "CronJob"), Workload("shop", "report-29000000", "Job")),
+        (Workload("shop", "report-29000000", "Job"), Workload("shop", "report-29000000", "Job")),
+        (Workload("shop", "build", "Job"), Workload("shop", "build-7w4ct", "Job")),
+    ],
+    ids=str,
+)
+def test_it_tells_whose_profiles_a_pod_carries(stored: Workload, asked: Workload) -> None:
+    """Its own, or those under which its runs are learned; nobody's where nothing is stored."""
+    assert index_on(synced_catalogue(cpu(stored))).profiled(asked) == stored
+    assert index_on(synced_catalogue()).profiled(asked) is None
+
+
 def test_a_workload_that_calls_itself_carries_the_connection_once() -> None:
     """Source and destination are one workload; when the profile goes, so does its entry."""
     catalogue = synced_catalogue(connection(WEB, WEB, name="self"))

@@ -86,6 +86,21 @@ def test_listeners_hear_of_every_identity_that_changed() -> None:
     assert heard == [cpu("web"), cpu("web")]
 
 
+def test_what_containers_need_is_kept_only_where_it_is_asked_for() -> None:
+    """By a list and by a watch alike; elsewhere a profile takes no more memory than it did."""
+    status = {"confidence": "0.50", "containers": [{"name": "main", "value": "0.020", "samples": 12}]}
+    asking, other = ProfileCatalogue(with_containers=True), ProfileCatalogue()
+    for catalogue in (asking, other):
+        catalogue.replace("cpu", [cpu_profile("one", "web") | {"status": status}])
+        catalogue.upsert("cpu", cpu_profile("two", "api") | {"status": status})
+
+    kept = {(profile.confidence, *profile.containers.items()) for profile in asking}
+    assert kept == {(0.5, ("main", "0.020"))}
+    assert {(profile.confidence, *profile.containers.items()) for profile in other} == {(0.0,)}
+    first, second = other
+    assert first.containers is second.containers
+
+
 def test_the_name_of_an_object_without_identity_is_taken_too() -> None:
     """It must not be overwritten by a profile."""
     catalogue = ProfileCatalogue()

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource, ResourceProfile
+from app.domain.profiles import (
+    Basis,
+    ConnectionProfile,
+    ContainerNeed,
+    Profile,
+    Resource,
+    ResourceProfile,
+)
 from app.domain.resources import from_manifest, to_manifest, to_status
 from app.domain.workloads import Connection, Workload
 
@@ -81,3 +88,32 @@ def test_bytes_stand_in_the_status_where_they_are_known() -> None:
     assert not {"requestBytesPerSecond", "responseBytesPerSecond"} & to_status(plain, refreshed_at=NOW).keys()
     status = to_status(sized, refreshed_at=NOW)
     assert (status["requestBytesPerSecond"], status["responseBytesPerSecond"]) == ("5120", "0")
+
+
+def test_what_containers_need_is_read_back_where_it_is_asked_for() -> None:
+    """Name and value of each, and how sure they are; without being asked for, neither takes memory."""
+    containers = (ContainerNeed("web-svc", "0.018", 12), ContainerNeed("linkerd-proxy", "0.005", 12))
+    profile = ResourceProfile(WEB, Resource.CPU, "0.023", BASIS, containers=containers)
+    manifest = to_manifest(profile, name="x", namespace="profiling", updated_at=NOW)
+    manifest["status"] = to_status(profile, refreshed_at=NOW)
+
+    asked = from_manifest("cpu", manifest, with_containers=True)
+    plain = from_manifest("cpu", manifest)
+
+    assert asked is not None
+    assert plain is not None
+    assert (asked.confidence, asked.containers) == (0.5, {"web-svc": "0.018", "linkerd-proxy": "0.005"})
+    assert (plain.confidence, plain.containers) == (0.0, {})
+
+
+@pytest.mark.parametrize("containers", [None, 3, {}, [None, 3, {"name": "a"}, {"name": 3, "value": "1"}]])
+@pytest.mark.parametrize("confidence", [None, 0.5, "high", "nan", "-0.50", "1e9"])
+def test_a_status_of_another_shape_tells_nothing(containers: object, confidence: object) -> None:
+    """No container is known, and nothing is sure."""
+    manifest = to_manifest(PROFILES[0], name="x", namespace="profiling", updated_at=NOW)
+    manifest["status"] = {"confidence": confidence, "containers": containers}
+
+    stored = from_manifest("cpu", manifest, with_containers=True)
+
+    assert stored is not None
+    assert (stored.confidence, stored.containers) == (0.0, {})

@@ -5,9 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.profiles import Resource
+from app.domain.profiles import NeedReason, Resource
 from app.domain.workloads import Connection, Workload
-from app.estimation.samples import STEPS_PER_DAY, ConnectionSamples, ContainerSamples, PodContainer, StepRange
+from app.estimation.samples import (
+    STEPS_PER_DAY,
+    ConnectionSamples,
+    ContainerSamples,
+    NeedSamples,
+    PodContainer,
+    StepRange,
+)
 
 # The day that begins at step MIDNIGHT + 1; any day will do.
 DAY = 20_000
@@ -30,6 +37,16 @@ def usage(
     values = np.array([np.broadcast_to(np.asarray(row[2], dtype=float), len(of)) for row in rows])
     containers = tuple(PodContainer("emojivoto", pod, container) for pod, container, _ in rows)
     return ContainerSamples(resource, of, containers, values.reshape(len(rows), len(of)))
+
+
+def signs(
+    reason: NeedReason, of: StepRange, *rows: tuple[str, str, Sequence[float] | NDArray[np.float64] | float]
+) -> NeedSamples:
+    """An answer over *of*: each row is (Pod, container, its shares or one for all steps), 0 for none."""
+    shares = np.array([np.broadcast_to(np.asarray(row[2], dtype=float), len(of)) for row in rows])
+    numbers, columns = np.nonzero(shares.reshape(len(rows), len(of)))
+    containers = tuple(PodContainer("emojivoto", pod, container) for pod, container, _ in rows)
+    return NeedSamples(reason, of, containers, numbers, columns + of.first, shares[numbers, columns])
 
 
 def traffic(

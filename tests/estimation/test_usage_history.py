@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.domain.pod_names import PodNames
 from app.domain.profiles import Resource, ResourceProfile
+from app.domain.workloads import Workload
 from app.estimation.policy import EstimationPolicy
 from app.estimation.samples import STEPS_PER_DAY, ContainerSamples, StepRange
 from app.estimation.usage_history import UsageHistory
@@ -109,6 +110,26 @@ def test_too_few_samples_give_no_profile_but_a_reason() -> None:
     found = folded.needs(Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT + 11)
 
     assert (found.profiles, found.too_few) == ([], {WEB})
+
+
+def test_runs_that_last_one_step_have_a_profile_after_the_second() -> None:
+    """A Job that runs for five minutes an hour: one run is too few samples, two make a profile.
+
+    It rests on what was seen: 2 steps are 1/6 h, against a day of ignorance 0.1667 / 24.1667 = 0.0069; the
+    window holds 13 steps.
+    """
+    job, folded = Workload("emojivoto", "report", "CronJob"), history()
+    for number, run in enumerate(("report-29000000-abcde", "report-29000060-fghij")):
+        at = 1 + 12 * number
+        folded.fold(usage(steps(at, at), (run, "report", 0.1)), lambda _namespace, _pod: job)
+        found = folded.needs(Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT + at)
+        if number == 0:
+            assert (found.profiles, found.too_few) == ([], {job})
+
+    (profile,) = found.profiles
+    assert (profile.value, profile.basis.samples) == ("0.115", 2)
+    assert profile.basis.confidence == pytest.approx(0.0069, abs=0.0001)
+    assert profile.basis.coverage == pytest.approx(2 / 13)
 
 
 def test_each_time_slot_has_its_own_value() -> None:

@@ -49,7 +49,7 @@ def test_pod_names_are_real_ones() -> None:
 async def test_the_demo_covers_three_days(demo: RecordedHistory) -> None:
     """864 steps up to its end, of four Deployments: two Pods of web before its roll-out and two after."""
     assert (demo.first_step, demo.last_step) == (LAST_STEP - 863, LAST_STEP)
-    owners = await demo.pod_owners(StepRange(LAST_STEP, LAST_STEP))
+    owners = (await demo.pod_owners(StepRange(LAST_STEP, LAST_STEP))).workloads
     assert sorted(owner.name for owner in owners.values()) == [
         "emoji",
         "vote-bot",

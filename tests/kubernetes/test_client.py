@@ -10,6 +10,7 @@ from app.errors import (
     ConflictError,
     ExpiredError,
     ForbiddenError,
+    InvalidError,
     NotFoundError,
     UnavailableError,
 )
@@ -78,7 +79,7 @@ async def test_the_other_verbs(server: FakeApiServer, client: ClusterClient) -> 
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (400, ClusterError),
+        (400, InvalidError),
         (401, ForbiddenError),
         (403, ForbiddenError),
         (404, NotFoundError),

@@ -27,7 +27,12 @@ from app.kubernetes.reflector import Reflector
 from app.kubernetes.secrets import SecretStore
 from app.kubernetes.selections import Object, Selection, WatchEvent
 from app.kubernetes.status_map import StatusMap
-from app.kubernetes.webhook_configuration import WebhookConfiguration
+from app.kubernetes.webhook_configuration import (
+    CaBundleSink,
+    WebhookConfiguration,
+    ca_bundle_of,
+    selection_of,
+)
 from app.kubernetes.workloads import PodReader, Workloads
 from app.periodic import Backoff
 from app.profiler.pods import PodRegistry, PodSink
@@ -300,7 +305,13 @@ async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, na
 
     owners = sorted(str(record.workload) for record in await workloads.pods())
     assert owners == [f"StatefulSet/{namespace}/db", *2 * [f"{namespace}/web"]]
-    assert await workloads.lasting() == [Workload(namespace, "web"), Workload(namespace, "db", "StatefulSet")]
+    records = await workloads.records()
+    assert [record.workload for record in records] == [
+        Workload(namespace, "web"),
+        Workload(namespace, "db", "StatefulSet"),
+    ]
+    web = kubectl.json("get", "deployment", "web", f"--namespace={namespace}")
+    assert records[0].uid == web["metadata"]["uid"]
     everywhere = await Workloads(cluster).pods()
     assert {record.namespace for record in everywhere} >= {namespace}
 
@@ -410,6 +421,65 @@ async def test_the_ca_bundle_and_an_upgrade(
     await configuration.publish_ca_bundle(2 * PEM)
     assert await configuration.read_ca_bundle() == 2 * PEM
     kubectl.run("delete", "mutatingwebhookconfiguration", name)
+
+
+async def test_a_bundle_that_was_published_meanwhile_is_not_undone(
+    cluster: ClusterClient, kubectl: Kubectl
+) -> None:
+    """Of two leaders that read the same, the later one to publish meets a conflict and has to read again."""
+    kubectl.apply(webhooks("two-leaders"))
+    former, current = (WebhookConfiguration(cluster, "two-leaders") for _ in range(2))
+    for leader in (former, current):
+        await leader.read_ca_bundle()
+    await current.publish_ca_bundle(2 * PEM)
+
+    with pytest.raises(ConflictError):
+        await former.publish_ca_bundle(PEM)
+
+    assert await former.read_ca_bundle() == 2 * PEM
+    await former.publish_ca_bundle(3 * PEM)
+    assert await current.read_ca_bundle() == 3 * PEM
+    kubectl.run("delete", "mutatingwebhookconfiguration", "two-leaders")
+
+
+def grant(namespace: str, name: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A ClusterRole for the default account of *namespace*."""
+    api = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{api}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}],
+    }
+    role = {"apiVersion": f"{api}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
+    return [role, binding]
+
+
+async def test_the_bundle_is_followed_with_rights_on_that_one_configuration_alone(
+    control_plane: ControlPlane, cluster: ClusterClient, kubectl: Kubectl, namespace: str
+) -> None:
+    """An account that may get, list and watch the object by its name, and no other, learns of each bundle."""
+    rule = {
+        "apiGroups": ["admissionregistration.k8s.io"],
+        "resources": ["mutatingwebhookconfigurations"],
+        "resourceNames": ["followed"],
+        "verbs": ["get", "list", "watch"],
+    }
+    for manifest in (*grant(namespace, "follows-bundle", [rule]), webhooks("followed"), webhooks("other")):
+        kubectl.apply(manifest)
+    told: list[bytes | None] = []
+    followed = WebhookConfiguration(cluster, "followed")
+    async with open_cluster(str(control_plane.kubeconfig_of("default", namespace))) as client:
+        sink, selection = CaBundleSink(told.append), selection_of("followed")
+        async with reflecting(Reflector(client, selection, sink, keep=ca_bundle_of)):
+            await until(lambda: told == [b""])
+            await followed.publish_ca_bundle(PEM)
+            await until(lambda: told[-1] == PEM)
+            kubectl.run("delete", "mutatingwebhookconfiguration", "followed", "other")
+            await until(lambda: told[-1] is None)
+        with pytest.raises(ForbiddenError):
+            await client.list_all(selection_of("other"))
 
 
 async def test_a_configuration_that_was_deleted_stays_deleted(

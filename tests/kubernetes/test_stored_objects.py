@@ -17,7 +17,12 @@ from app.kubernetes.profiles import ProfileWriter, essentials
 from app.kubernetes.secrets import SecretStore
 from app.kubernetes.selections import Object
 from app.kubernetes.status_map import StatusMap
-from app.kubernetes.webhook_configuration import WebhookConfiguration
+from app.kubernetes.webhook_configuration import (
+    CaBundleSink,
+    WebhookConfiguration,
+    ca_bundle_of,
+    selection_of,
+)
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses, thing
 
 SECRET = paths.secret("profiling", "job-profiler-ca")
@@ -37,7 +42,8 @@ def configuration(ca_bundle: str | None) -> Object:
     if ca_bundle is not None:
         ours["clientConfig"]["caBundle"] = ca_bundle
     other = {"name": "other", "clientConfig": {"caBundle": encoded(b"other")}}
-    return {"metadata": {"name": "job-profiler", "uid": "u1"}, "webhooks": [other, ours]}
+    metadata = {"name": "job-profiler", "uid": "u1", "resourceVersion": "7", "labels": {"a": "b"}}
+    return {"metadata": metadata, "webhooks": [other, ours]}
 
 
 async def test_a_secret_is_replaced_as_it_was_read(server: FakeApiServer, client: ClusterClient) -> None:
@@ -135,7 +141,7 @@ async def test_reading_the_ca_bundle(
 
 
 async def test_publishing_touches_one_field(server: FakeApiServer, client: ClusterClient) -> None:
-    """The apply holds our webhook's name and its caBundle, and the uid of what was read: nothing else."""
+    """The apply holds our webhook's name and its caBundle, and of what was read uid and resourceVersion."""
     server.on("GET", CONFIGURATION, answers(configuration(encoded(b"old"))))
     server.on("PATCH", CONFIGURATION, answers(configuration(encoded(PEM))))
 
@@ -143,10 +149,24 @@ async def test_publishing_touches_one_field(server: FakeApiServer, client: Clust
 
     request = server.requests[-1]
     assert request.query == {"fieldManager": "job-profiler-ca-bundle", "force": "true"}
-    assert request.json["metadata"] == {"name": "job-profiler", "uid": "u1"}
+    assert request.json["metadata"] == {"name": "job-profiler", "uid": "u1", "resourceVersion": "7"}
     assert request.json["webhooks"] == [
         {"name": "pods.job-profiler.liqo.io", "clientConfig": {"caBundle": encoded(PEM)}}
     ]
+
+
+async def test_publishing_rests_on_what_was_read_last(server: FakeApiServer, client: ClusterClient) -> None:
+    """What was read is not read once more before it is replaced; after that, or a conflict, it is."""
+    server.on("GET", CONFIGURATION, answers(configuration(encoded(b"old"))))
+    server.on("PATCH", CONFIGURATION, refuses(409), answers(configuration(encoded(PEM))))
+    webhook = WebhookConfiguration(client, "job-profiler")
+    await webhook.read_ca_bundle()
+    with pytest.raises(ConflictError):
+        await webhook.publish_ca_bundle(PEM)
+
+    await webhook.publish_ca_bundle(PEM)
+
+    assert [request.verb for request in server.requests] == ["GET", "PATCH", "GET", "PATCH"]
 
 
 async def test_publishing_what_is_in_force_sends_nothing(
@@ -173,6 +193,34 @@ async def test_a_webhook_that_is_missing_is_not_made(server: FakeApiServer, clie
         await webhook.publish_ca_bundle(PEM)
 
     assert server.received("PATCH") == []
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected"),
+    [
+        (configuration(encoded(PEM)), PEM),
+        (configuration(None), b""),
+        ({"metadata": {"name": "job-profiler"}, "webhooks": [{"name": "other"}]}, b""),
+        ({"metadata": {"name": "job-profiler"}, "webhooks": None}, b""),
+    ],
+    ids=["published", "none", "another webhook alone", "no webhook"],
+)
+def test_the_bundle_of_a_manifest(manifest: Object, expected: bytes) -> None:
+    """Nothing is trusted where our webhook has no bundle, or is not in the configuration."""
+    assert ca_bundle_of(manifest) == expected
+
+
+def test_a_watch_of_the_bundle_tells_what_is_in_force() -> None:
+    """As listed, as changed, and None where the configuration is missing or was deleted."""
+    told: list[bytes | None] = []
+    sink = CaBundleSink(told.append)
+    sink.replace([])
+    sink.replace([b"listed"])
+    sink.upsert(b"changed")
+    sink.delete(b"changed")
+
+    assert told == [None, b"listed", b"changed", None]
+    assert selection_of("job-profiler").query == {"fieldSelector": "metadata.name=job-profiler"}
 
 
 async def test_every_missing_object_of_the_chart_says_so(
@@ -263,3 +311,30 @@ async def test_an_event_that_fails_is_only_logged(server: FakeApiServer, client:
 
     assert [line["event"] for line in lines] == ["event_not_recorded"]
     assert server.requests[0].json["involvedObject"]["uid"] == "u1"
+
+
+async def test_events_that_fail_are_logged_once(server: FakeApiServer, client: ClusterClient) -> None:
+    """Three refusals are one line, until one goes through; each namespace has rights of its own."""
+    said_no, took_it = refuses(403, "no"), answers(thing("event"), status=201)
+    server.on("POST", "/api/v1/namespaces/shop/events", said_no, said_no, said_no, took_it, said_no)
+    server.on("POST", "/api/v1/namespaces/bank/events", said_no)
+    recorder = EventRecorder(client, "profiler-0")
+
+    with capture_logs() as lines:
+        for namespace in ("shop", "bank", "shop", "bank", "shop", "shop", "shop"):
+            about = InvolvedObject("apps/v1", "Deployment", namespace, "web")
+            await recorder.record(about, "Reason", "message", now=NOON)
+
+    warned = [line["error"] for line in lines if line["log_level"] == "warning"]
+    assert [error.split("/")[4] for error in warned] == ["shop", "bank", "shop"]
+
+
+async def test_a_namespace_that_is_gone_is_no_fault(server: FakeApiServer, client: ClusterClient) -> None:
+    """What expires there has nobody left who would read of it."""
+    server.on("POST", "/api/v1/namespaces/shop/events", refuses(404, 'namespaces "shop" not found'))
+    about = InvolvedObject("apps/v1", "Deployment", "shop", "web")
+
+    with capture_logs() as lines:
+        await EventRecorder(client, "profiler-0").record(about, "Reason", "message", now=NOON)
+
+    assert [line["log_level"] for line in lines] == ["debug"]

@@ -1,14 +1,18 @@
-"""Pods and Deployments from metadata, page by page."""
+"""Pods and workloads as the API server tells them, page by page, and the little that is kept of each."""
 
+import tracemalloc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from app.domain.container_roles import InitContainers
 from app.domain.pods import PodRecord
+from app.domain.workload_records import WorkloadRecord
 from app.domain.workloads import Workload
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.workloads import PodReader, Workloads
-from tests.kubernetes.fake_api_server import FakeApiServer, listed, refuses
+from app.kubernetes.workloads import PodReader, WorkloadReader, Workloads, served_cron_jobs
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 
 PODS = "/api/v1/pods"
 
@@ -122,26 +126,99 @@ async def test_a_list_that_begins_anew_names_no_pod_twice(
     assert [record.name for record in await Workloads(client).pods()] == ["a", "b"]
 
 
-async def test_lasting_workloads(server: FakeApiServer, client: ClusterClient) -> None:
-    """Deployments, StatefulSets and DaemonSets are read over all pages, as workloads."""
+def template(*init_containers: dict[str, str]) -> dict[str, Any]:
+    """A workload's spec with much that nobody remembers."""
+    spec = {
+        "containers": [{"name": "web-svc", "image": "web:1", "env": [{"name": "A", "value": "a" * 1000}]}],
+        "initContainers": [{"image": "registry.example/x:1"} | each for each in init_containers],
+    }
+    return {"replicas": 3, "template": {"metadata": {"labels": {"app": "web"}}, "spec": spec}}
+
+
+async def test_workloads_are_listed(server: FakeApiServer, client: ClusterClient) -> None:
+    """Deployments, StatefulSets and DaemonSets over all pages and whole, Jobs as metadata alone."""
     server.on("GET", "/apis/apps/v1/deployments", listed(pod("web"), continuation="rest"), listed(pod("db")))
     server.on("GET", "/apis/apps/v1/statefulsets", listed(pod("db")))
     server.on("GET", "/apis/apps/v1/daemonsets", listed(pod("agent")))
+    server.on("GET", "/apis/batch/v1/jobs", listed(pod("migrate")))
 
-    assert await Workloads(client).lasting() == [
-        Workload("shop", "web"),
-        Workload("shop", "db"),
-        Workload("shop", "db", "StatefulSet"),
-        Workload("shop", "agent", "DaemonSet"),
+    assert await Workloads(client).records() == [
+        WorkloadRecord(Workload("shop", "web"), "uid-web"),
+        WorkloadRecord(Workload("shop", "db"), "uid-db"),
+        WorkloadRecord(Workload("shop", "db", "StatefulSet"), "uid-db"),
+        WorkloadRecord(Workload("shop", "agent", "DaemonSet"), "uid-agent"),
+        WorkloadRecord(Workload("shop", "migrate", "Job"), "uid-migrate"),
     ]
+    asked = [request.headers["Accept"] for request in server.requests]
+    assert asked[:4] == ["application/json"] * 4
+    assert "PartialObjectMetadataList" in asked[4]
 
 
-async def test_jobs_of_cron_jobs(server: FakeApiServer, client: ClusterClient) -> None:
-    """A Job that a CronJob controls is its run; one without a controller is nobody's."""
-    run = pod("report-28394810")
-    run["metadata"]["ownerReferences"] = [{"kind": "CronJob", "name": "report", "controller": True}]
-    server.on("GET", "/apis/batch/v1/jobs", listed(run, pod("report-28394811")))
+async def test_a_job_of_a_cron_job(server: FakeApiServer, client: ClusterClient) -> None:
+    """A Job that a CronJob controls is its run; one of somebody else, or of nobody, is not."""
+    run = pod("report-28394810", owner("CronJob", "report"))
+    task = pod("build-1", owner("TaskRun", "build"))
+    for kind in ("deployments", "statefulsets", "daemonsets"):
+        server.on("GET", f"/apis/apps/v1/{kind}", listed())
+    server.on("GET", "/apis/batch/v1/jobs", listed(run, task, pod("report-28394811")))
 
-    assert await Workloads(client).cron_jobs() == {
-        Workload("shop", "report-28394810", "Job"): Workload("shop", "report", "CronJob")
-    }
+    records = await Workloads(client).records()
+
+    assert [record.cron_job for record in records] == [Workload("shop", "report", "CronJob"), None, None]
+
+
+def test_a_template_tells_of_init_containers() -> None:
+    """Of a manifest with a native sidecar (Kubernetes 1.28) and a container that prepares the application.
+
+    The first stays beside the application, the second has ended when it begins.
+    """
+    shipper = {"name": "log-shipper", "restartPolicy": "Always"}
+    web = pod("web") | {"kind": "Deployment", "spec": template({"name": "migrate"}, shipper)}
+
+    record = WorkloadReader("Deployment").read(web)
+
+    assert record == WorkloadRecord(
+        Workload("shop", "web"),
+        "uid-web",
+        init_containers=InitContainers(frozenset({"migrate"}), frozenset({"log-shipper"})),
+    )
+    assert record.init_containers.role("log-shipper") == "Sidecar"
+    assert record.init_containers.ends("migrate")
+
+
+def test_10000_workloads_stay_small() -> None:
+    """Of objects of some 2 kB each half a kilobyte remains: 5 MB in all, and templates alike are one."""
+    reader = WorkloadReader("Deployment")
+
+    def records() -> Iterator[WorkloadRecord]:
+        for number in range(10_000):
+            manifest = pod(f"web-{number}", namespace=f"team-{number % 100}")
+            yield reader.read(manifest | {"spec": template({"name": "migrate"})})
+
+    tracemalloc.start()
+    try:
+        kept = {record.workload: record for record in records()}
+        used_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert used_bytes < 5_000_000
+    assert len({id(record.init_containers) for record in kept.values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("served", "path"),
+    [
+        pytest.param(["jobs", "cronjobs"], "/apis/batch/v1/namespaces/shop/cronjobs", id="since-1.21"),
+        pytest.param(["jobs"], "/apis/batch/v1beta1/namespaces/shop/cronjobs", id="before"),
+    ],
+)
+async def test_cron_jobs_are_watched_where_they_are_served(
+    server: FakeApiServer, client: ClusterClient, served: list[str], path: str
+) -> None:
+    """What the API server lists in batch/v1 decides; their metadata alone is wanted."""
+    server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": name} for name in served]}))
+
+    selection = (await served_cron_jobs(client))("shop")
+
+    assert (selection.path, selection.metadata_only) == (path, True)

@@ -21,6 +21,8 @@ from urllib.parse import parse_qs
 import httpx
 
 from app.sources.mesh.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BYTES
+from app.sources.need_queries import LAST_REASON, PERIODS
+from app.sources.owners import POD_OWNER
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE
 
 WEB_POD = "web-6b6f9d7d5c-2x8qz"
@@ -65,7 +67,8 @@ class EmojivotoPrometheus:
     """Answers every range query; `faults` replaces the answers to a signal's questions.
 
     A factor tells how many times the usage above was used in the 5 minutes that end at a Unix time; the mesh
-    has samples from `mesh_since` on.
+    has samples from `mesh_since` on. `throttled` and `killed` tell of a container by how much, and whether at
+    all, in those 5 minutes; 0 is nothing.
     """
 
     containers: dict[tuple[str, str], tuple[float, float]] = field(default_factory=lambda: dict(CONTAINERS))
@@ -74,6 +77,8 @@ class EmojivotoPrometheus:
     mesh_since: int = 0
     cpu_factor: Callable[[int], float] = unchanged
     memory_factor: Callable[[int], float] = unchanged
+    throttled: dict[tuple[str, str], Callable[[int], float]] = field(default_factory=dict)
+    killed: dict[tuple[str, str], Callable[[int], float]] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
 
@@ -93,12 +98,27 @@ class EmojivotoPrometheus:
         return fault(question, body) if fault else httpx.Response(200, json=body)
 
     def _matrix(self, question: Question) -> dict[str, Any]:
+        if question.signal in {"throttling", "kills"}:
+            return self._sparse(question)
         factor = {"cpu": self.cpu_factor, "memory": self.memory_factor}.get(question.signal, unchanged)
         begin = max(question.start, self.mesh_since) if question.signal == "connections" else question.start
         moments = range(begin, question.end + 1, 300)
         result = [
             {"metric": labels, "values": [[moment, str(value * factor(moment))] for moment in moments]}
             for labels, value in self._rows(question)
+        ]
+        return {"status": "success", "data": {"resultType": "matrix", "result": result}}
+
+    def _sparse(self, question: Question) -> dict[str, Any]:
+        """Signs of need, where they were seen."""
+        signs = self.throttled if question.signal == "throttling" else self.killed
+        moments = range(question.start, question.end + 1, 300)
+        result = [
+            {
+                "metric": {"namespace": "emojivoto", "pod": pod, "container": container},
+                "values": [[moment, str(share)] for moment in moments if (share := shown(moment))],
+            }
+            for (pod, container), shown in signs.items()
         ]
         return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
@@ -131,6 +151,5 @@ def _proxy(deployment: str) -> dict[str, str]:
 def _signal_of(query: str) -> str:
     if CPU_USAGE in query:
         return "cpu"
-    if "_owner{" in query:
-        return "owners"
-    return "memory" if MEMORY_USAGE in query else "connections"
+    known = {MEMORY_USAGE: "memory", POD_OWNER: "owners", PERIODS: "throttling", LAST_REASON: "kills"}
+    return next((signal for metric, signal in known.items() if metric in query), "connections")

@@ -10,6 +10,7 @@ from app.estimation.policy import EstimationPolicy
 from app.profiler.cycle import CyclePolicy, CycleReport, ProfilingCycle
 from app.profiler.gathering import Progress
 from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles
+from app.profiler.news import News
 from app.profiler.ports import Cluster, Directory
 from app.sources.prometheus import PrometheusSource
 from app.sources.prometheus_api import Pace
@@ -43,8 +44,27 @@ class RecordingSink:
         return {signal["signal"]: signal for signal in self.reports[-1]["signals"]}
 
 
+class RecordingNews:
+    """Keeps the Events on workloads."""
+
+    def __init__(self) -> None:
+        self.told: list[News] = []
+
+    async def record(self, news: News) -> None:
+        """Keep one."""
+        self.told.append(news)
+
+    @property
+    def lines(self) -> list[tuple[str, str, str]]:
+        """Workload, reason and message of each."""
+        return [(str(each.workload), each.reason.value, each.message) for each in self.told]
+
+
 class Scenario:
-    """One term of a leader; another one over the same `profiles` is what a restart is."""
+    """One term of a leader; another one over the same `profiles` is what a restart is.
+
+    Another *cluster* stands in for what is in memory.
+    """
 
     def __init__(
         self,
@@ -54,8 +74,9 @@ class Scenario:
         directory: Directory | None = None,
         history_days: int = 1,
         network_provider: Any = "auto",
+        cluster: Cluster | None = None,
     ) -> None:
-        self.prometheus, self.sink = prometheus, RecordingSink()
+        self.prometheus, self.sink, self.news = prometheus, RecordingSink(), RecordingNews()
         self.profiles = profiles or InMemoryProfiles("profiling")
         source = PrometheusSource(
             "http://prometheus.test:9090",
@@ -67,7 +88,7 @@ class Scenario:
         )
         lister = FixedWorkloads(directory or Directory(workloads=DEPLOYMENTS))
         policy = CyclePolicy(EstimationPolicy(), history_days, timeslots=4)
-        cluster = Cluster(lister, self.profiles, self.sink)
+        cluster = cluster or Cluster(lister, self.profiles, self.sink, self.news)
         self._cycle = ProfilingCycle(source, cluster, policy, lambda namespace: namespace != "kube-system")
 
     async def cycle(self, minutes: float = 0, progress: Progress = lambda _done, _total: None) -> CycleReport:

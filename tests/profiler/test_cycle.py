@@ -16,7 +16,7 @@ from app.estimation.usage_history import Attribute, Folded, UsageHistory
 from app.profiler.memory_store import InMemoryProfiles
 from app.profiler.ports import Directory
 from app.profiler.publication import Write
-from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
+from tests.profiler.emojivoto_prometheus import PODS, EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, NEWEST_STEP_SECONDS, Scenario
 
 NOON_TEXT = "2026-03-04T12:01:00Z"
@@ -121,11 +121,12 @@ async def test_a_second_cycle_at_the_same_time_does_nothing() -> None:
 
 
 async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
-    """One question on owners, two on usage, six on connections, each on the one step that ended at 12:05.
+    """Two questions on usage, two on signs of need, six on connections: the step that ended at 12:05.
 
-    Of the two meshes only Linkerd was found.
+    Of the two meshes only Linkerd was found. The directory knows every Pod: nobody is asked for owners.
     """
-    scenario = Scenario(EmojivotoPrometheus())
+    pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items()}
+    scenario = Scenario(EmojivotoPrometheus(), directory=Directory(pods, DEPLOYMENTS))
     await scenario.cycle()
     scenario.prometheus.questions.clear()
 
@@ -134,12 +135,42 @@ async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
     questions = scenario.prometheus.questions
     assert {(each.start, each.end) for each in questions} == {(NEWEST_STEP_SECONDS + 300,) * 2}
     assert Counter(each.signal for each in questions) == {
-        "owners": 1,
         "cpu": 1,
         "memory": 1,
+        "throttling": 1,
+        "kills": 1,
         "connections": 6,
     }
     assert (report.samples, report.written) == (10, 0)
+
+
+async def test_owners_are_asked_for_where_questions_reach_back() -> None:
+    """Every Pod of the answers is known; in 36 hours there may be others, and who tells of them is shown."""
+    pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items()}
+    scenario = Scenario(EmojivotoPrometheus(), directory=Directory(pods, DEPLOYMENTS))
+
+    await scenario.cycle()
+
+    asked = [(each.start, each.end) for each in scenario.prometheus.questions if each.signal == "owners"]
+    assert asked == [(NEWEST_STEP_SECONDS, NEWEST_STEP_SECONDS)] * 2
+    assert all("[129600s]" in each.query for each in scenario.prometheus.questions if each.signal == "owners")
+    assert scenario.sink.reports[-1]["pastPodsAttributedBy"] == "names"
+
+
+async def test_owners_are_asked_for_once_where_a_pod_is_unknown() -> None:
+    """Five minutes later again 10 questions, and two on owners: kube-state-metrics and the mixin are silent.
+
+    Twelve questions are the most that a quiet cycle with one mesh asks.
+    """
+    pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items() if name != "emoji"}
+    scenario = Scenario(EmojivotoPrometheus(), directory=Directory(pods, DEPLOYMENTS))
+    await scenario.cycle()
+    scenario.prometheus.questions.clear()
+
+    await scenario.cycle(minutes=5)
+
+    asked = Counter(each.signal for each in scenario.prometheus.questions)
+    assert (asked["owners"], asked.total()) == (2, 12)
 
 
 async def test_a_report_that_did_not_change_is_not_told_again() -> None:
@@ -193,7 +224,8 @@ async def test_connections_that_are_off_are_never_asked_for() -> None:
     scenario = Scenario(EmojivotoPrometheus(), network_provider="none")
     await scenario.cycle()
 
-    assert {question.signal for question in scenario.prometheus.questions} == {"owners", "cpu", "memory"}
+    asked = {question.signal for question in scenario.prometheus.questions}
+    assert asked == {"owners", "cpu", "memory", "throttling", "kills"}
     assert scenario.sink.signals["connections"]["state"] == "Off"
 
 

@@ -63,7 +63,8 @@ async def test_cycles_of_a_day_end_in_what_one_cycle_learns() -> None:
 async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
     """A new cycle over the same store asks for everything a second time: no write, every byte as it was.
 
-    Two days of two resources, the Pods' owners, and six questions to each of two meshes: 4 + 1 + 12 = 17.
+    Two days of two resources, two signs of need, the Pods' owners in vain from two tellers, and six questions
+    to each of two meshes: 4 + 2 + 2 + 12 = 20.
     """
     first = await asked_once()
     stored = first.stored
@@ -72,7 +73,7 @@ async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
 
     report = await restarted.cycle(minutes=2)
 
-    assert len(first.prometheus.questions) == 17
+    assert len(first.prometheus.questions) == 20
     assert (report.written, restarted.stored) == (0, stored)
 
 
@@ -135,7 +136,10 @@ class Answers:
                 knowledge.usage.fold(answer, self._attribute)
             else:
                 knowledge.connections.fold(resolve(answer, self._attribute))
-        return by_identity(knowledge.derive(ALL_OK, NEWEST_STEP, lambda _namespace: True).profiles)
+        derived = knowledge.derive(
+            ALL_OK, NEWEST_STEP, lambda _namespace: True, lambda _workload, _container: False
+        )
+        return by_identity(derived.profiles)
 
 
 @pytest.mark.parametrize("seed", range(5))

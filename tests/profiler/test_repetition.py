@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -10,10 +9,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.errors import ClusterError, UnavailableError
+from app.profiler.cycle import ProfilingCycle
 from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles, LoggedReport
 from app.profiler.metrics import CycleMetrics
 from app.profiler.ports import Cluster, Directory
 from app.runtime import profiler_role
+from app.runtime.namespace_scope import NamespaceScope
 from app.settings import Settings, read_settings
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
@@ -83,17 +84,17 @@ async def test_a_cycle_that_cannot_read_the_cluster_is_tried_again_soon(
     """A period is an hour here: the second try comes after the short pause and publishes all."""
     monkeypatch.setattr(profiler_role, "_RETRY_SECONDS", 0.01)
     registry, profiles = CollectorRegistry(), InMemoryProfiles("profiling")
-    settings: Settings = read_settings({"background_routine_update_time": "3600", "history_days": "1"})
+    settings: Settings = read_settings({"history_days": "1"})
     source = PrometheusSource(
         "http://p:9090", scope=Scope(), transport=EmojivotoPrometheus().transport, timeout_seconds=5
     )
     sink = AwaitedReport()
     cluster = Cluster(RefusedOnce(error), profiles, sink)
 
+    namespaces = NamespaceScope(settings)
+    cycle = ProfilingCycle(source, cluster, profiler_role.cycle_policy(settings), namespaces.covers)
     cycles = asyncio.create_task(
-        profiler_role.repeat_cycles(
-            source, cluster, settings, CycleMetrics(registry), lambda: datetime(2026, 3, 4, 12, 1, tzinfo=UTC)
-        )
+        profiler_role.repeat_cycles(cycle, namespaces, 3600, CycleMetrics(registry), lambda: NOON)
     )
     async with asyncio.timeout(10):
         await sink.told.wait()

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import Any, Self
 
 import uvloop
 
+from app.runtime.connections import ANY_CLIENT, ClientTerms
 from app.runtime.listeners import Listener
 
 _PATIENCE_SECONDS = 10
@@ -18,15 +20,20 @@ _PATIENCE_SECONDS = 10
 class BackgroundListener:
     """A context manager; the listener drains and its thread has ended when the context is left."""
 
-    def __init__(self, app: Any, tls: ssl.SSLContext | None = None) -> None:
-        self._listener = Listener(app, "127.0.0.1", 0, tls)
+    def __init__(self, app: Any, tls: ssl.SSLContext | None = None, terms: ClientTerms = ANY_CLIENT) -> None:
+        self._listener = Listener(app, "127.0.0.1", 0, tls, terms)
         self._thread = Thread(target=lambda: uvloop.run(self._serve()), name="listener")
 
     @property
     def port(self) -> int:
         """The port that it got."""
-        port: int = self._listener.servers[0].sockets[0].getsockname()[1]
-        return port
+        address = self._listener.own_address
+        assert address
+        return address[1]
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Have the event loop call *function*."""
+        self._loop.call_soon_threadsafe(function)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -40,7 +47,7 @@ class BackgroundListener:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._serving.cancel)
+        self.call(self._serving.cancel)
         self._thread.join(_PATIENCE_SECONDS)
         assert not self._thread.is_alive(), "the listener does not end"
 

@@ -1,14 +1,17 @@
 """What the kubelet and Prometheus ask for over plain HTTP."""
 
+import time
 from collections.abc import Callable
 
 import httpx
+import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.runtime.health import create_health
 from app.runtime.serving import process_registry
 from app.webhook.metrics import AdmissionMetrics
+from tests.runtime.background_listener import BackgroundListener
 
 
 async def get(
@@ -50,6 +53,17 @@ async def test_checks_are_made_anew_each_time() -> None:
 async def test_it_is_alive_though_it_is_not_ready() -> None:
     """A restart would not help what waits for a certificate."""
     assert (await get("/livez", webhook=lambda: "no certificate")).status_code == 200
+
+
+def test_a_process_whose_event_loop_is_blocked_is_not_alive() -> None:
+    """A probe that waits for 0.3 s gets no answer while the loop is held up for 1 s, and one afterwards."""
+    with BackgroundListener(create_health({}, CollectorRegistry())) as listener:
+        url = f"http://127.0.0.1:{listener.port}/livez"
+        listener.call(lambda: time.sleep(1))
+        with pytest.raises(httpx.TimeoutException):
+            httpx.get(url, timeout=0.3, trust_env=False)
+
+        assert httpx.get(url, timeout=5, trust_env=False).text == "ok\n"
 
 
 async def test_metrics_are_what_prometheus_reads() -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from app.errors import ProfilerError
+from app.runtime.connections import ClientTerms
 from app.runtime.listeners import Listener
 from tests.kubernetes.polling import until
 
@@ -37,7 +38,8 @@ async def serving(application: SlowApplication) -> AsyncIterator[tuple[asyncio.T
     task = asyncio.create_task(listener.run_until_cancelled())
     try:
         await until(lambda: listener.started)
-        yield task, f"http://127.0.0.1:{listener.servers[0].sockets[0].getsockname()[1]}/"
+        assert listener.own_address
+        yield task, f"http://127.0.0.1:{listener.own_address[1]}/"
     finally:
         application.may_answer.set()
         task.cancel()
@@ -80,6 +82,40 @@ async def test_an_address_in_use_is_a_fault_that_names_it() -> None:
             await listener.run_until_cancelled()
 
 
+class Bound:
+    """A server that is bound to an address, as far as it is asked for that."""
+
+    def __init__(self, *address: str | int) -> None:
+        self.sockets = [self]
+        self._address = address
+
+    def getsockname(self) -> tuple[str | int, ...]:
+        """As a socket tells it."""
+        return self._address
+
+
+@pytest.mark.parametrize(
+    ("bound", "own"),
+    [
+        (("0.0.0.0", 10250), ("127.0.0.1", 10250)),
+        (("::", 10250, 0, 0), ("::1", 10250)),
+        (("10.1.2.3", 10250), ("10.1.2.3", 10250)),
+    ],
+    ids=["any", "any-ipv6", "one"],
+)
+def test_a_listener_tells_where_the_process_itself_reaches_it(
+    bound: tuple[str | int, ...], own: tuple[str, int]
+) -> None:
+    """Bound to every address it is reached by the loopback one; before it has started, by none."""
+    listener = Listener(SlowApplication(), "127.0.0.1", 0)
+    assert listener.own_address is None
+    listener.servers = [Bound(*bound)]  # type: ignore[list-item]  # nothing is bound but by this test's name
+    listener.started = True
+
+    assert listener.own_address == own
+
+
 def test_idle_connections_outlive_those_of_an_api_server() -> None:
     """API servers keep an idle connection for 90 s; closed earlier here, it would fail their next review."""
-    assert Listener(SlowApplication(), "127.0.0.1", 0).config.timeout_keep_alive > 90
+    assert ClientTerms().patience_seconds == 120
+    assert Listener(SlowApplication(), "127.0.0.1", 0).config.timeout_keep_alive == 120

@@ -1,11 +1,18 @@
 """The first task that ends by itself ends the run; a stop ends all tasks and waits for them."""
 
 import asyncio
+from collections.abc import Coroutine, Iterable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.errors import ProfilerError, SourceError
+from app.kubernetes.client import open_cluster
+from app.kubernetes.reflector import Reflector
+from app.kubernetes.selections import Object, Selection
 from app.runtime.supervision import supervise
+from tests.kubernetes.fake_api_server import FakeApiServer, listed, thing
 
 
 class Worker:
@@ -49,6 +56,42 @@ async def test_a_fault_without_a_text_is_told_by_its_name() -> None:
 
     with pytest.raises(ProfilerError, match=r"the task 'watch' ended: TimeoutError\(\)"):
         await supervise({"watch": fails()}, asyncio.Event())
+
+
+async def test_a_fault_deep_in_groups_of_tasks_ends_the_run_and_is_told() -> None:
+    """A leader's tasks are a group, and its watches a group within: the text is that of the fault itself."""
+    fault, beside = SourceError("Timeout", "no answer in 60 s"), Worker()
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise fault
+
+    async def leads(*work: Coroutine[Any, Any, None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(each)
+
+    with pytest.raises(ProfilerError, match=r"^the task 'profiler' ended: no answer in 60 s$") as raised:
+        await supervise({"profiler": leads(leads(fails()), beside.run())}, asyncio.Event())
+
+    assert raised.value.__cause__ is fault
+    assert beside.ended
+
+
+async def test_a_watch_whose_receiver_fails_ends_the_run(tmp_path: Path) -> None:
+    """A watch lives through whatever an API server does, but not through a defect of our own behind it."""
+
+    class Defect:
+        def replace(self, _objects: Iterable[Object], /) -> None:
+            raise KeyError("metadata")
+
+        upsert = delete = replace
+
+    async with FakeApiServer() as server, open_cluster(server.kubeconfig(tmp_path)) as client:
+        server.on("GET", "/api/v1/pods", listed(thing("a")))
+        watch = Reflector(client, Selection("/api/v1/pods"), Defect())
+        with pytest.raises(ProfilerError, match="the task 'watch of pods' ended: 'metadata'"):
+            await supervise({"watch of pods": watch.run()}, asyncio.Event())
 
 
 async def test_a_task_that_returns_ends_the_run_and_is_named() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,20 +14,32 @@ from prometheus_client import CollectorRegistry
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.resources import KINDS
+from app.kubernetes.client import open_cluster
 from app.runtime.webhook_role import ServedCertificate, WebhookRole
 from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate
 from app.tls.secret_data import data_of
 from app.tls.serving import ServingContext
+from app.webhook.constraint_index import ConstraintIndex
+from tests.kubernetes.fake_api_server import FakeApiServer
 from tests.kubernetes.polling import until
 from tests.tls.handshakes import strict_client
-from tests.webhook.profiles import WEB_ANNOTATIONS, resource_of, web_profiles
+from tests.webhook.profiles import (
+    WEB,
+    WEB_ANNOTATIONS,
+    cpu,
+    resource_of,
+    synced_catalogue,
+    web_profiles,
+    with_containers,
+)
 from tests.webhook.reviews import applied, encoded, review, web_pod
-from tests.webhook.webhooks import SETTINGS
+from tests.webhook.webhooks import SETTINGS, demanding
 
 NOW = datetime.now(UTC)
 AUTHORITY = issue_authority(NOW)
 FIRST = issue_serving_certificate(AUTHORITY, ("127.0.0.1",), NOW)
 SECOND = issue_serving_certificate(AUTHORITY, ("127.0.0.1",), NOW)
+LOCAL = SETTINGS.model_copy(update={"bind_address": "127.0.0.1", "shutdown_delay": 0})
 
 
 def secret(data: Mapping[str, bytes]) -> dict[str, Any]:
@@ -70,15 +84,28 @@ def test_a_secret_that_can_not_be_served_leaves_the_certificate_before(manifest:
     assert serving.loaded == SECOND
 
 
+@asynccontextmanager
+async def listening(role: WebhookRole) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
+    """The role on a free port, once it is ready, and a client that trusts it."""
+    role.listener.config.port = 0
+    serving = asyncio.create_task(role.listener.run_until_cancelled())
+    try:
+        await until(lambda: role.not_ready() is None)
+        url = f"https://127.0.0.1:{role.listener.servers[0].sockets[0].getsockname()[1]}/mutate"
+        async with httpx.AsyncClient(verify=strict_client(AUTHORITY.certificate), trust_env=False) as client:
+            yield client, url
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
 async def test_it_becomes_ready_step_by_step_and_drains_before_it_ends() -> None:
     """It waits for the profiles, then for a certificate, then for its listener; then it answers.
 
     While it drains it still answers, and each answer ends its connection.
     """
     catalogue = ProfileCatalogue()
-    settings = SETTINGS.model_copy(update={"bind_address": "127.0.0.1", "shutdown_delay": 0})
-    role = WebhookRole(settings, catalogue, CollectorRegistry())
-    role.listener.config.port = 0
+    role = WebhookRole(LOCAL, catalogue, CollectorRegistry())
     assert role.not_ready() == "the profiles have not been listed yet"
     for resource in KINDS:
         catalogue.replace(
@@ -87,18 +114,67 @@ async def test_it_becomes_ready_step_by_step_and_drains_before_it_ends() -> None
     assert role.not_ready() == "there is no serving certificate yet: the profiler issues it, or cert-manager"
     role.serving.load(FIRST)
     assert role.not_ready() == "the listener has not started yet"
-    serving = asyncio.create_task(role.listener.run_until_cancelled())
-    try:
-        await until(lambda: role.not_ready() is None)
-        url = f"https://127.0.0.1:{role.listener.servers[0].sockets[0].getsockname()[1]}/mutate"
-        async with httpx.AsyncClient(verify=strict_client(AUTHORITY.certificate), trust_env=False) as client:
-            before = await client.post(url, content=encoded(review(web_pod())))
-            await role.drain()
-            after = await client.post(url, content=encoded(review(web_pod())))
-    finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+    async with listening(role) as (client, url):
+        before = await client.post(url, content=encoded(review(web_pod())))
+        await role.drain()
+        after = await client.post(url, content=encoded(review(web_pod())))
 
     for answer in (before, after):
         assert applied(answer.content, web_pod())["metadata"]["annotations"] == WEB_ANNOTATIONS
     assert ("connection" in before.headers, after.headers["connection"]) == (False, "close")
+
+
+async def test_with_constraints_it_sets_requests() -> None:
+    """A Pod of a namespace that asks gets what its profile says; without constraints nothing is set."""
+    needs = with_containers(cpu(WEB, "0.250"), {"server": "0.250"})
+    catalogue = synced_catalogue(needs, with_containers=True)
+    found = list[object]()
+    for constraints in (demanding(), None):
+        role = WebhookRole(LOCAL, catalogue, CollectorRegistry(), constraints)
+        role.serving.load(FIRST)
+        async with listening(role) as (client, url):
+            answer = await client.post(url, content=encoded(review(web_pod())))
+        [container] = applied(answer.content, web_pod())["spec"]["containers"]
+        found.append(container.get("resources"))
+
+    assert found == [{"requests": {"cpu": "250m"}}, None]
+
+
+def test_a_webhook_that_sets_requests_waits_for_what_namespaces_demand() -> None:
+    """Between the profiles and the certificate; then it says next what the other one says."""
+    constraints, catalogue = ConstraintIndex(), synced_catalogue()
+    role = WebhookRole(SETTINGS, catalogue, CollectorRegistry(), constraints)
+    plain = WebhookRole(SETTINGS, catalogue, CollectorRegistry())
+    for collection in (
+        constraints.namespaces,
+        constraints.limit_ranges,
+        constraints.quotas,
+        constraints.autoscalers,
+    ):
+        assert role.not_ready() == "what the namespaces demand of Pods has not been listed yet"
+        collection.replace([])
+
+    assert (
+        role.not_ready()
+        == plain.not_ready()
+        == ("there is no serving certificate yet: the profiler issues it, or cert-manager")
+    )
+
+
+async def test_only_a_webhook_that_sets_requests_watches_namespaces(tmp_path: Path) -> None:
+    """Its watches are four more; the plain one has the Secret's alone, as it always had."""
+    listed = list[set[str]]()
+    server = FakeApiServer()
+    async with server, open_cluster(server.kubeconfig(tmp_path)) as client:
+        for constraints in (None, ConstraintIndex()):
+            role = WebhookRole(SETTINGS, synced_catalogue(), CollectorRegistry(), constraints)
+            tasks = role.tasks(client)
+            listed.append(set(tasks))
+            for work in tasks.values():
+                work.close()
+
+    assert listed[0] == {"webhook", "certificate"}
+    assert listed[1] - listed[0] == {
+        f"watch of {plural}"
+        for plural in ("namespaces", "limitranges", "resourcequotas", "horizontalpodautoscalers")
+    }

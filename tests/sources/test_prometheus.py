@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
-from app.domain.profiles import Resource
+from app.domain.profiles import NeedReason, Resource
 from app.domain.workloads import Connection, Workload
 from app.errors import SourceError
 from app.estimation.samples import PodContainer
@@ -171,9 +171,10 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
     async with source as prometheus:
         await prometheus.container_samples(Resource.CPU, STEPS)
         await prometheus.pod_owners(STEPS)
+        await prometheus.need_signals(NeedReason.OOM_KILLED, STEPS)
         await prometheus.connection_samples(STEPS)
 
-    assert [request.url.host for request in wire.requests] == ["prometheus.example"] * 2 + [
+    assert [request.url.host for request in wire.requests] == ["prometheus.example"] * 4 + [
         "viz.example"
     ] * 12
     assert prometheus.mesh_api.url == "http://viz.example:9090"

@@ -13,6 +13,8 @@ from app.sources.queries import (
 EVERYTHING = Scope()
 ONE = Scope(included=("emojivoto",))
 SOME = Scope(included=("shop", "emojivoto"), excluded=("kube-system", "kube-public"))
+OURS = Scope(excluded=("kube-system",), cluster="prod")
+NOTHING = Scope(included=())
 
 
 @pytest.mark.parametrize(
@@ -39,8 +41,22 @@ SOME = Scope(included=("shop", "emojivoto"), excluded=("kube-system", "kube-publ
                 '{container!="",container!="POD",namespace=~"emojivoto|shop",namespace!~"kube-public|kube-system"}[5m]))'
             ),
         ),
+        (
+            OURS,
+            (
+                "max by (namespace,pod,container)(rate(container_cpu_usage_seconds_total"
+                '{container!="",container!="POD",namespace!="kube-system",cluster="prod"}[5m]))'
+            ),
+        ),
+        (
+            NOTHING,
+            (
+                "max by (namespace,pod,container)(rate(container_cpu_usage_seconds_total"
+                '{container!="",container!="POD",namespace=""}[5m]))'
+            ),
+        ),
     ],
-    ids=["everything", "one namespace", "some but not others"],
+    ids=["everything", "one namespace", "some but not others", "one of several clusters", "nothing"],
 )
 def test_cpu_query(scope: Scope, expected: str) -> None:
     """CPU is the rate over one step; several namespaces become one expression in sorted order."""
@@ -73,11 +89,28 @@ def test_quoting() -> None:
 
 
 def test_scope_covers() -> None:
-    """A namespace is covered where it is included (or none is named) and not excluded."""
+    """A namespace is covered where it is included (or all are) and not excluded."""
+    assert not NOTHING.covers("anything")
     assert EVERYTHING.covers("anything")
     assert SOME.covers("shop")
     assert not SOME.covers("other")
     assert not Scope(included=("a",), excluded=("a",)).covers("a")
+
+
+@pytest.mark.parametrize(
+    ("scope", "is_empty"),
+    [
+        (EVERYTHING, False),
+        (OURS, False),
+        (SOME, False),
+        (NOTHING, True),
+        (Scope(included=("a", "b"), excluded=("a",)), False),
+        (Scope(included=("a", "b"), excluded=("a", "b", "c")), True),
+    ],
+)
+def test_a_scope_without_namespaces_is_empty(scope: Scope, is_empty: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Where nothing is included, or all of it is excluded; never where all namespaces are included."""
+    assert scope.is_empty is is_empty
 
 
 def test_scope_covers_edges() -> None:

@@ -128,7 +128,9 @@ async def test_workloads_of_recorded_pods(path: Path) -> None:
         edges=(edge("emojivoto/web>emojivoto/voting", {300: (1.0, 1.0)}),),
     )
 
-    assert await recorded.pod_owners(StepRange(1, 1)) == {
+    owners = await recorded.pod_owners(StepRange(1, 1))
+    assert owners.known_by == "names"
+    assert owners.workloads == {
         ("emojivoto", "web-6c9b7d8f5b-2x8qz"): WEB,
         ("emojivoto", "web-api-7b9c4f6d-x4mzq"): Workload("emojivoto", "web-api"),
         ("emojivoto", "voting-aaaaaa-fcg7c"): VOTING,

@@ -1,84 +1,88 @@
-"""Secrets and the webhook configuration in memory: a journal of writes, and a fault where one is wanted."""
+"""Secrets and the webhook configuration in memory, as an API server has them, conflicts included."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-from app.tls.issuing import KeyPair
-from app.tls.keeper import CertificateKeeper
+from app.errors import ConflictError
+from app.tls.keeper import Stores
 
-NAMES = ("job-profiler.profiling.svc", "127.0.0.1")
+Moment = Literal["before", "after"]
+# Awaited before and after each operation takes place: what a wire and the API server behind it may do.
+Wire = Callable[[str, Moment], Awaitable[None]]
 
 
-class ProcessEndedError(Exception):
-    """The process ends here."""
+async def undisturbed(_operation: str, _moment: Moment) -> None:
+    """Nothing happens on the way."""
 
 
 @dataclass(slots=True)
-class PairInMemory:
-    """A Secret."""
+class Kept:
+    """One object; *written* is told of each change."""
 
     title: str
-    stores: "Stores"
-    pair: KeyPair | None = None
+    written: Callable[[str], None]
+    data: dict[str, bytes] = field(default_factory=dict)
+    version: int = 0
 
-    async def read(self) -> KeyPair | None:
-        """What was written last."""
-        return self.pair
-
-    async def write(self, pair: KeyPair) -> None:
-        """Keep the pair."""
-        self.stores.before_write(self.title)
-        self.pair = pair
-        self.stores.after_write(self.title)
+    def put(self, data: Mapping[str, bytes]) -> None:
+        """As anybody with the right may do."""
+        self.data, self.version = dict(data), self.version + 1
+        self.written(self.title)
 
 
 @dataclass(slots=True)
-class TrustInMemory:
-    """The `caBundle`."""
+class Handle:
+    """One process' way to an object: a Secret or, by its two longer names, the `caBundle`."""
 
-    stores: "Stores"
-    bundle: bytes = b""
+    kept: Kept
+    wire: Wire
+    seen: int = -1
 
-    async def read(self) -> bytes:
-        """What was published last."""
-        return self.bundle
+    async def read(self) -> Mapping[str, bytes]:
+        """The data now."""
+        await self.wire(f"read {self.kept.title}", "before")
+        data, self.seen = dict(self.kept.data), self.kept.version
+        await self.wire(f"read {self.kept.title}", "after")
+        return data
 
-    async def write(self, bundle: bytes) -> None:
-        """Keep the bundle."""
-        self.stores.before_write("trust")
-        self.bundle = bundle
-        self.stores.after_write("trust")
+    async def write(self, data: Mapping[str, bytes]) -> None:
+        """Replace what was read."""
+        await self.wire(f"write {self.kept.title}", "before")
+        if self.seen != self.kept.version:
+            raise ConflictError(f"{self.kept.title} changed")
+        self.kept.put(data)
+        self.seen = self.kept.version
+        await self.wire(f"write {self.kept.title}", "after")
+
+    async def read_ca_bundle(self) -> bytes:
+        """The bundle now."""
+        return (await self.read()).get("bundle", b"")
+
+    async def publish_ca_bundle(self, pem: bytes) -> None:
+        """Replace the bundle that was read."""
+        await self.write({"bundle": pem})
 
 
-@dataclass(slots=True)
-class Stores:
-    """All three, and the order in which they were written."""
+class InMemory:
+    """All three objects, and the order in which they were written."""
 
-    journal: list[str] = field(default_factory=list)
-    fails_before: str = ""
-    fails_after: str = ""
-    inspect: Callable[[], None] = lambda: None
-    authority: PairInMemory = field(init=False)
-    serving: PairInMemory = field(init=False)
-    trust: TrustInMemory = field(init=False)
+    def __init__(self, written: Callable[[str], None] = lambda _: None) -> None:
+        self.journal: list[str] = []
+        self._told = written
+        self.authority = Kept("authority", self._written)
+        self.serving = Kept("serving", self._written)
+        self.trust = Kept("trust", self._written)
 
-    def __post_init__(self) -> None:
-        self.authority = PairInMemory("authority", self)
-        self.serving = PairInMemory("serving", self)
-        self.trust = TrustInMemory(self)
+    @property
+    def bundle(self) -> bytes:
+        """What the API server trusts."""
+        return self.trust.data.get("bundle", b"")
 
-    def keeper(self, *names: str) -> CertificateKeeper:
-        """A keeper as a new leader has it."""
-        return CertificateKeeper(self.authority, self.serving, self.trust, names or NAMES)
+    def stores(self, wire: Wire = undisturbed) -> Stores:
+        """The three as one process reaches them."""
+        return Stores(*(Handle(kept, wire) for kept in (self.authority, self.serving, self.trust)))
 
-    def before_write(self, title: str) -> None:
-        """The write may be refused."""
-        if title == self.fails_before:
-            raise ProcessEndedError
-
-    def after_write(self, title: str) -> None:
-        """The write took place; the process may end just then."""
+    def _written(self, title: str) -> None:
         self.journal.append(title)
-        self.inspect()
-        if title == self.fails_after:
-            raise ProcessEndedError
+        self._told(title)

@@ -1,4 +1,4 @@
-"""What is in the certificates, and when each is due for renewal."""
+"""What is in the certificates."""
 
 import ssl
 from datetime import UTC, datetime, timedelta, timezone
@@ -6,21 +6,10 @@ from ipaddress import ip_address
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from app.tls.issuing import (
-    KeyPair,
-    authority_renewal_reason,
-    expires_at,
-    issue_authority,
-    issue_serving_certificate,
-    parse_certificates,
-    serving_renewal_reason,
-    trusted_bundle,
-)
+from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate, parse_certificates
 from tests.tls.handshakes import handshake
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -63,7 +52,7 @@ def test_lifetimes_and_backdating(pair: KeyPair, days: int) -> None:
     """365 and 7 days from now on, and valid since 5 minutes ago: an API server's clock may lag behind."""
     found = certificate(pair)
 
-    assert found.not_valid_after_utc == NOW + timedelta(days=days) == expires_at(pair)
+    assert found.not_valid_after_utc == NOW + timedelta(days=days)
     assert found.not_valid_before_utc == NOW - timedelta(minutes=5)
 
 
@@ -71,9 +60,9 @@ def test_the_zone_of_the_clock_does_not_matter() -> None:
     """14:00 at +02:00 is 12:00 UTC."""
     zone = timezone(timedelta(hours=2))
 
-    assert expires_at(issue_authority(datetime(2026, 3, 1, 14, tzinfo=zone))) == datetime(
-        2027, 3, 1, 12, tzinfo=UTC
-    )
+    issued = certificate(issue_authority(datetime(2026, 3, 1, 14, tzinfo=zone)))
+
+    assert issued.not_valid_after_utc == datetime(2027, 3, 1, 12, tzinfo=UTC)
 
 
 def test_the_authority_may_sign_and_the_serving_certificate_may_serve() -> None:
@@ -109,120 +98,21 @@ def test_every_certificate_has_a_key_and_a_number_of_its_own() -> None:
     assert certificate(SERVING).serial_number != certificate(other).serial_number
 
 
-@pytest.mark.parametrize(
-    ("pair", "reason"),
-    [
-        pytest.param(None, "there is none yet", id="none"),
-        pytest.param(
-            KeyPair(b"hello", AUTHORITY.private_key), "its certificate can't be read", id="certificate"
-        ),
-        pytest.param(
-            KeyPair(AUTHORITY.certificate, b"hello"), "its private key can't be read", id="private-key"
-        ),
-        pytest.param(
-            KeyPair(AUTHORITY.certificate, SERVING.private_key),
-            "its certificate and private key do not belong together",
-            id="mismatch",
-        ),
-    ],
-)
-def test_a_pair_that_can_not_be_used_is_renewed(pair: KeyPair | None, reason: str) -> None:
-    """An authority and a serving certificate alike."""
-    assert authority_renewal_reason(pair, NOW) == reason
-    assert serving_renewal_reason(pair, AUTHORITY, NAMES, NOW) == reason
+def test_a_serving_certificate_never_outlives_its_authority() -> None:
+    """Issued one hour before the authority expires, it lives for that hour and not for its 7 days."""
+    later = NOW + timedelta(days=365, hours=-1)
+
+    issued = certificate(issue_serving_certificate(AUTHORITY, NAMES, later))
+
+    assert issued.not_valid_after_utc == NOW + timedelta(days=365)
+    assert issued.not_valid_before_utc == later - timedelta(minutes=5)
 
 
-def rsa_authority() -> KeyPair:
-    """A self-signed authority as a person might have made it."""
-    key, name = rsa.generate_private_key(65537, 2048), certificate(AUTHORITY).subject
-    found = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=365))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private_key = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return KeyPair(found.public_bytes(Encoding.PEM), private_key)
+def test_lifetimes_can_be_given() -> None:
+    """An authority of 90 s and a certificate of 30 s, both backdated by 5 minutes as ever."""
+    authority = issue_authority(NOW, timedelta(seconds=90))
+    serving = issue_serving_certificate(authority, NAMES, NOW, timedelta(seconds=30))
 
-
-@pytest.mark.parametrize("pair", [SERVING, rsa_authority()], ids=["serving-certificate", "rsa"])
-def test_a_pair_that_can_not_sign_for_us_is_no_authority(pair: KeyPair) -> None:
-    """Whatever somebody put into the Secret, the keeper replaces it and does not fail at signing."""
-    assert authority_renewal_reason(pair, NOW) == "it is not an ECDSA certificate authority"
-
-
-def test_a_pair_is_renewed_after_two_thirds_of_its_life() -> None:
-    """365 days and 5 minutes: two thirds are 243 days 8 h 3 min 20 s, counted from 5 minutes ago.
-
-    One second before that there is no reason, and from then on there is one.
-    """
-    due = NOW - timedelta(minutes=5) + timedelta(days=243, hours=8, minutes=3, seconds=20)
-
-    assert authority_renewal_reason(AUTHORITY, due - timedelta(seconds=1)) is None
-    assert authority_renewal_reason(AUTHORITY, due) == (
-        f"it expires on {NOW + timedelta(days=365):%Y-%m-%d %H:%M} UTC"
-    )
-
-
-def test_a_serving_certificate_is_renewed_after_two_thirds_of_its_life() -> None:
-    """7 days and 5 minutes: two thirds are 4 days 16 h 3 min 20 s, counted from 5 minutes ago."""
-    due = NOW - timedelta(minutes=5) + timedelta(days=4, hours=16, minutes=3, seconds=20)
-
-    def reason(moment: datetime) -> str | None:
-        return serving_renewal_reason(SERVING, AUTHORITY, NAMES, moment)
-
-    assert reason(due - timedelta(seconds=1)) is None
-    assert reason(due) == f"it expires on {NOW + timedelta(days=7):%Y-%m-%d %H:%M} UTC"
-
-
-def test_a_serving_certificate_of_another_authority_is_renewed() -> None:
-    """Also where the newest of several is another one; the old one still trusted makes no difference."""
-    fresh = issue_authority(NOW)
-    both = KeyPair(fresh.certificate + AUTHORITY.certificate, fresh.private_key)
-
-    for authority in (fresh, both):
-        reason = serving_renewal_reason(SERVING, authority, NAMES, NOW)
-        assert reason == "it was not signed by the current authority"
-
-
-@pytest.mark.parametrize(
-    "names",
-    [NAMES[:1], (*NAMES, "localhost"), ("127.0.0.1", "::2", *NAMES[:2])],
-    ids=["fewer", "more", "other"],
-)
-def test_a_serving_certificate_with_other_names_is_renewed(names: tuple[str, ...]) -> None:
-    """Fewer, more and other ones."""
-    assert (
-        serving_renewal_reason(SERVING, AUTHORITY, names, NOW)
-        == "its names are not those that are configured"
-    )
-
-
-def test_neither_order_nor_spelling_of_the_names_is_a_reason() -> None:
-    """`0:0:0:0:0:0:0:1` is `::1`."""
-    names = ("0:0:0:0:0:0:0:1", *reversed(NAMES[:3]))
-
-    assert serving_renewal_reason(SERVING, AUTHORITY, names, NOW) is None
-
-
-def test_what_the_newest_authority_signs_is_what_its_key_signs() -> None:
-    """Of an authority followed by an older one, the first certificate is the issuer."""
-    fresh = issue_authority(NOW)
-    both = KeyPair(fresh.certificate + AUTHORITY.certificate, fresh.private_key)
-    serving = issue_serving_certificate(both, NAMES, NOW)
-
-    assert handshake(serving, fresh.certificate, NAMES[0]) == certificate(serving)
-
-
-def test_the_bundle_holds_every_authority_that_has_not_expired() -> None:
-    """Newest first; on the day of its expiry the older one is gone."""
-    older = issue_authority(NOW - timedelta(days=300))
-    both = KeyPair(AUTHORITY.certificate + older.certificate, AUTHORITY.private_key)
-    expiry = NOW + timedelta(days=65)
-
-    assert trusted_bundle(both, expiry - timedelta(seconds=1)) == both.certificate
-    assert trusted_bundle(both, expiry) == AUTHORITY.certificate
-
-
-def test_a_pair_that_can_not_be_read_never_expires() -> None:
-    """There is no time to tell."""
-    assert expires_at(KeyPair(b"", b"")) is None
+    for pair, seconds in ((authority, 90), (serving, 30)):
+        assert certificate(pair).not_valid_after_utc == NOW + timedelta(seconds=seconds)
+        assert certificate(pair).not_valid_before_utc == NOW - timedelta(minutes=5)

@@ -1,200 +1,509 @@
-"""Authority, trust and serving certificate stay in order, whatever interrupts the keeper."""
+"""Authorities, bundle and serving certificate stay in order, step by step, whatever interrupts the keeper."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
+from app.errors import ConflictError, ForbiddenError
+from app.tls.certificates import certificate_of, is_issued_by, renewal_due, separated
 from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate, parse_certificates
-from tests.tls.stores import NAMES, ProcessEndedError, Stores
+from app.tls.keeper import CertificateKeeper
+from app.tls.rotation import Terms
+from app.tls.secret_data import data_of, key_pair_of
+from tests.tls.stores import InMemory, Moment, Wire, undisturbed
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-DUE = NOW + timedelta(days=244)  # two thirds of an authority's 365 days are over
+LAG = 10.0
+NAMES = ("job-profiler.profiling.svc", "127.0.0.1")
 
 
-async def kept(now: datetime = NOW) -> Stores:
-    """The stores after a first run, the journal empty again."""
-    stores = Stores()
-    await stores.keeper().ensure(now)
-    stores.journal.clear()
-    return stores
+class ProcessEndedError(Exception):
+    """The process ends here."""
 
 
-def authorities(pem: bytes) -> int:
-    return len(parse_certificates(pem))
+class Cluster(InMemory):
+    """What is stored, and both clocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wall, self.elapsed = NOW, 0.0
+
+    def passes(self, time: timedelta | float) -> None:
+        """By both clocks."""
+        seconds = time.total_seconds() if isinstance(time, timedelta) else time
+        self.wall += timedelta(seconds=seconds)
+        self.elapsed += seconds
+
+    def leader(self, wire: Wire = undisturbed, *names: str) -> CertificateKeeper:
+        """A new one, which knows nothing yet."""
+        return CertificateKeeper(
+            self.stores(wire),
+            Terms(names or NAMES, trust_lag_seconds=LAG),
+            wall_clock=lambda: self.wall,
+            elapsed_clock=lambda: self.elapsed,
+        )
+
+    def written(self) -> list[str]:
+        """What was written since this was asked last."""
+        journal = self.journal.copy()
+        self.journal.clear()
+        return journal
+
+    @property
+    def served(self) -> KeyPair:
+        """What replicas serve."""
+        pair = key_pair_of(self.serving.data)
+        assert pair
+        return pair
+
+    @property
+    def authorities(self) -> list[KeyPair]:
+        """The newest first."""
+        pair = key_pair_of(self.authority.data)
+        assert pair
+        return separated(pair)
+
+    def signs(self, place: int) -> bool:
+        """True where what is served was signed by the authority at *place*, and the bundle has that one."""
+        served, authority = certificate_of(self.served), certificate_of(self.authorities[place])
+        assert served
+        assert authority
+        return is_issued_by(served, authority) and authority in parse_certificates(self.bundle)
 
 
-def is_trusted(stores: Stores) -> bool:
-    """True where the API server would accept what is served."""
-    assert stores.serving.pair
-    serving = parse_certificates(stores.serving.pair.certificate)[0]
-    return any(_signed(serving, authority) for authority in parse_certificates(stores.trust.bundle))
+async def installed() -> tuple[Cluster, CertificateKeeper]:
+    """A cluster after its first run, and the leader of that."""
+    cluster = Cluster()
+    leader = cluster.leader()
+    await leader.ensure()
+    cluster.written()
+    return cluster, leader
 
 
-def _signed(serving: x509.Certificate, authority: x509.Certificate) -> bool:
-    try:
-        serving.verify_directly_issued_by(authority)
-    except (ValueError, InvalidSignature):
-        return False
-    return True
+async def before_rotation() -> tuple[Cluster, CertificateKeeper]:
+    """The authority is due at this moment; the certificate that is served was issued one day ago."""
+    cluster, leader = await installed()
+    authority = certificate_of(cluster.authorities[0])
+    assert authority
+    cluster.passes(renewal_due(authority) - cluster.wall - timedelta(days=1))
+    await leader.ensure()
+    assert cluster.written() == ["serving"]
+    cluster.passes(timedelta(days=1))
+    return cluster, leader
 
 
-async def test_the_first_run_issues_publishes_and_signs_in_that_order() -> None:
-    """Nothing is signed before the API server was told to trust its issuer."""
-    stores = Stores()
+async def half_rotated() -> tuple[Cluster, CertificateKeeper]:
+    """A second authority was stored and published at this moment; the first one's certificate is served."""
+    cluster, leader = await before_rotation()
+    await leader.ensure()
+    assert cluster.written() == ["authority", "trust"]
+    return cluster, leader
 
-    await stores.keeper().ensure(NOW)
 
-    assert stores.journal == ["authority", "trust", "serving"]
-    assert stores.authority.pair
-    assert stores.trust.bundle == stores.authority.pair.certificate
-    assert is_trusted(stores)
+def refusing(operation: str, error: Callable[[], Exception], moment: Moment = "before") -> Wire:
+    """A wire on which *operation* fails, before or after it took place."""
+
+    async def wire(what: str, when: Moment) -> None:
+        if (what, when) == (operation, moment):
+            raise error()
+
+    return wire
+
+
+async def test_a_first_installation_waits_for_nothing() -> None:
+    """No replica serves anything yet: authority, bundle and certificate follow each other at once.
+
+    The next thing that time brings is the renewal of the certificate, after two thirds of 7 days at most.
+    """
+    cluster = Cluster()
+
+    seconds = await cluster.leader().ensure()
+
+    assert cluster.written() == ["authority", "trust", "serving"]
+    assert cluster.bundle == cluster.authorities[0].certificate
+    assert cluster.signs(0)
+    # The bundle was in force for no time yet: the keeper looks again when the lag is over.
+    assert seconds == LAG
+    cluster.passes(LAG)
+    certificate = certificate_of(cluster.served)
+    assert certificate
+    assert await cluster.leader().ensure() == LAG  # another leader does not know for how long it is
+    assert cluster.written() == []
 
 
 async def test_a_run_with_nothing_due_writes_nothing() -> None:
-    """Not at once, not by the next leader, and not one day later."""
-    stores = await kept()
+    """Not at once, not one day later, and not by the next leader; it tells when the certificate is due."""
+    cluster, leader = await installed()
+    certificate = certificate_of(cluster.served)
+    assert certificate
     for later in (timedelta(0), timedelta(hours=1), timedelta(days=1)):
-        await stores.keeper().ensure(NOW + later)
+        cluster.passes(later)
+        await cluster.leader().ensure()
+        seconds = await leader.ensure()
 
-    assert stores.journal == []
+    assert cluster.written() == []
+    assert seconds == (renewal_due(certificate) - cluster.wall).total_seconds()
 
 
-async def test_a_serving_certificate_that_is_due_is_all_that_is_written() -> None:
-    """After 5 of 7 days: two thirds are over."""
-    stores = await kept()
-    before = stores.serving.pair
+async def test_a_certificate_that_is_due_is_renewed_at_once() -> None:
+    """After 5 of 7 days, under the same authority: also by a leader that knows nothing, without any wait."""
+    cluster, leader = await installed()
+    for keeper in (leader, cluster.leader()):
+        before = cluster.served
+        cluster.passes(timedelta(days=5))
+        await keeper.ensure()
 
-    await stores.keeper().ensure(NOW + timedelta(days=5))
-
-    assert stores.journal == ["serving"]
-    assert stores.serving.pair != before
-    assert is_trusted(stores)
+        assert cluster.written() == ["serving"]
+        assert cluster.served != before
+        assert cluster.signs(0)
 
 
 async def test_names_that_were_changed_are_all_that_is_written() -> None:
-    """A release under another name gets another certificate of the same authority."""
-    stores = await kept()
+    """A release under another name gets another certificate of the same authority, at once."""
+    cluster, _ = await installed()
 
-    await stores.keeper("other.profiling.svc").ensure(NOW)
+    await cluster.leader(undisturbed, "other.profiling.svc").ensure()
 
-    assert stores.journal == ["serving"]
-
-
-async def test_a_new_authority_is_published_beside_the_old_one_before_it_signs() -> None:
-    """While the bundle is published, the old certificate is still served: both authorities are in it."""
-    stores = await kept()
-    old_authority, old_serving = stores.authority.pair, stores.serving.pair
-    assert old_authority
-    served_while: list[KeyPair | None] = []
-    stores.inspect = lambda: served_while.append(stores.serving.pair)
-
-    await stores.keeper().ensure(DUE)
-
-    assert stores.journal == ["authority", "trust", "serving"]
-    assert served_while[:2] == [old_serving, old_serving]
-    assert authorities(stores.trust.bundle) == 2
-    assert stores.trust.bundle.endswith(old_authority.certificate)
-    assert stores.authority.pair
-    assert stores.trust.bundle == stores.authority.pair.certificate
+    assert cluster.written() == ["serving"]
+    assert cluster.signs(0)
 
 
-@pytest.mark.parametrize("fault", ["fails_before", "fails_after"])
+async def test_a_new_authority_signs_only_after_the_lag() -> None:
+    """It is stored and published beside the old one; until 10 s after that, the old one's is served.
+
+    The keeper asks to be called again just then.
+    """
+    cluster, leader = await before_rotation()
+
+    seconds = await leader.ensure()
+
+    assert (cluster.written(), seconds) == (["authority", "trust"], LAG)
+    assert cluster.bundle == b"".join(pair.certificate for pair in cluster.authorities)
+    assert len(cluster.authorities) == 2
+    cluster.passes(LAG - 0.1)
+    assert await leader.ensure() == pytest.approx(0.1)
+    assert (cluster.written(), cluster.signs(1)) == ([], True)
+    cluster.passes(0.1)
+    await leader.ensure()
+    assert (cluster.written(), cluster.signs(0)) == (["serving"], True)
+
+
+async def test_an_old_authority_goes_when_its_last_certificate_has_expired() -> None:
+    """Its last one was issued 1 day before the rotation, so it lives for 6 days more, although it is served
+    no more; the bundle and the Secret, key included, hold the old authority until then and no longer.
+
+    A leader that knows nothing of the rotation does so too. The new one's first certificate, renewed after 4
+    to 5 days, makes no difference.
+    """
+    cluster, leader = await half_rotated()
+    cluster.passes(LAG)
+    await leader.ensure()
+    cluster.passes(timedelta(days=5))
+    await cluster.leader().ensure()
+    cluster.passes(timedelta(days=1, seconds=-LAG - 1))
+    await cluster.leader().ensure()
+    assert cluster.written() == ["serving", "serving"]
+    assert len(parse_certificates(cluster.bundle)) == len(cluster.authorities) == 2
+
+    cluster.passes(1)
+    await cluster.leader().ensure()
+
+    assert cluster.written() == ["authority", "trust"]
+    assert cluster.bundle == cluster.authorities[0].certificate
+    assert cluster.authority.data["tls.key"].count(b"BEGIN") == len(cluster.authorities) == 1
+    assert cluster.signs(0)
+
+
+async def test_a_leader_that_takes_over_waits_the_whole_lag() -> None:
+    """When the bundle was published nobody told it: the 9 s that the first leader waited do not count."""
+    cluster, _ = await half_rotated()
+    cluster.passes(LAG - 1)
+    leader = cluster.leader()
+
+    assert await leader.ensure() == LAG
+    cluster.passes(LAG - 0.1)
+    await leader.ensure()
+    assert cluster.written() == []
+    cluster.passes(0.1)
+    await leader.ensure()
+    assert cluster.written() == ["serving"]
+
+
+async def test_a_clock_that_is_set_forward_does_not_shorten_the_lag() -> None:
+    """The wall clock jumps by an hour, as after a suspension of this machine; API servers had no hour."""
+    cluster, leader = await half_rotated()
+    cluster.wall += timedelta(hours=1)
+
+    assert await leader.ensure() == LAG
+    assert (cluster.written(), cluster.signs(1)) == ([], True)
+
+
+async def test_a_bundle_that_vanished_begins_its_lag_anew() -> None:
+    """Somebody emptied it 5 s after it was published: it is published again, and 10 s count from then."""
+    cluster, leader = await half_rotated()
+    cluster.passes(5)
+    right = cluster.bundle
+    cluster.trust.put({})
+    await leader.ensure()
+    assert (cluster.written(), cluster.bundle) == (["trust", "trust"], right)
+    cluster.passes(LAG - 1)
+    await leader.ensure()
+
+    assert cluster.written() == []
+
+
+async def twice(cluster: Cluster, leader: CertificateKeeper) -> None:
+    """A look at everything, and another one after the lag."""
+    await leader.ensure()
+    cluster.passes(LAG)
+    await leader.ensure()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", ["authority", "trust", "serving"])
-@pytest.mark.parametrize("renewal", [False, True], ids=["first-run", "renewal"])
-async def test_a_keeper_that_was_interrupted_is_resumed_by_the_next(
-    step: str, fault: str, *, renewal: bool
+@pytest.mark.parametrize("rotation", [False, True], ids=["first-run", "rotation"])
+async def test_what_was_interrupted_is_resumed_by_the_next_leader(
+    step: str, moment: Moment, *, rotation: bool
 ) -> None:
     """Whichever write was refused, or was the last before the process ended, the next run does the rest.
 
     Each of the three is written just once in all, and what is served is trusted.
     """
-    stores, now = (await kept(), DUE) if renewal else (Stores(), NOW)
-    setattr(stores, fault, step)
+    cluster = (await before_rotation())[0] if rotation else Cluster()
+    interrupted = cluster.leader(refusing(f"write {step}", ProcessEndedError, moment))
     with pytest.raises(ProcessEndedError):
-        await stores.keeper().ensure(now)
-    setattr(stores, fault, "")
+        await twice(cluster, interrupted)
+    await twice(cluster, cluster.leader())
 
-    await stores.keeper().ensure(now)
+    assert cluster.written() == ["authority", "trust", "serving"]
+    assert len(parse_certificates(cluster.bundle)) == (2 if rotation else 1)
+    assert cluster.signs(0)
 
-    assert stores.journal == ["authority", "trust", "serving"]
-    assert stores.authority.pair
-    assert stores.trust.bundle == stores.authority.pair.certificate
-    assert authorities(stores.trust.bundle) == (2 if renewal else 1)
-    assert is_trusted(stores)
+
+async def test_a_certificate_never_expires_while_a_new_authority_can_not_be_published() -> None:
+    """For 60 days the configuration may not be written; the old authority renews what is served meanwhile.
+
+    It has at least 121 days left. Each run says what is wrong; given the right, the next one goes on.
+    """
+    cluster, leader = await before_rotation()
+    forbidden = cluster.leader(refusing("write trust", lambda: ForbiddenError("no right to patch")))
+    for _ in range(60):
+        with pytest.raises(ForbiddenError, match="no right to patch"):
+            await forbidden.ensure()
+        served = certificate_of(cluster.served)
+        assert served
+        assert served.not_valid_after_utc > cluster.wall + timedelta(days=2)
+        assert cluster.signs(1)
+        cluster.passes(timedelta(days=1))
+    assert 12 <= cluster.written().count("serving") <= 15
+    await leader.ensure()
+    cluster.passes(LAG)
+    await leader.ensure()
+
+    assert cluster.written()[-2:] == ["trust", "serving"]
+    assert cluster.signs(0)
+
+
+async def test_a_certificate_is_renewed_while_the_configuration_can_not_be_read() -> None:
+    """Nothing is known to be trusted then, but who signed what is served may go on."""
+    cluster, _ = await installed()
+    cluster.passes(timedelta(days=5))
+    blind = cluster.leader(refusing("read trust", lambda: ForbiddenError("no right to get")))
+    with pytest.raises(ForbiddenError, match="no right to get"):
+        await blind.ensure()
+
+    assert cluster.written() == ["serving"]
+    assert cluster.signs(0)
+
+
+async def test_without_a_configuration_nothing_is_signed_for_the_first_time() -> None:
+    """Whether replicas serve something that a bundle still covers can't be known."""
+    cluster = Cluster()
+    with pytest.raises(ForbiddenError):
+        await cluster.leader(refusing("read trust", lambda: ForbiddenError("no right to get"))).ensure()
+
+    assert cluster.written() == ["authority"]
 
 
 @pytest.mark.parametrize("bundle", [b"", b"nonsense", issue_authority(NOW).certificate])
 async def test_a_foreign_bundle_is_corrected(bundle: bytes) -> None:
-    """Emptied, broken or replaced by another authority: the next run publishes ours, and nothing else."""
-    stores = await kept()
-    right = stores.trust.bundle
-    stores.trust.bundle = bundle
+    """Emptied, broken or replaced by an authority that signed nothing of ours: ours alone is published."""
+    cluster, leader = await installed()
+    right = cluster.bundle
+    cluster.trust.put({"bundle": bundle})
+    cluster.written()
 
-    await stores.keeper().ensure(NOW)
+    await leader.ensure()
 
-    assert (stores.journal, stores.trust.bundle) == (["trust"], right)
+    assert (cluster.written(), cluster.bundle) == (["trust"], right)
+
+
+async def test_an_authority_that_only_the_bundle_knows_stays_while_it_is_needed() -> None:
+    """The authority's Secret was emptied: a new one is published beside the lost one and signs after the lag.
+
+    The lost one's certificate lives for 7 days, so until then it stays in the bundle.
+    """
+    cluster, leader = await installed()
+    lost = cluster.bundle
+    cluster.authority.put({})
+    cluster.written()
+    await leader.ensure()
+    assert cluster.written() == ["authority", "trust"]
+    assert cluster.bundle == cluster.authorities[0].certificate + lost
+    cluster.passes(LAG)
+    await leader.ensure()
+    assert cluster.written() == ["serving"]
+    assert cluster.signs(0)
+    cluster.passes(timedelta(days=7))
+    await leader.ensure()
+
+    assert cluster.bundle == cluster.authorities[0].certificate
+
+
+async def test_what_replicas_serve_counts_though_its_secret_was_emptied() -> None:
+    """In the middle of a rotation nobody can tell what replicas loaded before: the old authority is kept.
+
+    The new certificate waits for the lag, since the new authority may not be trusted everywhere.
+    """
+    cluster, leader = await half_rotated()
+    cluster.serving.put({})
+    cluster.written()
+    await leader.ensure()
+    assert cluster.written() == []
+    cluster.passes(LAG)
+    await leader.ensure()
+    assert cluster.written() == ["serving"]
+    old = certificate_of(cluster.authorities[1])
+    assert old
+    cluster.passes(timedelta(days=100))
+    await leader.ensure()
+    assert len(parse_certificates(cluster.bundle)) == len(cluster.authorities) == 2
+    cluster.passes(old.not_valid_after_utc - cluster.wall)
+    await leader.ensure()
+
+    assert len(parse_certificates(cluster.bundle)) == len(cluster.authorities) == 1
 
 
 async def test_a_serving_certificate_of_somebody_else_is_replaced() -> None:
-    """One that no API server would accept from us."""
-    stores = await kept()
-    stores.serving.pair = issue_serving_certificate(issue_authority(NOW), NAMES, NOW)
+    """One that no API server would accept from us, as soon as our authority is known to be trusted."""
+    cluster, leader = await installed()
+    cluster.passes(LAG)
+    await leader.ensure()
+    foreign = issue_serving_certificate(issue_authority(NOW), NAMES, NOW)
+    cluster.serving.put(data_of(foreign))
+    cluster.written()
 
-    await stores.keeper().ensure(NOW)
+    await leader.ensure()
 
-    assert stores.journal == ["serving"]
-    assert is_trusted(stores)
+    assert cluster.written() == ["serving"]
+    assert cluster.signs(0)
 
 
 async def test_an_authority_that_can_not_be_read_is_replaced() -> None:
-    """There is nothing of it that could be trusted on."""
-    stores = await kept()
-    stores.authority.pair = KeyPair(b"hello", b"world")
+    """What it signed is trusted on, since the bundle has its certificate."""
+    cluster, leader = await installed()
+    cluster.authority.put({"tls.crt": b"hello", "tls.key": b"world"})
+    cluster.written()
+    await leader.ensure()
+    cluster.passes(LAG)
+    await leader.ensure()
 
-    await stores.keeper().ensure(NOW)
-
-    assert stores.journal == ["authority", "trust", "serving"]
-    assert authorities(stores.trust.bundle) == 1
-    assert is_trusted(stores)
-
-
-async def test_an_expired_authority_is_trusted_no_more() -> None:
-    """Renewed after 244 days, the old one stays for the 121 that it has left, and goes then."""
-    stores = await kept()
-    await stores.keeper().ensure(DUE)
-    await stores.keeper().ensure(NOW + timedelta(days=364))
-    assert authorities(stores.trust.bundle) == 2
-    stores.journal.clear()
-
-    await stores.keeper().ensure(NOW + timedelta(days=365))
-
-    assert authorities(stores.trust.bundle) == 1
-    assert "trust" in stores.journal
-    assert is_trusted(stores)
+    assert cluster.written() == ["authority", "trust", "serving"]
+    assert len(cluster.authorities) == 1
+    assert cluster.signs(0)
 
 
-async def test_in_three_years_nothing_untrusted_or_expired_is_served() -> None:
-    """Checked twice a day, and after every single write: what is served is valid and its issuer trusted.
+async def test_what_a_clock_that_was_ahead_issued_is_replaced() -> None:
+    """Issued by a leader whose clock was a year ahead, it would be refused by every API server until then."""
+    cluster = Cluster()
+    cluster.wall += timedelta(days=365)
+    await cluster.leader().ensure()
+    cluster.wall = NOW
+    leader = cluster.leader()
+    await leader.ensure()
+    cluster.passes(LAG)
+    await leader.ensure()
+    served = certificate_of(cluster.served)
+    assert served
 
-    An authority lasts 243 days: in 1095 days there are 5, and never more than 2 of them are trusted.
+    assert served.not_valid_before_utc == NOW + timedelta(seconds=LAG) - timedelta(minutes=5)
+    assert cluster.signs(0)
+
+
+async def test_a_conflict_is_met_by_reading_again() -> None:
+    """Another leader stored its authority first: that one is taken, no second one is made."""
+    cluster = Cluster()
+    other = issue_authority(NOW)
+
+    async def wire(what: str, when: Moment) -> None:
+        if (what, when) == ("write authority", "before") and not cluster.authority.data:
+            cluster.authority.put(data_of(other))
+
+    await cluster.leader(wire).ensure()
+
+    assert cluster.written() == ["authority", "trust", "serving"]
+    assert cluster.authorities == separated(other)
+
+
+async def test_conflicts_without_an_end_are_a_fault() -> None:
+    """Somebody writes each time between our read and our write: after some tries the caller is told."""
+    cluster = Cluster()
+
+    async def wire(what: str, when: Moment) -> None:
+        if (what, when) == ("write authority", "before"):
+            cluster.authority.put({})
+
+    with pytest.raises(ConflictError, match="authority changed"):
+        await cluster.leader(wire).ensure()
+
+
+async def test_an_old_leader_that_wakes_up_undoes_nothing() -> None:
+    """It was stopped when it was about to correct the bundle; meanwhile another leader rotated.
+
+    Its write meets a conflict, it reads again, and finds nothing to do: the new authority stays published.
     """
-    stores, now, signers = await kept(), NOW, set[bytes]()
+    cluster, current = await before_rotation()
+    cluster.wall -= timedelta(seconds=1)
+    cluster.trust.put({"bundle": issue_authority(NOW).certificate})
+    rotated = False
 
-    def inspect() -> None:
-        assert stores.serving.pair
-        assert stores.authority.pair
-        served = parse_certificates(stores.serving.pair.certificate)[0]
-        assert served.not_valid_before_utc <= now < served.not_valid_after_utc
-        assert is_trusted(stores)
-        assert authorities(stores.trust.bundle) <= 2
-        signers.add(stores.authority.pair.private_key)
+    async def wire(what: str, when: Moment) -> None:
+        nonlocal rotated
+        if (what, when) == ("write trust", "before") and not rotated:
+            rotated = True
+            for seconds in (1, LAG):
+                cluster.passes(seconds)
+                await current.ensure()
+            cluster.written()
 
-    stores.inspect = inspect
-    for half_day in range(2 * 1095):
-        now = NOW + timedelta(hours=12 * half_day)
-        await stores.keeper().ensure(now)
-        inspect()
+    await cluster.leader(wire).ensure()
 
-    assert len(signers) == 5
+    assert rotated
+    assert cluster.written() == []
+    assert cluster.signs(0)
+    assert len(parse_certificates(cluster.bundle)) == 2
+
+
+async def test_short_lives_are_kept_in_order_too() -> None:
+    """A certificate of 30 s is due after 18.5 to 20 s, an authority of 90 s after 55.5 to 60 s.
+
+    Called whenever it asks for, the keeper writes nothing too early: in 300 s there are 5 or 6 authorities
+    and between 14 and 24 certificates.
+    """
+    cluster = Cluster()
+    terms = Terms(NAMES, timedelta(seconds=30), timedelta(seconds=90), trust_lag_seconds=2)
+    leader = CertificateKeeper(
+        cluster.stores(), terms, wall_clock=lambda: cluster.wall, elapsed_clock=lambda: cluster.elapsed
+    )
+    signers = set()
+    while cluster.elapsed < 300:
+        cluster.passes(await leader.ensure())
+        served = certificate_of(cluster.served)
+        assert served
+        assert served.not_valid_after_utc > cluster.wall
+        assert cluster.signs(0) or cluster.signs(1)
+        signers.add(cluster.authorities[0].certificate)
+
+    assert len(signers) in {5, 6}
+    assert 14 <= cluster.written().count("serving") <= 24

@@ -3,7 +3,7 @@
 import pytest
 
 from app.tls.issuing import KeyPair
-from app.tls.secret_data import data_of, key_pair_of
+from app.tls.secret_data import data_of, key_pair_of, replaced_in
 
 PAIR = KeyPair(b"certificate", b"key")
 
@@ -21,3 +21,11 @@ def test_a_pair_is_read_back_from_its_data() -> None:
 def test_half_a_pair_is_none(data: dict[str, bytes]) -> None:
     """As in a Secret that the chart rendered empty."""
     assert key_pair_of(data) is None
+
+
+def test_what_was_replaced_is_kept_beside_the_pair() -> None:
+    """Under a key of its own, which is left out where nothing was replaced."""
+    data = data_of(PAIR, b"replaced")
+
+    assert data == data_of(PAIR) | {"replaced.crt": b"replaced"}
+    assert (key_pair_of(data), replaced_in(data), replaced_in(data_of(PAIR))) == (PAIR, b"replaced", b"")

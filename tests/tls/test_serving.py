@@ -124,6 +124,21 @@ def test_a_chain_is_served_whole() -> None:
     assert shown(serving) == serial_number(FIRST)
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("name", [NAME, "job-profiler.profiling.svc"], ids=["no-server-name", "server-name"])
+def test_each_kind_of_handshake_meets_the_newest_certificate(name: str, version: ssl.TLSVersion) -> None:
+    """In both versions of TLS, and whether or not the client names a server, as one by address does not."""
+    serving = ServingContext()
+    for _ in range(2):
+        newest = issue_serving_certificate(AUTHORITY, (name,), NOW)
+        serving.load(newest)
+    client = strict_client(AUTHORITY.certificate)
+    client.maximum_version = version
+
+    shown_certificate = served_certificate(serving.context, AUTHORITY.certificate, name, client)
+    assert shown_certificate.serial_number == serial_number(newest)
+
+
 def test_only_tls_1_2_and_newer_is_spoken() -> None:
     """With forward secrecy and authenticated encryption."""
     context = ServingContext().context

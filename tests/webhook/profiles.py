@@ -41,6 +41,14 @@ def memory(workload: Workload, value: str = "17106488", *, name: str = "") -> di
     return _manifest(ResourceProfile(workload, Resource.MEMORY, value, _BASIS), name)
 
 
+def with_containers(
+    manifest: Mapping[str, Any], containers: Mapping[str, str], confidence: str = "0.87"
+) -> dict[str, Any]:
+    """The profile with a status that tells what each container needs."""
+    found = [{"name": name, "value": value, "samples": 12} for name, value in containers.items()]
+    return {**manifest, "status": {"confidence": confidence, "containers": found}}
+
+
 def connection(
     source: Workload, destination: Workload, value: str = "47.12", *, name: str = ""
 ) -> dict[str, Any]:
@@ -59,9 +67,9 @@ def resource_of(manifest: Mapping[str, Any]) -> str:
     return next(resource for resource, kind in KINDS.items() if kind.kind == manifest["kind"])
 
 
-def synced_catalogue(*manifests: Mapping[str, Any]) -> ProfileCatalogue:
+def synced_catalogue(*manifests: Mapping[str, Any], with_containers: bool = False) -> ProfileCatalogue:
     """A catalogue after the first list of each kind."""
-    catalogue = ProfileCatalogue()
+    catalogue = ProfileCatalogue(with_containers=with_containers)
     for resource in KINDS:
         catalogue.replace(resource, [found for found in manifests if resource_of(found) == resource])
     return catalogue

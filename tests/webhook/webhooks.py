@@ -1,6 +1,6 @@
 """The webhook as the product builds it, on profiles that a test gives."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,14 @@ from prometheus_client import CollectorRegistry
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
+from app.rightsizing.constraints import LimitRangeRule, Quota
+from app.runtime.scheduling import scheduling_policy
 from app.settings import Settings, read_settings
+from app.webhook.constraint_index import Autoscaler, ConstraintIndex, Demand
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.mutation import PodMutator
+from app.webhook.need_index import NeedIndex
+from app.webhook.sizing import PodSizer
 from tests.webhook.profiles import synced_catalogue
 
 # Each is given, so that no variable of the environment decides.
@@ -21,6 +26,14 @@ SETTINGS = read_settings(
         "profiling_namespace": "",
         "max_connections": 64,
         "max_review_bytes": 3 * 1024 * 1024,
+        "scheduling_min_confidence": 0.5,
+        "scheduling_deadband": 0.15,
+        "scheduling_cpu_floor": "20m",
+        "scheduling_cpu_ceiling": "16",
+        "scheduling_cpu_limit_ratio": 0,
+        "scheduling_memory_floor": "32Mi",
+        "scheduling_memory_ceiling": "64Gi",
+        "scheduling_memory_limit_ratio": 0,
     }
 )
 
@@ -38,16 +51,32 @@ class Webhook:
         labels = {"result": result, "reason": reason}
         return self.registry.get_sample_value("job_profiler_admission_requests_total", labels) or 0
 
+    @property
+    def resized(self) -> float:
+        """How many Pods were given requests."""
+        return self.registry.get_sample_value("job_profiler_pods_resized_total") or 0
 
-def webhook_on(catalogue: ProfileCatalogue, settings: Settings = SETTINGS) -> Webhook:
-    """The webhook that answers from *catalogue*."""
+    def not_resized(self, reason: str) -> float:
+        """How many Pods asked for requests in vain."""
+        labels = {"reason": reason}
+        return self.registry.get_sample_value("job_profiler_pods_not_resized_total", labels) or 0
+
+
+def webhook_on(
+    catalogue: ProfileCatalogue, settings: Settings = SETTINGS, constraints: ConstraintIndex | None = None
+) -> Webhook:
+    """The webhook that answers from *catalogue*; it sets requests where there are *constraints*."""
     registry = CollectorRegistry()
     index = AnnotationIndex(catalogue, max_connections=settings.max_connections)
+    sizer = None
+    if constraints:
+        sizer = PodSizer(NeedIndex(catalogue, index), constraints, scheduling_policy(settings))
     mutator = PodMutator(
         index,
         in_scope=settings.profiles_pods_of,
         max_review_bytes=settings.max_review_bytes,
         metrics=AdmissionMetrics(registry),
+        sizer=sizer,
     )
     return Webhook(mutator, index, registry)
 
@@ -55,3 +84,29 @@ def webhook_on(catalogue: ProfileCatalogue, settings: Settings = SETTINGS) -> We
 def webhook_with(*manifests: Mapping[str, Any]) -> Webhook:
     """The webhook that answers from these profiles, all of them listed."""
     return webhook_on(synced_catalogue(*manifests))
+
+
+def sizing_webhook(
+    *manifests: Mapping[str, Any],
+    constraints: ConstraintIndex | None = None,
+    settings: Settings = SETTINGS,
+) -> Webhook:
+    """The same with requests: under *constraints*, else where emojivoto and `shop` ask and demand nothing."""
+    catalogue = synced_catalogue(*manifests, with_containers=True)
+    return webhook_on(catalogue, settings, constraints or demanding())
+
+
+def demanding(
+    asking: Iterable[str] = ("emojivoto", "shop"),
+    *,
+    limit_ranges: Iterable[Demand[tuple[LimitRangeRule, ...]]] = (),
+    quotas: Iterable[Demand[Quota]] = (),
+    autoscalers: Iterable[Demand[Autoscaler]] = (),
+) -> ConstraintIndex:
+    """What namespaces demand, all of it listed; those that are *asking* want requests from profiles."""
+    index = ConstraintIndex()
+    index.namespaces.replace([Demand(name, name, value=True) for name in asking])
+    index.limit_ranges.replace(limit_ranges)
+    index.quotas.replace(quotas)
+    index.autoscalers.replace(autoscalers)
+    return index

@@ -70,7 +70,7 @@ def edge_rate(metric: str, matchers: tuple[str, ...], scope: Scope) -> str:
     excluding = (*matchers, *excluded(SOURCE_LABELS[0], scope), *excluded(SERVER_LABELS[0], scope))
 
     def summed(reporter: str, labels: tuple[str, ...]) -> str:
-        return aggregate("sum", labels, f"rate({selector(metric, (reporter, *excluding))}[{WINDOW}])")
+        return aggregate("sum", labels, f"rate({selector(metric, (reporter, *excluding), scope)}[{WINDOW}])")
 
     near = aggregate("max", EDGE_LABELS, summed(_NEAR, (*EDGE_LABELS, "reporter")))
     return f"{near} or {summed(_SERVER, EDGE_LABELS)}"
@@ -79,7 +79,7 @@ def edge_rate(metric: str, matchers: tuple[str, ...], scope: Scope) -> str:
 def server_scrapes(scope: Scope) -> str:
     """How often a workload's own proxy gave a sample in the step (the most of its series)."""
     matchers = (_SERVER, *excluded(SERVER_LABELS[0], scope))
-    counts = f"count_over_time({selector(REQUESTS, matchers)}[{WINDOW}])"
+    counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
     return aggregate("max", SERVER_LABELS, counts)
 
 

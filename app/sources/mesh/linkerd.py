@@ -80,7 +80,7 @@ def outbound_rate(metric: str, matchers: tuple[str, ...], scope: Scope) -> str:
     Only the excluded namespaces are left out here: "either end is included" can't be said in one selector.
     """
     matchers = (*matchers, *excluded("namespace", scope), *excluded("dst_namespace", scope))
-    return aggregate("sum", EDGE_LABELS, _by_replicas(f"rate({selector(metric, matchers)}[{WINDOW}])"))
+    return aggregate("sum", EDGE_LABELS, _by_replicas(f"rate({selector(metric, matchers, scope)}[{WINDOW}])"))
 
 
 def proxy_scrapes(scope: Scope) -> str:
@@ -88,14 +88,16 @@ def proxy_scrapes(scope: Scope) -> str:
 
     A proxy drops the series of an edge after ten idle minutes, while `up` stays.
     """
-    scrapes = f"sum_over_time({selector('up', _proxies(scope))}[{WINDOW}])"
+    scrapes = f"sum_over_time({selector('up', _proxies(scope), scope)}[{WINDOW}])"
     return aggregate("max", PROXY_LABELS, _by_replicas(scrapes))
 
 
 def proxy_pods(scope: Scope, *, seconds: int) -> str:
     """Every meshed Pod that was there within the last *seconds*."""
     return aggregate(
-        "max", POD_LABELS, _by_replicas(f"max_over_time({selector('up', _proxies(scope))}[{seconds}s])")
+        "max",
+        POD_LABELS,
+        _by_replicas(f"max_over_time({selector('up', _proxies(scope), scope)}[{seconds}s])"),
     )
 
 

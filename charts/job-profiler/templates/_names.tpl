@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 44 | trimSuffix "-" }}
 {{- end }}
 
-{{/* 44 characters leave room for the longest ending, "-profiler-ca-bundle". */}}
+{{/* 44 characters leave room for the longest ending, "-profiler-workloads". */}}
 {{- define "job-profiler.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}

@@ -13,6 +13,31 @@
   verbs: [get, list, watch]
 {{- end }}
 
+{{/* Webhook that sets requests, in the cluster: which namespaces ask for it. */}}
+{{- define "job-profiler.rights.webhook-cluster" -}}
+{{ include "job-profiler.rights.namespaces" . }}
+{{- end }}
+
+{{/* The same in each profiled namespace, or in the cluster where all are profiled: what requests must fit. */}}
+{{- define "job-profiler.rights.webhook-limits" -}}
+- apiGroups: [""]
+  resources: [limitranges, resourcequotas]
+  verbs: [get, list, watch]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch]
+{{- end }}
+
+{{/* Labels of namespaces. They belong to no namespace themselves: those that are listed are named. */}}
+{{- define "job-profiler.rights.namespaces" -}}
+- apiGroups: [""]
+  resources: [namespaces]
+  {{- with .Values.profiling.namespaces }}
+  resourceNames: {{ uniq . | sortAlpha | toJson }}
+  {{- end }}
+  verbs: [get, list, watch]
+{{- end }}
+
 {{/* Profiler, in the namespace of the profiles. */}}
 {{- define "job-profiler.rights.profiler-profiles" -}}
 - apiGroups: [webapp.liqo.io.profiling]
@@ -44,12 +69,15 @@
 {{- end }}
 {{- end }}
 
-{{/* Profiler, in the cluster: caBundle of the one webhook configuration. */}}
-{{- define "job-profiler.rights.profiler-ca-bundle" -}}
+{{/* Profiler, in the cluster: which namespaces are in scope, and caBundle of the one webhook configuration. */}}
+{{- define "job-profiler.rights.profiler-cluster" -}}
+{{ include "job-profiler.rights.namespaces" . }}
+{{- if include "job-profiler.selfManagedCertificates" . }}
 - apiGroups: [admissionregistration.k8s.io]
   resources: [mutatingwebhookconfigurations]
   resourceNames: [{{ include "job-profiler.fullname" . }}]
   verbs: [get, patch]
+{{- end }}
 {{- end }}
 
 {{/* Profiler, in each profiled namespace, or in the cluster where all are profiled. */}}
@@ -61,8 +89,11 @@
   resources: [deployments, statefulsets, daemonsets]
   verbs: [get, list, watch]
 - apiGroups: [batch]
-  resources: [jobs]
+  resources: [jobs, cronjobs]
   verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
 {{- end }}
 
 {{/*

@@ -1,0 +1,80 @@
+"""The leader's loop that keeps the webhook's certificates and the API servers' trust in them."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import NoReturn
+
+import structlog
+
+from app.errors import ClusterError, SettingsError
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.secrets import SecretSnapshot, SecretStore
+from app.kubernetes.webhook_configuration import WebhookConfiguration
+from app.settings import Settings
+from app.tls.keeper import CertificateKeeper, Stores
+from app.tls.rotation import Terms
+
+log = structlog.get_logger(__name__)
+_RETRY_SECONDS = 2.0
+_SHORTEST_PAUSE_SECONDS = 0.1
+
+
+class HeldSecret:
+    """A Secret that the chart rendered empty; a write replaces what was read last, or fails."""
+
+    def __init__(self, client: ClusterClient, namespace: str, name: str) -> None:
+        self._secret = SecretStore(client, namespace, name)
+        self._snapshot: SecretSnapshot | None = None
+
+    async def read(self) -> Mapping[str, bytes]:
+        """Its data."""
+        self._snapshot = await self._secret.read()
+        return self._snapshot.data
+
+    async def write(self, data: Mapping[str, bytes]) -> None:
+        """Put *data* in place of all that was read."""
+        snapshot = self._snapshot or await self._secret.read()
+        self._snapshot = await self._secret.write(snapshot, data)
+
+
+async def keep_certificates(client: ClusterClient, settings: Settings) -> NoReturn:
+    """Look after the certificates until cancelled.
+
+    At least once in each period the wall clock is looked at, so that a machine that was suspended notices.
+    """
+    stores = Stores(
+        HeldSecret(client, settings.own_namespace, settings.ca_secret),
+        HeldSecret(client, settings.own_namespace, settings.tls_secret),
+        WebhookConfiguration(client, settings.webhook_configuration),
+    )
+    keeper = CertificateKeeper(stores, rotation_terms(settings))
+    fault = ""
+    while True:
+        try:
+            pause = await keeper.ensure()
+            fault = ""
+        except ClusterError as error:
+            pause = _RETRY_SECONDS
+            if str(error) != fault:  # once per change, not per try
+                log.warning("certificates_not_kept", error=str(error))
+            fault = str(error)
+        await asyncio.sleep(min(max(pause, _SHORTEST_PAUSE_SECONDS), settings.certificate_check_period))
+
+
+def rotation_terms(settings: Settings) -> Terms:
+    """The terms that the settings ask for.
+
+    Raises:
+        SettingsError: an authority would expire before its successor is trusted everywhere.
+    """
+    if settings.trust_lag * 4 > settings.authority_lifetime:
+        given = f"TRUST_LAG (--trust-lag) is {settings.trust_lag:g}"
+        limit = f"a quarter of AUTHORITY_LIFETIME, which is {settings.authority_lifetime:g}"
+        raise SettingsError([f"{given}: give at most {limit}"])
+    return Terms(
+        settings.certificate_names,
+        timedelta(seconds=settings.serving_certificate_lifetime),
+        timedelta(seconds=settings.authority_lifetime),
+        settings.trust_lag,
+    )

@@ -1,0 +1,62 @@
+"""The watches that tell what namespaces demand of Pods, for a webhook that sets requests.
+
+They go as far as the index' scope, and so do the rights: where namespaces are listed, each has its own.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from app.domain.annotations import asks_for_requests
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.reflector import Reflector
+from app.kubernetes.selections import Object, Selection
+from app.rightsizing.constraints import read_autoscaler, read_limit_range, read_quota
+from app.webhook.constraint_index import ConstraintIndex, Demand, Demands, DemandSink
+
+T = TypeVar("T")
+Tasks = dict[str, Coroutine[Any, Any, None]]
+
+
+def constraint_watches(client: ClusterClient, index: ConstraintIndex) -> Tasks:
+    """Keep *index* in step with the cluster; where a watch fails, it goes on with what it knew."""
+    tasks: Tasks = {}
+    for namespace in index.scope or (None,):
+        where = f" of {namespace}" if namespace else ""
+        tasks |= {
+            f"watch of {plural}{where}": reflector.run()
+            for plural, reflector in _reflectors(client, index, namespace).items()
+        }
+    return tasks
+
+
+def _reflectors(
+    client: ClusterClient, index: ConstraintIndex, namespace: str | None
+) -> dict[str, Reflector[Any]]:
+    def reflector(path: str, demands: Demands[T], read: Callable[[Object], T]) -> Reflector[Demand[T]]:
+        return Reflector(client, Selection(path), DemandSink(demands, namespace), keep=_keeping(read))
+
+    name = f"metadata.name={namespace}" if namespace else None
+    namespaces = Selection(paths.namespaces(), field_selector=name, metadata_only=True)
+    autoscalers = paths.horizontal_pod_autoscalers(namespace)
+    return {
+        "namespaces": Reflector(
+            client, namespaces, DemandSink(index.namespaces, namespace), keep=_read_namespace
+        ),
+        "limitranges": reflector(paths.limit_ranges(namespace), index.limit_ranges, read_limit_range),
+        "resourcequotas": reflector(paths.resource_quotas(namespace), index.quotas, read_quota),
+        "horizontalpodautoscalers": reflector(autoscalers, index.autoscalers, read_autoscaler),
+    }
+
+
+def _keeping(read: Callable[[Object], T]) -> Callable[[Object], Demand[T]]:
+    def keep(manifest: Object) -> Demand[T]:
+        metadata = manifest["metadata"]
+        return Demand(metadata["namespace"], metadata["name"], read(manifest))
+
+    return keep
+
+
+def _read_namespace(manifest: Object) -> Demand[bool]:
+    name = manifest["metadata"]["name"]
+    return Demand(name, name, asks_for_requests(manifest["metadata"].get("labels")) is True)

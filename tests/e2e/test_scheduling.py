@@ -1,0 +1,263 @@
+"""Requests at admission: a Pod that asks for it requests what its containers were seen to use.
+
+The past of emojivoto is constant, so that the requests can be worked out by hand; the margin is 15 %:
+
+    web-svc         0.016 cores * 1.15 = 0.0184 -> 0.018    17,000,000 bytes * 1.15 = 19,550,000 = 18.6 MiB
+    linkerd-proxy   0.004 cores * 1.15 = 0.0046 -> 0.005     3,000,000 bytes * 1.15 =  3,450,000 =  3.3 MiB
+    web-api         0.400 cores * 1.15 = 0.460             300,000,000 bytes * 1.15 = 345,000,000 = 329.02 MiB
+
+In whole milli-cores and MiB, rounded up, and with floors of 10m and 8Mi: 18m and 19Mi for web-svc, 10m and
+8Mi for the proxy of web, 460m and 330Mi for web-api. Tests run in this order.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.loopback_http import request
+from tests.cluster.prometheus import Prometheus
+from tests.cluster.waiting import wait_until
+from tests.e2e.conftest import NAMESPACE as EMOJIVOTO
+from tests.e2e.conftest import running
+from tests.e2e.release import NAME, Release
+from tests.e2e.test_main_job import ANNOTATIONS_OF_WEB
+from tests.e2e.workloads import deployment, our_annotations, pods_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
+
+NAMESPACE = "profiling-scheduling"
+LABEL, NOTE = "job-profiler.liqo.io/scheduling", "job-profiler.liqo.io/requests"
+WEB_SVC = {"cpu": "18m", "memory": "19Mi"}
+PROXY_OF_WEB = {"cpu": "10m", "memory": "8Mi"}
+WEB_API = {"cpu": "460m", "memory": "330Mi"}
+CONTAINERS = {"web": "web-svc", "web-api": "web-api"}
+
+
+@pytest.fixture(scope="module")
+def early(kubectl: Kubectl, emojivoto: str) -> dict[str, Any]:
+    """The Pod of a Deployment `voting` that asks, from before the product."""
+    manifest = deployment("voting", emojivoto)
+    manifest["spec"]["template"]["metadata"]["labels"][LABEL] = "true"
+    kubectl.apply(manifest)
+    [pod] = pods_of(kubectl, "voting", emojivoto, 1)
+    return pod
+
+
+@pytest.fixture(scope="module")
+def release(
+    helm4: Helm,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    early: dict[str, Any],
+    emojivoto: str,
+    emojivoto_prometheus: Prometheus,
+    work_directory: Path,
+) -> Iterator[Release]:
+    """The product for emojivoto alone, which asks for requests; its accounts have no right beyond that."""
+    installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
+    scheduling = {"enabled": True, "cpu": {"floor": "10m"}, "memory": {"floor": "8Mi"}}
+    extra = {"scheduling": scheduling, "profiling": {"namespaces": [emojivoto]}}
+    label(kubectl, emojivoto, "true")
+    try:
+        with running(installed, installed.values(emojivoto_prometheus.url, extra)):
+            wait_until(lambda: resources_of(dry_run(installed, "web")), 60, "requests from the profiles")
+            yield installed
+    finally:
+        kubectl.run("delete", "hpa", "--all", f"--namespace={emojivoto}")
+        kubectl.run("label", "namespace", emojivoto, f"{LABEL}-")
+
+
+def label(kubectl: Kubectl, namespace: str, value: str) -> None:
+    """Set the label of a namespace; `value` false leaves it to its Pods."""
+    kubectl.run("label", "namespace", namespace, "--overwrite", f"{LABEL}={value}")
+
+
+def dry_run(release: Release, name: str, said: str | None = None, **fields: Any) -> dict[str, Any]:
+    """The Pod that the API server would create for Deployment `name`, with these fields of its container."""
+    labels = {"pod-template-hash": "6b6f9d7d5c"} | ({LABEL: said} if said else {})
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "name": f"{name}-6b6f9d7d5c",
+        "uid": "b7c1e9f0-0000-4000-8000-000000000000",
+        "controller": True,
+    }
+    metadata = {
+        "name": f"{name}-6b6f9d7d5c-x7k2p",
+        "namespace": EMOJIVOTO,
+        "labels": labels,
+        "annotations": {NOTE: "forged"},
+        "ownerReferences": [owner],
+    }
+    container = {"name": CONTAINERS[name], "image": "registry.example/x:1"} | fields
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
+    found: dict[str, Any] = release.kubectl.json(
+        "create", "--dry-run=server", "--filename=-", input=json.dumps(pod)
+    )
+    return found
+
+
+def resources_of(pod: dict[str, Any]) -> dict[str, Any]:
+    """What the Pod's first container asks for."""
+    found: dict[str, Any] = pod["spec"]["containers"][0]["resources"]
+    return found
+
+
+def note_of(pod: dict[str, Any]) -> str | None:
+    """What the Pod says of its requests."""
+    note: str | None = pod["metadata"].get("annotations", {}).get(NOTE)
+    return note
+
+
+def test_a_deployments_pods_request_what_their_containers_need(release: Release) -> None:
+    """Each container its own share; a container that nobody knows stays as it was given; nothing is edited.
+
+    The Deployment keeps its generation, its template and its one ReplicaSet.
+    """
+    given = {"requests": {"cpu": "1", "ephemeral-storage": "1Gi"}, "limits": {"example.org/gpu": "1"}}
+    unknown = {"requests": {"cpu": "300m"}, "limits": {"memory": "100Mi"}}
+    containers: list[dict[str, Any]] = [
+        {"name": "web-svc", "image": "registry.example/x:1", "resources": given},
+        {"name": "linkerd-proxy", "image": "registry.example/x:1"},
+        {"name": "unknown", "image": "registry.example/x:1", "resources": unknown},
+    ]
+    manifest = deployment("web", EMOJIVOTO)
+    manifest["spec"]["template"]["spec"]["containers"] = containers
+    release.kubectl.apply(manifest)
+
+    [pod] = pods_of(release.kubectl, "web", EMOJIVOTO, 1)
+
+    assert {each["name"]: each["resources"] for each in pod["spec"]["containers"]} == {
+        "web-svc": {
+            "requests": {**WEB_SVC, "ephemeral-storage": "1Gi", "example.org/gpu": "1"},
+            "limits": {"example.org/gpu": "1"},
+        },
+        "linkerd-proxy": {"requests": PROXY_OF_WEB},
+        "unknown": {"requests": {"cpu": "300m", "memory": "100Mi"}, "limits": {"memory": "100Mi"}},
+    }
+    assert our_annotations(pod) == ANNOTATIONS_OF_WEB
+    assert note_of(pod) == (
+        "web-svc: cpu request 18m, memory request 19Mi; linkerd-proxy: cpu request 10m, memory request 8Mi; "
+        "unknown: as given (no profile)"
+    )
+    _assert_not_edited(release.kubectl, "web", containers)
+
+
+def _assert_not_edited(kubectl: Kubectl, name: str, containers: list[dict[str, Any]]) -> None:
+    where = f"--namespace={EMOJIVOTO}"
+    stored = kubectl.json("get", "deployment", name, where)
+    replica_sets = kubectl.json("get", "replicasets", f"--selector=app={name}", where)["items"]
+    template = stored["spec"]["template"]["spec"]["containers"]
+    assert stored["metadata"]["generation"] == 1
+    assert [each.get("resources", {}) for each in template] == [
+        each.get("resources", {}) for each in containers
+    ]
+    assert len(replica_sets) == 1
+
+
+def test_a_pod_that_ran_before_is_annotated_and_nothing_else(release: Release, early: dict[str, Any]) -> None:
+    """Requests are set at creation: the Pod of `voting` stays the same Pod and says nothing of requests."""
+
+    def annotated() -> dict[str, Any] | None:
+        [pod] = pods_of(release.kubectl, "voting", EMOJIVOTO, 1)
+        return pod if our_annotations(pod) else None
+
+    pod = wait_until(annotated, 60, "annotations on the early Pod")
+    assert pod
+    assert (pod["metadata"]["uid"], pod["spec"]) == (early["metadata"]["uid"], early["spec"])
+    assert note_of(pod) is None
+
+
+def test_a_request_near_enough_stays(release: Release) -> None:
+    """Within 15 %: 400m for 460m and 300Mi for 330Mi are left as they are, and the Pod says so."""
+    given = {"requests": {"cpu": "400m", "memory": "300Mi"}}
+
+    pod = dry_run(release, "web-api", resources=given)
+
+    assert resources_of(pod) == given
+    assert note_of(pod) == "web-api: cpu request 400m, memory request 300Mi"
+
+
+def test_a_request_is_never_above_the_limit(release: Release) -> None:
+    """A limit of 200m holds a need of 460m back."""
+    limits = {"cpu": "200m"}
+    pod = dry_run(release, "web-api", resources={"requests": {"cpu": "50m"}, "limits": limits})
+
+    assert resources_of(pod) == {"requests": {"cpu": "200m", "memory": "330Mi"}, "limits": limits}
+
+
+def test_a_pod_that_says_false_is_left_alone(release: Release) -> None:
+    """In a namespace that asks; the forged note goes, the profiles are named."""
+    pod = dry_run(release, "web-api", "false")
+
+    assert (resources_of(pod), note_of(pod)) == ({}, None)
+    assert "liqo.io/cpuProfile" in our_annotations(pod)
+
+
+def test_what_an_autoscaler_scales_on_is_left_alone(release: Release) -> None:
+    """An autoscaler on the CPU of web-api: its memory is set, its CPU request stays what it is a share of."""
+    autoscaler = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web-api", "namespace": EMOJIVOTO},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web-api"},
+            "maxReplicas": 3,
+            "targetCPUUtilizationPercentage": 80,
+        },
+    }
+    given = {"requests": {"cpu": "2"}}
+    assert resources_of(dry_run(release, "web-api", resources=given)) == {"requests": WEB_API}
+    release.kubectl.apply(autoscaler)
+
+    expected = {"requests": {"cpu": "2", "memory": WEB_API["memory"]}}
+    wait_until(
+        lambda: resources_of(dry_run(release, "web-api", resources=given)) == expected,
+        30,
+        "the autoscaler to be known",
+    )
+    assert resources_of(dry_run(release, "web", resources=given)) == {"requests": WEB_SVC}
+
+
+def test_a_pod_asks_alone_where_its_namespace_does_not(release: Release) -> None:
+    """The namespace's label goes: Pods are left alone, but for the one that says true."""
+    label(release.kubectl, EMOJIVOTO, "false")
+    wait_until(lambda: not resources_of(dry_run(release, "web")), 30, "the label to be known")
+
+    assert resources_of(dry_run(release, "web", "true")) == {"requests": WEB_SVC}
+    assert note_of(dry_run(release, "web")) is None
+
+
+def test_what_was_done_is_counted(release: Release) -> None:
+    """The webhook's metrics tell of Pods that were resized, and of those that were near enough."""
+    metrics = request(f"{release.processes['webhook'].health_url}/metrics").decode()
+
+    counts = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if not line.startswith("#"))
+    assert float(counts["job_profiler_pods_resized_total"]) >= 5
+    assert float(counts['job_profiler_pods_not_resized_total{reason="unchanged"}']) == 1
+    assert float(counts['job_profiler_pods_not_resized_total{reason="internal_error"}']) == 0
+
+
+def test_the_webhook_can_read_what_it_must_and_change_nothing(release: Release) -> None:
+    """Namespaces, LimitRanges, quotas and autoscalers of emojivoto; none of another namespace, no Pod."""
+    who = f"--as=system:serviceaccount:{NAMESPACE}:{NAME}-webhook"
+
+    def may(*question: str) -> bool:
+        try:
+            return release.kubectl.run("auth", "can-i", *question, who).strip() == "yes"
+        except KubectlError:
+            return False
+
+    assert may("watch", f"namespaces/{EMOJIVOTO}")
+    for plural in ("limitranges", "resourcequotas", "horizontalpodautoscalers.autoscaling"):
+        assert may("watch", plural, f"--namespace={EMOJIVOTO}")
+        assert not may("list", plural, "--namespace=default")
+        assert not may("patch", plural, f"--namespace={EMOJIVOTO}")
+    assert not may("list", "pods", f"--namespace={EMOJIVOTO}")
+    assert not may("patch", "deployments.apps", f"--namespace={EMOJIVOTO}")

@@ -1,0 +1,179 @@
+"""No Pod that an API server admits is refused because requests were set, whatever its namespace demands.
+
+200 Pods in 50 generated namespaces are created as dry runs, first without the product and then with it.
+"""
+
+import asyncio
+import json
+import urllib.error
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.names import contract_name
+from app.domain.profiles import Basis, ContainerNeed, Resource, ResourceProfile
+from app.domain.quantities import format_need
+from app.domain.resources import KINDS, to_manifest, to_status
+from app.domain.workloads import Workload
+from app.kubernetes.client import open_cluster
+from app.kubernetes.profiles import ProfileWriter
+from tests.cluster.control_plane import ADMIN_TOKEN, ControlPlane
+from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.loopback_http import request_json
+from tests.cluster.waiting import wait_until
+from tests.e2e.conftest import running
+from tests.e2e.generated_demands import LABEL, DemandedPod, DemandGenerator, DemandingNamespace
+from tests.e2e.release import CHART, NAME, Release
+
+pytestmark = [pytest.mark.cluster, pytest.mark.chart]
+
+RELEASE_NAMESPACE = "profiling-never-refused"
+SEED, COUNT = 20260301, 50
+NO_PROMETHEUS = "http://127.0.0.1:9"
+WRITTEN_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API server says to a Pod: the Pod as it would be stored, or why it is refused."""
+
+    pod: dict[str, Any] | None
+    refusal: str = ""
+
+    @property
+    def resources(self) -> Any:
+        """What the containers of an admitted Pod ask for."""
+        assert self.pod
+        return [each["resources"] for each in self.pod["spec"]["containers"]]
+
+
+def ask(control_plane: ControlPlane, pod: DemandedPod) -> Answer:
+    """Create the Pod as a dry run."""
+    url = f"{control_plane.server_url}/api/v1/namespaces/{pod.namespace}/pods?dryRun=All"
+    try:
+        found = request_json(url, ca_file=control_plane.ca_file, token=ADMIN_TOKEN, body=pod.manifest)
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(None, json.loads(error.read())["message"])
+    return Answer(found)
+
+
+@pytest.fixture(scope="module")
+def namespaces(kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
+    """All that is generated, once its quotas are enforced."""
+    found = list(DemandGenerator(SEED).namespaces(COUNT))
+    kubectl.apply(*(_namespace(each.name) for each in found))
+    kubectl.apply(*(each for namespace in found for each in namespace.objects))
+    wait_until(lambda: _is_enforced(kubectl, found), 120, "quotas and accounts", every_seconds=1)
+    yield found
+    kubectl.run("delete", "namespace", *(each.name for each in found))
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    labels = {"kubernetes.io/metadata.name": name, LABEL: "true"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def _is_enforced(kubectl: Kubectl, namespaces: list[DemandingNamespace]) -> bool:
+    """True once the controllers have given each namespace its account, and each quota its status."""
+    names = {each.name for each in namespaces}
+    quotas = kubectl.json("get", "resourcequotas", "--all-namespaces")["items"]
+    accounts = kubectl.json("get", "serviceaccounts", "--all-namespaces")["items"]
+    enforced = [each for each in quotas if each["metadata"]["namespace"] in names]
+    asked = sum(each["kind"] == "ResourceQuota" for found in namespaces for each in found.objects)
+    return (
+        names <= {each["metadata"]["namespace"] for each in accounts}
+        and len(enforced) == asked
+        and all(each.get("status", {}).get("hard") == each["spec"]["hard"] for each in enforced)
+    )
+
+
+@pytest.fixture(scope="module")
+def without(
+    control_plane: ControlPlane, namespaces: list[DemandingNamespace]
+) -> list[tuple[DemandedPod, Answer]]:
+    """Every Pod, with the API server's answer before the product is there."""
+    return [(pod, ask(control_plane, pod)) for namespace in namespaces for pod in namespace.pods]
+
+
+@pytest.fixture(scope="module")
+def release(
+    helm4: Helm,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    without: list[tuple[DemandedPod, Answer]],
+    work_directory: Path,
+) -> Iterator[Release]:
+    """The product with a profile of everything; its Prometheus is away, so that nobody else writes any."""
+    installed = Release(helm4, control_plane, kubectl, RELEASE_NAMESPACE, work_directory)
+    with running(installed, installed.values(NO_PROMETHEUS, {"profiling": {"updateSeconds": 600}})):
+        asyncio.run(_write_profiles(control_plane.kubeconfig, [pod for pod, _ in without]))
+        yield installed
+
+
+async def _write_profiles(kubeconfig: Path, pods: list[DemandedPod]) -> None:
+    now = datetime.now(UTC)
+    at_once = asyncio.Semaphore(WRITTEN_AT_ONCE)
+    async with open_cluster(str(kubeconfig)) as client:
+        writer = ProfileWriter(client, RELEASE_NAMESPACE)
+
+        async def write(pod: DemandedPod, resource: Resource) -> None:
+            profile = _profile(pod, resource, now)
+            name, plural = contract_name(profile.identity), KINDS[resource].plural
+            assert name
+            manifest = to_manifest(profile, name=name, namespace=RELEASE_NAMESPACE, updated_at=now)
+            async with at_once:
+                await writer.apply(plural, manifest)
+                await writer.apply_status(plural, name, to_status(profile, refreshed_at=now))
+
+        await asyncio.gather(*(write(pod, resource) for pod in pods for resource in Resource))
+
+
+def _profile(pod: DemandedPod, resource: Resource, now: datetime) -> ResourceProfile:
+    needs = pod.needs[resource]
+    containers = tuple(ContainerNeed(name, format_need(resource, need), 12) for name, need in needs.items())
+    basis = Basis(now, now, samples=2016, coverage=1, confidence=0.9)
+    workload = Workload(pod.namespace, pod.job)
+    return ResourceProfile(
+        workload, resource, format_need(resource, sum(needs.values())), basis, containers=containers
+    )
+
+
+def test_the_generated_pods_can_tell_something(without: list[tuple[DemandedPod, Answer]]) -> None:
+    """Of 200 Pods at least 80 are admitted without the product, and at least 40 are refused."""
+    admitted = sum(answer.pod is not None for _, answer in without)
+
+    assert 80 <= admitted <= 160, sorted({answer.refusal for _, answer in without})
+
+
+@pytest.mark.parametrize("limit_ratio", [0, 1.5])
+def test_every_pod_that_is_admitted_without_is_admitted_with_the_product(
+    release: Release,
+    control_plane: ControlPlane,
+    without: list[tuple[DemandedPod, Answer]],
+    limit_ratio: float,
+) -> None:
+    """Each of them names its profile, so the webhook did answer; at least 50 ask for other amounts."""
+    ratios = {"limitRatio": limit_ratio}
+    scheduling = {"enabled": True, "cpu": ratios, "memory": ratios}
+    release.helm.upgrade(
+        NAME,
+        CHART,
+        RELEASE_NAMESPACE,
+        values=release.values(NO_PROMETHEUS, {"profiling": {"updateSeconds": 600}, "scheduling": scheduling}),
+    )
+    release.restart()
+
+    admitted = [(pod, before) for pod, before in without if before.pod]
+    answers = [(pod, before, ask(control_plane, pod)) for pod, before in admitted]
+
+    refused = [(pod.manifest["spec"], after.refusal) for pod, _, after in answers if after.pod is None]
+    assert refused == []
+    annotations = [after.pod["metadata"]["annotations"] for _, _, after in answers if after.pod]
+    assert all("liqo.io/cpuProfile" in each for each in annotations)
+    assert sum(before.resources != after.resources for _, before, after in answers) >= 50

@@ -1,0 +1,248 @@
+"""Namespaces are chosen by their labels, while the product runs; tests run in this order.
+
+Three namespaces have the same past and the same Deployment `web`: one is selected, one is not, one opted out.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.prometheus import Prometheus
+from tests.cluster.waiting import wait_until
+from tests.conftest import PrometheusFactory
+from tests.e2e.conftest import AHEAD_SECONDS, running
+from tests.e2e.release import Release
+from tests.e2e.workloads import deployment, our_annotations, pods_of
+from tests.histories.emojivoto.metrics import write_past
+
+pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
+
+RELEASE = "profiling-scope"
+SELECTED, OTHER, OPTED_OUT = NAMESPACES = ("scope-selected", "scope-other", "scope-opted-out")
+SELECTOR = {
+    "matchLabels": {"team": "web"},
+    "matchExpressions": [{"key": "legacy", "operator": "DoesNotExist"}],
+}
+IGNORE = "job-profiler.liqo.io/ignore"
+PROFILES = 14  # of one namespace: CPU and memory of five Deployments, four connections
+
+
+@pytest.fixture(scope="module")
+def threefold_past(
+    prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory
+) -> Prometheus:
+    """A day of emojivoto, under three names."""
+    directory = tmp_path_factory.mktemp("threefold")
+    single, threefold = directory / "single.txt", directory / "threefold.txt"
+    end = int(time.time()) + AHEAD_SECONDS
+    write_past(single, end=end, days=1, scrape_seconds=60, flavour="constant")
+    with single.open() as lines, threefold.open("w") as copies:
+        for line in lines:
+            named = NAMESPACES if not line.startswith("#") else ("emojivoto",)
+            copies.writelines(line.replace("emojivoto", name) for name in named)
+    return prometheus_factory(threefold)
+
+
+@pytest.fixture(scope="module")
+def namespaces(kubectl: Kubectl) -> Iterator[tuple[str, ...]]:
+    """With a Pod of `web` in each: older than the product, and with the name of a profile not its own."""
+    kubectl.create_namespace(SELECTED, team="web")
+    kubectl.create_namespace(OTHER)
+    kubectl.create_namespace(OPTED_OUT, team="web", **{IGNORE: "true"})
+    for namespace in NAMESPACES:
+        kubectl.apply(forging(namespace))
+        pods_of(kubectl, "web", namespace, 1)
+    yield NAMESPACES
+    kubectl.run("delete", "namespace", *NAMESPACES)
+
+
+FORGED = {"liqo.io/cpuProfile": "theirs"}
+
+
+def forging(namespace: str) -> dict[str, Any]:
+    manifest = deployment("web", namespace)
+    manifest["spec"]["template"]["metadata"]["annotations"] |= FORGED
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def release(
+    helm4: Helm,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    namespaces: tuple[str, ...],
+    threefold_past: Prometheus,
+    work_directory: Path,
+) -> Iterator[Release]:
+    """The product with a selector."""
+    installed = Release(helm4, control_plane, kubectl, RELEASE, work_directory)
+    extra = {"profiling": {"namespaceSelector": SELECTOR}}
+    with running(installed, installed.values(threefold_past.url, extra)):
+        yield installed
+
+
+def profiled(release: Release) -> dict[str, int]:
+    """How many profiles each namespace has, once every profile has its status."""
+    found = release.profiles().values()
+    if not all("status" in profile for profile in found):
+        return {}
+    homes = [
+        profile["metadata"]["annotations"].get("job-profiler.liqo.io/workload-namespace")
+        or profile["spec"]["source_namespace"]
+        for profile in found
+    ]
+    return {home: homes.count(home) for home in homes}
+
+
+def annotations(release: Release, namespace: str, count: int) -> list[dict[str, str]]:
+    """Ours on each Pod of `web`."""
+    return [our_annotations(pod) for pod in pods_of(release.kubectl, "web", namespace, count)]
+
+
+def is_named(found: list[dict[str, str]]) -> bool:
+    """True where each Pod names five profiles of its own: CPU, memory and three connections."""
+    return all(len(each) == 5 and each["liqo.io/cpuProfile"].startswith("cpuprofile-") for each in found)
+
+
+def await_cycles(release: Release, count: int) -> None:
+    """So many whole cycles, and the comparisons of back-fill with them."""
+    log = release.processes["profiler"]
+    done = log.log.count("cycle_finished")
+    wait_until(lambda: log.log.count("cycle_finished") > done + count, 30, f"{count} cycles")
+
+
+def scale(release: Release, namespace: str, replicas: int) -> None:
+    release.kubectl.run("scale", "deployment/web", f"--replicas={replicas}", f"--namespace={namespace}")
+
+
+def label(release: Release, namespace: str, *labels: str) -> None:
+    release.kubectl.run("label", "namespace", namespace, "--overwrite", *labels)
+
+
+def web_cpu(release: Release, namespace: str) -> dict[str, Any]:
+    """The CPU profile of `web` in a namespace."""
+    [found] = [
+        profile
+        for profile in release.profiles().values()
+        if profile["kind"] == "CPUProfile"
+        and profile["metadata"]["annotations"]["job-profiler.liqo.io/workload-namespace"] == namespace
+        and profile["metadata"]["annotations"]["job-profiler.liqo.io/workload-name"] == "web"
+    ]
+    return found
+
+
+def test_one_of_three_namespaces_with_the_same_past_is_profiled(release: Release) -> None:
+    """14 profiles, all of the selected namespace; of `web` (0.016 + 0.004) cores * 1.15 = 0.023."""
+    wait_until(lambda: profiled(release) == {SELECTED: PROFILES}, 60, "the profiles of one namespace")
+    await_cycles(release, 2)
+
+    assert profiled(release) == {SELECTED: PROFILES}
+    assert web_cpu(release, SELECTED)["spec"]["cpuProfiling"]["value"] == "0.023"
+
+
+def test_pods_elsewhere_are_left_as_they_are(release: Release) -> None:
+    """Pods from before the product and new ones: in the selected namespace they are right, elsewhere forged.
+
+    The API server decides about new Pods by its own selector, the profiler about those that run.
+    """
+    for namespace in NAMESPACES:
+        scale(release, namespace, 2)
+
+    wait_until(lambda: is_named(annotations(release, SELECTED, 2)), 30, "two Pods with their annotations")
+    await_cycles(release, 2)
+
+    assert annotations(release, OTHER, 2) == annotations(release, OPTED_OUT, 2) == [FORGED] * 2
+
+
+def test_a_namespace_that_is_labelled_comes_into_scope(release: Release) -> None:
+    """Without a restart: the same 14 profiles from the same past, and its Pods, old and new, name them."""
+    starts = release.processes["profiler"].log.count('"started"')
+    _await_age(release, OTHER)
+    label(release, OTHER, "team=web")
+    wait_until(
+        lambda: profiled(release) == {SELECTED: PROFILES, OTHER: PROFILES},
+        60,
+        "the profiles of two namespaces",
+    )
+    wait_until(lambda: is_named(annotations(release, OTHER, 2)), 30, "its Pods to be annotated")
+    scale(release, OTHER, 3)
+
+    assert is_named(annotations(release, OTHER, 3))
+    assert release.processes["profiler"].log.count('"started"') == starts
+    first, second = (web_cpu(release, namespace) for namespace in (SELECTED, OTHER))
+    assert first["spec"]["cpuProfiling"]["value"] == second["spec"]["cpuProfiling"]["value"] == "0.023"
+    assert (
+        abs(first["status"]["samples"] - second["status"]["samples"]) <= 8
+    )  # a step or two, four containers
+
+
+def _await_age(release: Release, namespace: str) -> None:
+    """Until the namespace has a past: one that is labelled as it is created has none that could be read."""
+    created_at = release.kubectl.json("get", "namespace", namespace)["metadata"]["creationTimestamp"]
+    age_seconds = time.time() - datetime.fromisoformat(created_at).timestamp()
+    time.sleep(max(0.0, 32 - age_seconds))
+
+
+def test_a_namespace_that_opts_out_keeps_what_it_has(release: Release) -> None:
+    """Its Pods keep their annotations, even one that is forged now; a new Pod is as its template says."""
+    before = annotations(release, SELECTED, 2)
+    label(release, SELECTED, f"{IGNORE}=true")
+    wait_until(lambda: _is_left_alone(release), 30, "a Pod that nobody corrects")
+    scale(release, SELECTED, 3)
+    await_cycles(release, 2)
+
+    now = annotations(release, SELECTED, 3)
+    assert sorted(map(len, now)) == [1, 1, 5]
+    assert [each for each in now if len(each) == 5] == [before[0]]
+    assert profiled(release) == {SELECTED: PROFILES, OTHER: PROFILES}
+
+
+def _is_left_alone(release: Release) -> bool:
+    """Forge one Pod, and see whether it stays so for a few cycles."""
+    [name, _] = [pod["metadata"]["name"] for pod in pods_of(release.kubectl, "web", SELECTED, 2)]
+    ours = [
+        f"{key}-" for key in ("liqo.io/memoryProfile", *(f"liqo.io/connectionProfile{n}" for n in range(3)))
+    ]
+    forged = [f"{key}={value}" for key, value in FORGED.items()]
+    where = f"--namespace={SELECTED}"
+    release.kubectl.run("annotate", "--overwrite", f"pod/{name}", *forged, *ours, where)
+    await_cycles(release, 3)
+    pod = release.kubectl.json("get", f"pod/{name}", where)
+    return our_annotations(pod) == FORGED
+
+
+def test_a_selector_that_matches_nothing_says_so(release: Release) -> None:
+    """The last namespace loses the label, the profiler starts anew: it asks nothing, and all profiles stay.
+
+    One warning for each of three signals says why, in the status and as an Event.
+    """
+    label(release, OTHER, "team-")
+    profiler = release.processes["profiler"]
+    profiler.stop()
+    begun = len(profiler.log)
+    profiler.start()
+
+    signals = wait_until(lambda: _signals(release, "NoNamespaces"), 30, "the status to say so")
+    await_cycles(release, 2)
+
+    assert {signal["state"] for signal in signals} == {"Empty"}
+    assert "none fits PROFILING_NAMESPACE_SELECTOR" in signals[0]["message"]
+    assert profiler.log.count("signal_changed", begun) == 3
+    assert profiled(release) == {SELECTED: PROFILES, OTHER: PROFILES}
+    events = release.kubectl.run("get", "events", f"--namespace={RELEASE}")
+    assert events.count("NoNamespaces") == 3
+
+
+def _signals(release: Release, reason: str) -> list[dict[str, Any]]:
+    """The signals of the status report, once all stand as they do for that reason."""
+    report = release.kubectl.json("get", "configmap/job-profiler-status", f"--namespace={RELEASE}")
+    signals: list[dict[str, Any]] = json.loads(report["data"]["status.json"])["signals"]
+    return signals if {signal["reason"] for signal in signals} == {reason} else []

@@ -1,0 +1,174 @@
+"""Events on a Deployment tell what became of its profiles: `kubectl describe` shows them. Tests run in order.
+
+The product is installed beside a Prometheus that knows nothing yet. Between two cycles it gets the past of
+emojivoto: so the first cycle of the leader's term is over when the first profiles appear.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.prometheus import Prometheus, _back_fill
+from tests.cluster.waiting import wait_until
+from tests.e2e.conftest import AHEAD_SECONDS, running
+from tests.e2e.release import Release
+from tests.e2e.test_main_job import CPU
+from tests.e2e.workloads import deployment
+from tests.histories.emojivoto.metrics import write_past
+
+pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
+
+NAMESPACE = "profiling-events"
+# Between two cycles Prometheus is stopped and started again.
+PERIOD_SECONDS = 8
+PROFILES = 14
+# web needs (0.016 + 0.004) cores and 20,000,000 bytes, with 15 % more; the connections are those of the past.
+CREATED = (
+    "CPU 0.023 cores, memory 23000000 bytes, 240.00 requests and responses a minute to emojivoto/emoji, "
+    "114.00 requests and responses a minute to emojivoto/voting"
+)
+CHANGED = "CPU 0.100 → 0.023 cores"
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prometheus' data of three days of emojivoto."""
+    directory = tmp_path_factory.mktemp("emojivoto")
+    end = int(time.time()) + AHEAD_SECONDS
+    write_past(directory / "past.txt", end=end, days=3, scrape_seconds=60, flavour="constant")
+    _back_fill(directory / "past.txt", directory / "data")
+    return directory / "data"
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus to which nobody has written."""
+    with Prometheus(tmp_path_factory.mktemp("prometheus")) as empty:
+        yield empty
+
+
+@pytest.fixture(scope="module")
+def web_uid(kubectl: Kubectl, emojivoto: str) -> str:
+    """The Deployment `web`, which is there from the beginning."""
+    kubectl.apply(deployment("web", emojivoto))
+    uid: str = kubectl.json("get", "deployment", "web", f"--namespace={emojivoto}")["metadata"]["uid"]
+    return uid
+
+
+@pytest.fixture(scope="module")
+def release(
+    helm4: Helm,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    prometheus: Prometheus,
+    web_uid: str,
+    work_directory: Path,
+) -> Iterator[Release]:
+    """The product, with time between two cycles."""
+    installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
+    extra = {"profiling": {"updateSeconds": PERIOD_SECONDS}}
+    with running(installed, installed.values(prometheus.url, extra)):
+        yield installed
+
+
+def cycles(release: Release) -> int:
+    return release.processes["profiler"].log.count("cycle_finished")
+
+
+def after_cycles(release: Release, count: int) -> None:
+    """Return as soon as so many more are over."""
+    before = cycles(release)
+    wait_until(lambda: cycles(release) >= before + count, 60, f"{count} cycles")
+
+
+def our_events(release: Release, uid: str) -> list[tuple[str, str]]:
+    """Reason and message of each Event of ours on the object, the oldest first."""
+    found: list[dict[str, Any]] = release.kubectl.json(
+        "get", "events", "--namespace=emojivoto", f"--field-selector=involvedObject.uid={uid}"
+    )["items"]
+    ours = [event for event in found if event["source"].get("component") == "job-profiler"]
+    ours.sort(key=lambda event: str(event["lastTimestamp"]))
+    return [(event["reason"], event["message"]) for event in ours]
+
+
+def test_without_samples_there_is_nothing_to_tell(release: Release, web_uid: str) -> None:
+    """Two cycles find nothing."""
+    after_cycles(release, 2)
+
+    assert release.profiles() == {}
+    assert our_events(release, web_uid) == []
+
+
+def test_profiles_that_appear_are_one_event_on_the_deployment(
+    release: Release, prometheus: Prometheus, past: Path, web_uid: str
+) -> None:
+    """The past arrives: CPU, memory and the connections of `web` are told at once, and only once."""
+    after_cycles(release, 1)
+    prometheus.stop()
+    for block in past.iterdir():
+        shutil.move(block, prometheus._data)
+    prometheus.start()
+    wait_until(lambda: len(release.profiles()) == PROFILES, 60, f"{PROFILES} profiles")
+    after_cycles(release, 2)
+
+    assert our_events(release, web_uid) == [("ProfileCreated", CREATED)]
+
+
+def test_kubectl_describes_it(release: Release) -> None:
+    """Under the Deployment's own Events, in the words of the message."""
+    described = release.kubectl.run("describe", "deployment", "web", "--namespace=emojivoto")
+
+    [line] = [line for line in described.splitlines() if "ProfileCreated" in line]
+    assert line.split()[0] == "Normal"
+    assert line.endswith(CREATED)
+    assert "job-profiler" in line
+
+
+def test_the_proxy_of_the_mesh_is_told_from_the_application(release: Release) -> None:
+    """By its name, since no template knows what was injected; the application has no role."""
+    listed = release.profiles()[CPU]["status"]["containers"]
+
+    roles = {container["name"]: container.get("role") for container in listed}
+    assert roles == {"linkerd-proxy": "MeshProxy", "web-svc": None}
+
+
+def test_a_value_that_jumps_is_told_with_both_values(release: Release, web_uid: str) -> None:
+    """Somebody wrote 0.100 into the profile; the next cycle finds 0.023, less than a third of it."""
+    patch = '{"spec":{"cpuProfiling":{"value":"0.100"}}}'
+    release.kubectl.run(
+        "patch", "cpuprofile", CPU, "--type=merge", f"--patch={patch}", f"--namespace={NAMESPACE}"
+    )
+    after_cycles(release, 2)
+
+    assert release.profiles()[CPU]["spec"]["cpuProfiling"]["value"] == "0.023"
+    assert our_events(release, web_uid) == [("ProfileCreated", CREATED), ("ProfileChanged", CHANGED)]
+
+
+def test_the_first_cycle_of_a_new_term_tells_nothing(release: Release, web_uid: str) -> None:
+    """While nobody led all profiles were deleted: they are written again, and that is no news."""
+    before = our_events(release, web_uid)
+    profiler = release.processes["profiler"]
+    profiler.stop()
+    release.kubectl.run(
+        "delete", "cpuprofiles,memoryprofiles,connectionprofiles", "--all", f"--namespace={NAMESPACE}"
+    )
+    profiler.start()
+    wait_until(lambda: len(release.profiles()) == PROFILES, 60, f"{PROFILES} profiles")
+    after_cycles(release, 1)
+
+    assert our_events(release, web_uid) == before
+
+
+def test_nothing_went_wrong_meanwhile(release: Release) -> None:
+    """No Event was refused, and no watch lacked a right."""
+    log = release.processes["profiler"].log
+
+    assert "event_not_recorded" not in log
+    assert "contact_lost" not in log

@@ -1,0 +1,207 @@
+"""Signs of need in a cycle: what is asked, what is raised, and that nothing else changes for it."""
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from app.domain.workloads import Workload
+from tests.profiler.emojivoto_prometheus import WEB_POD, EmojivotoPrometheus, Question
+from tests.profiler.scenario import NEWEST_STEP_SECONDS, NOON, Scenario
+
+WEB_CPU = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+WEB_MEMORY = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+APP, PROXY = (WEB_POD, "web-svc"), (WEB_POD, "linkerd-proxy")
+MIDNIGHT_SECONDS = NEWEST_STEP_SECONDS - 12 * 3600
+
+
+def killed_at(*seconds: int) -> Any:
+    """A kill in each of these steps."""
+    return lambda moment: float(moment in seconds)
+
+
+def status(scenario: Scenario, name: str) -> dict[str, Any]:
+    found = scenario.profiles.manifests[name]["status"]
+    assert isinstance(found, dict)
+    return found
+
+
+def asked(scenario: Scenario, *signals: str) -> list[tuple[str, int, int]]:
+    """The questions on these signals since the last look."""
+    found = [(q.signal, q.start, q.end) for q in scenario.prometheus.questions if q.signal in signals]
+    scenario.prometheus.questions.clear()
+    return found
+
+
+def broken(_question: Question, _body: object) -> httpx.Response:
+    return httpx.Response(422, json={"status": "error", "errorType": "execution", "error": "too many"})
+
+
+async def test_throttling_raises_the_container_and_is_named() -> None:
+    """web-svc is throttled by 20 % since midnight: 0.115 * 1.2 = 0.138, and 0.023 of the proxy, is 0.161.
+
+    So the slots of today, and those of yesterday too: the raise is the container's.
+    """
+    scenario = Scenario(EmojivotoPrometheus())
+    scenario.prometheus.throttled[APP] = lambda moment: 0.2 * (moment > MIDNIGHT_SECONDS)
+
+    await scenario.cycle()
+
+    assert scenario.values[WEB_CPU] == "0.161"
+    found = status(scenario, WEB_CPU)
+    assert [(each["name"], each["value"]) for each in found["containers"]] == [
+        ("linkerd-proxy", "0.023"),
+        ("web-svc", "0.138"),
+    ]
+    assert {slot["value"] for slot in found["slots"]} == {"0.161"}
+    assert found["signals"] == [
+        {
+            "container": "web-svc",
+            "reason": "CPUThrottling",
+            "lastSeen": "2026-03-04T12:00:00Z",
+            "raisedBy": "0.20",
+        }
+    ]
+    assert found["explanation"] == (
+        "95th percentile of 864 five-minute samples of 2 containers over 36 hours (coverage 1.00), each day"
+        " counting half after 7 days, plus 15 %: linkerd-proxy 0.023 cores, web-svc 0.138 cores."
+        " CPU throttling of web-svc, last seen 2026-03-04T12:00:00Z, raises it by 20 %."
+    )
+    assert scenario.values[WEB_MEMORY] == "34500000"
+
+
+async def test_a_raise_that_decays_is_written_in_steps_of_five_percent() -> None:
+    """A kill at noon raises web-svc's 23,000,000 by 20 %: 27,600,000 and 11,500,000 are 39,100,000.
+
+    For five hours the raise falls from 4,600,000 to 3,981,310, which is 1.6 % of the whole: 60 cycles write
+    nothing. After a day it is 2,300,000: 36,800,000 differs by 5.9 %, and is written.
+    """
+    scenario = Scenario(EmojivotoPrometheus())
+    scenario.prometheus.killed[APP] = killed_at(NEWEST_STEP_SECONDS)
+    await scenario.cycle()
+    assert scenario.values[WEB_MEMORY] == "39100000"
+    before = scenario.stored
+
+    written = [(await scenario.cycle(minutes)).written for minutes in range(5, 301, 5)]
+    assert (written, scenario.stored) == ([0] * 60, before)
+
+    await scenario.cycle(minutes=1440)
+    assert scenario.values[WEB_MEMORY] == "36800000"
+
+
+async def test_a_cold_start_asks_once_and_so_does_each_cycle_after_it() -> None:
+    """With a week of history too: today and two days, then one step, then (nothing is new) nothing."""
+    scenario = Scenario(EmojivotoPrometheus(), history_days=7)
+    first, newest = MIDNIGHT_SECONDS - 2 * 86400 + 300, NEWEST_STEP_SECONDS
+
+    await scenario.cycle()
+    assert sorted(asked(scenario, "throttling", "kills")) == [
+        ("kills", first, newest),
+        ("throttling", first, newest),
+    ]
+    await scenario.cycle(minutes=5)
+    assert sorted(asked(scenario, "throttling", "kills")) == [
+        ("kills", newest + 300, newest + 300),
+        ("throttling", newest + 300, newest + 300),
+    ]
+    await scenario.cycle(minutes=6)
+    assert asked(scenario, "throttling", "kills") == []
+
+
+async def test_a_new_leader_finds_the_same_raises() -> None:
+    """A kill and throttling of two days ago, read again over the same store: not one write."""
+    scenario = Scenario(EmojivotoPrometheus(), history_days=7)
+    long_ago = MIDNIGHT_SECONDS - 2 * 86400 + 3600
+    scenario.prometheus.killed[APP] = killed_at(long_ago)
+    scenario.prometheus.throttled[PROXY] = lambda moment: 0.5 * (moment <= long_ago)
+    for hours in (-40, -20, 0):
+        await scenario.cycle(minutes=60 * hours)
+    stored = scenario.stored
+
+    restarted = Scenario(scenario.prometheus, scenario.profiles, history_days=7)
+    report = await restarted.cycle()
+
+    assert (report.written, restarted.stored) == (0, stored)
+    assert status(restarted, WEB_MEMORY)["signals"][0]["lastSeen"] == "2026-03-02T01:00:00Z"
+
+
+async def test_a_sign_that_cannot_be_asked_for_leaves_what_is_known() -> None:
+    """The kill of noon is known. At 12:05 the question fails: memory is degraded, its profile as it was.
+
+    At 12:10 it works again, and takes the step of 12:05 with it, of which a second kill is then known.
+    """
+    scenario = Scenario(EmojivotoPrometheus())
+    scenario.prometheus.killed[APP] = killed_at(NEWEST_STEP_SECONDS, NEWEST_STEP_SECONDS + 300)
+    await scenario.cycle()
+    before = scenario.stored
+    scenario.prometheus.faults["kills"] = broken
+    asked(scenario)
+
+    report = await scenario.cycle(minutes=5)
+
+    assert (report.samples, report.written, scenario.stored) == (10, 0, before)
+    assert {name: signal["state"] for name, signal in scenario.sink.signals.items()} == {
+        "cpu": "Ok",
+        "memory": "Degraded",
+        "connections": "Ok",
+    }
+    assert scenario.sink.signals["memory"]["reason"] == "OOMKilledUnknown"
+    assert scenario.sink.signals["memory"]["message"] == (
+        "kube_pod_container_status_last_terminated_reason is not known, so that what was seen before counts:"
+        " Prometheus answered 422 Unprocessable Entity: execution: too many"
+    )
+
+    scenario.prometheus.faults.clear()
+    asked(scenario)
+    report = await scenario.cycle(minutes=10)
+    assert asked(scenario, "kills") == [("kills", NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 600)]
+    (profile,) = [
+        each for each in report.profiles if each.identity == ("memory", Workload("emojivoto", "web"))
+    ]
+    assert [signal.last_seen for signal in profile.signals] == [NOON + timedelta(minutes=4)]  # type: ignore[union-attr]
+    assert scenario.sink.signals["memory"]["state"] == "Ok"
+
+
+@pytest.mark.parametrize("signal", ["throttling", "kills"])
+async def test_a_sign_that_fails_from_the_first_keeps_no_profile_back(signal: str) -> None:
+    """All eleven profiles are published without it."""
+    scenario = Scenario(EmojivotoPrometheus(faults={signal: broken}))
+
+    assert (await scenario.cycle()).written == 11
+
+
+async def test_a_sign_is_tried_again_although_no_usage_is_new() -> None:
+    """Two minutes later nothing but the failed question is asked, and its answer ends the degraded state."""
+    scenario = Scenario(EmojivotoPrometheus(faults={"throttling": broken}))
+    await scenario.cycle()
+    assert scenario.sink.signals["cpu"]["reason"] == "CPUThrottlingUnknown"
+    scenario.prometheus.faults.clear()
+    scenario.prometheus.questions.clear()
+
+    await scenario.cycle(minutes=2)
+
+    assert {question.signal for question in scenario.prometheus.questions} == {"throttling"}
+    assert scenario.sink.signals["cpu"]["state"] == "Ok"
+
+
+async def test_signs_of_usage_that_is_not_known_are_not_asked_for() -> None:
+    """While CPU fails there is nobody to raise: memory's sign is the only one that is asked for."""
+    scenario = Scenario(EmojivotoPrometheus(faults={"cpu": broken}))
+
+    await scenario.cycle()
+
+    assert {signal for signal, _, _ in asked(scenario, "throttling", "kills")} == {"kills"}
+
+
+async def test_who_tells_of_past_pods_is_logged_once() -> None:
+    """Names, in the first of three cycles, and never again."""
+    scenario = Scenario(EmojivotoPrometheus())
+    with capture_logs() as logs:
+        for minutes in (0, 5, 10):
+            await scenario.cycle(minutes)
+
+    told = [entry["by"] for entry in logs if entry["event"] == "past_pods_attributed"]
+    assert told == ["names"]
+    assert scenario.sink.reports[-1]["pastPodsAttributedBy"] == "names"

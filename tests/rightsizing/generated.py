@@ -1,0 +1,182 @@
+"""Pods, namespaces, profiles and policies of every shape; the same seed gives the same case."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from random import Random
+
+from app.domain.profiles import Resource
+from app.rightsizing.policy import RequestBounds, SchedulingPolicy
+from app.rightsizing.resizing import Needs
+from tests.rightsizing import api_server
+from tests.rightsizing.manifests import MIB, Object, pod
+
+Amounts = Mapping[str, Sequence[str]]
+NAMES = ("app", "proxy", "worker", "logger")
+FOREIGN = {"nvidia.com/gpu": "1", "ephemeral-storage": "1Gi"}
+AMOUNTS: Amounts = {
+    "cpu": (
+        *("0", "1m", "20m", "50m", "0.1", "100m", "115m", "150m", "250000u", "300m", "333m", "500m"),
+        *("1", "1500m", "2", "4", "100"),
+    ),
+    "memory": (
+        *("0", "1", "1Mi", "32Mi", "64Mi", "100M", "100Mi", "1e8", "123456789", "128Mi", "147Mi", "256Mi"),
+        *("1Gi", "1.5Gi", "2Gi", "1Ti"),
+    ),
+}
+HUGE_AMOUNTS: Amounts = {"cpu": (*AMOUNTS["cpu"], "9P"), "memory": (*AMOUNTS["memory"], "7E", "9000P")}
+RATIOS = ("1", "1.5", "2", "3.3", "10")
+CORES = ("0.001", "0.03", "0.1", "0.115", "0.25", "0.4", "1", "3.3333", "1000000000")
+BYTES = ("1", "33554433", "67108864", "100000000", "134217728", "500000000", "2000000000", "1e30")
+COUNTED = ("cpu", "requests.cpu", "memory", "requests.memory", "limits.cpu", "limits.memory", "pods")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A Pod as webhooks see it, what bounds it, and what is known of its workload."""
+
+    pod: Object
+    limit_ranges: Sequence[Object]
+    quotas: Sequence[Object]
+    needs: dict[Resource, Needs]
+    policy: SchedulingPolicy
+    scaled: frozenset[Resource]
+
+
+def case_of(seed: int, amounts: Amounts = HUGE_AMOUNTS) -> Case:
+    """All of it; most Pods have the defaults of the API server, and most namespaces would admit them."""
+    return _Generator(Random(seed), amounts).case()
+
+
+class _Generator:
+    def __init__(self, chance: Random, amounts: Amounts) -> None:
+        self._chance, self._amounts = chance, amounts
+
+    def case(self) -> Case:
+        limit_ranges = [self._limit_range() for _ in range(self._chance.randrange(3))]
+        quotas = [self._quota() for _ in range(self._chance.choice((0, 1, 1, 2)))]
+        manifest = self._pod()
+        if self._happens(0.75):
+            manifest = api_server.with_defaults(manifest, limit_ranges)
+        if self._happens(0.75):
+            limit_ranges = [_kept_by(manifest, each) for each in limit_ranges]
+            quotas = [_met_by(manifest, each) for each in quotas]
+        scaled = frozenset({Resource.CPU}) if self._happens(0.1) else frozenset[Resource]()
+        return Case(manifest, limit_ranges, quotas, self._needs(manifest), self._policy(), scaled)
+
+    def _happens(self, probability: float) -> bool:
+        return self._chance.random() < probability
+
+    def _two(self, lower: Sequence[str], upper: Sequence[str]) -> list[str]:
+        """Two quantities in their order."""
+        return sorted((self._chance.choice(lower), self._chance.choice(upper)), key=api_server.quantity)
+
+    def _pod(self) -> Object:
+        """One to four containers, up to two init containers, of which some stay."""
+        containers = [self._container(name) for name in NAMES[: self._chance.randint(1, 4)]]
+        before = [self._container(f"init-{number}") for number in range(self._chance.randrange(3))]
+        for each in before:
+            if self._happens(0.5):
+                each["restartPolicy"] = "Always"
+        return pod(*containers, before=before)
+
+    def _container(self, name: str) -> Object:
+        manifest = {"name": name, "image": "example/app"}
+        shape = self._chance.random()
+        if shape < 0.1:
+            return manifest
+        return manifest | {"resources": None if shape < 0.2 else self._resources()}
+
+    def _resources(self) -> Object:
+        """Any mixture of amounts, requests not above limits, beside what is none of our business."""
+        requests: dict[str, str] = {}
+        limits: dict[str, str] = {}
+        for name, choices in self._amounts.items():
+            low, high = self._two(choices, choices)
+            shape = self._chance.choice(("both", "both", "request", "limit", "neither", "equal"))
+            if shape in {"both", "request", "equal"}:
+                requests[name] = high if shape == "equal" else low
+            if shape in {"both", "limit", "equal"}:
+                limits[name] = high
+        members: Object = {}
+        foreign = FOREIGN if self._happens(0.2) else {}
+        for member, found in (("requests", requests | foreign), ("limits", limits | foreign)):
+            if found or self._happens(0.5):
+                members[member] = found or self._chance.choice((None, {}))
+        return members | ({"claims": [{"name": "device"}]} if self._happens(0.2) else {})
+
+    def _limit_range(self) -> Object:
+        """One or two entries of different types."""
+        types = self._chance.sample(("Container", "Pod", "PersistentVolumeClaim"), self._chance.randint(1, 2))
+        return {"kind": "LimitRange", "spec": {"limits": [self._entry(each) for each in types]}}
+
+    def _entry(self, of: str) -> Object:
+        """Bounds as the API takes them: a min is not above its max, a ratio not above theirs."""
+        if of == "PersistentVolumeClaim":
+            return {"type": of, "max": {"storage": "1Gi"}}
+        entry: Object = {"type": of}
+        for name, choices in AMOUNTS.items():
+            low, high = self._two(choices[:8], choices[4:])
+            found = {"min": low, "max": high, "maxLimitRequestRatio": self._chance.choice(RATIOS)}
+            kept = {bound for bound in found if self._happens(0.4)}
+            least, most, ratio = map(api_server.quantity, found.values())
+            if ratio * least > most:
+                kept -= {"maxLimitRequestRatio"}
+            for bound in sorted(kept):
+                entry.setdefault(bound, {})[name] = found[bound]
+        return entry
+
+    def _quota(self) -> Object:
+        """What is counted, and sometimes by quality of service."""
+        counted = self._chance.sample(COUNTED, self._chance.randint(1, 3))
+        scope = self._chance.choice((None, None, None, "BestEffort", "NotBestEffort"))
+        hard = dict.fromkeys(["pods"] if scope == "BestEffort" else counted, "1E")
+        return {"kind": "ResourceQuota", "spec": {"hard": hard} | ({"scopes": [scope]} if scope else {})}
+
+    def _needs(self, manifest: Object) -> dict[Resource, Needs]:
+        spec = manifest["spec"]
+        names = [each["name"] for each in (*spec["containers"], *spec.get("initContainers", ()))]
+        found: dict[Resource, Needs] = {}
+        for resource, values in ((Resource.CPU, CORES), (Resource.MEMORY, BYTES)):
+            known = [name for name in (*names, "gone") if self._happens(0.8)]
+            amounts = {name: Decimal(self._chance.choice(values)) for name in known}
+            if self._happens(0.85):
+                found[resource] = Needs(amounts, self._chance.choice((0.87, 0.87, 0.87, 0.5, 0.2)))
+        return found
+
+    def _policy(self) -> SchedulingPolicy:
+        ratios = [Decimal(self._chance.choice(("0", "0", "0", "1", "1.2", "1.5", "3"))) for _ in Resource]
+        return SchedulingPolicy(
+            0.5,
+            Decimal(self._chance.choice(("0", "0.15", "0.15", "0.5", "2"))),
+            {
+                Resource.CPU: RequestBounds(Decimal("0.02"), Decimal(16), ratios[0]),
+                Resource.MEMORY: RequestBounds(Decimal(32 * MIB), Decimal(65536 * MIB), ratios[1]),
+            },
+        )
+
+
+def _kept_by(manifest: Object, limit_range: Object) -> Object:
+    """The LimitRange without the bounds that the Pod does not keep."""
+    entries: list[Object] = []
+    for entry in limit_range["spec"]["limits"]:
+        kept: Object = {"type": entry["type"]}
+        for bound in ("min", "max", "maxLimitRequestRatio"):
+            for name, text in entry.get(bound, {}).items():
+                single = {"spec": {"limits": [{"type": entry["type"], bound: {name: text}}]}}
+                if not any(
+                    api_server.complaints(manifest, [single], (), each) for each in api_server.SERVERS
+                ):
+                    kept.setdefault(bound, {})[name] = text
+        entries.append(kept)
+    return {"kind": "LimitRange", "spec": {"limits": entries}}
+
+
+def _met_by(manifest: Object, counted: Object) -> Object:
+    """The ResourceQuota without what the Pod does not specify."""
+    hard = {"pods": "1E"} | {
+        key: text
+        for key, text in counted["spec"]["hard"].items()
+        if not api_server.complaints(manifest, quotas=[{"spec": {"hard": {key: text}}}])
+    }
+    return counted | {"spec": counted["spec"] | {"hard": hard}}

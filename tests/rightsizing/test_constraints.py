@@ -1,0 +1,151 @@
+"""LimitRanges, ResourceQuotas and HorizontalPodAutoscalers as the API server lists them."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.domain.workloads import Workload
+from app.rightsizing.constraints import LimitRangeRule, Quota, read_autoscaler, read_limit_range, read_quota
+from tests.rightsizing.manifests import CPU, MEMORY, MIB, Object
+
+METRICS = "autoscaling.alpha.kubernetes.io/metrics"
+BOTH = frozenset({CPU, MEMORY})
+
+
+def test_a_limit_range_gives_a_rule_for_containers_and_one_for_pods() -> None:
+    """64Mi is 67108864 bytes; claims of volumes and storage are nobody's business here, defaults neither."""
+    entries = [
+        {"type": "Container", "min": {"cpu": "50m", "memory": "64Mi"}, "default": {"cpu": "1"}},
+        {
+            "type": "Pod",
+            "max": {"cpu": "2", "ephemeral-storage": "1Gi"},
+            "maxLimitRequestRatio": {"cpu": "4"},
+        },
+        {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}},
+    ]
+
+    assert read_limit_range({"spec": {"limits": entries}}) == (
+        LimitRangeRule("Container", {CPU: Decimal("0.05"), MEMORY: Decimal(64 * MIB)}, {}, {}),
+        LimitRangeRule("Pod", {}, {CPU: Decimal(2)}, {CPU: Decimal(4)}),
+    )
+
+
+@pytest.mark.parametrize("spec", [{}, {"limits": None}, {"limits": []}])
+def test_a_limit_range_without_entries_gives_no_rule(spec: Object) -> None:
+    """Absent, null and empty are the same."""
+    assert read_limit_range({"spec": spec}) == ()
+
+
+@pytest.mark.parametrize("text", ["much", "1e999999999999999999999"])
+def test_a_limit_range_that_can_not_be_read_allows_nothing(text: str) -> None:
+    """A maximum of 0 for both: below it no request can be set, so none will be."""
+    (rule,) = read_limit_range({"spec": {"limits": [{"type": "Pod", "min": {"cpu": text}}]}})
+
+    assert rule == LimitRangeRule("Pod", {}, {CPU: Decimal(0), MEMORY: Decimal(0)}, {})
+
+
+@pytest.mark.parametrize(
+    ("hard", "requests", "limits"),
+    [
+        ({"cpu": "4"}, {CPU}, set()),
+        ({"requests.cpu": "4", "memory": "1Gi"}, {CPU, MEMORY}, set()),
+        ({"requests.memory": "1Gi", "limits.memory": "2Gi"}, {MEMORY}, {MEMORY}),
+        ({"limits.cpu": "4"}, set(), {CPU}),
+        (
+            {"pods": "9", "requests.nvidia.com/gpu": "1", "requests.storage": "1Ti", "services": "3"},
+            set(),
+            set(),
+        ),
+        (None, set(), set()),
+    ],
+)
+def test_a_quota_counts_what_its_keys_name(hard: Any, requests: Any, limits: Any) -> None:
+    """A bare cpu or memory is its request."""
+    assert read_quota({"spec": {"hard": hard}}) == Quota(
+        frozenset(requests), frozenset(limits), tells_best_effort=False
+    )
+
+
+def test_a_quota_counts_what_it_still_enforces() -> None:
+    """The API server enforces `status`; what was just added to `spec` or removed from it counts as well."""
+    manifest = {"spec": {"hard": {"cpu": "1"}}, "status": {"hard": {"limits.memory": "1Gi"}}}
+
+    found = read_quota(manifest)
+
+    assert found == Quota(frozenset({CPU}), frozenset({MEMORY}), tells_best_effort=False)
+
+
+@pytest.mark.parametrize(
+    ("spec", "tells"),
+    [
+        ({}, False),
+        ({"scopes": ["BestEffort"]}, True),
+        ({"scopes": ["Terminating", "NotBestEffort"]}, True),
+        ({"scopes": ["NotTerminating"], "scopeSelector": None}, False),
+        (
+            {"scopeSelector": {"matchExpressions": [{"scopeName": "NotBestEffort", "operator": "Exists"}]}},
+            True,
+        ),
+        ({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass"}]}}, False),
+    ],
+)
+def test_a_quota_may_tell_best_effort_pods_from_others(spec: Object, tells: bool) -> None:  # noqa: FBT001 - a row
+    """By a scope of either name, in the list or in the selector."""
+    assert read_quota({"spec": spec}).tells_best_effort is tells
+
+
+def autoscaler(metrics: Any = None, **spec: Any) -> Object:
+    """Of the StatefulSet `db` in `shop`; *metrics* as the annotation's text, or what is to be its JSON."""
+    text = metrics if isinstance(metrics, str) else json.dumps(metrics)
+    annotations = None if metrics is None else {METRICS: text}
+    target = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db"}
+    return {
+        "metadata": {"name": "db", "namespace": "shop", "annotations": annotations},
+        "spec": {"scaleTargetRef": target, "maxReplicas": 3, **spec},
+    }
+
+
+MEMORY_USE = {"type": "Resource", "resource": {"name": "memory", "targetAverageUtilization": 70}}
+CPU_OF_ONE = {"type": "ContainerResource", "containerResource": {"name": "cpu", "container": "app"}}
+QUEUE = {"type": "External", "external": {"metricName": "cpu", "targetValue": "5"}}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "scaled"),
+    [
+        (autoscaler(targetCPUUtilizationPercentage=80), {CPU}),
+        (autoscaler(), {CPU}),
+        (autoscaler([]), {CPU}),
+        (autoscaler(""), {CPU}),
+        (autoscaler([MEMORY_USE]), {MEMORY}),
+        (autoscaler([MEMORY_USE], targetCPUUtilizationPercentage=80), {CPU, MEMORY}),
+        (autoscaler([CPU_OF_ONE, QUEUE]), {CPU}),
+        (autoscaler([QUEUE]), set()),
+        (autoscaler([QUEUE], targetCPUUtilizationPercentage=80), {CPU}),
+        (autoscaler([{"type": "Resource", "resource": {"name": "nvidia.com/gpu"}}]), set()),
+    ],
+)
+def test_an_autoscaler_names_its_workload_and_what_it_scales_on(manifest: Object, scaled: Any) -> None:
+    """The target of CPU stands in the spec, all else in the annotation; without any metric it is CPU."""
+    assert read_autoscaler(manifest) == (Workload("shop", "db", "StatefulSet"), frozenset(scaled))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "null",
+        "5",
+        '"cpu"',
+        "[5]",
+        "[null]",
+        '[{"resource": 5}]',
+        '[{"resource": {"name": []}}]',
+        "[" * 9999,
+    ],
+)
+def test_metrics_that_can_not_be_read_may_be_of_any_resource(text: str) -> None:
+    """So both are left alone."""
+    assert read_autoscaler(autoscaler(text)) == (Workload("shop", "db", "StatefulSet"), BOTH)

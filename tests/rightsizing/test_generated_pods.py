@@ -1,0 +1,143 @@
+"""Whatever Pod, namespace, profile and policy: what a patched Pod keeps of what the Pod was."""
+
+import copy
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.rightsizing.resizing import Resizing
+from tests.rightsizing import api_server
+from tests.rightsizing.generated import Case, case_of
+from tests.rightsizing.manifests import Object, constraints, resized
+
+many = settings(max_examples=500, deadline=None)
+any_case = given(case=st.integers(0, 2**32).map(case_of))
+
+
+def decided(case: Case, pod: Object | None = None) -> tuple[Object, Resizing]:
+    bounds = constraints(*case.limit_ranges, *case.quotas, scaled=tuple(case.scaled))
+    return resized(pod or case.pod, case.needs, bounds, case.policy)
+
+
+@pytest.mark.parametrize("server", api_server.SERVERS)
+@many
+@any_case
+def test_a_pod_breaks_no_rule_that_it_kept_as_given(server: str, case: Case) -> None:
+    """By a second statement of the server's rules, old and new: so a Pod that is admitted stays admitted."""
+    patched, _ = decided(case)
+
+    before = api_server.complaints(case.pod, case.limit_ranges, case.quotas, server)
+    after = api_server.complaints(patched, case.limit_ranges, case.quotas, server)
+    assert after <= before
+
+
+@many
+@any_case
+def test_a_second_look_changes_nothing_and_says_the_same(case: Case) -> None:
+    """The patched Pod is not patched again, and the words are some, at most 1,000 characters, and stay."""
+    patched, first = decided(case)
+
+    again, second = decided(case, patched)
+
+    assert (again, second) == (patched, Resizing((), first.summary))
+    assert 0 < len(first.summary) <= 1000
+
+
+@many
+@any_case
+def test_all_else_of_the_pod_stays(case: Case) -> None:
+    """Other resources, claims, plain init containers, and every name, image and annotation."""
+    patched, _ = decided(case)
+
+    assert without_amounts(patched) == without_amounts(case.pod)
+    for before, after in zip(plain_init_containers(case.pod), plain_init_containers(patched), strict=True):
+        assert before == after
+
+
+def plain_init_containers(pod: Object) -> list[Object]:
+    found = pod["spec"].get("initContainers", [])
+    return [each for each in found if each.get("restartPolicy") != "Always"]
+
+
+def without_amounts(pod: Object) -> Object:
+    """The Pod without CPU and memory; members of `resources` without anything are as good as absent."""
+    rest = copy.deepcopy(pod)
+    for each in rest["spec"]["containers"] + rest["spec"].get("initContainers", []):
+        resources = each.pop("resources", None) or {}
+        for member in ("requests", "limits"):
+            foreign = {
+                name: text
+                for name, text in (resources.pop(member, None) or {}).items()
+                if name not in api_server.RESOURCES
+            }
+            resources |= {member: foreign} if foreign else {}
+        each["resources"] = resources
+    return rest
+
+
+@many
+@any_case
+def test_the_quality_of_service_stays_or_rises_from_best_effort(case: Case) -> None:
+    """Guaranteed Pods are as given, none becomes Guaranteed, and a burstable one stays that."""
+    patched, _ = decided(case)
+
+    before, after = map(api_server.quality_of_service, (case.pod, patched))
+    assert (before, after) in {(before, before), ("BestEffort", "Burstable")}
+    if before == "Guaranteed":
+        assert patched == case.pod
+
+
+@many
+@any_case
+def test_what_a_quota_counts_never_rises(case: Case) -> None:
+    """The total of each counted resource, with and without init containers that stay; old and new servers."""
+    patched, _ = decided(case)
+
+    for of in (lambda pod: pod, without_restarts):
+        before, after = (api_server.counted_by(case.quotas, of(pod)) for pod in (case.pod, patched))
+        assert all(after[key] <= before[key] for key in before)
+    if api_server.quality_of_service(case.pod) == "BestEffort" and any(
+        "scopes" in each["spec"] for each in case.quotas
+    ):
+        assert patched == case.pod
+
+
+def without_restarts(pod: Object) -> Object:
+    plain = copy.deepcopy(pod)
+    for each in plain["spec"].get("initContainers", []):
+        each.pop("restartPolicy", None)
+    return plain
+
+
+def test_the_generated_cases_are_worth_looking_at() -> None:
+    """Of 400 half are admitted and changed; of those at least ten are bound in each way.
+
+    Limits are set, containers and Pods are bound by LimitRanges, and quotas count requests or limits.
+    """
+    seen: Counter[str] = Counter()
+
+    for seed in range(400):
+        case = case_of(seed)
+        _, found = decided(case)
+        if found.changes and is_admitted(case):
+            seen.update(["changed", *ways_of_being_bound(case, found)])
+
+    assert seen["changed"] > 200
+    ways = ("limits", "Container", "Pod", "requests.cpu", "limits.cpu", "limits.memory")
+    assert min(seen[way] for way in ways) >= 10, seen
+
+
+def is_admitted(case: Case) -> bool:
+    return not any(
+        api_server.complaints(case.pod, case.limit_ranges, case.quotas, server)
+        for server in api_server.SERVERS
+    )
+
+
+def ways_of_being_bound(case: Case, found: Resizing) -> set[str]:
+    entries = [entry for each in case.limit_ranges for entry in each["spec"]["limits"] if len(entry) > 1]
+    counted = {key for each in case.quotas for key in each["spec"]["hard"]}
+    has_limits = any(change.limits for change in found.changes)
+    return {entry["type"] for entry in entries} | counted | ({"limits"} if has_limits else set())

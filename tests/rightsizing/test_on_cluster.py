@@ -1,0 +1,145 @@
+"""Generated Pods on a real API server: it admits every patched Pod whose original it admits."""
+
+import copy
+import json
+import urllib.error
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tests.cluster.control_plane import ADMIN_TOKEN, ControlPlane
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.loopback_http import request_json
+from tests.cluster.waiting import wait_until
+from tests.rightsizing import api_server
+from tests.rightsizing.generated import AMOUNTS, Case, case_of
+from tests.rightsizing.manifests import Object, constraints, resized
+
+pytestmark = pytest.mark.cluster
+
+NAMESPACES = 12
+PODS_EACH = 15
+FIRST_MINOR_THAT_SUMS_AS_NOW = 27
+FIRST_MINOR_WITH_SIDECARS = 29
+REFUSALS = ("usage per", "ratio per", "must specify", "must be less than or equal to")
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """Cases that share a namespace, and so its LimitRanges and ResourceQuotas."""
+
+    namespace: str
+    cases: list[Case]
+
+
+@pytest.fixture(scope="module")
+def bounded(control_plane: ControlPlane, kubectl: Kubectl) -> Iterator[list[Bounded]]:
+    """Namespaces with the bounds of one case each and the Pods of several, once all bounds are enforced."""
+    drawn = [case_of(seed, AMOUNTS) for seed in range(NAMESPACES * PODS_EACH)]
+    bounds = [case for case in drawn if case.limit_ranges][:NAMESPACES]
+    found = [
+        Bounded(
+            f"rightsizing-{number}",
+            [
+                replace(case, limit_ranges=bound.limit_ranges, quotas=bound.quotas)
+                for case in (bound, *drawn[number::NAMESPACES])[:PODS_EACH]
+            ],
+        )
+        for number, bound in enumerate(bounds)
+    ]
+    kubectl.apply(
+        *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": each.namespace}} for each in found)
+    )
+    kubectl.apply(*(manifest for each in found for manifest in bounds_in(each)))
+    wait_until(lambda: are_enforced(kubectl, found), 60, "the controllers to see all namespaces")
+    yield found
+    kubectl.run("delete", *(f"namespace/{each.namespace}" for each in found))
+
+
+def bounds_in(bounded: Bounded) -> Iterator[Object]:
+    case = bounded.cases[0]
+    for number, each in enumerate((*case.limit_ranges, *case.quotas)):
+        metadata = {"name": f"bound-{number}", "namespace": bounded.namespace}
+        yield {"apiVersion": "v1", "metadata": metadata, **each}
+
+
+def are_enforced(kubectl: Kubectl, found: list[Bounded]) -> bool:
+    """Each namespace has the service account that Pods need, and each quota was counted."""
+    accounts = kubectl.json("get", "serviceaccounts", "--all-namespaces")["items"]
+    quotas = kubectl.json("get", "resourcequotas", "--all-namespaces")["items"]
+    ready = {each["metadata"]["namespace"] for each in accounts}
+    return {each.namespace for each in found} <= ready and all(each["status"].get("hard") for each in quotas)
+
+
+@pytest.fixture(scope="module")
+def server(control_plane: ControlPlane) -> "Server":
+    """The real one."""
+    return Server(control_plane)
+
+
+class Server:
+    """Asks the API server what it thinks of Pods, without creating any."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+        self._minor = int(control_plane.version.split(".")[1])
+        self.sums_like = api_server.SERVERS[self._minor >= FIRST_MINOR_THAT_SUMS_AS_NOW]
+
+    def known(self, pod: Object) -> Object:
+        """Without what this server does not know, or can't take where nothing else speaks of it."""
+        known = copy.deepcopy(pod)
+        for each in known["spec"]["containers"] + known["spec"].get("initContainers", []):
+            (each.get("resources") or {}).pop("claims", None)
+            if self._minor < FIRST_MINOR_WITH_SIDECARS:
+                each.pop("restartPolicy", None)
+        return known
+
+    def admits(self, namespace: str, pod: Object) -> Object | None:
+        """The Pod as it would be stored, or None where it is refused for what it requests."""
+        plane = self._control_plane
+        url = f"{plane.server_url}/api/v1/namespaces/{namespace}/pods?dryRun=All"
+        try:
+            stored: Object = request_json(url, ca_file=plane.ca_file, token=ADMIN_TOKEN, body=pod)
+        except urllib.error.HTTPError as error:
+            message = json.load(error)["message"]
+            if any(each in message for each in REFUSALS):
+                return None
+            raise AssertionError(message) from error
+        return stored
+
+
+def test_the_server_admits_every_patched_pod_that_it_admits_as_given(
+    server: Server, bounded: list[Bounded]
+) -> None:
+    """180 Pods in 12 namespaces; of those that are admitted at least a quarter was patched."""
+    admitted = patched_too = 0
+    for each in bounded:
+        for case in each.cases:
+            seen = api_server.with_defaults(server.known(case.pod), case.limit_ranges)
+            bounds = constraints(*case.limit_ranges, *case.quotas, scaled=tuple(case.scaled))
+            patched, decided = resized(seen, case.needs, bounds, case.policy)
+            if server.admits(each.namespace, server.known(case.pod)) is not None:
+                admitted += 1
+                patched_too += bool(decided.changes)
+                assert server.admits(each.namespace, patched) is not None, (decided, case)
+
+    assert admitted > PODS_EACH
+    assert patched_too > admitted / 4
+
+
+def test_the_server_judges_as_the_second_statement_of_its_rules_does(
+    server: Server, bounded: list[Bounded]
+) -> None:
+    """What the generated Pods are judged by without a server refuses and admits the same, and sees the same
+    quality of service.
+    """
+    for each in bounded:
+        for case in each.cases:
+            sent = server.known(case.pod)
+            stored = server.admits(each.namespace, sent)
+            seen = api_server.with_defaults(sent, case.limit_ranges)
+            complaints = api_server.complaints(seen, case.limit_ranges, case.quotas, server.sums_like)
+            assert (stored is None) == bool(complaints), (complaints, case)
+            if stored is not None:
+                assert stored["status"]["qosClass"] == api_server.quality_of_service(seen), case

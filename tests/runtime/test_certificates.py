@@ -1,0 +1,144 @@
+"""The leader's loop over certificates, with an API server that keeps what it is told."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from app.errors import SettingsError
+from app.kubernetes import paths
+from app.kubernetes.client import open_cluster
+from app.runtime import certificates
+from app.runtime.certificates import keep_certificates, rotation_terms
+from app.settings import read_settings
+from app.tls.certificates import certificate_of, is_issued_by
+from app.tls.issuing import parse_certificates
+from app.tls.secret_data import key_pair_of
+from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, refuses
+from tests.kubernetes.polling import until
+
+SETTINGS = read_settings(
+    {
+        "certificate_names": "job-profiler.profiling.svc",
+        "serving_certificate_lifetime": 10,
+        "authority_lifetime": 30,
+        "trust_lag": 0.2,
+        "certificate_check_period": 0.1,
+    }
+)
+CA_SECRET, TLS_SECRET = (paths.secret("profiling", name) for name in ("job-profiler-ca", "job-profiler-tls"))
+CONFIGURATION = paths.mutating_webhook_configuration("job-profiler")
+
+
+class Objects:
+    """The three objects as the chart renders them, each kept as it was written last."""
+
+    def __init__(self, server: FakeApiServer) -> None:
+        self.kept: dict[str, dict[str, Any]] = {}
+        for path in (CA_SECRET, TLS_SECRET):
+            self.kept[path] = {"metadata": {"name": path.rsplit("/", 1)[1], "resourceVersion": "1"}}
+            server.on("GET", path, self._tells(path))
+            server.on("PUT", path, self._takes(path))
+        self.kept[CONFIGURATION] = {
+            "metadata": {"name": "job-profiler", "uid": "u1", "resourceVersion": "1"},
+            "webhooks": [{"name": "pods.job-profiler.liqo.io", "clientConfig": {}}],
+        }
+
+    def serves_configuration(self, server: FakeApiServer) -> None:
+        """It is there from now on."""
+        server.on("GET", CONFIGURATION, self._tells(CONFIGURATION))
+        server.on("PATCH", CONFIGURATION, self._takes(CONFIGURATION))
+
+    @property
+    def bundle(self) -> bytes:
+        """What is published."""
+        (webhook,) = self.kept[CONFIGURATION]["webhooks"]
+        return base64.b64decode(webhook["clientConfig"].get("caBundle", ""))
+
+    def data(self, path: str) -> dict[str, bytes]:
+        """What a Secret holds."""
+        return {key: base64.b64decode(value) for key, value in self.kept[path].get("data", {}).items()}
+
+    def is_trusted(self) -> bool:
+        """True where something is served, and the bundle has who signed it."""
+        served = certificate_of(key_pair_of(self.data(TLS_SECRET)))
+        return served is not None and any(is_issued_by(served, ca) for ca in parse_certificates(self.bundle))
+
+    def _tells(self, path: str) -> Answer:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return await answers(self.kept[path])(request)
+
+        return answer
+
+    def _takes(self, path: str) -> Answer:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            self.kept[path] = await request.json()
+            return await answers(self.kept[path])(request)
+
+        return answer
+
+
+@asynccontextmanager
+async def keeping(server: FakeApiServer, directory: Path) -> AsyncIterator[None]:
+    """The loop runs, and is still running in the end."""
+    async with open_cluster(server.kubeconfig(directory)) as client:
+        task = asyncio.create_task(keep_certificates(client, SETTINGS))
+        try:
+            yield
+            assert not task.done(), task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_installation_gets_its_certificates(tmp_path: Path) -> None:
+    """In one go: both Secrets are filled, and the bundle has the authority that signed; then there is rest.
+
+    In three further periods everything is looked at, and nothing is written.
+    """
+    async with FakeApiServer() as server:
+        objects = Objects(server)
+        objects.serves_configuration(server)
+        async with keeping(server, tmp_path):
+            await until(objects.is_trusted)
+            looks = len(server.received("GET"))
+            await server.wait_for("GET", looks + 9)
+
+        writes = [(each.verb, each.path) for each in server.requests if each.verb != "GET"]
+
+    assert writes == [("PUT", CA_SECRET), ("PATCH", CONFIGURATION), ("PUT", TLS_SECRET)]
+    assert objects.data(CA_SECRET)["tls.crt"] == objects.bundle
+
+
+async def test_what_is_missing_is_told_once_and_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three tries without a webhook configuration are one line in the log; when it is there, all goes on."""
+    monkeypatch.setattr(certificates, "_RETRY_SECONDS", 0.05)
+    async with FakeApiServer() as server:
+        objects = Objects(server)
+        server.on("GET", CONFIGURATION, refuses(404))
+        with capture_logs() as logs:
+            async with keeping(server, tmp_path):
+                await until(lambda: [each.path for each in server.requests].count(CONFIGURATION) > 3)
+                objects.serves_configuration(server)
+                await until(objects.is_trusted)
+
+    told = [entry["error"] for entry in logs if entry["event"] == "certificates_not_kept"]
+    assert len(told) == 1
+    assert told[0].startswith("MutatingWebhookConfiguration job-profiler is missing: it comes with the Helm")
+
+
+def test_a_lag_that_no_authority_survives_is_a_wrong_setting() -> None:
+    """An authority has at least a third of its life left when its successor is published; of that, a lag may
+    take three quarters: 7.5 s of 30 s, and not 8.
+    """
+    assert rotation_terms(SETTINGS.model_copy(update={"trust_lag": 7.5})).trust_lag_seconds == 7.5
+    with pytest.raises(SettingsError, match=r"TRUST_LAG \(--trust-lag\) is 8: give at most a quarter of"):
+        rotation_terms(SETTINGS.model_copy(update={"trust_lag": 8}))

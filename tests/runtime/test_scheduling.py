@@ -1,0 +1,54 @@
+"""Whether a process sets requests, by which policy, and what it keeps of each profile for it."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.domain.profiles import Resource
+from app.domain.resources import from_manifest
+from app.kubernetes.profiles import essentials, essentials_with_containers
+from app.rightsizing.policy import RequestBounds, SchedulingPolicy
+from app.runtime.scheduling import scheduling_policy, sets_requests
+from app.settings import read_settings
+from tests.webhook.profiles import WEB, cpu, with_containers
+from tests.webhook.webhooks import SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("mode", "role", "expected"),
+    [
+        ("PROFILING", "webhook", False),
+        ("PROFILING", "combined", False),
+        ("PROFILING_SCHEDULING", "profiler", False),
+        ("PROFILING_SCHEDULING", "webhook", True),
+        ("PROFILING_SCHEDULING", "combined", True),
+    ],
+)
+def test_only_a_webhook_sets_requests_and_only_in_its_mode(mode: str, role: str, *, expected: bool) -> None:
+    """The profiler keeps no containers' needs and watches no namespace, whatever the mode."""
+    assert sets_requests(read_settings({"operating_mode": mode, "role": role})) is expected
+
+
+def test_the_policy_is_what_the_settings_say() -> None:
+    """Quantities as numbers; 0.15 and 1.2 are exactly these, not the binary fractions beside them."""
+    settings = SETTINGS.model_copy(update={"scheduling_memory_limit_ratio": 1.2})
+
+    assert scheduling_policy(settings) == SchedulingPolicy(
+        min_confidence=0.5,
+        deadband=Decimal("0.15"),
+        bounds={
+            Resource.CPU: RequestBounds(Decimal("0.02"), Decimal(16)),
+            Resource.MEMORY: RequestBounds(Decimal(32 * 2**20), Decimal(64 * 2**30), Decimal("1.2")),
+        },
+    )
+
+
+def test_the_needs_of_containers_are_kept_only_for_whom_they_are() -> None:
+    """Of the one cut the index reads what it reads of the whole object, of the other no container."""
+    whole = with_containers(cpu(WEB), {"web-svc": "0.018"}, "0.74")
+
+    kept = from_manifest("cpu", essentials_with_containers(whole), with_containers=True)
+    assert kept == from_manifest("cpu", whole, with_containers=True)
+    assert kept is not None
+    assert (kept.confidence, kept.containers) == (0.74, {"web-svc": "0.018"})
+    assert essentials(whole)["status"].keys() == {"refreshTime", "window", "conditions"}

@@ -1,0 +1,102 @@
+"""Containers that show signs of need, as cAdvisor and kube-state-metrics tell it, both of them scraped twice.
+
+Scrapes are 30 s apart, the first 5 s and the second 15 s after a step begins, so that the two never tell the
+same at a moment. What happens at a second is told by the first scrape from then on.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.histories.openmetrics import Family, Series, write_openmetrics
+
+Shape = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+NAMESPACE = "shop"
+
+
+def steady(per_second: float) -> Shape:
+    """A counter that is older than the history, and grows all the time."""
+    return lambda times: per_second * times.astype(np.float64)
+
+
+def stepped(at: int, before: float = 0, after: float = 1) -> Shape:
+    """A value that changes once."""
+    return lambda times: np.where(times >= at, after, before).astype(float)
+
+
+def with_gap(shape: Shape, begin: int, end: int) -> Shape:
+    """The same, while nobody scrapes it from *begin* to *end*."""
+    return lambda times: np.where((times > begin) & (times < end), np.nan, shape(times))
+
+
+class NeedHistory:
+    """Collects what is told between *begin* and *end* (Unix seconds)."""
+
+    def __init__(self, begin: int, end: int) -> None:
+        self._begin, self._end = begin, end
+        self._metrics: dict[str, list[Series]] = {}
+
+    def throttling(self, container: str, throttled: Shape, *, periods_per_second: float = 10) -> None:
+        """The periods of a container with a CPU limit (100 ms each), and those in which it was throttled.
+
+        The whole Pod is throttled too, all the time: that has no container's name, and must not count.
+        """
+        self._cadvisor("container_cpu_cfs_periods_total", container, steady(periods_per_second))
+        self._cadvisor("container_cpu_cfs_throttled_periods_total", container, throttled)
+        for metric in ("container_cpu_cfs_periods_total", "container_cpu_cfs_throttled_periods_total"):
+            self._cadvisor(metric, container, steady(10), name="")
+
+    def oom_events(self, container: str, events: Shape) -> None:
+        """What the kubelet read in the kernel's log."""
+        self._cadvisor("container_oom_events_total", container, events)
+
+    def usage(self, container: str, cores: Shape, memory_bytes: Shape) -> None:
+        """Its use of CPU (a counter) and memory."""
+        self._cadvisor("container_cpu_usage_seconds_total", container, cores)
+        self._cadvisor("container_memory_working_set_bytes", container, memory_bytes)
+
+    def restarts(self, container: str, count: Shape, *, last_reason: str, since: int) -> None:
+        """A container that is started again, and why it ended the last time."""
+        self._state("kube_pod_container_status_restarts_total", container, count)
+        self._state(
+            "kube_pod_container_status_last_terminated_reason", container, stepped(since), reason=last_reason
+        )
+
+    def ended(self, container: str, reason: str, shape: Shape) -> None:
+        """A container that has come to its end, and stays there to be looked at."""
+        self._state("kube_pod_container_status_terminated_reason", container, shape, reason=reason)
+
+    def write(self, path: Path) -> None:
+        """The OpenMetrics file."""
+        families = [
+            Family(metric, "counter" if metric.endswith("_total") else "gauge", tuple(series))
+            for metric, series in self._metrics.items()
+        ]
+        write_openmetrics(path, families)
+
+    def _cadvisor(self, metric: str, container: str, shape: Shape, name: str | None = None) -> None:
+        labels = {"container": container if name is None else name, "id": f"/kubepods/{container}/{name}"}
+        self._twice(metric, container, shape, labels, job=("kubelet", "kubelet-of-another-operator"))
+
+    def _state(self, metric: str, container: str, shape: Shape, **labels: str) -> None:
+        told = {"container": container, "uid": "5f1c", **labels}
+        self._twice(metric, container, shape, told, instance=("10.42.0.7:8080", "10.42.1.7:8080"))
+
+    def _twice(
+        self, metric: str, container: str, shape: Shape, labels: Mapping[str, str], **scraped: tuple[str, str]
+    ) -> None:
+        ((label, scrapers),) = scraped.items()
+        for late, scraper in zip((5, 15), scrapers, strict=True):
+            times = np.arange(self._begin + late, self._end + 1, 30, dtype=np.int64)
+            told = {"namespace": NAMESPACE, "pod": pod_of(container), **labels, label: scraper}
+            values = shape(times)
+            scraped_at = ~np.isnan(values)
+            series = Series(told, times[scraped_at], values[scraped_at])
+            self._metrics.setdefault(metric, []).append(series)
+
+
+def pod_of(container: str) -> str:
+    """The one Pod of the container, of the Deployment of its name."""
+    return f"{container}-6b6f9d7d5c-2x8qz"

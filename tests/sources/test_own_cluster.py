@@ -1,0 +1,147 @@
+"""No series of another cluster is ever asked for: every selector of every query names ours."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+
+from app.domain.workloads import Workload
+from app.profiler.cycle import ProfilingCycle
+from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles, LoggedReport
+from app.profiler.ports import Cluster, Directory
+from app.runtime.profiler_role import cycle_policy
+from app.settings import read_settings
+from app.sources.mesh import istio, linkerd
+from app.sources.need_queries import (
+    LAST_REASON,
+    OOM_EVENTS,
+    PERIODS,
+    REASON,
+    RESTARTS,
+    THROTTLED_PERIODS,
+)
+from app.sources.owners import JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
+from app.sources.prometheus import PrometheusSource
+from app.sources.queries import CPU_USAGE, MEMORY_USAGE, Scope, selector
+from tests.profiler.scenario import NOON
+from tests.sources.wire import answer, row
+
+NAME = 'prod "eu"\\1'
+MATCHER = r'k8s_cluster="prod \"eu\"\\1"'
+OURS = Scope(("emojivoto",), ("kube-system",), NAME, "k8s_cluster")
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_SELECTOR = re.compile(r"([a-zA-Z_:][\w:]*)\{([^{}]*)\}")
+_LABELS = re.compile(r"\b(?:by|on|ignoring|without|group_left|group_right)\s*\([^()]*\)")
+_OPERATORS = {"and", "or", "unless", "offset", "bool"}
+
+
+def selectors(query: str) -> Iterator[tuple[str, list[str]]]:
+    """Each metric of a query with its matchers; fails where a metric stands without any."""
+    strings: list[str] = []
+
+    def hide(found: re.Match[str]) -> str:
+        strings.append(found[0])
+        return f'"{len(strings) - 1}"'
+
+    hidden = _STRING.sub(hide, query)
+    for metric, matchers in _SELECTOR.findall(hidden):
+        yield (
+            metric,
+            [re.sub(r'"(\d+)"', lambda found: strings[int(found[1])], one) for one in matchers.split(",")],
+        )
+    rest = re.sub(r"\[[^\]]*\]", "", _LABELS.sub("", _SELECTOR.sub("", hidden)))
+    words = set(re.findall(r"[a-zA-Z_:][\w:]*(?!\w)(?!\s*\()", re.sub(r'"\d+"|\d+\w*', "", rest)))
+    assert words <= _OPERATORS, query
+
+
+class Listener:
+    """Answers each query with one series that has all labels, so that what follows an answer is asked."""
+
+    def __init__(self, *, without: str = "") -> None:
+        self.queries: list[str] = []
+        self._without = without
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """The series, at the end of the question; none for the metric *without*."""
+        (query,), (end,) = (parse_qs(request.content.decode())[name] for name in ("query", "end"))
+        self.queries.append(query)
+        if self._without and self._without in query:
+            return answer()
+        labels = {label for found in re.findall(r"by \(([^()]*)\)", query) for label in found.split(",")}
+        return answer(row(dict.fromkeys(labels, "emojivoto"), [(int(end), "1")]))
+
+
+async def asked(scope: Scope, *, without: str = "") -> list[str]:
+    """All queries of two cycles of the product, an hour apart."""
+    listener = Listener(without=without)
+    source = PrometheusSource("http://p:9090", scope=scope, transport=httpx.MockTransport(listener.answer))
+    lister = FixedWorkloads(Directory(workloads=(Workload("emojivoto", "web"),)))
+    cluster = Cluster(lister, InMemoryProfiles("profiling"), LoggedReport())
+    settings = read_settings({"history_days": "1"})
+    cycle = ProfilingCycle(source, cluster, cycle_policy(settings), scope.covers)
+    async with source:
+        for hours in (0, 1):
+            await cycle.run_once(NOON.replace(hour=NOON.hour + hours))
+    return listener.queries
+
+
+EVERY_METRIC = {
+    *(CPU_USAGE, MEMORY_USAGE),
+    *(PERIODS, THROTTLED_PERIODS, RESTARTS, LAST_REASON, REASON, OOM_EVENTS),
+    *(POD_OWNER, REPLICASET_OWNER, JOB_OWNER, WORKLOAD_OF_POD),
+    *(linkerd.REQUESTS, linkerd.RESPONSES, linkerd.WRITTEN_BYTES, linkerd.READ_BYTES, "up"),
+    *(istio.REQUESTS, istio.REQUEST_BYTES, istio.RESPONSE_BYTES),
+    *(istio.TCP_RECEIVED_BYTES, istio.TCP_SENT_BYTES),
+}
+
+
+async def test_every_selector_names_our_cluster() -> None:
+    """Two whole cycles, with and without owners in kube-state-metrics: each metric has the matcher, once.
+
+    The name of the cluster holds quotes and a backslash, which are escaped.
+    """
+    queries = {*await asked(OURS), *await asked(OURS, without=f"{POD_OWNER}{{")}
+
+    named: dict[str, list[list[str]]] = {}
+    for query in queries:
+        for metric, matchers in selectors(query):
+            named.setdefault(metric, []).append(matchers)
+    assert named.keys() == EVERY_METRIC
+    for metric, uses in named.items():
+        assert [matchers.count(MATCHER) for matchers in uses] == [1] * len(uses), metric
+
+
+async def test_without_a_cluster_no_label_of_it_is_looked_at() -> None:
+    """A Prometheus of one cluster may have no such label, or a label `cluster` that means something else."""
+    queries = await asked(Scope(("emojivoto",)))
+
+    assert not [query for query in queries if "cluster" in query]
+
+
+def test_a_selector_can_not_be_made_without_a_scope() -> None:
+    """It is the scope that knows the cluster, and a matcher of the user's own keeps its place before it."""
+    assert selector("up", ('a="b"',), OURS) == f'up{{a="b",{MATCHER}}}'
+    assert selector("up", (), Scope(cluster="prod")) == 'up{cluster="prod"}'
+    assert selector("up", (), Scope()) == "up{}"
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ('sum by (a,b)(rate(x{c="}",d!="by (e)"}[5m])) > 0.05', [("x", ['c="}"', 'd!="by (e)"'])]),
+        ('x{a="1"} and on(a) y{b="\\"2"} offset 5m', [("x", ['a="1"']), ("y", ['b="\\"2"'])]),
+    ],
+)
+def test_the_reading_of_queries(query: str, found: list[tuple[str, list[str]]]) -> None:
+    """The test above sees every metric, whatever stands between quotes."""
+    assert list(selectors(query)) == found
+
+
+@pytest.mark.parametrize("query", ["sum(up)", 'up / x{a="b"}', 'label_replace(up[5m],"a","b","c","d")'])
+def test_a_metric_without_a_selector_is_noticed(query: str) -> None:
+    """It would be that of every cluster."""
+    with pytest.raises(AssertionError):
+        list(selectors(query))

@@ -1,0 +1,170 @@
+"""Two clusters with the same namespaces and Pods in one real Prometheus: only ours counts.
+
+per second         CPU (cores)  memory (bytes)  throttled  Linkerd web → db (requests, responses)  Istio
+east (ours)               0.02      20,000,000          0  1 and 0.5                                2
+west                      0.50     900,000,000   9 of 10  50 and 50                              40
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from app.domain.profiles import NeedReason, Resource
+from app.domain.workloads import Connection, Workload
+from app.estimation.samples import StepRange
+from app.sources.prometheus import NetworkProvider, PrometheusSource
+from app.sources.queries import Scope
+from tests.cluster.prometheus import Prometheus
+from tests.conftest import PrometheusFactory
+from tests.histories.meshes import (
+    Counter,
+    LinkerdPod,
+    istio_edge,
+    istio_http,
+    linkerd_destination,
+    linkerd_edge,
+)
+from tests.histories.openmetrics import Family, Series, write_openmetrics
+
+pytestmark = pytest.mark.prometheus
+
+END = 1_772_373_600  # 2026-03-01 14:00 UTC
+HALF_HOUR = StepRange(END // 300 - 5, END // 300)
+TIMES = np.arange(END - 2100, END + 1, 30, dtype=np.int64)
+POD, REPLICASET = "web-6b6f9d7d5c-2x8qz", "web-6b6f9d7d5c"
+CONTAINER = {"namespace": "shop", "pod": POD, "container": "web-svc"}
+EAST = Scope(("shop",), (), "east", "k8s")
+BOTH = Scope(("shop",))
+
+
+class Figures(NamedTuple):
+    """What differs between the clusters."""
+
+    cluster: str
+    cores: float
+    memory_bytes: float
+    throttled_per_second: float
+    linkerd: tuple[float, float]
+    istio: float
+    deployment: str
+
+
+CLUSTERS = (
+    Figures("east", 0.02, 2e7, 0.0, (1.0, 0.5), 2.0, "web"),
+    Figures("west", 0.5, 9e8, 9.0, (50.0, 50.0), 40.0, "canary"),
+)
+
+
+def counters_of(figures: Figures) -> Iterator[Counter]:
+    yield Counter("container_cpu_usage_seconds_total", CONTAINER, figures.cores)
+    yield Counter("container_cpu_cfs_periods_total", CONTAINER, 10.0)
+    yield Counter("container_cpu_cfs_throttled_periods_total", CONTAINER, figures.throttled_per_second)
+    requests, responses = figures.linkerd
+    web = LinkerdPod("shop", POD, {"deployment": "web"}, {}, "10.42.0.21")
+    db = linkerd_destination("shop", {"statefulset": "db"}, "db-0")
+    told = {"success": responses}
+    yield from linkerd_edge(web, db, "10.42.1.1", requests=requests, responses=told, written=1, read=1)
+    edge = istio_edge("source", ("shop", "web"), ("shop", "db"), pod=POD)
+    yield from istio_http(edge, {"200": figures.istio}, (1.0, 1.0))
+
+
+def gauges_of(figures: Figures) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    controller = {"namespace": "shop", "owner_is_controller": "true"}
+    of_pod = {"pod": POD, "owner_kind": "ReplicaSet", "owner_name": REPLICASET}
+    of_replicaset = {"replicaset": REPLICASET, "owner_kind": "Deployment", "owner_name": figures.deployment}
+    proxy = LinkerdPod("shop", POD, {"deployment": "web"}, {}, "10.42.0.21")
+    yield "container_memory_working_set_bytes", CONTAINER, figures.memory_bytes
+    yield "kube_pod_owner", controller | of_pod, 1
+    yield "kube_replicaset_owner", controller | of_replicaset, 1
+    yield "up", proxy.labels, 1
+
+
+@pytest.fixture(scope="module")
+def shared(prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory) -> Prometheus:
+    """The label `k8s` alone tells the clusters apart."""
+    metrics: dict[str, list[Series]] = {}
+    for figures in CLUSTERS:
+        named = {"k8s": figures.cluster}
+        for counter in counters_of(figures):
+            series = replace(counter, labels={**counter.labels, **named}).series(TIMES)
+            metrics.setdefault(counter.metric, []).append(series)
+        for metric, labels, value in gauges_of(figures):
+            values = np.full(len(TIMES), float(value))
+            metrics.setdefault(metric, []).append(Series({**labels, **named}, TIMES, values))
+    path = tmp_path_factory.mktemp("clusters") / "shared.openmetrics"
+    write_openmetrics(
+        path,
+        [
+            Family(metric, "counter" if metric.endswith("_total") else "gauge", tuple(series))
+            for metric, series in metrics.items()
+        ],
+    )
+    return prometheus_factory(path)
+
+
+def source(shared: Prometheus, scope: Scope = EAST, provider: NetworkProvider = "auto") -> PrometheusSource:
+    return PrometheusSource(shared.url, scope=scope, network_provider=provider)
+
+
+@pytest.mark.parametrize(
+    ("scope", "cores", "memory_bytes"), [(EAST, 0.02, 2e7), (BOTH, 0.5, 9e8)], ids=["ours", "both"]
+)
+async def test_containers(shared: Prometheus, scope: Scope, cores: float, memory_bytes: float) -> None:
+    """At each of six steps; without the matcher both are one container, of which the larger use counts."""
+    async with source(shared, scope) as prometheus:
+        answers = [await prometheus.container_samples(resource, HALF_HOUR) for resource in Resource]
+
+    for samples, expected in zip(answers, (cores, memory_bytes), strict=True):
+        assert len(samples.containers) == 1
+        np.testing.assert_allclose(samples.values, [[expected] * 6], rtol=1e-9)
+
+
+@pytest.mark.parametrize(("scope", "shares"), [(EAST, []), (BOTH, [0.9] * 6)], ids=["ours", "both"])
+async def test_throttling(shared: Prometheus, scope: Scope, shares: list[float]) -> None:
+    """West's 9 of 10 periods are none of ours: the quotient joins periods of one cluster alone."""
+    async with source(shared, scope) as prometheus:
+        signs = await prometheus.need_signals(NeedReason.CPU_THROTTLING, HALF_HOUR)
+
+    np.testing.assert_allclose(signs.shares, shares, rtol=1e-9)
+
+
+async def test_owners(shared: Prometheus) -> None:
+    """The ReplicaSet of the same name belongs to `canary` in west, and to `web` in east."""
+    async with source(shared) as prometheus:
+        owners = await prometheus.pod_owners(HALF_HOUR)
+
+    assert owners.workloads == {("shop", POD): Workload("shop", "web")}
+
+
+@pytest.mark.parametrize(
+    ("provider", "scope", "requests", "responses"),
+    [
+        ("linkerd", EAST, 1.0, 0.5),
+        ("linkerd", BOTH, 51.0, 50.5),
+        ("istio", EAST, 2.0, 2.0),
+        ("istio", BOTH, 42.0, 42.0),
+    ],
+)
+async def test_connections(
+    shared: Prometheus, provider: NetworkProvider, scope: Scope, requests: float, responses: float
+) -> None:
+    """Web → db: our own rates; without the matcher both are added: 1 + 50, 0.5 + 50, and 2 + 40 a second."""
+    async with source(shared, scope, provider) as prometheus:
+        samples = await prometheus.connection_samples(HALF_HOUR)
+
+    assert samples is not None
+    kind, db_kind = ("Deployment", "StatefulSet") if provider == "linkerd" else ("", "")
+    assert samples.edges == (Connection(Workload("shop", "web", kind), Workload("shop", "db", db_kind)),)
+    np.testing.assert_allclose(samples.requests, [[requests] * 6], rtol=1e-9)
+    np.testing.assert_allclose(samples.responses, [[responses] * 6], rtol=1e-9)
+    assert samples.scraped.all()
+
+
+async def test_a_cluster_that_nobody_is(shared: Prometheus) -> None:
+    """A wrong name finds nothing, rather than everything."""
+    async with source(shared, replace(EAST, cluster="north")) as prometheus:
+        assert (await prometheus.container_samples(Resource.CPU, HALF_HOUR)).containers == ()
+        assert (await prometheus.pod_owners(HALF_HOUR)).workloads == {}

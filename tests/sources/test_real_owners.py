@@ -1,0 +1,189 @@
+"""Who owned the Pods of the past, as a real Prometheus tells it: kube-state-metrics, the mixin, or none.
+
+Each history is half an hour of what was scraped or recorded once a minute.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.domain.workloads import Workload
+from app.estimation.samples import PastOwners, StepRange
+from app.profiler.attribution import Attribution
+from app.profiler.ports import Directory
+from app.sources.prometheus import PrometheusSource
+from app.sources.queries import Scope
+from tests.cluster.prometheus import Prometheus
+from tests.histories.openmetrics import Family, Series, write_openmetrics
+
+pytestmark = pytest.mark.prometheus
+
+END = 1_772_373_600  # 2026-03-01 14:00 UTC
+HALF_HOUR = StepRange(END // 300 - 5, END // 300)
+SHOP = "shop"
+RULE = "namespace_workload_pod:kube_pod_owner:relabel"
+REPORT = Workload(SHOP, "report", "CronJob")
+
+Labels = Mapping[str, str]
+Serve = Callable[[Mapping[str, Iterable[Labels]]], Prometheus]
+
+
+@pytest.fixture(scope="module")
+def serve(
+    prometheus_factory: Callable[[Path | None], Prometheus], tmp_path_factory: pytest.TempPathFactory
+) -> Serve:
+    """A Prometheus that holds these series, each of which is 1 all the time."""
+
+    def start(metrics: Mapping[str, Iterable[Labels]]) -> Prometheus:
+        times = np.arange(END - 1800, END + 1, 60, dtype=np.int64)
+        families = [
+            Family(
+                metric, "gauge", tuple(Series(labels, times, np.ones(len(times))) for labels in all_labels)
+            )
+            for metric, all_labels in metrics.items()
+        ]
+        path = tmp_path_factory.mktemp("owners") / "owners.openmetrics"
+        write_openmetrics(path, families)
+        return prometheus_factory(path)
+
+    return start
+
+
+async def owners_in(prometheus: Prometheus) -> tuple[PastOwners, int]:
+    """What is told, and the number of questions that it took."""
+    async with PrometheusSource(prometheus.url, scope=Scope(excluded=("kube-system",))) as source:
+        owners = await source.pod_owners(HALF_HOUR)
+        return owners, source.api.queries
+
+
+def owned(label: str, name: str, kind: str, owner: str, *, instance: str = "a") -> Labels:
+    """A series of kube-state-metrics; where nobody owns an object, it says so with empty labels."""
+    controller = "true" if kind else ""
+    told = {"owner_kind": kind, "owner_name": owner, "owner_is_controller": controller}
+    return {"namespace": SHOP, label: name, **told, "uid": f"{name}-uid", "instance": instance}
+
+
+def by_rule(pod: str, workload_type: str, workload: str) -> Labels:
+    """A series of the mixin's recording rule."""
+    return {
+        "cluster": "one",
+        "namespace": SHOP,
+        "pod": pod,
+        "workload": workload,
+        "workload_type": workload_type,
+    }
+
+
+async def test_kube_state_metrics_tells_every_owner(serve: Serve) -> None:
+    """A Pod of a Deployment, a StatefulSet, a CronJob's Job, a Rollout and a node; two replicas tell it.
+
+    All of it takes one question. The rule is there too, and not needed; a Pod of nobody is told by neither.
+    """
+    names = {"web-5f5b555dff-fcg7c": ("ReplicaSet", "web-5f5b555dff"), "db-0": ("StatefulSet", "db")}
+    names |= {"report-29000000-abcde": ("Job", "report-29000000"), "etcd-m1": ("Node", "m1")}
+    names |= {"canary-6d4b75cb6d-7w4ct": ("ReplicaSet", "canary-6d4b75cb6d"), "alone": ("", "")}
+    prometheus = serve(
+        {
+            "kube_pod_owner": [
+                owned("pod", pod, *owner, instance=each) for pod, owner in names.items() for each in "ab"
+            ],
+            "kube_replicaset_owner": [
+                owned("replicaset", "web-5f5b555dff", "Deployment", "web"),
+                owned("replicaset", "canary-6d4b75cb6d", "Rollout", "canary"),
+            ],
+            "kube_job_owner": [owned("job_name", "report-29000000", "CronJob", "report")],
+            RULE: [by_rule("web-5f5b555dff-fcg7c", "deployment", "something-else")],
+        }
+    )
+
+    owners, questions = await owners_in(prometheus)
+
+    assert (owners.known_by, questions) == ("kube-state-metrics", 1)
+    assert owners.workloads == {
+        (SHOP, "web-5f5b555dff-fcg7c"): Workload(SHOP, "web"),
+        (SHOP, "db-0"): Workload(SHOP, "db", "StatefulSet"),
+        (SHOP, "report-29000000-abcde"): REPORT,
+        (SHOP, "canary-6d4b75cb6d-7w4ct"): Workload(SHOP, "canary", "Rollout"),
+        (SHOP, "etcd-m1"): Workload(SHOP, "m1", "Node"),
+    }
+
+
+async def test_the_mixin_tells_workloads_of_each_type(serve: Serve) -> None:
+    """Each type that the rule writes in lower case; with two questions, since there is no kube_pod_owner.
+
+    A static Pod is a node's, which is nobody's workload, whatever its name looks like.
+    """
+    web_like = "web-5f5b555dff-m1m1m"
+    rows = [
+        by_rule("web-5f5b555dff-fcg7c", "deployment", "web"),
+        by_rule("agent-x7k2p", "daemonset", "agent"),
+        by_rule("db-0", "statefulset", "db"),
+        by_rule("import-abcde", "job", "import"),
+        by_rule("loose-7d4b9-2x8qz", "replicaset", "loose-7d4b9"),
+        by_rule("alone", "barepod", "alone"),
+        by_rule(web_like, "staticpod", web_like),
+    ]
+
+    owners, questions = await owners_in(serve({RULE: rows}))
+
+    assert (owners.known_by, questions) == ("kubernetes-mixin", 2)
+    assert owners.workloads == {
+        (SHOP, "web-5f5b555dff-fcg7c"): Workload(SHOP, "web"),
+        (SHOP, "agent-x7k2p"): Workload(SHOP, "agent", "DaemonSet"),
+        (SHOP, "db-0"): Workload(SHOP, "db", "StatefulSet"),
+        (SHOP, "import-abcde"): Workload(SHOP, "import", "Job"),
+        (SHOP, "loose-7d4b9-2x8qz"): Workload(SHOP, "loose-7d4b9", "ReplicaSet"),
+        (SHOP, "alone"): Workload(SHOP, "alone", "Pod"),
+        (SHOP, web_like): Workload(SHOP, web_like, "Node"),
+    }
+    assert Attribution(Directory(), owners.workloads)(SHOP, web_like) is None
+
+
+async def test_newer_rules_spell_kinds_as_they_are(serve: Serve) -> None:
+    """CamelCase types, and owners of other kinds as they stand, of which the rule names the topmost one.
+
+    A Pod that an older rule told to be a Job's and a newer one a CronJob's is the CronJob's.
+    """
+    rows = [
+        by_rule("web-5f5b555dff-fcg7c", "Deployment", "web"),
+        by_rule("canary-6d4b75cb6d-7w4ct", "Rollout", "canary"),
+        by_rule("report-29000000-abcde", "CronJob", "report"),
+        by_rule("report-29000000-abcde", "job", "report-29000000"),
+        by_rule("alone", "BarePod", "alone"),
+        by_rule("etcd-m1", "StaticPod", "etcd-m1"),
+    ]
+
+    owners, _ = await owners_in(serve({RULE: rows}))
+
+    assert owners.workloads == {
+        (SHOP, "web-5f5b555dff-fcg7c"): Workload(SHOP, "web"),
+        (SHOP, "canary-6d4b75cb6d-7w4ct"): Workload(SHOP, "canary", "Rollout"),
+        (SHOP, "report-29000000-abcde"): REPORT,
+        (SHOP, "alone"): Workload(SHOP, "alone", "Pod"),
+        (SHOP, "etcd-m1"): Workload(SHOP, "etcd-m1", "Node"),
+    }
+
+
+async def test_a_job_of_the_mixin_finds_its_cron_job_where_that_is_told(serve: Serve) -> None:
+    """`kube_job_owner` is there although kube_pod_owner is not: the Job's runs are the CronJob's."""
+    prometheus = serve(
+        {
+            RULE: [by_rule("report-29000000-abcde", "job", "report-29000000")],
+            "kube_job_owner": [owned("job_name", "report-29000000", "CronJob", "report")],
+        }
+    )
+
+    owners, _ = await owners_in(prometheus)
+
+    assert owners.workloads == {(SHOP, "report-29000000-abcde"): REPORT}
+
+
+async def test_where_neither_is_there_names_have_to_tell(serve: Serve) -> None:
+    """What is told of an excluded namespace is not asked for, so nothing is known."""
+    elsewhere = {**by_rule("dns-5f5b555dff-fcg7c", "deployment", "dns"), "namespace": "kube-system"}
+
+    owners, questions = await owners_in(serve({RULE: [elsewhere]}))
+
+    assert (owners, questions) == (PastOwners("names", {}), 2)

@@ -1,0 +1,165 @@
+"""A simulated cluster in which leaders rotate certificates: slow, interrupted, paused, several at a time.
+
+Time passes only between operations, as the simulation decides. It records when each bundle and each serving
+certificate was written, and tells afterwards whether an API server could have refused one.
+"""
+
+from collections.abc import Coroutine, Generator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from types import coroutine
+from typing import Any, NamedTuple
+
+from cryptography import x509
+
+from app.errors import ClusterError, UnavailableError
+from app.tls.certificates import is_issued_by, is_valid_at
+from app.tls.issuing import parse_certificates
+from app.tls.keeper import CertificateKeeper
+from app.tls.rotation import Terms
+from app.tls.secret_data import key_pair_of
+from tests.tls.stores import InMemory, Moment
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """How the cluster behaves; all in seconds but the shares."""
+
+    duration: float
+    period: float
+    trust_lag: float  # an API server may hold a bundle for so long after it was replaced
+    loading_lag: float  # a replica may serve a certificate for so long after it was replaced
+    latency: float  # of each way of each operation, at most
+    pause: float  # of a process that is stopped and goes on, at most
+    downtime: float  # between two leaders, at most
+    pause_share: float = 0.02
+    fault_share: float = 0.05
+    term: float = 0  # of a leader, at most; 0 means for ever
+    leaders: int = 1  # that believe so at the same time
+
+
+class Written(NamedTuple):
+    """Something that was in force from one moment until another was written."""
+
+    since: float
+    value: bytes
+
+
+@coroutine
+def _sleep(seconds: float) -> Generator[float, None, None]:
+    yield seconds
+
+
+@dataclass
+class Process:
+    """One leader: its work, when it goes on, and when it ends, at whatever it does then."""
+
+    work: Coroutine[Any, Any, None]
+    due: float
+    ends: float
+
+
+@dataclass
+class World:
+    """Runs leaders under some conditions; `bundles` and `served` tell what was written when."""
+
+    conditions: Conditions
+    terms: Terms
+    random: Random
+    now: float = 0
+    bundles: list[Written] = field(default_factory=list)
+    served: list[Written] = field(default_factory=list)
+    takeovers: int = 0
+
+    def __post_init__(self) -> None:
+        self.stored = InMemory(self._written)
+
+    def run(self) -> None:
+        """Let the whole duration pass."""
+        processes = [self._leader() for _ in range(self.conditions.leaders)]
+        while True:
+            process = min(processes, key=lambda each: min(each.due, each.ends))
+            self.now = max(self.now, min(process.due, process.ends))
+            if self.now > self.conditions.duration:
+                break
+            if process.ends <= process.due:
+                process.work.close()
+                processes.remove(process)
+                processes.append(self._leader())
+            else:
+                process.due = self.now + process.work.send(None)
+        for process in processes:
+            process.work.close()
+
+    def refusals(self) -> list[str]:
+        """Each pair of a certificate that some replica could serve and a bundle that did not cover it."""
+        conditions = self.conditions
+        return [
+            f"served {served.since:.1f} to {served_until:.1f}, trusted {bundle.since:.1f} to {until:.1f}"
+            for served, served_until in _held(self.served, conditions.loading_lag, conditions.duration)
+            for bundle, until in _held(self.bundles, conditions.trust_lag, conditions.duration)
+            if max(served.since, bundle.since) < min(served_until, until)
+            and not _covers(bundle, served, max(served.since, bundle.since), min(served_until, until))
+        ]
+
+    def wall_clock(self) -> datetime:
+        """The time of day."""
+        return START + timedelta(seconds=self.now)
+
+    def _leader(self) -> Process:
+        """A new one, which knows nothing; it begins after a downtime."""
+        self.takeovers += 1
+        keeper = CertificateKeeper(
+            self.stored.stores(self._wire),
+            self.terms,
+            wall_clock=self.wall_clock,
+            elapsed_clock=lambda: self.now,
+        )
+        begins = self.now + self.random.uniform(0, self.conditions.downtime)
+        term = self.random.uniform(0, self.conditions.term) if self.conditions.term else float("inf")
+        return Process(self._lead(keeper), begins, begins + term)
+
+    async def _lead(self, keeper: CertificateKeeper) -> None:
+        while True:
+            try:
+                pause = await keeper.ensure()
+            except ClusterError:
+                pause = min(2.0, self.conditions.period)
+            await _sleep(min(max(pause, 0.1), self.conditions.period))
+
+    async def _wire(self, operation: str, _moment: Moment) -> None:
+        """Takes its time; the process may be stopped meanwhile, and either way may break."""
+        stopped = self.random.random() < self.conditions.pause_share
+        longest = self.conditions.pause if stopped else self.conditions.latency
+        await _sleep(self.random.uniform(0, longest))
+        if self.random.random() < self.conditions.fault_share:
+            raise UnavailableError(f"{operation}: no answer")
+
+    def _written(self, title: str) -> None:
+        if title == "trust":
+            self.bundles.append(Written(self.now, self.stored.bundle))
+        elif title == "serving":
+            pair = key_pair_of(self.stored.serving.data)
+            assert pair
+            self.served.append(Written(self.now, pair.certificate))
+
+
+def _held(written: list[Written], lag: float, end: float) -> list[tuple[Written, float]]:
+    """Each with the moment until which somebody may hold it."""
+    replaced = [*(each.since for each in written[1:]), end]
+    return [(each, min(moment + lag, end)) for each, moment in zip(written, replaced, strict=False)]
+
+
+def _covers(bundle: Written, served: Written, since: float, until: float) -> bool:
+    """True where some authority in *bundle* vouches for *served* all the time, both being valid."""
+    moments = [START + timedelta(seconds=seconds) for seconds in (since, until)]
+    leaf = parse_certificates(served.value)[0]
+
+    def is_valid(certificate: x509.Certificate) -> bool:
+        return all(is_valid_at(certificate, moment) for moment in moments)
+
+    authorities = parse_certificates(bundle.value)
+    return is_valid(leaf) and any(is_valid(each) and is_issued_by(leaf, each) for each in authorities)

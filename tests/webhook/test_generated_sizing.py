@@ -1,0 +1,211 @@
+"""Thousands of Pods that ask for requests, or do not, through bytes, patch and a real RFC 6902 engine."""
+
+import copy
+from collections.abc import Iterator
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from app.domain.profiles import Resource
+from app.domain.quantities import parse_quantity
+from app.rightsizing.constraints import LimitRangeRule, Quota
+from app.webhook.constraint_index import ConstraintIndex, Demand
+from tests.webhook.generated_pods import (
+    LIMIT_BYTES,
+    PROFILES,
+    WANTED,
+    GeneratedPod,
+    PodGenerator,
+    document,
+    size_bytes,
+)
+from tests.webhook.profiles import with_containers
+from tests.webhook.reviews import applied, encoded, patch_in, review
+from tests.webhook.webhooks import Webhook, demanding, sizing_webhook, webhook_with
+
+NOTE, LABEL = "job-profiler.liqo.io/requests", "job-profiler.liqo.io/scheduling"
+REVIEWS, NAMESPACES = 200, 25
+CONTAINERS = ("server", "proxy", "other")
+CPU = ("0", "1m", "20m", "100m", "0.25", "1", "8", "1e3")
+MEMORY = ("0", "1", "4Mi", "33554432", "100M", "1Gi", "1e10", "128974848000m")
+FOREIGN = {"ephemeral-storage": "1Gi", "example.org/gpu": "1", "hugepages-2Mi": "2Mi"}
+
+
+class SizedPodGenerator:
+    """Pods of any shape with resources of any shape, and what their namespaces demand.
+
+    Their expected annotations are those beside the note.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._chance = Random(seed)
+        self._pods = PodGenerator(seed)
+
+    def pods(self, count: int) -> Iterator[GeneratedPod]:
+        """So many Pods; each third says itself whether it asks."""
+        for generated in self._pods.pods(count):
+            if self._happens(0.95):
+                generated.pod["spec"] = self._spec()
+            if self._happens(0.3):
+                labels = generated.pod["metadata"].get("labels") or {}
+                said = self._chance.choice(("true", "false"))
+                generated.pod["metadata"]["labels"] = labels | {LABEL: said}
+            if self._happens(0.1):
+                present = generated.pod["metadata"].get("annotations") or {}
+                generated.pod["metadata"]["annotations"] = present | {NOTE: "forged"}
+            yield generated
+
+    def profiles(self) -> Iterator[dict[str, Any]]:
+        """The profiles of the Pods' workloads, with needs from next to nothing to absurd."""
+        for manifest in PROFILES:
+            exponent = {"CPUProfile": (-3, 9), "MemoryProfile": (0, 15)}.get(manifest["kind"])
+            if exponent is None:
+                yield manifest
+                continue
+            names = self._chance.sample(CONTAINERS, self._chance.randrange(1, 4))
+            amounts = {name: f"{10 ** self._chance.uniform(*exponent):.3f}" for name in names}
+            yield with_containers(manifest, amounts, self._chance.choice(("0.40", "0.50", "0.99")))
+
+    def constraints(self) -> ConstraintIndex:
+        """Of both namespaces; in every fifth case one of them does not ask by itself."""
+        asking = ["shop", "emojivoto"] if self._happens(0.8) else ["shop"]
+        index = demanding(asking)
+        for namespace in ("shop", "emojivoto"):
+            if self._happens(0.6):
+                index.limit_ranges.upsert(Demand(namespace, "r", (self._rule(), self._rule())))
+            if self._happens(0.3):
+                index.quotas.upsert(Demand(namespace, "q", self._quota()))
+        scaled = frozenset(self._resources())
+        index.autoscalers.upsert(Demand("shop", "h", (self._chance.choice([*WANTED]), scaled)))
+        return index
+
+    def _happens(self, probability: float) -> bool:
+        return self._chance.random() < probability
+
+    def _resources(self) -> list[Resource]:
+        return self._chance.sample(list(Resource), self._chance.randrange(3))
+
+    def _rule(self) -> LimitRangeRule:
+        ratio = {resource: Decimal(self._chance.choice((1, 2, 10))) for resource in self._resources()}
+        of = self._chance.choice(("Container", "Pod"))
+        return LimitRangeRule(of, self._amounts(), self._amounts(), ratio)
+
+    def _amounts(self) -> dict[Resource, Decimal]:
+        values = {Resource.CPU: CPU, Resource.MEMORY: MEMORY}
+        return {each: parse_quantity(self._chance.choice(values[each])) for each in self._resources()}
+
+    def _quota(self) -> Quota:
+        requests, limits = frozenset(self._resources()), frozenset(self._resources())
+        return Quota(requests, limits, tells_best_effort=self._happens(0.3))
+
+    def _spec(self) -> dict[str, Any]:
+        names = self._chance.sample(CONTAINERS, self._chance.randrange(1, 4))
+        spec: dict[str, Any] = {"nodeName": "n", "containers": [self._container(name) for name in names]}
+        if self._happens(0.3):
+            spec["initContainers"] = [self._container("first"), self._container("server-0")]
+            if self._happens(0.5):
+                spec["initContainers"][1]["restartPolicy"] = "Always"
+        if self._happens(0.05):
+            spec["resources"] = {"requests": self._quantities()}
+        return spec
+
+    def _container(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = {"name": name, "image": "registry.local/server:1"}
+        shape = self._chance.randrange(6)
+        if shape == 0:
+            return found
+        if shape == 1:
+            return found | {"resources": self._chance.choice(({}, None, {"requests": None}))}
+        given = {"requests": self._quantities(), "limits": self._quantities()}
+        if shape == 2:
+            given["limits"] = dict(given["requests"])
+        return found | {"resources": {key: each for key, each in given.items() if each or self._happens(0.3)}}
+
+    def _quantities(self) -> dict[str, str]:
+        """Mostly amounts, and now and then what no API server would let through."""
+        found = {key: value for key, value in FOREIGN.items() if self._happens(0.2)}
+        for name, values in (("cpu", CPU), ("memory", MEMORY)):
+            if self._happens(0.5):
+                found[name] = self._chance.choice(values) if self._happens(0.98) else "-1"
+        return found
+
+
+def test_every_generated_pod_ends_sized_once_and_only_where_it_may() -> None:
+    """Of 5,000 Pods under 25 sets of demands each is allowed, and its second review changes nothing.
+
+    Beside annotations only requests of CPU and memory differ, never above a limit that was no less before;
+    the names of its profiles are those that it gets without requests. Who does not ask gets the very bytes
+    of a webhook that sets none. The counters prove that Pods were resized and left alone.
+    """
+    resized = 0.0
+    for seed in range(NAMESPACES):
+        generator = SizedPodGenerator(seed)
+        profiles, constraints = list(generator.profiles()), generator.constraints()
+        sizing, plain = sizing_webhook(*profiles, constraints=constraints), webhook_with(*profiles)
+        for number, generated in enumerate(generator.pods(REVIEWS)):
+            check(sizing, plain, generated, asks=asks(constraints, generated), case=(seed, number))
+        resized += sizing.resized
+        assert sizing.not_resized("internal_error") == 0
+
+    assert REVIEWS * NAMESPACES / 10 < resized < REVIEWS * NAMESPACES / 2
+
+
+def asks(constraints: ConstraintIndex, generated: GeneratedPod) -> bool:
+    """What the label's rule says."""
+    said = (generated.pod["metadata"].get("labels") or {}).get(LABEL)
+    return said == "true" or (said is None and constraints.asks(generated.namespace))
+
+
+def check(
+    sizing: Webhook, plain: Webhook, generated: GeneratedPod, *, asks: bool, case: tuple[int, int]
+) -> None:
+    """One Pod, twice through one webhook and once through the other."""
+    told = (case, document(generated))
+    body = encoded(review(generated.pod, generated.namespace))
+    answer, without = sizing.mutator.review(body), plain.mutator.review(body)
+    patched = applied(answer, generated.pod)
+
+    again = encoded(review(patched, generated.namespace))
+    assert patch_in(sizing.mutator.review(again)) == [], told
+    is_forged = NOTE in (generated.pod["metadata"].get("annotations") or {})
+    if generated.namespace == "kube-system" or not (asks or is_forged):
+        assert answer == without, told
+    annotations = dict(patched["metadata"].get("annotations") or {})
+    note = annotations.pop(NOTE, None)
+    assert generated.namespace == "kube-system" or note != "forged", told
+    if size_bytes(annotations) < LIMIT_BYTES / 2:
+        assert annotations == generated.expected, told
+    assert only_requests_differ(generated.pod.get("spec"), patched.get("spec"), has_note=note is not None), (
+        told
+    )
+
+
+def only_requests_differ(before: Any, after: Any, *, has_note: bool) -> bool:
+    """True where the specs are equal but for requests of CPU and memory, each within its limit."""
+    if before == after:
+        return True
+    rest_before, rest_after = copy.deepcopy(before), copy.deepcopy(after)
+    for group in ("containers", "initContainers"):
+        for was, now in zip(rest_before.get(group, []), rest_after.get(group, []), strict=True):
+            given, found = was.pop("resources", None) or {}, now.pop("resources", None) or {}
+            if (given.get("limits") or {}) != (found.get("limits") or {}):
+                return False
+            given, found, limits = (
+                dict(each or {})
+                for each in (given.get("requests"), found.get("requests"), found.get("limits"))
+            )
+            for resource in ("cpu", "memory"):
+                value, limit = found.pop(resource, None), limits.get(resource)
+                changed = value != given.pop(resource, None)
+                if changed and limit and parse_quantity(value) > parse_quantity(limit):
+                    return False
+            if given != found:
+                return False
+    return has_note and rest_before == rest_after
+
+
+def test_the_same_seed_gives_the_same_pods() -> None:
+    """So that a case that failed can be looked at again."""
+    first, second = (list(SizedPodGenerator(7).pods(50)) for _ in range(2))
+
+    assert first == second

@@ -1,0 +1,97 @@
+"""The needs of a workload's containers are those of the profiles that its Pods name, as they are now."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.domain.annotation_index import AnnotationIndex
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.profiles import Resource
+from app.domain.workloads import Workload
+from app.rightsizing.resizing import Needs
+from app.webhook.need_index import NeedIndex
+from tests.webhook.profiles import EMOJI, WEB, connection, cpu, memory, synced_catalogue, with_containers
+
+CPU_OF_WEB = with_containers(cpu(WEB), {"web-svc": "0.018", "linkerd-proxy": "0.005"}, "0.74")
+MEMORY_OF_WEB = with_containers(memory(WEB), {"web-svc": "19550000"}, "0.50")
+
+
+def needs_on(*manifests: Mapping[str, Any]) -> tuple[ProfileCatalogue, NeedIndex]:
+    catalogue = synced_catalogue(*manifests, with_containers=True)
+    return catalogue, NeedIndex(catalogue, AnnotationIndex(catalogue, max_connections=64))
+
+
+def test_the_needs_are_those_of_both_profiles() -> None:
+    """Each container's own value, and the confidence of each profile apart."""
+    _, index = needs_on(CPU_OF_WEB, MEMORY_OF_WEB)
+
+    assert index.needs(WEB) == {
+        Resource.CPU: Needs({"web-svc": Decimal("0.018"), "linkerd-proxy": Decimal("0.005")}, 0.74),
+        Resource.MEMORY: Needs({"web-svc": Decimal(19550000)}, 0.5),
+    }
+
+
+def test_they_follow_the_profiles() -> None:
+    """A value that changes, a profile that appears and one that goes are known to the next Pod."""
+    catalogue, index = needs_on(CPU_OF_WEB)
+    before = index.needs(WEB)
+    catalogue.upsert("cpu", with_containers(cpu(WEB), {"web-svc": "0.030"}))
+    catalogue.upsert("memory", MEMORY_OF_WEB)
+    changed = index.needs(WEB)
+    catalogue.delete("cpu", CPU_OF_WEB)
+    catalogue.delete("memory", MEMORY_OF_WEB)
+
+    assert before.keys() == {Resource.CPU}
+    assert changed[Resource.CPU].containers == {"web-svc": Decimal("0.03")}
+    assert changed.keys() == set(Resource)
+    assert index.needs(WEB) == {}
+
+
+def test_a_profile_without_a_status_yet_tells_nothing_until_it_has_one() -> None:
+    """Value and status are written one after the other; in between there are no containers."""
+    catalogue, index = needs_on(cpu(WEB), connection(WEB, EMOJI))
+    assert index.needs(WEB) == {}
+    catalogue.upsert("cpu", CPU_OF_WEB)
+
+    assert index.needs(WEB).keys() == {Resource.CPU}
+
+
+@pytest.mark.parametrize(
+    ("profiled", "asked"),
+    [
+        (Workload("shop", "report", "CronJob"), Workload("shop", "report-29000000", "Job")),
+        (Workload("shop", "build", "Job"), Workload("shop", "build-7w4ct", "Job")),
+    ],
+    ids=["run-of-a-cronjob", "run-of-a-group"],
+)
+def test_a_run_needs_what_its_runs_need(profiled: Workload, asked: Workload) -> None:
+    """By the very profile that its annotations name."""
+    _, index = needs_on(with_containers(cpu(profiled), {"main": "0.100"}))
+
+    assert index.needs(asked)[Resource.CPU].containers == {"main": Decimal("0.1")}
+
+
+def test_a_stale_profile_still_tells() -> None:
+    """Whether it is trusted is for its confidence to say."""
+    stale = {"type": "Stale", "status": "True"}
+    manifest = {**CPU_OF_WEB, "status": {**CPU_OF_WEB["status"], "conditions": [stale]}}
+
+    assert needs_on(manifest)[1].needs(WEB)[Resource.CPU].confidence == 0.74
+
+
+@pytest.mark.parametrize("value", ["", "much", "nan", "inf", "-1", "0.000", "1e9999999999999999999"])
+def test_what_is_no_need_counts_as_unknown(value: str) -> None:
+    """A person may have written anything; the other container's value stands."""
+    _, index = needs_on(with_containers(cpu(WEB), {"web-svc": value, "linkerd-proxy": "0.005"}))
+
+    assert index.needs(WEB)[Resource.CPU].containers == {"linkerd-proxy": Decimal("0.005")}
+
+
+def test_where_containers_are_not_kept_nothing_is_needed() -> None:
+    """As in a process that sets no requests."""
+    catalogue = synced_catalogue(CPU_OF_WEB)
+    index = NeedIndex(catalogue, AnnotationIndex(catalogue, max_connections=64))
+
+    assert index.needs(WEB) == {}

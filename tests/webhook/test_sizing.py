@@ -1,0 +1,301 @@
+"""A Pod that asks gets its requests at its creation, says so in one annotation, and never pays for a fault.
+
+The profiles of `web` say 0.250 cores and 200,000,000 bytes for its container `server`: 250m, and in whole MiB
+200,000,000 / 1,048,576 = 190.7, so 191Mi.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import structlog
+
+from app.domain.profiles import Resource
+from app.rightsizing.constraints import Quota
+from app.webhook import sizing
+from app.webhook.constraint_index import ConstraintIndex, Demand
+from tests.webhook.profiles import (
+    WEB,
+    WEB_ANNOTATIONS,
+    connection,
+    cpu,
+    memory,
+    web_profiles,
+    with_containers,
+)
+from tests.webhook.reviews import applied, encoded, owned_by, patch_in, pod, review, web_pod
+from tests.webhook.webhooks import SETTINGS, Webhook, demanding, sizing_webhook, webhook_with
+
+NOTE = "job-profiler.liqo.io/requests"
+LABEL = "job-profiler.liqo.io/scheduling"
+NEEDED = {"cpu": "250m", "memory": "191Mi"}
+SIZED_PROFILES = (
+    *(manifest for manifest in web_profiles() if manifest["kind"] == "ConnectionProfile"),
+    with_containers(cpu(WEB, "0.250"), {"server": "0.250"}),
+    with_containers(memory(WEB, "200000000"), {"server": "200000000"}),
+)
+
+
+def web_pod_with(
+    resources: object = None, *, label: str | None = None, annotations: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """A Pod of `web` with these resources of its one container, label and annotations."""
+    reviewed = web_pod(annotations)
+    if resources is not None:
+        reviewed["spec"]["containers"][0]["resources"] = resources
+    if label is not None:
+        reviewed["metadata"]["labels"][LABEL] = label
+    return reviewed
+
+
+def patched_by(webhook: Webhook, reviewed: dict[str, Any], namespace: str = "emojivoto") -> dict[str, Any]:
+    """The Pod as it is created, after proof that a second review of it changes nothing."""
+    found = applied(webhook.mutator.review(encoded(review(reviewed, namespace))), reviewed)
+    assert patch_in(webhook.mutator.review(encoded(review(found, namespace)))) == []
+    return found
+
+
+def resources_of(reviewed: Mapping[str, Any]) -> Any:
+    return reviewed["spec"]["containers"][0].get("resources")
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        pytest.param(None, {"requests": NEEDED}, id="no-resources"),
+        pytest.param({}, {"requests": NEEDED}, id="empty-resources"),
+        pytest.param({"requests": None}, {"requests": NEEDED}, id="null-requests"),
+        pytest.param(
+            {"requests": {"cpu": "2", "memory": "1Gi"}}, {"requests": NEEDED}, id="requests-too-large"
+        ),
+        pytest.param(
+            {"requests": {"cpu": "2", "ephemeral-storage": "1Gi"}, "limits": {"example.org/gpu": "1"}},
+            {
+                "requests": {"ephemeral-storage": "1Gi", **NEEDED},
+                "limits": {"example.org/gpu": "1"},
+            },
+            id="foreign-resources-stay",
+        ),
+        pytest.param(
+            {"requests": {"cpu": "240m"}},
+            {"requests": {"cpu": "240m", "memory": "191Mi"}},
+            id="near-enough-stays",
+        ),
+        pytest.param(
+            {"requests": {"cpu": "10m"}, "limits": {"cpu": "100m"}},
+            {"requests": {"cpu": "100m", "memory": "191Mi"}, "limits": {"cpu": "100m"}},
+            id="never-above-its-limit",
+        ),
+    ],
+)
+def test_a_pod_that_asks_requests_what_its_profiles_say(resources: object, expected: dict[str, Any]) -> None:
+    """Beside its annotations, of which one tells of it; limits are left alone, and so is all else."""
+    webhook = sizing_webhook(*SIZED_PROFILES)
+    reviewed = web_pod_with(resources)
+
+    found = patched_by(webhook, reviewed)
+
+    assert resources_of(found) == expected
+    note = found["metadata"]["annotations"].pop(NOTE)
+    assert found["metadata"]["annotations"] == WEB_ANNOTATIONS
+    assert expected["requests"]["cpu"] in note
+    found["spec"]["containers"][0].pop("resources")
+    reviewed["spec"]["containers"][0].pop("resources", None)
+    assert found["spec"] == reviewed["spec"]
+    assert (webhook.resized, webhook.not_resized("unchanged")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("namespace_asks", "label", "asks"),
+    [
+        (True, None, True),
+        (True, "true", True),
+        (True, "false", False),
+        (True, "no", True),
+        (False, None, False),
+        (False, "true", True),
+        (False, "false", False),
+        (False, "True", False),
+        (False, "", False),
+    ],
+)
+def test_what_the_pod_says_goes_before_what_its_namespace_says(
+    label: str | None, *, namespace_asks: bool, asks: bool
+) -> None:
+    """Only the exact values `true` and `false` say anything; who does not ask is annotated, not counted."""
+    webhook = sizing_webhook(*SIZED_PROFILES, constraints=demanding(["emojivoto"] * namespace_asks))
+
+    found = patched_by(webhook, web_pod_with(label=label))
+
+    assert resources_of(found) == ({"requests": NEEDED} if asks else None)
+    ours = found["metadata"]["annotations"]
+    assert {key: ours[key] for key in WEB_ANNOTATIONS} == WEB_ANNOTATIONS
+    assert (NOTE in ours, webhook.resized) == (asks, asks)
+    assert [webhook.not_resized(outcome) for outcome in sizing.Outcome if outcome != "unchanged"] == [0] * 6
+
+
+@pytest.mark.parametrize("label", [None, "false"])
+def test_a_forged_note_is_set_right(label: str | None) -> None:
+    """It is replaced where requests are set, and removed where none are; other annotations stay."""
+    forged = {NOTE: "forged", "example.org/own": "kept"}
+
+    found = patched_by(sizing_webhook(*SIZED_PROFILES), web_pod_with(label=label, annotations=forged))
+
+    note = found["metadata"]["annotations"].get(NOTE)
+    assert note is None if label else note not in {None, "forged"}
+    assert found["metadata"]["annotations"]["example.org/own"] == "kept"
+
+
+def test_a_forged_note_is_removed_where_there_is_no_profile() -> None:
+    """Nothing is requested, so nothing is told; the Pod counts as one that asked in vain."""
+    webhook = sizing_webhook(*SIZED_PROFILES)
+    reviewed = pod(owned_by("StatefulSet", "db") | {"annotations": {NOTE: "forged"}})
+
+    found = patched_by(webhook, reviewed)
+
+    assert found["metadata"]["annotations"] == {}
+    assert resources_of(found) is None
+    assert webhook.not_resized("no_profile") == 2
+
+
+def test_connections_alone_set_no_request() -> None:
+    """Who calls whom says nothing of cores and bytes."""
+    webhook = sizing_webhook(connection(WEB, WEB, name="loop"))
+
+    found = patched_by(webhook, web_pod())
+
+    assert found["metadata"]["annotations"] == {"liqo.io/connectionProfile0": "loop"}
+    assert webhook.not_resized("no_profile") == 2
+
+
+def test_a_pod_that_is_to_be_ignored_keeps_everything() -> None:
+    """Its requests and a note of anybody's, as without the profiler."""
+    reviewed = web_pod_with(label="true", annotations={NOTE: "own"})
+    reviewed["metadata"]["labels"]["job-profiler.liqo.io/ignore"] = "true"
+
+    assert patched_by(sizing_webhook(*SIZED_PROFILES), reviewed) == reviewed
+
+
+@pytest.mark.parametrize("label", [None, "true"])
+def test_before_the_constraints_are_known_a_pod_is_only_annotated(label: str | None) -> None:
+    """A note stays as it is, since another replica may have written it."""
+    webhook = sizing_webhook(*SIZED_PROFILES, constraints=ConstraintIndex())
+    reviewed = web_pod_with(label=label, annotations={NOTE: "of another replica"})
+
+    found = patched_by(webhook, reviewed)
+
+    assert found["spec"] == reviewed["spec"]
+    assert found["metadata"]["annotations"] == WEB_ANNOTATIONS | {NOTE: "of another replica"}
+    assert webhook.not_resized("constraints_not_synced") == 2
+
+
+def test_what_an_autoscaler_scales_on_is_left_alone() -> None:
+    """A CPU request that changed would move what the autoscaler's percentage means; memory is set."""
+    scaled = Demand("emojivoto", "web", (WEB, frozenset({Resource.CPU})))
+    webhook = sizing_webhook(*SIZED_PROFILES, constraints=demanding(autoscalers=[scaled]))
+
+    found = patched_by(webhook, web_pod_with({"requests": {"cpu": "2"}}))
+
+    assert resources_of(found) == {"requests": {"cpu": "2", "memory": "191Mi"}}
+
+
+def test_a_quota_on_requests_lets_them_only_fall() -> None:
+    """What is left of a quota is not known for sure, so nothing is asked of it that the Pod did not ask."""
+    counted = Quota(frozenset(Resource), frozenset(), tells_best_effort=False)
+    constraints = demanding(quotas=[Demand("emojivoto", "q", counted)])
+    webhook = sizing_webhook(*SIZED_PROFILES, constraints=constraints)
+
+    found = patched_by(webhook, web_pod_with({"requests": {"cpu": "100m", "memory": "1Gi"}}))
+
+    assert resources_of(found) == {"requests": {"cpu": "100m", "memory": "191Mi"}}
+
+
+def test_limits_follow_where_they_are_asked_for() -> None:
+    """At a ratio of 2: 500m and 382Mi."""
+    ratios = {"scheduling_cpu_limit_ratio": 2.0, "scheduling_memory_limit_ratio": 2.0}
+    webhook = sizing_webhook(*SIZED_PROFILES, settings=SETTINGS.model_copy(update=ratios))
+
+    found = patched_by(webhook, web_pod_with({"limits": {"cpu": "4"}}))
+
+    assert resources_of(found) == {"requests": NEEDED, "limits": {"cpu": "500m", "memory": "382Mi"}}
+
+
+def test_a_profile_that_is_not_sure_sets_nothing_and_says_why() -> None:
+    """At a confidence of 0.49, where 0.50 is asked for."""
+    unsure = with_containers(cpu(WEB, "0.250"), {"server": "0.250"}, "0.49")
+    webhook = sizing_webhook(unsure)
+
+    found = patched_by(webhook, web_pod())
+
+    assert resources_of(found) is None
+    assert "too little" in found["metadata"]["annotations"][NOTE]
+    assert webhook.not_resized("unchanged") == 2
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        None,
+        {},
+        {"containers": [{"name": "server", "resources": {"requests": {"cpu": 2}}}]},
+        {"containers": [{"resources": {}}]},
+        {"containers": "server"},
+    ],
+)
+def test_a_spec_of_an_odd_shape_costs_no_annotation(spec: object) -> None:
+    """The Pod is let through with its profiles' names, and a forged note goes."""
+    webhook = sizing_webhook(*SIZED_PROFILES)
+    reviewed = web_pod({NOTE: "forged"}) | {"spec": spec}
+
+    found = patched_by(webhook, reviewed)
+
+    assert found["metadata"]["annotations"] == WEB_ANNOTATIONS
+    assert found["spec"] == spec
+    assert webhook.not_resized("unreadable_resources") == 2
+
+
+@pytest.mark.parametrize("broken", ["resize", "resource_operations", "read_resources"])
+def test_a_fault_in_sizing_costs_no_annotation(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is raised: annotated, not resized, counted, and logged with the workload."""
+
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("sizing is broken")
+
+    webhook = sizing_webhook(*SIZED_PROFILES)
+    monkeypatch.setattr(sizing, broken, fails)
+    reviewed = web_pod()
+    with structlog.testing.capture_logs() as lines:
+        found = patched_by(webhook, reviewed)
+
+    assert found["metadata"]["annotations"] == WEB_ANNOTATIONS
+    assert found["spec"] == reviewed["spec"]
+    assert webhook.not_resized("internal_error") == 2
+    assert [(line["event"], line["workload"]) for line in lines] == [
+        ("resizing_failed_open", "emojivoto/web")
+    ] * 2
+
+
+@pytest.mark.parametrize(("beyond", "is_resized"), [(0, True), (1, False)])
+def test_a_pod_without_room_for_the_note_keeps_its_requests(beyond: int, *, is_resized: bool) -> None:
+    """What was done is told or not done: one byte decides, at 200 KiB of annotations; profiles are named."""
+    note = patched_by(sizing_webhook(*SIZED_PROFILES), web_pod())["metadata"]["annotations"][NOTE]
+    needs = {key: value for key, value in WEB_ANNOTATIONS.items() if "connection" not in key}
+    taken = sum(len(key) + len(value.encode()) for key, value in {**needs, NOTE: note}.items())
+    own = {"own": "x" * (200 * 1024 - taken - len("own") + beyond)}
+    webhook = sizing_webhook(*SIZED_PROFILES)
+
+    found = patched_by(webhook, web_pod(own))
+
+    assert (resources_of(found) is not None) is is_resized
+    assert found["metadata"]["annotations"] == own | needs | ({NOTE: note} if is_resized else {})
+    assert webhook.not_resized("annotations_too_large") == (0 if is_resized else 2)
+
+
+def test_a_webhook_that_sets_no_requests_knows_no_note() -> None:
+    """In the other mode the annotation is anybody's, and the container's resources are not read."""
+    reviewed = web_pod_with({"requests": {"cpu": "2"}}, label="true", annotations={NOTE: "own"})
+
+    found = patched_by(webhook_with(*SIZED_PROFILES), reviewed)
+
+    assert found["spec"] == reviewed["spec"]
+    assert found["metadata"]["annotations"] == WEB_ANNOTATIONS | {NOTE: "own"}
