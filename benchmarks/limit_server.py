@@ -15,6 +15,7 @@ import uvloop
 
 from app.tls.issuing import KeyPair
 from app.tls.serving import ServingContext
+from app.webhook.patching import Patch
 from app.webhook.reviews import decode_review, patched
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -29,7 +30,7 @@ _PATCH = [
         ("memoryProfile", "memprofile"),
     )
 ]
-_HEAD, _TAIL = patched("UID", _PATCH).split(b"UID")
+_HEAD, _TAIL = patched("UID", Patch.of(_PATCH)).split(b'"UID"')
 
 
 async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -41,7 +42,7 @@ async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) 
         if not message.get("more_body"):
             break
     if scope["method"] == "POST":
-        payload = _HEAD + decode_review(body).uid.encode() + _TAIL
+        payload = _HEAD + msgspec.json.encode(decode_review(body).uid) + _TAIL
     else:
         payload = msgspec.json.encode("ready")
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(payload)).encode())]

@@ -1,5 +1,6 @@
 """The annotations of every profiled workload, prepared when a profile changes and not when a Pod arrives."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
@@ -73,7 +74,7 @@ class AnnotationIndex:
             cpu.name if cpu else None, memory.name if memory else None, self._largest(entry.connections)
         )
 
-    def _largest(self, connections: set[Connection]) -> list[str]:
+    def _largest(self, connections: Iterable[Connection]) -> list[str]:
         """The names of the largest connections; among equals the first by name."""
         profiles = [self._catalogue.get(("connection", connection)) for connection in connections]
         ranked = sorted((-_rate(profile.value), profile.name) for profile in profiles if profile is not None)

@@ -72,18 +72,19 @@ def needs_of(annotations: Mapping[str, str]) -> dict[str, str]:
 
 def fitting(foreign_bytes: int, wanted: Mapping[str, str]) -> Mapping[str, str]:
     """*wanted* as far as there is room beside the annotations of others: without connections, or nothing."""
-    if foreign_bytes + _size_bytes(wanted) <= MAX_ANNOTATIONS_BYTES:
+    if foreign_bytes + size_bytes(wanted) <= MAX_ANNOTATIONS_BYTES:
         return wanted
     needs = needs_of(wanted)
-    return needs if foreign_bytes + _size_bytes(needs) <= MAX_ANNOTATIONS_BYTES else {}
+    return needs if foreign_bytes + size_bytes(needs) <= MAX_ANNOTATIONS_BYTES else {}
 
 
 def foreign_bytes(annotations: Mapping[str, str] | None, is_own: Callable[[str], bool] = is_ours) -> int:
     """What the annotations that are not ours count against the API server's limit."""
-    return _size_bytes({key: value for key, value in (annotations or {}).items() if not is_own(key)})
+    return size_bytes({key: value for key, value in (annotations or {}).items() if not is_own(key)})
 
 
-def _size_bytes(annotations: Mapping[str, str]) -> int:
+def size_bytes(annotations: Mapping[str, str]) -> int:
+    """What they count against the API server's limit."""
     return sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
 
 

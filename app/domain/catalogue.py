@@ -16,7 +16,8 @@ class ProfileCatalogue:
     def __init__(self, *, with_containers: bool = False) -> None:
         self._with_containers = with_containers
         self._by_name: dict[str, dict[str, StoredProfile | None]] = {}
-        self._by_identity: dict[Identity, dict[str, StoredProfile]] = {}
+        self._by_identity: dict[Identity, StoredProfile] = {}
+        self._copies: dict[Identity, dict[str, StoredProfile]] = {}  # beside the first by name
         self._listeners: list[Callable[[Identity], None]] = []
 
     def subscribe(self, listener: Callable[[Identity], None]) -> None:
@@ -30,11 +31,10 @@ class ProfileCatalogue:
 
     def get(self, identity: Identity) -> StoredProfile | None:
         """The profile of *identity*; of several (somebody copied an object) the first by name."""
-        profiles = self._by_identity.get(identity)
-        return profiles[min(profiles)] if profiles else None
+        return self._by_identity.get(identity)
 
     def __iter__(self) -> Iterator[StoredProfile]:
-        return (profiles[min(profiles)] for profiles in self._by_identity.values())
+        return iter(self._by_identity.values())
 
     @property
     def names(self) -> set[str]:
@@ -71,17 +71,33 @@ class ProfileCatalogue:
     def _store(self, resource: str, name: str, profile: StoredProfile | None) -> None:
         self._by_name[resource][name] = profile
         if profile is not None:
-            self._by_identity.setdefault(profile.identity, {})[name] = profile
+            first = self._by_identity.get(profile.identity)
+            if first is None or first.name == name:
+                self._by_identity[profile.identity] = profile
+            else:
+                self._choose([profile, first, *self._copies.get(profile.identity, {}).values()])
             self._tell(profile.identity)
 
     def _forget(self, profile: StoredProfile | None) -> None:
         if profile is None:
             return
-        profiles = self._by_identity.get(profile.identity, {})
-        profiles.pop(profile.name, None)
-        if not profiles:
-            self._by_identity.pop(profile.identity, None)
-        self._tell(profile.identity)
+        identity = profile.identity
+        copies = self._copies.pop(identity, {})
+        found = {
+            copy.name: copy for copy in (self._by_identity.pop(identity, None), *copies.values()) if copy
+        }
+        found.pop(profile.name, None)
+        if found:
+            self._choose(found.values())
+        self._tell(identity)
+
+    def _choose(self, found: Iterable[StoredProfile]) -> None:
+        """Of several objects of one identity the first by name counts; the others may take its place."""
+        by_name = {profile.name: profile for profile in reversed([*found])}
+        first = by_name.pop(min(by_name))
+        self._by_identity[first.identity] = first
+        if by_name:
+            self._copies[first.identity] = by_name
 
     def _tell(self, identity: Identity) -> None:
         for listener in self._listeners:

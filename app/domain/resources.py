@@ -199,7 +199,12 @@ def _time(value: object) -> datetime | None:
 def _workload(notes: Mapping[str, Any]) -> Workload | None:
     namespace = _text(notes.get(annotations.WORKLOAD_NAMESPACE))
     name, kind = _text(notes.get(annotations.WORKLOAD_NAME)), _text(notes.get(annotations.WORKLOAD_KIND))
-    return Workload(namespace, name, kind) if namespace and name and kind else None
+    return _shared(namespace, name, kind) if namespace and name and kind else None
+
+
+def _shared(namespace: str, name: str, kind: str) -> Workload:
+    """The workload, of strings that all its profiles have in common: an index holds tens of thousands."""
+    return Workload(intern(namespace), intern(name), intern(kind))
 
 
 def _text(value: object) -> str:
@@ -216,4 +221,4 @@ def _end(spec: Mapping[str, Any], end: str, kind: object) -> Workload | None:
     name, namespace = spec.get(f"{end}_job"), spec.get(f"{end}_namespace")
     if not (isinstance(name, str) and isinstance(namespace, str) and name and namespace):
         return None
-    return Workload(namespace, name, kind if isinstance(kind, str) and kind else "Deployment")
+    return _shared(namespace, name, kind if isinstance(kind, str) and kind else "Deployment")

@@ -52,6 +52,16 @@ class ProfileWriter:
 _READ_OF_STATUS = ("refreshTime", "window", "conditions")
 
 
+def essentials_of_names(manifest: Object) -> Object:
+    """The least: what names a Pod's profiles, and the rates by which its connections are ranked."""
+    spec, annotations = dict(manifest.get("spec") or {}), manifest["metadata"].get("annotations") or {}
+    spec.pop("update_time", None)
+    for need in ("cpuProfiling", "memoryProfiling"):
+        if isinstance(spec.get(need), dict):
+            spec[need] = {"value": spec[need].get("value")}
+    return {"metadata": {"name": manifest["metadata"]["name"], "annotations": annotations}, "spec": spec}
+
+
 def essentials(manifest: Object) -> Object:
     """What an index of profiles reads of one, for `Reflector.keep`: about a third of its memory."""
     return _cut(manifest, _READ_OF_STATUS)

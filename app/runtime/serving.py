@@ -13,7 +13,7 @@ from app.domain.catalogue import KindSink, ProfileCatalogue
 from app.domain.resources import KINDS
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.profiles import essentials, essentials_with_containers
+from app.kubernetes.profiles import essentials, essentials_of_names, essentials_with_containers
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.selections import Selection
 from app.runtime.health import create_health
@@ -84,7 +84,9 @@ def _constraints(settings: Settings) -> ConstraintIndex | None:
 
 
 def _profile_watches(settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue) -> Tasks:
-    keep = essentials_with_containers if sets_requests(settings) else essentials
+    keep = essentials_of_names if settings.role is Role.WEBHOOK else essentials
+    if sets_requests(settings):
+        keep = essentials_with_containers
     return {
         f"watch of {kind.plural}": Reflector(
             client,

@@ -48,6 +48,7 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
     now = datetime.now(UTC)
     authority = issue_authority(now)
     webhook.serving.load(issue_serving_certificate(authority, settings.certificate_names, now))
+    webhook.self_dial.trust(authority.certificate)
     checks: dict[str, Callable[[], str | None]] = {
         "webhook": webhook.not_ready,
         "profiles": lambda: None if profiles.manifests else "no profile was computed yet",
@@ -58,6 +59,7 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
     cycle = ProfilingCycle(source, cluster, cycle_policy(settings), namespaces.covers)
     tasks = {
         "webhook": webhook.listener.run_until_cancelled(),
+        "self-dial": webhook.self_dial.run(),
         "health": health.run_until_cancelled(),
         "profiler": repeat_cycles(
             cycle, namespaces, settings.background_routine_update_time, CycleMetrics(registry)

@@ -1,6 +1,7 @@
 """The webhook role: index, certificate and listener. Everything it needs of the world is watched."""
 
 import asyncio
+import gc
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
@@ -15,17 +16,23 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.secrets import secret_data
 from app.kubernetes.selections import Object, Selection
+from app.kubernetes.webhook_configuration import CaBundleSink, ca_bundle_of, selection_of
+from app.runtime.connections import ClientTerms
 from app.runtime.listeners import Listener
 from app.runtime.scheduling import scheduling_policy
 from app.runtime.watched_constraints import constraint_watches
 from app.settings import Settings
+from app.tls.client_authorities import follow_client_authorities, open_serving_context
 from app.tls.secret_data import key_pair_of
+from app.tls.self_dial import SelfDial
 from app.tls.serving import ServingContext, UnusableCertificateError
-from app.webhook.application import create_webhook
+from app.webhook.application import Webhook
 from app.webhook.constraint_index import ConstraintIndex
+from app.webhook.decisions import Knowledge
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.mutation import PodMutator
 from app.webhook.need_index import NeedIndex
+from app.webhook.prepared import PreparedDecisions
 from app.webhook.sizing import PodSizer
 
 log = structlog.get_logger(__name__)
@@ -72,21 +79,25 @@ class WebhookRole:
     ) -> None:
         self._settings = settings
         self._constraints = constraints
-        self.serving = ServingContext()
+        self.serving = open_serving_context(settings.client_ca_file, settings.client_names)
         self.index = AnnotationIndex(catalogue, max_connections=settings.max_connections)
-        self._mutator = PodMutator(
+        known = Knowledge(
             self.index,
-            in_scope=settings.profiles_pods_of,
-            max_review_bytes=settings.max_review_bytes,
-            metrics=AdmissionMetrics(registry),
-            sizer=self._sizer(catalogue),
+            PreparedDecisions(catalogue, self.index),
+            settings.profiles_pods_of,
+            self._sizer(catalogue),
+        )
+        self._mutator = PodMutator(
+            known, max_review_bytes=settings.max_review_bytes, metrics=AdmissionMetrics(registry)
         )
         self.listener = Listener(
-            create_webhook(self._mutator),
+            Webhook(self._mutator),
             settings.bind_address,
             settings.webhook_port,
             self.serving.context,
+            ClientTerms(names=settings.client_names),
         )
+        self.self_dial = SelfDial(self.serving, lambda: self.listener.own_address)
 
     def not_ready(self) -> str | None:
         """Why no review should come here yet."""
@@ -98,7 +109,7 @@ class WebhookRole:
             return "there is no serving certificate yet: the profiler issues it, or cert-manager"
         if not self.listener.started:
             return "the listener has not started yet"
-        return None
+        return self.self_dial.reason
 
     def tasks(self, client: ClusterClient) -> dict[str, Coroutine[Any, Any, None]]:
         """What runs beside the watch of the profiles."""
@@ -107,8 +118,30 @@ class WebhookRole:
             field_selector=f"metadata.name={self._settings.tls_secret}",
         )
         certificate = Reflector(client, selection, ServedCertificate(self.serving))
-        watches = constraint_watches(client, self._constraints) if self._constraints else {}
-        return {"webhook": self.listener.run_until_cancelled(), "certificate": certificate.run(), **watches}
+        bundle = Reflector(
+            client,
+            selection_of(self._settings.webhook_configuration),
+            CaBundleSink(self.self_dial.trust),
+            keep=ca_bundle_of,
+        )
+        work: dict[str, Coroutine[Any, Any, None]] = {
+            "webhook": self.listener.run_until_cancelled(),
+            "certificate": certificate.run(),
+            "watch of the caBundle": bundle.run(),
+            "self-dial": self.self_dial.run(),
+            "memory": self._settle(),
+        }
+        if file := self._settings.client_ca_file:
+            work["client authorities"] = follow_client_authorities(file, self.serving)
+        return work | (constraint_watches(client, self._constraints) if self._constraints else {})
+
+    async def _settle(self) -> None:
+        """Take what was listed out of the garbage collector's sight: a look at all of it delays reviews."""
+        while not self.index.is_synced:  # noqa: ASYNC110 - filled by watches without an event
+            await asyncio.sleep(0.1)
+        gc.collect()
+        gc.freeze()
+        await asyncio.Event().wait()
 
     def _sizer(self, catalogue: ProfileCatalogue) -> PodSizer | None:
         if self._constraints is None:

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.annotations import (
@@ -15,62 +13,49 @@ from app.domain.annotations import (
     opted_out,
 )
 from app.domain.workloads import POD, Owner, Workload, bare_pod, owner_workload
-from app.webhook.patching import build_patch
+from app.webhook.outcomes import SKIPPED, Decision, SkipReason
+from app.webhook.patching import Patch, build_patch
+from app.webhook.prepared import PreparedDecisions
 from app.webhook.reviews import Metadata, Request
-from app.webhook.sizing import NO_ROOM, NOT_SIZED, Outcome, Sizer, Sizing
-
-
-class SkipReason(StrEnum):
-    """Why a Pod passes without a change; the values are those of the metric's label."""
-
-    NOT_A_POD_CREATION = "not_a_pod_creation"
-    NAMESPACE_OUT_OF_SCOPE = "namespace_out_of_scope"
-    OPTED_OUT = "opted_out"
-    INDEX_NOT_SYNCED = "index_not_synced"
-    NO_OWNER = "no_owner"
-    NO_PROFILE = "no_profile"
-    UP_TO_DATE = "up_to_date"
-    ANNOTATIONS_TOO_LARGE = "annotations_too_large"
-    UNREADABLE_POD = "unreadable_pod"
-    INTERNAL_ERROR = "internal_error"
+from app.webhook.sizing import NO_ROOM, NOT_SIZED, Sizer, Sizing
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """The patch, possibly empty, and why it is empty or smaller than it could be.
+class Knowledge:
+    """What decisions rest on, all of it in memory; with a *sizer* the Pods' requests are its to decide."""
 
-    `resizing` is what became of the Pod's requests, where it asked for them.
-    """
-
-    patch: list[dict[str, Any]]
-    reason: SkipReason | None = None
-    resizing: Outcome | None = None
+    index: AnnotationIndex
+    prepared: PreparedDecisions
+    in_scope: Callable[[str], bool]
+    sizer: Sizer | None = None
 
 
-def decide(
-    request: Request,
-    index: AnnotationIndex,
-    in_scope: Callable[[str], bool],
-    sizer: Sizer | None = None,
-) -> Decision:
-    """What to do with the Pod of *request*: give our annotations exactly the values that the index knows.
-
-    Where there is a *sizer*, the Pod's requests are its to decide.
-    """
-    if request.kind.kind != "Pod" or request.kind.group or request.operation != "CREATE":
-        return Decision([], SkipReason.NOT_A_POD_CREATION)
-    if request.subResource or request.object is None:
-        return Decision([], SkipReason.NOT_A_POD_CREATION)
-    if not in_scope(request.namespace):
-        return Decision([], SkipReason.NAMESPACE_OUT_OF_SCOPE)
-    metadata = request.object.metadata
-    if opted_out(metadata.labels):
-        return Decision([], SkipReason.OPTED_OUT)
-    if not index.is_synced:
-        return Decision([], SkipReason.INDEX_NOT_SYNCED)
+def decide(request: Request, known: Knowledge) -> Decision:
+    """What to do with the Pod of *request*: give our annotations exactly the values that the index knows."""
+    pod = request.object
+    if pod is None or not _creates_a_pod(request):
+        return SKIPPED[SkipReason.NOT_A_POD_CREATION]
+    metadata = pod.metadata
+    if reason := _reason_to_leave_alone(request.namespace, metadata, known):
+        return SKIPPED[reason]
     workload = _workload(request.namespace, metadata)
-    sizing = sizer.size(request.object, workload) if sizer else NOT_SIZED
-    return _decide_on_annotations(metadata, workload, index.annotations(workload), sizing)
+    if known.sizer is None and (prepared := known.prepared.fitting(workload, metadata.annotations)):
+        return prepared
+    sizing = known.sizer.size(pod, workload) if known.sizer else NOT_SIZED
+    return _decide_on_annotations(metadata, workload, known.index.annotations(workload), sizing)
+
+
+def _creates_a_pod(request: Request) -> bool:
+    kind = request.kind
+    return (kind.kind, kind.group, request.operation, request.subResource) == ("Pod", "", "CREATE", "")
+
+
+def _reason_to_leave_alone(namespace: str, metadata: Metadata, known: Knowledge) -> SkipReason | None:
+    if not known.in_scope(namespace):
+        return SkipReason.NAMESPACE_OUT_OF_SCOPE
+    if opted_out(metadata.labels):
+        return SkipReason.OPTED_OUT
+    return None if known.index.is_synced else SkipReason.INDEX_NOT_SYNCED
 
 
 def _decide_on_annotations(
@@ -87,7 +72,7 @@ def _decide_on_annotations(
         reason = SkipReason.ANNOTATIONS_TOO_LARGE
     patch = build_patch(metadata.annotations, wanted, is_own)
     patch += sizing.operations
-    return Decision(patch, reason if patch or reason else SkipReason.UP_TO_DATE, sizing.outcome)
+    return Decision(Patch.of(patch), reason if patch or reason else SkipReason.UP_TO_DATE, sizing.outcome)
 
 
 def _fitting(

@@ -1,66 +1,104 @@
-"""Counters and the latency histogram of admissions, bound once so that a review costs two increments."""
+"""Counts and times of admissions: plain numbers while reviews are answered, metrics when somebody asks."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
 
-from app.webhook.decisions import Decision, SkipReason
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from app.webhook.outcomes import Decision, SkipReason
 from app.webhook.sizing import Outcome
 
 _BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _FAULTS = {SkipReason.UNREADABLE_POD, SkipReason.INTERNAL_ERROR}
+_MUTATED, _SKIPPED, _ERROR = "mutated", "skipped", "error"
+_NOT_A_REVIEW = (_ERROR, "not_a_review")
 
 
-class AdmissionMetrics:
-    """`job_profiler_admission_*` and `job_profiler_pods_*resized_total`."""
+class AdmissionMetrics(Collector):
+    """`job_profiler_admission_*` and what became of requests; every label value is there from the start."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        requests = Counter(
-            "job_profiler_admission_requests_total",
-            "Admission reviews by result (mutated, skipped, error) and the reason of a skip or a fault",
-            ["result", "reason"],
-            registry=registry,
-        )
-        self._mutated = {reason: requests.labels("mutated", reason or "") for reason in (None, *SkipReason)}
-        self._skipped = {
-            reason: requests.labels("error" if reason in _FAULTS else "skipped", reason)
-            for reason in SkipReason
-        }
-        resized = Counter(
-            "job_profiler_pods_resized_total",
-            "Pods whose requests or limits were set from profiles at their creation",
-            registry=registry,
-        )
-        not_resized = Counter(
-            "job_profiler_pods_not_resized_total",
-            "Pods that asked for requests from profiles and kept what they had, by the reason",
-            ["reason"],
-            registry=registry,
-        )
-        self._resizing = {
-            outcome: resized if outcome is Outcome.RESIZED else not_resized.labels(outcome)
-            for outcome in Outcome
-        }
-        self._refused = requests.labels("error", "not_a_review")
-        self._duration = Histogram(
-            "job_profiler_admission_duration_seconds",
-            "Time from the first byte of a review to its answer",
-            registry=registry,
-            buckets=_BUCKETS_SECONDS,
-        )
+        self.in_flight = 0
+        self._answered: dict[tuple[str, str], int] = dict.fromkeys([*_labels(), _NOT_A_REVIEW], 0)
+        self._resizing = dict.fromkeys(Outcome, 0)
+        self._times = [0] * (len(_BUCKETS_SECONDS) + 1)
+        self._seconds = 0.0
+        registry.register(self)
 
     def count(self, decision: Decision) -> None:
         """Count one review that was answered."""
-        reason = decision.reason
-        if decision.patch or reason is None:
-            self._mutated[reason].inc()
-        else:
-            self._skipped[reason].inc()
+        self._answered[_label(decision)] += 1
         if decision.resizing is not None:
-            self._resizing[decision.resizing].inc()
+            self._resizing[decision.resizing] += 1
 
     def refused(self) -> None:
         """Count one body that is no review."""
-        self._refused.inc()
+        self._answered[_NOT_A_REVIEW] += 1
 
     def observe(self, seconds: float) -> None:
         """Note how long an answer took."""
-        self._duration.observe(seconds)
+        self._times[bisect_left(_BUCKETS_SECONDS, seconds)] += 1
+        self._seconds += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """The numbers of this moment."""
+        yield self._requests()
+        yield GaugeMetricFamily(
+            "job_profiler_admission_in_flight", "Reviews that are being answered", value=self.in_flight
+        )
+        yield self._duration()
+        yield from self._resized()
+
+    def _requests(self) -> Metric:
+        requests = CounterMetricFamily(
+            "job_profiler_admission_requests",
+            "Admission reviews by result (mutated, skipped, error) and the reason of a skip or a fault",
+            labels=["result", "reason"],
+        )
+        for labels, count in self._answered.items():
+            requests.add_metric(labels, count)
+        return requests
+
+    def _duration(self) -> Metric:
+        bounds = [*map(str, _BUCKETS_SECONDS), "+Inf"]
+        return HistogramMetricFamily(
+            "job_profiler_admission_duration_seconds",
+            "Time from the first byte of a review to its answer",
+            buckets=[*zip(bounds, accumulate(self._times), strict=True)],
+            sum_value=self._seconds,
+        )
+
+    def _resized(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "job_profiler_pods_resized",
+            "Pods whose requests or limits were set from profiles at their creation",
+            value=self._resizing[Outcome.RESIZED],
+        )
+        kept = CounterMetricFamily(
+            "job_profiler_pods_not_resized",
+            "Pods that asked for requests from profiles and kept what they had, by the reason",
+            labels=["reason"],
+        )
+        for outcome, count in self._resizing.items():
+            if outcome is not Outcome.RESIZED:
+                kept.add_metric([outcome], count)
+        yield kept
+
+
+def _labels() -> Iterator[tuple[str, str]]:
+    """Every result and reason that a review can be counted under."""
+    for reason in (None, *SkipReason):
+        yield _MUTATED, reason or ""
+    for reason in SkipReason:
+        yield _ERROR if reason in _FAULTS else _SKIPPED, reason
+
+
+def _label(decision: Decision) -> tuple[str, str]:
+    reason = decision.reason
+    if decision.patch or reason is None:
+        return _MUTATED, reason or ""
+    return (_ERROR if reason in _FAULTS else _SKIPPED), reason

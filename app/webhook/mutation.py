@@ -7,12 +7,11 @@ from typing import Any
 import msgspec
 import structlog
 
-from app.domain.annotation_index import AnnotationIndex
 from app.errors import ReviewError
-from app.webhook.decisions import Decision, SkipReason, decide
+from app.webhook.decisions import Knowledge, decide
 from app.webhook.metrics import AdmissionMetrics
+from app.webhook.outcomes import SKIPPED, Decision, SkipReason
 from app.webhook.reviews import Request, UnreadablePodError, allowed, decode_review, patched
-from app.webhook.sizing import Sizer
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -22,24 +21,13 @@ _JSON = (b"content-type", b"application/json")
 
 
 class PodMutator:
-    """Answers admission reviews from the index; an ASGI application of its own.
+    """Answers admission reviews from what is *known*; an ASGI application of its own.
 
-    With a *sizer* it sets requests, too. While `is_leaving` each answer ends its connection, so that the next
-    review goes to another replica.
+    While `is_leaving` each answer ends its connection, so that the next review goes to another replica.
     """
 
-    def __init__(
-        self,
-        index: AnnotationIndex,
-        *,
-        in_scope: Callable[[str], bool],
-        max_review_bytes: int,
-        metrics: AdmissionMetrics,
-        sizer: Sizer | None = None,
-    ) -> None:
-        self._index = index
-        self._sizer = sizer
-        self._in_scope = in_scope
+    def __init__(self, known: Knowledge, *, max_review_bytes: int, metrics: AdmissionMetrics) -> None:
+        self._known = known
         self._max_review_bytes = max_review_bytes
         self._metrics = metrics
         self.is_leaving = False
@@ -47,6 +35,14 @@ class PodMutator:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Read one review and answer it."""
         started = perf_counter()
+        self._metrics.in_flight += 1
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._metrics.in_flight -= 1
+            self._metrics.observe(perf_counter() - started)
+
+    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         try:
             answer, status = self.review(await self._read(scope, receive)), 200
         except ReviewError as error:
@@ -57,7 +53,6 @@ class PodMutator:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
-        self._metrics.observe(perf_counter() - started)
 
     def review(self, body: bytes) -> bytes:
         """The answer to the review in *body*: always allowed, whatever goes wrong inside.
@@ -68,7 +63,7 @@ class PodMutator:
         try:
             request = decode_review(body)
         except UnreadablePodError as unreadable:
-            self._metrics.count(Decision([], SkipReason.UNREADABLE_POD))
+            self._metrics.count(SKIPPED[SkipReason.UNREADABLE_POD])
             return allowed(unreadable.uid)
         decision = self._decide(request)
         self._metrics.count(decision)
@@ -76,16 +71,17 @@ class PodMutator:
 
     def _decide(self, request: Request) -> Decision:
         try:
-            return decide(request, self._index, self._in_scope, self._sizer)
+            return decide(request, self._known)
         except Exception:
             log.exception("admission_failed_open", uid=request.uid, namespace=request.namespace)
-            return Decision([], SkipReason.INTERNAL_ERROR)
+            return SKIPPED[SkipReason.INTERNAL_ERROR]
 
     async def _read(self, scope: MutableMapping[str, Any], receive: Receive) -> bytes:
         """The whole body, as long as it is not too large."""
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > self._max_review_bytes:
-            raise self._too_large()
+        for name, announced in scope["headers"]:
+            is_length = name == b"content-length" and announced.isdigit()
+            if is_length and int(announced) > self._max_review_bytes:
+                raise self._too_large()
         chunks, size = [], 0
         while True:
             message = await receive()

@@ -1,18 +1,47 @@
 """JSON patches (RFC 6902) that give a Pod's annotations exactly our keys and touch no other."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import msgspec
 
 from app.domain.annotations import is_ours
 
 _PATH = "/metadata/annotations"
+_encode = msgspec.json.Encoder().encode
+Operation = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Operations in the form in which an answer carries them, made once; false where there are none."""
+
+    base64_json: bytes = b""
+
+    @classmethod
+    def of(cls, operations: Sequence[Operation]) -> Self:
+        """The patch of *operations*."""
+        return cls(base64.b64encode(_encode(operations)) if operations else b"")
+
+    def __bool__(self) -> bool:
+        return bool(self.base64_json)
+
+    @property
+    def operations(self) -> list[Operation]:
+        """What it holds, decoded again."""
+        return msgspec.json.decode(base64.b64decode(self.base64_json), type=list[Operation]) if self else []
+
+
+NO_PATCH = Patch()
 
 
 def build_patch(
     present: Mapping[str, str] | None,
     wanted: Mapping[str, str],
     is_own: Callable[[str], bool] = is_ours,
-) -> list[dict[str, Any]]:
+) -> list[Operation]:
     """The operations that make our keys in *present* (None: no annotations at all) equal to *wanted*.
 
     *is_own* tells which keys are ours. Applied twice the operations change nothing: where all is as wanted,
@@ -20,7 +49,7 @@ def build_patch(
     """
     if present is None:
         return [{"op": "add", "path": _PATH, "value": dict(wanted)}] if wanted else []
-    operations: list[dict[str, Any]] = [
+    operations: list[Operation] = [
         {"op": "remove", "path": _pointer(key)} for key in present if is_own(key) and key not in wanted
     ]
     for key, value in wanted.items():

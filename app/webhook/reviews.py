@@ -1,13 +1,10 @@
 """AdmissionReviews of `admission.k8s.io/v1`: only the fields that are needed, in and out."""
 
-import base64
-from typing import Any, Literal
-
 import msgspec
 
 from app.errors import ReviewError
+from app.webhook.patching import Patch
 
-_JSON_PATCH: Literal["JSONPatch"] = "JSONPatch"
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 
@@ -86,7 +83,10 @@ class UnreadablePodError(Exception):
 
 _review = msgspec.json.Decoder(Review)
 _bare_review = msgspec.json.Decoder(_BareReview)
-_encoder = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
+# The rest of an answer is always the same: its text is joined, and not encoded anew.
+_ANSWER_BEGIN = f'{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"allowed":true,"uid":'.encode()
+_PATCH_BEGIN = b',"patchType":"JSONPatch","patch":"'
 
 
 def decode_review(body: bytes) -> Request:
@@ -121,14 +121,9 @@ def _check_kind(api_version: str, kind: str) -> None:
 
 def allowed(uid: str) -> bytes:
     """The answer that lets the Pod pass as it is."""
-    return _answer({"uid": uid, "allowed": True})
+    return _ANSWER_BEGIN + _encode(uid) + b"}}"
 
 
-def patched(uid: str, operations: list[dict[str, Any]]) -> bytes:
-    """The answer that lets the Pod pass with *operations* (RFC 6902) applied."""
-    patch = base64.b64encode(_encoder.encode(operations)).decode()
-    return _answer({"uid": uid, "allowed": True, "patchType": _JSON_PATCH, "patch": patch})
-
-
-def _answer(response: dict[str, Any]) -> bytes:
-    return _encoder.encode({"apiVersion": API_VERSION, "kind": KIND, "response": response})
+def patched(uid: str, patch: Patch) -> bytes:
+    """The answer that lets the Pod pass with *patch* applied."""
+    return _ANSWER_BEGIN + _encode(uid) + _PATCH_BEGIN + patch.base64_json + b'"}}'

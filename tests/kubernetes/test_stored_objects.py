@@ -13,7 +13,7 @@ from app.errors import ClusterError, ConflictError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder, InvolvedObject
-from app.kubernetes.profiles import ProfileWriter, essentials
+from app.kubernetes.profiles import ProfileWriter, essentials, essentials_of_names
 from app.kubernetes.secrets import SecretStore
 from app.kubernetes.selections import Object
 from app.kubernetes.status_map import StatusMap
@@ -276,6 +276,19 @@ def test_the_essentials_of_a_profile(*, hand_made: bool) -> None:
         else StoredProfile("cpuprofile-1", ("cpu", workload), "0.020", NOON, NOON, window_end=NOON)
     )
     assert stored == expected
+
+
+def test_the_least_of_a_profile_is_its_name_its_identity_and_its_value() -> None:
+    """An index that only names profiles needs no times: the same but for these, with a status or not."""
+    workload = Workload("shop", "web")
+    basis = Basis(NOON, NOON, samples=12, coverage=1, confidence=0.5)
+    profile = ResourceProfile(workload, Resource.CPU, "0.020", basis)
+    whole = to_manifest(profile, name="cpuprofile-1", namespace="profiling", updated_at=NOON)
+    whole["status"] = to_status(profile, refreshed_at=NOON)
+
+    stored = from_manifest("cpu", essentials_of_names(whole))
+
+    assert stored == StoredProfile("cpuprofile-1", ("cpu", workload), "0.020")
 
 
 async def test_an_event_is_about_an_object(server: FakeApiServer, client: ClusterClient) -> None:

@@ -78,6 +78,15 @@ def test_a_pod_of_which_too_much_is_needed_shares_what_it_is_allowed() -> None:
     assert asked(patched, "limits") == [{"cpu": "300m"}, {"cpu": "1200m"}, {"cpu": "500m"}]
 
 
+def test_limits_that_are_set_keep_to_what_a_pod_is_allowed() -> None:
+    """Four times the request of 1 core are 4 cores, and the Pod is allowed 2."""
+    bounds = constraints(limit_range("Pod", max={"cpu": "2"}))
+
+    patched, _ = resized(pod(container()), cpu_needs(app="1"), bounds, policy(cpu_ratio="4"))
+
+    assert (asked(patched), asked(patched, "limits")) == ([{"cpu": "1000m"}], [{"cpu": "2000m"}])
+
+
 def test_a_pod_of_which_too_little_is_needed_requests_its_minimum() -> None:
     """At least 300Mi, of which 100Mi are those of a container without profile: 200Mi for 32Mi and 64Mi.
 

@@ -88,15 +88,18 @@ def test_a_secret_that_can_not_be_served_leaves_the_certificate_before(manifest:
 async def listening(role: WebhookRole) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
     """The role on a free port, once it is ready, and a client that trusts it."""
     role.listener.config.port = 0
+    role.self_dial.trust(AUTHORITY.certificate)
     serving = asyncio.create_task(role.listener.run_until_cancelled())
+    dialling = asyncio.create_task(role.self_dial.run())
     try:
         await until(lambda: role.not_ready() is None)
         url = f"https://127.0.0.1:{role.listener.servers[0].sockets[0].getsockname()[1]}/mutate"
         async with httpx.AsyncClient(verify=strict_client(AUTHORITY.certificate), trust_env=False) as client:
             yield client, url
     finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+        for task in (serving, dialling):
+            task.cancel()
+        await asyncio.gather(serving, dialling, return_exceptions=True)
 
 
 async def test_it_becomes_ready_step_by_step_and_drains_before_it_ends() -> None:
@@ -173,7 +176,7 @@ async def test_only_a_webhook_that_sets_requests_watches_namespaces(tmp_path: Pa
             for work in tasks.values():
                 work.close()
 
-    assert listed[0] == {"webhook", "certificate"}
+    assert listed[0] == {"webhook", "certificate", "watch of the caBundle", "self-dial", "memory"}
     assert listed[1] - listed[0] == {
         f"watch of {plural}"
         for plural in ("namespaces", "limitranges", "resourcequotas", "horizontalpodautoscalers")

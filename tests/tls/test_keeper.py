@@ -485,6 +485,29 @@ async def test_an_old_leader_that_wakes_up_undoes_nothing() -> None:
     assert len(parse_certificates(cluster.bundle)) == 2
 
 
+async def test_what_came_between_two_reads_is_not_undone() -> None:
+    """It read an authority without a successor; before it went on, another leader published a new one.
+
+    A leader that read the bundle after that would take the new authority in it for a stranger.
+    """
+    cluster, current = await before_rotation()
+    cluster.wall -= timedelta(seconds=1)
+    bundles = list[bytes]()
+
+    async def wire(what: str, when: Moment) -> None:
+        if (what, when) == ("read serving", "after") and not bundles:
+            cluster.passes(1)
+            await current.ensure()
+            bundles.append(cluster.bundle)
+        elif what == "write trust":
+            bundles.append(cluster.bundle)
+
+    await cluster.leader(wire).ensure()
+
+    assert len(parse_certificates(cluster.bundle)) == 2
+    assert set(bundles) == {cluster.bundle}
+
+
 async def test_short_lives_are_kept_in_order_too() -> None:
     """A certificate of 30 s is due after 18.5 to 20 s, an authority of 90 s after 55.5 to 60 s.
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.serving import ServingContext
-from app.webhook.application import create_webhook
+from app.webhook.application import Webhook as Application
 from tests.runtime.background_listener import BackgroundListener
 from tests.webhook.webhooks import Webhook
 
@@ -45,7 +45,7 @@ class ServedWebhook:
         serving = ServingContext()
         serving.load(issue_serving_certificate(authority, ("127.0.0.1",), now))
         self._trust = ssl.create_default_context(cadata=authority.certificate.decode())
-        self._listener = BackgroundListener(create_webhook(webhook.mutator), serving.context)
+        self._listener = BackgroundListener(Application(webhook.mutator), serving.context)
 
     def __enter__(self) -> Self:
         self._listener.__enter__()

@@ -8,7 +8,9 @@ from app.domain.annotation_index import AnnotationIndex
 from app.domain.annotations import is_ours
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.workloads import Workload
-from app.webhook.decisions import Decision, SkipReason, decide
+from app.webhook.decisions import decide
+from app.webhook.outcomes import Decision, SkipReason
+from app.webhook.patching import NO_PATCH
 from app.webhook.reviews import decode_review
 from tests.webhook.generated_pods import size_bytes
 from tests.webhook.profiles import (
@@ -24,7 +26,7 @@ from tests.webhook.profiles import (
     web_profiles,
 )
 from tests.webhook.reviews import applied, encoded, owned_by, patch_in, pod, review, web_pod
-from tests.webhook.webhooks import SETTINGS, webhook_on, webhook_with
+from tests.webhook.webhooks import SETTINGS, known_from, webhook_on, webhook_with
 
 FORGED = {"liqo.io/cpuProfile": "forged", "liqo.io/connectionProfile7": "forged"}
 
@@ -33,7 +35,7 @@ def decision(document: dict[str, Any], *manifests: dict[str, Any], max_connectio
     """What is decided on the review where these profiles are stored; `web`'s, unless others are given."""
     catalogue = synced_catalogue(*(manifests or web_profiles()))
     index = AnnotationIndex(catalogue, max_connections=max_connections)
-    return decide(decode_review(encoded(document)), index, SETTINGS.profiles_pods_of)
+    return decide(decode_review(encoded(document)), known_from(catalogue, index))
 
 
 def pod_kind(group: str, kind: str) -> dict[str, str]:
@@ -85,7 +87,7 @@ def pod_kind(group: str, kind: str) -> dict[str, str]:
 )
 def test_a_pod_passes_unchanged_for_a_reason(document: dict[str, Any], reason: SkipReason) -> None:
     """Each circumstance has its own reason, and no patch."""
-    assert decision(document) == Decision([], reason)
+    assert decision(document) == Decision(NO_PATCH, reason)
 
 
 @pytest.mark.parametrize("listed", [(), ("cpu",), ("cpu", "memory")])
@@ -96,9 +98,9 @@ def test_an_index_that_is_not_synced_changes_nothing(listed: tuple[str, ...]) ->
         catalogue.replace(resource, [cpu(WEB)] if resource == "cpu" else [])
     index = AnnotationIndex(catalogue, max_connections=64)
 
-    found = decide(decode_review(encoded(review(web_pod(FORGED)))), index, SETTINGS.profiles_pods_of)
+    found = decide(decode_review(encoded(review(web_pod(FORGED)))), known_from(catalogue, index))
 
-    assert found == Decision([], SkipReason.INDEX_NOT_SYNCED)
+    assert found == Decision(NO_PATCH, SkipReason.INDEX_NOT_SYNCED)
 
 
 @pytest.mark.parametrize(
@@ -160,14 +162,14 @@ def test_the_largest_connections_are_written_in_name_order() -> None:
         for name, rate in (("d", "7.00"), ("c", "90.00"), ("b", "9.50"), ("a", "80.00"))
     ]
 
-    patch = decision(review(web_pod()), *manifests, max_connections=2).patch
+    patch = decision(review(web_pod()), *manifests, max_connections=2).patch.operations
 
     assert patch[0]["value"] == {"liqo.io/connectionProfile0": "a", "liqo.io/connectionProfile1": "c"}
 
 
 def test_no_connection_is_written_where_none_is_asked_for() -> None:
     """With MAX_CONNECTIONS=0 `web` carries its CPU and memory profiles alone."""
-    patch = decision(review(web_pod()), max_connections=0).patch
+    patch = decision(review(web_pod()), max_connections=0).patch.operations
 
     assert patch[0]["value"] == {"liqo.io/cpuProfile": WEB_CPU, "liqo.io/memoryProfile": WEB_MEMORY}
 
@@ -178,7 +180,7 @@ def test_the_number_of_connections_decides_over_the_digits_of_their_keys() -> No
         connection(WEB, Workload("shop", f"peer-{number}"), name=f"conn-{number:02}") for number in range(12)
     ]
 
-    patch = decision(review(web_pod()), *manifests).patch
+    patch = decision(review(web_pod()), *manifests).patch.operations
 
     assert patch[0]["value"] == {f"liqo.io/connectionProfile{n}": f"conn-{n:02}" for n in range(12)}
 
@@ -238,7 +240,7 @@ def test_a_large_pod_for_which_there_is_nothing_is_not_called_too_large(
     """Nothing was left out, so the reason is the one of a small Pod."""
     reviewed = pod(metadata | {"annotations": {"own": "x" * LIMIT_BYTES}})
 
-    assert decision(review(reviewed)) == Decision([], reason)
+    assert decision(review(reviewed)) == Decision(NO_PATCH, reason)
 
 
 def test_five_thousand_connections_do_not_make_a_pod_too_large() -> None:
@@ -248,7 +250,7 @@ def test_five_thousand_connections_do_not_make_a_pod_too_large() -> None:
         for rate in range(1, 5001)
     ]
 
-    patch = decision(review(web_pod()), *manifests).patch
+    patch = decision(review(web_pod()), *manifests).patch.operations
 
     names = [f"conn-{rate:04}" for rate in range(4937, 5001)]
     assert list(patch[0]["value"].items()) == [

@@ -201,12 +201,12 @@ def test_a_pod_that_can_not_be_read_passes_as_it_is(served: ServedWebhook, revie
 def test_a_fault_of_our_own_lets_the_pod_pass(served: ServedWebhook, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the index raises: allowed, no patch, counted, and logged with the review's uid."""
 
-    def fails(_: Workload) -> dict[str, str]:
+    def fails(_: Workload) -> Workload:
         raise KeyError("the index is broken")
 
     before = served.webhook.counted("error", "internal_error")
     with monkeypatch.context() as broken, structlog.testing.capture_logs() as lines:
-        broken.setattr(served.webhook.index, "annotations", fails)
+        broken.setattr(served.webhook.index, "profiled", fails)
         answer = served.ask(GOOD)
 
     assert answer.status == 200

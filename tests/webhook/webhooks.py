@@ -12,9 +12,11 @@ from app.rightsizing.constraints import LimitRangeRule, Quota
 from app.runtime.scheduling import scheduling_policy
 from app.settings import Settings, read_settings
 from app.webhook.constraint_index import Autoscaler, ConstraintIndex, Demand
+from app.webhook.decisions import Knowledge
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.mutation import PodMutator
 from app.webhook.need_index import NeedIndex
+from app.webhook.prepared import PreparedDecisions
 from app.webhook.sizing import PodSizer
 from tests.webhook.profiles import synced_catalogue
 
@@ -62,6 +64,16 @@ class Webhook:
         return self.registry.get_sample_value("job_profiler_pods_not_resized_total", labels) or 0
 
 
+def known_from(
+    catalogue: ProfileCatalogue,
+    index: AnnotationIndex,
+    settings: Settings = SETTINGS,
+    sizer: PodSizer | None = None,
+) -> Knowledge:
+    """What a webhook decides from."""
+    return Knowledge(index, PreparedDecisions(catalogue, index), settings.profiles_pods_of, sizer)
+
+
 def webhook_on(
     catalogue: ProfileCatalogue, settings: Settings = SETTINGS, constraints: ConstraintIndex | None = None
 ) -> Webhook:
@@ -72,11 +84,9 @@ def webhook_on(
     if constraints:
         sizer = PodSizer(NeedIndex(catalogue, index), constraints, scheduling_policy(settings))
     mutator = PodMutator(
-        index,
-        in_scope=settings.profiles_pods_of,
+        known_from(catalogue, index, settings, sizer),
         max_review_bytes=settings.max_review_bytes,
         metrics=AdmissionMetrics(registry),
-        sizer=sizer,
     )
     return Webhook(mutator, index, registry)
 

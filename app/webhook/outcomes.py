@@ -1,0 +1,37 @@
+"""What may come of a review: a patch, or the reason why there is none."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.webhook.patching import NO_PATCH, Patch
+from app.webhook.sizing import Outcome
+
+
+class SkipReason(StrEnum):
+    """Why a Pod passes without a change; the values are those of the metric's label."""
+
+    NOT_A_POD_CREATION = "not_a_pod_creation"
+    NAMESPACE_OUT_OF_SCOPE = "namespace_out_of_scope"
+    OPTED_OUT = "opted_out"
+    INDEX_NOT_SYNCED = "index_not_synced"
+    NO_OWNER = "no_owner"
+    NO_PROFILE = "no_profile"
+    UP_TO_DATE = "up_to_date"
+    ANNOTATIONS_TOO_LARGE = "annotations_too_large"
+    UNREADABLE_POD = "unreadable_pod"
+    INTERNAL_ERROR = "internal_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The patch, possibly none, and why there is none or less than there could be.
+
+    `resizing` is what became of the Pod's requests, where it asked for them.
+    """
+
+    patch: Patch
+    reason: SkipReason | None = None
+    resizing: Outcome | None = None
+
+
+SKIPPED = {reason: Decision(NO_PATCH, reason) for reason in SkipReason}
