@@ -15,10 +15,12 @@ from typing import Any
 from aiohttp import web
 
 from app.domain.resources import GROUP, VERSION
+from app.kubernetes.webhook_configuration import WEBHOOK
 from benchmarks.stored_profiles import NAMESPACE, manifests
 
 _PROFILES = f"/apis/{GROUP}/{VERSION}/namespaces/{NAMESPACE}"
 _SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+_CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _TICK_SECONDS = 0.05
 _NEEDS = {"cpuprofiles": "cpuProfiling", "memoryprofiles": "memoryProfiling"}
 
@@ -26,9 +28,9 @@ _NEEDS = {"cpuprofiles": "cpuProfiling", "memoryprofiles": "memoryProfiling"}
 class ProfileServer:
     """Collections by path, and the watches that are open on each."""
 
-    def __init__(self, workloads: int, secret: dict[str, Any]) -> None:
+    def __init__(self, workloads: int, secret: dict[str, Any], authority: bytes) -> None:
         listed = {f"{_PROFILES}/{plural}": items for plural, items in manifests(workloads).items()}
-        self._collections = listed | {_SECRETS: [secret]}
+        self._collections = listed | {_SECRETS: [secret], _CONFIGURATIONS: [_configuration(authority)]}
         self._watches: dict[str, set[asyncio.Queue[bytes]]] = {path: set() for path in self._collections}
         self._version = count(start=10_000_000)
         self._changing: set[asyncio.Task[None]] = set()
@@ -104,6 +106,15 @@ def _secret(certificate: bytes, key: bytes) -> dict[str, Any]:
     return {"metadata": {"name": "job-profiler-tls", "resourceVersion": "1", "uid": "secret"}, "data": data}
 
 
+def _configuration(authority: bytes) -> dict[str, Any]:
+    """What makes a webhook ready: its caBundle is that of the certificate that it serves."""
+    bundle = base64.b64encode(authority).decode()
+    return {
+        "metadata": {"name": "job-profiler", "resourceVersion": "1", "uid": "configuration"},
+        "webhooks": [{"name": WEBHOOK, "clientConfig": {"caBundle": bundle}}],
+    }
+
+
 def main() -> None:
     """Serve on loopback until SIGTERM."""
     parser = argparse.ArgumentParser()
@@ -111,8 +122,10 @@ def main() -> None:
     parser.add_argument("--workloads", type=int, required=True)
     parser.add_argument("--certificate", type=Path, required=True)
     parser.add_argument("--key", type=Path, required=True)
+    parser.add_argument("--authority", type=Path, required=True)
     given = parser.parse_args()
-    server = ProfileServer(given.workloads, _secret(given.certificate.read_bytes(), given.key.read_bytes()))
+    secret = _secret(given.certificate.read_bytes(), given.key.read_bytes())
+    server = ProfileServer(given.workloads, secret, given.authority.read_bytes())
     web.run_app(server.application(), host="127.0.0.1", port=given.port, print=None, access_log=None)
 
 

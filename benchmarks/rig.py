@@ -80,6 +80,7 @@ class Rig:
         """The URL of a stand-in for an API server that holds the profiles of so many workloads."""
         [port] = free_ports(1)
         command = ["-m", "benchmarks.api_server", "--port", port, "--workloads", workloads, *self._pair()]
+        command += ["--authority", self.authority]
         url = f"http://127.0.0.1:{port}"
         probe = f"{url}/api/v1/namespaces/profiling/secrets"
         self._start("profiles", command, CLIENT_CORE, lambda: answers(probe))
