@@ -5,7 +5,8 @@ ProfilerError
 ├── HistoryFileError     a recorded history can't be read: exit code 2
 ├── ReviewError          a request body is not an AdmissionReview: an HTTP 4xx, never a stack trace
 ├── SourceError          a source of usage failed or answered in part: profiles stay as they are
-│   └── NoNamespacesError  nothing is in scope: nothing was asked, and no source is at fault
+│   ├── NoNamespacesError  nothing is in scope: nothing was asked, and no source is at fault
+│   └── TooLargeError    more was asked for than the source gives at once: ask for less
 └── ClusterError         the API server refused or could not be reached
     ├── NotFoundError    the object is not there
     ├── ConflictError    somebody else was faster: read again, then decide
@@ -52,6 +53,14 @@ class SourceError(ProfilerError):
 
 class NoNamespacesError(SourceError):
     """No namespace is in scope, so that there is nothing to ask."""
+
+
+class TooLargeError(SourceError):
+    """The source refuses so large an answer, or `is_late` with it: a smaller question may be answered."""
+
+    def __init__(self, reason: str, message: str, *, is_late: bool = False) -> None:
+        super().__init__(reason, message)
+        self.is_late = is_late
 
 
 class ClusterError(ProfilerError):

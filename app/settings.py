@@ -6,85 +6,40 @@ Every field is an environment variable (its name in capitals) and a flag of the 
 
 import re
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.domain.profiles import RiskLevel
 from app.domain.quantities import parse_quantity
 from app.errors import SettingsError
+from app.setting_types import (
+    CertificateProvider,
+    CommaSeparated,
+    JsonObject,
+    LimitRatio,
+    LogFormat,
+    NetworkMetricProvider,
+    OperatingMode,
+    Port,
+    Quantity,
+    Role,
+)
 
-
-class Role(StrEnum):
-    """What a process does: answer admission reviews, write profiles, or both."""
-
-    WEBHOOK = "webhook"
-    PROFILER = "profiler"
-    COMBINED = "combined"
-
-
-class NetworkMetricProvider(StrEnum):
-    """Where connection profiles come from; `auto` takes what the Prometheus holds."""
-
-    AUTO = "auto"
-    LINKERD = "linkerd"
-    ISTIO = "istio"
-    NONE = "none"
-
-
-class OperatingMode(StrEnum):
-    """Annotate Pods alone, or also set their resource requests where namespace or Pod ask for it."""
-
-    PROFILING = "PROFILING"
-    PROFILING_SCHEDULING = "PROFILING_SCHEDULING"
-
-
-class CertificateProvider(StrEnum):
-    """Who issues the webhook's certificate."""
-
-    SELF = "self"
-    CERT_MANAGER = "cert-manager"
-
-
-class LogFormat(StrEnum):
-    """One JSON object per line, or lines for a person."""
-
-    JSON = "json"
-    CONSOLE = "console"
-
+__all__ = [
+    "CertificateProvider",
+    "LogFormat",
+    "NetworkMetricProvider",
+    "OperatingMode",
+    "Role",
+    "Settings",
+    "read_settings",
+]
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"[\w.:%-]+")
-
-
-def _split(value: object) -> object:
-    """`"a, b"` as `("a", "b")`."""
-    return (
-        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-    )
-
-
-def _no_service_link(value: object) -> object:
-    """Beside a Service named `prometheus`, Kubernetes sets PROMETHEUS_PORT to `tcp://10.0.0.1:9090`."""
-    if isinstance(value, str) and "://" in value:
-        raise ValueError(
-            "give the number alone; Kubernetes sets such a value unless enableServiceLinks is false"
-        )
-    return value
-
-
-def _is_a_quantity(text: str) -> str:
-    if parse_quantity(text) <= 0:
-        raise ValueError("must be more than nothing")
-    return text
-
-
-CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Quantity = Annotated[str, AfterValidator(_is_a_quantity)]
-LimitRatio = Annotated[float, Field(ge=0, le=100)]
-Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_no_service_link)]
 
 
 class Settings(BaseSettings):
@@ -104,6 +59,35 @@ class Settings(BaseSettings):
         "", description="Prometheus of the service mesh, like PROMETHEUS_URL; empty means the same"
     )
     prometheus_timeout: float = Field(60, gt=0, le=600, description="Seconds that one query may take")
+    prometheus_concurrency: int = Field(4, ge=1, le=64, description="Queries that run at the same time")
+    prometheus_sample_budget: int = Field(
+        20_000_000, ge=100_000, le=1_000_000_000, description="Samples that one query may load, about"
+    )
+    prometheus_bearer_token_file: str = Field(
+        "", description="File with the bearer token for Prometheus, read for each query; empty means none"
+    )
+    prometheus_username: str = Field(
+        "", description="User name for Prometheus, with PROMETHEUS_PASSWORD_FILE; empty means none"
+    )
+    prometheus_password_file: str = Field(
+        "", description="File with the password of PROMETHEUS_USERNAME, read for each query"
+    )
+    prometheus_ca_file: str = Field(
+        "", description="CA file that signs Prometheus' certificate; empty means the public ones"
+    )
+    prometheus_certificate_file: str = Field(
+        "", description="File with the client certificate for Prometheus; empty means none"
+    )
+    prometheus_key_file: str = Field(
+        "",
+        description="File with the key of PROMETHEUS_CERTIFICATE_FILE; empty means that it holds that too",
+    )
+    prometheus_tenant: str = Field(
+        "", description="Tenant of Mimir or Cortex, sent as X-Scope-OrgID; empty sends none"
+    )
+    prometheus_sigv4_region: str = Field(
+        "", description="AWS region to sign requests for (the extra aws is needed); empty signs none"
+    )
     prometheus_cluster: str = Field(
         "", description="Value of PROMETHEUS_CLUSTER_LABEL in a Prometheus that several clusters share"
     )
@@ -133,8 +117,15 @@ class Settings(BaseSettings):
     history_days: int = Field(7, ge=1, le=14, description="Days of history that the first refresh reads")
     timeslots: int = Field(4, ge=1, le=24, description="Time slots a day (UTC); must divide 24")
     min_samples: int = Field(12, ge=1, description="5-minute samples below which a workload gets no profile")
+    risk: RiskLevel = Field(
+        RiskLevel.NORMAL,
+        description="Risk that usage exceeds a value: low leaves more slack, high less (low, normal or high)",
+    )
     max_profiles: int = Field(
         50_000, ge=1, description="Profiles that are stored at most; newcomers beyond it are left out"
+    )
+    profile_write_rate: float = Field(
+        50, gt=0, le=1000, description="Profiles a second that may be written, the largest change first"
     )
     stale_after_days: float = Field(
         2, ge=1, le=365, description="Days without new samples after which a profile is marked Stale"
@@ -224,6 +215,14 @@ class Settings(BaseSettings):
     webhook_configuration: str = Field(
         "job-profiler", description="MutatingWebhookConfiguration whose caBundle the profiler publishes"
     )
+    probe_enabled: bool = Field(
+        True, description="Whether the leader asks through the API server if the webhook answers"
+    )
+    probe_interval: float = Field(60, ge=1, le=3600, description="Seconds between two probes of the webhook")
+    expected_webhook: JsonObject = Field(
+        "",
+        description="JSON of what selects Pods in WEBHOOK_CONFIGURATION; empty means that it is not compared",
+    )
 
     lease: str = Field("job-profiler", description="Lease in OWN_NAMESPACE that elects the leader")
     lease_retry_period: float = Field(2, gt=0, description="Seconds between two tries on the Lease")
@@ -276,6 +275,35 @@ class Settings(BaseSettings):
         if not known or parts.port == 0 or parts.query or parts.fragment:
             raise ValueError("give a host name, or a URL with http:// or https:// that ends with its path")
         return url
+
+    @field_validator("prometheus_password_file")
+    @classmethod
+    def _password_goes_with_a_user(cls, file: str, info: ValidationInfo) -> str:
+        if bool(file) != bool(info.data.get("prometheus_username")):
+            raise ValueError("goes with PROMETHEUS_USERNAME: set both or none of them")
+        return file
+
+    @field_validator("prometheus_key_file")
+    @classmethod
+    def _key_goes_with_a_certificate(cls, file: str, info: ValidationInfo) -> str:
+        if file and not info.data.get("prometheus_certificate_file"):
+            raise ValueError("goes with PROMETHEUS_CERTIFICATE_FILE, which is not set")
+        return file
+
+    @field_validator("prometheus_username", "prometheus_sigv4_region")
+    @classmethod
+    def _one_way_to_prove_who_asks(cls, value: str, info: ValidationInfo) -> str:
+        others = ("prometheus_bearer_token_file", "prometheus_username")
+        if value and (other := next((name for name in others if info.data.get(name)), None)):
+            raise ValueError(f"give only one of this and {other.upper()}")
+        return value
+
+    @field_validator("prometheus_tenant")
+    @classmethod
+    def _tenant_fits_a_header(cls, tenant: str) -> str:
+        if not tenant.isascii() or not tenant.isprintable() or tenant != tenant.strip():
+            raise ValueError("a header can't hold it")
+        return tenant
 
     @field_validator("lease_renew_deadline", "lease_duration")
     @classmethod

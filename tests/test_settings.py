@@ -17,6 +17,16 @@ GIVEN: dict[str, tuple[str, object]] = {
     "connections_prometheus_url": ("prometheus.linkerd-viz", "prometheus.linkerd-viz"),
     "prometheus_port": ("9091", 9091),
     "prometheus_timeout": ("2.5", 2.5),
+    "prometheus_concurrency": ("2", 2),
+    "prometheus_sample_budget": ("1000000", 1_000_000),
+    "prometheus_bearer_token_file": ("/etc/token", "/etc/token"),
+    "prometheus_username": ("reader", "reader"),
+    "prometheus_password_file": ("/etc/password", "/etc/password"),
+    "prometheus_ca_file": ("/etc/ca.crt", "/etc/ca.crt"),
+    "prometheus_certificate_file": ("/etc/tls.crt", "/etc/tls.crt"),
+    "prometheus_key_file": ("/etc/tls.key", "/etc/tls.key"),
+    "prometheus_tenant": ("team-a|team-b", "team-a|team-b"),
+    "prometheus_sigv4_region": ("eu-west-1", "eu-west-1"),
     "prometheus_cluster": ("prod-1", "prod-1"),
     "prometheus_cluster_label": ("k8s_cluster", "k8s_cluster"),
     "network_metric_provider": ("linkerd", "linkerd"),
@@ -28,7 +38,9 @@ GIVEN: dict[str, tuple[str, object]] = {
     "history_days": ("3", 3),
     "timeslots": ("6", 6),
     "min_samples": ("24", 24),
+    "risk": ("low", "low"),
     "max_profiles": ("100", 100),
+    "profile_write_rate": ("20", 20.0),
     "stale_after_days": ("1.5", 1.5),
     "expire_after_days": ("7", 7.0),
     "max_connections": ("0", 0),
@@ -62,6 +74,9 @@ GIVEN: dict[str, tuple[str, object]] = {
     "tls_secret": ("tls", "tls"),
     "ca_secret": ("ca", "ca"),
     "webhook_configuration": ("hooks", "hooks"),
+    "probe_enabled": ("false", False),
+    "probe_interval": ("30", 30.0),
+    "expected_webhook": ('{"rules":[]}', '{"rules":[]}'),
     "lease": ("leader", "leader"),
     "lease_retry_period": ("1", 1.0),
     "lease_renew_deadline": ("12", 12.0),
@@ -69,6 +84,14 @@ GIVEN: dict[str, tuple[str, object]] = {
     "identity": ("replica-1", "replica-1"),
     "log_level": ("debug", "debug"),
     "log_format": ("console", "console"),
+}
+
+
+# What goes with a setting and can't be without it.
+COMPANIONS = {
+    "prometheus_username": "prometheus_password_file",
+    "prometheus_password_file": "prometheus_username",
+    "prometheus_key_file": "prometheus_certificate_file",
 }
 
 
@@ -112,6 +135,8 @@ def test_a_setting_is_read_from_the_environment(name: str, monkeypatch: pytest.M
     """The variable has the setting's name in capitals."""
     text, expected = GIVEN[name]
     monkeypatch.setenv(name.upper(), text)
+    if companion := COMPANIONS.get(name):
+        monkeypatch.setenv(companion.upper(), GIVEN[companion][0])
 
     assert getattr(read_settings({}), name) == expected
 
@@ -122,6 +147,8 @@ def test_a_setting_is_read_from_a_flag(
 ) -> None:
     """The flag has the setting's name with dashes."""
     text, expected = GIVEN[name]
+    if companion := COMPANIONS.get(name):
+        monkeypatch.setenv(companion.upper(), GIVEN[companion][0])
 
     serve(monkeypatch, f"--{name.replace('_', '-')}", text)
 
@@ -275,6 +302,12 @@ def test_the_times_of_the_lease_rise(given: dict[str, str], fault: tuple[str, st
         ("prometheus_port", "65536"),
         ("prometheus_timeout", "0"),
         ("prometheus_timeout", "nan"),
+        ("prometheus_concurrency", "0"),
+        ("prometheus_concurrency", "65"),
+        ("prometheus_sample_budget", "99999"),
+        ("prometheus_sample_budget", "1e10"),
+        ("prometheus_tenant", " team"),
+        ("prometheus_tenant", "a\nb"),
         ("background_routine_update_time", "0.5"),
         ("background_routine_enabled", "perhaps"),
         ("history_days", "15"),
@@ -288,6 +321,9 @@ def test_the_times_of_the_lease_rise(given: dict[str, str], fault: tuple[str, st
         ("operating_mode", "SCHEDULING"),
         ("serving_certificate_lifetime", "9"),
         ("trust_lag", "-1"),
+        ("probe_interval", "0.5"),
+        ("expected_webhook", "{"),
+        ("expected_webhook", "[]"),
         ("scheduling_min_confidence", "1"),
         ("scheduling_deadband", "-0.1"),
         ("scheduling_cpu_floor", "0"),
@@ -320,6 +356,39 @@ def test_a_ceiling_is_no_less_than_its_floor() -> None:
     assert cpu[0].endswith("must not be less than SCHEDULING_CPU_FLOOR, which is 100m")
     equal = read_settings({"scheduling_cpu_floor": "1", "scheduling_cpu_ceiling": "1000m"})
     assert equal.scheduling_cpu_ceiling == "1000m"
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "message"),
+    [
+        ({"prometheus_username": "me"}, "password_file", "goes with PROMETHEUS_USERNAME: set both or none"),
+        ({"prometheus_password_file": "/p"}, "password_file", "goes with PROMETHEUS_USERNAME"),
+        ({"prometheus_key_file": "/k"}, "key_file", "goes with PROMETHEUS_CERTIFICATE_FILE"),
+        (
+            {"prometheus_bearer_token_file": "/t", "prometheus_sigv4_region": "eu-west-1"},
+            "sigv4_region",
+            "give only one of this and PROMETHEUS_BEARER_TOKEN_FILE",
+        ),
+        (
+            {"prometheus_username": "u", "prometheus_password_file": "/p", "prometheus_sigv4_region": "x"},
+            "sigv4_region",
+            "give only one of this and PROMETHEUS_USERNAME",
+        ),
+    ],
+)
+def test_credentials_of_prometheus_fit_together(given: dict[str, str], name: str, message: str) -> None:
+    """A half of a pair proves nothing, and two proofs are one too many."""
+    (fault,) = faults(**given)
+
+    assert fault.startswith(f"PROMETHEUS_{name.upper()} (--prometheus-{name.replace('_', '-')}) is ")
+    assert message in fault
+
+
+def test_a_token_beside_a_user_is_one_too_many() -> None:
+    """The user name is refused, and the password that is left alone with it."""
+    told = faults(prometheus_bearer_token_file="/t", prometheus_username="u", prometheus_password_file="/p")
+
+    assert "give only one of this and PROMETHEUS_BEARER_TOKEN_FILE" in told[0]
 
 
 def test_all_faults_are_told_together() -> None:

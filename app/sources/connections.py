@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from app.domain.workloads import Connection, Workload
 from app.estimation.samples import ConnectionSamples, StepRange
-from app.sources.answers import Matrix
 from app.sources.queries import Scope
+from app.sources.series import Key, Matrix
 
 # Two scrapes in a step make a rate; after a single one, silence can't be told from ignorance.
 _SCRAPES_FOR_A_RATE = 2
 
-# The values of a mesh's labels: those of a source, of a destination, or of an edge (the source's first).
-Key = tuple[str, ...]
+# A key holds the labels of a source, of a destination, or of an edge (the source's first).
 Named = Callable[[Key], Workload | None]
 
 

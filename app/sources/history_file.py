@@ -7,7 +7,7 @@ refused.
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,11 @@ from app.errors import HistoryFileError
 CONTAINER_VALUES = ("cpu_cores", "memory_bytes")
 EDGE_VALUES = ("edge_requests_per_second", "edge_responses_per_second")
 _CONTAINER_KEYS = ("names", "offsets", "timestamps", *CONTAINER_VALUES)
+_FACT_KEYS = (
+    "workloads",
+    "cpu_request_cores",
+    "memory_request_bytes",
+)  # of each container; each may be absent
 _EDGE_KEYS = ("edge_names", "edge_offsets", "edge_timestamps", *EDGE_VALUES)
 
 _LATEST_SECONDS = 2**32 - 1  # the year 2106; times in milliseconds are beyond it
@@ -32,16 +37,25 @@ class SeriesTable:
     series: NDArray[np.int64]
     timestamps: NDArray[np.float64]
     values: tuple[NDArray[np.float64], NDArray[np.float64]]
+    # Of each name, where the file tells it: `Kind/namespace/name` or empty; CPU and memory, NaN for none.
+    workloads: tuple[str, ...] = ()
+    requests: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedContainer:
-    """One container's samples: *name* is `namespace/pod/container`, or a word for what stands alone."""
+    """One container's samples: *name* is `namespace/pod/container`, or a word for what stands alone.
+
+    `workload` is `Kind/namespace/name`, empty where nobody told it; requests are NaN where there are none.
+    """
 
     name: str
     timestamps: NDArray[np.int64]
     cpu_cores: NDArray[np.float64]
     memory_bytes: NDArray[np.float64]
+    workload: str = ""
+    cpu_request_cores: float = np.nan
+    memory_request_bytes: float = np.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +93,7 @@ def _load(path: Path) -> Arrays:
             loaded = np.load(file, allow_pickle=False)
             if not isinstance(loaded, np.lib.npyio.NpzFile):
                 raise _FaultError("this is a single array and not an .npz archive of several")
-            return {key: loaded[key] for key in (*_CONTAINER_KEYS, *_EDGE_KEYS) if key in loaded}
+            return {key: loaded[key] for key in (*_CONTAINER_KEYS, *_FACT_KEYS, *_EDGE_KEYS) if key in loaded}
     except FileNotFoundError as error:
         raise _FaultError("there is no such file") from error
     except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
@@ -88,7 +102,7 @@ def _load(path: Path) -> Arrays:
 
 def _tables(arrays: Arrays) -> tuple[SeriesTable, SeriesTable]:
     edge_keys = _EDGE_KEYS if any(key in arrays for key in _EDGE_KEYS) else ()
-    containers = _table(arrays, _CONTAINER_KEYS, _is_container_name)
+    containers = _with_facts(_table(arrays, _CONTAINER_KEYS, _is_container_name), arrays)
     edges = _table(arrays, edge_keys, _is_edge_name)
     if all(np.isnan(values).all() for values in (*containers.values, *edges.values)):
         raise _FaultError("it holds no sample")
@@ -109,6 +123,34 @@ def _table(arrays: Arrays, keys: Sequence[str], is_name: Callable[[str], bool]) 
     lengths = _lengths(arrays, offsets_key, names=len(names), samples=len(timestamps))
     first, second = (_values(arrays, key, len(timestamps)) for key in value_keys)
     return SeriesTable(names, np.repeat(np.arange(len(names)), lengths), timestamps, (first, second))
+
+
+def _with_facts(table: SeriesTable, arrays: Arrays) -> SeriesTable:
+    workloads_key, *request_keys = _FACT_KEYS
+    workloads: tuple[str, ...] = ()
+    if workloads_key in arrays:
+        workloads = tuple(map(str, _one_dimension(arrays, workloads_key, "U", "texts")))
+        _must_be_one_each(workloads_key, len(workloads), len(table.names))
+        for text in workloads:
+            if text and (text.count("/") != 2 or not all(text.split("/"))):
+                raise _FaultError(f"`{workloads_key}` holds {text!r}, which is not Kind/namespace/name")
+    if not any(key in arrays for key in request_keys):
+        return replace(table, workloads=workloads)
+    cpu, memory = (_requests(arrays, key, len(table.names)) for key in request_keys)
+    return replace(table, workloads=workloads, requests=(cpu, memory))
+
+
+def _requests(arrays: Arrays, key: str, names: int) -> NDArray[np.float64]:
+    if key not in arrays:
+        return np.full(names, np.nan)
+    requests = _numbers(arrays, key)
+    _must_be_one_each(key, len(requests), names)
+    return _usable(requests, key)
+
+
+def _must_be_one_each(key: str, found: int, names: int) -> None:
+    if found != names:
+        raise _FaultError(f"`{key}` must hold {names}, one for each name, and holds {found}")
 
 
 def _quoted(keys: Iterable[str]) -> str:
@@ -165,6 +207,10 @@ def _values(arrays: Arrays, key: str, samples: int) -> NDArray[np.float64]:
     values = _numbers(arrays, key)
     if len(values) != samples:
         raise _FaultError(f"`{key}` must hold {samples} numbers, one for each time, and holds {len(values)}")
+    return _usable(values, key)
+
+
+def _usable(values: NDArray[np.float64], key: str) -> NDArray[np.float64]:
     if not (np.isnan(values) | ((values >= 0) & (values < np.inf))).all():
         raise _FaultError(f"`{key}` holds a number that is negative or infinite (NaN stands for no sample)")
     return values
@@ -181,6 +227,7 @@ def write_history_file(
         _CONTAINER_KEYS,
         [(each.name, each.timestamps, each.cpu_cores, each.memory_bytes) for each in containers],
     )
+    arrays |= _facts(containers)
     if edges:
         rows = [
             (each.name, each.timestamps, each.requests_per_second, each.responses_per_second)
@@ -191,6 +238,19 @@ def write_history_file(
         for key, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{key}.npy", _ZIP_TIME), "w") as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _facts(containers: Sequence[RecordedContainer]) -> Arrays:
+    """What is known of the containers besides, where it is of any of them."""
+    workloads = np.array([each.workload for each in containers], dtype=np.str_)
+    requests = [(each.cpu_request_cores, each.memory_request_bytes) for each in containers]
+    cpu, memory = np.array(requests, dtype="<f4").reshape(-1, 2).T
+    facts = dict(zip(_FACT_KEYS, (workloads, cpu, memory), strict=True))
+    return {key: array for key, array in facts.items() if _tells_something(array)}
+
+
+def _tells_something(array: NDArray[np.generic]) -> bool:
+    return any(array) if array.dtype.kind == "U" else not np.isnan(array.astype(np.float64)).all()
 
 
 Row = tuple[str, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]

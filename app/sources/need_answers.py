@@ -4,12 +4,14 @@ import numpy as np
 
 from app.domain.profiles import NeedReason
 from app.estimation.samples import NeedSamples, PodContainer, StepRange
-from app.sources.answers import Matrix
+from app.sources.series import Series
 
 
-def need_samples(reason: NeedReason, steps: StepRange, told: Matrix) -> NeedSamples:
+def need_samples(reason: NeedReason, steps: StepRange, told: Series) -> NeedSamples:
     """Where the sign was seen; an OOM kill is one, however the metric that tells it counts."""
-    rows, columns = np.nonzero(np.isfinite(told.values))
-    shares = told.values[rows, columns] if reason is NeedReason.CPU_THROTTLING else np.ones(len(rows))
+    seen = ~np.isnan(told.samples)
+    rows, columns, samples = told.rows[seen], told.columns[seen], told.samples[seen]
+    shares = samples if reason is NeedReason.CPU_THROTTLING else np.ones(len(rows))
     containers = tuple(PodContainer(*key) for key in told.keys)
-    return NeedSamples(reason, steps, containers, rows, columns + steps.first, shares)
+    at_steps = columns.astype(np.int64) + steps.first
+    return NeedSamples(reason, steps, containers, rows.astype(np.int64), at_steps, shares)

@@ -4,12 +4,12 @@ kube-state-metrics tells every owner. Where a store keeps nothing but recording 
 kubernetes-mixin tells the workload of each Pod.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from app.domain.workloads import JOB, NODE, POD, Workload
 from app.estimation.samples import PastOwners
-from app.sources.answers import Matrix
 from app.sources.queries import Scope, aggregate, excluded, included, selector
+from app.sources.series import Key
 
 KUBE_STATE_METRICS, KUBERNETES_MIXIN = "kube-state-metrics", "kubernetes-mixin"
 
@@ -56,17 +56,17 @@ def _seen(metric: str, scope: Scope, seconds: int, *matchers: str) -> str:
     return f"max_over_time({selector(metric, (*matchers, *namespaces), scope)}[{seconds}s])"
 
 
-def join_owners(told: Matrix) -> PastOwners:
+def join_owners(told: Collection[Key]) -> PastOwners:
     """The workload of each Pod: its controller, or that controller's own where there is one.
 
     A Pod belongs to a ReplicaSet, and that to a Deployment; a Pod belongs to a Job, and that to a CronJob.
     """
     above = _above(told)
-    owned = ((namespace, pod, kind, owner) for namespace, pod, _, _, kind, owner in told.keys if pod)
+    owned = ((namespace, pod, kind, owner) for namespace, pod, _, _, kind, owner in told if pod)
     return PastOwners(KUBE_STATE_METRICS, _topmost(owned, above))
 
 
-def join_workloads(rule: Matrix, told: Matrix) -> PastOwners:
+def join_workloads(rule: Collection[Key], told: Collection[Key]) -> PastOwners:
     """The same from the mixin's rule; of a Job, kube-state-metrics may have told the CronJob."""
     owned = (
         (namespace, pod, _KINDS.get(kind.lower(), kind), name) for namespace, pod, kind, name in _by_age(rule)
@@ -74,19 +74,19 @@ def join_workloads(rule: Matrix, told: Matrix) -> PastOwners:
     return PastOwners(KUBERNETES_MIXIN, _topmost(owned, _above(told)))
 
 
-def _by_age(rule: Matrix) -> Iterable[tuple[str, ...]]:
+def _by_age(rule: Collection[Key]) -> Iterable[Key]:
     """A newer rule comes later, and so counts: it spells the kind of an owner that was a `job` before."""
-    return sorted(rule.keys, key=lambda key: (key[2][:1].isupper(), key))
+    return sorted(rule, key=lambda key: (key[2][:1].isupper(), key))
 
 
-def tells_pods(told: Matrix) -> bool:
+def tells_pods(told: Collection[Key]) -> bool:
     """True where the owner of any Pod is told."""
-    return any(pod for _, pod, *_ in told.keys)
+    return any(pod for _, pod, *_ in told)
 
 
-def _above(told: Matrix) -> Owners:
+def _above(told: Collection[Key]) -> Owners:
     found = {}
-    for namespace, _, replicaset, job, kind, owner in told.keys:
+    for namespace, _, replicaset, job, kind, owner in told:
         if replicaset or job:
             owned = ("ReplicaSet", namespace, replicaset) if replicaset else (JOB, namespace, job)
             found[owned] = Workload(namespace, owner, kind)

@@ -1,9 +1,12 @@
 """Usage from Prometheus-compatible servers: cAdvisor's metrics for containers, a mesh's for connections."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import httpx
 
@@ -20,13 +23,20 @@ from app.estimation.samples import (
     StepRange,
 )
 from app.sources import owners, queries
+from app.sources.access import Access
+from app.sources.asking import Ask, Inquiry
 from app.sources.connections import combined
 from app.sources.mesh import MESHES, Mesh
+from app.sources.mesh.questions import Part
 from app.sources.need_answers import need_samples
 from app.sources.need_queries import need_signs
-from app.sources.prometheus_api import Pace, PrometheusApi
-from app.sources.queries import Scope
+from app.sources.planning import DEFAULT_SAMPLE_BUDGET, STEPS_PER_HOUR, Load, Planner
+from app.sources.prometheus_api import CONCURRENT_QUERIES, Pace, PrometheusApi
+from app.sources.queries import Scope, Shard
+from app.sources.series import Key, Series, joined_series
+from app.sources.traffic import Observer
 
+T = TypeVar("T")
 _NOTHING_IN_SCOPE = (
     "no namespace is profiled: none fits PROFILING_NAMESPACE_SELECTOR and PROFILING_NAMESPACE without being"
     f" excluded by EXCLUDED_NAMESPACES or by its label {IGNORE_LABEL}"
@@ -34,10 +44,42 @@ _NOTHING_IN_SCOPE = (
 NetworkProvider = Literal["auto", "linkerd", "istio", "none"]
 
 
+# How much of the past a signal asks for in one cycle; what is older waits for the next ones.
+QUESTIONS_PER_CYCLE = 20
+
+PLANNING, OWNERS, CONNECTIONS = "planning", "owners", "connections"
+_SIGNS = {NeedReason.CPU_THROTTLING: "throttling", NeedReason.OOM_KILLED: "kills"}
+# Against usage: two metrics, and about three with longer windows.
+_LOAD_OF_SIGNS = {NeedReason.CPU_THROTTLING: 2, NeedReason.OOM_KILLED: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a server is asked for at most: raw samples in one query, and questions on a signal in a cycle."""
+
+    sample_budget: int = DEFAULT_SAMPLE_BUDGET
+    questions_per_cycle: float = QUESTIONS_PER_CYCLE
+    concurrency: int = CONCURRENT_QUERIES
+    timeout_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownLoad:
+    scope: Scope
+    step: int
+    load: Load
+
+    def holds(self, scope: Scope, step: int) -> bool:
+        """For an hour; silence only until there is another step."""
+        age = abs(step - self.step)
+        return scope == self.scope and age < (STEPS_PER_HOUR if self.load.samples else 1)
+
+
 class PrometheusSource:
     """Answers in whole or raises SourceError; use it as an asynchronous context manager.
 
-    A scope that changes is given as a callable, which is asked anew for each answer.
+    A scope that changes is given as a callable, which is asked anew for each answer. How many samples a
+    question loads is asked of the server itself, at most once an hour.
     """
 
     def __init__(  # noqa: PLR0913 - transport and pace are the seams to the world
@@ -47,23 +89,37 @@ class PrometheusSource:
         scope: Scope | Callable[[], Scope],
         network_provider: NetworkProvider = "auto",
         connections_url: str = "",
-        timeout_seconds: float = 60.0,
+        limits: Limits | None = None,
+        access: Access | None = None,
+        observer: Observer | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         pace: Pace | None = None,
     ) -> None:
-        self.api = PrometheusApi(base_url, timeout_seconds=timeout_seconds, transport=transport, pace=pace)
-        self.mesh_api = self.api
-        if connections_url:
-            self.mesh_api = PrometheusApi(
-                connections_url, timeout_seconds=timeout_seconds, transport=transport, pace=pace
+        limits = limits or Limits()
+
+        def api(url: str) -> PrometheusApi:
+            return PrometheusApi(
+                url,
+                timeout_seconds=limits.timeout_seconds,
+                access=access,
+                concurrency=limits.concurrency,
+                observer=observer,
+                transport=transport,
+                pace=pace,
             )
+
+        self.api = api(base_url)
+        self.mesh_api = api(connections_url) if connections_url else self.api
         self._scope_of_now: Callable[[], Scope] = (lambda: scope) if isinstance(scope, Scope) else scope
         self._meshes = tuple(mesh for mesh in MESHES if network_provider in {"auto", mesh.name})
         self._found = () if network_provider == "auto" else self._meshes
+        # What a server takes of one kind of series tells little of the other.
+        self._planner, self._mesh_planner = Planner(limits.sample_budget), Planner(limits.sample_budget)
+        self._samples_per_cycle = limits.sample_budget * limits.questions_per_cycle
+        self._loads: dict[str, _KnownLoad] = {}
+        self._planning = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        for api in {self.api, self.mesh_api}:
-            await api.__aenter__()
         return self
 
     async def __aexit__(
@@ -90,47 +146,119 @@ class PrometheusSource:
         """Where connections come from; with `auto`, `none` until an answer holds something of a mesh."""
         return " and ".join(mesh.name for mesh in self._found) or "none"
 
-    async def container_samples(self, resource: Resource, steps: StepRange) -> ContainerSamples:
-        """One sample per container and step."""
-        query = queries.container_usage(resource, self._scope)
-        matrix = await self.api.query_range(query, queries.CONTAINER_LABELS, steps)
-        containers = tuple(PodContainer(*key) for key in matrix.keys)
-        return ContainerSamples(resource, steps, containers, matrix.values, matrix.unusable)
+    async def retention_seconds(self) -> float | None:
+        """That of the server that tells of containers."""
+        return await self.api.retention_seconds()
 
-    async def need_signals(self, reason: NeedReason, steps: StepRange) -> NeedSamples:
+    async def container_samples(
+        self, resource: Resource, steps: StepRange
+    ) -> AsyncIterator[list[ContainerSamples]]:
+        """One sample per container and step."""
+        scope = self._scope
+
+        async def ask(shard: Shard, part: StepRange) -> Series:
+            query = queries.container_usage(resource, scope.narrowed(shard))
+            return await self.api.query_range(query, queries.CONTAINER_LABELS, part, signal=resource.value)
+
+        load = await self._container_load(scope, steps)
+        inquiry = self._inquiry(resource.value, ask, load)
+        async for _, answers in inquiry.answers(steps, most_samples=self._samples_per_cycle):
+            yield await asyncio.to_thread(_by_day, resource, answers)
+
+    async def need_signals(self, reason: NeedReason, steps: StepRange) -> AsyncIterator[NeedSamples]:
         """Where a sign of need was seen; nowhere where its metric is not scraped."""
-        query = need_signs(reason, self._scope)
-        told = await self.api.query_range(query, queries.CONTAINER_LABELS, steps)
-        return need_samples(reason, steps, told)
+        scope, signal = self._scope, _SIGNS[reason]
+
+        async def ask(shard: Shard, part: StepRange) -> Series:
+            query = need_signs(reason, scope.narrowed(shard))
+            return await self.api.query_range(query, queries.CONTAINER_LABELS, part, signal=signal)
+
+        load = (await self._container_load(scope, steps)).times(_LOAD_OF_SIGNS[reason])
+        inquiry = self._inquiry(signal, ask, load)
+        async for part, answers in inquiry.answers(steps, most_samples=self._samples_per_cycle):
+            yield need_samples(reason, part, joined_series(answers))
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
         """Who owned the Pods of *steps*; nobody where nothing that tells it is scraped."""
-        scope, seconds = self._scope, len(steps) * STEP_SECONDS
-        end = StepRange(steps.last, steps.last)
-        query = owners.owners(scope, seconds=seconds)
-        told = await self.api.query_range(query, owners.OWNER_LABELS, end, owners.OPTIONAL_LABELS)
-        if owners.tells_pods(told):
-            return await asyncio.to_thread(owners.join_owners, told)
-        query = owners.workloads_of_pods(scope, seconds=seconds)
-        rule = await self.api.query_range(query, owners.WORKLOAD_LABELS, end)
-        return await asyncio.to_thread(owners.join_workloads, rule, told) if rule.keys else PastOwners()
+        scope = self._scope
+        load = await self._container_load(scope, steps)
 
-    async def connection_samples(self, steps: StepRange) -> ConnectionSamples | None:
-        """One sample per directed edge and step; None where no mesh is to be asked.
+        async def told(
+            query: Callable[..., str], labels: Sequence[str], optional: Collection[str]
+        ) -> list[Key]:
+            async def ask(shard: Shard, part: StepRange) -> tuple[Key, ...]:
+                text = query(scope.narrowed(shard), seconds=len(part) * STEP_SECONDS)
+                end = StepRange(part.last, part.last)
+                return (await self.api.query_range(text, labels, end, optional, signal=OWNERS)).keys
+
+            answers = [keys async for _, keys in self._inquiry(OWNERS, ask, load).answers(steps)]
+            # The newest come last, and so count.
+            return list(dict.fromkeys(chain.from_iterable(chain.from_iterable(reversed(answers)))))
+
+        known = await told(owners.owners, owners.OWNER_LABELS, owners.OPTIONAL_LABELS)
+        if owners.tells_pods(known):
+            return await asyncio.to_thread(owners.join_owners, known)
+        rule = await told(owners.workloads_of_pods, owners.WORKLOAD_LABELS, ())
+        return await asyncio.to_thread(owners.join_workloads, rule, known) if rule else PastOwners()
+
+    async def connection_samples(self, steps: StepRange) -> AsyncIterator[ConnectionSamples]:
+        """One sample per directed edge and step; nothing at all where no mesh is to be asked.
 
         Every mesh that may be there is asked until one is found, and from then on those that were found.
         """
         asked = self._found or self._meshes
-        answers = [await self._ask(mesh, steps) for mesh in asked]
-        self._found = self._found or tuple(
-            mesh for mesh, samples in zip(asked, answers, strict=True) if samples.sources
-        )
-        return combined(answers) if answers else None
-
-    async def _ask(self, mesh: Mesh, steps: StepRange) -> ConnectionSamples:
+        if not asked:
+            return
         scope = self._scope
-        answers = [
-            await self.mesh_api.query_range(asked.query, asked.labels, asked.steps, asked.optional)
-            for asked in mesh.questions(scope, steps)
-        ]
+        loads = [await self._load(self.mesh_api, mesh.name, mesh.load(scope), scope, steps) for mesh in asked]
+
+        async def ask(shard: Shard, part: StepRange) -> list[tuple[Mesh, ConnectionSamples]]:
+            return [(mesh, await self._ask_mesh(mesh, scope, shard, part)) for mesh in asked]
+
+        split = partial(self.mesh_api.observer.split, CONNECTIONS)
+        inquiry = Inquiry(self._mesh_planner, Load.sum(loads), ask, split)
+        async for _, answers in inquiry.answers(steps, most_samples=self._samples_per_cycle):
+            told = list(chain.from_iterable(answers))
+            seen = {mesh.name for mesh, samples in told if samples.sources}
+            self._found = self._found or tuple(mesh for mesh in asked if mesh.name in seen)
+            yield combined([samples for _, samples in told])
+
+    async def _ask_mesh(self, mesh: Mesh, scope: Scope, shard: Shard, steps: StepRange) -> ConnectionSamples:
+        answers = []
+        for question in mesh.questions(scope, steps, shard):
+            told = await self.mesh_api.query_range(
+                question.query, question.labels, question.steps, question.optional, signal=CONNECTIONS
+            )
+            answers += await asyncio.to_thread(question.read, told)
         return await asyncio.to_thread(mesh.join, answers, scope, steps)
+
+    def _inquiry(self, signal: str, ask: Ask[T], load: Load) -> Inquiry[T]:
+        return Inquiry(self._planner, load, ask, partial(self.api.observer.split, signal))
+
+    async def _container_load(self, scope: Scope, steps: StepRange) -> Load:
+        question = Part(queries.container_load(scope), queries.LOAD_LABELS)
+        return await self._load(self.api, "containers", question, scope, steps)
+
+    async def _load(
+        self, api: PrometheusApi, kind: str, question: Part, scope: Scope, steps: StepRange
+    ) -> Load:
+        """What a step loads, as it was at the end of *steps*."""
+        async with self._planning:
+            known = self._loads.get(kind)
+            if known and known.holds(scope, steps.last):
+                return known.load
+            end = StepRange(steps.last, steps.last)
+            told = await api.query_range(question.query, question.labels, end, signal=PLANNING)
+            counts = zip(told.keys, told.samples.tolist(), strict=True)
+            load = Load({namespace: count for (namespace,), count in counts if count > 0})
+            self._loads[kind] = _KnownLoad(scope, steps.last, load)
+            return load
+
+
+def _by_day(resource: Resource, answers: Sequence[Series]) -> list[ContainerSamples]:
+    series, found = joined_series(answers), []
+    for day in sorted(series.steps.by_day(), reverse=True):
+        matrix = series.within(day)
+        containers = tuple(PodContainer(*key) for key in matrix.keys)
+        found.append(ContainerSamples(resource, day, containers, matrix.values, matrix.unusable))
+    return found

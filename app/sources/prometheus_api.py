@@ -1,30 +1,46 @@
 """Range queries over HTTP: time-outs, tries, limits, and httpx's errors turned into our own.
 
-A body is read up to a limit, a query has a limit of time over all, and few run at once, so that one process
+A body is decoded as it comes, a query has a limit of time over all, and few run at once, so that one process
 with many questions stays a polite client with bounded memory.
 """
 
 import asyncio
 import random
+import re
+import ssl
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from types import TracebackType
 from typing import Self
 
 import httpx
 import structlog
 
-from app.errors import SourceError
+from app.errors import SourceError, TooLargeError
 from app.estimation.samples import STEP_SECONDS, StepRange
-from app.sources.answers import Matrix, decode_matrix
+from app.sources.access import Access
+from app.sources.answers import AnswerReader, refusal
+from app.sources.clients import Clients
+from app.sources.retention import retention_seconds
+from app.sources.series import Series
+from app.sources.traffic import Observer, Traffic
 
 MAX_ANSWER_BYTES = 512 * 1024 * 1024
 CONCURRENT_QUERIES = 4
 
 _ENDPOINT = "api/v1/query_range"
-_RETRIED_REASONS = frozenset({"TimedOut", "Unreachable"})
-_RETRIED_STATUSES = frozenset({429, 502, 503, 504})
+_MAX_REFUSAL_BYTES = 64 * 1024
+_RETRIED_STATUSES = frozenset({429, 502, 503})
+# Whole answers from raw samples, or none: what Thanos would else leave out. Others do not know these.
+_WHOLE = {"dedup": "true", "partial_response": "false", "max_source_resolution": "0s", "stats": "true"}
+# How servers say that a query is too much for them.
+_LATE = re.compile(r"time(d )?-?out|deadline", re.IGNORECASE)
+_TOO_LARGE = re.compile(
+    rf"too (many|large|long)|exceed|limit|can(no|')t select more|{_LATE.pattern}", re.IGNORECASE
+)
+_STATUSES_OF_SIZE = frozenset({400, 422, 500, 503})
 
 log = structlog.get_logger(__name__)
 
@@ -45,36 +61,39 @@ class Pace:
         return min(max(own, wanted_seconds), self.longest_pause_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    body: bytearray
-    retry_after_seconds: float
+class _PassingError(Exception):
+    """A fault that another try may not meet."""
+
+    def __init__(self, error: SourceError, wanted_seconds: float = 0.0) -> None:
+        super().__init__(str(error))
+        self.error, self.wanted_seconds = error, wanted_seconds
 
 
 class PrometheusApi:
-    """A client of one Prometheus-compatible server; counts what it does."""
+    """A client of one Prometheus-compatible server; *observer* hears what its queries cost."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - transport and pace are the seams to the world
         self,
         base_url: str,
         *,
         timeout_seconds: float,
+        access: Access | None = None,
+        concurrency: int = CONCURRENT_QUERIES,
+        observer: Observer | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         pace: Pace | None = None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        self.queries = 0
-        self.retries = 0
-        self.received_bytes = 0
         url, credentials = _without_credentials(base_url)
         self.url = str(url).rstrip("/")
+        self.observer = observer or Traffic()
         self._timeout_seconds = timeout_seconds
         self._max_answer_bytes = max_answer_bytes
         self._pace = pace or Pace()
-        self._slots = asyncio.Semaphore(CONCURRENT_QUERIES)
-        timeout = httpx.Timeout(timeout_seconds)
-        self._client = httpx.AsyncClient(auth=credentials, timeout=timeout, transport=transport)
+        self._slots = asyncio.Semaphore(concurrency)
+        # To pack an answer costs Prometheus as much as to work it out: only far networks are worth that.
+        self._headers = {} if url.scheme == "https" else {"Accept-Encoding": "identity"}
+        self._clients = Clients(access or Access(), credentials, timeout_seconds, transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,80 +101,116 @@ class PrometheusApi:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        await self._clients.close()
+
+    async def retention_seconds(self) -> float | None:
+        """How far back the server remembers, None where it does not tell."""
+        return await retention_seconds(self._clients, self.url)
 
     async def query_range(
-        self, query: str, labels: Sequence[str], steps: StepRange, optional: Collection[str] = ()
-    ) -> Matrix:
+        self,
+        query: str,
+        labels: Sequence[str],
+        steps: StepRange,
+        optional: Collection[str] = (),
+        *,
+        signal: str = "",
+    ) -> Series:
         """What *query* gives at every step; series may lack the *optional* ones of the *labels*.
 
         Raises:
+            TooLargeError: a smaller question may be answered.
             SourceError: after the last try, or at once where another try would not help.
         """
-        form = {
+        form = _WHOLE | {
             "query": query,
             "start": str(steps.start_seconds),
             "end": str(steps.end_seconds),
             "step": str(STEP_SECONDS),
+            "timeout": f"{self._timeout_seconds:g}",
         }
-        self.queries += 1
-        answer = await self._answer(form)
-        return await asyncio.to_thread(decode_matrix, answer.status, answer.body, labels, steps, optional)
-
-    async def _answer(self, form: dict[str, str]) -> _Answer:
-        for tried in range(1, self._pace.tries):
-            wanted_seconds = 0.0
+        tried = 1
+        while True:
             try:
-                answer = await self._post(form)
-            except SourceError as error:
-                if error.reason not in _RETRIED_REASONS:
-                    raise
-                fault = str(error)
-            else:
-                if answer.status not in _RETRIED_STATUSES:
-                    return answer
-                fault, wanted_seconds = f"status {answer.status}", answer.retry_after_seconds
-            pause_seconds = self._pace.pause_after(tried, wanted_seconds)
-            log.debug("prometheus_query_repeated", fault=fault, pause_seconds=round(pause_seconds, 1))
-            self.retries += 1
+                return await self._ask(form, AnswerReader(labels, steps, optional), signal)
+            except SourceError:
+                self.observer.failed(signal)
+                raise
+            except _PassingError as fault:
+                if tried == self._pace.tries:
+                    self.observer.failed(signal)
+                    raise fault.error from fault
+                pause_seconds = self._pace.pause_after(tried, fault.wanted_seconds)
+                log.debug(
+                    "prometheus_query_repeated", fault=str(fault), pause_seconds=round(pause_seconds, 1)
+                )
+            self.observer.retried(signal)
+            tried += 1
             await self._pace.sleep(pause_seconds)
-        return await self._post(form)
 
-    async def _post(self, form: dict[str, str]) -> _Answer:
+    async def _ask(self, form: dict[str, str], reader: AnswerReader, signal: str) -> Series:
         async with self._slots:
+            started = perf_counter()
             with self._own_errors():
-                async with (
-                    asyncio.timeout(self._timeout_seconds),
-                    self._client.stream("POST", f"{self.url}/{_ENDPOINT}", data=form) as response,
-                ):
-                    body = await self._read(response)
-        return _Answer(response.status_code, body, _retry_after_seconds(response))
+                async with asyncio.timeout(self._timeout_seconds), self._clients.current() as client:
+                    url = f"{self.url}/{_ENDPOINT}"
+                    async with client.stream("POST", url, data=form, headers=self._headers) as response:
+                        if not response.is_success:
+                            raise await self._refusal(response)
+                        received_bytes = await self._read(response, reader)
+            series = await asyncio.to_thread(reader.finish)
+            self.observer.answered(
+                signal,
+                seconds=perf_counter() - started,
+                received_bytes=received_bytes,
+                samples=series.loaded_samples or len(series.samples),
+            )
+            return series
 
-    async def _read(self, response: httpx.Response) -> bytearray:
-        body = bytearray()
+    async def _read(self, response: httpx.Response, reader: AnswerReader) -> int:
+        received_bytes = 0
         async for chunk in response.aiter_bytes():
-            self.received_bytes += len(chunk)
-            body += chunk
-            if len(body) > self._max_answer_bytes:
+            received_bytes += len(chunk)
+            if received_bytes > self._max_answer_bytes:
                 limit = f"{self._max_answer_bytes // 2**20} MiB"
-                message = f"the answer of {self.url} is larger than {limit}: profile fewer namespaces"
-                raise SourceError("AnswerTooLarge", message)
-        return body
+                raise TooLargeError("AnswerTooLarge", f"the answer of {self.url} is larger than {limit}")
+            if reader.feed(chunk):
+                await asyncio.to_thread(reader.digest)
+        return received_bytes
+
+    async def _refusal(self, response: httpx.Response) -> Exception:
+        """Whether to ask again, for less, or not at all."""
+        status, body = response.status_code, bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > _MAX_REFUSAL_BYTES:
+                break
+        text = refusal(status, body)
+        if status in {413, 504} or (status in _STATUSES_OF_SIZE and _TOO_LARGE.search(text)):
+            return TooLargeError("HTTPError", text, is_late=status == 504 or bool(_LATE.search(text)))
+        error = SourceError("HTTPError", text)
+        return _PassingError(error, _retry_after_seconds(response)) if status in _RETRIED_STATUSES else error
 
     @contextmanager
     def _own_errors(self) -> Iterator[None]:
         try:
             yield
+        except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise _PassingError(SourceError("TimedOut", self._late)) from error
         except (httpx.TimeoutException, TimeoutError) as error:
-            message = f"{self.url} gave no whole answer within {self._timeout_seconds:g} s"
-            raise SourceError("TimedOut", message) from error
+            raise TooLargeError("TimedOut", self._late, is_late=True) from error
         except httpx.DecodingError as error:
             raise SourceError(
                 "MalformedAnswer", f"the answer of {self.url} can't be unpacked: {error}"
             ) from error
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # a host's name that is too long
+        # A host's name may be too long; a server may refuse our certificate after the handshake.
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ssl.SSLError) as error:
             message = f"{self.url} can't be reached: {str(error) or type(error).__name__}"
-            raise SourceError("Unreachable", message) from error
+            raise _PassingError(SourceError("Unreachable", message)) from error
+
+    @property
+    def _late(self) -> str:
+        return f"{self.url} gave no whole answer within {self._timeout_seconds:g} s"
 
 
 def _without_credentials(base_url: str) -> tuple[httpx.URL, tuple[str, str] | None]:

@@ -5,11 +5,12 @@ named by `selector` alone: it leaves out those of other clusters.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.domain.profiles import Resource
 
 CONTAINER_LABELS = ("namespace", "pod", "container")
+LOAD_LABELS = ("namespace",)
 
 CPU_USAGE = "container_cpu_usage_seconds_total"
 MEMORY_USAGE = "container_memory_working_set_bytes"
@@ -17,7 +18,20 @@ MEMORY_USAGE = "container_memory_working_set_bytes"
 WINDOW = "5m"
 # cAdvisor counts the whole Pod (no container name) and its pause container too; both would count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
+Matchers = tuple[str, ...]
 _REGEX_SYNTAX = frozenset(r"\.+*?()|[]{}^$")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of all namespaces: those *only* named (None means all) that are not in *without*."""
+
+    only: frozenset[str] | None = None
+    without: frozenset[str] = frozenset()
+
+    def covers(self, namespace: str) -> bool:
+        """True where *namespace* is in this part."""
+        return namespace not in self.without and (self.only is None or namespace in self.only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,12 @@ class Scope:
         """True where *namespace* is profiled."""
         return namespace not in self.excluded and (self.included is None or namespace in self.included)
 
+    def narrowed(self, shard: Shard) -> "Scope":
+        """The same scope without the namespaces that are not in *shard*."""
+        only = self.included if shard.only is None else shard.only
+        without = {*self.excluded, *shard.without} if shard.without else self.excluded
+        return replace(self, included=only, excluded=without)
+
     def covers_edge(self, source: str, destination: str) -> bool:
         """True where one end is profiled and none is excluded."""
         excluded = source in self.excluded or destination in self.excluded
@@ -57,6 +77,12 @@ def container_usage(resource: Resource, scope: Scope) -> str:
         Resource.MEMORY: ("max_over_time", MEMORY_USAGE),
     }[resource]
     return aggregate("max", CONTAINER_LABELS, f"{over_step}({of_containers(metric, scope)}[{WINDOW}])")
+
+
+def container_load(scope: Scope) -> str:
+    """How many samples a step of one question on containers loads in each namespace."""
+    counts = f"count_over_time({of_containers(MEMORY_USAGE, scope)}[{WINDOW}])"
+    return aggregate("sum", LOAD_LABELS, counts)
 
 
 def of_containers(metric: str, scope: Scope, *matchers: str) -> str:
@@ -84,6 +110,12 @@ def included(label: str, scope: Scope) -> tuple[str, ...]:
 def excluded(label: str, scope: Scope) -> tuple[str, ...]:
     """The matcher that leaves out the excluded namespaces, if there are any; no label passes it."""
     return _matcher(label, "!", scope.excluded)
+
+
+def of_shard(label: str, scope: Scope, shard: Shard) -> Matchers:
+    """The matchers of all namespaces of *shard* but the excluded ones, whether they are included or not."""
+    everywhere = replace(scope, included=None).narrowed(shard)
+    return (*included(label, everywhere), *excluded(label, everywhere))
 
 
 def _matcher(label: str, sign: str, values: Iterable[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Recorded samples are put on the 5-minute grid once, when the file is read. A rec
 days, so that it stands for the recent past with its daily rhythm in phase.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,6 +56,8 @@ class _Record:
 
     containers: tuple[PodContainer, ...]
     standalone: frozenset[PodContainer]
+    owners: Mapping[tuple[str, str], Workload]
+    asked: Mapping[PodContainer, Mapping[Resource, float]]  # for now, by the containers themselves
     usage: Mapping[Resource, _GriddedSeries]
     edges: tuple[Connection, ...]
     requests: _GriddedSeries
@@ -98,10 +100,14 @@ class RecordedHistory:
         shift_days = -((self.record.last_step - present) // STEPS_PER_DAY)
         return replace(self, shift_days=shift_days, present=present)
 
+    async def retention_seconds(self) -> float | None:
+        """A record does not forget."""
+        return None
+
     async def pod_owners(self, _steps: StepRange) -> PastOwners:
         """The workload of every recorded (namespace, Pod) of which something tells it.
 
-        A Pod's name tells it, as everywhere; what was recorded without a Pod is a workload by itself.
+        The file does, or else a Pod's name; what was recorded without a Pod is a workload by itself.
         """
         names = PodNames([end for edge in self.record.edges for end in (edge.source, edge.destination)])
         owners = {
@@ -110,26 +116,37 @@ class RecordedHistory:
             else names.workload(each.namespace, each.pod)
             for each in self.record.containers
         }
-        return PastOwners(workloads={pod: owner for pod, owner in owners.items() if owner is not None})
+        found = {pod: owner for pod, owner in owners.items() if owner is not None}
+        return PastOwners(workloads=found | dict(self.record.owners))
 
-    async def need_signals(self, reason: NeedReason, steps: StepRange) -> NeedSamples:
+    async def container_requests(self, _step: int) -> Mapping[PodContainer, Mapping[Resource, float]]:
+        """What was recorded of it, at the record's end."""
+        return self.record.asked
+
+    async def need_signals(self, reason: NeedReason, steps: StepRange) -> AsyncIterator[NeedSamples]:
         """None: nobody recorded them."""
-        return NeedSamples.none(reason, steps)
+        yield NeedSamples.none(reason, steps)
 
-    async def container_samples(self, resource: Resource, steps: StepRange) -> ContainerSamples:
-        """What was recorded of each container in *steps*; containers without a sample there are left out."""
+    async def container_samples(
+        self, resource: Resource, steps: StepRange
+    ) -> AsyncIterator[list[ContainerSamples]]:
+        """What was recorded of each container, day by day; those without a sample in a day are left out."""
+        for day in sorted(steps.by_day(), reverse=True):
+            yield [self._containers(resource, day)]
+
+    def _containers(self, resource: Resource, steps: StepRange) -> ContainerSamples:
         values = self._matrix(self.record.usage[resource], steps)
         seen = np.isfinite(values).any(axis=1)
         containers = tuple(self.record.containers[row] for row in np.flatnonzero(seen))
         return ContainerSamples(resource, steps, containers, values[seen])
 
-    async def connection_samples(self, steps: StepRange) -> ConnectionSamples | None:
-        """What was recorded of each edge in *steps*; None for a record without edges.
+    async def connection_samples(self, steps: StepRange) -> AsyncIterator[ConnectionSamples]:
+        """What was recorded of each edge in *steps*; nothing for a record without edges."""
+        if self.record.edges:
+            yield self._connections(steps)
 
-        A source was scraped in each step in which one of its edges has a sample.
-        """
-        if not self.record.edges:
-            return None
+    def _connections(self, steps: StepRange) -> ConnectionSamples:
+        """A source was scraped in each step in which one of its edges has a sample."""
         requests, responses = (
             self._matrix(side, steps) for side in (self.record.requests, self.record.responses)
         )
@@ -158,21 +175,27 @@ class ReplayedHistory:
     def __init__(self, history: RecordedHistory, clock: Callable[[], float]) -> None:
         self._history, self._clock = history, clock
 
+    async def retention_seconds(self) -> float | None:
+        """The same at any time."""
+        return await self._history.retention_seconds()
+
     async def pod_owners(self, steps: StepRange) -> PastOwners:
         """The same at any time."""
         return await self._history.pod_owners(steps)
 
-    async def need_signals(self, reason: NeedReason, steps: StepRange) -> NeedSamples:
+    def need_signals(self, reason: NeedReason, steps: StepRange) -> AsyncIterator[NeedSamples]:
         """The same at any time."""
-        return await self._history.need_signals(reason, steps)
+        return self._history.need_signals(reason, steps)
 
-    async def container_samples(self, resource: Resource, steps: StepRange) -> ContainerSamples:
+    def container_samples(
+        self, resource: Resource, steps: StepRange
+    ) -> AsyncIterator[list[ContainerSamples]]:
         """As of this moment."""
-        return await self._history.ending_at(self._clock()).container_samples(resource, steps)
+        return self._history.ending_at(self._clock()).container_samples(resource, steps)
 
-    async def connection_samples(self, steps: StepRange) -> ConnectionSamples | None:
+    def connection_samples(self, steps: StepRange) -> AsyncIterator[ConnectionSamples]:
         """As of this moment."""
-        return await self._history.ending_at(self._clock()).connection_samples(steps)
+        return self._history.ending_at(self._clock()).connection_samples(steps)
 
 
 def read_recorded_history(path: Path) -> RecordedHistory:
@@ -191,6 +214,8 @@ def read_recorded_history(path: Path) -> RecordedHistory:
     record = _Record(
         tuple(map(_container, containers.names)),
         frozenset(_container(name) for name in containers.names if "/" not in name),
+        _owners(containers),
+        _asked(containers),
         {Resource.CPU: cpu, Resource.MEMORY: memory},
         tuple(map(_connection, edges.names)),
         requests,
@@ -199,6 +224,26 @@ def read_recorded_history(path: Path) -> RecordedHistory:
         int(steps.max()),
     )
     return RecordedHistory(path.name, record)
+
+
+def _owners(table: SeriesTable) -> dict[tuple[str, str], Workload]:
+    """Of the Pods of which the file tells it."""
+    found = {}
+    for name, workload in zip(table.names, table.workloads, strict=False):
+        if workload:
+            kind, namespace, owner = workload.split("/")
+            container = _container(name)
+            found[container.namespace, container.pod] = Workload(namespace, owner, kind)
+    return found
+
+
+def _asked(table: SeriesTable) -> dict[PodContainer, dict[Resource, float]]:
+    """What each container asks for, of those of which the file tells it."""
+    found: dict[PodContainer, dict[Resource, float]] = {}
+    for resource, amounts in zip(Resource, table.requests or (), strict=False):
+        for row in np.flatnonzero(np.isfinite(amounts)):
+            found.setdefault(_container(table.names[row]), {})[resource] = float(amounts[row])
+    return found
 
 
 def _container(name: str) -> PodContainer:

@@ -1,6 +1,7 @@
 """A real Prometheus that scrapes nothing: its past comes from an OpenMetrics file."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,9 @@ START_SECONDS = 60
 class Prometheus:
     """A context manager; without an OpenMetrics file the server knows no series at all."""
 
-    def __init__(self, directory: Path, openmetrics_file: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, openmetrics_file: Path | None = None, *, flags: Sequence[str] = ()
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
@@ -28,8 +31,14 @@ class Prometheus:
             f"--storage.tsdb.path={self._data}",
             f"--storage.tsdb.retention.time={RETENTION}",
             f"--web.listen-address=127.0.0.1:{port}",
+            *flags,
         ]
         self._process = Process("prometheus", command, directory)
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it runs."""
+        return self._process.pid
 
     def __enter__(self) -> Self:
         if self._history:

@@ -15,6 +15,7 @@ from app.sources.recorded import RecordedHistory, read_recorded_history
 from tests.histories.emojivoto.description import DEPLOYMENTS, NAMESPACE
 from tests.histories.emojivoto.metrics import write_past
 from tests.histories.emojivoto.recording import DEMO_END, write_recording
+from tests.sources.collecting import only, usage
 
 DEMO_FILE = Path(app.__file__).parent / "demo" / "emojivoto.npz"
 POD_NAME = re.compile(r"[a-z-]+-[456789bcdf]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}")
@@ -65,7 +66,7 @@ async def test_the_demo_has_a_daily_rhythm(demo: RecordedHistory) -> None:
     """web-svc at 16:00 uses about three times what it uses at 04:00: (1 + 0.5) / (1 - 0.5)."""
     hour = 12
     last_day = StepRange(LAST_STEP - 287, LAST_STEP)
-    samples = await demo.container_samples(Resource.CPU, last_day)
+    samples = await usage(demo.container_samples(Resource.CPU, last_day))
     rows = [row for row, each in enumerate(samples.containers) if each.container == "web-svc"]
     by_hour = samples.values[rows].mean(axis=0).reshape(24, hour).mean(axis=1)
 
@@ -80,7 +81,7 @@ async def test_rollout_in_the_demo(demo: RecordedHistory) -> None:
     The init container of the newer Pods is seen in their first step alone.
     """
     rollout = LAST_STEP - 2 * 288
-    samples = await demo.container_samples(Resource.MEMORY, StepRange(demo.first_step, demo.last_step))
+    samples = await usage(demo.container_samples(Resource.MEMORY, StepRange(demo.first_step, demo.last_step)))
     seen = {
         (each.pod, each.container): np.flatnonzero(np.isfinite(values)) + demo.first_step
         for each, values in zip(samples.containers, samples.values, strict=True)
@@ -99,11 +100,11 @@ async def test_a_constant_recording(tmp_path: Path) -> None:
     recorded = read_recorded_history(tmp_path / "constant.npz")
     steps = StepRange(LAST_STEP - 9, LAST_STEP)
 
-    usage = await recorded.container_samples(Resource.CPU, steps)
-    connections = await recorded.connection_samples(steps)
+    cpu = await usage(recorded.container_samples(Resource.CPU, steps))
+    connections = await only(recorded.connection_samples(steps))
 
-    web = [row for row, each in enumerate(usage.containers) if each.container == "web-svc"]
-    np.testing.assert_allclose(usage.values[web], np.full((2, 10), 0.016), rtol=1e-6)
+    web = [row for row, each in enumerate(cpu.containers) if each.container == "web-svc"]
+    np.testing.assert_allclose(cpu.values[web], np.full((2, 10), 0.016), rtol=1e-6)
     assert connections is not None
     [voting] = [row for row, edge in enumerate(connections.edges) if edge.destination.name == "voting"]
     np.testing.assert_allclose(connections.requests[voting], 1.0, rtol=1e-6)

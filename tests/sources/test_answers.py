@@ -1,12 +1,17 @@
 """What the body of an answer becomes, and which bodies are refused because they may not be whole."""
 
+import tracemalloc
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from app.errors import SourceError
-from app.sources.answers import Matrix, decode_matrix
+from app.estimation.samples import StepRange
+from app.sources import answers
+from app.sources.answers import AnswerReader
+from app.sources.series import Matrix, Series
 from tests.sources.wire import FIRST, FOURTH, SECOND, STEPS, THIRD, encoded, matrix, row
 
 LABELS = ("namespace", "pod")
@@ -14,13 +19,19 @@ WEB = {"namespace": "emojivoto", "pod": "web-1"}
 VOTING = {"namespace": "emojivoto", "pod": "voting-1"}
 
 
+def read(body: bytes, labels: Sequence[str] = LABELS, optional: Collection[str] = ()) -> Matrix:
+    reader = AnswerReader(labels, STEPS, optional)
+    reader.feed(body)
+    return reader.finish().matrix()
+
+
 def decoded(*rows: dict[str, Any], **envelope: Any) -> Matrix:
-    return decode_matrix(200, encoded(matrix(*rows, **envelope)), LABELS, STEPS)
+    return read(encoded(matrix(*rows, **envelope)))
 
 
-def refusal(body: bytes, status: int = 200) -> SourceError:
+def refusal(body: bytes) -> SourceError:
     with pytest.raises(SourceError) as caught:
-        decode_matrix(status, body, LABELS, STEPS)
+        read(body)
     return caught.value
 
 
@@ -105,15 +116,15 @@ def test_error_status_in_a_200() -> None:
 )
 def test_http_errors_tell_status_and_words(status: int, body: bytes, expected: str) -> None:
     """The status is named; then come Prometheus' words, or how the body begins, on one line."""
-    error = refusal(body, status)
-
-    assert error.reason == "HTTPError"
-    assert str(error) in {expected, expected.replace("Entity", "Content")}  # Python 3.13 renamed 422
+    assert answers.refusal(status, body) in {
+        expected,
+        expected.replace("Entity", "Content"),
+    }  # Python 3.13 renamed 422
 
 
 def test_long_bodies_are_cut() -> None:
     """Of a page of 10,000 characters 200 are shown, with a mark that there is more."""
-    assert str(refusal(b"x" * 10_000, 500)).endswith(": " + "x" * 200 + "…")
+    assert answers.refusal(500, b"x" * 10_000).endswith(": " + "x" * 200 + "…")
 
 
 def test_another_result_type() -> None:
@@ -223,6 +234,96 @@ def test_optional_labels_may_be_absent() -> None:
     """A series without the optional label has an empty value for it; without the other it is left out."""
     rows = (row({"pod": "a"}, [(FIRST, "1")]), row({"kind": "b"}, [(FIRST, "1")]))
 
-    found = decode_matrix(200, encoded(matrix(*rows)), ("pod", "kind"), STEPS, {"kind"})
+    found = read(encoded(matrix(*rows)), ("pod", "kind"), {"kind"})
 
     assert found.keys == (("a", ""),)
+
+
+def long_answer(series: int, points: int) -> tuple[bytes, StepRange]:
+    """An answer with so many series, whose values differ and whose names hold what rows begin with."""
+    steps = StepRange(STEPS.first, STEPS.first + points - 1)
+    rows = [
+        row(
+            {"namespace": 'team,{"metric":{', "pod": f"web-{number}"},
+            [(step * 300, f"{number + step / 7e6:.9g}") for step in range(steps.first, steps.last + 1)],
+        )
+        for number in range(series)
+    ]
+    return encoded(matrix(*rows, infos=["a remark"])), steps
+
+
+def read_in_chunks(body: bytes, steps: StepRange, chunk_bytes: int) -> Series:
+    reader = AnswerReader(LABELS, steps)
+    for start in range(0, len(body), chunk_bytes):
+        if reader.feed(body[start : start + chunk_bytes]):
+            reader.digest()
+    return reader.finish()
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 7, 100, 1000, 10_000_000])
+@pytest.mark.parametrize("piece_bytes", [1, 200, 5000])
+def test_an_answer_that_comes_in_pieces_is_the_same(
+    chunk_bytes: int, piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the network cuts it, and however much is decoded at once."""
+    body, steps = long_answer(6, 9)
+    monkeypatch.setattr(answers, "PIECE_BYTES", piece_bytes)
+    found = read_in_chunks(body, steps, chunk_bytes).matrix()
+
+    assert [pod for _, pod in found.keys] == [f"web-{number}" for number in range(6)]
+    expected = [[number + step / 7e6 for step in range(steps.first, steps.last + 1)] for number in range(6)]
+    np.testing.assert_allclose(found.values, expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 10**6])
+@pytest.mark.parametrize(
+    ("spoiled", "reason"),
+    [
+        (lambda body: body[:-40], "MalformedAnswer"),
+        (lambda body: body.replace(b'"infos":["a', b'"warnings":["a'), "PartialAnswer"),
+        (
+            lambda body: body.replace(b'"status":"success"', b'"status":"success","isPartial":true'),
+            "PartialAnswer",
+        ),
+        (lambda body: body.replace(b'"matrix"', b'"vector"'), "MalformedAnswer"),
+        (lambda body: body.replace(b"web-1", b"web-0"), "MalformedAnswer"),
+        (lambda body: body.replace(b'"}', b'"}}', 1), "MalformedAnswer"),
+        (lambda body: body.replace(b'"]]}', b'"]],"histograms":[[1,{}]]}', 1), "NativeHistogram"),
+        (lambda body: body.replace(b"[[1772323200,", b"[[1772323201,", 1), "MalformedAnswer"),
+    ],
+    ids=["cut off", "warnings", "isPartial", "vector", "twice", "form", "histogram", "off the grid"],
+)
+def test_an_answer_that_comes_in_pieces_is_checked_as_a_whole(
+    spoiled: Callable[[bytes], bytes], reason: str, piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that were decoded long ago are worth nothing where the end of the answer takes them back."""
+    body, steps = long_answer(6, 9)
+    monkeypatch.setattr(answers, "PIECE_BYTES", piece_bytes)
+    assert spoiled(body) != body
+
+    with pytest.raises(SourceError) as caught:
+        read_in_chunks(spoiled(body), steps, 100)
+
+    assert caught.value.reason == reason
+
+
+def test_the_memory_of_a_large_answer_is_that_of_its_numbers() -> None:
+    """400 series of 1,000 points are 11 MB of text and 3.2 MB of numbers with another 3.2 MB of their places.
+
+    These exist twice for a moment; beside them only a piece of the text is held: less than the text is long.
+    """
+    body, steps = long_answer(400, 1000)
+    reader = AnswerReader(LABELS, steps)
+    held = 0
+    tracemalloc.start()
+    for start in range(0, len(body), 65_536):
+        if reader.feed(body[start : start + 65_536]):
+            reader.digest()
+        held = max(held, reader.held_bytes)
+    reader.finish()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(body) > 10e6
+    assert held < 2 * answers.PIECE_BYTES
+    assert peak < len(body)

@@ -5,9 +5,9 @@ import pytest
 
 from app.domain.workloads import Connection, Workload
 from app.estimation.samples import ConnectionSamples
-from app.sources.answers import Matrix
-from app.sources.connections import EdgeRates, Key, Naming, combined, join_connections
+from app.sources.connections import EdgeRates, Naming, combined, join_connections
 from app.sources.queries import Scope
+from app.sources.series import Key, Matrix
 from tests.sources.wire import STEPS
 
 NAN = np.nan

@@ -3,9 +3,9 @@
 import numpy as np
 
 from app.domain.workloads import Connection, Workload
-from app.sources.answers import Matrix
 from app.sources.mesh.istio import EDGE_LABELS, Istio
-from app.sources.queries import Scope
+from app.sources.queries import Scope, Shard
+from app.sources.series import Matrix
 from tests.sources.wire import STEPS
 
 SOME = Scope(included=("shop",), excluded=("kube-system",))
@@ -33,11 +33,11 @@ NOTHING = table({})
 
 def test_questions() -> None:
     """Clients and waypoints before servers; bytes of TCP without the nodes' tunnels; servers as scrapes."""
-    questions = Istio().questions(SOME, STEPS)
+    (question,) = Istio().questions(SOME, STEPS, Shard())
 
     ours = 'app!="ztunnel",'
     servers = 'istio_requests_total{reporter="destination",destination_workload_namespace!="kube-system"}'
-    assert [question.query for question in questions] == [
+    assert [part.query for part in question.parts] == [
         rate("istio_requests_total"),
         rate("istio_request_bytes_sum"),
         rate("istio_response_bytes_sum"),
@@ -45,8 +45,26 @@ def test_questions() -> None:
         rate("istio_tcp_sent_bytes_total", ours),
         f"max by (destination_workload_namespace,destination_workload)(count_over_time({servers}[5m]))",
     ]
-    assert {question.steps for question in questions} == {STEPS}
+    assert question.steps == STEPS
     assert ",".join(EDGE_LABELS) == LABELS
+
+
+def test_a_shard_of_sources() -> None:
+    """Every rate is of sources in these namespaces alone, and servers are scraped there."""
+    (question,) = Istio().questions(SOME, STEPS, Shard(frozenset({"shop", "team"})))
+
+    *rates, servers = (part.query for part in question.parts)
+    assert all(query.count('source_workload_namespace=~"shop|team",') == 2 for query in rates)
+    assert 'destination_workload_namespace=~"shop|team"' in servers
+
+
+def test_the_load() -> None:
+    """Five rates of two kinds of reporters read the requests' samples about ten times, by the source."""
+    load = Istio().load(SOME)
+
+    counts = f"count_over_time(istio_requests_total{{{BOTH}}}[5m])"
+    assert load.query == f"10 * sum by (source_workload_namespace)({counts})"
+    assert load.labels == ("source_workload_namespace",)
 
 
 def test_a_request_is_a_request_and_a_response() -> None:

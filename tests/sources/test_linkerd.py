@@ -7,9 +7,10 @@ import pytest
 
 from app.domain.workloads import Connection, Workload
 from app.estimation.samples import ConnectionSamples, StepRange
-from app.sources.answers import Matrix, decode_matrix
+from app.sources.answers import AnswerReader
 from app.sources.mesh.linkerd import KINDS, Linkerd
-from app.sources.queries import Scope
+from app.sources.queries import Scope, Shard
+from app.sources.series import Matrix
 from tests.sources.wire import FIRST, STEPS, encoded, matrix, row
 
 EVERYTHING = Scope()
@@ -34,11 +35,11 @@ def test_questions() -> None:
 
     Four steps are 1200 seconds. Included namespaces can't be said of "either end" in one selector.
     """
-    questions = Linkerd().questions(SOME, STEPS)
+    questions = Linkerd().questions(SOME, STEPS, Shard())
 
     proxies = 'up{control_plane_ns!="",namespace!~"kube-public|kube-system"}'
     present = f"max_over_time({proxies}[1200s])"
-    assert [question.query for question in questions] == [
+    assert [part.query for question in questions for part in question.parts] == [
         rate("request_total", 'direction="outbound"'),
         rate("response_total", 'direction="outbound"'),
         rate("tcp_write_bytes_total", 'direction="outbound",peer="dst"'),
@@ -46,21 +47,58 @@ def test_questions() -> None:
         f"max by (namespace,replicas,{KIND_LABELS})(label_replace(sum_over_time({proxies}[5m]),{TAIL}))",
         f"max by (namespace,pod,replicas,{KIND_LABELS})(label_replace({present},{TAIL}))",
     ]
-    assert [question.steps for question in questions] == [STEPS] * 5 + [StepRange(STEPS.last, STEPS.last)]
+    assert [(len(question.parts), question.steps) for question in questions] == [
+        (5, STEPS),
+        (1, StepRange(STEPS.last, STEPS.last)),
+    ]
+
+
+def test_the_parts_of_a_question_are_sent_as_one() -> None:
+    """Each series gets the number of its part in a label of its own, so that none is taken for another's."""
+    rates, _ = Linkerd().questions(SOME, STEPS, Shard())
+
+    first, second, *_ = (part.query for part in rates.parts)
+    assert rates.query.startswith(
+        f'label_replace({first},"part","0","","") or label_replace({second},"part","1","","") or '
+    )
+    assert rates.labels[0] == "part"
+    assert "part" not in rates.optional
+
+
+def test_a_shard_of_sources() -> None:
+    """All of it is of sources in these namespaces alone; destinations may be anywhere."""
+    shard = Shard(frozenset({"shop", "emojivoto"}))
+
+    parts = [part.query for question in Linkerd().questions(SOME, STEPS, shard) for part in question.parts]
+
+    assert all(',namespace=~"emojivoto|shop",namespace!~"kube-public|kube-system"' in part for part in parts)
+    assert "dst_namespace=" not in "".join(parts)
+
+
+def test_the_load() -> None:
+    """Four rates read about four times the samples of requests, in the namespaces of the sources."""
+    load = Linkerd().load(SOME)
+
+    counts = f'count_over_time(request_total{{direction="outbound",{BOTH}}}[5m])'
+    assert load.query == f"4 * sum by (namespace)({counts})"
+    assert load.labels == ("namespace",)
 
 
 def joined(
     *series: Mapping[str, str] | list[Mapping[str, str]], scope: Scope = EVERYTHING
 ) -> ConnectionSamples:
     """The join of answers in the order of the questions: each a series (or several) with the sample 2."""
-    questions = Linkerd().questions(scope, STEPS)
     answers: list[Matrix] = []
-    for number, question in enumerate(questions):
-        given = series[number] if number < len(series) else []
-        rows = [given] if isinstance(given, Mapping) else given
+    for question in Linkerd().questions(scope, STEPS, Shard()):
+        rows = []
         time = FIRST if question.steps == STEPS else question.steps.last * 300
-        body = encoded(matrix(*(row(labels, [(time, "2")]) for labels in rows)))
-        answers.append(decode_matrix(200, body, question.labels, question.steps, question.optional))
+        for part in range(len(question.parts)):
+            given = series[len(answers) + part] if len(answers) + part < len(series) else []
+            of_part = [given] if isinstance(given, Mapping) else given
+            rows += [row({**labels, "part": str(part)}, [(time, "2")]) for labels in of_part]
+        reader = AnswerReader(question.labels, question.steps, question.optional)
+        reader.feed(encoded(matrix(*rows)))
+        answers += question.read(reader.finish())
     return Linkerd().join(answers, scope, STEPS)
 
 

@@ -11,10 +11,11 @@ from app.domain.profiles import NeedReason, Resource
 from app.domain.workloads import Connection, Workload
 from app.errors import SourceError
 from app.estimation.samples import PodContainer
-from app.sources.mesh.istio import Istio
+from app.sources.mesh.istio import EDGE_LABELS, Istio
 from app.sources.mesh.linkerd import Linkerd
 from app.sources.prometheus import NetworkProvider, PrometheusSource
-from app.sources.queries import Scope, container_usage
+from app.sources.queries import Scope, Shard, container_usage
+from tests.sources.collecting import only, usage
 from tests.sources.wire import (
     FIRST,
     FOURTH,
@@ -25,6 +26,7 @@ from tests.sources.wire import (
     Reply,
     ScriptedPrometheus,
     answer,
+    parts_of,
     row,
 )
 
@@ -43,7 +45,6 @@ def source(wire: httpx.AsyncBaseTransport, provider: NetworkProvider = "auto") -
         "http://user:secret@prometheus.example:9090",
         scope=SCOPE,
         network_provider=provider,
-        timeout_seconds=60,
         transport=wire,
         pace=Pauses().pace(),
     )
@@ -52,9 +53,9 @@ def source(wire: httpx.AsyncBaseTransport, provider: NetworkProvider = "auto") -
 @pytest.mark.parametrize("resource", list(Resource))
 async def test_container_samples(resource: Resource) -> None:
     """The resource's query is sent, and its rows come back as containers."""
-    wire = ScriptedPrometheus(answer(row(CONTAINER, [(FIRST, "0.02"), (THIRD, "NaN")])))
+    wire = ScriptedPrometheus(answer(), answer(row(CONTAINER, [(FIRST, "0.02"), (THIRD, "NaN")])))
     async with source(wire) as prometheus:
-        samples = await prometheus.container_samples(resource, STEPS)
+        samples = await usage(prometheus.container_samples(resource, STEPS))
 
     assert wire.form()["query"] == container_usage(resource, SCOPE)
     assert (samples.resource, samples.steps) == (resource, STEPS)
@@ -68,23 +69,24 @@ def queries_of(wire: ScriptedPrometheus) -> list[str]:
 
 
 async def test_connections_of_linkerd() -> None:
-    """Six questions: requests, responses, bytes both ways, scrapes, Pods; the second has an unusable sample.
+    """Two questions after the count of series; a response is an unusable sample.
 
     Scraped twice in the first two steps, so both count as observed although the second has no request.
     """
     proxy = {"namespace": "emojivoto", "deployment": "web"}
     wire = ScriptedPrometheus(
-        answer(row(EDGE, [(FIRST, "1")])),
-        answer(row(EDGE, [(FIRST, "0.9"), (SECOND, "-Inf")])),
-        answer(row(EDGE, [(FIRST, "500")])),
         answer(),
-        answer(row(proxy, [(FIRST, "2"), (SECOND, "2")])),
-        answer(row(proxy | {"pod": "web-6c9b7d8f5b-2x8qz"}, [(FOURTH, "1")])),
+        answer(
+            row(EDGE | {"part": "0"}, [(FIRST, "1")]),
+            row(EDGE | {"part": "1"}, [(FIRST, "0.9"), (SECOND, "-Inf")]),
+            row(EDGE | {"part": "2"}, [(FIRST, "500")]),
+            row(proxy | {"part": "4"}, [(FIRST, "2"), (SECOND, "2")]),
+        ),
+        answer(row(proxy | {"part": "0", "pod": "web-6c9b7d8f5b-2x8qz"}, [(FOURTH, "1")])),
     )
     async with source(wire, "linkerd") as prometheus:
-        samples = await prometheus.connection_samples(STEPS)
+        samples = await only(prometheus.connection_samples(STEPS))
 
-    assert samples is not None
     assert samples.edges == (Connection(Workload("emojivoto", "web"), Workload("emojivoto", "voting")),)
     np.testing.assert_array_equal(samples.requests, [[1, np.nan, np.nan, np.nan]])
     np.testing.assert_array_equal(samples.responses, [[0.9, np.nan, np.nan, np.nan]])
@@ -92,12 +94,13 @@ async def test_connections_of_linkerd() -> None:
     np.testing.assert_array_equal(samples.scraped, [[True, True, False, False]])
     assert samples.edge_pods == (("web-6c9b7d8f5b-2x8qz",),)
     assert samples.unusable == 1
-    assert queries_of(wire) == [question.query for question in Linkerd().questions(SCOPE, STEPS)]
+    asked = Linkerd().questions(SCOPE, STEPS, Shard())
+    assert queries_of(wire) == [Linkerd().load(SCOPE).query, *(question.query for question in asked)]
     assert prometheus.network_provider_in_use == "linkerd"
 
 
 async def test_connections_of_istio() -> None:
-    """Six questions: requests, bytes of HTTP and of TCP both ways, servers; one request, one response."""
+    """One question after the count of series; a request has one response."""
     edge = {
         "source_workload_namespace": "emojivoto",
         "source_workload": "web",
@@ -105,32 +108,37 @@ async def test_connections_of_istio() -> None:
         "destination_workload": "voting",
     }
     wire = ScriptedPrometheus(
-        answer(row(edge, [(FIRST, "1")])), answer(row(edge, [(FIRST, "500")])), *[answer()] * 4
+        answer(),
+        answer(
+            row(edge | {"part": "0"}, [(FIRST, "1")]),
+            row(edge | {"part": "1"}, [(FIRST, "500")]),
+        ),
     )
     async with source(wire, "istio") as prometheus:
-        samples = await prometheus.connection_samples(STEPS)
+        samples = await only(prometheus.connection_samples(STEPS))
 
-    assert samples is not None
     assert samples.edges == (
         Connection(Workload("emojivoto", "web", ""), Workload("emojivoto", "voting", "")),
     )
     np.testing.assert_array_equal(samples.requests, [[1, np.nan, np.nan, np.nan]])
     np.testing.assert_array_equal(samples.responses, samples.requests)
     np.testing.assert_array_equal(samples.request_bytes, [[500, np.nan, np.nan, np.nan]])
-    assert queries_of(wire) == [question.query for question in Istio().questions(SCOPE, STEPS)]
+    (question,) = Istio().questions(SCOPE, STEPS, Shard())
+    assert queries_of(wire) == [Istio().load(SCOPE).query, question.query]
     assert prometheus.network_provider_in_use == "istio"
 
 
 def mesh_metrics(*present: str) -> Reply:
-    """Answers each query whose text holds one of *present* with a series of both meshes' labels."""
+    """Answers each part of a query whose text holds one of *present* with a series of both meshes' labels."""
     names = ["namespace", "deployment", "dst_namespace", "dst_deployment", "pod"]
     names += ["source_workload_namespace", "source_workload"]
     names += ["destination_workload_namespace", "destination_workload"]
 
     def reply(request: httpx.Request) -> httpx.Response:
         (query,), (end,) = (parse_qs(request.content.decode())[field] for field in ("query", "end"))
-        held = any(metric in query for metric in present)
-        return answer(row(dict.fromkeys(names, "emojivoto"), [(int(end), "2")])) if held else answer()
+        held = [number for number, part in parts_of(query) if any(metric in part for metric in present)]
+        series = dict.fromkeys(names, "emojivoto")
+        return answer(*(row(series | {"part": number}, [(int(end), "2")]) for number in held))
 
     return reply
 
@@ -138,22 +146,22 @@ def mesh_metrics(*present: str) -> Reply:
 @pytest.mark.parametrize(
     ("present", "found", "asked_first", "asked_later"),
     [
-        ((), "none", 12, 12),
-        (("request_total{", "up{"), "linkerd", 12, 6),
-        (("istio_requests_total",), "istio", 12, 6),
-        (("request_total{", "istio_requests_total"), "linkerd and istio", 12, 12),
+        ((), "none", 5, 3),
+        (("request_total{", "up{"), "linkerd", 5, 2),
+        (("istio_requests_total",), "istio", 5, 1),
+        (("request_total{", "istio_requests_total"), "linkerd and istio", 5, 3),
     ],
     ids=["none", "linkerd", "istio", "both"],
 )
 async def test_auto_asks_the_meshes_that_it_found(
     present: tuple[str, ...], found: str, asked_first: int, asked_later: int
 ) -> None:
-    """Six questions to each mesh until one is found, and from then on to those that were found."""
+    """A count, two questions on Linkerd, one on Istio until one is found; then only those that were found."""
     wire = ScriptedPrometheus(mesh_metrics(*present))
     async with source(wire) as prometheus:
-        await prometheus.connection_samples(STEPS)
+        await only(prometheus.connection_samples(STEPS))
         first = len(wire.requests)
-        await prometheus.connection_samples(STEPS)
+        await only(prometheus.connection_samples(STEPS))
 
     assert (first, len(wire.requests) - first) == (asked_first, asked_later)
     assert prometheus.network_provider_in_use == found
@@ -169,22 +177,21 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
         transport=wire,
     )
     async with source as prometheus:
-        await prometheus.container_samples(Resource.CPU, STEPS)
-        await prometheus.pod_owners(STEPS)
-        await prometheus.need_signals(NeedReason.OOM_KILLED, STEPS)
-        await prometheus.connection_samples(STEPS)
+        await usage(prometheus.container_samples(Resource.CPU, STEPS))
+        await prometheus.pod_owners(STEPS)  # twice: kube-state-metrics is silent
+        await only(prometheus.need_signals(NeedReason.OOM_KILLED, STEPS))
+        await only(prometheus.connection_samples(STEPS))
 
-    assert [request.url.host for request in wire.requests] == ["prometheus.example"] * 4 + [
-        "viz.example"
-    ] * 12
+    hosts = [request.url.host for request in wire.requests]
+    assert hosts == ["prometheus.example"] * 5 + ["viz.example"] * 5
     assert prometheus.mesh_api.url == "http://viz.example:9090"
 
 
 async def test_no_mesh_is_asked_where_none_is_wanted() -> None:
-    """With the provider `none` nothing is sent and the answer is None."""
+    """With the provider `none` nothing is sent and there is no answer."""
     wire = ScriptedPrometheus(answer())
     async with source(wire, "none") as prometheus:
-        assert await prometheus.connection_samples(STEPS) is None
+        assert [samples async for samples in prometheus.connection_samples(STEPS)] == []
 
     assert wire.requests == []
     assert prometheus.network_provider_in_use == "none"
@@ -194,38 +201,38 @@ async def test_no_mesh_is_asked_where_none_is_wanted() -> None:
 async def test_a_cluster_without_a_mesh(provider: NetworkProvider, in_use: str) -> None:
     """No series of a mesh is an answer without edges and sources, no error."""
     async with source(ScriptedPrometheus(answer()), provider) as prometheus:
-        samples = await prometheus.connection_samples(STEPS)
+        samples = await only(prometheus.connection_samples(STEPS))
 
-    assert samples is not None
     assert (samples.edges, samples.sources) == ((), ())
     assert samples.requests.shape == samples.responses.shape == samples.scraped.shape == (0, 4)
     assert prometheus.network_provider_in_use == in_use
 
 
+EVERY_LABEL = EDGE | CONTAINER | dict.fromkeys(EDGE_LABELS, "x") | {"part": "0"}
 FAULTS: dict[str, tuple[Reply, str]] = {
     "500": (httpx.Response(500, json={"status": "error", "error": "disk on fire"}), "HTTPError"),
     "HTML 502": (httpx.Response(502, text="<html>"), "HTTPError"),
     "time-out": (httpx.ReadTimeout("slow"), "TimedOut"),
     "refused": (httpx.ConnectError("refused"), "Unreachable"),
     "warnings": (
-        answer(row(EDGE | CONTAINER, [(FIRST, "1")]), warnings=["a store is gone"]),
+        answer(row(EVERY_LABEL, [(FIRST, "1")]), warnings=["a store is gone"]),
         "PartialAnswer",
     ),
     "error": (httpx.Response(200, json={"status": "error", "error": "no"}), "QueryFailed"),
     "histogram": (answer(row(CONTAINER, [], histograms=[[FIRST, {"sum": "1"}]])), "NativeHistogram"),
     "truncated": (httpx.Response(200, text='{"status":"success","data":{"resul'), "MalformedAnswer"),
-    "off the grid": (answer(row(EDGE | CONTAINER, [(FIRST + 1, "1")])), "MalformedAnswer"),
+    "off the grid": (answer(row(EVERY_LABEL, [(FIRST + 1, "1")])), "MalformedAnswer"),
 }
 
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS.values(), ids=FAULTS.keys())
-@pytest.mark.parametrize("healthy", [0, 2, 5], ids=["first", "third", "last"])
+@pytest.mark.parametrize("healthy", [0, 2, 4], ids=["first", "third", "last"])
 async def test_one_fault_spoils_the_whole_answer(fault: Any, reason: str, healthy: int) -> None:
-    """Whichever of the six questions on connections fails, none of the others' answers is used."""
+    """Whichever of the five questions on connections fails, none of the others' answers is used."""
     wire = ScriptedPrometheus(*[answer()] * healthy, fault)
     async with source(wire) as prometheus:
         with pytest.raises(SourceError) as caught:
-            await prometheus.connection_samples(STEPS)
+            await only(prometheus.connection_samples(STEPS))
 
     assert caught.value.reason == reason
     assert "secret" not in str(caught.value)
@@ -236,7 +243,7 @@ async def test_faults_of_container_samples(fault: Any, reason: str) -> None:
     """The same faults, asked for CPU."""
     async with source(ScriptedPrometheus(fault)) as prometheus:
         with pytest.raises(SourceError) as caught:
-            await prometheus.container_samples(Resource.CPU, STEPS)
+            await usage(prometheus.container_samples(Resource.CPU, STEPS))
 
     assert caught.value.reason == reason
 

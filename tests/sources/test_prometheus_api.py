@@ -3,13 +3,15 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 
-from app.errors import SourceError
-from app.sources.answers import Matrix
+from app.errors import SourceError, TooLargeError
 from app.sources.prometheus_api import CONCURRENT_QUERIES, Pace, PrometheusApi
+from app.sources.series import Series
+from app.sources.traffic import Traffic
 from tests.sources.wire import FIRST, FOURTH, STEPS, Pauses, ScriptedPrometheus, answer, encoded, matrix, row
 
 URL = "http://prometheus.example:9090"
@@ -17,7 +19,7 @@ SERIES = row({"pod": "web-1"}, [(FIRST, "0.5")])
 PAGE = httpx.Response(502, text="<html>bad gateway</html>")
 
 
-async def ask(transport: httpx.AsyncBaseTransport, url: str = URL, pauses: Pauses | None = None) -> Matrix:
+async def ask(transport: httpx.AsyncBaseTransport, url: str = URL, pauses: Pauses | None = None) -> Series:
     pace = (pauses or Pauses()).pace()
     async with PrometheusApi(url, timeout_seconds=60, transport=transport, pace=pace) as api:
         return await api.query_range("up", ("pod",), STEPS)
@@ -30,14 +32,37 @@ async def refusal(transport: httpx.AsyncBaseTransport, url: str = URL) -> Source
 
 
 async def test_a_range_query_is_posted_as_a_form() -> None:
-    """The query is in the body, where its length is no matter; start, end and step name the four steps."""
+    """The query is in the body, where its length is no matter; start, end and step name the four steps.
+
+    The rest asks federating back ends for all of it from raw samples, and the server to stop when we do.
+    """
     wire = ScriptedPrometheus(answer(SERIES))
 
     await ask(wire)
 
     [request] = wire.requests
     assert (request.method, str(request.url)) == ("POST", f"{URL}/api/v1/query_range")
-    assert wire.form() == {"query": "up", "start": str(FIRST), "end": str(FOURTH), "step": "300"}
+    assert wire.form() == {
+        "query": "up",
+        "start": str(FIRST),
+        "end": str(FOURTH),
+        "step": "300",
+        "timeout": "60",
+        "stats": "true",
+        "dedup": "true",
+        "partial_response": "false",
+        "max_source_resolution": "0s",
+    }
+
+
+@pytest.mark.parametrize(("scheme", "packed"), [("http", False), ("https", True)])
+async def test_answers_are_packed_for_far_networks_alone(scheme: str, *, packed: bool) -> None:
+    """Packing costs a Prometheus in the same cluster more than the network it saves."""
+    wire = ScriptedPrometheus(answer(SERIES))
+
+    await ask(wire, f"{scheme}://prometheus.example")
+
+    assert ("gzip" in wire.requests[0].headers["accept-encoding"]) == packed
 
 
 @pytest.mark.parametrize("base", ["http://thanos/prefix", "http://thanos/prefix/"])
@@ -70,13 +95,12 @@ async def test_credentials_are_sent_and_never_shown() -> None:
     [
         PAGE,
         httpx.Response(429),
-        httpx.Response(503, json={"status": "error", "errorType": "timeout", "error": "query timed out"}),
-        httpx.Response(504),
+        httpx.Response(503, text="no healthy upstream"),
         httpx.ConnectError("All connection attempts failed"),
-        httpx.ReadTimeout("timed out"),
+        httpx.ConnectTimeout("timed out"),
         httpx.RemoteProtocolError("Server disconnected without sending a response."),
     ],
-    ids=["502", "429", "503", "504", "refused", "time-out", "disconnected"],
+    ids=["502", "429", "503", "refused", "no connection", "disconnected"],
 )
 async def test_passing_faults_are_tried_again(fault: httpx.Response | Exception) -> None:
     """Two faults, then an answer: three requests, pauses of 0.5 s and twice that, and nobody notices."""
@@ -99,6 +123,59 @@ async def test_lasting_faults_are_not_tried_again(status: int) -> None:
     assert error.reason == "HTTPError"
     assert str(error).startswith(f"Prometheus answered {status} ")
     assert len(wire.requests) == 1
+
+
+SAID = "query processing would load too many samples into memory in query execution"
+MIMIR = (
+    "the query exceeded the maximum number of chunks (limit: 2000000 chunks) (err-mimir-max-chunks-per-query)"
+)
+VICTORIA = "cannot select more than -search.maxSamplesPerQuery=1000000000 samples; possible solutions: ..."
+RESOLUTION = "exceeded maximum resolution of 11,000 points per timeseries"
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_late"),
+    [
+        (httpx.Response(422, json={"status": "error", "errorType": "execution", "error": SAID}), False),
+        (httpx.Response(422, json={"status": "error", "errorType": "execution", "error": MIMIR}), False),
+        (httpx.Response(422, json={"status": "error", "errorType": "422", "error": VICTORIA}), False),
+        (httpx.Response(400, json={"status": "error", "errorType": "bad_data", "error": RESOLUTION}), False),
+        (httpx.Response(413, text="<html>Request Entity Too Large"), False),
+        (
+            httpx.Response(503, json={"status": "error", "errorType": "timeout", "error": "query timed out"}),
+            True,
+        ),
+        (httpx.Response(504, text="<html>Gateway Time-out"), True),
+        (httpx.ReadTimeout("timed out"), True),
+    ],
+    ids=["samples", "Mimir", "VictoriaMetrics", "points", "413", "503", "504", "time-out"],
+)
+async def test_what_is_too_large_is_not_asked_again(
+    fault: httpx.Response | Exception, *, is_late: bool
+) -> None:
+    """The same question would be refused again, or take as long: whoever asks may ask for less."""
+    wire = ScriptedPrometheus(fault)
+
+    error = await refusal(wire)
+
+    assert isinstance(error, TooLargeError)
+    assert error.is_late == is_late
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (422, "found duplicate series for the match group: many-to-many matching not allowed"),
+        (400, 'invalid parameter "query": 1:5: parse error: unclosed left parenthesis'),
+        (401, "no org id"),
+    ],
+)
+async def test_a_wrong_question_is_not_too_large(status: int, text: str) -> None:
+    """Half of it would be as wrong."""
+    body = {"status": "error", "errorType": "execution", "error": text}
+
+    assert not isinstance(await refusal(ScriptedPrometheus(httpx.Response(status, json=body))), TooLargeError)
 
 
 async def test_the_third_fault_is_reported() -> None:
@@ -199,7 +276,8 @@ async def test_the_limit_on_an_answer() -> None:
             await api.query_range("up", (), STEPS)
 
     assert caught.value.reason == "AnswerTooLarge"
-    assert str(caught.value) == f"the answer of {URL} is larger than 2 MiB: profile fewer namespaces"
+    assert str(caught.value) == f"the answer of {URL} is larger than 2 MiB"
+    assert isinstance(caught.value, TooLargeError)
     assert body.given == 3
 
 
@@ -233,17 +311,40 @@ async def test_few_queries_run_at_once() -> None:
     assert most == CONCURRENT_QUERIES == 4
 
 
-async def test_counters() -> None:
-    """One query that needed two requests: the bytes of both bodies count, unpacked."""
-    body = encoded(matrix(SERIES))
+async def test_traffic() -> None:
+    """One query that needed two requests: the bytes of the answer count, unpacked, and its one sample.
+
+    The server read 20 samples for a second query, as it tells; a third is refused.
+    """
+    body, traffic = encoded(matrix(SERIES)), Traffic()
     packed = httpx.Response(200, headers={"content-encoding": "gzip"}, content=gzip.compress(body))
-    wire = ScriptedPrometheus(PAGE, lambda _: packed)
+    told: dict[str, Any] = matrix(SERIES)
+    told["data"]["stats"] = {"timings": {}, "samples": {"totalQueryableSamples": 20, "peakSamples": 3}}
+    wire = ScriptedPrometheus(
+        PAGE, lambda _: packed, httpx.Response(200, json=told), httpx.Response(400, text="no")
+    )
+    pace = Pauses().pace()
 
-    async with PrometheusApi(URL, timeout_seconds=60, transport=wire, pace=Pauses().pace()) as api:
-        await api.query_range("up", ("pod",), STEPS)
+    async with PrometheusApi(URL, timeout_seconds=60, transport=wire, pace=pace, observer=traffic) as api:
+        for _ in range(2):
+            await api.query_range("up", ("pod",), STEPS, signal="cpu")
+        with pytest.raises(SourceError):
+            await api.query_range("up", ("pod",), STEPS, signal="memory")
 
-    assert (api.queries, api.retries) == (1, 1)
-    assert api.received_bytes == len(PAGE.content) + len(body)
+    assert (traffic.queries, traffic.retries) == ({"cpu": 2, "memory": 1}, {"cpu": 1})
+    assert traffic.failures == {"memory": 1}
+    assert traffic.received_bytes == {"cpu": len(body) + len(encoded(told))}
+    assert traffic.samples == {"cpu": 1 + 20}
+    assert traffic.seconds["cpu"] > 0
+
+
+@pytest.mark.parametrize("stats", [{"seriesFetched": "5"}, {"samples": "many"}, [], None])
+async def test_statistics_of_another_kind_do_no_harm(stats: object) -> None:
+    """VictoriaMetrics and others tell other things there: then the samples of the answer count."""
+    told: dict[str, Any] = matrix(SERIES)
+    told["data"]["stats"] = stats
+
+    assert (await ask(ScriptedPrometheus(httpx.Response(200, json=told)))).loaded_samples == 0
 
 
 async def test_a_refused_connection_on_a_real_socket() -> None:

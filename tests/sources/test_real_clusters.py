@@ -28,6 +28,7 @@ from tests.histories.meshes import (
     linkerd_edge,
 )
 from tests.histories.openmetrics import Family, Series, write_openmetrics
+from tests.sources.collecting import only, usage
 
 pytestmark = pytest.mark.prometheus
 
@@ -115,7 +116,7 @@ def source(shared: Prometheus, scope: Scope = EAST, provider: NetworkProvider = 
 async def test_containers(shared: Prometheus, scope: Scope, cores: float, memory_bytes: float) -> None:
     """At each of six steps; without the matcher both are one container, of which the larger use counts."""
     async with source(shared, scope) as prometheus:
-        answers = [await prometheus.container_samples(resource, HALF_HOUR) for resource in Resource]
+        answers = [await usage(prometheus.container_samples(resource, HALF_HOUR)) for resource in Resource]
 
     for samples, expected in zip(answers, (cores, memory_bytes), strict=True):
         assert len(samples.containers) == 1
@@ -126,7 +127,7 @@ async def test_containers(shared: Prometheus, scope: Scope, cores: float, memory
 async def test_throttling(shared: Prometheus, scope: Scope, shares: list[float]) -> None:
     """West's 9 of 10 periods are none of ours: the quotient joins periods of one cluster alone."""
     async with source(shared, scope) as prometheus:
-        signs = await prometheus.need_signals(NeedReason.CPU_THROTTLING, HALF_HOUR)
+        signs = await only(prometheus.need_signals(NeedReason.CPU_THROTTLING, HALF_HOUR))
 
     np.testing.assert_allclose(signs.shares, shares, rtol=1e-9)
 
@@ -153,7 +154,7 @@ async def test_connections(
 ) -> None:
     """Web → db: our own rates; without the matcher both are added: 1 + 50, 0.5 + 50, and 2 + 40 a second."""
     async with source(shared, scope, provider) as prometheus:
-        samples = await prometheus.connection_samples(HALF_HOUR)
+        samples = await only(prometheus.connection_samples(HALF_HOUR))
 
     assert samples is not None
     kind, db_kind = ("Deployment", "StatefulSet") if provider == "linkerd" else ("", "")
@@ -166,5 +167,5 @@ async def test_connections(
 async def test_a_cluster_that_nobody_is(shared: Prometheus) -> None:
     """A wrong name finds nothing, rather than everything."""
     async with source(shared, replace(EAST, cluster="north")) as prometheus:
-        assert (await prometheus.container_samples(Resource.CPU, HALF_HOUR)).containers == ()
+        assert (await usage(prometheus.container_samples(Resource.CPU, HALF_HOUR))).containers == ()
         assert (await prometheus.pod_owners(HALF_HOUR)).workloads == {}

@@ -15,6 +15,7 @@ from app.sources.prometheus import NetworkProvider, PrometheusSource
 from app.sources.queries import Scope
 from tests.cluster.prometheus import Prometheus
 from tests.histories.shop import BOTH, ISTIO, LINKERD, write_shop
+from tests.sources.collecting import only
 
 pytestmark = pytest.mark.prometheus
 
@@ -63,7 +64,7 @@ async def profiled(
     source: PrometheusSource, directory: Directory = DIRECTORY
 ) -> dict[str, tuple[float, ...]]:
     """Requests and responses per minute, bytes per second both ways of each edge, to three decimals."""
-    samples = await source.connection_samples(HALF_HOUR)
+    samples = await only(source.connection_samples(HALF_HOUR))
     assert samples is not None
     resolved = resolve(samples, Attribution(directory))
     assert (

@@ -13,8 +13,9 @@ from app.domain.workloads import Workload
 from app.estimation.samples import PastOwners, StepRange
 from app.profiler.attribution import Attribution
 from app.profiler.ports import Directory
-from app.sources.prometheus import PrometheusSource
+from app.sources.prometheus import OWNERS, PrometheusSource
 from app.sources.queries import Scope
+from app.sources.traffic import Traffic
 from tests.cluster.prometheus import Prometheus
 from tests.histories.openmetrics import Family, Series, write_openmetrics
 
@@ -53,9 +54,10 @@ def serve(
 
 async def owners_in(prometheus: Prometheus) -> tuple[PastOwners, int]:
     """What is told, and the number of questions that it took."""
-    async with PrometheusSource(prometheus.url, scope=Scope(excluded=("kube-system",))) as source:
+    traffic, scope = Traffic(), Scope(excluded=("kube-system",))
+    async with PrometheusSource(prometheus.url, scope=scope, observer=traffic) as source:
         owners = await source.pod_owners(HALF_HOUR)
-        return owners, source.api.queries
+        return owners, traffic.queries[OWNERS]
 
 
 def owned(label: str, name: str, kind: str, owner: str, *, instance: str = "a") -> Labels:

@@ -19,9 +19,11 @@ from app.estimation.samples import PodContainer, StepRange
 from app.estimation.usage_history import UsageHistory
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
+from app.sources.traffic import Traffic
 from tests.cluster.prometheus import Prometheus
 from tests.histories.emojivoto.description import DEPLOYMENTS, NAMESPACE
 from tests.histories.emojivoto.metrics import write_past
+from tests.sources.collecting import only, usage
 
 pytestmark = pytest.mark.prometheus
 
@@ -67,7 +69,7 @@ async def test_containers_of_the_last_day(source: PrometheusSource, number: int,
     So the Pods' own cgroups, the pause containers and the init containers (ended two days ago) are not there,
     and the kubelet that is scraped twice does not double the usage of web.
     """
-    samples = await source.container_samples(resource, LAST_DAY)
+    samples = await usage(source.container_samples(resource, LAST_DAY))
 
     expected = usage_of_newer_pods()
     assert set(samples.containers) == set(expected)
@@ -82,7 +84,7 @@ async def test_the_rollout(source: PrometheusSource) -> None:
     A rate needs two scrapes in a step. The init containers of the newer Pods are seen.
     """
     around = StepRange(ROLLOUT - 2, ROLLOUT + 3)
-    samples = await source.container_samples(Resource.CPU, around)
+    samples = await usage(source.container_samples(Resource.CPU, around))
     web = {
         each.pod: np.isfinite(values).tolist()
         for each, values in zip(samples.containers, samples.values, strict=True)
@@ -101,7 +103,7 @@ async def test_connections_of_the_last_day(source: PrometheusSource) -> None:
 
     web-api calls emoji in the 72 steps up to 06:00 (4 requests a second) and is scraped in all 288.
     """
-    samples = await source.connection_samples(LAST_DAY)
+    samples = await only(source.connection_samples(LAST_DAY))
 
     assert samples is not None
     rates = {
@@ -127,15 +129,19 @@ async def test_connections_of_the_last_day(source: PrometheusSource) -> None:
 
 
 async def test_the_profiles_that_were_worked_out_by_hand(source: PrometheusSource) -> None:
-    """Folded and derived, the samples of all three days give the values of the history's description."""
+    """Folded and derived, two whole days and 9 hours of a third (t = 2.375) give constant usage's values.
+
+    The history begins at 15:00: CPU is raised by 1 / 3.375^2 = 0.087791, memory, beside 15 %, by
+    3 / (1 + 2.375 / 0.6)^2 = 0.122025: 1.15 * 1.122025 = 1.290329 times itself.
+    """
     everything = StepRange(LAST_STEP - 3 * 288 + 1, LAST_STEP)
     history = UsageHistory(timeslots=4, retained_days=15)
     connections = ConnectionRows()
     names = PodNames()
     for part in everything.by_day():
         for resource in Resource:
-            history.fold(await source.container_samples(resource, part), names.workload)
-        samples = await source.connection_samples(part)
+            history.fold(await usage(source.container_samples(resource, part)), names.workload)
+        samples = await only(source.connection_samples(part))
         assert samples is not None
         connections.fold(samples)
 
@@ -145,16 +151,16 @@ async def test_the_profiles_that_were_worked_out_by_hand(source: PrometheusSourc
         for profile in history.needs(resource, EstimationPolicy(), newest_step=LAST_STEP).profiles
     }
     assert values == {
-        ("web", Resource.CPU): "0.023",
+        ("web", Resource.CPU): "0.022",
         ("voting", Resource.CPU): "0.010",
         ("emoji", Resource.CPU): "0.009",
         ("vote-bot", Resource.CPU): "0.005",
-        ("web-api", Resource.CPU): "0.483",
-        ("web", Resource.MEMORY): "23000000",
-        ("voting", Resource.MEMORY): "19550000",
-        ("emoji", Resource.MEMORY): "19550000",
-        ("vote-bot", Resource.MEMORY): "13800000",
-        ("web-api", Resource.MEMORY): "355350000",
+        ("web-api", Resource.CPU): "0.457",
+        ("web", Resource.MEMORY): "25806581",
+        ("voting", Resource.MEMORY): "21935594",
+        ("emoji", Resource.MEMORY): "21935594",
+        ("vote-bot", Resource.MEMORY): "15483949",
+        ("web-api", Resource.MEMORY): "398711683",
     }
     per_minute = {
         (mean.connection.source.name, mean.connection.destination.name): (
@@ -174,41 +180,43 @@ async def test_the_profiles_that_were_worked_out_by_hand(source: PrometheusSourc
 async def test_a_scope_elsewhere(emojivoto: Prometheus) -> None:
     """The past is emojivoto's alone: another scope finds no containers, edges or sources in it."""
     async with PrometheusSource(emojivoto.url, scope=Scope(included=("shop",))) as shop:
-        assert (await shop.container_samples(Resource.CPU, LAST_DAY)).containers == ()
-        samples = await shop.connection_samples(LAST_DAY)
+        assert (await usage(shop.container_samples(Resource.CPU, LAST_DAY))).containers == ()
+        samples = await only(shop.connection_samples(LAST_DAY))
         assert samples is not None
         assert samples.edges == ()
     async with PrometheusSource(emojivoto.url, scope=Scope(excluded=(NAMESPACE,))) as rest:
-        samples = await rest.connection_samples(LAST_DAY)
+        samples = await only(rest.connection_samples(LAST_DAY))
         assert samples is not None
         assert samples.sources == ()
 
 
-async def test_a_query_that_prometheus_refuses(source: PrometheusSource) -> None:
+async def test_a_query_that_prometheus_refuses(emojivoto: Prometheus) -> None:
     """Its own words reach the reader: a query that can't be parsed is 400, and not tried again."""
-    with pytest.raises(SourceError) as caught:
-        await source.api.query_range("sum(", (), LAST_DAY)
+    traffic = Traffic()
+    async with PrometheusSource(emojivoto.url, scope=Scope(), observer=traffic) as source:
+        with pytest.raises(SourceError) as caught:
+            await source.api.query_range("sum(", (), LAST_DAY)
 
     assert caught.value.reason == "HTTPError"
     assert str(caught.value).startswith("Prometheus answered 400 Bad Request: bad_data: ")
-    assert source.api.retries == 0
+    assert traffic.retries.total() == 0
 
 
 async def test_a_prometheus_that_knows_nothing(
     prometheus_factory: Callable[[Path | None], Prometheus],
 ) -> None:
     """No series: answers are whole and empty. Stopped, it can't be reached; started, it answers again."""
-    prometheus = prometheus_factory(None)
-    async with PrometheusSource(prometheus.url, scope=Scope()) as empty:
-        assert (await empty.container_samples(Resource.MEMORY, LAST_DAY)).containers == ()
-        samples = await empty.connection_samples(LAST_DAY)
+    prometheus, traffic = prometheus_factory(None), Traffic()
+    async with PrometheusSource(prometheus.url, scope=Scope(), observer=traffic) as empty:
+        assert (await usage(empty.container_samples(Resource.MEMORY, LAST_DAY))).containers == ()
+        samples = await only(empty.connection_samples(LAST_DAY))
         assert samples is not None
         assert (samples.edges, samples.sources) == ((), ())
         assert empty.network_provider_in_use == "none"
         prometheus.stop()
         with pytest.raises(SourceError) as caught:
-            await empty.container_samples(Resource.MEMORY, LAST_DAY)
+            await usage(empty.container_samples(Resource.MEMORY, LAST_DAY))
         assert caught.value.reason == "Unreachable"
-        assert empty.api.retries == 2
+        assert traffic.retries.total() == 2
         prometheus.start()
-        assert (await empty.container_samples(Resource.MEMORY, LAST_DAY)).containers == ()
+        assert (await usage(empty.container_samples(Resource.MEMORY, LAST_DAY))).containers == ()

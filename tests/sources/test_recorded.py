@@ -10,6 +10,7 @@ from app.domain.workloads import Connection, Workload
 from app.estimation.samples import STEPS_PER_DAY, PodContainer, StepRange
 from app.sources.history_file import RecordedContainer, RecordedEdge, write_history_file
 from app.sources.recorded import RecordedHistory, ReplayedHistory, read_recorded_history
+from tests.sources.collecting import only, usage
 
 NAN = np.nan
 WEB, EMOJI, VOTING = (Workload("emojivoto", name) for name in ("web", "emoji", "voting"))
@@ -46,8 +47,8 @@ async def test_samples_are_put_on_the_grid(path: Path) -> None:
     recorded = history(path, container(POD, {301: (0.25, 5e6), 601: (1.0, 1e6), 600: (0.75, 3e6)}))
     steps = StepRange(1, 4)
 
-    cpu = await recorded.container_samples(Resource.CPU, steps)
-    memory = await recorded.container_samples(Resource.MEMORY, steps)
+    cpu = await usage(recorded.container_samples(Resource.CPU, steps))
+    memory = await usage(recorded.container_samples(Resource.MEMORY, steps))
 
     assert cpu.containers == (PodContainer("emojivoto", "web-6c9b7d8f5b-2x8qz", "web-svc"),)
     np.testing.assert_array_equal(cpu.values, [[NAN, 0.5, 1.0, NAN]])
@@ -59,8 +60,8 @@ async def test_order_and_gaps_of_a_record(path: Path) -> None:
     """Samples may come in any order, and NaN is no sample: of CPU here, while memory has one."""
     recorded = history(path, container(POD, {900: (0.3125, 3e6), 300: (NAN, 1e6), 600: (0.25, NAN)}))
 
-    cpu = await recorded.container_samples(Resource.CPU, StepRange(1, 3))
-    memory = await recorded.container_samples(Resource.MEMORY, StepRange(1, 3))
+    cpu = await usage(recorded.container_samples(Resource.CPU, StepRange(1, 3)))
+    memory = await usage(recorded.container_samples(Resource.MEMORY, StepRange(1, 3)))
 
     np.testing.assert_array_equal(cpu.values, [[NAN, 0.25, 0.3125]])
     np.testing.assert_array_equal(memory.values, [[1e6, NAN, 3e6]])
@@ -71,7 +72,7 @@ async def test_containers_without_a_sample_in_the_range_are_left_out(path: Path)
     gone = "emojivoto/web-5f86686c4d-8wrkx/web-svc"
     recorded = history(path, container(gone, {300: (0.5, 1e6)}), container(POD, {1500: (0.25, 1e6)}))
 
-    samples = await recorded.container_samples(Resource.CPU, StepRange(4, 6))
+    samples = await usage(recorded.container_samples(Resource.CPU, StepRange(4, 6)))
 
     assert [each.pod for each in samples.containers] == ["web-6c9b7d8f5b-2x8qz"]
     np.testing.assert_array_equal(samples.values, [[NAN, 0.25, NAN]])
@@ -89,7 +90,7 @@ async def test_connections(path: Path) -> None:
         ),
     )
 
-    samples = await recorded.connection_samples(StepRange(1, 3))
+    samples = await only(recorded.connection_samples(StepRange(1, 3)))
 
     assert samples is not None
     assert samples.edges == (Connection(WEB, EMOJI), Connection(WEB, VOTING))
@@ -104,7 +105,7 @@ async def test_a_record_without_edges_has_no_mesh(path: Path) -> None:
     """Connections are then off, which is no fault."""
     recorded = history(path, container(POD, {300: (0.5, 1e6)}))
 
-    assert await recorded.connection_samples(StepRange(1, 3)) is None
+    assert [samples async for samples in recorded.connection_samples(StepRange(1, 3))] == []
     assert recorded.network_provider_in_use == "none"
 
 
@@ -142,7 +143,7 @@ async def test_a_name_without_slashes_is_one_container(path: Path) -> None:
     """`vm001` is the container `main` of the Pod `vm001` in the namespace `recorded`."""
     recorded = history(path, container("vm001", {300: (0.5, 1e6)}))
 
-    samples = await recorded.container_samples(Resource.CPU, StepRange(1, 1))
+    samples = await usage(recorded.container_samples(Resource.CPU, StepRange(1, 1)))
 
     assert samples.containers == (PodContainer("recorded", "vm001", "main"),)
 
@@ -171,8 +172,8 @@ async def test_the_daily_rhythm_stays_in_phase(path: Path) -> None:
     moved = history(path, container(POD, points), edges=(call,)).ending_at(3 * 86400 + 420)
     steps = StepRange(864, 867)
 
-    samples = await moved.container_samples(Resource.CPU, steps)
-    connections = await moved.connection_samples(steps)
+    samples = await usage(moved.container_samples(Resource.CPU, steps))
+    connections = await only(moved.connection_samples(steps))
 
     np.testing.assert_array_equal(samples.values, [[NAN, 0.25, NAN, NAN]])
     assert connections is not None
@@ -184,7 +185,7 @@ async def test_the_future_alone_is_empty(path: Path) -> None:
     """A range wholly after now has no sample, although the record has some there."""
     moved = history(path, container(POD, {300: (0.25, 1e6), 600: (0.5, 2e6)})).ending_at(300)
 
-    assert (await moved.container_samples(Resource.CPU, StepRange(2, 3))).containers == ()
+    assert (await usage(moved.container_samples(Resource.CPU, StepRange(2, 3)))).containers == ()
 
 
 async def test_a_replay_goes_on(path: Path) -> None:
@@ -198,6 +199,6 @@ async def test_a_replay_goes_on(path: Path) -> None:
     step = 2 * STEPS_PER_DAY + 7
 
     for now, expected in ((step * 300 - 1, []), (step * 300, [[7.0]]), (step * 300 + 299, [[7.0]])):  # noqa: B007 - the clock reads it
-        samples = await replayed.container_samples(Resource.CPU, StepRange(step, step))
+        samples = await usage(replayed.container_samples(Resource.CPU, StepRange(step, step)))
         assert samples.values.tolist() == expected
-    assert await replayed.connection_samples(StepRange(step, step)) is None
+    assert [samples async for samples in replayed.connection_samples(StepRange(step, step))] == []

@@ -1,6 +1,7 @@
 """Prometheus' side of the wire, scripted: answers are given in order, requests and pauses are kept."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
@@ -25,6 +26,13 @@ def row(labels: Mapping[str, str], points: Points, **extra: Any) -> dict[str, An
 def matrix(*rows: Mapping[str, Any], **envelope: Any) -> dict[str, Any]:
     """The body of a successful answer; *envelope* adds to it or replaces a part."""
     return {"status": "success", "data": {"resultType": "matrix", "result": list(rows)}, **envelope}
+
+
+def parts_of(query: str) -> list[tuple[str, str]]:
+    """The number and the text of each part of a question to a mesh."""
+    return [
+        (number, text) for text, number in re.findall(r'label_replace\((.+?),"part","(\d)","",""\)', query)
+    ]
 
 
 def answer(*rows: Mapping[str, Any], **envelope: Any) -> httpx.Response:

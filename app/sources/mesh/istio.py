@@ -12,10 +12,10 @@ import numpy as np
 
 from app.domain.workloads import Workload
 from app.estimation.samples import ConnectionSamples, StepRange
-from app.sources.answers import Matrix
-from app.sources.connections import EdgeRates, Key, Naming, aligned, join_connections
-from app.sources.mesh.questions import Question
-from app.sources.queries import WINDOW, Scope, aggregate, excluded, selector
+from app.sources.connections import EdgeRates, Naming, aligned, join_connections
+from app.sources.mesh.questions import Part, Question
+from app.sources.queries import WINDOW, Matchers, Scope, Shard, aggregate, excluded, of_shard, selector
+from app.sources.series import Key, Matrix
 
 REQUESTS = "istio_requests_total"
 REQUEST_BYTES, RESPONSE_BYTES = "istio_request_bytes_sum", "istio_response_bytes_sum"
@@ -32,25 +32,31 @@ _SERVER = 'reporter="destination"'
 # A node's tunnel sees once more what waypoints report.
 _PROXIES_OF_PODS = ('app!="ztunnel"',)
 
+_RATES: tuple[tuple[str, Matchers], ...] = (
+    (REQUESTS, ()),
+    (REQUEST_BYTES, ()),
+    (RESPONSE_BYTES, ()),
+    (TCP_RECEIVED_BYTES, _PROXIES_OF_PODS),
+    (TCP_SENT_BYTES, _PROXIES_OF_PODS),
+)
+
 
 class Istio:
     """Requests, and the bytes of their bodies and of plain TCP."""
 
     name = "istio"
 
-    def questions(self, scope: Scope, steps: StepRange) -> tuple[Question, ...]:
+    def load(self, scope: Scope) -> Part:
+        """Every rate is asked for of two kinds of reporters."""
+        matchers = (*excluded(SOURCE_LABELS[0], scope), *excluded(SERVER_LABELS[0], scope))
+        counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
+        labels = SOURCE_LABELS[:1]
+        return Part(f"{2 * len(_RATES)} * {aggregate('sum', labels, counts)}", labels)
+
+    def questions(self, scope: Scope, steps: StepRange, shard: Shard) -> tuple[Question, ...]:
         """Requests and four rates of bytes of each edge, and which proxies report as servers."""
-        rates = (
-            (REQUESTS, ()),
-            (REQUEST_BYTES, ()),
-            (RESPONSE_BYTES, ()),
-            (TCP_RECEIVED_BYTES, _PROXIES_OF_PODS),
-            (TCP_SENT_BYTES, _PROXIES_OF_PODS),
-        )
-        return (
-            *(Question(edge_rate(metric, matchers, scope), EDGE_LABELS, steps) for metric, matchers in rates),
-            Question(server_scrapes(scope), SERVER_LABELS, steps),
-        )
+        rates = (Part(edge_rate(*rate, scope, shard), EDGE_LABELS) for rate in _RATES)
+        return (Question((*rates, Part(server_scrapes(scope, shard), SERVER_LABELS)), steps),)
 
     def join(self, answers: Sequence[Matrix], scope: Scope, steps: StepRange) -> ConnectionSamples:
         """A proxy that reports as a server would report as a client too: it was scraped as both."""
@@ -65,9 +71,13 @@ class Istio:
         return join_connections(rates, servers, naming, scope=scope, steps=steps)
 
 
-def edge_rate(metric: str, matchers: tuple[str, ...], scope: Scope) -> str:
+def edge_rate(metric: str, matchers: Matchers, scope: Scope, shard: Shard) -> str:
     """A rate per second of each directed edge, which no two reporters count twice."""
-    excluding = (*matchers, *excluded(SOURCE_LABELS[0], scope), *excluded(SERVER_LABELS[0], scope))
+    excluding = (
+        *matchers,
+        *of_shard(SOURCE_LABELS[0], scope, shard),
+        *excluded(SERVER_LABELS[0], scope),
+    )
 
     def summed(reporter: str, labels: tuple[str, ...]) -> str:
         return aggregate("sum", labels, f"rate({selector(metric, (reporter, *excluding), scope)}[{WINDOW}])")
@@ -76,9 +86,9 @@ def edge_rate(metric: str, matchers: tuple[str, ...], scope: Scope) -> str:
     return f"{near} or {summed(_SERVER, EDGE_LABELS)}"
 
 
-def server_scrapes(scope: Scope) -> str:
+def server_scrapes(scope: Scope, shard: Shard) -> str:
     """How often a workload's own proxy gave a sample in the step (the most of its series)."""
-    matchers = (_SERVER, *excluded(SERVER_LABELS[0], scope))
+    matchers = (_SERVER, *of_shard(SERVER_LABELS[0], scope, shard))
     counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
     return aggregate("max", SERVER_LABELS, counts)
 

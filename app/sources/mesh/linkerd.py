@@ -12,10 +12,20 @@ from typing import Final
 
 from app.domain.workloads import Workload
 from app.estimation.samples import STEP_SECONDS, ConnectionSamples, StepRange
-from app.sources.answers import Matrix
-from app.sources.connections import EdgeRates, Key, Naming, join_connections
-from app.sources.mesh.questions import Question
-from app.sources.queries import WINDOW, Scope, aggregate, excluded, selector
+from app.sources.connections import EdgeRates, Naming, join_connections
+from app.sources.mesh.questions import Part, Question
+from app.sources.queries import (
+    LOAD_LABELS,
+    WINDOW,
+    Matchers,
+    Scope,
+    Shard,
+    aggregate,
+    excluded,
+    of_shard,
+    selector,
+)
+from app.sources.series import Key, Matrix
 
 REQUESTS, RESPONSES = "request_total", "response_total"
 WRITTEN_BYTES, READ_BYTES = "tcp_write_bytes_total", "tcp_read_bytes_total"
@@ -39,6 +49,12 @@ _OPTIONAL = frozenset({REPLICAS, *KINDS, *_DESTINATION})
 
 _OUTBOUND = ('direction="outbound"',)
 _TO_SERVER = (*_OUTBOUND, 'peer="dst"')
+_RATES: tuple[tuple[str, Matchers], ...] = (
+    (REQUESTS, _OUTBOUND),
+    (RESPONSES, _OUTBOUND),
+    (WRITTEN_BYTES, _TO_SERVER),
+    (READ_BYTES, _TO_SERVER),
+)
 # Scraping a linkerd-proxy sets this label.
 _PROXIES = ('control_plane_ns!=""',)
 _TAIL = "(.+?)(-([a-z0-9]{5}|[0-9]+))?"
@@ -49,22 +65,21 @@ class Linkerd:
 
     name = "linkerd"
 
-    def questions(self, scope: Scope, steps: StepRange) -> tuple[Question, ...]:
-        """Four rates of each edge, the scrapes of each source, and the Pods behind each source."""
-        end = StepRange(steps.last, steps.last)
-        rates = (
-            (REQUESTS, _OUTBOUND),
-            (RESPONSES, _OUTBOUND),
-            (WRITTEN_BYTES, _TO_SERVER),
-            (READ_BYTES, _TO_SERVER),
-        )
+    def load(self, scope: Scope) -> Part:
+        """Four rates, of which that of requests has neither the most nor the fewest series."""
+        matchers = (*_OUTBOUND, *excluded("namespace", scope), *excluded("dst_namespace", scope))
+        counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
+        return Part(f"{len(_RATES)} * {aggregate('sum', LOAD_LABELS, counts)}", LOAD_LABELS)
+
+    def questions(self, scope: Scope, steps: StepRange, shard: Shard) -> tuple[Question, ...]:
+        """Four rates of each edge with the scrapes of each source, and the Pods behind each source."""
+        sources = of_shard("namespace", scope, shard)
+        rates = (Part(outbound_rate(*rate, sources, scope), EDGE_LABELS, _OPTIONAL) for rate in _RATES)
+        scrapes = Part(proxy_scrapes(sources, scope), PROXY_LABELS, _OPTIONAL)
+        pods = Part(proxy_pods(sources, scope, seconds=len(steps) * STEP_SECONDS), POD_LABELS, _OPTIONAL)
         return (
-            *(
-                Question(outbound_rate(metric, matchers, scope), EDGE_LABELS, steps, _OPTIONAL)
-                for metric, matchers in rates
-            ),
-            Question(proxy_scrapes(scope), PROXY_LABELS, steps, _OPTIONAL),
-            Question(proxy_pods(scope, seconds=len(steps) * STEP_SECONDS), POD_LABELS, end, _OPTIONAL),
+            Question((*rates, scrapes), steps),
+            Question((pods,), StepRange(steps.last, steps.last)),
         )
 
     def join(self, answers: Sequence[Matrix], scope: Scope, steps: StepRange) -> ConnectionSamples:
@@ -74,35 +89,28 @@ class Linkerd:
         return join_connections(EdgeRates(*rates), scrapes, naming, scope=scope, steps=steps)
 
 
-def outbound_rate(metric: str, matchers: tuple[str, ...], scope: Scope) -> str:
-    """A rate per second of each directed edge, summed over the source's like Pods.
+def outbound_rate(metric: str, matchers: Matchers, sources: Matchers, scope: Scope) -> str:
+    """A rate per second of each directed edge of *sources*, summed over the source's like Pods.
 
     Only the excluded namespaces are left out here: "either end is included" can't be said in one selector.
     """
-    matchers = (*matchers, *excluded("namespace", scope), *excluded("dst_namespace", scope))
+    matchers = (*matchers, *sources, *excluded("dst_namespace", scope))
     return aggregate("sum", EDGE_LABELS, _by_replicas(f"rate({selector(metric, matchers, scope)}[{WINDOW}])"))
 
 
-def proxy_scrapes(scope: Scope) -> str:
+def proxy_scrapes(sources: Matchers, scope: Scope) -> str:
     """How often the proxy of a source was scraped with success in the step (the most of its Pods).
 
     A proxy drops the series of an edge after ten idle minutes, while `up` stays.
     """
-    scrapes = f"sum_over_time({selector('up', _proxies(scope), scope)}[{WINDOW}])"
+    scrapes = f"sum_over_time({selector('up', (*_PROXIES, *sources), scope)}[{WINDOW}])"
     return aggregate("max", PROXY_LABELS, _by_replicas(scrapes))
 
 
-def proxy_pods(scope: Scope, *, seconds: int) -> str:
+def proxy_pods(sources: Matchers, scope: Scope, *, seconds: int) -> str:
     """Every meshed Pod that was there within the last *seconds*."""
-    return aggregate(
-        "max",
-        POD_LABELS,
-        _by_replicas(f"max_over_time({selector('up', _proxies(scope), scope)}[{seconds}s])"),
-    )
-
-
-def _proxies(scope: Scope) -> tuple[str, ...]:
-    return (*_PROXIES, *excluded("namespace", scope))
+    present = f"max_over_time({selector('up', (*_PROXIES, *sources), scope)}[{seconds}s])"
+    return aggregate("max", POD_LABELS, _by_replicas(present))
 
 
 def _by_replicas(expression: str) -> str:

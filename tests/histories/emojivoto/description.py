@@ -10,13 +10,15 @@ worked out by hand; in `rhythm` it is the mean of a day that is busiest at 16:00
     vote-bot           1  vote-bot        0.003     9,000,000             0.001   3,000,000
     web-api            1  web-api         0.400   300,000,000             0.020   9,000,000
 
-Per replica, both containers together, with the margin of 15 %, `constant` gives these profiles:
+Per replica, both containers together, `constant` gives these profiles where three whole days before today are
+known: that raises CPU by 1 / (1 + 3)^2 and memory by 3 / (1 + 3 / 0.6)^2, on top of a margin of 15 %.
 
-    web       (0.016 + 0.004) * 1.15 = 0.023     20,000,000 * 1.15 = 23000000
-    voting    (0.007 + 0.002) * 1.15 = 0.01035   17,000,000 * 1.15 = 19550000   -> 0.010
-    emoji     (0.006 + 0.002) * 1.15 = 0.0092    17,000,000 * 1.15 = 19550000   -> 0.009
-    vote-bot  (0.003 + 0.001) * 1.15 = 0.0046    12,000,000 * 1.15 = 13800000   -> 0.005
-    web-api   (0.400 + 0.020) * 1.15 = 0.483    309,000,000 * 1.15 = 355350000
+              cores * 1.0625, upwards            bytes * 1.15 * 1.083333
+    web       0.016 + 0.004 -> 0.02125,  0.022    20,000,000 ->  24916667
+    voting    0.007 + 0.002 -> 0.0095625 0.010    17,000,000 ->  21179167
+    emoji     0.006 + 0.002 -> 0.0085    0.009    17,000,000 ->  21179167
+    vote-bot  0.003 + 0.001 -> 0.00425   0.005    12,000,000 ->  14950000
+    web-api   0.400 + 0.020 -> 0.44625   0.447   309,000,000 -> 384962500
 
     connection           requests/s  responses/s   per minute
     vote-bot -> web             2.0          2.0    60 * 4.0 = 240.00

@@ -1,0 +1,259 @@
+"""Usage of a real Prometheus behind what the documentation of other back ends says that they answer."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.domain.profiles import Resource
+from app.errors import SourceError
+from app.estimation.samples import ContainerSamples, StepRange
+from app.sources.access import Access
+from app.sources.prometheus import Limits, PrometheusSource
+from app.sources.prometheus_api import Pace
+from app.sources.queries import Scope
+from app.sources.traffic import Traffic
+from tests.cluster.prometheus import Prometheus
+from tests.histories.emojivoto.metrics import write_past
+from tests.sources.backend import Asked, Backend, Reply
+from tests.sources.collecting import only, usage
+
+pytestmark = pytest.mark.prometheus
+
+END = 1_772_323_200 + 15 * 3600  # 2026-03-01 15:00 UTC
+LAST_STEP = END // 300
+SIX_HOURS = StepRange(LAST_STEP - 71, LAST_STEP)
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("past") / "constant.openmetrics"
+    write_past(path, end=END, days=0.3, scrape_seconds=60, flavour="constant")
+    return path
+
+
+@pytest.fixture(scope="module")
+def prometheus(prometheus_factory: Callable[[Path | None], Prometheus], past: Path) -> Prometheus:
+    return prometheus_factory(past)
+
+
+class Client:
+    """The product's source on one URL."""
+
+    def __init__(self, url: str, access: Access | None = None, limits: Limits | None = None) -> None:
+        self.traffic, self.pauses = Traffic(), list[float]()
+        self._source = PrometheusSource(
+            url,
+            scope=Scope(),
+            limits=limits,
+            access=access,
+            observer=self.traffic,
+            pace=Pace(sleep=self._pause, chance=lambda: 0.5),
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    async def cpu(self) -> ContainerSamples:
+        """CPU of the last six hours."""
+        async with self._source as source:
+            return await usage(source.container_samples(Resource.CPU, SIX_HOURS))
+
+    async def edges(self) -> int:
+        """How many connections there are in these."""
+        async with self._source as source:
+            return len((await only(source.connection_samples(SIX_HOURS))).edges)
+
+
+def same(first: ContainerSamples, second: ContainerSamples) -> bool:
+    """The same samples of the same containers."""
+    order = [second.containers.index(container) for container in first.containers]
+    return len(order) == len(second.containers) and np.array_equal(
+        first.values, second.values[order], equal_nan=True
+    )
+
+
+async def refused(backend: Backend, access: Access | None = None) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        await Client(backend.url, access).cpu()
+    return caught.value
+
+
+async def test_a_bearer_token_from_a_file(prometheus: Prometheus, tmp_path: Path) -> None:
+    """Without it 401, with another one 403; the file is read anew for each query, so a new token counts."""
+    token = tmp_path / "token"
+
+    def play(asked: Asked) -> Reply | None:
+        given = asked.headers.get("authorization")
+        if given is None:
+            return Reply(401, "Unauthorized\n")
+        return None if given == "Bearer right" else Reply(403, "Forbidden\n")
+
+    with Backend(prometheus.url, play) as backend:
+        assert str(await refused(backend)) == "Prometheus answered 401 Unauthorized: Unauthorized"
+        token.write_text("wrong\n")
+        access = Access(bearer_token_file=str(token))
+        assert str(await refused(backend, access)) == "Prometheus answered 403 Forbidden: Forbidden"
+        client = Client(backend.url, access)
+        token.write_text("right\n")
+        assert same(await client.cpu(), await Client(prometheus.url).cpu())
+
+
+async def test_a_user_and_a_password_from_a_file(prometheus: Prometheus, tmp_path: Path) -> None:
+    """`reader:p@ss` in base64 is cmVhZGVyOnBAc3M=; credentials of the URL itself go before them."""
+    password = tmp_path / "password"
+    password.write_text("p@ss\n")
+    access = Access(username="reader", password_file=str(password))
+
+    with Backend(prometheus.url, lambda _: None) as backend:
+        await Client(backend.url, access).cpu()
+        await Client(backend.url.replace("//", "//me:mine@"), access).cpu()
+
+    assert list(dict.fromkeys(asked.headers["authorization"] for asked in backend.requests)) == [
+        "Basic cmVhZGVyOnBAc3M=",
+        "Basic bWU6bWluZQ==",
+    ]
+
+
+async def test_mimir_wants_a_tenant_behind_its_prefix(prometheus: Prometheus) -> None:
+    """Below /prometheus, 401 without the header; its limit on a query's length is met by shorter ones."""
+
+    def play(asked: Asked) -> Reply | None:
+        if asked.path != "/prometheus/api/v1/query_range":
+            return Reply(404, "404 page not found\n")
+        if asked.headers.get("x-scope-orgid") != "team-a":
+            return Reply(401, "no org id\n")
+        if int(asked.form["end"]) - int(asked.form["start"]) > 7200:
+            error = (
+                "the query time range exceeds the limit (query length: 5h55m0s, limit: 2h0m0s) "
+                "(err-mimir-max-query-length)"
+            )
+            return Reply(422, {"status": "error", "errorType": "execution", "error": error})
+        return None
+
+    with Backend(prometheus.url, play) as backend:
+        assert "404" in str(await refused(backend, Access(tenant="team-a")))
+        client = Client(f"{backend.url}/prometheus", Access(tenant="team-a"))
+        samples = await client.cpu()
+        with pytest.raises(SourceError, match="401 Unauthorized: no org id"):
+            await Client(f"{backend.url}/prometheus").cpu()
+
+    assert same(samples, await Client(prometheus.url).cpu())
+    # 72 and 36 steps are refused; 18 are 85 minutes, and four of them the whole.
+    assert (client.traffic.splits["cpu"], client.traffic.failures["cpu"]) == (2, 2)
+    assert client.traffic.queries["cpu"] == 2 + 4
+
+
+async def test_thanos_gives_all_of_it_or_nothing(prometheus: Prometheus) -> None:
+    """By default it leaves out what a store that is away holds, and downsamples: both are switched off.
+
+    With a store away it then answers with an error, or still with warnings: both fail, neither is folded.
+    """
+    away: list[str] = []
+
+    def play(asked: Asked) -> Reply | None:
+        told = asked.answer()
+        if asked.form.get("partial_response") != "false" or asked.form.get("max_source_resolution") != "0s":
+            told["data"]["result"] = told["data"]["result"][::2]
+        assert asked.form["dedup"] == "true"
+        if away == ["error"]:
+            error = "No StoreAPIs matched for this query"
+            return Reply(500, {"status": "error", "errorType": "internal", "error": error})
+        return Reply(200, told | {"warnings": ["store-3 is unavailable"]} if away else told)
+
+    with Backend(prometheus.url, play) as backend:
+        assert same(await Client(backend.url).cpu(), await Client(prometheus.url).cpu())
+        away.append("warning")
+        assert (await refused(backend)).reason == "PartialAnswer"
+        away[:] = ["error"]
+        assert "No StoreAPIs matched" in str(await refused(backend))
+
+
+async def test_victoriametrics_says_when_it_is_partial(prometheus: Prometheus) -> None:
+    """Its answers have `isPartial` and statistics of another kind; a part of the samples is refused."""
+    partial = [False]
+
+    def play(asked: Asked) -> Reply | None:
+        told = asked.answer()
+        assert asked.path == "/select/0/prometheus/api/v1/query_range"
+        told["data"].pop("stats", None)
+        return Reply(200, {"status": "success", "isPartial": partial[0], "data": told["data"]} | STATS)
+
+    with Backend(prometheus.url, play) as backend:
+        url = f"{backend.url}/select/0/prometheus"
+        assert same(await Client(url).cpu(), await Client(prometheus.url).cpu())
+        assert await Client(url).edges() == 3
+        partial[0] = True
+        with pytest.raises(SourceError) as caught:
+            await Client(url).cpu()
+
+    assert caught.value.reason == "PartialAnswer"
+
+
+STATS: dict[str, Any] = {"stats": {"seriesFetched": "5", "executionTimeMsec": 3}}
+
+
+async def test_too_many_requests(prometheus: Prometheus) -> None:
+    """429 with `Retry-After: 3`: the same question again after three seconds, in full."""
+    refusals = iter([True, True])
+    limited = Reply(429, "too many outstanding requests", {"Retry-After": "3"})
+
+    with Backend(prometheus.url, lambda _: limited if next(refusals, False) else None) as backend:
+        client = Client(backend.url)
+        samples = await client.cpu()
+
+    assert same(samples, await Client(prometheus.url).cpu())
+    assert client.pauses == [3.0, 3.0]
+    assert client.traffic.splits.total() == 0
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Reply(413, "<html>413 Request Entity Too Large</html>"),
+        Reply(503, {"status": "error", "errorType": "timeout", "error": "query timed out in evaluation"}),
+        Reply(504, "<html>504 Gateway Time-out</html>"),
+    ],
+    ids=["413", "503", "504"],
+)
+async def test_a_proxy_that_gives_up_on_long_questions(prometheus: Prometheus, page: Reply) -> None:
+    """Three hours are too much for it, less is not: the answer is whole in parts of 90 minutes."""
+
+    def play(asked: Asked) -> Reply | None:
+        return page if int(asked.form["end"]) - int(asked.form["start"]) > 9000 else None
+
+    with Backend(prometheus.url, play) as backend:
+        client = Client(backend.url)
+        assert same(await client.cpu(), await Client(prometheus.url).cpu())
+
+    assert client.traffic.splits["cpu"] == 2
+
+
+@pytest.fixture(scope="module")
+def small(past: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus that holds no more than 700 samples for one query, so that six hours are too many."""
+    directory = tmp_path_factory.mktemp("small")
+    with Prometheus(directory, past, flags=("--query.max-samples=700",)) as running:
+        yield running
+
+
+async def test_a_prometheus_that_holds_few_samples(small: Prometheus, prometheus: Prometheus) -> None:
+    """Its own 422 is understood: the same samples come in parts."""
+    client = Client(small.url)
+
+    assert same(await client.cpu(), await Client(prometheus.url).cpu())
+    assert client.traffic.splits["cpu"] > 0
+
+
+async def test_a_budget_below_what_there_is(prometheus: Prometheus) -> None:
+    """With a budget of what an hour loads, as the server itself counts it, six hours are six questions."""
+    whole = Client(prometheus.url)
+    expected = await whole.cpu()
+    an_hour = 12 * whole.traffic.samples["planning"]
+    client = Client(prometheus.url, limits=Limits(sample_budget=an_hour))
+
+    assert same(await client.cpu(), expected)
+    assert client.traffic.queries == {"planning": 1, "cpu": 6}
+    assert client.traffic.splits.total() == 0

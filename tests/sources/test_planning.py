@@ -1,0 +1,145 @@
+"""How questions are cut: within a budget of samples, an hour at least, and never by workloads."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.estimation.samples import STEPS_PER_DAY, StepRange
+from app.sources.planning import Load, Planner, halves
+from app.sources.queries import Shard
+
+WEEK = StepRange(1, 7 * STEPS_PER_DAY)
+LOADS = st.dictionaries(st.text("abc", min_size=1, max_size=3), st.floats(1, 1e6), max_size=12)
+
+
+def cut(planner: Planner, steps: StepRange, load: Load) -> list[StepRange]:
+    """All parts of *steps* in the order in which they are asked."""
+    parts = []
+    while steps:
+        parts.append(planner.newest(steps, load))
+        steps = StepRange(steps.first, parts[-1].first - 1)
+    return parts
+
+
+def test_a_small_cluster_is_one_question() -> None:
+    """200 containers, scraped each 30 s, are 2000 samples a step: a week is 4 million, within 20 million."""
+    planner, load = Planner(20_000_000), Load({"shop": 2000.0})
+
+    assert cut(planner, WEEK, load) == [WEEK]
+    assert planner.shards(WEEK, load) == [Shard()]
+
+
+def test_a_middle_one_is_asked_in_parts_of_time() -> None:
+    """100,000 samples a step: 200 steps are 20 million. Newest first; the oldest part is what is left."""
+    planner, load = Planner(20_000_000), Load({"a": 40_000.0, "b": 60_000.0})
+
+    parts = cut(planner, WEEK, load)
+
+    assert parts[0] == StepRange(WEEK.last - 199, WEEK.last)
+    assert [len(part) for part in parts] == [200] * 10 + [16]
+    assert planner.shards(parts[0], load) == [Shard()]
+
+
+def test_a_large_one_is_asked_in_shards_of_an_hour() -> None:
+    """9 million samples a step are 108 million in an hour: shards of at most 20 / 12 million a step.
+
+    Each namespace of 1 million fills one by itself, so nine namespaces are nine shards; the last of them
+    takes all namespaces that are not in the others, whether or not they are known.
+    """
+    planner, load = Planner(20_000_000), Load({f"team-{number}": 1e6 for number in range(9)})
+
+    part = planner.newest(WEEK, load)
+    shards = planner.shards(part, load)
+
+    assert len(part) == 12
+    assert shards[:8] == [Shard(frozenset({f"team-{number}"})) for number in range(8)]
+    assert shards[8] == Shard(without=frozenset(f"team-{number}" for number in range(8)))
+
+
+def test_a_question_on_one_step_is_sharded_as_little_as_can_be() -> None:
+    """The same cluster, one step: 9 million are within the budget."""
+    load = Load({f"team-{number}": 1e6 for number in range(9)})
+
+    assert Planner(20_000_000).shards(StepRange(1, 1), load) == [Shard()]
+
+
+def test_no_answer_has_more_points_than_a_server_gives() -> None:
+    """Prometheus gives 11,000 points of a series, however few series there are."""
+    assert len(Planner(10**9).newest(StepRange(1, 20_000), Load({"a": 1.0}))) == 11_000
+
+
+def test_a_refusal_is_remembered_until_the_next_day() -> None:
+    """What loaded 10 million was too much: 5 million from then on, and 2.5 after another refusal."""
+    planner, load = Planner(20_000_000), Load({"shop": 20_000.0})
+    planner.note_time(STEPS_PER_DAY)
+
+    planner.refused(10_000_000)
+    assert len(planner.newest(WEEK, load)) == 250
+    planner.refused(5_000_000)
+    assert len(planner.newest(WEEK, load)) == 125
+
+    planner.note_time(STEPS_PER_DAY - 5)
+    assert planner.budget == 2_500_000
+    planner.note_time(STEPS_PER_DAY + 1)
+    assert planner.budget == 20_000_000
+
+
+def test_a_refusal_of_more_than_was_planned_halves_the_plan() -> None:
+    """An estimate may be wrong: 30 million were refused where 20 were allowed, so 10 are now."""
+    planner = Planner(20_000_000)
+
+    planner.refused(30_000_000)
+
+    assert planner.budget == 10_000_000
+
+
+@pytest.mark.parametrize("load", [Load(), Load({"a": 0.5})])
+def test_an_unknown_load_is_asked_at_once_and_can_be_halved(load: Load) -> None:
+    """Nothing is known of it, so that it is small until it is refused: then half of the time is asked for."""
+    planner = Planner(20_000_000)
+    assert planner.newest(WEEK, load) == WEEK
+
+    planner.refused(load.total * len(WEEK))
+
+    assert len(planner.newest(WEEK, load)) == len(WEEK) // 2
+
+
+@settings(deadline=None)  # other processes may take the machine
+@given(LOADS, st.integers(1, 10**7), st.integers(1, 3000))
+def test_every_namespace_and_step_is_asked_for_once(
+    samples: dict[str, float], budget: int, steps: int
+) -> None:
+    """Whatever the load and the budget, known namespaces and unknown ones alike, and within the budget.
+
+    Beyond it goes only a single namespace, for an hour.
+    """
+    planner, load, asked = Planner(budget), Load(samples), StepRange(1, steps)
+    parts = cut(planner, asked, load)
+
+    assert [step for part in reversed(parts) for step in range(part.first, part.last + 1)] == list(
+        range(1, steps + 1)
+    )
+    for part in parts:
+        shards = planner.shards(part, load)
+        for namespace in {*samples, "unknown"}:
+            assert sum(shard.covers(namespace) for shard in shards) == 1
+        for shard in shards:
+            within = load.of(shard) * len(part) <= budget * (1 + 1e-9)
+            assert within or (len(part) <= 12 and len(load.known_in(shard)) <= 1)
+
+
+@settings(deadline=None)
+@given(LOADS)
+def test_halving_ends_at_single_namespaces(samples: dict[str, float]) -> None:
+    """Halves of halves hold each namespace once, and in the end one each; what is unknown stays in one."""
+    load, ends = Load(samples), []
+    waiting = [Shard()]
+    while waiting:
+        parts = halves(shard := waiting.pop(), load)
+        waiting += parts
+        ends += [] if parts else [shard]
+
+    for namespace in samples:
+        (end,) = [shard for shard in ends if shard.covers(namespace)]
+        assert load.known_in(end) == [namespace]
+    assert sum(shard.covers("unknown") for shard in ends) == 1
