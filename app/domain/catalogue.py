@@ -1,20 +1,30 @@
 """The profiles that are stored, as a list and a watch of the three kinds tell them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from app.domain.profiles import Identity, StoredProfile
 from app.domain.resources import KINDS, from_manifest
 
 
+class ReadProfile(NamedTuple):
+    """An object as it is kept: its name, and what it tells if it holds an identity."""
+
+    name: str
+    profile: StoredProfile | None
+
+
 class ProfileCatalogue:
     """Every stored profile by identity; whoever subscribes hears which identities changed.
 
-    What each container needs is kept where *with_containers* asks for it, and only there.
+    What each container needs is kept only where *with_containers* asks for it. Without *with_times*
+    nothing is kept that only a writer has to know.
     """
 
-    def __init__(self, *, with_containers: bool = False) -> None:
+    def __init__(self, *, with_containers: bool = False, with_times: bool = True) -> None:
         self._with_containers = with_containers
+        self._with_times = with_times
         self._by_name: dict[str, dict[str, StoredProfile | None]] = {}
         self._by_identity: dict[Identity, StoredProfile] = {}
         self._copies: dict[Identity, dict[str, StoredProfile]] = {}  # beside the first by name
@@ -43,30 +53,45 @@ class ProfileCatalogue:
 
     def replace(self, resource: str, manifests: Iterable[Mapping[str, Any]]) -> None:
         """Take a whole list of one kind; *resource* is a key of `KINDS`."""
+        self.put_all(resource, (self.read(resource, manifest) for manifest in manifests))
+
+    def upsert(self, resource: str, manifest: Mapping[str, Any]) -> None:
+        """Take one object that appeared or changed."""
+        self.put(resource, self.read(resource, manifest))
+
+    def delete(self, resource: str, manifest: Mapping[str, Any]) -> None:
+        """Take one object that vanished."""
+        self.drop(resource, self.read(resource, manifest).name)
+
+    def read(self, resource: str, manifest: Mapping[str, Any]) -> ReadProfile:
+        """What is kept of an object: much less than the object."""
+        profile = from_manifest(resource, manifest, with_containers=self._with_containers)
+        if profile and not self._with_times:
+            profile = replace(profile, updated_at=None, status_refreshed_at=None, window_end=None)
+        return ReadProfile(str(manifest["metadata"]["name"]), profile)
+
+    def put_all(self, resource: str, found: Iterable[ReadProfile]) -> None:
+        """Take a whole list that was read."""
         before = self._by_name.get(resource, {})
         self._by_name[resource] = {}
-        for manifest in manifests:
-            self._store(resource, _name(manifest), self._read(resource, manifest))
+        for name, profile in found:
+            self._store(resource, name, profile)
         for name, profile in before.items():
             current = self._by_name[resource].get(name)
             if profile and (current is None or current.identity != profile.identity):
                 self._forget(profile)
 
-    def upsert(self, resource: str, manifest: Mapping[str, Any]) -> None:
-        """Take one object that appeared or changed."""
-        name = _name(manifest)
+    def put(self, resource: str, found: ReadProfile) -> None:
+        """Take one object that was read."""
+        name, current = found
         before = self._by_name.setdefault(resource, {}).get(name)
-        self._store(resource, name, self._read(resource, manifest))
-        current = self._by_name[resource][name]
+        self._store(resource, name, current)
         if before and (current is None or before.identity != current.identity):
             self._forget(before)
 
-    def delete(self, resource: str, manifest: Mapping[str, Any]) -> None:
-        """Take one object that vanished."""
-        self._forget(self._by_name.setdefault(resource, {}).pop(_name(manifest), None))
-
-    def _read(self, resource: str, manifest: Mapping[str, Any]) -> StoredProfile | None:
-        return from_manifest(resource, manifest, with_containers=self._with_containers)
+    def drop(self, resource: str, name: str) -> None:
+        """Forget the object of that name."""
+        self._forget(self._by_name.setdefault(resource, {}).pop(name, None))
 
     def _store(self, resource: str, name: str, profile: StoredProfile | None) -> None:
         self._by_name[resource][name] = profile
@@ -105,23 +130,23 @@ class ProfileCatalogue:
 
 
 class KindSink:
-    """The catalogue as the receiver of one kind's list and watch."""
+    """The catalogue as the receiver of one kind's list and watch, which are to keep what `read` gives."""
 
     def __init__(self, catalogue: ProfileCatalogue, resource: str) -> None:
         self._catalogue, self._resource = catalogue, resource
 
-    def replace(self, objects: Iterable[Mapping[str, Any]]) -> None:
+    def read(self, manifest: Mapping[str, Any]) -> ReadProfile:
+        """What is kept of an object, from the moment at which it comes in."""
+        return self._catalogue.read(self._resource, manifest)
+
+    def replace(self, found: Iterable[ReadProfile], /) -> None:
         """Take the whole list."""
-        self._catalogue.replace(self._resource, objects)
+        self._catalogue.put_all(self._resource, found)
 
-    def upsert(self, manifest: Mapping[str, Any]) -> None:
+    def upsert(self, found: ReadProfile, /) -> None:
         """Take an object that appeared or changed."""
-        self._catalogue.upsert(self._resource, manifest)
+        self._catalogue.put(self._resource, found)
 
-    def delete(self, manifest: Mapping[str, Any]) -> None:
+    def delete(self, found: ReadProfile, /) -> None:
         """Take an object that vanished."""
-        self._catalogue.delete(self._resource, manifest)
-
-
-def _name(manifest: Mapping[str, Any]) -> str:
-    return str(manifest["metadata"]["name"])
+        self._catalogue.drop(self._resource, found.name)

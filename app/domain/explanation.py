@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from app.domain.profiles import (
     Basis,
+    ChosenRule,
     ConnectionProfile,
     ContainerNeed,
     NeedReason,
@@ -11,7 +12,7 @@ from app.domain.profiles import (
     Profile,
     Resource,
     ResourceProfile,
-    Rule,
+    StatedRisk,
 )
 from app.domain.quantities import format_share, format_time
 
@@ -26,30 +27,43 @@ def explain(profile: Profile) -> str:
     if isinstance(profile, ConnectionProfile):
         text = _connection(profile)
     else:
-        text = _need(profile, profile.rule) if profile.rule else ""
+        text = _need(profile) if profile.risk else ""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def _need(profile: ResourceProfile, rule: Rule) -> str:
+def _need(profile: ResourceProfile) -> str:
     count = len(profile.containers)
     samples = f"{profile.basis.samples:,} five-minute samples of {count} container{'' if count == 1 else 's'}"
-    aging = [] if _is_maximum(rule) else [f"each day counting half after {_days(rule.half_life_days)}"]
-    parts = (
-        f"{_statistic(rule)} of {samples} {_over(profile.basis)}",
-        *aging,
-        f"plus {_percent(rule.margin)}",
-    )
-    amounts = ", ".join(_container(profile.resource, container) for container in profile.containers)
-    return " ".join([f"{', '.join(parts)}: {amounts}.", *map(_sign, profile.signals)])
+    containers = " ".join(_container(profile.resource, container) for container in profile.containers)
+    sentences = [f"From {samples} {_over(profile.basis)}: {containers}", *map(_sign, profile.signals)]
+    if profile.newest:
+        sentences.append(
+            f"Now {_amount(profile.resource, profile.newest)} would be chosen; moving saves too little."
+        )
+    if profile.risk:
+        sentences.append(_risk(profile.resource, profile.risk))
+    return " ".join(sentences)
 
 
-def _is_maximum(rule: Rule) -> bool:
-    """The largest sample is the largest, however little its day weighs."""
-    return rule.percentile >= 1
+def _rule(rule: ChosenRule) -> str:
+    if rule.siblings:
+        others = f"{rule.siblings} workload{'' if rule.siblings == 1 else 's'} of this name elsewhere"
+        return f"as {others} need, since little was seen of it"
+    which = "largest" if rule.rank == 1 else f"{_ordinal(rule.rank)} largest"
+    days = "day" if rule.days == 1 else f"{rule.days} days"
+    statistic = "maximum" if rule.level >= 1 else f"{_ordinal(rule.level * 100)} percentile"
+    of_days = f"{statistic} of 1 day" if rule.days == 1 else f"{which} of {days}' {statistic}"
+    raises = [(rule.margin, ""), (rule.little_history, " for little history")]
+    more = [f"plus {_percent(share)}{why}" for share, why in raises if round(share, 3)]
+    return ", ".join([of_days, *more])
 
 
-def _statistic(rule: Rule) -> str:
-    return "Maximum" if _is_maximum(rule) else f"{_ordinal(rule.percentile * 100)} percentile"
+def _risk(resource: Resource, risk: StatedRisk) -> str:
+    level = f"At {risk.level.value} risk"
+    if resource is Resource.MEMORY:
+        return f"{level} a day exceeds it with a chance of {_percent(risk.expected)}."
+    at_most = "" if risk.at_most is None else f", and at most {_percent(risk.at_most)} on nine days of ten"
+    return f"{level} {_percent(risk.expected)} of the coming day's time are expected above it{at_most}."
 
 
 def _ordinal(number: float) -> str:
@@ -86,8 +100,12 @@ def _percent(share: float) -> str:
 
 
 def _container(resource: Resource, container: ContainerNeed) -> str:
-    amount = f"{container.value} cores" if resource is Resource.CPU else f"{int(container.value):,} bytes"
-    return f"{container.name} {amount}"
+    made = f" ({_rule(container.rule)})" if container.rule else ""
+    return f"{container.name} {_amount(resource, container.value)}{made}."
+
+
+def _amount(resource: Resource, value: str) -> str:
+    return f"{value} cores" if resource is Resource.CPU else f"{int(value):,} bytes"
 
 
 def _sign(sign: NeedSignal) -> str:

@@ -15,6 +15,14 @@ class Resource(StrEnum):
     MEMORY = "memory"
 
 
+class RiskLevel(StrEnum):
+    """How much risk of exceeding a value its user takes for less slack."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
 class NeedReason(StrEnum):
     """A sign that a container needed more than its usage shows."""
 
@@ -29,12 +37,32 @@ SIGN_OF_NEED: Mapping[Resource, NeedReason] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """How a value is made of samples: their weighted *percentile*, times 1 + *margin*."""
+class ChosenRule:
+    """How a container's value is made: 'the *rank*-th largest of the days' quantiles at *level*', and more.
 
-    percentile: float
+    *margin* and, while little was seen, *little_history* are the shares by which that is raised. Where
+    *siblings* is not 0, the value is that of so many containers of the same name elsewhere.
+    """
+
+    rank: int
+    level: float
     margin: float
-    half_life_days: float
+    days: int
+    little_history: float
+    siblings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StatedRisk:
+    """What a value's user has to expect of the coming day, all containers apart.
+
+    CPU: `expected` is the share of time above the value, and nine days of ten keep to `at_most`. Memory:
+    `expected` is the chance that the day's maximum is above it.
+    """
+
+    level: RiskLevel
+    expected: float
+    at_most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +101,7 @@ class ContainerNeed:
     value: str
     samples: int
     role: str = ""
+    rule: ChosenRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +121,8 @@ class NeedSignal:
 class ResourceProfile:
     """What one replica of `workload` needs: the value in the contract's own spelling.
 
-    It is the sum of the values of `containers`, in which `signals` are contained.
+    It is the sum of the values of `containers`, in which `signals` are contained. `newest` is what would be
+    chosen now, where the value stays because moving would save too little; else it is empty.
     """
 
     workload: Workload
@@ -102,7 +132,8 @@ class ResourceProfile:
     slots: tuple[SlotNeed, ...] = ()
     containers: tuple[ContainerNeed, ...] = ()
     signals: tuple[NeedSignal, ...] = ()
-    rule: Rule | None = None
+    risk: StatedRisk | None = None
+    newest: str = ""
 
     @property
     def identity(self) -> "Identity":

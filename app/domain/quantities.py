@@ -6,13 +6,17 @@ Bytes per second are whole numbers as well.
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import ceil
 
 from app.domain.profiles import Resource
 
 
 def format_cores(cores: float) -> str:
-    """Three decimals, `"0.020"`; never `"0.000"`, since no running container needs nothing."""
-    return f"{max(cores, 0.001):.3f}"
+    """Three decimals, `"0.020"`, rounded up: what is needed fits in; never `"0.000"`.
+
+    A hundredth of the last decimal is noise of the arithmetic.
+    """
+    return f"{max(ceil(cores * 1000 - 0.01), 1) / 1000:.3f}"
 
 
 def format_bytes(amount_bytes: float) -> str:
@@ -38,6 +42,11 @@ def format_per_second(rate_bytes: float) -> str:
 def format_share(share: float) -> str:
     """Two decimals in [0, 1]; rounded down, so that only a full share reads `"1.00"`."""
     return f"{int(min(max(share, 0.0), 1.0) * 100 + 1e-9) / 100:.2f}"
+
+
+def format_risk(share: float) -> str:
+    """Three decimals in [0, 1]; rounded up, since less is promised then."""
+    return f"{ceil(min(max(share, 0.0), 1.0) * 1000 - 1e-6) / 1000:.3f}"
 
 
 _QUANTITY = re.compile(

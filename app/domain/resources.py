@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from sys import intern
 from types import MappingProxyType
 from typing import Any
@@ -19,9 +20,10 @@ from app.domain.profiles import (
     Resource,
     ResourceProfile,
     SlotNeed,
+    StatedRisk,
     StoredProfile,
 )
-from app.domain.quantities import format_share, format_time, parse_time
+from app.domain.quantities import format_risk, format_share, format_time, parse_time
 from app.domain.workloads import Connection, Workload
 
 GROUP = "webapp.liqo.io.profiling"
@@ -72,6 +74,8 @@ def to_status(profile: Profile, *, refreshed_at: datetime) -> dict[str, Any]:
         return status | {name: rate for name, rate in rates.items() if rate is not None}
     status["slots"] = [_slot(slot) for slot in profile.slots]
     status["containers"] = [_container(container) for container in profile.containers]
+    if profile.risk:
+        status["risk"] = _risk(profile.resource, profile.risk)
     if profile.signals:
         status["signals"] = [_signal(signal) for signal in profile.signals]
     return status
@@ -119,8 +123,19 @@ def _slot(slot: SlotNeed) -> dict[str, Any]:
 
 
 def _container(container: ContainerNeed) -> dict[str, Any]:
-    need = {"name": container.name, "value": container.value, "samples": container.samples}
-    return need | {"role": container.role} if container.role else need
+    need: dict[str, Any] = {"name": container.name, "value": container.value, "samples": container.samples}
+    if container.role:
+        need["role"] = container.role
+    if container.rule and container.rule.siblings:
+        need["siblings"] = container.rule.siblings
+    return need
+
+
+def _risk(resource: Resource, risk: StatedRisk) -> dict[str, str]:
+    if resource is Resource.MEMORY:
+        return {"level": risk.level.value, "dayAboveChance": format_risk(risk.expected)}
+    at_most = {} if risk.at_most is None else {"timeAboveAtMost": format_risk(risk.at_most)}
+    return {"level": risk.level.value, "timeAbove": format_risk(risk.expected)} | at_most
 
 
 def _signal(signal: NeedSignal) -> dict[str, Any]:
@@ -202,8 +217,9 @@ def _workload(notes: Mapping[str, Any]) -> Workload | None:
     return _shared(namespace, name, kind) if namespace and name and kind else None
 
 
+@lru_cache(maxsize=20_000)
 def _shared(namespace: str, name: str, kind: str) -> Workload:
-    """The workload, of strings that all its profiles have in common: an index holds tens of thousands."""
+    """The workload, one object for all its profiles: an index holds tens of thousands of them."""
     return Workload(intern(namespace), intern(name), intern(kind))
 
 

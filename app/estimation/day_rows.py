@@ -1,29 +1,31 @@
 """The day rows of one resource: for each UTC day, time slot and series a sparse histogram of its samples.
 
-A series is one container of one workload; the samples of all replicas are pooled. A step is folded once:
-`Day.covered` remembers which steps of a day were answered, so the order in which answers arrive, and
-answers that arrive twice, change nothing. Percentile, margin, half-life and window are applied on reading.
+A series is one container of one workload; the samples of all replicas are pooled. A step is folded once,
+so the order in which answers arrive, and answers that arrive twice, change nothing. Percentile, margin,
+half-life and window are applied on reading.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.estimation.coverage import Coverage
 from app.estimation.grid import ExponentialGrid
+from app.estimation.key_ranges import Keys
 from app.estimation.samples import STEPS_PER_DAY, StepRange, day_of
 
 Counts = NDArray[np.float64]
 T = TypeVar("T", bound=np.generic)
 _RECENT_BITS = 64
+_ENTRY_BYTES, _MAXIMUM_BYTES = 0.8, 6.0
 
 
 class Day:
     """One day's rows, sorted by key = (series * timeslots + slot) * grid size + bucket."""
 
     def __init__(self) -> None:
-        self.covered = np.zeros(STEPS_PER_DAY, dtype=np.bool_)
         self.keys = np.empty(0, dtype=np.uint64)
         self.counts = np.empty(0, dtype=np.uint32)
         self.maxima = np.empty(0, dtype=np.float64)  # [series * timeslots]
@@ -40,6 +42,37 @@ class Day:
         self.keys = np.insert(self.keys, places[~known], fresh[~known])
         self.counts = np.insert(self.counts, places[~known], times[~known].astype(np.uint32))
 
+    def of(self, series: NDArray[np.int64], timeslots: int, buckets: int) -> "Day":
+        """The rows of just *series*, which are numbered from 0 in that order."""
+        cells = timeslots * buckets
+        begins, ends = np.searchsorted(self.keys, np.stack((series, series + 1)).astype(np.uint64) * cells)
+        lengths = ends - begins
+        moved = (series - np.arange(len(series))).astype(np.uint64) * np.uint64(cells)
+        places = np.arange(lengths.sum()) + np.repeat(begins - (lengths.cumsum() - lengths), lengths)
+        day = Day()
+        day.keys = self.keys[places] - np.repeat(moved, lengths)
+        day.counts = self.counts[places]
+        maxima = _grown(self.maxima, (int(series.max(initial=-1)) + 1) * timeslots)
+        day.maxima = maxima.reshape(-1, timeslots)[series].ravel()
+        day.steps_seen = _grown(self.steps_seen, int(series.max(initial=-1)) + 1)[series]
+        return day
+
+    @staticmethod
+    def joined(days: Sequence["Day"], sizes: Sequence[int], timeslots: int, buckets: int) -> "Day":
+        """The rows of all *days*, the series of each numbered after the *sizes* of those before it."""
+        joined, firsts = Day(), np.cumsum([0, *sizes[:-1]]) * timeslots * buckets
+        joined.keys = np.concatenate(
+            [day.keys + np.uint64(first) for day, first in zip(days, firsts, strict=True)]
+        )
+        joined.counts = np.concatenate([day.counts for day in days])
+        joined.maxima = np.concatenate(
+            [_grown(day.maxima, size * timeslots) for day, size in zip(days, sizes, strict=True)]
+        )
+        joined.steps_seen = np.concatenate(
+            [_grown(day.steps_seen, size) for day, size in zip(days, sizes, strict=True)]
+        )
+        return joined
+
 
 class DayRows:
     """All days of one resource, in a ring of *retained_days*."""
@@ -47,58 +80,107 @@ class DayRows:
     def __init__(self, grid: ExponentialGrid, timeslots: int, retained_days: int) -> None:
         self.grid = grid
         self.timeslots = timeslots
+        self.coverage = Coverage()
         self._retained_days = retained_days
-        self._days: dict[int, Day] = {}
-        self._first_seen = np.empty(0, dtype=np.int64)
-        self._last_seen = np.empty(0, dtype=np.int64)
-        self._recent = np.empty(0, dtype=np.uint64)
+        self.days: dict[int, Day] = {}
+        self.first_seen = np.empty(0, dtype=np.int64)
+        self.last_seen = np.empty(0, dtype=np.int64)
+        self.recent = np.empty(0, dtype=np.uint64)
 
     def missing(self, wanted: StepRange) -> list[StepRange]:
         """The steps of *wanted* that no answer has covered yet, as ranges within a day, newest day first."""
-        ranges: list[StepRange] = []
-        for part in wanted.by_day():
-            day = self._days.get(day_of(part.first))
-            covered = day.covered[_columns(part)] if day else np.zeros(len(part), dtype=np.bool_)
-            edges = np.flatnonzero(np.diff(np.concatenate(([True], covered, [True])).astype(np.int8)))
-            ranges += [
-                StepRange(part.first + int(begin), part.first + int(end) - 1)
-                for begin, end in zip(edges[::2], edges[1::2], strict=True)
-            ]
-        return sorted(ranges, reverse=True)
+        return self.coverage.missing(wanted)
 
     def covered(self, day: int) -> NDArray[np.bool_]:
         """Which steps of *day* were answered; shape [288]."""
-        return self._days[day].covered if day in self._days else np.zeros(STEPS_PER_DAY, dtype=np.bool_)
+        return self.coverage.of_everybody(day)
 
     def samples(self, day: int) -> NDArray[np.int64]:
         """How many samples *day* holds of each series, up to the last one that it knows."""
-        if day not in self._days:
+        if day not in self.days:
             return np.empty(0, dtype=np.int64)
-        rows = self._days[day]
+        rows = self.days[day]
         series = (rows.keys // np.uint64(self.timeslots * self.grid.size)).astype(np.int64)
         return np.bincount(series, weights=rows.counts).astype(np.int64)
 
-    def fold(self, steps: StepRange, series: NDArray[np.int64], values: NDArray[np.float64]) -> int:
-        """Fold one whole answer; *values* is [rows, steps], NaN for none, *series* the series of each row.
+    def fold(
+        self, steps: StepRange, series: NDArray[np.int64], values: NDArray[np.float64], keys: Keys
+    ) -> int:
+        """Fold one whole answer; *values* is [rows, steps], NaN for none.
 
-        Returns the number of samples that were new.
+        *series* and *keys* are the series of each row and the key of its workload. Returns the number of
+        samples that were new.
         """
-        self._grow(int(series.max(initial=-1)) + 1)
+        self.grow(int(series.max(initial=-1)) + 1)
         folded = 0
         for part in steps.by_day():
-            day = self._days.setdefault(day_of(part.first), Day())
-            columns = _columns(part)
-            fresh = ~day.covered[columns]
+            day = self.days.setdefault(day_of(part.first), Day())
+            lacking = self.coverage.lacks(keys, part)
+            fresh = lacking.any(axis=0)
             offset = part.first - steps.first
             block = values[:, offset : offset + len(part)][:, fresh]
+            if not lacking[:, fresh].all():
+                block = np.where(lacking[:, fresh], block, np.nan)
             folded += self._fold_block(day, np.arange(part.first, part.last + 1)[fresh], series, block)
-            day.covered[columns] = True
+        self.coverage.add(steps)
         return folded
 
-    def forget_before(self, newest_step: int) -> None:
-        """Drop the days that left the ring."""
+    def forget_before(self, newest_step: int) -> bool:
+        """Drop the days that left the ring; True where one did."""
         oldest = day_of(newest_step) - self._retained_days + 1
-        self._days = {number: day for number, day in self._days.items() if number >= oldest}
+        self.days = {number: day for number, day in self.days.items() if number >= oldest}
+        return self.coverage.forget_before(oldest)
+
+    def stored_bytes(self) -> NDArray[np.float64]:
+        """About what each series takes once it is compressed, up to the last one that has samples."""
+        found = np.zeros(self.size)
+        for day in self.days.values():
+            series = (day.keys // np.uint64(self.timeslots * self.grid.size)).astype(np.int64)
+            found += np.bincount(series, minlength=self.size) * _ENTRY_BYTES
+            slots = np.count_nonzero(day.maxima.reshape(-1, self.timeslots), axis=1)
+            found[: len(slots)] += slots * _MAXIMUM_BYTES
+        return found
+
+    def keep(self, series: NDArray[np.int64]) -> None:
+        """Forget all other series; these are numbered from 0 in that order."""
+        kept = self.of(series)
+        self.days = kept.days
+        self.first_seen, self.last_seen = kept.first_seen, kept.last_seen
+        self.recent = kept.recent
+
+    def of(self, series: NDArray[np.int64]) -> "DayRows":
+        """The rows of just *series*, which are numbered from 0 in that order; their coverage is not told."""
+        self.grow(int(series.max(initial=-1)) + 1)
+        part = DayRows(self.grid, self.timeslots, self._retained_days)
+        part.days = {
+            number: day.of(series, self.timeslots, self.grid.size) for number, day in self.days.items()
+        }
+        part.first_seen, part.last_seen = self.first_seen[series], self.last_seen[series]
+        part.recent = self.recent[series]
+        return part
+
+    def join(self, parts: Sequence["DayRows"], sizes: Sequence[int]) -> None:
+        """Become all *parts*, the series of each numbered after the *sizes* of those before it."""
+        for part, size in zip(parts, sizes, strict=True):
+            part.grow(size)
+        self.first_seen = np.concatenate([part.first_seen for part in parts])
+        self.last_seen = np.concatenate([part.last_seen for part in parts])
+        self.recent = np.concatenate([part.recent for part in parts])
+        self.days = {
+            number: Day.joined(
+                [part.days.get(number, Day()) for part in parts], sizes, self.timeslots, self.grid.size
+            )
+            for number in sorted({number for part in parts for number in part.days})
+        }
+
+    @property
+    def size(self) -> int:
+        """Number of series."""
+        return len(self.last_seen)
+
+    def window(self, today: int, window_days: int) -> list[tuple[int, Day]]:
+        """The days of the *window_days* that end with *today*, if anything is known of them, oldest first."""
+        return [(n, day) for n, day in sorted(self.days.items()) if today - window_days < n <= today]
 
     def histograms(
         self, series: slice, *, today: int, window_days: int, half_life_days: float
@@ -111,7 +193,7 @@ class DayRows:
         shape = (amount, self.timeslots, self.grid.size)
         weighted, counts = np.zeros(shape), np.zeros(shape[:2])
         maxima = np.zeros(shape[:2])
-        for number, day in self._in_window(today, window_days):
+        for number, day in self.window(today, window_days):
             keys, day_counts = _block_of(day, series, self.timeslots * self.grid.size)
             weight = 2.0 ** (-(today - number) / half_life_days)
             flat = np.bincount(keys, weights=day_counts, minlength=weighted.size).reshape(shape)
@@ -126,21 +208,20 @@ class DayRows:
         self, *, today: int, window_days: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """For each series its first and last step in the window and the number of steps seen in it."""
-        seen = np.zeros(len(self._last_seen), dtype=np.int64)
-        for _, day in self._in_window(today, window_days):
+        seen = np.zeros(len(self.last_seen), dtype=np.int64)
+        for _, day in self.window(today, window_days):
             seen[: len(day.steps_seen)] += day.steps_seen
         window_start = (today - window_days + 1) * STEPS_PER_DAY + 1
-        return np.maximum(self._first_seen, window_start), self._last_seen.copy(), seen
+        return np.maximum(self.first_seen, window_start), self.last_seen.copy(), seen
 
-    def recently_seen(self, series: NDArray[np.int64], until_step: int, steps: int) -> NDArray[np.int64]:
-        """How many of the last *steps* steps up to *until_step* each of *series* was seen in."""
-        lag = np.minimum(until_step - self._last_seen[series], _RECENT_BITS - 1).astype(np.uint64)
-        window = (self._recent[series] << lag) & np.uint64((1 << steps) - 1)
+    def recently_seen(
+        self, series: NDArray[np.int64], until_steps: NDArray[np.int64], steps: int
+    ) -> NDArray[np.int64]:
+        """How many of the last *steps* steps up to its own of *until_steps* each of *series* was seen in."""
+        lag = np.minimum(until_steps - self.last_seen[series], _RECENT_BITS - 1).astype(np.uint64)
+        window = (self.recent[series] << lag) & np.uint64((1 << steps) - 1)
         seen: NDArray[np.int64] = np.bitwise_count(window).astype(np.int64)
         return seen
-
-    def _in_window(self, today: int, window_days: int) -> Iterator[tuple[int, Day]]:
-        return ((n, day) for n, day in sorted(self._days.items()) if today - window_days < n <= today)
 
     def _fold_block(
         self, day: Day, steps: NDArray[np.int64], series: NDArray[np.int64], block: NDArray[np.float64]
@@ -152,7 +233,7 @@ class DayRows:
         slot = (steps[columns] - 1) % STEPS_PER_DAY * self.timeslots // STEPS_PER_DAY
         cells = owners * self.timeslots + slot
         day.add((cells * self.grid.size + self.grid.buckets(values)).astype(np.uint64))
-        day.maxima = _grown(day.maxima, len(self._last_seen) * self.timeslots)
+        day.maxima = _grown(day.maxima, len(self.last_seen) * self.timeslots)
         np.maximum.at(day.maxima, cells, values)
         self._mark_seen(day, owners, steps[columns])
         return len(rows)
@@ -160,32 +241,27 @@ class DayRows:
     def _mark_seen(self, day: Day, owners: NDArray[np.int64], steps: NDArray[np.int64]) -> None:
         """Remember which steps each series was seen in, whatever the number of replicas."""
         begin, end = int(steps.min()), int(steps.max())
-        seen = np.zeros((len(self._last_seen), end - begin + 1), dtype=np.bool_)
+        seen = np.zeros((len(self.last_seen), end - begin + 1), dtype=np.bool_)
         seen[owners, steps - begin] = True
         series, column = np.nonzero(seen)
         step = column + begin
-        day.steps_seen = _grown(day.steps_seen, len(self._last_seen))
+        day.steps_seen = _grown(day.steps_seen, len(self.last_seen))
         day.steps_seen += seen.sum(axis=1, dtype=np.uint16)
-        np.minimum.at(self._first_seen, series, step)
-        previous = self._last_seen.copy()
-        np.maximum.at(self._last_seen, series, step)
-        moved = np.minimum(self._last_seen - previous, _RECENT_BITS)
-        kept = np.where(moved < _RECENT_BITS, self._recent << (moved % _RECENT_BITS).astype(np.uint64), 0)
-        self._recent = kept.astype(np.uint64)
-        age = self._last_seen[series] - step
+        np.minimum.at(self.first_seen, series, step)
+        previous = self.last_seen.copy()
+        np.maximum.at(self.last_seen, series, step)
+        moved = np.minimum(self.last_seen - previous, _RECENT_BITS)
+        kept = np.where(moved < _RECENT_BITS, self.recent << (moved % _RECENT_BITS).astype(np.uint64), 0)
+        self.recent = kept.astype(np.uint64)
+        age = self.last_seen[series] - step
         young = age < _RECENT_BITS
-        np.bitwise_or.at(self._recent, series[young], np.uint64(1) << age[young].astype(np.uint64))
+        np.bitwise_or.at(self.recent, series[young], np.uint64(1) << age[young].astype(np.uint64))
 
-    def _grow(self, size: int) -> None:
-        self._first_seen = _grown(self._first_seen, size, np.iinfo(np.int64).max)
-        self._last_seen = _grown(self._last_seen, size, -(1 << 40))
-        self._recent = _grown(self._recent, size)
-
-
-def _columns(part: StepRange) -> slice:
-    """Where the steps of *part*, all of one day, stand in that day's arrays."""
-    first = (part.first - 1) % STEPS_PER_DAY
-    return slice(first, first + len(part))
+    def grow(self, size: int) -> None:
+        """Make room for so many series."""
+        self.first_seen = _grown(self.first_seen, size, np.iinfo(np.int64).max)
+        self.last_seen = _grown(self.last_seen, size, -(1 << 40))
+        self.recent = _grown(self.recent, size)
 
 
 def _block_of(day: Day, series: slice, cells: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -5,13 +5,15 @@ another order, raise as if they were seen once. Only few days are remembered, th
 for, so that a restart changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.estimation.coverage import Coverage
+from app.estimation.key_ranges import Keys
 from app.estimation.policy import LEAST_RAISE, RaisePolicy
-from app.estimation.samples import STEPS_PER_DAY, NeedSamples, StepRange, day_of
+from app.estimation.samples import STEPS_PER_DAY, NeedSamples, StepRange, contiguous, day_of
 
 REMEMBERED_DAYS = 3  # today and the two days before it
 
@@ -20,53 +22,70 @@ _NEVER = -(1 << 40)
 _PARTS = 10_000
 
 
-class _Day:
-    def __init__(self) -> None:
-        self.covered = np.zeros(STEPS_PER_DAY, dtype=np.bool_)
-        self.parts = np.empty(0, dtype=np.int64)  # [series]
-
-
 class NeedRows:
     """The last days of one sign; a series is one container of one workload, replicas are pooled."""
 
     def __init__(self) -> None:
-        self._days: dict[int, _Day] = {}
-        self._last_seen = np.empty(0, dtype=np.int64)
+        self.coverage = Coverage()
+        self.days: dict[int, NDArray[np.int64]] = {}  # the parts of each series
+        self.seen_last = np.empty(0, dtype=np.int64)
 
-    def missing(self, measured: Callable[[int], NDArray[np.bool_]], newest_step: int) -> StepRange | None:
-        """The steps to ask for at once: those of the remembered days that were not answered yet.
+    def missing(self, measured: Callable[[int], NDArray[np.bool_]], newest_step: int) -> list[StepRange]:
+        """The steps to ask for, newest first: those of the remembered days that were not answered yet.
 
         *measured* tells which steps of a day hold measurements; before there are any, signs would be of
         nobody.
         """
         today, found = day_of(newest_step), []
         for number in range(today - REMEMBERED_DAYS + 1, today + 1):
-            day = self._days.get(number)
-            open_steps = measured(number) & ~day.covered if day else measured(number)
+            open_steps = measured(number) & ~self.coverage.of_everybody(number)
             found += [number * STEPS_PER_DAY + 1 + int(column) for column in np.flatnonzero(open_steps)]
-        found = [step for step in found if step <= newest_step]
-        return StepRange(found[0], found[-1]) if found else None
+        return contiguous(StepRange(step, step) for step in found if step <= newest_step)
 
-    def fold(self, samples: NeedSamples, series: NDArray[np.int64]) -> None:
-        """Take one whole answer; *series* is the series of each of its containers, -1 for nobody's."""
+    def fold(self, samples: NeedSamples, series: NDArray[np.int64], keys: Keys) -> None:
+        """Take one whole answer; *series* is the series of each of its containers, -1 for nobody's.
+
+        *keys* are the keys of their workloads.
+        """
         known = series[samples.rows] >= 0
         owners, steps = series[samples.rows][known], samples.at_steps[known]
         parts = np.round(np.clip(samples.shares[known], 0, 1) * _PARTS).astype(np.int64)
-        self._last_seen = _grown(self._last_seen, int(series.max(initial=-1)) + 1, _NEVER)
+        self.seen_last = _grown(self.seen_last, int(series.max(initial=-1)) + 1, _NEVER)
+        lacking = self.coverage.lacks_each(keys[samples.rows][known], steps)
         for part in samples.steps.by_day():
-            day = self._days.setdefault(day_of(part.first), _Day())
-            columns = (steps - 1) % STEPS_PER_DAY
-            fresh = (steps >= part.first) & (steps <= part.last) & ~day.covered[columns]
-            day.parts = _grown(day.parts, len(self._last_seen), 0)
-            np.add.at(day.parts, owners[fresh], parts[fresh])
-            np.maximum.at(self._last_seen, owners[fresh], steps[fresh])
-            first = (part.first - 1) % STEPS_PER_DAY
-            day.covered[first : first + len(part)] = True
+            fresh = (steps >= part.first) & (steps <= part.last) & lacking
+            day = _grown(self.days.get(day_of(part.first), steps[:0]), len(self.seen_last), 0)
+            np.add.at(day, owners[fresh], parts[fresh])
+            np.maximum.at(self.seen_last, owners[fresh], steps[fresh])
+            self.days[day_of(part.first)] = day
+        self.coverage.add(samples.steps)
         self._forget_before(samples.steps.last)
+
+    def of(self, series: NDArray[np.int64]) -> "NeedRows":
+        """The rows of just *series*, which are numbered from 0 in that order; their coverage is not told."""
+        size, part = int(series.max(initial=-1)) + 1, NeedRows()
+        part.days = {number: _grown(day, size, 0)[series] for number, day in self.days.items()}
+        part.seen_last = self.last_seen(size)[series]
+        return part
+
+    def keep(self, series: NDArray[np.int64]) -> None:
+        """Forget all other series; these are numbered from 0 in that order."""
+        kept = self.of(series)
+        self.days, self.seen_last = kept.days, kept.seen_last
+
+    def join(self, parts: Sequence["NeedRows"], sizes: Sequence[int]) -> None:
+        """Become all *parts*, the series of each numbered after the *sizes* of those before it."""
+        sized = list(zip(parts, sizes, strict=True))
+        self.seen_last = np.concatenate([part.last_seen(size) for part, size in sized])
+        nothing = self.seen_last[:0]
+        self.days = {
+            number: np.concatenate([_grown(part.days.get(number, nothing), size, 0) for part, size in sized])
+            for number in sorted({number for part in parts for number in part.days})
+        }
 
     def last_seen(self, size: int) -> NDArray[np.int64]:
         """The step in which each of *size* series showed the sign last."""
-        return _grown(self._last_seen, size, _NEVER)
+        return _grown(self.seen_last, size, _NEVER)
 
     def raises_by_share(
         self, policy: RaisePolicy, samples: Callable[[int], NDArray[np.int64]], size: int, newest_step: int
@@ -76,10 +95,10 @@ class NeedRows:
         *samples* tells how many measurements a day has of each series.
         """
         today, raises = day_of(newest_step), np.zeros(size)
-        for number, day in self._days.items():
-            if not today - REMEMBERED_DAYS < number <= today or not day.parts.any():
+        for number, day in self.days.items():
+            if not today - REMEMBERED_DAYS < number <= today or not day.any():
                 continue
-            sums, counts = _grown(day.parts, size, 0), _grown(samples(number), size, 0)
+            sums, counts = _grown(day, size, 0), _grown(samples(number), size, 0)
             mean = np.divide(sums / _PARTS, counts, out=np.zeros(size), where=counts > 0)
             decay = 2.0 ** (-(today - number) / policy.half_life_days)
             raises = np.maximum(raises, np.minimum(mean, policy.most) * decay)
@@ -97,7 +116,8 @@ class NeedRows:
 
     def _forget_before(self, newest_step: int) -> None:
         oldest = day_of(newest_step) - REMEMBERED_DAYS + 1
-        self._days = {number: day for number, day in self._days.items() if number >= oldest}
+        self.days = {number: day for number, day in self.days.items() if number >= oldest}
+        self.coverage.forget_before(oldest)
 
 
 def _noticeable(raises: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,19 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.domain.profiles import NeedReason, Resource, Rule
-
-
-@dataclass(frozen=True, slots=True)
-class ResourcePolicy(Rule):
-    """The rule for one resource; no container gets less than *floor* (cores or bytes)."""
-
-    floor: float
-
-
-# CPU can be shared for a moment, so a high percentile serves; memory can't, so its maximum does.
-CPU = ResourcePolicy(percentile=0.95, margin=0.15, half_life_days=7.0, floor=0.001)
-MEMORY = ResourcePolicy(percentile=1.0, margin=0.15, half_life_days=7.0, floor=1e6)
+from app.domain.profiles import NeedReason, RiskLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +24,11 @@ RAISES: Mapping[NeedReason, RaisePolicy] = {
 
 @dataclass(frozen=True, slots=True)
 class EstimationPolicy:
-    """The rules of all resources, what counts as enough data, and what signs of need count for."""
+    """How far back is looked, what is enough data, what risk is taken, what signs of need count for."""
 
     window_days: int = 14
     min_samples: int = 12
-    resources: Mapping[Resource, ResourcePolicy] = field(
-        default_factory=lambda: {Resource.CPU: CPU, Resource.MEMORY: MEMORY}
-    )
+    risk: RiskLevel = RiskLevel.NORMAL
     raises: Mapping[NeedReason, RaisePolicy] = field(default_factory=lambda: RAISES)
 
 

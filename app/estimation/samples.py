@@ -1,6 +1,6 @@
 """Measurements as the sources deliver them: whole answers over a range of aligned 5-minute steps."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -41,6 +41,17 @@ class StepRange:
             last = min(self.last, (day_of(first) + 1) * STEPS_PER_DAY)
             yield StepRange(first, last)
             first = last + 1
+
+
+def contiguous(parts: Iterable[StepRange]) -> list[StepRange]:
+    """The same steps in as few ranges as there are gaps between them, newest first."""
+    joined: list[StepRange] = []
+    for part in sorted(parts, reverse=True):
+        if joined and part.last + 1 == joined[-1].first:
+            joined[-1] = StepRange(part.first, joined[-1].last)
+        else:
+            joined.append(part)
+    return joined
 
 
 def day_of(step: int) -> int:

@@ -108,3 +108,15 @@ def test_the_name_of_an_object_without_identity_is_taken_too() -> None:
 
     assert catalogue.names == {"by-hand"}
     assert list(catalogue) == []
+
+
+def test_who_only_reads_profiles_keeps_no_times() -> None:
+    """Identity, name and value are what an index needs; the rest is for who decides on the next write."""
+    manifest = cpu_profile("one", "web")
+    manifest["spec"]["cpuProfiling"]["updateTime"] = "2026-03-01T12:00:00Z"
+    catalogue = ProfileCatalogue(with_times=False)
+    catalogue.replace("cpu", [manifest])
+
+    [kept] = catalogue
+    assert (kept.name, kept.value) == ("one", "0.020")
+    assert (kept.updated_at, kept.status_refreshed_at, kept.window_end) == (None, None, None)

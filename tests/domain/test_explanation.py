@@ -8,13 +8,15 @@ import pytest
 from app.domain.explanation import LONGEST, explain
 from app.domain.profiles import (
     Basis,
+    ChosenRule,
     ConnectionProfile,
     ContainerNeed,
     NeedReason,
     NeedSignal,
     Resource,
     ResourceProfile,
-    Rule,
+    RiskLevel,
+    StatedRisk,
 )
 from app.domain.resources import to_status
 from app.domain.workloads import Connection, Workload
@@ -28,35 +30,62 @@ CPU = ResourceProfile(
     "0.020",
     WEEK,
     containers=(
-        ContainerNeed("linkerd-proxy", "0.003", 4176, "MeshProxy"),
-        ContainerNeed("web", "0.017", 4176),
+        ContainerNeed("linkerd-proxy", "0.003", 4176, "MeshProxy", ChosenRule(1, 0.5, 0.0, 7, 0.0156)),
+        ContainerNeed("web", "0.017", 4176, rule=ChosenRule(2, 0.97, 0.0, 7, 0.0156)),
     ),
-    rule=Rule(percentile=0.95, margin=0.15, half_life_days=7.0),
+    risk=StatedRisk(RiskLevel.NORMAL, 0.0124, 0.045),
 )
 MEMORY = ResourceProfile(
     WEB,
     Resource.MEMORY,
     "13800000",
     replace(WEEK, window_start=NOON - timedelta(hours=1), samples=12, coverage=1.0),
-    containers=(ContainerNeed("web", "13800000", 12),),
-    rule=Rule(percentile=1.0, margin=0.15, half_life_days=7.0),
+    containers=(ContainerNeed("web", "13800000", 12, rule=ChosenRule(1, 1.0, 0.15, 1, 2.6236)),),
+    risk=StatedRisk(RiskLevel.LOW, 0.02),
 )
 
 
-def test_cpu_is_a_percentile_of_so_many_samples() -> None:
-    """A coverage of 0.967 is told as 0.96: only a whole one reads 1.00."""
+def ruled(rule: ChosenRule) -> str:
+    """What is said of a container with this rule."""
+    return explain(replace(MEMORY, containers=(ContainerNeed("web", "13800000", 12, rule=rule),)))
+
+
+def test_cpu_is_made_of_a_quantile_of_each_day() -> None:
+    """A coverage of 0.967 is told as 0.96: only a whole one reads 1.00; 0.0156 more is told as 1.6 %."""
     assert explain(CPU) == (
-        "95th percentile of 8,352 five-minute samples of 2 containers over 7.5 days (coverage 0.96),"
-        " each day counting half after 7 days, plus 15 %: linkerd-proxy 0.003 cores, web 0.017 cores."
+        "From 8,352 five-minute samples of 2 containers over 7.5 days (coverage 0.96):"
+        " linkerd-proxy 0.003 cores (largest of 7 days' 50th percentile, plus 1.6 % for little history)."
+        " web 0.017 cores (2nd largest of 7 days' 97th percentile, plus 1.6 % for little history)."
+        " At normal risk 1.2 % of the coming day's time are expected above it, and at most 4.5 % on nine days"
+        " of ten."
     )
 
 
-def test_memory_is_the_largest_of_so_many_samples() -> None:
-    """The largest sample counts in full, whatever the day it is of; one container, one hour."""
+def test_memory_is_made_of_maxima() -> None:
+    """One container, one hour of one day: the margin and what is added for little history are told apart."""
     assert explain(MEMORY) == (
-        "Maximum of 12 five-minute samples of 1 container over 1 hour (coverage 1.00), plus 15 %:"
-        " web 13,800,000 bytes."
+        "From 12 five-minute samples of 1 container over 1 hour (coverage 1.00): web 13,800,000 bytes"
+        " (maximum of 1 day, plus 15 %, plus 262.4 % for little history)."
+        " At low risk a day exceeds it with a chance of 2 %."
     )
+
+
+def test_siblings_are_named_where_they_stand_in() -> None:
+    """The value is theirs, so no rule of its own is told."""
+    text = ruled(ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=3))
+
+    assert (
+        "web 13,800,000 bytes (as 3 workloads of this name elsewhere need, since little was seen of it)."
+        in text
+    )
+    assert "(as 1 workload of this name" in ruled(ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=1))
+
+
+def test_what_would_be_chosen_now_is_told_where_the_value_stays() -> None:
+    """The sentence stands before the risk."""
+    text = explain(replace(CPU, newest="0.021"))
+
+    assert " Now 0.021 cores would be chosen; moving saves too little. At normal risk" in text
 
 
 def test_signs_of_need_are_named_after_the_figures() -> None:
@@ -64,11 +93,13 @@ def test_signs_of_need_are_named_after_the_figures() -> None:
     throttled = NeedSignal("web", NeedReason.CPU_THROTTLING, NOON, 0.1249)
     killed = NeedSignal("web", NeedReason.OOM_KILLED, NOON - timedelta(days=2), 0.05)
 
-    assert explain(replace(CPU, signals=(throttled,))) == (
-        explain(CPU) + " CPU throttling of web, last seen 2026-03-04T12:00:00Z, raises it by 12 %."
+    assert explain(replace(CPU, signals=(throttled,))) == explain(CPU).replace(
+        " At normal",
+        " CPU throttling of web, last seen 2026-03-04T12:00:00Z, raises it by 12 %. At normal",
     )
-    assert explain(replace(MEMORY, signals=(killed,))).endswith(
-        "bytes. An OOM kill of web, last seen 2026-03-02T12:00:00Z, raises it by 5 %."
+    assert (
+        "history). An OOM kill of web, last seen 2026-03-02T12:00:00Z, raises it by 5 %. At low"
+        in explain(replace(MEMORY, signals=(killed,)))
     )
 
 
@@ -87,7 +118,7 @@ def test_a_connection_is_a_mean_of_two_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("percentile", "words"),
+    ("level", "words"),
     [
         (0.5, "50th"),
         (0.91, "91st"),
@@ -98,14 +129,15 @@ def test_a_connection_is_a_mean_of_two_parts() -> None:
         (0.57, "57th"),
     ],
 )
-def test_percentiles_are_spelled_as_people_do(percentile: float, words: str) -> None:
+def test_percentiles_are_spelled_as_people_do(level: float, words: str) -> None:
     """0.57 * 100 is a little less than 57 in binary, and is 57 here."""
-    rule = Rule(percentile, margin=0.07, half_life_days=1.0)
+    assert f"({words} percentile of 1 day)." in ruled(ChosenRule(1, level, 0.0, 1, 0.0))
 
-    text = explain(replace(CPU, rule=rule))
 
-    assert text.startswith(f"{words} percentile of ")
-    assert "after 1 day, plus 7 %:" in text
+@pytest.mark.parametrize(("rank", "words"), [(2, "2nd"), (3, "3rd"), (5, "5th"), (7, "7th")])
+def test_ranks_are_spelled_as_people_do(rank: int, words: str) -> None:
+    """Of the days' maxima."""
+    assert f"({words} largest of 14 days' maximum)." in ruled(ChosenRule(rank, 1.0, 0.0, 14, 0.0))
 
 
 def test_a_workload_of_very_many_containers_still_fits() -> None:
@@ -117,10 +149,27 @@ def test_a_workload_of_very_many_containers_still_fits() -> None:
     assert (len(text), text[-1]) == (LONGEST, "…")
 
 
-def test_a_profile_that_does_not_tell_its_rule_is_not_explained() -> None:
+def test_a_profile_that_does_not_tell_its_risk_is_not_explained() -> None:
     """Nothing is better than words that are made up."""
-    assert explain(replace(CPU, rule=None)) == ""
-    assert "explanation" not in to_status(replace(CPU, rule=None), refreshed_at=NOON)
+    assert explain(replace(CPU, risk=None)) == ""
+    assert "explanation" not in to_status(replace(CPU, risk=None), refreshed_at=NOON)
+
+
+def test_the_status_tells_the_risk_rounded_up() -> None:
+    """Three decimals, so that no more is promised than was worked out: 0.0124 is at most 0.013."""
+    cpu, memory = (to_status(profile, refreshed_at=NOON)["risk"] for profile in (CPU, MEMORY))
+
+    assert cpu == {"level": "normal", "timeAbove": "0.013", "timeAboveAtMost": "0.045"}
+    assert memory == {"level": "low", "dayAboveChance": "0.020"}
+
+
+def test_the_status_tells_of_siblings() -> None:
+    """How many of them there are; of others nothing stands there."""
+    rule = ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=3)
+    young = replace(MEMORY, containers=(ContainerNeed("web", "13800000", 12, rule=rule),))
+
+    assert to_status(young, refreshed_at=NOON)["containers"][0]["siblings"] == 3
+    assert "siblings" not in to_status(MEMORY, refreshed_at=NOON)["containers"][0]
 
 
 def test_the_status_leaves_out_what_there_is_not() -> None:

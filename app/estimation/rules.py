@@ -1,0 +1,92 @@
+"""The constants by which a value is chosen, of each resource; the arithmetic takes them as an argument.
+
+Levels, ranks and margins are round numbers. Half-life, echo, spreads and prices were set on recorded usage
+(docs/estimation.md tells which, and how flat the result is around them).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from app.domain.profiles import Resource, RiskLevel
+
+# What is kept of a day: these quantiles of its 5-minute samples, the last one being the maximum.
+LEVELS = (0.5, 0.75, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0)
+P95 = LEVELS.index(0.95)
+MAXIMUM = len(LEVELS) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """'The *rank*-th largest of the days' quantiles at *level*, times *margin*'."""
+
+    rank: int
+    level: float
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRule:
+    """All constants of one resource; no container gets less than *floor* (cores or bytes)."""
+
+    levels: tuple[int, ...]  # indexes into LEVELS
+    margins: tuple[float, ...]
+    price: float  # the one knob: slack that is given for one unit of risk
+    floor: float
+    by_maximum: bool  # risk is the chance that the day's maximum exceeds the value, not the time above it
+    ranks: tuple[int, ...] = (1, 2, 3, 5, 7)
+    half_life_days: float = 2.0
+    weekly_echo: float = 0.4  # what the same weekday of past weeks weighs on top
+    move_saving: float = 0.02  # cost that a new value must save to replace the published one
+    # With few days seen, a value is raised by first_margin / (1 + days / first_days)^2.
+    first_margin: float = 1.0
+    first_days: float = 1.0
+    # How far a day's maximum strays from a past day's, in log units: Laplace of width
+    # spread + spread_per_burst * log(maximum / P95 of the usual day), and rarely of width tail.
+    spread: float = 0.03
+    spread_per_burst: float = 0.1
+    tail_share: float = 0.1
+    tail: float = 0.5
+
+    @property
+    def size(self) -> int:
+        """Number of candidates."""
+        return len(self.margins) * len(self.ranks) * len(self.levels)
+
+    def candidate(self, number: int) -> Candidate:
+        """The candidate at place *number*: margins outermost, then ranks, then levels."""
+        rest, level = divmod(int(number), len(self.levels))
+        margin, rank = divmod(rest, len(self.ranks))
+        return Candidate(self.ranks[rank], LEVELS[self.levels[level]], self.margins[margin])
+
+
+PRICES: Mapping[Resource, Mapping[RiskLevel, float]] = {
+    Resource.CPU: {RiskLevel.LOW: 19.8, RiskLevel.NORMAL: 7.7, RiskLevel.HIGH: 5.0},
+    Resource.MEMORY: {RiskLevel.LOW: 4.7, RiskLevel.NORMAL: 2.4, RiskLevel.HIGH: 1.9},
+}
+
+
+def rules_at(risk: RiskLevel) -> Mapping[Resource, ResourceRule]:
+    """The rule of each resource for those who take this much *risk*."""
+    return {resource: replace(rule, price=PRICES[resource][risk]) for resource, rule in _NORMAL.items()}
+
+
+# CPU can be shared for a moment, so time above is the risk; memory can't, so its day's maximum is.
+_NORMAL: Mapping[Resource, ResourceRule] = {
+    Resource.CPU: ResourceRule(
+        levels=tuple(range(len(LEVELS))),
+        margins=(1.0,),
+        price=PRICES[Resource.CPU][RiskLevel.NORMAL],
+        floor=0.001,
+        by_maximum=False,
+    ),
+    Resource.MEMORY: ResourceRule(
+        levels=(MAXIMUM,),
+        margins=(1.0, 1.03, 1.06, 1.1, 1.15, 1.2, 1.3, 1.4, 1.6, 1.8, 2.2),
+        price=PRICES[Resource.MEMORY][RiskLevel.NORMAL],
+        floor=1e6,
+        by_maximum=True,
+        move_saving=0.015,
+        first_margin=3.0,
+        first_days=0.6,
+    ),
+}
