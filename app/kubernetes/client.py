@@ -1,6 +1,6 @@
 """The verbs of the API server: paths in, decoded JSON out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -39,13 +39,24 @@ class ClusterClient:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    def only_while(self, may_write: Callable[[], bool]) -> "ClusterClient":
+        """The same client, which raises ClusterError instead of a write once *may_write* says no.
+
+        It is asked as late as can be: a process that was held up must not act on what it decided before.
+        """
+        return ClusterClient(self._connection.only_while(may_write))
+
     async def get(self, path: str) -> Object:
         """One object."""
         return await self._object(Request("GET", path))
 
-    async def create(self, path: str, manifest: Object) -> Object:
-        """Add an object to the collection *path*; ConflictError where its name is taken."""
-        return await self._object(Request("POST", path, body=manifest))
+    async def create(self, path: str, manifest: Object, *, dry_run: bool = False) -> Object:
+        """Add an object to the collection *path*; ConflictError where its name is taken.
+
+        A *dry_run* takes the object all the way, admission included, and stores nothing.
+        """
+        query = {"dryRun": "All"} if dry_run else {}
+        return await self._object(Request("POST", path, query, manifest))
 
     async def replace(self, path: str, manifest: Object) -> Object:
         """Put *manifest* in the object's place; with a resourceVersion only where nobody was faster."""
@@ -62,9 +73,11 @@ class ClusterClient:
         content_type = "application/apply-patch+yaml"  # every JSON document is YAML
         return await self._object(Request("PATCH", path, query, manifest, content_type))
 
-    async def delete(self, path: str) -> None:
-        """Remove an object."""
-        await self._connection.read(Request("DELETE", path))
+    async def delete(self, path: str, *, resource_version: str | None = None) -> None:
+        """Remove an object, with a *resource_version* only where nobody was faster."""
+        preconditions = {"preconditions": {"resourceVersion": resource_version}}
+        options = {"apiVersion": "v1", "kind": "DeleteOptions"} | (preconditions if resource_version else {})
+        await self._connection.read(Request("DELETE", path, body=options if resource_version else None))
 
     async def list_all(self, selection: Selection) -> Listing:
         """Every object of the selection, at one resourceVersion."""

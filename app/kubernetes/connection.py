@@ -5,7 +5,7 @@ decode everything several times over, and would leak into every caller.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,9 +70,16 @@ async def open_connection(kubeconfig: str | None, timeouts: Timeouts) -> AsyncIt
 class Connection:
     """Sends requests; the one place that knows the client library's inner ways."""
 
-    def __init__(self, api: ApiClient, timeouts: Timeouts) -> None:
+    def __init__(
+        self, api: ApiClient, timeouts: Timeouts, may_write: Callable[[], bool] = lambda: True
+    ) -> None:
         self._api = api
         self._timeouts = timeouts
+        self._may_write = may_write
+
+    def only_while(self, may_write: Callable[[], bool]) -> "Connection":
+        """The same, which sends nothing that would change anything once *may_write* says no."""
+        return Connection(self._api, self._timeouts, may_write)
 
     async def read(self, request: Request) -> bytes:
         """The answer's whole body."""
@@ -97,11 +104,14 @@ class Connection:
         with translated(str(request)):
             # Also ends a credential plugin that hangs, and a stream that never begins.
             async with asyncio.timeout(self._timeouts.request_seconds):
+                headers = await self._headers(request)
+                if request.verb != "GET" and not self._may_write():
+                    raise ClusterError(f"{request}: not sent, since this replica leads no longer")
                 response: aiohttp.ClientResponse = await self._api.rest_client.request(
                     request.verb,
                     f"{self._api.configuration.host}{request.path}",
                     query_params=dict(request.query),
-                    headers=await self._headers(request),
+                    headers=headers,
                     body=request.body,
                     _preload_content=False,
                     _request_timeout=limits,

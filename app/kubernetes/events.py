@@ -58,6 +58,7 @@ class EventRecorder:
             await self._client.create(paths.events(involved.namespace), event)
         except NotFoundError as error:
             log.debug("event_not_recorded", reason=reason, error=str(error))  # the namespace is gone
+            self._failing.discard(involved.namespace)
         except ClusterError as error:
             say = log.debug if involved.namespace in self._failing else log.warning
             say("event_not_recorded", reason=reason, error=str(error))

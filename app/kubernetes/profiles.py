@@ -1,7 +1,5 @@
 """Writes profiles, and cuts down those that are watched; their form is `app.domain.resources`' business."""
 
-from collections.abc import Sequence
-
 from app.domain.resources import GROUP, KINDS, VERSION
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
@@ -47,35 +45,3 @@ class ProfileWriter:
     async def delete(self, plural: str, name: str) -> None:
         """Remove a profile."""
         await self._client.delete(paths.profile(plural, self._namespace, name))
-
-
-_READ_OF_STATUS = ("refreshTime", "window", "conditions")
-
-
-def essentials_of_names(manifest: Object) -> Object:
-    """The least: what names a Pod's profiles, and the rates by which its connections are ranked."""
-    spec, annotations = dict(manifest.get("spec") or {}), manifest["metadata"].get("annotations") or {}
-    spec.pop("update_time", None)
-    for need in ("cpuProfiling", "memoryProfiling"):
-        if isinstance(spec.get(need), dict):
-            spec[need] = {"value": spec[need].get("value")}
-    return {"metadata": {"name": manifest["metadata"]["name"], "annotations": annotations}, "spec": spec}
-
-
-def essentials(manifest: Object) -> Object:
-    """What an index of profiles reads of one, for `Reflector.keep`: about a third of its memory."""
-    return _cut(manifest, _READ_OF_STATUS)
-
-
-def essentials_with_containers(manifest: Object) -> Object:
-    """The same for an index that is asked for each container's own need."""
-    return _cut(manifest, (*_READ_OF_STATUS, "confidence", "containers"))
-
-
-def _cut(manifest: Object, read_of_status: Sequence[str]) -> Object:
-    metadata, status = manifest["metadata"], manifest.get("status") or {}
-    return {
-        "metadata": {"name": metadata["name"], "annotations": metadata.get("annotations") or {}},
-        "spec": manifest.get("spec"),
-        "status": {key: status.get(key) for key in read_of_status},
-    }

@@ -52,6 +52,7 @@ class Reflector(Generic[Kept]):
 
     `keep` cuts each object down to what the sink needs, page by page, before a whole list is in memory.
     `is_synced` is True since the first whole list; `last_contact` is when the API server last said something.
+    `when_failed` hears why an attempt failed; the next one follows all the same.
     """
 
     client: ClusterClient
@@ -61,12 +62,18 @@ class Reflector(Generic[Kept]):
     keep: Callable[[Object], Kept] = without_managed_fields  # type: ignore[assignment]  # for a sink of objects
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], float] = time.monotonic
+    when_failed: Callable[[ClusterError], None] = lambda _error: None
     is_synced: bool = field(default=False, init=False)
     last_contact: float | None = field(default=None, init=False)
     _resource_version: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         self._contact = Contact(self.selection.path)
+
+    @property
+    def silent_seconds(self) -> float | None:
+        """How long the API server has said nothing; None where it never did."""
+        return None if self.last_contact is None else self.clock() - self.last_contact
 
     async def run(self) -> NoReturn:
         """List and watch until cancelled."""
@@ -76,6 +83,7 @@ class Reflector(Generic[Kept]):
                     await self._list()
                 await self._watch()
             except ClusterError as error:
+                self.when_failed(error)
                 await asyncio.sleep(self._pause_after(error))
 
     async def _list(self) -> None:

@@ -22,6 +22,11 @@ class Selection:
     metadata_only: bool = False
 
     @property
+    def resource(self) -> str:
+        """The plural name of what is in the collection."""
+        return self.path.rpartition("/")[2]
+
+    @property
     def query(self) -> dict[str, str]:
         """The query parameters that narrow the collection."""
         selectors = {"fieldSelector": self.field_selector, "labelSelector": self.label_selector}

@@ -1,7 +1,8 @@
 """The certificate authorities that the API server trusts when it calls the webhook.
 
-Exactly one field of the MutatingWebhookConfiguration is ours, so that an upgrade of the chart and a new
-certificate authority never touch what the other wrote.
+Exactly one field of the MutatingWebhookConfiguration's entries is ours, so that an upgrade of the chart and a
+new certificate authority never touch what the other wrote. The entry for Pods tells what is in force; that of
+the probe follows it, for a probe that was trusted otherwise would prove nothing.
 """
 
 import base64
@@ -15,6 +16,7 @@ from app.kubernetes.failures import rendered_by_chart
 from app.kubernetes.selections import Object, Selection
 
 WEBHOOK = "pods.job-profiler.liqo.io"
+PROBE_WEBHOOK = "probe.job-profiler.liqo.io"
 FIELD_MANAGER = "job-profiler-ca-bundle"
 
 
@@ -29,7 +31,10 @@ class WebhookConfiguration:
 
     async def read_ca_bundle(self) -> bytes:
         """The PEM text that is in force; empty where none was published, or nothing that could be one."""
-        return _ca_bundle(_webhook(await self._read()))
+        bundle = _ca_bundle(_webhook(await self._read()))
+        if bundle:
+            await self.publish_ca_bundle(bundle)  # an upgrade may have brought the probe's entry
+        return bundle
 
     async def publish_ca_bundle(self, pem: bytes) -> None:
         """Put *pem* in force; sends nothing where it was already when it was read last.
@@ -39,7 +44,8 @@ class WebhookConfiguration:
             ConflictError: the configuration was changed, deleted or made anew since it was read last.
         """
         manifest = self._last_read or await self._read()
-        if _ca_bundle(_webhook(manifest)) == pem:
+        entries = [_webhook(manifest), *_entries(manifest, PROBE_WEBHOOK)]
+        if all(_ca_bundle(entry) == pem for entry in entries):
             return
         # The uid keeps the apply from creating what was deleted since the read, the resourceVersion from
         # undoing what a newer leader published.
@@ -49,7 +55,7 @@ class WebhookConfiguration:
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "MutatingWebhookConfiguration",
             "metadata": metadata,
-            "webhooks": [{"name": WEBHOOK, "clientConfig": {"caBundle": bundle}}],
+            "webhooks": [{"name": entry["name"], "clientConfig": {"caBundle": bundle}} for entry in entries],
         }
         self._last_read = None
         await self._client.apply(self._path, applied, field_manager=FIELD_MANAGER)
@@ -90,15 +96,17 @@ def selection_of(name: str) -> Selection:
 
 def ca_bundle_of(manifest: Object) -> bytes:
     """The PEM text that a configuration has for our webhook; empty where it has neither."""
-    ours = [webhook for webhook in manifest.get("webhooks") or () if webhook["name"] == WEBHOOK]
-    return _ca_bundle(ours[0]) if ours else b""
+    return next(map(_ca_bundle, _entries(manifest, WEBHOOK)), b"")
+
+
+def _entries(manifest: Object, name: str) -> list[Object]:
+    """The entry *name*, if there is one."""
+    return [entry for entry in manifest.get("webhooks") or () if entry["name"] == name]
 
 
 def _webhook(manifest: Object) -> Object:
-    for webhook in manifest.get("webhooks") or ():
-        if webhook["name"] == WEBHOOK:
-            found: Object = webhook
-            return found
+    for webhook in _entries(manifest, WEBHOOK):
+        return webhook
     raise NotFoundError(
         f"MutatingWebhookConfiguration {manifest['metadata']['name']} has no webhook {WEBHOOK}: "
         "it comes with the Helm chart, so upgrade the release"

@@ -1,7 +1,7 @@
 """Whose usage a Pod's is: by its owner where somebody knows the Pod, by its exact name where nobody does."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 
 from app.domain.pod_names import PodNames
@@ -57,38 +57,33 @@ class Attribution:
 
 
 class Attributions:
-    """The attribution of one cycle's answers; who owned Pods of the past is asked once, if at all.
+    """The attribution of one cycle's answers; who owned the Pods of a time is asked once, if at all.
 
-    It is asked where the questions reach further back than the directory, or an answer names a Pod that the
-    directory lacks. `known_by` says who answered; it is empty where nobody was asked.
+    It is asked where an answer names a Pod that the directory lacks, or reaches back so far that there may be
+    another of the same name. `known_by` says who answered; it is empty where nobody was asked.
     """
 
-    def __init__(self, source: UsageSource, directory: Directory, asked: Sequence[StepRange]) -> None:
+    def __init__(self, source: UsageSource, directory: Directory) -> None:
         self.known_by = ""
         self.present = Attribution(directory)
-        self._source, self._directory, self._asked = source, directory, asked
-        self._attribution: asyncio.Task[Attribution] | None = None
+        self._source, self._directory = source, directory
+        self._asked: list[tuple[StepRange, asyncio.Task[Attribution]]] = []
 
-    async def of(self, containers: Collection[PodContainer]) -> Attribution:
-        """What attributes the containers of one answer; raises SourceError."""
-        if not containers or not (self._reach_back or self._has_unknown(containers)):
+    async def of(self, containers: Collection[PodContainer], steps: StepRange) -> Attribution:
+        """What attributes the containers of an answer on *steps*; raises SourceError."""
+        reaches_back = len(steps) * STEP_SECONDS > _KNOWN_SECONDS
+        if not containers or not (reaches_back or self._has_unknown(containers)):
             return self.present
-        if self._attribution is None:
-            self._attribution = asyncio.create_task(self._ask())
-        return await self._attribution
+        for asked, attribution in self._asked:
+            if asked.first <= steps.first and steps.last <= asked.last:
+                return await attribution
+        self._asked.append((steps, asyncio.create_task(self._ask(steps))))
+        return await self._asked[-1][1]
 
     def _has_unknown(self, containers: Iterable[PodContainer]) -> bool:
         return any((each.namespace, each.pod) not in self._directory.pods for each in containers)
 
-    @property
-    def _steps(self) -> StepRange:
-        return StepRange(min(part.first for part in self._asked), max(part.last for part in self._asked))
-
-    @property
-    def _reach_back(self) -> bool:
-        return len(self._steps) * STEP_SECONDS > _KNOWN_SECONDS
-
-    async def _ask(self) -> Attribution:
-        owners = await self._source.pod_owners(self._steps)
+    async def _ask(self, steps: StepRange) -> Attribution:
+        owners = await self._source.pod_owners(steps)
         self.known_by = owners.known_by
         return Attribution(self._directory, owners.workloads)

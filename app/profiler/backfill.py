@@ -6,7 +6,7 @@ still to be done, so that the newest Pods always come first. Nothing but annotat
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from time import monotonic
@@ -20,6 +20,7 @@ from app.errors import ClusterError, ConflictError, NotFoundError, UnavailableEr
 from app.periodic import Backoff
 from app.profiler.mending import Mend, MendPlanner, newest_first
 from app.profiler.metrics import BackfillMetrics
+from app.profiler.pace import Pace
 from app.profiler.pods import PodRegistry
 from app.profiler.ports import PodAnnotator
 
@@ -33,32 +34,6 @@ _SETTLED_SECONDS, _UNSETTLED_SECONDS = 1.0, 10.0
 _REFUSED_SECONDS = 3600.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.2
 _LISTING_CHECK_SECONDS = 0.05
-# A little lateness is made up for, so that the rate is held; more of it would be a burst.
-_LATE_SECONDS = 0.1
-
-
-class Pace:
-    """Gives out turns at a rate; a server that asks for a pause gets it."""
-
-    def __init__(
-        self,
-        per_second: float,
-        clock: Callable[[], float] = monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._interval_seconds = 1 / per_second
-        self._clock, self._sleep = clock, sleep
-        self._next = clock()
-
-    async def turn(self) -> None:
-        """Wait for the next turn."""
-        while (wait := self._next - self._clock()) > 0:
-            await self._sleep(wait)
-        self._next = max(self._next, self._clock() - _LATE_SECONDS) + self._interval_seconds
-
-    def hold(self, seconds: float) -> None:
-        """No turn before so many seconds have passed."""
-        self._next = max(self._next, self._clock() + seconds)
 
 
 class ProfileChanges:

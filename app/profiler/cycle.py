@@ -1,18 +1,23 @@
 """One profiling cycle: who is there, what is new, what is needed, what changed."""
 
 import asyncio
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
 
-from app.domain.profiles import Identity, Profile
+from app.domain.profiles import Identity
+from app.estimation.checkpoint import AskedNamespaces
+from app.estimation.pieces import Learned
 from app.estimation.policy import EstimationPolicy
 from app.profiler.aging import AgingPolicy
 from app.profiler.announcing import Announcer
-from app.profiler.derivation import Derived, Knowledge
+from app.profiler.checkpoints import Checkpoints
+from app.profiler.derivation import Derived, Knowledge, Stored
 from app.profiler.gathering import Gathered, Gatherer, Progress, newest_complete_step, wanted_steps
 from app.profiler.news import plan_news
+from app.profiler.pace import Pace
 from app.profiler.ports import Cluster, Directory, UsageSource
 from app.profiler.publishing import Publisher
 from app.profiler.report import reasons_without_profile
@@ -32,18 +37,19 @@ class CyclePolicy:
     timeslots: int
     aging: AgingPolicy = field(default_factory=AgingPolicy)
     max_profiles: int = 50_000
+    writes_per_second: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class CycleReport:
-    """What one cycle did; `profiles` are those derived in it, `reasons` why others have none.
+    """What one cycle did: the `identities` of what it could derive, `reasons` why others have no profile.
 
     `stored` counts all profiles that are stored after it, derived in it or not; `left_out` those that were
     not stored because there are enough; `news_dropped` the Events that were too many.
     """
 
     states: list[SignalState]
-    profiles: list[Profile]
+    identities: Collection[Identity]
     reasons: dict[str, str]
     samples: int
     unknown_edges: int
@@ -52,6 +58,7 @@ class CycleReport:
     written: int
     failed_writes: int
     news_dropped: int
+    checkpoints_written: int
     seconds: float
 
 
@@ -64,39 +71,51 @@ class ProfilingCycle:
         cluster: Cluster,
         policy: CyclePolicy,
         in_scope: InScope,
+        asked: Callable[[], AskedNamespaces] = AskedNamespaces,
     ) -> None:
-        self._source, self._policy, self._in_scope = source, policy, in_scope
+        self._policy, self._in_scope, self._asked = policy, in_scope, asked
         self._lister = cluster.lister
-        self._publisher = Publisher(cluster.store, policy.aging, policy.max_profiles)
+        pace = Pace(policy.writes_per_second)
+        self._publisher = Publisher(cluster.store, policy.aging, policy.max_profiles, pace)
         self._reporter = Reporter(cluster.sink)
         self._announcer = Announcer(cluster.news)
-        self.begin_anew()
+        self._knowledge = Knowledge(policy.estimation, timeslots=policy.timeslots)
+        self._learned = Learned(self._knowledge.usage.state, self._knowledge.connections)
+        self._gatherer = Gatherer(source, self._knowledge.usage, self._knowledge.connections)
+        self._checkpoints = (
+            Checkpoints(cluster.checkpoints, cluster.sink, source.retention_seconds)
+            if cluster.checkpoints
+            else None
+        )
+        self._is_restored = False
 
-    def begin_anew(self) -> None:
-        """Know nothing, so that the next cycle reads the whole past; the stored profiles stay meanwhile."""
-        self._knowledge = Knowledge(self._policy.estimation, timeslots=self._policy.timeslots)
-        self._gatherer = Gatherer(self._source, self._knowledge.usage, self._knowledge.connections)
+    def admit(self, namespaces: Iterable[str]) -> None:
+        """These came into scope: the next cycle reads their past, and folds nothing twice of the others."""
+        for namespace in namespaces:
+            self._learned.forget(namespace)
 
     async def run_once(self, now: datetime, progress: Progress = lambda _done, _total: None) -> CycleReport:
         """Gather, derive, write, tell.
 
         Raises:
-            ClusterError: workloads or stored profiles could not be read; nothing was written.
+            ClusterError: check-points, workloads or stored profiles could not be read; nothing was written.
         """
         started = perf_counter()
+        await self._restore()
         directory = await self._lister.directory()
         newest = newest_complete_step(now.timestamp())
         wanted = wanted_steps(newest, self._policy.history_days)
         gathered = await self._gatherer.gather(wanted, directory, progress)
-        derived = await self._derive(gathered, newest, directory)
-        published = await self._publisher.publish(derived.profiles, now)
-        removed = await self._publisher.age(derived.profiles, gathered.answered_kinds, now)
+        stored = Stored(await self._publisher.stored(), now)
+        derived = await self._derive(gathered, newest, directory, stored)
+        published = await self._publisher.publish(derived.profiles, now, newcomers_only=gathered.unread_past)
+        removed = await self._publisher.age(derived.newest_samples, gathered.answered_kinds, now)
         reasons = self._reasons(directory, gathered, derived, published.stored)
         await self._reporter.tell(gathered, reasons, published.stored, now)
         news = plan_news(published.written, removed, directory.uids, self._in_scope)
         return CycleReport(
             states=gathered.states,
-            profiles=derived.profiles,
+            identities=derived.newest_samples.keys(),
             reasons=reasons,
             samples=gathered.samples,
             unknown_edges=gathered.unknown_edges,
@@ -105,15 +124,26 @@ class ProfilingCycle:
             written=len(published.written),
             failed_writes=published.failed,
             news_dropped=await self._announcer.tell(news, now),
+            checkpoints_written=await self._save(now),
             seconds=perf_counter() - started,
         )
 
-    async def _derive(self, gathered: Gathered, newest: int, directory: Directory) -> Derived:
+    async def _restore(self) -> None:
+        if self._checkpoints and not self._is_restored:
+            await self._checkpoints.restore(self._learned, self._asked())
+        self._is_restored = True
+
+    async def _save(self, now: datetime) -> int:
+        if self._checkpoints is None:
+            return 0
+        return await self._checkpoints.save_if_due(self._learned, self._asked(), now)
+
+    async def _derive(self, gathered: Gathered, newest: int, directory: Directory, stored: Stored) -> Derived:
         ends = ending_in(directory.init_containers)
         derived = await asyncio.to_thread(
-            self._knowledge.derive, gathered.states, newest, self._in_scope, ends
+            self._knowledge.derive, gathered.states, newest, self._in_scope, ends, stored
         )
-        return Derived(with_roles(derived.profiles, directory.init_containers), derived.too_few)
+        return replace(derived, profiles=with_roles(derived.profiles, directory.init_containers))
 
     def _reasons(
         self, directory: Directory, gathered: Gathered, derived: Derived, stored: Collection[Identity]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import chain
 
 import structlog
 
@@ -10,7 +11,15 @@ from app.domain.profiles import SIGN_OF_NEED, Resource
 from app.domain.resources import KINDS
 from app.errors import SourceError
 from app.estimation.connection_rows import ConnectionRows
-from app.estimation.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange, day_of
+from app.estimation.samples import (
+    STEP_SECONDS,
+    STEPS_PER_DAY,
+    ConnectionSamples,
+    ContainerSamples,
+    StepRange,
+    contiguous,
+    day_of,
+)
 from app.estimation.usage_history import UsageHistory
 from app.profiler.attribution import Attributions
 from app.profiler.ports import Directory, UsageSource
@@ -47,6 +56,7 @@ class Gathered:
 
     states: list[SignalState] = field(default_factory=list)
     samples: int = 0
+    unread_past: set[str] = field(default_factory=set)  # kinds of profiles; later cycles read it
     unattributed_namespaces: set[str] = field(default_factory=set)
     past_pods_by: str = ""
     unknown_edges: int = 0  # in the answer on the newest steps
@@ -65,15 +75,20 @@ class Gathered:
 
 
 class _Meter:
-    """Counts questions that were answered or given up."""
+    """Counts the steps that were answered or given up, of all signals."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
         progress(0, total)
 
-    def advance(self, questions: int) -> None:
-        self._done += questions
+    def advance(self, steps: int) -> None:
+        self._done = min(self._done + steps, self._total)
         self._progress(self._done, self._total)
+
+    def finish(self) -> None:
+        """What was not answered is given up, for this cycle."""
+        if self._done < self._total:
+            self.advance(self._total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,27 +117,38 @@ class Gatherer:
 
     async def gather(self, wanted: StepRange, directory: Directory, progress: Progress) -> Gathered:
         """Bring the state up to `wanted.last`."""
-        usage = {resource: self._history.missing(resource, wanted) for resource in Resource}
-        edges = self._connections.missing(wanted.last)
-        signs = filter(None, (self._history.missing_signs(resource, wanted.last) for resource in Resource))
-        asked = [part for parts in (*usage.values(), signs) for part in parts]
+        usage = {
+            resource: self._to_ask(resource.value, self._history.missing(resource, wanted), wanted.last)
+            for resource in Resource
+        }
+        edges = self._to_ask(CONNECTIONS, self._connections.missing(wanted.last), wanted.last)
         cycle = _Cycle(
             wanted.last,
-            Attributions(self._source, directory, asked),
-            _Meter(progress, sum(map(len, usage.values())) + len(edges)),
+            Attributions(self._source, directory),
+            _Meter(progress, sum(map(len, chain(*usage.values(), edges)))),
         )
         states = await asyncio.gather(
             *(self._ask_usage(resource, usage[resource], cycle) for resource in Resource),
             self._ask_edges(edges, cycle),
         )
+        cycle.meter.finish()
         # A signal of which there was nothing to ask stands as it stood.
         self._states |= {state.signal: state for state in states if state}
         self._note_known_by(cycle.attributions.known_by)
         gathered = cycle.gathered
         gathered.states = [self._with_signs(state) for state in self._states.values()]
+        gathered.unread_past = {each.value for each in Resource if self._history.missing(each, wanted)}
+        if self._connections.missing(wanted.last):
+            gathered.unread_past.add("connection")
         gathered.past_pods_by = self._past_pods_by
         gathered.unknown_edges = self._unknown_edges
         return gathered
+
+    def _to_ask(self, signal: str, missing: list[StepRange], newest_step: int) -> list[StepRange]:
+        """What is missing; the newest step again where it is not known yet if the source answers at all."""
+        if not missing and signal not in self._states:
+            return [StepRange(newest_step, newest_step)]
+        return contiguous(missing)
 
     def _with_signs(self, state: SignalState) -> SignalState:
         """Usage that is known, without what would raise it, is degraded."""
@@ -137,55 +163,58 @@ class Gatherer:
         self, resource: Resource, parts: list[StepRange], cycle: _Cycle
     ) -> SignalState | None:
         async def ask(part: StepRange, answers: Answers) -> None:
-            await self._containers(resource, part, cycle, answers)
+            async for days in self._source.container_samples(resource, part):
+                await self._fold_usage(days, cycle, answers)
 
-        answers = await _ask_all(parts, ask, cycle.meter)
+        answers = await _ask_all(parts, ask)
         await self._ask_signs(resource, cycle)
         return usage_state(resource, answers) if parts else None
 
     async def _ask_edges(self, parts: list[StepRange], cycle: _Cycle) -> SignalState | None:
         async def ask(part: StepRange, answers: Answers) -> None:
-            await self._edges(part, cycle, answers)
+            async for samples in self._source.connection_samples(part):
+                await self._fold_edges(samples, cycle, answers)
 
-        answers = await _ask_all(parts, ask, cycle.meter)
+        answers = await _ask_all(parts, ask)
         return connection_state(answers, mesh_seen=self._mesh_seen) if parts else None
 
-    async def _containers(self, resource: Resource, part: StepRange, cycle: _Cycle, answers: Answers) -> None:
-        samples = await self._source.container_samples(resource, part)
-        answers.unusable += samples.unusable
-        answers.series.append(len(samples.containers))
-        # What is empty, and all that is newer too, may be filled later: it stays to be asked again.
-        if not any(answers.series):
-            return
-        attribution = await cycle.attributions.of(samples.containers)
-        async with self._folding:
-            folded = await asyncio.to_thread(self._history.fold, samples, attribution)
-        cycle.gathered.samples += folded.samples
-        cycle.gathered.unattributed_namespaces |= {namespace for namespace, _ in folded.unattributed_pods}
+    async def _fold_usage(self, days: list[ContainerSamples], cycle: _Cycle, answers: Answers) -> None:
+        """Take one answer, the newest of its days first."""
+        steps = StepRange(days[-1].steps.first, days[0].steps.last)
+        for samples in days:
+            answers.unusable += samples.unusable
+            answers.series.append(len(samples.containers))
+            cycle.meter.advance(len(samples.steps))
+            # What is empty, and all that is newer too, may be filled later: it stays to be asked again.
+            if not any(answers.series):
+                continue
+            attribution = await cycle.attributions.of(samples.containers, steps)
+            async with self._folding:
+                folded = await asyncio.to_thread(self._history.fold, samples, attribution)
+            cycle.gathered.samples += folded.samples
+            cycle.gathered.unattributed_namespaces |= {namespace for namespace, _ in folded.unattributed_pods}
 
     async def _ask_signs(self, resource: Resource, cycle: _Cycle) -> None:
-        """One question, on the steps whose usage is known; usage goes on without an answer."""
-        steps = self._history.missing_signs(resource, cycle.newest_step)
-        if steps is None:
+        """Asked on the steps whose usage is known; usage goes on without an answer."""
+        missing = self._history.missing_signs(resource, cycle.newest_step)
+        if not missing:
             return
         try:
-            samples = await self._source.need_signals(SIGN_OF_NEED[resource], steps)
-            attribution = await cycle.attributions.of(samples.containers)
+            for steps in missing:
+                async for samples in self._source.need_signals(SIGN_OF_NEED[resource], steps):
+                    attribution = await cycle.attributions.of(samples.containers, samples.steps)
+                    async with self._folding:
+                        await asyncio.to_thread(self._history.fold_signs, samples, attribution)
         except SourceError as error:
             self._signs_unknown[resource.value] = signs_unknown(resource, error)
             return
-        async with self._folding:
-            await asyncio.to_thread(self._history.fold_signs, samples, attribution)
         self._signs_unknown.pop(resource.value, None)
 
-    async def _edges(self, part: StepRange, cycle: _Cycle, answers: Answers) -> None:
-        samples = await self._source.connection_samples(part)
-        if samples is None:
-            answers.off = True
-            return
+    async def _fold_edges(self, samples: ConnectionSamples, cycle: _Cycle, answers: Answers) -> None:
         answers.unusable += samples.unusable
         answers.series.append(len(samples.sources))
-        self._mesh_seen = self._mesh_seen or bool(samples.sources)
+        cycle.meter.advance(len(samples.steps))
+        self._mesh_seen = self._mesh_seen or bool(samples.sources or self._connections.sources)
         if any(answers.series):
             resolved = await asyncio.to_thread(resolve, samples, cycle.attributions.present)
             if len(answers.series) == 1:
@@ -196,15 +225,13 @@ class Gatherer:
 Ask = Callable[[StepRange, Answers], Awaitable[None]]
 
 
-async def _ask_all(parts: list[StepRange], ask: Ask, meter: _Meter) -> Answers:
+async def _ask_all(parts: list[StepRange], ask: Ask) -> Answers:
     """Ask for every part, newest first; the first failure ends the signal's questions."""
     answers = Answers()
-    for number, part in enumerate(parts):
-        try:
+    try:
+        for part in parts:
             await ask(part, answers)
-        except SourceError as error:
-            answers.error = error
-            meter.advance(len(parts) - number)
-            break
-        meter.advance(1)
+    except SourceError as error:
+        answers.error = error
+    answers.off = bool(parts) and not answers.series and answers.error is None
     return answers

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.profiles import Profile, StoredProfile
+from app.domain.profiles import Identity, StoredProfile
 from app.domain.quantities import format_time
 from app.domain.resources import KINDS, to_manifest, to_status
 from app.profiler.aging import stale_condition
@@ -33,9 +33,9 @@ class InMemoryProfiles:
         self.manifests |= {manifest["metadata"]["name"]: manifest for manifest in listed}
         self.catalogue.replace(resource, listed)
 
-    def manifests_of(self, profiles: Iterable[Profile]) -> list[dict[str, Any]]:
-        """The objects in which *profiles* are kept, in the order of their names."""
-        stored = filter(None, (self.catalogue.get(profile.identity) for profile in profiles))
+    def manifests_of(self, identities: Iterable[Identity]) -> list[dict[str, Any]]:
+        """The objects in which the profiles of *identities* are kept, in the order of their names."""
+        stored = filter(None, map(self.catalogue.get, identities))
         return [self.manifests[name] for name in sorted(each.name for each in stored)]
 
     async def stored(self) -> ProfileCatalogue:

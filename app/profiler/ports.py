@@ -1,6 +1,6 @@
 """What the profiler asks of the world; `app.sources`, `app.kubernetes` and the demo provide it."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -24,17 +24,26 @@ from app.profiler.publication import Write
 class UsageSource(Protocol):
     """Where measurements come from: a Prometheus, or a recorded history."""
 
-    async def container_samples(self, resource: Resource, steps: StepRange) -> ContainerSamples:
-        """A whole answer over *steps* (at most a day); raises SourceError where it would not be whole."""
+    def container_samples(
+        self, resource: Resource, steps: StepRange
+    ) -> AsyncIterator[list[ContainerSamples]]:
+        """Whole answers on parts of *steps*, the newest part first, each cut into days, the newest day first.
 
-    async def need_signals(self, reason: NeedReason, steps: StepRange) -> NeedSamples:
-        """Where a sign of need was seen in *steps*, nowhere where nobody tells it; raises SourceError."""
+        It may end before all of *steps* is answered: what is older is too much for one cycle. Raises
+        SourceError where an answer would not be whole; those that were given before stand.
+        """
+
+    async def retention_seconds(self) -> float | None:
+        """How far back it remembers, None where it does not tell; raises nothing."""
+
+    def need_signals(self, reason: NeedReason, steps: StepRange) -> AsyncIterator[NeedSamples]:
+        """The same for where a sign of need was seen: nowhere where nobody tells it."""
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
         """The owners of Pods that ran in *steps*, as far as the source knows them; raises SourceError."""
 
-    async def connection_samples(self, steps: StepRange) -> ConnectionSamples | None:
-        """The same for connections; None where no mesh is to be asked."""
+    def connection_samples(self, steps: StepRange) -> AsyncIterator[ConnectionSamples]:
+        """The same for connections; nothing at all where no mesh is to be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +113,35 @@ class PodAnnotator(Protocol):
         """
 
 
+class CheckpointStore(Protocol):
+    """Where pieces of what was learned are kept, by name; all raise ClusterError."""
+
+    async def versions(self) -> Mapping[str, str]:
+        """The names of all pieces, and the version of each; ForbiddenError where nobody may know."""
+
+    async def read(self, name: str) -> bytes | None:
+        """A piece, None where it is gone."""
+
+    async def write(self, name: str, data: bytes, version: str | None) -> str:
+        """Put *data* in place of *version* (None: there is none yet); its own version.
+
+        Raises:
+            ConflictError: another version stands there; nothing was written.
+        """
+
+    async def remove(self, name: str, version: str) -> None:
+        """Drop a piece, if it is still that *version*; raises ConflictError as above."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The ways in which a cycle meets the cluster; without `news` nothing is told of single workloads."""
+    """The ways in which a cycle meets the cluster.
+
+    Without `news` nothing is told of single workloads; without `checkpoints` a restart reads the past again.
+    """
 
     lister: WorkloadLister
     store: ProfileStore
     sink: ReportSink
     news: NewsSink | None = None
+    checkpoints: CheckpointStore | None = None

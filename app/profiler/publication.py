@@ -1,5 +1,6 @@
 """Which profiles are to be written: pure decisions on what is stored and what was derived."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,10 +8,10 @@ from decimal import Decimal, InvalidOperation
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.names import allocate_names
-from app.domain.profiles import Identity, Profile, StoredProfile
+from app.domain.profiles import Identity, Profile, ResourceProfile, StoredProfile
 from app.domain.workloads import Connection
 
-# A value that moved by less stays as it is: Pods of the same workload need not differ for noise.
+# A connection that moved by less stays as it is. CPU and memory are derived as they are to be written.
 DEADBAND = Decimal("0.05")
 STATUS_REFRESH = timedelta(days=1)
 
@@ -26,6 +27,17 @@ class Write:
     name: str
     value_changed: bool
     before: str | None = None
+
+    @property
+    def relative_change(self) -> float:
+        """How far the value moves, against what is stored: infinite for a newcomer, 0 where it stays."""
+        if not self.value_changed:
+            return 0.0
+        try:
+            old = float(self.before or 0)
+            return abs(float(self.profile.value) - old) / abs(old)
+        except (ValueError, ZeroDivisionError):
+            return math.inf
 
 
 def within_limit(
@@ -63,22 +75,25 @@ def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: date
         profile, known = derived[identity], present[identity]
         if known is None:
             writes.append(Write(profile, name, value_changed=True))
-        elif _moved(profile.value, known.value):
+        elif _moved(profile, known.value):
             writes.append(Write(profile, name, value_changed=True, before=known.value))
-        elif _is_due(known, now):
+        elif is_due(known, now):
             writes.append(Write(profile, name, value_changed=False, before=known.value))
     return writes
 
 
-def _moved(derived: str, stored: str) -> bool:
-    """True where the derived value left the deadband around the stored one; exact, so decimal."""
+def _moved(derived: Profile, stored: str) -> bool:
+    """True where another value is derived; of a connection, one outside the deadband (exact, so decimal)."""
+    if isinstance(derived, ResourceProfile):
+        return derived.value != stored
     try:
         old = Decimal(stored)
     except InvalidOperation:
         return True
-    return not old.is_finite() or abs(Decimal(derived) - old) > DEADBAND * abs(old)
+    return not old.is_finite() or abs(Decimal(derived.value) - old) > DEADBAND * abs(old)
 
 
-def _is_due(stored: StoredProfile, now: datetime) -> bool:
+def is_due(stored: StoredProfile, now: datetime) -> bool:
+    """True where the status is to be refreshed."""
     refreshed = stored.status_refreshed_at
     return refreshed is None or now - refreshed >= STATUS_REFRESH

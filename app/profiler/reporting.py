@@ -1,7 +1,7 @@
 """Says how the sources stand: a log line and an Event per change of state, the report when it differs."""
 
 from collections.abc import Awaitable, Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -13,6 +13,7 @@ from app.profiler.ports import ReportSink
 from app.profiler.report import build_report
 from app.profiler.signals import SignalBoard
 
+_REMEMBERED = timedelta(days=1)
 log = structlog.get_logger(__name__)
 
 
@@ -22,7 +23,7 @@ class Reporter:
     def __init__(self, sink: ReportSink) -> None:
         self._sink = sink
         self._board = SignalBoard()
-        self._unattributed: set[str] = set()
+        self._unattributed: dict[str, datetime] = {}  # namespaces, and when that was last so
         self._told: dict[str, Any] | None = None
 
     async def tell(
@@ -34,7 +35,10 @@ class Reporter:
             say("signal_changed", signal=state.signal, state=state.state.value, message=state.message)
             text = f"{state.signal}: {state.message or 'answers again'}"
             await _told(self._sink.announce(state.reason, text, warning=state.state.is_fault))
-        self._unattributed |= gathered.unattributed_namespaces
+        self._unattributed |= dict.fromkeys(gathered.unattributed_namespaces, now)
+        self._unattributed = {
+            name: seen for name, seen in self._unattributed.items() if now - seen < _REMEMBERED
+        }
         report = build_report(
             self._board.as_report(),
             reasons,

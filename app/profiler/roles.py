@@ -6,7 +6,7 @@ from dataclasses import replace
 from app.domain.container_roles import NO_INIT_CONTAINERS, InitContainers
 from app.domain.profiles import Profile, ResourceProfile
 from app.domain.workloads import Workload
-from app.estimation.usage_history import Ends
+from app.estimation.composition import Ends
 
 Templates = Mapping[Workload, InitContainers]
 

@@ -152,7 +152,8 @@ async def test_profiles_reach_the_catalogue(
         stored = catalogue.get(identity)
         return stored.value if stored else None
 
-    async with reflecting(Reflector(cluster, selection, KindSink(catalogue, "cpu"))):
+    sink = KindSink(catalogue, "cpu")
+    async with reflecting(Reflector(cluster, selection, sink, keep=sink.read)):
         await writer.apply("cpuprofiles", manifest("0.020"))
         await until(lambda: stored_value() == "0.020")
         status = to_status(cpu_profile("0.020"), refreshed_at=NOON)

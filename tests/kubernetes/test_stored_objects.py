@@ -6,14 +6,11 @@ from datetime import UTC, datetime
 import pytest
 from structlog.testing import capture_logs
 
-from app.domain.profiles import Basis, Resource, ResourceProfile, StoredProfile
-from app.domain.resources import from_manifest, to_manifest, to_status
-from app.domain.workloads import Workload
 from app.errors import ClusterError, ConflictError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder, InvolvedObject
-from app.kubernetes.profiles import ProfileWriter, essentials, essentials_of_names
+from app.kubernetes.profiles import ProfileWriter
 from app.kubernetes.secrets import SecretStore
 from app.kubernetes.selections import Object
 from app.kubernetes.status_map import StatusMap
@@ -253,42 +250,6 @@ async def test_a_profile_is_applied(server: FakeApiServer, client: ClusterClient
         "metadata": {"name": "cpuprofile-1", "namespace": "profiling"},
         "status": {"samples": 12},
     }
-
-
-@pytest.mark.parametrize("hand_made", [False, True], ids=["ours", "by hand"])
-def test_the_essentials_of_a_profile(*, hand_made: bool) -> None:
-    """An index reads the same from the essentials as from the whole object, status or not, ours or not."""
-    workload = Workload("shop", "web")
-    basis = Basis(NOON, NOON, samples=12, coverage=1, confidence=0.5)
-    profile = ResourceProfile(workload, Resource.CPU, "0.020", basis)
-    whole = to_manifest(profile, name="cpuprofile-1", namespace="profiling", updated_at=NOON)
-    if hand_made:
-        del whole["metadata"]["annotations"], whole["spec"]
-    else:
-        whole["status"] = to_status(profile, refreshed_at=NOON)
-
-    stored = from_manifest("cpu", essentials(whole))
-
-    assert stored == from_manifest("cpu", whole)
-    expected = (
-        None
-        if hand_made
-        else StoredProfile("cpuprofile-1", ("cpu", workload), "0.020", NOON, NOON, window_end=NOON)
-    )
-    assert stored == expected
-
-
-def test_the_least_of_a_profile_is_its_name_its_identity_and_its_value() -> None:
-    """An index that only names profiles needs no times: the same but for these, with a status or not."""
-    workload = Workload("shop", "web")
-    basis = Basis(NOON, NOON, samples=12, coverage=1, confidence=0.5)
-    profile = ResourceProfile(workload, Resource.CPU, "0.020", basis)
-    whole = to_manifest(profile, name="cpuprofile-1", namespace="profiling", updated_at=NOON)
-    whole["status"] = to_status(profile, refreshed_at=NOON)
-
-    stored = from_manifest("cpu", essentials_of_names(whole))
-
-    assert stored == StoredProfile("cpuprofile-1", ("cpu", workload), "0.020")
 
 
 async def test_an_event_is_about_an_object(server: FakeApiServer, client: ClusterClient) -> None:

@@ -17,7 +17,7 @@ from app.runtime.profiler_role import cluster_ports
 from app.runtime.watched_pods import WatchedPods
 from app.runtime.watched_workloads import WatchedWorkloads
 from app.settings import read_settings
-from tests.kubernetes.fake_api_server import FakeApiServer, Received, answers, listed, refuses
+from tests.kubernetes.fake_api_server import FakeApiServer, Received, answers, listed, refuses, thing
 from tests.kubernetes.test_workloads import owner, pod, template
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import Scenario
@@ -156,13 +156,16 @@ async def test_each_listed_namespace_has_watches_of_its_own(
 async def test_an_unchanged_cycle_asks_the_api_server_nothing(
     server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
-    """A new leader finds all profiles written: its first cycle reads and writes the report.
+    """A new leader finds all profiles written: its first cycle writes the report, and the first check-point.
 
     Then three cycles, two of them with new samples: not one request of any kind.
     """
     serve(server)
     status = "/api/v1/namespaces/profiling/configmaps/job-profiler-status"
-    server.on("GET", status, answers({"metadata": {"name": "job-profiler-status"}}))
+    server.on("GET", status, answers({"metadata": {"name": "job-profiler-status", "uid": "u1"}}))
+    maps = "/api/v1/namespaces/profiling/configmaps"
+    server.on("GET", maps, listed())
+    server.on("POST", maps, answers(thing("job-profiler-checkpoint-000000000000"), 201))
     server.on("PATCH", status, answers({"metadata": {"name": "job-profiler-status"}}))
     profiles = InMemoryProfiles("profiling")
     await Scenario(EmojivotoPrometheus(), profiles).cycle()
@@ -178,5 +181,6 @@ async def test_an_unchanged_cycle_asks_the_api_server_nothing(
         for minutes in (0, 5, 10):
             await leader.cycle(minutes)
 
-    assert [each.verb for each in first if each.path == status] == ["GET", "PATCH"]
+    assert [each.verb for each in first if each.path == maps] == ["GET", "POST"]
+    assert [each.verb for each in first if each.path == status] == ["GET", "PATCH", "GET"]
     assert server.requests == first

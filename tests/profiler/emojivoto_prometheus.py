@@ -1,11 +1,14 @@
 """Prometheus' side of the wire, with a past of emojivoto in which nothing varies unless a test says so.
 
-Deployment  container      CPU cores  memory bytes   cores + 15 %       bytes + 15 %
+Deployment  container      CPU cores  memory bytes   cores * 1.25       bytes * 1.63515625
 web         web-svc            0.100    20,000,000   (0.1 + 0.02) ...   30,000,000 ...
-(web)       linkerd-proxy      0.020    10,000,000   = 0.138            = 34500000
-voting      voting-svc         0.060    12,000,000   0.069              13800000
-emoji       emoji-svc          0.040    16,000,000   0.046              18400000
-vote-bot    vote-bot           0.020     8,000,000   0.023               9200000
+(web)       linkerd-proxy      0.020    10,000,000   = 0.150            = 49054688
+voting      voting-svc         0.060    12,000,000   0.075              19621875
+emoji       emoji-svc          0.040    16,000,000   0.050              26162500
+vote-bot    vote-bot           0.020     8,000,000   0.025              13081250
+
+One whole day before today is a day of which it is known how it went: that raises CPU by 1 / (1 + 1)^2 = 0.25,
+memory by 3 / (1 + 1 / 0.6)^2 = 0.421875. Memory that does not vary gets 15 % besides: 1.15 * 1.421875.
 
 connection         requests/s  responses/s   per minute
 web -> voting             0.5          0.4   60 * 0.9 =  54.00
@@ -24,6 +27,7 @@ from app.sources.mesh.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BY
 from app.sources.need_queries import LAST_REASON, PERIODS
 from app.sources.owners import POD_OWNER
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE
+from tests.sources.wire import parts_of
 
 WEB_POD = "web-6b6f9d7d5c-2x8qz"
 CONTAINERS: Mapping[tuple[str, str], tuple[float, float]] = {
@@ -68,7 +72,8 @@ class EmojivotoPrometheus:
 
     A factor tells how many times the usage above was used in the 5 minutes that end at a Unix time; the mesh
     has samples from `mesh_since` on. `throttled` and `killed` tell of a container by how much, and whether at
-    all, in those 5 minutes; 0 is nothing.
+    all, in those 5 minutes; 0 is nothing. `load` is how many raw samples a question is said to read per step,
+    `retention` how long the server says that it keeps samples.
     """
 
     containers: dict[tuple[str, str], tuple[float, float]] = field(default_factory=lambda: dict(CONTAINERS))
@@ -80,6 +85,8 @@ class EmojivotoPrometheus:
     throttled: dict[tuple[str, str], Callable[[int], float]] = field(default_factory=dict)
     killed: dict[tuple[str, str], Callable[[int], float]] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
+    load: float = 100.0
+    retention: str = "15d"
     questions: list[Question] = field(default_factory=list)
 
     @property
@@ -88,6 +95,8 @@ class EmojivotoPrometheus:
         return httpx.MockTransport(self._answer)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/status/runtimeinfo"):
+            return httpx.Response(200, json={"data": {"storageRetention": self.retention}})
         form = {key: value for key, [value] in parse_qs(request.content.decode()).items()}
         assert (request.method, form["step"]) == ("POST", "300")
         query = form["query"]
@@ -125,8 +134,12 @@ class EmojivotoPrometheus:
     def _rows(self, question: Question) -> Iterator[Row]:
         if question.signal == "owners":
             return
+        if question.signal == "planning":
+            yield {_namespace_label(question.query): "emojivoto"}, self.load
+            return
         if question.signal == "connections":
-            yield from self._mesh_rows(question.query)
+            for number, part in parts_of(question.query):
+                yield from ((labels | {"part": number}, value) for labels, value in self._mesh_rows(part))
             return
         for (pod, container), usage in self.containers.items():
             labels = {"namespace": "emojivoto", "pod": pod, "container": container}
@@ -148,7 +161,13 @@ def _proxy(deployment: str) -> dict[str, str]:
     return {"namespace": "emojivoto", "replicas": replicas, "deployment": deployment}
 
 
+def _namespace_label(query: str) -> str:
+    return "source_workload_namespace" if "istio_" in query else "namespace"
+
+
 def _signal_of(query: str) -> str:
+    if "_namespace)(count_over_time" in query or "(namespace)(count_over_time" in query:
+        return "planning"
     if CPU_USAGE in query:
         return "cpu"
     known = {MEMORY_USAGE: "memory", POD_OWNER: "owners", PERIODS: "throttling", LAST_REASON: "kills"}

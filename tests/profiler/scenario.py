@@ -5,22 +5,32 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.profiles import Identity, Profile, Resource
 from app.domain.workloads import Workload
 from app.estimation.policy import EstimationPolicy
 from app.profiler.cycle import CyclePolicy, CycleReport, ProfilingCycle
-from app.profiler.gathering import Progress
+from app.profiler.derivation import Stored
+from app.profiler.gathering import Progress, newest_complete_step
 from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles
 from app.profiler.news import News
 from app.profiler.ports import Cluster, Directory
-from app.sources.prometheus import PrometheusSource
+from app.profiler.signals import CONNECTIONS, SignalState, State
+from app.sources.prometheus import Limits, PrometheusSource
 from app.sources.prometheus_api import Pace
 from app.sources.queries import Scope
+from app.sources.traffic import Observer
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
 # A minute after a step has ended: that step is the newest one that is asked for.
 NOON = datetime(2026, 3, 4, 12, 1, tzinfo=UTC)
 NEWEST_STEP_SECONDS = int(datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp())
 DEPLOYMENTS = tuple(Workload("emojivoto", name) for name in ("web", "voting", "emoji", "vote-bot"))
+
+
+def in_scope(namespace: str) -> bool:
+    """The namespaces that count."""
+    return namespace != "kube-system"
 
 
 class RecordingSink:
@@ -75,6 +85,9 @@ class Scenario:
         history_days: int = 1,
         network_provider: Any = "auto",
         cluster: Cluster | None = None,
+        observer: Observer | None = None,
+        limits: Limits | None = None,
+        timeslots: int = 4,
     ) -> None:
         self.prometheus, self.sink, self.news = prometheus, RecordingSink(), RecordingNews()
         self.profiles = profiles or InMemoryProfiles("profiling")
@@ -82,18 +95,23 @@ class Scenario:
             "http://prometheus.test:9090",
             scope=Scope(excluded=("kube-system",)),
             network_provider=network_provider,
-            timeout_seconds=5,
+            limits=limits or Limits(timeout_seconds=5),
+            observer=observer,
             transport=prometheus.transport,
             pace=Pace(sleep=_no_pause),
         )
         lister = FixedWorkloads(directory or Directory(workloads=DEPLOYMENTS))
-        policy = CyclePolicy(EstimationPolicy(), history_days, timeslots=4)
+        policy = CyclePolicy(EstimationPolicy(), history_days, timeslots)
         cluster = cluster or Cluster(lister, self.profiles, self.sink, self.news)
-        self._cycle = ProfilingCycle(source, cluster, policy, lambda namespace: namespace != "kube-system")
+        self._cycle = ProfilingCycle(source, cluster, policy, in_scope)
 
     async def cycle(self, minutes: float = 0, progress: Progress = lambda _done, _total: None) -> CycleReport:
         """A cycle so many minutes after noon."""
         return await self._cycle.run_once(NOON + timedelta(minutes=minutes), progress)
+
+    def learned(self, minutes: float = 0) -> dict[Identity, Profile]:
+        """Every profile that can be derived from what was learned so far, as if none were stored."""
+        return learned_by(self._cycle, NOON + timedelta(minutes=minutes))
 
     @property
     def stored(self) -> str:
@@ -109,6 +127,15 @@ class Scenario:
 def _value(spec: Mapping[str, Any]) -> str:
     need = spec.get("cpuProfiling") or spec.get("memoryProfiling") or {}
     return str(need.get("value") or spec["bandwidth_requirement"])
+
+
+def learned_by(cycle: ProfilingCycle, now: datetime) -> dict[Identity, Profile]:
+    """Every profile that *cycle* could derive from what it has learned, if none were stored."""
+    states = [SignalState(signal, State.OK, "Answered", "") for signal in (*Resource, CONNECTIONS)]
+    nothing = Stored(ProfileCatalogue(), now)
+    newest = newest_complete_step(now.timestamp())
+    derived = cycle._knowledge.derive(states, newest, in_scope, lambda _workload, _container: False, nothing)
+    return {profile.identity: profile for profile in derived.profiles}
 
 
 async def _no_pause(_seconds: float) -> None:

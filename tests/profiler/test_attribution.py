@@ -88,7 +88,7 @@ def test_namespaces_are_kept_apart() -> None:
 
 
 async def test_web_never_eats_web_api() -> None:
-    """web-api uses 1 core and 1 GB, web what it did: 1 * 1.15 = 1.150 cores beside the 0.138 of web."""
+    """web-api uses 1 core and 1 GB, web what it did: 1 * 1.25 = 1.250 cores beside the 0.150 of web."""
     prometheus = EmojivotoPrometheus()
     prometheus.containers["web-api-5f5b555dff-fcg7c", "web-api"] = (1.0, 1e9)
     scenario = Scenario(prometheus)
@@ -96,14 +96,14 @@ async def test_web_never_eats_web_api() -> None:
     await scenario.cycle()
 
     values = {profile.identity: profile.value for profile in scenario.profiles.catalogue}
-    assert (values["cpu", WEB], values["cpu", WEB_API]) == ("0.138", "1.150")
-    assert (values["memory", WEB], values["memory", WEB_API]) == ("34500000", "1150000000")
+    assert (values["cpu", WEB], values["cpu", WEB_API]) == ("0.150", "1.250")
+    assert (values["memory", WEB], values["memory", WEB_API]) == ("49054688", "1635156250")
 
 
 async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
     """`db-0` of a StatefulSet, and a Job's Pod named like one of `web`: web's value is its own.
 
-    db uses 5 cores: 5 * 1.15 = 5.750.
+    db uses 5 cores: 5 * 1.25 = 6.250.
     """
     prometheus = EmojivotoPrometheus()
     job = "web-6b6f9d7d5c-zzzzz"
@@ -111,12 +111,12 @@ async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
     pods = {"db-0": Workload(NAMESPACE, "db", "StatefulSet"), job: Workload(NAMESPACE, "web", "Job")}
     scenario = Scenario(prometheus, directory=directory(pods, WEB))
 
-    report = await scenario.cycle()
+    await scenario.cycle()
 
-    values = {profile.identity: profile.value for profile in report.profiles}
-    assert values["cpu", WEB] == "0.138"
-    assert values["cpu", Workload(NAMESPACE, "db", "StatefulSet")] == "5.750"
-    assert values["cpu", Workload(NAMESPACE, "web", "Job")] == "5.750"
+    values = {identity: profile.value for identity, profile in scenario.learned().items()}
+    assert values["cpu", WEB] == "0.150"
+    assert values["cpu", Workload(NAMESPACE, "db", "StatefulSet")] == "6.250"
+    assert values["cpu", Workload(NAMESPACE, "web", "Job")] == "6.250"
 
 
 async def test_a_namespace_with_pods_of_nobody_is_told() -> None:
@@ -127,9 +127,8 @@ async def test_a_namespace_with_pods_of_nobody_is_told() -> None:
 
     report = await scenario.cycle()
 
-    assert {
-        str(identity[1]) for identity in (p.identity for p in report.profiles) if identity[0] == "cpu"
-    } == {f"{NAMESPACE}/{name}" for name in ("web", "voting", "emoji", "vote-bot")}
+    profiled = {str(identity[1]) for identity in report.identities if identity[0] == "cpu"}
+    assert profiled == {f"{NAMESPACE}/{name}" for name in ("web", "voting", "emoji", "vote-bot")}
     assert scenario.sink.reports[-1]["namespacesWithUnattributedPods"] == [NAMESPACE]
 
 
@@ -140,7 +139,7 @@ async def test_replicas_old_and_new_are_pooled_into_their_deployment() -> None:
     prometheus.containers |= {(past, "web-svc"): (0.1, 2e7), (past, "linkerd-proxy"): (0.02, 1e7)}
     scenario = Scenario(prometheus, directory=directory({"web-6b6f9d7d5c-2x8qz": WEB}, WEB))
 
-    report = await scenario.cycle()
+    await scenario.cycle()
 
-    (web,) = [profile for profile in report.profiles if profile.identity == ("cpu", WEB)]
-    assert (web.value, web.basis.samples) == ("0.138", 4 * 432)
+    web = scenario.learned()["cpu", WEB]
+    assert (web.value, web.basis.samples) == ("0.150", 4 * 432)

@@ -12,9 +12,10 @@ from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.pods import PodRecord
 from app.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError
-from app.profiler.backfill import Backfill, Pace, ProfileChanges
+from app.profiler.backfill import Backfill, ProfileChanges
 from app.profiler.mending import MendPlanner
 from app.profiler.metrics import BackfillMetrics
+from app.profiler.pace import Pace
 from app.profiler.pods import PodRegistry
 from tests.kubernetes.polling import Clock, until
 from tests.profiler.pods import running

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from datetime import datetime
+from itertools import pairwise
 
 import pytest
 
@@ -38,14 +39,14 @@ async def test_the_first_cycle_publishes_exact_values() -> None:
     report = await scenario.cycle()
 
     assert {profile.identity: profile.value for profile in scenario.profiles.catalogue} == {
-        ("cpu", workload("web")): "0.138",
-        ("cpu", workload("voting")): "0.069",
-        ("cpu", workload("emoji")): "0.046",
-        ("cpu", workload("vote-bot")): "0.023",
-        ("memory", workload("web")): "34500000",
-        ("memory", workload("voting")): "13800000",
-        ("memory", workload("emoji")): "18400000",
-        ("memory", workload("vote-bot")): "9200000",
+        ("cpu", workload("web")): "0.150",
+        ("cpu", workload("voting")): "0.075",
+        ("cpu", workload("emoji")): "0.050",
+        ("cpu", workload("vote-bot")): "0.025",
+        ("memory", workload("web")): "49054688",
+        ("memory", workload("voting")): "19621875",
+        ("memory", workload("emoji")): "26162500",
+        ("memory", workload("vote-bot")): "13081250",
         connection("web", "voting"): "54.00",
         connection("web", "emoji"): "120.00",
         connection("vote-bot", "web"): "180.00",
@@ -59,8 +60,8 @@ async def test_profiles_have_the_names_of_the_contract() -> None:
     await scenario.cycle()
 
     assert scenario.values.items() >= {
-        ("cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "0.138"),
-        ("memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "34500000"),
+        ("cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "0.150"),
+        ("memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "49054688"),
         ("connprofile-b2d1d9faa4282ddf04a37d45d30192f1d6bbdb33", "54.00"),
         ("connprofile-fc09272092ec5b7073153c9134d0156117451784", "120.00"),
         ("connprofile-d4cb52bc5247b3dd31773292d8853db6eb96466b", "180.00"),
@@ -77,21 +78,22 @@ async def test_a_profile_states_what_it_rests_on() -> None:
 
     manifest = scenario.profiles.manifests["cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"]
 
-    assert manifest["spec"] == {"cpuProfiling": {"updateTime": NOON_TEXT, "value": "0.138"}}
+    assert manifest["spec"] == {"cpuProfiling": {"updateTime": NOON_TEXT, "value": "0.150"}}
     status = manifest["status"]
     assert status["window"] == {"start": "2026-03-03T00:00:00Z", "end": "2026-03-04T12:00:00Z"}
     assert (status["samples"], status["coverage"], status["confidence"]) == (864, "1.00", "0.60")
     assert [(each["name"], each["value"], each["samples"]) for each in status["containers"]] == [
-        ("linkerd-proxy", "0.023", 432),
-        ("web-svc", "0.115", 432),
+        ("linkerd-proxy", "0.025", 432),
+        ("web-svc", "0.125", 432),
     ]
     assert [slot["samples"] for slot in status["slots"]] == [288, 288, 144, 144]
 
 
-async def test_the_first_cycle_asks_for_whole_days_newest_first() -> None:
-    """Usage: today up to noon, then yesterday; connections: the last 24 hours at once.
+async def test_the_first_cycle_of_a_small_cluster_asks_for_everything_at_once() -> None:
+    """Usage: one question on yesterday and today up to noon each; connections: the last 24 hours.
 
-    Linkerd takes six queries (of which the Pods are asked for at the end alone), Istio six.
+    Linkerd takes two queries (of which the Pods are asked for at the end alone), Istio one; before that each
+    of the three kinds of series is counted, once.
     """
     prometheus = EmojivotoPrometheus()
     await Scenario(prometheus).cycle()
@@ -99,11 +101,10 @@ async def test_the_first_cycle_asks_for_whole_days_newest_first() -> None:
     def asked(signal: str) -> list[tuple[int, int]]:
         return [(each.start, each.end) for each in prometheus.questions if each.signal == signal]
 
-    today = (MIDNIGHT_SECONDS + 300, NEWEST_STEP_SECONDS)
-    yesterday = (MIDNIGHT_SECONDS - 86400 + 300, MIDNIGHT_SECONDS)
-    assert asked("cpu") == asked("memory") == [today, yesterday]
+    assert asked("cpu") == asked("memory") == [(MIDNIGHT_SECONDS - 86400 + 300, NEWEST_STEP_SECONDS)]
     day, now = (NEWEST_STEP_SECONDS - 86400 + 300, NEWEST_STEP_SECONDS), (NEWEST_STEP_SECONDS,) * 2
-    assert asked("connections") == [day] * 5 + [now] + [day] * 6
+    assert asked("connections") == [day, now, day]
+    assert asked("planning") == [now] * 3
 
 
 async def test_a_second_cycle_at_the_same_time_does_nothing() -> None:
@@ -121,7 +122,7 @@ async def test_a_second_cycle_at_the_same_time_does_nothing() -> None:
 
 
 async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
-    """Two questions on usage, two on signs of need, six on connections: the step that ended at 12:05.
+    """Two questions on usage, two on signs of need, two on connections: the step that ended at 12:05.
 
     Of the two meshes only Linkerd was found. The directory knows every Pod: nobody is asked for owners.
     """
@@ -139,7 +140,7 @@ async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
         "memory": 1,
         "throttling": 1,
         "kills": 1,
-        "connections": 6,
+        "connections": 2,
     }
     assert (report.samples, report.written) == (10, 0)
 
@@ -158,9 +159,9 @@ async def test_owners_are_asked_for_where_questions_reach_back() -> None:
 
 
 async def test_owners_are_asked_for_once_where_a_pod_is_unknown() -> None:
-    """Five minutes later again 10 questions, and two on owners: kube-state-metrics and the mixin are silent.
+    """Five minutes later again 6 questions, and two on owners: kube-state-metrics and the mixin are silent.
 
-    Twelve questions are the most that a quiet cycle with one mesh asks.
+    Once an hour two more count the series: ten questions are the most that a quiet cycle with one mesh asks.
     """
     pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items() if name != "emoji"}
     scenario = Scenario(EmojivotoPrometheus(), directory=Directory(pods, DEPLOYMENTS))
@@ -170,7 +171,12 @@ async def test_owners_are_asked_for_once_where_a_pod_is_unknown() -> None:
     await scenario.cycle(minutes=5)
 
     asked = Counter(each.signal for each in scenario.prometheus.questions)
-    assert (asked["owners"], asked.total()) == (2, 12)
+    assert (asked["owners"], asked.total()) == (2, 8)
+
+    scenario.prometheus.questions.clear()
+    await scenario.cycle(minutes=60)
+    asked = Counter(each.signal for each in scenario.prometheus.questions)
+    assert (asked["planning"], asked.total()) == (2, 10)
 
 
 async def test_a_report_that_did_not_change_is_not_told_again() -> None:
@@ -225,7 +231,8 @@ async def test_connections_that_are_off_are_never_asked_for() -> None:
     await scenario.cycle()
 
     asked = {question.signal for question in scenario.prometheus.questions}
-    assert asked == {"owners", "cpu", "memory", "throttling", "kills"}
+    assert asked == {"planning", "owners", "cpu", "memory", "throttling", "kills"}
+    assert not [each.query for each in scenario.prometheus.questions if "istio" in each.query]
     assert scenario.sink.signals["connections"]["state"] == "Off"
 
 
@@ -243,7 +250,11 @@ async def test_a_mesh_in_which_nobody_talks_is_no_fault() -> None:
 
 
 async def test_a_value_that_moves_is_written_and_its_neighbours_are_not() -> None:
-    """At 12:05 web's memory doubles: (20 + 10) MB * 2 * 1.15 = 69,000,000. The other ten objects stay."""
+    """At 12:05 web's memory doubles, which its day has not allowed for: today counts at once.
+
+    A day and 145 steps are known, t = 1.503472: 3 / (1 + t / 0.6)^2 = 0.244090. The maxima are 30 MB and
+    60 MB; the cheapest is the larger one plus 20 %: 60,000,000 * 1.2 * 1.244090. The other ten objects stay.
+    """
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
     before = dict(scenario.values)
@@ -255,7 +266,7 @@ async def test_a_value_that_moves_is_written_and_its_neighbours_are_not() -> Non
 
     name = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
     assert report.written == 1
-    assert scenario.values == before | {name: "69000000"}
+    assert scenario.values == before | {name: "89574489"}
     need = scenario.profiles.manifests[name]["spec"]["memoryProfiling"]
     assert need["updateTime"] == "2026-03-04T12:06:00Z"
 
@@ -347,14 +358,17 @@ async def test_answers_are_folded_one_at_a_time(monkeypatch: pytest.MonkeyPatch)
     assert alone == [True] * 4
 
 
-async def test_progress_counts_every_question_once() -> None:
-    """Two days of CPU, two of memory, one day of connections: five answers, told from 0 to 5."""
+async def test_progress_counts_every_step_of_every_signal_once() -> None:
+    """36 hours of CPU and of memory, in two days each, and 24 hours of connections: 432 * 2 + 288 = 1152."""
     told: list[tuple[int, int]] = []
     scenario = Scenario(EmojivotoPrometheus())
 
     await scenario.cycle(progress=lambda done, total: told.append((done, total)))
 
-    assert told == [(done, 5) for done in range(6)]
+    done = [step for step, _ in told]
+    assert {total for _, total in told} == {1152}
+    assert (done[0], done[-1], len(done)) == (0, 1152, 6)
+    assert sorted(after - before for before, after in pairwise(done)) == [144, 144, 288, 288, 288]
 
 
 async def test_a_deployment_out_of_scope_is_not_missed() -> None:

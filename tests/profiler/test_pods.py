@@ -94,6 +94,22 @@ def test_of_too_many_that_left_the_first_are_forgotten(monkeypatch: pytest.Monke
     assert [name for _, name in registry.owners()] == ["a", "c"]
 
 
+def test_ten_thousand_pods_that_are_rolled_ten_times_leave_no_more_than_there_were() -> None:
+    """One generation replaces the other every 20 minutes: six of them left within two hours, later none."""
+    clock = Clock(0)
+    registry = PodRegistry(clock)
+    for generation in range(11):
+        clock.now = 1200.0 * generation
+        for number in range(10_000):
+            registry.put(running(f"web-{generation}-{number}"))
+            if generation:
+                registry.remove(running(f"web-{generation - 1}-{number}"))
+
+    assert (len(registry), len(registry.owners())) == (10_000, 10_000 + 6 * 10_000)
+    clock.now += 7200
+    assert len(registry.owners()) == 10_000
+
+
 def test_what_was_written_is_known_before_the_watch_tells() -> None:
     """A comparison right after the write finds nothing to do."""
     registry = PodRegistry(Clock())

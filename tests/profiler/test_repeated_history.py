@@ -9,18 +9,20 @@ import httpx
 import numpy as np
 import pytest
 
+from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Profile, Resource
 from app.estimation.policy import EstimationPolicy
 from app.estimation.samples import STEPS_PER_DAY, ConnectionSamples, ContainerSamples, StepRange
 from app.profiler.attribution import Attribution
-from app.profiler.derivation import Knowledge
+from app.profiler.derivation import Knowledge, Stored
 from app.profiler.ports import Directory
 from app.profiler.resolution import resolve
 from app.profiler.signals import CONNECTIONS, SignalState, State
+from app.sources.planning import DEFAULT_SAMPLE_BUDGET
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
 from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Question
-from tests.profiler.scenario import NEWEST_STEP_SECONDS, NOON, Scenario
+from tests.profiler.scenario import NEWEST_STEP_SECONDS, NOON, Scenario, in_scope
 
 NEWEST_STEP = NEWEST_STEP_SECONDS // 300
 ALL_OK = [SignalState(signal, State.OK, "Answered", "") for signal in (*Resource, CONNECTIONS)]
@@ -34,11 +36,6 @@ def rhythm(second: int) -> float:
 
 def lively() -> EmojivotoPrometheus:
     return EmojivotoPrometheus(cpu_factor=rhythm, memory_factor=rhythm)
-
-
-def by_identity(profiles: list[Profile]) -> dict[object, Profile]:
-    """Profiles with all they rest on: value, samples, coverage, window, slots, containers."""
-    return {profile.identity: profile for profile in profiles}
 
 
 async def asked_once() -> Scenario:
@@ -55,16 +52,17 @@ async def test_cycles_of_a_day_end_in_what_one_cycle_learns() -> None:
     """
     piecemeal, whole = Scenario(lively(), history_days=2), Scenario(lively(), history_days=3)
     for hours in HOURS_BEFORE_NOON:
-        report = await piecemeal.cycle(minutes=-60 * hours)
+        await piecemeal.cycle(minutes=-60 * hours)
+    await whole.cycle()
 
-    assert by_identity(report.profiles) == by_identity((await whole.cycle()).profiles)
+    assert piecemeal.learned() == whole.learned()
 
 
 async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
     """A new cycle over the same store asks for everything a second time: no write, every byte as it was.
 
-    Two days of two resources, two signs of need, the Pods' owners in vain from two tellers, and six questions
-    to each of two meshes: 4 + 2 + 2 + 12 = 20.
+    Two resources, two signs of need, the Pods' owners in vain from two tellers, two questions on one mesh and
+    one on the other, and the counts of three kinds of series: 2 + 2 + 2 + 3 + 3 = 12.
     """
     first = await asked_once()
     stored = first.stored
@@ -73,7 +71,7 @@ async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
 
     report = await restarted.cycle(minutes=2)
 
-    assert len(first.prometheus.questions) == 20
+    assert len(first.prometheus.questions) == 12
     assert (report.written, restarted.stored) == (0, stored)
 
 
@@ -84,15 +82,15 @@ async def test_a_leader_that_takes_over_in_the_middle_learns_the_same() -> None:
     new = Scenario(lively(), old.profiles)
     await new.cycle(minutes=-120)
 
-    report = await new.cycle()
+    await new.cycle()
 
-    once = await Scenario(lively()).cycle()
-    assert by_identity(report.profiles) == by_identity(once.profiles)
+    assert new.learned() == (await asked_once()).learned()
 
 
 async def test_answers_out_of_order_and_after_failures_give_the_same() -> None:
     """Today's answer comes first, yesterday's only in the third cycle, and the newest hour in between."""
     scenario = Scenario(lively())
+    scenario.prometheus.load = DEFAULT_SAMPLE_BUDGET / 144  # so that half a day is one question
     midnight = NEWEST_STEP_SECONDS - 12 * 3600
 
     def not_the_past(question: Question, body: object) -> httpx.Response:
@@ -100,14 +98,14 @@ async def test_answers_out_of_order_and_after_failures_give_the_same() -> None:
 
     scenario.prometheus.faults = dict.fromkeys(SIGNALS, not_the_past)
     for minutes in (-90, -30):
-        assert (await scenario.cycle(minutes)).profiles == []
+        assert not (await scenario.cycle(minutes)).identities
     scenario.prometheus.faults.clear()
 
-    report = await scenario.cycle()
+    await scenario.cycle()
 
     once = await asked_once()
     assert scenario.stored == once.stored
-    assert by_identity(report.profiles) == by_identity((await once.cycle()).profiles)
+    assert scenario.learned() == once.learned()
 
 
 class Answers:
@@ -120,13 +118,14 @@ class Answers:
         self._attribute = Attribution(Directory())
 
     async def of(self, steps: StepRange) -> list[ContainerSamples | ConnectionSamples]:
-        """One answer to each of the three questions on *steps*."""
-        connections = await self._source.connection_samples(steps)
-        assert connections
-        return [
-            *[await self._source.container_samples(resource, steps) for resource in Resource],
-            connections,
+        """The answers to each of the three questions on *steps*."""
+        usage = [
+            samples
+            for resource in Resource
+            async for days in self._source.container_samples(resource, steps)
+            for samples in days
         ]
+        return [*usage, *[samples async for samples in self._source.connection_samples(steps)]]
 
     def learned(self, answers: list[ContainerSamples | ConnectionSamples]) -> dict[object, Profile]:
         """What is derived at noon after these answers, in this order."""
@@ -136,10 +135,9 @@ class Answers:
                 knowledge.usage.fold(answer, self._attribute)
             else:
                 knowledge.connections.fold(resolve(answer, self._attribute))
-        derived = knowledge.derive(
-            ALL_OK, NEWEST_STEP, lambda _namespace: True, lambda _workload, _container: False
-        )
-        return by_identity(derived.profiles)
+        nothing = Stored(ProfileCatalogue(), NOON)
+        derived = knowledge.derive(ALL_OK, NEWEST_STEP, in_scope, lambda *_: False, nothing)
+        return {profile.identity: profile for profile in derived.profiles}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -173,16 +171,16 @@ async def test_a_step_that_is_asked_for_again_in_a_larger_question_counts_once()
 
 
 async def test_an_answer_that_came_again_with_other_numbers_does_not_add_up() -> None:
-    """CPU counts a step as it was first answered; a connection's step is replaced by the later answer."""
+    """A step counts as it was first answered, of CPU and of connections."""
     answers = Answers()
-    (cpu, memory, edges) = await answers.of(StepRange(NEWEST_STEP - 23, NEWEST_STEP))
+    cpu, memory, edges = await answers.of(StepRange(NEWEST_STEP - 23, NEWEST_STEP))
     assert isinstance(cpu, ContainerSamples)
     assert isinstance(edges, ConnectionSamples)
     doubled = replace(edges, requests=edges.requests * 2, responses=edges.responses * 2)
 
     learned = answers.learned([cpu, memory, edges, replace(cpu, values=cpu.values * 2), doubled])
 
-    expected = answers.learned([cpu, memory, doubled])
+    expected = answers.learned([cpu, memory, edges])
     assert learned == expected
 
 

@@ -85,9 +85,7 @@ async def test_a_cycle_that_cannot_read_the_cluster_is_tried_again_soon(
     monkeypatch.setattr(profiler_role, "_RETRY_SECONDS", 0.01)
     registry, profiles = CollectorRegistry(), InMemoryProfiles("profiling")
     settings: Settings = read_settings({"history_days": "1"})
-    source = PrometheusSource(
-        "http://p:9090", scope=Scope(), transport=EmojivotoPrometheus().transport, timeout_seconds=5
-    )
+    source = PrometheusSource("http://p:9090", scope=Scope(), transport=EmojivotoPrometheus().transport)
     sink = AwaitedReport()
     cluster = Cluster(RefusedOnce(error), profiles, sink)
 

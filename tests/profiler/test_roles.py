@@ -42,23 +42,23 @@ async def test_a_profile_tells_the_role_of_each_container() -> None:
     for name in (CPU, MEMORY):
         roles = [(each["name"], each.get("role")) for each in containers(scenario, name)]
         assert roles == [("linkerd-proxy", "MeshProxy"), ("log-shipper", "Sidecar"), ("web-svc", None)]
-    assert scenario.values[CPU] == "0.483"  # (0.1 + 0.02 + 0.3) * 1.15
+    assert scenario.values[CPU] == "0.525"  # (0.1 + 0.02 + 0.3) * 1.25
 
 
 async def test_an_init_container_that_ran_for_long_is_not_counted() -> None:
     """`migrate` ran as long as the rest (Pods hung in it all day): value and list are without it.
 
-    (0.1 + 0.02) * 1.15 = 0.138 cores and (20 + 10) MB * 1.15 = 34,500,000 bytes, as if it were not there;
-    the value stays the sum of the containers that are listed: 0.115 + 0.023.
+    (0.1 + 0.02) * 1.25 = 0.150 cores and (20 + 10) MB * 1.63515625 = 49,054,688 bytes, as if it were not
+    there; the value stays the sum of the containers that are listed: 0.125 + 0.025.
     """
     scenario = Scenario(with_container("migrate"), directory=directory(("migrate", "")))
 
     await scenario.cycle()
 
-    assert (scenario.values[CPU], scenario.values[MEMORY]) == ("0.138", "34500000")
+    assert (scenario.values[CPU], scenario.values[MEMORY]) == ("0.150", "49054688")
     assert [(each["name"], each["value"]) for each in containers(scenario)] == [
-        ("linkerd-proxy", "0.023"),
-        ("web-svc", "0.115"),
+        ("linkerd-proxy", "0.025"),
+        ("web-svc", "0.125"),
     ]
     assert scenario.profiles.manifests[CPU]["status"]["samples"] == 864
 
@@ -71,8 +71,8 @@ async def test_the_same_name_in_another_workload_counts() -> None:
 
     await scenario.cycle()
 
-    assert scenario.values["cpuprofile-80ea9c2558c9dcb9608e57b48d117f8735783881"] == "0.414"  # 0.36 * 1.15
-    assert scenario.values[CPU] == "0.023"
+    assert scenario.values["cpuprofile-80ea9c2558c9dcb9608e57b48d117f8735783881"] == "0.450"  # 0.36 * 1.25
+    assert scenario.values[CPU] == "0.025"
 
 
 async def test_a_workload_that_hangs_in_an_init_container_has_no_profile_but_a_reason() -> None:

@@ -40,7 +40,7 @@ def broken(_question: Question, _body: object) -> httpx.Response:
 
 
 async def test_throttling_raises_the_container_and_is_named() -> None:
-    """web-svc is throttled by 20 % since midnight: 0.115 * 1.2 = 0.138, and 0.023 of the proxy, is 0.161.
+    """web-svc is throttled by 20 % since midnight: 0.125 * 1.2 = 0.150, and 0.025 of the proxy, is 0.175.
 
     So the slots of today, and those of yesterday too: the raise is the container's.
     """
@@ -49,13 +49,13 @@ async def test_throttling_raises_the_container_and_is_named() -> None:
 
     await scenario.cycle()
 
-    assert scenario.values[WEB_CPU] == "0.161"
+    assert scenario.values[WEB_CPU] == "0.175"
     found = status(scenario, WEB_CPU)
     assert [(each["name"], each["value"]) for each in found["containers"]] == [
-        ("linkerd-proxy", "0.023"),
-        ("web-svc", "0.138"),
+        ("linkerd-proxy", "0.025"),
+        ("web-svc", "0.150"),
     ]
-    assert {slot["value"] for slot in found["slots"]} == {"0.161"}
+    assert {slot["value"] for slot in found["slots"]} == {"0.175"}
     assert found["signals"] == [
         {
             "container": "web-svc",
@@ -65,30 +65,34 @@ async def test_throttling_raises_the_container_and_is_named() -> None:
         }
     ]
     assert found["explanation"] == (
-        "95th percentile of 864 five-minute samples of 2 containers over 36 hours (coverage 1.00), each day"
-        " counting half after 7 days, plus 15 %: linkerd-proxy 0.023 cores, web-svc 0.138 cores."
+        "From 864 five-minute samples of 2 containers over 36 hours (coverage 1.00):"
+        " linkerd-proxy 0.025 cores (75th percentile of 1 day, plus 25 % for little history)."
+        " web-svc 0.150 cores (75th percentile of 1 day, plus 25 % for little history)."
         " CPU throttling of web-svc, last seen 2026-03-04T12:00:00Z, raises it by 20 %."
+        " At normal risk 0.4 % of the coming day's time are expected above it, and at most 1.7 % on nine days"
+        " of ten."
     )
-    assert scenario.values[WEB_MEMORY] == "34500000"
+    assert scenario.values[WEB_MEMORY] == "49054688"
 
 
 async def test_a_raise_that_decays_is_written_in_steps_of_five_percent() -> None:
-    """A kill at noon raises web-svc's 23,000,000 by 20 %: 27,600,000 and 11,500,000 are 39,100,000.
+    """A kill at noon raises web-svc's 32,703,125 by 20 %: 39,243,750 and 16,351,562.5 are 55,595,312.
 
-    For five hours the raise falls from 4,600,000 to 3,981,310, which is 1.6 % of the whole: 60 cycles write
-    nothing. After a day it is 2,300,000: 36,800,000 differs by 5.9 %, and is written.
+    For five hours the raise falls from 6,540,625 to 5,660,970, which is 1.6 % of the whole: 60 cycles write
+    nothing. After a day it is 10 %, and another day is known, which raises by 3 / (1 + 2 / 0.6)^2 = 0.159763
+    instead: 1.15 * 1.159763 * (20,000,000 * 1.1 + 10,000,000) = 42,679,290.
     """
     scenario = Scenario(EmojivotoPrometheus())
     scenario.prometheus.killed[APP] = killed_at(NEWEST_STEP_SECONDS)
     await scenario.cycle()
-    assert scenario.values[WEB_MEMORY] == "39100000"
+    assert scenario.values[WEB_MEMORY] == "55595312"
     before = scenario.stored
 
     written = [(await scenario.cycle(minutes)).written for minutes in range(5, 301, 5)]
     assert (written, scenario.stored) == ([0] * 60, before)
 
     await scenario.cycle(minutes=1440)
-    assert scenario.values[WEB_MEMORY] == "36800000"
+    assert scenario.values[WEB_MEMORY] == "42679290"
 
 
 async def test_a_cold_start_asks_once_and_so_does_each_cycle_after_it() -> None:
@@ -155,11 +159,9 @@ async def test_a_sign_that_cannot_be_asked_for_leaves_what_is_known() -> None:
 
     scenario.prometheus.faults.clear()
     asked(scenario)
-    report = await scenario.cycle(minutes=10)
+    await scenario.cycle(minutes=10)
     assert asked(scenario, "kills") == [("kills", NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 600)]
-    (profile,) = [
-        each for each in report.profiles if each.identity == ("memory", Workload("emojivoto", "web"))
-    ]
+    profile = scenario.learned(minutes=10)["memory", Workload("emojivoto", "web")]
     assert [signal.last_seen for signal in profile.signals] == [NOON + timedelta(minutes=4)]  # type: ignore[union-attr]
     assert scenario.sink.signals["memory"]["state"] == "Ok"
 

@@ -1,0 +1,359 @@
+"""A new leader goes on from check-points: nothing is lost, asked or counted twice, whatever befell them."""
+
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from app.domain.profiles import Profile
+from app.errors import ForbiddenError, UnavailableError
+from app.profiler import checkpoints as module
+from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles
+from app.profiler.ports import Cluster, Directory
+from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Fault, Question
+from tests.profiler.memory_checkpoints import Killed, MemoryCheckpoints, dies_at, fails
+from tests.profiler.scenario import DEPLOYMENTS, NEWEST_STEP_SECONDS, RecordingSink, Scenario
+from tests.profiler.test_repeated_history import lively
+
+
+class Remaining:
+    """What outlives a leader: profiles, check-points, and the Prometheus."""
+
+    def __init__(self, prometheus: EmojivotoPrometheus | None = None) -> None:
+        self.prometheus = prometheus or lively()
+        self.profiles, self.checkpoints = InMemoryProfiles("profiling"), MemoryCheckpoints()
+        self.sink = RecordingSink()
+
+    def leader(self, **more: Any) -> Scenario:
+        """A new one, who knows nothing."""
+        lister = FixedWorkloads(Directory(workloads=DEPLOYMENTS))
+        ports = Cluster(lister, self.profiles, self.sink, checkpoints=self.checkpoints)
+        return Scenario(self.prometheus, self.profiles, cluster=ports, **more)
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each workload has a piece of its own, or nearly so."""
+    monkeypatch.setattr(module, "_PLANNED_BYTES", 200)
+
+
+async def undisturbed(minutes: float) -> dict[Any, Profile]:
+    """What one leader without check-points learns, who was there from noon on."""
+    scenario = Scenario(lively())
+    for at in range(0, int(minutes) + 1, 5):
+        await scenario.cycle(at)
+    return scenario.learned(minutes)
+
+
+def same(learned: dict[Any, Profile], expected: dict[Any, Profile]) -> bool:
+    """The same profiles; the value of a connection to one part in a thousand."""
+    for identity, profile in expected.items():
+        other = learned[identity]
+        if identity[0] != "connection":
+            assert other == profile
+        assert other.basis == profile.basis
+        assert float(other.value) == pytest.approx(float(profile.value), rel=1e-3)
+    return set(learned) == set(expected)
+
+
+def knows_since(second: int) -> Fault:
+    """Prometheus has forgotten what was until *second*."""
+
+    def answer(_question: Question, body: Any) -> httpx.Response:
+        for row in body["data"]["result"]:
+            row["values"] = [each for each in row["values"] if each[0] > second]
+        body["data"]["result"] = [row for row in body["data"]["result"] if row["values"]]
+        return httpx.Response(200, json=body)
+
+    return answer
+
+
+async def test_a_new_leader_asks_for_what_came_since() -> None:
+    """Stored at noon, restored at 12:20: of the past, only the steps of 12:05 to 12:20 are asked for."""
+    cluster = Remaining()
+    assert (await cluster.leader().cycle()).checkpoints_written == 1
+    stored = dict(cluster.profiles.manifests)
+    cluster.prometheus.questions.clear()
+
+    new = cluster.leader()
+    report = await new.cycle(minutes=20)
+
+    asked = {
+        (q.start, q.end) for q in cluster.prometheus.questions if q.signal in SIGNALS and q.start < q.end
+    }
+    assert asked == {(NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 1200)}
+    assert (report.written, cluster.profiles.manifests) == (0, stored)
+    assert same(new.learned(20), await undisturbed(20))
+
+
+async def test_a_new_leader_of_the_same_minute_asks_if_the_sources_answer() -> None:
+    """Nothing is missing; the newest step is asked again, for the states' sake, and is not counted again."""
+    cluster = Remaining()
+    await cluster.leader().cycle()
+    cluster.prometheus.questions.clear()
+
+    new = cluster.leader()
+    report = await new.cycle(minutes=1)
+
+    asked = {(q.start, q.end) for q in cluster.prometheus.questions if q.signal in SIGNALS}
+    assert asked == {(NEWEST_STEP_SECONDS, NEWEST_STEP_SECONDS)}
+    assert {state.state.value for state in report.states} == {"Ok"}
+    assert report.samples == 0
+    assert same(new.learned(0), await undisturbed(0))
+
+
+async def test_what_prometheus_forgot_is_still_known() -> None:
+    """It keeps two hours. Leaders come and go for four days, five hours each; the whole time counts.
+
+    A piece is due after a quarter of the two hours, so that nothing leaves Prometheus before it is stored.
+    """
+    cluster = Remaining(lively())
+    cluster.prometheus.retention = "2h"
+    last = 4 * 24 * 60
+    whole = Scenario(lively())
+
+    for minutes in range(0, last + 1, 25):
+        if minutes % 300 == 0:
+            leader = cluster.leader()
+        fault = knows_since(NEWEST_STEP_SECONDS + minutes * 60 - 7200)
+        cluster.prometheus.faults = dict.fromkeys(SIGNALS, fault)
+        whole.prometheus.faults = cluster.prometheus.faults if minutes == 0 else {}
+        await leader.cycle(minutes)
+        await whole.cycle(minutes)
+
+    learned, expected = leader.learned(last), whole.learned(last)
+    assert max(profile.basis.samples for profile in expected.values()) > 2 * 4 * 288
+    assert same(learned, expected)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("number", range(6))
+async def test_a_leader_that_is_killed_while_it_stores_loses_nothing(number: int) -> None:
+    """At 13:05, as it writes its n-th piece: pieces are of two ages, and the next leader joins them."""
+    cluster = Remaining()
+    leader = cluster.leader()
+    await leader.cycle()
+    assert len(cluster.checkpoints.pieces) >= 4
+    cluster.prometheus.faults = dict.fromkeys(SIGNALS, knows_since(NEWEST_STEP_SECONDS))
+    cluster.checkpoints.before = dies_at("write", number)
+    survived = True
+    for minutes in range(5, 66, 5):
+        try:
+            await leader.cycle(minutes)
+        except Killed:
+            survived = False
+    assert survived == (number >= len(cluster.checkpoints.pieces))
+    cluster.checkpoints.before = lambda _verb, _name: None
+
+    new = cluster.leader()
+    await new.cycle(minutes=70)
+
+    assert same(new.learned(70), await undisturbed(70))
+
+
+async def test_a_leader_that_is_killed_while_it_cuts_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One piece becomes many, and many become one; killed at every write and removal in between.
+
+    What was before noon is in the pieces alone: Prometheus has forgotten it.
+    """
+    expected = await undisturbed(65)
+    for before, after in ((10**6, 200), (200, 10**6)):
+        for verb, number in [*(("write", n) for n in range(7)), *(("remove", n) for n in range(5))]:
+            cluster = Remaining()
+            leader = cluster.leader()
+            monkeypatch.setattr(module, "_PLANNED_BYTES", before)
+            await leader.cycle()
+            monkeypatch.setattr(module, "_PLANNED_BYTES", after)
+            cluster.prometheus.faults = dict.fromkeys(SIGNALS, knows_since(NEWEST_STEP_SECONDS))
+            cluster.checkpoints.before = dies_at(verb, number)
+            try:
+                await leader.cycle(minutes=61)
+            except Killed:
+                cluster.checkpoints.before = lambda _verb, _name: None
+            new = cluster.leader()
+            await new.cycle(minutes=65)
+            assert same(new.learned(65), expected)
+
+
+@pytest.mark.usefixtures("small_pieces")
+async def test_pieces_that_are_no_longer_needed_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many small pieces become one when they fit into one: no other object is left."""
+    cluster = Remaining()
+    leader = cluster.leader()
+    await leader.cycle()
+    assert len(cluster.checkpoints.pieces) >= 4
+
+    monkeypatch.setattr(module, "_PLANNED_BYTES", 10**6)
+    await leader.cycle(minutes=61)
+
+    assert list(cluster.checkpoints.pieces) == ["000000000000"]
+    new = cluster.leader()
+    await new.cycle(minutes=65)
+    assert same(new.learned(65), await undisturbed(65))
+
+
+async def test_no_piece_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the estimate was too low, a piece is halved until each part fits: 1500 bytes here."""
+    monkeypatch.setattr(module, "MAX_BYTES", 1500)
+    cluster = Remaining()
+    await cluster.leader().cycle()
+
+    sizes = [len(data) for _, data in cluster.checkpoints.pieces.values()]
+    assert len(sizes) > 1
+    assert max(sizes) <= 1500
+
+
+def damaged(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (damaged, "CheckpointCorrupt"),
+        (lambda data: b"JPCP\x02\x00" + data[6:], "CheckpointOtherVersion"),
+        (lambda _data: b"", "CheckpointCorrupt"),
+    ],
+    ids=["corrupt", "future", "empty"],
+)
+async def test_a_piece_that_can_not_be_read_is_told_and_read_again(damage: Any, reason: str) -> None:
+    """One log line and one Event; its workloads' past comes from Prometheus, the others count nothing twice.
+
+    It is stored anew at once, so that the next leader reads it.
+    """
+    cluster = Remaining()
+    await cluster.leader().cycle()
+    names = sorted(cluster.checkpoints.pieces)
+    cluster.checkpoints.overwrite(names[1], damage(cluster.checkpoints.pieces[names[1]][1]))
+
+    new = cluster.leader()
+    with capture_logs() as log:
+        await new.cycle(minutes=5)
+
+    told = [line for line in log if line["event"] == "checkpoint_unreadable"]
+    assert [line["reason"] for line in told] == [reason]
+    assert [(each[0], each[2]) for each in cluster.sink.announcements] == [(reason, True)]
+    assert names[1] in cluster.sink.announcements[0][1]
+    assert same(new.learned(5), await undisturbed(5))
+    cluster.sink.announcements.clear()
+    again = cluster.leader()
+    await again.cycle(minutes=10)
+    assert cluster.sink.announcements == []
+    assert same(again.learned(10), await undisturbed(10))
+
+
+async def test_without_the_right_it_works_as_without_check_points() -> None:
+    """An older chart gave no right to list them: told once, and the past is read again by every leader."""
+    cluster = Remaining()
+    cluster.checkpoints.before = fails(ForbiddenError("configmaps is forbidden"), "list", "write")
+    leader = cluster.leader()
+    with capture_logs() as log:
+        for minutes in (0, 5, 10):
+            await leader.cycle(minutes)
+
+    assert [reason for reason, _, _ in cluster.sink.announcements] == ["CheckpointsForbidden"]
+    events = [line["event"] for line in log if line["log_level"] == "warning"]
+    assert events == ["checkpoint_unreadable", "checkpoints_not_written"]
+    assert same(leader.learned(10), await undisturbed(10))
+
+
+async def test_a_leader_does_not_begin_without_what_may_be_there() -> None:
+    """The API server is away for a moment: the cycle fails and writes nothing; the next one restores."""
+    cluster = Remaining()
+    await cluster.leader().cycle()
+    cluster.checkpoints.before = fails(UnavailableError("later"), "list", "read")
+    new = cluster.leader()
+    cluster.prometheus.questions.clear()
+
+    with pytest.raises(UnavailableError):
+        await new.cycle(minutes=5)
+    assert cluster.prometheus.questions == []
+    cluster.checkpoints.before = lambda _verb, _name: None
+    await new.cycle(minutes=10)
+
+    assert same(new.learned(10), await undisturbed(10))
+
+
+async def test_an_old_leader_overwrites_nothing() -> None:
+    """It was held up before it stored; meanwhile another one did, whose piece stays."""
+    cluster = Remaining()
+    old, new = cluster.leader(), cluster.leader()
+    await old.cycle()
+    await new.cycle(minutes=5)
+    await new.cycle(minutes=66)
+    before = dict(cluster.checkpoints.pieces)
+
+    with capture_logs() as log:
+        report = await old.cycle(minutes=70)
+
+    assert report.checkpoints_written == 0
+    assert [line["event"] for line in log if line["log_level"] == "warning"] == ["checkpoints_not_written"]
+    assert cluster.checkpoints.pieces == before
+
+
+@pytest.mark.parametrize(
+    ("retention", "due"),
+    [("15d", 60), ("1h", 15), ("2h or 10GiB", 30), ("10GiB", 60), ("", 60)],
+)
+async def test_a_piece_is_stored_once_an_hour_or_sooner(retention: str, due: int) -> None:
+    """At most every hour, and before a quarter of what Prometheus remembers has passed."""
+    cluster = Remaining()
+    cluster.prometheus.retention = retention
+    leader = cluster.leader()
+    written = {minutes: (await leader.cycle(minutes)).checkpoints_written for minutes in range(0, 121, 5)}
+
+    assert [minutes for minutes, count in written.items() if count] == list(range(0, 121, due))
+
+
+async def test_a_restart_does_not_put_off_what_is_due() -> None:
+    """Leaders that are replaced every ten minutes: the piece of noon is an hour old at 13:00, and stored."""
+    cluster = Remaining()
+    written = [(await cluster.leader().cycle(minutes)).checkpoints_written for minutes in range(0, 121, 10)]
+
+    assert written == [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]
+
+
+async def test_what_did_not_change_is_not_written() -> None:
+    """Prometheus is away for five hours: not one write; when it is back, one."""
+    cluster = Remaining()
+    leader = cluster.leader()
+    await leader.cycle()
+    cluster.prometheus.faults = dict.fromkeys(SIGNALS, lambda _question, _body: httpx.Response(400))
+    written = [(await leader.cycle(minutes)).checkpoints_written for minutes in range(60, 301, 60)]
+    cluster.prometheus.faults = {}
+
+    assert written == [0] * 5
+    assert (await leader.cycle(minutes=365)).checkpoints_written == 1
+
+
+async def test_writes_that_fail_are_told_once_and_tried_again() -> None:
+    """Three refusals are one line; the first try that goes through stores everything."""
+    cluster = Remaining()
+    cluster.checkpoints.before = fails(UnavailableError("etcd is full"), "write")
+    leader = cluster.leader()
+    with capture_logs() as log:
+        for minutes in (0, 5, 10):
+            await leader.cycle(minutes)
+        cluster.checkpoints.before = lambda _verb, _name: None
+        assert (await leader.cycle(minutes=15)).checkpoints_written == 1
+
+    warned = [line["event"] for line in log if line["log_level"] == "warning"]
+    assert warned == ["checkpoints_not_written"]
+
+
+@pytest.mark.usefixtures("small_pieces")
+async def test_other_time_slots_begin_anew() -> None:
+    """Rows of four slots a day are of no use to a leader with six: told, and read again."""
+    cluster = Remaining()
+    await cluster.leader().cycle()
+    new = cluster.leader(timeslots=6)
+    await new.cycle(minutes=5)
+
+    reasons = {reason for reason, _, _ in cluster.sink.announcements}
+    assert reasons == {"CheckpointOtherSettings"}
+    whole = Scenario(lively(), timeslots=6)
+    await whole.cycle()
+    await whole.cycle(minutes=5)
+    assert same(new.learned(5), whole.learned(5))
