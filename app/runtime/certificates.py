@@ -27,6 +27,11 @@ class HeldSecret:
         self._secret = SecretStore(client, namespace, name)
         self._snapshot: SecretSnapshot | None = None
 
+    @property
+    def known(self) -> Mapping[str, bytes]:
+        """What it held when it was read or written last."""
+        return self._snapshot.data if self._snapshot else {}
+
     async def read(self) -> Mapping[str, bytes]:
         """Its data."""
         self._snapshot = await self._secret.read()
@@ -38,13 +43,20 @@ class HeldSecret:
         self._snapshot = await self._secret.write(snapshot, data)
 
 
-async def keep_certificates(client: ClusterClient, settings: Settings) -> NoReturn:
+def authority_secret(client: ClusterClient, settings: Settings) -> HeldSecret:
+    """Where the authorities are kept, the newest first."""
+    return HeldSecret(client, settings.own_namespace, settings.ca_secret)
+
+
+async def keep_certificates(
+    client: ClusterClient, settings: Settings, authority: HeldSecret | None = None
+) -> NoReturn:
     """Look after the certificates until cancelled.
 
     At least once in each period the wall clock is looked at, so that a machine that was suspended notices.
     """
     stores = Stores(
-        HeldSecret(client, settings.own_namespace, settings.ca_secret),
+        authority or authority_secret(client, settings),
         HeldSecret(client, settings.own_namespace, settings.tls_secret),
         WebhookConfiguration(client, settings.webhook_configuration),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.errors import UnavailableError
+from app.estimation.checkpoint import AskedNamespaces
 from app.settings import Settings
 from app.sources.queries import Scope
 
@@ -101,6 +102,12 @@ class NamespaceScope:
     def current(self) -> Scope:
         """The scope of this moment."""
         return self._scope
+
+    def asked(self) -> AskedNamespaces:
+        """The same, as check-points remember it."""
+        scope = self._scope
+        included = None if scope.included is None else frozenset(scope.included)
+        return AskedNamespaces(included, frozenset(scope.excluded))
 
     def covers(self, namespace: str) -> bool:
         """True where *namespace* is profiled now."""

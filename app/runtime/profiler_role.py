@@ -5,58 +5,105 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from app.domain.catalogue import ProfileCatalogue
-from app.errors import ClusterError, UnavailableError
+from app.errors import ClusterError, SettingsError, SourceError, UnavailableError
 from app.estimation.policy import EstimationPolicy
+from app.kubernetes.checkpoints import CheckpointMaps
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.election import LeaderElector, LeaseTiming
+from app.kubernetes.events import EventRecorder
+from app.kubernetes.reflector import Reflector
 from app.profiler.aging import AgingPolicy
 from app.profiler.cycle import CyclePolicy, ProfilingCycle
-from app.profiler.metrics import BackfillMetrics, CycleMetrics
+from app.profiler.derivation import RETAINED_DAYS
+from app.profiler.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
 from app.profiler.ports import Cluster, WorkloadLister
 from app.profiler.profile_gauges import ProfileGauges
-from app.runtime.certificates import keep_certificates
+from app.runtime.certificates import authority_secret, keep_certificates
 from app.runtime.cluster_ports import (
     ClusterNews,
     ClusterProfiles,
     ClusterReport,
 )
+from app.runtime.health_metrics import HealthMetrics
 from app.runtime.namespace_scope import NamespaceScope
+from app.runtime.probe import Prober
 from app.runtime.watched_namespaces import WatchedNamespaces, check_selector
 from app.runtime.watched_pods import BackfillTerms, WatchedPods
 from app.runtime.watched_workloads import WatchedWorkloads
 from app.settings import CertificateProvider, Settings
-from app.sources.prometheus import PrometheusSource
+from app.sources.access import Access
+from app.sources.prometheus import QUESTIONS_PER_CYCLE, Limits, PrometheusSource
+from app.sources.traffic import Observer
+from app.tls.certificates import certificate_of
+from app.tls.secret_data import key_pair_of
 
 log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def open_prometheus(settings: Settings, namespaces: NamespaceScope) -> AsyncIterator[PrometheusSource]:
-    """The Prometheus of the settings, as a source of usage of the namespaces that are in scope by then."""
+async def open_prometheus(
+    settings: Settings,
+    namespaces: NamespaceScope,
+    observer: Observer | None = None,
+    *,
+    questions_per_cycle: float = QUESTIONS_PER_CYCLE,
+) -> AsyncIterator[PrometheusSource]:
+    """The Prometheus of the settings, as a source of usage of the namespaces that are in scope by then.
+
+    Raises:
+        SettingsError: a file that they name can't be used.
+    """
     async with PrometheusSource(
         settings.prometheus_base_url,
         scope=namespaces.current,
         network_provider=settings.network_metric_provider.value,
         connections_url=settings.connections_base_url,
-        timeout_seconds=settings.prometheus_timeout,
+        limits=Limits(
+            settings.prometheus_sample_budget,
+            questions_per_cycle,
+            settings.prometheus_concurrency,
+            settings.prometheus_timeout,
+        ),
+        access=prometheus_access(settings),
+        observer=observer,
     ) as source:
         yield source
 
 
+def prometheus_access(settings: Settings) -> Access:
+    """As whom Prometheus is asked; raises SettingsError where a file that is named can't be used."""
+    given = {each.name: getattr(settings, f"prometheus_{each.name}") for each in fields(Access)}
+    access = Access(**given)
+    try:
+        access.authentication()
+        access.tls_context()
+    except SourceError as error:
+        raise SettingsError([str(error)]) from error
+    return access
+
+
 def cycle_policy(settings: Settings) -> CyclePolicy:
     """The policy that the settings ask for."""
-    # Today, and as many days before it as a new leader reads: a restart changes no value.
-    estimation = EstimationPolicy(window_days=settings.history_days + 1, min_samples=settings.min_samples)
+    estimation = EstimationPolicy(RETAINED_DAYS, settings.min_samples, settings.risk)
     aging = AgingPolicy(timedelta(days=settings.stale_after_days), timedelta(days=settings.expire_after_days))
-    return CyclePolicy(estimation, settings.history_days, settings.timeslots, aging, settings.max_profiles)
+    return CyclePolicy(
+        estimation,
+        settings.history_days,
+        settings.timeslots,
+        aging,
+        settings.max_profiles,
+        settings.profile_write_rate,
+    )
 
 
 def cluster_ports(
@@ -68,6 +115,7 @@ def cluster_ports(
         ClusterProfiles(client, settings.profiles_home, catalogue),
         ClusterReport(client, settings.own_namespace, identity_of(settings)),
         ClusterNews(client, identity_of(settings)),
+        CheckpointMaps(client, settings.own_namespace),
     )
 
 
@@ -87,16 +135,6 @@ class ProfilerRole:
         registry: CollectorRegistry,
     ) -> None:
         self._settings = settings
-        self._client = client
-        self._catalogue = catalogue
-        self._metrics = CycleMetrics(registry)
-        self._leading = False
-        ProfileGauges(catalogue, lambda: self._leading, registry)
-        self._backfill = (
-            BackfillTerms(settings, client, catalogue, BackfillMetrics(registry))
-            if settings.backfill_enabled
-            else None
-        )
         self._elector = LeaderElector(
             client,
             settings.own_namespace,
@@ -106,6 +144,30 @@ class ProfilerRole:
                 settings.lease_duration, settings.lease_renew_deadline, settings.lease_retry_period
             ),
         )
+        # All that a leader does: what it decided before it was held up is not sent afterwards.
+        self._client = client = client.only_while(lambda: self._elector.is_leader)
+        self._catalogue = catalogue
+        self._metrics, self._queries = CycleMetrics(registry), QueryMetrics(registry)
+        if settings.background_routine_enabled:
+            prometheus_access(settings)
+        self._leading = False
+        self._authority = authority_secret(client, settings)
+        self._watches: list[Reflector[Any]] = []
+        self._prober = Prober(client, settings, EventRecorder(client, identity_of(settings)), registry)
+        ProfileGauges(catalogue, lambda: self._leading, registry)
+        self._backfill = (
+            BackfillTerms(settings, client, catalogue, BackfillMetrics(registry))
+            if settings.backfill_enabled
+            else None
+        )
+
+    def tell(self, health: HealthMetrics) -> None:
+        """Have *health* know what a leader knows; of a follower there is nothing to tell."""
+        health.certificates["ca"] = lambda: (
+            certificate_of(key_pair_of(self._authority.known)) if self._leading else None
+        )
+        health.watches.append(lambda: self._watches)
+        health.probe_succeeded = lambda: self._prober.has_succeeded
 
     async def run(self) -> None:
         """Contend and lead; a selector that the cluster can't read ends it before."""
@@ -113,7 +175,7 @@ class ProfilerRole:
         await self._elector.run(self._lead)
 
     async def _lead(self) -> None:
-        """The leader's work; what was learned belongs to this term, the next leader reads the past anew."""
+        """The leader's work; what was learned belongs to this term, the next one begins with check-points."""
         self._leads(leading=True)
         namespaces = WatchedNamespaces(self._client, self._settings)
         pods = WatchedPods(self._client, self._settings.profiling_namespace)
@@ -121,17 +183,22 @@ class ProfilerRole:
         try:
             async with asyncio.TaskGroup() as group:
                 if self._settings.certificate_provider is CertificateProvider.SELF:
-                    group.create_task(keep_certificates(self._client, self._settings), name="certificates")
+                    keeping = keep_certificates(self._client, self._settings, self._authority)
+                    group.create_task(keeping, name="certificates")
+                group.create_task(self._prober.run(), name="self-probe")
                 if self._settings.background_routine_enabled:
                     group.create_task(self._run_cycles(workloads, namespaces.scope), name="cycles")
                     group.create_task(workloads.run(), name="watch of workloads")
+                    self._watches += workloads.reflectors
                 if self._backfill:
                     group.create_task(self._backfill.run(pods, namespaces.scope), name="back-fill")
                 if self._settings.background_routine_enabled or self._backfill:
                     group.create_task(pods.run(), name="watch of pods")
                     group.create_task(namespaces.run(), name="watch of namespaces")
+                    self._watches += [*pods.reflectors, *namespaces.reflectors]
                 await asyncio.Event().wait()
         finally:
+            self._watches = []
             self._leads(leading=False)
 
     def _leads(self, *, leading: bool) -> None:
@@ -140,8 +207,10 @@ class ProfilerRole:
 
     async def _run_cycles(self, lister: WorkloadLister, namespaces: NamespaceScope) -> None:
         cluster = cluster_ports(self._settings, self._client, self._catalogue, lister)
-        async with open_prometheus(self._settings, namespaces) as source:
-            cycle = ProfilingCycle(source, cluster, cycle_policy(self._settings), namespaces.covers)
+        async with open_prometheus(self._settings, namespaces, self._queries) as source:
+            cycle = ProfilingCycle(
+                source, cluster, cycle_policy(self._settings), namespaces.covers, namespaces.asked
+            )
             period_seconds = self._settings.background_routine_update_time
             await repeat_cycles(cycle, namespaces, period_seconds, self._metrics)
 
@@ -160,7 +229,7 @@ async def repeat_cycles(
             await namespaces.until_listed()
             if arrived := namespaces.arrivals():
                 log.info("namespaces_came_into_scope", namespaces=sorted(arrived))
-                cycle.begin_anew()
+                cycle.admit(arrived)
             report = await cycle.run_once(clock())
         except ClusterError as error:
             pause = error.retry_after_seconds if isinstance(error, UnavailableError) else None

@@ -13,10 +13,10 @@ from app.domain.catalogue import KindSink, ProfileCatalogue
 from app.domain.resources import KINDS
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.profiles import essentials, essentials_of_names, essentials_with_containers
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.selections import Selection
 from app.runtime.health import create_health
+from app.runtime.health_metrics import HealthMetrics
 from app.runtime.listeners import Listener
 from app.runtime.logs import configure_logs
 from app.runtime.scheduling import sets_requests
@@ -49,20 +49,26 @@ async def _serve(settings: Settings) -> None:
 
 async def _run_roles(settings: Settings, client: ClusterClient, stopping: asyncio.Event) -> None:
     registry = process_registry()
-    catalogue = ProfileCatalogue(with_containers=sets_requests(settings))
-    tasks = _profile_watches(settings, client, catalogue)
+    catalogue = ProfileCatalogue(
+        with_containers=sets_requests(settings), with_times=settings.role is not Role.WEBHOOK
+    )
+    metrics, watches = HealthMetrics(registry), _profile_watches(settings, client, catalogue)
+    metrics.watches.append(watches.values)
+    tasks: Tasks = {name: watch.run() for name, watch in watches.items()}
     checks: dict[str, Callable[[], str | None]] = {
         "shutdown": lambda: "the process is stopping" if stopping.is_set() else None
     }
     leaving = stopping
     if settings.role is not Role.PROFILER:
         webhook = WebhookRole(settings, catalogue, registry, _constraints(settings))
-        tasks |= webhook.tasks(client)
+        tasks |= webhook.tasks(client, metrics)
         checks["webhook"] = webhook.not_ready
         leaving = asyncio.Event()
         tasks["drain"] = _drain(webhook, stopping, leaving)
     if settings.role is not Role.WEBHOOK:
-        tasks["profiler"] = _until(stopping, _profiler(settings, client, catalogue, registry).run(), leaving)
+        profiler = _profiler(settings, client, catalogue, registry)
+        profiler.tell(metrics)
+        tasks["profiler"] = _until(stopping, profiler.run(), leaving)
         checks["profiler"] = lambda: None if catalogue.is_synced else "the profiles have not been listed yet"
     health = Listener(create_health(checks, registry), settings.bind_address, settings.health_port)
     tasks["health"] = health.run_until_cancelled()
@@ -83,19 +89,15 @@ def _constraints(settings: Settings) -> ConstraintIndex | None:
     return ConstraintIndex(settings.profiling_namespace) if sets_requests(settings) else None
 
 
-def _profile_watches(settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue) -> Tasks:
-    keep = essentials_of_names if settings.role is Role.WEBHOOK else essentials
-    if sets_requests(settings):
-        keep = essentials_with_containers
-    return {
-        f"watch of {kind.plural}": Reflector(
-            client,
-            Selection(paths.profiles(kind.plural, settings.profiles_home)),
-            KindSink(catalogue, resource),
-            keep=keep,
-        ).run()
-        for resource, kind in KINDS.items()
-    }
+def _profile_watches(
+    settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue
+) -> dict[str, Reflector[Any]]:
+    watches: dict[str, Reflector[Any]] = {}
+    for resource, kind in KINDS.items():
+        sink = KindSink(catalogue, resource)
+        selection = Selection(paths.profiles(kind.plural, settings.profiles_home))
+        watches[f"watch of {kind.plural}"] = Reflector(client, selection, sink, keep=sink.read)
+    return watches
 
 
 def _profiler(

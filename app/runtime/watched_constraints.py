@@ -3,7 +3,7 @@
 They go as far as the index' scope, and so do the rights: where namespaces are listed, each has its own.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from app.domain.annotations import asks_for_requests
@@ -15,19 +15,18 @@ from app.rightsizing.constraints import read_autoscaler, read_limit_range, read_
 from app.webhook.constraint_index import ConstraintIndex, Demand, Demands, DemandSink
 
 T = TypeVar("T")
-Tasks = dict[str, Coroutine[Any, Any, None]]
 
 
-def constraint_watches(client: ClusterClient, index: ConstraintIndex) -> Tasks:
-    """Keep *index* in step with the cluster; where a watch fails, it goes on with what it knew."""
-    tasks: Tasks = {}
+def constraint_watches(client: ClusterClient, index: ConstraintIndex) -> dict[str, Reflector[Any]]:
+    """What keeps *index* in step with the cluster; where a watch fails, it goes on with what it knew."""
+    watches: dict[str, Reflector[Any]] = {}
     for namespace in index.scope or (None,):
         where = f" of {namespace}" if namespace else ""
-        tasks |= {
-            f"watch of {plural}{where}": reflector.run()
+        watches |= {
+            f"watch of {plural}{where}": reflector
             for plural, reflector in _reflectors(client, index, namespace).items()
         }
-    return tasks
+    return watches
 
 
 def _reflectors(

@@ -30,7 +30,7 @@ class WatchedNamespaces:
 
     def __init__(self, client: ClusterClient, settings: Settings) -> None:
         self.scope = NamespaceScope(settings)
-        self._reflectors = [
+        self.reflectors = [
             Reflector(client, selection, receiver, keep=read_namespace)
             for selection, receiver in _receivers(self.scope, settings)
         ]
@@ -38,7 +38,7 @@ class WatchedNamespaces:
     async def run(self) -> None:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as watches:
-            for reflector in self._reflectors:
+            for reflector in self.reflectors:
                 watches.create_task(reflector.run())
 
 

@@ -14,9 +14,10 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.pods import PodAnnotations, running_pods
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.workloads import PodReader
-from app.profiler.backfill import Backfill, Pace, ProfileChanges
+from app.profiler.backfill import Backfill, ProfileChanges
 from app.profiler.mending import MendPlanner
 from app.profiler.metrics import BackfillMetrics
+from app.profiler.pace import Pace
 from app.profiler.pods import PodRegistry, PodSink
 from app.runtime.namespace_scope import NamespaceScope
 from app.settings import Settings
@@ -28,19 +29,19 @@ class WatchedPods:
     def __init__(self, client: ClusterClient, namespaces: Sequence[str]) -> None:
         self.registry = PodRegistry(monotonic)
         keep = PodReader().read
-        self._reflectors = [
+        self.reflectors = [
             Reflector(client, running_pods(namespace), PodSink(self.registry, namespace), keep=keep)
             for namespace in namespaces or (None,)
         ]
 
     def are_listed(self) -> bool:
         """True once each namespace was listed."""
-        return all(reflector.is_synced for reflector in self._reflectors)
+        return all(reflector.is_synced for reflector in self.reflectors)
 
     async def run(self) -> None:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as watches:
-            for reflector in self._reflectors:
+            for reflector in self.reflectors:
                 watches.create_task(reflector.run())
 
 

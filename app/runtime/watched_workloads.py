@@ -35,6 +35,11 @@ class WatchedWorkloads:
             for kind in WORKLOAD_KINDS
         }
 
+    @property
+    def reflectors(self) -> list[Reflector[WorkloadRecord]]:
+        """One for each kind in each namespace."""
+        return [each for reflectors in self._reflectors.values() for each in reflectors]
+
     async def run(self) -> None:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as watches:

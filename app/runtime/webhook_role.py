@@ -16,12 +16,14 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.secrets import secret_data
 from app.kubernetes.selections import Object, Selection
-from app.kubernetes.webhook_configuration import CaBundleSink, ca_bundle_of, selection_of
 from app.runtime.connections import ClientTerms
+from app.runtime.health_metrics import HealthMetrics
 from app.runtime.listeners import Listener
+from app.runtime.live_trust import LiveTrust
 from app.runtime.scheduling import scheduling_policy
 from app.runtime.watched_constraints import constraint_watches
 from app.settings import Settings
+from app.tls.certificates import certificate_of
 from app.tls.client_authorities import follow_client_authorities, open_serving_context
 from app.tls.secret_data import key_pair_of
 from app.tls.self_dial import SelfDial
@@ -111,29 +113,30 @@ class WebhookRole:
             return "the listener has not started yet"
         return self.self_dial.reason
 
-    def tasks(self, client: ClusterClient) -> dict[str, Coroutine[Any, Any, None]]:
-        """What runs beside the watch of the profiles."""
+    def tasks(self, client: ClusterClient, health: HealthMetrics) -> dict[str, Coroutine[Any, Any, None]]:
+        """What runs beside the watch of the profiles, and is told in *health*."""
         selection = Selection(
             paths.secrets(self._settings.own_namespace),
             field_selector=f"metadata.name={self._settings.tls_secret}",
         )
-        certificate = Reflector(client, selection, ServedCertificate(self.serving))
-        bundle = Reflector(
-            client,
-            selection_of(self._settings.webhook_configuration),
-            CaBundleSink(self.self_dial.trust),
-            keep=ca_bundle_of,
-        )
+        trust = LiveTrust(client, self._settings.webhook_configuration, self.self_dial)
+        watches: dict[str, Reflector[Any]] = {
+            "certificate": Reflector(client, selection, ServedCertificate(self.serving)),
+            "watch of the caBundle": trust.watch,
+        }
+        if self._constraints:
+            watches |= constraint_watches(client, self._constraints)
+        health.certificates["leaf"] = lambda: certificate_of(self.serving.loaded)
+        health.bundle_matches = lambda: trust.matches
+        health.watches.append(watches.values)
         work: dict[str, Coroutine[Any, Any, None]] = {
             "webhook": self.listener.run_until_cancelled(),
-            "certificate": certificate.run(),
-            "watch of the caBundle": bundle.run(),
             "self-dial": self.self_dial.run(),
             "memory": self._settle(),
         }
         if file := self._settings.client_ca_file:
             work["client authorities"] = follow_client_authorities(file, self.serving)
-        return work | (constraint_watches(client, self._constraints) if self._constraints else {})
+        return work | {name: watch.run() for name, watch in watches.items()}
 
     async def _settle(self) -> None:
         """Take what was listed out of the garbage collector's sight: a look at all of it delays reviews."""

@@ -7,7 +7,7 @@ so the handshake answers the question also where API servers have to show a cert
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import NoReturn
 
@@ -45,7 +45,9 @@ async def dial(address: Address, bundle: bytes, name: str) -> str | None:
 class SelfDial:
     """Dials every 10 s, and at once when the certificate or the bundle changed; keeps the last `reason`.
 
-    While there is a reason it dials twice a second, so that a replica is ready as soon as it can be.
+    While there is a reason it dials twice a second, so that a replica is ready as soon as it can be. One that
+    was accepted stays so unless the bundle that `read_newest` tells refuses it, too: what it was told of
+    trust may lag behind the certificate that it was told to serve.
     """
 
     def __init__(
@@ -58,12 +60,19 @@ class SelfDial:
         self._serving, self._address = serving, address
         self._period_seconds = period_seconds
         self._bundle: bytes | None = None
+        self._trusts_itself = False
+        self.read_newest: Callable[[], Awaitable[bytes | None]] | None = None
         self._changed = asyncio.Event()
         serving.when_loaded = self._changed.set
 
     def trust(self, bundle: bytes | None) -> None:
         """The bundle that is in force from now on; None where there is no webhook configuration."""
-        self._bundle = bundle
+        self._bundle, self._trusts_itself = bundle, False
+        self._changed.set()
+
+    def trust_itself(self) -> None:
+        """No bundle is known: see only whether the listener answers with a certificate that is valid."""
+        self._trusts_itself = True
         self._changed.set()
 
     async def run(self) -> NoReturn:
@@ -71,25 +80,39 @@ class SelfDial:
         while True:
             self._changed.clear()
             reason = await self._dial()
+            if reason and self.reason is None and await self._has_moved():
+                reason = await self._dial()
             if reason != self.reason:
-                log.info("self_dial", reason=reason or "API servers would accept the certificate")
+                log.info("self_dial", reason=reason or "the certificate is accepted")
             self.reason = reason
             with suppress(TimeoutError):
                 async with asyncio.timeout(_RETRY_SECONDS if reason else self._period_seconds):
                     await self._changed.wait()
 
     async def _dial(self) -> str | None:
-        certificate, address = certificate_of(self._serving.loaded), self._address()
-        if certificate is None:
+        loaded, address = self._serving.loaded, self._address()
+        certificate = certificate_of(loaded)
+        if loaded is None or certificate is None:
             return "there is no serving certificate yet: the profiler issues it, or cert-manager"
         if address is None:
             return "the webhook's listener has not started yet"
-        if self._bundle is None:
+        bundle = loaded.certificate if self._trusts_itself else self._bundle
+        if bundle is None:
             return "the webhook configuration is missing or was not read yet: it comes with the Helm chart"
         name = next((each for each in names_of(certificate) if not each.startswith("*")), "")
         if not name:
             return "the serving certificate bears no name"
-        return await dial(address, self._bundle, name)
+        return await dial(address, bundle, name)
+
+    async def _has_moved(self) -> bool:
+        """True where another bundle is in force than the one that was told last."""
+        before = self._bundle
+        if self.read_newest is None or self._trusts_itself:
+            return False
+        newest = await self.read_newest()
+        if self._bundle is before:  # else somebody told a newer one meanwhile
+            self._bundle = newest
+        return self._bundle != before
 
 
 def _client_context(bundle: bytes) -> ssl.SSLContext:

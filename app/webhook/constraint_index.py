@@ -123,7 +123,9 @@ class ConstraintIndex:
             return None
         prepared = self._prepared.get(workload.namespace)
         if prepared is None:
-            prepared = self._prepared[workload.namespace] = self._prepare(workload.namespace)
+            prepared = self._prepare(workload.namespace)
+            if self.namespaces.of(workload.namespace):  # a review may name namespaces without end
+                self._prepared[workload.namespace] = prepared
         return Constraints(prepared.limit_ranges, prepared.quotas, prepared.scaled.get(workload, _NOTHING))
 
     def _prepare(self, namespace: str) -> _Prepared:

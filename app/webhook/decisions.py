@@ -16,6 +16,7 @@ from app.domain.workloads import POD, Owner, Workload, bare_pod, owner_workload
 from app.webhook.outcomes import SKIPPED, Decision, SkipReason
 from app.webhook.patching import Patch, build_patch
 from app.webhook.prepared import PreparedDecisions
+from app.webhook.probe_answer import answer_to_probe
 from app.webhook.reviews import Metadata, Request
 from app.webhook.sizing import NO_ROOM, NOT_SIZED, Sizer, Sizing
 
@@ -34,7 +35,7 @@ def decide(request: Request, known: Knowledge) -> Decision:
     """What to do with the Pod of *request*: give our annotations exactly the values that the index knows."""
     pod = request.object
     if pod is None or not _creates_a_pod(request):
-        return SKIPPED[SkipReason.NOT_A_POD_CREATION]
+        return answer_to_probe(request) or SKIPPED[SkipReason.NOT_A_POD_CREATION]
     metadata = pod.metadata
     if reason := _reason_to_leave_alone(request.namespace, metadata, known):
         return SKIPPED[reason]

@@ -8,7 +8,7 @@ from app.webhook.sizing import Outcome
 
 
 class SkipReason(StrEnum):
-    """Why a Pod passes without a change; the values are those of the metric's label."""
+    """Why a Pod passes without a change, or is none; the values are those of the metric's label."""
 
     NOT_A_POD_CREATION = "not_a_pod_creation"
     NAMESPACE_OUT_OF_SCOPE = "namespace_out_of_scope"
@@ -20,6 +20,7 @@ class SkipReason(StrEnum):
     ANNOTATIONS_TOO_LARGE = "annotations_too_large"
     UNREADABLE_POD = "unreadable_pod"
     INTERNAL_ERROR = "internal_error"
+    SELF_PROBE = "self_probe"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,9 @@ from decimal import Decimal
 import pytest
 
 from app.domain.profiles import Resource
-from app.domain.resources import from_manifest
-from app.kubernetes.profiles import essentials, essentials_with_containers
 from app.rightsizing.policy import RequestBounds, SchedulingPolicy
 from app.runtime.scheduling import scheduling_policy, sets_requests
 from app.settings import read_settings
-from tests.webhook.profiles import WEB, cpu, with_containers
 from tests.webhook.webhooks import SETTINGS
 
 
@@ -41,14 +38,3 @@ def test_the_policy_is_what_the_settings_say() -> None:
             Resource.MEMORY: RequestBounds(Decimal(32 * 2**20), Decimal(64 * 2**30), Decimal("1.2")),
         },
     )
-
-
-def test_the_needs_of_containers_are_kept_only_for_whom_they_are() -> None:
-    """Of the one cut the index reads what it reads of the whole object, of the other no container."""
-    whole = with_containers(cpu(WEB), {"web-svc": "0.018"}, "0.74")
-
-    kept = from_manifest("cpu", essentials_with_containers(whole), with_containers=True)
-    assert kept == from_manifest("cpu", whole, with_containers=True)
-    assert kept is not None
-    assert (kept.confidence, kept.containers) == (0.74, {"web-svc": "0.018"})
-    assert essentials(whole)["status"].keys() == {"refreshTime", "window", "conditions"}

@@ -66,7 +66,7 @@ async def client(server: FakeApiServer, tmp_path: Path) -> AsyncIterator[Cluster
 @asynccontextmanager
 async def watched(client: ClusterClient, scope: tuple[str, ...] = ()) -> AsyncIterator[ConstraintIndex]:
     index = ConstraintIndex(scope)
-    tasks = [asyncio.create_task(work) for work in constraint_watches(client, index).values()]
+    tasks = [asyncio.create_task(watch.run()) for watch in constraint_watches(client, index).values()]
     try:
         yield index
         assert not any(task.done() for task in tasks)

@@ -15,7 +15,9 @@ from prometheus_client import CollectorRegistry
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.resources import KINDS
 from app.kubernetes.client import open_cluster
+from app.runtime.health_metrics import HealthMetrics
 from app.runtime.webhook_role import ServedCertificate, WebhookRole
+from app.tls.certificates import certificate_of
 from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate
 from app.tls.secret_data import data_of
 from app.tls.serving import ServingContext
@@ -171,7 +173,7 @@ async def test_only_a_webhook_that_sets_requests_watches_namespaces(tmp_path: Pa
     async with server, open_cluster(server.kubeconfig(tmp_path)) as client:
         for constraints in (None, ConstraintIndex()):
             role = WebhookRole(SETTINGS, synced_catalogue(), CollectorRegistry(), constraints)
-            tasks = role.tasks(client)
+            tasks = role.tasks(client, HealthMetrics(CollectorRegistry()))
             listed.append(set(tasks))
             for work in tasks.values():
                 work.close()
@@ -181,3 +183,28 @@ async def test_only_a_webhook_that_sets_requests_watches_namespaces(tmp_path: Pa
         f"watch of {plural}"
         for plural in ("namespaces", "limitranges", "resourcequotas", "horizontalpodautoscalers")
     }
+
+
+async def test_its_health_is_told(tmp_path: Path) -> None:
+    """When its certificate expires, and for each resource that it watches whether it was listed."""
+    server = FakeApiServer()
+    async with server, open_cluster(server.kubeconfig(tmp_path)) as client:
+        registry = CollectorRegistry()
+        role = WebhookRole(SETTINGS, synced_catalogue(), registry, ConstraintIndex())
+        tasks = role.tasks(client, HealthMetrics(registry))
+        for work in tasks.values():
+            work.close()
+        role.serving.load(FIRST)
+
+        expiry = registry.get_sample_value("job_profiler_cert_expiry_timestamp_seconds", {"kind": "leaf"})
+        watched = {
+            resource: registry.get_sample_value("job_profiler_cache_synced", {"resource": resource})
+            for resource in ("secrets", "mutatingwebhookconfigurations", "namespaces", "limitranges", "pods")
+        }
+
+    certificate = certificate_of(FIRST)
+    assert certificate
+    assert expiry == certificate.not_valid_after_utc.timestamp()
+    assert watched.pop("pods") is None
+    assert set(watched.values()) == {0}
+    assert registry.get_sample_value("job_profiler_ca_bundle_match") == 0

@@ -1,0 +1,106 @@
+"""What a process tells of its health: only what it knows, and as of the moment of the scrape."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.reflector import Reflector
+from app.kubernetes.selections import Object, Selection
+from app.runtime.health_metrics import HealthMetrics
+from app.tls.certificates import certificate_of
+from app.tls.issuing import issue_authority
+from tests.kubernetes.fake_api_server import FakeApiServer
+from tests.kubernetes.polling import Clock
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+AUTHORITY = certificate_of(issue_authority(NOON, timedelta(days=365)))
+
+
+class Ignores:
+    """A sink for watches that are not run."""
+
+    def replace(self, _objects: object, /) -> None:
+        """Nothing is told."""
+        raise AssertionError
+
+    upsert = delete = replace
+
+
+def scraped(registry: CollectorRegistry) -> dict[str, dict[tuple[str, ...], float]]:
+    """Name to label values to value, of what Prometheus would read."""
+    families = text_string_to_metric_families(generate_latest(registry).decode())
+    return {
+        family.name.removeprefix("job_profiler_"): {
+            tuple(sample.labels.values()): sample.value for sample in family.samples
+        }
+        for family in families
+    }
+
+
+def watch(client: ClusterClient, path: str, clock: Clock) -> Reflector[Object]:
+    return Reflector(client, Selection(path), Ignores(), clock=clock)
+
+
+def test_what_nobody_knows_has_no_sample() -> None:
+    """A profiler knows of no bundle, a follower of no probe: nothing is told that would look like a fault."""
+    registry = CollectorRegistry()
+    HealthMetrics(registry)
+
+    told = scraped(registry)
+
+    assert told.pop("build_info").popitem()[1] == 1
+    assert set(told) >= {"ca_bundle_match", "probe_success", "cert_expiry_timestamp_seconds", "cache_synced"}
+    assert all(samples == {} for samples in told.values())
+
+
+def test_certificates_tell_when_they_expire() -> None:
+    """365 days after noon of 1 March 2026 it is noon of 1 March 2027; one that is missing is not told."""
+    registry = CollectorRegistry()
+    health = HealthMetrics(registry)
+    health.certificates["ca"] = lambda: AUTHORITY
+    health.certificates["leaf"] = lambda: None
+
+    expiry = scraped(registry)["cert_expiry_timestamp_seconds"]
+
+    assert expiry == {("ca",): datetime(2027, 3, 1, 12, tzinfo=UTC).timestamp()}
+
+
+@pytest.mark.parametrize(("fact", "samples"), [(True, {(): 1}), (False, {(): 0}), (None, {})])
+def test_facts_are_one_or_nothing(fact: bool | None, samples: dict[tuple[str, ...], float]) -> None:  # noqa: FBT001 - what is told
+    """Trust in the certificate and the self-probe: true, false, or not known here."""
+    registry = CollectorRegistry()
+    health = HealthMetrics(registry)
+    health.bundle_matches = health.probe_succeeded = lambda: fact
+
+    told = scraped(registry)
+
+    assert (told["ca_bundle_match"], told["probe_success"]) == (samples, samples)
+
+
+async def test_a_resource_is_as_fresh_as_its_oldest_watch(tmp_path: Path) -> None:
+    """Pods are watched in two namespaces: one said something 5 s ago, the other 60 s ago and is not listed.
+
+    Of Secrets nothing was heard yet. What a leader watches is told while it leads.
+    """
+    registry, clock = CollectorRegistry(), Clock(1000)
+    health = HealthMetrics(registry)
+    async with FakeApiServer() as server, open_cluster(server.kubeconfig(tmp_path)) as client:
+        paths = ("/api/v1/namespaces/a/pods", "/api/v1/namespaces/b/pods", "/api/v1/namespaces/a/secrets")
+        fresh, stale, silent = (watch(client, path, clock) for path in paths)
+        fresh.is_synced, fresh.last_contact, stale.last_contact = True, 995, 940
+        led: list[Reflector[Object]] = [fresh, stale]
+        health.watches += [lambda: led, lambda: [silent]]
+
+        told = scraped(registry)
+        assert told["cache_synced"] == {("pods",): 0, ("secrets",): 0}
+        heard = told["cache_last_event_timestamp_seconds"]
+        assert heard == {("pods",): pytest.approx(time.time() - 60, abs=2)}
+        stale.is_synced, stale.last_contact = True, 1000
+        assert scraped(registry)["cache_synced"][("pods",)] == 1
+        led.clear()
+        assert scraped(registry)["cache_synced"] == {("secrets",): 0}

@@ -1,0 +1,223 @@
+"""What must hold for the answer to any body at all, judged by other libraries than the product's."""
+
+import base64
+import http.client
+import json
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import jsonpatch
+import structlog
+
+from app.domain.probe import config_map
+from app.errors import ReviewError
+from tests.webhook.generated_pods import PodGenerator
+from tests.webhook.reviews import OWNERS, encoded, review
+from tests.webhook.served_webhook import ServedWebhook, exchange
+from tests.webhook.test_generated_sizing import SizedPodGenerator
+from tests.webhook.test_recorded_reviews import RECORDED
+from tests.webhook.webhooks import Webhook, sizing_webhook, webhook_with
+
+REFUSALS = (400, 413)
+WHAT_IS_ANSWERED = ("admission.k8s.io/v1", "AdmissionReview")
+
+
+class WrongAnswerError(Exception):
+    """An answer that must not be; the message says why, `body` is what brought it about."""
+
+    def __init__(self, reason: str, body: bytes) -> None:
+        super().__init__(reason)
+        self.body = body
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many bodies had which kind of answer: a fuzzer that never gets past the decoder proves nothing."""
+
+    refused: int = 0
+    allowed: int = 0
+    patched: int = 0
+    resized: int = 0
+
+
+def documents(seed: int) -> list[dict[str, Any]]:
+    """The reviews to start from: recorded ones where they are at hand, and generated ones."""
+    recorded = [
+        json.loads(path.read_bytes()) for path in sorted(Path(RECORDED).glob("admission-review-*.json"))
+    ]
+    pods = chain(PodGenerator(seed).pods(40), SizedPodGenerator(seed).pods(40))
+    generated = [review(each.pod, each.namespace) for each in pods]
+    # Each kind of start is as likely as any other.
+    return [document for document, _ in OWNERS.values()] * 3 + recorded * 4 + generated + [probe_review()] * 3
+
+
+def probe_review() -> dict[str, Any]:
+    """The review of the self-probe's ConfigMap."""
+    kind = {"group": "", "version": "v1", "kind": "ConfigMap"}
+    return review(config_map("nonce"), "profiling", kind=kind)
+
+
+@dataclass
+class Judge:
+    """Has both modes of the webhook answer, and checks what they say."""
+
+    seed: int
+    tally: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        sized = SizedPodGenerator(self.seed)
+        manifests = list(sized.profiles())
+        self.webhooks: tuple[Webhook, ...] = (
+            webhook_with(*manifests),
+            sizing_webhook(*manifests, constraints=sized.constraints()),
+        )
+
+    def check(self, body: bytes) -> None:
+        """Raise a WrongAnswerError where an answer is not as it must be."""
+        for webhook in self.webhooks:
+            with structlog.testing.capture_logs() as lines:
+                answer = self._answer(webhook, body)
+            if lines:
+                raise WrongAnswerError(f"it logged {lines[0]}", body)
+            self._judge(webhook, body, answer)
+
+    def _answer(self, webhook: Webhook, body: bytes) -> bytes | None:
+        try:
+            return webhook.mutator.review(body)
+        except ReviewError as error:
+            if error.status not in REFUSALS:
+                raise WrongAnswerError(f"the status is {error.status}", body) from error
+            return None
+        except Exception as error:
+            raise WrongAnswerError(f"it raised {error!r}", body) from error
+
+    def _judge(self, webhook: Webhook, body: bytes, answer: bytes | None) -> None:
+        document = decoded(body)
+        if answer is None:
+            self.tally.refused += 1
+            if is_answerable(body):
+                raise WrongAnswerError("a review that has all it needs was refused", body)
+            return
+        operations = operations_in(answer, document, body)
+        if not operations:
+            self.tally.allowed += 1
+            return
+        self.tally.patched += 1
+        if document is not None:
+            self._judge_patch(webhook, document, operations, body)
+
+    def _judge_patch(
+        self, webhook: Webhook, document: dict[str, Any], operations: list[dict[str, Any]], body: bytes
+    ) -> None:
+        given = document["request"]["object"]
+        document = json.loads(lenient_text(body))
+        pod = document["request"]["object"]
+        try:
+            patched = jsonpatch.apply_patch(pod, operations, in_place=True)  # a copy would limit the depth
+        except Exception as error:
+            raise WrongAnswerError(f"the patch does not apply: {error!r}", body) from error
+        annotations = patched["metadata"].get("annotations") or {}
+        if not all(isinstance(value, str) for value in annotations.values()):
+            raise WrongAnswerError("an annotation is no text", body)
+        self.tally.resized += patched.get("spec") != given.get("spec")
+        again = encoded({**document, "request": {**document["request"], "object": patched}})
+        if is_sound(document) and "patch" in json.loads(webhook.mutator.review(again))["response"]:
+            raise WrongAnswerError("the patched Pod would be patched again", body)
+
+
+class WireJudge:
+    """A context manager: has the product's listener answer over TLS, on a connection that is kept."""
+
+    def __init__(self, webhook: Webhook) -> None:
+        self._served = ServedWebhook(webhook)
+
+    def __enter__(self) -> Self:
+        self._served.__enter__()
+        self._connection = self._served.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+        self._served.__exit__(kind, error, trace)
+
+    def check(self, body: bytes) -> None:
+        """Raise a WrongAnswerError where anything but the answer of the application itself comes back."""
+        try:
+            found = exchange(self._connection, body, path="/mutate?timeout=3s")
+        except (OSError, http.client.HTTPException) as error:
+            raise WrongAnswerError(f"no answer came over the wire: {error!r}", body) from error
+        try:
+            wanted = self._served.webhook.mutator.review(body)
+        except ReviewError as error:
+            is_right = found.status == error.status and found.error == str(error)
+        else:
+            is_right = found.status == 200 and found.body == wanted
+        if not is_right:
+            raise WrongAnswerError(f"over the wire came {found.status}, {found.body[:200]!r}", body)
+
+
+def operations_in(answer: bytes, document: dict[str, Any] | None, body: bytes) -> list[dict[str, Any]]:
+    """The patch in *answer*, which has to be one that lets the Pod pass under the uid of its review."""
+    try:
+        found = json.loads(answer)
+        response = found["response"]
+        operations: list[dict[str, Any]] = json.loads(
+            base64.b64decode(response.get("patch", "W10="), validate=True)
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise WrongAnswerError(f"the answer can't be read: {error!r}", body) from error
+    if (found.get("apiVersion"), found.get("kind")) != WHAT_IS_ANSWERED:
+        raise WrongAnswerError("the answer is no review", body)
+    if response.get("allowed") is not True or ("patch" in response) != (
+        response.get("patchType") == "JSONPatch"
+    ):
+        raise WrongAnswerError("the answer does not let the Pod pass", body)
+    if document is not None and response.get("uid") != document["request"]["uid"]:
+        raise WrongAnswerError("the answer has another uid", body)
+    return operations
+
+
+def lenient_text(body: bytes) -> str:
+    """*body* as text, with stand-ins for what is no UTF-8."""
+    return body.decode("utf-8", "surrogateescape")
+
+
+def decoded(body: bytes) -> dict[str, Any] | None:
+    """The document in *body*, None where Python finds none; invalid UTF-8 in a text is no reason for that."""
+    try:
+        document = json.loads(lenient_text(body))
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def is_answerable(body: bytes) -> bool:
+    """True for a sound review with all that an answer needs, and no name twice in an object."""
+    try:
+        document = json.loads(body.decode(), object_pairs_hook=_without_repetition)
+        found = document["apiVersion"], document["kind"]
+        has_uid = isinstance(document["request"]["uid"], str)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return found == WHAT_IS_ANSWERED and has_uid and is_sound(document)
+
+
+def _without_repetition(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a name occurs twice in an object, which no API server sends")
+    return found
+
+
+def is_sound(document: dict[str, Any]) -> bool:
+    """False for halves of surrogate pairs, and numbers beyond all bounds, which no API server sends."""
+    try:
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True

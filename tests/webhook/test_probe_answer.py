@@ -1,0 +1,93 @@
+"""The webhook answers the self-probe, and nobody else who creates a ConfigMap."""
+
+from typing import Any
+
+import pytest
+
+from app.domain.probe import config_map
+from tests.webhook.profiles import WEB_ANNOTATIONS, web_profiles
+from tests.webhook.reviews import applied, encoded, patch_in, review, web_pod
+from tests.webhook.webhooks import Webhook, webhook_with
+
+KIND = {"group": "", "version": "v1", "kind": "ConfigMap"}
+QUESTION = "job-profiler.liqo.io/probe-question"
+ANSWER = "job-profiler.liqo.io/probe-answer"
+
+
+@pytest.fixture
+def webhook() -> Webhook:
+    """One that knows the profiles of emojivoto's `web`."""
+    return webhook_with(*web_profiles())
+
+
+def asked(manifest: dict[str, Any], **request: object) -> bytes:
+    """The review of the creation of *manifest* in the product's own namespace, whose Pods it leaves alone."""
+    return encoded(review(manifest, "profiling", **{"kind": KIND, "dryRun": True, **request}))
+
+
+def test_the_question_comes_back_as_the_answer(webhook: Webhook) -> None:
+    """One annotation more, and nothing else changed; counted by a reason of its own."""
+    probe = config_map("a1b2")
+
+    answered = applied(webhook.mutator.review(asked(probe)), probe)
+
+    assert answered["metadata"]["annotations"] == {QUESTION: "a1b2", ANSWER: "a1b2"}
+    assert answered["metadata"] | {"annotations": {}} == probe["metadata"] | {"annotations": {}}
+    assert webhook.counted("mutated", "self_probe") == 1
+    assert webhook.counted("mutated") == 0
+
+
+def test_an_answer_is_not_given_twice(webhook: Webhook) -> None:
+    """Called again with its own answer it changes nothing; another's answer is replaced."""
+    probe = config_map("a1b2")
+    answered = applied(webhook.mutator.review(asked(probe)), probe)
+    assert patch_in(webhook.mutator.review(asked(answered))) == []
+
+    probe["metadata"]["annotations"][ANSWER] = "an older one"
+    assert applied(webhook.mutator.review(asked(probe)), probe) == answered
+
+
+def without(*path: str) -> dict[str, Any]:
+    manifest = config_map("a1b2")
+    parent = manifest
+    for key in path[:-1]:
+        parent = parent[key]
+    del parent[path[-1]]
+    return manifest
+
+
+@pytest.mark.parametrize(
+    ("manifest", "request_fields"),
+    [
+        pytest.param(without("metadata", "labels"), {}, id="without-the-label"),
+        pytest.param(without("metadata", "annotations"), {}, id="without-a-question"),
+        pytest.param({"metadata": {"name": "settings"}, "data": {"a": "b"}}, {}, id="of-somebody-else"),
+        pytest.param(config_map("a1b2"), {"operation": "UPDATE"}, id="an-update"),
+        pytest.param(config_map("a1b2"), {"kind": KIND | {"kind": "Secret"}}, id="another-kind"),
+        pytest.param(config_map("a1b2"), {"kind": KIND | {"group": "example.org"}}, id="another-group"),
+    ],
+)
+def test_anything_else_passes_as_it_is(
+    webhook: Webhook, manifest: dict[str, Any], request_fields: dict[str, Any]
+) -> None:
+    """Whatever the entry in the webhook configuration was made to select."""
+    assert patch_in(webhook.mutator.review(asked(manifest, **request_fields))) == []
+    assert webhook.counted("skipped", "not_a_pod_creation") == 1
+
+
+def test_a_pod_with_the_question_is_a_pod(webhook: Webhook) -> None:
+    """It gets its profiles and no answer."""
+    pod = web_pod({QUESTION: "a1b2"})
+    pod["metadata"]["labels"] |= config_map("a1b2")["metadata"]["labels"]
+
+    mutated = applied(webhook.mutator.review(encoded(review(pod))), pod)
+
+    assert mutated["metadata"]["annotations"] == WEB_ANNOTATIONS | {QUESTION: "a1b2"}
+
+
+def test_a_webhook_that_knows_nothing_yet_answers(webhook: Webhook) -> None:
+    """The probe is about the way to the webhook; whether its profiles are there, readiness tells."""
+    probe = config_map("a1b2")
+    new = webhook_with()
+
+    assert applied(new.mutator.review(asked(probe)), probe)["metadata"]["annotations"][ANSWER] == "a1b2"
