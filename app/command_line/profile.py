@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -39,6 +40,7 @@ from app.runtime.watched_namespaces import SELECTOR_SETTING, listed_scope
 from app.settings import LogFormat, Settings
 from app.sources.queries import Scope
 from app.sources.recorded import read_recorded_history
+from app.sources.traffic import Traffic
 
 
 def compute_and_print(settings: Settings, *, history: Path | None, output: str, apply: bool) -> None:
@@ -80,11 +82,12 @@ async def _compute(
             cluster = Cluster(lister, store, LoggedReport())
         cycle = ProfilingCycle(opened.source, cluster, cycle_policy(settings), opened.in_scope)
         with _progress() as bar:
-            task = bar.add_task("asking", total=None)
+            task = bar.add_task("asking", total=None, cost="")
             report = await cycle.run_once(
-                opened.now, lambda done, total: bar.update(task, completed=done, total=total)
+                opened.now,
+                lambda done, total: bar.update(task, completed=done, total=total, cost=_cost(opened.traffic)),
             )
-        return report, local.manifests_of(report.profiles)
+        return report, local.manifests_of(report.identities)
 
 
 async def _namespaces(settings: Settings, client: ClusterClient | None) -> NamespaceScope:
@@ -107,27 +110,30 @@ async def _namespaces(settings: Settings, client: ClusterClient | None) -> Names
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A source, the moment as of which it is asked, and which namespaces count."""
+    """A source, the moment as of which it is asked, which namespaces count, and what its answers cost."""
 
     source: UsageSource
     now: datetime
     in_scope: Callable[[str], bool]
     lister: FixedWorkloads
+    traffic: Traffic
 
 
 @asynccontextmanager
 async def _open_source(
     settings: Settings, history: Path | None, namespaces: NamespaceScope
 ) -> AsyncIterator[_Opened]:
+    traffic = Traffic()
     if history is None:
-        async with open_prometheus(settings, namespaces) as prometheus:
-            yield _Opened(prometheus, datetime.now(UTC), namespaces.covers, FixedWorkloads())
+        # There is no later cycle that could read the rest.
+        async with open_prometheus(settings, namespaces, traffic, questions_per_cycle=math.inf) as prometheus:
+            yield _Opened(prometheus, datetime.now(UTC), namespaces.covers, FixedWorkloads(), traffic)
     else:
         recorded = read_recorded_history(history)
         end = step_time(recorded.last_step) + timedelta(seconds=GRACE_SECONDS)
         # A record is printed as it is, unless namespaces are named.
         listed = Scope(settings.profiling_namespace or None)
-        yield _Opened(recorded, end, listed.covers, FixedWorkloads())
+        yield _Opened(recorded, end, listed.covers, FixedWorkloads(), traffic)
 
 
 class Both:
@@ -176,11 +182,24 @@ def _progress() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("answers"),
+        TextColumn("steps"),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[cost]}"),
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
         transient=True,
+    )
+
+
+def _cost(traffic: Traffic) -> str:
+    """What was asked of Prometheus so far."""
+    queries = traffic.queries.total()
+    if not queries:
+        return ""
+    return (
+        f"{queries} queries, {traffic.samples.total() / queries:,.0f} samples each,"
+        f" {traffic.received_bytes.total() / 1e6:.1f} MB,"
+        f" {traffic.retries.total()} retries, {traffic.splits.total()} splits"
     )
 
 

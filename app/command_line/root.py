@@ -25,6 +25,16 @@ _ESTIMATION = (
     "prometheus_port",
     "connections_prometheus_url",
     "prometheus_timeout",
+    "prometheus_concurrency",
+    "prometheus_sample_budget",
+    "prometheus_bearer_token_file",
+    "prometheus_username",
+    "prometheus_password_file",
+    "prometheus_ca_file",
+    "prometheus_certificate_file",
+    "prometheus_key_file",
+    "prometheus_tenant",
+    "prometheus_sigv4_region",
     "prometheus_cluster",
     "prometheus_cluster_label",
     "network_metric_provider",
@@ -35,6 +45,14 @@ _ESTIMATION = (
     "timeslots",
     "min_samples",
 )
+# What reads the past alone: CPU and memory of the namespaces that are named.
+_PAST = (
+    *(name for name in _ESTIMATION if name.startswith("prometheus_")),
+    "profiling_namespace",
+    "excluded_namespaces",
+    "own_namespace",
+)
+_DAYS = 29  # 14 to learn from, 15 to judge
 
 
 @program.command()
@@ -76,6 +94,64 @@ def status(
     if output not in {"table", "json"}:
         raise SettingsError([f"--output is {output!r}: use table or json"])
     print_status(settings, output=output)
+
+
+@program.command()
+@takes_settings(("kubeconfig", "own_namespace", "webhook_configuration", "expected_webhook"))
+def probe(settings: Settings) -> None:
+    """Ask through the API server if the webhook answers, and say what was checked."""
+    from app.command_line.probe import probe_and_print  # noqa: PLC0415 - see the package's docstring
+
+    probe_and_print(settings)
+
+
+@program.command()
+@takes_settings(_PAST)
+def backtest(
+    settings: Settings,
+    history: Annotated[
+        Path | None, typer.Option(help="File of recorded usage (.npz) to read in place of Prometheus")
+    ] = None,
+    days: Annotated[int, typer.Option(help="Whole UTC days of Prometheus to read")] = _DAYS,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table")] = False,  # noqa: FBT002 - a flag
+    plot: Annotated[
+        Path | None, typer.Option(help="Folder to write plots to (.svg): slack beside risk, and workloads")
+    ] = None,
+) -> None:
+    """Replay the past: how our policy and those of other tools would have held."""
+    from app.command_line.backtest import backtest_and_print  # noqa: PLC0415 - needs numpy
+
+    backtest_and_print(settings, history=history, days=days, as_json=json, plot=plot)
+
+
+@program.command()
+@takes_settings(_PAST)
+def record(
+    settings: Settings,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write (.npz)")],
+    days: Annotated[int, typer.Option(help="Whole UTC days before today to record")] = _DAYS,
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="Write hashes in place of names")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Write the usage that Prometheus knows to a file that stands in its place."""
+    from app.command_line.record import record_and_tell  # noqa: PLC0415 - needs numpy
+
+    record_and_tell(settings, output=output, days=days, anonymise=anonymous)
+
+
+@program.command()
+@takes_settings((*_PAST, "risk"))
+def explain(
+    settings: Settings,
+    workload: Annotated[str, typer.Argument(help="NAMESPACE/NAME or KIND/NAMESPACE/NAME")],
+    history: Annotated[
+        Path | None, typer.Option(help="File of recorded usage (.npz) to read in place of Prometheus")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="File to write a plot to (.svg)")] = None,
+) -> None:
+    """Tell where the numbers of one workload come from, and what other rules would give."""
+    from app.command_line.explain import explain_and_print  # noqa: PLC0415 - needs numpy
+
+    explain_and_print(settings, workload, history=history, plot=plot)
 
 
 @program.command()

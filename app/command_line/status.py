@@ -13,7 +13,7 @@ from app.domain.quantities import parse_time
 from app.errors import NotFoundError, ProfilerError
 from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
-from app.kubernetes.status_map import StatusMap
+from app.kubernetes.status_map import PROBE, REPORT, StatusMap
 from app.settings import Settings
 
 
@@ -33,7 +33,8 @@ def print_status(settings: Settings, *, output: str) -> None:
 async def _read(settings: Settings) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     namespace = settings.own_namespace
     async with open_cluster(settings.kubeconfig or None) as client:
-        report = await StatusMap(client, namespace).read()
+        told = await StatusMap(client, namespace).read_all()
+        report = told[REPORT] | {"probe": told.get(PROBE)} if REPORT in told else None
         try:
             lease = await client.get(paths.lease(namespace, settings.lease))
         except NotFoundError:
@@ -45,6 +46,7 @@ def show(report: dict[str, Any], lease: dict[str, Any], now: datetime) -> None:
     """Print the report of a profiler for a person, as of *now*."""
     out = console()
     out.print(f"Leader: {_leader(lease, now)}")
+    out.print(f"Webhook: {_probe(report.get('probe'))}", soft_wrap=True)
     counts = ", ".join(f"{count} {kind}" for kind, count in report["profiles"].items())
     out.print(f"Profiles: {counts}")
     out.print(f"Past Pods find their workload by: {report.get('pastPodsAttributedBy') or 'nothing yet'}")
@@ -72,3 +74,15 @@ def _leader(lease: dict[str, Any], now: datetime) -> str:
     if age > lease.get("leaseDurationSeconds", 15):
         return f"none ({holder} was last seen {age:.0f} s ago: what follows may be out of date)"
     return f"{holder} (seen {max(age, 0):.0f} s ago)"
+
+
+def _probe(probe: dict[str, Any] | None) -> str:
+    """What the leader's self-probe found."""
+    match probe:
+        case {"state": "Ok", "since": since}:
+            return f"answers (probed; since {since})"
+        case {"state": "Failing", "since": since, "reasons": reasons, "message": message}:
+            return f"{', '.join(reasons)} (since {since}): {message}"
+        case {"state": "Off"}:
+            return "not probed (PROBE_ENABLED is false)"
+    return "not probed yet"

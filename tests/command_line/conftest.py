@@ -55,7 +55,8 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     """No setting comes from this machine's environment; the log of this process is left as it is."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    for module in ("app.command_line.profile", "app.runtime.serving"):
+    commands = (f"app.command_line.{name}" for name in ("profile", "backtest", "record", "explain"))
+    for module in (*commands, "app.runtime.serving"):
         monkeypatch.setattr(f"{module}.configure_logs", lambda *_: None)
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

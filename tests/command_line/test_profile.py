@@ -11,11 +11,13 @@ import yaml
 from aiohttp import web
 from jsonschema import Draft202012Validator
 
+from app.command_line.profile import _cost
 from app.domain.names import contract_name
 from app.domain.resources import KINDS
 from app.domain.workloads import Workload
 from app.kubernetes import paths
 from app.sources.queries import CPU_USAGE
+from app.sources.traffic import Traffic
 from tests.command_line.conftest import Program
 from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, listed, refuses
 from tests.kubernetes.labelled_namespaces import OPTED_OUT, matching
@@ -154,8 +156,8 @@ async def test_a_prometheus_is_asked_over_the_network(program: Program, api_serv
 
     values = {item["metadata"]["name"]: item["spec"] for item in json.loads(outcome.out)["items"]}
     assert (outcome.code, len(values)) == (0, 11)
-    assert values[WEB_CPU]["cpuProfiling"]["value"] == "0.138"
-    assert values[WEB_MEMORY]["memoryProfiling"]["value"] == "34500000"
+    assert values[WEB_CPU]["cpuProfiling"]["value"] == "0.150"
+    assert values[WEB_MEMORY]["memoryProfiling"]["value"] == "49054688"
     assert all("profiling" in question.query for question in prometheus.questions)
 
 
@@ -318,3 +320,15 @@ class TestNamespaces:
 
         assert (outcome.code, outcome.out) == (2, "")
         assert "is 'team=web': labels need --kubeconfig, and no --history" in outcome.err
+
+
+def test_what_the_questions_cost_stands_beside_the_bar() -> None:
+    """Two answers of 1000 and 3000 samples are 2000 each; 2.5 MB, one more try, one question in halves."""
+    traffic = Traffic()
+    assert _cost(traffic) == ""
+    traffic.answered("cpu", seconds=1.0, received_bytes=2_000_000, samples=1000)
+    traffic.answered("memory", seconds=1.0, received_bytes=500_000, samples=3000)
+    traffic.retried("cpu")
+    traffic.split("cpu")
+
+    assert _cost(traffic) == "2 queries, 2,000 samples each, 2.5 MB, 1 retries, 1 splits"

@@ -38,6 +38,7 @@ WELL: dict[str, Any] = {
     "workloadsWithoutProfile": {},
     "workloadsWithoutProfileTotal": 0,
     "namespacesWithUnattributedPods": [],
+    "probe": {"state": "Ok", "reasons": [], "message": "", "since": "2026-03-04T10:00:00Z"},
 }
 
 
@@ -67,6 +68,7 @@ def test_all_is_well(shown: Any) -> None:
     """Leader, counts and one line per signal; nothing about workloads where none lacks a profile."""
     assert shown(WELL, lease()) == [
         "Leader: profiler-1 (seen 1 s ago)",
+        "Webhook: answers (probed; since 2026-03-04T10:00:00Z)",
         "Profiles: 4 cpu, 3 memory, 0 connection",
         "Past Pods find their workload by: names",
         "SIGNAL STATE SINCE REASON MESSAGE",
@@ -97,7 +99,7 @@ def test_reasons_are_listed_below_their_total(shown: Any) -> None:
         "namespacesWithUnattributedPods": ["db", "shop"],
     }
 
-    assert shown(report, lease())[6:] == [
+    assert shown(report, lease())[7:] == [
         "",
         "2345 workloads without a profile:",
         "WORKLOAD REASON",
@@ -133,6 +135,29 @@ def test_who_leads(shown: Any, spec: dict[str, Any], leader: str) -> None:
     assert shown(WELL, spec)[0] == f"Leader: {leader}"
 
 
+@pytest.mark.parametrize(
+    ("probe", "line"),
+    [
+        (None, "not probed yet"),
+        ({"state": "Off", "reasons": [], "since": "s"}, "not probed (PROBE_ENABLED is false)"),
+        (
+            {
+                "state": "Failing",
+                "reasons": ["EntryChanged", "NotTrusted"],
+                "message": "rules is [x]",
+                "since": "s",
+            },
+            "EntryChanged, NotTrusted (since s): rules is [x]",
+        ),
+        ({"something": "else"}, "not probed yet"),
+    ],
+    ids=["none", "off", "failing", "by-hand"],
+)
+def test_what_the_self_probe_found(shown: Any, probe: dict[str, Any] | None, line: str) -> None:
+    """Below the leader who probes; a failure with all its causes and what to do."""
+    assert shown(WELL | {"probe": probe}, lease())[1] == f"Webhook: {line}"
+
+
 class TestOverTheWire:
     """The whole command against a fake API server."""
 
@@ -147,8 +172,10 @@ class TestOverTheWire:
     @staticmethod
     def reports(server: FakeApiServer, report: dict[str, Any] | None) -> None:
         """Put *report* where the profiler keeps it; None as the chart renders the ConfigMap."""
-        data = {} if report is None else {"data": {"status.json": json.dumps(report)}}
-        server.on("GET", STATUS_MAP, answers({"metadata": {"name": "job-profiler-status"}} | data))
+        told = dict(report or {})
+        documents = {"probe.json": told.pop("probe", None), "status.json": told}
+        data = {key: json.dumps(document) for key, document in documents.items() if document}
+        server.on("GET", STATUS_MAP, answers({"metadata": {"name": "job-profiler-status"}, "data": data}))
 
     @staticmethod
     async def status(program: Program, server: FakeApiServer, directory: Path, *more: str) -> Outcome:

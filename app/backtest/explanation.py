@@ -1,0 +1,184 @@
+"""Where the number of one container comes from: days, candidates, margins, and what others would give."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.backtest.learning import Features
+from app.backtest.peers import PEERS
+from app.backtest.protocol import WINDOW_DAYS
+from app.backtest.usage import Container, Lanes, Usage
+from app.domain.profiles import Resource, RiskLevel
+from app.estimation.bounds import BOUND_SCALE, at_most_above, expected_above, worst_past_day
+from app.estimation.candidates import candidate_values, little_history
+from app.estimation.choice import cheapest, choose, outgrown
+from app.estimation.cost import Priced, day_weights, priced
+from app.estimation.days import Days
+from app.estimation.grid import GRIDS
+from app.estimation.rules import LEVELS, Candidate, ResourceRule, rules_at
+from app.estimation.samples import STEPS_PER_DAY
+
+SHOWN_CANDIDATES = 5
+_SHOWN_LEVELS = tuple(map(LEVELS.index, (0.5, 0.95, 0.99, 1.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class DaySeen:
+    """One day of the window: how much of it was seen, some of its quantiles, and its weight in the choice."""
+
+    day: int  # since 1970
+    share: float
+    quantiles: tuple[float, ...]  # P50, P95, P99, maximum
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A value, and the slack and risk that it would have had on the window's days."""
+
+    value: float
+    slack: float
+    risk: float
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Of one resource of one container; `elapsed` is the share of the last day that has passed.
+
+    `base` is the chosen candidate's value before what is added for `little_history`. `at_most` is the bound
+    that nine days of ten keep to, of CPU alone.
+    """
+
+    container: Container
+    resource: Resource
+    rule: ResourceRule
+    samples: int
+    replicas: int
+    days: tuple[DaySeen, ...]
+    today_counts: bool
+    candidate: Candidate
+    base: float
+    little_history: float
+    chosen: Considered
+    expected: float
+    at_most: float | None
+    best: tuple[tuple[Candidate, Considered], ...]
+    others: Mapping[str, Considered]
+
+
+def explain(
+    usage: Usage, resource: Resource, series: int, risk: RiskLevel, elapsed: float
+) -> Explanation | None:
+    """The choice for *series* as of the end of *usage*, *elapsed* of whose last day has passed.
+
+    None where no sample was seen in the window.
+    """
+    lanes = usage.lanes[resource].of([series])
+    features = Features(lanes, GRIDS[resource])
+    rule = rules_at(risk)[resource]
+    days, today_counts = _days(features, usage.days - 1, rule, elapsed)
+    if not days.length[0]:
+        return None
+    now = elapsed if today_counts else 0.0
+    considered = priced(candidate_values(days, rule), days, rule, elapsed=now)
+    choice = cheapest(considered, days, rule)
+    number, base = int(choice.candidate[0]), float(considered.values[0, choice.candidate[0]])
+    chosen = _considered(float(choice.value[0]), days, rule, now)
+    worst = at_most_above(worst_past_day(choice.value.astype(np.float32), days), days.length, BOUND_SCALE)
+    return Explanation(
+        container=usage.containers[series],
+        resource=resource,
+        rule=rule,
+        samples=int(np.isfinite(lanes.values[:, -WINDOW_DAYS - 1 :]).sum()),
+        replicas=len(lanes.values),
+        days=_days_seen(usage, days, rule, now),
+        today_counts=today_counts,
+        candidate=rule.candidate(number),
+        base=base,
+        little_history=float(little_history(days, rule)[0]),
+        chosen=chosen,
+        expected=float(expected_above(np.array([chosen.risk], dtype=np.float32), rule)[0]),
+        at_most=None if rule.by_maximum else float(worst[0]),
+        best=_best(considered, rule),
+        others=_others(usage, resource, series, lanes, days, rule, now),
+    )
+
+
+def _days(features: Features, today: int, rule: ResourceRule, elapsed: float) -> tuple[Days, bool]:
+    """The days of the choice: today counts for a young container, and for one that outgrew its past."""
+    days, seen = features.before(today), features.until(today, 24)
+    with_today = Days(days.quantiles.copy(), days.share.copy())
+    with_today.quantiles[:, -1], with_today.share[:, -1] = seen.quantiles, seen.share
+    if days.length[0] < 1:
+        return with_today, True
+    choice = choose(days, rule)
+    is_outgrown = outgrown(choice.value, choice.risk, seen.quantiles, seen.share, rule)[0]
+    rises = is_outgrown and choose(with_today, rule, elapsed=elapsed).value[0] > choice.value[0]
+    return (with_today, True) if rises else (days, False)
+
+
+def _considered(value: float, days: Days, rule: ResourceRule, elapsed: float) -> Considered:
+    told = priced(np.array([[value]], dtype=np.float32), days, rule, elapsed=elapsed)
+    return Considered(value, float(told.slack[0, 0]), float(told.risk[0, 0]), float(told.cost(rule)[0, 0]))
+
+
+def _days_seen(usage: Usage, days: Days, rule: ResourceRule, elapsed: float) -> tuple[DaySeen, ...]:
+    weights = day_weights(days, rule, elapsed=elapsed)[0]
+    first = usage.first_day + usage.days - days.share.shape[1]
+    return tuple(
+        DaySeen(
+            first + place,
+            float(days.share[0, place]),
+            tuple(days.quantiles[0, place, list(_SHOWN_LEVELS)].tolist()),
+            float(weights[place]),
+        )
+        for place in np.flatnonzero(days.share[0] > 0).tolist()
+    )
+
+
+def _best(considered: Priced, rule: ResourceRule) -> tuple[tuple[Candidate, Considered], ...]:
+    """The cheapest candidates; of those that come to the same value the first one."""
+    cost = considered.cost(rule)[0]
+    found: dict[float, tuple[Candidate, Considered]] = {}
+    for number in np.argsort(cost, kind="stable").tolist():
+        value = float(considered.values[0, number])
+        one = Considered(
+            value, float(considered.slack[0, number]), float(considered.risk[0, number]), float(cost[number])
+        )
+        found.setdefault(value, (rule.candidate(number), one))
+        if len(found) == SHOWN_CANDIDATES:
+            break
+    return tuple(found.values())
+
+
+def _others(  # noqa: PLR0913, PLR0917 - the same facts, seen by others
+    usage: Usage,
+    resource: Resource,
+    series: int,
+    lanes: Lanes,
+    days: Days,
+    rule: ResourceRule,
+    elapsed: float,
+) -> dict[str, Considered]:
+    """The other risk levels, the other tools' rules and today's request, judged on the same days."""
+    values: dict[str, NDArray[np.float64]] = {
+        risk.value: choose(days, rules_at(risk)[resource], elapsed=elapsed).value.astype(np.float64)
+        for risk in RiskLevel
+    }
+    after = lanes.values.shape[1]
+    values |= {name: rules[resource](lanes, after) for name, rules in PEERS.items() if name != "clairvoyant"}
+    values["requests"] = usage.requests[resource][series : series + 1]
+    known = {name: float(each[0]) for name, each in values.items()}
+    return {
+        name: _considered(value, days, rule, elapsed)
+        for name, value in known.items()
+        if np.isfinite(value) and value
+    }
+
+
+def elapsed_of(step: int) -> float:
+    """The share of its UTC day that has passed at the end of *step*."""
+    return ((step - 1) % STEPS_PER_DAY + 1) / STEPS_PER_DAY

@@ -1,0 +1,200 @@
+"""Our own values, published as the profiler would: chosen at each midnight, raised within the day.
+
+What is known at a moment is what the profiler keeps of the days by then; a value moves only where that pays.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.backtest.protocol import WINDOW_DAYS, Protocol
+from app.backtest.usage import Lanes
+from app.estimation.bounds import BOUND_SCALE, at_most_above, conformal_scale, worst_past_day
+from app.estimation.candidates import candidate_values
+from app.estimation.choice import Choice, cheapest, choose, outgrown, risk_of, settle
+from app.estimation.cost import Priced, priced
+from app.estimation.day_quantiles import histogram_quantiles
+from app.estimation.days import Days, Floats
+from app.estimation.grid import ExponentialGrid
+from app.estimation.rules import LEVELS, ResourceRule
+from app.estimation.samples import STEPS_PER_DAY
+
+_HOURS = 24
+_STEPS_PER_HOUR = STEPS_PER_DAY // _HOURS
+_RECORD_DAYS = 7  # of past statements correct the next ones
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of one day: quantiles [series, levels] and share [series]."""
+
+    quantiles: Floats
+    share: Floats
+
+
+class Features:
+    """What the profiler keeps of each day of one resource, and of each day as far as it went."""
+
+    def __init__(self, lanes: Lanes, grid: ExponentialGrid) -> None:
+        self._lanes, self._grid = lanes, grid
+        self._buckets = np.empty(lanes.values.shape, dtype=np.int16)
+        for day in range(lanes.values.shape[1]):  # at once they would need several times the memory
+            samples = np.nan_to_num(lanes.values[:, day]).astype(np.float64)
+            self._buckets[:, day] = grid.buckets(samples)
+        self._present, self._starts = np.unique(lanes.owner, return_index=True)
+        self._partial: dict[tuple[int, int], Seen] = {}
+        closed = [self._seen(day, _HOURS) for day in range(lanes.values.shape[1])]
+        self._quantiles = np.stack([each.quantiles for each in closed], axis=1)
+        self._share = np.stack([each.share for each in closed], axis=1)
+
+    @property
+    def series(self) -> int:
+        """How many there are."""
+        return self._lanes.series
+
+    def before(self, day: int) -> Days:
+        """The window before *day*, and a *day* of which nothing was seen."""
+        window = Protocol.window(day)
+        quantiles = np.zeros((self.series, WINDOW_DAYS + 1, len(LEVELS)), dtype=np.float32)
+        share = np.zeros((self.series, WINDOW_DAYS + 1), dtype=np.float32)
+        place = slice(WINDOW_DAYS - (window.stop - window.start), WINDOW_DAYS)
+        quantiles[:, place], share[:, place] = self._quantiles[:, window], self._share[:, window]
+        return Days(quantiles, share)
+
+    def until(self, day: int, hour: int) -> Seen:
+        """*day* as far as it was seen after *hour* hours."""
+        if (day, hour) not in self._partial:
+            self._partial[day, hour] = self._seen(day, hour)
+        return self._partial[day, hour]
+
+    def _seen(self, day: int, hours: int) -> Seen:
+        """From a histogram, as the profiler reads it."""
+        part = slice(0, hours * _STEPS_PER_HOUR)
+        values = self._lanes.values[:, day, part]
+        known = np.isfinite(values)
+        maxima, share = np.zeros(self.series), np.zeros(self.series, dtype=np.float32)
+        if len(self._present):
+            highest = np.where(known, values, 0).max(axis=1)
+            maxima[self._present] = np.maximum.reduceat(highest, self._starts)
+            seen = np.logical_or.reduceat(known, self._starts, axis=0)
+            share[self._present] = seen.sum(axis=1) / STEPS_PER_DAY
+        rows = np.broadcast_to(self._lanes.owner[:, np.newaxis], known.shape)[known]
+        buckets = self._buckets[:, day, part][known].astype(np.int64)
+        counts = np.ones(len(rows), dtype=np.uint32)
+        quantiles, _ = histogram_quantiles(rows, buckets, counts, maxima, self._grid)
+        return Seen(quantiles, share)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Published:
+    """The values at the begin of each day [series, days], how often they moved, and what was stated of them.
+
+    `at_most` is the share of the day's time above the value that nine days of ten keep to; CPU alone.
+    """
+
+    values: NDArray[np.float64]
+    changes: NDArray[np.float64]
+    at_most: NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class _Record:
+    """What past statements came to, the newest last."""
+
+    outcomes: list[Floats] = field(default_factory=list)
+    unscaled: list[Floats] = field(default_factory=list)
+
+    def scale(self) -> float:
+        recent = slice(-_RECORD_DAYS, None)
+        if not self.outcomes:
+            return BOUND_SCALE
+        return conformal_scale(np.concatenate(self.outcomes[recent]), np.concatenate(self.unscaled[recent]))
+
+
+TimeAbove = Callable[[int, Floats], NDArray[np.float64]]
+
+
+def published(
+    features: Features, rule: ResourceRule, protocol: Protocol, above: TimeAbove, tell: Callable[[], None]
+) -> Published:
+    """Replay the profiler up to the last judged day; *tell* is called for each day.
+
+    *above* gives the share of a day's time above some values [series], once that day is over.
+    """
+    shape = features.series, protocol.last_day + 1
+    result = Published(np.full(shape, np.nan), np.zeros(shape), np.full(shape, np.nan))
+    current, record = np.full(shape[0], np.nan, dtype=np.float32), _Record()
+    for day in range(1, shape[1]):
+        days = features.before(day)
+        settled = _at_midnight(current, days, rule)
+        result.changes[:, day] += np.isfinite(current) & (settled != current)
+        result.values[:, day] = current = settled
+        if not rule.by_maximum:
+            unscaled = at_most_above(worst_past_day(current, days), days.length, 1.0)
+            result.at_most[:, day] = np.minimum(unscaled * record.scale(), 1)
+            _note(record, above(day, current), unscaled, days)
+        if day >= protocol.first_day:
+            current = _through_the_day(current, days, rule, features, day, result.changes[:, day])
+        tell()
+    return result
+
+
+def _at_midnight(current: Floats, days: Days, rule: ResourceRule) -> Floats:
+    settled = settle(current, choose(days, rule), days, rule, elapsed=0.0)
+    return np.where(days.length > 0, settled, np.nan).astype(np.float32)
+
+
+def _through_the_day(  # noqa: PLR0913, PLR0917 - a step of the replay
+    current: Floats,
+    days: Days,
+    rule: ResourceRule,
+    features: Features,
+    day: int,
+    changes: NDArray[np.float64],
+) -> Floats:
+    """What the values are at its end: each hour those that are outgrown may rise."""
+    raised, risk = current.copy(), risk_of(current, days, rule)
+    for hour in range(1, _HOURS):
+        seen = features.until(day, hour)
+        over = outgrown(raised, risk, seen.quantiles, seen.share, rule) & np.isfinite(raised)
+        chosen = np.flatnonzero(over)
+        if not len(chosen):
+            continue
+        known = _with_today(days, seen, chosen)
+        elapsed = hour / _HOURS
+        new = settle(raised[chosen], choose(known, rule, elapsed=elapsed), known, rule, elapsed=elapsed)
+        new = np.maximum(new, raised[chosen])
+        changes[chosen] += new != raised[chosen]
+        raised[chosen] = new
+    return raised
+
+
+def _with_today(days: Days, seen: Seen, series: NDArray[np.int64]) -> Days:
+    quantiles, share = days.quantiles[series], days.share[series]
+    quantiles[:, -1], share[:, -1] = seen.quantiles[series], seen.share[series]
+    return Days(quantiles, share)
+
+
+def _note(record: _Record, above: NDArray[np.float64], unscaled: Floats, days: Days) -> None:
+    """Remember what came of the statements that rest on three days or more."""
+    counted = np.isfinite(above) & (days.length >= 3)
+    record.outcomes.append(above[counted].astype(np.float32))
+    record.unscaled.append(unscaled[counted])
+
+
+def at_prices(
+    features: Features, rule_at: Mapping[float, ResourceRule], protocol: Protocol
+) -> dict[float, NDArray[np.float64]]:
+    """The raw choice at each midnight, before any old value counts, at several prices of risk."""
+    shape = features.series, protocol.last_day + 1
+    values = {price: np.full(shape, np.nan) for price in rule_at}
+    for day in protocol.judged_days:
+        days = features.before(day)
+        any_rule = next(iter(rule_at.values()))
+        candidates: Priced = priced(candidate_values(days, any_rule), days, any_rule, elapsed=0.0)
+        for price, rule in rule_at.items():
+            choice: Choice = cheapest(candidates, days, rule)
+            values[price][:, day] = np.where(days.length > 0, choice.value, np.nan)
+    return values

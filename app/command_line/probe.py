@@ -1,0 +1,30 @@
+"""`job-profiler probe`: what the leader does every minute, done once and told in words; also `helm test`."""
+
+import asyncio
+
+from app.command_line.tables import console
+from app.errors import ProfilerError
+from app.kubernetes.client import open_cluster
+from app.kubernetes.probe import Probe, ProbeReport
+from app.runtime.probe import probe_terms
+from app.settings import Settings
+
+
+def probe_and_print(settings: Settings) -> None:
+    """Print each finding.
+
+    Raises:
+        ProfilerError: something is not as it should be.
+    """
+    report = asyncio.run(_probe(settings))
+    out = console()
+    for finding in report.findings:
+        out.print(f"{finding.reason or 'ok'}: {finding.message}", soft_wrap=True)
+    if report.faults:
+        raise ProfilerError("the way from the API server to the webhook is not as it should be: see above")
+    out.print(f"The webhook answered within {report.seconds or 0:.3f} s.")
+
+
+async def _probe(settings: Settings) -> ProbeReport:
+    async with open_cluster(settings.kubeconfig or None) as client:
+        return await Probe(client, probe_terms(settings)).run_once()

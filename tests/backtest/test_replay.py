@@ -1,0 +1,207 @@
+"""The protocol, the scores, and our own policy as it is published."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from app.backtest.learning import Features, published
+from app.backtest.protocol import Protocol, judged, protocol_of
+from app.backtest.replay import Replay, replay
+from app.backtest.report import document
+from app.backtest.scores import facts_of
+from app.domain.profiles import Resource, RiskLevel
+from app.estimation.grid import GRIDS
+from app.estimation.rules import rules_at
+from tests.backtest.pasts import GIBIBYTE, Day, day, lanes, usage
+
+DAYS_OF_A_FULL_PAST = 29
+
+
+@pytest.mark.parametrize(
+    ("days", "protocol"),
+    [
+        pytest.param(1, None, id="nothing-to-judge"),
+        pytest.param(2, Protocol(1, 1), id="one-and-one"),
+        pytest.param(5, Protocol(2, 4), id="two-and-three"),
+        pytest.param(14, Protocol(7, 13), id="a-window-is-cut-in-half"),
+        pytest.param(15, Protocol(14, 14), id="first-full-one"),
+        pytest.param(29, Protocol(14, 28), id="full"),
+        pytest.param(31, Protocol(14, 28), id="what-is-more-is-left"),
+    ],
+)
+def test_which_days_are_judged(days: int, protocol: Protocol | None) -> None:
+    """Fourteen days are learned from and fifteen judged; a shorter past is cut in half."""
+    assert protocol_of(days) == protocol
+
+
+def test_a_day_counts_if_it_was_seen_used_and_has_a_past() -> None:
+    """Days 4 to 8 of nine: full, of 199 steps, of 200 steps, idle, full again.
+
+    A past of four days asks for 4 * 200 = 800 steps. Days 0 to 2 hold 288 + 288 + 223 = 799 steps, and the
+    one step of day 3 makes them 800.
+    """
+    cpu: list[Day] = [
+        1.0,
+        1.0,
+        day((223, 1.0)),
+        day((1, 1.0)),
+        1.0,
+        day((199, 1.0)),
+        day((200, 1.0)),
+        0.0,
+        1.0,
+    ]
+    less = [*cpu[:3], np.nan, *cpu[4:]]
+
+    assert judged(usage(cpu), Protocol(4, 8))[0].tolist() == [*[False] * 4, True, False, True, False, True]
+    assert not judged(usage(less), Protocol(4, 8))[0, 4]
+
+
+def replayed(cpu: Sequence[Day], requests: tuple[float, float] | None = None) -> Replay:
+    past = usage(cpu, requests=requests)
+    protocol = protocol_of(past.days)
+    assert protocol
+    return replay(past, protocol)
+
+
+def test_the_scores_of_requests_that_are_known() -> None:
+    """2 cores and 2 GiB are asked for; 1 GiB is used and, for half of each day, 1 or 3 cores.
+
+    P95 is 3 cores: slack (2 - 3) / 2 = -0.5, clipped at zero 0. 144 of 288 samples are above: 50 %, each day
+    mostly above. Unused: 1 core for half of the time. Memory: slack (2 - 1) / 2 = 0.5, 1 GiB unused.
+    """
+    cpu: list[Day] = [day((144, 1.0), (144, 3.0))] * 15
+
+    scores = replayed(cpu, requests=(2.0, 2 * GIBIBYTE)).policies["requests"].scores
+
+    of_cpu, of_memory = scores[Resource.CPU], scores[Resource.MEMORY]
+    assert of_cpu.relative_slack == pytest.approx(-0.5)
+    assert of_cpu.relative_slack_clipped_at_zero == 0
+    assert of_cpu.absolute_slack == pytest.approx(0.5)
+    assert (of_cpu.time_above, of_cpu.days_mostly_above, of_cpu.days_above) == (0.5, 1, 1)
+    assert of_memory.relative_slack == pytest.approx(0.5)
+    assert of_memory.absolute_slack == pytest.approx(GIBIBYTE)
+    assert (of_memory.time_above, of_memory.days_above, of_memory.changes_per_day) == (0, 0, 0)
+    assert (of_cpu.container_days, of_memory.container_days) == (1, 1)
+
+
+def test_slack_is_at_least_minus_one() -> None:
+    """0.1 cores for a container that uses 1: (0.1 - 1) / 0.1 = -9 counts as -1."""
+    scores = replayed([1.0] * 15, requests=(0.1, GIBIBYTE)).policies["requests"].scores
+
+    assert scores[Resource.CPU].relative_slack == -1
+
+
+def test_requests_are_no_policy_where_nobody_knows_them() -> None:
+    """No row of dashes."""
+    assert "requests" not in replayed([1.0] * 15).policies
+
+
+def test_steady_usage_is_published_as_it_is_and_stays() -> None:
+    """1 core and 1 GiB on all days: after 14 days the raise for little history is 1 / 15^2 = 0.44 % (CPU).
+
+    Each further day does not change the window, so that nothing moves, and nothing is ever above.
+    """
+    ours = replayed([1.0] * DAYS_OF_A_FULL_PAST).policies["normal"]
+
+    cpu, memory = ours.scores[Resource.CPU], ours.scores[Resource.MEMORY]
+    assert ours.values[Resource.CPU][0, 14:] == pytest.approx(1.0, rel=0.05)
+    assert (cpu.time_above, cpu.changes_per_day, memory.days_above, memory.changes_per_day) == (0, 0, 0, 0)
+    assert cpu.container_days == 15
+
+
+def test_a_step_up_is_followed_within_the_day_and_counted_as_a_change() -> None:
+    """1 core for 20 days, then 2: the first day is above all along; during it the value rises, so the next
+    day begins with about 2 cores.
+    """
+    result = replayed([1.0] * 20 + [2.0] * 9)
+    values = result.policies["normal"].values[Resource.CPU][0]
+
+    assert values[20] == pytest.approx(1.0, rel=0.05)
+    assert values[21:] == pytest.approx(2.0, rel=0.1)
+    scores = result.policies["normal"].scores[Resource.CPU]
+    assert scores.time_above == pytest.approx(1 / 15)
+    assert scores.days_mostly_above == pytest.approx(1 / 15)
+    assert 1 / 15 <= scores.changes_per_day <= 3 / 15
+
+
+def test_a_value_rises_within_the_day_that_outgrows_it() -> None:
+    """On day 20 the load doubles: the value moves on that day, not only at the midnight after it."""
+    past, protocol = usage([1.0] * 20 + [2.0]), Protocol(14, 20)
+    cpu, told = past.lanes[Resource.CPU], []
+    above = facts_of(past, judged(past, protocol))[Resource.CPU].time_above_on
+
+    found = published(
+        Features(cpu, GRIDS[Resource.CPU]),
+        rules_at(RiskLevel.NORMAL)[Resource.CPU],
+        protocol,
+        above,
+        lambda: told.append("day"),
+    )
+
+    assert found.changes[0, 14:20].sum() == 0
+    assert found.changes[0, 20] >= 1
+    assert found.values[0, 20] == pytest.approx(1.0, rel=0.05)
+    assert len(told) == 20
+
+
+def test_who_takes_less_risk_sets_more_aside() -> None:
+    """An hour of each day at a height of its own: from `high` to `low` slack rises and time above falls.
+
+    12 of 288 samples, 4.2 %, can be above 1 core, which is the day's P95.
+    """
+    random = np.random.default_rng(3)
+    cpu: list[Day] = [day((276, 1.0), (12, float(height))) for height in random.uniform(1, 4, 29)]
+
+    policies = replayed(cpu).policies
+
+    high, normal, low = (policies[name].scores[Resource.CPU] for name in ("high", "normal", "low"))
+    assert high.relative_slack <= normal.relative_slack <= low.relative_slack
+    assert high.time_above >= normal.time_above >= low.time_above
+    assert high.time_above > low.time_above
+
+
+def test_replicas_are_judged_together() -> None:
+    """One replica at 1 core, one at 3: half of all samples are above 2 cores, though each is steady."""
+    past = usage([1.0] * 15, requests=(2.0, GIBIBYTE))
+    two = replace(past, lanes={**past.lanes, Resource.CPU: lanes([1.0] * 15, [3.0] * 15)})
+
+    scores = replay(two, Protocol(14, 14)).policies["requests"].scores[Resource.CPU]
+
+    assert (scores.time_above, scores.container_days) == (0.5, 1)
+
+
+def test_progress_ends_at_its_total() -> None:
+    """Neither short of it nor beyond."""
+    told: list[tuple[int, int]] = []
+    replay(usage([1.0] * 5), Protocol(2, 4), lambda done, total: told.append((done, total)))
+
+    assert told[0][0] == 0
+    assert told[-1][0] == told[-1][1]
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_the_document_has_what_scripts_read() -> None:
+    """Every policy with every key, no NaN, and the dates of the judged days: day 20,014 is 2024-10-18."""
+    told = document(replayed([1.0] * 15))
+
+    assert told["judged"] == {
+        "first_day": "2024-10-18",
+        "last_day": "2024-10-18",
+        "containers": 1,
+        "container_days": 1,
+    }
+    assert list(told["policies"]) == ["low", "normal", "high", "krr", "vpa", "autopilot", "clairvoyant"]
+    for scores in told["policies"].values():
+        assert {
+            "cpu_relative_slack",
+            "cpu_relative_slack_clipped_at_zero",
+            "cpu_time_above",
+            "cpu_days_mostly_above",
+            "memory_relative_slack",
+            "memory_days_above",
+            "changes_per_day",
+        } <= scores.keys()
+        assert None not in scores.values()

@@ -1,0 +1,153 @@
+"""`job-profiler backtest`: table, JSON, plots, and what is said of a past that is too short."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.command_line.conftest import Program
+from tests.command_line.pasts import write_past
+from tests.command_line.test_profile import serves
+from tests.kubernetes.fake_api_server import FakeApiServer
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
+
+POLICIES = ["low", "normal", "high", "krr", "vpa", "autopilot", "clairvoyant", "requests"]
+
+
+def test_the_table_has_a_row_for_each_policy(program: Program, tmp_path: Path) -> None:
+    """Of 15 days the last one is judged: two containers, whose requests are four cores each.
+
+    `web` bursts to 2 cores for 10 of 288 samples, 3.5 %, so its P95 is 1 core, and half of it for `database`.
+    Slack of the requests: (3/4 + 7/8) / 2 = 0.8125; memory (2 - 1) / 2. Both are the same at any moment.
+    """
+    past = write_past(tmp_path / "usage.npz", 15)
+
+    outcome = program.run("backtest", "--history", past)
+
+    assert (outcome.code, outcome.err) == (0, "")
+    rows = {line.split()[0]: line.split()[1:] for line in outcome.out.splitlines()[2:]}
+    assert list(rows) == POLICIES
+    assert outcome.out.startswith("2 days of 2 containers, 2024-10-18 to 2024-10-18; ")
+    slack, clipped, unused, above, mostly, memory, gibibytes, within, changes = rows["requests"]
+    assert (slack, clipped, above, mostly) == ("0.812", "0.812", "0.00%", "0.00%")
+    assert (memory, gibibytes, within, changes) == ("0.500", "1.000", "100.00%", "0.00")
+    # 4 cores less 1 + 10/288, and less half of that.
+    assert float(unused) == pytest.approx(4 - 0.75 * (1 + 10 / 288), abs=0.001)
+
+
+def test_json_has_the_keys_that_are_documented(program: Program, tmp_path: Path) -> None:
+    """Nothing but JSON on standard output; fractions, not percent."""
+    past = write_past(tmp_path / "usage.npz", 16, requests=False)
+
+    outcome = program.run("backtest", "--history", past, "--json")
+
+    told = json.loads(outcome.out)
+    assert (outcome.code, list(told["policies"])) == (0, POLICIES[:-1])
+    assert told["policies"]["krr"]["cpu_time_above"] == pytest.approx(10 / 288)
+    assert set(told["frontier"]) == {"cpu", "memory"}
+
+
+def test_a_short_past_is_replayed_and_that_is_said(program: Program, tmp_path: Path) -> None:
+    """Of five days two are learned from: the other three are judged, on two to four days."""
+    past = write_past(tmp_path / "usage.npz", 5)
+
+    outcome = program.run("backtest", "--history", past)
+
+    assert outcome.code == 0
+    assert outcome.out.startswith("6 days of 2 containers, ")
+    assert outcome.err == (
+        f"{past} holds 5 UTC days, fewer than 15: values are made of 2 to 4 days instead of 14, and days 3"
+        " to 5 are judged\n"
+    )
+
+
+def test_a_single_day_is_too_short(program: Program, tmp_path: Path) -> None:
+    """Exit code 2, how many days there are and how many are needed."""
+    past = write_past(tmp_path / "usage.npz", 1)
+
+    outcome = program.run("backtest", "--history", past)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == (
+        f"job-profiler: {past} holds 1 UTC day of usage: a backtest learns from at least one UTC day and"
+        " judges the next\n"
+    )
+
+
+def test_plots_are_written(program: Program, tmp_path: Path) -> None:
+    """The frontier, and one for each container; well-formed, in a folder that is made."""
+    past, plots = write_past(tmp_path / "usage.npz", 15), tmp_path / "new" / "plots"
+
+    outcome = program.run("backtest", "--history", past, "--plot", plots)
+
+    assert (outcome.code, outcome.err) == (0, f"3 plots written to {plots}\n")
+    names = ["StatefulSet_shop_database_main.svg", "frontier.svg", "shop_web_server.svg"]
+    assert sorted(each.name for each in plots.iterdir()) == names
+    for each in plots.iterdir():
+        assert ET.fromstring(each.read_text()).tag.endswith("svg")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--days", "1"], "--days is 1: a backtest learns from at least one UTC day"),
+        (["--history", "/nowhere/usage.npz"], "/nowhere/usage.npz: there is no such file"),
+        (["--prometheus-port", "0"], "PROMETHEUS_PORT (--prometheus-port) is '0'"),
+    ],
+)
+def test_wrong_arguments_are_named(program: Program, arguments: list[str], message: str) -> None:
+    """Exit code 2, one line."""
+    outcome = program.run("backtest", *arguments)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"job-profiler: {message}")
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_a_folder_that_can_not_be_written_is_named(program: Program, tmp_path: Path) -> None:
+    """A file stands in its place."""
+    past = write_past(tmp_path / "usage.npz", 2)
+
+    outcome = program.run("backtest", "--history", past, "--plot", past)
+
+    assert outcome.code == 2
+    assert f"job-profiler: --plot is {str(past)!r}, where nothing can be written" in outcome.err
+
+
+def test_selectors_need_a_cluster(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting that can't be followed is not passed over."""
+    monkeypatch.setenv("PROFILING_NAMESPACE_SELECTOR", "team=web")
+
+    outcome = program.run("backtest", "--history", write_past(tmp_path / "usage.npz", 2))
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "PROFILING_NAMESPACE_SELECTOR (--profiling-namespace-selector) is 'team=web'" in outcome.err
+
+
+async def test_a_prometheus_is_asked_for_whole_days(program: Program, api_server: FakeApiServer) -> None:
+    """Three days up to the last midnight; nobody tells requests. KRR holds what never varies."""
+    prometheus = EmojivotoPrometheus()
+    api_server.on("POST", "/api/v1/query_range", serves(prometheus))
+
+    outcome = await program.run_beside("backtest", "--prometheus-url", api_server.url, "--days", 3, "--json")
+
+    told = json.loads(outcome.out)
+    assert outcome.code == 0
+    # web-svc, linkerd-proxy, voting-svc, emoji-svc and vote-bot on two days.
+    assert (told["days"], told["judged"]["container_days"]) == (3, 10)
+    assert told["policies"]["krr"]["cpu_time_above"] == 0
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+    ends = {question.end for question in prometheus.questions if question.signal in {"cpu", "memory"}}
+    assert max(ends) <= midnight
+
+
+async def test_a_prometheus_that_knows_nothing(program: Program, api_server: FakeApiServer) -> None:
+    """Exit code 1, and whom to ask."""
+    api_server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus(containers={})))
+
+    outcome = await program.run_beside("backtest", "--prometheus-url", api_server.url, "--days", 2)
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"{api_server.url} knows no usage of any workload in scope" in outcome.err

@@ -1,0 +1,89 @@
+"""`job-profiler probe`: what was checked, in words, and an exit code for `helm test`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.kubernetes import paths
+from tests.command_line.conftest import Outcome, Program
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
+from tests.kubernetes.test_probe import ALL_WELL, called_by_the_api_server
+from tests.kubernetes.webhook_configurations import EXPECTED, PODS, PROBE, client_config, configuration
+
+CONFIGURATION = paths.mutating_webhook_configuration("hooks")
+CONFIG_MAPS = paths.config_maps("here")
+
+
+@pytest.fixture
+def cluster(api_server: FakeApiServer) -> FakeApiServer:
+    """A cluster in which all is well."""
+    api_server.on("GET", CONFIGURATION, answers(configuration()))
+    api_server.on("POST", CONFIG_MAPS, called_by_the_api_server())
+    return api_server
+
+
+async def probe(program: Program, server: FakeApiServer, directory: Path, *more: str) -> Outcome:
+    return await program.run_beside(
+        "probe",
+        *("--kubeconfig", server.kubeconfig(directory)),
+        *("--own-namespace", "here", "--webhook-configuration", "hooks"),
+        *more,
+    )
+
+
+async def test_all_is_well(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """Exit code 0, a line for each thing that was checked, and how long the answer took."""
+    outcome = await probe(program, cluster, tmp_path, "--expected-webhook", json.dumps(EXPECTED))
+
+    assert (outcome.code, outcome.err) == (0, "")
+    *checked, took = outcome.out.splitlines()
+    assert checked == [f"ok: {message}" for message in ALL_WELL]
+    assert took.startswith("The webhook answered within 0.")
+    assert [request.query for request in cluster.received("POST")] == [{"dryRun": "All"}]
+
+
+async def test_what_is_wrong_is_told_beside_what_is_well(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """Exit code 1; each fault is told, not only the first, and the way itself is not hidden by them."""
+    entry = {"rules": [], "clientConfig": client_config(b"foreign")}
+    cluster.on("GET", CONFIGURATION, answers(configuration(pods=entry)))
+
+    outcome = await probe(program, cluster, tmp_path, "--expected-webhook", json.dumps(EXPECTED))
+
+    assert outcome.code == 1
+    assert f"EntryChanged: {PODS} is not as the release rendered it: rules is nothing" in outcome.said
+    assert f"EntryChanged: {PODS} leads elsewhere than {PROBE}: another caBundle" in outcome.said
+    assert f"ok: {ALL_WELL[2]}" in outcome.said
+    assert outcome.err.startswith("job-profiler: the way from the API server to the webhook is not as it")
+
+
+async def test_without_what_is_expected_the_way_alone_counts(
+    program: Program, cluster: FakeApiServer, tmp_path: Path
+) -> None:
+    """Exit code 0, and it is said that nothing was compared."""
+    cluster.on("GET", CONFIGURATION, answers(configuration(pods={"rules": []})))
+
+    outcome = await probe(program, cluster, tmp_path)
+
+    assert outcome.code == 0
+    assert "was not compared: EXPECTED_WEBHOOK is not set" in outcome.said
+
+
+async def test_an_api_server_that_is_away(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+    """Exit code 1, in one line: nothing is known of the webhook."""
+    cluster.on("GET", CONFIGURATION, refuses(503, "etcd leader changed"))
+
+    outcome = await probe(program, cluster, tmp_path)
+
+    assert (outcome.code, outcome.out, len(outcome.err.splitlines())) == (1, "", 1)
+    assert "etcd leader changed" in outcome.err
+
+
+def test_what_is_expected_has_to_be_an_object(program: Program) -> None:
+    """Exit code 2, before anything is asked."""
+    outcome = program.run("probe", "--expected-webhook", "[]")
+
+    assert outcome.code == 2
+    assert "EXPECTED_WEBHOOK (--expected-webhook) is '[]': must be a JSON object" in outcome.err
