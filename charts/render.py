@@ -1,23 +1,23 @@
-"""Keeps what the repository holds twice in step with its one source: the chart's CRDs with `crds/`, and the
-plain manifests of `webhook-config/` with the chart, as it renders for the oldest supported Kubernetes.
+"""Keeps what the repository holds twice in step with its one source: the chart's CRDs with `crds/`; with the
+chart the plain manifests of `webhook-config/` (as it renders for the oldest supported Kubernetes), the
+snapshots of the tests, and the table of values in its README.
 
 `python charts/render.py` writes what differs; with `--check` it only names it, and ends with 1.
 """  # noqa: INP001 - a program, not a package
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import yaml
+from objects import CHART, NAMESPACE, REPOSITORY, Manifest, RenderError, as_text, key_of, rendered
+from snapshots import snapshots
+from values_table import readme
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-CHART = REPOSITORY / "charts" / "job-profiler"
 OLDEST_KUBERNETES = "1.20.0"
-NAMESPACE = "profiling"
 IMAGE = "job-profiler"
+# No version of this API is served by every Kubernetes from the oldest on.
+NOT_FOR_ALL_VERSIONS = {"PodDisruptionBudget"}
 HELM_ONLY = {"app.kubernetes.io/managed-by", "helm.sh/chart", "helm.sh/resource-policy"}
 
 # The file of each kind. `kubectl apply -f` takes the files by name: what others need comes first.
@@ -33,38 +33,36 @@ FILES = {
 HEADER = "# Rendered from charts/job-profiler by `make manifests`: change it there.\n"
 IMAGE_NOTE = "# {image} is a placeholder: name the image that you built and pushed.\n"
 
-Manifest = dict[str, Any]
-
-
-class RenderError(Exception):
-    """Helm failed, or rendered what has no file; the text says what to do."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Indents a list below its key."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - the base class's signature
-        super().increase_indent(flow, indentless=False)
-
 
 def main() -> int:
     """Brings all files in step, or checks that they are; the exit code."""
-    parser = argparse.ArgumentParser(description="Renders the chart's CRDs and the plain manifests.")
+    parser = argparse.ArgumentParser(
+        description="Renders the chart's CRDs, the plain manifests, the snapshots and the table of values."
+    )
     parser.add_argument("--helm", default="helm", metavar="PATH", help="Helm 3 or 4 (default: helm on PATH)")
     parser.add_argument("--check", action="store_true", help="change nothing; name the files that differ")
     arguments = parser.parse_args()
     try:
-        # The manifests hold the chart's CRDs: those are brought in step first.
-        drifted = bring_in_step(CHART / "files" / "crds", crds(), check=arguments.check)
-        drifted += bring_in_step(
-            REPOSITORY / "webhook-config", manifests(arguments.helm), check=arguments.check
-        )
+        drifted = bring_all_in_step(arguments.helm, check=arguments.check)
     except (RenderError, OSError) as error:
         sys.stderr.write(f"charts/render.py: {error}\n")
         return 1
     outcome = "differs: run `make manifests`" if arguments.check else "written"
     sys.stdout.writelines(f"{path.relative_to(REPOSITORY)} {outcome}\n" for path in drifted)
     return 1 if drifted and arguments.check else 0
+
+
+def bring_all_in_step(helm: str, *, check: bool) -> list[Path]:
+    """The files that differ from their source; unless *check*, they are written."""
+    # The manifests hold the chart's CRDs: those are brought in step first.
+    drifted = bring_in_step(CHART / "files" / "crds", crds(), check=check)
+    drifted += bring_in_step(REPOSITORY / "webhook-config", manifests(helm), check=check)
+    drifted += bring_in_step(REPOSITORY / "tests" / "chart" / "snapshots", snapshots(helm), check=check)
+    if (described := readme()) != (file := CHART / "README.md").read_text():
+        drifted.append(file)
+        if not check:
+            file.write_text(described)
+    return drifted
 
 
 def bring_in_step(directory: Path, contents: Mapping[str, str], *, check: bool) -> list[Path]:
@@ -88,7 +86,8 @@ def crds() -> dict[str, str]:
 
 def manifests(helm: str) -> dict[str, str]:
     """The text of each file of plain manifests."""
-    objects = [_namespace(), *(_plain(manifest) for manifest in _rendered(helm))]
+    release = rendered(helm, OLDEST_KUBERNETES, [f"--set=image.repository={IMAGE}"])
+    objects = [_namespace(), *(_plain(manifest) for manifest in release if _suits_everywhere(manifest))]
     file_of = {kind: file for file, kinds in FILES.items() for kind in kinds}
     if homeless := {manifest["kind"] for manifest in objects} - file_of.keys():
         raise RenderError(f"no file for {', '.join(sorted(homeless))}: name one in FILES")
@@ -102,16 +101,10 @@ def _namespace() -> Manifest:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
 
 
-def _rendered(helm: str) -> list[Manifest]:
-    command = [helm, "template", "job-profiler", str(CHART), f"--namespace={NAMESPACE}"]
-    command += [f"--kube-version={OLDEST_KUBERNETES}", f"--set=image.repository={IMAGE}"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the user's Helm
-    except OSError as error:
-        raise RenderError(f"{helm} can't be run ({error}): name Helm 3 or 4 with --helm") from error
-    if done.returncode != 0:
-        raise RenderError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
-    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+def _suits_everywhere(manifest: Manifest) -> bool:
+    """False for what some clusters don't serve, and for the Pod of `helm test`."""
+    is_hook = "helm.sh/hook" in manifest["metadata"].get("annotations", {})
+    return not is_hook and manifest["kind"] not in NOT_FOR_ALL_VERSIONS
 
 
 def _plain(manifest: Manifest) -> Manifest:
@@ -127,16 +120,12 @@ def _plain(manifest: Manifest) -> Manifest:
 def _text(objects: list[Manifest]) -> str:
     """YAML in an order that does not depend on Helm's version."""
     kinds = [kind for group in FILES.values() for kind in group]
-    objects = sorted(objects, key=lambda manifest: (kinds.index(manifest["kind"]), _key(manifest)))
+    objects = sorted(objects, key=lambda manifest: (kinds.index(manifest["kind"]), key_of(manifest)))
     deployed = next((manifest for manifest in objects if manifest["kind"] == "Deployment"), None)
     header = HEADER
     if deployed:
         header += IMAGE_NOTE.format(image=deployed["spec"]["template"]["spec"]["containers"][0]["image"])
-    return header + yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, width=110, explicit_start=True)
-
-
-def _key(manifest: Manifest) -> tuple[str, str]:
-    return manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
+    return header + as_text(objects)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """Every fact about the chart holds under Helm 3 and under Helm 4."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import pytest
 
 from tests.chart.rendered import CHART, IMAGE, Release
+from tests.chart.served import CRDS, FIRST, SECOND
+from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl
 
 NEW_CLUSTER = "1.36.0"
 
@@ -51,3 +54,25 @@ def render(helm: Helm) -> Render:
         return releases[key]
 
     return rendered
+
+
+@pytest.fixture(scope="module")
+def namespaces(kubectl: Kubectl) -> Iterator[None]:
+    """Two namespaces for releases."""
+    for namespace in (FIRST, SECOND):
+        kubectl.create_namespace(namespace)
+    yield
+    kubectl.run("delete", "namespace", FIRST, SECOND)
+
+
+@pytest.fixture
+def installer(helm: Helm, control_plane: ControlPlane, kubectl: Kubectl, namespaces: None) -> Iterator[Helm]:
+    """Helm on a cluster that holds nothing of the chart, before and after."""
+    against = helm.against(control_plane.kubeconfig)
+    try:
+        yield against
+    finally:
+        for namespace in (FIRST, SECOND):
+            for release in against.run("list", "--short", f"--namespace={namespace}").split():
+                against.uninstall(release, namespace)
+        kubectl.run("delete", "--ignore-not-found", *CRDS)

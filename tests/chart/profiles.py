@@ -6,6 +6,7 @@ from typing import Any
 from app.domain.names import contract_name
 from app.domain.profiles import (
     Basis,
+    ChosenRule,
     ConnectionProfile,
     ContainerNeed,
     NeedReason,
@@ -13,8 +14,9 @@ from app.domain.profiles import (
     Profile,
     Resource,
     ResourceProfile,
-    Rule,
+    RiskLevel,
     SlotNeed,
+    StatedRisk,
 )
 from app.domain.resources import KINDS, to_manifest, to_status
 from app.domain.workloads import Connection, Workload
@@ -29,6 +31,7 @@ BASIS = Basis(
     coverage=1.0,
     confidence=0.97,
 )
+CHOSEN = ChosenRule(2, 0.97, 0.0, 7, 0.016, siblings=3)
 PROFILES: dict[str, Profile] = {
     "cpu": ResourceProfile(
         WEB,
@@ -36,9 +39,12 @@ PROFILES: dict[str, Profile] = {
         "0.020",
         BASIS,
         (SlotNeed("00:00", "12:00", "0.010", 1152), SlotNeed("12:00", "24:00", "0.020", 1008)),
-        (ContainerNeed("web-svc", "0.015", 1080), ContainerNeed("linkerd-proxy", "0.005", 1080, "MeshProxy")),
+        (
+            ContainerNeed("web-svc", "0.015", 1080, rule=CHOSEN),
+            ContainerNeed("linkerd-proxy", "0.005", 1080, "MeshProxy"),
+        ),
         (NeedSignal("web-svc", NeedReason.CPU_THROTTLING, NOON, 0.12),),
-        Rule(percentile=0.95, margin=0.15, half_life_days=7.0),
+        StatedRisk(RiskLevel.NORMAL, 0.012, 0.045),
     ),
     "memory": ResourceProfile(
         WEB,
@@ -46,9 +52,12 @@ PROFILES: dict[str, Profile] = {
         "17106488",
         BASIS,
         (SlotNeed("00:00", "24:00", "17106488", 2160),),
-        (ContainerNeed("web-svc", "17106000", 1080), ContainerNeed("log-shipper", "488", 1080, "Sidecar")),
+        (
+            ContainerNeed("web-svc", "17106000", 1080, rule=CHOSEN),
+            ContainerNeed("log-shipper", "488", 1080, "Sidecar"),
+        ),
         (NeedSignal("web-svc", NeedReason.OOM_KILLED, NOON, 0.05),),
-        Rule(percentile=1.0, margin=0.15, half_life_days=7.0),
+        StatedRisk(RiskLevel.LOW, 0.02),
     ),
     "connection": ConnectionProfile(Connection(WEB, VOTING), "47.12", "23.56", "23.56", BASIS, "5120", "0"),
 }

@@ -33,11 +33,15 @@ class Release:
         (found,) = [one for one in self.of(kind) if name in {"", one["metadata"]["name"]}]
         return found
 
-    def webhook(self) -> Object:
-        """The only webhook of the only configuration."""
-        (webhook,) = self.one("MutatingWebhookConfiguration")["webhooks"]
-        assert isinstance(webhook, dict)
-        return webhook
+    def webhook(self, name: str = "pods") -> Object:
+        """The webhook of that name in the only configuration: that for Pods, or that of the probe."""
+        (found,) = [
+            one
+            for one in self.one("MutatingWebhookConfiguration")["webhooks"]
+            if one["name"] == f"{name}.job-profiler.liqo.io"
+        ]
+        assert isinstance(found, dict)
+        return found
 
     def pods(self) -> dict[str, Object]:
         """The Pod spec of each component."""
@@ -48,12 +52,7 @@ class Release:
 
     def environment(self, component: str) -> dict[str, str]:
         """The variables that a component's process sees."""
-        return {
-            variable["name"]: variable["value"]
-            if "value" in variable
-            else DOWNWARD[variable["valueFrom"]["fieldRef"]["fieldPath"]]
-            for variable in container(self.pods()[component])["env"]
-        }
+        return variables_of(self.pods()[component])
 
     def rights(self, account: str) -> set[tuple[str, str, str, str, str]]:
         """What a service account may do: (namespace or *, API group, resource, its name or *, verb)."""
@@ -89,6 +88,20 @@ def container(pod: Mapping[str, Any]) -> Object:
     (only,) = pod["containers"]
     assert isinstance(only, dict)
     return only
+
+
+def variables_of(pod: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of a Pod's process; one from a Secret is told by where it comes from."""
+    return {variable["name"]: _value(variable) for variable in container(pod)["env"]}
+
+
+def _value(variable: Mapping[str, Any]) -> str:
+    if "value" in variable:
+        return str(variable["value"])
+    source = variable["valueFrom"]
+    if "fieldRef" in source:
+        return DOWNWARD[source["fieldRef"]["fieldPath"]]
+    return f"{source['secretKeyRef']['name']}/{source['secretKeyRef']['key']}"
 
 
 def _qualified(metadata: Mapping[str, Any]) -> str:

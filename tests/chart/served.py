@@ -4,6 +4,8 @@ from app.domain.resources import GROUP, KINDS
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.waiting import wait_until
 
+# Namespaces for releases.
+FIRST, SECOND = "chart-first", "chart-second"
 PLURALS = [kind.plural for kind in KINDS.values()]
 CRDS = [f"crd/{plural}.{GROUP}" for plural in PLURALS]
 

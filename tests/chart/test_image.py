@@ -65,7 +65,8 @@ def test_only_locked_dependencies_are_installed() -> None:
     """Builder and dependencies come from lock files with hashes; the project itself brings no others."""
     (locked, project) = [command for command in instructions("RUN") if " install " in command]
 
-    for lock_file in ("requirements-build.lock", "requirements.lock"):
+    assert instructions("ARG") == ["REQUIREMENTS=requirements.lock"]
+    for lock_file in ("requirements-build.lock", '"$REQUIREMENTS"'):
         assert re.search(rf"--require-hashes --requirement {re.escape(lock_file)}(\s|$)", locked)
     assert "wheel --no-deps --no-build-isolation" in project
     assert re.search(r"install --no-deps /wheels/\*\.whl$", project)

@@ -1,4 +1,4 @@
-"""What the Pods get: settings that the program accepts, restricted rights on the node, and time to stop."""
+"""What the Pods get: settings that the program accepts, and restricted rights on the node."""
 
 from typing import Any
 
@@ -16,12 +16,13 @@ SHARED = {
     "PROFILES_NAMESPACE",
     "EXCLUDED_NAMESPACES",
     "TLS_SECRET",
+    "WEBHOOK_CONFIGURATION",
     "HEALTH_PORT",
     "LOG_LEVEL",
     "MAX_CONNECTIONS",
 }
 WEBHOOK = {"WEBHOOK_PORT", "SHUTDOWN_DELAY"}
-CERTIFICATES = {"CERTIFICATE_NAMES", "CA_SECRET", "WEBHOOK_CONFIGURATION"}
+CERTIFICATES = {"CERTIFICATE_NAMES", "CA_SECRET"}
 PROFILER = CERTIFICATES | {
     "CERTIFICATE_PROVIDER",
     "IDENTITY",
@@ -35,6 +36,9 @@ PROFILER = CERTIFICATES | {
     "MIN_SAMPLES",
     "BACKFILL_ENABLED",
     "BACKFILL_RATE",
+    "PROBE_ENABLED",
+    "PROBE_INTERVAL",
+    "EXPECTED_WEBHOOK",
 }
 
 
@@ -77,6 +81,7 @@ def test_default_values_are_the_programs_defaults(render: Render, settings_of: A
     settings = settings_of(render(topology="combined" if component == "combined" else "split"), component)
 
     by_the_release = {"role", "identity", "profiles_namespace", "certificate_names", "excluded_namespaces"}
+    by_the_release.add("expected_webhook")
     assert settings.role is Role(component)
     assert settings.model_dump(exclude=by_the_release) == _defaults(by_the_release)
     assert settings.profiles_home == settings.own_namespace == "profiling"
@@ -116,7 +121,14 @@ def test_every_value_arrives(render: Render, settings_of: Any) -> None:
                 "connectionsUrl": "prometheus.linkerd-viz.svc",
                 "cluster": 'prod "1"',
                 "clusterLabel": "k8s_cluster",
+                "auth": {
+                    "basicAuthSecret": "prometheus",
+                    "tlsSecret": "prometheus-client",
+                    "ca": {"configMap": "prometheus-ca"},
+                    "tenant": "shop",
+                },
             },
+            probe={"intervalSeconds": 5},
             profiling={
                 "namespaceSelector": {
                     "matchLabels": {"team": "web", "example.org/tier": "1"},
@@ -145,7 +157,11 @@ def test_every_value_arrives(render: Render, settings_of: Any) -> None:
                 "cpu": {"floor": "50m", "ceiling": 8, "limitRatio": 2},
                 "memory": {"floor": "64Mi", "ceiling": "8Gi", "limitRatio": 1.5},
             },
-            webhook={"port": 9443, "shutdownDelaySeconds": 0},
+            webhook={
+                "port": 9443,
+                "shutdownDelaySeconds": 0,
+                "clientCa": {"secretName": "front-proxy", "names": ["front-proxy-client", "apiserver"]},
+            },
             healthPort=9090,
             logLevel="debug",
             combined={"extraEnv": [{"name": "PROMETHEUS_TIMEOUT", "value": "120"}]},
@@ -154,7 +170,9 @@ def test_every_value_arrives(render: Render, settings_of: Any) -> None:
     )
 
     assert settings.model_dump(
-        exclude={"certificate_names", "identity", "role"}, exclude_defaults=True, mode="json"
+        exclude={"certificate_names", "identity", "role", "expected_webhook"},
+        exclude_defaults=True,
+        mode="json",
     ) == {
         "prometheus_url": "https://thanos.example/api",
         "prometheus_port": 10902,
@@ -162,6 +180,15 @@ def test_every_value_arrives(render: Render, settings_of: Any) -> None:
         "prometheus_timeout": 120,
         "prometheus_cluster": 'prod "1"',
         "prometheus_cluster_label": "k8s_cluster",
+        "prometheus_username": "prometheus/username",
+        "prometheus_password_file": "/etc/job-profiler/prometheus-credentials/password",
+        "prometheus_ca_file": "/etc/job-profiler/prometheus-ca/ca.crt",
+        "prometheus_certificate_file": "/etc/job-profiler/prometheus-certificate/tls.crt",
+        "prometheus_key_file": "/etc/job-profiler/prometheus-certificate/tls.key",
+        "prometheus_tenant": "shop",
+        "probe_interval": 5,
+        "client_ca_file": "/etc/job-profiler/client/ca.crt",
+        "client_names": ["front-proxy-client", "apiserver"],
         "profiling_namespace_selector": (
             "example.org/tier=1,team=web,stage in (live,test),owner notin (nobody),cost-centre,!legacy"
         ),
@@ -225,7 +252,8 @@ def test_ports_and_probes_are_the_programs(render: Render, topology: str) -> Non
 @pytest.mark.parametrize("topology", ["split", "combined"])
 def test_pods_meet_the_restricted_standard(render: Render, topology: str) -> None:
     """Not root, nothing gained, no capability, system calls filtered, nothing writable but /tmp in memory."""
-    for pod in render(topology=topology).pods().values():
+    release = render(topology=topology)
+    for pod in (*release.pods().values(), release.one("Pod")["spec"]):
         assert pod["securityContext"] == {
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
@@ -235,55 +263,34 @@ def test_pods_meet_the_restricted_standard(render: Render, topology: str) -> Non
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         }
-        assert [volume.keys() - {"name"} for volume in pod["volumes"]] == [{"emptyDir"}]
-        assert [mount["mountPath"] for mount in container(pod)["volumeMounts"]] == ["/tmp"]
+        writable = [mount["mountPath"] for mount in container(pod)["volumeMounts"] if "readOnly" not in mount]
+        assert writable in ([], ["/tmp"])
+        assert {"medium": "Memory", "sizeLimit": "16Mi"} in [
+            volume.get("emptyDir") for volume in pod["volumes"]
+        ] or not writable
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
         assert pod["enableServiceLinks"] is False
-        assert pod["automountServiceAccountToken"] is True
+        assert pod["automountServiceAccountToken"] is False
         assert container(pod)["resources"]["limits"].keys() == {"memory"}
-
-
-@pytest.mark.parametrize(
-    ("webhook", "seconds"),
-    [({}, 28), ({"shutdownDelaySeconds": 60, "timeoutSeconds": 30}, 105)],
-    ids=["default", "long"],
-)
-def test_the_webhook_has_time_to_drain(render: Render, webhook: dict[str, int], seconds: int) -> None:
-    """The grace period is the delay, one admission's time-out and 15 s: 10 + 3 + 15, 60 + 30 + 15."""
-    assert render(webhook=webhook).pods()["webhook"]["terminationGracePeriodSeconds"] == seconds
-
-
-def test_roll_outs_keep_every_replica(render: Render) -> None:
-    """A replica is removed only after its successor is ready."""
-    for one in render().of("Deployment"):
-        assert one["spec"]["strategy"] == {
-            "type": "RollingUpdate",
-            "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
-        }
-
-
-def test_replicas_spread_where_possible(render: Render) -> None:
-    """By default replicas prefer different nodes and zones, and are scheduled in any case."""
-    for component, pod in render().pods().items():
-        constraints = pod["topologySpreadConstraints"]
-        assert [one["topologyKey"] for one in constraints] == [
-            "kubernetes.io/hostname",
-            "topology.kubernetes.io/zone",
-        ]
-        assert {one["whenUnsatisfiable"] for one in constraints} == {"ScheduleAnyway"}
-        assert {
-            one["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] for one in constraints
-        } == {component}
 
 
 def test_placement_values_arrive(render: Render) -> None:
     """What is set for all Pods, or for one component's, is rendered there; our labels can't be replaced."""
-    own = {
+    own: dict[str, Any] = {
         "podLabels": {"team": "a", "app.kubernetes.io/component": "forged"},
         "podAnnotations": {"linkerd.io/inject": "disabled"},
         "affinity": {"nodeAffinity": {}},
         "topologySpreadConstraints": [{"topologyKey": "rack"}],
         "extraEnv": [{"name": "LOG_FORMAT", "value": "console"}],
+        "extraArgs": ["--log-level=debug"],
+        "extraVolumes": [{"name": "more", "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
+        "serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/reader"},
+        "updateStrategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": "50%", "maxUnavailable": 0},
+        },
+        "priorityClassName": "highest",
     }
     release = render(
         webhook=own,
@@ -291,6 +298,7 @@ def test_placement_values_arrive(render: Render) -> None:
         tolerations=[{"operator": "Exists"}],
         priorityClassName="high",
         imagePullSecrets=[{"name": "registry"}],
+        commonLabels={"team": "b"},
     )
     template = release.one("Deployment", "job-profiler-webhook")["spec"]["template"]
     pods = release.pods()
@@ -302,11 +310,37 @@ def test_placement_values_arrive(render: Render) -> None:
     assert pods["webhook"]["topologySpreadConstraints"] == own["topologySpreadConstraints"]
     assert release.environment("webhook")["LOG_FORMAT"] == "console"
     assert "LOG_FORMAT" not in release.environment("profiler")
+    assert container(pods["webhook"])["args"] == ["serve", "--log-level=debug"]
+    assert pods["webhook"]["volumes"][-1] == own["extraVolumes"][0]
+    assert container(pods["webhook"])["volumeMounts"][-1] == own["extraVolumeMounts"][0]
+    assert release.one("Deployment", "job-profiler-webhook")["spec"]["strategy"] == own["updateStrategy"]
+    annotations = {
+        one["metadata"]["name"]: one["metadata"].get("annotations") for one in release.of("ServiceAccount")
+    }
+    assert annotations == {
+        "job-profiler-webhook": own["serviceAccountAnnotations"],
+        "job-profiler-profiler": None,
+    }
+    assert {component: pod["priorityClassName"] for component, pod in pods.items()} == {
+        "webhook": "highest",
+        "profiler": "high",
+    }
     for pod in pods.values():
         assert pod["nodeSelector"] == {"disk": "fast"}
         assert pod["tolerations"] == [{"operator": "Exists"}]
-        assert pod["priorityClassName"] == "high"
         assert pod["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_common_labels_are_everywhere(render: Render) -> None:
+    """On every object and Pod, and never in place of ours or in a selector."""
+    release = render(commonLabels={"cost": "7", "app.kubernetes.io/name": "forged"})
+
+    for one in release.objects:
+        assert one["metadata"]["labels"]["cost"] == "7"
+        assert one["metadata"]["labels"]["app.kubernetes.io/name"] == "job-profiler"
+    for one in release.of("Deployment"):
+        assert one["spec"]["template"]["metadata"]["labels"]["cost"] == "7"
+        assert "cost" not in one["spec"]["selector"]["matchLabels"]
 
 
 def test_the_program_is_told_to_serve(render: Render) -> None:

@@ -48,6 +48,14 @@ def test_helm_finds_no_fault(helm: Helm, values: dict[str, Any]) -> None:
     assert "1 chart(s) linted, 0 chart(s) failed" in helm.lint(CHART, values=IMAGE | values)
 
 
+@pytest.mark.parametrize("values_file", sorted(CHART.glob("ci/*.yaml")), ids=lambda file: file.stem)
+def test_helm_finds_no_fault_with_examples(helm: Helm, values_file: Path) -> None:
+    """`helm lint --strict` accepts each of the sets of values that the snapshots are made of."""
+    linted = helm.lint(CHART, f"--values={values_file}")
+
+    assert "1 chart(s) linted, 0 chart(s) failed" in linted
+
+
 def test_split_is_two_deployments_with_an_account_each(render: Render) -> None:
     """By default webhook and profiler run apart, with two replicas and a service account each."""
     release = render()

@@ -4,14 +4,14 @@ import json
 import re
 import subprocess
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.chart.profiles import manifest_of
 from tests.chart.rendered import CHART, IMAGE, REPOSITORY
-from tests.chart.served import CRDS, PLURALS, wait_for_crds
+from tests.chart.served import CRDS, FIRST, PLURALS, SECOND, wait_for_crds
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm, HelmError
 from tests.cluster.kubectl import Kubectl, KubectlError
@@ -21,29 +21,6 @@ pytestmark = [pytest.mark.chart, pytest.mark.cluster]
 
 # By their plurals: kubectl looks up a category in what it knew of the cluster before.
 PROFILES = ",".join(PLURALS)
-FIRST, SECOND = "chart-first", "chart-second"
-
-
-@pytest.fixture(scope="module")
-def namespaces(kubectl: Kubectl) -> Iterator[None]:
-    """Two namespaces for releases."""
-    for namespace in (FIRST, SECOND):
-        kubectl.create_namespace(namespace)
-    yield
-    kubectl.run("delete", "namespace", FIRST, SECOND)
-
-
-@pytest.fixture
-def installer(helm: Helm, control_plane: ControlPlane, kubectl: Kubectl, namespaces: None) -> Iterator[Helm]:
-    """Helm on a cluster that holds nothing of the chart, before and after."""
-    against = helm.against(control_plane.kubeconfig)
-    try:
-        yield against
-    finally:
-        for namespace in (FIRST, SECOND):
-            for release in against.run("list", "--short", f"--namespace={namespace}").split():
-                against.uninstall(release, namespace)
-        kubectl.run("delete", "--ignore-not-found", *CRDS)
 
 
 def notes(installer: Helm, **values: Any) -> str:
@@ -99,12 +76,12 @@ class Product:
         self.kubectl.run(*command, input=json.dumps(manifest))
 
     def _configuration(self) -> dict[str, Any]:
-        webhook = {"name": "pods.job-profiler.liqo.io", "clientConfig": {"caBundle": self.bundle}}
+        trust = {"clientConfig": {"caBundle": self.bundle}}
         return {
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "MutatingWebhookConfiguration",
             "metadata": {"name": "job-profiler"},
-            "webhooks": [webhook],
+            "webhooks": [{"name": f"{entry}.job-profiler.liqo.io"} | trust for entry in ("pods", "probe")],
         }
 
     def is_kept(self, kubectl: Kubectl) -> bool:
@@ -113,13 +90,13 @@ class Product:
         def stored(kind: str, name: str) -> Any:
             return kubectl.json("get", kind, name, f"--namespace={self.namespace}")
 
-        (webhook,) = stored("mutatingwebhookconfiguration", "job-profiler")["webhooks"]
+        webhooks = stored("mutatingwebhookconfiguration", "job-profiler")["webhooks"]
         return bool(
             stored("secret", "job-profiler-ca")["data"] == {"tls.key": b64encode(b"k").decode()}
             and stored("secret", "job-profiler-tls")["data"] == {"tls.key": b64encode(b"k").decode()}
             and stored("configmap", "job-profiler-status")["data"] == {"a": "b"}
             and stored("lease", "job-profiler")["spec"]["holderIdentity"] == "job-profiler-0"
-            and webhook["clientConfig"]["caBundle"] == self.bundle
+            and [one["clientConfig"]["caBundle"] for one in webhooks] == [self.bundle] * 2
             and stored("cpuprofile", self._profile["metadata"]["name"])["spec"] == self._profile["spec"]
         )
 
@@ -135,7 +112,7 @@ def product(installer: Helm, control_plane: ControlPlane, kubectl: Kubectl) -> P
 
 
 def time_out_seconds(kubectl: Kubectl) -> int:
-    (webhook,) = kubectl.json("get", "mutatingwebhookconfiguration", "job-profiler")["webhooks"]
+    webhook, _ = kubectl.json("get", "mutatingwebhookconfiguration", "job-profiler")["webhooks"]
     seconds: int = webhook["timeoutSeconds"]
     return seconds
 
@@ -149,6 +126,13 @@ def test_upgrade_and_rollback_keep_what_the_product_wrote(
 
     installer.rollback("job-profiler", 1, FIRST)
     assert (time_out_seconds(kubectl), product.is_kept(kubectl)) == (3, True)
+
+
+def test_the_probe_can_be_switched_off(product: Product, installer: Helm, kubectl: Kubectl) -> None:
+    """An upgrade without the probe and one with it again keep what the product wrote."""
+    for enabled in (False, True):
+        installer.upgrade("job-profiler", CHART, FIRST, values=IMAGE | {"probe": {"enabled": enabled}})
+        assert product.is_kept(kubectl)
 
 
 def test_the_topology_can_change(product: Product, installer: Helm, kubectl: Kubectl) -> None:
@@ -167,17 +151,21 @@ def test_the_topology_can_change(product: Product, installer: Helm, kubectl: Kub
 def test_the_webhooks_account_reads_its_certificate_and_profiles_alone(
     product: Product, control_plane: ControlPlane
 ) -> None:
-    """It lists profiles and the one Secret; any other Secret, Pods and every write are forbidden."""
+    """It lists profiles, one Secret and one configuration; any other, Pods and every write are forbidden."""
     webhook = Kubectl(control_plane.kubeconfig_of("job-profiler-webhook", FIRST))
 
     assert "cpuprofile" in webhook.run("get", PROFILES, "--output=name")
     one = ("get", "secrets", "--field-selector=metadata.name=job-profiler-tls", "--output=name")
     assert webhook.run(*one).split() == ["secret/job-profiler-tls"]
+    trust = ("get", "mutatingwebhookconfigurations", "--field-selector=metadata.name=job-profiler")
+    assert "job-profiler" in webhook.run(*trust)
     for forbidden in (
         ("get", "secret", "job-profiler-ca"),
         ("get", "secrets"),
         ("get", "pods", "--all-namespaces"),
         ("get", "configmap", "job-profiler-status"),
+        ("get", "mutatingwebhookconfigurations"),
+        ("create", "configmap", "anything"),
         ("patch", "secret", "job-profiler-tls", '--patch={"data": null}'),
         ("delete", "cpuprofiles", "--all"),
     ):
@@ -216,7 +204,7 @@ def test_a_selector_that_the_api_server_takes(installer: Helm, kubectl: Kubectl)
     selector = {"matchLabels": {"team": "web"}, "matchExpressions": expressions}
 
     def stored() -> dict[str, Any]:
-        (webhook,) = kubectl.json("get", "mutatingwebhookconfiguration", "job-profiler")["webhooks"]
+        webhook, _ = kubectl.json("get", "mutatingwebhookconfiguration", "job-profiler")["webhooks"]
         found: dict[str, Any] = webhook["namespaceSelector"]
         return found
 
@@ -296,6 +284,7 @@ def test_the_notes_say_what_to_do_next(installer: Helm) -> None:
     assert f"kubectl get cpuprofiles,memoryprofiles,connectionprofiles -n {SECOND}\n" in printed
     assert f"kubectl get configmap job-profiler-status -n {FIRST} -o yaml\n" in printed
     assert "those that run already get them without a restart" in printed
+    assert f"helm test job-profiler -n {FIRST} --logs\n" in printed
     assert "WARNING" not in printed
     assert "crd" not in printed
 
@@ -308,11 +297,13 @@ def test_the_notes_tell_when_running_pods_are_left_alone(installer: Helm) -> Non
 
 
 def test_the_notes_warn(installer: Helm) -> None:
-    """One replica of the webhook, and a webhook that can stop Pods from being created, are warned about."""
-    printed = notes(installer, webhook={"replicas": 1, "failurePolicy": "Fail"})
+    """One replica, the nodes' network, and a webhook that can keep Pods from being created are told of."""
+    values = {"replicas": 1, "failurePolicy": "Fail", "hostNetwork": True, "port": 10260}
+    printed = notes(installer, webhook=values)
 
     assert re.findall(r"WARNING: (\S+) is (\w+)", printed) == [
         ("webhook.replicas", "1"),
+        ("webhook.hostNetwork", "true"),
         ("webhook.failurePolicy", "Fail"),
     ]
 

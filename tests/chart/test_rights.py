@@ -1,5 +1,7 @@
 """The rights of each account, complete: what is not listed here is not granted."""
 
+from typing import Any
+
 import pytest
 
 from tests.chart.conftest import Render
@@ -22,8 +24,12 @@ def namespace_rights(*names: str) -> set[Right]:
     return {right for name in names or ("*",) for right in rights("*", "", "namespaces", name, *READ)}
 
 
+CONFIGURATION = ("*", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", "job-profiler")
+
+
 def webhook_rights(profiles_namespace: str = "profiling") -> set[Right]:
     expected = rights("profiling", "", "secrets", "job-profiler-tls", *READ)
+    expected |= rights(*CONFIGURATION, *READ)
     for plural in PLURALS:
         expected |= rights(profiles_namespace, PROFILES_GROUP, plural, "*", *READ)
     return expected
@@ -37,10 +43,16 @@ def profile_writer_rights(namespace: str = "profiling") -> set[Right]:
     return expected
 
 
+def probe_rights() -> set[Right]:
+    """To ask for a ConfigMap by dry run, and to read what selects Pods."""
+    return rights("profiling", "", "configmaps", "*", "create") | rights(*CONFIGURATION, "get")
+
+
 def own_rights() -> set[Right]:
     return (
         rights("profiling", "coordination.k8s.io", "leases", "job-profiler", "get", "update", "patch")
         | rights("profiling", "", "configmaps", "job-profiler-status", "get", "update", "patch")
+        | probe_rights()
         | rights("profiling", "", "events", "*", "create", "patch")
     )
 
@@ -54,9 +66,7 @@ def limit_rights(namespace: str = "*") -> set[Right]:
 
 
 def certificate_rights() -> set[Right]:
-    expected = rights(
-        "*", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", "job-profiler", "get", "patch"
-    )
+    expected = rights(*CONFIGURATION, "get", "patch")
     for secret in ("job-profiler-ca", "job-profiler-tls"):
         expected |= rights("profiling", "", "secrets", secret, *READ, "update", "patch")
     return expected
@@ -73,7 +83,7 @@ def workload_rights(namespace: str = "*") -> set[Right]:
 
 
 def test_webhook_only_reads(render: Render) -> None:
-    """The network-facing Pod's account reads profiles and its own certificate, and can change nothing."""
+    """The network-facing Pod reads profiles, its own certificate and who trusts that; it changes nothing."""
     granted = render().rights("job-profiler-webhook")
 
     assert granted == webhook_rights()
@@ -155,7 +165,7 @@ def test_profiles_elsewhere_move_only_their_rights(render: Render) -> None:
 
 
 def test_cert_manager_takes_the_rights_on_certificates(render: Render) -> None:
-    """Where cert-manager issues, the profiler touches neither Secrets nor the webhook configuration."""
+    """Where cert-manager issues, the profiler touches no Secret, and only reads the configuration."""
     release = render(certificates=CERT_MANAGER)
 
     assert release.rights("job-profiler-webhook") == webhook_rights()
@@ -163,12 +173,47 @@ def test_cert_manager_takes_the_rights_on_certificates(render: Render) -> None:
 
 
 def test_little_is_granted_in_the_cluster(render: Render) -> None:
-    """Namespaces listed, cert-manager: nothing in the cluster but to read those Namespaces."""
+    """Namespaces listed, cert-manager: in the cluster those are read, and the one webhook configuration."""
     release = render(certificates=CERT_MANAGER, profiling={"namespaces": ["shop"]})
 
     in_cluster = {right for right in release.rights("job-profiler-profiler") if right[0] == "*"}
-    assert in_cluster == namespace_rights("shop")
-    assert not [right for right in release.rights("job-profiler-webhook") if right[0] == "*"]
+    assert in_cluster == namespace_rights("shop") | rights(*CONFIGURATION, "get")
+    in_cluster = {right for right in release.rights("job-profiler-webhook") if right[0] == "*"}
+    assert in_cluster == rights(*CONFIGURATION, *READ)
+
+
+def test_without_the_probe_nobody_may_create_config_maps(render: Render) -> None:
+    """Its rights go with `probe.enabled`; where the profiler publishes the caBundle it still reads that."""
+    off: dict[str, Any] = {"probe": {"enabled": False}}
+
+    assert render(**off).rights("job-profiler-profiler") == (
+        profiler_rights() | certificate_rights()
+    ) - rights("profiling", "", "configmaps", "*", "create")
+    assert (
+        render(certificates=CERT_MANAGER, **off).rights("job-profiler-profiler")
+        == profiler_rights() - probe_rights()
+    )
+
+
+def test_nobody_else_gets_a_right(render: Render) -> None:
+    """No role is aggregated into view, edit or admin, and none is bound to anybody but our accounts."""
+    release = render(scheduling={"enabled": True})
+
+    assert not [role for role in release.of("ClusterRole") if "aggregationRule" in role]
+    labels = {
+        label for kind in ("Role", "ClusterRole") for role in release.of(kind) for label in _labels(role)
+    }
+    assert not [label for label in labels if label.startswith("rbac.authorization.k8s.io/aggregate-to-")]
+    bindings = release.of("RoleBinding") + release.of("ClusterRoleBinding")
+    assert {(subject["kind"], subject["name"]) for one in bindings for subject in one["subjects"]} == {
+        ("ServiceAccount", "job-profiler-webhook"),
+        ("ServiceAccount", "job-profiler-profiler"),
+    }
+
+
+def _labels(manifest: dict[str, Any]) -> dict[str, str]:
+    labels: dict[str, str] = manifest["metadata"]["labels"]
+    return labels
 
 
 @pytest.mark.parametrize("namespaces", [[], ["shop"]])

@@ -1,6 +1,8 @@
 """Wrong values are refused before anything reaches a cluster, by a message that names the value."""
 
+import json
 import re
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -13,109 +15,180 @@ from tests.cluster.helm import Helm, HelmError
 pytestmark = pytest.mark.chart
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("topology", "triple"),
-        ("fullnameOverride", "p" * 45),
-        ("nameOverride", "Not_a_name"),
-        ("image.pullPolicy", "Sometimes"),
-        ("image.digest", "sha256:short"),
-        ("image.repository", "registry.example/p@sha256:0"),
-        ("imagePullSecrets", "registry"),
-        ("prometheus.url", "ftp://prometheus"),
-        ("prometheus.port", 0),
-        ("prometheus.connectionsUrl", "ftp://prometheus"),
-        ("prometheus.cluster", 1),
-        ("prometheus.clusterLabel", "a-b"),
-        ("linkerd.viz", "yes"),
-        ("profiling.namespaces", ["Not_a_namespace"]),
-        ("profiling.namespaces", "emojivoto"),
-        ("profiling.excludedNamespaces", ["a", "a"]),
-        ("profiling.namespaceSelector", "team=web"),
-        ("profiling.namespaceSelector.matchLabels", {"team": 1}),
-        ("profiling.namespaceSelector.matchLabels", {"team": "web,db"}),
-        ("profiling.namespaceSelector.matchExpressions", {"key": "team"}),
-        ("profiling.namespaceSelector.matchExpressions", [{"key": "team"}]),
-        ("profiling.namespaceSelector.matchExpressions", [{"key": "a b", "operator": "Exists"}]),
-        ("profiling.namespaceSelector.matchExpressions", [{"key": "team", "operator": "Equals"}]),
-        ("profiling.namespaceSelector.matchExpressions", [{"key": "team", "operator": "In"}]),
-        ("profiling.namespaceSelector.matchExpressions", [{"key": "t", "operator": "NotIn", "values": []}]),
-        ("profiling.namespaceSelector.matchExpressions", [{"key": "t", "operator": "In", "values": [""]}]),
-        (
-            "profiling.namespaceSelector.matchExpressions",
-            [{"key": "t", "operator": "Exists", "values": ["a"]}],
-        ),
-        ("profiling.profilesNamespace", "-"),
-        ("profiling.updateSeconds", 0),
-        ("profiling.historyDays", 15),
-        ("profiling.timeslots", 5),
-        ("profiling.timeslots", "4"),
-        ("profiling.minSamples", 0),
-        ("profiling.maxConnections", 1001),
-        ("profiling.networkMetricProvider", "consul"),
-        ("backfill.enabled", "yes"),
-        ("backfill.rate", 0),
-        ("backfill.rate", 1001),
-        ("scheduling.enabled", "yes"),
-        ("scheduling.minConfidence", 1),
-        ("scheduling.deadband", -0.1),
-        ("scheduling.cpu.floor", "20 millicores"),
-        ("scheduling.memory.ceiling", "64GB"),
-        ("scheduling.memory.limitRatio", 0.5),
-        ("certificates.provider", "vault"),
-        ("certificates.issuerRef.kind", "Authority"),
-        ("webhook.url", "http://profiler.example/mutate"),
-        ("webhook.failurePolicy", "ignore"),
-        ("webhook.timeoutSeconds", 0),
-        ("webhook.timeoutSeconds", 31),
-        ("webhook.reinvocationPolicy", "Always"),
-        ("webhook.port", 65536),
-        ("webhook.shutdownDelaySeconds", 301),
-        ("webhook.replicas", 0),
-        ("profiler.replicas", -1),
-        ("profiler.replicas", 1.5),
-        ("webhook.podLabels", {"number": 1}),
-        ("profiler.extraEnv", {"NAME": "value"}),
-        ("healthPort", "http"),
-        ("logLevel", "trace"),
-        ("crds.install", "yes"),
-    ],
-    ids=lambda value: str(value)[:30],
-)
-def test_a_bad_value_is_named(helm: Helm, path: str, value: object) -> None:
-    """The schema refuses the value, and the message holds its path."""
+# Each is wrong by itself; its message has to name it among those of others that are refused with it.
+WRONG: list[tuple[str, object]] = [
+    ("topology", "triple"),
+    ("fullnameOverride", "p" * 45),
+    ("nameOverride", "Not_a_name"),
+    ("image.pullPolicy", "Sometimes"),
+    ("image.digest", "sha256:short"),
+    ("image.repository", "registry.example/p@sha256:0"),
+    ("imagePullSecrets", "registry"),
+    ("prometheus.url", "ftp://prometheus"),
+    ("prometheus.port", 0),
+    ("prometheus.connectionsUrl", "ftp://prometheus"),
+    ("prometheus.cluster", 1),
+    ("prometheus.clusterLabel", "a-b"),
+    ("linkerd.viz", "yes"),
+    ("profiling.namespaces", ["Not_a_namespace"]),
+    ("profiling.namespaces", "emojivoto"),
+    ("profiling.excludedNamespaces", ["a", "a"]),
+    ("profiling.namespaceSelector", "team=web"),
+    ("profiling.namespaceSelector.matchLabels", {"team": 1}),
+    ("profiling.namespaceSelector.matchLabels", {"team": "web,db"}),
+    ("profiling.namespaceSelector.matchExpressions", {"key": "team"}),
+    ("profiling.namespaceSelector.matchExpressions", [{"key": "team"}]),
+    ("profiling.namespaceSelector.matchExpressions", [{"key": "a b", "operator": "Exists"}]),
+    ("profiling.namespaceSelector.matchExpressions", [{"key": "team", "operator": "Equals"}]),
+    ("profiling.namespaceSelector.matchExpressions", [{"key": "team", "operator": "In"}]),
+    ("profiling.namespaceSelector.matchExpressions", [{"key": "t", "operator": "NotIn", "values": []}]),
+    ("profiling.namespaceSelector.matchExpressions", [{"key": "t", "operator": "In", "values": [""]}]),
+    (
+        "profiling.namespaceSelector.matchExpressions",
+        [{"key": "t", "operator": "Exists", "values": ["a"]}],
+    ),
+    ("profiling.profilesNamespace", "-"),
+    ("profiling.updateSeconds", 0),
+    ("profiling.historyDays", 15),
+    ("profiling.timeslots", 5),
+    ("profiling.timeslots", "4"),
+    ("profiling.minSamples", 0),
+    ("profiling.maxConnections", 1001),
+    ("profiling.networkMetricProvider", "consul"),
+    ("backfill.enabled", "yes"),
+    ("backfill.rate", 0),
+    ("backfill.rate", 1001),
+    ("scheduling.enabled", "yes"),
+    ("scheduling.minConfidence", 1),
+    ("scheduling.deadband", -0.1),
+    ("scheduling.cpu.floor", "20 millicores"),
+    ("scheduling.memory.ceiling", "64GB"),
+    ("scheduling.memory.limitRatio", 0.5),
+    ("certificates.provider", "vault"),
+    ("certificates.issuerRef.kind", "Authority"),
+    ("webhook.url", "http://profiler.example/mutate"),
+    ("webhook.failurePolicy", "ignore"),
+    ("webhook.timeoutSeconds", 0),
+    ("webhook.timeoutSeconds", 31),
+    ("webhook.reinvocationPolicy", "Always"),
+    ("webhook.port", 65536),
+    ("webhook.shutdownDelaySeconds", 301),
+    ("webhook.replicas", 0),
+    ("profiler.replicas", -1),
+    ("profiler.replicas", 1.5),
+    ("webhook.podLabels", {"number": 1}),
+    ("profiler.extraEnv", {"NAME": "value"}),
+    ("healthPort", "http"),
+    ("logLevel", "trace"),
+    ("commonLabels", {"a b": "c"}),
+    ("commonLabels", {"number": 1}),
+    ("prometheus.auth.bearerTokenSecret", "Not_a_name"),
+    ("prometheus.auth.ca.pem", "no certificate"),
+    ("prometheus.auth.ca.key", "a/b"),
+    ("prometheus.auth.tenant", " shop"),
+    ("prometheus.auth.sigv4Region", "Frankfurt"),
+    ("probe.enabled", "yes"),
+    ("probe.intervalSeconds", 0),
+    ("webhook.hostNetwork", 1),
+    ("webhook.annotations", {"a": 1}),
+    ("webhook.clientCa.names", ["a,b"]),
+    ("webhook.clientCa.pem", 1),
+    ("webhook.podDisruptionBudget.maxUnavailable", 0),
+    ("webhook.podDisruptionBudget.maxUnavailable", "all"),
+    ("webhook.updateStrategy.type", "BlueGreen"),
+    ("webhook.priorityClassName", "High"),
+    ("profiler.serviceAccountAnnotations", {"role": 1}),
+    ("profiler.extraArgs", "--log-level=debug"),
+    ("combined.extraVolumes", {"name": "a"}),
+    ("combined.extraVolumeMounts", ["a"]),
+    ("revisionHistoryLimit", -1),
+    ("networkPolicy.metricsNamespaces", ["Monitoring"]),
+    ("networkPolicy.dnsPorts", []),
+    ("networkPolicy.apiServerPorts", [0]),
+    ("networkPolicy.prometheusPorts", ["web"]),
+    ("networkPolicy.extraEgress", {}),
+    ("apiPriority.priorityLevel", ""),
+    ("monitoring.serviceMonitor.interval", "30"),
+    ("monitoring.serviceMonitor.labels", {"release": "a b"}),
+    ("monitoring.rules.runbookUrl", "runbooks.md#here"),
+    ("monitoring.dashboard.namespace", "-"),
+    ("crds.install", "yes"),
+]
+UNKNOWN = [
+    "colour",
+    "image.name",
+    "prometheus.host",
+    "linkerd.vizzes",
+    "prometheus.clusters",
+    "profiling.slots",
+    "profiling.namespaceSelector.matchFields",
+    "scheduling.mode",
+    "scheduling.cpu.minimum",
+    "backfill.speed",
+    "certificates.ca",
+    "certificates.issuerRef.names",
+    "webhook.replica",
+    "profiler.url",
+    "combined.replicas",
+    "combined.podDisruptionBudget",
+    "prometheus.auth.password",
+    "prometheus.auth.ca.file",
+    "probe.interval",
+    "webhook.clientCa.subject",
+    "webhook.updateStrategy.maxSurge",
+    "profiler.hostNetwork",
+    "networkPolicy.ingress",
+    "apiPriority.level",
+    "monitoring.alerts",
+    "monitoring.rules.url",
+    "crds.keep",
+]
+
+
+@pytest.fixture(scope="session")
+def refusals(helm: Helm) -> dict[str, str]:
+    """Helm's message for each wrong value; as many at once as differ in their paths, since Helm names all."""
+    batches: list[dict[str, object]] = []
+    for path, value in [*WRONG, *((path, "x") for path in UNKNOWN)]:
+        free = next((batch for batch in batches if not any(_overlap(path, other) for other in batch)), None)
+        if free is None:
+            batches.append(free := {})
+        free[path] = value
+    return {
+        _case(path, value): message
+        for batch in batches
+        for message in [_refusal(helm, batch)]
+        for path, value in batch.items()
+    }
+
+
+def _overlap(path: str, other: str) -> bool:
+    """True where one of the two is the other, or holds it."""
+    return f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.")
+
+
+def _refusal(helm: Helm, batch: Mapping[str, object]) -> str:
     with pytest.raises(HelmError) as refused:
-        helm.template(CHART, values=_values(path, value))
+        helm.template(CHART, values=_values(batch))
+    return str(refused.value)
 
-    assert re.search(re.escape(path).replace(r"\.", "[./]"), str(refused.value))
+
+def _case(path: str, value: object) -> str:
+    return f"{path}={json.dumps(value)}"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "colour",
-        "image.name",
-        "prometheus.host",
-        "linkerd.vizzes",
-        "prometheus.clusters",
-        "profiling.slots",
-        "profiling.namespaceSelector.matchFields",
-        "scheduling.mode",
-        "scheduling.cpu.minimum",
-        "backfill.speed",
-        "certificates.ca",
-        "certificates.issuerRef.names",
-        "webhook.replica",
-        "profiler.url",
-        "combined.replicas",
-        "crds.keep",
-    ],
-)
-def test_an_unknown_value_is_named(helm: Helm, path: str) -> None:
+@pytest.mark.parametrize(("path", "value"), WRONG, ids=lambda value: str(value)[:30])
+def test_a_bad_value_is_named(refusals: Mapping[str, str], path: str, value: object) -> None:
+    """The schema refuses the value, and the message holds its path."""
+    assert re.search(re.escape(path).replace(r"\.", "[./]") + r"\b", refusals[_case(path, value)])
+
+
+@pytest.mark.parametrize("path", UNKNOWN)
+def test_an_unknown_value_is_named(refusals: Mapping[str, str], path: str) -> None:
     """A misspelt value is refused by its name and never silently ignored."""
-    with pytest.raises(HelmError, match=rf"(?s)dditional propert.*{path.rsplit('.', 1)[-1]}"):
-        helm.template(CHART, values=_values(path, "x"))
+    message = refusals[_case(path, "x")]
+
+    assert re.search(rf"dditional propert[^\n]*\b{path.rsplit('.', 1)[-1]}\b", message)
 
 
 @pytest.mark.parametrize("listed", ["kube-system", "profiling", "profiles"])
@@ -143,6 +216,32 @@ def test_linkerd_viz_needs_pods_of_the_profilers_own(helm: Helm) -> None:
         helm.template(CHART, values=IMAGE | values)
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"webhook": {"hostNetwork": True}}, r"kubelet holds port 10250: set webhook\.port"),
+        (
+            {"prometheus": {"auth": {"bearerTokenSecret": "a", "sigv4Region": "eu-central-1"}}},
+            "set one of bearerTokenSecret, basicAuthSecret and sigv4Region",
+        ),
+        (
+            {"prometheus": {"auth": {"ca": {"configMap": "a", "secretName": "b"}}}},
+            r"prometheus\.auth\.ca names .* set one of pem, configMap and secretName",
+        ),
+        (
+            {"webhook": {"clientCa": {"pem": "-----BEGIN CERTIFICATE-----", "configMap": "b"}}},
+            r"webhook\.clientCa names .* set one of pem, configMap and secretName",
+        ),
+        ({"webhook": {"clientCa": {"names": ["a"]}}}, "no certificate is asked for: set pem"),
+    ],
+    ids=["kubelet", "proofs", "authorities", "client-authorities", "names"],
+)
+def test_what_does_not_fit_together_is_refused(helm: Helm, values: dict[str, Any], told: str) -> None:
+    """Each value is right, their combination can't work: it is refused with the way out."""
+    with pytest.raises(HelmError, match=told):
+        helm.template(CHART, values=IMAGE | values)
+
+
 @pytest.mark.parametrize("release", ["1st", "a.b"])
 def test_names_that_no_service_can_have_are_refused(helm: Helm, release: str) -> None:
     """A release whose name no Service can have is refused with the way out."""
@@ -164,7 +263,8 @@ def test_odd_names_stay_text(helm: Helm) -> None:
 def test_every_value_is_explained() -> None:
     """In values.yaml a comment stands above each value, except above Kubernetes' own fields for Pods."""
     own_fields = {"resources", "requests", "limits", "podAnnotations", "podLabels", "affinity"}
-    own_fields |= {"nodeSelector", "tolerations", "priorityClassName"}
+    own_fields |= {"nodeSelector", "tolerations", "priorityClassName", "type", "rollingUpdate"}
+    own_fields.add("extraVolumeMounts")
     lines = (CHART / "values.yaml").read_text().splitlines()
     bare = {
         line.split(":")[0].strip()
@@ -178,18 +278,32 @@ def test_every_value_is_explained() -> None:
 def test_the_schema_knows_every_value() -> None:
     """Each key of values.yaml has its entry in the schema, so that its type and range are checked."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    schema = yaml.safe_load((CHART / "values.schema.json").read_text())
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    del schema["properties"]["global"]  # Helm's own
 
-    assert schema["properties"].keys() == values.keys() | {"global"}
-    for name, block in values.items():
-        if properties := schema["properties"][name].get("properties"):
-            assert properties.keys() == block.keys()
+    assert list(_differences(values, schema, schema["definitions"])) == []
 
 
-def _values(path: str, value: object) -> dict[str, Any]:
-    """`a.b` and 1 as `{"a": {"b": 1}}`, and an image unless the path is about it."""
-    head, *rest = path.split(".")
-    nested = value
-    for key in reversed(rest):
-        nested = {key: nested}
-    return IMAGE | {head: nested}
+def _differences(
+    values: dict[str, Any], schema: dict[str, Any], definitions: dict[str, Any]
+) -> Iterator[str]:
+    """Keys that are in one of the two alone, where the schema names keys at all."""
+    schema = definitions[schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else schema
+    if "properties" not in schema or not values:
+        return
+    yield from values.keys() ^ schema["properties"].keys()
+    for name, inner in values.items():
+        if isinstance(inner, dict):
+            yield from _differences(inner, schema["properties"].get(name, {}), definitions)
+
+
+def _values(batch: Mapping[str, object]) -> dict[str, Any]:
+    """`a.b` and 1 as `{"a": {"b": 1}}`, all in one, and an image unless a path is about it."""
+    values: dict[str, Any] = {"image": dict(IMAGE["image"])}
+    for path, value in batch.items():
+        *parents, last = path.split(".")
+        inner = values
+        for key in parents:
+            inner = inner.setdefault(key, {})
+        inner[last] = value
+    return values

@@ -50,7 +50,39 @@ def test_every_field_of_the_webhook(render: Render) -> None:
             ]
         },
         "objectSelector": {"matchExpressions": [NOT_OPTED_OUT]},
+        "matchConditions": [
+            {
+                "name": "mirrors-no-file-of-a-node",
+                "expression": "!has(object.metadata.annotations) || "
+                '!("kubernetes.io/config.mirror" in object.metadata.annotations)',
+            },
+            {
+                "name": "has-not-opted-out",
+                "expression": "!has(object.metadata.labels) || "
+                '!("job-profiler.liqo.io/ignore" in object.metadata.labels) || '
+                'object.metadata.labels["job-profiler.liqo.io/ignore"] != "true"',
+            },
+        ],
     }
+
+
+@pytest.mark.parametrize(("kube_version", "has_them"), [("1.29.14", False), ("1.30.0-gke.1", True)])
+def test_conditions_only_where_clusters_know_them(render: Render, kube_version: str, has_them: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Clusters before 1.30 would refuse or drop `matchConditions`."""
+    assert ("matchConditions" in render(kube_version=kube_version).webhook()) is has_them
+
+
+def test_annotations_of_the_configuration(render: Render) -> None:
+    """The user's stand beside cert-manager's, which can't be replaced."""
+    given = {"admissions.enforcer/disabled": "true", "cert-manager.io/inject-ca-from": "a/b"}
+    annotated = [
+        render(webhook={"annotations": given}, certificates={"provider": provider}).one(
+            "MutatingWebhookConfiguration"
+        )["metadata"]["annotations"]
+        for provider in ("self", "cert-manager")
+    ]
+
+    assert annotated == [given, given | {"cert-manager.io/inject-ca-from": "profiling/job-profiler-tls"}]
 
 
 def test_values_of_the_webhook(render: Render) -> None:

@@ -20,6 +20,8 @@ Each template takes the root and gives a list of name and value.
   value: {{ include "job-profiler.excludedNamespaces" . | fromJsonArray | join "," | quote }}
 - name: TLS_SECRET
   value: {{ printf "%s-tls" (include "job-profiler.fullname" .) | quote }}
+- name: WEBHOOK_CONFIGURATION
+  value: {{ include "job-profiler.fullname" . | quote }}
 - name: HEALTH_PORT
   value: {{ .Values.healthPort | int | quote }}
 - name: LOG_LEVEL
@@ -50,6 +52,14 @@ Each template takes the root and gives a list of name and value.
   value: {{ .Values.webhook.port | int | quote }}
 - name: SHUTDOWN_DELAY
   value: {{ .Values.webhook.shutdownDelaySeconds | int | quote }}
+{{- if include "job-profiler.isGiven" .Values.webhook.clientCa }}
+- name: CLIENT_CA_FILE
+  value: /etc/job-profiler/client/ca.crt
+{{- with .Values.webhook.clientCa.names }}
+- name: CLIENT_NAMES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "job-profiler.environment.profiler" -}}
@@ -60,20 +70,6 @@ Each template takes the root and gives a list of name and value.
       fieldPath: metadata.name
 - name: LEASE
   value: {{ include "job-profiler.fullname" . | quote }}
-- name: PROMETHEUS_URL
-  value: {{ .Values.prometheus.url | quote }}
-- name: PROMETHEUS_PORT
-  value: {{ .Values.prometheus.port | int | quote }}
-{{- with .Values.prometheus.connectionsUrl }}
-- name: CONNECTIONS_PROMETHEUS_URL
-  value: {{ . | quote }}
-{{- end }}
-{{- with .Values.prometheus.cluster }}
-- name: PROMETHEUS_CLUSTER
-  value: {{ . | quote }}
-- name: PROMETHEUS_CLUSTER_LABEL
-  value: {{ $.Values.prometheus.clusterLabel | quote }}
-{{- end }}
 {{- with include "job-profiler.namespaceSelector" . }}
 - name: PROFILING_NAMESPACE_SELECTOR
   value: {{ . | quote }}
@@ -99,8 +95,71 @@ Each template takes the root and gives a list of name and value.
   value: {{ include "job-profiler.certificateNames" . | fromJsonArray | join "," | quote }}
 - name: CA_SECRET
   value: {{ printf "%s-ca" (include "job-profiler.fullname" .) | quote }}
-- name: WEBHOOK_CONFIGURATION
-  value: {{ include "job-profiler.fullname" . | quote }}
+{{- end }}
+{{ include "job-profiler.environment.prometheus" . }}
+{{ include "job-profiler.environment.probe" . }}
+{{- end }}
+
+{{/* Where Prometheus is, and as whom it is asked. */}}
+{{- define "job-profiler.environment.prometheus" -}}
+- name: PROMETHEUS_URL
+  value: {{ .Values.prometheus.url | quote }}
+- name: PROMETHEUS_PORT
+  value: {{ .Values.prometheus.port | int | quote }}
+{{- with .Values.prometheus.connectionsUrl }}
+- name: CONNECTIONS_PROMETHEUS_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.prometheus.cluster }}
+- name: PROMETHEUS_CLUSTER
+  value: {{ . | quote }}
+- name: PROMETHEUS_CLUSTER_LABEL
+  value: {{ $.Values.prometheus.clusterLabel | quote }}
+{{- end }}
+{{- with .Values.prometheus.auth }}
+{{- if .bearerTokenSecret }}
+- name: PROMETHEUS_BEARER_TOKEN_FILE
+  value: /etc/job-profiler/prometheus-credentials/token
+{{- end }}
+{{- if .basicAuthSecret }}
+- name: PROMETHEUS_USERNAME
+  valueFrom:
+    secretKeyRef:
+      name: {{ .basicAuthSecret | quote }}
+      key: username
+- name: PROMETHEUS_PASSWORD_FILE
+  value: /etc/job-profiler/prometheus-credentials/password
+{{- end }}
+{{- if include "job-profiler.isGiven" .ca }}
+- name: PROMETHEUS_CA_FILE
+  value: /etc/job-profiler/prometheus-ca/ca.crt
+{{- end }}
+{{- if .tlsSecret }}
+- name: PROMETHEUS_CERTIFICATE_FILE
+  value: /etc/job-profiler/prometheus-certificate/tls.crt
+- name: PROMETHEUS_KEY_FILE
+  value: /etc/job-profiler/prometheus-certificate/tls.key
+{{- end }}
+{{- with .tenant }}
+- name: PROMETHEUS_TENANT
+  value: {{ . | quote }}
+{{- end }}
+{{- with .sigv4Region }}
+- name: PROMETHEUS_SIGV4_REGION
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The self-probe, and what it is to find in the live webhook configuration. */}}
+{{- define "job-profiler.environment.probe" -}}
+- name: PROBE_ENABLED
+  value: {{ .Values.probe.enabled | quote }}
+{{- if .Values.probe.enabled }}
+- name: PROBE_INTERVAL
+  value: {{ .Values.probe.intervalSeconds | int | quote }}
+- name: EXPECTED_WEBHOOK
+  value: {{ include "job-profiler.podRule" . | fromYaml | toJson | quote }}
 {{- end }}
 {{- end }}
 

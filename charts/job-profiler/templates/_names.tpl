@@ -27,6 +27,7 @@
 {{- ternary $fullname (printf "%s-%s" $fullname (index . 1)) (eq (index . 1) "combined") }}
 {{- end }}
 
+{{/* The Pods of a component. Takes (list root component). */}}
 {{- define "job-profiler.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ include "job-profiler.name" $root | quote }}
@@ -34,8 +35,11 @@ app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{/* Labels of every object. */}}
+{{/* Labels of every object: the user's, and ours, which can't be replaced. */}}
 {{- define "job-profiler.labels" -}}
+{{- with omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/part-of" "app.kubernetes.io/managed-by" "app.kubernetes.io/component" "helm.sh/chart" }}
+{{- toYaml . }}
+{{ end -}}
 app.kubernetes.io/name: {{ include "job-profiler.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -84,4 +88,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end }}
 {{- join "," $parts }}
+{{- end }}
+
+{{/* Ports that Prometheus is asked at, as a JSON list. */}}
+{{- define "job-profiler.prometheusPorts" -}}
+{{- $ports := list }}
+{{- range without (list .Values.prometheus.url .Values.prometheus.connectionsUrl) "" }}
+{{- $host := regexFind "[^/]+" (regexReplaceAll "^https?://" . "") }}
+{{- $default := $.Values.prometheus.port }}
+{{- if contains "://" . }}
+{{- $default = ternary 443 80 (hasPrefix "https://" .) }}
+{{- end }}
+{{- $ports = append $ports (default $default (regexFind ":[0-9]+$" $host | trimPrefix ":") | int) }}
+{{- end }}
+{{- default (uniq $ports) .Values.networkPolicy.prometheusPorts | toJson }}
 {{- end }}

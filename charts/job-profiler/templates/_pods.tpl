@@ -10,12 +10,27 @@
 
 {{/*
 Long enough to serve on while the endpoint is withdrawn, to answer what is under way, and to stop; without the
-webhook, to end what is under way and release the Lease. Takes (list root component).
+webhook, to end what is under way and release the Lease. The process itself does that on SIGTERM, so that no preStop
+hook is needed. Takes (list root component).
 */}}
 {{- define "job-profiler.gracePeriodSeconds" -}}
 {{- with (index . 0).Values.webhook }}
 {{- ternary 30 (add .shutdownDelaySeconds .timeoutSeconds 15) (eq (index $ 1) "profiler") }}
 {{- end }}
+{{- end }}
+
+{{/* What the Pods may not do on their node, as the Pod Security Standard `restricted` has it. */}}
+{{- define "job-profiler.podSecurity" -}}
+runAsNonRoot: true
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "job-profiler.containerSecurity" -}}
+allowPrivilegeEscalation: false
+capabilities:
+  drop: [ALL]
+readOnlyRootFilesystem: true
 {{- end }}
 
 {{- define "job-profiler.probes" -}}
@@ -54,7 +69,7 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $root.Values.priorityClassName }}
+{{- with default $root.Values.priorityClassName $values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
 {{- with $values.affinity }}
@@ -73,6 +88,10 @@ topologySpreadConstraints:
     labelSelector:
       matchLabels:
         {{- include "job-profiler.selector" $ | nindent 8 }}
+    {{- /* Else the replicas of the version before count too, which are about to go. */}}
+    {{- if semverCompare ">=1.27-0" $root.Capabilities.KubeVersion.Version }}
+    matchLabelKeys: [pod-template-hash]
+    {{- end }}
   {{- end }}
 {{- end }}
 {{- end }}

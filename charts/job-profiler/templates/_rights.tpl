@@ -13,9 +13,18 @@
   verbs: [get, list, watch]
 {{- end }}
 
-{{/* Webhook that sets requests, in the cluster: which namespaces ask for it. */}}
+{{/*
+Webhook, in the cluster: whether API servers trust its certificate; where it sets requests, also which namespaces
+ask for it.
+*/}}
 {{- define "job-profiler.rights.webhook-cluster" -}}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations]
+  resourceNames: [{{ include "job-profiler.fullname" . }}]
+  verbs: [get, list, watch]
+{{- if .Values.scheduling.enabled }}
 {{ include "job-profiler.rights.namespaces" . }}
+{{- end }}
 {{- end }}
 
 {{/* The same in each profiled namespace, or in the cluster where all are profiled: what requests must fit. */}}
@@ -61,6 +70,12 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
+{{- if .Values.probe.enabled }}
+# The self-probe, which is never stored; creation can't be limited to a name.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [create]
+{{- end }}
 {{- if include "job-profiler.selfManagedCertificates" . }}
 - apiGroups: [""]
   resources: [secrets]
@@ -69,14 +84,18 @@
 {{- end }}
 {{- end }}
 
-{{/* Profiler, in the cluster: which namespaces are in scope, and caBundle of the one webhook configuration. */}}
+{{/*
+Profiler, in the cluster: which namespaces are in scope, and of the one webhook configuration what the self-probe
+compares and caBundle.
+*/}}
 {{- define "job-profiler.rights.profiler-cluster" -}}
 {{ include "job-profiler.rights.namespaces" . }}
-{{- if include "job-profiler.selfManagedCertificates" . }}
+{{- $verbs := ternary (list "get" "patch") (ternary (list "get") list .Values.probe.enabled) (eq .Values.certificates.provider "self") }}
+{{- with $verbs }}
 - apiGroups: [admissionregistration.k8s.io]
   resources: [mutatingwebhookconfigurations]
-  resourceNames: [{{ include "job-profiler.fullname" . }}]
-  verbs: [get, patch]
+  resourceNames: [{{ include "job-profiler.fullname" $ }}]
+  verbs: {{ toJson . }}
 {{- end }}
 {{- end }}
 

@@ -1,0 +1,60 @@
+"""The metrics that the program and the API server expose, each with its labels."""
+
+from typing import Any, cast
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
+
+from app.domain.catalogue import ProfileCatalogue
+from app.profiler.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
+from app.profiler.profile_gauges import ProfileGauges
+from app.runtime.health_metrics import HealthMetrics
+from app.runtime.probe import Prober
+from app.settings import read_settings
+from app.webhook.metrics import AdmissionMetrics
+
+# What Prometheus knows of each target of a ServiceMonitor.
+TARGET_LABELS = frozenset({"namespace", "job", "instance", "pod"})
+# Of API servers, since 1.24 and in the versions before.
+FOREIGN = {
+    "apiserver_admission_webhook_fail_open_count": {"name", "type"},
+    "apiserver_admission_webhook_admission_duration_seconds_bucket": {"name", "operation", "le"},
+}
+_ENDINGS: dict[str, dict[str, tuple[str, ...]]] = {
+    "counter": {"_total": ()},
+    "gauge": {"": ()},
+    "histogram": {"_bucket": ("le",), "_sum": (), "_count": ()},
+}
+_TYPES: dict[type[MetricWrapperBase], str] = {Counter: "counter", Gauge: "gauge", Histogram: "histogram"}
+
+
+def program_metrics() -> dict[str, frozenset[str]]:
+    """The labels of each series that a process of either role exposes, those of its target included."""
+    return {
+        f"{name}{ending}": TARGET_LABELS | {*labels, *more}
+        for name, kind, labels in _families(_registry())
+        for ending, more in _ENDINGS[kind].items()
+    } | {name: frozenset(labels) for name, labels in FOREIGN.items()}
+
+
+def _registry() -> CollectorRegistry:
+    """With every class of metrics of the program; none of them asks anything of the world yet."""
+    registry = CollectorRegistry()
+    for metrics in (AdmissionMetrics, HealthMetrics, CycleMetrics, BackfillMetrics, QueryMetrics):
+        cast("Any", metrics)(registry)
+    ProfileGauges(ProfileCatalogue(), lambda: False, registry)
+    Prober(cast("Any", None), read_settings({}), cast("Any", None), registry)
+    return registry
+
+
+def _families(registry: CollectorRegistry) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Name, type and labels of each family."""
+    found = []
+    for collector in registry._collector_to_names:
+        if isinstance(collector, MetricWrapperBase):
+            found.append((collector._name, _TYPES[type(collector)], tuple(collector._labelnames)))
+        else:
+            custom = cast("Any", collector)
+            families = custom.describe() if hasattr(custom, "describe") else custom.collect()
+            found += [(family.name, family.type, tuple(family._labelnames)) for family in families]
+    return found

@@ -1,0 +1,160 @@
+"""Tokens, certificates and credentials that Pods see as files: where their settings point, nowhere else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.chart.conftest import Render
+from tests.chart.rendered import Release, container
+
+pytestmark = pytest.mark.chart
+
+ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+def mounted(pod: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The source of each volume of a Pod by where it is mounted; each volume is mounted, none twice."""
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    mounts = container(pod)["volumeMounts"]
+    assert sorted(volumes) == sorted(mount["name"] for mount in mounts)
+    return {
+        mount["mountPath"]: {key: value for key, value in volumes[mount["name"]].items() if key != "name"}
+        for mount in mounts
+    }
+
+
+def file_settings(release: Release, component: str) -> dict[str, str]:
+    """The settings that name a file."""
+    return {key: value for key, value in release.environment(component).items() if key.endswith("_FILE")}
+
+
+def test_the_token_lives_an_hour(render: Render) -> None:
+    """It is mounted where client libraries look, beside the API server's CA and the namespace.
+
+    API servers prolong a token for which 3607 seconds are asked, as Kubernetes' own mount does, to a year.
+    """
+    release = render()
+    for pod in (*release.pods().values(), release.one("Pod")["spec"]):
+        [token, authority, namespace] = mounted(pod)[ACCOUNT_DIRECTORY]["projected"]["sources"]
+        assert token == {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
+        assert authority["configMap"]["name"] == "kube-root-ca.crt"
+        assert namespace["downwardAPI"]["items"][0]["fieldRef"]["fieldPath"] == "metadata.namespace"
+        assert pod["automountServiceAccountToken"] is False
+
+
+def test_linkerd_still_injects(render: Render) -> None:
+    """It injects no proxy into a Pod that mounts no token by itself; the mount of ours takes its place."""
+    release = render(linkerd={"viz": True})
+
+    assert {name: pod["automountServiceAccountToken"] for name, pod in release.pods().items()} == {
+        "webhook": False,
+        "profiler": True,
+    }
+    assert ACCOUNT_DIRECTORY in mounted(release.pods()["profiler"])
+
+
+def test_by_default_there_is_nothing_else(render: Render) -> None:
+    """The token and /tmp."""
+    for pod in render().pods().values():
+        assert mounted(pod).keys() == {"/tmp", ACCOUNT_DIRECTORY}
+
+
+@pytest.mark.parametrize(
+    ("given", "source"),
+    [
+        (
+            {"configMap": "front", "key": "a.crt"},
+            {"configMap": {"name": "front", "items": [{"key": "a.crt", "path": "ca.crt"}]}},
+        ),
+        (
+            {"secretName": "front"},
+            {"secret": {"secretName": "front", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        ),
+        (
+            {"pem": PEM},
+            {
+                "configMap": {
+                    "name": "job-profiler-authorities",
+                    "items": [{"key": "client.crt", "path": "ca.crt"}],
+                }
+            },
+        ),
+    ],
+    ids=["ConfigMap", "Secret", "text"],
+)
+def test_client_certificates_are_checked_by_the_webhook(
+    render: Render, given: dict[str, str], source: dict[str, Any]
+) -> None:
+    """The authority stands in a file of the webhook's Pods alone, wherever it came from."""
+    release = render(webhook={"clientCa": given})
+
+    assert mounted(release.pods()["webhook"])["/etc/job-profiler/client"] == source
+    assert file_settings(release, "webhook") == {"CLIENT_CA_FILE": "/etc/job-profiler/client/ca.crt"}
+    assert file_settings(release, "profiler") == {}
+    assert mounted(release.pods()["profiler"]).keys() == {"/tmp", ACCOUNT_DIRECTORY}
+
+
+def test_credentials_of_prometheus_are_the_profilers(render: Render) -> None:
+    """Token, CA and client certificate are files of the profiler's Pods, and none of the webhook's."""
+    release = render(
+        prometheus={
+            "auth": {"bearerTokenSecret": "token", "tlsSecret": "client", "ca": {"secretName": "trust"}}
+        }
+    )
+
+    directory = "/etc/job-profiler/prometheus"
+    found = mounted(release.pods()["profiler"])
+    assert found[f"{directory}-credentials"] == {"secret": {"secretName": "token"}}
+    assert found[f"{directory}-certificate"] == {"secret": {"secretName": "client"}}
+    assert found[f"{directory}-ca"]["secret"]["secretName"] == "trust"
+    assert file_settings(release, "profiler") == {
+        "PROMETHEUS_BEARER_TOKEN_FILE": f"{directory}-credentials/token",
+        "PROMETHEUS_CA_FILE": f"{directory}-ca/ca.crt",
+        "PROMETHEUS_CERTIFICATE_FILE": f"{directory}-certificate/tls.crt",
+        "PROMETHEUS_KEY_FILE": f"{directory}-certificate/tls.key",
+    }
+    assert file_settings(release, "webhook") == {}
+    assert mounted(release.pods()["webhook"]).keys() == {"/tmp", ACCOUNT_DIRECTORY}
+
+
+def test_combined_has_the_files_of_both(render: Render) -> None:
+    """One process that does both reads all of them."""
+    release = render(
+        topology="combined",
+        webhook={"clientCa": {"pem": PEM}},
+        prometheus={"auth": {"basicAuthSecret": "basic", "ca": {"pem": PEM}}},
+    )
+
+    assert file_settings(release, "combined").keys() == {
+        "CLIENT_CA_FILE",
+        "PROMETHEUS_CA_FILE",
+        "PROMETHEUS_PASSWORD_FILE",
+    }
+    assert len(mounted(release.pods()["combined"])) == 5
+    assert release.one("ConfigMap", "job-profiler-authorities")["data"] == {
+        "client.crt": PEM,
+        "prometheus.crt": PEM,
+    }
+
+
+def checksums(release: Release) -> dict[str, str | None]:
+    return {
+        one["metadata"]["name"]: one["spec"]["template"]["metadata"]
+        .get("annotations", {})
+        .get("checksum/authorities")
+        for one in release.of("Deployment")
+    }
+
+
+def test_new_certificates_in_the_values_roll_out(render: Render) -> None:
+    """The Pods that read them are replaced one by one, so a wrong one stops at the first; others stay."""
+    before, after = (
+        checksums(render(webhook={"clientCa": {"pem": text}}, prometheus={"auth": {"ca": {"pem": PEM}}}))
+        for text in (PEM, PEM * 2)
+    )
+
+    assert before["job-profiler-webhook"] != after["job-profiler-webhook"]
+    assert before["job-profiler-profiler"] == after["job-profiler-profiler"] is not None
+    assert set(checksums(render(webhook={"clientCa": {"configMap": "front"}})).values()) == {None}

@@ -1,0 +1,138 @@
+"""Who reaches the Pods and whom they reach, where the user asks for network policies."""
+
+from typing import Any
+
+import pytest
+
+from tests.chart.conftest import Render
+from tests.chart.rendered import Release, container
+
+pytestmark = pytest.mark.chart
+
+ENABLED = {"enabled": True}
+DNS = {("UDP", 53), ("TCP", 53)}
+API_SERVER = {("TCP", 443), ("TCP", 6443)}
+
+
+def selecting(release: Release, labels: dict[str, str], direction: str) -> list[dict[str, Any]]:
+    """The rules of all policies that select a Pod with these labels; one policy at least must do so."""
+    policies = [
+        one["spec"]
+        for one in release.of("NetworkPolicy")
+        if one["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+        and direction.capitalize() in one["spec"]["policyTypes"]
+    ]
+    assert policies
+    return [rule for spec in policies for rule in spec[direction]]
+
+
+def pod_labels(release: Release, component: str) -> dict[str, str]:
+    deployments = [
+        one["spec"]["template"]["metadata"]["labels"]
+        for one in release.of("Deployment")
+        if one["metadata"]["labels"]["app.kubernetes.io/component"] == component
+    ]
+    [labels] = deployments
+    assert isinstance(labels, dict)
+    return labels
+
+
+def reached(release: Release, labels: dict[str, str]) -> set[tuple[str, int]]:
+    """What a Pod may reach, whatever its address."""
+    rules = selecting(release, labels, "egress")
+    assert all(rule.keys() == {"ports"} for rule in rules)
+    return {(port["protocol"], port["port"]) for rule in rules for port in rule["ports"]}
+
+
+def test_there_are_none_by_default(render: Render) -> None:
+    """Nobody but the user knows where the API server, DNS and Prometheus listen."""
+    assert render().of("NetworkPolicy") == []
+
+
+@pytest.mark.parametrize("topology", ["split", "combined"])
+def test_the_webhooks_port_is_open_to_all(render: Render, topology: str) -> None:
+    """API servers have no labels; beside that port nothing is open, and of the profiler's Pods none is."""
+    release = render(topology=topology, networkPolicy=ENABLED)
+
+    for component, pod in release.pods().items():
+        ports = [port["name"] for port in container(pod)["ports"]]
+        rules = selecting(release, pod_labels(release, component), "ingress")
+        webhook = [{"ports": [{"port": "webhook", "protocol": "TCP"}]}] if "webhook" in ports else []
+        assert rules == webhook
+
+
+def test_metrics_are_open_to_the_named_namespaces(render: Render) -> None:
+    """Every Pod can be scraped from them."""
+    release = render(networkPolicy=ENABLED | {"metricsNamespaces": ["monitoring", "audit"]})
+    selector = {
+        "matchExpressions": [
+            {
+                "key": "kubernetes.io/metadata.name",
+                "operator": "In",
+                "values": ["monitoring", "audit"],
+            }
+        ]
+    }
+    expected = {
+        "from": [{"namespaceSelector": selector}],
+        "ports": [{"port": "health", "protocol": "TCP"}],
+    }
+
+    for component in release.pods():
+        assert expected in selecting(release, pod_labels(release, component), "ingress")
+
+
+def test_what_pods_reach(render: Render) -> None:
+    """Names and the API server; the profiler Prometheus too; that of `helm test` as the webhook."""
+    release = render(networkPolicy=ENABLED)
+    test_pod = release.one("Pod")["metadata"]["labels"]
+
+    assert reached(release, pod_labels(release, "webhook")) == DNS | API_SERVER
+    assert reached(release, test_pod) == DNS | API_SERVER
+    assert reached(release, pod_labels(release, "profiler")) == DNS | API_SERVER | {("TCP", 9090)}
+
+
+@pytest.mark.parametrize(
+    ("prometheus", "ports"),
+    [
+        ({"url": "prometheus", "port": 80}, {80}),
+        ({"url": "prometheus:1234/path"}, {1234}),
+        ({"url": "https://thanos.example/api"}, {443}),
+        ({"url": "http://thanos.example"}, {80}),
+        ({"url": "http://[::1]:9091/x:7"}, {9091}),
+        ({"url": "thanos", "connectionsUrl": "https://mesh:8443"}, {9090, 8443}),
+        ({"url": "thanos", "connectionsUrl": "mesh/path", "port": 7}, {7}),
+    ],
+    ids=str,
+)
+def test_ports_of_prometheus_are_those_of_its_urls(
+    render: Render, prometheus: dict[str, Any], ports: set[int]
+) -> None:
+    """A port that a URL names, its scheme's, or `prometheus.port` where it is a host's name."""
+    release = render(prometheus=prometheus, networkPolicy=ENABLED | {"apiServerPorts": [6443]})
+
+    profiler = reached(release, pod_labels(release, "profiler"))
+    assert profiler - DNS - {("TCP", 6443)} == {("TCP", port) for port in ports}
+
+
+def test_ports_may_differ_behind_services(render: Render) -> None:
+    """Policies see a Pod's own port: it can be named where a Service has another, as can others."""
+    more = [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]
+    release = render(
+        networkPolicy=ENABLED
+        | {"prometheusPorts": [10902], "dnsPorts": [5353], "apiServerPorts": [8443], "extraEgress": more}
+    )
+
+    rules = selecting(release, pod_labels(release, "profiler"), "egress")
+    ports = {(port["protocol"], port["port"]) for rule in rules for port in rule.get("ports", [])}
+    assert ports == {("UDP", 5353), ("TCP", 5353), ("TCP", 8443), ("TCP", 10902)}
+    assert more[0] in rules
+
+
+def test_a_meshed_profiler_reaches_linkerd(render: Render) -> None:
+    """Its proxy needs other proxies (4143) and the identity, destination and policy controllers."""
+    release = render(linkerd={"viz": True}, networkPolicy=ENABLED)
+
+    proxies = {("TCP", port) for port in (4143, 8080, 8086, 8090)}
+    assert proxies <= reached(release, pod_labels(release, "profiler"))
+    assert not proxies & reached(release, pod_labels(release, "webhook"))
