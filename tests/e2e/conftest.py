@@ -13,6 +13,7 @@ from tests.conftest import PrometheusFactory
 from tests.e2e.release import Release
 from tests.e2e.workloads import delete_deployments
 from tests.histories.emojivoto.metrics import write_past
+from tests.histories.lengths import days_from_midnight
 
 NAMESPACE = "emojivoto"
 # The past goes on into the future, so that every step of the test's own time finds its samples.
@@ -24,10 +25,10 @@ DAYS = 3
 def emojivoto_prometheus(
     prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory
 ) -> Prometheus:
-    """Prometheus with three days of emojivoto at constant rates."""
-    text = tmp_path_factory.mktemp("history") / "emojivoto.txt"
-    end = int(time.time()) + AHEAD_SECONDS
-    write_past(text, end=end, days=DAYS, scrape_seconds=60, flavour="constant")
+    """Prometheus with today and three days of emojivoto at constant rates."""
+    text, now = tmp_path_factory.mktemp("history") / "emojivoto.txt", int(time.time())
+    days = days_from_midnight(now, DAYS, ahead_seconds=AHEAD_SECONDS)
+    write_past(text, end=now + AHEAD_SECONDS, days=days, scrape_seconds=60, flavour="constant")
     return prometheus_factory(text)
 
 

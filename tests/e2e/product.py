@@ -1,7 +1,9 @@
 """The processes of a release, as its Deployments describe them."""
 
 import os
+import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,18 @@ READY_SECONDS = 60
 
 
 class ProductProcess:
-    """One replica of one Deployment, under the token of the Deployment's service account."""
+    """One replica of one Deployment, under the token of the Deployment's service account.
+
+    *settings* replace those of the Deployment: replicas on one machine need ports of their own.
+    """
 
     def __init__(
-        self, deployment: dict[str, Any], control_plane: ControlPlane, directory: Path, replica: int = 0
+        self,
+        deployment: dict[str, Any],
+        control_plane: ControlPlane,
+        directory: Path,
+        replica: int = 0,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         metadata, pod = deployment["metadata"], deployment["spec"]["template"]["spec"]
         self.name = f"{metadata['name']}-{replica}"
@@ -32,6 +42,7 @@ class ProductProcess:
             "KUBECONFIG": str(kubeconfig),
             "BIND_ADDRESS": "127.0.0.1",
             "HEALTH_PORT": str(port),
+            **(settings or {}),
         }
         self.environment = environment
         self.health_url = f"http://127.0.0.1:{port}"
@@ -56,6 +67,17 @@ class ProductProcess:
     def stop(self) -> None:
         """SIGTERM, and wait for its end."""
         self._process.stop(grace_seconds=20)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, and wait for nothing."""
+        if pid := self._process.pid:
+            os.kill(pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL: it ends in the middle of whatever it does."""
+        if pid := self._process.pid:
+            os.kill(pid, signal.SIGKILL)
+        self._process.stop()
 
 
 def _value(entry: dict[str, Any], fields: dict[str, str]) -> str:

@@ -34,7 +34,7 @@ class Release:
         self.version = control_plane.version
         self._control_plane = control_plane
         self._directory = directory
-        [self._webhook_port] = free_ports(1)
+        [self.webhook_port] = free_ports(1)
 
     def values(self, prometheus_url: str, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Values that suit a cluster without nodes: short times, and a webhook beside it."""
@@ -43,8 +43,8 @@ class Release:
             "prometheus": {"url": prometheus_url},
             "profiling": {"updateSeconds": 1},
             "webhook": {
-                "url": f"https://127.0.0.1:{self._webhook_port}/mutate",
-                "port": self._webhook_port,
+                "url": f"https://127.0.0.1:{self.webhook_port}/mutate",
+                "port": self.webhook_port,
                 "shutdownDelaySeconds": 0,
             },
         }
@@ -68,6 +68,13 @@ class Release:
         for component in sorted(self.processes):
             self.processes[component].start()
         wait_until(lambda: self.ca_bundle, 30, "the caBundle to be published")
+
+    def replica(self, component: str, number: int, settings: Mapping[str, str]) -> ProductProcess:
+        """One more replica of a Deployment, which the caller starts and ends."""
+        deployment = self.kubectl.json(
+            "get", f"deployment/{NAME}-{component}", f"--namespace={self.namespace}"
+        )
+        return ProductProcess(deployment, self._control_plane, self._directory, number, settings)
 
     def stop(self) -> None:
         """End every process."""

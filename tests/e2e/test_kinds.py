@@ -1,7 +1,7 @@
 """One workload of each kind: learned from a past that kube-state-metrics explains, annotated at admission.
 
-Every container of the past used 0.100 cores and 10,000,000 bytes, so a profile is 0.1 * 1.15 = 0.115 cores;
-only the Job of nobody used twice as much: 0.230.
+Every container of the past used 0.100 cores and 10,000,000 bytes, so a profile, with one whole day known,
+is 0.1 * 1.25 = 0.125 cores; only the Job of nobody used twice as much: 0.250.
 """
 
 import hashlib
@@ -23,13 +23,14 @@ from tests.conftest import PrometheusFactory
 from tests.e2e.conftest import running
 from tests.e2e.release import Release
 from tests.e2e.workloads import our_annotations
+from tests.histories.lengths import DAY_SECONDS, days_from_midnight
 from tests.histories.openmetrics import Family, Series, write_openmetrics
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
 NAMESPACE, RELEASE_NAMESPACE = "kinds", "profiling-kinds"
 CORES, BYTES = 0.1, 1e7
-AHEAD_SECONDS, PAST_SECONDS, SCRAPE_SECONDS = 3600, 6 * 3600, 60
+AHEAD_SECONDS, SCRAPE_SECONDS = 3600, 60
 # Every Pod of the past with its owner, and the owners' own: what kube-state-metrics told.
 PODS = {
     "db-0": ("StatefulSet", "db"),
@@ -51,15 +52,15 @@ JOBS = {"report-28394810": ("CronJob", "report"), "report-28394811": ("CronJob",
 JOB_OF_NOBODY = "report-28394999-7w4ct"
 # The workloads that follow, and what each needs.
 EXPECTED = {
-    ("StatefulSet", "db"): "0.115",
-    ("DaemonSet", "agent"): "0.115",
-    ("Rollout", "canary"): "0.115",
-    ("Deployment", "web-7d4b9c6f8"): "0.115",
-    ("CronJob", "report"): "0.115",
-    ("Job", "report-28394999"): "0.230",
-    ("Job", "build"): "0.115",
-    ("ReplicationController", "legacy"): "0.115",
-    ("TaskRun", "pipeline"): "0.115",
+    ("StatefulSet", "db"): "0.125",
+    ("DaemonSet", "agent"): "0.125",
+    ("Rollout", "canary"): "0.125",
+    ("Deployment", "web-7d4b9c6f8"): "0.125",
+    ("CronJob", "report"): "0.125",
+    ("Job", "report-28394999"): "0.250",
+    ("Job", "build"): "0.125",
+    ("ReplicationController", "legacy"): "0.125",
+    ("TaskRun", "pipeline"): "0.125",
 }
 
 
@@ -70,9 +71,10 @@ def cpu_profile(kind: str, name: str) -> str:
 
 
 def write_past(path: Path) -> None:
-    """Six hours of all Pods, and one hour ahead, so that the test's own time finds its samples."""
-    end = int(time.time()) + AHEAD_SECONDS
-    times = np.arange(end - PAST_SECONDS - AHEAD_SECONDS, end, SCRAPE_SECONDS)
+    """Yesterday and today of all Pods, and one hour ahead, so that the test's own time finds its samples."""
+    now = int(time.time())
+    begin = now - round(days_from_midnight(now, 1) * DAY_SECONDS)
+    times = np.arange(begin, now + AHEAD_SECONDS, SCRAPE_SECONDS)
     ones = np.ones(len(times))
 
     def usage(pod: str) -> dict[str, str]:

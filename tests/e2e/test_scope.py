@@ -22,6 +22,7 @@ from tests.e2e.conftest import AHEAD_SECONDS, running
 from tests.e2e.release import Release
 from tests.e2e.workloads import deployment, our_annotations, pods_of
 from tests.histories.emojivoto.metrics import write_past
+from tests.histories.lengths import days_from_midnight
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
@@ -39,11 +40,12 @@ PROFILES = 14  # of one namespace: CPU and memory of five Deployments, four conn
 def threefold_past(
     prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory
 ) -> Prometheus:
-    """A day of emojivoto, under three names."""
+    """Today and a whole day of emojivoto, under three names."""
     directory = tmp_path_factory.mktemp("threefold")
     single, threefold = directory / "single.txt", directory / "threefold.txt"
-    end = int(time.time()) + AHEAD_SECONDS
-    write_past(single, end=end, days=1, scrape_seconds=60, flavour="constant")
+    now = int(time.time())
+    days = days_from_midnight(now, 1, ahead_seconds=AHEAD_SECONDS)
+    write_past(single, end=now + AHEAD_SECONDS, days=days, scrape_seconds=60, flavour="constant")
     with single.open() as lines, threefold.open("w") as copies:
         for line in lines:
             named = NAMESPACES if not line.startswith("#") else ("emojivoto",)
@@ -140,12 +142,12 @@ def web_cpu(release: Release, namespace: str) -> dict[str, Any]:
 
 
 def test_one_of_three_namespaces_with_the_same_past_is_profiled(release: Release) -> None:
-    """14 profiles, all of the selected namespace; of `web` (0.016 + 0.004) cores * 1.15 = 0.023."""
+    """14 profiles, all of the selected namespace; of `web` (0.016 + 0.004) cores * 1.25 = 0.025."""
     wait_until(lambda: profiled(release) == {SELECTED: PROFILES}, 60, "the profiles of one namespace")
     await_cycles(release, 2)
 
     assert profiled(release) == {SELECTED: PROFILES}
-    assert web_cpu(release, SELECTED)["spec"]["cpuProfiling"]["value"] == "0.023"
+    assert web_cpu(release, SELECTED)["spec"]["cpuProfiling"]["value"] == "0.025"
 
 
 def test_pods_elsewhere_are_left_as_they_are(release: Release) -> None:
@@ -178,7 +180,7 @@ def test_a_namespace_that_is_labelled_comes_into_scope(release: Release) -> None
     assert is_named(annotations(release, OTHER, 3))
     assert release.processes["profiler"].log.count('"started"') == starts
     first, second = (web_cpu(release, namespace) for namespace in (SELECTED, OTHER))
-    assert first["spec"]["cpuProfiling"]["value"] == second["spec"]["cpuProfiling"]["value"] == "0.023"
+    assert first["spec"]["cpuProfiling"]["value"] == second["spec"]["cpuProfiling"]["value"] == "0.025"
     assert (
         abs(first["status"]["samples"] - second["status"]["samples"]) <= 8
     )  # a step or two, four containers

@@ -22,6 +22,7 @@ from tests.e2e.release import Release
 from tests.e2e.test_main_job import CPU
 from tests.e2e.workloads import deployment
 from tests.histories.emojivoto.metrics import write_past
+from tests.histories.lengths import days_from_midnight
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
@@ -29,20 +30,21 @@ NAMESPACE = "profiling-events"
 # Between two cycles Prometheus is stopped and started again.
 PERIOD_SECONDS = 8
 PROFILES = 14
-# web needs (0.016 + 0.004) cores and 20,000,000 bytes, with 15 % more; the connections are those of the past.
+# web needs (0.016 + 0.004) cores * 1.0625 and 20,000,000 bytes * 1.2458333; the connections are the past's.
 CREATED = (
-    "CPU 0.023 cores, memory 23000000 bytes, 240.00 requests and responses a minute to emojivoto/emoji, "
+    "CPU 0.022 cores, memory 24916667 bytes, 240.00 requests and responses a minute to emojivoto/emoji, "
     "114.00 requests and responses a minute to emojivoto/voting"
 )
-CHANGED = "CPU 0.100 → 0.023 cores"
+CHANGED = "CPU 0.100 → 0.022 cores"
 
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prometheus' data of three days of emojivoto."""
-    directory = tmp_path_factory.mktemp("emojivoto")
-    end = int(time.time()) + AHEAD_SECONDS
-    write_past(directory / "past.txt", end=end, days=3, scrape_seconds=60, flavour="constant")
+    """Prometheus' data of today and three days of emojivoto."""
+    directory, now = tmp_path_factory.mktemp("emojivoto"), int(time.time())
+    days = days_from_midnight(now, 3, ahead_seconds=AHEAD_SECONDS)
+    end = now + AHEAD_SECONDS
+    write_past(directory / "past.txt", end=end, days=days, scrape_seconds=60, flavour="constant")
     _back_fill(directory / "past.txt", directory / "data")
     return directory / "data"
 
@@ -140,14 +142,14 @@ def test_the_proxy_of_the_mesh_is_told_from_the_application(release: Release) ->
 
 
 def test_a_value_that_jumps_is_told_with_both_values(release: Release, web_uid: str) -> None:
-    """Somebody wrote 0.100 into the profile; the next cycle finds 0.023, less than a third of it."""
+    """Somebody wrote 0.100 into the profile; the next cycle finds 0.022, less than a third of it."""
     patch = '{"spec":{"cpuProfiling":{"value":"0.100"}}}'
     release.kubectl.run(
         "patch", "cpuprofile", CPU, "--type=merge", f"--patch={patch}", f"--namespace={NAMESPACE}"
     )
     after_cycles(release, 2)
 
-    assert release.profiles()[CPU]["spec"]["cpuProfiling"]["value"] == "0.023"
+    assert release.profiles()[CPU]["spec"]["cpuProfiling"]["value"] == "0.022"
     assert our_events(release, web_uid) == [("ProfileCreated", CREATED), ("ProfileChanged", CHANGED)]
 
 

@@ -1,0 +1,83 @@
+"""A release with two replicas of each Deployment, whose webhooks are reached through what plays a Service."""
+
+from itertools import count
+from typing import Any
+
+from tests.cluster.processes import free_ports
+from tests.cluster.service_forwarder import Endpoint, ServiceForwarder
+from tests.cluster.waiting import wait_until
+from tests.e2e.product import ProductProcess
+from tests.e2e.release import NAME, Release
+
+REPLICAS = 2
+TAKE_OVER_SECONDS = 20
+
+
+class ReplicatedRelease(Release):
+    """Replicas come by `add` and go by `retire` and `kill`; `processes` are those that run, by name."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.service = ServiceForwarder(self.webhook_port)
+        self.ended: list[ProductProcess] = []
+        self._numbers = count()
+
+    def start(self) -> None:
+        """The profilers first: they issue the certificate without which no webhook is ready."""
+        self.processes = {}
+        self.service.__enter__()
+        for component in ("profiler", "webhook"):
+            for _ in range(REPLICAS):
+                self.add(component)
+
+    def stop(self) -> None:
+        """End every process at once, and the Service."""
+        for replica in self.processes.values():
+            replica.kill()
+        self.service.__exit__(None, None, None)
+
+    def add(self, component: str) -> ProductProcess:
+        """One more replica that is ready; a webhook gets connections from now on."""
+        number = next(self._numbers)
+        [port] = free_ports(1)
+        replica = self.replica(component, number, {"WEBHOOK_PORT": str(port)})
+        self.processes[replica.name] = replica
+        replica.start()
+        if component == "webhook":
+            self.service.add(Endpoint(replica.name, port, f"{replica.health_url}/readyz"))
+            self.service.until_ready(*self.names("webhook"))
+        return replica
+
+    def retire(self, name: str) -> None:
+        """SIGTERM, as a roll-out does, and wait for the end."""
+        self.processes[name].stop()
+        self._forget(name)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL."""
+        self.processes[name].kill()
+        self._forget(name)
+
+    def names(self, component: str) -> list[str]:
+        """The replicas of *component* that run."""
+        return [name for name in self.processes if name.startswith(f"{NAME}-{component}-")]
+
+    @property
+    def leader(self) -> str:
+        """The holder of the Lease, empty where nobody is."""
+        lease = self.kubectl.json("get", f"lease/{NAME}", f"--namespace={self.namespace}")
+        return str(lease["spec"].get("holderIdentity") or "")
+
+    def until_led(self) -> str:
+        """Wait until a profiler that runs leads; its name."""
+        return wait_until(
+            lambda: {self.leader} & set(self.names("profiler")), TAKE_OVER_SECONDS, "a leader that runs"
+        ).pop()
+
+    def logged(self, text: str) -> int:
+        """How often the replicas, those that have ended included, logged *text*."""
+        return sum(replica.log.count(text) for replica in (*self.ended, *self.processes.values()))
+
+    def _forget(self, name: str) -> None:
+        self.ended.append(self.processes.pop(name))
+        self.service.remove(name)

@@ -1,0 +1,244 @@
+"""Leaders are killed at random points of a cycle, fifty times: what was learned is what one leader learns.
+
+Real processes, SIGKILL, a real API server and a real Prometheus; only the clock of the profilers is fast: an
+hour a second, so that the minutes of the test are more than a week, in which each cycle brings new steps and
+each second a check-point is due.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.workloads import Connection
+from app.estimation.checkpoint import AskedNamespaces
+from app.estimation.key_ranges import KeyRange
+from app.estimation.pieces import Learned
+from app.estimation.policy import EstimationPolicy
+from app.estimation.samples import STEP_SECONDS
+from app.kubernetes.checkpoints import CheckpointMaps
+from app.kubernetes.client import open_cluster
+from app.profiler.checkpoints import Checkpoints
+from app.profiler.cycle import CyclePolicy, ProfilingCycle
+from app.profiler.derivation import Knowledge
+from app.profiler.gathering import GRACE_SECONDS
+from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles
+from app.profiler.ports import Cluster
+from app.sources.prometheus import PrometheusSource
+from app.sources.queries import Scope
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.processes import Process, free_ports
+from tests.cluster.prometheus import Prometheus
+from tests.cluster.waiting import wait_until
+from tests.conftest import PrometheusFactory
+from tests.e2e.product import REPOSITORY
+from tests.estimation.learning import facts
+from tests.histories.emojivoto.metrics import write_past
+from tests.profiler.scenario import RecordingSink
+
+pytestmark = [pytest.mark.cluster, pytest.mark.prometheus, pytest.mark.timeout(600)]
+
+NAMESPACE = "killed-leaders"
+KILLS, WAITING = 50, 2
+# From a leader's first moment to its end; a cycle with all its writes takes about half of it.
+LONGEST_LIFE_SECONDS = 1.0
+DAYS, ORIGIN_DAYS = 16, 14
+SETTINGS = {
+    "ROLE": "profiler",
+    "OWN_NAMESPACE": NAMESPACE,
+    "HISTORY_DAYS": "1",
+    "LEASE_DURATION": "3",
+    "LEASE_RENEW_DEADLINE": "2",
+    "LEASE_RETRY_PERIOD": "0.5",
+    "CERTIFICATE_PROVIDER": "cert-manager",
+    "BACKFILL_ENABLED": "false",
+    "PROBE_ENABLED": "false",
+    "BIND_ADDRESS": "127.0.0.1",
+    "PROFILE_WRITE_RATE": "1000",
+}
+ASKED = AskedNamespaces(None, frozenset({"kube-system", "kube-public", "kube-node-lease", NAMESPACE}))
+OBJECTS: list[dict[str, Any]] = [
+    {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "job-profiler"}},
+    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "job-profiler-status"}},
+]
+
+
+class Leaders:
+    """Profilers that contend for one Lease, `WAITING` of them beside the one that leads."""
+
+    def __init__(self, control_plane: ControlPlane, prometheus: Prometheus, directory: Path) -> None:
+        self.origin, self.began, self.kills = int(time.time()) - ORIGIN_DAYS * 86400, time.time(), 0
+        self.prometheus_url = prometheus.url
+        self._running: dict[str, Process] = {}
+        self._directory = directory
+        self._settings = SETTINGS | {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(REPOSITORY),
+            "KUBECONFIG": str(control_plane.kubeconfig),
+            "PROMETHEUS_URL": prometheus.url,
+        }
+
+    def keep_full(self) -> None:
+        """Start as many as are missing."""
+        while len(self._running) < WAITING + 1:
+            name = f"profiler-{self.kills}-{len(self._running)}-{random.randrange(10**6)}"
+            [port] = free_ports(1)
+            settings = self._settings | {"IDENTITY": name, "HEALTH_PORT": str(port)}
+            variables = [f"{key}={value}" for key, value in settings.items()]
+            program = [sys.executable, "-m", "tests.e2e.accelerated_profiler", self.began, self.origin]
+            command = ["env", "--ignore-environment", *variables, *map(str, program)]
+            self._running[name] = Process(name, command, self._directory)
+            self._running[name].start(lambda: True, 5)
+
+    def leader(self) -> str:
+        """The one that leads, once there is one."""
+
+        def found() -> str:
+            logs = {name: process.log.read_text() for name, process in self._running.items()}
+            leading = [name for name, log in logs.items() if "leadership_gained" in log]
+            return leading[0] if leading else ""
+
+        return wait_until(found, 30, "a leader")
+
+    def kill(self, name: str) -> None:
+        """SIGKILL."""
+        process = self._running.pop(name)
+        assert process.pid
+        os.kill(process.pid, signal.SIGKILL)
+        process.stop()
+        self.kills += 1
+
+    def stop(self) -> None:
+        """SIGTERM to all."""
+        for process in self._running.values():
+            process.ask_to_stop()
+        for process in self._running.values():
+            process.stop()
+        self._running.clear()
+
+    def logs(self) -> list[str]:
+        """What each one logged."""
+        return [path.read_text() for path in sorted(self._directory.glob("profiler-*.log"))]
+
+
+@pytest.fixture
+def leaders(
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    prometheus_factory: PrometheusFactory,
+    tmp_path: Path,
+) -> Iterator[Leaders]:
+    """A namespace with what the chart would render, a past that varies, and nobody who leads."""
+    text = tmp_path / "past.txt"
+    write_past(text, end=int(time.time()), days=DAYS, scrape_seconds=150, flavour="rhythm")
+    prometheus = prometheus_factory(text)
+    kubectl.run("apply", f"--filename={REPOSITORY / 'crds'}")
+    for kind in ("cpu", "memory", "connection"):
+        name = f"crd/{kind}profiles.webapp.liqo.io.profiling"
+        kubectl.run("wait", "--for=condition=Established", name, "--timeout=30s")
+    kubectl.create_namespace(NAMESPACE)
+    for each in OBJECTS:
+        kubectl.apply(each | {"metadata": each["metadata"] | {"namespace": NAMESPACE}})
+    contending = Leaders(control_plane, prometheus, tmp_path)
+    yield contending
+    contending.stop()
+    kubectl.run("delete", "namespace", NAMESPACE)
+    kubectl.run("delete", f"--filename={REPOSITORY / 'crds'}")
+
+
+class Stored:
+    """What the check-points tell, read as a new leader reads them."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self._kubeconfig = str(kubeconfig)
+        self.knowledge = Knowledge(EstimationPolicy(), timeslots=4)
+        self.learned = Learned(self.knowledge.usage.state, self.knowledge.connections)
+        self.newest_steps: set[int] = set()
+        self.pieces = 0
+
+    async def read(self) -> None:
+        """All pieces, with how far each of them goes."""
+        async with open_cluster(self._kubeconfig) as client:
+            store = CheckpointMaps(client, NAMESPACE)
+            self.pieces = len(await store.versions())
+            await Checkpoints(store, RecordingSink(), _never_tells).restore(self.learned, ASKED)
+        rows = [*self.learned.usage.rows.values(), self.learned.connections]
+        coverages = [each.coverage for each in rows]  # type: ignore[attr-defined]
+        self.newest_steps = {
+            coverage.within(keys).newest
+            for coverage in coverages
+            for keys in _ranges(coverage.starts.tolist())
+        }
+
+
+async def _never_tells() -> float | None:
+    return None
+
+
+def _ranges(starts: list[int]) -> list[KeyRange]:
+    ends = [*(start - 1 for start in starts[1:]), KeyRange().last]
+    return [KeyRange(start, end) for start, end in zip(starts, ends, strict=True)]
+
+
+async def undisturbed(prometheus_url: str, began: float, until: float) -> Learned:
+    """What one leader learns who is there all the time, with a cycle every six hours."""
+    async with PrometheusSource(prometheus_url, scope=Scope(excluded=(NAMESPACE,))) as source:
+        cluster = Cluster(FixedWorkloads(), InMemoryProfiles(NAMESPACE), RecordingSink())
+        policy = CyclePolicy(EstimationPolicy(), history_days=1, timeslots=4)
+        cycle = ProfilingCycle(source, cluster, policy, lambda _namespace: True)
+        for now in [*range(int(began), int(until), 6 * 3600), until]:
+            await cycle.run_once(datetime.fromtimestamp(now, UTC))
+    return cycle._learned
+
+
+async def test_fifty_killed_leaders_learn_what_one_learns(
+    leaders: Leaders, control_plane: ControlPlane
+) -> None:
+    """Each lives for up to a second of many writes; in the end every sample of more than a week counts once.
+
+    The state is compared row by row: histograms, maxima and steps exactly, means of connections to one part
+    in 4,000 (check-points keep their rates to 12 bits).
+    """
+    chance = random.Random(11)
+    while leaders.kills < KILLS:
+        leaders.keep_full()
+        leader = leaders.leader()
+        await asyncio.sleep(chance.uniform(0, LONGEST_LIFE_SECONDS))
+        leaders.kill(leader)
+    stored = await settled(leaders, control_plane.kubeconfig)
+
+    [newest] = stored.newest_steps
+    whole = await undisturbed(leaders.prometheus_url, leaders.origin, newest * STEP_SECONDS + GRACE_SECONDS)
+    known, expected = facts(stored.learned), facts(whole)
+    assert known.keys() == expected.keys()
+    for fact, value in expected.items():
+        if isinstance(fact[0], Connection) and len(fact) == 1:
+            assert known[fact] == pytest.approx(value, rel=2.5e-4)
+        else:
+            assert known[fact] == value, fact
+    days = (newest * STEP_SECONDS - leaders.origin) / 86400
+    assert days > 7
+    print(f"{leaders.kills} kills, {days:.1f} days, {stored.pieces} pieces, {len(expected)} facts")
+
+
+async def settled(leaders: Leaders, kubeconfig: Path) -> Stored:
+    """The check-points once all pieces are of one age: not where a leader was stopped amid its writes."""
+    for _ in range(5):
+        leaders.keep_full()
+        leaders.leader()
+        await asyncio.sleep(2.5)
+        leaders.stop()
+        stored = Stored(kubeconfig)
+        await stored.read()
+        if len(stored.newest_steps) == 1:
+            return stored
+    raise AssertionError(f"the pieces stay of different age: {stored.newest_steps}")

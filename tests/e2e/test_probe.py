@@ -1,0 +1,294 @@
+"""The self-probe on a real control plane: it notices what `failurePolicy: Ignore` hides; in this order."""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.tls.issuing import issue_authority
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.loopback_http import request
+from tests.cluster.waiting import wait_until
+from tests.e2e.conftest import running
+from tests.e2e.product import REPOSITORY
+from tests.e2e.release import CHART, NAME, Release
+
+pytestmark = [pytest.mark.cluster, pytest.mark.chart]
+
+NAMESPACE = "profiling-probe"
+INTERVAL_SECONDS = 2
+# An interval, the probe itself, and what kubectl and this test take to look.
+NOTICED_WITHIN_SECONDS = INTERVAL_SECONDS + 2
+VALUES = {
+    "probe": {"enabled": True, "intervalSeconds": INTERVAL_SECONDS},
+    # What somebody does to the caBundle stays until the leader looks at it for another reason.
+    "profiler": {"extraEnv": [{"name": "CERTIFICATE_CHECK_PERIOD", "value": "3600"}]},
+}
+NOBODY = "http://127.0.0.1:9"  # no Prometheus is needed
+
+
+@pytest.fixture(scope="module")
+def release(
+    helm4: Helm, control_plane: ControlPlane, kubectl: Kubectl, emojivoto: str, work_directory: Path
+) -> Iterator[Release]:
+    """The product, running, and probed every other second."""
+    installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
+    with running(installed, installed.values(NOBODY, VALUES)):
+        yield installed
+
+
+def metrics(release: Release, component: str) -> dict[str, float]:
+    """Each sample with its labels, as Prometheus would read it."""
+    text = request(f"{release.processes[component].health_url}/metrics").decode()
+    return {
+        name: float(value) for name, value in re.findall(r"^(job_profiler\S*) (\S+)$", text, re.MULTILINE)
+    }
+
+
+def succeeds(release: Release) -> bool | None:
+    """What the leader's gauge says; None where it says nothing."""
+    value = metrics(release, "profiler").get("job_profiler_probe_success")
+    return None if value is None else value == 1
+
+
+def until(release: Release, *, success: bool, within_seconds: float = NOTICED_WITHIN_SECONDS) -> None:
+    """Wait for the gauge."""
+    what = "the probe to succeed" if success else "the probe to fail"
+    wait_until(lambda: succeeds(release) is success, within_seconds, what, every_seconds=0.05)
+
+
+def job_profiler(release: Release, command: str, *more: str) -> subprocess.CompletedProcess[str]:
+    """A command with the settings and the account of the profiler's Pods."""
+    environment = release.processes["profiler"].environment
+    return subprocess.run(
+        [sys.executable, "-m", "app", command, *more],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def told(release: Release) -> str:
+    """The line of `job-profiler status` about the webhook."""
+    # The report of the sources is there after the first cycle.
+    shown = wait_until(lambda: job_profiler(release, "status").stdout, 30, "a report")
+    [line] = [line for line in shown.splitlines() if line.startswith("Webhook: ")]
+    return line.removeprefix("Webhook: ")
+
+
+def events(release: Release) -> list[str]:
+    """The reasons of the probe's Events, the oldest first."""
+    found = release.kubectl.json("get", "events", f"--namespace={NAMESPACE}")["items"]
+    ours = [event for event in found if event["reason"].startswith("Probe")]
+    assert {event["involvedObject"]["name"] for event in ours} <= {"job-profiler-status"}
+    return [event["reason"] for event in sorted(ours, key=lambda event: event["firstTimestamp"])]
+
+
+def entries(release: Release) -> dict[str, dict[str, Any]]:
+    """The entries of the live webhook configuration."""
+    found = release.kubectl.json("get", "mutatingwebhookconfiguration", NAME)["webhooks"]
+    return {entry["name"].partition(".")[0]: entry for entry in found}
+
+
+@contextmanager
+def edited(release: Release, *edits: tuple[str, object]) -> Iterator[None]:
+    """Somebody edits fields of the configuration, and undoes that."""
+    live = release.kubectl.json("get", "mutatingwebhookconfiguration", NAME)
+
+    def patch(operations: list[dict[str, object]]) -> None:
+        release.kubectl.run(
+            *(
+                "patch",
+                "mutatingwebhookconfiguration",
+                NAME,
+                "--type=json",
+                f"--patch={json.dumps(operations)}",
+            )
+        )
+
+    def value_at(path: str) -> object:
+        found: Any = live
+        for part in path.strip("/").split("/"):
+            found = found[int(part) if part.isdigit() else part]
+        return found
+
+    before = [(path, value_at(path)) for path, _ in edits]
+    patch([{"op": "replace", "path": path, "value": value} for path, value in edits])
+    try:
+        yield
+    finally:
+        patch([{"op": "replace", "path": path, "value": value} for path, value in before])
+
+
+def test_it_succeeds_after_an_installation(release: Release) -> None:
+    """The gauge is 1, the status says that the webhook answers; no Event tells of what was being set up."""
+    until(release, success=True, within_seconds=20)
+
+    assert told(release).startswith("answers (probed; since 20")
+    assert events(release) == []
+    probed = metrics(release, "profiler")
+    assert probed["job_profiler_probe_duration_seconds_count"] >= 1
+    assert (
+        metrics(release, "webhook")[
+            'job_profiler_admission_requests_total{reason="self_probe",result="mutated"}'
+        ]
+        >= 1
+    )
+
+
+def test_nothing_of_it_is_stored(release: Release) -> None:
+    """Over three probes no ConfigMap appears, and the report is not written again."""
+
+    def config_maps() -> dict[str, str]:
+        found = release.kubectl.json("get", "configmaps", f"--namespace={NAMESPACE}")["items"]
+        return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in found}
+
+    def probes() -> float:
+        return metrics(release, "profiler")["job_profiler_probe_duration_seconds_count"]
+
+    before, so_far = config_maps(), probes()
+    wait_until(lambda: probes() >= so_far + 3, 20, "three probes")
+
+    assert config_maps() == before
+    assert not [name for name in before if name.startswith("job-profiler-probe")]
+
+
+def test_the_command_says_what_it_checked(release: Release) -> None:
+    """Exit code 0 with the rights of the profiler's own account; this is what `helm test` runs."""
+    run = job_profiler(release, "probe")
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert [line.split(":")[0] for line in run.stdout.splitlines()[:3]] == ["ok"] * 3
+    assert "selects the Pods that the release rendered it for" in run.stdout
+
+
+def test_the_leader_has_no_right_to_create_pods(release: Release) -> None:
+    """Neither here nor anywhere; ConfigMaps it may create in its own namespace alone."""
+
+    def may(*question: str) -> bool:
+        who = f"--as=system:serviceaccount:{NAMESPACE}:{NAME}-profiler"
+        try:
+            return release.kubectl.run("auth", "can-i", "create", *question, who).strip() == "yes"
+        except KubectlError:
+            return False
+
+    assert not may("pods", f"--namespace={NAMESPACE}")
+    assert not may("pods", "--all-namespaces")
+    assert may("configmaps", f"--namespace={NAMESPACE}")
+    assert not may("configmaps", "--namespace=default")
+
+
+def test_health_is_told(release: Release) -> None:
+    """Both certificates live on for days, the served one is trusted, every cache was filled and hears."""
+    webhook, profiler = metrics(release, "webhook"), metrics(release, "profiler")
+    now = time.time()
+
+    expiry = "job_profiler_cert_expiry_timestamp_seconds"
+    assert 6 < (webhook[f'{expiry}{{kind="leaf"}}'] - now) / 86400 < 7
+    assert 364 < (profiler[f'{expiry}{{kind="ca"}}'] - now) / 86400 < 365
+    assert webhook["job_profiler_ca_bundle_match"] == 1
+    for told_of, resources in (
+        (webhook, {"cpuprofiles", "secrets", "mutatingwebhookconfigurations"}),
+        (profiler, {"cpuprofiles", "pods", "deployments", "namespaces"}),
+    ):
+        for resource in resources:
+            assert told_of[f'job_profiler_cache_synced{{resource="{resource}"}}'] == 1
+            heard = told_of[f'job_profiler_cache_last_event_timestamp_seconds{{resource="{resource}"}}']
+            assert now - 120 < heard <= now + 1
+    assert profiler["job_profiler_leader"] == 1
+    assert [name for name in webhook if name.startswith("job_profiler_build_info")]
+
+
+def test_a_webhook_that_is_gone_is_noticed(release: Release) -> None:
+    """Within an interval, although Pods are created as ever; the end of it, too. One Event each."""
+    release.processes["webhook"].stop()
+    until(release, success=False)
+
+    reason = {"Ignore": "NotAnswered", "Fail": "Unreachable"}[entries(release)["probe"]["failurePolicy"]]
+    assert told(release).startswith(f"{reason} (since 20")
+    assert "Pods" in told(release)
+    run = job_profiler(release, "probe")
+    assert run.returncode == 1
+    assert f"{reason}: " in run.stdout
+
+    release.processes["webhook"].start()
+    until(release, success=True)
+    assert told(release).startswith("answers")
+    assert events(release) == ["ProbeFailed", "ProbeSucceeded"]
+
+
+def test_an_edited_selector_is_noticed(release: Release) -> None:
+    """The webhook answers, but is asked of no Pod: what is there is told beside what was rendered."""
+    nowhere = {"matchLabels": {"no-such": "namespace"}}
+    with edited(release, ("/webhooks/0/namespaceSelector", nowhere)):
+        until(release, success=False)
+        assert told(release).startswith("EntryChanged (since 20")
+        assert 'namespaceSelector is {"matchLabels":{"no-such":"namespace"}}, not {' in told(release)
+        assert job_profiler(release, "probe").returncode == 1
+    until(release, success=True)
+    assert job_profiler(release, "probe").returncode == 0
+
+
+def foreign_bundle() -> str:
+    return base64.b64encode(issue_authority(datetime.now(UTC)).certificate).decode()
+
+
+def test_a_foreign_authority_for_pods_alone_is_noticed(release: Release) -> None:
+    """The probe's own entry is as it was, so that it is answered; Pods are not."""
+    with edited(release, ("/webhooks/0/clientConfig/caBundle", foreign_bundle())):
+        until(release, success=False)
+        assert "another caBundle" in told(release)
+    until(release, success=True)
+
+
+def test_a_foreign_authority_is_noticed_and_set_right(release: Release) -> None:
+    """Probe and replica say so; a new leader, which looks at the bundle at once, mends it."""
+    ready = f"{release.processes['webhook'].health_url}/readyz"
+    reason = {"Ignore": "NotAnswered", "Fail": "NotTrusted"}[entries(release)["probe"]["failurePolicy"]]
+    foreign, mended = foreign_bundle(), release.ca_bundle
+    paths = [f"/webhooks/{entry}/clientConfig/caBundle" for entry in (0, 1)]
+    edits = [{"op": "replace", "path": path, "value": foreign} for path in paths]
+    release.kubectl.run(
+        *("patch", "mutatingwebhookconfiguration", NAME, "--type=json", f"--patch={json.dumps(edits)}")
+    )
+    until(release, success=False)
+    assert told(release).startswith(f"{reason} (since 20")
+    assert "caBundle" in told(release)
+    assert metrics(release, "webhook")["job_profiler_ca_bundle_match"] == 0
+    with pytest.raises(OSError, match="503"):
+        request(ready)
+
+    release.processes["profiler"].stop()
+    release.processes["profiler"].start()
+    until(release, success=True, within_seconds=30)
+    assert request(ready)
+    assert {entry["clientConfig"]["caBundle"] for entry in entries(release).values()} == {mended}
+    assert events(release)[-2:] == ["ProbeFailed", "ProbeSucceeded"]
+
+
+def test_a_value_switches_it_off_and_on(release: Release) -> None:
+    """An upgrade without the probe, and one with it again: Helm owns the entry, nothing holds on to it."""
+    off = release.values(NOBODY, {**VALUES, "probe": {"enabled": False}})
+    release.helm.upgrade(NAME, CHART, NAMESPACE, values=off)
+    release.restart()
+    wait_until(lambda: told(release).startswith("not probed"), 30, "the status to say so")
+    assert succeeds(release) is None
+
+    release.helm.upgrade(NAME, CHART, NAMESPACE, values=release.values(NOBODY, VALUES))
+    release.restart()
+    until(release, success=True, within_seconds=30)
+    assert {entry["clientConfig"]["caBundle"] for entry in entries(release).values()} == {release.ca_bundle}
