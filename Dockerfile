@@ -1,13 +1,15 @@
 # The program and its locked dependencies in a virtual environment of its own, without pip.
 FROM python:3.11-slim AS build
+# requirements-aws.lock adds what signs requests to Amazon's Prometheus.
+ARG REQUIREMENTS=requirements.lock
 ENV PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/job-profiler
 WORKDIR /source
-COPY requirements.lock requirements-build.lock ./
+COPY requirements.lock requirements-aws.lock requirements-build.lock ./
 RUN pip install --require-hashes --requirement requirements-build.lock \
-    && pip --python /opt/job-profiler/bin/python install --require-hashes --requirement requirements.lock
+    && pip --python /opt/job-profiler/bin/python install --require-hashes --requirement "$REQUIREMENTS"
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \

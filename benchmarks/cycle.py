@@ -1,0 +1,84 @@
+"""What a cycle costs, cold and steady, beside curl that fetches the same answers: `make bench-cycle`."""
+
+import argparse
+import asyncio
+import resource
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from app.runtime.logs import configure_logs
+from app.settings import LogFormat
+from benchmarks.past_usage import Profiler, Run, RunningPast, Size, curl_seconds, past_of
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A cycle, and curl's time for its answers."""
+
+    run: Run
+    curl_seconds: float
+    curl_server_cpu_seconds: float
+
+
+def main() -> None:
+    """Print what each cycle took, and the medians as the last line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workloads", type=int, default=100)
+    parser.add_argument("--replicas", type=int, default=2)
+    parser.add_argument("--days", type=int, default=7)
+    parser.add_argument("--scrape-seconds", type=int, default=30)
+    given = parser.parse_args()
+    configure_logs("warning", LogFormat.CONSOLE)
+    size = Size(given.workloads, given.replicas, given.days, given.scrape_seconds)
+    with tempfile.TemporaryDirectory(prefix="bench-cycle-") as name, past_of(size, Path(name)) as past:
+        print(
+            f"{size.workloads * size.replicas} Pods of {size.workloads} workloads, {size.days} days", end=" "
+        )
+        print(f"at {size.scrape_seconds} s; both cores are shared with Prometheus", flush=True)
+        asyncio.run(_rounds(past, given.rounds, given.days, Path(name)))
+
+
+async def _rounds(past: RunningPast, rounds: int, history_days: int, directory: Path) -> None:
+    print(f"{'cycle':<8}{'queries':>8}{'s':>8}{'curl s':>8}{'CPU of Prometheus s':>21}", end="")
+    print(f"{'with curl s':>13}{'MB read':>9}")
+    measured: dict[str, list[Beside]] = {"cold": [], "steady": []}
+    for number in range(rounds + 1):
+        profiler = Profiler(past)
+        async with profiler.opened(history_days):
+            for kind, step in (("cold", past.newest_step - 1), ("steady", past.newest_step)):
+                read_before = profiler.traffic.received_bytes.total()
+                run = await profiler.run(step)
+                used = past.cpu_seconds
+                seconds = await asyncio.to_thread(curl_seconds, past.url, run.forms, directory)
+                beside = Beside(run, seconds, past.cpu_seconds - used)
+                if not number:
+                    continue  # the first round warms the server up
+                measured[kind].append(beside)
+                megabytes = (profiler.traffic.received_bytes.total() - read_before) / 1e6
+                _tell(kind, beside, megabytes)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"peak memory of the profiler: {peak:.0f} MB; API calls: 0 (profiles are kept in memory)")
+    print(_last_line(measured["cold"], measured["steady"]))
+
+
+def _tell(kind: str, beside: Beside, megabytes: float) -> None:
+    run = beside.run
+    print(
+        f"{kind:<8}{len(run.forms):>8}{run.seconds:>8.2f}{beside.curl_seconds:>8.2f}"
+        f"{run.server_cpu_seconds:>21.2f}{beside.curl_server_cpu_seconds:>13.2f}{megabytes:>9.1f}",
+        flush=True,
+    )
+
+
+def _last_line(cold: list[Beside], steady: list[Beside]) -> str:
+    ratio = median(each.run.seconds / each.curl_seconds for each in cold)
+    more = median(each.run.seconds - each.curl_seconds for each in steady)
+    queries = [max(len(each.run.forms) for each in kind) for kind in (cold, steady)]
+    return f"cold: {queries[0]} queries, {ratio:.2f} x curl; steady: {queries[1]} queries, {more:+.2f} s"
+
+
+if __name__ == "__main__":
+    main()

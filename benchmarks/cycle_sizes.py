@@ -1,0 +1,115 @@
+"""What a cycle costs at growing sizes of a cluster: the table of docs/performance.md.
+
+`python -m benchmarks.cycle_sizes` prints it, with `--write` it goes into the file. Each size has a server of
+its own, and is measured in a process of its own, so that its peak of memory is its alone.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.runtime.logs import configure_logs
+from app.settings import LogFormat
+from benchmarks.past_usage import Profiler, RunningPast, Size, past_of
+from benchmarks.rig import ROOT
+
+SIZES = (100, 1_000, 10_000)
+PAGE = ROOT / "docs" / "performance.md"
+_TABLE = re.compile(r"(?<=<!-- sizes -->\n).*?(?=<!-- end of sizes -->)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the first cycle and the one after it took."""
+
+    samples: int
+    queries: int
+    cold_seconds: float
+    server_cpu_seconds: float
+    steady_queries: int
+    steady_seconds: float
+    peak_megabytes: float
+
+
+def main() -> None:
+    """Print a row for each size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--workloads", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    configure_logs("warning", LogFormat.CONSOLE)
+    if given.measure:
+        past = RunningPast(**json.loads(given.measure))
+        print(json.dumps(asdict(asyncio.run(_measured(past)))))
+        return
+    rows = [_HEAD, *(_row(workloads, _cost_of(workloads)) for workloads in given.workloads)]
+    table = "\n".join([machine(), "", *rows, ""])
+    print(table)
+    if given.write:
+        PAGE.write_text(_TABLE.sub(lambda _: table, PAGE.read_text()))
+
+
+_HEAD = """\
+| workloads | samples folded | first cycle | queries | CPU of Prometheus | next cycle | queries | peak |
+|---|---|---|---|---|---|---|---|"""
+
+
+def _row(workloads: int, cost: Cost) -> str:
+    return (
+        f"| {workloads:,} | {cost.samples:,} | {cost.cold_seconds:.1f} s | {cost.queries}"
+        f" | {cost.server_cpu_seconds:.1f} s | {cost.steady_seconds:.2f} s | {cost.steady_queries}"
+        f" | {cost.peak_megabytes:.0f} MB |"
+    )
+
+
+def machine() -> str:
+    """The day, and what everything runs on."""
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    processor = next(
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    )
+    today = datetime.now(UTC).date().isoformat()
+    cores = os.cpu_count()
+    return f"{today}: {cores} cores of {processor}, {memory_gib:.0f} GiB, Python {platform.python_version()}."
+
+
+def _cost_of(workloads: int) -> Cost:
+    size = Size(workloads, replicas=1, days=1, scrape_seconds=300)
+    with tempfile.TemporaryDirectory(prefix="bench-sizes-") as name, past_of(size, Path(name)) as past:
+        told = json.dumps({"url": past.url, "pid": past.pid, "newest_step": past.newest_step})
+        command = [sys.executable, "-m", "benchmarks.cycle_sizes", "--measure", told]
+        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT).stdout
+    return Cost(**json.loads(output.splitlines()[-1]))
+
+
+async def _measured(past: RunningPast) -> Cost:
+    profiler = Profiler(past)
+    async with profiler.opened(history_days=1):
+        cold = await profiler.run(past.newest_step - 1)
+        steady = await profiler.run(past.newest_step)
+    return Cost(
+        cold.report.samples,
+        len(cold.forms),
+        cold.seconds,
+        cold.server_cpu_seconds,
+        len(steady.forms),
+        steady.seconds,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+    )
+
+
+if __name__ == "__main__":
+    main()
