@@ -11,6 +11,9 @@ _CONNECTION_PROFILE_KEY = re.compile(rf"{re.escape(CONNECTION_PROFILE)}[0-9]+")
 # What was done with the requests of a Pod at its creation, in words; of no use to whoever comes later.
 REQUESTS = "job-profiler.liqo.io/requests"
 
+# Set by a kubelet on the Pod that stands for a file of its node.
+_MIRROR = "kubernetes.io/config.mirror"
+
 # A Pod with this label and the value "true" keeps whatever annotations it has.
 IGNORE_LABEL = "job-profiler.liqo.io/ignore"
 # "true" on a namespace or a Pod asks for requests from profiles; what a Pod says goes before its namespace's.
@@ -39,6 +42,11 @@ def is_ours_at_admission(key: str) -> bool:
 def opted_out(labels: Mapping[str, str] | None) -> bool:
     """True for a Pod that wants to be left alone."""
     return (labels or {}).get(IGNORE_LABEL) == "true"
+
+
+def is_mirror(annotations: Mapping[str, str] | None) -> bool:
+    """True for the Pod that stands for a file of its node: a kubelet made it, and nobody may change it."""
+    return _MIRROR in (annotations or {})
 
 
 def asks_for_requests(labels: Mapping[str, str] | None) -> bool | None:

@@ -3,17 +3,26 @@
 import re
 from collections.abc import Iterable
 
-from app.domain.workloads import Workload
+from app.domain.workloads import CRON_JOB, GENERATED, Workload
 
 # The ReplicaSet controller spells a 32-bit hash in decimal and maps its digits to these ten characters.
-_HASH = "[456789bcdf]{6,10}"
-_OF_DEPLOYMENT = re.compile(rf"(?P<name>.+)-{_HASH}-[a-z0-9]{{5}}")
-# What these patterns match is only said of workloads that are known to exist: alone they fit too much.
+_HASHED = re.compile(rf"(?P<name>.+)-[456789bcdf]{{6,10}}-{GENERATED}")
+_NUMBERED = re.compile(r"(?P<name>.+)-[0-9]+")
+# A Job of a CronJob bears the minute or second of its schedule.
+_SCHEDULED = re.compile(rf"(?P<name>.+)-[0-9]{{8,10}}-{GENERATED}")
+_GENERATED = re.compile(rf"(?P<name>.+)-{GENERATED}")
+# Hashes of other controllers, and of the past; a word is none, a number is a schedule's.
+_HASHED_ANYHOW = re.compile(
+    r"(?P<name>.+)-(?=[a-z]*[0-9])(?=[0-9]*[a-z])[a-z0-9]{5,10}-[a-z0-9]{5}",
+)
+# What these patterns match is only said of workloads that are known to exist: alone they fit too much. The
+# strictest come first, so that of look-alikes the one is found whose controller spells names so.
 _OF_KNOWN = (
-    ("Deployment", re.compile(r"(?P<name>.+)-[a-z0-9]{5,10}-[a-z0-9]{5}")),
-    ("Rollout", re.compile(r"(?P<name>.+)-[a-z0-9]{5,10}-[a-z0-9]{5}")),
-    ("StatefulSet", re.compile(r"(?P<name>.+)-[0-9]+")),
-    ("DaemonSet", re.compile(r"(?P<name>.+)-[a-z0-9]{5}")),
+    (_HASHED, ("Deployment", "Rollout")),
+    (_NUMBERED, ("StatefulSet",)),
+    (_SCHEDULED, (CRON_JOB,)),
+    (_GENERATED, ("DaemonSet", "ReplicationController", "ReplicaSet")),
+    (_HASHED_ANYHOW, ("Deployment", "Rollout")),
 )
 # Generated names cut their base at 58 characters: a name this long may have lost its hash.
 _GENERATED_NAME_LENGTH = 63
@@ -32,9 +41,10 @@ class PodNames:
         """The workload that generated the name *pod*, or None where no pattern fits."""
         if len(pod) >= _GENERATED_NAME_LENGTH:
             return None
-        for kind, pattern in _OF_KNOWN:
-            match = pattern.fullmatch(pod)
-            if match and (candidate := Workload(namespace, match["name"], kind)) in self._known:
-                return candidate
-        match = _OF_DEPLOYMENT.fullmatch(pod)
+        for pattern, kinds in _OF_KNOWN:
+            if match := pattern.fullmatch(pod):
+                for kind in kinds:
+                    if (candidate := Workload(namespace, match["name"], kind)) in self._known:
+                        return candidate
+        match = _HASHED.fullmatch(pod)
         return Workload(namespace, match["name"]) if match else None

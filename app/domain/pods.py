@@ -18,7 +18,7 @@ class PodRecord:
     name: str
     uid: str
     created_at: str
-    workload: Workload | None
+    workload: Workload
     annotations: Mapping[str, str]
     foreign_bytes: int = 0
     is_exempt: bool = False

@@ -24,8 +24,10 @@ LASTING_KINDS = frozenset(
 )
 NODE, POD, JOB, CRON_JOB = "Node", "Pod", "Job", "CronJob"
 
-# `generateName` ends in five of these; a word of letters alone, or a number, is no generated tail.
-_GENERATED_TAIL = re.compile(r"(?P<base>.+)-(?=[a-z]*[0-9])(?=[0-9]*[a-z])[bcdfghjklmnpqrstvwxz2456789]{5}")
+# `generateName` ends in five of these: no vowel, so that few words are spelled like it.
+GENERATED = "[bcdfghjklmnpqrstvwxz2456789]{5}"
+# Digits alone are rather a number that somebody gave.
+_GENERATED_TAIL = re.compile(rf"(?P<base>.+)-(?=[0-9]*[a-z]){GENERATED}")
 _SCHEDULED_TAIL = re.compile(r"(?P<base>.+)-[0-9]+")
 
 
@@ -89,8 +91,8 @@ def owner_workload(namespace: str, owner: Owner | None, labels: Mapping[str, str
 
 
 def bare_pod(namespace: str, name: str, generate_name: str = "") -> Workload:
-    """The workload of a Pod that nobody controls; at admission a generated name is not known yet."""
-    return Workload(namespace, name or generate_name.removesuffix("-"), POD)
+    """The workload of a Pod that nobody controls: of all Pods whose names are generated alike."""
+    return Workload(namespace, generate_name.removesuffix("-") or name, POD)
 
 
 def grouped(workload: Workload) -> Workload:

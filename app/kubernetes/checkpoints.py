@@ -5,6 +5,7 @@ They belong to the ConfigMap of the status, which the chart renders: they go wit
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from app.kubernetes.status_map import NAME as OWNER
 PREFIX = "job-profiler-checkpoint-"
 KEY = "checkpoint"
 LABEL = "job-profiler.liqo.io/checkpoint"
+_NAME = re.compile(rf"{PREFIX}[0-9a-f]{{12}}")  # what bears the label by another name is somebody else's
 _LABELS = {LABEL: "true", "app.kubernetes.io/part-of": "job-profiler"}
 
 
@@ -36,7 +38,7 @@ class CheckpointMaps:
         return {
             metadata["name"].removeprefix(PREFIX): metadata["resourceVersion"]
             for metadata in found
-            if metadata["name"].startswith(PREFIX)
+            if _NAME.fullmatch(metadata["name"])
         }
 
     async def read(self, name: str) -> bytes | None:

@@ -1,6 +1,6 @@
 """What runs: Pods and the workload that each belongs to, workloads, and who made a Job.
 
-Metadata tells all of it but the init containers, which stand in the Pod template of a workload that lasts.
+Metadata tells all of it but the init containers, which stand in the Pod template of a workload.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from app.domain.annotations import foreign_bytes, is_ours, opted_out
+from app.domain.annotations import foreign_bytes, is_mirror, is_ours, opted_out
 from app.domain.container_roles import init_containers
 from app.domain.pods import PodRecord
 from app.domain.workload_records import WorkloadRecord
-from app.domain.workloads import CRON_JOB, JOB, Owner, Workload, owner_workload
+from app.domain.workloads import CRON_JOB, JOB, Owner, Workload, bare_pod, owner_workload
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.selections import Object, Selection
@@ -21,16 +21,14 @@ from app.kubernetes.selections import Object, Selection
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-# Set by a kubelet on the Pod that stands for a file of its node.
-_MIRROR = "kubernetes.io/config.mirror"
 _MOST_SHARED = 100_000
 
-_WITH_TEMPLATE = {
+_PATHS = {
     "Deployment": paths.deployments,
     "StatefulSet": paths.stateful_sets,
     "DaemonSet": paths.daemon_sets,
+    JOB: paths.jobs,
 }
-_PATHS = _WITH_TEMPLATE | {JOB: paths.jobs}
 # The kinds that tell who runs, each in a version that every cluster serves.
 WORKLOAD_KINDS = tuple(_PATHS)
 
@@ -44,6 +42,7 @@ class _OwnerReference(msgspec.Struct):
 class _Metadata(msgspec.Struct, rename="camel"):
     name: str
     namespace: str
+    generate_name: str = ""
     uid: str = ""
     creation_timestamp: str = ""
     labels: dict[str, str] = {}
@@ -70,12 +69,21 @@ class _Template(msgspec.Struct, frozen=True):
     spec: _PodSpec = _PodSpec()
 
 
-class _Spec(msgspec.Struct, frozen=True):
+class _JobSpec(msgspec.Struct, frozen=True):
     template: _Template = _Template()
 
 
+class _JobTemplate(msgspec.Struct, frozen=True):
+    spec: _JobSpec = _JobSpec()
+
+
+class _Spec(msgspec.Struct, rename="camel", frozen=True):
+    template: _Template | None = None
+    job_template: _JobTemplate = _JobTemplate()  # of a CronJob
+
+
 class _Whole(msgspec.Struct):
-    """All that is decoded of a workload; where only metadata was asked for, there is no `spec`."""
+    """All that is decoded of a workload."""
 
     metadata: _Metadata
     spec: _Spec = _Spec()
@@ -122,8 +130,8 @@ def _pods(namespace: str | None) -> Selection:
 
 
 def workload_selection(kind: str, namespace: str | None) -> Selection:
-    """The objects of one of `WORKLOAD_KINDS`: whole where their Pod template is wanted."""
-    return Selection(_PATHS[kind](namespace), metadata_only=kind not in _WITH_TEMPLATE)
+    """The objects of one of `WORKLOAD_KINDS`, whole: their Pod template is wanted."""
+    return Selection(_PATHS[kind](namespace))
 
 
 async def served_cron_jobs(client: ClusterClient) -> Callable[[str | None], Selection]:
@@ -134,7 +142,7 @@ async def served_cron_jobs(client: ClusterClient) -> Callable[[str | None], Sele
     """
     resources = (await client.get(paths.batch())).get("resources") or ()
     beta = all(resource.get("name") != "cronjobs" for resource in resources)
-    return lambda namespace: Selection(paths.cron_jobs(namespace, beta=beta), metadata_only=True)
+    return lambda namespace: Selection(paths.cron_jobs(namespace, beta=beta))
 
 
 class _Shared:
@@ -163,8 +171,8 @@ class WorkloadReader:
         return self.record(msgspec.convert(manifest, _Whole))
 
     def record(self, found: _Whole) -> WorkloadRecord:
-        """The record of an object, or of its metadata."""
-        metadata, template = found.metadata, found.spec.template
+        """The record of an object."""
+        metadata, template = found.metadata, found.spec.template or found.spec.job_template.spec.template
         owner = _owner(metadata)
         declared = ((each.name, each.restart_policy) for each in template.spec.init_containers)
         containers = init_containers(declared)
@@ -189,7 +197,7 @@ class PodReader:
     def record(self, pod: _Partial) -> PodRecord:
         """The record of a Pod's metadata."""
         metadata = pod.metadata
-        workload = _owner(metadata)
+        workload = _owner(metadata) or bare_pod(metadata.namespace, metadata.name, metadata.generate_name)
         ours = {key: value for key, value in metadata.annotations.items() if is_ours(key)}
         return PodRecord(
             namespace=self._share(metadata.namespace, metadata.namespace),
@@ -199,7 +207,7 @@ class PodReader:
             workload=self._share(workload, workload),
             annotations=self._share(frozenset(ours.items()), ours),
             foreign_bytes=foreign_bytes(metadata.annotations),
-            is_exempt=opted_out(metadata.labels) or _MIRROR in metadata.annotations,
+            is_exempt=opted_out(metadata.labels) or is_mirror(metadata.annotations),
         )
 
 

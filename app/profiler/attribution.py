@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 
 from app.domain.pod_names import PodNames
-from app.domain.workloads import JOB, NODE, Workload, bare_pod, grouped
+from app.domain.workloads import CRON_JOB, JOB, NODE, Workload, grouped
 from app.estimation.samples import STEP_SECONDS, PodContainer, StepRange
 from app.profiler.ports import Directory, UsageSource
 
@@ -21,7 +21,6 @@ class Attribution:
     ) -> None:
         self._directory = directory
         self._past_owners = past_owners or {}
-        self._names = PodNames(directory.workloads)
 
     def __call__(self, namespace: str, pod: str) -> Workload | None:
         """The workload, or None where nobody we know made the Pod."""
@@ -40,20 +39,31 @@ class Attribution:
         return grouped(self._directory.cron_jobs.get(owner, owner) if owner.kind == JOB else owner)
 
     @cached_property
+    def _known(self) -> frozenset[Workload]:
+        """All workloads that exist or own a Pod."""
+        owners = (self._learned_under(owner) for owner in {*self._directory.pods.values()})
+        cron_jobs = (each for each in self._directory.uids if each.kind == CRON_JOB)
+        return frozenset(
+            {*self._directory.workloads, *self._directory.cron_jobs.values(), *cron_jobs, *owners}
+        )
+
+    @cached_property
+    def _names(self) -> PodNames:
+        return PodNames(self._known)
+
+    @cached_property
     def _kinds(self) -> Mapping[tuple[str, str], frozenset[str]]:
-        """The kinds of all known workloads of each name: of those that exist, and of those that own a Pod."""
-        owners = {self._learned_under(owner) for owner in {*self._directory.pods.values()} if owner}
+        """The kinds of all known workloads of each name."""
         kinds: dict[tuple[str, str], frozenset[str]] = {}
-        for known in {*self._directory.workloads, *self._directory.cron_jobs.values(), *owners}:
+        for known in self._known:
             name = (known.namespace, known.name)
             kinds[name] = kinds.get(name, frozenset()) | {known.kind}
         return kinds
 
     def _owner(self, namespace: str, pod: str) -> Workload | None:
         key = (namespace, pod)
-        if key in self._directory.pods:
-            return self._directory.pods[key] or bare_pod(namespace, pod)
-        return self._past_owners.get(key) or self._names.workload(namespace, pod)
+        known = self._directory.pods.get(key) or self._past_owners.get(key)
+        return known or self._names.workload(namespace, pod)
 
 
 class Attributions:

@@ -1,8 +1,8 @@
 """Which Pods do not carry what their workload's profiles give, and what makes them right: pure decisions.
 
 Scope, opt-out and size are those of admission. The connections of a workload may change often, and each
-change would touch all of its Pods: these follow at most once an hour. A Pod that lacks our annotations, or
-whose CPU or memory profile is not named right, does not wait.
+change would touch all of its Pods: these follow at most once an hour. A Pod does not wait that lacks our
+annotations, names its CPU or memory profile wrong, or a connection that never was its workload's.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ from app.domain.annotation_index import AnnotationIndex
 from app.domain.annotations import changes, connections_of, fitting, needs_of
 from app.domain.pods import PodRecord
 from app.domain.quantities import parse_time
-from app.domain.workloads import Workload, bare_pod
+from app.domain.workloads import Workload
 
 FOLLOWED_EVERY_SECONDS = 3600
 
@@ -63,31 +63,38 @@ class MendPlanner:
     def _mend(self, pod: PodRecord, now_seconds: float) -> Mend | None:
         if pod.is_exempt or not self._in_scope(pod.namespace):
             return None
-        workload = pod.workload or bare_pod(pod.namespace, pod.name)
-        known = self._index.annotations(workload)
+        known = self._index.annotations(pod.workload)
         if pod.annotations == known:
             return None
         wanted = fitting(pod.foreign_bytes, known)
         if pod.annotations == wanted:
             return None
+        connections = connections_of(known)
         waits = bool(pod.annotations) and needs_of(pod.annotations) == needs_of(wanted)
-        if waits and not self._may_follow(workload, connections_of(known), now_seconds):
+        may_follow = self._may_follow(pod.workload, connections, now_seconds) if waits else True
+        if not may_follow and self._were_given(pod, connections):
             return None
-        return Mend(pod, wanted, was_missed=self._was_missed(pod, workload))
+        return Mend(pod, wanted, was_missed=self._was_missed(pod))
 
     def _may_follow(self, workload: Workload, connections: Mapping[str, str], now_seconds: float) -> bool:
         """Pods of the workload may take on these; once begun, all of them may, however long that takes."""
         followed = self._followed.setdefault(workload, _Followed(connections, now_seconds))
         return followed.connections == connections
 
+    def _were_given(self, pod: PodRecord, connections: Mapping[str, str]) -> bool:
+        """The connections on the Pod are its workload's, now or by the set that was followed last."""
+        followed = self._followed[pod.workload].connections
+        ours = {*connections.values(), *followed.values()}
+        return ours.issuperset(connections_of(pod.annotations).values())
+
     def _forget(self, now_seconds: float) -> None:
         oldest = now_seconds - FOLLOWED_EVERY_SECONDS
         for workload in [each for each, followed in self._followed.items() if followed.since <= oldest]:
             del self._followed[workload]
 
-    def _was_missed(self, pod: PodRecord, workload: Workload) -> bool:
+    def _was_missed(self, pod: PodRecord) -> bool:
         created_at = parse_time(pod.created_at)
-        return not pod.annotations and created_at is not None and self._index.knew(workload, created_at)
+        return not pod.annotations and created_at is not None and self._index.knew(pod.workload, created_at)
 
 
 def newest_first(mends: Iterable[Mend]) -> list[Mend]:

@@ -15,7 +15,7 @@ PodName = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Departed:
-    workload: Workload | None
+    workload: Workload
     left_at: float
 
 
@@ -33,8 +33,8 @@ class PodRegistry:
     def __iter__(self) -> Iterator[PodRecord]:
         return (pod for pods in self._running.values() for pod in pods.values())
 
-    def owners(self) -> dict[PodName, Workload | None]:
-        """Who owns each Pod that runs or left lately (None: nobody)."""
+    def owners(self) -> dict[PodName, Workload]:
+        """The workload of each Pod that runs or left lately."""
         self._forget()
         departed = {name: pod.workload for name, pod in self._departed.items()}
         return departed | {(pod.namespace, pod.name): pod.workload for pod in self}

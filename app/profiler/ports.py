@@ -48,12 +48,12 @@ class UsageSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Who runs now: each Pod's owner (None: nobody), lasting workloads, the CronJob of each Job.
+    """Who runs now: each Pod's workload, lasting workloads, the CronJob of each Job.
 
-    `uids` tells which objects are there, `init_containers` of those lasting workloads that have some.
+    `uids` tells which objects are there, `init_containers` of those that have some, as they are learned.
     """
 
-    pods: Mapping[tuple[str, str], Workload | None] = field(default_factory=dict)
+    pods: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
     workloads: tuple[Workload, ...] = ()
     cron_jobs: Mapping[Workload, Workload] = field(default_factory=dict)
     uids: Mapping[Workload, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from app.domain.container_roles import NO_INIT_CONTAINERS
 from app.domain.workload_records import WorkloadRecord
-from app.domain.workloads import Workload
+from app.domain.workloads import Workload, grouped
 from app.profiler.pods import REMEMBERED_SECONDS, PodName
 from app.profiler.ports import Directory
 
@@ -13,7 +13,7 @@ from app.profiler.ports import Directory
 MOST_REMEMBERED = 50_000
 
 
-def directory_of(pods: Mapping[PodName, Workload | None], records: Iterable[WorkloadRecord]) -> Directory:
+def directory_of(pods: Mapping[PodName, Workload], records: Iterable[WorkloadRecord]) -> Directory:
     """Who runs, from the owner of each Pod and the objects of workloads."""
     records = list(records)
     return Directory(
@@ -22,7 +22,7 @@ def directory_of(pods: Mapping[PodName, Workload | None], records: Iterable[Work
         cron_jobs={record.workload: record.cron_job for record in records if record.cron_job},
         uids={record.workload: record.uid for record in records},
         init_containers={
-            record.workload: record.init_containers
+            grouped(record.cron_job or record.workload): record.init_containers
             for record in records
             if record.init_containers != NO_INIT_CONTAINERS
         },
@@ -43,7 +43,7 @@ class WorkloadRegistry:
         self._present: dict[Workload, WorkloadRecord] = {}
         self._deleted: dict[Workload, _Deleted] = {}  # Jobs that a CronJob made, in the order of leaving
 
-    def directory(self, pods: Mapping[PodName, Workload | None]) -> Directory:
+    def directory(self, pods: Mapping[PodName, Workload]) -> Directory:
         """Who runs, and the CronJobs of Jobs that left lately: their last samples come late."""
         self._forget()
         present = directory_of(pods, self._present.values())

@@ -8,6 +8,7 @@ from app.domain.annotations import (
     REQUESTS,
     fitting,
     foreign_bytes,
+    is_mirror,
     is_ours,
     is_ours_at_admission,
     opted_out,
@@ -56,6 +57,8 @@ def _reason_to_leave_alone(namespace: str, metadata: Metadata, known: Knowledge)
         return SkipReason.NAMESPACE_OUT_OF_SCOPE
     if opted_out(metadata.labels):
         return SkipReason.OPTED_OUT
+    if is_mirror(metadata.annotations):
+        return SkipReason.MIRROR_POD
     return None if known.index.is_synced else SkipReason.INDEX_NOT_SYNCED
 
 

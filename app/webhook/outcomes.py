@@ -13,6 +13,7 @@ class SkipReason(StrEnum):
     NOT_A_POD_CREATION = "not_a_pod_creation"
     NAMESPACE_OUT_OF_SCOPE = "namespace_out_of_scope"
     OPTED_OUT = "opted_out"
+    MIRROR_POD = "mirror_pod"
     INDEX_NOT_SYNCED = "index_not_synced"
     NO_OWNER = "no_owner"
     NO_PROFILE = "no_profile"

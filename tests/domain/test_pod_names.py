@@ -56,3 +56,32 @@ def test_pods_of_known_workloads_of_other_kinds_are_told_by_their_patterns() -> 
     assert names.workload("shop", "agent-x7k2p") == known[3]
     assert PodNames().workload("shop", "db-0") is None
     assert PodNames().workload("shop", "agent-x7k2p") is None
+
+
+@pytest.mark.parametrize(
+    ("pod", "name", "kind"),
+    [
+        pytest.param("web-7d4b9c6f8-x7k2p", "web", "Deployment", id="deployment"),
+        pytest.param("web-agent-x7k2p", "web-agent", "DaemonSet", id="daemonset-whose-name-ends-like-a-hash"),
+        pytest.param("web-1", "web", "StatefulSet", id="statefulset-beside-a-deployment-of-its-name"),
+        pytest.param("report-28394810-x7k2p", "report", "CronJob", id="cronjob-beside-a-deployment"),
+        pytest.param("canary-7d4b9c6f8-x7k2p", "canary", "Rollout", id="rollout"),
+        pytest.param("old-x7k2p", "old", "ReplicationController", id="replicationcontroller"),
+        pytest.param("web-a1e0a1e0a-x7k2p", "web", "Deployment", id="hash-in-another-spelling"),
+    ],
+)
+def test_of_look_alikes_the_one_is_found_whose_controller_spells_names_so(
+    pod: str, name: str, kind: str
+) -> None:
+    """All of these are there at once: a hash is spelled with ten characters, a schedule is a number."""
+    known = [
+        Workload("shop", "web"),
+        Workload("shop", "web", "StatefulSet"),
+        Workload("shop", "web-agent", "DaemonSet"),
+        Workload("shop", "report"),
+        Workload("shop", "report", "CronJob"),
+        Workload("shop", "canary", "Rollout"),
+        Workload("shop", "old", "ReplicationController"),
+    ]
+
+    assert PodNames(known).workload("shop", pod) == Workload("shop", name, kind)

@@ -92,6 +92,7 @@ def test_controllers_above_the_owner_are_told_by_labels(
         pytest.param("build-x7k2p", "Job", "build", id="generated-job"),
         pytest.param("run-tests-pod-4zq8w", "TaskRun", "run-tests-pod", id="run-of-another-controller"),
         pytest.param("debug-7w4ct", "Pod", "debug", id="generated-bare-pod"),
+        pytest.param("runner-xvbnm", "Pod", "runner", id="generated-of-letters-alone"),
         pytest.param("build-tools", "Job", "build-tools", id="a-word-is-no-tail"),
         pytest.param("report-28394", "Job", "report-28394", id="a-number-is-no-tail"),
         pytest.param("web-x7k2p", "StatefulSet", "web-x7k2p", id="what-is-named-keeps-its-name"),
@@ -118,6 +119,7 @@ def test_a_generated_job_is_looked_for_under_its_group_too() -> None:
 
 
 def test_a_bare_pod_is_known_by_its_name_or_by_what_it_is_generated_from() -> None:
-    """At admission a generated name is not there yet: `debug-` stands for all `debug-xxxxx`."""
+    """`debug-` stands for all `debug-xxxxx`: at admission without a name, later with one, of digits too."""
     assert bare_pod("shop", "debug") == Workload("shop", "debug", "Pod")
     assert bare_pod("shop", "", "debug-") == grouped(bare_pod("shop", "debug-7w4ct"))
+    assert bare_pod("shop", "debug-24567", "debug-") == bare_pod("shop", "", "debug-")

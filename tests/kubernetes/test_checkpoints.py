@@ -31,6 +31,16 @@ async def test_they_are_found_by_their_label(server: FakeApiServer, client: Clus
     assert "PartialObjectMetadataList" in request.headers["Accept"]
 
 
+async def test_what_bears_the_label_by_another_name_is_nobodys(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """A copy that somebody made, and a name that is no key: neither is read, nor ever written."""
+    copies = [thing(f"job-profiler-checkpoint-{name}", "1") for name in ("backup", "0000000000ab-old", "ab")]
+    server.on("GET", MAPS, listed(*copies))
+
+    assert await CheckpointMaps(client, "profiling").versions() == {}
+
+
 async def test_a_new_one_is_created(server: FakeApiServer, client: ClusterClient) -> None:
     """With its label, and as the property of the status map, so that it goes with the release."""
     server.on("GET", OWNER, answers(owner()))

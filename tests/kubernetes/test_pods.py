@@ -3,12 +3,13 @@
 import pytest
 
 from app.domain.pods import PodRecord
+from app.domain.workloads import Workload
 from app.errors import ConflictError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.pods import PodAnnotations, running_pods
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
 
-POD = PodRecord("shop", "web-0", "uid-1", "2026-03-01T12:00:00Z", None, {})
+POD = PodRecord("shop", "web-0", "uid-1", "2026-03-01T12:00:00Z", Workload("shop", "web", "StatefulSet"), {})
 PATH = "/api/v1/namespaces/shop/pods/web-0"
 
 

@@ -47,7 +47,7 @@ async def test_a_pod_belongs_to_its_controller(server: FakeApiServer, client: Cl
     assert [(record.name, record.workload) for record in records] == [
         ("web-5f5b555dff-fcg7c", Workload("shop", "web")),
         ("db-0", Workload("shop", "db", "StatefulSet")),
-        ("lone", None),
+        ("lone", Workload("shop", "lone", "Pod")),
     ]
     assert "PartialObjectMetadataList" in server.requests[0].headers["Accept"]
 
@@ -136,7 +136,7 @@ def template(*init_containers: dict[str, str]) -> dict[str, Any]:
 
 
 async def test_workloads_are_listed(server: FakeApiServer, client: ClusterClient) -> None:
-    """Deployments, StatefulSets and DaemonSets over all pages and whole, Jobs as metadata alone."""
+    """Deployments, StatefulSets, DaemonSets and Jobs, over all pages and whole."""
     server.on("GET", "/apis/apps/v1/deployments", listed(pod("web"), continuation="rest"), listed(pod("db")))
     server.on("GET", "/apis/apps/v1/statefulsets", listed(pod("db")))
     server.on("GET", "/apis/apps/v1/daemonsets", listed(pod("agent")))
@@ -149,9 +149,7 @@ async def test_workloads_are_listed(server: FakeApiServer, client: ClusterClient
         WorkloadRecord(Workload("shop", "agent", "DaemonSet"), "uid-agent"),
         WorkloadRecord(Workload("shop", "migrate", "Job"), "uid-migrate"),
     ]
-    asked = [request.headers["Accept"] for request in server.requests]
-    assert asked[:4] == ["application/json"] * 4
-    assert "PartialObjectMetadataList" in asked[4]
+    assert {request.headers["Accept"] for request in server.requests} == {"application/json"}
 
 
 async def test_a_job_of_a_cron_job(server: FakeApiServer, client: ClusterClient) -> None:
@@ -186,6 +184,16 @@ def test_a_template_tells_of_init_containers() -> None:
     assert record.init_containers.ends("migrate")
 
 
+def test_a_cron_jobs_template_stands_deeper() -> None:
+    """In `spec.jobTemplate.spec.template`; that of a Job stands where all others have it."""
+    whole = template({"name": "migrate"})
+    report = pod("report") | {"spec": {"schedule": "* * * * *", "jobTemplate": {"spec": whole}}}
+    run = pod("report-28394810") | {"spec": whole}
+
+    for kind, manifest in (("CronJob", report), ("Job", run)):
+        assert WorkloadReader(kind).read(manifest).init_containers.ends("migrate")
+
+
 def test_10000_workloads_stay_small() -> None:
     """Of objects of some 2 kB each half a kilobyte remains: 5 MB in all, and templates alike are one."""
     reader = WorkloadReader("Deployment")
@@ -216,9 +224,9 @@ def test_10000_workloads_stay_small() -> None:
 async def test_cron_jobs_are_watched_where_they_are_served(
     server: FakeApiServer, client: ClusterClient, served: list[str], path: str
 ) -> None:
-    """What the API server lists in batch/v1 decides; their metadata alone is wanted."""
+    """What the API server lists in batch/v1 decides; their Pod templates are wanted too."""
     server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": name} for name in served]}))
 
     selection = (await served_cron_jobs(client))("shop")
 
-    assert (selection.path, selection.metadata_only) == (path, True)
+    assert (selection.path, selection.metadata_only) == (path, False)

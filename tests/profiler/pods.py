@@ -7,6 +7,7 @@ from app.domain.workloads import Workload
 from tests.webhook.profiles import WEB, WEB_ANNOTATIONS
 
 CREATED_AT = "2026-03-01T12:00:00Z"
+DEBUG = Workload("emojivoto", "debug", "Pod")
 NEEDS = {key: value for key, value in WEB_ANNOTATIONS.items() if "connection" not in key}
 
 
@@ -14,7 +15,7 @@ def running(
     name: str = "web-0",
     annotations: Mapping[str, str] | None = None,
     *,
-    workload: Workload | None = WEB,
+    workload: Workload = WEB,
     namespace: str = "emojivoto",
     created_at: str = CREATED_AT,
     uid: str = "",

@@ -12,7 +12,7 @@ NAMESPACE = "emojivoto"
 WEB, WEB_API = Workload(NAMESPACE, "web"), Workload(NAMESPACE, "web-api")
 
 
-def directory(pods: Mapping[str, Workload | None], *deployments: Workload) -> Directory:
+def directory(pods: Mapping[str, Workload], *deployments: Workload) -> Directory:
     """The Pods of the namespace that are known, with their owners."""
     return Directory({(NAMESPACE, pod): owner for pod, owner in pods.items()}, deployments)
 
@@ -41,16 +41,37 @@ def test_a_past_pod_with_another_hash_needs_a_deployment_that_exists() -> None:
     assert Attribution(directory({}))(NAMESPACE, pod) is None
 
 
+def test_owners_of_running_pods_and_cron_jobs_lend_their_names_to_pods_of_the_past() -> None:
+    """A Rollout is not watched, but it owns a Pod; CronJob `report` made a Job, `clean` is just there."""
+    rollout = Workload(NAMESPACE, "web", "Rollout")
+    report, clean = (Workload(NAMESPACE, name, "CronJob") for name in ("report", "clean"))
+    attribute = Attribution(
+        Directory(
+            {(NAMESPACE, "web-7d4b9c6f8-x7k2p"): rollout},
+            cron_jobs={Workload(NAMESPACE, "report-29000000", "Job"): report},
+            uids={clean: "uid-of-clean"},
+        )
+    )
+
+    assert attribute(NAMESPACE, "web-5f5b555dff-fcg7c") == rollout
+    assert attribute(NAMESPACE, "report-28394810-x7k2p") == report
+    assert attribute(NAMESPACE, "clean-28394810-x7k2p") == clean
+
+
 def test_known_pods_of_other_kinds_never_fall_back_to_their_names() -> None:
     """A StatefulSet's, a Job's and a bare Pod, each named like one of Deployment `web`, are of none of it."""
     names = [f"web-6b6f9d7d5c-{tail}" for tail in ("2x8qz", "7w4ct", "fcg7c")]
-    owners = [Workload(NAMESPACE, "db", "StatefulSet"), Workload(NAMESPACE, "run", "Job"), None]
+    owners = [
+        Workload(NAMESPACE, "db", "StatefulSet"),
+        Workload(NAMESPACE, "run", "Job"),
+        Workload(NAMESPACE, "debug", "Pod"),
+    ]
     attribute = Attribution(directory(dict(zip(names, owners, strict=True)), WEB))
 
     assert [attribute(NAMESPACE, name) for name in names] == [
         Workload(NAMESPACE, "db", "StatefulSet"),
         Workload(NAMESPACE, "run", "Job"),
-        Workload(NAMESPACE, "web-6b6f9d7d5c", "Pod"),
+        Workload(NAMESPACE, "debug", "Pod"),
     ]
 
 
@@ -82,7 +103,7 @@ def test_what_a_source_knows_of_the_past_comes_before_the_name() -> None:
 
 def test_namespaces_are_kept_apart() -> None:
     """The same Pod name elsewhere is another Pod: not known there, so its name tells."""
-    attribute = Attribution(directory({"web-6b6f9d7d5c-2x8qz": None}))
+    attribute = Attribution(directory({"web-6b6f9d7d5c-2x8qz": WEB_API}))
 
     assert attribute("other", "web-6b6f9d7d5c-2x8qz") == Workload("other", "web")
 

@@ -18,7 +18,7 @@ from app.profiler.metrics import BackfillMetrics
 from app.profiler.pace import Pace
 from app.profiler.pods import PodRegistry
 from tests.kubernetes.polling import Clock, until
-from tests.profiler.pods import running
+from tests.profiler.pods import DEBUG, running
 from tests.webhook.profiles import WEB_ANNOTATIONS, resource_of, synced_catalogue, web_profiles
 
 
@@ -115,7 +115,7 @@ async def test_pods_that_are_right_are_never_written() -> None:
 @pytest.mark.parametrize("unknown", ["pods", "profiles"])
 async def test_nothing_is_done_before_pods_and_profiles_are_listed(unknown: str) -> None:
     """A forged name stays until it is known that it is one."""
-    cluster = Cluster(running(annotations={"liqo.io/cpuProfile": "theirs"}, workload=None))
+    cluster = Cluster(running(annotations={"liqo.io/cpuProfile": "theirs"}, workload=DEBUG))
     term = Term(cluster, ProfileCatalogue() if unknown == "profiles" else None)
 
     async with term.leading(listed=unknown != "pods"):

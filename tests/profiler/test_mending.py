@@ -10,7 +10,7 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.pods import PodRecord
 from app.domain.workloads import Workload
 from app.profiler.mending import MendPlanner, newest_first
-from tests.profiler.pods import NEEDS, running
+from tests.profiler.pods import DEBUG, NEEDS, running
 from tests.webhook.profiles import (
     WEB,
     WEB_ANNOTATIONS,
@@ -53,13 +53,13 @@ def plan(pod: PodRecord, *manifests: Mapping[str, Any]) -> dict[str, str | None]
             {"liqo.io/connectionProfile3": None},
             id="a-connection-too-many",
         ),
-        pytest.param(running(annotations=FORGED, workload=None), dict.fromkeys(FORGED), id="nobodys-pod"),
+        pytest.param(running(annotations=FORGED, workload=DEBUG), dict.fromkeys(FORGED), id="nobodys-pod"),
         pytest.param(
             running(annotations=FORGED, workload=Workload("emojivoto", "unknown")),
             dict.fromkeys(FORGED),
             id="no-profile",
         ),
-        pytest.param(running(workload=None), None, id="nobodys-plain-pod"),
+        pytest.param(running(workload=DEBUG), None, id="nobodys-plain-pod"),
         pytest.param(running(is_exempt=True), None, id="exempt"),
         pytest.param(running(annotations=FORGED, namespace="kube-system"), None, id="out-of-scope"),
     ],
@@ -125,6 +125,19 @@ def test_pods_follow_changed_connections_at_most_once_an_hour() -> None:
     assert fleet.mended(100 + HOUR) == ["c-0", "c-1", "c-2"]
 
 
+def test_a_forged_connection_is_not_kept_for_an_hour() -> None:
+    """After another change a Pod with the set that was followed waits, one with a foreign name does not."""
+    fleet = Fleet()
+    fleet.connects(1)
+    assert fleet.mended(100) == ["c-0", "c-1"]
+    followed = NEEDS | {"liqo.io/connectionProfile0": "c-0", "liqo.io/connectionProfile1": "c-1"}
+    forged = followed | {"liqo.io/connectionProfile1": "theirs"}
+    fleet.connects(2)
+
+    assert fleet.mended(101, running(annotations=followed)) == []
+    assert fleet.mended(101, running(annotations=forged)) == ["c-0", "c-1", "c-2"]
+
+
 def test_all_pods_of_a_workload_follow_however_long_that_takes() -> None:
     """A comparison ten minutes later still mends those that were not reached."""
     fleet = Fleet()
@@ -158,8 +171,9 @@ def test_a_pod_without_annotations_does_not_wait_for_connections_either() -> Non
     peer = running("peer", {"liqo.io/connectionProfile9": "old"}, workload=PEERS[0])
     assert fleet.mended(100, peer) == ["c-0"]
     fleet.catalogue.upsert("connection", connection(PEERS[0], PEERS[1], name="d"))
+    mended = running("peer", {"liqo.io/connectionProfile0": "c-0"}, workload=PEERS[0])
 
-    assert fleet.mended(101, peer) == []
+    assert fleet.mended(101, mended) == []
     assert fleet.mended(101, running("new", workload=PEERS[0])) == ["c-0", "d"]
 
 

@@ -5,7 +5,7 @@ import pytest
 from app.domain.workloads import Workload
 from app.profiler.pods import PodRegistry, PodSink
 from tests.kubernetes.polling import Clock
-from tests.profiler.pods import running
+from tests.profiler.pods import DEBUG, running
 from tests.webhook.profiles import WEB, WEB_ANNOTATIONS
 
 DATABASE = Workload("emojivoto", "db", "StatefulSet")
@@ -25,14 +25,14 @@ def test_it_follows_a_watch() -> None:
 
 
 def test_owners_of_running_pods_are_told() -> None:
-    """By namespace and name; None stands for a Pod that nobody controls."""
+    """By namespace and name; a Pod that nobody controls is a workload by itself."""
     registry = PodRegistry(Clock())
-    for pod in (running("web-0"), running("debug", workload=None), running("web-0", namespace="shop")):
+    for pod in (running("web-0"), running("debug", workload=DEBUG), running("web-0", namespace="shop")):
         registry.put(pod)
 
     assert registry.owners() == {
         ("emojivoto", "web-0"): WEB,
-        ("emojivoto", "debug"): None,
+        ("emojivoto", "debug"): DEBUG,
         ("shop", "web-0"): WEB,
     }
 
@@ -53,8 +53,8 @@ def test_a_pod_that_left_is_remembered_for_two_hours(seconds: float, *, known: b
 def test_a_new_pod_of_the_same_name_counts_more_than_the_one_that_left() -> None:
     """`db-0` was a bare Pod and is one of a StatefulSet now."""
     registry = PodRegistry(Clock())
-    registry.put(running("db-0", workload=None))
-    registry.remove(running("db-0", workload=None))
+    registry.put(running("db-0", workload=DEBUG))
+    registry.remove(running("db-0", workload=DEBUG))
     registry.put(running("db-0", workload=DATABASE, uid="new"))
 
     assert registry.owners() == {("emojivoto", "db-0"): DATABASE}

@@ -57,6 +57,19 @@ def test_the_directory_tells_what_is_there() -> None:
     )
 
 
+def test_templates_of_runs_tell_of_what_they_are_learned_under() -> None:
+    """A Job of CronJob `report`, and one with a generated name of its own: group `build`."""
+    registry = WorkloadRegistry(Clock())
+    for name, cron_job in (("report-28394810", REPORT), ("build-x7k2p", None)):
+        job = Workload("shop", name, "Job")
+        registry.put(WorkloadRecord(job, cron_job=cron_job, init_containers=WITH_MIGRATION))
+
+    assert registry.directory({}).init_containers == {
+        REPORT: WITH_MIGRATION,
+        Workload("shop", "build", "Job"): WITH_MIGRATION,
+    }
+
+
 def test_it_follows_a_watch() -> None:
     """Of a list of two, one gets a new uid (it was made anew), one leaves and one appears."""
     registry = WorkloadRegistry(Clock())

@@ -80,6 +80,11 @@ def pod_kind(group: str, kind: str) -> dict[str, str]:
             SkipReason.OPTED_OUT,
             id="opted-out",
         ),
+        pytest.param(
+            review(web_pod(FORGED | {"kubernetes.io/config.mirror": "f5c7"})),
+            SkipReason.MIRROR_POD,
+            id="mirror-pod",
+        ),
         pytest.param(review(pod({"name": "debug"})), SkipReason.NO_OWNER, id="nobody-controls-it"),
         pytest.param(review(pod(owned_by("StatefulSet", "web"))), SkipReason.NO_PROFILE, id="not-profiled"),
         pytest.param(review(web_pod(WEB_ANNOTATIONS)), SkipReason.UP_TO_DATE, id="up-to-date"),
