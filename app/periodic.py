@@ -1,5 +1,9 @@
-"""How attempts are repeated: after growing pauses, with jitter, so that replicas do not come back at once."""
+"""How attempts are repeated: after growing pauses, with jitter, so that replicas do not come back at once.
 
+What is done once a period is never done late and twice.
+"""
+
+import math
 import random
 from collections.abc import Callable
 
@@ -30,3 +34,12 @@ class Backoff:
         """Something succeeded: the next failure is a first one."""
         self._next_seconds = self._first_seconds
         self.failures = 0
+
+
+def next_turn(due: float, period: float, now: float) -> tuple[float, int]:
+    """When to begin after the turn that was *due* has ended *now*, and how many turns went by meanwhile.
+
+    Turns stay whole periods apart: one that takes longer than its period skips, so that none piles up.
+    """
+    turns = max(1, math.ceil((now - due) / period))
+    return due + turns * period, turns - 1

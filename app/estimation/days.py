@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.estimation.rules import LEVELS
-
 Floats = NDArray[np.float32]
 Amounts = NDArray[np.float64]
 Reals = NDArray[np.floating[Any]]  # either of them
@@ -42,20 +40,3 @@ class Days:
         """How many days' time of each series was seen."""
         days: Floats = self.share.sum(axis=1)
         return days
-
-
-def sample_quantiles(samples: Reals) -> Floats:
-    """The quantiles [n, levels] of each row of *samples* [n, steps], NaN for none; 0 where a row has none.
-
-    Linear between order statistics, as numpy's default.
-    """
-    count = np.isfinite(samples).sum(axis=1)
-    ordered = np.sort(np.where(np.isfinite(samples), samples, np.inf), axis=1)
-    place = np.array(LEVELS) * (np.maximum(count, 1) - 1)[:, np.newaxis]
-    low = np.floor(place).astype(np.int64)
-    high = np.minimum(low + 1, np.maximum(count - 1, 0)[:, np.newaxis])
-    between = place - low
-    values = (
-        np.take_along_axis(ordered, low, 1) * (1 - between) + np.take_along_axis(ordered, high, 1) * between
-    )
-    return np.where(count[:, np.newaxis] > 0, values, 0).astype(np.float32)

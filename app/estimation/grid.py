@@ -33,12 +33,6 @@ class ExponentialGrid:
             exponent = (np.log(values) - math.log(self.first)) / math.log(self.ratio) - 1e-9
         return np.clip(np.ceil(exponent), 0, self.size - 1).astype(np.int64)
 
-    def upper_edges(self) -> NDArray[np.float64]:
-        """Shape [size], in the unit of the samples; the last is infinite."""
-        edges: NDArray[np.float64] = self.first * self.ratio ** np.arange(self.size, dtype=np.float64)
-        edges[-1] = np.inf
-        return edges
-
 
 GRIDS = {
     Resource.CPU: ExponentialGrid(first=1e-4, highest=1e3),  # cores: a tenth of a millicore to a large node

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
@@ -11,6 +11,7 @@ from app.domain.profiles import Identity
 from app.estimation.checkpoint import AskedNamespaces
 from app.estimation.pieces import Learned
 from app.estimation.policy import EstimationPolicy
+from app.estimation.samples import step_time
 from app.profiler.aging import AgingPolicy
 from app.profiler.announcing import Announcer
 from app.profiler.checkpoints import Checkpoints
@@ -23,7 +24,7 @@ from app.profiler.publishing import Publisher
 from app.profiler.report import reasons_without_profile
 from app.profiler.reporting import Reporter
 from app.profiler.roles import ending_in, with_roles
-from app.profiler.signals import SignalState
+from app.profiler.signals import CONNECTIONS, SignalState
 
 InScope = Callable[[str], bool]
 
@@ -59,6 +60,7 @@ class CycleReport:
     failed_writes: int
     news_dropped: int
     checkpoints_written: int
+    newest_answers: Mapping[str, datetime]  # of each signal that was answered yet
     seconds: float
 
 
@@ -125,8 +127,14 @@ class ProfilingCycle:
             failed_writes=published.failed,
             news_dropped=await self._announcer.tell(news, now),
             checkpoints_written=await self._save(now),
+            newest_answers=self._newest_answers(),
             seconds=perf_counter() - started,
         )
+
+    def _newest_answers(self) -> dict[str, datetime]:
+        rows = {resource.value: rows.coverage for resource, rows in self._knowledge.usage.state.rows.items()}
+        every = rows | {CONNECTIONS: self._knowledge.connections.coverage}
+        return {signal: step_time(coverage.newest) for signal, coverage in every.items() if coverage.newest}
 
     async def _restore(self) -> None:
         if self._checkpoints and not self._is_restored:

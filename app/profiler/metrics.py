@@ -20,6 +20,11 @@ class CycleMetrics:
         self._cycles = Counter(
             "job_profiler_cycles_total", "Cycles by result (finished, failed)", ["result"], registry=registry
         )
+        self._skipped = Counter(
+            "job_profiler_cycles_skipped_total",
+            "Cycles that did not begin: the one before took longer than its period",
+            registry=registry,
+        )
         self._seconds = Histogram(
             "job_profiler_cycle_duration_seconds",
             "Duration of a whole cycle",
@@ -54,6 +59,12 @@ class CycleMetrics:
         self._success = Gauge(
             "job_profiler_last_success_timestamp_seconds", "End of the last cycle", registry=registry
         )
+        self._newest = Gauge(
+            "job_profiler_newest_sample_timestamp_seconds",
+            "End of the newest step that the source answered",
+            ["signal"],
+            registry=registry,
+        )
         self._signal = Gauge(
             "job_profiler_signal_healthy",
             "1 while the source answers a signal without a fault",
@@ -69,6 +80,10 @@ class CycleMetrics:
         """Note a cycle that could not read the cluster."""
         self._cycles.labels("failed").inc()
 
+    def skipped(self, cycles: int) -> None:
+        """Note cycles that did not begin."""
+        self._skipped.inc(cycles)
+
     def finished(self, report: CycleReport, now: datetime) -> None:
         """Note a cycle that came to its end."""
         self._cycles.labels("finished").inc()
@@ -82,6 +97,8 @@ class CycleMetrics:
         self._left_out.set(report.left_out)
         self._news_dropped.inc(report.news_dropped)
         self._success.set(now.timestamp())
+        for signal, newest in report.newest_answers.items():
+            self._newest.labels(signal).set(newest.timestamp())
         for state in report.states:
             self._signal.labels(state.signal).set(
                 int(not state.state.is_fault and state.state is not State.OFF)

@@ -1,4 +1,4 @@
-"""The API server in the shape in which profiler and TLS ask for it."""
+"""The API server in the shape in which the profiler asks for it."""
 
 import asyncio
 import contextlib
@@ -14,18 +14,14 @@ from app.errors import NotFoundError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder, InvolvedObject
 from app.kubernetes.profiles import ProfileWriter
-from app.kubernetes.secrets import SecretSnapshot, SecretStore
 from app.kubernetes.status_map import NAME as STATUS_MAP
 from app.kubernetes.status_map import StatusMap
-from app.kubernetes.webhook_configuration import WebhookConfiguration
 from app.kubernetes.workloads import Workloads
 from app.profiler.aging import stale_condition
 from app.profiler.news import News
 from app.profiler.ports import Directory
 from app.profiler.publication import Write
 from app.profiler.workloads import directory_of
-from app.tls.issuing import KeyPair
-from app.tls.secret_data import data_of, key_pair_of
 
 
 class ClusterWorkloads:
@@ -118,36 +114,3 @@ class ClusterNews:
             news.api_version, workload.kind, workload.namespace, workload.name, news.uid
         )
         await self._events.record(involved, news.reason, news.message, now=datetime.now(UTC))
-
-
-class SecretKeyPair:
-    """A key pair in a Secret that the chart rendered empty."""
-
-    def __init__(self, client: ClusterClient, namespace: str, name: str) -> None:
-        self._secret = SecretStore(client, namespace, name)
-        self._snapshot: SecretSnapshot | None = None
-
-    async def read(self) -> KeyPair | None:
-        """The pair, or None while the Secret is empty."""
-        self._snapshot = await self._secret.read()
-        return key_pair_of(self._snapshot.data)
-
-    async def write(self, pair: KeyPair) -> None:
-        """Replace what was read; the certificates of an authority and of a server are stored alike."""
-        snapshot = self._snapshot or await self._secret.read()
-        self._snapshot = await self._secret.write(snapshot, data_of(pair))
-
-
-class PublishedTrust:
-    """The `caBundle` of our webhook."""
-
-    def __init__(self, client: ClusterClient, configuration: str) -> None:
-        self._configuration = WebhookConfiguration(client, configuration)
-
-    async def read(self) -> bytes:
-        """The bundle in force."""
-        return await self._configuration.read_ca_bundle()
-
-    async def write(self, bundle: bytes) -> None:
-        """Put *bundle* in force."""
-        await self._configuration.publish_ca_bundle(bundle)

@@ -21,6 +21,7 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.election import LeaderElector, LeaseTiming
 from app.kubernetes.events import EventRecorder
 from app.kubernetes.reflector import Reflector
+from app.periodic import next_turn
 from app.profiler.aging import AgingPolicy
 from app.profiler.cycle import CyclePolicy, ProfilingCycle
 from app.profiler.derivation import RETAINED_DAYS
@@ -222,7 +223,7 @@ async def repeat_cycles(
     metrics: CycleMetrics,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
-    """One cycle per period; a cycle that takes longer than its period skips, and never piles up."""
+    """One cycle per period; one that takes longer skips those that were due meanwhile."""
     due, fault = monotonic(), ""
     while True:
         try:
@@ -248,5 +249,6 @@ async def repeat_cycles(
                 written=report.written,
                 seconds=round(report.seconds, 3),
             )
-            due = max(due + period_seconds, monotonic())
+            due, skipped = next_turn(due, period_seconds, monotonic())
+            metrics.skipped(skipped)
         await asyncio.sleep(max(due - monotonic(), 0))

@@ -10,8 +10,9 @@ from app.estimation.bounds import at_most_above, conformal_scale, worst_past_day
 from app.estimation.candidates import candidate_values, little_history
 from app.estimation.choice import choose, outgrown, risk_of, settle
 from app.estimation.cost import day_weights, priced, time_above
-from app.estimation.days import Amounts, Days, Floats, sample_quantiles
+from app.estimation.days import Amounts, Days, Floats
 from app.estimation.rules import LEVELS, Candidate, rules_at
+from tests.estimation.builders import sample_quantiles
 
 CPU, MEMORY = (rules_at(RiskLevel.NORMAL)[resource] for resource in Resource)
 

@@ -1,4 +1,4 @@
-"""What is remembered depends on what there is and on the length of the ring, not on how much came and went."""
+"""What is remembered depends on what there is and on the length of the ring, not on what came and went."""
 
 import numpy as np
 

@@ -44,6 +44,25 @@ async def test_figures_of_a_fault_do_not_fall_to_zero() -> None:
     assert figures() == [11, 0, 1, 2, 11]
 
 
+async def test_the_age_of_the_newest_answers_shows() -> None:
+    """At 12:01 the step that ends at noon is complete; a fault then keeps CPU there, memory goes on by 300 s."""
+    registry, scenario = CollectorRegistry(), Scenario(EmojivotoPrometheus())
+    metrics = CycleMetrics(registry)
+
+    def newest(signal: str) -> float:
+        name = "job_profiler_newest_sample_timestamp_seconds"
+        return registry.get_sample_value(name, {"signal": signal}) or 0.0
+
+    metrics.finished(await scenario.cycle(), NOON)
+    before = newest("cpu")
+    assert before == newest("memory") == newest("connections")
+    assert before == NOON.timestamp() - 60
+
+    scenario.prometheus.faults["cpu"] = lambda *_: httpx.Response(500)
+    metrics.finished(await scenario.cycle(minutes=5), NOON)
+    assert (newest("cpu"), newest("memory")) == (before, before + 300)
+
+
 class RefusedOnce(FixedWorkloads):
     """The API server refuses the first list."""
 
