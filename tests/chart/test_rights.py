@@ -43,15 +43,21 @@ def profile_writer_rights(namespace: str = "profiling") -> set[Right]:
     return expected
 
 
+def checkpoint_rights() -> set[Right]:
+    """To keep what was learned, under names that nobody knows before; the self-probe needs one of them."""
+    return rights("profiling", "", "configmaps", "*", "get", "list", "create", "update", "delete")
+
+
 def probe_rights() -> set[Right]:
-    """To ask for a ConfigMap by dry run, and to read what selects Pods."""
-    return rights("profiling", "", "configmaps", "*", "create") | rights(*CONFIGURATION, "get")
+    """To read what selects Pods."""
+    return rights(*CONFIGURATION, "get")
 
 
 def own_rights() -> set[Right]:
     return (
         rights("profiling", "coordination.k8s.io", "leases", "job-profiler", "get", "update", "patch")
         | rights("profiling", "", "configmaps", "job-profiler-status", "get", "update", "patch")
+        | checkpoint_rights()
         | probe_rights()
         | rights("profiling", "", "events", "*", "create", "patch")
     )
@@ -182,13 +188,11 @@ def test_little_is_granted_in_the_cluster(render: Render) -> None:
     assert in_cluster == rights(*CONFIGURATION, *READ)
 
 
-def test_without_the_probe_nobody_may_create_config_maps(render: Render) -> None:
-    """Its rights go with `probe.enabled`; where the profiler publishes the caBundle it still reads that."""
+def test_without_the_probe_nobody_reads_what_selects_pods(render: Render) -> None:
+    """Its right goes with `probe.enabled`; where the profiler publishes the caBundle it still reads that."""
     off: dict[str, Any] = {"probe": {"enabled": False}}
 
-    assert render(**off).rights("job-profiler-profiler") == (
-        profiler_rights() | certificate_rights()
-    ) - rights("profiling", "", "configmaps", "*", "create")
+    assert render(**off).rights("job-profiler-profiler") == profiler_rights() | certificate_rights()
     assert (
         render(certificates=CERT_MANAGER, **off).rights("job-profiler-profiler")
         == profiler_rights() - probe_rights()

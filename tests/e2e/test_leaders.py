@@ -15,13 +15,13 @@ from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import running
 from tests.e2e.product import ProductProcess
-from tests.e2e.release import KINDS, NAME, Release
+from tests.e2e.release import KINDS, Release
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
 NAMESPACE = "profiling-leaders"
 PROFILES = 14
-# What the issue of a Lease of 15 s allows.
+# What a Lease of 15 s allows.
 AFTER_SIGKILL_SECONDS, AFTER_SIGTERM_SECONDS = 20.0, 3.0
 EXTRA = {"profiler": {"extraEnv": [{"name": "PROFILE_WRITE_RATE", "value": "2"}]}}
 GAINED, LOST, RESTORED, CYCLE = (
@@ -30,28 +30,6 @@ GAINED, LOST, RESTORED, CYCLE = (
     "checkpoints_restored",
     "cycle_finished",
 )
-
-
-RBAC = "rbac.authorization.k8s.io"
-
-
-def allow_checkpoints(kubectl: Kubectl) -> None:
-    """What a chart without the rule for check-points lacks."""
-    metadata = {"name": "checkpoints", "namespace": NAMESPACE}
-    verbs = ["get", "list", "create", "update", "delete"]
-    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": verbs}
-    account = {"kind": "ServiceAccount", "name": f"{NAME}-profiler", "namespace": NAMESPACE}
-    role = {"apiGroup": RBAC, "kind": "Role", "name": "checkpoints"}
-    kubectl.apply(
-        {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]},
-        {
-            "apiVersion": f"{RBAC}/v1",
-            "kind": "RoleBinding",
-            "metadata": metadata,
-            "roleRef": role,
-            "subjects": [account],
-        },
-    )
 
 
 class Pair:
@@ -102,7 +80,6 @@ def pair(
     """A release with a cycle each second, whose profiles are there and whose check-point is stored."""
     release = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
     with running(release, release.values(emojivoto_prometheus.url, EXTRA)):
-        allow_checkpoints(kubectl)
         both = Pair(release)
         both.fill()
         wait_until(lambda: len(release.profiles()) == PROFILES, 60, "the profiles")

@@ -57,7 +57,7 @@ ask for it.
   verbs: [patch]
 {{- end }}
 
-{{/* Profiler, in its own namespace: the objects that the release renders empty, and Events. */}}
+{{/* Profiler, in its own namespace: the objects that the release renders empty, check-points, and Events. */}}
 {{- define "job-profiler.rights.profiler" -}}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
@@ -70,12 +70,10 @@ ask for it.
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
-{{- if .Values.probe.enabled }}
-# The self-probe, which is never stored; creation can't be limited to a name.
+# Check-points, whose names tell what is in them; and the self-probe, which is never stored.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [create]
-{{- end }}
+  verbs: [get, list, create, update, delete]
 {{- if include "job-profiler.selfManagedCertificates" . }}
 - apiGroups: [""]
   resources: [secrets]
