@@ -41,10 +41,10 @@ def decide(request: Request, known: Knowledge) -> Decision:
     if reason := _reason_to_leave_alone(request.namespace, metadata, known):
         return SKIPPED[reason]
     workload = _workload(request.namespace, metadata)
-    if known.sizer is None and (prepared := known.prepared.fitting(workload, metadata.annotations)):
-        return prepared
     sizing = known.sizer.size(pod, workload) if known.sizer else NOT_SIZED
-    return _decide_on_annotations(metadata, workload, known.index.annotations(workload), sizing)
+    is_ordinary = sizing.outcome is None and not (sizing.is_known and _tells_of_requests(metadata))
+    prepared = known.prepared.fitting(workload, metadata.annotations) if is_ordinary else None
+    return prepared or _decide_on_annotations(metadata, workload, known.index.annotations(workload), sizing)
 
 
 def _creates_a_pod(request: Request) -> bool:
@@ -60,6 +60,11 @@ def _reason_to_leave_alone(namespace: str, metadata: Metadata, known: Knowledge)
     if is_mirror(metadata.annotations):
         return SkipReason.MIRROR_POD
     return None if known.index.is_synced else SkipReason.INDEX_NOT_SYNCED
+
+
+def _tells_of_requests(metadata: Metadata) -> bool:
+    """A Pod that did not ask, and says what was done with its requests: that is not true."""
+    return REQUESTS in (metadata.annotations or ())
 
 
 def _decide_on_annotations(

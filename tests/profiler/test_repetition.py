@@ -45,7 +45,7 @@ async def test_figures_of_a_fault_do_not_fall_to_zero() -> None:
 
 
 async def test_the_age_of_the_newest_answers_shows() -> None:
-    """At 12:01 the step that ends at noon is complete; a fault then keeps CPU there, memory goes on by 300 s."""
+    """At 12:01 the step until noon is complete; a fault then keeps CPU there, memory goes on by 300 s."""
     registry, scenario = CollectorRegistry(), Scenario(EmojivotoPrometheus())
     metrics = CycleMetrics(registry)
 

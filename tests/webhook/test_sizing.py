@@ -10,21 +10,29 @@ from typing import Any
 import pytest
 import structlog
 
+from app.domain.annotation_index import AnnotationIndex
 from app.domain.profiles import Resource
 from app.rightsizing.constraints import Quota
+from app.runtime.scheduling import scheduling_policy
 from app.webhook import sizing
 from app.webhook.constraint_index import ConstraintIndex, Demand
+from app.webhook.decisions import decide
+from app.webhook.need_index import NeedIndex
+from app.webhook.outcomes import Decision
+from app.webhook.reviews import decode_review
+from app.webhook.sizing import PodSizer
 from tests.webhook.profiles import (
     WEB,
     WEB_ANNOTATIONS,
     connection,
     cpu,
     memory,
+    synced_catalogue,
     web_profiles,
     with_containers,
 )
 from tests.webhook.reviews import applied, encoded, owned_by, patch_in, pod, review, web_pod
-from tests.webhook.webhooks import SETTINGS, Webhook, demanding, sizing_webhook, webhook_with
+from tests.webhook.webhooks import SETTINGS, Webhook, demanding, known_from, sizing_webhook, webhook_with
 
 NOTE = "job-profiler.liqo.io/requests"
 LABEL = "job-profiler.liqo.io/scheduling"
@@ -57,6 +65,21 @@ def patched_by(webhook: Webhook, reviewed: dict[str, Any], namespace: str = "emo
 
 def resources_of(reviewed: Mapping[str, Any]) -> Any:
     return reviewed["spec"]["containers"][0].get("resources")
+
+
+def test_a_pod_that_does_not_ask_gets_the_decision_that_is_prepared() -> None:
+    """The very same object for two Pods; one that tells of requests needs a decision of its own."""
+    catalogue = synced_catalogue(*SIZED_PROFILES)
+    index = AnnotationIndex(catalogue, max_connections=64)
+    sizer = PodSizer(NeedIndex(catalogue, index), ConstraintIndex(), scheduling_policy(SETTINGS))
+    known = known_from(catalogue, index, sizer=sizer)
+
+    def decided(annotations: dict[str, str] | None = None) -> Decision:
+        document = review(web_pod_with(label="false", annotations=annotations))
+        return decide(decode_review(encoded(document)), known)
+
+    assert decided() is decided()
+    assert decided({NOTE: "forged"}) is not decided({NOTE: "forged"})
 
 
 @pytest.mark.parametrize(
