@@ -5,7 +5,8 @@ among them as the newest choice is, so that the number in the profile is all tha
 same days and the same published number give the same decision, whoever decides, however often.
 
 1. A new choice replaces the old value if that saves more than `move_saving` of cost (the containers' costs,
-   weighted by what each of them gets). A value falls once a day at most.
+   weighted by what each of them gets). A value falls once a day at most, or whenever it rests on less than
+   a day.
 2. Within the day a value only rises, and only where today alone spent more than the risk that was taken.
 3. While a sign of need raises a value, it moves by more than a twentieth: usage tells nothing of signs.
 """
