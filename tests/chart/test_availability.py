@@ -54,6 +54,17 @@ def test_replicas_of_the_version_before_do_not_count(render: Render) -> None:
     assert keys == [None, None, ["pod-template-hash"], ["pod-template-hash"]]
 
 
+def test_the_service_prefers_nobody_unless_told(render: Render) -> None:
+    """The webhook's Service alone has the preference that is set; clusters before 1.31 don't know such."""
+    silent, told = render(), render(webhook={"trafficDistribution": "PreferSameZone"})
+
+    assert not [service for service in silent.of("Service") if "trafficDistribution" in service["spec"]]
+    assert {
+        service["metadata"]["name"]: service["spec"].get("trafficDistribution")
+        for service in told.of("Service")
+    } == {"job-profiler-webhook": "PreferSameZone", "job-profiler-profiler": None}
+
+
 def budgets(release: Release) -> dict[str, dict[str, Any]]:
     return {one["metadata"]["name"]: one["spec"] for one in release.of("PodDisruptionBudget")}
 

@@ -18,25 +18,37 @@ def test_nothing_of_linkerd_is_rendered_by_default(render: Render) -> None:
 
 
 def test_the_profiler_alone_is_meshed(render: Render) -> None:
-    """The API server calls the webhook from outside the mesh; annotations of the user's own stay."""
-    release = render(linkerd={"viz": True}, profiler={"podAnnotations": {"team": "platform"}})
+    """The API server calls the webhook from outside the mesh: it stays out even where the namespace injects.
+
+    Annotations of the user's own stay, and do not mesh it.
+    """
+    release = render(
+        linkerd={"viz": True},
+        profiler={"podAnnotations": {"team": "platform"}},
+        webhook={"podAnnotations": {INJECT: "enabled", "team": "edge"}},
+    )
 
     annotations = {
         one["metadata"]["name"]: one["spec"]["template"]["metadata"].get("annotations", {})
         for one in release.of("Deployment")
     }
     assert annotations == {
-        "job-profiler-webhook": {},
+        "job-profiler-webhook": {"team": "edge", INJECT: "disabled"},
         "job-profiler-profiler": {"team": "platform", INJECT: "enabled"},
     }
 
 
-def test_the_policy_admits_the_profilers_account(render: Render) -> None:
+@pytest.mark.parametrize(
+    ("linkerd", "namespace"), [({}, "linkerd-viz"), ({"vizNamespace": "viz"}, "viz")], ids=["default", "own"]
+)
+def test_the_policy_admits_the_profilers_account(
+    render: Render, linkerd: dict[str, str], namespace: str
+) -> None:
     """Beside the Server `prometheus-admin`: whoever has the identity of the account that the Pods run as."""
-    release = render(linkerd={"viz": True})
+    release = render(linkerd={"viz": True, **linkerd})
     policy, identity = release.one("AuthorizationPolicy"), release.one("MeshTLSAuthentication")
 
-    assert policy["metadata"]["namespace"] == identity["metadata"]["namespace"] == "linkerd-viz"
+    assert policy["metadata"]["namespace"] == identity["metadata"]["namespace"] == namespace
     assert policy["spec"] == {
         "targetRef": {"group": "policy.linkerd.io", "kind": "Server", "name": "prometheus-admin"},
         "requiredAuthenticationRefs": [

@@ -34,6 +34,11 @@ PROFILER = CERTIFICATES | {
     "HISTORY_DAYS",
     "TIMESLOTS",
     "MIN_SAMPLES",
+    "RISK",
+    "MAX_PROFILES",
+    "PROFILE_WRITE_RATE",
+    "STALE_AFTER_DAYS",
+    "EXPIRE_AFTER_DAYS",
     "BACKFILL_ENABLED",
     "BACKFILL_RATE",
     "PROBE_ENABLED",
@@ -146,6 +151,11 @@ def test_every_value_arrives(render: Render, settings_of: Any) -> None:
                 "historyDays": 14,
                 "timeslots": 24,
                 "minSamples": 99,
+                "risk": "high",
+                "maxProfiles": 2000000,
+                "profileWriteRate": 0.5,
+                "staleAfterDays": 1.5,
+                "expireAfterDays": 3650,
                 "maxConnections": 1000,
                 "networkMetricProvider": "none",
             },
@@ -208,6 +218,11 @@ def test_every_value_arrives(render: Render, settings_of: Any) -> None:
         "history_days": 14,
         "timeslots": 24,
         "min_samples": 99,
+        "risk": "high",
+        "max_profiles": 2000000,
+        "profile_write_rate": 0.5,
+        "stale_after_days": 1.5,
+        "expire_after_days": 3650,
         "max_connections": 1000,
         "backfill_enabled": False,
         "backfill_rate": 0.5,
@@ -220,6 +235,19 @@ def test_every_value_arrives(render: Render, settings_of: Any) -> None:
         "webhook_configuration": "prof",
         "lease": "prof",
         "log_level": "debug",
+    }
+
+
+def test_added_variables_take_the_place_of_the_charts(render: Render) -> None:
+    """Server-side apply refuses a name that stands twice; the place that it stood at does not matter."""
+    added = [{"name": "RISK", "value": "low"}, {"name": "LOG_FORMAT", "value": "console"}]
+    release = render(profiler={"extraEnv": added})
+    names = [variable["name"] for variable in container(release.pods()["profiler"])["env"]]
+
+    assert len(names) == len(set(names))
+    assert release.environment("profiler") == render().environment("profiler") | {
+        "RISK": "low",
+        "LOG_FORMAT": "console",
     }
 
 
@@ -297,6 +325,7 @@ def test_placement_values_arrive(render: Render) -> None:
         nodeSelector={"disk": "fast"},
         tolerations=[{"operator": "Exists"}],
         priorityClassName="high",
+        dnsConfig={"options": [{"name": "ndots", "value": "1"}]},
         imagePullSecrets=[{"name": "registry"}],
         commonLabels={"team": "b"},
     )
@@ -325,7 +354,8 @@ def test_placement_values_arrive(render: Render) -> None:
         "webhook": "highest",
         "profiler": "high",
     }
-    for pod in pods.values():
+    for pod in (*pods.values(), release.one("Pod")["spec"]):
+        assert pod["dnsConfig"] == {"options": [{"name": "ndots", "value": "1"}]}
         assert pod["nodeSelector"] == {"disk": "fast"}
         assert pod["tolerations"] == [{"operator": "Exists"}]
         assert pod["imagePullSecrets"] == [{"name": "registry"}]

@@ -1,63 +1,96 @@
-"""The ValidatingAdmissionPolicy that keeps back-fill to our annotations, where a cluster serves such."""
+"""The ValidatingAdmissionPolicies that keep the profiler's account to its own, where they are served."""
+
+import re
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from app.domain.probe import config_map, new_question
+from app.kubernetes.checkpoints import PREFIX
+from app.kubernetes.status_map import NAME as STATUS
 from tests.chart.conftest import Render
 
 pytestmark = pytest.mark.chart
 
 SERVED = ("admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy",)
-KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+POLICY, BINDING = KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+BACKFILL, CONFIG_MAPS = "job-profiler-backfill", "job-profiler-configmaps"
+both = pytest.mark.parametrize("name", [BACKFILL, CONFIG_MAPS])
+
+# What the API server gives a name that is generated.
+GENERATED = "x7k2p"
+A_CHECKPOINT = f"{PREFIX}0000000000ab"
+OTHERS = ("kube-root-ca.crt", "job-profiler-authorities", f"{STATUS}es", PREFIX.rstrip("-"), f"a-{PREFIX}a")
+OPERATIONS = ("CREATE", "UPDATE", "DELETE")
 
 
-def test_it_is_rendered_only_where_the_cluster_serves_it(render: Render) -> None:
+def test_they_are_rendered_only_where_the_cluster_serves_them(render: Render) -> None:
     """Clusters before 1.30 would refuse the whole release."""
     assert not [kind for kind in KINDS if render().of(kind)]
-    assert all(render(api_versions=SERVED).of(kind) for kind in KINDS)
+    release = render(api_versions=SERVED)
+    assert [release.names(kind) for kind in KINDS] == [{BACKFILL, CONFIG_MAPS}] * 2
 
 
-def test_without_back_fill_there_is_nothing_to_limit(render: Render) -> None:
-    """The account has no right to change Pods then."""
+def test_without_back_fill_pods_need_no_policy(render: Render) -> None:
+    """The account has no right to change Pods then; it still writes ConfigMaps."""
     release = render(api_versions=SERVED, backfill={"enabled": False})
 
-    assert not [kind for kind in KINDS if release.of(kind)]
-
-
-def test_the_binding_makes_the_api_server_refuse(render: Render) -> None:
-    """In every namespace, by denial and not by a warning; a policy without a binding does nothing."""
-    release = render(api_versions=SERVED)
-    policy, binding = (release.one(kind) for kind in KINDS)
-
-    assert binding["spec"] == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny"]}
-    assert policy["spec"]["failurePolicy"] == "Fail"
-    assert policy["spec"]["matchConstraints"]["resourceRules"] == [
-        {
-            "apiGroups": [""],
-            "apiVersions": ["v1"],
-            "operations": ["UPDATE"],
-            "resources": ["pods"],
-            "scope": "Namespaced",
-        }
-    ]
+    assert [release.names(kind) for kind in KINDS] == [{CONFIG_MAPS}] * 2
 
 
 @pytest.mark.parametrize(
+    ("name", "operations", "resource"),
+    [(BACKFILL, ["UPDATE"], "pods"), (CONFIG_MAPS, ["CREATE", "UPDATE", "DELETE"], "configmaps")],
+)
+def test_the_binding_makes_the_api_server_refuse(
+    render: Render, name: str, operations: list[str], resource: str
+) -> None:
+    """In every namespace, by denial and not by a warning; a policy without a binding does nothing."""
+    release = render(api_versions=SERVED)
+    policy, binding = (release.one(kind, name) for kind in KINDS)
+
+    assert binding["spec"] == {"policyName": name, "validationActions": ["Deny"]}
+    assert policy["spec"]["failurePolicy"] == "Fail"
+    assert policy["spec"]["matchConstraints"] == {
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": {},
+        "objectSelector": {},
+        "resourceRules": [
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "operations": operations,
+                "resources": [resource],
+                "scope": "Namespaced",
+            }
+        ],
+    }
+
+
+@both
+@pytest.mark.parametrize(
     ("topology", "account"), [("split", "job-profiler-profiler"), ("combined", "job-profiler")]
 )
-def test_it_is_about_the_account_that_may_patch_pods(render: Render, topology: str, account: str) -> None:
-    """Nobody else's updates of Pods are looked at."""
+def test_they_are_about_the_profilers_account(render: Render, name: str, topology: str, account: str) -> None:
+    """Nobody else's writes are looked at; it is the account that has the rights which they narrow."""
     release = render(api_versions=SERVED, topology=topology)
-    [condition] = release.one(KINDS[0])["spec"]["matchConditions"]
+    [condition] = release.one(POLICY, name)["spec"]["matchConditions"]
+    written = {
+        (resource, verb)
+        for *_, resource, named, verb in release.rights(account)
+        if named == "*" and resource in {"pods", "configmaps"} and verb not in {"get", "list", "watch"}
+    }
 
     assert condition["expression"] == (
         f'request.userInfo.username == "system:serviceaccount:profiling:{account}"'
     )
-    assert "patch" in {verb for *_, resource, _, verb in release.rights(account) if resource == "pods"}
+    assert written == {("pods", "patch")} | {("configmaps", verb) for verb in ("create", "update", "delete")}
 
 
 def test_every_other_part_of_a_pod_is_compared(render: Render) -> None:
     """Specification, labels, owners, finalizers, and the annotations of others in both directions."""
-    validations = render(api_versions=SERVED).one(KINDS[0])["spec"]["validations"]
+    validations = render(api_versions=SERVED).one(POLICY, BACKFILL)["spec"]["validations"]
     expressions = [each["expression"] for each in validations]
 
     assert expressions == [
@@ -74,3 +107,56 @@ def test_every_other_part_of_a_pod_is_compared(render: Render) -> None:
         ),
     ]
     assert all(each["message"].startswith("the profiler may") for each in validations)
+
+
+@pytest.fixture
+def allows(render: Render) -> Any:
+    """Whether the policy lets the profiler's account do this to a ConfigMap with that metadata."""
+    spec = render(api_versions=SERVED).one(POLICY, CONFIG_MAPS)["spec"]
+
+    def judged(operation: str, *, dry_run: bool = False, **metadata: str) -> bool:
+        config_map = SimpleNamespace(metadata=SimpleNamespace(**metadata))
+        known: dict[str, Any] = {
+            "request": SimpleNamespace(operation=operation, dryRun=dry_run),
+            "object": None if operation == "DELETE" else config_map,
+            "oldObject": None if operation == "CREATE" else config_map,
+            "variables": SimpleNamespace(),
+        }
+        for variable in spec["variables"]:
+            setattr(known["variables"], variable["name"], _value_of(variable["expression"], known))
+        return all(_value_of(each["expression"], known) for each in spec["validations"])
+
+    return judged
+
+
+def _value_of(expression: str, known: dict[str, Any]) -> Any:
+    """The value of a CEL expression that needs no more than what Python spells differently."""
+    text = re.sub(r"has\(([\w.]+)\.(\w+)\)", r'hasattr(\1, "\2")', expression)
+    text = re.sub(r"^(.+) \? (.+) : (.+)$", r"(\2) if (\1) else (\3)", text)
+    for celled, python in (("&&", "and"), ("||", "or"), (".startsWith(", ".startswith(")):
+        text = text.replace(celled, python)
+    return eval(text, {"__builtins__": {"hasattr": hasattr}}, known)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_check_points_are_its_own(allows: Any, operation: str) -> None:
+    """They are created, replaced and removed; nothing is whose name only resembles theirs or is another's."""
+    assert allows(operation, name=A_CHECKPOINT)
+    assert not [name for name in OTHERS if allows(operation, name=name)]
+
+
+def test_the_status_is_only_filled(allows: Any) -> None:
+    """It owns the check-points: were it deleted, they would go with it; the chart renders it."""
+    assert [allows(operation, name=STATUS) for operation in OPERATIONS] == [False, True, False]
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_what_the_probe_asks_for_is_never_stored(allows: Any, is_named: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Its ConfigMap is created by dry run alone, whether its name was generated before or is later."""
+    prefix = config_map(new_question())["metadata"]["generateName"]
+    metadata = {"generateName": prefix} | ({"name": prefix + GENERATED} if is_named else {})
+
+    assert allows("CREATE", dry_run=True, **metadata)
+    assert not allows("CREATE", **metadata)
+    assert not allows("UPDATE", dry_run=True, name=prefix + GENERATED)
+    assert not allows("CREATE", dry_run=True, generateName="job-profiler-")

@@ -1,5 +1,6 @@
 """Which objects a release consists of, by topology and values, and what is never rendered."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,22 @@ def test_versions_agree() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
 
     assert chart["version"] == chart["appVersion"] == project_version()
+
+
+def test_the_catalogue_entry_names_the_crds() -> None:
+    """Artifact Hub is told the kinds, names and versions that the CRDs have, and the project's licence."""
+    annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
+    told = yaml.safe_load(annotations["artifacthub.io/crds"])
+    crds = [yaml.safe_load(file.read_text()) for file in (REPOSITORY / "crds").glob("*.yaml")]
+
+    assert {(one["kind"], one["name"], one["version"]) for one in told} == {
+        (crd["spec"]["names"]["kind"], crd["metadata"]["name"], version["name"])
+        for crd in crds
+        for version in crd["spec"]["versions"]
+    }
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert annotations["artifacthub.io/license"] == project["license"]
+    assert {one["kind"] for one in yaml.safe_load(annotations["artifacthub.io/changes"])} == {"added"}
 
 
 def test_kubernetes_before_1_20_is_refused(render: Render) -> None:

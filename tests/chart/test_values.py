@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.settings import Settings
 from tests.chart.rendered import CHART, IMAGE
 from tests.cluster.helm import Helm, HelmError
 
@@ -30,6 +31,7 @@ WRONG: list[tuple[str, object]] = [
     ("prometheus.cluster", 1),
     ("prometheus.clusterLabel", "a-b"),
     ("linkerd.viz", "yes"),
+    ("linkerd.vizNamespace", ""),
     ("profiling.namespaces", ["Not_a_namespace"]),
     ("profiling.namespaces", "emojivoto"),
     ("profiling.excludedNamespaces", ["a", "a"]),
@@ -53,6 +55,11 @@ WRONG: list[tuple[str, object]] = [
     ("profiling.timeslots", 5),
     ("profiling.timeslots", "4"),
     ("profiling.minSamples", 0),
+    ("profiling.risk", "none"),
+    ("profiling.maxProfiles", 1.5),
+    ("profiling.profileWriteRate", "50"),
+    ("profiling.staleAfterDays", "2d"),
+    ("profiling.expireAfterDays", True),
     ("profiling.maxConnections", 1001),
     ("profiling.networkMetricProvider", "consul"),
     ("backfill.enabled", "yes"),
@@ -90,6 +97,7 @@ WRONG: list[tuple[str, object]] = [
     ("probe.enabled", "yes"),
     ("probe.intervalSeconds", 0),
     ("webhook.hostNetwork", 1),
+    ("webhook.trafficDistribution", "Far"),
     ("webhook.annotations", {"a": 1}),
     ("webhook.clientCa.names", ["a,b"]),
     ("webhook.clientCa.pem", 1),
@@ -101,6 +109,7 @@ WRONG: list[tuple[str, object]] = [
     ("profiler.extraArgs", "--log-level=debug"),
     ("combined.extraVolumes", {"name": "a"}),
     ("combined.extraVolumeMounts", ["a"]),
+    ("dnsConfig", ["10.0.0.10"]),
     ("revisionHistoryLimit", -1),
     ("networkPolicy.metricsNamespaces", ["Monitoring"]),
     ("networkPolicy.dnsPorts", []),
@@ -220,6 +229,7 @@ def test_linkerd_viz_needs_pods_of_the_profilers_own(helm: Helm) -> None:
     ("values", "told"),
     [
         ({"webhook": {"hostNetwork": True}}, r"kubelet holds port 10250: set webhook\.port"),
+        ({"healthPort": 10250}, r"webhook\.port and healthPort are both 10250, .* set one of them"),
         (
             {"prometheus": {"auth": {"bearerTokenSecret": "a", "sigv4Region": "eu-central-1"}}},
             "set one of bearerTokenSecret, basicAuthSecret and sigv4Region",
@@ -234,7 +244,7 @@ def test_linkerd_viz_needs_pods_of_the_profilers_own(helm: Helm) -> None:
         ),
         ({"webhook": {"clientCa": {"names": ["a"]}}}, "no certificate is asked for: set pem"),
     ],
-    ids=["kubelet", "proofs", "authorities", "client-authorities", "names"],
+    ids=["kubelet", "ports", "proofs", "authorities", "client-authorities", "names"],
 )
 def test_what_does_not_fit_together_is_refused(helm: Helm, values: dict[str, Any], told: str) -> None:
     """Each value is right, their combination can't work: it is refused with the way out."""
@@ -282,6 +292,37 @@ def test_the_schema_knows_every_value() -> None:
     del schema["properties"]["global"]  # Helm's own
 
     assert list(_differences(values, schema, schema["definitions"])) == []
+
+
+BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
+
+@pytest.mark.parametrize(
+    ("path", "setting"),
+    [
+        ("profiling.updateSeconds", "background_routine_update_time"),
+        ("profiling.historyDays", "history_days"),
+        ("profiling.minSamples", "min_samples"),
+        ("profiling.maxProfiles", "max_profiles"),
+        ("profiling.profileWriteRate", "profile_write_rate"),
+        ("profiling.staleAfterDays", "stale_after_days"),
+        ("profiling.expireAfterDays", "expire_after_days"),
+        ("profiling.maxConnections", "max_connections"),
+        ("backfill.rate", "backfill_rate"),
+        ("scheduling.minConfidence", "scheduling_min_confidence"),
+        ("scheduling.deadband", "scheduling_deadband"),
+        ("probe.intervalSeconds", "probe_interval"),
+        ("webhook.shutdownDelaySeconds", "shutdown_delay"),
+    ],
+)
+def test_bounds_are_the_programs(path: str, setting: str) -> None:
+    """What the program would refuse when it starts, the schema refuses before, and nothing else."""
+    section, name = path.split(".")
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    ours = schema["properties"][section]["properties"][name]
+    programs = Settings.model_json_schema()["properties"][setting]
+
+    assert {bound: ours.get(bound) for bound in BOUNDS} == {bound: programs.get(bound) for bound in BOUNDS}
 
 
 def _differences(

@@ -66,9 +66,9 @@ def test_every_field_of_the_webhook(render: Render) -> None:
     }
 
 
-@pytest.mark.parametrize(("kube_version", "has_them"), [("1.29.14", False), ("1.30.0-gke.1", True)])
+@pytest.mark.parametrize(("kube_version", "has_them"), [("1.27.16", False), ("1.28.0-gke.1", True)])
 def test_conditions_only_where_clusters_know_them(render: Render, kube_version: str, has_them: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Clusters before 1.30 would refuse or drop `matchConditions`."""
+    """They are on by default from 1.28 on; clusters before that would refuse or drop `matchConditions`."""
     assert ("matchConditions" in render(kube_version=kube_version).webhook()) is has_them
 
 

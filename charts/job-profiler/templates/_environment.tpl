@@ -84,6 +84,16 @@ Each template takes the root and gives a list of name and value.
   value: {{ .Values.profiling.timeslots | int | quote }}
 - name: MIN_SAMPLES
   value: {{ .Values.profiling.minSamples | int | quote }}
+- name: RISK
+  value: {{ .Values.profiling.risk | quote }}
+- name: MAX_PROFILES
+  value: {{ .Values.profiling.maxProfiles | int | quote }}
+- name: PROFILE_WRITE_RATE
+  value: {{ .Values.profiling.profileWriteRate | quote }}
+- name: STALE_AFTER_DAYS
+  value: {{ .Values.profiling.staleAfterDays | quote }}
+- name: EXPIRE_AFTER_DAYS
+  value: {{ .Values.profiling.expireAfterDays | quote }}
 - name: BACKFILL_ENABLED
   value: {{ .Values.backfill.enabled | quote }}
 - name: BACKFILL_RATE
@@ -163,8 +173,8 @@ Each template takes the root and gives a list of name and value.
 {{- end }}
 {{- end }}
 
-{{/* All variables of a component. Takes (list root component). */}}
-{{- define "job-profiler.environment" -}}
+{{/* The variables that the values make of a component. Takes (list root component). */}}
+{{- define "job-profiler.environment.own" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
 - name: ROLE
@@ -176,7 +186,23 @@ Each template takes the root and gives a list of name and value.
 {{- if ne $component "webhook" }}
 {{ include "job-profiler.environment.profiler" $root }}
 {{- end }}
-{{- with (index $root.Values $component).extraEnv }}
-{{ toYaml . }}
 {{- end }}
+
+{{/*
+All variables of a component. What the user adds takes the place of ours: a name that stands twice is refused by
+server-side apply. Takes (list root component).
+*/}}
+{{- define "job-profiler.environment" -}}
+{{- $extra := (index (index . 0).Values (index . 1)).extraEnv }}
+{{- $added := dict }}
+{{- range $extra }}
+{{- $_ := set $added .name true }}
+{{- end }}
+{{- $variables := list }}
+{{- range include "job-profiler.environment.own" . | fromYamlArray }}
+{{- if not (hasKey $added .name) }}
+{{- $variables = append $variables . }}
+{{- end }}
+{{- end }}
+{{- concat $variables $extra | toYaml }}
 {{- end }}

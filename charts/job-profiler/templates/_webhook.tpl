@@ -38,7 +38,7 @@ objectSelector:
       operator: NotIn
       values: ["true"]
 {{- /* That a Pod is annotated already is no reason to leave it: a forged annotation has to be replaced. */}}
-{{- if semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version }}
+{{- if semverCompare ">=1.28-0" .Capabilities.KubeVersion.Version }}
 matchConditions:
   - name: mirrors-no-file-of-a-node
     expression: >-
