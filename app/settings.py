@@ -315,6 +315,21 @@ class Settings(BaseSettings):
             raise ValueError(f"must be more than {shorter.upper()}, which is {info.data[shorter]:g}")
         return seconds
 
+    @field_validator("expire_after_days")
+    @classmethod
+    def _stale_comes_first(cls, days: float, info: ValidationInfo) -> float:
+        stale = info.data.get("stale_after_days", 0)
+        if days < stale:
+            raise ValueError(f"must not be less than STALE_AFTER_DAYS, which is {stale:g}")
+        return days
+
+    @field_validator("health_port")
+    @classmethod
+    def _ports_differ(cls, port: int, info: ValidationInfo) -> int:
+        if port == info.data.get("webhook_port"):
+            raise ValueError("must not be WEBHOOK_PORT: one process listens on both")
+        return port
+
     @field_validator("scheduling_cpu_limit_ratio", "scheduling_memory_limit_ratio")
     @classmethod
     def _limit_is_no_less_than_its_request(cls, ratio: float) -> float:

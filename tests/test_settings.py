@@ -295,6 +295,21 @@ def test_the_times_of_the_lease_rise(given: dict[str, str], fault: tuple[str, st
     assert faults(**given) == (f"{variable} (--{flag}) is {value}: must be more than {shorter}",)
 
 
+def test_a_profile_is_stale_before_it_expires() -> None:
+    """A day is less than the two after which it turns stale."""
+    [fault] = faults(expire_after_days="1")
+
+    assert fault.startswith("EXPIRE_AFTER_DAYS (--expire-after-days) is '1': ")
+    assert fault.endswith("must not be less than STALE_AFTER_DAYS, which is 2")
+
+
+def test_one_port_can_not_have_two_listeners() -> None:
+    """The webhook's own port is 10250."""
+    fault = "HEALTH_PORT (--health-port) is '10250': must not be WEBHOOK_PORT: one process listens on both"
+
+    assert faults(health_port="10250") == (fault,)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

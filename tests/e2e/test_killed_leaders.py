@@ -51,11 +51,12 @@ NAMESPACE = "killed-leaders"
 KILLS, WAITING = 50, 2
 # From a leader's first moment to its end; a cycle with all its writes takes about half of it.
 LONGEST_LIFE_SECONDS = 1.0
-DAYS, ORIGIN_DAYS = 16, 14
+# A new leader reads as many days: on a busy machine leaders may die in a row before one has stored a thing.
+DAYS, ORIGIN_DAYS, HISTORY_DAYS = 16, 14, 3
 SETTINGS = {
     "ROLE": "profiler",
     "OWN_NAMESPACE": NAMESPACE,
-    "HISTORY_DAYS": "1",
+    "HISTORY_DAYS": str(HISTORY_DAYS),
     "LEASE_DURATION": "3",
     "LEASE_RENEW_DEADLINE": "2",
     "LEASE_RETRY_PERIOD": "0.5",
@@ -193,7 +194,7 @@ async def undisturbed(prometheus_url: str, began: float, until: float) -> Learne
     """What one leader learns who is there all the time, with a cycle every six hours."""
     async with PrometheusSource(prometheus_url, scope=Scope(excluded=(NAMESPACE,))) as source:
         cluster = Cluster(FixedWorkloads(), InMemoryProfiles(NAMESPACE), RecordingSink())
-        policy = CyclePolicy(EstimationPolicy(), history_days=1, timeslots=4)
+        policy = CyclePolicy(EstimationPolicy(), history_days=HISTORY_DAYS, timeslots=4)
         cycle = ProfilingCycle(source, cluster, policy, lambda _namespace: True)
         for now in [*range(int(began), int(until), 6 * 3600), until]:
             await cycle.run_once(datetime.fromtimestamp(now, UTC))

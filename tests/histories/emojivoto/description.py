@@ -147,10 +147,10 @@ EDGES = (
 
 
 def times_until(end: int, *, days: float, step_seconds: int) -> Times:
-    """The multiples of *step_seconds* in the *days* up to *end*."""
+    """The multiples of *step_seconds* in the *days* up to *end*, without their very begin."""
     last = end // step_seconds * step_seconds
-    first = last - int(days * 86400) // step_seconds * step_seconds
-    return np.arange(first, last + 1, step_seconds, dtype=np.int64)
+    before = last - round(days * 86400) // step_seconds * step_seconds
+    return np.arange(before + step_seconds, last + 1, step_seconds, dtype=np.int64)
 
 
 def pods_of(deployment: Deployment, end: int) -> list[Pod]:

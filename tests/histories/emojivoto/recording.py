@@ -34,7 +34,7 @@ def write_recording(
     path: Path, *, end: int = DEMO_END, days: float = DEMO_DAYS, flavour: Flavour = "rhythm"
 ) -> None:
     """One sample for each 5-minute step in the *days* up to *end*."""
-    times = times_until(end, days=days, step_seconds=STEP_SECONDS)[1:]
+    times = times_until(end, days=days, step_seconds=STEP_SECONDS)
     deployments = [deployment for deployment in DEPLOYMENTS.values() if deployment.name != LOOK_ALIKE]
     pods = [pod for deployment in deployments for pod in pods_of(deployment, end)]
     containers = [each for pod in pods for each in _containers(pod, times, flavour)]
