@@ -12,6 +12,7 @@ from app.backtest.protocol import WINDOW_DAYS
 from app.backtest.usage import Container, Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
 from app.estimation.bounds import BOUND_SCALE, at_most_above, expected_above, worst_past_day
+from app.estimation.calibration import bound_scale
 from app.estimation.candidates import candidate_values, little_history
 from app.estimation.choice import cheapest, choose, outgrown
 from app.estimation.cost import Priced, day_weights, priced
@@ -19,6 +20,7 @@ from app.estimation.days import Days
 from app.estimation.grid import GRIDS
 from app.estimation.rules import LEVELS, Candidate, ResourceRule, rules_at
 from app.estimation.samples import STEPS_PER_DAY
+from app.estimation.series_table import SeriesTable
 
 SHOWN_CANDIDATES = 5
 _SHOWN_LEVELS = tuple(map(LEVELS.index, (0.5, 0.95, 0.99, 1.0)))
@@ -45,11 +47,28 @@ class Considered:
 
 
 @dataclass(frozen=True, slots=True)
+class BoundScale:
+    """The scale of the stated bound, and how many workloads' past statements it rests on."""
+
+    scale: float = BOUND_SCALE
+    workloads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Siblings:
+    """The containers of the same name in workloads of the same name elsewhere, known for a day or longer."""
+
+    count: int
+    median: float
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Of one resource of one container; `elapsed` is the share of the last day that has passed.
 
-    `base` is the chosen candidate's value before what is added for `little_history`. `at_most` is the bound
-    that nine days of ten keep to, of CPU alone.
+    `base` is the chosen candidate's value before what is added for `little_history`. Where `siblings` stand
+    there, their median is the value in place of both. `at_most` is the bound that nine days of ten keep to,
+    of CPU alone.
     """
 
     container: Container
@@ -62,6 +81,7 @@ class Explanation:
     candidate: Candidate
     base: float
     little_history: float
+    siblings: Siblings | None
     chosen: Considered
     expected: float
     at_most: float | None
@@ -69,8 +89,23 @@ class Explanation:
     others: Mapping[str, Considered]
 
 
-def explain(
-    usage: Usage, resource: Resource, series: int, risk: RiskLevel, elapsed: float
+def bound_scale_of(usage: Usage, risk: RiskLevel) -> BoundScale:
+    """The scale that the profiler would find for the bound as of the end of *usage*, knowing just that."""
+    table = SeriesTable({(of.workload, of.container): number for number, of in enumerate(usage.containers)})
+    sample = table.sample
+    lanes = usage.lanes[Resource.CPU].of(sample.tolist())
+    days = Features(lanes, GRIDS[Resource.CPU]).before(usage.days - 1)
+    scale = bound_scale(days, rules_at(risk)[Resource.CPU])
+    return BoundScale(scale, len(np.unique(table.owner[sample])))
+
+
+def explain(  # noqa: PLR0913, PLR0917 - one of many, its rule and its moment
+    usage: Usage,
+    resource: Resource,
+    series: int,
+    risk: RiskLevel,
+    elapsed: float,
+    bound: BoundScale = BoundScale(),
 ) -> Explanation | None:
     """The choice for *series* as of the end of *usage*, *elapsed* of whose last day has passed.
 
@@ -86,8 +121,14 @@ def explain(
     considered = priced(candidate_values(days, rule), days, rule, elapsed=now)
     choice = cheapest(considered, days, rule)
     number, base = int(choice.candidate[0]), float(considered.values[0, choice.candidate[0]])
-    chosen = _considered(float(choice.value[0]), days, rule, now)
-    worst = at_most_above(worst_past_day(choice.value.astype(np.float32), days), days.length, BOUND_SCALE)
+    is_young = features.before(usage.days - 1).length[0] < 1
+    siblings = _siblings(usage, resource, series, rule) if is_young else None
+    if siblings and siblings.median <= choice.value[0]:
+        siblings = None
+    chosen = _considered(siblings.median if siblings else float(choice.value[0]), days, rule, now)
+    worst = worst_past_day(np.array([chosen.value], dtype=np.float32), days)
+    expected = float(expected_above(np.array([chosen.risk], dtype=np.float32), rule)[0])
+    at_most = float(at_most_above(worst, days.length, bound.scale)[0])
     return Explanation(
         container=usage.containers[series],
         resource=resource,
@@ -99,11 +140,33 @@ def explain(
         candidate=rule.candidate(number),
         base=base,
         little_history=float(little_history(days, rule)[0]),
+        siblings=siblings,
         chosen=chosen,
-        expected=float(expected_above(np.array([chosen.risk], dtype=np.float32), rule)[0]),
-        at_most=None if rule.by_maximum else float(worst[0]),
+        expected=expected,
+        at_most=None if rule.by_maximum else max(at_most, expected),
         best=_best(considered, rule),
         others=_others(usage, resource, series, lanes, days, rule, now),
+    )
+
+
+def _siblings(usage: Usage, resource: Resource, series: int, rule: ResourceRule) -> Siblings | None:
+    """Those that are known for a day or longer, and the median of what is chosen for them."""
+    of = usage.containers[series]
+    named = [number for number, each in enumerate(usage.containers) if number != series and _alike(each, of)]
+    if not named:
+        return None
+    days = Features(usage.lanes[resource].of(named), GRIDS[resource]).before(usage.days - 1)
+    elders = days[days.length >= 1]
+    if not len(elders):
+        return None
+    return Siblings(len(elders), float(np.median(choose(elders, rule).value)))
+
+
+def _alike(one: Container, other: Container) -> bool:
+    return (one.workload.kind, one.workload.name, one.container) == (
+        other.workload.kind,
+        other.workload.name,
+        other.container,
     )
 
 

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from app.backtest.protocol import WINDOW_DAYS, Protocol
 from app.backtest.usage import Lanes
-from app.estimation.bounds import BOUND_SCALE, at_most_above, conformal_scale, worst_past_day
+from app.estimation.bounds import (
+    BOUND_SCALE,
+    at_most_above,
+    conformal_scale,
+    expected_above,
+    worst_past_day,
+)
 from app.estimation.candidates import candidate_values
 from app.estimation.choice import Choice, cheapest, choose, outgrown, risk_of, settle
 from app.estimation.cost import Priced, priced
@@ -45,7 +51,7 @@ class Features:
             self._buckets[:, day] = grid.buckets(samples)
         self._present, self._starts = np.unique(lanes.owner, return_index=True)
         self._partial: dict[tuple[int, int], Seen] = {}
-        closed = [self._seen(day, _HOURS) for day in range(lanes.values.shape[1])]
+        closed = [self._seen(day, 0, _HOURS) for day in range(lanes.values.shape[1])]
         self._quantiles = np.stack([each.quantiles for each in closed], axis=1)
         self._share = np.stack([each.share for each in closed], axis=1)
 
@@ -66,12 +72,23 @@ class Features:
     def until(self, day: int, hour: int) -> Seen:
         """*day* as far as it was seen after *hour* hours."""
         if (day, hour) not in self._partial:
-            self._partial[day, hour] = self._seen(day, hour)
+            self._partial[day, hour] = self._seen(day, 0, hour)
         return self._partial[day, hour]
 
-    def _seen(self, day: int, hours: int) -> Seen:
+    def last(self, day: int, hours: int) -> Days:
+        """The window before *day* as if everybody had been there for just so many hours."""
+        days = self.before(day)
+        whole, rest = divmod(hours, _HOURS)
+        first = WINDOW_DAYS - whole
+        days.share[:, :first] = 0
+        if rest:
+            seen = self._seen(day - whole - 1, _HOURS - rest, _HOURS)
+            days.quantiles[:, first - 1], days.share[:, first - 1] = seen.quantiles, seen.share
+        return days
+
+    def _seen(self, day: int, first_hour: int, last_hour: int) -> Seen:
         """From a histogram, as the profiler reads it."""
-        part = slice(0, hours * _STEPS_PER_HOUR)
+        part = slice(first_hour * _STEPS_PER_HOUR, last_hour * _STEPS_PER_HOUR)
         values = self._lanes.values[:, day, part]
         known = np.isfinite(values)
         maxima, share = np.zeros(self.series), np.zeros(self.series, dtype=np.float32)
@@ -91,11 +108,13 @@ class Features:
 class Published:
     """The values at the begin of each day [series, days], how often they moved, and what was stated of them.
 
-    `at_most` is the share of the day's time above the value that nine days of ten keep to; CPU alone.
+    `expected` is the share of the day's time above the value (CPU) or the chance of exceeding it (memory);
+    `at_most` is the share that nine days of ten keep to, of CPU alone.
     """
 
     values: NDArray[np.float64]
     changes: NDArray[np.float64]
+    expected: NDArray[np.float64]
     at_most: NDArray[np.float64]
 
 
@@ -124,19 +143,24 @@ def published(
     *above* gives the share of a day's time above some values [series], once that day is over.
     """
     shape = features.series, protocol.last_day + 1
-    result = Published(np.full(shape, np.nan), np.zeros(shape), np.full(shape, np.nan))
+    result = Published(
+        np.full(shape, np.nan), np.zeros(shape), np.full(shape, np.nan), np.full(shape, np.nan)
+    )
     current, record = np.full(shape[0], np.nan, dtype=np.float32), _Record()
     for day in range(1, shape[1]):
         days = features.before(day)
         settled = _at_midnight(current, days, rule)
         result.changes[:, day] += np.isfinite(current) & (settled != current)
         result.values[:, day] = current = settled
+        risk = risk_of(current, days, rule)
+        result.expected[:, day] = expected_above(risk, rule)
         if not rule.by_maximum:
             unscaled = at_most_above(worst_past_day(current, days), days.length, 1.0)
-            result.at_most[:, day] = np.minimum(unscaled * record.scale(), 1)
+            bound = np.minimum(unscaled * record.scale(), 1)
+            result.at_most[:, day] = np.maximum(bound, result.expected[:, day])
             _note(record, above(day, current), unscaled, days)
         if day >= protocol.first_day:
-            current = _through_the_day(current, days, rule, features, day, result.changes[:, day])
+            current = _through_the_day(current, risk, days, rule, features, day, result.changes[:, day])
         tell()
     return result
 
@@ -148,6 +172,7 @@ def _at_midnight(current: Floats, days: Days, rule: ResourceRule) -> Floats:
 
 def _through_the_day(  # noqa: PLR0913, PLR0917 - a step of the replay
     current: Floats,
+    risk: Floats,
     days: Days,
     rule: ResourceRule,
     features: Features,
@@ -155,7 +180,7 @@ def _through_the_day(  # noqa: PLR0913, PLR0917 - a step of the replay
     changes: NDArray[np.float64],
 ) -> Floats:
     """What the values are at its end: each hour those that are outgrown may rise."""
-    raised, risk = current.copy(), risk_of(current, days, rule)
+    raised = current.copy()
     for hour in range(1, _HOURS):
         seen = features.until(day, hour)
         over = outgrown(raised, risk, seen.quantiles, seen.share, rule) & np.isfinite(raised)

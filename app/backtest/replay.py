@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from app.backtest.learning import Features, Published, at_prices, published
 from app.backtest.peers import PEERS, DayRule
 from app.backtest.protocol import Protocol, judged
+from app.backtest.reliability import Statements, statements_of
 from app.backtest.scores import DayFacts, Facts, ResourceScores, facts_of
 from app.backtest.usage import Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
@@ -19,7 +20,7 @@ Progress = Callable[[int, int], None]
 REQUESTS = "requests"
 _FRONTIER: Mapping[Resource, tuple[float, ...]] = {
     Resource.CPU: (4, 5, 6, 7.7, 10, 13, 17, 19.8, 30, 45),
-    Resource.MEMORY: (1.7, 1.9, 2.4, 2.9, 3.5, 4.7, 6.5, 8, 11),
+    Resource.MEMORY: (1.2, 1.5, 1.8, 2.1, 2.5, 3.2, 4, 5, 6.5, 8, 11),
 }
 
 
@@ -29,9 +30,7 @@ class Replayed:
 
     values: Mapping[Resource, NDArray[np.float64]]
     scores: Mapping[Resource, ResourceScores]
-    # How often the stated bound of CPU time above held, and its mean; our own policies state one.
-    bound_held: float = float("nan")
-    bound_mean: float = float("nan")
+    statements: Statements | None = None  # only our own policies state a risk
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +101,8 @@ def _ours(
         told[resource] = published(features[resource], rule, protocol, above, meter.advance)
     values = {resource: each.values for resource, each in told.items()}
     scores = {resource: facts[resource].scores(each.values, each.changes) for resource, each in told.items()}
-    held, mean = facts[Resource.CPU].bound(values[Resource.CPU], told[Resource.CPU].at_most)
-    return Replayed(values, scores, held, mean)
+    expected = {resource: each.expected for resource, each in told.items()}
+    return Replayed(values, scores, statements_of(values, expected, told[Resource.CPU].at_most, facts))
 
 
 def _peer(

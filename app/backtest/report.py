@@ -1,12 +1,12 @@
 """A replay's scores as one document, for scripts; the keys are documented in docs/backtest.md."""
 
-import math
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
+from app.backtest.reliability import Statements
 from app.backtest.replay import Replay, Replayed
 from app.domain.profiles import Resource
 
@@ -14,7 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def document(replay: Replay) -> dict[str, Any]:
-    """What was replayed, each policy's scores, and what other prices of risk would have come to."""
+    """What was replayed, each policy's scores, how far what ours stated held, and the frontier."""
     judged, first_day = replay.judged, replay.usage.first_day
     return {
         "days": replay.usage.days,
@@ -25,6 +25,11 @@ def document(replay: Replay) -> dict[str, Any]:
             "container_days": int(judged.sum()),
         },
         "policies": {name: scores_of(policy) for name, policy in replay.policies.items()},
+        "reliability": {
+            name: _reliability(policy.statements)
+            for name, policy in replay.policies.items()
+            if policy.statements
+        },
         "frontier": {resource.value: _frontier(replay, resource) for resource in Resource},
     }
 
@@ -52,9 +57,20 @@ def scores_of(policy: Replayed) -> dict[str, float | int | None]:
         "cpu_container_days": cpu.container_days,
         "memory_container_days": memory.container_days,
     }
-    if math.isfinite(policy.bound_held):
-        found |= {"cpu_bound_held": policy.bound_held, "cpu_bound_mean": policy.bound_mean}
+    if policy.statements:
+        found |= {
+            "cpu_expected_above": policy.statements.cpu_above.stated,
+            "memory_expected_days_above": policy.statements.memory_above.stated,
+            "cpu_bound_held": policy.statements.cpu_bound.came,
+            "cpu_bound_mean": policy.statements.cpu_bound.stated,
+        }
     return {key: _or_none(value) for key, value in found.items()}
+
+
+def _reliability(told: Statements) -> dict[str, list[dict[str, float | int]]]:
+    return {
+        field.name: [asdict(group) for group in getattr(told, field.name).groups] for field in fields(told)
+    }
 
 
 def _frontier(replay: Replay, resource: Resource) -> list[dict[str, Any]]:

@@ -66,13 +66,13 @@ class DayFacts:
             container_days=int(counted.sum()),
         )
 
-    def bound(self, values: Values, at_most: Values) -> tuple[float, float]:
-        """How often the time above *values* kept to *at_most*, and the mean of that."""
-        counted = self._judged & np.isfinite(values) & np.isfinite(at_most)
-        if not counted.any():
-            return float("nan"), float("nan")
-        above = self._against(values.astype(np.float32))[0]
-        return float((above <= at_most)[counted].mean()), float(at_most[counted].mean())
+    def time_above(self, values: Values) -> Values:
+        """The share of each judged day's samples above *values*; NaN for all other days."""
+        return np.where(self._judged, self._against(values.astype(np.float32))[0], np.nan)
+
+    def exceeded(self, values: Values) -> Values:
+        """1 for each judged day with a sample above *values*, 0 for one without; NaN for all other days."""
+        return np.where(self._judged, self._maximum > values.astype(np.float32), np.nan)
 
     def time_above_on(self, day: int, values: NDArray[np.float32]) -> Values:
         """The share of one day's samples above *values* [series]; NaN where little of it was seen."""

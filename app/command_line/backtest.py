@@ -34,6 +34,14 @@ _COLUMNS = (
     ("DAYS WITHIN", "memory_days_above", "{:.2%}"),
     ("CHANGES/DAY", "changes_per_day", "{:.2f}"),
 )
+_STATED = (
+    ("TIME ABOVE", "cpu_expected_above", "{:.2%}"),
+    ("CAME", "cpu_time_above", "{:.2%}"),
+    ("AT MOST", "cpu_bound_mean", "{:.2%}"),
+    ("DAYS KEPT TO IT", "cpu_bound_held", "{:.2%}"),
+    ("DAYS WITH MORE MEMORY", "memory_expected_days_above", "{:.2%}"),
+    ("CAME", "memory_days_above", "{:.2%}"),
+)
 
 
 def backtest_and_print(
@@ -93,21 +101,36 @@ def _print(result: Replay) -> None:
         f" {date_of(usage.first_day + protocol.first_day)} to {date_of(usage.first_day + protocol.last_day)};"
         " each value is made of the days before, and held for one day"
     )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("POLICY", no_wrap=True)
-    for title, *_ in _COLUMNS:
-        table.add_column(title, justify="right")
-    for name, policy in result.policies.items():
-        scores = scores_of(policy)
-        table.add_row(name, *(_cell(scores[key], key, form) for _, key, form in _COLUMNS))
+    scores = {name: scores_of(policy) for name, policy in result.policies.items()}
+    table = _table("POLICY", _COLUMNS)
+    for name, found in scores.items():
+        table.add_row(name, *(_cell(found[key], key, form) for _, key, form in _COLUMNS))
     out.print(table)
+    out.print("\nwhat our values stated of their risk, and what came (means)")
+    stated = _table("STATED BY", _STATED)
+    for name, found in scores.items():
+        if "cpu_bound_mean" in found:
+            stated.add_row(name, *(_told(found[key], form) for _, key, form in _STATED))
+    out.print(stated)
+
+
+def _table(first: str, columns: tuple[tuple[str, str, str], ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for title, *_ in columns:
+        table.add_column(title, justify="right")
+    return table
 
 
 def _cell(score: float | None, key: str, form: str) -> str:
     if score is None:
         return "-"
     told = {"memory_days_above": 1 - score, "memory_absolute_slack_bytes": score / 2**30}.get(key, score)
-    return form.format(told)
+    return _told(told, form)
+
+
+def _told(score: float | None, form: str) -> str:
+    return "-" if score is None else form.format(score)
 
 
 def _plot(result: Replay, directory: Path) -> None:

@@ -139,7 +139,7 @@ def record(
 
 
 @program.command()
-@takes_settings((*_PAST, "risk"))
+@takes_settings((*_PAST, "risk", "kubeconfig", "profiles_namespace"))
 def explain(
     settings: Settings,
     workload: Annotated[str, typer.Argument(help="NAMESPACE/NAME or KIND/NAMESPACE/NAME")],
@@ -148,7 +148,10 @@ def explain(
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="File to write a plot to (.svg)")] = None,
 ) -> None:
-    """Tell where the numbers of one workload come from, and what other rules would give."""
+    """Tell where the numbers of one workload come from, and what other rules would give.
+
+    With --kubeconfig, the stored profiles stand beside them.
+    """
     from app.command_line.explain import explain_and_print  # noqa: PLC0415 - needs numpy
 
     explain_and_print(settings, workload, history=history, plot=plot)

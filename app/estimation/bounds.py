@@ -1,7 +1,8 @@
 """What is stated of a value's risk: the expected exceedance, and a bound that holds nine days of ten.
 
-The choice looks a little better on the days that it was made on than on the next one. Slope and offset were
-read off recorded usage; the bound's scale is corrected by what past statements came to (split conformal).
+The choice looks a little better on the days that it was made on than on the next one; the chance that memory
+is exceeded is taken a little too high. Slopes and offsets were read off recorded usage; the bound's scale is
+corrected by what past statements came to (split conformal).
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from app.estimation.days import Days, Floats, Reals
 from app.estimation.rules import ResourceRule
 
 MEAN_SLOPE, MEAN_OFFSET = 1.1, 0.004  # CPU: share of time above
-CHANCE_OFFSET = 0.005  # memory: chance of a day above
+CHANCE_SLOPE, CHANCE_OFFSET = 0.75, 0.002  # memory: chance of a day above
 # Aimed at 92 %, so that 90 % hold where the coming days differ from the last ones.
 BOUND_OFFSET, BOUND_SCALE, BOUND_COVERAGE = 0.01, 0.85, 0.92
 _RECORD_PRIOR = 200  # outcomes that the default scale counts for
@@ -23,7 +24,8 @@ def expected_above(risk: Floats, rule: ResourceRule) -> Floats:
 
     *risk* is what the value would have taken on the past days.
     """
-    expected = risk + CHANCE_OFFSET if rule.by_maximum else MEAN_SLOPE * risk + MEAN_OFFSET
+    slope, offset = (CHANCE_SLOPE, CHANCE_OFFSET) if rule.by_maximum else (MEAN_SLOPE, MEAN_OFFSET)
+    expected = slope * risk + offset
     capped: Floats = np.minimum(expected, 1).astype(np.float32)
     return capped
 

@@ -1,9 +1,10 @@
 """What a value would have cost on the past days: the slack it leaves plus *price* times the risk it takes.
 
-cost(v) = sum over days k of w_k * [ clip(1 - P95_k / v, -1, 1) + price * risk_k(v) ]
+cost(v) = sum over days k of w_k * [ clip(1 - P95_k / v, least, 1) + price * risk_k(v) ]
 
 The weights w_k sum to 1 and follow recency, with an echo of the same weekday. Risk is, for CPU, the share of
-day k's time above v; for memory, the chance that a day like k has a maximum above v.
+day k's time above v; for memory, the chance that a day like k has a maximum above v. The least slack is -1
+for CPU, and 0 for memory: nothing is gained there by a value that much of a day exceeds.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from app.estimation.days import TINY, Days, Floats
 from app.estimation.rules import LEVELS, MAXIMUM, P95, ResourceRule
 
 _ECHO_HALF_LIFE_DAYS = 14
-_LEAST_SPREAD, _MOST_SPREAD = 0.01, 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,14 @@ def priced(values: Floats, days: Days, rule: ResourceRule, *, elapsed: float) ->
     """What *values* [n, m] would have cost; *elapsed* is the share of today that has passed."""
     weights = day_weights(days, rule, elapsed=elapsed)
     slack, risk = np.zeros_like(values), np.zeros_like(values)
-    width = burst_width(days, rule) if rule.by_maximum else None
+    width = straying_width(days, rule) if rule.by_maximum else None
+    least = 0 if rule.by_maximum else -1
     for day in range(days.share.shape[1]):
         weight = weights[:, day, np.newaxis]
         if not weight.any():
             continue
         quantiles = days.quantiles[:, day]
-        slack += weight * np.clip(1 - quantiles[:, P95, np.newaxis] / values, -1, 1)
+        slack += weight * np.clip(1 - quantiles[:, P95, np.newaxis] / values, least, 1)
         if width is None:
             risk += weight * time_above(values, quantiles)
         else:
@@ -88,18 +89,18 @@ def chance_above(values: Floats, maximum: Floats, width: Floats, rule: ResourceR
     return chance
 
 
-def burst_width(days: Days, rule: ResourceRule) -> Floats:
-    """How far a series' maximum strays from day to day, [n]: it grows with the bursts within its days.
+def straying_width(days: Days, rule: ResourceRule) -> Floats:
+    """How far a series' maximum strays from day to day, [n]: what its days show, and a day of what is usual.
 
-    The bursts of a usual day are the median over days of log(maximum / P95).
+    A day strays by |log(its maximum / the median day's)|; one more day strays by `rule.usual_straying`.
     """
-    top = np.maximum(days.quantiles[:, :, MAXIMUM], 1.0)
-    bursts = np.log(top / np.maximum(days.quantiles[:, :, P95], 1.0))
-    bursts = np.where(days.share > 0, bursts, np.inf)
-    bursts.sort(axis=1)
     seen, rows = days.seen, np.arange(len(days))
+    maxima = np.log(np.maximum(days.quantiles[:, :, MAXIMUM], 1.0))
+    ordered = np.where(days.share > 0, maxima, np.inf)
+    ordered.sort(axis=1)
     low, high = np.maximum(seen - 1, 0) // 2, np.minimum(seen // 2, np.maximum(seen - 1, 0))
-    usual = np.where(seen > 0, (bursts[rows, low] + bursts[rows, high]) / 2, 0.0)
-    width = rule.spread + rule.spread_per_burst * usual
-    clipped: Floats = np.clip(width, _LEAST_SPREAD, _MOST_SPREAD).astype(np.float32)
-    return clipped
+    median = np.where(seen > 0, (ordered[rows, low] + ordered[rows, high]) / 2, 0.0)
+    strayed = (days.share * np.abs(maxima - median[:, np.newaxis])).sum(axis=1)
+    mean = (strayed + rule.usual_straying) / (days.length + 1)
+    width: Floats = np.minimum(rule.spread * mean, rule.most_spread).astype(np.float32)
+    return width

@@ -19,6 +19,8 @@ from app.estimation.samples import STEPS_PER_DAY, StepRange, day_of
 Counts = NDArray[np.float64]
 T = TypeVar("T", bound=np.generic)
 _RECENT_BITS = 64
+# Each of them takes about 100 bytes while it is folded.
+_SAMPLES_AT_ONCE = 300_000
 _ENTRY_BYTES, _MAXIMUM_BYTES = 0.8, 6.0
 
 
@@ -112,16 +114,16 @@ class DayRows:
         samples that were new.
         """
         self.grow(int(series.max(initial=-1)) + 1)
-        folded = 0
+        folded, at_once = 0, max(_SAMPLES_AT_ONCE // max(len(series), 1), 1)
         for part in steps.by_day():
             day = self.days.setdefault(day_of(part.first), Day())
             lacking = self.coverage.lacks(keys, part)
-            fresh = lacking.any(axis=0)
-            offset = part.first - steps.first
-            block = values[:, offset : offset + len(part)][:, fresh]
-            if not lacking[:, fresh].all():
-                block = np.where(lacking[:, fresh], block, np.nan)
-            folded += self._fold_block(day, np.arange(part.first, part.last + 1)[fresh], series, block)
+            fresh = np.flatnonzero(lacking.any(axis=0))
+            for begin in range(0, len(fresh), at_once):
+                columns = fresh[begin : begin + at_once]
+                block = values[:, part.first - steps.first + columns]
+                block = np.where(lacking[:, columns], block, np.nan)
+                folded += self._fold_block(day, part.first + columns, series, block)
         self.coverage.add(steps)
         return folded
 

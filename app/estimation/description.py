@@ -116,9 +116,9 @@ class Describer:
             )
 
     def _shares(self, settled: Settled) -> Amounts:
-        """What each series gets of its workload's value."""
+        """What each series gets of its workload's value: just what it needs, where that is the value."""
         need = settled.holding.chosen * (1 + settled.holding.raised)
-        shares: Amounts = need * (settled.value / settled.members.total(need))[settled.members.place]
+        shares: Amounts = need * (settled.value / settled.need)[settled.members.place]
         return shares
 
     def _stated(self, values: Amounts, days: Days) -> tuple[Floats, Floats | None]:
@@ -126,7 +126,8 @@ class Describer:
         expected = expected_above(risk_of(amounts, days, self.rule), self.rule)
         if self.rule.by_maximum:
             return expected, None
-        return expected, at_most_above(worst_past_day(amounts, days), days.length, self.bound_scale)
+        bound = at_most_above(worst_past_day(amounts, days), days.length, self.bound_scale)
+        return expected, np.maximum(bound, expected)
 
     def _rules(self, settled: Settled, days: Days) -> list[ChosenRule]:
         little, seen = little_history(days, self.rule).tolist(), days.seen.tolist()

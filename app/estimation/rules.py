@@ -40,10 +40,11 @@ class ResourceRule:
     # With few days seen, a value is raised by first_margin / (1 + days / first_days)^2.
     first_margin: float = 1.0
     first_days: float = 1.0
-    # How far a day's maximum strays from a past day's, in log units: Laplace of width
-    # spread + spread_per_burst * log(maximum / P95 of the usual day), and rarely of width tail.
-    spread: float = 0.03
-    spread_per_burst: float = 0.1
+    # How far a day's maximum strays from a past day's, in log units: Laplace of width spread times what the
+    # series' own days stray (and one more day by usual_straying), at most most_spread; rarely of width tail.
+    spread: float = 0.7
+    usual_straying: float = 0.2
+    most_spread: float = 0.1
     tail_share: float = 0.1
     tail: float = 0.5
 
@@ -61,7 +62,7 @@ class ResourceRule:
 
 PRICES: Mapping[Resource, Mapping[RiskLevel, float]] = {
     Resource.CPU: {RiskLevel.LOW: 19.8, RiskLevel.NORMAL: 7.7, RiskLevel.HIGH: 5.0},
-    Resource.MEMORY: {RiskLevel.LOW: 4.7, RiskLevel.NORMAL: 2.4, RiskLevel.HIGH: 1.9},
+    Resource.MEMORY: {RiskLevel.LOW: 5.0, RiskLevel.NORMAL: 2.1, RiskLevel.HIGH: 1.5},
 }
 
 
@@ -85,7 +86,7 @@ _NORMAL: Mapping[Resource, ResourceRule] = {
         price=PRICES[Resource.MEMORY][RiskLevel.NORMAL],
         floor=1e6,
         by_maximum=True,
-        move_saving=0.015,
+        move_saving=0.01,
         first_margin=3.0,
         first_days=0.6,
     ),

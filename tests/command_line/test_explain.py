@@ -1,12 +1,35 @@
-"""`job-profiler explain`: words, numbers and a plot for one workload."""
+"""`job-profiler explain`: words, numbers and a plot for one workload, and the stored profile beside them."""
 
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 
-from tests.command_line.conftest import Program
-from tests.command_line.pasts import write_past
+from app.domain.names import contract_name, separated_name
+from app.domain.profiles import (
+    Basis,
+    ContainerNeed,
+    NeedReason,
+    NeedSignal,
+    Resource,
+    ResourceProfile,
+    RiskLevel,
+    StatedRisk,
+)
+from app.domain.resources import KINDS, to_manifest, to_status
+from app.domain.workloads import Workload
+from app.kubernetes import paths
+from app.sources.history_file import RecordedContainer, write_history_file
+from tests.command_line.conftest import Outcome, Program
+from tests.command_line.pasts import FIRST_MIDNIGHT, write_past
+from tests.command_line.test_profile import serves
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
 
 @pytest.fixture
@@ -26,7 +49,8 @@ def test_the_words_tell_samples_window_candidate_and_other_choices(program: Prog
     assert outcome.out.startswith("shop/web, as of 2024-10-20T00:00:00Z\n\nserver, CPU: ")
     assert "8640 samples of at most 2 replicas at a time; the choice rests on 14 UTC days" in outcome.said
     assert "It is the largest of the days'" in outcome.said
-    assert "nine days of ten keep to" in outcome.said
+    assert "Nine days of ten keep to" in outcome.said
+    assert "With --kubeconfig, and without --history, it is shown." in outcome.said
     assert "cheapest of 50 candidates, where cost is slack and 7.7 times that risk" in outcome.said
     lines = [line.split() for line in outcome.out.splitlines()]
     assert ["krr", "1234803098"] in [line[:2] for line in lines]
@@ -86,3 +110,196 @@ def test_a_plot_that_can_not_be_written_is_named(program: Program, past: Path) -
 
     assert outcome.code == 2
     assert "job-profiler: --plot is '/nowhere/web.svg', which can't be written" in outcome.err
+
+
+def test_value_and_bound_are_those_of_the_profile_that_the_same_past_gives(
+    program: Program, past: Path
+) -> None:
+    """`job-profiler profile` on the same file: the same numbers, its bound in whole tenths of a percent."""
+    told = program.run("profile", "--history", past, "--history-days", 14, "-o", "json")
+    cpu, memory = (
+        next(each for each in json.loads(told.out)["items"] if each["kind"] == kind and _is_web(each))
+        for kind in ("CPUProfile", "MemoryProfile")
+    )
+
+    outcome = program.run("explain", "shop/web", "--history", past)
+
+    assert f"server, CPU: {cpu['spec']['cpuProfiling']['value']} cores" in outcome.said
+    assert f"server, memory: {memory['spec']['memoryProfiling']['value']} bytes" in outcome.said
+    percent = float(outcome.said.partition("Nine days of ten keep to ")[2].partition("%")[0])
+    bound = float(cpu["status"]["risk"]["timeAboveAtMost"])
+    assert bound - 0.001 <= percent / 100 <= bound
+    # The scale is not the default one, .85: of (5 % + 1 %) * (1 + 1 / 14) that would be 5.46 %.
+    assert percent < 5.46
+
+
+def _is_web(manifest: dict[str, Any]) -> bool:
+    return bool(manifest["metadata"]["annotations"]["job-profiler.liqo.io/workload-name"] == "web")
+
+
+def write_siblings(path: Path, namespaces: dict[str, int]) -> Path:
+    """`web` in each of *namespaces*, of one core and as many hours long as stands there, up to one moment."""
+    newest = FIRST_MIDNIGHT // 300 + 4 * 288
+    containers = []
+    for namespace, hours in namespaces.items():
+        times = 300 * np.arange(newest - hours * 12 + 1, newest + 1)
+        used = np.ones(len(times)) * (1.0 if namespace == "shop" else 4.0)
+        owner = f"Deployment/{namespace}/web"
+        containers.append(
+            RecordedContainer(f"{namespace}/web-1/server", times, used, used * 2**30, owner, np.nan, np.nan)
+        )
+    write_history_file(path, containers)
+    return path
+
+
+def test_the_value_of_siblings_stands_in_for_who_is_new(program: Program, tmp_path: Path) -> None:
+    """Two hours of one core give 1 + 1 / (1 + 1/12)^2 = 1.85 cores; elsewhere two need four for three days.
+
+    Of these two lie before today, which raises them by 1 / (1 + 2)^2 = 11.1 %: 4.444 cores, or less by up to
+    a bucket of 5 %. A third one is as new. The profile tells the same; where only its own namespace is read,
+    no sibling is known.
+    """
+    past = write_siblings(tmp_path / "usage.npz", {"shop": 2, "store": 72, "test": 72, "new": 3})
+    told = program.run("profile", "--history", past, "-o", "json")
+    shop = next(each for each in json.loads(told.out)["items"] if _is_of_shop(each))
+
+    outcome = program.run("explain", "shop/web", "--history", past)
+    alone = program.run("explain", "shop/web", "--history", past, "--profiling-namespace", "shop")
+
+    value = shop["spec"]["cpuProfiling"]["value"]
+    assert shop["status"]["containers"][0]["siblings"] == 2
+    assert 4.444 / 1.05 <= float(value) <= 4.445
+    assert f"server, CPU: {value} cores" in outcome.said
+    assert "By itself it would be the largest of the days'" in outcome.said
+    assert "the median of what 2 of this name in other namespaces need" in outcome.said
+    assert "siblings in any namespace" in alone.said
+    assert "By itself" not in alone.said
+
+
+def _is_of_shop(manifest: dict[str, Any]) -> bool:
+    notes = manifest["metadata"]["annotations"]
+    namespace = notes["job-profiler.liqo.io/workload-namespace"]
+    return (manifest["kind"], namespace) == ("CPUProfile", "shop")
+
+
+WEB = Workload("emojivoto", "web")
+NOW = datetime.now(UTC)
+
+
+def stored_cpu(value: str, **more: Any) -> ResourceProfile:
+    """The CPU profile of `web` as of an hour ago, of its two containers and 14 days."""
+    containers = tuple(ContainerNeed(name, "0.100", 288) for name in ("linkerd-proxy", "web-svc"))
+    basis = Basis(NOW - timedelta(days=14, hours=1), NOW - timedelta(minutes=5), 8000, 1.0, 0.9)
+    risk = StatedRisk(RiskLevel.NORMAL, 0.004, 0.02)
+    profile = ResourceProfile(WEB, Resource.CPU, value, basis, containers=containers, risk=risk)
+    return replace(profile, **more)
+
+
+def store(server: FakeApiServer, profile: ResourceProfile, name: str | None = None) -> str:
+    """Script the answer to who asks for it by its name, which is given back."""
+    name = name or contract_name(profile.identity)
+    assert name
+    manifest = to_manifest(profile, name=name, namespace="profiling", updated_at=NOW)
+    manifest["status"] = to_status(profile, refreshed_at=NOW)
+    plural = KINDS[profile.resource.value].plural
+    server.on("GET", paths.profile(plural, "profiling", name), answers(manifest))
+    return name
+
+
+async def explained(program: Program, server: FakeApiServer, tmp_path: Path, *more: object) -> Outcome:
+    """`emojivoto/web` of the scripted past, in which nothing varies, beside what *server* stores."""
+    server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus()))
+    kubeconfig = server.kubeconfig(tmp_path)
+    arguments = ("--prometheus-url", server.url, "--kubeconfig", kubeconfig, *more)
+    return await program.run_beside("explain", "emojivoto/web", *arguments)
+
+
+class TestStored:
+    """What the cluster stores stands beside what is worked out."""
+
+    async def test_a_held_value_and_signs_of_need_are_told(
+        self, program: Program, api_server: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """Worked out: (0.1 + 0.02) * (1 + 1 / 15^2) = 0.121 cores. Stored: 0.180, raised, 0.175 is newer."""
+        sign = NeedSignal("web-svc", NeedReason.CPU_THROTTLING, NOW, 0.25)
+        name = store(api_server, stored_cpu("0.180", signals=(sign,), newest="0.175"))
+
+        outcome = await explained(program, api_server, tmp_path)
+
+        assert (outcome.code, outcome.err) == (0, "")
+        assert f"Stored, CPU: 0.180 cores ({name}, the same since " in outcome.said
+        assert "Worked out here: 0.121 cores" in outcome.said
+        assert "Its status: From 8,000 five-minute samples" in outcome.said
+        assert "Now 0.175 cores would be chosen; moving saves too little." in outcome.said
+        assert "CPU throttling of web-svc, last seen " in outcome.said
+        assert "raises it by 25%; here no sign of need counts." in outcome.said
+        assert "stays while moving would save less than 0.02 of cost" in outcome.said
+        assert "Stored: no profile of memory in profiling" in outcome.said
+        assert "With --kubeconfig, and" not in outcome.said
+
+    async def test_what_is_the_same_needs_no_reason(
+        self, program: Program, api_server: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """0.121 cores there and here; one profile stands under the name that no other identity shares."""
+        name = separated_name(("cpu", WEB))
+        store(api_server, stored_cpu("0.121"), name)
+
+        outcome = await explained(program, api_server, tmp_path)
+
+        assert f"Stored, CPU: 0.121 cores ({name}" in outcome.said
+        assert "Why they may differ" not in outcome.said
+
+    async def test_an_object_of_that_name_that_is_anothers_is_not_taken(
+        self, program: Program, api_server: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """The contract's name is taken by the StatefulSet; what is stored of `web` stands beside it."""
+        other = replace(stored_cpu("9.000"), workload=replace(WEB, kind="StatefulSet"))
+        store(api_server, other, contract_name(("cpu", WEB)))
+        store(api_server, stored_cpu("0.150"), separated_name(("cpu", WEB)))
+
+        outcome = await explained(program, api_server, tmp_path)
+
+        assert "Stored, CPU: 0.150 cores" in outcome.said
+        assert "9.000" not in outcome.said
+
+    async def test_a_cluster_that_refuses_is_told_of(
+        self, program: Program, api_server: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """The right to read profiles is missing: the explanation stands, and standard error tells it."""
+        path = paths.profile("cpuprofiles", "profiling", contract_name(("cpu", WEB)) or "")
+        api_server.on("GET", path, refuses(403, "forbidden"))
+
+        outcome = await explained(program, api_server, tmp_path)
+
+        assert outcome.code == 0
+        assert outcome.err.startswith("the stored profiles can't be read: ")
+        assert "web-svc, CPU: 0.101 cores" in outcome.said
+        assert "The stored profile may tell another number" in outcome.said
+
+
+def test_a_record_asks_no_cluster(program: Program, past: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """KUBECONFIG is set in almost every shell; a file may come from anywhere."""
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
+
+    outcome = program.run("explain", "shop/web", "--history", past)
+
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+async def test_siblings_are_asked_for_where_their_namespace_is_named(
+    program: Program, api_server: FakeApiServer
+) -> None:
+    """By itself only the workload's namespace is asked for; --profiling-namespace adds to it."""
+    prometheus = EmojivotoPrometheus()
+    api_server.on("POST", "/api/v1/query_range", serves(prometheus))
+
+    await program.run_beside("explain", "emojivoto/web", "--prometheus-url", api_server.url)
+    alone = [question.query for question in prometheus.questions if question.signal == "cpu"]
+    prometheus.questions.clear()
+    await program.run_beside(
+        "explain", "emojivoto/web", "--prometheus-url", api_server.url, "--profiling-namespace", "staging"
+    )
+    both = [question.query for question in prometheus.questions if question.signal == "cpu"]
+
+    assert all('namespace="emojivoto"' in query or 'namespace=~"emojivoto"' in query for query in alone)
+    assert all("emojivoto|staging" in query or "staging|emojivoto" in query for query in both)

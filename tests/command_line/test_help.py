@@ -60,7 +60,7 @@ COMMANDS = {
     "probe": {"kubeconfig", "own_namespace", "webhook_configuration", "expected_webhook"},
     "backtest": PAST,
     "record": PAST,
-    "explain": PAST | {"risk"},
+    "explain": PAST | {"risk", "kubeconfig", "profiles_namespace"},
     "demo": set[str](),
 }
 UNITS = {

@@ -41,19 +41,17 @@ def test_constant_cpu_needs_itself() -> None:
     assert max(abs(only(choice.slack)), abs(only(choice.risk))) < 1e-6
 
 
-@pytest.mark.parametrize(
-    ("risk", "margin"), [(RiskLevel.LOW, 1.15), (RiskLevel.NORMAL, 1.15), (RiskLevel.HIGH, 1.1)]
-)
-def test_constant_memory_gets_the_margin_that_costs_least(risk: RiskLevel, margin: float) -> None:
-    """A maximum that never strayed has the width .03: a margin m is exceeded with a chance of
-    .45 * m^(-1/.03) + .05 * m^(-1/.5): .0601 at 1.1, .0421 at 1.15, .0357 at 1.2.
+@pytest.mark.parametrize("risk", RiskLevel)
+def test_constant_memory_gets_the_margin_that_costs_least(risk: RiskLevel) -> None:
+    """A maximum that never strayed in 14 days has the width .7 * .2 / 15: a margin m is exceeded with a
+    chance of .45 * m^(-1/.00933) + .05 * m^(-1/.5): .0661 at 1.03, .0454 at 1.06, .0413 at 1.1.
 
-    With the slack 1 - 1/m and the prices 4.7, 2.4 and 1.9 the costs of 1.1, 1.15 and 1.2 are .373 .328 .335,
-    .235 .231 .252 and .205 .210 .235. 14 days raise it by 3 / (1 + 14 / 0.6)^2 = 0.005067.
+    With the slack 1 - 1/m and the prices 5.0, 2.1 and 1.5 the costs of 1.03, 1.06 and 1.1 are .360 .283 .298,
+    .168 .152 .178 and .128 .125 .153. 14 days raise it by 3 / (1 + 14 / 0.6)^2 = 0.005067.
     """
     choice = choose(days_of(*[constant(1e9)] * 14), rules_at(risk)[Resource.MEMORY])
 
-    assert only(choice.value) == pytest.approx(1e9 * margin * 1.005067, rel=1e-5)
+    assert only(choice.value) == pytest.approx(1e9 * 1.06 * 1.005067, rel=1e-5)
 
 
 def test_a_rare_burst_is_left_out_and_a_long_one_is_not() -> None:

@@ -1,7 +1,8 @@
 """Signs of need: they raise a value once, decay, are bounded, and never become part of what was measured.
 
 Constant usage of a 12th of a day (24 steps) gives, without a sign, CPU 1 + 1 / (1 + 1/12)^2 = 1.852071 times
-itself, and memory 1.15 * (1 + 3 / (1 + 1/12 / 0.6)^2) = 3.8098453 times itself, little being known of it.
+itself, and memory 1.3 * (1 + 3 / (1 + 1/12 / 0.6)^2) = 4.30678166 times itself, little being known of it
+(the share of a day is held with seven digits: 1/12 as .083333336).
 """
 
 import itertools
@@ -129,30 +130,30 @@ def test_a_raise_below_one_percent_is_none() -> None:
 
 
 def test_an_oom_kill_raises_memory_by_a_fifth() -> None:
-    """10,000,000 * 3.8098453 = 38,098,453; a kill in the newest step makes it 45,718,144."""
+    """10,000,000 * 4.30678166 = 43,067,817; a kill in the newest step makes it 51,681,380."""
     history = measured(Resource.MEMORY, steps(1, 24), 1e7)
-    assert web(history, Resource.MEMORY, 24).value == "38098453"
+    assert web(history, Resource.MEMORY, 24).value == "43067817"
 
     killed(history, steps(1, 24), 24)
     profile = web(history, Resource.MEMORY, 24)
 
-    assert (profile.value, profile.slots[0].value) == ("45718144", "45718144")
+    assert (profile.value, profile.slots[0].value) == ("51681380", "51681380")
     assert profile.signals == (NeedSignal("app", KILLED, step_time(MIDNIGHT + 24), 0.2),)
 
 
 def test_kills_do_not_compound() -> None:
-    """Ten kills, the last in the newest step: 38,098,453 * 1.2 all the same."""
+    """Ten kills, the last in the newest step: 43,067,817 * 1.2 all the same."""
     history = measured(Resource.MEMORY, steps(1, 24), 1e7)
     killed(history, steps(1, 24), *range(15, 25))
 
-    assert web(history, Resource.MEMORY, 24).value == "45718144"
+    assert web(history, Resource.MEMORY, 24).value == "51681380"
 
 
 @pytest.mark.parametrize(
-    ("hours_later", "expected"), [(12, "43486388"), (24, "41908298"), (48, "40003376"), (72, "38098453")]
+    ("hours_later", "expected"), [(12, "49158526"), (24, "47374598"), (48, "45221207"), (72, "43067817")]
 )
 def test_the_raise_of_a_kill_decays_with_its_age(hours_later: int, expected: str) -> None:
-    """0.2 * 2^(-age in days): 0.141421, 0.1, 0.05 on 38,098,453; on the third day it is forgotten."""
+    """0.2 * 2^(-age in days): 0.141421, 0.1, 0.05 on 43,067,816.6; on the third day it is forgotten."""
     history = measured(Resource.MEMORY, steps(1, 24), 1e7)
     killed(history, steps(1, 24), 24)
 
@@ -162,7 +163,7 @@ def test_the_raise_of_a_kill_decays_with_its_age(hours_later: int, expected: str
 def test_what_was_measured_stays_as_it_is() -> None:
     """Read with the raise and then when it is forgotten: the samples never held it.
 
-    A whole day of 10,000,000 is 1.15 * (1 + 3 / (1 + 1 / 0.6)^2) = 1.6351562 times itself.
+    A whole day of 10,000,000 is 1.2 * (1 + 3 / (1 + 1 / 0.6)^2) = 1.70625 times itself.
     """
     history = measured(Resource.MEMORY, WHOLE_DAY, 1e7)
     killed(history, WHOLE_DAY, *range(1, 289))
@@ -170,21 +171,21 @@ def test_what_was_measured_stays_as_it_is() -> None:
 
     profile = web(history, Resource.MEMORY, 5 * STEPS_PER_DAY)
 
-    assert (profile.value, profile.basis.samples) == ("16351562", 288)
+    assert (profile.value, profile.basis.samples) == ("17062500", 288)
 
 
 def test_only_the_container_that_showed_it_is_raised() -> None:
-    """Two containers of 10,000,000: 38,098,453 * 1.2 + 38,098,453 = 83,816,597; the slot likewise."""
+    """Two containers of 10,000,000: 43,067,816.56 * (1.2 + 1) = 94,749,196; the slot likewise."""
     history = measured(Resource.MEMORY, steps(1, 24), 1e7, "app", "linkerd-proxy")
     killed(history, steps(1, 24), 24)
 
     profile = web(history, Resource.MEMORY, 24)
 
     assert [(each.name, each.value) for each in profile.containers] == [
-        ("app", "45718144"),
-        ("linkerd-proxy", "38098453"),
+        ("app", "51681380"),
+        ("linkerd-proxy", "43067817"),
     ]
-    assert (profile.value, profile.slots[0].value) == ("83816597", "83816597")
+    assert (profile.value, profile.slots[0].value) == ("94749196", "94749196")
 
 
 def test_throttling_says_nothing_of_memory_and_a_kill_nothing_of_cpu() -> None:
@@ -195,7 +196,7 @@ def test_throttling_says_nothing_of_memory_and_a_kill_nothing_of_cpu() -> None:
 
     assert (web(history, Resource.CPU, 24).value, web(history, Resource.MEMORY, 24).value) == (
         "0.186",
-        "45718144",
+        "51681380",
     )
 
 

@@ -118,7 +118,7 @@ async def test_web_never_eats_web_api() -> None:
 
     values = {profile.identity: profile.value for profile in scenario.profiles.catalogue}
     assert (values["cpu", WEB], values["cpu", WEB_API]) == ("0.150", "1.250")
-    assert (values["memory", WEB], values["memory", WEB_API]) == ("49054688", "1635156250")
+    assert (values["memory", WEB], values["memory", WEB_API]) == ("51187500", "1706250000")
 
 
 async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:

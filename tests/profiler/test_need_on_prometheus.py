@@ -1,8 +1,12 @@
 """OOM kills in a real Prometheus, and the memory profile that a cycle makes of them.
 
-The container uses 100,000,000 bytes all the time since 11:02:30. Without a kill it needs 115,000,000, raised
-by 3 / (1 + t / 0.6)^2 while only t days are known. It is killed twice, three hours apart, each time in the
-middle of a step; everything is scraped by two scrapers.
+The container uses 100,000,000 bytes all the time since 11:02:30. Without a kill it needs that times a margin
+m, raised by 3 / (1 + t / 0.6)^2 while only t days are known. It is killed twice, three hours apart, each time
+in the middle of a step; everything is scraped by two scrapers.
+
+m costs 1 - 1/m + 2.1 * (.45 * m^(-1 / width) + .05 * m^(-1 / .5)) with a width of .7 * .2 / (t + 1), .1 at
+most. On the first day, until t = 74 / 288, that is .1: 1.2 costs .392, 1.3 .361, 1.4 .372. Two days later, at
+t = 444 / 288, it is .0551: 1.15 costs .285, 1.2 .274, 1.3 .301.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -87,10 +91,10 @@ def at(hour: int, minute: int, day: int = 1) -> datetime:
     return datetime(2026, 3, day, hour, minute, tzinfo=UTC)
 
 
-def needed(steps: int, raised: float = 0.0) -> Any:
+def needed(steps: int, raised: float = 0.0, *, margin: float = 1.3) -> Any:
     """The value after so many steps of 5 minutes; shares of days are held with seven digits."""
     unknown = 3 / (1 + steps / 288 / 0.6) ** 2
-    return pytest.approx(1.15e8 * (1 + unknown) * (1 + raised), rel=1e-7)
+    return pytest.approx(1e8 * margin * (1 + unknown) * (1 + raised), rel=1e-7)
 
 
 async def test_a_kill_raises_memory_once_and_its_raise_decays(leader: Leader, killed: Prometheus) -> None:
@@ -120,7 +124,7 @@ async def test_a_kill_raises_memory_once_and_its_raise_decays(leader: Leader, ki
     for minute, steps in ((5, 73), (10, 74)):
         assert await leader.value_at(at(17, minute)) == needed(steps, 0.2)
 
-    last = needed(156 + 288, 0.05)
+    last = needed(156 + 288, 0.05, margin=1.2)
     assert await leader.value_at(SEEN_LAST + timedelta(days=2)) == last
     assert int(leader.stored["spec"]["memoryProfiling"]["value"]) == last
     assert leader.stored["status"]["signals"][0]["raisedBy"] == "0.05"

@@ -48,14 +48,14 @@ async def test_a_profile_tells_the_role_of_each_container() -> None:
 async def test_an_init_container_that_ran_for_long_is_not_counted() -> None:
     """`migrate` ran as long as the rest (Pods hung in it all day): value and list are without it.
 
-    (0.1 + 0.02) * 1.25 = 0.150 cores and (20 + 10) MB * 1.63515625 = 49,054,688 bytes, as if it were not
+    (0.1 + 0.02) * 1.25 = 0.150 cores and (20 + 10) MB * 1.70625 = 51,187,500 bytes, as if it were not
     there; the value stays the sum of the containers that are listed: 0.125 + 0.025.
     """
     scenario = Scenario(with_container("migrate"), directory=directory(("migrate", "")))
 
     await scenario.cycle()
 
-    assert (scenario.values[CPU], scenario.values[MEMORY]) == ("0.150", "49054688")
+    assert (scenario.values[CPU], scenario.values[MEMORY]) == ("0.150", "51187500")
     assert [(each["name"], each["value"]) for each in containers(scenario)] == [
         ("linkerd-proxy", "0.025"),
         ("web-svc", "0.125"),
