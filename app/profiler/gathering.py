@@ -26,6 +26,7 @@ from app.profiler.ports import Directory, UsageSource
 from app.profiler.resolution import resolve
 from app.profiler.signals import (
     CONNECTIONS,
+    PAST_UNREAD,
     Answers,
     SignalState,
     State,
@@ -36,6 +37,8 @@ from app.profiler.signals import (
 
 # Samples of the newest minute may not have reached every Prometheus yet.
 GRACE_SECONDS = 60
+# A past that can't be read for so long may never be: stored values move on what there is.
+_PATIENCE_STEPS = STEPS_PER_DAY
 Progress = Callable[[int, int], None]
 log = structlog.get_logger(__name__)
 
@@ -56,7 +59,7 @@ class Gathered:
 
     states: list[SignalState] = field(default_factory=list)
     samples: int = 0
-    unread_past: set[str] = field(default_factory=set)  # kinds of profiles; later cycles read it
+    unread_past: set[str] = field(default_factory=set)  # kinds of profiles that wait for it
     unattributed_namespaces: set[str] = field(default_factory=set)
     past_pods_by: str = ""
     unknown_edges: int = 0  # in the answer on the newest steps
@@ -114,6 +117,7 @@ class Gatherer:
         self._signs_unknown: dict[str, SignalState] = {}
         self._past_pods_by = ""
         self._unknown_edges = 0
+        self._unread_since: dict[str, int] = {}  # the step in which a signal's past began to be refused
 
     async def gather(self, wanted: StepRange, directory: Directory, progress: Progress) -> Gathered:
         """Bring the state up to `wanted.last`."""
@@ -137,18 +141,32 @@ class Gatherer:
         self._note_known_by(cycle.attributions.known_by)
         gathered = cycle.gathered
         gathered.states = [self._with_signs(state) for state in self._states.values()]
-        gathered.unread_past = {each.value for each in Resource if self._history.missing(each, wanted)}
-        if self._connections.missing(wanted.last):
-            gathered.unread_past.add("connection")
+        gathered.unread_past = self._unread_past(wanted)
         gathered.past_pods_by = self._past_pods_by
         gathered.unknown_edges = self._unknown_edges
         return gathered
 
     def _to_ask(self, signal: str, missing: list[StepRange], newest_step: int) -> list[StepRange]:
-        """What is missing; the newest step again where it is not known yet if the source answers at all."""
-        if not missing and signal not in self._states:
+        """What is missing; the newest step again where it is not known if the source answers at all."""
+        known = self._states.get(signal)
+        if not missing and (known is None or known.state is State.FAILING):
             return [StepRange(newest_step, newest_step)]
         return contiguous(missing)
+
+    def _unread_past(self, wanted: StepRange) -> set[str]:
+        """The kinds of profiles of which some past is to be read yet, if it can be."""
+        missing = {each.value for each in Resource if self._history.missing(each, wanted)}
+        if self._connections.missing(wanted.last):
+            missing.add(CONNECTIONS)
+        for signal, state in self._states.items():
+            if state.reason == PAST_UNREAD:
+                self._unread_since.setdefault(signal, wanted.last)
+            elif state.state is not State.FAILING:  # as far as it was asked for, it was answered
+                self._unread_since.pop(signal, None)
+        given_up = {
+            signal for signal, since in self._unread_since.items() if wanted.last - since >= _PATIENCE_STEPS
+        }
+        return {"connection" if each == CONNECTIONS else each for each in missing - given_up}
 
     def _with_signs(self, state: SignalState) -> SignalState:
         """Usage that is known, without what would raise it, is degraded."""
@@ -166,7 +184,7 @@ class Gatherer:
             async for days in self._source.container_samples(resource, part):
                 await self._fold_usage(days, cycle, answers)
 
-        answers = await _ask_all(parts, ask)
+        answers = await _ask_all(parts, ask, cycle.newest_step)
         await self._ask_signs(resource, cycle)
         return usage_state(resource, answers) if parts else None
 
@@ -175,7 +193,7 @@ class Gatherer:
             async for samples in self._source.connection_samples(part):
                 await self._fold_edges(samples, cycle, answers)
 
-        answers = await _ask_all(parts, ask)
+        answers = await _ask_all(parts, ask, cycle.newest_step)
         return connection_state(answers, mesh_seen=self._mesh_seen) if parts else None
 
     async def _fold_usage(self, days: list[ContainerSamples], cycle: _Cycle, answers: Answers) -> None:
@@ -186,11 +204,12 @@ class Gatherer:
             answers.series.append(len(samples.containers))
             cycle.meter.advance(len(samples.steps))
             # What is empty, and all that is newer too, may be filled later: it stays to be asked again.
-            if not any(answers.series):
+            if not answers.has_samples:
                 continue
             attribution = await cycle.attributions.of(samples.containers, steps)
             async with self._folding:
                 folded = await asyncio.to_thread(self._history.fold, samples, attribution)
+            answers.folded = True
             cycle.gathered.samples += folded.samples
             cycle.gathered.unattributed_namespaces |= {namespace for namespace, _ in folded.unattributed_pods}
 
@@ -215,19 +234,20 @@ class Gatherer:
         answers.series.append(len(samples.sources))
         cycle.meter.advance(len(samples.steps))
         self._mesh_seen = self._mesh_seen or bool(samples.sources or self._connections.sources)
-        if any(answers.series):
+        if answers.has_samples:
             resolved = await asyncio.to_thread(resolve, samples, cycle.attributions.present)
             if len(answers.series) == 1:
                 self._unknown_edges = resolved.unknown_ends
             await asyncio.to_thread(self._connections.fold, resolved)
+            answers.folded = True
 
 
 Ask = Callable[[StepRange, Answers], Awaitable[None]]
 
 
-async def _ask_all(parts: list[StepRange], ask: Ask) -> Answers:
+async def _ask_all(parts: list[StepRange], ask: Ask, newest_step: int) -> Answers:
     """Ask for every part, newest first; the first failure ends the signal's questions."""
-    answers = Answers()
+    answers = Answers(newest_was_known=bool(parts) and parts[0].last < newest_step)
     try:
         for part in parts:
             await ask(part, answers)

@@ -10,6 +10,7 @@ from app.domain.quantities import format_time
 from app.errors import NoNamespacesError, SourceError
 
 CONNECTIONS = "connections"
+PAST_UNREAD = "PastUnread"
 _METRICS = {
     Resource.CPU: "container_cpu_usage_seconds_total",
     Resource.MEMORY: "container_memory_working_set_bytes",
@@ -86,7 +87,9 @@ class SignalBoard:
 class Answers:
     """What the answers to one signal's questions had in common."""
 
+    newest_was_known: bool = False  # nothing but older steps is asked for
     series: list[int] = field(default_factory=list)  # in each answer; that on the newest steps comes first
+    folded: bool = False  # one of them at least
     unusable: int = 0
     off: bool = False
     error: SourceError | None = None
@@ -94,13 +97,23 @@ class Answers:
     @property
     def newest_is_empty(self) -> bool:
         """True where nothing new is measured any more, or not yet."""
-        return self.series[:1] == [0]
+        return not self.newest_was_known and self.series[:1] == [0]
+
+    @property
+    def has_newest(self) -> bool:
+        """True where the newest steps are known, whatever became of older ones."""
+        return self.newest_was_known or (self.folded and not self.newest_is_empty)
+
+    @property
+    def has_samples(self) -> bool:
+        """True where anything is measured: then what is empty before it stays so."""
+        return self.newest_was_known or any(self.series)
 
 
 def usage_state(resource: Resource, answers: Answers) -> SignalState:
     """How the questions on a resource ended."""
     if answers.error:
-        return _failing(resource.value, answers.error)
+        return _unanswered(resource.value, answers.error, answers)
     if answers.newest_is_empty:
         message = (
             f"Prometheus has no new {_METRICS[resource]} samples: does it scrape the kubelets' cAdvisor?"
@@ -121,7 +134,7 @@ def connection_state(answers: Answers, *, mesh_seen: bool) -> SignalState:
     if answers.off:
         return SignalState(CONNECTIONS, State.OFF, "Off", "connections are not asked for")
     if answers.error:
-        return _failing(CONNECTIONS, answers.error)
+        return _unanswered(CONNECTIONS, answers.error, answers)
     if not mesh_seen:
         message = "Prometheus holds no service mesh metrics: CPU and memory profiles only"
         return SignalState(CONNECTIONS, State.ABSENT, "NoMesh", message)
@@ -131,9 +144,13 @@ def connection_state(answers: Answers, *, mesh_seen: bool) -> SignalState:
     return _answered(CONNECTIONS, answers)
 
 
-def _failing(signal: str, error: SourceError) -> SignalState:
-    state = State.EMPTY if isinstance(error, NoNamespacesError) else State.FAILING
-    return SignalState(signal, state, error.reason, str(error))
+def _unanswered(signal: str, error: SourceError, answers: Answers) -> SignalState:
+    if isinstance(error, NoNamespacesError):
+        return SignalState(signal, State.EMPTY, error.reason, str(error))
+    if answers.has_newest:
+        message = f"what is new is known, but not all that is older: {error}"
+        return SignalState(signal, State.DEGRADED, PAST_UNREAD, message)
+    return SignalState(signal, State.FAILING, error.reason, str(error))
 
 
 def _answered(signal: str, answers: Answers) -> SignalState:

@@ -1,12 +1,13 @@
 """The body of an HTTP answer to a range query, taken as it comes; pure.
 
 An answer that may not be whole is an error: a part of it, taken for all, would be published as less than the
-need. What is whole but no usable number (NaN, infinite, negative) is left out and counted.
+need. What is whole but no usable number (NaN, infinite, negative, absurd) is left out and counted.
 
 Rows are cut out of the body as soon as they are complete, so that no more of it is held than a piece; what
 remains is a small document of the same form, on which everything is checked that is not about rows.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from http import HTTPStatus
 from typing import TypeVar
@@ -24,6 +25,7 @@ PIECE_BYTES = 2**18
 # A row begins like this, and nothing in a text does: a quote has a backslash there.
 _FIRST_ROW, _NEXT_ROW = b'[{"metric":{', b',{"metric":{'
 _SHOWN_CHARACTERS = 200
+_MOST = 1e18  # cores, bytes or requests a second: what is more can't have been measured
 T = TypeVar("T")
 Body = bytes | bytearray
 Numbers = NDArray[np.float64]
@@ -112,13 +114,13 @@ class AnswerReader:
         data = _data(self._body)
         self._take(_decode(_ROWS, data.result, self._body))
         if len(set(self._keys)) < len(self._keys):
-            twice = next(key for key in self._keys if self._keys.count(key) > 1)
+            twice = next(key for key, times in Counter(self._keys).items() if times > 1)
             raise SourceError(
                 "MalformedAnswer", f"Prometheus' answer holds the series {'/'.join(twice)} twice"
             )
         samples = joined(self._samples, np.float64)
         self._samples.clear()  # as many bytes again
-        samples[~(np.isfinite(samples) & (samples >= 0))] = np.nan
+        samples[~((samples >= 0) & (samples <= _MOST))] = np.nan
         rows = np.repeat(np.arange(len(self._keys), dtype=np.int32), self._counts)
         columns = joined(self._columns, np.int32)
         return Series(tuple(self._keys), self._steps, rows, columns, samples, _loaded_samples(data.stats))

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from app.errors import SourceError, TooLargeError
 from app.estimation.samples import StepRange
-from app.sources.planning import STEPS_PER_HOUR, Load, Planner, halves
+from app.sources.planning import STEPS_PER_HOUR, Load, Planner, halves, shorter
 from app.sources.queries import Shard
 
 # Each of them may have taken the whole time-out.
@@ -41,17 +41,23 @@ class Inquiry(Generic[T]):
         Raises:
             SourceError: a part could not be answered; those that were given before stand.
         """
-        left, loaded, late = steps, 0.0, 0
+        left, loaded, late, longest = steps, 0.0, 0, len(steps)
         self.planner.note_time(steps.last)
         while left and loaded < most_samples:
-            part = self.planner.newest(left, self.load)
+            part = self.planner.newest(left, self.load, longest)
+            samples = self.planner.largest(part, self.load)
             try:
                 answers = await self._whole(part)
             except TooLargeError as error:
-                late += error.is_late
-                if len(part) <= STEPS_PER_HOUR or late > _LATE_ANSWERS:
+                if error.is_late:
+                    late += 1
+                    self.planner.late(part, samples)
+                if len(part) <= (STEPS_PER_HOUR if error.is_late else 1) or late > _LATE_ANSWERS:
                     raise
+                longest = shorter(part)
                 continue
+            if not late:
+                self.planner.answered(part, samples)
             yield part, answers
             loaded += self.load.total * len(part)
             left = StepRange(left.first, part.first - 1)
@@ -64,10 +70,12 @@ class Inquiry(Generic[T]):
         try:
             return [await self.ask(shard, part)]
         except TooLargeError as error:
-            self.planner.refused(self.load.of(shard) * len(part))
             self.split()
-            # Time is halved before namespaces are; what came too late is not asked again at once.
-            parts = () if error.is_late or len(part) > STEPS_PER_HOUR else halves(shard, self.load)
+            if error.is_late:  # it is not asked again at once
+                raise
+            self.planner.refused(self.load.of(shard) * len(part))
+            # Time is halved before namespaces are, and again where there is but one.
+            parts = () if len(part) > STEPS_PER_HOUR else halves(shard, self.load)
             if not parts:
                 raise
         return [answer for half in parts for answer in await self._of(half, part)]

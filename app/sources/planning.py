@@ -4,6 +4,7 @@ What counts is raw samples, since that is what a server reads: a rate over 5 min
 scraped each 15 s loads 20 of them per step and series. Nothing here depends on the number of workloads.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from app.sources.queries import Shard
 DEFAULT_SAMPLE_BUDGET = 20_000_000  # a Prometheus refuses to hold 50 million for one query
 STEPS_PER_HOUR = 12
 _MOST_POINTS = 11_000  # of one series, in one answer
+# A smaller part of the budget was not too much: an estimate was wrong, or the server has other troubles.
+_LEAST_REFUSED, _LEAST_LATE = 1 / 64, 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,11 @@ class Load:
     def total(self) -> float:
         """Of all namespaces; something where nothing is known, so that a half of it is less."""
         return max(sum(self.samples.values()), 1.0)
+
+    @property
+    def largest(self) -> float:
+        """Of the namespace that has most; something where nothing is known."""
+        return max([1.0, *self.samples.values()])
 
     def times(self, factor: float) -> "Load":
         """The load of a question that reads *factor* times as much."""
@@ -50,31 +58,69 @@ class Load:
 
 
 class Planner:
-    """Plans within a budget, and remembers for the rest of the day how much was too much."""
+    """Plans within a budget, and with what the server has shown it to be too much.
+
+    What it refused stays too much for the rest of the day. What only came too late may be due to an hour in
+    which the server has a lot to do: that makes questions shorter down to an hour, then smaller down to a
+    floor, and each answer to a question as large as they are by then lets them be twice as large again.
+    """
 
     def __init__(self, sample_budget: int = DEFAULT_SAMPLE_BUDGET) -> None:
-        self._sample_budget = sample_budget
-        self._today = self._learned_on = 0
-        self._learned = float(sample_budget)
+        self._sample_budget = float(sample_budget)
+        self._today = self._refused_on = 0
+        self._refused = math.inf
+        self._in_time, self._longest = self._sample_budget, _MOST_POINTS
 
     @property
     def budget(self) -> float:
         """The samples that a question may load."""
-        return self._learned if self._learned_on == self._today else float(self._sample_budget)
+        return min(self._sample_budget, self._in_time, self._taken)
+
+    @property
+    def _taken(self) -> float:
+        """The samples that the server may not refuse."""
+        return self._refused if self._refused_on == self._today else math.inf
 
     def note_time(self, step: int) -> None:
-        """Time goes on: what was learned yesterday may be wrong by now."""
+        """Time goes on: what was refused yesterday may be answered by now."""
         self._today = max(self._today, day_of(step))
 
     def refused(self, samples: float) -> None:
-        """A question that would load so many was too much: from now on, half of it is the most."""
-        self._learned = max(min(self.budget, samples) / 2, 1.0)
-        self._learned_on = self._today
+        """A question that would load so many was too much: half of it is the most today."""
+        half = self._half(samples, _LEAST_REFUSED)
+        self._refused, self._refused_on = min(self._taken, half), self._today
 
-    def newest(self, steps: StepRange, load: Load) -> StepRange:
-        """The newest part of *steps* to be asked for at once, an hour at least."""
-        length = max(int(min(self.budget / load.total, _MOST_POINTS)), STEPS_PER_HOUR)
+    def late(self, part: StepRange, samples: float) -> None:
+        """A plan for *part* whose questions load at most so many was not answered in time.
+
+        However many of its questions were late, it was too much by half.
+        """
+        if len(part) > STEPS_PER_HOUR:
+            self._longest = min(self._longest, shorter(part))
+        else:
+            self._in_time = min(self._in_time, self._half(samples, _LEAST_LATE))
+
+    def _half(self, samples: float, least_share: float) -> float:
+        least = self._sample_budget * least_share
+        return math.inf if samples <= least else max(min(samples, self._sample_budget) / 2, least)
+
+    def answered(self, part: StepRange, samples: float) -> None:
+        """A plan for *part* whose questions load at most so many was answered in time."""
+        self._longest = max(self._longest, min(2 * len(part), _MOST_POINTS))
+        self._in_time = max(self._in_time, min(2 * samples, self._sample_budget))
+
+    def newest(self, steps: StepRange, load: Load, longest: int = _MOST_POINTS) -> StepRange:
+        """The newest part of *steps* to be asked for at once, of no more than *longest*.
+
+        It is an hour at least, and less only where the server has refused as much of a single namespace.
+        """
+        least = max(min(STEPS_PER_HOUR, int(min(self._taken / load.largest, _MOST_POINTS))), 1)
+        length = min(max(int(min(self.budget / load.total, self._longest)), least), longest)
         return StepRange(max(steps.first, steps.last - length + 1), steps.last)
+
+    def largest(self, part: StepRange, load: Load) -> float:
+        """The most that a question of a plan for *part* loads."""
+        return min(self.budget, load.total * len(part))
 
     def shards(self, steps: StepRange, load: Load) -> list[Shard]:
         """All namespaces, in as many questions as the budget needs; the last takes those without samples."""
@@ -88,6 +134,11 @@ class Planner:
             filled += load.samples[namespace]
         *named, _ = map(frozenset, groups)
         return [*map(Shard, named), Shard(without=frozenset().union(*named))]
+
+
+def shorter(part: StepRange) -> int:
+    """Half of *part*'s steps; an hour, if that lies between."""
+    return max(len(part) // 2, STEPS_PER_HOUR if len(part) > STEPS_PER_HOUR else 1)
 
 
 def halves(shard: Shard, load: Load) -> Sequence[Shard]:

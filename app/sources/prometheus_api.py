@@ -41,6 +41,10 @@ _TOO_LARGE = re.compile(
     rf"too (many|large|long)|exceed|limit|can(no|')t select more|{_LATE.pattern}", re.IGNORECASE
 )
 _STATUSES_OF_SIZE = frozenset({400, 422, 500, 503})
+# How they say that they could not reach something behind them, which a smaller question can't either.
+_LOST = re.compile(
+    r"\bdial\b|\bi/o time-?out|\bconnect(ion)? time(d )?-?out|handshake time-?out|reset reason", re.IGNORECASE
+)
 
 log = structlog.get_logger(__name__)
 
@@ -186,7 +190,8 @@ class PrometheusApi:
             if len(body) > _MAX_REFUSAL_BYTES:
                 break
         text = refusal(status, body)
-        if status in {413, 504} or (status in _STATUSES_OF_SIZE and _TOO_LARGE.search(text)):
+        is_size = status in _STATUSES_OF_SIZE and _TOO_LARGE.search(text) and not _LOST.search(text)
+        if status in {413, 504} or is_size:
             return TooLargeError("HTTPError", text, is_late=status == 504 or bool(_LATE.search(text)))
         error = SourceError("HTTPError", text)
         return _PassingError(error, _retry_after_seconds(response)) if status in _RETRIED_STATUSES else error

@@ -103,6 +103,22 @@ async def test_a_new_leader_of_the_same_minute_asks_if_the_sources_answer() -> N
     assert same(new.learned(0), await undisturbed(0))
 
 
+async def test_a_source_that_answers_again_is_noticed_though_nothing_is_missing() -> None:
+    """Away as the new leader begins, back a minute later: the next step is not waited for."""
+    cluster = Remaining()
+    await cluster.leader().cycle()
+    cluster.prometheus.faults = dict.fromkeys(SIGNALS, lambda *_: httpx.Response(500))
+
+    new = cluster.leader()
+    failing = await new.cycle(minutes=1)
+    cluster.prometheus.faults = {}
+    recovered = await new.cycle(minutes=2)
+
+    assert {state.state.value for state in failing.states} == {"Failing"}
+    assert {state.state.value for state in recovered.states} == {"Ok"}
+    assert recovered.samples == 0
+
+
 async def test_what_prometheus_forgot_is_still_known() -> None:
     """It keeps two hours. Leaders come and go for four days, five hours each; the whole time counts.
 

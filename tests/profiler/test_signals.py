@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.profiler.signals import SignalBoard, SignalState, State
+from app.domain.profiles import Resource
+from app.errors import NoNamespacesError, SourceError
+from app.profiler.signals import Answers, SignalBoard, SignalState, State, connection_state, usage_state
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 OK = SignalState("cpu", State.OK, "Answered", "")
@@ -78,3 +80,45 @@ def test_signals_are_told_apart() -> None:
     filled.update([memory], NOON)
 
     assert filled.update([TIMED_OUT, memory], NOON) == [TIMED_OUT]
+
+
+LOST = SourceError("HTTPError", "500")
+FAILING, PAST_UNREAD = (State.FAILING, "HTTPError"), (State.DEGRADED, "PastUnread")
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        pytest.param(Answers(error=LOST), FAILING, id="nothing was answered"),
+        pytest.param(Answers(series=[5], error=LOST), FAILING, id="answered, but not attributed"),
+        pytest.param(Answers(series=[5], folded=True, error=LOST), PAST_UNREAD, id="older steps failed"),
+        pytest.param(
+            Answers(series=[0, 5], folded=True, error=LOST), FAILING, id="nothing new, and older steps failed"
+        ),
+        pytest.param(
+            Answers(newest_was_known=True, error=LOST), PAST_UNREAD, id="only older steps were asked"
+        ),
+        pytest.param(Answers(series=[0]), (State.EMPTY, "NoSamples"), id="nothing new"),
+        pytest.param(
+            Answers(newest_was_known=True, series=[0]),
+            (State.OK, "Answered"),
+            id="nothing older, and the new known",
+        ),
+        pytest.param(
+            Answers(newest_was_known=True, error=NoNamespacesError("NoNamespaces", "none")),
+            (State.EMPTY, "NoNamespaces"),
+            id="nothing in scope",
+        ),
+    ],
+)
+def test_how_answers_tell_the_state(answers: Answers, expected: tuple[State, str]) -> None:
+    """An error counts against what is new only where that is not known; usage and connections alike."""
+    for told in (usage_state(Resource.CPU, answers), connection_state(answers, mesh_seen=True)):
+        assert (told.state, told.reason) == expected
+
+
+def test_a_past_that_is_unread_is_told_in_the_servers_words() -> None:
+    """They stand at the end of the message."""
+    told = usage_state(Resource.CPU, Answers(newest_was_known=True, error=LOST))
+
+    assert told.message == "what is new is known, but not all that is older: 500"

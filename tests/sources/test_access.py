@@ -1,16 +1,22 @@
 """Who asks, and who is believed: files that are read again when they change, and faults that name them."""
 
+import asyncio
+import gc
 import ssl
+import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.errors import SettingsError, SourceError
 from app.runtime.profiler_role import prometheus_access
 from app.settings import read_settings
 from app.sources.access import Access
+from app.sources.clients import Clients
 from app.sources.prometheus_api import Pace, PrometheusApi
 from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate
 from tests.sources.backend import Backend, Reply
@@ -70,6 +76,13 @@ def put(file: str, content: bytes | None) -> None:
         Path(file).write_bytes(content)
 
 
+def taken_away(file: str) -> bytes:
+    """What stood in a file that is no more; nothing where there was none."""
+    content = Path(file).read_bytes() if Path(file).exists() else b""
+    Path(file).unlink(missing_ok=True)
+    return content
+
+
 def api(backend: Backend, access: Access) -> PrometheusApi:
     return PrometheusApi(backend.url, timeout_seconds=10, access=access, pace=Pace(tries=1))
 
@@ -106,6 +119,68 @@ async def test_files_that_change_are_loaded_without_a_restart(backend: Backend, 
         assert await asked(client) == "answered"
         put(files.ca_file, None)
         assert await asked(client) == "answered"
+
+
+async def test_clients_that_were_replaced_are_forgotten(tmp_path: Path) -> None:
+    """A CA that is rotated ten times leaves one client, not ten: no pool and no TLS context more."""
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(SERVERS.certificate)
+    clients = Clients(Access(ca_file=str(ca)), None, 10, None)
+    seen: list[weakref.ref[httpx.AsyncClient]] = []
+    for number in range(10):
+        put(str(ca), SERVERS.certificate * (1 + number % 2))
+        async with clients.current() as client:
+            seen.append(weakref.ref(client))
+        del client
+    gc.collect()
+
+    assert [each() is not None for each in seen] == [False] * 9 + [True]
+    await clients.close()
+
+
+async def test_a_client_that_is_replaced_amid_a_request_ends_with_it(tmp_path: Path) -> None:
+    """It stays open for the request that has it, and is closed after that one."""
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(SERVERS.certificate)
+    clients = Clients(Access(ca_file=str(ca)), None, 10, None)
+    async with clients.current() as before:
+        put(str(ca), SERVERS.certificate * 2)
+        async with clients.current() as after:
+            assert (after is not before, before.is_closed) == (True, False)
+    assert before.is_closed
+    assert not after.is_closed
+
+    await clients.close()
+    assert after.is_closed
+
+
+@pytest.mark.parametrize("field", ["bearer_token_file", "ca_file", "certificate_file"])
+async def test_a_file_that_is_away_at_the_start_fails_queries_until_it_is_there(
+    field: str, backend: Backend, files: Access
+) -> None:
+    """Nothing ends: each query says which setting it is; the first one after the file came is answered."""
+    away = getattr(files, field) or f"{files.ca_file}.token"
+    content = taken_away(away) or b"t"
+
+    async with api(backend, replace(files, **{field: away})) as client:
+        fault = f"PROMETHEUS_{field.upper()} is {away!r}, which can't be used: No such file or directory"
+        assert [await asked(client) for _ in range(2)] == [fault] * 2
+        assert await client.retention_seconds() is None
+        put(away, content)
+        assert await asked(client) == "answered"
+
+
+async def test_many_questions_at_the_start_make_one_client(tmp_path: Path) -> None:
+    """Four at once: all get the same."""
+    clients = Clients(Access(), None, 10, None)
+
+    async def client() -> httpx.AsyncClient:
+        async with clients.current() as current:
+            await asyncio.sleep(0)
+            return current
+
+    assert len(set(await asyncio.gather(*(client() for _ in range(4))))) == 1
+    await clients.close()
 
 
 async def test_a_token_that_is_away_fails_the_query_and_names_the_setting(tmp_path: Path) -> None:

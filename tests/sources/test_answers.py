@@ -54,7 +54,7 @@ def test_empty_result_is_an_answer() -> None:
     assert answer.values.shape == (0, 4)
 
 
-@pytest.mark.parametrize("text", ["NaN", "+Inf", "-Inf", "-0.5"])
+@pytest.mark.parametrize("text", ["NaN", "+Inf", "-Inf", "-0.5", "1e300"])
 def test_unusable_numbers_are_left_out_and_counted(text: str) -> None:
     """Of three points one is no usable number: two stay, one is counted."""
     answer = decoded(row(WEB, [(FIRST, "0.5"), (SECOND, text), (THIRD, "0.7")]))

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.estimation.samples import STEPS_PER_DAY, StepRange
-from app.sources.planning import Load, Planner, halves
+from app.sources.planning import Load, Planner, halves, shorter
 from app.sources.queries import Shard
 
 WEEK = StepRange(1, 7 * STEPS_PER_DAY)
@@ -93,15 +93,122 @@ def test_a_refusal_of_more_than_was_planned_halves_the_plan() -> None:
     assert planner.budget == 10_000_000
 
 
+def test_many_refusals_of_one_size_are_one_lesson() -> None:
+    """200 questions of 10 million were on their way: half of one is the most, not half of half of half ..."""
+    planner = Planner(20_000_000)
+
+    for _ in range(200):
+        planner.refused(10_000_000)
+
+    assert planner.budget == 5_000_000
+
+
+def test_a_namespace_of_which_an_hour_was_refused_is_asked_for_less() -> None:
+    """1.2 million samples of `a` in an hour were refused: 600,000 may be taken, which are 6 of its steps."""
+    planner, load = Planner(20_000_000), Load({"a": 1e5, "b": 1e5})
+
+    planner.refused(1_200_000)
+    part = planner.newest(WEEK, load)
+
+    assert len(part) == 6
+    assert planner.shards(part, load) == [Shard(frozenset({"a"})), Shard(without=frozenset({"a"}))]
+
+
+def test_refusals_end_at_a_floor() -> None:
+    """20 million / 64 = 312,500: who is refused less was wrong about how much it is, or will be tomorrow."""
+    planner = Planner(20_000_000)
+    planner.refused(400_000)
+    assert planner.budget == 312_500
+
+    other = Planner(20_000_000)
+    other.refused(300_000)
+    assert other.budget == 20_000_000
+
+
+def test_late_answers_make_questions_shorter_before_they_are_sharded() -> None:
+    """A day is late, and half of it, and so on: 144, 72, 36, 18 steps, and an hour is the least.
+
+    16 million samples in an hour of two namespaces are one question still, until that one is late too.
+    """
+    planner, load = Planner(20_000_000), Load({"a": 2e6 / 3, "b": 2e6 / 3})
+    small = Load({"a": 20_000_000 / STEPS_PER_DAY})
+    lengths = []
+    for _ in range(5):
+        planner.late(part := planner.newest(WEEK, small), planner.largest(part, small))
+        lengths.append(len(planner.newest(WEEK, small)))
+
+    assert lengths == [144, 72, 36, 18, 12]
+    hour = planner.newest(WEEK, load)
+    assert planner.shards(hour, load) == [Shard()]
+    planner.late(hour, planner.largest(hour, load))
+    assert planner.shards(hour, load) == [Shard(frozenset({"a"})), Shard(without=frozenset({"a"}))]
+
+
+def test_late_answers_end_at_a_floor() -> None:
+    """20 million / 16 = 1.25 million, however often; what is smaller is not late because of its size."""
+    planner, load, step = Planner(20_000_000), Load({"a": 16e6}), StepRange(1, 1)
+    budgets = []
+    for _ in range(5):
+        planner.late(step, planner.largest(step, load))
+        budgets.append(planner.budget)
+    assert budgets == [8e6, 4e6, 2e6, 1.25e6, 1.25e6]
+
+    other = Planner(20_000_000)
+    other.late(step, 80_000)
+    assert other.budget == 20_000_000
+
+
+def test_all_that_is_late_at_once_is_one_lesson() -> None:
+    """Two signals planned questions of 16 million at the same time, and both are late: 8 million are next."""
+    planner, load, step = Planner(20_000_000), Load({"a": 16e6}), StepRange(1, 1)
+    planned = [planner.largest(step, load) for _ in range(2)]
+
+    for samples in planned:
+        planner.late(step, samples)
+
+    assert planner.budget == 8e6
+
+
+def test_answers_in_time_let_questions_grow() -> None:
+    """From 1.25 million in two cycles of two questions, one after the other, to 20; from an hour to two."""
+    planner, load, step = Planner(20_000_000), Load({"a": 30e6}), StepRange(1, 1)
+    for _ in range(5):
+        planner.late(step, planner.largest(step, load))
+    budgets = []
+    for _ in range(5):
+        planner.answered(step, planner.largest(step, load))
+        budgets.append(planner.budget)
+    assert budgets == [2.5e6, 5e6, 10e6, 20e6, 20e6]
+
+    planner.late(StepRange(1, 13), 1)
+    planner.answered(StepRange(1, 12), 1)
+    assert len(planner.newest(WEEK, Load({"a": 1.0}))) == 24
+
+
+def test_what_was_refused_does_not_grow_back_on_the_same_day() -> None:
+    """10 million were refused: answers on 5 million teach nothing new of that."""
+    planner, load, step = Planner(20_000_000), Load({"a": 5e6}), StepRange(1, 1)
+    planner.note_time(1)
+    planner.refused(10_000_000)
+
+    planner.answered(step, planner.largest(step, load))
+
+    assert planner.budget == 5_000_000
+
+
 @pytest.mark.parametrize("load", [Load(), Load({"a": 0.5})])
-def test_an_unknown_load_is_asked_at_once_and_can_be_halved(load: Load) -> None:
-    """Nothing is known of it, so that it is small until it is refused: then half of the time is asked for."""
+def test_an_unknown_load_is_asked_at_once(load: Load) -> None:
+    """Nothing is known of it, so that it is small until it is refused: then a shorter time is asked for."""
     planner = Planner(20_000_000)
     assert planner.newest(WEEK, load) == WEEK
 
-    planner.refused(load.total * len(WEEK))
+    assert shorter(WEEK) == 1008
+    assert planner.newest(WEEK, load, 1008) == StepRange(1009, 2016)
 
-    assert len(planner.newest(WEEK, load)) == len(WEEK) // 2
+
+def test_an_hour_is_tried_before_less() -> None:
+    """18 steps are followed by 12, and those by 6, 3 and 1."""
+    assert [shorter(StepRange(1, length)) for length in (288, 18, 12, 6, 3)] == [144, 12, 6, 3, 1]
 
 
 @settings(deadline=None)  # other processes may take the machine

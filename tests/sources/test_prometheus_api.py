@@ -164,6 +164,32 @@ async def test_what_is_too_large_is_not_asked_again(
 
 
 @pytest.mark.parametrize(
+    ("status", "text", "tries"),
+    [
+        (500, "rpc error: code = Unavailable desc = dial tcp 10.0.0.1:10901: i/o timeout", 1),
+        (500, "read tcp 10.0.0.1:33012->10.0.0.2:443: i/o timeout", 1),
+        (
+            503,
+            "upstream connect error or disconnect/reset before headers. reset reason: connection timeout",
+            3,
+        ),
+        (503, "net/http: TLS handshake timeout", 3),
+    ],
+)
+async def test_a_lost_server_behind_the_server_is_no_question_of_size(
+    status: int, text: str, tries: int
+) -> None:
+    """Half of the question would meet it too: it fails as other faults do, a 503 after three tries."""
+    wire = ScriptedPrometheus(httpx.Response(status, text=text))
+
+    error = await refusal(wire)
+
+    assert not isinstance(error, TooLargeError)
+    assert text[:40] in str(error)
+    assert len(wire.requests) == tries
+
+
+@pytest.mark.parametrize(
     ("status", "text"),
     [
         (422, "found duplicate series for the match group: many-to-many matching not allowed"),
