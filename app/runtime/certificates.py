@@ -1,7 +1,8 @@
 """The leader's loop that keeps the webhook's certificates and the API servers' trust in them."""
 
 import asyncio
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import NoReturn
 
@@ -18,6 +19,7 @@ from app.tls.rotation import Terms
 log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 2.0
 _SHORTEST_PAUSE_SECONDS = 0.1
+_LEAST_SHARE = 0.9  # of a pause: many clusters' leaders that began at one moment spread over time
 
 
 class HeldSecret:
@@ -49,7 +51,11 @@ def authority_secret(client: ClusterClient, settings: Settings) -> HeldSecret:
 
 
 async def keep_certificates(
-    client: ClusterClient, settings: Settings, authority: HeldSecret | None = None
+    client: ClusterClient,
+    settings: Settings,
+    authority: HeldSecret | None = None,
+    *,
+    chance: Callable[[], float] = random.random,
 ) -> NoReturn:
     """Look after the certificates until cancelled.
 
@@ -71,7 +77,16 @@ async def keep_certificates(
             if str(error) != fault:  # once per change, not per try
                 log.warning("certificates_not_kept", error=str(error))
             fault = str(error)
-        await asyncio.sleep(min(max(pause, _SHORTEST_PAUSE_SECONDS), settings.certificate_check_period))
+        await asyncio.sleep(next_pause(pause, settings.certificate_check_period, chance()))
+
+
+def next_pause(due_seconds: float, period_seconds: float, chance: float) -> float:
+    """The seconds until the next look; *chance* takes up to a tenth off, and never adds to them.
+
+    A look that comes too early finds nothing to do, one that came too late might find a lapsed certificate.
+    """
+    pause = min(max(due_seconds, _SHORTEST_PAUSE_SECONDS), period_seconds)
+    return pause * (_LEAST_SHARE + (1 - _LEAST_SHARE) * chance)
 
 
 def rotation_terms(settings: Settings) -> Terms:

@@ -6,7 +6,6 @@ with its annotations. What a sudden death costs, back-fill brings in.
 """
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.loopback_http import request
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
+from tests.e2e.api_server_counters import failures_counted
 from tests.e2e.conftest import running
 from tests.e2e.pod_stream import CREATED, Creation, PodStream
 from tests.e2e.replicated_release import ReplicatedRelease
@@ -65,17 +65,18 @@ class Scene:
         self.away: list[tuple[float, float]] = []  # when there was no API server
         self._log = control_plane.directory / "kube-apiserver.log"
         self._seen_bytes = self._log.stat().st_size
-        self._failed_open = self._failed_open_count()
+        self._failures = self._counted_failures()
 
     def failed_calls(self) -> list[str]:
-        """The API server's lines on calls that failed since the last look; its counter has to agree."""
+        """The API server's lines on calls that failed since the last look; its counters have to agree."""
         content = self._log.read_bytes()
         lines = content[self._seen_bytes :].decode(errors="replace").splitlines()
         self._seen_bytes = len(content)
         failed = [line for line in lines if "Failed calling webhook" in line and WEBHOOK in line]
-        counted, before = self._failed_open_count(), self._failed_open
-        self._failed_open = counted
-        assert counted is None or before is None or (counted > before) == bool(failed)
+        counted, before = self._counted_failures(), self._failures
+        self._failures = counted
+        grown = {metric for metric, count in counted.items() if count > before[metric]}
+        assert grown == (counted.keys() if failed else set()), (before, counted, failed)
         return failed
 
     def restart_api_server(self) -> None:
@@ -84,7 +85,9 @@ class Scene:
         self.control_plane.stop_api_server()
         self.control_plane.start_api_server()
         self.away.append((began, time.monotonic()))
-        self._failed_open = self._failed_open_count()
+        # It counts from nought again: what was logged before has no counter to agree with.
+        self._seen_bytes = self._log.stat().st_size
+        self._failures = self._counted_failures()
 
     def refusals(self) -> list[Creation]:
         """Pods that a live API server did not take, or that a webhook is said to have kept it from taking."""
@@ -96,15 +99,12 @@ class Scene:
         was_away = any(began <= creation.began <= ended for began, ended in self.away)
         return not was_away or "webhook" in creation.message
 
-    def _failed_open_count(self) -> float | None:
-        """The API server's own counter, where it has it: from 1.23 on."""
+    def _counted_failures(self) -> dict[str, float]:
+        """The API server's own counters, those of them that its version has."""
         text = request(
             f"{self.control_plane.server_url}/metrics", ca_file=self.control_plane.ca_file, token=ADMIN_TOKEN
         ).decode()
-        if "apiserver_admission_webhook_request_total" not in text:
-            return None
-        pattern = rf'^apiserver_admission_webhook_fail_open_count{{.*name="{WEBHOOK}".*}} (\S+)$'
-        return sum(map(float, re.findall(pattern, text, re.MULTILINE)))
+        return failures_counted(text, WEBHOOK, self.control_plane.version)
 
 
 @pytest.fixture(scope="module")

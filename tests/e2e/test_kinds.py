@@ -1,17 +1,16 @@
 """One workload of each kind: learned from a past that kube-state-metrics explains, annotated at admission.
 
 Every container of the past used 0.100 cores and 10,000,000 bytes, so a profile, with one whole day known,
-is 0.1 * 1.25 = 0.125 cores; only the Job of nobody used twice as much: 0.250.
+is 0.1 * 1.25 = 0.125 cores; only the Job of nobody used twice as much: 0.250. Of the two bare Pods `runner-…`
+the one whose tail has no digit used three times as much, and one profile is for both: 0.3 * 1.25 = 0.375,
+since the larger one ran all the time.
 """
 
-import hashlib
 import json
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.cluster.control_plane import ControlPlane
@@ -22,17 +21,15 @@ from tests.cluster.waiting import wait_until
 from tests.conftest import PrometheusFactory
 from tests.e2e.conftest import running
 from tests.e2e.release import Release
-from tests.e2e.workloads import our_annotations
-from tests.histories.lengths import DAY_SECONDS, days_from_midnight
-from tests.histories.openmetrics import Family, Series, write_openmetrics
+from tests.e2e.workloads import needs_profiles, our_annotations
+from tests.histories.constant_usage import owners, usage, yesterday_and_today
+from tests.histories.openmetrics import write_openmetrics
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
 NAMESPACE, RELEASE_NAMESPACE = "kinds", "profiling-kinds"
-CORES, BYTES = 0.1, 1e7
-AHEAD_SECONDS, SCRAPE_SECONDS = 3600, 60
 # Every Pod of the past with its owner, and the owners' own: what kube-state-metrics told.
-PODS = {
+PODS: dict[str, tuple[str, str] | None] = {
     "db-0": ("StatefulSet", "db"),
     "agent-x7k2p": ("DaemonSet", "agent"),
     "canary-6b6f9d7d5c-2x8qz": ("ReplicaSet", "canary-6b6f9d7d5c"),
@@ -43,13 +40,18 @@ PODS = {
     "build-x7k2p-fcg7c": ("Job", "build-x7k2p"),
     "legacy-7w4ct": ("ReplicationController", "legacy"),
     "pipeline-4zq8w-pod": ("TaskRun", "pipeline-4zq8w"),
+    "cache-2x8qz": ("ReplicaSet", "cache"),
+    "shop-1-x7k2p": ("ReplicationController", "shop-1"),
+    "runner-xvbnm": None,
+    "runner-x7k2p": None,
 }
 REPLICASETS = {
     "canary-6b6f9d7d5c": ("Rollout", "canary"),
     "web-7d4b9c6f8-6b6f9d7d5c": ("Deployment", "web-7d4b9c6f8"),
 }
 JOBS = {"report-28394810": ("CronJob", "report"), "report-28394811": ("CronJob", "report")}
-JOB_OF_NOBODY = "report-28394999-7w4ct"
+CONTROLLERS = {"shop-1": ("DeploymentConfig", "shop")}
+MULTIPLES = {"report-28394999-7w4ct": 2, "runner-xvbnm": 3}
 # The workloads that follow, and what each needs.
 EXPECTED = {
     ("StatefulSet", "db"): "0.125",
@@ -61,52 +63,30 @@ EXPECTED = {
     ("Job", "build"): "0.125",
     ("ReplicationController", "legacy"): "0.125",
     ("TaskRun", "pipeline"): "0.125",
+    ("ReplicaSet", "cache"): "0.125",
+    ("DeploymentConfig", "shop"): "0.125",
+    ("Pod", "runner"): "0.375",
 }
 
 
 def cpu_profile(kind: str, name: str) -> str:
-    """The name of the CPU profile: for a Deployment by job+namespace, for others by kind/namespace/name."""
-    text = f"{name}{NAMESPACE}" if kind == "Deployment" else f"{kind}/{NAMESPACE}/{name}"
-    return f"cpuprofile-{hashlib.sha1(text.encode()).hexdigest()}"
+    """The name of the CPU profile."""
+    return needs_profiles(kind, NAMESPACE, name)["liqo.io/cpuProfile"]
 
 
 def write_past(path: Path) -> None:
-    """Yesterday and today of all Pods, and one hour ahead, so that the test's own time finds its samples."""
-    now = int(time.time())
-    begin = now - round(days_from_midnight(now, 1) * DAY_SECONDS)
-    times = np.arange(begin, now + AHEAD_SECONDS, SCRAPE_SECONDS)
-    ones = np.ones(len(times))
-
-    def usage(pod: str) -> dict[str, str]:
-        return {"namespace": NAMESPACE, "pod": pod, "container": "main", "image": "main:1"}
-
-    def owned(label: str, owners: Mapping[str, tuple[str, str]]) -> tuple[Series, ...]:
-        return tuple(
-            Series(
-                {
-                    "namespace": NAMESPACE,
-                    label: name,
-                    "owner_kind": kind,
-                    "owner_name": owner,
-                    "owner_is_controller": "true",
-                },
-                times,
-                ones,
-            )
-            for name, (kind, owner) in owners.items()
-        )
-
-    factors = {pod: 2 if pod == JOB_OF_NOBODY else 1 for pod in PODS}
-    cpu = [Series(usage(pod), times, factor * CORES * (times - times[0])) for pod, factor in factors.items()]
-    memory = [Series(usage(pod), times, factor * BYTES * ones) for pod, factor in factors.items()]
+    """The usage and the owners of all Pods."""
+    times = yesterday_and_today()
     write_openmetrics(
         path,
         (
-            Family("container_cpu_usage_seconds_total", "counter", tuple(cpu)),
-            Family("container_memory_working_set_bytes", "gauge", tuple(memory)),
-            Family("kube_pod_owner", "gauge", owned("pod", PODS)),
-            Family("kube_replicaset_owner", "gauge", owned("replicaset", REPLICASETS)),
-            Family("kube_job_owner", "gauge", owned("job_name", JOBS)),
+            *usage(NAMESPACE, {pod: MULTIPLES.get(pod, 1) for pod in PODS}, times),
+            owners(NAMESPACE, "kube_pod_owner", "pod", PODS, times),
+            owners(NAMESPACE, "kube_replicaset_owner", "replicaset", REPLICASETS, times),
+            owners(NAMESPACE, "kube_job_owner", "job_name", JOBS, times),
+            owners(
+                NAMESPACE, "kube_replicationcontroller_owner", "replicationcontroller", CONTROLLERS, times
+            ),
         ),
     )
 
@@ -120,16 +100,42 @@ def past(prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture(scope="module")
+def early_pods(kubectl: Kubectl) -> str:
+    """A namespace, and in it those Pods of the past whose workloads only they themselves tell.
+
+    The ReplicationController adopts the Pod that is there, and so needs no other.
+    """
+    kubectl.create_namespace(NAMESPACE)
+    labels = rolled_out(1)["metadata"]["labels"]
+    kubectl.apply(
+        *(runner(name=name) for name in ("runner-xvbnm", "runner-x7k2p")),
+        pod_by_hand(name="shop-1-x7k2p", labels=labels),
+        controller_of_shop(1),
+    )
+
+    def adopted() -> bool:
+        pod = kubectl.json("get", "pod/shop-1-x7k2p", f"--namespace={NAMESPACE}")
+        return "ownerReferences" in pod["metadata"]
+
+    wait_until(adopted, 30, "the Pod to be adopted")
+    return NAMESPACE
+
+
+@pytest.fixture(scope="module")
 def release(
-    helm4: Helm, control_plane: ControlPlane, kubectl: Kubectl, past: Prometheus, work_directory: Path
+    helm4: Helm,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    past: Prometheus,
+    early_pods: str,
+    work_directory: Path,
 ) -> Iterator[Release]:
     """The product, and a namespace for Pods of every kind."""
-    kubectl.create_namespace(NAMESPACE)
     installed = Release(helm4, control_plane, kubectl, RELEASE_NAMESPACE, work_directory)
     with running(installed, installed.values(past.url)):
         wait_until(lambda: len(installed.profiles()) >= 2 * len(EXPECTED), 60, "the profiles")
         yield installed
-    kubectl.run("delete", "namespace", NAMESPACE)
+    kubectl.run("delete", "namespace", early_pods)
 
 
 @pytest.mark.parametrize(("workload", "value"), EXPECTED.items(), ids=str)
@@ -158,6 +164,35 @@ def owner(kind: str, name: str, version: str, **fields: Any) -> dict[str, Any]:
     """An object that owns Pods, as its user writes it."""
     metadata = {"name": name, "namespace": NAMESPACE}
     return {"apiVersion": version, "kind": kind, "metadata": metadata} | fields
+
+
+def pod_by_hand(**metadata: Any) -> dict[str, Any]:
+    """A Pod that no controller makes."""
+    metadata = {"namespace": NAMESPACE, **metadata}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_template()["spec"]}
+
+
+def runner(**name: str) -> dict[str, Any]:
+    """A bare Pod as a CI system makes it: `generateName` stays there where a name is given too."""
+    return pod_by_hand(generateName="runner-", **name)
+
+
+def rolled_out(number: int) -> dict[str, Any]:
+    """The Pod template of one roll-out of the DeploymentConfig `shop`, as OpenShift marks it."""
+    template = pod_template(deployment=f"shop-{number}", deploymentconfig="shop")
+    marks = {"openshift.io/deployment-config.name": "shop", "openshift.io/deployment.name": f"shop-{number}"}
+    template["metadata"]["annotations"] = marks
+    return template
+
+
+def controller_of_shop(number: int) -> dict[str, Any]:
+    """The ReplicationController of that roll-out."""
+    template = rolled_out(number)
+    spec = {"replicas": 1, "selector": template["metadata"]["labels"], "template": template}
+    controller = owner("ReplicationController", f"shop-{number}", "v1", spec=spec)
+    mark = {"openshift.io/deployment-config.name": "shop"}
+    controller["metadata"] |= {"labels": mark, "annotations": mark}
+    return controller
 
 
 def annotations_of(release: Release, selector: str) -> dict[str, str]:
@@ -221,6 +256,44 @@ def test_a_replication_controllers_pod(release: Release) -> None:
     assert found["liqo.io/cpuProfile"] == cpu_profile("ReplicationController", "legacy")
 
 
+def test_a_deployment_configs_pod(release: Release) -> None:
+    """The second roll-out has a ReplicationController of its own, and is the workload of the first one."""
+    release.kubectl.apply(controller_of_shop(2))
+
+    found = annotations_of(release, "deployment=shop-2")
+    assert found == needs_profiles("DeploymentConfig", NAMESPACE, "shop")
+
+
+def test_a_bare_replica_sets_pod(release: Release) -> None:
+    """ReplicaSet `cache`, which no Deployment made, has no template hash and is a workload of its own."""
+    labels = {"app": "cache"}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod_template(**labels)}
+    release.kubectl.apply(owner("ReplicaSet", "cache", "apps/v1", spec=spec))
+
+    assert annotations_of(release, "app=cache") == needs_profiles("ReplicaSet", NAMESPACE, "cache")
+
+
+def test_a_bare_pod_with_a_generated_name(release: Release) -> None:
+    """At its admission `runner-` is all that it has of a name; back-fill gives the early ones the same.
+
+    Back-fill mends a forged one of them later than it looked at the newest, and has left that as it was born.
+    """
+    wanted = needs_profiles("Pod", NAMESPACE, "runner")
+    born = release.kubectl.json("create", "--filename=-", input=json.dumps(runner()))
+    assert our_annotations(born) == wanted
+    forged = "liqo.io/cpuProfile=theirs"
+    release.kubectl.run("annotate", "--overwrite", "pod/runner-x7k2p", forged, f"--namespace={NAMESPACE}")
+
+    def early() -> list[dict[str, str]]:
+        names = ("pod/runner-xvbnm", "pod/runner-x7k2p")
+        found = release.kubectl.json("get", *names, f"--namespace={NAMESPACE}")["items"]
+        return [our_annotations(pod) for pod in found]
+
+    wait_until(lambda: early() == [wanted, wanted], 15, "the early Pods to be right")
+    now = release.kubectl.json("get", f"pod/{born['metadata']['name']}", f"--namespace={NAMESPACE}")
+    assert now["metadata"]["resourceVersion"] == born["metadata"]["resourceVersion"]
+
+
 def test_a_rollouts_pod(release: Release) -> None:
     """A ReplicaSet with the label of Argo Rollouts belongs to the Rollout of its name."""
     labels = {"app": "canary", "rollouts-pod-template-hash": "7d4b9c6f8"}
@@ -242,13 +315,7 @@ def test_a_daemon_sets_pod(release: Release) -> None:
         "uid": agent["metadata"]["uid"],
         "controller": True,
     }
-    metadata = {
-        "name": "agent-by-hand",
-        "namespace": NAMESPACE,
-        "labels": {"made": "by-hand"},
-        "ownerReferences": [reference],
-    }
-    by_hand = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_template()["spec"]}
+    by_hand = pod_by_hand(name="agent-by-hand", labels={"made": "by-hand"}, ownerReferences=[reference])
 
     created = release.kubectl.json("create", "--filename=-", input=json.dumps(by_hand))
 

@@ -1,5 +1,6 @@
-"""Deployments and Pods that the tests create."""
+"""Deployments and Pods that the tests create, and the profiles that they are to name."""
 
+import hashlib
 from typing import Any
 
 from tests.cluster.kubectl import Kubectl
@@ -26,6 +27,16 @@ def deployment(name: str, namespace: str, replicas: int = 1) -> dict[str, Any]:
     }
 
 
+def needs_profiles(kind: str, namespace: str, name: str) -> dict[str, str]:
+    """The annotations of a workload without connections.
+
+    A profile is named after job+namespace where that is a Deployment, after kind/namespace/name elsewhere.
+    """
+    text = f"{name}{namespace}" if kind == "Deployment" else f"{kind}/{namespace}/{name}"
+    digest = hashlib.sha1(text.encode()).hexdigest()
+    return {"liqo.io/cpuProfile": f"cpuprofile-{digest}", "liqo.io/memoryProfile": f"memprofile-{digest}"}
+
+
 def pods_of(kubectl: Kubectl, name: str, namespace: str, count: int) -> list[dict[str, Any]]:
     """The Pods of a Deployment, once there are *count*."""
 
@@ -47,7 +58,8 @@ def our_annotations(pod: dict[str, Any]) -> dict[str, str]:
 def delete_deployments(kubectl: Kubectl, namespace: str) -> None:
     """Remove all of them, and wait until their Pods are gone."""
     kubectl.run("delete", "deployments", "--all", f"--namespace={namespace}")
-    kubectl.run("delete", "pods", "--all", "--force", "--grace-period=0", f"--namespace={namespace}")
+    at_once = ("--force", "--grace-period=0", "--wait=false")  # kubectl would wait for one after the other
+    kubectl.run("delete", "pods", "--all", *at_once, f"--namespace={namespace}")
     wait_until(
         lambda: not kubectl.json("get", "pods", f"--namespace={namespace}")["items"], 60, "all Pods to go"
     )

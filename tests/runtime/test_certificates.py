@@ -2,7 +2,8 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from app.errors import SettingsError
 from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
 from app.runtime import certificates
-from app.runtime.certificates import keep_certificates, rotation_terms
+from app.runtime.certificates import keep_certificates, next_pause, rotation_terms
 from app.settings import read_settings
 from app.tls.certificates import certificate_of, is_issued_by
 from app.tls.issuing import parse_certificates
@@ -85,10 +86,12 @@ class Objects:
 
 
 @asynccontextmanager
-async def keeping(server: FakeApiServer, directory: Path) -> AsyncIterator[None]:
+async def keeping(
+    server: FakeApiServer, directory: Path, chance: Callable[[], float] = random.random
+) -> AsyncIterator[None]:
     """The loop runs, and is still running in the end."""
     async with open_cluster(server.kubeconfig(directory)) as client:
-        task = asyncio.create_task(keep_certificates(client, SETTINGS))
+        task = asyncio.create_task(keep_certificates(client, SETTINGS, chance=chance))
         try:
             yield
             assert not task.done(), task
@@ -133,6 +136,45 @@ async def test_what_is_missing_is_told_once_and_waited_for(
     told = [entry["error"] for entry in logs if entry["event"] == "certificates_not_kept"]
     assert len(told) == 1
     assert told[0].startswith("MutatingWebhookConfiguration job-profiler is missing: it comes with the Helm")
+
+
+@pytest.mark.parametrize(
+    ("due_seconds", "longest", "shortest"),
+    [
+        pytest.param(86_400, 60, 54, id="nothing-soon"),
+        pytest.param(20, 20, 18, id="within-the-period"),
+        pytest.param(0, 0.1, 0.09, id="at-once"),
+    ],
+)
+def test_chance_takes_up_to_a_tenth_off_each_pause(
+    due_seconds: float, longest: float, shortest: float
+) -> None:
+    """The clock is looked at each minute at the latest: chance 1 takes nothing off, and 0 a tenth.
+
+    For what is due in a day 60, 54 or 57 s are waited; for what is due in 20 s it is 20, 18 or 19.
+    """
+    pauses = [next_pause(due_seconds, 60, chance) for chance in (1, 0, 0.5)]
+
+    assert pauses == pytest.approx([longest, shortest, (longest + shortest) / 2])
+
+
+async def test_each_pause_is_drawn_anew(tmp_path: Path) -> None:
+    """A look is three GETs, so between the first and the last of twelve are three pauses at least."""
+    drawn = []
+
+    def chance() -> float:
+        drawn.append(0.5)
+        return drawn[-1]
+
+    async with FakeApiServer() as server:
+        objects = Objects(server)
+        objects.serves_configuration(server)
+        async with keeping(server, tmp_path, chance):
+            await until(objects.is_trusted)
+            looks, before = len(server.received("GET")), len(drawn)
+            await server.wait_for("GET", looks + 12)
+
+            assert len(drawn) >= before + 3
 
 
 def test_a_lag_that_no_authority_survives_is_a_wrong_setting() -> None:

@@ -1,0 +1,96 @@
+"""Where nothing tells who owned the Pods of the past, as in linkerd-viz's own Prometheus, their names do.
+
+Four look-alikes, each with a usage of its own, so that a value tells whose Pod it was learned from. The
+Deployment `web-api` is long gone: its Pod's name alone says that it was no Pod of `web`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.helm import Helm
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.waiting import wait_until
+from tests.conftest import PrometheusFactory
+from tests.e2e.conftest import running
+from tests.e2e.release import Release
+from tests.e2e.test_probe import job_profiler
+from tests.e2e.workloads import deployment, needs_profiles
+from tests.histories.constant_usage import usage, yesterday_and_today
+from tests.histories.openmetrics import write_openmetrics
+
+pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
+
+NAMESPACE, RELEASE_NAMESPACE = "names", "profiling-names"
+# How many times 0.100 cores each Pod used.
+PAST = {"web-7d4b9c6f8-x7k2p": 1, "web-api-5f5b555dff-fcg7c": 2, "web-agent-x7k2p": 3, "web-0": 4}
+EXPECTED = {
+    ("Deployment", "web"): "0.125",
+    ("Deployment", "web-api"): "0.250",
+    ("DaemonSet", "web-agent"): "0.375",
+    ("StatefulSet", "web"): "0.500",
+}
+
+
+def without_pods(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+    """A workload that is there, and has no Pod: none is wanted, or there is no node."""
+    manifest = deployment(name, NAMESPACE, replicas=0) | {"kind": kind}
+    if kind == "DaemonSet":
+        del manifest["spec"]["replicas"]
+    manifest["spec"] |= spec
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def release(
+    helm4: Helm,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    prometheus_factory: PrometheusFactory,
+    work_directory: Path,
+) -> Iterator[Release]:
+    """The product beside a Prometheus that knows usage and no owners."""
+    path = work_directory / "past.txt"
+    write_openmetrics(path, usage(NAMESPACE, PAST, yesterday_and_today()))
+    prometheus = prometheus_factory(path)
+    kubectl.create_namespace(NAMESPACE)
+    kubectl.apply(
+        without_pods("Deployment", "web"),
+        without_pods("StatefulSet", "web", serviceName="web"),
+        without_pods("DaemonSet", "web-agent"),
+    )
+    installed = Release(helm4, control_plane, kubectl, RELEASE_NAMESPACE, work_directory)
+    with running(installed, installed.values(prometheus.url)):
+        wait_until(lambda: len(installed.profiles()) >= 2 * len(EXPECTED), 60, "the profiles")
+        yield installed
+    kubectl.run("delete", "namespace", NAMESPACE)
+
+
+@pytest.mark.parametrize(("workload", "value"), EXPECTED.items(), ids=str)
+def test_each_workload_is_learned_from_its_own_pod(
+    release: Release, workload: tuple[str, str], value: str
+) -> None:
+    """0.1, 0.2, 0.3 and 0.4 cores, raised by a quarter since one whole day is known."""
+    kind, name = workload
+    profile = release.profiles()[needs_profiles(kind, NAMESPACE, name)["liqo.io/cpuProfile"]]
+
+    assert profile["spec"]["cpuProfiling"]["value"] == value
+
+
+def test_nothing_else_has_a_profile(release: Release) -> None:
+    """One for CPU and one for memory of each of them."""
+    assert len(release.profiles()) == 2 * len(EXPECTED)
+
+
+def test_that_names_serve_is_logged_once_and_shown(release: Release) -> None:
+    """However many cycles there were."""
+    log = release.processes["profiler"]
+    wait_until(lambda: log.log.count("cycle_finished") >= 3, 30, "three cycles")
+    shown = wait_until(lambda: job_profiler(release, "status").stdout, 30, "a report")
+
+    [told] = [line for line in log.log.splitlines() if "past_pods_attributed" in line]
+    assert '"by": "names"' in told or "by=names" in told
+    assert "Past Pods find their workload by: names" in shown.splitlines()
