@@ -48,8 +48,8 @@ class ProfileCatalogue:
 
     @property
     def names(self) -> set[str]:
-        """Every name in use, also of objects that hold no identity."""
-        return {name for profiles in self._by_name.values() for name in profiles}
+        """Every name in use, also of objects that hold no identity; any thread may ask."""
+        return set().union(*self._by_name.values())
 
     def replace(self, resource: str, manifests: Iterable[Mapping[str, Any]]) -> None:
         """Take a whole list of one kind; *resource* is a key of `KINDS`."""
@@ -72,12 +72,12 @@ class ProfileCatalogue:
 
     def put_all(self, resource: str, found: Iterable[ReadProfile]) -> None:
         """Take a whole list that was read."""
-        before = self._by_name.get(resource, {})
-        self._by_name[resource] = {}
-        for name, profile in found:
-            self._store(resource, name, profile)
+        before, whole = self._by_name.get(resource, {}), dict(found)
+        self._by_name[resource] = whole  # at once: a name that is in use is never missing
+        for name, profile in whole.items():
+            self._index(name, profile)
         for name, profile in before.items():
-            current = self._by_name[resource].get(name)
+            current = whole.get(name)
             if profile and (current is None or current.identity != profile.identity):
                 self._forget(profile)
 
@@ -85,7 +85,8 @@ class ProfileCatalogue:
         """Take one object that was read."""
         name, current = found
         before = self._by_name.setdefault(resource, {}).get(name)
-        self._store(resource, name, current)
+        self._by_name[resource][name] = current
+        self._index(name, current)
         if before and (current is None or before.identity != current.identity):
             self._forget(before)
 
@@ -93,8 +94,7 @@ class ProfileCatalogue:
         """Forget the object of that name."""
         self._forget(self._by_name.setdefault(resource, {}).pop(name, None))
 
-    def _store(self, resource: str, name: str, profile: StoredProfile | None) -> None:
-        self._by_name[resource][name] = profile
+    def _index(self, name: str, profile: StoredProfile | None) -> None:
         if profile is not None:
             first = self._by_identity.get(profile.identity)
             if first is None or first.name == name:

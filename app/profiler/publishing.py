@@ -56,8 +56,8 @@ class Publisher:
             for profile in profiles
             if profile.identity[0] not in newcomers_only or catalogue.get(profile.identity) is None
         ]
-        allowed, left_out = within_limit(profiles, catalogue, self._max_profiles)
-        writes = sorted(plan_writes(allowed, catalogue, now), key=lambda write: -write.relative_change)
+        # In a thread: 200 ms for 5,000 profiles, in which a webhook of the same process would not answer.
+        writes, left_out = await asyncio.to_thread(self._planned, profiles, catalogue, now)
         waiting, written = iter(writes), []
 
         async def work() -> None:
@@ -70,6 +70,13 @@ class Publisher:
         # A cluster's catalogue hears of a write a little later.
         stored = {write.profile.identity for write in written} | {profile.identity for profile in catalogue}
         return Published(written, len(writes) - len(written), left_out, stored)
+
+    def _planned(
+        self, profiles: list[Profile], catalogue: ProfileCatalogue, now: datetime
+    ) -> tuple[list[Write], int]:
+        """What is to be written, the largest change first, and how many newcomers are left out."""
+        allowed, left_out = within_limit(profiles, catalogue, self._max_profiles)
+        return sorted(plan_writes(allowed, catalogue, now), key=lambda each: -each.relative_change), left_out
 
     async def stored(self) -> ProfileCatalogue:
         """What is stored; raises ClusterError where that can't be known."""

@@ -119,8 +119,8 @@ async def test_workloads_of_recorded_pods(path: Path) -> None:
         POD,
         "emojivoto/web-api-7b9c4f6d-x4mzq/web-api",
         "emojivoto/emoji-0/emoji-svc",
-        "emojivoto/voting-aaaaaa-fcg7c/voting-svc",
-        "emojivoto/other-aaaaaa-fcg7c/other",
+        "emojivoto/voting-aaaaa1-fcg7c/voting-svc",
+        "emojivoto/other-aaaaa1-fcg7c/other",
         "vm001",
     ]
     recorded = history(
@@ -134,7 +134,7 @@ async def test_workloads_of_recorded_pods(path: Path) -> None:
     assert owners.workloads == {
         ("emojivoto", "web-6c9b7d8f5b-2x8qz"): WEB,
         ("emojivoto", "web-api-7b9c4f6d-x4mzq"): Workload("emojivoto", "web-api"),
-        ("emojivoto", "voting-aaaaaa-fcg7c"): VOTING,
+        ("emojivoto", "voting-aaaaa1-fcg7c"): VOTING,
         ("recorded", "vm001"): Workload("recorded", "vm001"),
     }
 
