@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e parts bench-webhook bench-admission bench-isolation lint format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e parts bench-webhook bench-admission bench-isolation bench-cycle bench-pods bench-derivation bench-accuracy fuzz lint audit format manifests demo-history lock clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,11 +38,34 @@ bench-admission: .venv/dev.stamp parts  ## What the webhook adds to the creation
 bench-isolation: .venv/dev.stamp parts  ## The webhook's tail while thousands of profiles change
 	@$(BIN)/python -m benchmarks.isolation
 
+bench-cycle: .venv/dev.stamp parts  ## What a cycle asks of Prometheus, and its time beside curl's
+	@$(BIN)/python -m benchmarks.cycle
+
+bench-pods: .venv/dev.stamp parts  ## Memory and writes of the profiler for 150,000 Pods
+	@$(BIN)/python -m benchmarks.cycle_pods
+
+bench-derivation: .venv/dev.stamp  ## One step folded and all values derived for 10,000 workloads
+	@$(BIN)/python -m benchmarks.derivation
+
+bench-accuracy: .venv/dev.stamp  ## Every policy on recorded usage, beside published rows: HISTORY=FILE.npz
+	@$(BIN)/python -m benchmarks.accuracy "$(HISTORY)"
+
+fuzz: .venv/dev.stamp  ## 200,000 mutated reviews against the webhook; SEED=n and REVIEWS=n for another run
+	@$(BIN)/python -m benchmarks.fuzz $(if $(SEED),--seed $(SEED)) $(if $(REVIEWS),--reviews $(REVIEWS))
+
 lint: .venv/dev.stamp  ## Style, types and the import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+CHECKOV := .venv/audit/bin/checkov --config-file .ci/checkov.yaml
+
+audit: .venv/audit.stamp  ## Known insecure settings and calls: manifests, Dockerfile, code
+	@$(CHECKOV) --framework kubernetes --directory tests/chart/snapshots
+	@$(CHECKOV) --framework kubernetes --directory webhook-config
+	@$(CHECKOV) --framework dockerfile --file Dockerfile
+	@.venv/audit/bin/bandit --quiet --recursive --configfile .ci/bandit.yaml app
 
 format: .venv/dev.stamp  ## Format the code
 	@$(BIN)/ruff check --fix .
@@ -60,8 +83,10 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --
 
 lock:  ## Pin the newest versions that pyproject.toml allows (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock
-	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra aws -o requirements-aws.lock
+	$(LOCK) pyproject.toml --extra aws --group dev -o requirements-dev.lock
 	$(LOCK) --group pyproject.toml:build -o requirements-build.lock
+	$(LOCK) --group pyproject.toml:audit -o requirements-audit.lock
 
 clean:  ## Remove the virtual environment
 	rm -rf .venv
@@ -75,4 +100,9 @@ clean:  ## Remove the virtual environment
 
 .venv/dev.stamp: requirements-dev.lock .venv/runtime.stamp
 	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv/audit.stamp: requirements-audit.lock .venv/runtime.stamp
+	@$(PYTHON) -m venv .venv/audit
+	@.venv/audit/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r $<
 	@touch $@

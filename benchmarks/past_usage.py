@@ -29,15 +29,24 @@ from tests.cluster.prometheus import Prometheus
 
 WRITER = ROOT.parent / "shared" / "bench" / "prometheus_history.py"
 # Runs the writer at a given time: with 300 s between two scrapes, only those on the grid make rates. Names
-# are hashed with a salt, without which two of 150,000 Pods would share theirs.
+# are hashed with a salt, without which two of 150,000 Pods would share theirs. The scrapes of the proxies, by
+# which silence is told from ignorance, come on top.
 _AT_TIME = """
 import hashlib, runpy, sys, time
-now, script = float(sys.argv[1]), sys.argv[2]
+now, script, text = float(sys.argv[1]), sys.argv[2], sys.argv[-1]
 time.time = lambda: now
 sha1 = hashlib.sha1
 hashlib.sha1 = lambda text: sha1(b"1" + text)
 sys.argv[:2] = []
-runpy.run_path(script)
+made = runpy.run_path(script)
+with open(text, "r+") as file:
+    file.seek(file.seek(0, 2) - len("# EOF\\n"))
+    made["fam"](file, "up", "gauge", (
+        (f'job="linkerd-proxy",control_plane_ns="linkerd",namespace="{n}",pod="{p}",deployment="{d}"',
+         made["one"](made["t1"]), made["t1"])
+        for n, d, _, p in made["pods"]
+    ))
+    file.write("# EOF\\n")
 """
 
 
@@ -74,7 +83,8 @@ def past_of(size: Size, directory: Path, *, ahead_steps: int = 0) -> Iterator[Ru
     """
     end = (int(datetime.now(UTC).timestamp()) // STEP_SECONDS + ahead_steps) * STEP_SECONDS
     text = directory / "history.openmetrics"
-    numbers = [f"{each:g}" for each in (size.workloads, size.replicas, size.days, size.scrape_seconds)]
+    days = size.days + 0.5 / 86400  # the writer cuts it down to whole seconds
+    numbers = [f"{each:g}" for each in (size.workloads, size.replicas, days, size.scrape_seconds)]
     subprocess.run([sys.executable, "-c", _AT_TIME, str(end), WRITER, *numbers, text], check=True)
     with Prometheus(directory / "prometheus", text) as prometheus:
         text.unlink()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from app.tls.issuing import issue_authority, issue_serving_certificate
-from tests.cluster.loopback_http import answers
+from tests.cluster.loopback_http import answers, request_json
 from tests.cluster.processes import Process, free_ports
 from tests.parts.locate import Part, require
 
@@ -86,24 +86,48 @@ class Rig:
         self._start("profiles", command, CLIENT_CORE, lambda: answers(probe))
         return url
 
+    def small_cluster(self, workloads: int, answers_directory: Path) -> str:
+        """The URL of a stand-in for a Prometheus, which stands for an API server too."""
+        [port] = free_ports(1)
+        command = ["-m", "benchmarks.small_cluster", "--port", port, "--workloads", workloads, *self._pair()]
+        command += ["--authority", self.authority, "--answers", answers_directory]
+        url = f"http://127.0.0.1:{port}"
+        ready = f"{url}/cluster"
+        self._start("cluster", command, CLIENT_CORE, lambda: answers(ready))
+        return url
+
     def webhook(self, profile_server: str, environment: dict[str, str] | None = None) -> Server:
         """The product's whole webhook role, with all of the stand-in's profiles in its index."""
+        settings = {"ROLE": "webhook", "LOG_LEVEL": "warning"} | (environment or {})
+        return self._product("webhook", "app", profile_server, settings)
+
+    def combined(self, cluster: str, environment: dict[str, str]) -> Server:
+        """Both roles in one process, whose cycles come one after the other."""
+        settings = {
+            "ROLE": "combined",
+            "PROMETHEUS_URL": cluster,
+            "PROMETHEUS_TIMEOUT": "600",  # it is held back
+            "CERTIFICATE_PROVIDER": "cert-manager",
+            "PROBE_ENABLED": "false",
+            "BACKFILL_ENABLED": "false",
+            "BACKGROUND_ROUTINE_UPDATE_TIME": "1",
+        } | environment
+        api_server = request_json(f"{cluster}/cluster")
+        return self._product("combined", "benchmarks.stepping_program", api_server, settings)
+
+    def _product(self, name: str, module: str, api_server: str, settings: dict[str, str]) -> Server:
         port, health = free_ports(2)
         settings = {
-            "ROLE": "webhook",
-            "KUBECONFIG": str(self._kubeconfig(profile_server)),
+            "KUBECONFIG": str(self._kubeconfig(api_server)),
             "BIND_ADDRESS": "127.0.0.1",
             "WEBHOOK_PORT": str(port),
             "HEALTH_PORT": str(health),
             "SHUTDOWN_DELAY": "0",
-            "LOG_LEVEL": "warning",
-        } | (environment or {})
+        } | settings
         variables = [f"{name}={value}" for name, value in settings.items()]
         ready = f"http://127.0.0.1:{health}/readyz"
-        process = self._start(
-            "webhook", ["-m", "app", "serve"], SERVER_CORE, lambda: answers(ready), variables
-        )
-        return Server("webhook", f"https://127.0.0.1:{port}/mutate", process, f"http://127.0.0.1:{health}")
+        process = self._start(name, ["-m", module, "serve"], SERVER_CORE, lambda: answers(ready), variables)
+        return Server(name, f"https://127.0.0.1:{port}/mutate", process, f"http://127.0.0.1:{health}")
 
     def _pair(self) -> tuple[str, str, str, str]:
         return ("--certificate", str(self._certificate), "--key", str(self._key))

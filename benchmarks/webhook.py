@@ -1,6 +1,7 @@
 """Throughput of the whole webhook role against that of the limit server: `make bench-webhook`."""
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -9,10 +10,11 @@ from benchmarks.rig import Load, Rig, Server, closed_loop
 from tests.cluster.loopback_http import request
 
 _WARM_UP_SECONDS = 2
+LEAST_RATIO, MOST_MEGABYTES = 0.9, 120
 
 
 def main() -> None:
-    """Print one line per run, memory, and the ratio of the medians as the last line."""
+    """Print one line per run, memory, and the median ratio as the last line; fails beyond a limit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=8)
@@ -21,16 +23,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-webhook-") as directory, Rig(Path(directory)) as rig:
         print(f"index: {given.workloads} workloads; one core each for server and client; 16 connections, TLS")
         webhook = rig.webhook(rig.profile_server(given.workloads))
-        print(f"webhook, idle: {webhook.resident_megabytes:.0f} MB resident")
+        idle_megabytes = _tell_memory(webhook, "idle")
         servers = (rig.limit_server(), webhook)
         loads = _measure(servers, given.rounds, given.seconds)
         _check_that_all_were_patched(webhook)
-        print(f"webhook, loaded: {webhook.resident_megabytes:.0f} MB resident")
+        loaded_megabytes = _tell_memory(webhook, "loaded")
     ratios = [
         ours.requests_per_second / limit.requests_per_second
         for limit, ours in zip(loads["limit"], loads["webhook"], strict=True)
     ]
-    print(f"webhook/limit throughput: {median(ratios):.2f}")
+    ratio = median(ratios)
+    print(f"webhook/limit throughput: {ratio:.2f}")
+    if ratio < LEAST_RATIO or max(idle_megabytes, loaded_megabytes) > MOST_MEGABYTES:
+        sys.exit(1)
+
+
+def _tell_memory(webhook: Server, state: str) -> float:
+    megabytes = webhook.resident_megabytes
+    print(f"webhook, {state}: {megabytes:.0f} MB resident (limit {MOST_MEGABYTES} MB)")
+    return megabytes
 
 
 def _measure(servers: tuple[Server, ...], rounds: int, seconds: float) -> dict[str, list[Load]]:

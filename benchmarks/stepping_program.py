@@ -1,0 +1,40 @@
+"""The program itself, but for the clock of its cycles: each of them finds one step more than the one before.
+
+It begins at the same moment in each run, so that what is asked is the same too.
+"""
+
+from datetime import datetime, timedelta
+from functools import partial
+from unittest.mock import patch
+
+from app.command_line.root import main as run
+from app.estimation.samples import STEP_SECONDS, STEPS_PER_DAY, step_time
+from app.profiler.gathering import GRACE_SECONDS
+from app.runtime import profiler_role
+from app.runtime.profiler_role import repeat_cycles
+
+_FIRST_STEP = 20_520 * STEPS_PER_DAY + STEPS_PER_DAY // 2  # a noon
+_CALLS_OF_A_CYCLE = 2  # when it begins, and when it ends
+
+
+class SteppingClock:
+    """A part of a step later at each call."""
+
+    def __init__(self) -> None:
+        self._now = step_time(_FIRST_STEP) + timedelta(seconds=GRACE_SECONDS)
+
+    def __call__(self) -> datetime:
+        """The moment, and on with it."""
+        now = self._now
+        self._now = now + timedelta(seconds=STEP_SECONDS / _CALLS_OF_A_CYCLE)
+        return now
+
+
+def main() -> None:
+    """Run the command line."""
+    with patch.object(profiler_role, "repeat_cycles", partial(repeat_cycles, clock=SteppingClock())):
+        run()
+
+
+if __name__ == "__main__":
+    main()
