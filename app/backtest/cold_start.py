@@ -74,7 +74,7 @@ def _raw_choice(features: Features, rule: ResourceRule, hours: int) -> Callable[
         known = days.length > 0
         values = np.where(known, choose(days, rule).value, np.nan).astype(np.float32)
         bound = at_most_above(worst_past_day(values, days), days.length, BOUND_SCALE)
-        expected = expected_above(risk_of(values, days, rule), rule)
+        expected = expected_above(risk_of(values, days, rule), days.length, rule)
         return values, expected, np.maximum(bound, expected)
 
     return chosen

@@ -127,7 +127,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one of many, its rule and its moment
         siblings = None
     chosen = _considered(siblings.median if siblings else float(choice.value[0]), days, rule, now)
     worst = worst_past_day(np.array([chosen.value], dtype=np.float32), days)
-    expected = float(expected_above(np.array([chosen.risk], dtype=np.float32), rule)[0])
+    expected = float(expected_above(np.array([chosen.risk], dtype=np.float32), days.length, rule)[0])
     at_most = float(at_most_above(worst, days.length, bound.scale)[0])
     return Explanation(
         container=usage.containers[series],

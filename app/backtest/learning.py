@@ -153,7 +153,7 @@ def published(
         result.changes[:, day] += np.isfinite(current) & (settled != current)
         result.values[:, day] = current = settled
         risk = risk_of(current, days, rule)
-        result.expected[:, day] = expected_above(risk, rule)
+        result.expected[:, day] = expected_above(risk, days.length, rule)
         if not rule.by_maximum:
             unscaled = at_most_above(worst_past_day(current, days), days.length, 1.0)
             bound = np.minimum(unscaled * record.scale(), 1)

@@ -1,7 +1,7 @@
 """What is stated of a value's risk: the expected exceedance, and a bound that holds nine days of ten.
 
 The choice looks a little better on the days that it was made on than on the next one; the chance that memory
-is exceeded is taken a little too high. Slopes and offsets were read off recorded usage; the bound's scale is
+is exceeded is taken a little too high. These constants were read off recorded usage; the bound's scale is
 corrected by what past statements came to (split conformal).
 """
 
@@ -11,21 +11,23 @@ from app.estimation.cost import time_above
 from app.estimation.days import Days, Floats, Reals
 from app.estimation.rules import ResourceRule
 
-MEAN_SLOPE, MEAN_OFFSET = 1.1, 0.004  # CPU: share of time above
-CHANCE_SLOPE, CHANCE_OFFSET = 0.75, 0.002  # memory: chance of a day above
+# Slope and offset of the risk, and what a past of no length has not shown.
+CPU_TIME = (1.1, 0.004, 0.03)  # share of time above
+MEMORY_CHANCE = (0.75, 0.002, 0.17)  # chance of a day above
 # Aimed at 92 %, so that 90 % hold where the coming days differ from the last ones.
 BOUND_OFFSET, BOUND_SCALE, BOUND_COVERAGE = 0.01, 0.85, 0.92
 _RECORD_PRIOR = 200  # outcomes that the default scale counts for
 _LEAST_DAYS = 0.05
 
 
-def expected_above(risk: Floats, rule: ResourceRule) -> Floats:
+def expected_above(risk: Floats, days_seen: Floats, rule: ResourceRule) -> Floats:
     """The expected share of the coming day's time above the value (CPU), the chance of exceeding it (memory).
 
-    *risk* is what the value would have taken on the past days.
+    *risk* is what the value would have taken on the past days; with few *days_seen*, what they have not shown
+    yet comes on top, by c / (1 + days seen)^2.
     """
-    slope, offset = (CHANCE_SLOPE, CHANCE_OFFSET) if rule.by_maximum else (MEAN_SLOPE, MEAN_OFFSET)
-    expected = slope * risk + offset
+    slope, offset, unseen = MEMORY_CHANCE if rule.by_maximum else CPU_TIME
+    expected = slope * risk + offset + unseen / (1 + days_seen) ** 2
     capped: Floats = np.minimum(expected, 1).astype(np.float32)
     return capped
 

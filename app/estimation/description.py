@@ -123,7 +123,7 @@ class Describer:
 
     def _stated(self, values: Amounts, days: Days) -> tuple[Floats, Floats | None]:
         amounts = values.astype(np.float32)
-        expected = expected_above(risk_of(amounts, days, self.rule), self.rule)
+        expected = expected_above(risk_of(amounts, days, self.rule), days.length, self.rule)
         if self.rule.by_maximum:
             return expected, None
         bound = at_most_above(worst_past_day(amounts, days), days.length, self.bound_scale)

@@ -41,7 +41,7 @@ def test_the_table_has_a_row_for_each_policy(program: Program, tmp_path: Path) -
 def test_what_was_stated_stands_beside_what_came(program: Program, tmp_path: Path) -> None:
     """Bursts of 10 of 288 samples, 3.5 %, on each of 15 days: `high` leaves them above, `low` does not.
 
-    Nothing above on the past days is stated as .4 %, and for a day that was like the last ones it is right.
+    Nothing above on 14 past days is stated as .4 % + 3 % / 15^2 = .413 %; a day like the last ones.
     """
     past = write_past(tmp_path / "usage.npz", 15)
 
@@ -53,7 +53,7 @@ def test_what_was_stated_stands_beside_what_came(program: Program, tmp_path: Pat
     rows = {line[0]: line[1:] for line in lines}
     assert title[:3] == ["STATED", "BY", "TIME"]
     assert list(rows) == ["low", "normal", "high"]
-    assert rows["low"][:2] == ["0.40%", "0.00%"]
+    assert rows["low"][:2] == ["0.41%", "0.00%"]
     assert rows["high"][1] == "3.47%"
     assert float(rows["high"][0].rstrip("%")) == pytest.approx(100 * scores["cpu_expected_above"], abs=0.005)
     assert float(rows["high"][3].rstrip("%")) == pytest.approx(100 * scores["cpu_bound_held"])
