@@ -286,14 +286,13 @@ def answered(samples: list[float]) -> Amounts:
     )
 )
 def test_whatever_a_source_is_told_the_value_is_usable(resource: Resource, samples: list[float]) -> None:
-    """Infinite and negative samples do not get past the reader, where they are sorted out.
+    """Infinite, negative and absurd samples do not get past the reader, where they are sorted out.
 
-    `DayRows` takes what is finite and not negative, or NaN for none. So the value is finite, at least the
-    floor, and that of the usable samples alone. (Prices are of single precision: a difference of 1e24 divided
-    by the least width, 1e-12, is the most that leaves room below its 3.4e38.)
+    `DayRows` takes what is neither negative nor above 1e18, or NaN for none. So the value is finite, at least
+    the floor, and that of the usable samples alone.
     """
     rule = RULES[resource]
-    usable = [each if math.isfinite(each) and each >= 0 else math.nan for each in samples]
+    usable = [each if 0 <= each <= 1e18 else math.nan for each in samples]
     found = folded(resource, [(FIRST, answered(samples))])
     of_usable = folded(resource, [(FIRST, np.array([usable]))])
 
