@@ -21,11 +21,11 @@ from app.webhook.reviews import decode_review, patched
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _SHA1_HEX = "9b9e16387237056ac52a193ffbd6d695831cfe7f"
-# What the product answers for a workload with a CPU, a memory and three connection profiles.
+# As large as what the product answers for the benchmark's workload: a CPU, a memory, six connection profiles.
 _PATCH = [
     {"op": "add", "path": f"/metadata/annotations/liqo.io~1{key}", "value": f"{prefix}-{_SHA1_HEX}"}
     for key, prefix in (
-        *((f"connectionProfile{number}", "connprofile") for number in range(3)),
+        *((f"connectionProfile{number}", "connprofile") for number in range(6)),
         ("cpuProfile", "cpuprofile"),
         ("memoryProfile", "memprofile"),
     )

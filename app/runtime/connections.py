@@ -9,6 +9,7 @@ from its first byte once there is one. The first handshake of TLS has a limit of
 from asyncio import TimerHandle, Transport
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import msgspec
@@ -39,7 +40,8 @@ class Connection(HttpToolsProtocol):
     def __init__(self, terms: ClientTerms, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._terms = terms
-        self._deadline: TimerHandle | None = None
+        self._deadline = inf
+        self._timer: TimerHandle | None = None  # armed anew where it goes off early: reviews are many
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """The connection begins; with TLS after the handshake."""
@@ -52,7 +54,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
         super().connection_lost(exc)
-        self._stop_waiting()
+        if self._timer:
+            self._timer.cancel()
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -63,7 +66,7 @@ class Connection(HttpToolsProtocol):
         """The last byte of a request."""
         super().on_message_complete()
         if self._is_answering():
-            self._stop_waiting()
+            self._deadline = inf
 
     def on_response_complete(self) -> None:
         """The last byte of an answer."""
@@ -77,13 +80,17 @@ class Connection(HttpToolsProtocol):
         return cycle is not None and not cycle.more_body and not cycle.response_complete
 
     def _wait(self) -> None:
-        self._stop_waiting()
-        self._deadline = self.loop.call_later(self._terms.patience_seconds, self.timeout_keep_alive_handler)
+        self._deadline = self.loop.time() + self._terms.patience_seconds
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._deadline, self._look)
 
-    def _stop_waiting(self) -> None:
-        if self._deadline:
-            self._deadline.cancel()
-            self._deadline = None
+    def _look(self) -> None:
+        """Lose patience, if it is time; while nothing is waited for, no timer runs."""
+        self._timer = None
+        if self._deadline <= self.loop.time():
+            self.timeout_keep_alive_handler()
+        elif self._deadline < inf:
+            self._timer = self.loop.call_at(self._deadline, self._look)
 
 
 class Refusal:

@@ -37,22 +37,19 @@ class PodMutator:
         started = perf_counter()
         self._metrics.in_flight += 1
         try:
-            await self._answer(scope, receive, send)
+            try:
+                answer, status = self.review(await self._read(scope, receive)), 200
+            except ReviewError as error:
+                self._metrics.refused()
+                answer, status = msgspec.json.encode({"error": str(error)}), error.status
+            headers = [_JSON, (b"content-length", str(len(answer)).encode())]
+            if self.is_leaving or status == 413:
+                headers.append((b"connection", b"close"))
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": answer})
         finally:
             self._metrics.in_flight -= 1
             self._metrics.observe(perf_counter() - started)
-
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        try:
-            answer, status = self.review(await self._read(scope, receive)), 200
-        except ReviewError as error:
-            self._metrics.refused()
-            answer, status = msgspec.json.encode({"error": str(error)}), error.status
-        headers = [_JSON, (b"content-length", str(len(answer)).encode())]
-        if self.is_leaving or status == 413:
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
 
     def review(self, body: bytes) -> bytes:
         """The answer to the review in *body*: always allowed, whatever goes wrong inside.
