@@ -16,7 +16,7 @@ from app.errors import SettingsError
 from app.estimation.samples import STEPS_PER_DAY, StepRange, day_of
 from app.profiler.gathering import newest_complete_step
 from app.runtime.namespace_scope import NamespaceScope
-from app.runtime.profiler_role import open_prometheus
+from app.runtime.profiler_role import check_access, open_prometheus
 from app.runtime.watched_namespaces import SELECTOR_SETTING
 from app.settings import Settings
 from app.sources.queries import Scope
@@ -54,6 +54,7 @@ async def open_past(
         listed = Scope(settings.profiling_namespace or None)
         yield Past(recorded, recorded, steps, listed.covers, str(history))
         return
+    check_access(settings)
     namespaces = NamespaceScope(settings)
     # There is no later cycle that could read the rest.
     async with open_prometheus(settings, namespaces, questions_per_cycle=math.inf) as prometheus:

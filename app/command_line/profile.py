@@ -35,7 +35,7 @@ from app.profiler.signals import State
 from app.runtime.cluster_ports import ClusterProfiles, ClusterWorkloads
 from app.runtime.logs import configure_logs
 from app.runtime.namespace_scope import NamespaceScope
-from app.runtime.profiler_role import cycle_policy, open_prometheus
+from app.runtime.profiler_role import check_access, cycle_policy, open_prometheus
 from app.runtime.watched_namespaces import SELECTOR_SETTING, listed_scope
 from app.settings import LogFormat, Settings
 from app.sources.queries import Scope
@@ -125,6 +125,7 @@ async def _open_source(
 ) -> AsyncIterator[_Opened]:
     traffic = Traffic()
     if history is None:
+        check_access(settings)
         # There is no later cycle that could read the rest.
         async with open_prometheus(settings, namespaces, traffic, questions_per_cycle=math.inf) as prometheus:
             yield _Opened(prometheus, datetime.now(UTC), namespaces.covers, FixedWorkloads(), traffic)

@@ -60,9 +60,7 @@ async def open_prometheus(
     questions_per_cycle: float = QUESTIONS_PER_CYCLE,
 ) -> AsyncIterator[PrometheusSource]:
     """The Prometheus of the settings, as a source of usage of the namespaces that are in scope by then.
-
-    Raises:
-        SettingsError: a file that they name can't be used.
+    A file that they name is read when something is asked, so that one that is away makes a failing source.
     """
     async with PrometheusSource(
         settings.prometheus_base_url,
@@ -75,22 +73,25 @@ async def open_prometheus(
             settings.prometheus_concurrency,
             settings.prometheus_timeout,
         ),
-        access=prometheus_access(settings),
+        access=_access(settings),
         observer=observer,
     ) as source:
         yield source
 
 
-def prometheus_access(settings: Settings) -> Access:
-    """As whom Prometheus is asked; raises SettingsError where a file that is named can't be used."""
-    given = {each.name: getattr(settings, f"prometheus_{each.name}") for each in fields(Access)}
-    access = Access(**given)
+def _access(settings: Settings) -> Access:
+    """As whom Prometheus is asked."""
+    return Access(**{each.name: getattr(settings, f"prometheus_{each.name}") for each in fields(Access)})
+
+
+def check_access(settings: Settings) -> None:
+    """Raises SettingsError where a file that is named for Prometheus can't be used."""
+    access = _access(settings)
     try:
         access.authentication()
         access.tls_context()
     except SourceError as error:
         raise SettingsError([str(error)]) from error
-    return access
 
 
 def cycle_policy(settings: Settings) -> CyclePolicy:
@@ -150,7 +151,7 @@ class ProfilerRole:
         self._catalogue = catalogue
         self._metrics, self._queries = CycleMetrics(registry), QueryMetrics(registry)
         if settings.background_routine_enabled:
-            prometheus_access(settings)
+            check_access(settings)
         self._leading = False
         self._authority = authority_secret(client, settings)
         self._watches: list[Reflector[Any]] = []
