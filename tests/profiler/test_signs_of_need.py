@@ -42,7 +42,8 @@ def broken(_question: Question, _body: object) -> httpx.Response:
 async def test_throttling_raises_the_container_and_is_named() -> None:
     """web-svc is throttled by 20 % since midnight: 0.125 * 1.2 = 0.150, and 0.025 of the proxy, is 0.175.
 
-    So the slots of today, and those of yesterday too: the raise is the container's.
+    So the slots of today, and those of yesterday too: the raise is the container's. One day was seen, in
+    which nothing was above: 0.4 % + 3 % / (1 + 1)^2 = 1.15 % is stated.
     """
     scenario = Scenario(EmojivotoPrometheus())
     scenario.prometheus.throttled[APP] = lambda moment: 0.2 * (moment > MIDNIGHT_SECONDS)
@@ -69,7 +70,7 @@ async def test_throttling_raises_the_container_and_is_named() -> None:
         " linkerd-proxy 0.025 cores (75th percentile of 1 day, plus 25 % for little history)."
         " web-svc 0.150 cores (75th percentile of 1 day, plus 25 % for little history)."
         " CPU throttling of web-svc, last seen 2026-03-04T12:00:00Z, raises it by 20 %."
-        " At normal risk 0.4 % of the coming day's time are expected above it, and at most 1.7 % on nine days"
+        " At normal risk 1.2 % of the coming day's time are expected above it, and at most 1.7 % on nine days"
         " of ten."
     )
     assert scenario.values[WEB_MEMORY] == "51187500"
