@@ -89,7 +89,10 @@ class UsageState:
 
     def forget_silent(self) -> None:
         """Drop the series of which no day of the ring holds a sample."""
-        measured = self.stored_bytes() > 0
+        measured = np.zeros(len(self.series.containers), dtype=np.bool_)
+        for rows in self.rows.values():
+            for day in rows.days.values():
+                measured[: len(day.steps_seen)] |= day.steps_seen > 0
         if not measured.all():
             self._keep(np.flatnonzero(measured))
 
