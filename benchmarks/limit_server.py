@@ -16,7 +16,8 @@ import uvloop
 from app.tls.issuing import KeyPair
 from app.tls.serving import ServingContext
 from app.webhook.patching import Patch
-from app.webhook.reviews import decode_review, patched
+from app.webhook.reviews import answer as answer_review
+from app.webhook.reviews import decode_review
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -30,7 +31,7 @@ _PATCH = [
         ("memoryProfile", "memprofile"),
     )
 ]
-_HEAD, _TAIL = patched("UID", Patch.of(_PATCH)).split(b'"UID"')
+_HEAD, _TAIL = answer_review("UID", Patch.of(_PATCH)).split(b'"UID"')
 
 
 async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -71,6 +72,7 @@ async def _serve(port: int, tls: ssl.SSLContext) -> None:
         ws="none",
         lifespan="off",
         access_log=False,
+        proxy_headers=False,
         log_config=None,
         server_header=False,
         date_header=False,

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 # Labels by which ReplicaSets and ReplicationControllers tell whose they are.
 POD_TEMPLATE_HASH = "pod-template-hash"
@@ -31,8 +32,8 @@ _GENERATED_TAIL = re.compile(rf"(?P<base>.+)-(?=[0-9]*[a-z]){GENERATED}")
 _SCHEDULED_TAIL = re.compile(r"(?P<base>.+)-[0-9]+")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Workload:
+# Structs are hashed and compared in C, and hold no cycle: every Pod that arrives makes and looks up some.
+class Workload(msgspec.Struct, frozen=True, order=True, gc=False):
     """The identity of what runs as one or more like Pods."""
 
     namespace: str
@@ -50,8 +51,7 @@ class Workload:
         return self.kind in LASTING_KINDS and self.kind != CRON_JOB
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Connection:
+class Connection(msgspec.Struct, frozen=True, order=True, gc=False):
     """A directed edge: `source` is the client, `destination` the server."""
 
     source: Workload
@@ -62,8 +62,7 @@ class Connection:
         return f"{self.source} → {self.destination}"
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True, gc=False):
     """The controlling entry of a Pod's `ownerReferences`."""
 
     kind: str

@@ -9,11 +9,12 @@ from its first byte once there is one. The first handshake of TLS has a limit of
 from asyncio import TimerHandle, Transport
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app.runtime.joined_writes import JoinedWrites
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -40,13 +41,15 @@ class Connection(HttpToolsProtocol):
     def __init__(self, terms: ClientTerms, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._terms = terms
-        self._deadline = inf
-        self._timer: TimerHandle | None = None  # armed anew where it goes off early: reviews are many
+        self._deadline = 0.0  # only ever later, so that a timer is armed anew where it goes off, not before
+        self._timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """The connection begins; with TLS after the handshake."""
-        super().connection_made(transport)
+        self._writes = JoinedWrites(transport, self)
+        super().connection_made(self._writes)
         self._wait()
+        self._look()
         names = common_names(transport.get_extra_info("peercert"))
         if self._terms.names and not set(names) & set(self._terms.names):
             self.app = Refusal(names)
@@ -62,17 +65,15 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._wait()
 
-    def on_message_complete(self) -> None:
-        """The last byte of a request."""
-        super().on_message_complete()
-        if self._is_answering():
-            self._deadline = inf
-
     def on_response_complete(self) -> None:
-        """The last byte of an answer."""
-        super().on_response_complete()
-        if not self._is_answering():
-            self._wait()
+        """The last byte of an answer: what uvicorn does then, but for a timer of its own."""
+        self._writes.flush()
+        self._wait()
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
 
     def _is_answering(self) -> bool:
         """True while a request that came as a whole has no whole answer yet."""
@@ -81,15 +82,14 @@ class Connection(HttpToolsProtocol):
 
     def _wait(self) -> None:
         self._deadline = self.loop.time() + self._terms.patience_seconds
-        if self._timer is None:
-            self._timer = self.loop.call_at(self._deadline, self._look)
 
     def _look(self) -> None:
-        """Lose patience, if it is time; while nothing is waited for, no timer runs."""
-        self._timer = None
+        """Lose patience, if it is time."""
+        if self._is_answering():
+            self._wait()
         if self._deadline <= self.loop.time():
             self.timeout_keep_alive_handler()
-        elif self._deadline < inf:
+        else:
             self._timer = self.loop.call_at(self._deadline, self._look)
 
 

@@ -15,7 +15,7 @@ from app.webhook.sizing import Outcome
 _BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _FAULTS = {SkipReason.UNREADABLE_POD, SkipReason.INTERNAL_ERROR}
 _MUTATED, _SKIPPED, _ERROR = "mutated", "skipped", "error"
-_NOT_A_REVIEW = (_ERROR, "not_a_review")
+_MUTATED_IN_FULL, _NOT_A_REVIEW = (_MUTATED, ""), (_ERROR, "not_a_review")
 
 
 class AdmissionMetrics(Collector):
@@ -99,6 +99,8 @@ def _labels() -> Iterator[tuple[str, str]]:
 
 def _label(decision: Decision) -> tuple[str, str]:
     reason = decision.reason
-    if decision.patch or reason is None:
-        return _MUTATED, reason or ""
+    if reason is None:
+        return _MUTATED_IN_FULL
+    if decision.patch:
+        return _MUTATED, reason
     return (_ERROR if reason in _FAULTS else _SKIPPED), reason

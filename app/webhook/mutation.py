@@ -11,7 +11,7 @@ from app.errors import ReviewError
 from app.webhook.decisions import Knowledge, decide
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.outcomes import SKIPPED, Decision, SkipReason
-from app.webhook.reviews import Request, UnreadablePodError, allowed, decode_review, patched
+from app.webhook.reviews import Request, UnreadablePodError, answer, decode_review
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -38,15 +38,15 @@ class PodMutator:
         self._metrics.in_flight += 1
         try:
             try:
-                answer, status = self.review(await self._read(scope, receive)), 200
+                payload, status = self.review(await self._read(scope, receive)), 200
             except ReviewError as error:
                 self._metrics.refused()
-                answer, status = msgspec.json.encode({"error": str(error)}), error.status
-            headers = [_JSON, (b"content-length", str(len(answer)).encode())]
+                payload, status = msgspec.json.encode({"error": str(error)}), error.status
+            headers = [_JSON, (b"content-length", b"%d" % len(payload))]
             if self.is_leaving or status == 413:
                 headers.append((b"connection", b"close"))
             await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": answer})
+            await send({"type": "http.response.body", "body": payload})
         finally:
             self._metrics.in_flight -= 1
             self._metrics.observe(perf_counter() - started)
@@ -61,10 +61,10 @@ class PodMutator:
             request = decode_review(body)
         except UnreadablePodError as unreadable:
             self._metrics.count(SKIPPED[SkipReason.UNREADABLE_POD])
-            return allowed(unreadable.uid)
+            return answer(unreadable.uid)
         decision = self._decide(request)
         self._metrics.count(decision)
-        return patched(request.uid, decision.patch) if decision.patch else allowed(request.uid)
+        return answer(request.uid, decision.patch)
 
     def _decide(self, request: Request) -> Decision:
         try:
@@ -76,21 +76,20 @@ class PodMutator:
     async def _read(self, scope: MutableMapping[str, Any], receive: Receive) -> bytes:
         """The whole body, as long as it is not too large."""
         for name, announced in scope["headers"]:
-            is_length = name == b"content-length" and announced.isdigit()
-            if is_length and int(announced) > self._max_review_bytes:
-                raise self._too_large()
-        chunks, size = [], 0
+            if name == b"content-length" and announced.isdigit():
+                self._check_size(int(announced))
+        parts, size = [], 0
         while True:
             message = await receive()
             if message["type"] != "http.request":
                 raise ReviewError(400, "the client went away before the whole review was sent")
-            chunk = message.get("body", b"")
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > self._max_review_bytes:
-                raise self._too_large()
+            part = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            self._check_size(size)
             if not message.get("more_body"):
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                return part if len(parts) == 1 else b"".join(parts)
 
-    def _too_large(self) -> ReviewError:
-        return ReviewError(413, f"the review is larger than {self._max_review_bytes} bytes")
+    def _check_size(self, size_bytes: int) -> None:
+        if size_bytes > self._max_review_bytes:
+            raise ReviewError(413, f"the review is larger than {self._max_review_bytes} bytes")

@@ -11,27 +11,29 @@ from app.domain.annotations import is_ours
 
 _PATH = "/metadata/annotations"
 _encode = msgspec.json.Encoder().encode
+_BEGIN, _END, _NO_PATCH_END = b',"patchType":"JSONPatch","patch":"', b'"}}', b"}}"
 Operation = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Operations in the form in which an answer carries them, made once; false where there are none."""
+    """Operations in the form in which an answer ends with them, made once; false where there are none."""
 
-    base64_json: bytes = b""
+    answer_end: bytes = _NO_PATCH_END
 
     @classmethod
     def of(cls, operations: Sequence[Operation]) -> Self:
         """The patch of *operations*."""
-        return cls(base64.b64encode(_encode(operations)) if operations else b"")
+        return cls(_BEGIN + base64.b64encode(_encode(operations)) + _END) if operations else cls()
 
     def __bool__(self) -> bool:
-        return bool(self.base64_json)
+        return self.answer_end != _NO_PATCH_END
 
     @property
     def operations(self) -> list[Operation]:
         """What it holds, decoded again."""
-        return msgspec.json.decode(base64.b64decode(self.base64_json), type=list[Operation]) if self else []
+        encoded = self.answer_end.removeprefix(_BEGIN).removesuffix(_END)
+        return msgspec.json.decode(base64.b64decode(encoded), type=list[Operation]) if self else []
 
 
 NO_PATCH = Patch()

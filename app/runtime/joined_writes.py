@@ -1,0 +1,60 @@
+"""An answer's head and the begin of its body in one write: one TLS record, where uvicorn makes two.
+
+To encrypt and send a record takes as long as to decide on a Pod.
+"""
+
+from asyncio import Transport
+from typing import Any, Protocol
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+
+class Answering(Protocol):
+    """A connection that says what it answers."""
+
+    cycle: RequestResponseCycle
+
+
+class JoinedWrites(Transport):
+    """The transport of a connection; *transport* is what it writes to.
+
+    The first write of an answer is its head: it is held until the second, or until nothing more comes.
+    """
+
+    def __init__(self, transport: Transport, connection: Answering) -> None:
+        self._transport, self._connection = transport, connection
+        self._answered: RequestResponseCycle | None = None
+        self._head = b""
+        # The connection asks these with each request.
+        self.is_closing = transport.is_closing  # type: ignore[method-assign]
+        self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send *data*, or hold it where it is the head of an answer."""
+        cycle = self._connection.cycle
+        if self._head:
+            self._transport.write(self._head + data)
+            self._head = b""
+        elif cycle and cycle.response_started and cycle is not self._answered:
+            self._answered, self._head = cycle, bytes(data)
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send the head of an answer that has no body."""
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+    def close(self) -> None:
+        """End the connection when all was sent."""
+        self.flush()
+        self._transport.close()
+
+    def pause_reading(self) -> None:
+        """Take in no more for a while."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take in more again."""
+        self._transport.resume_reading()
