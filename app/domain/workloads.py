@@ -69,19 +69,17 @@ class Owner(msgspec.Struct, frozen=True, gc=False):
     name: str
 
 
-def owner_workload(namespace: str, owner: Owner | None, labels: Mapping[str, str]) -> Workload | None:
-    """The workload that `owner` and the Pod's labels tell, or None for a Pod that nobody controls.
+def owner_workload(namespace: str, owner: Owner, labels: Mapping[str, str]) -> Workload:
+    """The workload that the controlling `owner` and the Pod's labels tell.
 
     A ReplicaSet named `<name>-<template hash>` belongs to the Deployment or Rollout of that name, a
     ReplicationController named `<name>-<number>` to the DeploymentConfig that the label names; any other
     owner is the workload itself.
     """
-    if owner is None:
-        return None
     if owner.kind == "ReplicaSet":
         for label, kind in ((POD_TEMPLATE_HASH, "Deployment"), (ROLLOUT_TEMPLATE_HASH, "Rollout")):
-            base = owner.name.removesuffix(f"-{labels.get(label, '')}")
-            if labels.get(label) and base not in {"", owner.name}:
+            template_hash = labels.get(label)
+            if template_hash and (base := owner.name.removesuffix(f"-{template_hash}")) not in {"", owner.name}:
                 return Workload(namespace, base, kind)
     config = labels.get(DEPLOYMENT_CONFIG, "")
     if owner.kind == "ReplicationController" and config and _is_numbered(owner.name, config):

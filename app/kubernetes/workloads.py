@@ -212,5 +212,8 @@ class PodReader:
 
 
 def _owner(metadata: _Metadata) -> Workload | None:
-    owner = next((Owner(one.kind, one.name) for one in metadata.owner_references if one.controller), None)
-    return owner_workload(metadata.namespace, owner, metadata.labels)
+    for reference in metadata.owner_references:
+        if reference.controller:
+            owner = Owner(reference.kind, reference.name)
+            return owner_workload(metadata.namespace, owner, metadata.labels)
+    return None

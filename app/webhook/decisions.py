@@ -96,8 +96,7 @@ def _fitting(
 
 
 def _workload(namespace: str, metadata: Metadata) -> Workload:
-    references = metadata.ownerReferences or ()
-    controller = next((reference for reference in references if reference.controller), None)
-    owner = Owner(controller.kind, controller.name) if controller else None
-    owned = owner_workload(namespace, owner, metadata.labels or {})
-    return owned or bare_pod(namespace, metadata.name, metadata.generateName)
+    for reference in metadata.ownerReferences or ():
+        if reference.controller:
+            return owner_workload(namespace, Owner(reference.kind, reference.name), metadata.labels or {})
+    return bare_pod(namespace, metadata.name, metadata.generateName)

@@ -51,11 +51,6 @@ def test_any_other_owner_is_the_workload_itself(
     assert (workload.name, workload.kind) == expected
 
 
-def test_a_pod_without_a_controller_has_no_workload() -> None:
-    """Nobody controls a bare Pod."""
-    assert owner_workload("shop", None, {"pod-template-hash": "x"}) is None
-
-
 @pytest.mark.parametrize(
     ("owner", "labels", "expected"),
     [
