@@ -37,7 +37,7 @@ from app.kubernetes.checkpoints import PREFIX as CHECKPOINT
 from app.kubernetes.status_map import NAME as STATUS_MAP
 from benchmarks.cycle_sizes import machine
 from benchmarks.past_usage import RunningPast, Size, owned_pods, past_of
-from benchmarks.rig import ROOT
+from benchmarks.rig import ROOT, image_settings
 from tests.cluster.loopback_http import answers, request
 from tests.cluster.processes import Process, free_ports
 from tests.cluster.waiting import wait_until
@@ -341,7 +341,7 @@ def leader(
         "BIND_ADDRESS": "127.0.0.1",
         "HEALTH_PORT": str(port),
         "PYTHONPATH": str(ROOT),
-        **dict(re.findall(r"(MALLOC_\w+)=(\d+)", (ROOT / "Dockerfile").read_text())),  # as in the image
+        **image_settings(),
     } | more
     environment = [f"{key}={value}" for key, value in settings.items()]
     process = Process(name, ["env", *environment, sys.executable, "-m", "app", "serve"], directory)

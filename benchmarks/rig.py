@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +21,11 @@ ROOT = Path(__file__).parents[1]
 REVIEW = ROOT.parent / "shared" / "data" / "admission-review-deployment.json"
 SERVER_CORE, CLIENT_CORE = 0, 1
 _READY_SECONDS = 120
+
+
+def image_settings() -> dict[str, str]:
+    """How the image has memory allocated."""
+    return dict(re.findall(r"(MALLOC_\w+)=(\d+)", (ROOT / "Dockerfile").read_text()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,7 @@ class Rig:
             "WEBHOOK_PORT": str(port),
             "HEALTH_PORT": str(health),
             "SHUTDOWN_DELAY": "0",
+            **image_settings(),
         } | settings
         variables = [f"{name}={value}" for name, value in settings.items()]
         ready = f"http://127.0.0.1:{health}/readyz"

@@ -59,6 +59,8 @@ _DAYS = 29  # 14 to learn from, 15 to judge
 @takes_settings(Settings.model_fields)
 def serve(settings: Settings) -> None:
     """Run in the cluster: the webhook, the profiler, or both in one process."""
+    # structlog loads rich where it finds it, and typer brings it along: 4 MB for colours that nobody sees.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # as the import system has it: not to be found
     from app.runtime.serving import serve as run  # noqa: PLC0415 - see the package's docstring
 
     run(settings)

@@ -1,7 +1,6 @@
 """The profiles that are stored, as a list and a watch of the three kinds tell them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from app.domain.profiles import Identity, StoredProfile
@@ -65,9 +64,9 @@ class ProfileCatalogue:
 
     def read(self, resource: str, manifest: Mapping[str, Any]) -> ReadProfile:
         """What is kept of an object: much less than the object."""
-        profile = from_manifest(resource, manifest, with_containers=self._with_containers)
-        if profile and not self._with_times:
-            profile = replace(profile, updated_at=None, status_refreshed_at=None, window_end=None)
+        profile = from_manifest(
+            resource, manifest, with_containers=self._with_containers, with_times=self._with_times
+        )
         return ReadProfile(str(manifest["metadata"]["name"]), profile)
 
     def put_all(self, resource: str, found: Iterable[ReadProfile]) -> None:

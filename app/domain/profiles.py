@@ -1,9 +1,11 @@
 """The three profiles and what they rest on; their form as custom resources is in `resources`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 from app.domain.workloads import Connection, Workload
 
@@ -166,8 +168,7 @@ Profile = ResourceProfile | ConnectionProfile
 Identity = tuple[str, Workload | Connection]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredProfile:
+class StoredProfile(msgspec.Struct, frozen=True, gc=False):
     """What is read back from a custom resource: enough to index it and to decide on the next write."""
 
     name: str
@@ -178,4 +179,4 @@ class StoredProfile:
     window_end: datetime | None = None
     is_stale: bool = False
     confidence: float = 0.0
-    containers: Mapping[str, str] = field(default_factory=dict)  # name to value; only kept where it is used
+    containers: Mapping[str, str] = msgspec.field(default_factory=dict)  # name to value, where it is used

@@ -148,13 +148,13 @@ def _signal(signal: NeedSignal) -> dict[str, Any]:
 
 
 def from_manifest(
-    resource: str, manifest: Mapping[str, Any], *, with_containers: bool = False
+    resource: str, manifest: Mapping[str, Any], *, with_containers: bool = False, with_times: bool = True
 ) -> StoredProfile | None:
     """What the object tells, or None where it holds no identity (it was not written by the profiler).
 
     *resource* is a key of `KINDS`. Anything may stand in an object that a person wrote: what is not of
-    the schema's type counts as absent. What each container needs, and how sure that is, takes memory that
-    only few readers want to spend.
+    the schema's type counts as absent. What each container needs, how sure that is, and the times, which
+    only a writer has to know, take memory that few readers want to spend.
     """
     metadata, spec = _mapping(manifest.get("metadata")), _mapping(manifest.get("spec"))
     name, notes = metadata.get("name"), _mapping(metadata.get("annotations"))
@@ -174,9 +174,9 @@ def from_manifest(
         name,
         (resource, subject),
         value,
-        updated_at=_time(updated),
-        status_refreshed_at=_time(status.get("refreshTime")),
-        window_end=_time(_mapping(status.get("window")).get("end")),
+        updated_at=_time(updated) if with_times else None,
+        status_refreshed_at=_time(status.get("refreshTime")) if with_times else None,
+        window_end=_time(_mapping(status.get("window")).get("end")) if with_times else None,
         is_stale=_is_stale(status.get("conditions")),
         confidence=_share(status.get("confidence")) if with_containers else 0.0,
         containers=_values(status.get("containers")) if with_containers else _NONE,

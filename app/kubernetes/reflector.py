@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Generic, NoReturn, Protocol, TypeVar
 
+import msgspec
 import structlog
 
 from app.errors import ClusterError, ExpiredError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.contact import Contact
+from app.kubernetes.failures import translated
 from app.kubernetes.selections import Object, Selection, WatchEvent
 from app.periodic import Backoff
 
@@ -23,6 +25,7 @@ _LONGEST_WATCH_SECONDS = 600.0
 _EMPTY_WATCHES_UNTIL_LIST = 3
 
 
+_decode = msgspec.json.Decoder(Object).decode
 Kept = TypeVar("Kept")
 Kept_contra = TypeVar("Kept_contra", contravariant=True)
 
@@ -50,7 +53,7 @@ def without_managed_fields(manifest: Object) -> Object:
 class Reflector(Generic[Kept]):
     """Feeds a sink for ever; the sink keeps what it knows while the API server is away.
 
-    `keep` cuts each object down to what the sink needs, page by page, before a whole list is in memory.
+    `keep` cuts each object down to what the sink needs before the next is decoded.
     `is_synced` is True since the first whole list; `last_contact` is when the API server last said something.
     `when_failed` hears why an attempt failed; the next one follows all the same.
     """
@@ -89,11 +92,12 @@ class Reflector(Generic[Kept]):
     async def _list(self) -> None:
         kept: list[Kept] = []
         resource_version = ""
-        async for page in self.client.pages(self.selection, Object):
+        async for page in self.client.pages(self.selection, msgspec.Raw):
             self.last_contact = self.clock()
             if page.is_first:
                 kept.clear()
-            kept += map(self.keep, page.items)
+            with translated(f"list of {self.selection.path}"):
+                kept += (self.keep(_decode(item)) for item in page.items)
             resource_version = page.resource_version
         self.sink.replace(kept)
         self._resource_version = resource_version

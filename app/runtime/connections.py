@@ -57,6 +57,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
         super().connection_lost(exc)
+        self._writes.let_go()
         if self._timer:
             self._timer.cancel()
 

@@ -4,7 +4,7 @@ To encrypt and send a record takes as long as to decide on a Pod.
 """
 
 from asyncio import Transport
-from typing import Any, Protocol
+from typing import Protocol
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -22,7 +22,8 @@ class JoinedWrites(Transport):
     """
 
     def __init__(self, transport: Transport, connection: Answering) -> None:
-        self._transport, self._connection = transport, connection
+        self._transport = transport
+        self._connection: Answering | None = connection
         self._answered: RequestResponseCycle | None = None
         self._head = b""
         # The connection asks these with each request.
@@ -31,7 +32,7 @@ class JoinedWrites(Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send *data*, or hold it where it is the head of an answer."""
-        cycle = self._connection.cycle
+        cycle = self._connection.cycle if self._connection else None
         if self._head:
             self._transport.write(self._head + data)
             self._head = b""
@@ -50,6 +51,10 @@ class JoinedWrites(Transport):
         """End the connection when all was sent."""
         self.flush()
         self._transport.close()
+
+    def let_go(self) -> None:
+        """Forget the connection, which has ended: in a circle both would wait for the garbage collector."""
+        self._connection = self._answered = None
 
     def pause_reading(self) -> None:
         """Take in no more for a while."""
