@@ -40,3 +40,17 @@ def test_the_generated_classes_of_the_client_library_are_not_loaded() -> None:
     assert "kubernetes_asyncio.client.rest" in names
     assert not [name for name in names if ".models" in name or ".client.api." in name]
     assert len(names) < 30
+
+
+def test_what_serves_does_not_load_rich() -> None:
+    """A library of ours would, for colours, 4 MB of it: it is told beforehand that there is none."""
+    program = (
+        "import sys, types; "
+        "sys.modules['app.runtime.serving'] = types.SimpleNamespace(serve=lambda settings: None); "
+        "from app.command_line.root import serve; from app.settings import Settings; "
+        "serve.__wrapped__(Settings(role='webhook')); "
+        "import structlog; print(structlog.dev.rich, sys.modules['rich'])"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert told.stdout.split() == ["None", "None"]
