@@ -5,6 +5,7 @@ body that brings it about.
 """
 
 import argparse
+import ctypes
 import gc
 import os
 import random
@@ -92,8 +93,9 @@ def shrunk(body: bytes, fails: Callable[[bytes], bool]) -> bytes:
 
 
 def resident_mib() -> float:
-    """The resident memory of this process."""
+    """The resident memory of this process, without what was freed: a body of 6 MB leaves holes in the heap."""
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 

@@ -1,13 +1,17 @@
 """The profiles that are stored, as a list and a watch of the three kinds tell them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
+
+import msgspec
 
 from app.domain.profiles import Identity, StoredProfile
 from app.domain.resources import KINDS, from_manifest
+from app.domain.workloads import Connection, Workload
 
 
-class ReadProfile(NamedTuple):
+class ReadProfile(msgspec.Struct, frozen=True, gc=False):
     """An object as it is kept: its name, and what it tells if it holds an identity."""
 
     name: str
@@ -25,7 +29,7 @@ class ProfileCatalogue:
         self._with_containers = with_containers
         self._with_times = with_times
         self._by_name: dict[str, dict[str, StoredProfile | None]] = {}
-        self._by_identity: dict[Identity, StoredProfile] = {}
+        self._by_subject: dict[str, dict[Workload | Connection, StoredProfile]] = {kind: {} for kind in KINDS}
         self._copies: dict[Identity, dict[str, StoredProfile]] = {}  # beside the first by name
         self._listeners: list[Callable[[Identity], None]] = []
 
@@ -40,10 +44,11 @@ class ProfileCatalogue:
 
     def get(self, identity: Identity) -> StoredProfile | None:
         """The profile of *identity*; of several (somebody copied an object) the first by name."""
-        return self._by_identity.get(identity)
+        resource, subject = identity
+        return self._by_subject[resource].get(subject)
 
     def __iter__(self) -> Iterator[StoredProfile]:
-        return iter(self._by_identity.values())
+        return chain.from_iterable(map(dict.values, self._by_subject.values()))
 
     @property
     def names(self) -> set[str]:
@@ -71,7 +76,7 @@ class ProfileCatalogue:
 
     def put_all(self, resource: str, found: Iterable[ReadProfile]) -> None:
         """Take a whole list that was read."""
-        before, whole = self._by_name.get(resource, {}), dict(found)
+        before, whole = self._by_name.get(resource, {}), {each.name: each.profile for each in found}
         self._by_name[resource] = whole  # at once: a name that is in use is never missing
         for name, profile in whole.items():
             self._index(name, profile)
@@ -82,7 +87,7 @@ class ProfileCatalogue:
 
     def put(self, resource: str, found: ReadProfile) -> None:
         """Take one object that was read."""
-        name, current = found
+        name, current = found.name, found.profile
         before = self._by_name.setdefault(resource, {}).get(name)
         self._by_name[resource][name] = current
         self._index(name, current)
@@ -95,9 +100,9 @@ class ProfileCatalogue:
 
     def _index(self, name: str, profile: StoredProfile | None) -> None:
         if profile is not None:
-            first = self._by_identity.get(profile.identity)
+            first = self._by_subject[profile.resource].get(profile.subject)
             if first is None or first.name == name:
-                self._by_identity[profile.identity] = profile
+                self._by_subject[profile.resource][profile.subject] = profile
             else:
                 self._choose([profile, first, *self._copies.get(profile.identity, {}).values()])
             self._tell(profile.identity)
@@ -107,9 +112,8 @@ class ProfileCatalogue:
             return
         identity = profile.identity
         copies = self._copies.pop(identity, {})
-        found = {
-            copy.name: copy for copy in (self._by_identity.pop(identity, None), *copies.values()) if copy
-        }
+        first = self._by_subject[profile.resource].pop(profile.subject, None)
+        found = {copy.name: copy for copy in (first, *copies.values()) if copy}
         found.pop(profile.name, None)
         if found:
             self._choose(found.values())
@@ -119,7 +123,7 @@ class ProfileCatalogue:
         """Of several objects of one identity the first by name counts; the others may take its place."""
         by_name = {profile.name: profile for profile in reversed([*found])}
         first = by_name.pop(min(by_name))
-        self._by_identity[first.identity] = first
+        self._by_subject[first.resource][first.subject] = first
         if by_name:
             self._copies[first.identity] = by_name
 

@@ -172,7 +172,8 @@ class StoredProfile(msgspec.Struct, frozen=True, gc=False):
     """What is read back from a custom resource: enough to index it and to decide on the next write."""
 
     name: str
-    identity: Identity
+    resource: str
+    subject: Workload | Connection
     value: str
     updated_at: datetime | None = None
     status_refreshed_at: datetime | None = None
@@ -180,3 +181,8 @@ class StoredProfile(msgspec.Struct, frozen=True, gc=False):
     is_stale: bool = False
     confidence: float = 0.0
     containers: Mapping[str, str] = msgspec.field(default_factory=dict)  # name to value, where it is used
+
+    @property
+    def identity(self) -> Identity:
+        """What the profile is about; made when asked for, since an index keeps tens of thousands."""
+        return (self.resource, self.subject)

@@ -172,7 +172,8 @@ def from_manifest(
     status = _mapping(manifest.get("status"))
     return StoredProfile(
         name,
-        (resource, subject),
+        resource,
+        subject,
         value,
         updated_at=_time(updated) if with_times else None,
         status_refreshed_at=_time(status.get("refreshTime")) if with_times else None,

@@ -64,7 +64,7 @@ class Inquiry(Generic[T]):
 
     async def _whole(self, part: StepRange) -> list[T]:
         shards = self.planner.shards(part, self.load)
-        return list(chain.from_iterable(await _all(self._of(shard, part) for shard in shards)))
+        return list(chain.from_iterable(await all_of(self._of(shard, part) for shard in shards)))
 
     async def _of(self, shard: Shard, part: StepRange) -> list[T]:
         try:
@@ -81,7 +81,7 @@ class Inquiry(Generic[T]):
         return [answer for half in parts for answer in await self._of(half, part)]
 
 
-async def _all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def all_of(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Their results; the first that fails ends the others."""
     fault: SourceError | None = None
     try:

@@ -24,16 +24,16 @@ from app.estimation.samples import (
 )
 from app.sources import owners, queries
 from app.sources.access import Access
-from app.sources.asking import Ask, Inquiry
+from app.sources.asking import Ask, Inquiry, all_of
 from app.sources.connections import combined
 from app.sources.mesh import MESHES, Mesh
-from app.sources.mesh.questions import Part
+from app.sources.mesh.questions import Part, Question
 from app.sources.need_answers import need_samples
 from app.sources.need_queries import need_signs
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, STEPS_PER_HOUR, Load, Planner
 from app.sources.prometheus_api import CONCURRENT_QUERIES, Pace, PrometheusApi
 from app.sources.queries import Scope, Shard
-from app.sources.series import Key, Series, joined_series
+from app.sources.series import Key, Matrix, Series, joined_series
 from app.sources.traffic import Observer
 
 T = TypeVar("T")
@@ -224,13 +224,14 @@ class PrometheusSource:
             yield combined([samples for _, samples in told])
 
     async def _ask_mesh(self, mesh: Mesh, scope: Scope, shard: Shard, steps: StepRange) -> ConnectionSamples:
-        answers = []
-        for question in mesh.questions(scope, steps, shard):
+        async def ask(question: Question) -> list[Matrix]:
             told = await self.mesh_api.query_range(
                 question.query, question.labels, question.steps, question.optional, signal=CONNECTIONS
             )
-            answers += await asyncio.to_thread(question.read, told)
-        return await asyncio.to_thread(mesh.join, answers, scope, steps)
+            return await asyncio.to_thread(question.read, told)
+
+        answers = await all_of(map(ask, mesh.questions(scope, steps, shard)))
+        return await asyncio.to_thread(mesh.join, list(chain.from_iterable(answers)), scope, steps)
 
     def _inquiry(self, signal: str, ask: Ask[T], load: Load) -> Inquiry[T]:
         return Inquiry(self._planner, load, ask, partial(self.api.observer.split, signal))

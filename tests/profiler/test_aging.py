@@ -16,7 +16,7 @@ POLICY = AgingPolicy(stale_after=timedelta(days=2), expire_after=timedelta(days=
 def stored(days: float | None, *, stale: bool = False) -> StoredProfile:
     """A profile whose window ended *days* ago."""
     end = None if days is None else NOW - timedelta(days=days)
-    return StoredProfile("cpuprofile-1", WEB, "0.020", window_end=end, is_stale=stale)
+    return StoredProfile("cpuprofile-1", *WEB, "0.020", window_end=end, is_stale=stale)
 
 
 def aging(

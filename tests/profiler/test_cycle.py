@@ -92,7 +92,7 @@ async def test_a_profile_states_what_it_rests_on() -> None:
 async def test_the_first_cycle_of_a_small_cluster_asks_for_everything_at_once() -> None:
     """Usage: one question on yesterday and today up to noon each; connections: the last 24 hours.
 
-    Linkerd takes two queries (of which the Pods are asked for at the end alone), Istio one; before that each
+    Linkerd takes four queries (of which the Pods are asked for at the end alone), Istio one; before that each
     of the three kinds of series is counted, once.
     """
     prometheus = EmojivotoPrometheus()
@@ -103,7 +103,7 @@ async def test_the_first_cycle_of_a_small_cluster_asks_for_everything_at_once() 
 
     assert asked("cpu") == asked("memory") == [(MIDNIGHT_SECONDS - 86400 + 300, NEWEST_STEP_SECONDS)]
     day, now = (NEWEST_STEP_SECONDS - 86400 + 300, NEWEST_STEP_SECONDS), (NEWEST_STEP_SECONDS,) * 2
-    assert asked("connections") == [day, now, day]
+    assert asked("connections") == [day, day, day, now, day]
     assert asked("planning") == [now] * 3
 
 
@@ -122,7 +122,7 @@ async def test_a_second_cycle_at_the_same_time_does_nothing() -> None:
 
 
 async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
-    """Two questions on usage, two on signs of need, two on connections: the step that ended at 12:05.
+    """Two questions on usage, two on signs of need, four on connections: the step that ended at 12:05.
 
     Of the two meshes only Linkerd was found. The directory knows every Pod: nobody is asked for owners.
     """
@@ -140,7 +140,7 @@ async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
         "memory": 1,
         "throttling": 1,
         "kills": 1,
-        "connections": 2,
+        "connections": 4,
     }
     assert (report.samples, report.written) == (10, 0)
 
@@ -159,9 +159,9 @@ async def test_owners_are_asked_for_where_questions_reach_back() -> None:
 
 
 async def test_owners_are_asked_for_once_where_a_pod_is_unknown() -> None:
-    """Five minutes later again 6 questions, and two on owners: kube-state-metrics and the mixin are silent.
+    """Five minutes later again 8 questions, and two on owners: kube-state-metrics and the mixin are silent.
 
-    Once an hour two more count the series: ten questions are the most that a quiet cycle with one mesh asks.
+    Once an hour two more count the series: a quiet cycle with one mesh asks at most twelve questions.
     """
     pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items() if name != "emoji"}
     scenario = Scenario(EmojivotoPrometheus(), directory=Directory(pods, DEPLOYMENTS))
@@ -171,12 +171,12 @@ async def test_owners_are_asked_for_once_where_a_pod_is_unknown() -> None:
     await scenario.cycle(minutes=5)
 
     asked = Counter(each.signal for each in scenario.prometheus.questions)
-    assert (asked["owners"], asked.total()) == (2, 8)
+    assert (asked["owners"], asked.total()) == (2, 10)
 
     scenario.prometheus.questions.clear()
     await scenario.cycle(minutes=60)
     asked = Counter(each.signal for each in scenario.prometheus.questions)
-    assert (asked["planning"], asked.total()) == (2, 10)
+    assert (asked["planning"], asked.total()) == (2, 12)
 
 
 async def test_a_report_that_did_not_change_is_not_told_again() -> None:

@@ -30,7 +30,7 @@ def edge(destination: Workload, value: str = "114.00", before: str | None = None
 
 
 def expired(identity: Identity, value: str) -> StoredProfile:
-    return StoredProfile("name", identity, value)
+    return StoredProfile("name", *identity, value)
 
 
 def told(*written: Write, removed: tuple[StoredProfile, ...] = ()) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ def too_large(question: Question, body: Any) -> httpx.Response:
 
 
 async def test_a_cycle_in_figures() -> None:
-    """CPU is one question whose answer holds 5 containers of 432 steps; connections are three.
+    """CPU is one question whose answer holds 5 containers of 432 steps; connections are five.
 
     The scripted server does not tell what it read, so the 2160 samples of the answer count.
     """
@@ -34,7 +34,7 @@ async def test_a_cycle_in_figures() -> None:
         return registry.get_sample_value(f"job_profiler_prometheus_{name}", labels)
 
     assert value("queries_total", "cpu", result="answered") == 1
-    assert value("queries_total", "connections", result="answered") == 3
+    assert value("queries_total", "connections", result="answered") == 5
     assert value("query_samples_sum", "cpu") == 5 * 432
     assert value("query_samples_count", "cpu") == value("query_duration_seconds_count", "cpu") == 1
     received = value("received_bytes_total", "cpu")

@@ -61,8 +61,8 @@ async def test_cycles_of_a_day_end_in_what_one_cycle_learns() -> None:
 async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
     """A new cycle over the same store asks for everything a second time: no write, every byte as it was.
 
-    Two resources, two signs of need, the Pods' owners in vain from two tellers, two questions on one mesh and
-    one on the other, and the counts of three kinds of series: 2 + 2 + 2 + 3 + 3 = 12.
+    Two resources, two signs of need, the Pods' owners in vain from two tellers, four questions on one mesh
+    and one on the other, and the counts of three kinds of series: 2 + 2 + 2 + 5 + 3 = 14.
     """
     first = await asked_once()
     stored = first.stored
@@ -71,7 +71,7 @@ async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
 
     report = await restarted.cycle(minutes=2)
 
-    assert len(first.prometheus.questions) == 12
+    assert len(first.prometheus.questions) == 14
     assert (report.written, restarted.stored) == (0, stored)
 
 

@@ -53,13 +53,13 @@ async def queries(scenario: Scenario, minutes: float) -> int:
 async def test_ten_slow_minutes_cost_no_more_queries_afterwards(fault: Fault, samples_per_step: int) -> None:
     """80,000 samples in a step, and 1.6 million: a step of it is far within the budget of one question.
 
-    A cycle asks for two kinds of usage, two signs of need, twice for owners and twice for connections, and
+    A cycle asks for two kinds of usage, two signs of need, twice for owners, four times for connections, and
     then and now for the load. Ten minutes in which nothing is answered in time are made good in two cycles.
     """
     prometheus = EmojivotoPrometheus(faults={"planning": namespaces(samples_per_step)})
     scenario = Scenario(prometheus, limits=Limits(questions_per_cycle=math.inf, timeout_seconds=5))
     await scenario.cycle()
-    assert await queries(scenario, 5) == 8
+    assert await queries(scenario, 5) == 10
 
     prometheus.faults |= dict.fromkeys(ASKED, fault)
     for number in range(20):

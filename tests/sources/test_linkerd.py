@@ -48,21 +48,24 @@ def test_questions() -> None:
         f"max by (namespace,pod,replicas,{KIND_LABELS})(label_replace({present},{TAIL}))",
     ]
     assert [(len(question.parts), question.steps) for question in questions] == [
-        (5, STEPS),
+        (1, STEPS),
+        (1, STEPS),
+        (3, STEPS),
         (1, StepRange(STEPS.last, STEPS.last)),
     ]
 
 
 def test_the_parts_of_a_question_are_sent_as_one() -> None:
     """Each series gets the number of its part in a label of its own, so that none is taken for another's."""
-    rates, _ = Linkerd().questions(SOME, STEPS, Shard())
+    requests, _, octets, *_ = Linkerd().questions(SOME, STEPS, Shard())
 
-    first, second, *_ = (part.query for part in rates.parts)
-    assert rates.query.startswith(
+    first, second, _ = (part.query for part in octets.parts)
+    assert octets.query.startswith(
         f'label_replace({first},"part","0","","") or label_replace({second},"part","1","","") or '
     )
-    assert rates.labels[0] == "part"
-    assert "part" not in rates.optional
+    assert octets.labels[0] == "part"
+    assert "part" not in octets.optional
+    assert requests.query == requests.parts[0].query
 
 
 def test_a_shard_of_sources() -> None:

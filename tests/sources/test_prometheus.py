@@ -69,20 +69,20 @@ def queries_of(wire: ScriptedPrometheus) -> list[str]:
 
 
 async def test_connections_of_linkerd() -> None:
-    """Two questions after the count of series; a response is an unusable sample.
+    """Four questions after the count of series; a response is an unusable sample.
 
     Scraped twice in the first two steps, so both count as observed although the second has no request.
     """
     proxy = {"namespace": "emojivoto", "deployment": "web"}
     wire = ScriptedPrometheus(
         answer(),
+        answer(row(EDGE, [(FIRST, "1")])),
+        answer(row(EDGE, [(FIRST, "0.9"), (SECOND, "-Inf")])),
         answer(
-            row(EDGE | {"part": "0"}, [(FIRST, "1")]),
-            row(EDGE | {"part": "1"}, [(FIRST, "0.9"), (SECOND, "-Inf")]),
-            row(EDGE | {"part": "2"}, [(FIRST, "500")]),
-            row(proxy | {"part": "4"}, [(FIRST, "2"), (SECOND, "2")]),
+            row(EDGE | {"part": "0"}, [(FIRST, "500")]),
+            row(proxy | {"part": "2"}, [(FIRST, "2"), (SECOND, "2")]),
         ),
-        answer(row(proxy | {"part": "0", "pod": "web-6c9b7d8f5b-2x8qz"}, [(FOURTH, "1")])),
+        answer(row(proxy | {"pod": "web-6c9b7d8f5b-2x8qz"}, [(FOURTH, "1")])),
     )
     async with source(wire, "linkerd") as prometheus:
         samples = await only(prometheus.connection_samples(STEPS))
@@ -146,17 +146,17 @@ def mesh_metrics(*present: str) -> Reply:
 @pytest.mark.parametrize(
     ("present", "found", "asked_first", "asked_later"),
     [
-        ((), "none", 5, 3),
-        (("request_total{", "up{"), "linkerd", 5, 2),
-        (("istio_requests_total",), "istio", 5, 1),
-        (("request_total{", "istio_requests_total"), "linkerd and istio", 5, 3),
+        ((), "none", 7, 5),
+        (("request_total{", "up{"), "linkerd", 7, 4),
+        (("istio_requests_total",), "istio", 7, 1),
+        (("request_total{", "istio_requests_total"), "linkerd and istio", 7, 5),
     ],
     ids=["none", "linkerd", "istio", "both"],
 )
 async def test_auto_asks_the_meshes_that_it_found(
     present: tuple[str, ...], found: str, asked_first: int, asked_later: int
 ) -> None:
-    """A count, two questions on Linkerd, one on Istio until one is found; then only those that were found."""
+    """Two counts, four questions on Linkerd, one on Istio until one is found; then only what was found."""
     wire = ScriptedPrometheus(mesh_metrics(*present))
     async with source(wire) as prometheus:
         await only(prometheus.connection_samples(STEPS))
@@ -183,7 +183,7 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
         await only(prometheus.connection_samples(STEPS))
 
     hosts = [request.url.host for request in wire.requests]
-    assert hosts == ["prometheus.example"] * 5 + ["viz.example"] * 5
+    assert hosts == ["prometheus.example"] * 5 + ["viz.example"] * 7
     assert prometheus.mesh_api.url == "http://viz.example:9090"
 
 

@@ -30,9 +30,8 @@ def matrix(*rows: Mapping[str, Any], **envelope: Any) -> dict[str, Any]:
 
 def parts_of(query: str) -> list[tuple[str, str]]:
     """The number and the text of each part of a question to a mesh."""
-    return [
-        (number, text) for text, number in re.findall(r'label_replace\((.+?),"part","(\d)","",""\)', query)
-    ]
+    found = re.findall(r'label_replace\((.+?),"part","(\d)","",""\)', query)
+    return [(number, text) for text, number in found] or [("0", query)]
 
 
 def answer(*rows: Mapping[str, Any], **envelope: Any) -> httpx.Response:

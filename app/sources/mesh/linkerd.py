@@ -72,13 +72,17 @@ class Linkerd:
         return Part(f"{len(_RATES)} * {aggregate('sum', LOAD_LABELS, counts)}", LOAD_LABELS)
 
     def questions(self, scope: Scope, steps: StepRange, shard: Shard) -> tuple[Question, ...]:
-        """Four rates of each edge with the scrapes of each source, and the Pods behind each source."""
+        """Four rates of each edge, the scrapes of each source, and the Pods behind each source."""
         sources = of_shard("namespace", scope, shard)
-        rates = (Part(outbound_rate(*rate, sources, scope), EDGE_LABELS, _OPTIONAL) for rate in _RATES)
+        requests, responses, *octets = (
+            Part(outbound_rate(*rate, sources, scope), EDGE_LABELS, _OPTIONAL) for rate in _RATES
+        )
         scrapes = Part(proxy_scrapes(sources, scope), PROXY_LABELS, _OPTIONAL)
         pods = Part(proxy_pods(sources, scope, seconds=len(steps) * STEP_SECONDS), POD_LABELS, _OPTIONAL)
         return (
-            Question((*rates, scrapes), steps),
+            Question((requests,), steps),
+            Question((responses,), steps),
+            Question((*octets, scrapes), steps),
             Question((pods,), StepRange(steps.last, steps.last)),
         )
 

@@ -30,14 +30,20 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Queries that are evaluated at the same steps, sent as one."""
+    """Queries that are evaluated at the same steps, sent as one.
+
+    To send several as one costs the server: it hashes the labels of each result once for each part. That is
+    for parts with few results, or with many that are seldom there at all.
+    """
 
     parts: tuple[Part, ...]
     steps: StepRange
 
     @property
     def query(self) -> str:
-        """All parts; each series bears the number of its own."""
+        """All parts; of several, each series bears the number of its own."""
+        if len(self.parts) == 1:
+            return self.parts[0].query
         return " or ".join(
             f'label_replace({part.query},"{_PART}","{number}","","")'
             for number, part in enumerate(self.parts)
@@ -46,16 +52,19 @@ class Question:
     @property
     def labels(self) -> tuple[str, ...]:
         """Those of all parts."""
-        return (_PART, *dict.fromkeys(chain.from_iterable(part.labels for part in self.parts)))
+        of_part = () if len(self.parts) == 1 else (_PART,)
+        return (*of_part, *dict.fromkeys(chain.from_iterable(part.labels for part in self.parts)))
 
     @property
     def optional(self) -> frozenset[str]:
         """Those that a part can do without."""
-        return frozenset(self.labels) - {_PART}
+        return self.parts[0].optional if len(self.parts) == 1 else frozenset(self.labels) - {_PART}
 
     def read(self, told: Series) -> list[Matrix]:
         """The answer to each part; the first one bears the unusable samples of all."""
         whole = told.matrix()
+        if len(self.parts) == 1:
+            return [whole]
         rows: list[list[int]] = [[] for _ in self.parts]
         for row, (number, *_) in enumerate(whole.keys):
             rows[int(number)].append(row)
