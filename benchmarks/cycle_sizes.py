@@ -53,9 +53,12 @@ def main() -> None:
         past = RunningPast(**json.loads(given.measure))
         print(json.dumps(asdict(asyncio.run(_measured(past)))))
         return
-    rows = [_HEAD, *(_row(workloads, _cost_of(workloads)) for workloads in given.workloads)]
-    table = "\n".join([machine(), "", *rows, ""])
-    print(table)
+    lines = [machine(), "", *_HEAD.splitlines()]
+    print(*lines, sep="\n", flush=True)
+    for workloads in given.workloads:
+        lines.append(_row(workloads, _cost_of(workloads)))
+        print(lines[-1], flush=True)
+    table = "\n".join([*lines, ""])
     if given.write:
         PAGE.write_text(_TABLE.sub(lambda _: table, PAGE.read_text()))
 

@@ -93,7 +93,7 @@ def shrunk(body: bytes, fails: Callable[[bytes], bool]) -> bytes:
 
 
 def resident_mib() -> float:
-    """The resident memory of this process, without what was freed: a body of 6 MB leaves holes in the heap."""
+    """The resident memory of this process, without what was freed: large bodies leave holes in the heap."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
