@@ -15,10 +15,11 @@ from app.estimation.rules import LEVELS
 Integers = NDArray[np.int64]
 
 
-def day_quantiles(day: Day, grid: ExponentialGrid, timeslots: int) -> tuple[Floats, Integers]:
-    """Of every series that *day* knows, its slots pooled: quantiles [series, levels] and samples [series]."""
-    cells, buckets = np.divmod(day.keys.astype(np.int64), grid.size)
-    return histogram_quantiles(cells // timeslots, buckets, day.counts, day_maxima(day, timeslots), grid)
+def day_samples(day: Day, grid: ExponentialGrid, timeslots: int) -> Integers:
+    """How many samples there are of every series that *day* knows."""
+    series = day.keys // np.uint64(timeslots * grid.size)
+    size = len(day.maxima) // timeslots
+    return np.bincount(series.astype(np.int64), weights=day.counts, minlength=size).astype(np.int64)
 
 
 def day_maxima(day: Day, timeslots: int) -> NDArray[np.float64]:
@@ -28,9 +29,10 @@ def day_maxima(day: Day, timeslots: int) -> NDArray[np.float64]:
 
 
 def series_quantiles(day: Day, series: Integers, grid: ExponentialGrid, timeslots: int) -> Floats:
-    """The quantiles [series, levels] of just *series*."""
+    """The quantiles [series, levels] of just *series*, their slots pooled."""
     part = day.of(series, timeslots, grid.size)
-    return day_quantiles(part, grid, timeslots)[0]
+    cells, buckets = np.divmod(part.keys.astype(np.int64), grid.size)
+    return histogram_quantiles(cells // timeslots, buckets, part.counts, day_maxima(part, timeslots), grid)[0]
 
 
 def slot_quantiles(

@@ -106,7 +106,7 @@ class Holder:
     def decide(self, members: Members, holding: Holding, rule: ResourceRule) -> Amounts:
         """The value of each workload from now on: the published one, or what is chosen."""
         need, kept, known = holding.need(members), holding.kept(members), holding.published > 0
-        self._price(members.series, kept, holding.chosen, rule)
+        self.price(members, holding, rule)
         saving = members.total(self._saved[members.series] * holding.chosen) / members.total(holding.chosen)
         strays = np.abs(need - holding.published) > _RAISED_DEADBAND * holding.published
         pays = np.where(members.any(holding.raised > 0), strays, saving > rule.move_saving)
@@ -117,8 +117,10 @@ class Holder:
             self._raise(members, holding, rest, value, rule)
         return value
 
-    def _price(self, series: Integers, kept: Amounts, chosen: Amounts, rule: ResourceRule) -> None:
+    def price(self, members: Members, holding: Holding, rule: ResourceRule) -> None:
         """What keeping costs more than moving, and the risk of what is kept; only where either changed."""
+        known = holding.published[members.place] > 0
+        series, kept, chosen = members.series[known], holding.kept(members)[known], holding.chosen[known]
         changed, young = self._kept[series] != kept, self._choices.young[series]
         for some, elapsed in ((changed & ~young, 0.0), (changed & young, self._observed.elapsed)):
             for block in blocks(np.flatnonzero(some)):

@@ -1,7 +1,7 @@
 """What every workload needs of one resource; profiles are only made of what is new, has moved or is due."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -67,6 +67,7 @@ class NeedEstimator:
         self._choices = Choices(self._observed)
         self._holder = Holder(self._observed, self._choices)
         self._scale: float | None = None
+        self._scale_is_due = False
         self._decided: dict[Workload, float] = {}  # what was decided last: another value is somebody else's
 
     def needs(self, table: SeriesTable, raises: Raises, asked: Asked) -> Needs:
@@ -104,8 +105,11 @@ class NeedEstimator:
     def _begin(self, rule: ResourceRule, table: SeriesTable) -> None:
         anew = self._choices.begin(rule)
         self._holder.begin(anew=anew)
+        if self._scale_is_due:
+            self._scale = None
+        self._scale_is_due = anew
         if anew:
-            self._scale, present = None, set(table.workloads)
+            present = set(table.workloads)
             self._decided = {each: value for each, value in self._decided.items() if each in present}
 
     def _settled(
@@ -132,15 +136,20 @@ class NeedEstimator:
             raises.by[members.series],
             self._choices.young[members.series].copy(),
         )
-        value = self._holder.decide(members, holding, rules_at(asked.policy.risk)[self._resource])
-        value = self._spelled(value)
+        rule = rules_at(asked.policy.risk)[self._resource]
+        value = self._spelled(self._holder.decide(members, holding, rule))
+        # Now, and not in the next step: the first one decides on everything.
+        self._holder.price(members, replace(holding, published=value), rule)
         need = self._spelled(holding.need(members))
         self._decided |= dict(zip(workloads, value.tolist(), strict=True))
         told = tell[looked_at] | (value != holding.published)
         return _told(Settled(workloads, members, holding, value, need), told)
 
     def _bound_scale(self, table: SeriesTable, rule: ResourceRule) -> float:
-        """The scale of the stated bound; it is found once for the days that it rests on."""
+        """The scale of the stated bound, found once for the days that it rests on.
+
+        When they have changed it is the one before for one step more: that one has enough to do.
+        """
         if rule.by_maximum:
             return BOUND_SCALE
         if self._scale is None:

@@ -1,11 +1,9 @@
 """What is read of the day rows of one resource: quantiles and shares, kept until a day's samples change.
 
 All of it follows from the histograms, so it is never stored: after a restart, or a late answer, it is read
-again. A day is closed once a step of the next one is the newest; of today, quantiles are read for those
-series only that are asked for.
+again. A day is closed once a step of the next one is the newest. Quantiles are read for those series only
+that are asked for: of today each time, of a closed day once, so that midnight is no step that takes longer.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 from app.estimation.day_quantiles import (
     Integers,
     day_maxima,
-    day_quantiles,
+    day_samples,
     series_quantiles,
     slot_quantiles,
 )
@@ -24,15 +22,24 @@ from app.estimation.rules import LEVELS
 from app.estimation.samples import STEPS_PER_DAY, day_of
 
 
-@dataclass(frozen=True, slots=True)
 class _Closed:
     """One day's figures by series, as of when it held so many samples in all: they only grow."""
 
-    day: Day
-    total: int
-    quantiles: Floats
-    share: Floats
-    samples: Integers
+    def __init__(self, day: Day, total: int, grid: ExponentialGrid, timeslots: int) -> None:
+        self.day, self.total = day, total
+        self._grid, self._timeslots = grid, timeslots
+        self.samples = day_samples(day, grid, timeslots)
+        self.share = _share(day, len(self.samples))
+        self._quantiles = np.zeros((len(self.samples), len(LEVELS)), dtype=np.float32)
+        self._is_read = np.zeros(len(self.samples), dtype=np.bool_)
+
+    def quantiles(self, series: Integers) -> Floats:
+        """The quantiles [series, levels] of just *series*, which the day knows."""
+        unread = series[~self._is_read[series]]
+        if len(unread):
+            self._quantiles[unread] = series_quantiles(self.day, unread, self._grid, self._timeslots)
+            self._is_read[unread] = True
+        return self._quantiles[series]
 
 
 class ObservedDays:
@@ -67,7 +74,7 @@ class ObservedDays:
         share = np.zeros((len(series), count), dtype=np.float32)
         for number, day in self._closed.items():
             place, known = number - self._first, series < len(day.share)
-            quantiles[known, place] = day.quantiles[series[known]]
+            quantiles[known, place] = day.quantiles(series[known])
             share[known, place] = day.share[series[known]]
         if with_today.any():
             quantiles[with_today, -1] = self.today.quantiles(series[with_today])
@@ -106,8 +113,7 @@ class ObservedDays:
         known, total = self._closed.get(number), int(day.counts.sum())
         if known and known.day is day and known.total == total:
             return known
-        quantiles, samples = day_quantiles(day, self._rows.grid, self._rows.timeslots)
-        return _Closed(day, total, quantiles, _share(day, len(quantiles)), samples)
+        return _Closed(day, total, self._rows.grid, self._rows.timeslots)
 
 
 class Today:
