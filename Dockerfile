@@ -27,7 +27,7 @@ ENV PATH=/opt/job-profiler/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     MALLOC_ARENA_MAX=2 \
     MALLOC_MMAP_THRESHOLD_=1048576 \
-    MALLOC_TRIM_THRESHOLD_=1048576
+    MALLOC_TRIM_THRESHOLD_=4194304
 # 10250: webhook (HTTPS); 8080: /livez, /readyz and /metrics
 EXPOSE 10250 8080
 # As a number, so that the kubelet can tell that it is not root.

@@ -1,13 +1,13 @@
 """A Pod as it is remembered: small, since a cluster may run 150,000 of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from app.domain.workloads import Workload
 
 
-@dataclass(frozen=True, slots=True)
-class PodRecord:
+class PodRecord(msgspec.Struct, frozen=True, gc=False):
     """A Pod; its annotations are only those that the profiler owns. Not to be changed: Pods share them.
 
     `foreign_bytes` is the size of all other annotations. A Pod that `is_exempt` is never to be changed: it

@@ -1,7 +1,8 @@
 """The Pods that run, as their watch tells, and for a while those that ran: their last samples come late."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from app.domain.pods import PodRecord
 from app.domain.workloads import Workload
@@ -13,8 +14,7 @@ MOST_REMEMBERED = 150_000
 PodName = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Departed:
+class _Departed(msgspec.Struct, frozen=True, gc=False):
     workload: Workload
     left_at: float
 
@@ -70,7 +70,7 @@ class PodRegistry:
     def annotated(self, pod: PodRecord, annotations: Mapping[str, str]) -> None:
         """Note what was just written on *pod*, unless its watch told of it already."""
         if self.holds(pod):
-            self.put(replace(pod, annotations=annotations))
+            self.put(msgspec.structs.replace(pod, annotations=annotations))
 
     def _forget(self) -> None:
         limit = self._clock() - REMEMBERED_SECONDS
