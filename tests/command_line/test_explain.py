@@ -253,7 +253,7 @@ class TestStored:
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
         """The contract's name is taken by the StatefulSet; what is stored of `web` stands beside it."""
-        other = replace(stored_cpu("9.000"), workload=replace(WEB, kind="StatefulSet"))
+        other = replace(stored_cpu("9.000"), workload=Workload(WEB.namespace, WEB.name, "StatefulSet"))
         store(api_server, other, contract_name(("cpu", WEB)))
         store(api_server, stored_cpu("0.150"), separated_name(("cpu", WEB)))
 
