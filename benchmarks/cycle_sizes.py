@@ -17,6 +17,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import process_time
 
 from app.runtime.logs import configure_logs
 from app.settings import LogFormat
@@ -36,6 +37,7 @@ class Cost:
     queries: int
     cold_seconds: float
     server_cpu_seconds: float
+    cpu_seconds: float
     steady_queries: int
     steady_seconds: float
     peak_megabytes: float
@@ -64,15 +66,15 @@ def main() -> None:
 
 
 _HEAD = """\
-| workloads | samples folded | first cycle | queries | CPU of Prometheus | next cycle | queries | peak |
-|---|---|---|---|---|---|---|---|"""
+| workloads | samples | first cycle | queries | CPU of Prometheus | own CPU | next cycle | queries | peak |
+|---|---|---|---|---|---|---|---|---|"""
 
 
 def _row(workloads: int, cost: Cost) -> str:
     return (
         f"| {workloads:,} | {cost.samples:,} | {cost.cold_seconds:.1f} s | {cost.queries}"
-        f" | {cost.server_cpu_seconds:.1f} s | {cost.steady_seconds:.2f} s | {cost.steady_queries}"
-        f" | {cost.peak_megabytes:.0f} MB |"
+        f" | {cost.server_cpu_seconds:.1f} s | {cost.cpu_seconds:.1f} s"
+        f" | {cost.steady_seconds:.2f} s | {cost.steady_queries} | {cost.peak_megabytes:.0f} MB |"
     )
 
 
@@ -101,13 +103,16 @@ def _cost_of(workloads: int) -> Cost:
 async def _measured(past: RunningPast) -> Cost:
     profiler = Profiler(past)
     async with profiler.opened(history_days=1):
+        began = process_time()
         cold = await profiler.run(past.newest_step - 1)
+        cpu_seconds = process_time() - began
         steady = await profiler.run(past.newest_step)
     return Cost(
         cold.report.samples,
         len(cold.forms),
         cold.seconds,
         cold.server_cpu_seconds,
+        cpu_seconds,
         len(steady.forms),
         steady.seconds,
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
