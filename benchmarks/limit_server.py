@@ -16,8 +16,7 @@ import uvloop
 from app.tls.issuing import KeyPair
 from app.tls.serving import ServingContext
 from app.webhook.patching import Patch
-from app.webhook.reviews import answer as answer_review
-from app.webhook.reviews import decode_review
+from app.webhook.reviews import decode_review, patched
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -31,7 +30,7 @@ _PATCH = [
         ("memoryProfile", "memprofile"),
     )
 ]
-_HEAD, _TAIL = answer_review("UID", Patch.of(_PATCH)).split(b'"UID"')
+_HEAD, _TAIL = patched("UID", Patch.of(_PATCH)).split(b'"UID"')
 
 
 async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -129,7 +129,6 @@ class Rig:
             "WEBHOOK_PORT": str(port),
             "HEALTH_PORT": str(health),
             "SHUTDOWN_DELAY": "0",
-            **image_settings(),
         } | settings
         variables = [f"{name}={value}" for name, value in settings.items()]
         ready = f"http://127.0.0.1:{health}/readyz"
@@ -156,7 +155,8 @@ class Rig:
         ready: Callable[[], bool],
         variables: Sequence[str] = (),
     ) -> Process:
-        environment = ["env", f"PYTHONPATH={ROOT}", *variables]
+        image = [f"{name}={value}" for name, value in image_settings().items()]
+        environment = ["env", f"PYTHONPATH={ROOT}", *image, *variables]
         pinned = ["taskset", "--cpu-list", str(core)]
         process = Process(name, [*environment, *pinned, sys.executable, *map(str, arguments)], self.directory)
         process.start(ready, _READY_SECONDS)

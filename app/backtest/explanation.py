@@ -27,6 +27,25 @@ _SHOWN_LEVELS = tuple(map(LEVELS.index, (0.5, 0.95, 0.99, 1.0)))
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerPast:
+    """What is explained: the usage of one resource by one container, and all others' beside it."""
+
+    usage: Usage
+    resource: Resource
+    series: int
+
+    @property
+    def container(self) -> Container:
+        """The container."""
+        return self.usage.containers[self.series]
+
+    @property
+    def lanes(self) -> Lanes:
+        """Its own usage."""
+        return self.usage.lanes[self.resource].of([self.series])
+
+
+@dataclass(frozen=True, slots=True)
 class DaySeen:
     """One day of the window: how much of it was seen, some of its quantiles, and its weight in the choice."""
 
@@ -99,21 +118,16 @@ def bound_scale_of(usage: Usage, risk: RiskLevel) -> BoundScale:
     return BoundScale(scale, len(np.unique(table.owner[sample])))
 
 
-def explain(  # noqa: PLR0913, PLR0917 - one of many, its rule and its moment
-    usage: Usage,
-    resource: Resource,
-    series: int,
-    risk: RiskLevel,
-    elapsed: float,
-    bound: BoundScale = BoundScale(),
+def explain(
+    past: ContainerPast, risk: RiskLevel, elapsed: float, bound: BoundScale = BoundScale()
 ) -> Explanation | None:
-    """The choice for *series* as of the end of *usage*, *elapsed* of whose last day has passed.
+    """The choice for *past* as of its end, *elapsed* of whose last day has passed.
 
     None where no sample was seen in the window.
     """
-    lanes = usage.lanes[resource].of([series])
-    features = Features(lanes, GRIDS[resource])
-    rule = rules_at(risk)[resource]
+    usage, lanes = past.usage, past.lanes
+    features = Features(lanes, GRIDS[past.resource])
+    rule = rules_at(risk)[past.resource]
     days, today_counts = _days(features, usage.days - 1, rule, elapsed)
     if not days.length[0]:
         return None
@@ -122,7 +136,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one of many, its rule and its moment
     choice = cheapest(considered, days, rule)
     number, base = int(choice.candidate[0]), float(considered.values[0, choice.candidate[0]])
     is_young = features.before(usage.days - 1).length[0] < 1
-    siblings = _siblings(usage, resource, series, rule) if is_young else None
+    siblings = _siblings(past, rule) if is_young else None
     if siblings and siblings.median <= choice.value[0]:
         siblings = None
     chosen = _considered(siblings.median if siblings else float(choice.value[0]), days, rule, now)
@@ -130,8 +144,8 @@ def explain(  # noqa: PLR0913, PLR0917 - one of many, its rule and its moment
     expected = float(expected_above(np.array([chosen.risk], dtype=np.float32), days.length, rule)[0])
     at_most = float(at_most_above(worst, days.length, bound.scale)[0])
     return Explanation(
-        container=usage.containers[series],
-        resource=resource,
+        container=past.container,
+        resource=past.resource,
         rule=rule,
         samples=int(np.isfinite(lanes.values[:, -WINDOW_DAYS - 1 :]).sum()),
         replicas=len(lanes.values),
@@ -145,17 +159,19 @@ def explain(  # noqa: PLR0913, PLR0917 - one of many, its rule and its moment
         expected=expected,
         at_most=None if rule.by_maximum else max(at_most, expected),
         best=_best(considered, rule),
-        others=_others(usage, resource, series, lanes, days, rule, now),
+        others=_others(past, days, rule, now),
     )
 
 
-def _siblings(usage: Usage, resource: Resource, series: int, rule: ResourceRule) -> Siblings | None:
+def _siblings(past: ContainerPast, rule: ResourceRule) -> Siblings | None:
     """Those that are known for a day or longer, and the median of what is chosen for them."""
-    of = usage.containers[series]
-    named = [number for number, each in enumerate(usage.containers) if number != series and _alike(each, of)]
+    usage, of = past.usage, past.container
+    named = [
+        number for number, each in enumerate(usage.containers) if number != past.series and _alike(each, of)
+    ]
     if not named:
         return None
-    days = Features(usage.lanes[resource].of(named), GRIDS[resource]).before(usage.days - 1)
+    days = Features(usage.lanes[past.resource].of(named), GRIDS[past.resource]).before(usage.days - 1)
     elders = days[days.length >= 1]
     if not len(elders):
         return None
@@ -217,23 +233,18 @@ def _best(considered: Priced, rule: ResourceRule) -> tuple[tuple[Candidate, Cons
     return tuple(found.values())
 
 
-def _others(  # noqa: PLR0913, PLR0917 - the same facts, seen by others
-    usage: Usage,
-    resource: Resource,
-    series: int,
-    lanes: Lanes,
-    days: Days,
-    rule: ResourceRule,
-    elapsed: float,
-) -> dict[str, Considered]:
+def _others(past: ContainerPast, days: Days, rule: ResourceRule, elapsed: float) -> dict[str, Considered]:
     """The other risk levels, the other tools' rules and today's request, judged on the same days."""
     values: dict[str, NDArray[np.float64]] = {
-        risk.value: choose(days, rules_at(risk)[resource], elapsed=elapsed).value.astype(np.float64)
+        risk.value: choose(days, rules_at(risk)[past.resource], elapsed=elapsed).value.astype(np.float64)
         for risk in RiskLevel
     }
+    lanes = past.lanes
     after = lanes.values.shape[1]
-    values |= {name: rules[resource](lanes, after) for name, rules in PEERS.items() if name != "clairvoyant"}
-    values["requests"] = usage.requests[resource][series : series + 1]
+    values |= {
+        name: rules[past.resource](lanes, after) for name, rules in PEERS.items() if name != "clairvoyant"
+    }
+    values["requests"] = past.usage.requests[past.resource][past.series : past.series + 1]
     known = {name: float(each[0]) for name, each in values.items()}
     return {
         name: _considered(value, days, rule, elapsed)

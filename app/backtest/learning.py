@@ -3,7 +3,7 @@
 What is known at a moment is what the profiler keeps of the days by then; a value moves only where that pays.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -160,7 +160,9 @@ def published(
             result.at_most[:, day] = np.maximum(bound, result.expected[:, day])
             _note(record, above(day, current), unscaled, days)
         if day >= protocol.first_day:
-            current = _through_the_day(current, risk, days, rule, features, day, result.changes[:, day])
+            hours = ((hour / _HOURS, features.until(day, hour)) for hour in range(1, _HOURS))
+            current, raises = _through_the_day(current, risk, days, rule, hours)
+            result.changes[:, day] += raises
         tell()
     return result
 
@@ -170,30 +172,25 @@ def _at_midnight(current: Floats, days: Days, rule: ResourceRule) -> Floats:
     return np.where(days.length > 0, settled, np.nan).astype(np.float32)
 
 
-def _through_the_day(  # noqa: PLR0913, PLR0917 - a step of the replay
-    current: Floats,
-    risk: Floats,
-    days: Days,
-    rule: ResourceRule,
-    features: Features,
-    day: int,
-    changes: NDArray[np.float64],
-) -> Floats:
-    """What the values are at its end: each hour those that are outgrown may rise."""
-    raised = current.copy()
-    for hour in range(1, _HOURS):
-        seen = features.until(day, hour)
+def _through_the_day(
+    current: Floats, risk: Floats, days: Days, rule: ResourceRule, hours: Iterable[tuple[float, Seen]]
+) -> tuple[Floats, NDArray[np.int64]]:
+    """What the values are at its end, and how often each rose: each hour those that are outgrown may.
+
+    *hours* tells how much of the day has passed, and what was seen of it by then.
+    """
+    raised, times = current.copy(), np.zeros(len(current), dtype=np.int64)
+    for elapsed, seen in hours:
         over = outgrown(raised, risk, seen.quantiles, seen.share, rule) & np.isfinite(raised)
         chosen = np.flatnonzero(over)
         if not len(chosen):
             continue
         known = _with_today(days, seen, chosen)
-        elapsed = hour / _HOURS
         new = settle(raised[chosen], choose(known, rule, elapsed=elapsed), known, rule, elapsed=elapsed)
         new = np.maximum(new, raised[chosen])
-        changes[chosen] += new != raised[chosen]
+        times[chosen] += new != raised[chosen]
         raised[chosen] = new
-    return raised
+    return raised, times
 
 
 def _with_today(days: Days, seen: Seen, series: NDArray[np.int64]) -> Days:

@@ -49,7 +49,7 @@ class Panel:
     def drawn(self, left: float, top: float) -> str:
         """The panel, its corner at *left*, *top*."""
         scale = self._scale(left, top)
-        parts = [_text(sum(scale.across) / 2, top + 18, self.title, anchor="middle", weight="bold")]
+        parts = [_text((sum(scale.across) / 2, top + 18), self.title, anchor="middle", weight="bold")]
         parts += self._axes(scale)
         legend = top + _MARGIN_TOP + 10
         for kind, label, colour, points in self._shapes:
@@ -58,7 +58,7 @@ class Panel:
                 continue
             parts += [_polyline(run, colour) for run in _runs(map(scale.of, points))]
             if label:
-                parts.append(_text(scale.across[1] + 8, legend, label, colour=colour))
+                parts.append(_text((scale.across[1] + 8, legend), label, colour=colour))
                 legend += 16
         return "\n".join(filter(None, parts))
 
@@ -80,16 +80,16 @@ class Panel:
         for tick in scale.x.ticks():
             x, _ = scale.of((tick, scale.y.low))
             parts.append(_polyline([(x, bottom), (x, bottom + 5)], "#888"))
-            parts.append(_text(x, bottom + 18, f"{tick:g}", anchor="middle"))
+            parts.append(_text((x, bottom + 18), f"{tick:g}", anchor="middle"))
         for tick in scale.y.ticks():
             _, y = scale.of((scale.x.low, tick))
             parts.append(_polyline([(left, y), (right, y)], "#ddd"))
-            parts.append(_text(left - 8, y + 4, f"{tick:g}", anchor="end"))
-        parts.append(_text((left + right) / 2, bottom + 36, self.x_label, anchor="middle"))
+            parts.append(_text((left - 8, y + 4), f"{tick:g}", anchor="end"))
+        parts.append(_text(((left + right) / 2, bottom + 36), self.x_label, anchor="middle"))
         middle = (top + bottom) / 2
         parts.append(
             f"<g transform='rotate(-90 {left - 54:g} {middle:g})'>"
-            f"{_text(left - 54, middle, self.y_label, anchor='middle')}</g>"
+            f"{_text((left - 54, middle), self.y_label, anchor='middle')}</g>"
         )
         return parts
 
@@ -100,7 +100,7 @@ class Panel:
         x, y = scale.of((min(point[0], scale.x.high), point[1]))
         name = f"{label} ({point[0]:.3g}) →" if is_beyond else label
         at, anchor = (x - 7, "end") if x > (scale.across[0] + scale.across[1]) / 2 else (x + 7, "start")
-        return f"<circle cx='{x:.1f}' cy='{y:.1f}' r='4' fill='{colour}'/>{_text(at, y - 5, name, anchor)}"
+        return f"<circle cx='{x:.1f}' cy='{y:.1f}' r='4' fill='{colour}'/>{_text((at, y - 5), name, anchor)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def picture(panels: Sequence[Panel], note: str = "") -> str:
     lefts = [sum(panel.width for panel in panels[:number]) for number in range(len(panels))]
     parts = [panel.drawn(left, 0) for panel, left in zip(panels, lefts, strict=True)]
     if note:
-        parts.append(_text(10, height - 8, note))
+        parts.append(_text((10, height - 8), note))
     body = "\n".join(parts)
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' "
@@ -171,9 +171,8 @@ def _polyline(points: Iterable[Point], colour: str) -> str:
     return f"<polyline points='{listed}' fill='none' stroke='{colour}' stroke-width='1.5'/>"
 
 
-def _text(  # noqa: PLR0913, PLR0917 - what a text element has
-    x: float, y: float, text: str, anchor: str = "start", colour: str = "#222", weight: str = "normal"
-) -> str:
+def _text(at: Point, text: str, anchor: str = "start", colour: str = "#222", weight: str = "normal") -> str:
+    x, y = at
     return (
         f"<text x='{x:.1f}' y='{y:.1f}' text-anchor='{anchor}' fill='{colour}' font-weight='{weight}'>"
         f"{escape(text)}</text>"

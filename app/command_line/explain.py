@@ -17,6 +17,7 @@ from app.backtest.collecting import past_usage
 from app.backtest.explanation import (
     BoundScale,
     Considered,
+    ContainerPast,
     Explanation,
     bound_scale_of,
     elapsed_of,
@@ -135,7 +136,9 @@ def _explanations(
     own = [number for number, each in enumerate(usage.containers) if each.workload == workload]
     own.sort(key=lambda number: usage.containers[number].container)
     found = [
-        explain(usage, resource, series, risk, elapsed, bound) for resource in Resource for series in own
+        explain(ContainerPast(usage, resource, series), risk, elapsed, bound)
+        for resource in Resource
+        for series in own
     ]
     return [each for each in found if each]
 

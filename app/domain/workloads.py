@@ -79,10 +79,8 @@ def owner_workload(namespace: str, owner: Owner, labels: Mapping[str, str]) -> W
     if owner.kind == "ReplicaSet":
         for label, kind in ((POD_TEMPLATE_HASH, "Deployment"), (ROLLOUT_TEMPLATE_HASH, "Rollout")):
             template_hash = labels.get(label)
-            if template_hash and (base := owner.name.removesuffix(f"-{template_hash}")) not in {
-                "",
-                owner.name,
-            }:
+            base = owner.name.removesuffix(f"-{template_hash}") if template_hash else ""
+            if base not in {"", owner.name}:
                 return Workload(namespace, base, kind)
     config = labels.get(DEPLOYMENT_CONFIG, "")
     if owner.kind == "ReplicationController" and config and _is_numbered(owner.name, config):

@@ -15,13 +15,6 @@ from app.estimation.rules import LEVELS
 Integers = NDArray[np.int64]
 
 
-def day_samples(day: Day, grid: ExponentialGrid, timeslots: int) -> Integers:
-    """How many samples there are of every series that *day* knows."""
-    series = day.keys // np.uint64(timeslots * grid.size)
-    size = len(day.maxima) // timeslots
-    return np.bincount(series.astype(np.int64), weights=day.counts, minlength=size).astype(np.int64)
-
-
 def day_maxima(day: Day, timeslots: int) -> NDArray[np.float64]:
     """The largest sample of every series that *day* knows."""
     maxima: NDArray[np.float64] = day.maxima.reshape(-1, timeslots).max(axis=1, initial=0.0)

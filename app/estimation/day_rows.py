@@ -44,6 +44,11 @@ class Day:
         self.keys = np.insert(self.keys, places[~known], fresh[~known])
         self.counts = np.insert(self.counts, places[~known], times[~known].astype(np.uint32))
 
+    def samples(self, timeslots: int, buckets: int) -> NDArray[np.int64]:
+        """How many samples there are of each series that the day knows."""
+        series = (self.keys // np.uint64(timeslots * buckets)).astype(np.int64)
+        return np.bincount(series, self.counts, len(self.maxima) // timeslots).astype(np.int64)
+
     def of(self, series: NDArray[np.int64], timeslots: int, buckets: int) -> "Day":
         """The rows of just *series*, which are numbered from 0 in that order."""
         cells = timeslots * buckets
@@ -98,12 +103,8 @@ class DayRows:
         return self.coverage.of_everybody(day)
 
     def samples(self, day: int) -> NDArray[np.int64]:
-        """How many samples *day* holds of each series, up to the last one that it knows."""
-        if day not in self.days:
-            return np.empty(0, dtype=np.int64)
-        rows = self.days[day]
-        series = (rows.keys // np.uint64(self.timeslots * self.grid.size)).astype(np.int64)
-        return np.bincount(series, weights=rows.counts).astype(np.int64)
+        """How many samples *day* holds of each series that it knows."""
+        return self.days.get(day, Day()).samples(self.timeslots, self.grid.size)
 
     def fold(
         self, steps: StepRange, series: NDArray[np.int64], values: NDArray[np.float64], keys: Keys

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from app.estimation.day_quantiles import (
     Integers,
     day_maxima,
-    day_samples,
     series_quantiles,
     slot_quantiles,
 )
@@ -28,7 +27,7 @@ class _Closed:
     def __init__(self, day: Day, total: int, grid: ExponentialGrid, timeslots: int) -> None:
         self.day, self.total = day, total
         self._grid, self._timeslots = grid, timeslots
-        self.samples = day_samples(day, grid, timeslots)
+        self.samples = day.samples(timeslots, grid.size)
         self.share = _share(day, len(self.samples))
         self._quantiles = np.zeros((len(self.samples), len(LEVELS)), dtype=np.float32)
         self._is_read = np.zeros(len(self.samples), dtype=np.bool_)

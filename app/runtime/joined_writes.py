@@ -1,10 +1,10 @@
 """An answer's head and the begin of its body in one write: one TLS record, where uvicorn makes two.
 
-To encrypt and send a record takes as long as to decide on a Pod.
+To encrypt and send a record takes longer than to decide on a Pod.
 """
 
 from asyncio import Transport
-from typing import Protocol
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -26,9 +26,6 @@ class JoinedWrites(Transport):
         self._connection: Answering | None = connection
         self._answered: RequestResponseCycle | None = None
         self._head = b""
-        # The connection asks these with each request.
-        self.is_closing = transport.is_closing  # type: ignore[method-assign]
-        self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send *data*, or hold it where it is the head of an answer."""
@@ -55,6 +52,14 @@ class JoinedWrites(Transport):
     def let_go(self) -> None:
         """Forget the connection, which has ended: in a circle both would wait for the garbage collector."""
         self._connection = self._answered = None
+
+    def is_closing(self) -> bool:
+        """Whether the connection is about to end."""
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What is known of the other end."""
+        return self._transport.get_extra_info(name, default)
 
     def pause_reading(self) -> None:
         """Take in no more for a while."""

@@ -60,6 +60,7 @@ async def open_prometheus(
     questions_per_cycle: float = QUESTIONS_PER_CYCLE,
 ) -> AsyncIterator[PrometheusSource]:
     """The Prometheus of the settings, as a source of usage of the namespaces that are in scope by then.
+
     A file that they name is read when something is asked, so that one that is away makes a failing source.
     """
     async with PrometheusSource(

@@ -11,7 +11,7 @@ from app.errors import ReviewError
 from app.webhook.decisions import Knowledge, decide
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.outcomes import SKIPPED, Decision, SkipReason
-from app.webhook.reviews import Request, UnreadablePodError, answer, decode_review
+from app.webhook.reviews import Request, UnreadablePodError, allowed, decode_review, patched
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -38,15 +38,15 @@ class PodMutator:
         self._metrics.in_flight += 1
         try:
             try:
-                payload, status = self.review(await self._read(scope, receive)), 200
+                answer, status = self.review(await self._read(scope, receive)), 200
             except ReviewError as error:
                 self._metrics.refused()
-                payload, status = msgspec.json.encode({"error": str(error)}), error.status
-            headers = [_JSON, (b"content-length", b"%d" % len(payload))]
+                answer, status = msgspec.json.encode({"error": str(error)}), error.status
+            headers = [_JSON, (b"content-length", b"%d" % len(answer))]
             if self.is_leaving or status == 413:
                 headers.append((b"connection", b"close"))
             await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": payload})
+            await send({"type": "http.response.body", "body": answer})
         finally:
             self._metrics.in_flight -= 1
             self._metrics.observe(perf_counter() - started)
@@ -61,10 +61,10 @@ class PodMutator:
             request = decode_review(body)
         except UnreadablePodError as unreadable:
             self._metrics.count(SKIPPED[SkipReason.UNREADABLE_POD])
-            return answer(unreadable.uid)
+            return allowed(unreadable.uid)
         decision = self._decide(request)
         self._metrics.count(decision)
-        return answer(request.uid, decision.patch)
+        return patched(request.uid, decision.patch) if decision.patch else allowed(request.uid)
 
     def _decide(self, request: Request) -> Decision:
         try:

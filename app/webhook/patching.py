@@ -11,29 +11,27 @@ from app.domain.annotations import is_ours
 
 _PATH = "/metadata/annotations"
 _encode = msgspec.json.Encoder().encode
-_BEGIN, _END, _NO_PATCH_END = b',"patchType":"JSONPatch","patch":"', b'"}}', b"}}"
 Operation = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Operations in the form in which an answer ends with them, made once; false where there are none."""
+    """Operations in the form in which an answer carries them, made once; false where there are none."""
 
-    answer_end: bytes = _NO_PATCH_END
+    base64_json: bytes = b""
 
     @classmethod
     def of(cls, operations: Sequence[Operation]) -> Self:
         """The patch of *operations*."""
-        return cls(_BEGIN + base64.b64encode(_encode(operations)) + _END) if operations else cls()
+        return cls(base64.b64encode(_encode(operations)) if operations else b"")
 
     def __bool__(self) -> bool:
-        return self.answer_end != _NO_PATCH_END
+        return bool(self.base64_json)
 
     @property
     def operations(self) -> list[Operation]:
         """What it holds, decoded again."""
-        encoded = self.answer_end.removeprefix(_BEGIN).removesuffix(_END)
-        return msgspec.json.decode(base64.b64decode(encoded), type=list[Operation]) if self else []
+        return msgspec.json.decode(base64.b64decode(self.base64_json), type=list[Operation]) if self else []
 
 
 NO_PATCH = Patch()

@@ -3,7 +3,7 @@
 import msgspec
 
 from app.errors import ReviewError
-from app.webhook.patching import NO_PATCH, Patch
+from app.webhook.patching import Patch
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
@@ -86,6 +86,7 @@ _bare_review = msgspec.json.Decoder(_BareReview)
 _encode = msgspec.json.Encoder().encode
 # The rest of an answer is always the same: its text is joined, and not encoded anew.
 _ANSWER_BEGIN = f'{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"allowed":true,"uid":'.encode()
+_PATCH_BEGIN = b',"patchType":"JSONPatch","patch":"'
 
 
 def decode_review(body: bytes) -> Request:
@@ -118,6 +119,11 @@ def _check_kind(api_version: str, kind: str) -> None:
         raise ReviewError(400, f"this webhook answers {KIND} of {API_VERSION}, and not {given}")
 
 
-def answer(uid: str, patch: Patch = NO_PATCH) -> bytes:
-    """The answer that lets the Pod pass, with *patch* applied."""
-    return _ANSWER_BEGIN + _encode(uid) + patch.answer_end
+def allowed(uid: str) -> bytes:
+    """The answer that lets the Pod pass as it is."""
+    return _ANSWER_BEGIN + _encode(uid) + b"}}"
+
+
+def patched(uid: str, patch: Patch) -> bytes:
+    """The answer that lets the Pod pass with *patch* applied."""
+    return _ANSWER_BEGIN + _encode(uid) + _PATCH_BEGIN + patch.base64_json + b'"}}'

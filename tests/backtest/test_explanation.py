@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.backtest.explanation import elapsed_of, explain
+from app.backtest.explanation import ContainerPast, elapsed_of, explain
 from app.domain.profiles import Resource, RiskLevel
 from tests.backtest.pasts import FIRST_DAY, GIBIBYTE, day, usage
 
@@ -15,7 +15,7 @@ def test_the_days_add_up() -> None:
     """
     past = usage([1.0] * 15 + [day((144, 1.0))])
 
-    told = explain(past, Resource.CPU, 0, RiskLevel.NORMAL, 0.5)
+    told = explain(ContainerPast(past, Resource.CPU, 0), RiskLevel.NORMAL, 0.5)
 
     assert told
     assert [each.day for each in told.days] == list(range(FIRST_DAY + 1, FIRST_DAY + 15))
@@ -27,7 +27,7 @@ def test_the_days_add_up() -> None:
 
 def test_the_value_is_the_candidates_and_what_is_added_for_a_short_past() -> None:
     """14 days of 1 core: whatever the candidate, its base is 1 core, and 1 / (1 + 14)^2 = 0.44 % is added."""
-    told = explain(usage([1.0] * 14 + [np.nan]), Resource.CPU, 0, RiskLevel.NORMAL, 0.0)
+    told = explain(ContainerPast(usage([1.0] * 14 + [np.nan]), Resource.CPU, 0), RiskLevel.NORMAL, 0.0)
 
     assert told
     assert told.little_history == pytest.approx(1 / 225)
@@ -42,7 +42,7 @@ def test_the_choice_is_the_cheapest_of_the_candidates_that_are_shown() -> None:
     random = np.random.default_rng(5)
     past = usage([day((276, 1.0), (12, float(height))) for height in random.uniform(1, 4, 15)])
 
-    told = explain(past, Resource.CPU, 0, RiskLevel.LOW, 1.0)
+    told = explain(ContainerPast(past, Resource.CPU, 0), RiskLevel.LOW, 1.0)
 
     assert told
     costs = [considered.cost for _, considered in told.best]
@@ -54,8 +54,10 @@ def test_the_choice_is_the_cheapest_of_the_candidates_that_are_shown() -> None:
 
 def test_other_choices_stand_beside_it() -> None:
     """KRR's memory is the maximum and 15 %; what nobody asks for is left out."""
-    told = explain(usage([1.0] * 15), Resource.MEMORY, 0, RiskLevel.NORMAL, 1.0)
-    asked = explain(usage([1.0] * 15, requests=(2.0, GIBIBYTE)), Resource.CPU, 0, RiskLevel.NORMAL, 1.0)
+    told = explain(ContainerPast(usage([1.0] * 15), Resource.MEMORY, 0), RiskLevel.NORMAL, 1.0)
+    asked = explain(
+        ContainerPast(usage([1.0] * 15, requests=(2.0, GIBIBYTE)), Resource.CPU, 0), RiskLevel.NORMAL, 1.0
+    )
 
     assert told
     assert asked
@@ -69,7 +71,7 @@ def test_other_choices_stand_beside_it() -> None:
 
 def test_today_counts_for_who_outgrew_the_days_before() -> None:
     """14 days of 1 core, and today 4 cores: the value rises with today's samples, and that is said."""
-    told = explain(usage([1.0] * 14 + [4.0]), Resource.CPU, 0, RiskLevel.NORMAL, 1.0)
+    told = explain(ContainerPast(usage([1.0] * 14 + [4.0]), Resource.CPU, 0), RiskLevel.NORMAL, 1.0)
 
     assert told
     assert told.today_counts
@@ -78,7 +80,7 @@ def test_today_counts_for_who_outgrew_the_days_before() -> None:
 
 def test_today_counts_for_who_has_no_past() -> None:
     """One hour of today is all that there is."""
-    told = explain(usage([day((12, 1.0))]), Resource.CPU, 0, RiskLevel.NORMAL, 1 / 24)
+    told = explain(ContainerPast(usage([day((12, 1.0))]), Resource.CPU, 0), RiskLevel.NORMAL, 1 / 24)
 
     assert told
     assert (told.today_counts, len(told.days)) == (True, 1)
@@ -89,7 +91,7 @@ def test_today_counts_for_who_is_known_for_less_than_a_day() -> None:
     """Half of yesterday, and today the same: nothing was outgrown, but both halves are needed."""
     half = day((144, 1.0))
 
-    told = explain(usage([half, half]), Resource.CPU, 0, RiskLevel.NORMAL, 0.5)
+    told = explain(ContainerPast(usage([half, half]), Resource.CPU, 0), RiskLevel.NORMAL, 0.5)
 
     assert told
     assert (told.today_counts, len(told.days)) == (True, 2)
@@ -97,7 +99,9 @@ def test_today_counts_for_who_is_known_for_less_than_a_day() -> None:
 
 def test_who_was_not_seen_is_not_explained() -> None:
     """A container that ended more than a window ago."""
-    assert explain(usage([1.0] + [np.nan] * 15), Resource.CPU, 0, RiskLevel.NORMAL, 1.0) is None
+    assert (
+        explain(ContainerPast(usage([1.0] + [np.nan] * 15), Resource.CPU, 0), RiskLevel.NORMAL, 1.0) is None
+    )
 
 
 def test_how_much_of_a_day_has_passed() -> None:

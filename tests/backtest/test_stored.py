@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.backtest.explanation import Explanation, bound_scale_of, elapsed_of, explain
+from app.backtest.explanation import ContainerPast, Explanation, bound_scale_of, elapsed_of, explain
 from app.backtest.stored import StoredNeed, read_stored, sum_of, told_differently
 from app.domain.profiles import Resource, RiskLevel
 from app.estimation.bounds import BOUND_SCALE
@@ -41,7 +41,7 @@ def stored(**status: Any) -> StoredNeed:
 @pytest.fixture(scope="module")
 def anew() -> Explanation:
     """Fifteen days of one core, the last one being today."""
-    told = explain(usage([1.0] * 15), Resource.CPU, 0, RiskLevel.NORMAL, 1.0)
+    told = explain(ContainerPast(usage([1.0] * 15), Resource.CPU, 0), RiskLevel.NORMAL, 1.0)
     assert told
     return told
 

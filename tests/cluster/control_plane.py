@@ -43,10 +43,9 @@ class ControlPlane:
         self.version = _version_of(require(Part.KUBE_APISERVER))
         self._etcd_url = f"http://127.0.0.1:{etcd_port}"
         self._etcd = Process("etcd", self._etcd_command(peer_port), self.directory)
-        api_server = [
-            *self._api_server_command(api_port),
-            f"--enable-priority-and-fairness={str(fairness).lower()}",
-        ]
+        api_server = self._api_server_command(api_port)
+        if not fairness:
+            api_server.append("--enable-priority-and-fairness=false")
         self._api_server = Process("kube-apiserver", api_server, self.directory)
         self._controllers = Process(
             "kube-controller-manager", self._controllers_command(manager_port), self.directory

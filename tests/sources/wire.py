@@ -30,8 +30,9 @@ def matrix(*rows: Mapping[str, Any], **envelope: Any) -> dict[str, Any]:
 
 def parts_of(query: str) -> list[tuple[str, str]]:
     """The number and the text of each part of a question to a mesh."""
-    found = re.findall(r'label_replace\((.+?),"part","(\d)","",""\)', query)
-    return [(number, text) for text, number in found] or [("0", query)]
+    first, *others = query.split(" or label_replace(")
+    found = [re.fullmatch(r'(.+),"part","(\d)","",""\)', other) for other in others]
+    return [("0", first), *((match[2], match[1]) for match in found if match)]
 
 
 def answer(*rows: Mapping[str, Any], **envelope: Any) -> httpx.Response:

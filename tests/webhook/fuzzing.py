@@ -19,10 +19,9 @@ from tests.webhook.reviews import OWNERS, encoded, review
 from tests.webhook.served_webhook import ServedWebhook, exchange
 from tests.webhook.test_generated_sizing import SizedPodGenerator
 from tests.webhook.test_recorded_reviews import RECORDED
-from tests.webhook.webhooks import Webhook, sizing_webhook, webhook_with
+from tests.webhook.webhooks import MAX_REVIEW_BYTES, Webhook, sizing_webhook, webhook_with
 
 REFUSALS = (400, 413)
-MAX_REVIEW_BYTES = 3 * 1024 * 1024
 WHAT_IS_ANSWERED = ("admission.k8s.io/v1", "AdmissionReview")
 
 

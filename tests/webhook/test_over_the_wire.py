@@ -13,9 +13,8 @@ from tests.cluster.waiting import wait_until
 from tests.webhook.profiles import WEB_ANNOTATIONS, web_profiles
 from tests.webhook.reviews import UID, applied, encoded, patch_in, pod, review, web_pod
 from tests.webhook.served_webhook import Answer, ServedWebhook, exchange
-from tests.webhook.webhooks import webhook_with
+from tests.webhook.webhooks import MAX_REVIEW_BYTES, webhook_with
 
-MAX_BYTES = 3 * 1024 * 1024
 GOOD = encoded(review(web_pod()))
 
 
@@ -123,10 +122,10 @@ def pieces(body: bytes) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize("excess", [1, 3 * MAX_BYTES])
+@pytest.mark.parametrize("excess", [1, 3 * MAX_REVIEW_BYTES])
 def test_a_body_over_the_limit_is_refused(served: ServedWebhook, excess: int, *, chunked: bool) -> None:
     """413 names the limit, whether the size was announced or not; the connection does not go on."""
-    body = b" " * (MAX_BYTES + excess)
+    body = b" " * (MAX_REVIEW_BYTES + excess)
     answer = served.ask(pieces(body) if chunked else body)
 
     assert (answer.status, answer.error) == (413, "the review is larger than 3145728 bytes")
@@ -137,7 +136,7 @@ def test_a_body_that_is_announced_as_too_large_is_not_waited_for(served: ServedW
     """The answer comes before the first byte of the body was sent."""
     with closing(served.connect()) as connection:
         connection.putrequest("POST", "/mutate")
-        connection.putheader("Content-Length", str(MAX_BYTES + 1))
+        connection.putheader("Content-Length", str(MAX_REVIEW_BYTES + 1))
         connection.endheaders()
 
         assert connection.getresponse().status == 413
@@ -146,7 +145,7 @@ def test_a_body_that_is_announced_as_too_large_is_not_waited_for(served: ServedW
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_of_just_the_limit_is_read(served: ServedWebhook, *, chunked: bool) -> None:
     """A good review filled up with blanks to 3 MiB; in chunks it also arrives in many pieces."""
-    body = GOOD + b" " * (MAX_BYTES - len(GOOD))
+    body = GOOD + b" " * (MAX_REVIEW_BYTES - len(GOOD))
 
     assert_mutated(served.ask(pieces(body) if chunked else body))
 

@@ -20,6 +20,7 @@ from app.webhook.prepared import PreparedDecisions
 from app.webhook.sizing import PodSizer
 from tests.webhook.profiles import synced_catalogue
 
+MAX_REVIEW_BYTES = 3 * 1024 * 1024
 # Each is given, so that no variable of the environment decides.
 SETTINGS = read_settings(
     {
@@ -27,7 +28,7 @@ SETTINGS = read_settings(
         "excluded_namespaces": "kube-system, kube-public",
         "profiling_namespace": "",
         "max_connections": 64,
-        "max_review_bytes": 3 * 1024 * 1024,
+        "max_review_bytes": MAX_REVIEW_BYTES,
         "scheduling_min_confidence": 0.5,
         "scheduling_deadband": 0.15,
         "scheduling_cpu_floor": "20m",

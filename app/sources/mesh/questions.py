@@ -41,33 +41,29 @@ class Question:
 
     @property
     def query(self) -> str:
-        """All parts; of several, each series bears the number of its own."""
-        if len(self.parts) == 1:
-            return self.parts[0].query
-        return " or ".join(
-            f'label_replace({part.query},"{_PART}","{number}","","")'
-            for number, part in enumerate(self.parts)
+        """All parts; each series bears the number of its own, but for those of the first."""
+        first, *others = (part.query for part in self.parts)
+        numbered = (
+            f'label_replace({query},"{_PART}","{number}","","")' for number, query in enumerate(others, 1)
         )
+        return " or ".join((first, *numbered))
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Those of all parts."""
-        of_part = () if len(self.parts) == 1 else (_PART,)
-        return (*of_part, *dict.fromkeys(chain.from_iterable(part.labels for part in self.parts)))
+        return (_PART, *dict.fromkeys(chain.from_iterable(part.labels for part in self.parts)))
 
     @property
     def optional(self) -> frozenset[str]:
-        """Those that a part can do without."""
-        return self.parts[0].optional if len(self.parts) == 1 else frozenset(self.labels) - {_PART}
+        """Any part can do without some of them: what its own series must have is looked at part by part."""
+        return frozenset(self.labels)
 
     def read(self, told: Series) -> list[Matrix]:
         """The answer to each part; the first one bears the unusable samples of all."""
         whole = told.matrix()
-        if len(self.parts) == 1:
-            return [whole]
         rows: list[list[int]] = [[] for _ in self.parts]
         for row, (number, *_) in enumerate(whole.keys):
-            rows[int(number)].append(row)
+            rows[int(number or 0)].append(row)
         return [self._of(number, whole, rows[number]) for number in range(len(self.parts))]
 
     def _of(self, number: int, whole: Matrix, rows: list[int]) -> Matrix:
