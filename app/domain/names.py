@@ -1,7 +1,7 @@
 """Names of profiles: the contract's sha1 formula, and what stands in where two identities would share one."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from app.domain.profiles import Identity
 from app.domain.workloads import Connection, Workload
@@ -41,6 +41,14 @@ def separated_name(identity: Identity) -> str:
     return _PREFIXES[kind] + _sha1hex("/".join(f"{end.kind}/{end.namespace}/{end.name}" for end in ends))
 
 
+def _candidates(identity: Identity, known: str | None) -> Iterator[str]:
+    if known:
+        yield known
+    if contract := contract_name(identity):
+        yield contract
+    yield separated_name(identity)
+
+
 def allocate_names(
     identities: Iterable[Identity], stored: Mapping[Identity, str], taken: Iterable[str]
 ) -> dict[Identity, str]:
@@ -53,8 +61,8 @@ def allocate_names(
     names: dict[Identity, str] = {}
     used = set(taken)
     for identity in sorted(set(identities)):
-        candidates = (stored.get(identity), contract_name(identity), separated_name(identity))
-        free = (name for name in candidates if name and (name == stored.get(identity) or name not in used))
+        known = stored.get(identity)
+        free = (name for name in _candidates(identity, known) if name == known or name not in used)
         name = next(free, None)
         if name is not None:
             names[identity] = name

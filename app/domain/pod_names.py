@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from app.domain.workloads import CRON_JOB, GENERATED, Workload
+from app.domain.workloads import CRON_JOB, GENERATED, JOB, Workload
 
 # The ReplicaSet controller spells a 32-bit hash in decimal and maps its digits to these ten characters.
 _HASHED = re.compile(rf"(?P<name>.+)-[456789bcdf]{{6,10}}-{GENERATED}")
@@ -25,7 +25,26 @@ _OF_KNOWN = (
     (_HASHED_ANYHOW, ("Deployment", "Rollout")),
 )
 # Generated names cut their base at 58 characters: a name this long may have lost its hash.
-_GENERATED_NAME_LENGTH = 63
+_GENERATED_NAME_LENGTH, _BASE_LENGTH = 63, 58
+# What follows the name of a workload whose kind is known. A word is no hash, but for one of its letters.
+_ANY_GENERATED = "-[a-z0-9]{5}"
+_HASH = "-(?:[0-9a-f]{6,10}|(?=[a-z]*[0-9])[a-z0-9]{1,10})"
+_TAILS = {
+    "Deployment": re.compile(_HASH + _ANY_GENERATED),
+    "StatefulSet": re.compile("-[0-9]+"),
+    CRON_JOB: re.compile(f"-[0-9]{{8,10}}(-[0-9]+)?{_ANY_GENERATED}"),
+    JOB: re.compile(f"(-[0-9]+)?{_ANY_GENERATED}"),
+    **dict.fromkeys(("DaemonSet", "ReplicationController", "ReplicaSet"), re.compile(_ANY_GENERATED)),
+}
+
+
+def may_name(workload: Workload, pod: str) -> bool:
+    """True where the controller of *workload* may have made the name *pod*; False for kinds unknown here."""
+    if len(pod) >= _GENERATED_NAME_LENGTH and pod.startswith(f"{workload.name}-"[:_BASE_LENGTH]):
+        return True
+    tail = _TAILS.get(workload.kind)
+    begins = pod.startswith(workload.name)
+    return begins and tail is not None and tail.fullmatch(pod, len(workload.name)) is not None
 
 
 class PodNames:

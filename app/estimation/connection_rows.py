@@ -3,6 +3,7 @@
 An edge belongs to its source, whose key tells which steps it lacks. A step is taken as it was answered first.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from app.estimation.key_ranges import KeyRange, Keys, key_of, keys_of
 from app.estimation.samples import STEPS_PER_DAY, ConnectionSamples, StepRange, day_of
 
 T = TypeVar("T")
+_NEVER = (0, 0, 0)  # scraped steps of a source that is not known
 RATES = ("requests", "responses", "request_bytes", "response_bytes")
 
 
@@ -98,25 +100,24 @@ class ConnectionRows:
 
     def means(self) -> list[ConnectionMean]:
         """One mean for each edge that was not silent for the whole day."""
-        requests = self.rates["requests"].rows.sum(axis=1, dtype=np.float64)
-        responses = self.rates["responses"].rows.sum(axis=1, dtype=np.float64)
+        requests, responses, request_bytes, response_bytes = (_sums(self.rates[name].rows) for name in RATES)
+        scraped = self._scraped_steps()
         means = []
         for connection, row in self.edges.items():
             source = self.sources.get(connection.source)
-            scraped = self._scraped_steps(source) if source is not None else np.empty(0, dtype=np.int64)
-            if not len(scraped) or requests[row] + responses[row] <= 0:
+            first, last, steps = scraped[source] if source is not None else _NEVER
+            if not steps or requests[row] + responses[row] <= 0:
                 continue
-            per_minute = 60.0 / len(scraped)
             means.append(
                 ConnectionMean(
                     connection,
-                    float(requests[row]) * per_minute,
-                    float(responses[row]) * per_minute,
-                    int(scraped.min()),
-                    int(scraped.max()),
-                    len(scraped),
-                    _mean(self.rates["request_bytes"].rows[row], len(scraped)),
-                    _mean(self.rates["response_bytes"].rows[row], len(scraped)),
+                    requests[row] * 60.0 / steps,
+                    responses[row] * 60.0 / steps,
+                    first,
+                    last,
+                    steps,
+                    _mean(request_bytes[row], steps),
+                    _mean(response_bytes[row], steps),
                 )
             )
         return means
@@ -208,9 +209,14 @@ class ConnectionRows:
     def _lacking(self, owners: Sequence[Workload], steps: StepRange) -> Flags:
         return self.coverage.lacks(keys_of(owners), steps)
 
-    def _scraped_steps(self, source: int) -> NDArray[np.int64]:
-        columns = np.flatnonzero(self.scraped.rows[source])
-        return self.newest - (self.newest - columns) % STEPS_PER_DAY
+    def _scraped_steps(self) -> list[tuple[int, int, int]]:
+        """The first and the last step in which each source was scraped, and how many there are."""
+        steps = self.newest - (self.newest - np.arange(STEPS_PER_DAY)) % STEPS_PER_DAY
+        rows = self.scraped.rows
+        first = np.where(rows, steps, self.newest).min(axis=1)
+        last = np.where(rows, steps, 0).max(axis=1)
+        counts = np.count_nonzero(rows, axis=1)
+        return list(zip(first.tolist(), last.tolist(), counts.tolist(), strict=True))
 
 
 def _rows(index: dict[T, int], names: Sequence[T]) -> NDArray[np.int64]:
@@ -221,6 +227,13 @@ def _numbered(names: Iterable[T]) -> dict[T, int]:
     return {name: number for number, name in enumerate(names)}
 
 
-def _mean(rates: NDArray[np.float32], steps: int) -> float | None:
-    known = rates[~np.isnan(rates)]
-    return float(known.sum(dtype=np.float64)) / steps if len(known) else None
+def _sums(rates: NDArray[np.float32]) -> list[float]:
+    """Of each row's samples; NaN where there are none."""
+    known = ~np.isnan(rates)
+    sums = rates.sum(axis=1, dtype=np.float64, where=known)
+    listed: list[float] = np.where(known.any(axis=1), sums, np.nan).tolist()
+    return listed
+
+
+def _mean(total: float, steps: int) -> float | None:
+    return None if math.isnan(total) else total / steps

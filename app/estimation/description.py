@@ -152,15 +152,11 @@ class Describer:
 
     def _slots_of(self, here: Integers, needs: Amounts, counts: Integers) -> Iterator[SlotNeed]:
         """The slots in which every running container was seen; the others are not guessed."""
-        hours = 24 // counts.shape[1]
-        for slot in range(counts.shape[1]):
-            if counts[here, slot].all():
-                yield SlotNeed(
-                    f"{slot * hours:02d}:00",
-                    f"{(slot + 1) * hours:02d}:00",
-                    format_need(self.resource, float(needs[here, slot].sum())),
-                    int(counts[here, slot].sum()),
-                )
+        hours, seen = 24 // counts.shape[1], counts[here]
+        need, samples = needs[here].sum(axis=0), seen.sum(axis=0)
+        for slot in np.flatnonzero(seen.all(axis=0)).tolist():
+            begin, end = f"{slot * hours:02d}:00", f"{(slot + 1) * hours:02d}:00"
+            yield SlotNeed(begin, end, format_need(self.resource, float(need[slot])), int(samples[slot]))
 
     def _containers(
         self, here: Integers, series: Integers, values: Amounts, rules: list[ChosenRule]

@@ -6,6 +6,7 @@ of keys is thus a share of all namespaces, or a share of one that is too large f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -45,9 +46,11 @@ def key_of(workload: Workload) -> int:
 
 def keys_of(workloads: Sequence[Workload]) -> Keys:
     """The key of each."""
-    return np.array([key_of(workload) for workload in workloads], dtype=np.int64)
+    known = {workload: key_of(workload) for workload in set(workloads)}
+    return np.array([known[workload] for workload in workloads], dtype=np.int64)
 
 
+@lru_cache(maxsize=4096)
 def range_of(namespace: str) -> KeyRange:
     """The keys of a namespace; one of four thousand million shares them with another."""
     first = _hash(namespace, _NAMESPACE_BITS) << _WORKLOAD_BITS

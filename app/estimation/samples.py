@@ -1,6 +1,6 @@
 """Measurements as the sources deliver them: whole answers over a range of aligned 5-minute steps."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -143,6 +143,6 @@ class ConnectionSamples:
     unusable: int = 0
     request_bytes: NDArray[np.float64] | None = None
     response_bytes: NDArray[np.float64] | None = None
-    edge_pods: tuple[tuple[str, ...], ...] = ()
-    source_pods: tuple[tuple[str, ...], ...] = ()
+    edge_pods: tuple[Sequence[str], ...] = ()
+    source_pods: tuple[Sequence[str], ...] = ()
     unknown_ends: int = 0

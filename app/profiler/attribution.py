@@ -21,6 +21,7 @@ class Attribution:
     ) -> None:
         self._directory = directory
         self._past_owners = past_owners or {}
+        self._by_name: dict[tuple[str, str], Workload | None] = {}
 
     def __call__(self, namespace: str, pod: str) -> Workload | None:
         """The workload, or None where nobody we know made the Pod."""
@@ -63,7 +64,9 @@ class Attribution:
     def _owner(self, namespace: str, pod: str) -> Workload | None:
         key = (namespace, pod)
         known = self._directory.pods.get(key) or self._past_owners.get(key)
-        return known or self._names.workload(namespace, pod)
+        if known is None and key not in self._by_name:
+            self._by_name[key] = self._names.workload(namespace, pod)
+        return known or self._by_name[key]
 
 
 class Attributions:

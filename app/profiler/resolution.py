@@ -69,6 +69,8 @@ def _numbered(names: Sequence[T | None]) -> tuple[tuple[T, ...], NDArray[np.int6
 
 def _added(values: Values, rows: NDArray[np.int64], count: int) -> Values:
     """Sums of the rows of the same number, NaN where none of them has a sample."""
+    if np.array_equal(rows, np.arange(count)):  # as it mostly is: nothing is added
+        return values
     known = rows >= 0
     sums = np.zeros((count, values.shape[1]))
     seen = np.zeros(sums.shape, dtype=np.bool_)

@@ -10,6 +10,7 @@ remains is a small document of the same form, on which everything is checked tha
 from collections import Counter
 from collections.abc import Collection, Sequence
 from http import HTTPStatus
+from itertools import repeat
 from typing import TypeVar
 
 import msgspec
@@ -133,19 +134,16 @@ class AnswerReader:
         self._columns.append(_columns(times, counts, self._steps, kept))
         self._samples.append(samples)
         self._counts += counts
-        self._keys += [
-            tuple(self._shared(row.metric.get(label, "")) for label in self._labels) for row in kept
-        ]
+        for row in kept:
+            names = map(row.metric.get, self._labels, repeat(""))
+            # Names come again and again: each is kept once.
+            self._keys.append(tuple([self._names.setdefault(name, name) for name in names]))
 
     def _concerns_us(self, row: _Row) -> bool:
         if bytes(row.histograms) not in _NOTHING:
             message = f"Prometheus answered with native histograms, not numbers, for {row.metric}"
             raise SourceError("NativeHistogram", message)
         return all(row.metric.get(label) for label in self._required)
-
-    def _shared(self, name: str) -> str:
-        """Names come again and again: each is kept once."""
-        return self._names.setdefault(name, name)
 
 
 def refusal(status: int, body: Body) -> str:

@@ -29,12 +29,17 @@ class Naming:
     source_labels: int
     source: Named
     destination: Named
-    pods: Mapping[Key, tuple[str, ...]] = field(default_factory=dict)
+    pods: Mapping[Key, Sequence[str]] = field(default_factory=dict)
 
-    def edge(self, key: Key) -> Connection | None:
-        """The edge, or None where an end of it is unknown."""
-        source, destination = self.source(self.begin(key)), self.destination(key[self.source_labels :])
-        return Connection(source, destination) if source and destination else None
+    def edges(self, keys: Collection[Key]) -> dict[Key, Connection | None]:
+        """The edge of each key, or None where an end of it is unknown."""
+        sources = {begin: self.source(begin) for begin in {*map(self.begin, keys)}}
+        ends = {end: self.destination(end) for end in {key[self.source_labels :] for key in keys}}
+        found: dict[Key, Connection | None] = {}
+        for key in keys:
+            source, destination = sources[self.begin(key)], ends[key[self.source_labels :]]
+            found[key] = Connection(source, destination) if source and destination else None
+        return found
 
     def begin(self, key: Key) -> Key:
         """The source's part of an edge's key."""
@@ -67,7 +72,7 @@ def join_connections(
     A source was also scraped where one of its edges has a sample: for proxies that are scraped in a way that
     leaves no `up` with their labels, this is all there is to go by.
     """
-    told = {key: naming.edge(key) for key in sorted({*rates.requests.keys, *rates.responses.keys})}
+    told = naming.edges(dict.fromkeys(chain(rates.requests.keys, rates.responses.keys)))
     edges = {key: edge for key, edge in told.items() if edge and _covers(scope, edge)}
     requests, responses = (aligned(side, edges, len(steps)) for side in (rates.requests, rates.responses))
     seen = np.isfinite(requests) | np.isfinite(responses)
@@ -96,7 +101,7 @@ def _sources(
     begins: Sequence[Key], seen: NDArray[np.bool_], scrapes: Matrix, naming: Naming, scope: Scope
 ) -> tuple[dict[Key, Workload], NDArray[np.bool_]]:
     """Each source that is not excluded, and the steps in which it was scraped."""
-    named = {key: naming.source(key) for key in sorted({*scrapes.keys, *begins})}
+    named = {key: naming.source(key) for key in dict.fromkeys(chain(scrapes.keys, begins))}
     sources = {key: end for key, end in named.items() if end and end.namespace not in scope.excluded}
     scraped = aligned(scrapes, sources, seen.shape[1]) >= _SCRAPES_FOR_A_RATE
     rows = {key: row for row, key in enumerate(sources)}
@@ -106,6 +111,8 @@ def _sources(
 
 def aligned(matrix: Matrix, keys: Collection[Key], steps: int) -> NDArray[np.float64]:
     """The rows of *matrix* in the order of *keys*; NaN where it has none."""
+    if matrix.keys == tuple(keys):  # as it mostly is: nothing is copied
+        return matrix.values
     rows = {key: row for row, key in enumerate(matrix.keys)}
     values = np.full((len(keys), steps), np.nan)
     for row, key in enumerate(keys):

@@ -27,7 +27,7 @@ from app.sources.access import Access
 from app.sources.asking import Ask, Inquiry, all_of
 from app.sources.connections import combined
 from app.sources.mesh import MESHES, Mesh
-from app.sources.mesh.questions import Part, Question
+from app.sources.mesh.questions import Conversation, Part, Question
 from app.sources.need_answers import need_samples
 from app.sources.need_queries import need_signs
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, STEPS_PER_HOUR, Load, Planner
@@ -230,8 +230,12 @@ class PrometheusSource:
             )
             return await asyncio.to_thread(question.read, told)
 
-        answers = await all_of(map(ask, mesh.questions(scope, steps, shard)))
-        return await asyncio.to_thread(mesh.join, list(chain.from_iterable(answers)), scope, steps)
+        conversation = mesh.conversation(scope, steps, shard)
+        said: tuple[Question, ...] | ConnectionSamples = next(conversation)
+        while not isinstance(said, ConnectionSamples):
+            answers = list(chain.from_iterable(await all_of(map(ask, said))))
+            said = await asyncio.to_thread(_said, conversation, answers)
+        return said
 
     def _inquiry(self, signal: str, ask: Ask[T], load: Load) -> Inquiry[T]:
         return Inquiry(self._planner, load, ask, partial(self.api.observer.split, signal))
@@ -254,6 +258,14 @@ class PrometheusSource:
             load = Load({namespace: count for (namespace,), count in counts if count > 0})
             self._loads[kind] = _KnownLoad(scope, steps.last, load)
             return load
+
+
+def _said(conversation: Conversation, answers: list[Matrix]) -> tuple[Question, ...] | ConnectionSamples:
+    try:
+        return conversation.send(answers)
+    except StopIteration as end:  # no thread may raise it
+        samples: ConnectionSamples = end.value
+        return samples
 
 
 def _by_day(resource: Resource, answers: Sequence[Series]) -> list[ContainerSamples]:

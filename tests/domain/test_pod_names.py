@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.pod_names import PodNames
+from app.domain.pod_names import PodNames, may_name
 from app.domain.workloads import Workload
 
 
@@ -85,3 +85,40 @@ def test_of_look_alikes_the_one_is_found_whose_controller_spells_names_so(
     ]
 
     assert PodNames(known).workload("shop", pod) == Workload("shop", name, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "pod", "may"),
+    [
+        ("Deployment", "web", "web-6b6f9d7d5c-2x8qz", True),
+        ("Deployment", "web", "web-bcdfbcdfb-2x8qz", True),
+        ("Deployment", "web", "web-447788559-2x8qz", True),
+        ("Deployment", "web", "web-admin-2x8qz", False),
+        ("Deployment", "web", "web-admin-6b6f9d7d5c-2x8qz", False),
+        ("Deployment", "web", "webs-6b6f9d7d5c-2x8qz", False),
+        ("Deployment", "web", "web-2x8qz", False),
+        ("StatefulSet", "db", "db-12", True),
+        ("StatefulSet", "db", "db-1-2", False),
+        ("DaemonSet", "agent", "agent-x7k2p", True),
+        ("DaemonSet", "agent", "agent-x-x7k2p", False),
+        ("ReplicaSet", "old", "old-x7k2p", True),
+        ("ReplicationController", "old", "old-x7k2p", True),
+        ("Job", "once", "once-x7k2p", True),
+        ("Job", "once", "once-3-x7k2p", True),
+        ("CronJob", "report", "report-28394810-x7k2p", True),
+        ("CronJob", "report", "report-28394810-0-x7k2p", True),
+        ("CronJob", "report", "report-x7k2p", False),
+        ("Rollout", "web", "web-6b6f9d7d5c-2x8qz", False),
+    ],
+)
+def test_what_a_controller_may_name(kind: str, name: str, pod: str, *, may: bool) -> None:
+    """A hash has a digit or only letters of hashes; a word makes it another workload's Pod."""
+    assert may_name(Workload("shop", name, kind), pod) is may
+
+
+def test_a_name_that_was_cut_is_taken_for_the_workloads() -> None:
+    """Of 60 characters of a workload's name the first 58 are left before the five that are generated."""
+    workload = Workload("shop", "x" * 60, "DaemonSet")
+
+    assert may_name(workload, "x" * 58 + "x7k2p")
+    assert not may_name(workload, "y" * 58 + "x7k2p")

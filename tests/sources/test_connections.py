@@ -47,11 +47,11 @@ def test_sides_are_joined_by_edge() -> None:
     joined = join(requests, responses, NOTHING)
 
     assert joined.edges == (
-        Connection(WEB, Workload("emojivoto", "emoji")),
         Connection(WEB, Workload("emojivoto", "voting")),
+        Connection(WEB, Workload("emojivoto", "emoji")),
     )
-    np.testing.assert_array_equal(joined.requests, [[2, 2, 2, 2], [1, 1, NAN, 1]])
-    np.testing.assert_array_equal(joined.responses, [[NAN] * 4, [0.9] * 4])
+    np.testing.assert_array_equal(joined.requests, [[1, 1, NAN, 1], [2, 2, 2, 2]])
+    np.testing.assert_array_equal(joined.responses, [[0.9] * 4, [NAN] * 4])
     assert joined.unusable == 3
 
 

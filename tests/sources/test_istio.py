@@ -4,8 +4,10 @@ import numpy as np
 
 from app.domain.workloads import Connection, Workload
 from app.sources.mesh.istio import EDGE_LABELS, Istio
+from app.sources.mesh.questions import Question
 from app.sources.queries import Scope, Shard
 from app.sources.series import Matrix
+from tests.sources.conversing import converse
 from tests.sources.wire import STEPS
 
 SOME = Scope(included=("shop",), excluded=("kube-system",))
@@ -31,9 +33,13 @@ def table(rows: dict[tuple[str, ...], list[float]], unusable: int = 0) -> Matrix
 NOTHING = table({})
 
 
+def nothing(question: Question) -> list[Matrix]:
+    return [NOTHING] * len(question.parts)
+
+
 def test_questions() -> None:
     """Clients and waypoints before servers; bytes of TCP without the nodes' tunnels; servers as scrapes."""
-    (question,) = Istio().questions(SOME, STEPS, Shard())
+    (question,), _ = converse(Istio(), nothing, SOME)
 
     ours = 'app!="ztunnel",'
     servers = 'istio_requests_total{reporter="destination",destination_workload_namespace!="kube-system"}'
@@ -51,7 +57,7 @@ def test_questions() -> None:
 
 def test_a_shard_of_sources() -> None:
     """Every rate is of sources in these namespaces alone, and servers are scraped there."""
-    (question,) = Istio().questions(SOME, STEPS, Shard(frozenset({"shop", "team"})))
+    (question,), _ = converse(Istio(), nothing, SOME, shard=Shard(frozenset({"shop", "team"})))
 
     *rates, servers = (part.query for part in question.parts)
     assert all(query.count('source_workload_namespace=~"shop|team",') == 2 for query in rates)
@@ -71,7 +77,7 @@ def test_a_request_is_a_request_and_a_response() -> None:
     """Two a second both ways; a sample that was not usable counts once. No kind is told at either end."""
     answers = [table({CART_DB: [2, 2, NAN, 2]}, unusable=1), *[NOTHING] * 5]
 
-    samples = Istio().join(answers, Scope(), STEPS)
+    _, samples = converse(Istio(), lambda _question: answers, Scope())
 
     assert samples.edges == (Connection(CART, DB),)
     np.testing.assert_array_equal(samples.requests, [[2, 2, NAN, 2]])
@@ -86,7 +92,7 @@ def test_bytes_of_requests_and_of_tcp_are_added() -> None:
     tcp = table({CART_DB: [50, NAN, 50, NAN]})
     answers = [table({CART_DB: [1] * 4}), http, NOTHING, tcp, tcp, NOTHING]
 
-    samples = Istio().join(answers, Scope(), STEPS)
+    _, samples = converse(Istio(), lambda _question: answers, Scope())
 
     np.testing.assert_array_equal(samples.request_bytes, [[150, 100, 50, NAN]])
     np.testing.assert_array_equal(samples.response_bytes, [[50, NAN, 50, NAN]])
@@ -96,7 +102,9 @@ def test_where_only_bytes_flow_there_is_no_edge() -> None:
     """Without a request nothing can be said in requests and responses per minute."""
     answers = [NOTHING, NOTHING, NOTHING, table({CART_DB: [50] * 4}), NOTHING, NOTHING]
 
-    assert Istio().join(answers, Scope(), STEPS).edges == ()
+    _, samples = converse(Istio(), lambda _question: answers, Scope())
+
+    assert samples.edges == ()
 
 
 def test_unknown_ends_are_left_out_and_counted() -> None:
@@ -107,7 +115,7 @@ def test_unknown_ends_are_left_out_and_counted() -> None:
         ("shop", "cart", "unknown", "unknown"): [1.0] * 4,
     }
 
-    samples = Istio().join([table(rows), *[NOTHING] * 5], Scope(), STEPS)
+    _, samples = converse(Istio(), lambda _question: [table(rows), *[NOTHING] * 5], Scope())
 
     assert samples.edges == (Connection(CART, DB),)
     assert samples.unknown_ends == 2
@@ -118,7 +126,7 @@ def test_a_proxy_that_reports_as_a_server_is_scraped_as_a_client() -> None:
     """The sidecar of db gave two samples in two steps, and one in the third, of which no rate is made."""
     servers = table({("storage", "db"): [2, 5, 1, NAN]})
 
-    samples = Istio().join([*[NOTHING] * 5, servers], Scope(), STEPS)
+    _, samples = converse(Istio(), lambda _question: [*[NOTHING] * 5, servers], Scope())
 
     assert samples.sources == (DB,)
     np.testing.assert_array_equal(samples.scraped, [[True, True, False, False]])

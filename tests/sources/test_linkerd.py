@@ -1,6 +1,6 @@
 """Linkerd: the exact texts that are sent, and what answers in its label schema become."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -9,8 +9,10 @@ from app.domain.workloads import Connection, Workload
 from app.estimation.samples import ConnectionSamples, StepRange
 from app.sources.answers import AnswerReader
 from app.sources.mesh.linkerd import KINDS, Linkerd
+from app.sources.mesh.questions import Question
 from app.sources.queries import Scope, Shard
 from app.sources.series import Matrix
+from tests.sources.conversing import Answer, converse
 from tests.sources.wire import FIRST, STEPS, encoded, matrix, row
 
 EVERYTHING = Scope()
@@ -20,44 +22,98 @@ KIND_LABELS = "deployment,statefulset,daemonset,replicaset,replicationcontroller
 DESTINATION = "dst_namespace,dst_" + KIND_LABELS.replace(",", ",dst_")
 TAIL = '"replicas","$1","pod","(.+?)(-([a-z0-9]{5}|[0-9]+))?"'
 EDGE = {"namespace": "emojivoto", "replicas": "web-6b6f9d7d5c", "deployment": "web"}
+PROXIES = 'up{control_plane_ns!="",namespace!~"kube-public|kube-system"}'
 TO_VOTING = {"dst_namespace": "emojivoto", "dst_deployment": "voting"}
 
 
-def rate(metric: str, matchers: str) -> str:
-    return (
-        f"sum by (namespace,replicas,{KIND_LABELS},{DESTINATION})"
-        f"(label_replace(rate({metric}{{{matchers},{BOTH}}}[5m]),{TAIL}))"
-    )
+PARTS = (
+    *("request_total{", "response_total{", "tcp_write_bytes_total{", "tcp_read_bytes_total{"),
+    *("sum_over_time(up{", "max_over_time(up{"),
+)
+Series = Mapping[str, str] | Sequence[Mapping[str, str]]
+
+
+def answering(*series: Series) -> Answer:
+    """What the server holds for each of PARTS: a series (or several) with the sample 2, or none at all."""
+
+    def answer(question: Question) -> list[Matrix]:
+        time = FIRST if question.steps == STEPS else question.steps.last * 300
+        rows = []
+        for number, part in enumerate(question.parts):
+            (place,) = (place for place, name in enumerate(PARTS) if name in part.query)
+            given = series[place] if place < len(series) else []
+            of_part = [given] if isinstance(given, Mapping) else given
+            rows += [row({**labels, "part": str(number)}, [(time, "2")]) for labels in of_part]
+        reader = AnswerReader(question.labels, question.steps, question.optional)
+        reader.feed(encoded(matrix(*rows)))
+        return question.read(reader.finish())
+
+    return answer
+
+
+def joined(*series: Series, scope: Scope = EVERYTHING) -> ConnectionSamples:
+    """What is made of the answers."""
+    return converse(Linkerd(), answering(*series), scope)[1]
+
+
+def behind(*pods: Mapping[str, str]) -> Answer:
+    """Only meshed Pods are told."""
+    return answering([], [], [], [], [], list(pods))
 
 
 def test_questions() -> None:
-    """Edges by the Pod's name without its tail and every kind label of both ends; Pods at the end alone.
+    """The Pods at the end first. As they are named as their labels tell, edges are summed by those alone.
 
     Four steps are 1200 seconds. Included namespaces can't be said of "either end" in one selector.
     """
-    questions = Linkerd().questions(SOME, STEPS, Shard())
+    questions, _ = converse(Linkerd(), behind(EDGE | {"pod": "web-6b6f9d7d5c-2x8qz"}), SOME)
 
-    proxies = 'up{control_plane_ns!="",namespace!~"kube-public|kube-system"}'
-    present = f"max_over_time({proxies}[1200s])"
+    edges, of_pods = f"namespace,{KIND_LABELS},{DESTINATION}", f"namespace,pod,replicas,{KIND_LABELS}"
     assert [part.query for question in questions for part in question.parts] == [
-        rate("request_total", 'direction="outbound"'),
-        rate("response_total", 'direction="outbound"'),
-        rate("tcp_write_bytes_total", 'direction="outbound",peer="dst"'),
-        rate("tcp_read_bytes_total", 'direction="outbound",peer="dst"'),
-        f"max by (namespace,replicas,{KIND_LABELS})(label_replace(sum_over_time({proxies}[5m]),{TAIL}))",
-        f"max by (namespace,pod,replicas,{KIND_LABELS})(label_replace({present},{TAIL}))",
+        f"max by ({of_pods})(label_replace(max_over_time({PROXIES}[1200s]),{TAIL}))",
+        f'sum by ({edges})(rate(request_total{{direction="outbound",{BOTH}}}[5m]))',
+        f'sum by ({edges})(rate(response_total{{direction="outbound",{BOTH}}}[5m]))',
+        f'sum by ({edges})(rate(tcp_write_bytes_total{{direction="outbound",peer="dst",{BOTH}}}[5m]))',
+        f'sum by ({edges})(rate(tcp_read_bytes_total{{direction="outbound",peer="dst",{BOTH}}}[5m]))',
+        f"max by (namespace,{KIND_LABELS})(sum_over_time({PROXIES}[5m]))",
     ]
     assert [(len(question.parts), question.steps) for question in questions] == [
+        (1, StepRange(STEPS.last, STEPS.last)),
         (1, STEPS),
         (1, STEPS),
         (3, STEPS),
-        (1, StepRange(STEPS.last, STEPS.last)),
     ]
+
+
+@pytest.mark.parametrize(
+    "pods",
+    [
+        pytest.param([EDGE | {"pod": "shop-6b6f9d7d5c-2x8qz"}], id="another name"),
+        pytest.param([EDGE | {"pod": "web-admin-6b6f9d7d5c-2x8qz"}], id="a longer name"),
+        pytest.param([EDGE | {"pod": "web-0"}], id="another kind's name"),
+        pytest.param([EDGE | {"pod": "web-6b6f9d7d5c-2x8qz", "statefulset": "web"}], id="two kinds"),
+        pytest.param([{"namespace": "shop", "pod": "canary-6b6f9d7d5c-2x8qz"}], id="no kind"),
+        pytest.param(
+            [EDGE | {"pod": f"{name}-6b6f9d7d5c-2x8qz"} for name in ("web", "shop")], id="one of two"
+        ),
+        pytest.param([], id="no Pods"),
+    ],
+)
+def test_where_labels_may_not_tell_a_source_names_of_pods_do(pods: list[Mapping[str, str]]) -> None:
+    """One Pod that its labels don't tell, or nothing known of Pods: all is summed by their names too."""
+    questions, _ = converse(Linkerd(), behind(*pods), SOME)
+
+    queries = [part.query for question in questions[1:] for part in question.parts]
+    by_name = f"namespace,replicas,{KIND_LABELS}"
+    requests = f'rate(request_total{{direction="outbound",{BOTH}}}[5m])'
+    assert queries[0] == f"sum by ({by_name},{DESTINATION})(label_replace({requests},{TAIL}))"
+    assert queries[-1] == f"max by ({by_name})(label_replace(sum_over_time({PROXIES}[5m]),{TAIL}))"
+    assert all(f"by ({by_name}" in query for query in queries)
 
 
 def test_the_parts_of_a_question_are_sent_as_one() -> None:
     """All but the first part's series bear its number in a label: none is taken for another's."""
-    requests, _, octets, *_ = Linkerd().questions(SOME, STEPS, Shard())
+    (_, requests, _, octets), _ = converse(Linkerd(), behind(), SOME)
 
     first, second, third = (part.query for part in octets.parts)
     assert octets.query == (
@@ -71,37 +127,20 @@ def test_a_shard_of_sources() -> None:
     """All of it is of sources in these namespaces alone; destinations may be anywhere."""
     shard = Shard(frozenset({"shop", "emojivoto"}))
 
-    parts = [part.query for question in Linkerd().questions(SOME, STEPS, shard) for part in question.parts]
+    questions, _ = converse(Linkerd(), behind(), SOME, shard=shard)
 
+    parts = [part.query for question in questions for part in question.parts]
     assert all(',namespace=~"emojivoto|shop",namespace!~"kube-public|kube-system"' in part for part in parts)
     assert "dst_namespace=" not in "".join(parts)
 
 
 def test_the_load() -> None:
-    """Four rates read about four times the samples of requests, in the namespaces of the sources."""
+    """The largest question is on two rates, which read about twice the samples of requests."""
     load = Linkerd().load(SOME)
 
     counts = f'count_over_time(request_total{{direction="outbound",{BOTH}}}[5m])'
-    assert load.query == f"4 * sum by (namespace)({counts})"
+    assert load.query == f"2 * sum by (namespace)({counts})"
     assert load.labels == ("namespace",)
-
-
-def joined(
-    *series: Mapping[str, str] | list[Mapping[str, str]], scope: Scope = EVERYTHING
-) -> ConnectionSamples:
-    """The join of answers in the order of the questions: each a series (or several) with the sample 2."""
-    answers: list[Matrix] = []
-    for question in Linkerd().questions(scope, STEPS, Shard()):
-        rows = []
-        time = FIRST if question.steps == STEPS else question.steps.last * 300
-        for part in range(len(question.parts)):
-            given = series[len(answers) + part] if len(answers) + part < len(series) else []
-            of_part = [given] if isinstance(given, Mapping) else given
-            rows += [row({**labels, "part": str(part)}, [(time, "2")]) for labels in of_part]
-        reader = AnswerReader(question.labels, question.steps, question.optional)
-        reader.feed(encoded(matrix(*rows)))
-        answers += question.read(reader.finish())
-    return Linkerd().join(answers, scope, STEPS)
 
 
 def test_sides_and_bytes_are_joined_by_edge() -> None:
@@ -162,13 +201,28 @@ def test_a_pods_own_label_beside_that_of_its_kind(
 
 
 def test_the_pods_behind_a_source() -> None:
-    """The Pods that share name and labels belong to the edge; those of another ReplicaSet do not."""
-    pods = [EDGE | {"pod": f"web-6b6f9d7d5c-{tail}"} for tail in ("2x8qz", "vhm4j")]
-    other = {**EDGE, "replicas": "web-5f86686c4d", "pod": "web-5f86686c4d-8wrkx"}
+    """All of the workload that the labels tell, in spite of a rollout."""
+    told = {"namespace": "emojivoto", "deployment": "web"}
+    names = ("web-6b6f9d7d5c-2x8qz", "web-6b6f9d7d5c-vhm4j", "web-5f86686c4d-8wrkx")
+    pods = [{**told, "pod": name, "replicas": name[:-6]} for name in names]
 
-    samples = joined(EDGE | TO_VOTING, [], [], [], EDGE, [*pods, other])
+    samples = joined(told | TO_VOTING, [], [], [], told, pods)
 
-    assert samples.edge_pods == samples.source_pods == (("web-6b6f9d7d5c-2x8qz", "web-6b6f9d7d5c-vhm4j"),)
+    assert samples.edges[0].source == Workload("emojivoto", "web")
+    assert [sorted(pods) for pods in samples.edge_pods] == [sorted(names)]
+    assert [sorted(pods) for pods in samples.source_pods] == [sorted(names)]
+
+
+def test_two_sources_under_one_label() -> None:
+    """`deployment: blue` is a label of the Pods of `web` and of `api`: each edge has its own Pods."""
+    blue = {"namespace": "emojivoto", "deployment": "blue"}
+    web, api = ({**blue, "replicas": name} for name in ("web-6b6f9d7d5c", "api-5f86686c4d"))
+    pods = [{**web, "pod": "web-6b6f9d7d5c-2x8qz"}, {**api, "pod": "api-5f86686c4d-8wrkx"}]
+
+    samples = joined([web | TO_VOTING, api | TO_VOTING], [], [], [], [web, api], pods)
+
+    assert [list(pods) for pods in samples.edge_pods] == [["web-6b6f9d7d5c-2x8qz"], ["api-5f86686c4d-8wrkx"]]
+    assert len(samples.sources) == len(samples.source_pods) == 2
 
 
 def test_unknown_ends_are_left_out_and_counted() -> None:
@@ -188,4 +242,4 @@ def test_a_source_without_labels_has_its_pods() -> None:
     samples = joined(source | TO_VOTING, [], [], [], [], [source | {"pod": "cart-6b6f9d7d5c-2x8qz"}])
 
     assert samples.edges[0].source == Workload("shop", "", "")
-    assert samples.edge_pods == (("cart-6b6f9d7d5c-2x8qz",),)
+    assert [list(pods) for pods in samples.edge_pods] == [["cart-6b6f9d7d5c-2x8qz"]]

@@ -74,15 +74,16 @@ async def test_connections_of_linkerd() -> None:
     Scraped twice in the first two steps, so both count as observed although the second has no request.
     """
     proxy = {"namespace": "emojivoto", "deployment": "web"}
+    pod = proxy | {"pod": "web-6c9b7d8f5b-2x8qz", "replicas": "web-6c9b7d8f5b"}
     wire = ScriptedPrometheus(
         answer(),
+        answer(row(pod, [(FOURTH, "1")])),
         answer(row(EDGE, [(FIRST, "1")])),
         answer(row(EDGE, [(FIRST, "0.9"), (SECOND, "-Inf")])),
         answer(
             row(EDGE | {"part": "0"}, [(FIRST, "500")]),
             row(proxy | {"part": "2"}, [(FIRST, "2"), (SECOND, "2")]),
         ),
-        answer(row(proxy | {"pod": "web-6c9b7d8f5b-2x8qz"}, [(FOURTH, "1")])),
     )
     async with source(wire, "linkerd") as prometheus:
         samples = await only(prometheus.connection_samples(STEPS))
@@ -92,10 +93,14 @@ async def test_connections_of_linkerd() -> None:
     np.testing.assert_array_equal(samples.responses, [[0.9, np.nan, np.nan, np.nan]])
     np.testing.assert_array_equal(samples.request_bytes, [[500, np.nan, np.nan, np.nan]])
     np.testing.assert_array_equal(samples.scraped, [[True, True, False, False]])
-    assert samples.edge_pods == (("web-6c9b7d8f5b-2x8qz",),)
+    assert [list(pods) for pods in samples.edge_pods] == [["web-6c9b7d8f5b-2x8qz"]]
     assert samples.unusable == 1
-    asked = Linkerd().questions(SCOPE, STEPS, Shard())
-    assert queries_of(wire) == [Linkerd().load(SCOPE).query, *(question.query for question in asked)]
+    load, pods, *rates = queries_of(wire)
+    assert load == Linkerd().load(SCOPE).query
+    assert "up{" in pods
+    assert [
+        metric in query for metric, query in zip(("request_", "response_", "tcp_"), rates, strict=True)
+    ] == [True] * 3
     assert prometheus.network_provider_in_use == "linkerd"
 
 
@@ -123,7 +128,7 @@ async def test_connections_of_istio() -> None:
     np.testing.assert_array_equal(samples.requests, [[1, np.nan, np.nan, np.nan]])
     np.testing.assert_array_equal(samples.responses, samples.requests)
     np.testing.assert_array_equal(samples.request_bytes, [[500, np.nan, np.nan, np.nan]])
-    (question,) = Istio().questions(SCOPE, STEPS, Shard())
+    (question,) = next(Istio().conversation(SCOPE, STEPS, Shard()))
     assert queries_of(wire) == [Istio().load(SCOPE).query, question.query]
     assert prometheus.network_provider_in_use == "istio"
 

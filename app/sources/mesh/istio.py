@@ -5,15 +5,14 @@ counts in each step (each sees at most all of it), and what servers report only 
 has one response. Metrics name workloads without their kinds.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from app.domain.workloads import Workload
-from app.estimation.samples import ConnectionSamples, StepRange
+from app.estimation.samples import StepRange
 from app.sources.connections import EdgeRates, Naming, aligned, join_connections
-from app.sources.mesh.questions import Part, Question
+from app.sources.mesh.questions import Conversation, Part, Question
 from app.sources.queries import WINDOW, Matchers, Scope, Shard, aggregate, excluded, of_shard, selector
 from app.sources.series import Key, Matrix
 
@@ -53,22 +52,24 @@ class Istio:
         labels = SOURCE_LABELS[:1]
         return Part(f"{2 * len(_RATES)} * {aggregate('sum', labels, counts)}", labels)
 
-    def questions(self, scope: Scope, steps: StepRange, shard: Shard) -> tuple[Question, ...]:
-        """Requests and four rates of bytes of each edge, and which proxies report as servers."""
-        rates = (Part(edge_rate(*rate, scope, shard), EDGE_LABELS) for rate in _RATES)
-        return (Question((*rates, Part(server_scrapes(scope, shard), SERVER_LABELS)), steps),)
+    def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
+        """Requests and four rates of bytes of each edge, and which proxies report as servers.
 
-    def join(self, answers: Sequence[Matrix], scope: Scope, steps: StepRange) -> ConnectionSamples:
-        """A proxy that reports as a server would report as a client too: it was scraped as both."""
-        requests, request_bytes, response_bytes, received, sent, servers = answers
-        rates = EdgeRates(
+        A proxy that reports as a server would report as a client too: it was scraped as both.
+        """
+        rates = (Part(edge_rate(*rate, scope, shard), EDGE_LABELS) for rate in _RATES)
+        servers = Part(server_scrapes(scope, shard), SERVER_LABELS)
+        requests, request_bytes, response_bytes, received, sent, scrapes = yield (
+            Question((*rates, servers), steps),
+        )
+        edge_rates = EdgeRates(
             requests,
             replace(requests, unusable=0),
             _added(request_bytes, received),
             _added(response_bytes, sent),
         )
         naming = Naming(len(SOURCE_LABELS), _workload, _workload)
-        return join_connections(rates, servers, naming, scope=scope, steps=steps)
+        return join_connections(edge_rates, scrapes, naming, scope=scope, steps=steps)
 
 
 def edge_rate(metric: str, matchers: Matchers, scope: Scope, shard: Shard) -> str:

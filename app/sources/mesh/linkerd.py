@@ -1,19 +1,22 @@
 """Linkerd's proxies, as linkerd-viz or the control plane's PodMonitor scrapes them.
 
-A source is told by its Pod where its labels can't: scraping makes a metric label of every label of a Pod, so
-that a Pod's own label `deployment: blue` takes the place of its workload's. One series per Pod and edge would
-be too many; the Pods of one controller share their name but for its tail, so series are summed by the name
-without it. That costs one series per edge and ReplicaSet (in place of one per edge and workload), and one
-point per meshed Pod, by which the sums find their Pods again.
+A source is told by its labels, unless scraping replaced them: it makes a metric label of every label of a
+Pod, so that a Pod's own label `deployment: blue` takes the place of its workload's. Whether any did is told
+by the names of the meshed Pods, which are asked for first. If so, series are summed by the Pod's name without
+its tail too, which the Pods of one controller share: one series per edge and ReplicaSet in place of one per
+edge and workload. Else they are not, since a server before Prometheus 3 cuts the name anew for each sample,
+at as high a cost as all the rest.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from app.domain.pod_names import may_name
 from app.domain.workloads import Workload
-from app.estimation.samples import STEP_SECONDS, ConnectionSamples, StepRange
+from app.estimation.samples import STEP_SECONDS, StepRange
 from app.sources.connections import EdgeRates, Naming, join_connections
-from app.sources.mesh.questions import Part, Question
+from app.sources.mesh.questions import Conversation, Part, Question
 from app.sources.queries import (
     LOAD_LABELS,
     WINDOW,
@@ -55,6 +58,7 @@ _RATES: tuple[tuple[str, Matchers], ...] = (
     (WRITTEN_BYTES, _TO_SERVER),
     (READ_BYTES, _TO_SERVER),
 )
+_RATES_AT_ONCE = 2
 # Scraping a linkerd-proxy sets this label.
 _PROXIES = ('control_plane_ns!=""',)
 _TAIL = "(.+?)(-([a-z0-9]{5}|[0-9]+))?"
@@ -66,59 +70,101 @@ class Linkerd:
     name = "linkerd"
 
     def load(self, scope: Scope) -> Part:
-        """Four rates, of which that of requests has neither the most nor the fewest series."""
+        """Two rates are asked for at once; that of requests has neither the most nor the fewest series."""
         matchers = (*_OUTBOUND, *excluded("namespace", scope), *excluded("dst_namespace", scope))
         counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
-        return Part(f"{len(_RATES)} * {aggregate('sum', LOAD_LABELS, counts)}", LOAD_LABELS)
+        return Part(f"{_RATES_AT_ONCE} * {aggregate('sum', LOAD_LABELS, counts)}", LOAD_LABELS)
 
-    def questions(self, scope: Scope, steps: StepRange, shard: Shard) -> tuple[Question, ...]:
-        """Four rates of each edge, the scrapes of each source, and the Pods behind each source."""
-        sources = of_shard("namespace", scope, shard)
+    def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
+        """The Pods behind each source; then four rates of each edge, and the scrapes of each source."""
+        of_shards = of_shard("namespace", scope, shard)
+        present = proxy_pods(of_shards, scope, seconds=len(steps) * STEP_SECONDS)
+        end = StepRange(steps.last, steps.last)
+        [pods] = yield (Question((Part(present, POD_LABELS, _OPTIONAL),), end),)
+
+        behind = _pods_by_source(pods)
+        sums = Sums(of_shards, scope, by_replicas=not _are_told(behind))
         requests, responses, *octets = (
-            Part(outbound_rate(*rate, sources, scope), EDGE_LABELS, _OPTIONAL) for rate in _RATES
+            Part(sums.outbound_rate(*rate), EDGE_LABELS, _OPTIONAL) for rate in _RATES
         )
-        scrapes = Part(proxy_scrapes(sources, scope), PROXY_LABELS, _OPTIONAL)
-        pods = Part(proxy_pods(sources, scope, seconds=len(steps) * STEP_SECONDS), POD_LABELS, _OPTIONAL)
-        return (
+        scrapes = Part(sums.proxy_scrapes(), PROXY_LABELS, _OPTIONAL)
+        *rates, scraped = yield (
             Question((requests,), steps),
             Question((responses,), steps),
             Question((*octets, scrapes), steps),
-            Question((pods,), StepRange(steps.last, steps.last)),
         )
 
-    def join(self, answers: Sequence[Matrix], scope: Scope, steps: StepRange) -> ConnectionSamples:
-        """The edges whose two ends are told."""
-        *rates, scrapes, pods = answers
-        naming = Naming(len(PROXY_LABELS), _source, _destination, _pods_by_source(pods))
-        return join_connections(EdgeRates(*rates), scrapes, naming, scope=scope, steps=steps)
+        naming = Naming(
+            len(PROXY_LABELS), _source, _destination, behind if sums.by_replicas else _merged(behind)
+        )
+        return join_connections(EdgeRates(*rates), scraped, naming, scope=scope, steps=steps)
 
 
-def outbound_rate(metric: str, matchers: Matchers, sources: Matchers, scope: Scope) -> str:
-    """A rate per second of each directed edge of *sources*, summed over the source's like Pods.
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Queries on the proxies of some sources, summed over the source's like Pods."""
 
-    Only the excluded namespaces are left out here: "either end is included" can't be said in one selector.
-    """
-    matchers = (*matchers, *sources, *excluded("dst_namespace", scope))
-    return aggregate("sum", EDGE_LABELS, _by_replicas(f"rate({selector(metric, matchers, scope)}[{WINDOW}])"))
+    sources: Matchers
+    scope: Scope
+    by_replicas: bool
 
+    def outbound_rate(self, metric: str, matchers: Matchers) -> str:
+        """A rate per second of each directed edge.
 
-def proxy_scrapes(sources: Matchers, scope: Scope) -> str:
-    """How often the proxy of a source was scraped with success in the step (the most of its Pods).
+        Only the excluded namespaces are left out here: that either end is included can't be said in one
+        selector.
+        """
+        matchers = (*matchers, *self.sources, *excluded("dst_namespace", self.scope))
+        return self._of("sum", EDGE_LABELS, f"rate({selector(metric, matchers, self.scope)}[{WINDOW}])")
 
-    A proxy drops the series of an edge after ten idle minutes, while `up` stays.
-    """
-    scrapes = f"sum_over_time({selector('up', (*_PROXIES, *sources), scope)}[{WINDOW}])"
-    return aggregate("max", PROXY_LABELS, _by_replicas(scrapes))
+    def proxy_scrapes(self) -> str:
+        """How often the proxy of a source was scraped with success in the step (the most of its Pods).
+
+        A proxy drops the series of an edge after ten idle minutes, while `up` stays.
+        """
+        scrapes = f"sum_over_time({selector('up', (*_PROXIES, *self.sources), self.scope)}[{WINDOW}])"
+        return self._of("max", PROXY_LABELS, scrapes)
+
+    def _of(self, operator: str, labels: tuple[str, ...], expression: str) -> str:
+        if self.by_replicas:
+            return aggregate(operator, labels, _with_replicas(expression))
+        return aggregate(operator, tuple(label for label in labels if label != REPLICAS), expression)
 
 
 def proxy_pods(sources: Matchers, scope: Scope, *, seconds: int) -> str:
     """Every meshed Pod that was there within the last *seconds*."""
     present = f"max_over_time({selector('up', (*_PROXIES, *sources), scope)}[{seconds}s])"
-    return aggregate("max", POD_LABELS, _by_replicas(present))
+    return aggregate("max", POD_LABELS, _with_replicas(present))
 
 
-def _by_replicas(expression: str) -> str:
+def _with_replicas(expression: str) -> str:
     return f'label_replace({expression},"{REPLICAS}","$1","pod","{_TAIL}")'
+
+
+def _pods_by_source(pods: Matrix) -> dict[Key, list[str]]:
+    found: dict[Key, list[str]] = {}
+    for namespace, pod, *source in pods.keys:
+        found.setdefault((namespace, *source), []).append(pod)
+    return found
+
+
+def _merged(behind: Mapping[Key, Sequence[str]]) -> dict[Key, list[str]]:
+    """The Pods behind each source, where sources are not told apart by the names of their Pods."""
+    found: dict[Key, list[str]] = {}
+    for (namespace, _, *names), pods in behind.items():
+        found.setdefault((namespace, "", *names), []).extend(pods)
+    return found
+
+
+def _are_told(behind: Mapping[Key, Sequence[str]]) -> bool:
+    """True where there are Pods, and each is named as the one workload that its labels tell would name it."""
+    return bool(behind) and all(_is_told(*each) for each in behind.items())
+
+
+def _is_told(source: Key, pods: Sequence[str]) -> bool:
+    namespace, _, *names = source
+    told = _told(namespace, names)
+    return len(told) == 1 and all(may_name(told[0], pod) for pod in pods)
 
 
 def _source(key: Key) -> Workload:
@@ -141,11 +187,3 @@ def _destination(key: Key) -> Workload | None:
 def _told(namespace: str, names: Sequence[str]) -> list[Workload]:
     kinds = zip(KINDS.values(), names, strict=True)
     return [Workload(namespace, name, kind) for kind, name in kinds if name]
-
-
-def _pods_by_source(pods: Matrix) -> dict[Key, tuple[str, ...]]:
-    found: dict[Key, tuple[str, ...]] = {}
-    for namespace, pod, *source in pods.keys:
-        key = (namespace, *source)
-        found[key] = (*found.get(key, ()), pod)
-    return found

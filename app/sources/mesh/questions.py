@@ -3,14 +3,15 @@
 A further mesh implements `Mesh` and gets its name in `MESHES`; nothing else has to know of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 from typing import Protocol
 
 from app.estimation.samples import ConnectionSamples, StepRange
 from app.sources.queries import Scope, Shard
-from app.sources.series import Matrix, Series
+from app.sources.series import Key, Matrix, Series
 
 # Our own label: which part of a question a series answers.
 _PART = "part"
@@ -68,11 +69,23 @@ class Question:
 
     def _of(self, number: int, whole: Matrix, rows: list[int]) -> Matrix:
         part = self.parts[number]
-        places = [self.labels.index(label) for label in part.labels]
-        required = [self.labels.index(label) for label in part.labels if label not in part.optional]
-        complete = [row for row in rows if all(whole.keys[row][place] for place in required)]
-        keys = tuple(tuple(whole.keys[row][place] for place in places) for row in complete)
+        labels = self.labels
+        key_of = _picking([labels.index(label) for label in part.labels])
+        required = _picking([labels.index(label) for label in part.labels if label not in part.optional])
+        complete = [row for row in rows if all(required(whole.keys[row]))]
+        keys = tuple(key_of(whole.keys[row]) for row in complete)
         return Matrix(keys, whole.values[complete], 0 if number else whole.unusable)
+
+
+def _picking(places: Sequence[int]) -> Callable[[Key], Key]:
+    """What takes the values at *places* out of a key."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda key: tuple(key[place] for place in places)  # of one, the above gives no tuple
+
+
+# Questions go out, the answers to all of their parts come in, in order; what they say is returned in the end.
+Conversation = Generator[tuple[Question, ...], list[Matrix], ConnectionSamples]
 
 
 class Mesh(Protocol):
@@ -85,8 +98,5 @@ class Mesh(Protocol):
     def load(self, scope: Scope) -> Part:
         """How many samples a step of all questions loads in each namespace of a source: its only label."""
 
-    def questions(self, scope: Scope, steps: StepRange, shard: Shard) -> tuple[Question, ...]:
-        """What is to be asked for *steps* of the sources in *shard*."""
-
-    def join(self, answers: Sequence[Matrix], scope: Scope, steps: StepRange) -> ConnectionSamples:
-        """The answers, in the order of the questions' parts, as one; no sources without such a mesh."""
+    def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
+        """What is to be asked for *steps* of the sources in *shard*; no sources without such a mesh."""
