@@ -33,7 +33,7 @@ from app.sources.need_queries import need_signs
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, STEPS_PER_HOUR, Load, Planner
 from app.sources.prometheus_api import CONCURRENT_QUERIES, Pace, PrometheusApi
 from app.sources.queries import Scope, Shard
-from app.sources.series import Key, Matrix, Series, joined_series
+from app.sources.series import Key, Matrix, Series, joined_matrices, joined_series
 from app.sources.traffic import Observer
 
 T = TypeVar("T")
@@ -269,9 +269,9 @@ def _said(conversation: Conversation, answers: list[Matrix]) -> tuple[Question, 
 
 
 def _by_day(resource: Resource, answers: Sequence[Series]) -> list[ContainerSamples]:
-    series, found = joined_series(answers), []
-    for day in sorted(series.steps.by_day(), reverse=True):
-        matrix = series.within(day)
+    found = []
+    for day in sorted(answers[0].steps.by_day(), reverse=True):
+        matrix = joined_matrices([series.within(day) for series in answers])
         containers = tuple(PodContainer(*key) for key in matrix.keys)
         found.append(ContainerSamples(resource, day, containers, matrix.values, matrix.unusable))
     return found

@@ -80,6 +80,15 @@ def joined_series(answers: Sequence[Series]) -> Series:
     )
 
 
+def joined_matrices(parts: Sequence[Matrix]) -> Matrix:
+    """Different series at the same steps as one."""
+    if len(parts) == 1:
+        return parts[0]
+    keys = tuple(chain.from_iterable(part.keys for part in parts))
+    values = np.concatenate([part.values for part in parts])
+    return Matrix(keys, values, sum(part.unusable for part in parts))
+
+
 def joined(arrays: Sequence[NDArray[T]], kind: type[T]) -> NDArray[T]:
     """One array of all; an empty one of none."""
     return np.concatenate(arrays) if len(arrays) else np.empty(0, dtype=kind)

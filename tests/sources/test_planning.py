@@ -30,14 +30,23 @@ def test_a_small_cluster_is_one_question() -> None:
 
 
 def test_a_middle_one_is_asked_in_parts_of_time() -> None:
-    """100,000 samples a step: 200 steps are 20 million. Newest first; the oldest part is what is left."""
-    planner, load = Planner(20_000_000), Load({"a": 40_000.0, "b": 60_000.0})
+    """100,000 samples a step: 200 steps are 20 million. Newest first; the oldest part is what is left.
+
+    Such a part is asked for in questions of 5 million where its namespaces allow it: of 25,000 a step.
+    """
+    planner = Planner(20_000_000)
+    load = Load({"a": 40_000.0, "b": 10_000.0, "c": 15_000.0, "d": 35_000.0})
 
     parts = cut(planner, WEEK, load)
 
     assert parts[0] == StepRange(WEEK.last - 199, WEEK.last)
     assert [len(part) for part in parts] == [200] * 10 + [16]
-    assert planner.shards(parts[0], load) == [Shard()]
+    assert planner.shards(parts[0], load) == [
+        Shard(frozenset("a")),
+        Shard(frozenset("bc")),
+        Shard(without=frozenset("abc")),
+    ]
+    assert planner.largest(parts[0], load) == 8_000_000  # 200 steps of `a` alone
 
 
 def test_a_large_one_is_asked_in_shards_of_an_hour() -> None:
