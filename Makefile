@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e parts bench-webhook bench-admission bench-isolation bench-cycle bench-pods bench-derivation bench-accuracy fuzz lint audit format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e parts bench-webhook bench-admission bench-isolation bench-cycle bench-pods bench-derivation bench-accuracy bench-alternatives fuzz lint audit format manifests demo-history lock clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -49,6 +49,9 @@ bench-derivation: .venv/dev.stamp  ## One step folded and all values derived for
 
 bench-accuracy: .venv/dev.stamp  ## Every policy on recorded usage, beside published rows: HISTORY=FILE.npz
 	@$(BIN)/python -m benchmarks.accuracy "$(HISTORY)"
+
+bench-alternatives: .venv/dev.stamp  ## What else a choice could rest on, on recorded usage: HISTORY=FILE.npz
+	@$(BIN)/python -m benchmarks.alternatives "$(HISTORY)"
 
 fuzz: .venv/dev.stamp  ## 200,000 mutated reviews against the webhook; SEED=n and REVIEWS=n for another run
 	@$(BIN)/python -m benchmarks.fuzz $(if $(SEED),--seed $(SEED)) $(if $(REVIEWS),--reviews $(REVIEWS))

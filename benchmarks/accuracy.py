@@ -145,7 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("history", type=Path)
     started = perf_counter()
-    usage, protocol = asyncio.run(_past(parser.parse_args().history))
+    usage, protocol = asyncio.run(past_of(parser.parse_args().history))
     told = document(replay(usage, protocol))
     seconds = perf_counter() - started
     policies: Mapping[str, Mapping[str, float]] = told["policies"]
@@ -165,7 +165,8 @@ def main() -> None:
     sys.exit(seconds > MOST_SECONDS or not all(figure.is_met for figure in rows))
 
 
-async def _past(history: Path) -> tuple[Usage, Protocol]:
+async def past_of(history: Path) -> tuple[Usage, Protocol]:
+    """A recorded past as usage, and how it is replayed; ends the program where it is too short."""
     recorded = read_recorded_history(history)
     steps = StepRange(recorded.first_step, recorded.last_step)
     usage = await past_usage(recorded, recorded, steps, lambda _name: True, lambda _done, _total: None)

@@ -51,7 +51,7 @@ class Features:
             self._buckets[:, day] = grid.buckets(samples)
         self._present, self._starts = np.unique(lanes.owner, return_index=True)
         self._partial: dict[tuple[int, int], Seen] = {}
-        closed = [self._seen(day, 0, _HOURS) for day in range(lanes.values.shape[1])]
+        closed = [self.between(day, 0, _HOURS) for day in range(lanes.values.shape[1])]
         self._quantiles = np.stack([each.quantiles for each in closed], axis=1)
         self._share = np.stack([each.share for each in closed], axis=1)
 
@@ -72,7 +72,7 @@ class Features:
     def until(self, day: int, hour: int) -> Seen:
         """*day* as far as it was seen after *hour* hours."""
         if (day, hour) not in self._partial:
-            self._partial[day, hour] = self._seen(day, 0, hour)
+            self._partial[day, hour] = self.between(day, 0, hour)
         return self._partial[day, hour]
 
     def last(self, day: int, hours: int) -> Days:
@@ -82,12 +82,12 @@ class Features:
         first = WINDOW_DAYS - whole
         days.share[:, :first] = 0
         if rest:
-            seen = self._seen(day - whole - 1, _HOURS - rest, _HOURS)
+            seen = self.between(day - whole - 1, _HOURS - rest, _HOURS)
             days.quantiles[:, first - 1], days.share[:, first - 1] = seen.quantiles, seen.share
         return days
 
-    def _seen(self, day: int, first_hour: int, last_hour: int) -> Seen:
-        """From a histogram, as the profiler reads it."""
+    def between(self, day: int, first_hour: int, last_hour: int) -> Seen:
+        """A part of *day*, from a histogram, as the profiler reads it."""
         part = slice(first_hour * _STEPS_PER_HOUR, last_hour * _STEPS_PER_HOUR)
         values = self._lanes.values[:, day, part]
         known = np.isfinite(values)
