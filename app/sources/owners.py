@@ -14,11 +14,18 @@ from app.sources.series import Key
 KUBE_STATE_METRICS, KUBERNETES_MIXIN = "kube-state-metrics", "kubernetes-mixin"
 
 POD_OWNER, REPLICASET_OWNER, JOB_OWNER = "kube_pod_owner", "kube_replicaset_owner", "kube_job_owner"
-# The label that names the owned object of each metric.
-_OWNED = {POD_OWNER: "pod", REPLICASET_OWNER: "replicaset", JOB_OWNER: "job_name"}
+CONTROLLER_OWNER = "kube_replicationcontroller_owner"
+# The kind that each metric tells the owner of, and the label that names the owned object.
+_OWNED = {
+    POD_OWNER: (POD, "pod"),
+    REPLICASET_OWNER: ("ReplicaSet", "replicaset"),
+    JOB_OWNER: (JOB, "job_name"),
+    CONTROLLER_OWNER: ("ReplicationController", "replicationcontroller"),
+}
+_OWNED_KINDS, _OWNED_LABELS = zip(*_OWNED.values(), strict=True)
 _OWNER = ("owner_kind", "owner_name")
-OWNER_LABELS = ("namespace", *_OWNED.values(), *_OWNER)
-OPTIONAL_LABELS = frozenset(_OWNED.values())
+OWNER_LABELS = ("namespace", *_OWNED_LABELS, *_OWNER)
+OPTIONAL_LABELS = frozenset(_OWNED_LABELS)
 
 WORKLOAD_OF_POD = "namespace_workload_pod:kube_pod_owner:relabel"
 WORKLOAD_LABELS = ("namespace", "pod", "workload_type", "workload")
@@ -32,7 +39,7 @@ Owners = Mapping[tuple[str, str, str], Workload]
 
 
 def owners(scope: Scope, *, seconds: int) -> str:
-    """The controllers of all Pods, ReplicaSets and Jobs that were there within the last *seconds*.
+    """The controllers of all Pods, and of what controls Pods, that were there within the last *seconds*.
 
     kube-state-metrics may run more than once, hence the maximum over the duplicates.
     """
@@ -42,7 +49,7 @@ def owners(scope: Scope, *, seconds: int) -> str:
             ("namespace", owned, *_OWNER),
             _seen(metric, scope, seconds, 'owner_is_controller="true"'),
         )
-        for metric, owned in _OWNED.items()
+        for metric, (_, owned) in _OWNED.items()
     )
 
 
@@ -59,11 +66,11 @@ def _seen(metric: str, scope: Scope, seconds: int, *matchers: str) -> str:
 def join_owners(told: Collection[Key]) -> PastOwners:
     """The workload of each Pod: its controller, or that controller's own where there is one.
 
-    A Pod belongs to a ReplicaSet, and that to a Deployment; a Pod belongs to a Job, and that to a CronJob.
+    A Pod belongs to a ReplicaSet, and that to a Deployment; or to a Job of a CronJob, or to a
+    ReplicationController of a DeploymentConfig.
     """
-    above = _above(told)
-    owned = ((namespace, pod, kind, owner) for namespace, pod, _, _, kind, owner in told if pod)
-    return PastOwners(KUBE_STATE_METRICS, _topmost(owned, above))
+    owned = ((namespace, pod, kind, owner) for namespace, pod, *_, kind, owner in told if pod)
+    return PastOwners(KUBE_STATE_METRICS, _topmost(owned, _above(told)))
 
 
 def join_workloads(rule: Collection[Key], told: Collection[Key]) -> PastOwners:
@@ -86,10 +93,10 @@ def tells_pods(told: Collection[Key]) -> bool:
 
 def _above(told: Collection[Key]) -> Owners:
     found = {}
-    for namespace, _, replicaset, job, kind, owner in told:
-        if replicaset or job:
-            owned = ("ReplicaSet", namespace, replicaset) if replicaset else (JOB, namespace, job)
-            found[owned] = Workload(namespace, owner, kind)
+    for namespace, *names, owner_kind, owner in told:
+        for kind, name in zip(_OWNED_KINDS, names, strict=True):
+            if name:
+                found[kind, namespace, name] = Workload(namespace, owner, owner_kind)
     return found
 
 

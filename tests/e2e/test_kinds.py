@@ -101,23 +101,9 @@ def past(prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="module")
 def early_pods(kubectl: Kubectl) -> str:
-    """A namespace, and in it those Pods of the past whose workloads only they themselves tell.
-
-    The ReplicationController adopts the Pod that is there, and so needs no other.
-    """
+    """A namespace, and in it those Pods of the past whose workloads only they themselves tell."""
     kubectl.create_namespace(NAMESPACE)
-    labels = rolled_out(1)["metadata"]["labels"]
-    kubectl.apply(
-        *(runner(name=name) for name in ("runner-xvbnm", "runner-x7k2p")),
-        pod_by_hand(name="shop-1-x7k2p", labels=labels),
-        controller_of_shop(1),
-    )
-
-    def adopted() -> bool:
-        pod = kubectl.json("get", "pod/shop-1-x7k2p", f"--namespace={NAMESPACE}")
-        return "ownerReferences" in pod["metadata"]
-
-    wait_until(adopted, 30, "the Pod to be adopted")
+    kubectl.apply(*(runner(name=name) for name in ("runner-xvbnm", "runner-x7k2p")))
     return NAMESPACE
 
 
@@ -257,7 +243,10 @@ def test_a_replication_controllers_pod(release: Release) -> None:
 
 
 def test_a_deployment_configs_pod(release: Release) -> None:
-    """The second roll-out has a ReplicationController of its own, and is the workload of the first one."""
+    """The second roll-out has a ReplicationController of its own, and is the workload of the first one.
+
+    Of the first one nothing is left but what kube-state-metrics told of its owners.
+    """
     release.kubectl.apply(controller_of_shop(2))
 
     found = annotations_of(release, "deployment=shop-2")

@@ -22,7 +22,7 @@ from app.sources.need_queries import (
     RESTARTS,
     THROTTLED_PERIODS,
 )
-from app.sources.owners import JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
+from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE, Scope, selector
 from tests.profiler.scenario import NOON
@@ -91,7 +91,7 @@ async def asked(scope: Scope, *, without: str = "") -> list[str]:
 EVERY_METRIC = {
     *(CPU_USAGE, MEMORY_USAGE),
     *(PERIODS, THROTTLED_PERIODS, RESTARTS, LAST_REASON, REASON, OOM_EVENTS),
-    *(POD_OWNER, REPLICASET_OWNER, JOB_OWNER, WORKLOAD_OF_POD),
+    *(POD_OWNER, REPLICASET_OWNER, JOB_OWNER, CONTROLLER_OWNER, WORKLOAD_OF_POD),
     *(linkerd.REQUESTS, linkerd.RESPONSES, linkerd.WRITTEN_BYTES, linkerd.READ_BYTES, "up"),
     *(istio.REQUESTS, istio.REQUEST_BYTES, istio.RESPONSE_BYTES),
     *(istio.TCP_RECEIVED_BYTES, istio.TCP_SENT_BYTES),

@@ -79,13 +79,15 @@ def by_rule(pod: str, workload_type: str, workload: str) -> Labels:
 
 
 async def test_kube_state_metrics_tells_every_owner(serve: Serve) -> None:
-    """A Pod of a Deployment, a StatefulSet, a CronJob's Job, a Rollout and a node; two replicas tell it.
+    """A Pod of a Deployment, a StatefulSet, a CronJob, a Rollout, a DeploymentConfig, a node; told twice.
 
     All of it takes one question. The rule is there too, and not needed; a Pod of nobody is told by neither.
     """
     names = {"web-5f5b555dff-fcg7c": ("ReplicaSet", "web-5f5b555dff"), "db-0": ("StatefulSet", "db")}
     names |= {"report-29000000-abcde": ("Job", "report-29000000"), "etcd-m1": ("Node", "m1")}
     names |= {"canary-6d4b75cb6d-7w4ct": ("ReplicaSet", "canary-6d4b75cb6d"), "alone": ("", "")}
+    names |= {"cart-1-x7k2p": ("ReplicationController", "cart-1")}
+    names |= {"old-x7k2p": ("ReplicationController", "old")}
     prometheus = serve(
         {
             "kube_pod_owner": [
@@ -96,6 +98,10 @@ async def test_kube_state_metrics_tells_every_owner(serve: Serve) -> None:
                 owned("replicaset", "canary-6d4b75cb6d", "Rollout", "canary"),
             ],
             "kube_job_owner": [owned("job_name", "report-29000000", "CronJob", "report")],
+            "kube_replicationcontroller_owner": [
+                owned("replicationcontroller", "cart-1", "DeploymentConfig", "cart"),
+                owned("replicationcontroller", "old", "", ""),
+            ],
             RULE: [by_rule("web-5f5b555dff-fcg7c", "deployment", "something-else")],
         }
     )
@@ -108,6 +114,8 @@ async def test_kube_state_metrics_tells_every_owner(serve: Serve) -> None:
         (SHOP, "db-0"): Workload(SHOP, "db", "StatefulSet"),
         (SHOP, "report-29000000-abcde"): REPORT,
         (SHOP, "canary-6d4b75cb6d-7w4ct"): Workload(SHOP, "canary", "Rollout"),
+        (SHOP, "cart-1-x7k2p"): Workload(SHOP, "cart", "DeploymentConfig"),
+        (SHOP, "old-x7k2p"): Workload(SHOP, "old", "ReplicationController"),
         (SHOP, "etcd-m1"): Workload(SHOP, "m1", "Node"),
     }
 
