@@ -5,8 +5,8 @@ frontier leaves there (below 0 it is better; .002 is noise). All are raw choices
 value counts.
 
 - another half-life, of all series;
-- the half-life that each series chooses by its own past error: the mean cost that the values of the past days
-  came to (half-life 7 days), a new day each day;
+- the half-life that each series chooses by its own past error: what the values of the past days came to cost,
+  a week ago half as much;
 - a trend: the value times e^slope, of Theil and Sen's slope of a week's logarithms, where it rises;
 - time slots: candidates that are the largest of four slots' own candidates, in place of the day's.
 """
@@ -36,7 +36,7 @@ PRICES: Mapping[Resource, Sequence[float]] = {
     Resource.CPU: (5, 6, 7.7, 10, 13),
     Resource.MEMORY: (1.5, 1.8, 2.1, 2.5, 3.2),
 }
-HALF_LIVES = (2.0, 1.0, 4.0)  # the rule's own first
+HALF_LIVES = (1.0, 4.0)  # beside the rule's own
 _SLOTS = 4
 _ERROR_HALF_LIFE_DAYS = 7
 _TREND_DAYS, _MOST_TREND = 7, 0.1
@@ -91,12 +91,13 @@ class _Past:
         return cost
 
 
-def by_days(past: _Past, half_life_days: float = HALF_LIVES[0]) -> Choose:
-    """The rule itself, with one constant changed."""
+def by_days(past: _Past, half_life_days: float | None = None) -> Choose:
+    """The rule itself, or with another half-life."""
 
     def choose(day: int, rule: ResourceRule) -> Amounts:
         days = past.features.before(day)
-        return cheapest_of(candidate_values(days, rule), days, replace(rule, half_life_days=half_life_days))
+        other = replace(rule, half_life_days=half_life_days or rule.half_life_days)
+        return cheapest_of(candidate_values(days, rule), days, other)
 
     return choose
 
@@ -176,26 +177,30 @@ def by_past_error(past: _Past, choices: Sequence[Values]) -> Values:
 
 def alternatives(past: _Past) -> Iterator[tuple[str, Values]]:
     """The rule's own values first."""
-    of_half_lives = [past.values(by_days(past, half_life)) for half_life in HALF_LIVES]
-    of_rule, *others = of_half_lives
+    of_rule = past.values(by_days(past))
     yield "the rule", of_rule
-    for half_life, values in zip(HALF_LIVES[1:], others, strict=True):
+    of_half_lives = [past.values(by_days(past, half_life)) for half_life in HALF_LIVES]
+    for half_life, values in zip(HALF_LIVES, of_half_lives, strict=True):
         yield f"half-life {half_life:g} days for all", values
-    yield "half-life by its own past error", by_past_error(past, of_half_lives)
+    yield "half-life by its own past error", by_past_error(past, [of_rule, *of_half_lives])
     for name, choose in (("trend", by_trend(past)), ("slots", by_slots(past))):
         values = past.values(choose)
         yield f"{name} for all", values
         yield f"{name} by its own past error", by_past_error(past, [of_rule, values])
 
 
-def lines(past: _Past) -> Iterator[str]:
-    """One for each alternative: risk and slack at each price, and what lies above or below the frontier."""
+def differences(past: _Past) -> Iterator[tuple[str, list[float]]]:
+    """Prints risk, slack and difference of each alternative at each price; gives the differences."""
     frontier: list[tuple[float, float]] = []
     for name, values in alternatives(past):
         scores = past.scores(values)
         frontier = frontier or sorted(scores)
-        cells = (f"{risk:7.2%} {slack:.3f} {slack - slack_at(risk, frontier):+.3f}" for risk, slack in scores)
-        yield f"{name:32}" + " ".join(cells)
+        found = [slack - slack_at(risk, frontier) for risk, slack in scores]
+        cells = (
+            f"{risk:7.2%} {slack:.3f} {by:+.3f}" for (risk, slack), by in zip(scores, found, strict=True)
+        )
+        print(f"{name:32}" + " ".join(cells), flush=True)
+        yield name, found
 
 
 def slack_at(risk: float, frontier: Sequence[tuple[float, float]]) -> float:
@@ -210,13 +215,15 @@ def main() -> None:
     parser.add_argument("history", type=Path)
     usage, protocol = asyncio.run(past_of(parser.parse_args().history))
     usage = usage.first(protocol.last_day + 1)
-    facts = facts_of(usage, judged(usage, protocol))
+    facts, best = facts_of(usage, judged(usage, protocol)), []
     for resource, rule in rules_at(RiskLevel.NORMAL).items():
         features = Features(usage.lanes[resource], GRIDS[resource])
         past = _Past(features, facts[resource], rule, protocol.last_day + 1)
         print(f"\n{resource.value}: risk, slack and difference at prices {PRICES[resource]}")
-        for line in lines(past):
-            print(line, flush=True)
+        mean = {name: float(np.nanmean(found)) for name, found in differences(past)}
+        least = min(mean, key=lambda name: mean[name])
+        best.append(f"{resource.value} {mean[least]:+.4f} ({least})")
+    print(f"\nleast slack at the same risk, beside the rule's: {', '.join(best)}")
 
 
 if __name__ == "__main__":

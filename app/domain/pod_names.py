@@ -26,25 +26,36 @@ _OF_KNOWN = (
 )
 # Generated names cut their base at 58 characters: a name this long may have lost its hash.
 _GENERATED_NAME_LENGTH, _BASE_LENGTH = 63, 58
-# What follows the name of a workload whose kind is known. A word is no hash, but for one of its letters.
+# What follows the name of a workload whose kind is known: whole, and as much of it as fits into a cut base.
 _ANY_GENERATED = "-[a-z0-9]{5}"
-_HASH = "-(?:[0-9a-f]{6,10}|(?=[a-z]*[0-9])[a-z0-9]{1,10})"
+# A word is no hash, but for one of its letters.
+_HASH = "-(?:[0-9a-f]{6,10}|(?=[a-z]*[0-9])[a-z0-9]{6,10})"
 _TAILS = {
-    "Deployment": re.compile(_HASH + _ANY_GENERATED),
-    "StatefulSet": re.compile("-[0-9]+"),
-    CRON_JOB: re.compile(f"-[0-9]{{8,10}}(-[0-9]+)?{_ANY_GENERATED}"),
-    JOB: re.compile(f"(-[0-9]+)?{_ANY_GENERATED}"),
-    **dict.fromkeys(("DaemonSet", "ReplicationController", "ReplicaSet"), re.compile(_ANY_GENERATED)),
+    "Deployment": (re.compile(_HASH + _ANY_GENERATED), re.compile("(-[a-z0-9]{0,10}-?)?")),
+    "StatefulSet": (re.compile("-[0-9]+"), None),
+    CRON_JOB: (re.compile(f"-[0-9]{{8,10}}(-[0-9]+)?{_ANY_GENERATED}"), re.compile("(-[0-9]{0,10}-?)?")),
+    **dict.fromkeys(
+        (JOB, "DaemonSet", "ReplicationController", "ReplicaSet"),
+        (re.compile(_ANY_GENERATED), re.compile("-?")),
+    ),
 }
 
 
 def may_name(workload: Workload, pod: str) -> bool:
-    """True where the controller of *workload* may have made the name *pod*; False for kinds unknown here."""
-    if len(pod) >= _GENERATED_NAME_LENGTH and pod.startswith(f"{workload.name}-"[:_BASE_LENGTH]):
+    """True where the controller of *workload* may have made the name *pod*; False for kinds unknown here.
+
+    Of two workloads whose controllers may have made it, as of a Rollout and a Deployment of the same name, it
+    does not tell which did.
+    """
+    if workload.kind not in _TAILS:
+        return False
+    whole, cut = _TAILS[workload.kind]
+    if pod.startswith(workload.name) and whole.fullmatch(pod, len(workload.name)):
         return True
-    tail = _TAILS.get(workload.kind)
-    begins = pod.startswith(workload.name)
-    return begins and tail is not None and tail.fullmatch(pod, len(workload.name)) is not None
+    if cut is None or len(pod) != _GENERATED_NAME_LENGTH:
+        return False
+    base = pod[:_BASE_LENGTH]
+    return base.startswith(workload.name[:_BASE_LENGTH]) and bool(cut.fullmatch(base, len(workload.name)))
 
 
 class PodNames:

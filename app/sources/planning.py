@@ -14,7 +14,7 @@ from app.estimation.samples import StepRange, day_of
 from app.sources.queries import Shard
 
 DEFAULT_SAMPLE_BUDGET = 20_000_000  # a Prometheus refuses to hold 50 million for one query
-# What sums more series than its caches hold takes a server a fifth longer for each, step after step: of
+# What sums more series than its caches hold takes a server a quarter longer for each, step after step: of
 # several namespaces and more than an hour, a question asks for no more, although time is not cut for it.
 _WELL_ANSWERED = 5_000_000
 STEPS_PER_HOUR = 12
@@ -122,20 +122,16 @@ class Planner:
         return StepRange(max(steps.first, steps.last - length + 1), steps.last)
 
     def largest(self, part: StepRange, load: Load) -> float:
-        """The most that a question of a plan for *part* loads, where no namespace alone is too much."""
-        alone = min(self.budget, load.largest * len(part))
-        return min(max(self._most(part), alone), load.total * len(part))
-
-    def _most(self, part: StepRange) -> float:
-        """What a question of several namespaces may load."""
-        return min(self.budget, _WELL_ANSWERED) if len(part) > STEPS_PER_HOUR else self.budget
+        """The most that a question of a plan for *part* may load."""
+        return min(self.budget, load.total * len(part))
 
     def shards(self, steps: StepRange, load: Load) -> list[Shard]:
         """All namespaces, in as many questions as are well answered within the budget.
 
         The last takes those without samples.
         """
-        most, filled = self._most(steps) / len(steps), 0.0
+        well = _WELL_ANSWERED if len(steps) > STEPS_PER_HOUR else math.inf
+        most, filled = min(self.budget, well) / len(steps), 0.0
         groups: list[list[str]] = [[]]
         for namespace in sorted(load.samples):
             if groups[-1] and filled + load.samples[namespace] > most:

@@ -104,7 +104,8 @@ def test_of_look_alikes_the_one_is_found_whose_controller_spells_names_so(
         ("ReplicaSet", "old", "old-x7k2p", True),
         ("ReplicationController", "old", "old-x7k2p", True),
         ("Job", "once", "once-x7k2p", True),
-        ("Job", "once", "once-3-x7k2p", True),
+        ("Job", "once", "once-3-x7k2p", False),
+        ("Deployment", "web", "web-v2-x7k2p", False),
         ("CronJob", "report", "report-28394810-x7k2p", True),
         ("CronJob", "report", "report-28394810-0-x7k2p", True),
         ("CronJob", "report", "report-x7k2p", False),
@@ -122,3 +123,21 @@ def test_a_name_that_was_cut_is_taken_for_the_workloads() -> None:
 
     assert may_name(workload, "x" * 58 + "x7k2p")
     assert not may_name(workload, "y" * 58 + "x7k2p")
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "may"),
+    [
+        ("Deployment", "x" * 50 + "-6b6f9d7", True),
+        ("Deployment", "x" * 50 + "-of-more", False),
+        ("CronJob", "x" * 50 + "-2839481", True),
+        ("CronJob", "x" * 50 + "-nightly", False),
+        ("ReplicaSet", "x" * 50 + "-6b6f9d7", False),
+        ("StatefulSet", "x" * 50 + "-0000000", False),
+        ("Rollout", "x" * 50 + "-6b6f9d7", False),
+    ],
+)
+def test_of_a_cut_name_what_is_left_has_to_fit(kind: str, base: str, *, may: bool) -> None:
+    """A name of 50 characters leaves 8 to what follows it, such as the begin of a hash."""
+    assert may_name(Workload("shop", "x" * 50, kind), f"{base}x7k2p") is may
+    assert len(base) == 58

@@ -151,16 +151,18 @@ class EmojivotoPrometheus:
         if "istio_" in query or WRITTEN_BYTES in query or READ_BYTES in query:
             return
         if REQUESTS not in query and RESPONSES not in query:
-            yield from ((_proxy(name) | {"pod": PODS[name]}, 10.0) for name in self.proxies)
+            of_pods = "max_over_time" in query
+            for name in self.proxies:
+                yield _proxy(name, query) | ({"pod": PODS[name]} if of_pods else {}), 10.0
             return
         for (source, destination), rates in self.edges.items():
             peer = {"dst_namespace": "emojivoto", "dst_deployment": destination}
-            yield _proxy(source) | peer, rates[RESPONSES in query]
+            yield _proxy(source, query) | peer, rates[RESPONSES in query]
 
 
-def _proxy(deployment: str) -> dict[str, str]:
-    replicas = PODS[deployment].rpartition("-")[0]
-    return {"namespace": "emojivoto", "replicas": replicas, "deployment": deployment}
+def _proxy(deployment: str, query: str) -> dict[str, str]:
+    labels = {"namespace": "emojivoto", "deployment": deployment}
+    return labels | ({"replicas": PODS[deployment].rpartition("-")[0]} if '"replicas"' in query else {})
 
 
 def _namespace_label(query: str) -> str:

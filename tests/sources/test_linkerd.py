@@ -111,6 +111,30 @@ def test_where_labels_may_not_tell_a_source_names_of_pods_do(pods: list[Mapping[
     assert all(f"by ({by_name}" in query for query in queries)
 
 
+def test_a_source_of_which_no_pod_is_told_is_looked_for_by_names() -> None:
+    """The proxy of `db` leaves no `up` with its labels, one of which is its Pod's own: all is asked again.
+
+    The second time its name tells the StatefulSet, of which two kinds' labels are there.
+    """
+    web = {"namespace": "emojivoto", "deployment": "web"}
+    pod = web | {"pod": "web-6b6f9d7d5c-2x8qz", "replicas": "web-6b6f9d7d5c"}
+    two = {"namespace": "emojivoto", "deployment": "blue", "statefulset": "db"} | TO_VOTING
+
+    def answer(question: Question) -> list[Matrix]:
+        named = '"replicas"' in question.query and question.steps == STEPS
+        db, of_web = (two | {"replicas": "db"}, web | {"replicas": pod["replicas"]}) if named else (two, web)
+        return answering([db, of_web | TO_VOTING], [], [], [], of_web, pod)(question)
+
+    questions, samples = converse(Linkerd(), answer, EVERYTHING)
+
+    assert len(questions) == 7
+    assert [edge.source for edge in samples.edges] == [
+        Workload("emojivoto", "db", "StatefulSet"),
+        Workload("emojivoto", "web"),
+    ]
+    assert [list(pods) for pods in samples.edge_pods] == [[], [pod["pod"]]]
+
+
 def test_the_parts_of_a_question_are_sent_as_one() -> None:
     """All but the first part's series bear its number in a label: none is taken for another's."""
     (_, requests, _, octets), _ = converse(Linkerd(), behind(), SOME)

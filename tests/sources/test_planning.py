@@ -46,7 +46,20 @@ def test_a_middle_one_is_asked_in_parts_of_time() -> None:
         Shard(frozenset("bc")),
         Shard(without=frozenset("abc")),
     ]
-    assert planner.largest(parts[0], load) == 8_000_000  # 200 steps of `a` alone
+
+
+def test_after_a_slow_spell_parts_are_as_long_as_before() -> None:
+    """100,000 samples a step of 20 small namespaces: an hour was late, so 10 steps are the most, then 200."""
+    planner, load = Planner(20_000_000), Load({f"team-{number}": 5000.0 for number in range(20)})
+    hour = StepRange(1, 12)
+
+    planner.late(hour, 2_000_000)
+    assert len(planner.newest(WEEK, load)) == 12
+    for _ in range(8):
+        part = planner.newest(WEEK, load)
+        planner.answered(part, planner.largest(part, load))
+
+    assert len(planner.newest(WEEK, load)) == 200
 
 
 def test_a_large_one_is_asked_in_shards_of_an_hour() -> None:

@@ -15,7 +15,9 @@ from app.sources.mesh.istio import EDGE_LABELS, Istio
 from app.sources.mesh.linkerd import Linkerd
 from app.sources.prometheus import NetworkProvider, PrometheusSource
 from app.sources.queries import Scope, Shard, container_usage
+from app.sources.series import Matrix
 from tests.sources.collecting import only, usage
+from tests.sources.conversing import converse
 from tests.sources.wire import (
     FIRST,
     FOURTH,
@@ -95,12 +97,12 @@ async def test_connections_of_linkerd() -> None:
     np.testing.assert_array_equal(samples.scraped, [[True, True, False, False]])
     assert [list(pods) for pods in samples.edge_pods] == [["web-6c9b7d8f5b-2x8qz"]]
     assert samples.unusable == 1
-    load, pods, *rates = queries_of(wire)
-    assert load == Linkerd().load(SCOPE).query
-    assert "up{" in pods
-    assert [
-        metric in query for metric, query in zip(("request_", "response_", "tcp_"), rates, strict=True)
-    ] == [True] * 3
+    told = Matrix((("emojivoto", pod["pod"], pod["replicas"], "web", *[""] * 6),), np.ones((1, 1)))
+    nothing = Matrix((), np.empty((0, len(STEPS))))
+    asked, _ = converse(
+        Linkerd(), lambda each: [nothing] * len(each.parts) if each.steps == STEPS else [told], SCOPE
+    )
+    assert queries_of(wire) == [Linkerd().load(SCOPE).query, *(question.query for question in asked)]
     assert prometheus.network_provider_in_use == "linkerd"
 
 

@@ -4,12 +4,11 @@ A source is told by its labels, unless scraping replaced them: it makes a metric
 Pod, so that a Pod's own label `deployment: blue` takes the place of its workload's. Whether any did is told
 by the names of the meshed Pods, which are asked for first. If so, series are summed by the Pod's name without
 its tail too, which the Pods of one controller share: one series per edge and ReplicaSet in place of one per
-edge and workload. Else they are not, since a server before Prometheus 3 cuts the name anew for each sample,
-at as high a cost as all the rest.
+edge @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from app.domain.pod_names import may_name
@@ -76,27 +75,24 @@ class Linkerd:
         return Part(f"{_RATES_AT_ONCE} * {aggregate('sum', LOAD_LABELS, counts)}", LOAD_LABELS)
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
-        """The Pods behind each source; then four rates of each edge, and the scrapes of each source."""
+        """The Pods behind each source; then four rates of each edge, and the scrapes of each source.
+
+        A source of which no Pod is told is not known to be what its labels tell: all is asked once more.
+        """
         of_shards = of_shard("namespace", scope, shard)
         present = proxy_pods(of_shards, scope, seconds=len(steps) * STEP_SECONDS)
         end = StepRange(steps.last, steps.last)
         [pods] = yield (Question((Part(present, POD_LABELS, _OPTIONAL),), end),)
 
-        behind = _pods_by_source(pods)
-        sums = Sums(of_shards, scope, by_replicas=not _are_told(behind))
-        requests, responses, *octets = (
-            Part(sums.outbound_rate(*rate), EDGE_LABELS, _OPTIONAL) for rate in _RATES
-        )
-        scrapes = Part(sums.proxy_scrapes(), PROXY_LABELS, _OPTIONAL)
-        *rates, scraped = yield (
-            Question((requests,), steps),
-            Question((responses,), steps),
-            Question((*octets, scrapes), steps),
-        )
+        by_replicas = _pods_by_source(pods)
+        sums, behind = Sums(of_shards, scope, by_replicas=False), _merged(by_replicas)
+        answers = (yield sums.questions(steps)) if _are_told(by_replicas) else None
+        if answers is None or _sources_of(answers) - behind.keys():
+            sums, behind = replace(sums, by_replicas=True), by_replicas
+            answers = yield sums.questions(steps)
 
-        naming = Naming(
-            len(PROXY_LABELS), _source, _destination, behind if sums.by_replicas else _merged(behind)
-        )
+        *rates, scraped = answers
+        naming = Naming(len(PROXY_LABELS), _source, _destination, behind)
         return join_connections(EdgeRates(*rates), scraped, naming, scope=scope, steps=steps)
 
 
@@ -107,6 +103,18 @@ class Sums:
     sources: Matchers
     scope: Scope
     by_replicas: bool
+
+    def questions(self, steps: StepRange) -> tuple[Question, ...]:
+        """Requests; responses; written and read bytes, and scrapes."""
+        requests, responses, *octets = (
+            Part(self.outbound_rate(*rate), EDGE_LABELS, _OPTIONAL) for rate in _RATES
+        )
+        scrapes = Part(self.proxy_scrapes(), PROXY_LABELS, _OPTIONAL)
+        return (
+            Question((requests,), steps),
+            Question((responses,), steps),
+            Question((*octets, scrapes), steps),
+        )
 
     def outbound_rate(self, metric: str, matchers: Matchers) -> str:
         """A rate per second of each directed edge.
@@ -154,6 +162,11 @@ def _merged(behind: Mapping[Key, Sequence[str]]) -> dict[Key, list[str]]:
     for (namespace, _, *names), pods in behind.items():
         found.setdefault((namespace, "", *names), []).extend(pods)
     return found
+
+
+def _sources_of(answers: Sequence[Matrix]) -> set[Key]:
+    """Those of all requests and responses."""
+    return {key[: len(PROXY_LABELS)] for matrix in answers[:2] for key in matrix.keys}
 
 
 def _are_told(behind: Mapping[Key, Sequence[str]]) -> bool:

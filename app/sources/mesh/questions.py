@@ -96,7 +96,7 @@ class Mesh(Protocol):
         """As it is written in settings."""
 
     def load(self, scope: Scope) -> Part:
-        """How many samples a step of all questions loads in each namespace of a source: its only label."""
+        """Samples that its largest question loads in a step, by the source's namespace: its only label."""
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """What is to be asked for *steps* of the sources in *shard*; no sources without such a mesh."""
