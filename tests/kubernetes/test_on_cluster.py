@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,13 +62,15 @@ def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> str:
     return kubectl.create_namespace(f"k-{name}")
 
 
-@pytest.fixture
-def crds(kubectl: Kubectl) -> None:
-    """The three kinds are served."""
+@pytest.fixture(scope="module")
+def crds(kubectl: Kubectl) -> Iterator[None]:
+    """The three kinds are served, until the tests of this file are over: a release brings its own."""
     kubectl.run("apply", f"--filename={CRDS}")
     for plural in ("cpuprofiles", "memoryprofiles", "connectionprofiles"):
         name = f"crd/{plural}.webapp.liqo.io.profiling"
         kubectl.run("wait", "--for=condition=Established", name, "--timeout=30s")
+    yield
+    kubectl.run("delete", f"--filename={CRDS}")
 
 
 @asynccontextmanager
