@@ -27,6 +27,7 @@ _OF_KNOWN = (
 # Generated names cut their base at 58 characters: a name this long may have lost its hash.
 _GENERATED_NAME_LENGTH, _BASE_LENGTH = 63, 58
 # What follows the name of a workload whose kind is known: whole, and as much of it as fits into a cut base.
+# It is looser than what is above, by which one of all workloads is found: here a known one is only doubted.
 _ANY_GENERATED = "-[a-z0-9]{5}"
 # A word is no hash, but for one of its letters.
 _HASH = "-(?:[0-9a-f]{6,10}|(?=[a-z]*[0-9])[a-z0-9]{6,10})"
