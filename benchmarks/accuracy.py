@@ -22,7 +22,7 @@ from app.backtest.protocol import Protocol, protocol_of
 from app.backtest.replay import replay
 from app.backtest.report import document, scores_of
 from app.backtest.usage import Usage
-from app.estimation.samples import StepRange
+from app.history.samples import StepRange
 from app.sources.recorded import read_recorded_history
 
 SLACK_TOLERANCE, RATE_TOLERANCE = 0.01, 0.003

@@ -25,11 +25,11 @@ from app.backtest.learning import Features
 from app.backtest.protocol import WINDOW_DAYS, Protocol, judged
 from app.backtest.scores import DayFacts, facts_of
 from app.domain.profiles import Resource, RiskLevel
-from app.estimation.candidates import candidate_values, little_history
-from app.estimation.cost import chance_above, priced, straying_width, time_above
-from app.estimation.days import Amounts, Days, Floats
-from app.estimation.grid import GRIDS
-from app.estimation.rules import LEVELS, MAXIMUM, P95, ResourceRule, rules_at
+from app.history.grid import GRIDS
+from app.recommendation.candidates import candidate_values, little_history
+from app.recommendation.cost import chance_above, priced, straying_width, time_above
+from app.recommendation.day_summaries import Amounts, Days, Floats
+from app.recommendation.rules import LEVELS, MAXIMUM, P95, ResourceRule, rules_at
 from benchmarks.accuracy import past_of
 
 PRICES: Mapping[Resource, Sequence[float]] = {

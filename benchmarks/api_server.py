@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from app.domain.resources import GROUP, VERSION
+from app.domain.custom_resources import GROUP, VERSION
 from app.kubernetes.webhook_configuration import WEBHOOK
 from benchmarks.stored_profiles import NAMESPACE, manifests
 

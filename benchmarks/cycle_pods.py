@@ -30,10 +30,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.resources import KINDS
+from app.domain.custom_resources import KINDS
 from app.domain.workloads import Workload
-from app.estimation.samples import STEP_SECONDS, STEPS_PER_DAY
-from app.kubernetes.checkpoints import PREFIX as CHECKPOINT
+from app.history.samples import STEP_SECONDS, STEPS_PER_DAY
+from app.kubernetes.checkpoint_maps import PREFIX as CHECKPOINT
 from app.kubernetes.status_map import NAME as STATUS_MAP
 from benchmarks.cycle_sizes import machine
 from benchmarks.past_usage import RunningPast, Size, owned_pods, past_of

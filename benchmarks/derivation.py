@@ -18,10 +18,10 @@ import numpy as np
 
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
-from app.estimation.needs import Needs, Published
-from app.estimation.policy import EstimationPolicy
-from app.estimation.samples import STEPS_PER_DAY, ContainerSamples, PodContainer, StepRange
-from app.estimation.usage_history import UsageHistory
+from app.history.samples import STEPS_PER_DAY, ContainerSamples, PodContainer, StepRange
+from app.history.usage_history import UsageHistory
+from app.recommendation.policy import EstimationPolicy
+from app.recommendation.recommender import Needs, Published
 
 LIMIT_SECONDS = 0.5
 DAYS, TODAY = 14, 20_014

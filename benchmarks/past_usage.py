@@ -13,16 +13,16 @@ from time import perf_counter
 
 import httpx
 
-from app.estimation.policy import EstimationPolicy
-from app.estimation.samples import STEP_SECONDS, step_time
-from app.profiler.cycle import CyclePolicy, CycleReport, ProfilingCycle
-from app.profiler.gathering import GRACE_SECONDS
-from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles, LoggedReport
+from app.history.samples import STEP_SECONDS, step_time
+from app.profiler.cycle.collector import GRACE_SECONDS
+from app.profiler.cycle.cycle import CyclePolicy, CycleReport, ProfilingCycle
+from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles, LoggedReport
 from app.profiler.ports import Cluster
+from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import PrometheusSource
 from app.sources.prometheus_api import CONCURRENT_QUERIES
 from app.sources.queries import Scope
-from app.sources.traffic import Traffic
+from app.sources.query_observer import Traffic
 from benchmarks.rig import ROOT
 from tests.cluster.loopback_http import request_json
 from tests.cluster.prometheus import Prometheus

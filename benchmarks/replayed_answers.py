@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from app.domain.workloads import Workload
-from app.estimation.samples import STEP_SECONDS
+from app.history.samples import STEP_SECONDS
 from app.sources.mesh.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BYTES
 from app.sources.need_queries import LAST_REASON, PERIODS
 from app.sources.owners import POD_OWNER

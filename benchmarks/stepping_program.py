@@ -8,8 +8,8 @@ from functools import partial
 from unittest.mock import patch
 
 from app.command_line.root import main as run
-from app.estimation.samples import STEP_SECONDS, STEPS_PER_DAY, step_time
-from app.profiler.gathering import GRACE_SECONDS
+from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, step_time
+from app.profiler.cycle.collector import GRACE_SECONDS
 from app.runtime import profiler_role
 from app.runtime.profiler_role import repeat_cycles
 

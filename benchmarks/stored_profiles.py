@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.names import allocate_names
+from app.domain.custom_resources import KINDS, to_manifest, to_status
+from app.domain.profile_names import allocate_names
 from app.domain.profiles import (
     Basis,
     ConnectionProfile,
@@ -14,7 +15,6 @@ from app.domain.profiles import (
     ResourceProfile,
     SlotNeed,
 )
-from app.domain.resources import KINDS, to_manifest, to_status
 from app.domain.workloads import Connection, Workload
 
 NAMESPACE = "profiling"

@@ -7,7 +7,7 @@ import pytest
 
 from app.command_line.options import default_text
 from app.command_line.root import program
-from app.settings import Settings
+from app.settings.environment import Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -8,7 +8,7 @@ import pytest
 
 from app.command_line.root import main
 from app.errors import SettingsError
-from app.settings import Settings, read_settings
+from app.settings.environment import Settings, read_settings
 
 # For each setting a text that a person could give, and what it then is; none is the default.
 GIVEN: dict[str, tuple[str, object]] = {

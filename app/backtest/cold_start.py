@@ -14,12 +14,12 @@ from app.backtest.replay import Replayed
 from app.backtest.scores import Facts, ResourceScores, facts_of
 from app.backtest.usage import Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
-from app.estimation.bounds import BOUND_SCALE, at_most_above, expected_above, worst_past_day
-from app.estimation.choice import choose, risk_of
-from app.estimation.days import Days, Floats
-from app.estimation.grid import GRIDS
-from app.estimation.rules import ResourceRule, rules_at
-from app.estimation.samples import STEPS_PER_DAY
+from app.history.grid import GRIDS
+from app.history.samples import STEPS_PER_DAY
+from app.recommendation.choice import choose, risk_of
+from app.recommendation.day_summaries import Days, Floats
+from app.recommendation.rules import ResourceRule, rules_at
+from app.recommendation.stated_risk import BOUND_SCALE, at_most_above, expected_above, worst_past_day
 
 _HOURS = 24
 _BESIDE = ("krr", "vpa")

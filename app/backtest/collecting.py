@@ -7,7 +7,7 @@ from app.backtest.packing import Requests, UsageBuilder
 from app.backtest.usage import Usage
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
-from app.estimation.samples import ContainerSamples, PastOwners, PodContainer, StepRange
+from app.history.samples import ContainerSamples, PastOwners, PodContainer, StepRange
 from app.profiler.attribution import Attribution
 from app.profiler.ports import Directory
 

@@ -11,16 +11,16 @@ from app.backtest.peers import PEERS
 from app.backtest.protocol import WINDOW_DAYS
 from app.backtest.usage import Container, Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
-from app.estimation.bounds import BOUND_SCALE, at_most_above, expected_above, worst_past_day
-from app.estimation.calibration import bound_scale
-from app.estimation.candidates import candidate_values, little_history
-from app.estimation.choice import cheapest, choose, outgrown
-from app.estimation.cost import Priced, day_weights, priced
-from app.estimation.days import Days
-from app.estimation.grid import GRIDS
-from app.estimation.rules import LEVELS, Candidate, ResourceRule, rules_at
-from app.estimation.samples import STEPS_PER_DAY
-from app.estimation.series_table import SeriesTable
+from app.history.grid import GRIDS
+from app.history.samples import STEPS_PER_DAY
+from app.recommendation.calibration import bound_scale
+from app.recommendation.candidates import candidate_values, little_history
+from app.recommendation.choice import cheapest, choose, outgrown
+from app.recommendation.cost import Priced, day_weights, priced
+from app.recommendation.day_summaries import Days
+from app.recommendation.rules import LEVELS, Candidate, ResourceRule, rules_at
+from app.recommendation.series_table import SeriesTable
+from app.recommendation.stated_risk import BOUND_SCALE, at_most_above, expected_above, worst_past_day
 
 SHOWN_CANDIDATES = 5
 _SHOWN_LEVELS = tuple(map(LEVELS.index, (0.5, 0.95, 0.99, 1.0)))

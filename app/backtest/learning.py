@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 
 from app.backtest.protocol import WINDOW_DAYS, Protocol
 from app.backtest.usage import Lanes
-from app.estimation.bounds import (
+from app.history.grid import ExponentialGrid
+from app.history.samples import STEPS_PER_DAY
+from app.recommendation.candidates import candidate_values
+from app.recommendation.choice import Choice, cheapest, choose, outgrown, risk_of, settle
+from app.recommendation.cost import Priced, priced
+from app.recommendation.day_quantiles import histogram_quantiles
+from app.recommendation.day_summaries import Days, Floats
+from app.recommendation.rules import LEVELS, ResourceRule
+from app.recommendation.stated_risk import (
     BOUND_SCALE,
     at_most_above,
     conformal_scale,
     expected_above,
     worst_past_day,
 )
-from app.estimation.candidates import candidate_values
-from app.estimation.choice import Choice, cheapest, choose, outgrown, risk_of, settle
-from app.estimation.cost import Priced, priced
-from app.estimation.day_quantiles import histogram_quantiles
-from app.estimation.days import Days, Floats
-from app.estimation.grid import ExponentialGrid
-from app.estimation.rules import LEVELS, ResourceRule
-from app.estimation.samples import STEPS_PER_DAY
 
 _HOURS = 24
 _STEPS_PER_HOUR = STEPS_PER_DAY // _HOURS

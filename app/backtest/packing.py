@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from app.backtest.usage import Container, Lanes, Usage
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
-from app.estimation.days import Floats
-from app.estimation.samples import STEPS_PER_DAY, ContainerSamples, PodContainer, day_of
+from app.history.samples import STEPS_PER_DAY, ContainerSamples, PodContainer, day_of
+from app.recommendation.day_summaries import Floats
 
 Attribute = Callable[[str, str], Workload | None]
 # CPU in cores and memory in bytes that a container asks for now.

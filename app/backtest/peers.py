@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from app.backtest.protocol import Protocol
 from app.backtest.usage import Lanes, largest, percentile, pooled
 from app.domain.profiles import Resource
-from app.estimation.days import Floats
-from app.estimation.samples import STEPS_PER_DAY
+from app.history.samples import STEPS_PER_DAY
+from app.recommendation.day_summaries import Floats
 
 Values = NDArray[np.float64]
 # The values [series] for a day, from what the days before it show.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.backtest.collecting import Covers, PastSource, Progress, RequestSource, samples_of
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
-from app.estimation.samples import STEP_SECONDS, ContainerSamples, PodContainer, StepRange
+from app.history.samples import STEP_SECONDS, ContainerSamples, PodContainer, StepRange
 from app.profiler.attribution import Attribution
 from app.profiler.ports import Directory
 from app.sources.history_file import RecordedContainer

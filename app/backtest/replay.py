@@ -13,8 +13,8 @@ from app.backtest.reliability import Statements, statements_of
 from app.backtest.scores import DayFacts, Facts, ResourceScores, facts_of
 from app.backtest.usage import Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
-from app.estimation.grid import GRIDS
-from app.estimation.rules import rules_at
+from app.history.grid import GRIDS
+from app.recommendation.rules import rules_at
 
 Progress = Callable[[int, int], None]
 REQUESTS = "requests"

@@ -7,9 +7,9 @@ from typing import Any
 
 from app.backtest.explanation import Explanation
 from app.backtest.report import date_of
+from app.domain.custom_resources import from_manifest
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.quantities import format_need, format_time, parse_time
-from app.domain.resources import from_manifest
 from app.domain.workloads import Workload
 
 _SIGNS = {"CPUThrottling": "CPU throttling", "OOMKilled": "An OOM kill"}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
-from app.estimation.days import Floats
+from app.recommendation.day_summaries import Floats
 
 Measure = Callable[[Floats], NDArray[Any]]
 

@@ -14,12 +14,12 @@ from app.backtest.protocol import WINDOW_DAYS, Protocol, protocol_of
 from app.backtest.replay import Replay, replay
 from app.backtest.report import date_of, document, scores_of
 from app.backtest.usage import Usage
-from app.command_line.past import Bar, Past, open_past, progress_bar
 from app.command_line.tables import console
+from app.command_line.usage_input import Bar, Past, open_past, progress_bar
 from app.domain.profiles import Resource
 from app.errors import HistoryFileError, ProfilerError, SettingsError
 from app.runtime.logs import configure_logs
-from app.settings import LogFormat, Settings
+from app.settings.environment import LogFormat, Settings
 
 PLOTTED_CONTAINERS = 50
 _NEEDED = "a backtest learns from at least one UTC day and judges the next"

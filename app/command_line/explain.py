@@ -29,21 +29,21 @@ from app.backtest.report import date_of
 from app.backtest.stored import StoredNeed, read_stored, sum_of, told_differently
 from app.backtest.svg import picture
 from app.backtest.usage import Usage
-from app.command_line.past import open_past, progress_bar
 from app.command_line.tables import console
-from app.domain.names import contract_name, separated_name
+from app.command_line.usage_input import open_past, progress_bar
+from app.domain.custom_resources import KINDS
+from app.domain.profile_names import contract_name, separated_name
 from app.domain.profiles import Resource, RiskLevel
 from app.domain.quantities import format_need, format_time
-from app.domain.resources import KINDS
 from app.domain.workloads import Workload
 from app.errors import ClusterError, NotFoundError, ProfilerError, SettingsError
-from app.estimation.rules import Candidate
-from app.estimation.samples import step_time
-from app.estimation.series_table import SAMPLED_WORKLOADS
+from app.history.samples import step_time
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
+from app.recommendation.rules import Candidate
+from app.recommendation.series_table import SAMPLED_WORKLOADS
 from app.runtime.logs import configure_logs
-from app.settings import LogFormat, Settings
+from app.settings.environment import LogFormat, Settings
 
 _UNITS = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
 _CLOSING = (

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.settings import Settings, read_settings
+from app.settings.environment import Settings, read_settings
 
 
 def default_text(value: object) -> str:

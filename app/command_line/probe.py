@@ -5,9 +5,9 @@ import asyncio
 from app.command_line.tables import console
 from app.errors import ProfilerError
 from app.kubernetes.client import open_cluster
-from app.kubernetes.probe import Probe, ProbeReport
-from app.runtime.probe import probe_terms
-from app.settings import Settings
+from app.kubernetes.self_probe.probe import Probe, ProbeReport
+from app.kubernetes.self_probe.prober import probe_terms
+from app.settings.environment import Settings
 
 
 def probe_and_print(settings: Settings) -> None:

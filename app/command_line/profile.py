@@ -19,28 +19,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.command_line.tables import console, print_profiles
 from app.domain.annotations import IGNORE_LABEL
 from app.domain.catalogue import ProfileCatalogue
+from app.domain.custom_resources import KINDS
 from app.domain.profiles import StoredProfile
-from app.domain.resources import KINDS
 from app.errors import ForbiddenError, ProfilerError, SettingsError
-from app.estimation.samples import step_time
+from app.history.samples import step_time
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.selections import Object, Selection
-from app.profiler.cycle import CycleReport, ProfilingCycle
-from app.profiler.gathering import GRACE_SECONDS
-from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles, LoggedReport
+from app.kubernetes.list_options import Object, Selection
+from app.profiler.cycle.collector import GRACE_SECONDS
+from app.profiler.cycle.cycle import CycleReport, ProfilingCycle
+from app.profiler.cycle.plan_writes import Write
+from app.profiler.cycle.signals import State
+from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles, LoggedReport
 from app.profiler.ports import Cluster, UsageSource
-from app.profiler.publication import Write
-from app.profiler.signals import State
-from app.runtime.cluster_ports import ClusterProfiles, ClusterWorkloads
+from app.profiler.registries.namespaces import NamespaceScope
+from app.runtime.adapters import ClusterProfiles, ClusterWorkloads
 from app.runtime.logs import configure_logs
-from app.runtime.namespace_scope import NamespaceScope
 from app.runtime.profiler_role import check_access, cycle_policy, open_prometheus
-from app.runtime.watched_namespaces import SELECTOR_SETTING, listed_scope
-from app.settings import LogFormat, Settings
+from app.runtime.watches.namespaces import SELECTOR_SETTING, listed_scope
+from app.settings.environment import LogFormat, Settings
 from app.sources.queries import Scope
+from app.sources.query_observer import Traffic
 from app.sources.recorded import read_recorded_history
-from app.sources.traffic import Traffic
 
 
 def compute_and_print(settings: Settings, *, history: Path | None, output: str, apply: bool) -> None:

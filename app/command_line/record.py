@@ -7,10 +7,10 @@ from pathlib import Path
 import typer
 
 from app.backtest.recording import anonymous, recorded_usage
-from app.command_line.past import open_past, progress_bar
+from app.command_line.usage_input import open_past, progress_bar
 from app.errors import ProfilerError, SettingsError
 from app.runtime.logs import configure_logs
-from app.settings import LogFormat, Settings
+from app.settings.environment import LogFormat, Settings
 from app.sources.history_file import RecordedContainer, write_history_file
 
 

@@ -8,7 +8,7 @@ import typer
 
 from app.command_line.options import takes_settings
 from app.errors import HistoryFileError, ProfilerError, SettingsError
-from app.settings import Settings
+from app.settings.environment import Settings
 
 program = typer.Typer(
     name="job-profiler",

@@ -14,7 +14,7 @@ from app.errors import NotFoundError, ProfilerError
 from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
 from app.kubernetes.status_map import PROBE, REPORT, StatusMap
-from app.settings import Settings
+from app.settings.environment import Settings
 
 
 def print_status(settings: Settings, *, output: str) -> None:

@@ -16,7 +16,7 @@ import jsonpatch
 
 from app.errors import ProfilerError
 from app.runtime.standalone import Standalone, run_standalone
-from app.settings import Role, Settings
+from app.settings.environment import Role, Settings
 from app.sources.recorded import ReplayedHistory, read_recorded_history
 
 _HERE = files("app.demo")

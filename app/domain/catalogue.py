@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from app.domain.custom_resources import KINDS, from_manifest
 from app.domain.profiles import Identity, StoredProfile
-from app.domain.resources import KINDS, from_manifest
 from app.domain.workloads import Connection, Workload
 
 

@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from app.errors import ExpiredError
 from app.kubernetes.connection import Connection, Request, Timeouts, open_connection
 from app.kubernetes.failures import translated
-from app.kubernetes.selections import ListAnswer, Listing, Object, Page, Selection, WatchEvent, read_event
+from app.kubernetes.list_options import ListAnswer, Listing, Object, Page, Selection, WatchEvent, read_event
 
 T = TypeVar("T")
 

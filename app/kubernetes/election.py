@@ -16,8 +16,8 @@ import structlog
 
 from app.errors import ClusterError, ConflictError
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.contact import Contact
 from app.kubernetes.leases import LeaseLock
+from app.kubernetes.outage_log import Contact
 
 log = structlog.get_logger(__name__)
 

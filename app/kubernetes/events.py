@@ -11,7 +11,7 @@ from app.domain.quantities import format_time
 from app.errors import ClusterError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.selections import Object
+from app.kubernetes.list_options import Object
 
 COMPONENT = "job-profiler"
 log = structlog.get_logger(__name__)

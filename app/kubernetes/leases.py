@@ -12,7 +12,7 @@ from app.errors import ConflictError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.failures import rendered_by_chart
-from app.kubernetes.selections import Object
+from app.kubernetes.list_options import Object
 
 _RELEASE_ATTEMPTS = 2
 

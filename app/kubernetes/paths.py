@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from app.domain.resources import GROUP, VERSION
+from app.domain.custom_resources import GROUP, VERSION
 
 _CORE = "/api/v1"
 _APPS = "/apis/apps/v1"

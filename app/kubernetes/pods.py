@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from app.domain.pods import PodRecord
+from app.domain.pod_record import PodRecord
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.selections import Selection
+from app.kubernetes.list_options import Selection
 
 
 def running_pods(namespace: str | None) -> Selection:

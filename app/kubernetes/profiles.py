@@ -1,9 +1,9 @@
-"""Writes profiles, and cuts down those that are watched; their form is `app.domain.resources`' business."""
+"""Writes profiles by server-side apply; their form is that of `app.domain.custom_resources`."""
 
-from app.domain.resources import GROUP, KINDS, VERSION
+from app.domain.custom_resources import GROUP, KINDS, VERSION
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.selections import Object
+from app.kubernetes.list_options import Object
 
 FIELD_MANAGER = "job-profiler"
 # An old API server (1.20) takes both for one: each apply by one manager would disown the fields of the other.

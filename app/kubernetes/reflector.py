@@ -12,9 +12,9 @@ import structlog
 
 from app.errors import ClusterError, ExpiredError, UnavailableError
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.contact import Contact
 from app.kubernetes.failures import translated
-from app.kubernetes.selections import Object, Selection, WatchEvent
+from app.kubernetes.list_options import Object, Selection, WatchEvent
+from app.kubernetes.outage_log import Contact
 from app.periodic import Backoff
 
 log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ import msgspec
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.failures import rendered_by_chart
-from app.kubernetes.selections import Object
+from app.kubernetes.list_options import Object
 
 NAME = "job-profiler-status"
 REPORT, PROBE = "status.json", "probe.json"

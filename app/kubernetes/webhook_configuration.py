@@ -13,7 +13,7 @@ from app.errors import NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.failures import rendered_by_chart
-from app.kubernetes.selections import Object, Selection
+from app.kubernetes.list_options import Object, Selection
 
 WEBHOOK = "pods.job-profiler.liqo.io"
 PROBE_WEBHOOK = "probe.job-profiler.liqo.io"

@@ -11,12 +11,12 @@ import msgspec
 
 from app.domain.annotations import foreign_bytes, is_mirror, is_ours, opted_out
 from app.domain.container_roles import init_containers
-from app.domain.pods import PodRecord
-from app.domain.workload_records import WorkloadRecord
+from app.domain.pod_record import PodRecord
+from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, JOB, Owner, Workload, bare_pod, owner_workload
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.selections import Object, Selection
+from app.kubernetes.list_options import Object, Selection
 
 T = TypeVar("T")
 Item = TypeVar("Item")

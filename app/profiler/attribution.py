@@ -6,7 +6,7 @@ from functools import cached_property
 
 from app.domain.pod_names import PodNames
 from app.domain.workloads import CRON_JOB, JOB, NODE, Workload, grouped
-from app.estimation.samples import STEP_SECONDS, PodContainer, StepRange
+from app.history.samples import STEP_SECONDS, PodContainer, StepRange
 from app.profiler.ports import Directory, UsageSource
 
 # Pods that left within this time are still in the directory.

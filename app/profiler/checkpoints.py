@@ -15,12 +15,12 @@ from hashlib import sha256
 import structlog
 
 from app.errors import ClusterError, ForbiddenError
-from app.estimation.checkpoint import AskedNamespaces, Checkpoint, decode, encode
-from app.estimation.key_ranges import KeyRange
-from app.estimation.packed_arrays import UnreadableError
-from app.estimation.pieces import Learned
-from app.estimation.samples import STEP_SECONDS
-from app.estimation.sharding import halves
+from app.history.checkpoint.array_format import UnreadableError
+from app.history.checkpoint.codec import AskedNamespaces, Checkpoint, decode, encode
+from app.history.checkpoint.shards import halves
+from app.history.checkpoint.split import Learned
+from app.history.key_ranges import KeyRange
+from app.history.samples import STEP_SECONDS
 from app.profiler.ports import CheckpointStore, ReportSink
 
 Retention = Callable[[], Awaitable[float | None]]

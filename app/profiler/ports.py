@@ -7,18 +7,18 @@ from typing import Any, Protocol
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.container_roles import InitContainers
-from app.domain.pods import PodRecord
+from app.domain.pod_record import PodRecord
 from app.domain.profiles import NeedReason, Resource, StoredProfile
 from app.domain.workloads import Workload
-from app.estimation.samples import (
+from app.history.samples import (
     ConnectionSamples,
     ContainerSamples,
     NeedSamples,
     PastOwners,
     StepRange,
 )
-from app.profiler.news import News
-from app.profiler.publication import Write
+from app.profiler.cycle.plan_events import News
+from app.profiler.cycle.plan_writes import Write
 
 
 class UsageSource(Protocol):

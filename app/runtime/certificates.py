@@ -12,7 +12,7 @@ from app.errors import ClusterError, SettingsError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.secrets import SecretSnapshot, SecretStore
 from app.kubernetes.webhook_configuration import WebhookConfiguration
-from app.settings import Settings
+from app.settings.environment import Settings
 from app.tls.keeper import CertificateKeeper, Stores
 from app.tls.rotation import Terms
 

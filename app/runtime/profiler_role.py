@@ -15,36 +15,36 @@ from prometheus_client import CollectorRegistry
 
 from app.domain.catalogue import ProfileCatalogue
 from app.errors import ClusterError, SettingsError, SourceError, UnavailableError
-from app.estimation.policy import EstimationPolicy
-from app.kubernetes.checkpoints import CheckpointMaps
+from app.kubernetes.checkpoint_maps import CheckpointMaps
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.election import LeaderElector, LeaseTiming
 from app.kubernetes.events import EventRecorder
 from app.kubernetes.reflector import Reflector
+from app.kubernetes.self_probe.prober import Prober
 from app.periodic import next_turn
-from app.profiler.aging import AgingPolicy
-from app.profiler.cycle import CyclePolicy, ProfilingCycle
-from app.profiler.derivation import RETAINED_DAYS
-from app.profiler.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
+from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
+from app.profiler.cycle.derivation import RETAINED_DAYS
+from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
+from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.ports import Cluster, WorkloadLister
 from app.profiler.profile_gauges import ProfileGauges
-from app.runtime.certificates import authority_secret, keep_certificates
-from app.runtime.cluster_ports import (
+from app.profiler.registries.namespaces import NamespaceScope
+from app.recommendation.policy import EstimationPolicy
+from app.runtime.adapters import (
     ClusterNews,
     ClusterProfiles,
     ClusterReport,
 )
+from app.runtime.certificates import authority_secret, keep_certificates
 from app.runtime.health_metrics import HealthMetrics
-from app.runtime.namespace_scope import NamespaceScope
-from app.runtime.probe import Prober
-from app.runtime.watched_namespaces import WatchedNamespaces, check_selector
-from app.runtime.watched_pods import BackfillTerms, WatchedPods
-from app.runtime.watched_workloads import WatchedWorkloads
-from app.settings import CertificateProvider, Settings
-from app.sources.access import Access
+from app.runtime.watches.namespaces import WatchedNamespaces, check_selector
+from app.runtime.watches.pods import BackfillTerms, WatchedPods
+from app.runtime.watches.workloads import WatchedWorkloads
+from app.settings.environment import CertificateProvider, Settings
+from app.sources.credentials import Access
 from app.sources.prometheus import QUESTIONS_PER_CYCLE, Limits, PrometheusSource
-from app.sources.traffic import Observer
-from app.tls.certificates import certificate_of
+from app.sources.query_observer import Observer
+from app.tls.renewal import certificate_of
 from app.tls.secret_data import key_pair_of
 
 log = structlog.get_logger(__name__)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from app.domain.profiles import Resource
 from app.domain.quantities import parse_quantity
 from app.rightsizing.policy import RequestBounds, SchedulingPolicy
-from app.settings import OperatingMode, Role, Settings
+from app.settings.environment import OperatingMode, Role, Settings
 
 
 def sets_requests(settings: Settings) -> bool:

@@ -11,19 +11,19 @@ import uvloop
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from app.domain.catalogue import KindSink, ProfileCatalogue
-from app.domain.resources import KINDS
+from app.domain.custom_resources import KINDS
+from app.http_server.listener import Listener
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.list_options import Selection
 from app.kubernetes.reflector import Reflector
-from app.kubernetes.selections import Selection
 from app.runtime.health import create_health
 from app.runtime.health_metrics import HealthMetrics
-from app.runtime.listeners import Listener
 from app.runtime.logs import configure_logs
 from app.runtime.scheduling import sets_requests
 from app.runtime.supervision import supervise
 from app.runtime.webhook_role import WebhookRole
-from app.settings import Role, Settings
+from app.settings.environment import Role, Settings
 from app.webhook.constraint_index import ConstraintIndex
 
 if TYPE_CHECKING:

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.errors import ProfilerError
-from app.profiler.cycle import ProfilingCycle
-from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles, LoggedReport
-from app.profiler.metrics import CycleMetrics
+from app.http_server.listener import Listener
+from app.profiler.cycle.cycle import ProfilingCycle
+from app.profiler.cycle.metrics import CycleMetrics
+from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles, LoggedReport
 from app.profiler.ports import Cluster, UsageSource
+from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.health import create_health
-from app.runtime.listeners import Listener
-from app.runtime.namespace_scope import NamespaceScope
 from app.runtime.profiler_role import cycle_policy, repeat_cycles
 from app.runtime.serving import process_registry
 from app.runtime.supervision import supervise
 from app.runtime.webhook_role import WebhookRole
-from app.settings import Settings
+from app.settings.environment import Settings
 from app.tls.issuing import issue_authority, issue_serving_certificate
 
 _READY_WITHIN_SECONDS = 30

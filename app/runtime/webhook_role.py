@@ -11,28 +11,28 @@ from prometheus_client import CollectorRegistry
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.errors import ClusterError
+from app.http_server.listener import Listener
+from app.http_server.protocol import ClientTerms
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
+from app.kubernetes.list_options import Object, Selection
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.secrets import secret_data
-from app.kubernetes.selections import Object, Selection
-from app.runtime.connections import ClientTerms
 from app.runtime.health_metrics import HealthMetrics
-from app.runtime.listeners import Listener
-from app.runtime.live_trust import LiveTrust
 from app.runtime.scheduling import scheduling_policy
-from app.runtime.watched_constraints import constraint_watches
-from app.settings import Settings
-from app.tls.certificates import certificate_of
+from app.runtime.watches.ca_bundle import LiveTrust
+from app.runtime.watches.constraints import constraint_watches
+from app.settings.environment import Settings
 from app.tls.client_authorities import follow_client_authorities, open_serving_context
+from app.tls.renewal import certificate_of
 from app.tls.secret_data import key_pair_of
 from app.tls.self_dial import SelfDial
 from app.tls.serving import ServingContext, UnusableCertificateError
 from app.webhook.application import Webhook
 from app.webhook.constraint_index import ConstraintIndex
 from app.webhook.decisions import Knowledge
+from app.webhook.endpoint import PodMutator
 from app.webhook.metrics import AdmissionMetrics
-from app.webhook.mutation import PodMutator
 from app.webhook.need_index import NeedIndex
 from app.webhook.prepared import PreparedDecisions
 from app.webhook.sizing import PodSizer

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import SourceError
-from app.estimation.samples import STEP_SECONDS, StepRange
-from app.sources.series import Key, Series, joined
+from app.history.samples import STEP_SECONDS, StepRange
+from app.sources.query_result import Key, Series, joined
 
 PIECE_BYTES = 2**18
 

@@ -7,9 +7,9 @@ kubernetes-mixin tells the workload of each Pod.
 from collections.abc import Collection, Iterable, Mapping
 
 from app.domain.workloads import JOB, NODE, POD, Workload
-from app.estimation.samples import PastOwners
+from app.history.samples import PastOwners
 from app.sources.queries import Scope, aggregate, excluded, included, selector
-from app.sources.series import Key
+from app.sources.query_result import Key
 
 KUBE_STATE_METRICS, KUBERNETES_MIXIN = "kube-state-metrics", "kubernetes-mixin"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from app.estimation.samples import StepRange, day_of
+from app.history.samples import StepRange, day_of
 from app.sources.queries import Shard
 
 DEFAULT_SAMPLE_BUDGET = 20_000_000  # a Prometheus refuses to hold 50 million for one query

@@ -13,7 +13,7 @@ import httpx
 from app.domain.annotations import IGNORE_LABEL
 from app.domain.profiles import NeedReason, Resource
 from app.errors import NoNamespacesError
-from app.estimation.samples import (
+from app.history.samples import (
     STEP_SECONDS,
     ConnectionSamples,
     ContainerSamples,
@@ -23,18 +23,18 @@ from app.estimation.samples import (
     StepRange,
 )
 from app.sources import owners, queries
-from app.sources.access import Access
-from app.sources.asking import Ask, Inquiry, all_of
-from app.sources.connections import combined
+from app.sources.chunked_query import Ask, Inquiry, all_of
+from app.sources.credentials import Access
 from app.sources.mesh import MESHES, Mesh
-from app.sources.mesh.questions import Conversation, Part, Question
-from app.sources.need_answers import need_samples
+from app.sources.mesh.conversation import Conversation, Part, Question
+from app.sources.mesh.edges import combined
 from app.sources.need_queries import need_signs
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, STEPS_PER_HOUR, Load, Planner
+from app.sources.pressure import need_samples
 from app.sources.prometheus_api import CONCURRENT_QUERIES, Pace, PrometheusApi
 from app.sources.queries import Scope, Shard
-from app.sources.series import Key, Matrix, Series, joined_matrices, joined_series
-from app.sources.traffic import Observer
+from app.sources.query_observer import Observer
+from app.sources.query_result import Key, Matrix, Series, joined_matrices, joined_series
 
 T = TypeVar("T")
 _NOTHING_IN_SCOPE = (

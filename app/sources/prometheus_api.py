@@ -19,13 +19,13 @@ import httpx
 import structlog
 
 from app.errors import SourceError, TooLargeError
-from app.estimation.samples import STEP_SECONDS, StepRange
-from app.sources.access import Access
+from app.history.samples import STEP_SECONDS, StepRange
 from app.sources.answers import AnswerReader, refusal
-from app.sources.clients import Clients
+from app.sources.credentials import Access
+from app.sources.http_clients import Clients
+from app.sources.query_observer import Observer, Traffic
+from app.sources.query_result import Series
 from app.sources.retention import retention_seconds
-from app.sources.series import Series
-from app.sources.traffic import Observer, Traffic
 
 MAX_ANSWER_BYTES = 512 * 1024 * 1024
 CONCURRENT_QUERIES = 4

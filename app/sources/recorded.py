@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app.domain.pod_names import PodNames
 from app.domain.profiles import NeedReason, Resource
 from app.domain.workloads import Connection, Workload
-from app.estimation.samples import (
+from app.history.samples import (
     STEP_SECONDS,
     STEPS_PER_DAY,
     ConnectionSamples,

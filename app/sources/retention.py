@@ -6,7 +6,7 @@ import httpx
 import msgspec
 
 from app.errors import SourceError
-from app.sources.clients import Clients
+from app.sources.http_clients import Clients
 
 _PATH = "api/v1/status/runtimeinfo"
 _TIMEOUT_SECONDS = 10.0

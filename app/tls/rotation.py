@@ -19,7 +19,15 @@ from typing import NamedTuple
 
 from cryptography import x509
 
-from app.tls.certificates import (
+from app.tls.issuing import (
+    AUTHORITY_LIFETIME,
+    SERVING_LIFETIME,
+    KeyPair,
+    issue_authority,
+    issue_serving_certificate,
+    parse_certificates,
+)
+from app.tls.renewal import (
     authority_renewal_reason,
     certificate_of,
     is_issued_by,
@@ -29,14 +37,6 @@ from app.tls.certificates import (
     renewal_due,
     separated,
     serving_renewal_reason,
-)
-from app.tls.issuing import (
-    AUTHORITY_LIFETIME,
-    SERVING_LIFETIME,
-    KeyPair,
-    issue_authority,
-    issue_serving_certificate,
-    parse_certificates,
 )
 
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import structlog
 
-from app.tls.certificates import certificate_of, names_of
+from app.tls.renewal import certificate_of, names_of
 from app.tls.serving import ServingContext
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from app.webhook.mutation import PodMutator, Receive, Send
+from app.webhook.endpoint import PodMutator, Receive, Send
 
 PATH = "/mutate"
 

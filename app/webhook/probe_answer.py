@@ -1,6 +1,6 @@
 """The answer to the self-probe: the question on its ConfigMap, written where nobody else writes it."""
 
-from app.domain.probe import ANSWER, LABEL, QUESTION
+from app.domain.self_probe import ANSWER, LABEL, QUESTION
 from app.webhook.outcomes import Decision, SkipReason
 from app.webhook.patching import Patch, build_patch
 from app.webhook.reviews import Request

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from app.backtest.usage import Container, Lanes, Usage
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
-from app.estimation.samples import STEPS_PER_DAY
+from app.history.samples import STEPS_PER_DAY
 
 FIRST_DAY = 20_000
 MEBIBYTE = 2.0**20

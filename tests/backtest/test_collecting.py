@@ -11,14 +11,14 @@ from app.backtest.usage import Container
 from app.domain.pod_names import PodNames
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
-from app.estimation.samples import (
+from app.history.samples import (
     ContainerSamples,
     PastOwners,
     PodContainer,
     StepRange,
 )
-from tests.estimation.builders import MIDNIGHT, WEB, WEB_POD, WEB_POD_2, steps
-from tests.estimation.builders import usage as answer
+from tests.recommendation.builders import MIDNIGHT, WEB, WEB_POD, WEB_POD_2, steps
+from tests.recommendation.builders import usage as answer
 
 DATABASE = Workload("emojivoto", "database", "StatefulSet")
 NAN = float("nan")

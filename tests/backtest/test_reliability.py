@@ -10,8 +10,8 @@ from app.backtest.replay import Replay, replay
 from app.backtest.report import document, scores_of
 from app.backtest.scores import facts_of
 from app.domain.profiles import Resource
-from app.estimation.grid import GRIDS
-from app.estimation.rules import MAXIMUM
+from app.history.grid import GRIDS
+from app.recommendation.rules import MAXIMUM
 from tests.backtest.pasts import Day, day, lanes, usage
 
 

@@ -12,8 +12,8 @@ from app.backtest.replay import Replay, replay
 from app.backtest.report import document
 from app.backtest.scores import facts_of
 from app.domain.profiles import Resource, RiskLevel
-from app.estimation.grid import GRIDS
-from app.estimation.rules import rules_at
+from app.history.grid import GRIDS
+from app.recommendation.rules import rules_at
 from tests.backtest.pasts import GIBIBYTE, Day, day, lanes, usage
 
 DAYS_OF_A_FULL_PAST = 29

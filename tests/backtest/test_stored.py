@@ -9,7 +9,7 @@ import pytest
 from app.backtest.explanation import ContainerPast, Explanation, bound_scale_of, elapsed_of, explain
 from app.backtest.stored import StoredNeed, read_stored, sum_of, told_differently
 from app.domain.profiles import Resource, RiskLevel
-from app.estimation.bounds import BOUND_SCALE
+from app.recommendation.stated_risk import BOUND_SCALE
 from tests.backtest.pasts import FIRST_DAY, WEB, day, usage
 
 BEGIN = datetime.fromtimestamp(FIRST_DAY * 86_400, UTC)

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.names import contract_name
+from app.domain.custom_resources import KINDS, to_manifest, to_status
+from app.domain.profile_names import contract_name
 from app.domain.profiles import (
     Basis,
     ChosenRule,
@@ -18,7 +19,6 @@ from app.domain.profiles import (
     SlotNeed,
     StatedRisk,
 )
-from app.domain.resources import KINDS, to_manifest, to_status
 from app.domain.workloads import Connection, Workload
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -6,11 +6,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from app.domain.catalogue import ProfileCatalogue
-from app.profiler.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
+from app.kubernetes.self_probe.prober import Prober
+from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
 from app.profiler.profile_gauges import ProfileGauges
 from app.runtime.health_metrics import HealthMetrics
-from app.runtime.probe import Prober
-from app.settings import read_settings
+from app.settings.environment import read_settings
 from app.webhook.metrics import AdmissionMetrics
 
 # What Prometheus knows of each target of a ServiceMonitor.

@@ -1,6 +1,6 @@
 """The three CRDs on a real API server: what they are called, and when the server really serves them."""
 
-from app.domain.resources import GROUP, KINDS
+from app.domain.custom_resources import GROUP, KINDS
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.waiting import wait_until
 

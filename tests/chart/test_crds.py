@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
-from app.domain.resources import GROUP, KINDS, VERSION
+from app.domain.custom_resources import GROUP, KINDS, VERSION
 from tests.chart.profiles import PROFILES, manifest_of, plural_of, status_of
 from tests.chart.rendered import REPOSITORY
 

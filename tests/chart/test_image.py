@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings
+from app.settings.environment import Settings
 from tests.chart.rendered import REPOSITORY
 
 pytestmark = pytest.mark.chart

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.settings import Role, Settings, read_settings
+from app.settings.environment import Role, Settings, read_settings
 from tests.chart.conftest import Render
 from tests.chart.rendered import CHART, Release, container
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.probe import config_map, new_question
-from app.kubernetes.checkpoints import PREFIX
+from app.domain.self_probe import config_map, new_question
+from app.kubernetes.checkpoint_maps import PREFIX
 from app.kubernetes.status_map import NAME as STATUS
 from tests.chart.conftest import Render
 

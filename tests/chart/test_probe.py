@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.probe import LABEL
-from app.kubernetes.probe_findings import entry_findings
-from app.settings import Settings
+from app.domain.self_probe import LABEL
+from app.kubernetes.self_probe.findings import entry_findings
+from app.settings.environment import Settings
 from tests.chart.conftest import Render
 from tests.chart.rendered import variables_of
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.kubernetes.probe_findings import entry_findings
+from app.kubernetes.self_probe.findings import entry_findings
 from tests.chart.rendered import CHART, IMAGE, Release, variables_of
 from tests.chart.served import FIRST, SECOND
 from tests.cluster.helm import Helm

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.settings import Settings
+from app.settings.environment import Settings
 from tests.chart.rendered import CHART, IMAGE
 from tests.cluster.helm import Helm, HelmError
 

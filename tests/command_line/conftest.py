@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from app.command_line.root import main
-from app.settings import Settings
+from app.settings.environment import Settings
 from tests.kubernetes.fake_api_server import FakeApiServer
 
 

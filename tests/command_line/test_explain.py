@@ -10,7 +10,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from app.domain.names import contract_name, separated_name
+from app.domain.custom_resources import KINDS, to_manifest, to_status
+from app.domain.profile_names import contract_name, separated_name
 from app.domain.profiles import (
     Basis,
     ContainerNeed,
@@ -21,7 +22,6 @@ from app.domain.profiles import (
     RiskLevel,
     StatedRisk,
 )
-from app.domain.resources import KINDS, to_manifest, to_status
 from app.domain.workloads import Workload
 from app.kubernetes import paths
 from app.sources.history_file import RecordedContainer, write_history_file

@@ -3,7 +3,7 @@
 import pytest
 
 from app.command_line.root import program as typer_program
-from app.settings import Settings
+from app.settings.environment import Settings
 from tests.command_line.conftest import Program
 
 PAST = {

@@ -8,7 +8,7 @@ import pytest
 from app.kubernetes import paths
 from tests.command_line.conftest import Outcome, Program
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
-from tests.kubernetes.test_probe import ALL_WELL, called_by_the_api_server
+from tests.kubernetes.self_probe.test_probe import ALL_WELL, called_by_the_api_server
 from tests.kubernetes.webhook_configurations import EXPECTED, PODS, PROBE, client_config, configuration
 
 CONFIGURATION = paths.mutating_webhook_configuration("hooks")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.settings import Settings
+from app.settings.environment import Settings
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -12,12 +12,12 @@ from aiohttp import web
 from jsonschema import Draft202012Validator
 
 from app.command_line.profile import _cost
-from app.domain.names import contract_name
-from app.domain.resources import KINDS
+from app.domain.custom_resources import KINDS
+from app.domain.profile_names import contract_name
 from app.domain.workloads import Workload
 from app.kubernetes import paths
 from app.sources.queries import CPU_USAGE
-from app.sources.traffic import Traffic
+from app.sources.query_observer import Traffic
 from tests.command_line.conftest import Program
 from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, listed, refuses
 from tests.kubernetes.labelled_namespaces import OPTED_OUT, matching

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.resources import KINDS
+from app.domain.custom_resources import KINDS
 from app.domain.workloads import Workload
 from tests.webhook.profiles import (
     EMOJI,

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.catalogue import ProfileCatalogue
+from app.domain.custom_resources import KINDS, to_manifest
 from app.domain.profiles import Basis, Identity, Resource, ResourceProfile
-from app.domain.resources import KINDS, to_manifest
 from app.domain.workloads import Workload
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.domain.custom_resources import to_status
 from app.domain.explanation import LONGEST, explain
 from app.domain.profiles import (
     Basis,
@@ -18,7 +19,6 @@ from app.domain.profiles import (
     RiskLevel,
     StatedRisk,
 )
-from app.domain.resources import to_status
 from app.domain.workloads import Connection, Workload
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)

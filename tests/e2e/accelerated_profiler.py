@@ -13,7 +13,7 @@ from typing import Any
 from app.profiler import checkpoints
 from app.runtime import profiler_role
 from app.runtime.serving import serve
-from app.settings import read_settings
+from app.settings.environment import read_settings
 
 SPEED = 3600.0
 _PAUSE_SECONDS = 0.05

@@ -19,19 +19,19 @@ from typing import Any
 import pytest
 
 from app.domain.workloads import Connection
-from app.estimation.checkpoint import AskedNamespaces
-from app.estimation.key_ranges import KeyRange
-from app.estimation.pieces import Learned
-from app.estimation.policy import EstimationPolicy
-from app.estimation.samples import STEP_SECONDS
-from app.kubernetes.checkpoints import CheckpointMaps
+from app.history.checkpoint.codec import AskedNamespaces
+from app.history.checkpoint.split import Learned
+from app.history.key_ranges import KeyRange
+from app.history.samples import STEP_SECONDS
+from app.kubernetes.checkpoint_maps import CheckpointMaps
 from app.kubernetes.client import open_cluster
 from app.profiler.checkpoints import Checkpoints
-from app.profiler.cycle import CyclePolicy, ProfilingCycle
-from app.profiler.derivation import Knowledge
-from app.profiler.gathering import GRACE_SECONDS
-from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles
+from app.profiler.cycle.collector import GRACE_SECONDS
+from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
+from app.profiler.cycle.derivation import Knowledge
+from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
 from app.profiler.ports import Cluster
+from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
 from tests.cluster.control_plane import ControlPlane
@@ -42,9 +42,9 @@ from tests.cluster.waiting import wait_until
 from tests.conftest import PrometheusFactory
 from tests.e2e.accelerated_profiler import SPEED
 from tests.e2e.product import REPOSITORY
-from tests.estimation.learning import facts
 from tests.histories.emojivoto.metrics import write_past
 from tests.profiler.scenario import RecordingSink
+from tests.recommendation.learning import facts
 
 pytestmark = [pytest.mark.cluster, pytest.mark.prometheus, pytest.mark.timeout(600)]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.names import contract_name
+from app.domain.custom_resources import to_manifest
+from app.domain.profile_names import contract_name
 from app.domain.profiles import Basis, ConnectionProfile
-from app.domain.resources import to_manifest
 from app.domain.workloads import Connection, Workload
 from app.kubernetes.client import open_cluster
 from app.kubernetes.profiles import ProfileWriter

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from app.domain.names import contract_name
+from app.domain.custom_resources import KINDS, to_manifest, to_status
+from app.domain.profile_names import contract_name
 from app.domain.profiles import Basis, ContainerNeed, Resource, ResourceProfile
 from app.domain.quantities import format_need
-from app.domain.resources import KINDS, to_manifest, to_status
 from app.domain.workloads import Workload
 from app.kubernetes.client import open_cluster
 from app.kubernetes.profiles import ProfileWriter

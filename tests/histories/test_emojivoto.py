@@ -10,7 +10,7 @@ import app
 from app.domain.pod_names import PodNames
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
-from app.estimation.samples import StepRange
+from app.history.samples import StepRange
 from app.sources.recorded import RecordedHistory, read_recorded_history
 from tests.histories.emojivoto.description import DEPLOYMENTS, NAMESPACE
 from tests.histories.emojivoto.metrics import write_past

@@ -15,7 +15,7 @@ from app.errors import (
     UnavailableError,
 )
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.selections import Selection
+from app.kubernetes.list_options import Selection
 from tests.kubernetes.conftest import SHORT
 from tests.kubernetes.fake_api_server import (
     Answer,

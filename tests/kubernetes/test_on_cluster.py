@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 
 from app.domain.catalogue import KindSink, ProfileCatalogue
+from app.domain.custom_resources import to_manifest, to_status
 from app.domain.profiles import Basis, Resource, ResourceProfile
-from app.domain.resources import to_manifest, to_status
 from app.domain.workloads import Workload
 from app.errors import ConflictError, ExpiredError, ForbiddenError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.election import LeaderElector, LeaseTiming
 from app.kubernetes.events import EventRecorder, InvolvedObject
+from app.kubernetes.list_options import Object, Selection, WatchEvent
 from app.kubernetes.pods import PodAnnotations, running_pods
 from app.kubernetes.profiles import ProfileWriter
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.secrets import SecretStore
-from app.kubernetes.selections import Object, Selection, WatchEvent
 from app.kubernetes.status_map import StatusMap
 from app.kubernetes.webhook_configuration import (
     CaBundleSink,
@@ -35,7 +35,7 @@ from app.kubernetes.webhook_configuration import (
 )
 from app.kubernetes.workloads import PodReader, Workloads
 from app.periodic import Backoff
-from app.profiler.pods import PodRegistry, PodSink
+from app.profiler.registries.pods import PodRegistry, PodSink
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import Kubectl, KubectlError
 from tests.kubernetes.polling import until

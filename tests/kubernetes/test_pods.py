@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.pods import PodRecord
+from app.domain.pod_record import PodRecord
 from app.domain.workloads import Workload
 from app.errors import ConflictError, UnavailableError
 from app.kubernetes.client import ClusterClient

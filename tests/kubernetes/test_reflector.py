@@ -11,8 +11,8 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from app.kubernetes.client import ClusterClient
+from app.kubernetes.list_options import Object, Selection
 from app.kubernetes.reflector import Reflector
-from app.kubernetes.selections import Object, Selection
 from app.periodic import Backoff
 from tests.kubernetes.fake_api_server import FakeApiServer, bookmark, event, listed, refuses, thing
 from tests.kubernetes.polling import Clock, until

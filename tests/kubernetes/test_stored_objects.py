@@ -10,9 +10,9 @@ from app.errors import ClusterError, ConflictError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder, InvolvedObject
+from app.kubernetes.list_options import Object
 from app.kubernetes.profiles import ProfileWriter
 from app.kubernetes.secrets import SecretStore
-from app.kubernetes.selections import Object
 from app.kubernetes.status_map import StatusMap
 from app.kubernetes.webhook_configuration import (
     CaBundleSink,

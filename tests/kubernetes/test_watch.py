@@ -8,7 +8,7 @@ import pytest
 from app.errors import ExpiredError, ForbiddenError, UnavailableError
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.connection import Timeouts
-from app.kubernetes.selections import Selection, WatchEvent
+from app.kubernetes.list_options import Selection, WatchEvent
 from tests.kubernetes.fake_api_server import (
     Answer,
     FakeApiServer,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.domain.container_roles import InitContainers
-from app.domain.pods import PodRecord
-from app.domain.workload_records import WorkloadRecord
+from app.domain.pod_record import PodRecord
+from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.workloads import PodReader, WorkloadReader, Workloads, served_cron_jobs

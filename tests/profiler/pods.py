@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.domain.pods import PodRecord
+from app.domain.pod_record import PodRecord
 from app.domain.workloads import Workload
 from tests.webhook.profiles import WEB, WEB_ANNOTATIONS
 

@@ -8,18 +8,18 @@ from typing import Any
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Identity, Profile, Resource
 from app.domain.workloads import Workload
-from app.estimation.policy import EstimationPolicy
-from app.profiler.cycle import CyclePolicy, CycleReport, ProfilingCycle
-from app.profiler.derivation import Stored
-from app.profiler.gathering import Progress, newest_complete_step
-from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles
-from app.profiler.news import News
+from app.profiler.cycle.collector import Progress, newest_complete_step
+from app.profiler.cycle.cycle import CyclePolicy, CycleReport, ProfilingCycle
+from app.profiler.cycle.derivation import Stored
+from app.profiler.cycle.plan_events import News
+from app.profiler.cycle.signals import CONNECTIONS, SignalState, State
+from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
 from app.profiler.ports import Cluster, Directory
-from app.profiler.signals import CONNECTIONS, SignalState, State
+from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import Limits, PrometheusSource
 from app.sources.prometheus_api import Pace
 from app.sources.queries import Scope
-from app.sources.traffic import Observer
+from app.sources.query_observer import Observer
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
 # A minute after a step has ended: that step is the newest one that is asked for.

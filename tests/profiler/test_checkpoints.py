@@ -9,12 +9,12 @@ from structlog.testing import capture_logs
 from app.domain.profiles import Profile
 from app.errors import ForbiddenError, UnavailableError
 from app.profiler import checkpoints as module
-from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles
+from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
 from app.profiler.ports import Cluster, Directory
+from tests.profiler.cycle.test_repeated_history import lively
 from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Fault, Question
 from tests.profiler.memory_checkpoints import Killed, MemoryCheckpoints, dies_at, fails
 from tests.profiler.scenario import DEPLOYMENTS, NEWEST_STEP_SECONDS, RecordingSink, Scenario
-from tests.profiler.test_repeated_history import lively
 
 
 class Remaining:

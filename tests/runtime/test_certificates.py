@@ -17,9 +17,9 @@ from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
 from app.runtime import certificates
 from app.runtime.certificates import keep_certificates, next_pause, rotation_terms
-from app.settings import read_settings
-from app.tls.certificates import certificate_of, is_issued_by
+from app.settings.environment import read_settings
 from app.tls.issuing import parse_certificates
+from app.tls.renewal import certificate_of, is_issued_by
 from app.tls.secret_data import key_pair_of
 from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, refuses
 from tests.kubernetes.polling import until

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.runtime.health import create_health
 from app.runtime.serving import process_registry
 from app.webhook.metrics import AdmissionMetrics
-from tests.runtime.background_listener import BackgroundListener
+from tests.http_server.background_listener import BackgroundListener
 
 
 async def get(

@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.list_options import Object, Selection
 from app.kubernetes.reflector import Reflector
-from app.kubernetes.selections import Object, Selection
 from app.runtime.health_metrics import HealthMetrics
-from app.tls.certificates import certificate_of
 from app.tls.issuing import issue_authority
+from app.tls.renewal import certificate_of
 from tests.kubernetes.fake_api_server import FakeApiServer
 from tests.kubernetes.polling import Clock
 

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 from prometheus_client import CollectorRegistry
 
-from app.profiler.cycle import ProfilingCycle
-from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles
-from app.profiler.metrics import CycleMetrics
+from app.profiler.cycle.cycle import ProfilingCycle
+from app.profiler.cycle.metrics import CycleMetrics
+from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
 from app.profiler.ports import Cluster, Directory
-from app.runtime.namespace_scope import NamespaceRecord, NamespaceScope
+from app.profiler.registries.namespaces import NamespaceRecord, NamespaceScope
 from app.runtime.profiler_role import cycle_policy, repeat_cycles
-from app.settings import read_settings
+from app.settings.environment import read_settings
 from app.sources.prometheus import PrometheusSource
 from tests.kubernetes.polling import until
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Question

@@ -47,7 +47,7 @@ def test_what_serves_does_not_load_rich() -> None:
     program = (
         "import sys, types; "
         "sys.modules['app.runtime.serving'] = types.SimpleNamespace(serve=lambda settings: None); "
-        "from app.command_line.root import serve; from app.settings import Settings; "
+        "from app.command_line.root import serve; from app.settings.environment import Settings; "
         "serve.__wrapped__(Settings(role='webhook')); "
         "import structlog; print(structlog.dev.rich, sys.modules['rich'])"
     )

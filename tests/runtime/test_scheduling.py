@@ -7,7 +7,7 @@ import pytest
 from app.domain.profiles import Resource
 from app.rightsizing.policy import RequestBounds, SchedulingPolicy
 from app.runtime.scheduling import scheduling_policy, sets_requests
-from app.settings import read_settings
+from app.settings.environment import read_settings
 from tests.webhook.webhooks import SETTINGS
 
 

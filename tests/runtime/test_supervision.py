@@ -9,8 +9,8 @@ import pytest
 
 from app.errors import ProfilerError, SourceError
 from app.kubernetes.client import open_cluster
+from app.kubernetes.list_options import Object, Selection
 from app.kubernetes.reflector import Reflector
-from app.kubernetes.selections import Object, Selection
 from app.runtime.supervision import supervise
 from tests.kubernetes.fake_api_server import FakeApiServer, listed, thing
 

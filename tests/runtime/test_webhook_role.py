@@ -13,12 +13,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.resources import KINDS
+from app.domain.custom_resources import KINDS
 from app.kubernetes.client import open_cluster
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.webhook_role import ServedCertificate, WebhookRole
-from app.tls.certificates import certificate_of
 from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate
+from app.tls.renewal import certificate_of
 from app.tls.secret_data import data_of
 from app.tls.serving import ServingContext
 from app.webhook.constraint_index import ConstraintIndex

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from app.estimation.samples import ContainerSamples, PodContainer, StepRange
+from app.history.samples import ContainerSamples, PodContainer, StepRange
 
 T = TypeVar("T")
 

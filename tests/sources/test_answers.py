@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from app.errors import SourceError
-from app.estimation.samples import StepRange
+from app.history.samples import StepRange
 from app.sources import answers
 from app.sources.answers import AnswerReader
-from app.sources.series import Matrix, Series
+from app.sources.query_result import Matrix, Series
 from tests.sources.wire import FIRST, FOURTH, SECOND, STEPS, THIRD, encoded, matrix, row
 
 LABELS = ("namespace", "pod")

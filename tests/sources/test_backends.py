@@ -9,12 +9,12 @@ import pytest
 
 from app.domain.profiles import Resource
 from app.errors import SourceError
-from app.estimation.samples import ContainerSamples, StepRange
-from app.sources.access import Access
+from app.history.samples import ContainerSamples, StepRange
+from app.sources.credentials import Access
 from app.sources.prometheus import Limits, PrometheusSource
 from app.sources.prometheus_api import Pace
 from app.sources.queries import Scope
-from app.sources.traffic import Traffic
+from app.sources.query_observer import Traffic
 from tests.cluster.prometheus import Prometheus
 from tests.histories.emojivoto.metrics import write_past
 from tests.sources.backend import Asked, Backend, Reply

@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from app.domain.workloads import Workload
-from app.profiler.cycle import ProfilingCycle
-from app.profiler.memory_store import FixedWorkloads, InMemoryProfiles, LoggedReport
+from app.profiler.cycle.cycle import ProfilingCycle
+from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles, LoggedReport
 from app.profiler.ports import Cluster, Directory
 from app.runtime.profiler_role import cycle_policy
-from app.settings import read_settings
+from app.settings.environment import read_settings
 from app.sources.mesh import istio, linkerd
 from app.sources.need_queries import (
     LAST_REASON,

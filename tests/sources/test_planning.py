@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.estimation.samples import STEPS_PER_DAY, StepRange
+from app.history.samples import STEPS_PER_DAY, StepRange
 from app.sources.planning import Load, Planner, halves, shorter
 from app.sources.queries import Shard
 

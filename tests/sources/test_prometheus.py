@@ -10,14 +10,14 @@ import pytest
 from app.domain.profiles import NeedReason, Resource
 from app.domain.workloads import Connection, Workload
 from app.errors import SourceError
-from app.estimation.samples import PodContainer
+from app.history.samples import PodContainer
 from app.sources.mesh.istio import EDGE_LABELS, Istio
 from app.sources.mesh.linkerd import Linkerd
 from app.sources.prometheus import NetworkProvider, PrometheusSource
 from app.sources.queries import Scope, Shard, container_usage
-from app.sources.series import Matrix
+from app.sources.query_result import Matrix
 from tests.sources.collecting import only, usage
-from tests.sources.conversing import converse
+from tests.sources.mesh.conversing import converse
 from tests.sources.wire import (
     FIRST,
     FOURTH,

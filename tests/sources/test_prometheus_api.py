@@ -10,8 +10,8 @@ import pytest
 
 from app.errors import SourceError, TooLargeError
 from app.sources.prometheus_api import CONCURRENT_QUERIES, Pace, PrometheusApi
-from app.sources.series import Series
-from app.sources.traffic import Traffic
+from app.sources.query_observer import Traffic
+from app.sources.query_result import Series
 from tests.sources.wire import FIRST, FOURTH, STEPS, Pauses, ScriptedPrometheus, answer, encoded, matrix, row
 
 URL = "http://prometheus.example:9090"

@@ -14,7 +14,7 @@ import pytest
 
 from app.domain.profiles import NeedReason, Resource
 from app.domain.workloads import Connection, Workload
-from app.estimation.samples import StepRange
+from app.history.samples import StepRange
 from app.sources.prometheus import NetworkProvider, PrometheusSource
 from app.sources.queries import Scope
 from tests.cluster.prometheus import Prometheus

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from app.domain.workloads import Workload
-from app.estimation.connection_rows import ConnectionRows
-from app.estimation.samples import StepRange
+from app.history.connection_rows import ConnectionRows
+from app.history.samples import StepRange
 from app.profiler.attribution import Attribution
+from app.profiler.cycle.resolution import resolve
 from app.profiler.ports import Directory
-from app.profiler.resolution import resolve
 from app.sources.prometheus import NetworkProvider, PrometheusSource
 from app.sources.queries import Scope
 from tests.cluster.prometheus import Prometheus

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from app.domain.workloads import Workload
-from app.estimation.samples import PastOwners, StepRange
+from app.history.samples import PastOwners, StepRange
 from app.profiler.attribution import Attribution
 from app.profiler.ports import Directory
 from app.sources.prometheus import OWNERS, PrometheusSource
 from app.sources.queries import Scope
-from app.sources.traffic import Traffic
+from app.sources.query_observer import Traffic
 from tests.cluster.prometheus import Prometheus
 from tests.histories.openmetrics import Family, Series, write_openmetrics
 

@@ -13,13 +13,13 @@ import pytest
 from app.domain.pod_names import PodNames
 from app.domain.profiles import Resource
 from app.errors import SourceError
-from app.estimation.connection_rows import ConnectionRows
-from app.estimation.policy import EstimationPolicy
-from app.estimation.samples import PodContainer, StepRange
-from app.estimation.usage_history import UsageHistory
+from app.history.connection_rows import ConnectionRows
+from app.history.samples import PodContainer, StepRange
+from app.history.usage_history import UsageHistory
+from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
-from app.sources.traffic import Traffic
+from app.sources.query_observer import Traffic
 from tests.cluster.prometheus import Prometheus
 from tests.histories.emojivoto.description import DEPLOYMENTS, NAMESPACE
 from tests.histories.emojivoto.metrics import write_past

@@ -7,7 +7,7 @@ import pytest
 
 from app.domain.profiles import Resource
 from app.domain.workloads import Connection, Workload
-from app.estimation.samples import STEPS_PER_DAY, PodContainer, StepRange
+from app.history.samples import STEPS_PER_DAY, PodContainer, StepRange
 from app.sources.history_file import RecordedContainer, RecordedEdge, write_history_file
 from app.sources.recorded import RecordedHistory, ReplayedHistory, read_recorded_history
 from tests.sources.collecting import only, usage

@@ -10,12 +10,12 @@ import pytest
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.errors import HistoryFileError
-from app.estimation.samples import PodContainer, StepRange
+from app.history.samples import PodContainer, StepRange
+from app.sources.container_requests import PrometheusRequests, container_requests
 from app.sources.history_file import RecordedContainer, read_history_file, write_history_file
 from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import Scope
 from app.sources.recorded import read_recorded_history
-from app.sources.requests import PrometheusRequests, container_requests
 
 TIMES = np.array([300, 600], dtype=np.int64)
 USAGE = (TIMES, np.array([0.25, 0.5]), np.array([1e6, 2e6]))

@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from app.errors import SourceError
-from app.sources.access import Access
+from app.sources.credentials import Access
 from app.sources.prometheus_api import PrometheusApi
 from tests.sources.wire import FIRST, STEPS, ScriptedPrometheus, answer, row
 

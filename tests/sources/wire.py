@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import httpx
 
-from app.estimation.samples import StepRange
+from app.history.samples import StepRange
 from app.sources.prometheus_api import Pace
 
 Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from cryptography import x509
 
 from app.errors import ClusterError, UnavailableError
-from app.tls.certificates import is_issued_by, is_valid_at
 from app.tls.issuing import parse_certificates
 from app.tls.keeper import CertificateKeeper
+from app.tls.renewal import is_issued_by, is_valid_at
 from app.tls.rotation import Terms
 from app.tls.secret_data import key_pair_of
 from tests.tls.stores import InMemory, Moment

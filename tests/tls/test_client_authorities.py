@@ -14,12 +14,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.errors import SettingsError
-from app.runtime.connections import ClientTerms
+from app.http_server.protocol import ClientTerms
 from app.tls.client_authorities import follow_client_authorities, open_serving_context
 from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.serving import ServingContext, UnusableCertificateError
+from tests.http_server.background_listener import BackgroundListener
 from tests.kubernetes.polling import until
-from tests.runtime.background_listener import BackgroundListener
 from tests.tls.clients import Client, client_certificate
 
 NOW = datetime.now(UTC)

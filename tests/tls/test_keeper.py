@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.errors import ConflictError, ForbiddenError
-from app.tls.certificates import certificate_of, is_issued_by, renewal_due, separated
 from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate, parse_certificates
 from app.tls.keeper import CertificateKeeper
+from app.tls.renewal import certificate_of, is_issued_by, renewal_due, separated
 from app.tls.rotation import Terms
 from app.tls.secret_data import data_of, key_pair_of
 from tests.tls.stores import InMemory, Moment, Wire, undisturbed

@@ -11,19 +11,19 @@ import pytest
 from app.errors import ClusterError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.list_options import Selection
 from app.kubernetes.reflector import Reflector
-from app.kubernetes.selections import Selection
 from app.kubernetes.webhook_configuration import WEBHOOK, CaBundleSink, ca_bundle_of, selection_of
 from app.runtime.certificates import keep_certificates
 from app.runtime.webhook_role import ServedCertificate
-from app.settings import read_settings
+from app.settings.environment import read_settings
 from app.tls.issuing import parse_certificates
 from app.tls.self_dial import SelfDial
 from app.tls.serving import ServingContext
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import Kubectl
+from tests.http_server.background_listener import BackgroundListener
 from tests.kubernetes.polling import until
-from tests.runtime.background_listener import BackgroundListener
 
 NAMESPACE, NAME = "rotates", "rotates"
 SECONDS = 45

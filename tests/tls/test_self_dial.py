@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from app.runtime.listeners import Listener
+from app.http_server.listener import Listener
 from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate
 from app.tls.self_dial import SelfDial, dial
 from app.tls.serving import ServingContext

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate, parse_certificates
 from app.tls.serving import ServingContext, UnusableCertificateError
+from tests.http_server.background_listener import BackgroundListener
 from tests.parts.locate import is_continuous_integration
-from tests.runtime.background_listener import BackgroundListener
 from tests.tls.handshakes import served_certificate, strict_client
 
 NOW = datetime.now(UTC)

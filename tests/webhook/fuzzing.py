@@ -12,7 +12,7 @@ from typing import Any, Self
 import jsonpatch
 import structlog
 
-from app.domain.probe import config_map
+from app.domain.self_probe import config_map
 from app.errors import ReviewError
 from tests.webhook.generated_pods import PodGenerator
 from tests.webhook.reviews import OWNERS, encoded, review

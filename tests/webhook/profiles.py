@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.names import contract_name, separated_name
+from app.domain.custom_resources import KINDS, to_manifest
+from app.domain.profile_names import contract_name, separated_name
 from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource, ResourceProfile
-from app.domain.resources import KINDS, to_manifest
 from app.domain.workloads import Connection, Workload
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from typing import Any, Self
 from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.serving import ServingContext
 from app.webhook.application import Webhook as Application
-from tests.runtime.background_listener import BackgroundListener
+from tests.http_server.background_listener import BackgroundListener
 from tests.webhook.webhooks import Webhook
 
 _PATIENCE_SECONDS = 10

@@ -66,7 +66,7 @@ def fails(*_: object) -> None:
 
 def test_the_judge_sees_a_fault_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """The webhook catches its own fault and lets the Pod pass; that is a finding all the same."""
-    monkeypatch.setattr("app.webhook.mutation.decide", fails)
+    monkeypatch.setattr("app.webhook.endpoint.decide", fails)
 
     with pytest.raises(WrongAnswerError, match="admission_failed_open"):
         Judge(1).check(encoded(review(web_pod())))

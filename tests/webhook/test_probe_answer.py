@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.probe import config_map
+from app.domain.self_probe import config_map
 from tests.webhook.profiles import WEB_ANNOTATIONS, web_profiles
 from tests.webhook.reviews import applied, encoded, patch_in, review, web_pod
 from tests.webhook.webhooks import Webhook, webhook_with

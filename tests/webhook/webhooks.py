@@ -10,11 +10,11 @@ from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.rightsizing.constraints import LimitRangeRule, Quota
 from app.runtime.scheduling import scheduling_policy
-from app.settings import Settings, read_settings
+from app.settings.environment import Settings, read_settings
 from app.webhook.constraint_index import Autoscaler, ConstraintIndex, Demand
 from app.webhook.decisions import Knowledge
+from app.webhook.endpoint import PodMutator
 from app.webhook.metrics import AdmissionMetrics
-from app.webhook.mutation import PodMutator
 from app.webhook.need_index import NeedIndex
 from app.webhook.prepared import PreparedDecisions
 from app.webhook.sizing import PodSizer

@@ -1,8 +1,8 @@
 """The service meshes that tell who calls whom, each behind the interface in `questions`."""
 
+from app.sources.mesh.conversation import Mesh
 from app.sources.mesh.istio import Istio
 from app.sources.mesh.linkerd import Linkerd
-from app.sources.mesh.questions import Mesh
 
 MESHES: tuple[Mesh, ...] = (Linkerd(), Istio())
 

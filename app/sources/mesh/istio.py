@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 
 from app.domain.workloads import Workload
-from app.estimation.samples import StepRange
-from app.sources.connections import EdgeRates, Naming, aligned, join_connections
-from app.sources.mesh.questions import Conversation, Part, Question
+from app.history.samples import StepRange
+from app.sources.mesh.conversation import Conversation, Part, Question
+from app.sources.mesh.edges import EdgeRates, Naming, aligned, join_connections
 from app.sources.queries import WINDOW, Matchers, Scope, Shard, aggregate, excluded, of_shard, selector
-from app.sources.series import Key, Matrix
+from app.sources.query_result import Key, Matrix
 
 REQUESTS = "istio_requests_total"
 REQUEST_BYTES, RESPONSE_BYTES = "istio_request_bytes_sum", "istio_response_bytes_sum"

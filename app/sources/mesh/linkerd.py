@@ -13,9 +13,9 @@ from typing import Final
 
 from app.domain.pod_names import may_name
 from app.domain.workloads import Workload
-from app.estimation.samples import STEP_SECONDS, StepRange
-from app.sources.connections import EdgeRates, Naming, join_connections
-from app.sources.mesh.questions import Conversation, Part, Question
+from app.history.samples import STEP_SECONDS, StepRange
+from app.sources.mesh.conversation import Conversation, Part, Question
+from app.sources.mesh.edges import EdgeRates, Naming, join_connections
 from app.sources.queries import (
     LOAD_LABELS,
     WINDOW,
@@ -27,7 +27,7 @@ from app.sources.queries import (
     of_shard,
     selector,
 )
-from app.sources.series import Key, Matrix
+from app.sources.query_result import Key, Matrix
 
 REQUESTS, RESPONSES = "request_total", "response_total"
 WRITTEN_BYTES, READ_BYTES = "tcp_write_bytes_total", "tcp_read_bytes_total"

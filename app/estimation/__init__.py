@@ -1,1 +1,0 @@
-"""Pure numpy: samples in, day rows and needs out. No I/O, clock or logger; policy and time are arguments."""

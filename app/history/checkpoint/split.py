@@ -1,0 +1,93 @@
+"""All that was learned, cut into check-points and put together again."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.history.checkpoint.codec import AskedNamespaces, Checkpoint
+from app.history.checkpoint.shards import plan_ranges
+from app.history.connection_rows import ConnectionRows
+from app.history.key_ranges import KeyRange, Keys, range_of
+from app.history.usage import UsageState
+
+# About what a sample of a connection takes, compressed.
+_SAMPLE_BYTES = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What is known of everybody."""
+
+    usage: UsageState
+    connections: ConnectionRows
+
+    @property
+    def keys(self) -> Keys:
+        """The key of every series and of every edge."""
+        edges, _ = self.connections.entries()
+        return np.concatenate((np.array(self.usage.series.keys, dtype=np.int64), edges))
+
+    def ranges(self, starts: Sequence[int], *, most_bytes: float) -> list[KeyRange]:
+        """The ranges into which it is to be cut, where cuts are at *starts* so far; sizes are estimates."""
+        _, samples = self.connections.entries()
+        weights = np.concatenate((self.usage.stored_bytes(), samples * _SAMPLE_BYTES))
+        return plan_ranges(starts, self.keys, weights, most=most_bytes)
+
+    def piece(self, keys: KeyRange, asked: AskedNamespaces) -> Checkpoint:
+        """What is known of *keys*."""
+        return Checkpoint(keys, asked.within(keys), self.usage.within(keys), self.connections.within(keys))
+
+    def restore(self, pieces: Iterable[Checkpoint], asked: AskedNamespaces) -> None:
+        """Become what *pieces* tell; all steps are missing of what they do not tell.
+
+        A piece ends where the next one begins. Of namespaces that are *asked* for now and were not when a
+        piece was made, nothing is known either: their past was never read.
+        """
+        found: dict[KeyRange, Checkpoint] = {}
+        for piece in _side_by_side(pieces):
+            found |= {part.keys: part for part in _asked_parts(piece, asked)}
+        if not found:
+            return
+        self.usage.join({keys: piece.usage for keys, piece in found.items()})
+        self.connections.join({keys: piece.connections for keys, piece in found.items()})
+        for namespace in {name for piece in found.values() for name in _arrived(piece, asked)}:
+            self.forget(namespace)
+
+    def forget(self, namespace: str) -> None:
+        """Know nothing of *namespace*, so that its past is missing, and nobody else's."""
+        keys = range_of(namespace)
+        self.usage.forget(keys)
+        self.connections.forget(keys)
+
+
+def _side_by_side(pieces: Iterable[Checkpoint]) -> Iterable[Checkpoint]:
+    ordered = sorted(pieces, key=lambda piece: piece.keys)
+    ends = [*(piece.keys.first - 1 for piece in ordered), KeyRange().last][1:]
+    for piece, end in zip(ordered, ends, strict=True):
+        yield piece if piece.keys.last <= end else _part(piece, KeyRange(piece.keys.first, end))
+
+
+def _asked_parts(piece: Checkpoint, asked: AskedNamespaces) -> list[Checkpoint]:
+    """The piece or, where all namespaces are asked for by now, the parts of those that were."""
+    if piece.asked.included is None or asked.included is not None:
+        return [piece]
+    ranges = sorted({_common(range_of(name), piece.keys) for name in piece.asked.included})
+    return [_part(piece, keys) for keys in ranges]
+
+
+def _arrived(piece: Checkpoint, asked: AskedNamespaces) -> set[str]:
+    """The namespaces, of those that are named, that are asked for now and were not for *piece*."""
+    before, now = piece.asked, asked.within(piece.keys)
+    named = before.excluded | (now.included or frozenset())
+    return {name for name in named if now.covers(name) and not before.covers(name)}
+
+
+def _part(piece: Checkpoint, keys: KeyRange) -> Checkpoint:
+    return Checkpoint(
+        keys, piece.asked.within(keys), piece.usage.within(keys), piece.connections.within(keys)
+    )
+
+
+def _common(one: KeyRange, other: KeyRange) -> KeyRange:
+    return KeyRange(max(one.first, other.first), min(one.last, other.last))

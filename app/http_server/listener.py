@@ -1,0 +1,82 @@
+"""The two listeners, served by uvicorn inside the process's own event loop."""
+
+import asyncio
+import math
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import uvicorn
+
+from app.errors import ProfilerError
+from app.http_server.protocol import ANY_CLIENT, ClientTerms, Connection
+
+_DRAIN_SECONDS = 5
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not bound
+
+
+class Listener(uvicorn.Server):
+    """A server that leaves signals to the process."""
+
+    def __init__(
+        self,
+        app: Any,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        terms: ClientTerms = ANY_CLIENT,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                http=partial(Connection, terms),  # type: ignore[arg-type]  # all that is done with the class is a call
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                proxy_headers=False,
+                log_config=None,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=math.ceil(terms.patience_seconds),
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+                ssl_context_factory=(lambda _config, _default: tls) if tls else None,
+            )
+        )
+
+    @property
+    def own_address(self) -> tuple[str, int] | None:
+        """Where this process itself reaches it; None before it has started."""
+        if not self.started:
+            return None
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return _LOOPBACK.get(host, host), port
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals end the process in an order of its own: see `serving`."""
+        yield
+
+    async def run_until_cancelled(self) -> None:
+        """Serve; a cancellation lets the requests that are under way end.
+
+        Raises:
+            ProfilerError: the address can't be listened on.
+        """
+        serving = asyncio.create_task(self._serve_or_raise())
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            self.should_exit = True
+            await serving
+            raise
+
+    async def _serve_or_raise(self) -> None:
+        try:
+            await self.serve()
+        except SystemExit as exit_:  # uvicorn could not bind, and has logged why
+            address = f"{self.config.host}, port {self.config.port}"
+            raise ProfilerError(f"can't listen on {address}: is it in use?") from exit_

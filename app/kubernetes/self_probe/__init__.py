@@ -1,0 +1,1 @@
+"""The self-probe: a dry-run ConfigMap that shows whether the API server reaches the webhook."""

@@ -1,0 +1,33 @@
+"""What the Pod templates of workloads say of the containers that a profile lists; pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from app.domain.container_roles import NO_INIT_CONTAINERS, InitContainers
+from app.domain.profiles import Profile, ResourceProfile
+from app.domain.workloads import Workload
+from app.recommendation.active_containers import Ends
+
+Templates = Mapping[Workload, InitContainers]
+
+
+def with_roles(profiles: Iterable[Profile], templates: Templates) -> list[Profile]:
+    """The same profiles, in which each container has its role."""
+    return [
+        _with_roles(profile, templates.get(profile.workload, NO_INIT_CONTAINERS))
+        if isinstance(profile, ResourceProfile)
+        else profile
+        for profile in profiles
+    ]
+
+
+def ending_in(templates: Templates) -> Ends:
+    """Tells whether a container of a workload ends before the application begins: no profile counts it."""
+    return lambda workload, container: templates.get(workload, NO_INIT_CONTAINERS).ends(container)
+
+
+def _with_roles(profile: ResourceProfile, init_containers: InitContainers) -> ResourceProfile:
+    containers = tuple(
+        replace(container, role=init_containers.role(container.name)) for container in profile.containers
+    )
+    return replace(profile, containers=containers)

@@ -1,0 +1,166 @@
+"""One profiling cycle: who is there, what is new, what is needed, what changed."""
+
+import asyncio
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from time import perf_counter
+
+from app.domain.profiles import Identity
+from app.history.checkpoint.codec import AskedNamespaces
+from app.history.checkpoint.split import Learned
+from app.history.samples import step_time
+from app.profiler.checkpoints import Checkpoints
+from app.profiler.cycle.collector import Gathered, Gatherer, Progress, newest_complete_step, wanted_steps
+from app.profiler.cycle.container_roles import ending_in, with_roles
+from app.profiler.cycle.derivation import Derived, Knowledge, Stored
+from app.profiler.cycle.event_recorder import Announcer
+from app.profiler.cycle.plan_aging import AgingPolicy
+from app.profiler.cycle.plan_events import plan_news
+from app.profiler.cycle.publisher import Publisher
+from app.profiler.cycle.reporter import Reporter
+from app.profiler.cycle.signals import CONNECTIONS, SignalState
+from app.profiler.cycle.status_report import reasons_without_profile
+from app.profiler.ports import Cluster, Directory, UsageSource
+from app.profiler.rate_limiter import Pace
+from app.recommendation.policy import EstimationPolicy
+
+InScope = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class CyclePolicy:
+    """How much is read and what is made of it."""
+
+    estimation: EstimationPolicy
+    history_days: int
+    timeslots: int
+    aging: AgingPolicy = field(default_factory=AgingPolicy)
+    max_profiles: int = 50_000
+    writes_per_second: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class CycleReport:
+    """What one cycle did: the `identities` of what it could derive, `reasons` why others have no profile.
+
+    `stored` counts all profiles that are stored after it, derived in it or not; `left_out` those that were
+    not stored because there are enough; `news_dropped` the Events that were too many.
+    """
+
+    states: list[SignalState]
+    identities: Collection[Identity]
+    reasons: dict[str, str]
+    samples: int
+    unknown_edges: int
+    stored: int
+    left_out: int
+    written: int
+    failed_writes: int
+    news_dropped: int
+    checkpoints_written: int
+    newest_answers: Mapping[str, datetime]  # of each signal that was answered yet
+    seconds: float
+
+
+class ProfilingCycle:
+    """Holds what was learned so far; `run_once` brings it and the stored profiles up to date."""
+
+    def __init__(
+        self,
+        source: UsageSource,
+        cluster: Cluster,
+        policy: CyclePolicy,
+        in_scope: InScope,
+        asked: Callable[[], AskedNamespaces] = AskedNamespaces,
+    ) -> None:
+        self._policy, self._in_scope, self._asked = policy, in_scope, asked
+        self._lister = cluster.lister
+        pace = Pace(policy.writes_per_second)
+        self._publisher = Publisher(cluster.store, policy.aging, policy.max_profiles, pace)
+        self._reporter = Reporter(cluster.sink)
+        self._announcer = Announcer(cluster.news)
+        self._knowledge = Knowledge(policy.estimation, timeslots=policy.timeslots)
+        self._learned = Learned(self._knowledge.usage.state, self._knowledge.connections)
+        self._gatherer = Gatherer(source, self._knowledge.usage, self._knowledge.connections)
+        self._checkpoints = (
+            Checkpoints(cluster.checkpoints, cluster.sink, source.retention_seconds)
+            if cluster.checkpoints
+            else None
+        )
+        self._is_restored = False
+
+    def admit(self, namespaces: Iterable[str]) -> None:
+        """These came into scope: the next cycle reads their past, and folds nothing twice of the others."""
+        for namespace in namespaces:
+            self._learned.forget(namespace)
+
+    async def run_once(self, now: datetime, progress: Progress = lambda _done, _total: None) -> CycleReport:
+        """Gather, derive, write, tell.
+
+        Raises:
+            ClusterError: check-points, workloads or stored profiles could not be read; nothing was written.
+        """
+        started = perf_counter()
+        await self._restore()
+        directory = await self._lister.directory()
+        newest = newest_complete_step(now.timestamp())
+        wanted = wanted_steps(newest, self._policy.history_days)
+        gathered = await self._gatherer.gather(wanted, directory, progress)
+        stored = Stored(await self._publisher.stored(), now)
+        derived = await self._derive(gathered, newest, directory, stored)
+        published = await self._publisher.publish(derived.profiles, now, newcomers_only=gathered.unread_past)
+        removed = await self._publisher.age(derived.newest_samples, gathered.answered_kinds, now)
+        reasons = self._reasons(directory, gathered, derived, published.stored)
+        await self._reporter.tell(gathered, reasons, published.stored, now)
+        news = plan_news(published.written, removed, directory.uids, self._in_scope)
+        return CycleReport(
+            states=gathered.states,
+            identities=derived.newest_samples.keys(),
+            reasons=reasons,
+            samples=gathered.samples,
+            unknown_edges=gathered.unknown_edges,
+            stored=len(published.stored),
+            left_out=published.left_out,
+            written=len(published.written),
+            failed_writes=published.failed,
+            news_dropped=await self._announcer.tell(news, now),
+            checkpoints_written=await self._save(now),
+            newest_answers=self._newest_answers(),
+            seconds=perf_counter() - started,
+        )
+
+    def _newest_answers(self) -> dict[str, datetime]:
+        rows = {resource.value: rows.coverage for resource, rows in self._knowledge.usage.state.rows.items()}
+        every = rows | {CONNECTIONS: self._knowledge.connections.coverage}
+        return {signal: step_time(coverage.newest) for signal, coverage in every.items() if coverage.newest}
+
+    async def _restore(self) -> None:
+        if self._checkpoints and not self._is_restored:
+            await self._checkpoints.restore(self._learned, self._asked())
+        self._is_restored = True
+
+    async def _save(self, now: datetime) -> int:
+        if self._checkpoints is None:
+            return 0
+        return await self._checkpoints.save_if_due(self._learned, self._asked(), now)
+
+    async def _derive(self, gathered: Gathered, newest: int, directory: Directory, stored: Stored) -> Derived:
+        ends = ending_in(directory.init_containers)
+        derived = await asyncio.to_thread(
+            self._knowledge.derive, gathered.states, newest, self._in_scope, ends, stored
+        )
+        return replace(derived, profiles=with_roles(derived.profiles, directory.init_containers))
+
+    def _reasons(
+        self, directory: Directory, gathered: Gathered, derived: Derived, stored: Collection[Identity]
+    ) -> dict[str, str]:
+        expected = (workload for workload in directory.workloads if self._in_scope(workload.namespace))
+        return reasons_without_profile(
+            expected,
+            stored,
+            derived.too_few,
+            min_samples=self._policy.estimation.min_samples,
+            answered=gathered.has_usage,
+        )

@@ -1,0 +1,181 @@
+"""What the profiler tells of its cycles: `job_profiler_*`."""
+
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app.profiler.backfill.plan import Mend
+from app.profiler.cycle.cycle import CycleReport
+from app.profiler.cycle.signals import State
+
+_BUCKETS_SAMPLES = (1e3, 1e4, 1e5, 3e5, 1e6, 3e6, 1e7, 2e7, 5e7, 1e8)
+_BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 150.0, 300.0)
+
+
+class CycleMetrics:
+    """Counters and gauges of one replica; those of a follower stand still."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._leader = Gauge("job_profiler_leader", "1 while this replica leads", registry=registry)
+        self._cycles = Counter(
+            "job_profiler_cycles_total", "Cycles by result (finished, failed)", ["result"], registry=registry
+        )
+        self._skipped = Counter(
+            "job_profiler_cycles_skipped_total",
+            "Cycles that did not begin: the one before took longer than its period",
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "job_profiler_cycle_duration_seconds",
+            "Duration of a whole cycle",
+            registry=registry,
+            buckets=_BUCKETS_SECONDS,
+        )
+        self._samples = Counter("job_profiler_samples_folded_total", "New samples", registry=registry)
+        self._unknown_edges = Gauge(
+            "job_profiler_edges_of_unknown_ends",
+            "Edges of the mesh that the last cycle left out: nothing tells the workload at one of their ends",
+            registry=registry,
+        )
+        self._writes = Counter(
+            "job_profiler_profile_writes_total", "Writes of profiles", ["result"], registry=registry
+        )
+        self._checkpoints = Counter(
+            "job_profiler_checkpoint_writes_total",
+            "Pieces of check-points that were written",
+            registry=registry,
+        )
+        self._profiles = Gauge(
+            "job_profiler_profiles", "Profiles stored after the last cycle", registry=registry
+        )
+        self._left_out = Gauge(
+            "job_profiler_profiles_left_out", "Profiles not stored for MAX_PROFILES", registry=registry
+        )
+        self._news_dropped = Counter(
+            "job_profiler_events_dropped_total",
+            "Events on workloads that were not told: there were too many in a minute",
+            registry=registry,
+        )
+        self._success = Gauge(
+            "job_profiler_last_success_timestamp_seconds", "End of the last cycle", registry=registry
+        )
+        self._newest = Gauge(
+            "job_profiler_newest_sample_timestamp_seconds",
+            "End of the newest step that the source answered",
+            ["signal"],
+            registry=registry,
+        )
+        self._signal = Gauge(
+            "job_profiler_signal_healthy",
+            "1 while the source answers a signal without a fault",
+            ["signal"],
+            registry=registry,
+        )
+
+    def leads(self, *, leading: bool) -> None:
+        """Note a change of leadership."""
+        self._leader.set(int(leading))
+
+    def failed(self) -> None:
+        """Note a cycle that could not read the cluster."""
+        self._cycles.labels("failed").inc()
+
+    def skipped(self, cycles: int) -> None:
+        """Note cycles that did not begin."""
+        self._skipped.inc(cycles)
+
+    def finished(self, report: CycleReport, now: datetime) -> None:
+        """Note a cycle that came to its end."""
+        self._cycles.labels("finished").inc()
+        self._seconds.observe(report.seconds)
+        self._samples.inc(report.samples)
+        self._unknown_edges.set(report.unknown_edges)
+        self._writes.labels("written").inc(report.written)
+        self._writes.labels("failed").inc(report.failed_writes)
+        self._checkpoints.inc(report.checkpoints_written)
+        self._profiles.set(report.stored)
+        self._left_out.set(report.left_out)
+        self._news_dropped.inc(report.news_dropped)
+        self._success.set(now.timestamp())
+        for signal, newest in report.newest_answers.items():
+            self._newest.labels(signal).set(newest.timestamp())
+        for state in report.states:
+            self._signal.labels(state.signal).set(
+                int(not state.state.is_fault and state.state is not State.OFF)
+            )
+
+
+class QueryMetrics:
+    """What the questions to Prometheus cost, by signal."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *more: str) -> Counter:
+            return Counter(f"job_profiler_prometheus_{name}", text, ["signal", *more], registry=registry)
+
+        self._queries = counter(
+            "queries_total", "Queries by result (answered, failed); tries of one count once", "result"
+        )
+        self._seconds = Histogram(
+            "job_profiler_prometheus_query_duration_seconds",
+            "Time until a whole answer was read",
+            ["signal"],
+            registry=registry,
+            buckets=_BUCKETS_SECONDS,
+        )
+        self._samples = Histogram(
+            "job_profiler_prometheus_query_samples",
+            "Samples that the server loaded for a query, or gave where it does not tell",
+            ["signal"],
+            registry=registry,
+            buckets=_BUCKETS_SAMPLES,
+        )
+        self._bytes = counter("received_bytes_total", "Bytes of answers, unpacked")
+        self._retries = counter("retries_total", "Tries beyond the first")
+        self._splits = counter("splits_total", "Questions that were too large and were asked in halves")
+
+    def answered(self, signal: str, *, seconds: float, received_bytes: int, samples: int) -> None:
+        """Note an answer."""
+        self._queries.labels(signal, "answered").inc()
+        self._seconds.labels(signal).observe(seconds)
+        self._samples.labels(signal).observe(samples)
+        self._bytes.labels(signal).inc(received_bytes)
+
+    def failed(self, signal: str) -> None:
+        """Note a query without an answer."""
+        self._queries.labels(signal, "failed").inc()
+
+    def retried(self, signal: str) -> None:
+        """Note one more try."""
+        self._retries.labels(signal).inc()
+
+    def split(self, signal: str) -> None:
+        """Note what was too large."""
+        self._splits.labels(signal).inc()
+
+
+class BackfillMetrics:
+    """What back-fill found and did; those of a follower stand still."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._missed = Counter(
+            "job_profiler_missed_total",
+            "Back-filled Pods that were created without annotations, although a profile was there before",
+            registry=registry,
+        )
+        self._backfilled = Counter(
+            "job_profiler_backfilled_total", "Pods whose annotations were set right", registry=registry
+        )
+        self._pending = Gauge(
+            "job_profiler_backfill_pending",
+            "Pods whose annotations are still to be set right",
+            registry=registry,
+        )
+
+    def done(self, mend: Mend) -> None:
+        """Count one Pod."""
+        self._backfilled.inc()
+        self._missed.inc(int(mend.was_missed))
+
+    def pending(self, pods: int) -> None:
+        """Note how many Pods wait."""
+        self._pending.set(pods)

@@ -1,0 +1,145 @@
+"""What is worth an Event on a workload: that a profile of it appeared, jumped or was removed; pure.
+
+What one cycle brings for one workload, and is of one reason, is told at once: CPU, memory and connections,
+which are their source's.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+
+from app.domain.custom_resources import KINDS
+from app.domain.profiles import Identity, StoredProfile
+from app.domain.workloads import LASTING_KINDS, Connection, Workload
+from app.profiler.cycle.plan_writes import Write
+
+# By more than this factor a value jumps: 50 % up, or a third down.
+JUMP = Decimal("1.5")
+_MOST_NAMED = 8
+_API_VERSIONS: Mapping[str, str] = {
+    "Deployment": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "ReplicaSet": "apps/v1",
+    "ReplicationController": "v1",
+    "DeploymentConfig": "apps.openshift.io/v1",
+    "Rollout": "argoproj.io/v1alpha1",
+    "CronJob": "batch/v1",
+    "Job": "batch/v1",
+}
+_ORDER = list(KINDS)
+
+
+class Reason(StrEnum):
+    """Why there is an Event; where there are too many, those of the first reason come first."""
+
+    CHANGED = "ProfileChanged"
+    CREATED = "ProfileCreated"
+    EXPIRED = "ProfileExpired"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One Event on the object of a workload; its uid is empty where nobody knows it."""
+
+    workload: Workload
+    api_version: str
+    uid: str
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    """What became of one profile."""
+
+    reason: Reason
+    identity: Identity
+    values: str
+
+    @property
+    def told_to(self) -> Workload:
+        """The workload that a person looks at."""
+        subject = self.identity[1]
+        return subject.source if isinstance(subject, Connection) else subject
+
+    def __str__(self) -> str:
+        """In the words of a message."""
+        kind, subject = self.identity
+        if isinstance(subject, Connection):
+            return f"{self.values} requests and responses a minute to {subject.destination}"
+        return f"CPU {self.values} cores" if kind == "cpu" else f"memory {self.values} bytes"
+
+
+class TokenBucket:
+    """So many tokens, each of which comes back some time after it was taken: never more in that time."""
+
+    def __init__(self, tokens: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._taken: deque[float] = deque([float("-inf")] * tokens, maxlen=tokens)
+
+    def take(self, now_seconds: float) -> bool:
+        """True where one was left; a clock that was set back gives all of them back."""
+        if 0 <= now_seconds - self._taken[0] < self._seconds:
+            return False
+        self._taken.append(now_seconds)
+        return True
+
+
+def plan_news(
+    written: Iterable[Write],
+    removed: Iterable[StoredProfile],
+    uids: Mapping[Workload, str],
+    in_scope: Callable[[str], bool],
+) -> list[News]:
+    """What is to be told after *written* was written and *removed* was removed, what matters most first.
+
+    *uids* are those of the objects that are there. What is run again and again is learned under a name that
+    no object needs to have: without one there is nobody to tell.
+    """
+    told: dict[tuple[Reason, Workload], list[_Fact]] = {}
+    for fact in (*_written(written), *_removed(removed)):
+        told.setdefault((fact.reason, fact.told_to), []).append(fact)
+    return [
+        News(workload, api_version, uids.get(workload, ""), reason, _message(reason, facts))
+        for (reason, workload), facts in sorted(told.items(), key=_rank)
+        if (api_version := _API_VERSIONS.get(workload.kind))
+        and (workload.kind in LASTING_KINDS or workload in uids)
+        and in_scope(workload.namespace)
+    ]
+
+
+def _rank(told: tuple[tuple[Reason, Workload], object]) -> tuple[int, Workload]:
+    (reason, workload), _ = told
+    return list(Reason).index(reason), workload
+
+
+def _written(writes: Iterable[Write]) -> Iterator[_Fact]:
+    """What appeared, and what jumped; the traffic of a connection goes up and down too often."""
+    for write in writes:
+        identity, value = write.profile.identity, write.profile.value
+        if write.before is None:
+            yield _Fact(Reason.CREATED, identity, value)
+        elif identity[0] != "connection" and _jumped(write.before, value):
+            yield _Fact(Reason.CHANGED, identity, f"{write.before} → {value}")
+
+
+def _removed(profiles: Iterable[StoredProfile]) -> Iterator[_Fact]:
+    return (_Fact(Reason.EXPIRED, profile.identity, profile.value) for profile in profiles)
+
+
+def _jumped(before: str, after: str) -> bool:
+    try:
+        old, new = Decimal(before), Decimal(after)
+    except InvalidOperation:
+        return False  # no amount stood there
+    return old.is_finite() and (new > JUMP * old or old > JUMP * new)
+
+
+def _message(reason: Reason, facts: list[_Fact]) -> str:
+    facts.sort(key=lambda fact: (_ORDER.index(fact.identity[0]), fact.identity[1]))
+    named, more = facts[:_MOST_NAMED], len(facts) - _MOST_NAMED
+    text = ", ".join([*map(str, named), *([f"and {more} more"] if more > 0 else [])])
+    return f"no new samples, so removed: {text}" if reason is Reason.EXPIRED else text

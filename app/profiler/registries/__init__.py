@@ -1,0 +1,1 @@
+"""In-memory state that watches feed: Pods, workloads, namespaces. No I/O."""

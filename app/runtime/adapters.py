@@ -1,0 +1,116 @@
+"""The API server in the shape in which the profiler asks for it."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.custom_resources import KINDS, to_manifest, to_status
+from app.domain.profiles import StoredProfile
+from app.domain.quantities import format_time
+from app.errors import NotFoundError, UnavailableError
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.events import EventRecorder, InvolvedObject
+from app.kubernetes.profiles import ProfileWriter
+from app.kubernetes.status_map import NAME as STATUS_MAP
+from app.kubernetes.status_map import StatusMap
+from app.kubernetes.workloads import Workloads
+from app.profiler.cycle.plan_aging import stale_condition
+from app.profiler.cycle.plan_events import News
+from app.profiler.cycle.plan_writes import Write
+from app.profiler.ports import Directory
+from app.profiler.registries.workloads import directory_of
+
+
+class ClusterWorkloads:
+    """What runs in the namespaces that are profiled, listed each time: for a single cycle."""
+
+    def __init__(self, client: ClusterClient, namespaces: Sequence[str]) -> None:
+        self._workloads = Workloads(client, namespaces)
+
+    async def directory(self) -> Directory:
+        """Who runs now."""
+        pods = {(pod.namespace, pod.name): pod.workload for pod in await self._workloads.pods()}
+        return directory_of(pods, await self._workloads.records())
+
+
+class ClusterProfiles:
+    """Custom resources: read through the catalogue that a watch keeps, written by server-side apply."""
+
+    def __init__(
+        self,
+        client: ClusterClient,
+        namespace: str,
+        catalogue: ProfileCatalogue,
+        *,
+        sync_seconds: float = 30,
+    ) -> None:
+        self._writer = ProfileWriter(client, namespace)
+        self._namespace = namespace
+        self._catalogue = catalogue
+        self._sync_seconds = sync_seconds
+
+    async def stored(self) -> ProfileCatalogue:
+        """The catalogue, once all kinds were listed; names can't be given out before."""
+        try:
+            async with asyncio.timeout(self._sync_seconds):
+                while not self._catalogue.is_synced:  # noqa: ASYNC110 - it is filled by a watch without an event
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise UnavailableError("the stored profiles could not be listed yet") from error
+        return self._catalogue
+
+    async def write(self, write: Write, now: datetime) -> None:
+        """Value first, then what it rests on."""
+        profile, plural = write.profile, KINDS[write.profile.identity[0]].plural
+        if write.value_changed:
+            await self._writer.apply(
+                plural, to_manifest(profile, name=write.name, namespace=self._namespace, updated_at=now)
+            )
+        await self._writer.apply_status(plural, write.name, to_status(profile, refreshed_at=now))
+
+    async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
+        """Set or clear the condition `Stale`."""
+        condition = stale_condition(stale=stale, now=format_time(now))
+        await self._writer.apply_condition(KINDS[profile.identity[0]].plural, profile.name, condition)
+
+    async def remove(self, profile: StoredProfile) -> None:
+        """Delete the object."""
+        with contextlib.suppress(NotFoundError):
+            await self._writer.delete(KINDS[profile.identity[0]].plural, profile.name)
+
+
+class ClusterReport:
+    """The ConfigMap that `job-profiler status` shows, and Events on it."""
+
+    def __init__(self, client: ClusterClient, namespace: str, identity: str) -> None:
+        self._map = StatusMap(client, namespace)
+        self._events = EventRecorder(client, identity)
+        self._involved = InvolvedObject("v1", "ConfigMap", namespace, STATUS_MAP)
+
+    async def tell(self, report: Mapping[str, Any]) -> None:
+        """Keep the newest report; one that stands there already is not written again."""
+        if await self._map.read() != report:
+            await self._map.write(dict(report))
+
+    async def announce(self, reason: str, message: str, *, warning: bool) -> None:
+        """Tell of a change of state."""
+        kind = "Warning" if warning else "Normal"
+        await self._events.record(self._involved, reason, message, now=datetime.now(UTC), kind=kind)  # type: ignore[arg-type]
+
+
+class ClusterNews:
+    """Events on the workloads themselves, which `kubectl describe` shows."""
+
+    def __init__(self, client: ClusterClient, identity: str) -> None:
+        self._events = EventRecorder(client, identity)
+
+    async def record(self, news: News) -> None:
+        """Tell of one workload, in its own namespace."""
+        workload = news.workload
+        involved = InvolvedObject(
+            news.api_version, workload.kind, workload.namespace, workload.name, news.uid
+        )
+        await self._events.record(involved, news.reason, news.message, now=datetime.now(UTC))

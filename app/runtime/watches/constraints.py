@@ -1,0 +1,61 @@
+"""The watches that tell what namespaces demand of Pods, for a webhook that sets requests.
+
+They go as far as the index' scope, and so do the rights: where namespaces are listed, each has its own.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from app.domain.annotations import asks_for_requests
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.list_options import Object, Selection
+from app.kubernetes.reflector import Reflector
+from app.rightsizing.constraints import read_autoscaler, read_limit_range, read_quota
+from app.webhook.constraint_index import ConstraintIndex, Demand, Demands, DemandSink
+
+T = TypeVar("T")
+
+
+def constraint_watches(client: ClusterClient, index: ConstraintIndex) -> dict[str, Reflector[Any]]:
+    """What keeps *index* in step with the cluster; where a watch fails, it goes on with what it knew."""
+    watches: dict[str, Reflector[Any]] = {}
+    for namespace in index.scope or (None,):
+        where = f" of {namespace}" if namespace else ""
+        watches |= {
+            f"watch of {plural}{where}": reflector
+            for plural, reflector in _reflectors(client, index, namespace).items()
+        }
+    return watches
+
+
+def _reflectors(
+    client: ClusterClient, index: ConstraintIndex, namespace: str | None
+) -> dict[str, Reflector[Any]]:
+    def reflector(path: str, demands: Demands[T], read: Callable[[Object], T]) -> Reflector[Demand[T]]:
+        return Reflector(client, Selection(path), DemandSink(demands, namespace), keep=_keeping(read))
+
+    name = f"metadata.name={namespace}" if namespace else None
+    namespaces = Selection(paths.namespaces(), field_selector=name, metadata_only=True)
+    autoscalers = paths.horizontal_pod_autoscalers(namespace)
+    return {
+        "namespaces": Reflector(
+            client, namespaces, DemandSink(index.namespaces, namespace), keep=_read_namespace
+        ),
+        "limitranges": reflector(paths.limit_ranges(namespace), index.limit_ranges, read_limit_range),
+        "resourcequotas": reflector(paths.resource_quotas(namespace), index.quotas, read_quota),
+        "horizontalpodautoscalers": reflector(autoscalers, index.autoscalers, read_autoscaler),
+    }
+
+
+def _keeping(read: Callable[[Object], T]) -> Callable[[Object], Demand[T]]:
+    def keep(manifest: Object) -> Demand[T]:
+        metadata = manifest["metadata"]
+        return Demand(metadata["namespace"], metadata["name"], read(manifest))
+
+    return keep
+
+
+def _read_namespace(manifest: Object) -> Demand[bool]:
+    name = manifest["metadata"]["name"]
+    return Demand(name, name, asks_for_requests(manifest["metadata"].get("labels")) is True)

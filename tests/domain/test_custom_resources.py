@@ -1,0 +1,119 @@
+"""Profiles as custom resources and back."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app.domain.custom_resources import from_manifest, to_manifest, to_status
+from app.domain.profiles import (
+    Basis,
+    ConnectionProfile,
+    ContainerNeed,
+    Profile,
+    Resource,
+    ResourceProfile,
+)
+from app.domain.workloads import Connection, Workload
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+BASIS = Basis(NOW, NOW, samples=12, coverage=1.0, confidence=0.5)
+WEB, DB = Workload("emojivoto", "web"), Workload("storage", "db", "StatefulSet")
+PROFILES: list[Profile] = [
+    ResourceProfile(WEB, Resource.CPU, "0.020", BASIS),
+    ResourceProfile(DB, Resource.MEMORY, "17106488", BASIS),
+    ConnectionProfile(Connection(WEB, DB), "47.12", "24.00", "23.12", BASIS),
+]
+
+
+def test_a_connections_spec_has_the_fields_of_the_contract() -> None:
+    """All six are strings, the time is RFC 3339."""
+    manifest = to_manifest(PROFILES[2], name="connprofile-1", namespace="profiling", updated_at=NOW)
+
+    assert manifest["spec"] == {
+        "bandwidth_requirement": "47.12",
+        "source_job": "web",
+        "source_namespace": "emojivoto",
+        "destination_job": "db",
+        "destination_namespace": "storage",
+        "update_time": "2026-03-01T12:00:00Z",
+    }
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=["cpu", "memory", "connection"])
+def test_what_is_written_is_read_back(profile: Profile) -> None:
+    """Identity, value and both times survive the way through a custom resource."""
+    manifest = to_manifest(profile, name="some-name", namespace="profiling", updated_at=NOW)
+    manifest["status"] = to_status(profile, refreshed_at=NOW)
+
+    stored = from_manifest(profile.identity[0], manifest)
+
+    assert stored is not None
+    assert (stored.name, stored.identity, stored.value) == ("some-name", profile.identity, profile.value)
+    assert (stored.updated_at, stored.status_refreshed_at) == (NOW, NOW)
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {},
+        {"metadata": {"name": "x"}},
+        {"metadata": {"name": "x", "annotations": None}, "spec": None},
+        {"metadata": {"name": "x"}, "spec": {"cpuProfiling": {"value": "0.020"}}},
+        {"metadata": {"name": "x", "annotations": {"job-profiler.liqo.io/workload-name": 3}}, "spec": []},
+    ],
+)
+def test_an_object_without_an_identity_is_nobodys(manifest: dict[str, Any]) -> None:
+    """Whatever a person wrote, it is passed over and never an error."""
+    assert from_manifest("cpu", manifest) is None
+
+
+def test_a_time_in_the_originals_spelling_counts_as_unknown() -> None:
+    """The original wrote Go's time.String(), which is not RFC 3339."""
+    manifest = to_manifest(PROFILES[0], name="x", namespace="profiling", updated_at=NOW)
+    manifest["spec"]["cpuProfiling"]["updateTime"] = "2021-04-06 06:53:01.64479791 +0000 UTC m=+15.292131024"
+
+    stored = from_manifest("cpu", manifest)
+
+    assert stored is not None
+    assert stored.updated_at is None
+
+
+def test_bytes_stand_in_the_status_where_they_are_known() -> None:
+    """Whole numbers as strings, of which 0 is one; a side that was not measured is not there."""
+    connection = Connection(WEB, DB)
+    plain = ConnectionProfile(connection, "47.12", "24.00", "23.12", BASIS)
+    sized = ConnectionProfile(connection, "47.12", "24.00", "23.12", BASIS, "5120", "0")
+
+    assert not {"requestBytesPerSecond", "responseBytesPerSecond"} & to_status(plain, refreshed_at=NOW).keys()
+    status = to_status(sized, refreshed_at=NOW)
+    assert (status["requestBytesPerSecond"], status["responseBytesPerSecond"]) == ("5120", "0")
+
+
+def test_what_containers_need_is_read_back_where_it_is_asked_for() -> None:
+    """Name and value of each, and how sure they are; without being asked for, neither takes memory."""
+    containers = (ContainerNeed("web-svc", "0.018", 12), ContainerNeed("linkerd-proxy", "0.005", 12))
+    profile = ResourceProfile(WEB, Resource.CPU, "0.023", BASIS, containers=containers)
+    manifest = to_manifest(profile, name="x", namespace="profiling", updated_at=NOW)
+    manifest["status"] = to_status(profile, refreshed_at=NOW)
+
+    asked = from_manifest("cpu", manifest, with_containers=True)
+    plain = from_manifest("cpu", manifest)
+
+    assert asked is not None
+    assert plain is not None
+    assert (asked.confidence, asked.containers) == (0.5, {"web-svc": "0.018", "linkerd-proxy": "0.005"})
+    assert (plain.confidence, plain.containers) == (0.0, {})
+
+
+@pytest.mark.parametrize("containers", [None, 3, {}, [None, 3, {"name": "a"}, {"name": 3, "value": "1"}]])
+@pytest.mark.parametrize("confidence", [None, 0.5, "high", "nan", "-0.50", "1e9"])
+def test_a_status_of_another_shape_tells_nothing(containers: object, confidence: object) -> None:
+    """No container is known, and nothing is sure."""
+    manifest = to_manifest(PROFILES[0], name="x", namespace="profiling", updated_at=NOW)
+    manifest["status"] = {"confidence": confidence, "containers": containers}
+
+    stored = from_manifest("cpu", manifest, with_containers=True)
+
+    assert stored is not None
+    assert (stored.confidence, stored.containers) == (0.0, {})

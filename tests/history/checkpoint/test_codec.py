@@ -1,0 +1,167 @@
+"""A check-point holds what was learned, the same bytes for the same; what is none is told, not taken."""
+
+import struct
+import zlib
+from dataclasses import replace
+from hashlib import sha256
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain.profiles import Resource
+from app.history.checkpoint.array_format import UnreadableError
+from app.history.checkpoint.codec import AskedNamespaces, Checkpoint, decode, encode
+from app.history.checkpoint.split import Learned
+from app.history.connection_rows import ConnectionRows
+from app.history.key_ranges import KeyRange, range_of
+from app.history.usage import UsageState
+from tests.recommendation.builders import MIDNIGHT
+from tests.recommendation.learning import PAST, Cluster, Learner, facts, learned_of
+
+ASKED = AskedNamespaces(frozenset({"team-0", "team-1"}), frozenset({"kube-system"}))
+
+
+def read(packed: bytes) -> Checkpoint:
+    return decode(packed, timeslots=4, retained_days=15)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Checkpoint:
+    """Everything that three days of a small cluster tell."""
+    return learned_of(Cluster()).learned.piece(KeyRange(), ASKED)
+
+
+def test_it_comes_back_as_it_was(whole: Checkpoint) -> None:
+    """Rows, signs, runs, connections, the steps that they cover, and the namespaces that were asked for."""
+    back = read(encode(whole))
+
+    assert facts(Learned(back.usage, back.connections)) == facts(Learned(whole.usage, whole.connections))
+    assert (back.keys, back.newest_step) == (KeyRange(), PAST.last)
+    assert back.asked == replace(ASKED)
+    for resource in Resource:
+        assert back.usage.rows[resource].missing(PAST) == []
+    assert back.connections.missing(PAST.last) == []
+
+
+def test_a_day_that_goes_on_after_it_came_back_is_the_same_day() -> None:
+    """The first half folded, stored, read, and the second half folded: as if it had never been stored."""
+    cluster = Cluster()
+    half = PAST.first + 2 * 288 + 33
+    first = learned_of(cluster, type(PAST)(PAST.first, half)).learned.piece(KeyRange(), AskedNamespaces())
+    learner = Learner(cluster)
+    learner.learned.restore([read(encode(first))], AskedNamespaces())
+
+    learner.read(PAST)
+
+    assert facts(learner.learned) == facts(learned_of(cluster).learned)
+
+
+def test_the_same_is_the_same_bytes(whole: Checkpoint) -> None:
+    """Stored twice, and stored after it was read; what differs in one sample differs."""
+    packed = encode(whole)
+
+    assert encode(whole) == packed
+    assert encode(read(packed)) == packed
+    assert (
+        encode(learned_of(Cluster(), type(PAST)(PAST.first, PAST.last - 1)).learned.piece(KeyRange(), ASKED))
+        != packed
+    )
+
+
+def test_nothing_learned_is_a_check_point_too() -> None:
+    """The first cycle of a cluster without Pods."""
+    nothing = Checkpoint(
+        KeyRange(), AskedNamespaces(), UsageState(timeslots=4, retained_days=15), ConnectionRows()
+    )
+
+    back = read(encode(nothing))
+
+    assert facts(Learned(back.usage, back.connections)) == {}
+    assert (back.asked.included, back.newest_step) == (None, 0)
+
+
+def test_rates_are_kept_to_one_in_eight_thousand(whole: Checkpoint) -> None:
+    """Twelve bits of a mantissa, rounded: an error of at most 2^-13; a silent step stays silent."""
+    rates = whole.connections.rates["requests"].rows
+    kept = read(encode(whole)).connections.rates["requests"].rows
+
+    assert np.all(np.abs(kept - rates) <= rates * 2.0**-13)
+    absent = np.isnan(whole.connections.rates["request_bytes"].rows)
+    assert np.array_equal(np.isnan(read(encode(whole)).connections.rates["request_bytes"].rows), absent)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_bytes_that_were_damaged_are_told(whole: Checkpoint, data: st.DataObject) -> None:
+    """A bit that flipped anywhere, or an end that is missing: an error that says so, and nothing else."""
+    packed = bytearray(encode(whole))
+    if data.draw(st.booleans()):
+        del packed[data.draw(st.integers(0, len(packed) - 1)) :]
+    else:
+        packed[data.draw(st.integers(0, len(packed) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+
+    with pytest.raises(UnreadableError) as caught:
+        read(bytes(packed))
+    assert caught.value.reason in {"Corrupt", "OtherVersion"}
+
+
+@pytest.mark.parametrize("packed", [b"", b"{}", b"JPCP", b"\x00" * 100, b"JPCP\x01\x00" + b"\x00" * 32])
+def test_what_is_no_check_point_is_told(packed: bytes) -> None:
+    """Nothing, somebody else's text, and the first bytes alone."""
+    with pytest.raises(UnreadableError) as caught:
+        read(packed)
+    assert caught.value.reason == "Corrupt"
+
+
+def test_one_of_a_later_version_is_told(whole: Checkpoint) -> None:
+    """Whatever follows the version is the business of who wrote it: not even its check is looked at."""
+    packed = encode(whole)
+
+    with pytest.raises(UnreadableError, match="version 2, and 1 can be read") as caught:
+        read(b"JPCP" + struct.pack("<H", 2) + packed[6:])
+    assert caught.value.reason == "OtherVersion"
+
+
+def test_one_of_other_slots_is_told(whole: Checkpoint) -> None:
+    """Rows of four slots a day can't be cut into six."""
+    with pytest.raises(UnreadableError, match="TIMESLOTS") as caught:
+        decode(encode(whole), timeslots=6, retained_days=15)
+    assert caught.value.reason == "OtherSettings"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda body: body.replace(b'"series":[[0', b'"series":[[9999'),
+        lambda body: body.replace(b'"cpu/first_seen"', b'"cpu/first_sene"'),
+        lambda body: body.replace(b'"<u8"', b'"<u4"'),
+        lambda body: body.replace(b'"<u8"', b'"|O8"'),
+        lambda body: body.replace(b'"newest_step"', b'"oldest_step"'),
+        lambda body: body[:200],
+        lambda body: body[:0],
+        lambda body: struct.pack("<I", 2**31) + body[4:],
+    ],
+)
+def test_a_check_point_that_contradicts_itself_is_told(whole: Checkpoint, damage: object) -> None:
+    """Its checksum is right, but its header is not that of its arrays: still no more than an error."""
+    body = zlib.compress(damage(zlib.decompress(encode(whole)[38:])))  # type: ignore[operator]
+
+    with pytest.raises(UnreadableError) as caught:
+        read(b"JPCP\x01\x00" + sha256(body).digest() + body)
+    assert caught.value.reason == "Malformed"
+
+
+def test_a_piece_names_only_its_own_namespaces() -> None:
+    """Thousands of names in each of hundreds of pieces would fill them."""
+    piece = learned_of(Cluster()).learned.piece(range_of("team-1"), ASKED)
+
+    assert piece.asked == AskedNamespaces(frozenset({"team-1"}))
+    assert {workload.namespace for workload, _ in piece.usage.series.index} == {"team-1"}
+    assert {edge.source.namespace for edge in piece.connections.edges} == {"team-1"}
+
+
+def test_todays_last_step_is_remembered(whole: Checkpoint) -> None:
+    """The format tells how far it goes: three days and a hundred steps."""
+    assert read(encode(whole)).newest_step == MIDNIGHT + 3 * 288 + 100

@@ -1,0 +1,168 @@
+"""What was learned, cut anywhere, stored at any time, in part lost, and joined: nothing is lost or twice."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.history.checkpoint.codec import AskedNamespaces, Checkpoint, decode, encode
+from app.history.checkpoint.shards import halves, plan_ranges
+from app.history.key_ranges import KeyRange, key_of, range_of
+from app.history.samples import StepRange
+from tests.recommendation.learning import PAST, Cluster, Learner, facts, learned_of
+
+CLUSTER = Cluster()
+ALL = AskedNamespaces()
+WHOLE = facts(learned_of(CLUSTER).learned)
+KEYS = sorted(key_of(workload) for workload in CLUSTER.workloads)
+
+
+def stored(learner: Learner, keys: KeyRange, asked: AskedNamespaces = ALL) -> Checkpoint:
+    """A piece as it comes back from where it was kept."""
+    return decode(encode(learner.learned.piece(keys, asked)), timeslots=4, retained_days=15)
+
+
+def cut_at(starts: list[int]) -> list[KeyRange]:
+    bounds = sorted({0, *starts})
+    return [KeyRange(a, b - 1) for a, b in zip(bounds, [*bounds[1:], KeyRange().last + 1], strict=True)]
+
+
+def until(step: int) -> StepRange:
+    return StepRange(PAST.first, step)
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_pieces_of_any_age_give_the_whole_again(data: st.DataObject) -> None:
+    """Each piece was stored at a time of its own, one is lost; what is missing is asked for: all is there.
+
+    An answer is always on everybody: what a younger piece holds already must not count twice.
+    """
+    pieces = []
+    for keys in cut_at(data.draw(st.lists(st.sampled_from(KEYS), max_size=5))):
+        at = data.draw(st.integers(PAST.last - 300, PAST.last))
+        pieces.append(stored(learned_of(CLUSTER, until(at)), keys))
+    if data.draw(st.booleans()):
+        pieces.remove(data.draw(st.sampled_from(pieces)))
+    learner = Learner(CLUSTER)
+
+    learner.learned.restore(pieces, ALL)
+    learner.read(PAST)
+
+    assert facts(learner.learned) == WHOLE
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_leader_that_was_killed_amid_a_cut_leaves_what_can_be_joined(seed: int) -> None:
+    """The new piece on the right is there, the old one tells of everything: each counts for its own keys."""
+    middle = random.Random(seed).choice(KEYS)
+    old = stored(learned_of(CLUSTER, until(PAST.last - 200)), KeyRange())
+    new = stored(learned_of(CLUSTER, until(PAST.last - 50)), KeyRange(middle, KeyRange().last))
+    learner = Learner(CLUSTER)
+    learner.learned.restore([new, old], ALL)
+
+    for rows in learner.learned.usage.rows.values():
+        assert rows.missing(PAST)[-1].first == PAST.last - 199
+    learner.read(PAST)
+    assert facts(learner.learned) == WHOLE
+
+
+def test_without_pieces_everything_is_missing() -> None:
+    """A first installation."""
+    learner = Learner(CLUSTER)
+    learner.learned.restore([], ALL)
+    learner.read(PAST)
+
+    assert facts(learner.learned) == WHOLE
+
+
+def test_a_namespace_that_comes_into_scope_brings_its_past() -> None:
+    """All but team-2 were asked for. Its whole past is missing then, and the others count nothing twice."""
+    others = {f"team-{n}" for n in range(6)} - {"team-2"}
+    learner = Learner(CLUSTER)
+    learner.read(PAST, others)
+    assert facts(learner.learned) != WHOLE
+
+    learner.learned.forget("team-2")
+    assert learner.history.missing(next(iter(learner.learned.usage.rows)), PAST)[-1].first == PAST.first
+    learner.read(PAST)
+
+    assert facts(learner.learned) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "unknown"),
+    [
+        (AskedNamespaces(frozenset({"team-0", "team-1"})), ALL, {2, 3, 4, 5}),
+        (AskedNamespaces(frozenset({"team-0"})), AskedNamespaces(frozenset({"team-0", "team-3"})), {3}),
+        (AskedNamespaces(None, frozenset({"team-4"})), ALL, {4}),
+        (ALL, AskedNamespaces(frozenset({"team-4"})), set()),
+        (
+            AskedNamespaces(frozenset({"team-1"})),
+            AskedNamespaces(None, frozenset({"team-5"})),
+            {0, 2, 3, 4, 5},
+        ),
+    ],
+    ids=["all-instead-of-two", "one-more", "no-longer-excluded", "fewer", "all-but-one"],
+)
+def test_scope_that_grew_while_nobody_led(
+    before: AskedNamespaces, now: AskedNamespaces, unknown: set[int]
+) -> None:
+    """What was not asked for when it was stored, and is now, is missing; all else is known."""
+    teams = {f"team-{n}" for n in range(6)}
+    first = Learner(CLUSTER)
+    first.read(PAST, {team for team in teams if before.covers(team)})
+    middle = KEYS[len(KEYS) // 2]
+    pieces = [stored(first, keys, before.within(keys)) for keys in cut_at([middle])]
+    learner = Learner(CLUSTER)
+    learner.learned.restore(pieces, now)
+
+    keys = np.array([range_of(f"team-{n}").first for n in range(6)])
+    for rows in learner.learned.usage.every_row().values():
+        lacks = rows.coverage.lacks(keys, StepRange(PAST.last - 10, PAST.last)).any(axis=1)
+        assert set(np.flatnonzero(lacks).tolist()) == unknown
+    learner.read(PAST, {team for team in teams if now.covers(team)})
+    if now == ALL:
+        assert facts(learner.learned) == WHOLE
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    weights=st.dictionaries(st.integers(0, KeyRange().last), st.floats(0.1, 30), max_size=60),
+    starts=st.lists(st.integers(0, KeyRange().last), max_size=20),
+)
+def test_ranges_fit_and_leave_nothing_out(weights: dict[int, float], starts: list[int]) -> None:
+    """They lie side by side, from the first key to the last; each weighs 50 at most, and two neighbours 25.
+
+    (A range that was cut has neighbours of like weight, which are not united again.)
+    """
+    keys, heavy = np.array([*weights], dtype=np.int64), np.array([*weights.values()])
+
+    ranges = plan_ranges(starts, keys, heavy, most=50)
+
+    assert [each.first for each in ranges] == [0, *(each.last + 1 for each in ranges[:-1])]
+    assert ranges[-1].last == KeyRange().last
+    loads = [float(heavy[each.covers(keys)].sum()) for each in ranges]
+    assert all(load <= 50 + 30 for load in loads)
+    assert len(ranges) <= 1 + 4 * sum(loads) / 25
+    again = plan_ranges([each.first for each in ranges], keys, heavy, most=50)
+    assert len(again) <= len(ranges) + 1
+
+
+def test_cuts_that_fit_stay() -> None:
+    """Every hour a little more: as long as each piece fits, all stay where they are."""
+    keys = np.arange(0, 1000, dtype=np.int64)
+    ranges = plan_ranges([0], keys, np.ones(1000), most=300)
+
+    grown = plan_ranges([each.first for each in ranges], keys, np.full(1000, 1.2), most=300)
+
+    assert grown == ranges
+    assert len(ranges) == 5
+
+
+def test_a_piece_of_one_workload_can_not_be_halved() -> None:
+    """Between its containers is no key."""
+    assert halves(KeyRange(), np.array([5, 5, 5])) is None
+    assert halves(KeyRange(), np.array([5, 9])) == (KeyRange(0, 8), KeyRange(9, KeyRange().last))

@@ -1,0 +1,267 @@
+"""Signs of need: they raise a value once, decay, are bounded, and never become part of what was measured.
+
+Constant usage of a 12th of a day (24 steps) gives, without a sign, CPU 1 + 1 / (1 + 1/12)^2 = 1.852071 times
+itself, and memory 1.3 * (1 + 3 / (1 + 1/12 / 0.6)^2) = 4.30678166 times itself, little being known of it
+(the share of a day is held with seven digits: 1/12 as .083333336).
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from app.domain.pod_names import PodNames
+from app.domain.profiles import NeedReason, NeedSignal, Resource, ResourceProfile
+from app.history.samples import STEPS_PER_DAY, StepRange, step_time
+from app.history.usage_history import UsageHistory
+from app.recommendation.policy import EstimationPolicy
+from tests.recommendation.builders import DAY, MIDNIGHT, WEB_POD, WEB_POD_2, signs, steps, usage
+
+ATTRIBUTE = PodNames().workload
+THROTTLING, KILLED = NeedReason.CPU_THROTTLING, NeedReason.OOM_KILLED
+WHOLE_DAY = steps(1, STEPS_PER_DAY)
+NEXT_DAY = steps(STEPS_PER_DAY + 1, 2 * STEPS_PER_DAY)
+
+
+def measured(resource: Resource, of: StepRange, amount: float, *containers: str) -> UsageHistory:
+    """A history in which each container (`app`, if none is named) of one Pod of web used *amount*."""
+    history = UsageHistory(timeslots=4, retained_days=15)
+    rows = [(WEB_POD, container, amount) for container in containers or ("app",)]
+    history.fold(usage(of, *rows, resource=resource), ATTRIBUTE)
+    return history
+
+
+def web(history: UsageHistory, resource: Resource, newest: int) -> ResourceProfile:
+    """The profile as of a step that is counted from midnight."""
+    (profile,) = history.needs(resource, EstimationPolicy(), newest_step=MIDNIGHT + newest).profiles
+    return profile
+
+
+def throttled(history: UsageHistory, of: StepRange, share: object, pod: str = WEB_POD) -> None:
+    history.fold_signs(signs(THROTTLING, of, (pod, "app", share)), ATTRIBUTE)  # type: ignore[arg-type]
+
+
+def killed(history: UsageHistory, of: StepRange, *at: int) -> None:
+    """Kills of `app` at steps counted from midnight, in an answer on all of *of*."""
+    shown = [float(step in {MIDNIGHT + each for each in at}) for step in range(of.first, of.last + 1)]
+    history.fold_signs(signs(KILLED, of, (WEB_POD, "app", shown)), ATTRIBUTE)
+
+
+def raises(profile: ResourceProfile) -> list[float]:
+    return [round(signal.raised_by, 4) for signal in profile.signals]
+
+
+def test_throttling_raises_by_its_mean_share() -> None:
+    """Seen in 24 steps, of which it was throttled by 40 % in 12: a mean of 0.2, so 0.1852 * 1.2 = 0.2223.
+
+    The last of those steps is the 12th.
+    """
+    history = measured(Resource.CPU, steps(1, 24), 0.1)
+    throttled(history, steps(1, 24), [0.4] * 12 + [0.0] * 12)
+
+    profile = web(history, Resource.CPU, 24)
+
+    assert (profile.value, profile.containers[0].value) == ("0.223", "0.223")
+    assert profile.signals == (
+        NeedSignal("app", THROTTLING, step_time(MIDNIGHT + 12), pytest.approx(0.2)),  # type: ignore[arg-type]
+    )
+
+
+def test_throttling_raises_by_half_at_most() -> None:
+    """Throttled by 90 % all the time: 0.3704 * 1.5 = 0.5556, and not 1.9 times."""
+    history = measured(Resource.CPU, steps(1, 24), 0.2)
+    throttled(history, steps(1, 24), 0.9)
+
+    assert web(history, Resource.CPU, 24).value == "0.556"
+
+
+@pytest.mark.parametrize(("days_later", "expected"), [(0, 0.4), (1, 0.2), (2, 0.1), (3, None)])
+def test_a_day_of_throttling_counts_half_after_each_day(days_later: int, expected: float | None) -> None:
+    """A mean of 0.4, then nothing: 0.4, 0.2, 0.1; three days later it is forgotten."""
+    history = measured(Resource.CPU, WHOLE_DAY, 0.1)
+    throttled(history, WHOLE_DAY, 0.4)
+
+    profile = web(history, Resource.CPU, (days_later + 1) * STEPS_PER_DAY)
+
+    assert raises(profile) == ([] if expected is None else [expected])
+
+
+@pytest.mark.parametrize(("today", "expected"), [(0.3, 0.3), (0.2, 0.25)])
+def test_the_day_that_raises_most_counts(today: float, expected: float) -> None:
+    """Yesterday 0.5, half of which is 0.25: today's own mean counts where it is more, and is never added."""
+    history = measured(Resource.CPU, steps(1, 2 * STEPS_PER_DAY), 0.1)
+    throttled(history, WHOLE_DAY, 0.5)
+    throttled(history, NEXT_DAY, today)
+
+    assert raises(web(history, Resource.CPU, 2 * STEPS_PER_DAY)) == [expected]
+
+
+def test_throttling_of_replicas_is_pooled_as_their_usage_is() -> None:
+    """One of two replicas is throttled by 40 %: of the 48 samples half, so 0.2."""
+    history = UsageHistory(timeslots=4, retained_days=15)
+    day = steps(1, 24)
+    history.fold(usage(day, (WEB_POD, "app", 0.1), (WEB_POD_2, "app", 0.1)), ATTRIBUTE)
+    throttled(history, day, 0.4, WEB_POD_2)
+
+    assert raises(web(history, Resource.CPU, 24)) == [0.2]
+
+
+def test_steps_in_which_a_container_did_not_run_do_not_thin_its_throttling() -> None:
+    """It ran in the last 12 of 24 steps and was throttled by 30 % in all of them: 0.3."""
+    history = UsageHistory(timeslots=4, retained_days=15)
+    ran = [np.nan] * 12 + [0.1] * 12
+    history.fold(usage(steps(1, 24), (WEB_POD, "app", ran)), ATTRIBUTE)
+    throttled(history, steps(1, 24), [0.0] * 12 + [0.3] * 12)
+
+    assert raises(web(history, Resource.CPU, 24)) == [0.3]
+
+
+def test_a_raise_below_one_percent_is_none() -> None:
+    """Throttled by 20 % in 1 of 24 steps is a mean of 0.0083: the value stays 0.1852."""
+    history = measured(Resource.CPU, steps(1, 24), 0.1)
+    throttled(history, steps(1, 24), [0.2] + [0.0] * 23)
+
+    profile = web(history, Resource.CPU, 24)
+
+    assert (profile.value, profile.signals) == ("0.186", ())
+
+
+def test_an_oom_kill_raises_memory_by_a_fifth() -> None:
+    """10,000,000 * 4.30678166 = 43,067,817; a kill in the newest step makes it 51,681,380."""
+    history = measured(Resource.MEMORY, steps(1, 24), 1e7)
+    assert web(history, Resource.MEMORY, 24).value == "43067817"
+
+    killed(history, steps(1, 24), 24)
+    profile = web(history, Resource.MEMORY, 24)
+
+    assert (profile.value, profile.slots[0].value) == ("51681380", "51681380")
+    assert profile.signals == (NeedSignal("app", KILLED, step_time(MIDNIGHT + 24), 0.2),)
+
+
+def test_kills_do_not_compound() -> None:
+    """Ten kills, the last in the newest step: 43,067,817 * 1.2 all the same."""
+    history = measured(Resource.MEMORY, steps(1, 24), 1e7)
+    killed(history, steps(1, 24), *range(15, 25))
+
+    assert web(history, Resource.MEMORY, 24).value == "51681380"
+
+
+@pytest.mark.parametrize(
+    ("hours_later", "expected"), [(12, "49158526"), (24, "47374598"), (48, "45221207"), (72, "43067817")]
+)
+def test_the_raise_of_a_kill_decays_with_its_age(hours_later: int, expected: str) -> None:
+    """0.2 * 2^(-age in days): 0.141421, 0.1, 0.05 on 43,067,816.6; on the third day it is forgotten."""
+    history = measured(Resource.MEMORY, steps(1, 24), 1e7)
+    killed(history, steps(1, 24), 24)
+
+    assert web(history, Resource.MEMORY, 24 + hours_later * 12).value == expected
+
+
+def test_what_was_measured_stays_as_it_is() -> None:
+    """Read with the raise and then when it is forgotten: the samples never held it.
+
+    A whole day of 10,000,000 is 1.2 * (1 + 3 / (1 + 1 / 0.6)^2) = 1.70625 times itself.
+    """
+    history = measured(Resource.MEMORY, WHOLE_DAY, 1e7)
+    killed(history, WHOLE_DAY, *range(1, 289))
+    web(history, Resource.MEMORY, 288)
+
+    profile = web(history, Resource.MEMORY, 5 * STEPS_PER_DAY)
+
+    assert (profile.value, profile.basis.samples) == ("17062500", 288)
+
+
+def test_only_the_container_that_showed_it_is_raised() -> None:
+    """Two containers of 10,000,000: 43,067,816.56 * (1.2 + 1) = 94,749,196; the slot likewise."""
+    history = measured(Resource.MEMORY, steps(1, 24), 1e7, "app", "linkerd-proxy")
+    killed(history, steps(1, 24), 24)
+
+    profile = web(history, Resource.MEMORY, 24)
+
+    assert [(each.name, each.value) for each in profile.containers] == [
+        ("app", "51681380"),
+        ("linkerd-proxy", "43067817"),
+    ]
+    assert (profile.value, profile.slots[0].value) == ("94749196", "94749196")
+
+
+def test_throttling_says_nothing_of_memory_and_a_kill_nothing_of_cpu() -> None:
+    """Each sign raises its own resource."""
+    history = measured(Resource.CPU, steps(1, 24), 0.1)
+    history.fold(usage(steps(1, 24), (WEB_POD, "app", 1e7), resource=Resource.MEMORY), ATTRIBUTE)
+    killed(history, steps(1, 24), 24)
+
+    assert (web(history, Resource.CPU, 24).value, web(history, Resource.MEMORY, 24).value) == (
+        "0.186",
+        "51681380",
+    )
+
+
+def test_signs_of_pods_of_nobody_raise_nobody() -> None:
+    """`db-0` is of no workload that is known, and a container that was never measured has no profile."""
+    history = measured(Resource.CPU, steps(1, 24), 0.1)
+    answer = signs(THROTTLING, steps(1, 24), ("db-0", "app", 0.5), (WEB_POD, "never-measured", 0.5))
+    history.fold_signs(answer, ATTRIBUTE)
+
+    profile = web(history, Resource.CPU, 24)
+    assert (profile.value, profile.signals) == ("0.186", ())
+
+
+def test_signs_are_asked_for_where_usage_is_known() -> None:
+    """Nothing is measured: nothing to ask. Then the steps of the last three days that are, the newest first.
+
+    What was answered is not asked for again, also in the middle of what was not.
+    """
+    history = UsageHistory(timeslots=4, retained_days=15)
+    assert history.missing_signs(Resource.CPU, MIDNIGHT + 24) == []
+
+    history = measured(Resource.CPU, StepRange(MIDNIGHT - 5 * STEPS_PER_DAY, MIDNIGHT + 24), 0.1)
+    assert history.missing_signs(Resource.MEMORY, MIDNIGHT + 24) == []
+    whole = StepRange((DAY - 2) * STEPS_PER_DAY + 1, MIDNIGHT + 24)
+    assert history.missing_signs(Resource.CPU, MIDNIGHT + 24) == [whole]
+    throttled(history, steps(3, 20), 0.0)
+    before = StepRange(whole.first, MIDNIGHT + 2)
+    assert history.missing_signs(Resource.CPU, MIDNIGHT + 24) == [steps(21, 24), before]
+    throttled(history, StepRange(whole.first, MIDNIGHT + 20), 0.0)
+    assert history.missing_signs(Resource.CPU, MIDNIGHT + 24) == [steps(21, 24)]
+    throttled(history, steps(21, 24), 0.0)
+    assert history.missing_signs(Resource.CPU, MIDNIGHT + 24) == []
+
+
+def test_churn_does_not_fill_the_memory() -> None:
+    """A month of throttling: three days of it are held, the newest."""
+    history = measured(Resource.CPU, steps(1, 24), 0.1)
+    for day in range(30):
+        throttled(history, StepRange(MIDNIGHT + day * 288 + 1, MIDNIGHT + (day + 1) * 288), 0.5)
+
+    assert sorted(history._signs[THROTTLING].days) == [DAY + 27, DAY + 28, DAY + 29]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), length=st.integers(12, 700), reason=st.sampled_from(NeedReason))
+def test_the_order_of_answers_and_answers_that_come_twice_change_nothing(
+    seed: int, length: int, reason: NeedReason
+) -> None:
+    """Signs cut at random places, shuffled, half of them delivered twice, raise as one whole answer does."""
+    chance = np.random.default_rng(seed)
+    table: NDArray[np.float64] = chance.random((2, length))
+    table[chance.random(table.shape) < 0.5] = 0.0
+    resource = Resource.CPU if reason is THROTTLING else Resource.MEMORY
+    once, shuffled = (measured(resource, steps(1, length), 1e7) for _ in range(2))
+
+    def fold(history: UsageHistory, part: StepRange) -> None:
+        columns = slice(part.first - MIDNIGHT - 1, part.last - MIDNIGHT)
+        pods = zip((WEB_POD, WEB_POD_2), table, strict=True)
+        history.fold_signs(signs(reason, part, *((pod, "app", row[columns]) for pod, row in pods)), ATTRIBUTE)
+
+    cuts = sorted({0, length, *chance.integers(1, length, 5).tolist()})
+    parts = [steps(a + 1, b) for a, b in itertools.pairwise(cuts)]
+    parts += parts[: (len(parts) + 1) // 2]
+    fold(once, steps(1, length))
+    for number in chance.permutation(len(parts)):
+        fold(shuffled, parts[number])
+
+    assert web(shuffled, resource, length) == web(once, resource, length)

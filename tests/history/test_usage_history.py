@@ -1,0 +1,277 @@
+"""Needs derived from usage: the rule, the pooling, the containers, and folding that is idempotent.
+
+Of usage that does not vary every quantile of every day is itself. While little was seen it is raised: seen
+for t days, CPU by 1 / (1 + t)^2, memory by 3 / (1 + t / 0.6)^2. Memory has a margin m besides: the one whose
+slack and whose chance of being exceeded cost least. A maximum that never strayed has a width of
+.7 * .2 / (t + 1), .1 at most; m then costs 1 - 1/m + 2.1 * (.45 * m^(-1 / width) + .05 * m^(-1 / .5)):
+
+t            width   cost of m                                 memory times itself
+1/12         .1      1.2 .392    1.3 .361    1.4 .372          1.3  * 3.312909 = 4.306782
+1            .07     1.15 .338   1.2 .3095   1.3 .3152         1.2  * 1.421875 = 1.706250
+3            .035    1.1 .240    1.15 .227   1.2 .245          1.15 * 1.083333 = 1.245833
+
+24 steps are t = 1/12: CPU 1.852071 times, memory 4.306782 times itself.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain.pod_names import PodNames
+from app.domain.profiles import Resource, ResourceProfile
+from app.domain.workloads import Workload
+from app.history.samples import STEPS_PER_DAY, ContainerSamples, StepRange
+from app.history.usage_history import UsageHistory
+from app.recommendation.policy import EstimationPolicy
+from tests.recommendation.builders import DAY, MIDNIGHT, WEB, WEB_POD, WEB_POD_2, steps, usage
+
+ATTRIBUTE = PodNames().workload
+
+
+def history() -> UsageHistory:
+    return UsageHistory(timeslots=4, retained_days=15)
+
+
+def needs(folded: UsageHistory, newest: int, resource: Resource = Resource.CPU) -> dict[str, ResourceProfile]:
+    found = folded.needs(resource, EstimationPolicy(), newest_step=newest)
+    return {profile.workload.name: profile for profile in found.profiles}
+
+
+def web_cpu(*answers: ContainerSamples) -> ResourceProfile:
+    folded = history()
+    for answer in answers:
+        folded.fold(answer, ATTRIBUTE)
+    return needs(folded, max(answer.steps.last for answer in answers))["web"]
+
+
+def test_constant_usage_needs_itself_plus_a_margin_for_what_was_not_seen() -> None:
+    """0.018 cores in every one of 24 steps: 0.018 * 1.852071 = 0.0333, spelled upwards."""
+    profile = web_cpu(usage(steps(1, 24), (WEB_POD, "web-svc", 0.018)))
+
+    assert profile.value == "0.034"
+    assert (profile.basis.samples, profile.basis.coverage) == (24, 1.0)
+
+
+def test_memory_is_the_largest_sample_plus_a_margin() -> None:
+    """One sample of 20,000,000 among 23 of 10,000,000: the maximum counts, and the P95 is less slack to lose.
+
+    The P95 is 10,000,000, within its bucket's 5 %. At a width of .1 a margin m costs 1 - 0.5 / m + 2.1 *
+    (.45 * m^-10 + .05 * m^-2): 1.3 .746, 1.4 .729, 1.6 .737, and the bucket changes nothing of that order.
+    20,000,000 * 1.4 * 3.312909 = 92,761,451.
+    """
+    values = [1e7] * 23 + [2e7]
+    folded = history()
+    folded.fold(usage(steps(1, 24), (WEB_POD, "web-svc", values), resource=Resource.MEMORY), ATTRIBUTE)
+
+    assert needs(folded, MIDNIGHT + 24, Resource.MEMORY)["web"].value == "92761451"
+
+
+def test_cpu_is_no_maximum_where_bursts_are_rare() -> None:
+    """100 steps, 96 of 0.100 and 4 of 1.000: a value of 0.1 is exceeded 4 % of the time.
+
+    At normal risk that costs 0.04 * 7.7 = 0.31, the maximum costs 1 - 0.1 / 1 = 0.9 of slack. Seen for
+    t = 0.347 days, 0.1 (within its bucket's 5 %) is raised by 1 / 1.347^2 = 0.551: 0.155 to 0.164.
+    """
+    profile = web_cpu(usage(steps(1, 100), (WEB_POD, "web-svc", [0.1] * 96 + [1.0] * 4)))
+
+    assert 0.155 <= float(profile.value) <= 0.164
+
+
+def test_samples_of_all_replicas_are_pooled() -> None:
+    """One replica at 0.1 and one at 0.3 for 20 steps: half of all samples are 0.3, and t = 20/288.
+
+    Raised by 1 / 1.0694^2 = 0.8744, 0.3 is 0.5623. A mean over replicas would give 0.2, and each step counts
+    two samples.
+    """
+    profile = web_cpu(usage(steps(1, 20), (WEB_POD, "web-svc", 0.1), (WEB_POD_2, "web-svc", 0.3)))
+
+    assert (profile.value, profile.basis.samples) == ("0.563", 40)
+
+
+def test_the_value_is_the_sum_over_long_running_containers() -> None:
+    """0.1 * 1.852071 = 0.1852 and 0.02 * 1.852071 = 0.0370: 0.2222 together, each spelled upwards."""
+    profile = web_cpu(
+        usage(steps(1, 24), (WEB_POD, "web-svc", 0.1), (WEB_POD, "linkerd-proxy", 0.02)),
+    )
+
+    assert profile.value == "0.223"
+    assert [(c.name, c.value) for c in profile.containers] == [
+        ("linkerd-proxy", "0.038"),
+        ("web-svc", "0.186"),
+    ]
+
+
+def test_an_init_container_that_ended_is_left_out() -> None:
+    """It ran in the first of 24 steps, so in none of the last hour: 0.1 * 1.852071 remains."""
+    ended = [0.5] + [np.nan] * 23
+    profile = web_cpu(usage(steps(1, 24), (WEB_POD, "web-svc", 0.1), (WEB_POD, "linkerd-init", ended)))
+
+    assert (profile.value, [c.name for c in profile.containers]) == ("0.186", ["web-svc"])
+
+
+def test_a_workload_that_is_gone_keeps_its_containers() -> None:
+    """What ran in the workload's own last hour counts, though others have samples for a day more.
+
+    24 steps of 0.1 were seen: 0.1852.
+    """
+    gone = [0.1] * 24 + [np.nan] * 276
+    folded = history()
+    other = ("api-6b6f9d7d5c-2x8qz", "api", 0.2)
+    folded.fold(usage(steps(1, 300), (WEB_POD, "web-svc", gone), other), ATTRIBUTE)
+
+    assert needs(folded, MIDNIGHT + 300)["web"].value == "0.186"
+
+
+def test_too_few_samples_give_no_profile_but_a_reason() -> None:
+    """11 of the 12 samples that are asked for: the workload is named among those with too few."""
+    folded = history()
+    folded.fold(usage(steps(1, 11), (WEB_POD, "web-svc", 0.1)), ATTRIBUTE)
+
+    found = folded.needs(Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT + 11)
+
+    assert (found.profiles, found.too_few) == ([], {WEB})
+
+
+def test_runs_that_last_one_step_have_a_profile_after_the_second() -> None:
+    """A Job that runs for five minutes an hour: one run is too few samples, two make a profile.
+
+    It rests on what was seen: t = 2/288 raises 0.1 by 1 / 1.00694^2 = 0.9863 to 0.1986. 2 steps are 1/6 h,
+    against a day of ignorance 0.1667 / 24.1667 = 0.0069; the window holds 13 steps.
+    """
+    job, folded = Workload("emojivoto", "report", "CronJob"), history()
+    for number, run in enumerate(("report-29000000-abcde", "report-29000060-fghij")):
+        at = 1 + 12 * number
+        folded.fold(usage(steps(at, at), (run, "report", 0.1)), lambda _namespace, _pod: job)
+        found = folded.needs(Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT + at)
+        if number == 0:
+            assert (found.profiles, found.too_few) == ([], {job})
+
+    (profile,) = found.profiles
+    assert (profile.value, profile.basis.samples) == ("0.199", 2)
+    assert profile.basis.confidence == pytest.approx(0.0069, abs=0.0001)
+    assert profile.basis.coverage == pytest.approx(2 / 13)
+
+
+def test_each_time_slot_has_its_own_value() -> None:
+    """0.1 from 00:00 to 06:00 (72 steps), 0.2 until 12:00; later slots saw nothing, so there are none.
+
+    Half a day raises each by 1 / 1.5^2 = 0.4444: 0.1444 and 0.2889. P50, which the middle of all samples
+    gives, would be exceeded half of the time, so that the choice is a level that both slots fill themselves.
+    """
+    profile = web_cpu(usage(steps(1, 144), (WEB_POD, "web-svc", [0.1] * 72 + [0.2] * 72)))
+
+    assert [(slot.start, slot.end, slot.value, slot.samples) for slot in profile.slots] == [
+        ("00:00", "06:00", "0.145", 72),
+        ("06:00", "12:00", "0.289", 72),
+    ]
+
+
+def test_the_newest_days_count_most_and_what_left_the_window_not_at_all() -> None:
+    """A busy day a week ago, and today 12 idle steps, which do not count while the day goes on.
+
+    One day was seen: 0.4 * 1.25 = 0.500. A window of 14 days forgets it once it is 14 days old: what is left
+    are 12 steps of 0.1, t = 1/24, raised by 1 / 1.04167^2 = 0.9216: 0.1922.
+    """
+    busy = StepRange(MIDNIGHT - 7 * STEPS_PER_DAY + 1, MIDNIGHT - 6 * STEPS_PER_DAY)
+    folded = history()
+    folded.fold(usage(busy, (WEB_POD, "web-svc", 0.4)), ATTRIBUTE)
+    folded.fold(usage(steps(1, 12), (WEB_POD, "web-svc", 0.1)), ATTRIBUTE)
+    assert needs(folded, MIDNIGHT + 12)["web"].value == "0.500"
+
+    assert needs(folded, MIDNIGHT + 12 + 7 * STEPS_PER_DAY)["web"].value == "0.193"
+
+
+def test_pods_of_nobody_are_named_and_not_counted() -> None:
+    """A StatefulSet's Pod is of no Deployment."""
+    folded = history().fold(usage(steps(1, 12), ("db-0", "db", 1.0)), ATTRIBUTE)
+
+    assert folded.samples == 0
+    assert folded.unattributed_pods == frozenset({("emojivoto", "db-0")})
+
+
+def test_the_neighbour_with_a_longer_name_is_another_workload() -> None:
+    """`web-api` uses 50 times as much as `web`; neither takes from the other: 1.852071 times itself each."""
+    folded = history()
+    folded.fold(usage(steps(1, 24), (WEB_POD, "c", 0.02), ("web-api-5f5b555dff-fcg7c", "c", 1.0)), ATTRIBUTE)
+
+    found = needs(folded, MIDNIGHT + 24)
+
+    assert (found["web"].value, found["web-api"].value) == ("0.038", "1.853")
+
+
+def test_only_missing_steps_are_asked_for() -> None:
+    """Of steps 1 to 300 the range 11 to 20 is there: the next day's come first, then 21-288, then 1-10."""
+    folded = history()
+    folded.fold(usage(steps(11, 20), (WEB_POD, "web-svc", 0.1)), ATTRIBUTE)
+
+    missing = folded.missing(Resource.CPU, steps(1, 300))
+
+    assert missing == [steps(289, 300), steps(21, 288), steps(1, 10)]
+    assert folded.missing(Resource.MEMORY, steps(1, 20)) == [steps(1, 20)]
+
+
+def test_days_that_left_the_ring_are_asked_for_no_more_and_kept_no_more() -> None:
+    """A ring of 15 days, then a sample 20 days later: the first day's samples are gone."""
+    folded = history()
+    folded.fold(usage(steps(1, 24), (WEB_POD, "web-svc", 0.4)), ATTRIBUTE)
+    later = MIDNIGHT + 20 * STEPS_PER_DAY
+    folded.fold(usage(StepRange(later + 1, later + 24), (WEB_POD, "web-svc", 0.1)), ATTRIBUTE)
+
+    assert needs(folded, later + 24)["web"].basis.samples == 24
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), replicas=st.integers(1, 4), length=st.integers(2, 700))
+def test_the_order_of_answers_and_answers_that_come_twice_change_nothing(
+    seed: int, replicas: int, length: int
+) -> None:
+    """A past cut at random places, shuffled, half of it delivered twice, folds to the same profile."""
+    chance = np.random.default_rng(seed)
+    pods = [f"web-6b6f9d7d5c-{letter * 5}" for letter in "bcdf"[:replicas]]
+    table = chance.lognormal(-3, 1, (replicas, length))
+    table[chance.random(table.shape) < 0.2] = np.nan
+
+    def answer(part: StepRange) -> ContainerSamples:
+        columns = slice(part.first - MIDNIGHT - 1, part.last - MIDNIGHT)
+        return usage(part, *((pod, "c", row[columns]) for pod, row in zip(pods, table, strict=True)))
+
+    cuts = sorted({0, length, *chance.integers(1, length, 5).tolist()})
+    parts = [steps(a + 1, b) for a, b in itertools.pairwise(cuts)]
+    parts += parts[: (len(parts) + 1) // 2]
+    once, shuffled = history(), history()
+    once.fold(answer(steps(1, length)), ATTRIBUTE)
+    for number in chance.permutation(len(parts)):
+        shuffled.fold(answer(parts[number]), ATTRIBUTE)
+
+    newest = MIDNIGHT + length
+    expected = once.needs(Resource.CPU, EstimationPolicy(), newest_step=newest)
+    assert shuffled.needs(Resource.CPU, EstimationPolicy(), newest_step=newest) == expected
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-12, 1e-4, 1e6])
+def test_a_value_is_never_zero_nor_beyond_belief(value: float) -> None:
+    """No usage at all still needs the floor of 0.001 cores; what exceeds the grid is its own maximum.
+
+    An hour was seen, t = 1/24: both are raised by 0.9216.
+    """
+    profile = web_cpu(usage(steps(1, 12), (WEB_POD, "c", value)))
+
+    assert float(profile.value) == pytest.approx(max(0.001, value) * 1.9216, rel=1e-6, abs=0.001)
+
+
+def test_the_day_begins_with_the_step_that_ends_five_minutes_after_midnight() -> None:
+    """The step that ends at midnight lies in the day before: slot 18:00 to 24:00."""
+    folded = history()
+    folded.fold(usage(StepRange(MIDNIGHT - 11, MIDNIGHT), (WEB_POD, "c", 0.1)), ATTRIBUTE)
+
+    profile = folded.needs(Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT).profiles[0]
+
+    assert [slot.start for slot in profile.slots] == ["18:00"]
+    assert list(StepRange(MIDNIGHT - 1, MIDNIGHT + 1).by_day()) == [
+        StepRange(MIDNIGHT - 1, MIDNIGHT),
+        StepRange(MIDNIGHT + 1, MIDNIGHT + 1),
+    ]
+    assert DAY * 86400 == MIDNIGHT * 300

@@ -1,0 +1,121 @@
+"""A listener serves until it is cancelled, lets what is under way end, and leaves signals to the process."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from app.errors import ProfilerError
+from app.http_server.listener import Listener
+from app.http_server.protocol import ClientTerms
+from tests.kubernetes.polling import until
+
+
+class SlowApplication:
+    """Answers when the test lets it."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+        """One answer."""
+        self.asked.set()
+        await self.may_answer.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"done"})
+
+
+@asynccontextmanager
+async def serving(application: SlowApplication) -> AsyncIterator[tuple[asyncio.Task[None], str]]:
+    """The task of a listener that has started, and its URL."""
+    listener = Listener(application, "127.0.0.1", 0)
+    task = asyncio.create_task(listener.run_until_cancelled())
+    try:
+        await until(lambda: listener.started)
+        assert listener.own_address
+        yield task, f"http://127.0.0.1:{listener.own_address[1]}/"
+    finally:
+        application.may_answer.set()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_cancelled_listener_lets_the_request_under_way_end() -> None:
+    """The answer arrives whole, the task ends as cancelled, and nobody listens any more."""
+    application = SlowApplication()
+    async with serving(application) as (task, url), httpx.AsyncClient(trust_env=False) as client:
+        request = asyncio.create_task(client.get(url))
+        await application.asked.wait()
+        task.cancel()
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        application.may_answer.set()
+
+        assert (await request).text == "done"
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(httpx.ConnectError):
+            await client.get(url)
+
+
+async def test_a_listener_leaves_signals_to_the_process() -> None:
+    """SIGTERM and SIGINT have the same handlers before and while it serves."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+    async with serving(SlowApplication()):
+        assert [signal.getsignal(number) for number in numbers] == before
+
+
+async def test_an_address_in_use_is_a_fault_that_names_it() -> None:
+    """The task raises our own error, which ends the process in order; it does not exit on the spot."""
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
+        listener = Listener(SlowApplication(), "127.0.0.1", port)
+
+        with pytest.raises(ProfilerError, match=f"can't listen on 127.0.0.1, port {port}"):
+            await listener.run_until_cancelled()
+
+
+class Bound:
+    """A server that is bound to an address, as far as it is asked for that."""
+
+    def __init__(self, *address: str | int) -> None:
+        self.sockets = [self]
+        self._address = address
+
+    def getsockname(self) -> tuple[str | int, ...]:
+        """As a socket tells it."""
+        return self._address
+
+
+@pytest.mark.parametrize(
+    ("bound", "own"),
+    [
+        (("0.0.0.0", 10250), ("127.0.0.1", 10250)),
+        (("::", 10250, 0, 0), ("::1", 10250)),
+        (("10.1.2.3", 10250), ("10.1.2.3", 10250)),
+    ],
+    ids=["any", "any-ipv6", "one"],
+)
+def test_a_listener_tells_where_the_process_itself_reaches_it(
+    bound: tuple[str | int, ...], own: tuple[str, int]
+) -> None:
+    """Bound to every address it is reached by the loopback one; before it has started, by none."""
+    listener = Listener(SlowApplication(), "127.0.0.1", 0)
+    assert listener.own_address is None
+    listener.servers = [Bound(*bound)]  # type: ignore[list-item]  # nothing is bound but by this test's name
+    listener.started = True
+
+    assert listener.own_address == own
+
+
+def test_idle_connections_outlive_those_of_an_api_server() -> None:
+    """API servers keep an idle connection for 90 s; closed earlier here, it would fail their next review."""
+    assert ClientTerms().patience_seconds == 120
+    assert Listener(SlowApplication(), "127.0.0.1", 0).config.timeout_keep_alive == 120

@@ -1,0 +1,114 @@
+"""Check-points as ConfigMaps: what is sent, and what is read back."""
+
+import base64
+
+import pytest
+
+from app.errors import ConflictError, NotFoundError
+from app.kubernetes import paths
+from app.kubernetes.checkpoint_maps import CheckpointMaps
+from app.kubernetes.client import ClusterClient
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses, thing
+
+MAPS = paths.config_maps("profiling")
+OWNER = paths.config_map("profiling", "job-profiler-status")
+ONE = paths.config_map("profiling", "job-profiler-checkpoint-0000000000ab")
+DATA = b"JPCP\x00\xff"
+
+
+def owner(uid: str = "u1") -> object:
+    return {"metadata": {"name": "job-profiler-status", "uid": uid}}
+
+
+async def test_they_are_found_by_their_label(server: FakeApiServer, client: ClusterClient) -> None:
+    """Metadata alone is listed: the content of all of them at once would be large."""
+    other = thing("somebody-elses", "3")
+    server.on("GET", MAPS, listed(thing("job-profiler-checkpoint-0000000000ab", "7"), other))
+
+    assert await CheckpointMaps(client, "profiling").versions() == {"0000000000ab": "7"}
+    [request] = server.requests
+    assert request.query["labelSelector"] == "job-profiler.liqo.io/checkpoint"
+    assert "PartialObjectMetadataList" in request.headers["Accept"]
+
+
+async def test_what_bears_the_label_by_another_name_is_nobodys(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """A copy that somebody made, and a name that is no key: neither is read, nor ever written."""
+    copies = [thing(f"job-profiler-checkpoint-{name}", "1") for name in ("backup", "0000000000ab-old", "ab")]
+    server.on("GET", MAPS, listed(*copies))
+
+    assert await CheckpointMaps(client, "profiling").versions() == {}
+
+
+async def test_a_new_one_is_created(server: FakeApiServer, client: ClusterClient) -> None:
+    """With its label, and as the property of the status map, so that it goes with the release."""
+    server.on("GET", OWNER, answers(owner()))
+    server.on("POST", MAPS, answers(thing("job-profiler-checkpoint-0000000000ab", "8"), 201))
+
+    assert await CheckpointMaps(client, "profiling").write("0000000000ab", DATA, None) == "8"
+    sent = server.requests[-1].json
+    assert sent["metadata"]["labels"]["job-profiler.liqo.io/checkpoint"] == "true"
+    assert sent["metadata"]["ownerReferences"] == [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": "job-profiler-status", "uid": "u1"}
+    ]
+    assert base64.b64decode(sent["binaryData"]["checkpoint"]) == DATA
+
+
+async def test_one_that_is_there_is_replaced_as_it_was_read(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """With the version that it had: where that is not its version any more, the API server refuses."""
+    server.on("GET", OWNER, answers(owner()))
+    server.on("PUT", ONE, answers(thing("x", "9")), refuses(409))
+    maps = CheckpointMaps(client, "profiling")
+
+    assert await maps.write("0000000000ab", DATA, "8") == "9"
+    assert server.requests[-1].json["metadata"]["resourceVersion"] == "8"
+    with pytest.raises(ConflictError):
+        await maps.write("0000000000ab", DATA, "8")
+    assert [request.path for request in server.requests] == [OWNER, ONE, ONE]
+
+
+async def test_one_is_removed_as_it_was_read(server: FakeApiServer, client: ClusterClient) -> None:
+    """The version is a precondition; one that is gone is what was wanted."""
+    server.on("DELETE", ONE, answers({}), refuses(404), refuses(409))
+    maps = CheckpointMaps(client, "profiling")
+
+    await maps.remove("0000000000ab", "8")
+    await maps.remove("0000000000ab", "8")
+    with pytest.raises(ConflictError):
+        await maps.remove("0000000000ab", "8")
+    assert server.requests[0].json["preconditions"] == {"resourceVersion": "8"}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"binaryData": {"checkpoint": base64.b64encode(DATA).decode()}}, DATA),
+        ({"binaryData": {"checkpoint": "no base64!"}}, b""),
+        ({"binaryData": {"other": "AAAA"}}, b""),
+        ({"binaryData": None}, b""),
+        ({}, b""),
+    ],
+    ids=["ours", "no base64", "other key", "null", "none"],
+)
+async def test_what_is_read(
+    server: FakeApiServer, client: ClusterClient, data: dict[str, object], expected: bytes
+) -> None:
+    """Its content, or nothing where a person left something else there."""
+    server.on("GET", ONE, answers(thing("x") | data))
+
+    assert await CheckpointMaps(client, "profiling").read("0000000000ab") == expected
+
+
+async def test_one_that_vanished_is_told(server: FakeApiServer, client: ClusterClient) -> None:
+    """Between the list and the read somebody deleted it."""
+    assert await CheckpointMaps(client, "profiling").read("0000000000ab") is None
+
+
+async def test_without_a_status_map_nothing_is_stored(server: FakeApiServer, client: ClusterClient) -> None:
+    """The chart renders it: the error says so, and no check-point is left behind without an owner."""
+    with pytest.raises(NotFoundError, match=r"ConfigMap profiling/job-profiler-status is missing.*chart"):
+        await CheckpointMaps(client, "profiling").write("0000000000ab", DATA, None)
+    assert server.received("POST") == []

@@ -1,0 +1,48 @@
+"""News of workloads as Events go over the wire, and what becomes of a cycle whose Events are refused."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.domain.workloads import Workload
+from app.kubernetes.client import ClusterClient
+from app.profiler.cycle.plan_events import News, Reason
+from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
+from app.profiler.ports import Cluster, Directory
+from app.runtime.adapters import ClusterNews
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses, thing
+from tests.profiler.emojivoto_prometheus import CONTAINERS, EmojivotoPrometheus
+from tests.profiler.scenario import DEPLOYMENTS, RecordingSink, Scenario
+
+
+@pytest.mark.parametrize("uid", ["u1", ""])
+async def test_an_event_is_about_the_workload(server: FakeApiServer, client: ClusterClient, uid: str) -> None:
+    """It stands in the workload's namespace and names the object as `kubectl describe` looks for it."""
+    server.on("POST", "/api/v1/namespaces/shop/events", answers(thing("event"), status=201))
+    news = News(Workload("shop", "db", "StatefulSet"), "apps/v1", uid, Reason.CREATED, "CPU 0.020 cores")
+
+    await ClusterNews(client, "profiler-0").record(news)
+
+    [event] = [request.json for request in server.requests]
+    about = {"apiVersion": "apps/v1", "kind": "StatefulSet", "namespace": "shop", "name": "db"}
+    assert event["involvedObject"] == about | ({"uid": uid} if uid else {})
+    assert (event["type"], event["reason"]) == ("Normal", "ProfileCreated")
+    assert event["message"] == "CPU 0.020 cores"
+
+
+async def test_events_that_are_refused_stop_no_cycle(server: FakeApiServer, client: ClusterClient) -> None:
+    """Four Deployments appear, whose Events are forbidden: all profiles are written, one line is logged."""
+    server.on("POST", "/api/v1/namespaces/emojivoto/events", refuses(403, "no"))
+    lister = FixedWorkloads(Directory(workloads=DEPLOYMENTS))
+    prometheus = EmojivotoPrometheus(containers={}, edges={}, proxies=())
+    profiles = InMemoryProfiles("profiling")
+    cluster = Cluster(lister, profiles, RecordingSink(), ClusterNews(client, "profiler-0"))
+    leader = Scenario(prometheus, cluster=cluster)
+    await leader.cycle()
+    prometheus.containers = dict(CONTAINERS)
+
+    with capture_logs() as lines:
+        report = await leader.cycle(minutes=5)
+
+    assert (report.written, len(server.received("POST"))) == (8, 4)
+    warnings = [line["event"] for line in lines if line["log_level"] == "warning"]
+    assert warnings.count("event_not_recorded") == 1

@@ -1,0 +1,284 @@
+"""Back-fill at work: its rate, what it does when refused or slowed down, and its rest when all is right."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from app.domain.annotation_index import AnnotationIndex
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.pod_record import PodRecord
+from app.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError
+from app.profiler.backfill.job import Backfill, ProfileChanges
+from app.profiler.backfill.plan import MendPlanner
+from app.profiler.cycle.metrics import BackfillMetrics
+from app.profiler.rate_limiter import Pace
+from app.profiler.registries.pods import PodRegistry
+from tests.kubernetes.polling import Clock, until
+from tests.profiler.pods import DEBUG, running
+from tests.webhook.profiles import WEB_ANNOTATIONS, resource_of, synced_catalogue, web_profiles
+
+
+class Cluster:
+    """Pods of an API server: the port that back-fill writes to; each fault is met once, by the Pod's name."""
+
+    def __init__(self, *pods: PodRecord) -> None:
+        self.written: list[tuple[str, Mapping[str, str | None]]] = []
+        self.faults: dict[str, list[Exception]] = {}
+        self.registry = PodRegistry(Clock())
+        for pod in pods:
+            self.registry.put(pod)
+
+    async def annotate(self, pod: PodRecord, changes: Mapping[str, str | None]) -> None:
+        """As PodAnnotator."""
+        self.written.append((pod.name, changes))
+        if faults := self.faults.get(pod.name):
+            raise faults.pop(0)
+
+    @property
+    def names(self) -> list[str]:
+        """The Pods that were tried, in order."""
+        return [name for name, _ in self.written]
+
+
+class Term:
+    """One leader's back-fill with short times; `clock` is what puts Pods off."""
+
+    def __init__(
+        self, cluster: Cluster, catalogue: ProfileCatalogue | None = None, rate: float = 1000
+    ) -> None:
+        self.catalogue = catalogue or synced_catalogue(*web_profiles())
+        self.registry = CollectorRegistry()
+        self.clock = Clock()
+        self.backfill = Backfill(
+            cluster.registry,
+            MendPlanner(AnnotationIndex(self.catalogue, max_connections=64), lambda _: True),
+            cluster,
+            ProfileChanges(self.catalogue),
+            BackfillMetrics(self.registry),
+            pace=Pace(rate),
+            period_seconds=0.02,
+            clock=self.clock,
+            settled_seconds=0.01,
+        )
+
+    @asynccontextmanager
+    async def leading(self, *, listed: bool = True) -> AsyncIterator[None]:
+        """From the beginning of the term to its end, by cancellation."""
+        task = asyncio.create_task(self.backfill.run(lambda: listed))
+        try:
+            yield
+            assert not task.done(), task
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def counted(self, name: str) -> float | None:
+        """A figure of the metrics."""
+        return self.registry.get_sample_value(f"job_profiler_{name}")
+
+
+async def rest() -> None:
+    """Several comparisons pass."""
+    await asyncio.sleep(0.15)
+
+
+async def test_each_pod_is_written_once_the_newest_first() -> None:
+    """Three Pods, then nothing for many comparisons: what was written is known before the watch tells."""
+    days = {"old": "2026-03-01T12:00:00Z", "newest": "2026-03-03T12:00:00Z", "new": "2026-03-02T12:00:00Z"}
+    cluster = Cluster(*(running(name, created_at=day) for name, day in days.items()))
+    term = Term(cluster)
+
+    async with term.leading():
+        await until(lambda: len(cluster.written) == 3)
+        await rest()
+
+    assert cluster.written == [(name, WEB_ANNOTATIONS) for name in ("newest", "new", "old")]
+    assert (term.counted("backfilled_total"), term.counted("missed_total")) == (3, 3)
+    assert term.counted("backfill_pending") == 0
+
+
+async def test_pods_that_are_right_are_never_written() -> None:
+    """Nothing is sent, nothing is counted."""
+    cluster = Cluster(running(annotations=WEB_ANNOTATIONS))
+    term = Term(cluster)
+
+    async with term.leading():
+        await rest()
+
+    assert (cluster.written, term.counted("backfilled_total")) == ([], 0)
+
+
+@pytest.mark.parametrize("unknown", ["pods", "profiles"])
+async def test_nothing_is_done_before_pods_and_profiles_are_listed(unknown: str) -> None:
+    """A forged name stays until it is known that it is one."""
+    cluster = Cluster(running(annotations={"liqo.io/cpuProfile": "theirs"}, workload=DEBUG))
+    term = Term(cluster, ProfileCatalogue() if unknown == "profiles" else None)
+
+    async with term.leading(listed=unknown != "pods"):
+        await rest()
+
+    assert cluster.written == []
+
+
+async def test_profiles_that_appear_are_noticed_without_waiting_for_a_period() -> None:
+    """The period is an hour; the five profiles are stored one by one, and the Pod is written once."""
+    cluster = Cluster(running())
+    term = Term(cluster, synced_catalogue())
+    term.backfill.period_seconds = 3600
+
+    async with term.leading():
+        await rest()
+        for manifest in web_profiles():
+            term.catalogue.upsert(resource_of(manifest), manifest)
+            await asyncio.sleep(0)
+        await until(lambda: bool(cluster.written))
+        await rest()
+
+    assert cluster.written == [("web-0", WEB_ANNOTATIONS)]
+
+
+@pytest.mark.parametrize("fault", [NotFoundError("gone"), ConflictError("another uid")])
+async def test_a_pod_that_is_gone_is_let_go(fault: Exception) -> None:
+    """It was deleted, or made anew, and the watch is about to tell: no warning, and nothing is counted."""
+    cluster = Cluster(pod := running())
+    cluster.faults["web-0"] = [fault]
+    term = Term(cluster)
+
+    with capture_logs() as lines:
+        async with term.leading():
+            await until(lambda: bool(cluster.written))
+            cluster.registry.remove(pod)
+            await rest()
+
+    assert cluster.names == ["web-0"]
+    assert [line for line in lines if line["log_level"] == "warning"] == []
+    assert term.counted("backfilled_total") == 0
+
+
+async def test_a_busy_server_gets_the_pause_that_it_asks_for() -> None:
+    """429 with Retry-After: nobody is written for that time, then the same Pod is tried first again."""
+    cluster = Cluster(running("a"), running("b"))
+    cluster.faults["a"] = [UnavailableError("too many requests", retry_after_seconds=0.3)]
+    term = Term(cluster, rate=50)
+    term.backfill.period_seconds = 3600
+    loop = asyncio.get_running_loop()
+
+    async with term.leading():
+        await until(lambda: bool(cluster.written))
+        began = loop.time()
+        await until(lambda: len(cluster.written) == 3)
+        paused_seconds = loop.time() - began
+
+    assert cluster.names == ["a", "a", "b"]
+    assert paused_seconds >= 0.3
+    assert term.counted("backfilled_total") == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds"), [(ForbiddenError("not allowed"), 3600), (UnavailableError("webhook fails"), 0.02)]
+)
+async def test_a_pod_that_can_not_be_changed_does_not_hold_up_the_others(
+    fault: Exception, seconds: float
+) -> None:
+    """The newest one is refused, the other gets its turn; it is tried again after an hour, or a period.
+
+    One warning tells of it, and it counts as pending.
+    """
+    cluster = Cluster(running("a", created_at="2026-03-02T12:00:00Z"), running("b"))
+    cluster.faults["a"] = [fault]
+    term = Term(cluster)
+
+    with capture_logs() as lines:
+        async with term.leading():
+            await until(lambda: len(cluster.written) == 2)
+            term.clock.now = seconds * 0.99
+            await rest()
+            assert cluster.names == ["a", "b"]
+            assert term.counted("backfill_pending") == 1
+            term.clock.now = seconds
+            await until(lambda: len(cluster.written) == 3)
+
+    assert cluster.names == ["a", "b", "a"]
+    assert [line["pod"] for line in lines if line["log_level"] == "warning"] == ["emojivoto/a"]
+    assert term.counted("backfilled_total") == 2
+
+
+async def test_a_newer_pod_overtakes_those_that_wait() -> None:
+    """100 Pods wait at 20 a second; a Pod that is created now is written long before the last of them."""
+    cluster = Cluster(*(running(f"old-{number:03}") for number in range(100)))
+    term = Term(cluster, rate=20)
+
+    async with term.leading():
+        await until(lambda: bool(cluster.written))
+        cluster.registry.put(running("new", created_at="2026-03-02T12:00:00Z"))
+        await until(lambda: "new" in cluster.names)
+
+    assert len(cluster.written) < 20
+
+
+async def test_the_end_of_the_term_ends_the_writing() -> None:
+    """Of 100 Pods at 50 a second few are written by then, and none later."""
+    cluster = Cluster(*(running(f"web-{number}") for number in range(100)))
+    term = Term(cluster, rate=50)
+
+    async with term.leading():
+        await until(lambda: len(cluster.written) == 3)
+    written = len(cluster.written)
+    await rest()
+
+    assert len(cluster.written) == written < 20
+    assert term.counted("backfill_pending") == 0
+
+
+class Timeline:
+    """A clock and the sleep that moves it, always a little too far, as an event loop does."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """The time that it shows."""
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Oversleep by 2 ms."""
+        self.now += seconds + 0.002
+
+
+async def test_the_rate_is_held_and_not_exceeded() -> None:
+    """At 50 a second 501 turns take 10 s, whatever each sleep takes too long."""
+    timeline = Timeline()
+    pace = Pace(50, timeline, timeline.sleep)
+    for _ in range(501):
+        await pace.turn()
+
+    assert timeline.now - 100 == pytest.approx(10, abs=0.01)
+
+
+async def test_time_that_was_not_used_is_not_made_up_for() -> None:
+    """After a minute's rest 5 turns come at once and no more: at 45 a second 0.1 s are 4.5 intervals."""
+    timeline = Timeline()
+    pace = Pace(45, timeline, timeline.sleep)
+    await pace.turn()
+    timeline.now += 60
+    rested = timeline.now
+    turns = 0
+    while timeline.now == rested:
+        await pace.turn()
+        turns += 1
+
+    assert turns - 1 == 5
+
+
+async def test_a_pause_holds_the_next_turn_back() -> None:
+    """Five seconds are asked for: the next turn comes then."""
+    timeline = Timeline()
+    pace = Pace(50, timeline, timeline.sleep)
+    pace.hold(5)
+    await pace.turn()
+
+    assert timeline.now - 100 == pytest.approx(5, abs=0.01)

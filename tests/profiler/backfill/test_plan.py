@@ -1,0 +1,216 @@
+"""Which Pods are mended, how, when, and in which order."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from app.domain.annotation_index import AnnotationIndex
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.pod_record import PodRecord
+from app.domain.workloads import Workload
+from app.profiler.backfill.plan import MendPlanner, newest_first
+from tests.profiler.pods import DEBUG, NEEDS, running
+from tests.webhook.profiles import (
+    WEB,
+    WEB_ANNOTATIONS,
+    WEB_CPU,
+    connection,
+    cpu,
+    memory,
+    synced_catalogue,
+    web_profiles,
+)
+
+FORGED = {"liqo.io/cpuProfile": "theirs", "liqo.io/connectionProfile7": "theirs"}
+PEERS = [Workload("emojivoto", f"peer-{number}") for number in range(3)]
+HOUR = 3600.0
+
+
+def planner_on(catalogue: ProfileCatalogue, max_connections: int = 64) -> MendPlanner:
+    index = AnnotationIndex(catalogue, max_connections=max_connections)
+    return MendPlanner(index, lambda namespace: namespace != "kube-system")
+
+
+def plan(pod: PodRecord, *manifests: Mapping[str, Any]) -> dict[str, str | None] | None:
+    """The changes of one Pod where these profiles are stored; `web`'s, unless others are given."""
+    mends = planner_on(synced_catalogue(*(manifests or web_profiles()))).plan([pod], 0)
+    return mends[0].changes if mends else None
+
+
+@pytest.mark.parametrize(
+    ("pod", "changes"),
+    [
+        pytest.param(running(), WEB_ANNOTATIONS, id="none-yet"),
+        pytest.param(running(annotations=WEB_ANNOTATIONS), None, id="right"),
+        pytest.param(
+            running(annotations=WEB_ANNOTATIONS | {"liqo.io/cpuProfile": "theirs"}),
+            {"liqo.io/cpuProfile": WEB_CPU},
+            id="another-profile",
+        ),
+        pytest.param(
+            running(annotations=WEB_ANNOTATIONS | {"liqo.io/connectionProfile3": "theirs"}),
+            {"liqo.io/connectionProfile3": None},
+            id="a-connection-too-many",
+        ),
+        pytest.param(running(annotations=FORGED, workload=DEBUG), dict.fromkeys(FORGED), id="nobodys-pod"),
+        pytest.param(
+            running(annotations=FORGED, workload=Workload("emojivoto", "unknown")),
+            dict.fromkeys(FORGED),
+            id="no-profile",
+        ),
+        pytest.param(running(workload=DEBUG), None, id="nobodys-plain-pod"),
+        pytest.param(running(is_exempt=True), None, id="exempt"),
+        pytest.param(running(annotations=FORGED, namespace="kube-system"), None, id="out-of-scope"),
+    ],
+)
+def test_our_keys_become_what_the_index_gives(pod: PodRecord, changes: dict[str, str | None] | None) -> None:
+    """Missing ones are set, wrong ones replaced, those too many removed; elsewhere nothing is done."""
+    assert plan(pod) == changes
+
+
+def test_nothing_is_done_before_all_profiles_are_known() -> None:
+    """Two lists of three: even the forged key may turn out right."""
+    catalogue = ProfileCatalogue()
+    planner = planner_on(catalogue)
+    for resource in ("cpu", "memory"):
+        catalogue.replace(resource, [])
+
+    assert not planner.is_ready
+    assert planner.plan([running(annotations=FORGED)], 0) == []
+
+
+# `web`'s annotations: 141 bytes of CPU and memory, 234 of its three connections; 204,800 are allowed in all.
+@pytest.mark.parametrize(
+    ("foreign_bytes", "expected"),
+    [(204_800 - 375, WEB_ANNOTATIONS), (204_800 - 374, NEEDS), (204_800 - 140, {})],
+)
+def test_what_does_not_fit_is_left_out_as_at_admission(
+    foreign_bytes: int, expected: Mapping[str, str]
+) -> None:
+    """First the connections, then all; the Pod that carries what fits is right."""
+    assert (plan(running(foreign_bytes=foreign_bytes)) or {}) == expected
+    assert plan(running(annotations=expected, foreign_bytes=foreign_bytes)) is None
+
+
+class Fleet:
+    """Pods of `web` whose connections change, and a planner that sees each comparison."""
+
+    def __init__(self) -> None:
+        self.catalogue = synced_catalogue(cpu(WEB), memory(WEB), connection(WEB, PEERS[0], name="c-0"))
+        self.planner = planner_on(self.catalogue)
+        self.pod = running(annotations=NEEDS | {"liqo.io/connectionProfile0": "c-0"})
+
+    def connects(self, number: int) -> None:
+        """One more connection is stored."""
+        self.catalogue.upsert("connection", connection(WEB, PEERS[number], name=f"c-{number}"))
+
+    def mended(self, now_seconds: float, pod: PodRecord | None = None) -> list[str]:
+        """The connections that the Pod is to carry after a comparison, nothing where it stays as it is."""
+        mends = self.planner.plan([pod or self.pod], now_seconds)
+        return [name for key, name in sorted(mends[0].annotations.items()) if "conn" in key] if mends else []
+
+
+def test_pods_follow_changed_connections_at_most_once_an_hour() -> None:
+    """The first change is followed at once, the second when an hour has passed since then."""
+    fleet = Fleet()
+    fleet.connects(1)
+    assert fleet.mended(100) == ["c-0", "c-1"]
+    fleet.pod = running(
+        annotations=NEEDS | {"liqo.io/connectionProfile0": "c-0", "liqo.io/connectionProfile1": "c-1"}
+    )
+    fleet.connects(2)
+
+    assert fleet.mended(101) == fleet.mended(100 + HOUR - 1) == []
+    assert fleet.mended(100 + HOUR) == ["c-0", "c-1", "c-2"]
+
+
+def test_a_forged_connection_is_not_kept_for_an_hour() -> None:
+    """After another change a Pod with the set that was followed waits, one with a foreign name does not."""
+    fleet = Fleet()
+    fleet.connects(1)
+    assert fleet.mended(100) == ["c-0", "c-1"]
+    followed = NEEDS | {"liqo.io/connectionProfile0": "c-0", "liqo.io/connectionProfile1": "c-1"}
+    forged = followed | {"liqo.io/connectionProfile1": "theirs"}
+    fleet.connects(2)
+
+    assert fleet.mended(101, running(annotations=followed)) == []
+    assert fleet.mended(101, running(annotations=forged)) == ["c-0", "c-1", "c-2"]
+
+
+def test_all_pods_of_a_workload_follow_however_long_that_takes() -> None:
+    """A comparison ten minutes later still mends those that were not reached."""
+    fleet = Fleet()
+    fleet.connects(1)
+
+    assert fleet.mended(100) == fleet.mended(700) == ["c-0", "c-1"]
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        {},
+        {"liqo.io/connectionProfile0": "c-0"},
+        NEEDS | {"liqo.io/memoryProfile": "theirs"},
+    ],
+    ids=["none-of-ours", "no-cpu-and-memory", "a-wrong-one"],
+)
+def test_pods_that_lack_more_than_connections_do_not_wait(annotations: dict[str, str]) -> None:
+    """Within the hour after a change they get all there is by now."""
+    fleet = Fleet()
+    fleet.connects(1)
+    fleet.mended(100)
+    fleet.connects(2)
+
+    assert fleet.mended(101, running(annotations=annotations)) == ["c-0", "c-1", "c-2"]
+
+
+def test_a_pod_without_annotations_does_not_wait_for_connections_either() -> None:
+    """The peer has no CPU and memory profile; its connections changed twice within the hour."""
+    fleet = Fleet()
+    peer = running("peer", {"liqo.io/connectionProfile9": "old"}, workload=PEERS[0])
+    assert fleet.mended(100, peer) == ["c-0"]
+    fleet.catalogue.upsert("connection", connection(PEERS[0], PEERS[1], name="d"))
+    mended = running("peer", {"liqo.io/connectionProfile0": "c-0"}, workload=PEERS[0])
+
+    assert fleet.mended(101, mended) == []
+    assert fleet.mended(101, running("new", workload=PEERS[0])) == ["c-0", "d"]
+
+
+def test_workloads_do_not_wait_for_each_other() -> None:
+    """`web` followed just now; its peer, the other end of the connection, has not."""
+    fleet = Fleet()
+    fleet.connects(1)
+    fleet.mended(100)
+    peer = running("peer", {"liqo.io/connectionProfile9": "old"}, workload=PEERS[1])
+
+    assert fleet.mended(101, peer) == ["c-1"]
+
+
+@pytest.mark.parametrize(
+    ("created_at", "annotations", "missed"),
+    [
+        ("2026-03-01T00:00:01Z", {}, True),
+        ("2026-03-01T00:00:00Z", {}, False),
+        ("2026-03-01T00:00:01Z", {"liqo.io/cpuProfile": "theirs"}, False),
+    ],
+    ids=["after-its-profile", "not-after-it", "not-without"],
+)
+def test_a_pod_was_missed_if_its_profile_was_there_before_it(
+    created_at: str, annotations: dict[str, str], *, missed: bool
+) -> None:
+    """The profiles date from midnight, and seconds are all that a Pod's creation tells."""
+    planner = planner_on(synced_catalogue(*web_profiles()))
+
+    [mend] = planner.plan([running(annotations=annotations, created_at=created_at)], 0)
+
+    assert mend.was_missed is missed
+
+
+def test_the_newest_pods_come_first() -> None:
+    """By creation; those of one second by name."""
+    planner = planner_on(synced_catalogue(*web_profiles()))
+    times = {"c": "2026-03-01T12:00:01Z", "b": "2026-03-01T12:00:00Z", "a": "2026-03-01T12:00:00Z"}
+    pods = [running(name, created_at=time) for name, time in [*times.items(), ("d", "2026-02-28T23:59:59Z")]]
+
+    assert [mend.pod.name for mend in newest_first(planner.plan(pods, 0))] == ["c", "a", "b", "d"]

@@ -1,0 +1,101 @@
+"""What templates say of containers reaches the profiles: roles, and init containers that no sum counts."""
+
+from typing import Any
+
+import pytest
+
+from app.domain.container_roles import init_containers
+from app.domain.workloads import Workload
+from app.profiler.in_memory import InMemoryProfiles
+from app.profiler.ports import Directory
+from app.recommendation.policy import EstimationPolicy
+from tests.profiler.emojivoto_prometheus import WEB_POD, EmojivotoPrometheus
+from tests.profiler.scenario import DEPLOYMENTS, Scenario
+
+WEB = Workload("emojivoto", "web")
+CPU, MEMORY = (f"{kind}-9b9e16387237056ac52a193ffbd6d695831cfe7f" for kind in ("cpuprofile", "memprofile"))
+
+
+def directory(*containers: tuple[str, str]) -> Directory:
+    """The Deployment `web` with these init containers in its template, and the others without."""
+    return Directory(workloads=DEPLOYMENTS, init_containers={WEB: init_containers(containers)})
+
+
+def containers(scenario: Scenario, name: str = CPU) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = scenario.profiles.manifests[name]["status"]["containers"]
+    return listed
+
+
+def with_container(name: str) -> EmojivotoPrometheus:
+    """`web` has a third container, which ran in every step of the past at 0.3 cores and 40 MB."""
+    prometheus = EmojivotoPrometheus()
+    prometheus.containers[WEB_POD, name] = (0.3, 4e7)
+    return prometheus
+
+
+async def test_a_profile_tells_the_role_of_each_container() -> None:
+    """A sidecar by its template, a proxy by its name, and the application, of which no role is told."""
+    scenario = Scenario(with_container("log-shipper"), directory=directory(("log-shipper", "Always")))
+
+    await scenario.cycle()
+
+    for name in (CPU, MEMORY):
+        roles = [(each["name"], each.get("role")) for each in containers(scenario, name)]
+        assert roles == [("linkerd-proxy", "MeshProxy"), ("log-shipper", "Sidecar"), ("web-svc", None)]
+    assert scenario.values[CPU] == "0.525"  # (0.1 + 0.02 + 0.3) * 1.25
+
+
+async def test_an_init_container_that_ran_for_long_is_not_counted() -> None:
+    """`migrate` ran as long as the rest (Pods hung in it all day): value and list are without it.
+
+    (0.1 + 0.02) * 1.25 = 0.150 cores and (20 + 10) MB * 1.70625 = 51,187,500 bytes, as if it were not
+    there; the value stays the sum of the containers that are listed: 0.125 + 0.025.
+    """
+    scenario = Scenario(with_container("migrate"), directory=directory(("migrate", "")))
+
+    await scenario.cycle()
+
+    assert (scenario.values[CPU], scenario.values[MEMORY]) == ("0.150", "51187500")
+    assert [(each["name"], each["value"]) for each in containers(scenario)] == [
+        ("linkerd-proxy", "0.025"),
+        ("web-svc", "0.125"),
+    ]
+    assert scenario.profiles.manifests[CPU]["status"]["samples"] == 864
+
+
+async def test_the_same_name_in_another_workload_counts() -> None:
+    """The template of `web` says nothing of `voting`, whose application is called `web-svc` here."""
+    prometheus = EmojivotoPrometheus()
+    prometheus.containers["voting-5f5b555dff-fcg7c", "web-svc"] = (0.3, 4e7)
+    scenario = Scenario(prometheus, directory=directory(("web-svc", "")))
+
+    await scenario.cycle()
+
+    assert scenario.values["cpuprofile-80ea9c2558c9dcb9608e57b48d117f8735783881"] == "0.450"  # 0.36 * 1.25
+    assert scenario.values[CPU] == "0.025"
+
+
+async def test_a_workload_that_hangs_in_an_init_container_has_no_profile_but_a_reason() -> None:
+    """Its application has never begun: there is nothing to tell of its needs."""
+    prometheus = EmojivotoPrometheus(containers={(WEB_POD, "migrate"): (0.3, 4e7)}, edges={})
+    scenario = Scenario(prometheus, directory=directory(("migrate", "")))
+
+    report = await scenario.cycle()
+
+    assert scenario.profiles.manifests == {}
+    assert report.reasons["emojivoto/web"] == (
+        f"TooFewSamples: fewer than {EstimationPolicy().min_samples} of 5 minutes each"
+    )
+
+
+@pytest.mark.parametrize(("minutes", "role"), [(5, None), (24 * 60 + 5, "Sidecar")])
+async def test_a_role_that_changes_alone_is_no_change(minutes: float, role: str | None) -> None:
+    """A container of the application becomes a sidecar: nothing is written until the status is due."""
+    profiles = InMemoryProfiles("profiling")
+    await Scenario(with_container("log-shipper"), profiles).cycle()
+    later = Scenario(with_container("log-shipper"), profiles, directory=directory(("log-shipper", "Always")))
+
+    await later.cycle(minutes)
+
+    assert [each.get("role") for each in containers(later) if each["name"] == "log-shipper"] == [role]
+    assert later.news.told == []

@@ -1,0 +1,55 @@
+"""A secret that is not mounted yet: a failing source, told once, and no end of the process."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
+from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
+from app.profiler.ports import Cluster, Directory
+from app.recommendation.policy import EstimationPolicy
+from app.sources.credentials import Access
+from app.sources.prometheus import PrometheusSource
+from app.sources.queries import Scope
+from app.tls.issuing import issue_authority
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
+from tests.profiler.scenario import DEPLOYMENTS, NOON, RecordingSink, in_scope
+
+AUTHORITY = issue_authority(datetime.now(UTC)).certificate.decode()
+
+
+@pytest.mark.parametrize("field", ["bearer_token_file", "ca_file"])
+async def test_a_secret_that_is_away_at_the_start_fails_until_it_is_there(field: str, tmp_path: Path) -> None:
+    """Three cycles without it: each signal is told once. The cycle after it came publishes all profiles."""
+    file, sink, profiles = tmp_path / "secret", RecordingSink(), InMemoryProfiles("profiling")
+    source = PrometheusSource(
+        "http://prometheus.test:9090",
+        scope=Scope(excluded=("kube-system",)),
+        access=Access(**{field: str(file)}),
+        transport=EmojivotoPrometheus().transport,
+    )
+    lister = FixedWorkloads(Directory(workloads=DEPLOYMENTS))
+    policy = CyclePolicy(EstimationPolicy(), history_days=1, timeslots=4)
+    cycle = ProfilingCycle(source, Cluster(lister, profiles, sink), policy, in_scope)
+
+    async with source:
+        with capture_logs() as log:
+            for minutes in (0, 5, 10):
+                await cycle.run_once(NOON + timedelta(minutes=minutes))
+        assert {(each["state"], each["reason"]) for each in sink.signals.values()} == {
+            ("Failing", "UnusableCredentials")
+        }
+        assert str(file) in sink.signals["cpu"]["message"]
+        assert [line["event"] for line in log if line["log_level"] == "warning"] == ["signal_changed"] * 3
+        put(file, "token" if field == "bearer_token_file" else AUTHORITY)
+        await cycle.run_once(NOON + timedelta(minutes=15))
+
+    assert {each["state"] for each in sink.signals.values()} == {"Ok"}
+    assert len(profiles.manifests) == 4 + 4 + 3
+
+
+def put(file: Path, text: str) -> None:
+    """What a kubelet does when the secret is there."""
+    file.write_text(text)

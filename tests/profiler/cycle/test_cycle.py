@@ -1,0 +1,404 @@
+"""A whole cycle: what is asked, what is published, and what is left alone."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from datetime import datetime
+from itertools import pairwise
+
+import pytest
+
+from app.domain.profiles import Identity
+from app.domain.workloads import Connection, Workload
+from app.errors import ClusterError, UnavailableError
+from app.history.samples import ContainerSamples
+from app.history.usage_history import Attribute, Folded, UsageHistory
+from app.profiler.cycle.plan_writes import Write
+from app.profiler.in_memory import InMemoryProfiles
+from app.profiler.ports import Directory
+from tests.profiler.emojivoto_prometheus import PODS, EmojivotoPrometheus
+from tests.profiler.scenario import DEPLOYMENTS, NEWEST_STEP_SECONDS, Scenario
+
+NOON_TEXT = "2026-03-04T12:01:00Z"
+MIDNIGHT_SECONDS = NEWEST_STEP_SECONDS - 12 * 3600
+
+
+def workload(name: str) -> Workload:
+    return Workload("emojivoto", name)
+
+
+def connection(source: str, destination: str) -> Identity:
+    return ("connection", Connection(workload(source), workload(destination)))
+
+
+async def test_the_first_cycle_publishes_exact_values() -> None:
+    """Every value is worked out in the table of the scripted past: what does not vary gives itself."""
+    scenario = Scenario(EmojivotoPrometheus())
+
+    report = await scenario.cycle()
+
+    assert {profile.identity: profile.value for profile in scenario.profiles.catalogue} == {
+        ("cpu", workload("web")): "0.150",
+        ("cpu", workload("voting")): "0.075",
+        ("cpu", workload("emoji")): "0.050",
+        ("cpu", workload("vote-bot")): "0.025",
+        ("memory", workload("web")): "51187500",
+        ("memory", workload("voting")): "20475000",
+        ("memory", workload("emoji")): "27300000",
+        ("memory", workload("vote-bot")): "13650000",
+        connection("web", "voting"): "54.00",
+        connection("web", "emoji"): "120.00",
+        connection("vote-bot", "web"): "180.00",
+    }
+    assert (report.written, report.failed_writes, report.reasons) == (11, 0, {})
+
+
+async def test_profiles_have_the_names_of_the_contract() -> None:
+    """The five names that the description of the product gives for `web`."""
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+
+    assert scenario.values.items() >= {
+        ("cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "0.150"),
+        ("memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", "51187500"),
+        ("connprofile-b2d1d9faa4282ddf04a37d45d30192f1d6bbdb33", "54.00"),
+        ("connprofile-fc09272092ec5b7073153c9134d0156117451784", "120.00"),
+        ("connprofile-d4cb52bc5247b3dd31773292d8853db6eb96466b", "180.00"),
+    }
+
+
+async def test_a_profile_states_what_it_rests_on() -> None:
+    """From midnight a day ago to noon are 36 hours of 12 steps: 432 samples of each of web's two containers.
+
+    All steps are covered; 36 hours against a day of ignorance are a confidence of 36 / 60 = 0.60.
+    """
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+
+    manifest = scenario.profiles.manifests["cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"]
+
+    assert manifest["spec"] == {"cpuProfiling": {"updateTime": NOON_TEXT, "value": "0.150"}}
+    status = manifest["status"]
+    assert status["window"] == {"start": "2026-03-03T00:00:00Z", "end": "2026-03-04T12:00:00Z"}
+    assert (status["samples"], status["coverage"], status["confidence"]) == (864, "1.00", "0.60")
+    assert [(each["name"], each["value"], each["samples"]) for each in status["containers"]] == [
+        ("linkerd-proxy", "0.025", 432),
+        ("web-svc", "0.125", 432),
+    ]
+    assert [slot["samples"] for slot in status["slots"]] == [288, 288, 144, 144]
+
+
+async def test_the_first_cycle_of_a_small_cluster_asks_for_everything_at_once() -> None:
+    """Usage: one question on yesterday and today up to noon each; connections: the last 24 hours.
+
+    Linkerd takes four queries (the first on the Pods, at the end alone), Istio one; before that each
+    of the three kinds of series is counted, once.
+    """
+    prometheus = EmojivotoPrometheus()
+    await Scenario(prometheus).cycle()
+
+    def asked(signal: str) -> list[tuple[int, int]]:
+        return [(each.start, each.end) for each in prometheus.questions if each.signal == signal]
+
+    assert asked("cpu") == asked("memory") == [(MIDNIGHT_SECONDS - 86400 + 300, NEWEST_STEP_SECONDS)]
+    day, now = (NEWEST_STEP_SECONDS - 86400 + 300, NEWEST_STEP_SECONDS), (NEWEST_STEP_SECONDS,) * 2
+    assert asked("connections") == [now, day, day, day, day]
+    assert asked("planning") == [now] * 3
+
+
+async def test_a_second_cycle_at_the_same_time_does_nothing() -> None:
+    """Everything was answered: no query, no write, no report."""
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+    before = scenario.stored
+    scenario.prometheus.questions.clear()
+
+    report = await scenario.cycle()
+
+    assert scenario.prometheus.questions == []
+    assert (report.samples, report.written, scenario.stored) == (0, 0, before)
+    assert len(scenario.sink.reports) == 1
+
+
+async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
+    """Two questions on usage, two on signs of need, four on connections: the step that ended at 12:05.
+
+    Of the two meshes only Linkerd was found. The directory knows every Pod: nobody is asked for owners.
+    """
+    pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items()}
+    scenario = Scenario(EmojivotoPrometheus(), directory=Directory(pods, DEPLOYMENTS))
+    await scenario.cycle()
+    scenario.prometheus.questions.clear()
+
+    report = await scenario.cycle(minutes=5)
+
+    questions = scenario.prometheus.questions
+    assert {(each.start, each.end) for each in questions} == {(NEWEST_STEP_SECONDS + 300,) * 2}
+    assert Counter(each.signal for each in questions) == {
+        "cpu": 1,
+        "memory": 1,
+        "throttling": 1,
+        "kills": 1,
+        "connections": 4,
+    }
+    assert (report.samples, report.written) == (10, 0)
+
+
+async def test_owners_are_asked_for_where_questions_reach_back() -> None:
+    """Every Pod of the answers is known; in 36 hours there may be others, and who tells of them is shown."""
+    pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items()}
+    scenario = Scenario(EmojivotoPrometheus(), directory=Directory(pods, DEPLOYMENTS))
+
+    await scenario.cycle()
+
+    asked = [(each.start, each.end) for each in scenario.prometheus.questions if each.signal == "owners"]
+    assert asked == [(NEWEST_STEP_SECONDS, NEWEST_STEP_SECONDS)] * 2
+    assert all("[129600s]" in each.query for each in scenario.prometheus.questions if each.signal == "owners")
+    assert scenario.sink.reports[-1]["pastPodsAttributedBy"] == "names"
+
+
+async def test_owners_are_asked_for_once_where_a_pod_is_unknown() -> None:
+    """Five minutes later again 8 questions, and two on owners: kube-state-metrics and the mixin are silent.
+
+    Once an hour two more count the series: a quiet cycle with one mesh asks at most twelve questions.
+    """
+    pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items() if name != "emoji"}
+    scenario = Scenario(EmojivotoPrometheus(), directory=Directory(pods, DEPLOYMENTS))
+    await scenario.cycle()
+    scenario.prometheus.questions.clear()
+
+    await scenario.cycle(minutes=5)
+
+    asked = Counter(each.signal for each in scenario.prometheus.questions)
+    assert (asked["owners"], asked.total()) == (2, 10)
+
+    scenario.prometheus.questions.clear()
+    await scenario.cycle(minutes=60)
+    asked = Counter(each.signal for each in scenario.prometheus.questions)
+    assert (asked["planning"], asked.total()) == (2, 12)
+
+
+async def test_a_report_that_did_not_change_is_not_told_again() -> None:
+    """Three quiet cycles, two of them with new samples: one report, and no Event at all."""
+    scenario = Scenario(EmojivotoPrometheus())
+    for minutes in (0, 5, 10):
+        await scenario.cycle(minutes)
+
+    assert len(scenario.sink.reports) == 1
+    assert scenario.sink.announcements == []
+    assert scenario.sink.reports[0] == {
+        "signals": [
+            {"signal": name, "state": "Ok", "reason": "Answered", "message": "", "since": NOON_TEXT}
+            for name in ("cpu", "memory", "connections")
+        ],
+        "profiles": {"cpu": 4, "memory": 4, "connection": 3},
+        "workloadsWithoutProfile": {},
+        "workloadsWithoutProfileTotal": 0,
+        "pastPodsAttributedBy": "names",
+        "namespacesWithUnattributedPods": [],
+    }
+
+
+async def test_without_a_mesh_there_are_cpu_and_memory_profiles_and_no_fault() -> None:
+    """Prometheus knows no proxy: connections are absent, which is told once and is no warning."""
+    scenario = Scenario(EmojivotoPrometheus(edges={}, proxies=()))
+    for minutes in (0, 5):
+        await scenario.cycle(minutes)
+
+    assert len(scenario.profiles.manifests) == 8
+    assert scenario.sink.signals["connections"]["state"] == "Absent"
+    assert [(reason, warning) for reason, _, warning in scenario.sink.announcements] == [("NoMesh", False)]
+
+
+async def test_a_connection_needs_enough_samples_too() -> None:
+    """The mesh was installed before 11:10: 11 of the 12 samples that are asked for at noon, 12 at 12:05."""
+    prometheus = EmojivotoPrometheus(mesh_since=NEWEST_STEP_SECONDS - 50 * 60)
+    scenario = Scenario(prometheus)
+
+    counts = []
+    for minutes in (0, 5):
+        await scenario.cycle(minutes)
+        counts.append(scenario.sink.reports[-1]["profiles"]["connection"])
+
+    assert counts == [0, 3]
+    assert scenario.values["connprofile-b2d1d9faa4282ddf04a37d45d30192f1d6bbdb33"] == "54.00"
+
+
+async def test_connections_that_are_off_are_never_asked_for() -> None:
+    """With `none` no mesh metric is queried."""
+    scenario = Scenario(EmojivotoPrometheus(), network_provider="none")
+    await scenario.cycle()
+
+    asked = {question.signal for question in scenario.prometheus.questions}
+    assert asked == {"planning", "owners", "cpu", "memory", "throttling", "kills"}
+    assert not [each.query for each in scenario.prometheus.questions if "istio" in each.query]
+    assert scenario.sink.signals["connections"]["state"] == "Off"
+
+
+async def test_a_mesh_in_which_nobody_talks_is_no_fault() -> None:
+    """The proxies are scraped but hold no edge: silence, which is what a quiet night looks like."""
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+    before = scenario.values
+    scenario.prometheus.edges = {}
+
+    await scenario.cycle(minutes=5)
+
+    assert scenario.sink.signals["connections"]["state"] == "Ok"
+    assert scenario.values == before
+
+
+async def test_a_value_that_moves_is_written_and_its_neighbours_are_not() -> None:
+    """At 12:05 web's memory doubles, which its day has not allowed for: today counts at once.
+
+    A day and 145 steps are known, t = 1.503472: 3 / (1 + t / 0.6)^2 = 0.244090. Yesterday weighs .584, today
+    .416. Both containers' maxima doubled, by which they stray so far that the width is the largest, .1. A
+    margin m on the larger maximum costs 1 - 1 / 2m of slack (today's P95 is yesterday's) and a risk of 2.1 *
+    (.416 * (.45 * m^-10 + .05 * m^-2) + .584 * (.45 * (2m)^-10 + .05 * (2m)^-2)): .688 for 1.2, .679 for 1.3,
+    .687 for 1.4. 60,000,000 * 1.3 * 1.244090 = 97,039,029. The other ten objects stay.
+    """
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+    before = dict(scenario.values)
+    for key in [key for key in scenario.prometheus.containers if key[0].startswith("web-")]:
+        cores, amount_bytes = scenario.prometheus.containers[key]
+        scenario.prometheus.containers[key] = (cores, 2 * amount_bytes)
+
+    report = await scenario.cycle(minutes=5)
+
+    name = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+    assert report.written == 1
+    assert scenario.values == before | {name: "97039029"}
+    need = scenario.profiles.manifests[name]["spec"]["memoryProfiling"]
+    assert need["updateTime"] == "2026-03-04T12:06:00Z"
+
+
+class RefusingProfiles(InMemoryProfiles):
+    """A store that refuses some writes, as the API server does without a right or under load."""
+
+    def __init__(self, *refused: str) -> None:
+        super().__init__("profiling")
+        self.refused = set(refused)
+
+    async def write(self, write: Write, now: datetime) -> None:
+        """Keep what is not refused."""
+        if write.name in self.refused:
+            raise ClusterError("PATCH cpuprofiles: 403 Forbidden")
+        await super().write(write, now)
+
+
+async def test_a_refused_write_stops_no_other_and_is_tried_again() -> None:
+    """One of eleven is refused: it is not counted as a profile, and comes with the next cycle."""
+    name = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+    store = RefusingProfiles(name)
+    scenario = Scenario(EmojivotoPrometheus(), store)
+
+    refused = await scenario.cycle()
+    assert (refused.written, refused.failed_writes) == (10, 1)
+    assert scenario.sink.reports[-1]["profiles"] == {"cpu": 3, "memory": 4, "connection": 3}
+
+    store.refused.clear()
+    repeated = await scenario.cycle()
+    assert (repeated.written, repeated.failed_writes) == (1, 0)
+    assert scenario.sink.reports[-1]["profiles"] == {"cpu": 4, "memory": 4, "connection": 3}
+
+
+class UnknownProfiles(InMemoryProfiles):
+    """A store whose list is not there yet, once."""
+
+    async def stored(self) -> object:  # type: ignore[override]  # it only raises, or hands on
+        """Fail once."""
+        if not self.manifests and not getattr(self, "asked", False):
+            self.asked = True
+            raise UnavailableError("the stored profiles could not be listed yet")
+        return await super().stored()
+
+
+async def test_nothing_is_written_while_the_stored_profiles_are_unknown() -> None:
+    """A name can't be given out before; what was learned is kept, so the next cycle asks nothing."""
+    scenario = Scenario(EmojivotoPrometheus(), UnknownProfiles("profiling"))
+    with pytest.raises(UnavailableError):
+        await scenario.cycle()
+    assert scenario.profiles.manifests == {}
+    scenario.prometheus.questions.clear()
+
+    report = await scenario.cycle()
+
+    assert (report.written, scenario.prometheus.questions) == (11, [])
+
+
+async def test_a_sink_that_fails_stops_no_profile_and_is_told_again() -> None:
+    """The ConfigMap can't be written in the first cycle; the second, which finds nothing new, writes it."""
+    scenario = Scenario(EmojivotoPrometheus())
+
+    async def refuse(_report: object) -> None:
+        raise ClusterError("PATCH configmaps: 403 Forbidden")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scenario.sink, "tell", refuse)
+        report = await scenario.cycle()
+    await scenario.cycle()
+
+    assert report.written == 11
+    assert len(scenario.sink.reports) == 1
+
+
+async def test_answers_are_folded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPU and memory share the numbering of their series: two threads at once could give a number twice."""
+    fold, inside, alone = UsageHistory.fold, set[int](), list[bool]()
+
+    def watched(self: UsageHistory, samples: ContainerSamples, attribute: Attribute) -> Folded:
+        inside.add(threading.get_ident())
+        time.sleep(0.02)
+        alone.append(len(inside) == 1)
+        inside.discard(threading.get_ident())
+        return fold(self, samples, attribute)
+
+    monkeypatch.setattr(UsageHistory, "fold", watched)
+    await Scenario(EmojivotoPrometheus()).cycle()
+
+    assert alone == [True] * 4
+
+
+async def test_progress_counts_every_step_of_every_signal_once() -> None:
+    """36 hours of CPU and of memory, in two days each, and 24 hours of connections: 432 * 2 + 288 = 1152."""
+    told: list[tuple[int, int]] = []
+    scenario = Scenario(EmojivotoPrometheus())
+
+    await scenario.cycle(progress=lambda done, total: told.append((done, total)))
+
+    done = [step for step, _ in told]
+    assert {total for _, total in told} == {1152}
+    assert (done[0], done[-1], len(done)) == (0, 1152, 6)
+    assert sorted(after - before for before, after in pairwise(done)) == [144, 144, 288, 288, 288]
+
+
+async def test_a_deployment_out_of_scope_is_not_missed() -> None:
+    """Only Deployments in scope are listed as without a profile; the others are nobody's business."""
+    elsewhere = Workload("kube-system", "coredns")
+    directory = Directory(workloads=(*DEPLOYMENTS, elsewhere, workload("idle")))
+    scenario = Scenario(EmojivotoPrometheus(), directory=directory)
+
+    report = await scenario.cycle()
+
+    assert report.reasons == {"emojivoto/idle": "NoSamples: no usage of its Pods was found"}
+
+
+async def test_cancellation_ends_a_cycle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leader that lost its Lease writes nothing more."""
+    scenario = Scenario(EmojivotoPrometheus())
+    writing = asyncio.Event()
+
+    async def hang(_write: Write, _now: datetime) -> None:
+        writing.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(scenario.profiles, "write", hang)
+    cycle = asyncio.create_task(scenario.cycle())
+    await writing.wait()
+    cycle.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await cycle
+    assert scenario.profiles.manifests == {}

@@ -1,0 +1,149 @@
+"""Which Events on workloads the cycles of one leader's term bring, and how many of them at most."""
+
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry
+
+from app.domain.workloads import Workload
+from app.profiler.cycle.metrics import CycleMetrics
+from app.profiler.ports import Directory
+from tests.profiler.cycle.test_cycle import RefusingProfiles
+from tests.profiler.emojivoto_prometheus import CONTAINERS, EDGES, WEB_POD, EmojivotoPrometheus
+from tests.profiler.scenario import DEPLOYMENTS, NOON, Scenario
+
+WEB = Workload("emojivoto", "web")
+CREATED, CHANGED, EXPIRED = "ProfileCreated", "ProfileChanged", "ProfileExpired"
+
+
+def nothing_yet() -> EmojivotoPrometheus:
+    """A Prometheus to which nobody has written: its answers are empty, so they are asked for again."""
+    return EmojivotoPrometheus(containers={}, edges={}, proxies=())
+
+
+def fill(prometheus: EmojivotoPrometheus) -> None:
+    """All of the past arrives."""
+    prometheus.containers, prometheus.edges, prometheus.proxies = dict(CONTAINERS), dict(EDGES), ("web",)
+
+
+async def test_the_first_cycle_of_a_term_is_no_news() -> None:
+    """Eleven profiles are written, which a new leader can't tell from what is known to everybody."""
+    scenario = Scenario(EmojivotoPrometheus())
+
+    report = await scenario.cycle()
+
+    assert (report.written, report.news_dropped, scenario.news.told) == (11, 0, [])
+
+
+async def test_what_appears_later_is_told_once() -> None:
+    """One Event for each Deployment, the connections at their sources; a third cycle has no more to say."""
+    directory = Directory(workloads=DEPLOYMENTS, uids={WEB: "u1"})
+    scenario = Scenario(nothing_yet(), directory=directory)
+    await scenario.cycle()
+    fill(scenario.prometheus)
+    for minutes in (5, 10):
+        await scenario.cycle(minutes)
+
+    per_minute = "requests and responses a minute to emojivoto"
+    assert scenario.news.lines == [
+        ("emojivoto/emoji", CREATED, "CPU 0.050 cores, memory 27300000 bytes"),
+        (
+            "emojivoto/vote-bot",
+            CREATED,
+            f"CPU 0.025 cores, memory 13650000 bytes, 180.00 {per_minute}/web",
+        ),
+        ("emojivoto/voting", CREATED, "CPU 0.075 cores, memory 20475000 bytes"),
+        (
+            "emojivoto/web",
+            CREATED,
+            f"CPU 0.150 cores, memory 51187500 bytes, 120.00 {per_minute}/emoji, 54.00 {per_minute}/voting",
+        ),
+    ]
+    assert [(each.api_version, each.uid) for each in scenario.news.told[-1:]] == [("apps/v1", "u1")]
+
+
+async def test_a_jump_is_told_with_both_values() -> None:
+    """At 12:05 web-svc's memory triples, CPU stays.
+
+    A day and 145 steps are known, t = 1.503472, which raises all by 3 / (1 + t / 0.6)^2 = 0.244090. Yesterday
+    weighs 1, today 1.414214 * 0.503472: .584 and .416 of all. Maxima of 20 and 60 MB stray so far that the
+    width is the largest, .1. A value of v MB costs 1 - 20 / v of slack (today's P95 is 20 MB, too), and 2.1
+    times a risk of .45 * (v / maximum)^-10 + .05 * (v / maximum)^-2, of either day: 72 MB .821, 78 MB .802,
+    84 MB .801, 96 MB .815. The proxy's width is .7 * .2 / (t + 1) = .0559: a margin of 15 % costs .287, 20 %
+    .276, 30 % .302. (60,000,000 * 1.4 + 10,000,000 * 1.2) * 1.244090 = 119,432,651.
+    """
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+    scenario.prometheus.containers[WEB_POD, "web-svc"] = (0.1, 6e7)
+
+    await scenario.cycle(minutes=5)
+
+    assert scenario.news.lines == [("emojivoto/web", CHANGED, "memory 51187500 → 119432651 bytes")]
+
+
+async def test_a_small_change_is_written_and_not_told() -> None:
+    """web-svc goes from 20 to 36 MB, the whole by less than a half: that is written, and no jump to tell."""
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+    scenario.prometheus.containers[WEB_POD, "web-svc"] = (0.1, 3.6e7)
+
+    report = await scenario.cycle(minutes=5)
+
+    assert (report.written, scenario.news.told) == (1, [])
+
+
+async def test_what_expires_is_told() -> None:
+    """`voting` ends at noon; 31 days later its two profiles and the connection to it are removed.
+
+    The connection is its source's, `web`. A cycle in between is the first of the term.
+    """
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+    del scenario.prometheus.containers["voting-5f5b555dff-fcg7c", "voting-svc"]
+    del scenario.prometheus.edges["web", "voting"]
+
+    await scenario.cycle(minutes=timedelta(days=31) / timedelta(minutes=1))
+
+    assert scenario.news.lines == [
+        (
+            "emojivoto/voting",
+            EXPIRED,
+            "no new samples, so removed: CPU 0.075 cores, memory 20475000 bytes",
+        ),
+        (
+            "emojivoto/web",
+            EXPIRED,
+            "no new samples, so removed: 54.00 requests and responses a minute to emojivoto/voting",
+        ),
+    ]
+
+
+async def test_more_than_20_a_minute_are_dropped_and_counted() -> None:
+    """25 Deployments appear at once: 20 Events, five dropped, which the metric tells."""
+    scenario = Scenario(nothing_yet())
+    await scenario.cycle()
+    scenario.prometheus.containers = {
+        (f"web{number:02}-5f5b555dff-fcg7c", "c"): (0.1, 1e7) for number in range(25)
+    }
+    registry = CollectorRegistry()
+    CycleMetrics(registry).finished(await scenario.cycle(minutes=5), NOON)
+
+    assert [each.workload.name for each in scenario.news.told] == [f"web{number:02}" for number in range(20)]
+    assert registry.get_sample_value("job_profiler_events_dropped_total") == 5
+
+
+async def test_what_could_not_be_written_is_told_when_it_was() -> None:
+    """The API server refuses the memory profile of `web` once: it is told with the next cycle."""
+    memory = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+    store = RefusingProfiles(memory)
+    scenario = Scenario(nothing_yet(), store)
+    await scenario.cycle()
+    scenario.prometheus.containers = {(WEB_POD, "web-svc"): (0.1, 2e7)}
+    await scenario.cycle(minutes=5)
+    store.refused.clear()
+
+    await scenario.cycle(minutes=10)
+
+    assert scenario.news.lines == [
+        ("emojivoto/web", CREATED, "CPU 0.125 cores"),
+        ("emojivoto/web", CREATED, "memory 34125000 bytes"),
+    ]

@@ -1,0 +1,122 @@
+"""Cycle after cycle: what the figures tell of them, and what happens when one can't read the cluster."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from app.errors import ClusterError, UnavailableError
+from app.profiler.cycle.cycle import ProfilingCycle
+from app.profiler.cycle.metrics import CycleMetrics
+from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles, LoggedReport
+from app.profiler.ports import Cluster, Directory
+from app.profiler.registries.namespaces import NamespaceScope
+from app.runtime import profiler_role
+from app.settings.environment import Settings, read_settings
+from app.sources.prometheus import PrometheusSource
+from app.sources.queries import Scope
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
+from tests.profiler.scenario import NOON, Scenario
+
+
+async def test_figures_of_a_fault_do_not_fall_to_zero() -> None:
+    """Eleven profiles are stored before and after: the fault shows in the signal, not in their number."""
+    registry, scenario = CollectorRegistry(), Scenario(EmojivotoPrometheus())
+    metrics = CycleMetrics(registry)
+
+    def figures() -> list[float | None]:
+        return [
+            registry.get_sample_value("job_profiler_profiles"),
+            registry.get_sample_value("job_profiler_signal_healthy", {"signal": "cpu"}),
+            registry.get_sample_value("job_profiler_signal_healthy", {"signal": "memory"}),
+            registry.get_sample_value("job_profiler_cycles_total", {"result": "finished"}),
+            registry.get_sample_value("job_profiler_profile_writes_total", {"result": "written"}),
+        ]
+
+    metrics.finished(await scenario.cycle(), NOON)
+    assert figures() == [11, 1, 1, 1, 11]
+
+    scenario.prometheus.faults["cpu"] = lambda *_: httpx.Response(500)
+    metrics.finished(await scenario.cycle(minutes=5), NOON)
+    assert figures() == [11, 0, 1, 2, 11]
+
+
+async def test_the_age_of_the_newest_answers_shows() -> None:
+    """At 12:01 the step until noon is complete; a fault then keeps CPU there, memory goes on by 300 s."""
+    registry, scenario = CollectorRegistry(), Scenario(EmojivotoPrometheus())
+    metrics = CycleMetrics(registry)
+
+    def newest(signal: str) -> float:
+        name = "job_profiler_newest_sample_timestamp_seconds"
+        return registry.get_sample_value(name, {"signal": signal}) or 0.0
+
+    metrics.finished(await scenario.cycle(), NOON)
+    before = newest("cpu")
+    assert before == newest("memory") == newest("connections")
+    assert before == NOON.timestamp() - 60
+
+    scenario.prometheus.faults["cpu"] = lambda *_: httpx.Response(500)
+    metrics.finished(await scenario.cycle(minutes=5), NOON)
+    assert (newest("cpu"), newest("memory")) == (before, before + 300)
+
+
+class RefusedOnce(FixedWorkloads):
+    """The API server refuses the first list."""
+
+    def __init__(self, error: ClusterError) -> None:
+        super().__init__()
+        self.error: ClusterError | None = error
+
+    async def directory(self) -> Directory:
+        """Raise once, then answer."""
+        error, self.error = self.error, None
+        if error:
+            raise error
+        return await super().directory()
+
+
+class AwaitedReport(LoggedReport):
+    """Says when the first report came, which is the end of a cycle."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Event()
+
+    async def tell(self, report: Mapping[str, Any]) -> None:
+        """Remember that there was one."""
+        await super().tell(report)
+        self.told.set()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClusterError("GET /api/v1/pods: 403 Forbidden"),
+        UnavailableError("GET /api/v1/pods: 429 Too Many Requests", retry_after_seconds=0.01),
+    ],
+)
+async def test_a_cycle_that_cannot_read_the_cluster_is_tried_again_soon(
+    error: ClusterError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A period is an hour here: the second try comes after the short pause and publishes all."""
+    monkeypatch.setattr(profiler_role, "_RETRY_SECONDS", 0.01)
+    registry, profiles = CollectorRegistry(), InMemoryProfiles("profiling")
+    settings: Settings = read_settings({"history_days": "1"})
+    source = PrometheusSource("http://p:9090", scope=Scope(), transport=EmojivotoPrometheus().transport)
+    sink = AwaitedReport()
+    cluster = Cluster(RefusedOnce(error), profiles, sink)
+
+    namespaces = NamespaceScope(settings)
+    cycle = ProfilingCycle(source, cluster, profiler_role.cycle_policy(settings), namespaces.covers)
+    cycles = asyncio.create_task(
+        profiler_role.repeat_cycles(cycle, namespaces, 3600, CycleMetrics(registry), lambda: NOON)
+    )
+    async with asyncio.timeout(10):
+        await sink.told.wait()
+    cycles.cancel()
+    await asyncio.gather(cycles, return_exceptions=True)
+
+    assert registry.get_sample_value("job_profiler_cycles_total", {"result": "failed"}) == 1
+    assert len(profiles.manifests) == 11

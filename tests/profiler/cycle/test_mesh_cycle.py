@@ -1,0 +1,114 @@
+"""From a mesh's labels to profiles: ends that need the directory, and a mesh with a Prometheus of its own."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from app.domain.workloads import Workload
+from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
+from app.profiler.cycle.metrics import CycleMetrics
+from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
+from app.profiler.ports import Cluster, Directory
+from app.recommendation.policy import EstimationPolicy
+from app.sources.prometheus import PrometheusSource
+from app.sources.prometheus_api import Pace
+from app.sources.queries import Scope
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Row
+from tests.profiler.scenario import DEPLOYMENTS, NOON, RecordingSink
+
+DB = Workload("storage", "db", "StatefulSet")
+EDGE = {
+    "source_workload_namespace": "emojivoto",
+    "source_workload": "web",
+    "destination_workload_namespace": "storage",
+    "destination_workload": "db",
+}
+
+
+class IstioPrometheus(EmojivotoPrometheus):
+    """Knows two edges from web, of which one has an unknown end."""
+
+    def _mesh_rows(self, query: str) -> list[Row]:  # type: ignore[override]
+        lost = EDGE | {"destination_workload_namespace": "unknown", "destination_workload": "unknown"}
+        if "istio_requests_total{reporter=~" in query:
+            return [(EDGE, 2.0), (lost, 8.0)]
+        return [(EDGE, 512.4)] if "istio_request_bytes_sum" in query else []
+
+
+class Told:
+    """A cycle over two servers: usage from *usage*, connections from *mesh*."""
+
+    def __init__(self, usage: httpx.MockTransport, mesh: httpx.MockTransport) -> None:
+        def route(request: httpx.Request) -> httpx.Response:
+            server = mesh if request.url.host == "viz.test" else usage
+            answer: Callable[[httpx.Request], httpx.Response] = server.handler  # type: ignore[assignment]
+            return answer(request)
+
+        source = PrometheusSource(
+            "http://prometheus.test:9090",
+            connections_url="http://viz.test:9090",
+            scope=Scope(),
+            transport=httpx.MockTransport(route),
+            pace=Pace(tries=1),
+        )
+        self.sink, self.profiles = RecordingSink(), InMemoryProfiles("profiling")
+        lister = FixedWorkloads(Directory(workloads=(*DEPLOYMENTS, DB)))
+        policy = CyclePolicy(EstimationPolicy(), 1, timeslots=4)
+        cluster = Cluster(lister, self.profiles, self.sink)
+        self.cycle = ProfilingCycle(source, cluster, policy, lambda _namespace: True)
+
+
+def broken() -> httpx.MockTransport:
+    return httpx.MockTransport(lambda _request: httpx.Response(500, text="disk on fire"))
+
+
+async def test_an_edge_of_istio_becomes_a_profile() -> None:
+    """Two requests a second are 120 and as many responses; 512.4 bytes are 512; db is a StatefulSet."""
+    told = Told(EmojivotoPrometheus().transport, IstioPrometheus().transport)
+    report = await told.cycle.run_once(NOON)
+
+    (stored,) = [each for each in told.profiles.manifests.values() if each["kind"] == "ConnectionProfile"]
+    assert stored["spec"]["bandwidth_requirement"] == "240.00"
+    assert (stored["spec"]["source_job"], stored["spec"]["destination_job"]) == ("web", "db")
+    assert stored["metadata"]["annotations"] == {
+        "job-profiler.liqo.io/source-kind": "Deployment",
+        "job-profiler.liqo.io/destination-kind": "StatefulSet",
+    }
+    rates = {name: value for name, value in stored["status"].items() if "Per" in name}
+    assert rates == {
+        "requestsPerMinute": "120.00",
+        "responsesPerMinute": "120.00",
+        "requestBytesPerSecond": "512",
+    }
+    assert report.unknown_edges == 1
+
+
+async def test_unknown_edges_stay_told_while_nothing_new_is_asked() -> None:
+    """A cycle that finds everything answered knows them still, and so does the metric."""
+    told = Told(EmojivotoPrometheus().transport, IstioPrometheus().transport)
+    await told.cycle.run_once(NOON)
+    registry = CollectorRegistry()
+
+    CycleMetrics(registry).finished(await told.cycle.run_once(NOON), NOON)
+
+    assert registry.get_sample_value("job_profiler_edges_of_unknown_ends") == 1
+
+
+@pytest.mark.parametrize("failing", ["usage", "mesh"])
+async def test_the_failure_of_one_server_leaves_the_others_signals_alone(failing: str) -> None:
+    """Either server answers every question with 500: what the other one tells is published all the same."""
+    usage = broken() if failing == "usage" else EmojivotoPrometheus().transport
+    told = Told(usage, broken() if failing == "mesh" else IstioPrometheus().transport)
+
+    await told.cycle.run_once(NOON)
+
+    states = {name: signal["state"] for name, signal in told.sink.signals.items()}
+    kinds = {manifest["kind"] for manifest in told.profiles.manifests.values()}
+    if failing == "usage":
+        assert states == {"cpu": "Failing", "memory": "Failing", "connections": "Ok"}
+        assert kinds == {"ConnectionProfile"}
+    else:
+        assert states == {"cpu": "Ok", "memory": "Ok", "connections": "Failing"}
+        assert kinds == {"CPUProfile", "MemoryProfile"}

@@ -1,0 +1,194 @@
+"""Which profiles are written: the deadband's edges, the refresh of a status, names, and determinism."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.catalogue import ProfileCatalogue
+from app.domain.custom_resources import to_manifest, to_status
+from app.domain.profile_names import contract_name, separated_name
+from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource, ResourceProfile
+from app.domain.workloads import Connection, Workload
+from app.profiler.cycle.plan_writes import plan_writes, within_limit
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+BASIS = Basis(NOON, NOON, samples=12, coverage=1.0, confidence=0.5)
+WEB = Workload("emojivoto", "web")
+
+
+def profile(resource: Resource, value: str, workload: Workload = WEB) -> ResourceProfile:
+    return ResourceProfile(workload, resource, value, BASIS)
+
+
+def connection(value: str) -> ConnectionProfile:
+    return ConnectionProfile(Connection(WEB, Workload("emojivoto", "voting")), value, "1.00", "1.00", BASIS)
+
+
+def manifest(of: Profile, *, name: str | None = None, age: timedelta = timedelta(0)) -> dict[str, Any]:
+    """*of* as it was stored so long before noon, under the contract's name unless another one is given."""
+    stored_at = NOON - age
+    name = name or contract_name(of.identity)
+    assert name
+    document = to_manifest(of, name=name, namespace="profiling", updated_at=stored_at)
+    return document | {"status": to_status(of, refreshed_at=stored_at)}
+
+
+def catalogue(*manifests: dict[str, Any]) -> ProfileCatalogue:
+    kinds = {"CPUProfile": "cpu", "MemoryProfile": "memory", "ConnectionProfile": "connection"}
+    filled = ProfileCatalogue()
+    for document in manifests:
+        filled.upsert(kinds[document["kind"]], document)
+    return filled
+
+
+def planned(derived: Profile, *stored: dict[str, Any]) -> list[tuple[str, bool]]:
+    """The names that are written, and whether with a value."""
+    writes = plan_writes([derived], catalogue(*stored), NOON)
+    return [(write.name, write.value_changed) for write in writes]
+
+
+@pytest.mark.parametrize("resource", Resource)
+def test_a_need_is_written_where_it_is_another_one(resource: Resource) -> None:
+    """Whether moving pays was decided where it was derived: here only the spelling counts."""
+    stored = manifest(profile(resource, "1.000"))
+
+    assert planned(profile(resource, "1.000"), stored) == []
+    assert planned(profile(resource, "1.001"), stored) == [(stored["metadata"]["name"], True)]
+
+
+@pytest.mark.parametrize(
+    ("derived", "written"), [("42.00", False), ("42.01", True), ("38.00", False), ("37.99", True)]
+)
+def test_the_deadband_is_5_percent_of_the_stored_rate(derived: str, *, written: bool) -> None:
+    """5 % of 40.00 a minute is 2.00: a hundredth more is a change."""
+    assert bool(planned(connection(derived), manifest(connection("40.00")))) == written
+
+
+def test_small_steps_in_one_direction_are_followed_in_the_end() -> None:
+    """The deadband is around what is stored, not around the last derived value: 42.40 is 6 % above 40.00."""
+    stored = manifest(connection("40.00"))
+
+    moved = [bool(planned(connection(value), stored)) for value in ("40.80", "41.60", "42.40")]
+
+    assert moved == [False, False, True]
+
+
+@pytest.mark.parametrize("stored", ["20m", "", "NaN", "Infinity", "-Infinity", "0x14", "0.000", "-0.020"])
+def test_a_stored_value_that_is_no_amount_is_rewritten(stored: str) -> None:
+    """Whatever a person or another program put there, the next cycle replaces it."""
+    name = contract_name(("cpu", WEB))
+
+    writes = planned(profile(Resource.CPU, "0.020"), manifest(profile(Resource.CPU, stored)))
+
+    assert writes == [(name, True)]
+
+
+@pytest.mark.parametrize(
+    ("age", "written"),
+    [
+        pytest.param(timedelta(hours=23, minutes=59, seconds=59), False, id="a-second-less-than-a-day"),
+        pytest.param(timedelta(days=1), True, id="a-day"),
+        pytest.param(timedelta(days=30), True, id="long-ago"),
+    ],
+)
+def test_a_status_is_refreshed_after_a_day_and_leaves_the_value(age: timedelta, *, written: bool) -> None:
+    """The value did not move: only the status is written, so `updateTime` stays."""
+    writes = planned(profile(Resource.CPU, "0.020"), manifest(profile(Resource.CPU, "0.020"), age=age))
+
+    assert [value_changed for _, value_changed in writes] == [False] * written
+
+
+def test_a_profile_without_a_status_gets_one() -> None:
+    """Its value was written, its status was not: the API server went away in between."""
+    half = manifest(profile(Resource.CPU, "0.020"))
+    del half["status"]
+
+    assert planned(profile(Resource.CPU, "0.020"), half) == [(half["metadata"]["name"], False)]
+
+
+def test_a_new_profile_gets_the_name_of_the_contract() -> None:
+    """Nothing is stored: value and status are written."""
+    name = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+
+    assert planned(profile(Resource.CPU, "0.020")) == [(name, True)]
+
+
+def test_a_stored_object_keeps_its_name() -> None:
+    """It was written under another name (a collision that has passed since): the value goes there."""
+    stored = manifest(profile(Resource.CPU, "0.100"), name="cpuprofile-of-long-ago")
+
+    assert planned(profile(Resource.CPU, "0.020"), stored) == [("cpuprofile-of-long-ago", True)]
+
+
+def test_a_newcomer_never_overwrites_the_profile_of_another_workload() -> None:
+    """Job "ab" in "c" hashes like job "a" in "bc", which is stored: the newcomer gets the separated name."""
+    stored, newcomer = Workload("bc", "a"), Workload("c", "ab")
+    owner = manifest(profile(Resource.CPU, "0.020", stored))
+    assert owner["metadata"]["name"] == contract_name(("cpu", newcomer))
+
+    writes = planned(profile(Resource.CPU, "0.020", newcomer), owner)
+
+    assert writes == [(separated_name(("cpu", newcomer)), True)]
+
+
+def test_an_object_without_an_identity_is_not_overwritten() -> None:
+    """A person, or the original, made an object under the contract's name: the profile goes beside it."""
+    foreign = manifest(profile(Resource.CPU, "0.020"))
+    foreign["metadata"]["annotations"] = {}
+
+    writes = planned(profile(Resource.CPU, "0.020"), foreign)
+
+    assert writes == [(separated_name(("cpu", WEB)), True)]
+
+
+def test_a_profile_for_which_no_name_is_left_is_not_written() -> None:
+    """Both of its names are taken by objects of nobody."""
+    foreign = [
+        manifest(profile(Resource.CPU, "0.020"), name=name)
+        for name in (contract_name(("cpu", WEB)), separated_name(("cpu", WEB)))
+    ]
+    for document in foreign:
+        document["metadata"]["annotations"] = {}
+
+    assert planned(profile(Resource.CPU, "0.020"), *foreign) == []
+
+
+def test_what_is_no_longer_derived_stays_as_it_is() -> None:
+    """A workload that is gone, or whose source fails, is no reason to write or to delete."""
+    assert plan_writes([], catalogue(manifest(profile(Resource.CPU, "0.020"))), NOON) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_leader_plans_the_same_writes_in_the_same_order(seed: int) -> None:
+    """Twenty Deployments, each two with one hash, derived in any order: one plan, sorted by identity."""
+    twins = [Workload(f"c{n}", "ab") for n in range(10)] + [Workload(f"bc{n}", "a") for n in range(10)]
+    derived = [profile(Resource.CPU, "0.020", workload) for workload in twins]
+    expected = plan_writes(derived, catalogue(), NOON)
+    random.Random(seed).shuffle(derived)
+
+    assert plan_writes(derived, catalogue(), NOON) == expected
+    assert [write.profile.identity for write in expected] == sorted(("cpu", twin) for twin in twins)
+    assert len({write.name for write in expected}) == 20
+
+
+def test_newcomers_beyond_the_limit_are_left_out_and_counted() -> None:
+    """Two are stored and four are allowed: of three newcomers a Deployment and the first Job find room."""
+    stored = catalogue(*({"kind": "CPUProfile", "metadata": {"name": name}} for name in ("a", "b")))
+    newcomers = [
+        profile(Resource.CPU, "0.020", Workload("ci", name, kind))
+        for name, kind in (("z-job", "Job"), ("a-job", "Job"), ("web", "Deployment"))
+    ]
+
+    kept, left_out = within_limit(newcomers, stored, 4)
+
+    assert kept == [newcomers[2], newcomers[1]]
+    assert left_out == 1
+
+
+def test_what_is_stored_stays_within_any_limit() -> None:
+    """A limit that was lowered below what is stored drops nothing old."""
+    old, new = profile(Resource.CPU, "0.020"), profile(Resource.MEMORY, "1000000")
+
+    assert within_limit([old, new], catalogue(manifest(old)), 1) == ([old], 1)

@@ -1,0 +1,143 @@
+"""How profiles are written: at a rate, the largest change first, with pauses that the cluster asks for."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.domain.profiles import Basis, Profile, Resource, ResourceProfile
+from app.domain.workloads import Workload
+from app.errors import ClusterError, ConflictError, ForbiddenError, UnavailableError
+from app.profiler.cycle.plan_aging import AgingPolicy
+from app.profiler.cycle.plan_writes import Write
+from app.profiler.cycle.publisher import Publisher
+from app.profiler.in_memory import InMemoryProfiles
+from app.profiler.rate_limiter import Pace
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+BASIS = Basis(NOON, NOON, samples=12, coverage=1.0, confidence=0.5)
+
+
+class TimedStore(InMemoryProfiles):
+    """Notes when each write was tried, in the seconds of a clock that only waiting moves."""
+
+    def __init__(self) -> None:
+        super().__init__("profiling")
+        self.now = 0.0
+        self.tries: list[tuple[str, float]] = []
+        self.fault: Callable[[str, int], ClusterError | None] = lambda _name, _try: None
+
+    async def sleep(self, seconds: float) -> None:
+        """What a pace waits with."""
+        self.now += seconds
+
+    def pace(self, per_second: float) -> Pace:
+        """A pace on this clock."""
+        return Pace(per_second, clock=lambda: self.now, sleep=self.sleep)
+
+    async def write(self, write: Write, now: datetime) -> None:
+        """Write, or fail as the test wants it."""
+        name = str(write.profile.identity[1])
+        self.tries.append((name, round(self.now, 3)))
+        if error := self.fault(name, sum(tried == name for tried, _ in self.tries)):
+            raise error
+        await super().write(write, now)
+
+
+def needs(**values: str) -> list[Profile]:
+    return [
+        ResourceProfile(Workload("shop", name), Resource.CPU, value, BASIS) for name, value in values.items()
+    ]
+
+
+def publisher(store: TimedStore, per_second: float = 1.0) -> Publisher:
+    return Publisher(store, AgingPolicy(), 1000, store.pace(per_second))
+
+
+async def test_writes_keep_to_the_rate() -> None:
+    """Two a second: five newcomers take two seconds."""
+    store = TimedStore()
+
+    await publisher(store, 2.0).publish(needs(a="1.000", b="1.000", c="1.000", d="1.000", e="1.000"), NOON)
+
+    assert [at for _, at in store.tries] == [0.0, 0.5, 1.0, 1.5, 2.0]
+
+
+async def test_the_largest_change_comes_first() -> None:
+    """A newcomer, ten times as much, twice as much, half, a tenth more; what is equal is not written."""
+    store = TimedStore()
+    before = needs(tenth="1.000", double="0.010", equal="4.000", tenfold="0.001", half="8.000")
+    await publisher(store).publish(before, NOON)
+    store.tries.clear()
+    after = needs(
+        tenth="1.100", double="0.020", equal="4.000", tenfold="0.010", half="4.000", newcomer="0.001"
+    )
+
+    published = await publisher(store).publish(after, NOON)
+
+    names = [name for name, _ in store.tries]
+    assert names == [f"shop/{name}" for name in ("newcomer", "tenfold", "double", "half", "tenth")]
+    assert len(published.written) == 5
+
+
+async def test_a_pause_that_is_asked_for_is_kept_by_all() -> None:
+    """429 with `Retry-After: 7`: nothing for seven seconds, then that one again and the rest."""
+    store = TimedStore()
+    store.fault = lambda name, tried: (
+        UnavailableError("429 Too Many Requests", 7.0) if (name, tried) == ("shop/a", 1) else None
+    )
+
+    published = await publisher(store).publish(needs(a="1.000", b="1.000"), NOON)
+
+    assert store.tries[0] == ("shop/a", 0.0)
+    assert all(at >= 7 for _, at in store.tries[1:])
+    assert sorted(name for name, _ in store.tries) == ["shop/a", "shop/a", "shop/b"]
+    assert (len(published.written), published.failed) == (2, 0)
+
+
+async def test_a_conflict_is_tried_again() -> None:
+    """Somebody else wrote it at the same moment: the second try goes through."""
+    store = TimedStore()
+    store.fault = lambda _name, tried: ConflictError("changed") if tried == 1 else None
+
+    published = await publisher(store).publish(needs(a="1.000"), NOON)
+
+    assert (len(store.tries), published.failed) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (ConflictError("changed"), 3),
+        (UnavailableError("429", 1.0), 3),
+        (UnavailableError("refused"), 1),
+        (ForbiddenError("no"), 1),
+    ],
+    ids=["conflict", "throttled", "away", "forbidden"],
+)
+async def test_what_does_not_go_through_is_planned_again(error: ClusterError, tries: int) -> None:
+    """After three tries, or at once where another would not help, it is told and left to the next cycle."""
+    store = TimedStore()
+    store.fault = lambda _name, _try: error
+
+    with capture_logs() as log:
+        published = await publisher(store).publish(needs(a="1.000"), NOON)
+
+    assert (len(store.tries), published.failed, published.stored) == (tries, 1, set())
+    assert [line["event"] for line in log] == ["profile_not_written"]
+    store.fault = lambda _name, _try: None
+    assert len((await publisher(store).publish(needs(a="1.000"), NOON)).written) == 1
+
+
+async def test_what_did_not_change_is_not_written() -> None:
+    """A thousand profiles a second time: no try at all, and no time."""
+    store = TimedStore()
+    many = needs(**{f"app-{number}": "0.100" for number in range(1000)})
+    await publisher(store, 1000.0).publish(many, NOON)
+    store.tries.clear()
+    began = store.now
+
+    await publisher(store, 1.0).publish(many, NOON)
+
+    assert (store.tries, store.now) == ([], began)

@@ -1,0 +1,118 @@
+"""Ten minutes in which Prometheus is stopped, slow, wrong or partial at random: all of it recovers."""
+
+import random
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from tests.profiler.cycle.test_repeated_history import lively
+from tests.profiler.cycle.test_source_faults import CASES
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Fault, Question
+from tests.profiler.scenario import Scenario
+from tests.profiler.test_checkpoints import Remaining, same
+
+CYCLES, PERIOD_MINUTES = 20, 0.5
+KINDS = ("cpu", "memory", "connections", "throttling", "kills", "owners", "planning")
+
+
+def at_random(chance: random.Random, healthy: float) -> Fault:
+    """Each question meets a fault of its own, or none.
+
+    A server that says, without an error, that it knows nothing of a part of the past can't be told from one
+    that has forgotten it: that is no fault here.
+    """
+    no_faults = {"nan", "infinite", "empty"}
+    faults = [case.fault for name, case in CASES.items() if name not in no_faults]
+
+    def answer(question: Question, body: Any) -> httpx.Response:
+        if chance.random() < healthy:
+            return httpx.Response(200, json=body)
+        return chance.choice(faults)(question, body)
+
+    return answer
+
+
+def changes(seen: list[dict[str, tuple[str, str]]]) -> int:
+    """How often a signal's state or reason changed from one cycle to the next; a first `Ok` is no change."""
+    count = 0
+    for signal in {name for states in seen for name in states}:
+        row = [states[signal] for states in seen if signal in states]
+        count += row[0][0] != "Ok"
+        count += sum(one != other for one, other in pairwise(row))
+    return count
+
+
+def every(fault: Fault) -> dict[str, Fault]:
+    return dict.fromkeys(KINDS, fault)
+
+
+async def ten_minutes(
+    scenario: Scenario, prometheus: EmojivotoPrometheus, after_each: Callable[[], None]
+) -> list[dict[str, tuple[str, str]]]:
+    """A cycle each half minute; the states as each one found them."""
+    seen = []
+    for number in range(CYCLES):
+        report = await scenario.cycle(5 + number * PERIOD_MINUTES)
+        seen.append({each.signal: (each.state.value, each.reason) for each in report.states})
+        after_each()
+    return seen
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["all-along", "restarted"])
+@pytest.mark.parametrize("seed", range(4))
+async def test_ten_minutes_of_faults_leave_no_trace(seed: int, *, restarted: bool) -> None:
+    """No profile changes meanwhile; each change of a state is one line; afterwards it knows what all would.
+
+    A leader who begins amid the faults without check-points reads the whole past in whatever pieces come.
+    """
+    prometheus, chance = lively(), random.Random(seed)
+    scenario = Scenario(prometheus)
+    await scenario.cycle()
+    values = scenario.values
+    if restarted:
+        scenario = Scenario(prometheus, scenario.profiles)
+    prometheus.faults = every(at_random(chance, healthy=0.3))
+
+    def nothing_regressed() -> None:
+        assert scenario.values == values
+
+    with capture_logs() as log:
+        seen = await ten_minutes(scenario, prometheus, nothing_regressed)
+    told = [line for line in log if line["event"] == "signal_changed"]
+    assert len(told) == changes(seen)
+    warned = {line["event"] for line in log if line["log_level"] in {"warning", "error"}}
+    assert warned <= {"signal_changed"}
+    assert any(state != "Ok" for states in seen for state, _ in states.values())
+
+    prometheus.faults.clear()
+    for minutes in (20, 25):
+        report = await scenario.cycle(minutes)
+    assert {state.state.value for state in report.states} == {"Ok"}
+    whole = Scenario(lively())
+    for minutes in (0, 20, 25):
+        await whole.cycle(minutes)
+    assert same(scenario.learned(25), whole.learned(25))
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_faults_and_leaders_that_change_all_the_time(seed: int) -> None:
+    """Each cycle is that of another leader, who has whatever check-point there is by then."""
+    cluster, chance = Remaining(lively()), random.Random(seed)
+    cluster.prometheus.retention = "1h"
+    await cluster.leader().cycle()
+    cluster.prometheus.faults = every(at_random(chance, healthy=0.7))
+    for minutes in range(5, 125, 5):
+        leader = cluster.leader()
+        await leader.cycle(minutes)
+    cluster.prometheus.faults = {}
+    for minutes in (125, 130):
+        await leader.cycle(minutes)
+
+    whole = Scenario(lively())
+    for minutes in (0, 125, 130):
+        await whole.cycle(minutes)
+    assert same(leader.learned(130), whole.learned(130))

@@ -1,0 +1,72 @@
+"""A spell in which Prometheus is slow: what was learned of it does not outlive it by more than two cycles."""
+
+import math
+from typing import Any
+
+import httpx
+import pytest
+
+from app.sources.prometheus import Limits
+from tests.profiler.cycle.test_source_faults import timed_out
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Fault, Question
+from tests.profiler.scenario import Scenario
+
+NAMESPACES = 200
+ASKED = ("cpu", "memory", "connections", "throttling", "kills", "owners")
+MOST_QUERIES = 12
+
+
+def namespaces(samples_per_step: float) -> Fault:
+    """Answers questions on the load: each of many namespaces has so many samples per step."""
+
+    def answer(_question: Question, body: Any) -> httpx.Response:
+        [(label, _)] = body["data"]["result"][0]["metric"].items()
+        body["data"]["result"] = [
+            {"metric": {label: f"team-{number}"}, "values": [[_question.end, str(samples_per_step)]]}
+            for number in range(NAMESPACES)
+        ]
+        return httpx.Response(200, json=body)
+
+    return answer
+
+
+def lost_store(_question: Question, _body: Any) -> httpx.Response:
+    """What Thanos says where a store gateway does not answer."""
+    error = "rpc error: code = Unavailable desc = dial tcp 10.0.0.1:10901: i/o timeout"
+    return httpx.Response(500, json={"status": "error", "errorType": "internal", "error": error})
+
+
+def evaluated_too_long(_question: Question, _body: Any) -> httpx.Response:
+    error = "query timed out in expression evaluation"
+    return httpx.Response(503, json={"status": "error", "errorType": "timeout", "error": error})
+
+
+async def queries(scenario: Scenario, minutes: float) -> int:
+    """How many one cycle sends."""
+    scenario.prometheus.questions.clear()
+    await scenario.cycle(minutes)
+    return len(scenario.prometheus.questions)
+
+
+@pytest.mark.parametrize("fault", [timed_out, evaluated_too_long, lost_store])
+@pytest.mark.parametrize("samples_per_step", [400, 8_000])
+async def test_ten_slow_minutes_cost_no_more_queries_afterwards(fault: Fault, samples_per_step: int) -> None:
+    """80,000 samples in a step, and 1.6 million: a step of it is far within the budget of one question.
+
+    A cycle asks for two kinds of usage, two signs of need, twice for owners, four times for connections, and
+    then and now for the load. Ten minutes in which nothing is answered in time are made good in two cycles.
+    """
+    prometheus = EmojivotoPrometheus(faults={"planning": namespaces(samples_per_step)})
+    scenario = Scenario(prometheus, limits=Limits(questions_per_cycle=math.inf, timeout_seconds=5))
+    await scenario.cycle()
+    assert await queries(scenario, 5) == 10
+
+    prometheus.faults |= dict.fromkeys(ASKED, fault)
+    for number in range(20):
+        await queries(scenario, 10 + number / 2)
+    for signal in ASKED:
+        del prometheus.faults[signal]
+    for minutes in (20, 25):
+        await queries(scenario, minutes)
+
+    assert await queries(scenario, 30) <= MOST_QUERIES

@@ -1,0 +1,369 @@
+"""Prometheus fails in every way it can: the stored profiles stay, the report says why, recovery clears it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from app.command_line.status import show
+from app.domain.workloads import Workload
+from app.profiler.in_memory import InMemoryProfiles
+from app.sources.planning import DEFAULT_SAMPLE_BUDGET
+from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Fault, Question
+from tests.profiler.scenario import NEWEST_STEP_SECONDS, Scenario
+
+URL = "http://prometheus.test:9090"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault on the wire, and what is to be said of a signal that meets it."""
+
+    fault: Fault
+    state: str
+    reason: str
+    message: str
+
+
+def refused(_question: Question, _body: Any) -> httpx.Response:
+    raise httpx.ConnectError("All connection attempts failed")
+
+
+def timed_out(_question: Question, _body: Any) -> httpx.Response:
+    raise httpx.ReadTimeout("")
+
+
+def server_error(_question: Question, _body: Any) -> httpx.Response:
+    return httpx.Response(500, json={"status": "error", "errorType": "internal", "error": "disk is full"})
+
+
+def partial(_question: Question, body: Any) -> httpx.Response:
+    """A store of Thanos is away: half of the series, and a warning."""
+    body["data"]["result"] = body["data"]["result"][:1]
+    return httpx.Response(200, json=body | {"warnings": ["No StoreAPIs matched for this query"]})
+
+
+def query_error(_question: Question, _body: Any) -> httpx.Response:
+    return httpx.Response(
+        200, json={"status": "error", "errorType": "execution", "error": "too many samples"}
+    )
+
+
+def every_value(text: str) -> Fault:
+    def replaced(_question: Question, body: Any) -> httpx.Response:
+        for row in body["data"]["result"]:
+            row["values"] = [[moment, text] for moment, _ in row["values"]]
+        return httpx.Response(200, json=body)
+
+    return replaced
+
+
+def native_histogram(_question: Question, body: Any) -> httpx.Response:
+    for row in body["data"]["result"]:
+        row["histograms"] = [[moment, {"count": "1", "sum": "1"}] for moment, _ in row.pop("values")]
+    return httpx.Response(200, json=body)
+
+
+def truncated(_question: Question, body: Any) -> httpx.Response:
+    whole = httpx.Response(200, json=body).content
+    return httpx.Response(200, content=whole[: len(whole) // 2])
+
+
+def empty(_question: Question, _body: Any) -> httpx.Response:
+    return httpx.Response(200, json={"status": "success", "data": {"resultType": "matrix", "result": []}})
+
+
+UNUSABLE = "samples that were NaN, infinite or negative were left out"
+CASES = {
+    "500": Case(
+        server_error,
+        "Failing",
+        "HTTPError",
+        "Prometheus answered 500 Internal Server Error: internal: disk is full",
+    ),
+    "time-out": Case(timed_out, "Failing", "TimedOut", f"{URL} gave no whole answer within 5 s"),
+    "refused": Case(
+        refused, "Failing", "Unreachable", f"{URL} can't be reached: All connection attempts failed"
+    ),
+    "partial": Case(
+        partial,
+        "Failing",
+        "PartialAnswer",
+        "Prometheus' answer may be a part only: No StoreAPIs matched for this query",
+    ),
+    "query-error": Case(
+        query_error,
+        "Failing",
+        "QueryFailed",
+        "Prometheus could not answer: execution: too many samples",
+    ),
+    "native-histogram": Case(
+        native_histogram,
+        "Failing",
+        "NativeHistogram",
+        "Prometheus answered with native histograms, not numbers",
+    ),
+    "truncated": Case(truncated, "Failing", "MalformedAnswer", "Prometheus' answer can't be read"),
+    "nan": Case(every_value("NaN"), "Degraded", "UnusableSamples", UNUSABLE),
+    "infinite": Case(every_value("+Inf"), "Degraded", "UnusableSamples", UNUSABLE),
+    "empty": Case(empty, "Empty", "NoSamples", "Prometheus has no new"),
+}
+every_fault = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+failing = pytest.mark.parametrize(
+    "case", [each for each in CASES.values() if each.state == "Failing"], ids=lambda case: case.reason
+)
+
+
+def faulty(scenario: Scenario, case: Case, *signals: str) -> None:
+    """From now on the questions of these signals (of all, if none is named) meet the fault."""
+    scenario.prometheus.faults = dict.fromkeys(signals or SIGNALS, case.fault)
+
+
+async def profiled() -> Scenario:
+    """A scenario after a good first cycle; what it was told so far is forgotten."""
+    scenario = Scenario(EmojivotoPrometheus())
+    await scenario.cycle()
+    assert len(scenario.profiles.manifests) == 11
+    scenario.sink.announcements.clear()
+    return scenario
+
+
+@every_fault
+async def test_a_fault_leaves_the_profiles_as_they_were(case: Case) -> None:
+    """Byte for byte, in the cycle that meets it and in later ones; what was learned is still counted."""
+    scenario = await profiled()
+    before = scenario.stored
+    faulty(scenario, case)
+
+    for minutes in (5, 10, 60):
+        report = await scenario.cycle(minutes)
+        assert (report.written, scenario.stored) == (0, before)
+
+    assert scenario.sink.reports[-1]["profiles"] == {"cpu": 4, "memory": 4, "connection": 3}
+    assert scenario.sink.reports[-1]["workloadsWithoutProfile"] == {}
+
+
+@every_fault
+async def test_status_says_which_signal_fails_and_why(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    """State, reason and the server's own words, in the report and in what `job-profiler status` prints."""
+    scenario = await profiled()
+    faulty(scenario, case, "memory")
+    await scenario.cycle(minutes=5)
+
+    signal = scenario.sink.signals["memory"]
+    assert (signal["state"], signal["reason"]) == (case.state, case.reason)
+    assert signal["message"].startswith(case.message)
+    assert signal["since"] == "2026-03-04T12:06:00Z"
+    show(dict(scenario.sink.reports[-1]), {}, datetime.now(UTC))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"memory {case.state} 2026-03-04T12:06:00Z {case.reason} {case.message}" in printed
+    assert "cpu Ok" in printed
+
+
+@every_fault
+async def test_a_fault_is_announced_once_and_so_is_its_end(case: Case) -> None:
+    """Three bad cycles and two good ones: one warning, log line and all-clear each, and two reports."""
+    scenario = await profiled()
+    faulty(scenario, case)
+    with capture_logs() as log:
+        for minutes in (5, 7.5, 10):
+            await scenario.cycle(minutes)
+    changes = [(line["signal"], line["log_level"]) for line in log if line["event"] == "signal_changed"]
+    assert changes == [(signal, "warning") for signal in SIGNALS]
+    assert [(reason, warning) for reason, _, warning in scenario.sink.announcements] == [
+        (case.reason, True)
+    ] * 3
+    assert len(scenario.sink.reports) == 2
+
+    scenario.prometheus.faults.clear()
+    scenario.sink.announcements.clear()
+    before = scenario.stored
+    for minutes in (15, 20):
+        await scenario.cycle(minutes)
+
+    assert scenario.sink.announcements == [
+        ("Answered", f"{signal}: answers again", False) for signal in SIGNALS
+    ]
+    assert {signal["state"] for signal in scenario.sink.signals.values()} == {"Ok"}
+    assert (len(scenario.sink.reports), scenario.stored) == (3, before)
+
+
+@every_fault
+async def test_a_fault_that_meets_a_restart_changes_nothing_that_is_stored(case: Case) -> None:
+    """A new leader learns nothing at first: what is stored stays, and is still counted in the report."""
+    before = await profiled()
+    restarted = Scenario(EmojivotoPrometheus(), before.profiles)
+    faulty(restarted, case)
+    stored = restarted.stored
+
+    report = await restarted.cycle(minutes=5)
+
+    assert (report.written, restarted.learned(), restarted.stored) == (0, {}, stored)
+    assert report.reasons == {}
+    assert restarted.sink.reports[-1]["profiles"] == {"cpu": 4, "memory": 4, "connection": 3}
+    assert {restarted.sink.signals[signal]["state"] for signal in ("cpu", "memory")} == {case.state}
+
+    restarted.prometheus.faults.clear()
+    await restarted.cycle(minutes=10)
+    assert restarted.stored == stored
+
+
+@every_fault
+async def test_a_fault_in_the_first_cycle_of_all_publishes_nothing(case: Case) -> None:
+    """No profile is better than one of zero; the reason tells a failing source from Pods without usage."""
+    scenario = Scenario(EmojivotoPrometheus())
+    faulty(scenario, case)
+
+    report = await scenario.cycle()
+
+    assert (scenario.profiles.manifests, [*report.identities]) == ({}, [])
+    expected = "NoAnswer" if case.state == "Failing" else "NoSamples"
+    assert {reason.partition(":")[0] for reason in report.reasons.values()} == {expected}
+    assert set(report.reasons) == {f"emojivoto/{name}" for name in ("web", "voting", "emoji", "vote-bot")}
+
+
+@every_fault
+@pytest.mark.parametrize("signal", SIGNALS)
+async def test_a_fault_of_one_signal_leaves_the_others_going(case: Case, signal: str) -> None:
+    """From nothing, the two healthy signals publish all their profiles and the faulty one none."""
+    scenario = Scenario(EmojivotoPrometheus())
+    faulty(scenario, case, signal)
+
+    await scenario.cycle()
+
+    kind = signal.removesuffix("s")
+    whole = {"cpu": 4, "memory": 4, "connection": 3}
+    assert scenario.sink.reports[-1]["profiles"] == whole | {kind: 0}
+    healthy = {name: told["state"] for name, told in scenario.sink.signals.items() if name != signal}
+    assert healthy == dict.fromkeys(set(SIGNALS) - {signal}, "Ok")
+
+
+@failing
+async def test_history_that_is_answered_in_part_is_not_published(case: Case) -> None:
+    """Until yesterday web used 0.4 + 0.08 cores, today a quarter: three whole days are known, t = 3.
+
+    0.48 * (1 + 1 / (1 + 3)^2) = 0.510 is stored. After a restart only today is answered, which alone would
+    say less: nothing is written until the older days are answered too. The report tells in whose words.
+    """
+    midnight = NEWEST_STEP_SECONDS - 12 * 3600
+
+    def busy_until_today(second: int) -> float:
+        return 4.0 if second <= midnight else 1.0
+
+    def answered_today(question: Question, body: Any) -> httpx.Response:
+        return case.fault(question, body) if question.end <= midnight else httpx.Response(200, json=body)
+
+    prometheus = EmojivotoPrometheus(cpu_factor=busy_until_today)
+    first = Scenario(prometheus, history_days=3)
+    await first.cycle()
+    web = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
+    assert first.values[web] == "0.510"
+    stored = first.stored
+
+    prometheus.load = DEFAULT_SAMPLE_BUDGET / 144  # so that half a day is one question
+    prometheus.faults = {"cpu": answered_today}
+    restarted = Scenario(prometheus, first.profiles, history_days=3)
+    for minutes in (0, 5, 10):
+        await restarted.cycle(minutes)
+        assert restarted.stored == stored
+    told = restarted.sink.signals["cpu"]
+    assert (told["state"], told["reason"]) == ("Degraded", "PastUnread")
+    assert case.message in told["message"]
+
+    prometheus.faults.clear()
+    report = await restarted.cycle(minutes=15)
+    assert restarted.learned(15)["cpu", Workload("emojivoto", "web")].value == "0.510"
+    assert (report.written, restarted.stored) == (0, stored)
+
+
+async def test_a_signal_that_had_nothing_to_ask_stands_as_it_stood() -> None:
+    """12:05 brings NaN, 12:07 no new step: still Degraded; the good step of 12:10 ends it."""
+    scenario = await profiled()
+    states = []
+    for minutes, case in ((5, CASES["nan"]), (7, None), (10, None)):
+        scenario.prometheus.faults = dict.fromkeys(SIGNALS, case.fault) if case else {}
+        await scenario.cycle(minutes)
+        states.append({signal["state"] for signal in scenario.sink.signals.values()})
+
+    assert states == [{"Degraded"}, {"Degraded"}, {"Ok"}]
+
+
+async def test_what_was_empty_is_asked_for_again() -> None:
+    """Samples of 12:05 and 12:10 arrive late: at 12:15 all three steps are asked for, and none is lost."""
+    scenario = await profiled()
+    faulty(scenario, CASES["empty"])
+    for minutes in (5, 10):
+        await scenario.cycle(minutes)
+    scenario.prometheus.faults.clear()
+    scenario.prometheus.questions.clear()
+
+    report = await scenario.cycle(minutes=15)
+
+    asked = {(each.start, each.end) for each in scenario.prometheus.questions if each.start < each.end}
+    assert asked == {(NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 900)}
+    assert report.samples == 2 * 5 * 3
+
+
+async def test_days_of_silence_change_no_profile() -> None:
+    """Prometheus lost its targets for 15 days, more than any window: not even a status is refreshed.
+
+    From the third day on every profile is marked `Stale`, and that is all.
+    """
+    scenario = await profiled()
+    before = scenario.stored
+    faulty(scenario, CASES["empty"])
+
+    for days in (1, 2):
+        await scenario.cycle(minutes=days * 1440 - 10)
+    assert scenario.stored == before
+
+    for days in (3, 8, 15):
+        await scenario.cycle(minutes=days * 1440)
+    conditions = [manifest["status"].pop("conditions") for manifest in scenario.profiles.manifests.values()]
+    assert {(each["type"], each["status"]) for [each] in conditions} == {("Stale", "True")}
+    assert scenario.stored == before
+    assert {signal["state"] for signal in scenario.sink.signals.values()} == {"Empty"}
+
+
+async def test_a_today_without_samples_is_told_although_yesterday_has_some() -> None:
+    """The first cycle finds the past but nothing of today: that is what a lost scrape looks like."""
+    midnight = NEWEST_STEP_SECONDS - 12 * 3600
+
+    def only_the_past(question: Question, body: Any) -> httpx.Response:
+        return empty(question, body) if question.end > midnight else httpx.Response(200, json=body)
+
+    scenario = Scenario(EmojivotoPrometheus(faults={"cpu": only_the_past}))
+    await scenario.cycle()
+
+    assert scenario.sink.signals["cpu"]["state"] == "Empty"
+    assert scenario.sink.signals["memory"]["state"] == "Ok"
+
+
+async def test_a_fault_that_turns_into_another_is_told_again() -> None:
+    """Refused, then a time-out: two reasons, so two warnings for the signal and a new `since`."""
+    scenario = await profiled()
+    faulty(scenario, CASES["refused"], "cpu")
+    await scenario.cycle(minutes=5)
+    faulty(scenario, CASES["time-out"], "cpu")
+    await scenario.cycle(minutes=10)
+
+    assert [reason for reason, _, _ in scenario.sink.announcements] == ["Unreachable", "TimedOut"]
+    assert scenario.sink.signals["cpu"]["since"] == "2026-03-04T12:11:00Z"
+
+
+async def test_stored_profiles_of_somebody_else_survive_every_fault() -> None:
+    """An object without an identity is neither counted nor touched."""
+    store = InMemoryProfiles("profiling")
+    foreign: dict[str, Any] = {"metadata": {"name": "by-hand"}, "spec": {}}
+    store.manifests["by-hand"] = foreign
+    store.catalogue.upsert("cpu", foreign)
+    scenario = Scenario(EmojivotoPrometheus(), store)
+    faulty(scenario, CASES["500"])
+
+    await scenario.cycle()
+
+    assert scenario.profiles.manifests == {"by-hand": {"metadata": {"name": "by-hand"}, "spec": {}}}
+    assert scenario.sink.reports[-1]["profiles"] == {"cpu": 0, "memory": 0, "connection": 0}

@@ -1,0 +1,107 @@
+"""The status report: why a workload has no profile, how much is listed, and that silence changes nothing."""
+
+import json
+
+from app.domain.profiles import Identity
+from app.domain.workloads import Connection, Workload
+from app.profiler.cycle.status_report import build_report, reasons_without_profile
+from app.profiler.ports import Directory
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
+from tests.profiler.scenario import DEPLOYMENTS, Scenario
+
+WEB, API, DB = (Workload("shop", name) for name in ("web", "api", "db"))
+STORED: set[Identity] = {("cpu", WEB), ("memory", WEB)}
+NO_SAMPLES = "NoSamples: no usage of its Pods was found"
+TOO_FEW = "TooFewSamples: fewer than 12 of 5 minutes each"
+
+
+def reasons(
+    expected: list[Workload],
+    stored: set[Identity],
+    too_few: set[tuple[str, Workload]],
+    *,
+    answered: bool = True,
+) -> dict[str, str]:
+    return reasons_without_profile(expected, stored, too_few, min_samples=12, answered=answered)
+
+
+def test_each_workload_without_a_profile_has_its_reason() -> None:
+    """`web` has profiles; of `api` there are too few samples, of `db` none."""
+    found = reasons([WEB, API, DB], STORED, {("cpu", API), ("memory", API)})
+
+    assert found == {"shop/api": TOO_FEW, "shop/db": NO_SAMPLES}
+
+
+def test_a_workload_with_too_few_samples_of_one_resource_is_listed() -> None:
+    """Its memory profile is stored, its CPU profile is not; it need not exist any more."""
+    assert reasons([], {("memory", API)}, {("cpu", API)}) == {"shop/api": TOO_FEW}
+
+
+def test_what_was_learned_before_counts() -> None:
+    """Stored long ago, while a new Prometheus has too few samples: there is a profile, so no reason."""
+    assert reasons([WEB], STORED, {("cpu", WEB), ("memory", WEB)}) == {}
+
+
+def test_a_connection_is_no_profile_of_its_source() -> None:
+    """Who only talks has neither a CPU nor a memory profile."""
+    assert reasons([WEB], {("connection", Connection(WEB, DB))}, set()) == {"shop/web": NO_SAMPLES}
+
+
+def test_while_the_sources_fail_nobody_is_said_to_have_no_usage() -> None:
+    """What was not answered is not known."""
+    assert reasons([WEB, DB], STORED, set(), answered=False) == {
+        "shop/db": "NoAnswer: the sources are failing"
+    }
+
+
+def test_at_most_2000_workloads_are_listed_and_the_total_is_told() -> None:
+    """Of 2,001 the first 2,000 in order of namespace and name; the ConfigMap stays far below 1 MiB."""
+    longest = [Workload(f"{n:04d}".rjust(63, "n"), "w" * 63) for n in range(2001)]
+    report = build_report(
+        [], reasons(longest[::-1], set(), set()), profiles=[], unattributed_namespaces=[], past_pods_by=""
+    )
+
+    assert list(report["workloadsWithoutProfile"]) == [str(workload) for workload in longest[:2000]]
+    assert report["workloadsWithoutProfileTotal"] == 2001
+    assert len(json.dumps(report)) < 512 * 1024
+
+
+def test_namespaces_with_unattributed_pods_are_limited_too() -> None:
+    """A cluster of 10,000 namespaces with long names, each with a StatefulSet, still fits the ConfigMap."""
+    names = [f"{n:05d}".rjust(63, "n") for n in range(10_000)]
+    report = build_report([], {}, profiles=[], unattributed_namespaces=set(names), past_pods_by="")
+
+    assert report["namespacesWithUnattributedPods"] == names[:2000]
+
+
+async def test_too_few_samples_are_told_and_end_when_there_are_enough() -> None:
+    """A Pod whose first sample is that of 11:10 has 11 of the 12 at 12:00, and the twelfth at 12:05."""
+    prometheus = EmojivotoPrometheus()
+    scenario = Scenario(
+        prometheus, directory=Directory(workloads=(*DEPLOYMENTS, Workload("emojivoto", "idle")))
+    )
+    await scenario.cycle(minutes=-55)
+    prometheus.containers["late-5f5b555dff-fcg7c", "late"] = (0.1, 1e7)
+    for minutes in range(-50, 5, 5):
+        await scenario.cycle(minutes)
+
+    listed = scenario.sink.reports[-1]["workloadsWithoutProfile"]
+    assert listed == {"emojivoto/late": TOO_FEW, "emojivoto/idle": NO_SAMPLES}
+
+    await scenario.cycle(minutes=5)
+    assert scenario.sink.reports[-1]["workloadsWithoutProfile"] == {"emojivoto/idle": NO_SAMPLES}
+
+
+async def test_nothing_in_the_report_differs_between_quiet_cycles() -> None:
+    """A day of cycles with new samples in each: the one report that was told is the one that holds."""
+    idle = Workload("emojivoto", "idle")
+    prometheus = EmojivotoPrometheus()
+    prometheus.containers["db-0", "db"] = (0.1, 1e7)
+    scenario = Scenario(prometheus, directory=Directory(workloads=(*DEPLOYMENTS, idle)))
+
+    for minutes in (0, 2.5, 5, 60, 720, 1440):
+        await scenario.cycle(minutes)
+
+    assert len(scenario.sink.reports) == 1
+    assert scenario.sink.reports[0]["workloadsWithoutProfile"] == {"emojivoto/idle": NO_SAMPLES}
+    assert scenario.sink.reports[0]["namespacesWithUnattributedPods"] == ["emojivoto"]

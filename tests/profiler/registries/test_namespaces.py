@@ -1,0 +1,168 @@
+"""Which namespaces are profiled, from settings and from what is told of labels."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.errors import UnavailableError
+from app.profiler.registries.namespaces import NamespaceRecord, NamespaceScope
+from app.settings.environment import read_settings
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+LONG_AGO = NOON - timedelta(days=30)
+
+
+def scope_of(**settings: str) -> NamespaceScope:
+    return NamespaceScope(read_settings(settings), lambda: NOON)
+
+
+def old(name: str, **more: Any) -> NamespaceRecord:
+    return NamespaceRecord(name, LONG_AGO, **more)
+
+
+def covered(scope: NamespaceScope, *names: str) -> set[str]:
+    return set(filter(scope.covers, names))
+
+
+def test_without_labels_the_lists_decide() -> None:
+    """All but the excluded and the own one; or those listed, without these."""
+    names = ("shop", "web", "kube-system", "profiling")
+
+    assert covered(scope_of(), *names) == {"shop", "web"}
+    assert covered(scope_of(profiling_namespace="shop,kube-system"), *names) == {"shop"}
+    assert scope_of().is_listed
+
+
+def test_who_opts_out_is_excluded_until_the_label_is_gone() -> None:
+    """Both ways without anything being made anew; others are not touched."""
+    scope = scope_of()
+    receiver = scope.opted_out()
+    receiver.replace([old("shop")])
+    before = scope.current()
+
+    receiver.upsert(old("web"))
+    receiver.delete(old("shop"))
+
+    assert not before.covers("shop")
+    assert before.covers("web")
+    assert covered(scope, "shop", "web", "other") == {"shop", "other"}
+
+
+def test_a_selector_includes_nothing_else() -> None:
+    """Selected and not opted out, excluded or the own one; both kinds of labels combine with a list."""
+    for listed, expected in (("", {"shop", "web"}), ("web,other", {"web"})):
+        scope = scope_of(profiling_namespace=listed)
+        scope.selected().replace(map(old, ("shop", "web", "legacy", "kube-system", "profiling")))
+        scope.opted_out().replace([old("legacy")])
+
+        names = ("shop", "web", "legacy", "kube-system", "profiling", "other")
+        assert covered(scope, *names) == expected
+
+
+def test_several_watches_are_one_set() -> None:
+    """Where each namespace has a watch of its own, the list of one does not empty that of another."""
+    scope = scope_of(profiling_namespace="shop,web")
+    first, second = scope.selected(), scope.selected()
+    first.replace([old("shop")])
+    assert not scope.is_listed
+    second.replace([old("web")])
+
+    first.replace([])
+
+    assert scope.is_listed
+    assert covered(scope, "shop", "web") == {"web"}
+
+
+def test_a_selector_that_matches_nothing_is_not_all() -> None:
+    """The scope is empty and knows it; a scope without a selector is not."""
+    scope = scope_of()
+    assert not scope.current().is_empty
+    receiver = scope.selected()
+    receiver.replace([])
+
+    assert scope.current().is_empty
+    assert covered(scope, "shop") == set()
+    receiver.upsert(old("shop"))
+    assert not scope.current().is_empty
+
+
+def test_the_cluster_of_the_settings_is_in_every_scope() -> None:
+    """Whatever becomes of the labels."""
+    scope = scope_of(prometheus_cluster="prod", prometheus_cluster_label="k8s")
+    scope.opted_out().replace([old("shop")])
+
+    assert (scope.current().cluster, scope.current().cluster_label) == ("prod", "k8s")
+
+
+def test_what_is_there_at_first_has_not_arrived() -> None:
+    """The past of what the first lists tell is asked for anyway."""
+    scope = scope_of()
+    scope.selected().replace([old("shop")])
+    scope.opted_out().replace([old("web")])
+
+    assert scope.arrivals() == frozenset()
+
+
+def test_a_selected_namespace_arrives_once() -> None:
+    """By a label, and by a list that was made anew; asked again, there is no more news."""
+    scope = scope_of()
+    receiver = scope.selected()
+    receiver.replace([old("shop")])
+    receiver.upsert(old("web"))
+    receiver.upsert(old("web"))
+    receiver.replace([old("shop"), old("web"), old("db")])
+
+    assert scope.arrivals() == {"web", "db"}
+    assert scope.arrivals() == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("is_going", "arrived"), [(False, {"shop"}), (True, set())], ids=["label", "deleted"]
+)
+def test_a_namespace_arrives_when_it_no_longer_opts_out(is_going: bool, arrived: set[str]) -> None:  # noqa: FBT001 - a parameter of the test
+    """When its label is gone, and not when it is gone itself: its watch tells both as a deletion."""
+    scope = scope_of()
+    receiver = scope.opted_out()
+    receiver.replace([old("shop")])
+
+    receiver.delete(old("shop", is_going=is_going))
+
+    assert scope.arrivals() == arrived
+
+
+@pytest.mark.parametrize(("seconds", "arrived"), [(29, set()), (31, {"shop"})])
+def test_a_young_namespace_has_no_past(seconds: int, arrived: set[str]) -> None:
+    """Created with its label, or labelled within 30 s: reading all of the past again would bring nothing."""
+    scope = scope_of()
+    receiver = scope.selected()
+    receiver.replace([])
+
+    receiver.upsert(NamespaceRecord("shop", NOON - timedelta(seconds=seconds)))
+
+    assert scope.covers("shop")
+    assert scope.arrivals() == arrived
+
+
+def test_who_is_out_of_scope_has_not_arrived() -> None:
+    """Selected though excluded, or selected and gone again before anybody asked."""
+    scope = scope_of()
+    receiver = scope.selected()
+    receiver.replace([])
+    for name in ("kube-system", "shop"):
+        receiver.upsert(old(name))
+    receiver.delete(old("shop"))
+
+    assert scope.arrivals() == frozenset()
+
+
+async def test_who_waits_for_the_lists_gets_an_error_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cycle is tried again later, as with Pods that could not be listed."""
+    monkeypatch.setattr("app.profiler.registries.namespaces._LISTED_WITHIN_SECONDS", 0.01)
+    scope = scope_of()
+    receiver = scope.opted_out()
+
+    with pytest.raises(UnavailableError, match="the namespaces could not be listed yet"):
+        await scope.until_listed()
+    receiver.replace([])
+    await scope.until_listed()

@@ -1,0 +1,131 @@
+"""The registry of Pods: what runs, what left lately, and that it neither grows nor forgets too early."""
+
+import pytest
+
+from app.domain.workloads import Workload
+from app.profiler.registries.pods import PodRegistry, PodSink
+from tests.kubernetes.polling import Clock
+from tests.profiler.pods import DEBUG, running
+from tests.webhook.profiles import WEB, WEB_ANNOTATIONS
+
+DATABASE = Workload("emojivoto", "db", "StatefulSet")
+
+
+def test_it_follows_a_watch() -> None:
+    """Of a list of two, one changes, one leaves and one appears."""
+    registry = PodRegistry(Clock())
+    sink = PodSink(registry, None)
+    sink.replace([running("a"), running("b")])
+    sink.upsert(changed := running("a", WEB_ANNOTATIONS))
+    sink.delete(running("b"))
+    sink.upsert(new := running("c"))
+
+    assert list(registry) == [changed, new]
+    assert len(registry) == 2
+
+
+def test_owners_of_running_pods_are_told() -> None:
+    """By namespace and name; a Pod that nobody controls is a workload by itself."""
+    registry = PodRegistry(Clock())
+    for pod in (running("web-0"), running("debug", workload=DEBUG), running("web-0", namespace="shop")):
+        registry.put(pod)
+
+    assert registry.owners() == {
+        ("emojivoto", "web-0"): WEB,
+        ("emojivoto", "debug"): DEBUG,
+        ("shop", "web-0"): WEB,
+    }
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(0, True), (7199, True), (7200, False)])
+def test_a_pod_that_left_is_remembered_for_two_hours(seconds: float, *, known: bool) -> None:
+    """Its last samples reach Prometheus, and are asked for, after it has left."""
+    clock = Clock(1000)
+    registry = PodRegistry(clock)
+    registry.put(running("web-0"))
+    registry.remove(running("web-0"))
+    clock.now += seconds
+
+    assert (("emojivoto", "web-0") in registry.owners()) is known
+    assert list(registry) == []
+
+
+def test_a_new_pod_of_the_same_name_counts_more_than_the_one_that_left() -> None:
+    """`db-0` was a bare Pod and is one of a StatefulSet now."""
+    registry = PodRegistry(Clock())
+    registry.put(running("db-0", workload=DEBUG))
+    registry.remove(running("db-0", workload=DEBUG))
+    registry.put(running("db-0", workload=DATABASE, uid="new"))
+
+    assert registry.owners() == {("emojivoto", "db-0"): DATABASE}
+
+
+def test_a_new_list_of_one_namespace_leaves_the_others_alone() -> None:
+    """What is missing in the list has left; each listed namespace has a watch of its own."""
+    registry = PodRegistry(Clock())
+    shop, emojivoto = PodSink(registry, "shop"), PodSink(registry, "emojivoto")
+    shop.replace([running("cart", namespace="shop")])
+    emojivoto.replace([running("a"), running("b")])
+    emojivoto.replace([running("b")])
+
+    assert [pod.name for pod in registry] == ["cart", "b"]
+    assert registry.owners().keys() == {("shop", "cart"), ("emojivoto", "a"), ("emojivoto", "b")}
+
+
+def test_a_new_list_of_all_namespaces_replaces_all() -> None:
+    """The namespace `shop` is gone with its Pod, which is remembered."""
+    registry = PodRegistry(Clock())
+    sink = PodSink(registry, None)
+    sink.replace([running("cart", namespace="shop"), running("a")])
+    sink.replace([running("a")])
+
+    assert [pod.name for pod in registry] == ["a"]
+    assert ("shop", "cart") in registry.owners()
+
+
+def test_of_too_many_that_left_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for two of three; leaving once more makes a Pod the last to have left."""
+    monkeypatch.setattr("app.profiler.registries.pods.MOST_REMEMBERED", 2)
+    registry = PodRegistry(Clock())
+    for name in ("a", "b", "a", "c"):
+        registry.put(running(name))
+        registry.remove(running(name))
+
+    assert [name for _, name in registry.owners()] == ["a", "c"]
+
+
+def test_ten_thousand_pods_that_are_rolled_ten_times_leave_no_more_than_there_were() -> None:
+    """One generation replaces the other every 20 minutes: six of them left within two hours, later none."""
+    clock = Clock(0)
+    registry = PodRegistry(clock)
+    for generation in range(11):
+        clock.now = 1200.0 * generation
+        for number in range(10_000):
+            registry.put(running(f"web-{generation}-{number}"))
+            if generation:
+                registry.remove(running(f"web-{generation - 1}-{number}"))
+
+    assert (len(registry), len(registry.owners())) == (10_000, 10_000 + 6 * 10_000)
+    clock.now += 7200
+    assert len(registry.owners()) == 10_000
+
+
+def test_what_was_written_is_known_before_the_watch_tells() -> None:
+    """A comparison right after the write finds nothing to do."""
+    registry = PodRegistry(Clock())
+    registry.put(pod := running())
+    registry.annotated(pod, WEB_ANNOTATIONS)
+
+    assert [each.annotations for each in registry] == [WEB_ANNOTATIONS]
+
+
+def test_what_the_watch_told_meanwhile_is_newer_than_what_was_written() -> None:
+    """An annotation that somebody else set, and a new Pod of the same name, both stay as they were told."""
+    for newer in (running(annotations={"liqo.io/cpuProfile": "theirs"}), running(uid="new")):
+        registry = PodRegistry(Clock())
+        registry.put(pod := running())
+        registry.put(newer)
+        registry.annotated(pod, WEB_ANNOTATIONS)
+
+        assert list(registry) == [newer]
+        assert not registry.holds(pod)

@@ -1,0 +1,160 @@
+"""The registry of workloads: what is there, which Jobs were, and what the directory tells of both."""
+
+import pytest
+
+from app.domain.container_roles import init_containers
+from app.domain.workload_record import WorkloadRecord
+from app.domain.workloads import Workload
+from app.profiler.ports import Directory
+from app.profiler.registries.workloads import WorkloadRegistry, WorkloadSink
+from tests.kubernetes.polling import Clock
+
+REPORT = Workload("shop", "report", "CronJob")
+WITH_MIGRATION = init_containers([("migrate", "")])
+
+
+def record(
+    name: str, kind: str = "Deployment", *, namespace: str = "shop", cron_job: Workload | None = None
+) -> WorkloadRecord:
+    return WorkloadRecord(Workload(namespace, name, kind), f"uid-of-{name}", cron_job)
+
+
+def run(name: str, cron_job: Workload | None = REPORT) -> WorkloadRecord:
+    """A Job of the CronJob `report`."""
+    return record(name, "Job", cron_job=cron_job)
+
+
+def names(registry: WorkloadRegistry) -> list[str]:
+    return sorted(str(workload) for workload in registry.directory({}).uids)
+
+
+def runs(registry: WorkloadRegistry) -> list[str]:
+    """The Jobs whose CronJob is told."""
+    return sorted(job.name for job in registry.directory({}).cron_jobs)
+
+
+def test_the_directory_tells_what_is_there() -> None:
+    """Pods as given; lasting workloads alone are expected to have a profile; uids of all objects."""
+    web = WorkloadRecord(Workload("shop", "web"), "u1", init_containers=WITH_MIGRATION)
+    db, report = record("db", "StatefulSet"), record("report", "CronJob")
+    lone = record("lone", "Job")
+    registry = WorkloadRegistry(Clock())
+    for each in (web, db, report, run("report-1"), lone):
+        registry.put(each)
+
+    assert registry.directory({("shop", "web-0"): web.workload}) == Directory(
+        pods={("shop", "web-0"): web.workload},
+        workloads=(web.workload, db.workload),
+        cron_jobs={Workload("shop", "report-1", "Job"): REPORT},
+        uids={
+            web.workload: "u1",
+            db.workload: "uid-of-db",
+            REPORT: "uid-of-report",
+            Workload("shop", "report-1", "Job"): "uid-of-report-1",
+            lone.workload: "uid-of-lone",
+        },
+        init_containers={web.workload: WITH_MIGRATION},
+    )
+
+
+def test_templates_of_runs_tell_of_what_they_are_learned_under() -> None:
+    """A Job of CronJob `report`, and one with a generated name of its own: group `build`."""
+    registry = WorkloadRegistry(Clock())
+    for name, cron_job in (("report-28394810", REPORT), ("build-x7k2p", None)):
+        job = Workload("shop", name, "Job")
+        registry.put(WorkloadRecord(job, cron_job=cron_job, init_containers=WITH_MIGRATION))
+
+    assert registry.directory({}).init_containers == {
+        REPORT: WITH_MIGRATION,
+        Workload("shop", "build", "Job"): WITH_MIGRATION,
+    }
+
+
+def test_it_follows_a_watch() -> None:
+    """Of a list of two, one gets a new uid (it was made anew), one leaves and one appears."""
+    registry = WorkloadRegistry(Clock())
+    sink = WorkloadSink(registry, "Deployment", None)
+    sink.replace([record("a"), record("b")])
+    sink.upsert(WorkloadRecord(Workload("shop", "a"), "new"))
+    sink.delete(record("b"))
+    sink.upsert(record("c"))
+
+    assert registry.directory({}).uids == {Workload("shop", "a"): "new", Workload("shop", "c"): "uid-of-c"}
+    assert registry.directory({}).workloads == (Workload("shop", "a"), Workload("shop", "c"))
+
+
+def test_a_new_list_leaves_other_kinds_and_namespaces_alone() -> None:
+    """Each kind has a watch of its own in each listed namespace: what one does not list another may hold."""
+    registry = WorkloadRegistry(Clock())
+    shop = WorkloadSink(registry, "Deployment", "shop")
+    shop.replace([record("a"), record("b")])
+    WorkloadSink(registry, "StatefulSet", "shop").replace([record("a", "StatefulSet")])
+    WorkloadSink(registry, "Deployment", "bank").replace([record("a", namespace="bank")])
+    shop.replace([record("b")])
+
+    assert names(registry) == ["StatefulSet/shop/a", "bank/a", "shop/b"]
+
+
+def test_a_new_list_of_all_namespaces_replaces_all_of_its_kind() -> None:
+    """The namespace `bank` is gone with all that was in it."""
+    registry = WorkloadRegistry(Clock())
+    sink = WorkloadSink(registry, "Deployment", None)
+    sink.replace([record("a"), record("a", namespace="bank")])
+    sink.replace([record("a")])
+
+    assert names(registry) == ["shop/a"]
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(0, True), (7199, True), (7200, False)])
+def test_the_cron_job_of_a_job_that_left_is_told_for_two_hours(seconds: float, *, known: bool) -> None:
+    """The last samples of its Pods are asked for after it was deleted; the object itself is not there."""
+    clock = Clock(1000)
+    registry = WorkloadRegistry(clock)
+    registry.put(run("report-1"))
+    registry.remove(run("report-1"))
+    clock.now += seconds
+
+    assert (runs(registry) == ["report-1"]) is known
+    assert names(registry) == []
+
+
+def test_a_job_that_a_list_lacks_has_left() -> None:
+    """While the watch was away: it is remembered as one of whose end the watch told."""
+    registry = WorkloadRegistry(Clock())
+    sink = WorkloadSink(registry, "Job", None)
+    sink.replace([run("report-1"), run("report-2")])
+    sink.replace([run("report-2")])
+
+    assert runs(registry) == ["report-1", "report-2"]
+    assert names(registry) == ["Job/shop/report-2"]
+
+
+def test_a_new_job_of_the_same_name_counts_more_than_the_one_that_left() -> None:
+    """Somebody made `report-1` by hand after the CronJob's was deleted."""
+    registry = WorkloadRegistry(Clock())
+    registry.put(run("report-1"))
+    registry.remove(run("report-1"))
+    registry.put(run("report-1", cron_job=None))
+
+    assert runs(registry) == []
+
+
+def test_what_is_no_run_of_a_cron_job_is_forgotten_at_once() -> None:
+    """A Deployment that was deleted is not expected to have a profile, nor is a Job of nobody remembered."""
+    registry = WorkloadRegistry(Clock())
+    for each in (record("web"), record("lone", "Job")):
+        registry.put(each)
+        registry.remove(each)
+
+    assert registry.directory({}) == Directory()
+
+
+def test_of_too_many_that_left_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for two of three; leaving once more makes a Job the last to have left."""
+    monkeypatch.setattr("app.profiler.registries.workloads.MOST_REMEMBERED", 2)
+    registry = WorkloadRegistry(Clock())
+    for name in ("a", "b", "a", "c"):
+        registry.put(run(name))
+        registry.remove(run(name))
+
+    assert runs(registry) == ["a", "c"]

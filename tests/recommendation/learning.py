@@ -1,0 +1,141 @@
+"""A small cluster whose whole past is known, answers on any part of it, and what was learned of it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from app.domain.profiles import NeedReason, Resource
+from app.domain.workloads import Connection, Workload
+from app.history.checkpoint.split import Learned
+from app.history.connection_rows import ConnectionRows
+from app.history.samples import (
+    ConnectionSamples,
+    ContainerSamples,
+    NeedSamples,
+    PodContainer,
+    StepRange,
+)
+from app.history.usage_history import UsageHistory
+from tests.recommendation.builders import MIDNIGHT
+
+CONTAINERS = ("app", "proxy")
+# Three days and a bit, which ends within a day.
+PAST = StepRange(MIDNIGHT + 1, MIDNIGHT + 3 * 288 + 100)
+
+
+class Cluster:
+    """Workloads of many namespaces; each container's samples are those of its own sequence of chances."""
+
+    def __init__(self, namespaces: int = 6, workloads: int = 3) -> None:
+        self.workloads = [
+            Workload(f"team-{namespace}", f"app-{number}", "Deployment" if number else "Job")
+            for namespace in range(namespaces)
+            for number in range(workloads)
+        ]
+        self._named = {(each.namespace, each.name): each for each in self.workloads}
+        shape = (len(self.workloads), len(CONTAINERS), len(PAST))
+        chance = np.random.default_rng(5)
+        self._cpu = np.where(chance.random(shape) < 0.1, np.nan, chance.lognormal(-3, 1, shape))
+        self._memory = np.where(chance.random(shape) < 0.1, np.nan, chance.lognormal(17, 0.2, shape))
+        self._shares = np.where(chance.random(shape) < 0.9, 0.0, chance.random(shape))
+        # Check-points keep them as they are.
+        self._rates = chance.integers(0, 4096, (len(self.workloads), len(PAST))) / 16
+
+    def answers(self, of: StepRange, asked: Iterable[str] | None = None) -> list[Any]:
+        """Whole answers on *of*, of all signals, of the *asked* namespaces."""
+        part = slice(of.first - PAST.first, of.last - PAST.first + 1)
+        rows = [k for k, each in enumerate(self.workloads) if asked is None or each.namespace in asked]
+        containers = tuple(
+            PodContainer(self.workloads[row].namespace, self.workloads[row].name, container)
+            for row in rows
+            for container in CONTAINERS
+        )
+        shape = (len(containers), len(of))
+        shares = self._shares[rows][:, :, part].reshape(shape)
+        found, columns = np.nonzero(shares)
+        return [
+            ContainerSamples(Resource.CPU, of, containers, self._cpu[rows][:, :, part].reshape(shape)),
+            ContainerSamples(Resource.MEMORY, of, containers, self._memory[rows][:, :, part].reshape(shape)),
+            *(
+                NeedSamples(reason, of, containers, found, columns + of.first, shares[found, columns])
+                for reason in NeedReason
+            ),
+            self._traffic(of, part, rows),
+        ]
+
+    def _traffic(self, of: StepRange, part: slice, rows: Sequence[int]) -> ConnectionSamples:
+        rates = self._rates[rows][:, part]
+        edges = tuple(
+            Connection(self.workloads[row], self.workloads[(row + 1) % len(self.workloads)]) for row in rows
+        )
+        sources = tuple(self.workloads[row] for row in rows)
+        scraped = np.ones(rates.shape, dtype=np.bool_)
+        return ConnectionSamples(of, edges, rates, rates / 2, sources, scraped, request_bytes=rates * 64)
+
+    def attribute(self, namespace: str, pod: str) -> Workload | None:
+        """Pods have the names of their workloads here."""
+        return self._named[namespace, pod]
+
+
+class Learner:
+    """What folds answers, as a cycle does."""
+
+    def __init__(self, cluster: Cluster, *, timeslots: int = 4) -> None:
+        self._cluster = cluster
+        self.history = UsageHistory(timeslots=timeslots, retained_days=15)
+        self.learned = Learned(self.history.state, ConnectionRows())
+
+    def fold(self, answers: Iterable[Any]) -> None:
+        """Take answers of any signal."""
+        for answer in answers:
+            if isinstance(answer, ContainerSamples):
+                self.history.fold(answer, self._cluster.attribute)
+            elif isinstance(answer, NeedSamples):
+                self.history.fold_signs(answer, self._cluster.attribute)
+            else:
+                self.learned.connections.fold(answer)
+
+    def read(self, wanted: StepRange, asked: Iterable[str] | None = None) -> None:
+        """Ask for what is missing of *wanted*, and for nothing else."""
+        missing = {
+            *(part for resource in Resource for part in self.history.missing(resource, wanted)),
+            *self.learned.connections.missing(wanted.last),
+        }
+        for part in sorted(missing):
+            self.fold(self._cluster.answers(StepRange(max(part.first, PAST.first), part.last), asked))
+
+
+def learned_of(cluster: Cluster, *parts: StepRange) -> Learner:
+    """One who was told of *parts*, or of the whole past."""
+    learner = Learner(cluster)
+    for part in parts or (PAST,):
+        learner.fold(cluster.answers(part))
+    return learner
+
+
+def facts(learned: Learned) -> dict[tuple[object, ...], object]:
+    """All that is known, whatever the numbers of its series are."""
+    found: dict[tuple[object, ...], object] = {("run", run): pods for run, pods in learned.usage.runs.items()}
+    for (workload, container), number in learned.usage.series.index.items():
+        of = (workload, container)
+        one = np.array([number])
+        for resource, rows in learned.usage.rows.items():
+            part = rows.of(one)
+            seen = tuple(int(each[0]) for each in (part.first_seen, part.last_seen, part.recent))
+            found[resource, of, "seen"] = seen
+            for day, here in part.days.items():
+                entries = tuple(zip(here.keys.tolist(), here.counts.tolist(), strict=True))
+                if entries:
+                    found[resource, of, day] = (entries, tuple(here.maxima), tuple(here.steps_seen))
+        for reason, signs in learned.usage.signs.items():
+            kept = signs.of(one)
+            found[reason, of] = (
+                int(kept.seen_last[0]),
+                {day: int(p[0]) for day, p in kept.days.items() if p[0]},
+            )
+    for mean in learned.connections.means():
+        means = (mean.requests_per_minute, mean.responses_per_minute, mean.request_bytes_per_second or 0.0)
+        found[mean.connection,] = means
+        found[mean.connection, "steps"] = (mean.first_step, mean.last_step, mean.scraped_steps)
+    return found

@@ -1,0 +1,119 @@
+"""What is remembered depends on what there is and on the length of the ring, not on what came and went."""
+
+import numpy as np
+
+from app.domain.profiles import NeedReason, Resource
+from app.domain.workloads import Connection, Workload
+from app.history.checkpoint.split import Learned
+from app.history.connection_rows import ConnectionRows
+from app.history.samples import ConnectionSamples, ContainerSamples, NeedSamples, PodContainer, StepRange
+from app.history.usage_history import UsageHistory
+from tests.recommendation.builders import MIDNIGHT, steps
+from tests.recommendation.learning import facts
+
+WORKLOADS, REPLICAS = 100, 100
+
+
+def held(learned: Learned) -> dict[str, int]:
+    """How many bytes of arrays and how many names are held."""
+    usage, connections = learned.usage, learned.connections
+    arrays = [ring.rows for ring in connections.rings()]
+    for rows in usage.rows.values():
+        arrays += [rows.first_seen, rows.last_seen, rows.recent]
+        for day in rows.days.values():
+            arrays += [day.keys, day.counts, day.maxima, day.steps_seen]
+    for signs in usage.signs.values():
+        arrays += [signs.seen_last, *signs.days.values()]
+    coverages = [*(rows.coverage for rows in usage.every_row().values()), connections.coverage]
+    arrays += [flags for coverage in coverages for flags in (coverage.starts, *coverage.days.values())]
+    return {
+        "bytes": sum(array.nbytes for array in arrays),
+        "series": len(usage.series.index) + len(usage.series.keys) + len(usage.series.by_workload),
+        "runs": sum(map(len, usage.runs.values())) + len(usage.runs),
+        "edges": len(connections.edges) + len(connections.sources),
+    }
+
+
+class Folding:
+    """A history and the connections beside it."""
+
+    def __init__(self) -> None:
+        self.history = UsageHistory(timeslots=4, retained_days=15)
+        self.learned = Learned(self.history.state, ConnectionRows())
+
+    def fold(self, of: StepRange, owners: dict[str, Workload]) -> None:
+        """Each Pod with one container, which uses the same in each step; a sign of need, and an edge each."""
+        containers = tuple(PodContainer(owner.namespace, pod, "app") for pod, owner in owners.items())
+        values = np.tile(np.linspace(0.1, 0.2, len(containers))[:, np.newaxis], len(of))
+
+        def attribute(_namespace: str, pod: str) -> Workload:
+            return owners[pod]
+
+        for resource, unit in ((Resource.CPU, 1.0), (Resource.MEMORY, 1e9)):
+            self.history.fold(ContainerSamples(resource, of, containers, values * unit), attribute)
+        rows, at = np.arange(len(containers)), np.full(len(containers), of.last)
+        for reason in NeedReason:
+            samples = NeedSamples(reason, of, containers, rows, at, np.ones(len(containers)))
+            self.history.fold_signs(samples, attribute)
+        ends = tuple(dict.fromkeys(owners.values()))
+        edges = tuple(Connection(end, ends[0]) for end in ends)
+        rates, scraped = np.ones((len(ends), len(of))), np.ones((len(ends), len(of)), dtype=np.bool_)
+        self.learned.connections.fold(ConnectionSamples(of, edges, rates, rates, ends, scraped))
+
+
+def test_ten_thousand_pods_that_are_rolled_ten_times_take_no_more() -> None:
+    """100 Deployments and Jobs of 100 Pods each: after ten generations it holds what it held after the first.
+
+    All generations run in one time slot of one day and use the same, so that there is no new number to keep.
+    """
+    folding, sizes = Folding(), []
+    kinds = ("Deployment", "Job")
+    workloads = [Workload("shop", f"app-{n}", kinds[n % 2]) for n in range(WORKLOADS)]
+    for generation in range(11):
+        owners = {f"{w.name}-{generation}-{k}": w for w in workloads for k in range(REPLICAS)}
+        folding.fold(steps(6 * generation + 1, 6 * generation + 6), owners)
+        sizes.append(held(folding.learned))
+
+    assert sizes[1:] == sizes[:1] * 10
+    assert sizes[0]["series"] == 3 * WORKLOADS
+    assert sizes[0]["runs"] == 50 + 50 * 2
+
+
+def test_workloads_that_are_gone_leave_with_their_last_day() -> None:
+    """Each day 20 workloads run that are never seen again, beside five that stay: 15 days of them are held.
+
+    From the 16th day on nothing grows: 15 * 20 + 5 series and, of a day and the one before, the edges.
+    """
+    folding, sizes = Folding(), []
+    for day in range(40):
+        names = [*(f"stays-{n}" for n in range(5)), *(f"run-{day}-{n}" for n in range(20))]
+        owners = {name: Workload(f"ci-{day % 3}", name) for name in names}
+        owners |= {name: Workload("shop", name) for name in names[:5]}
+        first = MIDNIGHT + day * 288 + 1
+        folding.fold(StepRange(first, first + 287), owners)
+        sizes.append(held(folding.learned))
+
+    assert [size["series"] for size in sizes[16:]] == [3 * (15 * 20 + 5)] * 24
+    assert len({size["bytes"] for size in sizes[16:]}) == 1
+    assert max(size["edges"] for size in sizes) <= 2 * (2 * 20 + 5)
+
+
+def test_what_stays_is_known_as_if_it_had_been_alone() -> None:
+    """Its number changes as others leave, and nothing else does: rows, signs and edges are its own."""
+    alone, crowded = Folding(), Folding()
+    stays = Workload("shop", "stays")
+    for day in range(20):
+        of = StepRange(MIDNIGHT + day * 288 + 1, MIDNIGHT + day * 288 + 288)
+        # The first of all uses 0.1, alone or not.
+        alone.fold(of, {"stays-1": stays})
+        runs = {f"run-{day}-{n}": Workload("ci", f"run-{day}-{n}") for n in range(20)} if day else {}
+        crowded.fold(of, {"stays-1": stays} | runs)
+
+    mine = [fact for fact in facts(crowded.learned).items() if stays in _names(fact[0])]
+    assert dict(mine) == facts(alone.learned)
+
+
+def _names(fact: tuple[object, ...]) -> list[object]:
+    """The workloads that a fact is about."""
+    subject = fact[0] if isinstance(fact[0], Connection) else fact[1]
+    return [subject.source] if isinstance(subject, Connection) else list(subject)  # type: ignore[call-overload]

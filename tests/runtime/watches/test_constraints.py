@@ -1,0 +1,151 @@
+"""Four watches bring what namespaces demand: as it is listed, as it changes, and no less while they fail."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.profiles import Resource
+from app.domain.workloads import Workload
+from app.kubernetes.client import ClusterClient, open_cluster
+from app.rightsizing.constraints import Constraints, LimitRangeRule, Quota
+from app.runtime.watches.constraints import constraint_watches
+from app.webhook.constraint_index import ConstraintIndex
+from tests.kubernetes.fake_api_server import FakeApiServer, bookmark, listed, refuses
+from tests.kubernetes.polling import until
+
+NAMESPACES, LIMIT_RANGES = "/api/v1/namespaces", "/api/v1/limitranges"
+QUOTAS, AUTOSCALERS = "/api/v1/resourcequotas", "/apis/autoscaling/v1/horizontalpodautoscalers"
+PATHS = (NAMESPACES, LIMIT_RANGES, QUOTAS, AUTOSCALERS)
+WEB = Workload("shop", "web")
+
+
+def named(name: str, namespace: str | None = "shop", **fields: Any) -> dict[str, Any]:
+    place = {"namespace": namespace} if namespace else {}
+    return {"metadata": {"name": name, "resourceVersion": "11", **place}, **fields}
+
+
+def namespace(name: str, asks: str) -> dict[str, Any]:
+    found = named(name, None)
+    found["metadata"]["labels"] = {"job-profiler.liqo.io/scheduling": asks}
+    return found
+
+
+LIMIT_RANGE = named("r", spec={"limits": [{"type": "Container", "max": {"cpu": "500m"}}]})
+RULE = LimitRangeRule("Container", {}, {Resource.CPU: Decimal("0.5")}, {})
+QUOTA = named("q", spec={"hard": {"limits.memory": "1Gi"}}, status={"hard": {"limits.memory": "1Gi"}})
+COUNTED = Quota(frozenset(), frozenset({Resource.MEMORY}), tells_best_effort=False)
+AUTOSCALER = named(
+    "h",
+    spec={"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "targetCPUUtilizationPercentage": 80},
+)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeApiServer]:
+    """A cluster with one object of each kind, of which nothing changes."""
+    objects = (namespace("shop", "true"), LIMIT_RANGE, QUOTA, AUTOSCALER)
+    async with FakeApiServer() as running:
+        for path, found in zip(PATHS, objects, strict=True):
+            running.on("GET", path, listed(found))
+            running.on("WATCH", path, running.streams(bookmark("11"), then_hangs=True))
+        yield running
+
+
+@pytest.fixture
+async def client(server: FakeApiServer, tmp_path: Path) -> AsyncIterator[ClusterClient]:
+    """A client of that cluster."""
+    async with open_cluster(server.kubeconfig(tmp_path)) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def watched(client: ClusterClient, scope: tuple[str, ...] = ()) -> AsyncIterator[ConstraintIndex]:
+    index = ConstraintIndex(scope)
+    tasks = [asyncio.create_task(watch.run()) for watch in constraint_watches(client, index).values()]
+    try:
+        yield index
+        assert not any(task.done() for task in tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_what_is_listed_is_known(server: FakeApiServer, client: ClusterClient) -> None:
+    """One object of each kind, in the terms of the rules; of Namespaces only metadata is asked for."""
+    async with watched(client) as index:
+        await until(lambda: index.is_synced)
+
+        assert index.of(WEB) == Constraints((RULE,), (COUNTED,), frozenset({Resource.CPU}))
+        assert index.asks("shop")
+    [asked] = [request for request in server.received("GET") if request.path == NAMESPACES]
+    assert "PartialObjectMetadataList" in asked.headers["Accept"]
+
+
+async def test_what_changes_is_known(server: FakeApiServer, client: ClusterClient) -> None:
+    """A namespace that no longer asks, a LimitRange that goes, a second autoscaler by memory."""
+    metrics = '[{"type": "Resource", "resource": {"name": "memory"}}]'
+    second = named("h2", spec={"scaleTargetRef": {"kind": "Deployment", "name": "web"}})
+    second["metadata"]["annotations"] = {"autoscaling.alpha.kubernetes.io/metrics": metrics}
+    changes = {
+        NAMESPACES: {"type": "MODIFIED", "object": namespace("shop", "false")},
+        LIMIT_RANGES: {"type": "DELETED", "object": LIMIT_RANGE},
+        AUTOSCALERS: {"type": "ADDED", "object": second},
+    }
+    for path, change in changes.items():
+        server.on("WATCH", path, server.streams(change, then_hangs=True))
+    async with watched(client) as index:
+        await until(lambda: index.of(WEB) == Constraints((), (COUNTED,), frozenset(Resource)))
+        await until(lambda: not index.asks("shop"))
+
+
+@pytest.mark.parametrize("missing", PATHS)
+async def test_without_the_right_to_one_of_them_nothing_is_known(
+    server: FakeApiServer,
+    client: ClusterClient,
+    missing: str,
+) -> None:
+    """Three lists are not enough, and the refusal ends no task."""
+    server.on("GET", missing, refuses(403, "forbidden"))
+    async with watched(client) as index:
+        await server.wait_for("WATCH", 3)
+        await until(lambda: any(request.path == missing for request in server.received("GET")))
+
+        assert (index.is_synced, index.of(WEB)) == (False, None)
+
+
+async def test_a_watch_that_fails_keeps_what_it_knew(
+    server: FakeApiServer,
+    client: ClusterClient,
+) -> None:
+    """After its first list the API server only errs: the rule stays in force."""
+    server.on("GET", LIMIT_RANGES, listed(LIMIT_RANGE), refuses(500, "etcd is ill"))
+    server.on("WATCH", LIMIT_RANGES, refuses(410, "too old"))
+    async with watched(client) as index:
+        await until(lambda: index.is_synced)
+        await until(lambda: [each.path for each in server.received("GET")].count(LIMIT_RANGES) >= 2)
+
+        assert index.of(WEB) == Constraints((RULE,), (COUNTED,), frozenset({Resource.CPU}))
+
+
+async def test_listed_namespaces_are_watched_apart(server: FakeApiServer, client: ClusterClient) -> None:
+    """As far as the rights go: each by its own path, a Namespace by its name; both lists are waited for."""
+    for name in ("shop", "bank"):
+        for path in PATHS[1:]:
+            place = path.replace("/v1/", f"/v1/namespaces/{name}/")
+            found = LIMIT_RANGE if path == LIMIT_RANGES and name == "shop" else None
+            server.on("GET", place, listed(*([found] if found else [])))
+            server.on("WATCH", place, server.streams(bookmark("11"), then_hangs=True))
+    async with watched(client, ("shop", "bank")) as index:
+        await until(lambda: index.is_synced)
+
+        assert index.of(WEB) == Constraints((RULE,))
+        assert index.of(Workload("bank", "web")) == Constraints()
+    asked = {(request.path, request.query.get("fieldSelector")) for request in server.received("GET")}
+    assert {(NAMESPACES, "metadata.name=shop"), (NAMESPACES, "metadata.name=bank")} <= asked
+    assert asked.isdisjoint({(path, None) for path in PATHS})

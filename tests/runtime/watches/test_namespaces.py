@@ -1,0 +1,207 @@
+"""Labels of Namespaces over the wire: what is asked, and that the scope follows the answers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from app.domain.catalogue import ProfileCatalogue
+from app.errors import ForbiddenError, SettingsError
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient, open_cluster
+from app.periodic import Backoff
+from app.profiler.registries.namespaces import NamespaceScope
+from app.runtime.profiler_role import ProfilerRole
+from app.runtime.watches.namespaces import WatchedNamespaces, check_selector, listed_scope
+from app.settings.environment import read_settings
+from tests.kubernetes.fake_api_server import FakeApiServer, refuses
+from tests.kubernetes.labelled_namespaces import OPTED_OUT, by_selector, matching, namespace
+from tests.kubernetes.polling import until
+
+PATH = paths.namespaces()
+SELECTOR = "team in (web)"
+SELECTING = read_settings({"profiling_namespace_selector": SELECTOR})
+EVERYTHING = read_settings({})
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeApiServer]:
+    """An API server on which watches hang until a test scripts one."""
+    async with FakeApiServer() as running:
+        running.on("WATCH", PATH, running.streams(then_hangs=True))
+        yield running
+
+
+@pytest.fixture
+async def client(server: FakeApiServer, tmp_path: Path) -> AsyncIterator[ClusterClient]:
+    """A client of that server."""
+    async with open_cluster(server.kubeconfig(tmp_path)) as opened:
+        yield opened
+
+
+def event(kind: str, name: str, **metadata: Any) -> dict[str, Any]:
+    return {"type": kind, "object": namespace(name, **metadata)}
+
+
+@asynccontextmanager
+async def watching(namespaces: WatchedNamespaces) -> AsyncIterator[NamespaceScope]:
+    task = asyncio.create_task(namespaces.run())
+    try:
+        await until(lambda: namespaces.scope.is_listed)
+        yield namespaces.scope
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def test_without_a_selector_one_watch_tells_who_opted_out(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """The API server matches the label, and only metadata is asked for."""
+    server.on("GET", PATH, matching({OPTED_OUT: "legacy"}))
+
+    async with watching(WatchedNamespaces(client, EVERYTHING)) as scope:
+        await server.wait_for("WATCH", 1)
+
+    assert (scope.covers("legacy"), scope.covers("shop")) == (False, True)
+    [asked], [watched] = server.received("GET"), server.received("WATCH")
+    assert asked.query["labelSelector"] == watched.query["labelSelector"] == OPTED_OUT
+    assert "fieldSelector" not in asked.query
+    assert "PartialObjectMetadataList" in asked.headers["Accept"]
+    assert "PartialObjectMetadata;" in watched.headers["Accept"]
+
+
+async def test_the_scope_follows_the_labels(server: FakeApiServer, client: ClusterClient) -> None:
+    """The label comes to web, leaves shop, and legacy opts out, all while the profiler runs.
+
+    And db is created with the label (tomorrow, as it were): it has no past, and web has one.
+    """
+    server.on("GET", PATH, matching({SELECTOR: "shop legacy", OPTED_OUT: ""}))
+    selected = (
+        event("ADDED", "web"),
+        event("ADDED", "db", creationTimestamp="2999-01-01T00:00:00Z"),
+        event("DELETED", "shop"),
+    )
+    watches = {
+        SELECTOR: server.streams(*selected, then_hangs=True),
+        OPTED_OUT: server.streams(event("ADDED", "legacy"), then_hangs=True),
+    }
+    server.on("WATCH", PATH, by_selector(watches))
+
+    async with watching(WatchedNamespaces(client, SELECTING)) as scope:
+        await until(lambda: scope.covers("web") and not scope.covers("shop") and not scope.covers("legacy"))
+
+    assert scope.covers("db")
+    assert not scope.covers("other")
+    assert scope.arrivals() == {"web"}
+
+
+async def test_listed_namespaces_are_watched_by_their_names(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """One field selector for each: the only kind of watch that rights on named objects allow."""
+    settings = read_settings({"profiling_namespace": "shop,web", "profiling_namespace_selector": SELECTOR})
+    server.on("GET", PATH, matching({SELECTOR: "", OPTED_OUT: ""}))
+
+    async with watching(WatchedNamespaces(client, settings)):
+        await server.wait_for("WATCH", 4)
+
+    for verb in ("GET", "WATCH"):
+        asked = {(one.query["labelSelector"], one.query["fieldSelector"]) for one in server.received(verb)}
+        assert asked == {
+            (selector, f"metadata.name={name}")
+            for selector in (SELECTOR, OPTED_OUT)
+            for name in ("shop", "web")
+        }
+
+
+async def test_a_watch_that_fails_leaves_the_scope_as_it_is(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """After its first list the API server answers nothing but 500: shop stays in scope, web stays out."""
+    server.on("GET", PATH, matching({SELECTOR: "shop", OPTED_OUT: ""}))
+    server.on("WATCH", PATH, refuses(500))
+
+    async with watching(WatchedNamespaces(client, SELECTING)) as scope:
+        await server.wait_for("WATCH", 3)
+
+        assert (scope.covers("shop"), scope.covers("web"), scope.is_listed) == (True, False, True)
+
+
+async def test_one_list_tells_the_same(server: FakeApiServer, client: ClusterClient) -> None:
+    """For a single run nothing is watched."""
+    server.on("GET", PATH, matching({SELECTOR: "shop legacy", OPTED_OUT: "legacy"}))
+
+    scope = await listed_scope(client, SELECTING)
+
+    assert scope.is_listed
+    assert [name for name in ("shop", "legacy", "web") if scope.covers(name)] == ["shop"]
+    assert server.received("WATCH") == []
+
+
+async def test_a_list_that_is_refused_is_an_error(server: FakeApiServer, client: ClusterClient) -> None:
+    """Whoever asks for one list decides what a missing right means."""
+    server.on("GET", PATH, refuses(403, "forbidden"))
+
+    with pytest.raises(ForbiddenError):
+        await listed_scope(client, EVERYTHING)
+
+
+NOT_READABLE = (
+    r"PROFILING_NAMESPACE_SELECTOR \(--profiling-namespace-selector\) is 'team in': the cluster can't read it"
+    r" as a label selector: .*400 Bad Request: unable to parse requirement: team in"
+)
+WRONG = read_settings({"profiling_namespace_selector": "team in"})
+
+
+async def test_a_selector_that_can_not_be_read_is_named(server: FakeApiServer, client: ClusterClient) -> None:
+    """The API server's 400 becomes an error about the setting, with its text and the reason."""
+    server.on("GET", PATH, matching({OPTED_OUT: ""}))
+
+    for attempt in (check_selector(client, WRONG), listed_scope(client, WRONG)):
+        with pytest.raises(SettingsError, match=NOT_READABLE):
+            await attempt
+
+
+async def test_it_ends_the_profiler_before_it_contends(server: FakeApiServer, client: ClusterClient) -> None:
+    """The Lease was never asked for: no replica leads with a selector that matches nothing for ever."""
+    server.on("GET", PATH, matching({OPTED_OUT: ""}))
+    role = ProfilerRole(WRONG, client, ProfileCatalogue(), CollectorRegistry())
+
+    with pytest.raises(SettingsError, match=NOT_READABLE):
+        await role.run()
+
+    assert {request.path for request in server.requests} == {PATH}
+
+
+async def test_the_check_waits_for_an_api_server_that_is_away(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """Twice 503, then an answer: three requests, and one line in the log."""
+    server.on("GET", PATH, refuses(503), refuses(503), matching({SELECTOR: ""}))
+
+    with capture_logs() as lines:
+        await check_selector(client, SELECTING, Backoff(first_seconds=0.01))
+
+    assert len(server.received("GET")) == 3
+    assert [line["event"] for line in lines] == ["contact_lost"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "requests"), [(EVERYTHING, 0), (SELECTING, 1)], ids=["none", "forbidden"]
+)
+async def test_the_check_is_about_the_selector_alone(
+    server: FakeApiServer, client: ClusterClient, settings: Any, requests: int
+) -> None:
+    """Without a selector nothing is asked; a missing right is told by the watch that misses it."""
+    server.on("GET", PATH, refuses(403, "forbidden"))
+
+    await check_selector(client, settings)
+
+    assert len(server.requests) == requests

@@ -1,0 +1,186 @@
+"""The workloads of a leader's term, from watches alone: a cycle in which nothing changed asks nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from app.domain.container_roles import InitContainers
+from app.domain.workloads import Workload
+from app.errors import UnavailableError
+from app.kubernetes.client import ClusterClient
+from app.profiler.in_memory import InMemoryProfiles
+from app.profiler.ports import Directory
+from app.runtime.profiler_role import cluster_ports
+from app.runtime.watches.pods import WatchedPods
+from app.runtime.watches.workloads import WatchedWorkloads
+from app.settings.environment import read_settings
+from tests.kubernetes.fake_api_server import FakeApiServer, Received, answers, listed, refuses, thing
+from tests.kubernetes.test_workloads import owner, pod, template
+from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
+from tests.profiler.scenario import Scenario
+
+WATCHED = {
+    "pods": "/api/v1/pods",
+    "deployments": "/apis/apps/v1/deployments",
+    "statefulsets": "/apis/apps/v1/statefulsets",
+    "daemonsets": "/apis/apps/v1/daemonsets",
+    "jobs": "/apis/batch/v1/jobs",
+    "cronjobs": "/apis/batch/v1/cronjobs",
+}
+WEB = Workload("shop", "web")
+RUN, REPORT = Workload("shop", "report-1", "Job"), Workload("shop", "report", "CronJob")
+
+
+def serve(server: FakeApiServer, **objects: dict[str, Any]) -> None:
+    """One object of some kinds, none of the others; watches in which nothing happens."""
+    server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": "cronjobs"}]}))
+    for plural, path in WATCHED.items():
+        server.on("GET", path, listed(*([objects[plural]] if plural in objects else [])))
+        server.on("WATCH", path, server.streams(then_hangs=True))
+
+
+@asynccontextmanager
+async def watching(client: ClusterClient, *namespaces: str) -> AsyncIterator[WatchedWorkloads]:
+    pods = WatchedPods(client, namespaces)
+    workloads = WatchedWorkloads(client, namespaces, pods)
+    tasks = {asyncio.create_task(each.run()) for each in (pods, workloads)}
+    try:
+        yield workloads
+        assert not any(task.done() for task in tasks), tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def test_the_directory_is_made_of_watches(server: FakeApiServer, patient_client: ClusterClient) -> None:
+    """A Pod, its Deployment with an init container, a CronJob and its Job: who they are, and their uids."""
+    web_pod = pod("web-5f5b-x", owner("ReplicaSet", "web-5f5b"), labels={"pod-template-hash": "5f5b"})
+    web = pod("web") | {"spec": template({"name": "migrate"})}
+    run = pod("report-1", owner("CronJob", "report"))
+    serve(server, pods=web_pod, deployments=web, jobs=run, cronjobs=pod("report"))
+
+    async with watching(patient_client) as workloads:
+        await server.wait_for("WATCH", len(WATCHED))
+        directory = await workloads.directory()
+
+    assert directory == Directory(
+        pods={("shop", "web-5f5b-x"): WEB},
+        workloads=(WEB,),
+        cron_jobs={RUN: REPORT},
+        uids={WEB: "uid-web", RUN: "uid-report-1", REPORT: "uid-report"},
+        init_containers={WEB: InitContainers(frozenset({"migrate"}))},
+    )
+
+
+async def test_changes_come_by_the_watch(server: FakeApiServer, patient_client: ClusterClient) -> None:
+    """A Deployment that appears is there without another list."""
+    serve(server)
+    appears = {"type": "ADDED", "object": pod("web", resourceVersion="11")}
+    server.on("WATCH", WATCHED["deployments"], server.streams(appears, then_hangs=True))
+
+    async with watching(patient_client) as workloads:
+        await server.wait_for("WATCH", len(WATCHED))
+        async with asyncio.timeout(5):
+            while (await workloads.directory()).workloads != (WEB,):  # noqa: ASYNC110 - told by no event
+                await asyncio.sleep(0.01)
+
+    assert [each.path for each in server.received("GET")].count(WATCHED["deployments"]) == 1
+
+
+async def test_without_one_kind_nobody_can_say_who_runs(
+    server: FakeApiServer, patient_client: ClusterClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rights of Jobs are missing: the cycle fails and says what it waits for."""
+    monkeypatch.setattr("app.runtime.watches.workloads._LISTED_WITHIN_SECONDS", 0.3)
+    serve(server)
+    server.on("GET", WATCHED["jobs"], refuses(403))
+
+    async with watching(patient_client) as workloads:
+        await server.wait_for("WATCH", len(WATCHED) - 1)
+        with pytest.raises(UnavailableError, match=r"could not be listed yet: Job$"):
+            await workloads.directory()
+
+
+async def test_cron_jobs_are_not_waited_for(server: FakeApiServer, patient_client: ClusterClient) -> None:
+    """Their own rights came with a later chart; their Jobs tell all but their uid."""
+    serve(server, jobs=pod("report-1", owner("CronJob", "report")))
+    server.on("GET", WATCHED["cronjobs"], refuses(403))
+
+    async with watching(patient_client) as workloads:
+        directory = await workloads.directory()
+
+    assert directory.cron_jobs == {RUN: REPORT}
+    assert REPORT not in directory.uids
+
+
+async def test_the_version_of_cron_jobs_is_asked_for_until_it_is_told(
+    server: FakeApiServer, patient_client: ClusterClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server is overloaded for two tries; then the watch of CronJobs begins."""
+    monkeypatch.setattr("app.runtime.watches.workloads.Backoff.next_pause", lambda _self: 0.01)
+    serve(server, cronjobs=pod("report"))
+    told = answers({"resources": [{"name": "cronjobs"}]})
+    server.on("GET", "/apis/batch/v1", refuses(503), refuses(503), told)
+
+    async with watching(patient_client) as workloads:
+        await server.wait_for("WATCH", len(WATCHED))
+        assert REPORT in (await workloads.directory()).uids
+
+
+async def test_each_listed_namespace_has_watches_of_its_own(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
+    """20 namespaces with six watches each are more than the client library's 100 connections.
+
+    All of them are open at once, and there is room for a request besides.
+    """
+    namespaces = [f"team-{number}" for number in range(20)]
+    server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": "cronjobs"}]}))
+    for path in WATCHED.values():
+        api, _, plural = path.rpartition("/")
+        for namespace in namespaces:
+            server.on("GET", f"{api}/namespaces/{namespace}/{plural}", listed())
+            server.on("WATCH", f"{api}/namespaces/{namespace}/{plural}", server.streams(then_hangs=True))
+
+    async with watching(patient_client, *namespaces) as workloads:
+        await server.wait_for("WATCH", 120)
+        assert (await workloads.directory()).workloads == ()
+        async with asyncio.timeout(5):
+            assert await patient_client.get("/apis/batch/v1")
+
+
+async def test_an_unchanged_cycle_asks_the_api_server_nothing(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
+    """A new leader finds all profiles written: its first cycle writes the report, and the first check-point.
+
+    Then three cycles, two of them with new samples: not one request of any kind.
+    """
+    serve(server)
+    status = "/api/v1/namespaces/profiling/configmaps/job-profiler-status"
+    server.on("GET", status, answers({"metadata": {"name": "job-profiler-status", "uid": "u1"}}))
+    maps = "/api/v1/namespaces/profiling/configmaps"
+    server.on("GET", maps, listed())
+    server.on("POST", maps, answers(thing("job-profiler-checkpoint-000000000000"), 201))
+    server.on("PATCH", status, answers({"metadata": {"name": "job-profiler-status"}}))
+    profiles = InMemoryProfiles("profiling")
+    await Scenario(EmojivotoPrometheus(), profiles).cycle()
+
+    async with watching(patient_client) as workloads:
+        await server.wait_for("WATCH", len(WATCHED))
+        cluster = cluster_ports(
+            read_settings({"own_namespace": "profiling"}), patient_client, profiles.catalogue, workloads
+        )
+        leader = Scenario(EmojivotoPrometheus(), cluster=cluster)
+        await leader.cycle()
+        first: list[Received] = list(server.requests)
+        for minutes in (0, 5, 10):
+            await leader.cycle(minutes)
+
+    assert [each.verb for each in first if each.path == maps] == ["GET", "POST"]
+    assert [each.verb for each in first if each.path == status] == ["GET", "PATCH", "GET"]
+    assert server.requests == first

@@ -1,0 +1,132 @@
+"""Istio: the exact texts that are sent, and what answers in its label schema become."""
+
+import numpy as np
+
+from app.domain.workloads import Connection, Workload
+from app.sources.mesh.conversation import Question
+from app.sources.mesh.istio import EDGE_LABELS, Istio
+from app.sources.queries import Scope, Shard
+from app.sources.query_result import Matrix
+from tests.sources.mesh.conversing import converse
+from tests.sources.wire import STEPS
+
+SOME = Scope(included=("shop",), excluded=("kube-system",))
+LABELS = "source_workload_namespace,source_workload,destination_workload_namespace,destination_workload"
+BOTH = 'source_workload_namespace!="kube-system",destination_workload_namespace!="kube-system"'
+NAN = np.nan
+CART_DB = ("shop", "cart", "storage", "db")
+CART, DB = Workload("shop", "cart", ""), Workload("storage", "db", "")
+
+
+def rate(metric: str, matchers: str = "") -> str:
+    return (
+        f'max by ({LABELS})(sum by ({LABELS},reporter)(rate({metric}{{reporter=~"source|waypoint",{matchers}'
+        f'{BOTH}}}[5m]))) or sum by ({LABELS})(rate({metric}{{reporter="destination",{matchers}{BOTH}}}[5m]))'
+    )
+
+
+def table(rows: dict[tuple[str, ...], list[float]], unusable: int = 0) -> Matrix:
+    values = np.array(list(rows.values()), dtype=np.float64).reshape(len(rows), len(STEPS))
+    return Matrix(tuple(rows), values, unusable)
+
+
+NOTHING = table({})
+
+
+def nothing(question: Question) -> list[Matrix]:
+    return [NOTHING] * len(question.parts)
+
+
+def test_questions() -> None:
+    """Clients and waypoints before servers; bytes of TCP without the nodes' tunnels; servers as scrapes."""
+    (question,), _ = converse(Istio(), nothing, SOME)
+
+    ours = 'app!="ztunnel",'
+    servers = 'istio_requests_total{reporter="destination",destination_workload_namespace!="kube-system"}'
+    assert [part.query for part in question.parts] == [
+        rate("istio_requests_total"),
+        rate("istio_request_bytes_sum"),
+        rate("istio_response_bytes_sum"),
+        rate("istio_tcp_received_bytes_total", ours),
+        rate("istio_tcp_sent_bytes_total", ours),
+        f"max by (destination_workload_namespace,destination_workload)(count_over_time({servers}[5m]))",
+    ]
+    assert question.steps == STEPS
+    assert ",".join(EDGE_LABELS) == LABELS
+
+
+def test_a_shard_of_sources() -> None:
+    """Every rate is of sources in these namespaces alone, and servers are scraped there."""
+    (question,), _ = converse(Istio(), nothing, SOME, shard=Shard(frozenset({"shop", "team"})))
+
+    *rates, servers = (part.query for part in question.parts)
+    assert all(query.count('source_workload_namespace=~"shop|team",') == 2 for query in rates)
+    assert 'destination_workload_namespace=~"shop|team"' in servers
+
+
+def test_the_load() -> None:
+    """Five rates of two kinds of reporters read the requests' samples about ten times, by the source."""
+    load = Istio().load(SOME)
+
+    counts = f"count_over_time(istio_requests_total{{{BOTH}}}[5m])"
+    assert load.query == f"10 * sum by (source_workload_namespace)({counts})"
+    assert load.labels == ("source_workload_namespace",)
+
+
+def test_a_request_is_a_request_and_a_response() -> None:
+    """Two a second both ways; a sample that was not usable counts once. No kind is told at either end."""
+    answers = [table({CART_DB: [2, 2, NAN, 2]}, unusable=1), *[NOTHING] * 5]
+
+    _, samples = converse(Istio(), lambda _question: answers, Scope())
+
+    assert samples.edges == (Connection(CART, DB),)
+    np.testing.assert_array_equal(samples.requests, [[2, 2, NAN, 2]])
+    np.testing.assert_array_equal(samples.responses, samples.requests)
+    np.testing.assert_array_equal(samples.scraped, [[True, True, False, True]])
+    assert samples.unusable == 1
+
+
+def test_bytes_of_requests_and_of_tcp_are_added() -> None:
+    """100 of HTTP and 50 of TCP in one step are 150, either alone is itself, none is none."""
+    http = table({CART_DB: [100, 100, NAN, NAN]})
+    tcp = table({CART_DB: [50, NAN, 50, NAN]})
+    answers = [table({CART_DB: [1] * 4}), http, NOTHING, tcp, tcp, NOTHING]
+
+    _, samples = converse(Istio(), lambda _question: answers, Scope())
+
+    np.testing.assert_array_equal(samples.request_bytes, [[150, 100, 50, NAN]])
+    np.testing.assert_array_equal(samples.response_bytes, [[50, NAN, 50, NAN]])
+
+
+def test_where_only_bytes_flow_there_is_no_edge() -> None:
+    """Without a request nothing can be said in requests and responses per minute."""
+    answers = [NOTHING, NOTHING, NOTHING, table({CART_DB: [50] * 4}), NOTHING, NOTHING]
+
+    _, samples = converse(Istio(), lambda _question: answers, Scope())
+
+    assert samples.edges == ()
+
+
+def test_unknown_ends_are_left_out_and_counted() -> None:
+    """Clients without a sidecar are `unknown`, as are servers that were never reached: two are left out."""
+    rows: dict[tuple[str, ...], list[float]] = {
+        CART_DB: [1.0] * 4,
+        ("unknown", "unknown", "storage", "db"): [1.0] * 4,
+        ("shop", "cart", "unknown", "unknown"): [1.0] * 4,
+    }
+
+    _, samples = converse(Istio(), lambda _question: [table(rows), *[NOTHING] * 5], Scope())
+
+    assert samples.edges == (Connection(CART, DB),)
+    assert samples.unknown_ends == 2
+    assert samples.sources == (CART,)
+
+
+def test_a_proxy_that_reports_as_a_server_is_scraped_as_a_client() -> None:
+    """The sidecar of db gave two samples in two steps, and one in the third, of which no rate is made."""
+    servers = table({("storage", "db"): [2, 5, 1, NAN]})
+
+    _, samples = converse(Istio(), lambda _question: [*[NOTHING] * 5, servers], Scope())
+
+    assert samples.sources == (DB,)
+    np.testing.assert_array_equal(samples.scraped, [[True, True, False, False]])

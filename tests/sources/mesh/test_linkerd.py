@@ -1,0 +1,269 @@
+"""Linkerd: the exact texts that are sent, and what answers in its label schema become."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from app.domain.workloads import Connection, Workload
+from app.history.samples import ConnectionSamples, StepRange
+from app.sources.answers import AnswerReader
+from app.sources.mesh.conversation import Question
+from app.sources.mesh.linkerd import KINDS, Linkerd
+from app.sources.queries import Scope, Shard
+from app.sources.query_result import Matrix
+from tests.sources.mesh.conversing import Answer, converse
+from tests.sources.wire import FIRST, STEPS, encoded, matrix, row
+
+EVERYTHING = Scope()
+SOME = Scope(included=("shop", "emojivoto"), excluded=("kube-system", "kube-public"))
+BOTH = 'namespace!~"kube-public|kube-system",dst_namespace!~"kube-public|kube-system"'
+KIND_LABELS = "deployment,statefulset,daemonset,replicaset,replicationcontroller,cronjob,k8s_job"
+DESTINATION = "dst_namespace,dst_" + KIND_LABELS.replace(",", ",dst_")
+TAIL = '"replicas","$1","pod","(.+?)(-([a-z0-9]{5}|[0-9]+))?"'
+EDGE = {"namespace": "emojivoto", "replicas": "web-6b6f9d7d5c", "deployment": "web"}
+PROXIES = 'up{control_plane_ns!="",namespace!~"kube-public|kube-system"}'
+TO_VOTING = {"dst_namespace": "emojivoto", "dst_deployment": "voting"}
+
+
+PARTS = (
+    *("request_total{", "response_total{", "tcp_write_bytes_total{", "tcp_read_bytes_total{"),
+    *("sum_over_time(up{", "max_over_time(up{"),
+)
+Series = Mapping[str, str] | Sequence[Mapping[str, str]]
+
+
+def answering(*series: Series) -> Answer:
+    """What the server holds for each of PARTS: a series (or several) with the sample 2, or none at all."""
+
+    def answer(question: Question) -> list[Matrix]:
+        time = FIRST if question.steps == STEPS else question.steps.last * 300
+        rows = []
+        for number, part in enumerate(question.parts):
+            (place,) = (place for place, name in enumerate(PARTS) if name in part.query)
+            given = series[place] if place < len(series) else []
+            of_part = [given] if isinstance(given, Mapping) else given
+            rows += [row({**labels, "part": str(number)}, [(time, "2")]) for labels in of_part]
+        reader = AnswerReader(question.labels, question.steps, question.optional)
+        reader.feed(encoded(matrix(*rows)))
+        return question.read(reader.finish())
+
+    return answer
+
+
+def joined(*series: Series, scope: Scope = EVERYTHING) -> ConnectionSamples:
+    """What is made of the answers."""
+    return converse(Linkerd(), answering(*series), scope)[1]
+
+
+def behind(*pods: Mapping[str, str]) -> Answer:
+    """Only meshed Pods are told."""
+    return answering([], [], [], [], [], list(pods))
+
+
+def test_questions() -> None:
+    """The Pods at the end first. As they are named as their labels tell, edges are summed by those alone.
+
+    Four steps are 1200 seconds. Included namespaces can't be said of "either end" in one selector.
+    """
+    questions, _ = converse(Linkerd(), behind(EDGE | {"pod": "web-6b6f9d7d5c-2x8qz"}), SOME)
+
+    edges, of_pods = f"namespace,{KIND_LABELS},{DESTINATION}", f"namespace,pod,replicas,{KIND_LABELS}"
+    assert [part.query for question in questions for part in question.parts] == [
+        f"max by ({of_pods})(label_replace(max_over_time({PROXIES}[1200s]),{TAIL}))",
+        f'sum by ({edges})(rate(request_total{{direction="outbound",{BOTH}}}[5m]))',
+        f'sum by ({edges})(rate(response_total{{direction="outbound",{BOTH}}}[5m]))',
+        f'sum by ({edges})(rate(tcp_write_bytes_total{{direction="outbound",peer="dst",{BOTH}}}[5m]))',
+        f'sum by ({edges})(rate(tcp_read_bytes_total{{direction="outbound",peer="dst",{BOTH}}}[5m]))',
+        f"max by (namespace,{KIND_LABELS})(sum_over_time({PROXIES}[5m]))",
+    ]
+    assert [(len(question.parts), question.steps) for question in questions] == [
+        (1, StepRange(STEPS.last, STEPS.last)),
+        (1, STEPS),
+        (1, STEPS),
+        (3, STEPS),
+    ]
+
+
+@pytest.mark.parametrize(
+    "pods",
+    [
+        pytest.param([EDGE | {"pod": "shop-6b6f9d7d5c-2x8qz"}], id="another name"),
+        pytest.param([EDGE | {"pod": "web-admin-6b6f9d7d5c-2x8qz"}], id="a longer name"),
+        pytest.param([EDGE | {"pod": "web-0"}], id="another kind's name"),
+        pytest.param([EDGE | {"pod": "web-6b6f9d7d5c-2x8qz", "statefulset": "web"}], id="two kinds"),
+        pytest.param([{"namespace": "shop", "pod": "canary-6b6f9d7d5c-2x8qz"}], id="no kind"),
+        pytest.param(
+            [EDGE | {"pod": f"{name}-6b6f9d7d5c-2x8qz"} for name in ("web", "shop")], id="one of two"
+        ),
+        pytest.param([], id="no Pods"),
+    ],
+)
+def test_where_labels_may_not_tell_a_source_names_of_pods_do(pods: list[Mapping[str, str]]) -> None:
+    """One Pod that its labels don't tell, or nothing known of Pods: all is summed by their names too."""
+    questions, _ = converse(Linkerd(), behind(*pods), SOME)
+
+    queries = [part.query for question in questions[1:] for part in question.parts]
+    by_name = f"namespace,replicas,{KIND_LABELS}"
+    requests = f'rate(request_total{{direction="outbound",{BOTH}}}[5m])'
+    assert queries[0] == f"sum by ({by_name},{DESTINATION})(label_replace({requests},{TAIL}))"
+    assert queries[-1] == f"max by ({by_name})(label_replace(sum_over_time({PROXIES}[5m]),{TAIL}))"
+    assert all(f"by ({by_name}" in query for query in queries)
+
+
+def test_a_source_of_which_no_pod_is_told_is_looked_for_by_names() -> None:
+    """The proxy of `db` leaves no `up` with its labels, one of which is its Pod's own: all is asked again.
+
+    The second time its name tells the StatefulSet, of which two kinds' labels are there.
+    """
+    web = {"namespace": "emojivoto", "deployment": "web"}
+    pod = web | {"pod": "web-6b6f9d7d5c-2x8qz", "replicas": "web-6b6f9d7d5c"}
+    two = {"namespace": "emojivoto", "deployment": "blue", "statefulset": "db"} | TO_VOTING
+
+    def answer(question: Question) -> list[Matrix]:
+        named = '"replicas"' in question.query and question.steps == STEPS
+        db, of_web = (two | {"replicas": "db"}, web | {"replicas": pod["replicas"]}) if named else (two, web)
+        return answering([db, of_web | TO_VOTING], [], [], [], of_web, pod)(question)
+
+    questions, samples = converse(Linkerd(), answer, EVERYTHING)
+
+    assert len(questions) == 7
+    assert [edge.source for edge in samples.edges] == [
+        Workload("emojivoto", "db", "StatefulSet"),
+        Workload("emojivoto", "web"),
+    ]
+    assert [list(pods) for pods in samples.edge_pods] == [[], [pod["pod"]]]
+
+
+def test_the_parts_of_a_question_are_sent_as_one() -> None:
+    """All but the first part's series bear its number in a label: none is taken for another's."""
+    (_, requests, _, octets), _ = converse(Linkerd(), behind(), SOME)
+
+    first, second, third = (part.query for part in octets.parts)
+    assert octets.query == (
+        f'{first} or label_replace({second},"part","1","","") or label_replace({third},"part","2","","")'
+    )
+    assert octets.labels[0] == "part"
+    assert requests.query == requests.parts[0].query
+
+
+def test_a_shard_of_sources() -> None:
+    """All of it is of sources in these namespaces alone; destinations may be anywhere."""
+    shard = Shard(frozenset({"shop", "emojivoto"}))
+
+    questions, _ = converse(Linkerd(), behind(), SOME, shard=shard)
+
+    parts = [part.query for question in questions for part in question.parts]
+    assert all(',namespace=~"emojivoto|shop",namespace!~"kube-public|kube-system"' in part for part in parts)
+    assert "dst_namespace=" not in "".join(parts)
+
+
+def test_the_load() -> None:
+    """The largest question is on two rates, which read about twice the samples of requests."""
+    load = Linkerd().load(SOME)
+
+    counts = f'count_over_time(request_total{{direction="outbound",{BOTH}}}[5m])'
+    assert load.query == f"2 * sum by (namespace)({counts})"
+    assert load.labels == ("namespace",)
+
+
+def test_sides_and_bytes_are_joined_by_edge() -> None:
+    """One edge with 2 requests, 2 responses, 2 bytes written and none read in the first step."""
+    edge = EDGE | TO_VOTING
+
+    samples = joined(edge, edge, edge)
+
+    web, voting = Workload("emojivoto", "web"), Workload("emojivoto", "voting")
+    assert samples.edges == (Connection(web, voting),)
+    for values in (samples.requests, samples.responses, samples.request_bytes):
+        np.testing.assert_array_equal(values, [[2, np.nan, np.nan, np.nan]])
+    np.testing.assert_array_equal(samples.response_bytes, [[np.nan] * 4])
+    assert samples.sources == (web,)
+    np.testing.assert_array_equal(samples.scraped, [[True, False, False, False]])
+
+
+@pytest.mark.parametrize(("label", "kind"), KINDS.items())
+def test_every_kind_at_both_ends(label: str, kind: str) -> None:
+    """The label of a kind at the source, and with `dst_` at the destination, in another namespace."""
+    source = {"namespace": "shop", "replicas": "cart", label: "cart"}
+
+    samples = joined(source | {"dst_namespace": "storage", f"dst_{label}": "db"})
+
+    (edge,) = samples.edges
+    assert edge == Connection(Workload("shop", "cart", kind), Workload("storage", "db", kind))
+
+
+def test_what_kinds_kubernetes_has() -> None:
+    """The kinds are spelled as ownerReferences spell them."""
+    assert set(KINDS.values()) == {
+        *("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController"),
+        *("CronJob", "Job"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("replicas", "labels", "kind", "name"),
+    [
+        ("db", {"deployment": "blue", "statefulset": "db"}, "StatefulSet", "db"),
+        ("blue-db", {"deployment": "blue", "statefulset": "blue-db"}, "StatefulSet", "blue-db"),
+        ("web-6b6f9d7d5c", {"deployment": "web", "replicaset": "green"}, "Deployment", "web"),
+        ("x", {"deployment": "web", "daemonset": "agent"}, "Deployment", "web"),
+        ("web-6b6f9d7d5c", {"deployment": "blue"}, "Deployment", "blue"),
+    ],
+    ids=["another kind", "the longer name", "Deployment", "none fits", "one alone"],
+)
+def test_a_pods_own_label_beside_that_of_its_kind(
+    replicas: str, labels: dict[str, str], kind: str, name: str
+) -> None:
+    """The label whose value the Pod's name begins with is the workload's, and of two such the longer.
+
+    A label that stands alone is believed: only the Pod can tell better.
+    """
+    samples = joined({"namespace": "shop", "replicas": replicas, **labels} | TO_VOTING)
+
+    assert samples.edges[0].source == Workload("shop", name, kind)
+
+
+def test_the_pods_behind_a_source() -> None:
+    """All of the workload that the labels tell, in spite of a rollout."""
+    told = {"namespace": "emojivoto", "deployment": "web"}
+    names = ("web-6b6f9d7d5c-2x8qz", "web-6b6f9d7d5c-vhm4j", "web-5f86686c4d-8wrkx")
+    pods = [{**told, "pod": name, "replicas": name[:-6]} for name in names]
+
+    samples = joined(told | TO_VOTING, [], [], [], told, pods)
+
+    assert samples.edges[0].source == Workload("emojivoto", "web")
+    assert [sorted(pods) for pods in samples.edge_pods] == [sorted(names)]
+    assert [sorted(pods) for pods in samples.source_pods] == [sorted(names)]
+
+
+def test_two_sources_under_one_label() -> None:
+    """`deployment: blue` is a label of the Pods of `web` and of `api`: each edge has its own Pods."""
+    blue = {"namespace": "emojivoto", "deployment": "blue"}
+    web, api = ({**blue, "replicas": name} for name in ("web-6b6f9d7d5c", "api-5f86686c4d"))
+    pods = [{**web, "pod": "web-6b6f9d7d5c-2x8qz"}, {**api, "pod": "api-5f86686c4d-8wrkx"}]
+
+    samples = joined([web | TO_VOTING, api | TO_VOTING], [], [], [], [web, api], pods)
+
+    assert [list(pods) for pods in samples.edge_pods] == [["web-6b6f9d7d5c-2x8qz"], ["api-5f86686c4d-8wrkx"]]
+    assert len(samples.sources) == len(samples.source_pods) == 2
+
+
+def test_unknown_ends_are_left_out_and_counted() -> None:
+    """A Service without a workload, and a destination outside the cluster: two; the third edge is known."""
+    service = EDGE | {"dst_namespace": "emojivoto"}
+
+    samples = joined([EDGE, service, EDGE | TO_VOTING])
+
+    assert len(samples.edges) == 1
+    assert samples.unknown_ends == 2
+
+
+def test_a_source_without_labels_has_its_pods() -> None:
+    """Nothing tells the kind of a Rollout's Pods: the source has no name, and the Pods that do tell it."""
+    source = {"namespace": "shop", "replicas": "cart-6b6f9d7d5c"}
+
+    samples = joined(source | TO_VOTING, [], [], [], [], [source | {"pod": "cart-6b6f9d7d5c-2x8qz"}])
+
+    assert samples.edges[0].source == Workload("shop", "", "")
+    assert [list(pods) for pods in samples.edge_pods] == [["cart-6b6f9d7d5c-2x8qz"]]

@@ -1,0 +1,234 @@
+"""Who asks, and who is believed: files that are read again when they change, and faults that name them."""
+
+import asyncio
+import gc
+import ssl
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.errors import SettingsError, SourceError
+from app.runtime.profiler_role import check_access
+from app.settings.environment import read_settings
+from app.sources.credentials import Access
+from app.sources.http_clients import Clients
+from app.sources.prometheus_api import Pace, PrometheusApi
+from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate
+from tests.sources.backend import Backend, Reply
+from tests.sources.wire import FIRST, STEPS, matrix, row
+from tests.tls.clients import client_certificate
+
+NOW = datetime.now(UTC)
+SERVERS, CLIENTS, OTHER = (issue_authority(NOW) for _ in range(3))
+ANSWER = matrix(row({"pod": "web-1"}, [(FIRST, "0.5")]))
+
+
+def served_by(authority: KeyPair, directory: Path) -> ssl.SSLContext:
+    """A server whose certificate *authority* signed; it asks for one of the clients' authority."""
+    leaf = issue_serving_certificate(authority, ("127.0.0.1",), NOW)
+    file, clients = directory / "server.pem", directory / "clients.pem"
+    file.write_bytes(leaf.certificate + leaf.private_key)
+    clients.write_bytes(CLIENTS.certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    context.load_verify_locations(clients)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Backend]:
+    """Speaks TLS and answers all."""
+    directory = tmp_path / "server"
+    directory.mkdir()
+    with Backend("", lambda _: Reply(200, ANSWER), served_by(SERVERS, directory)) as running:
+        yield running
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Access:
+    """The right CA, and a certificate with its key in one file."""
+    access = Access(ca_file=str(tmp_path / "ca.crt"), certificate_file=str(tmp_path / "client.pem"))
+    Path(access.ca_file).write_bytes(SERVERS.certificate)
+    Path(access.certificate_file).write_bytes(client_certificate(CLIENTS, "profiler"))
+    return access
+
+
+async def asked(api: PrometheusApi) -> str:
+    """`answered`, or what went wrong."""
+    try:
+        await api.query_range("up", ("pod",), STEPS)
+    except SourceError as error:
+        return str(error)
+    return "answered"
+
+
+def put(file: str, content: bytes | None) -> None:
+    """Change a file, or take it away."""
+    if content is None:
+        Path(file).unlink()
+    else:
+        Path(file).write_bytes(content)
+
+
+def taken_away(file: str) -> bytes:
+    """What stood in a file that is no more; nothing where there was none."""
+    content = Path(file).read_bytes() if Path(file).exists() else b""
+    Path(file).unlink(missing_ok=True)
+    return content
+
+
+def api(backend: Backend, access: Access) -> PrometheusApi:
+    return PrometheusApi(backend.url, timeout_seconds=10, access=access, pace=Pace(tries=1))
+
+
+async def test_the_ca_file_is_believed_and_no_other(backend: Backend, files: Access, tmp_path: Path) -> None:
+    """Without it the server's certificate is a stranger's, as with the CA of somebody else."""
+    async with api(backend, files) as trusting:
+        assert await asked(trusting) == "answered"
+    async with api(backend, Access()) as usual:
+        assert "CERTIFICATE_VERIFY_FAILED" in await asked(usual)
+    other = tmp_path / "other.crt"
+    other.write_bytes(OTHER.certificate)
+    async with api(backend, Access(ca_file=str(other))) as misled:
+        assert "CERTIFICATE_VERIFY_FAILED" in await asked(misled)
+
+
+async def test_a_client_certificate_that_the_server_does_not_trust(backend: Backend, files: Access) -> None:
+    """It is shown, and the server ends the connection."""
+    put(files.certificate_file, client_certificate(OTHER, "profiler"))
+
+    async with api(backend, files) as stranger:
+        assert "can't be reached" in await asked(stranger)
+
+
+async def test_files_that_change_are_loaded_without_a_restart(backend: Backend, files: Access) -> None:
+    """A CA that does not fit, and back again; a file that is broken meanwhile leaves the old one in use."""
+    async with api(backend, files) as client:
+        assert await asked(client) == "answered"
+        put(files.ca_file, OTHER.certificate)
+        assert "CERTIFICATE_VERIFY_FAILED" in await asked(client)
+        put(files.ca_file, SERVERS.certificate)
+        assert await asked(client) == "answered"
+        put(files.ca_file, b"half of a certificate")
+        assert await asked(client) == "answered"
+        put(files.ca_file, None)
+        assert await asked(client) == "answered"
+
+
+async def test_clients_that_were_replaced_are_forgotten(tmp_path: Path) -> None:
+    """A CA that is rotated ten times leaves one client, not ten: no pool and no TLS context more."""
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(SERVERS.certificate)
+    clients = Clients(Access(ca_file=str(ca)), None, 10, None)
+    seen: list[weakref.ref[httpx.AsyncClient]] = []
+    for number in range(10):
+        put(str(ca), SERVERS.certificate * (1 + number % 2))
+        async with clients.current() as client:
+            seen.append(weakref.ref(client))
+        del client
+    gc.collect()
+
+    assert [each() is not None for each in seen] == [False] * 9 + [True]
+    await clients.close()
+
+
+async def test_a_client_that_is_replaced_amid_a_request_ends_with_it(tmp_path: Path) -> None:
+    """It stays open for the request that has it, and is closed after that one."""
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(SERVERS.certificate)
+    clients = Clients(Access(ca_file=str(ca)), None, 10, None)
+    async with clients.current() as before:
+        put(str(ca), SERVERS.certificate * 2)
+        async with clients.current() as after:
+            assert (after is not before, before.is_closed) == (True, False)
+    assert before.is_closed
+    assert not after.is_closed
+
+    await clients.close()
+    assert after.is_closed
+
+
+@pytest.mark.parametrize("field", ["bearer_token_file", "ca_file", "certificate_file"])
+async def test_a_file_that_is_away_at_the_start_fails_queries_until_it_is_there(
+    field: str, backend: Backend, files: Access
+) -> None:
+    """Nothing ends: each query says which setting it is; the first one after the file came is answered."""
+    away = getattr(files, field) or f"{files.ca_file}.token"
+    content = taken_away(away) or b"t"
+
+    async with api(backend, replace(files, **{field: away})) as client:
+        fault = f"PROMETHEUS_{field.upper()} is {away!r}, which can't be used: No such file or directory"
+        assert [await asked(client) for _ in range(2)] == [fault] * 2
+        assert await client.retention_seconds() is None
+        put(away, content)
+        assert await asked(client) == "answered"
+
+
+async def test_many_questions_at_the_start_make_one_client(tmp_path: Path) -> None:
+    """Four at once: all get the same."""
+    clients = Clients(Access(), None, 10, None)
+
+    async def client() -> httpx.AsyncClient:
+        async with clients.current() as current:
+            await asyncio.sleep(0)
+            return current
+
+    assert len(set(await asyncio.gather(*(client() for _ in range(4))))) == 1
+    await clients.close()
+
+
+async def test_a_token_that_is_away_fails_the_query_and_names_the_setting(tmp_path: Path) -> None:
+    """The file was there at the start; as soon as it is back, queries go on."""
+    token = tmp_path / "token"
+    token.write_text("t")
+    with Backend("", lambda _: Reply(200, ANSWER)) as backend:
+        async with api(backend, Access(bearer_token_file=str(token))) as client:
+            token.unlink()
+            fault = "which can't be used: No such file or directory"
+            assert await asked(client) == f"PROMETHEUS_BEARER_TOKEN_FILE is {str(token)!r}, {fault}"
+            token.write_text("t")
+            assert await asked(client) == "answered"
+
+
+@pytest.mark.parametrize(
+    ("setting", "companions", "content", "reason"),
+    [
+        ("bearer_token_file", {}, None, "No such file or directory"),
+        ("bearer_token_file", {}, " \n", "it is empty"),
+        ("bearer_token_file", {}, b"\xff\xfe", "can't decode byte"),
+        ("password_file", {"prometheus_username": "me"}, None, "No such file or directory"),
+        ("ca_file", {}, None, "No such file or directory"),
+        ("ca_file", {}, "no certificate", "can't be used"),
+        ("certificate_file", {}, "no certificate", "can't be used"),
+    ],
+)
+def test_a_wrong_file_is_named_at_the_start(
+    setting: str, companions: dict[str, str], content: str | bytes | None, reason: str, tmp_path: Path
+) -> None:
+    """Before anything is asked: the variable, the path, and what is wrong with it."""
+    file = tmp_path / "file"
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    with pytest.raises(SettingsError) as caught:
+        check_access(read_settings({f"prometheus_{setting}": str(file), **companions}))
+
+    (fault,) = caught.value.faults
+    assert fault.startswith(f"PROMETHEUS_{setting.upper()} is {str(file)!r}, which can't be used: ")
+    assert reason in fault
+
+
+def test_without_credentials_nothing_is_read() -> None:
+    """The defaults ask as nobody, and believe the public authorities."""
+    check_access(read_settings({}))
+    access = Access()
+
+    assert access.authentication() is None
+    assert access.headers() == {}
+    assert access.fingerprint() == ()

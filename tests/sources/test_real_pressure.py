@@ -1,0 +1,141 @@
+"""Signs of need in a real Prometheus that scrapes everything twice: where they are seen, and where not.
+
+The history is two hours long and ends at 14:00 UTC; kills happen at 13:02:30, in the step that ends at 13:05.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.domain.profiles import NeedReason
+from app.history.samples import NeedSamples, StepRange
+from app.sources.prometheus import PrometheusSource
+from app.sources.queries import Scope
+from tests.cluster.prometheus import Prometheus
+from tests.sources.collecting import only
+from tests.sources.need_history import NAMESPACE, NeedHistory, pod_of, steady, stepped, with_gap
+
+pytestmark = pytest.mark.prometheus
+
+END = 1_772_373_600  # 2026-03-01 14:00 UTC
+BEGIN = END - 2 * 3600
+KILL = END - 3600 + 150
+STEP_OF_KILL = (KILL + 299) // 300
+FIRST_SCRAPE = END - 1800 + 5
+HOUR_AND_HALF = StepRange(END // 300 - 17, END // 300)
+
+
+def burst(times: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Throttled in 8 of 10 periods for the 5 minutes up to 13:00, and never else."""
+    return 8.0 * np.clip(times - (END - 3900), 0, 300).astype(np.float64)
+
+
+def described() -> NeedHistory:
+    history = NeedHistory(BEGIN, END)
+    history.throttling("busy", steady(3))
+    history.throttling("bursty", burst)
+    history.throttling("calm", steady(0.4))
+    history.throttling("asleep", steady(0), periods_per_second=0)
+    once = stepped(KILL)
+    history.restarts("restarted", once, last_reason="OOMKilled", since=KILL)
+    # Its counter is new at the first scrape of a step: no window of that step alone holds the step before.
+    history.restarts("on-the-edge", stepped(FIRST_SCRAPE), last_reason="OOMKilled", since=FIRST_SCRAPE)
+    history.restarts("crashed", once, last_reason="Error", since=KILL)
+    history.restarts("killed-long-ago", stepped(BEGIN), last_reason="OOMKilled", since=BEGIN)
+    history.ended("ended", "OOMKilled", once)
+    history.ended("completed", "Completed", once)
+    history.ended("ended-long-ago", "OOMKilled", stepped(BEGIN))
+    # For 20 minutes nobody scraped it: it is the same end afterwards.
+    history.ended("ended-before-a-gap", "OOMKilled", with_gap(stepped(BEGIN), END - 3600, END - 2400))
+    history.oom_events("child-killed", once)
+    history.oom_events("well", steady(0))
+    return history
+
+
+@pytest.fixture(scope="module")
+def needy(
+    prometheus_factory: Callable[[Path | None], Prometheus], tmp_path_factory: pytest.TempPathFactory
+) -> Prometheus:
+    path = tmp_path_factory.mktemp("need") / "need.openmetrics"
+    described().write(path)
+    return prometheus_factory(path)
+
+
+@pytest.fixture
+async def source(needy: Prometheus) -> AsyncIterator[PrometheusSource]:
+    async with PrometheusSource(needy.url, scope=Scope(included=(NAMESPACE,), excluded=("x",))) as opened:
+        yield opened
+
+
+def seen(samples: NeedSamples) -> dict[str, dict[int, float]]:
+    """For each container the steps in which the sign was seen, with its share."""
+    found: dict[str, dict[int, float]] = {}
+    for row, step, share in zip(samples.rows, samples.at_steps, samples.shares, strict=True):
+        container = samples.containers[row]
+        assert (container.namespace, container.pod) == (NAMESPACE, pod_of(container.container))
+        found.setdefault(container.container, {})[int(step)] = float(share)
+    return found
+
+
+async def test_throttling(source: PrometheusSource) -> None:
+    """`busy` is throttled in 3 of 10 periods, in each of 18 steps; `bursty` in 8 of 10 in one step.
+
+    4 of 100 are too few to be told, no period at all (0/0) is no share, and a container without a limit has
+    no such metric. What is scraped twice counts once, and the whole Pod, throttled all the time, not at all.
+    """
+    found = seen(await only(source.need_signals(NeedReason.CPU_THROTTLING, HOUR_AND_HALF)))
+
+    assert set(found) == {"busy", "bursty"}
+    assert list(found["busy"]) == list(range(HOUR_AND_HALF.first, HOUR_AND_HALF.last + 1))
+    assert list(found["busy"].values()) == pytest.approx([0.3] * 18)
+    assert found["bursty"] == {END // 300 - 12: pytest.approx(0.8)}
+
+
+async def test_oom_kills(source: PrometheusSource) -> None:
+    """Of a container that was restarted, one that ended, and one of whose processes one was killed.
+
+    A restart or an event is seen in two steps, an end in one; what a first scrape of a step tells is seen in
+    that alone. Another reason for the last end, a kill of long ago and an end of long ago are none, not even
+    after a gap. Two kube-state-metrics never make the join fail.
+    """
+    found = seen(await only(source.need_signals(NeedReason.OOM_KILLED, HOUR_AND_HALF)))
+
+    twice = {STEP_OF_KILL: 1.0, STEP_OF_KILL + 1: 1.0}
+    assert found == {
+        "restarted": twice,
+        "child-killed": twice,
+        "ended": {STEP_OF_KILL: 1.0},
+        "on-the-edge": {END // 300 - 5: 1.0},
+    }
+
+
+async def test_signs_of_one_step(source: PrometheusSource) -> None:
+    """The question of a quiet cycle, on one step, finds the same as the large one."""
+    step = StepRange(STEP_OF_KILL, STEP_OF_KILL)
+
+    assert set(seen(await only(source.need_signals(NeedReason.OOM_KILLED, step)))) == {
+        "restarted",
+        "child-killed",
+        "ended",
+    }
+    assert set(seen(await only(source.need_signals(NeedReason.CPU_THROTTLING, step)))) == {"busy"}
+
+
+@pytest.mark.parametrize("scope", [Scope(included=("elsewhere",)), Scope(excluded=(NAMESPACE,))])
+async def test_signs_of_other_namespaces_are_not_told(needy: Prometheus, scope: Scope) -> None:
+    """Neither where another namespace is included nor where this one is excluded."""
+    async with PrometheusSource(needy.url, scope=scope) as elsewhere:
+        for reason in NeedReason:
+            assert seen(await only(elsewhere.need_signals(reason, HOUR_AND_HALF))) == {}
+
+
+async def test_absent_metrics_are_no_fault(
+    prometheus_factory: Callable[[Path | None], Prometheus],
+) -> None:
+    """A Prometheus that scrapes neither cAdvisor nor kube-state-metrics answers: nothing was seen."""
+    async with PrometheusSource(prometheus_factory(None).url, scope=Scope()) as empty:
+        for reason in NeedReason:
+            assert seen(await only(empty.need_signals(reason, HOUR_AND_HALF))) == {}

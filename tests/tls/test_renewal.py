@@ -1,0 +1,199 @@
+"""When certificates are due for renewal, and how a Secret holds several authorities."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate, parse_certificates
+from app.tls.renewal import (
+    authority_renewal_reason,
+    joined,
+    names_of,
+    renewal_due,
+    separated,
+    serving_renewal_reason,
+)
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+NAMES = ("job-profiler.profiling.svc", "job-profiler.profiling.svc.cluster.local", "127.0.0.1", "::1")
+AUTHORITY = issue_authority(NOW)
+SERVING = issue_serving_certificate(AUTHORITY, NAMES, NOW)
+
+
+def certificate(pair: KeyPair) -> x509.Certificate:
+    return parse_certificates(pair.certificate)[0]
+
+
+@pytest.mark.parametrize(
+    ("pair", "reason"),
+    [
+        pytest.param(None, "there is none yet", id="none"),
+        pytest.param(
+            KeyPair(b"hello", AUTHORITY.private_key), "its certificate can't be read", id="certificate"
+        ),
+        pytest.param(
+            KeyPair(AUTHORITY.certificate, b"hello"), "its private key can't be read", id="private-key"
+        ),
+        pytest.param(
+            KeyPair(AUTHORITY.certificate, SERVING.private_key),
+            "its certificate and private key do not belong together",
+            id="mismatch",
+        ),
+    ],
+)
+def test_a_pair_that_can_not_be_used_is_renewed(pair: KeyPair | None, reason: str) -> None:
+    """An authority and a serving certificate alike."""
+    assert authority_renewal_reason(pair, NOW) == reason
+    assert serving_renewal_reason(pair, AUTHORITY, NAMES, NOW) == reason
+
+
+def rsa_authority() -> KeyPair:
+    """A self-signed authority as a person might have made it."""
+    key, name = rsa.generate_private_key(65537, 2048), certificate(AUTHORITY).subject
+    found = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=365))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private_key = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return KeyPair(found.public_bytes(Encoding.PEM), private_key)
+
+
+@pytest.mark.parametrize("pair", [SERVING, rsa_authority()], ids=["serving-certificate", "rsa"])
+def test_a_pair_that_can_not_sign_for_us_is_no_authority(pair: KeyPair) -> None:
+    """Whatever somebody put into the Secret, the keeper replaces it and does not fail at signing."""
+    assert authority_renewal_reason(pair, NOW) == "it is not an ECDSA certificate authority"
+
+
+def numbered(number: int, lifetime: timedelta, issued: datetime = NOW) -> x509.Certificate:
+    """A certificate with this serial number, backdated by 5 minutes like ours."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), certificate(AUTHORITY).subject
+    begin = issued - timedelta(minutes=5)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), number, begin, issued + lifetime)
+    return builder.sign(key, hashes.SHA256())
+
+
+@pytest.mark.parametrize(
+    ("number", "lifetime", "due"),
+    [
+        pytest.param(1000, timedelta(days=7), timedelta(days=4, hours=16), id="two-thirds"),
+        pytest.param(1500, timedelta(days=6), timedelta(days=3, hours=20, minutes=24), id="2.5-percent-less"),
+        pytest.param(3000, timedelta(seconds=30), timedelta(seconds=20), id="30-seconds"),
+        pytest.param(2800, timedelta(seconds=90), timedelta(seconds=56.4), id="90-seconds-4-percent-less"),
+    ],
+)
+def test_a_certificate_is_due_after_two_thirds_of_its_life(
+    number: int, lifetime: timedelta, due: timedelta
+) -> None:
+    """Counted from its issue and not from 5 minutes before: one of 30 s is due after 20 s, not at once.
+
+    The last three digits of its serial number take up to 5 % of the life off: 500 are 2.5 %, so 6 days are
+    due after 4 days less 3 h 36 min, and 800 are 4 %, so 90 s are due after 60 s less 3.6 s.
+    """
+    found = numbered(number, lifetime)
+
+    assert abs(renewal_due(found) - (NOW + due)) < timedelta(milliseconds=1)
+
+
+def test_renewals_of_many_clusters_are_spread() -> None:
+    """Of 200 authorities that were issued in one second, the first is due weeks before the last.
+
+    All are within 5 % of 365 days, 18 days and 6 hours, before two thirds, which are 243 days and 8 hours.
+    """
+    dues = sorted(renewal_due(certificate(issue_authority(NOW))) - NOW for _ in range(200))
+
+    assert timedelta(days=225, hours=2) <= dues[0] < timedelta(days=228)
+    assert timedelta(days=240) < dues[-1] <= timedelta(days=243, hours=8)
+
+
+@pytest.mark.parametrize("pair", [AUTHORITY, SERVING], ids=["authority", "serving"])
+def test_the_reason_is_there_from_the_due_moment_on(pair: KeyPair) -> None:
+    """One second before it there is none; then it tells when the certificate expires."""
+    due, expiry = renewal_due(certificate(pair)), certificate(pair).not_valid_after_utc
+
+    def reason(moment: datetime) -> str | None:
+        if pair is AUTHORITY:
+            return authority_renewal_reason(pair, moment)
+        return serving_renewal_reason(pair, AUTHORITY, NAMES, moment)
+
+    assert reason(due - timedelta(seconds=1)) is None
+    assert reason(due) == f"it expires on {expiry:%Y-%m-%d %H:%M} UTC"
+
+
+def test_a_certificate_of_the_future_is_renewed() -> None:
+    """It was issued by a clock that was ahead, and API servers refuse it until their own clocks are there."""
+    reason = f"it is valid from {NOW - timedelta(minutes=5):%Y-%m-%d %H:%M} UTC on only"
+
+    assert authority_renewal_reason(AUTHORITY, NOW - timedelta(hours=1)) == reason
+
+
+def test_a_serving_certificate_of_another_authority_is_renewed() -> None:
+    """Also where the newest of several is another one; the old one still trusted makes no difference."""
+    fresh = issue_authority(NOW)
+    both = KeyPair(fresh.certificate + AUTHORITY.certificate, fresh.private_key)
+
+    for authority in (fresh, both):
+        reason = serving_renewal_reason(SERVING, authority, NAMES, NOW)
+        assert reason == "it was not signed by the current authority"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [NAMES[:1], (*NAMES, "localhost"), ("127.0.0.1", "::2", *NAMES[:2])],
+    ids=["fewer", "more", "other"],
+)
+def test_a_serving_certificate_with_other_names_is_renewed(names: tuple[str, ...]) -> None:
+    """Fewer, more and other ones."""
+    assert (
+        serving_renewal_reason(SERVING, AUTHORITY, names, NOW)
+        == "its names are not those that are configured"
+    )
+
+
+def test_neither_order_nor_spelling_of_the_names_is_a_reason() -> None:
+    """`0:0:0:0:0:0:0:1` is `::1`."""
+    names = ("0:0:0:0:0:0:0:1", *reversed(NAMES[:3]))
+
+    assert serving_renewal_reason(SERVING, AUTHORITY, names, NOW) is None
+
+
+def test_several_authorities_are_taken_apart_again() -> None:
+    """Each certificate has its own key, in whichever order the keys stand."""
+    pairs = [issue_authority(NOW) for _ in range(3)]
+    together = joined(pairs)
+    reversed_keys = KeyPair(together.certificate, joined(pairs[::-1]).private_key)
+
+    assert separated(together) == separated(reversed_keys) == pairs
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        pytest.param(KeyPair(AUTHORITY.certificate, b""), [b""], id="no-key"),
+        pytest.param(KeyPair(AUTHORITY.certificate, SERVING.private_key), [b""], id="another-key"),
+        pytest.param(
+            KeyPair(AUTHORITY.certificate, b"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----"),
+            [b""],
+            id="unreadable-key",
+        ),
+        pytest.param(
+            KeyPair(SERVING.certificate + AUTHORITY.certificate, AUTHORITY.private_key.rstrip()),
+            [b"", AUTHORITY.private_key],
+            id="only-the-second-one's",
+        ),
+        pytest.param(KeyPair(b"hello", AUTHORITY.private_key), [], id="no-certificate"),
+    ],
+)
+def test_a_certificate_whose_key_is_missing_has_none(stored: KeyPair, expected: list[bytes]) -> None:
+    """It can be trusted on, though it can sign no more."""
+    assert [pair.private_key for pair in separated(stored)] == expected
+
+
+def test_names_are_told_dns_names_first() -> None:
+    """As a certificate lists them; one without any has none."""
+    assert names_of(certificate(SERVING)) == list(NAMES)
+    assert names_of(certificate(AUTHORITY)) == []
