@@ -18,7 +18,7 @@ from typing import Any
 
 from app.backtest.cold_start import cold_start
 from app.backtest.collecting import past_usage
-from app.backtest.protocol import Protocol, protocol_of
+from app.backtest.protocol import EvaluationPeriod, protocol_of
 from app.backtest.replay import replay
 from app.backtest.report import document, scores_of
 from app.backtest.usage import Usage
@@ -165,7 +165,7 @@ def main() -> None:
     sys.exit(seconds > MOST_SECONDS or not all(figure.is_met for figure in rows))
 
 
-async def past_of(history: Path) -> tuple[Usage, Protocol]:
+async def past_of(history: Path) -> tuple[Usage, EvaluationPeriod]:
     """A recorded past as usage, and how it is replayed; ends the program where it is too short."""
     recorded = read_recorded_history(history)
     steps = StepRange(recorded.first_step, recorded.last_step)

@@ -21,14 +21,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.learning import Features
-from app.backtest.protocol import WINDOW_DAYS, Protocol, judged
+from app.backtest.learning import DayFeatures
+from app.backtest.protocol import WINDOW_DAYS, EvaluationPeriod, judged
 from app.backtest.scores import DayFacts, facts_of
 from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
 from app.recommendation.candidates import candidate_values, little_history
 from app.recommendation.cost import chance_above, priced, straying_width, time_above
-from app.recommendation.day_summaries import Amounts, Days, Floats
+from app.recommendation.day_summaries import Amounts, DaySummaries, Floats
 from app.recommendation.rules import LEVELS, MAXIMUM, P95, ResourceRule, rules_at
 from benchmarks.accuracy import past_of
 
@@ -50,7 +50,7 @@ Choose = Callable[[int, ResourceRule], Amounts]
 class _Past:
     """One resource's usage, and how values on it would have held."""
 
-    features: Features
+    features: DayFeatures
     facts: DayFacts
     rule: ResourceRule
     days: int
@@ -124,7 +124,7 @@ def by_trend(past: _Past) -> Choose:
     return choose
 
 
-def cheapest_of(candidates: Floats, days: Days, rule: ResourceRule) -> Amounts:
+def cheapest_of(candidates: Floats, days: DaySummaries, rule: ResourceRule) -> Amounts:
     """The candidate that would have cost least, raised for little history, [n]."""
     cost = priced(candidates, days, rule, elapsed=0.0).cost(rule)
     values = candidates[np.arange(len(days)), cost.argmin(axis=1)].astype(np.float64)
@@ -132,22 +132,22 @@ def cheapest_of(candidates: Floats, days: Days, rule: ResourceRule) -> Amounts:
     return chosen
 
 
-def slot_before(past: _Past, day: int, slot: int) -> Days:
+def slot_before(past: _Past, day: int, slot: int) -> DaySummaries:
     """The window before *day*, of one slot of each day."""
     hours = 24 // _SLOTS
     shape = past.features.series, WINDOW_DAYS + 1
     quantiles = np.zeros((*shape, len(LEVELS)), dtype=np.float32)
     share = np.zeros(shape, dtype=np.float32)
-    window = Protocol.window(day)
+    window = EvaluationPeriod.window(day)
     for place, of_day in enumerate(
         range(window.start, window.stop), WINDOW_DAYS - (window.stop - window.start)
     ):
         seen = past.features.between(of_day, slot * hours, (slot + 1) * hours)
         quantiles[:, place], share[:, place] = seen.quantiles, seen.share
-    return Days(quantiles, share)
+    return DaySummaries(quantiles, share)
 
 
-def slope_of(days: Days, level: int) -> NDArray[np.float64]:
+def slope_of(days: DaySummaries, level: int) -> NDArray[np.float64]:
     """The median slope between any two of the last days' quantiles, in logarithms a day, [n]."""
     last = slice(WINDOW_DAYS - _TREND_DAYS, WINDOW_DAYS)
     logarithms = np.log(np.maximum(days.quantiles[:, last, level], 1e-9))
@@ -217,7 +217,7 @@ def main() -> None:
     usage = usage.first(protocol.last_day + 1)
     facts, best = facts_of(usage, judged(usage, protocol)), []
     for resource, rule in rules_at(RiskLevel.NORMAL).items():
-        features = Features(usage.lanes[resource], GRIDS[resource])
+        features = DayFeatures(usage.lanes[resource], GRIDS[resource])
         past = _Past(features, facts[resource], rule, protocol.last_day + 1)
         print(f"\n{resource.value}: risk, slack and difference at prices {PRICES[resource]}")
         mean = {name: float(np.nanmean(found)) for name, found in differences(past)}

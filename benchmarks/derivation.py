@@ -21,7 +21,7 @@ from app.domain.workloads import Workload
 from app.history.samples import STEPS_PER_DAY, ContainerSamples, PodContainer, StepRange
 from app.history.usage_history import UsageHistory
 from app.recommendation.policy import EstimationPolicy
-from app.recommendation.recommender import Needs, Published
+from app.recommendation.recommender import PublishedValue, Recommendations
 
 LIMIT_SECONDS = 0.5
 DAYS, TODAY = 14, 20_014
@@ -62,7 +62,7 @@ class Leader:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.history = UsageHistory(timeslots=4, retained_days=15)
-        self.published: dict[tuple[Resource, Workload], Published] = {}
+        self.published: dict[tuple[Resource, Workload], PublishedValue] = {}
         self.written = 0
 
     def fold(self, answers: list[ContainerSamples]) -> None:
@@ -83,9 +83,9 @@ class Leader:
             )
             self._write(resource, found, newest_step)
 
-    def _write(self, resource: Resource, found: Needs, newest_step: int) -> None:
+    def _write(self, resource: Resource, found: Recommendations, newest_step: int) -> None:
         for profile in found.profiles:
-            value = Published(float(profile.value), newest_step * 300 + 60)
+            value = PublishedValue(float(profile.value), newest_step * 300 + 60)
             self.published[resource, profile.workload] = value
         self.written += len(found.profiles)
 

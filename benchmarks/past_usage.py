@@ -16,13 +16,13 @@ import httpx
 from app.history.samples import STEP_SECONDS, step_time
 from app.profiler.cycle.collector import GRACE_SECONDS
 from app.profiler.cycle.cycle import CyclePolicy, CycleReport, ProfilingCycle
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles, LoggedReport
-from app.profiler.ports import Cluster
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
+from app.profiler.ports import ClusterPorts
 from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import PrometheusSource
 from app.sources.prometheus_api import CONCURRENT_QUERIES
 from app.sources.queries import Scope
-from app.sources.query_observer import Traffic
+from app.sources.query_observer import QueryCosts
 from benchmarks.rig import ROOT
 from tests.cluster.loopback_http import request_json
 from tests.cluster.prometheus import Prometheus
@@ -128,7 +128,7 @@ class Profiler:
     """A leader with an empty memory; profiles are kept here, so that no API server is called."""
 
     past: RunningPast
-    traffic: Traffic = field(default_factory=Traffic)
+    traffic: QueryCosts = field(default_factory=QueryCosts)
     _wire: _Wire = field(default_factory=_Wire)
     _cycle: ProfilingCycle | None = None
 
@@ -141,7 +141,7 @@ class Profiler:
             observer=self.traffic,
             transport=self._wire,
         ) as source:
-            cluster = Cluster(FixedWorkloads(), InMemoryProfiles("profiling"), LoggedReport())
+            cluster = ClusterPorts(FixedSnapshot(), InMemoryProfiles("profiling"), LoggedReport())
             policy = CyclePolicy(EstimationPolicy(), history_days, timeslots=4)
             self._cycle = ProfilingCycle(source, cluster, policy, lambda _namespace: True)
             yield self

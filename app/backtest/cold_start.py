@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.learning import Features
+from app.backtest.learning import DayFeatures
 from app.backtest.peers import PEERS, DayRule
-from app.backtest.protocol import Protocol, judged
+from app.backtest.protocol import EvaluationPeriod, judged
 from app.backtest.reliability import statements_of
 from app.backtest.replay import Replayed
 from app.backtest.scores import Facts, ResourceScores, facts_of
@@ -17,7 +17,7 @@ from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
 from app.history.samples import STEPS_PER_DAY
 from app.recommendation.choice import choose, risk_of
-from app.recommendation.day_summaries import Days, Floats
+from app.recommendation.day_summaries import DaySummaries, Floats
 from app.recommendation.rules import ResourceRule, rules_at
 from app.recommendation.stated_risk import BOUND_SCALE, at_most_above, expected_above, worst_past_day
 
@@ -27,7 +27,9 @@ _BESIDE = ("krr", "vpa")
 Values = NDArray[np.float64]
 
 
-def cold_start(usage: Usage, protocol: Protocol, hours: tuple[int, ...]) -> dict[int, dict[str, Replayed]]:
+def cold_start(
+    usage: Usage, protocol: EvaluationPeriod, hours: tuple[int, ...]
+) -> dict[int, dict[str, Replayed]]:
     """For each of *hours* of history our policies and two tools' rules, on the days that `replay` judges.
 
     Hours that no judged day has before it are left out.
@@ -37,7 +39,7 @@ def cold_start(usage: Usage, protocol: Protocol, hours: tuple[int, ...]) -> dict
     """
     usage = usage.first(protocol.last_day + 1)
     facts = facts_of(usage, judged(usage, protocol))
-    features = {resource: Features(lanes, GRIDS[resource]) for resource, lanes in usage.lanes.items()}
+    features = {resource: DayFeatures(lanes, GRIDS[resource]) for resource, lanes in usage.lanes.items()}
     found: dict[int, dict[str, Replayed]] = {}
     for known in (each for each in hours if each <= protocol.first_day * _HOURS):
         found[known] = {risk.value: _ours(risk, features, facts, protocol, known) for risk in RiskLevel}
@@ -55,7 +57,11 @@ def shortened(lanes: Lanes, day: int, hours: int) -> Lanes:
 
 
 def _ours(
-    risk: RiskLevel, features: Mapping[Resource, Features], facts: Facts, protocol: Protocol, hours: int
+    risk: RiskLevel,
+    features: Mapping[Resource, DayFeatures],
+    facts: Facts,
+    protocol: EvaluationPeriod,
+    hours: int,
 ) -> Replayed:
     values, expected, at_most = {}, {}, {}
     for resource, rule in rules_at(risk).items():
@@ -66,11 +72,11 @@ def _ours(
     )
 
 
-def _raw_choice(features: Features, rule: ResourceRule, hours: int) -> Callable[[int], tuple[Floats, ...]]:
+def _raw_choice(features: DayFeatures, rule: ResourceRule, hours: int) -> Callable[[int], tuple[Floats, ...]]:
     """For a day the values, and what is stated of them."""
 
     def chosen(day: int) -> tuple[Floats, ...]:
-        days: Days = features.last(day, hours)
+        days: DaySummaries = features.last(day, hours)
         known = days.length > 0
         values = np.where(known, choose(days, rule).value, np.nan).astype(np.float32)
         bound = at_most_above(worst_past_day(values, days), days.length, BOUND_SCALE)
@@ -81,7 +87,7 @@ def _raw_choice(features: Features, rule: ResourceRule, hours: int) -> Callable[
 
 
 def _peer(
-    rules: Mapping[Resource, DayRule], usage: Usage, facts: Facts, protocol: Protocol, hours: int
+    rules: Mapping[Resource, DayRule], usage: Usage, facts: Facts, protocol: EvaluationPeriod, hours: int
 ) -> Replayed:
     values = {}
     for resource, rule in rules.items():
@@ -99,7 +105,7 @@ def _of_short(rule: DayRule, lanes: Lanes, hours: int) -> Callable[[int], tuple[
 
 
 def _daily(
-    series: int, protocol: Protocol, made: Callable[[int], tuple[NDArray[np.floating], ...]]
+    series: int, protocol: EvaluationPeriod, made: Callable[[int], tuple[NDArray[np.floating], ...]]
 ) -> tuple[Values, ...]:
     """What is *made* for each judged day, [series, days]."""
     columns = [made(day) for day in protocol.judged_days]

@@ -9,13 +9,13 @@ from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.history.samples import ContainerSamples, PastOwners, PodContainer, StepRange
 from app.profiler.attribution import Attribution
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 
 Progress = Callable[[int, int], None]
 Covers = Callable[[str], bool]  # a namespace
 
 
-class PastSource(Protocol):
+class UsageReader(Protocol):
     """Who knows usage, and whose it was: what is needed here of the profiler's own source."""
 
     def container_samples(
@@ -27,7 +27,7 @@ class PastSource(Protocol):
         """The owners of Pods that ran in *steps*, as far as the source knows them; raises SourceError."""
 
 
-class RequestSource(Protocol):
+class RequestReader(Protocol):
     """Who knows what containers ask for."""
 
     async def container_requests(self, step: int) -> Mapping[PodContainer, Mapping[Resource, float]]:
@@ -35,7 +35,7 @@ class RequestSource(Protocol):
 
 
 async def samples_of(
-    source: PastSource, resource: Resource, steps: StepRange
+    source: UsageReader, resource: Resource, steps: StepRange
 ) -> AsyncIterator[ContainerSamples]:
     """All answers on *steps*, the newest first; a source may need to be asked again for what is older."""
     last = steps.last
@@ -51,11 +51,11 @@ async def samples_of(
 
 
 async def past_usage(
-    source: PastSource, requests: RequestSource, steps: StepRange, covers: Covers, progress: Progress
+    source: UsageReader, requests: RequestReader, steps: StepRange, covers: Covers, progress: Progress
 ) -> Usage | None:
     """The usage of the containers of the namespaces that *covers* tells; None where there is none."""
     owners = await source.pod_owners(steps)
-    attribution = Attribution(Directory(), owners.workloads)
+    attribution = Attribution(ClusterSnapshot(), owners.workloads)
 
     def attribute(namespace: str, pod: str) -> Workload | None:
         return attribution(namespace, pod) if covers(namespace) else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.learning import Features
+from app.backtest.learning import DayFeatures
 from app.backtest.peers import PEERS
 from app.backtest.protocol import WINDOW_DAYS
 from app.backtest.usage import Container, Lanes, Usage
@@ -16,8 +16,8 @@ from app.history.samples import STEPS_PER_DAY
 from app.recommendation.calibration import bound_scale
 from app.recommendation.candidates import candidate_values, little_history
 from app.recommendation.choice import cheapest, choose, outgrown
-from app.recommendation.cost import Priced, day_weights, priced
-from app.recommendation.day_summaries import Days
+from app.recommendation.cost import PricedCandidates, day_weights, priced
+from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import LEVELS, Candidate, ResourceRule, rules_at
 from app.recommendation.series_table import SeriesTable
 from app.recommendation.stated_risk import BOUND_SCALE, at_most_above, expected_above, worst_past_day
@@ -56,7 +56,7 @@ class DaySeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Considered:
+class PricedValue:
     """A value, and the slack and risk that it would have had on the window's days."""
 
     value: float
@@ -101,11 +101,11 @@ class Explanation:
     base: float
     little_history: float
     siblings: Siblings | None
-    chosen: Considered
+    chosen: PricedValue
     expected: float
     at_most: float | None
-    best: tuple[tuple[Candidate, Considered], ...]
-    others: Mapping[str, Considered]
+    best: tuple[tuple[Candidate, PricedValue], ...]
+    others: Mapping[str, PricedValue]
 
 
 def bound_scale_of(usage: Usage, risk: RiskLevel) -> BoundScale:
@@ -113,7 +113,7 @@ def bound_scale_of(usage: Usage, risk: RiskLevel) -> BoundScale:
     table = SeriesTable({(of.workload, of.container): number for number, of in enumerate(usage.containers)})
     sample = table.sample
     lanes = usage.lanes[Resource.CPU].of(sample.tolist())
-    days = Features(lanes, GRIDS[Resource.CPU]).before(usage.days - 1)
+    days = DayFeatures(lanes, GRIDS[Resource.CPU]).before(usage.days - 1)
     scale = bound_scale(days, rules_at(risk)[Resource.CPU])
     return BoundScale(scale, len(np.unique(table.owner[sample])))
 
@@ -126,7 +126,7 @@ def explain(
     None where no sample was seen in the window.
     """
     usage, lanes = past.usage, past.lanes
-    features = Features(lanes, GRIDS[past.resource])
+    features = DayFeatures(lanes, GRIDS[past.resource])
     rule = rules_at(risk)[past.resource]
     days, today_counts = _days(features, usage.days - 1, rule, elapsed)
     if not days.length[0]:
@@ -171,7 +171,7 @@ def _siblings(past: ContainerPast, rule: ResourceRule) -> Siblings | None:
     ]
     if not named:
         return None
-    days = Features(usage.lanes[past.resource].of(named), GRIDS[past.resource]).before(usage.days - 1)
+    days = DayFeatures(usage.lanes[past.resource].of(named), GRIDS[past.resource]).before(usage.days - 1)
     elders = days[days.length >= 1]
     if not len(elders):
         return None
@@ -186,10 +186,10 @@ def _alike(one: Container, other: Container) -> bool:
     )
 
 
-def _days(features: Features, today: int, rule: ResourceRule, elapsed: float) -> tuple[Days, bool]:
+def _days(features: DayFeatures, today: int, rule: ResourceRule, elapsed: float) -> tuple[DaySummaries, bool]:
     """The days of the choice: today counts for a young container, and for one that outgrew its past."""
     days, seen = features.before(today), features.until(today, 24)
-    with_today = Days(days.quantiles.copy(), days.share.copy())
+    with_today = DaySummaries(days.quantiles.copy(), days.share.copy())
     with_today.quantiles[:, -1], with_today.share[:, -1] = seen.quantiles, seen.share
     if days.length[0] < 1:
         return with_today, True
@@ -199,12 +199,12 @@ def _days(features: Features, today: int, rule: ResourceRule, elapsed: float) ->
     return (with_today, True) if rises else (days, False)
 
 
-def _considered(value: float, days: Days, rule: ResourceRule, elapsed: float) -> Considered:
+def _considered(value: float, days: DaySummaries, rule: ResourceRule, elapsed: float) -> PricedValue:
     told = priced(np.array([[value]], dtype=np.float32), days, rule, elapsed=elapsed)
-    return Considered(value, float(told.slack[0, 0]), float(told.risk[0, 0]), float(told.cost(rule)[0, 0]))
+    return PricedValue(value, float(told.slack[0, 0]), float(told.risk[0, 0]), float(told.cost(rule)[0, 0]))
 
 
-def _days_seen(usage: Usage, days: Days, rule: ResourceRule, elapsed: float) -> tuple[DaySeen, ...]:
+def _days_seen(usage: Usage, days: DaySummaries, rule: ResourceRule, elapsed: float) -> tuple[DaySeen, ...]:
     weights = day_weights(days, rule, elapsed=elapsed)[0]
     first = usage.first_day + usage.days - days.share.shape[1]
     return tuple(
@@ -218,13 +218,13 @@ def _days_seen(usage: Usage, days: Days, rule: ResourceRule, elapsed: float) -> 
     )
 
 
-def _best(considered: Priced, rule: ResourceRule) -> tuple[tuple[Candidate, Considered], ...]:
+def _best(considered: PricedCandidates, rule: ResourceRule) -> tuple[tuple[Candidate, PricedValue], ...]:
     """The cheapest candidates; of those that come to the same value the first one."""
     cost = considered.cost(rule)[0]
-    found: dict[float, tuple[Candidate, Considered]] = {}
+    found: dict[float, tuple[Candidate, PricedValue]] = {}
     for number in np.argsort(cost, kind="stable").tolist():
         value = float(considered.values[0, number])
-        one = Considered(
+        one = PricedValue(
             value, float(considered.slack[0, number]), float(considered.risk[0, number]), float(cost[number])
         )
         found.setdefault(value, (rule.candidate(number), one))
@@ -233,7 +233,9 @@ def _best(considered: Priced, rule: ResourceRule) -> tuple[tuple[Candidate, Cons
     return tuple(found.values())
 
 
-def _others(past: ContainerPast, days: Days, rule: ResourceRule, elapsed: float) -> dict[str, Considered]:
+def _others(
+    past: ContainerPast, days: DaySummaries, rule: ResourceRule, elapsed: float
+) -> dict[str, PricedValue]:
     """The other risk levels, the other tools' rules and today's request, judged on the same days."""
     values: dict[str, NDArray[np.float64]] = {
         risk.value: choose(days, rules_at(risk)[past.resource], elapsed=elapsed).value.astype(np.float64)

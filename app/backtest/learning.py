@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.protocol import WINDOW_DAYS, Protocol
+from app.backtest.protocol import WINDOW_DAYS, EvaluationPeriod
 from app.backtest.usage import Lanes
 from app.history.grid import ExponentialGrid
 from app.history.samples import STEPS_PER_DAY
 from app.recommendation.candidates import candidate_values
 from app.recommendation.choice import Choice, cheapest, choose, outgrown, risk_of, settle
-from app.recommendation.cost import Priced, priced
+from app.recommendation.cost import PricedCandidates, priced
 from app.recommendation.day_quantiles import histogram_quantiles
-from app.recommendation.day_summaries import Days, Floats
+from app.recommendation.day_summaries import DaySummaries, Floats
 from app.recommendation.rules import LEVELS, ResourceRule
 from app.recommendation.stated_risk import (
     BOUND_SCALE,
@@ -33,14 +33,14 @@ _RECORD_DAYS = 7  # of past statements correct the next ones
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PartialDay:
     """What was seen of one day: quantiles [series, levels] and share [series]."""
 
     quantiles: Floats
     share: Floats
 
 
-class Features:
+class DayFeatures:
     """What the profiler keeps of each day of one resource, and of each day as far as it went."""
 
     def __init__(self, lanes: Lanes, grid: ExponentialGrid) -> None:
@@ -50,7 +50,7 @@ class Features:
             samples = np.nan_to_num(lanes.values[:, day]).astype(np.float64)
             self._buckets[:, day] = grid.buckets(samples)
         self._present, self._starts = np.unique(lanes.owner, return_index=True)
-        self._partial: dict[tuple[int, int], Seen] = {}
+        self._partial: dict[tuple[int, int], PartialDay] = {}
         closed = [self.between(day, 0, _HOURS) for day in range(lanes.values.shape[1])]
         self._quantiles = np.stack([each.quantiles for each in closed], axis=1)
         self._share = np.stack([each.share for each in closed], axis=1)
@@ -60,22 +60,22 @@ class Features:
         """How many there are."""
         return self._lanes.series
 
-    def before(self, day: int) -> Days:
+    def before(self, day: int) -> DaySummaries:
         """The window before *day*, and a *day* of which nothing was seen."""
-        window = Protocol.window(day)
+        window = EvaluationPeriod.window(day)
         quantiles = np.zeros((self.series, WINDOW_DAYS + 1, len(LEVELS)), dtype=np.float32)
         share = np.zeros((self.series, WINDOW_DAYS + 1), dtype=np.float32)
         place = slice(WINDOW_DAYS - (window.stop - window.start), WINDOW_DAYS)
         quantiles[:, place], share[:, place] = self._quantiles[:, window], self._share[:, window]
-        return Days(quantiles, share)
+        return DaySummaries(quantiles, share)
 
-    def until(self, day: int, hour: int) -> Seen:
+    def until(self, day: int, hour: int) -> PartialDay:
         """*day* as far as it was seen after *hour* hours."""
         if (day, hour) not in self._partial:
             self._partial[day, hour] = self.between(day, 0, hour)
         return self._partial[day, hour]
 
-    def last(self, day: int, hours: int) -> Days:
+    def last(self, day: int, hours: int) -> DaySummaries:
         """The window before *day* as if everybody had been there for just so many hours."""
         days = self.before(day)
         whole, rest = divmod(hours, _HOURS)
@@ -86,7 +86,7 @@ class Features:
             days.quantiles[:, first - 1], days.share[:, first - 1] = seen.quantiles, seen.share
         return days
 
-    def between(self, day: int, first_hour: int, last_hour: int) -> Seen:
+    def between(self, day: int, first_hour: int, last_hour: int) -> PartialDay:
         """A part of *day*, from a histogram, as the profiler reads it."""
         part = slice(first_hour * _STEPS_PER_HOUR, last_hour * _STEPS_PER_HOUR)
         values = self._lanes.values[:, day, part]
@@ -101,11 +101,11 @@ class Features:
         buckets = self._buckets[:, day, part][known].astype(np.int64)
         counts = np.ones(len(rows), dtype=np.uint32)
         quantiles, _ = histogram_quantiles(rows, buckets, counts, maxima, self._grid)
-        return Seen(quantiles, share)
+        return PartialDay(quantiles, share)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Published:
+class PublishedValues:
     """The values at the begin of each day [series, days], how often they moved, and what was stated of them.
 
     `expected` is the share of the day's time above the value (CPU) or the chance of exceeding it (memory);
@@ -136,14 +136,18 @@ TimeAbove = Callable[[int, Floats], NDArray[np.float64]]
 
 
 def published(
-    features: Features, rule: ResourceRule, protocol: Protocol, above: TimeAbove, tell: Callable[[], None]
-) -> Published:
+    features: DayFeatures,
+    rule: ResourceRule,
+    protocol: EvaluationPeriod,
+    above: TimeAbove,
+    tell: Callable[[], None],
+) -> PublishedValues:
     """Replay the profiler up to the last judged day; *tell* is called for each day.
 
     *above* gives the share of a day's time above some values [series], once that day is over.
     """
     shape = features.series, protocol.last_day + 1
-    result = Published(
+    result = PublishedValues(
         np.full(shape, np.nan), np.zeros(shape), np.full(shape, np.nan), np.full(shape, np.nan)
     )
     current, record = np.full(shape[0], np.nan, dtype=np.float32), _Record()
@@ -167,13 +171,17 @@ def published(
     return result
 
 
-def _at_midnight(current: Floats, days: Days, rule: ResourceRule) -> Floats:
+def _at_midnight(current: Floats, days: DaySummaries, rule: ResourceRule) -> Floats:
     settled = settle(current, choose(days, rule), days, rule, elapsed=0.0)
     return np.where(days.length > 0, settled, np.nan).astype(np.float32)
 
 
 def _through_the_day(
-    current: Floats, risk: Floats, days: Days, rule: ResourceRule, hours: Iterable[tuple[float, Seen]]
+    current: Floats,
+    risk: Floats,
+    days: DaySummaries,
+    rule: ResourceRule,
+    hours: Iterable[tuple[float, PartialDay]],
 ) -> tuple[Floats, NDArray[np.int64]]:
     """What the values are at its end, and how often each rose: each hour those that are outgrown may.
 
@@ -193,13 +201,13 @@ def _through_the_day(
     return raised, times
 
 
-def _with_today(days: Days, seen: Seen, series: NDArray[np.int64]) -> Days:
+def _with_today(days: DaySummaries, seen: PartialDay, series: NDArray[np.int64]) -> DaySummaries:
     quantiles, share = days.quantiles[series], days.share[series]
     quantiles[:, -1], share[:, -1] = seen.quantiles[series], seen.share[series]
-    return Days(quantiles, share)
+    return DaySummaries(quantiles, share)
 
 
-def _note(record: _Record, above: NDArray[np.float64], unscaled: Floats, days: Days) -> None:
+def _note(record: _Record, above: NDArray[np.float64], unscaled: Floats, days: DaySummaries) -> None:
     """Remember what came of the statements that rest on three days or more."""
     counted = np.isfinite(above) & (days.length >= 3)
     record.outcomes.append(above[counted].astype(np.float32))
@@ -207,7 +215,7 @@ def _note(record: _Record, above: NDArray[np.float64], unscaled: Floats, days: D
 
 
 def at_prices(
-    features: Features, rule_at: Mapping[float, ResourceRule], protocol: Protocol
+    features: DayFeatures, rule_at: Mapping[float, ResourceRule], protocol: EvaluationPeriod
 ) -> dict[float, NDArray[np.float64]]:
     """The raw choice at each midnight, before any old value counts, at several prices of risk."""
     shape = features.series, protocol.last_day + 1
@@ -215,7 +223,7 @@ def at_prices(
     for day in protocol.judged_days:
         days = features.before(day)
         any_rule = next(iter(rule_at.values()))
-        candidates: Priced = priced(candidate_values(days, any_rule), days, any_rule, elapsed=0.0)
+        candidates: PricedCandidates = priced(candidate_values(days, any_rule), days, any_rule, elapsed=0.0)
         for price, rule in rule_at.items():
             choice: Choice = cheapest(candidates, days, rule)
             values[price][:, day] = np.where(days.length > 0, choice.value, np.nan)

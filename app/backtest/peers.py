@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.protocol import Protocol
+from app.backtest.protocol import EvaluationPeriod
 from app.backtest.usage import Lanes, largest, percentile, pooled
 from app.domain.profiles import Resource
 from app.history.samples import STEPS_PER_DAY
@@ -61,13 +61,13 @@ def _ages(samples: Floats) -> Values:
 
 def krr_cpu(lanes: Lanes, day: int) -> Values:
     """KRR: the 95th percentile of each replica, the largest of them; at least 10 millicores."""
-    values = lanes.measured(Protocol.window(day), lambda x: _most(percentile(x, 0.95)))
+    values = lanes.measured(EvaluationPeriod.window(day), lambda x: _most(percentile(x, 0.95)))
     return np.maximum(values, 0.010)
 
 
 def krr_memory(lanes: Lanes, day: int) -> Values:
     """KRR: the largest sample and 15 %; at least 100 MiB."""
-    values = lanes.measured(Protocol.window(day), lambda x: _most(largest(x)))
+    values = lanes.measured(EvaluationPeriod.window(day), lambda x: _most(largest(x)))
     return np.maximum(values * 1.15, 100 * _MEBIBYTE)
 
 
@@ -81,7 +81,7 @@ def vpa_cpu(lanes: Lanes, day: int) -> Values:
     def decayed(samples: Floats) -> Values:
         return _CORES.percentile(pooled(samples), 2.0 ** -_ages(samples), 0.9)
 
-    return np.maximum(lanes.measured(Protocol.window(day), decayed) * 1.15, 0.025)
+    return np.maximum(lanes.measured(EvaluationPeriod.window(day), decayed) * 1.15, 0.025)
 
 
 _VPA_PEAK_DAYS = 8
@@ -96,7 +96,7 @@ def vpa_memory(lanes: Lanes, day: int) -> Values:
         ages = np.arange(peaks.shape[-1], 0, -1)
         return _BYTES.percentile(pooled(peaks), np.tile(2.0 ** (1.0 - ages), replicas), 0.9)
 
-    window = slice(max(Protocol.window(day).start, day - _VPA_PEAK_DAYS), day)
+    window = slice(max(EvaluationPeriod.window(day).start, day - _VPA_PEAK_DAYS), day)
     return np.maximum(lanes.measured(window, of_peaks) * 1.15, 250 * _MEBIBYTE)
 
 
@@ -107,7 +107,7 @@ def autopilot_cpu(lanes: Lanes, day: int) -> Values:
         load = np.maximum(np.nan_to_num(pooled(samples)), 1e-9)
         return _CORES.percentile(pooled(samples), 2.0 ** (-2 * _ages(samples)) * load, 0.95)
 
-    return lanes.measured(Protocol.window(day), of_load) * 1.10
+    return lanes.measured(EvaluationPeriod.window(day), of_load) * 1.10
 
 
 def autopilot_memory(lanes: Lanes, day: int) -> Values:
@@ -117,7 +117,7 @@ def autopilot_memory(lanes: Lanes, day: int) -> Values:
         weights = 2.0 ** (-_ages(samples) / 2) * np.nan_to_num(pooled(samples))
         return _BYTES.percentile(pooled(samples), weights, 0.98)
 
-    return lanes.measured(Protocol.window(day), of_load) * 1.10
+    return lanes.measured(EvaluationPeriod.window(day), of_load) * 1.10
 
 
 def clairvoyant_cpu(lanes: Lanes, day: int) -> Values:

@@ -19,7 +19,7 @@ _LEAST_LEARNED_STEPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
+class EvaluationPeriod:
     """Days count from the first one of the past; *last_day* is judged too."""
 
     first_day: int
@@ -46,15 +46,15 @@ class Protocol:
         return min(_LEAST_LEARNED_STEPS, LEAST_STEPS * self.first_day)
 
 
-def protocol_of(days: int) -> Protocol | None:
+def protocol_of(days: int) -> EvaluationPeriod | None:
     """How a past of *days* is replayed; None where there is nothing to learn from, or nothing to judge."""
     if days < 2:
         return None
     first = min(WINDOW_DAYS, days // 2) if days <= WINDOW_DAYS else WINDOW_DAYS
-    return Protocol(first, min(days, first + JUDGED_DAYS) - 1)
+    return EvaluationPeriod(first, min(days, first + JUDGED_DAYS) - 1)
 
 
-def judged(usage: Usage, protocol: Protocol) -> NDArray[np.bool_]:
+def judged(usage: Usage, protocol: EvaluationPeriod) -> NDArray[np.bool_]:
     """The days of each series that count, [series, days]: seen for most of it, in use, with a past."""
     steps = usage.steps_seen
     used = np.ones(steps.shape, dtype=np.bool_)

@@ -7,12 +7,12 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.collecting import Covers, PastSource, Progress, RequestSource, samples_of
+from app.backtest.collecting import Covers, Progress, RequestReader, UsageReader, samples_of
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, ContainerSamples, PodContainer, StepRange
 from app.profiler.attribution import Attribution
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 from app.sources.history_file import RecordedContainer
 
 _Parts = list[tuple[NDArray[np.int64], NDArray[np.float32]]]  # steps and samples
@@ -52,7 +52,7 @@ def _joined(parts: _Parts) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
 
 
 async def recorded_usage(
-    source: PastSource, requests: RequestSource, steps: StepRange, covers: Covers, progress: Progress
+    source: UsageReader, requests: RequestReader, steps: StepRange, covers: Covers, progress: Progress
 ) -> list[RecordedContainer]:
     """All containers that *source* knows in *steps*, in the order of their names."""
     recorder, done, total = _Recorder(), 0, len(steps) * len(Resource)
@@ -63,7 +63,7 @@ async def recorded_usage(
             done += len(samples.steps)
             progress(done, total)
     owners = await source.pod_owners(steps)
-    attribution = Attribution(Directory(), owners.workloads)
+    attribution = Attribution(ClusterSnapshot(), owners.workloads)
     asked = await requests.container_requests(steps.last)
     found = []
     for container in sorted(recorder.parts, key=lambda each: (each.namespace, each.pod, each.container)):

@@ -13,7 +13,7 @@ GROUPS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ReliabilityBin:
     """About equally many days of containers, of which similar was stated: the means of both."""
 
     stated: float
@@ -27,11 +27,11 @@ class Reliability:
 
     stated: float
     came: float
-    groups: tuple[Group, ...]
+    groups: tuple[ReliabilityBin, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Statements:
+class RiskStatements:
     """Of each kind of statement; of the bound, `came` is the share of days that kept to it."""
 
     cpu_above: Reliability
@@ -41,12 +41,12 @@ class Statements:
 
 def statements_of(
     values: Mapping[Resource, Values], expected: Mapping[Resource, Values], at_most: Values, facts: Facts
-) -> Statements:
+) -> RiskStatements:
     """What was stated of *values* [series, days] at the begin of each judged day, beside how the day went."""
     above = facts[Resource.CPU].time_above(values[Resource.CPU])
     exceeded = facts[Resource.MEMORY].exceeded(values[Resource.MEMORY])
     kept = np.where(np.isfinite(above), above <= at_most, np.nan)
-    return Statements(
+    return RiskStatements(
         reliability(expected[Resource.CPU], above),
         reliability(expected[Resource.MEMORY], exceeded),
         reliability(at_most, kept),
@@ -65,5 +65,5 @@ def reliability(stated: Values, came: Values) -> Reliability:
     return Reliability(float(said.mean()), float(happened.mean()), groups)
 
 
-def _group(said: Values, happened: Values, here: NDArray[np.bool_]) -> Group:
-    return Group(float(said[here].mean()), float(happened[here].mean()), int(here.sum()))
+def _group(said: Values, happened: Values, here: NDArray[np.bool_]) -> ReliabilityBin:
+    return ReliabilityBin(float(said[here].mean()), float(happened[here].mean()), int(here.sum()))

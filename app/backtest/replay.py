@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.learning import Features, Published, at_prices, published
+from app.backtest.learning import DayFeatures, PublishedValues, at_prices, published
 from app.backtest.peers import PEERS, DayRule
-from app.backtest.protocol import Protocol, judged
-from app.backtest.reliability import Statements, statements_of
+from app.backtest.protocol import EvaluationPeriod, judged
+from app.backtest.reliability import RiskStatements, statements_of
 from app.backtest.scores import DayFacts, Facts, ResourceScores, facts_of
 from app.backtest.usage import Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
@@ -30,7 +30,7 @@ class Replayed:
 
     values: Mapping[Resource, NDArray[np.float64]]
     scores: Mapping[Resource, ResourceScores]
-    statements: Statements | None = None  # only our own policies state a risk
+    statements: RiskStatements | None = None  # only our own policies state a risk
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Replay:
     """All policies on one past."""
 
     usage: Usage
-    protocol: Protocol
+    protocol: EvaluationPeriod
     judged: NDArray[np.bool_]
     policies: Mapping[str, Replayed]
     frontier: Mapping[Resource, tuple[FrontierPoint, ...]]
@@ -62,7 +62,9 @@ class _Meter:
         self._progress(self._done, self._total)
 
 
-def replay(usage: Usage, protocol: Protocol, progress: Progress = lambda _done, _total: None) -> Replay:
+def replay(
+    usage: Usage, protocol: EvaluationPeriod, progress: Progress = lambda _done, _total: None
+) -> Replay:
     """Replay our policy at each risk level, the other tools' rules, and today's requests if any are known."""
     usage = usage.first(protocol.last_day + 1)
     days = len(protocol.judged_days)
@@ -74,7 +76,7 @@ def replay(usage: Usage, protocol: Protocol, progress: Progress = lambda _done, 
     facts = facts_of(usage, counted)
     features = {}
     for resource, lanes in usage.lanes.items():
-        features[resource] = Features(lanes, GRIDS[resource])
+        features[resource] = DayFeatures(lanes, GRIDS[resource])
         meter.advance(days)
     policies = {risk.value: _ours(risk, features, facts, protocol, meter) for risk in RiskLevel}
     for name, rules in PEERS.items():
@@ -90,12 +92,12 @@ def replay(usage: Usage, protocol: Protocol, progress: Progress = lambda _done, 
 
 def _ours(
     risk: RiskLevel,
-    features: Mapping[Resource, Features],
+    features: Mapping[Resource, DayFeatures],
     facts: Facts,
-    protocol: Protocol,
+    protocol: EvaluationPeriod,
     meter: _Meter,
 ) -> Replayed:
-    told: dict[Resource, Published] = {}
+    told: dict[Resource, PublishedValues] = {}
     for resource, rule in rules_at(risk).items():
         above = facts[resource].time_above_on
         told[resource] = published(features[resource], rule, protocol, above, meter.advance)
@@ -106,7 +108,7 @@ def _ours(
 
 
 def _peer(
-    rules: Mapping[Resource, DayRule], usage: Usage, facts: Facts, protocol: Protocol, meter: _Meter
+    rules: Mapping[Resource, DayRule], usage: Usage, facts: Facts, protocol: EvaluationPeriod, meter: _Meter
 ) -> Replayed:
     values = {
         resource: _daily(rule, usage.lanes[resource], protocol, meter) for resource, rule in rules.items()
@@ -114,7 +116,7 @@ def _peer(
     return _held(values, facts)
 
 
-def _daily(rule: DayRule, lanes: Lanes, protocol: Protocol, meter: _Meter) -> NDArray[np.float64]:
+def _daily(rule: DayRule, lanes: Lanes, protocol: EvaluationPeriod, meter: _Meter) -> NDArray[np.float64]:
     values = np.full((lanes.series, lanes.values.shape[1]), np.nan)
     for day in _days_of_peers(protocol):
         values[:, day] = rule(lanes, day)
@@ -122,12 +124,12 @@ def _daily(rule: DayRule, lanes: Lanes, protocol: Protocol, meter: _Meter) -> ND
     return values
 
 
-def _days_of_peers(protocol: Protocol) -> range:
+def _days_of_peers(protocol: EvaluationPeriod) -> range:
     """The judged days, and the one before them, which tells whether the first judged value is another one."""
     return range(max(1, protocol.first_day - 1), protocol.last_day + 1)
 
 
-def _requests(usage: Usage, facts: Facts, protocol: Protocol) -> Replayed:
+def _requests(usage: Usage, facts: Facts, protocol: EvaluationPeriod) -> Replayed:
     """What is asked for now, as if it had been all the time."""
     shape = len(usage.containers), protocol.last_day + 1
     values = {
@@ -147,7 +149,7 @@ def _held(values: Mapping[Resource, NDArray[np.float64]], facts: Facts) -> Repla
 
 
 def _frontier(
-    resource: Resource, features: Features, facts: DayFacts, protocol: Protocol
+    resource: Resource, features: DayFeatures, facts: DayFacts, protocol: EvaluationPeriod
 ) -> tuple[FrontierPoint, ...]:
     normal = rules_at(RiskLevel.NORMAL)[resource]
     rules = {price: replace(normal, price=price) for price in _FRONTIER[resource]}

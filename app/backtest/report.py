@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from app.backtest.reliability import Statements
+from app.backtest.reliability import RiskStatements
 from app.backtest.replay import Replay, Replayed
 from app.domain.profiles import Resource
 
@@ -67,7 +67,7 @@ def scores_of(policy: Replayed) -> dict[str, float | int | None]:
     return {key: _or_none(value) for key, value in found.items()}
 
 
-def _reliability(told: Statements) -> dict[str, list[dict[str, float | int]]]:
+def _reliability(told: RiskStatements) -> dict[str, list[dict[str, float | int]]]:
     return {
         field.name: [asdict(group) for group in getattr(told, field.name).groups] for field in fields(told)
     }

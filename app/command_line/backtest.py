@@ -10,12 +10,12 @@ from rich.table import Table
 
 from app.backtest import plots
 from app.backtest.collecting import past_usage
-from app.backtest.protocol import WINDOW_DAYS, Protocol, protocol_of
+from app.backtest.protocol import WINDOW_DAYS, EvaluationPeriod, protocol_of
 from app.backtest.replay import Replay, replay
 from app.backtest.report import date_of, document, scores_of
 from app.backtest.usage import Usage
 from app.command_line.tables import console
-from app.command_line.usage_input import Bar, Past, open_past, progress_bar
+from app.command_line.usage_input import ProgressBar, UsageInput, open_past, progress_bar
 from app.domain.profiles import Resource
 from app.errors import HistoryFileError, ProfilerError, SettingsError
 from app.runtime.logs import configure_logs
@@ -68,7 +68,7 @@ async def _replayed(settings: Settings, history: Path | None, days: int) -> Repl
         return await _judged(usage, past, bar, is_file=history is not None)
 
 
-async def _judged(usage: Usage, past: Past, bar: Bar, *, is_file: bool) -> Replay:
+async def _judged(usage: Usage, past: UsageInput, bar: ProgressBar, *, is_file: bool) -> Replay:
     protocol = protocol_of(usage.days)
     if protocol is None:
         kind = HistoryFileError if is_file else ProfilerError
@@ -84,7 +84,7 @@ async def _judged(usage: Usage, past: Past, bar: Bar, *, is_file: bool) -> Repla
     return result
 
 
-def _short(usage: Usage, protocol: Protocol, name: str) -> str:
+def _short(usage: Usage, protocol: EvaluationPeriod, name: str) -> str:
     first, last = protocol.first_day + 1, protocol.last_day + 1
     return (
         f"{name} holds {usage.days} UTC days, fewer than {WINDOW_DAYS + 1}: values are made of"

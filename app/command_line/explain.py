@@ -16,9 +16,9 @@ from rich.table import Table
 from app.backtest.collecting import past_usage
 from app.backtest.explanation import (
     BoundScale,
-    Considered,
     ContainerPast,
     Explanation,
+    PricedValue,
     bound_scale_of,
     elapsed_of,
     explain,
@@ -296,7 +296,7 @@ def _others_table(told: Explanation) -> Table:
     return table
 
 
-def _columns(resource: Resource, told: Considered) -> tuple[str, str, str, str]:
+def _columns(resource: Resource, told: PricedValue) -> tuple[str, str, str, str]:
     return format_need(resource, told.value), f"{told.slack:.3f}", f"{told.risk:.2%}", f"{told.cost:.3f}"
 
 

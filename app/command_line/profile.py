@@ -25,13 +25,13 @@ from app.errors import ForbiddenError, ProfilerError, SettingsError
 from app.history.samples import step_time
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.list_options import Object, Selection
+from app.kubernetes.list_options import ListOptions, Object
 from app.profiler.cycle.collector import GRACE_SECONDS
 from app.profiler.cycle.cycle import CycleReport, ProfilingCycle
-from app.profiler.cycle.plan_writes import Write
-from app.profiler.cycle.signals import State
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles, LoggedReport
-from app.profiler.ports import Cluster, UsageSource
+from app.profiler.cycle.plan_writes import ProfileWrite
+from app.profiler.cycle.signals import Health
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
+from app.profiler.ports import ClusterPorts, UsageSource
 from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.adapters import ClusterProfiles, ClusterWorkloads
 from app.runtime.logs import configure_logs
@@ -39,7 +39,7 @@ from app.runtime.profiler_role import check_access, cycle_policy, open_prometheu
 from app.runtime.watches.namespaces import SELECTOR_SETTING, listed_scope
 from app.settings.environment import LogFormat, Settings
 from app.sources.queries import Scope
-from app.sources.query_observer import Traffic
+from app.sources.query_observer import QueryCosts
 from app.sources.recorded import read_recorded_history
 
 
@@ -61,7 +61,7 @@ def compute_and_print(settings: Settings, *, history: Path | None, output: str, 
         raise ProfilerError(
             "no profile could be computed: see above, or `--help` for the settings that narrow it"
         )
-    if report.failed_writes or any(state.state is State.FAILING for state in report.states):
+    if report.failed_writes or any(state.state is Health.FAILING for state in report.states):
         sys.exit(1)
 
 
@@ -75,11 +75,11 @@ async def _compute(
         namespaces = await _namespaces(settings, client)
         opened = await stack.enter_async_context(_open_source(settings, history, namespaces))
         local = InMemoryProfiles(settings.profiles_home)
-        cluster = Cluster(opened.lister, local, LoggedReport())
+        cluster = ClusterPorts(opened.lister, local, LoggedReport())
         if client:
             lister = ClusterWorkloads(client, settings.profiling_namespace)
             store = await _stored_in(client, settings, local) if apply else local
-            cluster = Cluster(lister, store, LoggedReport())
+            cluster = ClusterPorts(lister, store, LoggedReport())
         cycle = ProfilingCycle(opened.source, cluster, cycle_policy(settings), opened.in_scope)
         with _progress() as bar:
             task = bar.add_task("asking", total=None, cost="")
@@ -109,35 +109,35 @@ async def _namespaces(settings: Settings, client: ClusterClient | None) -> Names
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class _OpenedSource:
     """A source, the moment as of which it is asked, which namespaces count, and what its answers cost."""
 
     source: UsageSource
     now: datetime
     in_scope: Callable[[str], bool]
-    lister: FixedWorkloads
-    traffic: Traffic
+    lister: FixedSnapshot
+    traffic: QueryCosts
 
 
 @asynccontextmanager
 async def _open_source(
     settings: Settings, history: Path | None, namespaces: NamespaceScope
-) -> AsyncIterator[_Opened]:
-    traffic = Traffic()
+) -> AsyncIterator[_OpenedSource]:
+    traffic = QueryCosts()
     if history is None:
         check_access(settings)
         # There is no later cycle that could read the rest.
         async with open_prometheus(settings, namespaces, traffic, questions_per_cycle=math.inf) as prometheus:
-            yield _Opened(prometheus, datetime.now(UTC), namespaces.covers, FixedWorkloads(), traffic)
+            yield _OpenedSource(prometheus, datetime.now(UTC), namespaces.covers, FixedSnapshot(), traffic)
     else:
         recorded = read_recorded_history(history)
         end = step_time(recorded.last_step) + timedelta(seconds=GRACE_SECONDS)
         # A record is printed as it is, unless namespaces are named.
         listed = Scope(settings.profiling_namespace or None)
-        yield _Opened(recorded, end, listed.covers, FixedWorkloads(), traffic)
+        yield _OpenedSource(recorded, end, listed.covers, FixedSnapshot(), traffic)
 
 
-class Both:
+class TeeProfileStore:
     """Writes to the cluster what changed there, and keeps every profile to be printed."""
 
     def __init__(self, local: InMemoryProfiles, remote: ClusterProfiles) -> None:
@@ -147,7 +147,7 @@ class Both:
         """What the cluster holds."""
         return self._local.catalogue
 
-    async def write(self, write: Write, now: datetime) -> None:
+    async def write(self, write: ProfileWrite, now: datetime) -> None:
         """To the cluster first."""
         await self._remote.write(write, now)
         await self._local.write(write, now)
@@ -163,12 +163,12 @@ class Both:
         await self._local.remove(profile)
 
 
-async def _stored_in(client: ClusterClient, settings: Settings, local: InMemoryProfiles) -> Both:
+async def _stored_in(client: ClusterClient, settings: Settings, local: InMemoryProfiles) -> TeeProfileStore:
     """The cluster's profiles, with a copy of all of them in *local*."""
     for resource, kind in KINDS.items():
-        listing = await client.list_all(Selection(paths.profiles(kind.plural, settings.profiles_home)))
+        listing = await client.list_all(ListOptions(paths.profiles(kind.plural, settings.profiles_home)))
         local.replace(resource, map(_as_applied, listing.items))
-    return Both(local, ClusterProfiles(client, settings.profiles_home, local.catalogue))
+    return TeeProfileStore(local, ClusterProfiles(client, settings.profiles_home, local.catalogue))
 
 
 def _as_applied(manifest: Object) -> Object:
@@ -192,7 +192,7 @@ def _progress() -> Progress:
     )
 
 
-def _cost(traffic: Traffic) -> str:
+def _cost(traffic: QueryCosts) -> str:
     """What was asked of Prometheus so far."""
     queries = traffic.queries.total()
     if not queries:

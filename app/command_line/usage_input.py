@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from app.backtest.collecting import PastSource, RequestSource
+from app.backtest.collecting import RequestReader, UsageReader
 from app.errors import SettingsError
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 from app.profiler.cycle.collector import newest_complete_step
@@ -25,11 +25,11 @@ from app.sources.recorded import read_recorded_history
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class UsageInput:
     """A source of usage, the steps to ask it for, which namespaces count, and how a person calls it."""
 
-    source: PastSource
-    requests: RequestSource
+    source: UsageReader
+    requests: RequestReader
     steps: StepRange
     covers: Callable[[str], bool]
     name: str
@@ -38,7 +38,7 @@ class Past:
 @asynccontextmanager
 async def open_past(
     settings: Settings, history: Path | None, *, days: int, with_today: bool = False
-) -> AsyncIterator[Past]:
+) -> AsyncIterator[UsageInput]:
     """All of *history*, or the last *days* whole days (UTC) of Prometheus, and today with *with_today*.
 
     Raises:
@@ -52,7 +52,7 @@ async def open_past(
         steps = StepRange(recorded.first_step, recorded.last_step)
         # A record is read as it is, unless namespaces are named.
         listed = Scope(settings.profiling_namespace or None)
-        yield Past(recorded, recorded, steps, listed.covers, str(history))
+        yield UsageInput(recorded, recorded, steps, listed.covers, str(history))
         return
     check_access(settings)
     namespaces = NamespaceScope(settings)
@@ -60,7 +60,7 @@ async def open_past(
     async with open_prometheus(settings, namespaces, questions_per_cycle=math.inf) as prometheus:
         requests = PrometheusRequests(prometheus.api, namespaces.current())
         steps = _last_days(datetime.now(UTC), days, with_today=with_today)
-        yield Past(prometheus, requests, steps, namespaces.covers, prometheus.url)
+        yield UsageInput(prometheus, requests, steps, namespaces.covers, prometheus.url)
 
 
 def _last_days(now: datetime, days: int, *, with_today: bool) -> StepRange:
@@ -70,7 +70,7 @@ def _last_days(now: datetime, days: int, *, with_today: bool) -> StepRange:
 
 
 @dataclass(slots=True)
-class Bar:
+class ProgressBar:
     """A progress bar on standard error, and nothing where that is no terminal."""
 
     _progress: Progress
@@ -82,7 +82,7 @@ class Bar:
 
 
 @asynccontextmanager
-async def progress_bar() -> AsyncIterator[Bar]:
+async def progress_bar() -> AsyncIterator[ProgressBar]:
     """As long as the work lasts."""
     with Progress(
         TextColumn("{task.description}"),
@@ -93,4 +93,4 @@ async def progress_bar() -> AsyncIterator[Bar]:
         disable=not sys.stderr.isatty(),
         transient=True,
     ) as progress:
-        yield Bar(progress)
+        yield ProgressBar(progress)

@@ -11,7 +11,7 @@ from app.domain.profiles import Identity, StoredProfile
 from app.domain.workloads import Connection, Workload
 
 
-class ReadProfile(msgspec.Struct, frozen=True, gc=False):
+class CatalogueEntry(msgspec.Struct, frozen=True, gc=False):
     """An object as it is kept: its name, and what it tells if it holds an identity."""
 
     name: str
@@ -67,14 +67,14 @@ class ProfileCatalogue:
         """Take one object that vanished."""
         self.drop(resource, self.read(resource, manifest).name)
 
-    def read(self, resource: str, manifest: Mapping[str, Any]) -> ReadProfile:
+    def read(self, resource: str, manifest: Mapping[str, Any]) -> CatalogueEntry:
         """What is kept of an object: much less than the object."""
         profile = from_manifest(
             resource, manifest, with_containers=self._with_containers, with_times=self._with_times
         )
-        return ReadProfile(str(manifest["metadata"]["name"]), profile)
+        return CatalogueEntry(str(manifest["metadata"]["name"]), profile)
 
-    def put_all(self, resource: str, found: Iterable[ReadProfile]) -> None:
+    def put_all(self, resource: str, found: Iterable[CatalogueEntry]) -> None:
         """Take a whole list that was read."""
         before, whole = self._by_name.get(resource, {}), {each.name: each.profile for each in found}
         self._by_name[resource] = whole  # at once: a name that is in use is never missing
@@ -85,7 +85,7 @@ class ProfileCatalogue:
             if profile and (current is None or current.identity != profile.identity):
                 self._forget(profile)
 
-    def put(self, resource: str, found: ReadProfile) -> None:
+    def put(self, resource: str, found: CatalogueEntry) -> None:
         """Take one object that was read."""
         name, current = found.name, found.profile
         before = self._by_name.setdefault(resource, {}).get(name)
@@ -132,24 +132,24 @@ class ProfileCatalogue:
             listener(identity)
 
 
-class KindSink:
+class ProfileSink:
     """The catalogue as the receiver of one kind's list and watch, which are to keep what `read` gives."""
 
     def __init__(self, catalogue: ProfileCatalogue, resource: str) -> None:
         self._catalogue, self._resource = catalogue, resource
 
-    def read(self, manifest: Mapping[str, Any]) -> ReadProfile:
+    def read(self, manifest: Mapping[str, Any]) -> CatalogueEntry:
         """What is kept of an object, from the moment at which it comes in."""
         return self._catalogue.read(self._resource, manifest)
 
-    def replace(self, found: Iterable[ReadProfile], /) -> None:
+    def replace(self, found: Iterable[CatalogueEntry], /) -> None:
         """Take the whole list."""
         self._catalogue.put_all(self._resource, found)
 
-    def upsert(self, found: ReadProfile, /) -> None:
+    def upsert(self, found: CatalogueEntry, /) -> None:
         """Take an object that appeared or changed."""
         self._catalogue.put(self._resource, found)
 
-    def delete(self, found: ReadProfile, /) -> None:
+    def delete(self, found: CatalogueEntry, /) -> None:
         """Take an object that vanished."""
         self._catalogue.drop(self._resource, found.name)

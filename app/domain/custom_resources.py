@@ -15,7 +15,7 @@ from app.domain.profiles import (
     Basis,
     ConnectionProfile,
     ContainerNeed,
-    NeedSignal,
+    PressureSignal,
     Profile,
     Resource,
     ResourceProfile,
@@ -34,7 +34,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})  # one for all: an index holds t
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileKind:
+class CustomResourceKind:
     """One of the three kinds; `spec_field` is the part of `spec` that CPU and memory values stand in."""
 
     kind: str
@@ -42,10 +42,10 @@ class ProfileKind:
     spec_field: str = ""
 
 
-KINDS: Mapping[str, ProfileKind] = {
-    Resource.CPU.value: ProfileKind("CPUProfile", "cpuprofiles", "cpuProfiling"),
-    Resource.MEMORY.value: ProfileKind("MemoryProfile", "memoryprofiles", "memoryProfiling"),
-    "connection": ProfileKind("ConnectionProfile", "connectionprofiles"),
+KINDS: Mapping[str, CustomResourceKind] = {
+    Resource.CPU.value: CustomResourceKind("CPUProfile", "cpuprofiles", "cpuProfiling"),
+    Resource.MEMORY.value: CustomResourceKind("MemoryProfile", "memoryprofiles", "memoryProfiling"),
+    "connection": CustomResourceKind("ConnectionProfile", "connectionprofiles"),
 }
 
 
@@ -138,7 +138,7 @@ def _risk(resource: Resource, risk: StatedRisk) -> dict[str, str]:
     return {"level": risk.level.value, "timeAbove": format_risk(risk.expected)} | at_most
 
 
-def _signal(signal: NeedSignal) -> dict[str, Any]:
+def _signal(signal: PressureSignal) -> dict[str, Any]:
     return {
         "container": signal.container,
         "reason": signal.reason.value,

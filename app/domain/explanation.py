@@ -7,8 +7,8 @@ from app.domain.profiles import (
     ChosenRule,
     ConnectionProfile,
     ContainerNeed,
-    NeedReason,
-    NeedSignal,
+    Pressure,
+    PressureSignal,
     Profile,
     Resource,
     ResourceProfile,
@@ -19,7 +19,7 @@ from app.domain.quantities import format_share, format_time
 LONGEST = 4096  # characters; the schema's limit
 
 _SAMPLE = timedelta(minutes=5)
-_SIGNS = {NeedReason.CPU_THROTTLING: "CPU throttling", NeedReason.OOM_KILLED: "An OOM kill"}
+_SIGNS = {Pressure.CPU_THROTTLING: "CPU throttling", Pressure.OOM_KILLED: "An OOM kill"}
 
 
 def explain(profile: Profile) -> str:
@@ -108,7 +108,7 @@ def _amount(resource: Resource, value: str) -> str:
     return f"{value} cores" if resource is Resource.CPU else f"{int(value):,} bytes"
 
 
-def _sign(sign: NeedSignal) -> str:
+def _sign(sign: PressureSignal) -> str:
     return (
         f"{_SIGNS[sign.reason]} of {sign.container}, last seen {format_time(sign.last_seen)},"
         f" raises it by {round(sign.raised_by * 100)} %."

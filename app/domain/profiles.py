@@ -25,16 +25,16 @@ class RiskLevel(StrEnum):
     HIGH = "high"
 
 
-class NeedReason(StrEnum):
+class Pressure(StrEnum):
     """A sign that a container needed more than its usage shows."""
 
     CPU_THROTTLING = "CPUThrottling"
     OOM_KILLED = "OOMKilled"
 
 
-SIGN_OF_NEED: Mapping[Resource, NeedReason] = {
-    Resource.CPU: NeedReason.CPU_THROTTLING,
-    Resource.MEMORY: NeedReason.OOM_KILLED,
+PRESSURE_OF: Mapping[Resource, Pressure] = {
+    Resource.CPU: Pressure.CPU_THROTTLING,
+    Resource.MEMORY: Pressure.OOM_KILLED,
 }
 
 
@@ -107,14 +107,14 @@ class ContainerNeed:
 
 
 @dataclass(frozen=True, slots=True)
-class NeedSignal:
+class PressureSignal:
     """What was seen of one container; `raised_by` is the share by which it raises the container's value now.
 
     It decays with time.
     """
 
     container: str
-    reason: NeedReason
+    reason: Pressure
     last_seen: datetime
     raised_by: float
 
@@ -133,7 +133,7 @@ class ResourceProfile:
     basis: Basis
     slots: tuple[SlotNeed, ...] = ()
     containers: tuple[ContainerNeed, ...] = ()
-    signals: tuple[NeedSignal, ...] = ()
+    signals: tuple[PressureSignal, ...] = ()
     risk: StatedRisk | None = None
     newest: str = ""
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.workloads import Connection, Workload
-from app.history.coverage import Coverage, Flags
+from app.history.coverage import Coverage, StepFlags
 from app.history.key_ranges import KeyRange, Keys, key_of, keys_of
 from app.history.samples import STEPS_PER_DAY, ConnectionSamples, StepRange, day_of
 
@@ -56,7 +56,7 @@ class Ring:
         self.rows[:, columns] = self._empty
 
     def put(
-        self, rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[Any], where: Flags
+        self, rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[Any], where: StepFlags
     ) -> None:
         """Hold *values* [rows, columns] where a flag is set and there is a sample."""
         cells = np.ix_(rows, columns)
@@ -200,13 +200,13 @@ class ConnectionRows:
         measured = np.zeros(len(self.edges), dtype=np.bool_)
         for ring in self.rates.values():
             measured |= (np.nan_to_num(ring.rows) > 0).any(axis=1)
-        scraped: Flags = np.asarray(self.scraped.rows.any(axis=1))
+        scraped: StepFlags = np.asarray(self.scraped.rows.any(axis=1))
         self._keep(
             [edge for edge, row in self.edges.items() if measured[row]],
             [source for source, row in self.sources.items() if scraped[row]],
         )
 
-    def _lacking(self, owners: Sequence[Workload], steps: StepRange) -> Flags:
+    def _lacking(self, owners: Sequence[Workload], steps: StepRange) -> StepFlags:
         return self.coverage.lacks(keys_of(owners), steps)
 
     def _scraped_steps(self) -> list[tuple[int, int, int]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.history.key_ranges import KeyRange, Keys
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 
-Flags = NDArray[np.bool_]
+StepFlags = NDArray[np.bool_]
 
 
 class Coverage:
@@ -18,7 +18,7 @@ class Coverage:
 
     def __init__(self) -> None:
         self.starts = np.zeros(1, dtype=np.int64)
-        self.days: dict[int, Flags] = {}  # [ranges, steps of the day]
+        self.days: dict[int, StepFlags] = {}  # [ranges, steps of the day]
 
     def missing(self, wanted: StepRange) -> list[StepRange]:
         """The steps of *wanted* that somebody lacks, as ranges within a day, newest day first."""
@@ -32,10 +32,10 @@ class Coverage:
             ]
         return sorted(ranges, reverse=True)
 
-    def of_everybody(self, day: int) -> Flags:
+    def of_everybody(self, day: int) -> StepFlags:
         """The steps of *day* that nobody lacks; shape [288]."""
         here = self.days.get(day)
-        covered: Flags = np.ones(STEPS_PER_DAY, dtype=np.bool_) & (
+        covered: StepFlags = np.ones(STEPS_PER_DAY, dtype=np.bool_) & (
             False if here is None else here.all(axis=0)
         )
         return covered
@@ -48,12 +48,12 @@ class Coverage:
                 return day * STEPS_PER_DAY + 1 + int(steps[-1])
         return 0
 
-    def lacks(self, keys: Keys, steps: StepRange) -> Flags:
+    def lacks(self, keys: Keys, steps: StepRange) -> StepFlags:
         """Whether each key lacks each of *steps*; shape [keys, steps]."""
         parts = [self._lacks(keys, part) for part in steps.by_day()]
         return parts[0] if len(parts) == 1 else np.hstack(parts)
 
-    def lacks_each(self, keys: Keys, steps: NDArray[np.int64]) -> Flags:
+    def lacks_each(self, keys: Keys, steps: NDArray[np.int64]) -> StepFlags:
         """Whether `keys[k]` lacks `steps[k]`."""
         found = np.ones(len(keys), dtype=np.bool_)
         owners, days = self.ranges_of(keys), (steps - 1) // STEPS_PER_DAY
@@ -97,14 +97,14 @@ class Coverage:
             self._day(number)[here] = False if flags is None else flags[there]
         self.unite()
 
-    def _lacks(self, keys: Keys, part: StepRange) -> Flags:
+    def _lacks(self, keys: Keys, part: StepRange) -> StepFlags:
         day = self.days.get(day_of(part.first))
         if day is None:
             return np.ones((len(keys), len(part)), dtype=np.bool_)
         lacking = ~day[:, _columns(part)]
         if len(lacking) == 1:
             return np.broadcast_to(lacking, (len(keys), len(part)))
-        found: Flags = lacking[self.ranges_of(keys)]
+        found: StepFlags = lacking[self.ranges_of(keys)]
         return found
 
     def ranges_of(self, keys: Keys) -> NDArray[np.int64]:
@@ -112,7 +112,7 @@ class Coverage:
         places = np.searchsorted(self.starts, keys, side="right") - 1
         return np.maximum(places, 0)
 
-    def _day(self, number: int) -> Flags:
+    def _day(self, number: int) -> StepFlags:
         empty = np.zeros((len(self.starts), STEPS_PER_DAY), dtype=np.bool_)
         return self.days.setdefault(number, empty)
 

@@ -24,7 +24,7 @@ _SAMPLES_AT_ONCE = 300_000
 _ENTRY_BYTES, _MAXIMUM_BYTES = 0.8, 6.0
 
 
-class Day:
+class DayHistograms:
     """One day's rows, sorted by key = (series * timeslots + slot) * grid size + bucket."""
 
     def __init__(self) -> None:
@@ -49,14 +49,14 @@ class Day:
         series = (self.keys // np.uint64(timeslots * buckets)).astype(np.int64)
         return np.bincount(series, self.counts, len(self.maxima) // timeslots).astype(np.int64)
 
-    def of(self, series: NDArray[np.int64], timeslots: int, buckets: int) -> "Day":
+    def of(self, series: NDArray[np.int64], timeslots: int, buckets: int) -> "DayHistograms":
         """The rows of just *series*, which are numbered from 0 in that order."""
         cells = timeslots * buckets
         begins, ends = np.searchsorted(self.keys, np.stack((series, series + 1)).astype(np.uint64) * cells)
         lengths = ends - begins
         moved = (series - np.arange(len(series))).astype(np.uint64) * np.uint64(cells)
         places = np.arange(lengths.sum()) + np.repeat(begins - (lengths.cumsum() - lengths), lengths)
-        day = Day()
+        day = DayHistograms()
         day.keys = self.keys[places] - np.repeat(moved, lengths)
         day.counts = self.counts[places]
         maxima = _grown(self.maxima, (int(series.max(initial=-1)) + 1) * timeslots)
@@ -65,9 +65,11 @@ class Day:
         return day
 
     @staticmethod
-    def joined(days: Sequence["Day"], sizes: Sequence[int], timeslots: int, buckets: int) -> "Day":
+    def joined(
+        days: Sequence["DayHistograms"], sizes: Sequence[int], timeslots: int, buckets: int
+    ) -> "DayHistograms":
         """The rows of all *days*, the series of each numbered after the *sizes* of those before it."""
-        joined, firsts = Day(), np.cumsum([0, *sizes[:-1]]) * timeslots * buckets
+        joined, firsts = DayHistograms(), np.cumsum([0, *sizes[:-1]]) * timeslots * buckets
         joined.keys = np.concatenate(
             [day.keys + np.uint64(first) for day, first in zip(days, firsts, strict=True)]
         )
@@ -81,7 +83,7 @@ class Day:
         return joined
 
 
-class DayRows:
+class UsageHistograms:
     """All days of one resource, in a ring of *retained_days*."""
 
     def __init__(self, grid: ExponentialGrid, timeslots: int, retained_days: int) -> None:
@@ -89,7 +91,7 @@ class DayRows:
         self.timeslots = timeslots
         self.coverage = Coverage()
         self._retained_days = retained_days
-        self.days: dict[int, Day] = {}
+        self.days: dict[int, DayHistograms] = {}
         self.first_seen = np.empty(0, dtype=np.int64)
         self.last_seen = np.empty(0, dtype=np.int64)
         self.recent = np.empty(0, dtype=np.uint64)
@@ -104,7 +106,7 @@ class DayRows:
 
     def samples(self, day: int) -> NDArray[np.int64]:
         """How many samples *day* holds of each series that it knows."""
-        return self.days.get(day, Day()).samples(self.timeslots, self.grid.size)
+        return self.days.get(day, DayHistograms()).samples(self.timeslots, self.grid.size)
 
     def fold(
         self, steps: StepRange, series: NDArray[np.int64], values: NDArray[np.float64], keys: Keys
@@ -117,7 +119,7 @@ class DayRows:
         self.grow(int(series.max(initial=-1)) + 1)
         folded, at_once = 0, max(_SAMPLES_AT_ONCE // max(len(series), 1), 1)
         for part in steps.by_day():
-            day = self.days.setdefault(day_of(part.first), Day())
+            day = self.days.setdefault(day_of(part.first), DayHistograms())
             lacking = self.coverage.lacks(keys, part)
             fresh = np.flatnonzero(lacking.any(axis=0))
             for begin in range(0, len(fresh), at_once):
@@ -151,10 +153,10 @@ class DayRows:
         self.first_seen, self.last_seen = kept.first_seen, kept.last_seen
         self.recent = kept.recent
 
-    def of(self, series: NDArray[np.int64]) -> "DayRows":
+    def of(self, series: NDArray[np.int64]) -> "UsageHistograms":
         """The rows of just *series*, which are numbered from 0 in that order; their coverage is not told."""
         self.grow(int(series.max(initial=-1)) + 1)
-        part = DayRows(self.grid, self.timeslots, self._retained_days)
+        part = UsageHistograms(self.grid, self.timeslots, self._retained_days)
         part.days = {
             number: day.of(series, self.timeslots, self.grid.size) for number, day in self.days.items()
         }
@@ -162,7 +164,7 @@ class DayRows:
         part.recent = self.recent[series]
         return part
 
-    def join(self, parts: Sequence["DayRows"], sizes: Sequence[int]) -> None:
+    def join(self, parts: Sequence["UsageHistograms"], sizes: Sequence[int]) -> None:
         """Become all *parts*, the series of each numbered after the *sizes* of those before it."""
         for part, size in zip(parts, sizes, strict=True):
             part.grow(size)
@@ -170,8 +172,11 @@ class DayRows:
         self.last_seen = np.concatenate([part.last_seen for part in parts])
         self.recent = np.concatenate([part.recent for part in parts])
         self.days = {
-            number: Day.joined(
-                [part.days.get(number, Day()) for part in parts], sizes, self.timeslots, self.grid.size
+            number: DayHistograms.joined(
+                [part.days.get(number, DayHistograms()) for part in parts],
+                sizes,
+                self.timeslots,
+                self.grid.size,
             )
             for number in sorted({number for part in parts for number in part.days})
         }
@@ -181,7 +186,7 @@ class DayRows:
         """Number of series."""
         return len(self.last_seen)
 
-    def window(self, today: int, window_days: int) -> list[tuple[int, Day]]:
+    def window(self, today: int, window_days: int) -> list[tuple[int, DayHistograms]]:
         """The days of the *window_days* that end with *today*, if anything is known of them, oldest first."""
         return [(n, day) for n, day in sorted(self.days.items()) if today - window_days < n <= today]
 
@@ -227,7 +232,11 @@ class DayRows:
         return seen
 
     def _fold_block(
-        self, day: Day, steps: NDArray[np.int64], series: NDArray[np.int64], block: NDArray[np.float64]
+        self,
+        day: DayHistograms,
+        steps: NDArray[np.int64],
+        series: NDArray[np.int64],
+        block: NDArray[np.float64],
     ) -> int:
         rows, columns = np.nonzero(~np.isnan(block))
         if not len(rows):
@@ -241,7 +250,7 @@ class DayRows:
         self._mark_seen(day, owners, steps[columns])
         return len(rows)
 
-    def _mark_seen(self, day: Day, owners: NDArray[np.int64], steps: NDArray[np.int64]) -> None:
+    def _mark_seen(self, day: DayHistograms, owners: NDArray[np.int64], steps: NDArray[np.int64]) -> None:
         """Remember which steps each series was seen in, whatever the number of replicas."""
         begin, end = int(steps.min()), int(steps.max())
         seen = np.zeros((len(self.last_seen), end - begin + 1), dtype=np.bool_)
@@ -267,7 +276,7 @@ class DayRows:
         self.recent = _grown(self.recent, size)
 
 
-def _block_of(day: Day, series: slice, cells: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _block_of(day: DayHistograms, series: slice, cells: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     bounds = np.array([series.start * cells, series.stop * cells], dtype=np.uint64)
     begin, end = np.searchsorted(day.keys, bounds)
     return (day.keys[begin:end] - bounds[0]).astype(np.int64), day.counts[begin:end].astype(np.float64)

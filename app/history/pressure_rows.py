@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from app.history.coverage import Coverage
 from app.history.key_ranges import Keys
-from app.history.samples import STEPS_PER_DAY, NeedSamples, StepRange, contiguous, day_of
-from app.recommendation.policy import LEAST_RAISE, RaisePolicy
+from app.history.samples import STEPS_PER_DAY, PressureSamples, StepRange, contiguous, day_of
+from app.recommendation.policy import LEAST_RAISE, PressurePolicy
 
 REMEMBERED_DAYS = 3  # today and the two days before it
 
@@ -22,7 +22,7 @@ _NEVER = -(1 << 40)
 _PARTS = 10_000
 
 
-class NeedRows:
+class PressureRows:
     """The last days of one sign; a series is one container of one workload, replicas are pooled."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class NeedRows:
             found += [number * STEPS_PER_DAY + 1 + int(column) for column in np.flatnonzero(open_steps)]
         return contiguous(StepRange(step, step) for step in found if step <= newest_step)
 
-    def fold(self, samples: NeedSamples, series: NDArray[np.int64], keys: Keys) -> None:
+    def fold(self, samples: PressureSamples, series: NDArray[np.int64], keys: Keys) -> None:
         """Take one whole answer; *series* is the series of each of its containers, -1 for nobody's.
 
         *keys* are the keys of their workloads.
@@ -61,9 +61,9 @@ class NeedRows:
         self.coverage.add(samples.steps)
         self._forget_before(samples.steps.last)
 
-    def of(self, series: NDArray[np.int64]) -> "NeedRows":
+    def of(self, series: NDArray[np.int64]) -> "PressureRows":
         """The rows of just *series*, which are numbered from 0 in that order; their coverage is not told."""
-        size, part = int(series.max(initial=-1)) + 1, NeedRows()
+        size, part = int(series.max(initial=-1)) + 1, PressureRows()
         part.days = {number: _grown(day, size, 0)[series] for number, day in self.days.items()}
         part.seen_last = self.last_seen(size)[series]
         return part
@@ -73,7 +73,7 @@ class NeedRows:
         kept = self.of(series)
         self.days, self.seen_last = kept.days, kept.seen_last
 
-    def join(self, parts: Sequence["NeedRows"], sizes: Sequence[int]) -> None:
+    def join(self, parts: Sequence["PressureRows"], sizes: Sequence[int]) -> None:
         """Become all *parts*, the series of each numbered after the *sizes* of those before it."""
         sized = list(zip(parts, sizes, strict=True))
         self.seen_last = np.concatenate([part.last_seen(size) for part, size in sized])
@@ -88,7 +88,7 @@ class NeedRows:
         return _grown(self.seen_last, size, _NEVER)
 
     def raises_by_share(
-        self, policy: RaisePolicy, samples: Callable[[int], NDArray[np.int64]], size: int, newest_step: int
+        self, policy: PressurePolicy, samples: Callable[[int], NDArray[np.int64]], size: int, newest_step: int
     ) -> NDArray[np.float64]:
         """By the mean share over a day's samples: the largest of the days, each decayed by its age.
 
@@ -104,7 +104,7 @@ class NeedRows:
             raises = np.maximum(raises, np.minimum(mean, policy.most) * decay)
         return _noticeable(raises)
 
-    def raises_by_event(self, policy: RaisePolicy, size: int, newest_step: int) -> NDArray[np.float64]:
+    def raises_by_event(self, policy: PressurePolicy, size: int, newest_step: int) -> NDArray[np.float64]:
         """By the last time that the sign was seen, however often it was."""
         last = self.last_seen(size)
         oldest = (day_of(newest_step) - REMEMBERED_DAYS + 1) * STEPS_PER_DAY

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.profiles import NeedReason, Resource
+from app.domain.profiles import Pressure, Resource
 from app.domain.workloads import Connection, Workload
 
 STEP_SECONDS = 300
@@ -89,14 +89,14 @@ class ContainerSamples:
 
 
 @dataclass(frozen=True, slots=True)
-class NeedSamples:
+class PressureSamples:
     """A whole answer on one sign of need, sparse: `containers[rows[k]]` showed it at step `at_steps[k]`.
 
     `shares[k]` in (0, 1] is how much of it: the share of the periods in which its CPU was throttled, 1 for an
     OOM kill. What does not stand there showed nothing worth telling, or was not asked.
     """
 
-    reason: NeedReason
+    reason: Pressure
     steps: StepRange
     containers: tuple[PodContainer, ...]
     rows: NDArray[np.int64]
@@ -104,7 +104,7 @@ class NeedSamples:
     shares: NDArray[np.float64]
 
     @classmethod
-    def none(cls, reason: NeedReason, steps: StepRange) -> "NeedSamples":
+    def none(cls, reason: Pressure, steps: StepRange) -> "PressureSamples":
         """Nothing was seen in *steps*."""
         nothing = np.empty(0, dtype=np.int64)
         return cls(reason, steps, (), nothing, nothing, np.empty(0))

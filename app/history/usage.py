@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.profiles import NeedReason, Resource
+from app.domain.profiles import Pressure, Resource
 from app.domain.workloads import Workload
-from app.history.day_histograms import DayRows
+from app.history.day_histograms import UsageHistograms
 from app.history.grid import GRIDS
 from app.history.key_ranges import KeyRange, Keys, key_of
-from app.history.pressure_rows import NeedRows
+from app.history.pressure_rows import PressureRows
 
 Runs = dict[Workload, set[str]]
 
 
 @dataclass(slots=True)
-class Series:
+class SeriesIndex:
     """Which container of which workload each series is."""
 
     index: dict[tuple[Workload, str], int] = field(default_factory=dict)
@@ -60,15 +60,17 @@ class UsageState:
 
     def __init__(self, *, timeslots: int, retained_days: int) -> None:
         self.timeslots, self.retained_days = timeslots, retained_days
-        self.series = Series()
+        self.series = SeriesIndex()
         self.runs: Runs = {}
-        self.rows = {resource: DayRows(grid, timeslots, retained_days) for resource, grid in GRIDS.items()}
-        self.signs = {reason: NeedRows() for reason in NeedReason}
+        self.rows = {
+            resource: UsageHistograms(grid, timeslots, retained_days) for resource, grid in GRIDS.items()
+        }
+        self.signs = {reason: PressureRows() for reason in Pressure}
 
-    def every_row(self) -> Mapping[str, DayRows | NeedRows]:
+    def every_row(self) -> Mapping[str, UsageHistograms | PressureRows]:
         """Rows of usage and of signs, by what they are of."""
         usage = {resource.value: self.rows[resource] for resource in Resource}
-        return usage | {reason.value: self.signs[reason] for reason in NeedReason}
+        return usage | {reason.value: self.signs[reason] for reason in Pressure}
 
     def stored_bytes(self) -> NDArray[np.float64]:
         """About what each series takes in a check-point; 0 for one without a sample."""

@@ -5,14 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.domain.profiles import SIGN_OF_NEED, NeedReason, Resource
+from app.domain.profiles import PRESSURE_OF, Pressure, Resource
 from app.domain.workloads import Workload
-from app.history.samples import ContainerSamples, NeedSamples, StepRange
+from app.history.samples import ContainerSamples, PressureSamples, StepRange
 from app.history.usage import UsageState
-from app.recommendation.active_containers import Ends
+from app.recommendation.active_containers import IsInitContainer
 from app.recommendation.policy import EstimationPolicy
-from app.recommendation.profile_builder import Raises
-from app.recommendation.recommender import Asked, FindPublished, NeedEstimator, Needs
+from app.recommendation.profile_builder import PressureRaises
+from app.recommendation.recommender import (
+    FindPublishedValue,
+    RecommendationRequest,
+    Recommendations,
+    ResourceRecommender,
+)
 from app.recommendation.series_table import SeriesTable
 
 Attribute = Callable[[str, str], Workload | None]
@@ -20,7 +25,7 @@ _RUNS_THAT_COUNT = 2  # of a Job and its like; more are not told apart
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class FoldResult:
     """What became of one answer: samples that were new, and Pods that belong to no workload we know."""
 
     samples: int
@@ -35,13 +40,15 @@ class UsageHistory:
         self._series, self._runs = self.state.series, self.state.runs
         self._rows, self._signs = self.state.rows, self.state.signs
         self._table = SeriesTable({})
-        self._estimators = {resource: NeedEstimator(resource, rows) for resource, rows in self._rows.items()}
+        self._estimators = {
+            resource: ResourceRecommender(resource, rows) for resource, rows in self._rows.items()
+        }
 
     def missing(self, resource: Resource, wanted: StepRange) -> list[StepRange]:
         """The steps of *wanted* that were not answered yet, in ranges of at most a day, newest first."""
         return self._rows[resource].missing(wanted)
 
-    def fold(self, samples: ContainerSamples, attribute: Attribute) -> Folded:
+    def fold(self, samples: ContainerSamples, attribute: Attribute) -> FoldResult:
         """Take one whole answer; *attribute* maps (namespace, Pod) to its workload."""
         series = np.full(len(samples.containers), -1, dtype=np.int64)
         unattributed = set()
@@ -59,13 +66,13 @@ class UsageHistory:
         folded = rows.fold(samples.steps, owned, samples.values[known], self._series.keys_of(owned))
         if rows.forget_before(samples.steps.last):
             self.state.forget_silent()
-        return Folded(folded, frozenset(unattributed))
+        return FoldResult(folded, frozenset(unattributed))
 
     def missing_signs(self, resource: Resource, newest_step: int) -> list[StepRange]:
         """The steps in which signs of need of *resource* are to be asked for: those whose usage is known."""
-        return self._signs[SIGN_OF_NEED[resource]].missing(self._rows[resource].covered, newest_step)
+        return self._signs[PRESSURE_OF[resource]].missing(self._rows[resource].covered, newest_step)
 
-    def fold_signs(self, samples: NeedSamples, attribute: Attribute) -> None:
+    def fold_signs(self, samples: PressureSamples, attribute: Attribute) -> None:
         """Take one whole answer on a sign of need."""
         workloads = [attribute(each.namespace, each.pod) for each in samples.containers]
         series = [
@@ -86,16 +93,16 @@ class UsageHistory:
         policy: EstimationPolicy,
         *,
         newest_step: int,
-        ends: Ends = lambda _workload, _container: False,
-        published: FindPublished = lambda _workload: None,
-    ) -> Needs:
+        ends: IsInitContainer = lambda _workload, _container: False,
+        published: FindPublishedValue = lambda _workload: None,
+    ) -> Recommendations:
         """What every workload needs as of *newest_step*; what *ends* is left out of value and containers.
 
         There are profiles of those of which nothing is *published*, whose value moves, and whose are due.
         """
         if not self._table.is_of(self._series.index):
             self._table = SeriesTable(self._series.index)
-        asked = Asked(policy, newest_step, ends, published, self._has_run_again)
+        asked = RecommendationRequest(policy, newest_step, ends, published, self._has_run_again)
         raises = self._raises(resource, policy, newest_step)
         return self._estimators[resource].needs(self._table, raises, asked)
 
@@ -103,11 +110,11 @@ class UsageHistory:
         """True where two runs were seen of what is run again and again: runs may be too short for samples."""
         return len(self._runs.get(workload, ())) > 1
 
-    def _raises(self, resource: Resource, policy: EstimationPolicy, newest_step: int) -> Raises:
-        reason, size = SIGN_OF_NEED[resource], len(self._series.containers)
+    def _raises(self, resource: Resource, policy: EstimationPolicy, newest_step: int) -> PressureRaises:
+        reason, size = PRESSURE_OF[resource], len(self._series.containers)
         signs, raising = self._signs[reason], policy.raises[reason]
-        if reason is NeedReason.CPU_THROTTLING:
+        if reason is Pressure.CPU_THROTTLING:
             by = signs.raises_by_share(raising, self._rows[resource].samples, size, newest_step)
         else:
             by = signs.raises_by_event(raising, size, newest_step)
-        return Raises(reason, by, signs.last_seen(size))
+        return PressureRaises(reason, by, signs.last_seen(size))

@@ -9,21 +9,21 @@ from typing import Any, Protocol
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
-class Answering(Protocol):
+class AnsweringConnection(Protocol):
     """A connection that says what it answers."""
 
     cycle: RequestResponseCycle
 
 
-class JoinedWrites(Transport):
+class CoalescedWrites(Transport):
     """The transport of a connection; *transport* is what it writes to.
 
     The first write of an answer is its head: it is held until the second, or until nothing more comes.
     """
 
-    def __init__(self, transport: Transport, connection: Answering) -> None:
+    def __init__(self, transport: Transport, connection: AnsweringConnection) -> None:
         self._transport = transport
-        self._connection: Answering | None = connection
+        self._connection: AnsweringConnection | None = connection
         self._answered: RequestResponseCycle | None = None
         self._head = b""
 

@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 
 from app.errors import ProfilerError
-from app.http_server.protocol import ANY_CLIENT, ClientTerms, Connection
+from app.http_server.protocol import ANY_CLIENT, ClientConnection, ClientPolicy
 
 _DRAIN_SECONDS = 5
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not bound
@@ -26,14 +26,14 @@ class Listener(uvicorn.Server):
         host: str,
         port: int,
         tls: ssl.SSLContext | None = None,
-        terms: ClientTerms = ANY_CLIENT,
+        terms: ClientPolicy = ANY_CLIENT,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 host=host,
                 port=port,
-                http=partial(Connection, terms),  # type: ignore[arg-type]  # all that is done with the class is a call
+                http=partial(ClientConnection, terms),  # type: ignore[arg-type]  # all that is done with the class is a call
                 ws="none",
                 lifespan="off",
                 access_log=False,

@@ -14,14 +14,14 @@ from typing import Any
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.http_server.coalescing import JoinedWrites
+from app.http_server.coalescing import CoalescedWrites
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class ClientTerms:
+class ClientPolicy:
     """How long a client is waited for, and the common names that its certificate may bear; none means any.
 
     API servers keep idle connections for 90 s, and open some before they need them: less patience than that
@@ -32,13 +32,13 @@ class ClientTerms:
     names: tuple[str, ...] = ()
 
 
-ANY_CLIENT = ClientTerms()
+ANY_CLIENT = ClientPolicy()
 
 
-class Connection(HttpToolsProtocol):
+class ClientConnection(HttpToolsProtocol):
     """Serves one client on *terms*."""
 
-    def __init__(self, terms: ClientTerms, **uvicorn: Any) -> None:
+    def __init__(self, terms: ClientPolicy, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._terms = terms
         self._deadline = 0.0  # only ever later, so that a timer is armed anew where it goes off, not before
@@ -46,13 +46,13 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """The connection begins; with TLS after the handshake."""
-        self._writes = JoinedWrites(transport, self)
+        self._writes = CoalescedWrites(transport, self)
         super().connection_made(self._writes)
         self._wait()
         self._look()
         names = common_names(transport.get_extra_info("peercert"))
         if self._terms.names and not set(names) & set(self._terms.names):
-            self.app = Refusal(names)
+            self.app = ForbiddenClient(names)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
@@ -94,7 +94,7 @@ class Connection(HttpToolsProtocol):
             self._timer = self.loop.call_at(self._deadline, self._look)
 
 
-class Refusal:
+class ForbiddenClient:
     """An application that answers each request with a 403, which says why."""
 
     def __init__(self, names: list[str]) -> None:

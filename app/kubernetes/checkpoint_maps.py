@@ -13,7 +13,7 @@ from app.errors import ClusterError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.failures import rendered_by_chart
-from app.kubernetes.list_options import Object, Selection
+from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.status_map import NAME as OWNER
 
 PREFIX = "job-profiler-checkpoint-"
@@ -33,7 +33,9 @@ class CheckpointMaps:
     async def versions(self) -> Mapping[str, str]:
         """The resourceVersion of each, by name."""
         collection = paths.config_maps(self._namespace)
-        listing = await self._client.list_all(Selection(collection, label_selector=LABEL, metadata_only=True))
+        listing = await self._client.list_all(
+            ListOptions(collection, label_selector=LABEL, metadata_only=True)
+        )
         found = (item["metadata"] for item in listing.items)
         return {
             metadata["name"].removeprefix(PREFIX): metadata["resourceVersion"]

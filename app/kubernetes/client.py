@@ -9,9 +9,9 @@ import msgspec
 from aiohttp.http_exceptions import HttpProcessingError
 
 from app.errors import ExpiredError
-from app.kubernetes.connection import Connection, Request, Timeouts, open_connection
+from app.kubernetes.connection import ApiConnection, ApiRequest, Timeouts, open_connection
 from app.kubernetes.failures import translated
-from app.kubernetes.list_options import ListAnswer, Listing, Object, Page, Selection, WatchEvent, read_event
+from app.kubernetes.list_options import ListAnswer, Listing, ListOptions, Object, Page, WatchEvent, read_event
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ async def open_cluster(
 class ClusterClient:
     """One method per verb; each raises the kind of `ClusterError` that tells the caller what to do."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ApiConnection) -> None:
         self._connection = connection
 
     def only_while(self, may_write: Callable[[], bool]) -> "ClusterClient":
@@ -48,7 +48,7 @@ class ClusterClient:
 
     async def get(self, path: str) -> Object:
         """One object."""
-        return await self._object(Request("GET", path))
+        return await self._object(ApiRequest("GET", path))
 
     async def create(self, path: str, manifest: Object, *, dry_run: bool = False) -> Object:
         """Add an object to the collection *path*; ConflictError where its name is taken.
@@ -56,30 +56,30 @@ class ClusterClient:
         A *dry_run* takes the object all the way, admission included, and stores nothing.
         """
         query = {"dryRun": "All"} if dry_run else {}
-        return await self._object(Request("POST", path, query, manifest))
+        return await self._object(ApiRequest("POST", path, query, manifest))
 
     async def replace(self, path: str, manifest: Object) -> Object:
         """Put *manifest* in the object's place; with a resourceVersion only where nobody was faster."""
-        return await self._object(Request("PUT", path, body=manifest))
+        return await self._object(ApiRequest("PUT", path, body=manifest))
 
     async def patch(self, path: str, patch: Object) -> Object:
         """Merge *patch* into an object that exists (RFC 7386)."""
         content_type = "application/merge-patch+json"
-        return await self._object(Request("PATCH", path, body=patch, content_type=content_type))
+        return await self._object(ApiRequest("PATCH", path, body=patch, content_type=content_type))
 
     async def apply(self, path: str, manifest: Object, *, field_manager: str, force: bool = True) -> Object:
         """Own exactly the fields of *manifest*; an object that is missing is created."""
         query = {"fieldManager": field_manager, "force": "true" if force else "false"}
         content_type = "application/apply-patch+yaml"  # every JSON document is YAML
-        return await self._object(Request("PATCH", path, query, manifest, content_type))
+        return await self._object(ApiRequest("PATCH", path, query, manifest, content_type))
 
     async def delete(self, path: str, *, resource_version: str | None = None) -> None:
         """Remove an object, with a *resource_version* only where nobody was faster."""
         preconditions = {"preconditions": {"resourceVersion": resource_version}}
         options = {"apiVersion": "v1", "kind": "DeleteOptions"} | (preconditions if resource_version else {})
-        await self._connection.read(Request("DELETE", path, body=options if resource_version else None))
+        await self._connection.read(ApiRequest("DELETE", path, body=options if resource_version else None))
 
-    async def list_all(self, selection: Selection) -> Listing:
+    async def list_all(self, selection: ListOptions) -> Listing:
         """Every object of the selection, at one resourceVersion."""
         items: list[Object] = []
         resource_version = ""
@@ -90,7 +90,7 @@ class ClusterClient:
             resource_version = page.resource_version
         return Listing(items, resource_version)
 
-    async def pages(self, selection: Selection, item_type: type[T]) -> AsyncIterator[Page[T]]:
+    async def pages(self, selection: ListOptions, item_type: type[T]) -> AsyncIterator[Page[T]]:
         """The selection page by page, each item decoded as *item_type*, which skips what it does not name.
 
         A list whose continuation expired begins anew, with a page that `is_first`.
@@ -112,7 +112,7 @@ class ClusterClient:
 
     @asynccontextmanager
     async def watch(
-        self, selection: Selection, resource_version: str, *, timeout_seconds: float
+        self, selection: ListOptions, resource_version: str, *, timeout_seconds: float
     ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
         """The changes since *resource_version*; entered when the API server has begun to answer.
 
@@ -125,25 +125,25 @@ class ClusterClient:
             "timeoutSeconds": str(round(timeout_seconds)),
             "resourceVersion": resource_version,
         }
-        request = Request("GET", selection.path, query, accept=selection.watch_accept)
+        request = ApiRequest("GET", selection.path, query, accept=selection.watch_accept)
         response = await self._connection.stream(request)
         try:
             yield _events(response.content, f"watch of {selection.path}")
         finally:
             response.close()
 
-    async def _object(self, request: Request) -> Object:
+    async def _object(self, request: ApiRequest) -> Object:
         body = await self._connection.read(request)
         with translated(str(request)):
             return msgspec.json.decode(body, type=Object)
 
     async def _page(
-        self, selection: Selection, continuation: str, decoder: msgspec.json.Decoder[ListAnswer[T]]
+        self, selection: ListOptions, continuation: str, decoder: msgspec.json.Decoder[ListAnswer[T]]
     ) -> ListAnswer[T]:
         query = selection.query | {"limit": str(PAGE_SIZE)}
         if continuation:
             query["continue"] = continuation
-        request = Request("GET", selection.path, query, accept=selection.list_accept)
+        request = ApiRequest("GET", selection.path, query, accept=selection.list_accept)
         body = await self._connection.read(request)
         with translated(str(request)):
             return decoder.decode(body)

@@ -34,7 +34,7 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ApiRequest:
     """What is asked of the API server."""
 
     verb: str
@@ -50,7 +50,7 @@ class Request:
 
 
 @asynccontextmanager
-async def open_connection(kubeconfig: str | None, timeouts: Timeouts) -> AsyncIterator["Connection"]:
+async def open_connection(kubeconfig: str | None, timeouts: Timeouts) -> AsyncIterator["ApiConnection"]:
     """A pool of connections to the API server; nothing is sent yet.
 
     Raises:
@@ -64,10 +64,10 @@ async def open_connection(kubeconfig: str | None, timeouts: Timeouts) -> AsyncIt
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise ClusterError(f"the credentials for {configuration.host} can't be used: {error}") from error
     async with api:
-        yield Connection(api, timeouts)
+        yield ApiConnection(api, timeouts)
 
 
-class Connection:
+class ApiConnection:
     """Sends requests; the one place that knows the client library's inner ways."""
 
     def __init__(
@@ -77,11 +77,11 @@ class Connection:
         self._timeouts = timeouts
         self._may_write = may_write
 
-    def only_while(self, may_write: Callable[[], bool]) -> "Connection":
+    def only_while(self, may_write: Callable[[], bool]) -> "ApiConnection":
         """The same, which sends nothing that would change anything once *may_write* says no."""
-        return Connection(self._api, self._timeouts, may_write)
+        return ApiConnection(self._api, self._timeouts, may_write)
 
-    async def read(self, request: Request) -> bytes:
+    async def read(self, request: ApiRequest) -> bytes:
         """The answer's whole body."""
         limits = aiohttp.ClientTimeout(
             total=self._timeouts.request_seconds, sock_connect=self._timeouts.connect_seconds
@@ -91,7 +91,7 @@ class Connection:
             async with response:
                 return await response.read()
 
-    async def stream(self, request: Request) -> aiohttp.ClientResponse:
+    async def stream(self, request: ApiRequest) -> aiohttp.ClientResponse:
         """An answer that has begun and goes on for as long as it is not silent; the caller closes it."""
         limits = aiohttp.ClientTimeout(
             total=None,
@@ -100,7 +100,7 @@ class Connection:
         )
         return await self._send(request, limits)
 
-    async def _send(self, request: Request, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+    async def _send(self, request: ApiRequest, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         with translated(str(request)):
             # Also ends a credential plugin that hangs, and a stream that never begins.
             async with asyncio.timeout(self._timeouts.request_seconds):
@@ -122,7 +122,7 @@ class Connection:
                     raise refusal(str(request), response.status, body, response.headers)
         return response
 
-    async def _headers(self, request: Request) -> dict[str, str]:
+    async def _headers(self, request: ApiRequest) -> dict[str, str]:
         headers = {
             "Accept": request.accept,
             # Compression costs both ends more time than a cluster's network saves.

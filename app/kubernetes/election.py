@@ -17,7 +17,7 @@ import structlog
 from app.errors import ClusterError, ConflictError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.leases import LeaseLock
-from app.kubernetes.outage_log import Contact
+from app.kubernetes.outage_log import OutageLog
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class LeaderElector:
             client, namespace, name, identity, duration_seconds=self._timing.duration_seconds
         )
         self._attempt_seconds = self._timing.renew_deadline_seconds / 2
-        self._contact = Contact(f"Lease {namespace}/{name}")
+        self._contact = OutageLog(f"Lease {namespace}/{name}")
         self._log = log.bind(lease=f"{namespace}/{name}", identity=identity)
         self._leads = False
 

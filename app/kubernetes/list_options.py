@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ListOptions:
     """A collection's path, narrowed by selectors: whole objects, or only their metadata."""
 
     path: str

@@ -7,7 +7,7 @@ from app.errors import ClusterError
 log = structlog.get_logger(__name__)
 
 
-class Contact:
+class OutageLog:
     """One line when contact to *subject* is lost or the reason's kind changes, and one when it is back."""
 
     def __init__(self, subject: str) -> None:

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from app.domain.pod_record import PodRecord
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.list_options import Selection
+from app.kubernetes.list_options import ListOptions
 
 
-def running_pods(namespace: str | None) -> Selection:
+def running_pods(namespace: str | None) -> ListOptions:
     """The Pods of one namespace, or of all, that have not come to their end."""
     selector = "status.phase!=Succeeded,status.phase!=Failed"
-    return Selection(paths.pods(namespace), field_selector=selector, metadata_only=True)
+    return ListOptions(paths.pods(namespace), field_selector=selector, metadata_only=True)
 
 
-class PodAnnotations:
+class PodAnnotationWriter:
     """Writes annotations of single Pods, by a merge patch that holds nothing else."""
 
     def __init__(self, client: ClusterClient) -> None:

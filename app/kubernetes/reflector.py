@@ -13,8 +13,8 @@ import structlog
 from app.errors import ClusterError, ExpiredError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.failures import translated
-from app.kubernetes.list_options import Object, Selection, WatchEvent
-from app.kubernetes.outage_log import Contact
+from app.kubernetes.list_options import ListOptions, Object, WatchEvent
+from app.kubernetes.outage_log import OutageLog
 from app.periodic import Backoff
 
 log = structlog.get_logger(__name__)
@@ -59,7 +59,7 @@ class Reflector(Generic[Kept]):
     """
 
     client: ClusterClient
-    selection: Selection
+    selection: ListOptions
     sink: Sink[Kept]
     _: KW_ONLY
     keep: Callable[[Object], Kept] = without_managed_fields  # type: ignore[assignment]  # for a sink of objects
@@ -71,7 +71,7 @@ class Reflector(Generic[Kept]):
     _resource_version: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        self._contact = Contact(self.selection.path)
+        self._contact = OutageLog(self.selection.path)
 
     @property
     def silent_seconds(self) -> float | None:

@@ -13,7 +13,7 @@ from app.errors import NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.failures import rendered_by_chart
-from app.kubernetes.list_options import Object, Selection
+from app.kubernetes.list_options import ListOptions, Object
 
 WEBHOOK = "pods.job-profiler.liqo.io"
 PROBE_WEBHOOK = "probe.job-profiler.liqo.io"
@@ -88,10 +88,10 @@ class CaBundleSink:
         self._take(None)
 
 
-def selection_of(name: str) -> Selection:
+def selection_of(name: str) -> ListOptions:
     """The one configuration *name*: a right to watch no other one is enough."""
     collection = paths.mutating_webhook_configuration("").removesuffix("/")
-    return Selection(collection, field_selector=f"metadata.name={name}")
+    return ListOptions(collection, field_selector=f"metadata.name={name}")
 
 
 def ca_bundle_of(manifest: Object) -> bytes:

@@ -16,7 +16,7 @@ from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, JOB, Owner, Workload, bare_pod, owner_workload
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.list_options import Object, Selection
+from app.kubernetes.list_options import ListOptions, Object
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -89,7 +89,7 @@ class _Whole(msgspec.Struct):
     spec: _Spec = _Spec()
 
 
-class Workloads:
+class WorkloadClient:
     """Reads the whole cluster, or only the *namespaces* that are given."""
 
     def __init__(self, client: ClusterClient, namespaces: Sequence[str] = ()) -> None:
@@ -110,7 +110,7 @@ class Workloads:
 
     async def _collect(
         self,
-        selection: Callable[[str | None], Selection],
+        selection: Callable[[str | None], ListOptions],
         item_type: type[Item],
         convert: Callable[[Item], T],
     ) -> list[T]:
@@ -125,16 +125,16 @@ class Workloads:
         return collected
 
 
-def _pods(namespace: str | None) -> Selection:
-    return Selection(paths.pods(namespace), metadata_only=True)
+def _pods(namespace: str | None) -> ListOptions:
+    return ListOptions(paths.pods(namespace), metadata_only=True)
 
 
-def workload_selection(kind: str, namespace: str | None) -> Selection:
+def workload_selection(kind: str, namespace: str | None) -> ListOptions:
     """The objects of one of `WORKLOAD_KINDS`, whole: their Pod template is wanted."""
-    return Selection(_PATHS[kind](namespace))
+    return ListOptions(_PATHS[kind](namespace))
 
 
-async def served_cron_jobs(client: ClusterClient) -> Callable[[str | None], Selection]:
+async def served_cron_jobs(client: ClusterClient) -> Callable[[str | None], ListOptions]:
     """What selects CronJobs of one namespace, or of all, in the version that this API server serves.
 
     Raises:
@@ -142,7 +142,7 @@ async def served_cron_jobs(client: ClusterClient) -> Callable[[str | None], Sele
     """
     resources = (await client.get(paths.batch())).get("resources") or ()
     beta = all(resource.get("name") != "cronjobs" for resource in resources)
-    return lambda namespace: Selection(paths.cron_jobs(namespace, beta=beta))
+    return lambda namespace: ListOptions(paths.cron_jobs(namespace, beta=beta))
 
 
 class _Shared:

@@ -7,7 +7,7 @@ from functools import cached_property
 from app.domain.pod_names import PodNames
 from app.domain.workloads import CRON_JOB, JOB, NODE, Workload, grouped
 from app.history.samples import STEP_SECONDS, PodContainer, StepRange
-from app.profiler.ports import Directory, UsageSource
+from app.profiler.ports import ClusterSnapshot, UsageSource
 
 # Pods that left within this time are still in the directory.
 _KNOWN_SECONDS = 3600
@@ -17,7 +17,7 @@ class Attribution:
     """Maps (namespace, Pod) to the workload that its usage is learned under."""
 
     def __init__(
-        self, directory: Directory, past_owners: Mapping[tuple[str, str], Workload] | None = None
+        self, directory: ClusterSnapshot, past_owners: Mapping[tuple[str, str], Workload] | None = None
     ) -> None:
         self._directory = directory
         self._past_owners = past_owners or {}
@@ -76,7 +76,7 @@ class Attributions:
     another of the same name. `known_by` says who answered; it is empty where nobody was asked.
     """
 
-    def __init__(self, source: UsageSource, directory: Directory) -> None:
+    def __init__(self, source: UsageSource, directory: ClusterSnapshot) -> None:
         self.known_by = ""
         self.present = Attribution(directory)
         self._source, self._directory = source, directory

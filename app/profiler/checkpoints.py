@@ -15,10 +15,10 @@ from hashlib import sha256
 import structlog
 
 from app.errors import ClusterError, ForbiddenError
-from app.history.checkpoint.array_format import UnreadableError
+from app.history.checkpoint.array_format import UnreadableCheckpointError
 from app.history.checkpoint.codec import AskedNamespaces, Checkpoint, decode, encode
 from app.history.checkpoint.shards import halves
-from app.history.checkpoint.split import Learned
+from app.history.checkpoint.split import LearnedState
 from app.history.key_ranges import KeyRange
 from app.history.samples import STEP_SECONDS
 from app.profiler.ports import CheckpointStore, ReportSink
@@ -52,7 +52,7 @@ class Checkpoints:
         self._saved_at_seconds = self._not_before_seconds = 0.0
         self._fault = ""
 
-    async def restore(self, learned: Learned, asked: AskedNamespaces) -> None:
+    async def restore(self, learned: LearnedState, asked: AskedNamespaces) -> None:
         """Make *learned*, which is empty, what the pieces tell; raises ClusterError where it may later."""
         try:
             found = await self._load(learned)
@@ -67,7 +67,7 @@ class Checkpoints:
                 self._saved_at_seconds = float(oldest * STEP_SECONDS)
             log.info("checkpoints_restored", pieces=len(found), series=len(learned.usage.series.keys))
 
-    async def save_if_due(self, learned: Learned, asked: AskedNamespaces, now: datetime) -> int:
+    async def save_if_due(self, learned: LearnedState, asked: AskedNamespaces, now: datetime) -> int:
         """Write the pieces that changed, if it is time; returns how many were written."""
         seconds, written = now.timestamp(), 0
         is_fresh = 0 <= seconds - self._saved_at_seconds < self._interval_seconds
@@ -92,7 +92,7 @@ class Checkpoints:
         longest = _LONGEST_SECONDS
         return longest if retention_seconds is None else min(retention_seconds * _OF_RETENTION, longest)
 
-    async def _load(self, learned: Learned) -> list[Checkpoint]:
+    async def _load(self, learned: LearnedState) -> list[Checkpoint]:
         await self._look()
         found = []
         for name, held in list(self._held.items()):
@@ -101,7 +101,7 @@ class Checkpoints:
                 continue
             try:
                 piece = await asyncio.to_thread(_decoded, name, data, learned)
-            except UnreadableError as error:
+            except UnreadableCheckpointError as error:
                 await self._tell(f"Checkpoint{error.reason}", f"check-point {name} is not used: {error}")
                 continue
             found.append(piece)
@@ -113,7 +113,7 @@ class Checkpoints:
         self._held = {name: _Held(version) for name, version in (await self._store.versions()).items()}
         self._is_current = True
 
-    async def _save(self, learned: Learned, asked: AskedNamespaces) -> int:
+    async def _save(self, learned: LearnedState, asked: AskedNamespaces) -> int:
         if not self._is_current:
             await self._look()
         waiting = await asyncio.to_thread(
@@ -153,13 +153,13 @@ def _name(keys: KeyRange) -> str:
     return f"{keys.first:012x}"
 
 
-def _decoded(name: str, data: bytes, learned: Learned) -> Checkpoint:
+def _decoded(name: str, data: bytes, learned: LearnedState) -> Checkpoint:
     usage = learned.usage
     piece = decode(data, timeslots=usage.timeslots, retained_days=usage.retained_days)
     if _name(piece.keys) != name:
-        raise UnreadableError("Malformed", f"it is that of {_name(piece.keys)}")
+        raise UnreadableCheckpointError("Malformed", f"it is that of {_name(piece.keys)}")
     return piece
 
 
-def _encoded(learned: Learned, asked: AskedNamespaces, keys: KeyRange) -> bytes:
+def _encoded(learned: LearnedState, asked: AskedNamespaces, keys: KeyRange) -> bytes:
     return encode(learned.piece(keys, asked))

@@ -11,8 +11,8 @@ from app.domain.custom_resources import KINDS, to_manifest, to_status
 from app.domain.profiles import Identity, StoredProfile
 from app.domain.quantities import format_time
 from app.profiler.cycle.plan_aging import stale_condition
-from app.profiler.cycle.plan_writes import Write
-from app.profiler.ports import Directory
+from app.profiler.cycle.plan_writes import ProfileWrite
+from app.profiler.ports import ClusterSnapshot
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ class InMemoryProfiles:
         """What was written so far."""
         return self.catalogue
 
-    async def write(self, write: Write, now: datetime) -> None:
+    async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Keep the object that an API server would keep."""
         manifest = self.manifests.get(write.name, {})
         if write.value_changed:
@@ -66,13 +66,13 @@ class InMemoryProfiles:
         self.catalogue.delete(profile.identity[0], self.manifests.pop(profile.name))
 
 
-class FixedWorkloads:
+class FixedSnapshot:
     """A lister for runs without a cluster: what a record tells, or nothing, so that names have to."""
 
-    def __init__(self, directory: Directory | None = None) -> None:
-        self._directory = directory or Directory()
+    def __init__(self, directory: ClusterSnapshot | None = None) -> None:
+        self._directory = directory or ClusterSnapshot()
 
-    async def directory(self) -> Directory:
+    async def directory(self) -> ClusterSnapshot:
         """The same at any time."""
         return self._directory
 

@@ -8,17 +8,17 @@ from typing import Any, Protocol
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.container_roles import InitContainers
 from app.domain.pod_record import PodRecord
-from app.domain.profiles import NeedReason, Resource, StoredProfile
+from app.domain.profiles import Pressure, Resource, StoredProfile
 from app.domain.workloads import Workload
 from app.history.samples import (
     ConnectionSamples,
     ContainerSamples,
-    NeedSamples,
     PastOwners,
+    PressureSamples,
     StepRange,
 )
-from app.profiler.cycle.plan_events import News
-from app.profiler.cycle.plan_writes import Write
+from app.profiler.cycle.plan_events import WorkloadEvent
+from app.profiler.cycle.plan_writes import ProfileWrite
 
 
 class UsageSource(Protocol):
@@ -36,7 +36,7 @@ class UsageSource(Protocol):
     async def retention_seconds(self) -> float | None:
         """How far back it remembers, None where it does not tell; raises nothing."""
 
-    def need_signals(self, reason: NeedReason, steps: StepRange) -> AsyncIterator[NeedSamples]:
+    def need_signals(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
         """The same for where a sign of need was seen: nowhere where nobody tells it."""
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
@@ -47,7 +47,7 @@ class UsageSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Directory:
+class ClusterSnapshot:
     """Who runs now: each Pod's workload, lasting workloads, the CronJob of each Job.
 
     `uids` tells which objects are there, `init_containers` of those that have some, as they are learned.
@@ -63,7 +63,7 @@ class Directory:
 class WorkloadLister(Protocol):
     """Who runs in the cluster."""
 
-    async def directory(self) -> Directory:
+    async def directory(self) -> ClusterSnapshot:
         """The workloads of this moment; raises ClusterError."""
 
 
@@ -73,7 +73,7 @@ class ProfileStore(Protocol):
     async def stored(self) -> ProfileCatalogue:
         """What is stored, once that is known; raises ClusterError where it can't be known."""
 
-    async def write(self, write: Write, now: datetime) -> None:
+    async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Carry out one write; raises ClusterError."""
 
     async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
@@ -93,10 +93,10 @@ class ReportSink(Protocol):
         """Tell of one change of state as an Event; raises ClusterError."""
 
 
-class NewsSink(Protocol):
+class WorkloadEventSink(Protocol):
     """Where a person who looks at a workload learns what became of its profiles."""
 
-    async def record(self, news: News) -> None:
+    async def record(self, news: WorkloadEvent) -> None:
         """Tell it; nothing depends on that, so a failure is the sink's own to log."""
 
 
@@ -134,7 +134,7 @@ class CheckpointStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class ClusterPorts:
     """The ways in which a cycle meets the cluster.
 
     Without `news` nothing is told of single workloads; without `checkpoints` a restart reads the past again.
@@ -143,5 +143,5 @@ class Cluster:
     lister: WorkloadLister
     store: ProfileStore
     sink: ReportSink
-    news: NewsSink | None = None
+    news: WorkloadEventSink | None = None
     checkpoints: CheckpointStore | None = None

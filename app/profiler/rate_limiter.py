@@ -8,7 +8,7 @@ from time import monotonic
 _LATE_SECONDS = 0.1
 
 
-class Pace:
+class RateLimiter:
     """Gives out turns at a rate; a server that asks for a pause gets it."""
 
     def __init__(

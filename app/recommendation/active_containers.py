@@ -7,19 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.workloads import Workload
-from app.history.day_histograms import DayRows
+from app.history.day_histograms import UsageHistograms
 from app.recommendation.day_quantiles import Integers
 from app.recommendation.series_table import SeriesTable
-from app.recommendation.stabilization import Flags, Members
+from app.recommendation.stabilization import Flags, SeriesGroups
 
 # Tells whether a container of a workload ends before the application begins, as its template has it.
-Ends = Callable[[Workload, str], bool]
+IsInitContainer = Callable[[Workload, str], bool]
 _RECENT_STEPS = 12  # the hour in which a container must run beside its workload to count as long-running
 _NEVER = -(1 << 40)
 
 
 @dataclass(frozen=True, slots=True)
-class Spans:
+class SeriesSpans:
     """Of every series the first and the last step in the window, and how many steps it was seen in."""
 
     first: Integers
@@ -27,7 +27,9 @@ class Spans:
     seen: Integers
 
 
-def running_series(table: SeriesTable, rows: DayRows, spans: Spans, ends: Ends) -> Integers:
+def running_series(
+    table: SeriesTable, rows: UsageHistograms, spans: SeriesSpans, ends: IsInitContainer
+) -> Integers:
     """The series that ran in half of their workload's last hour.
 
     This leaves out init containers that have ended and containers that a newer template dropped, and what
@@ -66,8 +68,8 @@ def has_enough(
     return enough
 
 
-def members_of(table: SeriesTable, running: Integers, which: Flags) -> Members:
+def members_of(table: SeriesTable, running: Integers, which: Flags) -> SeriesGroups:
     """The running series of the workloads *which*, in the order of their numbers."""
     chosen = running[which[table.owner[running]]]
     place = which.cumsum() - 1
-    return Members(chosen, place[table.owner[chosen]], int(which.sum()))
+    return SeriesGroups(chosen, place[table.owner[chosen]], int(which.sum()))

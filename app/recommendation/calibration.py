@@ -7,7 +7,7 @@ import numpy as np
 
 from app.recommendation.choice import choose
 from app.recommendation.cost import time_above
-from app.recommendation.day_summaries import Days
+from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule
 from app.recommendation.stated_risk import at_most_above, conformal_scale, worst_past_day
 
@@ -16,7 +16,7 @@ _LEAST_KNOWN_DAYS = 3
 _WHOLE = 0.7  # a day of which less was seen tells too little of what came
 
 
-def bound_scale(days: Days, rule: ResourceRule) -> float:
+def bound_scale(days: DaySummaries, rule: ResourceRule) -> float:
     """The scale of the bound with which nine of ten statements on the last days would have held.
 
     *days* are those of some series; today is blank.
@@ -25,7 +25,7 @@ def bound_scale(days: Days, rule: ResourceRule) -> float:
     outcomes, unscaled = [none], [none]
     newest = days.share.shape[1] - 2
     for day in range(newest, max(newest - _DAYS, _LEAST_KNOWN_DAYS - 1), -1):
-        past = Days(days.quantiles[:, : day + 1], days.share[:, : day + 1].copy())
+        past = DaySummaries(days.quantiles[:, : day + 1], days.share[:, : day + 1].copy())
         past.share[:, -1] = 0
         known = (past.length >= _LEAST_KNOWN_DAYS) & (days.share[:, day] >= _WHOLE)
         before = past[known]

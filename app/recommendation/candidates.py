@@ -7,11 +7,11 @@ have both properties, and a product with a constant keeps them.
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recommendation.day_summaries import Amounts, Days, Floats
+from app.recommendation.day_summaries import Amounts, DaySummaries, Floats
 from app.recommendation.rules import ResourceRule
 
 
-def candidate_values(days: Days, rule: ResourceRule) -> Floats:
+def candidate_values(days: DaySummaries, rule: ResourceRule) -> Floats:
     """All candidates of every series, [n, candidates], in the order that `rule.candidate` knows.
 
     With fewer days than a rank asks for, the smallest of them stands.
@@ -23,12 +23,12 @@ def candidate_values(days: Days, rule: ResourceRule) -> Floats:
     return values
 
 
-def held_values(days: Days, rule: ResourceRule, candidates: NDArray[np.int64]) -> Amounts:
+def held_values(days: DaySummaries, rule: ResourceRule, candidates: NDArray[np.int64]) -> Amounts:
     """What each series' own candidate of *candidates* [n] gives, raised for little history."""
     return own_values(days, rule, candidates) * (1 + little_history(days, rule))
 
 
-def own_values(days: Days, rule: ResourceRule, candidates: NDArray[np.int64]) -> Amounts:
+def own_values(days: DaySummaries, rule: ResourceRule, candidates: NDArray[np.int64]) -> Amounts:
     """What each series' own candidate of *candidates* [n] gives."""
     rest, level = np.divmod(candidates, len(rule.levels))
     margin, rank = np.divmod(rest, len(rule.ranks))
@@ -39,7 +39,7 @@ def own_values(days: Days, rule: ResourceRule, candidates: NDArray[np.int64]) ->
     return values
 
 
-def little_history(days: Days, rule: ResourceRule) -> Amounts:
+def little_history(days: DaySummaries, rule: ResourceRule) -> Amounts:
     """The share by which a value is raised while little was seen: first_margin / (1 + t / first_days)^2.
 
     t is the time seen in days. CPU: +92 % after an hour, 25 % after a day, 0.4 % after 14 days; memory:
@@ -49,7 +49,7 @@ def little_history(days: Days, rule: ResourceRule) -> Amounts:
     return raised
 
 
-def _largest_first(days: Days, levels: tuple[int, ...]) -> Floats:
+def _largest_first(days: DaySummaries, levels: tuple[int, ...]) -> Floats:
     """The seen days' quantiles, the largest first along the days' axis, [n, days, levels]."""
     seen = (days.share > 0)[:, :, np.newaxis]
     negated = -np.where(seen, days.quantiles[:, :, list(levels)], np.float32(-1))

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recommendation.candidates import candidate_values, held_values
-from app.recommendation.cost import Priced, priced, time_above
-from app.recommendation.day_summaries import Amounts, Days, Floats, Reals
+from app.recommendation.cost import PricedCandidates, priced, time_above
+from app.recommendation.day_summaries import Amounts, DaySummaries, Floats, Reals
 from app.recommendation.rules import MAXIMUM, ResourceRule
 
 # Today alone must have spent this many times the risk that the choice allowed for a whole day.
@@ -29,12 +29,12 @@ class Choice:
     risk: Floats
 
 
-def choose(days: Days, rule: ResourceRule, *, elapsed: float = 0.0) -> Choice:
+def choose(days: DaySummaries, rule: ResourceRule, *, elapsed: float = 0.0) -> Choice:
     """The raw estimate of every series, *elapsed* being the share of today that has passed."""
     return cheapest(priced(candidate_values(days, rule), days, rule, elapsed=elapsed), days, rule)
 
 
-def cheapest(candidates: Priced, days: Days, rule: ResourceRule) -> Choice:
+def cheapest(candidates: PricedCandidates, days: DaySummaries, rule: ResourceRule) -> Choice:
     """The choice among candidates that were priced; on equal cost the first one."""
     rows, found = np.arange(len(days)), candidates.cost(rule).argmin(axis=1)
     return Choice(
@@ -45,12 +45,14 @@ def cheapest(candidates: Priced, days: Days, rule: ResourceRule) -> Choice:
     )
 
 
-def risk_of(values: Reals, days: Days, rule: ResourceRule, *, elapsed: float = 0.0) -> Floats:
+def risk_of(values: Reals, days: DaySummaries, rule: ResourceRule, *, elapsed: float = 0.0) -> Floats:
     """The risk that *values* [n] would have taken on the past days, [n]."""
     return priced(values[:, np.newaxis].astype(np.float32), days, rule, elapsed=elapsed).risk[:, 0]
 
 
-def settle(published: Reals, choice: Choice, days: Days, rule: ResourceRule, *, elapsed: float) -> Floats:
+def settle(
+    published: Reals, choice: Choice, days: DaySummaries, rule: ResourceRule, *, elapsed: float
+) -> Floats:
     """The values to publish: the old ones, unless moving saves more than `rule.move_saving` of cost.
 
     NaN stands for none published yet: those take the chosen value.

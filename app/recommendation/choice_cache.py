@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from app.recommendation.choice import choose
 from app.recommendation.day_quantiles import Integers
-from app.recommendation.day_summaries import Days
-from app.recommendation.day_summary_cache import ObservedDays
+from app.recommendation.day_summaries import DaySummaries
+from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.rules import ResourceRule
 
 T = TypeVar("T", bound=np.generic)
 _AT_ONCE = 1000  # series whose candidates are priced at the same time: about 10 MB
 
 
-class Choices:
+class ChoiceCache:
     """The choices of one resource, made when they are asked for."""
 
-    def __init__(self, observed: ObservedDays) -> None:
+    def __init__(self, observed: DaySummaryCache) -> None:
         self._observed = observed
         self._version: tuple[int, ResourceRule] | None = None
         self.candidate = np.empty(0, dtype=np.int64)
@@ -44,7 +44,7 @@ class Choices:
         self.value[self.young] = np.nan
         return not stands
 
-    def days(self, series: Integers) -> Days:
+    def days(self, series: Integers) -> DaySummaries:
         """The days on which the choice for *series* rests; of those that are not young, today is blank."""
         return self._observed.days(series, self.young[series])
 

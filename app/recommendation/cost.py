@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.recommendation.day_summaries import TINY, Days, Floats
+from app.recommendation.day_summaries import TINY, DaySummaries, Floats
 from app.recommendation.rules import LEVELS, MAXIMUM, P95, ResourceRule
 
 _ECHO_HALF_LIFE_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Priced:
+class PricedCandidates:
     """Some values of every series [n, m], and the slack and risk that they would have had."""
 
     values: Floats
@@ -31,7 +31,7 @@ class Priced:
         return cost
 
 
-def priced(values: Floats, days: Days, rule: ResourceRule, *, elapsed: float) -> Priced:
+def priced(values: Floats, days: DaySummaries, rule: ResourceRule, *, elapsed: float) -> PricedCandidates:
     """What *values* [n, m] would have cost; *elapsed* is the share of today that has passed."""
     weights = day_weights(days, rule, elapsed=elapsed)
     slack, risk = np.zeros_like(values), np.zeros_like(values)
@@ -47,10 +47,10 @@ def priced(values: Floats, days: Days, rule: ResourceRule, *, elapsed: float) ->
             risk += weight * time_above(values, quantiles)
         else:
             risk += weight * chance_above(values, quantiles[:, MAXIMUM], width, rule)
-    return Priced(values, slack, risk)
+    return PricedCandidates(values, slack, risk)
 
 
-def day_weights(days: Days, rule: ResourceRule, *, elapsed: float) -> Floats:
+def day_weights(days: DaySummaries, rule: ResourceRule, *, elapsed: float) -> Floats:
     """How much each day tells about the coming 24 hours, [n, days]; they sum to 1.
 
     w ~ share * (2^-((age - 1) / half-life) + echo * [same weekday] * 2^(-age / 14)). The coming 24 hours are
@@ -89,7 +89,7 @@ def chance_above(values: Floats, maximum: Floats, width: Floats, rule: ResourceR
     return chance
 
 
-def straying_width(days: Days, rule: ResourceRule) -> Floats:
+def straying_width(days: DaySummaries, rule: ResourceRule) -> Floats:
     """How far a series' maximum strays from day to day, [n]: what its days show, and a day of what is usual.
 
     A day strays by |log(its maximum / the median day's)|; one more day strays by `rule.usual_straying`.

@@ -7,7 +7,7 @@ between the bucket's edges, and never above the largest sample, which is known e
 import numpy as np
 from numpy.typing import NDArray
 
-from app.history.day_histograms import Day
+from app.history.day_histograms import DayHistograms
 from app.history.grid import ExponentialGrid
 from app.recommendation.day_summaries import Floats
 from app.recommendation.rules import LEVELS
@@ -15,13 +15,13 @@ from app.recommendation.rules import LEVELS
 Integers = NDArray[np.int64]
 
 
-def day_maxima(day: Day, timeslots: int) -> NDArray[np.float64]:
+def day_maxima(day: DayHistograms, timeslots: int) -> NDArray[np.float64]:
     """The largest sample of every series that *day* knows."""
     maxima: NDArray[np.float64] = day.maxima.reshape(-1, timeslots).max(axis=1, initial=0.0)
     return maxima
 
 
-def series_quantiles(day: Day, series: Integers, grid: ExponentialGrid, timeslots: int) -> Floats:
+def series_quantiles(day: DayHistograms, series: Integers, grid: ExponentialGrid, timeslots: int) -> Floats:
     """The quantiles [series, levels] of just *series*, their slots pooled."""
     part = day.of(series, timeslots, grid.size)
     cells, buckets = np.divmod(part.keys.astype(np.int64), grid.size)
@@ -29,7 +29,7 @@ def series_quantiles(day: Day, series: Integers, grid: ExponentialGrid, timeslot
 
 
 def slot_quantiles(
-    day: Day, series: Integers, grid: ExponentialGrid, timeslots: int
+    day: DayHistograms, series: Integers, grid: ExponentialGrid, timeslots: int
 ) -> tuple[Floats, Integers]:
     """Of each of *series* in each slot: quantiles [series, slots, levels] and samples [series, slots]."""
     part = day.of(series, timeslots, grid.size)

@@ -13,7 +13,7 @@ TINY = np.float32(1e-12)
 
 
 @dataclass(frozen=True, slots=True)
-class Days:
+class DaySummaries:
     """The days of n series, oldest first; the last one is today, seen so far (its share may be 0).
 
     `quantiles` [n, days, levels] never falls along the last axis; what stands where `share` is 0 counts for
@@ -23,8 +23,8 @@ class Days:
     quantiles: Floats
     share: Floats
 
-    def __getitem__(self, series: slice | NDArray[np.int64] | NDArray[np.bool_]) -> "Days":
-        return Days(self.quantiles[series], self.share[series])
+    def __getitem__(self, series: slice | NDArray[np.int64] | NDArray[np.bool_]) -> "DaySummaries":
+        return DaySummaries(self.quantiles[series], self.share[series])
 
     def __len__(self) -> int:
         return len(self.share)

@@ -8,7 +8,7 @@ that are asked for: of today each time, of a closed day once, so that midnight i
 import numpy as np
 from numpy.typing import NDArray
 
-from app.history.day_histograms import Day, DayRows
+from app.history.day_histograms import DayHistograms, UsageHistograms
 from app.history.grid import ExponentialGrid
 from app.history.samples import STEPS_PER_DAY, day_of
 from app.recommendation.day_quantiles import (
@@ -17,14 +17,14 @@ from app.recommendation.day_quantiles import (
     series_quantiles,
     slot_quantiles,
 )
-from app.recommendation.day_summaries import Days, Floats
+from app.recommendation.day_summaries import DaySummaries, Floats
 from app.recommendation.rules import LEVELS
 
 
-class _Closed:
+class _ClosedDay:
     """One day's figures by series, as of when it held so many samples in all: they only grow."""
 
-    def __init__(self, day: Day, total: int, grid: ExponentialGrid, timeslots: int) -> None:
+    def __init__(self, day: DayHistograms, total: int, grid: ExponentialGrid, timeslots: int) -> None:
         self.day, self.total = day, total
         self._grid, self._timeslots = grid, timeslots
         self.samples = day.samples(timeslots, grid.size)
@@ -41,15 +41,15 @@ class _Closed:
         return self._quantiles[series]
 
 
-class ObservedDays:
+class DaySummaryCache:
     """The days of a window that ends with today, oldest first."""
 
-    def __init__(self, rows: DayRows) -> None:
+    def __init__(self, rows: UsageHistograms) -> None:
         self._rows = rows
-        self._closed: dict[int, _Closed] = {}
+        self._closed: dict[int, _ClosedDay] = {}
         self._today_number = 0
         self._first = 0
-        self.today = Today(Day(), rows.grid, rows.timeslots)
+        self.today = Today(DayHistograms(), rows.grid, rows.timeslots)
         self.elapsed = 0.0  # share of today that has passed
         self.size = 0  # series
         self.closed_version = 0  # changes whenever anything does that is known of closed days
@@ -61,12 +61,12 @@ class ObservedDays:
         self.size = self._rows.size
         days = dict(self._rows.window(today, window_days))
         self._today_number, self._first = today, min(days, default=today)
-        self.today = Today(days.pop(today, Day()), self._rows.grid, self._rows.timeslots)
+        self.today = Today(days.pop(today, DayHistograms()), self._rows.grid, self._rows.timeslots)
         self._closed = {number: self._read(number, day) for number, day in days.items()}
         if before != (self._today_number, self._first, self._figures()):
             self.closed_version += 1
 
-    def days(self, series: Integers, with_today: NDArray[np.bool_]) -> Days:
+    def days(self, series: Integers, with_today: NDArray[np.bool_]) -> DaySummaries:
         """The days of *series*; today is blank but for those *with_today*."""
         count = self._today_number - self._first + 1
         quantiles = np.zeros((len(series), count, len(LEVELS)), dtype=np.float32)
@@ -78,7 +78,7 @@ class ObservedDays:
         if with_today.any():
             quantiles[with_today, -1] = self.today.quantiles(series[with_today])
             share[with_today, -1] = self.today.share(self.size)[series[with_today]]
-        return Days(quantiles, share)
+        return DaySummaries(quantiles, share)
 
     def closed_length(self) -> Floats:
         """How many days' time of every series was seen before today."""
@@ -94,7 +94,7 @@ class ObservedDays:
             count[: len(day.samples)] += day.samples
         return count
 
-    def slots(self, series: Integers) -> tuple[list[Days], Integers]:
+    def slots(self, series: Integers) -> tuple[list[DaySummaries], Integers]:
         """For each slot of the day the days of *series* within it; samples [series, slots]."""
         days = [*(each.day for each in self._closed.values()), self.today.day]
         read = [slot_quantiles(day, series, self._rows.grid, self._rows.timeslots) for day in days]
@@ -102,23 +102,23 @@ class ObservedDays:
         counts = np.stack([count for _, count in read], axis=1)
         share = (counts > 0).astype(np.float32)
         slots = range(self._rows.timeslots)
-        return [Days(quantiles[:, :, slot], share[:, :, slot]) for slot in slots], counts.sum(axis=1)
+        return [DaySummaries(quantiles[:, :, slot], share[:, :, slot]) for slot in slots], counts.sum(axis=1)
 
     def _figures(self) -> list[int]:
         """Identities of what is known of closed days: figures are replaced, never changed."""
         return [id(each) for each in self._closed.values()]
 
-    def _read(self, number: int, day: Day) -> _Closed:
+    def _read(self, number: int, day: DayHistograms) -> _ClosedDay:
         known, total = self._closed.get(number), int(day.counts.sum())
         if known and known.day is day and known.total == total:
             return known
-        return _Closed(day, total, self._rows.grid, self._rows.timeslots)
+        return _ClosedDay(day, total, self._rows.grid, self._rows.timeslots)
 
 
 class Today:
     """The day that goes on."""
 
-    def __init__(self, day: Day, grid: ExponentialGrid, timeslots: int) -> None:
+    def __init__(self, day: DayHistograms, grid: ExponentialGrid, timeslots: int) -> None:
         self.day, self._grid, self._timeslots = day, grid, timeslots
         cells, buckets = np.divmod(day.keys, np.uint64(grid.size))
         self._owner = (cells // np.uint64(timeslots)).astype(np.int64)
@@ -158,7 +158,7 @@ class Today:
         return found
 
 
-def _share(day: Day, size: int) -> Floats:
+def _share(day: DayHistograms, size: int) -> Floats:
     share = np.zeros(size, dtype=np.float32)
     known = day.steps_seen[:size]
     share[: len(known)] = known / np.float32(STEPS_PER_DAY)

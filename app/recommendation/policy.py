@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.domain.profiles import NeedReason, RiskLevel
+from app.domain.profiles import Pressure, RiskLevel
 
 
 @dataclass(frozen=True, slots=True)
-class RaisePolicy:
+class PressurePolicy:
     """By which share a sign of need raises a container's value at most, and how fast that decays."""
 
     most: float
@@ -16,9 +16,9 @@ class RaisePolicy:
 
 # A raise that is less than this would be noise.
 LEAST_RAISE = 0.01
-RAISES: Mapping[NeedReason, RaisePolicy] = {
-    NeedReason.CPU_THROTTLING: RaisePolicy(most=0.5, half_life_days=1.0),
-    NeedReason.OOM_KILLED: RaisePolicy(most=0.2, half_life_days=1.0),
+RAISES: Mapping[Pressure, PressurePolicy] = {
+    Pressure.CPU_THROTTLING: PressurePolicy(most=0.5, half_life_days=1.0),
+    Pressure.OOM_KILLED: PressurePolicy(most=0.2, half_life_days=1.0),
 }
 
 
@@ -29,7 +29,7 @@ class EstimationPolicy:
     window_days: int = 14
     min_samples: int = 12
     risk: RiskLevel = RiskLevel.NORMAL
-    raises: Mapping[NeedReason, RaisePolicy] = field(default_factory=lambda: RAISES)
+    raises: Mapping[Pressure, PressurePolicy] = field(default_factory=lambda: RAISES)
 
 
 def confidence(hours_seen: float) -> float:

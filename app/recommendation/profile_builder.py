@@ -9,8 +9,8 @@ from app.domain.profiles import (
     Basis,
     ChosenRule,
     ContainerNeed,
-    NeedReason,
-    NeedSignal,
+    Pressure,
+    PressureSignal,
     Resource,
     ResourceProfile,
     RiskLevel,
@@ -20,73 +20,73 @@ from app.domain.profiles import (
 from app.domain.quantities import format_need
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, step_time
-from app.recommendation.active_containers import Spans
+from app.recommendation.active_containers import SeriesSpans
 from app.recommendation.candidates import little_history, own_values
 from app.recommendation.choice import risk_of
-from app.recommendation.choice_cache import Choices
+from app.recommendation.choice_cache import ChoiceCache
 from app.recommendation.day_quantiles import Integers
-from app.recommendation.day_summaries import Amounts, Days, Floats
-from app.recommendation.day_summary_cache import ObservedDays
+from app.recommendation.day_summaries import Amounts, DaySummaries, Floats
+from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.policy import confidence
 from app.recommendation.rules import ResourceRule
 from app.recommendation.series_table import SeriesTable
-from app.recommendation.stabilization import Holding, Members
+from app.recommendation.stabilization import SeriesGroups, StabilizationState
 from app.recommendation.stated_risk import at_most_above, expected_above, worst_past_day
 
 _AT_ONCE = 500  # workloads
 
 
 @dataclass(frozen=True, slots=True)
-class Raises:
+class PressureRaises:
     """The share by which each series is raised, and the step in which it was last seen why."""
 
-    reason: NeedReason
+    reason: Pressure
     by: Amounts
     last_seen: Integers
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class StabilizedValues:
     """Some workloads whose values are settled; `need` is what would be chosen now."""
 
     workloads: list[Workload]
-    members: Members
-    holding: Holding
+    members: SeriesGroups
+    holding: StabilizationState
     value: Amounts
     need: Amounts
 
-    def blocks(self) -> Iterator["Settled"]:
+    def blocks(self) -> Iterator["StabilizedValues"]:
         """The same in parts that fit into memory."""
         for begin in range(0, len(self.workloads), _AT_ONCE):
             end = min(begin + _AT_ONCE, len(self.workloads))
             here = (self.members.place >= begin) & (self.members.place < end)
-            members = Members(self.members.series[here], self.members.place[here] - begin, end - begin)
+            members = SeriesGroups(self.members.series[here], self.members.place[here] - begin, end - begin)
             holding = self.holding.of(slice(begin, end), here)
             names = self.workloads[begin:end]
-            yield Settled(names, members, holding, self.value[begin:end], self.need[begin:end])
+            yield StabilizedValues(names, members, holding, self.value[begin:end], self.need[begin:end])
 
 
 @dataclass(frozen=True, slots=True)
-class Describer:
+class ProfileBuilder:
     """What the profiles of one resource and one moment have in common."""
 
     resource: Resource
     risk: RiskLevel
     rule: ResourceRule
     table: SeriesTable
-    observed: ObservedDays
-    choices: Choices
-    raises: Raises
-    spans: Spans
+    observed: DaySummaryCache
+    choices: ChoiceCache
+    raises: PressureRaises
+    spans: SeriesSpans
     samples: Integers
     bound_scale: float
 
-    def profiles(self, settled: Settled) -> Iterator[ResourceProfile]:
+    def profiles(self, settled: StabilizedValues) -> Iterator[ResourceProfile]:
         """The profiles of all workloads in *settled*."""
         for block in settled.blocks():
             yield from self._block(block)
 
-    def _block(self, settled: Settled) -> Iterator[ResourceProfile]:
+    def _block(self, settled: StabilizedValues) -> Iterator[ResourceProfile]:
         members, holding = settled.members, settled.holding
         days = self.observed.days(members.series, holding.today_counts)
         values = self._shares(settled)
@@ -115,13 +115,13 @@ class Describer:
                 newest if newest != value else "",
             )
 
-    def _shares(self, settled: Settled) -> Amounts:
+    def _shares(self, settled: StabilizedValues) -> Amounts:
         """What each series gets of its workload's value: just what it needs, where that is the value."""
         need = settled.holding.chosen * (1 + settled.holding.raised)
         shares: Amounts = need * (settled.value / settled.need)[settled.members.place]
         return shares
 
-    def _stated(self, values: Amounts, days: Days) -> tuple[Floats, Floats | None]:
+    def _stated(self, values: Amounts, days: DaySummaries) -> tuple[Floats, Floats | None]:
         amounts = values.astype(np.float32)
         expected = expected_above(risk_of(amounts, days, self.rule), days.length, self.rule)
         if self.rule.by_maximum:
@@ -129,7 +129,7 @@ class Describer:
         bound = at_most_above(worst_past_day(amounts, days), days.length, self.bound_scale)
         return expected, np.maximum(bound, expected)
 
-    def _rules(self, settled: Settled, days: Days) -> list[ChosenRule]:
+    def _rules(self, settled: StabilizedValues, days: DaySummaries) -> list[ChosenRule]:
         little, seen = little_history(days, self.rule).tolist(), days.seen.tolist()
         siblings = self.choices.siblings[settled.members.series].tolist()
         rules = []
@@ -141,7 +141,7 @@ class Describer:
             )
         return rules
 
-    def _slots(self, settled: Settled, values: Amounts) -> tuple[Amounts, Integers]:
+    def _slots(self, settled: StabilizedValues, values: Amounts) -> tuple[Amounts, Integers]:
         """Each series' own candidate on the days of one slot, never more than its value; and its samples."""
         holding, series = settled.holding, settled.members.series
         days, counts = self.observed.slots(series)
@@ -172,13 +172,13 @@ class Describer:
         ]
         return sorted(needs, key=lambda need: need.name)
 
-    def _signals(self, series: Integers) -> Iterator[NeedSignal]:
+    def _signals(self, series: Integers) -> Iterator[PressureSignal]:
         """What raises the running containers, in the order of their names."""
         raised = [number for number in series.tolist() if self.raises.by[number] > 0]
         for number in sorted(raised, key=self.table.containers.__getitem__):
             last_seen = step_time(int(self.raises.last_seen[number]))
             raised_by = float(self.raises.by[number])
-            yield NeedSignal(self.table.containers[number], self.raises.reason, last_seen, raised_by)
+            yield PressureSignal(self.table.containers[number], self.raises.reason, last_seen, raised_by)
 
     def _basis(self, series: Integers) -> Basis:
         begin, end = int(self.spans.first[series].min()), int(self.spans.last[series].max())

@@ -8,26 +8,32 @@ import numpy as np
 
 from app.domain.profiles import Resource, ResourceProfile
 from app.domain.workloads import Workload
-from app.history.day_histograms import DayRows
+from app.history.day_histograms import UsageHistograms
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, day_of, step_time
-from app.recommendation.active_containers import Ends, Spans, has_enough, members_of, running_series
+from app.recommendation.active_containers import (
+    IsInitContainer,
+    SeriesSpans,
+    has_enough,
+    members_of,
+    running_series,
+)
 from app.recommendation.calibration import bound_scale
-from app.recommendation.choice_cache import Choices
+from app.recommendation.choice_cache import ChoiceCache
 from app.recommendation.day_quantiles import Integers
 from app.recommendation.day_summaries import Amounts
-from app.recommendation.day_summary_cache import ObservedDays
+from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.policy import EstimationPolicy
-from app.recommendation.profile_builder import Describer, Raises, Settled
+from app.recommendation.profile_builder import PressureRaises, ProfileBuilder, StabilizedValues
 from app.recommendation.rules import ResourceRule, rules_at
 from app.recommendation.series_table import SeriesTable
-from app.recommendation.stabilization import Flags, Holder, Holding, Members
+from app.recommendation.stabilization import Flags, SeriesGroups, StabilizationState, Stabilizer
 from app.recommendation.stated_risk import BOUND_SCALE
 
 _MILLICORES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedValue:
     """What is published of a workload: its value, when it came to be that, and whether to tell of it anew."""
 
     value: float
@@ -35,22 +41,22 @@ class Published:
     is_due: bool = False
 
 
-FindPublished = Callable[[Workload], Published | None]
+FindPublishedValue = Callable[[Workload], PublishedValue | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RecommendationRequest:
     """As of when needs are asked for, and what is known beside the samples."""
 
     policy: EstimationPolicy
     newest_step: int
-    ends: Ends
-    published: FindPublished
+    ends: IsInitContainer
+    published: FindPublishedValue
     runs_again: Callable[[Workload], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class Recommendations:
     """The profiles that are new, moved or due; whose samples are too few; and each one's newest sample."""
 
     profiles: list[ResourceProfile] = field(default_factory=list)
@@ -58,31 +64,33 @@ class Needs:
     newest_samples: dict[Workload, datetime] = field(default_factory=dict)
 
 
-class NeedEstimator:
+class ResourceRecommender:
     """The day rows of one resource and what follows from them."""
 
-    def __init__(self, resource: Resource, rows: DayRows) -> None:
+    def __init__(self, resource: Resource, rows: UsageHistograms) -> None:
         self._resource, self._rows = resource, rows
-        self._observed = ObservedDays(rows)
-        self._choices = Choices(self._observed)
-        self._holder = Holder(self._observed, self._choices)
+        self._observed = DaySummaryCache(rows)
+        self._choices = ChoiceCache(self._observed)
+        self._holder = Stabilizer(self._observed, self._choices)
         self._scale: float | None = None
         self._scale_is_due = False
         self._decided: dict[Workload, float] = {}  # what was decided last: another value is somebody else's
 
-    def needs(self, table: SeriesTable, raises: Raises, asked: Asked) -> Needs:
+    def needs(
+        self, table: SeriesTable, raises: PressureRaises, asked: RecommendationRequest
+    ) -> Recommendations:
         """What every workload of *table* needs as of the newest step."""
         rule, today = rules_at(asked.policy.risk)[self._resource], day_of(asked.newest_step)
         self._observed.read(asked.newest_step, asked.policy.window_days)
         self._begin(rule, table)
-        spans = Spans(*self._rows.spans(today=today, window_days=asked.policy.window_days))
+        spans = SeriesSpans(*self._rows.spans(today=today, window_days=asked.policy.window_days))
         samples = self._observed.samples()
         running = running_series(table, self._rows, spans, asked.ends)
         enough = has_enough(table, running, samples, asked.policy.min_samples, asked.runs_again)
         members = members_of(table, running, enough)
         numbers = np.flatnonzero(enough)
         settled = self._settled(table, numbers, members, raises, asked)
-        describer = Describer(
+        describer = ProfileBuilder(
             self._resource,
             asked.policy.risk,
             rule,
@@ -96,7 +104,7 @@ class NeedEstimator:
         )
         known = np.zeros(len(table.workloads), dtype=np.bool_)
         known[table.owner[np.flatnonzero(spans.seen)]] = True
-        return Needs(
+        return Recommendations(
             list(describer.profiles(settled)),
             {table.workloads[number] for number in np.flatnonzero(known & ~enough).tolist()},
             _newest_samples(table, numbers, members, spans),
@@ -113,8 +121,13 @@ class NeedEstimator:
             self._decided = {each: value for each, value in self._decided.items() if each in present}
 
     def _settled(
-        self, table: SeriesTable, numbers: Integers, members: Members, raises: Raises, asked: Asked
-    ) -> Settled:
+        self,
+        table: SeriesTable,
+        numbers: Integers,
+        members: SeriesGroups,
+        raises: PressureRaises,
+        asked: RecommendationRequest,
+    ) -> StabilizedValues:
         """The workloads that are to be told of, with their values."""
         found = [asked.published(table.workloads[number]) for number in numbers.tolist()]
         published = np.array([each.value if each else np.nan for each in found])
@@ -126,7 +139,7 @@ class NeedEstimator:
         members, numbers = members.of(looked_at), numbers[looked_at]
         workloads = [table.workloads[number] for number in numbers.tolist()]
         self._choices.ensure(members.series, table.siblings[: self._observed.size])
-        holding = Holding(
+        holding = StabilizationState(
             published[looked_at],
             (changed_at < due_step * STEP_SECONDS)[looked_at]
             | self._young(members)
@@ -143,7 +156,7 @@ class NeedEstimator:
         need = self._spelled(holding.need(members))
         self._decided |= dict(zip(workloads, value.tolist(), strict=True))
         told = tell[looked_at] | (value != holding.published)
-        return _told(Settled(workloads, members, holding, value, need), told)
+        return _told(StabilizedValues(workloads, members, holding, value, need), told)
 
     def _bound_scale(self, table: SeriesTable, rule: ResourceRule) -> float:
         """The scale of the stated bound, found once for the days that it rests on.
@@ -164,7 +177,7 @@ class NeedEstimator:
         foreign: Flags = ~np.isnan(decided) & (decided != published)
         return foreign
 
-    def _young(self, members: Members) -> Flags:
+    def _young(self, members: SeriesGroups) -> Flags:
         return members.any(self._choices.young[members.series])
 
     def _spelled(self, amounts: Amounts) -> Amounts:
@@ -174,15 +187,15 @@ class NeedEstimator:
         return np.maximum(np.ceil(amounts * _MILLICORES - 0.01), 1) / _MILLICORES
 
 
-def _told(whole: Settled, told: Flags) -> Settled:
+def _told(whole: StabilizedValues, told: Flags) -> StabilizedValues:
     """Just those workloads of which something is to be told."""
     workloads = [workload for workload, tell in zip(whole.workloads, told.tolist(), strict=True) if tell]
     holding = whole.holding.of(told, told[whole.members.place])
-    return Settled(workloads, whole.members.of(told), holding, whole.value[told], whole.need[told])
+    return StabilizedValues(workloads, whole.members.of(told), holding, whole.value[told], whole.need[told])
 
 
 def _newest_samples(
-    table: SeriesTable, numbers: Integers, members: Members, spans: Spans
+    table: SeriesTable, numbers: Integers, members: SeriesGroups, spans: SeriesSpans
 ) -> dict[Workload, datetime]:
     newest = np.zeros(members.count, dtype=np.int64)
     np.maximum.at(newest, members.place, spans.last[members.series])

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recommendation.choice import choose, overspent
-from app.recommendation.choice_cache import Choices, blocks, grown
+from app.recommendation.choice_cache import ChoiceCache, blocks, grown
 from app.recommendation.cost import priced
 from app.recommendation.day_quantiles import Integers
 from app.recommendation.day_summaries import Amounts, Floats
-from app.recommendation.day_summary_cache import ObservedDays
+from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.rules import ResourceRule
 
 Flags = NDArray[np.bool_]
@@ -29,7 +29,7 @@ _RAISED_DEADBAND = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
+class SeriesGroups:
     """The running series of *count* workloads; `place[k]` is the workload of `series[k]`."""
 
     series: Integers
@@ -45,14 +45,14 @@ class Members:
         """True for each workload of which one series has the flag."""
         return self.total(flags.astype(np.float64)) > 0
 
-    def of(self, chosen: Flags) -> "Members":
+    def of(self, chosen: Flags) -> "SeriesGroups":
         """The series of the *chosen* workloads, which are numbered anew."""
         renumbered, kept = chosen.cumsum() - 1, chosen[self.place]
-        return Members(self.series[kept], renumbered[self.place[kept]], int(chosen.sum()))
+        return SeriesGroups(self.series[kept], renumbered[self.place[kept]], int(chosen.sum()))
 
 
 @dataclass(slots=True)
-class Holding:
+class StabilizationState:
     """What is published of each workload [count], and the choice of each series [series] beside it."""
 
     published: Amounts  # NaN for none
@@ -62,9 +62,9 @@ class Holding:
     raised: Amounts  # the share by which a sign of need raises each series
     today_counts: Flags  # whether today is among the days of the choice
 
-    def of(self, workloads: Flags | slice, series: Flags) -> "Holding":
+    def of(self, workloads: Flags | slice, series: Flags) -> "StabilizationState":
         """The part of some workloads, and of their series."""
-        return Holding(
+        return StabilizationState(
             self.published[workloads],
             self.may_fall[workloads],
             self.candidate[series],
@@ -73,11 +73,11 @@ class Holding:
             self.today_counts[series],
         )
 
-    def need(self, members: Members) -> Amounts:
+    def need(self, members: SeriesGroups) -> Amounts:
         """What each workload needs by the choice."""
         return members.total(self.chosen * (1 + self.raised))
 
-    def kept(self, members: Members) -> Amounts:
+    def kept(self, members: SeriesGroups) -> Amounts:
         """What each series would keep of the published value, before any raise."""
         known = self.published > 0
         ratio = np.divide(self.published, self.need(members), out=np.ones(members.count), where=known)
@@ -85,10 +85,10 @@ class Holding:
         return kept
 
 
-class Holder:
+class Stabilizer:
     """Decides for the workloads of one resource; it remembers only what it need not work out again."""
 
-    def __init__(self, observed: ObservedDays, choices: Choices) -> None:
+    def __init__(self, observed: DaySummaryCache, choices: ChoiceCache) -> None:
         self._observed, self._choices = observed, choices
         self._kept = np.empty(0)  # what was priced, and what that gave
         self._saved, self._risk = (np.empty(0, dtype=np.float32) for _ in range(2))
@@ -103,7 +103,7 @@ class Holder:
         self._saved, self._risk = grown(self._saved[kept], size, 0), grown(self._risk[kept], size, 0)
         self._kept[self._choices.young] = np.nan
 
-    def decide(self, members: Members, holding: Holding, rule: ResourceRule) -> Amounts:
+    def decide(self, members: SeriesGroups, holding: StabilizationState, rule: ResourceRule) -> Amounts:
         """The value of each workload from now on: the published one, or what is chosen."""
         need, kept, known = holding.need(members), holding.kept(members), holding.published > 0
         self.price(members, holding, rule)
@@ -117,7 +117,7 @@ class Holder:
             self._raise(members, holding, rest, value, rule)
         return value
 
-    def price(self, members: Members, holding: Holding, rule: ResourceRule) -> None:
+    def price(self, members: SeriesGroups, holding: StabilizationState, rule: ResourceRule) -> None:
         """What keeping costs more than moving, and the risk of what is kept; only where either changed."""
         known = holding.published[members.place] > 0
         series, kept, chosen = members.series[known], holding.kept(members)[known], holding.chosen[known]
@@ -131,7 +131,7 @@ class Holder:
                 self._saved[here], self._risk[here] = cost[:, 0] - cost[:, 1], found.risk[:, 0]
         self._kept[series] = kept
 
-    def _outgrown(self, members: Members, values: Amounts, rule: ResourceRule) -> Flags:
+    def _outgrown(self, members: SeriesGroups, values: Amounts, rule: ResourceRule) -> Flags:
         """Which series are to be looked at with today's samples; the choice for a young one holds them."""
         of_all = np.full(self._observed.size, np.inf, dtype=np.float32)
         of_all[members.series] = values
@@ -143,14 +143,19 @@ class Holder:
         return (over & ~self._choices.young)[members.series]
 
     def _raise(
-        self, members: Members, holding: Holding, which: Flags, value: Amounts, rule: ResourceRule
+        self,
+        members: SeriesGroups,
+        holding: StabilizationState,
+        which: Flags,
+        value: Amounts,
+        rule: ResourceRule,
     ) -> None:
         """Choose for the workloads *which* with today's samples; where that is more and pays, it is taken."""
         some, elapsed = members.of(which), self._observed.elapsed
         days = self._observed.days(some.series, np.ones(len(some.series), dtype=np.bool_))
         choice = choose(days, rule, elapsed=elapsed)
         here = which[members.place]
-        fresh = Holding(
+        fresh = StabilizationState(
             holding.published[which],
             holding.may_fall[which],
             choice.candidate,

@@ -8,7 +8,7 @@ corrected by what past statements came to (split conformal).
 import numpy as np
 
 from app.recommendation.cost import time_above
-from app.recommendation.day_summaries import Days, Floats, Reals
+from app.recommendation.day_summaries import DaySummaries, Floats, Reals
 from app.recommendation.rules import ResourceRule
 
 # Slope and offset of the risk, and what a past of no length has not shown.
@@ -32,7 +32,7 @@ def expected_above(risk: Floats, days_seen: Floats, rule: ResourceRule) -> Float
     return capped
 
 
-def worst_past_day(values: Reals, days: Days) -> Floats:
+def worst_past_day(values: Reals, days: DaySummaries) -> Floats:
     """The largest share of a seen day's time above *values* [n]."""
     worst = np.zeros(len(values), dtype=np.float32)
     for day in range(days.share.shape[1]):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.rightsizing.pods import PodResources
-from app.rightsizing.resizing import Change, Resizing
+from app.rightsizing.resizing import ContainerChange, Resizing
 
 
 def resource_operations(pod: PodResources, resizing: Resizing) -> list[dict[str, Any]]:
@@ -16,7 +16,7 @@ def resource_operations(pod: PodResources, resizing: Resizing) -> list[dict[str,
     return [operation for change in resizing.changes for operation in _operations(pod, change)]
 
 
-def _operations(pod: PodResources, change: Change) -> Iterator[dict[str, Any]]:
+def _operations(pod: PodResources, change: ContainerChange) -> Iterator[dict[str, Any]]:
     container = pod.groups[change.group][change.index]
     path = f"/spec/{change.group}/{change.index}/resources"
     members = (

@@ -15,14 +15,14 @@ from app.rightsizing.amounts import PodAmounts, format_amount, read_amounts
 from app.rightsizing.constraints import Constraints
 from app.rightsizing.pods import ContainerResources, PodResources
 from app.rightsizing.policy import SchedulingPolicy
-from app.rightsizing.sizing import Sizer, allowance
+from app.rightsizing.sizing import ContainerSizer, allowance
 from app.rightsizing.summaries import NO_PROFILE, Summary, as_given
 
-__all__ = ["Change", "ContainerResources", "Needs", "PodResources", "Resizing", "resize"]
+__all__ = ["ContainerChange", "ContainerNeeds", "ContainerResources", "PodResources", "Resizing", "resize"]
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class ContainerNeeds:
     """What the containers need of one resource, by name, in cores or bytes."""
 
     containers: Mapping[str, Decimal]
@@ -30,7 +30,7 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ContainerChange:
     """New values of one container; `group` is containers or initContainers, `index` its place there."""
 
     group: str
@@ -43,12 +43,15 @@ class Change:
 class Resizing:
     """What changes, and what is said of it: the same words for the Pod after the change, never none."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[ContainerChange, ...]
     summary: str
 
 
 def resize(
-    pod: PodResources, needs: Mapping[Resource, Needs], constraints: Constraints, policy: SchedulingPolicy
+    pod: PodResources,
+    needs: Mapping[Resource, ContainerNeeds],
+    constraints: Constraints,
+    policy: SchedulingPolicy,
 ) -> Resizing:
     """What to set so that containers request what they need, as far as everything else allows.
 
@@ -97,7 +100,7 @@ def _reason_to_keep(
 def _sized(
     resource: Resource,
     given: PodAmounts,
-    needs: Needs | None,
+    needs: ContainerNeeds | None,
     constraints: Constraints,
     policy: SchedulingPolicy,
 ) -> PodAmounts | str:
@@ -108,7 +111,9 @@ def _sized(
         return NO_PROFILE
     if needs.confidence < policy.min_confidence:
         return "too little was seen yet"
-    sizer = Sizer(resource, allowance(resource, constraints), policy.bounds[resource], policy.deadband)
+    sizer = ContainerSizer(
+        resource, allowance(resource, constraints), policy.bounds[resource], policy.deadband
+    )
     sized = sizer.sized(given, needs.containers)
     if violations(resource, sized, constraints) <= violations(resource, given, constraints):
         return sized
@@ -117,7 +122,7 @@ def _sized(
 
 def _changes(
     pod: PodResources, given: Mapping[Resource, PodAmounts], final: Mapping[Resource, PodAmounts]
-) -> Iterator[Change]:
+) -> Iterator[ContainerChange]:
     places = [(group, index) for group, found in pod.groups.items() for index in range(len(found))]
     for position, (group, index) in enumerate(places):
         requests: dict[str, str] = {}
@@ -133,4 +138,4 @@ def _changes(
             ):
                 requests[resource.value] = format_amount(resource, after.request)
         if requests or limits:
-            yield Change(group, index, requests, limits)
+            yield ContainerChange(group, index, requests, limits)

@@ -18,7 +18,7 @@ _Place = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class AmountRange:
     """Amounts from `lower` to `upper`; empty where those have changed places."""
 
     lower: Decimal
@@ -27,8 +27,8 @@ class Range:
     def __contains__(self, amount: Decimal) -> bool:
         return self.lower <= amount <= self.upper
 
-    def __and__(self, other: "Range") -> "Range":
-        return Range(max(self.lower, other.lower), min(self.upper, other.upper))
+    def __and__(self, other: "AmountRange") -> "AmountRange":
+        return AmountRange(max(self.lower, other.lower), min(self.upper, other.upper))
 
     def nearest(self, amount: Decimal) -> Decimal:
         """The amount in the range that is nearest."""
@@ -39,8 +39,8 @@ class Range:
 class Allowance:
     """What a namespace allows of one resource: to a container, and to a Pod's containers together."""
 
-    container: Range
-    pod: Range
+    container: AmountRange
+    pod: AmountRange
     max_limit_request_ratio: Decimal
     counts_requests: bool
     counts_limits: bool
@@ -59,8 +59,8 @@ def allowance(resource: Resource, constraints: Constraints) -> Allowance:
     )
 
 
-def _allowed(resource: Resource, rules: Sequence[LimitRangeRule]) -> Range:
-    return Range(
+def _allowed(resource: Resource, rules: Sequence[LimitRangeRule]) -> AmountRange:
+    return AmountRange(
         _most(rule.minimum.get(resource) for rule in rules),
         _least(rule.maximum.get(resource) for rule in rules),
     )
@@ -75,7 +75,7 @@ def _least(bounds: Iterable[Decimal | None]) -> Decimal:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizer:
+class ContainerSizer:
     """Sizes the containers of a Pod in one resource."""
 
     resource: Resource
@@ -106,13 +106,13 @@ class Sizer:
         soft = min(max(need, self.bounds.floor), self.bounds.ceiling)
         return self._lasting(container).nearest(soft)
 
-    def _lasting(self, container: ContainerAmounts) -> Range:
+    def _lasting(self, container: ContainerAmounts) -> AmountRange:
         if self.bounds.limit_ratio or container.limit is None:
             return self.allowance.container
         least = container.limit / self.allowance.max_limit_request_ratio
-        return self.allowance.container & Range(least, container.limit)
+        return self.allowance.container & AmountRange(least, container.limit)
 
-    def _shares(self, pod: PodAmounts, wanted: Mapping[_Place, Decimal]) -> dict[_Place, Range]:
+    def _shares(self, pod: PodAmounts, wanted: Mapping[_Place, Decimal]) -> dict[_Place, AmountRange]:
         """What each container may get, in proportion to what it wants, of what the Pod is allowed."""
         others = [each for each in pod if each.stays and _place(each) not in wanted]
         requested = sum((each.request or _NOTHING for each in others), _NOTHING)
@@ -120,9 +120,11 @@ class Sizer:
         least = max(self.allowance.pod.lower - requested, _NOTHING)
         most = max(self.allowance.pod.upper - at_most, _NOTHING)
         total = sum(wanted.values(), _NOTHING)
-        return {place: Range(least * each / total, most * each / total) for place, each in wanted.items()}
+        return {
+            place: AmountRange(least * each / total, most * each / total) for place, each in wanted.items()
+        }
 
-    def _resized(self, container: ContainerAmounts, wanted: Decimal, share: Range) -> ContainerAmounts:
+    def _resized(self, container: ContainerAmounts, wanted: Decimal, share: AmountRange) -> ContainerAmounts:
         request = self._request(container, wanted, share)
         if request is None:
             return container
@@ -131,22 +133,22 @@ class Sizer:
         limit = self._limit(container, request, share.upper)
         return container if limit is None else replace(container, request=request, limit=limit)
 
-    def _request(self, container: ContainerAmounts, wanted: Decimal, share: Range) -> Decimal | None:
+    def _request(self, container: ContainerAmounts, wanted: Decimal, share: AmountRange) -> Decimal | None:
         allowed = self._lasting(container) & share
         if self.allowance.counts_requests:
-            allowed &= Range(_NOTHING, container.request or _NOTHING)
+            allowed &= AmountRange(_NOTHING, container.request or _NOTHING)
         if self.allowance.counts_limits and container.limit is not None:
-            allowed &= Range(_NOTHING, container.limit)
+            allowed &= AmountRange(_NOTHING, container.limit)
         return self._settled(container.request, wanted, allowed)
 
     def _limit(self, container: ContainerAmounts, request: Decimal, share: Decimal) -> Decimal | None:
         ratio = self.allowance.max_limit_request_ratio
-        allowed = self.allowance.container & Range(request, min(request * ratio, share))
+        allowed = self.allowance.container & AmountRange(request, min(request * ratio, share))
         if self.allowance.counts_limits and container.limit is not None:
-            allowed &= Range(_NOTHING, container.limit)
+            allowed &= AmountRange(_NOTHING, container.limit)
         return self._settled(container.limit, request * self.bounds.limit_ratio, allowed)
 
-    def _settled(self, present: Decimal | None, wanted: Decimal, allowed: Range) -> Decimal | None:
+    def _settled(self, present: Decimal | None, wanted: Decimal, allowed: AmountRange) -> Decimal | None:
         """The amount to set, which is *present* where that is near enough; None where none is allowed."""
         rounded = rounded_up(self.resource, allowed.nearest(wanted))
         target = min(rounded, last_unit(self.resource, allowed.upper))

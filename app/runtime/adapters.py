@@ -16,11 +16,11 @@ from app.kubernetes.events import EventRecorder, InvolvedObject
 from app.kubernetes.profiles import ProfileWriter
 from app.kubernetes.status_map import NAME as STATUS_MAP
 from app.kubernetes.status_map import StatusMap
-from app.kubernetes.workloads import Workloads
+from app.kubernetes.workloads import WorkloadClient
 from app.profiler.cycle.plan_aging import stale_condition
-from app.profiler.cycle.plan_events import News
-from app.profiler.cycle.plan_writes import Write
-from app.profiler.ports import Directory
+from app.profiler.cycle.plan_events import WorkloadEvent
+from app.profiler.cycle.plan_writes import ProfileWrite
+from app.profiler.ports import ClusterSnapshot
 from app.profiler.registries.workloads import directory_of
 
 
@@ -28,9 +28,9 @@ class ClusterWorkloads:
     """What runs in the namespaces that are profiled, listed each time: for a single cycle."""
 
     def __init__(self, client: ClusterClient, namespaces: Sequence[str]) -> None:
-        self._workloads = Workloads(client, namespaces)
+        self._workloads = WorkloadClient(client, namespaces)
 
-    async def directory(self) -> Directory:
+    async def directory(self) -> ClusterSnapshot:
         """Who runs now."""
         pods = {(pod.namespace, pod.name): pod.workload for pod in await self._workloads.pods()}
         return directory_of(pods, await self._workloads.records())
@@ -62,7 +62,7 @@ class ClusterProfiles:
             raise UnavailableError("the stored profiles could not be listed yet") from error
         return self._catalogue
 
-    async def write(self, write: Write, now: datetime) -> None:
+    async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Value first, then what it rests on."""
         profile, plural = write.profile, KINDS[write.profile.identity[0]].plural
         if write.value_changed:
@@ -101,13 +101,13 @@ class ClusterReport:
         await self._events.record(self._involved, reason, message, now=datetime.now(UTC), kind=kind)  # type: ignore[arg-type]
 
 
-class ClusterNews:
+class ClusterEvents:
     """Events on the workloads themselves, which `kubectl describe` shows."""
 
     def __init__(self, client: ClusterClient, identity: str) -> None:
         self._events = EventRecorder(client, identity)
 
-    async def record(self, news: News) -> None:
+    async def record(self, news: WorkloadEvent) -> None:
         """Tell of one workload, in its own namespace."""
         workload = news.workload
         involved = InvolvedObject(

@@ -13,8 +13,8 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.secrets import SecretSnapshot, SecretStore
 from app.kubernetes.webhook_configuration import WebhookConfiguration
 from app.settings.environment import Settings
-from app.tls.keeper import CertificateKeeper, Stores
-from app.tls.rotation import Terms
+from app.tls.keeper import CertificateKeeper, CertificateStores
+from app.tls.rotation import RotationPolicy
 
 log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 2.0
@@ -61,7 +61,7 @@ async def keep_certificates(
 
     At least once in each period the wall clock is looked at, so that a machine that was suspended notices.
     """
-    stores = Stores(
+    stores = CertificateStores(
         authority or authority_secret(client, settings),
         HeldSecret(client, settings.own_namespace, settings.tls_secret),
         WebhookConfiguration(client, settings.webhook_configuration),
@@ -89,7 +89,7 @@ def next_pause(due_seconds: float, period_seconds: float, chance: float) -> floa
     return pause * (_LEAST_SHARE + (1 - _LEAST_SHARE) * chance)
 
 
-def rotation_terms(settings: Settings) -> Terms:
+def rotation_terms(settings: Settings) -> RotationPolicy:
     """The terms that the settings ask for.
 
     Raises:
@@ -99,7 +99,7 @@ def rotation_terms(settings: Settings) -> Terms:
         given = f"TRUST_LAG (--trust-lag) is {settings.trust_lag:g}"
         limit = f"a quarter of AUTHORITY_LIFETIME, which is {settings.authority_lifetime:g}"
         raise SettingsError([f"{given}: give at most {limit}"])
-    return Terms(
+    return RotationPolicy(
         settings.certificate_names,
         timedelta(seconds=settings.serving_certificate_lifetime),
         timedelta(seconds=settings.authority_lifetime),

@@ -26,24 +26,24 @@ from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
 from app.profiler.cycle.derivation import RETAINED_DAYS
 from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
 from app.profiler.cycle.plan_aging import AgingPolicy
-from app.profiler.ports import Cluster, WorkloadLister
+from app.profiler.ports import ClusterPorts, WorkloadLister
 from app.profiler.profile_gauges import ProfileGauges
 from app.profiler.registries.namespaces import NamespaceScope
 from app.recommendation.policy import EstimationPolicy
 from app.runtime.adapters import (
-    ClusterNews,
+    ClusterEvents,
     ClusterProfiles,
     ClusterReport,
 )
 from app.runtime.certificates import authority_secret, keep_certificates
 from app.runtime.health_metrics import HealthMetrics
-from app.runtime.watches.namespaces import WatchedNamespaces, check_selector
-from app.runtime.watches.pods import BackfillTerms, WatchedPods
-from app.runtime.watches.workloads import WatchedWorkloads
+from app.runtime.watches.namespaces import NamespaceWatches, check_selector
+from app.runtime.watches.pods import BackfillFactory, PodWatches
+from app.runtime.watches.workloads import WorkloadWatches
 from app.settings.environment import CertificateProvider, Settings
-from app.sources.credentials import Access
+from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import QUESTIONS_PER_CYCLE, Limits, PrometheusSource
-from app.sources.query_observer import Observer
+from app.sources.query_observer import QueryObserver
 from app.tls.renewal import certificate_of
 from app.tls.secret_data import key_pair_of
 
@@ -55,7 +55,7 @@ _RETRY_SECONDS = 2.0
 async def open_prometheus(
     settings: Settings,
     namespaces: NamespaceScope,
-    observer: Observer | None = None,
+    observer: QueryObserver | None = None,
     *,
     questions_per_cycle: float = QUESTIONS_PER_CYCLE,
 ) -> AsyncIterator[PrometheusSource]:
@@ -80,9 +80,11 @@ async def open_prometheus(
         yield source
 
 
-def _access(settings: Settings) -> Access:
+def _access(settings: Settings) -> PrometheusCredentials:
     """As whom Prometheus is asked."""
-    return Access(**{each.name: getattr(settings, f"prometheus_{each.name}") for each in fields(Access)})
+    return PrometheusCredentials(
+        **{each.name: getattr(settings, f"prometheus_{each.name}") for each in fields(PrometheusCredentials)}
+    )
 
 
 def check_access(settings: Settings) -> None:
@@ -111,13 +113,13 @@ def cycle_policy(settings: Settings) -> CyclePolicy:
 
 def cluster_ports(
     settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue, lister: WorkloadLister
-) -> Cluster:
+) -> ClusterPorts:
     """The API server as the cycle meets it."""
-    return Cluster(
+    return ClusterPorts(
         lister,
         ClusterProfiles(client, settings.profiles_home, catalogue),
         ClusterReport(client, settings.own_namespace, identity_of(settings)),
-        ClusterNews(client, identity_of(settings)),
+        ClusterEvents(client, identity_of(settings)),
         CheckpointMaps(client, settings.own_namespace),
     )
 
@@ -159,7 +161,7 @@ class ProfilerRole:
         self._prober = Prober(client, settings, EventRecorder(client, identity_of(settings)), registry)
         ProfileGauges(catalogue, lambda: self._leading, registry)
         self._backfill = (
-            BackfillTerms(settings, client, catalogue, BackfillMetrics(registry))
+            BackfillFactory(settings, client, catalogue, BackfillMetrics(registry))
             if settings.backfill_enabled
             else None
         )
@@ -180,9 +182,9 @@ class ProfilerRole:
     async def _lead(self) -> None:
         """The leader's work; what was learned belongs to this term, the next one begins with check-points."""
         self._leads(leading=True)
-        namespaces = WatchedNamespaces(self._client, self._settings)
-        pods = WatchedPods(self._client, self._settings.profiling_namespace)
-        workloads = WatchedWorkloads(self._client, self._settings.profiling_namespace, pods)
+        namespaces = NamespaceWatches(self._client, self._settings)
+        pods = PodWatches(self._client, self._settings.profiling_namespace)
+        workloads = WorkloadWatches(self._client, self._settings.profiling_namespace, pods)
         try:
             async with asyncio.TaskGroup() as group:
                 if self._settings.certificate_provider is CertificateProvider.SELF:

@@ -10,12 +10,12 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
-from app.domain.catalogue import KindSink, ProfileCatalogue
+from app.domain.catalogue import ProfileCatalogue, ProfileSink
 from app.domain.custom_resources import KINDS
 from app.http_server.listener import Listener
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.list_options import Selection
+from app.kubernetes.list_options import ListOptions
 from app.kubernetes.reflector import Reflector
 from app.runtime.health import create_health
 from app.runtime.health_metrics import HealthMetrics
@@ -99,8 +99,8 @@ def _profile_watches(
 ) -> dict[str, Reflector[Any]]:
     watches: dict[str, Reflector[Any]] = {}
     for resource, kind in KINDS.items():
-        sink = KindSink(catalogue, resource)
-        selection = Selection(paths.profiles(kind.plural, settings.profiles_home))
+        sink = ProfileSink(catalogue, resource)
+        selection = ListOptions(paths.profiles(kind.plural, settings.profiles_home))
         watches[f"watch of {kind.plural}"] = Reflector(client, selection, sink, keep=sink.read)
     return watches
 

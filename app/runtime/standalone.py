@@ -10,8 +10,8 @@ from app.errors import ProfilerError
 from app.http_server.listener import Listener
 from app.profiler.cycle.cycle import ProfilingCycle
 from app.profiler.cycle.metrics import CycleMetrics
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles, LoggedReport
-from app.profiler.ports import Cluster, UsageSource
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
+from app.profiler.ports import ClusterPorts, UsageSource
 from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.health import create_health
 from app.runtime.profiler_role import cycle_policy, repeat_cycles
@@ -54,7 +54,7 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
         "profiles": lambda: None if profiles.manifests else "no profile was computed yet",
     }
     health = Listener(create_health(checks, registry), settings.bind_address, settings.health_port)
-    cluster = Cluster(FixedWorkloads(), profiles, LoggedReport())
+    cluster = ClusterPorts(FixedSnapshot(), profiles, LoggedReport())
     namespaces = NamespaceScope(settings)
     cycle = ProfilingCycle(source, cluster, cycle_policy(settings), namespaces.covers)
     tasks = {

@@ -12,15 +12,15 @@ from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.errors import ClusterError
 from app.http_server.listener import Listener
-from app.http_server.protocol import ClientTerms
+from app.http_server.protocol import ClientPolicy
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.list_options import Object, Selection
+from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.secrets import secret_data
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.scheduling import scheduling_policy
-from app.runtime.watches.ca_bundle import LiveTrust
+from app.runtime.watches.ca_bundle import CaBundleWatch
 from app.runtime.watches.constraints import constraint_watches
 from app.settings.environment import Settings
 from app.tls.client_authorities import follow_client_authorities, open_serving_context
@@ -30,7 +30,7 @@ from app.tls.self_dial import SelfDial
 from app.tls.serving import ServingContext, UnusableCertificateError
 from app.webhook.application import Webhook
 from app.webhook.constraint_index import ConstraintIndex
-from app.webhook.decisions import Knowledge
+from app.webhook.decisions import AdmissionState
 from app.webhook.endpoint import PodMutator
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.need_index import NeedIndex
@@ -40,7 +40,7 @@ from app.webhook.sizing import PodSizer
 log = structlog.get_logger(__name__)
 
 
-class ServedCertificate:
+class ServingCertificateSink:
     """Takes the serving certificate's Secret from a watch and serves what it holds from then on."""
 
     def __init__(self, serving: ServingContext) -> None:
@@ -83,7 +83,7 @@ class WebhookRole:
         self._constraints = constraints
         self.serving = open_serving_context(settings.client_ca_file, settings.client_names)
         self.index = AnnotationIndex(catalogue, max_connections=settings.max_connections)
-        known = Knowledge(
+        known = AdmissionState(
             self.index,
             PreparedDecisions(catalogue, self.index),
             settings.profiles_pods_of,
@@ -97,7 +97,7 @@ class WebhookRole:
             settings.bind_address,
             settings.webhook_port,
             self.serving.context,
-            ClientTerms(names=settings.client_names),
+            ClientPolicy(names=settings.client_names),
         )
         self.self_dial = SelfDial(self.serving, lambda: self.listener.own_address)
 
@@ -115,13 +115,13 @@ class WebhookRole:
 
     def tasks(self, client: ClusterClient, health: HealthMetrics) -> dict[str, Coroutine[Any, Any, None]]:
         """What runs beside the watch of the profiles, and is told in *health*."""
-        selection = Selection(
+        selection = ListOptions(
             paths.secrets(self._settings.own_namespace),
             field_selector=f"metadata.name={self._settings.tls_secret}",
         )
-        trust = LiveTrust(client, self._settings.webhook_configuration, self.self_dial)
+        trust = CaBundleWatch(client, self._settings.webhook_configuration, self.self_dial)
         watches: dict[str, Reflector[Any]] = {
-            "certificate": Reflector(client, selection, ServedCertificate(self.serving)),
+            "certificate": Reflector(client, selection, ServingCertificateSink(self.serving)),
             "watch of the caBundle": trust.watch,
         }
         if self._constraints:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from app.errors import SourceError
 from app.history.samples import STEP_SECONDS, StepRange
-from app.sources.query_result import Key, Series, joined
+from app.sources.query_result import Key, QueryResult, joined
 
 PIECE_BYTES = 2**18
 
@@ -110,7 +110,7 @@ class AnswerReader:
             self._take(_decode(_ROWS, rows, rows))
         self._enough = max(PIECE_BYTES, 2 * len(self._body))
 
-    def finish(self) -> Series:
+    def finish(self) -> QueryResult:
         """The whole answer, once all of it was fed."""
         data = _data(self._body)
         self._take(_decode(_ROWS, data.result, self._body))
@@ -124,7 +124,9 @@ class AnswerReader:
         samples[~((samples >= 0) & (samples <= _MOST))] = np.nan
         rows = np.repeat(np.arange(len(self._keys), dtype=np.int32), self._counts)
         columns = joined(self._columns, np.int32)
-        return Series(tuple(self._keys), self._steps, rows, columns, samples, _loaded_samples(data.stats))
+        return QueryResult(
+            tuple(self._keys), self._steps, rows, columns, samples, _loaded_samples(data.stats)
+        )
 
     def _take(self, rows: list[_Row]) -> None:
         kept = [row for row in rows if self._concerns_us(row)]

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from app.errors import SourceError, TooLargeError
 from app.history.samples import StepRange
-from app.sources.planning import STEPS_PER_HOUR, Load, Planner, halves, shorter
+from app.sources.planning import STEPS_PER_HOUR, QueryPlanner, SampleLoad, halves, shorter
 from app.sources.queries import Shard
 
 # Each of them may have taken the whole time-out.
@@ -23,11 +23,11 @@ Ask = Callable[[Shard, StepRange], Awaitable[T]]
 
 
 @dataclass(frozen=True, slots=True)
-class Inquiry(Generic[T]):
+class ChunkedQuery(Generic[T]):
     """A question that is asked of shards of namespaces and parts of time; *split* hears of each refusal."""
 
-    planner: Planner
-    load: Load
+    planner: QueryPlanner
+    load: SampleLoad
     ask: Ask[T]
     split: Callable[[], None]
 

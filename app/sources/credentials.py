@@ -22,7 +22,7 @@ Fingerprint = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class PrometheusCredentials:
     """Files by their paths; what is empty is not used."""
 
     bearer_token_file: str = ""
@@ -87,7 +87,7 @@ class Access:
 class _SecretFromFile(httpx.Auth):
     """A bearer token, or a user's password, as it stands in its file by then."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: PrometheusCredentials) -> None:
         self._access = access
 
     def header(self) -> str:

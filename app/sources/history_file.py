@@ -30,7 +30,7 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's zero: when a file was writ
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SeriesTable:
+class RecordedSeries:
     """Series of unequal length, one after the other: `series[k]` is the number of the series of sample k."""
 
     names: tuple[str, ...]
@@ -68,7 +68,7 @@ class RecordedEdge:
     responses_per_second: NDArray[np.float64]
 
 
-def read_history_file(path: Path) -> tuple[SeriesTable, SeriesTable]:
+def read_history_file(path: Path) -> tuple[RecordedSeries, RecordedSeries]:
     """The containers (CPU, memory) and the edges (requests, responses) of the file.
 
     Raises:
@@ -100,7 +100,7 @@ def _load(path: Path) -> Arrays:
         raise _FaultError(f"this can't be read as an .npz archive of plain arrays ({error})") from error
 
 
-def _tables(arrays: Arrays) -> tuple[SeriesTable, SeriesTable]:
+def _tables(arrays: Arrays) -> tuple[RecordedSeries, RecordedSeries]:
     edge_keys = _EDGE_KEYS if any(key in arrays for key in _EDGE_KEYS) else ()
     containers = _with_facts(_table(arrays, _CONTAINER_KEYS, _is_container_name), arrays)
     edges = _table(arrays, edge_keys, _is_edge_name)
@@ -109,10 +109,10 @@ def _tables(arrays: Arrays) -> tuple[SeriesTable, SeriesTable]:
     return containers, edges
 
 
-def _table(arrays: Arrays, keys: Sequence[str], is_name: Callable[[str], bool]) -> SeriesTable:
+def _table(arrays: Arrays, keys: Sequence[str], is_name: Callable[[str], bool]) -> RecordedSeries:
     if not keys:
         nothing = np.empty(0)
-        return SeriesTable((), np.empty(0, dtype=np.int64), nothing, (nothing, nothing))
+        return RecordedSeries((), np.empty(0, dtype=np.int64), nothing, (nothing, nothing))
     if missing := [key for key in keys if key not in arrays]:
         raise _FaultError(f"{_quoted(missing)} missing")
     names_key, offsets_key, timestamps_key, *value_keys = keys
@@ -122,10 +122,10 @@ def _table(arrays: Arrays, keys: Sequence[str], is_name: Callable[[str], bool]) 
         raise _FaultError(f"`{timestamps_key}` must hold Unix times in seconds, 0 to {_LATEST_SECONDS}")
     lengths = _lengths(arrays, offsets_key, names=len(names), samples=len(timestamps))
     first, second = (_values(arrays, key, len(timestamps)) for key in value_keys)
-    return SeriesTable(names, np.repeat(np.arange(len(names)), lengths), timestamps, (first, second))
+    return RecordedSeries(names, np.repeat(np.arange(len(names)), lengths), timestamps, (first, second))
 
 
-def _with_facts(table: SeriesTable, arrays: Arrays) -> SeriesTable:
+def _with_facts(table: RecordedSeries, arrays: Arrays) -> RecordedSeries:
     workloads_key, *request_keys = _FACT_KEYS
     workloads: tuple[str, ...] = ()
     if workloads_key in arrays:

@@ -9,12 +9,12 @@ import httpx
 import structlog
 
 from app.errors import SourceError
-from app.sources.credentials import Access, Fingerprint
+from app.sources.credentials import Fingerprint, PrometheusCredentials
 
 log = structlog.get_logger(__name__)
 
 
-class Clients:
+class HttpClients:
     """Hands out the current client; one that was replaced is closed when its last request has ended.
 
     Files of *access* are read by the first request, and again where they changed or could not be used.
@@ -22,7 +22,7 @@ class Clients:
 
     def __init__(
         self,
-        access: Access,
+        access: PrometheusCredentials,
         own_credentials: tuple[str, str] | None,
         timeout_seconds: float,
         transport: httpx.AsyncBaseTransport | None,

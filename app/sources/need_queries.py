@@ -3,7 +3,7 @@
 Answers are sparse: a series has a sample only where the sign was seen.
 """
 
-from app.domain.profiles import NeedReason
+from app.domain.profiles import Pressure
 from app.sources.queries import CONTAINER_LABELS, WINDOW, Scope, aggregate, of_containers
 
 PERIODS, THROTTLED_PERIODS = "container_cpu_cfs_periods_total", "container_cpu_cfs_throttled_periods_total"
@@ -22,9 +22,9 @@ _KNOWN_FOR = "1h"
 _OOM_KILLED = 'reason="OOMKilled"'
 
 
-def need_signs(reason: NeedReason, scope: Scope) -> str:
+def need_signs(reason: Pressure, scope: Scope) -> str:
     """The query on one sign of need."""
-    return throttled_share(scope) if reason is NeedReason.CPU_THROTTLING else oom_kills(scope)
+    return throttled_share(scope) if reason is Pressure.CPU_THROTTLING else oom_kills(scope)
 
 
 def throttled_share(scope: Scope) -> str:

@@ -24,7 +24,7 @@ _LEAST_REFUSED, _LEAST_LATE = 1 / 64, 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class SampleLoad:
     """The raw samples that a question loads in each step, by namespace."""
 
     samples: Mapping[str, float] = field(default_factory=dict)
@@ -39,12 +39,12 @@ class Load:
         """Of the namespace that has most; something where nothing is known."""
         return max([1.0, *self.samples.values()])
 
-    def times(self, factor: float) -> "Load":
+    def times(self, factor: float) -> "SampleLoad":
         """The load of a question that reads *factor* times as much."""
-        return Load({namespace: samples * factor for namespace, samples in self.samples.items()})
+        return SampleLoad({namespace: samples * factor for namespace, samples in self.samples.items()})
 
     @classmethod
-    def sum(cls, loads: Iterable["Load"]) -> "Load":
+    def sum(cls, loads: Iterable["SampleLoad"]) -> "SampleLoad":
         """Of questions that are asked together."""
         total: Counter[str] = Counter()
         for load in loads:
@@ -60,7 +60,7 @@ class Load:
         return max(sum(self.samples[namespace] for namespace in self.known_in(shard)), 1.0)
 
 
-class Planner:
+class QueryPlanner:
     """Plans within a budget, and with what the server has shown it to be too much.
 
     What it refused stays too much for the rest of the day. What only came too late may be due to an hour in
@@ -112,7 +112,7 @@ class Planner:
         self._longest = max(self._longest, min(2 * len(part), _MOST_POINTS))
         self._in_time = max(self._in_time, min(2 * samples, self._sample_budget))
 
-    def newest(self, steps: StepRange, load: Load, longest: int = _MOST_POINTS) -> StepRange:
+    def newest(self, steps: StepRange, load: SampleLoad, longest: int = _MOST_POINTS) -> StepRange:
         """The newest part of *steps* to be asked for at once, of no more than *longest*.
 
         It is an hour at least, and less only where the server has refused as much of a single namespace.
@@ -121,11 +121,11 @@ class Planner:
         length = min(max(int(min(self.budget / load.total, self._longest)), least), longest)
         return StepRange(max(steps.first, steps.last - length + 1), steps.last)
 
-    def largest(self, part: StepRange, load: Load) -> float:
+    def largest(self, part: StepRange, load: SampleLoad) -> float:
         """The most that a question of a plan for *part* may load."""
         return min(self.budget, load.total * len(part))
 
-    def shards(self, steps: StepRange, load: Load) -> list[Shard]:
+    def shards(self, steps: StepRange, load: SampleLoad) -> list[Shard]:
         """All namespaces, in as many questions as are well answered within the budget.
 
         The last takes those without samples.
@@ -148,7 +148,7 @@ def shorter(part: StepRange) -> int:
     return max(len(part) // 2, STEPS_PER_HOUR if len(part) > STEPS_PER_HOUR else 1)
 
 
-def halves(shard: Shard, load: Load) -> Sequence[Shard]:
+def halves(shard: Shard, load: SampleLoad) -> Sequence[Shard]:
     """Two shards that load about the same; none where the shard is one namespace."""
     known = load.known_in(shard)
     if not known or (shard.only is not None and len(known) == 1):

@@ -11,30 +11,30 @@ from typing import Literal, Self, TypeVar
 import httpx
 
 from app.domain.annotations import IGNORE_LABEL
-from app.domain.profiles import NeedReason, Resource
+from app.domain.profiles import Pressure, Resource
 from app.errors import NoNamespacesError
 from app.history.samples import (
     STEP_SECONDS,
     ConnectionSamples,
     ContainerSamples,
-    NeedSamples,
     PastOwners,
     PodContainer,
+    PressureSamples,
     StepRange,
 )
 from app.sources import owners, queries
-from app.sources.chunked_query import Ask, Inquiry, all_of
-from app.sources.credentials import Access
+from app.sources.chunked_query import Ask, ChunkedQuery, all_of
+from app.sources.credentials import PrometheusCredentials
 from app.sources.mesh import MESHES, Mesh
-from app.sources.mesh.conversation import Conversation, Part, Question
+from app.sources.mesh.conversation import Conversation, MeshQuery, QueryBatch
 from app.sources.mesh.edges import combined
 from app.sources.need_queries import need_signs
-from app.sources.planning import DEFAULT_SAMPLE_BUDGET, STEPS_PER_HOUR, Load, Planner
+from app.sources.planning import DEFAULT_SAMPLE_BUDGET, STEPS_PER_HOUR, QueryPlanner, SampleLoad
 from app.sources.pressure import need_samples
-from app.sources.prometheus_api import CONCURRENT_QUERIES, Pace, PrometheusApi
+from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
 from app.sources.queries import Scope, Shard
-from app.sources.query_observer import Observer
-from app.sources.query_result import Key, Matrix, Series, joined_matrices, joined_series
+from app.sources.query_observer import QueryObserver
+from app.sources.query_result import Key, QueryResult, SeriesMatrix, joined_matrices, joined_series
 
 T = TypeVar("T")
 _NOTHING_IN_SCOPE = (
@@ -48,9 +48,9 @@ NetworkProvider = Literal["auto", "linkerd", "istio", "none"]
 QUESTIONS_PER_CYCLE = 20
 
 PLANNING, OWNERS, CONNECTIONS = "planning", "owners", "connections"
-_SIGNS = {NeedReason.CPU_THROTTLING: "throttling", NeedReason.OOM_KILLED: "kills"}
+_SIGNS = {Pressure.CPU_THROTTLING: "throttling", Pressure.OOM_KILLED: "kills"}
 # Against usage: two metrics, and about three with longer windows.
-_LOAD_OF_SIGNS = {NeedReason.CPU_THROTTLING: 2, NeedReason.OOM_KILLED: 3}
+_LOAD_OF_SIGNS = {Pressure.CPU_THROTTLING: 2, Pressure.OOM_KILLED: 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Limits:
 class _KnownLoad:
     scope: Scope
     step: int
-    load: Load
+    load: SampleLoad
 
     def holds(self, scope: Scope, step: int) -> bool:
         """For an hour; silence only until there is another step."""
@@ -90,10 +90,10 @@ class PrometheusSource:
         network_provider: NetworkProvider = "auto",
         connections_url: str = "",
         limits: Limits | None = None,
-        access: Access | None = None,
-        observer: Observer | None = None,
+        access: PrometheusCredentials | None = None,
+        observer: QueryObserver | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
-        pace: Pace | None = None,
+        pace: RetryPolicy | None = None,
     ) -> None:
         limits = limits or Limits()
 
@@ -114,7 +114,10 @@ class PrometheusSource:
         self._meshes = tuple(mesh for mesh in MESHES if network_provider in {"auto", mesh.name})
         self._found = () if network_provider == "auto" else self._meshes
         # What a server takes of one kind of series tells little of the other.
-        self._planner, self._mesh_planner = Planner(limits.sample_budget), Planner(limits.sample_budget)
+        self._planner, self._mesh_planner = (
+            QueryPlanner(limits.sample_budget),
+            QueryPlanner(limits.sample_budget),
+        )
         self._samples_per_cycle = limits.sample_budget * limits.questions_per_cycle
         self._loads: dict[str, _KnownLoad] = {}
         self._planning = asyncio.Lock()
@@ -156,7 +159,7 @@ class PrometheusSource:
         """One sample per container and step."""
         scope = self._scope
 
-        async def ask(shard: Shard, part: StepRange) -> Series:
+        async def ask(shard: Shard, part: StepRange) -> QueryResult:
             query = queries.container_usage(resource, scope.narrowed(shard))
             return await self.api.query_range(query, queries.CONTAINER_LABELS, part, signal=resource.value)
 
@@ -165,11 +168,11 @@ class PrometheusSource:
         async for _, answers in inquiry.answers(steps, most_samples=self._samples_per_cycle):
             yield await asyncio.to_thread(_by_day, resource, answers)
 
-    async def need_signals(self, reason: NeedReason, steps: StepRange) -> AsyncIterator[NeedSamples]:
+    async def need_signals(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
         """Where a sign of need was seen; nowhere where its metric is not scraped."""
         scope, signal = self._scope, _SIGNS[reason]
 
-        async def ask(shard: Shard, part: StepRange) -> Series:
+        async def ask(shard: Shard, part: StepRange) -> QueryResult:
             query = need_signs(reason, scope.narrowed(shard))
             return await self.api.query_range(query, queries.CONTAINER_LABELS, part, signal=signal)
 
@@ -216,7 +219,7 @@ class PrometheusSource:
             return [(mesh, await self._ask_mesh(mesh, scope, shard, part)) for mesh in asked]
 
         split = partial(self.mesh_api.observer.split, CONNECTIONS)
-        inquiry = Inquiry(self._mesh_planner, Load.sum(loads), ask, split)
+        inquiry = ChunkedQuery(self._mesh_planner, SampleLoad.sum(loads), ask, split)
         async for _, answers in inquiry.answers(steps, most_samples=self._samples_per_cycle):
             told = list(chain.from_iterable(answers))
             seen = {mesh.name for mesh, samples in told if samples.sources}
@@ -224,29 +227,29 @@ class PrometheusSource:
             yield combined([samples for _, samples in told])
 
     async def _ask_mesh(self, mesh: Mesh, scope: Scope, shard: Shard, steps: StepRange) -> ConnectionSamples:
-        async def ask(question: Question) -> list[Matrix]:
+        async def ask(question: QueryBatch) -> list[SeriesMatrix]:
             told = await self.mesh_api.query_range(
                 question.query, question.labels, question.steps, question.optional, signal=CONNECTIONS
             )
             return await asyncio.to_thread(question.read, told)
 
         conversation = mesh.conversation(scope, steps, shard)
-        said: tuple[Question, ...] | ConnectionSamples = next(conversation)
+        said: tuple[QueryBatch, ...] | ConnectionSamples = next(conversation)
         while not isinstance(said, ConnectionSamples):
             answers = list(chain.from_iterable(await all_of(map(ask, said))))
             said = await asyncio.to_thread(_said, conversation, answers)
         return said
 
-    def _inquiry(self, signal: str, ask: Ask[T], load: Load) -> Inquiry[T]:
-        return Inquiry(self._planner, load, ask, partial(self.api.observer.split, signal))
+    def _inquiry(self, signal: str, ask: Ask[T], load: SampleLoad) -> ChunkedQuery[T]:
+        return ChunkedQuery(self._planner, load, ask, partial(self.api.observer.split, signal))
 
-    async def _container_load(self, scope: Scope, steps: StepRange) -> Load:
-        question = Part(queries.container_load(scope), queries.LOAD_LABELS)
+    async def _container_load(self, scope: Scope, steps: StepRange) -> SampleLoad:
+        question = MeshQuery(queries.container_load(scope), queries.LOAD_LABELS)
         return await self._load(self.api, "containers", question, scope, steps)
 
     async def _load(
-        self, api: PrometheusApi, kind: str, question: Part, scope: Scope, steps: StepRange
-    ) -> Load:
+        self, api: PrometheusApi, kind: str, question: MeshQuery, scope: Scope, steps: StepRange
+    ) -> SampleLoad:
         """What a step loads, as it was at the end of *steps*."""
         async with self._planning:
             known = self._loads.get(kind)
@@ -255,12 +258,14 @@ class PrometheusSource:
             end = StepRange(steps.last, steps.last)
             told = await api.query_range(question.query, question.labels, end, signal=PLANNING)
             counts = zip(told.keys, told.samples.tolist(), strict=True)
-            load = Load({namespace: count for (namespace,), count in counts if count > 0})
+            load = SampleLoad({namespace: count for (namespace,), count in counts if count > 0})
             self._loads[kind] = _KnownLoad(scope, steps.last, load)
             return load
 
 
-def _said(conversation: Conversation, answers: list[Matrix]) -> tuple[Question, ...] | ConnectionSamples:
+def _said(
+    conversation: Conversation, answers: list[SeriesMatrix]
+) -> tuple[QueryBatch, ...] | ConnectionSamples:
     try:
         return conversation.send(answers)
     except StopIteration as end:  # no thread may raise it
@@ -268,7 +273,7 @@ def _said(conversation: Conversation, answers: list[Matrix]) -> tuple[Question, 
         return samples
 
 
-def _by_day(resource: Resource, answers: Sequence[Series]) -> list[ContainerSamples]:
+def _by_day(resource: Resource, answers: Sequence[QueryResult]) -> list[ContainerSamples]:
     found = []
     for day in sorted(answers[0].steps.by_day(), reverse=True):
         matrix = joined_matrices([series.within(day) for series in answers])

@@ -21,10 +21,10 @@ import structlog
 from app.errors import SourceError, TooLargeError
 from app.history.samples import STEP_SECONDS, StepRange
 from app.sources.answers import AnswerReader, refusal
-from app.sources.credentials import Access
-from app.sources.http_clients import Clients
-from app.sources.query_observer import Observer, Traffic
-from app.sources.query_result import Series
+from app.sources.credentials import PrometheusCredentials
+from app.sources.http_clients import HttpClients
+from app.sources.query_observer import QueryCosts, QueryObserver
+from app.sources.query_result import QueryResult
 from app.sources.retention import retention_seconds
 
 MAX_ANSWER_BYTES = 512 * 1024 * 1024
@@ -50,7 +50,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RetryPolicy:
     """How often a query is tried, and the pauses between; *chance* gives numbers in [0, 1)."""
 
     tries: int = 3
@@ -65,7 +65,7 @@ class Pace:
         return min(max(own, wanted_seconds), self.longest_pause_seconds)
 
 
-class _PassingError(Exception):
+class _TransientError(Exception):
     """A fault that another try may not meet."""
 
     def __init__(self, error: SourceError, wanted_seconds: float = 0.0) -> None:
@@ -81,23 +81,25 @@ class PrometheusApi:
         base_url: str,
         *,
         timeout_seconds: float,
-        access: Access | None = None,
+        access: PrometheusCredentials | None = None,
         concurrency: int = CONCURRENT_QUERIES,
-        observer: Observer | None = None,
+        observer: QueryObserver | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
-        pace: Pace | None = None,
+        pace: RetryPolicy | None = None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         url, credentials = _without_credentials(base_url)
         self.url = str(url).rstrip("/")
-        self.observer = observer or Traffic()
+        self.observer = observer or QueryCosts()
         self._timeout_seconds = timeout_seconds
         self._max_answer_bytes = max_answer_bytes
-        self._pace = pace or Pace()
+        self._pace = pace or RetryPolicy()
         self._slots = asyncio.Semaphore(concurrency)
         # To pack an answer costs Prometheus as much as to work it out: only far networks are worth that.
         self._headers = {} if url.scheme == "https" else {"Accept-Encoding": "identity"}
-        self._clients = Clients(access or Access(), credentials, timeout_seconds, transport)
+        self._clients = HttpClients(
+            access or PrometheusCredentials(), credentials, timeout_seconds, transport
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,7 +121,7 @@ class PrometheusApi:
         optional: Collection[str] = (),
         *,
         signal: str = "",
-    ) -> Series:
+    ) -> QueryResult:
         """What *query* gives at every step; series may lack the *optional* ones of the *labels*.
 
         Raises:
@@ -140,7 +142,7 @@ class PrometheusApi:
             except SourceError:
                 self.observer.failed(signal)
                 raise
-            except _PassingError as fault:
+            except _TransientError as fault:
                 if tried == self._pace.tries:
                     self.observer.failed(signal)
                     raise fault.error from fault
@@ -152,7 +154,7 @@ class PrometheusApi:
             tried += 1
             await self._pace.sleep(pause_seconds)
 
-    async def _ask(self, form: dict[str, str], reader: AnswerReader, signal: str) -> Series:
+    async def _ask(self, form: dict[str, str], reader: AnswerReader, signal: str) -> QueryResult:
         async with self._slots:
             started = perf_counter()
             with self._own_errors():
@@ -194,14 +196,16 @@ class PrometheusApi:
         if status in {413, 504} or is_size:
             return TooLargeError("HTTPError", text, is_late=status == 504 or bool(_LATE.search(text)))
         error = SourceError("HTTPError", text)
-        return _PassingError(error, _retry_after_seconds(response)) if status in _RETRIED_STATUSES else error
+        return (
+            _TransientError(error, _retry_after_seconds(response)) if status in _RETRIED_STATUSES else error
+        )
 
     @contextmanager
     def _own_errors(self) -> Iterator[None]:
         try:
             yield
         except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise _PassingError(SourceError("TimedOut", self._late)) from error
+            raise _TransientError(SourceError("TimedOut", self._late)) from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise TooLargeError("TimedOut", self._late, is_late=True) from error
         except httpx.DecodingError as error:
@@ -211,7 +215,7 @@ class PrometheusApi:
         # A host's name may be too long; a server may refuse our certificate after the handshake.
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ssl.SSLError) as error:
             message = f"{self.url} can't be reached: {str(error) or type(error).__name__}"
-            raise _PassingError(SourceError("Unreachable", message)) from error
+            raise _TransientError(SourceError("Unreachable", message)) from error
 
     @property
     def _late(self) -> str:

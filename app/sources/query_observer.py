@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 
-class Observer(Protocol):
+class QueryObserver(Protocol):
     """Hears of every query as it ends."""
 
     def answered(self, signal: str, *, seconds: float, received_bytes: int, samples: int) -> None:
@@ -22,7 +22,7 @@ class Observer(Protocol):
 
 
 @dataclass(slots=True)
-class Traffic:
+class QueryCosts:
     """Counts, by signal."""
 
     queries: Counter[str] = field(default_factory=Counter)

@@ -15,7 +15,7 @@ T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
+class SeriesMatrix:
     """`values[i, j]` belongs to the series with the label values `keys[i]` at the j-th step.
 
     It is NaN where there is no sample; `unusable` counts samples that were no usable number.
@@ -27,7 +27,7 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Series:
+class QueryResult:
     """Each point lies in `rows[k]` (an index of `keys`, rising) at step `steps.first + columns[k]`.
 
     A point that is no usable number (NaN, infinite, negative) is NaN here. Pods come and go: as a matrix over
@@ -46,13 +46,13 @@ class Series:
         """How many points are no usable number."""
         return int(np.count_nonzero(np.isnan(self.samples)))
 
-    def matrix(self) -> Matrix:
+    def matrix(self) -> SeriesMatrix:
         """All series at all steps."""
         values = np.full((len(self.keys), len(self.steps)), np.nan)
         values[self.rows, self.columns] = self.samples
-        return Matrix(self.keys, values, self.unusable)
+        return SeriesMatrix(self.keys, values, self.unusable)
 
-    def within(self, steps: StepRange) -> Matrix:
+    def within(self, steps: StepRange) -> SeriesMatrix:
         """The series that have a point in *steps*, at these steps."""
         first = steps.first - self.steps.first
         inside = (self.columns >= first) & (self.columns < first + len(steps))
@@ -62,15 +62,15 @@ class Series:
         values = np.full((np.count_nonzero(present), len(steps)), np.nan)
         values[(np.cumsum(present) - 1)[rows], self.columns[inside] - first] = samples
         keys = tuple(self.keys[row] for row in np.flatnonzero(present))
-        return Matrix(keys, values, int(np.count_nonzero(np.isnan(samples))))
+        return SeriesMatrix(keys, values, int(np.count_nonzero(np.isnan(samples))))
 
 
-def joined_series(answers: Sequence[Series]) -> Series:
+def joined_series(answers: Sequence[QueryResult]) -> QueryResult:
     """The answers on different series at the same steps as one."""
     if len(answers) == 1:
         return answers[0]
     begins = np.cumsum([0, *(len(each.keys) for each in answers)], dtype=np.int32)
-    return Series(
+    return QueryResult(
         tuple(chain.from_iterable(each.keys for each in answers)),
         answers[0].steps,
         joined([each.rows + begin for each, begin in zip(answers, begins[:-1], strict=True)], np.int32),
@@ -80,13 +80,13 @@ def joined_series(answers: Sequence[Series]) -> Series:
     )
 
 
-def joined_matrices(parts: Sequence[Matrix]) -> Matrix:
+def joined_matrices(parts: Sequence[SeriesMatrix]) -> SeriesMatrix:
     """Different series at the same steps as one."""
     if len(parts) == 1:
         return parts[0]
     keys = tuple(chain.from_iterable(part.keys for part in parts))
     values = np.concatenate([part.values for part in parts])
-    return Matrix(keys, values, sum(part.unusable for part in parts))
+    return SeriesMatrix(keys, values, sum(part.unusable for part in parts))
 
 
 def joined(arrays: Sequence[NDArray[T]], kind: type[T]) -> NDArray[T]:

@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.pod_names import PodNames
-from app.domain.profiles import NeedReason, Resource
+from app.domain.profiles import Pressure, Resource
 from app.domain.workloads import Connection, Workload
 from app.history.samples import (
     STEP_SECONDS,
     STEPS_PER_DAY,
     ConnectionSamples,
     ContainerSamples,
-    NeedSamples,
     PastOwners,
     PodContainer,
+    PressureSamples,
     StepRange,
 )
-from app.sources.history_file import SeriesTable, read_history_file
+from app.sources.history_file import RecordedSeries, read_history_file
 
 # What is recorded under a name without slashes has no Pod: it gets one of its own, of a workload of its own.
 STANDALONE_NAMESPACE = "recorded"
@@ -123,9 +123,9 @@ class RecordedHistory:
         """What was recorded of it, at the record's end."""
         return self.record.asked
 
-    async def need_signals(self, reason: NeedReason, steps: StepRange) -> AsyncIterator[NeedSamples]:
+    async def need_signals(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
         """None: nobody recorded them."""
-        yield NeedSamples.none(reason, steps)
+        yield PressureSamples.none(reason, steps)
 
     async def container_samples(
         self, resource: Resource, steps: StepRange
@@ -183,7 +183,7 @@ class ReplayedHistory:
         """The same at any time."""
         return await self._history.pod_owners(steps)
 
-    def need_signals(self, reason: NeedReason, steps: StepRange) -> AsyncIterator[NeedSamples]:
+    def need_signals(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
         """The same at any time."""
         return self._history.need_signals(reason, steps)
 
@@ -226,7 +226,7 @@ def read_recorded_history(path: Path) -> RecordedHistory:
     return RecordedHistory(path.name, record)
 
 
-def _owners(table: SeriesTable) -> dict[tuple[str, str], Workload]:
+def _owners(table: RecordedSeries) -> dict[tuple[str, str], Workload]:
     """Of the Pods of which the file tells it."""
     found = {}
     for name, workload in zip(table.names, table.workloads, strict=False):
@@ -237,7 +237,7 @@ def _owners(table: SeriesTable) -> dict[tuple[str, str], Workload]:
     return found
 
 
-def _asked(table: SeriesTable) -> dict[PodContainer, dict[Resource, float]]:
+def _asked(table: RecordedSeries) -> dict[PodContainer, dict[Resource, float]]:
     """What each container asks for, of those of which the file tells it."""
     found: dict[PodContainer, dict[Resource, float]] = {}
     for resource, amounts in zip(Resource, table.requests or (), strict=False):
@@ -257,7 +257,7 @@ def _connection(name: str) -> Connection:
     return Connection(source, destination)
 
 
-def _on_grid(table: SeriesTable, values: NDArray[np.float64], combine: Combine) -> _GriddedSeries:
+def _on_grid(table: RecordedSeries, values: NDArray[np.float64], combine: Combine) -> _GriddedSeries:
     """A sample belongs to the step whose 5 minutes hold it, their end included; NaN is no sample."""
     known = ~np.isnan(values)
     series, values = table.series[known], values[known]

@@ -6,7 +6,7 @@ import httpx
 import msgspec
 
 from app.errors import SourceError
-from app.sources.http_clients import Clients
+from app.sources.http_clients import HttpClients
 
 _PATH = "api/v1/status/runtimeinfo"
 _TIMEOUT_SECONDS = 10.0
@@ -22,7 +22,7 @@ class _Answer(msgspec.Struct):
     data: _Data
 
 
-async def retention_seconds(clients: Clients, url: str) -> float | None:
+async def retention_seconds(clients: HttpClients, url: str) -> float | None:
     """The time for which *url* keeps samples; None where it does not tell, for whatever reason."""
     try:
         async with clients.current() as client:

@@ -12,12 +12,12 @@ from cryptography import x509
 from app.errors import ClusterError, ConflictError
 from app.tls.issuing import parse_certificates
 from app.tls.rotation import (
-    Observed,
+    ObservedCertificates,
     PublishBundle,
-    Step,
+    RotationPolicy,
+    RotationStep,
     StoreAuthorities,
     StoreServing,
-    Terms,
     plan,
 )
 from app.tls.secret_data import data_of, key_pair_of, replaced_in
@@ -48,7 +48,7 @@ class TrustStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
+class CertificateStores:
     """Where authorities, serving certificate and bundle are kept."""
 
     authority: SecretData
@@ -61,8 +61,8 @@ class CertificateKeeper:
 
     def __init__(
         self,
-        stores: Stores,
-        terms: Terms,
+        stores: CertificateStores,
+        terms: RotationPolicy,
         *,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         elapsed_clock: Callable[[], float] = monotonic,
@@ -94,7 +94,7 @@ class CertificateKeeper:
             raise fault
         return seconds_until_due
 
-    async def _observe(self) -> tuple[Observed, ClusterError | None]:
+    async def _observe(self) -> tuple[ObservedCertificates, ClusterError | None]:
         """The bundle is read first: who publishes on what came later would undo what came between."""
         bundle, fault = None, None
         try:
@@ -104,7 +104,9 @@ class CertificateKeeper:
         in_force = self._seconds_in_force(bundle)
         authorities = key_pair_of(await self._stores.authority.read())
         serving = await self._stores.serving.read()
-        return Observed(authorities, key_pair_of(serving), replaced_in(serving), bundle, in_force), fault
+        return ObservedCertificates(
+            authorities, key_pair_of(serving), replaced_in(serving), bundle, in_force
+        ), fault
 
     def _seconds_in_force(self, bundle: bytes | None) -> dict[x509.Certificate, float]:
         """For how long each certificate was found in the bundle, by a clock that no suspension moves on."""
@@ -115,7 +117,7 @@ class CertificateKeeper:
         self._in_force_since = since
         return {found: now - first for found, first in since.items()}
 
-    async def _take(self, step: Step) -> None:
+    async def _take(self, step: RotationStep) -> None:
         match step:
             case StoreAuthorities(pair, reason):
                 await self._stores.authority.write(data_of(pair))

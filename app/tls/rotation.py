@@ -41,7 +41,7 @@ from app.tls.renewal import (
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class RotationPolicy:
     """What is issued, and how long API servers may take to learn of a new bundle."""
 
     names: tuple[str, ...]
@@ -51,7 +51,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class ObservedCertificates:
     """What Secrets and webhook configuration hold, and for how long each certificate was seen in force.
 
     `bundle` is None where it could not be read: then nothing is known to be in force.
@@ -88,30 +88,30 @@ class StoreServing:
     reason: str
 
 
-Step = StoreAuthorities | PublishBundle | StoreServing
+RotationStep = StoreAuthorities | PublishBundle | StoreServing
 
 
-class Plan(NamedTuple):
+class RotationPlan(NamedTuple):
     """What can be written now, and the seconds until time alone brings more; infinite where it does not.
 
     Each step is safe whether or not the others take place.
     """
 
-    steps: list[Step]
+    steps: list[RotationStep]
     seconds_until_due: float
 
 
-def plan(observed: Observed, terms: Terms, now: datetime) -> Plan:
+def plan(observed: ObservedCertificates, terms: RotationPolicy, now: datetime) -> RotationPlan:
     """What follows from *observed*."""
     situation = _Situation(observed, terms, now)
     steps = (situation.store_authorities(), situation.publish_bundle(), situation.store_serving())
-    return Plan([step for step in steps if step], situation.seconds_until_due())
+    return RotationPlan([step for step in steps if step], situation.seconds_until_due())
 
 
 class _Situation:
     """What *observed* means: which authority is the current one, and which of the older ones still count."""
 
-    def __init__(self, observed: Observed, terms: Terms, now: datetime) -> None:
+    def __init__(self, observed: ObservedCertificates, terms: RotationPolicy, now: datetime) -> None:
         self._observed, self._terms, self._now = observed, terms, now
         self._stored = separated(observed.authorities) if observed.authorities else []
         self._published = parse_certificates(observed.bundle or b"")

@@ -16,7 +16,7 @@ Autoscaler = tuple[Workload, frozenset[Resource]]
 _NOTHING: frozenset[Resource] = frozenset()
 
 
-class Demand(NamedTuple, Generic[T]):
+class ConstraintObject(NamedTuple, Generic[T]):
     """What one object says, and where it stands."""
 
     namespace: str
@@ -24,7 +24,7 @@ class Demand(NamedTuple, Generic[T]):
     value: T
 
 
-class Demands(Generic[T]):
+class ConstraintObjects(Generic[T]):
     """One collection, of all namespaces or of some that are listed apart; tells which of them changed."""
 
     def __init__(self, changed: Callable[[str], None], namespaces: Collection[str]) -> None:
@@ -42,7 +42,7 @@ class Demands(Generic[T]):
         found = self._by_namespace.get(namespace, {})
         return [found[name] for name in sorted(found)]
 
-    def replace(self, demands: Iterable[Demand[T]], namespace: str | None = None) -> None:
+    def replace(self, demands: Iterable[ConstraintObject[T]], namespace: str | None = None) -> None:
         """Take the whole list of one namespace, or of all."""
         for each in list(self._by_namespace) if namespace is None else [namespace]:
             self._by_namespace.pop(each, None)
@@ -51,14 +51,14 @@ class Demands(Generic[T]):
             self.upsert(demand)
         self._unlisted.discard(namespace)
 
-    def upsert(self, demand: Demand[T]) -> None:
+    def upsert(self, demand: ConstraintObject[T]) -> None:
         """Take an object that appeared or changed; what changes most, the use of a quota, is not kept."""
         known = self._by_namespace.setdefault(demand.namespace, {})
         if known.get(demand.name) != demand.value:
             known[demand.name] = demand.value
             self._changed(demand.namespace)
 
-    def delete(self, demand: Demand[T]) -> None:
+    def delete(self, demand: ConstraintObject[T]) -> None:
         """Take an object that vanished."""
         known = self._by_namespace.get(demand.namespace, {})
         known.pop(demand.name, None)
@@ -67,21 +67,21 @@ class Demands(Generic[T]):
         self._changed(demand.namespace)
 
 
-class DemandSink(Generic[T]):
+class ConstraintSink(Generic[T]):
     """The collection as the receiver of one watch: of one namespace, or of all."""
 
-    def __init__(self, demands: Demands[T], namespace: str | None) -> None:
+    def __init__(self, demands: ConstraintObjects[T], namespace: str | None) -> None:
         self._demands, self._namespace = demands, namespace
 
-    def replace(self, demands: Iterable[Demand[T]], /) -> None:
+    def replace(self, demands: Iterable[ConstraintObject[T]], /) -> None:
         """Take the whole list."""
         self._demands.replace(demands, self._namespace)
 
-    def upsert(self, demand: Demand[T], /) -> None:
+    def upsert(self, demand: ConstraintObject[T], /) -> None:
         """Take an object that appeared or changed."""
         self._demands.upsert(demand)
 
-    def delete(self, demand: Demand[T], /) -> None:
+    def delete(self, demand: ConstraintObject[T], /) -> None:
         """Take an object that vanished."""
         self._demands.delete(demand)
 
@@ -102,10 +102,12 @@ class ConstraintIndex:
     def __init__(self, scope: Collection[str] = ()) -> None:
         self.scope = scope
         self._prepared: dict[str, _Prepared] = {}
-        self.namespaces: Demands[bool] = Demands(self._forget, scope)
-        self.limit_ranges: Demands[tuple[LimitRangeRule, ...]] = Demands(self._forget, scope)
-        self.quotas: Demands[Quota] = Demands(self._forget, scope)
-        self.autoscalers: Demands[Autoscaler] = Demands(self._forget, scope)
+        self.namespaces: ConstraintObjects[bool] = ConstraintObjects(self._forget, scope)
+        self.limit_ranges: ConstraintObjects[tuple[LimitRangeRule, ...]] = ConstraintObjects(
+            self._forget, scope
+        )
+        self.quotas: ConstraintObjects[Quota] = ConstraintObjects(self._forget, scope)
+        self.autoscalers: ConstraintObjects[Autoscaler] = ConstraintObjects(self._forget, scope)
 
     @property
     def is_synced(self) -> bool:

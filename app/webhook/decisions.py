@@ -18,21 +18,21 @@ from app.webhook.outcomes import SKIPPED, Decision, SkipReason
 from app.webhook.patching import Patch, build_patch
 from app.webhook.prepared import PreparedDecisions
 from app.webhook.probe_answer import answer_to_probe
-from app.webhook.reviews import Metadata, Request
-from app.webhook.sizing import NO_ROOM, NOT_SIZED, Sizer, Sizing
+from app.webhook.reviews import AdmissionRequest, Metadata
+from app.webhook.sizing import NO_ROOM, NOT_SIZED, RequestSizer, Sizing
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
+class AdmissionState:
     """What decisions rest on, all of it in memory; with a *sizer* the Pods' requests are its to decide."""
 
     index: AnnotationIndex
     prepared: PreparedDecisions
     in_scope: Callable[[str], bool]
-    sizer: Sizer | None = None
+    sizer: RequestSizer | None = None
 
 
-def decide(request: Request, known: Knowledge) -> Decision:
+def decide(request: AdmissionRequest, known: AdmissionState) -> Decision:
     """What to do with the Pod of *request*: give our annotations exactly the values that the index knows."""
     pod = request.object
     if pod is None or not _creates_a_pod(request):
@@ -47,12 +47,12 @@ def decide(request: Request, known: Knowledge) -> Decision:
     return prepared or _decide_on_annotations(metadata, workload, known.index.annotations(workload), sizing)
 
 
-def _creates_a_pod(request: Request) -> bool:
+def _creates_a_pod(request: AdmissionRequest) -> bool:
     kind = request.kind
     return (kind.kind, kind.group, request.operation, request.subResource) == ("Pod", "", "CREATE", "")
 
 
-def _reason_to_leave_alone(namespace: str, metadata: Metadata, known: Knowledge) -> SkipReason | None:
+def _reason_to_leave_alone(namespace: str, metadata: Metadata, known: AdmissionState) -> SkipReason | None:
     if not known.in_scope(namespace):
         return SkipReason.NAMESPACE_OUT_OF_SCOPE
     if opted_out(metadata.labels):

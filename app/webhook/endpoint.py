@@ -8,10 +8,10 @@ import msgspec
 import structlog
 
 from app.errors import ReviewError
-from app.webhook.decisions import Knowledge, decide
+from app.webhook.decisions import AdmissionState, decide
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.outcomes import SKIPPED, Decision, SkipReason
-from app.webhook.reviews import Request, UnreadablePodError, allowed, decode_review, patched
+from app.webhook.reviews import AdmissionRequest, UnreadablePodError, allowed, decode_review, patched
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -26,7 +26,7 @@ class PodMutator:
     While `is_leaving` each answer ends its connection, so that the next review goes to another replica.
     """
 
-    def __init__(self, known: Knowledge, *, max_review_bytes: int, metrics: AdmissionMetrics) -> None:
+    def __init__(self, known: AdmissionState, *, max_review_bytes: int, metrics: AdmissionMetrics) -> None:
         self._known = known
         self._max_review_bytes = max_review_bytes
         self._metrics = metrics
@@ -66,7 +66,7 @@ class PodMutator:
         self._metrics.count(decision)
         return patched(request.uid, decision.patch) if decision.patch else allowed(request.uid)
 
-    def _decide(self, request: Request) -> Decision:
+    def _decide(self, request: AdmissionRequest) -> Decision:
         try:
             return decide(request, self._known)
         except Exception:

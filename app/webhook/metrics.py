@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from app.webhook.outcomes import Decision, SkipReason
-from app.webhook.sizing import Outcome
+from app.webhook.sizing import SizingOutcome
 
 _BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _FAULTS = {SkipReason.UNREADABLE_POD, SkipReason.INTERNAL_ERROR}
@@ -24,7 +24,7 @@ class AdmissionMetrics(Collector):
     def __init__(self, registry: CollectorRegistry) -> None:
         self.in_flight = 0
         self._answered: dict[tuple[str, str], int] = dict.fromkeys([*_labels(), _NOT_A_REVIEW], 0)
-        self._resizing = dict.fromkeys(Outcome, 0)
+        self._resizing = dict.fromkeys(SizingOutcome, 0)
         self._times = [0] * (len(_BUCKETS_SECONDS) + 1)
         self._seconds = 0.0
         registry.register(self)
@@ -76,7 +76,7 @@ class AdmissionMetrics(Collector):
         yield CounterMetricFamily(
             "job_profiler_pods_resized",
             "Pods whose requests or limits were set from profiles at their creation",
-            value=self._resizing[Outcome.RESIZED],
+            value=self._resizing[SizingOutcome.RESIZED],
         )
         kept = CounterMetricFamily(
             "job_profiler_pods_not_resized",
@@ -84,7 +84,7 @@ class AdmissionMetrics(Collector):
             labels=["reason"],
         )
         for outcome, count in self._resizing.items():
-            if outcome is not Outcome.RESIZED:
+            if outcome is not SizingOutcome.RESIZED:
                 kept.add_metric([outcome], count)
         yield kept
 

@@ -8,9 +8,9 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Identity, Resource, StoredProfile
 from app.domain.quantities import parse_quantity
 from app.domain.workloads import Connection, Workload
-from app.rightsizing.resizing import Needs
+from app.rightsizing.resizing import ContainerNeeds
 
-_NOTHING: Mapping[Resource, Needs] = {}
+_NOTHING: Mapping[Resource, ContainerNeeds] = {}
 
 
 class NeedIndex:
@@ -21,10 +21,10 @@ class NeedIndex:
 
     def __init__(self, catalogue: ProfileCatalogue, index: AnnotationIndex) -> None:
         self._catalogue, self._index = catalogue, index
-        self._read: dict[Workload, Mapping[Resource, Needs]] = {}
+        self._read: dict[Workload, Mapping[Resource, ContainerNeeds]] = {}
         catalogue.subscribe(self._changed)
 
-    def needs(self, workload: Workload) -> Mapping[Resource, Needs]:
+    def needs(self, workload: Workload) -> Mapping[Resource, ContainerNeeds]:
         """The needs that are known, by resource; empty where there is none. Not to be changed."""
         profiled = self._index.profiled(workload)
         if profiled is None:
@@ -36,7 +36,7 @@ class NeedIndex:
                 self._read[profiled] = found
         return found
 
-    def _from_profiles(self, workload: Workload) -> Mapping[Resource, Needs]:
+    def _from_profiles(self, workload: Workload) -> Mapping[Resource, ContainerNeeds]:
         profiles = {resource: self._catalogue.get((resource.value, workload)) for resource in Resource}
         needs = {resource: _needs(profile) for resource, profile in profiles.items() if profile}
         return {resource: found for resource, found in needs.items() if found.containers}
@@ -46,9 +46,9 @@ class NeedIndex:
             self._read.pop(identity[1], None)
 
 
-def _needs(profile: StoredProfile) -> Needs:
+def _needs(profile: StoredProfile) -> ContainerNeeds:
     values = {name: _amount(value) for name, value in profile.containers.items()}
-    return Needs({name: value for name, value in values.items() if value > 0}, profile.confidence)
+    return ContainerNeeds({name: value for name, value in values.items() if value > 0}, profile.confidence)
 
 
 def _amount(value: str) -> Decimal:

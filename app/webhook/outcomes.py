@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.webhook.patching import NO_PATCH, Patch
-from app.webhook.sizing import Outcome
+from app.webhook.sizing import SizingOutcome
 
 
 class SkipReason(StrEnum):
@@ -33,7 +33,7 @@ class Decision:
 
     patch: Patch
     reason: SkipReason | None = None
-    resizing: Outcome | None = None
+    resizing: SizingOutcome | None = None
 
 
 SKIPPED = {reason: Decision(NO_PATCH, reason) for reason in SkipReason}

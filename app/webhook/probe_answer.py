@@ -3,10 +3,10 @@
 from app.domain.self_probe import ANSWER, LABEL, QUESTION
 from app.webhook.outcomes import Decision, SkipReason
 from app.webhook.patching import Patch, build_patch
-from app.webhook.reviews import Request
+from app.webhook.reviews import AdmissionRequest
 
 
-def answer_to_probe(request: Request) -> Decision | None:
+def answer_to_probe(request: AdmissionRequest) -> Decision | None:
     """The decision on the self-probe's ConfigMap; None for anything else."""
     kind, probe = request.kind, request.object
     if probe is None or (kind.kind, kind.group, request.operation) != ("ConfigMap", "", "CREATE"):

@@ -42,7 +42,7 @@ class GroupVersionKind(msgspec.Struct, gc=False):
     version: str = ""
 
 
-class Request(msgspec.Struct, gc=False):
+class AdmissionRequest(msgspec.Struct, gc=False):
     """The `request` of a review."""
 
     uid: str
@@ -53,12 +53,12 @@ class Request(msgspec.Struct, gc=False):
     object: Pod | None = None
 
 
-class Review(msgspec.Struct, gc=False):
+class AdmissionReview(msgspec.Struct, gc=False):
     """A whole review."""
 
     apiVersion: str  # noqa: N815 - the API's spelling
     kind: str
-    request: Request
+    request: AdmissionRequest
 
 
 class _BareRequest(msgspec.Struct):
@@ -81,7 +81,7 @@ class UnreadablePodError(Exception):
         self.uid = uid
 
 
-_review = msgspec.json.Decoder(Review)
+_review = msgspec.json.Decoder(AdmissionReview)
 _bare_review = msgspec.json.Decoder(_BareReview)
 _encode = msgspec.json.Encoder().encode
 # The rest of an answer is always the same: its text is joined, and not encoded anew.
@@ -89,7 +89,7 @@ _ANSWER_BEGIN = f'{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"a
 _PATCH_BEGIN = b',"patchType":"JSONPatch","patch":"'
 
 
-def decode_review(body: bytes) -> Request:
+def decode_review(body: bytes) -> AdmissionRequest:
     """The request of the review in *body*.
 
     Raises:

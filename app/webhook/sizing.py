@@ -20,7 +20,7 @@ from app.webhook.reviews import Pod
 log = structlog.get_logger(__name__)
 
 
-class Outcome(StrEnum):
+class SizingOutcome(StrEnum):
     """What became of the requests of a Pod that asked; the values are those of the metric's label."""
 
     RESIZED = "resized"
@@ -40,13 +40,13 @@ class Sizing:
     what was done is neither right nor wrong.
     """
 
-    outcome: Outcome | None = None
+    outcome: SizingOutcome | None = None
     summary: str = ""
     operations: Sequence[dict[str, Any]] = ()
     is_known: bool = True
 
 
-class Sizer(Protocol):
+class RequestSizer(Protocol):
     """Decides on a Pod's requests; it never raises."""
 
     def size(self, pod: Pod, workload: Workload) -> Sizing:
@@ -54,9 +54,9 @@ class Sizer(Protocol):
 
 
 NOT_SIZED = Sizing(is_known=False)  # where there is no sizer
-NO_ROOM = Sizing(Outcome.ANNOTATIONS_TOO_LARGE)  # for the summary among the Pod's annotations
+NO_ROOM = Sizing(SizingOutcome.ANNOTATIONS_TOO_LARGE)  # for the summary among the Pod's annotations
 _NOT_ASKED = Sizing()
-_NOT_SYNCED = Sizing(Outcome.NOT_SYNCED, is_known=False)
+_NOT_SYNCED = Sizing(SizingOutcome.NOT_SYNCED, is_known=False)
 
 
 class PodSizer:
@@ -70,10 +70,10 @@ class PodSizer:
         try:
             return self._size(pod, workload) if self._asks(pod, workload.namespace) else _NOT_ASKED
         except UnreadableResourcesError:
-            return Sizing(Outcome.UNREADABLE)
+            return Sizing(SizingOutcome.UNREADABLE)
         except Exception:
             log.exception("resizing_failed_open", workload=str(workload))
-            return Sizing(Outcome.INTERNAL_ERROR)
+            return Sizing(SizingOutcome.INTERNAL_ERROR)
 
     def _asks(self, pod: Pod, namespace: str) -> bool:
         """True also while the namespace is not known: it might ask."""
@@ -88,9 +88,9 @@ class PodSizer:
             return _NOT_SYNCED
         needs = self._needs.needs(workload)
         if not needs:
-            return Sizing(Outcome.NO_PROFILE)
+            return Sizing(SizingOutcome.NO_PROFILE)
         resources = read_resources(pod.spec)
         resizing = resize(resources, needs, constraints, self._policy)
         operations = resource_operations(resources, resizing)
-        outcome = Outcome.RESIZED if operations else Outcome.UNCHANGED
+        outcome = SizingOutcome.RESIZED if operations else SizingOutcome.UNCHANGED
         return Sizing(outcome, resizing.summary, operations)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from app.backtest.cold_start import cold_start, shortened
-from app.backtest.protocol import Protocol
+from app.backtest.protocol import EvaluationPeriod
 from app.domain.profiles import Resource
 from tests.backtest.pasts import GIBIBYTE, day, lanes, usage
 
-FULL = Protocol(14, 14)
+FULL = EvaluationPeriod(14, 14)
 
 
 def test_an_hour_is_all_that_is_known() -> None:
@@ -59,7 +59,7 @@ def test_who_was_not_there_in_those_hours_has_no_value() -> None:
 
 def test_hours_that_nobody_has_are_left_out() -> None:
     """Of five days two are learned from: three days of history there are not."""
-    assert list(cold_start(usage([1.0] * 5), Protocol(2, 4), (1, 48, 72))) == [1, 48]
+    assert list(cold_start(usage([1.0] * 5), EvaluationPeriod(2, 4), (1, 48, 72))) == [1, 48]
 
 
 def test_only_the_last_hours_are_left_of_the_days() -> None:

@@ -4,7 +4,7 @@ import re
 from xml.etree import ElementTree as ET
 
 from app.backtest.plots import container, frontier
-from app.backtest.protocol import Protocol
+from app.backtest.protocol import EvaluationPeriod
 from app.backtest.replay import Replay, replay
 from app.backtest.svg import Panel, picture
 from tests.backtest.pasts import GIBIBYTE, usage
@@ -66,7 +66,7 @@ def test_a_chart_of_nothing_is_a_chart() -> None:
 
 
 def result() -> Replay:
-    return replay(usage([1.0, 2.0] * 8, requests=(3.0, GIBIBYTE)), Protocol(14, 15))
+    return replay(usage([1.0, 2.0] * 8, requests=(3.0, GIBIBYTE)), EvaluationPeriod(14, 15))
 
 
 def test_the_frontier_names_every_policy() -> None:

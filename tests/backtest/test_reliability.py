@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from app.backtest.learning import Features
-from app.backtest.protocol import Protocol, judged, protocol_of
+from app.backtest.learning import DayFeatures
+from app.backtest.protocol import EvaluationPeriod, judged, protocol_of
 from app.backtest.reliability import GROUPS, reliability
 from app.backtest.replay import Replay, replay
 from app.backtest.report import document, scores_of
@@ -99,7 +99,7 @@ def test_the_document_tells_groups_of_our_own_policies_alone() -> None:
 def test_facts_are_of_judged_days_alone() -> None:
     """Day 14 of 16 is judged: half of it is above 2, and a sample is; on the day after it nobody looks."""
     past = usage([1.0] * 14 + [day((144, 1.0), (144, 3.0)), 9.0])
-    facts = facts_of(past, judged(past, Protocol(14, 14)))[Resource.CPU]
+    facts = facts_of(past, judged(past, EvaluationPeriod(14, 14)))[Resource.CPU]
     values = np.full((1, 16), 2.0)
 
     assert facts.time_above(values)[0, 14] == 0.5
@@ -116,7 +116,7 @@ def test_the_last_hours_before_a_day(hours: int, days: list[float]) -> None:
     Day n is n + 1 cores and a hundredth more each hour: 8.23 is the maximum of the newest.
     """
     heights = [np.repeat(number + 1 + np.arange(24) / 100, 12) for number in range(10)]
-    features = Features(lanes(heights), GRIDS[Resource.CPU])
+    features = DayFeatures(lanes(heights), GRIDS[Resource.CPU])
 
     told = features.last(8, hours)
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.backtest.learning import Features, published
-from app.backtest.protocol import Protocol, judged, protocol_of
+from app.backtest.learning import DayFeatures, published
+from app.backtest.protocol import EvaluationPeriod, judged, protocol_of
 from app.backtest.replay import Replay, replay
 from app.backtest.report import document
 from app.backtest.scores import facts_of
@@ -23,15 +23,15 @@ DAYS_OF_A_FULL_PAST = 29
     ("days", "protocol"),
     [
         pytest.param(1, None, id="nothing-to-judge"),
-        pytest.param(2, Protocol(1, 1), id="one-and-one"),
-        pytest.param(5, Protocol(2, 4), id="two-and-three"),
-        pytest.param(14, Protocol(7, 13), id="a-window-is-cut-in-half"),
-        pytest.param(15, Protocol(14, 14), id="first-full-one"),
-        pytest.param(29, Protocol(14, 28), id="full"),
-        pytest.param(31, Protocol(14, 28), id="what-is-more-is-left"),
+        pytest.param(2, EvaluationPeriod(1, 1), id="one-and-one"),
+        pytest.param(5, EvaluationPeriod(2, 4), id="two-and-three"),
+        pytest.param(14, EvaluationPeriod(7, 13), id="a-window-is-cut-in-half"),
+        pytest.param(15, EvaluationPeriod(14, 14), id="first-full-one"),
+        pytest.param(29, EvaluationPeriod(14, 28), id="full"),
+        pytest.param(31, EvaluationPeriod(14, 28), id="what-is-more-is-left"),
     ],
 )
-def test_which_days_are_judged(days: int, protocol: Protocol | None) -> None:
+def test_which_days_are_judged(days: int, protocol: EvaluationPeriod | None) -> None:
     """Fourteen days are learned from and fifteen judged; a shorter past is cut in half."""
     assert protocol_of(days) == protocol
 
@@ -55,8 +55,15 @@ def test_a_day_counts_if_it_was_seen_used_and_has_a_past() -> None:
     ]
     less = [*cpu[:3], np.nan, *cpu[4:]]
 
-    assert judged(usage(cpu), Protocol(4, 8))[0].tolist() == [*[False] * 4, True, False, True, False, True]
-    assert not judged(usage(less), Protocol(4, 8))[0, 4]
+    assert judged(usage(cpu), EvaluationPeriod(4, 8))[0].tolist() == [
+        *[False] * 4,
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert not judged(usage(less), EvaluationPeriod(4, 8))[0, 4]
 
 
 def replayed(cpu: Sequence[Day], requests: tuple[float, float] | None = None) -> Replay:
@@ -129,12 +136,12 @@ def test_a_step_up_is_followed_within_the_day_and_counted_as_a_change() -> None:
 
 def test_a_value_rises_within_the_day_that_outgrows_it() -> None:
     """On day 20 the load doubles: the value moves on that day, not only at the midnight after it."""
-    past, protocol = usage([1.0] * 20 + [2.0]), Protocol(14, 20)
+    past, protocol = usage([1.0] * 20 + [2.0]), EvaluationPeriod(14, 20)
     cpu, told = past.lanes[Resource.CPU], []
     above = facts_of(past, judged(past, protocol))[Resource.CPU].time_above_on
 
     found = published(
-        Features(cpu, GRIDS[Resource.CPU]),
+        DayFeatures(cpu, GRIDS[Resource.CPU]),
         rules_at(RiskLevel.NORMAL)[Resource.CPU],
         protocol,
         above,
@@ -168,7 +175,7 @@ def test_replicas_are_judged_together() -> None:
     past = usage([1.0] * 15, requests=(2.0, GIBIBYTE))
     two = replace(past, lanes={**past.lanes, Resource.CPU: lanes([1.0] * 15, [3.0] * 15)})
 
-    scores = replay(two, Protocol(14, 14)).policies["requests"].scores[Resource.CPU]
+    scores = replay(two, EvaluationPeriod(14, 14)).policies["requests"].scores[Resource.CPU]
 
     assert (scores.time_above, scores.container_days) == (0.5, 1)
 
@@ -176,7 +183,7 @@ def test_replicas_are_judged_together() -> None:
 def test_progress_ends_at_its_total() -> None:
     """Neither short of it nor beyond."""
     told: list[tuple[int, int]] = []
-    replay(usage([1.0] * 5), Protocol(2, 4), lambda done, total: told.append((done, total)))
+    replay(usage([1.0] * 5), EvaluationPeriod(2, 4), lambda done, total: told.append((done, total)))
 
     assert told[0][0] == 0
     assert told[-1][0] == told[-1][1]

@@ -15,8 +15,8 @@ from app.domain.profile_names import contract_name, separated_name
 from app.domain.profiles import (
     Basis,
     ContainerNeed,
-    NeedReason,
-    NeedSignal,
+    Pressure,
+    PressureSignal,
     Resource,
     ResourceProfile,
     RiskLevel,
@@ -221,7 +221,7 @@ class TestStored:
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
         """Worked out: (0.1 + 0.02) * (1 + 1 / 15^2) = 0.121 cores. Stored: 0.180, raised, 0.175 is newer."""
-        sign = NeedSignal("web-svc", NeedReason.CPU_THROTTLING, NOW, 0.25)
+        sign = PressureSignal("web-svc", Pressure.CPU_THROTTLING, NOW, 0.25)
         name = store(api_server, stored_cpu("0.180", signals=(sign,), newest="0.175"))
 
         outcome = await explained(program, api_server, tmp_path)

@@ -17,7 +17,7 @@ from app.domain.profile_names import contract_name
 from app.domain.workloads import Workload
 from app.kubernetes import paths
 from app.sources.queries import CPU_USAGE
-from app.sources.query_observer import Traffic
+from app.sources.query_observer import QueryCosts
 from tests.command_line.conftest import Program
 from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, listed, refuses
 from tests.kubernetes.labelled_namespaces import OPTED_OUT, matching
@@ -324,7 +324,7 @@ class TestNamespaces:
 
 def test_what_the_questions_cost_stands_beside_the_bar() -> None:
     """Two answers of 1000 and 3000 samples are 2000 each; 2.5 MB, one more try, one question in halves."""
-    traffic = Traffic()
+    traffic = QueryCosts()
     assert _cost(traffic) == ""
     traffic.answered("cpu", seconds=1.0, received_bytes=2_000_000, samples=1000)
     traffic.answered("memory", seconds=1.0, received_bytes=500_000, samples=3000)

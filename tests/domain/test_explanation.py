@@ -12,8 +12,8 @@ from app.domain.profiles import (
     ChosenRule,
     ConnectionProfile,
     ContainerNeed,
-    NeedReason,
-    NeedSignal,
+    Pressure,
+    PressureSignal,
     Resource,
     ResourceProfile,
     RiskLevel,
@@ -90,8 +90,8 @@ def test_what_would_be_chosen_now_is_told_where_the_value_stays() -> None:
 
 def test_signs_of_need_are_named_after_the_figures() -> None:
     """Each with its container, the moment it was seen last, and by how much it raises it: 0.1249 is 12 %."""
-    throttled = NeedSignal("web", NeedReason.CPU_THROTTLING, NOON, 0.1249)
-    killed = NeedSignal("web", NeedReason.OOM_KILLED, NOON - timedelta(days=2), 0.05)
+    throttled = PressureSignal("web", Pressure.CPU_THROTTLING, NOON, 0.1249)
+    killed = PressureSignal("web", Pressure.OOM_KILLED, NOON - timedelta(days=2), 0.05)
 
     assert explain(replace(CPU, signals=(throttled,))) == explain(CPU).replace(
         " At normal",
@@ -183,7 +183,7 @@ def test_the_status_leaves_out_what_there_is_not() -> None:
 
 def test_the_status_tells_signs_of_need() -> None:
     """The raise has two decimals."""
-    sign = NeedSignal("web", NeedReason.OOM_KILLED, NOON, 0.2)
+    sign = PressureSignal("web", Pressure.OOM_KILLED, NOON, 0.2)
 
     assert to_status(replace(MEMORY, signals=(sign,)), refreshed_at=NOON)["signals"] == [
         {"container": "web", "reason": "OOMKilled", "lastSeen": "2026-03-04T12:00:00Z", "raisedBy": "0.20"}

@@ -20,7 +20,7 @@ import pytest
 
 from app.domain.workloads import Connection
 from app.history.checkpoint.codec import AskedNamespaces
-from app.history.checkpoint.split import Learned
+from app.history.checkpoint.split import LearnedState
 from app.history.key_ranges import KeyRange
 from app.history.samples import STEP_SECONDS
 from app.kubernetes.checkpoint_maps import CheckpointMaps
@@ -28,9 +28,9 @@ from app.kubernetes.client import open_cluster
 from app.profiler.checkpoints import Checkpoints
 from app.profiler.cycle.collector import GRACE_SECONDS
 from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
-from app.profiler.cycle.derivation import Knowledge
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
-from app.profiler.ports import Cluster
+from app.profiler.cycle.derivation import ProfileDerivation
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
+from app.profiler.ports import ClusterPorts
 from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
@@ -167,8 +167,8 @@ class Stored:
 
     def __init__(self, kubeconfig: Path) -> None:
         self._kubeconfig = str(kubeconfig)
-        self.knowledge = Knowledge(EstimationPolicy(), timeslots=4)
-        self.learned = Learned(self.knowledge.usage.state, self.knowledge.connections)
+        self.knowledge = ProfileDerivation(EstimationPolicy(), timeslots=4)
+        self.learned = LearnedState(self.knowledge.usage.state, self.knowledge.connections)
         self.newest_steps: set[int] = set()
         self.pieces = 0
 
@@ -196,10 +196,10 @@ def _ranges(starts: list[int]) -> list[KeyRange]:
     return [KeyRange(start, end) for start, end in zip(starts, ends, strict=True)]
 
 
-async def undisturbed(prometheus_url: str, began: float, until: float) -> Learned:
+async def undisturbed(prometheus_url: str, began: float, until: float) -> LearnedState:
     """What one leader learns who is there all the time, with a cycle every six hours."""
     async with PrometheusSource(prometheus_url, scope=Scope(excluded=(NAMESPACE,))) as source:
-        cluster = Cluster(FixedWorkloads(), InMemoryProfiles(NAMESPACE), RecordingSink())
+        cluster = ClusterPorts(FixedSnapshot(), InMemoryProfiles(NAMESPACE), RecordingSink())
         policy = CyclePolicy(EstimationPolicy(), history_days=HISTORY_DAYS, timeslots=4)
         cycle = ProfilingCycle(source, cluster, policy, lambda _namespace: True)
         for now in [*range(int(began), int(until), 6 * 3600), until]:

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.domain.pod_names import PodNames
-from app.domain.profiles import NeedReason, NeedSignal, Resource, ResourceProfile
+from app.domain.profiles import Pressure, PressureSignal, Resource, ResourceProfile
 from app.history.samples import STEPS_PER_DAY, StepRange, step_time
 from app.history.usage_history import UsageHistory
 from app.recommendation.policy import EstimationPolicy
 from tests.recommendation.builders import DAY, MIDNIGHT, WEB_POD, WEB_POD_2, signs, steps, usage
 
 ATTRIBUTE = PodNames().workload
-THROTTLING, KILLED = NeedReason.CPU_THROTTLING, NeedReason.OOM_KILLED
+THROTTLING, KILLED = Pressure.CPU_THROTTLING, Pressure.OOM_KILLED
 WHOLE_DAY = steps(1, STEPS_PER_DAY)
 NEXT_DAY = steps(STEPS_PER_DAY + 1, 2 * STEPS_PER_DAY)
 
@@ -66,7 +66,7 @@ def test_throttling_raises_by_its_mean_share() -> None:
 
     assert (profile.value, profile.containers[0].value) == ("0.223", "0.223")
     assert profile.signals == (
-        NeedSignal("app", THROTTLING, step_time(MIDNIGHT + 12), pytest.approx(0.2)),  # type: ignore[arg-type]
+        PressureSignal("app", THROTTLING, step_time(MIDNIGHT + 12), pytest.approx(0.2)),  # type: ignore[arg-type]
     )
 
 
@@ -138,7 +138,7 @@ def test_an_oom_kill_raises_memory_by_a_fifth() -> None:
     profile = web(history, Resource.MEMORY, 24)
 
     assert (profile.value, profile.slots[0].value) == ("51681380", "51681380")
-    assert profile.signals == (NeedSignal("app", KILLED, step_time(MIDNIGHT + 24), 0.2),)
+    assert profile.signals == (PressureSignal("app", KILLED, step_time(MIDNIGHT + 24), 0.2),)
 
 
 def test_kills_do_not_compound() -> None:
@@ -241,9 +241,9 @@ def test_churn_does_not_fill_the_memory() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32), length=st.integers(12, 700), reason=st.sampled_from(NeedReason))
+@given(seed=st.integers(0, 2**32), length=st.integers(12, 700), reason=st.sampled_from(Pressure))
 def test_the_order_of_answers_and_answers_that_come_twice_change_nothing(
-    seed: int, length: int, reason: NeedReason
+    seed: int, length: int, reason: Pressure
 ) -> None:
     """Signs cut at random places, shuffled, half of them delivered twice, raise as one whole answer does."""
     chance = np.random.default_rng(seed)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import uvloop
 
 from app.http_server.listener import Listener
-from app.http_server.protocol import ANY_CLIENT, ClientTerms
+from app.http_server.protocol import ANY_CLIENT, ClientPolicy
 
 _PATIENCE_SECONDS = 10
 
@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 10
 class BackgroundListener:
     """A context manager; the listener drains and its thread has ended when the context is left."""
 
-    def __init__(self, app: Any, tls: ssl.SSLContext | None = None, terms: ClientTerms = ANY_CLIENT) -> None:
+    def __init__(self, app: Any, tls: ssl.SSLContext | None = None, terms: ClientPolicy = ANY_CLIENT) -> None:
         self._listener = Listener(app, "127.0.0.1", 0, tls, terms)
         self._thread = Thread(target=lambda: uvloop.run(self._serve()), name="listener")
 

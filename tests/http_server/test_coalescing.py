@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from app.http_server.protocol import ANY_CLIENT, Connection
+from app.http_server.protocol import ANY_CLIENT, ClientConnection
 from tests.cluster.waiting import wait_until
 from tests.http_server.background_listener import BackgroundListener
 
@@ -63,7 +63,7 @@ def written(request: bytes, *answer: bytes, length: int | None = None) -> Wire:
         wire = Wire()
         config = uvicorn.Config(application, log_config=None, lifespan="off", server_header=False)
         config.load()
-        connection = Connection(ANY_CLIENT, config=config, server_state=ServerState(), app_state={})
+        connection = ClientConnection(ANY_CLIENT, config=config, server_state=ServerState(), app_state={})
         connection.connection_made(wire)
         connection.data_received(request)
         while tasks := connection.tasks:  # a pipelined request begins its own when the first has ended
@@ -143,4 +143,4 @@ def collector_switched_off() -> Iterator[None]:
 
 
 def connections_left() -> int:
-    return sum(isinstance(each, Connection) for each in gc.get_objects())
+    return sum(isinstance(each, ClientConnection) for each in gc.get_objects())

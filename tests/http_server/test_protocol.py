@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.http_server.protocol import ClientTerms, common_names
+from app.http_server.protocol import ClientPolicy, common_names
 from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.serving import ServingContext
 from tests.http_server.background_listener import BackgroundListener
@@ -35,7 +35,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture(scope="module")
 def listener() -> Iterator[BackgroundListener]:
     """One with little patience."""
-    with BackgroundListener(application, terms=ClientTerms(PATIENCE)) as running:
+    with BackgroundListener(application, terms=ClientPolicy(PATIENCE)) as running:
         yield running
 
 
@@ -77,7 +77,7 @@ def test_so_is_one_that_is_silent_after_its_handshake() -> None:
     authority, serving = issue_authority(now), ServingContext()
     serving.load(issue_serving_certificate(authority, ("127.0.0.1",), now))
     with (
-        BackgroundListener(application, serving.context, ClientTerms(PATIENCE)) as listener,
+        BackgroundListener(application, serving.context, ClientPolicy(PATIENCE)) as listener,
         socket.create_connection(("127.0.0.1", listener.port), timeout=10) as plain,
         strict_client(authority.certificate).wrap_socket(plain, server_hostname="127.0.0.1") as client,
     ):

@@ -15,7 +15,7 @@ from app.errors import (
     UnavailableError,
 )
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.list_options import Selection
+from app.kubernetes.list_options import ListOptions
 from tests.kubernetes.conftest import SHORT
 from tests.kubernetes.fake_api_server import (
     Answer,
@@ -199,7 +199,7 @@ async def test_a_list_is_read_page_by_page(server: FakeApiServer, client: Cluste
     """Pages of 500 are asked for, each with the continuation of the one before, and joined in order."""
     server.on("GET", THINGS, listed(thing("a"), continuation="rest"), listed(thing("b")))
 
-    listing = await client.list_all(Selection(THINGS, field_selector="a=b", label_selector="c"))
+    listing = await client.list_all(ListOptions(THINGS, field_selector="a=b", label_selector="c"))
 
     assert [item["metadata"]["name"] for item in listing.items] == ["a", "b"]
     assert listing.resource_version == "10"
@@ -223,7 +223,7 @@ async def test_an_expired_continuation_begins_the_list_anew(
         listed(thing("newer"), resource_version="20"),
     )
 
-    listing = await client.list_all(Selection(THINGS))
+    listing = await client.list_all(ListOptions(THINGS))
 
     assert [item["metadata"]["name"] for item in listing.items] == ["new", "newer"]
     assert listing.resource_version == "20"
@@ -237,7 +237,7 @@ async def test_a_list_that_expires_again_and_again_gives_up(
     server.on("GET", THINGS, first, refuses(410), first, refuses(410), first, refuses(410))
 
     with pytest.raises(ExpiredError):
-        await client.list_all(Selection(THINGS))
+        await client.list_all(ListOptions(THINGS))
 
     assert len(server.requests) == 6
 
@@ -246,14 +246,14 @@ async def test_an_empty_list_may_be_null(server: FakeApiServer, client: ClusterC
     """`"items": null`, as Go writes an empty list, is an empty list."""
     server.on("GET", THINGS, answers({"metadata": {"resourceVersion": "5"}, "items": None}))
 
-    assert await client.list_all(Selection(THINGS)) == ([], "5")
+    assert await client.list_all(ListOptions(THINGS)) == ([], "5")
 
 
 async def test_metadata_only_names_group_and_version(server: FakeApiServer, client: ClusterClient) -> None:
     """Lists and watches each ask for their own kind of partial object; without `g` and `v` it is a 406."""
     server.on("GET", THINGS, listed())
     server.on("WATCH", THINGS, server.streams())
-    selection = Selection(THINGS, metadata_only=True)
+    selection = ListOptions(THINGS, metadata_only=True)
 
     await client.list_all(selection)
     async with client.watch(selection, "10", timeout_seconds=300):

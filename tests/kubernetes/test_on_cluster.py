@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.catalogue import KindSink, ProfileCatalogue
+from app.domain.catalogue import ProfileCatalogue, ProfileSink
 from app.domain.custom_resources import to_manifest, to_status
 from app.domain.profiles import Basis, Resource, ResourceProfile
 from app.domain.workloads import Workload
@@ -21,8 +21,8 @@ from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.election import LeaderElector, LeaseTiming
 from app.kubernetes.events import EventRecorder, InvolvedObject
-from app.kubernetes.list_options import Object, Selection, WatchEvent
-from app.kubernetes.pods import PodAnnotations, running_pods
+from app.kubernetes.list_options import ListOptions, Object, WatchEvent
+from app.kubernetes.pods import PodAnnotationWriter, running_pods
 from app.kubernetes.profiles import ProfileWriter
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.secrets import SecretStore
@@ -33,7 +33,7 @@ from app.kubernetes.webhook_configuration import (
     ca_bundle_of,
     selection_of,
 )
-from app.kubernetes.workloads import PodReader, Workloads
+from app.kubernetes.workloads import PodReader, WorkloadClient
 from app.periodic import Backoff
 from app.profiler.registries.pods import PodRegistry, PodSink
 from tests.cluster.control_plane import ControlPlane
@@ -84,7 +84,7 @@ async def reflecting(reflector: Reflector[Any]) -> AsyncIterator[None]:
         await asyncio.wait({task})
 
 
-async def first_event(client: ClusterClient, selection: Selection, resource_version: str) -> WatchEvent:
+async def first_event(client: ClusterClient, selection: ListOptions, resource_version: str) -> WatchEvent:
     async with client.watch(selection, resource_version, timeout_seconds=5) as events:
         return await anext(events)
 
@@ -103,7 +103,7 @@ async def test_a_reflector_follows(cluster: ClusterClient, namespace: str) -> No
     collection = paths.config_maps(namespace)
     await cluster.create(collection, config_map("before"))
     sink = Names()
-    selection = Selection(collection, field_selector="metadata.name!=kube-root-ca.crt", metadata_only=True)
+    selection = ListOptions(collection, field_selector="metadata.name!=kube-root-ca.crt", metadata_only=True)
 
     async with reflecting(Reflector(cluster, selection, sink)):
         await until(lambda: sink.names == {"before"})
@@ -123,7 +123,7 @@ async def test_pages_make_the_whole_list(
     for index in range(5):
         await cluster.create(paths.config_maps(namespace), config_map(f"map-{index}"))
 
-    listing = await cluster.list_all(Selection(paths.config_maps(namespace)))
+    listing = await cluster.list_all(ListOptions(paths.config_maps(namespace)))
 
     names = {item["metadata"]["name"] for item in listing.items}
     assert names - {"kube-root-ca.crt"} == {f"map-{index}" for index in range(5)}
@@ -144,7 +144,7 @@ async def test_profiles_reach_the_catalogue(
 ) -> None:
     """An applied profile is created, changed and read back by a reflector; its status survives an apply."""
     writer, catalogue = ProfileWriter(cluster, namespace), ProfileCatalogue()
-    selection = Selection(paths.profiles("cpuprofiles", namespace))
+    selection = ListOptions(paths.profiles("cpuprofiles", namespace))
     identity = ("cpu", Workload("shop", "web"))
 
     def manifest(value: str) -> Object:
@@ -154,7 +154,7 @@ async def test_profiles_reach_the_catalogue(
         stored = catalogue.get(identity)
         return stored.value if stored else None
 
-    sink = KindSink(catalogue, "cpu")
+    sink = ProfileSink(catalogue, "cpu")
     async with reflecting(Reflector(cluster, selection, sink, keep=sink.read)):
         await writer.apply("cpuprofiles", manifest("0.020"))
         await until(lambda: stored_value() == "0.020")
@@ -300,7 +300,7 @@ async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, na
             "spec": {"serviceName": "db", "selector": {"matchLabels": labels}, "template": template},
         }
     )
-    workloads = Workloads(cluster, [namespace])
+    workloads = WorkloadClient(cluster, [namespace])
 
     async with asyncio.timeout(60):
         while len(await workloads.pods()) < 3:  # noqa: ASYNC110 - the controllers take their time
@@ -315,7 +315,7 @@ async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, na
     ]
     web = kubectl.json("get", "deployment", "web", f"--namespace={namespace}")
     assert records[0].uid == web["metadata"]["uid"]
-    everywhere = await Workloads(cluster).pods()
+    everywhere = await WorkloadClient(cluster).pods()
     assert {record.namespace for record in everywhere} >= {namespace}
 
 
@@ -331,7 +331,7 @@ async def test_pods_are_watched_until_they_end(
         await until(lambda: len(registry) == 2, within_seconds=60)
         ended, staying = registry
         assert {ended.workload, staying.workload} == {Workload(namespace, "web")}
-        await PodAnnotations(cluster).annotate(staying, {"liqo.io/cpuProfile": "one"})
+        await PodAnnotationWriter(cluster).annotate(staying, {"liqo.io/cpuProfile": "one"})
         await until(lambda: {"liqo.io/cpuProfile": "one"} in [pod.annotations for pod in registry])
         path = f"{paths.pod(namespace, ended.name)}/status"
         await cluster.patch(path, {"status": {"phase": "Succeeded"}})
@@ -548,7 +548,7 @@ async def test_a_reflector_survives_the_api_server(
     collection = paths.config_maps(namespace)
     sink = Names()
     backoff = Backoff(first_seconds=0.2, limit_seconds=1)
-    selection = Selection(collection, field_selector="metadata.name!=kube-root-ca.crt")
+    selection = ListOptions(collection, field_selector="metadata.name!=kube-root-ca.crt")
 
     async with reflecting(Reflector(cluster, selection, sink, backoff=backoff)):
         await cluster.create(collection, config_map("before"))
@@ -560,4 +560,4 @@ async def test_a_reflector_survives_the_api_server(
         await cluster.create(collection, config_map("after"))
         await until(lambda: sink.names == {"before", "after"}, within_seconds=30)
         with pytest.raises(ExpiredError):
-            await first_event(cluster, Selection(collection), "1")
+            await first_event(cluster, ListOptions(collection), "1")

@@ -6,7 +6,7 @@ from app.domain.pod_record import PodRecord
 from app.domain.workloads import Workload
 from app.errors import ConflictError, UnavailableError
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.pods import PodAnnotations, running_pods
+from app.kubernetes.pods import PodAnnotationWriter, running_pods
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
 
 POD = PodRecord("shop", "web-0", "uid-1", "2026-03-01T12:00:00Z", Workload("shop", "web", "StatefulSet"), {})
@@ -19,7 +19,9 @@ async def test_annotations_are_merged_into_just_this_pod(
     """One merge patch that names the Pod's uid; null removes a key, and nothing else is in it."""
     server.on("PATCH", PATH, answers({"metadata": {}}))
 
-    await PodAnnotations(client).annotate(POD, {"liqo.io/cpuProfile": "a", "liqo.io/memoryProfile": None})
+    await PodAnnotationWriter(client).annotate(
+        POD, {"liqo.io/cpuProfile": "a", "liqo.io/memoryProfile": None}
+    )
 
     [patch] = server.requests
     assert patch.headers["Content-Type"] == "application/merge-patch+json"
@@ -34,7 +36,7 @@ async def test_annotations_are_merged_into_just_this_pod(
 async def test_refusals_tell_what_to_do(server: FakeApiServer, client: ClusterClient) -> None:
     """Another Pod of the name is a conflict; a busy server says how long to wait."""
     server.on("PATCH", PATH, refuses(409), refuses(429, headers={"Retry-After": "7"}))
-    annotations = PodAnnotations(client)
+    annotations = PodAnnotationWriter(client)
 
     with pytest.raises(ConflictError):
         await annotations.annotate(POD, {"a": "b"})

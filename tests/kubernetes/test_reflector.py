@@ -11,7 +11,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.list_options import Object, Selection
+from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.reflector import Reflector
 from app.periodic import Backoff
 from tests.kubernetes.fake_api_server import FakeApiServer, bookmark, event, listed, refuses, thing
@@ -47,7 +47,7 @@ class Names:
 
 def reflector_of(client: ClusterClient, sink: Names, **options: Any) -> Reflector[Object]:
     pauses = Backoff(first_seconds=0.01, limit_seconds=0.05)
-    return Reflector(client, Selection(THINGS), sink, **{"backoff": pauses, **options})
+    return Reflector(client, ListOptions(THINGS), sink, **{"backoff": pauses, **options})
 
 
 @asynccontextmanager

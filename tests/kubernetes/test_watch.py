@@ -8,7 +8,7 @@ import pytest
 from app.errors import ExpiredError, ForbiddenError, UnavailableError
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.connection import Timeouts
-from app.kubernetes.list_options import Selection, WatchEvent
+from app.kubernetes.list_options import ListOptions, WatchEvent
 from tests.kubernetes.fake_api_server import (
     Answer,
     FakeApiServer,
@@ -20,7 +20,7 @@ from tests.kubernetes.fake_api_server import (
 )
 
 THINGS = "/api/v1/things"
-ALL = Selection(THINGS)
+ALL = ListOptions(THINGS)
 
 
 async def collect(client: ClusterClient) -> list[WatchEvent]:

@@ -5,10 +5,10 @@ from structlog.testing import capture_logs
 
 from app.domain.workloads import Workload
 from app.kubernetes.client import ClusterClient
-from app.profiler.cycle.plan_events import News, Reason
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
-from app.profiler.ports import Cluster, Directory
-from app.runtime.adapters import ClusterNews
+from app.profiler.cycle.plan_events import EventReason, WorkloadEvent
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
+from app.profiler.ports import ClusterPorts, ClusterSnapshot
+from app.runtime.adapters import ClusterEvents
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses, thing
 from tests.profiler.emojivoto_prometheus import CONTAINERS, EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, RecordingSink, Scenario
@@ -18,9 +18,11 @@ from tests.profiler.scenario import DEPLOYMENTS, RecordingSink, Scenario
 async def test_an_event_is_about_the_workload(server: FakeApiServer, client: ClusterClient, uid: str) -> None:
     """It stands in the workload's namespace and names the object as `kubectl describe` looks for it."""
     server.on("POST", "/api/v1/namespaces/shop/events", answers(thing("event"), status=201))
-    news = News(Workload("shop", "db", "StatefulSet"), "apps/v1", uid, Reason.CREATED, "CPU 0.020 cores")
+    news = WorkloadEvent(
+        Workload("shop", "db", "StatefulSet"), "apps/v1", uid, EventReason.CREATED, "CPU 0.020 cores"
+    )
 
-    await ClusterNews(client, "profiler-0").record(news)
+    await ClusterEvents(client, "profiler-0").record(news)
 
     [event] = [request.json for request in server.requests]
     about = {"apiVersion": "apps/v1", "kind": "StatefulSet", "namespace": "shop", "name": "db"}
@@ -32,10 +34,10 @@ async def test_an_event_is_about_the_workload(server: FakeApiServer, client: Clu
 async def test_events_that_are_refused_stop_no_cycle(server: FakeApiServer, client: ClusterClient) -> None:
     """Four Deployments appear, whose Events are forbidden: all profiles are written, one line is logged."""
     server.on("POST", "/api/v1/namespaces/emojivoto/events", refuses(403, "no"))
-    lister = FixedWorkloads(Directory(workloads=DEPLOYMENTS))
+    lister = FixedSnapshot(ClusterSnapshot(workloads=DEPLOYMENTS))
     prometheus = EmojivotoPrometheus(containers={}, edges={}, proxies=())
     profiles = InMemoryProfiles("profiling")
-    cluster = Cluster(lister, profiles, RecordingSink(), ClusterNews(client, "profiler-0"))
+    cluster = ClusterPorts(lister, profiles, RecordingSink(), ClusterEvents(client, "profiler-0"))
     leader = Scenario(prometheus, cluster=cluster)
     await leader.cycle()
     prometheus.containers = dict(CONTAINERS)

@@ -11,7 +11,7 @@ from app.domain.pod_record import PodRecord
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.workloads import PodReader, WorkloadReader, Workloads, served_cron_jobs
+from app.kubernetes.workloads import PodReader, WorkloadClient, WorkloadReader, served_cron_jobs
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 
 PODS = "/api/v1/pods"
@@ -42,7 +42,7 @@ async def test_a_pod_belongs_to_its_controller(server: FakeApiServer, client: Cl
     database = pod("db-0", owner("Thing", "other", controller=False), owner("StatefulSet", "db"))
     server.on("GET", PODS, listed(web, database, pod("lone")))
 
-    records = await Workloads(client).pods()
+    records = await WorkloadClient(client).pods()
 
     assert [(record.name, record.workload) for record in records] == [
         ("web-5f5b555dff-fcg7c", Workload("shop", "web")),
@@ -62,7 +62,7 @@ async def test_only_our_annotations_are_kept(server: FakeApiServer, client: Clus
     ]
     server.on("GET", PODS, listed(*pods))
 
-    first, second = await Workloads(client).pods()
+    first, second = await WorkloadClient(client).pods()
 
     assert first == PodRecord(
         "shop",
@@ -111,7 +111,7 @@ async def test_only_the_given_namespaces_are_read(server: FakeApiServer, client:
     for namespace in ("shop", "bank"):
         server.on("GET", f"/api/v1/namespaces/{namespace}/pods", listed(pod("web", namespace=namespace)))
 
-    records = await Workloads(client, ["shop", "bank"]).pods()
+    records = await WorkloadClient(client, ["shop", "bank"]).pods()
 
     assert [record.namespace for record in records] == ["shop", "bank"]
     assert PODS not in {request.path for request in server.requests}
@@ -123,7 +123,7 @@ async def test_a_list_that_begins_anew_names_no_pod_twice(
     """After an expired continuation the Pods of the first try are dropped."""
     server.on("GET", PODS, listed(pod("a"), continuation="rest"), refuses(410), listed(pod("a"), pod("b")))
 
-    assert [record.name for record in await Workloads(client).pods()] == ["a", "b"]
+    assert [record.name for record in await WorkloadClient(client).pods()] == ["a", "b"]
 
 
 def template(*init_containers: dict[str, str]) -> dict[str, Any]:
@@ -142,7 +142,7 @@ async def test_workloads_are_listed(server: FakeApiServer, client: ClusterClient
     server.on("GET", "/apis/apps/v1/daemonsets", listed(pod("agent")))
     server.on("GET", "/apis/batch/v1/jobs", listed(pod("migrate")))
 
-    assert await Workloads(client).records() == [
+    assert await WorkloadClient(client).records() == [
         WorkloadRecord(Workload("shop", "web"), "uid-web"),
         WorkloadRecord(Workload("shop", "db"), "uid-db"),
         WorkloadRecord(Workload("shop", "db", "StatefulSet"), "uid-db"),
@@ -160,7 +160,7 @@ async def test_a_job_of_a_cron_job(server: FakeApiServer, client: ClusterClient)
         server.on("GET", f"/apis/apps/v1/{kind}", listed())
     server.on("GET", "/apis/batch/v1/jobs", listed(run, task, pod("report-28394811")))
 
-    records = await Workloads(client).records()
+    records = await WorkloadClient(client).records()
 
     assert [record.cron_job for record in records] == [Workload("shop", "report", "CronJob"), None, None]
 

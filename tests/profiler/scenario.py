@@ -10,16 +10,16 @@ from app.domain.profiles import Identity, Profile, Resource
 from app.domain.workloads import Workload
 from app.profiler.cycle.collector import Progress, newest_complete_step
 from app.profiler.cycle.cycle import CyclePolicy, CycleReport, ProfilingCycle
-from app.profiler.cycle.derivation import Stored
-from app.profiler.cycle.plan_events import News
-from app.profiler.cycle.signals import CONNECTIONS, SignalState, State
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
-from app.profiler.ports import Cluster, Directory
+from app.profiler.cycle.derivation import StoredValues
+from app.profiler.cycle.plan_events import WorkloadEvent
+from app.profiler.cycle.signals import CONNECTIONS, Health, SignalState
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
+from app.profiler.ports import ClusterPorts, ClusterSnapshot
 from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import Limits, PrometheusSource
-from app.sources.prometheus_api import Pace
+from app.sources.prometheus_api import RetryPolicy
 from app.sources.queries import Scope
-from app.sources.query_observer import Observer
+from app.sources.query_observer import QueryObserver
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
 # A minute after a step has ended: that step is the newest one that is asked for.
@@ -58,9 +58,9 @@ class RecordingNews:
     """Keeps the Events on workloads."""
 
     def __init__(self) -> None:
-        self.told: list[News] = []
+        self.told: list[WorkloadEvent] = []
 
-    async def record(self, news: News) -> None:
+    async def record(self, news: WorkloadEvent) -> None:
         """Keep one."""
         self.told.append(news)
 
@@ -81,11 +81,11 @@ class Scenario:
         prometheus: EmojivotoPrometheus,
         profiles: InMemoryProfiles | None = None,
         *,
-        directory: Directory | None = None,
+        directory: ClusterSnapshot | None = None,
         history_days: int = 1,
         network_provider: Any = "auto",
-        cluster: Cluster | None = None,
-        observer: Observer | None = None,
+        cluster: ClusterPorts | None = None,
+        observer: QueryObserver | None = None,
         limits: Limits | None = None,
         timeslots: int = 4,
     ) -> None:
@@ -98,11 +98,11 @@ class Scenario:
             limits=limits or Limits(timeout_seconds=5),
             observer=observer,
             transport=prometheus.transport,
-            pace=Pace(sleep=_no_pause),
+            pace=RetryPolicy(sleep=_no_pause),
         )
-        lister = FixedWorkloads(directory or Directory(workloads=DEPLOYMENTS))
+        lister = FixedSnapshot(directory or ClusterSnapshot(workloads=DEPLOYMENTS))
         policy = CyclePolicy(EstimationPolicy(), history_days, timeslots)
-        cluster = cluster or Cluster(lister, self.profiles, self.sink, self.news)
+        cluster = cluster or ClusterPorts(lister, self.profiles, self.sink, self.news)
         self._cycle = ProfilingCycle(source, cluster, policy, in_scope)
 
     async def cycle(self, minutes: float = 0, progress: Progress = lambda _done, _total: None) -> CycleReport:
@@ -131,8 +131,8 @@ def _value(spec: Mapping[str, Any]) -> str:
 
 def learned_by(cycle: ProfilingCycle, now: datetime) -> dict[Identity, Profile]:
     """Every profile that *cycle* could derive from what it has learned, if none were stored."""
-    states = [SignalState(signal, State.OK, "Answered", "") for signal in (*Resource, CONNECTIONS)]
-    nothing = Stored(ProfileCatalogue(), now)
+    states = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, CONNECTIONS)]
+    nothing = StoredValues(ProfileCatalogue(), now)
     newest = newest_complete_step(now.timestamp())
     derived = cycle._knowledge.derive(states, newest, in_scope, lambda _workload, _container: False, nothing)
     return {profile.identity: profile for profile in derived.profiles}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from app.domain.workloads import Workload
 from app.profiler.attribution import Attribution
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import Scenario
 
@@ -12,9 +12,9 @@ NAMESPACE = "emojivoto"
 WEB, WEB_API = Workload(NAMESPACE, "web"), Workload(NAMESPACE, "web-api")
 
 
-def directory(pods: Mapping[str, Workload], *deployments: Workload) -> Directory:
+def directory(pods: Mapping[str, Workload], *deployments: Workload) -> ClusterSnapshot:
     """The Pods of the namespace that are known, with their owners."""
-    return Directory({(NAMESPACE, pod): owner for pod, owner in pods.items()}, deployments)
+    return ClusterSnapshot({(NAMESPACE, pod): owner for pod, owner in pods.items()}, deployments)
 
 
 def test_a_known_pod_belongs_to_its_owner_whatever_its_name_looks_like() -> None:
@@ -46,7 +46,7 @@ def test_owners_of_running_pods_and_cron_jobs_lend_their_names_to_pods_of_the_pa
     rollout = Workload(NAMESPACE, "web", "Rollout")
     report, clean = (Workload(NAMESPACE, name, "CronJob") for name in ("report", "clean"))
     attribute = Attribution(
-        Directory(
+        ClusterSnapshot(
             {(NAMESPACE, "web-7d4b9c6f8-x7k2p"): rollout},
             cron_jobs={Workload(NAMESPACE, "report-29000000", "Job"): report},
             uids={clean: "uid-of-clean"},
@@ -87,7 +87,7 @@ def test_runs_of_a_cron_job_are_one_workload() -> None:
     runs = [Workload(NAMESPACE, f"report-2839481{n}", "Job") for n in range(3)]
     report = Workload(NAMESPACE, "report", "CronJob")
     pods = {(NAMESPACE, f"{run.name}-x7k2p"): run for run in runs}
-    attribute = Attribution(Directory(pods, cron_jobs=dict.fromkeys(runs[:2], report)))
+    attribute = Attribution(ClusterSnapshot(pods, cron_jobs=dict.fromkeys(runs[:2], report)))
 
     assert [attribute(*pod) for pod in pods] == [report, report, runs[2]]
 

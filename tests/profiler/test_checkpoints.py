@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 from app.domain.profiles import Profile
 from app.errors import ForbiddenError, UnavailableError
 from app.profiler import checkpoints as module
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
-from app.profiler.ports import Cluster, Directory
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
+from app.profiler.ports import ClusterPorts, ClusterSnapshot
 from tests.profiler.cycle.test_repeated_history import lively
 from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Fault, Question
 from tests.profiler.memory_checkpoints import Killed, MemoryCheckpoints, dies_at, fails
@@ -27,8 +27,8 @@ class Remaining:
 
     def leader(self, **more: Any) -> Scenario:
         """A new one, who knows nothing."""
-        lister = FixedWorkloads(Directory(workloads=DEPLOYMENTS))
-        ports = Cluster(lister, self.profiles, self.sink, checkpoints=self.checkpoints)
+        lister = FixedSnapshot(ClusterSnapshot(workloads=DEPLOYMENTS))
+        ports = ClusterPorts(lister, self.profiles, self.sink, checkpoints=self.checkpoints)
         return Scenario(self.prometheus, self.profiles, cluster=ports, **more)
 
 

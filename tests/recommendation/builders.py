@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.profiles import NeedReason, Resource
+from app.domain.profiles import Pressure, Resource
 from app.domain.workloads import Connection, Workload
 from app.history.samples import (
     STEPS_PER_DAY,
     ConnectionSamples,
     ContainerSamples,
-    NeedSamples,
     PodContainer,
+    PressureSamples,
     StepRange,
 )
 from app.recommendation.day_summaries import Floats, Reals
@@ -42,13 +42,13 @@ def usage(
 
 
 def signs(
-    reason: NeedReason, of: StepRange, *rows: tuple[str, str, Sequence[float] | NDArray[np.float64] | float]
-) -> NeedSamples:
+    reason: Pressure, of: StepRange, *rows: tuple[str, str, Sequence[float] | NDArray[np.float64] | float]
+) -> PressureSamples:
     """An answer over *of*: each row is (Pod, container, its shares or one for all steps), 0 for none."""
     shares = np.array([np.broadcast_to(np.asarray(row[2], dtype=float), len(of)) for row in rows])
     numbers, columns = np.nonzero(shares.reshape(len(rows), len(of)))
     containers = tuple(PodContainer("emojivoto", pod, container) for pod, container, _ in rows)
-    return NeedSamples(reason, of, containers, numbers, columns + of.first, shares[numbers, columns])
+    return PressureSamples(reason, of, containers, numbers, columns + of.first, shares[numbers, columns])
 
 
 def traffic(

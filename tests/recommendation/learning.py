@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from app.domain.profiles import NeedReason, Resource
+from app.domain.profiles import Pressure, Resource
 from app.domain.workloads import Connection, Workload
-from app.history.checkpoint.split import Learned
+from app.history.checkpoint.split import LearnedState
 from app.history.connection_rows import ConnectionRows
 from app.history.samples import (
     ConnectionSamples,
     ContainerSamples,
-    NeedSamples,
     PodContainer,
+    PressureSamples,
     StepRange,
 )
 from app.history.usage_history import UsageHistory
@@ -58,8 +58,8 @@ class Cluster:
             ContainerSamples(Resource.CPU, of, containers, self._cpu[rows][:, :, part].reshape(shape)),
             ContainerSamples(Resource.MEMORY, of, containers, self._memory[rows][:, :, part].reshape(shape)),
             *(
-                NeedSamples(reason, of, containers, found, columns + of.first, shares[found, columns])
-                for reason in NeedReason
+                PressureSamples(reason, of, containers, found, columns + of.first, shares[found, columns])
+                for reason in Pressure
             ),
             self._traffic(of, part, rows),
         ]
@@ -84,14 +84,14 @@ class Learner:
     def __init__(self, cluster: Cluster, *, timeslots: int = 4) -> None:
         self._cluster = cluster
         self.history = UsageHistory(timeslots=timeslots, retained_days=15)
-        self.learned = Learned(self.history.state, ConnectionRows())
+        self.learned = LearnedState(self.history.state, ConnectionRows())
 
     def fold(self, answers: Iterable[Any]) -> None:
         """Take answers of any signal."""
         for answer in answers:
             if isinstance(answer, ContainerSamples):
                 self.history.fold(answer, self._cluster.attribute)
-            elif isinstance(answer, NeedSamples):
+            elif isinstance(answer, PressureSamples):
                 self.history.fold_signs(answer, self._cluster.attribute)
             else:
                 self.learned.connections.fold(answer)
@@ -114,7 +114,7 @@ def learned_of(cluster: Cluster, *parts: StepRange) -> Learner:
     return learner
 
 
-def facts(learned: Learned) -> dict[tuple[object, ...], object]:
+def facts(learned: LearnedState) -> dict[tuple[object, ...], object]:
     """All that is known, whatever the numbers of its series are."""
     found: dict[tuple[object, ...], object] = {("run", run): pods for run, pods in learned.usage.runs.items()}
     for (workload, container), number in learned.usage.series.index.items():

@@ -9,7 +9,7 @@ from app.domain.profiles import Resource, RiskLevel
 from app.recommendation.candidates import candidate_values, little_history
 from app.recommendation.choice import choose, outgrown, risk_of, settle
 from app.recommendation.cost import day_weights, priced, time_above
-from app.recommendation.day_summaries import Amounts, Days, Floats
+from app.recommendation.day_summaries import Amounts, DaySummaries, Floats
 from app.recommendation.rules import LEVELS, Candidate, rules_at
 from app.recommendation.stated_risk import at_most_above, conformal_scale, worst_past_day
 from tests.recommendation.builders import sample_quantiles
@@ -17,11 +17,11 @@ from tests.recommendation.builders import sample_quantiles
 CPU, MEMORY = (rules_at(RiskLevel.NORMAL)[resource] for resource in Resource)
 
 
-def days_of(*samples: Amounts, seen: float = 1.0) -> Days:
+def days_of(*samples: Amounts, seen: float = 1.0) -> DaySummaries:
     """One series, whose past days held these samples; today is blank."""
     quantiles = np.stack([*(sample_quantiles(day[np.newaxis])[0] for day in samples), np.zeros(len(LEVELS))])
     share = np.array([seen] * len(samples) + [0.0])
-    return Days(quantiles[np.newaxis].astype(np.float32), share[np.newaxis].astype(np.float32))
+    return DaySummaries(quantiles[np.newaxis].astype(np.float32), share[np.newaxis].astype(np.float32))
 
 
 def constant(value: float) -> Amounts:
@@ -97,7 +97,7 @@ def test_the_newest_days_weigh_most_and_the_same_weekday_echoes() -> None:
     """
     share = np.zeros((1, 8), dtype=np.float32)
     share[0, [0, 5, 6]] = 1
-    days = Days(np.zeros((1, 8, len(LEVELS)), dtype=np.float32), share)
+    days = DaySummaries(np.zeros((1, 8, len(LEVELS)), dtype=np.float32), share)
 
     for elapsed, oldest in ((0.0, 0.125 + 0.28284), (0.5, 0.125 + 0.14142)):
         expected = np.array([oldest, 0.70711, 1.0])
@@ -191,7 +191,7 @@ def test_the_scale_follows_what_statements_came_to() -> None:
 def test_a_value_is_priced_by_slack_and_risk() -> None:
     """An even day from 0 to 1, P95 .95: of .99 the slack is .0404, and .01 of the time is above it."""
     quantiles = np.array(LEVELS, dtype=np.float32)[np.newaxis, np.newaxis].repeat(2, axis=1)
-    days = Days(quantiles, np.array([[1.0, 0.0]], dtype=np.float32))
+    days = DaySummaries(quantiles, np.array([[1.0, 0.0]], dtype=np.float32))
     found = priced(np.array([[0.99]], dtype=np.float32), days, CPU, elapsed=0.0)
 
     assert float(found.slack[0, 0]) == pytest.approx(1 - 0.95 / 0.99, abs=1e-6)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from app.domain.profiles import NeedReason, Resource
+from app.domain.profiles import Pressure, Resource
 from app.domain.workloads import Connection, Workload
-from app.history.checkpoint.split import Learned
+from app.history.checkpoint.split import LearnedState
 from app.history.connection_rows import ConnectionRows
-from app.history.samples import ConnectionSamples, ContainerSamples, NeedSamples, PodContainer, StepRange
+from app.history.samples import ConnectionSamples, ContainerSamples, PodContainer, PressureSamples, StepRange
 from app.history.usage_history import UsageHistory
 from tests.recommendation.builders import MIDNIGHT, steps
 from tests.recommendation.learning import facts
@@ -14,7 +14,7 @@ from tests.recommendation.learning import facts
 WORKLOADS, REPLICAS = 100, 100
 
 
-def held(learned: Learned) -> dict[str, int]:
+def held(learned: LearnedState) -> dict[str, int]:
     """How many bytes of arrays and how many names are held."""
     usage, connections = learned.usage, learned.connections
     arrays = [ring.rows for ring in connections.rings()]
@@ -39,7 +39,7 @@ class Folding:
 
     def __init__(self) -> None:
         self.history = UsageHistory(timeslots=4, retained_days=15)
-        self.learned = Learned(self.history.state, ConnectionRows())
+        self.learned = LearnedState(self.history.state, ConnectionRows())
 
     def fold(self, of: StepRange, owners: dict[str, Workload]) -> None:
         """Each Pod with one container, which uses the same in each step; a sign of need, and an edge each."""
@@ -52,8 +52,8 @@ class Folding:
         for resource, unit in ((Resource.CPU, 1.0), (Resource.MEMORY, 1e9)):
             self.history.fold(ContainerSamples(resource, of, containers, values * unit), attribute)
         rows, at = np.arange(len(containers)), np.full(len(containers), of.last)
-        for reason in NeedReason:
-            samples = NeedSamples(reason, of, containers, rows, at, np.ones(len(containers)))
+        for reason in Pressure:
+            samples = PressureSamples(reason, of, containers, rows, at, np.ones(len(containers)))
             self.history.fold_signs(samples, attribute)
         ends = tuple(dict.fromkeys(owners.values()))
         edges = tuple(Connection(end, ends[0]) for end in ends)

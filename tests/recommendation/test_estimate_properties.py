@@ -22,14 +22,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.domain.profiles import Resource, RiskLevel
-from app.history.day_histograms import DayRows
+from app.history.day_histograms import UsageHistograms
 from app.history.grid import GRIDS
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange
 from app.recommendation.candidates import held_values
 from app.recommendation.choice import Choice, choose
 from app.recommendation.cost import priced
-from app.recommendation.day_summaries import Amounts, Days, Floats
-from app.recommendation.day_summary_cache import ObservedDays
+from app.recommendation.day_summaries import Amounts, DaySummaries, Floats
+from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.rules import LEVELS, ResourceRule, rules_at
 from app.sources.answers import AnswerReader
 
@@ -56,16 +56,16 @@ def usage(seed: int, resource: Resource, series: int = 3) -> Amounts:
 
 def folded(
     resource: Resource, parts: list[tuple[int, Amounts]], owners: NDArray[np.int64] | None = None
-) -> Days:
+) -> DaySummaries:
     """The days of what was folded part by part, each with its first step; all days are closed.
 
     *owners* is the series of each row, by itself one of its own.
     """
-    rows = DayRows(GRIDS[resource], timeslots=4, retained_days=15)
+    rows = UsageHistograms(GRIDS[resource], timeslots=4, retained_days=15)
     for first, values in parts:
         numbers = np.arange(len(values)) if owners is None else owners
         rows.fold(StepRange(first, first + values.shape[1] - 1), numbers, values, numbers)
-    observed = ObservedDays(rows)
+    observed = DaySummaryCache(rows)
     observed.read(LAST + 1, 15)
     series = np.arange(rows.size)
     return observed.days(series, np.zeros(len(series), dtype=np.bool_))
@@ -75,7 +75,7 @@ def chosen(resource: Resource, values: Amounts) -> Choice:
     return choose(folded(resource, [(FIRST, values)]), RULES[resource])
 
 
-def dearer(days: Days, before: Choice, after: Choice, factor: float, rule: ResourceRule) -> Floats:
+def dearer(days: DaySummaries, before: Choice, after: Choice, factor: float, rule: ResourceRule) -> Floats:
     """By how much the values of *after*, divided by *factor*, cost more on *days* than those of *before*."""
     values = np.stack((before.value, after.value / factor), axis=1).astype(np.float32)
     cost = priced(values, days, rule, elapsed=0.0).cost(rule)
@@ -83,7 +83,9 @@ def dearer(days: Days, before: Choice, after: Choice, factor: float, rule: Resou
     return more
 
 
-def is_same_choice(days: Days, before: Choice, after: Choice, factor: float, rule: ResourceRule) -> None:
+def is_same_choice(
+    days: DaySummaries, before: Choice, after: Choice, factor: float, rule: ResourceRule
+) -> None:
     """Above the floors the values differ by *factor* alone, or they cost the same to five digits."""
     above = np.minimum(before.value, after.value) > 3 * rule.floor
     far = np.abs(after.value / before.value / factor - 1) > 1e-5
@@ -166,7 +168,7 @@ def test_scaled_days_scale_the_choice_exactly(resource: Resource, seed: int, exp
     """
     rule, factor = RULES[resource], math.exp(exponent)
     days = folded(resource, [(FIRST, usage(seed, resource))])
-    scaled = Days((days.quantiles * np.float64(factor)).astype(np.float32), days.share)
+    scaled = DaySummaries((days.quantiles * np.float64(factor)).astype(np.float32), days.share)
     before, after = choose(days, rule), choose(scaled, rule)
 
     is_same_choice(days, before, after, factor, rule)
@@ -288,7 +290,7 @@ def answered(samples: list[float]) -> Amounts:
 def test_whatever_a_source_is_told_the_value_is_usable(resource: Resource, samples: list[float]) -> None:
     """Infinite, negative and absurd samples do not get past the reader, where they are sorted out.
 
-    `DayRows` takes what is neither negative nor above 1e18, or NaN for none. So the value is finite, at least
+    `UsageHistograms` takes what is neither negative nor above 1e18, or NaN for none. So the value is finite, at least
     the floor, and that of the usable samples alone.
     """
     rule = RULES[resource]
@@ -304,7 +306,9 @@ def test_whatever_a_source_is_told_the_value_is_usable(resource: Resource, sampl
 @each_resource
 def test_nothing_seen_at_all_gives_the_floor(resource: Resource) -> None:
     """No day: with a share of 0 whatever stands there counts for nothing."""
-    days = Days(np.full((1, 3, len(LEVELS)), 7e9, dtype=np.float32), np.zeros((1, 3), dtype=np.float32))
+    days = DaySummaries(
+        np.full((1, 3, len(LEVELS)), 7e9, dtype=np.float32), np.zeros((1, 3), dtype=np.float32)
+    )
 
     value = float(choose(days, RULES[resource]).value[0])
 

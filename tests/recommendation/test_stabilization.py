@@ -12,7 +12,7 @@ from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, PodContainer, StepR
 from app.history.samples import ContainerSamples as Samples
 from app.history.usage_history import UsageHistory
 from app.recommendation.policy import EstimationPolicy
-from app.recommendation.recommender import Published
+from app.recommendation.recommender import PublishedValue
 from app.recommendation.series_table import SPREAD_STEPS, SeriesTable
 from tests.recommendation.builders import MIDNIGHT
 
@@ -32,7 +32,7 @@ class Cluster:
 
     resource: Resource = Resource.CPU
     usage: list[Samples] = field(default_factory=list)
-    published: dict[Workload, Published] = field(default_factory=dict)
+    published: dict[Workload, PublishedValue] = field(default_factory=dict)
 
     def uses(self, first: int, values: list[float], *names: tuple[Workload, str]) -> StepRange:
         """All of *names* (web's container `c`, if there is none) use *values* from step *first* on."""
@@ -61,7 +61,7 @@ class Leader:
             self._cluster.resource, self._policy, newest_step=newest, published=published.get
         )
         for profile in found.profiles:
-            moved = Published(float(profile.value), newest * STEP_SECONDS + 60)
+            moved = PublishedValue(float(profile.value), newest * STEP_SECONDS + 60)
             published[profile.workload] = moved
         return found.profiles
 
@@ -94,7 +94,7 @@ def test_a_profile_that_is_due_is_made_without_moving() -> None:
     """The status is to be refreshed: the same value, from newer samples, and what would be chosen now."""
     cluster = Cluster()
     two_weeks(cluster, 0.1)
-    cluster.published[WEB] = Published(0.102, MIDNIGHT * STEP_SECONDS - 1, is_due=True)
+    cluster.published[WEB] = PublishedValue(0.102, MIDNIGHT * STEP_SECONDS - 1, is_due=True)
 
     [profile] = Leader(cluster).cycle(NOON)
 
@@ -169,7 +169,7 @@ def test_a_restart_at_any_time_publishes_the_same() -> None:
     chance = np.random.default_rng(11)
     levels = 0.1 * chance.lognormal(0, 0.5, 2 * DAYS_BEFORE)
     samples = [float(value) for level in levels for value in level * chance.lognormal(0, 0.4, STEPS_PER_DAY)]
-    told: list[list[Published]] = []
+    told: list[list[PublishedValue]] = []
     for renewed in (False, True):
         cluster, leader = Cluster(), None
         told.append([])
@@ -192,7 +192,7 @@ def test_a_value_of_somebody_else_is_replaced_at_once() -> None:
     two_weeks(cluster, 0.1)
     leader = Leader(cluster)
     leader.cycle(NOON)
-    cluster.published[WEB] = Published(1.0, cluster.published[WEB].changed_at_seconds)
+    cluster.published[WEB] = PublishedValue(1.0, cluster.published[WEB].changed_at_seconds)
 
     assert leader.value(NOON + 12) == 0.101
 

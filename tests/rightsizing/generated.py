@@ -7,7 +7,7 @@ from random import Random
 
 from app.domain.profiles import Resource
 from app.rightsizing.policy import RequestBounds, SchedulingPolicy
-from app.rightsizing.resizing import Needs
+from app.rightsizing.resizing import ContainerNeeds
 from tests.rightsizing import api_server
 from tests.rightsizing.manifests import MIB, Object, pod
 
@@ -38,7 +38,7 @@ class Case:
     pod: Object
     limit_ranges: Sequence[Object]
     quotas: Sequence[Object]
-    needs: dict[Resource, Needs]
+    needs: dict[Resource, ContainerNeeds]
     policy: SchedulingPolicy
     scaled: frozenset[Resource]
 
@@ -133,15 +133,15 @@ class _Generator:
         hard = dict.fromkeys(["pods"] if scope == "BestEffort" else counted, "1E")
         return {"kind": "ResourceQuota", "spec": {"hard": hard} | ({"scopes": [scope]} if scope else {})}
 
-    def _needs(self, manifest: Object) -> dict[Resource, Needs]:
+    def _needs(self, manifest: Object) -> dict[Resource, ContainerNeeds]:
         spec = manifest["spec"]
         names = [each["name"] for each in (*spec["containers"], *spec.get("initContainers", ()))]
-        found: dict[Resource, Needs] = {}
+        found: dict[Resource, ContainerNeeds] = {}
         for resource, values in ((Resource.CPU, CORES), (Resource.MEMORY, BYTES)):
             known = [name for name in (*names, "gone") if self._happens(0.8)]
             amounts = {name: Decimal(self._chance.choice(values)) for name in known}
             if self._happens(0.85):
-                found[resource] = Needs(amounts, self._chance.choice((0.87, 0.87, 0.87, 0.5, 0.2)))
+                found[resource] = ContainerNeeds(amounts, self._chance.choice((0.87, 0.87, 0.87, 0.5, 0.2)))
         return found
 
     def _policy(self) -> SchedulingPolicy:

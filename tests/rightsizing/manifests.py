@@ -12,7 +12,7 @@ from app.rightsizing.constraints import Constraints, read_limit_range, read_quot
 from app.rightsizing.operations import resource_operations
 from app.rightsizing.pods import ContainerResources, PodResources
 from app.rightsizing.policy import RequestBounds, SchedulingPolicy
-from app.rightsizing.resizing import Needs, Resizing, resize
+from app.rightsizing.resizing import ContainerNeeds, Resizing, resize
 
 CPU, MEMORY = Resource.CPU, Resource.MEMORY
 MIB = 1024**2
@@ -33,14 +33,16 @@ def policy(
     )
 
 
-def cpu_needs(confidence: float = 0.87, **cores: str) -> dict[Resource, Needs]:
+def cpu_needs(confidence: float = 0.87, **cores: str) -> dict[Resource, ContainerNeeds]:
     """The profile of CPU alone."""
-    return {CPU: Needs({name: Decimal(value) for name, value in cores.items()}, confidence)}
+    return {CPU: ContainerNeeds({name: Decimal(value) for name, value in cores.items()}, confidence)}
 
 
-def memory_needs(confidence: float = 0.87, **amounts_bytes: int) -> dict[Resource, Needs]:
+def memory_needs(confidence: float = 0.87, **amounts_bytes: int) -> dict[Resource, ContainerNeeds]:
     """The profile of memory alone."""
-    return {MEMORY: Needs({name: Decimal(value) for name, value in amounts_bytes.items()}, confidence)}
+    return {
+        MEMORY: ContainerNeeds({name: Decimal(value) for name, value in amounts_bytes.items()}, confidence)
+    }
 
 
 def container(name: str = "app", /, **members: Mapping[str, str]) -> Object:
@@ -105,7 +107,7 @@ def _resources(manifest: Object, *, stays: bool) -> ContainerResources:
 
 def resized(
     manifest: Object,
-    needs: Mapping[Resource, Needs],
+    needs: Mapping[Resource, ContainerNeeds],
     bounds: Constraints | None = None,
     rules: SchedulingPolicy | None = None,
 ) -> tuple[Object, Resizing]:

@@ -7,13 +7,13 @@ import jsonpatch
 import pytest
 
 from app.rightsizing.operations import resource_operations
-from app.rightsizing.resizing import Change, Resizing
+from app.rightsizing.resizing import ContainerChange, Resizing
 from tests.rightsizing.manifests import Object, container, pod, resources_of
 
 PATH = "/spec/containers/0/resources"
 
 
-def operations(manifest: Object, *changes: Change) -> list[dict[str, Any]]:
+def operations(manifest: Object, *changes: ContainerChange) -> list[dict[str, Any]]:
     return resource_operations(resources_of(manifest), Resizing(changes, "app: cpu request 250m"))
 
 
@@ -24,7 +24,7 @@ def bare(resources: Any) -> Object:
 @pytest.mark.parametrize("given", [container(), bare(None)])
 def test_resources_are_added_where_there_are_none(given: Object) -> None:
     """Absent and null: one operation brings requests and limits."""
-    change = Change("containers", 0, {"cpu": "250m", "memory": "64Mi"}, {"memory": "128Mi"})
+    change = ContainerChange("containers", 0, {"cpu": "250m", "memory": "64Mi"}, {"memory": "128Mi"})
     value = {"requests": {"cpu": "250m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
 
     assert operations(pod(given), change) == [{"op": "add", "path": PATH, "value": value}]
@@ -32,7 +32,7 @@ def test_resources_are_added_where_there_are_none(given: Object) -> None:
 
 def test_limits_that_do_not_change_are_not_added() -> None:
     """The new `resources` hold requests alone."""
-    assert operations(pod(container()), Change("containers", 0, {"cpu": "250m"}, {})) == [
+    assert operations(pod(container()), ContainerChange("containers", 0, {"cpu": "250m"}, {})) == [
         {"op": "add", "path": PATH, "value": {"requests": {"cpu": "250m"}}}
     ]
 
@@ -40,7 +40,9 @@ def test_limits_that_do_not_change_are_not_added() -> None:
 @pytest.mark.parametrize("resources", [{}, {"requests": None}, {"requests": {}, "limits": None}])
 def test_resources_that_say_nothing_stay(resources: Object) -> None:
     """Their members are set as wholes, since none holds anything."""
-    assert operations(pod(bare(resources)), Change("containers", 0, {"cpu": "250m"}, {"cpu": "1"})) == [
+    assert operations(
+        pod(bare(resources)), ContainerChange("containers", 0, {"cpu": "250m"}, {"cpu": "1"})
+    ) == [
         {"op": "add", "path": f"{PATH}/requests", "value": {"cpu": "250m"}},
         {"op": "add", "path": f"{PATH}/limits", "value": {"cpu": "1"}},
     ]
@@ -50,7 +52,9 @@ def test_claims_alone_stay() -> None:
     """A container that only claims a device keeps its claim beside the new request."""
     manifest = pod(bare({"claims": [{"name": "gpu"}]}))
 
-    patched = jsonpatch.apply_patch(manifest, operations(manifest, Change("containers", 0, {"cpu": "1"}, {})))
+    patched = jsonpatch.apply_patch(
+        manifest, operations(manifest, ContainerChange("containers", 0, {"cpu": "1"}, {}))
+    )
 
     assert patched["spec"]["containers"][0]["resources"] == {
         "claims": [{"name": "gpu"}],
@@ -65,7 +69,7 @@ def test_only_the_named_quantities_change() -> None:
     manifest = pod(container(requests=requests, limits=limits))
     before = copy.deepcopy(manifest)
 
-    changes = operations(manifest, Change("containers", 0, {"cpu": "250m", "memory": "64Mi"}, {}))
+    changes = operations(manifest, ContainerChange("containers", 0, {"cpu": "250m", "memory": "64Mi"}, {}))
 
     assert [each["op"] for each in changes] == ["add", "add"]
     assert jsonpatch.apply_patch(manifest, changes)["spec"]["containers"][0]["resources"] == {
@@ -78,7 +82,10 @@ def test_only_the_named_quantities_change() -> None:
 def test_each_change_goes_to_its_own_container() -> None:
     """The second container and the first init container, and no other."""
     manifest = pod(container("a"), container("b"), before=[container("c")])
-    changes = (Change("containers", 1, {"cpu": "1"}, {}), Change("initContainers", 0, {"cpu": "2"}, {}))
+    changes = (
+        ContainerChange("containers", 1, {"cpu": "1"}, {}),
+        ContainerChange("initContainers", 0, {"cpu": "2"}, {}),
+    )
 
     patched = jsonpatch.apply_patch(manifest, operations(manifest, *changes))
 

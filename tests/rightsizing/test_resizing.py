@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.rightsizing.resizing import Change, Needs
+from app.rightsizing.resizing import ContainerChange, ContainerNeeds
 from tests.rightsizing.manifests import (
     CPU,
     MIB,
@@ -52,8 +52,8 @@ def test_only_containers_that_stay_and_are_known_are_touched() -> None:
     patched, decided = resized(manifest, cpu_needs(app="0.1", mesh="0.2", setup="0.3", last="0.3", gone="1"))
 
     assert decided.changes == (
-        Change("containers", 0, {"cpu": "100m"}, {}),
-        Change("initContainers", 1, {"cpu": "200m"}, {}),
+        ContainerChange("containers", 0, {"cpu": "100m"}, {}),
+        ContainerChange("initContainers", 1, {"cpu": "200m"}, {}),
     )
     assert asked(patched, group="initContainers") == [{"cpu": "3"}, {"cpu": "200m"}, None]
 
@@ -62,7 +62,7 @@ def test_both_resources_are_set_at_once() -> None:
     """One change per container holds CPU and memory."""
     _, decided = resized(pod(container()), cpu_needs(app="0.1") | memory_needs(app=64 * MIB))
 
-    assert decided.changes == (Change("containers", 0, {"cpu": "100m", "memory": "64Mi"}, {}),)
+    assert decided.changes == (ContainerChange("containers", 0, {"cpu": "100m", "memory": "64Mi"}, {}),)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_limit_follows_a_request_that_stays() -> None:
 
     patched, decided = resized(given, cpu_needs(app="0.1"), rules=policy(cpu_ratio="1.5"))
 
-    assert decided.changes == (Change("containers", 0, {}, {"cpu": "165m"}),)
+    assert decided.changes == (ContainerChange("containers", 0, {}, {"cpu": "165m"}),)
     assert asked(patched) == [{"cpu": "110m"}]
 
 
@@ -193,7 +193,11 @@ def test_any_spelling_of_a_quantity_is_understood(given: str, request_: str) -> 
 def test_a_hundred_containers_each_get_their_own() -> None:
     """Container 0 needs 20m, container 99 needs 1010m: 10m more each."""
     names = [f"c{number}" for number in range(100)]
-    needs = {CPU: Needs({name: Decimal(20 + 10 * number) / 1000 for number, name in enumerate(names)}, 0.87)}
+    needs = {
+        CPU: ContainerNeeds(
+            {name: Decimal(20 + 10 * number) / 1000 for number, name in enumerate(names)}, 0.87
+        )
+    }
 
     patched, decided = resized(pod(*map(container, names)), needs)
 

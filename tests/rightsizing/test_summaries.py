@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.profiles import Resource
 from app.rightsizing.constraints import Constraints
-from app.rightsizing.resizing import Needs, Resizing
+from app.rightsizing.resizing import ContainerNeeds, Resizing
 from tests.rightsizing.manifests import (
     MIB,
     Object,
@@ -78,7 +78,7 @@ def test_one_profile_alone_is_told() -> None:
         (cpu_needs(0.1, app="1"), "cpu as given (too little was seen yet); memory as given (no profile)"),
     ],
 )
-def test_a_reason_for_both_resources_is_said_once(needs: dict[Resource, Needs], words: str) -> None:
+def test_a_reason_for_both_resources_is_said_once(needs: dict[Resource, ContainerNeeds], words: str) -> None:
     """Containers are not told where neither resource is sized."""
     assert resized(pod(container()), needs)[1].summary == words
 

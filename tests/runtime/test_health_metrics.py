@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.list_options import Object, Selection
+from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.reflector import Reflector
 from app.runtime.health_metrics import HealthMetrics
 from app.tls.issuing import issue_authority
@@ -43,7 +43,7 @@ def scraped(registry: CollectorRegistry) -> dict[str, dict[tuple[str, ...], floa
 
 
 def watch(client: ClusterClient, path: str, clock: Clock) -> Reflector[Object]:
-    return Reflector(client, Selection(path), Ignores(), clock=clock)
+    return Reflector(client, ListOptions(path), Ignores(), clock=clock)
 
 
 def test_what_nobody_knows_has_no_sample() -> None:

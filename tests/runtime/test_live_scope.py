@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from app.profiler.cycle.cycle import ProfilingCycle
 from app.profiler.cycle.metrics import CycleMetrics
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
-from app.profiler.ports import Cluster, Directory
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
+from app.profiler.ports import ClusterPorts, ClusterSnapshot
 from app.profiler.registries.namespaces import NamespaceRecord, NamespaceScope
 from app.runtime.profiler_role import cycle_policy, repeat_cycles
 from app.settings.environment import read_settings
@@ -74,7 +74,9 @@ class Term:
             network_provider="none",
             transport=self.prometheus.transport,
         )
-        cluster = Cluster(FixedWorkloads(Directory(workloads=DEPLOYMENTS)), self.profiles, self.sink)
+        cluster = ClusterPorts(
+            FixedSnapshot(ClusterSnapshot(workloads=DEPLOYMENTS)), self.profiles, self.sink
+        )
         cycle = ProfilingCycle(source, cluster, cycle_policy(SETTINGS), self.namespaces.covers)
         metrics = CycleMetrics(CollectorRegistry())
         task = asyncio.create_task(repeat_cycles(cycle, self.namespaces, 0.01, metrics, self._clock))

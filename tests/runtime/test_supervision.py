@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import ProfilerError, SourceError
 from app.kubernetes.client import open_cluster
-from app.kubernetes.list_options import Object, Selection
+from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.reflector import Reflector
 from app.runtime.supervision import supervise
 from tests.kubernetes.fake_api_server import FakeApiServer, listed, thing
@@ -89,7 +89,7 @@ async def test_a_watch_whose_receiver_fails_ends_the_run(tmp_path: Path) -> None
 
     async with FakeApiServer() as server, open_cluster(server.kubeconfig(tmp_path)) as client:
         server.on("GET", "/api/v1/pods", listed(thing("a")))
-        watch = Reflector(client, Selection("/api/v1/pods"), Defect())
+        watch = Reflector(client, ListOptions("/api/v1/pods"), Defect())
         with pytest.raises(ProfilerError, match="the task 'watch of pods' ended: 'metadata'"):
             await supervise({"watch of pods": watch.run()}, asyncio.Event())
 

@@ -16,7 +16,7 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS
 from app.kubernetes.client import open_cluster
 from app.runtime.health_metrics import HealthMetrics
-from app.runtime.webhook_role import ServedCertificate, WebhookRole
+from app.runtime.webhook_role import ServingCertificateSink, WebhookRole
 from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate
 from app.tls.renewal import certificate_of
 from app.tls.secret_data import data_of
@@ -52,7 +52,7 @@ def secret(data: Mapping[str, bytes]) -> dict[str, Any]:
 def test_the_certificate_of_the_secret_is_served() -> None:
     """As it was listed, and as it changes; a Secret that vanishes leaves what is served."""
     serving = ServingContext()
-    served = ServedCertificate(serving)
+    served = ServingCertificateSink(serving)
     served.replace([])
     assert serving.loaded is None
     served.replace([secret(data_of(FIRST))])
@@ -77,7 +77,7 @@ def test_the_certificate_of_the_secret_is_served() -> None:
 def test_a_secret_that_can_not_be_served_leaves_the_certificate_before(manifest: dict[str, Any]) -> None:
     """Nothing is raised: the watch goes on, and takes the next change."""
     serving = ServingContext()
-    served = ServedCertificate(serving)
+    served = ServingCertificateSink(serving)
     served.upsert(secret(data_of(FIRST)))
     served.upsert(manifest)
     assert serving.loaded == FIRST

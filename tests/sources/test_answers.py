@@ -11,7 +11,7 @@ from app.errors import SourceError
 from app.history.samples import StepRange
 from app.sources import answers
 from app.sources.answers import AnswerReader
-from app.sources.query_result import Matrix, Series
+from app.sources.query_result import QueryResult, SeriesMatrix
 from tests.sources.wire import FIRST, FOURTH, SECOND, STEPS, THIRD, encoded, matrix, row
 
 LABELS = ("namespace", "pod")
@@ -19,13 +19,13 @@ WEB = {"namespace": "emojivoto", "pod": "web-1"}
 VOTING = {"namespace": "emojivoto", "pod": "voting-1"}
 
 
-def read(body: bytes, labels: Sequence[str] = LABELS, optional: Collection[str] = ()) -> Matrix:
+def read(body: bytes, labels: Sequence[str] = LABELS, optional: Collection[str] = ()) -> SeriesMatrix:
     reader = AnswerReader(labels, STEPS, optional)
     reader.feed(body)
     return reader.finish().matrix()
 
 
-def decoded(*rows: dict[str, Any], **envelope: Any) -> Matrix:
+def decoded(*rows: dict[str, Any], **envelope: Any) -> SeriesMatrix:
     return read(encoded(matrix(*rows, **envelope)))
 
 
@@ -252,7 +252,7 @@ def long_answer(series: int, points: int) -> tuple[bytes, StepRange]:
     return encoded(matrix(*rows, infos=["a remark"])), steps
 
 
-def read_in_chunks(body: bytes, steps: StepRange, chunk_bytes: int) -> Series:
+def read_in_chunks(body: bytes, steps: StepRange, chunk_bytes: int) -> QueryResult:
     reader = AnswerReader(LABELS, steps)
     for start in range(0, len(body), chunk_bytes):
         if reader.feed(body[start : start + chunk_bytes]):

@@ -10,11 +10,11 @@ import pytest
 from app.domain.profiles import Resource
 from app.errors import SourceError
 from app.history.samples import ContainerSamples, StepRange
-from app.sources.credentials import Access
+from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import Limits, PrometheusSource
-from app.sources.prometheus_api import Pace
+from app.sources.prometheus_api import RetryPolicy
 from app.sources.queries import Scope
-from app.sources.query_observer import Traffic
+from app.sources.query_observer import QueryCosts
 from tests.cluster.prometheus import Prometheus
 from tests.histories.emojivoto.metrics import write_past
 from tests.sources.backend import Asked, Backend, Reply
@@ -42,15 +42,17 @@ def prometheus(prometheus_factory: Callable[[Path | None], Prometheus], past: Pa
 class Client:
     """The product's source on one URL."""
 
-    def __init__(self, url: str, access: Access | None = None, limits: Limits | None = None) -> None:
-        self.traffic, self.pauses = Traffic(), list[float]()
+    def __init__(
+        self, url: str, access: PrometheusCredentials | None = None, limits: Limits | None = None
+    ) -> None:
+        self.traffic, self.pauses = QueryCosts(), list[float]()
         self._source = PrometheusSource(
             url,
             scope=Scope(),
             limits=limits,
             access=access,
             observer=self.traffic,
-            pace=Pace(sleep=self._pause, chance=lambda: 0.5),
+            pace=RetryPolicy(sleep=self._pause, chance=lambda: 0.5),
         )
 
     async def _pause(self, seconds: float) -> None:
@@ -75,7 +77,7 @@ def same(first: ContainerSamples, second: ContainerSamples) -> bool:
     )
 
 
-async def refused(backend: Backend, access: Access | None = None) -> SourceError:
+async def refused(backend: Backend, access: PrometheusCredentials | None = None) -> SourceError:
     with pytest.raises(SourceError) as caught:
         await Client(backend.url, access).cpu()
     return caught.value
@@ -94,7 +96,7 @@ async def test_a_bearer_token_from_a_file(prometheus: Prometheus, tmp_path: Path
     with Backend(prometheus.url, play) as backend:
         assert str(await refused(backend)) == "Prometheus answered 401 Unauthorized: Unauthorized"
         token.write_text("wrong\n")
-        access = Access(bearer_token_file=str(token))
+        access = PrometheusCredentials(bearer_token_file=str(token))
         assert str(await refused(backend, access)) == "Prometheus answered 403 Forbidden: Forbidden"
         client = Client(backend.url, access)
         token.write_text("right\n")
@@ -105,7 +107,7 @@ async def test_a_user_and_a_password_from_a_file(prometheus: Prometheus, tmp_pat
     """`reader:p@ss` in base64 is cmVhZGVyOnBAc3M=; credentials of the URL itself go before them."""
     password = tmp_path / "password"
     password.write_text("p@ss\n")
-    access = Access(username="reader", password_file=str(password))
+    access = PrometheusCredentials(username="reader", password_file=str(password))
 
     with Backend(prometheus.url, lambda _: None) as backend:
         await Client(backend.url, access).cpu()
@@ -134,8 +136,8 @@ async def test_mimir_wants_a_tenant_behind_its_prefix(prometheus: Prometheus) ->
         return None
 
     with Backend(prometheus.url, play) as backend:
-        assert "404" in str(await refused(backend, Access(tenant="team-a")))
-        client = Client(f"{backend.url}/prometheus", Access(tenant="team-a"))
+        assert "404" in str(await refused(backend, PrometheusCredentials(tenant="team-a")))
+        client = Client(f"{backend.url}/prometheus", PrometheusCredentials(tenant="team-a"))
         samples = await client.cpu()
         with pytest.raises(SourceError, match="401 Unauthorized: no org id"):
             await Client(f"{backend.url}/prometheus").cpu()

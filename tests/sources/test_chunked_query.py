@@ -7,14 +7,14 @@ import pytest
 
 from app.errors import SourceError, TooLargeError
 from app.history.samples import StepRange
-from app.sources.chunked_query import Inquiry
-from app.sources.planning import Load, Planner
+from app.sources.chunked_query import ChunkedQuery
+from app.sources.planning import QueryPlanner, SampleLoad
 from app.sources.queries import Shard
 
 HALF_DAY = StepRange(1, 144)
 HOUR = StepRange(133, 144)
 A = frozenset({"a"})
-TWO = Load({"a": 1000.0, "b": 1000.0})
+TWO = SampleLoad({"a": 1000.0, "b": 1000.0})
 Answered = tuple[Shard, StepRange]
 TOO_MANY = TooLargeError("HTTPError", "too many samples")
 LATE = TooLargeError("TimedOut", "no whole answer", is_late=True)
@@ -40,18 +40,20 @@ class Server:
         """Count."""
         self.splits += 1
 
-    def inquiry(self, planner: Planner, load: Load) -> Inquiry[Answered]:
+    def inquiry(self, planner: QueryPlanner, load: SampleLoad) -> ChunkedQuery[Answered]:
         """Ask it."""
-        return Inquiry(planner, load, self.ask, self.split)
+        return ChunkedQuery(planner, load, self.ask, self.split)
 
 
-async def answers(inquiry: Inquiry[Answered], steps: StepRange) -> list[tuple[StepRange, list[Answered]]]:
+async def answers(
+    inquiry: ChunkedQuery[Answered], steps: StepRange
+) -> list[tuple[StepRange, list[Answered]]]:
     return [answer async for answer in inquiry.answers(steps)]
 
 
 async def test_too_many_steps_are_halved_and_that_is_remembered() -> None:
     """40 steps are the most: 144, 72 and 36 are tried. The rest is asked for in 36 at once, later too."""
-    server, planner = Server(lambda _, steps: TOO_MANY if len(steps) > 40 else None), Planner(10**6)
+    server, planner = Server(lambda _, steps: TOO_MANY if len(steps) > 40 else None), QueryPlanner(10**6)
 
     told = await answers(server.inquiry(planner, TWO), HALF_DAY)
 
@@ -72,7 +74,7 @@ async def test_below_an_hour_namespaces_are_halved() -> None:
     """One namespace at a time is the most; at the end each step has the answers of both shards together."""
     server = Server(lambda shard, _: None if A in {shard.only, shard.without} else TOO_MANY)
 
-    told = await answers(server.inquiry(Planner(10**9), TWO), HOUR)
+    told = await answers(server.inquiry(QueryPlanner(10**9), TWO), HOUR)
 
     shards = [Shard(A), Shard(without=A)]
     assert told == [(HOUR, [(shard, HOUR) for shard in shards])]
@@ -81,7 +83,7 @@ async def test_below_an_hour_namespaces_are_halved() -> None:
 async def test_later_questions_are_sharded_from_the_start() -> None:
     """What was learned of the first hour holds for the second: no further refusal."""
     server = Server(lambda shard, _: None if A in {shard.only, shard.without} else TOO_MANY)
-    planner = Planner(10**5)
+    planner = QueryPlanner(10**5)
     await answers(server.inquiry(planner, TWO), HOUR)
     server.asked.clear()
 
@@ -96,7 +98,7 @@ async def test_one_shard_that_fails_spoils_its_part_and_no_other() -> None:
     server = Server(
         lambda shard, steps: SourceError("HTTPError", "500") if shard.only and steps == before else None
     )
-    told = server.inquiry(Planner(12_000), TWO).answers(HALF_DAY)
+    told = server.inquiry(QueryPlanner(12_000), TWO).answers(HALF_DAY)
 
     assert (await anext(told))[0] == HOUR
     with pytest.raises(SourceError, match="500"):
@@ -111,7 +113,7 @@ async def test_a_single_namespace_of_which_an_hour_is_too_much_is_asked_for_less
     server = Server(
         lambda shard, steps: None if len(steps) <= 3 and A in {shard.only, shard.without} else TOO_MANY
     )
-    planner, hours = Planner(10**5), StepRange(121, 144)
+    planner, hours = QueryPlanner(10**5), StepRange(121, 144)
 
     told = await answers(server.inquiry(planner, TWO), hours)
 
@@ -127,7 +129,7 @@ async def test_a_single_step_of_a_namespace_that_is_too_large_fails() -> None:
     server = Server(lambda _shard, _steps: TOO_MANY)
 
     with pytest.raises(TooLargeError, match="too many samples"):
-        await answers(server.inquiry(Planner(10**9), TWO), HOUR)
+        await answers(server.inquiry(QueryPlanner(10**9), TWO), HOUR)
 
     shard, steps = server.asked[-1]
     assert (len(shard.only or ()), steps) == (1, StepRange(144, 144))
@@ -139,8 +141,8 @@ async def test_a_wrong_estimate_makes_no_question_of_each_namespace() -> None:
     It is found by halving, and less of it is answered. That the rest is small was right, and stays so: the
     next step is one question.
     """
-    load = Load({f"team-{number}": 400.0 for number in range(50)})
-    planner = Planner(20_000_000)
+    load = SampleLoad({f"team-{number}": 400.0 for number in range(50)})
+    planner = QueryPlanner(20_000_000)
     server = Server(lambda shard, steps: TOO_MANY if shard.covers("unknown") and len(steps) > 6 else None)
     assert [len(steps) for steps, _ in await answers(server.inquiry(planner, load), HOUR)] == [6, 6]
     server.asked.clear()
@@ -155,7 +157,7 @@ async def test_a_slow_server_is_not_waited_for_many_times() -> None:
 
     That is 18 steps in the second call, and then an hour, which is asked once in each call from then on.
     """
-    server, planner = Server(lambda _shard, _steps: LATE), Planner(10**9)
+    server, planner = Server(lambda _shard, _steps: LATE), QueryPlanner(10**9)
 
     with pytest.raises(TooLargeError, match="no whole answer"):
         await answers(server.inquiry(planner, TWO), HALF_DAY)
@@ -170,7 +172,7 @@ async def test_a_slow_server_is_not_waited_for_many_times() -> None:
 
 async def test_a_server_that_is_no_longer_slow_is_asked_for_more_again() -> None:
     """From an hour: 12 and twice as much each time, 12 + 24 + 48 + 60 = 144. The next call asks at once."""
-    server, planner = Server(lambda _shard, _steps: LATE), Planner(10**9)
+    server, planner = Server(lambda _shard, _steps: LATE), QueryPlanner(10**9)
     for _ in range(2):
         with pytest.raises(TooLargeError):
             await answers(server.inquiry(planner, TWO), HALF_DAY)
@@ -184,7 +186,7 @@ async def test_a_server_that_is_no_longer_slow_is_asked_for_more_again() -> None
 
 async def test_what_came_late_is_not_tried_again_in_the_same_call() -> None:
     """More than 40 steps are late. The call after it tries 72 once more, and that is all it loses by that."""
-    server, planner = Server(lambda _, steps: LATE if len(steps) > 40 else None), Planner(10**9)
+    server, planner = Server(lambda _, steps: LATE if len(steps) > 40 else None), QueryPlanner(10**9)
 
     await answers(server.inquiry(planner, TWO), HALF_DAY)
     assert [len(steps) for _, steps in server.asked] == [144, 72, 36, 36, 36, 36]
@@ -199,7 +201,7 @@ async def test_a_late_answer_on_a_step_is_asked_in_shards_the_next_time() -> Non
 
     That is 1,000 of 16,000 samples, and each namespace has as many.
     """
-    server, planner = Server(lambda shard, _: LATE if shard == Shard() else None), Planner(16_000)
+    server, planner = Server(lambda shard, _: LATE if shard == Shard() else None), QueryPlanner(16_000)
     step = StepRange(144, 144)
 
     with pytest.raises(TooLargeError):
@@ -211,7 +213,7 @@ async def test_a_late_answer_on_a_step_is_asked_in_shards_the_next_time() -> Non
 
 async def test_fifty_namespaces_that_are_late_at_once_halve_the_budget_once() -> None:
     """A step of 50 namespaces of 400 samples loads 20,000, the whole budget: 10,000, then 5,000 are next."""
-    planner, load = Planner(20_000), Load({f"team-{number}": 400.0 for number in range(50)})
+    planner, load = QueryPlanner(20_000), SampleLoad({f"team-{number}": 400.0 for number in range(50)})
     server, step = Server(lambda _shard, _steps: LATE), StepRange(144, 144)
 
     with pytest.raises(TooLargeError):
@@ -229,7 +231,7 @@ async def test_a_failure_is_no_reason_to_ask_for_less() -> None:
     server = Server(lambda _shard, _steps: SourceError("Unreachable", "refused"))
 
     with pytest.raises(SourceError, match="refused"):
-        await answers(server.inquiry(Planner(10**9), TWO), HALF_DAY)
+        await answers(server.inquiry(QueryPlanner(10**9), TWO), HALF_DAY)
 
     assert len(server.asked) == 1
 
@@ -237,7 +239,7 @@ async def test_a_failure_is_no_reason_to_ask_for_less() -> None:
 async def test_what_is_older_waits_for_the_next_call() -> None:
     """24,000 samples are an hour of both: after two hours as much was loaded as one call may."""
     server = Server(lambda _shard, _steps: None)
-    inquiry = server.inquiry(Planner(24_000), TWO)
+    inquiry = server.inquiry(QueryPlanner(24_000), TWO)
 
     told = [steps async for steps, _ in inquiry.answers(HALF_DAY, most_samples=48_000)]
 
@@ -248,6 +250,8 @@ async def test_a_step_is_answered_in_every_call() -> None:
     """However little a call may load, the newest part is asked for."""
     server = Server(lambda _shard, _steps: None)
 
-    told = [steps async for steps, _ in server.inquiry(Planner(1), TWO).answers(HALF_DAY, most_samples=1)]
+    told = [
+        steps async for steps, _ in server.inquiry(QueryPlanner(1), TWO).answers(HALF_DAY, most_samples=1)
+    ]
 
     assert told == [HOUR]

@@ -15,9 +15,9 @@ import pytest
 from app.errors import SettingsError, SourceError
 from app.runtime.profiler_role import check_access
 from app.settings.environment import read_settings
-from app.sources.credentials import Access
-from app.sources.http_clients import Clients
-from app.sources.prometheus_api import Pace, PrometheusApi
+from app.sources.credentials import PrometheusCredentials
+from app.sources.http_clients import HttpClients
+from app.sources.prometheus_api import PrometheusApi, RetryPolicy
 from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate
 from tests.sources.backend import Backend, Reply
 from tests.sources.wire import FIRST, STEPS, matrix, row
@@ -51,9 +51,11 @@ def backend(tmp_path: Path) -> Iterator[Backend]:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Access:
+def files(tmp_path: Path) -> PrometheusCredentials:
     """The right CA, and a certificate with its key in one file."""
-    access = Access(ca_file=str(tmp_path / "ca.crt"), certificate_file=str(tmp_path / "client.pem"))
+    access = PrometheusCredentials(
+        ca_file=str(tmp_path / "ca.crt"), certificate_file=str(tmp_path / "client.pem")
+    )
     Path(access.ca_file).write_bytes(SERVERS.certificate)
     Path(access.certificate_file).write_bytes(client_certificate(CLIENTS, "profiler"))
     return access
@@ -83,23 +85,27 @@ def taken_away(file: str) -> bytes:
     return content
 
 
-def api(backend: Backend, access: Access) -> PrometheusApi:
-    return PrometheusApi(backend.url, timeout_seconds=10, access=access, pace=Pace(tries=1))
+def api(backend: Backend, access: PrometheusCredentials) -> PrometheusApi:
+    return PrometheusApi(backend.url, timeout_seconds=10, access=access, pace=RetryPolicy(tries=1))
 
 
-async def test_the_ca_file_is_believed_and_no_other(backend: Backend, files: Access, tmp_path: Path) -> None:
+async def test_the_ca_file_is_believed_and_no_other(
+    backend: Backend, files: PrometheusCredentials, tmp_path: Path
+) -> None:
     """Without it the server's certificate is a stranger's, as with the CA of somebody else."""
     async with api(backend, files) as trusting:
         assert await asked(trusting) == "answered"
-    async with api(backend, Access()) as usual:
+    async with api(backend, PrometheusCredentials()) as usual:
         assert "CERTIFICATE_VERIFY_FAILED" in await asked(usual)
     other = tmp_path / "other.crt"
     other.write_bytes(OTHER.certificate)
-    async with api(backend, Access(ca_file=str(other))) as misled:
+    async with api(backend, PrometheusCredentials(ca_file=str(other))) as misled:
         assert "CERTIFICATE_VERIFY_FAILED" in await asked(misled)
 
 
-async def test_a_client_certificate_that_the_server_does_not_trust(backend: Backend, files: Access) -> None:
+async def test_a_client_certificate_that_the_server_does_not_trust(
+    backend: Backend, files: PrometheusCredentials
+) -> None:
     """It is shown, and the server ends the connection."""
     put(files.certificate_file, client_certificate(OTHER, "profiler"))
 
@@ -107,7 +113,9 @@ async def test_a_client_certificate_that_the_server_does_not_trust(backend: Back
         assert "can't be reached" in await asked(stranger)
 
 
-async def test_files_that_change_are_loaded_without_a_restart(backend: Backend, files: Access) -> None:
+async def test_files_that_change_are_loaded_without_a_restart(
+    backend: Backend, files: PrometheusCredentials
+) -> None:
     """A CA that does not fit, and back again; a file that is broken meanwhile leaves the old one in use."""
     async with api(backend, files) as client:
         assert await asked(client) == "answered"
@@ -125,7 +133,7 @@ async def test_clients_that_were_replaced_are_forgotten(tmp_path: Path) -> None:
     """A CA that is rotated ten times leaves one client, not ten: no pool and no TLS context more."""
     ca = tmp_path / "ca.crt"
     ca.write_bytes(SERVERS.certificate)
-    clients = Clients(Access(ca_file=str(ca)), None, 10, None)
+    clients = HttpClients(PrometheusCredentials(ca_file=str(ca)), None, 10, None)
     seen: list[weakref.ref[httpx.AsyncClient]] = []
     for number in range(10):
         put(str(ca), SERVERS.certificate * (1 + number % 2))
@@ -142,7 +150,7 @@ async def test_a_client_that_is_replaced_amid_a_request_ends_with_it(tmp_path: P
     """It stays open for the request that has it, and is closed after that one."""
     ca = tmp_path / "ca.crt"
     ca.write_bytes(SERVERS.certificate)
-    clients = Clients(Access(ca_file=str(ca)), None, 10, None)
+    clients = HttpClients(PrometheusCredentials(ca_file=str(ca)), None, 10, None)
     async with clients.current() as before:
         put(str(ca), SERVERS.certificate * 2)
         async with clients.current() as after:
@@ -156,7 +164,7 @@ async def test_a_client_that_is_replaced_amid_a_request_ends_with_it(tmp_path: P
 
 @pytest.mark.parametrize("field", ["bearer_token_file", "ca_file", "certificate_file"])
 async def test_a_file_that_is_away_at_the_start_fails_queries_until_it_is_there(
-    field: str, backend: Backend, files: Access
+    field: str, backend: Backend, files: PrometheusCredentials
 ) -> None:
     """Nothing ends: each query says which setting it is; the first one after the file came is answered."""
     away = getattr(files, field) or f"{files.ca_file}.token"
@@ -172,7 +180,7 @@ async def test_a_file_that_is_away_at_the_start_fails_queries_until_it_is_there(
 
 async def test_many_questions_at_the_start_make_one_client(tmp_path: Path) -> None:
     """Four at once: all get the same."""
-    clients = Clients(Access(), None, 10, None)
+    clients = HttpClients(PrometheusCredentials(), None, 10, None)
 
     async def client() -> httpx.AsyncClient:
         async with clients.current() as current:
@@ -188,7 +196,7 @@ async def test_a_token_that_is_away_fails_the_query_and_names_the_setting(tmp_pa
     token = tmp_path / "token"
     token.write_text("t")
     with Backend("", lambda _: Reply(200, ANSWER)) as backend:
-        async with api(backend, Access(bearer_token_file=str(token))) as client:
+        async with api(backend, PrometheusCredentials(bearer_token_file=str(token))) as client:
             token.unlink()
             fault = "which can't be used: No such file or directory"
             assert await asked(client) == f"PROMETHEUS_BEARER_TOKEN_FILE is {str(token)!r}, {fault}"
@@ -227,7 +235,7 @@ def test_a_wrong_file_is_named_at_the_start(
 def test_without_credentials_nothing_is_read() -> None:
     """The defaults ask as nobody, and believe the public authorities."""
     check_access(read_settings({}))
-    access = Access()
+    access = PrometheusCredentials()
 
     assert access.authentication() is None
     assert access.headers() == {}

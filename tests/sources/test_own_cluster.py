@@ -9,8 +9,8 @@ import pytest
 
 from app.domain.workloads import Workload
 from app.profiler.cycle.cycle import ProfilingCycle
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles, LoggedReport
-from app.profiler.ports import Cluster, Directory
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
+from app.profiler.ports import ClusterPorts, ClusterSnapshot
 from app.runtime.profiler_role import cycle_policy
 from app.settings.environment import read_settings
 from app.sources.mesh import istio, linkerd
@@ -78,8 +78,8 @@ async def asked(scope: Scope, *, without: str = "") -> list[str]:
     """All queries of two cycles of the product, an hour apart."""
     listener = Listener(without=without)
     source = PrometheusSource("http://p:9090", scope=scope, transport=httpx.MockTransport(listener.answer))
-    lister = FixedWorkloads(Directory(workloads=(Workload("emojivoto", "web"),)))
-    cluster = Cluster(lister, InMemoryProfiles("profiling"), LoggedReport())
+    lister = FixedSnapshot(ClusterSnapshot(workloads=(Workload("emojivoto", "web"),)))
+    cluster = ClusterPorts(lister, InMemoryProfiles("profiling"), LoggedReport())
     settings = read_settings({"history_days": "1"})
     cycle = ProfilingCycle(source, cluster, cycle_policy(settings), scope.covers)
     async with source:

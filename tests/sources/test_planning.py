@@ -5,14 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.history.samples import STEPS_PER_DAY, StepRange
-from app.sources.planning import Load, Planner, halves, shorter
+from app.sources.planning import QueryPlanner, SampleLoad, halves, shorter
 from app.sources.queries import Shard
 
 WEEK = StepRange(1, 7 * STEPS_PER_DAY)
 LOADS = st.dictionaries(st.text("abc", min_size=1, max_size=3), st.floats(1, 1e6), max_size=12)
 
 
-def cut(planner: Planner, steps: StepRange, load: Load) -> list[StepRange]:
+def cut(planner: QueryPlanner, steps: StepRange, load: SampleLoad) -> list[StepRange]:
     """All parts of *steps* in the order in which they are asked."""
     parts = []
     while steps:
@@ -23,7 +23,7 @@ def cut(planner: Planner, steps: StepRange, load: Load) -> list[StepRange]:
 
 def test_a_small_cluster_is_one_question() -> None:
     """200 containers, scraped each 30 s, are 2000 samples a step: a week is 4 million, within 20 million."""
-    planner, load = Planner(20_000_000), Load({"shop": 2000.0})
+    planner, load = QueryPlanner(20_000_000), SampleLoad({"shop": 2000.0})
 
     assert cut(planner, WEEK, load) == [WEEK]
     assert planner.shards(WEEK, load) == [Shard()]
@@ -34,8 +34,8 @@ def test_a_middle_one_is_asked_in_parts_of_time() -> None:
 
     Such a part is asked for in questions of 5 million where its namespaces allow it: of 25,000 a step.
     """
-    planner = Planner(20_000_000)
-    load = Load({"a": 40_000.0, "b": 10_000.0, "c": 15_000.0, "d": 35_000.0})
+    planner = QueryPlanner(20_000_000)
+    load = SampleLoad({"a": 40_000.0, "b": 10_000.0, "c": 15_000.0, "d": 35_000.0})
 
     parts = cut(planner, WEEK, load)
 
@@ -50,7 +50,7 @@ def test_a_middle_one_is_asked_in_parts_of_time() -> None:
 
 def test_after_a_slow_spell_parts_are_as_long_as_before() -> None:
     """100,000 samples a step of 20 small namespaces: an hour was late, so 10 steps are the most, then 200."""
-    planner, load = Planner(20_000_000), Load({f"team-{number}": 5000.0 for number in range(20)})
+    planner, load = QueryPlanner(20_000_000), SampleLoad({f"team-{number}": 5000.0 for number in range(20)})
     hour = StepRange(1, 12)
 
     planner.late(hour, 2_000_000)
@@ -68,7 +68,7 @@ def test_a_large_one_is_asked_in_shards_of_an_hour() -> None:
     Each namespace of 1 million fills one by itself, so nine namespaces are nine shards; the last of them
     takes all namespaces that are not in the others, whether or not they are known.
     """
-    planner, load = Planner(20_000_000), Load({f"team-{number}": 1e6 for number in range(9)})
+    planner, load = QueryPlanner(20_000_000), SampleLoad({f"team-{number}": 1e6 for number in range(9)})
 
     part = planner.newest(WEEK, load)
     shards = planner.shards(part, load)
@@ -80,19 +80,19 @@ def test_a_large_one_is_asked_in_shards_of_an_hour() -> None:
 
 def test_a_question_on_one_step_is_sharded_as_little_as_can_be() -> None:
     """The same cluster, one step: 9 million are within the budget."""
-    load = Load({f"team-{number}": 1e6 for number in range(9)})
+    load = SampleLoad({f"team-{number}": 1e6 for number in range(9)})
 
-    assert Planner(20_000_000).shards(StepRange(1, 1), load) == [Shard()]
+    assert QueryPlanner(20_000_000).shards(StepRange(1, 1), load) == [Shard()]
 
 
 def test_no_answer_has_more_points_than_a_server_gives() -> None:
     """Prometheus gives 11,000 points of a series, however few series there are."""
-    assert len(Planner(10**9).newest(StepRange(1, 20_000), Load({"a": 1.0}))) == 11_000
+    assert len(QueryPlanner(10**9).newest(StepRange(1, 20_000), SampleLoad({"a": 1.0}))) == 11_000
 
 
 def test_a_refusal_is_remembered_until_the_next_day() -> None:
     """What loaded 10 million was too much: 5 million from then on, and 2.5 after another refusal."""
-    planner, load = Planner(20_000_000), Load({"shop": 20_000.0})
+    planner, load = QueryPlanner(20_000_000), SampleLoad({"shop": 20_000.0})
     planner.note_time(STEPS_PER_DAY)
 
     planner.refused(10_000_000)
@@ -108,7 +108,7 @@ def test_a_refusal_is_remembered_until_the_next_day() -> None:
 
 def test_a_refusal_of_more_than_was_planned_halves_the_plan() -> None:
     """An estimate may be wrong: 30 million were refused where 20 were allowed, so 10 are now."""
-    planner = Planner(20_000_000)
+    planner = QueryPlanner(20_000_000)
 
     planner.refused(30_000_000)
 
@@ -117,7 +117,7 @@ def test_a_refusal_of_more_than_was_planned_halves_the_plan() -> None:
 
 def test_many_refusals_of_one_size_are_one_lesson() -> None:
     """200 questions of 10 million were on their way: half of one is the most, not half of half of half ..."""
-    planner = Planner(20_000_000)
+    planner = QueryPlanner(20_000_000)
 
     for _ in range(200):
         planner.refused(10_000_000)
@@ -127,7 +127,7 @@ def test_many_refusals_of_one_size_are_one_lesson() -> None:
 
 def test_a_namespace_of_which_an_hour_was_refused_is_asked_for_less() -> None:
     """1.2 million samples of `a` in an hour were refused: 600,000 may be taken, which are 6 of its steps."""
-    planner, load = Planner(20_000_000), Load({"a": 1e5, "b": 1e5})
+    planner, load = QueryPlanner(20_000_000), SampleLoad({"a": 1e5, "b": 1e5})
 
     planner.refused(1_200_000)
     part = planner.newest(WEEK, load)
@@ -138,11 +138,11 @@ def test_a_namespace_of_which_an_hour_was_refused_is_asked_for_less() -> None:
 
 def test_refusals_end_at_a_floor() -> None:
     """20 million / 64 = 312,500: who is refused less was wrong about how much it is, or will be tomorrow."""
-    planner = Planner(20_000_000)
+    planner = QueryPlanner(20_000_000)
     planner.refused(400_000)
     assert planner.budget == 312_500
 
-    other = Planner(20_000_000)
+    other = QueryPlanner(20_000_000)
     other.refused(300_000)
     assert other.budget == 20_000_000
 
@@ -152,8 +152,8 @@ def test_late_answers_make_questions_shorter_before_they_are_sharded() -> None:
 
     16 million samples in an hour of two namespaces are one question still, until that one is late too.
     """
-    planner, load = Planner(20_000_000), Load({"a": 2e6 / 3, "b": 2e6 / 3})
-    small = Load({"a": 20_000_000 / STEPS_PER_DAY})
+    planner, load = QueryPlanner(20_000_000), SampleLoad({"a": 2e6 / 3, "b": 2e6 / 3})
+    small = SampleLoad({"a": 20_000_000 / STEPS_PER_DAY})
     lengths = []
     for _ in range(5):
         planner.late(part := planner.newest(WEEK, small), planner.largest(part, small))
@@ -168,21 +168,21 @@ def test_late_answers_make_questions_shorter_before_they_are_sharded() -> None:
 
 def test_late_answers_end_at_a_floor() -> None:
     """20 million / 16 = 1.25 million, however often; what is smaller is not late because of its size."""
-    planner, load, step = Planner(20_000_000), Load({"a": 16e6}), StepRange(1, 1)
+    planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 16e6}), StepRange(1, 1)
     budgets = []
     for _ in range(5):
         planner.late(step, planner.largest(step, load))
         budgets.append(planner.budget)
     assert budgets == [8e6, 4e6, 2e6, 1.25e6, 1.25e6]
 
-    other = Planner(20_000_000)
+    other = QueryPlanner(20_000_000)
     other.late(step, 80_000)
     assert other.budget == 20_000_000
 
 
 def test_all_that_is_late_at_once_is_one_lesson() -> None:
     """Two signals planned questions of 16 million at the same time, and both are late: 8 million are next."""
-    planner, load, step = Planner(20_000_000), Load({"a": 16e6}), StepRange(1, 1)
+    planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 16e6}), StepRange(1, 1)
     planned = [planner.largest(step, load) for _ in range(2)]
 
     for samples in planned:
@@ -193,7 +193,7 @@ def test_all_that_is_late_at_once_is_one_lesson() -> None:
 
 def test_answers_in_time_let_questions_grow() -> None:
     """From 1.25 million in two cycles of two questions, one after the other, to 20; from an hour to two."""
-    planner, load, step = Planner(20_000_000), Load({"a": 30e6}), StepRange(1, 1)
+    planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 30e6}), StepRange(1, 1)
     for _ in range(5):
         planner.late(step, planner.largest(step, load))
     budgets = []
@@ -204,12 +204,12 @@ def test_answers_in_time_let_questions_grow() -> None:
 
     planner.late(StepRange(1, 13), 1)
     planner.answered(StepRange(1, 12), 1)
-    assert len(planner.newest(WEEK, Load({"a": 1.0}))) == 24
+    assert len(planner.newest(WEEK, SampleLoad({"a": 1.0}))) == 24
 
 
 def test_what_was_refused_does_not_grow_back_on_the_same_day() -> None:
     """10 million were refused: answers on 5 million teach nothing new of that."""
-    planner, load, step = Planner(20_000_000), Load({"a": 5e6}), StepRange(1, 1)
+    planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 5e6}), StepRange(1, 1)
     planner.note_time(1)
     planner.refused(10_000_000)
 
@@ -218,10 +218,10 @@ def test_what_was_refused_does_not_grow_back_on_the_same_day() -> None:
     assert planner.budget == 5_000_000
 
 
-@pytest.mark.parametrize("load", [Load(), Load({"a": 0.5})])
-def test_an_unknown_load_is_asked_at_once(load: Load) -> None:
+@pytest.mark.parametrize("load", [SampleLoad(), SampleLoad({"a": 0.5})])
+def test_an_unknown_load_is_asked_at_once(load: SampleLoad) -> None:
     """Nothing is known of it, so that it is small until it is refused: then a shorter time is asked for."""
-    planner = Planner(20_000_000)
+    planner = QueryPlanner(20_000_000)
     assert planner.newest(WEEK, load) == WEEK
 
     assert shorter(WEEK) == 1008
@@ -242,7 +242,7 @@ def test_every_namespace_and_step_is_asked_for_once(
 
     Beyond it goes only a single namespace, for an hour.
     """
-    planner, load, asked = Planner(budget), Load(samples), StepRange(1, steps)
+    planner, load, asked = QueryPlanner(budget), SampleLoad(samples), StepRange(1, steps)
     parts = cut(planner, asked, load)
 
     assert [step for part in reversed(parts) for step in range(part.first, part.last + 1)] == list(
@@ -261,7 +261,7 @@ def test_every_namespace_and_step_is_asked_for_once(
 @given(LOADS)
 def test_halving_ends_at_single_namespaces(samples: dict[str, float]) -> None:
     """Halves of halves hold each namespace once, and in the end one each; what is unknown stays in one."""
-    load, ends = Load(samples), []
+    load, ends = SampleLoad(samples), []
     waiting = [Shard()]
     while waiting:
         parts = halves(shard := waiting.pop(), load)

@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
-from app.domain.profiles import NeedReason, Resource
+from app.domain.profiles import Pressure, Resource
 from app.domain.workloads import Connection, Workload
 from app.errors import SourceError
 from app.history.samples import PodContainer
@@ -15,7 +15,7 @@ from app.sources.mesh.istio import EDGE_LABELS, Istio
 from app.sources.mesh.linkerd import Linkerd
 from app.sources.prometheus import NetworkProvider, PrometheusSource
 from app.sources.queries import Scope, Shard, container_usage
-from app.sources.query_result import Matrix
+from app.sources.query_result import SeriesMatrix
 from tests.sources.collecting import only, usage
 from tests.sources.mesh.conversing import converse
 from tests.sources.wire import (
@@ -97,8 +97,8 @@ async def test_connections_of_linkerd() -> None:
     np.testing.assert_array_equal(samples.scraped, [[True, True, False, False]])
     assert [list(pods) for pods in samples.edge_pods] == [["web-6c9b7d8f5b-2x8qz"]]
     assert samples.unusable == 1
-    told = Matrix((("emojivoto", pod["pod"], pod["replicas"], "web", *[""] * 6),), np.ones((1, 1)))
-    nothing = Matrix((), np.empty((0, len(STEPS))))
+    told = SeriesMatrix((("emojivoto", pod["pod"], pod["replicas"], "web", *[""] * 6),), np.ones((1, 1)))
+    nothing = SeriesMatrix((), np.empty((0, len(STEPS))))
     asked, _ = converse(
         Linkerd(), lambda each: [nothing] * len(each.parts) if each.steps == STEPS else [told], SCOPE
     )
@@ -186,7 +186,7 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
     async with source as prometheus:
         await usage(prometheus.container_samples(Resource.CPU, STEPS))
         await prometheus.pod_owners(STEPS)  # twice: kube-state-metrics is silent
-        await only(prometheus.need_signals(NeedReason.OOM_KILLED, STEPS))
+        await only(prometheus.need_signals(Pressure.OOM_KILLED, STEPS))
         await only(prometheus.connection_samples(STEPS))
 
     hosts = [request.url.host for request in wire.requests]

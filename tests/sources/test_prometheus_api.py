@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from app.errors import SourceError, TooLargeError
-from app.sources.prometheus_api import CONCURRENT_QUERIES, Pace, PrometheusApi
-from app.sources.query_observer import Traffic
-from app.sources.query_result import Series
+from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
+from app.sources.query_observer import QueryCosts
+from app.sources.query_result import QueryResult
 from tests.sources.wire import FIRST, FOURTH, STEPS, Pauses, ScriptedPrometheus, answer, encoded, matrix, row
 
 URL = "http://prometheus.example:9090"
@@ -19,7 +19,9 @@ SERIES = row({"pod": "web-1"}, [(FIRST, "0.5")])
 PAGE = httpx.Response(502, text="<html>bad gateway</html>")
 
 
-async def ask(transport: httpx.AsyncBaseTransport, url: str = URL, pauses: Pauses | None = None) -> Series:
+async def ask(
+    transport: httpx.AsyncBaseTransport, url: str = URL, pauses: Pauses | None = None
+) -> QueryResult:
     pace = (pauses or Pauses()).pace()
     async with PrometheusApi(url, timeout_seconds=60, transport=transport, pace=pace) as api:
         return await api.query_range("up", ("pod",), STEPS)
@@ -232,8 +234,8 @@ async def test_retry_after(header: str, expected: float) -> None:
 
 def test_pauses_vary_by_chance() -> None:
     """The first pause lies between half and one and a half of 0.5 s: clients do not come back together."""
-    assert Pace(chance=lambda: 0.0).pause_after(1, 0.0) == 0.25
-    assert Pace(chance=lambda: 1.0).pause_after(1, 0.0) == 0.75
+    assert RetryPolicy(chance=lambda: 0.0).pause_after(1, 0.0) == 0.25
+    assert RetryPolicy(chance=lambda: 1.0).pause_after(1, 0.0) == 0.75
 
 
 @pytest.mark.parametrize(
@@ -311,7 +313,7 @@ async def test_a_body_that_drips() -> None:
     """The time-out is for the whole answer: a byte every 10 ms does not keep a query alive beyond 50 ms."""
     wire = ScriptedPrometheus(lambda _: httpx.Response(200, stream=Chunks(b" ", 1000, 0.01)))
 
-    async with PrometheusApi(URL, timeout_seconds=0.05, transport=wire, pace=Pace(tries=1)) as api:
+    async with PrometheusApi(URL, timeout_seconds=0.05, transport=wire, pace=RetryPolicy(tries=1)) as api:
         with pytest.raises(SourceError) as caught:
             await api.query_range("up", (), STEPS)
 
@@ -342,7 +344,7 @@ async def test_traffic() -> None:
 
     The server read 20 samples for a second query, as it tells; a third is refused.
     """
-    body, traffic = encoded(matrix(SERIES)), Traffic()
+    body, traffic = encoded(matrix(SERIES)), QueryCosts()
     packed = httpx.Response(200, headers={"content-encoding": "gzip"}, content=gzip.compress(body))
     told: dict[str, Any] = matrix(SERIES)
     told["data"]["stats"] = {"timings": {}, "samples": {"totalQueryableSamples": 20, "peakSamples": 3}}

@@ -10,7 +10,7 @@ from app.history.connection_rows import ConnectionRows
 from app.history.samples import StepRange
 from app.profiler.attribution import Attribution
 from app.profiler.cycle.resolution import resolve
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 from app.sources.prometheus import NetworkProvider, PrometheusSource
 from app.sources.queries import Scope
 from tests.cluster.prometheus import Prometheus
@@ -23,7 +23,7 @@ END = 1_772_373_600  # 2026-03-01 14:00 UTC
 LAST = END // 300
 HALF_HOUR = StepRange(LAST - 5, LAST)
 SHOP = tuple(Workload("shop", name) for name in ("web", "cart", "payment"))
-DIRECTORY = Directory(
+DIRECTORY = ClusterSnapshot(
     {
         ("shop", "cart-5f5b555dff-fcg7c"): Workload("shop", "cart"),
         ("shop", "payment-7d4b9c6f8-6b6f9"): Workload("shop", "payment"),
@@ -61,7 +61,7 @@ async def open_source(meshes: Prometheus) -> AsyncIterator[Serve]:
 
 
 async def profiled(
-    source: PrometheusSource, directory: Directory = DIRECTORY
+    source: PrometheusSource, directory: ClusterSnapshot = DIRECTORY
 ) -> dict[str, tuple[float, ...]]:
     """Requests and responses per minute, bytes per second both ways of each edge, to three decimals."""
     samples = await only(source.connection_samples(HALF_HOUR))
@@ -96,7 +96,7 @@ async def test_linkerd(open_source: Serve) -> None:
 
 async def test_linkerd_when_the_pods_are_gone(open_source: Serve) -> None:
     """Nobody knows the Pods: Deployments are told by their Pods' names, and the others by their labels."""
-    assert await profiled(open_source("linkerd"), Directory()) == LINKERD
+    assert await profiled(open_source("linkerd"), ClusterSnapshot()) == LINKERD
 
 
 async def test_istio(open_source: Serve) -> None:

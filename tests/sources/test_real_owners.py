@@ -12,10 +12,10 @@ import pytest
 from app.domain.workloads import Workload
 from app.history.samples import PastOwners, StepRange
 from app.profiler.attribution import Attribution
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 from app.sources.prometheus import OWNERS, PrometheusSource
 from app.sources.queries import Scope
-from app.sources.query_observer import Traffic
+from app.sources.query_observer import QueryCosts
 from tests.cluster.prometheus import Prometheus
 from tests.histories.openmetrics import Family, Series, write_openmetrics
 
@@ -54,7 +54,7 @@ def serve(
 
 async def owners_in(prometheus: Prometheus) -> tuple[PastOwners, int]:
     """What is told, and the number of questions that it took."""
-    traffic, scope = Traffic(), Scope(excluded=("kube-system",))
+    traffic, scope = QueryCosts(), Scope(excluded=("kube-system",))
     async with PrometheusSource(prometheus.url, scope=scope, observer=traffic) as source:
         owners = await source.pod_owners(HALF_HOUR)
         return owners, traffic.queries[OWNERS]
@@ -148,7 +148,7 @@ async def test_the_mixin_tells_workloads_of_each_type(serve: Serve) -> None:
         (SHOP, "alone"): Workload(SHOP, "alone", "Pod"),
         (SHOP, web_like): Workload(SHOP, web_like, "Node"),
     }
-    assert Attribution(Directory(), owners.workloads)(SHOP, web_like) is None
+    assert Attribution(ClusterSnapshot(), owners.workloads)(SHOP, web_like) is None
 
 
 async def test_newer_rules_spell_kinds_as_they_are(serve: Serve) -> None:

@@ -19,7 +19,7 @@ from app.history.usage_history import UsageHistory
 from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
-from app.sources.query_observer import Traffic
+from app.sources.query_observer import QueryCosts
 from tests.cluster.prometheus import Prometheus
 from tests.histories.emojivoto.description import DEPLOYMENTS, NAMESPACE
 from tests.histories.emojivoto.metrics import write_past
@@ -192,7 +192,7 @@ async def test_a_scope_elsewhere(emojivoto: Prometheus) -> None:
 
 async def test_a_query_that_prometheus_refuses(emojivoto: Prometheus) -> None:
     """Its own words reach the reader: a query that can't be parsed is 400, and not tried again."""
-    traffic = Traffic()
+    traffic = QueryCosts()
     async with PrometheusSource(emojivoto.url, scope=Scope(), observer=traffic) as source:
         with pytest.raises(SourceError) as caught:
             await source.api.query_range("sum(", (), LAST_DAY)
@@ -206,7 +206,7 @@ async def test_a_prometheus_that_knows_nothing(
     prometheus_factory: Callable[[Path | None], Prometheus],
 ) -> None:
     """No series: answers are whole and empty. Stopped, it can't be reached; started, it answers again."""
-    prometheus, traffic = prometheus_factory(None), Traffic()
+    prometheus, traffic = prometheus_factory(None), QueryCosts()
     async with PrometheusSource(prometheus.url, scope=Scope(), observer=traffic) as empty:
         assert (await usage(empty.container_samples(Resource.MEMORY, LAST_DAY))).containers == ()
         samples = await only(empty.connection_samples(LAST_DAY))

@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from app.errors import SourceError
-from app.sources.credentials import Access
+from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus_api import PrometheusApi
 from tests.sources.wire import FIRST, STEPS, ScriptedPrometheus, answer, row
 
@@ -33,7 +33,7 @@ async def sent(monkeypatch: pytest.MonkeyPatch) -> httpx.Request:
     for name, value in (("ACCESS_KEY_ID", KEY), ("SECRET_ACCESS_KEY", SECRET), ("SESSION_TOKEN", TOKEN)):
         monkeypatch.setenv(f"AWS_{name}", value)
     wire = ScriptedPrometheus(answer(row({"pod": "web-1"}, [(FIRST, "1")])))
-    access = Access(sigv4_region="eu-west-1")
+    access = PrometheusCredentials(sigv4_region="eu-west-1")
     async with PrometheusApi(URL, timeout_seconds=60, access=access, transport=wire) as api:
         await api.query_range("up", ("pod",), STEPS)
     return wire.requests[0]
@@ -70,7 +70,7 @@ async def test_no_credentials_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
         monkeypatch.delenv(f"AWS_{name}", raising=False)
     wire = ScriptedPrometheus(answer())
-    access = Access(sigv4_region="eu-west-1")
+    access = PrometheusCredentials(sigv4_region="eu-west-1")
     async with PrometheusApi(URL, timeout_seconds=60, access=access, transport=wire) as api:
         with pytest.raises(SourceError, match="no AWS credentials were found") as caught:
             await api.query_range("up", ("pod",), STEPS)
@@ -91,5 +91,5 @@ def test_without_the_extra_the_setting_says_what_is_missing(monkeypatch: pytest.
     monkeypatch.setattr(builtins, "__import__", missing)
 
     with pytest.raises(SourceError, match="PROMETHEUS_SIGV4_REGION needs botocore") as caught:
-        Access(sigv4_region="eu-west-1").authentication()
+        PrometheusCredentials(sigv4_region="eu-west-1").authentication()
     assert caught.value.reason == "ExtraMissing"

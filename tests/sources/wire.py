@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import httpx
 
 from app.history.samples import StepRange
-from app.sources.prometheus_api import Pace
+from app.sources.prometheus_api import RetryPolicy
 
 Reply = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 Points = Sequence[tuple[float, str]]
@@ -78,6 +78,6 @@ class Pauses:
         """Return at once."""
         self.seconds.append(seconds)
 
-    def pace(self) -> Pace:
+    def pace(self) -> RetryPolicy:
         """Three tries, and chance always in the middle."""
-        return Pace(sleep=self.sleep, chance=lambda: 0.5)
+        return RetryPolicy(sleep=self.sleep, chance=lambda: 0.5)

@@ -17,7 +17,7 @@ from app.errors import ClusterError, UnavailableError
 from app.tls.issuing import parse_certificates
 from app.tls.keeper import CertificateKeeper
 from app.tls.renewal import is_issued_by, is_valid_at
-from app.tls.rotation import Terms
+from app.tls.rotation import RotationPolicy
 from app.tls.secret_data import key_pair_of
 from tests.tls.stores import InMemory, Moment
 
@@ -67,7 +67,7 @@ class World:
     """Runs leaders under some conditions; `bundles` and `served` tell what was written when."""
 
     conditions: Conditions
-    terms: Terms
+    terms: RotationPolicy
     random: Random
     now: float = 0
     bundles: list[Written] = field(default_factory=list)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.errors import ConflictError
-from app.tls.keeper import Stores
+from app.tls.keeper import CertificateStores
 
 Moment = Literal["before", "after"]
 # Awaited before and after each operation takes place: what a wire and the API server behind it may do.
@@ -79,9 +79,9 @@ class InMemory:
         """What the API server trusts."""
         return self.trust.data.get("bundle", b"")
 
-    def stores(self, wire: Wire = undisturbed) -> Stores:
+    def stores(self, wire: Wire = undisturbed) -> CertificateStores:
         """The three as one process reaches them."""
-        return Stores(*(Handle(kept, wire) for kept in (self.authority, self.serving, self.trust)))
+        return CertificateStores(*(Handle(kept, wire) for kept in (self.authority, self.serving, self.trust)))
 
     def _written(self, title: str) -> None:
         self.journal.append(title)

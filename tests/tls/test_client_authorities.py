@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.errors import SettingsError
-from app.http_server.protocol import ClientTerms
+from app.http_server.protocol import ClientPolicy
 from app.tls.client_authorities import follow_client_authorities, open_serving_context
 from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.serving import ServingContext, UnusableCertificateError
@@ -68,7 +68,7 @@ def test_only_clients_of_the_authority_are_served(
 @pytest.mark.parametrize("size", [0, 4 * 1024 * 1024], ids=["empty", "large"])
 def test_a_client_with_another_name_is_refused(serving: ServingContext, tmp_path: Path, size: int) -> None:
     """It is told so with a 403, however much it sends; the wanted one is served by the same listener."""
-    terms = ClientTerms(names=("kube-apiserver", "front-proxy"))
+    terms = ClientPolicy(names=("kube-apiserver", "front-proxy"))
     with BackgroundListener(hello, serving.context, terms) as listener:
         status, answer = Client(WEBHOOK, tmp_path, KUBELET).post(listener.port, b" " * size)
         wanted = Client(WEBHOOK, tmp_path, API_SERVER).post(listener.port, b" " * size)

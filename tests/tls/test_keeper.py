@@ -9,7 +9,7 @@ from app.errors import ConflictError, ForbiddenError
 from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate, parse_certificates
 from app.tls.keeper import CertificateKeeper
 from app.tls.renewal import certificate_of, is_issued_by, renewal_due, separated
-from app.tls.rotation import Terms
+from app.tls.rotation import RotationPolicy
 from app.tls.secret_data import data_of, key_pair_of
 from tests.tls.stores import InMemory, Moment, Wire, undisturbed
 
@@ -39,7 +39,7 @@ class Cluster(InMemory):
         """A new one, which knows nothing yet."""
         return CertificateKeeper(
             self.stores(wire),
-            Terms(names or NAMES, trust_lag_seconds=LAG),
+            RotationPolicy(names or NAMES, trust_lag_seconds=LAG),
             wall_clock=lambda: self.wall,
             elapsed_clock=lambda: self.elapsed,
         )
@@ -515,7 +515,7 @@ async def test_short_lives_are_kept_in_order_too() -> None:
     and between 14 and 24 certificates.
     """
     cluster = Cluster()
-    terms = Terms(NAMES, timedelta(seconds=30), timedelta(seconds=90), trust_lag_seconds=2)
+    terms = RotationPolicy(NAMES, timedelta(seconds=30), timedelta(seconds=90), trust_lag_seconds=2)
     leader = CertificateKeeper(
         cluster.stores(), terms, wall_clock=lambda: cluster.wall, elapsed_clock=lambda: cluster.elapsed
     )

@@ -7,12 +7,12 @@ from random import Random
 import pytest
 
 from app.tls.issuing import parse_certificates
-from app.tls.rotation import Terms
+from app.tls.rotation import RotationPolicy
 from tests.tls.rotation_world import Conditions, World
 
 DAY = 86400.0
 NAMES = ("job-profiler.profiling.svc",)
-YEARS = Terms(NAMES)
+YEARS = RotationPolicy(NAMES)
 THREE_YEARS = Conditions(
     duration=1095 * DAY,
     period=DAY / 2,
@@ -23,7 +23,7 @@ THREE_YEARS = Conditions(
     downtime=DAY / 2,
     term=30 * DAY,
 )
-SECONDS = Terms(NAMES, timedelta(seconds=30), timedelta(seconds=90), trust_lag_seconds=2)
+SECONDS = RotationPolicy(NAMES, timedelta(seconds=30), timedelta(seconds=90), trust_lag_seconds=2)
 TEN_MINUTES = Conditions(
     duration=600,
     period=1,
@@ -38,7 +38,7 @@ TEN_MINUTES = Conditions(
 )
 
 
-def simulated(conditions: Conditions, terms: Terms, seed: int) -> World:
+def simulated(conditions: Conditions, terms: RotationPolicy, seed: int) -> World:
     world = World(conditions, terms, Random(seed))
     world.run()
     return world

@@ -11,11 +11,11 @@ import pytest
 from app.errors import ClusterError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.list_options import Selection
+from app.kubernetes.list_options import ListOptions
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.webhook_configuration import WEBHOOK, CaBundleSink, ca_bundle_of, selection_of
 from app.runtime.certificates import keep_certificates
-from app.runtime.webhook_role import ServedCertificate
+from app.runtime.webhook_role import ServingCertificateSink
 from app.settings.environment import read_settings
 from app.tls.issuing import parse_certificates
 from app.tls.self_dial import SelfDial
@@ -135,11 +135,11 @@ async def test_authorities_rotate_without_one_failed_admission(
             self_dial.trust(bundle)
 
         async with open_cluster(str(control_plane.kubeconfig)) as cluster:
-            secret = Selection(paths.secrets(NAMESPACE), field_selector="metadata.name=job-profiler-tls")
+            secret = ListOptions(paths.secrets(NAMESPACE), field_selector="metadata.name=job-profiler-tls")
             tasks = [
                 asyncio.create_task(work)
                 for work in (
-                    Reflector(cluster, secret, ServedCertificate(serving)).run(),
+                    Reflector(cluster, secret, ServingCertificateSink(serving)).run(),
                     Reflector(cluster, selection_of(NAME), CaBundleSink(take), keep=ca_bundle_of).run(),
                     self_dial.run(),
                     keep_certificates(cluster, settings),

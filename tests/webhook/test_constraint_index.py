@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.rightsizing.constraints import Constraints, LimitRangeRule, Quota
-from app.webhook.constraint_index import ConstraintIndex, Demand
+from app.webhook.constraint_index import ConstraintIndex, ConstraintObject
 from tests.webhook.profiles import VOTING, WEB
 from tests.webhook.webhooks import demanding
 
@@ -41,7 +41,7 @@ def test_a_list_of_one_namespace_leaves_what_is_known_of_others() -> None:
         for collection in (index.autoscalers, index.quotas, index.namespaces):
             collection.replace([], namespace)
         assert not index.is_synced
-        index.limit_ranges.replace([Demand(namespace, "a", (rule(1),))], namespace)
+        index.limit_ranges.replace([ConstraintObject(namespace, "a", (rule(1),))], namespace)
     index.limit_ranges.replace([], "shop")
 
     assert index.of(WEB) == Constraints((rule(1),))
@@ -52,11 +52,14 @@ def test_all_objects_of_the_namespace_bind_and_those_of_another_do_not() -> None
     """Rules and quotas in the order of their objects' names; `shop` has its own."""
     index = demanding(
         limit_ranges=[
-            Demand("emojivoto", "b", (rule(2), rule(3))),
-            Demand("emojivoto", "a", (rule(1),)),
-            Demand("shop", "a", (rule(9),)),
+            ConstraintObject("emojivoto", "b", (rule(2), rule(3))),
+            ConstraintObject("emojivoto", "a", (rule(1),)),
+            ConstraintObject("shop", "a", (rule(9),)),
         ],
-        quotas=[Demand("emojivoto", "q", quota(Resource.CPU)), Demand("shop", "q", quota())],
+        quotas=[
+            ConstraintObject("emojivoto", "q", quota(Resource.CPU)),
+            ConstraintObject("shop", "q", quota()),
+        ],
     )
 
     found = index.of(WEB)
@@ -68,8 +71,8 @@ def test_an_autoscaler_binds_only_its_target() -> None:
     """Two that scale `web` are taken together; Deployment `voting` and StatefulSet `web` are not scaled."""
     index = demanding(
         autoscalers=[
-            Demand("emojivoto", "one", (WEB, CPU)),
-            Demand("emojivoto", "two", (WEB, frozenset({Resource.MEMORY}))),
+            ConstraintObject("emojivoto", "one", (WEB, CPU)),
+            ConstraintObject("emojivoto", "two", (WEB, frozenset({Resource.MEMORY}))),
         ]
     )
     asked = (WEB, VOTING, Workload("emojivoto", "web", "StatefulSet"), Workload("shop", "web"))
@@ -79,12 +82,12 @@ def test_an_autoscaler_binds_only_its_target() -> None:
 
 def test_a_change_and_a_deletion_take_effect_at_once() -> None:
     """What was prepared for the Pod before is made anew; a list forgets what is not in it."""
-    index = demanding(limit_ranges=[Demand("emojivoto", "a", (rule(1),))])
+    index = demanding(limit_ranges=[ConstraintObject("emojivoto", "a", (rule(1),))])
     assert index.of(WEB) == Constraints((rule(1),))
-    index.limit_ranges.upsert(Demand("emojivoto", "a", (rule(2),)))
+    index.limit_ranges.upsert(ConstraintObject("emojivoto", "a", (rule(2),)))
     assert index.of(WEB) == Constraints((rule(2),))
-    index.limit_ranges.upsert(Demand("emojivoto", "b", (rule(3),)))
-    index.limit_ranges.delete(Demand("emojivoto", "a", (rule(2),)))
+    index.limit_ranges.upsert(ConstraintObject("emojivoto", "b", (rule(3),)))
+    index.limit_ranges.delete(ConstraintObject("emojivoto", "a", (rule(2),)))
     assert index.of(WEB) == Constraints((rule(3),))
     index.limit_ranges.replace([])
 
@@ -95,20 +98,21 @@ def test_a_namespace_asks_as_long_as_its_label_says_so() -> None:
     """Listed, changed, deleted; one that is not there asks for nothing."""
     index = demanding(asking=["shop"])
     asked = [index.asks("shop"), index.asks("emojivoto")]
-    index.namespaces.upsert(Demand("shop", "shop", value=False))
-    index.namespaces.upsert(Demand("emojivoto", "emojivoto", value=True))
+    index.namespaces.upsert(ConstraintObject("shop", "shop", value=False))
+    index.namespaces.upsert(ConstraintObject("emojivoto", "emojivoto", value=True))
     asked += [index.asks("shop"), index.asks("emojivoto")]
-    index.namespaces.delete(Demand("emojivoto", "emojivoto", value=True))
+    index.namespaces.delete(ConstraintObject("emojivoto", "emojivoto", value=True))
 
     assert [*asked, index.asks("emojivoto")] == [True, False, False, True, False]
 
 
 DEMAND = st.builds(
-    Demand,
+    ConstraintObject,
     st.sampled_from(["emojivoto", "shop"]),
     st.sampled_from(["a", "b"]),
     st.integers(1, 3).map(lambda cores: (rule(cores),)),
 )
+LimitRangeObject = ConstraintObject[tuple[LimitRangeRule, ...]]
 CHANGES = st.lists(
     st.tuples(st.sampled_from(["replace", "upsert", "delete"]), DEMAND, st.lists(DEMAND, max_size=3))
 )
@@ -116,10 +120,16 @@ CHANGES = st.lists(
 
 @given(changes=CHANGES)
 def test_after_any_changes_it_equals_an_index_of_what_is_there(
-    changes: list[tuple[str, Demand[tuple[LimitRangeRule, ...]], list[Demand[tuple[LimitRangeRule, ...]]]]],
+    changes: list[
+        tuple[
+            str,
+            ConstraintObject[tuple[LimitRangeRule, ...]],
+            list[ConstraintObject[tuple[LimitRangeRule, ...]]],
+        ]
+    ],
 ) -> None:
     """Lists, changes and deletions in any order, asked in between, leave what one list would tell."""
-    index, there = demanding(), dict[tuple[str, str], Demand[tuple[LimitRangeRule, ...]]]()
+    index, there = demanding(), dict[tuple[str, str], ConstraintObject[tuple[LimitRangeRule, ...]]]()
     for verb, one, many in changes:
         if verb == "replace":
             there = {(each.namespace, each.name): each for each in many}

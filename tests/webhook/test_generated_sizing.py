@@ -9,7 +9,7 @@ from typing import Any
 from app.domain.profiles import Resource
 from app.domain.quantities import parse_quantity
 from app.rightsizing.constraints import LimitRangeRule, Quota
-from app.webhook.constraint_index import ConstraintIndex, Demand
+from app.webhook.constraint_index import ConstraintIndex, ConstraintObject
 from tests.webhook.generated_pods import (
     LIMIT_BYTES,
     PROFILES,
@@ -72,11 +72,11 @@ class SizedPodGenerator:
         index = demanding(asking)
         for namespace in ("shop", "emojivoto"):
             if self._happens(0.6):
-                index.limit_ranges.upsert(Demand(namespace, "r", (self._rule(), self._rule())))
+                index.limit_ranges.upsert(ConstraintObject(namespace, "r", (self._rule(), self._rule())))
             if self._happens(0.3):
-                index.quotas.upsert(Demand(namespace, "q", self._quota()))
+                index.quotas.upsert(ConstraintObject(namespace, "q", self._quota()))
         scaled = frozenset(self._resources())
-        index.autoscalers.upsert(Demand("shop", "h", (self._chance.choice([*WANTED]), scaled)))
+        index.autoscalers.upsert(ConstraintObject("shop", "h", (self._chance.choice([*WANTED]), scaled)))
         return index
 
     def _happens(self, probability: float) -> bool:

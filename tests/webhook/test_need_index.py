@@ -10,7 +10,7 @@ from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
-from app.rightsizing.resizing import Needs
+from app.rightsizing.resizing import ContainerNeeds
 from app.webhook.need_index import NeedIndex
 from tests.webhook.profiles import EMOJI, WEB, connection, cpu, memory, synced_catalogue, with_containers
 
@@ -28,8 +28,8 @@ def test_the_needs_are_those_of_both_profiles() -> None:
     _, index = needs_on(CPU_OF_WEB, MEMORY_OF_WEB)
 
     assert index.needs(WEB) == {
-        Resource.CPU: Needs({"web-svc": Decimal("0.018"), "linkerd-proxy": Decimal("0.005")}, 0.74),
-        Resource.MEMORY: Needs({"web-svc": Decimal(19550000)}, 0.5),
+        Resource.CPU: ContainerNeeds({"web-svc": Decimal("0.018"), "linkerd-proxy": Decimal("0.005")}, 0.74),
+        Resource.MEMORY: ContainerNeeds({"web-svc": Decimal(19550000)}, 0.5),
     }
 
 

@@ -15,7 +15,7 @@ from app.domain.profiles import Resource
 from app.rightsizing.constraints import Quota
 from app.runtime.scheduling import scheduling_policy
 from app.webhook import sizing
-from app.webhook.constraint_index import ConstraintIndex, Demand
+from app.webhook.constraint_index import ConstraintIndex, ConstraintObject
 from app.webhook.decisions import decide
 from app.webhook.need_index import NeedIndex
 from app.webhook.outcomes import Decision
@@ -154,7 +154,9 @@ def test_what_the_pod_says_goes_before_what_its_namespace_says(
     ours = found["metadata"]["annotations"]
     assert {key: ours[key] for key in WEB_ANNOTATIONS} == WEB_ANNOTATIONS
     assert (NOTE in ours, webhook.resized) == (asks, asks)
-    assert [webhook.not_resized(outcome) for outcome in sizing.Outcome if outcome != "unchanged"] == [0] * 6
+    assert [webhook.not_resized(outcome) for outcome in sizing.SizingOutcome if outcome != "unchanged"] == [
+        0
+    ] * 6
 
 
 @pytest.mark.parametrize("label", [None, "false"])
@@ -214,7 +216,7 @@ def test_before_the_constraints_are_known_a_pod_is_only_annotated(label: str | N
 
 def test_what_an_autoscaler_scales_on_is_left_alone() -> None:
     """A CPU request that changed would move what the autoscaler's percentage means; memory is set."""
-    scaled = Demand("emojivoto", "web", (WEB, frozenset({Resource.CPU})))
+    scaled = ConstraintObject("emojivoto", "web", (WEB, frozenset({Resource.CPU})))
     webhook = sizing_webhook(*SIZED_PROFILES, constraints=demanding(autoscalers=[scaled]))
 
     found = patched_by(webhook, web_pod_with({"requests": {"cpu": "2"}}))
@@ -225,7 +227,7 @@ def test_what_an_autoscaler_scales_on_is_left_alone() -> None:
 def test_a_quota_on_requests_lets_them_only_fall() -> None:
     """What is left of a quota is not known for sure, so nothing is asked of it that the Pod did not ask."""
     counted = Quota(frozenset(Resource), frozenset(), tells_best_effort=False)
-    constraints = demanding(quotas=[Demand("emojivoto", "q", counted)])
+    constraints = demanding(quotas=[ConstraintObject("emojivoto", "q", counted)])
     webhook = sizing_webhook(*SIZED_PROFILES, constraints=constraints)
 
     found = patched_by(webhook, web_pod_with({"requests": {"cpu": "100m", "memory": "1Gi"}}))

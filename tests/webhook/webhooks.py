@@ -11,8 +11,8 @@ from app.domain.catalogue import ProfileCatalogue
 from app.rightsizing.constraints import LimitRangeRule, Quota
 from app.runtime.scheduling import scheduling_policy
 from app.settings.environment import Settings, read_settings
-from app.webhook.constraint_index import Autoscaler, ConstraintIndex, Demand
-from app.webhook.decisions import Knowledge
+from app.webhook.constraint_index import Autoscaler, ConstraintIndex, ConstraintObject
+from app.webhook.decisions import AdmissionState
 from app.webhook.endpoint import PodMutator
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.need_index import NeedIndex
@@ -70,9 +70,9 @@ def known_from(
     index: AnnotationIndex,
     settings: Settings = SETTINGS,
     sizer: PodSizer | None = None,
-) -> Knowledge:
+) -> AdmissionState:
     """What a webhook decides from."""
-    return Knowledge(index, PreparedDecisions(catalogue, index), settings.profiles_pods_of, sizer)
+    return AdmissionState(index, PreparedDecisions(catalogue, index), settings.profiles_pods_of, sizer)
 
 
 def webhook_on(
@@ -110,13 +110,13 @@ def sizing_webhook(
 def demanding(
     asking: Iterable[str] = ("emojivoto", "shop"),
     *,
-    limit_ranges: Iterable[Demand[tuple[LimitRangeRule, ...]]] = (),
-    quotas: Iterable[Demand[Quota]] = (),
-    autoscalers: Iterable[Demand[Autoscaler]] = (),
+    limit_ranges: Iterable[ConstraintObject[tuple[LimitRangeRule, ...]]] = (),
+    quotas: Iterable[ConstraintObject[Quota]] = (),
+    autoscalers: Iterable[ConstraintObject[Autoscaler]] = (),
 ) -> ConstraintIndex:
     """What namespaces demand, all of it listed; those that are *asking* want requests from profiles."""
     index = ConstraintIndex()
-    index.namespaces.replace([Demand(name, name, value=True) for name in asking])
+    index.namespaces.replace([ConstraintObject(name, name, value=True) for name in asking])
     index.limit_ranges.replace(limit_ranges)
     index.quotas.replace(quotas)
     index.autoscalers.replace(autoscalers)

@@ -27,7 +27,7 @@ _LENGTH = struct.Struct("<I")
 Arrays = Mapping[str, NDArray[Any]]
 
 
-class UnreadableError(ValueError):
+class UnreadableCheckpointError(ValueError):
     """Bytes that are no arrays of ours; `reason` is a CamelCase word."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -68,7 +68,7 @@ def unpack(packed: bytes) -> tuple[msgspec.Raw, dict[str, NDArray[Any]]]:
     try:
         header = msgspec.json.decode(body[_LENGTH.size : at], type=_Header)
     except msgspec.DecodeError as error:
-        raise UnreadableError("Malformed", f"its header can't be read: {error}") from error
+        raise UnreadableCheckpointError("Malformed", f"its header can't be read: {error}") from error
     arrays = {}
     for each in header.arrays:
         dtype, size = np.dtype(each.dtype), int(np.prod(each.shape))
@@ -78,18 +78,20 @@ def unpack(packed: bytes) -> tuple[msgspec.Raw, dict[str, NDArray[Any]]]:
         arrays[each.name] = found.cumsum(dtype=np.uint64) if each.sorted else found
         at += size * dtype.itemsize
     if at != len(body):
-        raise UnreadableError("Malformed", "its arrays are not those of its header")
+        raise UnreadableCheckpointError("Malformed", "its arrays are not those of its header")
     return header.document, arrays
 
 
 def _checked(packed: bytes) -> bytes:
     if len(packed) < _PREFIX.size or not packed.startswith(MAGIC):
-        raise UnreadableError("Corrupt", "it is not a check-point")
+        raise UnreadableCheckpointError("Corrupt", "it is not a check-point")
     _, version, digest = _PREFIX.unpack_from(packed)
     if version != VERSION:
-        raise UnreadableError("OtherVersion", f"it has version {version}, and {VERSION} can be read")
+        raise UnreadableCheckpointError(
+            "OtherVersion", f"it has version {version}, and {VERSION} can be read"
+        )
     if sha256(packed[_PREFIX.size :]).digest() != digest:
-        raise UnreadableError("Corrupt", "its checksum is wrong")
+        raise UnreadableCheckpointError("Corrupt", "its checksum is wrong")
     return packed[_PREFIX.size :]
 
 

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.workloads import Connection, Workload
-from app.history.checkpoint.array_format import UnreadableError, pack, unpack
+from app.history.checkpoint.array_format import UnreadableCheckpointError, pack, unpack
 from app.history.connection_rows import ConnectionRows
 from app.history.coverage import Coverage
-from app.history.day_histograms import Day, DayRows
+from app.history.day_histograms import DayHistograms, UsageHistograms
 from app.history.grid import GRIDS
 from app.history.key_ranges import KeyRange, range_of
-from app.history.pressure_rows import NeedRows
+from app.history.pressure_rows import PressureRows
 from app.history.samples import STEPS_PER_DAY
 from app.history.usage import UsageState
 
@@ -100,10 +100,12 @@ def decode(packed: bytes, *, timeslots: int, retained_days: int) -> Checkpoint:
         document = msgspec.json.decode(raw, type=_Document)
         _check_settings(document, timeslots)
         return _read(document, arrays, UsageState(timeslots=timeslots, retained_days=retained_days))
-    except UnreadableError:
+    except UnreadableCheckpointError:
         raise
     except Exception as error:  # what it holds may be anything, and none of it may end the profiler
-        raise UnreadableError("Malformed", f"it can't be read: {type(error).__name__}: {error}") from error
+        raise UnreadableCheckpointError(
+            "Malformed", f"it can't be read: {type(error).__name__}: {error}"
+        ) from error
 
 
 class _Numbers:
@@ -130,7 +132,9 @@ def _grids() -> dict[str, tuple[float, float, float]]:
 
 def _check_settings(document: _Document, timeslots: int) -> None:
     if (document.timeslots, document.grids) != (timeslots, _grids()):
-        raise UnreadableError("OtherSettings", "it was made with other TIMESLOTS, or with other grids")
+        raise UnreadableCheckpointError(
+            "OtherSettings", "it was made with other TIMESLOTS, or with other grids"
+        )
 
 
 def _read(document: _Document, arrays: NamedArrays, usage: UsageState) -> Checkpoint:
@@ -140,7 +144,7 @@ def _read(document: _Document, arrays: NamedArrays, usage: UsageState) -> Checkp
     for name, rows in usage.every_row().items():
         mine = _beneath(arrays, name)
         rows.coverage = _coverage(_beneath(mine, "coverage"))
-        if isinstance(rows, DayRows):
+        if isinstance(rows, UsageHistograms):
             _fill_days(rows, mine)
         else:
             _fill_signs(rows, mine)
@@ -161,7 +165,7 @@ def _read(document: _Document, arrays: NamedArrays, usage: UsageState) -> Checkp
 def _usage_arrays(usage: UsageState) -> Iterator[tuple[str, NDArray[Any]]]:
     for name, rows in usage.every_row().items():
         yield from _coverage_arrays(f"{name}/coverage", rows.coverage)
-        if isinstance(rows, NeedRows):
+        if isinstance(rows, PressureRows):
             yield f"{name}/seen_last", rows.last_seen(len(usage.series.containers))
             yield from ((f"{name}/{number}/parts", day) for number, day in sorted(rows.days.items()))
             continue
@@ -192,16 +196,16 @@ def _coverage(arrays: NamedArrays) -> Coverage:
     return coverage
 
 
-def _fill_days(rows: DayRows, arrays: NamedArrays) -> None:
+def _fill_days(rows: UsageHistograms, arrays: NamedArrays) -> None:
     rows.first_seen, rows.last_seen, rows.recent = (arrays[field] for field in _FIELDS_OF_SERIES)
     for number in _days(arrays):
-        day = rows.days[number] = Day()
+        day = rows.days[number] = DayHistograms()
         day.keys, day.counts, day.maxima, day.steps_seen = (
             arrays[f"{number}/{field}"] for field in _FIELDS_OF_DAY
         )
 
 
-def _fill_signs(rows: NeedRows, arrays: NamedArrays) -> None:
+def _fill_signs(rows: PressureRows, arrays: NamedArrays) -> None:
     rows.seen_last = arrays["seen_last"]
     rows.days = {number: arrays[f"{number}/parts"] for number in _days(arrays)}
 

@@ -16,7 +16,7 @@ _SAMPLE_BYTES = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LearnedState:
     """What is known of everybody."""
 
     usage: UsageState

@@ -16,7 +16,7 @@ from app.domain.quantities import format_time
 from app.errors import ClusterError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder, InvolvedObject
-from app.kubernetes.outage_log import Contact
+from app.kubernetes.outage_log import OutageLog
 from app.kubernetes.self_probe.probe import Probe, ProbeReport, ProbeTerms
 from app.kubernetes.status_map import NAME, PROBE, StatusMap
 from app.settings.environment import Settings
@@ -49,7 +49,7 @@ class Prober:
         self._is_enabled, self._period_seconds = settings.probe_enabled, settings.probe_interval
         self._events, self._clock = events, clock
         self._involved = InvolvedObject("v1", "ConfigMap", settings.own_namespace, NAME)
-        self._asking, self._telling = Contact("the self-probe"), Contact("the report of the self-probe")
+        self._asking, self._telling = OutageLog("the self-probe"), OutageLog("the report of the self-probe")
         self._duration = Histogram(
             "job_profiler_probe_duration_seconds",
             "Time in which the API server answered the self-probe, the webhook's part included",

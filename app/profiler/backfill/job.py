@@ -18,10 +18,10 @@ from app.domain.pod_record import PodRecord
 from app.domain.profiles import Identity
 from app.errors import ClusterError, ConflictError, NotFoundError, UnavailableError
 from app.periodic import Backoff
-from app.profiler.backfill.plan import Mend, MendPlanner, newest_first
+from app.profiler.backfill.plan import PodRepair, RepairPlanner, newest_first
 from app.profiler.cycle.metrics import BackfillMetrics
 from app.profiler.ports import PodAnnotator
-from app.profiler.rate_limiter import Pace
+from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.pods import PodRegistry
 
 log = structlog.get_logger(__name__)
@@ -61,16 +61,16 @@ class Backfill:
     """One leader's back-fill; `run` ends by cancellation alone."""
 
     pods: PodRegistry
-    planner: MendPlanner
+    planner: RepairPlanner
     annotator: PodAnnotator
     changes: ProfileChanges
     metrics: BackfillMetrics
     _: KW_ONLY
-    pace: Pace
+    pace: RateLimiter
     period_seconds: float
     clock: Callable[[], float] = monotonic
     settled_seconds: float = _SETTLED_SECONDS
-    _due: deque[Mend] = field(default_factory=deque, init=False)
+    _due: deque[PodRepair] = field(default_factory=deque, init=False)
     _filled: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _under_way: set[str] = field(default_factory=set, init=False)
     _put_off: dict[str, float] = field(default_factory=dict, init=False)  # until when, by uid
@@ -101,15 +101,15 @@ class Backfill:
         while self.clock() < deadline and await self.changes.wait(self.settled_seconds):
             pass
 
-    async def _compare(self) -> list[Mend]:
-        mends: list[Mend] = []
+    async def _compare(self) -> list[PodRepair]:
+        mends: list[PodRepair] = []
         now, pods = self.clock(), list(self.pods)
         for start in range(0, len(pods), _COMPARED_AT_ONCE):
             mends += self.planner.plan(pods[start : start + _COMPARED_AT_ONCE], now)
             await asyncio.sleep(0)
         return newest_first(mends)
 
-    def _fill(self, mends: list[Mend]) -> None:
+    def _fill(self, mends: list[PodRepair]) -> None:
         now = self.clock()
         self._put_off = {uid: until for uid, until in self._put_off.items() if until > now}
         kept_out = self._under_way | self._put_off.keys()
@@ -133,7 +133,7 @@ class Backfill:
                     self._filled.clear()
                     slots.release()
 
-    def _next(self) -> Mend | None:
+    def _next(self) -> PodRepair | None:
         """The next Pod that still is as it was when it was compared."""
         while self._due:
             mend = self._due.popleft()
@@ -141,7 +141,7 @@ class Backfill:
                 return mend
         return None
 
-    async def _mend(self, mend: Mend) -> None:
+    async def _mend(self, mend: PodRepair) -> None:
         try:
             await self.annotator.annotate(mend.pod, mend.changes)
         except (NotFoundError, ConflictError):
@@ -158,7 +158,7 @@ class Backfill:
             self._under_way.discard(mend.pod.uid)
             self._tell()
 
-    def _try_later(self, mend: Mend, error: UnavailableError) -> None:
+    def _try_later(self, mend: PodRepair, error: UnavailableError) -> None:
         """A server that is busy says when; where nothing is said, the fault may be this Pod's alone."""
         if error.retry_after_seconds is not None:
             self.pace.hold(error.retry_after_seconds)
@@ -168,7 +168,7 @@ class Backfill:
         self.pace.hold(self._backoff.next_pause())
         self._give_way(mend, self.period_seconds, error)
 
-    def _give_way(self, mend: Mend, seconds: float, error: ClusterError) -> None:
+    def _give_way(self, mend: PodRepair, seconds: float, error: ClusterError) -> None:
         """Try the Pod again only after some time; what holds for one often holds for all: one is told."""
         say = log.debug if self._put_off else log.warning
         say("backfill_put_off", pod=_name(mend.pod), seconds=seconds, error=str(error))

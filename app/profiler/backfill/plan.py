@@ -18,7 +18,7 @@ FOLLOWED_EVERY_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Mend:
+class PodRepair:
     """One Pod and all of our annotations that it is to carry.
 
     `was_missed` tells that it was created without any, though its workload had a profile by then.
@@ -40,7 +40,7 @@ class _Followed:
     since: float
 
 
-class MendPlanner:
+class RepairPlanner:
     """Compares Pods with the index; remembers for an hour which connections were followed."""
 
     def __init__(self, index: AnnotationIndex, in_scope: Callable[[str], bool]) -> None:
@@ -53,14 +53,14 @@ class MendPlanner:
         """False while the index knows nothing for sure: even a forged annotation might be right."""
         return self._index.is_synced
 
-    def plan(self, pods: Iterable[PodRecord], now_seconds: float) -> list[Mend]:
+    def plan(self, pods: Iterable[PodRecord], now_seconds: float) -> list[PodRepair]:
         """What is to be done, in no order; nothing while not ready."""
         if not self.is_ready:
             return []
         self._forget(now_seconds)
         return [mend for pod in pods if (mend := self._mend(pod, now_seconds))]
 
-    def _mend(self, pod: PodRecord, now_seconds: float) -> Mend | None:
+    def _mend(self, pod: PodRecord, now_seconds: float) -> PodRepair | None:
         if pod.is_exempt or not self._in_scope(pod.namespace):
             return None
         known = self._index.annotations(pod.workload)
@@ -74,7 +74,7 @@ class MendPlanner:
         may_follow = self._may_follow(pod.workload, connections, now_seconds) if waits else True
         if not may_follow and self._were_given(pod, connections):
             return None
-        return Mend(pod, wanted, was_missed=self._was_missed(pod))
+        return PodRepair(pod, wanted, was_missed=self._was_missed(pod))
 
     def _may_follow(self, workload: Workload, connections: Mapping[str, str], now_seconds: float) -> bool:
         """Pods of the workload may take on these; once begun, all of them may, however long that takes."""
@@ -97,7 +97,7 @@ class MendPlanner:
         return not pod.annotations and created_at is not None and self._index.knew(pod.workload, created_at)
 
 
-def newest_first(mends: Iterable[Mend]) -> list[Mend]:
+def newest_first(mends: Iterable[PodRepair]) -> list[PodRepair]:
     """In the order in which they are to be done; Pods of one second by name."""
     by_name = sorted(mends, key=lambda mend: (mend.pod.namespace, mend.pod.name))
     return sorted(by_name, key=lambda mend: mend.pod.created_at, reverse=True)

@@ -8,7 +8,7 @@ from itertools import chain
 import structlog
 
 from app.domain.custom_resources import KINDS
-from app.domain.profiles import SIGN_OF_NEED, Resource
+from app.domain.profiles import PRESSURE_OF, Resource
 from app.errors import SourceError
 from app.history.connection_rows import ConnectionRows
 from app.history.samples import (
@@ -27,13 +27,13 @@ from app.profiler.cycle.signals import (
     CONNECTIONS,
     PAST_UNREAD,
     Answers,
+    Health,
     SignalState,
-    State,
     connection_state,
     signs_unknown,
     usage_state,
 )
-from app.profiler.ports import Directory, UsageSource
+from app.profiler.ports import ClusterSnapshot, UsageSource
 
 # Samples of the newest minute may not have reached every Prometheus yet.
 GRACE_SECONDS = 60
@@ -54,7 +54,7 @@ def wanted_steps(newest_step: int, history_days: int) -> StepRange:
 
 
 @dataclass(slots=True)
-class Gathered:
+class CollectedSamples:
     """What one cycle brought: the state of each signal and what could not be attributed."""
 
     states: list[SignalState] = field(default_factory=list)
@@ -67,14 +67,14 @@ class Gathered:
     @property
     def answered_kinds(self) -> set[str]:
         """The kinds of profiles whose source answers: keys of `KINDS`."""
-        answered = {state.signal for state in self.states if state.state in {State.OK, State.DEGRADED}}
+        answered = {state.signal for state in self.states if state.state in {Health.OK, Health.DEGRADED}}
         return {kind for kind in KINDS if (CONNECTIONS if kind == "connection" else kind) in answered}
 
     @property
     def has_usage(self) -> bool:
         """True where CPU or memory was answered; nothing is known of anybody's usage elsewhere."""
         usage = (state for state in self.states if state.signal != CONNECTIONS)
-        return any(state.state is not State.FAILING for state in usage)
+        return any(state.state is not Health.FAILING for state in usage)
 
 
 class _Meter:
@@ -101,10 +101,10 @@ class _Cycle:
     newest_step: int
     attributions: Attributions
     meter: _Meter
-    gathered: Gathered = field(default_factory=Gathered)
+    gathered: CollectedSamples = field(default_factory=CollectedSamples)
 
 
-class Gatherer:
+class SampleCollector:
     """Asks for the steps that are missing, folds whole answers, and never folds a part of one."""
 
     def __init__(self, source: UsageSource, history: UsageHistory, connections: ConnectionRows) -> None:
@@ -119,7 +119,9 @@ class Gatherer:
         self._unknown_edges = 0
         self._unread_since: dict[str, int] = {}  # the step in which a signal's past began to be refused
 
-    async def gather(self, wanted: StepRange, directory: Directory, progress: Progress) -> Gathered:
+    async def gather(
+        self, wanted: StepRange, directory: ClusterSnapshot, progress: Progress
+    ) -> CollectedSamples:
         """Bring the state up to `wanted.last`."""
         usage = {
             resource: self._to_ask(resource.value, self._history.missing(resource, wanted), wanted.last)
@@ -149,7 +151,7 @@ class Gatherer:
     def _to_ask(self, signal: str, missing: list[StepRange], newest_step: int) -> list[StepRange]:
         """What is missing; the newest step again where it is not known if the source answers at all."""
         known = self._states.get(signal)
-        if not missing and (known is None or known.state is State.FAILING):
+        if not missing and (known is None or known.state is Health.FAILING):
             return [StepRange(newest_step, newest_step)]
         return contiguous(missing)
 
@@ -161,7 +163,7 @@ class Gatherer:
         for signal, state in self._states.items():
             if state.reason == PAST_UNREAD:
                 self._unread_since.setdefault(signal, wanted.last)
-            elif state.state is not State.FAILING:  # as far as it was asked for, it was answered
+            elif state.state is not Health.FAILING:  # as far as it was asked for, it was answered
                 self._unread_since.pop(signal, None)
         given_up = {
             signal for signal, since in self._unread_since.items() if wanted.last - since >= _PATIENCE_STEPS
@@ -170,7 +172,7 @@ class Gatherer:
 
     def _with_signs(self, state: SignalState) -> SignalState:
         """Usage that is known, without what would raise it, is degraded."""
-        return self._signs_unknown.get(state.signal, state) if state.state is State.OK else state
+        return self._signs_unknown.get(state.signal, state) if state.state is Health.OK else state
 
     def _note_known_by(self, known_by: str) -> None:
         if known_by and known_by != self._past_pods_by:
@@ -220,7 +222,7 @@ class Gatherer:
             return
         try:
             for steps in missing:
-                async for samples in self._source.need_signals(SIGN_OF_NEED[resource], steps):
+                async for samples in self._source.need_signals(PRESSURE_OF[resource], steps):
                     attribution = await cycle.attributions.of(samples.containers, samples.steps)
                     async with self._folding:
                         await asyncio.to_thread(self._history.fold_signs, samples, attribution)

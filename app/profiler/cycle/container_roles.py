@@ -6,7 +6,7 @@ from dataclasses import replace
 from app.domain.container_roles import NO_INIT_CONTAINERS, InitContainers
 from app.domain.profiles import Profile, ResourceProfile
 from app.domain.workloads import Workload
-from app.recommendation.active_containers import Ends
+from app.recommendation.active_containers import IsInitContainer
 
 Templates = Mapping[Workload, InitContainers]
 
@@ -21,7 +21,7 @@ def with_roles(profiles: Iterable[Profile], templates: Templates) -> list[Profil
     ]
 
 
-def ending_in(templates: Templates) -> Ends:
+def ending_in(templates: Templates) -> IsInitContainer:
     """Tells whether a container of a workload ends before the application begins: no profile counts it."""
     return lambda workload, container: templates.get(workload, NO_INIT_CONTAINERS).ends(container)
 

@@ -9,21 +9,27 @@ from time import perf_counter
 
 from app.domain.profiles import Identity
 from app.history.checkpoint.codec import AskedNamespaces
-from app.history.checkpoint.split import Learned
+from app.history.checkpoint.split import LearnedState
 from app.history.samples import step_time
 from app.profiler.checkpoints import Checkpoints
-from app.profiler.cycle.collector import Gathered, Gatherer, Progress, newest_complete_step, wanted_steps
+from app.profiler.cycle.collector import (
+    CollectedSamples,
+    Progress,
+    SampleCollector,
+    newest_complete_step,
+    wanted_steps,
+)
 from app.profiler.cycle.container_roles import ending_in, with_roles
-from app.profiler.cycle.derivation import Derived, Knowledge, Stored
-from app.profiler.cycle.event_recorder import Announcer
+from app.profiler.cycle.derivation import DerivedProfiles, ProfileDerivation, StoredValues
+from app.profiler.cycle.event_recorder import WorkloadEventRecorder
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.cycle.plan_events import plan_news
 from app.profiler.cycle.publisher import Publisher
 from app.profiler.cycle.reporter import Reporter
 from app.profiler.cycle.signals import CONNECTIONS, SignalState
 from app.profiler.cycle.status_report import reasons_without_profile
-from app.profiler.ports import Cluster, Directory, UsageSource
-from app.profiler.rate_limiter import Pace
+from app.profiler.ports import ClusterPorts, ClusterSnapshot, UsageSource
+from app.profiler.rate_limiter import RateLimiter
 from app.recommendation.policy import EstimationPolicy
 
 InScope = Callable[[str], bool]
@@ -70,20 +76,20 @@ class ProfilingCycle:
     def __init__(
         self,
         source: UsageSource,
-        cluster: Cluster,
+        cluster: ClusterPorts,
         policy: CyclePolicy,
         in_scope: InScope,
         asked: Callable[[], AskedNamespaces] = AskedNamespaces,
     ) -> None:
         self._policy, self._in_scope, self._asked = policy, in_scope, asked
         self._lister = cluster.lister
-        pace = Pace(policy.writes_per_second)
+        pace = RateLimiter(policy.writes_per_second)
         self._publisher = Publisher(cluster.store, policy.aging, policy.max_profiles, pace)
         self._reporter = Reporter(cluster.sink)
-        self._announcer = Announcer(cluster.news)
-        self._knowledge = Knowledge(policy.estimation, timeslots=policy.timeslots)
-        self._learned = Learned(self._knowledge.usage.state, self._knowledge.connections)
-        self._gatherer = Gatherer(source, self._knowledge.usage, self._knowledge.connections)
+        self._announcer = WorkloadEventRecorder(cluster.news)
+        self._knowledge = ProfileDerivation(policy.estimation, timeslots=policy.timeslots)
+        self._learned = LearnedState(self._knowledge.usage.state, self._knowledge.connections)
+        self._gatherer = SampleCollector(source, self._knowledge.usage, self._knowledge.connections)
         self._checkpoints = (
             Checkpoints(cluster.checkpoints, cluster.sink, source.retention_seconds)
             if cluster.checkpoints
@@ -108,7 +114,7 @@ class ProfilingCycle:
         newest = newest_complete_step(now.timestamp())
         wanted = wanted_steps(newest, self._policy.history_days)
         gathered = await self._gatherer.gather(wanted, directory, progress)
-        stored = Stored(await self._publisher.stored(), now)
+        stored = StoredValues(await self._publisher.stored(), now)
         derived = await self._derive(gathered, newest, directory, stored)
         published = await self._publisher.publish(derived.profiles, now, newcomers_only=gathered.unread_past)
         removed = await self._publisher.age(derived.newest_samples, gathered.answered_kinds, now)
@@ -146,7 +152,9 @@ class ProfilingCycle:
             return 0
         return await self._checkpoints.save_if_due(self._learned, self._asked(), now)
 
-    async def _derive(self, gathered: Gathered, newest: int, directory: Directory, stored: Stored) -> Derived:
+    async def _derive(
+        self, gathered: CollectedSamples, newest: int, directory: ClusterSnapshot, stored: StoredValues
+    ) -> DerivedProfiles:
         ends = ending_in(directory.init_containers)
         derived = await asyncio.to_thread(
             self._knowledge.derive, gathered.states, newest, self._in_scope, ends, stored
@@ -154,7 +162,11 @@ class ProfilingCycle:
         return replace(derived, profiles=with_roles(derived.profiles, directory.init_containers))
 
     def _reasons(
-        self, directory: Directory, gathered: Gathered, derived: Derived, stored: Collection[Identity]
+        self,
+        directory: ClusterSnapshot,
+        gathered: CollectedSamples,
+        derived: DerivedProfiles,
+        stored: Collection[Identity],
     ) -> dict[str, str]:
         expected = (workload for workload in directory.workloads if self._in_scope(workload.namespace))
         return reasons_without_profile(

@@ -13,16 +13,16 @@ from app.history.connection_rows import ConnectionMean, ConnectionRows
 from app.history.samples import STEP_SECONDS, step_time
 from app.history.usage_history import UsageHistory
 from app.profiler.cycle.plan_writes import is_due
-from app.profiler.cycle.signals import CONNECTIONS, SignalState, State
-from app.recommendation.active_containers import Ends
+from app.profiler.cycle.signals import CONNECTIONS, Health, SignalState
+from app.recommendation.active_containers import IsInitContainer
 from app.recommendation.policy import EstimationPolicy, confidence
-from app.recommendation.recommender import FindPublished, Published
+from app.recommendation.recommender import FindPublishedValue, PublishedValue
 
 RETAINED_DAYS = 15
 
 
 @dataclass(slots=True)
-class Derived:
+class DerivedProfiles:
     """What there is to tell as of one moment.
 
     `profiles` of CPU and memory are those that are new, have moved or are due; `newest_samples` names every
@@ -35,27 +35,27 @@ class Derived:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredValues:
     """What is stored at a moment: a value of it stays unless moving it pays."""
 
     catalogue: ProfileCatalogue
     now: datetime
 
-    def of(self, resource: Resource) -> FindPublished:
+    def of(self, resource: Resource) -> FindPublishedValue:
         """Finds what is stored of a workload's *resource*."""
 
-        def find(workload: Workload) -> Published | None:
+        def find(workload: Workload) -> PublishedValue | None:
             known = self.catalogue.get((resource.value, workload))
             value = _amount(known.value) if known else None
             if known is None or value is None:
                 return None
             changed_at = known.updated_at.timestamp() if known.updated_at else 0.0
-            return Published(value, changed_at, is_due(known, self.now))
+            return PublishedValue(value, changed_at, is_due(known, self.now))
 
         return find
 
 
-class Knowledge:
+class ProfileDerivation:
     """Day rows of usage and the last day of every connection."""
 
     def __init__(self, policy: EstimationPolicy, *, timeslots: int) -> None:
@@ -68,15 +68,15 @@ class Knowledge:
         states: Iterable[SignalState],
         newest_step: int,
         in_scope: Callable[[str], bool],
-        ends: Ends,
-        stored: Stored,
-    ) -> Derived:
+        ends: IsInitContainer,
+        stored: StoredValues,
+    ) -> DerivedProfiles:
         """The profiles of every signal that was answered; one that fails or is empty leaves its own alone.
 
         What is *stored* stays unless moving it pays.
         """
-        whole = {state.signal for state in states if state.state not in {State.FAILING, State.EMPTY}}
-        derived = Derived()
+        whole = {state.signal for state in states if state.state not in {Health.FAILING, Health.EMPTY}}
+        derived = DerivedProfiles()
         for resource in Resource:
             if resource.value in whole:
                 needs = self.usage.needs(

@@ -3,21 +3,21 @@
 import asyncio
 from datetime import datetime
 
-from app.profiler.cycle.plan_events import News, TokenBucket
-from app.profiler.ports import NewsSink
+from app.profiler.cycle.plan_events import SlidingWindowLimit, WorkloadEvent
+from app.profiler.ports import WorkloadEventSink
 
 MOST_A_MINUTE = 20
 
 
-class Announcer:
+class WorkloadEventRecorder:
     """One term of a leader; what its first cycle finds is no news to anybody."""
 
-    def __init__(self, sink: NewsSink | None) -> None:
+    def __init__(self, sink: WorkloadEventSink | None) -> None:
         self._sink = sink
-        self._bucket = TokenBucket(MOST_A_MINUTE, seconds=60)
+        self._bucket = SlidingWindowLimit(MOST_A_MINUTE, seconds=60)
         self._is_first = True
 
-    async def tell(self, news: list[News], now: datetime) -> int:
+    async def tell(self, news: list[WorkloadEvent], now: datetime) -> int:
         """Tell one cycle's news; returns how much of it was dropped because it was too much."""
         is_first, self._is_first = self._is_first, False
         if is_first or self._sink is None:

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app.profiler.backfill.plan import Mend
+from app.profiler.backfill.plan import PodRepair
 from app.profiler.cycle.cycle import CycleReport
-from app.profiler.cycle.signals import State
+from app.profiler.cycle.signals import Health
 
 _BUCKETS_SAMPLES = (1e3, 1e4, 1e5, 3e5, 1e6, 3e6, 1e7, 2e7, 5e7, 1e8)
 _BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 150.0, 300.0)
@@ -101,7 +101,7 @@ class CycleMetrics:
             self._newest.labels(signal).set(newest.timestamp())
         for state in report.states:
             self._signal.labels(state.signal).set(
-                int(not state.state.is_fault and state.state is not State.OFF)
+                int(not state.state.is_fault and state.state is not Health.OFF)
             )
 
 
@@ -171,7 +171,7 @@ class BackfillMetrics:
             registry=registry,
         )
 
-    def done(self, mend: Mend) -> None:
+    def done(self, mend: PodRepair) -> None:
         """Count one Pod."""
         self._backfilled.inc()
         self._missed.inc(int(mend.was_missed))

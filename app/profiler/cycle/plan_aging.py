@@ -19,7 +19,7 @@ class AgingPolicy:
 
 
 @dataclass(slots=True)
-class Aging:
+class AgingPlan:
     """The profiles whose condition changes, and those to remove."""
 
     turned_stale: list[StoredProfile] = field(default_factory=list)
@@ -33,13 +33,13 @@ def plan_aging(
     answered_kinds: Collection[str],
     policy: AgingPolicy,
     now: datetime,
-) -> Aging:
+) -> AgingPlan:
     """What became of each stored profile with time.
 
     *newest_samples* are the ends of the windows of what was derived now; `status` is refreshed less often. A
     profile whose kind is not among *answered_kinds* does not expire: its source may hold what it lacks.
     """
-    aging = Aging()
+    aging = AgingPlan()
     for profile in stored:
         ends = (newest_samples.get(profile.identity), profile.window_end)
         last_sample = max(filter(None, ends), default=None)

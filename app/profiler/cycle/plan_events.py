@@ -13,7 +13,7 @@ from enum import StrEnum
 from app.domain.custom_resources import KINDS
 from app.domain.profiles import Identity, StoredProfile
 from app.domain.workloads import LASTING_KINDS, Connection, Workload
-from app.profiler.cycle.plan_writes import Write
+from app.profiler.cycle.plan_writes import ProfileWrite
 
 # By more than this factor a value jumps: 50 % up, or a third down.
 JUMP = Decimal("1.5")
@@ -32,7 +32,7 @@ _API_VERSIONS: Mapping[str, str] = {
 _ORDER = list(KINDS)
 
 
-class Reason(StrEnum):
+class EventReason(StrEnum):
     """Why there is an Event; where there are too many, those of the first reason come first."""
 
     CHANGED = "ProfileChanged"
@@ -41,13 +41,13 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class WorkloadEvent:
     """One Event on the object of a workload; its uid is empty where nobody knows it."""
 
     workload: Workload
     api_version: str
     uid: str
-    reason: Reason
+    reason: EventReason
     message: str
 
 
@@ -55,7 +55,7 @@ class News:
 class _Fact:
     """What became of one profile."""
 
-    reason: Reason
+    reason: EventReason
     identity: Identity
     values: str
 
@@ -73,7 +73,7 @@ class _Fact:
         return f"CPU {self.values} cores" if kind == "cpu" else f"memory {self.values} bytes"
 
 
-class TokenBucket:
+class SlidingWindowLimit:
     """So many tokens, each of which comes back some time after it was taken: never more in that time."""
 
     def __init__(self, tokens: int, seconds: float) -> None:
@@ -89,21 +89,21 @@ class TokenBucket:
 
 
 def plan_news(
-    written: Iterable[Write],
+    written: Iterable[ProfileWrite],
     removed: Iterable[StoredProfile],
     uids: Mapping[Workload, str],
     in_scope: Callable[[str], bool],
-) -> list[News]:
+) -> list[WorkloadEvent]:
     """What is to be told after *written* was written and *removed* was removed, what matters most first.
 
     *uids* are those of the objects that are there. What is run again and again is learned under a name that
     no object needs to have: without one there is nobody to tell.
     """
-    told: dict[tuple[Reason, Workload], list[_Fact]] = {}
+    told: dict[tuple[EventReason, Workload], list[_Fact]] = {}
     for fact in (*_written(written), *_removed(removed)):
         told.setdefault((fact.reason, fact.told_to), []).append(fact)
     return [
-        News(workload, api_version, uids.get(workload, ""), reason, _message(reason, facts))
+        WorkloadEvent(workload, api_version, uids.get(workload, ""), reason, _message(reason, facts))
         for (reason, workload), facts in sorted(told.items(), key=_rank)
         if (api_version := _API_VERSIONS.get(workload.kind))
         and (workload.kind in LASTING_KINDS or workload in uids)
@@ -111,23 +111,23 @@ def plan_news(
     ]
 
 
-def _rank(told: tuple[tuple[Reason, Workload], object]) -> tuple[int, Workload]:
+def _rank(told: tuple[tuple[EventReason, Workload], object]) -> tuple[int, Workload]:
     (reason, workload), _ = told
-    return list(Reason).index(reason), workload
+    return list(EventReason).index(reason), workload
 
 
-def _written(writes: Iterable[Write]) -> Iterator[_Fact]:
+def _written(writes: Iterable[ProfileWrite]) -> Iterator[_Fact]:
     """What appeared, and what jumped; the traffic of a connection goes up and down too often."""
     for write in writes:
         identity, value = write.profile.identity, write.profile.value
         if write.before is None:
-            yield _Fact(Reason.CREATED, identity, value)
+            yield _Fact(EventReason.CREATED, identity, value)
         elif identity[0] != "connection" and _jumped(write.before, value):
-            yield _Fact(Reason.CHANGED, identity, f"{write.before} → {value}")
+            yield _Fact(EventReason.CHANGED, identity, f"{write.before} → {value}")
 
 
 def _removed(profiles: Iterable[StoredProfile]) -> Iterator[_Fact]:
-    return (_Fact(Reason.EXPIRED, profile.identity, profile.value) for profile in profiles)
+    return (_Fact(EventReason.EXPIRED, profile.identity, profile.value) for profile in profiles)
 
 
 def _jumped(before: str, after: str) -> bool:
@@ -138,8 +138,8 @@ def _jumped(before: str, after: str) -> bool:
     return old.is_finite() and (new > JUMP * old or old > JUMP * new)
 
 
-def _message(reason: Reason, facts: list[_Fact]) -> str:
+def _message(reason: EventReason, facts: list[_Fact]) -> str:
     facts.sort(key=lambda fact: (_ORDER.index(fact.identity[0]), fact.identity[1]))
     named, more = facts[:_MOST_NAMED], len(facts) - _MOST_NAMED
     text = ", ".join([*map(str, named), *([f"and {more} more"] if more > 0 else [])])
-    return f"no new samples, so removed: {text}" if reason is Reason.EXPIRED else text
+    return f"no new samples, so removed: {text}" if reason is EventReason.EXPIRED else text

@@ -17,7 +17,7 @@ STATUS_REFRESH = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class ProfileWrite:
     """One profile to write under *name*: value and status, or the status alone.
 
     `before` is the value that is stored so far, None where there is no such profile.
@@ -63,7 +63,7 @@ def _lasts(identity: Identity) -> bool:
     return all(end.is_lasting for end in ends)
 
 
-def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: datetime) -> list[Write]:
+def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: datetime) -> list[ProfileWrite]:
     """The writes that bring *stored* up to date, in the order of identities; none where nothing moved."""
     derived = {profile.identity: profile for profile in profiles}
     present = {identity: stored.get(identity) for identity in derived}
@@ -74,11 +74,11 @@ def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: date
     for identity, name in names.items():
         profile, known = derived[identity], present[identity]
         if known is None:
-            writes.append(Write(profile, name, value_changed=True))
+            writes.append(ProfileWrite(profile, name, value_changed=True))
         elif _moved(profile, known.value):
-            writes.append(Write(profile, name, value_changed=True, before=known.value))
+            writes.append(ProfileWrite(profile, name, value_changed=True, before=known.value))
         elif is_due(known, now):
-            writes.append(Write(profile, name, value_changed=False, before=known.value))
+            writes.append(ProfileWrite(profile, name, value_changed=False, before=known.value))
     return writes
 
 

@@ -13,9 +13,9 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Identity, Profile, StoredProfile
 from app.errors import ClusterError, ConflictError, UnavailableError
 from app.profiler.cycle.plan_aging import AgingPolicy, plan_aging
-from app.profiler.cycle.plan_writes import Write, plan_writes, within_limit
+from app.profiler.cycle.plan_writes import ProfileWrite, plan_writes, within_limit
 from app.profiler.ports import ProfileStore
-from app.profiler.rate_limiter import Pace
+from app.profiler.rate_limiter import RateLimiter
 
 log = structlog.get_logger(__name__)
 _WRITES_AT_ONCE = 8
@@ -25,10 +25,10 @@ Change = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishResult:
     """The writes that succeeded, how many did not, and every profile that is stored after them."""
 
-    written: list[Write]
+    written: list[ProfileWrite]
     failed: int
     left_out: int
     stored: set[Identity]
@@ -38,14 +38,14 @@ class Publisher:
     """Carries out what the pure plans say, at the *pace* that the cluster is to bear."""
 
     def __init__(
-        self, store: ProfileStore, aging: AgingPolicy, max_profiles: int, pace: Pace | None = None
+        self, store: ProfileStore, aging: AgingPolicy, max_profiles: int, pace: RateLimiter | None = None
     ) -> None:
         self._store, self._aging, self._max_profiles = store, aging, max_profiles
-        self._pace = pace or Pace(math.inf)
+        self._pace = pace or RateLimiter(math.inf)
 
     async def publish(
         self, profiles: list[Profile], now: datetime, *, newcomers_only: Collection[str] = ()
-    ) -> Published:
+    ) -> PublishResult:
         """Write what is new or has changed; raises ClusterError where what is stored can't be known.
 
         Of the kinds *newcomers_only* what is stored stays: it rests on a past that was not read again yet.
@@ -69,11 +69,11 @@ class Publisher:
         await asyncio.gather(*(work() for _ in range(_WRITES_AT_ONCE)))
         # A cluster's catalogue hears of a write a little later.
         stored = {write.profile.identity for write in written} | {profile.identity for profile in catalogue}
-        return Published(written, len(writes) - len(written), left_out, stored)
+        return PublishResult(written, len(writes) - len(written), left_out, stored)
 
     def _planned(
         self, profiles: list[Profile], catalogue: ProfileCatalogue, now: datetime
-    ) -> tuple[list[Write], int]:
+    ) -> tuple[list[ProfileWrite], int]:
         """What is to be written, the largest change first, and how many newcomers are left out."""
         allowed, left_out = within_limit(profiles, catalogue, self._max_profiles)
         return sorted(plan_writes(allowed, catalogue, now), key=lambda each: -each.relative_change), left_out

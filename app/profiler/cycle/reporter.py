@@ -8,7 +8,7 @@ import structlog
 
 from app.domain.profiles import Identity
 from app.errors import ClusterError
-from app.profiler.cycle.collector import Gathered
+from app.profiler.cycle.collector import CollectedSamples
 from app.profiler.cycle.signals import SignalBoard
 from app.profiler.cycle.status_report import build_report
 from app.profiler.ports import ReportSink
@@ -27,7 +27,7 @@ class Reporter:
         self._told: dict[str, Any] | None = None
 
     async def tell(
-        self, gathered: Gathered, reasons: dict[str, str], stored: Collection[Identity], now: datetime
+        self, gathered: CollectedSamples, reasons: dict[str, str], stored: Collection[Identity], now: datetime
     ) -> None:
         """Tell what one cycle found."""
         for state in self._board.update(gathered.states, now):

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from app.domain.profiles import SIGN_OF_NEED, NeedReason, Resource
+from app.domain.profiles import PRESSURE_OF, Pressure, Resource
 from app.domain.quantities import format_time
 from app.errors import NoNamespacesError, SourceError
 
@@ -16,12 +16,12 @@ _METRICS = {
     Resource.MEMORY: "container_memory_working_set_bytes",
 }
 _METRICS_OF_SIGNS = {
-    NeedReason.CPU_THROTTLING: "container_cpu_cfs_throttled_periods_total",
-    NeedReason.OOM_KILLED: "kube_pod_container_status_last_terminated_reason",
+    Pressure.CPU_THROTTLING: "container_cpu_cfs_throttled_periods_total",
+    Pressure.OOM_KILLED: "kube_pod_container_status_last_terminated_reason",
 }
 
 
-class State(StrEnum):
+class Health(StrEnum):
     """How a signal stands; only `Failing`, `Empty` and `Degraded` ask for somebody's attention."""
 
     OK = "Ok"
@@ -34,7 +34,7 @@ class State(StrEnum):
     @property
     def is_fault(self) -> bool:
         """True where a person should look."""
-        return self in {State.DEGRADED, State.EMPTY, State.FAILING}
+        return self in {Health.DEGRADED, Health.EMPTY, Health.FAILING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class SignalState:
     """What one cycle found of one signal; *reason* is one CamelCase word."""
 
     signal: str
-    state: State
+    state: Health
     reason: str
     message: str
 
@@ -63,7 +63,7 @@ class SignalBoard:
         for state in states:
             before, since = self._states.get(state.signal, (None, now))
             like = before is not None and state.is_like(before)
-            if not like and (before is not None or state.state is not State.OK):
+            if not like and (before is not None or state.state is not Health.OK):
                 changed.append(state)
             # The first message stays: a fault that goes on is no news.
             self._states[state.signal] = (before, since) if before and like else (state, now)
@@ -118,43 +118,43 @@ def usage_state(resource: Resource, answers: Answers) -> SignalState:
         message = (
             f"Prometheus has no new {_METRICS[resource]} samples: does it scrape the kubelets' cAdvisor?"
         )
-        return SignalState(resource.value, State.EMPTY, "NoSamples", message)
+        return SignalState(resource.value, Health.EMPTY, "NoSamples", message)
     return _answered(resource.value, answers)
 
 
 def signs_unknown(resource: Resource, error: SourceError) -> SignalState:
     """The question on the sign of need of a resource failed, while its usage is known."""
-    reason = SIGN_OF_NEED[resource]
+    reason = PRESSURE_OF[resource]
     message = f"{_METRICS_OF_SIGNS[reason]} is not known, so that what was seen before counts: {error}"
-    return SignalState(resource.value, State.DEGRADED, f"{reason}Unknown", message)
+    return SignalState(resource.value, Health.DEGRADED, f"{reason}Unknown", message)
 
 
 def connection_state(answers: Answers, *, mesh_seen: bool) -> SignalState:
     """How the questions on connections ended."""
     if answers.off:
-        return SignalState(CONNECTIONS, State.OFF, "Off", "connections are not asked for")
+        return SignalState(CONNECTIONS, Health.OFF, "Off", "connections are not asked for")
     if answers.error:
         return _unanswered(CONNECTIONS, answers.error, answers)
     if not mesh_seen:
         message = "Prometheus holds no service mesh metrics: CPU and memory profiles only"
-        return SignalState(CONNECTIONS, State.ABSENT, "NoMesh", message)
+        return SignalState(CONNECTIONS, Health.ABSENT, "NoMesh", message)
     if answers.newest_is_empty:
         message = "Prometheus has no new samples of the mesh's proxies: are they still scraped?"
-        return SignalState(CONNECTIONS, State.EMPTY, "NoSamples", message)
+        return SignalState(CONNECTIONS, Health.EMPTY, "NoSamples", message)
     return _answered(CONNECTIONS, answers)
 
 
 def _unanswered(signal: str, error: SourceError, answers: Answers) -> SignalState:
     if isinstance(error, NoNamespacesError):
-        return SignalState(signal, State.EMPTY, error.reason, str(error))
+        return SignalState(signal, Health.EMPTY, error.reason, str(error))
     if answers.has_newest:
         message = f"what is new is known, but not all that is older: {error}"
-        return SignalState(signal, State.DEGRADED, PAST_UNREAD, message)
-    return SignalState(signal, State.FAILING, error.reason, str(error))
+        return SignalState(signal, Health.DEGRADED, PAST_UNREAD, message)
+    return SignalState(signal, Health.FAILING, error.reason, str(error))
 
 
 def _answered(signal: str, answers: Answers) -> SignalState:
     if answers.unusable:
         message = "samples that were NaN, infinite or negative were left out"
-        return SignalState(signal, State.DEGRADED, "UnusableSamples", message)
-    return SignalState(signal, State.OK, "Answered", "")
+        return SignalState(signal, Health.DEGRADED, "UnusableSamples", message)
+    return SignalState(signal, Health.OK, "Answered", "")

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from app.domain.container_roles import NO_INIT_CONTAINERS
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload, grouped
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 from app.profiler.registries.pods import REMEMBERED_SECONDS, PodName
 
 # Where more Jobs than these are deleted in that time, the first of them are forgotten earlier.
 MOST_REMEMBERED = 50_000
 
 
-def directory_of(pods: Mapping[PodName, Workload], records: Iterable[WorkloadRecord]) -> Directory:
+def directory_of(pods: Mapping[PodName, Workload], records: Iterable[WorkloadRecord]) -> ClusterSnapshot:
     """Who runs, from the owner of each Pod and the objects of workloads."""
     records = list(records)
-    return Directory(
+    return ClusterSnapshot(
         pods,
         workloads=tuple(record.workload for record in records if record.workload.is_lasting),
         cron_jobs={record.workload: record.cron_job for record in records if record.cron_job},
@@ -43,7 +43,7 @@ class WorkloadRegistry:
         self._present: dict[Workload, WorkloadRecord] = {}
         self._deleted: dict[Workload, _Deleted] = {}  # Jobs that a CronJob made, in the order of leaving
 
-    def directory(self, pods: Mapping[PodName, Workload]) -> Directory:
+    def directory(self, pods: Mapping[PodName, Workload]) -> ClusterSnapshot:
         """Who runs, and the CronJobs of Jobs that left lately: their last samples come late."""
         self._forget()
         present = directory_of(pods, self._present.values())

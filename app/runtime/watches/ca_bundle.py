@@ -12,7 +12,7 @@ from app.tls.self_dial import SelfDial
 log = structlog.get_logger(__name__)
 
 
-class LiveTrust:
+class CaBundleWatch:
     """The caBundle of the webhook *configuration*, from a watch.
 
     An account without the right to read it (an older chart's, after a rollback) must not take the webhook

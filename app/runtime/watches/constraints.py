@@ -9,10 +9,15 @@ from typing import Any, TypeVar
 from app.domain.annotations import asks_for_requests
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.list_options import Object, Selection
+from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.reflector import Reflector
 from app.rightsizing.constraints import read_autoscaler, read_limit_range, read_quota
-from app.webhook.constraint_index import ConstraintIndex, Demand, Demands, DemandSink
+from app.webhook.constraint_index import (
+    ConstraintIndex,
+    ConstraintObject,
+    ConstraintSink,
+    ConstraintObjects,
+)
 
 T = TypeVar("T")
 
@@ -32,15 +37,17 @@ def constraint_watches(client: ClusterClient, index: ConstraintIndex) -> dict[st
 def _reflectors(
     client: ClusterClient, index: ConstraintIndex, namespace: str | None
 ) -> dict[str, Reflector[Any]]:
-    def reflector(path: str, demands: Demands[T], read: Callable[[Object], T]) -> Reflector[Demand[T]]:
-        return Reflector(client, Selection(path), DemandSink(demands, namespace), keep=_keeping(read))
+    def reflector(
+        path: str, demands: ConstraintObjects[T], read: Callable[[Object], T]
+    ) -> Reflector[ConstraintObject[T]]:
+        return Reflector(client, ListOptions(path), ConstraintSink(demands, namespace), keep=_keeping(read))
 
     name = f"metadata.name={namespace}" if namespace else None
-    namespaces = Selection(paths.namespaces(), field_selector=name, metadata_only=True)
+    namespaces = ListOptions(paths.namespaces(), field_selector=name, metadata_only=True)
     autoscalers = paths.horizontal_pod_autoscalers(namespace)
     return {
         "namespaces": Reflector(
-            client, namespaces, DemandSink(index.namespaces, namespace), keep=_read_namespace
+            client, namespaces, ConstraintSink(index.namespaces, namespace), keep=_read_namespace
         ),
         "limitranges": reflector(paths.limit_ranges(namespace), index.limit_ranges, read_limit_range),
         "resourcequotas": reflector(paths.resource_quotas(namespace), index.quotas, read_quota),
@@ -48,14 +55,14 @@ def _reflectors(
     }
 
 
-def _keeping(read: Callable[[Object], T]) -> Callable[[Object], Demand[T]]:
-    def keep(manifest: Object) -> Demand[T]:
+def _keeping(read: Callable[[Object], T]) -> Callable[[Object], ConstraintObject[T]]:
+    def keep(manifest: Object) -> ConstraintObject[T]:
         metadata = manifest["metadata"]
-        return Demand(metadata["namespace"], metadata["name"], read(manifest))
+        return ConstraintObject(metadata["namespace"], metadata["name"], read(manifest))
 
     return keep
 
 
-def _read_namespace(manifest: Object) -> Demand[bool]:
+def _read_namespace(manifest: Object) -> ConstraintObject[bool]:
     name = manifest["metadata"]["name"]
-    return Demand(name, name, asks_for_requests(manifest["metadata"].get("labels")) is True)
+    return ConstraintObject(name, name, asks_for_requests(manifest["metadata"].get("labels")) is True)

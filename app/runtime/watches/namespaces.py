@@ -15,8 +15,8 @@ from app.domain.quantities import parse_time
 from app.errors import ClusterError, InvalidError, SettingsError, UnavailableError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.list_options import Object, Selection
-from app.kubernetes.outage_log import Contact
+from app.kubernetes.list_options import ListOptions, Object
+from app.kubernetes.outage_log import OutageLog
 from app.kubernetes.reflector import Reflector
 from app.periodic import Backoff
 from app.profiler.registries.namespaces import MatchedNamespaces, NamespaceRecord, NamespaceScope
@@ -25,7 +25,7 @@ from app.settings.environment import Settings
 SELECTOR_SETTING = "PROFILING_NAMESPACE_SELECTOR (--profiling-namespace-selector)"
 
 
-class WatchedNamespaces:
+class NamespaceWatches:
     """Keeps `scope` in step with the labels while `run` runs; where a watch fails, it stays as it is."""
 
     def __init__(self, client: ClusterClient, settings: Settings) -> None:
@@ -65,7 +65,7 @@ async def check_selector(client: ClusterClient, settings: Settings, backoff: Bac
     """
     if not settings.profiling_namespace_selector:
         return
-    backoff, contact = backoff or Backoff(), Contact(paths.namespaces())
+    backoff, contact = backoff or Backoff(), OutageLog(paths.namespaces())
     selection = _selections(settings, settings.profiling_namespace_selector)[0]
     while True:
         try:
@@ -87,7 +87,7 @@ def read_namespace(manifest: Object) -> NamespaceRecord:
     return NamespaceRecord(metadata["name"], created_at, "deletionTimestamp" in metadata)
 
 
-def _receivers(scope: NamespaceScope, settings: Settings) -> Iterator[tuple[Selection, MatchedNamespaces]]:
+def _receivers(scope: NamespaceScope, settings: Settings) -> Iterator[tuple[ListOptions, MatchedNamespaces]]:
     for selection in _selections(settings, f"{IGNORE_LABEL}=true"):
         yield selection, scope.opted_out()
     if settings.profiling_namespace_selector:
@@ -95,8 +95,8 @@ def _receivers(scope: NamespaceScope, settings: Settings) -> Iterator[tuple[Sele
             yield selection, scope.selected()
 
 
-def _selections(settings: Settings, label_selector: str) -> list[Selection]:
-    every = Selection(paths.namespaces(), label_selector=label_selector, metadata_only=True)
+def _selections(settings: Settings, label_selector: str) -> list[ListOptions]:
+    every = ListOptions(paths.namespaces(), label_selector=label_selector, metadata_only=True)
     listed = settings.profiling_namespace
     return [replace(every, field_selector=f"metadata.name={name}") for name in listed] or [every]
 

@@ -11,19 +11,19 @@ from time import monotonic
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.pods import PodAnnotations, running_pods
+from app.kubernetes.pods import PodAnnotationWriter, running_pods
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.workloads import PodReader
 from app.profiler.backfill.job import Backfill, ProfileChanges
-from app.profiler.backfill.plan import MendPlanner
+from app.profiler.backfill.plan import RepairPlanner
 from app.profiler.cycle.metrics import BackfillMetrics
-from app.profiler.rate_limiter import Pace
+from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.namespaces import NamespaceScope
 from app.profiler.registries.pods import PodRegistry, PodSink
 from app.settings.environment import Settings
 
 
-class WatchedPods:
+class PodWatches:
     """The Pods of the profiled namespaces, as long as `run` runs."""
 
     def __init__(self, client: ClusterClient, namespaces: Sequence[str]) -> None:
@@ -45,26 +45,26 @@ class WatchedPods:
                 watches.create_task(reflector.run())
 
 
-class BackfillTerms:
+class BackfillFactory:
     """Makes the back-fill of each term; what follows the stored profiles lives as long as the process."""
 
     def __init__(
         self, settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue, metrics: BackfillMetrics
     ) -> None:
         self._settings, self._metrics = settings, metrics
-        self._annotator = PodAnnotations(client)
+        self._annotator = PodAnnotationWriter(client)
         self._index = AnnotationIndex(catalogue, max_connections=settings.max_connections)
         self._changes = ProfileChanges(catalogue)
 
-    async def run(self, pods: WatchedPods, namespaces: NamespaceScope) -> None:
+    async def run(self, pods: PodWatches, namespaces: NamespaceScope) -> None:
         """One term, until cancelled."""
         backfill = Backfill(
             pods.registry,
-            MendPlanner(self._index, namespaces.covers),
+            RepairPlanner(self._index, namespaces.covers),
             self._annotator,
             self._changes,
             self._metrics,
-            pace=Pace(self._settings.backfill_rate),
+            pace=RateLimiter(self._settings.backfill_rate),
             period_seconds=self._settings.background_routine_update_time,
         )
         await backfill.run(lambda: pods.are_listed() and namespaces.is_listed)

@@ -8,22 +8,22 @@ from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB
 from app.errors import ClusterError, UnavailableError
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.list_options import Selection
-from app.kubernetes.outage_log import Contact
+from app.kubernetes.list_options import ListOptions
+from app.kubernetes.outage_log import OutageLog
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.workloads import WORKLOAD_KINDS, WorkloadReader, served_cron_jobs, workload_selection
 from app.periodic import Backoff
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 from app.profiler.registries.workloads import WorkloadRegistry, WorkloadSink
-from app.runtime.watches.pods import WatchedPods
+from app.runtime.watches.pods import PodWatches
 
 _LISTED_WITHIN_SECONDS = 60.0
 
 
-class WatchedWorkloads:
+class WorkloadWatches:
     """Who runs in the profiled namespaces, as long as `run` runs, and the watch of the Pods does."""
 
-    def __init__(self, client: ClusterClient, namespaces: Sequence[str], pods: WatchedPods) -> None:
+    def __init__(self, client: ClusterClient, namespaces: Sequence[str], pods: PodWatches) -> None:
         self._client, self._pods = client, pods
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._registry = WorkloadRegistry(monotonic)
@@ -48,7 +48,7 @@ class WatchedWorkloads:
                     watches.create_task(reflector.run())
             watches.create_task(self._watch_cron_jobs())
 
-    async def directory(self) -> Directory:
+    async def directory(self) -> ClusterSnapshot:
         """Who runs now, and who left lately; raises UnavailableError while not all is listed."""
         try:
             async with asyncio.timeout(_LISTED_WITHIN_SECONDS):
@@ -69,8 +69,8 @@ class WatchedWorkloads:
             for namespace in self._namespaces:
                 watches.create_task(self._reflector(CRON_JOB, select(namespace), namespace).run())
 
-    async def _served_cron_jobs(self) -> Callable[[str | None], Selection]:
-        contact, backoff = Contact("the version of CronJobs"), Backoff()
+    async def _served_cron_jobs(self) -> Callable[[str | None], ListOptions]:
+        contact, backoff = OutageLog("the version of CronJobs"), Backoff()
         while True:
             try:
                 return await served_cron_jobs(self._client)
@@ -78,6 +78,8 @@ class WatchedWorkloads:
                 contact.lost(error)
                 await asyncio.sleep(backoff.next_pause())
 
-    def _reflector(self, kind: str, selection: Selection, namespace: str | None) -> Reflector[WorkloadRecord]:
+    def _reflector(
+        self, kind: str, selection: ListOptions, namespace: str | None
+    ) -> Reflector[WorkloadRecord]:
         sink = WorkloadSink(self._registry, kind, namespace)
         return Reflector(self._client, selection, sink, keep=WorkloadReader(kind).read)

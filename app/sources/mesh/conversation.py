@@ -11,14 +11,14 @@ from typing import Protocol
 
 from app.history.samples import ConnectionSamples, StepRange
 from app.sources.queries import Scope, Shard
-from app.sources.query_result import Key, Matrix, Series
+from app.sources.query_result import Key, QueryResult, SeriesMatrix
 
 # Our own label: which part of a question a series answers.
 _PART = "part"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MeshQuery:
     """A query, and the labels that tell its series apart.
 
     A series that lacks an *optional* label has an empty value for it; one that lacks another is left out.
@@ -30,14 +30,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class QueryBatch:
     """Queries that are evaluated at the same steps, sent as one.
 
     To send several as one costs the server: it hashes the labels of each result once for each part. That is
     for parts with few results, or with many that are seldom there at all.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[MeshQuery, ...]
     steps: StepRange
 
     @property
@@ -59,7 +59,7 @@ class Question:
         """Any part can do without some of them: what its own series must have is looked at part by part."""
         return frozenset(self.labels)
 
-    def read(self, told: Series) -> list[Matrix]:
+    def read(self, told: QueryResult) -> list[SeriesMatrix]:
         """The answer to each part; the first one bears the unusable samples of all."""
         whole = told.matrix()
         rows: list[list[int]] = [[] for _ in self.parts]
@@ -67,14 +67,14 @@ class Question:
             rows[int(number or 0)].append(row)
         return [self._of(number, whole, rows[number]) for number in range(len(self.parts))]
 
-    def _of(self, number: int, whole: Matrix, rows: list[int]) -> Matrix:
+    def _of(self, number: int, whole: SeriesMatrix, rows: list[int]) -> SeriesMatrix:
         part = self.parts[number]
         labels = self.labels
         key_of = _picking([labels.index(label) for label in part.labels])
         required = _picking([labels.index(label) for label in part.labels if label not in part.optional])
         complete = [row for row in rows if all(required(whole.keys[row]))]
         keys = tuple(key_of(whole.keys[row]) for row in complete)
-        return Matrix(keys, whole.values[complete], 0 if number else whole.unusable)
+        return SeriesMatrix(keys, whole.values[complete], 0 if number else whole.unusable)
 
 
 def _picking(places: Sequence[int]) -> Callable[[Key], Key]:
@@ -85,7 +85,7 @@ def _picking(places: Sequence[int]) -> Callable[[Key], Key]:
 
 
 # Questions go out, the answers to all of their parts come in, in order; what they say is returned in the end.
-Conversation = Generator[tuple[Question, ...], list[Matrix], ConnectionSamples]
+Conversation = Generator[tuple[QueryBatch, ...], list[SeriesMatrix], ConnectionSamples]
 
 
 class Mesh(Protocol):
@@ -95,7 +95,7 @@ class Mesh(Protocol):
     def name(self) -> str:
         """As it is written in settings."""
 
-    def load(self, scope: Scope) -> Part:
+    def load(self, scope: Scope) -> MeshQuery:
         """Samples that its largest question loads in a step, by the source's namespace: its only label."""
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:

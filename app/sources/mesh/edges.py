@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples, StepRange
 from app.sources.queries import Scope
-from app.sources.query_result import Key, Matrix
+from app.sources.query_result import Key, SeriesMatrix
 
 # Two scrapes in a step make a rate; after a single one, silence can't be told from ignorance.
 _SCRAPES_FOR_A_RATE = 2
@@ -20,7 +20,7 @@ Named = Callable[[Key], Workload | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
+class EndNaming:
     """How a mesh names ends: the first *source_labels* values of an edge's key are those of its source.
 
     An end that is None is unknown. *pods* are the Pods behind a source, where the mesh tells them.
@@ -50,10 +50,10 @@ class Naming:
 class EdgeRates:
     """Rates per second of the same edges; the bytes are those of requests and of responses."""
 
-    requests: Matrix
-    responses: Matrix
-    request_bytes: Matrix
-    response_bytes: Matrix
+    requests: SeriesMatrix
+    responses: SeriesMatrix
+    request_bytes: SeriesMatrix
+    response_bytes: SeriesMatrix
 
     @property
     def unusable(self) -> int:
@@ -63,7 +63,7 @@ class EdgeRates:
 
 
 def join_connections(
-    rates: EdgeRates, scrapes: Matrix, naming: Naming, *, scope: Scope, steps: StepRange
+    rates: EdgeRates, scrapes: SeriesMatrix, naming: EndNaming, *, scope: Scope, steps: StepRange
 ) -> ConnectionSamples:
     """The edges in scope, with NaN for a side that is absent, and when each source was scraped.
 
@@ -98,7 +98,7 @@ def _covers(scope: Scope, edge: Connection) -> bool:
 
 
 def _sources(
-    begins: Sequence[Key], seen: NDArray[np.bool_], scrapes: Matrix, naming: Naming, scope: Scope
+    begins: Sequence[Key], seen: NDArray[np.bool_], scrapes: SeriesMatrix, naming: EndNaming, scope: Scope
 ) -> tuple[dict[Key, Workload], NDArray[np.bool_]]:
     """Each source that is not excluded, and the steps in which it was scraped."""
     named = {key: naming.source(key) for key in dict.fromkeys(chain(scrapes.keys, begins))}
@@ -109,7 +109,7 @@ def _sources(
     return sources, scraped
 
 
-def aligned(matrix: Matrix, keys: Collection[Key], steps: int) -> NDArray[np.float64]:
+def aligned(matrix: SeriesMatrix, keys: Collection[Key], steps: int) -> NDArray[np.float64]:
     """The rows of *matrix* in the order of *keys*; NaN where it has none."""
     if matrix.keys == tuple(keys):  # as it mostly is: nothing is copied
         return matrix.values

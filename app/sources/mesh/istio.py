@@ -11,10 +11,10 @@ import numpy as np
 
 from app.domain.workloads import Workload
 from app.history.samples import StepRange
-from app.sources.mesh.conversation import Conversation, Part, Question
-from app.sources.mesh.edges import EdgeRates, Naming, aligned, join_connections
+from app.sources.mesh.conversation import Conversation, MeshQuery, QueryBatch
+from app.sources.mesh.edges import EdgeRates, EndNaming, aligned, join_connections
 from app.sources.queries import WINDOW, Matchers, Scope, Shard, aggregate, excluded, of_shard, selector
-from app.sources.query_result import Key, Matrix
+from app.sources.query_result import Key, SeriesMatrix
 
 REQUESTS = "istio_requests_total"
 REQUEST_BYTES, RESPONSE_BYTES = "istio_request_bytes_sum", "istio_response_bytes_sum"
@@ -45,22 +45,22 @@ class Istio:
 
     name = "istio"
 
-    def load(self, scope: Scope) -> Part:
+    def load(self, scope: Scope) -> MeshQuery:
         """Every rate is asked for of two kinds of reporters."""
         matchers = (*excluded(SOURCE_LABELS[0], scope), *excluded(SERVER_LABELS[0], scope))
         counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
         labels = SOURCE_LABELS[:1]
-        return Part(f"{2 * len(_RATES)} * {aggregate('sum', labels, counts)}", labels)
+        return MeshQuery(f"{2 * len(_RATES)} * {aggregate('sum', labels, counts)}", labels)
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """Requests and four rates of bytes of each edge, and which proxies report as servers.
 
         A proxy that reports as a server would report as a client too: it was scraped as both.
         """
-        rates = (Part(edge_rate(*rate, scope, shard), EDGE_LABELS) for rate in _RATES)
-        servers = Part(server_scrapes(scope, shard), SERVER_LABELS)
+        rates = (MeshQuery(edge_rate(*rate, scope, shard), EDGE_LABELS) for rate in _RATES)
+        servers = MeshQuery(server_scrapes(scope, shard), SERVER_LABELS)
         requests, request_bytes, response_bytes, received, sent, scrapes = yield (
-            Question((*rates, servers), steps),
+            QueryBatch((*rates, servers), steps),
         )
         edge_rates = EdgeRates(
             requests,
@@ -68,7 +68,7 @@ class Istio:
             _added(request_bytes, received),
             _added(response_bytes, sent),
         )
-        naming = Naming(len(SOURCE_LABELS), _workload, _workload)
+        naming = EndNaming(len(SOURCE_LABELS), _workload, _workload)
         return join_connections(edge_rates, scrapes, naming, scope=scope, steps=steps)
 
 
@@ -99,9 +99,9 @@ def _workload(key: Key) -> Workload | None:
     return None if UNKNOWN in key else Workload(namespace, name, "")
 
 
-def _added(first: Matrix, second: Matrix) -> Matrix:
+def _added(first: SeriesMatrix, second: SeriesMatrix) -> SeriesMatrix:
     keys = sorted({*first.keys, *second.keys})
     sides = [aligned(side, keys, side.values.shape[1]) for side in (first, second)]
     neither = np.isnan(sides[0]) & np.isnan(sides[1])
     values = np.where(neither, np.nan, np.nansum(sides, axis=0))
-    return Matrix(tuple(keys), values, first.unusable + second.unusable)
+    return SeriesMatrix(tuple(keys), values, first.unusable + second.unusable)

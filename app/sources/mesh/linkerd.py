@@ -14,8 +14,8 @@ from typing import Final
 from app.domain.pod_names import may_name
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, StepRange
-from app.sources.mesh.conversation import Conversation, Part, Question
-from app.sources.mesh.edges import EdgeRates, Naming, join_connections
+from app.sources.mesh.conversation import Conversation, MeshQuery, QueryBatch
+from app.sources.mesh.edges import EdgeRates, EndNaming, join_connections
 from app.sources.queries import (
     LOAD_LABELS,
     WINDOW,
@@ -27,7 +27,7 @@ from app.sources.queries import (
     of_shard,
     selector,
 )
-from app.sources.query_result import Key, Matrix
+from app.sources.query_result import Key, SeriesMatrix
 
 REQUESTS, RESPONSES = "request_total", "response_total"
 WRITTEN_BYTES, READ_BYTES = "tcp_write_bytes_total", "tcp_read_bytes_total"
@@ -68,11 +68,11 @@ class Linkerd:
 
     name = "linkerd"
 
-    def load(self, scope: Scope) -> Part:
+    def load(self, scope: Scope) -> MeshQuery:
         """Two rates are asked for at once; that of requests has neither the most nor the fewest series."""
         matchers = (*_OUTBOUND, *excluded("namespace", scope), *excluded("dst_namespace", scope))
         counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
-        return Part(f"{_RATES_AT_ONCE} * {aggregate('sum', LOAD_LABELS, counts)}", LOAD_LABELS)
+        return MeshQuery(f"{_RATES_AT_ONCE} * {aggregate('sum', LOAD_LABELS, counts)}", LOAD_LABELS)
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """The Pods behind each source; then four rates of each edge, and the scrapes of each source.
@@ -82,38 +82,38 @@ class Linkerd:
         of_shards = of_shard("namespace", scope, shard)
         present = proxy_pods(of_shards, scope, seconds=len(steps) * STEP_SECONDS)
         end = StepRange(steps.last, steps.last)
-        [pods] = yield (Question((Part(present, POD_LABELS, _OPTIONAL),), end),)
+        [pods] = yield (QueryBatch((MeshQuery(present, POD_LABELS, _OPTIONAL),), end),)
 
         by_replicas = _pods_by_source(pods)
-        sums, behind = Sums(of_shards, scope, by_replicas=False), _merged(by_replicas)
+        sums, behind = EdgeQueries(of_shards, scope, by_replicas=False), _merged(by_replicas)
         answers = (yield sums.questions(steps)) if _are_told(by_replicas) else None
         if answers is None or _sources_of(answers) - behind.keys():
             sums, behind = replace(sums, by_replicas=True), by_replicas
             answers = yield sums.questions(steps)
 
         *rates, scraped = answers
-        naming = Naming(len(PROXY_LABELS), _source, _destination, behind)
+        naming = EndNaming(len(PROXY_LABELS), _source, _destination, behind)
         return join_connections(EdgeRates(*rates), scraped, naming, scope=scope, steps=steps)
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class EdgeQueries:
     """Queries on the proxies of some sources, summed over the source's like Pods."""
 
     sources: Matchers
     scope: Scope
     by_replicas: bool
 
-    def questions(self, steps: StepRange) -> tuple[Question, ...]:
+    def questions(self, steps: StepRange) -> tuple[QueryBatch, ...]:
         """Requests; responses; written and read bytes, and scrapes."""
         requests, responses, *octets = (
-            Part(self.outbound_rate(*rate), EDGE_LABELS, _OPTIONAL) for rate in _RATES
+            MeshQuery(self.outbound_rate(*rate), EDGE_LABELS, _OPTIONAL) for rate in _RATES
         )
-        scrapes = Part(self.proxy_scrapes(), PROXY_LABELS, _OPTIONAL)
+        scrapes = MeshQuery(self.proxy_scrapes(), PROXY_LABELS, _OPTIONAL)
         return (
-            Question((requests,), steps),
-            Question((responses,), steps),
-            Question((*octets, scrapes), steps),
+            QueryBatch((requests,), steps),
+            QueryBatch((responses,), steps),
+            QueryBatch((*octets, scrapes), steps),
         )
 
     def outbound_rate(self, metric: str, matchers: Matchers) -> str:
@@ -149,7 +149,7 @@ def _with_replicas(expression: str) -> str:
     return f'label_replace({expression},"{REPLICAS}","$1","pod","{_TAIL}")'
 
 
-def _pods_by_source(pods: Matrix) -> dict[Key, list[str]]:
+def _pods_by_source(pods: SeriesMatrix) -> dict[Key, list[str]]:
     found: dict[Key, list[str]] = {}
     for namespace, pod, *source in pods.keys:
         found.setdefault((namespace, *source), []).append(pod)
@@ -164,7 +164,7 @@ def _merged(behind: Mapping[Key, Sequence[str]]) -> dict[Key, list[str]]:
     return found
 
 
-def _sources_of(answers: Sequence[Matrix]) -> set[Key]:
+def _sources_of(answers: Sequence[SeriesMatrix]) -> set[Key]:
     """Those of all requests and responses."""
     return {key[: len(PROXY_LABELS)] for matrix in answers[:2] for key in matrix.keys}
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.profiles import Resource
-from app.history.checkpoint.array_format import UnreadableError
+from app.history.checkpoint.array_format import UnreadableCheckpointError
 from app.history.checkpoint.codec import AskedNamespaces, Checkpoint, decode, encode
-from app.history.checkpoint.split import Learned
+from app.history.checkpoint.split import LearnedState
 from app.history.connection_rows import ConnectionRows
 from app.history.key_ranges import KeyRange, range_of
 from app.history.usage import UsageState
@@ -37,7 +37,9 @@ def test_it_comes_back_as_it_was(whole: Checkpoint) -> None:
     """Rows, signs, runs, connections, the steps that they cover, and the namespaces that were asked for."""
     back = read(encode(whole))
 
-    assert facts(Learned(back.usage, back.connections)) == facts(Learned(whole.usage, whole.connections))
+    assert facts(LearnedState(back.usage, back.connections)) == facts(
+        LearnedState(whole.usage, whole.connections)
+    )
     assert (back.keys, back.newest_step) == (KeyRange(), PAST.last)
     assert back.asked == replace(ASKED)
     for resource in Resource:
@@ -78,7 +80,7 @@ def test_nothing_learned_is_a_check_point_too() -> None:
 
     back = read(encode(nothing))
 
-    assert facts(Learned(back.usage, back.connections)) == {}
+    assert facts(LearnedState(back.usage, back.connections)) == {}
     assert (back.asked.included, back.newest_step) == (None, 0)
 
 
@@ -102,7 +104,7 @@ def test_bytes_that_were_damaged_are_told(whole: Checkpoint, data: st.DataObject
     else:
         packed[data.draw(st.integers(0, len(packed) - 1))] ^= 1 << data.draw(st.integers(0, 7))
 
-    with pytest.raises(UnreadableError) as caught:
+    with pytest.raises(UnreadableCheckpointError) as caught:
         read(bytes(packed))
     assert caught.value.reason in {"Corrupt", "OtherVersion"}
 
@@ -110,7 +112,7 @@ def test_bytes_that_were_damaged_are_told(whole: Checkpoint, data: st.DataObject
 @pytest.mark.parametrize("packed", [b"", b"{}", b"JPCP", b"\x00" * 100, b"JPCP\x01\x00" + b"\x00" * 32])
 def test_what_is_no_check_point_is_told(packed: bytes) -> None:
     """Nothing, somebody else's text, and the first bytes alone."""
-    with pytest.raises(UnreadableError) as caught:
+    with pytest.raises(UnreadableCheckpointError) as caught:
         read(packed)
     assert caught.value.reason == "Corrupt"
 
@@ -119,14 +121,14 @@ def test_one_of_a_later_version_is_told(whole: Checkpoint) -> None:
     """Whatever follows the version is the business of who wrote it: not even its check is looked at."""
     packed = encode(whole)
 
-    with pytest.raises(UnreadableError, match="version 2, and 1 can be read") as caught:
+    with pytest.raises(UnreadableCheckpointError, match="version 2, and 1 can be read") as caught:
         read(b"JPCP" + struct.pack("<H", 2) + packed[6:])
     assert caught.value.reason == "OtherVersion"
 
 
 def test_one_of_other_slots_is_told(whole: Checkpoint) -> None:
     """Rows of four slots a day can't be cut into six."""
-    with pytest.raises(UnreadableError, match="TIMESLOTS") as caught:
+    with pytest.raises(UnreadableCheckpointError, match="TIMESLOTS") as caught:
         decode(encode(whole), timeslots=6, retained_days=15)
     assert caught.value.reason == "OtherSettings"
 
@@ -148,7 +150,7 @@ def test_a_check_point_that_contradicts_itself_is_told(whole: Checkpoint, damage
     """Its checksum is right, but its header is not that of its arrays: still no more than an error."""
     body = zlib.compress(damage(zlib.decompress(encode(whole)[38:])))  # type: ignore[operator]
 
-    with pytest.raises(UnreadableError) as caught:
+    with pytest.raises(UnreadableCheckpointError) as caught:
         read(b"JPCP\x01\x00" + sha256(body).digest() + body)
     assert caught.value.reason == "Malformed"
 

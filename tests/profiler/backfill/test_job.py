@@ -13,9 +13,9 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.pod_record import PodRecord
 from app.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError
 from app.profiler.backfill.job import Backfill, ProfileChanges
-from app.profiler.backfill.plan import MendPlanner
+from app.profiler.backfill.plan import RepairPlanner
 from app.profiler.cycle.metrics import BackfillMetrics
-from app.profiler.rate_limiter import Pace
+from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.pods import PodRegistry
 from tests.kubernetes.polling import Clock, until
 from tests.profiler.pods import DEBUG, running
@@ -55,11 +55,11 @@ class Term:
         self.clock = Clock()
         self.backfill = Backfill(
             cluster.registry,
-            MendPlanner(AnnotationIndex(self.catalogue, max_connections=64), lambda _: True),
+            RepairPlanner(AnnotationIndex(self.catalogue, max_connections=64), lambda _: True),
             cluster,
             ProfileChanges(self.catalogue),
             BackfillMetrics(self.registry),
-            pace=Pace(rate),
+            pace=RateLimiter(rate),
             period_seconds=0.02,
             clock=self.clock,
             settled_seconds=0.01,
@@ -252,7 +252,7 @@ class Timeline:
 async def test_the_rate_is_held_and_not_exceeded() -> None:
     """At 50 a second 501 turns take 10 s, whatever each sleep takes too long."""
     timeline = Timeline()
-    pace = Pace(50, timeline, timeline.sleep)
+    pace = RateLimiter(50, timeline, timeline.sleep)
     for _ in range(501):
         await pace.turn()
 
@@ -262,7 +262,7 @@ async def test_the_rate_is_held_and_not_exceeded() -> None:
 async def test_time_that_was_not_used_is_not_made_up_for() -> None:
     """After a minute's rest 5 turns come at once and no more: at 45 a second 0.1 s are 4.5 intervals."""
     timeline = Timeline()
-    pace = Pace(45, timeline, timeline.sleep)
+    pace = RateLimiter(45, timeline, timeline.sleep)
     await pace.turn()
     timeline.now += 60
     rested = timeline.now
@@ -277,7 +277,7 @@ async def test_time_that_was_not_used_is_not_made_up_for() -> None:
 async def test_a_pause_holds_the_next_turn_back() -> None:
     """Five seconds are asked for: the next turn comes then."""
     timeline = Timeline()
-    pace = Pace(50, timeline, timeline.sleep)
+    pace = RateLimiter(50, timeline, timeline.sleep)
     pace.hold(5)
     await pace.turn()
 

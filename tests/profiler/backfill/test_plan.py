@@ -9,7 +9,7 @@ from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.pod_record import PodRecord
 from app.domain.workloads import Workload
-from app.profiler.backfill.plan import MendPlanner, newest_first
+from app.profiler.backfill.plan import RepairPlanner, newest_first
 from tests.profiler.pods import DEBUG, NEEDS, running
 from tests.webhook.profiles import (
     WEB,
@@ -27,9 +27,9 @@ PEERS = [Workload("emojivoto", f"peer-{number}") for number in range(3)]
 HOUR = 3600.0
 
 
-def planner_on(catalogue: ProfileCatalogue, max_connections: int = 64) -> MendPlanner:
+def planner_on(catalogue: ProfileCatalogue, max_connections: int = 64) -> RepairPlanner:
     index = AnnotationIndex(catalogue, max_connections=max_connections)
-    return MendPlanner(index, lambda namespace: namespace != "kube-system")
+    return RepairPlanner(index, lambda namespace: namespace != "kube-system")
 
 
 def plan(pod: PodRecord, *manifests: Mapping[str, Any]) -> dict[str, str | None] | None:

@@ -7,7 +7,7 @@ import pytest
 from app.domain.container_roles import init_containers
 from app.domain.workloads import Workload
 from app.profiler.in_memory import InMemoryProfiles
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 from app.recommendation.policy import EstimationPolicy
 from tests.profiler.emojivoto_prometheus import WEB_POD, EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, Scenario
@@ -16,9 +16,9 @@ WEB = Workload("emojivoto", "web")
 CPU, MEMORY = (f"{kind}-9b9e16387237056ac52a193ffbd6d695831cfe7f" for kind in ("cpuprofile", "memprofile"))
 
 
-def directory(*containers: tuple[str, str]) -> Directory:
+def directory(*containers: tuple[str, str]) -> ClusterSnapshot:
     """The Deployment `web` with these init containers in its template, and the others without."""
-    return Directory(workloads=DEPLOYMENTS, init_containers={WEB: init_containers(containers)})
+    return ClusterSnapshot(workloads=DEPLOYMENTS, init_containers={WEB: init_containers(containers)})
 
 
 def containers(scenario: Scenario, name: str = CPU) -> list[dict[str, Any]]:

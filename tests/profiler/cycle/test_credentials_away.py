@@ -7,10 +7,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
-from app.profiler.ports import Cluster, Directory
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
+from app.profiler.ports import ClusterPorts, ClusterSnapshot
 from app.recommendation.policy import EstimationPolicy
-from app.sources.credentials import Access
+from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
 from app.tls.issuing import issue_authority
@@ -27,12 +27,12 @@ async def test_a_secret_that_is_away_at_the_start_fails_until_it_is_there(field:
     source = PrometheusSource(
         "http://prometheus.test:9090",
         scope=Scope(excluded=("kube-system",)),
-        access=Access(**{field: str(file)}),
+        access=PrometheusCredentials(**{field: str(file)}),
         transport=EmojivotoPrometheus().transport,
     )
-    lister = FixedWorkloads(Directory(workloads=DEPLOYMENTS))
+    lister = FixedSnapshot(ClusterSnapshot(workloads=DEPLOYMENTS))
     policy = CyclePolicy(EstimationPolicy(), history_days=1, timeslots=4)
-    cycle = ProfilingCycle(source, Cluster(lister, profiles, sink), policy, in_scope)
+    cycle = ProfilingCycle(source, ClusterPorts(lister, profiles, sink), policy, in_scope)
 
     async with source:
         with capture_logs() as log:

@@ -13,10 +13,10 @@ from app.domain.profiles import Identity
 from app.domain.workloads import Connection, Workload
 from app.errors import ClusterError, UnavailableError
 from app.history.samples import ContainerSamples
-from app.history.usage_history import Attribute, Folded, UsageHistory
-from app.profiler.cycle.plan_writes import Write
+from app.history.usage_history import Attribute, FoldResult, UsageHistory
+from app.profiler.cycle.plan_writes import ProfileWrite
 from app.profiler.in_memory import InMemoryProfiles
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 from tests.profiler.emojivoto_prometheus import PODS, EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, NEWEST_STEP_SECONDS, Scenario
 
@@ -127,7 +127,7 @@ async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
     Of the two meshes only Linkerd was found. The directory knows every Pod: nobody is asked for owners.
     """
     pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items()}
-    scenario = Scenario(EmojivotoPrometheus(), directory=Directory(pods, DEPLOYMENTS))
+    scenario = Scenario(EmojivotoPrometheus(), directory=ClusterSnapshot(pods, DEPLOYMENTS))
     await scenario.cycle()
     scenario.prometheus.questions.clear()
 
@@ -148,7 +148,7 @@ async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
 async def test_owners_are_asked_for_where_questions_reach_back() -> None:
     """Every Pod of the answers is known; in 36 hours there may be others, and who tells of them is shown."""
     pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items()}
-    scenario = Scenario(EmojivotoPrometheus(), directory=Directory(pods, DEPLOYMENTS))
+    scenario = Scenario(EmojivotoPrometheus(), directory=ClusterSnapshot(pods, DEPLOYMENTS))
 
     await scenario.cycle()
 
@@ -164,7 +164,7 @@ async def test_owners_are_asked_for_once_where_a_pod_is_unknown() -> None:
     Once an hour two more count the series: a quiet cycle with one mesh asks at most twelve questions.
     """
     pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items() if name != "emoji"}
-    scenario = Scenario(EmojivotoPrometheus(), directory=Directory(pods, DEPLOYMENTS))
+    scenario = Scenario(EmojivotoPrometheus(), directory=ClusterSnapshot(pods, DEPLOYMENTS))
     await scenario.cycle()
     scenario.prometheus.questions.clear()
 
@@ -281,7 +281,7 @@ class RefusingProfiles(InMemoryProfiles):
         super().__init__("profiling")
         self.refused = set(refused)
 
-    async def write(self, write: Write, now: datetime) -> None:
+    async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Keep what is not refused."""
         if write.name in self.refused:
             raise ClusterError("PATCH cpuprofiles: 403 Forbidden")
@@ -348,7 +348,7 @@ async def test_answers_are_folded_one_at_a_time(monkeypatch: pytest.MonkeyPatch)
     """CPU and memory share the numbering of their series: two threads at once could give a number twice."""
     fold, inside, alone = UsageHistory.fold, set[int](), list[bool]()
 
-    def watched(self: UsageHistory, samples: ContainerSamples, attribute: Attribute) -> Folded:
+    def watched(self: UsageHistory, samples: ContainerSamples, attribute: Attribute) -> FoldResult:
         inside.add(threading.get_ident())
         time.sleep(0.02)
         alone.append(len(inside) == 1)
@@ -377,7 +377,7 @@ async def test_progress_counts_every_step_of_every_signal_once() -> None:
 async def test_a_deployment_out_of_scope_is_not_missed() -> None:
     """Only Deployments in scope are listed as without a profile; the others are nobody's business."""
     elsewhere = Workload("kube-system", "coredns")
-    directory = Directory(workloads=(*DEPLOYMENTS, elsewhere, workload("idle")))
+    directory = ClusterSnapshot(workloads=(*DEPLOYMENTS, elsewhere, workload("idle")))
     scenario = Scenario(EmojivotoPrometheus(), directory=directory)
 
     report = await scenario.cycle()
@@ -390,7 +390,7 @@ async def test_cancellation_ends_a_cycle(monkeypatch: pytest.MonkeyPatch) -> Non
     scenario = Scenario(EmojivotoPrometheus())
     writing = asyncio.Event()
 
-    async def hang(_write: Write, _now: datetime) -> None:
+    async def hang(_write: ProfileWrite, _now: datetime) -> None:
         writing.set()
         await asyncio.Event().wait()
 

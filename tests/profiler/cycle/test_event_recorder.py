@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from app.domain.workloads import Workload
 from app.profiler.cycle.metrics import CycleMetrics
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 from tests.profiler.cycle.test_cycle import RefusingProfiles
 from tests.profiler.emojivoto_prometheus import CONTAINERS, EDGES, WEB_POD, EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, NOON, Scenario
@@ -36,7 +36,7 @@ async def test_the_first_cycle_of_a_term_is_no_news() -> None:
 
 async def test_what_appears_later_is_told_once() -> None:
     """One Event for each Deployment, the connections at their sources; a third cycle has no more to say."""
-    directory = Directory(workloads=DEPLOYMENTS, uids={WEB: "u1"})
+    directory = ClusterSnapshot(workloads=DEPLOYMENTS, uids={WEB: "u1"})
     scenario = Scenario(nothing_yet(), directory=directory)
     await scenario.cycle()
     fill(scenario.prometheus)

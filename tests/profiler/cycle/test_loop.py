@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry
 from app.errors import ClusterError, UnavailableError
 from app.profiler.cycle.cycle import ProfilingCycle
 from app.profiler.cycle.metrics import CycleMetrics
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles, LoggedReport
-from app.profiler.ports import Cluster, Directory
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
+from app.profiler.ports import ClusterPorts, ClusterSnapshot
 from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime import profiler_role
 from app.settings.environment import Settings, read_settings
@@ -63,14 +63,14 @@ async def test_the_age_of_the_newest_answers_shows() -> None:
     assert (newest("cpu"), newest("memory")) == (before, before + 300)
 
 
-class RefusedOnce(FixedWorkloads):
+class RefusedOnce(FixedSnapshot):
     """The API server refuses the first list."""
 
     def __init__(self, error: ClusterError) -> None:
         super().__init__()
         self.error: ClusterError | None = error
 
-    async def directory(self) -> Directory:
+    async def directory(self) -> ClusterSnapshot:
         """Raise once, then answer."""
         error, self.error = self.error, None
         if error:
@@ -106,7 +106,7 @@ async def test_a_cycle_that_cannot_read_the_cluster_is_tried_again_soon(
     settings: Settings = read_settings({"history_days": "1"})
     source = PrometheusSource("http://p:9090", scope=Scope(), transport=EmojivotoPrometheus().transport)
     sink = AwaitedReport()
-    cluster = Cluster(RefusedOnce(error), profiles, sink)
+    cluster = ClusterPorts(RefusedOnce(error), profiles, sink)
 
     namespaces = NamespaceScope(settings)
     cycle = ProfilingCycle(source, cluster, profiler_role.cycle_policy(settings), namespaces.covers)

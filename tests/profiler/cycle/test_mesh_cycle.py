@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 from app.domain.workloads import Workload
 from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
 from app.profiler.cycle.metrics import CycleMetrics
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
-from app.profiler.ports import Cluster, Directory
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
+from app.profiler.ports import ClusterPorts, ClusterSnapshot
 from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import PrometheusSource
-from app.sources.prometheus_api import Pace
+from app.sources.prometheus_api import RetryPolicy
 from app.sources.queries import Scope
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Row
 from tests.profiler.scenario import DEPLOYMENTS, NOON, RecordingSink
@@ -51,12 +51,12 @@ class Told:
             connections_url="http://viz.test:9090",
             scope=Scope(),
             transport=httpx.MockTransport(route),
-            pace=Pace(tries=1),
+            pace=RetryPolicy(tries=1),
         )
         self.sink, self.profiles = RecordingSink(), InMemoryProfiles("profiling")
-        lister = FixedWorkloads(Directory(workloads=(*DEPLOYMENTS, DB)))
+        lister = FixedSnapshot(ClusterSnapshot(workloads=(*DEPLOYMENTS, DB)))
         policy = CyclePolicy(EstimationPolicy(), 1, timeslots=4)
-        cluster = Cluster(lister, self.profiles, self.sink)
+        cluster = ClusterPorts(lister, self.profiles, self.sink)
         self.cycle = ProfilingCycle(source, cluster, policy, lambda _namespace: True)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.profiles import Identity, StoredProfile
 from app.domain.workloads import Workload
-from app.profiler.cycle.plan_aging import Aging, AgingPolicy, plan_aging
+from app.profiler.cycle.plan_aging import AgingPlan, AgingPolicy, plan_aging
 
 NOW = datetime(2026, 3, 31, tzinfo=UTC)
 WEB: Identity = ("cpu", Workload("shop", "web"))
@@ -21,7 +21,7 @@ def stored(days: float | None, *, stale: bool = False) -> StoredProfile:
 
 def aging(
     profile: StoredProfile, newest_days: float | None = None, kinds: tuple[str, ...] = ("cpu",)
-) -> Aging:
+) -> AgingPlan:
     newest = {} if newest_days is None else {WEB: NOW - timedelta(days=newest_days)}
     return plan_aging([profile], newest, kinds, POLICY, NOW)
 
@@ -29,28 +29,28 @@ def aging(
 @pytest.mark.parametrize(
     ("days", "stale", "turned"),
     [
-        pytest.param(2.0, False, Aging(), id="two-days-are-not-yet-stale"),
-        pytest.param(2.1, False, Aging(turned_stale=[stored(2.1)]), id="more-than-two-days-are"),
-        pytest.param(2.1, True, Aging(), id="it-is-marked-once"),
-        pytest.param(0.5, True, Aging(turned_fresh=[stored(0.5, stale=True)]), id="new-samples-clear-it"),
-        pytest.param(30.0, True, Aging(), id="thirty-days-are-kept"),
-        pytest.param(30.1, True, Aging(expired=[stored(30.1, stale=True)]), id="more-than-thirty-expire"),
-        pytest.param(None, False, Aging(), id="a-profile-without-a-window-has-no-age"),
+        pytest.param(2.0, False, AgingPlan(), id="two-days-are-not-yet-stale"),
+        pytest.param(2.1, False, AgingPlan(turned_stale=[stored(2.1)]), id="more-than-two-days-are"),
+        pytest.param(2.1, True, AgingPlan(), id="it-is-marked-once"),
+        pytest.param(0.5, True, AgingPlan(turned_fresh=[stored(0.5, stale=True)]), id="new-samples-clear-it"),
+        pytest.param(30.0, True, AgingPlan(), id="thirty-days-are-kept"),
+        pytest.param(30.1, True, AgingPlan(expired=[stored(30.1, stale=True)]), id="more-than-thirty-expire"),
+        pytest.param(None, False, AgingPlan(), id="a-profile-without-a-window-has-no-age"),
     ],
 )
-def test_age_decides(days: float | None, stale: bool, turned: Aging) -> None:  # noqa: FBT001 - a table's column
+def test_age_decides(days: float | None, stale: bool, turned: AgingPlan) -> None:  # noqa: FBT001 - a table's column
     """Stale after more than 2 days without a sample, removed after more than 30."""
     assert aging(stored(days, stale=stale)) == turned
 
 
 def test_samples_that_came_since_the_status_was_refreshed_count() -> None:
     """The stored window ended 3 days ago, but what was derived now ends an hour ago."""
-    assert aging(stored(3), newest_days=1 / 24) == Aging()
+    assert aging(stored(3), newest_days=1 / 24) == AgingPlan()
 
 
 def test_nothing_expires_while_its_source_does_not_answer() -> None:
     """A Prometheus that was away for a month has not proved that the workload is gone."""
-    assert aging(stored(31, stale=True), kinds=("memory",)) == Aging()
+    assert aging(stored(31, stale=True), kinds=("memory",)) == AgingPlan()
 
 
 def test_at_most_100_expire_at_once() -> None:

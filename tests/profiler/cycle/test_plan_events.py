@@ -6,8 +6,8 @@ import pytest
 
 from app.domain.profiles import Basis, ConnectionProfile, Identity, Resource, ResourceProfile, StoredProfile
 from app.domain.workloads import Connection, Workload
-from app.profiler.cycle.plan_events import News, Reason, TokenBucket, plan_news
-from app.profiler.cycle.plan_writes import Write
+from app.profiler.cycle.plan_events import EventReason, SlidingWindowLimit, WorkloadEvent, plan_news
+from app.profiler.cycle.plan_writes import ProfileWrite
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 BASIS = Basis(NOON, NOON, samples=12, coverage=1.0, confidence=0.5)
@@ -17,23 +17,25 @@ PER_MINUTE = "requests and responses a minute"
 UIDS = {WEB: "u1", VOTING: "u2", DB: "u3"}
 
 
-def need(value: str, before: str | None = None, workload: Workload = WEB, resource: str = "cpu") -> Write:
+def need(
+    value: str, before: str | None = None, workload: Workload = WEB, resource: str = "cpu"
+) -> ProfileWrite:
     """A CPU or memory profile that was written in place of *before*."""
     profile = ResourceProfile(workload, Resource(resource), value, BASIS)
-    return Write(profile, "name", value_changed=value != before, before=before)
+    return ProfileWrite(profile, "name", value_changed=value != before, before=before)
 
 
-def edge(destination: Workload, value: str = "114.00", before: str | None = None) -> Write:
+def edge(destination: Workload, value: str = "114.00", before: str | None = None) -> ProfileWrite:
     """A connection of `web` that was written."""
     profile = ConnectionProfile(Connection(WEB, destination), value, "57.00", "57.00", BASIS)
-    return Write(profile, "name", value_changed=True, before=before)
+    return ProfileWrite(profile, "name", value_changed=True, before=before)
 
 
 def expired(identity: Identity, value: str) -> StoredProfile:
     return StoredProfile("name", *identity, value)
 
 
-def told(*written: Write, removed: tuple[StoredProfile, ...] = ()) -> list[tuple[str, str]]:
+def told(*written: ProfileWrite, removed: tuple[StoredProfile, ...] = ()) -> list[tuple[str, str]]:
     """Reason and message of each Event, all namespaces being in scope."""
     news = plan_news(written, removed, UIDS, lambda _namespace: True)
     return [(each.reason.value, each.message) for each in news]
@@ -42,7 +44,7 @@ def told(*written: Write, removed: tuple[StoredProfile, ...] = ()) -> list[tuple
 def test_a_first_profile_is_news_for_its_workload() -> None:
     """The Event names the object so that `kubectl describe` finds it: by apiVersion, kind, name and uid."""
     assert plan_news([need("0.020", workload=DB)], [], UIDS, lambda _: True) == [
-        News(DB, "apps/v1", "u3", Reason.CREATED, "CPU 0.020 cores")
+        WorkloadEvent(DB, "apps/v1", "u3", EventReason.CREATED, "CPU 0.020 cores")
     ]
 
 
@@ -172,7 +174,7 @@ def test_a_source_out_of_scope_is_not_told() -> None:
 
 def test_the_bucket_gives_each_token_once_a_minute() -> None:
     """Of three tokens taken at 0, 30 and 30 s the first is back at 60 s, the others at 90 s."""
-    bucket = TokenBucket(3, seconds=60)
+    bucket = SlidingWindowLimit(3, seconds=60)
 
     taken = [bucket.take(now) for now in (0, 30, 30, 59.9, 60, 89.9, 90, 90, 90)]
 
@@ -181,7 +183,7 @@ def test_the_bucket_gives_each_token_once_a_minute() -> None:
 
 def test_a_clock_that_was_set_back_blocks_nobody() -> None:
     """Two tokens were taken at 10,000 s; at 100 s there are two again, and no third."""
-    bucket = TokenBucket(2, seconds=60)
+    bucket = SlidingWindowLimit(2, seconds=60)
     assert [bucket.take(10_000), bucket.take(10_000)] == [True, True]
 
     assert [bucket.take(100), bucket.take(100), bucket.take(100)] == [True, True, False]

@@ -20,12 +20,12 @@ import pytest
 from app.domain.profile_names import contract_name
 from app.domain.workloads import Workload
 from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
-from app.profiler.in_memory import FixedWorkloads, InMemoryProfiles
-from app.profiler.ports import Cluster
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
+from app.profiler.ports import ClusterPorts
 from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
-from app.sources.query_observer import Traffic
+from app.sources.query_observer import QueryCosts
 from tests.cluster.prometheus import Prometheus
 from tests.profiler.scenario import RecordingSink, learned_by
 from tests.sources.need_history import NAMESPACE, NeedHistory, steady, stepped
@@ -59,12 +59,12 @@ class Leader:
     """One term over a store that outlives it."""
 
     def __init__(self, prometheus: Prometheus, profiles: InMemoryProfiles) -> None:
-        self.traffic = Traffic()
+        self.traffic = QueryCosts()
         self.source = PrometheusSource(
             prometheus.url, scope=Scope(), network_provider="none", observer=self.traffic
         )
         self.sink, self.profiles = RecordingSink(), profiles
-        cluster = Cluster(FixedWorkloads(), profiles, self.sink)
+        cluster = ClusterPorts(FixedSnapshot(), profiles, self.sink)
         policy = CyclePolicy(EstimationPolicy(), history_days=2, timeslots=4)
         self._cycle = ProfilingCycle(self.source, cluster, policy, lambda _namespace: True)
 

@@ -10,10 +10,10 @@ from app.domain.profiles import Basis, Profile, Resource, ResourceProfile
 from app.domain.workloads import Workload
 from app.errors import ClusterError, ConflictError, ForbiddenError, UnavailableError
 from app.profiler.cycle.plan_aging import AgingPolicy
-from app.profiler.cycle.plan_writes import Write
+from app.profiler.cycle.plan_writes import ProfileWrite
 from app.profiler.cycle.publisher import Publisher
 from app.profiler.in_memory import InMemoryProfiles
-from app.profiler.rate_limiter import Pace
+from app.profiler.rate_limiter import RateLimiter
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 BASIS = Basis(NOON, NOON, samples=12, coverage=1.0, confidence=0.5)
@@ -32,11 +32,11 @@ class TimedStore(InMemoryProfiles):
         """What a pace waits with."""
         self.now += seconds
 
-    def pace(self, per_second: float) -> Pace:
+    def pace(self, per_second: float) -> RateLimiter:
         """A pace on this clock."""
-        return Pace(per_second, clock=lambda: self.now, sleep=self.sleep)
+        return RateLimiter(per_second, clock=lambda: self.now, sleep=self.sleep)
 
-    async def write(self, write: Write, now: datetime) -> None:
+    async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Write, or fail as the test wants it."""
         name = str(write.profile.identity[1])
         self.tries.append((name, round(self.now, 3)))

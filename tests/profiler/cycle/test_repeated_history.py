@@ -13,10 +13,10 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Profile, Resource
 from app.history.samples import STEPS_PER_DAY, ConnectionSamples, ContainerSamples, StepRange
 from app.profiler.attribution import Attribution
-from app.profiler.cycle.derivation import Knowledge, Stored
+from app.profiler.cycle.derivation import ProfileDerivation, StoredValues
 from app.profiler.cycle.resolution import resolve
-from app.profiler.cycle.signals import CONNECTIONS, PAST_UNREAD, SignalState, State
-from app.profiler.ports import Directory
+from app.profiler.cycle.signals import CONNECTIONS, PAST_UNREAD, Health, SignalState
+from app.profiler.ports import ClusterSnapshot
 from app.recommendation.policy import EstimationPolicy
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET
 from app.sources.prometheus import PrometheusSource
@@ -25,7 +25,7 @@ from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Qu
 from tests.profiler.scenario import NEWEST_STEP_SECONDS, NOON, Scenario, in_scope
 
 NEWEST_STEP = NEWEST_STEP_SECONDS // 300
-ALL_OK = [SignalState(signal, State.OK, "Answered", "") for signal in (*Resource, CONNECTIONS)]
+ALL_OK = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, CONNECTIONS)]
 HOURS_BEFORE_NOON = (31, 25, 19, 13, 5, 0)
 
 
@@ -117,7 +117,7 @@ class Answers:
         self._prometheus = lively()
         scope = Scope(excluded=("kube-system",))
         self._source = PrometheusSource("http://p:9090", scope=scope, transport=self._prometheus.transport)
-        self._attribute = Attribution(Directory())
+        self._attribute = Attribution(ClusterSnapshot())
 
     async def of(self, steps: StepRange) -> list[ContainerSamples | ConnectionSamples]:
         """The answers to each of the three questions on *steps*."""
@@ -131,13 +131,13 @@ class Answers:
 
     def learned(self, answers: list[ContainerSamples | ConnectionSamples]) -> dict[object, Profile]:
         """What is derived at noon after these answers, in this order."""
-        knowledge = Knowledge(EstimationPolicy(), timeslots=4)
+        knowledge = ProfileDerivation(EstimationPolicy(), timeslots=4)
         for answer in answers:
             if isinstance(answer, ContainerSamples):
                 knowledge.usage.fold(answer, self._attribute)
             else:
                 knowledge.connections.fold(resolve(answer, self._attribute))
-        nothing = Stored(ProfileCatalogue(), NOON)
+        nothing = StoredValues(ProfileCatalogue(), NOON)
         derived = knowledge.derive(ALL_OK, NEWEST_STEP, in_scope, lambda *_: False, nothing)
         return {profile.identity: profile for profile in derived.profiles}
 

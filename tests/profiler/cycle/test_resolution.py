@@ -9,7 +9,7 @@ from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples, StepRange
 from app.profiler.attribution import Attribution
 from app.profiler.cycle.resolution import resolve
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 
 NAN = np.nan
 STEPS = StepRange(1, 2)
@@ -38,7 +38,7 @@ def resolved(
     given: ConnectionSamples, pods: dict[str, Workload] | None = None, *workloads: Workload
 ) -> ConnectionSamples:
     known = {("shop", pod): workload for pod, workload in (pods or {}).items()}
-    return resolve(given, Attribution(Directory(known, workloads)))
+    return resolve(given, Attribution(ClusterSnapshot(known, workloads)))
 
 
 def test_a_known_pod_tells_better_than_a_label() -> None:
@@ -109,7 +109,7 @@ def test_a_source_that_nothing_tells_is_left_out_and_counted() -> None:
 )
 def test_a_name_without_a_kind(known: tuple[Workload, ...], kind: str) -> None:
     """It is the one workload of that name in that namespace, else a Deployment."""
-    attribution = Attribution(Directory(workloads=known))
+    attribution = Attribution(ClusterSnapshot(workloads=known))
 
     assert attribution.labelled(Workload("shop", "cart", "")) == Workload("shop", "cart", kind)
 
@@ -117,7 +117,7 @@ def test_a_name_without_a_kind(known: tuple[Workload, ...], kind: str) -> None:
 def test_a_name_without_a_kind_is_found_among_the_owners_of_pods() -> None:
     """Rollouts are listed nowhere, but own Pods."""
     rollout = Workload("shop", "cart", "Rollout")
-    attribution = Attribution(Directory({("shop", "cart-6b6f9d7d5c-2x8qz"): rollout}))
+    attribution = Attribution(ClusterSnapshot({("shop", "cart-6b6f9d7d5c-2x8qz"): rollout}))
 
     assert attribution.labelled(Workload("shop", "cart", "")) == rollout
 
@@ -126,7 +126,7 @@ def test_a_job_that_a_label_names_is_its_cron_jobs() -> None:
     """Runs of a CronJob are one workload, whatever tells them."""
     job, cron_job = Workload("shop", "report-28394810", "Job"), Workload("shop", "report", "CronJob")
 
-    assert Attribution(Directory(cron_jobs={job: cron_job})).labelled(job) == cron_job
+    assert Attribution(ClusterSnapshot(cron_jobs={job: cron_job})).labelled(job) == cron_job
 
 
 def test_labels_alone_are_enough() -> None:

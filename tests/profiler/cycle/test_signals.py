@@ -6,11 +6,18 @@ import pytest
 
 from app.domain.profiles import Resource
 from app.errors import NoNamespacesError, SourceError
-from app.profiler.cycle.signals import Answers, SignalBoard, SignalState, State, connection_state, usage_state
+from app.profiler.cycle.signals import (
+    Answers,
+    Health,
+    SignalBoard,
+    SignalState,
+    connection_state,
+    usage_state,
+)
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
-OK = SignalState("cpu", State.OK, "Answered", "")
-TIMED_OUT = SignalState("cpu", State.FAILING, "TimedOut", "no answer within 60 s")
+OK = SignalState("cpu", Health.OK, "Answered", "")
+TIMED_OUT = SignalState("cpu", Health.FAILING, "TimedOut", "no answer within 60 s")
 
 
 def board(*states: SignalState) -> SignalBoard:
@@ -31,7 +38,7 @@ def test_a_first_ok_is_no_change_and_a_first_fault_is_one() -> None:
     "after",
     [
         pytest.param(OK, id="another-state"),
-        pytest.param(SignalState("cpu", State.FAILING, "HTTPError", "500"), id="another-reason"),
+        pytest.param(SignalState("cpu", Health.FAILING, "HTTPError", "500"), id="another-reason"),
     ],
 )
 def test_another_state_or_reason_is_a_change(after: SignalState) -> None:
@@ -45,7 +52,7 @@ def test_another_state_or_reason_is_a_change(after: SignalState) -> None:
 def test_another_message_alone_is_no_change() -> None:
     """A fault that goes on is no news, however its text varies; the first text and time stay."""
     filled = board(TIMED_OUT, TIMED_OUT)
-    varied = SignalState("cpu", State.FAILING, "TimedOut", "no answer within 61 s")
+    varied = SignalState("cpu", Health.FAILING, "TimedOut", "no answer within 61 s")
 
     assert filled.update([varied], NOON + timedelta(hours=1)) == []
     assert filled.as_report() == [
@@ -68,14 +75,14 @@ def test_since_is_the_moment_of_the_change() -> None:
 
 def test_only_what_a_person_should_look_at_is_a_fault() -> None:
     """No mesh, or connections switched off, asks for nobody's attention."""
-    faults = {state for state in State if state.is_fault}
+    faults = {state for state in Health if state.is_fault}
 
-    assert faults == {State.DEGRADED, State.EMPTY, State.FAILING}
+    assert faults == {Health.DEGRADED, Health.EMPTY, Health.FAILING}
 
 
 def test_signals_are_told_apart() -> None:
     """A change of one is no change of another."""
-    memory = SignalState("memory", State.OK, "Answered", "")
+    memory = SignalState("memory", Health.OK, "Answered", "")
     filled = board(OK)
     filled.update([memory], NOON)
 
@@ -83,7 +90,7 @@ def test_signals_are_told_apart() -> None:
 
 
 LOST = SourceError("HTTPError", "500")
-FAILING, PAST_UNREAD = (State.FAILING, "HTTPError"), (State.DEGRADED, "PastUnread")
+FAILING, PAST_UNREAD = (Health.FAILING, "HTTPError"), (Health.DEGRADED, "PastUnread")
 
 
 @pytest.mark.parametrize(
@@ -98,20 +105,20 @@ FAILING, PAST_UNREAD = (State.FAILING, "HTTPError"), (State.DEGRADED, "PastUnrea
         pytest.param(
             Answers(newest_was_known=True, error=LOST), PAST_UNREAD, id="only older steps were asked"
         ),
-        pytest.param(Answers(series=[0]), (State.EMPTY, "NoSamples"), id="nothing new"),
+        pytest.param(Answers(series=[0]), (Health.EMPTY, "NoSamples"), id="nothing new"),
         pytest.param(
             Answers(newest_was_known=True, series=[0]),
-            (State.OK, "Answered"),
+            (Health.OK, "Answered"),
             id="nothing older, and the new known",
         ),
         pytest.param(
             Answers(newest_was_known=True, error=NoNamespacesError("NoNamespaces", "none")),
-            (State.EMPTY, "NoNamespaces"),
+            (Health.EMPTY, "NoNamespaces"),
             id="nothing in scope",
         ),
     ],
 )
-def test_how_answers_tell_the_state(answers: Answers, expected: tuple[State, str]) -> None:
+def test_how_answers_tell_the_state(answers: Answers, expected: tuple[Health, str]) -> None:
     """An error counts against what is new only where that is not known; usage and connections alike."""
     for told in (usage_state(Resource.CPU, answers), connection_state(answers, mesh_seen=True)):
         assert (told.state, told.reason) == expected

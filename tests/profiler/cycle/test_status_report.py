@@ -5,7 +5,7 @@ import json
 from app.domain.profiles import Identity
 from app.domain.workloads import Connection, Workload
 from app.profiler.cycle.status_report import build_report, reasons_without_profile
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, Scenario
 
@@ -78,7 +78,7 @@ async def test_too_few_samples_are_told_and_end_when_there_are_enough() -> None:
     """A Pod whose first sample is that of 11:10 has 11 of the 12 at 12:00, and the twelfth at 12:05."""
     prometheus = EmojivotoPrometheus()
     scenario = Scenario(
-        prometheus, directory=Directory(workloads=(*DEPLOYMENTS, Workload("emojivoto", "idle")))
+        prometheus, directory=ClusterSnapshot(workloads=(*DEPLOYMENTS, Workload("emojivoto", "idle")))
     )
     await scenario.cycle(minutes=-55)
     prometheus.containers["late-5f5b555dff-fcg7c", "late"] = (0.1, 1e7)
@@ -97,7 +97,7 @@ async def test_nothing_in_the_report_differs_between_quiet_cycles() -> None:
     idle = Workload("emojivoto", "idle")
     prometheus = EmojivotoPrometheus()
     prometheus.containers["db-0", "db"] = (0.1, 1e7)
-    scenario = Scenario(prometheus, directory=Directory(workloads=(*DEPLOYMENTS, idle)))
+    scenario = Scenario(prometheus, directory=ClusterSnapshot(workloads=(*DEPLOYMENTS, idle)))
 
     for minutes in (0, 2.5, 5, 60, 720, 1440):
         await scenario.cycle(minutes)

@@ -5,7 +5,7 @@ import pytest
 from app.domain.container_roles import init_containers
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 from app.profiler.registries.workloads import WorkloadRegistry, WorkloadSink
 from tests.kubernetes.polling import Clock
 
@@ -42,7 +42,7 @@ def test_the_directory_tells_what_is_there() -> None:
     for each in (web, db, report, run("report-1"), lone):
         registry.put(each)
 
-    assert registry.directory({("shop", "web-0"): web.workload}) == Directory(
+    assert registry.directory({("shop", "web-0"): web.workload}) == ClusterSnapshot(
         pods={("shop", "web-0"): web.workload},
         workloads=(web.workload, db.workload),
         cron_jobs={Workload("shop", "report-1", "Job"): REPORT},
@@ -146,7 +146,7 @@ def test_what_is_no_run_of_a_cron_job_is_forgotten_at_once() -> None:
         registry.put(each)
         registry.remove(each)
 
-    assert registry.directory({}) == Directory()
+    assert registry.directory({}) == ClusterSnapshot()
 
 
 def test_of_too_many_that_left_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

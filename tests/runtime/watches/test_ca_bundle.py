@@ -14,7 +14,7 @@ from app.http_server.listener import Listener
 from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
 from app.periodic import Backoff
-from app.runtime.watches.ca_bundle import LiveTrust
+from app.runtime.watches.ca_bundle import CaBundleWatch
 from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.self_dial import SelfDial
 from app.tls.serving import ServingContext
@@ -58,12 +58,12 @@ async def _never_asked(_scope: Any, _receive: Any, _send: Any) -> None:
 
 
 @asynccontextmanager
-async def running(server: FakeApiServer, directory: Path) -> AsyncIterator[tuple[Replica, LiveTrust]]:
+async def running(server: FakeApiServer, directory: Path) -> AsyncIterator[tuple[Replica, CaBundleWatch]]:
     """The replica serves its first certificate, and watches what is trusted."""
     replica = Replica()
     replica.serving.load(LEAF)
     async with open_cluster(server.kubeconfig(directory)) as client:
-        trust = LiveTrust(client, "job-profiler", replica.self_dial)
+        trust = CaBundleWatch(client, "job-profiler", replica.self_dial)
         trust.watch.backoff = Backoff(first_seconds=0.02, limit_seconds=0.1)
         work = (
             replica.listener.run_until_cancelled(),

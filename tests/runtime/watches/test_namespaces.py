@@ -17,7 +17,7 @@ from app.kubernetes.client import ClusterClient, open_cluster
 from app.periodic import Backoff
 from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.profiler_role import ProfilerRole
-from app.runtime.watches.namespaces import WatchedNamespaces, check_selector, listed_scope
+from app.runtime.watches.namespaces import NamespaceWatches, check_selector, listed_scope
 from app.settings.environment import read_settings
 from tests.kubernetes.fake_api_server import FakeApiServer, refuses
 from tests.kubernetes.labelled_namespaces import OPTED_OUT, by_selector, matching, namespace
@@ -49,7 +49,7 @@ def event(kind: str, name: str, **metadata: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def watching(namespaces: WatchedNamespaces) -> AsyncIterator[NamespaceScope]:
+async def watching(namespaces: NamespaceWatches) -> AsyncIterator[NamespaceScope]:
     task = asyncio.create_task(namespaces.run())
     try:
         await until(lambda: namespaces.scope.is_listed)
@@ -66,7 +66,7 @@ async def test_without_a_selector_one_watch_tells_who_opted_out(
     """The API server matches the label, and only metadata is asked for."""
     server.on("GET", PATH, matching({OPTED_OUT: "legacy"}))
 
-    async with watching(WatchedNamespaces(client, EVERYTHING)) as scope:
+    async with watching(NamespaceWatches(client, EVERYTHING)) as scope:
         await server.wait_for("WATCH", 1)
 
     assert (scope.covers("legacy"), scope.covers("shop")) == (False, True)
@@ -94,7 +94,7 @@ async def test_the_scope_follows_the_labels(server: FakeApiServer, client: Clust
     }
     server.on("WATCH", PATH, by_selector(watches))
 
-    async with watching(WatchedNamespaces(client, SELECTING)) as scope:
+    async with watching(NamespaceWatches(client, SELECTING)) as scope:
         await until(lambda: scope.covers("web") and not scope.covers("shop") and not scope.covers("legacy"))
 
     assert scope.covers("db")
@@ -109,7 +109,7 @@ async def test_listed_namespaces_are_watched_by_their_names(
     settings = read_settings({"profiling_namespace": "shop,web", "profiling_namespace_selector": SELECTOR})
     server.on("GET", PATH, matching({SELECTOR: "", OPTED_OUT: ""}))
 
-    async with watching(WatchedNamespaces(client, settings)):
+    async with watching(NamespaceWatches(client, settings)):
         await server.wait_for("WATCH", 4)
 
     for verb in ("GET", "WATCH"):
@@ -128,7 +128,7 @@ async def test_a_watch_that_fails_leaves_the_scope_as_it_is(
     server.on("GET", PATH, matching({SELECTOR: "shop", OPTED_OUT: ""}))
     server.on("WATCH", PATH, refuses(500))
 
-    async with watching(WatchedNamespaces(client, SELECTING)) as scope:
+    async with watching(NamespaceWatches(client, SELECTING)) as scope:
         await server.wait_for("WATCH", 3)
 
         assert (scope.covers("shop"), scope.covers("web"), scope.is_listed) == (True, False, True)

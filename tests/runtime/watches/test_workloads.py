@@ -12,10 +12,10 @@ from app.domain.workloads import Workload
 from app.errors import UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.profiler.in_memory import InMemoryProfiles
-from app.profiler.ports import Directory
+from app.profiler.ports import ClusterSnapshot
 from app.runtime.profiler_role import cluster_ports
-from app.runtime.watches.pods import WatchedPods
-from app.runtime.watches.workloads import WatchedWorkloads
+from app.runtime.watches.pods import PodWatches
+from app.runtime.watches.workloads import WorkloadWatches
 from app.settings.environment import read_settings
 from tests.kubernetes.fake_api_server import FakeApiServer, Received, answers, listed, refuses, thing
 from tests.kubernetes.test_workloads import owner, pod, template
@@ -43,9 +43,9 @@ def serve(server: FakeApiServer, **objects: dict[str, Any]) -> None:
 
 
 @asynccontextmanager
-async def watching(client: ClusterClient, *namespaces: str) -> AsyncIterator[WatchedWorkloads]:
-    pods = WatchedPods(client, namespaces)
-    workloads = WatchedWorkloads(client, namespaces, pods)
+async def watching(client: ClusterClient, *namespaces: str) -> AsyncIterator[WorkloadWatches]:
+    pods = PodWatches(client, namespaces)
+    workloads = WorkloadWatches(client, namespaces, pods)
     tasks = {asyncio.create_task(each.run()) for each in (pods, workloads)}
     try:
         yield workloads
@@ -67,7 +67,7 @@ async def test_the_directory_is_made_of_watches(server: FakeApiServer, patient_c
         await server.wait_for("WATCH", len(WATCHED))
         directory = await workloads.directory()
 
-    assert directory == Directory(
+    assert directory == ClusterSnapshot(
         pods={("shop", "web-5f5b-x"): WEB},
         workloads=(WEB,),
         cron_jobs={RUN: REPORT},

@@ -4,20 +4,20 @@ from collections.abc import Callable
 
 from app.history.samples import ConnectionSamples, StepRange
 from app.sources.mesh import Mesh
-from app.sources.mesh.conversation import Question
+from app.sources.mesh.conversation import QueryBatch
 from app.sources.queries import Scope, Shard
-from app.sources.query_result import Matrix
+from app.sources.query_result import SeriesMatrix
 from tests.sources.wire import STEPS
 
-Answer = Callable[[Question], list[Matrix]]
+Answer = Callable[[QueryBatch], list[SeriesMatrix]]
 
 
 def converse(
     mesh: Mesh, answer: Answer, scope: Scope, *, steps: StepRange = STEPS, shard: Shard | None = None
-) -> tuple[list[Question], ConnectionSamples]:
+) -> tuple[list[QueryBatch], ConnectionSamples]:
     """All questions that were asked, and what was made of the answers."""
     conversation = mesh.conversation(scope, steps, shard or Shard())
-    asked: list[Question] = []
+    asked: list[QueryBatch] = []
     questions = next(conversation)
     while True:
         asked += questions

@@ -5,9 +5,9 @@ import pytest
 
 from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples
-from app.sources.mesh.edges import EdgeRates, Naming, combined, join_connections
+from app.sources.mesh.edges import EdgeRates, EndNaming, combined, join_connections
 from app.sources.queries import Scope
-from app.sources.query_result import Key, Matrix
+from app.sources.query_result import Key, SeriesMatrix
 from tests.sources.wire import STEPS
 
 NAN = np.nan
@@ -17,9 +17,9 @@ SHOP_WEB = ("shop", "cart", "emojivoto", "web")
 WEB, CART = Workload("emojivoto", "web"), Workload("shop", "cart")
 
 
-def table(rows: dict[tuple[str, ...], list[float]], unusable: int = 0) -> Matrix:
+def table(rows: dict[tuple[str, ...], list[float]], unusable: int = 0) -> SeriesMatrix:
     values = np.array(list(rows.values()), dtype=np.float64).reshape(len(rows), len(STEPS))
-    return Matrix(tuple(rows), values, unusable)
+    return SeriesMatrix(tuple(rows), values, unusable)
 
 
 NOTHING = table({})
@@ -33,10 +33,10 @@ def workload(key: Key) -> Workload | None:
 
 
 def join(
-    requests: Matrix, responses: Matrix, scrapes: Matrix, scope: Scope = EVERYTHING
+    requests: SeriesMatrix, responses: SeriesMatrix, scrapes: SeriesMatrix, scope: Scope = EVERYTHING
 ) -> ConnectionSamples:
     rates = EdgeRates(requests, responses, NOTHING, NOTHING)
-    return join_connections(rates, scrapes, Naming(2, workload, workload), scope=scope, steps=STEPS)
+    return join_connections(rates, scrapes, EndNaming(2, workload, workload), scope=scope, steps=STEPS)
 
 
 def test_sides_are_joined_by_edge() -> None:
@@ -134,7 +134,7 @@ def test_bytes_stand_beside_requests_only() -> None:
         table({WEB_EMOJI: [1] * 4, WEB_VOTING: [1] * 4}), NOTHING, written, table({}, unusable=2)
     )
 
-    joined = join_connections(rates, NOTHING, Naming(2, workload, workload), scope=Scope(), steps=STEPS)
+    joined = join_connections(rates, NOTHING, EndNaming(2, workload, workload), scope=Scope(), steps=STEPS)
 
     assert [edge.destination.name for edge in joined.edges] == ["emoji", "voting"]
     np.testing.assert_array_equal(joined.request_bytes, [[9] * 4, [NAN] * 4])

@@ -3,10 +3,10 @@
 import numpy as np
 
 from app.domain.workloads import Connection, Workload
-from app.sources.mesh.conversation import Question
+from app.sources.mesh.conversation import QueryBatch
 from app.sources.mesh.istio import EDGE_LABELS, Istio
 from app.sources.queries import Scope, Shard
-from app.sources.query_result import Matrix
+from app.sources.query_result import SeriesMatrix
 from tests.sources.mesh.conversing import converse
 from tests.sources.wire import STEPS
 
@@ -25,15 +25,15 @@ def rate(metric: str, matchers: str = "") -> str:
     )
 
 
-def table(rows: dict[tuple[str, ...], list[float]], unusable: int = 0) -> Matrix:
+def table(rows: dict[tuple[str, ...], list[float]], unusable: int = 0) -> SeriesMatrix:
     values = np.array(list(rows.values()), dtype=np.float64).reshape(len(rows), len(STEPS))
-    return Matrix(tuple(rows), values, unusable)
+    return SeriesMatrix(tuple(rows), values, unusable)
 
 
 NOTHING = table({})
 
 
-def nothing(question: Question) -> list[Matrix]:
+def nothing(question: QueryBatch) -> list[SeriesMatrix]:
     return [NOTHING] * len(question.parts)
 
 

@@ -8,10 +8,10 @@ import pytest
 from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples, StepRange
 from app.sources.answers import AnswerReader
-from app.sources.mesh.conversation import Question
+from app.sources.mesh.conversation import QueryBatch
 from app.sources.mesh.linkerd import KINDS, Linkerd
 from app.sources.queries import Scope, Shard
-from app.sources.query_result import Matrix
+from app.sources.query_result import SeriesMatrix
 from tests.sources.mesh.conversing import Answer, converse
 from tests.sources.wire import FIRST, STEPS, encoded, matrix, row
 
@@ -36,7 +36,7 @@ Series = Mapping[str, str] | Sequence[Mapping[str, str]]
 def answering(*series: Series) -> Answer:
     """What the server holds for each of PARTS: a series (or several) with the sample 2, or none at all."""
 
-    def answer(question: Question) -> list[Matrix]:
+    def answer(question: QueryBatch) -> list[SeriesMatrix]:
         time = FIRST if question.steps == STEPS else question.steps.last * 300
         rows = []
         for number, part in enumerate(question.parts):
@@ -120,7 +120,7 @@ def test_a_source_of_which_no_pod_is_told_is_looked_for_by_names() -> None:
     pod = web | {"pod": "web-6b6f9d7d5c-2x8qz", "replicas": "web-6b6f9d7d5c"}
     two = {"namespace": "emojivoto", "deployment": "blue", "statefulset": "db"} | TO_VOTING
 
-    def answer(question: Question) -> list[Matrix]:
+    def answer(question: QueryBatch) -> list[SeriesMatrix]:
         named = '"replicas"' in question.query and question.steps == STEPS
         db, of_web = (two | {"replicas": "db"}, web | {"replicas": pod["replicas"]}) if named else (two, web)
         return answering([db, of_web | TO_VOTING], [], [], [], of_web, pod)(question)
