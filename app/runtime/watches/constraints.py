@@ -15,8 +15,8 @@ from app.rightsizing.constraints import read_autoscaler, read_limit_range, read_
 from app.webhook.constraint_index import (
     ConstraintIndex,
     ConstraintObject,
-    ConstraintSink,
     ConstraintObjects,
+    ConstraintSink,
 )
 
 T = TypeVar("T")
