@@ -153,7 +153,7 @@ class Profiler:
         started = perf_counter()
         report = await self._cycle.run_once(step_time(newest_step) + timedelta(seconds=GRACE_SECONDS))
         seconds = perf_counter() - started
-        faults = [state for state in report.states if state.state.is_fault]
+        faults = [state for state in report.states if state.health.is_fault]
         if faults:
             raise RuntimeError(f"a signal was not answered: {faults}")
         return Run(report, seconds, self.past.cpu_seconds - used, self._wire.forms[before:])

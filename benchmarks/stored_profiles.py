@@ -57,5 +57,5 @@ def manifests(workloads: int) -> dict[str, list[dict[str, Any]]]:
         manifest = to_manifest(profile, name=name, namespace=NAMESPACE, updated_at=_NOW)
         manifest["metadata"] |= {"resourceVersion": str(version), "uid": f"uid-{version}"}
         manifest["status"] = to_status(profile, refreshed_at=_NOW)
-        listed[KINDS[profile.identity[0]].plural].append(manifest)
+        listed[KINDS[profile.identity.kind].plural].append(manifest)
     return listed

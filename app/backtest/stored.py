@@ -8,7 +8,7 @@ from typing import Any
 from app.backtest.explanation import Explanation
 from app.backtest.report import date_of
 from app.domain.custom_resources import from_manifest
-from app.domain.profiles import Resource, RiskLevel
+from app.domain.profiles import Identity, Resource, RiskLevel
 from app.domain.quantities import format_need, format_time, parse_time
 from app.domain.workloads import Workload
 
@@ -39,8 +39,8 @@ class StoredNeed:
 
 def read_stored(workload: Workload, resource: Resource, manifest: Mapping[str, Any]) -> StoredNeed | None:
     """What the object tells; None where it is not the profile of *workload*."""
-    profile = from_manifest(resource.value, manifest)
-    if profile is None or profile.identity != (resource.value, workload):
+    profile = from_manifest(resource.profile_kind, manifest)
+    if profile is None or profile.identity != Identity(resource.profile_kind, workload):
         return None
     status = manifest.get("status") or {}
     risk, window = status.get("risk") or {}, status.get("window") or {}

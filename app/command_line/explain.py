@@ -33,7 +33,7 @@ from app.command_line.tables import console
 from app.command_line.usage_input import open_past, progress_bar
 from app.domain.custom_resources import KINDS
 from app.domain.profile_names import contract_name, separated_name
-from app.domain.profiles import Resource, RiskLevel
+from app.domain.profiles import Identity, Resource, RiskLevel
 from app.domain.quantities import format_need, format_time
 from app.domain.workloads import Workload
 from app.errors import ClusterError, NotFoundError, ProfilerError, SettingsError
@@ -184,9 +184,9 @@ async def _stored_of(
     client: ClusterClient, namespace: str, resource: Resource, workload: Workload
 ) -> StoredNeed | None:
     """The profile under the one or the other name that it may have; a name alone does not make it one."""
-    identity = (resource.value, workload)
+    identity = Identity(resource.profile_kind, workload)
     for name in filter(None, (contract_name(identity), separated_name(identity))):
-        path = paths.profile(KINDS[resource.value].plural, namespace, name)
+        path = paths.profile(KINDS[resource.profile_kind].plural, namespace, name)
         try:
             stored = read_stored(workload, resource, await client.get(path))
         except NotFoundError:

@@ -53,7 +53,7 @@ def compute_and_print(settings: Settings, *, history: Path | None, output: str, 
     for workload, reason in report.reasons.items():
         typer.echo(f"no profile for {workload}: {reason}", err=True)
     for state in report.states:
-        if state.state.is_fault:
+        if state.health.is_fault:
             typer.echo(f"{state.signal}: {state.message}", err=True)
     if apply:
         typer.echo(f"{report.written} profiles written, {report.failed_writes} failed", err=True)
@@ -61,7 +61,7 @@ def compute_and_print(settings: Settings, *, history: Path | None, output: str, 
         raise ProfilerError(
             "no profile could be computed: see above, or `--help` for the settings that narrow it"
         )
-    if report.failed_writes or any(state.state is Health.FAILING for state in report.states):
+    if report.failed_writes or any(state.health is Health.FAILING for state in report.states):
         sys.exit(1)
 
 
@@ -165,9 +165,9 @@ class TeeProfileStore:
 
 async def _stored_in(client: ClusterClient, settings: Settings, local: InMemoryProfiles) -> TeeProfileStore:
     """The cluster's profiles, with a copy of all of them in *local*."""
-    for resource, kind in KINDS.items():
+    for profile_kind, kind in KINDS.items():
         listing = await client.list_all(ListOptions(paths.profiles(kind.plural, settings.profiles_home)))
-        local.replace(resource, map(_as_applied, listing.items))
+        local.replace(profile_kind, map(_as_applied, listing.items))
     return TeeProfileStore(local, ClusterProfiles(client, settings.profiles_home, local.catalogue))
 
 

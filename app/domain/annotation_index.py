@@ -7,11 +7,8 @@ from math import isfinite
 
 from app.domain.annotations import pod_annotations
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.profiles import Identity
+from app.domain.profiles import Identity, ProfileKind, Resource
 from app.domain.workloads import Connection, Workload, candidates
-
-_NEEDS = ("cpu", "memory")
-
 
 # Up to so many a list is searched as quickly as a set, and takes a fifth of its memory.
 _FEW_CONNECTIONS = 16
@@ -76,7 +73,7 @@ class AnnotationIndex:
         found = self._profiled(workload)
         if found is None:
             return False
-        profiles = [self._catalogue.get((resource, found[0])) for resource in _NEEDS]
+        profiles = [self._catalogue.get(Identity(resource.profile_kind, found[0])) for resource in Resource]
         return any(each and each.updated_at and each.updated_at < moment for each in profiles)
 
     def _profiled(self, workload: Workload) -> tuple[Workload, _Entry] | None:
@@ -86,20 +83,22 @@ class AnnotationIndex:
         return None
 
     def _prepare(self, workload: Workload, entry: _Entry) -> dict[str, str]:
-        cpu = self._catalogue.get(("cpu", workload))
-        memory = self._catalogue.get(("memory", workload))
+        cpu = self._catalogue.get(Identity(ProfileKind.CPU, workload))
+        memory = self._catalogue.get(Identity(ProfileKind.MEMORY, workload))
         return pod_annotations(
             cpu.name if cpu else None, memory.name if memory else None, self._largest(entry.connections)
         )
 
     def _largest(self, connections: Iterable[Connection]) -> list[str]:
         """The names of the largest connections; among equals the first by name."""
-        profiles = [self._catalogue.get(("connection", connection)) for connection in connections]
+        profiles = [
+            self._catalogue.get(Identity(ProfileKind.CONNECTION, connection)) for connection in connections
+        ]
         ranked = sorted((-_rate(profile.value), profile.name) for profile in profiles if profile is not None)
         return [name for _, name in ranked[: self._max_connections]]
 
     def _changed(self, identity: Identity) -> None:
-        _, subject = identity
+        subject = identity.subject
         ends = {subject.source, subject.destination} if isinstance(subject, Connection) else {subject}
         present = self._catalogue.get(identity) is not None
         for workload in ends:
@@ -111,7 +110,7 @@ class AnnotationIndex:
                 del self._entries[workload]
 
     def _has_needs(self, workload: Workload) -> bool:
-        return any(self._catalogue.get((resource, workload)) for resource in _NEEDS)
+        return any(self._catalogue.get(Identity(resource.profile_kind, workload)) for resource in Resource)
 
 
 def _rate(value: str) -> float:

@@ -17,6 +17,7 @@ from app.domain.profiles import (
     ContainerNeed,
     PressureSignal,
     Profile,
+    ProfileKind,
     Resource,
     ResourceProfile,
     SlotNeed,
@@ -42,10 +43,10 @@ class CustomResourceKind:
     spec_field: str = ""
 
 
-KINDS: Mapping[str, CustomResourceKind] = {
-    Resource.CPU.value: CustomResourceKind("CPUProfile", "cpuprofiles", "cpuProfiling"),
-    Resource.MEMORY.value: CustomResourceKind("MemoryProfile", "memoryprofiles", "memoryProfiling"),
-    "connection": CustomResourceKind("ConnectionProfile", "connectionprofiles"),
+KINDS: Mapping[ProfileKind, CustomResourceKind] = {
+    ProfileKind.CPU: CustomResourceKind("CPUProfile", "cpuprofiles", "cpuProfiling"),
+    ProfileKind.MEMORY: CustomResourceKind("MemoryProfile", "memoryprofiles", "memoryProfiling"),
+    ProfileKind.CONNECTION: CustomResourceKind("ConnectionProfile", "connectionprofiles"),
 }
 
 
@@ -53,7 +54,7 @@ def to_manifest(profile: Profile, *, name: str, namespace: str, updated_at: date
     """The object without its status, as it is applied."""
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": KINDS[profile.identity[0]].kind,
+        "kind": KINDS[profile.identity.kind].kind,
         "metadata": {"name": name, "namespace": namespace, "annotations": _identity_annotations(profile)},
         "spec": _spec(profile, format_time(updated_at)),
     }
@@ -96,7 +97,7 @@ def _identity_annotations(profile: Profile) -> dict[str, str]:
 
 def _spec(profile: Profile, update_time: str) -> dict[str, Any]:
     if isinstance(profile, ResourceProfile):
-        field = KINDS[profile.resource.value].spec_field
+        field = KINDS[profile.resource.profile_kind].spec_field
         return {field: {"updateTime": update_time, "value": profile.value}}
     source, destination = profile.connection.source, profile.connection.destination
     return {
@@ -148,11 +149,11 @@ def _signal(signal: PressureSignal) -> dict[str, Any]:
 
 
 def from_manifest(
-    resource: str, manifest: Mapping[str, Any], *, with_containers: bool = False, with_times: bool = True
+    kind: ProfileKind, manifest: Mapping[str, Any], *, with_containers: bool = False, with_times: bool = True
 ) -> StoredProfile | None:
     """What the object tells, or None where it holds no identity (it was not written by the profiler).
 
-    *resource* is a key of `KINDS`. Anything may stand in an object that a person wrote: what is not of
+    Anything may stand in an object that a person wrote: what is not of
     the schema's type counts as absent. What each container needs, how sure that is, and the times, which
     only a writer has to know, take memory that few readers want to spend.
     """
@@ -160,19 +161,19 @@ def from_manifest(
     name, notes = metadata.get("name"), _mapping(metadata.get("annotations"))
     if not isinstance(name, str):
         return None
-    if resource == "connection":
+    if kind is ProfileKind.CONNECTION:
         subject: Workload | Connection | None = _connection(spec, notes)
         value, updated = spec.get("bandwidth_requirement"), spec.get("update_time")
     else:
         subject = _workload(notes)
-        need = _mapping(spec.get(KINDS[resource].spec_field))
+        need = _mapping(spec.get(KINDS[kind].spec_field))
         value, updated = need.get("value"), need.get("updateTime")
     if subject is None or not isinstance(value, str):
         return None
     status = _mapping(manifest.get("status"))
     return StoredProfile(
         name,
-        resource,
+        kind,
         subject,
         value,
         updated_at=_time(updated) if with_times else None,

@@ -3,10 +3,14 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
-from app.domain.profiles import Identity
+from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Connection, Workload
 
-_PREFIXES = {"cpu": "cpuprofile-", "memory": "memprofile-", "connection": "connprofile-"}
+_PREFIXES = {
+    ProfileKind.CPU: "cpuprofile-",
+    ProfileKind.MEMORY: "memprofile-",
+    ProfileKind.CONNECTION: "connprofile-",
+}
 
 
 def _sha1hex(text: str) -> str:
@@ -19,7 +23,7 @@ def contract_name(identity: Identity) -> str | None:
     sha1hex(job+namespace) for Deployments; sha1hex(source+destination+namespace) for connections between
     two Deployments of one namespace.
     """
-    kind, subject = identity
+    kind, subject = identity.kind, identity.subject
     if isinstance(subject, Connection):
         ends = (subject.source, subject.destination)
         if any(end.kind != "Deployment" or end.namespace != subject.source.namespace for end in ends):
@@ -34,7 +38,7 @@ def contract_name(identity: Identity) -> str | None:
 
 def separated_name(identity: Identity) -> str:
     """The name from the `/`-separated identity, kinds included: no two identities share it."""
-    kind, subject = identity
+    kind, subject = identity.kind, identity.subject
     ends: tuple[Workload, ...] = (
         (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
     )

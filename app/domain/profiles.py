@@ -16,6 +16,26 @@ class Resource(StrEnum):
     CPU = "cpu"
     MEMORY = "memory"
 
+    @property
+    def profile_kind(self) -> "ProfileKind":
+        """The kind of the profiles of this resource."""
+        return ProfileKind(self.value)
+
+
+class ProfileKind(StrEnum):
+    """The three kinds of profiles."""
+
+    CPU = "cpu"
+    MEMORY = "memory"
+    CONNECTION = "connection"
+
+
+class Identity(msgspec.Struct, frozen=True, order=True, gc=False):
+    """The subject of a profile: a workload has one of each resource, a connection has one."""
+
+    kind: ProfileKind
+    subject: Workload | Connection
+
 
 class RiskLevel(StrEnum):
     """How much risk of exceeding a value its user takes for less slack."""
@@ -138,9 +158,9 @@ class ResourceProfile:
     newest: str = ""
 
     @property
-    def identity(self) -> "Identity":
-        """What the profile is about; a workload has one of each resource."""
-        return (self.resource.value, self.workload)
+    def identity(self) -> Identity:
+        """The profile's subject."""
+        return Identity(self.resource.profile_kind, self.workload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +179,19 @@ class ConnectionProfile:
     response_bytes_per_second: str | None = None
 
     @property
-    def identity(self) -> "Identity":
-        """What the profile is about."""
-        return ("connection", self.connection)
+    def identity(self) -> Identity:
+        """The profile's subject."""
+        return Identity(ProfileKind.CONNECTION, self.connection)
 
 
 Profile = ResourceProfile | ConnectionProfile
-Identity = tuple[str, Workload | Connection]
 
 
 class StoredProfile(msgspec.Struct, frozen=True, gc=False):
     """What is read back from a custom resource: enough to index it and to decide on the next write."""
 
     name: str
-    resource: str
+    kind: ProfileKind
     subject: Workload | Connection
     value: str
     updated_at: datetime | None = None
@@ -184,5 +203,5 @@ class StoredProfile(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def identity(self) -> Identity:
-        """What the profile is about; made when asked for, since an index keeps tens of thousands."""
-        return (self.resource, self.subject)
+        """The profile's subject; built on access, since an index keeps tens of thousands of profiles."""
+        return Identity(self.kind, self.subject)

@@ -7,8 +7,8 @@ from typing import Any
 import structlog
 
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.custom_resources import KINDS, to_manifest, to_status
-from app.domain.profiles import Identity, StoredProfile
+from app.domain.custom_resources import to_manifest, to_status
+from app.domain.profiles import Identity, ProfileKind, StoredProfile
 from app.domain.quantities import format_time
 from app.profiler.cycle.plan_aging import stale_condition
 from app.profiler.cycle.plan_writes import ProfileWrite
@@ -24,14 +24,14 @@ class InMemoryProfiles:
         self.catalogue = ProfileCatalogue()
         self.manifests: dict[str, dict[str, Any]] = {}
         self._namespace = namespace
-        for resource in KINDS:
-            self.replace(resource, [])
+        for kind in ProfileKind:
+            self.replace(kind, [])
 
-    def replace(self, resource: str, manifests: Iterable[Mapping[str, Any]]) -> None:
+    def replace(self, kind: ProfileKind, manifests: Iterable[Mapping[str, Any]]) -> None:
         """Begin with what a cluster holds of one kind."""
         listed = [dict(manifest) for manifest in manifests]
         self.manifests |= {manifest["metadata"]["name"]: manifest for manifest in listed}
-        self.catalogue.replace(resource, listed)
+        self.catalogue.replace(kind, listed)
 
     def manifests_of(self, identities: Iterable[Identity]) -> list[dict[str, Any]]:
         """The objects in which the profiles of *identities* are kept, in the order of their names."""
@@ -52,18 +52,18 @@ class InMemoryProfiles:
         kept = {key: value for key, value in manifest.get("status", {}).items() if key == "conditions"}
         manifest["status"] = to_status(write.profile, refreshed_at=now) | kept
         self.manifests[write.name] = manifest
-        self.catalogue.upsert(write.profile.identity[0], manifest)
+        self.catalogue.upsert(write.profile.identity.kind, manifest)
 
     async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
         """Set or clear the condition that an API server would hold."""
         manifest = self.manifests[profile.name]
         condition = stale_condition(stale=stale, now=format_time(now))
         manifest["status"] = manifest.get("status", {}) | {"conditions": [condition]}
-        self.catalogue.upsert(profile.identity[0], manifest)
+        self.catalogue.upsert(profile.identity.kind, manifest)
 
     async def remove(self, profile: StoredProfile) -> None:
         """Drop the object."""
-        self.catalogue.delete(profile.identity[0], self.manifests.pop(profile.name))
+        self.catalogue.delete(profile.identity.kind, self.manifests.pop(profile.name))
 
 
 class FixedSnapshot:

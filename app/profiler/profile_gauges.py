@@ -36,12 +36,13 @@ class ProfileGauges(Collector):
         if not self._is_told():
             return
         families = {
-            resource.value: GaugeMetricFamily(*named, labels=_LABELS) for resource, named in _GAUGES.items()
+            resource.profile_kind: GaugeMetricFamily(*named, labels=_LABELS)
+            for resource, named in _GAUGES.items()
         }
         for profile in self._catalogue:
-            resource, subject = profile.identity
+            kind, subject = profile.kind, profile.subject
             if isinstance(subject, Workload) and (value := _number(profile.value)) is not None:
-                families[resource].add_metric([subject.namespace, subject.kind, subject.name], value)
+                families[kind].add_metric([subject.namespace, subject.kind, subject.name], value)
         yield from families.values()
 
 

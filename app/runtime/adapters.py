@@ -64,7 +64,7 @@ class ClusterProfiles:
 
     async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Value first, then what it rests on."""
-        profile, plural = write.profile, KINDS[write.profile.identity[0]].plural
+        profile, plural = write.profile, KINDS[write.profile.identity.kind].plural
         if write.value_changed:
             await self._writer.apply(
                 plural, to_manifest(profile, name=write.name, namespace=self._namespace, updated_at=now)
@@ -74,12 +74,12 @@ class ClusterProfiles:
     async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
         """Set or clear the condition `Stale`."""
         condition = stale_condition(stale=stale, now=format_time(now))
-        await self._writer.apply_condition(KINDS[profile.identity[0]].plural, profile.name, condition)
+        await self._writer.apply_condition(KINDS[profile.identity.kind].plural, profile.name, condition)
 
     async def remove(self, profile: StoredProfile) -> None:
         """Delete the object."""
         with contextlib.suppress(NotFoundError):
-            await self._writer.delete(KINDS[profile.identity[0]].plural, profile.name)
+            await self._writer.delete(KINDS[profile.identity.kind].plural, profile.name)
 
 
 class ClusterReport:

@@ -98,8 +98,8 @@ def _profile_watches(
     settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue
 ) -> dict[str, Reflector[Any]]:
     watches: dict[str, Reflector[Any]] = {}
-    for resource, kind in KINDS.items():
-        sink = ProfileSink(catalogue, resource)
+    for profile_kind, kind in KINDS.items():
+        sink = ProfileSink(catalogue, profile_kind)
         selection = ListOptions(paths.profiles(kind.plural, settings.profiles_home))
         watches[f"watch of {kind.plural}"] = Reflector(client, selection, sink, keep=sink.read)
     return watches

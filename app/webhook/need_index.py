@@ -37,13 +37,15 @@ class NeedIndex:
         return found
 
     def _from_profiles(self, workload: Workload) -> Mapping[Resource, ContainerNeeds]:
-        profiles = {resource: self._catalogue.get((resource.value, workload)) for resource in Resource}
+        profiles = {
+            resource: self._catalogue.get(Identity(resource.profile_kind, workload)) for resource in Resource
+        }
         needs = {resource: _needs(profile) for resource, profile in profiles.items() if profile}
         return {resource: found for resource, found in needs.items() if found.containers}
 
     def _changed(self, identity: Identity) -> None:
-        if not isinstance(identity[1], Connection):
-            self._read.pop(identity[1], None)
+        if not isinstance(identity.subject, Connection):
+            self._read.pop(identity.subject, None)
 
 
 def _needs(profile: StoredProfile) -> ContainerNeeds:

@@ -63,7 +63,7 @@ class PreparedDecisions:
         )
 
     def _changed(self, identity: Identity) -> None:
-        subject = identity[1]
+        subject = identity.subject
         ends = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
         for workload in ends:
             self._prepared.pop(workload, None)

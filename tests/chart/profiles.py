@@ -13,6 +13,7 @@ from app.domain.profiles import (
     Pressure,
     PressureSignal,
     Profile,
+    ProfileKind,
     Resource,
     ResourceProfile,
     RiskLevel,
@@ -78,4 +79,4 @@ def status_of(resource: str) -> dict[str, Any]:
 
 def plural_of(resource: str) -> str:
     """The resource's name in the API."""
-    return KINDS[resource].plural
+    return KINDS[ProfileKind(resource)].plural

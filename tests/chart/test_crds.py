@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
 from app.domain.custom_resources import GROUP, KINDS, VERSION
+from app.domain.profiles import ProfileKind
 from tests.chart.profiles import PROFILES, manifest_of, plural_of, status_of
 from tests.chart.rendered import REPOSITORY
 
@@ -70,7 +71,10 @@ def test_names_are_the_contracts(resource: str) -> None:
 
     assert crd_of(resource)["metadata"]["name"] == f"{plural_of(resource)}.{GROUP}"
     assert (spec["group"], version["name"], spec["scope"]) == (GROUP, VERSION, "Namespaced")
-    assert (spec["names"]["kind"], spec["names"]["plural"]) == (KINDS[resource].kind, plural_of(resource))
+    assert (spec["names"]["kind"], spec["names"]["plural"]) == (
+        KINDS[ProfileKind(resource)].kind,
+        plural_of(resource),
+    )
     assert spec["names"]["shortNames"] == [{"cpu": "cpup", "memory": "memp", "connection": "connp"}[resource]]
     assert spec["names"]["categories"] == ["profiling"]
     assert version["subresources"] == {"status": {}}

@@ -15,8 +15,10 @@ from app.domain.profile_names import contract_name, separated_name
 from app.domain.profiles import (
     Basis,
     ContainerNeed,
+    Identity,
     Pressure,
     PressureSignal,
+    ProfileKind,
     Resource,
     ResourceProfile,
     RiskLevel,
@@ -201,7 +203,7 @@ def store(server: FakeApiServer, profile: ResourceProfile, name: str | None = No
     assert name
     manifest = to_manifest(profile, name=name, namespace="profiling", updated_at=NOW)
     manifest["status"] = to_status(profile, refreshed_at=NOW)
-    plural = KINDS[profile.resource.value].plural
+    plural = KINDS[profile.resource.profile_kind].plural
     server.on("GET", paths.profile(plural, "profiling", name), answers(manifest))
     return name
 
@@ -241,7 +243,7 @@ class TestStored:
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
         """0.121 cores there and here; one profile stands under the name that no other identity shares."""
-        name = separated_name(("cpu", WEB))
+        name = separated_name(Identity(ProfileKind.CPU, WEB))
         store(api_server, stored_cpu("0.121"), name)
 
         outcome = await explained(program, api_server, tmp_path)
@@ -254,8 +256,8 @@ class TestStored:
     ) -> None:
         """The contract's name is taken by the StatefulSet; what is stored of `web` stands beside it."""
         other = replace(stored_cpu("9.000"), workload=Workload(WEB.namespace, WEB.name, "StatefulSet"))
-        store(api_server, other, contract_name(("cpu", WEB)))
-        store(api_server, stored_cpu("0.150"), separated_name(("cpu", WEB)))
+        store(api_server, other, contract_name(Identity(ProfileKind.CPU, WEB)))
+        store(api_server, stored_cpu("0.150"), separated_name(Identity(ProfileKind.CPU, WEB)))
 
         outcome = await explained(program, api_server, tmp_path)
 
@@ -266,7 +268,7 @@ class TestStored:
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
         """The right to read profiles is missing: the explanation stands, and standard error tells it."""
-        path = paths.profile("cpuprofiles", "profiling", contract_name(("cpu", WEB)) or "")
+        path = paths.profile("cpuprofiles", "profiling", contract_name(Identity(ProfileKind.CPU, WEB)) or "")
         api_server.on("GET", path, refuses(403, "forbidden"))
 
         outcome = await explained(program, api_server, tmp_path)

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from app.command_line.profile import _cost
 from app.domain.custom_resources import KINDS
 from app.domain.profile_names import contract_name
+from app.domain.profiles import Identity
 from app.domain.workloads import Workload
 from app.kubernetes import paths
 from app.sources.queries import CPU_USAGE
@@ -196,7 +197,7 @@ def cluster(api_server: FakeApiServer, prometheus: EmojivotoPrometheus) -> FakeA
         api_server.on("GET", path_of(None), listed())
     for resource, kind in KINDS.items():
         api_server.on("GET", paths.profiles(kind.plural, "profiling"), listed())
-        name = contract_name((resource, Workload("emojivoto", "web"))) if kind.spec_field else None
+        name = contract_name(Identity(resource, Workload("emojivoto", "web"))) if kind.spec_field else None
         if name:
             path = paths.profile(kind.plural, "profiling", name)
             api_server.on("PATCH", path, answers({}))

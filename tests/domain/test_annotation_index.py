@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS
+from app.domain.profiles import ProfileKind
 from app.domain.workloads import Workload
 from tests.webhook.profiles import (
     EMOJI,
@@ -20,8 +21,8 @@ from tests.webhook.profiles import (
     WEB_CPU,
     connection,
     cpu,
+    kind_of,
     memory,
-    resource_of,
     synced_catalogue,
     web_profiles,
 )
@@ -39,7 +40,7 @@ def test_it_knows_what_was_stored_before_it_was_built_and_what_comes_later() -> 
     follower = index_on(catalogue)
     assert follower.annotations(WEB) == {}
     for manifest in web_profiles():
-        catalogue.upsert(resource_of(manifest), manifest)
+        catalogue.upsert(kind_of(manifest), manifest)
 
     assert follower.annotations(WEB) == WEB_ANNOTATIONS
     assert index_on(synced_catalogue(*web_profiles())).annotations(WEB) == WEB_ANNOTATIONS
@@ -63,7 +64,7 @@ def test_a_value_that_changes_changes_which_connections_are_the_largest() -> Non
     )
     index = index_on(catalogue, max_connections=1)
     before = index.annotations(WEB)
-    catalogue.upsert("connection", connection(WEB, VOTING, "40.00", name="b"))
+    catalogue.upsert(ProfileKind.CONNECTION, connection(WEB, VOTING, "40.00", name="b"))
 
     assert (before, index.annotations(WEB)) == ({FIRST: "a"}, {FIRST: "b"})
 
@@ -111,15 +112,15 @@ def test_a_deleted_profile_leaves_no_annotation_and_the_last_one_no_entry() -> N
     catalogue = synced_catalogue(*web_profiles())
     index = index_on(catalogue)
     assert index.annotations(WEB)["liqo.io/cpuProfile"] == WEB_CPU
-    catalogue.delete("cpu", cpu(WEB))
+    catalogue.delete(ProfileKind.CPU, cpu(WEB))
     assert index.annotations(WEB).keys() == WEB_ANNOTATIONS.keys() - {"liqo.io/cpuProfile"}
-    catalogue.delete("connection", connection(WEB, VOTING))
+    catalogue.delete(ProfileKind.CONNECTION, connection(WEB, VOTING))
     assert [key for key in index.annotations(WEB) if "connection" in key] == [
         FIRST,
         "liqo.io/connectionProfile1",
     ]
     for manifest in web_profiles():
-        catalogue.delete(resource_of(manifest), manifest)
+        catalogue.delete(kind_of(manifest), manifest)
 
     assert (index.annotations(WEB), len(index)) == ({}, 0)
 
@@ -152,7 +153,7 @@ def test_a_workload_that_calls_itself_carries_the_connection_once() -> None:
     catalogue = synced_catalogue(connection(WEB, WEB, name="self"))
     index = index_on(catalogue)
     assert index.annotations(WEB) == {FIRST: "self"}
-    catalogue.delete("connection", connection(WEB, WEB, name="self"))
+    catalogue.delete(ProfileKind.CONNECTION, connection(WEB, WEB, name="self"))
 
     assert (index.annotations(WEB), len(index)) == ({}, 0)
 
@@ -179,14 +180,14 @@ STORED = st.one_of(
     ),
 )
 CHANGE = st.tuples(st.sampled_from(["upsert", "upsert", "delete", "replace"]), STORED, st.lists(STORED))
-Objects = dict[tuple[str, str], Mapping[str, Any]]
+Objects = dict[tuple[ProfileKind, str], Mapping[str, Any]]
 
 
 def change(catalogue: ProfileCatalogue, objects: Objects, verb: str, one: Any, many: list[Any]) -> None:
     """Do the same to the catalogue and to a plain dictionary of what is stored."""
-    resource = resource_of(one)
+    resource = kind_of(one)
     if verb == "replace":
-        listed = {_key(found): found for found in many if resource_of(found) == resource}
+        listed = {_key(found): found for found in many if kind_of(found) == resource}
         for key in [key for key in objects if key[0] == resource]:
             del objects[key]
         objects |= listed
@@ -199,8 +200,8 @@ def change(catalogue: ProfileCatalogue, objects: Objects, verb: str, one: Any, m
         catalogue.delete(resource, one)
 
 
-def _key(manifest: Mapping[str, Any]) -> tuple[str, str]:
-    return resource_of(manifest), manifest["metadata"]["name"]
+def _key(manifest: Mapping[str, Any]) -> tuple[ProfileKind, str]:
+    return kind_of(manifest), manifest["metadata"]["name"]
 
 
 @settings(max_examples=300, deadline=None)

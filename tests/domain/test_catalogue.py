@@ -5,7 +5,7 @@ from typing import Any
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS, to_manifest
-from app.domain.profiles import Basis, Identity, Resource, ResourceProfile
+from app.domain.profiles import Basis, Identity, ProfileKind, Resource, ResourceProfile
 from app.domain.workloads import Workload
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -17,7 +17,7 @@ def cpu_profile(name: str, job: str) -> dict[str, Any]:
 
 
 def cpu(job: str) -> Identity:
-    return ("cpu", Workload("shop", job))
+    return Identity(ProfileKind.CPU, Workload("shop", job))
 
 
 def test_it_is_synced_once_every_kind_was_listed() -> None:
@@ -33,9 +33,9 @@ def test_it_is_synced_once_every_kind_was_listed() -> None:
 def test_a_new_list_forgets_what_is_not_in_it() -> None:
     """An object that was deleted during an outage of the watch is gone after the next list."""
     catalogue = ProfileCatalogue()
-    catalogue.replace("cpu", [cpu_profile("one", "web"), cpu_profile("two", "api")])
+    catalogue.replace(ProfileKind.CPU, [cpu_profile("one", "web"), cpu_profile("two", "api")])
 
-    catalogue.replace("cpu", [cpu_profile("two", "api")])
+    catalogue.replace(ProfileKind.CPU, [cpu_profile("two", "api")])
 
     assert catalogue.get(cpu("web")) is None
     assert catalogue.get(cpu("api")) is not None
@@ -45,20 +45,20 @@ def test_a_new_list_forgets_what_is_not_in_it() -> None:
 def test_an_object_that_changes_its_identity_leaves_the_old_one() -> None:
     """By a watch and by a list alike."""
     catalogue = ProfileCatalogue()
-    catalogue.upsert("cpu", cpu_profile("one", "web"))
-    catalogue.upsert("cpu", cpu_profile("one", "api"))
+    catalogue.upsert(ProfileKind.CPU, cpu_profile("one", "web"))
+    catalogue.upsert(ProfileKind.CPU, cpu_profile("one", "api"))
     assert (catalogue.get(cpu("web")), catalogue.get(cpu("api")) is not None) == (None, True)
 
-    catalogue.replace("cpu", [cpu_profile("one", "db")])
+    catalogue.replace(ProfileKind.CPU, [cpu_profile("one", "db")])
     assert (catalogue.get(cpu("api")), catalogue.get(cpu("db")) is not None) == (None, True)
 
 
 def test_an_object_that_loses_its_identity_is_forgotten() -> None:
     """Somebody removed its annotations while the watch was away."""
     catalogue = ProfileCatalogue()
-    catalogue.replace("cpu", [cpu_profile("one", "web")])
+    catalogue.replace(ProfileKind.CPU, [cpu_profile("one", "web")])
 
-    catalogue.replace("cpu", [{"metadata": {"name": "one"}, "spec": {}}])
+    catalogue.replace(ProfileKind.CPU, [{"metadata": {"name": "one"}, "spec": {}}])
 
     assert catalogue.get(cpu("web")) is None
     assert catalogue.names == {"one"}
@@ -68,9 +68,9 @@ def test_of_two_objects_with_one_identity_the_first_by_name_counts() -> None:
     """A copy does not make annotations flap; when the first goes, the other serves."""
     catalogue = ProfileCatalogue()
     for name in ("b", "a"):
-        catalogue.upsert("cpu", cpu_profile(name, "web"))
+        catalogue.upsert(ProfileKind.CPU, cpu_profile(name, "web"))
     first = catalogue.get(cpu("web"))
-    catalogue.delete("cpu", cpu_profile("a", "web"))
+    catalogue.delete(ProfileKind.CPU, cpu_profile("a", "web"))
     second = catalogue.get(cpu("web"))
 
     assert (first and first.name, second and second.name) == ("a", "b")
@@ -80,8 +80,8 @@ def test_listeners_hear_of_every_identity_that_changed() -> None:
     """Appearance, change and disappearance are each told."""
     catalogue, heard = ProfileCatalogue(), list[Identity]()
     catalogue.subscribe(heard.append)
-    catalogue.upsert("cpu", cpu_profile("one", "web"))
-    catalogue.delete("cpu", cpu_profile("one", "web"))
+    catalogue.upsert(ProfileKind.CPU, cpu_profile("one", "web"))
+    catalogue.delete(ProfileKind.CPU, cpu_profile("one", "web"))
 
     assert heard == [cpu("web"), cpu("web")]
 
@@ -91,8 +91,8 @@ def test_what_containers_need_is_kept_only_where_it_is_asked_for() -> None:
     status = {"confidence": "0.50", "containers": [{"name": "main", "value": "0.020", "samples": 12}]}
     asking, other = ProfileCatalogue(with_containers=True), ProfileCatalogue()
     for catalogue in (asking, other):
-        catalogue.replace("cpu", [cpu_profile("one", "web") | {"status": status}])
-        catalogue.upsert("cpu", cpu_profile("two", "api") | {"status": status})
+        catalogue.replace(ProfileKind.CPU, [cpu_profile("one", "web") | {"status": status}])
+        catalogue.upsert(ProfileKind.CPU, cpu_profile("two", "api") | {"status": status})
 
     kept = {(profile.confidence, *profile.containers.items()) for profile in asking}
     assert kept == {(0.5, ("main", "0.020"))}
@@ -104,7 +104,7 @@ def test_what_containers_need_is_kept_only_where_it_is_asked_for() -> None:
 def test_the_name_of_an_object_without_identity_is_taken_too() -> None:
     """It must not be overwritten by a profile."""
     catalogue = ProfileCatalogue()
-    catalogue.upsert("cpu", {"metadata": {"name": "by-hand"}, "spec": {}})
+    catalogue.upsert(ProfileKind.CPU, {"metadata": {"name": "by-hand"}, "spec": {}})
 
     assert catalogue.names == {"by-hand"}
     assert list(catalogue) == []
@@ -115,7 +115,7 @@ def test_who_only_reads_profiles_keeps_no_times() -> None:
     manifest = cpu_profile("one", "web")
     manifest["spec"]["cpuProfiling"]["updateTime"] = "2026-03-01T12:00:00Z"
     catalogue = ProfileCatalogue(with_times=False)
-    catalogue.replace("cpu", [manifest])
+    catalogue.replace(ProfileKind.CPU, [manifest])
 
     [kept] = catalogue
     assert (kept.name, kept.value) == ("one", "0.020")

@@ -11,6 +11,7 @@ from app.domain.profiles import (
     ConnectionProfile,
     ContainerNeed,
     Profile,
+    ProfileKind,
     Resource,
     ResourceProfile,
 )
@@ -46,7 +47,7 @@ def test_what_is_written_is_read_back(profile: Profile) -> None:
     manifest = to_manifest(profile, name="some-name", namespace="profiling", updated_at=NOW)
     manifest["status"] = to_status(profile, refreshed_at=NOW)
 
-    stored = from_manifest(profile.identity[0], manifest)
+    stored = from_manifest(profile.identity.kind, manifest)
 
     assert stored is not None
     assert (stored.name, stored.identity, stored.value) == ("some-name", profile.identity, profile.value)
@@ -65,7 +66,7 @@ def test_what_is_written_is_read_back(profile: Profile) -> None:
 )
 def test_an_object_without_an_identity_is_nobodys(manifest: dict[str, Any]) -> None:
     """Whatever a person wrote, it is passed over and never an error."""
-    assert from_manifest("cpu", manifest) is None
+    assert from_manifest(ProfileKind.CPU, manifest) is None
 
 
 def test_a_time_in_the_originals_spelling_counts_as_unknown() -> None:
@@ -73,7 +74,7 @@ def test_a_time_in_the_originals_spelling_counts_as_unknown() -> None:
     manifest = to_manifest(PROFILES[0], name="x", namespace="profiling", updated_at=NOW)
     manifest["spec"]["cpuProfiling"]["updateTime"] = "2021-04-06 06:53:01.64479791 +0000 UTC m=+15.292131024"
 
-    stored = from_manifest("cpu", manifest)
+    stored = from_manifest(ProfileKind.CPU, manifest)
 
     assert stored is not None
     assert stored.updated_at is None
@@ -97,8 +98,8 @@ def test_what_containers_need_is_read_back_where_it_is_asked_for() -> None:
     manifest = to_manifest(profile, name="x", namespace="profiling", updated_at=NOW)
     manifest["status"] = to_status(profile, refreshed_at=NOW)
 
-    asked = from_manifest("cpu", manifest, with_containers=True)
-    plain = from_manifest("cpu", manifest)
+    asked = from_manifest(ProfileKind.CPU, manifest, with_containers=True)
+    plain = from_manifest(ProfileKind.CPU, manifest)
 
     assert asked is not None
     assert plain is not None
@@ -113,7 +114,7 @@ def test_a_status_of_another_shape_tells_nothing(containers: object, confidence:
     manifest = to_manifest(PROFILES[0], name="x", namespace="profiling", updated_at=NOW)
     manifest["status"] = {"confidence": confidence, "containers": containers}
 
-    stored = from_manifest("cpu", manifest, with_containers=True)
+    stored = from_manifest(ProfileKind.CPU, manifest, with_containers=True)
 
     assert stored is not None
     assert (stored.confidence, stored.containers) == (0.0, {})

@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.profile_names import allocate_names, contract_name, separated_name
-from app.domain.profiles import Identity
+from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Connection, Workload
 
 WEB = Workload("emojivoto", "web")
@@ -11,14 +11,20 @@ WEB = Workload("emojivoto", "web")
 
 def connection(source: str, destination: str, destination_namespace: str = "emojivoto") -> Identity:
     ends = Workload("emojivoto", source), Workload(destination_namespace, destination)
-    return ("connection", Connection(*ends))
+    return Identity(ProfileKind.CONNECTION, Connection(*ends))
 
 
 @pytest.mark.parametrize(
     ("identity", "name"),
     [
-        pytest.param(("cpu", WEB), "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", id="cpu"),
-        pytest.param(("memory", WEB), "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", id="memory"),
+        pytest.param(
+            Identity(ProfileKind.CPU, WEB), "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f", id="cpu"
+        ),
+        pytest.param(
+            Identity(ProfileKind.MEMORY, WEB),
+            "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f",
+            id="memory",
+        ),
         pytest.param(
             connection("web", "emoji"), "connprofile-fc09272092ec5b7073153c9134d0156117451784", id="web-emoji"
         ),
@@ -42,7 +48,7 @@ def test_emojivoto_has_the_names_of_the_contract(identity: Identity, name: str) 
 @pytest.mark.parametrize(
     "identity",
     [
-        pytest.param(("cpu", Workload("emojivoto", "web", "StatefulSet")), id="other-kind"),
+        pytest.param(Identity(ProfileKind.CPU, Workload("emojivoto", "web", "StatefulSet")), id="other-kind"),
         pytest.param(connection("web", "db", "storage"), id="cross-namespace"),
     ],
 )
@@ -54,7 +60,10 @@ def test_the_formula_serves_only_deployments_of_one_namespace(identity: Identity
 
 def test_two_identities_whose_formula_collides_get_two_names() -> None:
     """Job "ab" of "c" and job "a" of "bc" both hash "abc": the first by order keeps the contract's name."""
-    first, second = ("cpu", Workload("bc", "a")), ("cpu", Workload("c", "ab"))
+    first, second = (
+        Identity(ProfileKind.CPU, Workload("bc", "a")),
+        Identity(ProfileKind.CPU, Workload("c", "ab")),
+    )
     assert contract_name(first) == contract_name(second)
 
     names = allocate_names([second, first], {}, [])
@@ -64,7 +73,10 @@ def test_two_identities_whose_formula_collides_get_two_names() -> None:
 
 def test_a_stored_object_keeps_its_name_even_in_a_collision() -> None:
     """The newcomer gives way, whatever the order of the identities."""
-    first, second = ("cpu", Workload("bc", "a")), ("cpu", Workload("c", "ab"))
+    first, second = (
+        Identity(ProfileKind.CPU, Workload("bc", "a")),
+        Identity(ProfileKind.CPU, Workload("c", "ab")),
+    )
     stored: dict[Identity, str] = {second: contract_name(second) or ""}
 
     names = allocate_names([first, second], stored, stored.values())
@@ -74,7 +86,7 @@ def test_a_stored_object_keeps_its_name_even_in_a_collision() -> None:
 
 def test_a_name_that_somebody_else_uses_is_never_given_out() -> None:
     """An object without an identity is not overwritten; where both names are taken, there is none."""
-    identity: Identity = ("cpu", WEB)
+    identity: Identity = Identity(ProfileKind.CPU, WEB)
     formula, separated = contract_name(identity) or "", separated_name(identity)
 
     assert allocate_names([identity], {}, [formula]) == {identity: separated}

@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.custom_resources import to_manifest
 from app.domain.profile_names import contract_name
-from app.domain.profiles import Basis, ConnectionProfile
+from app.domain.profiles import Basis, ConnectionProfile, Identity, ProfileKind
 from app.domain.workloads import Connection, Workload
 from app.kubernetes.client import open_cluster
 from app.kubernetes.profiles import ProfileWriter
@@ -64,7 +64,10 @@ async def _write_connections(kubeconfig: Path, namespace: str) -> None:
 
 def _name(namespace: str, number: int) -> str | None:
     return contract_name(
-        ("connection", Connection(Workload(namespace, "hub"), Workload(namespace, f"leaf-{number}")))
+        Identity(
+            ProfileKind.CONNECTION,
+            Connection(Workload(namespace, "hub"), Workload(namespace, f"leaf-{number}")),
+        )
     )
 
 

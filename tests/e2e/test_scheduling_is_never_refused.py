@@ -124,7 +124,7 @@ async def _write_profiles(kubeconfig: Path, pods: list[DemandedPod]) -> None:
 
         async def write(pod: DemandedPod, resource: Resource) -> None:
             profile = _profile(pod, resource, now)
-            name, plural = contract_name(profile.identity), KINDS[resource].plural
+            name, plural = contract_name(profile.identity), KINDS[resource.profile_kind].plural
             assert name
             manifest = to_manifest(profile, name=name, namespace=RELEASE_NAMESPACE, updated_at=now)
             async with at_once:

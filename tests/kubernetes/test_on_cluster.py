@@ -14,7 +14,7 @@ import pytest
 
 from app.domain.catalogue import ProfileCatalogue, ProfileSink
 from app.domain.custom_resources import to_manifest, to_status
-from app.domain.profiles import Basis, Resource, ResourceProfile
+from app.domain.profiles import Basis, Identity, ProfileKind, Resource, ResourceProfile
 from app.domain.workloads import Workload
 from app.errors import ConflictError, ExpiredError, ForbiddenError, NotFoundError
 from app.kubernetes import paths
@@ -145,7 +145,7 @@ async def test_profiles_reach_the_catalogue(
     """An applied profile is created, changed and read back by a reflector; its status survives an apply."""
     writer, catalogue = ProfileWriter(cluster, namespace), ProfileCatalogue()
     selection = ListOptions(paths.profiles("cpuprofiles", namespace))
-    identity = ("cpu", Workload("shop", "web"))
+    identity = Identity(ProfileKind.CPU, Workload("shop", "web"))
 
     def manifest(value: str) -> Object:
         return to_manifest(cpu_profile(value), name="cpuprofile-1", namespace=namespace, updated_at=NOON)
@@ -154,7 +154,7 @@ async def test_profiles_reach_the_catalogue(
         stored = catalogue.get(identity)
         return stored.value if stored else None
 
-    sink = ProfileSink(catalogue, "cpu")
+    sink = ProfileSink(catalogue, ProfileKind.CPU)
     async with reflecting(Reflector(cluster, selection, sink, keep=sink.read)):
         await writer.apply("cpuprofiles", manifest("0.020"))
         await until(lambda: stored_value() == "0.020")

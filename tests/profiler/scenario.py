@@ -12,7 +12,7 @@ from app.profiler.cycle.collector import Progress, newest_complete_step
 from app.profiler.cycle.cycle import CyclePolicy, CycleReport, ProfilingCycle
 from app.profiler.cycle.derivation import StoredValues
 from app.profiler.cycle.plan_events import WorkloadEvent
-from app.profiler.cycle.signals import CONNECTIONS, Health, SignalState
+from app.profiler.cycle.signals import Health, Signal, SignalState
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
 from app.profiler.ports import ClusterPorts, ClusterSnapshot
 from app.recommendation.policy import EstimationPolicy
@@ -131,7 +131,7 @@ def _value(spec: Mapping[str, Any]) -> str:
 
 def learned_by(cycle: ProfilingCycle, now: datetime) -> dict[Identity, Profile]:
     """Every profile that *cycle* could derive from what it has learned, if none were stored."""
-    states = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, CONNECTIONS)]
+    states = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, Signal.CONNECTIONS)]
     nothing = StoredValues(ProfileCatalogue(), now)
     newest = newest_complete_step(now.timestamp())
     derived = cycle._knowledge.derive(states, newest, in_scope, lambda _workload, _container: False, nothing)

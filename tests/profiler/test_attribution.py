@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload
 from app.profiler.attribution import Attribution
 from app.profiler.ports import ClusterSnapshot
@@ -117,8 +118,14 @@ async def test_web_never_eats_web_api() -> None:
     await scenario.cycle()
 
     values = {profile.identity: profile.value for profile in scenario.profiles.catalogue}
-    assert (values["cpu", WEB], values["cpu", WEB_API]) == ("0.150", "1.250")
-    assert (values["memory", WEB], values["memory", WEB_API]) == ("51187500", "1706250000")
+    assert (values[Identity(ProfileKind.CPU, WEB)], values[Identity(ProfileKind.CPU, WEB_API)]) == (
+        "0.150",
+        "1.250",
+    )
+    assert (values[Identity(ProfileKind.MEMORY, WEB)], values[Identity(ProfileKind.MEMORY, WEB_API)]) == (
+        "51187500",
+        "1706250000",
+    )
 
 
 async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
@@ -135,9 +142,9 @@ async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
     await scenario.cycle()
 
     values = {identity: profile.value for identity, profile in scenario.learned().items()}
-    assert values["cpu", WEB] == "0.150"
-    assert values["cpu", Workload(NAMESPACE, "db", "StatefulSet")] == "6.250"
-    assert values["cpu", Workload(NAMESPACE, "web", "Job")] == "6.250"
+    assert values[Identity(ProfileKind.CPU, WEB)] == "0.150"
+    assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "db", "StatefulSet"))] == "6.250"
+    assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "web", "Job"))] == "6.250"
 
 
 async def test_a_namespace_with_pods_of_nobody_is_told() -> None:
@@ -148,7 +155,7 @@ async def test_a_namespace_with_pods_of_nobody_is_told() -> None:
 
     report = await scenario.cycle()
 
-    profiled = {str(identity[1]) for identity in report.identities if identity[0] == "cpu"}
+    profiled = {str(identity.subject) for identity in report.identities if identity.kind == ProfileKind.CPU}
     assert profiled == {f"{NAMESPACE}/{name}" for name in ("web", "voting", "emoji", "vote-bot")}
     assert scenario.sink.reports[-1]["namespacesWithUnattributedPods"] == [NAMESPACE]
 
@@ -162,5 +169,5 @@ async def test_replicas_old_and_new_are_pooled_into_their_deployment() -> None:
 
     await scenario.cycle()
 
-    web = scenario.learned()["cpu", WEB]
+    web = scenario.learned()[Identity(ProfileKind.CPU, WEB)]
     assert (web.value, web.basis.samples) == ("0.150", 4 * 432)

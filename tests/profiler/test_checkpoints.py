@@ -6,7 +6,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from app.domain.profiles import Profile
+from app.domain.profiles import Profile, ProfileKind
 from app.errors import ForbiddenError, UnavailableError
 from app.profiler import checkpoints as module
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
@@ -50,7 +50,7 @@ def same(learned: dict[Any, Profile], expected: dict[Any, Profile]) -> bool:
     """The same profiles; the value of a connection to one part in a thousand."""
     for identity, profile in expected.items():
         other = learned[identity]
-        if identity[0] != "connection":
+        if identity.kind != ProfileKind.CONNECTION:
             assert other == profile
         assert other.basis == profile.basis
         assert float(other.value) == pytest.approx(float(profile.value), rel=1e-3)
@@ -98,7 +98,7 @@ async def test_a_new_leader_of_the_same_minute_asks_if_the_sources_answer() -> N
 
     asked = {(q.start, q.end) for q in cluster.prometheus.questions if q.signal in SIGNALS}
     assert asked == {(NEWEST_STEP_SECONDS, NEWEST_STEP_SECONDS)}
-    assert {state.state.value for state in report.states} == {"Ok"}
+    assert {state.health.value for state in report.states} == {"Ok"}
     assert report.samples == 0
     assert same(new.learned(0), await undisturbed(0))
 
@@ -114,8 +114,8 @@ async def test_a_source_that_answers_again_is_noticed_though_nothing_is_missing(
     cluster.prometheus.faults = {}
     recovered = await new.cycle(minutes=2)
 
-    assert {state.state.value for state in failing.states} == {"Failing"}
-    assert {state.state.value for state in recovered.states} == {"Ok"}
+    assert {state.health.value for state in failing.states} == {"Failing"}
+    assert {state.health.value for state in recovered.states} == {"Ok"}
     assert recovered.samples == 0
 
 

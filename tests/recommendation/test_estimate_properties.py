@@ -290,8 +290,8 @@ def answered(samples: list[float]) -> Amounts:
 def test_whatever_a_source_is_told_the_value_is_usable(resource: Resource, samples: list[float]) -> None:
     """Infinite, negative and absurd samples do not get past the reader, where they are sorted out.
 
-    `UsageHistograms` takes what is neither negative nor above 1e18, or NaN for none. So the value is finite, at
-    least the floor, and that of the usable samples alone.
+    `UsageHistograms` takes what is neither negative nor above 1e18, or NaN for none. So the value is finite,
+    at least the floor, and that of the usable samples alone.
     """
     rule = RULES[resource]
     usable = [each if 0 <= each <= 1e18 else math.nan for each in samples]

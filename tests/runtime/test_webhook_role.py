@@ -29,7 +29,7 @@ from tests.webhook.profiles import (
     WEB,
     WEB_ANNOTATIONS,
     cpu,
-    resource_of,
+    kind_of,
     synced_catalogue,
     web_profiles,
     with_containers,
@@ -114,7 +114,7 @@ async def test_it_becomes_ready_step_by_step_and_drains_before_it_ends() -> None
     assert role.not_ready() == "the profiles have not been listed yet"
     for resource in KINDS:
         catalogue.replace(
-            resource, [manifest for manifest in web_profiles() if resource_of(manifest) == resource]
+            resource, [manifest for manifest in web_profiles() if kind_of(manifest) == resource]
         )
     assert role.not_ready() == "there is no serving certificate yet: the profiler issues it, or cert-manager"
     role.serving.load(FIRST)

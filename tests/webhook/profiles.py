@@ -7,7 +7,7 @@ from typing import Any
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS, to_manifest
 from app.domain.profile_names import contract_name, separated_name
-from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource, ResourceProfile
+from app.domain.profiles import Basis, ConnectionProfile, Profile, ProfileKind, Resource, ResourceProfile
 from app.domain.workloads import Connection, Workload
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -62,16 +62,16 @@ def _manifest(profile: Profile, name: str) -> dict[str, Any]:
     return to_manifest(profile, name=name, namespace="profiling", updated_at=NOW)
 
 
-def resource_of(manifest: Mapping[str, Any]) -> str:
-    """The key of `KINDS` that the object is of."""
-    return next(resource for resource, kind in KINDS.items() if kind.kind == manifest["kind"])
+def kind_of(manifest: Mapping[str, Any]) -> ProfileKind:
+    """The kind of profile that the manifest holds."""
+    return next(profile_kind for profile_kind, kind in KINDS.items() if kind.kind == manifest["kind"])
 
 
 def synced_catalogue(*manifests: Mapping[str, Any], with_containers: bool = False) -> ProfileCatalogue:
     """A catalogue after the first list of each kind."""
     catalogue = ProfileCatalogue(with_containers=with_containers)
-    for resource in KINDS:
-        catalogue.replace(resource, [found for found in manifests if resource_of(found) == resource])
+    for kind in ProfileKind:
+        catalogue.replace(kind, [manifest for manifest in manifests if kind_of(manifest) is kind])
     return catalogue
 
 

@@ -7,6 +7,7 @@ import pytest
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.annotations import is_ours
 from app.domain.catalogue import ProfileCatalogue
+from app.domain.profiles import ProfileKind
 from app.domain.workloads import Workload
 from app.webhook.decisions import decide
 from app.webhook.outcomes import Decision, SkipReason
@@ -95,12 +96,12 @@ def test_a_pod_passes_unchanged_for_a_reason(document: dict[str, Any], reason: S
     assert decision(document) == Decision(NO_PATCH, reason)
 
 
-@pytest.mark.parametrize("listed", [(), ("cpu",), ("cpu", "memory")])
-def test_an_index_that_is_not_synced_changes_nothing(listed: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("listed", [(), (ProfileKind.CPU,), (ProfileKind.CPU, ProfileKind.MEMORY)])
+def test_an_index_that_is_not_synced_changes_nothing(listed: tuple[ProfileKind, ...]) -> None:
     """Before all three kinds were listed even a forged key stays: it might be the right one."""
     catalogue = ProfileCatalogue()
     for resource in listed:
-        catalogue.replace(resource, [cpu(WEB)] if resource == "cpu" else [])
+        catalogue.replace(resource, [cpu(WEB)] if resource is ProfileKind.CPU else [])
     index = AnnotationIndex(catalogue, max_connections=64)
 
     found = decide(decode_review(encoded(review(web_pod(FORGED)))), known_from(catalogue, index))

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.profiles import Resource
+from app.domain.profiles import ProfileKind, Resource
 from app.domain.workloads import Workload
 from app.rightsizing.resizing import ContainerNeeds
 from app.webhook.need_index import NeedIndex
@@ -37,11 +37,11 @@ def test_they_follow_the_profiles() -> None:
     """A value that changes, a profile that appears and one that goes are known to the next Pod."""
     catalogue, index = needs_on(CPU_OF_WEB)
     before = index.needs(WEB)
-    catalogue.upsert("cpu", with_containers(cpu(WEB), {"web-svc": "0.030"}))
-    catalogue.upsert("memory", MEMORY_OF_WEB)
+    catalogue.upsert(ProfileKind.CPU, with_containers(cpu(WEB), {"web-svc": "0.030"}))
+    catalogue.upsert(ProfileKind.MEMORY, MEMORY_OF_WEB)
     changed = index.needs(WEB)
-    catalogue.delete("cpu", CPU_OF_WEB)
-    catalogue.delete("memory", MEMORY_OF_WEB)
+    catalogue.delete(ProfileKind.CPU, CPU_OF_WEB)
+    catalogue.delete(ProfileKind.MEMORY, MEMORY_OF_WEB)
 
     assert before.keys() == {Resource.CPU}
     assert changed[Resource.CPU].containers == {"web-svc": Decimal("0.03")}
@@ -53,7 +53,7 @@ def test_a_profile_without_a_status_yet_tells_nothing_until_it_has_one() -> None
     """Value and status are written one after the other; in between there are no containers."""
     catalogue, index = needs_on(cpu(WEB), connection(WEB, EMOJI))
     assert index.needs(WEB) == {}
-    catalogue.upsert("cpu", CPU_OF_WEB)
+    catalogue.upsert(ProfileKind.CPU, CPU_OF_WEB)
 
     assert index.needs(WEB).keys() == {Resource.CPU}
 

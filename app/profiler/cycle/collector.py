@@ -7,8 +7,7 @@ from itertools import chain
 
 import structlog
 
-from app.domain.custom_resources import KINDS
-from app.domain.profiles import PRESSURE_OF, Resource
+from app.domain.profiles import PRESSURE_OF, ProfileKind, Resource
 from app.errors import SourceError
 from app.history.connection_rows import ConnectionRows
 from app.history.samples import (
@@ -24,10 +23,10 @@ from app.history.usage_history import UsageHistory
 from app.profiler.attribution import Attributions
 from app.profiler.cycle.resolution import resolve
 from app.profiler.cycle.signals import (
-    CONNECTIONS,
     PAST_UNREAD,
     Answers,
     Health,
+    Signal,
     SignalState,
     connection_state,
     signs_unknown,
@@ -59,22 +58,23 @@ class CollectedSamples:
 
     states: list[SignalState] = field(default_factory=list)
     samples: int = 0
-    unread_past: set[str] = field(default_factory=set)  # kinds of profiles that wait for it
+    unread_past: set[ProfileKind] = field(default_factory=set)  # kinds of profiles that wait for it
     unattributed_namespaces: set[str] = field(default_factory=set)
     past_pods_by: str = ""
     unknown_edges: int = 0  # in the answer on the newest steps
 
     @property
-    def answered_kinds(self) -> set[str]:
-        """The kinds of profiles whose source answers: keys of `KINDS`."""
-        answered = {state.signal for state in self.states if state.state in {Health.OK, Health.DEGRADED}}
-        return {kind for kind in KINDS if (CONNECTIONS if kind == "connection" else kind) in answered}
+    def answered_kinds(self) -> set[ProfileKind]:
+        """The kinds of profiles whose source answers."""
+        return {
+            state.signal.profile_kind for state in self.states if state.health in {Health.OK, Health.DEGRADED}
+        }
 
     @property
     def has_usage(self) -> bool:
         """True where CPU or memory was answered; nothing is known of anybody's usage elsewhere."""
-        usage = (state for state in self.states if state.signal != CONNECTIONS)
-        return any(state.state is not Health.FAILING for state in usage)
+        usage = (state for state in self.states if state.signal is not Signal.CONNECTIONS)
+        return any(state.health is not Health.FAILING for state in usage)
 
 
 class _Meter:
@@ -113,21 +113,21 @@ class SampleCollector:
         self._connections = connections
         self._folding = asyncio.Lock()  # both resources number their series in one place
         self._mesh_seen = False
-        self._states: dict[str, SignalState] = {}
-        self._signs_unknown: dict[str, SignalState] = {}
+        self._states: dict[Signal, SignalState] = {}
+        self._signs_unknown: dict[Signal, SignalState] = {}
         self._past_pods_by = ""
         self._unknown_edges = 0
-        self._unread_since: dict[str, int] = {}  # the step in which a signal's past began to be refused
+        self._unread_since: dict[Signal, int] = {}  # the step in which a signal's past began to be refused
 
     async def gather(
         self, wanted: StepRange, directory: ClusterSnapshot, progress: Progress
     ) -> CollectedSamples:
         """Bring the state up to `wanted.last`."""
         usage = {
-            resource: self._to_ask(resource.value, self._history.missing(resource, wanted), wanted.last)
+            resource: self._to_ask(Signal.of(resource), self._history.missing(resource, wanted), wanted.last)
             for resource in Resource
         }
-        edges = self._to_ask(CONNECTIONS, self._connections.missing(wanted.last), wanted.last)
+        edges = self._to_ask(Signal.CONNECTIONS, self._connections.missing(wanted.last), wanted.last)
         cycle = _Cycle(
             wanted.last,
             Attributions(self._source, directory),
@@ -148,31 +148,31 @@ class SampleCollector:
         gathered.unknown_edges = self._unknown_edges
         return gathered
 
-    def _to_ask(self, signal: str, missing: list[StepRange], newest_step: int) -> list[StepRange]:
+    def _to_ask(self, signal: Signal, missing: list[StepRange], newest_step: int) -> list[StepRange]:
         """What is missing; the newest step again where it is not known if the source answers at all."""
         known = self._states.get(signal)
-        if not missing and (known is None or known.state is Health.FAILING):
+        if not missing and (known is None or known.health is Health.FAILING):
             return [StepRange(newest_step, newest_step)]
         return contiguous(missing)
 
-    def _unread_past(self, wanted: StepRange) -> set[str]:
+    def _unread_past(self, wanted: StepRange) -> set[ProfileKind]:
         """The kinds of profiles of which some past is to be read yet, if it can be."""
-        missing = {each.value for each in Resource if self._history.missing(each, wanted)}
+        missing = {Signal.of(resource) for resource in Resource if self._history.missing(resource, wanted)}
         if self._connections.missing(wanted.last):
-            missing.add(CONNECTIONS)
+            missing.add(Signal.CONNECTIONS)
         for signal, state in self._states.items():
             if state.reason == PAST_UNREAD:
                 self._unread_since.setdefault(signal, wanted.last)
-            elif state.state is not Health.FAILING:  # as far as it was asked for, it was answered
+            elif state.health is not Health.FAILING:  # as far as it was asked for, it was answered
                 self._unread_since.pop(signal, None)
         given_up = {
             signal for signal, since in self._unread_since.items() if wanted.last - since >= _PATIENCE_STEPS
         }
-        return {"connection" if each == CONNECTIONS else each for each in missing - given_up}
+        return {signal.profile_kind for signal in missing - given_up}
 
     def _with_signs(self, state: SignalState) -> SignalState:
         """Usage that is known, without what would raise it, is degraded."""
-        return self._signs_unknown.get(state.signal, state) if state.state is Health.OK else state
+        return self._signs_unknown.get(state.signal, state) if state.health is Health.OK else state
 
     def _note_known_by(self, known_by: str) -> None:
         if known_by and known_by != self._past_pods_by:
@@ -227,9 +227,9 @@ class SampleCollector:
                     async with self._folding:
                         await asyncio.to_thread(self._history.fold_signs, samples, attribution)
         except SourceError as error:
-            self._signs_unknown[resource.value] = signs_unknown(resource, error)
+            self._signs_unknown[Signal.of(resource)] = signs_unknown(resource, error)
             return
-        self._signs_unknown.pop(resource.value, None)
+        self._signs_unknown.pop(Signal.of(resource), None)
 
     async def _fold_edges(self, samples: ConnectionSamples, cycle: _Cycle, answers: Answers) -> None:
         answers.unusable += samples.unusable

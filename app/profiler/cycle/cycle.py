@@ -26,7 +26,7 @@ from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.cycle.plan_events import plan_news
 from app.profiler.cycle.publisher import Publisher
 from app.profiler.cycle.reporter import Reporter
-from app.profiler.cycle.signals import CONNECTIONS, SignalState
+from app.profiler.cycle.signals import Signal, SignalState
 from app.profiler.cycle.status_report import reasons_without_profile
 from app.profiler.ports import ClusterPorts, ClusterSnapshot, UsageSource
 from app.profiler.rate_limiter import RateLimiter
@@ -66,7 +66,7 @@ class CycleReport:
     failed_writes: int
     news_dropped: int
     checkpoints_written: int
-    newest_answers: Mapping[str, datetime]  # of each signal that was answered yet
+    newest_answers: Mapping[Signal, datetime]  # of each signal that was answered yet
     seconds: float
 
 
@@ -137,9 +137,11 @@ class ProfilingCycle:
             seconds=perf_counter() - started,
         )
 
-    def _newest_answers(self) -> dict[str, datetime]:
-        rows = {resource.value: rows.coverage for resource, rows in self._knowledge.usage.state.rows.items()}
-        every = rows | {CONNECTIONS: self._knowledge.connections.coverage}
+    def _newest_answers(self) -> dict[Signal, datetime]:
+        rows = {
+            Signal.of(resource): rows.coverage for resource, rows in self._knowledge.usage.state.rows.items()
+        }
+        every = rows | {Signal.CONNECTIONS: self._knowledge.connections.coverage}
         return {signal: step_time(coverage.newest) for signal, coverage in every.items() if coverage.newest}
 
     async def _restore(self) -> None:

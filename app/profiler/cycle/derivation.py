@@ -13,7 +13,7 @@ from app.history.connection_rows import ConnectionMean, ConnectionRows
 from app.history.samples import STEP_SECONDS, step_time
 from app.history.usage_history import UsageHistory
 from app.profiler.cycle.plan_writes import is_due
-from app.profiler.cycle.signals import CONNECTIONS, Health, SignalState
+from app.profiler.cycle.signals import Health, Signal, SignalState
 from app.recommendation.active_containers import IsInitContainer
 from app.recommendation.policy import EstimationPolicy, confidence
 from app.recommendation.recommender import FindPublishedValue, PublishedValue
@@ -31,7 +31,7 @@ class DerivedProfiles:
 
     profiles: list[Profile] = field(default_factory=list)
     newest_samples: dict[Identity, datetime] = field(default_factory=dict)
-    too_few: set[tuple[str, Workload]] = field(default_factory=set)
+    too_few: set[Identity] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class StoredValues:
         """Finds what is stored of a workload's *resource*."""
 
         def find(workload: Workload) -> PublishedValue | None:
-            known = self.catalogue.get((resource.value, workload))
+            known = self.catalogue.get(Identity(resource.profile_kind, workload))
             value = _amount(known.value) if known else None
             if known is None or value is None:
                 return None
@@ -75,10 +75,10 @@ class ProfileDerivation:
 
         What is *stored* stays unless moving it pays.
         """
-        whole = {state.signal for state in states if state.state not in {Health.FAILING, Health.EMPTY}}
+        whole = {state.signal for state in states if state.health not in {Health.FAILING, Health.EMPTY}}
         derived = DerivedProfiles()
         for resource in Resource:
-            if resource.value in whole:
+            if Signal.of(resource) in whole:
                 needs = self.usage.needs(
                     resource,
                     self._policy,
@@ -88,14 +88,16 @@ class ProfileDerivation:
                 )
                 derived.profiles += [need for need in needs.profiles if in_scope(need.workload.namespace)]
                 derived.newest_samples |= {
-                    (resource.value, workload): newest
+                    Identity(resource.profile_kind, workload): newest
                     for workload, newest in needs.newest_samples.items()
                     if in_scope(workload.namespace)
                 }
                 derived.too_few |= {
-                    (resource.value, workload) for workload in needs.too_few if in_scope(workload.namespace)
+                    Identity(resource.profile_kind, workload)
+                    for workload in needs.too_few
+                    if in_scope(workload.namespace)
                 }
-        if CONNECTIONS in whole:
+        if Signal.CONNECTIONS in whole:
             connections = [
                 _connection_profile(mean)
                 for mean in self.connections.means()

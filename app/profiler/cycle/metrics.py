@@ -101,7 +101,7 @@ class CycleMetrics:
             self._newest.labels(signal).set(newest.timestamp())
         for state in report.states:
             self._signal.labels(state.signal).set(
-                int(not state.state.is_fault and state.state is not Health.OFF)
+                int(not state.health.is_fault and state.health is not Health.OFF)
             )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.domain.profiles import Identity, StoredProfile
+from app.domain.profiles import Identity, ProfileKind, StoredProfile
 
 # What one cycle removes at most: a mistake that concerns every profile takes hours, and is seen before.
 _MOST_EXPIRED_AT_ONCE = 100
@@ -30,7 +30,7 @@ class AgingPlan:
 def plan_aging(
     stored: Iterable[StoredProfile],
     newest_samples: Mapping[Identity, datetime],
-    answered_kinds: Collection[str],
+    answered_kinds: Collection[ProfileKind],
     policy: AgingPolicy,
     now: datetime,
 ) -> AgingPlan:
@@ -46,7 +46,7 @@ def plan_aging(
         if last_sample is None:
             continue
         age = now - last_sample
-        if age > policy.expire_after and profile.identity[0] in answered_kinds:
+        if age > policy.expire_after and profile.kind in answered_kinds:
             aging.expired.append(profile)
         elif age > policy.stale_after and not profile.is_stale:
             aging.turned_stale.append(profile)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
-from app.domain.custom_resources import KINDS
-from app.domain.profiles import Identity, StoredProfile
+from app.domain.profiles import Identity, ProfileKind, StoredProfile
 from app.domain.workloads import LASTING_KINDS, Connection, Workload
 from app.profiler.cycle.plan_writes import ProfileWrite
 
@@ -29,7 +28,7 @@ _API_VERSIONS: Mapping[str, str] = {
     "CronJob": "batch/v1",
     "Job": "batch/v1",
 }
-_ORDER = list(KINDS)
+_ORDER = list(ProfileKind)
 
 
 class EventReason(StrEnum):
@@ -62,15 +61,15 @@ class _Fact:
     @property
     def told_to(self) -> Workload:
         """The workload that a person looks at."""
-        subject = self.identity[1]
+        subject = self.identity.subject
         return subject.source if isinstance(subject, Connection) else subject
 
     def __str__(self) -> str:
         """In the words of a message."""
-        kind, subject = self.identity
+        kind, subject = self.identity.kind, self.identity.subject
         if isinstance(subject, Connection):
             return f"{self.values} requests and responses a minute to {subject.destination}"
-        return f"CPU {self.values} cores" if kind == "cpu" else f"memory {self.values} bytes"
+        return f"CPU {self.values} cores" if kind is ProfileKind.CPU else f"memory {self.values} bytes"
 
 
 class SlidingWindowLimit:
@@ -122,7 +121,7 @@ def _written(writes: Iterable[ProfileWrite]) -> Iterator[_Fact]:
         identity, value = write.profile.identity, write.profile.value
         if write.before is None:
             yield _Fact(EventReason.CREATED, identity, value)
-        elif identity[0] != "connection" and _jumped(write.before, value):
+        elif identity.kind is not ProfileKind.CONNECTION and _jumped(write.before, value):
             yield _Fact(EventReason.CHANGED, identity, f"{write.before} → {value}")
 
 
@@ -139,7 +138,7 @@ def _jumped(before: str, after: str) -> bool:
 
 
 def _message(reason: EventReason, facts: list[_Fact]) -> str:
-    facts.sort(key=lambda fact: (_ORDER.index(fact.identity[0]), fact.identity[1]))
+    facts.sort(key=lambda fact: (_ORDER.index(fact.identity.kind), fact.identity.subject))
     named, more = facts[:_MOST_NAMED], len(facts) - _MOST_NAMED
     text = ", ".join([*map(str, named), *([f"and {more} more"] if more > 0 else [])])
     return f"no new samples, so removed: {text}" if reason is EventReason.EXPIRED else text

@@ -58,7 +58,7 @@ def within_limit(
 
 
 def _lasts(identity: Identity) -> bool:
-    subject = identity[1]
+    subject = identity.subject
     ends = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
     return all(end.is_lasting for end in ends)
 

@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.profiles import Identity, Profile, StoredProfile
+from app.domain.profiles import Identity, Profile, ProfileKind, StoredProfile
 from app.errors import ClusterError, ConflictError, UnavailableError
 from app.profiler.cycle.plan_aging import AgingPolicy, plan_aging
 from app.profiler.cycle.plan_writes import ProfileWrite, plan_writes, within_limit
@@ -44,7 +44,7 @@ class Publisher:
         self._pace = pace or RateLimiter(math.inf)
 
     async def publish(
-        self, profiles: list[Profile], now: datetime, *, newcomers_only: Collection[str] = ()
+        self, profiles: list[Profile], now: datetime, *, newcomers_only: Collection[ProfileKind] = ()
     ) -> PublishResult:
         """Write what is new or has changed; raises ClusterError where what is stored can't be known.
 
@@ -54,7 +54,7 @@ class Publisher:
         profiles = [
             profile
             for profile in profiles
-            if profile.identity[0] not in newcomers_only or catalogue.get(profile.identity) is None
+            if profile.identity.kind not in newcomers_only or catalogue.get(profile.identity) is None
         ]
         # In a thread: 200 ms for 5,000 profiles, in which a webhook of the same process would not answer.
         writes, left_out = await asyncio.to_thread(self._planned, profiles, catalogue, now)
@@ -83,7 +83,10 @@ class Publisher:
         return await self._store.stored()
 
     async def age(
-        self, newest_samples: Mapping[Identity, datetime], answered_kinds: Collection[str], now: datetime
+        self,
+        newest_samples: Mapping[Identity, datetime],
+        answered_kinds: Collection[ProfileKind],
+        now: datetime,
     ) -> list[StoredProfile]:
         """Mark what turned stale or fresh, remove what expired; returns what was removed."""
         aging = plan_aging(await self._store.stored(), newest_samples, answered_kinds, self._aging, now)
@@ -97,7 +100,7 @@ class Publisher:
             if await self._change(profile, partial(self._store.remove, profile))
         ]
         for profile in removed:
-            log.info("profile_expired", name=profile.name, of=str(profile.identity[1]))
+            log.info("profile_expired", name=profile.name, of=str(profile.subject))
         return removed
 
     async def _change(self, profile: StoredProfile, change: Change) -> bool:

@@ -31,10 +31,10 @@ class Reporter:
     ) -> None:
         """Tell what one cycle found."""
         for state in self._board.update(gathered.states, now):
-            say = log.warning if state.state.is_fault else log.info
-            say("signal_changed", signal=state.signal, state=state.state.value, message=state.message)
+            say = log.warning if state.health.is_fault else log.info
+            say("signal_changed", signal=state.signal.value, state=state.health.value, message=state.message)
             text = f"{state.signal}: {state.message or 'answers again'}"
-            await _told(self._sink.announce(state.reason, text, warning=state.state.is_fault))
+            await _told(self._sink.announce(state.reason, text, warning=state.health.is_fault))
         self._unattributed |= dict.fromkeys(gathered.unattributed_namespaces, now)
         self._unattributed = {
             name: seen for name, seen in self._unattributed.items() if now - seen < _REMEMBERED

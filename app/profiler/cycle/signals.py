@@ -5,11 +5,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from app.domain.profiles import PRESSURE_OF, Pressure, Resource
+from app.domain.profiles import PRESSURE_OF, Pressure, ProfileKind, Resource
 from app.domain.quantities import format_time
 from app.errors import NoNamespacesError, SourceError
 
-CONNECTIONS = "connections"
 PAST_UNREAD = "PastUnread"
 _METRICS = {
     Resource.CPU: "container_cpu_usage_seconds_total",
@@ -18,6 +17,32 @@ _METRICS = {
 _METRICS_OF_SIGNS = {
     Pressure.CPU_THROTTLING: "container_cpu_cfs_throttled_periods_total",
     Pressure.OOM_KILLED: "kube_pod_container_status_last_terminated_reason",
+}
+
+
+class Signal(StrEnum):
+    """What a cycle collects; each signal feeds one kind of profile."""
+
+    CPU = "cpu"
+    MEMORY = "memory"
+    CONNECTIONS = "connections"
+
+    @property
+    def profile_kind(self) -> ProfileKind:
+        """The kind of the profiles that are derived from the signal."""
+        return _PROFILE_KINDS[self]
+
+    @staticmethod
+    def of(resource: Resource) -> "Signal":
+        """The signal of a resource's usage."""
+        return _SIGNALS[resource]
+
+
+_SIGNALS = {Resource.CPU: Signal.CPU, Resource.MEMORY: Signal.MEMORY}
+_PROFILE_KINDS = {
+    Signal.CPU: ProfileKind.CPU,
+    Signal.MEMORY: ProfileKind.MEMORY,
+    Signal.CONNECTIONS: ProfileKind.CONNECTION,
 }
 
 
@@ -41,21 +66,21 @@ class Health(StrEnum):
 class SignalState:
     """What one cycle found of one signal; *reason* is one CamelCase word."""
 
-    signal: str
-    state: Health
+    signal: Signal
+    health: Health
     reason: str
     message: str
 
     def is_like(self, other: "SignalState") -> bool:
         """True where nothing changed that is worth a log line or an Event."""
-        return (self.state, self.reason) == (other.state, other.reason)
+        return (self.health, self.reason) == (other.health, other.reason)
 
 
 class SignalBoard:
     """The latest state of each signal, and since when it is so."""
 
     def __init__(self) -> None:
-        self._states: dict[str, tuple[SignalState, datetime]] = {}
+        self._states: dict[Signal, tuple[SignalState, datetime]] = {}
 
     def update(self, states: list[SignalState], now: datetime) -> list[SignalState]:
         """Take the states of a cycle; returns those that changed. A first `Ok` is no change."""
@@ -63,7 +88,7 @@ class SignalBoard:
         for state in states:
             before, since = self._states.get(state.signal, (None, now))
             like = before is not None and state.is_like(before)
-            if not like and (before is not None or state.state is not Health.OK):
+            if not like and (before is not None or state.health is not Health.OK):
                 changed.append(state)
             # The first message stays: a fault that goes on is no news.
             self._states[state.signal] = (before, since) if before and like else (state, now)
@@ -73,8 +98,8 @@ class SignalBoard:
         """The states as they stand in the status report."""
         return [
             {
-                "signal": state.signal,
-                "state": state.state.value,
+                "signal": state.signal.value,
+                "state": state.health.value,
                 "reason": state.reason,
                 "message": state.message,
                 "since": format_time(since),
@@ -113,38 +138,38 @@ class Answers:
 def usage_state(resource: Resource, answers: Answers) -> SignalState:
     """How the questions on a resource ended."""
     if answers.error:
-        return _unanswered(resource.value, answers.error, answers)
+        return _unanswered(Signal.of(resource), answers.error, answers)
     if answers.newest_is_empty:
         message = (
             f"Prometheus has no new {_METRICS[resource]} samples: does it scrape the kubelets' cAdvisor?"
         )
-        return SignalState(resource.value, Health.EMPTY, "NoSamples", message)
-    return _answered(resource.value, answers)
+        return SignalState(Signal.of(resource), Health.EMPTY, "NoSamples", message)
+    return _answered(Signal.of(resource), answers)
 
 
 def signs_unknown(resource: Resource, error: SourceError) -> SignalState:
     """The question on the sign of need of a resource failed, while its usage is known."""
     reason = PRESSURE_OF[resource]
     message = f"{_METRICS_OF_SIGNS[reason]} is not known, so that what was seen before counts: {error}"
-    return SignalState(resource.value, Health.DEGRADED, f"{reason}Unknown", message)
+    return SignalState(Signal.of(resource), Health.DEGRADED, f"{reason}Unknown", message)
 
 
 def connection_state(answers: Answers, *, mesh_seen: bool) -> SignalState:
     """How the questions on connections ended."""
     if answers.off:
-        return SignalState(CONNECTIONS, Health.OFF, "Off", "connections are not asked for")
+        return SignalState(Signal.CONNECTIONS, Health.OFF, "Off", "connections are not asked for")
     if answers.error:
-        return _unanswered(CONNECTIONS, answers.error, answers)
+        return _unanswered(Signal.CONNECTIONS, answers.error, answers)
     if not mesh_seen:
         message = "Prometheus holds no service mesh metrics: CPU and memory profiles only"
-        return SignalState(CONNECTIONS, Health.ABSENT, "NoMesh", message)
+        return SignalState(Signal.CONNECTIONS, Health.ABSENT, "NoMesh", message)
     if answers.newest_is_empty:
         message = "Prometheus has no new samples of the mesh's proxies: are they still scraped?"
-        return SignalState(CONNECTIONS, Health.EMPTY, "NoSamples", message)
-    return _answered(CONNECTIONS, answers)
+        return SignalState(Signal.CONNECTIONS, Health.EMPTY, "NoSamples", message)
+    return _answered(Signal.CONNECTIONS, answers)
 
 
-def _unanswered(signal: str, error: SourceError, answers: Answers) -> SignalState:
+def _unanswered(signal: Signal, error: SourceError, answers: Answers) -> SignalState:
     if isinstance(error, NoNamespacesError):
         return SignalState(signal, Health.EMPTY, error.reason, str(error))
     if answers.has_newest:
@@ -153,7 +178,7 @@ def _unanswered(signal: str, error: SourceError, answers: Answers) -> SignalStat
     return SignalState(signal, Health.FAILING, error.reason, str(error))
 
 
-def _answered(signal: str, answers: Answers) -> SignalState:
+def _answered(signal: Signal, answers: Answers) -> SignalState:
     if answers.unusable:
         message = "samples that were NaN, infinite or negative were left out"
         return SignalState(signal, Health.DEGRADED, "UnusableSamples", message)

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from app.domain.custom_resources import KINDS
-from app.domain.profiles import Identity, Resource
+from app.domain.profiles import Identity, ProfileKind, Resource
 from app.domain.workloads import Workload
 
 # The report is one ConfigMap; the API server takes at most 1 MiB of it.
@@ -15,7 +14,7 @@ _MAX_LISTED = 2000
 def reasons_without_profile(
     expected: Iterable[Workload],
     present: Collection[Identity],
-    too_few: Iterable[tuple[str, Workload]],
+    too_few: Iterable[Identity],
     *,
     min_samples: int,
     answered: bool,
@@ -24,12 +23,12 @@ def reasons_without_profile(
 
     *present* are the profiles that are stored: what a source does not answer now was learned before.
     """
-    lacking = sorted({workload for kind, workload in too_few if (kind, workload) not in present})
+    lacking = sorted({identity.subject for identity in too_few if identity not in present})
     few = f"TooFewSamples: fewer than {min_samples} of 5 minutes each"
     none = "NoSamples: no usage of its Pods was found" if answered else "NoAnswer: the sources are failing"
     reasons = {str(workload): few for workload in lacking}
     for workload in sorted(expected):
-        if not any((resource.value, workload) in present for resource in Resource):
+        if not any(Identity(resource.profile_kind, workload) in present for resource in Resource):
             reasons.setdefault(str(workload), none)
     return reasons
 
@@ -44,10 +43,10 @@ def build_report(
 ) -> dict[str, Any]:
     """The report; it holds nothing that differs between two cycles in which nothing happened."""
     listed = dict(list(reasons.items())[:_MAX_LISTED])
-    kinds = Counter(kind for kind, _ in profiles)
+    kinds = Counter(identity.kind for identity in profiles)
     return {
         "signals": signals,
-        "profiles": {kind: kinds[kind] for kind in KINDS},
+        "profiles": {kind.value: kinds[kind] for kind in ProfileKind},
         "workloadsWithoutProfile": listed,
         "workloadsWithoutProfileTotal": len(reasons),
         "pastPodsAttributedBy": past_pods_by,

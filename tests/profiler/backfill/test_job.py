@@ -19,7 +19,7 @@ from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.pods import PodRegistry
 from tests.kubernetes.polling import Clock, until
 from tests.profiler.pods import DEBUG, running
-from tests.webhook.profiles import WEB_ANNOTATIONS, resource_of, synced_catalogue, web_profiles
+from tests.webhook.profiles import WEB_ANNOTATIONS, kind_of, synced_catalogue, web_profiles
 
 
 class Cluster:
@@ -133,7 +133,7 @@ async def test_profiles_that_appear_are_noticed_without_waiting_for_a_period() -
     async with term.leading():
         await rest()
         for manifest in web_profiles():
-            term.catalogue.upsert(resource_of(manifest), manifest)
+            term.catalogue.upsert(kind_of(manifest), manifest)
             await asyncio.sleep(0)
         await until(lambda: bool(cluster.written))
         await rest()

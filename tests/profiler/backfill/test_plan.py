@@ -8,6 +8,7 @@ import pytest
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.pod_record import PodRecord
+from app.domain.profiles import ProfileKind
 from app.domain.workloads import Workload
 from app.profiler.backfill.plan import RepairPlanner, newest_first
 from tests.profiler.pods import DEBUG, NEEDS, running
@@ -73,8 +74,8 @@ def test_nothing_is_done_before_all_profiles_are_known() -> None:
     """Two lists of three: even the forged key may turn out right."""
     catalogue = ProfileCatalogue()
     planner = planner_on(catalogue)
-    for resource in ("cpu", "memory"):
-        catalogue.replace(resource, [])
+    for kind in (ProfileKind.CPU, ProfileKind.MEMORY):
+        catalogue.replace(kind, [])
 
     assert not planner.is_ready
     assert planner.plan([running(annotations=FORGED)], 0) == []
@@ -103,7 +104,7 @@ class Fleet:
 
     def connects(self, number: int) -> None:
         """One more connection is stored."""
-        self.catalogue.upsert("connection", connection(WEB, PEERS[number], name=f"c-{number}"))
+        self.catalogue.upsert(ProfileKind.CONNECTION, connection(WEB, PEERS[number], name=f"c-{number}"))
 
     def mended(self, now_seconds: float, pod: PodRecord | None = None) -> list[str]:
         """The connections that the Pod is to carry after a comparison, nothing where it stays as it is."""
@@ -170,7 +171,7 @@ def test_a_pod_without_annotations_does_not_wait_for_connections_either() -> Non
     fleet = Fleet()
     peer = running("peer", {"liqo.io/connectionProfile9": "old"}, workload=PEERS[0])
     assert fleet.mended(100, peer) == ["c-0"]
-    fleet.catalogue.upsert("connection", connection(PEERS[0], PEERS[1], name="d"))
+    fleet.catalogue.upsert(ProfileKind.CONNECTION, connection(PEERS[0], PEERS[1], name="d"))
     mended = running("peer", {"liqo.io/connectionProfile0": "c-0"}, workload=PEERS[0])
 
     assert fleet.mended(101, mended) == []

@@ -1,5 +1,6 @@
 """A past that is too much for one cycle: the newest part counts at once, the rest as it is read."""
 
+from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload
 from app.sources.prometheus import Limits
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
@@ -8,7 +9,7 @@ from tests.profiler.scenario import NEWEST_STEP_SECONDS, Scenario
 # With 100 samples a step: half a day is one question, and one question on a signal is what a cycle asks.
 LIMITS = Limits(sample_budget=144 * 100, questions_per_cycle=1, timeout_seconds=5)
 MIDNIGHT = NEWEST_STEP_SECONDS - 12 * 3600
-VOTING = ("cpu", Workload("emojivoto", "voting"))
+VOTING = Identity(ProfileKind.CPU, Workload("emojivoto", "voting"))
 
 
 async def test_the_newest_half_day_is_published_at_once() -> None:

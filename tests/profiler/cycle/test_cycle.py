@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from app.domain.profiles import Identity
+from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Connection, Workload
 from app.errors import ClusterError, UnavailableError
 from app.history.samples import ContainerSamples
@@ -29,7 +29,7 @@ def workload(name: str) -> Workload:
 
 
 def connection(source: str, destination: str) -> Identity:
-    return ("connection", Connection(workload(source), workload(destination)))
+    return Identity(ProfileKind.CONNECTION, Connection(workload(source), workload(destination)))
 
 
 async def test_the_first_cycle_publishes_exact_values() -> None:
@@ -39,14 +39,14 @@ async def test_the_first_cycle_publishes_exact_values() -> None:
     report = await scenario.cycle()
 
     assert {profile.identity: profile.value for profile in scenario.profiles.catalogue} == {
-        ("cpu", workload("web")): "0.150",
-        ("cpu", workload("voting")): "0.075",
-        ("cpu", workload("emoji")): "0.050",
-        ("cpu", workload("vote-bot")): "0.025",
-        ("memory", workload("web")): "51187500",
-        ("memory", workload("voting")): "20475000",
-        ("memory", workload("emoji")): "27300000",
-        ("memory", workload("vote-bot")): "13650000",
+        Identity(ProfileKind.CPU, workload("web")): "0.150",
+        Identity(ProfileKind.CPU, workload("voting")): "0.075",
+        Identity(ProfileKind.CPU, workload("emoji")): "0.050",
+        Identity(ProfileKind.CPU, workload("vote-bot")): "0.025",
+        Identity(ProfileKind.MEMORY, workload("web")): "51187500",
+        Identity(ProfileKind.MEMORY, workload("voting")): "20475000",
+        Identity(ProfileKind.MEMORY, workload("emoji")): "27300000",
+        Identity(ProfileKind.MEMORY, workload("vote-bot")): "13650000",
         connection("web", "voting"): "54.00",
         connection("web", "emoji"): "120.00",
         connection("vote-bot", "web"): "180.00",

@@ -4,23 +4,25 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.profiles import Identity, StoredProfile
+from app.domain.profiles import Identity, ProfileKind, StoredProfile
 from app.domain.workloads import Workload
 from app.profiler.cycle.plan_aging import AgingPlan, AgingPolicy, plan_aging
 
 NOW = datetime(2026, 3, 31, tzinfo=UTC)
-WEB: Identity = ("cpu", Workload("shop", "web"))
+WEB: Identity = Identity(ProfileKind.CPU, Workload("shop", "web"))
 POLICY = AgingPolicy(stale_after=timedelta(days=2), expire_after=timedelta(days=30))
 
 
 def stored(days: float | None, *, stale: bool = False) -> StoredProfile:
     """A profile whose window ended *days* ago."""
     end = None if days is None else NOW - timedelta(days=days)
-    return StoredProfile("cpuprofile-1", *WEB, "0.020", window_end=end, is_stale=stale)
+    return StoredProfile("cpuprofile-1", WEB.kind, WEB.subject, "0.020", window_end=end, is_stale=stale)
 
 
 def aging(
-    profile: StoredProfile, newest_days: float | None = None, kinds: tuple[str, ...] = ("cpu",)
+    profile: StoredProfile,
+    newest_days: float | None = None,
+    kinds: tuple[ProfileKind, ...] = (ProfileKind.CPU,),
 ) -> AgingPlan:
     newest = {} if newest_days is None else {WEB: NOW - timedelta(days=newest_days)}
     return plan_aging([profile], newest, kinds, POLICY, NOW)
@@ -50,11 +52,11 @@ def test_samples_that_came_since_the_status_was_refreshed_count() -> None:
 
 def test_nothing_expires_while_its_source_does_not_answer() -> None:
     """A Prometheus that was away for a month has not proved that the workload is gone."""
-    assert aging(stored(31, stale=True), kinds=("memory",)) == AgingPlan()
+    assert aging(stored(31, stale=True), kinds=(ProfileKind.MEMORY,)) == AgingPlan()
 
 
 def test_at_most_100_expire_at_once() -> None:
     """Of 250 profiles that are past their time a cycle removes 100."""
     old = [stored(31, stale=True)] * 250
 
-    assert len(plan_aging(old, {}, ("cpu",), POLICY, NOW).expired) == 100
+    assert len(plan_aging(old, {}, (ProfileKind.CPU,), POLICY, NOW).expired) == 100

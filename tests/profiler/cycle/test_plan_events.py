@@ -4,7 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.domain.profiles import Basis, ConnectionProfile, Identity, Resource, ResourceProfile, StoredProfile
+from app.domain.profiles import (
+    Basis,
+    ConnectionProfile,
+    Identity,
+    ProfileKind,
+    Resource,
+    ResourceProfile,
+    StoredProfile,
+)
 from app.domain.workloads import Connection, Workload
 from app.profiler.cycle.plan_events import EventReason, SlidingWindowLimit, WorkloadEvent, plan_news
 from app.profiler.cycle.plan_writes import ProfileWrite
@@ -32,7 +40,7 @@ def edge(destination: Workload, value: str = "114.00", before: str | None = None
 
 
 def expired(identity: Identity, value: str) -> StoredProfile:
-    return StoredProfile("name", *identity, value)
+    return StoredProfile("name", identity.kind, identity.subject, value)
 
 
 def told(*written: ProfileWrite, removed: tuple[StoredProfile, ...] = ()) -> list[tuple[str, str]]:
@@ -120,9 +128,9 @@ def test_many_connections_are_counted() -> None:
 def test_what_expires_is_told_with_its_last_values() -> None:
     """CPU, memory and a connection of `web` that were removed in one cycle."""
     removed = (
-        expired(("memory", WEB), "17106488"),
-        expired(("connection", Connection(WEB, VOTING)), "114.00"),
-        expired(("cpu", WEB), "0.020"),
+        expired(Identity(ProfileKind.MEMORY, WEB), "17106488"),
+        expired(Identity(ProfileKind.CONNECTION, Connection(WEB, VOTING)), "114.00"),
+        expired(Identity(ProfileKind.CPU, WEB), "0.020"),
     )
 
     assert told(removed=removed) == [

@@ -7,9 +7,17 @@ from typing import Any
 import pytest
 
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.custom_resources import to_manifest, to_status
+from app.domain.custom_resources import KINDS, to_manifest, to_status
 from app.domain.profile_names import contract_name, separated_name
-from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource, ResourceProfile
+from app.domain.profiles import (
+    Basis,
+    ConnectionProfile,
+    Identity,
+    Profile,
+    ProfileKind,
+    Resource,
+    ResourceProfile,
+)
 from app.domain.workloads import Connection, Workload
 from app.profiler.cycle.plan_writes import plan_writes, within_limit
 
@@ -36,7 +44,7 @@ def manifest(of: Profile, *, name: str | None = None, age: timedelta = timedelta
 
 
 def catalogue(*manifests: dict[str, Any]) -> ProfileCatalogue:
-    kinds = {"CPUProfile": "cpu", "MemoryProfile": "memory", "ConnectionProfile": "connection"}
+    kinds = {kind.kind: profile_kind for profile_kind, kind in KINDS.items()}
     filled = ProfileCatalogue()
     for document in manifests:
         filled.upsert(kinds[document["kind"]], document)
@@ -78,7 +86,7 @@ def test_small_steps_in_one_direction_are_followed_in_the_end() -> None:
 @pytest.mark.parametrize("stored", ["20m", "", "NaN", "Infinity", "-Infinity", "0x14", "0.000", "-0.020"])
 def test_a_stored_value_that_is_no_amount_is_rewritten(stored: str) -> None:
     """Whatever a person or another program put there, the next cycle replaces it."""
-    name = contract_name(("cpu", WEB))
+    name = contract_name(Identity(ProfileKind.CPU, WEB))
 
     writes = planned(profile(Resource.CPU, "0.020"), manifest(profile(Resource.CPU, stored)))
 
@@ -126,11 +134,11 @@ def test_a_newcomer_never_overwrites_the_profile_of_another_workload() -> None:
     """Job "ab" in "c" hashes like job "a" in "bc", which is stored: the newcomer gets the separated name."""
     stored, newcomer = Workload("bc", "a"), Workload("c", "ab")
     owner = manifest(profile(Resource.CPU, "0.020", stored))
-    assert owner["metadata"]["name"] == contract_name(("cpu", newcomer))
+    assert owner["metadata"]["name"] == contract_name(Identity(ProfileKind.CPU, newcomer))
 
     writes = planned(profile(Resource.CPU, "0.020", newcomer), owner)
 
-    assert writes == [(separated_name(("cpu", newcomer)), True)]
+    assert writes == [(separated_name(Identity(ProfileKind.CPU, newcomer)), True)]
 
 
 def test_an_object_without_an_identity_is_not_overwritten() -> None:
@@ -140,14 +148,17 @@ def test_an_object_without_an_identity_is_not_overwritten() -> None:
 
     writes = planned(profile(Resource.CPU, "0.020"), foreign)
 
-    assert writes == [(separated_name(("cpu", WEB)), True)]
+    assert writes == [(separated_name(Identity(ProfileKind.CPU, WEB)), True)]
 
 
 def test_a_profile_for_which_no_name_is_left_is_not_written() -> None:
     """Both of its names are taken by objects of nobody."""
     foreign = [
         manifest(profile(Resource.CPU, "0.020"), name=name)
-        for name in (contract_name(("cpu", WEB)), separated_name(("cpu", WEB)))
+        for name in (
+            contract_name(Identity(ProfileKind.CPU, WEB)),
+            separated_name(Identity(ProfileKind.CPU, WEB)),
+        )
     ]
     for document in foreign:
         document["metadata"]["annotations"] = {}
@@ -169,7 +180,9 @@ def test_every_leader_plans_the_same_writes_in_the_same_order(seed: int) -> None
     random.Random(seed).shuffle(derived)
 
     assert plan_writes(derived, catalogue(), NOON) == expected
-    assert [write.profile.identity for write in expected] == sorted(("cpu", twin) for twin in twins)
+    assert [write.profile.identity for write in expected] == sorted(
+        Identity(ProfileKind.CPU, twin) for twin in twins
+    )
     assert len({write.name for write in expected}) == 20
 
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload
 from tests.profiler.emojivoto_prometheus import WEB_POD, EmojivotoPrometheus, Question
 from tests.profiler.scenario import NEWEST_STEP_SECONDS, NOON, Scenario
@@ -163,7 +164,7 @@ async def test_a_sign_that_cannot_be_asked_for_leaves_what_is_known() -> None:
     asked(scenario)
     await scenario.cycle(minutes=10)
     assert asked(scenario, "kills") == [("kills", NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 600)]
-    profile = scenario.learned(minutes=10)["memory", Workload("emojivoto", "web")]
+    profile = scenario.learned(minutes=10)[Identity(ProfileKind.MEMORY, Workload("emojivoto", "web"))]
     assert [signal.last_seen for signal in profile.signals] == [NOON + timedelta(minutes=4)]  # type: ignore[union-attr]
     assert scenario.sink.signals["memory"]["state"] == "Ok"
 

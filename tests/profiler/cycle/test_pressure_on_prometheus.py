@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from app.domain.profile_names import contract_name
+from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload
 from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
@@ -36,7 +37,7 @@ FIRST_KILL = datetime(2026, 3, 1, 14, 2, 30, tzinfo=UTC)
 SECOND_KILL = FIRST_KILL + timedelta(hours=3)
 # The end of the step in which the second kill was seen last; it is seen in two.
 SEEN_LAST = datetime(2026, 3, 1, 17, 10, tzinfo=UTC)
-IDENTITY = ("memory", Workload(NAMESPACE, "app"))
+IDENTITY = Identity(ProfileKind.MEMORY, Workload(NAMESPACE, "app"))
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ class TimedStore(InMemoryProfiles):
 
     async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Write, or fail as the test wants it."""
-        name = str(write.profile.identity[1])
+        name = str(write.profile.identity.subject)
         self.tries.append((name, round(self.now, 3)))
         if error := self.fault(name, sum(tried == name for tried, _ in self.tries)):
             raise error

@@ -57,7 +57,7 @@ async def ten_minutes(
     seen = []
     for number in range(CYCLES):
         report = await scenario.cycle(5 + number * PERIOD_MINUTES)
-        seen.append({each.signal: (each.state.value, each.reason) for each in report.states})
+        seen.append({each.signal.value: (each.health.value, each.reason) for each in report.states})
         after_each()
     return seen
 
@@ -91,7 +91,7 @@ async def test_ten_minutes_of_faults_leave_no_trace(seed: int, *, restarted: boo
     prometheus.faults.clear()
     for minutes in (20, 25):
         report = await scenario.cycle(minutes)
-    assert {state.state.value for state in report.states} == {"Ok"}
+    assert {state.health.value for state in report.states} == {"Ok"}
     whole = Scenario(lively())
     for minutes in (0, 20, 25):
         await whole.cycle(minutes)

@@ -15,7 +15,7 @@ from app.history.samples import STEPS_PER_DAY, ConnectionSamples, ContainerSampl
 from app.profiler.attribution import Attribution
 from app.profiler.cycle.derivation import ProfileDerivation, StoredValues
 from app.profiler.cycle.resolution import resolve
-from app.profiler.cycle.signals import CONNECTIONS, PAST_UNREAD, Health, SignalState
+from app.profiler.cycle.signals import PAST_UNREAD, Health, Signal, SignalState
 from app.profiler.ports import ClusterSnapshot
 from app.recommendation.policy import EstimationPolicy
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET
@@ -25,7 +25,7 @@ from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Qu
 from tests.profiler.scenario import NEWEST_STEP_SECONDS, NOON, Scenario, in_scope
 
 NEWEST_STEP = NEWEST_STEP_SECONDS // 300
-ALL_OK = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, CONNECTIONS)]
+ALL_OK = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, Signal.CONNECTIONS)]
 HOURS_BEFORE_NOON = (31, 25, 19, 13, 5, 0)
 
 

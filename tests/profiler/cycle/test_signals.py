@@ -9,6 +9,7 @@ from app.errors import NoNamespacesError, SourceError
 from app.profiler.cycle.signals import (
     Answers,
     Health,
+    Signal,
     SignalBoard,
     SignalState,
     connection_state,
@@ -16,8 +17,8 @@ from app.profiler.cycle.signals import (
 )
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
-OK = SignalState("cpu", Health.OK, "Answered", "")
-TIMED_OUT = SignalState("cpu", Health.FAILING, "TimedOut", "no answer within 60 s")
+OK = SignalState(Signal.CPU, Health.OK, "Answered", "")
+TIMED_OUT = SignalState(Signal.CPU, Health.FAILING, "TimedOut", "no answer within 60 s")
 
 
 def board(*states: SignalState) -> SignalBoard:
@@ -38,7 +39,7 @@ def test_a_first_ok_is_no_change_and_a_first_fault_is_one() -> None:
     "after",
     [
         pytest.param(OK, id="another-state"),
-        pytest.param(SignalState("cpu", Health.FAILING, "HTTPError", "500"), id="another-reason"),
+        pytest.param(SignalState(Signal.CPU, Health.FAILING, "HTTPError", "500"), id="another-reason"),
     ],
 )
 def test_another_state_or_reason_is_a_change(after: SignalState) -> None:
@@ -52,7 +53,7 @@ def test_another_state_or_reason_is_a_change(after: SignalState) -> None:
 def test_another_message_alone_is_no_change() -> None:
     """A fault that goes on is no news, however its text varies; the first text and time stay."""
     filled = board(TIMED_OUT, TIMED_OUT)
-    varied = SignalState("cpu", Health.FAILING, "TimedOut", "no answer within 61 s")
+    varied = SignalState(Signal.CPU, Health.FAILING, "TimedOut", "no answer within 61 s")
 
     assert filled.update([varied], NOON + timedelta(hours=1)) == []
     assert filled.as_report() == [
@@ -82,7 +83,7 @@ def test_only_what_a_person_should_look_at_is_a_fault() -> None:
 
 def test_signals_are_told_apart() -> None:
     """A change of one is no change of another."""
-    memory = SignalState("memory", Health.OK, "Answered", "")
+    memory = SignalState(Signal.MEMORY, Health.OK, "Answered", "")
     filled = board(OK)
     filled.update([memory], NOON)
 
@@ -121,7 +122,7 @@ FAILING, PAST_UNREAD = (Health.FAILING, "HTTPError"), (Health.DEGRADED, "PastUnr
 def test_how_answers_tell_the_state(answers: Answers, expected: tuple[Health, str]) -> None:
     """An error counts against what is new only where that is not known; usage and connections alike."""
     for told in (usage_state(Resource.CPU, answers), connection_state(answers, mesh_seen=True)):
-        assert (told.state, told.reason) == expected
+        assert (told.health, told.reason) == expected
 
 
 def test_a_past_that_is_unread_is_told_in_the_servers_words() -> None:

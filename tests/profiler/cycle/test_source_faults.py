@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.command_line.status import show
+from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload
 from app.profiler.in_memory import InMemoryProfiles
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET
@@ -275,7 +276,7 @@ async def test_history_that_is_answered_in_part_is_not_published(case: Case) -> 
 
     prometheus.faults.clear()
     report = await restarted.cycle(minutes=15)
-    assert restarted.learned(15)["cpu", Workload("emojivoto", "web")].value == "0.510"
+    assert restarted.learned(15)[Identity(ProfileKind.CPU, Workload("emojivoto", "web"))].value == "0.510"
     assert (report.written, restarted.stored) == (0, stored)
 
 
@@ -359,7 +360,7 @@ async def test_stored_profiles_of_somebody_else_survive_every_fault() -> None:
     store = InMemoryProfiles("profiling")
     foreign: dict[str, Any] = {"metadata": {"name": "by-hand"}, "spec": {}}
     store.manifests["by-hand"] = foreign
-    store.catalogue.upsert("cpu", foreign)
+    store.catalogue.upsert(ProfileKind.CPU, foreign)
     scenario = Scenario(EmojivotoPrometheus(), store)
     faulty(scenario, CASES["500"])
 

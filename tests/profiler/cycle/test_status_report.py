@@ -2,7 +2,7 @@
 
 import json
 
-from app.domain.profiles import Identity
+from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Connection, Workload
 from app.profiler.cycle.status_report import build_report, reasons_without_profile
 from app.profiler.ports import ClusterSnapshot
@@ -10,7 +10,7 @@ from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, Scenario
 
 WEB, API, DB = (Workload("shop", name) for name in ("web", "api", "db"))
-STORED: set[Identity] = {("cpu", WEB), ("memory", WEB)}
+STORED: set[Identity] = {Identity(ProfileKind.CPU, WEB), Identity(ProfileKind.MEMORY, WEB)}
 NO_SAMPLES = "NoSamples: no usage of its Pods was found"
 TOO_FEW = "TooFewSamples: fewer than 12 of 5 minutes each"
 
@@ -18,7 +18,7 @@ TOO_FEW = "TooFewSamples: fewer than 12 of 5 minutes each"
 def reasons(
     expected: list[Workload],
     stored: set[Identity],
-    too_few: set[tuple[str, Workload]],
+    too_few: set[Identity],
     *,
     answered: bool = True,
 ) -> dict[str, str]:
@@ -27,24 +27,30 @@ def reasons(
 
 def test_each_workload_without_a_profile_has_its_reason() -> None:
     """`web` has profiles; of `api` there are too few samples, of `db` none."""
-    found = reasons([WEB, API, DB], STORED, {("cpu", API), ("memory", API)})
+    found = reasons(
+        [WEB, API, DB], STORED, {Identity(ProfileKind.CPU, API), Identity(ProfileKind.MEMORY, API)}
+    )
 
     assert found == {"shop/api": TOO_FEW, "shop/db": NO_SAMPLES}
 
 
 def test_a_workload_with_too_few_samples_of_one_resource_is_listed() -> None:
     """Its memory profile is stored, its CPU profile is not; it need not exist any more."""
-    assert reasons([], {("memory", API)}, {("cpu", API)}) == {"shop/api": TOO_FEW}
+    assert reasons([], {Identity(ProfileKind.MEMORY, API)}, {Identity(ProfileKind.CPU, API)}) == {
+        "shop/api": TOO_FEW
+    }
 
 
 def test_what_was_learned_before_counts() -> None:
     """Stored long ago, while a new Prometheus has too few samples: there is a profile, so no reason."""
-    assert reasons([WEB], STORED, {("cpu", WEB), ("memory", WEB)}) == {}
+    assert reasons([WEB], STORED, {Identity(ProfileKind.CPU, WEB), Identity(ProfileKind.MEMORY, WEB)}) == {}
 
 
 def test_a_connection_is_no_profile_of_its_source() -> None:
     """Who only talks has neither a CPU nor a memory profile."""
-    assert reasons([WEB], {("connection", Connection(WEB, DB))}, set()) == {"shop/web": NO_SAMPLES}
+    assert reasons([WEB], {Identity(ProfileKind.CONNECTION, Connection(WEB, DB))}, set()) == {
+        "shop/web": NO_SAMPLES
+    }
 
 
 def test_while_the_sources_fail_nobody_is_said_to_have_no_usage() -> None:

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.command_line.status import show
+from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET
 from tests.profiler.cycle.test_cold_start import LIMITS
@@ -17,7 +18,7 @@ from tests.profiler.scenario import NEWEST_STEP_SECONDS, Scenario
 
 MIDNIGHT = NEWEST_STEP_SECONDS - 12 * 3600
 WEB = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
-VOTING = ("cpu", Workload("emojivoto", "voting"))
+VOTING = Identity(ProfileKind.CPU, Workload("emojivoto", "voting"))
 DAY_MINUTES = 1440
 
 
@@ -132,7 +133,7 @@ async def test_a_past_that_is_read_bit_by_bit_is_waited_for() -> None:
         reasons.append(restarted.sink.signals["cpu"]["reason"])
         assert restarted.values[WEB] == stored
 
-    assert restarted.learned(1455)["cpu", Workload("emojivoto", "web")].value < stored
+    assert restarted.learned(1455)[Identity(ProfileKind.CPU, Workload("emojivoto", "web"))].value < stored
     assert reasons == ["Answered", "PastUnread", "Answered", "PastUnread", "PastUnread"]
 
 
