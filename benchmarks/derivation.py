@@ -21,7 +21,8 @@ from app.domain.workloads import Workload
 from app.history.samples import STEPS_PER_DAY, ContainerSamples, PodContainer, StepRange
 from app.history.usage_history import UsageHistory
 from app.recommendation.policy import EstimationPolicy
-from app.recommendation.recommender import PublishedValue, Recommendations
+from app.recommendation.recommender import Recommender
+from app.recommendation.resource_recommender import PublishedValue, Recommendations
 
 LIMIT_SECONDS = 0.5
 DAYS, TODAY = 14, 20_014
@@ -62,6 +63,7 @@ class Leader:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.history = UsageHistory(timeslots=4, retained_days=15)
+        self.recommender = Recommender(self.history.state)
         self.published: dict[tuple[Resource, Workload], PublishedValue] = {}
         self.written = 0
 
@@ -75,7 +77,7 @@ class Leader:
         policy = EstimationPolicy(window_days=DAYS + 1)
         self.written = 0
         for resource in Resource:
-            found = self.history.needs(
+            found = self.recommender.recommend(
                 resource,
                 policy,
                 newest_step=newest_step,

@@ -24,7 +24,7 @@ class InitContainers:
             return MESH_PROXY
         return SIDECAR if container in self.sidecars else ""
 
-    def ends(self, container: str) -> bool:
+    def is_init(self, container: str) -> bool:
         """True for a container that a running Pod has behind it; a proxy of a mesh never is one."""
         return container in self.ending and container not in _MESH_PROXIES
 

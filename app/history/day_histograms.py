@@ -16,7 +16,6 @@ from app.history.grid import ExponentialGrid
 from app.history.key_ranges import Keys
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 
-Counts = NDArray[np.float64]
 T = TypeVar("T", bound=np.generic)
 _RECENT_BITS = 64
 # Each of them takes about 100 bytes while it is folded.
@@ -190,28 +189,6 @@ class UsageHistograms:
         """The days of the *window_days* that end with *today*, if anything is known of them, oldest first."""
         return [(n, day) for n, day in sorted(self.days.items()) if today - window_days < n <= today]
 
-    def histograms(
-        self, series: slice, *, today: int, window_days: int, half_life_days: float
-    ) -> tuple[Counts, Counts, Counts]:
-        """Weighted histograms [series, slots, buckets], maxima and unweighted counts [series, slots].
-
-        A day weighs 2^(-age / half-life): at most 1, so nothing overflows however old the state is.
-        """
-        amount = series.stop - series.start
-        shape = (amount, self.timeslots, self.grid.size)
-        weighted, counts = np.zeros(shape), np.zeros(shape[:2])
-        maxima = np.zeros(shape[:2])
-        for number, day in self.window(today, window_days):
-            keys, day_counts = _block_of(day, series, self.timeslots * self.grid.size)
-            weight = 2.0 ** (-(today - number) / half_life_days)
-            flat = np.bincount(keys, weights=day_counts, minlength=weighted.size).reshape(shape)
-            weighted += weight * flat
-            counts += flat.sum(axis=2)
-            here = day.maxima[series.start * self.timeslots : series.stop * self.timeslots]
-            known = here.reshape(-1, self.timeslots)
-            maxima[: len(known)] = np.maximum(maxima[: len(known)], known)
-        return weighted, maxima, counts
-
     def spans(
         self, *, today: int, window_days: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -274,12 +251,6 @@ class UsageHistograms:
         self.first_seen = _grown(self.first_seen, size, np.iinfo(np.int64).max)
         self.last_seen = _grown(self.last_seen, size, -(1 << 40))
         self.recent = _grown(self.recent, size)
-
-
-def _block_of(day: DayHistograms, series: slice, cells: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    bounds = np.array([series.start * cells, series.stop * cells], dtype=np.uint64)
-    begin, end = np.searchsorted(day.keys, bounds)
-    return (day.keys[begin:end] - bounds[0]).astype(np.int64), day.counts[begin:end].astype(np.float64)
 
 
 def _grown(array: NDArray[T], size: int, fill: float = 0) -> NDArray[T]:

@@ -1,8 +1,8 @@
-"""Signs of need of one kind, by day and series, and the share by which they raise a value.
+"""CPU throttling or OOM kills by day and series.
 
-What was measured stays as it is: a raise is worked out when a value is read, so that signs seen twice, or in
-another order, raise as if they were seen once. Only few days are remembered, the ones that a new leader asks
-for, so that a restart changes nothing.
+Shares are stored as measured; `app.recommendation.pressure` derives a raise from them, so that samples that
+are read twice or in another order give the same raise. Only the days that a new leader queries again are kept,
+so that a restart changes nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from app.history.coverage import Coverage
 from app.history.key_ranges import Keys
 from app.history.samples import STEPS_PER_DAY, PressureSamples, StepRange, contiguous, day_of
-from app.recommendation.policy import LEAST_RAISE, PressurePolicy
 
 REMEMBERED_DAYS = 3  # today and the two days before it
 
@@ -23,7 +22,7 @@ _PARTS = 10_000
 
 
 class PressureRows:
-    """The last days of one sign; a series is one container of one workload, replicas are pooled."""
+    """The last days of one kind of pressure; a series is one container of one workload, replicas pooled."""
 
     def __init__(self) -> None:
         self.coverage = Coverage()
@@ -84,44 +83,17 @@ class PressureRows:
         }
 
     def last_seen(self, size: int) -> NDArray[np.int64]:
-        """The step in which each of *size* series showed the sign last."""
+        """The last step in which each of *size* series was under pressure."""
         return _grown(self.seen_last, size, _NEVER)
 
-    def raises_by_share(
-        self, policy: PressurePolicy, samples: Callable[[int], NDArray[np.int64]], size: int, newest_step: int
-    ) -> NDArray[np.float64]:
-        """By the mean share over a day's samples: the largest of the days, each decayed by its age.
-
-        *samples* tells how many measurements a day has of each series.
-        """
-        today, raises = day_of(newest_step), np.zeros(size)
-        for number, day in self.days.items():
-            if not today - REMEMBERED_DAYS < number <= today or not day.any():
-                continue
-            sums, counts = _grown(day, size, 0), _grown(samples(number), size, 0)
-            mean = np.divide(sums / _PARTS, counts, out=np.zeros(size), where=counts > 0)
-            decay = 2.0 ** (-(today - number) / policy.half_life_days)
-            raises = np.maximum(raises, np.minimum(mean, policy.most) * decay)
-        return _noticeable(raises)
-
-    def raises_by_event(self, policy: PressurePolicy, size: int, newest_step: int) -> NDArray[np.float64]:
-        """By the last time that the sign was seen, however often it was."""
-        last = self.last_seen(size)
-        oldest = (day_of(newest_step) - REMEMBERED_DAYS + 1) * STEPS_PER_DAY
-        age_days = (newest_step - last) / STEPS_PER_DAY
-        remembered = (last > oldest) & (last <= newest_step)
-        return _noticeable(
-            np.where(remembered, policy.most * 2.0 ** (-age_days / policy.half_life_days), 0.0)
-        )
+    def day_shares(self, number: int, size: int) -> NDArray[np.float64]:
+        """The sum over one day's steps of the shares of each of *size* series."""
+        return _grown(self.days[number], size, 0) / _PARTS
 
     def _forget_before(self, newest_step: int) -> None:
         oldest = day_of(newest_step) - REMEMBERED_DAYS + 1
         self.days = {number: day for number, day in self.days.items() if number >= oldest}
         self.coverage.forget_before(oldest)
-
-
-def _noticeable(raises: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(raises < LEAST_RAISE, 0.0, raises)
 
 
 def _grown(array: NDArray[np.int64], size: int, fill: int) -> NDArray[np.int64]:

@@ -65,12 +65,12 @@ class UsageState:
         self.rows = {
             resource: UsageHistograms(grid, timeslots, retained_days) for resource, grid in GRIDS.items()
         }
-        self.signs = {reason: PressureRows() for reason in Pressure}
+        self.pressure = {reason: PressureRows() for reason in Pressure}
 
     def every_row(self) -> Mapping[str, UsageHistograms | PressureRows]:
         """Rows of usage and of signs, by what they are of."""
         usage = {resource.value: self.rows[resource] for resource in Resource}
-        return usage | {reason.value: self.signs[reason] for reason in Pressure}
+        return usage | {reason.value: self.pressure[reason] for reason in Pressure}
 
     def stored_bytes(self) -> NDArray[np.float64]:
         """About what each series takes in a check-point; 0 for one without a sample."""
@@ -108,8 +108,8 @@ class UsageState:
         part.runs = {run: pods for run, pods in self.runs.items() if run in part.series.by_workload}
         for resource, rows in self.rows.items():
             part.rows[resource] = rows.of(series)
-        for reason, signs in self.signs.items():
-            part.signs[reason] = signs.of(series)
+        for kind, pressure in self.pressure.items():
+            part.pressure[kind] = pressure.of(series)
         for name, each in self.every_row().items():
             part.every_row()[name].coverage = each.coverage.within(keys)
         return part
@@ -123,11 +123,15 @@ class UsageState:
         self.runs.update({run: pods for state in states for run, pods in state.runs.items()})
         for resource, rows in self.rows.items():
             rows.join([state.rows[resource] for state in states], sizes)
-        for reason, signs in self.signs.items():
-            signs.join([state.signs[reason] for state in states], sizes)
+        for kind, pressure in self.pressure.items():
+            pressure.join([state.pressure[kind] for state in states], sizes)
         for name, each in self.every_row().items():
             for keys, state in parts.items():
                 each.coverage.put(keys, state.every_row()[name].coverage)
+
+    def has_run_again(self, workload: Workload) -> bool:
+        """True if two runs of the workload were seen; a Job's runs may be too short for samples."""
+        return len(self.runs.get(workload, ())) > 1
 
     def _keep(self, series: NDArray[np.int64]) -> None:
         self.series.renumber(self._names(series))

@@ -1,27 +1,17 @@
-"""All that was learned of CPU and memory: every series of every workload, and the needs derived from it."""
+"""Folds query results on CPU and memory usage, throttling and OOM kills into the stored history."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from app.domain.profiles import PRESSURE_OF, Pressure, Resource
+from app.domain.profiles import PRESSURE_OF, Resource
 from app.domain.workloads import Workload
 from app.history.samples import ContainerSamples, PressureSamples, StepRange
 from app.history.usage import UsageState
-from app.recommendation.active_containers import IsInitContainer
-from app.recommendation.policy import EstimationPolicy
-from app.recommendation.profile_builder import PressureRaises
-from app.recommendation.recommender import (
-    FindPublishedValue,
-    RecommendationRequest,
-    Recommendations,
-    ResourceRecommender,
-)
-from app.recommendation.series_table import SeriesTable
 
 Attribute = Callable[[str, str], Workload | None]
-_RUNS_THAT_COUNT = 2  # of a Job and its like; more are not told apart
+_COUNTED_RUNS = 2  # of a Job; whether there were two is all that counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +23,12 @@ class FoldResult:
 
 
 class UsageHistory:
-    """Day rows of both resources over one set of series."""
+    """Usage histograms and pressure rows of both resources over one set of series."""
 
     def __init__(self, *, timeslots: int, retained_days: int) -> None:
         self.state = UsageState(timeslots=timeslots, retained_days=retained_days)
         self._series, self._runs = self.state.series, self.state.runs
-        self._rows, self._signs = self.state.rows, self.state.signs
-        self._table = SeriesTable({})
-        self._estimators = {
-            resource: ResourceRecommender(resource, rows) for resource, rows in self._rows.items()
-        }
+        self._rows, self._pressure = self.state.rows, self.state.pressure
 
     def missing(self, resource: Resource, wanted: StepRange) -> list[StepRange]:
         """The steps of *wanted* that were not answered yet, in ranges of at most a day, newest first."""
@@ -68,11 +54,11 @@ class UsageHistory:
             self.state.forget_silent()
         return FoldResult(folded, frozenset(unattributed))
 
-    def missing_signs(self, resource: Resource, newest_step: int) -> list[StepRange]:
+    def missing_pressure(self, resource: Resource, newest_step: int) -> list[StepRange]:
         """The steps in which signs of need of *resource* are to be asked for: those whose usage is known."""
-        return self._signs[PRESSURE_OF[resource]].missing(self._rows[resource].covered, newest_step)
+        return self._pressure[PRESSURE_OF[resource]].missing(self._rows[resource].covered, newest_step)
 
-    def fold_signs(self, samples: PressureSamples, attribute: Attribute) -> None:
+    def fold_pressure(self, samples: PressureSamples, attribute: Attribute) -> None:
         """Take one whole answer on a sign of need."""
         workloads = [attribute(each.namespace, each.pod) for each in samples.containers]
         series = [
@@ -80,41 +66,9 @@ class UsageHistory:
             for workload, each in zip(workloads, samples.containers, strict=True)
         ]
         numbers = np.array(series, dtype=np.int64)
-        self._signs[samples.reason].fold(samples, numbers, self._series.keys_of(numbers))
+        self._pressure[samples.reason].fold(samples, numbers, self._series.keys_of(numbers))
 
     def _note_run(self, workload: Workload, pod: str) -> None:
         pods = self._runs.setdefault(workload, set())
-        if len(pods) < _RUNS_THAT_COUNT:
+        if len(pods) < _COUNTED_RUNS:
             pods.add(pod)
-
-    def needs(
-        self,
-        resource: Resource,
-        policy: EstimationPolicy,
-        *,
-        newest_step: int,
-        ends: IsInitContainer = lambda _workload, _container: False,
-        published: FindPublishedValue = lambda _workload: None,
-    ) -> Recommendations:
-        """What every workload needs as of *newest_step*; what *ends* is left out of value and containers.
-
-        There are profiles of those of which nothing is *published*, whose value moves, and whose are due.
-        """
-        if not self._table.is_of(self._series.index):
-            self._table = SeriesTable(self._series.index)
-        asked = RecommendationRequest(policy, newest_step, ends, published, self._has_run_again)
-        raises = self._raises(resource, policy, newest_step)
-        return self._estimators[resource].needs(self._table, raises, asked)
-
-    def _has_run_again(self, workload: Workload) -> bool:
-        """True where two runs were seen of what is run again and again: runs may be too short for samples."""
-        return len(self._runs.get(workload, ())) > 1
-
-    def _raises(self, resource: Resource, policy: EstimationPolicy, newest_step: int) -> PressureRaises:
-        reason, size = PRESSURE_OF[resource], len(self._series.containers)
-        signs, raising = self._signs[reason], policy.raises[reason]
-        if reason is Pressure.CPU_THROTTLING:
-            by = signs.raises_by_share(raising, self._rows[resource].samples, size, newest_step)
-        else:
-            by = signs.raises_by_event(raising, size, newest_step)
-        return PressureRaises(reason, by, signs.last_seen(size))

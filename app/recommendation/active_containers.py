@@ -28,7 +28,7 @@ class SeriesSpans:
 
 
 def running_series(
-    table: SeriesTable, rows: UsageHistograms, spans: SeriesSpans, ends: IsInitContainer
+    table: SeriesTable, rows: UsageHistograms, spans: SeriesSpans, is_init_container: IsInitContainer
 ) -> Integers:
     """The series that ran in half of their workload's last hour.
 
@@ -37,7 +37,7 @@ def running_series(
     """
     seen = np.flatnonzero(spans.seen)
     names = ((table.workloads[table.owner[number]], table.containers[number]) for number in seen.tolist())
-    lasts = np.fromiter((not ends(*name) for name in names), dtype=np.bool_, count=len(seen))
+    lasts = np.fromiter((not is_init_container(*name) for name in names), dtype=np.bool_, count=len(seen))
     here: Integers = seen[lasts]
     owner = table.owner[here]
     newest = np.full(len(table.workloads), _NEVER, dtype=np.int64)

@@ -9,7 +9,6 @@ from app.domain.profiles import (
     Basis,
     ChosenRule,
     ContainerNeed,
-    Pressure,
     PressureSignal,
     Resource,
     ResourceProfile,
@@ -28,21 +27,13 @@ from app.recommendation.day_quantiles import Integers
 from app.recommendation.day_summaries import Amounts, DaySummaries, Floats
 from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.policy import confidence
+from app.recommendation.pressure import PressureRaises
 from app.recommendation.rules import ResourceRule
 from app.recommendation.series_table import SeriesTable
 from app.recommendation.stabilization import SeriesGroups, StabilizationState
 from app.recommendation.stated_risk import at_most_above, expected_above, worst_past_day
 
 _AT_ONCE = 500  # workloads
-
-
-@dataclass(frozen=True, slots=True)
-class PressureRaises:
-    """The share by which each series is raised, and the step in which it was last seen why."""
-
-    reason: Pressure
-    by: Amounts
-    last_seen: Integers
 
 
 @dataclass(frozen=True, slots=True)

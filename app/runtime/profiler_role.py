@@ -22,8 +22,7 @@ from app.kubernetes.events import EventRecorder
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.self_probe.prober import Prober
 from app.periodic import next_turn
-from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
-from app.profiler.cycle.derivation import RETAINED_DAYS
+from app.profiler.cycle.cycle import RETAINED_DAYS, CyclePolicy, ProfilingCycle
 from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.ports import ClusterPorts, WorkloadLister

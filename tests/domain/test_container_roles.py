@@ -22,14 +22,14 @@ TEMPLATE = init_containers(
 )
 def test_name_and_template_decide(container: str, role: str, *, ends: bool) -> None:
     """Only `restartPolicy: Always` makes a sidecar; the proxy of a mesh is one wherever it stands."""
-    assert (TEMPLATE.role(container), TEMPLATE.ends(container)) == (role, ends)
+    assert (TEMPLATE.role(container), TEMPLATE.is_init(container)) == (role, ends)
 
 
 def test_a_proxy_that_is_a_native_sidecar_is_a_proxy() -> None:
     """Linkerd and Istio add theirs so where the API server knows sidecars."""
     template = init_containers([("linkerd-proxy", "Always")])
 
-    assert (template.role("linkerd-proxy"), template.ends("linkerd-proxy")) == ("MeshProxy", False)
+    assert (template.role("linkerd-proxy"), template.is_init("linkerd-proxy")) == ("MeshProxy", False)
 
 
 def test_templates_without_init_containers_share_one_value() -> None:

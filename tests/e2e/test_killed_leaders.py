@@ -21,14 +21,15 @@ import pytest
 from app.domain.workloads import Connection
 from app.history.checkpoint.codec import AskedNamespaces
 from app.history.checkpoint.split import LearnedState
+from app.history.connection_rows import ConnectionRows
 from app.history.key_ranges import KeyRange
 from app.history.samples import STEP_SECONDS
+from app.history.usage import UsageState
 from app.kubernetes.checkpoint_maps import CheckpointMaps
 from app.kubernetes.client import open_cluster
 from app.profiler.checkpoints import Checkpoints
 from app.profiler.cycle.collector import GRACE_SECONDS
-from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
-from app.profiler.cycle.derivation import ProfileDerivation
+from app.profiler.cycle.cycle import RETAINED_DAYS, CyclePolicy, ProfilingCycle
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
 from app.profiler.ports import ClusterPorts
 from app.recommendation.policy import EstimationPolicy
@@ -167,8 +168,7 @@ class Stored:
 
     def __init__(self, kubeconfig: Path) -> None:
         self._kubeconfig = str(kubeconfig)
-        self.knowledge = ProfileDerivation(EstimationPolicy(), timeslots=4)
-        self.learned = LearnedState(self.knowledge.usage.state, self.knowledge.connections)
+        self.learned = LearnedState(UsageState(timeslots=4, retained_days=RETAINED_DAYS), ConnectionRows())
         self.newest_steps: set[int] = set()
         self.pieces = 0
 

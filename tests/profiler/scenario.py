@@ -134,7 +134,7 @@ def learned_by(cycle: ProfilingCycle, now: datetime) -> dict[Identity, Profile]:
     states = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, Signal.CONNECTIONS)]
     nothing = StoredValues(ProfileCatalogue(), now)
     newest = newest_complete_step(now.timestamp())
-    derived = cycle._knowledge.derive(states, newest, in_scope, lambda _workload, _container: False, nothing)
+    derived = cycle._derivation.derive(states, newest, in_scope, lambda _workload, _container: False, nothing)
     return {profile.identity: profile for profile in derived.profiles}
 
 

@@ -15,7 +15,11 @@ from app.history.samples import (
     PressureSamples,
     StepRange,
 )
+from app.history.usage_history import UsageHistory
 from app.recommendation.day_summaries import Floats, Reals
+from app.recommendation.policy import EstimationPolicy
+from app.recommendation.recommender import Recommender
+from app.recommendation.resource_recommender import Recommendations
 from app.recommendation.rules import LEVELS
 
 # The day that begins at step MIDNIGHT + 1; any day will do.
@@ -88,3 +92,10 @@ def sample_quantiles(samples: Reals) -> Floats:
         np.take_along_axis(ordered, low, 1) * (1 - between) + np.take_along_axis(ordered, high, 1) * between
     )
     return np.where(count[:, np.newaxis] > 0, values, 0).astype(np.float32)
+
+
+def recommend(
+    history: UsageHistory, resource: Resource, policy: EstimationPolicy, *, newest_step: int
+) -> Recommendations:
+    """The recommendations of a recommender that has no memory of an earlier cycle."""
+    return Recommender(history.state).recommend(resource, policy, newest_step=newest_step)

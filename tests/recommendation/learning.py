@@ -92,7 +92,7 @@ class Learner:
             if isinstance(answer, ContainerSamples):
                 self.history.fold(answer, self._cluster.attribute)
             elif isinstance(answer, PressureSamples):
-                self.history.fold_signs(answer, self._cluster.attribute)
+                self.history.fold_pressure(answer, self._cluster.attribute)
             else:
                 self.learned.connections.fold(answer)
 
@@ -128,7 +128,7 @@ def facts(learned: LearnedState) -> dict[tuple[object, ...], object]:
                 entries = tuple(zip(here.keys.tolist(), here.counts.tolist(), strict=True))
                 if entries:
                     found[resource, of, day] = (entries, tuple(here.maxima), tuple(here.steps_seen))
-        for reason, signs in learned.usage.signs.items():
+        for reason, signs in learned.usage.pressure.items():
             kept = signs.of(one)
             found[reason, of] = (
                 int(kept.seen_last[0]),

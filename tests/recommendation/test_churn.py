@@ -22,7 +22,7 @@ def held(learned: LearnedState) -> dict[str, int]:
         arrays += [rows.first_seen, rows.last_seen, rows.recent]
         for day in rows.days.values():
             arrays += [day.keys, day.counts, day.maxima, day.steps_seen]
-    for signs in usage.signs.values():
+    for signs in usage.pressure.values():
         arrays += [signs.seen_last, *signs.days.values()]
     coverages = [*(rows.coverage for rows in usage.every_row().values()), connections.coverage]
     arrays += [flags for coverage in coverages for flags in (coverage.starts, *coverage.days.values())]
@@ -54,7 +54,7 @@ class Folding:
         rows, at = np.arange(len(containers)), np.full(len(containers), of.last)
         for reason in Pressure:
             samples = PressureSamples(reason, of, containers, rows, at, np.ones(len(containers)))
-            self.history.fold_signs(samples, attribute)
+            self.history.fold_pressure(samples, attribute)
         ends = tuple(dict.fromkeys(owners.values()))
         edges = tuple(Connection(end, ends[0]) for end in ends)
         rates, scraped = np.ones((len(ends), len(of))), np.ones((len(ends), len(of)), dtype=np.bool_)

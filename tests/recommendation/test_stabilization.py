@@ -12,7 +12,8 @@ from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, PodContainer, StepR
 from app.history.samples import ContainerSamples as Samples
 from app.history.usage_history import UsageHistory
 from app.recommendation.policy import EstimationPolicy
-from app.recommendation.recommender import PublishedValue
+from app.recommendation.recommender import Recommender
+from app.recommendation.resource_recommender import PublishedValue
 from app.recommendation.series_table import SPREAD_STEPS, SeriesTable
 from tests.recommendation.builders import MIDNIGHT
 
@@ -49,6 +50,7 @@ class Leader:
     def __init__(self, cluster: Cluster, *, risk: RiskLevel = RiskLevel.NORMAL) -> None:
         self._cluster, self._read = cluster, 0
         self._history = UsageHistory(timeslots=4, retained_days=15)
+        self._recommender = Recommender(self._history.state)
         self._policy = EstimationPolicy(15, risk=risk)
 
     def cycle(self, step: int) -> list[ResourceProfile]:
@@ -57,7 +59,7 @@ class Leader:
             self._history.fold(samples, ATTRIBUTE)
         self._read = len(self._cluster.usage)
         published, newest = self._cluster.published, MIDNIGHT + step
-        found = self._history.needs(
+        found = self._recommender.recommend(
             self._cluster.resource, self._policy, newest_step=newest, published=published.get
         )
         for profile in found.profiles:

@@ -23,6 +23,7 @@ from app.sources.query_observer import QueryCosts
 from tests.cluster.prometheus import Prometheus
 from tests.histories.emojivoto.description import DEPLOYMENTS, NAMESPACE
 from tests.histories.emojivoto.metrics import write_past
+from tests.recommendation.builders import recommend
 from tests.sources.collecting import only, usage
 
 pytestmark = pytest.mark.prometheus
@@ -148,7 +149,7 @@ async def test_the_profiles_that_were_worked_out_by_hand(source: PrometheusSourc
     values = {
         (profile.workload.name, resource): profile.value
         for resource in Resource
-        for profile in history.needs(resource, EstimationPolicy(), newest_step=LAST_STEP).profiles
+        for profile in recommend(history, resource, EstimationPolicy(), newest_step=LAST_STEP).profiles
     }
     assert values == {
         ("web", Resource.CPU): "0.022",

@@ -20,8 +20,19 @@ from app.history.samples import STEPS_PER_DAY
 from app.history.usage import UsageState
 
 _RATE_BITS = 12  # of a rate's mantissa: an error of at most 0.012 %
-_FIELDS_OF_DAY = ("keys", "counts", "maxima", "steps_seen")
-_FIELDS_OF_SERIES = ("first_seen", "last_seen", "recent")
+# Names of arrays in the stored document: they outlive every rename in the code.
+_KEYS, _COUNTS, _MAXIMA, _STEPS_SEEN = "keys", "counts", "maxima", "steps_seen"
+_FIRST_SEEN, _LAST_SEEN, _RECENT = "first_seen", "last_seen", "recent"
+_PRESSURE_LAST_SEEN, _PRESSURE_SHARES = "seen_last", "parts"
+_COVERAGE, _STARTS, _CONNECTIONS, _SCRAPED = "coverage", "starts", "connections", "scraped"
+_USAGE_NAMES = {Resource.CPU: "cpu", Resource.MEMORY: "memory"}
+_PRESSURE_NAMES = {Pressure.CPU_THROTTLING: "CPUThrottling", Pressure.OOM_KILLED: "OOMKilled"}
+_RATE_NAMES = {
+    "requests": "requests",
+    "responses": "responses",
+    "request_bytes": "request_bytes",
+    "response_bytes": "response_bytes",
+}
 NamedArrays = dict[str, NDArray[Any]]
 
 

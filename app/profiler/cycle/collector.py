@@ -119,7 +119,7 @@ class SampleCollector:
         self._unknown_edges = 0
         self._unread_since: dict[Signal, int] = {}  # the step in which a signal's past began to be refused
 
-    async def gather(
+    async def collect(
         self, wanted: StepRange, directory: ClusterSnapshot, progress: Progress
     ) -> CollectedSamples:
         """Bring the state up to `wanted.last`."""
@@ -217,7 +217,7 @@ class SampleCollector:
 
     async def _ask_signs(self, resource: Resource, cycle: _Cycle) -> None:
         """Asked on the steps whose usage is known; usage goes on without an answer."""
-        missing = self._history.missing_signs(resource, cycle.newest_step)
+        missing = self._history.missing_pressure(resource, cycle.newest_step)
         if not missing:
             return
         try:
@@ -225,7 +225,7 @@ class SampleCollector:
                 async for samples in self._source.need_signals(PRESSURE_OF[resource], steps):
                     attribution = await cycle.attributions.of(samples.containers, samples.steps)
                     async with self._folding:
-                        await asyncio.to_thread(self._history.fold_signs, samples, attribution)
+                        await asyncio.to_thread(self._history.fold_pressure, samples, attribution)
         except SourceError as error:
             self._signs_unknown[Signal.of(resource)] = signs_unknown(resource, error)
             return

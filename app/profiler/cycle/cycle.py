@@ -10,7 +10,9 @@ from time import perf_counter
 from app.domain.profiles import Identity
 from app.history.checkpoint.codec import AskedNamespaces
 from app.history.checkpoint.split import LearnedState
+from app.history.connection_rows import ConnectionRows
 from app.history.samples import step_time
+from app.history.usage_history import UsageHistory
 from app.profiler.checkpoints import Checkpoints
 from app.profiler.cycle.collector import (
     CollectedSamples,
@@ -19,7 +21,7 @@ from app.profiler.cycle.collector import (
     newest_complete_step,
     wanted_steps,
 )
-from app.profiler.cycle.container_roles import ending_in, with_roles
+from app.profiler.cycle.container_roles import init_containers_of, with_roles
 from app.profiler.cycle.derivation import DerivedProfiles, ProfileDerivation, StoredValues
 from app.profiler.cycle.event_recorder import WorkloadEventRecorder
 from app.profiler.cycle.plan_aging import AgingPolicy
@@ -33,6 +35,7 @@ from app.profiler.rate_limiter import RateLimiter
 from app.recommendation.policy import EstimationPolicy
 
 InScope = Callable[[str], bool]
+RETAINED_DAYS = 15  # of usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,10 @@ class ProfilingCycle:
         self._publisher = Publisher(cluster.store, policy.aging, policy.max_profiles, pace)
         self._reporter = Reporter(cluster.sink)
         self._announcer = WorkloadEventRecorder(cluster.news)
-        self._knowledge = ProfileDerivation(policy.estimation, timeslots=policy.timeslots)
-        self._learned = LearnedState(self._knowledge.usage.state, self._knowledge.connections)
-        self._gatherer = SampleCollector(source, self._knowledge.usage, self._knowledge.connections)
+        history = UsageHistory(timeslots=policy.timeslots, retained_days=RETAINED_DAYS)
+        self._learned = LearnedState(history.state, ConnectionRows())
+        self._collector = SampleCollector(source, history, self._learned.connections)
+        self._derivation = ProfileDerivation(policy.estimation, self._learned)
         self._checkpoints = (
             Checkpoints(cluster.checkpoints, cluster.sink, source.retention_seconds)
             if cluster.checkpoints
@@ -113,7 +117,7 @@ class ProfilingCycle:
         directory = await self._lister.directory()
         newest = newest_complete_step(now.timestamp())
         wanted = wanted_steps(newest, self._policy.history_days)
-        gathered = await self._gatherer.gather(wanted, directory, progress)
+        gathered = await self._collector.collect(wanted, directory, progress)
         stored = StoredValues(await self._publisher.stored(), now)
         derived = await self._derive(gathered, newest, directory, stored)
         published = await self._publisher.publish(derived.profiles, now, newcomers_only=gathered.unread_past)
@@ -138,10 +142,8 @@ class ProfilingCycle:
         )
 
     def _newest_answers(self) -> dict[Signal, datetime]:
-        rows = {
-            Signal.of(resource): rows.coverage for resource, rows in self._knowledge.usage.state.rows.items()
-        }
-        every = rows | {Signal.CONNECTIONS: self._knowledge.connections.coverage}
+        rows = {Signal.of(resource): rows.coverage for resource, rows in self._learned.usage.rows.items()}
+        every = rows | {Signal.CONNECTIONS: self._learned.connections.coverage}
         return {signal: step_time(coverage.newest) for signal, coverage in every.items() if coverage.newest}
 
     async def _restore(self) -> None:
@@ -157,9 +159,9 @@ class ProfilingCycle:
     async def _derive(
         self, gathered: CollectedSamples, newest: int, directory: ClusterSnapshot, stored: StoredValues
     ) -> DerivedProfiles:
-        ends = ending_in(directory.init_containers)
+        is_init_container = init_containers_of(directory.init_containers)
         derived = await asyncio.to_thread(
-            self._knowledge.derive, gathered.states, newest, self._in_scope, ends, stored
+            self._derivation.derive, gathered.states, newest, self._in_scope, is_init_container, stored
         )
         return replace(derived, profiles=with_roles(derived.profiles, directory.init_containers))
 

@@ -9,16 +9,15 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Basis, ConnectionProfile, Identity, Profile, Resource
 from app.domain.quantities import format_per_minute, format_per_second
 from app.domain.workloads import Connection, Workload
-from app.history.connection_rows import ConnectionMean, ConnectionRows
+from app.history.checkpoint.split import LearnedState
+from app.history.connection_rows import ConnectionMean
 from app.history.samples import STEP_SECONDS, step_time
-from app.history.usage_history import UsageHistory
 from app.profiler.cycle.plan_writes import is_due
 from app.profiler.cycle.signals import Health, Signal, SignalState
 from app.recommendation.active_containers import IsInitContainer
 from app.recommendation.policy import EstimationPolicy, confidence
-from app.recommendation.recommender import FindPublishedValue, PublishedValue
-
-RETAINED_DAYS = 15
+from app.recommendation.recommender import Recommender
+from app.recommendation.resource_recommender import FindPublishedValue, PublishedValue, Recommendations
 
 
 @dataclass(slots=True)
@@ -56,56 +55,66 @@ class StoredValues:
 
 
 class ProfileDerivation:
-    """Day rows of usage and the last day of every connection."""
+    """Derives profiles from the learned state."""
 
-    def __init__(self, policy: EstimationPolicy, *, timeslots: int) -> None:
-        self._policy = policy
-        self.usage = UsageHistory(timeslots=timeslots, retained_days=RETAINED_DAYS)
-        self.connections = ConnectionRows()
+    def __init__(self, policy: EstimationPolicy, learned: LearnedState) -> None:
+        self._policy, self._learned = policy, learned
+        self._recommender = Recommender(learned.usage)
 
     def derive(
         self,
         states: Iterable[SignalState],
         newest_step: int,
         in_scope: Callable[[str], bool],
-        ends: IsInitContainer,
+        is_init_container: IsInitContainer,
         stored: StoredValues,
     ) -> DerivedProfiles:
-        """The profiles of every signal that was answered; one that fails or is empty leaves its own alone.
+        """The profiles of every answered signal; those of a failing or empty signal stay as they are.
 
-        What is *stored* stays unless moving it pays.
+        A *stored* value stays unless a change is worth the churn.
         """
-        whole = {state.signal for state in states if state.health not in {Health.FAILING, Health.EMPTY}}
+        answered = {state.signal for state in states if state.health not in {Health.FAILING, Health.EMPTY}}
         derived = DerivedProfiles()
         for resource in Resource:
-            if Signal.of(resource) in whole:
-                needs = self.usage.needs(
+            if Signal.of(resource) in answered:
+                recommendations = self._recommender.recommend(
                     resource,
                     self._policy,
                     newest_step=newest_step,
-                    ends=ends,
+                    is_init_container=is_init_container,
                     published=stored.of(resource),
                 )
-                derived.profiles += [need for need in needs.profiles if in_scope(need.workload.namespace)]
-                derived.newest_samples |= {
-                    Identity(resource.profile_kind, workload): newest
-                    for workload, newest in needs.newest_samples.items()
-                    if in_scope(workload.namespace)
-                }
-                derived.too_few |= {
-                    Identity(resource.profile_kind, workload)
-                    for workload in needs.too_few
-                    if in_scope(workload.namespace)
-                }
-        if Signal.CONNECTIONS in whole:
-            connections = [
+                _add(derived, resource, recommendations, in_scope)
+        if Signal.CONNECTIONS in answered:
+            profiles = [
                 _connection_profile(mean)
-                for mean in self.connections.means()
+                for mean in self._learned.connections.means()
                 if mean.scraped_steps >= self._policy.min_samples and _touches(mean.connection, in_scope)
             ]
-            derived.profiles += connections
-            derived.newest_samples |= {each.identity: each.basis.window_end for each in connections}
+            derived.profiles += profiles
+            derived.newest_samples |= {profile.identity: profile.basis.window_end for profile in profiles}
         return derived
+
+
+def _add(
+    derived: DerivedProfiles,
+    resource: Resource,
+    recommendations: Recommendations,
+    in_scope: Callable[[str], bool],
+) -> None:
+    """Add the recommendations of the workloads in scope."""
+    kind = resource.profile_kind
+    derived.profiles += [
+        profile for profile in recommendations.profiles if in_scope(profile.workload.namespace)
+    ]
+    derived.newest_samples |= {
+        Identity(kind, workload): newest
+        for workload, newest in recommendations.newest_samples.items()
+        if in_scope(workload.namespace)
+    }
+    derived.too_few |= {
+        Identity(kind, workload) for workload in recommendations.too_few if in_scope(workload.namespace)
+    }
 
 
 def _amount(value: str) -> float | None:

@@ -11,8 +11,12 @@ import pytest
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Profile, Resource
+from app.history.checkpoint.split import LearnedState
+from app.history.connection_rows import ConnectionRows
 from app.history.samples import STEPS_PER_DAY, ConnectionSamples, ContainerSamples, StepRange
+from app.history.usage_history import UsageHistory
 from app.profiler.attribution import Attribution
+from app.profiler.cycle.cycle import RETAINED_DAYS
 from app.profiler.cycle.derivation import ProfileDerivation, StoredValues
 from app.profiler.cycle.resolution import resolve
 from app.profiler.cycle.signals import PAST_UNREAD, Health, Signal, SignalState
@@ -131,14 +135,16 @@ class Answers:
 
     def learned(self, answers: list[ContainerSamples | ConnectionSamples]) -> dict[object, Profile]:
         """What is derived at noon after these answers, in this order."""
-        knowledge = ProfileDerivation(EstimationPolicy(), timeslots=4)
+        history = UsageHistory(timeslots=4, retained_days=RETAINED_DAYS)
+        state = LearnedState(history.state, ConnectionRows())
         for answer in answers:
             if isinstance(answer, ContainerSamples):
-                knowledge.usage.fold(answer, self._attribute)
+                history.fold(answer, self._attribute)
             else:
-                knowledge.connections.fold(resolve(answer, self._attribute))
+                state.connections.fold(resolve(answer, self._attribute))
         nothing = StoredValues(ProfileCatalogue(), NOON)
-        derived = knowledge.derive(ALL_OK, NEWEST_STEP, in_scope, lambda *_: False, nothing)
+        derivation = ProfileDerivation(EstimationPolicy(), state)
+        derived = derivation.derive(ALL_OK, NEWEST_STEP, in_scope, lambda *_: False, nothing)
         return {profile.identity: profile for profile in derived.profiles}
 
 

@@ -18,7 +18,7 @@ from app.domain.profiles import Pressure, PressureSignal, Resource, ResourceProf
 from app.history.samples import STEPS_PER_DAY, StepRange, step_time
 from app.history.usage_history import UsageHistory
 from app.recommendation.policy import EstimationPolicy
-from tests.recommendation.builders import DAY, MIDNIGHT, WEB_POD, WEB_POD_2, signs, steps, usage
+from tests.recommendation.builders import DAY, MIDNIGHT, WEB_POD, WEB_POD_2, recommend, signs, steps, usage
 
 ATTRIBUTE = PodNames().workload
 THROTTLING, KILLED = Pressure.CPU_THROTTLING, Pressure.OOM_KILLED
@@ -36,18 +36,18 @@ def measured(resource: Resource, of: StepRange, amount: float, *containers: str)
 
 def web(history: UsageHistory, resource: Resource, newest: int) -> ResourceProfile:
     """The profile as of a step that is counted from midnight."""
-    (profile,) = history.needs(resource, EstimationPolicy(), newest_step=MIDNIGHT + newest).profiles
+    (profile,) = recommend(history, resource, EstimationPolicy(), newest_step=MIDNIGHT + newest).profiles
     return profile
 
 
 def throttled(history: UsageHistory, of: StepRange, share: object, pod: str = WEB_POD) -> None:
-    history.fold_signs(signs(THROTTLING, of, (pod, "app", share)), ATTRIBUTE)  # type: ignore[arg-type]
+    history.fold_pressure(signs(THROTTLING, of, (pod, "app", share)), ATTRIBUTE)  # type: ignore[arg-type]
 
 
 def killed(history: UsageHistory, of: StepRange, *at: int) -> None:
     """Kills of `app` at steps counted from midnight, in an answer on all of *of*."""
     shown = [float(step in {MIDNIGHT + each for each in at}) for step in range(of.first, of.last + 1)]
-    history.fold_signs(signs(KILLED, of, (WEB_POD, "app", shown)), ATTRIBUTE)
+    history.fold_pressure(signs(KILLED, of, (WEB_POD, "app", shown)), ATTRIBUTE)
 
 
 def raises(profile: ResourceProfile) -> list[float]:
@@ -204,7 +204,7 @@ def test_signs_of_pods_of_nobody_raise_nobody() -> None:
     """`db-0` is of no workload that is known, and a container that was never measured has no profile."""
     history = measured(Resource.CPU, steps(1, 24), 0.1)
     answer = signs(THROTTLING, steps(1, 24), ("db-0", "app", 0.5), (WEB_POD, "never-measured", 0.5))
-    history.fold_signs(answer, ATTRIBUTE)
+    history.fold_pressure(answer, ATTRIBUTE)
 
     profile = web(history, Resource.CPU, 24)
     assert (profile.value, profile.signals) == ("0.186", ())
@@ -216,19 +216,19 @@ def test_signs_are_asked_for_where_usage_is_known() -> None:
     What was answered is not asked for again, also in the middle of what was not.
     """
     history = UsageHistory(timeslots=4, retained_days=15)
-    assert history.missing_signs(Resource.CPU, MIDNIGHT + 24) == []
+    assert history.missing_pressure(Resource.CPU, MIDNIGHT + 24) == []
 
     history = measured(Resource.CPU, StepRange(MIDNIGHT - 5 * STEPS_PER_DAY, MIDNIGHT + 24), 0.1)
-    assert history.missing_signs(Resource.MEMORY, MIDNIGHT + 24) == []
+    assert history.missing_pressure(Resource.MEMORY, MIDNIGHT + 24) == []
     whole = StepRange((DAY - 2) * STEPS_PER_DAY + 1, MIDNIGHT + 24)
-    assert history.missing_signs(Resource.CPU, MIDNIGHT + 24) == [whole]
+    assert history.missing_pressure(Resource.CPU, MIDNIGHT + 24) == [whole]
     throttled(history, steps(3, 20), 0.0)
     before = StepRange(whole.first, MIDNIGHT + 2)
-    assert history.missing_signs(Resource.CPU, MIDNIGHT + 24) == [steps(21, 24), before]
+    assert history.missing_pressure(Resource.CPU, MIDNIGHT + 24) == [steps(21, 24), before]
     throttled(history, StepRange(whole.first, MIDNIGHT + 20), 0.0)
-    assert history.missing_signs(Resource.CPU, MIDNIGHT + 24) == [steps(21, 24)]
+    assert history.missing_pressure(Resource.CPU, MIDNIGHT + 24) == [steps(21, 24)]
     throttled(history, steps(21, 24), 0.0)
-    assert history.missing_signs(Resource.CPU, MIDNIGHT + 24) == []
+    assert history.missing_pressure(Resource.CPU, MIDNIGHT + 24) == []
 
 
 def test_churn_does_not_fill_the_memory() -> None:
@@ -237,7 +237,7 @@ def test_churn_does_not_fill_the_memory() -> None:
     for day in range(30):
         throttled(history, StepRange(MIDNIGHT + day * 288 + 1, MIDNIGHT + (day + 1) * 288), 0.5)
 
-    assert sorted(history._signs[THROTTLING].days) == [DAY + 27, DAY + 28, DAY + 29]
+    assert sorted(history.state.pressure[THROTTLING].days) == [DAY + 27, DAY + 28, DAY + 29]
 
 
 @settings(max_examples=60, deadline=None)
@@ -255,7 +255,9 @@ def test_the_order_of_answers_and_answers_that_come_twice_change_nothing(
     def fold(history: UsageHistory, part: StepRange) -> None:
         columns = slice(part.first - MIDNIGHT - 1, part.last - MIDNIGHT)
         pods = zip((WEB_POD, WEB_POD_2), table, strict=True)
-        history.fold_signs(signs(reason, part, *((pod, "app", row[columns]) for pod, row in pods)), ATTRIBUTE)
+        history.fold_pressure(
+            signs(reason, part, *((pod, "app", row[columns]) for pod, row in pods)), ATTRIBUTE
+        )
 
     cuts = sorted({0, length, *chance.integers(1, length, 5).tolist()})
     parts = [steps(a + 1, b) for a, b in itertools.pairwise(cuts)]

@@ -26,7 +26,7 @@ from app.domain.workloads import Workload
 from app.history.samples import STEPS_PER_DAY, ContainerSamples, StepRange
 from app.history.usage_history import UsageHistory
 from app.recommendation.policy import EstimationPolicy
-from tests.recommendation.builders import DAY, MIDNIGHT, WEB, WEB_POD, WEB_POD_2, steps, usage
+from tests.recommendation.builders import DAY, MIDNIGHT, WEB, WEB_POD, WEB_POD_2, recommend, steps, usage
 
 ATTRIBUTE = PodNames().workload
 
@@ -36,7 +36,7 @@ def history() -> UsageHistory:
 
 
 def needs(folded: UsageHistory, newest: int, resource: Resource = Resource.CPU) -> dict[str, ResourceProfile]:
-    found = folded.needs(resource, EstimationPolicy(), newest_step=newest)
+    found = recommend(folded, resource, EstimationPolicy(), newest_step=newest)
     return {profile.workload.name: profile for profile in found.profiles}
 
 
@@ -130,7 +130,7 @@ def test_too_few_samples_give_no_profile_but_a_reason() -> None:
     folded = history()
     folded.fold(usage(steps(1, 11), (WEB_POD, "web-svc", 0.1)), ATTRIBUTE)
 
-    found = folded.needs(Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT + 11)
+    found = recommend(folded, Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT + 11)
 
     assert (found.profiles, found.too_few) == ([], {WEB})
 
@@ -145,7 +145,7 @@ def test_runs_that_last_one_step_have_a_profile_after_the_second() -> None:
     for number, run in enumerate(("report-29000000-abcde", "report-29000060-fghij")):
         at = 1 + 12 * number
         folded.fold(usage(steps(at, at), (run, "report", 0.1)), lambda _namespace, _pod: job)
-        found = folded.needs(Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT + at)
+        found = recommend(folded, Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT + at)
         if number == 0:
             assert (found.profiles, found.too_few) == ([], {job})
 
@@ -247,8 +247,8 @@ def test_the_order_of_answers_and_answers_that_come_twice_change_nothing(
         shuffled.fold(answer(parts[number]), ATTRIBUTE)
 
     newest = MIDNIGHT + length
-    expected = once.needs(Resource.CPU, EstimationPolicy(), newest_step=newest)
-    assert shuffled.needs(Resource.CPU, EstimationPolicy(), newest_step=newest) == expected
+    expected = recommend(once, Resource.CPU, EstimationPolicy(), newest_step=newest)
+    assert recommend(shuffled, Resource.CPU, EstimationPolicy(), newest_step=newest) == expected
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-12, 1e-4, 1e6])
@@ -267,7 +267,7 @@ def test_the_day_begins_with_the_step_that_ends_five_minutes_after_midnight() ->
     folded = history()
     folded.fold(usage(StepRange(MIDNIGHT - 11, MIDNIGHT), (WEB_POD, "c", 0.1)), ATTRIBUTE)
 
-    profile = folded.needs(Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT).profiles[0]
+    profile = recommend(folded, Resource.CPU, EstimationPolicy(), newest_step=MIDNIGHT).profiles[0]
 
     assert [slot.start for slot in profile.slots] == ["18:00"]
     assert list(StepRange(MIDNIGHT - 1, MIDNIGHT + 1).by_day()) == [
