@@ -3,6 +3,7 @@
 What is done once a period is never done late and twice.
 """
 
+import asyncio
 import math
 import random
 from collections.abc import Callable
@@ -43,3 +44,17 @@ def next_turn(due: float, period: float, now: float) -> tuple[float, int]:
     """
     turns = max(1, math.ceil((now - due) / period))
     return due + turns * period, turns - 1
+
+
+_POLL_SECONDS = 0.05
+
+
+async def wait_synced(is_synced: Callable[[], bool], *, within_seconds: float | None = None) -> None:
+    """Return once *is_synced* holds: the lists and watches behind it set no event, so it is polled.
+
+    Raises:
+        TimeoutError: it does not hold after *within_seconds*.
+    """
+    async with asyncio.timeout(within_seconds):
+        while not is_synced():  # noqa: ASYNC110 - no event to wait for
+            await asyncio.sleep(_POLL_SECONDS)

@@ -36,6 +36,7 @@ from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.adapters import ClusterProfiles, ClusterWorkloads
 from app.runtime.logs import configure_logs
 from app.runtime.profiler_role import check_access, cycle_policy, open_prometheus
+from app.runtime.scope import namespace_scope
 from app.runtime.watches.namespaces import SELECTOR_SETTING, listed_scope
 from app.settings.environment import LogFormat, Settings
 from app.sources.queries import Scope
@@ -98,14 +99,14 @@ async def _namespaces(settings: Settings, client: ClusterClient | None) -> Names
             raise SettingsError(
                 [f"{SELECTOR_SETTING} is {selector!r}: labels need --kubeconfig, and no --history"]
             )
-        return NamespaceScope(settings)
+        return namespace_scope(settings)
     try:
         return await listed_scope(client, settings)
     except ForbiddenError as error:
         if selector:
             raise
         typer.echo(f"no namespace is left out for its label {IGNORE_LABEL}: {error}", err=True)
-        return NamespaceScope(settings)
+        return namespace_scope(settings)
 
 
 @dataclass(frozen=True, slots=True)

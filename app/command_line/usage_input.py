@@ -15,8 +15,8 @@ from app.backtest.collecting import RequestReader, UsageReader
 from app.errors import SettingsError
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 from app.profiler.cycle.collector import newest_complete_step
-from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.profiler_role import check_access, open_prometheus
+from app.runtime.scope import namespace_scope, query_scope
 from app.runtime.watches.namespaces import SELECTOR_SETTING
 from app.settings.environment import Settings
 from app.sources.container_requests import PrometheusRequests
@@ -55,10 +55,10 @@ async def open_past(
         yield UsageInput(recorded, recorded, steps, listed.covers, str(history))
         return
     check_access(settings)
-    namespaces = NamespaceScope(settings)
+    namespaces = namespace_scope(settings)
     # There is no later cycle that could read the rest.
     async with open_prometheus(settings, namespaces, questions_per_cycle=math.inf) as prometheus:
-        requests = PrometheusRequests(prometheus.api, namespaces.current())
+        requests = PrometheusRequests(prometheus.api, query_scope(settings, namespaces.current()))
         steps = _last_days(datetime.now(UTC), days, with_today=with_today)
         yield UsageInput(prometheus, requests, steps, namespaces.covers, prometheus.url)
 

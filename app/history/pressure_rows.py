@@ -1,8 +1,8 @@
 """CPU throttling or OOM kills by day and series.
 
-Shares are stored as measured; `app.recommendation.pressure` derives a raise from them, so that samples that
-are read twice or in another order give the same raise. Only the days that a new leader queries again are kept,
-so that a restart changes nothing.
+Shares are stored as measured; `app.recommendation.pressure` derives a raise from them, so that samples which
+are read twice or in another order give the same raise. Only the days that a new leader queries again are
+kept, so that a restart changes nothing.
 """
 
 from collections.abc import Callable, Sequence

@@ -67,10 +67,9 @@ class UsageState:
         }
         self.pressure = {reason: PressureRows() for reason in Pressure}
 
-    def every_row(self) -> Mapping[str, UsageHistograms | PressureRows]:
-        """Rows of usage and of signs, by what they are of."""
-        usage = {resource.value: self.rows[resource] for resource in Resource}
-        return usage | {reason.value: self.pressure[reason] for reason in Pressure}
+    def all_rows(self) -> list[UsageHistograms | PressureRows]:
+        """The rows of usage and of pressure, in one order for every state."""
+        return [*(self.rows[resource] for resource in Resource), *(self.pressure[kind] for kind in Pressure)]
 
     def stored_bytes(self) -> NDArray[np.float64]:
         """About what each series takes in a check-point; 0 for one without a sample."""
@@ -86,7 +85,7 @@ class UsageState:
         here[self.series.within(keys)] = True
         if here.any():
             self._keep(np.flatnonzero(~here))
-        for rows in self.every_row().values():
+        for rows in self.all_rows():
             rows.coverage.remove(keys)
 
     def forget_silent(self) -> None:
@@ -110,8 +109,8 @@ class UsageState:
             part.rows[resource] = rows.of(series)
         for kind, pressure in self.pressure.items():
             part.pressure[kind] = pressure.of(series)
-        for name, each in self.every_row().items():
-            part.every_row()[name].coverage = each.coverage.within(keys)
+        for whole, cut in zip(self.all_rows(), part.all_rows(), strict=True):
+            cut.coverage = whole.coverage.within(keys)
         return part
 
     def join(self, parts: Mapping[KeyRange, "UsageState"]) -> None:
@@ -125,9 +124,9 @@ class UsageState:
             rows.join([state.rows[resource] for state in states], sizes)
         for kind, pressure in self.pressure.items():
             pressure.join([state.pressure[kind] for state in states], sizes)
-        for name, each in self.every_row().items():
-            for keys, state in parts.items():
-                each.coverage.put(keys, state.every_row()[name].coverage)
+        for keys, state in parts.items():
+            for rows_of_all, rows_of_part in zip(self.all_rows(), state.all_rows(), strict=True):
+                rows_of_all.coverage.put(keys, rows_of_part.coverage)
 
     def has_run_again(self, workload: Workload) -> bool:
         """True if two runs of the workload were seen; a Job's runs may be too short for samples."""
@@ -137,7 +136,7 @@ class UsageState:
         self.series.renumber(self._names(series))
         for run in self.runs.keys() - self.series.by_workload.keys():
             del self.runs[run]
-        for rows in self.every_row().values():
+        for rows in self.all_rows():
             rows.keep(series)
 
     def _names(self, series: NDArray[np.int64]) -> list[tuple[Workload, str]]:

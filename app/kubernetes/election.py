@@ -17,7 +17,7 @@ import structlog
 from app.errors import ClusterError, ConflictError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.leases import LeaseLock
-from app.kubernetes.outage_log import OutageLog
+from app.outage_log import contact_log
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class LeaderElector:
             client, namespace, name, identity, duration_seconds=self._timing.duration_seconds
         )
         self._attempt_seconds = self._timing.renew_deadline_seconds / 2
-        self._contact = OutageLog(f"Lease {namespace}/{name}")
+        self._contact = contact_log(log, f"Lease {namespace}/{name}")
         self._log = log.bind(lease=f"{namespace}/{name}", identity=identity)
         self._leads = False
 
@@ -114,9 +114,9 @@ class LeaderElector:
         except ConflictError:
             return _Outcome.UNKNOWN
         except (ClusterError, TimeoutError) as error:
-            self._contact.lost(error)
+            self._contact.failed(error)
             return _Outcome.UNKNOWN
-        self._contact.regained()
+        self._contact.succeeded()
         return _Outcome.HELD if held else _Outcome.TAKEN
 
     def _remaining_seconds(self) -> float:

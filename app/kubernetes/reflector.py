@@ -14,7 +14,7 @@ from app.errors import ClusterError, ExpiredError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.failures import translated
 from app.kubernetes.list_options import ListOptions, Object, WatchEvent
-from app.kubernetes.outage_log import OutageLog
+from app.outage_log import contact_log
 from app.periodic import Backoff
 
 log = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ class Reflector(Generic[Kept]):
     _resource_version: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        self._contact = OutageLog(self.selection.path)
+        self._contact = contact_log(log, self.selection.path)
 
     @property
     def silent_seconds(self) -> float | None:
@@ -113,7 +113,7 @@ class Reflector(Generic[Kept]):
             lasted = self.clock() - began >= self.backoff.limit_seconds
             if lasted:
                 self.backoff.reset()
-        self._contact.regained()
+        self._contact.succeeded()
         if changed:
             self.backoff.reset()
         elif not lasted:
@@ -136,7 +136,7 @@ class Reflector(Generic[Kept]):
 
     def _take(self, event: WatchEvent) -> bool:
         self.last_contact = self.clock()
-        self._contact.regained()
+        self._contact.succeeded()
         if event.kind == "DELETED":
             self.sink.delete(self.keep(event.object))
         elif event.kind != "BOOKMARK":
@@ -153,5 +153,5 @@ class Reflector(Generic[Kept]):
             self._resource_version = ""
         # One expired watch is in the ordinary course of things; a second one before any event is not.
         if not isinstance(error, ExpiredError) or self.backoff.failures > 1:
-            self._contact.lost(error)
+            self._contact.failed(error)
         return pause

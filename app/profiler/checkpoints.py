@@ -14,13 +14,15 @@ from hashlib import sha256
 
 import structlog
 
+from app.domain.namespaces import NamespaceSelection
 from app.errors import ClusterError, ForbiddenError
 from app.history.checkpoint.array_format import UnreadableCheckpointError
-from app.history.checkpoint.codec import AskedNamespaces, Checkpoint, decode, encode
+from app.history.checkpoint.codec import Checkpoint, decode, encode
 from app.history.checkpoint.shards import halves
 from app.history.checkpoint.split import LearnedState
 from app.history.key_ranges import KeyRange
 from app.history.samples import STEP_SECONDS
+from app.outage_log import OutageLog
 from app.profiler.ports import CheckpointStore, ReportSink
 
 Retention = Callable[[], Awaitable[float | None]]
@@ -50,9 +52,9 @@ class Checkpoints:
         self._is_current = False
         self._interval_seconds = _LONGEST_SECONDS
         self._saved_at_seconds = self._not_before_seconds = 0.0
-        self._fault = ""
+        self._outage = OutageLog(log, "checkpoints_not_written")
 
-    async def restore(self, learned: LearnedState, asked: AskedNamespaces) -> None:
+    async def restore(self, learned: LearnedState, asked: NamespaceSelection) -> None:
         """Make *learned*, which is empty, what the pieces tell; raises ClusterError where it may later."""
         try:
             found = await self._load(learned)
@@ -67,7 +69,7 @@ class Checkpoints:
                 self._saved_at_seconds = float(oldest * STEP_SECONDS)
             log.info("checkpoints_restored", pieces=len(found), series=len(learned.usage.series.keys))
 
-    async def save_if_due(self, learned: LearnedState, asked: AskedNamespaces, now: datetime) -> int:
+    async def save_if_due(self, learned: LearnedState, asked: NamespaceSelection, now: datetime) -> int:
         """Write the pieces that changed, if it is time; returns how many were written."""
         seconds, written = now.timestamp(), 0
         is_fresh = 0 <= seconds - self._saved_at_seconds < self._interval_seconds
@@ -78,11 +80,10 @@ class Checkpoints:
         except ClusterError as error:
             self._is_current = False
             self._not_before_seconds = seconds + _RETRY_SECONDS
-            if str(error) != self._fault:  # once per change, not per try
-                log.warning("checkpoints_not_written", error=str(error))
-            self._fault = str(error)
+            self._outage.failed(error)
             return 0
-        self._saved_at_seconds, self._fault = seconds, ""
+        self._outage.succeeded()
+        self._saved_at_seconds = seconds
         self._interval_seconds = await self._interval()
         return written
 
@@ -113,7 +114,7 @@ class Checkpoints:
         self._held = {name: _Held(version) for name, version in (await self._store.versions()).items()}
         self._is_current = True
 
-    async def _save(self, learned: LearnedState, asked: AskedNamespaces) -> int:
+    async def _save(self, learned: LearnedState, asked: NamespaceSelection) -> int:
         if not self._is_current:
             await self._look()
         waiting = await asyncio.to_thread(
@@ -161,5 +162,5 @@ def _decoded(name: str, data: bytes, learned: LearnedState) -> Checkpoint:
     return piece
 
 
-def _encoded(learned: LearnedState, asked: AskedNamespaces, keys: KeyRange) -> bytes:
+def _encoded(learned: LearnedState, asked: NamespaceSelection, keys: KeyRange) -> bytes:
     return encode(learned.piece(keys, asked))

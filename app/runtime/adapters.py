@@ -1,6 +1,5 @@
 """The API server in the shape in which the profiler asks for it."""
 
-import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from app.kubernetes.profiles import ProfileWriter
 from app.kubernetes.status_map import NAME as STATUS_MAP
 from app.kubernetes.status_map import StatusMap
 from app.kubernetes.workloads import WorkloadClient
+from app.periodic import wait_synced
 from app.profiler.cycle.plan_aging import stale_condition
 from app.profiler.cycle.plan_events import WorkloadEvent
 from app.profiler.cycle.plan_writes import ProfileWrite
@@ -55,9 +55,7 @@ class ClusterProfiles:
     async def stored(self) -> ProfileCatalogue:
         """The catalogue, once all kinds were listed; names can't be given out before."""
         try:
-            async with asyncio.timeout(self._sync_seconds):
-                while not self._catalogue.is_synced:  # noqa: ASYNC110 - it is filled by a watch without an event
-                    await asyncio.sleep(0.05)
+            await wait_synced(lambda: self._catalogue.is_synced, within_seconds=self._sync_seconds)
         except TimeoutError as error:
             raise UnavailableError("the stored profiles could not be listed yet") from error
         return self._catalogue

@@ -12,6 +12,7 @@ from app.errors import ClusterError, SettingsError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.secrets import SecretSnapshot, SecretStore
 from app.kubernetes.webhook_configuration import WebhookConfiguration
+from app.outage_log import OutageLog
 from app.settings.environment import Settings
 from app.tls.keeper import CertificateKeeper, CertificateStores
 from app.tls.rotation import RotationPolicy
@@ -67,16 +68,14 @@ async def keep_certificates(
         WebhookConfiguration(client, settings.webhook_configuration),
     )
     keeper = CertificateKeeper(stores, rotation_terms(settings))
-    fault = ""
+    outage = OutageLog(log, "certificates_not_kept")
     while True:
         try:
             pause = await keeper.ensure()
-            fault = ""
+            outage.succeeded()
         except ClusterError as error:
             pause = _RETRY_SECONDS
-            if str(error) != fault:  # once per change, not per try
-                log.warning("certificates_not_kept", error=str(error))
-            fault = str(error)
+            outage.failed(error)
         await asyncio.sleep(next_pause(pause, settings.certificate_check_period, chance()))
 
 

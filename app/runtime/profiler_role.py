@@ -21,6 +21,7 @@ from app.kubernetes.election import LeaderElector, LeaseTiming
 from app.kubernetes.events import EventRecorder
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.self_probe.prober import Prober
+from app.outage_log import OutageLog
 from app.periodic import next_turn
 from app.profiler.cycle.cycle import RETAINED_DAYS, CyclePolicy, ProfilingCycle
 from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
@@ -36,6 +37,7 @@ from app.runtime.adapters import (
 )
 from app.runtime.certificates import authority_secret, keep_certificates
 from app.runtime.health_metrics import HealthMetrics
+from app.runtime.scope import query_scope
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
 from app.runtime.watches.pods import BackfillFactory, PodWatches
 from app.runtime.watches.workloads import WorkloadWatches
@@ -64,7 +66,7 @@ async def open_prometheus(
     """
     async with PrometheusSource(
         settings.prometheus_base_url,
-        scope=namespaces.current,
+        scope=lambda: query_scope(settings, namespaces.current()),
         network_provider=settings.network_metric_provider.value,
         connections_url=settings.connections_base_url,
         limits=Limits(
@@ -213,7 +215,7 @@ class ProfilerRole:
         cluster = cluster_ports(self._settings, self._client, self._catalogue, lister)
         async with open_prometheus(self._settings, namespaces, self._queries) as source:
             cycle = ProfilingCycle(
-                source, cluster, cycle_policy(self._settings), namespaces.covers, namespaces.asked
+                source, cluster, cycle_policy(self._settings), namespaces.covers, namespaces.current
             )
             period_seconds = self._settings.background_routine_update_time
             await repeat_cycles(cycle, namespaces, period_seconds, self._metrics)
@@ -227,7 +229,7 @@ async def repeat_cycles(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
     """One cycle per period; one that takes longer skips those that were due meanwhile."""
-    due, fault = monotonic(), ""
+    due, outage = monotonic(), OutageLog(log, "cycle_failed")
     while True:
         try:
             await namespaces.until_listed()
@@ -237,13 +239,11 @@ async def repeat_cycles(
             report = await cycle.run_once(clock())
         except ClusterError as error:
             pause = error.retry_after_seconds if isinstance(error, UnavailableError) else None
-            if str(error) != fault:  # once per change, not per try
-                log.warning("cycle_failed", error=str(error))
-            fault = str(error)
+            outage.failed(error)
             metrics.failed()
             due = monotonic() + min(pause or _RETRY_SECONDS, period_seconds)
         else:
-            fault = ""
+            outage.succeeded()
             metrics.finished(report, clock())
             log.info(
                 "cycle_finished",

@@ -12,9 +12,9 @@ from app.profiler.cycle.cycle import ProfilingCycle
 from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
 from app.profiler.ports import ClusterPorts, UsageSource
-from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.health import create_health
 from app.runtime.profiler_role import cycle_policy, repeat_cycles
+from app.runtime.scope import namespace_scope
 from app.runtime.serving import process_registry
 from app.runtime.supervision import supervise
 from app.runtime.webhook_role import WebhookRole
@@ -55,7 +55,7 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
     }
     health = Listener(create_health(checks, registry), settings.bind_address, settings.health_port)
     cluster = ClusterPorts(FixedSnapshot(), profiles, LoggedReport())
-    namespaces = NamespaceScope(settings)
+    namespaces = namespace_scope(settings)
     cycle = ProfilingCycle(source, cluster, cycle_policy(settings), namespaces.covers)
     tasks = {
         "webhook": webhook.listener.run_until_cancelled(),

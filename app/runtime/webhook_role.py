@@ -18,6 +18,7 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.secrets import secret_data
+from app.periodic import wait_synced
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.scheduling import scheduling_policy
 from app.runtime.watches.ca_bundle import CaBundleWatch
@@ -140,8 +141,7 @@ class WebhookRole:
 
     async def _settle(self) -> None:
         """Take what was listed out of the garbage collector's sight: a look at all of it delays reviews."""
-        while not self.index.is_synced:  # noqa: ASYNC110 - filled by watches without an event
-            await asyncio.sleep(0.1)
+        await wait_synced(lambda: self.index.is_synced)
         gc.collect()
         gc.freeze()
         await asyncio.Event().wait()

@@ -7,6 +7,7 @@ from typing import NoReturn
 import structlog
 
 from app.errors import SettingsError
+from app.outage_log import OutageLog
 from app.tls.serving import ServingContext, UnusableCertificateError
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,7 @@ async def follow_client_authorities(
     client_ca_file: str, serving: ServingContext, period_seconds: float = _PERIOD_SECONDS
 ) -> NoReturn:
     """Take each new content of the file until cancelled; one that can't be used leaves the one before."""
-    fault = ""
+    outage = OutageLog(log, "client_authorities_unusable", context={"file": client_ca_file})
     while True:
         await asyncio.sleep(period_seconds)
         try:
@@ -43,8 +44,6 @@ async def follow_client_authorities(
             if content != serving.client_authorities:
                 serving.trust_clients(content)
                 log.info("client_authorities_loaded", file=client_ca_file)
-            fault = ""
+            outage.succeeded()
         except (OSError, UnusableCertificateError) as error:
-            if str(error) != fault:  # once per change, not per look
-                log.warning("client_authorities_unusable", file=client_ca_file, error=str(error))
-            fault = str(error)
+            outage.failed(error)

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
+from app.domain.namespaces import NamespaceSelection
 from app.domain.workloads import Connection
-from app.history.checkpoint.codec import AskedNamespaces
 from app.history.checkpoint.split import LearnedState
 from app.history.connection_rows import ConnectionRows
 from app.history.key_ranges import KeyRange
@@ -68,7 +68,7 @@ SETTINGS = {
     "BIND_ADDRESS": "127.0.0.1",
     "PROFILE_WRITE_RATE": "1000",
 }
-ASKED = AskedNamespaces(None, frozenset({"kube-system", "kube-public", "kube-node-lease", NAMESPACE}))
+ASKED = NamespaceSelection(None, frozenset({"kube-system", "kube-public", "kube-node-lease", NAMESPACE}))
 OBJECTS: list[dict[str, Any]] = [
     {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "job-profiler"}},
     {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "job-profiler-status"}},

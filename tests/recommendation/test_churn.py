@@ -24,7 +24,7 @@ def held(learned: LearnedState) -> dict[str, int]:
             arrays += [day.keys, day.counts, day.maxima, day.steps_seen]
     for signs in usage.pressure.values():
         arrays += [signs.seen_last, *signs.days.values()]
-    coverages = [*(rows.coverage for rows in usage.every_row().values()), connections.coverage]
+    coverages = [*(rows.coverage for rows in usage.all_rows()), connections.coverage]
     arrays += [flags for coverage in coverages for flags in (coverage.starts, *coverage.days.values())]
     return {
         "bytes": sum(array.nbytes for array in arrays),

@@ -14,8 +14,9 @@ from app.profiler.cycle.cycle import ProfilingCycle
 from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
 from app.profiler.ports import ClusterPorts, ClusterSnapshot
-from app.profiler.registries.namespaces import NamespaceRecord, NamespaceScope
+from app.profiler.registries.namespaces import NamespaceRecord
 from app.runtime.profiler_role import cycle_policy, repeat_cycles
+from app.runtime.scope import namespace_scope, query_scope
 from app.settings.environment import read_settings
 from app.sources.prometheus import PrometheusSource
 from tests.kubernetes.polling import until
@@ -60,7 +61,7 @@ class Term:
     def __init__(self) -> None:
         self.prometheus, self.sink = SharedPrometheus(), RecordingSink()
         self.profiles = InMemoryProfiles("profiling")
-        self.namespaces = NamespaceScope(SETTINGS)
+        self.namespaces = namespace_scope(SETTINGS)
         self.selected = self.namespaces.selected()
         self.opted_out = self.namespaces.opted_out()
         self.now, self.cycles = NOON, 0
@@ -70,7 +71,7 @@ class Term:
         """From the first cycle on."""
         source = PrometheusSource(
             "http://prometheus.test:9090",
-            scope=self.namespaces.current,
+            scope=lambda: query_scope(SETTINGS, self.namespaces.current()),
             network_provider="none",
             transport=self.prometheus.transport,
         )

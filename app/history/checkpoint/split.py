@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.history.checkpoint.codec import AskedNamespaces, Checkpoint
+from app.domain.namespaces import NamespaceSelection
+from app.history.checkpoint.codec import Checkpoint
 from app.history.checkpoint.shards import plan_ranges
 from app.history.connection_rows import ConnectionRows
 from app.history.key_ranges import KeyRange, Keys, range_of
@@ -34,11 +35,11 @@ class LearnedState:
         weights = np.concatenate((self.usage.stored_bytes(), samples * _SAMPLE_BYTES))
         return plan_ranges(starts, self.keys, weights, most=most_bytes)
 
-    def piece(self, keys: KeyRange, asked: AskedNamespaces) -> Checkpoint:
+    def piece(self, keys: KeyRange, asked: NamespaceSelection) -> Checkpoint:
         """What is known of *keys*."""
-        return Checkpoint(keys, asked.within(keys), self.usage.within(keys), self.connections.within(keys))
+        return Checkpoint(keys, within(asked, keys), self.usage.within(keys), self.connections.within(keys))
 
-    def restore(self, pieces: Iterable[Checkpoint], asked: AskedNamespaces) -> None:
+    def restore(self, pieces: Iterable[Checkpoint], asked: NamespaceSelection) -> None:
         """Become what *pieces* tell; all steps are missing of what they do not tell.
 
         A piece ends where the next one begins. Of namespaces that are *asked* for now and were not when a
@@ -61,6 +62,16 @@ class LearnedState:
         self.connections.forget(keys)
 
 
+def within(namespaces: NamespaceSelection, keys: KeyRange) -> NamespaceSelection:
+    """The part of a selection whose namespaces have some of *keys*."""
+    included = None if namespaces.included is None else _overlapping(namespaces.included, keys)
+    return NamespaceSelection(included, _overlapping(namespaces.excluded, keys))
+
+
+def _overlapping(namespaces: Iterable[str], keys: KeyRange) -> frozenset[str]:
+    return frozenset(namespace for namespace in namespaces if keys.overlaps(range_of(namespace)))
+
+
 def _side_by_side(pieces: Iterable[Checkpoint]) -> Iterable[Checkpoint]:
     ordered = sorted(pieces, key=lambda piece: piece.keys)
     ends = [*(piece.keys.first - 1 for piece in ordered), KeyRange().last][1:]
@@ -68,24 +79,24 @@ def _side_by_side(pieces: Iterable[Checkpoint]) -> Iterable[Checkpoint]:
         yield piece if piece.keys.last <= end else _part(piece, KeyRange(piece.keys.first, end))
 
 
-def _asked_parts(piece: Checkpoint, asked: AskedNamespaces) -> list[Checkpoint]:
+def _asked_parts(piece: Checkpoint, asked: NamespaceSelection) -> list[Checkpoint]:
     """The piece or, where all namespaces are asked for by now, the parts of those that were."""
-    if piece.asked.included is None or asked.included is not None:
+    if piece.namespaces.included is None or asked.included is not None:
         return [piece]
-    ranges = sorted({_common(range_of(name), piece.keys) for name in piece.asked.included})
+    ranges = sorted({_common(range_of(name), piece.keys) for name in piece.namespaces.included})
     return [_part(piece, keys) for keys in ranges]
 
 
-def _arrived(piece: Checkpoint, asked: AskedNamespaces) -> set[str]:
+def _arrived(piece: Checkpoint, asked: NamespaceSelection) -> set[str]:
     """The namespaces, of those that are named, that are asked for now and were not for *piece*."""
-    before, now = piece.asked, asked.within(piece.keys)
+    before, now = piece.namespaces, within(asked, piece.keys)
     named = before.excluded | (now.included or frozenset())
     return {name for name in named if now.covers(name) and not before.covers(name)}
 
 
 def _part(piece: Checkpoint, keys: KeyRange) -> Checkpoint:
     return Checkpoint(
-        keys, piece.asked.within(keys), piece.usage.within(keys), piece.connections.within(keys)
+        keys, within(piece.namespaces, keys), piece.usage.within(keys), piece.connections.within(keys)
     )
 
 

@@ -16,9 +16,9 @@ from app.domain.quantities import format_time
 from app.errors import ClusterError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder, InvolvedObject
-from app.kubernetes.outage_log import OutageLog
 from app.kubernetes.self_probe.probe import Probe, ProbeReport, ProbeTerms
 from app.kubernetes.status_map import NAME, PROBE, StatusMap
+from app.outage_log import contact_log
 from app.settings.environment import Settings
 
 log = structlog.get_logger(__name__)
@@ -49,7 +49,8 @@ class Prober:
         self._is_enabled, self._period_seconds = settings.probe_enabled, settings.probe_interval
         self._events, self._clock = events, clock
         self._involved = InvolvedObject("v1", "ConfigMap", settings.own_namespace, NAME)
-        self._asking, self._telling = OutageLog("the self-probe"), OutageLog("the report of the self-probe")
+        self._asking = contact_log(log, "the self-probe")
+        self._telling = contact_log(log, "the report of the self-probe")
         self._duration = Histogram(
             "job_profiler_probe_duration_seconds",
             "Time in which the API server answered the self-probe, the webhook's part included",
@@ -77,9 +78,9 @@ class Prober:
         try:
             report = await self._probe.run_once()
         except ClusterError as error:  # of the API server itself: nothing is known of the webhook
-            self._asking.lost(error)
+            self._asking.failed(error)
             return _RETRY_SECONDS
-        self._asking.regained()
+        self._asking.succeeded()
         if report.seconds is not None:
             self._duration.observe(report.seconds)
         if report.faults and self.has_succeeded is None and age_seconds < await self._patience_seconds():
@@ -110,9 +111,9 @@ class Prober:
                 self._told = document
                 await self._announce(before, document)
         except ClusterError as error:
-            self._telling.lost(error)
+            self._telling.failed(error)
         else:
-            self._telling.regained()
+            self._telling.succeeded()
 
     async def _announce(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         record = partial(self._events.record, self._involved, now=self._clock())

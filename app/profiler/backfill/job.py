@@ -17,7 +17,7 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.pod_record import PodRecord
 from app.domain.profiles import Identity
 from app.errors import ClusterError, ConflictError, NotFoundError, UnavailableError
-from app.periodic import Backoff
+from app.periodic import Backoff, wait_synced
 from app.profiler.backfill.plan import PodRepair, RepairPlanner, newest_first
 from app.profiler.cycle.metrics import BackfillMetrics
 from app.profiler.ports import PodAnnotator
@@ -33,7 +33,6 @@ _SETTLED_SECONDS, _UNSETTLED_SECONDS = 1.0, 10.0
 # A Pod that the cluster refuses to change gives way to the others: its reasons last.
 _REFUSED_SECONDS = 3600.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.2
-_LISTING_CHECK_SECONDS = 0.05
 
 
 class ProfileChanges:
@@ -80,8 +79,7 @@ class Backfill:
 
     async def run(self, listed: Callable[[], bool]) -> None:
         """Compare and mend; begins when all Pods are *listed* and all profiles are known."""
-        while not (listed() and self.planner.is_ready):  # noqa: ASYNC110 - filled by watches without an event
-            await asyncio.sleep(_LISTING_CHECK_SECONDS)
+        await wait_synced(lambda: listed() and self.planner.is_ready)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._compare_for_ever())

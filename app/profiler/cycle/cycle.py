@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
 
+from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import Identity
-from app.history.checkpoint.codec import AskedNamespaces
 from app.history.checkpoint.split import LearnedState
 from app.history.connection_rows import ConnectionRows
 from app.history.samples import step_time
@@ -82,7 +82,7 @@ class ProfilingCycle:
         cluster: ClusterPorts,
         policy: CyclePolicy,
         in_scope: InScope,
-        asked: Callable[[], AskedNamespaces] = AskedNamespaces,
+        asked: Callable[[], NamespaceSelection] = NamespaceSelection,
     ) -> None:
         self._policy, self._in_scope, self._asked = policy, in_scope, asked
         self._lister = cluster.lister

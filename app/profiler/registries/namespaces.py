@@ -1,14 +1,12 @@
 """Which namespaces are profiled now: what the settings list, and what others tell of labels; no I/O."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from app.domain.namespaces import NamespaceSelection
 from app.errors import UnavailableError
-from app.history.checkpoint.codec import AskedNamespaces
-from app.settings.environment import Settings
-from app.sources.queries import Scope
+from app.periodic import wait_synced
 
 # A namespace that is created with its label, or gets it right afterwards, has nothing to be read of it.
 _YOUNG = timedelta(seconds=30)
@@ -65,14 +63,24 @@ class MatchedNamespaces:
 
 
 class NamespaceScope:
-    """Answers from memory. A change swaps one whole `Scope` for another, so that any thread may ask."""
+    """The profiled namespaces, from memory.
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._settings, self._clock = settings, clock
+    *listed* names are profiled (empty: all), without the *excluded* names and without the namespaces that
+    opted out by their label; with receivers of selected namespaces, only those. A change replaces the whole
+    selection, so that any thread may read it.
+    """
+
+    def __init__(
+        self,
+        listed: Iterable[str],
+        excluded: Iterable[str],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._listed, self._excluded, self._clock = frozenset(listed), frozenset(excluded), clock
         self._opted_out: list[MatchedNamespaces] = []
         self._selected: list[MatchedNamespaces] = []
         self._arrived: set[str] = set()
-        self._scope = self._compose()
+        self._selection = self._compose()
 
     def opted_out(self) -> MatchedNamespaces:
         """A new receiver of namespaces that opted out."""
@@ -80,62 +88,47 @@ class NamespaceScope:
         return self._opted_out[-1]
 
     def selected(self) -> MatchedNamespaces:
-        """A new receiver of namespaces that are selected; from the first one on, no others are profiled."""
+        """A new receiver of selected namespaces; from the first one on, no others are profiled."""
         self._selected.append(MatchedNamespaces(lambda joined, _left: self._admit(joined)))
-        self._scope = self._compose()
+        self._selection = self._compose()
         return self._selected[-1]
 
     @property
     def is_listed(self) -> bool:
-        """False while one of its receivers has not been told anything; `current` means nothing until then."""
+        """True once each receiver got its first list; `current` is incomplete before."""
         return all(matched.is_listed for matched in (*self._opted_out, *self._selected))
 
     async def until_listed(self) -> None:
-        """Wait for `is_listed`; UnavailableError where it takes too long."""
+        """Wait for `is_listed`; raises UnavailableError after a minute."""
         try:
-            async with asyncio.timeout(_LISTED_WITHIN_SECONDS):
-                while not self.is_listed:  # noqa: ASYNC110 - filled by watches without an event
-                    await asyncio.sleep(0.05)
+            await wait_synced(lambda: self.is_listed, within_seconds=_LISTED_WITHIN_SECONDS)
         except TimeoutError as error:
             raise UnavailableError("the namespaces could not be listed yet") from error
 
-    def current(self) -> Scope:
-        """The scope of this moment."""
-        return self._scope
-
-    def asked(self) -> AskedNamespaces:
-        """The same, as check-points remember it."""
-        scope = self._scope
-        included = None if scope.included is None else frozenset(scope.included)
-        return AskedNamespaces(included, frozenset(scope.excluded))
+    def current(self) -> NamespaceSelection:
+        """The profiled namespaces."""
+        return self._selection
 
     def covers(self, namespace: str) -> bool:
-        """True where *namespace* is profiled now."""
-        return self._scope.covers(namespace)
+        """True if *namespace* is profiled."""
+        return self._selection.covers(namespace)
 
     def arrivals(self) -> frozenset[str]:
-        """The namespaces that came into scope since the last call, and have a past that nobody asked for."""
+        """The namespaces that came into scope since the last call and have a past that was not queried."""
         arrived, self._arrived = self._arrived, set()
         return frozenset(filter(self.covers, arrived))
 
     def _admit(self, newcomers: Records) -> None:
         now = self._clock()
         self._arrived |= {record.name for record in newcomers if record.has_past(now)}
-        self._scope = self._compose()
+        self._selection = self._compose()
 
-    def _compose(self) -> Scope:
-        settings = self._settings
-        listed = frozenset(settings.profiling_namespace) or None
-        included = listed
+    def _compose(self) -> NamespaceSelection:
+        included = self._listed or None
         if self._selected:
             selected = _names(self._selected)
-            included = selected if listed is None else selected & listed
-        return Scope(
-            included,
-            _names(self._opted_out) | {*settings.excluded_namespaces, settings.own_namespace},
-            settings.prometheus_cluster,
-            settings.prometheus_cluster_label,
-        )
+            included = selected if included is None else selected & included
+        return NamespaceSelection(included, _names(self._opted_out) | self._excluded)
 
 
 def _names(receivers: Iterable[MatchedNamespaces]) -> frozenset[str]:

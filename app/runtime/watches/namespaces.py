@@ -10,17 +10,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import structlog
+
 from app.domain.annotations import IGNORE_LABEL
 from app.domain.quantities import parse_time
 from app.errors import ClusterError, InvalidError, SettingsError, UnavailableError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
-from app.kubernetes.outage_log import OutageLog
 from app.kubernetes.reflector import Reflector
+from app.outage_log import contact_log
 from app.periodic import Backoff
 from app.profiler.registries.namespaces import MatchedNamespaces, NamespaceRecord, NamespaceScope
+from app.runtime.scope import namespace_scope
 from app.settings.environment import Settings
+
+log = structlog.get_logger(__name__)
 
 SELECTOR_SETTING = "PROFILING_NAMESPACE_SELECTOR (--profiling-namespace-selector)"
 
@@ -29,7 +34,7 @@ class NamespaceWatches:
     """Keeps `scope` in step with the labels while `run` runs; where a watch fails, it stays as it is."""
 
     def __init__(self, client: ClusterClient, settings: Settings) -> None:
-        self.scope = NamespaceScope(settings)
+        self.scope = namespace_scope(settings)
         self.reflectors = [
             Reflector(client, selection, receiver, keep=read_namespace)
             for selection, receiver in _receivers(self.scope, settings)
@@ -49,7 +54,7 @@ async def listed_scope(client: ClusterClient, settings: Settings) -> NamespaceSc
         SettingsError: the selector can't be read.
         ClusterError: the namespaces could not be listed.
     """
-    scope = NamespaceScope(settings)
+    scope = namespace_scope(settings)
     for selection, receiver in _receivers(scope, settings):
         with _told_of(settings.profiling_namespace_selector):
             found = await client.list_all(selection)
@@ -65,14 +70,14 @@ async def check_selector(client: ClusterClient, settings: Settings, backoff: Bac
     """
     if not settings.profiling_namespace_selector:
         return
-    backoff, contact = backoff or Backoff(), OutageLog(paths.namespaces())
+    backoff, contact = backoff or Backoff(), contact_log(log, paths.namespaces())
     selection = _selections(settings, settings.profiling_namespace_selector)[0]
     while True:
         try:
             with _told_of(settings.profiling_namespace_selector):
                 await client.list_all(selection)
         except UnavailableError as error:
-            contact.lost(error)
+            contact.failed(error)
             await asyncio.sleep(max(backoff.next_pause(), error.retry_after_seconds or 0))
         except ClusterError:
             return  # its watch will tell of it

@@ -4,18 +4,22 @@ import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic
 
+import structlog
+
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB
 from app.errors import ClusterError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions
-from app.kubernetes.outage_log import OutageLog
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.workloads import WORKLOAD_KINDS, WorkloadReader, served_cron_jobs, workload_selection
-from app.periodic import Backoff
+from app.outage_log import contact_log
+from app.periodic import Backoff, wait_synced
 from app.profiler.ports import ClusterSnapshot
 from app.profiler.registries.workloads import WorkloadRegistry, WorkloadSink
 from app.runtime.watches.pods import PodWatches
+
+log = structlog.get_logger(__name__)
 
 _LISTED_WITHIN_SECONDS = 60.0
 
@@ -51,9 +55,7 @@ class WorkloadWatches:
     async def directory(self) -> ClusterSnapshot:
         """Who runs now, and who left lately; raises UnavailableError while not all is listed."""
         try:
-            async with asyncio.timeout(_LISTED_WITHIN_SECONDS):
-                while self._unlisted():  # noqa: ASYNC110 - filled by watches without an event
-                    await asyncio.sleep(0.05)
+            await wait_synced(lambda: not self._unlisted(), within_seconds=_LISTED_WITHIN_SECONDS)
         except TimeoutError as error:
             raise UnavailableError(f"could not be listed yet: {', '.join(self._unlisted())}") from error
         return self._registry.directory(self._pods.registry.owners())
@@ -70,12 +72,12 @@ class WorkloadWatches:
                 watches.create_task(self._reflector(CRON_JOB, select(namespace), namespace).run())
 
     async def _served_cron_jobs(self) -> Callable[[str | None], ListOptions]:
-        contact, backoff = OutageLog("the version of CronJobs"), Backoff()
+        contact, backoff = contact_log(log, "the version of CronJobs"), Backoff()
         while True:
             try:
                 return await served_cron_jobs(self._client)
             except ClusterError as error:
-                contact.lost(error)
+                contact.failed(error)
                 await asyncio.sleep(backoff.next_pause())
 
     def _reflector(

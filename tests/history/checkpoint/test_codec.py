@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import Resource
 from app.history.checkpoint.array_format import UnreadableCheckpointError
-from app.history.checkpoint.codec import AskedNamespaces, Checkpoint, decode, encode
+from app.history.checkpoint.codec import Checkpoint, decode, encode
 from app.history.checkpoint.split import LearnedState
 from app.history.connection_rows import ConnectionRows
 from app.history.key_ranges import KeyRange, range_of
@@ -20,7 +21,7 @@ from app.history.usage import UsageState
 from tests.recommendation.builders import MIDNIGHT
 from tests.recommendation.learning import PAST, Cluster, Learner, facts, learned_of
 
-ASKED = AskedNamespaces(frozenset({"team-0", "team-1"}), frozenset({"kube-system"}))
+ASKED = NamespaceSelection(frozenset({"team-0", "team-1"}), frozenset({"kube-system"}))
 
 
 def read(packed: bytes) -> Checkpoint:
@@ -41,7 +42,7 @@ def test_it_comes_back_as_it_was(whole: Checkpoint) -> None:
         LearnedState(whole.usage, whole.connections)
     )
     assert (back.keys, back.newest_step) == (KeyRange(), PAST.last)
-    assert back.asked == replace(ASKED)
+    assert back.namespaces == replace(ASKED)
     for resource in Resource:
         assert back.usage.rows[resource].missing(PAST) == []
     assert back.connections.missing(PAST.last) == []
@@ -51,9 +52,9 @@ def test_a_day_that_goes_on_after_it_came_back_is_the_same_day() -> None:
     """The first half folded, stored, read, and the second half folded: as if it had never been stored."""
     cluster = Cluster()
     half = PAST.first + 2 * 288 + 33
-    first = learned_of(cluster, type(PAST)(PAST.first, half)).learned.piece(KeyRange(), AskedNamespaces())
+    first = learned_of(cluster, type(PAST)(PAST.first, half)).learned.piece(KeyRange(), NamespaceSelection())
     learner = Learner(cluster)
-    learner.learned.restore([read(encode(first))], AskedNamespaces())
+    learner.learned.restore([read(encode(first))], NamespaceSelection())
 
     learner.read(PAST)
 
@@ -75,13 +76,13 @@ def test_the_same_is_the_same_bytes(whole: Checkpoint) -> None:
 def test_nothing_learned_is_a_check_point_too() -> None:
     """The first cycle of a cluster without Pods."""
     nothing = Checkpoint(
-        KeyRange(), AskedNamespaces(), UsageState(timeslots=4, retained_days=15), ConnectionRows()
+        KeyRange(), NamespaceSelection(), UsageState(timeslots=4, retained_days=15), ConnectionRows()
     )
 
     back = read(encode(nothing))
 
     assert facts(LearnedState(back.usage, back.connections)) == {}
-    assert (back.asked.included, back.newest_step) == (None, 0)
+    assert (back.namespaces.included, back.newest_step) == (None, 0)
 
 
 def test_rates_are_kept_to_one_in_eight_thousand(whole: Checkpoint) -> None:
@@ -159,7 +160,7 @@ def test_a_piece_names_only_its_own_namespaces() -> None:
     """Thousands of names in each of hundreds of pieces would fill them."""
     piece = learned_of(Cluster()).learned.piece(range_of("team-1"), ASKED)
 
-    assert piece.asked == AskedNamespaces(frozenset({"team-1"}))
+    assert piece.namespaces == NamespaceSelection(frozenset({"team-1"}))
     assert {workload.namespace for workload, _ in piece.usage.series.index} == {"team-1"}
     assert {edge.source.namespace for edge in piece.connections.edges} == {"team-1"}
 

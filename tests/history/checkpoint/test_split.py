@@ -7,19 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.history.checkpoint.codec import AskedNamespaces, Checkpoint, decode, encode
+from app.domain.namespaces import NamespaceSelection
+from app.history.checkpoint.codec import Checkpoint, decode, encode
 from app.history.checkpoint.shards import halves, plan_ranges
+from app.history.checkpoint.split import within
 from app.history.key_ranges import KeyRange, key_of, range_of
 from app.history.samples import StepRange
 from tests.recommendation.learning import PAST, Cluster, Learner, facts, learned_of
 
 CLUSTER = Cluster()
-ALL = AskedNamespaces()
+ALL = NamespaceSelection()
 WHOLE = facts(learned_of(CLUSTER).learned)
 KEYS = sorted(key_of(workload) for workload in CLUSTER.workloads)
 
 
-def stored(learner: Learner, keys: KeyRange, asked: AskedNamespaces = ALL) -> Checkpoint:
+def stored(learner: Learner, keys: KeyRange, asked: NamespaceSelection = ALL) -> Checkpoint:
     """A piece as it comes back from where it was kept."""
     return decode(encode(learner.learned.piece(keys, asked)), timeslots=4, retained_days=15)
 
@@ -95,32 +97,32 @@ def test_a_namespace_that_comes_into_scope_brings_its_past() -> None:
 @pytest.mark.parametrize(
     ("before", "now", "unknown"),
     [
-        (AskedNamespaces(frozenset({"team-0", "team-1"})), ALL, {2, 3, 4, 5}),
-        (AskedNamespaces(frozenset({"team-0"})), AskedNamespaces(frozenset({"team-0", "team-3"})), {3}),
-        (AskedNamespaces(None, frozenset({"team-4"})), ALL, {4}),
-        (ALL, AskedNamespaces(frozenset({"team-4"})), set()),
+        (NamespaceSelection(frozenset({"team-0", "team-1"})), ALL, {2, 3, 4, 5}),
+        (NamespaceSelection(frozenset({"team-0"})), NamespaceSelection(frozenset({"team-0", "team-3"})), {3}),
+        (NamespaceSelection(None, frozenset({"team-4"})), ALL, {4}),
+        (ALL, NamespaceSelection(frozenset({"team-4"})), set()),
         (
-            AskedNamespaces(frozenset({"team-1"})),
-            AskedNamespaces(None, frozenset({"team-5"})),
+            NamespaceSelection(frozenset({"team-1"})),
+            NamespaceSelection(None, frozenset({"team-5"})),
             {0, 2, 3, 4, 5},
         ),
     ],
     ids=["all-instead-of-two", "one-more", "no-longer-excluded", "fewer", "all-but-one"],
 )
 def test_scope_that_grew_while_nobody_led(
-    before: AskedNamespaces, now: AskedNamespaces, unknown: set[int]
+    before: NamespaceSelection, now: NamespaceSelection, unknown: set[int]
 ) -> None:
     """What was not asked for when it was stored, and is now, is missing; all else is known."""
     teams = {f"team-{n}" for n in range(6)}
     first = Learner(CLUSTER)
     first.read(PAST, {team for team in teams if before.covers(team)})
     middle = KEYS[len(KEYS) // 2]
-    pieces = [stored(first, keys, before.within(keys)) for keys in cut_at([middle])]
+    pieces = [stored(first, keys, within(before, keys)) for keys in cut_at([middle])]
     learner = Learner(CLUSTER)
     learner.learned.restore(pieces, now)
 
     keys = np.array([range_of(f"team-{n}").first for n in range(6)])
-    for rows in learner.learned.usage.every_row().values():
+    for rows in learner.learned.usage.all_rows():
         lacks = rows.coverage.lacks(keys, StepRange(PAST.last - 10, PAST.last)).any(axis=1)
         assert set(np.flatnonzero(lacks).tolist()) == unknown
     learner.read(PAST, {team for team in teams if now.covers(team)})

@@ -13,8 +13,8 @@ from app.profiler.cycle.cycle import ProfilingCycle
 from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
 from app.profiler.ports import ClusterPorts, ClusterSnapshot
-from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime import profiler_role
+from app.runtime.scope import namespace_scope
 from app.settings.environment import Settings, read_settings
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
@@ -108,7 +108,7 @@ async def test_a_cycle_that_cannot_read_the_cluster_is_tried_again_soon(
     sink = AwaitedReport()
     cluster = ClusterPorts(RefusedOnce(error), profiles, sink)
 
-    namespaces = NamespaceScope(settings)
+    namespaces = namespace_scope(settings)
     cycle = ProfilingCycle(source, cluster, profiler_role.cycle_policy(settings), namespaces.covers)
     cycles = asyncio.create_task(
         profiler_role.repeat_cycles(cycle, namespaces, 3600, CycleMetrics(registry), lambda: NOON)

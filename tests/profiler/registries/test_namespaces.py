@@ -14,7 +14,10 @@ LONG_AGO = NOON - timedelta(days=30)
 
 
 def scope_of(**settings: str) -> NamespaceScope:
-    return NamespaceScope(read_settings(settings), lambda: NOON)
+    read = read_settings(settings)
+    return NamespaceScope(
+        read.profiling_namespace, (*read.excluded_namespaces, read.own_namespace), lambda: NOON
+    )
 
 
 def old(name: str, **more: Any) -> NamespaceRecord:
@@ -77,22 +80,14 @@ def test_several_watches_are_one_set() -> None:
 def test_a_selector_that_matches_nothing_is_not_all() -> None:
     """The scope is empty and knows it; a scope without a selector is not."""
     scope = scope_of()
-    assert not scope.current().is_empty
+    assert scope.current().included is None
     receiver = scope.selected()
     receiver.replace([])
 
-    assert scope.current().is_empty
+    assert scope.current().included == frozenset()
     assert covered(scope, "shop") == set()
     receiver.upsert(old("shop"))
-    assert not scope.current().is_empty
-
-
-def test_the_cluster_of_the_settings_is_in_every_scope() -> None:
-    """Whatever becomes of the labels."""
-    scope = scope_of(prometheus_cluster="prod", prometheus_cluster_label="k8s")
-    scope.opted_out().replace([old("shop")])
-
-    assert (scope.current().cluster, scope.current().cluster_label) == ("prod", "k8s")
+    assert scope.current().included == frozenset({"shop"})
 
 
 def test_what_is_there_at_first_has_not_arrived() -> None:

@@ -1,0 +1,52 @@
+"""Logs an outage once: its first failure, each change of its cause, and the recovery."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+class OutageLog:
+    """The log lines of one operation that is tried again and again.
+
+    *event* is logged as a warning with the error's text under *field*, unless the last failure had the same
+    *cause* (by default its text); *recovery*, if any, is logged after the first success.
+    """
+
+    def __init__(  # noqa: PLR0913 - two of them differ for one kind of outage alone
+        self,
+        log: Any,
+        event: str,
+        *,
+        recovery: str = "",
+        field: str = "error",
+        cause: Callable[[Exception], object] = str,
+        context: Mapping[str, str] | None = None,
+    ) -> None:
+        self._log, self._event, self._recovery = log, event, recovery
+        self._field, self._cause, self._context = field, cause, dict(context or {})
+        self._last_cause: object = None
+
+    def failed(self, error: Exception) -> None:
+        """Note a failed attempt."""
+        cause = self._cause(error)
+        if cause != self._last_cause:
+            self._last_cause = cause
+            text = str(error) or "no answer in time"
+            self._log.warning(self._event, **self._context, **{self._field: text})
+
+    def succeeded(self) -> None:
+        """Note a successful attempt."""
+        if self._last_cause is not None and self._recovery:
+            self._log.info(self._recovery, **self._context)
+        self._last_cause = None
+
+
+def contact_log(log: Any, subject: str) -> OutageLog:
+    """The outages of the API server that interrupt *subject*; logged again when their kind changes."""
+    return OutageLog(
+        log,
+        "contact_lost",
+        recovery="contact_regained",
+        field="reason",
+        cause=type,
+        context={"subject": subject},
+    )

@@ -1,0 +1,5 @@
+"""The fixtures of the fake API server and its clients."""
+
+from tests.kubernetes.clients import client, patient_client, server
+
+__all__ = ["client", "patient_client", "server"]
