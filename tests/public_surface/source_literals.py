@@ -1,0 +1,186 @@
+"""String literals of the program's source, found without regard to the modules and names around them.
+
+Left out are docstrings, annotations, `__all__` and what `cast`, `TypeVar` and `getattr` name: they hold names
+of classes and attributes, which are nobody else's business.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from tests.public_surface.application import root_package
+
+LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
+METRIC_PREFIX = "job_profiler_"
+_EVENT = re.compile(r"[a-z][a-z0-9_]*")
+_WORD = re.compile(r"(?:[A-Z]+[a-z0-9]+|[A-Z]{2,}[a-z0-9]*)(?:[A-Z]+[a-z0-9]*)*")
+_LEADING_WORD = re.compile(rf"({_WORD.pattern}): ")
+_KEYS = re.compile(
+    r"[\w.-]*liqo\.io(?:\.[a-z.]+)?(?:/[\w-]+)?"
+    r"|\bjob-profiler[\w-]*"
+    r"|\b[\w-]+\.(?:crt|key|json|npz|svg)\b"
+)
+_PATH = re.compile(r"/[a-z][\w./-]*")
+_NAMING_CALLS = {"cast": 0, "TypeVar": 0, "NewType": 0, "getattr": 1, "setattr": 1, "hasattr": 1}
+# Names of arrays in a check-point, which the test of a stored one pins.
+_ARRAYS = {"first_seen", "last_seen", "steps_seen", "seen_last", "request_bytes", "response_bytes"}
+_ARRAYS_BENEATH = {"/coverage", "/parts", "/seen_last", "/starts"}
+_SHORTEST_DOCUMENT = 2  # keys
+
+
+@cache
+def trees() -> tuple[ast.Module, ...]:
+    """The modules of the program, without what names its own parts."""
+    (root,) = root_package.__path__
+    modules = (ast.parse(path.read_text()) for path in sorted(Path(root).rglob("*.py")))
+    return tuple(_Stripped().visit(module) for module in modules)
+
+
+class _Stripped(ast.NodeTransformer):
+    """Removes docstrings, annotations, `__all__`, and what names a type or an attribute in a call."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        node.annotation = ast.Name("_", ast.Load())
+        return self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        return None if "__all__" in names else self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id in _NAMING_CALLS:
+            del node.args[_NAMING_CALLS[node.func.id]]
+        return self.generic_visit(node)
+
+
+def literals() -> Iterator[str]:
+    """Every text, the constant parts of f-strings too."""
+    for node in (node for tree in trees() for node in ast.walk(tree)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def words() -> set[str]:
+    """CamelCase words: reasons, states, kinds, and what stands before a colon in a reason of many words."""
+    found = {text for text in literals() if _WORD.fullmatch(text)}
+    return found | {match[1] for text in literals() if (match := _LEADING_WORD.match(text))}
+
+
+def keys_and_names() -> set[str]:
+    """Keys of annotations and labels, names of objects and of their data, HTTP paths."""
+    found = {match[0] for text in literals() for match in _KEYS.finditer(text)}
+    return found | {text for text in literals() if _PATH.fullmatch(text)} - _ARRAYS_BENEATH
+
+
+def enumerations() -> set[str]:
+    """The values of each StrEnum, on one line each."""
+    return {
+        " | ".join(sorted(_values(node)))
+        for tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and any("StrEnum" in ast.unparse(base) for base in node.bases)
+    }
+
+
+def _values(node: ast.ClassDef) -> list[str]:
+    assigned = (each.value for each in node.body if isinstance(each, ast.Assign))
+    return [str(value.value) for value in assigned if isinstance(value, ast.Constant)]
+
+
+def documents() -> set[str]:
+    """The keys of each dict that is written out with two keys or more, on one line each."""
+    return {
+        ", ".join(sorted(keys))
+        for tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Dict) and len(keys := _constant_keys(node)) >= _SHORTEST_DOCUMENT
+    }
+
+
+def _constant_keys(node: ast.Dict) -> list[str]:
+    constants = (key.value for key in node.keys if isinstance(key, ast.Constant))
+    return [key for key in constants if isinstance(key, str) and not key.startswith(METRIC_PREFIX)]
+
+
+def label_values() -> set[str]:
+    """The values of metrics' labels that are written out where they are counted."""
+    return {
+        str(argument.value)
+        for tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "labels"
+        for argument in node.args
+        if isinstance(argument, ast.Constant)
+    }
+
+
+def log_lines() -> set[str]:
+    """Each `level event keys`; what is bound to a logger before stands there as `bound`."""
+    return {line for tree in trees() for function in _functions(tree) for line in _lines(function)}
+
+
+def _functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+    nodes = list(ast.walk(function))
+    chosen = {
+        target.id: _methods(node.value)
+        for node in nodes
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for call in (node for node in nodes if isinstance(node, ast.Call)):
+        keys = sorted(keyword.arg or "**" for keyword in call.keywords)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "bind" and not call.args and keys:
+            yield f"bound {' '.join(keys)}"
+            continue
+        levels = chosen.get(call.func.id, "") if isinstance(call.func, ast.Name) else _methods(call.func)
+        if levels and call.args and (event := _event(call.args[0])):
+            yield " ".join((levels, event, *keys))
+
+
+def _methods(value: ast.expr) -> str:
+    """The level of a logger's method, or both where the condition decides; empty for anything else."""
+    if isinstance(value, ast.IfExp):
+        both = {_methods(value.body), _methods(value.orelse)}
+        return "" if "" in both else "|".join(sorted(both))
+    return value.attr if isinstance(value, ast.Attribute) and value.attr in LEVELS else ""
+
+
+def _event(argument: ast.expr) -> str:
+    """The event; `...` where a variable names it, whose values stand among the other literals."""
+    if isinstance(argument, ast.Name):
+        return "..."
+    is_event = isinstance(argument, ast.Constant) and _EVENT.fullmatch(str(argument.value))
+    return str(argument.value) if is_event and isinstance(argument, ast.Constant) else ""
+
+
+def snake_case_words() -> set[str]:
+    """Words of two parts and more: events that a variable names, values of labels, labels of sources."""
+    found = {text for text in literals() if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)}
+    return {text for text in found if not text.startswith(METRIC_PREFIX)} - _ARRAYS
+
+
+def metric_names() -> set[str]:
+    """The names of metrics that stand in one literal."""
+    return {text for text in literals() if re.fullmatch(rf"{METRIC_PREFIX}\w*[a-z]", text)}

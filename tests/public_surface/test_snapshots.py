@@ -1,0 +1,49 @@
+"""The public surface is that of the snapshots, and its collectors find what they are for."""
+
+import ast
+
+import pytest
+
+from tests.public_surface import metrics, snapshots, source_literals
+
+
+@pytest.mark.parametrize("name", snapshots.COLLECTORS)
+def test_the_surface_is_that_of_its_snapshot(name: str) -> None:
+    """What is meant to change is renewed with `python -m tests.public_surface --write`, and committed."""
+    difference = snapshots.difference(name)
+
+    assert not difference, f"\n{difference}"
+
+
+def test_every_file_has_its_collector() -> None:
+    """A file that nothing compares would promise what nobody keeps."""
+    assert {path.name for path in snapshots.SNAPSHOTS.iterdir()} == {
+        f"{name}.txt" for name in snapshots.COLLECTORS
+    }
+
+
+def test_every_metric_that_the_source_names_is_collected() -> None:
+    """A class of metrics that is made in another way would be left out otherwise."""
+    collected = {line.split()[0] for line in metrics.metrics()}
+
+    assert {
+        name for name in source_literals.metric_names() if name.removesuffix("_total") not in collected
+    } == (set())
+
+
+def test_snapshots_hold_no_name_of_a_module_class_or_function() -> None:
+    """Of what `app` defines, no private name and no exception stands there as a word of its own."""
+    defined = {
+        node.name
+        for tree in source_literals.trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and (node.name.startswith("_") or node.name.endswith("Error"))
+    }
+    words = {
+        word
+        for name in ("documents", "keys-and-names", "log-lines", "snake-case-words", "words")
+        for word in snapshots.path_of(name).read_text().split()
+    }
+
+    assert defined & words == set()
+    assert not any(word.startswith("app.") for word in words)

@@ -1,0 +1,68 @@
+"""Profiles that an older release stored are read as they were meant; how they were made: `making_stored`."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.public_surface import making_stored, settled
+from tests.public_surface.application import StoredProfile, from_manifest
+from tests.public_surface.making_stored import NOON, STORED
+
+WEB, DB = ("Deployment", "shop", "web"), ("StatefulSet", "bank", "db")
+TIMES = (NOON - timedelta(hours=2), NOON, NOON)
+
+
+def stored(kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((STORED / f"{kind}-profile.yaml").read_text())
+    return found
+
+
+def read(kind: str) -> StoredProfile:
+    profile = from_manifest(kind, stored(kind), with_containers=True)
+    assert profile is not None
+    return profile
+
+
+def without_sentences(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The object without what is written for people alone."""
+    status = {key: value for key, value in manifest["status"].items() if key != "explanation"}
+    status["conditions"] = [each | {"message": ""} for each in status["conditions"]]
+    return manifest | {"status": status}
+
+
+def test_a_cpu_profile_comes_out() -> None:
+    """0.350 cores: 0.300 of app and 0.050 of the mesh's proxy."""
+    profile = read("cpu")
+
+    name = "cpuprofile-0000000000000000000000000000000000000001"
+    assert settled.identity(profile) == (name, "cpu", (WEB,))
+    assert settled.judged(profile) == ("0.350", False, 0.87, {"app": "0.300", "proxy": "0.050"})
+    assert settled.times(profile) == TIMES
+
+
+def test_a_memory_profile_that_is_stale_comes_out() -> None:
+    """1 GiB of a StatefulSet's one container; its condition says so."""
+    profile = read("memory")
+
+    name = "memprofile-0000000000000000000000000000000000000002"
+    assert settled.identity(profile) == (name, "memory", (DB,))
+    assert settled.judged(profile) == ("1073741824", True, 0.87, {"db": "1073741824"})
+    assert settled.times(profile) == TIMES
+
+
+def test_a_connection_profile_comes_out() -> None:
+    """From a Deployment to a StatefulSet of another namespace, 240 requests and responses a minute."""
+    profile = read("connection")
+
+    name = "connprofile-0000000000000000000000000000000000000003"
+    assert settled.identity(profile) == (name, "connection", (WEB, DB))
+    assert settled.judged(profile) == ("240.0000", False, 0.87, {})
+    assert settled.times(profile) == TIMES
+
+
+@pytest.mark.parametrize("kind", ["cpu", "memory", "connection"])
+def test_the_same_profile_is_still_written_so(kind: str) -> None:
+    """Metadata, spec and status with its condition, all but the sentences."""
+    assert without_sentences(making_stored.profiles()[kind]) == without_sentences(stored(kind))
