@@ -16,7 +16,7 @@ from app.errors import (
 )
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.list_options import ListOptions
-from tests.kubernetes.conftest import SHORT
+from tests.kubernetes.clients import SHORT
 from tests.kubernetes.fake_api_server import (
     Answer,
     FakeApiServer,

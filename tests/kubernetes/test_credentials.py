@@ -9,7 +9,7 @@ from kubernetes_asyncio.client import Configuration
 from app.errors import UnavailableError
 from app.kubernetes.client import open_cluster
 from app.kubernetes.credentials import load_configuration
-from tests.kubernetes.conftest import SHORT
+from tests.kubernetes.clients import SHORT
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, thing
 from tests.kubernetes.polling import Clock
 

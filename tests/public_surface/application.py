@@ -2,13 +2,17 @@
 
 import app as root_package
 from app.command_line.root import program as typer_program
+from app.domain.custom_resources import from_manifest, to_manifest, to_status
+from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import (
     Basis,
     ChosenRule,
     ConnectionProfile,
     ContainerNeed,
-    NeedReason,
-    NeedSignal,
+    Identity,
+    Pressure,
+    PressureSignal,
+    ProfileKind,
     Resource,
     ResourceProfile,
     RiskLevel,
@@ -16,35 +20,33 @@ from app.domain.profiles import (
     StatedRisk,
     StoredProfile,
 )
-from app.domain.resources import from_manifest, to_manifest, to_status
 from app.domain.workloads import Connection, Workload
-from app.estimation.checkpoint import AskedNamespaces, Checkpoint, decode, encode
-from app.estimation.connection_rows import ConnectionRows
-from app.estimation.key_ranges import KeyRange, key_of, range_of
-from app.estimation.pieces import Learned
-from app.estimation.samples import (
+from app.history.checkpoint.codec import Checkpoint, decode, encode
+from app.history.checkpoint.split import LearnedState
+from app.history.connection_rows import ConnectionRows
+from app.history.key_ranges import KeyRange, key_of, range_of
+from app.history.samples import (
     ConnectionSamples,
     ContainerSamples,
-    NeedSamples,
     PodContainer,
+    PressureSamples,
     StepRange,
 )
-from app.estimation.usage_history import UsageHistory
-from app.kubernetes.checkpoints import CheckpointMaps
+from app.history.usage_history import UsageHistory
+from app.kubernetes.checkpoint_maps import CheckpointMaps
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.profiler.aging import stale_condition
-from app.profiler.report import build_report
-from app.settings import Settings, read_settings
+from app.profiler.cycle.plan_aging import stale_condition
+from app.profiler.cycle.status_report import build_report
+from app.settings.environment import Settings, read_settings
 from app.sources.history_file import (
     RecordedContainer,
     RecordedEdge,
-    SeriesTable,
+    RecordedSeries,
     read_history_file,
     write_history_file,
 )
 
 __all__ = [
-    "AskedNamespaces",
     "Basis",
     "Checkpoint",
     "CheckpointMaps",
@@ -56,18 +58,21 @@ __all__ = [
     "ConnectionSamples",
     "ContainerNeed",
     "ContainerSamples",
+    "Identity",
     "KeyRange",
-    "Learned",
-    "NeedReason",
-    "NeedSamples",
-    "NeedSignal",
+    "LearnedState",
+    "NamespaceSelection",
     "PodContainer",
+    "Pressure",
+    "PressureSamples",
+    "PressureSignal",
+    "ProfileKind",
     "RecordedContainer",
     "RecordedEdge",
+    "RecordedSeries",
     "Resource",
     "ResourceProfile",
     "RiskLevel",
-    "SeriesTable",
     "Settings",
     "SlotNeed",
     "StatedRisk",

@@ -36,7 +36,6 @@ from numpy.typing import NDArray
 
 from tests.kubernetes.fake_api_server import FakeApiServer, answers
 from tests.public_surface.application import (
-    AskedNamespaces,
     Basis,
     CheckpointMaps,
     ChosenRule,
@@ -46,12 +45,15 @@ from tests.public_surface.application import (
     ConnectionSamples,
     ContainerNeed,
     ContainerSamples,
+    Identity,
     KeyRange,
-    Learned,
-    NeedReason,
-    NeedSamples,
-    NeedSignal,
+    LearnedState,
+    NamespaceSelection,
     PodContainer,
+    Pressure,
+    PressureSamples,
+    PressureSignal,
+    ProfileKind,
     RecordedContainer,
     RecordedEdge,
     Resource,
@@ -95,7 +97,7 @@ CONTAINERS = (
     PodContainer("shop", "batch-b", "main"),
     PodContainer("bank", "db-0", "db"),
 )
-ASKED = AskedNamespaces(frozenset({"bank", "shop"}), frozenset({"kube-system"}))
+ASKED = NamespaceSelection(frozenset({"bank", "shop"}), frozenset({"kube-system"}))
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 CONFIG_MAPS = "/api/v1/namespaces/profiling/configmaps"
 Floats = NDArray[np.float64]
@@ -109,11 +111,11 @@ def column(day: int, step: int) -> int:
 def checkpoint_bytes() -> bytes:
     """The check-point of all keys, as a cycle writes it."""
     history = UsageHistory(timeslots=4, retained_days=15)
-    learned = Learned(history.state, ConnectionRows())
+    learned = LearnedState(history.state, ConnectionRows())
     for resource, values in ((Resource.CPU, _cpu()), (Resource.MEMORY, _memory())):
         history.fold(ContainerSamples(resource, PAST, CONTAINERS, values), _attribute)
     for signs in (_throttling(), _kill()):
-        history.fold_signs(signs, _attribute)
+        history.fold_pressure(signs, _attribute)
     learned.connections.fold(_connections())
     return encode(learned.piece(KeyRange(), ASKED))
 
@@ -141,15 +143,15 @@ def _where_it_runs(values: Floats) -> Floats:
     return values
 
 
-def _throttling() -> NeedSamples:
+def _throttling() -> PressureSamples:
     steps = np.arange(10, 20) + MIDNIGHT + 2 * STEPS_PER_DAY
     rows, shares = np.ones(10, dtype=np.int64), np.full(10, 0.5)
-    return NeedSamples(NeedReason.CPU_THROTTLING, PAST, CONTAINERS, rows, steps, shares)
+    return PressureSamples(Pressure.CPU_THROTTLING, PAST, CONTAINERS, rows, steps, shares)
 
 
-def _kill() -> NeedSamples:
+def _kill() -> PressureSamples:
     step = np.array([MIDNIGHT + 3 * STEPS_PER_DAY + 50])
-    return NeedSamples(NeedReason.OOM_KILLED, PAST, CONTAINERS, np.array([5]), step, np.ones(1))
+    return PressureSamples(Pressure.OOM_KILLED, PAST, CONTAINERS, np.array([5]), step, np.ones(1))
 
 
 def _connections() -> ConnectionSamples:
@@ -224,7 +226,12 @@ def status_map() -> dict[str, Any]:
     report = build_report(
         signals,
         {"shop/new": "TooFewSamples: fewer than 12 of 5 minutes each"},
-        profiles=[("cpu", WEB), ("cpu", DB), ("memory", WEB), ("connection", Connection(WEB, DB))],
+        profiles=[
+            Identity(ProfileKind.CPU, WEB),
+            Identity(ProfileKind.CPU, DB),
+            Identity(ProfileKind.MEMORY, WEB),
+            Identity(ProfileKind.CONNECTION, Connection(WEB, DB)),
+        ],
         unattributed_namespaces=["legacy"],
         past_pods_by="names",
     )
@@ -253,7 +260,7 @@ def profiles() -> dict[str, dict[str, Any]]:
         basis,
         (SlotNeed("00:00", "06:00", "0.300", 1008), SlotNeed("06:00", "12:00", "0.350", 1008)),
         (ContainerNeed("app", "0.300", 4032, "", rule), ContainerNeed("proxy", "0.050", 4032, "MeshProxy")),
-        (NeedSignal("app", NeedReason.CPU_THROTTLING, NOON - timedelta(hours=1), 0.2),),
+        (PressureSignal("app", Pressure.CPU_THROTTLING, NOON - timedelta(hours=1), 0.2),),
         StatedRisk(RiskLevel.NORMAL, 0.01, 0.05),
     )
     memory = ResourceProfile(
@@ -262,7 +269,7 @@ def profiles() -> dict[str, dict[str, Any]]:
         "1073741824",
         basis,
         containers=(ContainerNeed("db", "1073741824", 4032),),
-        signals=(NeedSignal("db", NeedReason.OOM_KILLED, NOON - timedelta(days=1), 0.1),),
+        signals=(PressureSignal("db", Pressure.OOM_KILLED, NOON - timedelta(days=1), 0.1),),
         risk=StatedRisk(RiskLevel.LOW, 0.02),
     )
     connection = ConnectionProfile(Connection(WEB, DB), "240.0000", "120.0", "120.0", basis, "128.0", "512.0")

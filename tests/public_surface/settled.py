@@ -8,7 +8,9 @@ import numpy as np
 from tests.public_surface.application import (
     Checkpoint,
     Connection,
-    SeriesTable,
+    Pressure,
+    RecordedSeries,
+    Resource,
     StepRange,
     StoredProfile,
     Workload,
@@ -27,10 +29,10 @@ def runs(checkpoint: Checkpoint) -> dict[str, set[str]]:
     return {str(workload): set(pods) for workload, pods in checkpoint.usage.runs.items()}
 
 
-def asked(checkpoint: Checkpoint) -> tuple[set[str] | None, set[str]]:
+def namespaces(checkpoint: Checkpoint) -> tuple[set[str] | None, set[str]]:
     """The namespaces that were asked for, and those that were not."""
-    included = checkpoint.asked.included
-    return None if included is None else set(included), set(checkpoint.asked.excluded)
+    included = checkpoint.namespaces.included
+    return None if included is None else set(included), set(checkpoint.namespaces.excluded)
 
 
 def range_and_newest(checkpoint: Checkpoint) -> tuple[int, int, int]:
@@ -40,7 +42,7 @@ def range_and_newest(checkpoint: Checkpoint) -> tuple[int, int, int]:
 
 def usage(checkpoint: Checkpoint, resource: str) -> dict[int, dict[str, dict[Container, Any]]]:
     """By day: samples, steps seen, and the maximum of each of four slots, of each container."""
-    rows: Any = checkpoint.usage.every_row()[resource]
+    rows: Any = checkpoint.usage.rows[Resource(resource)]
     names, days = containers(checkpoint), {}
     for number, day in rows.days.items():
         maxima = day.maxima.reshape(-1, 4).tolist()
@@ -54,7 +56,7 @@ def usage(checkpoint: Checkpoint, resource: str) -> dict[int, dict[str, dict[Con
 
 def seen(checkpoint: Checkpoint, resource: str) -> dict[Container, tuple[int, int, int]]:
     """The first and the last step of each container, and how many of the last 64 up to that were seen."""
-    rows: Any = checkpoint.usage.every_row()[resource]
+    rows: Any = checkpoint.usage.rows[Resource(resource)]
     recent = np.bitwise_count(rows.recent).tolist()
     found = zip(rows.first_seen.tolist(), rows.last_seen.tolist(), recent, strict=True)
     return dict(zip(containers(checkpoint), found, strict=True))
@@ -62,7 +64,7 @@ def seen(checkpoint: Checkpoint, resource: str) -> dict[Container, tuple[int, in
 
 def histogram(checkpoint: Checkpoint, resource: str, day: int) -> dict[tuple[Container, int], list[int]]:
     """The counts of the buckets that are not empty, in rising order, of each container and slot."""
-    rows: Any = checkpoint.usage.every_row()[resource]
+    rows: Any = checkpoint.usage.rows[Resource(resource)]
     found: dict[tuple[Container, int], list[int]] = {}
     for key, count in zip(rows.days[day].keys.tolist(), rows.days[day].counts.tolist(), strict=True):
         series, slot = divmod(key // rows.grid.size, 4)
@@ -70,11 +72,11 @@ def histogram(checkpoint: Checkpoint, resource: str, day: int) -> dict[tuple[Con
     return found
 
 
-def signs(
+def pressure(
     checkpoint: Checkpoint, reason: str
 ) -> tuple[dict[int, dict[Container, int]], dict[Container, int]]:
     """By day the ten-thousandths of each container that showed the sign, and the step that showed it last."""
-    rows: Any = checkpoint.usage.every_row()[reason]
+    rows: Any = checkpoint.usage.pressure[Pressure(reason)]
     names = containers(checkpoint)
     parts = {
         number: {name: part for name, part in zip(names, day.tolist(), strict=False) if part}
@@ -86,7 +88,7 @@ def signs(
 
 def missing(checkpoint: Checkpoint, past: StepRange) -> list[list[StepRange]]:
     """The steps of *past* that CPU, memory and both signs lack, and those that connections lack."""
-    usage_and_signs = [rows.coverage.missing(past) for rows in checkpoint.usage.every_row().values()]
+    usage_and_signs = [rows.coverage.missing(past) for rows in checkpoint.usage.all_rows()]
     return [*usage_and_signs, checkpoint.connections.missing(past.last)]
 
 
@@ -104,7 +106,7 @@ def edges(checkpoint: Checkpoint) -> dict[str, tuple[float, float, float | None,
     }
 
 
-def series(table: SeriesTable) -> dict[str, tuple[int, float, float, float, float]]:
+def series(table: RecordedSeries) -> dict[str, tuple[int, float, float, float, float]]:
     """Of each name: samples, the first and the last time, the largest of both values."""
     found = {}
     for number, name in enumerate(table.names):
@@ -114,7 +116,7 @@ def series(table: SeriesTable) -> dict[str, tuple[int, float, float, float, floa
     return found
 
 
-def facts(table: SeriesTable) -> tuple[tuple[str, ...], list[list[float]]]:
+def facts(table: RecordedSeries) -> tuple[tuple[str, ...], list[list[float]]]:
     """The workloads and both requests of a history's containers."""
     assert table.requests is not None
     return table.workloads, [each.tolist() for each in table.requests]
@@ -124,7 +126,7 @@ def identity(profile: StoredProfile) -> tuple[str, str, tuple[tuple[str, str, st
     """Name, resource, and kind, namespace and name of the workload or of both ends."""
     subject = profile.subject
     ends = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
-    return profile.name, profile.resource, tuple(map(_end, ends))
+    return profile.name, profile.kind.value, tuple(map(_end, ends))
 
 
 def _end(workload: Workload) -> tuple[str, str, str]:

@@ -133,7 +133,22 @@ def label_values() -> set[str]:
 
 def log_lines() -> set[str]:
     """Each `level event keys`; what is bound to a logger before stands there as `bound`."""
-    return {line for tree in trees() for function in _functions(tree) for line in _lines(function)}
+    lines = {line for tree in trees() for function in _functions(tree) for line in _lines(function)}
+    return lines | {line for tree in trees() for line in _outage_lines(tree)}
+
+
+def _outage_lines(tree: ast.Module) -> Iterator[str]:
+    """The lines of every `OutageLog(log, event, recovery=, field=, context=)`."""
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "OutageLog":
+            arguments = {keyword.arg: keyword.value for keyword in call.keywords}
+            context = arguments.get("context", ast.Dict([], []))
+            assert isinstance(context, ast.Dict)
+            keys = [ast.literal_eval(key) for key in context.keys if key is not None]
+            field = ast.literal_eval(arguments.get("field", ast.Constant("error")))
+            yield " ".join(["warning", ast.literal_eval(call.args[1]), *sorted([field, *keys])])
+            if recovery := arguments.get("recovery"):
+                yield " ".join(["info", ast.literal_eval(recovery), *sorted(keys)])
 
 
 def _functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:

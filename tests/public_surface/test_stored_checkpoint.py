@@ -170,7 +170,7 @@ def test_workloads_containers_runs_and_namespaces_come_out(checkpoint: Checkpoin
     """Three workloads with four containers, two runs of the Job, and both lists of namespaces."""
     assert settled.containers(checkpoint) == [APP, PROXY, MAIN, DATABASE]
     assert settled.runs(checkpoint) == {"Job/shop/batch": {"batch-a", "batch-b"}}
-    assert settled.asked(checkpoint) == ({"bank", "shop"}, {"kube-system"})
+    assert settled.namespaces(checkpoint) == ({"bank", "shop"}, {"kube-system"})
     assert settled.range_and_newest(checkpoint) == (0, 2**48 - 1, step(4, 100))
 
 
@@ -243,8 +243,12 @@ def test_first_and_last_steps_come_out(checkpoint: Checkpoint, resource: str) ->
 
 def test_signs_of_need_come_out(checkpoint: Checkpoint) -> None:
     """Ten steps of half of the periods are 50,000 ten-thousandths; a kill is 10,000."""
-    assert settled.signs(checkpoint, "CPUThrottling") == ({DAY + 2: {APP: 50_000}}, {APP: step(3, 19)})
-    assert settled.signs(checkpoint, "OOMKilled") == ({DAY + 3: {DATABASE: 10_000}}, {DATABASE: step(4, 50)})
+    shares, last_seen = settled.pressure(checkpoint, "CPUThrottling")
+    assert (shares, last_seen) == ({DAY + 2: {APP: 50_000}}, {APP: step(3, 19)})
+    assert settled.pressure(checkpoint, "OOMKilled") == (
+        {DAY + 3: {DATABASE: 10_000}},
+        {DATABASE: step(4, 50)},
+    )
 
 
 def test_the_steps_that_were_answered_are_not_asked_again(checkpoint: Checkpoint) -> None:

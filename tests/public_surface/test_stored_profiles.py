@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.public_surface import making_stored, settled
-from tests.public_surface.application import StoredProfile, from_manifest
+from tests.public_surface.application import ProfileKind, StoredProfile, from_manifest
 from tests.public_surface.making_stored import NOON, STORED
 
 WEB, DB = ("Deployment", "shop", "web"), ("StatefulSet", "bank", "db")
@@ -20,7 +20,7 @@ def stored(kind: str) -> dict[str, Any]:
 
 
 def read(kind: str) -> StoredProfile:
-    profile = from_manifest(kind, stored(kind), with_containers=True)
+    profile = from_manifest(ProfileKind(kind), stored(kind), with_containers=True)
     assert profile is not None
     return profile
 
