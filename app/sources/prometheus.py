@@ -28,9 +28,8 @@ from app.sources.credentials import PrometheusCredentials
 from app.sources.mesh import MESHES, Mesh
 from app.sources.mesh.conversation import Conversation, MeshQuery, QueryBatch
 from app.sources.mesh.edges import combined
-from app.sources.need_queries import need_signs
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, STEPS_PER_HOUR, QueryPlanner, SampleLoad
-from app.sources.pressure import need_samples
+from app.sources.pressure import pressure_query, sparse_samples
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
 from app.sources.queries import Scope, Shard
 from app.sources.query_observer import QueryObserver
@@ -173,13 +172,13 @@ class PrometheusSource:
         scope, signal = self._scope, _SIGNS[reason]
 
         async def ask(shard: Shard, part: StepRange) -> QueryResult:
-            query = need_signs(reason, scope.narrowed(shard))
+            query = pressure_query(reason, scope.narrowed(shard))
             return await self.api.query_range(query, queries.CONTAINER_LABELS, part, signal=signal)
 
         load = (await self._container_load(scope, steps)).times(_LOAD_OF_SIGNS[reason])
         inquiry = self._inquiry(signal, ask, load)
         async for part, answers in inquiry.answers(steps, most_samples=self._samples_per_cycle):
-            yield need_samples(reason, part, joined_series(answers))
+            yield sparse_samples(reason, part, joined_series(answers))
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
         """Who owned the Pods of *steps*; nobody where nothing that tells it is scraped."""

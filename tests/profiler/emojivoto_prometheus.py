@@ -26,8 +26,8 @@ from urllib.parse import parse_qs
 import httpx
 
 from app.sources.mesh.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BYTES
-from app.sources.need_queries import LAST_REASON, PERIODS
 from app.sources.owners import POD_OWNER
+from app.sources.pressure import LAST_REASON, PERIODS
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE
 from tests.sources.wire import parts_of
 

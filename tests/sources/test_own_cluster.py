@@ -14,7 +14,8 @@ from app.profiler.ports import ClusterPorts, ClusterSnapshot
 from app.runtime.profiler_role import cycle_policy
 from app.settings.environment import read_settings
 from app.sources.mesh import istio, linkerd
-from app.sources.need_queries import (
+from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
+from app.sources.pressure import (
     LAST_REASON,
     OOM_EVENTS,
     PERIODS,
@@ -22,7 +23,6 @@ from app.sources.need_queries import (
     RESTARTS,
     THROTTLED_PERIODS,
 )
-from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE, Scope, selector
 from tests.profiler.scenario import NOON

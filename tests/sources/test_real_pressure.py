@@ -16,7 +16,7 @@ from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
 from tests.cluster.prometheus import Prometheus
 from tests.sources.collecting import only
-from tests.sources.need_history import NAMESPACE, NeedHistory, pod_of, steady, stepped, with_gap
+from tests.sources.pressure_history import NAMESPACE, PressureHistory, pod_of, steady, stepped, with_gap
 
 pytestmark = pytest.mark.prometheus
 
@@ -33,8 +33,8 @@ def burst(times: NDArray[np.int64]) -> NDArray[np.float64]:
     return 8.0 * np.clip(times - (END - 3900), 0, 300).astype(np.float64)
 
 
-def described() -> NeedHistory:
-    history = NeedHistory(BEGIN, END)
+def described() -> PressureHistory:
+    history = PressureHistory(BEGIN, END)
     history.throttling("busy", steady(3))
     history.throttling("bursty", burst)
     history.throttling("calm", steady(0.4))

@@ -29,7 +29,7 @@ from app.sources.queries import Scope
 from app.sources.query_observer import QueryCosts
 from tests.cluster.prometheus import Prometheus
 from tests.profiler.scenario import RecordingSink, learned_by
-from tests.sources.need_history import NAMESPACE, NeedHistory, steady, stepped
+from tests.sources.pressure_history import NAMESPACE, PressureHistory, steady, stepped
 
 pytestmark = pytest.mark.prometheus
 
@@ -45,7 +45,7 @@ def killed(
     prometheus_factory: Callable[[Path | None], Prometheus], tmp_path_factory: pytest.TempPathFactory
 ) -> Prometheus:
     first, second = (int(kill.timestamp()) for kill in (FIRST_KILL, SECOND_KILL))
-    history = NeedHistory(first - 3 * 3600, second + 49 * 3600)
+    history = PressureHistory(first - 3 * 3600, second + 49 * 3600)
     history.usage("app", steady(0.1), lambda times: np.full(len(times), 1e8))
     twice = (stepped(first), stepped(second))
     history.restarts(

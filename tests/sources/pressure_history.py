@@ -31,7 +31,7 @@ def with_gap(shape: Shape, begin: int, end: int) -> Shape:
     return lambda times: np.where((times > begin) & (times < end), np.nan, shape(times))
 
 
-class NeedHistory:
+class PressureHistory:
     """Collects what is told between *begin* and *end* (Unix seconds)."""
 
     def __init__(self, begin: int, end: int) -> None:
