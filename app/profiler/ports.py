@@ -36,7 +36,7 @@ class UsageSource(Protocol):
     async def retention_seconds(self) -> float | None:
         """How far back it remembers, None where it does not tell; raises nothing."""
 
-    def need_signals(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
+    def pressure_samples(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
         """The same for where a sign of need was seen: nowhere where nobody tells it."""
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:

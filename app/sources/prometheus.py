@@ -167,7 +167,7 @@ class PrometheusSource:
         async for _, answers in inquiry.answers(steps, most_samples=self._samples_per_cycle):
             yield await asyncio.to_thread(_by_day, resource, answers)
 
-    async def need_signals(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
+    async def pressure_samples(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
         """Where a sign of need was seen; nowhere where its metric is not scraped."""
         scope, signal = self._scope, _SIGNS[reason]
 

@@ -123,7 +123,7 @@ class RecordedHistory:
         """What was recorded of it, at the record's end."""
         return self.record.asked
 
-    async def need_signals(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
+    async def pressure_samples(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
         """None: nobody recorded them."""
         yield PressureSamples.none(reason, steps)
 
@@ -183,9 +183,9 @@ class ReplayedHistory:
         """The same at any time."""
         return await self._history.pod_owners(steps)
 
-    def need_signals(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
+    def pressure_samples(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
         """The same at any time."""
-        return self._history.need_signals(reason, steps)
+        return self._history.pressure_samples(reason, steps)
 
     def container_samples(
         self, resource: Resource, steps: StepRange

@@ -127,7 +127,7 @@ async def test_containers(shared: Prometheus, scope: Scope, cores: float, memory
 async def test_throttling(shared: Prometheus, scope: Scope, shares: list[float]) -> None:
     """West's 9 of 10 periods are none of ours: the quotient joins periods of one cluster alone."""
     async with source(shared, scope) as prometheus:
-        signs = await only(prometheus.need_signals(Pressure.CPU_THROTTLING, HALF_HOUR))
+        signs = await only(prometheus.pressure_samples(Pressure.CPU_THROTTLING, HALF_HOUR))
 
     np.testing.assert_allclose(signs.shares, shares, rtol=1e-9)
 

@@ -86,7 +86,7 @@ async def test_throttling(source: PrometheusSource) -> None:
     4 of 100 are too few to be told, no period at all (0/0) is no share, and a container without a limit has
     no such metric. What is scraped twice counts once, and the whole Pod, throttled all the time, not at all.
     """
-    found = seen(await only(source.need_signals(Pressure.CPU_THROTTLING, HOUR_AND_HALF)))
+    found = seen(await only(source.pressure_samples(Pressure.CPU_THROTTLING, HOUR_AND_HALF)))
 
     assert set(found) == {"busy", "bursty"}
     assert list(found["busy"]) == list(range(HOUR_AND_HALF.first, HOUR_AND_HALF.last + 1))
@@ -101,7 +101,7 @@ async def test_oom_kills(source: PrometheusSource) -> None:
     that alone. Another reason for the last end, a kill of long ago and an end of long ago are none, not even
     after a gap. Two kube-state-metrics never make the join fail.
     """
-    found = seen(await only(source.need_signals(Pressure.OOM_KILLED, HOUR_AND_HALF)))
+    found = seen(await only(source.pressure_samples(Pressure.OOM_KILLED, HOUR_AND_HALF)))
 
     twice = {STEP_OF_KILL: 1.0, STEP_OF_KILL + 1: 1.0}
     assert found == {
@@ -116,12 +116,12 @@ async def test_signs_of_one_step(source: PrometheusSource) -> None:
     """The question of a quiet cycle, on one step, finds the same as the large one."""
     step = StepRange(STEP_OF_KILL, STEP_OF_KILL)
 
-    assert set(seen(await only(source.need_signals(Pressure.OOM_KILLED, step)))) == {
+    assert set(seen(await only(source.pressure_samples(Pressure.OOM_KILLED, step)))) == {
         "restarted",
         "child-killed",
         "ended",
     }
-    assert set(seen(await only(source.need_signals(Pressure.CPU_THROTTLING, step)))) == {"busy"}
+    assert set(seen(await only(source.pressure_samples(Pressure.CPU_THROTTLING, step)))) == {"busy"}
 
 
 @pytest.mark.parametrize("scope", [Scope(included=("elsewhere",)), Scope(excluded=(NAMESPACE,))])
@@ -129,7 +129,7 @@ async def test_signs_of_other_namespaces_are_not_told(needy: Prometheus, scope: 
     """Neither where another namespace is included nor where this one is excluded."""
     async with PrometheusSource(needy.url, scope=scope) as elsewhere:
         for reason in Pressure:
-            assert seen(await only(elsewhere.need_signals(reason, HOUR_AND_HALF))) == {}
+            assert seen(await only(elsewhere.pressure_samples(reason, HOUR_AND_HALF))) == {}
 
 
 async def test_absent_metrics_are_no_fault(
@@ -138,4 +138,4 @@ async def test_absent_metrics_are_no_fault(
     """A Prometheus that scrapes neither cAdvisor nor kube-state-metrics answers: nothing was seen."""
     async with PrometheusSource(prometheus_factory(None).url, scope=Scope()) as empty:
         for reason in Pressure:
-            assert seen(await only(empty.need_signals(reason, HOUR_AND_HALF))) == {}
+            assert seen(await only(empty.pressure_samples(reason, HOUR_AND_HALF))) == {}

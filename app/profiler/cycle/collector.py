@@ -222,7 +222,7 @@ class SampleCollector:
             return
         try:
             for steps in missing:
-                async for samples in self._source.need_signals(PRESSURE_OF[resource], steps):
+                async for samples in self._source.pressure_samples(PRESSURE_OF[resource], steps):
                     attribution = await cycle.attributions.of(samples.containers, samples.steps)
                     async with self._folding:
                         await asyncio.to_thread(self._history.fold_pressure, samples, attribution)
