@@ -25,9 +25,9 @@ from app.history.samples import (
 from app.sources import owners, queries
 from app.sources.chunked_query import Ask, ChunkedQuery, all_of
 from app.sources.credentials import PrometheusCredentials
-from app.sources.mesh import MESHES, Mesh
-from app.sources.mesh.conversation import Conversation, MeshQuery, QueryBatch
+from app.sources.mesh.conversation import Conversation, Mesh, MeshQuery, QueryBatch
 from app.sources.mesh.edges import combined
+from app.sources.mesh.providers import MESHES
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, STEPS_PER_HOUR, QueryPlanner, SampleLoad
 from app.sources.pressure import pressure_query, sparse_samples
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy

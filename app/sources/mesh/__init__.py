@@ -1,9 +1,1 @@
-"""The service meshes that tell who calls whom, each behind the interface in `questions`."""
-
-from app.sources.mesh.conversation import Mesh
-from app.sources.mesh.istio import Istio
-from app.sources.mesh.linkerd import Linkerd
-
-MESHES: tuple[Mesh, ...] = (Linkerd(), Istio())
-
-__all__ = ["MESHES", "Mesh"]
+"""Service meshes, each behind the protocol in `conversation`: only generators of queries, no I/O."""

@@ -1,6 +1,6 @@
 """What a mesh is to the profiler: questions to Prometheus, and the answers joined into samples; pure.
 
-A further mesh implements `Mesh` and gets its name in `MESHES`; nothing else has to know of it.
+A further mesh implements `Mesh` and gets an entry in `providers.MESHES`; nothing else has to know of it.
 """
 
 from collections.abc import Callable, Generator, Sequence

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from app.history.samples import ConnectionSamples, StepRange
-from app.sources.mesh import Mesh
-from app.sources.mesh.conversation import QueryBatch
+from app.sources.mesh.conversation import Mesh, QueryBatch
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import SeriesMatrix
 from tests.sources.wire import STEPS

@@ -1,0 +1,7 @@
+"""The service meshes that the profiler knows."""
+
+from app.sources.mesh.conversation import Mesh
+from app.sources.mesh.istio import Istio
+from app.sources.mesh.linkerd import Linkerd
+
+MESHES: tuple[Mesh, ...] = (Linkerd(), Istio())
