@@ -5,7 +5,6 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -84,7 +83,14 @@ async def open_prometheus(
 def _access(settings: Settings) -> PrometheusCredentials:
     """As whom Prometheus is asked."""
     return PrometheusCredentials(
-        **{each.name: getattr(settings, f"prometheus_{each.name}") for each in fields(PrometheusCredentials)}
+        bearer_token_file=settings.prometheus_bearer_token_file,
+        username=settings.prometheus_username,
+        password_file=settings.prometheus_password_file,
+        ca_file=settings.prometheus_ca_file,
+        certificate_file=settings.prometheus_certificate_file,
+        key_file=settings.prometheus_key_file,
+        tenant=settings.prometheus_tenant,
+        sigv4_region=settings.prometheus_sigv4_region,
     )
 
 

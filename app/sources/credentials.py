@@ -22,6 +22,36 @@ Fingerprint = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialFile:
+    """The path of a file, and the name of the setting that holds it."""
+
+    setting: str
+    path: str
+
+    def secret(self) -> str:
+        """The file's text without surrounding white space; raises SourceError."""
+        with self.named_in_errors():
+            text = Path(self.path).read_text().strip()
+            if not text:
+                raise ValueError("it is empty")
+        return text
+
+    @contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """Turns an error in reading the file into a SourceError that names the setting and the path."""
+        try:
+            yield
+        except OSError as error:  # an SSLError is one
+            raise self._unusable(error.strerror or str(error)) from error
+        except ValueError as error:  # the file is empty, or no text
+            raise self._unusable(str(error)) from error
+
+    def _unusable(self, reason: str) -> SourceError:
+        message = f"{self.setting} is {self.path!r}, which can't be used: {reason}"
+        return SourceError("UnusableCredentials", message)
+
+
+@dataclass(frozen=True, slots=True)
 class PrometheusCredentials:
     """Files by their paths; what is empty is not used."""
 
@@ -38,11 +68,16 @@ class PrometheusCredentials:
         """What proves each request; raises SourceError where what it needs is not there."""
         if self.sigv4_region:
             return SigV4(self.sigv4_region)
-        if self.bearer_token_file or self.username:
-            proof = _SecretFromFile(self)
-            proof.header()
-            return proof
-        return None
+        if self.bearer_token_file:
+            auth = _SecretFromFile(CredentialFile("PROMETHEUS_BEARER_TOKEN_FILE", self.bearer_token_file))
+        elif self.username:
+            auth = _SecretFromFile(
+                CredentialFile("PROMETHEUS_PASSWORD_FILE", self.password_file), self.username
+            )
+        else:
+            return None
+        auth.header()
+        return auth
 
     def headers(self) -> dict[str, str]:
         """What each request bears besides."""
@@ -56,23 +91,18 @@ class PrometheusCredentials:
         """
         context = httpx.create_ssl_context()
         if self.ca_file:
-            with self.naming("ca_file"):
+            with CredentialFile("PROMETHEUS_CA_FILE", self.ca_file).named_in_errors():
                 context = ssl.create_default_context(cafile=self.ca_file)
         if self.certificate_file:
-            with self.naming("key_file" if self.key_file else "certificate_file"):
+            with self._certificate_or_key_file().named_in_errors():
                 context.load_cert_chain(self.certificate_file, self.key_file or None, _NO_PASS_PHRASE)
         return context
 
-    @contextmanager
-    def naming(self, field: str) -> Iterator[None]:
-        """Faults with the file of *field* are told with the name of its setting."""
-        file = getattr(self, field)
-        try:
-            yield
-        except (OSError, ValueError) as error:  # an SSLError is an OSError; a text that is none a ValueError
-            reason = getattr(error, "strerror", None) or str(error)
-            message = f"PROMETHEUS_{field.upper()} is {file!r}, which can't be used: {reason}"
-            raise SourceError("UnusableCredentials", message) from error
+    def _certificate_or_key_file(self) -> CredentialFile:
+        """The file that errors name: that of the key, if it has one of its own."""
+        if self.key_file:
+            return CredentialFile("PROMETHEUS_KEY_FILE", self.key_file)
+        return CredentialFile("PROMETHEUS_CERTIFICATE_FILE", self.certificate_file)
 
     def fingerprint(self) -> Fingerprint:
         """Changes when one of the TLS files does; empty where there are none, or one is away."""
@@ -87,19 +117,15 @@ class PrometheusCredentials:
 class _SecretFromFile(httpx.Auth):
     """A bearer token, or a user's password, as it stands in its file by then."""
 
-    def __init__(self, access: PrometheusCredentials) -> None:
-        self._access = access
+    def __init__(self, file: CredentialFile, username: str | None = None) -> None:
+        self._file, self._username = file, username
 
     def header(self) -> str:
         """The value of `Authorization`; raises SourceError."""
-        field = "bearer_token_file" if self._access.bearer_token_file else "password_file"
-        with self._access.naming(field):
-            secret = Path(getattr(self._access, field)).read_text().strip()
-            if not secret:
-                raise ValueError("it is empty")
-        if self._access.bearer_token_file:
+        secret = self._file.secret()
+        if self._username is None:
             return f"Bearer {secret}"
-        return f"Basic {b64encode(f'{self._access.username}:{secret}'.encode()).decode()}"
+        return f"Basic {b64encode(f'{self._username}:{secret}'.encode()).decode()}"
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Read the file for each request."""
