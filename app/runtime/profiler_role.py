@@ -23,7 +23,7 @@ from app.kubernetes.self_probe.prober import Prober
 from app.outage_log import OutageLog
 from app.periodic import next_turn
 from app.profiler.cycle.cycle import RETAINED_DAYS, CyclePolicy, ProfilingCycle
-from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
+from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.ports import ClusterPorts, WorkloadLister
 from app.profiler.profile_gauges import ProfileGauges
@@ -43,6 +43,7 @@ from app.runtime.watches.workloads import WorkloadWatches
 from app.settings.environment import CertificateProvider, Settings
 from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import QUESTIONS_PER_CYCLE, Limits, PrometheusSource
+from app.sources.query_metrics import QueryMetrics
 from app.sources.query_observer import QueryObserver
 from app.tls.renewal import certificate_of
 from app.tls.secret_data import key_pair_of

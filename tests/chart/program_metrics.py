@@ -7,10 +7,11 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from app.domain.catalogue import ProfileCatalogue
 from app.kubernetes.self_probe.prober import Prober
-from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
+from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics
 from app.profiler.profile_gauges import ProfileGauges
 from app.runtime.health_metrics import HealthMetrics
 from app.settings.environment import read_settings
+from app.sources.query_metrics import QueryMetrics
 from app.webhook.metrics import AdmissionMetrics
 
 # What Prometheus knows of each target of a ServiceMonitor.

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 from prometheus_client import CollectorRegistry
 
-from app.profiler.cycle.metrics import QueryMetrics
+from app.sources.query_metrics import QueryMetrics
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Question
 from tests.profiler.scenario import Scenario
 
