@@ -128,7 +128,7 @@ async def _open_source(
     if history is None:
         check_access(settings)
         # There is no later cycle that could read the rest.
-        async with open_prometheus(settings, namespaces, traffic, questions_per_cycle=math.inf) as prometheus:
+        async with open_prometheus(settings, namespaces, traffic, queries_per_cycle=math.inf) as prometheus:
             yield _OpenedSource(prometheus, datetime.now(UTC), namespaces.covers, FixedSnapshot(), traffic)
     else:
         recorded = read_recorded_history(history)

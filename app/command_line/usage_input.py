@@ -57,7 +57,7 @@ async def open_past(
     check_access(settings)
     namespaces = namespace_scope(settings)
     # There is no later cycle that could read the rest.
-    async with open_prometheus(settings, namespaces, questions_per_cycle=math.inf) as prometheus:
+    async with open_prometheus(settings, namespaces, queries_per_cycle=math.inf) as prometheus:
         requests = PrometheusRequests(prometheus.api, query_scope(settings, namespaces.current()))
         steps = _last_days(datetime.now(UTC), days, with_today=with_today)
         yield UsageInput(prometheus, requests, steps, namespaces.covers, prometheus.url)

@@ -42,7 +42,7 @@ from app.runtime.watches.pods import BackfillFactory, PodWatches
 from app.runtime.watches.workloads import WorkloadWatches
 from app.settings.environment import CertificateProvider, Settings
 from app.sources.credentials import PrometheusCredentials
-from app.sources.prometheus import QUESTIONS_PER_CYCLE, Limits, PrometheusSource
+from app.sources.prometheus import QUERIES_PER_CYCLE, Limits, PrometheusSource
 from app.sources.query_metrics import QueryMetrics
 from app.sources.query_observer import QueryObserver
 from app.tls.renewal import certificate_of
@@ -58,7 +58,7 @@ async def open_prometheus(
     namespaces: NamespaceScope,
     observer: QueryObserver | None = None,
     *,
-    questions_per_cycle: float = QUESTIONS_PER_CYCLE,
+    queries_per_cycle: float = QUERIES_PER_CYCLE,
 ) -> AsyncIterator[PrometheusSource]:
     """The Prometheus of the settings, as a source of usage of the namespaces that are in scope by then.
 
@@ -71,18 +71,18 @@ async def open_prometheus(
         connections_url=settings.connections_base_url,
         limits=Limits(
             settings.prometheus_sample_budget,
-            questions_per_cycle,
+            queries_per_cycle,
             settings.prometheus_concurrency,
             settings.prometheus_timeout,
         ),
-        access=_access(settings),
+        credentials=_credentials(settings),
         observer=observer,
     ) as source:
         yield source
 
 
-def _access(settings: Settings) -> PrometheusCredentials:
-    """As whom Prometheus is asked."""
+def _credentials(settings: Settings) -> PrometheusCredentials:
+    """The credentials for Prometheus."""
     return PrometheusCredentials(
         bearer_token_file=settings.prometheus_bearer_token_file,
         username=settings.prometheus_username,
@@ -97,10 +97,10 @@ def _access(settings: Settings) -> PrometheusCredentials:
 
 def check_access(settings: Settings) -> None:
     """Raises SettingsError where a file that is named for Prometheus can't be used."""
-    access = _access(settings)
+    credentials = _credentials(settings)
     try:
-        access.authentication()
-        access.tls_context()
+        credentials.authentication()
+        credentials.tls_context()
     except SourceError as error:
         raise SettingsError([str(error)]) from error
 

@@ -1,6 +1,7 @@
-"""Where measurements come from; the only package that talks to Prometheus or reads recorded histories.
+"""Sources of usage samples: Prometheus-compatible servers and recorded history files.
 
-Query texts (`queries`), the reading of answers (`answers`) and their joining (`connections`) are pure;
-`prometheus_api` is the wire. An exception of a library never leaves this package: a source that can't give a
-whole answer raises SourceError, a file that can't be read HistoryFileError.
+No other package queries Prometheus or reads history files. Query texts (`queries`, `pressure`, `owners`), the
+decoding of responses (`answers`) and the service meshes (`mesh`) are pure; `prometheus_api` sends HTTP
+requests. No exception of a library leaves this package: a source without a complete result raises
+SourceError, an unreadable file HistoryFileError.
 """

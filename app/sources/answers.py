@@ -1,10 +1,11 @@
-"""The body of an HTTP answer to a range query, taken as it comes; pure.
+"""Decoding of the response to a range query while it is received; pure.
 
-An answer that may not be whole is an error: a part of it, taken for all, would be published as less than the
-need. What is whole but no usable number (NaN, infinite, negative, absurd) is left out and counted.
+A response that may be incomplete is an error: if a part counted as the whole, the published value would be
+below the need. Samples that are no usable number (NaN, infinite, negative, absurdly large) are dropped and
+counted.
 
-Rows are cut out of the body as soon as they are complete, so that no more of it is held than a piece; what
-remains is a small document of the same form, on which everything is checked that is not about rows.
+Complete rows are cut out of the body early, so that little of it is held at a time. The rest is a small
+document of the same form, on which everything but the rows is checked.
 """
 
 from collections import Counter
@@ -19,21 +20,21 @@ from numpy.typing import NDArray
 
 from app.errors import SourceError
 from app.history.samples import STEP_SECONDS, StepRange
-from app.sources.query_result import Key, QueryResult, joined
+from app.sources.query_result import Key, QueryResult, concatenate
 
-PIECE_BYTES = 2**18
+DECODED_AT_ONCE_BYTES = 2**18
 
-# A row begins like this, and nothing in a text does: a quote has a backslash there.
+# Every row begins like this. No JSON string contains it, since quotes are escaped there.
 _FIRST_ROW, _NEXT_ROW = b'[{"metric":{', b',{"metric":{'
 _SHOWN_CHARACTERS = 200
-_MOST = 1e18  # cores, bytes or requests a second: what is more can't have been measured
+_LARGEST_USABLE = 1e18  # cores, bytes or requests per second: larger numbers are no measurement
 T = TypeVar("T")
 Body = bytes | bytearray
 Numbers = NDArray[np.float64]
 
 
 class _Row(msgspec.Struct):
-    """One series; its points stay undecoded until their turn, since as objects they would fill the memory."""
+    """One series. Its points are decoded later: as Python objects those of all rows would fill the memory."""
 
     metric: dict[str, str]
     values: msgspec.Raw = msgspec.Raw(b"[]")
@@ -68,21 +69,22 @@ _ROWS = msgspec.json.Decoder(list[_Row])
 _STATS = msgspec.json.Decoder(_Stats)
 _NUMBERS = msgspec.json.Decoder(list[float])
 _POINTS = msgspec.json.Decoder(list[tuple[float, str]])
-_NOTHING = (b"[]", b"null")
+_EMPTY = (b"[]", b"null")
 
 
 class AnswerReader:
-    """Reads one answer of status 200: `feed` it as it comes, `digest` when it has enough, `finish` it.
+    """Reads one response of status 200: `feed` for each chunk, `decode_rows` in between, `finish` at the end.
 
-    Series are told apart by *labels*; one that lacks one of them is left out. Of *optional* labels the absent
-    ones are empty. Each raises SourceError where the answer is an error, a part, or not what was asked for.
+    The key of a series is the values of its *labels*; series without one of them are dropped. An absent
+    *optional* label has the value "". Every method raises SourceError if the response is an error,
+    incomplete, or does not fit the query.
     """
 
     def __init__(self, labels: Sequence[str], steps: StepRange, optional: Collection[str] = ()) -> None:
         self._labels, self._steps = labels, steps
         self._required = [label for label in labels if label not in optional]
         self._body = bytearray()
-        self._enough = PIECE_BYTES
+        self._decode_from_bytes = DECODED_AT_ONCE_BYTES
         self._rows_begin = 0
         self._names: dict[str, str] = {}
         self._keys: list[Key] = []
@@ -91,69 +93,68 @@ class AnswerReader:
         self._samples: list[Numbers] = []
 
     def feed(self, chunk: bytes) -> bool:
-        """Take what came; True where `digest` is worth its while."""
+        """Append *chunk* to the body; True if enough is held for `decode_rows`."""
         self._body += chunk
-        return len(self._body) >= self._enough
+        return len(self._body) >= self._decode_from_bytes
 
     @property
     def held_bytes(self) -> int:
-        """How much of the body is held."""
+        """The length of the body that is not decoded yet."""
         return len(self._body)
 
-    def digest(self) -> None:
-        """Decode all rows but the last, which may not have come whole; where rows look strange, nothing."""
+    def decode_rows(self) -> None:
+        """Decode all rows but the last, which may be incomplete; none if the rows look different."""
         self._rows_begin = self._rows_begin or self._body.find(_FIRST_ROW) + 1
         end = self._body.rfind(_NEXT_ROW)
         if self._rows_begin and end > self._rows_begin:
             rows = b"[" + self._body[self._rows_begin : end] + b"]"
             del self._body[self._rows_begin : end + 1]
-            self._take(_decode(_ROWS, rows, rows))
-        self._enough = max(PIECE_BYTES, 2 * len(self._body))
+            self._append(_decode(_ROWS, rows, rows))
+        self._decode_from_bytes = max(DECODED_AT_ONCE_BYTES, 2 * len(self._body))
 
     def finish(self) -> QueryResult:
-        """The whole answer, once all of it was fed."""
+        """The result, after the last chunk."""
         data = _data(self._body)
-        self._take(_decode(_ROWS, data.result, self._body))
+        self._append(_decode(_ROWS, data.result, self._body))
         if len(set(self._keys)) < len(self._keys):
-            twice = next(key for key, times in Counter(self._keys).items() if times > 1)
-            raise SourceError(
-                "MalformedAnswer", f"Prometheus' answer holds the series {'/'.join(twice)} twice"
-            )
-        samples = joined(self._samples, np.float64)
-        self._samples.clear()  # as many bytes again
-        samples[~((samples >= 0) & (samples <= _MOST))] = np.nan
+            duplicate = next(key for key, count in Counter(self._keys).items() if count > 1)
+            message = f"Prometheus' response has the series {'/'.join(duplicate)} twice"
+            raise SourceError("MalformedAnswer", message)
+        samples = concatenate(self._samples, np.float64)
+        self._samples.clear()  # frees as much memory as `samples` takes
+        samples[~((samples >= 0) & (samples <= _LARGEST_USABLE))] = np.nan
         rows = np.repeat(np.arange(len(self._keys), dtype=np.int32), self._counts)
-        columns = joined(self._columns, np.int32)
+        columns = concatenate(self._columns, np.int32)
         return QueryResult(
             tuple(self._keys), self._steps, rows, columns, samples, _loaded_samples(data.stats)
         )
 
-    def _take(self, rows: list[_Row]) -> None:
-        kept = [row for row in rows if self._concerns_us(row)]
-        if not kept:
+    def _append(self, rows: list[_Row]) -> None:
+        accepted = [row for row in rows if self._accepts(row)]
+        if not accepted:
             return
-        times, samples, counts = _points(kept)
-        self._columns.append(_columns(times, counts, self._steps, kept))
+        times, samples, counts = _points(accepted)
+        self._columns.append(_columns(times, counts, self._steps, accepted))
         self._samples.append(samples)
         self._counts += counts
-        for row in kept:
+        for row in accepted:
             names = map(row.metric.get, self._labels, repeat(""))
-            # Names come again and again: each is kept once.
+            # The same names recur in many rows: each is kept once.
             self._keys.append(tuple([self._names.setdefault(name, name) for name in names]))
 
-    def _concerns_us(self, row: _Row) -> bool:
-        if bytes(row.histograms) not in _NOTHING:
-            message = f"Prometheus answered with native histograms, not numbers, for {row.metric}"
+    def _accepts(self, row: _Row) -> bool:
+        if bytes(row.histograms) not in _EMPTY:
+            message = f"Prometheus returned native histograms instead of numbers for {row.metric}"
             raise SourceError("NativeHistogram", message)
         return all(row.metric.get(label) for label in self._required)
 
 
-def refusal(status: int, body: Body) -> str:
-    """What an answer of another status than 200 says."""
-    return f"Prometheus answered {_phrase(status)}: {_error_text(body)}"
+def error_message(status: int, body: Body) -> str:
+    """The message for a response with another status than 200."""
+    return f"Prometheus answered {_status_text(status)}: {_error_text(body)}"
 
 
-def _phrase(status: int) -> str:
+def _status_text(status: int) -> str:
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -161,15 +162,15 @@ def _phrase(status: int) -> str:
 
 
 def _error_text(body: Body) -> str:
-    """Prometheus' own words, or how the body of something in front of it begins."""
+    """The error in Prometheus' envelope; if a proxy sent another body, the beginning of that."""
     try:
         envelope = _ENVELOPE.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _beginning(body)
-    return _own_words(envelope)
+    return _envelope_error(envelope)
 
 
-def _own_words(envelope: _Envelope) -> str:
+def _envelope_error(envelope: _Envelope) -> str:
     return _shortened(": ".join(filter(None, (envelope.error_type, envelope.error)))) or "no reason given"
 
 
@@ -185,13 +186,14 @@ def _shortened(text: str) -> str:
 def _data(body: Body) -> _Data:
     envelope = _decode(_ENVELOPE, body, body)
     if envelope.status != "success":
-        raise SourceError("QueryFailed", f"Prometheus could not answer: {_own_words(envelope)}")
+        raise SourceError("QueryFailed", f"Prometheus returned an error: {_envelope_error(envelope)}")
     if envelope.warnings or envelope.is_partial:
-        why = _shortened("; ".join(envelope.warnings or ("it says so itself (isPartial)",)))
-        raise SourceError("PartialAnswer", f"Prometheus' answer may be a part only: {why}")
+        reason = _shortened("; ".join(envelope.warnings or ("isPartial is true",)))
+        raise SourceError("PartialAnswer", f"Prometheus' response may be incomplete: {reason}")
     if envelope.data is None or envelope.data.result_type != "matrix":
-        found = envelope.data.result_type if envelope.data else "no data"
-        raise SourceError("MalformedAnswer", f"Prometheus answered a range query with {found}, not a matrix")
+        result_type = envelope.data.result_type if envelope.data else "no data"
+        message = f"Prometheus answered a range query with {result_type}, not a matrix"
+        raise SourceError("MalformedAnswer", message)
     return envelope.data
 
 
@@ -199,12 +201,12 @@ def _decode(decoder: msgspec.json.Decoder[T], part: Body | msgspec.Raw, body: Bo
     try:
         return decoder.decode(part)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message = f"Prometheus' answer can't be read ({error}); it begins with: {_beginning(body)}"
+        message = f"Prometheus' response can't be decoded ({error}); it begins with: {_beginning(body)}"
         raise SourceError("MalformedAnswer", message) from error
 
 
 def _loaded_samples(stats: msgspec.Raw) -> int:
-    """How many samples the server read for the answer; 0 where it does not tell in Prometheus' way."""
+    """The number of samples that the server read; 0 without Prometheus' statistics."""
     try:
         return _STATS.decode(stats).samples.total_queryable_samples
     except msgspec.DecodeError:
@@ -212,34 +214,34 @@ def _loaded_samples(stats: msgspec.Raw) -> int:
 
 
 def _points(rows: list[_Row]) -> tuple[Numbers, Numbers, list[int]]:
-    """The times and the numbers of all points of all rows, and how many each row has."""
+    """The times and the samples of all points of all rows, and the number of points of each row."""
     texts = [bytes(row.values) for row in rows]
     counts = [text.count(b'"],[') + 1 for text in texts]
     plain = _plain_points(texts, sum(counts))
     if plain is not None:
         return *plain, counts
-    each = [_points_of(row) for row in rows]
-    times, samples = (np.concatenate(side) for side in zip(*each, strict=True))
-    return times, samples, [len(of_row) for of_row, _ in each]
+    points = [_points_of(row) for row in rows]
+    times, samples = (np.concatenate(side) for side in zip(*points, strict=True))
+    return times, samples, [len(row_times) for row_times, _ in points]
 
 
 def _plain_points(texts: list[bytes], points: int) -> tuple[Numbers, Numbers] | None:
-    """The points of texts like `[[60,"0.5"],[120,"1"]]`; None where one of them is not so plain.
+    """The points of texts like `[[60,"0.5"],[120,"1"]]`; None if a text has another form.
 
-    As one flat list of numbers they are decoded several times as fast as pairs are, and only pairs of a bare
-    number and one in quotes give these counts.
+    One flat list of numbers is decoded several times as fast as pairs. Only pairs of a bare and a quoted
+    number give these counts.
     """
     if not all(text.startswith(b"[[") and text.endswith(b'"]]') for text in texts):
         return None
     pairs = b",".join(text[1:-1] for text in texts)
-    numbers_alone = pairs.translate(None, b'[]"')
-    if pairs.count(b',"') != points or len(pairs) - len(numbers_alone) != 4 * points:
+    bare_numbers = pairs.translate(None, b'[]"')
+    if pairs.count(b',"') != points or len(pairs) - len(bare_numbers) != 4 * points:
         return None
     try:
-        numbers = np.array(_NUMBERS.decode(b"[%b]" % numbers_alone))
+        numbers = np.array(_NUMBERS.decode(b"[%b]" % bare_numbers))
     except msgspec.DecodeError:
-        return None  # as NaN is one
-    # The copy lets go of the times.
+        return None  # for example, NaN
+    # The copy does not keep the times in memory.
     return (numbers[::2], numbers[1::2].copy()) if len(numbers) == 2 * points else None
 
 
@@ -249,7 +251,7 @@ def _points_of(row: _Row) -> tuple[Numbers, Numbers]:
         times = np.fromiter((time for time, _ in points), dtype=np.float64, count=len(points))
         return times, np.fromiter((float(text) for _, text in points), dtype=np.float64, count=len(points))
     except (msgspec.DecodeError, ValueError) as error:
-        message = f"a point of the series {row.metric} in Prometheus' answer can't be read: {error}"
+        message = f"a point of the series {row.metric} in Prometheus' response can't be decoded: {error}"
         raise SourceError("MalformedAnswer", message) from error
 
 
@@ -263,8 +265,8 @@ def _columns(times: Numbers, counts: list[int], steps: StepRange, rows: list[_Ro
     if misplaced.any():
         point = int(misplaced.argmax())
         row = rows[int(np.searchsorted(ends, point, side="right"))]
-        asked = f"every {STEP_SECONDS} s from {steps.start_seconds} to {steps.end_seconds}"
-        found = f"{times[point]:.3f} in the series {row.metric}"
-        message = f"Prometheus' answer has a point at {found}, which was not asked for ({asked}, each once)"
+        found = f"Prometheus' response has a point at {times[point]:.3f} in the series {row.metric}"
+        requested = f"one every {STEP_SECONDS} s from {steps.start_seconds} to {steps.end_seconds}"
+        message = f"{found}; the query requested {requested}"
         raise SourceError("MalformedAnswer", message)
     return positions.astype(np.int32)

@@ -1,6 +1,6 @@
-"""Asks for what was planned, newest first, and for less where it was too much.
+"""Queries in chunks of time, newest first, and shards of namespaces; smaller ones if a query was too large.
 
-An answer counts when all shards of its time have answered: a step of which a part is known stays unknown.
+A chunk counts only with the results of all its shards: a step with a part of its results stays unread.
 """
 
 import asyncio
@@ -15,85 +15,89 @@ from app.history.samples import StepRange
 from app.sources.planning import STEPS_PER_HOUR, QueryPlanner, SampleLoad, halves, shorter
 from app.sources.queries import Shard
 
-# Each of them may have taken the whole time-out.
-_LATE_ANSWERS = 2
+# Each may have taken the whole time-out.
+_MAX_TIME_OUTS = 2
 
 T = TypeVar("T")
-Ask = Callable[[Shard, StepRange], Awaitable[T]]
+RunQuery = Callable[[Shard, StepRange], Awaitable[T]]
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkedQuery(Generic[T]):
-    """A question that is asked of shards of namespaces and parts of time; *split* hears of each refusal."""
+    """Runs a query on shards of namespaces and chunks of time; calls *on_split* when one was too large."""
 
     planner: QueryPlanner
     load: SampleLoad
-    ask: Ask[T]
-    split: Callable[[], None]
+    run: RunQuery[T]
+    on_split: Callable[[], None]
 
-    async def answers(
-        self, steps: StepRange, *, most_samples: float = math.inf
+    async def results(
+        self, steps: StepRange, *, max_samples: float = math.inf
     ) -> AsyncIterator[tuple[StepRange, list[T]]]:
-        """The answers of all shards on the newest part of *steps*, then on the part before it, and so on.
+        """The results of all shards on the newest chunk of *steps*, then on the chunk before it, and so on.
 
-        It ends when about *most_samples* were loaded.
+        Ends when about *max_samples* were loaded.
 
         Raises:
-            SourceError: a part could not be answered; those that were given before stand.
+            SourceError: a chunk has no complete result; the results before it are valid.
         """
-        left, loaded, late, longest = steps, 0.0, 0, len(steps)
-        self.planner.note_time(steps.last)
-        while left and loaded < most_samples:
-            part = self.planner.newest(left, self.load, longest)
-            samples = self.planner.largest(part, self.load)
+        remaining, loaded, time_outs, max_steps = steps, 0.0, 0, len(steps)
+        self.planner.advance_to(steps.last)
+        while remaining and loaded < max_samples:
+            chunk = self.planner.newest_chunk(remaining, self.load, max_steps)
+            samples = self.planner.largest_query(chunk, self.load)
             try:
-                answers = await self._whole(part)
+                results = await self._run_chunk(chunk)
             except TooLargeError as error:
                 if error.is_late:
-                    late += 1
-                    self.planner.late(part, samples)
-                if len(part) <= (STEPS_PER_HOUR if error.is_late else 1) or late > _LATE_ANSWERS:
+                    time_outs += 1
+                    self.planner.record_time_out(chunk, samples)
+                least_steps = STEPS_PER_HOUR if error.is_late else 1
+                if len(chunk) <= least_steps or time_outs > _MAX_TIME_OUTS:
                     raise
-                longest = shorter(part)
+                max_steps = shorter(chunk)
                 continue
-            if not late:
-                self.planner.answered(part, samples)
-            yield part, answers
-            loaded += self.load.total * len(part)
-            left = StepRange(left.first, part.first - 1)
+            if not time_outs:
+                self.planner.record_result(chunk, samples)
+            yield chunk, results
+            loaded += self.load.total * len(chunk)
+            remaining = StepRange(remaining.first, chunk.first - 1)
 
-    async def _whole(self, part: StepRange) -> list[T]:
-        shards = self.planner.shards(part, self.load)
-        return list(chain.from_iterable(await all_of(self._of(shard, part) for shard in shards)))
+    async def _run_chunk(self, chunk: StepRange) -> list[T]:
+        shards = self.planner.shards(chunk, self.load)
+        return list(chain.from_iterable(await run_all(self._run_shard(shard, chunk) for shard in shards)))
 
-    async def _of(self, shard: Shard, part: StepRange) -> list[T]:
+    async def _run_shard(self, shard: Shard, chunk: StepRange) -> list[T]:
         try:
-            return [await self.ask(shard, part)]
+            return [await self.run(shard, chunk)]
         except TooLargeError as error:
-            self.split()
-            if error.is_late:  # it is not asked again at once
+            self.on_split()
+            if error.is_late:  # an immediate retry would time out again
                 raise
-            self.planner.refused(self.load.of(shard) * len(part))
-            # Time is halved before namespaces are, and again where there is but one.
-            parts = () if len(part) > STEPS_PER_HOUR else halves(shard, self.load)
-            if not parts:
+            self.planner.record_refusal(self.load.of(shard) * len(chunk))
+            # Long chunks are halved before namespaces are; the chunk of a single namespace is halved again.
+            half_shards = () if len(chunk) > STEPS_PER_HOUR else halves(shard, self.load)
+            if not half_shards:
                 raise
-        return [answer for half in parts for answer in await self._of(half, part)]
+        return [result for half in half_shards for result in await self._run_shard(half, chunk)]
 
 
-async def all_of(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Their results; the first that fails ends the others."""
-    fault: SourceError | None = None
+async def run_all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all; the first SourceError cancels the others and is raised."""
+    first_error: SourceError | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(each) for each in coroutines]
-    except* SourceError as faults:
-        fault = next(each for each in _leaves(faults))
-    if fault:
-        raise fault
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+    except* SourceError as errors:
+        first_error = next(iter(_leaves(errors)))
+    if first_error:
+        raise first_error
     return [task.result() for task in tasks]
 
 
 def _leaves(group: BaseExceptionGroup[SourceError]) -> Iterable[SourceError]:
-    for each in group.exceptions:
-        yield from _leaves(each) if isinstance(each, BaseExceptionGroup) else (each,)
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -1,7 +1,7 @@
-"""As whom a server is asked, and whom is believed to be it.
+"""Credentials and trusted CAs for Prometheus.
 
-Secrets stay in files. A token or password is read for each query, certificates are loaded anew when their
-files change: whoever rotates them has nothing to restart.
+Secrets stay in files. A token or password is read for each query, certificates are loaded again when their
+files change: their rotation needs no restart.
 """
 
 import ssl
@@ -17,7 +17,7 @@ from app.errors import SourceError
 from app.sources.sigv4 import SigV4
 
 TENANT_HEADER = "X-Scope-OrgID"
-_NO_PASS_PHRASE = ""  # without an answer at hand OpenSSL asks the terminal for one, and waits
+_NO_PASS_PHRASE = ""  # without one, OpenSSL prompts on the terminal and waits
 Fingerprint = tuple[tuple[int, int, int], ...]
 
 
@@ -53,7 +53,7 @@ class CredentialFile:
 
 @dataclass(frozen=True, slots=True)
 class PrometheusCredentials:
-    """Files by their paths; what is empty is not used."""
+    """Paths of files, and other values; empty ones are not used."""
 
     bearer_token_file: str = ""
     username: str = ""
@@ -65,7 +65,7 @@ class PrometheusCredentials:
     sigv4_region: str = ""
 
     def authentication(self) -> httpx.Auth | None:
-        """What proves each request; raises SourceError where what it needs is not there."""
+        """The authentication of each request; raises SourceError if its file or library is unusable."""
         if self.sigv4_region:
             return SigV4(self.sigv4_region)
         if self.bearer_token_file:
@@ -80,14 +80,14 @@ class PrometheusCredentials:
         return auth
 
     def headers(self) -> dict[str, str]:
-        """What each request bears besides."""
+        """The additional headers of each request."""
         return {TENANT_HEADER: self.tenant} if self.tenant else {}
 
     def tls_context(self) -> ssl.SSLContext:
-        """Believes the CA file's certificates, or the usual ones, and shows the client's certificate.
+        """Trusts the CA file, or else the public CAs, and presents the client certificate.
 
         Raises:
-            SourceError: names the file that can't be used.
+            SourceError: names the unusable file.
         """
         context = httpx.create_ssl_context()
         if self.ca_file:
@@ -99,13 +99,13 @@ class PrometheusCredentials:
         return context
 
     def _certificate_or_key_file(self) -> CredentialFile:
-        """The file that errors name: that of the key, if it has one of its own."""
+        """The file that errors name: that of the private key, if it is a separate file."""
         if self.key_file:
             return CredentialFile("PROMETHEUS_KEY_FILE", self.key_file)
         return CredentialFile("PROMETHEUS_CERTIFICATE_FILE", self.certificate_file)
 
     def fingerprint(self) -> Fingerprint:
-        """Changes when one of the TLS files does; empty where there are none, or one is away."""
+        """Changes when a TLS file does; empty if there are none, or if one is missing."""
         files = filter(None, (self.ca_file, self.certificate_file, self.key_file))
         try:
             states = [Path(file).stat() for file in files]
@@ -115,7 +115,7 @@ class PrometheusCredentials:
 
 
 class _SecretFromFile(httpx.Auth):
-    """A bearer token, or a user's password, as it stands in its file by then."""
+    """A bearer token, or the password of *username*, from a file."""
 
     def __init__(self, file: CredentialFile, username: str | None = None) -> None:
         self._file, self._username = file, username
@@ -128,6 +128,6 @@ class _SecretFromFile(httpx.Auth):
         return f"Basic {b64encode(f'{self._username}:{secret}'.encode()).decode()}"
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Read the file for each request."""
+        """Reads the file for each request."""
         request.headers["Authorization"] = self.header()
         yield request

@@ -1,7 +1,6 @@
-"""The file of a recorded history: reading with every fault named, and writing with the same bytes each time.
+"""Reads and writes history files: every error is specific, the same content gives the same bytes.
 
-The format is described in `docs/history-format.md`. Nothing in a file is ever executed: pickled content is
-refused.
+`docs/history-format.md` describes the format. Nothing in a file is executed: pickled content is refused.
 """
 
 import zipfile
@@ -18,35 +17,32 @@ from app.errors import HistoryFileError
 CONTAINER_VALUES = ("cpu_cores", "memory_bytes")
 EDGE_VALUES = ("edge_requests_per_second", "edge_responses_per_second")
 _CONTAINER_KEYS = ("names", "offsets", "timestamps", *CONTAINER_VALUES)
-_FACT_KEYS = (
-    "workloads",
-    "cpu_request_cores",
-    "memory_request_bytes",
-)  # of each container; each may be absent
+# One value per container; each key may be absent.
+_FACT_KEYS = ("workloads", "cpu_request_cores", "memory_request_bytes")
 _EDGE_KEYS = ("edge_names", "edge_offsets", "edge_timestamps", *EDGE_VALUES)
 
-_LATEST_SECONDS = 2**32 - 1  # the year 2106; times in milliseconds are beyond it
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's zero: when a file was written must not change its bytes
+_LATEST_SECONDS = 2**32 - 1  # in the year 2106; a time in milliseconds is larger
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's zero: the bytes must not depend on the time of writing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedSeries:
-    """Series of unequal length, one after the other: `series[k]` is the number of the series of sample k."""
+    """Series of unequal length, one after the other: sample k belongs to the series number `series[k]`."""
 
     names: tuple[str, ...]
     series: NDArray[np.int64]
     timestamps: NDArray[np.float64]
     values: tuple[NDArray[np.float64], NDArray[np.float64]]
-    # Of each name, where the file tells it: `Kind/namespace/name` or empty; CPU and memory, NaN for none.
+    # One per name, if the file has them: `Kind/namespace/name` or empty; CPU and memory, NaN for none.
     workloads: tuple[str, ...] = ()
     requests: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedContainer:
-    """One container's samples: *name* is `namespace/pod/container`, or a word for what stands alone.
+    """One container's samples: *name* is `namespace/pod/container`, or one word for a standalone series.
 
-    `workload` is `Kind/namespace/name`, empty where nobody told it; requests are NaN where there are none.
+    `workload` is `Kind/namespace/name`, empty if unknown; requests are NaN if there are none.
     """
 
     name: str
@@ -72,16 +68,16 @@ def read_history_file(path: Path) -> tuple[RecordedSeries, RecordedSeries]:
     """The containers (CPU, memory) and the edges (requests, responses) of the file.
 
     Raises:
-        HistoryFileError: names the file and what is wrong in it.
+        HistoryFileError: names the file and the error in it.
     """
     try:
         return _tables(_load(path))
-    except _FaultError as fault:
-        raise HistoryFileError(f"{path}: {fault}; docs/history-format.md describes the format") from fault
+    except _FormatError as error:
+        raise HistoryFileError(f"{path}: {error}; docs/history-format.md describes the format") from error
 
 
-class _FaultError(Exception):
-    """What is wrong in a file whose name the caller knows."""
+class _FormatError(Exception):
+    """An error in a file; the caller adds the name of the file."""
 
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -92,12 +88,12 @@ def _load(path: Path) -> Arrays:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
             if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise _FaultError("this is a single array and not an .npz archive of several")
+                raise _FormatError("the file is a single array, not an .npz archive of arrays")
             return {key: loaded[key] for key in (*_CONTAINER_KEYS, *_FACT_KEYS, *_EDGE_KEYS) if key in loaded}
     except FileNotFoundError as error:
-        raise _FaultError("there is no such file") from error
+        raise _FormatError("there is no such file") from error
     except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise _FaultError(f"this can't be read as an .npz archive of plain arrays ({error})") from error
+        raise _FormatError(f"the file can't be read as an .npz archive of plain arrays ({error})") from error
 
 
 def _tables(arrays: Arrays) -> tuple[RecordedSeries, RecordedSeries]:
@@ -105,21 +101,21 @@ def _tables(arrays: Arrays) -> tuple[RecordedSeries, RecordedSeries]:
     containers = _with_facts(_table(arrays, _CONTAINER_KEYS, _is_container_name), arrays)
     edges = _table(arrays, edge_keys, _is_edge_name)
     if all(np.isnan(values).all() for values in (*containers.values, *edges.values)):
-        raise _FaultError("it holds no sample")
+        raise _FormatError("the file has no sample")
     return containers, edges
 
 
 def _table(arrays: Arrays, keys: Sequence[str], is_name: Callable[[str], bool]) -> RecordedSeries:
     if not keys:
-        nothing = np.empty(0)
-        return RecordedSeries((), np.empty(0, dtype=np.int64), nothing, (nothing, nothing))
+        empty = np.empty(0)
+        return RecordedSeries((), np.empty(0, dtype=np.int64), empty, (empty, empty))
     if missing := [key for key in keys if key not in arrays]:
-        raise _FaultError(f"{_quoted(missing)} missing")
+        raise _FormatError(f"{_list_keys(missing)} missing")
     names_key, offsets_key, timestamps_key, *value_keys = keys
     names = _names(arrays, names_key, is_name)
     timestamps = _numbers(arrays, timestamps_key)
     if not ((timestamps >= 0) & (timestamps <= _LATEST_SECONDS)).all():
-        raise _FaultError(f"`{timestamps_key}` must hold Unix times in seconds, 0 to {_LATEST_SECONDS}")
+        raise _FormatError(f"`{timestamps_key}` must have Unix times in seconds, 0 to {_LATEST_SECONDS}")
     lengths = _lengths(arrays, offsets_key, names=len(names), samples=len(timestamps))
     first, second = (_values(arrays, key, len(timestamps)) for key in value_keys)
     return RecordedSeries(names, np.repeat(np.arange(len(names)), lengths), timestamps, (first, second))
@@ -129,11 +125,11 @@ def _with_facts(table: RecordedSeries, arrays: Arrays) -> RecordedSeries:
     workloads_key, *request_keys = _FACT_KEYS
     workloads: tuple[str, ...] = ()
     if workloads_key in arrays:
-        workloads = tuple(map(str, _one_dimension(arrays, workloads_key, "U", "texts")))
-        _must_be_one_each(workloads_key, len(workloads), len(table.names))
+        workloads = tuple(map(str, _one_dimension(arrays, workloads_key, "U", "strings")))
+        _check_count(workloads_key, len(workloads), len(table.names))
         for text in workloads:
             if text and (text.count("/") != 2 or not all(text.split("/"))):
-                raise _FaultError(f"`{workloads_key}` holds {text!r}, which is not Kind/namespace/name")
+                raise _FormatError(f"`{workloads_key}` has {text!r}, which is not Kind/namespace/name")
     if not any(key in arrays for key in request_keys):
         return replace(table, workloads=workloads)
     cpu, memory = (_requests(arrays, key, len(table.names)) for key in request_keys)
@@ -144,36 +140,36 @@ def _requests(arrays: Arrays, key: str, names: int) -> NDArray[np.float64]:
     if key not in arrays:
         return np.full(names, np.nan)
     requests = _numbers(arrays, key)
-    _must_be_one_each(key, len(requests), names)
+    _check_count(key, len(requests), names)
     return _usable(requests, key)
 
 
-def _must_be_one_each(key: str, found: int, names: int) -> None:
-    if found != names:
-        raise _FaultError(f"`{key}` must hold {names}, one for each name, and holds {found}")
+def _check_count(key: str, values: int, names: int) -> None:
+    if values != names:
+        raise _FormatError(f"`{key}` must have {names} values, one per name, and has {values}")
 
 
-def _quoted(keys: Iterable[str]) -> str:
+def _list_keys(keys: Iterable[str]) -> str:
     listed = [f"`{key}`" for key in keys]
     return f"{', '.join(listed)} {'is' if len(listed) == 1 else 'are'}"
 
 
-def _one_dimension(arrays: Arrays, key: str, kinds: str, wanted: str) -> NDArray[np.generic]:
+def _one_dimension(arrays: Arrays, key: str, kinds: str, content: str) -> NDArray[np.generic]:
     array = arrays[key]
     if array.dtype.kind not in kinds or array.ndim != 1:
-        found = f"{array.dtype} with {array.ndim} dimensions"
-        raise _FaultError(f"`{key}` must be an array of {wanted} with one dimension, and is {found}")
+        actual = f"{array.dtype} with {array.ndim} dimensions"
+        raise _FormatError(f"`{key}` must be an array of {content} with one dimension, and is {actual}")
     return array
 
 
 def _names(arrays: Arrays, key: str, is_name: Callable[[str], bool]) -> tuple[str, ...]:
-    names = tuple(map(str, _one_dimension(arrays, key, "U", "texts")))
+    names = tuple(map(str, _one_dimension(arrays, key, "U", "strings")))
     for name in names:
         if not is_name(name):
-            raise _FaultError(f"`{key}` holds {name!r}, which is not a name of the format")
+            raise _FormatError(f"`{key}` has {name!r}, which is not a name of the format")
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _FaultError(f"`{key}` holds {twice!r} twice")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise _FormatError(f"`{key}` has {duplicate!r} twice")
     return names
 
 
@@ -183,8 +179,8 @@ def _is_container_name(name: str) -> bool:
 
 
 def _is_edge_name(name: str) -> bool:
-    ends = [end.split("/") for end in name.split(">")]
-    return len(ends) == 2 and all(len(end) == 2 and all(end) for end in ends)
+    endpoints = [endpoint.split("/") for endpoint in name.split(">")]
+    return len(endpoints) == 2 and all(len(parts) == 2 and all(parts) for parts in endpoints)
 
 
 def _numbers(arrays: Arrays, key: str) -> NDArray[np.float64]:
@@ -194,44 +190,44 @@ def _numbers(arrays: Arrays, key: str) -> NDArray[np.float64]:
 def _lengths(arrays: Arrays, key: str, *, names: int, samples: int) -> NDArray[np.int64]:
     offsets = _one_dimension(arrays, key, "iu", "integers").astype(np.int64)
     if len(offsets) != names + 1:
-        raise _FaultError(
-            f"`{key}` must hold {names + 1} numbers (one more than names), and holds {len(offsets)}"
+        raise _FormatError(
+            f"`{key}` must have {names + 1} numbers (one more than names), and has {len(offsets)}"
         )
     lengths = np.diff(offsets)
     if offsets[0] != 0 or offsets[-1] != samples or (lengths < 0).any():
-        raise _FaultError(f"`{key}` must rise from 0 to {samples}, the number of samples")
+        raise _FormatError(f"`{key}` must rise from 0 to {samples}, the number of samples")
     return lengths
 
 
 def _values(arrays: Arrays, key: str, samples: int) -> NDArray[np.float64]:
     values = _numbers(arrays, key)
     if len(values) != samples:
-        raise _FaultError(f"`{key}` must hold {samples} numbers, one for each time, and holds {len(values)}")
+        raise _FormatError(f"`{key}` must have {samples} numbers, one per time, and has {len(values)}")
     return _usable(values, key)
 
 
 def _usable(values: NDArray[np.float64], key: str) -> NDArray[np.float64]:
     if not (np.isnan(values) | ((values >= 0) & (values < np.inf))).all():
-        raise _FaultError(f"`{key}` holds a number that is negative or infinite (NaN stands for no sample)")
+        raise _FormatError(f"`{key}` has a number that is negative or infinite (NaN means no sample)")
     return values
 
 
 def write_history_file(
     path: Path, containers: Sequence[RecordedContainer], edges: Sequence[RecordedEdge] = ()
 ) -> None:
-    """Writes a file that `read_history_file` reads; the same content gives the same bytes.
+    """Writes a file for `read_history_file`; the same content gives the same bytes.
 
-    Nothing is compressed: the bytes would depend on the release of the library that does it.
+    Nothing is compressed: the bytes would depend on the release of the compression library.
     """
     arrays = _columns(
         _CONTAINER_KEYS,
-        [(each.name, each.timestamps, each.cpu_cores, each.memory_bytes) for each in containers],
+        [(series.name, series.timestamps, series.cpu_cores, series.memory_bytes) for series in containers],
     )
     arrays |= _facts(containers)
     if edges:
         rows = [
-            (each.name, each.timestamps, each.requests_per_second, each.responses_per_second)
-            for each in edges
+            (edge.name, edge.timestamps, edge.requests_per_second, edge.responses_per_second)
+            for edge in edges
         ]
         arrays |= _columns(_EDGE_KEYS, rows)
     with zipfile.ZipFile(path, "w") as archive:
@@ -241,15 +237,15 @@ def write_history_file(
 
 
 def _facts(containers: Sequence[RecordedContainer]) -> Arrays:
-    """What is known of the containers besides, where it is of any of them."""
-    workloads = np.array([each.workload for each in containers], dtype=np.str_)
-    requests = [(each.cpu_request_cores, each.memory_request_bytes) for each in containers]
+    """Workloads and requests of the containers, each if any container has a value."""
+    workloads = np.array([container.workload for container in containers], dtype=np.str_)
+    requests = [(container.cpu_request_cores, container.memory_request_bytes) for container in containers]
     cpu, memory = np.array(requests, dtype="<f4").reshape(-1, 2).T
     facts = dict(zip(_FACT_KEYS, (workloads, cpu, memory), strict=True))
-    return {key: array for key, array in facts.items() if _tells_something(array)}
+    return {key: array for key, array in facts.items() if _has_values(array)}
 
 
-def _tells_something(array: NDArray[np.generic]) -> bool:
+def _has_values(array: NDArray[np.generic]) -> bool:
     return any(array) if array.dtype.kind == "U" else not np.isnan(array.astype(np.float64)).all()
 
 
@@ -257,7 +253,7 @@ Row = tuple[str, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 
 
 def _columns(keys: Sequence[str], rows: Sequence[Row]) -> Arrays:
-    """The rows' arrays, one after the other, in the narrowest types that hold them well."""
+    """The arrays of all rows, concatenated, in the smallest sufficient types."""
     names = np.array([name for name, *_ in rows], dtype=np.str_)
     offsets = np.cumsum([0, *(len(times) for _, times, *_ in rows)]).astype("<u4")
     columns = [np.concatenate([np.empty(0), *(row[column] for row in rows)]) for column in (1, 2, 3)]

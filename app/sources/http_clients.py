@@ -1,4 +1,4 @@
-"""The HTTP client of one server, made anew when the files of its TLS context change."""
+"""The HTTP client of a server, replaced when the files of its TLS context change."""
 
 import asyncio
 from collections import Counter
@@ -15,23 +15,25 @@ log = structlog.get_logger(__name__)
 
 
 class HttpClients:
-    """Hands out the current client; one that was replaced is closed when its last request has ended.
+    """Provides the current client; a replaced one is closed after its last request.
 
-    Files of *access* are read by the first request, and again where they changed or could not be used.
+    The first request reads the files of *credentials*; later ones read them again if they changed or were
+    unusable.
     """
 
     def __init__(
         self,
-        access: PrometheusCredentials,
-        own_credentials: tuple[str, str] | None,
+        credentials: PrometheusCredentials,
+        url_credentials: tuple[str, str] | None,
         timeout_seconds: float,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
-        self._access, self._timeout, self._transport = access, httpx.Timeout(timeout_seconds), transport
-        self._auth: httpx.Auth | None = httpx.BasicAuth(*own_credentials) if own_credentials else None
-        self._tried: Fingerprint = ()
+        self._credentials, self._transport = credentials, transport
+        self._timeout = httpx.Timeout(timeout_seconds)
+        self._auth: httpx.Auth | None = httpx.BasicAuth(*url_credentials) if url_credentials else None
+        self._last_fingerprint: Fingerprint = ()
         self._client: httpx.AsyncClient | None = None
-        self._making = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._requests: Counter[httpx.AsyncClient] = Counter()
 
     @asynccontextmanager
@@ -39,9 +41,9 @@ class HttpClients:
         """The client for one request.
 
         Raises:
-            SourceError: there is none yet, since a file of *access* can't be used.
+            SourceError: a file of the credentials is unusable, and no client exists yet.
         """
-        async with self._making:
+        async with self._lock:
             client = await self._up_to_date()
         self._requests[client] += 1
         try:
@@ -54,20 +56,20 @@ class HttpClients:
                     await client.aclose()
 
     async def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         latest = [self._client] if self._client else []
         for client in {*latest, *self._requests}:
             await client.aclose()
 
     async def _up_to_date(self) -> httpx.AsyncClient:
-        """Take changed files; while they can't be used, what was loaded stays in use."""
-        fingerprint = await asyncio.to_thread(self._access.fingerprint)
+        """A client with the current files; while they are unusable, the client before."""
+        fingerprint = await asyncio.to_thread(self._credentials.fingerprint)
         before = self._client
-        if before and (not fingerprint or fingerprint == self._tried):
+        if before and (not fingerprint or fingerprint == self._last_fingerprint):
             return before
-        self._tried = fingerprint
+        self._last_fingerprint = fingerprint
         try:
-            self._client = await asyncio.to_thread(self._made)
+            self._client = await asyncio.to_thread(self._build_client)
         except SourceError as error:
             if before is None:
                 raise
@@ -79,12 +81,12 @@ class HttpClients:
                 await before.aclose()
         return self._client
 
-    def _made(self) -> httpx.AsyncClient:
-        self._auth = self._auth or self._access.authentication()
+    def _build_client(self) -> httpx.AsyncClient:
+        self._auth = self._auth or self._credentials.authentication()
         return httpx.AsyncClient(
             auth=self._auth,
-            headers=self._access.headers(),
+            headers=self._credentials.headers(),
             timeout=self._timeout,
             transport=self._transport,
-            verify=self._access.tls_context(),
+            verify=self._credentials.tls_context(),
         )

@@ -1,21 +1,21 @@
-"""Who owned the Pods of the past: what is asked of Prometheus, and the answers joined; pure.
+"""Queries on the owners of current and past Pods, and the join of their results; pure.
 
-kube-state-metrics tells every owner. Where a store keeps nothing but recording rules, that of the
-kubernetes-mixin tells the workload of each Pod.
+kube-state-metrics exposes the owner of each object. If a store keeps only recording rules, a rule of the
+kubernetes-mixin has the workload of each Pod.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 
 from app.domain.workloads import JOB, NODE, POD, Workload
 from app.history.samples import PastOwners
-from app.sources.queries import Scope, aggregate, excluded, included, selector
+from app.sources.queries import Scope, aggregate, excluded_matchers, included_matchers, selector
 from app.sources.query_result import Key
 
 KUBE_STATE_METRICS, KUBERNETES_MIXIN = "kube-state-metrics", "kubernetes-mixin"
 
 POD_OWNER, REPLICASET_OWNER, JOB_OWNER = "kube_pod_owner", "kube_replicaset_owner", "kube_job_owner"
 CONTROLLER_OWNER = "kube_replicationcontroller_owner"
-# The kind that each metric tells the owner of, and the label that names the owned object.
+# For each metric: the kind of the owned objects, and the label with their name.
 _OWNED = {
     POD_OWNER: (POD, "pod"),
     REPLICASET_OWNER: ("ReplicaSet", "replicaset"),
@@ -29,7 +29,7 @@ OPTIONAL_LABELS = frozenset(_OWNED_LABELS)
 
 WORKLOAD_OF_POD = "namespace_workload_pod:kube_pod_owner:relabel"
 WORKLOAD_LABELS = ("namespace", "pod", "workload_type", "workload")
-# How the rule spells kinds; what is not among these is a kind as it stands. A static Pod belongs to its node.
+# Kinds by their value in the rule; any other value is the kind itself. The owner of a static Pod is its node.
 _KINDS = {
     kind.lower(): kind
     for kind in ("Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "CronJob", JOB, POD)
@@ -38,8 +38,8 @@ _KINDS = {
 Owners = Mapping[tuple[str, str, str], Workload]
 
 
-def owners(scope: Scope, *, seconds: int) -> str:
-    """The controllers of all Pods, and of what controls Pods, that were there within the last *seconds*.
+def owners_query(scope: Scope, *, seconds: int) -> str:
+    """The controllers of all Pods of the last *seconds*, and the controllers of these controllers.
 
     kube-state-metrics may run more than once, hence the maximum over the duplicates.
     """
@@ -47,61 +47,68 @@ def owners(scope: Scope, *, seconds: int) -> str:
         aggregate(
             "max",
             ("namespace", owned, *_OWNER),
-            _seen(metric, scope, seconds, 'owner_is_controller="true"'),
+            _present(metric, scope, seconds, 'owner_is_controller="true"'),
         )
         for metric, (_, owned) in _OWNED.items()
     )
 
 
-def workloads_of_pods(scope: Scope, *, seconds: int) -> str:
-    """The workload of each Pod that was there within the last *seconds*, as the mixin's rule tells it."""
-    return aggregate("max", WORKLOAD_LABELS, _seen(WORKLOAD_OF_POD, scope, seconds))
+def workloads_query(scope: Scope, *, seconds: int) -> str:
+    """The workload of each Pod of the last *seconds*, from the mixin's rule."""
+    return aggregate("max", WORKLOAD_LABELS, _present(WORKLOAD_OF_POD, scope, seconds))
 
 
-def _seen(metric: str, scope: Scope, seconds: int, *matchers: str) -> str:
-    namespaces = (*included("namespace", scope), *excluded("namespace", scope))
+def _present(metric: str, scope: Scope, seconds: int, *matchers: str) -> str:
+    namespaces = (*included_matchers("namespace", scope), *excluded_matchers("namespace", scope))
     return f"max_over_time({selector(metric, (*matchers, *namespaces), scope)}[{seconds}s])"
 
 
-def join_owners(told: Collection[Key]) -> PastOwners:
-    """The workload of each Pod: its controller, or that controller's own where there is one.
+def join_owners(keys: Collection[Key]) -> PastOwners:
+    """The workload of each Pod: its controller, or the controller of that one if there is one.
 
-    A Pod belongs to a ReplicaSet, and that to a Deployment; or to a Job of a CronJob, or to a
-    ReplicationController of a DeploymentConfig.
+    A Pod belongs to a ReplicaSet of a Deployment, to a Job of a CronJob, or to a ReplicationController of a
+    DeploymentConfig.
     """
-    owned = ((namespace, pod, kind, owner) for namespace, pod, *_, kind, owner in told if pod)
-    return PastOwners(KUBE_STATE_METRICS, _topmost(owned, _above(told)))
+    owned = ((namespace, pod, kind, owner) for namespace, pod, *_, kind, owner in keys if pod)
+    return PastOwners(KUBE_STATE_METRICS, _topmost_owners(owned, _owners(keys)))
 
 
-def join_workloads(rule: Collection[Key], told: Collection[Key]) -> PastOwners:
-    """The same from the mixin's rule; of a Job, kube-state-metrics may have told the CronJob."""
+def join_workloads(rule_keys: Collection[Key], keys: Collection[Key]) -> PastOwners:
+    """The workload of each Pod from the mixin's rule; for a Job, its CronJob if kube-state-metrics has it."""
     owned = (
-        (namespace, pod, _KINDS.get(kind.lower(), kind), name) for namespace, pod, kind, name in _by_age(rule)
+        (namespace, pod, _KINDS.get(kind.lower(), kind), name)
+        for namespace, pod, kind, name in _oldest_first(rule_keys)
     )
-    return PastOwners(KUBERNETES_MIXIN, _topmost(owned, _above(told)))
+    return PastOwners(KUBERNETES_MIXIN, _topmost_owners(owned, _owners(keys)))
 
 
-def _by_age(rule: Collection[Key]) -> Iterable[Key]:
-    """A newer rule comes later, and so counts: it spells the kind of an owner that was a `job` before."""
-    return sorted(rule, key=lambda key: (key[2][:1].isupper(), key))
+def _oldest_first(rule_keys: Collection[Key]) -> Iterable[Key]:
+    """The keys from newer versions of the rule last, so that they override those from older versions.
+
+    Newer versions have the kind of every owner, with a capital letter; older ones have `job` for some.
+    """
+    return sorted(rule_keys, key=lambda key: (key[2][:1].isupper(), key))
 
 
-def tells_pods(told: Collection[Key]) -> bool:
-    """True where the owner of any Pod is told."""
-    return any(pod for _, pod, *_ in told)
+def has_pod_owners(keys: Collection[Key]) -> bool:
+    """True if the owner of any Pod is known."""
+    return any(pod for _, pod, *_ in keys)
 
 
-def _above(told: Collection[Key]) -> Owners:
-    found = {}
-    for namespace, *names, owner_kind, owner in told:
+def _owners(keys: Collection[Key]) -> Owners:
+    """The owner of each object, by kind, namespace and name."""
+    owners = {}
+    for namespace, *names, owner_kind, owner in keys:
         for kind, name in zip(_OWNED_KINDS, names, strict=True):
             if name:
-                found[kind, namespace, name] = Workload(namespace, owner, owner_kind)
-    return found
+                owners[kind, namespace, name] = Workload(namespace, owner, owner_kind)
+    return owners
 
 
-def _topmost(owned: Iterable[tuple[str, str, str, str]], above: Owners) -> dict[tuple[str, str], Workload]:
+def _topmost_owners(
+    owned: Iterable[tuple[str, str, str, str]], owners: Owners
+) -> dict[tuple[str, str], Workload]:
     return {
-        (namespace, pod): above.get((kind, namespace, owner), Workload(namespace, owner, kind))
+        (namespace, pod): owners.get((kind, namespace, owner), Workload(namespace, owner, kind))
         for namespace, pod, kind, owner in owned
     }

@@ -1,7 +1,7 @@
-"""How much one question may ask for: time chunks and shards of namespaces within a budget of samples; pure.
+"""Sizes of queries: chunks of time and shards of namespaces within a sample budget; pure.
 
-What counts is raw samples, since that is what a server reads: a rate over 5 minutes of series that are
-scraped each 15 s loads 20 of them per step and series. Nothing here depends on the number of workloads.
+A query's size is the number of raw samples that the server reads: a rate over 5 minutes of series that are
+scraped every 15 s loads 20 samples per step and series. Nothing here depends on the number of workloads.
 """
 
 import math
@@ -13,150 +13,152 @@ from itertools import accumulate
 from app.history.samples import StepRange, day_of
 from app.sources.queries import Shard
 
-DEFAULT_SAMPLE_BUDGET = 20_000_000  # a Prometheus refuses to hold 50 million for one query
-# What sums more series than its caches hold takes a server a quarter longer for each, step after step: of
-# several namespaces and more than an hour, a question asks for no more, although time is not cut for it.
-_WELL_ANSWERED = 5_000_000
+DEFAULT_SAMPLE_BUDGET = 20_000_000  # Prometheus refuses to hold more than 50 million for one query
+# If a sum has more series than the server's caches hold, each of them takes a quarter longer, step by step. A
+# query on several namespaces and more than an hour therefore loads at most this; chunks are not shortened for
+# it.
+_FAST_QUERY_SAMPLES = 5_000_000
 STEPS_PER_HOUR = 12
-_MOST_POINTS = 11_000  # of one series, in one answer
-# A smaller part of the budget was not too much: an estimate was wrong, or the server has other troubles.
-_LEAST_REFUSED, _LEAST_LATE = 1 / 64, 1 / 16
+_MAX_POINTS = 11_000  # of a series in a response
+# Below these shares of the budget a query was not too large: an estimate was wrong, or the server has other
+# problems.
+_LEAST_REFUSED_SHARE, _LEAST_LATE_SHARE = 1 / 64, 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
 class SampleLoad:
-    """The raw samples that a question loads in each step, by namespace."""
+    """The raw samples that a query loads per step, by namespace."""
 
     samples: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def total(self) -> float:
-        """Of all namespaces; something where nothing is known, so that a half of it is less."""
+        """The load of all namespaces; at least 1, so that an unknown load can be halved too."""
         return max(sum(self.samples.values()), 1.0)
 
     @property
     def largest(self) -> float:
-        """Of the namespace that has most; something where nothing is known."""
+        """The load of the namespace with most samples; at least 1."""
         return max([1.0, *self.samples.values()])
 
-    def times(self, factor: float) -> "SampleLoad":
-        """The load of a question that reads *factor* times as much."""
+    def scaled(self, factor: float) -> "SampleLoad":
+        """The load of a query that reads *factor* times as many samples."""
         return SampleLoad({namespace: samples * factor for namespace, samples in self.samples.items()})
 
     @classmethod
     def sum(cls, loads: Iterable["SampleLoad"]) -> "SampleLoad":
-        """Of questions that are asked together."""
+        """The load of several queries together."""
         total: Counter[str] = Counter()
         for load in loads:
             total.update(load.samples)
         return cls(total)
 
-    def known_in(self, shard: Shard) -> list[str]:
-        """The namespaces of *shard* of which there are samples, in order."""
+    def namespaces_in(self, shard: Shard) -> list[str]:
+        """The namespaces of *shard* that have samples, sorted."""
         return sorted(filter(shard.covers, self.samples))
 
     def of(self, shard: Shard) -> float:
-        """The part of *shard*."""
-        return max(sum(self.samples[namespace] for namespace in self.known_in(shard)), 1.0)
+        """The load of *shard*; at least 1."""
+        return max(sum(self.samples[namespace] for namespace in self.namespaces_in(shard)), 1.0)
 
 
 class QueryPlanner:
-    """Plans within a budget, and with what the server has shown it to be too much.
+    """Plans queries within the sample budget and within the limits that the server has shown.
 
-    What it refused stays too much for the rest of the day. What only came too late may be due to an hour in
-    which the server has a lot to do: that makes questions shorter down to an hour, then smaller down to a
-    floor, and each answer to a question as large as they are by then lets them be twice as large again.
+    What the server refused stays too large for the rest of the day. A time-out may be due to an hour of high
+    load on the server: after it chunks are shorter, down to an hour, then queries smaller, down to a floor.
+    Each result in time of a query of the current largest size doubles that size again.
     """
 
     def __init__(self, sample_budget: int = DEFAULT_SAMPLE_BUDGET) -> None:
         self._sample_budget = float(sample_budget)
-        self._today = self._refused_on = 0
-        self._refused = math.inf
-        self._in_time, self._longest = self._sample_budget, _MOST_POINTS
+        self._today = self._refusal_day = 0
+        self._refusal_limit = math.inf
+        self._time_out_limit, self._max_steps = self._sample_budget, _MAX_POINTS
 
     @property
     def budget(self) -> float:
-        """The samples that a question may load."""
-        return min(self._sample_budget, self._in_time, self._taken)
+        """The samples that a query may load."""
+        return min(self._sample_budget, self._time_out_limit, self._limit_today)
 
     @property
-    def _taken(self) -> float:
-        """The samples that the server may not refuse."""
-        return self._refused if self._refused_on == self._today else math.inf
+    def _limit_today(self) -> float:
+        """The samples that the server may accept today."""
+        return self._refusal_limit if self._refusal_day == self._today else math.inf
 
-    def note_time(self, step: int) -> None:
-        """Time goes on: what was refused yesterday may be answered by now."""
+    def advance_to(self, step: int) -> None:
+        """Move to the day of *step*: the server may accept what it refused on another day."""
         self._today = max(self._today, day_of(step))
 
-    def refused(self, samples: float) -> None:
-        """A question that would load so many was too much: half of it is the most today."""
-        half = self._half(samples, _LEAST_REFUSED)
-        self._refused, self._refused_on = min(self._taken, half), self._today
+    def record_refusal(self, samples: float) -> None:
+        """The server refused a query that loads *samples*: half of that is the limit for today."""
+        half = self._half(samples, _LEAST_REFUSED_SHARE)
+        self._refusal_limit, self._refusal_day = min(self._limit_today, half), self._today
 
-    def late(self, part: StepRange, samples: float) -> None:
-        """A plan for *part* whose questions load at most so many was not answered in time.
+    def record_time_out(self, chunk: StepRange, samples: float) -> None:
+        """The server did not answer in time on *chunk*, with queries that load at most *samples*.
 
-        However many of its questions were late, it was too much by half.
+        The limit is halved once, however many of these queries timed out.
         """
-        if len(part) > STEPS_PER_HOUR:
-            self._longest = min(self._longest, shorter(part))
+        if len(chunk) > STEPS_PER_HOUR:
+            self._max_steps = min(self._max_steps, shorter(chunk))
         else:
-            self._in_time = min(self._in_time, self._half(samples, _LEAST_LATE))
+            self._time_out_limit = min(self._time_out_limit, self._half(samples, _LEAST_LATE_SHARE))
 
     def _half(self, samples: float, least_share: float) -> float:
         least = self._sample_budget * least_share
         return math.inf if samples <= least else max(min(samples, self._sample_budget) / 2, least)
 
-    def answered(self, part: StepRange, samples: float) -> None:
-        """A plan for *part* whose questions load at most so many was answered in time."""
-        self._longest = max(self._longest, min(2 * len(part), _MOST_POINTS))
-        self._in_time = max(self._in_time, min(2 * samples, self._sample_budget))
+    def record_result(self, chunk: StepRange, samples: float) -> None:
+        """The server answered in time on *chunk*, with queries that load at most *samples*."""
+        self._max_steps = max(self._max_steps, min(2 * len(chunk), _MAX_POINTS))
+        self._time_out_limit = max(self._time_out_limit, min(2 * samples, self._sample_budget))
 
-    def newest(self, steps: StepRange, load: SampleLoad, longest: int = _MOST_POINTS) -> StepRange:
-        """The newest part of *steps* to be asked for at once, of no more than *longest*.
+    def newest_chunk(self, steps: StepRange, load: SampleLoad, max_steps: int = _MAX_POINTS) -> StepRange:
+        """The newest chunk of *steps* to query at once, of at most *max_steps*.
 
-        It is an hour at least, and less only where the server has refused as much of a single namespace.
+        It is at least an hour long, and shorter only if the server has refused as much of one namespace.
         """
-        least = max(min(STEPS_PER_HOUR, int(min(self._taken / load.largest, _MOST_POINTS))), 1)
-        length = min(max(int(min(self.budget / load.total, self._longest)), least), longest)
+        least = max(min(STEPS_PER_HOUR, int(min(self._limit_today / load.largest, _MAX_POINTS))), 1)
+        length = min(max(int(min(self.budget / load.total, self._max_steps)), least), max_steps)
         return StepRange(max(steps.first, steps.last - length + 1), steps.last)
 
-    def largest(self, part: StepRange, load: SampleLoad) -> float:
-        """The most that a question of a plan for *part* may load."""
-        return min(self.budget, load.total * len(part))
+    def largest_query(self, chunk: StepRange, load: SampleLoad) -> float:
+        """The largest number of samples that a query of the plan for *chunk* may load."""
+        return min(self.budget, load.total * len(chunk))
 
     def shards(self, steps: StepRange, load: SampleLoad) -> list[Shard]:
-        """All namespaces, in as many questions as are well answered within the budget.
+        """All namespaces, in shards whose queries are fast and within the budget.
 
-        The last takes those without samples.
+        The last shard has the namespaces without samples too.
         """
-        well = _WELL_ANSWERED if len(steps) > STEPS_PER_HOUR else math.inf
-        most, filled = min(self.budget, well) / len(steps), 0.0
+        fast = _FAST_QUERY_SAMPLES if len(steps) > STEPS_PER_HOUR else math.inf
+        most, shard_load = min(self.budget, fast) / len(steps), 0.0
         groups: list[list[str]] = [[]]
         for namespace in sorted(load.samples):
-            if groups[-1] and filled + load.samples[namespace] > most:
+            if groups[-1] and shard_load + load.samples[namespace] > most:
                 groups.append([])
-                filled = 0.0
+                shard_load = 0.0
             groups[-1].append(namespace)
-            filled += load.samples[namespace]
+            shard_load += load.samples[namespace]
         *named, _ = map(frozenset, groups)
         return [*map(Shard, named), Shard(without=frozenset().union(*named))]
 
 
-def shorter(part: StepRange) -> int:
-    """Half of *part*'s steps; an hour, if that lies between."""
-    return max(len(part) // 2, STEPS_PER_HOUR if len(part) > STEPS_PER_HOUR else 1)
+def shorter(chunk: StepRange) -> int:
+    """Half of the chunk's number of steps; an hour if the chunk is longer than that and its half shorter."""
+    return max(len(chunk) // 2, STEPS_PER_HOUR if len(chunk) > STEPS_PER_HOUR else 1)
 
 
 def halves(shard: Shard, load: SampleLoad) -> Sequence[Shard]:
-    """Two shards that load about the same; none where the shard is one namespace."""
-    known = load.known_in(shard)
-    if not known or (shard.only is not None and len(known) == 1):
+    """Two shards of about the same load; none if *shard* is a single namespace or no load of it is known."""
+    namespaces = load.namespaces_in(shard)
+    if not namespaces or (shard.only is not None and len(namespaces) == 1):
         return ()
-    loads = list(accumulate(load.samples[namespace] for namespace in known))
-    half = next(place for place, sum_so_far in enumerate(loads, 1) if 2 * sum_so_far >= loads[-1])
+    loads = list(accumulate(load.samples[namespace] for namespace in namespaces))
+    half = next(count for count, load_so_far in enumerate(loads, 1) if 2 * load_so_far >= loads[-1])
     if shard.only is not None:
-        half = min(half, len(known) - 1)
-    first = frozenset(known[:half])
+        half = min(half, len(namespaces) - 1)
+    first = frozenset(namespaces[:half])
     rest = None if shard.only is None else shard.only - first
     return Shard(first), Shard(rest, shard.without | first if rest is None else frozenset())

@@ -1,7 +1,7 @@
-"""What is asked of containers, and the words of every query; pure text.
+"""PromQL texts on containers' usage, and the selectors and matchers of all queries; pure.
 
-Each text is evaluated at the ends of aligned 5-minute steps and looks back over exactly one step. Series are
-named by `selector` alone: it leaves out those of other clusters.
+A query is evaluated at the ends of aligned 5-minute steps and looks back over exactly one step. Every
+selector is built by `selector`, which excludes the series of other clusters.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,7 +16,7 @@ CPU_USAGE = "container_cpu_usage_seconds_total"
 MEMORY_USAGE = "container_memory_working_set_bytes"
 
 WINDOW = "5m"
-# cAdvisor counts the whole Pod (no container name) and its pause container too; both would count twice.
+# cAdvisor also has series for the whole Pod (no container name) and its pause container: both count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
 Matchers = tuple[str, ...]
 _REGEX_SYNTAX = frozenset(r"\.+*?()|[]{}^$")
@@ -24,21 +24,22 @@ _REGEX_SYNTAX = frozenset(r"\.+*?()|[]{}^$")
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A part of all namespaces: those *only* named (None means all) that are not in *without*."""
+    """A part of all namespaces: those in *only* (None means all) and not in *without*."""
 
     only: frozenset[str] | None = None
     without: frozenset[str] = frozenset()
 
     def covers(self, namespace: str) -> bool:
-        """True where *namespace* is in this part."""
+        """True if *namespace* is in this part."""
         return namespace not in self.without and (self.only is None or namespace in self.only)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The namespaces that are profiled: those *included* (None means all) that are not *excluded*.
+    """The profiled namespaces: those *included* (None means all) and not *excluded*.
 
-    Where several clusters share a Prometheus, the value of `cluster_label` tells ours; empty: it is alone.
+    If several clusters share a Prometheus, series of this cluster have the value *cluster* in the label
+    *cluster_label*. An empty *cluster* means that there is only one cluster.
     """
 
     included: Collection[str] | None = None
@@ -48,46 +49,46 @@ class Scope:
 
     @property
     def is_empty(self) -> bool:
-        """True where no namespace is profiled, and nothing is to be asked."""
+        """True if no namespace is profiled, so that there is nothing to query."""
         return self.included is not None and not any(map(self.covers, self.included))
 
     def covers(self, namespace: str) -> bool:
-        """True where *namespace* is profiled."""
+        """True if *namespace* is profiled."""
         return namespace not in self.excluded and (self.included is None or namespace in self.included)
 
-    def narrowed(self, shard: Shard) -> "Scope":
-        """The same scope without the namespaces that are not in *shard*."""
+    def within(self, shard: Shard) -> "Scope":
+        """The same scope without the namespaces outside *shard*."""
         only = self.included if shard.only is None else shard.only
         without = {*self.excluded, *shard.without} if shard.without else self.excluded
         return replace(self, included=only, excluded=without)
 
     def covers_edge(self, source: str, destination: str) -> bool:
-        """True where one end is profiled and none is excluded."""
+        """True if the namespace of an endpoint is profiled and neither is excluded."""
         excluded = source in self.excluded or destination in self.excluded
         return not excluded and (self.covers(source) or self.covers(destination))
 
 
 def container_usage(resource: Resource, scope: Scope) -> str:
-    """CPU: mean cores over the step; memory: maximum of the working set over the step.
+    """The query on usage per step: mean CPU cores, or the maximum of the working set in bytes.
 
-    The kubelet may be scraped twice, hence the maximum over the duplicates of one container.
+    The kubelet may be scraped twice, hence the maximum over the duplicates of a container.
     """
-    over_step, metric = {
+    function, metric = {
         Resource.CPU: ("rate", CPU_USAGE),
         Resource.MEMORY: ("max_over_time", MEMORY_USAGE),
     }[resource]
-    return aggregate("max", CONTAINER_LABELS, f"{over_step}({of_containers(metric, scope)}[{WINDOW}])")
+    return aggregate("max", CONTAINER_LABELS, f"{function}({container_selector(metric, scope)}[{WINDOW}])")
 
 
 def container_load(scope: Scope) -> str:
-    """How many samples a step of one question on containers loads in each namespace."""
-    counts = f"count_over_time({of_containers(MEMORY_USAGE, scope)}[{WINDOW}])"
+    """The query on the number of samples per step that a query on containers loads, by namespace."""
+    counts = f"count_over_time({container_selector(MEMORY_USAGE, scope)}[{WINDOW}])"
     return aggregate("sum", LOAD_LABELS, counts)
 
 
-def of_containers(metric: str, scope: Scope, *matchers: str) -> str:
-    """The series of *metric* of the containers in scope that all *matchers* fit."""
-    namespaces = (*included("namespace", scope), *excluded("namespace", scope))
+def container_selector(metric: str, scope: Scope, *matchers: str) -> str:
+    """Selects the series of *metric* that match *matchers*, of the containers in scope."""
+    namespaces = (*included_matchers("namespace", scope), *excluded_matchers("namespace", scope))
     return selector(metric, (*_CONTAINERS, *matchers, *namespaces), scope)
 
 
@@ -97,28 +98,28 @@ def aggregate(operator: str, labels: Iterable[str], expression: str) -> str:
 
 
 def selector(metric: str, matchers: Iterable[str], scope: Scope) -> str:
-    """The series of *metric* in our cluster that all *matchers* fit."""
-    ours = [f'{scope.cluster_label}="{escape_label_value(scope.cluster)}"'] if scope.cluster else []
-    return f"{metric}{{{','.join((*matchers, *ours))}}}"
+    """Selects the series of *metric* in this cluster that match *matchers*."""
+    cluster = [f'{scope.cluster_label}="{escape_label_value(scope.cluster)}"'] if scope.cluster else []
+    return f"{metric}{{{','.join((*matchers, *cluster))}}}"
 
 
-def included(label: str, scope: Scope) -> tuple[str, ...]:
-    """The matcher of the namespaces that are included, if they are named; where none is, nothing fits it."""
-    return _matcher(label, "=", () if scope.included is None else scope.included or ("",))
+def included_matchers(label: str, scope: Scope) -> Matchers:
+    """The matcher of the included namespaces; none if all are. If no namespace is, no series matches it."""
+    return _matchers(label, "=", () if scope.included is None else scope.included or ("",))
 
 
-def excluded(label: str, scope: Scope) -> tuple[str, ...]:
-    """The matcher that leaves out the excluded namespaces, if there are any; no label passes it."""
-    return _matcher(label, "!", scope.excluded)
+def excluded_matchers(label: str, scope: Scope) -> Matchers:
+    """The matcher that excludes namespaces; none if none is. Series without *label* match it."""
+    return _matchers(label, "!", scope.excluded)
 
 
-def of_shard(label: str, scope: Scope, shard: Shard) -> Matchers:
-    """The matchers of all namespaces of *shard* but the excluded ones, whether they are included or not."""
-    everywhere = replace(scope, included=None).narrowed(shard)
-    return (*included(label, everywhere), *excluded(label, everywhere))
+def shard_matchers(label: str, scope: Scope, shard: Shard) -> Matchers:
+    """The matchers of all namespaces of *shard* but the excluded ones; they need not be included."""
+    everywhere = replace(scope, included=None).within(shard)
+    return (*included_matchers(label, everywhere), *excluded_matchers(label, everywhere))
 
 
-def _matcher(label: str, sign: str, values: Iterable[str]) -> tuple[str, ...]:
+def _matchers(label: str, sign: str, values: Iterable[str]) -> Matchers:
     """No matcher for no value, an exact one for one value, a regular expression for more."""
     match sorted(set(values)):
         case []:
@@ -132,10 +133,10 @@ def _matcher(label: str, sign: str, values: Iterable[str]) -> tuple[str, ...]:
 
 
 def escape_label_value(text: str) -> str:
-    """*text* as it stands between the double quotes of a matcher."""
+    """*text* as it is written between the double quotes of a matcher."""
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def escape_regex(text: str) -> str:
-    """A regular expression (RE2, anchored by Prometheus) that matches *text* alone."""
+    """A regular expression (RE2, anchored by Prometheus) that matches only *text*."""
     return "".join(f"\\{character}" if character in _REGEX_SYNTAX else character for character in text)

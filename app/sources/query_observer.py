@@ -1,4 +1,4 @@
-"""What questions cost, signal by signal."""
+"""Costs of queries, by signal."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -6,19 +6,19 @@ from typing import Protocol
 
 
 class QueryObserver(Protocol):
-    """Hears of every query as it ends."""
+    """Records the outcome of every query."""
 
-    def answered(self, signal: str, *, seconds: float, received_bytes: int, samples: int) -> None:
-        """A query was answered; *samples* are those that the server read, or gave where it does not tell."""
+    def record_result(self, signal: str, *, seconds: float, received_bytes: int, samples: int) -> None:
+        """A query has a result; *samples* is what the server read, or the size of the result if unknown."""
 
-    def failed(self, signal: str) -> None:
-        """A query was given up, or refused as too large."""
+    def record_failure(self, signal: str) -> None:
+        """A query failed after its last try, or was refused as too large."""
 
-    def retried(self, signal: str) -> None:
+    def record_retry(self, signal: str) -> None:
         """A query is tried once more."""
 
-    def split(self, signal: str) -> None:
-        """What was too large is asked for in smaller parts from now on."""
+    def record_split(self, signal: str) -> None:
+        """A query was too large: smaller ones follow."""
 
 
 @dataclass(slots=True)
@@ -33,22 +33,22 @@ class QueryCosts:
     samples: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def answered(self, signal: str, *, seconds: float, received_bytes: int, samples: int) -> None:
-        """Count an answer."""
+    def record_result(self, signal: str, *, seconds: float, received_bytes: int, samples: int) -> None:
+        """Count a query with a result."""
         self.queries[signal] += 1
         self.received_bytes[signal] += received_bytes
         self.samples[signal] += samples
         self.seconds[signal] = self.seconds.get(signal, 0.0) + seconds
 
-    def failed(self, signal: str) -> None:
-        """Count a query without an answer."""
+    def record_failure(self, signal: str) -> None:
+        """Count a query without a result."""
         self.queries[signal] += 1
         self.failures[signal] += 1
 
-    def retried(self, signal: str) -> None:
-        """Count one more try."""
+    def record_retry(self, signal: str) -> None:
+        """Count a retry."""
         self.retries[signal] += 1
 
-    def split(self, signal: str) -> None:
-        """Count what was too large."""
+    def record_split(self, signal: str) -> None:
+        """Count a query that was too large."""
         self.splits[signal] += 1

@@ -1,4 +1,4 @@
-"""What a range query gave: series with the points that they have, and matrices made of them; pure."""
+"""Results of range queries: series with their points, and matrices of them; pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class SeriesMatrix:
-    """`values[i, j]` belongs to the series with the label values `keys[i]` at the j-th step.
+    """`values[i, j]` is the sample at the j-th step of the series with the label values `keys[i]`.
 
-    It is NaN where there is no sample; `unusable` counts samples that were no usable number.
+    It is NaN if there is no sample; `unusable` counts samples that are no usable number.
     """
 
     keys: tuple[Key, ...]
@@ -28,10 +28,10 @@ class SeriesMatrix:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryResult:
-    """Each point lies in `rows[k]` (an index of `keys`, rising) at step `steps.first + columns[k]`.
+    """Point k belongs to series `rows[k]` (an index of `keys`, rising), at step `steps.first + columns[k]`.
 
-    A point that is no usable number (NaN, infinite, negative) is NaN here. Pods come and go: as a matrix over
-    days they would be mostly empty, so one is made of few steps at a time.
+    A point that is no usable number (NaN, infinite, negative) is NaN here. Since Pods come and go, a matrix
+    over days would be mostly empty; a matrix is made of few steps at a time.
     """
 
     keys: tuple[Key, ...]
@@ -39,11 +39,11 @@ class QueryResult:
     rows: NDArray[np.int32]
     columns: NDArray[np.int32]
     samples: NDArray[np.float64]
-    loaded_samples: int = 0  # by the server, where it tells
+    loaded_samples: int = 0  # by the server; 0 if it reports no number
 
     @property
     def unusable(self) -> int:
-        """How many points are no usable number."""
+        """The number of points that are no usable number."""
         return int(np.count_nonzero(np.isnan(self.samples)))
 
     def matrix(self) -> SeriesMatrix:
@@ -65,30 +65,31 @@ class QueryResult:
         return SeriesMatrix(keys, values, int(np.count_nonzero(np.isnan(samples))))
 
 
-def joined_series(answers: Sequence[QueryResult]) -> QueryResult:
-    """The answers on different series at the same steps as one."""
-    if len(answers) == 1:
-        return answers[0]
-    begins = np.cumsum([0, *(len(each.keys) for each in answers)], dtype=np.int32)
+def concatenate_results(results: Sequence[QueryResult]) -> QueryResult:
+    """Joins results on different series at the same steps."""
+    if len(results) == 1:
+        return results[0]
+    first_rows = np.cumsum([0, *(len(result.keys) for result in results)], dtype=np.int32)[:-1]
+    rows = [result.rows + first_row for result, first_row in zip(results, first_rows, strict=True)]
     return QueryResult(
-        tuple(chain.from_iterable(each.keys for each in answers)),
-        answers[0].steps,
-        joined([each.rows + begin for each, begin in zip(answers, begins[:-1], strict=True)], np.int32),
-        joined([each.columns for each in answers], np.int32),
-        joined([each.samples for each in answers], np.float64),
-        sum(each.loaded_samples for each in answers),
+        tuple(chain.from_iterable(result.keys for result in results)),
+        results[0].steps,
+        concatenate(rows, np.int32),
+        concatenate([result.columns for result in results], np.int32),
+        concatenate([result.samples for result in results], np.float64),
+        sum(result.loaded_samples for result in results),
     )
 
 
-def joined_matrices(parts: Sequence[SeriesMatrix]) -> SeriesMatrix:
-    """Different series at the same steps as one."""
-    if len(parts) == 1:
-        return parts[0]
-    keys = tuple(chain.from_iterable(part.keys for part in parts))
-    values = np.concatenate([part.values for part in parts])
-    return SeriesMatrix(keys, values, sum(part.unusable for part in parts))
+def concatenate_matrices(matrices: Sequence[SeriesMatrix]) -> SeriesMatrix:
+    """Joins matrices of different series at the same steps."""
+    if len(matrices) == 1:
+        return matrices[0]
+    keys = tuple(chain.from_iterable(matrix.keys for matrix in matrices))
+    values = np.concatenate([matrix.values for matrix in matrices])
+    return SeriesMatrix(keys, values, sum(matrix.unusable for matrix in matrices))
 
 
-def joined(arrays: Sequence[NDArray[T]], kind: type[T]) -> NDArray[T]:
-    """One array of all; an empty one of none."""
+def concatenate(arrays: Sequence[NDArray[T]], kind: type[T]) -> NDArray[T]:
+    """Joins arrays; an empty array if there are none."""
     return np.concatenate(arrays) if len(arrays) else np.empty(0, dtype=kind)

@@ -1,7 +1,7 @@
-"""A recorded history in Prometheus' place: the same questions, answered from a file.
+"""A recorded history as a source in place of Prometheus.
 
-Recorded samples are put on the 5-minute grid once, when the file is read. A record can be moved by whole
-days, so that it stands for the recent past with its daily rhythm in phase.
+Recorded samples are put on the 5-minute grid when the file is read. A record can be shifted by whole days, so
+that it represents the recent past with its daily rhythm in phase.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -26,7 +26,7 @@ from app.history.samples import (
 )
 from app.sources.history_file import RecordedSeries, read_history_file
 
-# What is recorded under a name without slashes has no Pod: it gets one of its own, of a workload of its own.
+# A series with a name without slashes has no Pod: it gets its own Pod and its own workload.
 STANDALONE_NAMESPACE = "recorded"
 STANDALONE_CONTAINER = "main"
 
@@ -35,7 +35,7 @@ Combine = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _GriddedSeries:
-    """Samples in order of series, then step; at most one for each."""
+    """Samples sorted by series, then step; at most one per series and step."""
 
     names: int
     series: NDArray[np.int64]
@@ -43,7 +43,7 @@ class _GriddedSeries:
     values: NDArray[np.float64]
 
     def matrix(self, first: int, last: int) -> NDArray[np.float64]:
-        """Shape [series, steps]; NaN where there is no sample."""
+        """Shape [series, steps]; NaN for no sample."""
         matrix = np.full((self.names, last - first + 1), np.nan)
         inside = (self.steps >= first) & (self.steps <= last)
         matrix[self.series[inside], self.steps[inside] - first] = self.values[inside]
@@ -52,23 +52,23 @@ class _GriddedSeries:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Record:
-    """What a file holds, on the grid."""
+    """The content of a file, on the grid."""
 
     containers: tuple[PodContainer, ...]
     standalone: frozenset[PodContainer]
     owners: Mapping[tuple[str, str], Workload]
-    asked: Mapping[PodContainer, Mapping[Resource, float]]  # for now, by the containers themselves
+    container_requests: Mapping[PodContainer, Mapping[Resource, float]]  # at its end
     usage: Mapping[Resource, _GriddedSeries]
     edges: tuple[Connection, ...]
-    requests: _GriddedSeries
-    responses: _GriddedSeries
+    edge_requests: _GriddedSeries
+    edge_responses: _GriddedSeries
     first_step: int
     last_step: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedHistory:
-    """A record, moved by *shift_days*, of which nothing is known after the step *present*."""
+    """A record, shifted by *shift_days*; samples after the step *present* are hidden."""
 
     name: str
     record: _Record
@@ -82,81 +82,84 @@ class RecordedHistory:
 
     @property
     def last_step(self) -> int:
-        """The step of the newest sample that is known."""
+        """The step of the newest sample that is not hidden."""
         last = self.record.last_step + self._shift
         return last if self.present is None else min(last, self.present)
 
     @property
     def network_provider_in_use(self) -> str:
-        """Where connections come from."""
+        """The origin of connections."""
         return "recorded" if self.record.edges else "none"
 
     def ending_at(self, now_seconds: float) -> "RecordedHistory":
-        """The same record, moved by whole days to cover the time up to *now_seconds*.
+        """The same record, shifted by whole days to cover the time up to *now_seconds*.
 
-        Less than a day of its end comes to lie in the future; those samples are hidden.
+        The end of the record is less than a day in the future; samples in the future are hidden.
         """
         present = int(now_seconds // STEP_SECONDS)
         shift_days = -((self.record.last_step - present) // STEPS_PER_DAY)
         return replace(self, shift_days=shift_days, present=present)
 
     async def retention_seconds(self) -> float | None:
-        """A record does not forget."""
+        """None: a record has no retention time."""
         return None
 
     async def pod_owners(self, _steps: StepRange) -> PastOwners:
-        """The workload of every recorded (namespace, Pod) of which something tells it.
+        """The workload of every recorded (namespace, Pod), if it is known.
 
-        The file does, or else a Pod's name; what was recorded without a Pod is a workload by itself.
+        It is that of the file, or else follows from the Pod's name; a series without a Pod is its own
+        workload.
         """
-        names = PodNames([end for edge in self.record.edges for end in (edge.source, edge.destination)])
+        names = PodNames(
+            [endpoint for edge in self.record.edges for endpoint in (edge.source, edge.destination)]
+        )
         owners = {
-            (each.namespace, each.pod): Workload(each.namespace, each.pod)
-            if each in self.record.standalone
-            else names.workload(each.namespace, each.pod)
-            for each in self.record.containers
+            (container.namespace, container.pod): Workload(container.namespace, container.pod)
+            if container in self.record.standalone
+            else names.workload(container.namespace, container.pod)
+            for container in self.record.containers
         }
-        found = {pod: owner for pod, owner in owners.items() if owner is not None}
-        return PastOwners(workloads=found | dict(self.record.owners))
+        known = {pod: owner for pod, owner in owners.items() if owner is not None}
+        return PastOwners(workloads=known | dict(self.record.owners))
 
     async def container_requests(self, _step: int) -> Mapping[PodContainer, Mapping[Resource, float]]:
-        """What was recorded of it, at the record's end."""
-        return self.record.asked
+        """The requests at the end of the record; a file has no others."""
+        return self.record.container_requests
 
     async def pressure_samples(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
-        """None: nobody recorded them."""
+        """No samples: history files have none."""
         yield PressureSamples.none(reason, steps)
 
     async def container_samples(
         self, resource: Resource, steps: StepRange
     ) -> AsyncIterator[list[ContainerSamples]]:
-        """What was recorded of each container, day by day; those without a sample in a day are left out."""
+        """The samples of each day, the newest day first; without containers that have none on that day."""
         for day in sorted(steps.by_day(), reverse=True):
             yield [self._containers(resource, day)]
 
     def _containers(self, resource: Resource, steps: StepRange) -> ContainerSamples:
         values = self._matrix(self.record.usage[resource], steps)
-        seen = np.isfinite(values).any(axis=1)
-        containers = tuple(self.record.containers[row] for row in np.flatnonzero(seen))
-        return ContainerSamples(resource, steps, containers, values[seen])
+        has_sample = np.isfinite(values).any(axis=1)
+        containers = tuple(self.record.containers[row] for row in np.flatnonzero(has_sample))
+        return ContainerSamples(resource, steps, containers, values[has_sample])
 
     async def connection_samples(self, steps: StepRange) -> AsyncIterator[ConnectionSamples]:
-        """What was recorded of each edge in *steps*; nothing for a record without edges."""
+        """The samples of each edge in *steps*; yields nothing for a record without edges."""
         if self.record.edges:
             yield self._connections(steps)
 
     def _connections(self, steps: StepRange) -> ConnectionSamples:
-        """A source was scraped in each step in which one of its edges has a sample."""
+        """A source counts as scraped in each step in which one of its edges has a sample."""
         requests, responses = (
-            self._matrix(side, steps) for side in (self.record.requests, self.record.responses)
+            self._matrix(side, steps) for side in (self.record.edge_requests, self.record.edge_responses)
         )
-        known = np.isfinite(requests) | np.isfinite(responses)
-        seen = known.any(axis=1)
-        edges = tuple(self.record.edges[row] for row in np.flatnonzero(seen))
+        sampled = np.isfinite(requests) | np.isfinite(responses)
+        present = sampled.any(axis=1)
+        edges = tuple(self.record.edges[row] for row in np.flatnonzero(present))
         sources = sorted({edge.source for edge in edges})
         scraped = np.zeros((len(sources), len(steps)), dtype=np.bool_)
-        np.logical_or.at(scraped, [sources.index(edge.source) for edge in edges], known[seen])
-        return ConnectionSamples(steps, edges, requests[seen], responses[seen], tuple(sources), scraped)
+        np.logical_or.at(scraped, [sources.index(edge.source) for edge in edges], sampled[present])
+        return ConnectionSamples(steps, edges, requests[present], responses[present], tuple(sources), scraped)
 
     @property
     def _shift(self) -> int:
@@ -170,52 +173,52 @@ class RecordedHistory:
 
 
 class ReplayedHistory:
-    """A record that always ends now, for a demonstration that goes on: its last day is repeated for ever."""
+    """A record that always ends now, for an endless demonstration: its last day repeats."""
 
     def __init__(self, history: RecordedHistory, clock: Callable[[], float]) -> None:
         self._history, self._clock = history, clock
 
     async def retention_seconds(self) -> float | None:
-        """The same at any time."""
+        """The value of the record."""
         return await self._history.retention_seconds()
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
-        """The same at any time."""
+        """The value of the record."""
         return await self._history.pod_owners(steps)
 
     def pressure_samples(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
-        """The same at any time."""
+        """The value of the record."""
         return self._history.pressure_samples(reason, steps)
 
     def container_samples(
         self, resource: Resource, steps: StepRange
     ) -> AsyncIterator[list[ContainerSamples]]:
-        """As of this moment."""
+        """The samples of the record that ends now."""
         return self._history.ending_at(self._clock()).container_samples(resource, steps)
 
     def connection_samples(self, steps: StepRange) -> AsyncIterator[ConnectionSamples]:
-        """As of this moment."""
+        """The samples of the record that ends now."""
         return self._history.ending_at(self._clock()).connection_samples(steps)
 
 
 def read_recorded_history(path: Path) -> RecordedHistory:
-    """The history in the file.
+    """The history in the file at *path*.
 
     Raises:
-        HistoryFileError: names the file and what is wrong in it.
+        HistoryFileError: names the file and the error in it.
     """
     containers, edges = read_history_file(path)
     cpu, memory = (
-        _on_grid(containers, values, combine)
+        _to_grid(containers, values, combine)
         for values, combine in zip(containers.values, (_mean, _maximum), strict=True)
     )
-    requests, responses = (_on_grid(edges, values, _mean) for values in edges.values)
+    requests, responses = (_to_grid(edges, values, _mean) for values in edges.values)
     steps = np.concatenate([series.steps for series in (cpu, memory, requests, responses)])
     record = _Record(
         tuple(map(_container, containers.names)),
         frozenset(_container(name) for name in containers.names if "/" not in name),
         _owners(containers),
-        _asked(containers),
+        _container_requests(containers),
         {Resource.CPU: cpu, Resource.MEMORY: memory},
         tuple(map(_connection, edges.names)),
         requests,
@@ -227,23 +230,23 @@ def read_recorded_history(path: Path) -> RecordedHistory:
 
 
 def _owners(table: RecordedSeries) -> dict[tuple[str, str], Workload]:
-    """Of the Pods of which the file tells it."""
-    found = {}
+    """The workload of each (namespace, Pod), if the file has it."""
+    owners = {}
     for name, workload in zip(table.names, table.workloads, strict=False):
         if workload:
             kind, namespace, owner = workload.split("/")
             container = _container(name)
-            found[container.namespace, container.pod] = Workload(namespace, owner, kind)
-    return found
+            owners[container.namespace, container.pod] = Workload(namespace, owner, kind)
+    return owners
 
 
-def _asked(table: RecordedSeries) -> dict[PodContainer, dict[Resource, float]]:
-    """What each container asks for, of those of which the file tells it."""
-    found: dict[PodContainer, dict[Resource, float]] = {}
+def _container_requests(table: RecordedSeries) -> dict[PodContainer, dict[Resource, float]]:
+    """The requests of each container, if the file has them."""
+    requests: dict[PodContainer, dict[Resource, float]] = {}
     for resource, amounts in zip(Resource, table.requests or (), strict=False):
         for row in np.flatnonzero(np.isfinite(amounts)):
-            found.setdefault(_container(table.names[row]), {})[resource] = float(amounts[row])
-    return found
+            requests.setdefault(_container(table.names[row]), {})[resource] = float(amounts[row])
+    return requests
 
 
 def _container(name: str) -> PodContainer:
@@ -253,15 +256,15 @@ def _container(name: str) -> PodContainer:
 
 
 def _connection(name: str) -> Connection:
-    source, destination = (Workload(*end.split("/")) for end in name.split(">"))
+    source, destination = (Workload(*endpoint.split("/")) for endpoint in name.split(">"))
     return Connection(source, destination)
 
 
-def _on_grid(table: RecordedSeries, values: NDArray[np.float64], combine: Combine) -> _GriddedSeries:
-    """A sample belongs to the step whose 5 minutes hold it, their end included; NaN is no sample."""
-    known = ~np.isnan(values)
-    series, values = table.series[known], values[known]
-    steps = np.ceil(table.timestamps[known] / STEP_SECONDS).astype(np.int64)
+def _to_grid(table: RecordedSeries, values: NDArray[np.float64], combine: Combine) -> _GriddedSeries:
+    """Assigns each sample to the step that holds its time, the step's end included; NaN is no sample."""
+    present = ~np.isnan(values)
+    series, values = table.series[present], values[present]
+    steps = np.ceil(table.timestamps[present] / STEP_SECONDS).astype(np.int64)
     order = np.lexsort((steps, series))
     series, steps, values = series[order], steps[order], values[order]
     begins = np.ones(len(series), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""How far back a server remembers, as far as it tells: Prometheus itself does, other backends do not."""
+"""Retention time of a Prometheus server; other back ends do not report theirs."""
 
 import re
 
@@ -18,23 +18,25 @@ class _Data(msgspec.Struct, rename="camel"):
     storage_retention: str = ""
 
 
-class _Answer(msgspec.Struct):
+class _RuntimeInfo(msgspec.Struct):
     data: _Data
 
 
 async def retention_seconds(clients: HttpClients, url: str) -> float | None:
-    """The time for which *url* keeps samples; None where it does not tell, for whatever reason."""
+    """The time for which the server at *url* keeps samples; None if it is unknown for any reason."""
     try:
         async with clients.current() as client:
-            answer = await client.get(f"{url}/{_PATH}", timeout=_TIMEOUT_SECONDS)
-        told = msgspec.json.decode(answer.content, type=_Answer) if answer.is_success else _Answer(_Data())
+            response = await client.get(f"{url}/{_PATH}", timeout=_TIMEOUT_SECONDS)
+        if not response.is_success:
+            return None
+        info = msgspec.json.decode(response.content, type=_RuntimeInfo)
     except (SourceError, httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError, UnicodeError):
         return None
-    return duration_seconds(told.data.storage_retention)
+    return duration_seconds(info.data.storage_retention)
 
 
 def duration_seconds(text: str) -> float | None:
-    """`15d`, `1h30m`, `15d or 10GiB`: the time in it, None where there is none."""
-    time = next((part for part in text.split(" or ") if re.fullmatch(rf"({_PART.pattern})+", part)), "")
-    seconds = sum(int(count) * _UNIT_SECONDS[unit] for count, unit in _PART.findall(time))
+    """The duration in a text like `15d`, `1h30m` or `15d or 10GiB`; None if there is none."""
+    duration = next((part for part in text.split(" or ") if re.fullmatch(rf"({_PART.pattern})+", part)), "")
+    seconds = sum(int(count) * _UNIT_SECONDS[unit] for count, unit in _PART.findall(duration))
     return seconds or None

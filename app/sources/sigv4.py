@@ -1,6 +1,6 @@
-"""Requests to Amazon's Prometheus bear a signature of version 4; botocore, an optional extra, makes it.
+"""AWS Signature Version 4 for Amazon Managed Service for Prometheus, by botocore, an optional extra.
 
-Its credentials are those of the environment: a role of the service account, of the Pod, or of the node.
+The credentials are those of the environment: the role of the service account, of the Pod, or of the node.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ import httpx
 from app.errors import SourceError
 
 _SERVICE = "aps"
-# What is signed beside the body; others may change on the way.
+# Signed together with the body. Other headers may change on the way to the server.
 _SIGNED_HEADERS = ("host", "content-type")
 
 
 class SigV4(httpx.Auth):
-    """Signs each request; raises SourceError where botocore or credentials are missing."""
+    """Signs each request; raises SourceError if botocore or the credentials are missing."""
 
     requires_request_body = True
 
@@ -29,16 +29,16 @@ class SigV4(httpx.Auth):
             raise SourceError("ExtraMissing", message) from error
         self._region = region
         self._auth, self._request = auth.SigV4Auth, awsrequest.AWSRequest
-        self._faults = exceptions.BotoCoreError
+        self._botocore_error = exceptions.BotoCoreError
         self._session = session.get_session()
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Credentials may have to be fetched, so it is done aside."""
+        """Signs in a thread, since botocore may have to fetch credentials."""
         request.headers.update(await asyncio.to_thread(self._signed_headers, request))
         yield request
 
     def _signed_headers(self, request: httpx.Request) -> dict[str, str]:
-        signed: Any = self._request(
+        aws_request: Any = self._request(
             method=request.method,
             url=str(request.url),
             data=request.content,
@@ -48,7 +48,8 @@ class SigV4(httpx.Auth):
             credentials = self._session.get_credentials()
             if credentials is None:
                 raise SourceError("NoCredentials", "no AWS credentials were found in the environment")
-            self._auth(credentials.get_frozen_credentials(), _SERVICE, self._region).add_auth(signed)
-        except self._faults as error:
-            raise SourceError("NoCredentials", f"AWS credentials can't be had: {error}") from error
-        return dict(signed.headers.items())
+            frozen = credentials.get_frozen_credentials()
+            self._auth(frozen, _SERVICE, self._region).add_auth(aws_request)
+        except self._botocore_error as error:
+            raise SourceError("NoCredentials", f"AWS credentials can't be loaded: {error}") from error
+        return dict(aws_request.headers.items())

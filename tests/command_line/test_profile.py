@@ -286,7 +286,7 @@ class TestNamespaces:
         outcome = await program.run_beside(*against(cluster, tmp_path, *self.SELECTOR))
 
         assert (outcome.code, prometheus.questions, json.loads(outcome.out)["items"]) == (1, [], [])
-        assert outcome.err.count(": no namespace is profiled: none fits PROFILING_NAMESPACE_SELECTOR") == 3
+        assert outcome.err.count(": no namespace is profiled: none matches PROFILING_NAMESPACE_SELECTOR") == 3
 
     async def test_a_selector_that_can_not_be_read_is_named(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
@@ -327,9 +327,9 @@ def test_what_the_questions_cost_stands_beside_the_bar() -> None:
     """Two answers of 1000 and 3000 samples are 2000 each; 2.5 MB, one more try, one question in halves."""
     traffic = QueryCosts()
     assert _cost(traffic) == ""
-    traffic.answered("cpu", seconds=1.0, received_bytes=2_000_000, samples=1000)
-    traffic.answered("memory", seconds=1.0, received_bytes=500_000, samples=3000)
-    traffic.retried("cpu")
-    traffic.split("cpu")
+    traffic.record_result("cpu", seconds=1.0, received_bytes=2_000_000, samples=1000)
+    traffic.record_result("memory", seconds=1.0, received_bytes=500_000, samples=3000)
+    traffic.record_retry("cpu")
+    traffic.record_split("cpu")
 
     assert _cost(traffic) == "2 queries, 2,000 samples each, 2.5 MB, 1 retries, 1 splits"

@@ -236,7 +236,7 @@ def test_a_selector_that_matches_nothing_says_so(release: Release) -> None:
     await_cycles(release, 2)
 
     assert {signal["state"] for signal in signals} == {"Empty"}
-    assert "none fits PROFILING_NAMESPACE_SELECTOR" in signals[0]["message"]
+    assert "none matches PROFILING_NAMESPACE_SELECTOR" in signals[0]["message"]
     assert profiler.log.count("signal_changed", begun) == 3
     assert profiled(release) == {SELECTED: PROFILES, OTHER: PROFILES}
     events = release.kubectl.run("get", "events", f"--namespace={RELEASE}")

@@ -98,7 +98,7 @@ class Scenario:
             limits=limits or Limits(timeout_seconds=5),
             observer=observer,
             transport=prometheus.transport,
-            pace=RetryPolicy(sleep=_no_pause),
+            retry_policy=RetryPolicy(sleep=_no_pause),
         )
         lister = FixedSnapshot(directory or ClusterSnapshot(workloads=DEPLOYMENTS))
         policy = CyclePolicy(EstimationPolicy(), history_days, timeslots)

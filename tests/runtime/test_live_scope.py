@@ -126,7 +126,7 @@ async def test_nothing_is_asked_where_nothing_is_selected() -> None:
         assert states["cpu"] == states["memory"] == ("Empty", "NoNamespaces")
         assert [reason for reason, _, warns in term.sink.announcements if warns] == ["NoNamespaces"] * 2
         message = term.sink.signals["cpu"]["message"]
-        assert "none fits PROFILING_NAMESPACE_SELECTOR" in message
+        assert "none matches PROFILING_NAMESPACE_SELECTOR" in message
 
         term.selected.upsert(EMOJIVOTO)
         await until(lambda: len(term.profiles.manifests) == 8)

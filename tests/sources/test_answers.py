@@ -83,7 +83,7 @@ def test_warnings_mean_a_partial_answer() -> None:
     error = refusal(encoded(matrix(row(WEB, [(FIRST, "1")]), warnings=["store-3 is unavailable"])))
 
     assert error.reason == "PartialAnswer"
-    assert str(error) == "Prometheus' answer may be a part only: store-3 is unavailable"
+    assert str(error) == "Prometheus' response may be incomplete: store-3 is unavailable"
 
 
 def test_error_status_in_a_200() -> None:
@@ -91,7 +91,7 @@ def test_error_status_in_a_200() -> None:
     error = refusal(encoded({"status": "error", "errorType": "execution", "error": "too many samples"}))
 
     assert error.reason == "QueryFailed"
-    assert str(error) == "Prometheus could not answer: execution: too many samples"
+    assert str(error) == "Prometheus returned an error: execution: too many samples"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_error_status_in_a_200() -> None:
 )
 def test_http_errors_tell_status_and_words(status: int, body: bytes, expected: str) -> None:
     """The status is named; then come Prometheus' words, or how the body begins, on one line."""
-    assert answers.refusal(status, body) in {
+    assert answers.error_message(status, body) in {
         expected,
         expected.replace("Entity", "Content"),
     }  # Python 3.13 renamed 422
@@ -124,7 +124,7 @@ def test_http_errors_tell_status_and_words(status: int, body: bytes, expected: s
 
 def test_long_bodies_are_cut() -> None:
     """Of a page of 10,000 characters 200 are shown, with a mark that there is more."""
-    assert answers.refusal(500, b"x" * 10_000).endswith(": " + "x" * 200 + "…")
+    assert answers.error_message(500, b"x" * 10_000).endswith(": " + "x" * 200 + "…")
 
 
 def test_another_result_type() -> None:
@@ -167,7 +167,7 @@ def test_truncated_json(length: int) -> None:
     error = refusal(encoded(matrix(row(WEB, [(FIRST, "0.5")])))[:length])
 
     assert error.reason == "MalformedAnswer"
-    assert str(error).startswith("Prometheus' answer can't be read (")
+    assert str(error).startswith("Prometheus' response can't be decoded (")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_the_same_series_twice() -> None:
     """Two rows of one series would count double."""
     error = refusal(encoded(matrix(row(WEB, [(FIRST, "1")]), row(WEB, [(SECOND, "1")]))))
 
-    assert str(error) == "Prometheus' answer holds the series emojivoto/web-1 twice"
+    assert str(error) == "Prometheus' response has the series emojivoto/web-1 twice"
 
 
 def test_optional_labels_may_be_absent() -> None:
@@ -256,7 +256,7 @@ def read_in_chunks(body: bytes, steps: StepRange, chunk_bytes: int) -> QueryResu
     reader = AnswerReader(LABELS, steps)
     for start in range(0, len(body), chunk_bytes):
         if reader.feed(body[start : start + chunk_bytes]):
-            reader.digest()
+            reader.decode_rows()
     return reader.finish()
 
 
@@ -267,7 +267,7 @@ def test_an_answer_that_comes_in_pieces_is_the_same(
 ) -> None:
     """Wherever the network cuts it, and however much is decoded at once."""
     body, steps = long_answer(6, 9)
-    monkeypatch.setattr(answers, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(answers, "DECODED_AT_ONCE_BYTES", piece_bytes)
     found = read_in_chunks(body, steps, chunk_bytes).matrix()
 
     assert [pod for _, pod in found.keys] == [f"web-{number}" for number in range(6)]
@@ -298,7 +298,7 @@ def test_an_answer_that_comes_in_pieces_is_checked_as_a_whole(
 ) -> None:
     """Rows that were decoded long ago are worth nothing where the end of the answer takes them back."""
     body, steps = long_answer(6, 9)
-    monkeypatch.setattr(answers, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(answers, "DECODED_AT_ONCE_BYTES", piece_bytes)
     assert spoiled(body) != body
 
     with pytest.raises(SourceError) as caught:
@@ -318,12 +318,12 @@ def test_the_memory_of_a_large_answer_is_that_of_its_numbers() -> None:
     tracemalloc.start()
     for start in range(0, len(body), 65_536):
         if reader.feed(body[start : start + 65_536]):
-            reader.digest()
+            reader.decode_rows()
         held = max(held, reader.held_bytes)
     reader.finish()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
     assert len(body) > 10e6
-    assert held < 2 * answers.PIECE_BYTES
+    assert held < 2 * answers.DECODED_AT_ONCE_BYTES
     assert peak < len(body)

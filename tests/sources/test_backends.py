@@ -50,9 +50,9 @@ class Client:
             url,
             scope=Scope(),
             limits=limits,
-            access=access,
+            credentials=access,
             observer=self.traffic,
-            pace=RetryPolicy(sleep=self._pause, chance=lambda: 0.5),
+            retry_policy=RetryPolicy(sleep=self._pause, chance=lambda: 0.5),
         )
 
     async def _pause(self, seconds: float) -> None:

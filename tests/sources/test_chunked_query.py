@@ -48,7 +48,7 @@ class Server:
 async def answers(
     inquiry: ChunkedQuery[Answered], steps: StepRange
 ) -> list[tuple[StepRange, list[Answered]]]:
-    return [answer async for answer in inquiry.answers(steps)]
+    return [answer async for answer in inquiry.results(steps)]
 
 
 async def test_too_many_steps_are_halved_and_that_is_remembered() -> None:
@@ -98,7 +98,7 @@ async def test_one_shard_that_fails_spoils_its_part_and_no_other() -> None:
     server = Server(
         lambda shard, steps: SourceError("HTTPError", "500") if shard.only and steps == before else None
     )
-    told = server.inquiry(QueryPlanner(12_000), TWO).answers(HALF_DAY)
+    told = server.inquiry(QueryPlanner(12_000), TWO).results(HALF_DAY)
 
     assert (await anext(told))[0] == HOUR
     with pytest.raises(SourceError, match="500"):
@@ -241,7 +241,7 @@ async def test_what_is_older_waits_for_the_next_call() -> None:
     server = Server(lambda _shard, _steps: None)
     inquiry = server.inquiry(QueryPlanner(24_000), TWO)
 
-    told = [steps async for steps, _ in inquiry.answers(HALF_DAY, most_samples=48_000)]
+    told = [steps async for steps, _ in inquiry.results(HALF_DAY, max_samples=48_000)]
 
     assert told == [HOUR, StepRange(121, 132)]
 
@@ -250,8 +250,6 @@ async def test_a_step_is_answered_in_every_call() -> None:
     """However little a call may load, the newest part is asked for."""
     server = Server(lambda _shard, _steps: None)
 
-    told = [
-        steps async for steps, _ in server.inquiry(QueryPlanner(1), TWO).answers(HALF_DAY, most_samples=1)
-    ]
+    told = [steps async for steps, _ in server.inquiry(QueryPlanner(1), TWO).results(HALF_DAY, max_samples=1)]
 
     assert told == [HOUR]

@@ -86,7 +86,9 @@ def taken_away(file: str) -> bytes:
 
 
 def api(backend: Backend, access: PrometheusCredentials) -> PrometheusApi:
-    return PrometheusApi(backend.url, timeout_seconds=10, access=access, pace=RetryPolicy(tries=1))
+    return PrometheusApi(
+        backend.url, timeout_seconds=10, credentials=access, retry_policy=RetryPolicy(tries=1)
+    )
 
 
 async def test_the_ca_file_is_believed_and_no_other(

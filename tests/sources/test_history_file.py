@@ -98,31 +98,31 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "names of bytes": (
         {"names": np.array([b"web"])},
-        "`names` must be an array of texts with one dimension, and is |S3 with 1 dimensions",
+        "`names` must be an array of strings with one dimension, and is |S3 with 1 dimensions",
     ),
     "names in a table": (
         {"names": np.array([["a"]])},
-        "`names` must be an array of texts with one dimension, and is <U1 with 2 dimensions",
+        "`names` must be an array of strings with one dimension, and is <U1 with 2 dimensions",
     ),
     "two parts": (
         {"names": np.array(["emojivoto/web-1"])},
-        "`names` holds 'emojivoto/web-1', which is not a name of the format",
+        "`names` has 'emojivoto/web-1', which is not a name of the format",
     ),
     "empty part": (
         {"names": np.array(["emojivoto//web"])},
-        "`names` holds 'emojivoto//web', which is not a name of the format",
+        "`names` has 'emojivoto//web', which is not a name of the format",
     ),
     "the same name twice": (
         {"names": np.array(["vm", "vm"]), "offsets": np.array([0, 1, 2])},
-        "`names` holds 'vm' twice",
+        "`names` has 'vm' twice",
     ),
     "one end": (
         {"edge_names": np.array(["emojivoto/web"])},
-        "`edge_names` holds 'emojivoto/web', which is not a name of the format",
+        "`edge_names` has 'emojivoto/web', which is not a name of the format",
     ),
     "an end without namespace": (
         {"edge_names": np.array(["web>emojivoto/emoji"])},
-        "`edge_names` holds 'web>emojivoto/emoji', which is not a name of the format",
+        "`edge_names` has 'web>emojivoto/emoji', which is not a name of the format",
     ),
     "fractional offsets": (
         {"offsets": np.array([0.0, 2.0])},
@@ -130,7 +130,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "too few offsets": (
         {"offsets": np.array([0])},
-        "`offsets` must hold 2 numbers (one more than names), and holds 1",
+        "`offsets` must have 2 numbers (one more than names), and has 1",
     ),
     "falling offsets": (
         {"names": np.array(["a", "b", "c"]), "offsets": np.array([0, 2, 1, 2])},
@@ -143,11 +143,11 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "late offsets": ({"offsets": np.array([1, 2])}, "`offsets` must rise from 0 to 2, the number of samples"),
     "milliseconds": (
         {"timestamps": np.array([1.7e12, 1.7e12])},
-        "`timestamps` must hold Unix times in seconds, 0 to 4294967295",
+        "`timestamps` must have Unix times in seconds, 0 to 4294967295",
     ),
     "a time that is none": (
         {"timestamps": np.array([np.nan, 300])},
-        "`timestamps` must hold Unix times in seconds, 0 to 4294967295",
+        "`timestamps` must have Unix times in seconds, 0 to 4294967295",
     ),
     "times as text": (
         {"timestamps": np.array(["300", "600"])},
@@ -155,15 +155,15 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "too few values": (
         {"memory_bytes": np.array([1e6])},
-        "`memory_bytes` must hold 2 numbers, one for each time, and holds 1",
+        "`memory_bytes` must have 2 numbers, one per time, and has 1",
     ),
     "a negative value": (
         {"cpu_cores": np.array([0.5, -0.1])},
-        "`cpu_cores` holds a number that is negative or infinite (NaN stands for no sample)",
+        "`cpu_cores` has a number that is negative or infinite (NaN means no sample)",
     ),
     "an infinite value": (
         {"edge_requests_per_second": np.array([np.inf])},
-        "`edge_requests_per_second` holds a number that is negative or infinite (NaN stands for no sample)",
+        "`edge_requests_per_second` has a number that is negative or infinite (NaN means no sample)",
     ),
     "nothing but NaN": (
         {
@@ -172,7 +172,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
             "edge_requests_per_second": np.full(1, np.nan),
             "edge_responses_per_second": np.full(1, np.nan),
         },
-        "it holds no sample",
+        "the file has no sample",
     ),
 }
 
@@ -196,7 +196,7 @@ def test_files_of_another_kind(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "history.npz"
     path.write_bytes(content)
 
-    assert "this can't be read as an .npz archive of plain arrays" in refusal(path)
+    assert "the file can't be read as an .npz archive of plain arrays" in refusal(path)
 
 
 def test_no_file(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_single_array(tmp_path: Path) -> None:
     path = tmp_path / "history.npy"
     np.save(path, np.zeros(3))
 
-    assert "a single array and not an .npz archive" in refusal(path)
+    assert "a single array, not an .npz archive" in refusal(path)
 
 
 class Mischief:

@@ -16,7 +16,7 @@ def cut(planner: QueryPlanner, steps: StepRange, load: SampleLoad) -> list[StepR
     """All parts of *steps* in the order in which they are asked."""
     parts = []
     while steps:
-        parts.append(planner.newest(steps, load))
+        parts.append(planner.newest_chunk(steps, load))
         steps = StepRange(steps.first, parts[-1].first - 1)
     return parts
 
@@ -53,13 +53,13 @@ def test_after_a_slow_spell_parts_are_as_long_as_before() -> None:
     planner, load = QueryPlanner(20_000_000), SampleLoad({f"team-{number}": 5000.0 for number in range(20)})
     hour = StepRange(1, 12)
 
-    planner.late(hour, 2_000_000)
-    assert len(planner.newest(WEEK, load)) == 12
+    planner.record_time_out(hour, 2_000_000)
+    assert len(planner.newest_chunk(WEEK, load)) == 12
     for _ in range(8):
-        part = planner.newest(WEEK, load)
-        planner.answered(part, planner.largest(part, load))
+        part = planner.newest_chunk(WEEK, load)
+        planner.record_result(part, planner.largest_query(part, load))
 
-    assert len(planner.newest(WEEK, load)) == 200
+    assert len(planner.newest_chunk(WEEK, load)) == 200
 
 
 def test_a_large_one_is_asked_in_shards_of_an_hour() -> None:
@@ -70,7 +70,7 @@ def test_a_large_one_is_asked_in_shards_of_an_hour() -> None:
     """
     planner, load = QueryPlanner(20_000_000), SampleLoad({f"team-{number}": 1e6 for number in range(9)})
 
-    part = planner.newest(WEEK, load)
+    part = planner.newest_chunk(WEEK, load)
     shards = planner.shards(part, load)
 
     assert len(part) == 12
@@ -87,22 +87,22 @@ def test_a_question_on_one_step_is_sharded_as_little_as_can_be() -> None:
 
 def test_no_answer_has_more_points_than_a_server_gives() -> None:
     """Prometheus gives 11,000 points of a series, however few series there are."""
-    assert len(QueryPlanner(10**9).newest(StepRange(1, 20_000), SampleLoad({"a": 1.0}))) == 11_000
+    assert len(QueryPlanner(10**9).newest_chunk(StepRange(1, 20_000), SampleLoad({"a": 1.0}))) == 11_000
 
 
 def test_a_refusal_is_remembered_until_the_next_day() -> None:
     """What loaded 10 million was too much: 5 million from then on, and 2.5 after another refusal."""
     planner, load = QueryPlanner(20_000_000), SampleLoad({"shop": 20_000.0})
-    planner.note_time(STEPS_PER_DAY)
+    planner.advance_to(STEPS_PER_DAY)
 
-    planner.refused(10_000_000)
-    assert len(planner.newest(WEEK, load)) == 250
-    planner.refused(5_000_000)
-    assert len(planner.newest(WEEK, load)) == 125
+    planner.record_refusal(10_000_000)
+    assert len(planner.newest_chunk(WEEK, load)) == 250
+    planner.record_refusal(5_000_000)
+    assert len(planner.newest_chunk(WEEK, load)) == 125
 
-    planner.note_time(STEPS_PER_DAY - 5)
+    planner.advance_to(STEPS_PER_DAY - 5)
     assert planner.budget == 2_500_000
-    planner.note_time(STEPS_PER_DAY + 1)
+    planner.advance_to(STEPS_PER_DAY + 1)
     assert planner.budget == 20_000_000
 
 
@@ -110,7 +110,7 @@ def test_a_refusal_of_more_than_was_planned_halves_the_plan() -> None:
     """An estimate may be wrong: 30 million were refused where 20 were allowed, so 10 are now."""
     planner = QueryPlanner(20_000_000)
 
-    planner.refused(30_000_000)
+    planner.record_refusal(30_000_000)
 
     assert planner.budget == 10_000_000
 
@@ -120,7 +120,7 @@ def test_many_refusals_of_one_size_are_one_lesson() -> None:
     planner = QueryPlanner(20_000_000)
 
     for _ in range(200):
-        planner.refused(10_000_000)
+        planner.record_refusal(10_000_000)
 
     assert planner.budget == 5_000_000
 
@@ -129,8 +129,8 @@ def test_a_namespace_of_which_an_hour_was_refused_is_asked_for_less() -> None:
     """1.2 million samples of `a` in an hour were refused: 600,000 may be taken, which are 6 of its steps."""
     planner, load = QueryPlanner(20_000_000), SampleLoad({"a": 1e5, "b": 1e5})
 
-    planner.refused(1_200_000)
-    part = planner.newest(WEEK, load)
+    planner.record_refusal(1_200_000)
+    part = planner.newest_chunk(WEEK, load)
 
     assert len(part) == 6
     assert planner.shards(part, load) == [Shard(frozenset({"a"})), Shard(without=frozenset({"a"}))]
@@ -139,11 +139,11 @@ def test_a_namespace_of_which_an_hour_was_refused_is_asked_for_less() -> None:
 def test_refusals_end_at_a_floor() -> None:
     """20 million / 64 = 312,500: who is refused less was wrong about how much it is, or will be tomorrow."""
     planner = QueryPlanner(20_000_000)
-    planner.refused(400_000)
+    planner.record_refusal(400_000)
     assert planner.budget == 312_500
 
     other = QueryPlanner(20_000_000)
-    other.refused(300_000)
+    other.record_refusal(300_000)
     assert other.budget == 20_000_000
 
 
@@ -156,13 +156,13 @@ def test_late_answers_make_questions_shorter_before_they_are_sharded() -> None:
     small = SampleLoad({"a": 20_000_000 / STEPS_PER_DAY})
     lengths = []
     for _ in range(5):
-        planner.late(part := planner.newest(WEEK, small), planner.largest(part, small))
-        lengths.append(len(planner.newest(WEEK, small)))
+        planner.record_time_out(part := planner.newest_chunk(WEEK, small), planner.largest_query(part, small))
+        lengths.append(len(planner.newest_chunk(WEEK, small)))
 
     assert lengths == [144, 72, 36, 18, 12]
-    hour = planner.newest(WEEK, load)
+    hour = planner.newest_chunk(WEEK, load)
     assert planner.shards(hour, load) == [Shard()]
-    planner.late(hour, planner.largest(hour, load))
+    planner.record_time_out(hour, planner.largest_query(hour, load))
     assert planner.shards(hour, load) == [Shard(frozenset({"a"})), Shard(without=frozenset({"a"}))]
 
 
@@ -171,22 +171,22 @@ def test_late_answers_end_at_a_floor() -> None:
     planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 16e6}), StepRange(1, 1)
     budgets = []
     for _ in range(5):
-        planner.late(step, planner.largest(step, load))
+        planner.record_time_out(step, planner.largest_query(step, load))
         budgets.append(planner.budget)
     assert budgets == [8e6, 4e6, 2e6, 1.25e6, 1.25e6]
 
     other = QueryPlanner(20_000_000)
-    other.late(step, 80_000)
+    other.record_time_out(step, 80_000)
     assert other.budget == 20_000_000
 
 
 def test_all_that_is_late_at_once_is_one_lesson() -> None:
     """Two signals planned questions of 16 million at the same time, and both are late: 8 million are next."""
     planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 16e6}), StepRange(1, 1)
-    planned = [planner.largest(step, load) for _ in range(2)]
+    planned = [planner.largest_query(step, load) for _ in range(2)]
 
     for samples in planned:
-        planner.late(step, samples)
+        planner.record_time_out(step, samples)
 
     assert planner.budget == 8e6
 
@@ -195,25 +195,25 @@ def test_answers_in_time_let_questions_grow() -> None:
     """From 1.25 million in two cycles of two questions, one after the other, to 20; from an hour to two."""
     planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 30e6}), StepRange(1, 1)
     for _ in range(5):
-        planner.late(step, planner.largest(step, load))
+        planner.record_time_out(step, planner.largest_query(step, load))
     budgets = []
     for _ in range(5):
-        planner.answered(step, planner.largest(step, load))
+        planner.record_result(step, planner.largest_query(step, load))
         budgets.append(planner.budget)
     assert budgets == [2.5e6, 5e6, 10e6, 20e6, 20e6]
 
-    planner.late(StepRange(1, 13), 1)
-    planner.answered(StepRange(1, 12), 1)
-    assert len(planner.newest(WEEK, SampleLoad({"a": 1.0}))) == 24
+    planner.record_time_out(StepRange(1, 13), 1)
+    planner.record_result(StepRange(1, 12), 1)
+    assert len(planner.newest_chunk(WEEK, SampleLoad({"a": 1.0}))) == 24
 
 
 def test_what_was_refused_does_not_grow_back_on_the_same_day() -> None:
     """10 million were refused: answers on 5 million teach nothing new of that."""
     planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 5e6}), StepRange(1, 1)
-    planner.note_time(1)
-    planner.refused(10_000_000)
+    planner.advance_to(1)
+    planner.record_refusal(10_000_000)
 
-    planner.answered(step, planner.largest(step, load))
+    planner.record_result(step, planner.largest_query(step, load))
 
     assert planner.budget == 5_000_000
 
@@ -222,10 +222,10 @@ def test_what_was_refused_does_not_grow_back_on_the_same_day() -> None:
 def test_an_unknown_load_is_asked_at_once(load: SampleLoad) -> None:
     """Nothing is known of it, so that it is small until it is refused: then a shorter time is asked for."""
     planner = QueryPlanner(20_000_000)
-    assert planner.newest(WEEK, load) == WEEK
+    assert planner.newest_chunk(WEEK, load) == WEEK
 
     assert shorter(WEEK) == 1008
-    assert planner.newest(WEEK, load, 1008) == StepRange(1009, 2016)
+    assert planner.newest_chunk(WEEK, load, 1008) == StepRange(1009, 2016)
 
 
 def test_an_hour_is_tried_before_less() -> None:
@@ -254,7 +254,7 @@ def test_every_namespace_and_step_is_asked_for_once(
             assert sum(shard.covers(namespace) for shard in shards) == 1
         for shard in shards:
             within = load.of(shard) * len(part) <= budget * (1 + 1e-9)
-            assert within or (len(part) <= 12 and len(load.known_in(shard)) <= 1)
+            assert within or (len(part) <= 12 and len(load.namespaces_in(shard)) <= 1)
 
 
 @settings(deadline=None)
@@ -270,5 +270,5 @@ def test_halving_ends_at_single_namespaces(samples: dict[str, float]) -> None:
 
     for namespace in samples:
         (end,) = [shard for shard in ends if shard.covers(namespace)]
-        assert load.known_in(end) == [namespace]
+        assert load.namespaces_in(end) == [namespace]
     assert sum(shard.covers("unknown") for shard in ends) == 1

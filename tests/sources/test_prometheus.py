@@ -48,7 +48,7 @@ def source(wire: httpx.AsyncBaseTransport, provider: NetworkProvider = "auto") -
         scope=SCOPE,
         network_provider=provider,
         transport=wire,
-        pace=Pauses().pace(),
+        retry_policy=Pauses().retry_policy(),
     )
 
 

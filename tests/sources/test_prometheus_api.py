@@ -22,8 +22,8 @@ PAGE = httpx.Response(502, text="<html>bad gateway</html>")
 async def ask(
     transport: httpx.AsyncBaseTransport, url: str = URL, pauses: Pauses | None = None
 ) -> QueryResult:
-    pace = (pauses or Pauses()).pace()
-    async with PrometheusApi(url, timeout_seconds=60, transport=transport, pace=pace) as api:
+    policy = (pauses or Pauses()).retry_policy()
+    async with PrometheusApi(url, timeout_seconds=60, transport=transport, retry_policy=policy) as api:
         return await api.query_range("up", ("pod",), STEPS)
 
 
@@ -80,9 +80,9 @@ async def test_a_path_before_the_api_is_kept(base: str) -> None:
 async def test_credentials_are_sent_and_never_shown() -> None:
     """User and password of the URL go into the header (`user:p@ss` in base64), and into no text."""
     wire = ScriptedPrometheus(httpx.ConnectError("refused"))
-    pace = Pauses().pace()
+    policy = Pauses().retry_policy()
     url = "https://user:p%40ss@prometheus.example/x"
-    async with PrometheusApi(url, timeout_seconds=60, transport=wire, pace=pace) as api:
+    async with PrometheusApi(url, timeout_seconds=60, transport=wire, retry_policy=policy) as api:
         with pytest.raises(SourceError) as caught:
             await api.query_range("up", (), STEPS)
 
@@ -241,7 +241,7 @@ def test_pauses_vary_by_chance() -> None:
 @pytest.mark.parametrize(
     ("fault", "reason", "text"),
     [
-        (httpx.ConnectTimeout("x"), "TimedOut", f"{URL} gave no whole answer within 60 s"),
+        (httpx.ConnectTimeout("x"), "TimedOut", f"{URL} sent no complete response within 60 s"),
         (
             httpx.ConnectError("Connection refused"),
             "Unreachable",
@@ -299,12 +299,12 @@ async def test_the_limit_on_an_answer() -> None:
     body = Chunks(b" " * 2**20, 100)
     wire = ScriptedPrometheus(lambda _: httpx.Response(200, stream=body))
 
-    async with PrometheusApi(URL, timeout_seconds=60, transport=wire, max_answer_bytes=2 * 2**20) as api:
+    async with PrometheusApi(URL, timeout_seconds=60, transport=wire, max_response_bytes=2 * 2**20) as api:
         with pytest.raises(SourceError) as caught:
             await api.query_range("up", (), STEPS)
 
     assert caught.value.reason == "AnswerTooLarge"
-    assert str(caught.value) == f"the answer of {URL} is larger than 2 MiB"
+    assert str(caught.value) == f"the response of {URL} is larger than 2 MiB"
     assert isinstance(caught.value, TooLargeError)
     assert body.given == 3
 
@@ -313,11 +313,13 @@ async def test_a_body_that_drips() -> None:
     """The time-out is for the whole answer: a byte every 10 ms does not keep a query alive beyond 50 ms."""
     wire = ScriptedPrometheus(lambda _: httpx.Response(200, stream=Chunks(b" ", 1000, 0.01)))
 
-    async with PrometheusApi(URL, timeout_seconds=0.05, transport=wire, pace=RetryPolicy(tries=1)) as api:
+    async with PrometheusApi(
+        URL, timeout_seconds=0.05, transport=wire, retry_policy=RetryPolicy(tries=1)
+    ) as api:
         with pytest.raises(SourceError) as caught:
             await api.query_range("up", (), STEPS)
 
-    assert str(caught.value) == f"{URL} gave no whole answer within 0.05 s"
+    assert str(caught.value) == f"{URL} sent no complete response within 0.05 s"
 
 
 async def test_few_queries_run_at_once() -> None:
@@ -351,9 +353,11 @@ async def test_traffic() -> None:
     wire = ScriptedPrometheus(
         PAGE, lambda _: packed, httpx.Response(200, json=told), httpx.Response(400, text="no")
     )
-    pace = Pauses().pace()
+    policy = Pauses().retry_policy()
 
-    async with PrometheusApi(URL, timeout_seconds=60, transport=wire, pace=pace, observer=traffic) as api:
+    async with PrometheusApi(
+        URL, timeout_seconds=60, transport=wire, retry_policy=policy, observer=traffic
+    ) as api:
         for _ in range(2):
             await api.query_range("up", ("pod",), STEPS, signal="cpu")
         with pytest.raises(SourceError):
@@ -377,8 +381,8 @@ async def test_statistics_of_another_kind_do_no_harm(stats: object) -> None:
 
 async def test_a_refused_connection_on_a_real_socket() -> None:
     """Where nobody listens (port 1 of this machine), the operating system's refusal is told."""
-    pace = Pauses().pace()
-    async with PrometheusApi("http://127.0.0.1:1", timeout_seconds=5, pace=pace) as api:
+    policy = Pauses().retry_policy()
+    async with PrometheusApi("http://127.0.0.1:1", timeout_seconds=5, retry_policy=policy) as api:
         with pytest.raises(SourceError, match=r"http://127\.0\.0\.1:1 can't be reached: ") as caught:
             await api.query_range("up", (), STEPS)
     assert caught.value.reason == "Unreachable"
@@ -386,8 +390,8 @@ async def test_a_refused_connection_on_a_real_socket() -> None:
 
 async def test_a_host_name_that_can_not_be() -> None:
     """A label of 64 letters is refused before any look-up, by an exception that is not httpx's."""
-    pace = Pauses().pace()
-    async with PrometheusApi(f"http://{'a' * 64}.example", timeout_seconds=5, pace=pace) as api:
+    policy = Pauses().retry_policy()
+    async with PrometheusApi(f"http://{'a' * 64}.example", timeout_seconds=5, retry_policy=policy) as api:
         with pytest.raises(SourceError) as caught:
             await api.query_range("up", (), STEPS)
     assert caught.value.reason == "Unreachable"

@@ -62,16 +62,16 @@ def test_facts_that_nobody_knows_are_not_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"workloads": np.array(["shop/database"])}, "`workloads` holds 'shop/database', which is not Kind/"),
-        ({"workloads": np.array(["a/b/c", ""])}, "`workloads` must hold 1, one for each name, and holds 2"),
-        ({"workloads": np.array([1])}, "`workloads` must be an array of texts"),
+        ({"workloads": np.array(["shop/database"])}, "`workloads` has 'shop/database', which is not Kind/"),
+        ({"workloads": np.array(["a/b/c", ""])}, "`workloads` must have 1 values, one per name, and has 2"),
+        ({"workloads": np.array([1])}, "`workloads` must be an array of strings"),
         (
             {"cpu_request_cores": np.array([])},
-            "`cpu_request_cores` must hold 1, one for each name, and holds 0",
+            "`cpu_request_cores` must have 1 values, one per name, and has 0",
         ),
         (
             {"memory_request_bytes": np.array([-1.0])},
-            "`memory_request_bytes` holds a number that is negative",
+            "`memory_request_bytes` has a number that is negative",
         ),
     ],
 )

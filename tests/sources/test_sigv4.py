@@ -34,7 +34,7 @@ async def sent(monkeypatch: pytest.MonkeyPatch) -> httpx.Request:
         monkeypatch.setenv(f"AWS_{name}", value)
     wire = ScriptedPrometheus(answer(row({"pod": "web-1"}, [(FIRST, "1")])))
     access = PrometheusCredentials(sigv4_region="eu-west-1")
-    async with PrometheusApi(URL, timeout_seconds=60, access=access, transport=wire) as api:
+    async with PrometheusApi(URL, timeout_seconds=60, credentials=access, transport=wire) as api:
         await api.query_range("up", ("pod",), STEPS)
     return wire.requests[0]
 
@@ -71,7 +71,7 @@ async def test_no_credentials_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"AWS_{name}", raising=False)
     wire = ScriptedPrometheus(answer())
     access = PrometheusCredentials(sigv4_region="eu-west-1")
-    async with PrometheusApi(URL, timeout_seconds=60, access=access, transport=wire) as api:
+    async with PrometheusApi(URL, timeout_seconds=60, credentials=access, transport=wire) as api:
         with pytest.raises(SourceError, match="no AWS credentials were found") as caught:
             await api.query_range("up", ("pod",), STEPS)
 

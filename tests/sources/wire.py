@@ -78,6 +78,6 @@ class Pauses:
         """Return at once."""
         self.seconds.append(seconds)
 
-    def pace(self) -> RetryPolicy:
+    def retry_policy(self) -> RetryPolicy:
         """Three tries, and chance always in the middle."""
         return RetryPolicy(sleep=self.sleep, chance=lambda: 0.5)

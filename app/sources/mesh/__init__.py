@@ -1,1 +1,1 @@
-"""Service meshes, each behind the protocol in `conversation`: only generators of queries, no I/O."""
+"""Service meshes, each as queries and the join of their results behind the protocol `Mesh`; no I/O."""

@@ -1,6 +1,6 @@
-"""What a mesh is to the profiler: questions to Prometheus, and the answers joined into samples; pure.
+"""The protocol of a service mesh: batches of queries out, their results in, samples at the end; pure.
 
-A further mesh implements `Mesh` and gets an entry in `providers.MESHES`; nothing else has to know of it.
+A new mesh implements `Mesh` and is added to `providers.MESHES`; no other code changes.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -13,15 +13,15 @@ from app.history.samples import ConnectionSamples, StepRange
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import Key, QueryResult, SeriesMatrix
 
-# Our own label: which part of a question a series answers.
+# The profiler's own label: the number of the query that a series belongs to.
 _PART = "part"
 
 
 @dataclass(frozen=True, slots=True)
 class MeshQuery:
-    """A query, and the labels that tell its series apart.
+    """A query, and the labels that identify its series.
 
-    A series that lacks an *optional* label has an empty value for it; one that lacks another is left out.
+    An absent *optional* label has the value ""; series without one of the other labels are dropped.
     """
 
     query: str
@@ -31,10 +31,10 @@ class MeshQuery:
 
 @dataclass(frozen=True, slots=True)
 class QueryBatch:
-    """Queries that are evaluated at the same steps, sent as one.
+    """Queries on the same steps, sent as one.
 
-    To send several as one costs the server: it hashes the labels of each result once for each part. That is
-    for parts with few results, or with many that are seldom there at all.
+    A batch of several costs the server time: it hashes the labels of each result once per query. It is meant
+    for queries with few results, or queries that often have none.
     """
 
     parts: tuple[MeshQuery, ...]
@@ -42,7 +42,7 @@ class QueryBatch:
 
     @property
     def query(self) -> str:
-        """All parts; each series bears the number of its own, but for those of the first."""
+        """All queries joined by `or`; all but the first add the number of the query as a label."""
         first, *others = (part.query for part in self.parts)
         numbered = (
             f'label_replace({query},"{_PART}","{number}","","")' for number, query in enumerate(others, 1)
@@ -51,52 +51,52 @@ class QueryBatch:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Those of all parts."""
+        """The labels of all queries, and the number of the query."""
         return (_PART, *dict.fromkeys(chain.from_iterable(part.labels for part in self.parts)))
 
     @property
     def optional(self) -> frozenset[str]:
-        """Any part can do without some of them: what its own series must have is looked at part by part."""
+        """All labels, since no query has all of them; `split` checks the required labels of each query."""
         return frozenset(self.labels)
 
-    def read(self, told: QueryResult) -> list[SeriesMatrix]:
-        """The answer to each part; the first one bears the unusable samples of all."""
-        whole = told.matrix()
+    def split(self, result: QueryResult) -> list[SeriesMatrix]:
+        """The result of each query; the first one has the count of unusable samples of all."""
+        matrix = result.matrix()
         rows: list[list[int]] = [[] for _ in self.parts]
-        for row, (number, *_) in enumerate(whole.keys):
+        for row, (number, *_) in enumerate(matrix.keys):
             rows[int(number or 0)].append(row)
-        return [self._of(number, whole, rows[number]) for number in range(len(self.parts))]
+        return [self._part_of(matrix, number, rows[number]) for number in range(len(self.parts))]
 
-    def _of(self, number: int, whole: SeriesMatrix, rows: list[int]) -> SeriesMatrix:
+    def _part_of(self, matrix: SeriesMatrix, number: int, rows: list[int]) -> SeriesMatrix:
         part = self.parts[number]
         labels = self.labels
-        key_of = _picking([labels.index(label) for label in part.labels])
-        required = _picking([labels.index(label) for label in part.labels if label not in part.optional])
-        complete = [row for row in rows if all(required(whole.keys[row]))]
-        keys = tuple(key_of(whole.keys[row]) for row in complete)
-        return SeriesMatrix(keys, whole.values[complete], 0 if number else whole.unusable)
+        key_of = _values_at([labels.index(label) for label in part.labels])
+        required = _values_at([labels.index(label) for label in part.labels if label not in part.optional])
+        complete = [row for row in rows if all(required(matrix.keys[row]))]
+        keys = tuple(key_of(matrix.keys[row]) for row in complete)
+        return SeriesMatrix(keys, matrix.values[complete], 0 if number else matrix.unusable)
 
 
-def _picking(places: Sequence[int]) -> Callable[[Key], Key]:
-    """What takes the values at *places* out of a key."""
+def _values_at(places: Sequence[int]) -> Callable[[Key], Key]:
+    """A function that returns the values at *places* of a key."""
     if len(places) > 1:
         return itemgetter(*places)
-    return lambda key: tuple(key[place] for place in places)  # of one, the above gives no tuple
+    return lambda key: tuple(key[place] for place in places)  # an itemgetter of one place returns no tuple
 
 
-# Questions go out, the answers to all of their parts come in, in order; what they say is returned in the end.
+# Yields batches of queries, receives the results of all queries in order, and returns the samples.
 Conversation = Generator[tuple[QueryBatch, ...], list[SeriesMatrix], ConnectionSamples]
 
 
 class Mesh(Protocol):
-    """A service mesh whose proxies' metrics are in Prometheus."""
+    """A service mesh with the metrics of its proxies in Prometheus."""
 
     @property
     def name(self) -> str:
-        """As it is written in settings."""
+        """The name in settings."""
 
     def load(self, scope: Scope) -> MeshQuery:
-        """Samples that its largest question loads in a step, by the source's namespace: its only label."""
+        """The query on the samples that the largest batch loads per step, by the namespace of the source."""
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
-        """What is to be asked for *steps* of the sources in *shard*; no sources without such a mesh."""
+        """Reads the connections of the sources in *shard*; without the mesh, the samples have no sources."""

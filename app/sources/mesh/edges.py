@@ -1,4 +1,4 @@
-"""Rates of edges and scrapes of sources, as the proxies of a mesh tell them, joined into one answer; pure."""
+"""Joins the rates of edges and the scrapes of sources, from the proxies of a mesh, into samples; pure."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,36 +12,36 @@ from app.history.samples import ConnectionSamples, StepRange
 from app.sources.queries import Scope
 from app.sources.query_result import Key, SeriesMatrix
 
-# Two scrapes in a step make a rate; after a single one, silence can't be told from ignorance.
+# A rate needs two scrapes in a step. After one scrape, an absent edge may be silent or unknown.
 _SCRAPES_FOR_A_RATE = 2
 
-# A key holds the labels of a source, of a destination, or of an edge (the source's first).
-Named = Callable[[Key], Workload | None]
+# A key has the labels of a source, of a destination, or of an edge (those of the source first).
+WorkloadOfKey = Callable[[Key], Workload | None]
 
 
 @dataclass(frozen=True, slots=True)
-class EndNaming:
-    """How a mesh names ends: the first *source_labels* values of an edge's key are those of its source.
+class EndpointNaming:
+    """Maps keys to workloads: the first *source_labels* values of an edge's key are those of its source.
 
-    An end that is None is unknown. *pods* are the Pods behind a source, where the mesh tells them.
+    An unknown endpoint is None. *pods* are the Pods of each source, if the mesh has them.
     """
 
     source_labels: int
-    source: Named
-    destination: Named
+    source: WorkloadOfKey
+    destination: WorkloadOfKey
     pods: Mapping[Key, Sequence[str]] = field(default_factory=dict)
 
     def edges(self, keys: Collection[Key]) -> dict[Key, Connection | None]:
-        """The edge of each key, or None where an end of it is unknown."""
-        sources = {begin: self.source(begin) for begin in {*map(self.begin, keys)}}
-        ends = {end: self.destination(end) for end in {key[self.source_labels :] for key in keys}}
-        found: dict[Key, Connection | None] = {}
+        """The edge of each key; None if an endpoint is unknown."""
+        sources = {key: self.source(key) for key in {*map(self.source_key, keys)}}
+        destinations = {key: self.destination(key) for key in {key[self.source_labels :] for key in keys}}
+        edges: dict[Key, Connection | None] = {}
         for key in keys:
-            source, destination = sources[self.begin(key)], ends[key[self.source_labels :]]
-            found[key] = Connection(source, destination) if source and destination else None
-        return found
+            source, destination = sources[self.source_key(key)], destinations[key[self.source_labels :]]
+            edges[key] = Connection(source, destination) if source and destination else None
+        return edges
 
-    def begin(self, key: Key) -> Key:
+    def source_key(self, key: Key) -> Key:
         """The source's part of an edge's key."""
         return key[: self.source_labels]
 
@@ -57,26 +57,27 @@ class EdgeRates:
 
     @property
     def unusable(self) -> int:
-        """Samples of all four that are no usable number."""
+        """The number of samples of all four that are no usable number."""
         sides = (self.requests, self.responses, self.request_bytes, self.response_bytes)
         return sum(side.unusable for side in sides)
 
 
 def join_connections(
-    rates: EdgeRates, scrapes: SeriesMatrix, naming: EndNaming, *, scope: Scope, steps: StepRange
+    rates: EdgeRates, scrapes: SeriesMatrix, naming: EndpointNaming, *, scope: Scope, steps: StepRange
 ) -> ConnectionSamples:
-    """The edges in scope, with NaN for a side that is absent, and when each source was scraped.
+    """The edges in scope, with NaN for an absent side, and the steps in which each source was scraped.
 
-    Edges with an unknown end are left out and counted; where nothing but bytes flows there is no edge.
+    Edges with an unknown endpoint are dropped and counted. Bytes without requests or responses make no edge.
 
-    A source was also scraped where one of its edges has a sample: for proxies that are scraped in a way that
-    leaves no `up` with their labels, this is all there is to go by.
+    A source was also scraped in each step in which one of its edges has a sample: some scrape configurations
+    leave no `up` with the proxy's labels.
     """
-    told = naming.edges(dict.fromkeys(chain(rates.requests.keys, rates.responses.keys)))
-    edges = {key: edge for key, edge in told.items() if edge and _covers(scope, edge)}
-    requests, responses = (aligned(side, edges, len(steps)) for side in (rates.requests, rates.responses))
-    seen = np.isfinite(requests) | np.isfinite(responses)
-    sources, scraped = _sources([naming.begin(key) for key in edges], seen, scrapes, naming, scope)
+    all_edges = naming.edges(dict.fromkeys(chain(rates.requests.keys, rates.responses.keys)))
+    edges = {key: edge for key, edge in all_edges.items() if edge and _covers(scope, edge)}
+    requests, responses = (align_rows(side, edges, len(steps)) for side in (rates.requests, rates.responses))
+    has_sample = np.isfinite(requests) | np.isfinite(responses)
+    source_keys = [naming.source_key(key) for key in edges]
+    sources, scraped = _sources(source_keys, has_sample, scrapes, naming, scope)
     return ConnectionSamples(
         steps,
         tuple(edges.values()),
@@ -85,11 +86,11 @@ def join_connections(
         tuple(sources.values()),
         scraped,
         rates.unusable,
-        request_bytes=aligned(rates.request_bytes, edges, len(steps)),
-        response_bytes=aligned(rates.response_bytes, edges, len(steps)),
-        edge_pods=tuple(naming.pods.get(naming.begin(key), ()) for key in edges),
+        request_bytes=align_rows(rates.request_bytes, edges, len(steps)),
+        response_bytes=align_rows(rates.response_bytes, edges, len(steps)),
+        edge_pods=tuple(naming.pods.get(key, ()) for key in source_keys),
         source_pods=tuple(naming.pods.get(key, ()) for key in sources),
-        unknown_ends=sum(edge is None for edge in told.values()),
+        unknown_ends=sum(edge is None for edge in all_edges.values()),
     )
 
 
@@ -98,20 +99,28 @@ def _covers(scope: Scope, edge: Connection) -> bool:
 
 
 def _sources(
-    begins: Sequence[Key], seen: NDArray[np.bool_], scrapes: SeriesMatrix, naming: EndNaming, scope: Scope
+    source_keys: Sequence[Key],
+    has_sample: NDArray[np.bool_],
+    scrapes: SeriesMatrix,
+    naming: EndpointNaming,
+    scope: Scope,
 ) -> tuple[dict[Key, Workload], NDArray[np.bool_]]:
     """Each source that is not excluded, and the steps in which it was scraped."""
-    named = {key: naming.source(key) for key in dict.fromkeys(chain(scrapes.keys, begins))}
-    sources = {key: end for key, end in named.items() if end and end.namespace not in scope.excluded}
-    scraped = aligned(scrapes, sources, seen.shape[1]) >= _SCRAPES_FOR_A_RATE
+    workloads = {key: naming.source(key) for key in dict.fromkeys(chain(scrapes.keys, source_keys))}
+    sources = {
+        key: workload
+        for key, workload in workloads.items()
+        if workload and workload.namespace not in scope.excluded
+    }
+    scraped = align_rows(scrapes, sources, has_sample.shape[1]) >= _SCRAPES_FOR_A_RATE
     rows = {key: row for row, key in enumerate(sources)}
-    np.logical_or.at(scraped, [rows[begin] for begin in begins], seen)
+    np.logical_or.at(scraped, [rows[key] for key in source_keys], has_sample)
     return sources, scraped
 
 
-def aligned(matrix: SeriesMatrix, keys: Collection[Key], steps: int) -> NDArray[np.float64]:
-    """The rows of *matrix* in the order of *keys*; NaN where it has none."""
-    if matrix.keys == tuple(keys):  # as it mostly is: nothing is copied
+def align_rows(matrix: SeriesMatrix, keys: Collection[Key], steps: int) -> NDArray[np.float64]:
+    """The rows of *matrix* in the order of *keys*; NaN for keys that it lacks."""
+    if matrix.keys == tuple(keys):  # the usual case: no copy
         return matrix.values
     rows = {key: row for row, key in enumerate(matrix.keys)}
     values = np.full((len(keys), steps), np.nan)
@@ -121,23 +130,22 @@ def aligned(matrix: SeriesMatrix, keys: Collection[Key], steps: int) -> NDArray[
     return values
 
 
-def combined(answers: Sequence[ConnectionSamples]) -> ConnectionSamples:
-    """The answers of several meshes on the same steps as one: a Pod has the proxy of one mesh alone."""
-    told = [each for each in answers if each.sources] or answers[:1]
-    if len(told) == 1:
-        return told[0]
-    first, *_ = told
+def concatenate_samples(samples: Sequence[ConnectionSamples]) -> ConnectionSamples:
+    """One value of several meshes or shards on the same steps; a Pod has the proxy of only one mesh."""
+    parts = [part for part in samples if part.sources] or samples[:1]
+    if len(parts) == 1:
+        return parts[0]
     return replace(
-        first,
-        edges=tuple(chain.from_iterable(each.edges for each in told)),
-        requests=np.concatenate([each.requests for each in told]),
-        responses=np.concatenate([each.responses for each in told]),
-        sources=tuple(chain.from_iterable(each.sources for each in told)),
-        scraped=np.concatenate([each.scraped for each in told]),
-        unusable=sum(each.unusable for each in told),
-        request_bytes=np.concatenate([each.request_bytes for each in told]),
-        response_bytes=np.concatenate([each.response_bytes for each in told]),
-        edge_pods=tuple(chain.from_iterable(each.edge_pods for each in told)),
-        source_pods=tuple(chain.from_iterable(each.source_pods for each in told)),
-        unknown_ends=sum(each.unknown_ends for each in told),
+        parts[0],
+        edges=tuple(chain.from_iterable(part.edges for part in parts)),
+        requests=np.concatenate([part.requests for part in parts]),
+        responses=np.concatenate([part.responses for part in parts]),
+        sources=tuple(chain.from_iterable(part.sources for part in parts)),
+        scraped=np.concatenate([part.scraped for part in parts]),
+        unusable=sum(part.unusable for part in parts),
+        request_bytes=np.concatenate([part.request_bytes for part in parts]),
+        response_bytes=np.concatenate([part.response_bytes for part in parts]),
+        edge_pods=tuple(chain.from_iterable(part.edge_pods for part in parts)),
+        source_pods=tuple(chain.from_iterable(part.source_pods for part in parts)),
+        unknown_ends=sum(part.unknown_ends for part in parts),
     )

@@ -1,10 +1,10 @@
-"""Linkerd's proxies, as linkerd-viz or the control plane's PodMonitor scrapes them.
+"""Linkerd: the metrics of its proxies, as linkerd-viz or the control plane's PodMonitor scrapes them.
 
-A source is told by its labels, unless scraping replaced them: it makes a metric label of every label of a
-Pod, so that a Pod's own label `deployment: blue` takes the place of its workload's. Whether any did is told
-by the names of the meshed Pods, which are asked for first. If so, series are summed by the Pod's name without
-its tail too, which the Pods of one controller share: one series per edge and ReplicaSet in place of one per
-edge @@
+The labels of a series name the workload of the source, unless scraping replaced them: it makes a metric label
+of every label of a Pod, so that a Pod's own label `deployment: blue` overrides the name of its Deployment.
+The names of the meshed Pods, which are queried first, show whether that happened. If so, series are also
+summed by the Pod's name without its suffix, which the Pods of one controller share: one series per edge and
+ReplicaSet in place of one per edge.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from app.domain.pod_names import may_name
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, StepRange
 from app.sources.mesh.conversation import Conversation, MeshQuery, QueryBatch
-from app.sources.mesh.edges import EdgeRates, EndNaming, join_connections
+from app.sources.mesh.edges import EdgeRates, EndpointNaming, join_connections
 from app.sources.queries import (
     LOAD_LABELS,
     WINDOW,
@@ -23,16 +23,16 @@ from app.sources.queries import (
     Scope,
     Shard,
     aggregate,
-    excluded,
-    of_shard,
+    excluded_matchers,
     selector,
+    shard_matchers,
 )
 from app.sources.query_result import Key, SeriesMatrix
 
 REQUESTS, RESPONSES = "request_total", "response_total"
 WRITTEN_BYTES, READ_BYTES = "tcp_write_bytes_total", "tcp_read_bytes_total"
 
-# The label of each kind, at both ends: `deployment` and `dst_deployment`.
+# The label of each kind, at both endpoints: `deployment` and `dst_deployment`.
 KINDS: Final[Mapping[str, str]] = {
     "deployment": "Deployment",
     "statefulset": "StatefulSet",
@@ -42,7 +42,7 @@ KINDS: Final[Mapping[str, str]] = {
     "cronjob": "CronJob",
     "k8s_job": "Job",
 }
-REPLICAS = "replicas"  # our own: a Pod's name without the tail that tells it from its like
+REPLICAS = "replicas"  # the profiler's own label: a Pod's name without the suffix that is unique to the Pod
 _DESTINATION = tuple(f"dst_{label}" for label in ("namespace", *KINDS))
 PROXY_LABELS = ("namespace", REPLICAS, *KINDS)
 EDGE_LABELS = (*PROXY_LABELS, *_DESTINATION)
@@ -57,55 +57,58 @@ _RATES: tuple[tuple[str, Matchers], ...] = (
     (WRITTEN_BYTES, _TO_SERVER),
     (READ_BYTES, _TO_SERVER),
 )
-_RATES_AT_ONCE = 2
-# Scraping a linkerd-proxy sets this label.
+_RATES_PER_BATCH = 2
+# The scrape configuration of a linkerd-proxy sets this label.
 _PROXIES = ('control_plane_ns!=""',)
-_TAIL = "(.+?)(-([a-z0-9]{5}|[0-9]+))?"
+_NAME_AND_SUFFIX = "(.+?)(-([a-z0-9]{5}|[0-9]+))?"
 
 
 class Linkerd:
-    """Requests and responses from the client's side; written and read bytes of its connections to servers."""
+    """Requests and responses on the client's side; written and read bytes of its connections to servers."""
 
     name = "linkerd"
 
     def load(self, scope: Scope) -> MeshQuery:
-        """Two rates are asked for at once; that of requests has neither the most nor the fewest series."""
-        matchers = (*_OUTBOUND, *excluded("namespace", scope), *excluded("dst_namespace", scope))
-        counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
-        return MeshQuery(f"{_RATES_AT_ONCE} * {aggregate('sum', LOAD_LABELS, counts)}", LOAD_LABELS)
+        """The largest batch has two rates; requests have neither the most nor the fewest series."""
+        namespaces = (*excluded_matchers("namespace", scope), *excluded_matchers("dst_namespace", scope))
+        counts = f"count_over_time({selector(REQUESTS, (*_OUTBOUND, *namespaces), scope)}[{WINDOW}])"
+        return MeshQuery(f"{_RATES_PER_BATCH} * {aggregate('sum', LOAD_LABELS, counts)}", LOAD_LABELS)
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
-        """The Pods behind each source; then four rates of each edge, and the scrapes of each source.
+        """Reads the Pods of each source; then four rates of each edge, and the scrapes of each source.
 
-        A source of which no Pod is told is not known to be what its labels tell: all is asked once more.
+        If a source has no known Pod, its labels may not name its workload: the rates are queried once more.
         """
-        of_shards = of_shard("namespace", scope, shard)
-        present = proxy_pods(of_shards, scope, seconds=len(steps) * STEP_SECONDS)
+        matchers = shard_matchers("namespace", scope, shard)
+        pods_query = proxy_pods(matchers, scope, seconds=len(steps) * STEP_SECONDS)
         end = StepRange(steps.last, steps.last)
-        [pods] = yield (QueryBatch((MeshQuery(present, POD_LABELS, _OPTIONAL),), end),)
+        [pods] = yield (QueryBatch((MeshQuery(pods_query, POD_LABELS, _OPTIONAL),), end),)
 
         by_replicas = _pods_by_source(pods)
-        sums, behind = EdgeQueries(of_shards, scope, by_replicas=False), _merged(by_replicas)
-        answers = (yield sums.questions(steps)) if _are_told(by_replicas) else None
-        if answers is None or _sources_of(answers) - behind.keys():
-            sums, behind = replace(sums, by_replicas=True), by_replicas
-            answers = yield sums.questions(steps)
+        queries, pods_by_source = (
+            EdgeQueries(matchers, scope, by_replicas=False),
+            _merge_replicas(by_replicas),
+        )
+        matrices = (yield queries.batches(steps)) if _all_labels_fit(by_replicas) else None
+        if matrices is None or _sources_of(matrices) - pods_by_source.keys():
+            queries, pods_by_source = replace(queries, by_replicas=True), by_replicas
+            matrices = yield queries.batches(steps)
 
-        *rates, scraped = answers
-        naming = EndNaming(len(PROXY_LABELS), _source, _destination, behind)
-        return join_connections(EdgeRates(*rates), scraped, naming, scope=scope, steps=steps)
+        *rates, scrapes = matrices
+        naming = EndpointNaming(len(PROXY_LABELS), _source, _destination, pods_by_source)
+        return join_connections(EdgeRates(*rates), scrapes, naming, scope=scope, steps=steps)
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeQueries:
-    """Queries on the proxies of some sources, summed over the source's like Pods."""
+    """Queries on the proxies of some sources, summed over the Pods of a source."""
 
     sources: Matchers
     scope: Scope
     by_replicas: bool
 
-    def questions(self, steps: StepRange) -> tuple[QueryBatch, ...]:
-        """Requests; responses; written and read bytes, and scrapes."""
+    def batches(self, steps: StepRange) -> tuple[QueryBatch, ...]:
+        """Requests; responses; written bytes, read bytes and scrapes."""
         requests, responses, *octets = (
             MeshQuery(self.outbound_rate(*rate), EDGE_LABELS, _OPTIONAL) for rate in _RATES
         )
@@ -119,84 +122,86 @@ class EdgeQueries:
     def outbound_rate(self, metric: str, matchers: Matchers) -> str:
         """A rate per second of each directed edge.
 
-        Only the excluded namespaces are left out here: that either end is included can't be said in one
-        selector.
+        Only excluded namespaces are left out: no selector can express that one of two endpoints is included.
         """
-        matchers = (*matchers, *self.sources, *excluded("dst_namespace", self.scope))
-        return self._of("sum", EDGE_LABELS, f"rate({selector(metric, matchers, self.scope)}[{WINDOW}])")
+        matchers = (*matchers, *self.sources, *excluded_matchers("dst_namespace", self.scope))
+        return self._aggregate(
+            "sum", EDGE_LABELS, f"rate({selector(metric, matchers, self.scope)}[{WINDOW}])"
+        )
 
     def proxy_scrapes(self) -> str:
-        """How often the proxy of a source was scraped with success in the step (the most of its Pods).
+        """The number of successful scrapes of a source's proxies in the step (the maximum over its Pods).
 
-        A proxy drops the series of an edge after ten idle minutes, while `up` stays.
+        A proxy drops the series of an edge after ten idle minutes, but `up` remains.
         """
         scrapes = f"sum_over_time({selector('up', (*_PROXIES, *self.sources), self.scope)}[{WINDOW}])"
-        return self._of("max", PROXY_LABELS, scrapes)
+        return self._aggregate("max", PROXY_LABELS, scrapes)
 
-    def _of(self, operator: str, labels: tuple[str, ...], expression: str) -> str:
+    def _aggregate(self, operator: str, labels: tuple[str, ...], expression: str) -> str:
         if self.by_replicas:
-            return aggregate(operator, labels, _with_replicas(expression))
+            return aggregate(operator, labels, _add_replicas(expression))
         return aggregate(operator, tuple(label for label in labels if label != REPLICAS), expression)
 
 
 def proxy_pods(sources: Matchers, scope: Scope, *, seconds: int) -> str:
-    """Every meshed Pod that was there within the last *seconds*."""
+    """The query on all meshed Pods of the last *seconds*."""
     present = f"max_over_time({selector('up', (*_PROXIES, *sources), scope)}[{seconds}s])"
-    return aggregate("max", POD_LABELS, _with_replicas(present))
+    return aggregate("max", POD_LABELS, _add_replicas(present))
 
 
-def _with_replicas(expression: str) -> str:
-    return f'label_replace({expression},"{REPLICAS}","$1","pod","{_TAIL}")'
+def _add_replicas(expression: str) -> str:
+    return f'label_replace({expression},"{REPLICAS}","$1","pod","{_NAME_AND_SUFFIX}")'
 
 
 def _pods_by_source(pods: SeriesMatrix) -> dict[Key, list[str]]:
-    found: dict[Key, list[str]] = {}
+    by_source: dict[Key, list[str]] = {}
     for namespace, pod, *source in pods.keys:
-        found.setdefault((namespace, *source), []).append(pod)
-    return found
+        by_source.setdefault((namespace, *source), []).append(pod)
+    return by_source
 
 
-def _merged(behind: Mapping[Key, Sequence[str]]) -> dict[Key, list[str]]:
-    """The Pods behind each source, where sources are not told apart by the names of their Pods."""
-    found: dict[Key, list[str]] = {}
-    for (namespace, _, *names), pods in behind.items():
-        found.setdefault((namespace, "", *names), []).extend(pods)
-    return found
+def _merge_replicas(pods_by_source: Mapping[Key, Sequence[str]]) -> dict[Key, list[str]]:
+    """The Pods of each source if sources differ only in their labels, not in their Pods' names."""
+    merged: dict[Key, list[str]] = {}
+    for (namespace, _, *names), pods in pods_by_source.items():
+        merged.setdefault((namespace, "", *names), []).extend(pods)
+    return merged
 
 
-def _sources_of(answers: Sequence[SeriesMatrix]) -> set[Key]:
-    """Those of all requests and responses."""
-    return {key[: len(PROXY_LABELS)] for matrix in answers[:2] for key in matrix.keys}
+def _sources_of(matrices: Sequence[SeriesMatrix]) -> set[Key]:
+    """The sources of all requests and responses."""
+    return {key[: len(PROXY_LABELS)] for matrix in matrices[:2] for key in matrix.keys}
 
 
-def _are_told(behind: Mapping[Key, Sequence[str]]) -> bool:
-    """True where there are Pods, and each is named as the one workload that its labels tell would name it."""
-    return bool(behind) and all(_is_told(*each) for each in behind.items())
+def _all_labels_fit(pods_by_source: Mapping[Key, Sequence[str]]) -> bool:
+    """True if there are Pods, and the labels of each fit its name."""
+    return bool(pods_by_source) and all(_labels_fit(*item) for item in pods_by_source.items())
 
 
-def _is_told(source: Key, pods: Sequence[str]) -> bool:
+def _labels_fit(source: Key, pods: Sequence[str]) -> bool:
+    """True if the labels name one workload, and its controller may have given these names to its Pods."""
     namespace, _, *names = source
-    told = _told(namespace, names)
-    return len(told) == 1 and all(may_name(told[0], pod) for pod in pods)
+    workloads = _labelled_workloads(namespace, names)
+    return len(workloads) == 1 and all(may_name(workloads[0], pod) for pod in pods)
 
 
 def _source(key: Key) -> Workload:
-    """What the labels tell; a workload without a name where they tell nothing, and the Pods have to."""
+    """The workload that the labels name; without them a workload without a name, found by its Pods."""
     namespace, replicas, *names = key
-    told = _told(namespace, names)
-    # Of several one is a Pod's own label: the name of the Pod shows which.
-    fitting = [each for each in told if f"{replicas}-".startswith(f"{each.name}-")]
+    workloads = _labelled_workloads(namespace, names)
+    # Of several labels, one is the Pod's own: the Pod's name begins with the name of its workload.
+    fitting = [workload for workload in workloads if f"{replicas}-".startswith(f"{workload.name}-")]
     best = max(fitting, key=lambda workload: len(workload.name), default=None)
-    return best or next(iter(told), Workload(namespace, "", ""))
+    return best or next(iter(workloads), Workload(namespace, "", ""))
 
 
 def _destination(key: Key) -> Workload | None:
-    """None outside the cluster, and for a Service whose Pods belong to nobody."""
+    """None outside the cluster, and for a Service without Pods of a workload."""
     namespace, *names = key
-    told = _told(namespace, names)
-    return told[0] if namespace and told else None
+    workloads = _labelled_workloads(namespace, names)
+    return workloads[0] if namespace and workloads else None
 
 
-def _told(namespace: str, names: Sequence[str]) -> list[Workload]:
+def _labelled_workloads(namespace: str, names: Sequence[str]) -> list[Workload]:
     kinds = zip(KINDS.values(), names, strict=True)
     return [Workload(namespace, name, kind) for kind, name in kinds if name]

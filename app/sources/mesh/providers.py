@@ -1,4 +1,4 @@
-"""The service meshes that the profiler knows."""
+"""The supported service meshes."""
 
 from app.sources.mesh.conversation import Mesh
 from app.sources.mesh.istio import Istio

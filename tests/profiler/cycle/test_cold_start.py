@@ -7,7 +7,7 @@ from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import NEWEST_STEP_SECONDS, Scenario
 
 # With 100 samples a step: half a day is one question, and one question on a signal is what a cycle asks.
-LIMITS = Limits(sample_budget=144 * 100, questions_per_cycle=1, timeout_seconds=5)
+LIMITS = Limits(sample_budget=144 * 100, queries_per_cycle=1, timeout_seconds=5)
 MIDNIGHT = NEWEST_STEP_SECONDS - 12 * 3600
 VOTING = Identity(ProfileKind.CPU, Workload("emojivoto", "voting"))
 

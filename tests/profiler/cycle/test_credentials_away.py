@@ -27,7 +27,7 @@ async def test_a_secret_that_is_away_at_the_start_fails_until_it_is_there(field:
     source = PrometheusSource(
         "http://prometheus.test:9090",
         scope=Scope(excluded=("kube-system",)),
-        access=PrometheusCredentials(**{field: str(file)}),
+        credentials=PrometheusCredentials(**{field: str(file)}),
         transport=EmojivotoPrometheus().transport,
     )
     lister = FixedSnapshot(ClusterSnapshot(workloads=DEPLOYMENTS))

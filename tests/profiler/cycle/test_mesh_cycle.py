@@ -51,7 +51,7 @@ class Told:
             connections_url="http://viz.test:9090",
             scope=Scope(),
             transport=httpx.MockTransport(route),
-            pace=RetryPolicy(tries=1),
+            retry_policy=RetryPolicy(tries=1),
         )
         self.sink, self.profiles = RecordingSink(), InMemoryProfiles("profiling")
         lister = FixedSnapshot(ClusterSnapshot(workloads=(*DEPLOYMENTS, DB)))

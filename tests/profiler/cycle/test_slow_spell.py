@@ -57,7 +57,7 @@ async def test_ten_slow_minutes_cost_no_more_queries_afterwards(fault: Fault, sa
     then and now for the load. Ten minutes in which nothing is answered in time are made good in two cycles.
     """
     prometheus = EmojivotoPrometheus(faults={"planning": namespaces(samples_per_step)})
-    scenario = Scenario(prometheus, limits=Limits(questions_per_cycle=math.inf, timeout_seconds=5))
+    scenario = Scenario(prometheus, limits=Limits(queries_per_cycle=math.inf, timeout_seconds=5))
     await scenario.cycle()
     assert await queries(scenario, 5) == 10
 

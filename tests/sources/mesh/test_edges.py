@@ -5,7 +5,7 @@ import pytest
 
 from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples
-from app.sources.mesh.edges import EdgeRates, EndNaming, combined, join_connections
+from app.sources.mesh.edges import EdgeRates, EndpointNaming, concatenate_samples, join_connections
 from app.sources.queries import Scope
 from app.sources.query_result import Key, SeriesMatrix
 from tests.sources.wire import STEPS
@@ -36,7 +36,7 @@ def join(
     requests: SeriesMatrix, responses: SeriesMatrix, scrapes: SeriesMatrix, scope: Scope = EVERYTHING
 ) -> ConnectionSamples:
     rates = EdgeRates(requests, responses, NOTHING, NOTHING)
-    return join_connections(rates, scrapes, EndNaming(2, workload, workload), scope=scope, steps=STEPS)
+    return join_connections(rates, scrapes, EndpointNaming(2, workload, workload), scope=scope, steps=STEPS)
 
 
 def test_sides_are_joined_by_edge() -> None:
@@ -134,7 +134,9 @@ def test_bytes_stand_beside_requests_only() -> None:
         table({WEB_EMOJI: [1] * 4, WEB_VOTING: [1] * 4}), NOTHING, written, table({}, unusable=2)
     )
 
-    joined = join_connections(rates, NOTHING, EndNaming(2, workload, workload), scope=Scope(), steps=STEPS)
+    joined = join_connections(
+        rates, NOTHING, EndpointNaming(2, workload, workload), scope=Scope(), steps=STEPS
+    )
 
     assert [edge.destination.name for edge in joined.edges] == ["emoji", "voting"]
     np.testing.assert_array_equal(joined.request_bytes, [[9] * 4, [NAN] * 4])
@@ -147,11 +149,11 @@ def test_two_meshes_are_one_answer() -> None:
     second = join(table({SHOP_WEB: [2] * 4}, unusable=1), NOTHING, NOTHING)
     empty = join(NOTHING, NOTHING, NOTHING)
 
-    both = combined([first, second])
+    both = concatenate_samples([first, second])
 
     assert both.edges == first.edges + second.edges
     np.testing.assert_array_equal(both.requests, [[1] * 4, [2] * 4])
     assert both.sources == (WEB, CART)
     assert both.unusable == 1
-    assert combined([empty, second]) is second
-    assert combined([empty, empty]) is empty
+    assert concatenate_samples([empty, second]) is second
+    assert concatenate_samples([empty, empty]) is empty

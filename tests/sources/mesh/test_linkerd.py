@@ -46,7 +46,7 @@ def answering(*series: Series) -> Answer:
             rows += [row({**labels, "part": str(number)}, [(time, "2")]) for labels in of_part]
         reader = AnswerReader(question.labels, question.steps, question.optional)
         reader.feed(encoded(matrix(*rows)))
-        return question.read(reader.finish())
+        return question.split(reader.finish())
 
     return answer
 
