@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from app.runtime.logs import configure_logs
-from app.settings.environment import LogFormat
+from app.settings.types import LogFormat
 from benchmarks.past_usage import Profiler, Run, RunningPast, Size, curl_seconds, past_of
 
 COLD_QUERIES, COLD_RATIO, STEADY_QUERIES, STEADY_SECONDS = 30, 1.5, 12, 0.3

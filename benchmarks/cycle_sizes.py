@@ -20,7 +20,7 @@ from pathlib import Path
 from time import process_time
 
 from app.runtime.logs import configure_logs
-from app.settings.environment import LogFormat
+from app.settings.types import LogFormat
 from benchmarks.past_usage import Profiler, RunningPast, Size, past_of
 from benchmarks.rig import ROOT
 

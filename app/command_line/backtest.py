@@ -19,7 +19,8 @@ from app.command_line.usage_input import ProgressBar, UsageInput, open_past, pro
 from app.domain.profiles import Resource
 from app.errors import HistoryFileError, ProfilerError, SettingsError
 from app.runtime.logs import configure_logs
-from app.settings.environment import LogFormat, Settings
+from app.settings.environment import Settings
+from app.settings.types import LogFormat
 
 PLOTTED_CONTAINERS = 50
 _NEEDED = "a backtest learns from at least one UTC day and judges the next"

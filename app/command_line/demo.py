@@ -10,7 +10,7 @@ import yaml
 from app.command_line.tables import console, print_profiles
 from app.demo.run import Demonstration, demonstrate
 from app.runtime.logs import configure_logs
-from app.settings.environment import LogFormat
+from app.settings.types import LogFormat
 
 
 def run_demo(*, keep: bool) -> None:

@@ -43,7 +43,8 @@ from app.kubernetes.client import ClusterClient, open_cluster
 from app.recommendation.rules import Candidate
 from app.recommendation.series_table import SAMPLED_WORKLOADS
 from app.runtime.logs import configure_logs
-from app.settings.environment import LogFormat, Settings
+from app.settings.environment import Settings
+from app.settings.types import LogFormat
 
 _UNITS = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
 _CLOSING = (

@@ -38,7 +38,8 @@ from app.runtime.logs import configure_logs
 from app.runtime.profiler_role import check_access, cycle_policy, open_prometheus
 from app.runtime.scope import namespace_scope
 from app.runtime.watches.namespaces import SELECTOR_SETTING, listed_scope
-from app.settings.environment import LogFormat, Settings
+from app.settings.environment import Settings
+from app.settings.types import LogFormat
 from app.sources.queries import Scope
 from app.sources.query_observer import QueryCosts
 from app.sources.recorded import read_recorded_history

@@ -10,7 +10,8 @@ from app.backtest.recording import anonymous, recorded_usage
 from app.command_line.usage_input import open_past, progress_bar
 from app.errors import ProfilerError, SettingsError
 from app.runtime.logs import configure_logs
-from app.settings.environment import LogFormat, Settings
+from app.settings.environment import Settings
+from app.settings.types import LogFormat
 from app.sources.history_file import RecordedContainer, write_history_file
 
 

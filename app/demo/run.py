@@ -16,7 +16,8 @@ import jsonpatch
 
 from app.errors import ProfilerError
 from app.runtime.standalone import Standalone, run_standalone
-from app.settings.environment import Role, Settings
+from app.settings.environment import Settings
+from app.settings.types import Role
 from app.sources.recorded import ReplayedHistory, read_recorded_history
 
 _HERE = files("app.demo")

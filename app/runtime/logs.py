@@ -5,7 +5,7 @@ import sys
 
 import structlog
 
-from app.settings.environment import LogFormat
+from app.settings.types import LogFormat
 
 
 def configure_logs(level: str, log_format: LogFormat) -> None:

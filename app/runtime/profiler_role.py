@@ -40,7 +40,8 @@ from app.runtime.scope import query_scope
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
 from app.runtime.watches.pods import BackfillFactory, PodWatches
 from app.runtime.watches.workloads import WorkloadWatches
-from app.settings.environment import CertificateProvider, Settings
+from app.settings.environment import Settings
+from app.settings.types import CertificateProvider
 from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import QUERIES_PER_CYCLE, Limits, PrometheusSource
 from app.sources.query_metrics import QueryMetrics

@@ -5,7 +5,8 @@ from decimal import Decimal
 from app.domain.profiles import Resource
 from app.domain.quantities import parse_quantity
 from app.rightsizing.policy import RequestBounds, SchedulingPolicy
-from app.settings.environment import OperatingMode, Role, Settings
+from app.settings.environment import Settings
+from app.settings.types import OperatingMode, Role
 
 
 def sets_requests(settings: Settings) -> bool:

@@ -23,7 +23,8 @@ from app.runtime.logs import configure_logs
 from app.runtime.scheduling import sets_requests
 from app.runtime.supervision import supervise
 from app.runtime.webhook_role import WebhookRole
-from app.settings.environment import Role, Settings
+from app.settings.environment import Settings
+from app.settings.types import Role
 from app.webhook.constraint_index import ConstraintIndex
 
 if TYPE_CHECKING:

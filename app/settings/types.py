@@ -1,5 +1,6 @@
-"""The types of single settings: what a text may be, and what it then is."""
+"""Types of single settings: the accepted text, and the value that it becomes."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -9,9 +10,11 @@ from pydantic_settings import NoDecode
 
 from app.domain.quantities import parse_quantity
 
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
 
 class Role(StrEnum):
-    """What a process does: answer admission reviews, write profiles, or both."""
+    """The work of a process: answer admission reviews, write profiles, or both."""
 
     WEBHOOK = "webhook"
     PROFILER = "profiler"
@@ -19,7 +22,7 @@ class Role(StrEnum):
 
 
 class NetworkMetricProvider(StrEnum):
-    """Where connection profiles come from; `auto` takes what the Prometheus holds."""
+    """The source of connection profiles; `auto` takes the service mesh whose metrics Prometheus has."""
 
     AUTO = "auto"
     LINKERD = "linkerd"
@@ -28,21 +31,21 @@ class NetworkMetricProvider(StrEnum):
 
 
 class OperatingMode(StrEnum):
-    """Annotate Pods alone, or also set their resource requests where namespace or Pod ask for it."""
+    """Annotate Pods only, or also set the requests of Pods that opt in by label."""
 
     PROFILING = "PROFILING"
     PROFILING_SCHEDULING = "PROFILING_SCHEDULING"
 
 
 class CertificateProvider(StrEnum):
-    """Who issues the webhook's certificate."""
+    """The issuer of the webhook's certificate."""
 
     SELF = "self"
     CERT_MANAGER = "cert-manager"
 
 
 class LogFormat(StrEnum):
-    """One JSON object per line, or lines for a person."""
+    """One JSON object per line, or lines for a terminal."""
 
     JSON = "json"
     CONSOLE = "console"
@@ -55,7 +58,7 @@ def _split(value: object) -> object:
     )
 
 
-def _no_service_link(value: object) -> object:
+def _check_no_service_link(value: object) -> object:
     """Beside a Service named `prometheus`, Kubernetes sets PROMETHEUS_PORT to `tcp://10.0.0.1:9090`."""
     if isinstance(value, str) and "://" in value:
         raise ValueError(
@@ -64,13 +67,29 @@ def _no_service_link(value: object) -> object:
     return value
 
 
-def _is_a_quantity(text: str) -> str:
+def _check_namespace(name: str) -> str:
+    if not _NAMESPACE.fullmatch(name):
+        raise ValueError("not a namespace's name")
+    return name
+
+
+def _check_namespace_or_empty(name: str) -> str:
+    return _check_namespace(name) if name else name
+
+
+def _check_namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
+    if wrong := [name for name in names if not _NAMESPACE.fullmatch(name)]:
+        raise ValueError(f"not a namespace's name: {', '.join(wrong)}")
+    return names
+
+
+def _check_quantity(text: str) -> str:
     if parse_quantity(text) <= 0:
         raise ValueError("must be more than nothing")
     return text
 
 
-def _is_a_json_object(text: str) -> str:
+def _check_json_object(text: str) -> str:
     if text:
         try:
             msgspec.json.decode(text, type=dict[str, Any])
@@ -80,7 +99,10 @@ def _is_a_json_object(text: str) -> str:
 
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Quantity = Annotated[str, AfterValidator(_is_a_quantity)]
-JsonObject = Annotated[str, AfterValidator(_is_a_json_object)]
+NamespaceName = Annotated[str, AfterValidator(_check_namespace)]
+OptionalNamespaceName = Annotated[str, AfterValidator(_check_namespace_or_empty)]
+NamespaceNames = Annotated[CommaSeparated, AfterValidator(_check_namespaces)]
+Quantity = Annotated[str, AfterValidator(_check_quantity)]
+JsonObject = Annotated[str, AfterValidator(_check_json_object)]
 LimitRatio = Annotated[float, Field(ge=0, le=100)]
-Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_no_service_link)]
+Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_check_no_service_link)]

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.settings.environment import Role, Settings, read_settings
+from app.settings.environment import Settings, read_settings
+from app.settings.types import Role
 from tests.chart.conftest import Render
 from tests.chart.rendered import CHART, Release, container
 

@@ -1,0 +1,41 @@
+"""History, values and lifetime of the profiles."""
+
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+
+from app.domain.profiles import RiskLevel
+
+
+class EstimationSettings(BaseModel):
+    """What a profile is estimated from, at which risk, and how long it is kept."""
+
+    history_days: int = Field(7, ge=1, le=14, description="Days of history that the first refresh reads")
+    timeslots: int = Field(4, ge=1, le=24, description="Time slots a day (UTC); must divide 24")
+    min_samples: int = Field(12, ge=1, description="5-minute samples below which a workload gets no profile")
+    risk: RiskLevel = Field(
+        RiskLevel.NORMAL,
+        description="Risk that usage exceeds a value: low leaves more slack, high less (low, normal or high)",
+    )
+    max_profiles: int = Field(
+        50_000, ge=1, description="Profiles that are stored at most; newcomers beyond it are left out"
+    )
+    stale_after_days: float = Field(
+        2, ge=1, le=365, description="Days without new samples after which a profile is marked Stale"
+    )
+    expire_after_days: float = Field(
+        30, ge=1, le=3650, description="Days without new samples after which a profile is removed"
+    )
+
+    @field_validator("timeslots")
+    @classmethod
+    def _check_slots_divide_day(cls, slots: int) -> int:
+        if 24 % slots:
+            raise ValueError(f"{slots} does not divide 24: use 1, 2, 3, 4, 6, 8, 12 or 24")
+        return slots
+
+    @field_validator("expire_after_days")
+    @classmethod
+    def _check_stale_before_expired(cls, days: float, info: ValidationInfo) -> float:
+        stale = info.data.get("stale_after_days", 0)
+        if days < stale:
+            raise ValueError(f"must not be less than STALE_AFTER_DAYS, which is {stale:g}")
+        return days

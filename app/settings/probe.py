@@ -1,0 +1,18 @@
+"""The probe of the webhook through the API server."""
+
+from pydantic import BaseModel, Field
+
+from app.settings.types import JsonObject
+
+
+class ProbeSettings(BaseModel):
+    """Whether and how often the leader probes the webhook."""
+
+    probe_enabled: bool = Field(
+        True, description="Whether the leader asks through the API server if the webhook answers"
+    )
+    probe_interval: float = Field(60, ge=1, le=3600, description="Seconds between two probes of the webhook")
+    expected_webhook: JsonObject = Field(
+        "",
+        description="JSON of what selects Pods in WEBHOOK_CONFIGURATION; empty means that it is not compared",
+    )

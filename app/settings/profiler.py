@@ -1,0 +1,20 @@
+"""Refresh of the profiles, and back-fill of running Pods."""
+
+from pydantic import BaseModel, Field
+
+
+class ProfilerSettings(BaseModel):
+    """How often profiles are refreshed, and how fast profiles and Pods are changed."""
+
+    background_routine_enabled: bool = Field(True, description="Whether the profiler refreshes the profiles")
+    background_routine_update_time: float = Field(
+        150, ge=1, le=86400, description="Seconds between two refreshes of the profiles"
+    )
+    profile_write_rate: float = Field(
+        50, gt=0, le=1000, description="Profiles a second that may be written, the largest change first"
+    )
+    max_connections: int = Field(64, ge=0, le=1000, description="Connections on one Pod, the largest first")
+    backfill_enabled: bool = Field(
+        True, description="Whether annotations of Pods that run already are set right"
+    )
+    backfill_rate: float = Field(50, gt=0, le=1000, description="Pods a second that back-fill may change")

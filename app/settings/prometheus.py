@@ -1,0 +1,122 @@
+"""Address, query limits and credentials of Prometheus."""
+
+import re
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+
+from app.settings.types import NetworkMetricProvider, Port
+
+_HOST = re.compile(r"[\w.:%-]+")
+
+
+class PrometheusSettings(BaseModel):
+    """The address of Prometheus, the limits of a query, the credentials and the mesh's metrics."""
+
+    prometheus_url: str = Field(
+        "prometheus.linkerd-viz.svc", description="Prometheus: a host name, or a whole URL with port and path"
+    )
+    prometheus_port: Port = Field(9090, description="Port of Prometheus where PROMETHEUS_URL is a host name")
+    connections_prometheus_url: str = Field(
+        "", description="Prometheus of the service mesh, like PROMETHEUS_URL; empty means the same"
+    )
+    prometheus_timeout: float = Field(60, gt=0, le=600, description="Seconds that one query may take")
+    prometheus_concurrency: int = Field(4, ge=1, le=64, description="Queries that run at the same time")
+    prometheus_sample_budget: int = Field(
+        20_000_000, ge=100_000, le=1_000_000_000, description="Samples that one query may load, about"
+    )
+    prometheus_bearer_token_file: str = Field(
+        "", description="File with the bearer token for Prometheus, read for each query; empty means none"
+    )
+    prometheus_username: str = Field(
+        "", description="User name for Prometheus, with PROMETHEUS_PASSWORD_FILE; empty means none"
+    )
+    prometheus_password_file: str = Field(
+        "", description="File with the password of PROMETHEUS_USERNAME, read for each query"
+    )
+    prometheus_ca_file: str = Field(
+        "", description="CA file that signs Prometheus' certificate; empty means the public ones"
+    )
+    prometheus_certificate_file: str = Field(
+        "", description="File with the client certificate for Prometheus; empty means none"
+    )
+    prometheus_key_file: str = Field(
+        "",
+        description="File with the key of PROMETHEUS_CERTIFICATE_FILE; empty means that it holds that too",
+    )
+    prometheus_tenant: str = Field(
+        "", description="Tenant of Mimir or Cortex, sent as X-Scope-OrgID; empty sends none"
+    )
+    prometheus_sigv4_region: str = Field(
+        "", description="AWS region to sign requests for (the extra aws is needed); empty signs none"
+    )
+    prometheus_cluster: str = Field(
+        "", description="Value of PROMETHEUS_CLUSTER_LABEL in a Prometheus that several clusters share"
+    )
+    prometheus_cluster_label: str = Field(
+        "cluster",
+        pattern="^[a-zA-Z_][a-zA-Z0-9_]*$",
+        description="Label that tells clusters apart where PROMETHEUS_CLUSTER is set",
+    )
+    network_metric_provider: NetworkMetricProvider = Field(
+        NetworkMetricProvider.AUTO, description="Source of connection profiles: auto, linkerd, istio or none"
+    )
+
+    @field_validator("prometheus_url", "connections_prometheus_url")
+    @classmethod
+    def _check_url(cls, url: str, info: ValidationInfo) -> str:
+        url = url.strip()
+        if not url and info.field_name == "connections_prometheus_url":
+            return url
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        has_host = parts.scheme in {"", "http", "https"} and _HOST.fullmatch(parts.hostname or "")
+        # `parts.port` raises a ValueError with the reason if the port is not a number from 0 to 65535.
+        if not has_host or parts.port == 0 or parts.query or parts.fragment:
+            raise ValueError("give a host name, or a URL with http:// or https:// that ends with its path")
+        return url
+
+    @field_validator("prometheus_password_file")
+    @classmethod
+    def _check_password_has_username(cls, file: str, info: ValidationInfo) -> str:
+        if bool(file) != bool(info.data.get("prometheus_username")):
+            raise ValueError("goes with PROMETHEUS_USERNAME: set both or none of them")
+        return file
+
+    @field_validator("prometheus_key_file")
+    @classmethod
+    def _check_key_has_certificate(cls, file: str, info: ValidationInfo) -> str:
+        if file and not info.data.get("prometheus_certificate_file"):
+            raise ValueError("goes with PROMETHEUS_CERTIFICATE_FILE, which is not set")
+        return file
+
+    @field_validator("prometheus_username", "prometheus_sigv4_region")
+    @classmethod
+    def _check_single_authentication(cls, value: str, info: ValidationInfo) -> str:
+        others = ("prometheus_bearer_token_file", "prometheus_username")
+        if value and (other := next((name for name in others if info.data.get(name)), None)):
+            raise ValueError(f"give only one of this and {other.upper()}")
+        return value
+
+    @field_validator("prometheus_tenant")
+    @classmethod
+    def _check_tenant_fits_header(cls, tenant: str) -> str:
+        if not tenant.isascii() or not tenant.isprintable() or tenant != tenant.strip():
+            raise ValueError("a header can't hold it")
+        return tenant
+
+    @property
+    def prometheus_base_url(self) -> str:
+        """The URL before `/api/v1`: PROMETHEUS_URL itself, or a host with PROMETHEUS_PORT."""
+        return self._base_url(self.prometheus_url)
+
+    @property
+    def connections_base_url(self) -> str:
+        """The same for the mesh's Prometheus; empty if CONNECTIONS_PROMETHEUS_URL is empty."""
+        return self._base_url(self.connections_prometheus_url) if self.connections_prometheus_url else ""
+
+    def _base_url(self, url: str) -> str:
+        if "://" in url:
+            return url.rstrip("/")
+        host, _, path = url.partition("/")
+        address = host if urlsplit(f"//{host}").port is not None else f"{host}:{self.prometheus_port}"
+        return f"http://{address}/{path}".rstrip("/")

@@ -1,0 +1,55 @@
+"""Requests and limits that the webhook sets from profiles."""
+
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+
+from app.domain.quantities import parse_quantity
+from app.settings.types import LimitRatio, OperatingMode, Quantity
+
+
+class SchedulingSettings(BaseModel):
+    """Whether the webhook sets requests, and the bounds of requests and limits."""
+
+    operating_mode: OperatingMode = Field(
+        OperatingMode.PROFILING,
+        description="PROFILING annotates Pods; PROFILING_SCHEDULING also sets the requests of those that ask",
+    )
+    scheduling_min_confidence: float = Field(
+        0.5, ge=0, lt=1, description="Confidence below which a profile sets no request"
+    )
+    scheduling_deadband: float = Field(
+        0.15, ge=0, le=10, description="Relative difference up to which a request is left as it is"
+    )
+    scheduling_cpu_floor: Quantity = Field(
+        "20m", description="Least CPU request that is set, as a Kubernetes quantity"
+    )
+    scheduling_cpu_ceiling: Quantity = Field(
+        "16", description="Largest CPU request that is set, as a Kubernetes quantity"
+    )
+    scheduling_memory_floor: Quantity = Field(
+        "32Mi", description="Least memory request that is set, as a Kubernetes quantity"
+    )
+    scheduling_memory_ceiling: Quantity = Field(
+        "64Gi", description="Largest memory request that is set, as a Kubernetes quantity"
+    )
+    scheduling_cpu_limit_ratio: LimitRatio = Field(
+        0, description="Multiple of the request to set as CPU limit; 0 leaves limits alone"
+    )
+    scheduling_memory_limit_ratio: LimitRatio = Field(
+        0, description="Multiple of the request to set as memory limit; 0 leaves limits alone"
+    )
+
+    @field_validator("scheduling_cpu_limit_ratio", "scheduling_memory_limit_ratio")
+    @classmethod
+    def _check_limit_covers_request(cls, ratio: float) -> float:
+        if 0 < ratio < 1:
+            raise ValueError("a limit can't be less than its request: give 0, or 1 and more")
+        return ratio
+
+    @field_validator("scheduling_cpu_ceiling", "scheduling_memory_ceiling")
+    @classmethod
+    def _check_ceiling_above_floor(cls, ceiling: str, info: ValidationInfo) -> str:
+        floor_name = str(info.field_name).replace("ceiling", "floor")
+        floor = info.data.get(floor_name)
+        if floor is not None and parse_quantity(ceiling) < parse_quantity(floor):
+            raise ValueError(f"must not be less than {floor_name.upper()}, which is {floor}")
+        return ceiling

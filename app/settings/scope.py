@@ -1,0 +1,26 @@
+"""Scope: the profiled namespaces."""
+
+from pydantic import Field
+
+from app.settings.cluster import ClusterSettings
+from app.settings.types import NamespaceNames
+
+
+class ScopeSettings(ClusterSettings):
+    """The profiled and the excluded namespaces; the product's own namespace is always excluded."""
+
+    profiling_namespace: NamespaceNames = Field(
+        (), description="Namespaces to profile, separated by commas; empty means all"
+    )
+    excluded_namespaces: NamespaceNames = Field(
+        ("kube-system", "kube-public", "kube-node-lease"),
+        description="Namespaces whose Pods are neither profiled nor annotated, separated by commas",
+    )
+    profiling_namespace_selector: str = Field(
+        "", description="Label selector of the namespaces to profile, such as team=web; empty means all"
+    )
+
+    def profiles_pods_of(self, namespace: str) -> bool:
+        """True if the settings put the Pods of *namespace* in scope."""
+        excluded = namespace in self.excluded_namespaces or namespace == self.own_namespace
+        return not excluded and (not self.profiling_namespace or namespace in self.profiling_namespace)
