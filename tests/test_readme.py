@@ -1,4 +1,4 @@
-"""The README says what the program does: its settings, its commands, its names."""
+"""The README agrees with the program: settings, commands, make targets and links."""
 
 import re
 from pathlib import Path
@@ -15,21 +15,21 @@ README = (ROOT / "README.md").read_text()
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_stands_in_the_table_as_it_is(name: str) -> None:
-    """Variable, default and meaning are those of the settings themselves."""
+    """The row has the variable, the default and the description of the setting."""
     field = Settings.model_fields[name]
 
     assert f"| `{name.upper()}` | {default_text(field.default)} | {field.description} |" in README
 
 
 def test_every_command_is_shown() -> None:
-    """A command that no newcomer learns of might as well not exist."""
+    """The README shows each command once or more, and no command that does not exist."""
     commands = {command.callback.__name__ for command in program.registered_commands if command.callback}
 
     assert commands == set(re.findall(r"^job-profiler ([a-z]+)", README, flags=re.MULTILINE))
 
 
 def test_every_make_target_that_is_named_exists() -> None:
-    """README and CONTRIBUTING name only what the Makefile can make."""
+    """README and CONTRIBUTING name only targets of the Makefile."""
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     text = README + (ROOT / "CONTRIBUTING.md").read_text()
 
@@ -41,7 +41,7 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 
 def test_links_lead_to_files_that_exist() -> None:
-    """Every relative link of the README."""
+    """Every relative link of the README is a path in the repository."""
     links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
 
     assert links

@@ -1,4 +1,4 @@
-"""Settings: each can be given by environment and by flag, and each wrong one is named with what to do."""
+"""Settings: each is read from the environment and from a flag; a wrong one is reported with the remedy."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from app.command_line.root import main
 from app.errors import SettingsError
 from app.settings.environment import Settings, read_settings
 
-# For each setting a text that a person could give, and what it then is; none is the default.
+# A text and its value for each setting; no value is the default.
 GIVEN: dict[str, tuple[str, object]] = {
     "role": ("webhook", "webhook"),
     "prometheus_url": ("https://prometheus.example/select", "https://prometheus.example/select"),
@@ -87,7 +87,7 @@ GIVEN: dict[str, tuple[str, object]] = {
 }
 
 
-# What goes with a setting and can't be without it.
+# The setting that each of these needs.
 COMPANIONS = {
     "prometheus_username": "prometheus_password_file",
     "prometheus_password_file": "prometheus_username",
@@ -102,7 +102,7 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def faults(**flags: str) -> tuple[str, ...]:
-    """What is said of these settings."""
+    """The reported faults of these settings."""
     with pytest.raises(SettingsError) as refusal:
         read_settings(flags)
     return refusal.value.faults
@@ -110,10 +110,10 @@ def faults(**flags: str) -> tuple[str, ...]:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
-    """The settings with which `serve` was to run."""
-    taken: list[Settings] = []
-    monkeypatch.setattr("app.runtime.serving.serve", taken.append)
-    return taken
+    """The settings that `serve` received."""
+    received: list[Settings] = []
+    monkeypatch.setattr("app.runtime.serving.serve", received.append)
+    return received
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -156,7 +156,7 @@ def test_a_setting_is_read_from_a_flag(
 
 
 def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch, served: list[Settings]) -> None:
-    """What is typed is nearer than what stands in a manifest."""
+    """TIMESLOTS is given twice, HISTORY_DAYS in the environment only."""
     monkeypatch.setenv("TIMESLOTS", "6")
     monkeypatch.setenv("HISTORY_DAYS", "3")
 
@@ -183,12 +183,12 @@ def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch, serve
     ],
 )
 def test_prometheus_is_a_host_or_a_whole_url(url: str, base: str) -> None:
-    """A host takes PROMETHEUS_PORT and a path may follow; a URL with a scheme is taken as it is."""
+    """A host gets PROMETHEUS_PORT and may have a path; a URL with a scheme is used unchanged."""
     assert read_settings({"prometheus_url": url}).prometheus_base_url == base
 
 
 def test_the_port_goes_with_a_host_alone() -> None:
-    """PROMETHEUS_PORT=8080 counts for a host, not for a host with a port, nor for a URL."""
+    """PROMETHEUS_PORT=8080 applies to a host, not to a host with a port or to a URL."""
     bases = [
         read_settings({"prometheus_url": url, "prometheus_port": "8080"}).prometheus_base_url
         for url in ("prometheus", "prometheus:9091", "https://prometheus")
@@ -202,14 +202,14 @@ def test_the_port_goes_with_a_host_alone() -> None:
     ["", "http://", "ftp://prometheus", "my host", "/path", "::1", "prometheus:0", "http://p/?query=up"],
 )
 def test_what_is_no_host_is_refused(url: str) -> None:
-    """Before anything starts, and with what to give instead."""
+    """The message says what to give instead."""
     wanted = "give a host name, or a URL with http:// or https:// that ends with its path"
 
     assert faults(prometheus_url=url) == (f"PROMETHEUS_URL (--prometheus-url) is {url!r}: {wanted}",)
 
 
 def test_connections_have_the_same_prometheus_unless_one_is_named() -> None:
-    """The base URL is empty by default; a host gets PROMETHEUS_PORT, a URL is taken as it is."""
+    """The base URL is empty by default; a host gets PROMETHEUS_PORT; a wrong URL is refused."""
     given = {"connections_prometheus_url": "viz.linkerd-viz", "prometheus_port": "9091"}
 
     assert read_settings({}).connections_base_url == ""
@@ -219,7 +219,7 @@ def test_connections_have_the_same_prometheus_unless_one_is_named() -> None:
 
 @pytest.mark.parametrize("url", ["prometheus:99999", "prometheus:web", "http://prometheus:web/"])
 def test_a_port_within_the_url_is_checked_too(url: str) -> None:
-    """The message names the port's fault."""
+    """The message states what is wrong with the port."""
     (fault,) = faults(prometheus_url=url)
 
     assert fault.startswith(f"PROMETHEUS_URL (--prometheus-url) is {url!r}: Port ")
@@ -244,7 +244,7 @@ def test_timeslots_divide_the_day(slots: int) -> None:
 
 @pytest.mark.parametrize("slots", ["5", "7", "9", "10", "16", "23"])
 def test_other_timeslots_are_refused(slots: str) -> None:
-    """The message lists those that there are."""
+    """The message lists the allowed numbers."""
     assert faults(timeslots=slots) == (
         f"TIMESLOTS (--timeslots) is '{slots}': {slots} does not divide 24: use 1, 2, 3, 4, 6, 8, 12 or 24",
     )
@@ -260,7 +260,7 @@ def test_other_timeslots_are_refused(slots: str) -> None:
     ],
 )
 def test_names_that_no_namespace_can_have_are_refused(name: str, value: str, wrong: str) -> None:
-    """Only those of the list that are wrong are named: a pattern or a capital would match nothing."""
+    """The message names only the wrong items; a pattern or a capital letter would match no namespace."""
     (fault,) = faults(**{name: value})
 
     assert (
@@ -270,7 +270,7 @@ def test_names_that_no_namespace_can_have_are_refused(name: str, value: str, wro
 
 @pytest.mark.parametrize("name", ["own_namespace", "profiles_namespace"])
 def test_the_two_homes_are_namespaces(name: str) -> None:
-    """`a/b` would be another path of the API; an empty home of the profiles means the own one."""
+    """`a/b` would be another path of the API; an empty PROFILES_NAMESPACE means OWN_NAMESPACE."""
     assert faults(**{name: "a/b"}) == (
         f"{name.upper()} (--{name.replace('_', '-')}) is 'a/b': not a namespace's name",
     )
@@ -288,7 +288,7 @@ def test_the_two_homes_are_namespaces(name: str) -> None:
     ],
 )
 def test_the_times_of_the_lease_rise(given: dict[str, str], fault: tuple[str, str, str]) -> None:
-    """Retry < renew deadline < duration, also where only one of them was given."""
+    """Retry period < renew deadline < duration, also if only one of them is given."""
     variable, value, shorter = fault
     flag = variable.lower().replace("_", "-")
 
@@ -296,7 +296,7 @@ def test_the_times_of_the_lease_rise(given: dict[str, str], fault: tuple[str, st
 
 
 def test_a_profile_is_stale_before_it_expires() -> None:
-    """A day is less than the two after which it turns stale."""
+    """EXPIRE_AFTER_DAYS of 1 is less than STALE_AFTER_DAYS, which is 2."""
     [fault] = faults(expire_after_days="1")
 
     assert fault.startswith("EXPIRE_AFTER_DAYS (--expire-after-days) is '1': ")
@@ -304,7 +304,7 @@ def test_a_profile_is_stale_before_it_expires() -> None:
 
 
 def test_one_port_can_not_have_two_listeners() -> None:
-    """The webhook's own port is 10250."""
+    """WEBHOOK_PORT is 10250 by default."""
     fault = "HEALTH_PORT (--health-port) is '10250': must not be WEBHOOK_PORT: one process listens on both"
 
     assert faults(health_port="10250") == (fault,)
@@ -353,7 +353,7 @@ def test_one_port_can_not_have_two_listeners() -> None:
     ],
 )
 def test_a_value_out_of_its_range_is_named(name: str, value: str) -> None:
-    """Variable, flag and the value that was given stand in the message."""
+    """The message has the variable, the flag and the value."""
     (fault,) = faults(**{name: value})
 
     assert fault.startswith(f"{name.upper()} (--{name.replace('_', '-')}) is {value!r}: ")
@@ -392,7 +392,7 @@ def test_a_ceiling_is_no_less_than_its_floor() -> None:
     ],
 )
 def test_credentials_of_prometheus_fit_together(given: dict[str, str], name: str, message: str) -> None:
-    """A half of a pair proves nothing, and two proofs are one too many."""
+    """Both halves of a pair are needed, and only one kind of credentials is accepted."""
     (fault,) = faults(**given)
 
     assert fault.startswith(f"PROMETHEUS_{name.upper()} (--prometheus-{name.replace('_', '-')}) is ")
@@ -400,21 +400,28 @@ def test_credentials_of_prometheus_fit_together(given: dict[str, str], name: str
 
 
 def test_a_token_beside_a_user_is_one_too_many() -> None:
-    """The user name is refused, and the password that is left alone with it."""
-    told = faults(prometheus_bearer_token_file="/t", prometheus_username="u", prometheus_password_file="/p")
+    """The user name is refused; so is the password, which then has no user name."""
+    reported = faults(
+        prometheus_bearer_token_file="/t", prometheus_username="u", prometheus_password_file="/p"
+    )
 
-    assert "give only one of this and PROMETHEUS_BEARER_TOKEN_FILE" in told[0]
+    assert "give only one of this and PROMETHEUS_BEARER_TOKEN_FILE" in reported[0]
 
 
 def test_all_faults_are_told_together() -> None:
-    """One run is enough to learn of every wrong setting."""
-    told = faults(timeslots="5", prometheus_port="x", role="leader", lease_duration="1")
+    """One run reports every wrong setting, in the order of the fields."""
+    reported = faults(timeslots="5", prometheus_port="x", role="leader", lease_duration="1")
 
-    assert [fault.split()[0] for fault in told] == ["ROLE", "PROMETHEUS_PORT", "TIMESLOTS", "LEASE_DURATION"]
+    assert [fault.split()[0] for fault in reported] == [
+        "ROLE",
+        "PROMETHEUS_PORT",
+        "TIMESLOTS",
+        "LEASE_DURATION",
+    ]
 
 
 def test_settings_do_not_change() -> None:
-    """They are read once."""
+    """A field can't be assigned."""
     settings: Any = read_settings({})
 
     with pytest.raises(ValueError, match="frozen"):
@@ -432,7 +439,7 @@ def test_settings_do_not_change() -> None:
     ],
 )
 def test_which_pods_are_in_scope(flags: dict[str, str], in_scope: list[str], out_of_scope: list[str]) -> None:
-    """All namespaces or those that are listed, without the excluded ones and never our own."""
+    """All namespaces or the listed ones, without the excluded ones and never OWN_NAMESPACE."""
     settings = read_settings(flags)
 
     assert [name for name in in_scope if not settings.profiles_pods_of(name)] == []

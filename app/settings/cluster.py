@@ -8,9 +8,7 @@ from app.settings.types import NamespaceName, OptionalNamespaceName
 class ClusterSettings(BaseModel):
     """The kubeconfig, the product's own namespace, and the namespace of the profiles."""
 
-    own_namespace: NamespaceName = Field(
-        "profiling", description="Namespace that the profiler itself runs in"
-    )
+    own_namespace: NamespaceName = Field("profiling", description="Namespace that the job profiler runs in")
     profiles_namespace: OptionalNamespaceName = Field(
         "", description="Namespace of all profiles; empty means OWN_NAMESPACE"
     )

@@ -10,13 +10,13 @@ class EstimationSettings(BaseModel):
 
     history_days: int = Field(7, ge=1, le=14, description="Days of history that the first refresh reads")
     timeslots: int = Field(4, ge=1, le=24, description="Time slots a day (UTC); must divide 24")
-    min_samples: int = Field(12, ge=1, description="5-minute samples below which a workload gets no profile")
+    min_samples: int = Field(12, ge=1, description="5-minute samples that a workload needs for a profile")
     risk: RiskLevel = Field(
         RiskLevel.NORMAL,
-        description="Risk that usage exceeds a value: low leaves more slack, high less (low, normal or high)",
+        description="Risk that usage exceeds a value: low, normal or high; low leaves more slack, high less",
     )
     max_profiles: int = Field(
-        50_000, ge=1, description="Profiles that are stored at most; newcomers beyond it are left out"
+        50_000, ge=1, description="Maximum number of stored profiles; new profiles beyond it are not stored"
     )
     stale_after_days: float = Field(
         2, ge=1, le=365, description="Days without new samples after which a profile is marked Stale"

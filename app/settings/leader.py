@@ -6,16 +6,22 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 class LeaderSettings(BaseModel):
     """The Lease, its times and this process's name in it."""
 
-    lease: str = Field("job-profiler", description="Lease in OWN_NAMESPACE that elects the leader")
-    lease_retry_period: float = Field(2, gt=0, description="Seconds between two tries on the Lease")
+    lease: str = Field("job-profiler", description="Lease of the leader election, in OWN_NAMESPACE")
+    lease_retry_period: float = Field(
+        2, gt=0, description="Seconds between two attempts to acquire or renew the Lease"
+    )
     lease_renew_deadline: float = Field(
-        10, gt=0, description="Seconds without a renewal until the leader stops; more than LEASE_RETRY_PERIOD"
+        10,
+        gt=0,
+        description="Seconds without a renewal after which the leader stops; more than LEASE_RETRY_PERIOD",
     )
     lease_duration: float = Field(
-        15, ge=1, description="Seconds after which an unrenewed Lease is free; more than LEASE_RENEW_DEADLINE"
+        15,
+        ge=1,
+        description="Seconds after which a Lease without renewal is free; more than LEASE_RENEW_DEADLINE",
     )
     identity: str = Field(
-        "", description="Name of this process in the Lease; empty means host and process id"
+        "", description="Name of this process in the Lease; empty means host name and process ID"
     )
 
     @field_validator("lease_renew_deadline", "lease_duration")

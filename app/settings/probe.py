@@ -9,10 +9,10 @@ class ProbeSettings(BaseModel):
     """Whether and how often the leader probes the webhook."""
 
     probe_enabled: bool = Field(
-        True, description="Whether the leader asks through the API server if the webhook answers"
+        True, description="Whether the leader probes the webhook through the API server"
     )
     probe_interval: float = Field(60, ge=1, le=3600, description="Seconds between two probes of the webhook")
     expected_webhook: JsonObject = Field(
         "",
-        description="JSON of what selects Pods in WEBHOOK_CONFIGURATION; empty means that it is not compared",
+        description="JSON of the rules and selectors expected in WEBHOOK_CONFIGURATION; empty means any",
     )

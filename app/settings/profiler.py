@@ -11,10 +11,15 @@ class ProfilerSettings(BaseModel):
         150, ge=1, le=86400, description="Seconds between two refreshes of the profiles"
     )
     profile_write_rate: float = Field(
-        50, gt=0, le=1000, description="Profiles a second that may be written, the largest change first"
+        50, gt=0, le=1000, description="Profiles a second that are written at most, the largest change first"
     )
-    max_connections: int = Field(64, ge=0, le=1000, description="Connections on one Pod, the largest first")
+    max_connections: int = Field(
+        64,
+        ge=0,
+        le=1000,
+        description="Maximum number of connection profiles in a Pod's annotations, the largest first",
+    )
     backfill_enabled: bool = Field(
-        True, description="Whether annotations of Pods that run already are set right"
+        True, description="Whether the annotations of running Pods are brought up to date (back-fill)"
     )
     backfill_rate: float = Field(50, gt=0, le=1000, description="Pods a second that back-fill may change")

@@ -14,16 +14,18 @@ class PrometheusSettings(BaseModel):
     """The address of Prometheus, the limits of a query, the credentials and the mesh's metrics."""
 
     prometheus_url: str = Field(
-        "prometheus.linkerd-viz.svc", description="Prometheus: a host name, or a whole URL with port and path"
+        "prometheus.linkerd-viz.svc",
+        description="Address of Prometheus: a host name, or a URL with port and path",
     )
-    prometheus_port: Port = Field(9090, description="Port of Prometheus where PROMETHEUS_URL is a host name")
+    prometheus_port: Port = Field(9090, description="Port of Prometheus if PROMETHEUS_URL is a host name")
     connections_prometheus_url: str = Field(
-        "", description="Prometheus of the service mesh, like PROMETHEUS_URL; empty means the same"
+        "",
+        description="Address of the mesh's Prometheus, like PROMETHEUS_URL; empty means the same Prometheus",
     )
     prometheus_timeout: float = Field(60, gt=0, le=600, description="Seconds that one query may take")
     prometheus_concurrency: int = Field(4, ge=1, le=64, description="Queries that run at the same time")
     prometheus_sample_budget: int = Field(
-        20_000_000, ge=100_000, le=1_000_000_000, description="Samples that one query may load, about"
+        20_000_000, ge=100_000, le=1_000_000_000, description="Samples that one query may load, approximately"
     )
     prometheus_bearer_token_file: str = Field(
         "", description="File with the bearer token for Prometheus, read for each query; empty means none"
@@ -35,28 +37,31 @@ class PrometheusSettings(BaseModel):
         "", description="File with the password of PROMETHEUS_USERNAME, read for each query"
     )
     prometheus_ca_file: str = Field(
-        "", description="CA file that signs Prometheus' certificate; empty means the public ones"
+        "",
+        description="CA file for the certificate of Prometheus; empty means the public CAs",
     )
     prometheus_certificate_file: str = Field(
         "", description="File with the client certificate for Prometheus; empty means none"
     )
     prometheus_key_file: str = Field(
         "",
-        description="File with the key of PROMETHEUS_CERTIFICATE_FILE; empty means that it holds that too",
+        description="File with the key of PROMETHEUS_CERTIFICATE_FILE; empty means that file itself",
     )
     prometheus_tenant: str = Field(
-        "", description="Tenant of Mimir or Cortex, sent as X-Scope-OrgID; empty sends none"
+        "", description="Tenant of Mimir or Cortex, sent as X-Scope-OrgID; empty means none"
     )
     prometheus_sigv4_region: str = Field(
-        "", description="AWS region to sign requests for (the extra aws is needed); empty signs none"
+        "",
+        description="AWS region of SigV4-signed requests (needs the extra aws); empty means unsigned",
     )
     prometheus_cluster: str = Field(
-        "", description="Value of PROMETHEUS_CLUSTER_LABEL in a Prometheus that several clusters share"
+        "",
+        description="Value of PROMETHEUS_CLUSTER_LABEL for this cluster, in a Prometheus of several clusters",
     )
     prometheus_cluster_label: str = Field(
         "cluster",
         pattern="^[a-zA-Z_][a-zA-Z0-9_]*$",
-        description="Label that tells clusters apart where PROMETHEUS_CLUSTER is set",
+        description="Label that distinguishes clusters if PROMETHEUS_CLUSTER is set",
     )
     network_metric_provider: NetworkMetricProvider = Field(
         NetworkMetricProvider.AUTO, description="Source of connection profiles: auto, linkerd, istio or none"
@@ -101,7 +106,7 @@ class PrometheusSettings(BaseModel):
     @classmethod
     def _check_tenant_fits_header(cls, tenant: str) -> str:
         if not tenant.isascii() or not tenant.isprintable() or tenant != tenant.strip():
-            raise ValueError("a header can't hold it")
+            raise ValueError("an HTTP header can't hold it: give printable ASCII without spaces around it")
         return tenant
 
     @property

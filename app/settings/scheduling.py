@@ -11,31 +11,31 @@ class SchedulingSettings(BaseModel):
 
     operating_mode: OperatingMode = Field(
         OperatingMode.PROFILING,
-        description="PROFILING annotates Pods; PROFILING_SCHEDULING also sets the requests of those that ask",
+        description="PROFILING annotates Pods; PROFILING_SCHEDULING also sets requests of Pods that opt in",
     )
     scheduling_min_confidence: float = Field(
         0.5, ge=0, lt=1, description="Confidence below which a profile sets no request"
     )
     scheduling_deadband: float = Field(
-        0.15, ge=0, le=10, description="Relative difference up to which a request is left as it is"
+        0.15, ge=0, le=10, description="Relative difference up to which a request is left unchanged"
     )
     scheduling_cpu_floor: Quantity = Field(
-        "20m", description="Least CPU request that is set, as a Kubernetes quantity"
+        "20m", description="Smallest CPU request that is set, as a Kubernetes quantity"
     )
     scheduling_cpu_ceiling: Quantity = Field(
         "16", description="Largest CPU request that is set, as a Kubernetes quantity"
     )
     scheduling_memory_floor: Quantity = Field(
-        "32Mi", description="Least memory request that is set, as a Kubernetes quantity"
+        "32Mi", description="Smallest memory request that is set, as a Kubernetes quantity"
     )
     scheduling_memory_ceiling: Quantity = Field(
         "64Gi", description="Largest memory request that is set, as a Kubernetes quantity"
     )
     scheduling_cpu_limit_ratio: LimitRatio = Field(
-        0, description="Multiple of the request to set as CPU limit; 0 leaves limits alone"
+        0, description="Multiple of the request that is set as CPU limit; 0 leaves limits unchanged"
     )
     scheduling_memory_limit_ratio: LimitRatio = Field(
-        0, description="Multiple of the request to set as memory limit; 0 leaves limits alone"
+        0, description="Multiple of the request that is set as memory limit; 0 leaves limits unchanged"
     )
 
     @field_validator("scheduling_cpu_limit_ratio", "scheduling_memory_limit_ratio")

@@ -14,7 +14,7 @@ class ScopeSettings(ClusterSettings):
     )
     excluded_namespaces: NamespaceNames = Field(
         ("kube-system", "kube-public", "kube-node-lease"),
-        description="Namespaces whose Pods are neither profiled nor annotated, separated by commas",
+        description="Namespaces that are neither profiled nor annotated, separated by commas",
     )
     profiling_namespace_selector: str = Field(
         "", description="Label selector of the namespaces to profile, such as team=web; empty means all"

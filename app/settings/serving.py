@@ -9,21 +9,21 @@ class ServingSettings(BaseModel):
     """The role of the process, its two listeners, its shutdown and its log lines."""
 
     role: Role = Field(
-        Role.COMBINED, description="What this process does: webhook, profiler or combined (both)"
+        Role.COMBINED, description="Role of this process: webhook, profiler or combined (both)"
     )
     bind_address: str = Field("0.0.0.0", description="Address that both listeners bind")  # noqa: S104 - a Pod's
     webhook_port: Port = Field(10250, description="Port of the webhook (HTTPS)")
     health_port: Port = Field(8080, description="Port of /livez, /readyz and /metrics (HTTP)")
     max_review_bytes: int = Field(
-        3 * 1024 * 1024, ge=65536, description="Bytes of the largest admission review that is read"
+        3 * 1024 * 1024, ge=65536, description="Bytes of the largest accepted admission review"
     )
     shutdown_delay: float = Field(
-        10, ge=0, le=300, description="Seconds that the webhook serves on after SIGTERM, while not ready"
+        10, ge=0, le=300, description="Seconds that the webhook still serves after SIGTERM, while not ready"
     )
     log_level: str = Field(
-        "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning, error"
+        "info", pattern="^(debug|info|warning|error)$", description="Log level: debug, info, warning or error"
     )
-    log_format: LogFormat = Field(LogFormat.JSON, description="Log lines as json or console")
+    log_format: LogFormat = Field(LogFormat.JSON, description="Log format: json or console")
 
     @field_validator("health_port")
     @classmethod

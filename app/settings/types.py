@@ -22,7 +22,7 @@ class Role(StrEnum):
 
 
 class NetworkMetricProvider(StrEnum):
-    """The source of connection profiles; `auto` takes the service mesh whose metrics Prometheus has."""
+    """The source of connection profiles; `auto` means every service mesh with metrics in Prometheus."""
 
     AUTO = "auto"
     LINKERD = "linkerd"
@@ -62,7 +62,7 @@ def _check_no_service_link(value: object) -> object:
     """Beside a Service named `prometheus`, Kubernetes sets PROMETHEUS_PORT to `tcp://10.0.0.1:9090`."""
     if isinstance(value, str) and "://" in value:
         raise ValueError(
-            "give the number alone; Kubernetes sets such a value unless enableServiceLinks is false"
+            "give the number only; Kubernetes sets such values unless enableServiceLinks is false"
         )
     return value
 
@@ -85,7 +85,7 @@ def _check_namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _check_quantity(text: str) -> str:
     if parse_quantity(text) <= 0:
-        raise ValueError("must be more than nothing")
+        raise ValueError("must be more than 0")
     return text
 
 

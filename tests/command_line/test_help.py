@@ -1,4 +1,4 @@
-"""`--help`: every setting of every command is told, with its unit, default and variable."""
+"""`--help` shows every setting of every command, with its unit, default and variable."""
 
 import pytest
 
@@ -93,12 +93,12 @@ UNITS = {
 
 
 def squeezed(text: str) -> str:
-    """Without the spaces and the line ends that depend on the terminal."""
+    """*text* without spaces and line ends, which depend on the width of the terminal."""
     return "".join(text.split())
 
 
 def test_the_commands_are_those_that_are_known() -> None:
-    """A new command has to be added to this test."""
+    """A new command must be added to this test."""
     assert {
         command.callback.__name__ for command in typer_program.registered_commands if command.callback
     } == (set(COMMANDS))
@@ -106,22 +106,22 @@ def test_the_commands_are_those_that_are_known() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_tells_every_setting_with_default_and_variable(program: Program, command: str) -> None:
-    """Flag, what it means, default and environment variable, for exactly the settings of the command."""
+    """Flag, description, default and environment variable, for exactly the settings of the command."""
     outcome = program.run(command, "--help")
 
     assert outcome.code == 0
-    told = squeezed(outcome.out)
+    shown = squeezed(outcome.out)
     for name, field in Settings.model_fields.items():
         flag = f"--{name.replace('_', '-')}"
-        assert (f"{flag}TEXT" in told or f"{flag}VALUE" in told) == (name in COMMANDS[command])
+        assert (f"{flag}TEXT" in shown or f"{flag}VALUE" in shown) == (name in COMMANDS[command])
         if name in COMMANDS[command]:
-            assert squeezed(f"{field.description} (default: ") in told
-            assert f"environment:{name.upper()})" in told
+            assert squeezed(f"{field.description} (default: ") in shown
+            assert f"environment:{name.upper()})" in shown
 
 
 def test_defaults_are_spelled_as_they_are_typed(program: Program) -> None:
-    """Lists with commas, switches as true or false, emptiness as a word."""
-    told = squeezed(program.run("serve", "--help").out)
+    """Lists have commas, switches are true or false, and an empty default is `none`."""
+    shown = squeezed(program.run("serve", "--help").out)
 
     for text in (
         "(default: 150; environment: BACKGROUND_ROUTINE_UPDATE_TIME)",
@@ -130,17 +130,17 @@ def test_defaults_are_spelled_as_they_are_typed(program: Program) -> None:
         "(default: none; environment: PROFILING_NAMESPACE)",
         "(default: combined; environment: ROLE)",
     ):
-        assert squeezed(text) in told
+        assert squeezed(text) in shown
 
 
 @pytest.mark.parametrize(("name", "unit"), UNITS.items())
 def test_a_number_that_measures_something_has_its_unit(name: str, unit: str) -> None:
-    """Seconds, days, bytes: nobody has to guess."""
+    """The description begins with the unit: seconds, days, bytes ..."""
     assert (Settings.model_fields[name].description or "").startswith(unit)
 
 
 def test_every_number_has_a_unit_or_is_a_count() -> None:
-    """A new number has to be added to the table above."""
+    """A new number must be added to the table above."""
     numbers = {name for name, field in Settings.model_fields.items() if field.annotation in {int, float}}
 
     ports_and_counts = {"prometheus_port", "webhook_port", "health_port", "max_connections", "max_profiles"}
@@ -148,7 +148,7 @@ def test_every_number_has_a_unit_or_is_a_count() -> None:
 
 
 def test_without_a_command_the_commands_are_told(program: Program) -> None:
-    """A person who types the name alone learns what there is."""
+    """`job-profiler` alone lists every command."""
     outcome = program.run()
 
     assert all(command in outcome.said for command in COMMANDS)
