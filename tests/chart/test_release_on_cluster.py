@@ -283,7 +283,7 @@ def test_the_notes_say_what_to_do_next(installer: Helm) -> None:
 
     assert f"kubectl get cpuprofiles,memoryprofiles,connectionprofiles -n {SECOND}\n" in printed
     assert f"kubectl get configmap job-profiler-status -n {FIRST} -o yaml\n" in printed
-    assert "those that run already get them without a restart" in printed
+    assert "running Pods get them without a restart" in printed
     assert f"helm test job-profiler -n {FIRST} --logs\n" in printed
     assert "WARNING" not in printed
     assert "crd" not in printed
@@ -293,7 +293,7 @@ def test_the_notes_tell_when_running_pods_are_left_alone(installer: Helm) -> Non
     """Without back-fill nobody is to wait for annotations on Pods that run."""
     printed = notes(installer, backfill={"enabled": False})
 
-    assert "with backfill.enabled=false those that run already stay as they are" in printed
+    assert "with backfill.enabled=false running Pods are not annotated" in printed
 
 
 def test_the_notes_warn(installer: Helm) -> None:

@@ -228,21 +228,21 @@ def test_linkerd_viz_needs_pods_of_the_profilers_own(helm: Helm) -> None:
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"webhook": {"hostNetwork": True}}, r"kubelet holds port 10250: set webhook\.port"),
-        ({"healthPort": 10250}, r"webhook\.port and healthPort are both 10250, .* set one of them"),
+        ({"webhook": {"hostNetwork": True}}, r"kubelet uses port 10250: set webhook\.port"),
+        ({"healthPort": 10250}, r"webhook\.port and healthPort are both 10250, .* change one of them"),
         (
             {"prometheus": {"auth": {"bearerTokenSecret": "a", "sigv4Region": "eu-central-1"}}},
             "set one of bearerTokenSecret, basicAuthSecret and sigv4Region",
         ),
         (
             {"prometheus": {"auth": {"ca": {"configMap": "a", "secretName": "b"}}}},
-            r"prometheus\.auth\.ca names .* set one of pem, configMap and secretName",
+            r"prometheus\.auth\.ca has .* set one of pem, configMap and secretName",
         ),
         (
             {"webhook": {"clientCa": {"pem": "-----BEGIN CERTIFICATE-----", "configMap": "b"}}},
-            r"webhook\.clientCa names .* set one of pem, configMap and secretName",
+            r"webhook\.clientCa has .* set one of pem, configMap and secretName",
         ),
-        ({"webhook": {"clientCa": {"names": ["a"]}}}, "no certificate is asked for: set pem"),
+        ({"webhook": {"clientCa": {"names": ["a"]}}}, "no client certificate is required: set pem"),
     ],
     ids=["kubelet", "ports", "proofs", "authorities", "client-authorities", "names"],
 )

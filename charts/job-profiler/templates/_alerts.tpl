@@ -1,13 +1,13 @@
 {{/*
-What a person has to be told of; each alert has a section in docs/runbooks.md. The namespace is the one that Prometheus
-finds the Pods in. What a cycle tells is asked of the leader alone: the others keep the figures of their last term.
+Alerts; each has a section in docs/runbooks.md. The label `namespace` is the namespace in which Prometheus finds the Pods.
+Metrics of a cycle are read from the leader only: the other replicas keep the values of their last term.
 */}}
 {{- define "job-profiler.alerts" -}}
 {{- $release := printf "namespace=%q" .Release.Namespace -}}
 {{- $ofTheLeader := printf "and on (job, instance) job_profiler_leader{%s} == 1" $release -}}
 {{- $signals := ternary "signal!=\"connections\", " "" (eq .Values.profiling.networkMetricProvider "none") -}}
 - alert: JobProfilerFailingOpen
-  # The counter first appears with its first failure, which is no increase yet.
+  # The counter appears with its first failure; increase() does not count that one.
   expr: >-
     sum((apiserver_admission_webhook_fail_open_count{name="pods.job-profiler.liqo.io"}
     unless apiserver_admission_webhook_fail_open_count{name="pods.job-profiler.liqo.io"} offset 10m)
@@ -15,10 +15,10 @@ finds the Pods in. What a cycle tells is asked of the leader alone: the others k
   labels:
     severity: warning
   annotations:
-    summary: API servers create Pods without the job profiler's webhook.
+    summary: API servers create Pods without calling the job profiler's webhook.
     description: >-
-      About {{ `{{ $value | printf "%.0f" }}` }} Pods in 10 minutes were created although the webhook gave no answer.
-      Back-fill annotates them; find out why the webhook can't be reached.
+      About {{ `{{ $value | printf "%.0f" }}` }} Pods were created in 10 minutes although the webhook did not answer.
+      Back-fill annotates them. Find out why API servers can't reach the webhook.
 - alert: JobProfilerPodsMissed
   expr: sum(increase(job_profiler_missed_total{ {{- $release -}} }[15m])) > 0
   labels:
@@ -26,8 +26,8 @@ finds the Pods in. What a cycle tells is asked of the leader alone: the others k
   annotations:
     summary: Pods of profiled workloads were created without annotations.
     description: >-
-      Back-fill found about {{ `{{ $value | printf "%.0f" }}` }} Pods in 15 minutes that the webhook should have
-      annotated when they were created, and has annotated them.
+      In 15 minutes back-fill annotated about {{ `{{ $value | printf "%.0f" }}` }} Pods that the webhook should have
+      annotated when they were created.
 - alert: JobProfilerProbeFailing
   expr: job_profiler_probe_success{ {{- $release -}} } == 0
   for: 5m
@@ -36,10 +36,10 @@ finds the Pods in. What a cycle tells is asked of the leader alone: the others k
   annotations:
     summary: The job profiler's webhook is not in effect.
     description: >-
-      For 5 minutes what the self-probe creates by dry run came back without the webhook's mark, or the live webhook
-      configuration is not the one that was installed. New Pods get no annotations until back-fill finds them.
+      For 5 minutes the self-probe's dry run has returned without the webhook's annotation, or the live webhook
+      configuration differs from the installed one. New Pods have no annotations until back-fill adds them.
 - alert: JobProfilerCertificateExpiring
-  # Leaves are renewed with at least two days left, authorities with months.
+  # Serving certificates are renewed at least two days before they expire, certificate authorities months before.
   expr: >-
     job_profiler_cert_expiry_timestamp_seconds{kind="leaf", {{ $release }}} - time() < 86400
     or job_profiler_cert_expiry_timestamp_seconds{kind="ca", {{ $release }}} - time() < 604800
@@ -49,17 +49,17 @@ finds the Pods in. What a cycle tells is asked of the leader alone: the others k
   annotations:
     summary: A certificate of the job profiler's webhook is not being renewed.
     description: >-
-      The {{ `{{ $labels.kind }}` }} certificate known to {{ `{{ $labels.pod }}` }} ends in
-      {{ `{{ $value | humanizeDuration }}` }}. After that API servers create Pods without the webhook.
+      The {{ `{{ $labels.kind }}` }} certificate of {{ `{{ $labels.pod }}` }} expires in
+      {{ `{{ $value | humanizeDuration }}` }}. After that API servers create Pods without calling the webhook.
 - alert: JobProfilerCaBundleMismatch
   expr: job_profiler_ca_bundle_match{ {{- $release -}} } == 0
   for: 5m
   labels:
     severity: critical
   annotations:
-    summary: API servers would not accept the certificate of a replica of the job profiler's webhook.
+    summary: API servers do not trust the certificate of a replica of the job profiler's webhook.
     description: >-
-      The caBundle of the webhook configuration does not vouch for what {{ `{{ $labels.pod }}` }} serves.
+      The certificate that {{ `{{ $labels.pod }}` }} serves is not signed by a CA in the webhook configuration's caBundle.
 - alert: JobProfilerIndexStale
   expr: >-
     time() - job_profiler_cache_last_event_timestamp_seconds{ {{- $release -}} } > 600
@@ -68,10 +68,10 @@ finds the Pods in. What a cycle tells is asked of the leader alone: the others k
   labels:
     severity: warning
   annotations:
-    summary: A replica of the job profiler answers from old knowledge.
+    summary: A replica of the job profiler has stale data.
     description: >-
-      {{ `{{ $labels.pod }}` }} has heard nothing of {{ `{{ with $labels.resource }}{{ . }}{{ else }}the profiles{{ end }}` }}
-      for 10 minutes, though API servers speak every minute.
+      {{ `{{ $labels.pod }}` }} has received no watch event for {{ `{{ with $labels.resource }}{{ . }}{{ else }}the profiles{{ end }}` }}
+      for 10 minutes, although API servers send a bookmark every minute.
 - alert: JobProfilerAdmissionSlow
   expr: >-
     histogram_quantile(0.99,
@@ -81,7 +81,7 @@ finds the Pods in. What a cycle tells is asked of the leader alone: the others k
     severity: warning
   annotations:
     summary: The job profiler's webhook delays the creation of Pods.
-    description: One in a hundred admissions takes more than {{ `{{ $value | humanizeDuration }}` }}.
+    description: One in a hundred admission reviews takes more than {{ `{{ $value | humanizeDuration }}` }}.
 - alert: JobProfilerWithoutLeader
   expr: >-
     sum(job_profiler_leader{ {{- $release -}} }) == 0 or absent(job_profiler_leader{ {{- $release -}} })
@@ -89,18 +89,18 @@ finds the Pods in. What a cycle tells is asked of the leader alone: the others k
   labels:
     severity: critical
   annotations:
-    summary: No replica of the job profiler leads.
+    summary: The job profiler has no leader.
     description: >-
-      For 5 minutes nobody has refreshed profiles, set annotations of running Pods right, or renewed certificates.
+      For 5 minutes no replica has refreshed profiles, repaired annotations of running Pods, or renewed certificates.
 - alert: JobProfilerSourceFailing
   expr: job_profiler_signal_healthy{ {{- $signals -}} {{- $release -}} } == 0 {{ $ofTheLeader }}
   for: 30m
   labels:
     severity: warning
   annotations:
-    summary: A source of the job profiler gives nothing usable.
+    summary: A data source of the job profiler fails or is empty.
     description: >-
-      For 30 minutes the signal {{ `{{ $labels.signal }}` }} has failed or been empty; its profiles stay as they were.
+      The signal {{ `{{ $labels.signal }}` }} has failed or been empty for 30 minutes; its profiles stay unchanged.
 - alert: JobProfilerCyclesFailing
   expr: >-
     time() - job_profiler_last_success_timestamp_seconds{ {{- $release -}} } >
@@ -109,8 +109,8 @@ finds the Pods in. What a cycle tells is asked of the leader alone: the others k
   labels:
     severity: warning
   annotations:
-    summary: The job profiler leads but refreshes no profile.
-    description: The last refresh ended {{ `{{ $value | humanizeDuration }}` }} ago.
+    summary: The job profiler's leader does not refresh profiles.
+    description: The last successful refresh was {{ `{{ $value | humanizeDuration }}` }} ago.
 {{- if .Values.backfill.enabled }}
 - alert: JobProfilerBackfillGrowing
   expr: >-
@@ -120,8 +120,8 @@ finds the Pods in. What a cycle tells is asked of the leader alone: the others k
   labels:
     severity: warning
   annotations:
-    summary: Running Pods wait for their annotations, and no fewer than before.
+    summary: The number of running Pods that wait for back-fill does not fall.
     description: >-
-      {{ `{{ $value | printf "%.0f" }}` }} Pods wait at least, as they did half an hour ago.
+      At every time in the last 30 minutes at least {{ `{{ $value | printf "%.0f" }}` }} Pods were waiting.
 {{- end }}
 {{- end }}

@@ -1,7 +1,7 @@
 {{/*
-The settings of each role: the environment variables that it reads, and no others. None is empty: the API server
-drops an empty value, so that applying the same again would look like a change.
-Each template takes the root and gives a list of name and value.
+Environment variables of each role: only the settings that it reads. No value is empty: the API server drops an empty
+value, so that the next apply would show a change.
+Each template takes the root and returns a list of name and value.
 */}}
 
 {{- define "job-profiler.environment.shared" -}}
@@ -52,7 +52,7 @@ Each template takes the root and gives a list of name and value.
   value: {{ .Values.webhook.port | int | quote }}
 - name: SHUTDOWN_DELAY
   value: {{ .Values.webhook.shutdownDelaySeconds | int | quote }}
-{{- if include "job-profiler.isGiven" .Values.webhook.clientCa }}
+{{- if include "job-profiler.isSet" .Values.webhook.clientCa }}
 - name: CLIENT_CA_FILE
   value: /etc/job-profiler/client/ca.crt
 {{- with .Values.webhook.clientCa.names }}
@@ -110,7 +110,7 @@ Each template takes the root and gives a list of name and value.
 {{ include "job-profiler.environment.probe" . }}
 {{- end }}
 
-{{/* Where Prometheus is, and as whom it is asked. */}}
+{{/* Address and credentials of Prometheus. */}}
 {{- define "job-profiler.environment.prometheus" -}}
 - name: PROMETHEUS_URL
   value: {{ .Values.prometheus.url | quote }}
@@ -140,7 +140,7 @@ Each template takes the root and gives a list of name and value.
 - name: PROMETHEUS_PASSWORD_FILE
   value: /etc/job-profiler/prometheus-credentials/password
 {{- end }}
-{{- if include "job-profiler.isGiven" .ca }}
+{{- if include "job-profiler.isSet" .ca }}
 - name: PROMETHEUS_CA_FILE
   value: /etc/job-profiler/prometheus-ca/ca.crt
 {{- end }}
@@ -161,7 +161,7 @@ Each template takes the root and gives a list of name and value.
 {{- end }}
 {{- end }}
 
-{{/* The self-probe, and what it is to find in the live webhook configuration. */}}
+{{/* Settings of the self-probe, with the rules and selectors that the live webhook configuration must have. */}}
 {{- define "job-profiler.environment.probe" -}}
 - name: PROBE_ENABLED
   value: {{ .Values.probe.enabled | quote }}
@@ -173,7 +173,7 @@ Each template takes the root and gives a list of name and value.
 {{- end }}
 {{- end }}
 
-{{/* The variables that the values make of a component. Takes (list root component). */}}
+{{/* Variables of a component from the chart's values. Takes (list root component). */}}
 {{- define "job-profiler.environment.own" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
@@ -189,8 +189,8 @@ Each template takes the root and gives a list of name and value.
 {{- end }}
 
 {{/*
-All variables of a component. What the user adds takes the place of ours: a name that stands twice is refused by
-server-side apply. Takes (list root component).
+All variables of a component. A variable in extraEnv replaces the chart's: server-side apply refuses a name that
+occurs twice. Takes (list root component).
 */}}
 {{- define "job-profiler.environment" -}}
 {{- $extra := (index (index . 0).Values (index . 1)).extraEnv }}

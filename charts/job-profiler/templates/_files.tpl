@@ -1,19 +1,19 @@
 {{/*
-What the Pods see of the cluster as files: the service account's token, and certificates and credentials that the
-user names. Every volume is read-only, except /tmp in memory.
+Volumes of the Pods: the service account's token, and the certificates and credentials in the values. Every volume is
+read-only, except /tmp in memory.
 */}}
 
-{{/* Authorities that the user trusts, by the setting that reads them. Takes the root; gives a JSON object. */}}
+{{/* Values of the trusted CAs by name (client, prometheus). Takes the root; returns a JSON object. */}}
 {{- define "job-profiler.authorities" -}}
 {{- dict "client" .Values.webhook.clientCa "prometheus" .Values.prometheus.auth.ca | toJson }}
 {{- end }}
 
-{{/* True where one of the three ways to name an authority is used. Takes the authority's values. */}}
-{{- define "job-profiler.isGiven" -}}
+{{/* True if pem, configMap or secretName of a CA is set. Takes the CA's values. */}}
+{{- define "job-profiler.isSet" -}}
 {{- if or .pem .configMap .secretName }}true{{ end }}
 {{- end }}
 
-{{/* The authorities whose certificates stand in the values, as a JSON object of file to PEM text. */}}
+{{/* CAs with their certificates in the values (pem), as a JSON object of file to PEM text. */}}
 {{- define "job-profiler.authorityFiles" -}}
 {{- $files := dict }}
 {{- range $name, $authority := include "job-profiler.authorities" . | fromJson }}
@@ -24,7 +24,7 @@ user names. Every volume is read-only, except /tmp in memory.
 {{- $files | toJson }}
 {{- end }}
 
-{{/* Volume of one authority: one file, ca.crt. Takes a dict of root, name and authority. */}}
+{{/* Volume of one CA with one file, ca.crt. Takes a dict of root, name and authority. */}}
 {{- define "job-profiler.authorityVolume" -}}
 - name: {{ .name }}-ca
   {{- with .authority }}
@@ -45,7 +45,7 @@ user names. Every volume is read-only, except /tmp in memory.
 {{- end }}
 
 {{- define "job-profiler.tokenVolume" -}}
-# In place of the token that Kubernetes would mount. One that asks for 3607 seconds is prolonged to a year.
+# Replaces the token that Kubernetes mounts: that one has 3607 seconds, which API servers extend to a year.
 - name: token
   projected:
     sources:
@@ -67,18 +67,18 @@ user names. Every volume is read-only, except /tmp in memory.
 {{- define "job-profiler.volumes" -}}
 {{- $root := index . 0 }}
 {{- $component := index . 1 -}}
-# In memory: the webhook's key passes through a file.
+# In memory, since the webhook's private key is written to a file.
 - name: temporary
   emptyDir:
     medium: Memory
     sizeLimit: 16Mi
 {{ include "job-profiler.tokenVolume" $root }}
-{{- if and (ne $component "profiler") (include "job-profiler.isGiven" $root.Values.webhook.clientCa) }}
+{{- if and (ne $component "profiler") (include "job-profiler.isSet" $root.Values.webhook.clientCa) }}
 {{ include "job-profiler.authorityVolume" (dict "root" $root "name" "client" "authority" $root.Values.webhook.clientCa) }}
 {{- end }}
 {{- if ne $component "webhook" }}
 {{- with $root.Values.prometheus.auth }}
-{{- if include "job-profiler.isGiven" .ca }}
+{{- if include "job-profiler.isSet" .ca }}
 {{ include "job-profiler.authorityVolume" (dict "root" $root "name" "prometheus" "authority" .ca) }}
 {{- end }}
 {{- with default .bearerTokenSecret .basicAuthSecret }}
@@ -98,7 +98,7 @@ user names. Every volume is read-only, except /tmp in memory.
 {{- end }}
 {{- end }}
 
-{{/* Where a component's volumes are mounted. Takes (list root component). */}}
+{{/* Mounts of a component's volumes. Takes (list root component). */}}
 {{- define "job-profiler.volumeMounts" -}}
 {{- $component := index . 1 -}}
 - name: temporary
@@ -107,13 +107,13 @@ user names. Every volume is read-only, except /tmp in memory.
   mountPath: /var/run/secrets/kubernetes.io/serviceaccount
   readOnly: true
 {{- with (index . 0).Values }}
-{{- if and (ne $component "profiler") (include "job-profiler.isGiven" .webhook.clientCa) }}
+{{- if and (ne $component "profiler") (include "job-profiler.isSet" .webhook.clientCa) }}
 - name: client-ca
   mountPath: /etc/job-profiler/client
   readOnly: true
 {{- end }}
 {{- if ne $component "webhook" }}
-{{- if include "job-profiler.isGiven" .prometheus.auth.ca }}
+{{- if include "job-profiler.isSet" .prometheus.auth.ca }}
 - name: prometheus-ca
   mountPath: /etc/job-profiler/prometheus-ca
   readOnly: true

@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 44 | trimSuffix "-" }}
 {{- end }}
 
-{{/* 44 characters leave room for the longest ending, "-profiler-workloads". */}}
+{{/* 44 characters leave room for the longest suffix, "-profiler-workloads". */}}
 {{- define "job-profiler.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
@@ -14,7 +14,7 @@
 {{- ternary (list "combined") (list "webhook" "profiler") (eq .Values.topology "combined") | toJson }}
 {{- end }}
 
-{{/* The component that plays a role ("webhook" or "profiler"). Takes (list root role). */}}
+{{/* The component with a role ("webhook" or "profiler"). Takes (list root role). */}}
 {{- define "job-profiler.component" -}}
 {{- $root := index . 0 }}
 {{- ternary "combined" (index . 1) (eq $root.Values.topology "combined") }}
@@ -27,7 +27,7 @@
 {{- ternary $fullname (printf "%s-%s" $fullname (index . 1)) (eq (index . 1) "combined") }}
 {{- end }}
 
-{{/* The Pods of a component. Takes (list root component). */}}
+{{/* Labels that select the Pods of a component. Takes (list root component). */}}
 {{- define "job-profiler.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ include "job-profiler.name" $root | quote }}
@@ -35,7 +35,7 @@ app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{/* Labels of every object: the user's, and ours, which can't be replaced. */}}
+{{/* Labels of every object: commonLabels, and the chart's own, which commonLabels can't replace. */}}
 {{- define "job-profiler.labels" -}}
 {{- with omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/part-of" "app.kubernetes.io/managed-by" "app.kubernetes.io/component" "helm.sh/chart" }}
 {{- toYaml . }}
@@ -52,13 +52,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- default .Release.Namespace .Values.profiling.profilesNamespace }}
 {{- end }}
 
-{{/* Namespaces whose Pods are never annotated, as a JSON list. */}}
+{{/* Namespaces that are neither profiled nor annotated, as a JSON list. */}}
 {{- define "job-profiler.excludedNamespaces" -}}
 {{- $own := list .Release.Namespace (include "job-profiler.profilesNamespace" .) }}
 {{- concat .Values.profiling.excludedNamespaces $own | uniq | sortAlpha | toJson }}
 {{- end }}
 
-{{/* Every name that the API server may call the webhook by, as a JSON list. */}}
+{{/* All names of the webhook in its certificate, as a JSON list. */}}
 {{- define "job-profiler.certificateNames" -}}
 {{- $service := printf "%s-webhook.%s.svc" (include "job-profiler.fullname" .) .Release.Namespace }}
 {{- $names := list $service (printf "%s.cluster.local" $service) }}
@@ -72,7 +72,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if eq .Values.certificates.provider "self" }}true{{ end }}
 {{- end }}
 
-{{/* The selector of the namespaces as one line, such as team=web,stage in (live,test),!legacy. */}}
+{{/* The namespace selector as one line, such as team=web,stage in (live,test),!legacy. */}}
 {{- define "job-profiler.namespaceSelector" -}}
 {{- $parts := list }}
 {{- range $key, $value := .Values.profiling.namespaceSelector.matchLabels }}
@@ -90,7 +90,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- join "," $parts }}
 {{- end }}
 
-{{/* Ports that Prometheus is asked at, as a JSON list. */}}
+{{/* Ports of Prometheus, as a JSON list. */}}
 {{- define "job-profiler.prometheusPorts" -}}
 {{- $ports := list }}
 {{- range without (list .Values.prometheus.url .Values.prometheus.connectionsUrl) "" }}

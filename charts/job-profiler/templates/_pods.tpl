@@ -9,8 +9,8 @@
 {{- end }}
 
 {{/*
-Long enough to serve on while the endpoint is withdrawn, to answer what is under way, and to stop; without the
-webhook, to end what is under way and release the Lease. The process itself does that on SIGTERM, so that no preStop
+Termination grace period. The webhook needs it to serve until its endpoint is removed, to answer pending reviews and to
+stop; the profiler, to finish its work and release the Lease. The process does that itself on SIGTERM, so no preStop
 hook is needed. Takes (list root component).
 */}}
 {{- define "job-profiler.gracePeriodSeconds" -}}
@@ -19,7 +19,7 @@ hook is needed. Takes (list root component).
 {{- end }}
 {{- end }}
 
-{{/* What the Pods may not do on their node, as the Pod Security Standard `restricted` has it. */}}
+{{/* Security context of the Pods, as the Pod Security Standard `restricted` requires. */}}
 {{- define "job-profiler.podSecurity" -}}
 runAsNonRoot: true
 seccompProfile:
@@ -57,7 +57,7 @@ readinessProbe:
   failureThreshold: 2
 {{- end }}
 
-{{/* Where Pods may run. Takes (list root component). */}}
+{{/* Scheduling of Pods on nodes. Takes (list root component). */}}
 {{- define "job-profiler.scheduling" -}}
 {{- $root := index . 0 }}
 {{- $values := index $root.Values (index . 1) }}
@@ -88,7 +88,7 @@ topologySpreadConstraints:
     labelSelector:
       matchLabels:
         {{- include "job-profiler.selector" $ | nindent 8 }}
-    {{- /* Else the replicas of the version before count too, which are about to go. */}}
+    {{- /* Without it, replicas of the old version, which are about to stop, count too. */}}
     {{- if semverCompare ">=1.27-0" $root.Capabilities.KubeVersion.Version }}
     matchLabelKeys: [pod-template-hash]
     {{- end }}

@@ -1,9 +1,9 @@
 {{/*
-What the profiler's account may write where RBAC can't say it, as far as a policy states it for one resource: variables
-and validations.
+Limits on writes of the profiler's service account that RBAC can't express: variables and validations of a
+ValidatingAdmissionPolicy, for one resource each.
 */}}
 
-{{/* Pods: annotations of the profiler's own and nothing else. */}}
+{{/* Pods: only annotations liqo.io/... may change. */}}
 {{- define "job-profiler.limits.backfill" -}}
 variables:
   - name: before
@@ -14,11 +14,11 @@ validations:
   - expression: >-
       variables.after.all(key, key.startsWith("liqo.io/") ||
       (key in variables.before && variables.before[key] == variables.after[key]))
-    message: the profiler may set no annotations but liqo.io/...
+    message: the profiler may set only annotations liqo.io/...
   - expression: variables.before.all(key, key.startsWith("liqo.io/") || key in variables.after)
-    message: the profiler may remove no annotations but liqo.io/...
+    message: the profiler may remove only annotations liqo.io/...
   - expression: object.spec == oldObject.spec
-    message: the profiler may not change the specification of a Pod
+    message: the profiler may not change the spec of a Pod
   {{- range $field := list "labels" "ownerReferences" "finalizers" }}
   - expression: >-
       has(object.metadata.{{ $field }}) == has(oldObject.metadata.{{ $field }}) &&
@@ -27,12 +27,12 @@ validations:
   {{- end }}
 {{- end }}
 
-{{/* ConfigMaps: check-points, the content of the status, and what the self-probe asks for and nobody stores. */}}
+{{/* ConfigMaps: check-points, updates of the status, and dry runs of the self-probe. */}}
 {{- define "job-profiler.limits.configmaps" -}}
 variables:
   - name: target
     expression: 'request.operation == "DELETE" ? oldObject : object'
-  # One that is created without a name may not have been given it yet.
+  # A ConfigMap created with generateName may have no name yet.
   - name: name
     expression: "has(variables.target.metadata.name) ? variables.target.metadata.name : variables.target.metadata.generateName"
 validations:
@@ -40,12 +40,12 @@ validations:
       variables.name.startsWith("job-profiler-checkpoint-") ||
       (request.operation == "UPDATE" && variables.name == "job-profiler-status") ||
       (request.operation == "CREATE" && request.dryRun && variables.name.startsWith("job-profiler-probe-"))
-    message: the profiler may write no ConfigMaps but job-profiler-checkpoint-... and job-profiler-status
+    message: the profiler may write only the ConfigMaps job-profiler-checkpoint-... and job-profiler-status
 {{- end }}
 
 {{/*
-A policy that keeps the profiler's account to the limits of that name, and what makes API servers deny by it. Takes a
-dict of root, limits, resource and operations.
+A ValidatingAdmissionPolicy that enforces these limits on the profiler's service account, and its binding. Takes a dict
+of root, limits, resource and operations.
 */}}
 {{- define "job-profiler.policy" -}}
 {{- $component := include "job-profiler.component" (list .root "profiler") }}

@@ -1,11 +1,11 @@
-{{/* Webhook, in the namespace of the profiles. */}}
+{{/* Webhook, in the namespace of the profiles: read profiles. */}}
 {{- define "job-profiler.rights.webhook-profiles" -}}
 - apiGroups: [webapp.liqo.io.profiling]
   resources: [cpuprofiles, memoryprofiles, connectionprofiles]
   verbs: [get, list, watch]
 {{- end }}
 
-{{/* Webhook, in its own namespace: its certificate. */}}
+{{/* Webhook, in its own namespace: read its certificate. */}}
 {{- define "job-profiler.rights.webhook" -}}
 - apiGroups: [""]
   resources: [secrets]
@@ -14,8 +14,8 @@
 {{- end }}
 
 {{/*
-Webhook, in the cluster: whether API servers trust its certificate; where it sets requests, also which namespaces
-ask for it.
+Webhook, cluster-wide: read the caBundle, to check that API servers trust its certificate; if it sets requests, also the
+labels of namespaces that opt in.
 */}}
 {{- define "job-profiler.rights.webhook-cluster" -}}
 - apiGroups: [admissionregistration.k8s.io]
@@ -27,7 +27,7 @@ ask for it.
 {{- end }}
 {{- end }}
 
-{{/* The same in each profiled namespace, or in the cluster where all are profiled: what requests must fit. */}}
+{{/* Webhook, in each profiled namespace, or cluster-wide if all are profiled: read what limits requests. */}}
 {{- define "job-profiler.rights.webhook-limits" -}}
 - apiGroups: [""]
   resources: [limitranges, resourcequotas]
@@ -37,7 +37,7 @@ ask for it.
   verbs: [get, list, watch]
 {{- end }}
 
-{{/* Labels of namespaces. They belong to no namespace themselves: those that are listed are named. */}}
+{{/* Read namespaces. They are cluster-scoped objects: resourceNames has the listed ones. */}}
 {{- define "job-profiler.rights.namespaces" -}}
 - apiGroups: [""]
   resources: [namespaces]
@@ -47,7 +47,7 @@ ask for it.
   verbs: [get, list, watch]
 {{- end }}
 
-{{/* Profiler, in the namespace of the profiles. */}}
+{{/* Profiler, in the namespace of the profiles: write profiles. */}}
 {{- define "job-profiler.rights.profiler-profiles" -}}
 - apiGroups: [webapp.liqo.io.profiling]
   resources: [cpuprofiles, memoryprofiles, connectionprofiles]
@@ -57,7 +57,7 @@ ask for it.
   verbs: [patch]
 {{- end }}
 
-{{/* Profiler, in its own namespace: the objects that the release renders empty, check-points, and Events. */}}
+{{/* Profiler, in its own namespace: write the objects that the release creates empty, check-points and Events. */}}
 {{- define "job-profiler.rights.profiler" -}}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
@@ -70,7 +70,7 @@ ask for it.
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
-# Check-points, whose names tell what is in them; and the self-probe, which is never stored.
+# Check-points, which have names that depend on their content, and the self-probe's dry run.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, create, update, delete]
@@ -83,8 +83,8 @@ ask for it.
 {{- end }}
 
 {{/*
-Profiler, in the cluster: which namespaces are in scope, and of the one webhook configuration what the self-probe
-compares and caBundle.
+Profiler, cluster-wide: read the namespaces in scope; read the release's webhook configuration for the self-probe, and
+patch its caBundle.
 */}}
 {{- define "job-profiler.rights.profiler-cluster" -}}
 {{ include "job-profiler.rights.namespaces" . }}
@@ -97,7 +97,7 @@ compares and caBundle.
 {{- end }}
 {{- end }}
 
-{{/* Profiler, in each profiled namespace, or in the cluster where all are profiled. */}}
+{{/* Profiler, in each profiled namespace, or cluster-wide if all are profiled. */}}
 {{- define "job-profiler.rights.profiler-workloads" -}}
 - apiGroups: [""]
   resources: [pods]
@@ -114,12 +114,12 @@ compares and caBundle.
 {{- end }}
 
 {{/*
-A role with the rights of that name, given to the account that plays the webhook or the profiler. Takes a dict of
-root, player, rights and namespace; without a namespace it holds in the whole cluster.
+A Role with the rights of that name, bound to the service account of the webhook or the profiler. Takes a dict of
+root, account, rights and namespace; without a namespace it is a ClusterRole.
 */}}
 {{- define "job-profiler.role" -}}
 {{- $name := printf "%s-%s" (include "job-profiler.fullname" .root) .rights }}
-{{- $component := include "job-profiler.component" (list .root .player) }}
+{{- $component := include "job-profiler.component" (list .root .account) }}
 {{- $scope := ternary "" "Cluster" (not (empty .namespace)) -}}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ $scope }}Role

@@ -1,6 +1,6 @@
 {{/*
-Which Pods the API server asks about. Rendered twice: into the webhook configuration, and into the settings of the
-self-probe, which compares the live configuration with it.
+Rules and selectors of the Pods that the API server sends to the webhook. Rendered twice: into the webhook
+configuration, and into the settings of the self-probe, which compares the live configuration with them.
 */}}
 {{- define "job-profiler.podRule" -}}
 rules:
@@ -22,9 +22,8 @@ namespaceSelector:
     - key: kubernetes.io/metadata.name
       operator: NotIn
       values: {{ include "job-profiler.excludedNamespaces" . }}
-    {{- /* Where namespaces do not bear their names, none would be selected: there the webhook itself tells by the
-           request's namespace. */}}
-    {{- if and .Values.profiling.namespaces (include "job-profiler.namespacesBearNames" .) }}
+    {{- /* Without the name label no namespace would match; the webhook then checks the request's namespace itself. */}}
+    {{- if and .Values.profiling.namespaces (include "job-profiler.namespacesHaveNameLabel" .) }}
     - key: kubernetes.io/metadata.name
       operator: In
       values: {{ .Values.profiling.namespaces | uniq | sortAlpha | toJson }}
@@ -37,7 +36,7 @@ objectSelector:
     - key: job-profiler.liqo.io/ignore
       operator: NotIn
       values: ["true"]
-{{- /* That a Pod is annotated already is no reason to leave it: a forged annotation has to be replaced. */}}
+{{- /* Pods with annotations are not left out: a forged annotation must be replaced. */}}
 {{- if semverCompare ">=1.28-0" .Capabilities.KubeVersion.Version }}
 matchConditions:
   - name: mirrors-no-file-of-a-node
@@ -50,12 +49,12 @@ matchConditions:
 {{- end }}
 {{- end }}
 
-{{/* From 1.21 on every namespace has a label with its own name. */}}
-{{- define "job-profiler.namespacesBearNames" -}}
+{{/* True if namespaces have the label kubernetes.io/metadata.name (Kubernetes 1.21 and newer). */}}
+{{- define "job-profiler.namespacesHaveNameLabel" -}}
 {{- if semverCompare ">=1.21-0" .Capabilities.KubeVersion.Version }}true{{ end }}
 {{- end }}
 
-{{/* Where the API server finds the webhook. */}}
+{{/* Address of the webhook for the API server. */}}
 {{- define "job-profiler.clientConfig" -}}
 {{- if .Values.webhook.url -}}
 url: {{ .Values.webhook.url | quote }}
