@@ -1,5 +1,5 @@
-# Everything is set up in .venv from the lock files; nothing outside this folder is changed, except by
-# `make test`, which as root installs Debian's packages and caches a control plane and Helm once per machine.
+# All targets use .venv, which is installed from the lock files. Nothing outside this folder is changed, except by
+# `make test`: as root it installs Debian packages, and caches a control plane and Helm, once per machine.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,55 +8,55 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 .PHONY: help demo sandbox test test-unit test-e2e parts bench-webhook bench-admission bench-isolation bench-cycle bench-pods bench-derivation bench-accuracy bench-alternatives fuzz lint audit format manifests demo-history lock clean
 
-help:  ## Say what there is
-	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+help:  ## List the targets
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-demo: .venv/runtime.stamp  ## The main job without a cluster, in under 90 seconds
+demo: .venv/runtime.stamp  ## Run the main job without a cluster, in under 90 seconds
 	@$(BIN)/python -m app demo
 
-sandbox: .venv/dev.stamp parts  ## A real control plane and Prometheus with the product installed by Helm
+sandbox: .venv/dev.stamp parts  ## Start a real control plane and Prometheus, with the product installed by Helm
 	@$(BIN)/python -m tests.sandbox
 
-test: .venv/dev.stamp parts  ## Everything: unit, property, Prometheus, chart and end-to-end tests
+test: .venv/dev.stamp parts  ## Run all tests: unit, property, Prometheus, chart and end-to-end
 	@$(BIN)/python -m pytest
 
-test-unit: .venv/dev.stamp  ## The quick loop: what needs no other program
+test-unit: .venv/dev.stamp  ## Run the tests that need no other program
 	@$(BIN)/python -m pytest -m "not prometheus and not chart and not cluster"
 
-test-e2e: .venv/dev.stamp parts  ## The end-to-end tests alone
+test-e2e: .venv/dev.stamp parts  ## Run only the end-to-end tests
 	@$(BIN)/python -m pytest tests/e2e
 
 parts: .venv/dev.stamp
 	@$(BIN)/python -m tests.parts
 
-bench-webhook: .venv/dev.stamp parts  ## Throughput of the webhook beside a bare server's
+bench-webhook: .venv/dev.stamp parts  ## Measure the webhook's throughput beside a bare server's
 	@$(BIN)/python -m benchmarks.webhook
 
-bench-admission: .venv/dev.stamp parts  ## What the webhook adds to the creation of a Pod
+bench-admission: .venv/dev.stamp parts  ## Measure the time that the webhook adds to the creation of a Pod
 	@$(BIN)/python -m benchmarks.admission
 
-bench-isolation: .venv/dev.stamp parts  ## The webhook's tail while thousands of profiles change
+bench-isolation: .venv/dev.stamp parts  ## Measure the webhook's tail latency while thousands of profiles change
 	@$(BIN)/python -m benchmarks.isolation
 
-bench-cycle: .venv/dev.stamp parts  ## What a cycle asks of Prometheus, and its time beside curl's
+bench-cycle: .venv/dev.stamp parts  ## Measure a cycle's load on Prometheus, and its time beside curl's
 	@$(BIN)/python -m benchmarks.cycle
 
-bench-pods: .venv/dev.stamp parts  ## Memory and writes of the profiler for 150,000 Pods
+bench-pods: .venv/dev.stamp parts  ## Measure memory and writes of the profiler for 150,000 Pods
 	@$(BIN)/python -m benchmarks.cycle_pods
 
-bench-derivation: .venv/dev.stamp  ## One step folded and all values derived for 10,000 workloads
+bench-derivation: .venv/dev.stamp  ## Measure one step and the derivation of all values for 10,000 workloads
 	@$(BIN)/python -m benchmarks.derivation
 
-bench-accuracy: .venv/dev.stamp  ## Every policy on recorded usage, beside published rows: HISTORY=FILE.npz
+bench-accuracy: .venv/dev.stamp  ## Score every policy on recorded usage, beside published results: HISTORY=FILE.npz
 	@$(BIN)/python -m benchmarks.accuracy "$(HISTORY)"
 
-bench-alternatives: .venv/dev.stamp  ## What else a choice could rest on, on recorded usage: HISTORY=FILE.npz
+bench-alternatives: .venv/dev.stamp  ## Score alternative inputs of the choice on recorded usage: HISTORY=FILE.npz
 	@$(BIN)/python -m benchmarks.alternatives "$(HISTORY)"
 
-fuzz: .venv/dev.stamp  ## 200,000 mutated reviews against the webhook; SEED=n and REVIEWS=n for another run
+fuzz: .venv/dev.stamp  ## Send 200,000 mutated reviews to the webhook; SEED=n and REVIEWS=n change the run
 	@$(BIN)/python -m benchmarks.fuzz $(if $(SEED),--seed $(SEED)) $(if $(REVIEWS),--reviews $(REVIEWS))
 
-lint: .venv/dev.stamp  ## Style, types and the import contracts
+lint: .venv/dev.stamp  ## Check style, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -64,7 +64,7 @@ lint: .venv/dev.stamp  ## Style, types and the import contracts
 
 CHECKOV := .venv/audit/bin/checkov --config-file .ci/checkov.yaml
 
-audit: .venv/audit.stamp  ## Known insecure settings and calls: manifests, Dockerfile, code
+audit: .venv/audit.stamp  ## Find insecure settings and calls in manifests, Dockerfile and code
 	@$(CHECKOV) --framework kubernetes --directory tests/chart/snapshots
 	@$(CHECKOV) --framework kubernetes --directory webhook-config
 	@$(CHECKOV) --framework dockerfile --file Dockerfile
@@ -78,13 +78,13 @@ manifests: .venv/dev.stamp parts  ## Copy crds/ into the chart and render webhoo
 	@$(BIN)/python charts/render.py --helm "$$($(BIN)/python -c \
 	  'from tests.parts.locate import Part, require; print(require(Part.HELM_4))')"
 
-demo-history: .venv/dev.stamp  ## Write the demo's recorded past anew
+demo-history: .venv/dev.stamp  ## Write the demo's history file
 	@$(BIN)/python -m tests.histories.emojivoto --npz app/demo/emojivoto.npz
 
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-emit-find-links --no-header --no-annotate
 
-lock:  ## Pin the newest versions that pyproject.toml allows (needs uv)
+lock:  ## Pin the newest versions allowed by pyproject.toml (needs uv)
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) pyproject.toml --extra aws -o requirements-aws.lock
 	$(LOCK) pyproject.toml --extra aws --group dev -o requirements-dev.lock
