@@ -1,4 +1,4 @@
-"""What Helm renders of the chart, as objects, and objects as text in an order that no Helm decides."""  # noqa: INP001 - part of a program, not of a package
+"""Objects that Helm renders from the chart, and their text in an order that does not depend on Helm."""  # noqa: INP001 - part of a program, not of a package
 
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ Manifest = dict[str, Any]
 
 
 class RenderError(Exception):
-    """Helm failed, or rendered what has no file; the text says what to do."""
+    """Helm failed, or an object has no file; the text says what to do."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -25,24 +25,24 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, indentless=False)
 
 
-def rendered(helm: str, kube_version: str, options: Sequence[str]) -> list[Manifest]:
-    """The objects of the release `job-profiler`, those of `helm test` included."""
+def render(helm: str, kube_version: str, options: Sequence[str]) -> list[Manifest]:
+    """The objects of the release `job-profiler`, with those of `helm test`."""
     command = [helm, "template", "job-profiler", str(CHART), f"--namespace={NAMESPACE}"]
     command += [f"--kube-version={kube_version}", *options]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the user's Helm
+        process = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the user's Helm
     except OSError as error:
-        raise RenderError(f"{helm} can't be run ({error}): name Helm 3 or 4 with --helm") from error
-    if done.returncode != 0:
-        raise RenderError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
-    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+        raise RenderError(f"{helm} can't be run ({error}): set --helm to Helm 3 or 4") from error
+    if process.returncode != 0:
+        raise RenderError(f"`{' '.join(command)}` failed: {process.stderr.strip()}")
+    return [manifest for manifest in yaml.safe_load_all(process.stdout) if manifest]
 
 
 def as_text(objects: Iterable[Manifest]) -> str:
-    """One YAML document for each."""
+    """One YAML document per object."""
     return yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, width=110, explicit_start=True)
 
 
 def key_of(manifest: Manifest) -> tuple[str, str]:
-    """Orders objects of one kind."""
+    """Sort key of objects of one kind: namespace and name."""
     return manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]

@@ -1,8 +1,7 @@
-"""Keeps what the repository holds twice in step with its one source: the chart's CRDs with `crds/`; with the
-chart the plain manifests of `webhook-config/` (as it renders for the oldest supported Kubernetes), the
-snapshots of the tests, and the table of values in its README.
+"""Renews generated files: the chart's CRDs from `crds/`; from the chart the plain manifests of `webhook-config/`
+(for the oldest supported Kubernetes), the snapshots of the tests, and the table of values in its README.
 
-`python charts/render.py` writes what differs; with `--check` it only names it, and ends with 1.
+`python charts/render.py` writes the files that differ; with `--check` it only names them, with exit code 1.
 """  # noqa: INP001 - a program, not a package
 
 import argparse
@@ -10,17 +9,17 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from objects import CHART, NAMESPACE, REPOSITORY, Manifest, RenderError, as_text, key_of, rendered
+from objects import CHART, NAMESPACE, REPOSITORY, Manifest, RenderError, as_text, key_of, render
 from snapshots import snapshots
 from values_table import readme
 
 OLDEST_KUBERNETES = "1.20.0"
 IMAGE = "job-profiler"
-# No version of this API is served by every Kubernetes from the oldest on.
+# Kinds without an API version that all Kubernetes versions from the oldest on serve.
 NOT_FOR_ALL_VERSIONS = {"PodDisruptionBudget"}
 HELM_ONLY = {"app.kubernetes.io/managed-by", "helm.sh/chart", "helm.sh/resource-policy"}
 
-# The file of each kind. `kubectl apply -f` takes the files by name: what others need comes first.
+# The kinds of each file. `kubectl apply -f` reads files by name: prerequisites come first.
 FILES = {
     "00-namespace.yaml": ("Namespace",),
     "10-crds.yaml": ("CustomResourceDefinition",),
@@ -30,20 +29,20 @@ FILES = {
     "50-deployments.yaml": ("Deployment",),
     "60-webhook.yaml": ("MutatingWebhookConfiguration",),
 }
-HEADER = "# Rendered from charts/job-profiler by `make manifests`: change it there.\n"
-IMAGE_NOTE = "# {image} is a placeholder: name the image that you built and pushed.\n"
+HEADER = "# Rendered from charts/job-profiler by `make manifests`: edit the chart.\n"
+IMAGE_NOTE = "# {image} is a placeholder: replace it with the image that you built and pushed.\n"
 
 
 def main() -> int:
-    """Brings all files in step, or checks that they are; the exit code."""
+    """Renews all files, or checks them; returns the exit code."""
     parser = argparse.ArgumentParser(
-        description="Renders the chart's CRDs, the plain manifests, the snapshots and the table of values."
+        description="Renews the chart's CRDs, the plain manifests, the snapshots and the table of values."
     )
     parser.add_argument("--helm", default="helm", metavar="PATH", help="Helm 3 or 4 (default: helm on PATH)")
-    parser.add_argument("--check", action="store_true", help="change nothing; name the files that differ")
+    parser.add_argument("--check", action="store_true", help="write nothing; name the files that differ")
     arguments = parser.parse_args()
     try:
-        drifted = bring_all_in_step(arguments.helm, check=arguments.check)
+        drifted = renew_all(arguments.helm, check=arguments.check)
     except (RenderError, OSError) as error:
         sys.stderr.write(f"charts/render.py: {error}\n")
         return 1
@@ -52,12 +51,12 @@ def main() -> int:
     return 1 if drifted and arguments.check else 0
 
 
-def bring_all_in_step(helm: str, *, check: bool) -> list[Path]:
-    """The files that differ from their source; unless *check*, they are written."""
-    # The manifests hold the chart's CRDs: those are brought in step first.
-    drifted = bring_in_step(CHART / "files" / "crds", crds(), check=check)
-    drifted += bring_in_step(REPOSITORY / "webhook-config", manifests(helm), check=check)
-    drifted += bring_in_step(REPOSITORY / "tests" / "chart" / "snapshots", snapshots(helm), check=check)
+def renew_all(helm: str, *, check: bool) -> list[Path]:
+    """The files that differ from their source; without *check* they are written."""
+    # The chart's CRDs come first, since the manifests contain them.
+    drifted = renew(CHART / "files" / "crds", crds(), check=check)
+    drifted += renew(REPOSITORY / "webhook-config", manifests(helm), check=check)
+    drifted += renew(REPOSITORY / "tests" / "chart" / "snapshots", snapshots(helm), check=check)
     if (described := readme()) != (file := CHART / "README.md").read_text():
         drifted.append(file)
         if not check:
@@ -65,8 +64,8 @@ def bring_all_in_step(helm: str, *, check: bool) -> list[Path]:
     return drifted
 
 
-def bring_in_step(directory: Path, contents: Mapping[str, str], *, check: bool) -> list[Path]:
-    """The YAML files that differ from *contents*; unless *check*, they are written, and others removed."""
+def renew(directory: Path, contents: Mapping[str, str], *, check: bool) -> list[Path]:
+    """The YAML files that differ from *contents*; without *check* they are written, and others removed."""
     stored = {path.name: path.read_text() for path in directory.glob("*.yaml")}
     drifted = sorted(name for name in {*stored, *contents} if stored.get(name) != contents.get(name))
     if not check:
@@ -80,17 +79,17 @@ def bring_in_step(directory: Path, contents: Mapping[str, str], *, check: bool) 
 
 
 def crds() -> dict[str, str]:
-    """The CRDs as the chart is to hold them: unchanged."""
+    """The CRDs of the chart, by file name: unchanged copies."""
     return {path.name: path.read_text() for path in (REPOSITORY / "crds").glob("*.yaml")}
 
 
 def manifests(helm: str) -> dict[str, str]:
-    """The text of each file of plain manifests."""
-    release = rendered(helm, OLDEST_KUBERNETES, [f"--set=image.repository={IMAGE}"])
+    """The text of each file of plain manifests, by file name."""
+    release = render(helm, OLDEST_KUBERNETES, [f"--set=image.repository={IMAGE}"])
     objects = [_namespace(), *(_plain(manifest) for manifest in release if _suits_everywhere(manifest))]
     file_of = {kind: file for file, kinds in FILES.items() for kind in kinds}
-    if homeless := {manifest["kind"] for manifest in objects} - file_of.keys():
-        raise RenderError(f"no file for {', '.join(sorted(homeless))}: name one in FILES")
+    if unassigned := {manifest["kind"] for manifest in objects} - file_of.keys():
+        raise RenderError(f"no file for {', '.join(sorted(unassigned))}: add one to FILES")
     return {
         file: _text([manifest for manifest in objects if file_of[manifest["kind"]] == file]) for file in FILES
     }
@@ -102,13 +101,13 @@ def _namespace() -> Manifest:
 
 
 def _suits_everywhere(manifest: Manifest) -> bool:
-    """False for what some clusters don't serve, and for the Pod of `helm test`."""
+    """False for kinds that some clusters don't serve, and for the Pod of `helm test`."""
     is_hook = "helm.sh/hook" in manifest["metadata"].get("annotations", {})
     return not is_hook and manifest["kind"] not in NOT_FOR_ALL_VERSIONS
 
 
 def _plain(manifest: Manifest) -> Manifest:
-    """Without the labels and annotations that only mean something to Helm."""
+    """The manifest without the labels and annotations that only Helm uses."""
     metadata = manifest["metadata"]
     for field in ("labels", "annotations"):
         kept = {key: value for key, value in metadata.pop(field, {}).items() if key not in HELM_ONLY}

@@ -1,4 +1,4 @@
-"""The table of values in the chart's README: `values.yaml` as it is, its comments included."""  # noqa: INP001 - part of a program, not of a package
+"""The table of values in the chart's README, made of `values.yaml` and its comments."""  # noqa: INP001 - part of a program, not of a package
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _CHOICE = re.compile(r"  (?P<value>\S+) {2,}(?P<meaning>.*)")
 
 
 def readme() -> str:
-    """The README with its table as `values.yaml` has it."""
+    """The README with a table that agrees with `values.yaml`."""
     text = (CHART / "README.md").read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -42,5 +42,5 @@ def _row(*cells: str | list[str]) -> str:
 
 
 def _sentence(comment: list[str]) -> str:
-    """The lines of a comment as one; of a list of choices, each choice as code."""
+    """The lines of a comment as one line; each value in a list of choices is code."""
     return " ".join(_CHOICE.sub(r"`\g<value>`: \g<meaning>;", line) for line in comment).rstrip(";")
