@@ -1,4 +1,4 @@
-"""Renews generated files: the chart's CRDs from `crds/`; from the chart the plain manifests of `webhook-config/`
+"""Renews generated files: the chart's CRDs from `crds/`; from the chart the manifests of `webhook-config/`
 (for the oldest supported Kubernetes), the snapshots of the tests, and the table of values in its README.
 
 `python charts/render.py` writes the files that differ; with `--check` it only names them, with exit code 1.
