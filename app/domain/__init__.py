@@ -1,4 +1,4 @@
 """Pure data and rules: no I/O, no clock, no environment, no logger, no numpy.
 
-Everything here can be used by the webhook, whose process must stay small.
+The webhook imports this package, and the webhook's process must stay small.
 """

@@ -1,4 +1,4 @@
-"""The annotations of every profiled workload, prepared when a profile changes and not when a Pod arrives."""
+"""Index from workload to the annotations of its Pods, built on profile changes rather than per Pod."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from math import isfinite
 from app.domain.annotations import pod_annotations
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Identity, ProfileKind, Resource
-from app.domain.workloads import Connection, Workload, candidates
+from app.domain.workloads import Connection, Workload, profile_lookup_order
 
-# Up to so many a list is searched as quickly as a set, and takes a fifth of its memory.
-_FEW_CONNECTIONS = 16
+# Up to this length a list is searched as quickly as a set, and takes a fifth of the memory.
+_MAX_LISTED_CONNECTIONS = 16
 
 
 @dataclass(slots=True)
@@ -19,67 +19,67 @@ class _Entry:
     connections: list[Connection] | set[Connection] = field(default_factory=list)
     prepared: dict[str, str] | None = None
 
-    def keep(self, connection: Connection) -> None:
-        """Take a connection that is stored."""
+    def add(self, connection: Connection) -> None:
+        """Add a connection that has a stored profile."""
         if isinstance(self.connections, set):
             self.connections.add(connection)
         elif connection not in self.connections:
             self.connections.append(connection)
-            if len(self.connections) > _FEW_CONNECTIONS:
+            if len(self.connections) > _MAX_LISTED_CONNECTIONS:
                 self.connections = set(self.connections)
 
-    def drop(self, connection: Connection) -> None:
-        """Forget a connection that is stored no more."""
+    def remove(self, connection: Connection) -> None:
+        """Remove a connection that no longer has a stored profile."""
         if connection in self.connections:
             self.connections.remove(connection)
 
 
 class AnnotationIndex:
-    """Workload to annotations; a map is made anew the first time it is asked for after a change."""
+    """Maps a workload to annotations, which are rebuilt at the first lookup after a change."""
 
     def __init__(self, catalogue: ProfileCatalogue, *, max_connections: int) -> None:
         self._catalogue = catalogue
         self._max_connections = max_connections
         self._entries: dict[Workload, _Entry] = {}
         for profile in catalogue:
-            self._changed(profile.identity)
-        catalogue.subscribe(self._changed)
+            self._update(profile.identity)
+        catalogue.subscribe(self._update)
 
     @property
     def is_synced(self) -> bool:
-        """True once every kind of profile was listed; before that the index knows nothing for sure."""
+        """True once every kind of profile is listed; before that, a missing profile proves nothing."""
         return self._catalogue.is_synced
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def annotations(self, workload: Workload) -> dict[str, str]:
-        """The annotations of the workload's Pods; empty where it has no profile. Not to be changed."""
-        found = self._profiled(workload)
-        if found is None:
+        """The annotations of the workload's Pods; empty if it has no profile. Do not modify the result."""
+        match = self._find(workload)
+        if match is None:
             return {}
-        profiled, entry = found
+        profiled, entry = match
         if entry.prepared is None:
             entry.prepared = self._prepare(profiled, entry)
         return entry.prepared
 
     def profiled(self, workload: Workload) -> Workload | None:
-        """Whose profiles the workload's Pods carry: its own, or those of the group that it is learned in."""
-        found = self._profiled(workload)
-        return found[0] if found else None
+        """The workload with the profiles that apply (itself, its CronJob or run group), or None."""
+        match = self._find(workload)
+        return match[0] if match else None
 
-    def knew(self, workload: Workload, moment: datetime) -> bool:
-        """True where a CPU or memory profile of the workload is as it was before *moment*."""
-        found = self._profiled(workload)
-        if found is None:
+    def had_profile_before(self, workload: Workload, moment: datetime) -> bool:
+        """True if the last value change of the workload's CPU or memory profile is before *moment*."""
+        match = self._find(workload)
+        if match is None:
             return False
-        profiles = [self._catalogue.get(Identity(resource.profile_kind, found[0])) for resource in Resource]
-        return any(each and each.updated_at and each.updated_at < moment for each in profiles)
+        profiles = [self._catalogue.get(Identity(resource.profile_kind, match[0])) for resource in Resource]
+        return any(profile and profile.updated_at and profile.updated_at < moment for profile in profiles)
 
-    def _profiled(self, workload: Workload) -> tuple[Workload, _Entry] | None:
-        for candidate in candidates(workload):
-            if entry := self._entries.get(candidate):
-                return candidate, entry
+    def _find(self, workload: Workload) -> tuple[Workload, _Entry] | None:
+        for profiled in profile_lookup_order(workload):
+            if entry := self._entries.get(profiled):
+                return profiled, entry
         return None
 
     def _prepare(self, workload: Workload, entry: _Entry) -> dict[str, str]:
@@ -90,23 +90,23 @@ class AnnotationIndex:
         )
 
     def _largest(self, connections: Iterable[Connection]) -> list[str]:
-        """The names of the largest connections; among equals the first by name."""
+        """The profile names of the connections with the highest rates; ties go to the first by name."""
         profiles = [
             self._catalogue.get(Identity(ProfileKind.CONNECTION, connection)) for connection in connections
         ]
         ranked = sorted((-_rate(profile.value), profile.name) for profile in profiles if profile is not None)
         return [name for _, name in ranked[: self._max_connections]]
 
-    def _changed(self, identity: Identity) -> None:
+    def _update(self, identity: Identity) -> None:
         subject = identity.subject
         ends = {subject.source, subject.destination} if isinstance(subject, Connection) else {subject}
-        present = self._catalogue.get(identity) is not None
+        is_stored = self._catalogue.get(identity) is not None
         for workload in ends:
             entry = self._entries.setdefault(workload, _Entry())
             entry.prepared = None
             if isinstance(subject, Connection):
-                (entry.keep if present else entry.drop)(subject)
-            if not present and not entry.connections and not self._has_needs(workload):
+                (entry.add if is_stored else entry.remove)(subject)
+            if not is_stored and not entry.connections and not self._has_needs(workload):
                 del self._entries[workload]
 
     def _has_needs(self, workload: Workload) -> bool:
@@ -114,9 +114,9 @@ class AnnotationIndex:
 
 
 def _rate(value: str) -> float:
-    """The rate that an object spells, 0 where it spells none: a person may have written anything."""
+    """The rate in an object's text; 0 if it is not a number, since people can edit the object."""
     try:
         rate = float(value)
     except ValueError:
         return 0.0
-    return rate if isfinite(rate) else 0.0  # a NaN compares with nothing, so a sort must not meet one
+    return rate if isfinite(rate) else 0.0  # NaN has no order, so sorting it would give random results

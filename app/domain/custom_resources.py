@@ -1,4 +1,4 @@
-"""Profiles as custom resources of `webapp.liqo.io.profiling/v1`, and back. The schemas are in `crds/`."""
+"""Conversion of profiles to and from custom resources (`webapp.liqo.io.profiling/v1`, schemas in `crds/`)."""
 
 import re
 from collections.abc import Mapping
@@ -31,12 +31,12 @@ GROUP = "webapp.liqo.io.profiling"
 VERSION = "v1"
 
 _SHARE = re.compile(r"[01]\.[0-9]{1,8}", re.ASCII)
-_NONE: Mapping[str, str] = MappingProxyType({})  # one for all: an index holds tens of thousands of profiles
+_NONE: Mapping[str, str] = MappingProxyType({})  # shared, since an index holds tens of thousands of profiles
 
 
 @dataclass(frozen=True, slots=True)
 class CustomResourceKind:
-    """One of the three kinds; `spec_field` is the part of `spec` that CPU and memory values stand in."""
+    """One of the three kinds; `spec_field` is the field of `spec` that holds a CPU or memory value."""
 
     kind: str
     plural: str
@@ -51,7 +51,7 @@ KINDS: Mapping[ProfileKind, CustomResourceKind] = {
 
 
 def to_manifest(profile: Profile, *, name: str, namespace: str, updated_at: datetime) -> dict[str, Any]:
-    """The object without its status, as it is applied."""
+    """The object to apply, without its status."""
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": KINDS[profile.identity.kind].kind,
@@ -61,7 +61,7 @@ def to_manifest(profile: Profile, *, name: str, namespace: str, updated_at: date
 
 
 def to_status(profile: Profile, *, refreshed_at: datetime) -> dict[str, Any]:
-    """The `status` of *profile*: what its value rests on."""
+    """The `status` of *profile*: the evidence for its value."""
     status: dict[str, Any] = _basis(profile.basis) | {"refreshTime": format_time(refreshed_at)}
     if explanation := explain(profile):
         status["explanation"] = explanation
@@ -151,11 +151,11 @@ def _signal(signal: PressureSignal) -> dict[str, Any]:
 def from_manifest(
     kind: ProfileKind, manifest: Mapping[str, Any], *, with_containers: bool = False, with_times: bool = True
 ) -> StoredProfile | None:
-    """What the object tells, or None where it holds no identity (it was not written by the profiler).
+    """The profile in *manifest*; None if it has no identity, that is, if the profiler did not write it.
 
-    Anything may stand in an object that a person wrote: what is not of
-    the schema's type counts as absent. What each container needs, how sure that is, and the times, which
-    only a writer has to know, take memory that few readers want to spend.
+    People can write objects: a field that is not of the schema's type counts
+    as absent. Values of containers with their confidence, and times (needed only to decide on the next
+    write), cost memory, so each is optional.
     """
     metadata, spec = _mapping(manifest.get("metadata")), _mapping(manifest.get("spec"))
     name, notes = metadata.get("name"), _mapping(metadata.get("annotations"))
@@ -186,8 +186,10 @@ def from_manifest(
 
 
 def _is_stale(conditions: object) -> bool:
-    found = map(_mapping, _list(conditions))
-    return any(each.get("type") == "Stale" and each.get("status") == "True" for each in found)
+    return any(
+        condition.get("type") == "Stale" and condition.get("status") == "True"
+        for condition in map(_mapping, _list(conditions))
+    )
 
 
 def _share(value: object) -> float:
@@ -197,8 +199,8 @@ def _share(value: object) -> float:
 def _values(containers: object) -> Mapping[str, str]:
     if not containers:
         return _NONE
-    found = [(each.get("name"), each.get("value")) for each in map(_mapping, _list(containers))]
-    return {intern(name): value for name, value in found if isinstance(name, str) and isinstance(value, str)}
+    pairs = [(item.get("name"), item.get("value")) for item in map(_mapping, _list(containers))]
+    return {intern(name): value for name, value in pairs if isinstance(name, str) and isinstance(value, str)}
 
 
 def _list(value: object) -> list[Any]:
@@ -216,12 +218,12 @@ def _time(value: object) -> datetime | None:
 def _workload(notes: Mapping[str, Any]) -> Workload | None:
     namespace = _text(notes.get(annotations.WORKLOAD_NAMESPACE))
     name, kind = _text(notes.get(annotations.WORKLOAD_NAME)), _text(notes.get(annotations.WORKLOAD_KIND))
-    return _shared(namespace, name, kind) if namespace and name and kind else None
+    return _shared_workload(namespace, name, kind) if namespace and name and kind else None
 
 
 @lru_cache(maxsize=20_000)
-def _shared(namespace: str, name: str, kind: str) -> Workload:
-    """The workload, one object for all its profiles: an index holds tens of thousands of them."""
+def _shared_workload(namespace: str, name: str, kind: str) -> Workload:
+    """The workload as one object for all its profiles, since an index holds tens of thousands of them."""
     return Workload(intern(namespace), intern(name), intern(kind))
 
 
@@ -230,13 +232,13 @@ def _text(value: object) -> str:
 
 
 def _connection(spec: Mapping[str, Any], notes: Mapping[str, Any]) -> Connection | None:
-    source = _end(spec, "source", notes.get(annotations.SOURCE_KIND))
-    destination = _end(spec, "destination", notes.get(annotations.DESTINATION_KIND))
+    source = _endpoint(spec, "source", notes.get(annotations.SOURCE_KIND))
+    destination = _endpoint(spec, "destination", notes.get(annotations.DESTINATION_KIND))
     return Connection(source, destination) if source and destination else None
 
 
-def _end(spec: Mapping[str, Any], end: str, kind: object) -> Workload | None:
-    name, namespace = spec.get(f"{end}_job"), spec.get(f"{end}_namespace")
+def _endpoint(spec: Mapping[str, Any], side: str, kind: object) -> Workload | None:
+    name, namespace = spec.get(f"{side}_job"), spec.get(f"{side}_namespace")
     if not (isinstance(name, str) and isinstance(namespace, str) and name and namespace):
         return None
-    return _shared(namespace, name, kind if isinstance(kind, str) and kind else "Deployment")
+    return _shared_workload(namespace, name, kind if isinstance(kind, str) and kind else "Deployment")

@@ -1,4 +1,4 @@
-"""A Pod as it is remembered: small, since a cluster may run 150,000 of them."""
+"""The record of a Pod: small, since a cluster may run 150,000 Pods."""
 
 from collections.abc import Mapping
 
@@ -8,10 +8,10 @@ from app.domain.workloads import Workload
 
 
 class PodRecord(msgspec.Struct, frozen=True, gc=False):
-    """A Pod; its annotations are only those that the profiler owns. Not to be changed: Pods share them.
+    """A Pod; `annotations` holds only keys that the profiler owns, and is shared by Pods: do not modify it.
 
-    `foreign_bytes` is the size of all other annotations. A Pod that `is_exempt` is never to be changed: it
-    opted out, or it mirrors a file on a node.
+    `foreign_bytes` is the size of all other annotations. A Pod that `is_exempt` must not be patched: it opted
+    out, or it is a mirror Pod.
     """
 
     namespace: str

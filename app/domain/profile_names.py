@@ -1,4 +1,4 @@
-"""Names of profiles: the contract's sha1 formula, and what stands in where two identities would share one."""
+"""Names of profiles: the contract's sha1 formula, and a separated name where that formula is ambiguous."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ def _sha1hex(text: str) -> str:
 
 
 def contract_name(identity: Identity) -> str | None:
-    """The contract's name, or None for an identity that the formula can't tell apart from others.
+    """The contract's name; None for an identity for which the formula is ambiguous.
 
     sha1hex(job+namespace) for Deployments; sha1hex(source+destination+namespace) for connections between
     two Deployments of one namespace.
@@ -37,7 +37,7 @@ def contract_name(identity: Identity) -> str | None:
 
 
 def separated_name(identity: Identity) -> str:
-    """The name from the `/`-separated identity, kinds included: no two identities share it."""
+    """The name from the `/`-separated identity with kinds, which is unique to the identity."""
     kind, subject = identity.kind, identity.subject
     ends: tuple[Workload, ...] = (
         (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
@@ -45,9 +45,9 @@ def separated_name(identity: Identity) -> str:
     return _PREFIXES[kind] + _sha1hex("/".join(f"{end.kind}/{end.namespace}/{end.name}" for end in ends))
 
 
-def _candidates(identity: Identity, known: str | None) -> Iterator[str]:
-    if known:
-        yield known
+def _possible_names(identity: Identity, stored: str | None) -> Iterator[str]:
+    if stored:
+        yield stored
     if contract := contract_name(identity):
         yield contract
     yield separated_name(identity)
@@ -58,15 +58,15 @@ def allocate_names(
 ) -> dict[Identity, str]:
     """A name for each identity: the stored one, else the contract's, else the separated one.
 
-    *taken* are all names that exist, those of objects without an identity too: a profile never overwrites
-    what belongs to somebody else. Among newcomers the identities' own order decides, so that every leader
-    decides alike. An identity both of whose names are taken gets none.
+    *taken* are the names of all objects, including objects without an identity: a profile never overwrites
+    another object. New identities get names in sorted order, so that every leader allocates the same ones. An
+    identity gets no name if both its names are taken.
     """
     names: dict[Identity, str] = {}
     used = set(taken)
     for identity in sorted(set(identities)):
-        known = stored.get(identity)
-        free = (name for name in _candidates(identity, known) if name == known or name not in used)
+        current = stored.get(identity)
+        free = (name for name in _possible_names(identity, current) if name == current or name not in used)
         name = next(free, None)
         if name is not None:
             names[identity] = name

@@ -1,4 +1,4 @@
-"""The three profiles and what they rest on; their form as custom resources is in `resources`."""
+"""The three kinds of profiles and their evidence; `custom_resources` converts them to objects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Identity(msgspec.Struct, frozen=True, order=True, gc=False):
 
 
 class RiskLevel(StrEnum):
-    """How much risk of exceeding a value its user takes for less slack."""
+    """How much risk of exceeding a value the user accepts for less slack."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -46,7 +46,7 @@ class RiskLevel(StrEnum):
 
 
 class Pressure(StrEnum):
-    """A sign that a container needed more than its usage shows."""
+    """Evidence that a container needed more than its usage shows."""
 
     CPU_THROTTLING = "CPUThrottling"
     OOM_KILLED = "OOMKilled"
@@ -60,10 +60,10 @@ PRESSURE_OF: Mapping[Resource, Pressure] = {
 
 @dataclass(frozen=True, slots=True)
 class ChosenRule:
-    """How a container's value is made: 'the *rank*-th largest of the days' quantiles at *level*', and more.
+    """How a container's value is computed: the `rank`-th largest of the daily quantiles at `level`.
 
-    *margin* and, while little was seen, *little_history* are the shares by which that is raised. Where
-    *siblings* is not 0, the value is that of so many containers of the same name elsewhere.
+    `margin` and, for a short history, `little_history` are shares that are added to it. If `siblings` is not
+    0, the value is the median of that many containers of the same name in other namespaces.
     """
 
     rank: int
@@ -76,10 +76,10 @@ class ChosenRule:
 
 @dataclass(frozen=True, slots=True)
 class StatedRisk:
-    """What a value's user has to expect of the coming day, all containers apart.
+    """The risk of the next day, for the container with the largest risk.
 
-    CPU: `expected` is the share of time above the value, and nine days of ten keep to `at_most`. Memory:
-    `expected` is the chance that the day's maximum is above it.
+    CPU: `expected` is the share of time above the value, which is at most `at_most` on nine days of ten.
+    Memory: `expected` is the chance that the daily peak is above the value.
     """
 
     level: RiskLevel
@@ -89,10 +89,10 @@ class StatedRisk:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a published value rests on.
+    """The evidence for a published value.
 
-    `coverage` is the share of the window's 5-minute steps that hold samples, `confidence` a figure in
-    [0, 1) that grows with the hours that were seen.
+    `coverage` is the share of the window's 5-minute steps with samples; `confidence`, in [0, 1), grows with
+    the hours that have samples.
     """
 
     window_start: datetime
@@ -128,10 +128,7 @@ class ContainerNeed:
 
 @dataclass(frozen=True, slots=True)
 class PressureSignal:
-    """What was seen of one container; `raised_by` is the share by which it raises the container's value now.
-
-    It decays with time.
-    """
+    """Pressure on one container; `raised_by`, which decays with time, is the share now added to its value."""
 
     container: str
     reason: Pressure
@@ -141,10 +138,11 @@ class PressureSignal:
 
 @dataclass(frozen=True, slots=True)
 class ResourceProfile:
-    """What one replica of `workload` needs: the value in the contract's own spelling.
+    """The need of one replica of `workload`, in the format of the contract.
 
-    It is the sum of the values of `containers`, in which `signals` are contained. `newest` is what would be
-    chosen now, where the value stays because moving would save too little; else it is empty.
+    `value` is the sum of the values of `containers`, which include the raises in `signals`. `newest` is the
+    latest choice if it differs from a value that stays because a change would save too little; else it is
+    empty.
     """
 
     workload: Workload
@@ -159,7 +157,7 @@ class ResourceProfile:
 
     @property
     def identity(self) -> Identity:
-        """The profile's subject."""
+        """The identity of the profile; a workload has one profile for each resource."""
         return Identity(self.resource.profile_kind, self.workload)
 
 
@@ -167,7 +165,7 @@ class ResourceProfile:
 class ConnectionProfile:
     """Mean requests and responses per minute over one directed edge, summed over all replicas.
 
-    Bytes per second stand beside them where they were measured.
+    Bytes per second are set if they were measured.
     """
 
     connection: Connection
@@ -180,7 +178,7 @@ class ConnectionProfile:
 
     @property
     def identity(self) -> Identity:
-        """The profile's subject."""
+        """The identity of the profile."""
         return Identity(ProfileKind.CONNECTION, self.connection)
 
 
@@ -188,7 +186,7 @@ Profile = ResourceProfile | ConnectionProfile
 
 
 class StoredProfile(msgspec.Struct, frozen=True, gc=False):
-    """What is read back from a custom resource: enough to index it and to decide on the next write."""
+    """The part of a stored custom resource that an index and the decision on the next write need."""
 
     name: str
     kind: ProfileKind
@@ -199,9 +197,9 @@ class StoredProfile(msgspec.Struct, frozen=True, gc=False):
     window_end: datetime | None = None
     is_stale: bool = False
     confidence: float = 0.0
-    containers: Mapping[str, str] = msgspec.field(default_factory=dict)  # name to value, where it is used
+    containers: Mapping[str, str] = msgspec.field(default_factory=dict)  # value by name, if read
 
     @property
     def identity(self) -> Identity:
-        """The profile's subject; built on access, since an index keeps tens of thousands of profiles."""
+        """The identity of the profile; computed on access, since an index keeps tens of thousands of them."""
         return Identity(self.kind, self.subject)

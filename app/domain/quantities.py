@@ -1,6 +1,6 @@
-"""Numbers in the contract's spelling: cores with three decimals, whole bytes, rates with two decimals.
+"""Number formats of the contract, and Kubernetes quantities.
 
-Bytes per second are whole numbers as well.
+Cores have three decimals and rates two; bytes and bytes per second are whole numbers.
 """
 
 import re
@@ -12,9 +12,9 @@ from app.domain.profiles import Resource
 
 
 def format_cores(cores: float) -> str:
-    """Three decimals, `"0.020"`, rounded up: what is needed fits in; never `"0.000"`.
+    """Three decimals, `"0.020"`, rounded up so that the need fits; at least `"0.001"`.
 
-    A hundredth of the last decimal is noise of the arithmetic.
+    A hundredth of the last decimal or less is floating-point noise and is not rounded up.
     """
     return f"{max(ceil(cores * 1000 - 0.01), 1) / 1000:.3f}"
 
@@ -25,7 +25,7 @@ def format_bytes(amount_bytes: float) -> str:
 
 
 def format_need(resource: Resource, amount: float) -> str:
-    """The amount of *resource* as its profile spells it."""
+    """The amount of *resource* in the format of its profile."""
     return format_cores(amount) if resource is Resource.CPU else format_bytes(amount)
 
 
@@ -35,17 +35,17 @@ def format_per_minute(rate: float) -> str:
 
 
 def format_per_second(rate_bytes: float) -> str:
-    """A decimal integer, `"5120"`; `"0"` is a measurement, too."""
+    """A decimal integer, `"5120"`; `"0"` is a valid measurement."""
     return str(round(rate_bytes))
 
 
 def format_share(share: float) -> str:
-    """Two decimals in [0, 1]; rounded down, so that only a full share reads `"1.00"`."""
+    """Two decimals in [0, 1]; rounded down, so that only a full share gives `"1.00"`."""
     return f"{int(min(max(share, 0.0), 1.0) * 100 + 1e-9) / 100:.2f}"
 
 
 def format_risk(share: float) -> str:
-    """Three decimals in [0, 1]; rounded up, since less is promised then."""
+    """Three decimals in [0, 1]; rounded up, so that the risk is never understated."""
     return f"{ceil(min(max(share, 0.0), 1.0) * 1000 - 1e-6) / 1000:.3f}"
 
 
@@ -58,30 +58,30 @@ _SCALES |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMG
 
 
 def parse_quantity(text: str) -> Decimal:
-    """The number that a quantity of Kubernetes spells: `"100m"` is 0.1, `"64Mi"` is 67108864, `"1e3"` 1000.
+    """The number in a Kubernetes quantity: `"100m"` is 0.1, `"64Mi"` is 67108864, `"1e3"` is 1000.
 
     Raises:
-        ValueError: it is no quantity.
+        ValueError: *text* is not a quantity.
     """
     match = _QUANTITY.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no quantity such as 100m or 64Mi")
+        raise ValueError(f"{text!r} is not a quantity such as 100m or 64Mi")
     number, scale = match["number"], match["scale"]
     if scale in _SCALES:
         return Decimal(number) * _SCALES[scale]
     if scale[1:].lstrip("+-").isdigit():
         return Decimal(number + scale)
-    raise ValueError(f"{text!r} is no quantity: its unit {scale!r} is not known")
+    raise ValueError(f"{text!r} is not a quantity: unknown unit {scale!r}")
 
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC with seconds, `"2026-03-01T12:00:00Z"`."""
-    # A third of the time of strftime: each profile bears five of them.
+    # isoformat takes a third of the time of strftime, and each profile has five times.
     return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime | None:
-    """The moment that *text* spells, or None where it is not RFC 3339 (the original wrote Go's own form)."""
+    """The time in *text*; None if it is not RFC 3339 (the original profiler wrote Go's own format)."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -1,22 +1,22 @@
-"""How the profiler asks the webhook whether it is there: a question on a ConfigMap, and the answer to it."""
+"""The self-probe's ConfigMap: the profiler sets a question, and the webhook adds the answer."""
 
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
-# The webhook's second entry in its configuration matches ConfigMaps with this label.
+# The second webhook of the MutatingWebhookConfiguration matches ConfigMaps with this label.
 LABEL = "job-profiler.liqo.io/probe"
 QUESTION = "job-profiler.liqo.io/probe-question"
 ANSWER = "job-profiler.liqo.io/probe-answer"
 
 
 def new_question() -> str:
-    """A question that nobody was asked before."""
+    """A random token that was never used before."""
     return secrets.token_hex(16)
 
 
 def config_map(question: str) -> dict[str, Any]:
-    """The ConfigMap that carries *question*; it is never stored."""
+    """The ConfigMap with *question*; it is created by dry run and never stored."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -28,6 +28,6 @@ def config_map(question: str) -> dict[str, Any]:
     }
 
 
-def answered(annotations: Mapping[str, str], question: str) -> bool:
-    """True where the webhook answered *question*."""
+def is_answered(annotations: Mapping[str, str], question: str) -> bool:
+    """True if *annotations* hold the webhook's answer to *question*."""
     return annotations.get(ANSWER) == question

@@ -1,4 +1,4 @@
-"""A workload's object as it is remembered: small, since a cluster may hold 10,000, and more Jobs."""
+"""The record of a workload's object: small, since a cluster may hold 10,000 of them, and more Jobs."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from app.domain.workloads import Workload
 
 @dataclass(frozen=True, slots=True)
 class WorkloadRecord:
-    """An object that makes Pods, or a CronJob; `cron_job` is the one that made a Job."""
+    """An object that creates Pods, or a CronJob; `cron_job` is the CronJob that created a Job."""
 
     workload: Workload
     uid: str = ""

@@ -1,17 +1,17 @@
-"""Workloads and connections: their identity, and which workload an owner stands for."""
+"""Identities of workloads and connections, and the rules that map a Pod's owner to its workload."""
 
 import re
 from collections.abc import Mapping
 
 import msgspec
 
-# Labels by which ReplicaSets and ReplicationControllers tell whose they are.
+# Labels that identify the owner of a ReplicaSet or a ReplicationController.
 POD_TEMPLATE_HASH = "pod-template-hash"
 ROLLOUT_TEMPLATE_HASH = "rollouts-pod-template-hash"
 DEPLOYMENT_CONFIG = "deploymentconfig"
 
-# Kinds whose objects a person names and keeps; an object of any other kind may be one run of many.
-LASTING_KINDS = frozenset(
+# Kinds of objects with names chosen by people; an object of another kind may be one run of many.
+NAMED_KINDS = frozenset(
     {
         "Deployment",
         "StatefulSet",
@@ -25,30 +25,30 @@ LASTING_KINDS = frozenset(
 )
 NODE, POD, JOB, CRON_JOB = "Node", "Pod", "Job", "CronJob"
 
-# `generateName` ends in five of these: no vowel, so that few words are spelled like it.
+# The suffix that `generateName` adds: without vowels, so that few words look like it.
 GENERATED = "[bcdfghjklmnpqrstvwxz2456789]{5}"
-# Digits alone are rather a number that somebody gave.
+# Digits alone are more likely a number that a person chose.
 _GENERATED_TAIL = re.compile(rf"(?P<base>.+)-(?=[0-9]*[a-z]){GENERATED}")
 _SCHEDULED_TAIL = re.compile(r"(?P<base>.+)-[0-9]+")
 
 
-# Structs are hashed and compared in C, and hold no cycle: every Pod that arrives makes and looks up some.
+# Structs are hashed and compared in C, and need no garbage collection: each review creates and looks up some.
 class Workload(msgspec.Struct, frozen=True, order=True, gc=False):
-    """The identity of what runs as one or more like Pods."""
+    """The identity of a workload: an object that runs one or more equal Pods."""
 
     namespace: str
     name: str
     kind: str = "Deployment"
 
     def __str__(self) -> str:
-        """`namespace/name`, with the kind where it is not a Deployment."""
+        """`namespace/name`, with a prefix `kind/` unless it is a Deployment."""
         prefix = "" if self.kind == "Deployment" else f"{self.kind}/"
         return f"{prefix}{self.namespace}/{self.name}"
 
     @property
-    def is_lasting(self) -> bool:
-        """True for a workload that is named once and kept; False for one that is run again and again."""
-        return self.kind in LASTING_KINDS and self.kind != CRON_JOB
+    def is_long_running(self) -> bool:
+        """True for a workload that runs all the time; False for one that runs to completion repeatedly."""
+        return self.kind in NAMED_KINDS and self.kind != CRON_JOB
 
 
 class Connection(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -70,11 +70,11 @@ class Owner(msgspec.Struct, frozen=True, gc=False):
 
 
 def owner_workload(namespace: str, owner: Owner, labels: Mapping[str, str]) -> Workload:
-    """The workload that the controlling `owner` and the Pod's labels tell.
+    """The workload of a Pod with the controlling *owner* and *labels*.
 
-    A ReplicaSet named `<name>-<template hash>` belongs to the Deployment or Rollout of that name, a
-    ReplicationController named `<name>-<number>` to the DeploymentConfig that the label names; any other
-    owner is the workload itself.
+    A ReplicaSet named `<name>-<template hash>` belongs to the Deployment or Rollout of that name, and a
+    ReplicationController named `<name>-<number>` to the DeploymentConfig in its label; any other owner is the
+    workload itself.
     """
     if owner.kind == "ReplicaSet":
         for label, kind in ((POD_TEMPLATE_HASH, "Deployment"), (ROLLOUT_TEMPLATE_HASH, "Rollout")):
@@ -89,36 +89,36 @@ def owner_workload(namespace: str, owner: Owner, labels: Mapping[str, str]) -> W
 
 
 def bare_pod(namespace: str, name: str, generate_name: str = "") -> Workload:
-    """The workload of a Pod that nobody controls: of all Pods whose names are generated alike."""
+    """The workload of a Pod without a controller: all Pods with one `generateName`, or the Pod itself."""
     return Workload(namespace, generate_name.removesuffix("-") or name, POD)
 
 
-def grouped(workload: Workload) -> Workload:
-    """The workload under which the runs of *workload* are learned: without the tail of a generated name.
+def run_group(workload: Workload) -> Workload:
+    """The workload that collects the usage of all runs: *workload* without the suffix of a generated name.
 
-    What a person named keeps its name, whatever it looks like.
+    Workloads of a named kind are never grouped.
     """
-    if workload.kind in LASTING_KINDS:
+    if workload.kind in NAMED_KINDS:
         return workload
     match = _GENERATED_TAIL.fullmatch(workload.name)
     return Workload(workload.namespace, match["base"], workload.kind) if match else workload
 
 
-def candidates(workload: Workload) -> tuple[Workload, ...]:
-    """The workloads whose profiles may be those of *workload*, the likeliest first.
+def profile_lookup_order(workload: Workload) -> tuple[Workload, ...]:
+    """The workloads that may hold the profiles of *workload*, the likeliest first.
 
-    That a CronJob made a Job is not said in the Job's Pods: a Job by that exact name comes first, then the
-    CronJob of its name without the schedule's number, then the group of its runs.
+    A Job's Pods do not name its CronJob. So the Job with the exact name comes first, then the CronJob of that
+    name without the schedule's number, then the run group.
     """
-    if workload.kind in LASTING_KINDS:
+    if workload.kind in NAMED_KINDS:
         return (workload,)
-    found = [workload]
+    order = [workload]
     scheduled = _SCHEDULED_TAIL.fullmatch(workload.name)
     if workload.kind == JOB and scheduled:
-        found.append(Workload(workload.namespace, scheduled["base"], CRON_JOB))
-    if (group := grouped(workload)) != workload:
-        found.append(group)
-    return tuple(found)
+        order.append(Workload(workload.namespace, scheduled["base"], CRON_JOB))
+    if (group := run_group(workload)) != workload:
+        order.append(group)
+    return tuple(order)
 
 
 def _is_numbered(name: str, base: str) -> bool:

@@ -44,7 +44,7 @@ class UsageHistory:
                 unattributed.add((container.namespace, container.pod))
             else:
                 series[row] = self._series.of(workload, container.container)
-                if not workload.is_lasting:
+                if not workload.is_long_running:
                     self._note_run(workload, container.pod)
         known = series >= 0
         rows = self._rows[samples.resource]

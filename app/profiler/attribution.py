@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 
 from app.domain.pod_names import PodNames
-from app.domain.workloads import CRON_JOB, JOB, NODE, Workload, grouped
+from app.domain.workloads import CRON_JOB, JOB, NODE, Workload, run_group
 from app.history.samples import STEP_SECONDS, PodContainer, StepRange
 from app.profiler.ports import ClusterSnapshot, UsageSource
 
@@ -37,7 +37,7 @@ class Attribution:
         return self._learned_under(workload)
 
     def _learned_under(self, owner: Workload) -> Workload:
-        return grouped(self._directory.cron_jobs.get(owner, owner) if owner.kind == JOB else owner)
+        return run_group(self._directory.cron_jobs.get(owner, owner) if owner.kind == JOB else owner)
 
     @cached_property
     def _known(self) -> frozenset[Workload]:

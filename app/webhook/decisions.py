@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.annotations import (
     REQUESTS,
-    fitting,
+    fit_annotations,
     foreign_bytes,
     is_mirror,
     is_ours,
@@ -90,9 +90,9 @@ def _fitting(
     """What of it there is room for; a Pod without room for what was done with its requests keeps them."""
     foreign = foreign_bytes(metadata.annotations, is_own)
     if not sizing.summary:
-        return fitting(foreign, named), sizing
-    wanted = fitting(foreign, {**named, REQUESTS: sizing.summary})
-    return (wanted, sizing) if REQUESTS in wanted else (fitting(foreign, named), NO_ROOM)
+        return fit_annotations(foreign, named), sizing
+    wanted = fit_annotations(foreign, {**named, REQUESTS: sizing.summary})
+    return (wanted, sizing) if REQUESTS in wanted else (fit_annotations(foreign, named), NO_ROOM)
 
 
 def _workload(namespace: str, metadata: Metadata) -> Workload:

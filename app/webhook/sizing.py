@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from app.domain.annotations import asks_for_requests
+from app.domain.annotations import is_scheduling_enabled
 from app.domain.workloads import Workload
 from app.rightsizing.operations import resource_operations
 from app.rightsizing.policy import SchedulingPolicy
@@ -77,7 +77,7 @@ class PodSizer:
 
     def _asks(self, pod: Pod, namespace: str) -> bool:
         """True also while the namespace is not known: it might ask."""
-        said = asks_for_requests(pod.metadata.labels)
+        said = is_scheduling_enabled(pod.metadata.labels)
         if said is not None:
             return said
         return not self._constraints.is_synced or self._constraints.asks(namespace)

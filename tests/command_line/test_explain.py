@@ -232,7 +232,7 @@ class TestStored:
         assert f"Stored, CPU: 0.180 cores ({name}, the same since " in outcome.said
         assert "Worked out here: 0.121 cores" in outcome.said
         assert "Its status: From 8,000 five-minute samples" in outcome.said
-        assert "Now 0.175 cores would be chosen; moving saves too little." in outcome.said
+        assert "The latest choice is 0.175 cores; the value stays" in outcome.said
         assert "CPU throttling of web-svc, last seen " in outcome.said
         assert "raises it by 25%; here no sign of need counts." in outcome.said
         assert "stays while moving would save less than 0.02 of cost" in outcome.said

@@ -1,1 +1,1 @@
-"""Tests of the pure domain: identities, names, annotations, custom resources."""
+"""Tests of `app.domain`: identities, names, annotations, custom resources."""

@@ -1,4 +1,4 @@
-"""The index follows the catalogue: what was prepared for a Pod yesterday is right for the Pod of today."""
+"""The annotation index stays in sync with the catalogue."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +35,7 @@ def index_on(catalogue: ProfileCatalogue, max_connections: int = 64) -> Annotati
 
 
 def test_it_knows_what_was_stored_before_it_was_built_and_what_comes_later() -> None:
-    """The same five profiles, listed first or told one by one, give `web` the same annotations."""
+    """The same five profiles, listed at once or added one by one, give `web` the same annotations."""
     catalogue = synced_catalogue()
     follower = index_on(catalogue)
     assert follower.annotations(WEB) == {}
@@ -47,7 +47,7 @@ def test_it_knows_what_was_stored_before_it_was_built_and_what_comes_later() -> 
 
 
 def test_it_is_synced_when_all_kinds_were_listed() -> None:
-    """Two lists of three are not enough: the third may hold what is asked for."""
+    """Two lists of three are not enough: the third may hold the profile that is looked up."""
     catalogue = ProfileCatalogue()
     index = index_on(catalogue)
     for resource in KINDS:
@@ -79,7 +79,7 @@ def test_rates_are_compared_as_numbers() -> None:
 
 
 def test_among_equal_rates_the_first_by_name_is_kept() -> None:
-    """So that the choice is the same on every replica and after every restart."""
+    """The choice is the same on every replica and after every restart."""
     catalogue = synced_catalogue(
         connection(WEB, EMOJI, "5.00", name="b"), connection(WEB, VOTING, "5.00", name="a")
     )
@@ -89,9 +89,9 @@ def test_among_equal_rates_the_first_by_name_is_kept() -> None:
 
 @pytest.mark.parametrize("wrong", ["nan", "many", "", "inf", "-inf"])
 def test_what_is_no_rate_counts_as_the_smallest(wrong: str) -> None:
-    """A person may have written anything; of four connections the two real rates are the largest.
+    """Of four connections, of which two have a value that is not a finite number, the other two are chosen.
 
-    Whichever comes first by name: "not a number" compares with nothing, so it must not take part in a sort.
+    The order of the names does not matter. NaN has no order, so it must not take part in a sort.
     """
     peers = [Workload("shop", f"peer-{number}") for number in range(4)]
     values = (wrong, "2.00", wrong, "1.00")
@@ -108,7 +108,7 @@ def test_what_is_no_rate_counts_as_the_smallest(wrong: str) -> None:
 
 
 def test_a_deleted_profile_leaves_no_annotation_and_the_last_one_no_entry() -> None:
-    """One after the other goes, until the index holds nobody: neither `web` nor its three peers."""
+    """The profiles are deleted one by one, until the index has no entry for `web` or its three peers."""
     catalogue = synced_catalogue(*web_profiles())
     index = index_on(catalogue)
     assert index.annotations(WEB)["liqo.io/cpuProfile"] == WEB_CPU
@@ -126,14 +126,14 @@ def test_a_deleted_profile_leaves_no_annotation_and_the_last_one_no_entry() -> N
 
 
 def test_both_ends_of_a_connection_are_annotated() -> None:
-    """vote-bot → web stands on Pods of the client and of the server."""
+    """vote-bot → web is on Pods of the client and of the server."""
     index = index_on(synced_catalogue(connection(VOTE_BOT, WEB, name="edge")))
 
     assert index.annotations(VOTE_BOT) == index.annotations(WEB) == {FIRST: "edge"}
 
 
 @pytest.mark.parametrize(
-    ("stored", "asked"),
+    ("stored", "workload"),
     [
         (WEB, WEB),
         (Workload("shop", "report", "CronJob"), Workload("shop", "report-29000000", "Job")),
@@ -142,14 +142,14 @@ def test_both_ends_of_a_connection_are_annotated() -> None:
     ],
     ids=str,
 )
-def test_it_tells_whose_profiles_a_pod_carries(stored: Workload, asked: Workload) -> None:
-    """Its own, or those under which its runs are learned; nobody's where nothing is stored."""
-    assert index_on(synced_catalogue(cpu(stored))).profiled(asked) == stored
-    assert index_on(synced_catalogue()).profiled(asked) is None
+def test_it_tells_whose_profiles_a_pod_carries(stored: Workload, workload: Workload) -> None:
+    """Its own, or those of its CronJob or run group; none if nothing is stored."""
+    assert index_on(synced_catalogue(cpu(stored))).profiled(workload) == stored
+    assert index_on(synced_catalogue()).profiled(workload) is None
 
 
 def test_a_workload_that_calls_itself_carries_the_connection_once() -> None:
-    """Source and destination are one workload; when the profile goes, so does its entry."""
+    """Source and destination are one workload; the profile's deletion removes its entry."""
     catalogue = synced_catalogue(connection(WEB, WEB, name="self"))
     index = index_on(catalogue)
     assert index.annotations(WEB) == {FIRST: "self"}
@@ -168,7 +168,7 @@ def test_workloads_of_one_name_are_kept_apart() -> None:
 
 WORKLOADS = [Workload("shop", name, kind) for name in "abc" for kind in ("Deployment", "StatefulSet")]
 WORKLOAD = st.sampled_from(WORKLOADS)
-# Few names, so that objects change their identity, are copied, and share an identity.
+# Few names, so that objects change identity, are copied and share an identity.
 NAME = st.sampled_from(["one", "two", "three", "four"])
 RATE = st.sampled_from(["1.00", "2.00", "10.00", "nonsense"])
 STORED = st.one_of(
@@ -183,21 +183,23 @@ CHANGE = st.tuples(st.sampled_from(["upsert", "upsert", "delete", "replace"]), S
 Objects = dict[tuple[ProfileKind, str], Mapping[str, Any]]
 
 
-def change(catalogue: ProfileCatalogue, objects: Objects, verb: str, one: Any, many: list[Any]) -> None:
-    """Do the same to the catalogue and to a plain dictionary of what is stored."""
-    resource = kind_of(one)
+def change(
+    catalogue: ProfileCatalogue, objects: Objects, verb: str, manifest: Any, manifests: list[Any]
+) -> None:
+    """Apply one change to the catalogue and to a plain dictionary of the stored objects."""
+    resource = kind_of(manifest)
     if verb == "replace":
-        listed = {_key(found): found for found in many if kind_of(found) == resource}
+        listed = {_key(item): item for item in manifests if kind_of(item) == resource}
         for key in [key for key in objects if key[0] == resource]:
             del objects[key]
         objects |= listed
         catalogue.replace(resource, list(listed.values()))
     elif verb == "upsert":
-        objects[_key(one)] = one
-        catalogue.upsert(resource, one)
+        objects[_key(manifest)] = manifest
+        catalogue.upsert(resource, manifest)
     else:
-        objects.pop(_key(one), None)
-        catalogue.delete(resource, one)
+        objects.pop(_key(manifest), None)
+        catalogue.delete(resource, manifest)
 
 
 def _key(manifest: Mapping[str, Any]) -> tuple[ProfileKind, str]:
@@ -205,22 +207,22 @@ def _key(manifest: Mapping[str, Any]) -> tuple[ProfileKind, str]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(changes=st.lists(CHANGE, max_size=12), asked=WORKLOAD)
+@given(changes=st.lists(CHANGE, max_size=12), workload=WORKLOAD)
 def test_after_any_changes_it_equals_an_index_built_from_what_is_stored(
-    changes: list[tuple[str, Any, list[Any]]], asked: Workload
+    changes: list[tuple[str, Any, list[Any]]], workload: Workload
 ) -> None:
-    """Lists, changes and deletions in any order, asked in between, leave what a fresh start would find.
+    """After lists, changes and deletions in any order, with lookups in between, it equals a new index.
 
-    No entry is left over either.
+    No unused entry remains.
     """
     catalogue, objects = synced_catalogue(), Objects()
     follower = index_on(catalogue, max_connections=2)
-    for verb, one, many in changes:
-        change(catalogue, objects, verb, one, many)
-        follower.annotations(asked)
+    for verb, manifest, manifests in changes:
+        change(catalogue, objects, verb, manifest, manifests)
+        follower.annotations(workload)
     fresh = index_on(synced_catalogue(*objects.values()), max_connections=2)
 
-    assert {found: follower.annotations(found) for found in WORKLOADS} == {
-        found: fresh.annotations(found) for found in WORKLOADS
+    assert {each: follower.annotations(each) for each in WORKLOADS} == {
+        each: fresh.annotations(each) for each in WORKLOADS
     }
     assert len(follower) == len(fresh)

@@ -1,32 +1,32 @@
-"""Which annotations are whose, and what labels say of requests."""
+"""Ownership and size of annotations, and the scheduling label."""
 
 import pytest
 
-from app.domain.annotations import asks_for_requests, changes, foreign_bytes, is_ours_at_admission
+from app.domain.annotations import foreign_bytes, is_ours_at_admission, is_scheduling_enabled, merge_patch
 
-NOTE = "job-profiler.liqo.io/requests"
-PRESENT = {"liqo.io/cpuProfile": "old", NOTE: "web: cpu request 18m", "example.org/own": "kept"}
+SUMMARY_KEY = "job-profiler.liqo.io/requests"
+PRESENT = {"liqo.io/cpuProfile": "old", SUMMARY_KEY: "web: cpu request 18m", "example.org/own": "kept"}
 
 
 def test_what_is_said_of_requests_outlasts_the_creation_of_a_pod() -> None:
-    """A Pod that runs gets new profiles' names, and keeps the note of what was done when it was created."""
-    assert changes(PRESENT, {"liqo.io/memoryProfile": "new"}) == {
+    """A running Pod gets the names of new profiles, and keeps the summary of its requests at creation."""
+    assert merge_patch(PRESENT, {"liqo.io/memoryProfile": "new"}) == {
         "liqo.io/cpuProfile": None,
         "liqo.io/memoryProfile": "new",
     }
 
 
 def test_the_note_counts_as_ours_only_where_it_is_written() -> None:
-    """At admission it is replaced, so that its old size does not count; later on it takes its room.
+    """The webhook replaces the requests summary, so its old size counts only after admission.
 
-    The own one is 15 + 4 bytes; the note is 29 + 20.
+    The foreign annotation has 15 + 4 bytes, the summary 29 + 20.
     """
     assert foreign_bytes(PRESENT, is_ours_at_admission) == 15 + 4
     assert foreign_bytes(PRESENT) == 15 + 4 + 29 + 20
 
 
 @pytest.mark.parametrize(
-    ("labels", "said"),
+    ("labels", "enabled"),
     [
         (None, None),
         ({}, None),
@@ -37,6 +37,6 @@ def test_the_note_counts_as_ours_only_where_it_is_written() -> None:
         ({"job-profiler.liqo.io/scheduling": ""}, None),
     ],
 )
-def test_what_labels_say_of_requests(labels: dict[str, str] | None, *, said: bool | None) -> None:
-    """Two exact values, as with every label of Kubernetes; anything else says nothing."""
-    assert asks_for_requests(labels) is said
+def test_what_labels_say_of_requests(labels: dict[str, str] | None, *, enabled: bool | None) -> None:
+    """Only the exact values "true" and "false" count; any other value is ignored."""
+    assert is_scheduling_enabled(labels) is enabled

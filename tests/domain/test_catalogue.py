@@ -1,4 +1,4 @@
-"""What the catalogue knows after lists, changes and deletions, and whom it tells."""
+"""The catalogue after lists, changes and deletions, and its notifications."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,7 @@ def cpu(job: str) -> Identity:
 
 
 def test_it_is_synced_once_every_kind_was_listed() -> None:
-    """Two of three lists are not enough to say that a workload has no profile."""
+    """Two of three lists do not prove that a workload has no profile."""
     catalogue = ProfileCatalogue()
     for resource in KINDS:
         assert not catalogue.is_synced
@@ -43,7 +43,7 @@ def test_a_new_list_forgets_what_is_not_in_it() -> None:
 
 
 def test_an_object_that_changes_its_identity_leaves_the_old_one() -> None:
-    """By a watch and by a list alike."""
+    """After an event of the watch and after a list."""
     catalogue = ProfileCatalogue()
     catalogue.upsert(ProfileKind.CPU, cpu_profile("one", "web"))
     catalogue.upsert(ProfileKind.CPU, cpu_profile("one", "api"))
@@ -54,7 +54,7 @@ def test_an_object_that_changes_its_identity_leaves_the_old_one() -> None:
 
 
 def test_an_object_that_loses_its_identity_is_forgotten() -> None:
-    """Somebody removed its annotations while the watch was away."""
+    """Its annotations were removed during an outage of the watch."""
     catalogue = ProfileCatalogue()
     catalogue.replace(ProfileKind.CPU, [cpu_profile("one", "web")])
 
@@ -65,7 +65,7 @@ def test_an_object_that_loses_its_identity_is_forgotten() -> None:
 
 
 def test_of_two_objects_with_one_identity_the_first_by_name_counts() -> None:
-    """A copy does not make annotations flap; when the first goes, the other serves."""
+    """A copy does not make annotations flap; after the first is deleted, the other counts."""
     catalogue = ProfileCatalogue()
     for name in ("b", "a"):
         catalogue.upsert(ProfileKind.CPU, cpu_profile(name, "web"))
@@ -77,32 +77,32 @@ def test_of_two_objects_with_one_identity_the_first_by_name_counts() -> None:
 
 
 def test_listeners_hear_of_every_identity_that_changed() -> None:
-    """Appearance, change and disappearance are each told."""
-    catalogue, heard = ProfileCatalogue(), list[Identity]()
-    catalogue.subscribe(heard.append)
+    """An addition and a deletion each notify the listeners."""
+    catalogue, notified = ProfileCatalogue(), list[Identity]()
+    catalogue.subscribe(notified.append)
     catalogue.upsert(ProfileKind.CPU, cpu_profile("one", "web"))
     catalogue.delete(ProfileKind.CPU, cpu_profile("one", "web"))
 
-    assert heard == [cpu("web"), cpu("web")]
+    assert notified == [cpu("web"), cpu("web")]
 
 
 def test_what_containers_need_is_kept_only_where_it_is_asked_for() -> None:
-    """By a list and by a watch alike; elsewhere a profile takes no more memory than it did."""
+    """By lists and watches; without containers, all profiles share one empty mapping."""
     status = {"confidence": "0.50", "containers": [{"name": "main", "value": "0.020", "samples": 12}]}
-    asking, other = ProfileCatalogue(with_containers=True), ProfileCatalogue()
-    for catalogue in (asking, other):
+    with_containers, without = ProfileCatalogue(with_containers=True), ProfileCatalogue()
+    for catalogue in (with_containers, without):
         catalogue.replace(ProfileKind.CPU, [cpu_profile("one", "web") | {"status": status}])
         catalogue.upsert(ProfileKind.CPU, cpu_profile("two", "api") | {"status": status})
 
-    kept = {(profile.confidence, *profile.containers.items()) for profile in asking}
+    kept = {(profile.confidence, *profile.containers.items()) for profile in with_containers}
     assert kept == {(0.5, ("main", "0.020"))}
-    assert {(profile.confidence, *profile.containers.items()) for profile in other} == {(0.0,)}
-    first, second = other
+    assert {(profile.confidence, *profile.containers.items()) for profile in without} == {(0.0,)}
+    first, second = without
     assert first.containers is second.containers
 
 
 def test_the_name_of_an_object_without_identity_is_taken_too() -> None:
-    """It must not be overwritten by a profile."""
+    """A profile must not overwrite the object."""
     catalogue = ProfileCatalogue()
     catalogue.upsert(ProfileKind.CPU, {"metadata": {"name": "by-hand"}, "spec": {}})
 
@@ -111,7 +111,7 @@ def test_the_name_of_an_object_without_identity_is_taken_too() -> None:
 
 
 def test_who_only_reads_profiles_keeps_no_times() -> None:
-    """Identity, name and value are what an index needs; the rest is for who decides on the next write."""
+    """An index needs identity, name and value; only the decision on the next write needs times."""
     manifest = cpu_profile("one", "web")
     manifest["spec"]["cpuProfiling"]["updateTime"] = "2026-03-01T12:00:00Z"
     catalogue = ProfileCatalogue(with_times=False)

@@ -1,4 +1,4 @@
-"""What a container is there for: by its name, and by where the Pod template has it."""
+"""The role of a container, from its name and its place in the Pod template."""
 
 import pytest
 
@@ -10,7 +10,7 @@ TEMPLATE = init_containers(
 
 
 @pytest.mark.parametrize(
-    ("container", "role", "ends"),
+    ("container", "role", "is_regular"),
     [
         pytest.param("web-svc", "", False, id="application"),
         pytest.param("migrate", "", True, id="plain-init-container"),
@@ -20,18 +20,18 @@ TEMPLATE = init_containers(
         pytest.param("istio-proxy", "MeshProxy", False, id="proxy-among-the-init-containers"),
     ],
 )
-def test_name_and_template_decide(container: str, role: str, *, ends: bool) -> None:
-    """Only `restartPolicy: Always` makes a sidecar; the proxy of a mesh is one wherever it stands."""
-    assert (TEMPLATE.role(container), TEMPLATE.is_init(container)) == (role, ends)
+def test_name_and_template_decide(container: str, role: str, *, is_regular: bool) -> None:
+    """Only `restartPolicy: Always` makes a sidecar; a mesh proxy is recognized in any place."""
+    assert (TEMPLATE.role(container), TEMPLATE.is_regular(container)) == (role, is_regular)
 
 
 def test_a_proxy_that_is_a_native_sidecar_is_a_proxy() -> None:
-    """Linkerd and Istio add theirs so where the API server knows sidecars."""
+    """Linkerd and Istio inject native sidecars if the API server supports them."""
     template = init_containers([("linkerd-proxy", "Always")])
 
-    assert (template.role("linkerd-proxy"), template.is_init("linkerd-proxy")) == ("MeshProxy", False)
+    assert (template.role("linkerd-proxy"), template.is_regular("linkerd-proxy")) == ("MeshProxy", False)
 
 
 def test_templates_without_init_containers_share_one_value() -> None:
-    """Most workloads have none, and each of 10,000 remembers it."""
+    """Most of up to 10,000 workload records have no init containers, so they share one object."""
     assert init_containers([]) is NO_INIT_CONTAINERS

@@ -1,4 +1,4 @@
-"""Profiles as custom resources and back."""
+"""Conversion of profiles to and from custom resources."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -43,7 +43,7 @@ def test_a_connections_spec_has_the_fields_of_the_contract() -> None:
 
 @pytest.mark.parametrize("profile", PROFILES, ids=["cpu", "memory", "connection"])
 def test_what_is_written_is_read_back(profile: Profile) -> None:
-    """Identity, value and both times survive the way through a custom resource."""
+    """Identity, value and both times are unchanged after a write and a read."""
     manifest = to_manifest(profile, name="some-name", namespace="profiling", updated_at=NOW)
     manifest["status"] = to_status(profile, refreshed_at=NOW)
 
@@ -65,7 +65,7 @@ def test_what_is_written_is_read_back(profile: Profile) -> None:
     ],
 )
 def test_an_object_without_an_identity_is_nobodys(manifest: dict[str, Any]) -> None:
-    """Whatever a person wrote, it is passed over and never an error."""
+    """Objects of any shape are skipped without an error."""
     assert from_manifest(ProfileKind.CPU, manifest) is None
 
 
@@ -81,7 +81,7 @@ def test_a_time_in_the_originals_spelling_counts_as_unknown() -> None:
 
 
 def test_bytes_stand_in_the_status_where_they_are_known() -> None:
-    """Whole numbers as strings, of which 0 is one; a side that was not measured is not there."""
+    """Whole numbers as strings, 0 included; a direction without a measurement has no field."""
     connection = Connection(WEB, DB)
     plain = ConnectionProfile(connection, "47.12", "24.00", "23.12", BASIS)
     sized = ConnectionProfile(connection, "47.12", "24.00", "23.12", BASIS, "5120", "0")
@@ -92,25 +92,25 @@ def test_bytes_stand_in_the_status_where_they_are_known() -> None:
 
 
 def test_what_containers_need_is_read_back_where_it_is_asked_for() -> None:
-    """Name and value of each, and how sure they are; without being asked for, neither takes memory."""
+    """With containers: the name and value of each, and the confidence; by default, neither is read."""
     containers = (ContainerNeed("web-svc", "0.018", 12), ContainerNeed("linkerd-proxy", "0.005", 12))
     profile = ResourceProfile(WEB, Resource.CPU, "0.023", BASIS, containers=containers)
     manifest = to_manifest(profile, name="x", namespace="profiling", updated_at=NOW)
     manifest["status"] = to_status(profile, refreshed_at=NOW)
 
-    asked = from_manifest(ProfileKind.CPU, manifest, with_containers=True)
+    full = from_manifest(ProfileKind.CPU, manifest, with_containers=True)
     plain = from_manifest(ProfileKind.CPU, manifest)
 
-    assert asked is not None
+    assert full is not None
     assert plain is not None
-    assert (asked.confidence, asked.containers) == (0.5, {"web-svc": "0.018", "linkerd-proxy": "0.005"})
+    assert (full.confidence, full.containers) == (0.5, {"web-svc": "0.018", "linkerd-proxy": "0.005"})
     assert (plain.confidence, plain.containers) == (0.0, {})
 
 
 @pytest.mark.parametrize("containers", [None, 3, {}, [None, 3, {"name": "a"}, {"name": 3, "value": "1"}]])
 @pytest.mark.parametrize("confidence", [None, 0.5, "high", "nan", "-0.50", "1e9"])
 def test_a_status_of_another_shape_tells_nothing(containers: object, confidence: object) -> None:
-    """No container is known, and nothing is sure."""
+    """There are no containers, and the confidence is 0."""
     manifest = to_manifest(PROFILES[0], name="x", namespace="profiling", updated_at=NOW)
     manifest["status"] = {"confidence": confidence, "containers": containers}
 

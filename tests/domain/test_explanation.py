@@ -1,4 +1,4 @@
-"""Where a value comes from, in words: every figure of the profile, and always the same words for it."""
+"""The text of `status.explanation`: every number of the profile, and equal text for equal profiles."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.domain.custom_resources import to_status
-from app.domain.explanation import LONGEST, explain
+from app.domain.explanation import MAX_CHARACTERS, explain
 from app.domain.profiles import (
     Basis,
     ChosenRule,
@@ -46,59 +46,62 @@ MEMORY = ResourceProfile(
 
 
 def ruled(rule: ChosenRule) -> str:
-    """What is said of a container with this rule."""
+    """The explanation of a memory profile with one container with this rule."""
     return explain(replace(MEMORY, containers=(ContainerNeed("web", "13800000", 12, rule=rule),)))
 
 
 def test_cpu_is_made_of_a_quantile_of_each_day() -> None:
-    """A coverage of 0.967 is told as 0.96: only a whole one reads 1.00; 0.0156 more is told as 1.6 %."""
+    """A coverage of 0.967 is rounded down to 0.96; a raise of 0.0156 is 1.6 %."""
     assert explain(CPU) == (
         "From 8,352 five-minute samples of 2 containers over 7.5 days (coverage 0.96):"
-        " linkerd-proxy 0.003 cores (largest of 7 days' 50th percentile, plus 1.6 % for little history)."
-        " web 0.017 cores (2nd largest of 7 days' 97th percentile, plus 1.6 % for little history)."
-        " At normal risk 1.2 % of the coming day's time are expected above it, and at most 4.5 % on nine days"
-        " of ten."
+        " linkerd-proxy 0.003 cores (largest daily 50th percentile of 7 days, plus 1.6 % for short history)."
+        " web 0.017 cores (2nd largest daily 97th percentile of 7 days, plus 1.6 % for short history)."
+        " At normal risk, usage is expected to exceed the value for 1.2 % of the next day, and for at most"
+        " 4.5 % on 9 of 10 days."
     )
 
 
 def test_memory_is_made_of_maxima() -> None:
-    """One container, one hour of one day: the margin and what is added for little history are told apart."""
+    """One container, one hour of one day: the margin and the raise for short history are separate."""
     assert explain(MEMORY) == (
         "From 12 five-minute samples of 1 container over 1 hour (coverage 1.00): web 13,800,000 bytes"
-        " (maximum of 1 day, plus 15 %, plus 262.4 % for little history)."
-        " At low risk a day exceeds it with a chance of 2 %."
+        " (maximum of 1 day, plus 15 %, plus 262.4 % for short history)."
+        " At low risk, there is a 2 % chance that the daily peak exceeds the value."
     )
 
 
 def test_siblings_are_named_where_they_stand_in() -> None:
-    """The value is theirs, so no rule of its own is told."""
+    """The value is the siblings' median, so the container's own rule is not in the text."""
     text = ruled(ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=3))
 
     assert (
-        "web 13,800,000 bytes (as 3 workloads of this name elsewhere need, since little was seen of it)."
-        in text
+        "web 13,800,000 bytes (median of 3 workloads of this name in other namespaces,"
+        " since its own history is short)." in text
     )
-    assert "(as 1 workload of this name" in ruled(ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=1))
+    assert "(median of 1 workload of this name" in ruled(ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=1))
 
 
 def test_what_would_be_chosen_now_is_told_where_the_value_stays() -> None:
-    """The sentence stands before the risk."""
+    """The sentence precedes the risk."""
     text = explain(replace(CPU, newest="0.021"))
 
-    assert " Now 0.021 cores would be chosen; moving saves too little. At normal risk" in text
+    assert (
+        " The latest choice is 0.021 cores; the value stays, since a change would save too little."
+        " At normal risk" in text
+    )
 
 
 def test_signs_of_need_are_named_after_the_figures() -> None:
-    """Each with its container, the moment it was seen last, and by how much it raises it: 0.1249 is 12 %."""
+    """Each with its container, the time it was last seen, and the raise: 0.1249 is 12 %."""
     throttled = PressureSignal("web", Pressure.CPU_THROTTLING, NOON, 0.1249)
     killed = PressureSignal("web", Pressure.OOM_KILLED, NOON - timedelta(days=2), 0.05)
 
     assert explain(replace(CPU, signals=(throttled,))) == explain(CPU).replace(
         " At normal",
-        " CPU throttling of web, last seen 2026-03-04T12:00:00Z, raises it by 12 %. At normal",
+        " CPU throttling of web, last seen 2026-03-04T12:00:00Z, raises its value by 12 %. At normal",
     )
     assert (
-        "history). An OOM kill of web, last seen 2026-03-02T12:00:00Z, raises it by 5 %. At low"
+        "history). An OOM kill of web, last seen 2026-03-02T12:00:00Z, raises its value by 5 %. At low"
         in explain(replace(MEMORY, signals=(killed,)))
     )
 
@@ -111,8 +114,8 @@ def test_a_connection_is_a_mean_of_two_parts() -> None:
     )
 
     assert explain(connection) == (
-        "Mean over those of the last 24 hours in which shop/web was scraped (24 hours), silent minutes"
-        " counting as 0: 60.00 requests + 54.00 responses per minute."
+        "Mean over the part of the last 24 hours in which shop/web was scraped (24 hours); minutes without"
+        " traffic count as 0: 60.00 requests + 54.00 responses per minute."
     )
     assert "(2.5 hours)" in explain(replace(connection, basis=replace(WEEK, samples=30)))
 
@@ -130,33 +133,33 @@ def test_a_connection_is_a_mean_of_two_parts() -> None:
     ],
 )
 def test_percentiles_are_spelled_as_people_do(level: float, words: str) -> None:
-    """0.57 * 100 is a little less than 57 in binary, and is 57 here."""
+    """0.57 * 100 is a little less than 57 in floating point, and is written as 57."""
     assert f"({words} percentile of 1 day)." in ruled(ChosenRule(1, level, 0.0, 1, 0.0))
 
 
 @pytest.mark.parametrize(("rank", "words"), [(2, "2nd"), (3, "3rd"), (5, "5th"), (7, "7th")])
 def test_ranks_are_spelled_as_people_do(rank: int, words: str) -> None:
-    """Of the days' maxima."""
-    assert f"({words} largest of 14 days' maximum)." in ruled(ChosenRule(rank, 1.0, 0.0, 14, 0.0))
+    """The ranks of 14 daily maxima."""
+    assert f"({words} largest daily maximum of 14 days)." in ruled(ChosenRule(rank, 1.0, 0.0, 14, 0.0))
 
 
 def test_a_workload_of_very_many_containers_still_fits() -> None:
-    """200 names of 63 characters would be 15,000: the end is left out, which is marked."""
+    """200 names of 63 characters would be 15,000: the text is cut and ends with an ellipsis."""
     many = tuple(ContainerNeed(f"{number:063d}", "0.001", 12) for number in range(200))
 
     text = explain(replace(CPU, containers=many))
 
-    assert (len(text), text[-1]) == (LONGEST, "…")
+    assert (len(text), text[-1]) == (MAX_CHARACTERS, "…")
 
 
 def test_a_profile_that_does_not_tell_its_risk_is_not_explained() -> None:
-    """Nothing is better than words that are made up."""
+    """Without a stated risk there is no explanation."""
     assert explain(replace(CPU, risk=None)) == ""
     assert "explanation" not in to_status(replace(CPU, risk=None), refreshed_at=NOON)
 
 
 def test_the_status_tells_the_risk_rounded_up() -> None:
-    """Three decimals, so that no more is promised than was worked out: 0.0124 is at most 0.013."""
+    """Three decimals, rounded up so that the risk is not understated: 0.0124 becomes 0.013."""
     cpu, memory = (to_status(profile, refreshed_at=NOON)["risk"] for profile in (CPU, MEMORY))
 
     assert cpu == {"level": "normal", "timeAbove": "0.013", "timeAboveAtMost": "0.045"}
@@ -164,7 +167,7 @@ def test_the_status_tells_the_risk_rounded_up() -> None:
 
 
 def test_the_status_tells_of_siblings() -> None:
-    """How many of them there are; of others nothing stands there."""
+    """The number of siblings; a container without siblings has no such field."""
     rule = ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=3)
     young = replace(MEMORY, containers=(ContainerNeed("web", "13800000", 12, rule=rule),))
 
@@ -173,7 +176,7 @@ def test_the_status_tells_of_siblings() -> None:
 
 
 def test_the_status_leaves_out_what_there_is_not() -> None:
-    """No signs of need: no `signals`; a container of the application itself: no `role`."""
+    """Without pressure: no `signals`; for a container of the application itself: no `role`."""
     status = to_status(CPU, refreshed_at=NOON)
 
     assert "signals" not in status

@@ -1,8 +1,8 @@
-"""Pods of the past, by nothing but their names."""
+"""Attribution of terminated Pods by their names."""
 
 import pytest
 
-from app.domain.pod_names import PodNames, may_name
+from app.domain.pod_names import PodNames, may_generate
 from app.domain.workloads import Workload
 
 
@@ -22,14 +22,14 @@ from app.domain.workloads import Workload
     ],
 )
 def test_a_past_pod_is_attributed_by_the_exact_pattern_of_its_name(pod: str, deployment: str | None) -> None:
-    """`<deployment>-<hash of 456789bcdf>-<5 characters>`, and nothing that merely begins alike."""
+    """The name is `<deployment>-<hash of 456789bcdf>-<5 characters>`; a common prefix is not enough."""
     expected = Workload("shop", deployment) if deployment else None
 
     assert PodNames().workload("shop", pod) == expected
 
 
 def test_a_hash_in_another_spelling_counts_only_before_a_known_deployment() -> None:
-    """`web-a1e0a1e0a-abcde` is a Pod of `web` where a Deployment `web` exists, and of nobody elsewhere."""
+    """`web-a1e0a1e0a-abcde` is a Pod of `web` only if a Deployment `web` exists in its namespace."""
     names = PodNames([Workload("shop", "web"), Workload("shop", "api", "StatefulSet")])
 
     assert names.workload("shop", "web-a1e0a1e0a-abcde") == Workload("shop", "web")
@@ -38,7 +38,7 @@ def test_a_hash_in_another_spelling_counts_only_before_a_known_deployment() -> N
 
 
 def test_pods_of_known_workloads_of_other_kinds_are_told_by_their_patterns() -> None:
-    """`db-0` of StatefulSet `db`, `agent-x7k2p` of DaemonSet `agent`; unknown ones fit too much to be told.
+    """`db-0` belongs to StatefulSet `db`, `agent-x7k2p` to DaemonSet `agent`, if these workloads exist.
 
     A StatefulSet `web` beside a Deployment `web` keeps its own Pods.
     """
@@ -73,7 +73,7 @@ def test_pods_of_known_workloads_of_other_kinds_are_told_by_their_patterns() -> 
 def test_of_look_alikes_the_one_is_found_whose_controller_spells_names_so(
     pod: str, name: str, kind: str
 ) -> None:
-    """All of these are there at once: a hash is spelled with ten characters, a schedule is a number."""
+    """All of these workloads exist: a hash has only ten different characters, a schedule is a number."""
     known = [
         Workload("shop", "web"),
         Workload("shop", "web", "StatefulSet"),
@@ -113,16 +113,16 @@ def test_of_look_alikes_the_one_is_found_whose_controller_spells_names_so(
     ],
 )
 def test_what_a_controller_may_name(kind: str, name: str, pod: str, *, may: bool) -> None:
-    """A hash has a digit or only letters of hashes; a word makes it another workload's Pod."""
-    assert may_name(Workload("shop", name, kind), pod) is may
+    """A hash is hexadecimal or contains a digit; a word means a Pod of another workload."""
+    assert may_generate(Workload("shop", name, kind), pod) is may
 
 
 def test_a_name_that_was_cut_is_taken_for_the_workloads() -> None:
-    """Of 60 characters of a workload's name the first 58 are left before the five that are generated."""
+    """Of a name of 60 characters the first 58 remain before the five generated ones."""
     workload = Workload("shop", "x" * 60, "DaemonSet")
 
-    assert may_name(workload, "x" * 58 + "x7k2p")
-    assert not may_name(workload, "y" * 58 + "x7k2p")
+    assert may_generate(workload, "x" * 58 + "x7k2p")
+    assert not may_generate(workload, "y" * 58 + "x7k2p")
 
 
 @pytest.mark.parametrize(
@@ -138,6 +138,6 @@ def test_a_name_that_was_cut_is_taken_for_the_workloads() -> None:
     ],
 )
 def test_of_a_cut_name_what_is_left_has_to_fit(kind: str, base: str, *, may: bool) -> None:
-    """A name of 50 characters leaves 8 to what follows it, such as the begin of a hash."""
-    assert may_name(Workload("shop", "x" * 50, kind), f"{base}x7k2p") is may
+    """A name of 50 characters leaves 8 for what follows it, such as the start of a hash."""
+    assert may_generate(Workload("shop", "x" * 50, kind), f"{base}x7k2p") is may
     assert len(base) == 58

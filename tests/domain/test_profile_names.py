@@ -1,4 +1,4 @@
-"""The names of profiles: the contract's formula, and what happens in a collision."""
+"""Names of profiles: the contract's formula, and collisions."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def connection(source: str, destination: str, destination_namespace: str = "emoj
     ],
 )
 def test_emojivoto_has_the_names_of_the_contract(identity: Identity, name: str) -> None:
-    """The annotations of `web` in the description of the product hold exactly these names."""
+    """The product's description lists exactly these names in the annotations of `web`."""
     assert contract_name(identity) == name
 
 
@@ -53,13 +53,13 @@ def test_emojivoto_has_the_names_of_the_contract(identity: Identity, name: str) 
     ],
 )
 def test_the_formula_serves_only_deployments_of_one_namespace(identity: Identity) -> None:
-    """Elsewhere the formula would leave out what tells two identities apart."""
+    """For other identities the formula is ambiguous: it omits kinds and the second namespace."""
     assert contract_name(identity) is None
     assert list(allocate_names([identity], {}, [])) == [identity]
 
 
 def test_two_identities_whose_formula_collides_get_two_names() -> None:
-    """Job "ab" of "c" and job "a" of "bc" both hash "abc": the first by order keeps the contract's name."""
+    """Job "ab" in "c" and job "a" in "bc" both hash "abc": the first in sorted order gets that name."""
     first, second = (
         Identity(ProfileKind.CPU, Workload("bc", "a")),
         Identity(ProfileKind.CPU, Workload("c", "ab")),
@@ -72,7 +72,7 @@ def test_two_identities_whose_formula_collides_get_two_names() -> None:
 
 
 def test_a_stored_object_keeps_its_name_even_in_a_collision() -> None:
-    """The newcomer gives way, whatever the order of the identities."""
+    """The new identity gets the separated name, whatever the order of the identities."""
     first, second = (
         Identity(ProfileKind.CPU, Workload("bc", "a")),
         Identity(ProfileKind.CPU, Workload("c", "ab")),
@@ -85,7 +85,7 @@ def test_a_stored_object_keeps_its_name_even_in_a_collision() -> None:
 
 
 def test_a_name_that_somebody_else_uses_is_never_given_out() -> None:
-    """An object without an identity is not overwritten; where both names are taken, there is none."""
+    """An object without an identity is not overwritten; if both names are taken, there is no name."""
     identity: Identity = Identity(ProfileKind.CPU, WEB)
     formula, separated = contract_name(identity) or "", separated_name(identity)
 

@@ -1,12 +1,12 @@
-"""Which workload an owner stands for, how runs are grouped, and where a Job's profile may be."""
+"""The workload of an owner, run groups, and the lookup order of profiles."""
 
 import pytest
 
-from app.domain.workloads import Owner, Workload, bare_pod, candidates, grouped, owner_workload
+from app.domain.workloads import Owner, Workload, bare_pod, owner_workload, profile_lookup_order, run_group
 
 
 def test_a_replicaset_with_the_pods_hash_belongs_to_its_deployment() -> None:
-    """ReplicaSet `web-87cf995f7` and label `pod-template-hash: 87cf995f7` tell Deployment `web`."""
+    """ReplicaSet `web-87cf995f7` with label `pod-template-hash: 87cf995f7` belongs to Deployment `web`."""
     owner = Owner("ReplicaSet", "web-87cf995f7")
 
     workload = owner_workload("emojivoto", owner, {"pod-template-hash": "87cf995f7"})
@@ -77,7 +77,7 @@ def test_any_other_owner_is_the_workload_itself(
 def test_controllers_above_the_owner_are_told_by_labels(
     owner: Owner, labels: dict[str, str], expected: Workload
 ) -> None:
-    """No call is needed: the labels that their controllers set tell who made the owner."""
+    """The labels that controllers set name the owner's owner, so no API call is needed."""
     assert owner_workload("shop", owner, labels) == expected
 
 
@@ -94,27 +94,27 @@ def test_controllers_above_the_owner_are_told_by_labels(
     ],
 )
 def test_runs_with_generated_names_are_one_workload(name: str, kind: str, group: str) -> None:
-    """`generateName` adds five characters of a certain alphabet; only such a tail is cut off."""
-    assert grouped(Workload("ci", name, kind)) == Workload("ci", group, kind)
+    """`generateName` adds five characters without vowels; only such a suffix is removed."""
+    assert run_group(Workload("ci", name, kind)) == Workload("ci", group, kind)
 
 
 def test_a_jobs_profile_is_looked_for_under_its_own_name_first() -> None:
-    """`report-28394810` may be a Job by that name, or a run of CronJob `report`: the Pod does not tell."""
+    """`report-28394810` may be a Job with that name or a run of CronJob `report`; the Pod does not say."""
     job = Workload("shop", "report-28394810", "Job")
 
-    assert candidates(job) == (job, Workload("shop", "report", "CronJob"))
+    assert profile_lookup_order(job) == (job, Workload("shop", "report", "CronJob"))
 
 
 def test_a_generated_job_is_looked_for_under_its_group_too() -> None:
-    """`build-x7k2p` by itself, then the group `build`; a Deployment has but its own name."""
+    """First `build-x7k2p`, then the group `build`; a Deployment is looked up only by its own name."""
     job, web = Workload("ci", "build-x7k2p", "Job"), Workload("ci", "build-x7k2p")
 
-    assert candidates(job) == (job, Workload("ci", "build", "Job"))
-    assert candidates(web) == (web,)
+    assert profile_lookup_order(job) == (job, Workload("ci", "build", "Job"))
+    assert profile_lookup_order(web) == (web,)
 
 
 def test_a_bare_pod_is_known_by_its_name_or_by_what_it_is_generated_from() -> None:
-    """`debug-` stands for all `debug-xxxxx`: at admission without a name, later with one, of digits too."""
+    """`debug-` groups all `debug-xxxxx`: at admission without a name, later with one, also of digits."""
     assert bare_pod("shop", "debug") == Workload("shop", "debug", "Pod")
-    assert bare_pod("shop", "", "debug-") == grouped(bare_pod("shop", "debug-7w4ct"))
+    assert bare_pod("shop", "", "debug-") == run_group(bare_pod("shop", "debug-7w4ct"))
     assert bare_pod("shop", "debug-24567", "debug-") == bare_pod("shop", "", "debug-")

@@ -181,7 +181,7 @@ def test_a_template_tells_of_init_containers() -> None:
         init_containers=InitContainers(frozenset({"migrate"}), frozenset({"log-shipper"})),
     )
     assert record.init_containers.role("log-shipper") == "Sidecar"
-    assert record.init_containers.is_init("migrate")
+    assert record.init_containers.is_regular("migrate")
 
 
 def test_a_cron_jobs_template_stands_deeper() -> None:
@@ -191,7 +191,7 @@ def test_a_cron_jobs_template_stands_deeper() -> None:
     run = pod("report-28394810") | {"spec": whole}
 
     for kind, manifest in (("CronJob", report), ("Job", run)):
-        assert WorkloadReader(kind).read(manifest).init_containers.is_init("migrate")
+        assert WorkloadReader(kind).read(manifest).init_containers.is_regular("migrate")
 
 
 def test_10000_workloads_stay_small() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from app.domain.self_probe import answered, config_map, new_question
+from app.domain.self_probe import config_map, is_answered, new_question
 from app.errors import ClusterError, ForbiddenError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
@@ -74,4 +74,4 @@ class Probe:
             if finding := refusal_finding(error):
                 return finding
             raise
-        return answer_finding(is_answered=answered(created["metadata"].get("annotations") or {}, question))
+        return answer_finding(is_answered=is_answered(created["metadata"].get("annotations") or {}, question))

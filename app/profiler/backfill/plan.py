@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from app.domain.annotation_index import AnnotationIndex
-from app.domain.annotations import changes, connections_of, fitting, needs_of
+from app.domain.annotations import connection_annotations, fit_annotations, merge_patch, need_annotations
 from app.domain.pod_record import PodRecord
 from app.domain.quantities import parse_time
 from app.domain.workloads import Workload
@@ -31,7 +31,7 @@ class PodRepair:
     @property
     def changes(self) -> dict[str, str | None]:
         """The annotations as a merge patch."""
-        return changes(self.pod.annotations, self.annotations)
+        return merge_patch(self.pod.annotations, self.annotations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,11 @@ class RepairPlanner:
         known = self._index.annotations(pod.workload)
         if pod.annotations == known:
             return None
-        wanted = fitting(pod.foreign_bytes, known)
+        wanted = fit_annotations(pod.foreign_bytes, known)
         if pod.annotations == wanted:
             return None
-        connections = connections_of(known)
-        waits = bool(pod.annotations) and needs_of(pod.annotations) == needs_of(wanted)
+        connections = connection_annotations(known)
+        waits = bool(pod.annotations) and need_annotations(pod.annotations) == need_annotations(wanted)
         may_follow = self._may_follow(pod.workload, connections, now_seconds) if waits else True
         if not may_follow and self._were_given(pod, connections):
             return None
@@ -85,7 +85,7 @@ class RepairPlanner:
         """The connections on the Pod are its workload's, now or by the set that was followed last."""
         followed = self._followed[pod.workload].connections
         ours = {*connections.values(), *followed.values()}
-        return ours.issuperset(connections_of(pod.annotations).values())
+        return ours.issuperset(connection_annotations(pod.annotations).values())
 
     def _forget(self, now_seconds: float) -> None:
         oldest = now_seconds - FOLLOWED_EVERY_SECONDS
@@ -94,7 +94,11 @@ class RepairPlanner:
 
     def _was_missed(self, pod: PodRecord) -> bool:
         created_at = parse_time(pod.created_at)
-        return not pod.annotations and created_at is not None and self._index.knew(pod.workload, created_at)
+        return (
+            not pod.annotations
+            and created_at is not None
+            and self._index.had_profile_before(pod.workload, created_at)
+        )
 
 
 def newest_first(mends: Iterable[PodRepair]) -> list[PodRepair]:

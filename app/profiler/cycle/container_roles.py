@@ -23,7 +23,7 @@ def with_roles(profiles: Iterable[Profile], templates: Templates) -> list[Profil
 
 def init_containers_of(templates: Templates) -> IsInitContainer:
     """Tells whether a container of a workload ends before the application begins: no profile counts it."""
-    return lambda workload, container: templates.get(workload, NO_INIT_CONTAINERS).is_init(container)
+    return lambda workload, container: templates.get(workload, NO_INIT_CONTAINERS).is_regular(container)
 
 
 def _with_roles(profile: ResourceProfile, init_containers: InitContainers) -> ResourceProfile:

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 from app.domain.profiles import Identity, ProfileKind, StoredProfile
-from app.domain.workloads import LASTING_KINDS, Connection, Workload
+from app.domain.workloads import NAMED_KINDS, Connection, Workload
 from app.profiler.cycle.plan_writes import ProfileWrite
 
 # By more than this factor a value jumps: 50 % up, or a third down.
@@ -105,7 +105,7 @@ def plan_news(
         WorkloadEvent(workload, api_version, uids.get(workload, ""), reason, _message(reason, facts))
         for (reason, workload), facts in sorted(told.items(), key=_rank)
         if (api_version := _API_VERSIONS.get(workload.kind))
-        and (workload.kind in LASTING_KINDS or workload in uids)
+        and (workload.kind in NAMED_KINDS or workload in uids)
         and in_scope(workload.namespace)
     ]
 

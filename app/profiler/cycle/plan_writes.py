@@ -60,7 +60,7 @@ def within_limit(
 def _lasts(identity: Identity) -> bool:
     subject = identity.subject
     ends = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
-    return all(end.is_lasting for end in ends)
+    return all(end.is_long_running for end in ends)
 
 
 def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: datetime) -> list[ProfileWrite]:

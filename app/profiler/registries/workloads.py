@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from app.domain.container_roles import NO_INIT_CONTAINERS
 from app.domain.workload_record import WorkloadRecord
-from app.domain.workloads import Workload, grouped
+from app.domain.workloads import Workload, run_group
 from app.profiler.ports import ClusterSnapshot
 from app.profiler.registries.pods import REMEMBERED_SECONDS, PodName
 
@@ -18,11 +18,11 @@ def directory_of(pods: Mapping[PodName, Workload], records: Iterable[WorkloadRec
     records = list(records)
     return ClusterSnapshot(
         pods,
-        workloads=tuple(record.workload for record in records if record.workload.is_lasting),
+        workloads=tuple(record.workload for record in records if record.workload.is_long_running),
         cron_jobs={record.workload: record.cron_job for record in records if record.cron_job},
         uids={record.workload: record.uid for record in records},
         init_containers={
-            grouped(record.cron_job or record.workload): record.init_containers
+            run_group(record.cron_job or record.workload): record.init_containers
             for record in records
             if record.init_containers != NO_INIT_CONTAINERS
         },

@@ -6,7 +6,7 @@ They go as far as the index' scope, and so do the rights: where namespaces are l
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from app.domain.annotations import asks_for_requests
+from app.domain.annotations import is_scheduling_enabled
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
@@ -65,4 +65,4 @@ def _keeping(read: Callable[[Object], T]) -> Callable[[Object], ConstraintObject
 
 def _read_namespace(manifest: Object) -> ConstraintObject[bool]:
     name = manifest["metadata"]["name"]
-    return ConstraintObject(name, name, asks_for_requests(manifest["metadata"].get("labels")) is True)
+    return ConstraintObject(name, name, is_scheduling_enabled(manifest["metadata"].get("labels")) is True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from app.domain.pod_names import may_name
+from app.domain.pod_names import may_generate
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, StepRange
 from app.sources.mesh.conversation import Conversation, MeshQuery, QueryBatch
@@ -182,7 +182,7 @@ def _labels_fit(source: Key, pods: Sequence[str]) -> bool:
     """True if the labels name one workload, and its controller may have given these names to its Pods."""
     namespace, _, *names = source
     workloads = _labelled_workloads(namespace, names)
-    return len(workloads) == 1 and all(may_name(workloads[0], pod) for pod in pods)
+    return len(workloads) == 1 and all(may_generate(workloads[0], pod) for pod in pods)
 
 
 def _source(key: Key) -> Workload:

@@ -68,11 +68,11 @@ async def test_throttling_raises_the_container_and_is_named() -> None:
     ]
     assert found["explanation"] == (
         "From 864 five-minute samples of 2 containers over 36 hours (coverage 1.00):"
-        " linkerd-proxy 0.025 cores (75th percentile of 1 day, plus 25 % for little history)."
-        " web-svc 0.150 cores (75th percentile of 1 day, plus 25 % for little history)."
-        " CPU throttling of web-svc, last seen 2026-03-04T12:00:00Z, raises it by 20 %."
-        " At normal risk 1.2 % of the coming day's time are expected above it, and at most 1.7 % on nine days"
-        " of ten."
+        " linkerd-proxy 0.025 cores (75th percentile of 1 day, plus 25 % for short history)."
+        " web-svc 0.150 cores (75th percentile of 1 day, plus 25 % for short history)."
+        " CPU throttling of web-svc, last seen 2026-03-04T12:00:00Z, raises its value by 20 %."
+        " At normal risk, usage is expected to exceed the value for 1.2 % of the next day, and for at most"
+        " 1.7 % on 9 of 10 days."
     )
     assert scenario.values[WEB_MEMORY] == "51187500"
 

@@ -130,7 +130,7 @@ async def test_a_kill_raises_memory_once_and_its_raise_decays(leader: Leader, ki
     assert int(leader.stored["spec"]["memoryProfiling"]["value"]) == last
     assert leader.stored["status"]["signals"][0]["raisedBy"] == "0.05"
     assert (
-        "An OOM kill of app, last seen 2026-03-01T17:10:00Z, raises it by 5 %."
+        "An OOM kill of app, last seen 2026-03-01T17:10:00Z, raises its value by 5 %."
         in (leader.stored["status"]["explanation"])
     )
     before = str(leader.stored)
