@@ -1,4 +1,4 @@
 """Pure rules that set a new Pod's requests from its workload's profiles: no I/O, no clock, no numpy.
 
-What is proposed never breaks a rule of the API server that the Pod as given keeps.
+A change never violates a rule of the API server that the original Pod obeys.
 """

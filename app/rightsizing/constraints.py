@@ -1,7 +1,7 @@
-"""What a namespace demands of a Pod's resources: its LimitRanges, ResourceQuotas and autoscalers.
+"""Constraints of a namespace on a Pod's resources: LimitRanges, ResourceQuotas and HorizontalPodAutoscalers.
 
-The readers take any object of their kind. What they can't understand they take as forbidding, since a bound
-that is overlooked could have a Pod refused.
+The readers accept any object of their kind. A bound that they can't parse forbids every change, since an
+ignored bound could lead to a rejected Pod.
 """
 
 import json
@@ -22,9 +22,9 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class LimitRangeRule:
-    """One entry of a LimitRange's `spec.limits`: `of` is Container or Pod, other entries are dropped."""
+    """An entry of a LimitRange's `spec.limits`; `applies_to` is its type, Container or Pod."""
 
-    of: str
+    applies_to: str
     minimum: Mapping[Resource, Decimal]
     maximum: Mapping[Resource, Decimal]
     max_limit_request_ratio: Mapping[Resource, Decimal]
@@ -32,37 +32,37 @@ class LimitRangeRule:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a ResourceQuota counts; `tells_best_effort` where it counts by that quality of service."""
+    """The resources that a ResourceQuota counts, and whether it has a BestEffort or NotBestEffort scope."""
 
     requests: frozenset[Resource]
     limits: frozenset[Resource]
-    tells_best_effort: bool
+    has_best_effort_scope: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """All of a namespace, and the resources on which an autoscaler scales the workload."""
+    """All constraints of a namespace; `autoscaled` are the resources on which the workload is autoscaled."""
 
     limit_ranges: tuple[LimitRangeRule, ...] = ()
     quotas: tuple[Quota, ...] = ()
-    scaled: frozenset[Resource] = frozenset()
+    autoscaled: frozenset[Resource] = frozenset()
 
     def count_requests(self, resource: Resource) -> bool:
-        """True where a quota counts what is requested."""
+        """True if a quota counts requests of *resource*."""
         return any(resource in quota.requests for quota in self.quotas)
 
     def count_limits(self, resource: Resource) -> bool:
-        """True where a quota counts limits."""
+        """True if a quota counts limits of *resource*."""
         return any(resource in quota.limits for quota in self.quotas)
 
     @property
-    def tell_best_effort(self) -> bool:
-        """True where a quota counts Pods that request nothing apart from others."""
-        return any(quota.tells_best_effort for quota in self.quotas)
+    def have_best_effort_scope(self) -> bool:
+        """True if a quota selects Pods by whether they are BestEffort."""
+        return any(quota.has_best_effort_scope for quota in self.quotas)
 
 
 def read_limit_range(manifest: Mapping[str, Any]) -> tuple[LimitRangeRule, ...]:
-    """The rules of a LimitRange for CPU and memory of containers and Pods."""
+    """The rules of a LimitRange for CPU and memory of containers and Pods; other types are ignored."""
     entries = manifest["spec"].get("limits") or ()
     return tuple(_read_rule(entry) for entry in entries if entry.get("type") in {CONTAINER, POD})
 
@@ -76,27 +76,27 @@ def _read_rule(entry: Mapping[str, Any]) -> LimitRangeRule:
 
 
 def _amounts(quantities: Mapping[str, Any] | None) -> dict[Resource, Decimal]:
-    given = quantities or {}
-    return {resource: parse_quantity(str(given[resource])) for resource in Resource if resource in given}
+    texts = quantities or {}
+    return {resource: parse_quantity(str(texts[resource])) for resource in Resource if resource in texts}
 
 
 def read_quota(manifest: Mapping[str, Any]) -> Quota:
-    """What a ResourceQuota counts of CPU and memory, by its wishes and by what is enforced by now."""
+    """The counted resources of a ResourceQuota, from its `spec` and from the enforced `status`."""
     spec, status = manifest["spec"], manifest.get("status") or {}
     counted = {*(spec.get("hard") or ()), *(status.get("hard") or ())}
     selected = (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
-    scopes = {*(spec.get("scopes") or ()), *(each.get("scopeName") for each in selected)}
+    scopes = {*(spec.get("scopes") or ()), *(expression.get("scopeName") for expression in selected)}
     return Quota(
-        frozenset(each for each in Resource if counted & {each.value, f"requests.{each}"}),
-        frozenset(each for each in Resource if f"limits.{each}" in counted),
+        frozenset(resource for resource in Resource if counted & {resource.value, f"requests.{resource}"}),
+        frozenset(resource for resource in Resource if f"limits.{resource}" in counted),
         not _BEST_EFFORT_SCOPES.isdisjoint(scopes),
     )
 
 
 def read_autoscaler(manifest: Mapping[str, Any]) -> tuple[Workload, frozenset[Resource]]:
-    """Whom a HorizontalPodAutoscaler of autoscaling/v1 scales, and on what use of CPU and memory.
+    """The target of a HorizontalPodAutoscaler (autoscaling/v1), and the resources that it scales on.
 
-    That version names the target of CPU alone; all other metrics are JSON in an annotation.
+    In that version the spec has only a CPU target; all other metrics are JSON in an annotation.
     """
     metadata, spec = manifest["metadata"], manifest["spec"]
     target = spec["scaleTargetRef"]
@@ -108,7 +108,7 @@ def read_autoscaler(manifest: Mapping[str, Any]) -> tuple[Workload, frozenset[Re
         scaled = frozenset(filter(None, map(_scaled_resource, metrics)))
     except (ValueError, TypeError, AttributeError, RecursionError):
         return workload, frozenset(Resource)
-    # Without any metric, the API scales on CPU.
+    # Without any metric, the autoscaler scales on CPU.
     return workload, scaled | {Resource.CPU} if has_cpu_target or not metrics else scaled
 
 

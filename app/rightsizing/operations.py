@@ -1,17 +1,17 @@
-"""A resizing as operations of a JSON patch (RFC 6902) that touch CPU and memory of containers alone."""
+"""JSON patch operations (RFC 6902) of a resizing, which change only CPU and memory of containers."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from app.rightsizing.pods import PodResources
+from app.rightsizing.pod_spec import PodResources
 from app.rightsizing.resizing import ContainerChange, Resizing
 
 
 def resource_operations(pod: PodResources, resizing: Resizing) -> list[dict[str, Any]]:
-    """The operations on the manifest that *pod* was read from.
+    """The operations for the manifest of *pod*.
 
-    All of them are `add`, which sets a member whether it is there or not. Where a container has neither
-    requests nor limits, its `has_resources` decides whether `resources` itself is added.
+    All are `add`, which sets a member whether or not it exists. If a container has neither requests nor
+    limits, `has_resources` decides whether `resources` itself is added.
     """
     return [operation for change in resizing.changes for operation in _operations(pod, change)]
 

@@ -1,4 +1,4 @@
-"""What the user allows to be set: bounds of a request, and how sure a profile has to be."""
+"""The user's policy: bounds of requests, deadband, and the minimum confidence of a profile."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from app.domain.profiles import Resource
 
 @dataclass(frozen=True, slots=True)
 class RequestBounds:
-    """The least and the largest request, in cores or bytes; a ratio of 0 leaves limits alone."""
+    """The smallest and largest request in cores or bytes; a `limit_ratio` of 0 leaves limits unchanged."""
 
     floor: Decimal
     ceiling: Decimal
@@ -18,7 +18,7 @@ class RequestBounds:
 
 @dataclass(frozen=True, slots=True)
 class SchedulingPolicy:
-    """`deadband` is the relative difference to its target up to which a quantity stays as it is."""
+    """The settings of resizing; a quantity within the relative `deadband` of its target stays unchanged."""
 
     min_confidence: float
     deadband: Decimal

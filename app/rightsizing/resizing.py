@@ -1,8 +1,8 @@
-"""New requests, and limits where asked for, of the containers of a Pod.
+"""New requests, and optionally limits, for the containers of a Pod.
 
-Nothing changes that could have the Pod refused: what is proposed is judged by the API server's own rules, and
-where it breaks one that the Pod as given keeps, that resource stays as it was. What is said follows from the
-Pod as it becomes, so that a second look at it changes nothing and says the same.
+A resizing never leads to a rejected Pod: it is checked against the API server's rules, and a resource stays
+unchanged if a rule that the original Pod obeys would be violated. The summary describes the resized Pod, so
+that resizing it again changes nothing and gives the same summary.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,17 +13,17 @@ from app.domain.profiles import Resource
 from app.rightsizing.admission_rules import QualityOfService, quality_of_service, violations
 from app.rightsizing.amounts import PodAmounts, format_amount, read_amounts
 from app.rightsizing.constraints import Constraints
-from app.rightsizing.pods import ContainerResources, PodResources
+from app.rightsizing.pod_spec import ContainerResources, PodResources
 from app.rightsizing.policy import SchedulingPolicy
 from app.rightsizing.sizing import ContainerSizer, allowance
-from app.rightsizing.summaries import NO_PROFILE, Summary, as_given
+from app.rightsizing.summaries import NO_PROFILE, Summary, unchanged
 
 __all__ = ["ContainerChange", "ContainerNeeds", "ContainerResources", "PodResources", "Resizing", "resize"]
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerNeeds:
-    """What the containers need of one resource, by name, in cores or bytes."""
+    """The needs of containers in one resource, by name, in cores or bytes."""
 
     containers: Mapping[str, Decimal]
     confidence: float
@@ -31,7 +31,7 @@ class ContainerNeeds:
 
 @dataclass(frozen=True, slots=True)
 class ContainerChange:
-    """New values of one container; `group` is containers or initContainers, `index` its place there."""
+    """New quantities of one container; `group` is containers or initContainers, `index` its place there."""
 
     group: str
     index: int
@@ -41,7 +41,7 @@ class ContainerChange:
 
 @dataclass(frozen=True, slots=True)
 class Resizing:
-    """What changes, and what is said of it: the same words for the Pod after the change, never none."""
+    """The changes and the summary, which is never empty and is the same for the resized Pod."""
 
     changes: tuple[ContainerChange, ...]
     summary: str
@@ -53,85 +53,85 @@ def resize(
     constraints: Constraints,
     policy: SchedulingPolicy,
 ) -> Resizing:
-    """What to set so that containers request what they need, as far as everything else allows.
+    """The changes that make containers request their needs, within policy and constraints.
 
-    The changes of one resource are all made, or none of them.
+    Either all or none of the changes of one resource are made.
     """
     try:
-        given = {resource: read_amounts(pod, resource) for resource in Resource}
+        original = {resource: read_amounts(pod, resource) for resource in Resource}
     except ValueError:
-        return _kept("a quantity can't be read")
-    if reason := _reason_to_keep(pod, given, constraints):
-        return _kept(reason)
-    final = dict(given)
+        return _unchanged("unreadable quantity")
+    if reason := _reason_to_keep(pod, original, constraints):
+        return _unchanged(reason)
+    final = dict(original)
     reasons: dict[Resource, str] = {}
     for resource in Resource:
-        sized = _sized(resource, given[resource], needs.get(resource), constraints, policy)
+        sized = _size(resource, original[resource], needs.get(resource), constraints, policy)
         if isinstance(sized, str):
             reasons[resource] = sized
         else:
             final[resource] = sized
     if quality_of_service(final) is QualityOfService.GUARANTEED:
-        return _kept("it would become Guaranteed")
+        return _unchanged("the Pod would become Guaranteed")
     sizable = {resource: needs[resource].containers for resource in Resource if resource not in reasons}
     summary = Summary(sizable, reasons, constraints, policy)
-    return Resizing(tuple(_changes(pod, given, final)), summary.of(final))
+    return Resizing(tuple(_changes(pod, original, final)), summary.text(final))
 
 
-def _kept(reason: str) -> Resizing:
-    return Resizing((), as_given(reason))
+def _unchanged(reason: str) -> Resizing:
+    return Resizing((), unchanged(reason))
 
 
 def _reason_to_keep(
-    pod: PodResources, given: Mapping[Resource, PodAmounts], constraints: Constraints
+    pod: PodResources, original: Mapping[Resource, PodAmounts], constraints: Constraints
 ) -> str | None:
-    """Why nothing of *pod* is touched."""
-    if pod.has_pod_level:
-        # From what its containers request, the API server derives what the Pod does not say itself.
-        return "the Pod has resources as a whole"
-    quality = quality_of_service(given)
+    """The reason to leave the whole Pod unchanged, or None."""
+    if pod.pod_level_resources:
+        # From the containers' requests the API server derives the Pod-level amounts that are not set.
+        return "the Pod has Pod-level resources"
+    quality = quality_of_service(original)
     if quality is QualityOfService.GUARANTEED:
-        return "it is Guaranteed"
-    if quality is QualityOfService.BEST_EFFORT and constraints.tell_best_effort:
-        return "a quota counts BestEffort Pods apart"
+        return "the Pod is Guaranteed"
+    if quality is QualityOfService.BEST_EFFORT and constraints.have_best_effort_scope:
+        return "a ResourceQuota has a BestEffort scope"
     return None
 
 
-def _sized(
+def _size(
     resource: Resource,
-    given: PodAmounts,
+    original: PodAmounts,
     needs: ContainerNeeds | None,
     constraints: Constraints,
     policy: SchedulingPolicy,
 ) -> PodAmounts | str:
-    """The amounts of *resource* after sizing, or the reason why they stay as given."""
-    if resource in constraints.scaled:
-        return "an autoscaler scales on it"
+    """The amounts of *resource* after sizing, or the reason why they stay unchanged."""
+    if resource in constraints.autoscaled:
+        return "a HorizontalPodAutoscaler scales on it"
     if needs is None:
         return NO_PROFILE
     if needs.confidence < policy.min_confidence:
-        return "too little was seen yet"
+        return "confidence below the minimum"
     sizer = ContainerSizer(
         resource, allowance(resource, constraints), policy.bounds[resource], policy.deadband
     )
-    sized = sizer.sized(given, needs.containers)
-    if violations(resource, sized, constraints) <= violations(resource, given, constraints):
+    sized = sizer.size(original, needs.containers)
+    if violations(resource, sized, constraints) <= violations(resource, original, constraints):
         return sized
-    return "a LimitRange would refuse it"
+    return "a LimitRange would reject it"
 
 
 def _changes(
-    pod: PodResources, given: Mapping[Resource, PodAmounts], final: Mapping[Resource, PodAmounts]
+    pod: PodResources, original: Mapping[Resource, PodAmounts], final: Mapping[Resource, PodAmounts]
 ) -> Iterator[ContainerChange]:
-    places = [(group, index) for group, found in pod.groups.items() for index in range(len(found))]
+    places = [(group, index) for group, members in pod.groups.items() for index in range(len(members))]
     for position, (group, index) in enumerate(places):
         requests: dict[str, str] = {}
         limits: dict[str, str] = {}
         for resource in Resource:
-            before, after = given[resource][position], final[resource][position]
+            before, after = original[resource][position], final[resource][position]
             if after.limit is not None and after.limit != before.limit:
                 limits[resource.value] = format_amount(resource, after.limit)
-            # A request that is not written follows from the limit, and would change with it.
+            # A request that is not written defaults to the limit, and would change with it.
             is_written = resource.value in pod.groups[group][index].requests
             if after.request is not None and (
                 after.request != before.request or (resource.value in limits and not is_written)

@@ -3,7 +3,7 @@
 import msgspec
 
 from app.domain.profiles import Resource
-from app.rightsizing.pods import ContainerResources, PodResources
+from app.rightsizing.pod_spec import ContainerResources, PodResources
 
 
 class _Resources(msgspec.Struct, gc=False):
@@ -41,19 +41,21 @@ def read_resources(spec: msgspec.Raw) -> PodResources:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableResourcesError(str(error)) from error
     return PodResources(
-        tuple(_read(container, stays=True) for container in found.containers),
-        tuple(_read(each, stays=each.restartPolicy == "Always") for each in found.initContainers or ()),
+        tuple(_read(container, is_long_running=True) for container in found.containers),
+        tuple(
+            _read(each, is_long_running=each.restartPolicy == "Always") for each in found.initContainers or ()
+        ),
         _of_the_pod(found.resources),
     )
 
 
-def _read(container: _Container, *, stays: bool) -> ContainerResources:
+def _read(container: _Container, *, is_long_running: bool) -> ContainerResources:
     given = container.resources
     return ContainerResources(
         container.name,
         (given.requests if given else None) or {},
         (given.limits if given else None) or {},
-        stays=stays,
+        is_long_running=is_long_running,
         has_resources=given is not None,
     )
 

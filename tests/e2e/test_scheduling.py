@@ -145,7 +145,7 @@ def test_a_deployments_pods_request_what_their_containers_need(release: Release)
     assert our_annotations(pod) == ANNOTATIONS_OF_WEB
     assert note_of(pod) == (
         "web-svc: cpu request 17m, memory request 21Mi; linkerd-proxy: cpu request 10m, memory request 8Mi; "
-        "unknown: as given (no profile)"
+        "unknown: unchanged (no profile)"
     )
     _assert_not_edited(release.kubectl, "web", containers)
 

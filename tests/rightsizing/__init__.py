@@ -1,1 +1,1 @@
-"""Tests of the rules that set requests: each rule with numbers, and all of them on generated Pods."""
+"""Tests of `app.rightsizing`: each rule with numbers, and all rules on generated Pods."""

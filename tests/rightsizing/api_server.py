@@ -1,7 +1,7 @@
-"""What the API server does with requests and limits, written down from its documentation and source.
+"""A model of the API server's checks of requests and limits, from its documentation and source.
 
-It works on manifests and exact fractions, and shares nothing with the product. `complaints` tells each rule
-that a Pod breaks; without any, the server admits the Pod.
+It works on manifests and exact fractions, and shares no code with the product. `complaints` returns the rules
+that a Pod violates; if there are none, the server admits the Pod.
 """
 
 import copy
@@ -22,19 +22,19 @@ _MAX_MILLI_VALUE = (2**63 - 1) // 1000
 
 
 def quantity(text: str) -> Fraction:
-    """The number that a quantity spells."""
+    """The number in a Kubernetes quantity."""
     match = re.fullmatch(r"([0-9.]+(?:[eE][0-9]+)?)([A-Za-z]*)", text)
     assert match, text
     return Fraction(match[1]) * _SCALES[match[2]]
 
 
 def _list(container: Object, member: str) -> ResourceList:
-    """CPU and memory of a container's requests or limits, after the defaults: a limit is a request, too."""
+    """CPU and memory in a container's requests or limits; a request defaults to the limit."""
     resources = container.get("resources") or {}
-    found = dict(resources.get(member) or {})
+    texts = dict(resources.get(member) or {})
     if member == "requests":
-        found = dict(resources.get("limits") or {}) | found
-    return {name: quantity(found[name]) for name in RESOURCES if name in found}
+        texts = dict(resources.get("limits") or {}) | texts
+    return {name: quantity(texts[name]) for name in RESOURCES if name in texts}
 
 
 def _containers(pod: Object) -> list[Object]:
@@ -52,7 +52,7 @@ def _raise_to(total: ResourceList, other: ResourceList) -> None:
 
 
 def pod_total(pod: Object, member: str) -> ResourceList:
-    """What a current server takes a Pod to request, or to be limited to."""
+    """The total requests or limits of a Pod as a current API server computes them."""
     total: ResourceList = {}
     for each in pod["spec"]["containers"]:
         _add(total, _list(each, member))
@@ -72,7 +72,7 @@ def pod_total(pod: Object, member: str) -> ResourceList:
 
 
 def pod_total_of_1_20(pod: Object, member: str) -> ResourceList:
-    """The same for a server that knows no restarted init containers."""
+    """The total as computed by API server 1.20, which has no sidecars."""
     lists = [_list(each, member) for each in pod["spec"]["containers"]]
     total: ResourceList = {}
     for name in RESOURCES:
@@ -85,13 +85,13 @@ def pod_total_of_1_20(pod: Object, member: str) -> ResourceList:
 
 
 def with_defaults(pod: Object, limit_ranges: Sequence[Object] = ()) -> Object:
-    """The Pod as webhooks see it: a container's limit stands for its request, then LimitRanges fill gaps.
+    """The Pod as webhooks see it: requests default to limits, then LimitRanges set defaults.
 
     An entry for containers defaults limits to its max, and requests to the default limit or else to its min.
     """
-    seen = copy.deepcopy(pod)
+    defaulted = copy.deepcopy(pod)
     entries = [entry for each in limit_ranges for entry in each["spec"]["limits"]]
-    for each in _containers(seen):
+    for each in _containers(defaulted):
         resources = each["resources"] = each.get("resources") or {}
         requests = resources["requests"] = resources.get("requests") or {}
         limits = resources["limits"] = resources.get("limits") or {}
@@ -102,7 +102,7 @@ def with_defaults(pod: Object, limit_ranges: Sequence[Object] = ()) -> Object:
                 _fill(limits, most)
                 _fill(requests, most)
                 _fill(requests, least)
-    return seen
+    return defaulted
 
 
 def _fill(quantities: Object, defaults: Object) -> None:
@@ -114,11 +114,11 @@ def _fill(quantities: Object, defaults: Object) -> None:
 def complaints(
     pod: Object, limit_ranges: Sequence[Object] = (), quotas: Sequence[Object] = (), server: str = "current"
 ) -> set[str]:
-    """Every rule of the namespace and of the API itself that the Pod breaks; no totals of quotas."""
-    found = set(_invalid(pod)) | set(_uncounted(pod, quotas))
+    """The rules of the namespace and of the API that the Pod violates, without totals of quotas."""
+    violated = set(_invalid(pod)) | set(_uncounted(pod, quotas))
     for number, entry in enumerate(entry for each in limit_ranges for entry in each["spec"]["limits"]):
-        found |= {f"rule {number}: {complaint}" for complaint in _out_of_range(pod, entry, server)}
-    return found
+        violated |= {f"rule {number}: {complaint}" for complaint in _out_of_range(pod, entry, server)}
+    return violated
 
 
 def _invalid(pod: Object) -> Iterator[str]:
@@ -158,37 +158,39 @@ def _out_of_range(pod: Object, entry: Object, server: str) -> Iterator[str]:
 
 
 def _comparable(*amounts: Fraction | None) -> list[int]:
-    """Whole numbers where one is too large for thousandths; what is missing counts as nothing."""
-    known = [each or Fraction(0) for each in amounts]
-    fits = all(math.ceil(each) <= _MAX_MILLI_VALUE for each in known)
-    return [math.ceil(each * 1000 if fits else each) for each in known]
+    """The amounts in thousandths, or in whole units if one is too large for that; None counts as 0."""
+    present = [amount or Fraction(0) for amount in amounts]
+    fits = all(math.ceil(amount) <= _MAX_MILLI_VALUE for amount in present)
+    return [math.ceil(amount * 1000 if fits else amount) for amount in present]
 
 
 def _too_small(request: Fraction | None, limit: Fraction | None, enforced: Fraction) -> Iterator[str]:
-    asked, limited, least = _comparable(request, limit, enforced)
-    if request is None or asked < least:
+    request_units, limit_units, least = _comparable(request, limit, enforced)
+    if request is None or request_units < least:
         yield "request"
-    if limit is not None and limited < least:
+    if limit is not None and limit_units < least:
         yield "limit"
 
 
 def _too_large(request: Fraction | None, limit: Fraction | None, enforced: Fraction) -> Iterator[str]:
-    asked, limited, most = _comparable(request, limit, enforced)
-    if limit is None or limited > most:
+    request_units, limit_units, most = _comparable(request, limit, enforced)
+    if limit is None or limit_units > most:
         yield "limit"
-    if request is not None and asked > most:
+    if request is not None and request_units > most:
         yield "request"
 
 
 def _too_far(request: Fraction | None, limit: Fraction | None, enforced: Fraction) -> Iterator[str]:
-    asked, limited, _ = _comparable(request, limit, enforced)
-    too_far = asked and float(limited) / float(asked) * 1000 > float(math.ceil(enforced * 1000))
-    if not asked or not limited or too_far:
+    request_units, limit_units, _ = _comparable(request, limit, enforced)
+    too_far = request_units and float(limit_units) / float(request_units) * 1000 > float(
+        math.ceil(enforced * 1000)
+    )
+    if not request_units or not limit_units or too_far:
         yield "request and limit"
 
 
 def quality_of_service(pod: Object) -> str:
-    """BestEffort without any amount, Guaranteed where every container is limited to what it requests."""
+    """BestEffort without amounts; Guaranteed if every limit equals its request; else Burstable."""
     requests: ResourceList = {}
     limits: ResourceList = {}
     are_limited = True
@@ -207,10 +209,10 @@ def _positive(amounts: Mapping[str, Fraction]) -> ResourceList:
 
 
 def counted_by(quotas: Iterable[Object], pod: Object, total_of: Any = pod_total) -> dict[str, Fraction]:
-    """How much of each counted thing the Pod takes."""
+    """The amount of each counted resource that the Pod uses of the quotas."""
     totals = {"requests": total_of(pod, "requests"), "limits": total_of(pod, "limits")}
-    found: dict[str, Fraction] = {}
+    amounts: dict[str, Fraction] = {}
     for key in {key for quota in quotas for key in quota["spec"]["hard"]}:
         member, _, name = key.rpartition(".")
-        found[key] = totals[member or "requests"].get(name, Fraction(0))
-    return found
+        amounts[key] = totals[member or "requests"].get(name, Fraction(0))
+    return amounts

@@ -1,4 +1,4 @@
-"""Pods, namespaces, profiles and policies of every shape; the same seed gives the same case."""
+"""Random Pods, namespaces, profiles and policies; the same seed gives the same case."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,18 +33,18 @@ COUNTED = ("cpu", "requests.cpu", "memory", "requests.memory", "limits.cpu", "li
 
 @dataclass(frozen=True)
 class Case:
-    """A Pod as webhooks see it, what bounds it, and what is known of its workload."""
+    """A Pod as webhooks see it, its namespace's constraints, its workload's needs, and the policy."""
 
     pod: Object
     limit_ranges: Sequence[Object]
     quotas: Sequence[Object]
     needs: dict[Resource, ContainerNeeds]
     policy: SchedulingPolicy
-    scaled: frozenset[Resource]
+    autoscaled: frozenset[Resource]
 
 
 def case_of(seed: int, amounts: Amounts = HUGE_AMOUNTS) -> Case:
-    """All of it; most Pods have the defaults of the API server, and most namespaces would admit them."""
+    """A case; most Pods have the API server's defaults, and most namespaces would admit them."""
     return _Generator(Random(seed), amounts).case()
 
 
@@ -61,18 +61,18 @@ class _Generator:
         if self._happens(0.75):
             limit_ranges = [_kept_by(manifest, each) for each in limit_ranges]
             quotas = [_met_by(manifest, each) for each in quotas]
-        scaled = frozenset({Resource.CPU}) if self._happens(0.1) else frozenset[Resource]()
-        return Case(manifest, limit_ranges, quotas, self._needs(manifest), self._policy(), scaled)
+        autoscaled = frozenset({Resource.CPU}) if self._happens(0.1) else frozenset[Resource]()
+        return Case(manifest, limit_ranges, quotas, self._needs(manifest), self._policy(), autoscaled)
 
     def _happens(self, probability: float) -> bool:
         return self._chance.random() < probability
 
     def _two(self, lower: Sequence[str], upper: Sequence[str]) -> list[str]:
-        """Two quantities in their order."""
+        """Two quantities in ascending order."""
         return sorted((self._chance.choice(lower), self._chance.choice(upper)), key=api_server.quantity)
 
     def _pod(self) -> Object:
-        """One to four containers, up to two init containers, of which some stay."""
+        """One to four containers and up to two init containers, some of them sidecars."""
         containers = [self._container(name) for name in NAMES[: self._chance.randint(1, 4)]]
         before = [self._container(f"init-{number}") for number in range(self._chance.randrange(3))]
         for each in before:
@@ -88,7 +88,7 @@ class _Generator:
         return manifest | {"resources": None if shape < 0.2 else self._resources()}
 
     def _resources(self) -> Object:
-        """Any mixture of amounts, requests not above limits, beside what is none of our business."""
+        """Any combination of amounts, with requests not above limits, beside other resources."""
         requests: dict[str, str] = {}
         limits: dict[str, str] = {}
         for name, choices in self._amounts.items():
@@ -110,11 +110,11 @@ class _Generator:
         types = self._chance.sample(("Container", "Pod", "PersistentVolumeClaim"), self._chance.randint(1, 2))
         return {"kind": "LimitRange", "spec": {"limits": [self._entry(each) for each in types]}}
 
-    def _entry(self, of: str) -> Object:
-        """Bounds as the API takes them: a min is not above its max, a ratio not above theirs."""
-        if of == "PersistentVolumeClaim":
-            return {"type": of, "max": {"storage": "1Gi"}}
-        entry: Object = {"type": of}
+    def _entry(self, applies_to: str) -> Object:
+        """Bounds that the API accepts: min at most max, and min times the ratio at most max."""
+        if applies_to == "PersistentVolumeClaim":
+            return {"type": applies_to, "max": {"storage": "1Gi"}}
+        entry: Object = {"type": applies_to}
         for name, choices in AMOUNTS.items():
             low, high = self._two(choices[:8], choices[4:])
             found = {"min": low, "max": high, "maxLimitRequestRatio": self._chance.choice(RATIOS)}
@@ -127,7 +127,7 @@ class _Generator:
         return entry
 
     def _quota(self) -> Object:
-        """What is counted, and sometimes by quality of service."""
+        """A quota with random resources, sometimes with a scope by quality of service."""
         counted = self._chance.sample(COUNTED, self._chance.randint(1, 3))
         scope = self._chance.choice((None, None, None, "BestEffort", "NotBestEffort"))
         hard = dict.fromkeys(["pods"] if scope == "BestEffort" else counted, "1E")
@@ -157,7 +157,7 @@ class _Generator:
 
 
 def _kept_by(manifest: Object, limit_range: Object) -> Object:
-    """The LimitRange without the bounds that the Pod does not keep."""
+    """The LimitRange without the bounds that the Pod violates."""
     entries: list[Object] = []
     for entry in limit_range["spec"]["limits"]:
         kept: Object = {"type": entry["type"]}
@@ -173,7 +173,7 @@ def _kept_by(manifest: Object, limit_range: Object) -> Object:
 
 
 def _met_by(manifest: Object, counted: Object) -> Object:
-    """The ResourceQuota without what the Pod does not specify."""
+    """The ResourceQuota without the resources that the Pod does not specify."""
     hard = {"pods": "1E"} | {
         key: text
         for key, text in counted["spec"]["hard"].items()

@@ -1,4 +1,4 @@
-"""Manifests of Pods and of what bounds them, and what the rules are told of them."""
+"""Manifests of Pods and constraints, and their conversion to the inputs of the rules."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import jsonpatch
 from app.domain.profiles import Resource
 from app.rightsizing.constraints import Constraints, read_limit_range, read_quota
 from app.rightsizing.operations import resource_operations
-from app.rightsizing.pods import ContainerResources, PodResources
+from app.rightsizing.pod_spec import ContainerResources, PodResources
 from app.rightsizing.policy import RequestBounds, SchedulingPolicy
 from app.rightsizing.resizing import ContainerNeeds, Resizing, resize
 
@@ -34,24 +34,24 @@ def policy(
 
 
 def cpu_needs(confidence: float = 0.87, **cores: str) -> dict[Resource, ContainerNeeds]:
-    """The profile of CPU alone."""
+    """The needs of a CPU profile."""
     return {CPU: ContainerNeeds({name: Decimal(value) for name, value in cores.items()}, confidence)}
 
 
 def memory_needs(confidence: float = 0.87, **amounts_bytes: int) -> dict[Resource, ContainerNeeds]:
-    """The profile of memory alone."""
+    """The needs of a memory profile."""
     return {
         MEMORY: ContainerNeeds({name: Decimal(value) for name, value in amounts_bytes.items()}, confidence)
     }
 
 
 def container(name: str = "app", /, **members: Mapping[str, str]) -> Object:
-    """A container with such `requests` and `limits`; without any there is no `resources` either."""
+    """A container with these `requests` and `limits`; without both it has no `resources`."""
     return {"name": name, "image": "example/app"} | ({"resources": dict(members)} if members else {})
 
 
 def pod(*containers: Object, before: Sequence[Object] = (), **spec: Any) -> Object:
-    """A Pod of these containers, after those `before` as its init containers."""
+    """A Pod of these containers, with *before* as init containers."""
     init_containers = {"initContainers": list(before)} if before else {}
     return {
         "apiVersion": "v1",
@@ -61,48 +61,50 @@ def pod(*containers: Object, before: Sequence[Object] = (), **spec: Any) -> Obje
     }
 
 
-def limit_range(of: str = "Container", /, **bounds: Mapping[str, str]) -> Object:
+def limit_range(applies_to: str = "Container", /, **bounds: Mapping[str, str]) -> Object:
     """A LimitRange with one entry: min, max, maxLimitRequestRatio."""
-    return {"kind": "LimitRange", "spec": {"limits": [{"type": of, **bounds}]}}
+    return {"kind": "LimitRange", "spec": {"limits": [{"type": applies_to, **bounds}]}}
 
 
 def quota(*counted: str, scopes: Sequence[str] = ()) -> Object:
-    """A ResourceQuota with plenty of each."""
+    """A ResourceQuota that counts these resources, with a high maximum."""
     hard = dict.fromkeys(counted, "1000")
     return {"kind": "ResourceQuota", "spec": {"hard": hard, "scopes": list(scopes)}}
 
 
-def constraints(*manifests: Object, scaled: Sequence[Resource] = ()) -> Constraints:
-    """What LimitRanges and ResourceQuotas say, and on what an autoscaler scales."""
+def constraints(*manifests: Object, autoscaled: Sequence[Resource] = ()) -> Constraints:
+    """The constraints of LimitRanges and ResourceQuotas, and the autoscaled resources."""
     ranges = [each for each in manifests if each["kind"] == "LimitRange"]
     quotas = [each for each in manifests if each["kind"] == "ResourceQuota"]
     return Constraints(
         tuple(rule for each in ranges for rule in read_limit_range(each)),
         tuple(map(read_quota, quotas)),
-        frozenset(scaled),
+        frozenset(autoscaled),
     )
 
 
 def resources_of(manifest: Object) -> PodResources:
-    """The resources of a Pod as the rules take them."""
+    """The resources of a Pod as input of the rules."""
     spec = manifest["spec"]
-    whole = spec.get("resources") or {}
-    named = {*(whole.get("requests") or ()), *(whole.get("limits") or ())}
+    pod_level = spec.get("resources") or {}
+    named = {*(pod_level.get("requests") or ()), *(pod_level.get("limits") or ())}
     return PodResources(
-        tuple(_resources(each, stays=True) for each in spec["containers"]),
+        tuple(_resources(each, is_long_running=True) for each in spec["containers"]),
         tuple(
-            _resources(each, stays=each.get("restartPolicy") == "Always")
+            _resources(each, is_long_running=each.get("restartPolicy") == "Always")
             for each in spec.get("initContainers") or ()
         ),
         frozenset(each for each in Resource if each in named),
     )
 
 
-def _resources(manifest: Object, *, stays: bool) -> ContainerResources:
-    found = manifest.get("resources")
-    given = found or {}
-    requests, limits = given.get("requests") or {}, given.get("limits") or {}
-    return ContainerResources(manifest["name"], requests, limits, stays, has_resources=found is not None)
+def _resources(manifest: Object, *, is_long_running: bool) -> ContainerResources:
+    resources = manifest.get("resources")
+    members = resources or {}
+    requests, limits = members.get("requests") or {}, members.get("limits") or {}
+    return ContainerResources(
+        manifest["name"], requests, limits, is_long_running, has_resources=resources is not None
+    )
 
 
 def resized(
@@ -111,7 +113,7 @@ def resized(
     bounds: Constraints | None = None,
     rules: SchedulingPolicy | None = None,
 ) -> tuple[Object, Resizing]:
-    """The Pod after a real engine applied the patch to a copy, and what was decided."""
+    """The Pod after jsonpatch applied the patch to a copy, and the resizing."""
     resources = resources_of(manifest)
     decided = resize(resources, needs, bounds or Constraints(), rules or policy())
     operations = resource_operations(resources, decided)
@@ -119,7 +121,7 @@ def resized(
     return patched, decided
 
 
-def asked(
+def amounts_of(
     manifest: Object, member: str = "requests", group: str = "containers"
 ) -> list[Mapping[str, str] | None]:
     """The requests or limits of each container, None where it has no such member."""
@@ -129,6 +131,6 @@ def asked(
 def cpu_request(
     given: Object, need: str, bounds: Constraints | None = None, deadband: str = "0.15"
 ) -> str | None:
-    """What the first container requests after its need of CPU was looked at."""
+    """The CPU request of the first container after resizing to *need*."""
     patched, _ = resized(pod(given), cpu_needs(app=need), bounds, policy(deadband=deadband))
-    return (asked(patched)[0] or {}).get("cpu")
+    return (amounts_of(patched)[0] or {}).get("cpu")

@@ -1,11 +1,11 @@
-"""The restated rules of the API server: sums over a Pod, and agreement with a second statement of them."""
+"""The restated rules of the API server: sums over a Pod, and agreement with an independent model."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.profiles import Resource
-from app.rightsizing.admission_rules import Fact, quality_of_service, violations
+from app.rightsizing.admission_rules import Violation, quality_of_service, violations
 from app.rightsizing.amounts import read_amounts
 from tests.rightsizing import api_server
 from tests.rightsizing.generated import Case, case_of
@@ -24,14 +24,14 @@ any_case = given(case=st.integers(0, 2**32).map(case_of))
 
 
 def broken_by(manifest: Object, **bounds: dict[str, str]) -> set[str]:
-    """The servers whose sums over the Pod break a rule for Pods."""
+    """The servers, older or newer, that reject the Pod by a LimitRange rule for Pods."""
     rules = constraints(limit_range("Pod", **bounds))
-    return {fact[-1] for fact in violations(CPU, read_amounts(resources_of(manifest), CPU), rules)}
+    return {violation[-1] for violation in violations(CPU, read_amounts(resources_of(manifest), CPU), rules)}
 
 
-def one_core(name: str, *, stays: bool = False) -> Object:
+def one_core(name: str, *, is_sidecar: bool = False) -> Object:
     return container(name, requests={"cpu": "1"}, limits={"cpu": "1"}) | (
-        {"restartPolicy": "Always"} if stays else {}
+        {"restartPolicy": "Always"} if is_sidecar else {}
     )
 
 
@@ -40,16 +40,16 @@ def one_core(name: str, *, stays: bool = False) -> Object:
     [
         (pod(one_core("a"), one_core("b")), 2, 2),
         (pod(one_core("a"), before=[one_core("b"), one_core("c")]), 1, 1),
-        (pod(one_core("a"), before=[one_core("b", stays=True), one_core("c")]), 1, 2),
-        (pod(one_core("a"), before=[one_core("b"), one_core("c", stays=True)]), 1, 2),
-        (pod(container("a"), before=[one_core("b", stays=True), one_core("c")]), 1, 2),
-        (pod(container("a"), before=[one_core("b"), one_core("c", stays=True)]), 1, 1),
+        (pod(one_core("a"), before=[one_core("b", is_sidecar=True), one_core("c")]), 1, 2),
+        (pod(one_core("a"), before=[one_core("b"), one_core("c", is_sidecar=True)]), 1, 2),
+        (pod(container("a"), before=[one_core("b", is_sidecar=True), one_core("c")]), 1, 2),
+        (pod(container("a"), before=[one_core("b"), one_core("c", is_sidecar=True)]), 1, 1),
     ],
 )
 def test_a_pod_is_the_sum_of_what_runs_at_once(manifest: Object, older_cores: int, newer_cores: int) -> None:
-    """Containers together; before them one init container at a time, beside those already started that stay.
+    """All containers run at once; before that, one init container at a time beside the started sidecars.
 
-    Older servers know none that stay. A Pod of so many cores breaks a maximum of one milli-core less.
+    Older servers have no sidecars. A Pod of n cores violates a maximum of one milli-core less.
     """
     most = {OLDER: older_cores, NEWER: newer_cores}
     for cores in (1, 2):
@@ -59,7 +59,7 @@ def test_a_pod_is_the_sum_of_what_runs_at_once(manifest: Object, older_cores: in
 
 
 def test_older_servers_sum_only_what_every_container_names() -> None:
-    """Of 1 core and nothing said they make no sum, so a minimum lacks its request; newer ones make 1 core."""
+    """Of 1 core and no amount they compute no sum, so a minimum is violated; newer ones compute 1 core."""
     manifest = pod(one_core("a"), container("b"))
 
     assert broken_by(manifest, min={"cpu": "500m"}) == {OLDER}
@@ -69,17 +69,17 @@ def test_older_servers_sum_only_what_every_container_names() -> None:
 @settings(max_examples=500, deadline=None)
 @any_case
 def test_two_statements_of_the_rules_agree(case: Case) -> None:
-    """Older and newer servers each refuse what the second statement says that they refuse."""
+    """The rules find a violation exactly if the independent model does, for older and newer servers."""
     bounds = constraints(*case.limit_ranges, *case.quotas)
     resources = resources_of(case.pod)
-    found: set[Fact] = set()
+    found: set[Violation] = set()
     for resource in Resource:
         found |= violations(resource, read_amounts(resources, resource), bounds)
 
-    for server, other, known_as in (("1.20", NEWER, OLDER), ("current", OLDER, NEWER)):
+    for server, other, name in (("1.20", NEWER, OLDER), ("current", OLDER, NEWER)):
         complaints = api_server.complaints(case.pod, case.limit_ranges, case.quotas, server)
-        facts = {fact for fact in found if fact[-1] != other}
-        assert bool(facts) == bool(complaints), (known_as, facts, complaints)
+        relevant = {violation for violation in found if violation[-1] != other}
+        assert bool(relevant) == bool(complaints), (name, relevant, complaints)
 
 
 @settings(max_examples=500, deadline=None)

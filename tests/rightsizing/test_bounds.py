@@ -1,4 +1,4 @@
-"""What keeps requests as they are, or within bounds: LimitRanges, quotas, autoscalers, quality of service."""
+"""Constraints on requests: LimitRanges, quotas, autoscalers, quality of service."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.rightsizing.manifests import (
     CPU,
     MEMORY,
     MIB,
-    asked,
+    amounts_of,
     constraints,
     container,
     cpu_needs,
@@ -38,7 +38,7 @@ def test_a_request_keeps_to_what_a_container_is_allowed(
 
     patched, _ = resized(given, cpu_needs(app="0.25"), constraints(limit_range(**bounds)))
 
-    assert (asked(patched), asked(patched, "limits")) == ([{"cpu": requests}], [{"cpu": limits}])
+    assert (amounts_of(patched), amounts_of(patched, "limits")) == ([{"cpu": requests}], [{"cpu": limits}])
 
 
 def test_limits_that_are_set_keep_to_what_a_container_is_allowed() -> None:
@@ -52,21 +52,21 @@ def test_limits_that_are_set_keep_to_what_a_container_is_allowed() -> None:
 
     patched, _ = resized(given, needs, constraints(*ranges), policy(cpu_ratio="4"))
 
-    assert (asked(patched), asked(patched, "limits")) == (
+    assert (amounts_of(patched), amounts_of(patched, "limits")) == (
         [{"cpu": "500m"}, {"cpu": "200m"}],
         [{"cpu": "900m"}, {"cpu": "400m"}],
     )
 
 
 def test_a_container_for_which_no_amount_is_allowed_stays() -> None:
-    """At least 2 cores, but its own limit is 1: the API server will refuse it, with or without our help."""
+    """The minimum is 2 cores, but the container's limit is 1: the API server rejects it in any case."""
     given = container(requests={"cpu": "1"}, limits={"cpu": "1"})
 
     assert cpu_request(given, "0.25", constraints(limit_range(min={"cpu": "2"}))) == "1"
 
 
 def test_a_pod_of_which_too_much_is_needed_shares_what_it_is_allowed() -> None:
-    """Allowed are 2 cores, of which `c`, without profile, may use 500m: 1500m for needs of 1 and 4 cores."""
+    """Of 2 allowed cores, `c` without a profile may use 500m: 1500m remain for needs of 1 and 4 cores."""
     given = pod(
         *(container(name, requests={"cpu": "100m"}, limits={"cpu": "500m"}) for name in ("a", "b", "c")),
     )
@@ -74,8 +74,8 @@ def test_a_pod_of_which_too_much_is_needed_shares_what_it_is_allowed() -> None:
 
     patched, _ = resized(given, cpu_needs(a="1", b="4"), bounds, policy(cpu_ratio="1"))
 
-    assert asked(patched) == [{"cpu": "300m"}, {"cpu": "1200m"}, {"cpu": "100m"}]
-    assert asked(patched, "limits") == [{"cpu": "300m"}, {"cpu": "1200m"}, {"cpu": "500m"}]
+    assert amounts_of(patched) == [{"cpu": "300m"}, {"cpu": "1200m"}, {"cpu": "100m"}]
+    assert amounts_of(patched, "limits") == [{"cpu": "300m"}, {"cpu": "1200m"}, {"cpu": "500m"}]
 
 
 def test_limits_that_are_set_keep_to_what_a_pod_is_allowed() -> None:
@@ -84,26 +84,26 @@ def test_limits_that_are_set_keep_to_what_a_pod_is_allowed() -> None:
 
     patched, _ = resized(pod(container()), cpu_needs(app="1"), bounds, policy(cpu_ratio="4"))
 
-    assert (asked(patched), asked(patched, "limits")) == ([{"cpu": "1000m"}], [{"cpu": "2000m"}])
+    assert (amounts_of(patched), amounts_of(patched, "limits")) == ([{"cpu": "1000m"}], [{"cpu": "2000m"}])
 
 
 def test_a_pod_of_which_too_little_is_needed_requests_its_minimum() -> None:
-    """At least 300Mi, of which 100Mi are those of a container without profile: 200Mi for 32Mi and 64Mi.
+    """Of at least 300Mi a container without a profile has 100Mi: 200Mi remain for needs of 32Mi and 64Mi.
 
-    A third of 200Mi is 66.7 MiB, and so 67; two thirds are 133.3, and so 134.
+    A third of 200Mi is 66.7 MiB, rounded up to 67; two thirds are 133.3, rounded up to 134.
     """
     given = pod(*(container(name, requests={"memory": "100Mi"}) for name in ("a", "b", "c")))
     bounds = constraints(limit_range("Pod", min={"memory": "300Mi"}))
 
     patched, _ = resized(given, memory_needs(a=32 * MIB, b=64 * MIB), bounds)
 
-    assert asked(patched) == [{"memory": "67Mi"}, {"memory": "134Mi"}, {"memory": "100Mi"}]
+    assert amounts_of(patched) == [{"memory": "67Mi"}, {"memory": "134Mi"}, {"memory": "100Mi"}]
 
 
 def test_what_would_still_break_a_rule_is_not_done() -> None:
-    """Limits of 2 cores on 1250m are 1.6 times, on the 750m after a change 2.7 times, and 2 are allowed.
+    """The ratio may be 2: limits of 2 cores are 1.6 times the 1250m requested, but 2.7 times 750m.
 
-    Each container keeps to twice its request that we set; the one without profile does not.
+    The sized container obeys the ratio; the container without a profile does not.
     """
     given = pod(
         container(requests={"cpu": "1"}, limits={"cpu": "1"}),
@@ -113,9 +113,10 @@ def test_what_would_still_break_a_rule_is_not_done() -> None:
 
     patched, decided = resized(given, cpu_needs(app="0.1") | memory_needs(app=64 * MIB), bounds)
 
-    assert asked(patched) == [{"cpu": "1", "memory": "64Mi"}, {"cpu": "250m"}]
+    assert amounts_of(patched) == [{"cpu": "1", "memory": "64Mi"}, {"cpu": "250m"}]
     assert decided.summary == (
-        "cpu as given (a LimitRange would refuse it); app: memory request 64Mi; other: as given (no profile)"
+        "cpu unchanged (a LimitRange would reject it); app: memory request 64Mi;"
+        " other: unchanged (no profile)"
     )
 
 
@@ -145,7 +146,7 @@ def test_a_limit_that_a_quota_counts_only_falls(
 ) -> None:
     """The need is 250m, twice that 500m: 1 core falls to it, 400m and 200m stay, and none is added.
 
-    The request rises as far as the limit lets it.
+    The request rises up to the limit.
     """
     patched, _ = resized(
         pod(container(**given)),
@@ -154,8 +155,8 @@ def test_a_limit_that_a_quota_counts_only_falls(
         policy(cpu_ratio="2"),
     )
 
-    assert asked(patched) == [{"cpu": requests}]
-    assert (asked(patched, "limits")[0] or {}).get("cpu") == limits
+    assert amounts_of(patched) == [{"cpu": requests}]
+    assert (amounts_of(patched, "limits")[0] or {}).get("cpu") == limits
 
 
 def test_a_quota_on_memory_does_not_hold_cpu() -> None:
@@ -164,81 +165,83 @@ def test_a_quota_on_memory_does_not_hold_cpu() -> None:
 
 
 def test_a_best_effort_pod_stays_one_where_a_quota_tells_them_apart() -> None:
-    """With a scope it might count for another quota; a Pod that requests anything is sized."""
+    """With a request it might count under another quota; a Pod that already has a request is sized."""
     bounds = constraints(quota("pods", scopes=["BestEffort"]))
 
     patched, decided = resized(pod(container()), cpu_needs(app="0.25"), bounds)
 
     assert (patched, decided.summary) == (
         pod(container()),
-        "as given (a quota counts BestEffort Pods apart)",
+        "unchanged (a ResourceQuota has a BestEffort scope)",
     )
     assert cpu_request(container(), "0.25", constraints(quota("pods"))) == "250m"
     assert cpu_request(container(requests={"memory": "1Mi"}), "0.25", bounds) == "250m"
 
 
 def test_what_an_autoscaler_scales_on_is_left_alone() -> None:
-    """With another request the same use would be another share of it; memory is sized."""
+    """The autoscaler compares usage with the request, so that request stays; memory is sized."""
     needs = cpu_needs(app="0.25") | memory_needs(app=64 * MIB)
 
-    patched, decided = resized(pod(container()), needs, constraints(scaled=[CPU]))
+    patched, decided = resized(pod(container()), needs, constraints(autoscaled=[CPU]))
 
-    assert asked(patched) == [{"memory": "64Mi"}]
-    assert decided.summary == "cpu as given (an autoscaler scales on it); app: memory request 64Mi"
+    assert amounts_of(patched) == [{"memory": "64Mi"}]
+    assert (
+        decided.summary == "cpu unchanged (a HorizontalPodAutoscaler scales on it); app: memory request 64Mi"
+    )
 
 
 def test_a_pod_with_resources_of_its_own_is_left_alone() -> None:
-    """Those that it does not name would be derived from what its containers request."""
+    """The API server would derive the amounts that are not set from the containers' requests."""
     given = pod(container(), resources={"requests": {"cpu": "1"}})
 
     patched, decided = resized(given, cpu_needs(app="0.25") | memory_needs(app=64 * MIB))
 
-    assert (patched, decided.summary) == (given, "as given (the Pod has resources as a whole)")
+    assert (patched, decided.summary) == (given, "unchanged (the Pod has Pod-level resources)")
 
 
 GUARANTEED = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
 
 
 def test_a_guaranteed_pod_is_left_alone() -> None:
-    """Also where limits alone say so, which are requests then."""
+    """Also if only limits are set, which are then the requests."""
     needs = cpu_needs(app="0.25")
     for given in (pod(container(**GUARANTEED)), pod(container(limits=GUARANTEED["limits"]))):
         patched, decided = resized(given, needs, rules=policy(cpu_ratio="2"))
 
-        assert (patched, decided.summary) == (given, "as given (it is Guaranteed)")
+        assert (patched, decided.summary) == (given, "unchanged (the Pod is Guaranteed)")
 
 
 def test_a_second_container_without_limits_makes_a_pod_burstable() -> None:
-    """So the first may change; an init container without limits does the same."""
+    """So the first container is sized; an init container without limits has the same effect."""
     for given in (
         pod(container(**GUARANTEED), container("b")),
         pod(container(**GUARANTEED), before=[container("b")]),
     ):
         patched, _ = resized(given, cpu_needs(app="0.25"))
 
-        assert (asked(patched)[0] or {})["cpu"] == "250m"
+        assert (amounts_of(patched)[0] or {})["cpu"] == "250m"
 
 
 def test_no_pod_becomes_guaranteed() -> None:
-    """Its need of CPU is its limit, and so is what it requests of memory: nothing is changed at all."""
+    """The CPU need equals the limit, and so does the memory request: the whole Pod stays unchanged."""
     given = pod(
         container(requests={"cpu": "1", "memory": "1Gi"}, limits={"cpu": "2", "memory": "1Gi"}),
     )
 
     patched, decided = resized(given, cpu_needs(app="2"))
 
-    assert (patched, decided.summary) == (given, "as given (it would become Guaranteed)")
+    assert (patched, decided.summary) == (given, "unchanged (the Pod would become Guaranteed)")
 
 
 def test_a_bound_that_can_not_be_read_allows_nothing() -> None:
-    """The Pod stays as it is, whatever the LimitRange means."""
+    """The Pod stays unchanged."""
     given = container(requests={"cpu": "1"}, limits={"cpu": "1"})
 
     assert cpu_request(given, "0.25", constraints(limit_range(max={"cpu": "lots"}))) == "1"
 
 
 def test_pods_as_a_whole_are_told_by_requests_or_limits() -> None:
-    """Both are read, and what is neither CPU nor memory is not."""
-    whole = {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi", "hugepages-2Mi": "2Mi"}}
+    """Pod-level requests and limits are read; resources other than CPU and memory are ignored."""
+    pod_level = {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi", "hugepages-2Mi": "2Mi"}}
 
-    assert resources_of(pod(container(), resources=whole)).has_pod_level == {CPU, MEMORY}
+    assert resources_of(pod(container(), resources=pod_level)).pod_level_resources == {CPU, MEMORY}

@@ -1,4 +1,4 @@
-"""LimitRanges, ResourceQuotas and HorizontalPodAutoscalers as the API server lists them."""
+"""Reading of LimitRanges, ResourceQuotas and HorizontalPodAutoscalers."""
 
 import json
 from decimal import Decimal
@@ -15,7 +15,7 @@ BOTH = frozenset({CPU, MEMORY})
 
 
 def test_a_limit_range_gives_a_rule_for_containers_and_one_for_pods() -> None:
-    """64Mi is 67108864 bytes; claims of volumes and storage are nobody's business here, defaults neither."""
+    """64Mi is 67108864 bytes; defaults, storage and PersistentVolumeClaims are ignored."""
     entries = [
         {"type": "Container", "min": {"cpu": "50m", "memory": "64Mi"}, "default": {"cpu": "1"}},
         {
@@ -34,13 +34,13 @@ def test_a_limit_range_gives_a_rule_for_containers_and_one_for_pods() -> None:
 
 @pytest.mark.parametrize("spec", [{}, {"limits": None}, {"limits": []}])
 def test_a_limit_range_without_entries_gives_no_rule(spec: Object) -> None:
-    """Absent, null and empty are the same."""
+    """Absent, null and empty are equal."""
     assert read_limit_range({"spec": spec}) == ()
 
 
 @pytest.mark.parametrize("text", ["much", "1e999999999999999999999"])
 def test_a_limit_range_that_can_not_be_read_allows_nothing(text: str) -> None:
-    """A maximum of 0 for both: below it no request can be set, so none will be."""
+    """It becomes a maximum of 0 for both resources, under which no request is set."""
     (rule,) = read_limit_range({"spec": {"limits": [{"type": "Pod", "min": {"cpu": text}}]}})
 
     assert rule == LimitRangeRule("Pod", {}, {CPU: Decimal(0), MEMORY: Decimal(0)}, {})
@@ -62,23 +62,21 @@ def test_a_limit_range_that_can_not_be_read_allows_nothing(text: str) -> None:
     ],
 )
 def test_a_quota_counts_what_its_keys_name(hard: Any, requests: Any, limits: Any) -> None:
-    """A bare cpu or memory is its request."""
+    """The keys `cpu` and `memory` mean requests."""
     assert read_quota({"spec": {"hard": hard}}) == Quota(
-        frozenset(requests), frozenset(limits), tells_best_effort=False
+        frozenset(requests), frozenset(limits), has_best_effort_scope=False
     )
 
 
 def test_a_quota_counts_what_it_still_enforces() -> None:
-    """The API server enforces `status`; what was just added to `spec` or removed from it counts as well."""
+    """The API server enforces `status`; keys just added to or removed from `spec` count as well."""
     manifest = {"spec": {"hard": {"cpu": "1"}}, "status": {"hard": {"limits.memory": "1Gi"}}}
 
-    found = read_quota(manifest)
-
-    assert found == Quota(frozenset({CPU}), frozenset({MEMORY}), tells_best_effort=False)
+    assert read_quota(manifest) == Quota(frozenset({CPU}), frozenset({MEMORY}), has_best_effort_scope=False)
 
 
 @pytest.mark.parametrize(
-    ("spec", "tells"),
+    ("spec", "has_scope"),
     [
         ({}, False),
         ({"scopes": ["BestEffort"]}, True),
@@ -91,13 +89,13 @@ def test_a_quota_counts_what_it_still_enforces() -> None:
         ({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass"}]}}, False),
     ],
 )
-def test_a_quota_may_tell_best_effort_pods_from_others(spec: Object, tells: bool) -> None:  # noqa: FBT001 - a row
-    """By a scope of either name, in the list or in the selector."""
-    assert read_quota({"spec": spec}).tells_best_effort is tells
+def test_a_quota_may_tell_best_effort_pods_from_others(spec: Object, has_scope: bool) -> None:  # noqa: FBT001 - a row
+    """By the scope BestEffort or NotBestEffort, in `scopes` or in `scopeSelector`."""
+    assert read_quota({"spec": spec}).has_best_effort_scope is has_scope
 
 
 def autoscaler(metrics: Any = None, **spec: Any) -> Object:
-    """Of the StatefulSet `db` in `shop`; *metrics* as the annotation's text, or what is to be its JSON."""
+    """An autoscaler of StatefulSet `shop/db`; *metrics* is the annotation's text, or is encoded as JSON."""
     text = metrics if isinstance(metrics, str) else json.dumps(metrics)
     annotations = None if metrics is None else {METRICS: text}
     target = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db"}
@@ -113,7 +111,7 @@ QUEUE = {"type": "External", "external": {"metricName": "cpu", "targetValue": "5
 
 
 @pytest.mark.parametrize(
-    ("manifest", "scaled"),
+    ("manifest", "autoscaled"),
     [
         (autoscaler(targetCPUUtilizationPercentage=80), {CPU}),
         (autoscaler(), {CPU}),
@@ -127,9 +125,9 @@ QUEUE = {"type": "External", "external": {"metricName": "cpu", "targetValue": "5
         (autoscaler([{"type": "Resource", "resource": {"name": "nvidia.com/gpu"}}]), set()),
     ],
 )
-def test_an_autoscaler_names_its_workload_and_what_it_scales_on(manifest: Object, scaled: Any) -> None:
-    """The target of CPU stands in the spec, all else in the annotation; without any metric it is CPU."""
-    assert read_autoscaler(manifest) == (Workload("shop", "db", "StatefulSet"), frozenset(scaled))
+def test_an_autoscaler_names_its_workload_and_what_it_scales_on(manifest: Object, autoscaled: Any) -> None:
+    """The CPU target is in the spec, other metrics are in the annotation; without any metric it is CPU."""
+    assert read_autoscaler(manifest) == (Workload("shop", "db", "StatefulSet"), frozenset(autoscaled))
 
 
 @pytest.mark.parametrize(
@@ -147,5 +145,5 @@ def test_an_autoscaler_names_its_workload_and_what_it_scales_on(manifest: Object
     ],
 )
 def test_metrics_that_can_not_be_read_may_be_of_any_resource(text: str) -> None:
-    """So both are left alone."""
+    """Both resources count as autoscaled and stay unchanged."""
     assert read_autoscaler(autoscaler(text)) == (Workload("shop", "db", "StatefulSet"), BOTH)

@@ -1,4 +1,4 @@
-"""Whatever Pod, namespace, profile and policy: what a patched Pod keeps of what the Pod was."""
+"""Invariants of resizing on random Pods, namespaces, profiles and policies."""
 
 import copy
 from collections import Counter
@@ -17,7 +17,7 @@ any_case = given(case=st.integers(0, 2**32).map(case_of))
 
 
 def decided(case: Case, pod: Object | None = None) -> tuple[Object, Resizing]:
-    bounds = constraints(*case.limit_ranges, *case.quotas, scaled=tuple(case.scaled))
+    bounds = constraints(*case.limit_ranges, *case.quotas, autoscaled=tuple(case.autoscaled))
     return resized(pod or case.pod, case.needs, bounds, case.policy)
 
 
@@ -25,7 +25,7 @@ def decided(case: Case, pod: Object | None = None) -> tuple[Object, Resizing]:
 @many
 @any_case
 def test_a_pod_breaks_no_rule_that_it_kept_as_given(server: str, case: Case) -> None:
-    """By a second statement of the server's rules, old and new: so a Pod that is admitted stays admitted."""
+    """By an independent model of older and newer servers: an admitted Pod stays admitted."""
     patched, _ = decided(case)
 
     before = api_server.complaints(case.pod, case.limit_ranges, case.quotas, server)
@@ -36,7 +36,7 @@ def test_a_pod_breaks_no_rule_that_it_kept_as_given(server: str, case: Case) -> 
 @many
 @any_case
 def test_a_second_look_changes_nothing_and_says_the_same(case: Case) -> None:
-    """The patched Pod is not patched again, and the words are some, at most 1,000 characters, and stay."""
+    """The patched Pod is not patched again, and keeps its summary of 1 to 1,000 characters."""
     patched, first = decided(case)
 
     again, second = decided(case, patched)
@@ -48,7 +48,7 @@ def test_a_second_look_changes_nothing_and_says_the_same(case: Case) -> None:
 @many
 @any_case
 def test_all_else_of_the_pod_stays(case: Case) -> None:
-    """Other resources, claims, plain init containers, and every name, image and annotation."""
+    """Other resources, claims, regular init containers, and every name, image and annotation."""
     patched, _ = decided(case)
 
     assert without_amounts(patched) == without_amounts(case.pod)
@@ -62,7 +62,7 @@ def plain_init_containers(pod: Object) -> list[Object]:
 
 
 def without_amounts(pod: Object) -> Object:
-    """The Pod without CPU and memory; members of `resources` without anything are as good as absent."""
+    """The Pod without CPU and memory; empty members of `resources` count as absent."""
     rest = copy.deepcopy(pod)
     for each in rest["spec"]["containers"] + rest["spec"].get("initContainers", []):
         resources = each.pop("resources", None) or {}
@@ -80,7 +80,7 @@ def without_amounts(pod: Object) -> Object:
 @many
 @any_case
 def test_the_quality_of_service_stays_or_rises_from_best_effort(case: Case) -> None:
-    """Guaranteed Pods are as given, none becomes Guaranteed, and a burstable one stays that."""
+    """Guaranteed Pods stay unchanged, no Pod becomes Guaranteed, and Burstable Pods stay Burstable."""
     patched, _ = decided(case)
 
     before, after = map(api_server.quality_of_service, (case.pod, patched))
@@ -92,11 +92,11 @@ def test_the_quality_of_service_stays_or_rises_from_best_effort(case: Case) -> N
 @many
 @any_case
 def test_what_a_quota_counts_never_rises(case: Case) -> None:
-    """The total of each counted resource, with and without init containers that stay; old and new servers."""
+    """The total of each counted resource, with sidecars and without (older servers), never rises."""
     patched, _ = decided(case)
 
-    for of in (lambda pod: pod, without_restarts):
-        before, after = (api_server.counted_by(case.quotas, of(pod)) for pod in (case.pod, patched))
+    for view in (lambda pod: pod, without_restarts):
+        before, after = (api_server.counted_by(case.quotas, view(pod)) for pod in (case.pod, patched))
         assert all(after[key] <= before[key] for key in before)
     if api_server.quality_of_service(case.pod) == "BestEffort" and any(
         "scopes" in each["spec"] for each in case.quotas
@@ -112,9 +112,9 @@ def without_restarts(pod: Object) -> Object:
 
 
 def test_the_generated_cases_are_worth_looking_at() -> None:
-    """Of 400 half are admitted and changed; of those at least ten are bound in each way.
+    """Of 400 cases, half are admitted and changed; of these, at least ten are constrained in each way.
 
-    Limits are set, containers and Pods are bound by LimitRanges, and quotas count requests or limits.
+    Limits are set, LimitRanges bound containers and Pods, and quotas count requests or limits.
     """
     seen: Counter[str] = Counter()
 

@@ -1,4 +1,4 @@
-"""Generated Pods on a real API server: it admits every patched Pod whose original it admits."""
+"""Random Pods on a real API server: if it admits the original Pod, it admits the patched one."""
 
 import copy
 import json
@@ -27,7 +27,7 @@ REFUSALS = ("usage per", "ratio per", "must specify", "must be less than or equa
 
 @dataclass(frozen=True)
 class Bounded:
-    """Cases that share a namespace, and so its LimitRanges and ResourceQuotas."""
+    """Cases that share a namespace and its LimitRanges and ResourceQuotas."""
 
     namespace: str
     cases: list[Case]
@@ -35,7 +35,7 @@ class Bounded:
 
 @pytest.fixture(scope="module")
 def bounded(control_plane: ControlPlane, kubectl: Kubectl) -> Iterator[list[Bounded]]:
-    """Namespaces with the bounds of one case each and the Pods of several, once all bounds are enforced."""
+    """Namespaces with the constraints of one case and the Pods of several, once constraints are enforced."""
     drawn = [case_of(seed, AMOUNTS) for seed in range(NAMESPACES * PODS_EACH)]
     bounds = [case for case in drawn if case.limit_ranges][:NAMESPACES]
     found = [
@@ -74,12 +74,12 @@ def are_enforced(kubectl: Kubectl, found: list[Bounded]) -> bool:
 
 @pytest.fixture(scope="module")
 def server(control_plane: ControlPlane) -> "Server":
-    """The real one."""
+    """The real API server."""
     return Server(control_plane)
 
 
 class Server:
-    """Asks the API server what it thinks of Pods, without creating any."""
+    """Dry-run creations of Pods on the API server."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
         self._control_plane = control_plane
@@ -87,7 +87,7 @@ class Server:
         self.sums_like = api_server.SERVERS[self._minor >= FIRST_MINOR_THAT_SUMS_AS_NOW]
 
     def known(self, pod: Object) -> Object:
-        """Without what this server does not know, or can't take where nothing else speaks of it."""
+        """The Pod without claims (their devices do not exist) and without sidecars if the server has none."""
         known = copy.deepcopy(pod)
         for each in known["spec"]["containers"] + known["spec"].get("initContainers", []):
             (each.get("resources") or {}).pop("claims", None)
@@ -96,7 +96,7 @@ class Server:
         return known
 
     def admits(self, namespace: str, pod: Object) -> Object | None:
-        """The Pod as it would be stored, or None where it is refused for what it requests."""
+        """The Pod as it would be stored; None if it is rejected because of its requests or limits."""
         plane = self._control_plane
         url = f"{plane.server_url}/api/v1/namespaces/{namespace}/pods?dryRun=All"
         try:
@@ -112,12 +112,12 @@ class Server:
 def test_the_server_admits_every_patched_pod_that_it_admits_as_given(
     server: Server, bounded: list[Bounded]
 ) -> None:
-    """180 Pods in 12 namespaces; of those that are admitted at least a quarter was patched."""
+    """180 Pods in 12 namespaces; at least a quarter of the admitted ones are patched."""
     admitted = patched_too = 0
     for each in bounded:
         for case in each.cases:
             seen = api_server.with_defaults(server.known(case.pod), case.limit_ranges)
-            bounds = constraints(*case.limit_ranges, *case.quotas, scaled=tuple(case.scaled))
+            bounds = constraints(*case.limit_ranges, *case.quotas, autoscaled=tuple(case.autoscaled))
             patched, decided = resized(seen, case.needs, bounds, case.policy)
             if server.admits(each.namespace, server.known(case.pod)) is not None:
                 admitted += 1
@@ -131,9 +131,7 @@ def test_the_server_admits_every_patched_pod_that_it_admits_as_given(
 def test_the_server_judges_as_the_second_statement_of_its_rules_does(
     server: Server, bounded: list[Bounded]
 ) -> None:
-    """What the generated Pods are judged by without a server refuses and admits the same, and sees the same
-    quality of service.
-    """
+    """The model of the API server rejects and admits the same Pods, with the same quality of service."""
     for each in bounded:
         for case in each.cases:
             sent = server.known(case.pod)

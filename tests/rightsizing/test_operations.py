@@ -1,4 +1,4 @@
-"""Patches that set CPU and memory whatever a container's `resources` look like."""
+"""Patches that set CPU and memory for every shape of a container's `resources`."""
 
 import copy
 from typing import Any
@@ -23,7 +23,7 @@ def bare(resources: Any) -> Object:
 
 @pytest.mark.parametrize("given", [container(), bare(None)])
 def test_resources_are_added_where_there_are_none(given: Object) -> None:
-    """Absent and null: one operation brings requests and limits."""
+    """If absent or null, one operation adds requests and limits."""
     change = ContainerChange("containers", 0, {"cpu": "250m", "memory": "64Mi"}, {"memory": "128Mi"})
     value = {"requests": {"cpu": "250m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
 
@@ -39,7 +39,7 @@ def test_limits_that_do_not_change_are_not_added() -> None:
 
 @pytest.mark.parametrize("resources", [{}, {"requests": None}, {"requests": {}, "limits": None}])
 def test_resources_that_say_nothing_stay(resources: Object) -> None:
-    """Their members are set as wholes, since none holds anything."""
+    """Empty members are replaced as a whole."""
     assert operations(
         pod(bare(resources)), ContainerChange("containers", 0, {"cpu": "250m"}, {"cpu": "1"})
     ) == [
@@ -80,7 +80,7 @@ def test_only_the_named_quantities_change() -> None:
 
 
 def test_each_change_goes_to_its_own_container() -> None:
-    """The second container and the first init container, and no other."""
+    """Only the second container and the first init container change."""
     manifest = pod(container("a"), container("b"), before=[container("c")])
     changes = (
         ContainerChange("containers", 1, {"cpu": "1"}, {}),
@@ -94,5 +94,5 @@ def test_each_change_goes_to_its_own_container() -> None:
 
 
 def test_without_a_change_there_is_no_operation() -> None:
-    """The patch of a Pod that stays is empty."""
+    """The patch of an unchanged Pod is empty."""
     assert operations(pod(container())) == []

@@ -1,4 +1,4 @@
-"""Which requests and limits are set where nothing but the policy and the Pod itself bound them."""
+"""Requests and limits that are set without LimitRanges, quotas or autoscalers."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from tests.rightsizing.manifests import (
     CPU,
     MIB,
     Object,
-    asked,
+    amounts_of,
     container,
     cpu_needs,
     cpu_request,
@@ -22,7 +22,7 @@ from tests.rightsizing.manifests import (
 
 def memory_request(given: Object, need_bytes: int) -> str | None:
     patched, _ = resized(pod(given), memory_needs(app=need_bytes))
-    return (asked(patched)[0] or {}).get("memory")
+    return (amounts_of(patched)[0] or {}).get("memory")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def memory_request(given: Object, need_bytes: int) -> str | None:
     [("0.25", "250m"), ("0.2501", "251m"), ("0.001", "20m"), ("0", "20m"), ("1000000000", "16000m")],
 )
 def test_cpu_is_requested_in_whole_milli_cores_between_floor_and_ceiling(need: str, request_: str) -> None:
-    """0.2501 cores are 250.1 milli-cores, so 251; below 20m and above 16 cores the bounds are taken."""
+    """0.2501 cores are 250.1 milli-cores, rounded up to 251; the floor is 20m, the ceiling 16 cores."""
     assert cpu_request(container(), need) == request_
 
 
@@ -39,12 +39,12 @@ def test_cpu_is_requested_in_whole_milli_cores_between_floor_and_ceiling(need: s
     [(64 * MIB, "64Mi"), (64 * MIB + 1, "65Mi"), (1, "32Mi"), (10**30, "65536Mi")],
 )
 def test_memory_is_requested_in_whole_mib_between_floor_and_ceiling(need_bytes: int, request_: str) -> None:
-    """One byte above 64 MiB takes another one; the ceiling of 64Gi is 65536Mi."""
+    """One byte above 64 MiB gives 65 MiB; the ceiling of 64Gi is 65536Mi."""
     assert memory_request(container(), need_bytes) == request_
 
 
 def test_only_containers_that_stay_and_are_known_are_touched() -> None:
-    """Of five the two with a need that stay: `app`, and `mesh`, an init container that is restarted."""
+    """Of five containers two are sized: `app`, and `mesh`, a sidecar."""
     mesh = container("mesh", requests={"cpu": "1"}) | {"restartPolicy": "Always"}
     setup = container("setup", requests={"cpu": "3"})
     manifest = pod(container(), container("other"), before=[setup, mesh, container("last")])
@@ -55,7 +55,7 @@ def test_only_containers_that_stay_and_are_known_are_touched() -> None:
         ContainerChange("containers", 0, {"cpu": "100m"}, {}),
         ContainerChange("initContainers", 1, {"cpu": "200m"}, {}),
     )
-    assert asked(patched, group="initContainers") == [{"cpu": "3"}, {"cpu": "200m"}, None]
+    assert amounts_of(patched, group="initContainers") == [{"cpu": "3"}, {"cpu": "200m"}, None]
 
 
 def test_both_resources_are_set_at_once() -> None:
@@ -70,12 +70,12 @@ def test_both_resources_are_set_at_once() -> None:
     [("85m", "85m"), ("84m", "100m"), ("115m", "115m"), ("116m", "100m"), ("0.1", "0.1"), ("0", "100m")],
 )
 def test_a_request_near_its_target_stays(given: str, request_: str) -> None:
-    """The target is 100m, the deadband 15 %: 85m to 115m stay as they are spelled. Zero asks for nothing."""
+    """The target is 100m, the deadband 15 %: 85m to 115m stay as written. Zero counts as no request."""
     assert cpu_request(container(requests={"cpu": given}), "0.1") == request_
 
 
 def test_a_deadband_of_more_than_one_does_not_keep_zero() -> None:
-    """0 differs from 100m by once the target, but it is no request."""
+    """0 differs from 100m by the target itself, but counts as no request."""
     assert cpu_request(container(requests={"cpu": "0"}), "0.1", deadband="2") == "100m"
 
 
@@ -83,7 +83,7 @@ def test_a_deadband_of_more_than_one_does_not_keep_zero() -> None:
     ("limit", "request_"), [("200m", "200m"), ("0.3", "250m"), ("12500u", "12m"), ("0", "0")]
 )
 def test_a_request_is_at_most_the_limit(limit: str, request_: str) -> None:
-    """The need is 250m; 12500u are 12.5m, of which whole ones fit 12. A limit of 0 leaves no request."""
+    """The need is 250m; 12500u are 12.5m, rounded down to 12. Under a limit of 0 the request stays 0."""
     given = container(requests={"cpu": "0"}, limits={"cpu": limit})
 
     assert cpu_request(given, "0.25") == request_
@@ -97,20 +97,20 @@ def test_a_memory_limit_between_two_mib_is_requested_to_the_byte() -> None:
 
 
 def test_a_limit_alone_is_a_request_of_as_much() -> None:
-    """The API server writes it so: with a need of 1 core, 1100m are near enough, and 2 are lowered."""
+    """The API server sets that default: with a need of 1 core, 1100m are in the deadband, 2 are lowered."""
     assert cpu_request(container(limits={"cpu": "1100m"}), "1") is None
     assert cpu_request(container(limits={"cpu": "2"}), "1") == "1000m"
 
 
 def test_limits_are_a_multiple_of_the_request_where_asked_for() -> None:
-    """100m times 1.5 are 150m, 64 MiB times 1.5 are 96 MiB; limits are added, and lowered."""
+    """100m times 1.5 are 150m, 64 MiB times 1.5 are 96 MiB; limits are added or lowered."""
     given = pod(container("app"), container("full", limits={"cpu": "4"}, requests={"cpu": "3"}))
     needs = cpu_needs(app="0.1", full="0.1") | memory_needs(app=64 * MIB)
 
     patched, _ = resized(given, needs, rules=policy(cpu_ratio="1.5", memory_ratio="1.5"))
 
-    assert asked(patched) == [{"cpu": "100m", "memory": "64Mi"}, {"cpu": "100m"}]
-    assert asked(patched, "limits") == [{"cpu": "150m", "memory": "96Mi"}, {"cpu": "150m"}]
+    assert amounts_of(patched) == [{"cpu": "100m", "memory": "64Mi"}, {"cpu": "100m"}]
+    assert amounts_of(patched, "limits") == [{"cpu": "150m", "memory": "96Mi"}, {"cpu": "150m"}]
 
 
 @pytest.mark.parametrize(
@@ -123,35 +123,35 @@ def test_a_limit_near_its_target_stays(limit: str, kept: str) -> None:
 
     patched, _ = resized(given, cpu_needs(app="0.1"), rules=policy(cpu_ratio="2"))
 
-    assert asked(patched, "limits") == [{"cpu": kept}]
+    assert amounts_of(patched, "limits") == [{"cpu": kept}]
 
 
 def test_a_limit_follows_a_request_that_stays() -> None:
-    """110m is near enough to 100m, and is kept; the limit is 1.5 times what is requested, 165m."""
+    """110m is in the deadband of 100m and stays; the limit is 1.5 times the request, 165m."""
     given = pod(container(requests={"cpu": "110m"}, limits={"cpu": "1"}))
 
     patched, decided = resized(given, cpu_needs(app="0.1"), rules=policy(cpu_ratio="1.5"))
 
     assert decided.changes == (ContainerChange("containers", 0, {}, {"cpu": "165m"}),)
-    assert asked(patched) == [{"cpu": "110m"}]
+    assert amounts_of(patched) == [{"cpu": "110m"}]
 
 
 def test_a_limit_that_is_near_enough_but_below_the_request_is_raised() -> None:
-    """With a ratio of 1 the limit's target is 100m: 90m is within 15 % of it, but less than the request."""
+    """With a ratio of 1 the limit's target is 100m: 90m is within 15 % of it, but below the request."""
     given = pod(container(requests={"cpu": "50m"}, limits={"cpu": "90m"}))
 
     patched, _ = resized(given, cpu_needs(app="0.1"), rules=policy(cpu_ratio="1"))
 
-    assert (asked(patched), asked(patched, "limits")) == ([{"cpu": "100m"}], [{"cpu": "100m"}])
+    assert (amounts_of(patched), amounts_of(patched, "limits")) == ([{"cpu": "100m"}], [{"cpu": "100m"}])
 
 
 def test_an_unwritten_request_is_written_where_its_limit_changes() -> None:
-    """A limit of 1100m alone requests 1100m, near enough to 1 core; it would become 2200m with the limit."""
+    """A limit of 1100m alone requests 1100m, in the deadband of 1 core, but would follow the new limit."""
     given = pod(container(limits={"cpu": "1100m"}))
 
     patched, _ = resized(given, cpu_needs(app="1"), rules=policy(cpu_ratio="2"))
 
-    assert (asked(patched), asked(patched, "limits")) == ([{"cpu": "1100m"}], [{"cpu": "2200m"}])
+    assert (amounts_of(patched), amounts_of(patched, "limits")) == ([{"cpu": "1100m"}], [{"cpu": "2200m"}])
 
 
 def test_a_young_profile_sets_nothing() -> None:
@@ -160,22 +160,22 @@ def test_a_young_profile_sets_nothing() -> None:
 
     patched, decided = resized(pod(container()), needs)
 
-    assert asked(patched) == [{"memory": "64Mi"}]
-    assert decided.summary == "cpu as given (too little was seen yet); app: memory request 64Mi"
+    assert amounts_of(patched) == [{"memory": "64Mi"}]
+    assert decided.summary == "cpu unchanged (confidence below the minimum); app: memory request 64Mi"
 
 
 @pytest.mark.parametrize("text", ["lots", "", "-1", "1e99", "1e9999999999999999999", "100000000000000000000"])
 def test_a_pod_with_a_quantity_that_can_not_be_read_is_left_alone(text: str) -> None:
-    """Wherever it stands: here it is the memory limit of a container without profile."""
+    """In any place: here it is the memory limit of a container without a profile."""
     given = pod(container(), container("other", limits={"memory": text}))
 
     patched, decided = resized(given, cpu_needs(app="0.25"))
 
-    assert (patched, decided.summary) == (given, "as given (a quantity can't be read)")
+    assert (patched, decided.summary) == (given, "unchanged (unreadable quantity)")
 
 
 def test_quantities_of_other_resources_are_not_read() -> None:
-    """Whatever a device plugin counts is none of our business."""
+    """Resources of device plugins are ignored."""
     given = container(requests={"example.com/odd": "lots"})
 
     assert cpu_request(given, "0.25") == "250m"
@@ -186,7 +186,7 @@ def test_quantities_of_other_resources_are_not_read() -> None:
     [("1500000n", "20m"), ("40u", "20m"), ("7E", "20m"), ("0.0200", "0.0200"), ("21500u", "21500u")],
 )
 def test_any_spelling_of_a_quantity_is_understood(given: str, request_: str) -> None:
-    """The target is the floor of 20m: 1.5m and 0.04m are raised, 7E cores lowered, 21.5m near enough."""
+    """The target is the floor of 20m: 1.5m and 0.04m are raised, 7E cores lowered, 21.5m stays."""
     assert cpu_request(container(requests={"cpu": given}), "0.001") == request_
 
 
@@ -201,5 +201,5 @@ def test_a_hundred_containers_each_get_their_own() -> None:
 
     patched, decided = resized(pod(*map(container, names)), needs)
 
-    assert asked(patched) == [{"cpu": f"{20 + 10 * number}m"} for number in range(100)]
+    assert amounts_of(patched) == [{"cpu": f"{20 + 10 * number}m"} for number in range(100)]
     assert len(decided.summary) == 1000

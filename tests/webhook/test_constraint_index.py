@@ -21,7 +21,7 @@ def rule(maximum_cores: int) -> LimitRangeRule:
 
 
 def quota(*requests: Resource) -> Quota:
-    return Quota(frozenset(requests), frozenset(), tells_best_effort=False)
+    return Quota(frozenset(requests), frozenset(), has_best_effort_scope=False)
 
 
 def test_nothing_is_known_before_every_collection_was_listed() -> None:
@@ -77,7 +77,7 @@ def test_an_autoscaler_binds_only_its_target() -> None:
     )
     asked = (WEB, VOTING, Workload("emojivoto", "web", "StatefulSet"), Workload("shop", "web"))
 
-    assert [found.scaled for each in asked if (found := index.of(each))] == [BOTH, set(), set(), set()]
+    assert [found.autoscaled for each in asked if (found := index.of(each))] == [BOTH, set(), set(), set()]
 
 
 def test_a_change_and_a_deletion_take_effect_at_once() -> None:

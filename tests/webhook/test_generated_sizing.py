@@ -96,7 +96,7 @@ class SizedPodGenerator:
 
     def _quota(self) -> Quota:
         requests, limits = frozenset(self._resources()), frozenset(self._resources())
-        return Quota(requests, limits, tells_best_effort=self._happens(0.3))
+        return Quota(requests, limits, has_best_effort_scope=self._happens(0.3))
 
     def _spec(self) -> dict[str, Any]:
         names = self._chance.sample(CONTAINERS, self._chance.randrange(1, 4))

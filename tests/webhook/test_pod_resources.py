@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from app.domain.profiles import Resource
-from app.rightsizing.pods import ContainerResources, PodResources
+from app.rightsizing.pod_spec import ContainerResources, PodResources
 from app.webhook.pod_resources import UnreadableResourcesError, read_resources
 from app.webhook.reviews import decode_review
 from tests.webhook.reviews import encoded, pod, review
@@ -37,8 +37,8 @@ def test_every_container_is_read_with_all_its_quantities() -> None:
             ContainerResources("bare"),
         ),
         (
-            ContainerResources("first", stays=False),
-            ContainerResources("proxy", stays=True),
+            ContainerResources("first", is_long_running=False),
+            ContainerResources("proxy", is_long_running=True),
         ),
     )
 
@@ -55,7 +55,7 @@ def test_every_container_is_read_with_all_its_quantities() -> None:
 )
 def test_resources_of_the_pod_as_a_whole(resources: object, expected: set[Resource]) -> None:
     """`spec.resources`, which only newer clusters have: of CPU and memory it is told that they are there."""
-    assert read({"containers": [], "resources": resources}).has_pod_level == expected
+    assert read({"containers": [], "resources": resources}).pod_level_resources == expected
 
 
 def test_null_and_absent_are_the_same() -> None:

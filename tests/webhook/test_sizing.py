@@ -226,7 +226,7 @@ def test_what_an_autoscaler_scales_on_is_left_alone() -> None:
 
 def test_a_quota_on_requests_lets_them_only_fall() -> None:
     """What is left of a quota is not known for sure, so nothing is asked of it that the Pod did not ask."""
-    counted = Quota(frozenset(Resource), frozenset(), tells_best_effort=False)
+    counted = Quota(frozenset(Resource), frozenset(), has_best_effort_scope=False)
     constraints = demanding(quotas=[ConstraintObject("emojivoto", "q", counted)])
     webhook = sizing_webhook(*SIZED_PROFILES, constraints=constraints)
 
@@ -253,7 +253,7 @@ def test_a_profile_that_is_not_sure_sets_nothing_and_says_why() -> None:
     found = patched_by(webhook, web_pod())
 
     assert resources_of(found) is None
-    assert "too little" in found["metadata"]["annotations"][NOTE]
+    assert "confidence below the minimum" in found["metadata"]["annotations"][NOTE]
     assert webhook.not_resized("unchanged") == 2
 
 

@@ -38,7 +38,7 @@ def namespace(name: str, asks: str) -> dict[str, Any]:
 LIMIT_RANGE = named("r", spec={"limits": [{"type": "Container", "max": {"cpu": "500m"}}]})
 RULE = LimitRangeRule("Container", {}, {Resource.CPU: Decimal("0.5")}, {})
 QUOTA = named("q", spec={"hard": {"limits.memory": "1Gi"}}, status={"hard": {"limits.memory": "1Gi"}})
-COUNTED = Quota(frozenset(), frozenset({Resource.MEMORY}), tells_best_effort=False)
+COUNTED = Quota(frozenset(), frozenset({Resource.MEMORY}), has_best_effort_scope=False)
 AUTOSCALER = named(
     "h",
     spec={"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "targetCPUUtilizationPercentage": 80},

@@ -1,4 +1,4 @@
-"""A Pod at its creation, as far as resources go."""
+"""The resources in the spec of a Pod that is being created."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,31 +11,29 @@ CONTAINERS, INIT_CONTAINERS = "containers", "initContainers"
 
 @dataclass(frozen=True, slots=True)
 class ContainerResources:
-    """What a container's `resources` say, quantities as they are spelled there, foreign resources included.
+    """The requests and limits of a container as written, other resources than CPU and memory included.
 
-    `stays` is true for a container, and for an init container whose restartPolicy is Always.
-    `has_resources` tells whether `resources` is there as an object, be it empty or with claims alone; it is
-    asked where neither requests nor limits are given.
+    `is_long_running` is true for a container and for a sidecar (an init container with restartPolicy Always).
+    `has_resources` is true if `resources` exists as an object, even if it is empty or has only claims; it is
+    used only if there are neither requests nor limits.
     """
 
     name: str
     requests: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, str] = field(default_factory=dict)
-    stays: bool = True
+    is_long_running: bool = True
     has_resources: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PodResources:
-    """All containers in the order of the Pod's spec; `has_pod_level` are the resources that its own
-    `spec.resources` names.
-    """
+    """All containers in the order of the Pod's spec, and the resources named in its own `spec.resources`."""
 
     containers: tuple[ContainerResources, ...]
     init_containers: tuple[ContainerResources, ...] = ()
-    has_pod_level: frozenset[Resource] = frozenset()
+    pod_level_resources: frozenset[Resource] = frozenset()
 
     @property
     def groups(self) -> dict[str, tuple[ContainerResources, ...]]:
-        """The containers under the names that the spec has for them."""
+        """The containers by the name of their list in the spec."""
         return {CONTAINERS: self.containers, INIT_CONTAINERS: self.init_containers}
