@@ -1,30 +1,30 @@
-"""Every exception of the profiler, one class per decision that a caller takes.
+"""The exceptions of the profiler, one class per decision of a caller.
 
 ProfilerError
-├── SettingsError        wrong settings, all of them at once: exit code 2, before anything starts
+├── SettingsError        invalid settings, all reported at once: exit code 2, before anything starts
 ├── HistoryFileError     a recorded history can't be read: exit code 2
-├── ReviewError          a request body is not an AdmissionReview: an HTTP 4xx, never a stack trace
-├── SourceError          a source of usage failed or answered in part: profiles stay as they are
-│   ├── NoNamespacesError  nothing is in scope: nothing was asked, and no source is at fault
-│   └── TooLargeError    more was asked for than the source gives at once: ask for less
-└── ClusterError         the API server refused or could not be reached
-    ├── NotFoundError    the object is not there
-    ├── ConflictError    somebody else was faster: read again, then decide
-    ├── ForbiddenError   a right is missing: say which, never retry fast
-    ├── InvalidError     the request itself can't be read (400): what was asked for is wrong
-    ├── ExpiredError     a resourceVersion is too old (410, or any error in a watch): list again
-    └── UnavailableError try again later, after `retry_after_seconds` where the server named it
+├── ReviewError          the request body is not an AdmissionReview: HTTP 4xx, never a stack trace
+├── SourceError          a usage source failed or gave an incomplete answer: profiles stay unchanged
+│   ├── NoNamespacesError  no namespace is in scope: no query was sent, and no source failed
+│   └── TooLargeError    the answer is larger than the source allows: send smaller queries
+└── ClusterError         the API server rejected the request or is unreachable
+    ├── NotFoundError    the object does not exist
+    ├── ConflictError    the object was changed concurrently: read it again, then decide
+    ├── ForbiddenError   a permission is missing: report which one, never retry fast
+    ├── InvalidError     the request is malformed (400)
+    ├── ExpiredError     the resourceVersion is too old (410, or any error in a watch): list again
+    └── UnavailableError retry later, after `retry_after_seconds` if the server sent it
 """
 
 from collections.abc import Sequence
 
 
 class ProfilerError(Exception):
-    """Base of all; its text is fit for a person to read."""
+    """Base class of all exceptions; the message is written for users."""
 
 
 class SettingsError(ProfilerError):
-    """One or more settings are wrong; `faults` names each, with what to do."""
+    """One or more settings are invalid; `faults` has a message for each, with the remedy."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("\n".join(faults))
@@ -36,7 +36,7 @@ class HistoryFileError(ProfilerError):
 
 
 class ReviewError(ProfilerError):
-    """A request is not an AdmissionReview that can be answered; `status` is the HTTP status."""
+    """The request is not an AdmissionReview that can be answered; `status` is the HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class ReviewError(ProfilerError):
 
 
 class SourceError(ProfilerError):
-    """A source of usage gave no complete answer; `reason` is a CamelCase word for status and metrics."""
+    """A usage source gave no complete answer; `reason` is a CamelCase word for status and metrics."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -52,11 +52,11 @@ class SourceError(ProfilerError):
 
 
 class NoNamespacesError(SourceError):
-    """No namespace is in scope, so that there is nothing to ask."""
+    """No namespace is in scope, so no query is sent."""
 
 
 class TooLargeError(SourceError):
-    """The source refuses so large an answer, or `is_late` with it: a smaller question may be answered."""
+    """The answer is too large for the source, or too slow if `is_late`: a smaller query may succeed."""
 
     def __init__(self, reason: str, message: str, *, is_late: bool = False) -> None:
         super().__init__(reason, message)
@@ -64,11 +64,11 @@ class TooLargeError(SourceError):
 
 
 class ClusterError(ProfilerError):
-    """The API server refused, or could not be reached."""
+    """The API server rejected the request or is unreachable."""
 
 
 class NotFoundError(ClusterError):
-    """The object (or its kind) is not there."""
+    """The object (or its kind) does not exist."""
 
 
 class ConflictError(ClusterError):
@@ -76,19 +76,19 @@ class ConflictError(ClusterError):
 
 
 class ForbiddenError(ClusterError):
-    """The account lacks a right (401 or 403)."""
+    """The account lacks a permission (401 or 403)."""
 
 
 class InvalidError(ClusterError):
-    """The API server can't read the request (400); the same again would not help."""
+    """The API server can't read the request (400); a retry would not help."""
 
 
 class ExpiredError(ClusterError):
-    """A list or watch can't go on from its resourceVersion: list again."""
+    """A list or watch can't continue from its resourceVersion: list again."""
 
 
 class UnavailableError(ClusterError):
-    """Time-out, refused connection, 429 or 5xx: worth another try."""
+    """Time-out, refused connection, 429 or 5xx: a retry may succeed."""
 
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)

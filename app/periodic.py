@@ -1,6 +1,6 @@
-"""How attempts are repeated: after growing pauses, with jitter, so that replicas do not come back at once.
+"""Retry pauses with exponential backoff and jitter, and the schedule of periodic runs.
 
-What is done once a period is never done late and twice.
+The jitter keeps replicas from retrying at the same time.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 
 class Backoff:
-    """Pauses that double with each failure, up to a limit; chance takes up to half off each."""
+    """Pauses that double with each failure, up to a limit; jitter shortens each by up to half."""
 
     def __init__(
         self,
@@ -25,25 +25,27 @@ class Backoff:
         self.failures = 0
 
     def next_pause(self) -> float:
-        """The seconds to wait after one more failure."""
+        """The seconds to wait after another failure."""
         pause = self._next_seconds * (1 + self._chance()) / 2
         self._next_seconds = min(self.limit_seconds, 2 * self._next_seconds)
         self.failures += 1
         return pause
 
     def reset(self) -> None:
-        """Something succeeded: the next failure is a first one."""
+        """Start again with the first pause, after a success."""
         self._next_seconds = self._first_seconds
         self.failures = 0
 
 
-def next_turn(due: float, period: float, now: float) -> tuple[float, int]:
-    """When to begin after the turn that was *due* has ended *now*, and how many turns went by meanwhile.
+def next_run(due_seconds: float, period_seconds: float, now_seconds: float) -> tuple[float, int]:
+    """The time of the next run after the run that was due at *due_seconds*, and the number of skipped runs.
 
-    Turns stay whole periods apart: one that takes longer than its period skips, so that none piles up.
+    Runs stay whole periods apart: if a run takes longer than its period, the runs in between are skipped, so
+    that none piles up and none is late.
     """
-    turns = max(1, math.ceil((now - due) / period))
-    return due + turns * period, turns - 1
+    periods = max(1, math.ceil((now_seconds - due_seconds) / period_seconds))
+    return due_seconds + periods * period_seconds, periods - 1
+
 
 
 _POLL_SECONDS = 0.05

@@ -1,8 +1,8 @@
-"""When the next turn of what is done once a period begins."""
+"""The schedule of periodic runs."""
 
 import pytest
 
-from app.periodic import next_turn
+from app.periodic import next_run
 
 
 @pytest.mark.parametrize(
@@ -15,5 +15,5 @@ from app.periodic import next_turn
     ],
 )
 def test_turns_stay_whole_periods_apart(now: float, due: float, skipped: int) -> None:
-    """Due at 100 every 150 s: 250, 400, 550, 700, 850; those that went by are not made up for."""
-    assert next_turn(100.0, 150.0, now) == (due, skipped)
+    """Due at 100 and every 150 s: 250, 400, 550, 700, 850; missed runs are skipped."""
+    assert next_run(100.0, 150.0, now) == (due, skipped)

@@ -24,6 +24,10 @@ from app.outage_log import OutageLog
 from app.periodic import next_turn
 from app.profiler.cycle.cycle import RETAINED_DAYS, CyclePolicy, ProfilingCycle
 from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics
+from app.periodic import next_run
+from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
+from app.profiler.cycle.derivation import RETAINED_DAYS
+from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.ports import ClusterPorts, WorkloadLister
 from app.profiler.profile_gauges import ProfileGauges
@@ -260,6 +264,6 @@ async def repeat_cycles(
                 written=report.written,
                 seconds=round(report.seconds, 3),
             )
-            due, skipped = next_turn(due, period_seconds, monotonic())
+            due, skipped = next_run(due, period_seconds, monotonic())
             metrics.skipped(skipped)
         await asyncio.sleep(max(due - monotonic(), 0))
