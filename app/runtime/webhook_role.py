@@ -155,5 +155,5 @@ class WebhookRole:
 
     async def drain(self) -> None:
         """Serve on while the cluster learns that this replica leaves; each answer ends its connection."""
-        self._mutator.is_leaving = True
+        self._mutator.is_draining = True
         await asyncio.sleep(self._settings.shutdown_delay)

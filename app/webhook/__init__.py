@@ -1,6 +1,6 @@
-"""The admission role: a review in, a patch out, answered from memory.
+"""The webhook: answers admission reviews with JSON patches, from memory.
 
-No network and no disk I/O stands between a review and its answer, and no fault refuses a Pod: whatever
-goes wrong ends in `allowed: true` without a patch, and what goes wrong with a Pod's requests costs it no
-annotation. `reviews`, `patching`, `decisions`, `pod_resources` and the indexes are pure.
+Answering a review needs no network and no disk I/O, and no fault rejects a Pod: after any fault the answer is
+`allowed: true` without a patch, and a fault in sizing requests does not affect annotations. `reviews`,
+`patching`, `decisions`, `pod_resources` and the indexes are pure.
 """

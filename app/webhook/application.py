@@ -1,20 +1,18 @@
 """The FastAPI application of the webhook: one route, and no framework work on the admission path."""
 
-from collections.abc import MutableMapping
-from typing import Any
-
 from fastapi import FastAPI
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from app.webhook.endpoint import PodMutator, Receive, Send
+from app.webhook.endpoint import PodMutator
 
 PATH = "/mutate"
 
 
 class Webhook(FastAPI):
-    """Hands `POST /mutate` to its route's endpoint at once; all else goes the framework's way.
+    """Passes `POST /mutate` directly to the endpoint; the framework handles all other requests.
 
-    That way (middleware, exit stacks, the search for a route) takes as long as a whole answer of ours.
+    The framework's middleware, exit stacks and routing take as long as a whole answer of the endpoint.
     """
 
     def __init__(self, mutator: PodMutator) -> None:
@@ -23,7 +21,7 @@ class Webhook(FastAPI):
         # A plain ASGI route: no body model, no dependency injection.
         self.router.routes.append(Route(PATH, mutator, methods=["POST"]))
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
             await self._mutator(scope, receive, send)

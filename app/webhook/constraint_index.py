@@ -1,6 +1,6 @@
-"""What each namespace demands of its Pods, kept in step by watches and prepared when something changes.
+"""Index from namespace to the constraints on its Pods, fed by watches.
 
-It knows nothing before every collection was listed: what is missing might be what forbids a change.
+It returns nothing before every collection is listed, since a missing object could forbid a change.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -17,7 +17,7 @@ _NOTHING: frozenset[Resource] = frozenset()
 
 
 class ConstraintObject(NamedTuple, Generic[T]):
-    """What one object says, and where it stands."""
+    """The namespace, name and parsed value of an object."""
 
     namespace: str
     name: str
@@ -25,7 +25,10 @@ class ConstraintObject(NamedTuple, Generic[T]):
 
 
 class ConstraintObjects(Generic[T]):
-    """One collection, of all namespaces or of some that are listed apart; tells which of them changed."""
+    """Objects of one kind, by namespace; *changed* is called with each changed namespace.
+
+    *namespaces* are listed separately; if empty, one list covers all namespaces.
+    """
 
     def __init__(self, changed: Callable[[str], None], namespaces: Collection[str]) -> None:
         self._changed = changed
@@ -34,108 +37,111 @@ class ConstraintObjects(Generic[T]):
 
     @property
     def is_synced(self) -> bool:
-        """True once everything was listed."""
+        """True once all namespaces are listed."""
         return not self._unlisted
 
     def of(self, namespace: str) -> list[T]:
-        """What the namespace's objects say, in the order of their names."""
-        found = self._by_namespace.get(namespace, {})
-        return [found[name] for name in sorted(found)]
+        """The values of the namespace's objects, in the order of their names."""
+        values = self._by_namespace.get(namespace, {})
+        return [values[name] for name in sorted(values)]
 
-    def replace(self, demands: Iterable[ConstraintObject[T]], namespace: str | None = None) -> None:
-        """Take the whole list of one namespace, or of all."""
-        for each in list(self._by_namespace) if namespace is None else [namespace]:
-            self._by_namespace.pop(each, None)
-            self._changed(each)
-        for demand in demands:
-            self.upsert(demand)
+    def replace(self, objects: Iterable[ConstraintObject[T]], namespace: str | None = None) -> None:
+        """Replace all objects, of one namespace or of all."""
+        for listed in list(self._by_namespace) if namespace is None else [namespace]:
+            self._by_namespace.pop(listed, None)
+            self._changed(listed)
+        for item in objects:
+            self.upsert(item)
         self._unlisted.discard(namespace)
 
-    def upsert(self, demand: ConstraintObject[T]) -> None:
-        """Take an object that appeared or changed; what changes most, the use of a quota, is not kept."""
-        known = self._by_namespace.setdefault(demand.namespace, {})
-        if known.get(demand.name) != demand.value:
-            known[demand.name] = demand.value
-            self._changed(demand.namespace)
+    def upsert(self, item: ConstraintObject[T]) -> None:
+        """Store an added or modified object; the value of a quota excludes its usage, which changes most."""
+        values = self._by_namespace.setdefault(item.namespace, {})
+        if values.get(item.name) != item.value:
+            values[item.name] = item.value
+            self._changed(item.namespace)
 
-    def delete(self, demand: ConstraintObject[T]) -> None:
-        """Take an object that vanished."""
-        known = self._by_namespace.get(demand.namespace, {})
-        known.pop(demand.name, None)
-        if not known:
-            self._by_namespace.pop(demand.namespace, None)
-        self._changed(demand.namespace)
+    def delete(self, item: ConstraintObject[T]) -> None:
+        """Remove a deleted object."""
+        values = self._by_namespace.get(item.namespace, {})
+        values.pop(item.name, None)
+        if not values:
+            self._by_namespace.pop(item.namespace, None)
+        self._changed(item.namespace)
 
 
 class ConstraintSink(Generic[T]):
-    """The collection as the receiver of one watch: of one namespace, or of all."""
+    """Feeds a collection from one watch, of one namespace or of all."""
 
-    def __init__(self, demands: ConstraintObjects[T], namespace: str | None) -> None:
-        self._demands, self._namespace = demands, namespace
+    def __init__(self, collection: ConstraintObjects[T], namespace: str | None) -> None:
+        self._collection, self._namespace = collection, namespace
 
-    def replace(self, demands: Iterable[ConstraintObject[T]], /) -> None:
-        """Take the whole list."""
-        self._demands.replace(demands, self._namespace)
+    def replace(self, objects: Iterable[ConstraintObject[T]], /) -> None:
+        """Replace all objects."""
+        self._collection.replace(objects, self._namespace)
 
-    def upsert(self, demand: ConstraintObject[T], /) -> None:
-        """Take an object that appeared or changed."""
-        self._demands.upsert(demand)
+    def upsert(self, item: ConstraintObject[T], /) -> None:
+        """Store an added or modified object."""
+        self._collection.upsert(item)
 
-    def delete(self, demand: ConstraintObject[T], /) -> None:
-        """Take an object that vanished."""
-        self._demands.delete(demand)
+    def delete(self, item: ConstraintObject[T], /) -> None:
+        """Remove a deleted object."""
+        self._collection.delete(item)
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     limit_ranges: tuple[LimitRangeRule, ...]
     quotas: tuple[Quota, ...]
-    scaled: Mapping[Workload, frozenset[Resource]]
+    autoscaled: Mapping[Workload, frozenset[Resource]]
 
 
 class ConstraintIndex:
-    """Namespace to constraints; four collections feed it, `namespaces` with whether each asks.
+    """Maps a workload to the constraints on its Pods, from four collections.
 
-    Where *scope* names namespaces, each of them is listed apart, and others are not known.
+    The value of a namespace is true if scheduling is enabled there. The namespaces in *scope* are listed
+    separately; if it is empty, all namespaces are in scope.
     """
 
     def __init__(self, scope: Collection[str] = ()) -> None:
         self.scope = scope
         self._prepared: dict[str, _Prepared] = {}
-        self.namespaces: ConstraintObjects[bool] = ConstraintObjects(self._forget, scope)
+        self.namespaces: ConstraintObjects[bool] = ConstraintObjects(self._invalidate, scope)
         self.limit_ranges: ConstraintObjects[tuple[LimitRangeRule, ...]] = ConstraintObjects(
-            self._forget, scope
+            self._invalidate, scope
         )
-        self.quotas: ConstraintObjects[Quota] = ConstraintObjects(self._forget, scope)
-        self.autoscalers: ConstraintObjects[Autoscaler] = ConstraintObjects(self._forget, scope)
+        self.quotas: ConstraintObjects[Quota] = ConstraintObjects(self._invalidate, scope)
+        self.autoscalers: ConstraintObjects[Autoscaler] = ConstraintObjects(self._invalidate, scope)
 
     @property
     def is_synced(self) -> bool:
-        """True once every collection was listed."""
+        """True once every collection is listed."""
         collections = (self.namespaces, self.limit_ranges, self.quotas, self.autoscalers)
         return all(collection.is_synced for collection in collections)
 
-    def asks(self, namespace: str) -> bool:
-        """True for a namespace whose Pods are to request what they need, unless they say otherwise."""
+    def is_scheduling_enabled(self, namespace: str) -> bool:
+        """True if the namespace enables requests from profiles, which a Pod's own label can override."""
         return any(self.namespaces.of(namespace))
 
     def of(self, workload: Workload) -> Constraints | None:
-        """What binds the Pods of *workload*; None while that is not known."""
+        """The constraints on the Pods of *workload*; None until all collections are listed."""
         if not self.is_synced:
             return None
         prepared = self._prepared.get(workload.namespace)
         if prepared is None:
             prepared = self._prepare(workload.namespace)
-            if self.namespaces.of(workload.namespace):  # a review may name namespaces without end
+            # Reviews can name any namespace: only existing ones are stored, so that the memory stays bounded.
+            if self.namespaces.of(workload.namespace):
                 self._prepared[workload.namespace] = prepared
-        return Constraints(prepared.limit_ranges, prepared.quotas, prepared.scaled.get(workload, _NOTHING))
+        autoscaled = prepared.autoscaled.get(workload, _NOTHING)
+        return Constraints(prepared.limit_ranges, prepared.quotas, autoscaled)
 
     def _prepare(self, namespace: str) -> _Prepared:
-        scaled: dict[Workload, frozenset[Resource]] = {}
+        autoscaled: dict[Workload, frozenset[Resource]] = {}
         for target, resources in self.autoscalers.of(namespace):
-            scaled[target] = scaled.get(target, _NOTHING) | resources
-        rules = tuple(rule for found in self.limit_ranges.of(namespace) for rule in found)
-        return _Prepared(rules, tuple(self.quotas.of(namespace)), scaled)
+            autoscaled[target] = autoscaled.get(target, _NOTHING) | resources
+        rules = tuple(rule for limit_range in self.limit_ranges.of(namespace) for rule in limit_range)
+        return _Prepared(rules, tuple(self.quotas.of(namespace)), autoscaled)
 
-    def _forget(self, namespace: str) -> None:
+    def _invalidate(self, namespace: str) -> None:
         self._prepared.pop(namespace, None)

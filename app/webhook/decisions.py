@@ -1,4 +1,4 @@
-"""What is done with a Pod, and the reason wherever that is nothing."""
+"""The decision on an admission review: a patch, or the reason for none."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from app.webhook.sizing import NO_ROOM, NOT_SIZED, RequestSizer, Sizing
 
 @dataclass(frozen=True, slots=True)
 class AdmissionState:
-    """What decisions rest on, all of it in memory; with a *sizer* the Pods' requests are its to decide."""
+    """The in-memory inputs of decisions; with a `sizer`, requests are set as well."""
 
     index: AnnotationIndex
     prepared: PreparedDecisions
@@ -32,67 +32,67 @@ class AdmissionState:
     sizer: RequestSizer | None = None
 
 
-def decide(request: AdmissionRequest, known: AdmissionState) -> Decision:
-    """What to do with the Pod of *request*: give our annotations exactly the values that the index knows."""
+def decide(request: AdmissionRequest, state: AdmissionState) -> Decision:
+    """The decision on *request*: a Pod's annotations of ours get exactly the values in the index."""
     pod = request.object
-    if pod is None or not _creates_a_pod(request):
+    if pod is None or not _is_pod_creation(request):
         return answer_to_probe(request) or SKIPPED[SkipReason.NOT_A_POD_CREATION]
     metadata = pod.metadata
-    if reason := _reason_to_leave_alone(request.namespace, metadata, known):
+    if reason := _reason_to_skip(request.namespace, metadata, state):
         return SKIPPED[reason]
     workload = _workload(request.namespace, metadata)
-    sizing = known.sizer.size(pod, workload) if known.sizer else NOT_SIZED
-    is_ordinary = sizing.outcome is None and not (sizing.is_known and _tells_of_requests(metadata))
-    prepared = known.prepared.fitting(workload, metadata.annotations) if is_ordinary else None
-    return prepared or _decide_on_annotations(metadata, workload, known.index.annotations(workload), sizing)
+    sizing = state.sizer.size(pod, workload) if state.sizer else NOT_SIZED
+    is_ordinary = sizing.outcome is None and not (sizing.owns_summary and _has_summary(metadata))
+    prepared = state.prepared.find(workload, metadata.annotations) if is_ordinary else None
+    return prepared or _decide_on_annotations(metadata, workload, state.index.annotations(workload), sizing)
 
 
-def _creates_a_pod(request: AdmissionRequest) -> bool:
+def _is_pod_creation(request: AdmissionRequest) -> bool:
     kind = request.kind
     return (kind.kind, kind.group, request.operation, request.subResource) == ("Pod", "", "CREATE", "")
 
 
-def _reason_to_leave_alone(namespace: str, metadata: Metadata, known: AdmissionState) -> SkipReason | None:
-    if not known.in_scope(namespace):
+def _reason_to_skip(namespace: str, metadata: Metadata, state: AdmissionState) -> SkipReason | None:
+    if not state.in_scope(namespace):
         return SkipReason.NAMESPACE_OUT_OF_SCOPE
     if opted_out(metadata.labels):
         return SkipReason.OPTED_OUT
     if is_mirror(metadata.annotations):
         return SkipReason.MIRROR_POD
-    return None if known.index.is_synced else SkipReason.INDEX_NOT_SYNCED
+    return None if state.index.is_synced else SkipReason.INDEX_NOT_SYNCED
 
 
-def _tells_of_requests(metadata: Metadata) -> bool:
-    """A Pod that did not ask, and says what was done with its requests: that is not true."""
+def _has_summary(metadata: Metadata) -> bool:
+    """True if the Pod has a requests summary, which is false on a Pod that is not sized."""
     return REQUESTS in (metadata.annotations or ())
 
 
 def _decide_on_annotations(
-    metadata: Metadata, workload: Workload, named: Mapping[str, str], sizing: Sizing
+    metadata: Metadata, workload: Workload, profiled: Mapping[str, str], sizing: Sizing
 ) -> Decision:
-    is_own = is_ours_at_admission if sizing.is_known else is_ours
-    if named or sizing.summary:
-        wanted, sizing = _fitting(metadata, named, sizing, is_own)
+    is_own = is_ours_at_admission if sizing.owns_summary else is_ours
+    if profiled or sizing.summary:
+        wanted, sizing = _fit(metadata, profiled, sizing, is_own)
     else:
-        wanted = named
+        wanted = profiled
     absent = SkipReason.NO_OWNER if workload.kind == POD else SkipReason.NO_PROFILE
-    reason = None if named else absent
-    if wanted is not named and not named.keys() <= wanted.keys():
+    reason = None if profiled else absent
+    if wanted is not profiled and not profiled.keys() <= wanted.keys():
         reason = SkipReason.ANNOTATIONS_TOO_LARGE
     patch = build_patch(metadata.annotations, wanted, is_own)
     patch += sizing.operations
     return Decision(Patch.of(patch), reason if patch or reason else SkipReason.UP_TO_DATE, sizing.outcome)
 
 
-def _fitting(
-    metadata: Metadata, named: Mapping[str, str], sizing: Sizing, is_own: Callable[[str], bool]
+def _fit(
+    metadata: Metadata, profiled: Mapping[str, str], sizing: Sizing, is_own: Callable[[str], bool]
 ) -> tuple[Mapping[str, str], Sizing]:
-    """What of it there is room for; a Pod without room for what was done with its requests keeps them."""
+    """The annotations that fit; without room for the requests summary, the requests stay unchanged."""
     foreign = foreign_bytes(metadata.annotations, is_own)
     if not sizing.summary:
-        return fit_annotations(foreign, named), sizing
-    wanted = fit_annotations(foreign, {**named, REQUESTS: sizing.summary})
-    return (wanted, sizing) if REQUESTS in wanted else (fit_annotations(foreign, named), NO_ROOM)
+        return fit_annotations(foreign, profiled), sizing
+    wanted = fit_annotations(foreign, {**profiled, REQUESTS: sizing.summary})
+    return (wanted, sizing) if REQUESTS in wanted else (fit_annotations(foreign, profiled), NO_ROOM)
 
 
 def _workload(namespace: str, metadata: Metadata) -> Workload:

@@ -1,4 +1,4 @@
-"""Counts and times of admissions: plain numbers while reviews are answered, metrics when somebody asks."""
+"""Counts and durations of admissions: plain numbers during reviews, metrics during scrapes."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -19,47 +19,47 @@ _MUTATED_IN_FULL, _NOT_A_REVIEW = (_MUTATED, ""), (_ERROR, "not_a_review")
 
 
 class AdmissionMetrics(Collector):
-    """`job_profiler_admission_*` and what became of requests; every label value is there from the start."""
+    """`job_profiler_admission_*` and the outcomes of resizing; every label value exists from the start."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.in_flight = 0
-        self._answered: dict[tuple[str, str], int] = dict.fromkeys([*_labels(), _NOT_A_REVIEW], 0)
+        self._reviews: dict[tuple[str, str], int] = dict.fromkeys([*_labels(), _NOT_A_REVIEW], 0)
         self._resizing = dict.fromkeys(SizingOutcome, 0)
-        self._times = [0] * (len(_BUCKETS_SECONDS) + 1)
-        self._seconds = 0.0
+        self._bucket_counts = [0] * (len(_BUCKETS_SECONDS) + 1)
+        self._total_seconds = 0.0
         registry.register(self)
 
     def count(self, decision: Decision) -> None:
-        """Count one review that was answered."""
-        self._answered[_label(decision)] += 1
+        """Count one answered review."""
+        self._reviews[_label(decision)] += 1
         if decision.resizing is not None:
             self._resizing[decision.resizing] += 1
 
-    def refused(self) -> None:
-        """Count one body that is no review."""
-        self._answered[_NOT_A_REVIEW] += 1
+    def count_refusal(self) -> None:
+        """Count one body that is not a review."""
+        self._reviews[_NOT_A_REVIEW] += 1
 
     def observe(self, seconds: float) -> None:
-        """Note how long an answer took."""
-        self._times[bisect_left(_BUCKETS_SECONDS, seconds)] += 1
-        self._seconds += seconds
+        """Record the duration of an answer."""
+        self._bucket_counts[bisect_left(_BUCKETS_SECONDS, seconds)] += 1
+        self._total_seconds += seconds
 
     def collect(self) -> Iterator[Metric]:
-        """The numbers of this moment."""
+        """The current values as metrics."""
         yield self._requests()
         yield GaugeMetricFamily(
-            "job_profiler_admission_in_flight", "Reviews that are being answered", value=self.in_flight
+            "job_profiler_admission_in_flight", "Reviews being answered", value=self.in_flight
         )
         yield self._duration()
-        yield from self._resized()
+        yield from self._resizings()
 
     def _requests(self) -> Metric:
         requests = CounterMetricFamily(
             "job_profiler_admission_requests",
-            "Admission reviews by result (mutated, skipped, error) and the reason of a skip or a fault",
+            "Admission reviews by result (mutated, skipped, error) and the reason for a skip or fault",
             labels=["result", "reason"],
         )
-        for labels, count in self._answered.items():
+        for labels, count in self._reviews.items():
             requests.add_metric(labels, count)
         return requests
 
@@ -68,29 +68,29 @@ class AdmissionMetrics(Collector):
         return HistogramMetricFamily(
             "job_profiler_admission_duration_seconds",
             "Time from the first byte of a review to its answer",
-            buckets=[*zip(bounds, accumulate(self._times), strict=True)],
-            sum_value=self._seconds,
+            buckets=[*zip(bounds, accumulate(self._bucket_counts), strict=True)],
+            sum_value=self._total_seconds,
         )
 
-    def _resized(self) -> Iterator[Metric]:
+    def _resizings(self) -> Iterator[Metric]:
         yield CounterMetricFamily(
             "job_profiler_pods_resized",
-            "Pods whose requests or limits were set from profiles at their creation",
+            "Pods with requests or limits set from profiles at their creation",
             value=self._resizing[SizingOutcome.RESIZED],
         )
-        kept = CounterMetricFamily(
+        not_resized = CounterMetricFamily(
             "job_profiler_pods_not_resized",
-            "Pods that asked for requests from profiles and kept what they had, by the reason",
+            "Pods with requests from profiles enabled that stayed unchanged, by reason",
             labels=["reason"],
         )
         for outcome, count in self._resizing.items():
             if outcome is not SizingOutcome.RESIZED:
-                kept.add_metric([outcome], count)
-        yield kept
+                not_resized.add_metric([outcome], count)
+        yield not_resized
 
 
 def _labels() -> Iterator[tuple[str, str]]:
-    """Every result and reason that a review can be counted under."""
+    """Every combination of result and reason."""
     for reason in (None, *SkipReason):
         yield _MUTATED, reason or ""
     for reason in SkipReason:

@@ -1,4 +1,4 @@
-"""What the containers of every profiled workload need, read when a profile changes, not with each Pod."""
+"""Index from workload to the needs of its containers, parsed on profile changes rather than per Pod."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -14,38 +14,39 @@ _NOTHING: Mapping[Resource, ContainerNeeds] = {}
 
 
 class NeedIndex:
-    """Workload to needs, of the very profiles that *index* names; read anew when first asked after a change.
+    """Maps a workload to needs, parsed at the first lookup after a change of its profiles.
 
-    A profile that is stale still tells: whether it is trusted is decided by its confidence.
+    *index* selects the profiles, so that needs and annotations come from the same ones. Stale profiles count:
+    only the confidence decides whether a profile is used.
     """
 
     def __init__(self, catalogue: ProfileCatalogue, index: AnnotationIndex) -> None:
         self._catalogue, self._index = catalogue, index
-        self._read: dict[Workload, Mapping[Resource, ContainerNeeds]] = {}
-        catalogue.subscribe(self._changed)
+        self._needs: dict[Workload, Mapping[Resource, ContainerNeeds]] = {}
+        catalogue.subscribe(self._invalidate)
 
     def needs(self, workload: Workload) -> Mapping[Resource, ContainerNeeds]:
-        """The needs that are known, by resource; empty where there is none. Not to be changed."""
+        """The needs by resource; empty if there are none. Do not modify the result."""
         profiled = self._index.profiled(workload)
         if profiled is None:
             return _NOTHING
-        found = self._read.get(profiled)
-        if found is None:
-            found = self._from_profiles(profiled)
-            if found:
-                self._read[profiled] = found
-        return found
+        needs = self._needs.get(profiled)
+        if needs is None:
+            needs = self._from_profiles(profiled)
+            if needs:
+                self._needs[profiled] = needs
+        return needs
 
     def _from_profiles(self, workload: Workload) -> Mapping[Resource, ContainerNeeds]:
         profiles = {
             resource: self._catalogue.get(Identity(resource.profile_kind, workload)) for resource in Resource
         }
         needs = {resource: _needs(profile) for resource, profile in profiles.items() if profile}
-        return {resource: found for resource, found in needs.items() if found.containers}
+        return {resource: need for resource, need in needs.items() if need.containers}
 
-    def _changed(self, identity: Identity) -> None:
+    def _invalidate(self, identity: Identity) -> None:
         if not isinstance(identity.subject, Connection):
-            self._read.pop(identity.subject, None)
+            self._needs.pop(identity.subject, None)
 
 
 def _needs(profile: StoredProfile) -> ContainerNeeds:
@@ -54,7 +55,7 @@ def _needs(profile: StoredProfile) -> ContainerNeeds:
 
 
 def _amount(value: str) -> Decimal:
-    """The number that an object spells, 0 where it spells none: a person may have written anything."""
+    """The number in an object's text; 0 if it is not a quantity, since people can edit the object."""
     try:
         return parse_quantity(value)
     except (ValueError, ArithmeticError):

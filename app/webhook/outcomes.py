@@ -1,4 +1,4 @@
-"""What may come of a review: a patch, or the reason why there is none."""
+"""Outcomes of a review: a patch, or the reason for none."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from app.webhook.sizing import SizingOutcome
 
 
 class SkipReason(StrEnum):
-    """Why a Pod passes without a change, or is none; the values are those of the metric's label."""
+    """Why a review has no patch or an incomplete one; the values are the metric's label values."""
 
     NOT_A_POD_CREATION = "not_a_pod_creation"
     NAMESPACE_OUT_OF_SCOPE = "namespace_out_of_scope"
@@ -26,9 +26,9 @@ class SkipReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The patch, possibly none, and why there is none or less than there could be.
+    """The patch, possibly empty, and the reason if it is empty or incomplete.
 
-    `resizing` is what became of the Pod's requests, where it asked for them.
+    `resizing` is the outcome of sizing if requests from profiles are enabled for the Pod.
     """
 
     patch: Patch

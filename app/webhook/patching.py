@@ -1,4 +1,4 @@
-"""JSON patches (RFC 6902) that give a Pod's annotations exactly our keys and touch no other."""
+"""JSON patches (RFC 6902) that set our annotations of a Pod and change no others."""
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ Operation = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Operations in the form in which an answer carries them, made once; false where there are none."""
+    """Operations encoded once for the answer (base64 of JSON); false if there are none."""
 
     base64_json: bytes = b""
 
@@ -30,7 +30,7 @@ class Patch:
 
     @property
     def operations(self) -> list[Operation]:
-        """What it holds, decoded again."""
+        """The decoded operations."""
         return msgspec.json.decode(base64.b64decode(self.base64_json), type=list[Operation]) if self else []
 
 
@@ -44,8 +44,7 @@ def build_patch(
 ) -> list[Operation]:
     """The operations that make our keys in *present* (None: no annotations at all) equal to *wanted*.
 
-    *is_own* tells which keys are ours. Applied twice the operations change nothing: where all is as wanted,
-    there are none.
+    *is_own* is true for our keys. The patch is idempotent: there are no operations if nothing has to change.
     """
     if present is None:
         return [{"op": "add", "path": _PATH, "value": dict(wanted)}] if wanted else []
@@ -61,5 +60,5 @@ def build_patch(
 
 
 def _pointer(key: str) -> str:
-    """A JSON pointer (RFC 6901) to the annotation *key*."""
+    """The JSON pointer (RFC 6901) of the annotation *key*."""
     return f"{_PATH}/{key.replace('~', '~0').replace('/', '~1')}"

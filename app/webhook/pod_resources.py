@@ -1,4 +1,4 @@
-"""The resources that a Pod's containers ask for, decoded only where somebody wants to know them; pure."""
+"""Decoding of a Pod's resources, which only Pods to be sized need; pure."""
 
 import msgspec
 
@@ -24,43 +24,44 @@ class _Spec(msgspec.Struct, gc=False):
 
 
 class UnreadableResourcesError(Exception):
-    """A Pod's spec does not have the shape that the API's reference describes."""
+    """A Pod's spec does not match the schema of the API."""
 
 
 _decode = msgspec.json.Decoder(_Spec).decode
 
 
 def read_resources(spec: msgspec.Raw) -> PodResources:
-    """What the `spec` of a Pod asks for, quantities as they are spelled there.
+    """The resources in the `spec` of a Pod, with quantities as written.
 
     Raises:
-        UnreadableResourcesError: it can't be told.
+        UnreadableResourcesError: *spec* can't be decoded.
     """
     try:
-        found = _decode(spec)
+        decoded = _decode(spec)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableResourcesError(str(error)) from error
     return PodResources(
-        tuple(_read(container, is_long_running=True) for container in found.containers),
+        tuple(_read(container, is_long_running=True) for container in decoded.containers),
         tuple(
-            _read(each, is_long_running=each.restartPolicy == "Always") for each in found.initContainers or ()
+            _read(container, is_long_running=container.restartPolicy == "Always")
+            for container in decoded.initContainers or ()
         ),
-        _of_the_pod(found.resources),
+        _pod_level(decoded.resources),
     )
 
 
 def _read(container: _Container, *, is_long_running: bool) -> ContainerResources:
-    given = container.resources
+    resources = container.resources
     return ContainerResources(
         container.name,
-        (given.requests if given else None) or {},
-        (given.limits if given else None) or {},
+        (resources.requests if resources else None) or {},
+        (resources.limits if resources else None) or {},
         is_long_running=is_long_running,
-        has_resources=given is not None,
+        has_resources=resources is not None,
     )
 
 
-def _of_the_pod(given: _Resources | None) -> frozenset[Resource]:
-    """Those of our resources that are asked for by the Pod as a whole."""
-    names = {*(given.requests or {}), *(given.limits or {})} if given else set()
+def _pod_level(resources: _Resources | None) -> frozenset[Resource]:
+    """CPU and memory, if named in the Pod-level resources."""
+    names = {*(resources.requests or {}), *(resources.limits or {})} if resources else set()
     return frozenset(resource for resource in Resource if resource.value in names)

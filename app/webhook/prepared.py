@@ -1,4 +1,4 @@
-"""Decisions on every profiled workload's ordinary Pods, made once after a change and not with each Pod."""
+"""Decisions for ordinary Pods of profiled workloads, prepared once per change rather than per Pod."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from app.domain.workloads import Connection, Workload
 from app.webhook.outcomes import Decision
 from app.webhook.patching import Patch, build_patch
 
-_OURS_BEGIN_WITH = "liqo.io/"
-_MOST_BYTES_OF_A_CHARACTER = 4
+_OUR_PREFIX = "liqo.io/"
+_MAX_BYTES_PER_CHARACTER = 4  # UTF-8
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """For Pods without annotations, and for Pods with annotations of others; these may take `room_bytes`."""
+    """Decisions for Pods without annotations, and for Pods with up to `room_bytes` of other annotations."""
 
     without_annotations: Decision
     beside_others: Decision
@@ -25,19 +25,18 @@ class _Prepared:
 
 
 class PreparedDecisions:
-    """Workload to decisions, from the very annotations that *index* gives.
+    """Maps a workload to prepared decisions, from the annotations in *index*.
 
-    They serve Pods that carry no key like ours yet, which is what templates give; another Pod needs a
-    decision of its own.
+    They fit Pods without keys like ours, as created from templates; other Pods need individual decisions.
     """
 
     def __init__(self, catalogue: ProfileCatalogue, index: AnnotationIndex) -> None:
         self._index = index
         self._prepared: dict[Workload, _Prepared] = {}
-        catalogue.subscribe(self._changed)
+        catalogue.subscribe(self._invalidate)
 
-    def fitting(self, workload: Workload, present: Mapping[str, str] | None) -> Decision | None:
-        """The decision on a Pod of *workload* with the annotations *present*, where one is prepared."""
+    def find(self, workload: Workload, present: Mapping[str, str] | None) -> Decision | None:
+        """The prepared decision on a Pod of *workload* with the annotations *present*, or None."""
         profiled = self._index.profiled(workload)
         if profiled is None:
             return None
@@ -48,10 +47,10 @@ class PreparedDecisions:
             return prepared.without_annotations
         characters = 0
         for key, value in present.items():
-            if key.startswith(_OURS_BEGIN_WITH):
+            if key.startswith(_OUR_PREFIX):
                 return None
             characters += len(key) + len(value)
-        fits = characters * _MOST_BYTES_OF_A_CHARACTER <= prepared.room_bytes
+        fits = characters * _MAX_BYTES_PER_CHARACTER <= prepared.room_bytes
         return prepared.beside_others if fits else None
 
     def _prepare(self, workload: Workload) -> _Prepared:
@@ -62,7 +61,7 @@ class PreparedDecisions:
             MAX_ANNOTATIONS_BYTES - size_bytes(wanted),
         )
 
-    def _changed(self, identity: Identity) -> None:
+    def _invalidate(self, identity: Identity) -> None:
         subject = identity.subject
         ends = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
         for workload in ends:

@@ -1,4 +1,4 @@
-"""The answer to the self-probe: the question on its ConfigMap, written where nobody else writes it."""
+"""The answer to the self-probe: an annotation on its ConfigMap with the value of the question."""
 
 from app.domain.self_probe import ANSWER, LABEL, QUESTION
 from app.webhook.outcomes import Decision, SkipReason

@@ -1,4 +1,4 @@
-"""AdmissionReviews of `admission.k8s.io/v1`: only the fields that are needed, in and out."""
+"""Decoding and encoding of AdmissionReviews (`admission.k8s.io/v1`), only the needed fields."""
 
 import msgspec
 
@@ -18,7 +18,7 @@ class OwnerReference(msgspec.Struct, gc=False):
 
 
 class Metadata(msgspec.Struct, gc=False):
-    """The part of a Pod's `metadata` that decides on its annotations; null and absent are the same."""
+    """The part of a Pod's `metadata` that decides on its annotations; null and absent are equal."""
 
     name: str = ""
     generateName: str = ""  # noqa: N815 - the API's spelling
@@ -28,14 +28,14 @@ class Metadata(msgspec.Struct, gc=False):
 
 
 class Pod(msgspec.Struct, gc=False):
-    """A Pod as far as the webhook reads it; `spec` is read only where somebody asks for it."""
+    """The part of a Pod that the webhook uses; `spec` stays raw, and is decoded only if the Pod is sized."""
 
     metadata: Metadata
     spec: msgspec.Raw = msgspec.Raw(b"")
 
 
 class GroupVersionKind(msgspec.Struct, gc=False):
-    """What a request is about."""
+    """The kind of the request's object."""
 
     kind: str
     group: str = ""
@@ -54,7 +54,7 @@ class AdmissionRequest(msgspec.Struct, gc=False):
 
 
 class AdmissionReview(msgspec.Struct, gc=False):
-    """A whole review."""
+    """An AdmissionReview."""
 
     apiVersion: str  # noqa: N815 - the API's spelling
     kind: str
@@ -66,7 +66,7 @@ class _BareRequest(msgspec.Struct):
 
 
 class _BareReview(msgspec.Struct):
-    """A review of which no more is asked than what its answer needs."""
+    """The part of a review that its answer needs."""
 
     apiVersion: str  # noqa: N815 - the API's spelling
     kind: str
@@ -74,7 +74,7 @@ class _BareReview(msgspec.Struct):
 
 
 class UnreadablePodError(Exception):
-    """The review itself can be answered, but its object is no Pod that can be read."""
+    """The review can be answered, but its object can't be decoded as a Pod."""
 
     def __init__(self, uid: str) -> None:
         super().__init__(uid)
@@ -84,7 +84,7 @@ class UnreadablePodError(Exception):
 _review = msgspec.json.Decoder(AdmissionReview)
 _bare_review = msgspec.json.Decoder(_BareReview)
 _encode = msgspec.json.Encoder().encode
-# The rest of an answer is always the same: its text is joined, and not encoded anew.
+# The rest of an answer is always the same, so its bytes are concatenated rather than encoded each time.
 _ANSWER_BEGIN = f'{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"allowed":true,"uid":'.encode()
 _PATCH_BEGIN = b',"patchType":"JSONPatch","patch":"'
 
@@ -93,8 +93,8 @@ def decode_review(body: bytes) -> AdmissionRequest:
     """The request of the review in *body*.
 
     Raises:
-        ReviewError: the body is no AdmissionReview v1 that can be answered (no uid, another kind, no JSON).
-        UnreadablePodError: it can be answered, but its request does not have the shape of one for a Pod.
+        ReviewError: the body is not an AdmissionReview v1 with a uid (no JSON, another kind or version).
+        UnreadablePodError: the review can be answered, but its request can't be decoded as one for a Pod.
     """
     try:
         review = _review.decode(body)
@@ -115,15 +115,15 @@ def _decode_bare(body: bytes) -> _BareReview:
 
 def _check_kind(api_version: str, kind: str) -> None:
     if (api_version, kind) != (API_VERSION, KIND):
-        given = f"{kind[:80]} of {api_version[:80]}"
-        raise ReviewError(400, f"this webhook answers {KIND} of {API_VERSION}, and not {given}")
+        received = f"{kind[:80]} of {api_version[:80]}"
+        raise ReviewError(400, f"this webhook answers {KIND} of {API_VERSION}, not {received}")
 
 
 def allowed(uid: str) -> bytes:
-    """The answer that lets the Pod pass as it is."""
+    """The answer that admits the object unchanged."""
     return _ANSWER_BEGIN + _encode(uid) + b"}}"
 
 
 def patched(uid: str, patch: Patch) -> bytes:
-    """The answer that lets the Pod pass with *patch* applied."""
+    """The answer that admits the object with *patch* applied."""
     return _ANSWER_BEGIN + _encode(uid) + _PATCH_BEGIN + patch.base64_json + b'"}}'

@@ -1,4 +1,4 @@
-"""The requests of a Pod from its workload's profiles, where namespace or Pod ask; never a reason to fail."""
+"""Requests of a Pod from its workload's profiles, if its namespace or the Pod enables them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class SizingOutcome(StrEnum):
-    """What became of the requests of a Pod that asked; the values are those of the metric's label."""
+    """The outcome for a Pod with requests from profiles enabled; the values are the metric's label values."""
 
     RESIZED = "resized"
     UNCHANGED = "unchanged"
@@ -34,53 +34,53 @@ class SizingOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """What is done with a Pod's requests, and the words that its annotation says it in.
+    """The operations that size a Pod, and the summary for its annotation.
 
-    Without an outcome the Pod does not ask. Where it is not known what is to be done, an annotation that says
-    what was done is neither right nor wrong.
+    `outcome` is None if requests from profiles are not enabled for the Pod. `owns_summary` is false if the
+    decision is not known: an existing requests summary is then left as it is.
     """
 
     outcome: SizingOutcome | None = None
     summary: str = ""
     operations: Sequence[dict[str, Any]] = ()
-    is_known: bool = True
+    owns_summary: bool = True
 
 
 class RequestSizer(Protocol):
-    """Decides on a Pod's requests; it never raises."""
+    """Sizes the requests of Pods; it never raises."""
 
     def size(self, pod: Pod, workload: Workload) -> Sizing:
-        """What is done with the requests of *pod*, which belongs to *workload*."""
+        """The sizing of *pod*, which belongs to *workload*."""
 
 
-NOT_SIZED = Sizing(is_known=False)  # where there is no sizer
+NOT_SIZED = Sizing(owns_summary=False)  # without a sizer
 NO_ROOM = Sizing(SizingOutcome.ANNOTATIONS_TOO_LARGE)  # for the summary among the Pod's annotations
-_NOT_ASKED = Sizing()
-_NOT_SYNCED = Sizing(SizingOutcome.NOT_SYNCED, is_known=False)
+_NOT_ENABLED = Sizing()
+_NOT_SYNCED = Sizing(SizingOutcome.NOT_SYNCED, owns_summary=False)
 
 
 class PodSizer:
-    """The sizer of the product: needs, constraints and policy, all in memory."""
+    """Sizes Pods from needs, constraints and policy, all in memory."""
 
     def __init__(self, needs: NeedIndex, constraints: ConstraintIndex, policy: SchedulingPolicy) -> None:
         self._needs, self._constraints, self._policy = needs, constraints, policy
 
     def size(self, pod: Pod, workload: Workload) -> Sizing:
-        """What is done; whatever goes wrong here leaves the requests as they are."""
+        """The sizing of *pod*; after a fault its requests stay unchanged."""
         try:
-            return self._size(pod, workload) if self._asks(pod, workload.namespace) else _NOT_ASKED
+            return self._size(pod, workload) if self._is_enabled(pod, workload.namespace) else _NOT_ENABLED
         except UnreadableResourcesError:
             return Sizing(SizingOutcome.UNREADABLE)
         except Exception:
             log.exception("resizing_failed_open", workload=str(workload))
             return Sizing(SizingOutcome.INTERNAL_ERROR)
 
-    def _asks(self, pod: Pod, namespace: str) -> bool:
-        """True also while the namespace is not known: it might ask."""
-        said = is_scheduling_enabled(pod.metadata.labels)
-        if said is not None:
-            return said
-        return not self._constraints.is_synced or self._constraints.asks(namespace)
+    def _is_enabled(self, pod: Pod, namespace: str) -> bool:
+        """True also before the constraints are listed, since the namespace may enable scheduling."""
+        enabled = is_scheduling_enabled(pod.metadata.labels)
+        if enabled is not None:
+            return enabled
+        return not self._constraints.is_synced or self._constraints.is_scheduling_enabled(namespace)
 
     def _size(self, pod: Pod, workload: Workload) -> Sizing:
         constraints = self._constraints.of(workload)

@@ -69,7 +69,7 @@ def test_a_process_whose_event_loop_is_blocked_is_not_alive() -> None:
 async def test_metrics_are_what_prometheus_reads() -> None:
     """The admission's and the process' own figures, in a form that the library's parser takes."""
     registry = process_registry()
-    AdmissionMetrics(registry).refused()
+    AdmissionMetrics(registry).count_refusal()
     answer = await get("/metrics", registry)
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
     refused = [

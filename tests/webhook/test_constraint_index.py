@@ -97,13 +97,13 @@ def test_a_change_and_a_deletion_take_effect_at_once() -> None:
 def test_a_namespace_asks_as_long_as_its_label_says_so() -> None:
     """Listed, changed, deleted; one that is not there asks for nothing."""
     index = demanding(asking=["shop"])
-    asked = [index.asks("shop"), index.asks("emojivoto")]
+    asked = [index.is_scheduling_enabled("shop"), index.is_scheduling_enabled("emojivoto")]
     index.namespaces.upsert(ConstraintObject("shop", "shop", value=False))
     index.namespaces.upsert(ConstraintObject("emojivoto", "emojivoto", value=True))
-    asked += [index.asks("shop"), index.asks("emojivoto")]
+    asked += [index.is_scheduling_enabled("shop"), index.is_scheduling_enabled("emojivoto")]
     index.namespaces.delete(ConstraintObject("emojivoto", "emojivoto", value=True))
 
-    assert [*asked, index.asks("emojivoto")] == [True, False, False, True, False]
+    assert [*asked, index.is_scheduling_enabled("emojivoto")] == [True, False, False, True, False]
 
 
 DEMAND = st.builds(

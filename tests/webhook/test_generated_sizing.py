@@ -153,7 +153,7 @@ def test_every_generated_pod_ends_sized_once_and_only_where_it_may() -> None:
 def asks(constraints: ConstraintIndex, generated: GeneratedPod) -> bool:
     """What the label's rule says."""
     said = (generated.pod["metadata"].get("labels") or {}).get(LABEL)
-    return said == "true" or (said is None and constraints.asks(generated.namespace))
+    return said == "true" or (said is None and constraints.is_scheduling_enabled(generated.namespace))
 
 
 def check(

@@ -87,19 +87,19 @@ def without_uid() -> bytes:
         pytest.param(without_uid(), "`uid`", id="no-uid"),
         pytest.param(
             of_kind("admission.k8s.io/v1beta1", "AdmissionReview"),
-            "v1, and not AdmissionReview of admission.k8s.io/v1beta1",
+            "v1, not AdmissionReview of admission.k8s.io/v1beta1",
             id="v1beta1",
         ),
         pytest.param(
             of_kind("apiextensions.k8s.io/v1", "ConversionReview"),
-            "and not ConversionReview of apiextensions.k8s.io/v1",
+            "not ConversionReview of apiextensions.k8s.io/v1",
             id="conversion-review",
         ),
         pytest.param(
             encoded(
                 {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview", "request": {"uid": UID}}
             ),
-            "and not ConversionReview",
+            "not ConversionReview",
             id="conversion-review-without-a-kind-of-its-own",
         ),
     ],
@@ -233,7 +233,7 @@ def test_a_leaving_webhook_ends_each_connection_with_its_answer(
     """The answer is complete and says `Connection: close`; new connections are still answered."""
     with closing(served.connect()) as connection:
         assert "connection" not in exchange(connection, GOOD).headers
-        monkeypatch.setattr(served.webhook.mutator, "is_leaving", True)
+        monkeypatch.setattr(served.webhook.mutator, "is_draining", True)
         last = exchange(connection, GOOD)
 
         assert_mutated(last)

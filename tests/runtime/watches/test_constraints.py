@@ -82,7 +82,7 @@ async def test_what_is_listed_is_known(server: FakeApiServer, client: ClusterCli
         await until(lambda: index.is_synced)
 
         assert index.of(WEB) == Constraints((RULE,), (COUNTED,), frozenset({Resource.CPU}))
-        assert index.asks("shop")
+        assert index.is_scheduling_enabled("shop")
     [asked] = [request for request in server.received("GET") if request.path == NAMESPACES]
     assert "PartialObjectMetadataList" in asked.headers["Accept"]
 
@@ -101,7 +101,7 @@ async def test_what_changes_is_known(server: FakeApiServer, client: ClusterClien
         server.on("WATCH", path, server.streams(change, then_hangs=True))
     async with watched(client) as index:
         await until(lambda: index.of(WEB) == Constraints((), (COUNTED,), frozenset(Resource)))
-        await until(lambda: not index.asks("shop"))
+        await until(lambda: not index.is_scheduling_enabled("shop"))
 
 
 @pytest.mark.parametrize("missing", PATHS)
