@@ -35,7 +35,7 @@ from tests.webhook.profiles import (
     with_containers,
 )
 from tests.webhook.reviews import applied, encoded, review, web_pod
-from tests.webhook.webhooks import SETTINGS, demanding
+from tests.webhook.webhooks import SETTINGS, constraint_index
 
 NOW = datetime.now(UTC)
 AUTHORITY = issue_authority(NOW)
@@ -134,7 +134,7 @@ async def test_with_constraints_it_sets_requests() -> None:
     needs = with_containers(cpu(WEB, "0.250"), {"server": "0.250"})
     catalogue = synced_catalogue(needs, with_containers=True)
     found = list[object]()
-    for constraints in (demanding(), None):
+    for constraints in (constraint_index(), None):
         role = WebhookRole(LOCAL, catalogue, CollectorRegistry(), constraints)
         role.serving.load(FIRST)
         async with listening(role) as (client, url):

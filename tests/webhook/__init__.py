@@ -1,1 +1,1 @@
-"""Tests of the admission role: a review in, a patch out, whatever comes over the wire."""
+"""Tests of the webhook: reviews, patches and requests over the wire."""

@@ -1,4 +1,4 @@
-"""Bodies whose bytes were changed at random, by someone who does not know what they mean."""
+"""Random changes of a body's bytes."""
 
 import json
 from collections.abc import Callable
@@ -25,19 +25,19 @@ _PADDING = (b" " * 5000, b"\xef\xbb\xbf", b"\r\n\t")
 
 
 class ByteMutator:
-    """Draws from *chance*."""
+    """Mutates bodies with random choices from *chance*."""
 
     def __init__(self, chance: Random) -> None:
         self._chance = chance
-        self._ways: tuple[Callable[[bytes], bytes], ...] = (
-            *(self._flip, self._cut, self._insert, self._copy_piece, self._remove_piece),
+        self._mutations: tuple[Callable[[bytes], bytes], ...] = (
+            *(self._flip, self._cut, self._insert, self._copy_slice, self._remove_slice),
             *(self._spoil_text, self._repeat_member, self._pad),
         )
 
-    def mutated(self, body: bytes) -> bytes:
-        """*body* after one change or a few."""
+    def mutate(self, body: bytes) -> bytes:
+        """*body* after one to four changes."""
         for _ in range(self._chance.choice((1, 1, 2, 4))):
-            body = self._chance.choice(self._ways)(body)
+            body = self._chance.choice(self._mutations)(body)
         return body
 
     def _flip(self, body: bytes) -> bytes:
@@ -54,17 +54,17 @@ class ByteMutator:
         at = self._chance.randrange(len(body) + 1)
         return body[:at] + self._chance.choice((*_ODD, self._chance.randbytes(8))) + body[at:]
 
-    def _copy_piece(self, body: bytes) -> bytes:
-        start, end = self._piece(body)
+    def _copy_slice(self, body: bytes) -> bytes:
+        start, end = self._slice(body)
         at = self._chance.randrange(len(body) + 1)
         return body[:at] + body[start:end] + body[at:]
 
-    def _remove_piece(self, body: bytes) -> bytes:
-        start, end = self._piece(body)
+    def _remove_slice(self, body: bytes) -> bytes:
+        start, end = self._slice(body)
         return body[:start] + body[end:]
 
     def _spoil_text(self, body: bytes) -> bytes:
-        """Invalid UTF-8 within a text, where a decoder that skips it might not look."""
+        """Insert invalid UTF-8 or escapes into a string, which a decoder may skip."""
         quotes = [at for at in range(min(len(body), 20_000)) if body[at : at + 1] == b'"']
         if not quotes:
             return body
@@ -72,7 +72,7 @@ class ByteMutator:
         return body[:at] + self._chance.choice(_SPOILING) + body[at:]
 
     def _repeat_member(self, body: bytes) -> bytes:
-        """A name twice in one object: what counts is what the API server makes of it, the last one."""
+        """Repeat a name in an object; the API server uses the last value."""
         name = f'"{self._chance.choice(_NAMES)}":'.encode("utf-8", "surrogatepass")
         value = json.dumps(self._chance.choice(_VALUES)).encode()
         at = body.find(b"{", self._chance.randrange(len(body) + 1))
@@ -81,6 +81,6 @@ class ByteMutator:
     def _pad(self, body: bytes) -> bytes:
         return self._chance.choice(_PADDING) + body
 
-    def _piece(self, body: bytes) -> tuple[int, int]:
+    def _slice(self, body: bytes) -> tuple[int, int]:
         start = self._chance.randrange(len(body) + 1)
         return start, start + self._chance.choice((1, 5, 50, 500))

@@ -1,4 +1,4 @@
-"""What must hold for the answer to any body at all, judged by other libraries than the product's."""
+"""Checks of the answer to any body, with libraries that the product does not use."""
 
 import base64
 import http.client
@@ -22,11 +22,11 @@ from tests.webhook.test_recorded_reviews import RECORDED
 from tests.webhook.webhooks import MAX_REVIEW_BYTES, Webhook, sizing_webhook, webhook_with
 
 REFUSALS = (400, 413)
-WHAT_IS_ANSWERED = ("admission.k8s.io/v1", "AdmissionReview")
+ANSWERED_KIND = ("admission.k8s.io/v1", "AdmissionReview")
 
 
 class WrongAnswerError(Exception):
-    """An answer that must not be; the message says why, `body` is what brought it about."""
+    """A wrong answer to *body*; the message has the reason."""
 
     def __init__(self, reason: str, body: bytes) -> None:
         super().__init__(reason)
@@ -35,7 +35,7 @@ class WrongAnswerError(Exception):
 
 @dataclass(slots=True)
 class Tally:
-    """How many bodies had which kind of answer: a fuzzer that never gets past the decoder proves nothing."""
+    """Counts of answers by kind, which show that the fuzzer gets past the decoder."""
 
     refused: int = 0
     allowed: int = 0
@@ -44,13 +44,13 @@ class Tally:
 
 
 def documents(seed: int) -> list[dict[str, Any]]:
-    """The reviews to start from: recorded ones where they are at hand, and generated ones."""
+    """The reviews to mutate: recorded ones if available, and generated ones."""
     recorded = [
         json.loads(path.read_bytes()) for path in sorted(Path(RECORDED).glob("admission-review-*.json"))
     ]
     pods = chain(PodGenerator(seed).pods(40), SizedPodGenerator(seed).pods(40))
     generated = [review(each.pod, each.namespace) for each in pods]
-    # Each kind of start is as likely as any other.
+    # Repetition gives each kind of review a similar weight.
     return [document for document, _ in OWNERS.values()] * 3 + recorded * 4 + generated + [probe_review()] * 3
 
 
@@ -62,7 +62,7 @@ def probe_review() -> dict[str, Any]:
 
 @dataclass
 class Judge:
-    """Has both modes of the webhook answer, and checks what they say."""
+    """Checks the answers of both modes of the webhook."""
 
     seed: int
     tally: Tally = field(default_factory=Tally)
@@ -76,7 +76,7 @@ class Judge:
         )
 
     def check(self, body: bytes) -> None:
-        """Raise a WrongAnswerError where an answer is not as it must be."""
+        """Raise WrongAnswerError if an answer is wrong."""
         for webhook in self.webhooks:
             with structlog.testing.capture_logs() as lines:
                 answer = self._answer(webhook, body)
@@ -99,7 +99,7 @@ class Judge:
         if answer is None:
             self.tally.refused += 1
             if is_answerable(body):
-                raise WrongAnswerError("a review that has all it needs was refused", body)
+                raise WrongAnswerError("a complete review was refused", body)
             return
         operations = operations_in(answer, document, body)
         if not operations:
@@ -112,7 +112,7 @@ class Judge:
     def _judge_patch(
         self, webhook: Webhook, document: dict[str, Any], operations: list[dict[str, Any]], body: bytes
     ) -> None:
-        given = document["request"]["object"]
+        original = document["request"]["object"]
         document = json.loads(lenient_text(body))
         pod = document["request"]["object"]
         try:
@@ -121,15 +121,15 @@ class Judge:
             raise WrongAnswerError(f"the patch does not apply: {error!r}", body) from error
         annotations = patched["metadata"].get("annotations") or {}
         if not all(isinstance(value, str) for value in annotations.values()):
-            raise WrongAnswerError("an annotation is no text", body)
-        self.tally.resized += patched.get("spec") != given.get("spec")
+            raise WrongAnswerError("an annotation is not a string", body)
+        self.tally.resized += patched.get("spec") != original.get("spec")
         again = encoded({**document, "request": {**document["request"], "object": patched}})
-        if is_sound(document) and "patch" in json.loads(webhook.mutator.review(again))["response"]:
+        if is_valid(document) and "patch" in json.loads(webhook.mutator.review(again))["response"]:
             raise WrongAnswerError("the patched Pod would be patched again", body)
 
 
 class WireJudge:
-    """A context manager: has the product's listener answer over TLS, on a connection that is kept."""
+    """A context manager that checks answers of the product's listener over one TLS connection."""
 
     def __init__(self, webhook: Webhook) -> None:
         self._served = ServedWebhook(webhook)
@@ -146,54 +146,54 @@ class WireJudge:
         self._served.__exit__(kind, error, trace)
 
     def check(self, body: bytes) -> None:
-        """Raise a WrongAnswerError where anything but the answer of the application itself comes back.
+        """Raise WrongAnswerError unless the answer equals the application's own answer.
 
-        Larger reviews than are read have an answer of their own, which the tests of the listener look at.
+        Reviews above the size limit are skipped; the tests of the listener cover them.
         """
         if len(body) > MAX_REVIEW_BYTES:
             return
         try:
-            found = exchange(self._connection, body, path="/mutate?timeout=3s")
+            received = exchange(self._connection, body, path="/mutate?timeout=3s")
         except (OSError, http.client.HTTPException) as error:
-            raise WrongAnswerError(f"no answer came over the wire: {error!r}", body) from error
+            raise WrongAnswerError(f"no answer over the wire: {error!r}", body) from error
         try:
-            wanted = self._served.webhook.mutator.review(body)
+            expected = self._served.webhook.mutator.review(body)
         except ReviewError as error:
-            is_right = found.status == error.status and found.error == str(error)
+            is_right = received.status == error.status and received.error == str(error)
         else:
-            is_right = found.status == 200 and found.body == wanted
+            is_right = received.status == 200 and received.body == expected
         if not is_right:
-            raise WrongAnswerError(f"over the wire came {found.status}, {found.body[:200]!r}", body)
+            raise WrongAnswerError(f"received {received.status}, {received.body[:200]!r}", body)
 
 
 def operations_in(answer: bytes, document: dict[str, Any] | None, body: bytes) -> list[dict[str, Any]]:
-    """The patch in *answer*, which has to be one that lets the Pod pass under the uid of its review."""
+    """The patch in *answer*; raises WrongAnswerError unless it admits the Pod with the review's uid."""
     try:
-        found = json.loads(answer)
-        response = found["response"]
+        decoded_answer = json.loads(answer)
+        response = decoded_answer["response"]
         operations: list[dict[str, Any]] = json.loads(
             base64.b64decode(response.get("patch", "W10="), validate=True)
         )
     except (ValueError, KeyError, TypeError) as error:
         raise WrongAnswerError(f"the answer can't be read: {error!r}", body) from error
-    if (found.get("apiVersion"), found.get("kind")) != WHAT_IS_ANSWERED:
-        raise WrongAnswerError("the answer is no review", body)
+    if (decoded_answer.get("apiVersion"), decoded_answer.get("kind")) != ANSWERED_KIND:
+        raise WrongAnswerError("the answer is not a review", body)
     if response.get("allowed") is not True or ("patch" in response) != (
         response.get("patchType") == "JSONPatch"
     ):
-        raise WrongAnswerError("the answer does not let the Pod pass", body)
+        raise WrongAnswerError("the answer does not admit the Pod", body)
     if document is not None and response.get("uid") != document["request"]["uid"]:
         raise WrongAnswerError("the answer has another uid", body)
     return operations
 
 
 def lenient_text(body: bytes) -> str:
-    """*body* as text, with stand-ins for what is no UTF-8."""
+    """*body* as text; bytes that are not UTF-8 become surrogates."""
     return body.decode("utf-8", "surrogateescape")
 
 
 def decoded(body: bytes) -> dict[str, Any] | None:
-    """The document in *body*, None where Python finds none; invalid UTF-8 in a text is no reason for that."""
+    """The document in *body*; None if it is not a JSON object, even after lenient decoding of UTF-8."""
     try:
         document = json.loads(lenient_text(body))
     except (ValueError, RecursionError):
@@ -202,25 +202,25 @@ def decoded(body: bytes) -> dict[str, Any] | None:
 
 
 def is_answerable(body: bytes) -> bool:
-    """True for a sound review with all that an answer needs, and no name twice in an object."""
+    """True for a valid review with all fields that an answer needs, and no repeated names in objects."""
     try:
         document = json.loads(body.decode(), object_pairs_hook=_without_repetition)
-        found = document["apiVersion"], document["kind"]
+        kind = document["apiVersion"], document["kind"]
         has_uid = isinstance(document["request"]["uid"], str)
     except (ValueError, KeyError, TypeError, RecursionError):
         return False
-    return found == WHAT_IS_ANSWERED and has_uid and is_sound(document)
+    return kind == ANSWERED_KIND and has_uid and is_valid(document)
 
 
 def _without_repetition(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) < len(members):
-        raise ValueError("a name occurs twice in an object, which no API server sends")
-    return found
+    unique = dict(members)
+    if len(unique) < len(members):
+        raise ValueError("a name is repeated in an object, which no API server sends")
+    return unique
 
 
-def is_sound(document: dict[str, Any]) -> bool:
-    """False for halves of surrogate pairs, and numbers beyond all bounds, which no API server sends."""
+def is_valid(document: dict[str, Any]) -> bool:
+    """False for unpaired surrogates and infinite numbers, which no API server sends."""
     try:
         json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Pods of every shape that an API server lets through, and what each has to carry after its admission."""
+"""Random Pods of every shape that an API server accepts, and the expected annotations of each."""
 
 import json
 import re
@@ -69,7 +69,7 @@ _VALUES = ("", "enabled", "null", '{"a":"b/~"}', "ünï¢ødé 👋", "line\nlin
 
 
 def size_bytes(annotations: dict[str, str]) -> int:
-    """What counts against the API server's limit."""
+    """The size that counts against the API server's limit."""
     return sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
 
 
@@ -79,7 +79,7 @@ def is_ours(key: str) -> bool:
 
 
 def expected_annotations(present: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
-    """The foreign ones as they are, and of the wanted ones as many as the size rule allows."""
+    """The foreign annotations unchanged, and the wanted ones that the size rule allows."""
     foreign = {key: value for key, value in present.items() if not is_ours(key)}
     needs = {key: value for key, value in wanted.items() if "connection" not in key}
     choices = (foreign | wanted, foreign | needs)
@@ -88,7 +88,7 @@ def expected_annotations(present: dict[str, str], wanted: dict[str, str]) -> dic
 
 @dataclass(frozen=True, slots=True)
 class GeneratedPod:
-    """A Pod, the namespace that it is created in, and its annotations after that."""
+    """A Pod, the namespace of its creation, and its expected annotations afterwards."""
 
     namespace: str
     pod: dict[str, Any]
@@ -96,13 +96,13 @@ class GeneratedPod:
 
 
 class PodGenerator:
-    """The same seed gives the same Pods."""
+    """Generates Pods; the same seed gives the same Pods."""
 
     def __init__(self, seed: int) -> None:
         self._chance = Random(seed)
 
     def pods(self, count: int) -> Iterator[GeneratedPod]:
-        """So many Pods."""
+        """*count* Pods."""
         return (self._pod() for _ in range(count))
 
     def _pod(self) -> GeneratedPod:
@@ -128,11 +128,11 @@ class PodGenerator:
         return {field: value} if self._happens(0.5) else {}
 
     def _nothing(self, field: str) -> dict[str, Any]:
-        """The two ways in which JSON says that a field has no value."""
+        """A null or an absent field."""
         return {field: None} if self._happens(0.5) else {}
 
     def _ownership(self, workload: Workload | None) -> dict[str, Any]:
-        """Owners, of which the controller is the one that counts, and the labels that go with it."""
+        """Owners, of which only the controller counts, and the labels that belong to it."""
         others = [self._reference("ReplicaSet", "web-87cf995f7", controller) for controller in (None, False)]
         references = self._chance.sample(others, self._chance.randrange(3))
         labels: dict[str, str] = {}
@@ -154,7 +154,7 @@ class PodGenerator:
         return {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "1"} | flag
 
     def _annotations(self, wanted: dict[str, str]) -> dict[str, str]:
-        """Any mixture of foreign, right, stale and forged ones, in any order."""
+        """Foreign, right, stale and forged annotations, in any order."""
         found: dict[str, str] = {}
         if self._happens(0.7):
             count = self._chance.randrange(6)
@@ -173,7 +173,7 @@ class PodGenerator:
         return {key: found[key] for key in order}
 
     def _filler(self, found: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
-        """An annotation that brings the whole close to the limit, to either side, or far beyond."""
+        """An annotation that brings the total close to the limit, on either side, or far above it."""
         foreign = {key: value for key, value in found.items() if not is_ours(key)}
         room = LIMIT_BYTES - size_bytes(foreign) - len("filler")
         needs = {key: value for key, value in wanted.items() if "connection" not in key}
@@ -185,5 +185,5 @@ class PodGenerator:
 
 
 def document(generated: GeneratedPod) -> str:
-    """The Pod as text, cut to what a person reads when a test fails."""
+    """The Pod as text, cut for messages of failed tests."""
     return json.dumps(generated.pod)[:2000]

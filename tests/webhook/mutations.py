@@ -1,4 +1,4 @@
-"""Reviews that no API server would send: real ones, changed at random in their structure and their bytes.
+"""Random mutations of real reviews, in their structure and their bytes.
 
 The same seed gives the same reviews.
 """
@@ -14,7 +14,7 @@ from tests.webhook.generated_pods import FOREIGN_KEYS, FORGED_KEYS
 Container = dict[str, Any] | list[Any]
 Place = tuple[Container, Any]
 
-_DEEP = "@deep@"  # stands in a document for brackets that Python's encoder could not nest
+_DEEP = "@deep@"  # placeholder for brackets that are too deep for Python's encoder
 _DEPTHS = (10, 100, 500, 1100, 5000)
 _SIZES = (300, 5_000, 60_000, 250_000)
 _LETTERS = ("a", "ü", "👋", "\u0000", "\u202e", "\ufffe", "\\", '"', "/", "~1", "\ufeff", "\n")
@@ -61,20 +61,20 @@ _WAYS = (
 
 
 class ReviewMutator:
-    """Mutations of *documents*, which are reviews as decoded JSON."""
+    """Mutates *documents*, which are reviews as decoded JSON."""
 
     def __init__(self, seed: int, documents: Sequence[dict[str, Any]]) -> None:
         self._chance = Random(seed)
         self._texts = [json.dumps(document) for document in documents]
         self._structural: tuple[Callable[[dict[str, Any]], None], ...] = (
             *(self._drop, self._retype, self._retype, self._nest, self._repeat, self._swap, self._rename),
-            *(self._enlarge, self._own, self._own, self._forge, self._crowd, self._ask),
+            *(self._enlarge, self._own, self._own, self._forge, self._crowd, self._label),
             *(self._size, self._size),
         )
         self._bytes = ByteMutator(self._chance)
 
     def reviews(self, count: int) -> Iterator[bytes]:
-        """So many bodies; four of five are JSON still, for the most part."""
+        """*count* bodies, of which most are still JSON."""
         return (self._review() for _ in range(count))
 
     def _review(self) -> bytes:
@@ -83,10 +83,10 @@ class ReviewMutator:
             if document:
                 self._chance.choice(self._structural)(document)
         body = self._encoded(document)
-        return self._bytes.mutated(body) if self._happens(0.2) else body
+        return self._bytes.mutate(body) if self._happens(0.2) else body
 
     def _encoded(self, document: dict[str, Any]) -> bytes:
-        """With characters as they are, or escaped; halves of surrogate pairs make invalid UTF-8, or JSON."""
+        """JSON with raw or escaped characters; unpaired surrogates make it invalid UTF-8 or JSON."""
         text = json.dumps(document, ensure_ascii=self._happens(0.5))
         if _DEEP in text:
             depth = self._chance.choice(_DEPTHS)
@@ -107,7 +107,7 @@ class ReviewMutator:
         holder[key] = self._chance.choice(([holder[key]], {self._key(): holder[key]}, [[], holder[key]]))
 
     def _repeat(self, document: dict[str, Any]) -> None:
-        """An entry of a list once more; a value under another key."""
+        """Repeat an entry of a list, or a value under another key."""
         holder, key = self._place(document)
         if isinstance(holder, list):
             holder.insert(key, holder[key])
@@ -125,13 +125,13 @@ class ReviewMutator:
             holder[self._key()] = holder.pop(key)
 
     def _enlarge(self, document: dict[str, Any]) -> None:
-        """A huge text; one in twenty is enough to be met often."""
+        """Insert a long text, sometimes a very long one."""
         holder, key = self._place(document)
         size = self._chance.choice(_SIZES if self._happens(0.2) else _SIZES[:2])
         holder[key] = self._chance.choice(_LETTERS) * size
 
     def _own(self, document: dict[str, Any]) -> None:
-        """Owners by any name, of any kind, controlling in any way."""
+        """Set owners with random names, kinds and controller flags."""
         names = (
             "web-87cf995f7",
             "web",
@@ -157,27 +157,27 @@ class ReviewMutator:
         }
 
     def _forge(self, document: dict[str, Any]) -> None:
-        """Our own keys and others like them, with values of any kind."""
+        """Set our keys and similar ones, with values of any type."""
         keys = self._chance.sample((*FORGED_KEYS, *FOREIGN_KEYS, _NOTE), self._chance.randrange(1, 6))
         text = self._happens(0.8)
         values = {key: self._text() if text else self._value() for key in keys}
         self._metadata(document)["annotations"] = values
 
     def _crowd(self, document: dict[str, Any]) -> None:
-        """Hundreds of annotations, some of them ours."""
+        """Set up to 2,000 annotations, some of them ours."""
         prefix = self._chance.choice(("liqo.io/connectionProfile", "x/", "liqo.io/cpuProfile", "~/"))
         count = self._chance.choice((70, 500, 2000))
         value = self._chance.choice(("", "v", "x" * 120))
         self._metadata(document)["annotations"] = {f"{prefix}{number}": value for number in range(count)}
 
-    def _ask(self, document: dict[str, Any]) -> None:
-        """Labels that the webhook looks at."""
+    def _label(self, document: dict[str, Any]) -> None:
+        """Set labels that the webhook reads."""
         values = ("true", "false", "", "x", None, 1)
         labels = {key: self._chance.choice(values) for key in self._chance.sample(_LABEL_KEYS, 2)}
         self._metadata(document)["labels"] = labels | {"pod-template-hash": "87cf995f7"}
 
     def _size(self, document: dict[str, Any]) -> None:
-        """Resources as nobody would spell them, under the names of containers that are known."""
+        """Set containers with unusual resources, with names that have needs."""
         pod = _member(_member(document, "request"), "object")
         containers = [self._container() for _ in range(self._chance.choice((1, 1, 2, 50)))]
         group = self._chance.choice(("containers", "containers", "containers", "initContainers"))
@@ -218,7 +218,7 @@ class ReviewMutator:
         return _member(_member(_member(document, "request"), "object"), "metadata")
 
     def _place(self, document: dict[str, Any]) -> Place:
-        """Any value but the whole; most are of the Pod, which is what the webhook looks into."""
+        """A random place in the document, mostly in the Pod, which the webhook reads."""
         way = iter(self._chance.choice(_WAYS))
         holder: Container = document
         while True:
@@ -235,17 +235,17 @@ class ReviewMutator:
 
 
 def _member(holder: Any, key: str) -> dict[str, Any]:
-    """The object under *key*, made where there is none; one of its own where the holder is no object."""
+    """The object under *key*, created if missing; a detached object if *holder* is not an object."""
     if not isinstance(holder, dict):
         return {}
     if not isinstance(holder.get(key), dict):
         holder[key] = {}
-    found: dict[str, Any] = holder[key]
-    return found
+    member: dict[str, Any] = holder[key]
+    return member
 
 
 def _holds(value: Any, container: Container) -> bool:
-    """True where *container* is *value* or lies within it: it must not become a part of itself."""
+    """True if *container* is *value* or is inside it: a container must not contain itself."""
     if value is container:
         return True
     inner = value.values() if isinstance(value, dict) else value

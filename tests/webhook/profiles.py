@@ -1,4 +1,4 @@
-"""Stored profiles as the API server would list them, and what `web` of emojivoto has to carry."""
+"""Stored profiles as the API server lists them, and the expected annotations of emojivoto's `web`."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ WEB_ANNOTATIONS = {
 
 
 def cpu(workload: Workload, value: str = "0.020", *, name: str = "") -> dict[str, Any]:
-    """A CPUProfile, with the name that the profiler gives unless told otherwise."""
+    """A CPUProfile, by default with the name that the profiler allocates."""
     return _manifest(ResourceProfile(workload, Resource.CPU, value, _BASIS), name)
 
 
@@ -44,9 +44,9 @@ def memory(workload: Workload, value: str = "17106488", *, name: str = "") -> di
 def with_containers(
     manifest: Mapping[str, Any], containers: Mapping[str, str], confidence: str = "0.87"
 ) -> dict[str, Any]:
-    """The profile with a status that tells what each container needs."""
-    found = [{"name": name, "value": value, "samples": 12} for name, value in containers.items()]
-    return {**manifest, "status": {"confidence": confidence, "containers": found}}
+    """The profile with a status that has the values of containers."""
+    values = [{"name": name, "value": value, "samples": 12} for name, value in containers.items()]
+    return {**manifest, "status": {"confidence": confidence, "containers": values}}
 
 
 def connection(

@@ -1,4 +1,4 @@
-"""Admission reviews as an API server sends them, and what its answers mean."""
+"""Admission reviews as an API server sends them, and the decoding of answers."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ UID = "5f0c2a1e-8f0d-4d29-9a55-0b7c6a4f2d11"
 
 
 def pod(metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A Pod with no more than it needs to be one."""
+    """A minimal Pod."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -24,7 +24,7 @@ def pod(metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
 
 
 def owned_by(kind: str, name: str, **labels: str) -> dict[str, Any]:
-    """The metadata of a Pod that a controller made; `pod_template_hash` stands for the label of that name."""
+    """The metadata of a controller's Pod; *labels* have `_` for `-`, as in `pod_template_hash`."""
     reference = {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "1", "controller": True}
     return {
         "generateName": f"{name}-",
@@ -68,7 +68,7 @@ def encoded(document: object) -> bytes:
 
 
 def patch_in(answer: bytes, uid: str = UID) -> list[dict[str, Any]]:
-    """The operations of *answer*, which has to be the v1 answer that lets the Pod of review *uid* pass."""
+    """The operations of *answer*, checked to be a v1 answer that admits the Pod of review *uid*."""
     document = json.loads(answer)
     response = document.pop("response")
     patch, patch_type = response.pop("patch", None), response.pop("patchType", None)
@@ -83,12 +83,12 @@ def patch_in(answer: bytes, uid: str = UID) -> list[dict[str, Any]]:
 
 
 def applied(answer: bytes, reviewed: Mapping[str, Any], uid: str = UID) -> dict[str, Any]:
-    """The Pod that an API server goes on with after *answer*."""
+    """The Pod after the API server applied *answer*."""
     patched: dict[str, Any] = jsonpatch.apply_patch(reviewed, patch_in(answer, uid))
     return patched
 
 
-# One review per kind of owner, with the workload that its Pod belongs to.
+# One review per kind of owner, with the workload of its Pod.
 OWNERS: Mapping[str, tuple[dict[str, Any], Workload | None]] = {
     "deployment": (review(web_pod()), WEB),
     "replicaset": (

@@ -1,4 +1,4 @@
-"""The webhook as an API server meets it: the product's listener with TLS, a client that trusts it alone."""
+"""The webhook behind the product's TLS listener, and a client that trusts only its authority."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """The response."""
 
     status: int
     headers: dict[str, str]
@@ -28,7 +28,7 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """The message of an answer that refuses; it is JSON with that one field."""
+        """The message of a refusal, which is JSON with that one field."""
         assert self.headers["content-type"] == "application/json"
         document = json.loads(self.body)
         assert list(document) in (["error"], ["detail"])
@@ -57,7 +57,7 @@ class ServedWebhook:
         self._listener.__exit__(kind, error, trace)
 
     def connect(self, trust: ssl.SSLContext | None = None) -> http.client.HTTPSConnection:
-        """A connection that the caller closes; *trust* replaces that in the one right authority."""
+        """A connection, which the caller closes; *trust* replaces the trust in the webhook's authority."""
         return http.client.HTTPSConnection(
             "127.0.0.1", self._listener.port, timeout=_PATIENCE_SECONDS, context=trust or self._trust
         )
@@ -65,7 +65,7 @@ class ServedWebhook:
     def ask(
         self, body: bytes | Iterable[bytes] | None, *, method: str = "POST", path: str = "/mutate"
     ) -> Answer:
-        """One request on a connection of its own; a body in pieces is sent in chunks."""
+        """One request on a new connection; an iterable body is sent in chunks."""
         connection = self.connect()
         try:
             return exchange(connection, body, method=method, path=path)

@@ -1,4 +1,4 @@
-"""The constraints of a namespace follow its objects, and are known only when every collection was listed."""
+"""The constraint index follows objects, and is complete only once every collection is listed."""
 
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from app.domain.workloads import Workload
 from app.rightsizing.constraints import Constraints, LimitRangeRule, Quota
 from app.webhook.constraint_index import ConstraintIndex, ConstraintObject
 from tests.webhook.profiles import VOTING, WEB
-from tests.webhook.webhooks import demanding
+from tests.webhook.webhooks import constraint_index
 
 CPU = frozenset({Resource.CPU})
 BOTH = frozenset(Resource)
@@ -25,7 +25,7 @@ def quota(*requests: Resource) -> Quota:
 
 
 def test_nothing_is_known_before_every_collection_was_listed() -> None:
-    """The fourth list may hold what forbids a change; an empty list is knowledge, too."""
+    """The fourth list may hold an object that forbids a change; empty lists count as listed."""
     index = ConstraintIndex()
     for collection in (index.autoscalers, index.quotas, index.limit_ranges, index.namespaces):
         assert (index.is_synced, index.of(WEB)) == (False, None)
@@ -35,7 +35,7 @@ def test_nothing_is_known_before_every_collection_was_listed() -> None:
 
 
 def test_a_list_of_one_namespace_leaves_what_is_known_of_others() -> None:
-    """Two that are listed apart are both waited for; a new list of one forgets of that one alone."""
+    """Each of two namespaces must be listed; a new list of one replaces only the objects of that one."""
     index = ConstraintIndex(("emojivoto", "shop"))
     for namespace in ("emojivoto", "shop"):
         for collection in (index.autoscalers, index.quotas, index.namespaces):
@@ -50,7 +50,7 @@ def test_a_list_of_one_namespace_leaves_what_is_known_of_others() -> None:
 
 def test_all_objects_of_the_namespace_bind_and_those_of_another_do_not() -> None:
     """Rules and quotas in the order of their objects' names; `shop` has its own."""
-    index = demanding(
+    index = constraint_index(
         limit_ranges=[
             ConstraintObject("emojivoto", "b", (rule(2), rule(3))),
             ConstraintObject("emojivoto", "a", (rule(1),)),
@@ -62,27 +62,26 @@ def test_all_objects_of_the_namespace_bind_and_those_of_another_do_not() -> None
         ],
     )
 
-    found = index.of(WEB)
-
-    assert found == Constraints((rule(1), rule(2), rule(3)), (quota(Resource.CPU),))
+    assert index.of(WEB) == Constraints((rule(1), rule(2), rule(3)), (quota(Resource.CPU),))
 
 
 def test_an_autoscaler_binds_only_its_target() -> None:
-    """Two that scale `web` are taken together; Deployment `voting` and StatefulSet `web` are not scaled."""
-    index = demanding(
+    """Two autoscalers of `web` are combined; Deployment `voting` and StatefulSet `web` are not scaled."""
+    index = constraint_index(
         autoscalers=[
             ConstraintObject("emojivoto", "one", (WEB, CPU)),
             ConstraintObject("emojivoto", "two", (WEB, frozenset({Resource.MEMORY}))),
         ]
     )
-    asked = (WEB, VOTING, Workload("emojivoto", "web", "StatefulSet"), Workload("shop", "web"))
+    workloads = (WEB, VOTING, Workload("emojivoto", "web", "StatefulSet"), Workload("shop", "web"))
 
-    assert [found.autoscaled for each in asked if (found := index.of(each))] == [BOTH, set(), set(), set()]
+    constraints = [index.of(workload) for workload in workloads]
+    assert [each and each.autoscaled for each in constraints] == [BOTH, set(), set(), set()]
 
 
 def test_a_change_and_a_deletion_take_effect_at_once() -> None:
-    """What was prepared for the Pod before is made anew; a list forgets what is not in it."""
-    index = demanding(limit_ranges=[ConstraintObject("emojivoto", "a", (rule(1),))])
+    """Changes invalidate prepared constraints; a list removes the objects that are not in it."""
+    index = constraint_index(limit_ranges=[ConstraintObject("emojivoto", "a", (rule(1),))])
     assert index.of(WEB) == Constraints((rule(1),))
     index.limit_ranges.upsert(ConstraintObject("emojivoto", "a", (rule(2),)))
     assert index.of(WEB) == Constraints((rule(2),))
@@ -95,18 +94,18 @@ def test_a_change_and_a_deletion_take_effect_at_once() -> None:
 
 
 def test_a_namespace_asks_as_long_as_its_label_says_so() -> None:
-    """Listed, changed, deleted; one that is not there asks for nothing."""
-    index = demanding(asking=["shop"])
-    asked = [index.is_scheduling_enabled("shop"), index.is_scheduling_enabled("emojivoto")]
+    """After a list, a change and a deletion; a namespace that does not exist enables nothing."""
+    index = constraint_index(enabled=["shop"])
+    enabled = [index.is_scheduling_enabled("shop"), index.is_scheduling_enabled("emojivoto")]
     index.namespaces.upsert(ConstraintObject("shop", "shop", value=False))
     index.namespaces.upsert(ConstraintObject("emojivoto", "emojivoto", value=True))
-    asked += [index.is_scheduling_enabled("shop"), index.is_scheduling_enabled("emojivoto")]
+    enabled += [index.is_scheduling_enabled("shop"), index.is_scheduling_enabled("emojivoto")]
     index.namespaces.delete(ConstraintObject("emojivoto", "emojivoto", value=True))
 
-    assert [*asked, index.is_scheduling_enabled("emojivoto")] == [True, False, False, True, False]
+    assert [*enabled, index.is_scheduling_enabled("emojivoto")] == [True, False, False, True, False]
 
 
-DEMAND = st.builds(
+ITEM = st.builds(
     ConstraintObject,
     st.sampled_from(["emojivoto", "shop"]),
     st.sampled_from(["a", "b"]),
@@ -114,7 +113,7 @@ DEMAND = st.builds(
 )
 LimitRangeObject = ConstraintObject[tuple[LimitRangeRule, ...]]
 CHANGES = st.lists(
-    st.tuples(st.sampled_from(["replace", "upsert", "delete"]), DEMAND, st.lists(DEMAND, max_size=3))
+    st.tuples(st.sampled_from(["replace", "upsert", "delete"]), ITEM, st.lists(ITEM, max_size=3))
 )
 
 
@@ -128,18 +127,18 @@ def test_after_any_changes_it_equals_an_index_of_what_is_there(
         ]
     ],
 ) -> None:
-    """Lists, changes and deletions in any order, asked in between, leave what one list would tell."""
-    index, there = demanding(), dict[tuple[str, str], ConstraintObject[tuple[LimitRangeRule, ...]]]()
-    for verb, one, many in changes:
+    """After lists, changes and deletions in any order, with lookups in between, it equals a new index."""
+    index, stored = constraint_index(), dict[tuple[str, str], ConstraintObject[tuple[LimitRangeRule, ...]]]()
+    for verb, item, items in changes:
         if verb == "replace":
-            there = {(each.namespace, each.name): each for each in many}
-            index.limit_ranges.replace(many)
+            stored = {(each.namespace, each.name): each for each in items}
+            index.limit_ranges.replace(items)
         elif verb == "upsert":
-            there[one.namespace, one.name] = one
-            index.limit_ranges.upsert(one)
+            stored[item.namespace, item.name] = item
+            index.limit_ranges.upsert(item)
         else:
-            there.pop((one.namespace, one.name), None)
-            index.limit_ranges.delete(one)
-        fresh = demanding(limit_ranges=there.values())
+            stored.pop((item.namespace, item.name), None)
+            index.limit_ranges.delete(item)
+        fresh = constraint_index(limit_ranges=stored.values())
         for workload in (WEB, Workload("shop", "web")):
             assert index.of(workload) == fresh.of(workload)

@@ -1,4 +1,4 @@
-"""What is done with a Pod, the reason where that is nothing, and the two limits: of number and of size."""
+"""Decisions on Pods: skip reasons, and the limits on the number and size of annotations."""
 
 from typing import Any
 
@@ -27,16 +27,16 @@ from tests.webhook.profiles import (
     web_profiles,
 )
 from tests.webhook.reviews import applied, encoded, owned_by, patch_in, pod, review, web_pod
-from tests.webhook.webhooks import SETTINGS, known_from, webhook_on, webhook_with
+from tests.webhook.webhooks import SETTINGS, state_from, webhook_on, webhook_with
 
 FORGED = {"liqo.io/cpuProfile": "forged", "liqo.io/connectionProfile7": "forged"}
 
 
 def decision(document: dict[str, Any], *manifests: dict[str, Any], max_connections: int = 64) -> Decision:
-    """What is decided on the review where these profiles are stored; `web`'s, unless others are given."""
+    """The decision on the review with these stored profiles; by default those of `web`."""
     catalogue = synced_catalogue(*(manifests or web_profiles()))
     index = AnnotationIndex(catalogue, max_connections=max_connections)
-    return decide(decode_review(encoded(document)), known_from(catalogue, index))
+    return decide(decode_review(encoded(document)), state_from(catalogue, index))
 
 
 def pod_kind(group: str, kind: str) -> dict[str, str]:
@@ -86,13 +86,13 @@ def pod_kind(group: str, kind: str) -> dict[str, str]:
             SkipReason.MIRROR_POD,
             id="mirror-pod",
         ),
-        pytest.param(review(pod({"name": "debug"})), SkipReason.NO_OWNER, id="nobody-controls-it"),
+        pytest.param(review(pod({"name": "debug"})), SkipReason.NO_OWNER, id="no-controller"),
         pytest.param(review(pod(owned_by("StatefulSet", "web"))), SkipReason.NO_PROFILE, id="not-profiled"),
         pytest.param(review(web_pod(WEB_ANNOTATIONS)), SkipReason.UP_TO_DATE, id="up-to-date"),
     ],
 )
 def test_a_pod_passes_unchanged_for_a_reason(document: dict[str, Any], reason: SkipReason) -> None:
-    """Each circumstance has its own reason, and no patch."""
+    """Each case has its own reason, and no patch."""
     assert decision(document) == Decision(NO_PATCH, reason)
 
 
@@ -104,7 +104,7 @@ def test_an_index_that_is_not_synced_changes_nothing(listed: tuple[ProfileKind, 
         catalogue.replace(resource, [cpu(WEB)] if resource is ProfileKind.CPU else [])
     index = AnnotationIndex(catalogue, max_connections=64)
 
-    found = decide(decode_review(encoded(review(web_pod(FORGED)))), known_from(catalogue, index))
+    found = decide(decode_review(encoded(review(web_pod(FORGED)))), state_from(catalogue, index))
 
     assert found == Decision(NO_PATCH, SkipReason.INDEX_NOT_SYNCED)
 
@@ -116,7 +116,7 @@ def test_an_index_that_is_not_synced_changes_nothing(listed: tuple[ProfileKind, 
 def test_the_namespace_of_the_request_counts_and_not_the_pods_own_word(
     claimed: str, real: str, *, annotated: bool
 ) -> None:
-    """A Pod can write any `metadata.namespace`; it gets `web`'s names only where it is really created."""
+    """A Pod can have any `metadata.namespace`; only the namespace of the request counts."""
     reviewed = web_pod()
     reviewed["metadata"]["namespace"] = claimed
 
@@ -124,7 +124,7 @@ def test_the_namespace_of_the_request_counts_and_not_the_pods_own_word(
 
 
 def test_only_listed_namespaces_are_in_scope_where_some_are_listed() -> None:
-    """With PROFILING_NAMESPACE=shop a Pod of emojivoto passes, forged keys and all."""
+    """With PROFILING_NAMESPACE=shop a Pod of emojivoto passes unchanged, forged keys included."""
     settings = SETTINGS.model_copy(update={"profiling_namespace": ("shop",)})
     webhook = webhook_on(synced_catalogue(*web_profiles()), settings)
 
@@ -134,7 +134,7 @@ def test_only_listed_namespaces_are_in_scope_where_some_are_listed() -> None:
 
 @pytest.mark.parametrize("value", ["false", "", "True"])
 def test_only_the_exact_value_true_opts_out(value: str) -> None:
-    """The same value as in the selector of the webhook configuration, so that both always agree."""
+    """The selector in the webhook configuration uses the same value."""
     reviewed = web_pod()
     reviewed["metadata"]["labels"]["job-profiler.liqo.io/ignore"] = value
 
@@ -144,14 +144,14 @@ def test_only_the_exact_value_true_opts_out(value: str) -> None:
 @pytest.mark.parametrize(
     ("metadata", "reason"),
     [
-        pytest.param({"name": "debug"}, SkipReason.NO_OWNER, id="nobody-controls-it"),
+        pytest.param({"name": "debug"}, SkipReason.NO_OWNER, id="no-controller"),
         pytest.param(owned_by("StatefulSet", "web"), SkipReason.NO_PROFILE, id="not-profiled"),
     ],
 )
 def test_forged_keys_are_removed_where_there_is_nothing_to_put_in_their_place(
     metadata: dict[str, Any], reason: SkipReason
 ) -> None:
-    """The foreign annotation stays, and the reason says why nothing else was written."""
+    """The foreign annotation stays, and the reason says why no annotation was added."""
     reviewed = pod(metadata | {"annotations": FORGED | {"a": "b"}})
     webhook = webhook_with(*web_profiles())
 
@@ -162,7 +162,7 @@ def test_forged_keys_are_removed_where_there_is_nothing_to_put_in_their_place(
 
 
 def test_the_largest_connections_are_written_in_name_order() -> None:
-    """Of four with room for two: 90 and 80 a minute, numbered by name (`a` before `c`) and not by size."""
+    """Two of four connections: 90 and 80 per minute, numbered by name (`a` before `c`), not by rate."""
     manifests = [
         connection(WEB, Workload("emojivoto", f"peer-{name}"), rate, name=name)
         for name, rate in (("d", "7.00"), ("c", "90.00"), ("b", "9.50"), ("a", "80.00"))
@@ -174,14 +174,14 @@ def test_the_largest_connections_are_written_in_name_order() -> None:
 
 
 def test_no_connection_is_written_where_none_is_asked_for() -> None:
-    """With MAX_CONNECTIONS=0 `web` carries its CPU and memory profiles alone."""
+    """With MAX_CONNECTIONS=0 `web` gets only its CPU and memory profiles."""
     patch = decision(review(web_pod()), max_connections=0).patch.operations
 
     assert patch[0]["value"] == {"liqo.io/cpuProfile": WEB_CPU, "liqo.io/memoryProfile": WEB_MEMORY}
 
 
 def test_the_number_of_connections_decides_over_the_digits_of_their_keys() -> None:
-    """12 connections are numbered 0 to 11 without a gap, `connectionProfile10` holding the 11th name."""
+    """12 connections are numbered 0 to 11 without gaps; `connectionProfile10` has the 11th name."""
     manifests = [
         connection(WEB, Workload("shop", f"peer-{number}"), name=f"conn-{number:02}") for number in range(12)
     ]
@@ -213,9 +213,9 @@ NEEDS_BYTES, CONNECTIONS_BYTES, LIMIT_BYTES = 141, 234, 204_800
 def test_what_does_not_fit_is_left_out_connections_first(
     own_bytes: int, kept: int, reason: SkipReason | None
 ) -> None:
-    """At 200 KiB in all, keys and values in bytes (`ü` is two); forged keys go and do not count.
+    """The limit is 200 KiB of keys and values in bytes (`ü` has two); forged keys do not count.
 
-    `web` has 2 + 3 annotations of 141 + 234 bytes. The Pod never ends above 200 KiB because of us.
+    `web` has 2 + 3 annotations of 141 + 234 bytes. Our annotations never bring a Pod above 200 KiB.
     """
     own = {"own": "ü" * ((own_bytes - 3) // 2) + "x" * ((own_bytes - 3) % 2)}
     reviewed = web_pod(own | FORGED)
@@ -236,21 +236,21 @@ def test_what_does_not_fit_is_left_out_connections_first(
 @pytest.mark.parametrize(
     ("metadata", "reason"),
     [
-        pytest.param({"name": "debug"}, SkipReason.NO_OWNER, id="nobody-controls-it"),
+        pytest.param({"name": "debug"}, SkipReason.NO_OWNER, id="no-controller"),
         pytest.param(owned_by("StatefulSet", "web"), SkipReason.NO_PROFILE, id="not-profiled"),
     ],
 )
 def test_a_large_pod_for_which_there_is_nothing_is_not_called_too_large(
     metadata: dict[str, Any], reason: SkipReason
 ) -> None:
-    """Nothing was left out, so the reason is the one of a small Pod."""
+    """No annotation is left out, so the reason is the same as for a small Pod."""
     reviewed = pod(metadata | {"annotations": {"own": "x" * LIMIT_BYTES}})
 
     assert decision(review(reviewed)) == Decision(NO_PATCH, reason)
 
 
 def test_five_thousand_connections_do_not_make_a_pod_too_large() -> None:
-    """The 64 largest of 5,000 are written: the rates 4937 to 5000, contiguous and in name order."""
+    """The 64 largest of 5,000 are written: the rates 4937 to 5000, without gaps and in name order."""
     manifests = [
         connection(WEB, Workload("shop", f"peer-{rate}"), f"{rate}.00", name=f"conn-{rate:04}")
         for rate in range(1, 5001)
@@ -265,7 +265,7 @@ def test_five_thousand_connections_do_not_make_a_pod_too_large() -> None:
 
 
 def test_both_ends_of_a_connection_carry_it() -> None:
-    """The edge web → voting stands on Pods of both; `emoji` has no part in it."""
+    """The edge web → voting is on Pods of both; `emoji` is not part of it."""
     manifests = [connection(WEB, VOTING, name="edge")]
     ends = {
         name: decision(review(pod(owned_by("ReplicaSet", f"{name}-x", pod_template_hash="x"))), *manifests)

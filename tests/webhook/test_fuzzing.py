@@ -1,4 +1,4 @@
-"""Mutated reviews: each has an answer that an API server can go on with, or a clear refusal."""
+"""Mutated reviews: each has an answer that an API server can use, or a clear refusal."""
 
 import tracemalloc
 from base64 import b64encode
@@ -15,10 +15,10 @@ REVIEWS, WIRE_REVIEWS = 1000, 200
 
 @pytest.mark.parametrize("seed", [20260301, 20260302, 20260303, 20260304, 20260305])
 def test_every_answer_to_a_mutated_review_is_one_to_go_on_with(seed: int) -> None:
-    """Of 1,000 bodies each has an answer in both modes, which a second library finds right.
+    """Each of 1,000 bodies gets an answer in both modes that passes the checks of `fuzzing`.
 
-    No exception escapes or is logged; each patch applies, and leaves a Pod that is not patched again. At
-    least a tenth was refused, a quarter allowed as it is, and a tenth patched: all of the code was reached.
+    No exception escapes or is logged; each patch applies, and the patched Pod is not patched again. At least
+    a tenth is refused, a quarter admitted unchanged, and a tenth patched: all of the code is reached.
     """
     judge = Judge(seed)
     for body in ReviewMutator(seed, documents(seed)).reviews(REVIEWS):
@@ -33,7 +33,7 @@ def test_every_answer_to_a_mutated_review_is_one_to_go_on_with(seed: int) -> Non
 
 
 def test_the_listener_answers_as_the_application_does() -> None:
-    """Over TLS and one kept connection, 200 bodies have the very answers that they have without a network."""
+    """Over one TLS connection, 200 bodies get the same answers as without a network."""
     judge = Judge(7)
     with WireJudge(judge.webhooks[1]) as wire:
         for body in ReviewMutator(7, documents(7)).reviews(WIRE_REVIEWS):
@@ -41,18 +41,18 @@ def test_the_listener_answers_as_the_application_does() -> None:
 
 
 def test_namespaces_that_do_not_exist_leave_no_trace() -> None:
-    """200 reviews name 200 namespaces of 10 kB each, and ask for requests: 2 MB that are not kept.
+    """200 reviews with scheduling enabled name 200 namespaces of 10 kB each: these 2 MB are not kept.
 
-    Whoever reaches the port could fill the memory otherwise.
+    Otherwise any client of the port could fill the memory.
     """
     webhook = sizing_webhook()
-    asking = pod({"labels": {"job-profiler.liqo.io/scheduling": "true"}})
-    webhook.mutator.review(encoded(review(asking, "once")))
+    enabled = pod({"labels": {"job-profiler.liqo.io/scheduling": "true"}})
+    webhook.mutator.review(encoded(review(enabled, "once")))
 
     tracemalloc.start()
     try:
         for number in range(200):
-            webhook.mutator.review(encoded(review(asking, f"{number:05}" * 2000)))
+            webhook.mutator.review(encoded(review(enabled, f"{number:05}" * 2000)))
         kept_bytes, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -65,7 +65,7 @@ def fails(*_: object) -> None:
 
 
 def test_the_judge_sees_a_fault_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The webhook catches its own fault and lets the Pod pass; that is a finding all the same."""
+    """The webhook catches its own fault and admits the Pod; the judge reports the logged fault."""
     monkeypatch.setattr("app.webhook.endpoint.decide", fails)
 
     with pytest.raises(WrongAnswerError, match="admission_failed_open"):
@@ -85,31 +85,31 @@ def answering(operations: list[dict[str, object]] | None = None, **response: obj
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         pytest.param(b"{", "can't be read", id="no-json"),
-        pytest.param(encoded({"response": {}}), "no review", id="no-review"),
-        pytest.param(answering(allowed=False), "let the Pod pass", id="refused"),
+        pytest.param(encoded({"response": {}}), "not a review", id="no-review"),
+        pytest.param(answering(allowed=False), "not admit the Pod", id="refused"),
         pytest.param(answering(uid="another"), "uid", id="another-uid"),
         pytest.param(answering(patch="!"), "can't be read", id="no-base64"),
         pytest.param(answering([{"op": "remove", "path": "/metadata/x"}]), "does not apply", id="no-place"),
-        pytest.param(answering(adding({"x": 7})), "no text", id="a-number"),
+        pytest.param(answering(adding({"x": 7})), "not a string", id="a-number"),
         pytest.param(answering(adding({"x": "y"})), "patched again", id="not-idempotent"),
     ],
 )
 def test_the_judge_sees_an_answer_that_is_wrong(
-    monkeypatch: pytest.MonkeyPatch, answer: bytes, said: str
+    monkeypatch: pytest.MonkeyPatch, answer: bytes, message: str
 ) -> None:
-    """What can't be read, refuses a Pod, is for another review, or carries a patch that does harm."""
+    """Answers that can't be read, reject a Pod, belong to another review, or have a harmful patch."""
     judge = Judge(1)
     monkeypatch.setattr(judge.webhooks[0].mutator, "review", lambda _: answer)
 
-    with pytest.raises(WrongAnswerError, match=said):
+    with pytest.raises(WrongAnswerError, match=message):
         judge.check(encoded(review(web_pod())))
 
 
 def test_the_same_seed_gives_the_same_reviews() -> None:
-    """So that a finding can be looked at again."""
+    """Findings are reproducible."""
     first, second = (list(ReviewMutator(3, documents(3)).reviews(50)) for _ in range(2))
 
     assert first == second

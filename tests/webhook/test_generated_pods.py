@@ -1,4 +1,4 @@
-"""Ten thousand Pods through bytes, patch and a real RFC 6902 engine, and every one a second time."""
+"""Ten thousand Pods as bytes, with patches applied by an RFC 6902 library, each reviewed twice."""
 
 import copy
 
@@ -28,11 +28,10 @@ def without_annotations(reviewed: dict[str, object]) -> dict[str, object]:
 
 
 def test_every_generated_pod_ends_with_exactly_the_right_annotations_and_stays_so() -> None:
-    """Of 10,000 Pods each is allowed and carries what its workload's profiles are called, and no forged key.
+    """Each of 10,000 Pods is admitted with the names of its workload's profiles and without forged keys.
 
-    Nothing else of the Pod changes, whatever it is owned by and however its annotations look, and the
-    review of the patched Pod has no patch. The counters prove that all kinds of outcome occurred, and that
-    20,000 reviews were counted.
+    Nothing else of the Pod changes, for any owner and any annotations, and the review of the patched Pod has
+    no patch. The metrics show that every kind of outcome occurred, and that 20,000 reviews were counted.
     """
     webhook = webhook_with(*PROFILES)
     for number, generated in enumerate(PodGenerator(seed=20260301).pods(REVIEWS)):
@@ -51,7 +50,7 @@ def test_every_generated_pod_ends_with_exactly_the_right_annotations_and_stays_s
 
 
 def outcomes(webhook: Webhook) -> float:
-    """All reviews that were counted; each outcome that the generator can bring about did occur."""
+    """The number of counted reviews, after a check that each possible outcome occurred."""
     reasons = ("up_to_date", "no_profile", "no_owner", "namespace_out_of_scope", "annotations_too_large")
     skipped = [webhook.counted("skipped", reason) for reason in reasons]
     mutated = [webhook.counted("mutated", reason) for reason in ("", "no_profile", "no_owner", reasons[-1])]
@@ -66,7 +65,7 @@ KEYS = st.sampled_from(FOREIGN_KEYS + FORGED_KEYS) | st.text()
 @settings(max_examples=200, deadline=None)
 @given(present=st.dictionaries(KEYS, st.text(), max_size=12))
 def test_any_text_may_stand_in_the_annotations(present: dict[str, str]) -> None:
-    """Whatever the keys and values are, the foreign ones stay and ours are `web`'s."""
+    """For any keys and values, foreign annotations stay and ours are those of `web`."""
     reviewed = web_pod(present)
 
     patched = applied(OF_WEB.mutator.review(encoded(review(reviewed))), reviewed)
@@ -76,7 +75,7 @@ def test_any_text_may_stand_in_the_annotations(present: dict[str, str]) -> None:
 
 
 def test_a_pod_without_annotations_gets_the_whole_map() -> None:
-    """There is no member to add a key to: one operation adds all, for an absent map and for a null one."""
+    """If the map is absent or null, one operation adds all annotations."""
     absent = web_pod()
     null = pod(absent["metadata"] | {"annotations": None})
     for reviewed in (absent, null):
@@ -86,7 +85,7 @@ def test_a_pod_without_annotations_gets_the_whole_map() -> None:
 
 
 def test_a_key_of_ours_is_addressed_with_its_slash_escaped() -> None:
-    """`/` in a key is `~1` in a pointer: stale ones are replaced, forged ones removed, missing ones added."""
+    """`/` in a key is `~1` in a pointer; stale keys are replaced, forged ones removed, missing ones added."""
     webhook = webhook_with(profiles.cpu(profiles.WEB), profiles.memory(profiles.WEB))
     reviewed = web_pod({"liqo.io/cpuProfile": "stale", "liqo.io/connectionProfile7": "forged", "a/b": "c"})
 

@@ -1,4 +1,4 @@
-"""Thousands of Pods that ask for requests, or do not, through bytes, patch and a real RFC 6902 engine."""
+"""Thousands of Pods, with and without scheduling, with patches applied by an RFC 6902 library."""
 
 import copy
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from tests.webhook.generated_pods import (
 )
 from tests.webhook.profiles import with_containers
 from tests.webhook.reviews import applied, encoded, patch_in, review
-from tests.webhook.webhooks import Webhook, demanding, sizing_webhook, webhook_with
+from tests.webhook.webhooks import Webhook, constraint_index, sizing_webhook, webhook_with
 
 NOTE, LABEL = "job-profiler.liqo.io/requests", "job-profiler.liqo.io/scheduling"
 REVIEWS, NAMESPACES = 200, 25
@@ -32,9 +32,9 @@ FOREIGN = {"ephemeral-storage": "1Gi", "example.org/gpu": "1", "hugepages-2Mi": 
 
 
 class SizedPodGenerator:
-    """Pods of any shape with resources of any shape, and what their namespaces demand.
+    """Pods and resources of any shape, and the constraints of their namespaces.
 
-    Their expected annotations are those beside the note.
+    The expected annotations exclude the requests summary.
     """
 
     def __init__(self, seed: int) -> None:
@@ -42,21 +42,21 @@ class SizedPodGenerator:
         self._pods = PodGenerator(seed)
 
     def pods(self, count: int) -> Iterator[GeneratedPod]:
-        """So many Pods; each third says itself whether it asks."""
+        """*count* Pods; about a third have the scheduling label."""
         for generated in self._pods.pods(count):
             if self._happens(0.95):
                 generated.pod["spec"] = self._spec()
             if self._happens(0.3):
                 labels = generated.pod["metadata"].get("labels") or {}
-                said = self._chance.choice(("true", "false"))
-                generated.pod["metadata"]["labels"] = labels | {LABEL: said}
+                enabled = self._chance.choice(("true", "false"))
+                generated.pod["metadata"]["labels"] = labels | {LABEL: enabled}
             if self._happens(0.1):
                 present = generated.pod["metadata"].get("annotations") or {}
                 generated.pod["metadata"]["annotations"] = present | {NOTE: "forged"}
             yield generated
 
     def profiles(self) -> Iterator[dict[str, Any]]:
-        """The profiles of the Pods' workloads, with needs from next to nothing to absurd."""
+        """The profiles of the Pods' workloads, with needs from tiny to absurd."""
         for manifest in PROFILES:
             exponent = {"CPUProfile": (-3, 9), "MemoryProfile": (0, 15)}.get(manifest["kind"])
             if exponent is None:
@@ -67,16 +67,16 @@ class SizedPodGenerator:
             yield with_containers(manifest, amounts, self._chance.choice(("0.40", "0.50", "0.99")))
 
     def constraints(self) -> ConstraintIndex:
-        """Of both namespaces; in every fifth case one of them does not ask by itself."""
-        asking = ["shop", "emojivoto"] if self._happens(0.8) else ["shop"]
-        index = demanding(asking)
+        """The constraints of both namespaces; in a fifth of the cases only one enables scheduling."""
+        enabled = ["shop", "emojivoto"] if self._happens(0.8) else ["shop"]
+        index = constraint_index(enabled)
         for namespace in ("shop", "emojivoto"):
             if self._happens(0.6):
                 index.limit_ranges.upsert(ConstraintObject(namespace, "r", (self._rule(), self._rule())))
             if self._happens(0.3):
                 index.quotas.upsert(ConstraintObject(namespace, "q", self._quota()))
-        scaled = frozenset(self._resources())
-        index.autoscalers.upsert(ConstraintObject("shop", "h", (self._chance.choice([*WANTED]), scaled)))
+        autoscaled = frozenset(self._resources())
+        index.autoscalers.upsert(ConstraintObject("shop", "h", (self._chance.choice([*WANTED]), autoscaled)))
         return index
 
     def _happens(self, probability: float) -> bool:
@@ -87,8 +87,8 @@ class SizedPodGenerator:
 
     def _rule(self) -> LimitRangeRule:
         ratio = {resource: Decimal(self._chance.choice((1, 2, 10))) for resource in self._resources()}
-        of = self._chance.choice(("Container", "Pod"))
-        return LimitRangeRule(of, self._amounts(), self._amounts(), ratio)
+        applies_to = self._chance.choice(("Container", "Pod"))
+        return LimitRangeRule(applies_to, self._amounts(), self._amounts(), ratio)
 
     def _amounts(self) -> dict[Resource, Decimal]:
         values = {Resource.CPU: CPU, Resource.MEMORY: MEMORY}
@@ -122,7 +122,7 @@ class SizedPodGenerator:
         return found | {"resources": {key: each for key, each in given.items() if each or self._happens(0.3)}}
 
     def _quantities(self) -> dict[str, str]:
-        """Mostly amounts, and now and then what no API server would let through."""
+        """Mostly amounts, and sometimes one that no API server accepts."""
         found = {key: value for key, value in FOREIGN.items() if self._happens(0.2)}
         for name, values in (("cpu", CPU), ("memory", MEMORY)):
             if self._happens(0.5):
@@ -131,11 +131,11 @@ class SizedPodGenerator:
 
 
 def test_every_generated_pod_ends_sized_once_and_only_where_it_may() -> None:
-    """Of 5,000 Pods under 25 sets of demands each is allowed, and its second review changes nothing.
+    """Each of 5,000 Pods under 25 sets of constraints is admitted, and its second review changes nothing.
 
-    Beside annotations only requests of CPU and memory differ, never above a limit that was no less before;
-    the names of its profiles are those that it gets without requests. Who does not ask gets the very bytes
-    of a webhook that sets none. The counters prove that Pods were resized and left alone.
+    Beside annotations only CPU and memory requests differ, and a changed request is never above its limit;
+    the profile names are the same as without sizing. Without scheduling, the answer is byte for byte that of
+    a webhook that sets no requests. The metrics show that some Pods are resized and others are not.
     """
     resized = 0.0
     for seed in range(NAMESPACES):
@@ -143,45 +143,47 @@ def test_every_generated_pod_ends_sized_once_and_only_where_it_may() -> None:
         profiles, constraints = list(generator.profiles()), generator.constraints()
         sizing, plain = sizing_webhook(*profiles, constraints=constraints), webhook_with(*profiles)
         for number, generated in enumerate(generator.pods(REVIEWS)):
-            check(sizing, plain, generated, asks=asks(constraints, generated), case=(seed, number))
+            check(
+                sizing, plain, generated, is_enabled=is_enabled(constraints, generated), case=(seed, number)
+            )
         resized += sizing.resized
         assert sizing.not_resized("internal_error") == 0
 
     assert REVIEWS * NAMESPACES / 10 < resized < REVIEWS * NAMESPACES / 2
 
 
-def asks(constraints: ConstraintIndex, generated: GeneratedPod) -> bool:
-    """What the label's rule says."""
-    said = (generated.pod["metadata"].get("labels") or {}).get(LABEL)
-    return said == "true" or (said is None and constraints.is_scheduling_enabled(generated.namespace))
+def is_enabled(constraints: ConstraintIndex, generated: GeneratedPod) -> bool:
+    """True if the label of the Pod, or else of the namespace, enables scheduling."""
+    label = (generated.pod["metadata"].get("labels") or {}).get(LABEL)
+    return label == "true" or (label is None and constraints.is_scheduling_enabled(generated.namespace))
 
 
 def check(
-    sizing: Webhook, plain: Webhook, generated: GeneratedPod, *, asks: bool, case: tuple[int, int]
+    sizing: Webhook, plain: Webhook, generated: GeneratedPod, *, is_enabled: bool, case: tuple[int, int]
 ) -> None:
-    """One Pod, twice through one webhook and once through the other."""
-    told = (case, document(generated))
+    """Review one Pod twice by *sizing* and once by *plain*."""
+    context = (case, document(generated))
     body = encoded(review(generated.pod, generated.namespace))
     answer, without = sizing.mutator.review(body), plain.mutator.review(body)
     patched = applied(answer, generated.pod)
 
     again = encoded(review(patched, generated.namespace))
-    assert patch_in(sizing.mutator.review(again)) == [], told
+    assert patch_in(sizing.mutator.review(again)) == [], context
     is_forged = NOTE in (generated.pod["metadata"].get("annotations") or {})
-    if generated.namespace == "kube-system" or not (asks or is_forged):
-        assert answer == without, told
+    if generated.namespace == "kube-system" or not (is_enabled or is_forged):
+        assert answer == without, context
     annotations = dict(patched["metadata"].get("annotations") or {})
     note = annotations.pop(NOTE, None)
-    assert generated.namespace == "kube-system" or note != "forged", told
+    assert generated.namespace == "kube-system" or note != "forged", context
     if size_bytes(annotations) < LIMIT_BYTES / 2:
-        assert annotations == generated.expected, told
+        assert annotations == generated.expected, context
     assert only_requests_differ(generated.pod.get("spec"), patched.get("spec"), has_note=note is not None), (
-        told
+        context
     )
 
 
 def only_requests_differ(before: Any, after: Any, *, has_note: bool) -> bool:
-    """True where the specs are equal but for requests of CPU and memory, each within its limit."""
+    """True if the specs differ only in CPU and memory requests, each within its limit."""
     if before == after:
         return True
     rest_before, rest_after = copy.deepcopy(before), copy.deepcopy(after)
@@ -205,7 +207,7 @@ def only_requests_differ(before: Any, after: Any, *, has_note: bool) -> bool:
 
 
 def test_the_same_seed_gives_the_same_pods() -> None:
-    """So that a case that failed can be looked at again."""
+    """Failures are reproducible."""
     first, second = (list(SizedPodGenerator(7).pods(50)) for _ in range(2))
 
     assert first == second

@@ -1,4 +1,4 @@
-"""The needs of a workload's containers are those of the profiles that its Pods name, as they are now."""
+"""The need index follows the profiles that the annotations of a workload's Pods name."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -24,7 +24,7 @@ def needs_on(*manifests: Mapping[str, Any]) -> tuple[ProfileCatalogue, NeedIndex
 
 
 def test_the_needs_are_those_of_both_profiles() -> None:
-    """Each container's own value, and the confidence of each profile apart."""
+    """The value of each container, and the confidence of each profile."""
     _, index = needs_on(CPU_OF_WEB, MEMORY_OF_WEB)
 
     assert index.needs(WEB) == {
@@ -34,7 +34,7 @@ def test_the_needs_are_those_of_both_profiles() -> None:
 
 
 def test_they_follow_the_profiles() -> None:
-    """A value that changes, a profile that appears and one that goes are known to the next Pod."""
+    """Changed, added and deleted profiles count for the next Pod."""
     catalogue, index = needs_on(CPU_OF_WEB)
     before = index.needs(WEB)
     catalogue.upsert(ProfileKind.CPU, with_containers(cpu(WEB), {"web-svc": "0.030"}))
@@ -50,7 +50,7 @@ def test_they_follow_the_profiles() -> None:
 
 
 def test_a_profile_without_a_status_yet_tells_nothing_until_it_has_one() -> None:
-    """Value and status are written one after the other; in between there are no containers."""
+    """The status is written after the value; until then there are no containers."""
     catalogue, index = needs_on(cpu(WEB), connection(WEB, EMOJI))
     assert index.needs(WEB) == {}
     catalogue.upsert(ProfileKind.CPU, CPU_OF_WEB)
@@ -59,22 +59,22 @@ def test_a_profile_without_a_status_yet_tells_nothing_until_it_has_one() -> None
 
 
 @pytest.mark.parametrize(
-    ("profiled", "asked"),
+    ("profiled", "workload"),
     [
         (Workload("shop", "report", "CronJob"), Workload("shop", "report-29000000", "Job")),
         (Workload("shop", "build", "Job"), Workload("shop", "build-7w4ct", "Job")),
     ],
     ids=["run-of-a-cronjob", "run-of-a-group"],
 )
-def test_a_run_needs_what_its_runs_need(profiled: Workload, asked: Workload) -> None:
-    """By the very profile that its annotations name."""
+def test_a_run_needs_what_its_runs_need(profiled: Workload, workload: Workload) -> None:
+    """The needs come from the profile that the annotations of its Pods name."""
     _, index = needs_on(with_containers(cpu(profiled), {"main": "0.100"}))
 
-    assert index.needs(asked)[Resource.CPU].containers == {"main": Decimal("0.1")}
+    assert index.needs(workload)[Resource.CPU].containers == {"main": Decimal("0.1")}
 
 
 def test_a_stale_profile_still_tells() -> None:
-    """Whether it is trusted is for its confidence to say."""
+    """Only the confidence decides whether a profile is used."""
     stale = {"type": "Stale", "status": "True"}
     manifest = {**CPU_OF_WEB, "status": {**CPU_OF_WEB["status"], "conditions": [stale]}}
 
@@ -83,14 +83,14 @@ def test_a_stale_profile_still_tells() -> None:
 
 @pytest.mark.parametrize("value", ["", "much", "nan", "inf", "-1", "0.000", "1e9999999999999999999"])
 def test_what_is_no_need_counts_as_unknown(value: str) -> None:
-    """A person may have written anything; the other container's value stands."""
+    """An invalid value is ignored; the other container's value counts."""
     _, index = needs_on(with_containers(cpu(WEB), {"web-svc": value, "linkerd-proxy": "0.005"}))
 
     assert index.needs(WEB)[Resource.CPU].containers == {"linkerd-proxy": Decimal("0.005")}
 
 
 def test_where_containers_are_not_kept_nothing_is_needed() -> None:
-    """As in a process that sets no requests."""
+    """A process that sets no requests does not keep containers."""
     catalogue = synced_catalogue(CPU_OF_WEB)
     index = NeedIndex(catalogue, AnnotationIndex(catalogue, max_connections=64))
 

@@ -1,4 +1,4 @@
-"""The webhook over HTTPS: good reviews are answered, bad ones refused clearly, and nothing ends it."""
+"""The webhook over HTTPS: valid reviews are answered, others are refused, and the process survives all."""
 
 import logging
 import ssl
@@ -20,7 +20,7 @@ GOOD = encoded(review(web_pod()))
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[ServedWebhook]:
-    """One process' worth of webhook for all tests of this module: what one breaks, the next one meets."""
+    """One webhook for all tests of this module, so that damage by one test fails the next."""
     with ServedWebhook(webhook_with(*web_profiles())) as running:
         yield running
 
@@ -29,7 +29,7 @@ def served() -> Iterator[ServedWebhook]:
 def _still_answers_and_wrote_no_stack_trace(
     served: ServedWebhook, caplog: pytest.LogCaptureFixture
 ) -> Iterator[None]:
-    """After whatever a test sent, a good review is answered, and no log line carries a stack trace."""
+    """After each test a valid review is answered, and no log line has a stack trace."""
     with structlog.testing.capture_logs() as lines, caplog.at_level(logging.DEBUG):
         yield
         assert_mutated(served.ask(GOOD))
@@ -38,19 +38,19 @@ def _still_answers_and_wrote_no_stack_trace(
 
 
 def assert_mutated(answer: Answer) -> None:
-    """It is the answer to `GOOD`."""
+    """Assert that *answer* is the answer to `GOOD`."""
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
     assert applied(answer.body, web_pod())["metadata"]["annotations"] == WEB_ANNOTATIONS
 
 
 def test_a_review_is_answered(served: ServedWebhook) -> None:
-    """With the time-out that an API server adds to the URL, too."""
+    """Also with the time-out that an API server adds to the URL."""
     assert_mutated(served.ask(GOOD, path="/mutate?timeout=3s"))
 
 
 def nested(depth: int, uid: str = UID) -> bytes:
-    """A review with a field of so many brackets in its Pod."""
+    """A review with a field of *depth* nested brackets in its Pod."""
     document = review(pod({"name": "deep"}) | {"deep": "@"}, uid=uid)
     return encoded(document).replace(b'"@"', b"[" * depth + b"]" * depth)
 
@@ -66,7 +66,7 @@ def without_uid() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         pytest.param(b"", "not an AdmissionReview", id="empty"),
         pytest.param(b"review please", "not an AdmissionReview", id="not-json"),
@@ -104,13 +104,13 @@ def without_uid() -> bytes:
         ),
     ],
 )
-def test_what_is_no_review_is_refused_with_a_reason(served: ServedWebhook, body: bytes, said: str) -> None:
-    """400, one short JSON message that says what is wrong, and one more error in the metric."""
+def test_what_is_no_review_is_refused_with_a_reason(served: ServedWebhook, body: bytes, message: str) -> None:
+    """The status is 400, with a short JSON message, and the metric counts one more error."""
     before = served.webhook.counted("error", "not_a_review")
     answer = served.ask(body)
 
     assert answer.status == 400
-    assert said in answer.error
+    assert message in answer.error
     assert len(answer.error) < 200
     assert "Traceback" not in answer.error
     assert served.webhook.counted("error", "not_a_review") == before + 1
@@ -124,7 +124,7 @@ def pieces(body: bytes) -> Iterator[bytes]:
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("excess", [1, 3 * MAX_REVIEW_BYTES])
 def test_a_body_over_the_limit_is_refused(served: ServedWebhook, excess: int, *, chunked: bool) -> None:
-    """413 names the limit, whether the size was announced or not; the connection does not go on."""
+    """The status is 413 with the limit, with or without Content-Length; the connection is closed."""
     body = b" " * (MAX_REVIEW_BYTES + excess)
     answer = served.ask(pieces(body) if chunked else body)
 
@@ -133,7 +133,7 @@ def test_a_body_over_the_limit_is_refused(served: ServedWebhook, excess: int, *,
 
 
 def test_a_body_that_is_announced_as_too_large_is_not_waited_for(served: ServedWebhook) -> None:
-    """The answer comes before the first byte of the body was sent."""
+    """The answer comes before the first byte of the body is sent."""
     with closing(served.connect()) as connection:
         connection.putrequest("POST", "/mutate")
         connection.putheader("Content-Length", str(MAX_REVIEW_BYTES + 1))
@@ -144,7 +144,7 @@ def test_a_body_that_is_announced_as_too_large_is_not_waited_for(served: ServedW
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_of_just_the_limit_is_read(served: ServedWebhook, *, chunked: bool) -> None:
-    """A good review filled up with blanks to 3 MiB; in chunks it also arrives in many pieces."""
+    """A valid review padded to 3 MiB, as one body or in chunks."""
     body = GOOD + b" " * (MAX_REVIEW_BYTES - len(GOOD))
 
     assert_mutated(served.ask(pieces(body) if chunked else body))
@@ -154,14 +154,14 @@ def test_a_body_of_just_the_limit_is_read(served: ServedWebhook, *, chunked: boo
 def test_other_methods_and_paths_are_refused(
     served: ServedWebhook, method: str, path: str, status: int
 ) -> None:
-    """By the framework's own answers, which are JSON too."""
+    """The framework answers, also in JSON."""
     answer = served.ask(None if method == "GET" else GOOD, method=method, path=path)
 
     assert (answer.status, bool(answer.error)) == (status, True)
 
 
 def test_a_client_that_goes_away_half_way_leaves_nothing_behind(served: ServedWebhook) -> None:
-    """A review that is whole, but the connection closes one announced byte too early: it is no review."""
+    """The connection closes one byte before Content-Length, so the review is refused."""
     before = served.webhook.counted("error", "not_a_review")
     with closing(served.connect()) as connection:
         connection.putrequest("POST", "/mutate")
@@ -198,7 +198,7 @@ def test_a_pod_that_can_not_be_read_passes_as_it_is(served: ServedWebhook, revie
 
 
 def test_a_fault_of_our_own_lets_the_pod_pass(served: ServedWebhook, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the index raises: allowed, no patch, counted, and logged with the review's uid."""
+    """After an exception of the index: allowed, no patch, counted, and logged with the review's uid."""
 
     def fails(_: Workload) -> Workload:
         raise KeyError("the index is broken")
@@ -215,7 +215,7 @@ def test_a_fault_of_our_own_lets_the_pod_pass(served: ServedWebhook, monkeypatch
 
 
 def test_many_reviews_go_over_one_connection(served: ServedWebhook) -> None:
-    """Good, refused, skipped and good again on one socket, each with its own uid."""
+    """Refused and valid reviews alternate on one socket, each with its own uid."""
     with closing(served.connect()) as connection:
         connection.connect()
         socket = connection.sock
@@ -230,7 +230,7 @@ def test_many_reviews_go_over_one_connection(served: ServedWebhook) -> None:
 def test_a_leaving_webhook_ends_each_connection_with_its_answer(
     served: ServedWebhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer is complete and says `Connection: close`; new connections are still answered."""
+    """The answer is complete and has `Connection: close`; new connections are still answered."""
     with closing(served.connect()) as connection:
         assert "connection" not in exchange(connection, GOOD).headers
         monkeypatch.setattr(served.webhook.mutator, "is_draining", True)
@@ -243,7 +243,7 @@ def test_a_leaving_webhook_ends_each_connection_with_its_answer(
 
 
 def test_how_long_an_answer_took_is_observed(served: ServedWebhook) -> None:
-    """Each answer, also one that refuses, is one observation of the histogram."""
+    """Each answer, refusals included, is one observation of the histogram."""
     name = "job_profiler_admission_duration_seconds_count"
     before = served.webhook.registry.get_sample_value(name) or 0
     for body in (GOOD, b"{}"):
@@ -253,7 +253,7 @@ def test_how_long_an_answer_took_is_observed(served: ServedWebhook) -> None:
 
 
 def test_the_listener_is_trusted_by_its_authority_alone(served: ServedWebhook) -> None:
-    """The same request with the system's authorities fails in the handshake."""
+    """A client that trusts only the system's authorities fails in the handshake."""
     with (
         closing(served.connect(ssl.create_default_context())) as connection,
         pytest.raises(ssl.SSLCertVerificationError),

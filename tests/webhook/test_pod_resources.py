@@ -1,4 +1,4 @@
-"""What a Pod asks for is read as it is spelled; what can't be read is told, and nothing is made up."""
+"""Decoding of a Pod's resources: quantities stay as written, and unreadable specs raise an error."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ def read(spec: object) -> PodResources:
 
 
 def test_every_container_is_read_with_all_its_quantities() -> None:
-    """Foreign resources too, in the order of the spec; only an init container that restarts stays."""
+    """All resources, in the order of the spec; of the init containers only the sidecar is long-running."""
     requests = {"cpu": "100m", "ephemeral-storage": "1Gi"}
     spec = {
         "containers": [
@@ -54,12 +54,12 @@ def test_every_container_is_read_with_all_its_quantities() -> None:
     ],
 )
 def test_resources_of_the_pod_as_a_whole(resources: object, expected: set[Resource]) -> None:
-    """`spec.resources`, which only newer clusters have: of CPU and memory it is told that they are there."""
+    """CPU and memory in `spec.resources`, which only newer clusters have."""
     assert read({"containers": [], "resources": resources}).pod_level_resources == expected
 
 
 def test_null_and_absent_are_the_same() -> None:
-    """As Go writes what is empty."""
+    """Go encodes empty fields as null."""
     nothing: dict[str, Any] = {"requests": None, "limits": None}
 
     assert read({"containers": [{"name": "a", "resources": None}], "initContainers": None}) == PodResources(
@@ -90,13 +90,13 @@ def test_null_and_absent_are_the_same() -> None:
     ids=json.dumps,
 )
 def test_a_spec_of_another_shape_is_told(spec: object) -> None:
-    """It is one error, whatever is wrong."""
+    """Every invalid shape raises the same error."""
     with pytest.raises(UnreadableResourcesError):
         read(spec)
 
 
 def test_a_pod_without_a_spec_is_told() -> None:
-    """Its review is read, and only its spec is not."""
+    """Its review is readable; reading its spec raises the error."""
     document = review({key: value for key, value in pod({"name": "a"}).items() if key != "spec"})
     request = decode_review(encoded(document))
 

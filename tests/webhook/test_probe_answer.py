@@ -1,4 +1,4 @@
-"""The webhook answers the self-probe, and nobody else who creates a ConfigMap."""
+"""The webhook answers the self-probe, and no other ConfigMap."""
 
 from typing import Any
 
@@ -16,20 +16,20 @@ ANSWER = "job-profiler.liqo.io/probe-answer"
 
 @pytest.fixture
 def webhook() -> Webhook:
-    """One that knows the profiles of emojivoto's `web`."""
+    """A webhook with the profiles of emojivoto's `web`."""
     return webhook_with(*web_profiles())
 
 
-def asked(manifest: dict[str, Any], **request: object) -> bytes:
-    """The review of the creation of *manifest* in the product's own namespace, whose Pods it leaves alone."""
+def probe_request(manifest: dict[str, Any], **request: object) -> bytes:
+    """The review of the creation of *manifest* in the product's own namespace, which is out of scope."""
     return encoded(review(manifest, "profiling", **{"kind": KIND, "dryRun": True, **request}))
 
 
 def test_the_question_comes_back_as_the_answer(webhook: Webhook) -> None:
-    """One annotation more, and nothing else changed; counted by a reason of its own."""
+    """One annotation is added, nothing else changes, and it is counted under its own reason."""
     probe = config_map("a1b2")
 
-    answered = applied(webhook.mutator.review(asked(probe)), probe)
+    answered = applied(webhook.mutator.review(probe_request(probe)), probe)
 
     assert answered["metadata"]["annotations"] == {QUESTION: "a1b2", ANSWER: "a1b2"}
     assert answered["metadata"] | {"annotations": {}} == probe["metadata"] | {"annotations": {}}
@@ -38,13 +38,13 @@ def test_the_question_comes_back_as_the_answer(webhook: Webhook) -> None:
 
 
 def test_an_answer_is_not_given_twice(webhook: Webhook) -> None:
-    """Called again with its own answer it changes nothing; another's answer is replaced."""
+    """A second review changes nothing; a wrong answer is replaced."""
     probe = config_map("a1b2")
-    answered = applied(webhook.mutator.review(asked(probe)), probe)
-    assert patch_in(webhook.mutator.review(asked(answered))) == []
+    answered = applied(webhook.mutator.review(probe_request(probe)), probe)
+    assert patch_in(webhook.mutator.review(probe_request(answered))) == []
 
     probe["metadata"]["annotations"][ANSWER] = "an older one"
-    assert applied(webhook.mutator.review(asked(probe)), probe) == answered
+    assert applied(webhook.mutator.review(probe_request(probe)), probe) == answered
 
 
 def without(*path: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def without(*path: str) -> dict[str, Any]:
     [
         pytest.param(without("metadata", "labels"), {}, id="without-the-label"),
         pytest.param(without("metadata", "annotations"), {}, id="without-a-question"),
-        pytest.param({"metadata": {"name": "settings"}, "data": {"a": "b"}}, {}, id="of-somebody-else"),
+        pytest.param({"metadata": {"name": "settings"}, "data": {"a": "b"}}, {}, id="another-config-map"),
         pytest.param(config_map("a1b2"), {"operation": "UPDATE"}, id="an-update"),
         pytest.param(config_map("a1b2"), {"kind": KIND | {"kind": "Secret"}}, id="another-kind"),
         pytest.param(config_map("a1b2"), {"kind": KIND | {"group": "example.org"}}, id="another-group"),
@@ -70,13 +70,13 @@ def without(*path: str) -> dict[str, Any]:
 def test_anything_else_passes_as_it_is(
     webhook: Webhook, manifest: dict[str, Any], request_fields: dict[str, Any]
 ) -> None:
-    """Whatever the entry in the webhook configuration was made to select."""
-    assert patch_in(webhook.mutator.review(asked(manifest, **request_fields))) == []
+    """Other objects stay unchanged, even if the webhook configuration selects them."""
+    assert patch_in(webhook.mutator.review(probe_request(manifest, **request_fields))) == []
     assert webhook.counted("skipped", "not_a_pod_creation") == 1
 
 
 def test_a_pod_with_the_question_is_a_pod(webhook: Webhook) -> None:
-    """It gets its profiles and no answer."""
+    """It gets the names of its profiles and no answer."""
     pod = web_pod({QUESTION: "a1b2"})
     pod["metadata"]["labels"] |= config_map("a1b2")["metadata"]["labels"]
 
@@ -86,8 +86,10 @@ def test_a_pod_with_the_question_is_a_pod(webhook: Webhook) -> None:
 
 
 def test_a_webhook_that_knows_nothing_yet_answers(webhook: Webhook) -> None:
-    """The probe is about the way to the webhook; whether its profiles are there, readiness tells."""
+    """The probe checks the path to the webhook; readiness covers missing profiles."""
     probe = config_map("a1b2")
     new = webhook_with()
 
-    assert applied(new.mutator.review(asked(probe)), probe)["metadata"]["annotations"][ANSWER] == "a1b2"
+    assert (
+        applied(new.mutator.review(probe_request(probe)), probe)["metadata"]["annotations"][ANSWER] == "a1b2"
+    )

@@ -1,4 +1,4 @@
-"""One review per kind of owner, and those that a real API server sent, where they lie beside the project."""
+"""One review per kind of owner, and recorded reviews of a real API server, if available."""
 
 import json
 from pathlib import Path
@@ -34,8 +34,8 @@ def profile_name(workload: Workload) -> str:
     return f"{workload.kind}-{workload.name}".lower()
 
 
-EVERYBODY = {workload for _, workload in OWNERS.values() if workload}
-EVERYBODY |= {workload for workload in RECORDED_OWNERS.values() if workload}
+ALL_WORKLOADS = {workload for _, workload in OWNERS.values() if workload}
+ALL_WORKLOADS |= {workload for workload in RECORDED_OWNERS.values() if workload}
 CASES = [pytest.param(document, workload, id=name) for name, (document, workload) in OWNERS.items()] + [
     pytest.param(recorded(name), workload, id=f"recorded-{name}")
     for name, workload in RECORDED_OWNERS.items()
@@ -47,8 +47,8 @@ CASES = [pytest.param(document, workload, id=name) for name, (document, workload
 def test_a_pod_of_every_kind_of_owner_gets_its_workloads_profile(
     document: dict[str, Any], workload: Workload | None
 ) -> None:
-    """The profile of the very owner is found, and what the Pod had is kept; a bare Pod gets nothing."""
-    webhook = webhook_with(*(cpu(owner, name=profile_name(owner)) for owner in EVERYBODY))
+    """The owner's profile is found, and other annotations stay; a bare Pod gets none."""
+    webhook = webhook_with(*(cpu(owner, name=profile_name(owner)) for owner in ALL_WORKLOADS))
     reviewed, uid = document["request"]["object"], document["request"]["uid"]
 
     patched = applied(webhook.mutator.review(encoded(document)), reviewed, uid)

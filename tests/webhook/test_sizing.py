@@ -1,7 +1,7 @@
-"""A Pod that asks gets its requests at its creation, says so in one annotation, and never pays for a fault.
+"""Requests from profiles at a Pod's creation, the summary annotation, and faults.
 
-The profiles of `web` say 0.250 cores and 200,000,000 bytes for its container `server`: 250m, and in whole MiB
-200,000,000 / 1,048,576 = 190.7, so 191Mi.
+The profiles of `web` have 0.250 cores and 200,000,000 bytes for container `server`: 250m, and in whole MiB
+200,000,000 / 1,048,576 = 190.7, rounded up to 191Mi.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,14 @@ from tests.webhook.profiles import (
     with_containers,
 )
 from tests.webhook.reviews import applied, encoded, owned_by, patch_in, pod, review, web_pod
-from tests.webhook.webhooks import SETTINGS, Webhook, demanding, known_from, sizing_webhook, webhook_with
+from tests.webhook.webhooks import (
+    SETTINGS,
+    Webhook,
+    constraint_index,
+    sizing_webhook,
+    state_from,
+    webhook_with,
+)
 
 NOTE = "job-profiler.liqo.io/requests"
 LABEL = "job-profiler.liqo.io/scheduling"
@@ -47,7 +54,7 @@ SIZED_PROFILES = (
 def web_pod_with(
     resources: object = None, *, label: str | None = None, annotations: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """A Pod of `web` with these resources of its one container, label and annotations."""
+    """A Pod of `web` with this scheduling label, annotations, and resources of its one container."""
     reviewed = web_pod(annotations)
     if resources is not None:
         reviewed["spec"]["containers"][0]["resources"] = resources
@@ -57,10 +64,10 @@ def web_pod_with(
 
 
 def patched_by(webhook: Webhook, reviewed: dict[str, Any], namespace: str = "emojivoto") -> dict[str, Any]:
-    """The Pod as it is created, after proof that a second review of it changes nothing."""
-    found = applied(webhook.mutator.review(encoded(review(reviewed, namespace))), reviewed)
-    assert patch_in(webhook.mutator.review(encoded(review(found, namespace)))) == []
-    return found
+    """The patched Pod, after a check that a second review changes nothing."""
+    patched = applied(webhook.mutator.review(encoded(review(reviewed, namespace))), reviewed)
+    assert patch_in(webhook.mutator.review(encoded(review(patched, namespace)))) == []
+    return patched
 
 
 def resources_of(reviewed: Mapping[str, Any]) -> Any:
@@ -68,15 +75,15 @@ def resources_of(reviewed: Mapping[str, Any]) -> Any:
 
 
 def test_a_pod_that_does_not_ask_gets_the_decision_that_is_prepared() -> None:
-    """The very same object for two Pods; one that tells of requests needs a decision of its own."""
+    """Two Pods get the same object; a Pod with a requests summary needs an individual decision."""
     catalogue = synced_catalogue(*SIZED_PROFILES)
     index = AnnotationIndex(catalogue, max_connections=64)
     sizer = PodSizer(NeedIndex(catalogue, index), ConstraintIndex(), scheduling_policy(SETTINGS))
-    known = known_from(catalogue, index, sizer=sizer)
+    state = state_from(catalogue, index, sizer=sizer)
 
     def decided(annotations: dict[str, str] | None = None) -> Decision:
         document = review(web_pod_with(label="false", annotations=annotations))
-        return decide(decode_review(encoded(document)), known)
+        return decide(decode_review(encoded(document)), state)
 
     assert decided() is decided()
     assert decided({NOTE: "forged"}) is not decided({NOTE: "forged"})
@@ -112,7 +119,7 @@ def test_a_pod_that_does_not_ask_gets_the_decision_that_is_prepared() -> None:
     ],
 )
 def test_a_pod_that_asks_requests_what_its_profiles_say(resources: object, expected: dict[str, Any]) -> None:
-    """Beside its annotations, of which one tells of it; limits are left alone, and so is all else."""
+    """Beside its annotations with the summary, only requests change; limits stay unchanged."""
     webhook = sizing_webhook(*SIZED_PROFILES)
     reviewed = web_pod_with(resources)
 
@@ -129,7 +136,7 @@ def test_a_pod_that_asks_requests_what_its_profiles_say(resources: object, expec
 
 
 @pytest.mark.parametrize(
-    ("namespace_asks", "label", "asks"),
+    ("namespace_enabled", "label", "enabled"),
     [
         (True, None, True),
         (True, "true", True),
@@ -143,17 +150,17 @@ def test_a_pod_that_asks_requests_what_its_profiles_say(resources: object, expec
     ],
 )
 def test_what_the_pod_says_goes_before_what_its_namespace_says(
-    label: str | None, *, namespace_asks: bool, asks: bool
+    label: str | None, *, namespace_enabled: bool, enabled: bool
 ) -> None:
-    """Only the exact values `true` and `false` say anything; who does not ask is annotated, not counted."""
-    webhook = sizing_webhook(*SIZED_PROFILES, constraints=demanding(["emojivoto"] * namespace_asks))
+    """Only the exact values `true` and `false` count; without scheduling a Pod is annotated, not counted."""
+    webhook = sizing_webhook(*SIZED_PROFILES, constraints=constraint_index(["emojivoto"] * namespace_enabled))
 
     found = patched_by(webhook, web_pod_with(label=label))
 
-    assert resources_of(found) == ({"requests": NEEDED} if asks else None)
+    assert resources_of(found) == ({"requests": NEEDED} if enabled else None)
     ours = found["metadata"]["annotations"]
     assert {key: ours[key] for key in WEB_ANNOTATIONS} == WEB_ANNOTATIONS
-    assert (NOTE in ours, webhook.resized) == (asks, asks)
+    assert (NOTE in ours, webhook.resized) == (enabled, enabled)
     assert [webhook.not_resized(outcome) for outcome in sizing.SizingOutcome if outcome != "unchanged"] == [
         0
     ] * 6
@@ -161,7 +168,7 @@ def test_what_the_pod_says_goes_before_what_its_namespace_says(
 
 @pytest.mark.parametrize("label", [None, "false"])
 def test_a_forged_note_is_set_right(label: str | None) -> None:
-    """It is replaced where requests are set, and removed where none are; other annotations stay."""
+    """It is replaced if requests are set, else removed; other annotations stay."""
     forged = {NOTE: "forged", "example.org/own": "kept"}
 
     found = patched_by(sizing_webhook(*SIZED_PROFILES), web_pod_with(label=label, annotations=forged))
@@ -172,7 +179,7 @@ def test_a_forged_note_is_set_right(label: str | None) -> None:
 
 
 def test_a_forged_note_is_removed_where_there_is_no_profile() -> None:
-    """Nothing is requested, so nothing is told; the Pod counts as one that asked in vain."""
+    """No requests are set, so there is no summary; the Pod counts as not resized."""
     webhook = sizing_webhook(*SIZED_PROFILES)
     reviewed = pod(owned_by("StatefulSet", "db") | {"annotations": {NOTE: "forged"}})
 
@@ -184,7 +191,7 @@ def test_a_forged_note_is_removed_where_there_is_no_profile() -> None:
 
 
 def test_connections_alone_set_no_request() -> None:
-    """Who calls whom says nothing of cores and bytes."""
+    """Connection profiles have no needs."""
     webhook = sizing_webhook(connection(WEB, WEB, name="loop"))
 
     found = patched_by(webhook, web_pod())
@@ -194,7 +201,7 @@ def test_connections_alone_set_no_request() -> None:
 
 
 def test_a_pod_that_is_to_be_ignored_keeps_everything() -> None:
-    """Its requests and a note of anybody's, as without the profiler."""
+    """Its requests and any summary stay unchanged."""
     reviewed = web_pod_with(label="true", annotations={NOTE: "own"})
     reviewed["metadata"]["labels"]["job-profiler.liqo.io/ignore"] = "true"
 
@@ -203,7 +210,7 @@ def test_a_pod_that_is_to_be_ignored_keeps_everything() -> None:
 
 @pytest.mark.parametrize("label", [None, "true"])
 def test_before_the_constraints_are_known_a_pod_is_only_annotated(label: str | None) -> None:
-    """A note stays as it is, since another replica may have written it."""
+    """A summary stays unchanged, since another replica may have written it."""
     webhook = sizing_webhook(*SIZED_PROFILES, constraints=ConstraintIndex())
     reviewed = web_pod_with(label=label, annotations={NOTE: "of another replica"})
 
@@ -215,9 +222,9 @@ def test_before_the_constraints_are_known_a_pod_is_only_annotated(label: str | N
 
 
 def test_what_an_autoscaler_scales_on_is_left_alone() -> None:
-    """A CPU request that changed would move what the autoscaler's percentage means; memory is set."""
-    scaled = ConstraintObject("emojivoto", "web", (WEB, frozenset({Resource.CPU})))
-    webhook = sizing_webhook(*SIZED_PROFILES, constraints=demanding(autoscalers=[scaled]))
+    """The autoscaler's target is a percentage of the CPU request, so that stays; memory is set."""
+    autoscaler = ConstraintObject("emojivoto", "web", (WEB, frozenset({Resource.CPU})))
+    webhook = sizing_webhook(*SIZED_PROFILES, constraints=constraint_index(autoscalers=[autoscaler]))
 
     found = patched_by(webhook, web_pod_with({"requests": {"cpu": "2"}}))
 
@@ -225,9 +232,9 @@ def test_what_an_autoscaler_scales_on_is_left_alone() -> None:
 
 
 def test_a_quota_on_requests_lets_them_only_fall() -> None:
-    """What is left of a quota is not known for sure, so nothing is asked of it that the Pod did not ask."""
+    """The rest of a quota is unknown, so no request rises above that of the original Pod."""
     counted = Quota(frozenset(Resource), frozenset(), has_best_effort_scope=False)
-    constraints = demanding(quotas=[ConstraintObject("emojivoto", "q", counted)])
+    constraints = constraint_index(quotas=[ConstraintObject("emojivoto", "q", counted)])
     webhook = sizing_webhook(*SIZED_PROFILES, constraints=constraints)
 
     found = patched_by(webhook, web_pod_with({"requests": {"cpu": "100m", "memory": "1Gi"}}))
@@ -236,7 +243,7 @@ def test_a_quota_on_requests_lets_them_only_fall() -> None:
 
 
 def test_limits_follow_where_they_are_asked_for() -> None:
-    """At a ratio of 2: 500m and 382Mi."""
+    """With a ratio of 2, the limits are 500m and 382Mi."""
     ratios = {"scheduling_cpu_limit_ratio": 2.0, "scheduling_memory_limit_ratio": 2.0}
     webhook = sizing_webhook(*SIZED_PROFILES, settings=SETTINGS.model_copy(update=ratios))
 
@@ -246,7 +253,7 @@ def test_limits_follow_where_they_are_asked_for() -> None:
 
 
 def test_a_profile_that_is_not_sure_sets_nothing_and_says_why() -> None:
-    """At a confidence of 0.49, where 0.50 is asked for."""
+    """The confidence is 0.49, the minimum 0.50."""
     unsure = with_containers(cpu(WEB, "0.250"), {"server": "0.250"}, "0.49")
     webhook = sizing_webhook(unsure)
 
@@ -268,7 +275,7 @@ def test_a_profile_that_is_not_sure_sets_nothing_and_says_why() -> None:
     ],
 )
 def test_a_spec_of_an_odd_shape_costs_no_annotation(spec: object) -> None:
-    """The Pod is let through with its profiles' names, and a forged note goes."""
+    """The Pod is admitted with the names of its profiles, and a forged summary is removed."""
     webhook = sizing_webhook(*SIZED_PROFILES)
     reviewed = web_pod({NOTE: "forged"}) | {"spec": spec}
 
@@ -281,7 +288,7 @@ def test_a_spec_of_an_odd_shape_costs_no_annotation(spec: object) -> None:
 
 @pytest.mark.parametrize("broken", ["resize", "resource_operations", "read_resources"])
 def test_a_fault_in_sizing_costs_no_annotation(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is raised: annotated, not resized, counted, and logged with the workload."""
+    """After any exception: annotated, not resized, counted, and logged with the workload."""
 
     def fails(*_: object) -> None:
         raise ZeroDivisionError("sizing is broken")
@@ -302,7 +309,7 @@ def test_a_fault_in_sizing_costs_no_annotation(broken: str, monkeypatch: pytest.
 
 @pytest.mark.parametrize(("beyond", "is_resized"), [(0, True), (1, False)])
 def test_a_pod_without_room_for_the_note_keeps_its_requests(beyond: int, *, is_resized: bool) -> None:
-    """What was done is told or not done: one byte decides, at 200 KiB of annotations; profiles are named."""
+    """One byte above 200 KiB of annotations, neither the summary nor requests are set; profiles are named."""
     note = patched_by(sizing_webhook(*SIZED_PROFILES), web_pod())["metadata"]["annotations"][NOTE]
     needs = {key: value for key, value in WEB_ANNOTATIONS.items() if "connection" not in key}
     taken = sum(len(key) + len(value.encode()) for key, value in {**needs, NOTE: note}.items())
@@ -317,7 +324,7 @@ def test_a_pod_without_room_for_the_note_keeps_its_requests(beyond: int, *, is_r
 
 
 def test_a_webhook_that_sets_no_requests_knows_no_note() -> None:
-    """In the other mode the annotation is anybody's, and the container's resources are not read."""
+    """In profiling mode the summary is a foreign annotation, and resources are not read."""
     reviewed = web_pod_with({"requests": {"cpu": "2"}}, label="true", annotations={NOTE: "own"})
 
     found = patched_by(webhook_with(*SIZED_PROFILES), reviewed)

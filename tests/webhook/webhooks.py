@@ -1,4 +1,4 @@
-"""The webhook as the product builds it, on profiles that a test gives."""
+"""The webhook as the product builds it, with the profiles of a test."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from app.webhook.sizing import PodSizer
 from tests.webhook.profiles import synced_catalogue
 
 MAX_REVIEW_BYTES = 3 * 1024 * 1024
-# Each is given, so that no variable of the environment decides.
+# Every setting is explicit, so that the environment has no influence.
 SETTINGS = read_settings(
     {
         "own_namespace": "profiling",
@@ -43,49 +43,49 @@ SETTINGS = read_settings(
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A mutator and what it stands on."""
+    """A mutator, its index and its metrics."""
 
     mutator: PodMutator
     index: AnnotationIndex
     registry: CollectorRegistry
 
     def counted(self, result: str, reason: str = "") -> float:
-        """How many reviews ended so."""
+        """The number of reviews with this result."""
         labels = {"result": result, "reason": reason}
         return self.registry.get_sample_value("job_profiler_admission_requests_total", labels) or 0
 
     @property
     def resized(self) -> float:
-        """How many Pods were given requests."""
+        """The number of resized Pods."""
         return self.registry.get_sample_value("job_profiler_pods_resized_total") or 0
 
     def not_resized(self, reason: str) -> float:
-        """How many Pods asked for requests in vain."""
+        """The number of Pods that stayed unchanged for *reason*."""
         labels = {"reason": reason}
         return self.registry.get_sample_value("job_profiler_pods_not_resized_total", labels) or 0
 
 
-def known_from(
+def state_from(
     catalogue: ProfileCatalogue,
     index: AnnotationIndex,
     settings: Settings = SETTINGS,
     sizer: PodSizer | None = None,
 ) -> AdmissionState:
-    """What a webhook decides from."""
+    """The inputs of the webhook's decisions."""
     return AdmissionState(index, PreparedDecisions(catalogue, index), settings.profiles_pods_of, sizer)
 
 
 def webhook_on(
     catalogue: ProfileCatalogue, settings: Settings = SETTINGS, constraints: ConstraintIndex | None = None
 ) -> Webhook:
-    """The webhook that answers from *catalogue*; it sets requests where there are *constraints*."""
+    """The webhook on *catalogue*; it sets requests if *constraints* are given."""
     registry = CollectorRegistry()
     index = AnnotationIndex(catalogue, max_connections=settings.max_connections)
     sizer = None
     if constraints:
         sizer = PodSizer(NeedIndex(catalogue, index), constraints, scheduling_policy(settings))
     mutator = PodMutator(
-        known_from(catalogue, index, settings, sizer),
+        state_from(catalogue, index, settings, sizer),
         max_review_bytes=settings.max_review_bytes,
         metrics=AdmissionMetrics(registry),
     )
@@ -93,7 +93,7 @@ def webhook_on(
 
 
 def webhook_with(*manifests: Mapping[str, Any]) -> Webhook:
-    """The webhook that answers from these profiles, all of them listed."""
+    """The webhook on these profiles, after all lists."""
     return webhook_on(synced_catalogue(*manifests))
 
 
@@ -102,21 +102,21 @@ def sizing_webhook(
     constraints: ConstraintIndex | None = None,
     settings: Settings = SETTINGS,
 ) -> Webhook:
-    """The same with requests: under *constraints*, else where emojivoto and `shop` ask and demand nothing."""
+    """A webhook that sets requests; by default emojivoto and `shop` enable that, without constraints."""
     catalogue = synced_catalogue(*manifests, with_containers=True)
-    return webhook_on(catalogue, settings, constraints or demanding())
+    return webhook_on(catalogue, settings, constraints or constraint_index())
 
 
-def demanding(
-    asking: Iterable[str] = ("emojivoto", "shop"),
+def constraint_index(
+    enabled: Iterable[str] = ("emojivoto", "shop"),
     *,
     limit_ranges: Iterable[ConstraintObject[tuple[LimitRangeRule, ...]]] = (),
     quotas: Iterable[ConstraintObject[Quota]] = (),
     autoscalers: Iterable[ConstraintObject[Autoscaler]] = (),
 ) -> ConstraintIndex:
-    """What namespaces demand, all of it listed; those that are *asking* want requests from profiles."""
+    """The constraints of namespaces after all lists; scheduling is on in *enabled* namespaces."""
     index = ConstraintIndex()
-    index.namespaces.replace([ConstraintObject(name, name, value=True) for name in asking])
+    index.namespaces.replace([ConstraintObject(name, name, value=True) for name in enabled])
     index.limit_ranges.replace(limit_ranges)
     index.quotas.replace(quotas)
     index.autoscalers.replace(autoscalers)
