@@ -1,1 +1,1 @@
-"""What a cluster gets: the chart's objects, the CRDs, the plain manifests and the image."""
+"""The product's objects in a cluster: the chart, the CRDs, the plain manifests and the image."""

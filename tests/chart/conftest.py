@@ -1,4 +1,4 @@
-"""Every fact about the chart holds under Helm 3 and under Helm 4."""
+"""Fixtures for the chart: every test runs with Helm 3 and with Helm 4."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ def helm(request: pytest.FixtureRequest) -> Helm:
 
 @pytest.fixture(scope="session")
 def render(helm: Helm) -> Render:
-    """Each set of values is rendered once."""
+    """A renderer that renders each set of values once."""
     releases: dict[str, Release] = {}
 
     def rendered(
@@ -67,7 +67,7 @@ def namespaces(kubectl: Kubectl) -> Iterator[None]:
 
 @pytest.fixture
 def installer(helm: Helm, control_plane: ControlPlane, kubectl: Kubectl, namespaces: None) -> Iterator[Helm]:
-    """Helm on a cluster that holds nothing of the chart, before and after."""
+    """Helm on a cluster without objects of the chart, before and after the test."""
     against = helm.against(control_plane.kubeconfig)
     try:
         yield against

@@ -1,4 +1,4 @@
-"""One profile of each kind, with every part of its status, and its form as a custom resource."""
+"""One profile of each kind with a complete status, and the profile as a custom resource."""
 
 from datetime import UTC, datetime
 from typing import Any

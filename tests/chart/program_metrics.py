@@ -14,9 +14,9 @@ from app.settings.environment import read_settings
 from app.sources.query_metrics import QueryMetrics
 from app.webhook.metrics import AdmissionMetrics
 
-# What Prometheus knows of each target of a ServiceMonitor.
+# Labels that Prometheus adds to each target of a ServiceMonitor.
 TARGET_LABELS = frozenset({"namespace", "job", "instance", "pod"})
-# Of API servers, since 1.24 and in the versions before.
+# Labels of API servers, from 1.24 on and before.
 FOREIGN = {
     "apiserver_admission_webhook_fail_open_count": {"name", "type"},
     "apiserver_admission_webhook_admission_duration_seconds_bucket": {"name", "operation", "le"},
@@ -30,7 +30,7 @@ _TYPES: dict[type[MetricWrapperBase], str] = {Counter: "counter", Gauge: "gauge"
 
 
 def program_metrics() -> dict[str, frozenset[str]]:
-    """The labels of each series that a process of either role exposes, those of its target included."""
+    """The labels of each series of a process in either role, with the labels of its scrape target."""
     return {
         f"{name}{ending}": TARGET_LABELS | {*labels, *more}
         for name, kind, labels in _families(_registry())
@@ -39,7 +39,7 @@ def program_metrics() -> dict[str, frozenset[str]]:
 
 
 def _registry() -> CollectorRegistry:
-    """With every class of metrics of the program; none of them asks anything of the world yet."""
+    """A registry with every class of metrics of the program, before any I/O."""
     registry = CollectorRegistry()
     for metrics in (AdmissionMetrics, HealthMetrics, CycleMetrics, BackfillMetrics, QueryMetrics):
         cast("Any", metrics)(registry)

@@ -1,4 +1,4 @@
-"""The objects of a rendered release, and where its parts are found in them."""
+"""The objects of a rendered release, and lookups in them."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[2]
 CHART = REPOSITORY / "charts" / "job-profiler"
 IMAGE = {"image": {"repository": "registry.example/job-profiler"}}
-# Stands for what the kubelet knows of a Pod and a manifest does not.
+# Value of fields that only the kubelet knows, such as the Pod's name.
 DOWNWARD = {"metadata.namespace": "profiling", "metadata.name": "job-profiler-0"}
 
 Object = dict[str, Any]
@@ -25,16 +25,16 @@ class Release:
         return [one for one in self.objects if one["kind"] == kind]
 
     def names(self, kind: str) -> set[str]:
-        """The names of all objects of a kind, with the namespace where it is not the release's."""
+        """The names of all objects of a kind, with the namespace if it is not the release's."""
         return {_qualified(one["metadata"]) for one in self.of(kind)}
 
     def one(self, kind: str, name: str = "") -> Object:
-        """The only object of a kind, or the only one of that name."""
+        """The only object of a kind, or the only one with that name."""
         (found,) = [one for one in self.of(kind) if name in {"", one["metadata"]["name"]}]
         return found
 
     def webhook(self, name: str = "pods") -> Object:
-        """The webhook of that name in the only configuration: that for Pods, or that of the probe."""
+        """The webhook of that name in the only configuration: for Pods, or for the probe."""
         (found,) = [
             one
             for one in self.one("MutatingWebhookConfiguration")["webhooks"]
@@ -51,11 +51,11 @@ class Release:
         }
 
     def environment(self, component: str) -> dict[str, str]:
-        """The variables that a component's process sees."""
+        """The environment variables of a component."""
         return variables_of(self.pods()[component])
 
     def rights(self, account: str) -> set[tuple[str, str, str, str, str]]:
-        """What a service account may do: (namespace or *, API group, resource, its name or *, verb)."""
+        """The rights of a service account: (namespace or *, API group, resource, its name or *, verb)."""
         return set(self._rights(account))
 
     def _rights(self, account: str) -> Iterator[tuple[str, str, str, str, str]]:
@@ -91,7 +91,7 @@ def container(pod: Mapping[str, Any]) -> Object:
 
 
 def variables_of(pod: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of a Pod's process; one from a Secret is told by where it comes from."""
+    """The environment variables of a Pod's container; one from a Secret has its source as value."""
     return {variable["name"]: _value(variable) for variable in container(pod)["env"]}
 
 

@@ -1,4 +1,4 @@
-"""The three CRDs on a real API server: what they are called, and when the server really serves them."""
+"""The three CRDs on a real API server: their names, and a wait until the server serves them."""
 
 from app.domain.custom_resources import GROUP, KINDS
 from tests.cluster.kubectl import Kubectl
@@ -11,7 +11,7 @@ CRDS = [f"crd/{plural}.{GROUP}" for plural in PLURALS]
 
 
 def wait_for_crds(kubectl: Kubectl) -> None:
-    """An established CRD is served at once, but shows in the server's discovery only a moment later."""
+    """Waits until the CRDs are in the server's discovery, which lags behind the condition Established."""
     kubectl.run("wait", "--for=condition=Established", "--timeout=30s", *CRDS)
     listing = ("api-resources", f"--api-group={GROUP}", "--output=name")
     wait_until(

@@ -1,4 +1,4 @@
-"""Replicas stay up while nodes drain, versions roll and zones fail, and have time to end in order."""
+"""Availability during node drains, updates and zone failures, and an orderly shutdown."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def test_the_webhook_has_time_to_drain(render: Render, webhook: dict[str, int], 
 
 
 def test_roll_outs_keep_every_replica(render: Render) -> None:
-    """A replica is removed only after its successor is ready."""
+    """A replica is removed only after its replacement is ready."""
     for one in render().of("Deployment"):
         assert one["spec"]["strategy"] == {
             "type": "RollingUpdate",
@@ -30,7 +30,7 @@ def test_roll_outs_keep_every_replica(render: Render) -> None:
 
 
 def test_replicas_spread_where_possible(render: Render) -> None:
-    """By default replicas prefer different nodes and zones, and are scheduled in any case."""
+    """By default replicas prefer different nodes and zones, and are scheduled even if there are none."""
     for component, pod in render().pods().items():
         constraints = pod["topologySpreadConstraints"]
         assert [one["topologyKey"] for one in constraints] == [
@@ -44,7 +44,7 @@ def test_replicas_spread_where_possible(render: Render) -> None:
 
 
 def test_replicas_of_the_version_before_do_not_count(render: Render) -> None:
-    """Where clusters know it (1.27), spreading looks at replicas of one version; older ones would drop it."""
+    """From 1.27 on, spreading counts replicas of one version only; older clusters would drop the field."""
     keys = [
         constraint.get("matchLabelKeys")
         for version in ("1.26.0", "1.27.0")
@@ -55,13 +55,13 @@ def test_replicas_of_the_version_before_do_not_count(render: Render) -> None:
 
 
 def test_the_service_prefers_nobody_unless_told(render: Render) -> None:
-    """The webhook's Service alone has the preference that is set; clusters before 1.31 don't know such."""
-    silent, told = render(), render(webhook={"trafficDistribution": "PreferSameZone"})
+    """Only the webhook's Service has a trafficDistribution, and only if it is set (Kubernetes 1.31)."""
+    default, preferring = render(), render(webhook={"trafficDistribution": "PreferSameZone"})
 
-    assert not [service for service in silent.of("Service") if "trafficDistribution" in service["spec"]]
+    assert not [service for service in default.of("Service") if "trafficDistribution" in service["spec"]]
     assert {
         service["metadata"]["name"]: service["spec"].get("trafficDistribution")
-        for service in told.of("Service")
+        for service in preferring.of("Service")
     } == {"job-profiler-webhook": "PreferSameZone", "job-profiler-profiler": None}
 
 
@@ -70,7 +70,7 @@ def budgets(release: Release) -> dict[str, dict[str, Any]]:
 
 
 def test_one_replica_goes_at_a_time(render: Render) -> None:
-    """Each Deployment's Pods, and only those, are drained one by one."""
+    """Each budget selects the Pods of one Deployment, and lets them be evicted one by one."""
     release = render()
 
     assert budgets(release).keys() == release.names("Deployment")
@@ -92,14 +92,14 @@ def test_one_replica_goes_at_a_time(render: Render) -> None:
 def test_budgets_are_what_the_cluster_knows(
     render: Render, kube_version: str, api_version: str, policy: str | None
 ) -> None:
-    """v1 came with 1.21, and with 1.27 that Pods which are not ready hold up no drain."""
+    """policy/v1 exists from 1.21 on; from 1.27 on, Pods that are not ready do not block a drain."""
     for one in render(kube_version=kube_version).of("PodDisruptionBudget"):
         assert one["apiVersion"] == api_version
         assert one["spec"].get("unhealthyPodEvictionPolicy") == policy
 
 
 def test_a_single_replica_has_no_budget(render: Render) -> None:
-    """It would hold up the drain of its node for ever; the other component keeps its own."""
+    """A budget would block the drain of its node for ever; the other component keeps its budget."""
     assert budgets(render(webhook={"replicas": 1})).keys() == {"job-profiler-profiler"}
     assert budgets(render(profiler={"podDisruptionBudget": {"enabled": False}})).keys() == {
         "job-profiler-webhook"
@@ -108,7 +108,7 @@ def test_a_single_replica_has_no_budget(render: Render) -> None:
 
 
 def test_a_budget_may_be_a_share(render: Render) -> None:
-    """Of many replicas more than one may go."""
+    """The value of maxUnavailable is rendered: many replicas allow more than one eviction."""
     release = render(webhook={"replicas": 10, "podDisruptionBudget": {"maxUnavailable": "30%"}})
 
     assert budgets(release)["job-profiler-webhook"]["maxUnavailable"] == "30%"
@@ -116,7 +116,7 @@ def test_a_budget_may_be_a_share(render: Render) -> None:
 
 @pytest.mark.parametrize(("topology", "component"), [("split", "webhook"), ("combined", "combined")])
 def test_the_webhook_can_use_the_nodes_network(render: Render, topology: str, component: str) -> None:
-    """It still finds Services by name; the profiler, which nobody calls, stays on the Pods' network."""
+    """DNS still resolves Services; the profiler, which API servers do not call, stays on the Pod network."""
     pods = render(topology=topology, webhook={"hostNetwork": True, "port": 10260}).pods()
 
     assert {name for name, pod in pods.items() if pod.get("hostNetwork")} == {component}
@@ -126,7 +126,7 @@ def test_the_webhook_can_use_the_nodes_network(render: Render, topology: str, co
 
 
 def test_no_hook_drains_the_webhook(render: Render) -> None:
-    """The process itself serves on after SIGTERM: an image without a shell needs no `preStop`."""
+    """The process itself keeps serving after SIGTERM: an image without a shell needs no `preStop`."""
     for pod in render().pods().values():
         assert "lifecycle" not in container(pod)
 
@@ -142,7 +142,7 @@ def test_no_hook_drains_the_webhook(render: Render) -> None:
     ],
 )
 def test_requests_can_go_first(render: Render, kube_version: str, served: str) -> None:
-    """A FlowSchema, in the version that the cluster serves, gives our accounts another priority level."""
+    """A FlowSchema, in the version that the cluster serves, gives the service accounts a priority level."""
     release = render(kube_version=kube_version, apiPriority={"enabled": True, "priorityLevel": "system"})
     schema = release.one("FlowSchema")
 

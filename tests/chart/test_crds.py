@@ -1,4 +1,4 @@
-"""The schemas of `crds/`: they take exactly what the profiler writes, and nothing that only looks like it."""
+"""The schemas of `crds/` accept exactly what the profiler writes."""
 
 import copy
 import json
@@ -49,23 +49,23 @@ def nodes(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapp
 
 
 def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with unknown fields refused, which the API server would drop without a word."""
+    """The schema with unknown fields refused, which the API server would drop silently."""
     result = copy.deepcopy(dict(schema))
     for path, node in nodes(result):
         if "properties" in node and path != ".metadata":
-            node["additionalProperties"] = False  # type: ignore[index] # nodes of our own copy
+            node["additionalProperties"] = False  # type: ignore[index] # nodes of the test's own copy
     return result
 
 
 def faults(resource: str, manifest: Mapping[str, Any]) -> list[str]:
-    """The path of everything in *manifest* that the schema refuses."""
+    """The paths in *manifest* that the schema refuses."""
     validator = Draft202012Validator(closed(schema_of(resource)), format_checker=formats)
     return [error.json_path for error in validator.iter_errors(manifest)]
 
 
 @every_kind
 def test_names_are_the_contracts(resource: str) -> None:
-    """Group, version, kind and plural are those that the program writes; status is a subresource."""
+    """Group, version, kind and plural are those of the program; status is a subresource."""
     spec = crd_of(resource)["spec"]
     (version,) = spec["versions"]
 
@@ -82,7 +82,7 @@ def test_names_are_the_contracts(resource: str) -> None:
 
 @every_kind
 def test_schemas_are_structural(resource: str) -> None:
-    """Each node has a type and a description; what is required, or the key of a list, is declared."""
+    """Each node has a type and a description; each required field and each key of a list is declared."""
     for path, node in nodes(schema_of(resource)):
         assert "type" in node, path
         assert node.get("description", "").endswith(".") or path == ".metadata", path
@@ -95,7 +95,7 @@ def test_schemas_are_structural(resource: str) -> None:
 
 @every_kind
 def test_every_written_profile_fits(resource: str) -> None:
-    """What the profiler writes is valid, and each of its fields is declared."""
+    """A profile from the profiler is valid, and each of its fields is declared."""
     assert faults(resource, manifest_of(resource, "profiling") | {"status": status_of(resource)}) == []
 
 
@@ -125,7 +125,7 @@ def _paths(value: object, path: str = "") -> Iterator[str]:
 
 @every_kind
 def test_a_condition_fits(resource: str) -> None:
-    """A condition of Kubernetes' own form is valid, and one without a reason is not."""
+    """A condition like those of Kubernetes is valid; one without a reason is not."""
     stale = {
         "type": "Stale",
         "status": "True",
@@ -180,7 +180,7 @@ BAD_VALUES = [
 
 @pytest.mark.parametrize(("resource", "path", "value"), BAD_VALUES, ids=lambda part: str(part)[:40])
 def test_a_bad_value_is_refused(resource: str, path: str, value: object) -> None:
-    """A value in another spelling than the contract's is refused at its place, and nowhere else."""
+    """A value in a wrong format is refused with its path, and no other path is refused."""
     profile = copied(manifest_of(resource, "profiling") | {"status": status_of(resource)})
     *parents, field = path.split(".")
     inner = profile
@@ -202,7 +202,7 @@ MISSING = [
 
 @pytest.mark.parametrize(("resource", "place", "path"), MISSING, ids=lambda part: str(part)[:40])
 def test_a_missing_field_is_refused(resource: str, place: str, path: tuple[str, ...]) -> None:
-    """Every field of the contract is required."""
+    """Each field that the contract requires is required by the schema."""
     profile = copied(manifest_of(resource, "profiling"))
     inner = profile
     for key in path[:-1]:

@@ -1,4 +1,4 @@
-"""The CRDs on a real API server: what people see with kubectl, and what the server refuses."""
+"""The CRDs on a real API server: the output of kubectl, and refusals by the server."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ every_kind = pytest.mark.parametrize("resource", PROFILES)
 
 @pytest.fixture(scope="module")
 def crds(kubectl: Kubectl) -> Iterator[Kubectl]:
-    """The CRDs of `crds/`, established, with one profile of each kind in a namespace of their own."""
+    """The CRDs of `crds/`, established, with one profile of each kind in its own namespace."""
     kubectl.create_namespace(NAMESPACE)
     kubectl.run("apply", f"--filename={REPOSITORY / 'crds'}")
     try:
@@ -36,7 +36,7 @@ def crds(kubectl: Kubectl) -> Iterator[Kubectl]:
 
 
 def server_side_apply(kubectl: Kubectl, manifest: dict[str, Any], *options: str) -> str:
-    """As the profiler writes; only the server judges."""
+    """Applies the object as the profiler does, without validation by kubectl."""
     command = ("apply", "--server-side", "--field-manager=job-profiler", "--validate=false", "--filename=-")
     return kubectl.run(*command, *options, input=json.dumps(manifest))
 
@@ -50,7 +50,7 @@ def _bare(resource: str) -> dict[str, Any]:
 
 @every_kind
 def test_the_server_keeps_everything(crds: Kubectl, resource: str) -> None:
-    """Spec and status come back as they were written: no field is dropped or changed."""
+    """Spec and status are returned as they were written: no field is dropped or changed."""
     (stored,) = crds.json("get", plural_of(resource), f"--namespace={NAMESPACE}")["items"]
 
     assert stored["spec"] == manifest_of(resource, NAMESPACE)["spec"]
@@ -58,7 +58,7 @@ def test_the_server_keeps_everything(crds: Kubectl, resource: str) -> None:
 
 
 def test_the_schemas_are_accepted_without_complaint(crds: Kubectl) -> None:
-    """Each CRD is established, and the server finds no fault in its names or its schema."""
+    """Each CRD is established, and the server accepts its names and its schema."""
     for crd in CRDS:
         conditions = {one["type"]: one["status"] for one in crds.json("get", crd)["status"]["conditions"]}
         assert conditions == {"NamesAccepted": "True", "Established": "True"}
@@ -100,7 +100,7 @@ def test_the_schemas_are_accepted_without_complaint(crds: Kubectl) -> None:
 def test_columns(
     crds: Kubectl, resource: str, options: tuple[str, ...], columns: list[str], row: list[str]
 ) -> None:
-    """`kubectl get` by the short name shows whom a profile is about, its value and what it rests on."""
+    """`kubectl get` by the short name shows a profile's workload, value, samples and confidence."""
     header, line = crds.run("get", resource, f"--namespace={NAMESPACE}", *options).splitlines()
 
     assert header.split() == " ".join(["NAME", *columns]).split()
@@ -150,7 +150,7 @@ def test_explain_tells_what_the_fields_mean(crds: Kubectl, resource: str) -> Non
 def test_the_server_refuses_bad_values(
     crds: Kubectl, resource: str, change: dict[str, Any], named: str
 ) -> None:
-    """A profile that breaks the contract is not stored, and the error names the field."""
+    """A profile that violates the schema is not stored, and the error names the field."""
     manifest = manifest_of(resource, NAMESPACE)
     manifest["metadata"]["name"] = "refused"
     manifest["spec"] = manifest["spec"] | change
@@ -160,7 +160,7 @@ def test_the_server_refuses_bad_values(
 
 
 def test_a_status_of_bad_form_is_refused(crds: Kubectl) -> None:
-    """The status has its schema too."""
+    """The server also validates the status."""
     broken = status_of("cpu") | {"confidence": "97%"}
 
     with pytest.raises(KubectlError, match=r"status\.confidence"):

@@ -1,4 +1,4 @@
-"""Tokens, certificates and credentials that Pods see as files: where their settings point, nowhere else."""
+"""Files with tokens, certificates and credentials: each is mounted only at the path of its setting."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 def mounted(pod: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The source of each volume of a Pod by where it is mounted; each volume is mounted, none twice."""
+    """The source of each volume of a Pod by mount path; each volume is mounted once."""
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     mounts = container(pod)["volumeMounts"]
     assert sorted(volumes) == sorted(mount["name"] for mount in mounts)
@@ -26,14 +26,14 @@ def mounted(pod: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def file_settings(release: Release, component: str) -> dict[str, str]:
-    """The settings that name a file."""
+    """The environment variables with the path of a file."""
     return {key: value for key, value in release.environment(component).items() if key.endswith("_FILE")}
 
 
 def test_the_token_lives_an_hour(render: Render) -> None:
-    """It is mounted where client libraries look, beside the API server's CA and the namespace.
+    """The token is mounted at the usual path, with the API server's CA and the namespace.
 
-    API servers prolong a token for which 3607 seconds are asked, as Kubernetes' own mount does, to a year.
+    API servers extend a token of 3607 seconds, as Kubernetes' own mount requests, to a year.
     """
     release = render()
     for pod in (*release.pods().values(), release.one("Pod")["spec"]):
@@ -45,7 +45,7 @@ def test_the_token_lives_an_hour(render: Render) -> None:
 
 
 def test_linkerd_still_injects(render: Render) -> None:
-    """It injects no proxy into a Pod that mounts no token by itself; the mount of ours takes its place."""
+    """Linkerd injects a proxy only with the automatic mount, which the chart's mount replaces."""
     release = render(linkerd={"viz": True})
 
     assert {name: pod["automountServiceAccountToken"] for name, pod in release.pods().items()} == {
@@ -56,7 +56,7 @@ def test_linkerd_still_injects(render: Render) -> None:
 
 
 def test_by_default_there_is_nothing_else(render: Render) -> None:
-    """The token and /tmp."""
+    """Without further values there are only the token and /tmp."""
     for pod in render().pods().values():
         assert mounted(pod).keys() == {"/tmp", ACCOUNT_DIRECTORY}
 
@@ -87,7 +87,7 @@ def test_by_default_there_is_nothing_else(render: Render) -> None:
 def test_client_certificates_are_checked_by_the_webhook(
     render: Render, given: dict[str, str], source: dict[str, Any]
 ) -> None:
-    """The authority stands in a file of the webhook's Pods alone, wherever it came from."""
+    """The CA is a file of the webhook's Pods only, from PEM text, a ConfigMap or a Secret."""
     release = render(webhook={"clientCa": given})
 
     assert mounted(release.pods()["webhook"])["/etc/job-profiler/client"] == source
@@ -97,7 +97,7 @@ def test_client_certificates_are_checked_by_the_webhook(
 
 
 def test_credentials_of_prometheus_are_the_profilers(render: Render) -> None:
-    """Token, CA and client certificate are files of the profiler's Pods, and none of the webhook's."""
+    """Token, CA and client certificate are files of the profiler's Pods, and not of the webhook's."""
     release = render(
         prometheus={
             "auth": {"bearerTokenSecret": "token", "tlsSecret": "client", "ca": {"secretName": "trust"}}
@@ -120,7 +120,7 @@ def test_credentials_of_prometheus_are_the_profilers(render: Render) -> None:
 
 
 def test_combined_has_the_files_of_both(render: Render) -> None:
-    """One process that does both reads all of them."""
+    """One process in both roles reads all of them."""
     release = render(
         topology="combined",
         webhook={"clientCa": {"pem": PEM}},
@@ -149,7 +149,7 @@ def checksums(release: Release) -> dict[str, str | None]:
 
 
 def test_new_certificates_in_the_values_roll_out(render: Render) -> None:
-    """The Pods that read them are replaced one by one, so a wrong one stops at the first; others stay."""
+    """A changed CA changes the Pod template of the Deployment that reads it, and no other."""
     before, after = (
         checksums(render(webhook={"clientCa": {"pem": text}}, prometheus={"auth": {"ca": {"pem": PEM}}}))
         for text in (PEM, PEM * 2)

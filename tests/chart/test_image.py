@@ -1,4 +1,4 @@
-"""The Dockerfile, which no test can build: it is free of known faults, and what it copies is there."""
+"""The Dockerfile, which no test can build: Hadolint accepts it, and the files that it copies exist."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ DOCKERFILE = REPOSITORY / "Dockerfile"
 
 
 def instructions(keyword: str) -> list[str]:
-    """The arguments of each instruction of that keyword, continued lines joined."""
+    """The arguments of each instruction with that keyword; continued lines are joined."""
     text = DOCKERFILE.read_text().replace("\\\n", " ")
     return [line.split(maxsplit=1)[1] for line in text.splitlines() if line.startswith(f"{keyword} ")]
 
@@ -32,7 +32,7 @@ def test_hadolint_finds_no_fault() -> None:
 
 
 def test_what_is_copied_exists_and_is_sent() -> None:
-    """Each file that the image is built of is in the repository and let through by .dockerignore."""
+    """Each file that the image copies is in the repository and not excluded by .dockerignore."""
     let_through = {
         line.removeprefix("!")
         for line in (REPOSITORY / ".dockerignore").read_text().splitlines()
@@ -62,7 +62,7 @@ def test_ports_are_the_programs() -> None:
 
 
 def test_only_locked_dependencies_are_installed() -> None:
-    """Builder and dependencies come from lock files with hashes; the project itself brings no others."""
+    """Builder and dependencies come from lock files with hashes; the project itself installs no others."""
     (locked, project) = [command for command in instructions("RUN") if " install " in command]
 
     assert instructions("ARG") == ["REQUIREMENTS=requirements.lock"]
@@ -73,5 +73,5 @@ def test_only_locked_dependencies_are_installed() -> None:
 
 
 def test_the_build_is_the_python_that_is_supported() -> None:
-    """Both stages start from one Python, so that the virtual environment fits its interpreter."""
+    """Both stages use the same Python image, so that the virtual environment fits its interpreter."""
     assert {image.split()[0] for image in instructions("FROM")} == {"python:3.11-slim"}

@@ -1,4 +1,4 @@
-"""linkerd-viz's Prometheus admits the profiler, and nobody else of the release joins the mesh."""
+"""The Prometheus of linkerd-viz allows the profiler; the webhook stays out of the mesh."""
 
 import pytest
 
@@ -9,7 +9,7 @@ INJECT = "linkerd.io/inject"
 
 
 def test_nothing_of_linkerd_is_rendered_by_default(render: Render) -> None:
-    """A cluster without Linkerd does not know its kinds."""
+    """By default there are no objects of Linkerd: a cluster may not have their kinds."""
     release = render()
 
     assert release.of("AuthorizationPolicy") == release.of("MeshTLSAuthentication") == []
@@ -18,9 +18,9 @@ def test_nothing_of_linkerd_is_rendered_by_default(render: Render) -> None:
 
 
 def test_the_profiler_alone_is_meshed(render: Render) -> None:
-    """The API server calls the webhook from outside the mesh: it stays out even where the namespace injects.
+    """The API server calls the webhook from outside the mesh: it stays out even if the namespace is injected.
 
-    Annotations of the user's own stay, and do not mesh it.
+    Annotations in the values stay, and do not add it to the mesh.
     """
     release = render(
         linkerd={"viz": True},
@@ -44,7 +44,7 @@ def test_the_profiler_alone_is_meshed(render: Render) -> None:
 def test_the_policy_admits_the_profilers_account(
     render: Render, linkerd: dict[str, str], namespace: str
 ) -> None:
-    """Beside the Server `prometheus-admin`: whoever has the identity of the account that the Pods run as."""
+    """The policy for the Server `prometheus-admin` allows the identity of the profiler's service account."""
     release = render(linkerd={"viz": True, **linkerd})
     policy, identity = release.one("AuthorizationPolicy"), release.one("MeshTLSAuthentication")
 

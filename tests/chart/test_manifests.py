@@ -1,5 +1,5 @@
-"""What the repository holds twice is what `charts/render.py` makes of its source: the chart's CRDs, the plain
-manifests, the snapshots of the chart, and the table of values in its README.
+"""Generated files agree with `charts/render.py`: the chart's CRDs, the plain manifests, the snapshots of the
+chart, and the table of values in its README.
 """
 
 import re
@@ -40,21 +40,21 @@ def manifests() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """What the program reads and writes, to be changed freely."""
+    """A copy of the files that the program reads and writes."""
     for name in RENDERED:
         shutil.copytree(REPOSITORY / name, tmp_path / name)
     return tmp_path
 
 
 def test_nothing_drifts(helm: Helm) -> None:
-    """The repository holds what is rendered from it, whichever Helm renders."""
-    checked = render_program(REPOSITORY, helm, "--check")
+    """The generated files are up to date, with either version of Helm."""
+    check = render_program(REPOSITORY, helm, "--check")
 
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    assert (check.returncode, check.stdout, check.stderr) == (0, "", "")
 
 
 def test_drift_is_named_and_mended(helm: Helm, copy: Path) -> None:
-    """A changed CRD, an edited, a missing and a foreign manifest are each named; the next run mends them."""
+    """A changed CRD, an edited, a missing and an extra manifest are each named; the next run renews them."""
     crd = copy / "crds" / "cpuprofiles.yaml"
     crd.write_text(crd.read_text().replace("shortNames: [cpup]", "shortNames: [cpup, cpus]"))
     (copy / "webhook-config" / "60-webhook.yaml").write_text("edited: true\n")
@@ -72,25 +72,25 @@ def test_drift_is_named_and_mended(helm: Helm, copy: Path) -> None:
         "tests/chart/snapshots/combined-1.25.yaml",
     }
 
-    checked = render_program(copy, helm, "--check")
-    assert checked.returncode == 1
-    assert {line.split()[0] for line in checked.stdout.splitlines()} == drifted
-    mended = render_program(copy, helm)
-    assert mended.returncode == 0
-    # The CRD's text was changed before; its manifest follows now.
-    assert {line.split()[0] for line in mended.stdout.splitlines()} == drifted | {
+    check = render_program(copy, helm, "--check")
+    assert check.returncode == 1
+    assert {line.split()[0] for line in check.stdout.splitlines()} == drifted
+    renewed = render_program(copy, helm)
+    assert renewed.returncode == 0
+    # The CRD was changed above; now its manifest is renewed too.
+    assert {line.split()[0] for line in renewed.stdout.splitlines()} == drifted | {
         "webhook-config/10-crds.yaml"
     }
     assert render_program(copy, helm, "--check").returncode == 0
 
 
 def test_a_helm_that_fails_is_told(copy: Path, helm: Helm) -> None:
-    """A chart that does not render, and a Helm that is not there, end with 1 and say why."""
+    """If the chart does not render or Helm is missing, the exit code is 1 and the message has the cause."""
     (copy / "charts" / "job-profiler" / "Chart.yaml").write_text("name: broken\n")
     assert "helm template" in _error(render_program(copy, helm))
 
     missing = Helm(copy / "no-helm", copy)
-    assert "name Helm 3 or 4 with --helm" in _error(render_program(copy, missing))
+    assert "set --helm to Helm 3 or 4" in _error(render_program(copy, missing))
 
 
 def _error(done: subprocess.CompletedProcess[str]) -> str:
@@ -100,9 +100,9 @@ def _error(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_plain_manifests_are_the_release_and_its_namespace(render: Render) -> None:
-    """The files hold the objects of the default release for 1.20, and the namespace before all of them.
+    """The files have the objects of the default release for 1.20, after the namespace.
 
-    Budgets are left out, whose API no version serves from 1.20 up to today, and so is the Pod of `helm test`.
+    Left out are the Pod of `helm test`, and budgets: no version of their API is served from 1.20 up to today.
     """
     objects = list(manifests())
     release = render(kube_version="1.20.0")
@@ -116,7 +116,7 @@ def test_plain_manifests_are_the_release_and_its_namespace(render: Render) -> No
 
 
 def test_plain_manifests_know_nothing_of_helm() -> None:
-    """No label or annotation that only Helm reads is left; the image's placeholder is announced."""
+    """There is no label or annotation that only Helm reads; a comment names the placeholder of the image."""
     assert not set(HELM_ONLY) & set(keys_of(list(manifests())))
     deployments = (REPOSITORY / "webhook-config" / "50-deployments.yaml").read_text()
     image = f"job-profiler:{project_version()}"
@@ -143,7 +143,7 @@ def _at(values: Any, path: str) -> Any:
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[str]:
-    """The path of each value that is no mapping of others."""
+    """The path of each value that is not a mapping of other values."""
     if not isinstance(value, dict) or not value:
         yield path
         return

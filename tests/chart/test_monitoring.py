@@ -1,4 +1,4 @@
-"""ServiceMonitor, alerts and dashboard: off by default, and made of metrics that there are."""
+"""ServiceMonitor, alerts and dashboard: off by default, with expressions on existing metrics."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def dashboard() -> dict[str, Any]:
 
 
 def panel_expressions() -> Iterator[str]:
-    """The queries of the dashboard, with Grafana's variables as it fills them in."""
+    """The queries of the dashboard, with values for Grafana's variables."""
     for panel in dashboard()["panels"]:
         for target in panel["targets"]:
             yield target["expr"].replace("$__rate_interval", "5m").replace("$namespace", "profiling")
@@ -54,7 +54,7 @@ def rule_file(directory: Path, rules: list[dict[str, Any]]) -> Path:
 
 
 def test_nothing_is_rendered_by_default(render: Render) -> None:
-    """A cluster without Prometheus Operator does not know its kinds."""
+    """By default there are no objects of Prometheus Operator: a cluster may not have their kinds."""
     release = render()
 
     assert not [kind for kind in ("ServiceMonitor", "PrometheusRule") if release.of(kind)]
@@ -63,7 +63,7 @@ def test_nothing_is_rendered_by_default(render: Render) -> None:
 
 @pytest.mark.parametrize("topology", ["split", "combined"])
 def test_every_pod_is_scraped_once(render: Render, topology: str) -> None:
-    """The ServiceMonitor selects Services by their labels; each has the port, and no Pod is behind two."""
+    """The ServiceMonitor selects Services by labels; each has the port, and no Pod is in two Services."""
     release = render(topology=topology, monitoring=EVERYTHING)
     monitor = release.one("ServiceMonitor")["spec"]
     selected = [
@@ -80,7 +80,7 @@ def test_every_pod_is_scraped_once(render: Render, topology: str) -> None:
 
 
 def test_labels_are_those_that_the_operators_look_for(render: Render) -> None:
-    """Labels of the user's on each object; Grafana's sidecar finds the dashboard where it looks."""
+    """Each object has the labels of the values; the dashboard has the namespace of Grafana's sidecar."""
     release = render(
         monitoring={
             "serviceMonitor": {"enabled": True, "labels": {"release": "kps"}, "interval": "1m"},
@@ -99,7 +99,7 @@ def test_labels_are_those_that_the_operators_look_for(render: Render) -> None:
 
 
 def test_prometheus_takes_the_rules(render: Render, tmp_path: Path) -> None:
-    """`promtool check rules` finds no fault with any of them."""
+    """`promtool check rules` accepts every alert."""
     rules = alerts(render(monitoring=EVERYTHING))
     checked = promtool("check", "rules", rule_file(tmp_path, rules))
 
@@ -108,7 +108,7 @@ def test_prometheus_takes_the_rules(render: Render, tmp_path: Path) -> None:
 
 
 def test_alerts_fire_when_they_should(render: Render, tmp_path: Path) -> None:
-    """Each scenario's series make exactly the alerts fire that it names (`promtool test rules`)."""
+    """The series of each scenario fire exactly the alerts that it lists (`promtool test rules`)."""
     rule_file(tmp_path, alerts(render(monitoring=EVERYTHING)))
     scenarios = tmp_path / SCENARIOS.name
     scenarios.write_text(SCENARIOS.read_text())
@@ -118,7 +118,7 @@ def test_alerts_fire_when_they_should(render: Render, tmp_path: Path) -> None:
 
 
 def test_every_alert_is_seen_to_fire_and_to_be_silent(render: Render) -> None:
-    """The scenarios hold both for each alert."""
+    """The scenarios have a firing and a silent case for each alert."""
     cases = [
         case
         for scenario in yaml.safe_load(SCENARIOS.read_text())["tests"]
@@ -131,7 +131,7 @@ def test_every_alert_is_seen_to_fire_and_to_be_silent(render: Render) -> None:
 
 
 def test_every_alert_has_a_runbook(render: Render) -> None:
-    """Its link leads to a section of docs/runbooks.md that has its name; no section is without an alert."""
+    """Each alert links to the section of docs/runbooks.md with its name; each section has an alert."""
     rules = alerts(render(monitoring=EVERYTHING))
     sections = set(re.findall(r"(?m)^## (\w+)$", (REPOSITORY / "docs" / "runbooks.md").read_text()))
 
@@ -143,7 +143,7 @@ def test_every_alert_has_a_runbook(render: Render) -> None:
 
 
 def test_runbooks_are_where_the_user_reads_them(render: Render) -> None:
-    """The links begin with the value."""
+    """The links begin with monitoring.rules.runbookUrl."""
     url = "https://wiki.example/profiler"
     rules = alerts(render(monitoring={"rules": {"enabled": True, "runbookUrl": url}}))
 
@@ -151,7 +151,7 @@ def test_runbooks_are_where_the_user_reads_them(render: Render) -> None:
 
 
 def test_what_is_off_raises_no_alarm(render: Render) -> None:
-    """No alert about connections that nobody asks for, nor about back-fill that is not done."""
+    """There is no alert about connections without a mesh, and none about back-fill if it is off."""
     off: dict[str, Any] = {"backfill": {"enabled": False}, "profiling": {"networkMetricProvider": "none"}}
     rules = {rule["alert"]: rule["expr"] for rule in alerts(render(monitoring=EVERYTHING, **off))}
 
@@ -160,7 +160,7 @@ def test_what_is_off_raises_no_alarm(render: Render) -> None:
 
 
 def test_rules_and_panels_ask_for_metrics_that_exist(render: Render) -> None:
-    """Each series that they name is the program's or the API server's, and has the labels that they match."""
+    """Each series in an expression belongs to the program or the API server, and has the matched labels."""
     known = program_metrics()
     expressions = [rule["expr"] for rule in alerts(render(monitoring=EVERYTHING))] + list(panel_expressions())
     selectors = [found for expression in expressions for found in SELECTOR.findall(expression)]
@@ -183,7 +183,7 @@ def test_rules_and_panels_ask_for_metrics_that_exist(render: Render) -> None:
 
 
 def test_every_panel_can_be_asked(tmp_path: Path) -> None:
-    """Each query of the dashboard is PromQL; each panel has a place of its own, a title and a description."""
+    """Each query of the dashboard is PromQL; each panel has its own place, title and description."""
     rules = [
         {"record": f"panel:{number}", "expr": expression}
         for number, expression in enumerate(panel_expressions())

@@ -1,4 +1,4 @@
-"""Who reaches the Pods and whom they reach, where the user asks for network policies."""
+"""Ingress and egress rules of the Pods."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ API_SERVER = {("TCP", 443), ("TCP", 6443)}
 
 
 def selecting(release: Release, labels: dict[str, str], direction: str) -> list[dict[str, Any]]:
-    """The rules of all policies that select a Pod with these labels; one policy at least must do so."""
+    """The rules of all policies that select a Pod with these labels; at least one policy must select it."""
     policies = [
         one["spec"]
         for one in release.of("NetworkPolicy")
@@ -38,20 +38,20 @@ def pod_labels(release: Release, component: str) -> dict[str, str]:
 
 
 def reached(release: Release, labels: dict[str, str]) -> set[tuple[str, int]]:
-    """What a Pod may reach, whatever its address."""
+    """The ports that a Pod may connect to, at any address."""
     rules = selecting(release, labels, "egress")
     assert all(rule.keys() == {"ports"} for rule in rules)
     return {(port["protocol"], port["port"]) for rule in rules for port in rule["ports"]}
 
 
 def test_there_are_none_by_default(render: Render) -> None:
-    """Nobody but the user knows where the API server, DNS and Prometheus listen."""
+    """By default there is no policy: only the user knows the ports of the API server, DNS and Prometheus."""
     assert render().of("NetworkPolicy") == []
 
 
 @pytest.mark.parametrize("topology", ["split", "combined"])
 def test_the_webhooks_port_is_open_to_all(render: Render, topology: str) -> None:
-    """API servers have no labels; beside that port nothing is open, and of the profiler's Pods none is."""
+    """Only the webhook's port is open, to every source, since API servers have no labels."""
     release = render(topology=topology, networkPolicy=ENABLED)
 
     for component, pod in release.pods().items():
@@ -62,7 +62,7 @@ def test_the_webhooks_port_is_open_to_all(render: Render, topology: str) -> None
 
 
 def test_metrics_are_open_to_the_named_namespaces(render: Render) -> None:
-    """Every Pod can be scraped from them."""
+    """Pods in metricsNamespaces can scrape every Pod."""
     release = render(networkPolicy=ENABLED | {"metricsNamespaces": ["monitoring", "audit"]})
     selector = {
         "matchExpressions": [
@@ -83,7 +83,7 @@ def test_metrics_are_open_to_the_named_namespaces(render: Render) -> None:
 
 
 def test_what_pods_reach(render: Render) -> None:
-    """Names and the API server; the profiler Prometheus too; that of `helm test` as the webhook."""
+    """The webhook and `helm test` can connect to DNS and the API server; the profiler also to Prometheus."""
     release = render(networkPolicy=ENABLED)
     test_pod = release.one("Pod")["metadata"]["labels"]
 
@@ -108,7 +108,7 @@ def test_what_pods_reach(render: Render) -> None:
 def test_ports_of_prometheus_are_those_of_its_urls(
     render: Render, prometheus: dict[str, Any], ports: set[int]
 ) -> None:
-    """A port that a URL names, its scheme's, or `prometheus.port` where it is a host's name."""
+    """The port is that of the URL, of its scheme, or `prometheus.port` for a host name."""
     release = render(prometheus=prometheus, networkPolicy=ENABLED | {"apiServerPorts": [6443]})
 
     profiler = reached(release, pod_labels(release, "profiler"))
@@ -116,7 +116,7 @@ def test_ports_of_prometheus_are_those_of_its_urls(
 
 
 def test_ports_may_differ_behind_services(render: Render) -> None:
-    """Policies see a Pod's own port: it can be named where a Service has another, as can others."""
+    """Policies see the Pod's port, not the Service's: both it and further rules are values."""
     more = [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]
     release = render(
         networkPolicy=ENABLED
@@ -130,7 +130,7 @@ def test_ports_may_differ_behind_services(render: Render) -> None:
 
 
 def test_a_meshed_profiler_reaches_linkerd(render: Render) -> None:
-    """Its proxy needs other proxies (4143) and the identity, destination and policy controllers."""
+    """The linkerd-proxy needs other proxies (4143) and the identity, destination and policy controllers."""
     release = render(linkerd={"viz": True}, networkPolicy=ENABLED)
 
     proxies = {("TCP", port) for port in (4143, 8080, 8086, 8090)}

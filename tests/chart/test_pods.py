@@ -1,4 +1,4 @@
-"""What the Pods get: settings that the program accepts, and restricted rights on the node."""
+"""The Pods: environment variables that the program accepts, and restricted security contexts."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ PROFILER = CERTIFICATES | {
 
 @pytest.fixture
 def settings_of(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What the program reads from a component's variables, with none of this machine's."""
+    """The settings from a component's variables, without this machine's environment."""
 
     def read(release: Release, component: str) -> Settings:
         for name in Settings.model_fields:
@@ -73,7 +73,7 @@ def settings_of(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_each_role_gets_its_own_variables(
     render: Render, topology: str, component: str, expected: set[str]
 ) -> None:
-    """A role's variables are settings of the program, complete, and without those of the other role."""
+    """The variables of a role are settings, complete, without those that only the other role reads."""
     variables = render(topology=topology).environment(component)
 
     assert variables.keys() == expected
@@ -83,7 +83,7 @@ def test_each_role_gets_its_own_variables(
 
 @pytest.mark.parametrize("component", ["webhook", "profiler", "combined"])
 def test_default_values_are_the_programs_defaults(render: Render, settings_of: Any, component: str) -> None:
-    """The program accepts what the chart sets; it is its own default where no release decides."""
+    """The program accepts the chart's variables; those that no release changes equal its defaults."""
     settings = settings_of(render(topology="combined" if component == "combined" else "split"), component)
 
     by_the_release = {"role", "identity", "profiles_namespace", "certificate_names", "excluded_namespaces"}
@@ -104,7 +104,7 @@ def _defaults(excluded: set[str]) -> dict[str, Any]:
 
 
 def test_the_lease_and_the_certificate_name_the_release(render: Render, settings_of: Any) -> None:
-    """The leader's identity is its Pod's name; the certificate is for the Service and for the URL's host."""
+    """The leader's identity is the Pod's name; the certificate is for the Service and the URL's host."""
     settings = settings_of(render(webhook={"url": "https://[::1]:8443/mutate"}), "profiler")
 
     assert settings.identity == "job-profiler-0"
@@ -116,7 +116,7 @@ def test_the_lease_and_the_certificate_name_the_release(render: Render, settings
 
 
 def test_every_value_arrives(render: Render, settings_of: Any) -> None:
-    """Each value that maps to a setting reaches the program; none is the default here."""
+    """Each value that maps to a setting reaches the program; no value here is the default."""
     settings = settings_of(
         render(
             topology="combined",
@@ -240,7 +240,7 @@ def test_every_value_arrives(render: Render, settings_of: Any) -> None:
 
 
 def test_added_variables_take_the_place_of_the_charts(render: Render) -> None:
-    """Server-side apply refuses a name that stands twice; the place that it stood at does not matter."""
+    """A variable in extraEnv replaces the chart's: server-side apply refuses a name that occurs twice."""
     added = [{"name": "RISK", "value": "low"}, {"name": "LOG_FORMAT", "value": "console"}]
     release = render(profiler={"extraEnv": added})
     names = [variable["name"] for variable in container(release.pods()["profiler"])["env"]]
@@ -253,7 +253,7 @@ def test_added_variables_take_the_place_of_the_charts(render: Render) -> None:
 
 
 def test_cert_manager_leaves_no_certificate_settings(render: Render) -> None:
-    """Where cert-manager issues, the profiler is told so, and no names of what it must not touch."""
+    """With cert-manager, the profiler has its provider, and no names of the Secrets and certificates."""
     variables = render(certificates={"provider": "cert-manager"}).environment("profiler")
 
     assert variables.keys() == (SHARED | PROFILER) - CERTIFICATES
@@ -262,7 +262,7 @@ def test_cert_manager_leaves_no_certificate_settings(render: Render) -> None:
 
 @pytest.mark.parametrize("topology", ["split", "combined"])
 def test_ports_and_probes_are_the_programs(render: Render, topology: str) -> None:
-    """The container's ports are those that the program is told to listen on; probes ask its health port."""
+    """The container's ports are those of the program's settings; probes use the health port."""
     release = render(topology=topology, webhook={"port": 9443}, healthPort=9090)
 
     for component, pod in release.pods().items():
@@ -280,7 +280,7 @@ def test_ports_and_probes_are_the_programs(render: Render, topology: str) -> Non
 
 @pytest.mark.parametrize("topology", ["split", "combined"])
 def test_pods_meet_the_restricted_standard(render: Render, topology: str) -> None:
-    """Not root, nothing gained, no capability, system calls filtered, nothing writable but /tmp in memory."""
+    """No root, escalation or capability, but a seccomp profile; only /tmp (in memory) is writable."""
     release = render(topology=topology)
     for pod in (*release.pods().values(), release.one("Pod")["spec"]):
         assert pod["securityContext"] == {
@@ -304,7 +304,7 @@ def test_pods_meet_the_restricted_standard(render: Render, topology: str) -> Non
 
 
 def test_placement_values_arrive(render: Render) -> None:
-    """What is set for all Pods, or for one component's, is rendered there; our labels can't be replaced."""
+    """Values for all Pods and for one component are rendered there; the chart's labels can't be replaced."""
     own: dict[str, Any] = {
         "podLabels": {"team": "a", "app.kubernetes.io/component": "forged"},
         "podAnnotations": {"linkerd.io/inject": "disabled"},
@@ -363,7 +363,7 @@ def test_placement_values_arrive(render: Render) -> None:
 
 
 def test_common_labels_are_everywhere(render: Render) -> None:
-    """On every object and Pod, and never in place of ours or in a selector."""
+    """Every object and Pod has the commonLabels; they replace no label of the chart and enter no selector."""
     release = render(commonLabels={"cost": "7", "app.kubernetes.io/name": "forged"})
 
     for one in release.objects:
@@ -375,7 +375,7 @@ def test_common_labels_are_everywhere(render: Render) -> None:
 
 
 def test_the_program_is_told_to_serve(render: Render) -> None:
-    """The image's entry point is the command; the chart adds the sub-command."""
+    """The image's entry point is the command; the chart adds the subcommand."""
     for pod in render().pods().values():
         assert container(pod)["args"] == ["serve"]
         assert "command" not in container(pod)

@@ -1,4 +1,4 @@
-"""The ValidatingAdmissionPolicies that keep the profiler's account to its own, where they are served."""
+"""The ValidatingAdmissionPolicies that limit the profiler's service account, if the cluster serves them."""
 
 import re
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ POLICY, BINDING = KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPoli
 BACKFILL, CONFIG_MAPS = "job-profiler-backfill", "job-profiler-configmaps"
 both = pytest.mark.parametrize("name", [BACKFILL, CONFIG_MAPS])
 
-# What the API server gives a name that is generated.
+# A name that the API server generates.
 GENERATED = "x7k2p"
 A_CHECKPOINT = f"{PREFIX}0000000000ab"
 OTHERS = ("kube-root-ca.crt", "job-profiler-authorities", f"{STATUS}es", PREFIX.rstrip("-"), f"a-{PREFIX}a")
@@ -26,14 +26,14 @@ OPERATIONS = ("CREATE", "UPDATE", "DELETE")
 
 
 def test_they_are_rendered_only_where_the_cluster_serves_them(render: Render) -> None:
-    """Clusters before 1.30 would refuse the whole release."""
+    """Clusters before 1.30, which do not serve the kind, get no policy."""
     assert not [kind for kind in KINDS if render().of(kind)]
     release = render(api_versions=SERVED)
     assert [release.names(kind) for kind in KINDS] == [{BACKFILL, CONFIG_MAPS}] * 2
 
 
 def test_without_back_fill_pods_need_no_policy(render: Render) -> None:
-    """The account has no right to change Pods then; it still writes ConfigMaps."""
+    """Without back-fill the account may not change Pods; it still writes ConfigMaps."""
     release = render(api_versions=SERVED, backfill={"enabled": False})
 
     assert [release.names(kind) for kind in KINDS] == [{CONFIG_MAPS}] * 2
@@ -46,7 +46,7 @@ def test_without_back_fill_pods_need_no_policy(render: Render) -> None:
 def test_the_binding_makes_the_api_server_refuse(
     render: Render, name: str, operations: list[str], resource: str
 ) -> None:
-    """In every namespace, by denial and not by a warning; a policy without a binding does nothing."""
+    """Each policy has a binding that denies, in every namespace."""
     release = render(api_versions=SERVED)
     policy, binding = (release.one(kind, name) for kind in KINDS)
 
@@ -73,7 +73,7 @@ def test_the_binding_makes_the_api_server_refuse(
     ("topology", "account"), [("split", "job-profiler-profiler"), ("combined", "job-profiler")]
 )
 def test_they_are_about_the_profilers_account(render: Render, name: str, topology: str, account: str) -> None:
-    """Nobody else's writes are looked at; it is the account that has the rights which they narrow."""
+    """The policies match only the profiler's service account, the one with the rights that they limit."""
     release = render(api_versions=SERVED, topology=topology)
     [condition] = release.one(POLICY, name)["spec"]["matchConditions"]
     written = {
@@ -89,7 +89,7 @@ def test_they_are_about_the_profilers_account(render: Render, name: str, topolog
 
 
 def test_every_other_part_of_a_pod_is_compared(render: Render) -> None:
-    """Specification, labels, owners, finalizers, and the annotations of others in both directions."""
+    """Spec, labels, owners and finalizers may not change; no other annotation may be set or removed."""
     validations = render(api_versions=SERVED).one(POLICY, BACKFILL)["spec"]["validations"]
     expressions = [each["expression"] for each in validations]
 
@@ -111,7 +111,7 @@ def test_every_other_part_of_a_pod_is_compared(render: Render) -> None:
 
 @pytest.fixture
 def allows(render: Render) -> Any:
-    """Whether the policy lets the profiler's account do this to a ConfigMap with that metadata."""
+    """Whether the policy allows the profiler's account this operation on a ConfigMap with that metadata."""
     spec = render(api_versions=SERVED).one(POLICY, CONFIG_MAPS)["spec"]
 
     def judged(operation: str, *, dry_run: bool = False, **metadata: str) -> bool:
@@ -130,7 +130,7 @@ def allows(render: Render) -> Any:
 
 
 def _value_of(expression: str, known: dict[str, Any]) -> Any:
-    """The value of a CEL expression that needs no more than what Python spells differently."""
+    """The value of a simple CEL expression, translated to Python."""
     text = re.sub(r"has\(([\w.]+)\.(\w+)\)", r'hasattr(\1, "\2")', expression)
     text = re.sub(r"^(.+) \? (.+) : (.+)$", r"(\2) if (\1) else (\3)", text)
     for celled, python in (("&&", "and"), ("||", "or"), (".startsWith(", ".startswith(")):
@@ -140,19 +140,19 @@ def _value_of(expression: str, known: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_check_points_are_its_own(allows: Any, operation: str) -> None:
-    """They are created, replaced and removed; nothing is whose name only resembles theirs or is another's."""
+    """Check-points may be created, replaced and removed; ConfigMaps with similar or other names may not."""
     assert allows(operation, name=A_CHECKPOINT)
     assert not [name for name in OTHERS if allows(operation, name=name)]
 
 
 def test_the_status_is_only_filled(allows: Any) -> None:
-    """It owns the check-points: were it deleted, they would go with it; the chart renders it."""
+    """The status may be updated only: it owns the check-points, which would be deleted with it."""
     assert [allows(operation, name=STATUS) for operation in OPERATIONS] == [False, True, False]
 
 
 @pytest.mark.parametrize("is_named", [False, True])
 def test_what_the_probe_asks_for_is_never_stored(allows: Any, is_named: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Its ConfigMap is created by dry run alone, whether its name was generated before or is later."""
+    """The self-probe's ConfigMap is allowed only as a dry run, before and after its name is generated."""
     prefix = config_map(new_question())["metadata"]["generateName"]
     metadata = {"generateName": prefix} | ({"name": prefix + GENERATED} if is_named else {})
 

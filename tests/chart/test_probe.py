@@ -1,4 +1,4 @@
-"""The self-probe: what the API server asks the webhook about it, and what the prober is told to expect."""
+"""The self-probe: its entry in the webhook configuration, and the prober's expected configuration."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.chart
 
 
 def test_every_field_of_the_probes_webhook(render: Render) -> None:
-    """ConfigMaps with the label in the release's namespace, sent where Pods are sent; never refused."""
+    """Labelled ConfigMaps in the release's namespace go to the address for Pods; they are never refused."""
     release = render(webhook={"failurePolicy": "Fail", "timeoutSeconds": 5})
 
     assert release.webhook("probe") == {
@@ -46,19 +46,19 @@ def test_every_field_of_the_probes_webhook(render: Render) -> None:
 
 
 def test_without_names_on_namespaces_the_object_selects(render: Render) -> None:
-    """Before 1.21 the selector of the namespace would match none: the ConfigMap's label selects alone."""
+    """Before 1.21 a selector by namespace name would match none: only the ConfigMap's label selects."""
     assert render(kube_version="1.20.0").webhook("probe")["namespaceSelector"] == {}
 
 
 def test_it_takes_the_pods_way(render: Render) -> None:
-    """A webhook outside the cluster is probed there."""
+    """A webhook outside the cluster is probed at its URL."""
     url = "https://profiler.example:8443/mutate"
 
     assert render(webhook={"url": url}).webhook("probe")["clientConfig"] == {"url": url}
 
 
 def test_pods_come_first(render: Render) -> None:
-    """What is read of the first entry is the Pods'."""
+    """The first entry of the configuration is that for Pods."""
     names = [one["name"] for one in render().one("MutatingWebhookConfiguration")["webhooks"]]
 
     assert names == ["pods.job-profiler.liqo.io", "probe.job-profiler.liqo.io"]
@@ -82,7 +82,7 @@ def test_pods_come_first(render: Render) -> None:
 def test_the_prober_expects_what_is_rendered(
     render: Render, kube_version: str, profiling: dict[str, Any]
 ) -> None:
-    """It finds no fault with the configuration of its own release, and one with that of another."""
+    """The prober accepts the configuration of its own release, and reports that of another."""
     release = render(kube_version=kube_version, profiling=profiling)
     configuration = release.one("MutatingWebhookConfiguration")
     expected = json.loads(release.environment("profiler")["EXPECTED_WEBHOOK"])
@@ -94,9 +94,9 @@ def test_the_prober_expects_what_is_rendered(
 
 
 def test_it_can_be_switched_off(render: Render) -> None:
-    """There is no Pod of `helm test`, and the profiler is told; the entry stays, and is not asked.
+    """If the probe is off, there is no Pod of `helm test`, and the profiler does not probe; the entry stays.
 
-    Helm 4 could not remove it: the caBundle, which is another's, would be left alone, and be refused.
+    Helm 4 could not remove it: the caBundle, which another field manager owns, would stay and be refused.
     """
     release = render(probe={"enabled": False})
 
@@ -113,7 +113,7 @@ def test_it_can_be_switched_off(render: Render) -> None:
 def test_helm_test_does_what_the_leader_does(
     render: Render, topology: str, component: str, account: str
 ) -> None:
-    """`job-profiler probe` once, as the same account, with the leader's settings, and no proxy beside it."""
+    """`helm test` runs `job-profiler probe` once, with the leader's account and settings, without a proxy."""
     release = render(topology=topology)
     pod = release.one("Pod")
     variables = variables_of(pod["spec"])

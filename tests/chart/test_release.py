@@ -1,4 +1,4 @@
-"""Which objects a release consists of, by topology and values, and what is never rendered."""
+"""The objects of a release, by topology and values, and fields that are never rendered."""
 
 import tomllib
 from pathlib import Path
@@ -51,14 +51,14 @@ def test_helm_finds_no_fault(helm: Helm, values: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("values_file", sorted(CHART.glob("ci/*.yaml")), ids=lambda file: file.stem)
 def test_helm_finds_no_fault_with_examples(helm: Helm, values_file: Path) -> None:
-    """`helm lint --strict` accepts each of the sets of values that the snapshots are made of."""
+    """`helm lint --strict` accepts each set of values of the snapshots."""
     linted = helm.lint(CHART, f"--values={values_file}")
 
     assert "1 chart(s) linted, 0 chart(s) failed" in linted
 
 
 def test_split_is_two_deployments_with_an_account_each(render: Render) -> None:
-    """By default webhook and profiler run apart, with two replicas and a service account each."""
+    """By default webhook and profiler are two Deployments, with two replicas and a service account each."""
     release = render()
 
     assert release.names("Deployment") == {"job-profiler-webhook", "job-profiler-profiler"}
@@ -78,7 +78,7 @@ def test_combined_is_one_deployment_of_one_replica(render: Render) -> None:
 
 @pytest.mark.parametrize("topology", ["split", "combined"])
 def test_services_reach_their_pods(render: Render, topology: str) -> None:
-    """A Service's selector matches one Deployment's Pods, whose ports have the names that it targets."""
+    """Each Service selects the Pods of one Deployment, and its target ports are named ports of these Pods."""
     release = render(topology=topology)
 
     for service in release.of("Service"):
@@ -95,7 +95,7 @@ def test_services_reach_their_pods(render: Render, topology: str) -> None:
 
 @every_combination
 def test_what_the_product_writes_is_rendered_empty(render: Render, values: dict[str, Any]) -> None:
-    """No caBundle and no data: nothing that the product writes can be overwritten by an upgrade."""
+    """No caBundle and no data are rendered: an upgrade can't overwrite what the product writes."""
     release = render(**values)
 
     assert "caBundle" not in set(keys_of(release.objects))
@@ -114,7 +114,7 @@ def test_secrets_exist_unless_cert_manager_makes_them(render: Render) -> None:
 
 @every_combination
 def test_names_and_labels_fit(render: Render, values: dict[str, Any]) -> None:
-    """Every object has the standard labels, a namespace that was asked for, and a short name of its own."""
+    """Every object has the standard labels, an expected namespace, and a unique short name."""
     release = render(**values)
 
     for one in release.objects:
@@ -142,14 +142,14 @@ def test_names_and_labels_fit(render: Render, values: dict[str, Any]) -> None:
     ids=["release", "override"],
 )
 def test_long_names_are_cut(helm: Helm, release: str, values: dict[str, Any]) -> None:
-    """With the longest release or override, no name is longer than 63: 44 and `-profiler-workloads`."""
+    """With the longest release name or override, no name exceeds 63: 44 and `-profiler-workloads`."""
     objects = helm.template(CHART, release=release, values=IMAGE | values)
 
     assert max(len(one["metadata"]["name"]) for one in objects if one["metadata"]["name"] not in CRDS) == 63
 
 
 def test_crds_are_kept_and_optional(render: Render) -> None:
-    """The chart brings the CRDs of `crds/`, which an uninstall keeps, unless `crds.install` is false."""
+    """The chart has the CRDs of `crds/`, which an uninstall keeps, unless `crds.install` is false."""
     release = render()
 
     assert release.names("CustomResourceDefinition") == CRDS
@@ -167,7 +167,7 @@ def test_image_is_required(helm: Helm) -> None:
 
 
 def test_image_is_tag_or_digest(render: Render) -> None:
-    """The tag is the chart's appVersion, the one that is set, or none beside a digest."""
+    """The tag is the chart's appVersion or image.tag; with a digest there is no tag."""
     digest = f"sha256:{'0' * 64}"
     images = [
         container(render(image={"repository": "r.example/p", **image}).pods()["webhook"])["image"]
@@ -185,12 +185,12 @@ def test_versions_agree() -> None:
 
 
 def test_the_catalogue_entry_names_the_crds() -> None:
-    """Artifact Hub is told the kinds, names and versions that the CRDs have, and the project's licence."""
+    """Artifact Hub's annotations have the CRDs' kinds, names and versions, and the project's licence."""
     annotations = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]
-    told = yaml.safe_load(annotations["artifacthub.io/crds"])
+    listed = yaml.safe_load(annotations["artifacthub.io/crds"])
     crds = [yaml.safe_load(file.read_text()) for file in (REPOSITORY / "crds").glob("*.yaml")]
 
-    assert {(one["kind"], one["name"], one["version"]) for one in told} == {
+    assert {(one["kind"], one["name"], one["version"]) for one in listed} == {
         (crd["spec"]["names"]["kind"], crd["metadata"]["name"], version["name"])
         for crd in crds
         for version in crd["spec"]["versions"]
@@ -201,7 +201,7 @@ def test_the_catalogue_entry_names_the_crds() -> None:
 
 
 def test_kubernetes_before_1_20_is_refused(render: Render) -> None:
-    """The oldest supported cluster is 1.20; vendors' versions such as v1.20.7-gke.900 count as it."""
+    """The oldest supported version is 1.20, with vendors' versions such as v1.20.7-gke.900."""
     assert render(kube_version="v1.20.7-gke.900").of("Deployment")
     with pytest.raises(HelmError, match=r"incompatible with Kubernetes v1\.19\.16"):
         render(kube_version="1.19.16")

@@ -1,4 +1,4 @@
-"""A release's life on a real API server, without the product: install, upgrade, uninstall, install again."""
+"""The lifecycle of a release on a real API server, without the product: from install to reinstall."""
 
 import json
 import re
@@ -19,19 +19,19 @@ from tests.parts.locate import Part, require
 
 pytestmark = [pytest.mark.chart, pytest.mark.cluster]
 
-# By their plurals: kubectl looks up a category in what it knew of the cluster before.
+# By plurals: kubectl resolves a category from its cached discovery.
 PROFILES = ",".join(PLURALS)
 
 
 def notes(installer: Helm, **values: Any) -> str:
-    """What an installation prints for the person who ran it."""
+    """The NOTES that an installation prints."""
     printed = installer.install("job-profiler", CHART, FIRST, "--dry-run=client", values=IMAGE | values)
     return printed[printed.index("\nNOTES:") :]
 
 
 @pytest.fixture
 def hand_over(installer: Helm, kubectl: Kubectl) -> Callable[[str, str], None]:
-    """Runs the commands of the notes that hand the CRDs over to a release."""
+    """Runs the commands of the notes that transfer the CRDs to a release."""
     commands = "\n".join(re.findall(r"(?m)^  (kubectl (?:label|annotate) crd .*)$", notes(installer)))
 
     def run(release: str, namespace: str) -> None:
@@ -45,7 +45,7 @@ def hand_over(installer: Helm, kubectl: Kubectl) -> Callable[[str, str], None]:
 
 
 class Product:
-    """Writes into a release's objects what the running product would, with the profiler's own account."""
+    """Writes into a release's objects like the running product, with the profiler's service account."""
 
     def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
         self.kubectl = Kubectl(control_plane.kubeconfig_of("job-profiler-profiler", namespace))
@@ -85,7 +85,7 @@ class Product:
         }
 
     def is_kept(self, kubectl: Kubectl) -> bool:
-        """True while all of it is in the cluster."""
+        """True if all of these objects are in the cluster."""
 
         def stored(kind: str, name: str) -> Any:
             return kubectl.json("get", kind, name, f"--namespace={self.namespace}")
@@ -103,7 +103,7 @@ class Product:
 
 @pytest.fixture
 def product(installer: Helm, control_plane: ControlPlane, kubectl: Kubectl) -> Product:
-    """The default release, and the product that wrote into its objects."""
+    """The default release, with data of the product in its objects."""
     installer.install("job-profiler", CHART, FIRST, values=IMAGE)
     wait_for_crds(kubectl)
     product = Product(control_plane, FIRST)
@@ -129,14 +129,14 @@ def test_upgrade_and_rollback_keep_what_the_product_wrote(
 
 
 def test_the_probe_can_be_switched_off(product: Product, installer: Helm, kubectl: Kubectl) -> None:
-    """An upgrade without the probe and one with it again keep what the product wrote."""
+    """An upgrade without the probe, and a second one with it, keep what the product wrote."""
     for enabled in (False, True):
         installer.upgrade("job-profiler", CHART, FIRST, values=IMAGE | {"probe": {"enabled": enabled}})
         assert product.is_kept(kubectl)
 
 
 def test_the_topology_can_change(product: Product, installer: Helm, kubectl: Kubectl) -> None:
-    """An upgrade from two Deployments to one keeps what the product wrote, and leaves nothing of the two."""
+    """An upgrade from two Deployments to one keeps what the product wrote, and removes both."""
     installer.upgrade("job-profiler", CHART, FIRST, values=IMAGE | {"topology": "combined"})
 
     deployed = kubectl.run("get", "deployments,serviceaccounts", f"--namespace={FIRST}", "--output=name")
@@ -151,7 +151,7 @@ def test_the_topology_can_change(product: Product, installer: Helm, kubectl: Kub
 def test_the_webhooks_account_reads_its_certificate_and_profiles_alone(
     product: Product, control_plane: ControlPlane
 ) -> None:
-    """It lists profiles, one Secret and one configuration; any other, Pods and every write are forbidden."""
+    """The webhook may list profiles, one Secret and one configuration; nothing else, and no write."""
     webhook = Kubectl(control_plane.kubeconfig_of("job-profiler-webhook", FIRST))
 
     assert "cpuprofile" in webhook.run("get", PROFILES, "--output=name")
@@ -177,9 +177,9 @@ def test_the_webhooks_account_reads_its_certificate_and_profiles_alone(
 def test_listed_namespaces_are_read_by_their_names(
     installer: Helm, control_plane: ControlPlane, account: str
 ) -> None:
-    """With namespaces listed, both accounts list a Namespace by its name, and no other and not all of them.
+    """With listed namespaces, both accounts may list a Namespace by its name, but no other, and not all.
 
-    Rights that name an object cover a list or a watch with exactly this field selector.
+    A right with resourceNames allows a list or a watch with exactly this field selector.
     """
     values = {"profiling": {"namespaces": [SECOND]}, "scheduling": {"enabled": True}}
     installer.install("job-profiler", CHART, FIRST, values=IMAGE | values)
@@ -194,7 +194,7 @@ def test_listed_namespaces_are_read_by_their_names(
 
 
 def test_a_selector_that_the_api_server_takes(installer: Helm, kubectl: Kubectl) -> None:
-    """Every operator; what is stored is what was rendered, and an upgrade without a selector removes it."""
+    """The API server stores a selector with every operator as rendered; an upgrade without one removes it."""
     expressions = [
         {"key": "stage", "operator": "In", "values": ["live", "test"]},
         {"key": "owner", "operator": "NotIn", "values": ["nobody"]},
@@ -227,7 +227,7 @@ def ours(selector: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("product")
 def test_uninstall_leaves_crds_and_profiles_alone(installer: Helm, kubectl: Kubectl) -> None:
-    """After an uninstall the CRDs and the profiles are there and nothing else of the release is."""
+    """After an uninstall only the CRDs and the profiles of the release are left."""
     installer.uninstall("job-profiler", FIRST)
 
     kinds = "secrets,configmaps,leases,services,deployments,serviceaccounts,roles,rolebindings"
@@ -243,7 +243,7 @@ def test_uninstall_leaves_crds_and_profiles_alone(installer: Helm, kubectl: Kube
 
 @pytest.mark.usefixtures("product")
 def test_the_same_release_takes_up_its_crds_again(installer: Helm, kubectl: Kubectl) -> None:
-    """Install, uninstall, install in the same namespace: the kept CRDs and profiles belong to it again."""
+    """Install, uninstall, install in the same namespace: the release adopts the kept CRDs and profiles."""
     installer.uninstall("job-profiler", FIRST)
 
     installer.install("job-profiler", CHART, FIRST, values=IMAGE)
@@ -254,7 +254,7 @@ def test_the_same_release_takes_up_its_crds_again(installer: Helm, kubectl: Kube
 def test_another_release_takes_over_crds_as_the_notes_say(
     installer: Helm, hand_over: Callable[[str, str], None]
 ) -> None:
-    """Another release is refused until the kept CRDs are handed over by the commands of the notes."""
+    """Another release is refused until the commands of the notes transfer the kept CRDs to it."""
     installer.install("job-profiler", CHART, FIRST, values=IMAGE)
     installer.uninstall("job-profiler", FIRST)
 
@@ -267,7 +267,7 @@ def test_another_release_takes_over_crds_as_the_notes_say(
 def test_crds_applied_by_hand_are_taken_over_or_left_alone(
     installer: Helm, kubectl: Kubectl, hand_over: Callable[[str, str], None]
 ) -> None:
-    """CRDs of no release serve one with `crds.install=false`, or are handed over by the same commands."""
+    """CRDs without a release work with `crds.install=false`, or are transferred by the same commands."""
     kubectl.run("apply", f"--filename={REPOSITORY / 'crds'}")
 
     with pytest.raises(HelmError, match="invalid ownership metadata"):
@@ -278,7 +278,7 @@ def test_crds_applied_by_hand_are_taken_over_or_left_alone(
 
 
 def test_the_notes_say_what_to_do_next(installer: Helm) -> None:
-    """They name the commands for profiles and status, with this release's namespaces, and warn of nothing."""
+    """The notes have the commands for profiles and status, with this release's namespaces, and no warning."""
     printed = notes(installer, profiling={"profilesNamespace": SECOND}, crds={"install": False})
 
     assert f"kubectl get cpuprofiles,memoryprofiles,connectionprofiles -n {SECOND}\n" in printed
@@ -290,14 +290,14 @@ def test_the_notes_say_what_to_do_next(installer: Helm) -> None:
 
 
 def test_the_notes_tell_when_running_pods_are_left_alone(installer: Helm) -> None:
-    """Without back-fill nobody is to wait for annotations on Pods that run."""
+    """With backfill.enabled=false the notes say that running Pods are not annotated."""
     printed = notes(installer, backfill={"enabled": False})
 
     assert "with backfill.enabled=false running Pods are not annotated" in printed
 
 
 def test_the_notes_warn(installer: Helm) -> None:
-    """One replica, the nodes' network, and a webhook that can keep Pods from being created are told of."""
+    """The notes warn of a single replica, of the host network, and of failurePolicy Fail."""
     values = {"replicas": 1, "failurePolicy": "Fail", "hostNetwork": True, "port": 10260}
     printed = notes(installer, webhook=values)
 
@@ -309,7 +309,7 @@ def test_the_notes_warn(installer: Helm) -> None:
 
 
 def test_plain_manifests_can_be_applied_again(control_plane: ControlPlane, kubectl: Kubectl) -> None:
-    """The server takes `webhook-config/`; a second `kubectl apply` keeps what the product wrote."""
+    """The server accepts `webhook-config/`; a second `kubectl apply` keeps what the product wrote."""
     manifests = f"--filename={REPOSITORY / 'webhook-config'}"
     try:
         kubectl.run("apply", manifests)

@@ -1,4 +1,4 @@
-"""The rights of each account, complete: what is not listed here is not granted."""
+"""The complete rights of each service account: rights that are not listed here are not granted."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def rights(namespace: str, group: str, resource: str, name: str, *verbs: str) ->
 
 
 def namespace_rights(*names: str) -> set[Right]:
-    """To read Namespaces: the named ones, or all."""
+    """Rights to read Namespaces: the named ones, or all."""
     return {right for name in names or ("*",) for right in rights("*", "", "namespaces", name, *READ)}
 
 
@@ -44,12 +44,12 @@ def profile_writer_rights(namespace: str = "profiling") -> set[Right]:
 
 
 def checkpoint_rights() -> set[Right]:
-    """To keep what was learned, under names that nobody knows before; the self-probe needs one of them."""
+    """Rights on check-points, whose names are not known in advance; the self-probe needs `create`."""
     return rights("profiling", "", "configmaps", "*", "get", "list", "create", "update", "delete")
 
 
 def probe_rights() -> set[Right]:
-    """To read what selects Pods."""
+    """The right to read the webhook configuration."""
     return rights(*CONFIGURATION, "get")
 
 
@@ -64,7 +64,7 @@ def own_rights() -> set[Right]:
 
 
 def limit_rights(namespace: str = "*") -> set[Right]:
-    """To read what requests have to fit."""
+    """Rights to read the objects that limit requests."""
     found = rights(namespace, "autoscaling", "horizontalpodautoscalers", "*", *READ)
     for resource in ("limitranges", "resourcequotas"):
         found |= rights(namespace, "", resource, "*", *READ)
@@ -89,7 +89,7 @@ def workload_rights(namespace: str = "*") -> set[Right]:
 
 
 def test_webhook_only_reads(render: Render) -> None:
-    """The network-facing Pod reads profiles, its own certificate and who trusts that; it changes nothing."""
+    """The webhook reads profiles, its own certificate and the caBundle; it writes nothing."""
     granted = render().rights("job-profiler-webhook")
 
     assert granted == webhook_rights()
@@ -97,17 +97,17 @@ def test_webhook_only_reads(render: Render) -> None:
 
 
 def test_profiler_rights(render: Render) -> None:
-    """It writes profiles and the objects rendered for it, and reads all namespaces and workloads."""
+    """The profiler writes profiles and the objects rendered for it; it reads all namespaces and workloads."""
     assert render().rights("job-profiler-profiler") == profiler_rights() | certificate_rights()
 
 
 def profiler_rights() -> set[Right]:
-    """All but those on certificates, where no namespaces are listed."""
+    """The profiler's rights without listed namespaces, except those on certificates."""
     return profile_writer_rights() | own_rights() | namespace_rights() | workload_rights()
 
 
 def test_the_webhook_that_sets_requests_reads_more(render: Render) -> None:
-    """Labels of namespaces and what requests have to fit; it still changes nothing."""
+    """If it sets requests, the webhook also reads namespaces and the objects that limit requests."""
     granted = render(scheduling={"enabled": True}).rights("job-profiler-webhook")
 
     assert granted == webhook_rights() | namespace_rights() | limit_rights()
@@ -115,7 +115,7 @@ def test_the_webhook_that_sets_requests_reads_more(render: Render) -> None:
 
 
 def test_scheduling_gives_the_profiler_nothing(render: Render) -> None:
-    """Requests are set at admission, by the webhook alone."""
+    """Scheduling does not change the profiler's rights: only the webhook sets requests."""
     granted = render(scheduling={"enabled": True}).rights("job-profiler-profiler")
 
     assert granted == profiler_rights() | certificate_rights()
@@ -131,9 +131,9 @@ def test_combined_has_the_rights_of_both(render: Render, scheduling: bool) -> No
 
 
 def test_listed_namespaces_replace_the_cluster(render: Render) -> None:
-    """With namespaces listed, their Pods, workloads and limits alone are read; of Namespaces, these by name.
+    """If namespaces are listed, only their Pods, workloads and limits are read, and only these Namespaces.
 
-    A watch of one Namespace by its name is authorised as a request for this name.
+    A watch of one Namespace by its name is authorised as a request for that name.
     """
     release = render(profiling={"namespaces": ["shop", "emojivoto"]}, scheduling={"enabled": True})
 
@@ -154,7 +154,7 @@ def test_listed_namespaces_replace_the_cluster(render: Render) -> None:
 
 
 def test_a_selector_changes_no_right(render: Render) -> None:
-    """Which namespaces it selects is known to nobody when rights are given."""
+    """A selector does not limit rights: the selected namespaces are not known when the chart is rendered."""
     release = render(profiling={"namespaceSelector": {"matchLabels": {"team": "web"}}})
 
     assert release.rights("job-profiler-profiler") == render().rights("job-profiler-profiler")
@@ -162,7 +162,7 @@ def test_a_selector_changes_no_right(render: Render) -> None:
 
 
 def test_profiles_elsewhere_move_only_their_rights(render: Render) -> None:
-    """With a namespace of their own, profiles are read and written there, and nothing else is."""
+    """With profilesNamespace, profiles are read and written there, and nothing else is."""
     release = render(profiling={"profilesNamespace": "profiles"})
 
     moved = profiler_rights() - profile_writer_rights() | profile_writer_rights("profiles")
@@ -171,7 +171,7 @@ def test_profiles_elsewhere_move_only_their_rights(render: Render) -> None:
 
 
 def test_cert_manager_takes_the_rights_on_certificates(render: Render) -> None:
-    """Where cert-manager issues, the profiler touches no Secret, and only reads the configuration."""
+    """With cert-manager, the profiler has no right on Secrets, and only reads the webhook configuration."""
     release = render(certificates=CERT_MANAGER)
 
     assert release.rights("job-profiler-webhook") == webhook_rights()
@@ -179,7 +179,7 @@ def test_cert_manager_takes_the_rights_on_certificates(render: Render) -> None:
 
 
 def test_little_is_granted_in_the_cluster(render: Render) -> None:
-    """Namespaces listed, cert-manager: in the cluster those are read, and the one webhook configuration."""
+    """With cert-manager and listed namespaces, only these and the configuration are read cluster-wide."""
     release = render(certificates=CERT_MANAGER, profiling={"namespaces": ["shop"]})
 
     in_cluster = {right for right in release.rights("job-profiler-profiler") if right[0] == "*"}
@@ -189,7 +189,7 @@ def test_little_is_granted_in_the_cluster(render: Render) -> None:
 
 
 def test_without_the_probe_nobody_reads_what_selects_pods(render: Render) -> None:
-    """Its right goes with `probe.enabled`; where the profiler publishes the caBundle it still reads that."""
+    """Without the probe the profiler reads the configuration only if it publishes the caBundle."""
     off: dict[str, Any] = {"probe": {"enabled": False}}
 
     assert render(**off).rights("job-profiler-profiler") == profiler_rights() | certificate_rights()
@@ -200,7 +200,7 @@ def test_without_the_probe_nobody_reads_what_selects_pods(render: Render) -> Non
 
 
 def test_nobody_else_gets_a_right(render: Render) -> None:
-    """No role is aggregated into view, edit or admin, and none is bound to anybody but our accounts."""
+    """No role is aggregated into view, edit or admin; roles are bound only to the release's accounts."""
     release = render(scheduling={"enabled": True})
 
     assert not [role for role in release.of("ClusterRole") if "aggregationRule" in role]
@@ -222,7 +222,7 @@ def _labels(manifest: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.parametrize("namespaces", [[], ["shop"]])
 def test_without_back_fill_nobody_may_change_a_pod(render: Render, namespaces: list[str]) -> None:
-    """The right to patch Pods goes with `backfill.enabled`; all others stay."""
+    """With backfill.enabled=false the right to patch Pods is removed; all others stay."""
     with_it, without = (
         render(profiling={"namespaces": namespaces}, backfill={"enabled": enabled}).rights(
             "job-profiler-profiler"
@@ -235,7 +235,7 @@ def test_without_back_fill_nobody_may_change_a_pod(render: Render, namespaces: l
 
 
 def test_every_role_is_bound(render: Render) -> None:
-    """No role is left without a binding, so that the tests above see all of them."""
+    """Every role has a binding, so that the tests above see all roles."""
     release = render(profiling={"namespaces": ["emojivoto", "shop"]}, scheduling={"enabled": True})
 
     assert release.names("RoleBinding") == release.names("Role")

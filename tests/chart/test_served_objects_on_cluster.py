@@ -1,4 +1,4 @@
-"""A real API server takes a release with everything on, and keeps as it is what has to stay so."""
+"""A real API server accepts a release with all features, and stores certain fields unchanged."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ NAME = "job-profiler"
 
 @pytest.fixture
 def everything() -> dict[str, Any]:
-    """The values of the chart's `ci/` that switch all on, except what needs kinds of another product's."""
+    """The chart's `ci/everything` values, except those that need kinds of other products."""
     values: dict[str, Any] = yaml.safe_load((CHART / "ci" / "everything-values.yaml").read_text())
     values["monitoring"] = {"dashboard": {"enabled": True}}
     values["profiling"] = {
@@ -38,7 +38,7 @@ def everything() -> dict[str, Any]:
 
 
 def template_of(kubectl: Kubectl, component: str) -> dict[str, Any]:
-    """The Pod template of a component's Deployment, as it is stored."""
+    """The Pod template of a component's Deployment, as stored."""
     deployment = kubectl.json("get", f"deployment/{NAME}-{component}", f"--namespace={FIRST}")
     template: dict[str, Any] = deployment["spec"]["template"]
     return template
@@ -47,7 +47,7 @@ def template_of(kubectl: Kubectl, component: str) -> dict[str, Any]:
 def test_everything_can_be_switched_on_and_off(
     installer: Helm, kubectl: Kubectl, everything: dict[str, Any]
 ) -> None:
-    """An upgrade from the defaults brings budgets, policies, the rest; a rollback takes them away again."""
+    """An upgrade from the defaults adds budgets, policies and other objects; a rollback removes them."""
     kinds = "poddisruptionbudgets,networkpolicies,configmaps"
     added = {
         f"networkpolicy.networking.k8s.io/{NAME}",
@@ -77,7 +77,7 @@ def test_everything_can_be_switched_on_and_off(
 def test_the_prober_finds_what_it_expects(
     installer: Helm, kubectl: Kubectl, everything: dict[str, Any]
 ) -> None:
-    """The API server stores the rule for Pods as it was rendered: nothing is filled in that would differ."""
+    """The API server stores the rules and selectors for Pods as rendered: it adds no other defaults."""
     installer.install(NAME, CHART, FIRST, values=everything)
 
     variables = variables_of(template_of(kubectl, "profiler")["spec"])
@@ -89,8 +89,8 @@ def test_the_prober_finds_what_it_expects(
 
 @pytest.fixture
 def token_pod(namespaces: None, helm4: Helm, kubectl: Kubectl) -> Iterator[dict[str, Any]]:
-    """A Pod of the chart's as the API server stores it, with the automatic mount as Linkerd wants it."""
-    # Of the oldest version, which every API server takes.
+    """A Pod of the chart as the API server stores it, with the automatic mount that Linkerd needs."""
+    # Fields of the oldest version, which every API server accepts.
     rendered = helm4.template(CHART, "--kube-version=1.20.0", release=NAME, namespace=FIRST, values=IMAGE)
     release = Release(rendered)
     account = release.one("ServiceAccount", f"{NAME}-webhook")
@@ -108,12 +108,12 @@ def token_pod(namespaces: None, helm4: Helm, kubectl: Kubectl) -> Iterator[dict[
 
 
 def test_no_second_token_is_mounted(token_pod: dict[str, Any]) -> None:
-    """Where the token is to be mounted by itself, for Linkerd's sake, the chart's mount stays alone."""
+    """With the automatic mount, which Linkerd needs, the API server adds no second mount of the token."""
     assert [volume["name"] for volume in token_pod["spec"]["volumes"]] == ["temporary", "token"]
 
 
 def test_the_token_lives_as_long_as_it_was_asked_for(token_pod: dict[str, Any], kubectl: Kubectl) -> None:
-    """A Pod's token gets the hour that the chart asks for; 3607 seconds would get it a year."""
+    """A Pod's token is valid for an hour, as the chart requests; a request of 3607 seconds gives a year."""
     [token, *_] = token_pod["spec"]["volumes"][1]["projected"]["sources"]
     asked: int = token["serviceAccountToken"]["expirationSeconds"]
 
@@ -122,7 +122,7 @@ def test_the_token_lives_as_long_as_it_was_asked_for(token_pod: dict[str, Any], 
 
 
 def _token_seconds(kubectl: Kubectl, pod: str, asked_seconds: int) -> int:
-    """How long a token lives that the kubelet asks for in the name of *pod*."""
+    """The lifetime of a token that the kubelet requests for *pod*."""
     bound = ("--bound-object-kind=Pod", f"--bound-object-name={pod}")
     command = ("create", "token", f"{NAME}-webhook", f"--namespace={FIRST}", *bound)
     token = kubectl.run(*command, f"--duration={asked_seconds}s").strip()

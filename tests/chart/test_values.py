@@ -1,4 +1,4 @@
-"""Wrong values are refused before anything reaches a cluster, by a message that names the value."""
+"""Wrong values are refused before the cluster changes, with a message that names the value."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.cluster.helm import Helm, HelmError
 pytestmark = pytest.mark.chart
 
 
-# Each is wrong by itself; its message has to name it among those of others that are refused with it.
+# Each value is wrong on its own; the common message must name it.
 WRONG: list[tuple[str, object]] = [
     ("topology", "triple"),
     ("fullnameOverride", "p" * 45),
@@ -156,7 +156,7 @@ UNKNOWN = [
 
 @pytest.fixture(scope="session")
 def refusals(helm: Helm) -> dict[str, str]:
-    """Helm's message for each wrong value; as many at once as differ in their paths, since Helm names all."""
+    """Helm's message for each wrong value; values with different paths are tested together."""
     batches: list[dict[str, object]] = []
     for path, value in [*WRONG, *((path, "x") for path in UNKNOWN)]:
         free = next((batch for batch in batches if not any(_overlap(path, other) for other in batch)), None)
@@ -172,7 +172,7 @@ def refusals(helm: Helm) -> dict[str, str]:
 
 
 def _overlap(path: str, other: str) -> bool:
-    """True where one of the two is the other, or holds it."""
+    """True if one path equals or contains the other."""
     return f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.")
 
 
@@ -188,7 +188,7 @@ def _case(path: str, value: object) -> str:
 
 @pytest.mark.parametrize(("path", "value"), WRONG, ids=lambda value: str(value)[:30])
 def test_a_bad_value_is_named(refusals: Mapping[str, str], path: str, value: object) -> None:
-    """The schema refuses the value, and the message holds its path."""
+    """The schema refuses the value, and the message has its path."""
     assert re.search(re.escape(path).replace(r"\.", "[./]") + r"\b", refusals[_case(path, value)])
 
 
@@ -202,7 +202,7 @@ def test_an_unknown_value_is_named(refusals: Mapping[str, str], path: str) -> No
 
 @pytest.mark.parametrize("listed", ["kube-system", "profiling", "profiles"])
 def test_a_namespace_can_not_be_listed_and_excluded(helm: Helm, listed: str) -> None:
-    """To list a namespace that is excluded, by value or by what it holds, would do nothing: it is refused."""
+    """A listed namespace that is excluded, by value or as the release's or the profiles', is refused."""
     values = {"profiling": {"namespaces": ["shop", listed], "profilesNamespace": "profiles"}}
 
     with pytest.raises(HelmError, match=rf'profiling.namespaces holds "{listed}", which is excluded'):
@@ -218,7 +218,7 @@ def test_an_issuer_needs_cert_manager(helm: Helm) -> None:
 
 
 def test_linkerd_viz_needs_pods_of_the_profilers_own(helm: Helm) -> None:
-    """In one Pod with the webhook, the webhook would be meshed too: it is refused with the way out."""
+    """With one Pod for both roles, the webhook would be in the mesh too: it is refused, with the remedy."""
     values = {"linkerd": {"viz": True}, "topology": "combined"}
 
     with pytest.raises(HelmError, match=r"linkerd\.viz .* set topology=split"):
@@ -226,7 +226,7 @@ def test_linkerd_viz_needs_pods_of_the_profilers_own(helm: Helm) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"webhook": {"hostNetwork": True}}, r"kubelet uses port 10250: set webhook\.port"),
         ({"healthPort": 10250}, r"webhook\.port and healthPort are both 10250, .* change one of them"),
@@ -246,15 +246,15 @@ def test_linkerd_viz_needs_pods_of_the_profilers_own(helm: Helm) -> None:
     ],
     ids=["kubelet", "ports", "proofs", "authorities", "client-authorities", "names"],
 )
-def test_what_does_not_fit_together_is_refused(helm: Helm, values: dict[str, Any], told: str) -> None:
-    """Each value is right, their combination can't work: it is refused with the way out."""
-    with pytest.raises(HelmError, match=told):
+def test_what_does_not_fit_together_is_refused(helm: Helm, values: dict[str, Any], message: str) -> None:
+    """Each value is valid, but their combination can't work: it is refused, with the remedy."""
+    with pytest.raises(HelmError, match=message):
         helm.template(CHART, values=IMAGE | values)
 
 
 @pytest.mark.parametrize("release", ["1st", "a.b"])
 def test_names_that_no_service_can_have_are_refused(helm: Helm, release: str) -> None:
-    """A release whose name no Service can have is refused with the way out."""
+    """A release with a name that a Service can't have is refused, with the remedy."""
     with pytest.raises(HelmError, match="set fullnameOverride"):
         helm.template(CHART, release=release, values=IMAGE)
 
@@ -271,7 +271,7 @@ def test_odd_names_stay_text(helm: Helm) -> None:
 
 
 def test_every_value_is_explained() -> None:
-    """In values.yaml a comment stands above each value, except above Kubernetes' own fields for Pods."""
+    """In values.yaml each value has a comment above it, except fields that Kubernetes defines for Pods."""
     own_fields = {"resources", "requests", "limits", "podAnnotations", "podLabels", "affinity"}
     own_fields |= {"nodeSelector", "tolerations", "priorityClassName", "type", "rollingUpdate"}
     own_fields.add("extraVolumeMounts")
@@ -286,7 +286,7 @@ def test_every_value_is_explained() -> None:
 
 
 def test_the_schema_knows_every_value() -> None:
-    """Each key of values.yaml has its entry in the schema, so that its type and range are checked."""
+    """Each key of values.yaml is in the schema, so that its type and range are checked."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
     del schema["properties"]["global"]  # Helm's own
@@ -316,7 +316,7 @@ BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
     ],
 )
 def test_bounds_are_the_programs(path: str, setting: str) -> None:
-    """What the program would refuse when it starts, the schema refuses before, and nothing else."""
+    """The schema refuses exactly the numbers that the program would refuse at its start."""
     section, name = path.split(".")
     schema = json.loads((CHART / "values.schema.json").read_text())
     ours = schema["properties"][section]["properties"][name]
@@ -328,7 +328,7 @@ def test_bounds_are_the_programs(path: str, setting: str) -> None:
 def _differences(
     values: dict[str, Any], schema: dict[str, Any], definitions: dict[str, Any]
 ) -> Iterator[str]:
-    """Keys that are in one of the two alone, where the schema names keys at all."""
+    """Keys that only one of the two has, if the schema lists keys at all."""
     schema = definitions[schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else schema
     if "properties" not in schema or not values:
         return
@@ -339,7 +339,7 @@ def _differences(
 
 
 def _values(batch: Mapping[str, object]) -> dict[str, Any]:
-    """`a.b` and 1 as `{"a": {"b": 1}}`, all in one, and an image unless a path is about it."""
+    """All paths and values as one mapping (`a.b`, 1 is `{"a": {"b": 1}}`), with an image if none is set."""
     values: dict[str, Any] = {"image": dict(IMAGE["image"])}
     for path, value in batch.items():
         *parents, last = path.split(".")

@@ -1,4 +1,4 @@
-"""Which Pods the API server asks about, what it does without an answer, and who issues the certificate."""
+"""The webhook configuration: selected Pods, the failure policy, and the issuer of the certificate."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def not_in(*namespaces: str) -> dict[str, Any]:
 
 
 def test_every_field_of_the_webhook(render: Render) -> None:
-    """Pods are asked about on creation; without an answer in 3 s they are created. There is no caBundle."""
+    """The API server sends new Pods; without an answer in 3 s it creates them. There is no caBundle."""
     assert render().webhook() == {
         "name": "pods.job-profiler.liqo.io",
         "admissionReviewVersions": ["v1"],
@@ -68,12 +68,12 @@ def test_every_field_of_the_webhook(render: Render) -> None:
 
 @pytest.mark.parametrize(("kube_version", "has_them"), [("1.27.16", False), ("1.28.0-gke.1", True)])
 def test_conditions_only_where_clusters_know_them(render: Render, kube_version: str, has_them: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """They are on by default from 1.28 on; clusters before that would refuse or drop `matchConditions`."""
+    """`matchConditions` are rendered from 1.28 on; older clusters would refuse or drop them."""
     assert ("matchConditions" in render(kube_version=kube_version).webhook()) is has_them
 
 
 def test_annotations_of_the_configuration(render: Render) -> None:
-    """The user's stand beside cert-manager's, which can't be replaced."""
+    """Annotations of the values are added to cert-manager's, which can't be replaced."""
     given = {"admissions.enforcer/disabled": "true", "cert-manager.io/inject-ca-from": "a/b"}
     annotated = [
         render(webhook={"annotations": given}, certificates={"provider": provider}).one(
@@ -98,7 +98,7 @@ def test_values_of_the_webhook(render: Render) -> None:
 
 
 def test_excluded_namespaces_are_never_asked_about(render: Render) -> None:
-    """The release's namespace and that of the profiles are excluded beside those in the values."""
+    """The release's namespace, the profiles' namespace and those in the values are excluded."""
     release = render(profiling={"excludedNamespaces": ["ci"], "profilesNamespace": "profiles"})
 
     assert release.webhook()["namespaceSelector"]["matchExpressions"] == [
@@ -108,7 +108,7 @@ def test_excluded_namespaces_are_never_asked_about(render: Render) -> None:
 
 
 def test_the_selector_is_the_users_and_ours(render: Render) -> None:
-    """A namespace is asked about where all of the user's selector fits, and all that is said without one."""
+    """A namespace must match the selector of the values and the chart's own expressions."""
     expressions = [
         {"key": "stage", "operator": "In", "values": ["live", "test"]},
         {"key": "legacy", "operator": "DoesNotExist"},
@@ -123,7 +123,7 @@ def test_the_selector_is_the_users_and_ours(render: Render) -> None:
 
 @pytest.mark.parametrize(("kube_version", "selected"), [("1.20.15", False), ("1.21.0", True)])
 def test_listed_namespaces_are_selected_by_name(render: Render, kube_version: str, selected: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Only Pods of listed namespaces are asked about, except where namespaces aren't labelled (< 1.21)."""
+    """Only Pods of listed namespaces are sent, except before 1.21, when namespaces have no name label."""
     release = render(kube_version=kube_version, profiling={"namespaces": ["shop", "emojivoto"]})
     expected = {"key": NAMESPACE_NAME, "operator": "In", "values": ["emojivoto", "shop"]}
 
@@ -131,7 +131,7 @@ def test_listed_namespaces_are_selected_by_name(render: Render, kube_version: st
 
 
 def test_self_managed_certificates_need_no_cert_manager(render: Render) -> None:
-    """By default there is no object of cert-manager, and no annotation for it."""
+    """By default there is no object of cert-manager, and no annotation for cert-manager."""
     release = render()
 
     assert not release.of("Certificate") + release.of("Issuer")
@@ -139,7 +139,7 @@ def test_self_managed_certificates_need_no_cert_manager(render: Render) -> None:
 
 
 def test_cert_manager_issues_from_a_ca_of_its_own(render: Render) -> None:
-    """A self-signed CA signs the leaf, which stands in the webhook's Secret and is trusted by injection."""
+    """A self-signed CA signs the certificate in the webhook's Secret; cert-manager injects the caBundle."""
     release = render(
         certificates={"provider": "cert-manager"}, webhook={"url": "https://10.0.0.7:8443/mutate"}
     )
@@ -163,7 +163,7 @@ def test_cert_manager_issues_from_a_ca_of_its_own(render: Render) -> None:
 
 
 def test_cert_manager_issues_from_a_given_issuer(render: Render) -> None:
-    """With an issuer given, there is the leaf alone."""
+    """With an issuer, only the serving certificate is rendered."""
     issuer = {"name": "corporate", "kind": "ClusterIssuer"}
     release = render(certificates={"provider": "cert-manager", "issuerRef": issuer})
 
