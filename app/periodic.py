@@ -47,7 +47,6 @@ def next_run(due_seconds: float, period_seconds: float, now_seconds: float) -> t
     return due_seconds + periods * period_seconds, periods - 1
 
 
-
 _POLL_SECONDS = 0.05
 
 

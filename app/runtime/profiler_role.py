@@ -21,13 +21,9 @@ from app.kubernetes.events import EventRecorder
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.self_probe.prober import Prober
 from app.outage_log import OutageLog
-from app.periodic import next_turn
+from app.periodic import next_run
 from app.profiler.cycle.cycle import RETAINED_DAYS, CyclePolicy, ProfilingCycle
 from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics
-from app.periodic import next_run
-from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
-from app.profiler.cycle.derivation import RETAINED_DAYS
-from app.profiler.cycle.metrics import BackfillMetrics, CycleMetrics, QueryMetrics
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.ports import ClusterPorts, WorkloadLister
 from app.profiler.profile_gauges import ProfileGauges
