@@ -13,7 +13,7 @@ import msgspec
 import uvicorn
 import uvloop
 
-from app.tls.issuing import KeyPair
+from app.tls.key_pairs import KeyPair
 from app.tls.serving import ServingContext
 from app.webhook.patching import Patch
 from app.webhook.reviews import decode_review, patched

@@ -5,13 +5,14 @@ It begins at the same moment in each run, so that what is asked is the same too.
 
 from datetime import datetime, timedelta
 from functools import partial
-from unittest.mock import patch
 
-from app.command_line.root import main as run
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, step_time
 from app.profiler.cycle.collector import GRACE_SECONDS
-from app.runtime import profiler_role
-from app.runtime.profiler_role import repeat_cycles
+from app.profiler.cycle.loop import CyclePlan, CycleSchedule
+from app.runtime.policies import cycle_policy
+from app.runtime.profiler_role import ProfilerRole
+from app.runtime.serving import serve
+from app.settings.environment import read_settings
 
 _FIRST_STEP = 20_520 * STEPS_PER_DAY + STEPS_PER_DAY // 2  # a noon
 _CALLS_OF_A_CYCLE = 2  # when it begins, and when it ends
@@ -31,9 +32,10 @@ class SteppingClock:
 
 
 def main() -> None:
-    """Run the command line."""
-    with patch.object(profiler_role, "repeat_cycles", partial(repeat_cycles, clock=SteppingClock())):
-        run()
+    """Serve with the settings of the environment."""
+    settings = read_settings({})
+    schedule = CycleSchedule(settings.background_routine_update_time, clock=SteppingClock())
+    serve(settings, partial(ProfilerRole, plan=CyclePlan(cycle_policy(settings), schedule)))
 
 
 if __name__ == "__main__":

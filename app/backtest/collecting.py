@@ -9,7 +9,7 @@ from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.history.samples import ContainerSamples, PastOwners, PodContainer, StepRange
 from app.profiler.attribution import Attribution
-from app.profiler.ports import ClusterSnapshot
+from app.profiler.cluster_snapshot import ClusterSnapshot
 
 Progress = Callable[[int, int], None]
 Covers = Callable[[str], bool]  # a namespace

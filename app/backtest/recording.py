@@ -12,7 +12,7 @@ from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, ContainerSamples, PodContainer, StepRange
 from app.profiler.attribution import Attribution
-from app.profiler.ports import ClusterSnapshot
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.sources.history_file import RecordedContainer
 
 _Parts = list[tuple[NDArray[np.int64], NDArray[np.float32]]]  # steps and samples

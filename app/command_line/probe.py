@@ -6,7 +6,7 @@ from app.command_line.tables import console
 from app.errors import ProfilerError
 from app.kubernetes.client import open_cluster
 from app.kubernetes.self_probe.probe import Probe, ProbeReport
-from app.kubernetes.self_probe.prober import probe_terms
+from app.runtime.policies import probe_terms
 from app.settings.environment import Settings
 
 

@@ -28,14 +28,15 @@ from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.list_options import ListOptions, Object
 from app.profiler.cycle.collector import GRACE_SECONDS
 from app.profiler.cycle.cycle import CycleReport, ProfilingCycle
-from app.profiler.cycle.plan_writes import ProfileWrite
 from app.profiler.cycle.signals import Health
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
 from app.profiler.ports import ClusterPorts, UsageSource
+from app.profiler.profile_write import ProfileWrite
 from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.adapters import ClusterProfiles, ClusterWorkloads
 from app.runtime.logs import configure_logs
-from app.runtime.profiler_role import check_access, cycle_policy, open_prometheus
+from app.runtime.policies import cycle_policy
+from app.runtime.prometheus import check_credentials, open_prometheus
 from app.runtime.scope import namespace_scope
 from app.runtime.watches.namespaces import SELECTOR_SETTING, listed_scope
 from app.settings.environment import Settings
@@ -127,7 +128,7 @@ async def _open_source(
 ) -> AsyncIterator[_OpenedSource]:
     traffic = QueryCosts()
     if history is None:
-        check_access(settings)
+        check_credentials(settings)
         # There is no later cycle that could read the rest.
         async with open_prometheus(settings, namespaces, traffic, queries_per_cycle=math.inf) as prometheus:
             yield _OpenedSource(prometheus, datetime.now(UTC), namespaces.covers, FixedSnapshot(), traffic)

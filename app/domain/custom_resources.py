@@ -82,6 +82,17 @@ def to_status(profile: Profile, *, refreshed_at: datetime) -> dict[str, Any]:
     return status
 
 
+def stale_condition(*, stale: bool, now: str) -> dict[str, str]:
+    """The condition `Stale` of a profile as `status.conditions` holds it; *now* in RFC 3339."""
+    return {
+        "type": "Stale",
+        "status": "True" if stale else "False",
+        "reason": "NoNewSamples" if stale else "NewSamples",
+        "message": "no new samples arrive; the value is that of the window" if stale else "samples arrive",
+        "lastTransitionTime": now,
+    }
+
+
 def _identity_annotations(profile: Profile) -> dict[str, str]:
     if isinstance(profile, ConnectionProfile):
         return {

@@ -7,17 +7,14 @@ from its first byte once there is one. The first handshake of TLS has a limit of
 """
 
 from asyncio import TimerHandle, Transport
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.http_server.coalescing import CoalescedWrites
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ class ForbiddenClient:
             {"error": f"the client certificate is that of {shown}, who is not among CLIENT_NAMES"}
         )
 
-    async def __call__(self, _scope: MutableMapping[str, Any], _receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """One answer, which ends the connection."""
         headers = [
             (b"content-type", b"application/json"),

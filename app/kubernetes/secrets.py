@@ -45,6 +45,29 @@ class SecretStore:
         return SecretSnapshot(manifest, secret_data(manifest))
 
 
+class HeldSecret:
+    """A Secret that the chart rendered empty; a write replaces what was read last, or fails."""
+
+    def __init__(self, client: ClusterClient, namespace: str, name: str) -> None:
+        self._secret = SecretStore(client, namespace, name)
+        self._snapshot: SecretSnapshot | None = None
+
+    @property
+    def known(self) -> Mapping[str, bytes]:
+        """What it held when it was read or written last."""
+        return self._snapshot.data if self._snapshot else {}
+
+    async def read(self) -> Mapping[str, bytes]:
+        """Its data."""
+        self._snapshot = await self._secret.read()
+        return self._snapshot.data
+
+    async def write(self, data: Mapping[str, bytes]) -> None:
+        """Put *data* in place of all that was read."""
+        snapshot = self._snapshot or await self._secret.read()
+        self._snapshot = await self._secret.write(snapshot, data)
+
+
 def secret_data(manifest: Object) -> dict[str, bytes]:
     """The decoded data of a Secret's manifest, as a read or a watch gives it."""
     name = manifest["metadata"]["name"]

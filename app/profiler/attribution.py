@@ -7,7 +7,8 @@ from functools import cached_property
 from app.domain.pod_names import PodNames
 from app.domain.workloads import CRON_JOB, JOB, NODE, Workload, run_group
 from app.history.samples import STEP_SECONDS, PodContainer, StepRange
-from app.profiler.ports import ClusterSnapshot, UsageSource
+from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.profiler.ports import UsageSource
 
 # Pods that left within this time are still in the directory.
 _KNOWN_SECONDS = 3600

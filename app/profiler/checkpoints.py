@@ -29,7 +29,6 @@ Retention = Callable[[], Awaitable[float | None]]
 log = structlog.get_logger(__name__)
 
 MAX_BYTES = 512 * 1024
-_PLANNED_BYTES = MAX_BYTES  # by estimates, which are rather too large
 _LONGEST_SECONDS = 3600.0
 _OF_RETENTION = 0.25
 _RETRY_SECONDS = 60.0
@@ -46,7 +45,10 @@ class _Held:
 class Checkpoints:
     """One term's view of the stored pieces; *asked* is always what the source is asked for."""
 
-    def __init__(self, store: CheckpointStore, sink: ReportSink, retention: Retention) -> None:
+    def __init__(
+        self, store: CheckpointStore, sink: ReportSink, retention: Retention, planned_bytes: int = MAX_BYTES
+    ) -> None:
+        self._planned_bytes = planned_bytes  # by estimates, which are rather too large
         self._store, self._sink, self._retention = store, sink, retention
         self._held: dict[str, _Held] = {}
         self._is_current = False
@@ -118,7 +120,7 @@ class Checkpoints:
         if not self._is_current:
             await self._look()
         waiting = await asyncio.to_thread(
-            learned.ranges, [int(name, 16) for name in self._held], most_bytes=_PLANNED_BYTES
+            learned.ranges, [int(name, 16) for name in self._held], most_bytes=self._planned_bytes
         )
         names, written = set(), 0
         while waiting:

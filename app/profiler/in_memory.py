@@ -7,12 +7,11 @@ from typing import Any
 import structlog
 
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.custom_resources import to_manifest, to_status
+from app.domain.custom_resources import stale_condition, to_manifest, to_status
 from app.domain.profiles import Identity, ProfileKind, StoredProfile
 from app.domain.quantities import format_time
-from app.profiler.cycle.plan_aging import stale_condition
-from app.profiler.cycle.plan_writes import ProfileWrite
-from app.profiler.ports import ClusterSnapshot
+from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.profiler.profile_write import ProfileWrite
 
 log = structlog.get_logger(__name__)
 

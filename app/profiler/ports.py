@@ -1,15 +1,13 @@
 """What the profiler asks of the world; `app.sources`, `app.kubernetes` and the demo provide it."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.container_roles import InitContainers
 from app.domain.pod_record import PodRecord
 from app.domain.profiles import Pressure, Resource, StoredProfile
-from app.domain.workloads import Workload
 from app.history.samples import (
     ConnectionSamples,
     ContainerSamples,
@@ -17,8 +15,9 @@ from app.history.samples import (
     PressureSamples,
     StepRange,
 )
-from app.profiler.cycle.plan_events import WorkloadEvent
-from app.profiler.cycle.plan_writes import ProfileWrite
+from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.profiler.profile_write import ProfileWrite
+from app.profiler.workload_event import WorkloadEvent
 
 
 class UsageSource(Protocol):
@@ -44,20 +43,6 @@ class UsageSource(Protocol):
 
     def connection_samples(self, steps: StepRange) -> AsyncIterator[ConnectionSamples]:
         """The same for connections; nothing at all where no mesh is to be asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterSnapshot:
-    """Who runs now: each Pod's workload, lasting workloads, the CronJob of each Job.
-
-    `uids` tells which objects are there, `init_containers` of those that have some, as they are learned.
-    """
-
-    pods: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
-    workloads: tuple[Workload, ...] = ()
-    cron_jobs: Mapping[Workload, Workload] = field(default_factory=dict)
-    uids: Mapping[Workload, str] = field(default_factory=dict)
-    init_containers: Mapping[Workload, InitContainers] = field(default_factory=dict)
 
 
 class WorkloadLister(Protocol):

@@ -1,6 +1,7 @@
 """How fast the cluster is asked to change things."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
@@ -30,3 +31,18 @@ class RateLimiter:
     def hold(self, seconds: float) -> None:
         """No turn before so many seconds have passed."""
         self._next = max(self._next, self._clock() + seconds)
+
+
+class SlidingWindowLimit:
+    """So many tokens, each of which comes back some time after it was taken: never more in that time."""
+
+    def __init__(self, tokens: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._taken: deque[float] = deque([float("-inf")] * tokens, maxlen=tokens)
+
+    def take(self, now_seconds: float) -> bool:
+        """True where one was left; a clock that was set back gives all of them back."""
+        if 0 <= now_seconds - self._taken[0] < self._seconds:
+            return False
+        self._taken.append(now_seconds)
+        return True

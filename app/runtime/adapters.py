@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.custom_resources import KINDS, to_manifest, to_status
+from app.domain.custom_resources import KINDS, stale_condition, to_manifest, to_status
 from app.domain.profiles import StoredProfile
 from app.domain.quantities import format_time
 from app.errors import NotFoundError, UnavailableError
@@ -17,11 +17,10 @@ from app.kubernetes.status_map import NAME as STATUS_MAP
 from app.kubernetes.status_map import StatusMap
 from app.kubernetes.workloads import WorkloadClient
 from app.periodic import wait_synced
-from app.profiler.cycle.plan_aging import stale_condition
-from app.profiler.cycle.plan_events import WorkloadEvent
-from app.profiler.cycle.plan_writes import ProfileWrite
-from app.profiler.ports import ClusterSnapshot
+from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.profiler.profile_write import ProfileWrite
 from app.profiler.registries.workloads import directory_of
+from app.profiler.workload_event import WorkloadEvent
 
 
 class ClusterWorkloads:

@@ -34,26 +34,32 @@ log = structlog.get_logger(__name__)
 # With both roles in one process a cycle's threads give way to reviews sooner than Python's 5 ms.
 _SHORT_SWITCH_SECONDS = 0.0005
 Tasks = dict[str, Coroutine[Any, Any, None]]
+BuildProfiler = Callable[[Settings, ClusterClient, ProfileCatalogue, CollectorRegistry], "ProfilerRole"]
 
 
-def serve(settings: Settings) -> None:
-    """Run until SIGTERM or Ctrl-C; a task that ends by itself ends the process with an error."""
+def serve(settings: Settings, build_profiler: BuildProfiler | None = None) -> None:
+    """Run until SIGTERM or Ctrl-C; a task that ends by itself ends the process with an error.
+
+    *build_profiler* replaces the profiler role, for instance by one on another clock.
+    """
     configure_logs(settings.log_level, settings.log_format)
     if settings.role is Role.COMBINED:
         sys.setswitchinterval(_SHORT_SWITCH_SECONDS)
-    uvloop.run(_serve(settings))
+    uvloop.run(_serve(settings, build_profiler or _profiler))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, build_profiler: BuildProfiler) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with open_cluster(settings.kubeconfig or None) as client:
-        await _run_roles(settings, client, stopping)
+        await _run_roles(settings, client, stopping, build_profiler)
 
 
-async def _run_roles(settings: Settings, client: ClusterClient, stopping: asyncio.Event) -> None:
+async def _run_roles(
+    settings: Settings, client: ClusterClient, stopping: asyncio.Event, build_profiler: BuildProfiler
+) -> None:
     registry = process_registry()
     catalogue = ProfileCatalogue(
         with_containers=sets_requests(settings), with_times=settings.role is not Role.WEBHOOK
@@ -72,7 +78,7 @@ async def _run_roles(settings: Settings, client: ClusterClient, stopping: asynci
         leaving = asyncio.Event()
         tasks["drain"] = _drain(webhook, stopping, leaving)
     if settings.role is not Role.WEBHOOK:
-        profiler = _profiler(settings, client, catalogue, registry)
+        profiler = build_profiler(settings, client, catalogue, registry)
         profiler.tell(metrics)
         tasks["profiler"] = _until(stopping, profiler.run(), leaving)
         checks["profiler"] = lambda: None if catalogue.is_synced else "the profiles have not been listed yet"

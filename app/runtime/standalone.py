@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from app.errors import ProfilerError
 from app.http_server.listener import Listener
 from app.profiler.cycle.cycle import ProfilingCycle
+from app.profiler.cycle.loop import CycleSchedule, run_cycles
 from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
 from app.profiler.ports import ClusterPorts, UsageSource
 from app.runtime.health import create_health
-from app.runtime.profiler_role import cycle_policy, repeat_cycles
+from app.runtime.policies import cycle_policy
 from app.runtime.scope import namespace_scope
 from app.runtime.serving import process_registry
 from app.runtime.supervision import supervise
@@ -61,8 +62,11 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
         "webhook": webhook.listener.run_until_cancelled(),
         "self-dial": webhook.self_dial.run(),
         "health": health.run_until_cancelled(),
-        "profiler": repeat_cycles(
-            cycle, namespaces, settings.background_routine_update_time, CycleMetrics(registry)
+        "profiler": run_cycles(
+            cycle,
+            namespaces,
+            CycleSchedule(settings.background_routine_update_time),
+            CycleMetrics(registry),
         ),
     }
     stopping = asyncio.Event()

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
@@ -10,25 +10,23 @@ from prometheus_client import CollectorRegistry
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
-from app.errors import ClusterError
 from app.http_server.listener import Listener
 from app.http_server.protocol import ClientPolicy
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.list_options import ListOptions, Object
+from app.kubernetes.list_options import ListOptions
 from app.kubernetes.reflector import Reflector
-from app.kubernetes.secrets import secret_data
 from app.periodic import wait_synced
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.scheduling import scheduling_policy
 from app.runtime.watches.ca_bundle import CaBundleWatch
 from app.runtime.watches.constraints import constraint_watches
+from app.runtime.watches.serving_certificate import ServingCertificateSink
 from app.settings.environment import Settings
-from app.tls.client_authorities import follow_client_authorities, open_serving_context
-from app.tls.renewal import certificate_of
-from app.tls.secret_data import key_pair_of
+from app.tls.client_authorities import follow_client_authorities
+from app.tls.key_pairs import certificate_of
 from app.tls.self_dial import SelfDial
-from app.tls.serving import ServingContext, UnusableCertificateError
+from app.tls.serving import open_serving_context
 from app.webhook.application import Webhook
 from app.webhook.constraint_index import ConstraintIndex
 from app.webhook.decisions import AdmissionState
@@ -39,32 +37,6 @@ from app.webhook.prepared import PreparedDecisions
 from app.webhook.sizing import PodSizer
 
 log = structlog.get_logger(__name__)
-
-
-class ServingCertificateSink:
-    """Takes the serving certificate's Secret from a watch and serves what it holds from then on."""
-
-    def __init__(self, serving: ServingContext) -> None:
-        self._serving = serving
-
-    def replace(self, objects: Iterable[Object], /) -> None:
-        """Take the Secret as it was listed."""
-        for manifest in objects:
-            self.upsert(manifest)
-
-    def upsert(self, manifest: Object, /) -> None:
-        """Take the Secret as it was changed; what can't be served leaves the certificate before it."""
-        try:
-            pair = key_pair_of(secret_data(manifest))
-            if pair is not None and pair != self._serving.loaded:
-                self._serving.load(pair)
-                log.info("serving_certificate_loaded")
-        except (ClusterError, UnusableCertificateError) as error:
-            log.warning("serving_certificate_unusable", error=str(error))
-
-    def delete(self, _manifest: Object, /) -> None:
-        """Go on with the certificate that was served last."""
-        log.warning("serving_certificate_deleted")
 
 
 class WebhookRole:

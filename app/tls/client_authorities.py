@@ -6,30 +6,11 @@ from typing import NoReturn
 
 import structlog
 
-from app.errors import SettingsError
 from app.outage_log import OutageLog
 from app.tls.serving import ServingContext, UnusableCertificateError
 
 log = structlog.get_logger(__name__)
 _PERIOD_SECONDS = 10.0
-
-
-def open_serving_context(client_ca_file: str, client_names: tuple[str, ...] = ()) -> ServingContext:
-    """The context of the webhook's listener; with a file, clients have to show a certificate.
-
-    Raises:
-        SettingsError: the file can't be used, or names are given though no client is asked for one.
-    """
-    if not client_ca_file:
-        if client_names:
-            given = f"CLIENT_NAMES (--client-names) is {','.join(client_names)!r}"
-            raise SettingsError([f"{given}: give CLIENT_CA_FILE too, or no client is asked for its name"])
-        return ServingContext()
-    try:
-        return ServingContext(Path(client_ca_file).read_bytes())
-    except (OSError, UnusableCertificateError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise SettingsError([f"CLIENT_CA_FILE (--client-ca-file) is {client_ca_file!r}: {reason}"]) from error
 
 
 async def follow_client_authorities(

@@ -1,6 +1,5 @@
 """A certificate authority and serving certificates by ECDSA P-256, as PEM text."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -15,17 +14,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from app.tls.key_pairs import KeyPair, parse_certificates
+
 AUTHORITY_LIFETIME = timedelta(days=365)
 SERVING_LIFETIME = timedelta(days=7)
 BACKDATED = timedelta(minutes=5)  # clocks of API servers may lag behind ours
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPair:
-    """A certificate and its key, both PEM; the key is empty where it is not known."""
-
-    certificate: bytes
-    private_key: bytes = field(repr=False)  # it must not end up in a log
 
 
 def issue_authority(now: datetime, lifetime: timedelta = AUTHORITY_LIFETIME) -> KeyPair:
@@ -63,14 +56,6 @@ def issue_serving_certificate(
         .sign(signing_key, hashes.SHA256())
     )
     return _key_pair(certificate, key)
-
-
-def parse_certificates(pem: bytes) -> list[x509.Certificate]:
-    """The certificates in *pem*; none where it holds none that can be read."""
-    try:
-        return x509.load_pem_x509_certificates(pem)
-    except ValueError:
-        return []
 
 
 def _builder(

@@ -1,16 +1,19 @@
 """Keeps authorities, bundle and serving certificate as `rotation` plans them; only the leader does so."""
 
+import asyncio
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import structlog
 from cryptography import x509
 
 from app.errors import ClusterError, ConflictError
-from app.tls.issuing import parse_certificates
+from app.outage_log import OutageLog
+from app.tls.key_pairs import data_of, key_pair_of, parse_certificates, replaced_in
 from app.tls.rotation import (
     ObservedCertificates,
     PublishBundle,
@@ -20,11 +23,13 @@ from app.tls.rotation import (
     StoreServing,
     plan,
 )
-from app.tls.secret_data import data_of, key_pair_of, replaced_in
 
 log = structlog.get_logger(__name__)
 # A rotation takes four; more are taken only where somebody else writes too.
 _MOST_ROUNDS = 8
+RETRY_SECONDS = 2.0
+_SHORTEST_PAUSE_SECONDS = 0.1
+_LEAST_SHARE = 0.9  # of a pause: the leaders of clusters that started together spread over time
 
 
 class SecretData(Protocol):
@@ -70,6 +75,27 @@ class CertificateKeeper:
         self._stores, self._terms = stores, terms
         self._wall_clock, self._elapsed_clock = wall_clock, elapsed_clock
         self._in_force_since: dict[x509.Certificate, float] = {}
+
+    async def run(
+        self,
+        period_seconds: float,
+        *,
+        chance: Callable[[], float] = random.random,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> NoReturn:
+        """Keep the certificates until cancelled.
+
+        The wall clock is read at least once in each period, so that a suspended machine catches up.
+        """
+        outage = OutageLog(log, "certificates_not_kept")
+        while True:
+            try:
+                pause_seconds = await self.ensure()
+                outage.succeeded()
+            except ClusterError as error:
+                pause_seconds = retry_seconds
+                outage.failed(error)
+            await asyncio.sleep(next_pause(pause_seconds, period_seconds, chance()))
 
     async def ensure(self) -> float:
         """Write what is due; the seconds until something else will be, by the clocks of now.
@@ -128,3 +154,12 @@ class CertificateKeeper:
             case StoreServing(pair, replaced, reason):
                 await self._stores.serving.write(data_of(pair, replaced))
                 log.info("serving_certificate_issued", reason=reason)
+
+
+def next_pause(due_seconds: float, period_seconds: float, chance: float) -> float:
+    """The seconds until the next look; *chance* takes up to a tenth off, and never adds to them.
+
+    A look that comes too early finds nothing to do, one that came too late might find a lapsed certificate.
+    """
+    pause = min(max(due_seconds, _SHORTEST_PAUSE_SECONDS), period_seconds)
+    return pause * (_LEAST_SHARE + (1 - _LEAST_SHARE) * chance)

@@ -3,47 +3,19 @@
 A Secret may hold several authorities, the newest first: the certificates as one text, their keys as another.
 """
 
-import re
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from app.tls.issuing import BACKDATED, KeyPair, parse_certificates
+from app.tls.issuing import BACKDATED
+from app.tls.key_pairs import KeyPair, certificate_of, public_key_of
 
 _RENEWED_AT = 2 / 3
 _JITTER = 0.05  # of a life: the clusters of one roll-out do not all renew in the same second
 _JITTER_STEPS = 1000
-_PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
-
-
-def pem_of(certificates: list[x509.Certificate]) -> bytes:
-    """The text that *certificates* are read back from."""
-    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
-
-
-def certificate_of(pair: KeyPair | None) -> x509.Certificate | None:
-    """The first certificate of *pair*; None where none can be read."""
-    return next(iter(parse_certificates(pair.certificate)), None) if pair else None
-
-
-def joined(pairs: list[KeyPair]) -> KeyPair:
-    """All *pairs* as one text of certificates and one of keys."""
-    return KeyPair(b"".join(pair.certificate for pair in pairs), b"".join(pair.private_key for pair in pairs))
-
-
-def separated(pair: KeyPair) -> list[KeyPair]:
-    """Each certificate of *pair* with the key that belongs to it; with no key where none does."""
-    found = [match[0] + b"\n" for match in _PRIVATE_KEY.finditer(pair.private_key)]
-    keys = {_encoded(public): key for key in found if (public := _public_key_of(key))}
-    return [
-        KeyPair(pem_of([certificate]), keys.get(_encoded(certificate.public_key()), b""))
-        for certificate in parse_certificates(pair.certificate)
-    ]
 
 
 def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
@@ -114,7 +86,7 @@ def _pair_renewal_reason(pair: KeyPair | None, now: datetime) -> str | None:
     certificate = certificate_of(pair)
     if certificate is None:
         return "its certificate can't be read"
-    key = _public_key_of(pair.private_key)
+    key = public_key_of(pair.private_key)
     if key is None:
         return "its private key can't be read"
     if key != certificate.public_key():
@@ -136,17 +108,6 @@ def _may_sign(certificate: x509.Certificate) -> bool:
     except x509.ExtensionNotFound:
         return False
     return constraints.ca and isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
-
-
-def _public_key_of(private_key: bytes) -> PublicKeyTypes | None:
-    try:
-        return load_pem_private_key(private_key, password=None).public_key()
-    except (ValueError, TypeError):
-        return None
-
-
-def _encoded(key: PublicKeyTypes) -> bytes:
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _spelled(name: str) -> str:

@@ -19,23 +19,13 @@ from typing import NamedTuple
 
 from cryptography import x509
 
-from app.tls.issuing import (
-    AUTHORITY_LIFETIME,
-    SERVING_LIFETIME,
-    KeyPair,
-    issue_authority,
-    issue_serving_certificate,
-    parse_certificates,
-)
+from app.tls.issuing import AUTHORITY_LIFETIME, SERVING_LIFETIME, issue_authority, issue_serving_certificate
+from app.tls.key_pairs import KeyPair, certificate_of, joined, parse_certificates, pem_of, separated
 from app.tls.renewal import (
     authority_renewal_reason,
-    certificate_of,
     is_issued_by,
     is_valid_at,
-    joined,
-    pem_of,
     renewal_due,
-    separated,
     serving_renewal_reason,
 )
 

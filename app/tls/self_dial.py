@@ -13,7 +13,8 @@ from typing import NoReturn
 
 import structlog
 
-from app.tls.renewal import certificate_of, names_of
+from app.tls.key_pairs import certificate_of
+from app.tls.renewal import names_of
 from app.tls.serving import ServingContext
 
 log = structlog.get_logger(__name__)

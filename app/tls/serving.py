@@ -5,8 +5,10 @@ import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from app.tls.issuing import KeyPair
+from app.errors import SettingsError
+from app.tls.key_pairs import KeyPair
 
 _NO_PASS_PHRASE = ""  # without an answer at hand OpenSSL asks the terminal for one, and waits
 
@@ -60,6 +62,24 @@ class ServingContext:
             return ssl.AlertDescription.ALERT_DESCRIPTION_INTERNAL_ERROR
         handshake.context = self._current
         return None
+
+
+def open_serving_context(client_ca_file: str, client_names: tuple[str, ...] = ()) -> ServingContext:
+    """The context of the webhook's listener; with a file, clients have to show a certificate.
+
+    Raises:
+        SettingsError: the file can't be used, or names are given though no client is asked for one.
+    """
+    if not client_ca_file:
+        if client_names:
+            given = f"CLIENT_NAMES (--client-names) is {','.join(client_names)!r}"
+            raise SettingsError([f"{given}: give CLIENT_CA_FILE too, or no client is asked for its name"])
+        return ServingContext()
+    try:
+        return ServingContext(Path(client_ca_file).read_bytes())
+    except (OSError, UnusableCertificateError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError([f"CLIENT_CA_FILE (--client-ca-file) is {client_ca_file!r}: {reason}"]) from error
 
 
 def _serving(pair: KeyPair, client_authorities: bytes | None) -> ssl.SSLContext:

@@ -5,9 +5,10 @@ from structlog.testing import capture_logs
 
 from app.domain.workloads import Workload
 from app.kubernetes.client import ClusterClient
-from app.profiler.cycle.plan_events import EventReason, WorkloadEvent
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
-from app.profiler.ports import ClusterPorts, ClusterSnapshot
+from app.profiler.ports import ClusterPorts
+from app.profiler.workload_event import EventReason, WorkloadEvent
 from app.runtime.adapters import ClusterEvents
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses, thing
 from tests.profiler.emojivoto_prometheus import CONTAINERS, EmojivotoPrometheus

@@ -8,13 +8,14 @@ from typing import Any
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Identity, Profile, Resource
 from app.domain.workloads import Workload
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.collector import Progress, newest_complete_step
 from app.profiler.cycle.cycle import CyclePolicy, CycleReport, ProfilingCycle
 from app.profiler.cycle.derivation import StoredValues
-from app.profiler.cycle.plan_events import WorkloadEvent
 from app.profiler.cycle.signals import Health, Signal, SignalState
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
-from app.profiler.ports import ClusterPorts, ClusterSnapshot
+from app.profiler.ports import ClusterPorts
+from app.profiler.workload_event import WorkloadEvent
 from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import Limits, PrometheusSource
 from app.sources.prometheus_api import RetryPolicy

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload
 from app.profiler.attribution import Attribution
-from app.profiler.ports import ClusterSnapshot
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import Scenario
 

@@ -9,8 +9,9 @@ from structlog.testing import capture_logs
 from app.domain.profiles import Profile, ProfileKind
 from app.errors import ForbiddenError, UnavailableError
 from app.profiler import checkpoints as module
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
-from app.profiler.ports import ClusterPorts, ClusterSnapshot
+from app.profiler.ports import ClusterPorts
 from tests.profiler.cycle.test_repeated_history import lively
 from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Fault, Question
 from tests.profiler.memory_checkpoints import Killed, MemoryCheckpoints, dies_at, fails

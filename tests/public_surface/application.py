@@ -2,7 +2,7 @@
 
 import app as root_package
 from app.command_line.root import program as typer_program
-from app.domain.custom_resources import from_manifest, to_manifest, to_status
+from app.domain.custom_resources import from_manifest, stale_condition, to_manifest, to_status
 from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import (
     Basis,
@@ -35,7 +35,6 @@ from app.history.samples import (
 from app.history.usage_history import UsageHistory
 from app.kubernetes.checkpoint_maps import CheckpointMaps
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.profiler.cycle.plan_aging import stale_condition
 from app.profiler.cycle.status_report import build_report
 from app.settings.environment import Settings, read_settings
 from app.sources.history_file import (

@@ -15,12 +15,12 @@ from structlog.testing import capture_logs
 from app.errors import SettingsError
 from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
-from app.runtime import certificates
-from app.runtime.certificates import keep_certificates, next_pause, rotation_terms
+from app.runtime.certificates import certificate_keeper
+from app.runtime.policies import rotation_policy
 from app.settings.environment import read_settings
-from app.tls.issuing import parse_certificates
-from app.tls.renewal import certificate_of, is_issued_by
-from app.tls.secret_data import key_pair_of
+from app.tls.keeper import next_pause
+from app.tls.key_pairs import certificate_of, key_pair_of, parse_certificates
+from app.tls.renewal import is_issued_by
 from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, refuses
 from tests.kubernetes.polling import until
 
@@ -91,7 +91,9 @@ async def keeping(
 ) -> AsyncIterator[None]:
     """The loop runs, and is still running in the end."""
     async with open_cluster(server.kubeconfig(directory)) as client:
-        task = asyncio.create_task(keep_certificates(client, SETTINGS, chance=chance))
+        keeper = certificate_keeper(client, SETTINGS)
+        period_seconds = SETTINGS.certificate_check_period
+        task = asyncio.create_task(keeper.run(period_seconds, chance=chance, retry_seconds=0.05))
         try:
             yield
             assert not task.done(), task
@@ -120,10 +122,9 @@ async def test_an_installation_gets_its_certificates(tmp_path: Path) -> None:
 
 
 async def test_what_is_missing_is_told_once_and_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """Three tries without a webhook configuration are one line in the log; when it is there, all goes on."""
-    monkeypatch.setattr(certificates, "_RETRY_SECONDS", 0.05)
     async with FakeApiServer() as server:
         objects = Objects(server)
         server.on("GET", CONFIGURATION, refuses(404))
@@ -181,6 +182,6 @@ def test_a_lag_that_no_authority_survives_is_a_wrong_setting() -> None:
     """An authority has at least a third of its life left when its successor is published; of that, a lag may
     take three quarters: 7.5 s of 30 s, and not 8.
     """
-    assert rotation_terms(SETTINGS.model_copy(update={"trust_lag": 7.5})).trust_lag_seconds == 7.5
+    assert rotation_policy(SETTINGS.model_copy(update={"trust_lag": 7.5})).trust_lag_seconds == 7.5
     with pytest.raises(SettingsError, match=r"TRUST_LAG \(--trust-lag\) is 8: give at most a quarter of"):
-        rotation_terms(SETTINGS.model_copy(update={"trust_lag": 8}))
+        rotation_policy(SETTINGS.model_copy(update={"trust_lag": 8}))

@@ -13,7 +13,7 @@ from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.reflector import Reflector
 from app.runtime.health_metrics import HealthMetrics
 from app.tls.issuing import issue_authority
-from app.tls.renewal import certificate_of
+from app.tls.key_pairs import certificate_of
 from tests.kubernetes.fake_api_server import FakeApiServer
 from tests.kubernetes.polling import Clock
 

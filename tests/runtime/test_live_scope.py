@@ -10,12 +10,14 @@ from typing import Any
 import httpx
 from prometheus_client import CollectorRegistry
 
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.cycle import ProfilingCycle
+from app.profiler.cycle.loop import CycleSchedule, run_cycles
 from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
-from app.profiler.ports import ClusterPorts, ClusterSnapshot
+from app.profiler.ports import ClusterPorts
 from app.profiler.registries.namespaces import NamespaceRecord
-from app.runtime.profiler_role import cycle_policy, repeat_cycles
+from app.runtime.policies import cycle_policy
 from app.runtime.scope import namespace_scope, query_scope
 from app.settings.environment import read_settings
 from app.sources.prometheus import PrometheusSource
@@ -80,7 +82,8 @@ class Term:
         )
         cycle = ProfilingCycle(source, cluster, cycle_policy(SETTINGS), self.namespaces.covers)
         metrics = CycleMetrics(CollectorRegistry())
-        task = asyncio.create_task(repeat_cycles(cycle, self.namespaces, 0.01, metrics, self._clock))
+        schedule = CycleSchedule(0.01, clock=self._clock)
+        task = asyncio.create_task(run_cycles(cycle, self.namespaces, schedule, metrics))
         try:
             yield
             assert not task.done(), task

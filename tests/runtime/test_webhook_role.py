@@ -16,10 +16,10 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS
 from app.kubernetes.client import open_cluster
 from app.runtime.health_metrics import HealthMetrics
-from app.runtime.webhook_role import ServingCertificateSink, WebhookRole
-from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate
-from app.tls.renewal import certificate_of
-from app.tls.secret_data import data_of
+from app.runtime.watches.serving_certificate import ServingCertificateSink
+from app.runtime.webhook_role import WebhookRole
+from app.tls.issuing import issue_authority, issue_serving_certificate
+from app.tls.key_pairs import KeyPair, certificate_of, data_of
 from app.tls.serving import ServingContext
 from app.webhook.constraint_index import ConstraintIndex
 from tests.kubernetes.fake_api_server import FakeApiServer

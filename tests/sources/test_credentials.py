@@ -13,12 +13,13 @@ import httpx
 import pytest
 
 from app.errors import SettingsError, SourceError
-from app.runtime.profiler_role import check_access
+from app.runtime.prometheus import check_credentials
 from app.settings.environment import read_settings
 from app.sources.credentials import PrometheusCredentials
 from app.sources.http_clients import HttpClients
 from app.sources.prometheus_api import PrometheusApi, RetryPolicy
-from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate
+from app.tls.issuing import issue_authority, issue_serving_certificate
+from app.tls.key_pairs import KeyPair
 from tests.sources.backend import Backend, Reply
 from tests.sources.wire import FIRST, STEPS, matrix, row
 from tests.tls.clients import client_certificate
@@ -227,7 +228,7 @@ def test_a_wrong_file_is_named_at_the_start(
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
 
     with pytest.raises(SettingsError) as caught:
-        check_access(read_settings({f"prometheus_{setting}": str(file), **companions}))
+        check_credentials(read_settings({f"prometheus_{setting}": str(file), **companions}))
 
     (fault,) = caught.value.faults
     assert fault.startswith(f"PROMETHEUS_{setting.upper()} is {str(file)!r}, which can't be used: ")
@@ -236,7 +237,7 @@ def test_a_wrong_file_is_named_at_the_start(
 
 def test_without_credentials_nothing_is_read() -> None:
     """The defaults ask as nobody, and believe the public authorities."""
-    check_access(read_settings({}))
+    check_credentials(read_settings({}))
     access = PrometheusCredentials()
 
     assert access.authentication() is None

@@ -8,10 +8,11 @@ import httpx
 import pytest
 
 from app.domain.workloads import Workload
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.cycle import ProfilingCycle
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
-from app.profiler.ports import ClusterPorts, ClusterSnapshot
-from app.runtime.profiler_role import cycle_policy
+from app.profiler.ports import ClusterPorts
+from app.runtime.policies import cycle_policy
 from app.settings.environment import read_settings
 from app.sources.mesh import istio, linkerd
 from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD

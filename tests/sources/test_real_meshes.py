@@ -9,8 +9,8 @@ from app.domain.workloads import Workload
 from app.history.connection_rows import ConnectionRows
 from app.history.samples import StepRange
 from app.profiler.attribution import Attribution
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.resolution import resolve
-from app.profiler.ports import ClusterSnapshot
 from app.sources.prometheus import NetworkProvider, PrometheusSource
 from app.sources.queries import Scope
 from tests.cluster.prometheus import Prometheus

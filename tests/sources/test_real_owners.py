@@ -12,7 +12,7 @@ import pytest
 from app.domain.workloads import Workload
 from app.history.samples import PastOwners, StepRange
 from app.profiler.attribution import Attribution
-from app.profiler.ports import ClusterSnapshot
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.sources.prometheus import OWNERS, PrometheusSource
 from app.sources.queries import Scope
 from app.sources.query_observer import QueryCosts

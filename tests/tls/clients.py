@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from app.tls.issuing import KeyPair, parse_certificates
+from app.tls.key_pairs import KeyPair, parse_certificates
 from tests.tls.handshakes import strict_client
 
 

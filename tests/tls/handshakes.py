@@ -4,7 +4,7 @@ import ssl
 
 from cryptography import x509
 
-from app.tls.issuing import KeyPair
+from app.tls.key_pairs import KeyPair
 from app.tls.serving import ServingContext
 
 

@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 from cryptography import x509
 
 from app.errors import ClusterError, UnavailableError
-from app.tls.issuing import parse_certificates
 from app.tls.keeper import CertificateKeeper
+from app.tls.key_pairs import key_pair_of, parse_certificates
 from app.tls.renewal import is_issued_by, is_valid_at
 from app.tls.rotation import RotationPolicy
-from app.tls.secret_data import key_pair_of
 from tests.tls.stores import InMemory, Moment
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

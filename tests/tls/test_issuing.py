@@ -9,7 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate, parse_certificates
+from app.tls.issuing import issue_authority, issue_serving_certificate
+from app.tls.key_pairs import KeyPair, parse_certificates
 from tests.tls.handshakes import handshake
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.errors import ConflictError, ForbiddenError
-from app.tls.issuing import KeyPair, issue_authority, issue_serving_certificate, parse_certificates
+from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.keeper import CertificateKeeper
-from app.tls.renewal import certificate_of, is_issued_by, renewal_due, separated
+from app.tls.key_pairs import KeyPair, certificate_of, data_of, key_pair_of, parse_certificates, separated
+from app.tls.renewal import is_issued_by, renewal_due
 from app.tls.rotation import RotationPolicy
-from app.tls.secret_data import data_of, key_pair_of
 from tests.tls.stores import InMemory, Moment, Wire, undisturbed
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from app.tls.issuing import parse_certificates
+from app.tls.key_pairs import parse_certificates
 from app.tls.rotation import RotationPolicy
 from tests.tls.rotation_world import Conditions, World
 

@@ -14,10 +14,10 @@ from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.list_options import ListOptions
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.webhook_configuration import WEBHOOK, CaBundleSink, ca_bundle_of, selection_of
-from app.runtime.certificates import keep_certificates
-from app.runtime.webhook_role import ServingCertificateSink
+from app.runtime.certificates import certificate_keeper
+from app.runtime.watches.serving_certificate import ServingCertificateSink
 from app.settings.environment import read_settings
-from app.tls.issuing import parse_certificates
+from app.tls.key_pairs import parse_certificates
 from app.tls.self_dial import SelfDial
 from app.tls.serving import ServingContext
 from tests.cluster.control_plane import ControlPlane
@@ -142,7 +142,7 @@ async def test_authorities_rotate_without_one_failed_admission(
                     Reflector(cluster, secret, ServingCertificateSink(serving)).run(),
                     Reflector(cluster, selection_of(NAME), CaBundleSink(take), keep=ca_bundle_of).run(),
                     self_dial.run(),
-                    keep_certificates(cluster, settings),
+                    certificate_keeper(cluster, settings).run(settings.certificate_check_period),
                 )
             ]
             try:

@@ -15,11 +15,15 @@ from app.kubernetes.self_probe.findings import Finding, answer_finding, entry_fi
 
 @dataclass(frozen=True, slots=True)
 class ProbeTerms:
-    """Where the question is asked, and what the webhook configuration *expected* was rendered with."""
+    """The probed webhook configuration, how it was rendered (*expected*), and when it is probed."""
 
     namespace: str
     configuration: str
     expected: Mapping[str, Any]
+    is_enabled: bool = True
+    period_seconds: float = 60
+    retry_seconds: float = 2.0
+    installation_seconds: float = 120.0  # in which failures are not reported: the webhook starts too
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from functools import partial
 from time import monotonic
 from typing import Any, NoReturn
 
-import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
 
@@ -19,18 +18,10 @@ from app.kubernetes.events import EventRecorder, InvolvedObject
 from app.kubernetes.self_probe.probe import Probe, ProbeReport, ProbeTerms
 from app.kubernetes.status_map import NAME, PROBE, StatusMap
 from app.outage_log import contact_log
-from app.settings.environment import Settings
 
 log = structlog.get_logger(__name__)
-_RETRY_SECONDS = 2.0
-_RESTART_SECONDS, _INSTALLATION_SECONDS = 60.0, 120.0
+_RESTART_SECONDS = 60.0
 _BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-
-
-def probe_terms(settings: Settings) -> ProbeTerms:
-    """The terms that the settings ask for."""
-    expected = msgspec.json.decode(settings.expected_webhook or "{}", type=dict[str, Any])
-    return ProbeTerms(settings.own_namespace, settings.webhook_configuration, expected)
 
 
 class Prober:
@@ -39,16 +30,16 @@ class Prober:
     def __init__(
         self,
         client: ClusterClient,
-        settings: Settings,
+        terms: ProbeTerms,
         events: EventRecorder,
         registry: CollectorRegistry,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._probe = Probe(client, probe_terms(settings))
-        self._stored = StatusMap(client, settings.own_namespace, PROBE)
-        self._is_enabled, self._period_seconds = settings.probe_enabled, settings.probe_interval
+        self._probe = Probe(client, terms)
+        self._stored = StatusMap(client, terms.namespace, PROBE)
+        self._terms = terms
         self._events, self._clock = events, clock
-        self._involved = InvolvedObject("v1", "ConfigMap", settings.own_namespace, NAME)
+        self._involved = InvolvedObject("v1", "ConfigMap", terms.namespace, NAME)
         self._asking = contact_log(log, "the self-probe")
         self._telling = contact_log(log, "the report of the self-probe")
         self._duration = Histogram(
@@ -66,35 +57,35 @@ class Prober:
         try:
             while True:
                 pause = await self._turn(monotonic() - began)
-                await asyncio.sleep(min(pause, self._period_seconds))
+                await asyncio.sleep(min(pause, self._terms.period_seconds))
         finally:
             self.has_succeeded = None
 
     async def _turn(self, age_seconds: float) -> float:
         """Do what is due; the seconds until the next turn."""
-        if not self._is_enabled:
+        if not self._terms.is_enabled:
             await self._tell({"state": "Off", "reasons": [], "message": ""})
-            return self._period_seconds
+            return self._terms.period_seconds
         try:
             report = await self._probe.run_once()
         except ClusterError as error:  # of the API server itself: nothing is known of the webhook
             self._asking.failed(error)
-            return _RETRY_SECONDS
+            return self._terms.retry_seconds
         self._asking.succeeded()
         if report.seconds is not None:
             self._duration.observe(report.seconds)
         if report.faults and self.has_succeeded is None and age_seconds < await self._patience_seconds():
-            return _RETRY_SECONDS
+            return self._terms.retry_seconds
         self.has_succeeded = not report.faults
         await self._tell(_document(report))
-        return self._period_seconds
+        return self._terms.period_seconds
 
     async def _patience_seconds(self) -> float:
         """For how long failures are no news to a new leader: a webhook that starts beside it is not ready."""
         with suppress(ClusterError):
             if await self._known():
-                return min(self._period_seconds, _RESTART_SECONDS)
-        return _INSTALLATION_SECONDS
+                return min(self._terms.period_seconds, _RESTART_SECONDS)
+        return self._terms.installation_seconds
 
     async def _known(self) -> dict[str, Any]:
         """What was told last, by this leader or by the one before; empty where nothing was told yet."""

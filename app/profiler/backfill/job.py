@@ -18,8 +18,8 @@ from app.domain.pod_record import PodRecord
 from app.domain.profiles import Identity
 from app.errors import ClusterError, ConflictError, NotFoundError, UnavailableError
 from app.periodic import Backoff, wait_synced
+from app.profiler.backfill.metrics import BackfillMetrics
 from app.profiler.backfill.plan import PodRepair, RepairPlanner, newest_first
-from app.profiler.cycle.metrics import BackfillMetrics
 from app.profiler.ports import PodAnnotator
 from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.pods import PodRegistry

@@ -21,6 +21,7 @@ from app.history.samples import (
 )
 from app.history.usage_history import UsageHistory
 from app.profiler.attribution import Attributions
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.resolution import resolve
 from app.profiler.cycle.signals import (
     PAST_UNREAD,
@@ -32,7 +33,7 @@ from app.profiler.cycle.signals import (
     signs_unknown,
     usage_state,
 )
-from app.profiler.ports import ClusterSnapshot, UsageSource
+from app.profiler.ports import UsageSource
 
 # Samples of the newest minute may not have reached every Prometheus yet.
 GRACE_SECONDS = 60

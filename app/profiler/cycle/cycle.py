@@ -13,7 +13,8 @@ from app.history.checkpoint.split import LearnedState
 from app.history.connection_rows import ConnectionRows
 from app.history.samples import step_time
 from app.history.usage_history import UsageHistory
-from app.profiler.checkpoints import Checkpoints
+from app.profiler.checkpoints import MAX_BYTES, Checkpoints
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.collector import (
     CollectedSamples,
     Progress,
@@ -30,7 +31,7 @@ from app.profiler.cycle.publisher import Publisher
 from app.profiler.cycle.reporter import Reporter
 from app.profiler.cycle.signals import Signal, SignalState
 from app.profiler.cycle.status_report import reasons_without_profile
-from app.profiler.ports import ClusterPorts, ClusterSnapshot, UsageSource
+from app.profiler.ports import ClusterPorts, UsageSource
 from app.profiler.rate_limiter import RateLimiter
 from app.recommendation.policy import EstimationPolicy
 
@@ -48,6 +49,7 @@ class CyclePolicy:
     aging: AgingPolicy = field(default_factory=AgingPolicy)
     max_profiles: int = 50_000
     writes_per_second: float = math.inf
+    shard_bytes: int = MAX_BYTES  # planned size of a check-point's shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class ProfilingCycle:
         self._collector = SampleCollector(source, history, self._learned.connections)
         self._derivation = ProfileDerivation(policy.estimation, self._learned)
         self._checkpoints = (
-            Checkpoints(cluster.checkpoints, cluster.sink, source.retention_seconds)
+            Checkpoints(cluster.checkpoints, cluster.sink, source.retention_seconds, policy.shard_bytes)
             if cluster.checkpoints
             else None
         )

@@ -3,8 +3,9 @@
 import asyncio
 from datetime import datetime
 
-from app.profiler.cycle.plan_events import SlidingWindowLimit, WorkloadEvent
 from app.profiler.ports import WorkloadEventSink
+from app.profiler.rate_limiter import SlidingWindowLimit
+from app.profiler.workload_event import WorkloadEvent
 
 MOST_A_MINUTE = 20
 

@@ -54,14 +54,3 @@ def plan_aging(
             aging.turned_fresh.append(profile)
     del aging.expired[_MOST_EXPIRED_AT_ONCE:]
     return aging
-
-
-def stale_condition(*, stale: bool, now: str) -> dict[str, str]:
-    """The condition `Stale` of a profile as `status.conditions` holds it; *now* in RFC 3339."""
-    return {
-        "type": "Stale",
-        "status": "True" if stale else "False",
-        "reason": "NoNewSamples" if stale else "NewSamples",
-        "message": "no new samples arrive; the value is that of the window" if stale else "samples arrive",
-        "lastTransitionTime": now,
-    }

@@ -4,15 +4,14 @@ What one cycle brings for one workload, and is of one reason, is told at once: C
 which are their source's.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 
 from app.domain.profiles import Identity, ProfileKind, StoredProfile
 from app.domain.workloads import NAMED_KINDS, Connection, Workload
-from app.profiler.cycle.plan_writes import ProfileWrite
+from app.profiler.profile_write import ProfileWrite
+from app.profiler.workload_event import EventReason, WorkloadEvent
 
 # By more than this factor a value jumps: 50 % up, or a third down.
 JUMP = Decimal("1.5")
@@ -29,25 +28,6 @@ _API_VERSIONS: Mapping[str, str] = {
     "Job": "batch/v1",
 }
 _ORDER = list(ProfileKind)
-
-
-class EventReason(StrEnum):
-    """Why there is an Event; where there are too many, those of the first reason come first."""
-
-    CHANGED = "ProfileChanged"
-    CREATED = "ProfileCreated"
-    EXPIRED = "ProfileExpired"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadEvent:
-    """One Event on the object of a workload; its uid is empty where nobody knows it."""
-
-    workload: Workload
-    api_version: str
-    uid: str
-    reason: EventReason
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +50,6 @@ class _Fact:
         if isinstance(subject, Connection):
             return f"{self.values} requests and responses a minute to {subject.destination}"
         return f"CPU {self.values} cores" if kind is ProfileKind.CPU else f"memory {self.values} bytes"
-
-
-class SlidingWindowLimit:
-    """So many tokens, each of which comes back some time after it was taken: never more in that time."""
-
-    def __init__(self, tokens: int, seconds: float) -> None:
-        self._seconds = seconds
-        self._taken: deque[float] = deque([float("-inf")] * tokens, maxlen=tokens)
-
-    def take(self, now_seconds: float) -> bool:
-        """True where one was left; a clock that was set back gives all of them back."""
-        if 0 <= now_seconds - self._taken[0] < self._seconds:
-            return False
-        self._taken.append(now_seconds)
-        return True
 
 
 def plan_news(

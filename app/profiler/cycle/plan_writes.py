@@ -1,8 +1,6 @@
 """Which profiles are to be written: pure decisions on what is stored and what was derived."""
 
-import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
@@ -10,34 +8,11 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.profile_names import allocate_names
 from app.domain.profiles import Identity, Profile, ResourceProfile, StoredProfile
 from app.domain.workloads import Connection
+from app.profiler.profile_write import ProfileWrite
 
 # A connection that moved by less stays as it is. CPU and memory are derived as they are to be written.
 DEADBAND = Decimal("0.05")
 STATUS_REFRESH = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileWrite:
-    """One profile to write under *name*: value and status, or the status alone.
-
-    `before` is the value that is stored so far, None where there is no such profile.
-    """
-
-    profile: Profile
-    name: str
-    value_changed: bool
-    before: str | None = None
-
-    @property
-    def relative_change(self) -> float:
-        """How far the value moves, against what is stored: infinite for a newcomer, 0 where it stays."""
-        if not self.value_changed:
-            return 0.0
-        try:
-            old = float(self.before or 0)
-            return abs(float(self.profile.value) - old) / abs(old)
-        except (ValueError, ZeroDivisionError):
-            return math.inf
 
 
 def within_limit(

@@ -13,8 +13,9 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Identity, Profile, ProfileKind, StoredProfile
 from app.errors import ClusterError, ConflictError, UnavailableError
 from app.profiler.cycle.plan_aging import AgingPolicy, plan_aging
-from app.profiler.cycle.plan_writes import ProfileWrite, plan_writes, within_limit
+from app.profiler.cycle.plan_writes import plan_writes, within_limit
 from app.profiler.ports import ProfileStore
+from app.profiler.profile_write import ProfileWrite
 from app.profiler.rate_limiter import RateLimiter
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from app.domain.container_roles import NO_INIT_CONTAINERS
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload, run_group
-from app.profiler.ports import ClusterSnapshot
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.registries.pods import REMEMBERED_SECONDS, PodName
 
 # Where more Jobs than these are deleted in that time, the first of them are forgotten earlier.

@@ -15,7 +15,7 @@ from app.kubernetes.reflector import Reflector
 from app.kubernetes.workloads import WORKLOAD_KINDS, WorkloadReader, served_cron_jobs, workload_selection
 from app.outage_log import contact_log
 from app.periodic import Backoff, wait_synced
-from app.profiler.ports import ClusterSnapshot
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.registries.workloads import WorkloadRegistry, WorkloadSink
 from app.runtime.watches.pods import PodWatches
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from prometheus_client import CollectorRegistry
 from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
 from app.kubernetes.events import EventRecorder
-from app.kubernetes.self_probe import prober as module
 from app.kubernetes.self_probe.prober import Prober
+from app.runtime.policies import probe_terms
 from app.settings.environment import read_settings
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
 from tests.kubernetes.polling import until
@@ -82,19 +83,21 @@ class Cluster:
 
 
 @pytest.fixture
-async def cluster(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
+async def cluster() -> AsyncIterator[Cluster]:
     """It is well; who fails tries again at once."""
-    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.01)
     async with FakeApiServer() as server:
         yield Cluster(server)
 
 
 @asynccontextmanager
-async def leading(cluster: Cluster, directory: Path, **settings: object) -> AsyncIterator[Prober]:
+async def leading(
+    cluster: Cluster, directory: Path, installation_seconds: float = 120, **settings: object
+) -> AsyncIterator[Prober]:
     """One term of a leader that probes 20 times a second."""
     quick = SETTINGS.model_copy(update={"probe_interval": PERIOD_SECONDS, **settings})
     async with open_cluster(cluster.server.kubeconfig(directory)) as client:
-        prober = Prober(client, quick, EventRecorder(client, "a"), CollectorRegistry(), lambda: NOON)
+        terms = replace(probe_terms(quick), retry_seconds=0.01, installation_seconds=installation_seconds)
+        prober = Prober(client, terms, EventRecorder(client, "a"), CollectorRegistry(), lambda: NOON)
         term = asyncio.create_task(prober.run())
         try:
             yield prober
@@ -166,13 +169,10 @@ async def test_what_is_being_installed_takes_its_time(cluster: Cluster, tmp_path
         await until(lambda: cluster.events == [("Warning", "ProbeFailed")])
 
 
-async def test_an_installation_that_never_works_is_told(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_installation_that_never_works_is_told(cluster: Cluster, tmp_path: Path) -> None:
     """After two minutes, here 0.2 s, the leader says what it finds, though it has never seen a success."""
-    monkeypatch.setattr(module, "_INSTALLATION_SECONDS", 0.2)
     cluster.server.on("POST", CONFIG_MAPS, REFUSED)
-    async with leading(cluster, tmp_path) as prober:
+    async with leading(cluster, tmp_path, installation_seconds=0.2) as prober:
         await until(lambda: cluster.report.get("state") == "Failing", within_seconds=2)
         assert prober.has_succeeded is False
 
@@ -252,7 +252,7 @@ async def test_how_long_a_probe_took_is_observed(cluster: Cluster, tmp_path: Pat
     registry = CollectorRegistry()
     async with open_cluster(cluster.server.kubeconfig(tmp_path)) as client:
         settings = SETTINGS.model_copy(update={"probe_interval": PERIOD_SECONDS})
-        prober = Prober(client, settings, EventRecorder(client, "a"), registry)
+        prober = Prober(client, probe_terms(settings), EventRecorder(client, "a"), registry)
         term = asyncio.create_task(prober.run())
         await cluster.probed()
         term.cancel()

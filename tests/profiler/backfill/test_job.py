@@ -13,8 +13,8 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.pod_record import PodRecord
 from app.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError
 from app.profiler.backfill.job import Backfill, ProfileChanges
+from app.profiler.backfill.metrics import BackfillMetrics
 from app.profiler.backfill.plan import RepairPlanner
-from app.profiler.cycle.metrics import BackfillMetrics
 from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.pods import PodRegistry
 from tests.kubernetes.polling import Clock, until

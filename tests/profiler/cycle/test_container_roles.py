@@ -6,8 +6,8 @@ import pytest
 
 from app.domain.container_roles import init_containers
 from app.domain.workloads import Workload
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import InMemoryProfiles
-from app.profiler.ports import ClusterSnapshot
 from app.recommendation.policy import EstimationPolicy
 from tests.profiler.emojivoto_prometheus import WEB_POD, EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, Scenario

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
-from app.profiler.ports import ClusterPorts, ClusterSnapshot
+from app.profiler.ports import ClusterPorts
 from app.recommendation.policy import EstimationPolicy
 from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import PrometheusSource

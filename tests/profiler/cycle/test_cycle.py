@@ -14,9 +14,9 @@ from app.domain.workloads import Connection, Workload
 from app.errors import ClusterError, UnavailableError
 from app.history.samples import ContainerSamples
 from app.history.usage_history import Attribute, FoldResult, UsageHistory
-from app.profiler.cycle.plan_writes import ProfileWrite
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import InMemoryProfiles
-from app.profiler.ports import ClusterSnapshot
+from app.profiler.profile_write import ProfileWrite
 from tests.profiler.emojivoto_prometheus import PODS, EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, NEWEST_STEP_SECONDS, Scenario
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 from prometheus_client import CollectorRegistry
 
 from app.domain.workloads import Workload
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.metrics import CycleMetrics
-from app.profiler.ports import ClusterSnapshot
 from tests.profiler.cycle.test_cycle import RefusingProfiles
 from tests.profiler.emojivoto_prometheus import CONTAINERS, EDGES, WEB_POD, EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, NOON, Scenario

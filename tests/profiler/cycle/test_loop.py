@@ -9,11 +9,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.errors import ClusterError, UnavailableError
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.cycle import ProfilingCycle
+from app.profiler.cycle.loop import CycleSchedule, run_cycles
 from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
-from app.profiler.ports import ClusterPorts, ClusterSnapshot
-from app.runtime import profiler_role
+from app.profiler.ports import ClusterPorts
+from app.runtime.policies import cycle_policy
 from app.runtime.scope import namespace_scope
 from app.settings.environment import Settings, read_settings
 from app.sources.prometheus import PrometheusSource
@@ -97,11 +99,8 @@ class AwaitedReport(LoggedReport):
         UnavailableError("GET /api/v1/pods: 429 Too Many Requests", retry_after_seconds=0.01),
     ],
 )
-async def test_a_cycle_that_cannot_read_the_cluster_is_tried_again_soon(
-    error: ClusterError, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cycle_that_cannot_read_the_cluster_is_tried_again_soon(error: ClusterError) -> None:
     """A period is an hour here: the second try comes after the short pause and publishes all."""
-    monkeypatch.setattr(profiler_role, "_RETRY_SECONDS", 0.01)
     registry, profiles = CollectorRegistry(), InMemoryProfiles("profiling")
     settings: Settings = read_settings({"history_days": "1"})
     source = PrometheusSource("http://p:9090", scope=Scope(), transport=EmojivotoPrometheus().transport)
@@ -109,9 +108,9 @@ async def test_a_cycle_that_cannot_read_the_cluster_is_tried_again_soon(
     cluster = ClusterPorts(RefusedOnce(error), profiles, sink)
 
     namespaces = namespace_scope(settings)
-    cycle = ProfilingCycle(source, cluster, profiler_role.cycle_policy(settings), namespaces.covers)
+    cycle = ProfilingCycle(source, cluster, cycle_policy(settings), namespaces.covers)
     cycles = asyncio.create_task(
-        profiler_role.repeat_cycles(cycle, namespaces, 3600, CycleMetrics(registry), lambda: NOON)
+        run_cycles(cycle, namespaces, CycleSchedule(3600, 0.01, lambda: NOON), CycleMetrics(registry))
     )
     async with asyncio.timeout(10):
         await sink.told.wait()

@@ -7,10 +7,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.domain.workloads import Workload
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
 from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
-from app.profiler.ports import ClusterPorts, ClusterSnapshot
+from app.profiler.ports import ClusterPorts
 from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import PrometheusSource
 from app.sources.prometheus_api import RetryPolicy

@@ -14,8 +14,10 @@ from app.domain.profiles import (
     StoredProfile,
 )
 from app.domain.workloads import Connection, Workload
-from app.profiler.cycle.plan_events import EventReason, SlidingWindowLimit, WorkloadEvent, plan_news
-from app.profiler.cycle.plan_writes import ProfileWrite
+from app.profiler.cycle.plan_events import plan_news
+from app.profiler.profile_write import ProfileWrite
+from app.profiler.rate_limiter import SlidingWindowLimit
+from app.profiler.workload_event import EventReason, WorkloadEvent
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 BASIS = Basis(NOON, NOON, samples=12, coverage=1.0, confidence=0.5)

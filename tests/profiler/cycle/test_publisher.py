@@ -10,9 +10,9 @@ from app.domain.profiles import Basis, Profile, Resource, ResourceProfile
 from app.domain.workloads import Workload
 from app.errors import ClusterError, ConflictError, ForbiddenError, UnavailableError
 from app.profiler.cycle.plan_aging import AgingPolicy
-from app.profiler.cycle.plan_writes import ProfileWrite
 from app.profiler.cycle.publisher import Publisher
 from app.profiler.in_memory import InMemoryProfiles
+from app.profiler.profile_write import ProfileWrite
 from app.profiler.rate_limiter import RateLimiter
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)

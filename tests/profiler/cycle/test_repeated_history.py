@@ -16,11 +16,11 @@ from app.history.connection_rows import ConnectionRows
 from app.history.samples import STEPS_PER_DAY, ConnectionSamples, ContainerSamples, StepRange
 from app.history.usage_history import UsageHistory
 from app.profiler.attribution import Attribution
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.cycle import RETAINED_DAYS
 from app.profiler.cycle.derivation import ProfileDerivation, StoredValues
 from app.profiler.cycle.resolution import resolve
 from app.profiler.cycle.signals import PAST_UNREAD, Health, Signal, SignalState
-from app.profiler.ports import ClusterSnapshot
 from app.recommendation.policy import EstimationPolicy
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET
 from app.sources.prometheus import PrometheusSource

@@ -8,8 +8,8 @@ import pytest
 from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples, StepRange
 from app.profiler.attribution import Attribution
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.resolution import resolve
-from app.profiler.ports import ClusterSnapshot
 
 NAN = np.nan
 STEPS = StepRange(1, 2)

@@ -4,8 +4,8 @@ import json
 
 from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Connection, Workload
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.status_report import build_report, reasons_without_profile
-from app.profiler.ports import ClusterSnapshot
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, Scenario
 

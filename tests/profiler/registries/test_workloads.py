@@ -5,7 +5,7 @@ import pytest
 from app.domain.container_roles import init_containers
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
-from app.profiler.ports import ClusterSnapshot
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.registries.workloads import WorkloadRegistry, WorkloadSink
 from tests.kubernetes.polling import Clock
 

@@ -11,8 +11,8 @@ from app.domain.container_roles import InitContainers
 from app.domain.workloads import Workload
 from app.errors import UnavailableError
 from app.kubernetes.client import ClusterClient
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import InMemoryProfiles
-from app.profiler.ports import ClusterSnapshot
 from app.runtime.profiler_role import cluster_ports
 from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.workloads import WorkloadWatches

@@ -2,8 +2,7 @@
 
 import pytest
 
-from app.tls.issuing import KeyPair
-from app.tls.secret_data import data_of, key_pair_of, replaced_in
+from app.tls.key_pairs import KeyPair, data_of, key_pair_of, replaced_in
 
 PAIR = KeyPair(b"certificate", b"key")
 

@@ -1,0 +1,64 @@
+"""The policies of the profiler role, as the settings name them."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from app.errors import SettingsError
+from app.kubernetes.self_probe.probe import ProbeTerms
+from app.profiler.cycle.cycle import RETAINED_DAYS, CyclePolicy
+from app.profiler.cycle.loop import CyclePlan, CycleSchedule
+from app.profiler.cycle.plan_aging import AgingPolicy
+from app.recommendation.policy import EstimationPolicy
+from app.settings.environment import Settings
+from app.tls.rotation import RotationPolicy
+
+
+def cycle_policy(settings: Settings) -> CyclePolicy:
+    """The policy that the settings ask for."""
+    estimation = EstimationPolicy(RETAINED_DAYS, settings.min_samples, settings.risk)
+    aging = AgingPolicy(timedelta(days=settings.stale_after_days), timedelta(days=settings.expire_after_days))
+    return CyclePolicy(
+        estimation,
+        settings.history_days,
+        settings.timeslots,
+        aging,
+        settings.max_profiles,
+        settings.profile_write_rate,
+    )
+
+
+def cycle_plan(settings: Settings) -> CyclePlan:
+    """The cycles that the settings ask for."""
+    return CyclePlan(cycle_policy(settings), CycleSchedule(settings.background_routine_update_time))
+
+
+def rotation_policy(settings: Settings) -> RotationPolicy:
+    """The terms that the settings ask for.
+
+    Raises:
+        SettingsError: an authority would expire before its successor is trusted everywhere.
+    """
+    if settings.trust_lag * 4 > settings.authority_lifetime:
+        given = f"TRUST_LAG (--trust-lag) is {settings.trust_lag:g}"
+        limit = f"a quarter of AUTHORITY_LIFETIME, which is {settings.authority_lifetime:g}"
+        raise SettingsError([f"{given}: give at most {limit}"])
+    return RotationPolicy(
+        settings.certificate_names,
+        timedelta(seconds=settings.serving_certificate_lifetime),
+        timedelta(seconds=settings.authority_lifetime),
+        settings.trust_lag,
+    )
+
+
+def probe_terms(settings: Settings) -> ProbeTerms:
+    """The terms that the settings ask for."""
+    expected = msgspec.json.decode(settings.expected_webhook or "{}", type=dict[str, Any])
+    return ProbeTerms(
+        settings.own_namespace,
+        settings.webhook_configuration,
+        expected,
+        settings.probe_enabled,
+        settings.probe_interval,
+    )

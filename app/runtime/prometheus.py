@@ -1,0 +1,65 @@
+"""The Prometheus of the settings, as a source of usage."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.errors import SettingsError, SourceError
+from app.profiler.registries.namespaces import NamespaceScope
+from app.runtime.scope import query_scope
+from app.settings.environment import Settings
+from app.sources.credentials import PrometheusCredentials
+from app.sources.prometheus import QUERIES_PER_CYCLE, Limits, PrometheusSource
+from app.sources.query_observer import QueryObserver
+
+
+@asynccontextmanager
+async def open_prometheus(
+    settings: Settings,
+    namespaces: NamespaceScope,
+    observer: QueryObserver | None = None,
+    *,
+    queries_per_cycle: float = QUERIES_PER_CYCLE,
+) -> AsyncIterator[PrometheusSource]:
+    """The Prometheus of the settings, as a source of usage of the namespaces that are in scope by then.
+
+    A file that they name is read when something is asked, so that one that is away makes a failing source.
+    """
+    async with PrometheusSource(
+        settings.prometheus_base_url,
+        scope=lambda: query_scope(settings, namespaces.current()),
+        network_provider=settings.network_metric_provider.value,
+        connections_url=settings.connections_base_url,
+        limits=Limits(
+            settings.prometheus_sample_budget,
+            queries_per_cycle,
+            settings.prometheus_concurrency,
+            settings.prometheus_timeout,
+        ),
+        credentials=_credentials(settings),
+        observer=observer,
+    ) as source:
+        yield source
+
+
+def _credentials(settings: Settings) -> PrometheusCredentials:
+    """The credentials for Prometheus."""
+    return PrometheusCredentials(
+        bearer_token_file=settings.prometheus_bearer_token_file,
+        username=settings.prometheus_username,
+        password_file=settings.prometheus_password_file,
+        ca_file=settings.prometheus_ca_file,
+        certificate_file=settings.prometheus_certificate_file,
+        key_file=settings.prometheus_key_file,
+        tenant=settings.prometheus_tenant,
+        sigv4_region=settings.prometheus_sigv4_region,
+    )
+
+
+def check_credentials(settings: Settings) -> None:
+    """Raises SettingsError where a file that is named for Prometheus can't be used."""
+    credentials = _credentials(settings)
+    try:
+        credentials.authentication()
+        credentials.tls_context()
+    except SourceError as error:
+        raise SettingsError([str(error)]) from error
