@@ -1,4 +1,4 @@
-"""A server in front of a real Prometheus that plays other back ends: it may refuse, change or pass on."""
+"""A server that imitates other back ends: it refuses, changes or forwards requests to a real Prometheus."""
 
 import json
 import ssl
@@ -15,8 +15,8 @@ from tests.cluster.processes import free_ports
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request as it came; `answer` is Prometheus' own."""
+class ReceivedRequest:
+    """A received request; `answer` is the response of Prometheus."""
 
     path: str
     headers: Mapping[str, str]
@@ -26,40 +26,40 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """What is answered: JSON, or a page."""
+    """A response: JSON, or a page."""
 
     status: int
     body: dict[str, Any] | str
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Play = Callable[[Asked], Reply | None]
+Play = Callable[[ReceivedRequest], Reply | None]
 
 
 class Backend:
-    """A context manager; *play* gives the reply to a request, or None for Prometheus' own.
+    """A context manager; *play* returns the reply to a request, or None to forward it to Prometheus.
 
-    With a context it speaks TLS. `requests` keeps what came.
+    With a TLS context it serves HTTPS. `requests` has the received requests.
     """
 
     def __init__(self, prometheus_url: str, play: Play, tls: ssl.SSLContext | None = None) -> None:
         [port] = free_ports(1)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
-        self.requests: list[Asked] = []
+        self.requests: list[ReceivedRequest] = []
         backend = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 form = {key: value for key, [value] in parse_qs(body.decode()).items()}
-                asked = Asked(
+                request = ReceivedRequest(
                     self.path,
                     {name.lower(): value for name, value in self.headers.items()},
                     form,
                     lambda: _prometheus(prometheus_url, body),
                 )
-                backend.requests.append(asked)
-                reply = play(asked) or Reply(200, asked.answer())
+                backend.requests.append(request)
+                reply = play(request) or Reply(200, request.answer())
                 content = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
                 self.send_response(reply.status)
                 for name, value in reply.headers.items():
@@ -69,7 +69,7 @@ class Backend:
                 self.wfile.write(content.encode())
 
             def log_message(self, *_: object) -> None:
-                """Nobody reads it."""
+                """Writes no log."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
@@ -92,5 +92,5 @@ class Backend:
 def _prometheus(url: str, form: bytes) -> dict[str, Any]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(f"{url}/api/v1/query_range", form, timeout=30) as answer:
-        told: dict[str, Any] = json.loads(answer.read())
-    return told
+        body: dict[str, Any] = json.loads(answer.read())
+    return body

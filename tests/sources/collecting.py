@@ -1,4 +1,4 @@
-"""All that a source gives for one question, put together."""
+"""Joins all results that a source yields for one call."""
 
 from collections.abc import AsyncIterator
 from typing import TypeVar
@@ -10,15 +10,15 @@ from app.history.samples import ContainerSamples, PodContainer, StepRange
 T = TypeVar("T")
 
 
-async def only(answers: AsyncIterator[T]) -> T:
-    """The one answer that there is."""
-    (answer,) = [each async for each in answers]
-    return answer
+async def only(results: AsyncIterator[T]) -> T:
+    """The only yielded value."""
+    (result,) = [result async for result in results]
+    return result
 
 
-async def usage(answers: AsyncIterator[list[ContainerSamples]]) -> ContainerSamples:
-    """The days of all answers as one; a container that is in one of them is in all."""
-    days = [day async for answer in answers for day in answer]
+async def usage(results: AsyncIterator[list[ContainerSamples]]) -> ContainerSamples:
+    """The days of all results as one; a container of any result has a row over all days."""
+    days = [day async for result in results for day in result]
     steps = StepRange(min(day.steps.first for day in days), max(day.steps.last for day in days))
     rows: dict[PodContainer, int] = {}
     for day in days:

@@ -1,7 +1,7 @@
-"""Containers that show signs of need, as cAdvisor and kube-state-metrics tell it, both of them scraped twice.
+"""Containers under pressure, in the metrics of cAdvisor and kube-state-metrics, both scraped twice.
 
-Scrapes are 30 s apart, the first 5 s and the second 15 s after a step begins, so that the two never tell the
-same at a moment. What happens at a second is told by the first scrape from then on.
+Scrapes are 30 s apart, the first 5 s and the second 15 s after a step begins, so that the two scrapers never
+have a sample at the same time. An event is in the first scrape after it, and in all later ones.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ NAMESPACE = "shop"
 
 
 def steady(per_second: float) -> Shape:
-    """A counter that is older than the history, and grows all the time."""
+    """A counter that is older than the history and rises all the time."""
     return lambda times: per_second * times.astype(np.float64)
 
 
@@ -27,12 +27,12 @@ def stepped(at: int, before: float = 0, after: float = 1) -> Shape:
 
 
 def with_gap(shape: Shape, begin: int, end: int) -> Shape:
-    """The same, while nobody scrapes it from *begin* to *end*."""
+    """The same, without scrapes from *begin* to *end*."""
     return lambda times: np.where((times > begin) & (times < end), np.nan, shape(times))
 
 
 class PressureHistory:
-    """Collects what is told between *begin* and *end* (Unix seconds)."""
+    """Collects series between *begin* and *end* (Unix seconds)."""
 
     def __init__(self, begin: int, end: int) -> None:
         self._begin, self._end = begin, end
@@ -41,7 +41,7 @@ class PressureHistory:
     def throttling(self, container: str, throttled: Shape, *, periods_per_second: float = 10) -> None:
         """The periods of a container with a CPU limit (100 ms each), and those in which it was throttled.
 
-        The whole Pod is throttled too, all the time: that has no container's name, and must not count.
+        The whole Pod is throttled all the time: its series have no container name, and must not count.
         """
         self._cadvisor("container_cpu_cfs_periods_total", container, steady(periods_per_second))
         self._cadvisor("container_cpu_cfs_throttled_periods_total", container, throttled)
@@ -49,27 +49,27 @@ class PressureHistory:
             self._cadvisor(metric, container, steady(10), name="")
 
     def oom_events(self, container: str, events: Shape) -> None:
-        """What the kubelet read in the kernel's log."""
+        """OOM events that the kubelet read in the kernel's log."""
         self._cadvisor("container_oom_events_total", container, events)
 
     def usage(self, container: str, cores: Shape, memory_bytes: Shape) -> None:
-        """Its use of CPU (a counter) and memory."""
+        """Its usage of CPU (a counter) and memory."""
         self._cadvisor("container_cpu_usage_seconds_total", container, cores)
         self._cadvisor("container_memory_working_set_bytes", container, memory_bytes)
 
     def restarts(self, container: str, count: Shape, *, last_reason: str, since: int) -> None:
-        """A container that is started again, and why it ended the last time."""
+        """A container that restarts, and the reason of its last termination."""
         self._state("kube_pod_container_status_restarts_total", container, count)
         self._state(
             "kube_pod_container_status_last_terminated_reason", container, stepped(since), reason=last_reason
         )
 
     def ended(self, container: str, reason: str, shape: Shape) -> None:
-        """A container that has come to its end, and stays there to be looked at."""
+        """A container that is terminated and not yet deleted."""
         self._state("kube_pod_container_status_terminated_reason", container, shape, reason=reason)
 
     def write(self, path: Path) -> None:
-        """The OpenMetrics file."""
+        """Writes the OpenMetrics file."""
         families = [
             Family(metric, "counter" if metric.endswith("_total") else "gauge", tuple(series))
             for metric, series in self._metrics.items()
@@ -81,8 +81,8 @@ class PressureHistory:
         self._twice(metric, container, shape, labels, job=("kubelet", "kubelet-of-another-operator"))
 
     def _state(self, metric: str, container: str, shape: Shape, **labels: str) -> None:
-        told = {"container": container, "uid": "5f1c", **labels}
-        self._twice(metric, container, shape, told, instance=("10.42.0.7:8080", "10.42.1.7:8080"))
+        series_labels = {"container": container, "uid": "5f1c", **labels}
+        self._twice(metric, container, shape, series_labels, instance=("10.42.0.7:8080", "10.42.1.7:8080"))
 
     def _twice(
         self, metric: str, container: str, shape: Shape, labels: Mapping[str, str], **scraped: tuple[str, str]
@@ -90,13 +90,13 @@ class PressureHistory:
         ((label, scrapers),) = scraped.items()
         for late, scraper in zip((5, 15), scrapers, strict=True):
             times = np.arange(self._begin + late, self._end + 1, 30, dtype=np.int64)
-            told = {"namespace": NAMESPACE, "pod": pod_of(container), **labels, label: scraper}
+            series_labels = {"namespace": NAMESPACE, "pod": pod_of(container), **labels, label: scraper}
             values = shape(times)
             scraped_at = ~np.isnan(values)
-            series = Series(told, times[scraped_at], values[scraped_at])
+            series = Series(series_labels, times[scraped_at], values[scraped_at])
             self._metrics.setdefault(metric, []).append(series)
 
 
 def pod_of(container: str) -> str:
-    """The one Pod of the container, of the Deployment of its name."""
+    """The only Pod of the container, of a Deployment with the same name."""
     return f"{container}-6b6f9d7d5c-2x8qz"

@@ -1,4 +1,4 @@
-"""What the body of an answer becomes, and which bodies are refused because they may not be whole."""
+"""Decoding of response bodies, and the refusal of bodies that may be incomplete."""
 
 import tracemalloc
 from collections.abc import Callable, Collection, Sequence
@@ -36,7 +36,7 @@ def refusal(body: bytes) -> SourceError:
 
 
 def test_points_stand_at_their_steps() -> None:
-    """A series may have gaps; they are NaN, at the steps that have no point."""
+    """A series may have gaps: steps without a point are NaN."""
     answer = decoded(row(WEB, [(FIRST, "0.5"), (THIRD, "1e-07")]), row(VOTING, [(FOURTH, "2")]))
 
     assert answer.keys == (("emojivoto", "web-1"), ("emojivoto", "voting-1"))
@@ -47,7 +47,7 @@ def test_points_stand_at_their_steps() -> None:
 
 
 def test_empty_result_is_an_answer() -> None:
-    """No series is no error: the shape is [0, 4]."""
+    """A response without series is no error: the shape is [0, 4]."""
     answer = decoded()
 
     assert answer.keys == ()
@@ -56,7 +56,7 @@ def test_empty_result_is_an_answer() -> None:
 
 @pytest.mark.parametrize("text", ["NaN", "+Inf", "-Inf", "-0.5", "1e300"])
 def test_unusable_numbers_are_left_out_and_counted(text: str) -> None:
-    """Of three points one is no usable number: two stay, one is counted."""
+    """Of three points one is no usable number: two remain, one is counted."""
     answer = decoded(row(WEB, [(FIRST, "0.5"), (SECOND, text), (THIRD, "0.7")]))
 
     np.testing.assert_array_equal(answer.values, [[0.5, np.nan, 0.7, np.nan]])
@@ -64,7 +64,7 @@ def test_unusable_numbers_are_left_out_and_counted(text: str) -> None:
 
 
 def test_a_series_that_lacks_a_label_is_left_out() -> None:
-    """What has no Pod can't be attributed; it does not spoil the answer, and its NaN is not counted."""
+    """A series without a Pod can't be attributed; it is dropped, and its NaN is not counted."""
     answer = decoded(row({"namespace": "emojivoto"}, [(FIRST, "NaN")]), row(WEB, [(FIRST, "1")]))
 
     assert answer.keys == (("emojivoto", "web-1"),)
@@ -72,14 +72,14 @@ def test_a_series_that_lacks_a_label_is_left_out() -> None:
 
 
 def test_infos_are_no_fault() -> None:
-    """Remarks on the query's style come as `infos`; the answer is whole."""
+    """`infos` are remarks on the query's style; the response is complete."""
     answer = decoded(row(WEB, [(FIRST, "1")]), infos=["metric might not be a counter"])
 
     assert len(answer.keys) == 1
 
 
 def test_warnings_mean_a_partial_answer() -> None:
-    """A federating back end answers 200 with warnings when a store is missing."""
+    """A federating back end returns 200 with warnings if a store is missing."""
     error = refusal(encoded(matrix(row(WEB, [(FIRST, "1")]), warnings=["store-3 is unavailable"])))
 
     assert error.reason == "PartialAnswer"
@@ -87,7 +87,7 @@ def test_warnings_mean_a_partial_answer() -> None:
 
 
 def test_error_status_in_a_200() -> None:
-    """`status: error` is an error whatever the HTTP status says."""
+    """`status: error` is an error at any HTTP status."""
     error = refusal(encoded({"status": "error", "errorType": "execution", "error": "too many samples"}))
 
     assert error.reason == "QueryFailed"
@@ -115,7 +115,7 @@ def test_error_status_in_a_200() -> None:
     ids=["Prometheus' own error", "a proxy's page", "nothing", "no text", "redirect", "not UTF-8"],
 )
 def test_http_errors_tell_status_and_words(status: int, body: bytes, expected: str) -> None:
-    """The status is named; then come Prometheus' words, or how the body begins, on one line."""
+    """The message has the status, then Prometheus' error or the beginning of the body, on one line."""
     assert answers.error_message(status, body) in {
         expected,
         expected.replace("Entity", "Content"),
@@ -123,12 +123,12 @@ def test_http_errors_tell_status_and_words(status: int, body: bytes, expected: s
 
 
 def test_long_bodies_are_cut() -> None:
-    """Of a page of 10,000 characters 200 are shown, with a mark that there is more."""
+    """A page of 10,000 characters is cut after 200, with an ellipsis."""
     assert answers.error_message(500, b"x" * 10_000).endswith(": " + "x" * 200 + "…")
 
 
 def test_another_result_type() -> None:
-    """A range query that is answered with a vector was answered by something else."""
+    """The response to a range query is a matrix; a vector is an error."""
     error = refusal(encoded({"status": "success", "data": {"resultType": "vector", "result": []}}))
 
     assert error.reason == "MalformedAnswer"
@@ -136,7 +136,7 @@ def test_another_result_type() -> None:
 
 
 def test_success_without_data() -> None:
-    """A success that carries nothing is malformed, not empty."""
+    """A success without data is malformed, not empty."""
     assert str(refusal(b'{"status":"success"}')) == (
         "Prometheus answered a range query with no data, not a matrix"
     )
@@ -144,7 +144,7 @@ def test_success_without_data() -> None:
 
 @pytest.mark.parametrize("beside", [True, False], ids=["beside values", "in place of values"])
 def test_native_histograms_are_refused(*, beside: bool) -> None:
-    """A row with histograms is no series of numbers, even where some numbers stand beside them."""
+    """A row with histograms is an error, even if it has numbers too."""
     histograms = [[FIRST, {"count": "1", "sum": "2", "buckets": []}]]
     rows = [row(WEB, [(FIRST, "1")] if beside else [], histograms=histograms)]
     if not beside:
@@ -157,13 +157,13 @@ def test_native_histograms_are_refused(*, beside: bool) -> None:
 
 
 def test_an_empty_list_of_histograms_is_none() -> None:
-    """A server that always writes the field does no harm."""
+    """A server may write the field into every row."""
     assert len(decoded(row(WEB, [(FIRST, "1")], histograms=[])).keys) == 1
 
 
 @pytest.mark.parametrize("length", range(1, len(encoded(matrix(row(WEB, [(FIRST, "0.5")]))))))
 def test_truncated_json(length: int) -> None:
-    """Wherever a body was cut off, it is refused and never taken for a smaller answer."""
+    """A body that is cut off at any byte is refused and never decoded as a smaller result."""
     error = refusal(encoded(matrix(row(WEB, [(FIRST, "0.5")])))[:length])
 
     assert error.reason == "MalformedAnswer"
@@ -186,7 +186,7 @@ def test_truncated_json(length: int) -> None:
     ids=["page", "empty", "list", "null", "result", "label", "UTF-8", "depth", "inner depth"],
 )
 def test_what_is_no_answer(body: bytes) -> None:
-    """With status 200 too, a body of another kind is a malformed answer and raises nothing else."""
+    """A body of another form with status 200 is a malformed response and raises no other exception."""
     assert refusal(body).reason == "MalformedAnswer"
 
 
@@ -196,7 +196,7 @@ def test_what_is_no_answer(body: bytes) -> None:
     ids=["bare number", "no value", "no time", "a word", "nothing", "no list"],
 )
 def test_points_of_another_form(points: Any) -> None:
-    """A point is a pair of a time and a number in quotes; the series is named where it is not."""
+    """A point is a pair of a time and a quoted number; otherwise the error names the series."""
     error = refusal(encoded(matrix({"metric": WEB, "values": points})))
 
     assert error.reason == "MalformedAnswer"
@@ -209,7 +209,7 @@ def test_points_of_another_form(points: Any) -> None:
     ids=["off the grid", "fraction", "before", "after", "backwards", "twice", "far away"],
 )
 def test_points_that_were_not_asked_for(times: list[float]) -> None:
-    """Every point stands at one of the times asked for, each at most once and in order."""
+    """Every point has one of the requested times; the times rise."""
     error = refusal(encoded(matrix(row(WEB, [(time, "1") for time in times]))))
 
     assert error.reason == "MalformedAnswer"
@@ -217,7 +217,7 @@ def test_points_that_were_not_asked_for(times: list[float]) -> None:
 
 
 def test_more_points_than_asked_for() -> None:
-    """Four steps were asked for; an answer with a fifth point is of another question."""
+    """The query requested four steps; a response with a fifth point belongs to another query."""
     points = [(time, "1") for time in range(FIRST, FOURTH + 600, 300)]
 
     assert refusal(encoded(matrix(row(WEB, points)))).reason == "MalformedAnswer"
@@ -231,16 +231,16 @@ def test_the_same_series_twice() -> None:
 
 
 def test_optional_labels_may_be_absent() -> None:
-    """A series without the optional label has an empty value for it; without the other it is left out."""
+    """A series without the optional label has "" as its value; without the other label it is dropped."""
     rows = (row({"pod": "a"}, [(FIRST, "1")]), row({"kind": "b"}, [(FIRST, "1")]))
 
-    found = read(encoded(matrix(*rows)), ("pod", "kind"), {"kind"})
+    result = read(encoded(matrix(*rows)), ("pod", "kind"), {"kind"})
 
-    assert found.keys == (("a", ""),)
+    assert result.keys == (("a", ""),)
 
 
 def long_answer(series: int, points: int) -> tuple[bytes, StepRange]:
-    """An answer with so many series, whose values differ and whose names hold what rows begin with."""
+    """A response with *series* series of different values; their names contain the beginning of a row."""
     steps = StepRange(STEPS.first, STEPS.first + points - 1)
     rows = [
         row(
@@ -261,21 +261,21 @@ def read_in_chunks(body: bytes, steps: StepRange, chunk_bytes: int) -> QueryResu
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 100, 1000, 10_000_000])
-@pytest.mark.parametrize("piece_bytes", [1, 200, 5000])
+@pytest.mark.parametrize("decoded_bytes", [1, 200, 5000])
 def test_an_answer_that_comes_in_pieces_is_the_same(
-    chunk_bytes: int, piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+    chunk_bytes: int, decoded_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever the network cuts it, and however much is decoded at once."""
+    """The result does not depend on the chunks of the network or on the bytes decoded at once."""
     body, steps = long_answer(6, 9)
-    monkeypatch.setattr(answers, "DECODED_AT_ONCE_BYTES", piece_bytes)
-    found = read_in_chunks(body, steps, chunk_bytes).matrix()
+    monkeypatch.setattr(answers, "DECODED_AT_ONCE_BYTES", decoded_bytes)
+    result = read_in_chunks(body, steps, chunk_bytes).matrix()
 
-    assert [pod for _, pod in found.keys] == [f"web-{number}" for number in range(6)]
+    assert [pod for _, pod in result.keys] == [f"web-{number}" for number in range(6)]
     expected = [[number + step / 7e6 for step in range(steps.first, steps.last + 1)] for number in range(6)]
-    np.testing.assert_allclose(found.values, expected, rtol=1e-8)
+    np.testing.assert_allclose(result.values, expected, rtol=1e-8)
 
 
-@pytest.mark.parametrize("piece_bytes", [1, 10**6])
+@pytest.mark.parametrize("decoded_bytes", [1, 10**6])
 @pytest.mark.parametrize(
     ("spoiled", "reason"),
     [
@@ -294,11 +294,11 @@ def test_an_answer_that_comes_in_pieces_is_the_same(
     ids=["cut off", "warnings", "isPartial", "vector", "twice", "form", "histogram", "off the grid"],
 )
 def test_an_answer_that_comes_in_pieces_is_checked_as_a_whole(
-    spoiled: Callable[[bytes], bytes], reason: str, piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+    spoiled: Callable[[bytes], bytes], reason: str, decoded_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows that were decoded long ago are worth nothing where the end of the answer takes them back."""
+    """Rows that are already decoded are discarded if the rest of the response is an error."""
     body, steps = long_answer(6, 9)
-    monkeypatch.setattr(answers, "DECODED_AT_ONCE_BYTES", piece_bytes)
+    monkeypatch.setattr(answers, "DECODED_AT_ONCE_BYTES", decoded_bytes)
     assert spoiled(body) != body
 
     with pytest.raises(SourceError) as caught:
@@ -308,9 +308,10 @@ def test_an_answer_that_comes_in_pieces_is_checked_as_a_whole(
 
 
 def test_the_memory_of_a_large_answer_is_that_of_its_numbers() -> None:
-    """400 series of 1,000 points are 11 MB of text and 3.2 MB of numbers with another 3.2 MB of their places.
+    """400 series of 1,000 points are 11 MB of text, 3.2 MB of samples and 3.2 MB of row and column numbers.
 
-    These exist twice for a moment; beside them only a piece of the text is held: less than the text is long.
+    The numbers exist twice for a moment; besides them only a part of the text is held: less than the length
+    of the text.
     """
     body, steps = long_answer(400, 1000)
     reader = AnswerReader(LABELS, steps)

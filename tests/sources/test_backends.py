@@ -1,4 +1,4 @@
-"""Usage of a real Prometheus behind what the documentation of other back ends says that they answer."""
+"""Usage from a real Prometheus behind the documented behaviour of other back ends."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from app.sources.queries import Scope
 from app.sources.query_observer import QueryCosts
 from tests.cluster.prometheus import Prometheus
 from tests.histories.emojivoto.metrics import write_past
-from tests.sources.backend import Asked, Backend, Reply
+from tests.sources.backend import Backend, ReceivedRequest, Reply
 from tests.sources.collecting import only, usage
 
 pytestmark = pytest.mark.prometheus
@@ -64,13 +64,13 @@ class Client:
             return await usage(source.container_samples(Resource.CPU, SIX_HOURS))
 
     async def edges(self) -> int:
-        """How many connections there are in these."""
+        """The number of connections in the last six hours."""
         async with self._source as source:
             return len((await only(source.connection_samples(SIX_HOURS))).edges)
 
 
 def same(first: ContainerSamples, second: ContainerSamples) -> bool:
-    """The same samples of the same containers."""
+    """True if both have the same samples of the same containers."""
     order = [second.containers.index(container) for container in first.containers]
     return len(order) == len(second.containers) and np.array_equal(
         first.values, second.values[order], equal_nan=True
@@ -84,14 +84,14 @@ async def refused(backend: Backend, access: PrometheusCredentials | None = None)
 
 
 async def test_a_bearer_token_from_a_file(prometheus: Prometheus, tmp_path: Path) -> None:
-    """Without it 401, with another one 403; the file is read anew for each query, so a new token counts."""
+    """401 without a token, 403 with a wrong one; the file is read for each query, so a new token counts."""
     token = tmp_path / "token"
 
-    def play(asked: Asked) -> Reply | None:
-        given = asked.headers.get("authorization")
-        if given is None:
+    def play(request: ReceivedRequest) -> Reply | None:
+        authorization = request.headers.get("authorization")
+        if authorization is None:
             return Reply(401, "Unauthorized\n")
-        return None if given == "Bearer right" else Reply(403, "Forbidden\n")
+        return None if authorization == "Bearer right" else Reply(403, "Forbidden\n")
 
     with Backend(prometheus.url, play) as backend:
         assert str(await refused(backend)) == "Prometheus answered 401 Unauthorized: Unauthorized"
@@ -104,7 +104,7 @@ async def test_a_bearer_token_from_a_file(prometheus: Prometheus, tmp_path: Path
 
 
 async def test_a_user_and_a_password_from_a_file(prometheus: Prometheus, tmp_path: Path) -> None:
-    """`reader:p@ss` in base64 is cmVhZGVyOnBAc3M=; credentials of the URL itself go before them."""
+    """`reader:p@ss` in base64 is cmVhZGVyOnBAc3M=; credentials in the URL have priority."""
     password = tmp_path / "password"
     password.write_text("p@ss\n")
     access = PrometheusCredentials(username="reader", password_file=str(password))
@@ -113,21 +113,21 @@ async def test_a_user_and_a_password_from_a_file(prometheus: Prometheus, tmp_pat
         await Client(backend.url, access).cpu()
         await Client(backend.url.replace("//", "//me:mine@"), access).cpu()
 
-    assert list(dict.fromkeys(asked.headers["authorization"] for asked in backend.requests)) == [
+    assert list(dict.fromkeys(request.headers["authorization"] for request in backend.requests)) == [
         "Basic cmVhZGVyOnBAc3M=",
         "Basic bWU6bWluZQ==",
     ]
 
 
 async def test_mimir_wants_a_tenant_behind_its_prefix(prometheus: Prometheus) -> None:
-    """Below /prometheus, 401 without the header; its limit on a query's length is met by shorter ones."""
+    """Below /prometheus, 401 without the tenant's header; a limit on the range leads to shorter queries."""
 
-    def play(asked: Asked) -> Reply | None:
-        if asked.path != "/prometheus/api/v1/query_range":
+    def play(request: ReceivedRequest) -> Reply | None:
+        if request.path != "/prometheus/api/v1/query_range":
             return Reply(404, "404 page not found\n")
-        if asked.headers.get("x-scope-orgid") != "team-a":
+        if request.headers.get("x-scope-orgid") != "team-a":
             return Reply(401, "no org id\n")
-        if int(asked.form["end"]) - int(asked.form["start"]) > 7200:
+        if int(request.form["end"]) - int(request.form["start"]) > 7200:
             error = (
                 "the query time range exceeds the limit (query length: 5h55m0s, limit: 2h0m0s) "
                 "(err-mimir-max-query-length)"
@@ -143,27 +143,31 @@ async def test_mimir_wants_a_tenant_behind_its_prefix(prometheus: Prometheus) ->
             await Client(f"{backend.url}/prometheus").cpu()
 
     assert same(samples, await Client(prometheus.url).cpu())
-    # 72 and 36 steps are refused; 18 are 85 minutes, and four of them the whole.
+    # 72 and 36 steps are refused; 18 are 85 minutes, and four of them are all 72.
     assert (client.traffic.splits["cpu"], client.traffic.failures["cpu"]) == (2, 2)
     assert client.traffic.queries["cpu"] == 2 + 4
 
 
 async def test_thanos_gives_all_of_it_or_nothing(prometheus: Prometheus) -> None:
-    """By default it leaves out what a store that is away holds, and downsamples: both are switched off.
+    """By default Thanos leaves out samples of a missing store and downsamples: the parameters disable both.
 
-    With a store away it then answers with an error, or still with warnings: both fail, neither is folded.
+    With a missing store the response is then an error, or still has warnings: both fail, and neither is
+    folded.
     """
     away: list[str] = []
 
-    def play(asked: Asked) -> Reply | None:
-        told = asked.answer()
-        if asked.form.get("partial_response") != "false" or asked.form.get("max_source_resolution") != "0s":
-            told["data"]["result"] = told["data"]["result"][::2]
-        assert asked.form["dedup"] == "true"
+    def play(request: ReceivedRequest) -> Reply | None:
+        body = request.answer()
+        if (
+            request.form.get("partial_response") != "false"
+            or request.form.get("max_source_resolution") != "0s"
+        ):
+            body["data"]["result"] = body["data"]["result"][::2]
+        assert request.form["dedup"] == "true"
         if away == ["error"]:
             error = "No StoreAPIs matched for this query"
             return Reply(500, {"status": "error", "errorType": "internal", "error": error})
-        return Reply(200, told | {"warnings": ["store-3 is unavailable"]} if away else told)
+        return Reply(200, body | {"warnings": ["store-3 is unavailable"]} if away else body)
 
     with Backend(prometheus.url, play) as backend:
         assert same(await Client(backend.url).cpu(), await Client(prometheus.url).cpu())
@@ -174,14 +178,14 @@ async def test_thanos_gives_all_of_it_or_nothing(prometheus: Prometheus) -> None
 
 
 async def test_victoriametrics_says_when_it_is_partial(prometheus: Prometheus) -> None:
-    """Its answers have `isPartial` and statistics of another kind; a part of the samples is refused."""
+    """Its responses have `isPartial` and other statistics; a partial response is refused."""
     partial = [False]
 
-    def play(asked: Asked) -> Reply | None:
-        told = asked.answer()
-        assert asked.path == "/select/0/prometheus/api/v1/query_range"
-        told["data"].pop("stats", None)
-        return Reply(200, {"status": "success", "isPartial": partial[0], "data": told["data"]} | STATS)
+    def play(request: ReceivedRequest) -> Reply | None:
+        body = request.answer()
+        assert request.path == "/select/0/prometheus/api/v1/query_range"
+        body["data"].pop("stats", None)
+        return Reply(200, {"status": "success", "isPartial": partial[0], "data": body["data"]} | STATS)
 
     with Backend(prometheus.url, play) as backend:
         url = f"{backend.url}/select/0/prometheus"
@@ -198,7 +202,7 @@ STATS: dict[str, Any] = {"stats": {"seriesFetched": "5", "executionTimeMsec": 3}
 
 
 async def test_too_many_requests(prometheus: Prometheus) -> None:
-    """429 with `Retry-After: 3`: the same question again after three seconds, in full."""
+    """429 with `Retry-After: 3`: the same query is sent again after three seconds."""
     refusals = iter([True, True])
     limited = Reply(429, "too many outstanding requests", {"Retry-After": "3"})
 
@@ -221,10 +225,10 @@ async def test_too_many_requests(prometheus: Prometheus) -> None:
     ids=["413", "503", "504"],
 )
 async def test_a_proxy_that_gives_up_on_long_questions(prometheus: Prometheus, page: Reply) -> None:
-    """Three hours are too much for it, less is not: the answer is whole in parts of 90 minutes."""
+    """Three hours are too much for the proxy, less is not: the result is complete in chunks of 90 minutes."""
 
-    def play(asked: Asked) -> Reply | None:
-        return page if int(asked.form["end"]) - int(asked.form["start"]) > 9000 else None
+    def play(request: ReceivedRequest) -> Reply | None:
+        return page if int(request.form["end"]) - int(request.form["start"]) > 9000 else None
 
     with Backend(prometheus.url, play) as backend:
         client = Client(backend.url)
@@ -235,14 +239,14 @@ async def test_a_proxy_that_gives_up_on_long_questions(prometheus: Prometheus, p
 
 @pytest.fixture(scope="module")
 def small(past: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A Prometheus that holds no more than 700 samples for one query, so that six hours are too many."""
+    """A Prometheus that holds at most 700 samples for one query: six hours are too much."""
     directory = tmp_path_factory.mktemp("small")
     with Prometheus(directory, past, flags=("--query.max-samples=700",)) as running:
         yield running
 
 
 async def test_a_prometheus_that_holds_few_samples(small: Prometheus, prometheus: Prometheus) -> None:
-    """Its own 422 is understood: the same samples come in parts."""
+    """The 422 of Prometheus leads to smaller queries with the same samples."""
     client = Client(small.url)
 
     assert same(await client.cpu(), await Client(prometheus.url).cpu())
@@ -250,10 +254,10 @@ async def test_a_prometheus_that_holds_few_samples(small: Prometheus, prometheus
 
 
 async def test_a_budget_below_what_there_is(prometheus: Prometheus) -> None:
-    """With a budget of what an hour loads, as the server itself counts it, six hours are six questions."""
-    whole = Client(prometheus.url)
-    expected = await whole.cpu()
-    an_hour = 12 * whole.traffic.samples["planning"]
+    """With a budget of one hour's load, as the server counts it, six hours are six queries."""
+    unlimited = Client(prometheus.url)
+    expected = await unlimited.cpu()
+    an_hour = 12 * unlimited.traffic.samples["planning"]
     client = Client(prometheus.url, limits=Limits(sample_budget=an_hour))
 
     assert same(await client.cpu(), expected)

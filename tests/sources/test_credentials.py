@@ -1,4 +1,4 @@
-"""Who asks, and who is believed: files that are read again when they change, and faults that name them."""
+"""Credentials and trusted CAs: files are read again when they change, and errors name them."""
 
 import asyncio
 import gc
@@ -30,7 +30,7 @@ ANSWER = matrix(row({"pod": "web-1"}, [(FIRST, "0.5")]))
 
 
 def served_by(authority: KeyPair, directory: Path) -> ssl.SSLContext:
-    """A server whose certificate *authority* signed; it asks for one of the clients' authority."""
+    """A server with a certificate of *authority*; it verifies certificates of the clients' authority."""
     leaf = issue_serving_certificate(authority, ("127.0.0.1",), NOW)
     file, clients = directory / "server.pem", directory / "clients.pem"
     file.write_bytes(leaf.certificate + leaf.private_key)
@@ -44,7 +44,7 @@ def served_by(authority: KeyPair, directory: Path) -> ssl.SSLContext:
 
 @pytest.fixture
 def backend(tmp_path: Path) -> Iterator[Backend]:
-    """Speaks TLS and answers all."""
+    """Serves HTTPS and answers every request."""
     directory = tmp_path / "server"
     directory.mkdir()
     with Backend("", lambda _: Reply(200, ANSWER), served_by(SERVERS, directory)) as running:
@@ -62,7 +62,7 @@ def files(tmp_path: Path) -> PrometheusCredentials:
     return access
 
 
-async def asked(api: PrometheusApi) -> str:
+async def outcome_of(api: PrometheusApi) -> str:
     """`answered`, or what went wrong."""
     try:
         await api.query_range("up", ("pod",), STEPS)
@@ -72,7 +72,7 @@ async def asked(api: PrometheusApi) -> str:
 
 
 def put(file: str, content: bytes | None) -> None:
-    """Change a file, or take it away."""
+    """Writes a file, or deletes it."""
     if content is None:
         Path(file).unlink()
     else:
@@ -80,7 +80,7 @@ def put(file: str, content: bytes | None) -> None:
 
 
 def taken_away(file: str) -> bytes:
-    """What stood in a file that is no more; nothing where there was none."""
+    """Deletes a file and returns its content; nothing if there is none."""
     content = Path(file).read_bytes() if Path(file).exists() else b""
     Path(file).unlink(missing_ok=True)
     return content
@@ -95,62 +95,62 @@ def api(backend: Backend, access: PrometheusCredentials) -> PrometheusApi:
 async def test_the_ca_file_is_believed_and_no_other(
     backend: Backend, files: PrometheusCredentials, tmp_path: Path
 ) -> None:
-    """Without it the server's certificate is a stranger's, as with the CA of somebody else."""
+    """Without the CA file the server's certificate is not trusted, and neither with another CA."""
     async with api(backend, files) as trusting:
-        assert await asked(trusting) == "answered"
+        assert await outcome_of(trusting) == "answered"
     async with api(backend, PrometheusCredentials()) as usual:
-        assert "CERTIFICATE_VERIFY_FAILED" in await asked(usual)
+        assert "CERTIFICATE_VERIFY_FAILED" in await outcome_of(usual)
     other = tmp_path / "other.crt"
     other.write_bytes(OTHER.certificate)
     async with api(backend, PrometheusCredentials(ca_file=str(other))) as misled:
-        assert "CERTIFICATE_VERIFY_FAILED" in await asked(misled)
+        assert "CERTIFICATE_VERIFY_FAILED" in await outcome_of(misled)
 
 
 async def test_a_client_certificate_that_the_server_does_not_trust(
     backend: Backend, files: PrometheusCredentials
 ) -> None:
-    """It is shown, and the server ends the connection."""
+    """The client presents it, and the server closes the connection."""
     put(files.certificate_file, client_certificate(OTHER, "profiler"))
 
     async with api(backend, files) as stranger:
-        assert "can't be reached" in await asked(stranger)
+        assert "can't be reached" in await outcome_of(stranger)
 
 
 async def test_files_that_change_are_loaded_without_a_restart(
     backend: Backend, files: PrometheusCredentials
 ) -> None:
-    """A CA that does not fit, and back again; a file that is broken meanwhile leaves the old one in use."""
+    """A wrong CA, and the right one again; while the file is invalid or missing, the last CA stays in use."""
     async with api(backend, files) as client:
-        assert await asked(client) == "answered"
+        assert await outcome_of(client) == "answered"
         put(files.ca_file, OTHER.certificate)
-        assert "CERTIFICATE_VERIFY_FAILED" in await asked(client)
+        assert "CERTIFICATE_VERIFY_FAILED" in await outcome_of(client)
         put(files.ca_file, SERVERS.certificate)
-        assert await asked(client) == "answered"
+        assert await outcome_of(client) == "answered"
         put(files.ca_file, b"half of a certificate")
-        assert await asked(client) == "answered"
+        assert await outcome_of(client) == "answered"
         put(files.ca_file, None)
-        assert await asked(client) == "answered"
+        assert await outcome_of(client) == "answered"
 
 
 async def test_clients_that_were_replaced_are_forgotten(tmp_path: Path) -> None:
-    """A CA that is rotated ten times leaves one client, not ten: no pool and no TLS context more."""
+    """Ten rotations of a CA leave one client, one pool and one TLS context."""
     ca = tmp_path / "ca.crt"
     ca.write_bytes(SERVERS.certificate)
     clients = HttpClients(PrometheusCredentials(ca_file=str(ca)), None, 10, None)
-    seen: list[weakref.ref[httpx.AsyncClient]] = []
+    references: list[weakref.ref[httpx.AsyncClient]] = []
     for number in range(10):
         put(str(ca), SERVERS.certificate * (1 + number % 2))
         async with clients.current() as client:
-            seen.append(weakref.ref(client))
+            references.append(weakref.ref(client))
         del client
     gc.collect()
 
-    assert [each() is not None for each in seen] == [False] * 9 + [True]
+    assert [reference() is not None for reference in references] == [False] * 9 + [True]
     await clients.close()
 
 
 async def test_a_client_that_is_replaced_amid_a_request_ends_with_it(tmp_path: Path) -> None:
-    """It stays open for the request that has it, and is closed after that one."""
+    """It stays open for its request, and is closed afterwards."""
     ca = tmp_path / "ca.crt"
     ca.write_bytes(SERVERS.certificate)
     clients = HttpClients(PrometheusCredentials(ca_file=str(ca)), None, 10, None)
@@ -169,20 +169,20 @@ async def test_a_client_that_is_replaced_amid_a_request_ends_with_it(tmp_path: P
 async def test_a_file_that_is_away_at_the_start_fails_queries_until_it_is_there(
     field: str, backend: Backend, files: PrometheusCredentials
 ) -> None:
-    """Nothing ends: each query says which setting it is; the first one after the file came is answered."""
+    """Each query fails and names the setting; the first query after the file exists has a result."""
     away = getattr(files, field) or f"{files.ca_file}.token"
     content = taken_away(away) or b"t"
 
     async with api(backend, replace(files, **{field: away})) as client:
         fault = f"PROMETHEUS_{field.upper()} is {away!r}, which can't be used: No such file or directory"
-        assert [await asked(client) for _ in range(2)] == [fault] * 2
+        assert [await outcome_of(client) for _ in range(2)] == [fault] * 2
         assert await client.retention_seconds() is None
         put(away, content)
-        assert await asked(client) == "answered"
+        assert await outcome_of(client) == "answered"
 
 
 async def test_many_questions_at_the_start_make_one_client(tmp_path: Path) -> None:
-    """Four at once: all get the same."""
+    """Four concurrent requests use the same client."""
     clients = HttpClients(PrometheusCredentials(), None, 10, None)
 
     async def client() -> httpx.AsyncClient:
@@ -195,16 +195,16 @@ async def test_many_questions_at_the_start_make_one_client(tmp_path: Path) -> No
 
 
 async def test_a_token_that_is_away_fails_the_query_and_names_the_setting(tmp_path: Path) -> None:
-    """The file was there at the start; as soon as it is back, queries go on."""
+    """The file is deleted after the start; once it exists again, queries have results."""
     token = tmp_path / "token"
     token.write_text("t")
     with Backend("", lambda _: Reply(200, ANSWER)) as backend:
         async with api(backend, PrometheusCredentials(bearer_token_file=str(token))) as client:
             token.unlink()
             fault = "which can't be used: No such file or directory"
-            assert await asked(client) == f"PROMETHEUS_BEARER_TOKEN_FILE is {str(token)!r}, {fault}"
+            assert await outcome_of(client) == f"PROMETHEUS_BEARER_TOKEN_FILE is {str(token)!r}, {fault}"
             token.write_text("t")
-            assert await asked(client) == "answered"
+            assert await outcome_of(client) == "answered"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ async def test_a_token_that_is_away_fails_the_query_and_names_the_setting(tmp_pa
 def test_a_wrong_file_is_named_at_the_start(
     setting: str, companions: dict[str, str], content: str | bytes | None, reason: str, tmp_path: Path
 ) -> None:
-    """Before anything is asked: the variable, the path, and what is wrong with it."""
+    """Before any query: the variable, the path, and the error."""
     file = tmp_path / "file"
     if content is not None:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -236,8 +236,8 @@ def test_a_wrong_file_is_named_at_the_start(
 
 
 def test_without_credentials_nothing_is_read() -> None:
-    """The defaults ask as nobody, and believe the public authorities."""
-    check_credentials(read_settings({}))
+    """The defaults use no credentials and trust the public CAs."""
+    check_access(read_settings({}))
     access = PrometheusCredentials()
 
     assert access.authentication() is None

@@ -1,4 +1,4 @@
-"""The file of a recorded history: faults are named, and the same content gives the same bytes."""
+"""History files: errors are specific, and the same content gives the same bytes."""
 
 import re
 import zipfile
@@ -23,7 +23,7 @@ EDGE = RecordedEdge("emojivoto/web>emojivoto/emoji", TIMES, np.array([2.0, 4.0])
 
 
 def arrays(**changes: Any) -> dict[str, Any]:
-    """A valid file's arrays: one container of two samples, one edge of one; None takes an array away."""
+    """A valid file's arrays: one container of two samples, one edge of one sample; None removes an array."""
     valid: dict[str, Any] = {
         "names": np.array(["emojivoto/web-1/web-svc"]),
         "offsets": np.array([0, 2]),
@@ -49,7 +49,7 @@ def refusal(path: Path) -> str:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    """Names, samples in the order of their series, and edges come back; float32 holds them exactly."""
+    """Names, samples in the order of their series, and edges are read unchanged; float32 holds them."""
     path = tmp_path / "history.npz"
     write_history_file(path, [WEB, VM], [EDGE])
 
@@ -64,7 +64,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_edges_may_be_absent(tmp_path: Path) -> None:
-    """A record of containers alone has an empty table of edges."""
+    """A file with containers only has an empty table of edges."""
     path = tmp_path / "history.npz"
     write_history_file(path, [WEB])
 
@@ -72,7 +72,7 @@ def test_edges_may_be_absent(tmp_path: Path) -> None:
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the file's name nor the time of writing (here: 2001 and 2033) is in it."""
+    """The bytes depend neither on the file's name nor on the time of writing (here: 2001 and 2033)."""
     paths = [tmp_path / "first.npz", tmp_path / "second.npz"]
     for path, now in zip(paths, (1e9, 2e9), strict=True):
         monkeypatch.setattr("time.time", lambda now=now: now)
@@ -82,7 +82,7 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path, monkeypatch: pyte
 
 
 def test_compressed_files_are_read(tmp_path: Path) -> None:
-    """NumPy's own `savez_compressed` writes files of the format, and other keys do no harm."""
+    """NumPy's `savez_compressed` writes files of the format; additional keys are ignored."""
     path = tmp_path / "history.npz"
     np.savez_compressed(path, **arrays(network_receive_bytes_per_second=np.zeros(2)))
 
@@ -179,7 +179,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("changes", "expected"), FAULTS.values(), ids=FAULTS.keys())
 def test_faults_of_the_content(tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
-    """One array is wrong or absent; the message names it and says what is expected of it."""
+    """One array is wrong or absent; the message names it and the expected content."""
     path = tmp_path / "history.npz"
     np.savez(path, **arrays(**changes))
 
@@ -192,7 +192,7 @@ def test_faults_of_the_content(tmp_path: Path, changes: dict[str, Any], expected
     ids=["empty", "text", "broken archive", "pickle"],
 )
 def test_files_of_another_kind(tmp_path: Path, content: bytes) -> None:
-    """What is no archive of arrays is refused in one sentence."""
+    """A file that is no archive of arrays is refused."""
     path = tmp_path / "history.npz"
     path.write_bytes(content)
 
@@ -200,12 +200,12 @@ def test_files_of_another_kind(tmp_path: Path, content: bytes) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    """A path that leads nowhere is said to."""
+    """The message says that the file does not exist."""
     assert ": there is no such file;" in refusal(tmp_path / "nowhere.npz")
 
 
 def test_a_single_array(tmp_path: Path) -> None:
-    """An .npy file is a readable file, but not an archive."""
+    """An .npy file is readable, but no archive."""
     path = tmp_path / "history.npy"
     np.save(path, np.zeros(3))
 
@@ -213,7 +213,7 @@ def test_a_single_array(tmp_path: Path) -> None:
 
 
 class Mischief:
-    """Pickled, it would create the file `trace` when it is loaded."""
+    """Pickled: loading it would create the file `trace`."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace
@@ -223,7 +223,7 @@ class Mischief:
 
 
 def test_pickled_content_is_never_loaded(tmp_path: Path) -> None:
-    """An array of objects is refused, and what it would run is not run."""
+    """An array of objects is refused, and its code is not executed."""
     path, trace = tmp_path / "history.npz", tmp_path / "trace"
     np.savez(path, **arrays(names=np.array([Mischief(trace)], dtype=object)))
 
@@ -233,7 +233,7 @@ def test_pickled_content_is_never_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.8, 0.99])
 def test_a_truncated_archive(tmp_path: Path, kept: float) -> None:
-    """A file that was cut off is refused wherever it ends."""
+    """A file that is cut off is refused at any length."""
     path = tmp_path / "history.npz"
     write_history_file(path, [WEB, VM], [EDGE])
     whole = path.read_bytes()

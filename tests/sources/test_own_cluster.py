@@ -1,4 +1,4 @@
-"""No series of another cluster is ever asked for: every selector of every query names ours."""
+"""Queries never read series of another cluster: every selector of every query names this cluster."""
 
 import re
 from collections.abc import Iterator
@@ -40,18 +40,21 @@ _OPERATORS = {"and", "or", "unless", "offset", "bool"}
 
 
 def selectors(query: str) -> Iterator[tuple[str, list[str]]]:
-    """Each metric of a query with its matchers; fails where a metric stands without any."""
+    """Each metric of a query with its matchers; fails if a metric has no selector."""
     strings: list[str] = []
 
-    def hide(found: re.Match[str]) -> str:
-        strings.append(found[0])
+    def hide(match: re.Match[str]) -> str:
+        strings.append(match[0])
         return f'"{len(strings) - 1}"'
 
     hidden = _STRING.sub(hide, query)
     for metric, matchers in _SELECTOR.findall(hidden):
         yield (
             metric,
-            [re.sub(r'"(\d+)"', lambda found: strings[int(found[1])], one) for one in matchers.split(",")],
+            [
+                re.sub(r'"(\d+)"', lambda match: strings[int(match[1])], matcher)
+                for matcher in matchers.split(",")
+            ],
         )
     rest = re.sub(r"\[[^\]]*\]", "", _LABELS.sub("", _SELECTOR.sub("", hidden)))
     words = set(re.findall(r"[a-zA-Z_:][\w:]*(?!\w)(?!\s*\()", re.sub(r'"\d+"|\d+\w*', "", rest)))
@@ -59,23 +62,23 @@ def selectors(query: str) -> Iterator[tuple[str, list[str]]]:
 
 
 class Listener:
-    """Answers each query with one series that has all labels, so that what follows an answer is asked."""
+    """Answers each query with one series that has all labels, so that dependent queries follow."""
 
     def __init__(self, *, without: str = "") -> None:
         self.queries: list[str] = []
         self._without = without
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        """The series, at the end of the question; none for the metric *without*."""
+        """The series, at the end of the query's range; none for the metric *without*."""
         (query,), (end,) = (parse_qs(request.content.decode())[name] for name in ("query", "end"))
         self.queries.append(query)
         if self._without and self._without in query:
             return answer()
-        labels = {label for found in re.findall(r"by \(([^()]*)\)", query) for label in found.split(",")}
+        labels = {label for labels in re.findall(r"by \(([^()]*)\)", query) for label in labels.split(",")}
         return answer(row(dict.fromkeys(labels, "emojivoto"), [(int(end), "1")]))
 
 
-async def asked(scope: Scope, *, without: str = "") -> list[str]:
+async def queries_of_two_cycles(scope: Scope, *, without: str = "") -> list[str]:
     """All queries of two cycles of the product, an hour apart."""
     listener = Listener(without=without)
     source = PrometheusSource("http://p:9090", scope=scope, transport=httpx.MockTransport(listener.answer))
@@ -100,11 +103,14 @@ EVERY_METRIC = {
 
 
 async def test_every_selector_names_our_cluster() -> None:
-    """Two whole cycles, with and without owners in kube-state-metrics: each metric has the matcher, once.
+    """Two cycles, with and without owners in kube-state-metrics: each selector has the matcher once.
 
-    The name of the cluster holds quotes and a backslash, which are escaped.
+    The name of the cluster has quotes and a backslash, which are escaped.
     """
-    queries = {*await asked(OURS), *await asked(OURS, without=f"{POD_OWNER}{{")}
+    queries = {
+        *await queries_of_two_cycles(OURS),
+        *await queries_of_two_cycles(OURS, without=f"{POD_OWNER}{{"),
+    }
 
     named: dict[str, list[list[str]]] = {}
     for query in queries:
@@ -116,33 +122,33 @@ async def test_every_selector_names_our_cluster() -> None:
 
 
 async def test_without_a_cluster_no_label_of_it_is_looked_at() -> None:
-    """A Prometheus of one cluster may have no such label, or a label `cluster` that means something else."""
-    queries = await asked(Scope(("emojivoto",)))
+    """A Prometheus of one cluster may have no such label, or a label `cluster` with another meaning."""
+    queries = await queries_of_two_cycles(Scope(("emojivoto",)))
 
     assert not [query for query in queries if "cluster" in query]
 
 
 def test_a_selector_can_not_be_made_without_a_scope() -> None:
-    """It is the scope that knows the cluster, and a matcher of the user's own keeps its place before it."""
+    """The scope has the cluster; other matchers precede its matcher."""
     assert selector("up", ('a="b"',), OURS) == f'up{{a="b",{MATCHER}}}'
     assert selector("up", (), Scope(cluster="prod")) == 'up{cluster="prod"}'
     assert selector("up", (), Scope()) == "up{}"
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ('sum by (a,b)(rate(x{c="}",d!="by (e)"}[5m])) > 0.05', [("x", ['c="}"', 'd!="by (e)"'])]),
         ('x{a="1"} and on(a) y{b="\\"2"} offset 5m', [("x", ['a="1"']), ("y", ['b="\\"2"'])]),
     ],
 )
-def test_the_reading_of_queries(query: str, found: list[tuple[str, list[str]]]) -> None:
-    """The test above sees every metric, whatever stands between quotes."""
-    assert list(selectors(query)) == found
+def test_the_reading_of_queries(query: str, expected: list[tuple[str, list[str]]]) -> None:
+    """The test above finds every metric, with any text between quotes."""
+    assert list(selectors(query)) == expected
 
 
 @pytest.mark.parametrize("query", ["sum(up)", 'up / x{a="b"}', 'label_replace(up[5m],"a","b","c","d")'])
 def test_a_metric_without_a_selector_is_noticed(query: str) -> None:
-    """It would be that of every cluster."""
+    """It would have the series of every cluster."""
     with pytest.raises(AssertionError):
         list(selectors(query))

@@ -1,4 +1,4 @@
-"""How questions are cut: within a budget of samples, an hour at least, and never by workloads."""
+"""Sizes of queries: within a sample budget, an hour at least, and independent of workloads."""
 
 import pytest
 from hypothesis import given, settings
@@ -13,16 +13,16 @@ LOADS = st.dictionaries(st.text("abc", min_size=1, max_size=3), st.floats(1, 1e6
 
 
 def cut(planner: QueryPlanner, steps: StepRange, load: SampleLoad) -> list[StepRange]:
-    """All parts of *steps* in the order in which they are asked."""
-    parts = []
+    """All chunks of *steps*, newest first."""
+    chunks = []
     while steps:
-        parts.append(planner.newest_chunk(steps, load))
-        steps = StepRange(steps.first, parts[-1].first - 1)
-    return parts
+        chunks.append(planner.newest_chunk(steps, load))
+        steps = StepRange(steps.first, chunks[-1].first - 1)
+    return chunks
 
 
 def test_a_small_cluster_is_one_question() -> None:
-    """200 containers, scraped each 30 s, are 2000 samples a step: a week is 4 million, within 20 million."""
+    """200 containers, scraped every 30 s, are 2000 samples a step: a week is 4 million, within 20 million."""
     planner, load = QueryPlanner(20_000_000), SampleLoad({"shop": 2000.0})
 
     assert cut(planner, WEEK, load) == [WEEK]
@@ -30,18 +30,18 @@ def test_a_small_cluster_is_one_question() -> None:
 
 
 def test_a_middle_one_is_asked_in_parts_of_time() -> None:
-    """100,000 samples a step: 200 steps are 20 million. Newest first; the oldest part is what is left.
+    """100,000 samples a step: 200 steps are 20 million. Newest first; the oldest chunk is the rest.
 
-    Such a part is asked for in questions of 5 million where its namespaces allow it: of 25,000 a step.
+    Queries on such a chunk load at most 5 million if its namespaces allow it: 25,000 a step.
     """
     planner = QueryPlanner(20_000_000)
     load = SampleLoad({"a": 40_000.0, "b": 10_000.0, "c": 15_000.0, "d": 35_000.0})
 
-    parts = cut(planner, WEEK, load)
+    chunks = cut(planner, WEEK, load)
 
-    assert parts[0] == StepRange(WEEK.last - 199, WEEK.last)
-    assert [len(part) for part in parts] == [200] * 10 + [16]
-    assert planner.shards(parts[0], load) == [
+    assert chunks[0] == StepRange(WEEK.last - 199, WEEK.last)
+    assert [len(chunk) for chunk in chunks] == [200] * 10 + [16]
+    assert planner.shards(chunks[0], load) == [
         Shard(frozenset("a")),
         Shard(frozenset("bc")),
         Shard(without=frozenset("abc")),
@@ -49,15 +49,15 @@ def test_a_middle_one_is_asked_in_parts_of_time() -> None:
 
 
 def test_after_a_slow_spell_parts_are_as_long_as_before() -> None:
-    """100,000 samples a step of 20 small namespaces: an hour was late, so 10 steps are the most, then 200."""
+    """100,000 samples a step of 20 small namespaces: 12 steps after the time-out of an hour, then 200."""
     planner, load = QueryPlanner(20_000_000), SampleLoad({f"team-{number}": 5000.0 for number in range(20)})
     hour = StepRange(1, 12)
 
     planner.record_time_out(hour, 2_000_000)
     assert len(planner.newest_chunk(WEEK, load)) == 12
     for _ in range(8):
-        part = planner.newest_chunk(WEEK, load)
-        planner.record_result(part, planner.largest_query(part, load))
+        chunk = planner.newest_chunk(WEEK, load)
+        planner.record_result(chunk, planner.largest_query(chunk, load))
 
     assert len(planner.newest_chunk(WEEK, load)) == 200
 
@@ -65,15 +65,15 @@ def test_after_a_slow_spell_parts_are_as_long_as_before() -> None:
 def test_a_large_one_is_asked_in_shards_of_an_hour() -> None:
     """9 million samples a step are 108 million in an hour: shards of at most 20 / 12 million a step.
 
-    Each namespace of 1 million fills one by itself, so nine namespaces are nine shards; the last of them
-    takes all namespaces that are not in the others, whether or not they are known.
+    Each namespace of 1 million fills a shard, so nine namespaces are nine shards; the last shard has all
+    namespaces that are not in the others, whether or not their load is known.
     """
     planner, load = QueryPlanner(20_000_000), SampleLoad({f"team-{number}": 1e6 for number in range(9)})
 
-    part = planner.newest_chunk(WEEK, load)
-    shards = planner.shards(part, load)
+    chunk = planner.newest_chunk(WEEK, load)
+    shards = planner.shards(chunk, load)
 
-    assert len(part) == 12
+    assert len(chunk) == 12
     assert shards[:8] == [Shard(frozenset({f"team-{number}"})) for number in range(8)]
     assert shards[8] == Shard(without=frozenset(f"team-{number}" for number in range(8)))
 
@@ -86,12 +86,12 @@ def test_a_question_on_one_step_is_sharded_as_little_as_can_be() -> None:
 
 
 def test_no_answer_has_more_points_than_a_server_gives() -> None:
-    """Prometheus gives 11,000 points of a series, however few series there are."""
+    """Prometheus returns at most 11,000 points of a series, for any number of series."""
     assert len(QueryPlanner(10**9).newest_chunk(StepRange(1, 20_000), SampleLoad({"a": 1.0}))) == 11_000
 
 
 def test_a_refusal_is_remembered_until_the_next_day() -> None:
-    """What loaded 10 million was too much: 5 million from then on, and 2.5 after another refusal."""
+    """10 million were refused: the limit is 5 million, and 2.5 after another refusal."""
     planner, load = QueryPlanner(20_000_000), SampleLoad({"shop": 20_000.0})
     planner.advance_to(STEPS_PER_DAY)
 
@@ -107,7 +107,7 @@ def test_a_refusal_is_remembered_until_the_next_day() -> None:
 
 
 def test_a_refusal_of_more_than_was_planned_halves_the_plan() -> None:
-    """An estimate may be wrong: 30 million were refused where 20 were allowed, so 10 are now."""
+    """An estimate may be wrong: 30 million were refused within a budget of 20, so the limit is 10."""
     planner = QueryPlanner(20_000_000)
 
     planner.record_refusal(30_000_000)
@@ -116,7 +116,7 @@ def test_a_refusal_of_more_than_was_planned_halves_the_plan() -> None:
 
 
 def test_many_refusals_of_one_size_are_one_lesson() -> None:
-    """200 questions of 10 million were on their way: half of one is the most, not half of half of half ..."""
+    """200 concurrent queries of 10 million are refused: the limit is half of one, halved only once."""
     planner = QueryPlanner(20_000_000)
 
     for _ in range(200):
@@ -126,18 +126,18 @@ def test_many_refusals_of_one_size_are_one_lesson() -> None:
 
 
 def test_a_namespace_of_which_an_hour_was_refused_is_asked_for_less() -> None:
-    """1.2 million samples of `a` in an hour were refused: 600,000 may be taken, which are 6 of its steps."""
+    """1.2 million samples of `a` in an hour were refused: the limit is 600,000, which are 6 of its steps."""
     planner, load = QueryPlanner(20_000_000), SampleLoad({"a": 1e5, "b": 1e5})
 
     planner.record_refusal(1_200_000)
-    part = planner.newest_chunk(WEEK, load)
+    chunk = planner.newest_chunk(WEEK, load)
 
-    assert len(part) == 6
-    assert planner.shards(part, load) == [Shard(frozenset({"a"})), Shard(without=frozenset({"a"}))]
+    assert len(chunk) == 6
+    assert planner.shards(chunk, load) == [Shard(frozenset({"a"})), Shard(without=frozenset({"a"}))]
 
 
 def test_refusals_end_at_a_floor() -> None:
-    """20 million / 64 = 312,500: who is refused less was wrong about how much it is, or will be tomorrow."""
+    """20 million / 64 = 312,500: the refusal of a smaller query does not lower the limit."""
     planner = QueryPlanner(20_000_000)
     planner.record_refusal(400_000)
     assert planner.budget == 312_500
@@ -148,15 +148,17 @@ def test_refusals_end_at_a_floor() -> None:
 
 
 def test_late_answers_make_questions_shorter_before_they_are_sharded() -> None:
-    """A day is late, and half of it, and so on: 144, 72, 36, 18 steps, and an hour is the least.
+    """A day times out, and half of it, and so on: 144, 72, 36, 18 steps, and at least an hour.
 
-    16 million samples in an hour of two namespaces are one question still, until that one is late too.
+    16 million samples in an hour of two namespaces are one query, until that one times out too.
     """
     planner, load = QueryPlanner(20_000_000), SampleLoad({"a": 2e6 / 3, "b": 2e6 / 3})
     small = SampleLoad({"a": 20_000_000 / STEPS_PER_DAY})
     lengths = []
     for _ in range(5):
-        planner.record_time_out(part := planner.newest_chunk(WEEK, small), planner.largest_query(part, small))
+        planner.record_time_out(
+            chunk := planner.newest_chunk(WEEK, small), planner.largest_query(chunk, small)
+        )
         lengths.append(len(planner.newest_chunk(WEEK, small)))
 
     assert lengths == [144, 72, 36, 18, 12]
@@ -167,7 +169,7 @@ def test_late_answers_make_questions_shorter_before_they_are_sharded() -> None:
 
 
 def test_late_answers_end_at_a_floor() -> None:
-    """20 million / 16 = 1.25 million, however often; what is smaller is not late because of its size."""
+    """20 million / 16 = 1.25 million after any number of time-outs; smaller queries lower no limit."""
     planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 16e6}), StepRange(1, 1)
     budgets = []
     for _ in range(5):
@@ -181,7 +183,7 @@ def test_late_answers_end_at_a_floor() -> None:
 
 
 def test_all_that_is_late_at_once_is_one_lesson() -> None:
-    """Two signals planned questions of 16 million at the same time, and both are late: 8 million are next."""
+    """Two signals plan queries of 16 million at the same time, and both time out: the limit is 8 million."""
     planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 16e6}), StepRange(1, 1)
     planned = [planner.largest_query(step, load) for _ in range(2)]
 
@@ -192,7 +194,7 @@ def test_all_that_is_late_at_once_is_one_lesson() -> None:
 
 
 def test_answers_in_time_let_questions_grow() -> None:
-    """From 1.25 million in two cycles of two questions, one after the other, to 20; from an hour to two."""
+    """From 1.25 million to 20 in four results; from an hour to two."""
     planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 30e6}), StepRange(1, 1)
     for _ in range(5):
         planner.record_time_out(step, planner.largest_query(step, load))
@@ -208,7 +210,7 @@ def test_answers_in_time_let_questions_grow() -> None:
 
 
 def test_what_was_refused_does_not_grow_back_on_the_same_day() -> None:
-    """10 million were refused: answers on 5 million teach nothing new of that."""
+    """10 million were refused: results of 5 million do not raise the limit."""
     planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 5e6}), StepRange(1, 1)
     planner.advance_to(1)
     planner.record_refusal(10_000_000)
@@ -220,7 +222,7 @@ def test_what_was_refused_does_not_grow_back_on_the_same_day() -> None:
 
 @pytest.mark.parametrize("load", [SampleLoad(), SampleLoad({"a": 0.5})])
 def test_an_unknown_load_is_asked_at_once(load: SampleLoad) -> None:
-    """Nothing is known of it, so that it is small until it is refused: then a shorter time is asked for."""
+    """An unknown load counts as small until a refusal: then the chunk is shorter."""
     planner = QueryPlanner(20_000_000)
     assert planner.newest_chunk(WEEK, load) == WEEK
 
@@ -238,35 +240,35 @@ def test_an_hour_is_tried_before_less() -> None:
 def test_every_namespace_and_step_is_asked_for_once(
     samples: dict[str, float], budget: int, steps: int
 ) -> None:
-    """Whatever the load and the budget, known namespaces and unknown ones alike, and within the budget.
+    """For any load and budget, queries cover known and unknown namespaces once, within the budget.
 
-    Beyond it goes only a single namespace, for an hour.
+    Only a single namespace, for an hour, may exceed it.
     """
-    planner, load, asked = QueryPlanner(budget), SampleLoad(samples), StepRange(1, steps)
-    parts = cut(planner, asked, load)
+    planner, load, all_steps = QueryPlanner(budget), SampleLoad(samples), StepRange(1, steps)
+    chunks = cut(planner, all_steps, load)
 
-    assert [step for part in reversed(parts) for step in range(part.first, part.last + 1)] == list(
+    assert [step for chunk in reversed(chunks) for step in range(chunk.first, chunk.last + 1)] == list(
         range(1, steps + 1)
     )
-    for part in parts:
-        shards = planner.shards(part, load)
+    for chunk in chunks:
+        shards = planner.shards(chunk, load)
         for namespace in {*samples, "unknown"}:
             assert sum(shard.covers(namespace) for shard in shards) == 1
         for shard in shards:
-            within = load.of(shard) * len(part) <= budget * (1 + 1e-9)
-            assert within or (len(part) <= 12 and len(load.namespaces_in(shard)) <= 1)
+            within = load.of(shard) * len(chunk) <= budget * (1 + 1e-9)
+            assert within or (len(chunk) <= 12 and len(load.namespaces_in(shard)) <= 1)
 
 
 @settings(deadline=None)
 @given(LOADS)
 def test_halving_ends_at_single_namespaces(samples: dict[str, float]) -> None:
-    """Halves of halves hold each namespace once, and in the end one each; what is unknown stays in one."""
+    """Repeated halving leaves shards of one known namespace each; unknown namespaces are in one of them."""
     load, ends = SampleLoad(samples), []
     waiting = [Shard()]
     while waiting:
-        parts = halves(shard := waiting.pop(), load)
-        waiting += parts
-        ends += [] if parts else [shard]
+        chunks = halves(shard := waiting.pop(), load)
+        waiting += chunks
+        ends += [] if chunks else [shard]
 
     for namespace in samples:
         (end,) = [shard for shard in ends if shard.covers(namespace)]

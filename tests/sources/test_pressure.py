@@ -1,4 +1,4 @@
-"""Queries on CPU throttling and OOM kills: the exact texts, and their answers made sparse."""
+"""Queries on CPU throttling and OOM kills: the exact texts, and their results as sparse samples."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Usage from Prometheus as the profiler asks for it; faults of the wire are shown once, at this level too."""
+"""Samples from Prometheus as the profiler requests them; HTTP errors also at this level."""
 
 from typing import Any
 from urllib.parse import parse_qs
@@ -54,7 +54,7 @@ def source(wire: httpx.AsyncBaseTransport, provider: NetworkProvider = "auto") -
 
 @pytest.mark.parametrize("resource", list(Resource))
 async def test_container_samples(resource: Resource) -> None:
-    """The resource's query is sent, and its rows come back as containers."""
+    """The query of the resource is sent, and its rows become containers."""
     wire = ScriptedPrometheus(answer(), answer(row(CONTAINER, [(FIRST, "0.02"), (THIRD, "NaN")])))
     async with source(wire) as prometheus:
         samples = await usage(prometheus.container_samples(resource, STEPS))
@@ -71,9 +71,9 @@ def queries_of(wire: ScriptedPrometheus) -> list[str]:
 
 
 async def test_connections_of_linkerd() -> None:
-    """Four questions after the count of series; a response is an unusable sample.
+    """Four queries after the load; one response is an unusable sample.
 
-    Scraped twice in the first two steps, so both count as observed although the second has no request.
+    The first two steps have two scrapes each: both count as scraped although the second has no request.
     """
     proxy = {"namespace": "emojivoto", "deployment": "web"}
     pod = proxy | {"pod": "web-6c9b7d8f5b-2x8qz", "replicas": "web-6c9b7d8f5b"}
@@ -97,17 +97,17 @@ async def test_connections_of_linkerd() -> None:
     np.testing.assert_array_equal(samples.scraped, [[True, True, False, False]])
     assert [list(pods) for pods in samples.edge_pods] == [["web-6c9b7d8f5b-2x8qz"]]
     assert samples.unusable == 1
-    told = SeriesMatrix((("emojivoto", pod["pod"], pod["replicas"], "web", *[""] * 6),), np.ones((1, 1)))
+    pods = SeriesMatrix((("emojivoto", pod["pod"], pod["replicas"], "web", *[""] * 6),), np.ones((1, 1)))
     nothing = SeriesMatrix((), np.empty((0, len(STEPS))))
-    asked, _ = converse(
-        Linkerd(), lambda each: [nothing] * len(each.parts) if each.steps == STEPS else [told], SCOPE
+    batches, _ = converse(
+        Linkerd(), lambda batch: [nothing] * len(batch.parts) if batch.steps == STEPS else [pods], SCOPE
     )
-    assert queries_of(wire) == [Linkerd().load(SCOPE).query, *(question.query for question in asked)]
+    assert queries_of(wire) == [Linkerd().load(SCOPE).query, *(batch.query for batch in batches)]
     assert prometheus.network_provider_in_use == "linkerd"
 
 
 async def test_connections_of_istio() -> None:
-    """One question after the count of series; a request has one response."""
+    """One query after the load; a request has one response."""
     edge = {
         "source_workload_namespace": "emojivoto",
         "source_workload": "web",
@@ -136,7 +136,7 @@ async def test_connections_of_istio() -> None:
 
 
 def mesh_metrics(*present: str) -> Reply:
-    """Answers each part of a query whose text holds one of *present* with a series of both meshes' labels."""
+    """Answers each part of a query that contains one of *present* with a series with both meshes' labels."""
     names = ["namespace", "deployment", "dst_namespace", "dst_deployment", "pod"]
     names += ["source_workload_namespace", "source_workload"]
     names += ["destination_workload_namespace", "destination_workload"]
@@ -151,7 +151,7 @@ def mesh_metrics(*present: str) -> Reply:
 
 
 @pytest.mark.parametrize(
-    ("present", "found", "asked_first", "asked_later"),
+    ("present", "expected", "queries_first", "queries_later"),
     [
         ((), "none", 7, 5),
         (("request_total{", "up{"), "linkerd", 7, 4),
@@ -161,21 +161,21 @@ def mesh_metrics(*present: str) -> Reply:
     ids=["none", "linkerd", "istio", "both"],
 )
 async def test_auto_asks_the_meshes_that_it_found(
-    present: tuple[str, ...], found: str, asked_first: int, asked_later: int
+    present: tuple[str, ...], expected: str, queries_first: int, queries_later: int
 ) -> None:
-    """Two counts, four questions on Linkerd, one on Istio until one is found; then only what was found."""
+    """Two loads, four queries on Linkerd, one on Istio until one mesh is present; then only that mesh."""
     wire = ScriptedPrometheus(mesh_metrics(*present))
     async with source(wire) as prometheus:
         await only(prometheus.connection_samples(STEPS))
         first = len(wire.requests)
         await only(prometheus.connection_samples(STEPS))
 
-    assert (first, len(wire.requests) - first) == (asked_first, asked_later)
-    assert prometheus.network_provider_in_use == found
+    assert (first, len(wire.requests) - first) == (queries_first, queries_later)
+    assert prometheus.network_provider_in_use == expected
 
 
 async def test_connections_may_have_a_prometheus_of_their_own() -> None:
-    """Every question on the mesh goes to the one server, and all others to the other."""
+    """Queries on the mesh go to one server, all others to the other."""
     wire = ScriptedPrometheus(answer())
     source = PrometheusSource(
         "http://prometheus.example:9090",
@@ -195,7 +195,7 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
 
 
 async def test_no_mesh_is_asked_where_none_is_wanted() -> None:
-    """With the provider `none` nothing is sent and there is no answer."""
+    """The provider `none` sends no query and yields nothing."""
     wire = ScriptedPrometheus(answer())
     async with source(wire, "none") as prometheus:
         assert [samples async for samples in prometheus.connection_samples(STEPS)] == []
@@ -206,7 +206,7 @@ async def test_no_mesh_is_asked_where_none_is_wanted() -> None:
 
 @pytest.mark.parametrize(("provider", "in_use"), [("auto", "none"), ("linkerd", "linkerd")])
 async def test_a_cluster_without_a_mesh(provider: NetworkProvider, in_use: str) -> None:
-    """No series of a mesh is an answer without edges and sources, no error."""
+    """Without series of a mesh the samples have no edges and no sources; it is no error."""
     async with source(ScriptedPrometheus(answer()), provider) as prometheus:
         samples = await only(prometheus.connection_samples(STEPS))
 
@@ -235,7 +235,7 @@ FAULTS: dict[str, tuple[Reply, str]] = {
 @pytest.mark.parametrize(("fault", "reason"), FAULTS.values(), ids=FAULTS.keys())
 @pytest.mark.parametrize("healthy", [0, 2, 4], ids=["first", "third", "last"])
 async def test_one_fault_spoils_the_whole_answer(fault: Any, reason: str, healthy: int) -> None:
-    """Whichever of the five questions on connections fails, none of the others' answers is used."""
+    """If any of the five queries on connections fails, no result of the others is used."""
     wire = ScriptedPrometheus(*[answer()] * healthy, fault)
     async with source(wire) as prometheus:
         with pytest.raises(SourceError) as caught:
@@ -247,7 +247,7 @@ async def test_one_fault_spoils_the_whole_answer(fault: Any, reason: str, health
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS.values(), ids=FAULTS.keys())
 async def test_faults_of_container_samples(fault: Any, reason: str) -> None:
-    """The same faults, asked for CPU."""
+    """The same errors, for CPU."""
     async with source(ScriptedPrometheus(fault)) as prometheus:
         with pytest.raises(SourceError) as caught:
             await usage(prometheus.container_samples(Resource.CPU, STEPS))
@@ -256,6 +256,6 @@ async def test_faults_of_container_samples(fault: Any, reason: str) -> None:
 
 
 async def test_the_address_that_may_be_shown() -> None:
-    """The URL is told without user and password."""
+    """The URL has no user and password."""
     async with source(ScriptedPrometheus(answer())) as prometheus:
         assert prometheus.url == "http://prometheus.example:9090"

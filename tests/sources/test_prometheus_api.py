@@ -1,4 +1,4 @@
-"""The wire: what is sent, what is tried again, which limits hold, and that no exception of httpx gets out."""
+"""HTTP: the requests, retries and limits, and the translation of every exception of httpx."""
 
 import asyncio
 import gzip
@@ -34,9 +34,9 @@ async def refusal(transport: httpx.AsyncBaseTransport, url: str = URL) -> Source
 
 
 async def test_a_range_query_is_posted_as_a_form() -> None:
-    """The query is in the body, where its length is no matter; start, end and step name the four steps.
+    """The query is in the body, where its length has no limit; start, end and step name the four steps.
 
-    The rest asks federating back ends for all of it from raw samples, and the server to stop when we do.
+    The other parameters request complete raw samples from federating back ends, and a time-out on the server.
     """
     wire = ScriptedPrometheus(answer(SERIES))
 
@@ -59,7 +59,7 @@ async def test_a_range_query_is_posted_as_a_form() -> None:
 
 @pytest.mark.parametrize(("scheme", "packed"), [("http", False), ("https", True)])
 async def test_answers_are_packed_for_far_networks_alone(scheme: str, *, packed: bool) -> None:
-    """Packing costs a Prometheus in the same cluster more than the network it saves."""
+    """Compression costs a Prometheus in the same cluster more than the network that it saves."""
     wire = ScriptedPrometheus(answer(SERIES))
 
     await ask(wire, f"{scheme}://prometheus.example")
@@ -69,7 +69,7 @@ async def test_answers_are_packed_for_far_networks_alone(scheme: str, *, packed:
 
 @pytest.mark.parametrize("base", ["http://thanos/prefix", "http://thanos/prefix/"])
 async def test_a_path_before_the_api_is_kept(base: str) -> None:
-    """Back ends behind a prefix are asked below it, with or without a slash at its end."""
+    """A prefix in the URL is kept, with or without a slash at its end."""
     wire = ScriptedPrometheus(answer())
 
     await ask(wire, base)
@@ -78,7 +78,7 @@ async def test_a_path_before_the_api_is_kept(base: str) -> None:
 
 
 async def test_credentials_are_sent_and_never_shown() -> None:
-    """User and password of the URL go into the header (`user:p@ss` in base64), and into no text."""
+    """User and password of the URL are in the header (`user:p@ss` in base64), and in no text."""
     wire = ScriptedPrometheus(httpx.ConnectError("refused"))
     policy = Pauses().retry_policy()
     url = "https://user:p%40ss@prometheus.example/x"
@@ -105,7 +105,7 @@ async def test_credentials_are_sent_and_never_shown() -> None:
     ids=["502", "429", "503", "refused", "no connection", "disconnected"],
 )
 async def test_passing_faults_are_tried_again(fault: httpx.Response | Exception) -> None:
-    """Two faults, then an answer: three requests, pauses of 0.5 s and twice that, and nobody notices."""
+    """Two errors, then a result: three requests, with pauses of 0.5 s and twice that, and no exception."""
     wire, pauses = ScriptedPrometheus(fault, fault, answer(SERIES)), Pauses()
 
     result = await ask(wire, pauses=pauses)
@@ -117,7 +117,7 @@ async def test_passing_faults_are_tried_again(fault: httpx.Response | Exception)
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 500])
 async def test_lasting_faults_are_not_tried_again(status: int) -> None:
-    """What the server refuses once it refuses again: one request, no pause."""
+    """The server would refuse the same query again: one request, no pause."""
     wire = ScriptedPrometheus(httpx.Response(status, text="no"))
 
     error = await refusal(wire)
@@ -155,7 +155,7 @@ RESOLUTION = "exceeded maximum resolution of 11,000 points per timeseries"
 async def test_what_is_too_large_is_not_asked_again(
     fault: httpx.Response | Exception, *, is_late: bool
 ) -> None:
-    """The same question would be refused again, or take as long: whoever asks may ask for less."""
+    """The same query would be refused or time out again: the caller may send a smaller one."""
     wire = ScriptedPrometheus(fault)
 
     error = await refusal(wire)
@@ -181,7 +181,7 @@ async def test_what_is_too_large_is_not_asked_again(
 async def test_a_lost_server_behind_the_server_is_no_question_of_size(
     status: int, text: str, tries: int
 ) -> None:
-    """Half of the question would meet it too: it fails as other faults do, a 503 after three tries."""
+    """Half of the query would fail too: it is a usual error, and a 503 is raised after three tries."""
     wire = ScriptedPrometheus(httpx.Response(status, text=text))
 
     error = await refusal(wire)
@@ -200,14 +200,14 @@ async def test_a_lost_server_behind_the_server_is_no_question_of_size(
     ],
 )
 async def test_a_wrong_question_is_not_too_large(status: int, text: str) -> None:
-    """Half of it would be as wrong."""
+    """Half of the query would be wrong too."""
     body = {"status": "error", "errorType": "execution", "error": text}
 
     assert not isinstance(await refusal(ScriptedPrometheus(httpx.Response(status, json=body))), TooLargeError)
 
 
 async def test_the_third_fault_is_reported() -> None:
-    """After three pages of a proxy the page's status and beginning are told."""
+    """After three pages of a proxy, the message has the page's status and beginning."""
     wire = ScriptedPrometheus(PAGE)
 
     error = await refusal(wire)
@@ -223,7 +223,7 @@ async def test_the_third_fault_is_reported() -> None:
     ids=["longer", "too long", "shorter", "date", "no number"],
 )
 async def test_retry_after(header: str, expected: float) -> None:
-    """The server may ask for a longer pause than our own 0.5 s, up to 30 s."""
+    """The server may request a longer pause than 0.5 s, up to 30 s."""
     limited = httpx.Response(429, headers=[(b"retry-after", header.encode())])
     pauses = Pauses()
 
@@ -233,7 +233,7 @@ async def test_retry_after(header: str, expected: float) -> None:
 
 
 def test_pauses_vary_by_chance() -> None:
-    """The first pause lies between half and one and a half of 0.5 s: clients do not come back together."""
+    """The first pause is between 50 % and 150 % of 0.5 s: clients do not return at the same time."""
     assert RetryPolicy(chance=lambda: 0.0).pause_after(1, 0.0) == 0.25
     assert RetryPolicy(chance=lambda: 1.0).pause_after(1, 0.0) == 0.75
 
@@ -254,14 +254,14 @@ def test_pauses_vary_by_chance() -> None:
     ids=["time-out", "refused", "broken", "protocol", "host"],
 )
 async def test_faults_of_the_network(fault: Exception, reason: str, text: str) -> None:
-    """Every exception of the wire becomes our own, with the server's address."""
+    """Every exception of HTTP becomes a SourceError with the server's address."""
     error = await refusal(ScriptedPrometheus(fault))
 
     assert (error.reason, str(error)) == (reason, text)
 
 
 async def test_a_broken_compression() -> None:
-    """A body that says gzip and is none is malformed; another try would not mend it."""
+    """A body with the header gzip that is not compressed is malformed; a retry would fail too."""
     wire = ScriptedPrometheus(
         lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Chunks(b"no gzip", 1))
     )
@@ -274,28 +274,28 @@ async def test_a_broken_compression() -> None:
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://host:port"])
 def test_an_url_that_is_none(url: str) -> None:
-    """What can't be parsed is refused before anything is sent."""
+    """An invalid URL is refused before any request."""
     with pytest.raises(SourceError, match="the URL of Prometheus is not valid") as caught:
         PrometheusApi(url, timeout_seconds=60)
     assert caught.value.reason == "InvalidURL"
 
 
 class Chunks(httpx.AsyncByteStream):
-    """A body that comes in parts, each after a pause."""
+    """A body in chunks, each after a pause."""
 
     def __init__(self, chunk: bytes, times: int, pause_seconds: float = 0.0) -> None:
         self._chunk, self._times, self._pause_seconds = chunk, times, pause_seconds
-        self.given = 0
+        self.sent_chunks = 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for _ in range(self._times):
             await asyncio.sleep(self._pause_seconds)
-            self.given += 1
+            self.sent_chunks += 1
             yield self._chunk
 
 
 async def test_the_limit_on_an_answer() -> None:
-    """Of 100 MiB without end, no more than the limit of 2 MiB and one chunk of 1 MiB is read."""
+    """Of a body of 100 MiB, no more than the limit of 2 MiB and one chunk of 1 MiB is read."""
     body = Chunks(b" " * 2**20, 100)
     wire = ScriptedPrometheus(lambda _: httpx.Response(200, stream=body))
 
@@ -306,11 +306,11 @@ async def test_the_limit_on_an_answer() -> None:
     assert caught.value.reason == "AnswerTooLarge"
     assert str(caught.value) == f"the response of {URL} is larger than 2 MiB"
     assert isinstance(caught.value, TooLargeError)
-    assert body.given == 3
+    assert body.sent_chunks == 3
 
 
 async def test_a_body_that_drips() -> None:
-    """The time-out is for the whole answer: a byte every 10 ms does not keep a query alive beyond 50 ms."""
+    """The time-out is that of the complete response: a byte every 10 ms does not extend it beyond 50 ms."""
     wire = ScriptedPrometheus(lambda _: httpx.Response(200, stream=Chunks(b" ", 1000, 0.01)))
 
     async with PrometheusApi(
@@ -323,7 +323,7 @@ async def test_a_body_that_drips() -> None:
 
 
 async def test_few_queries_run_at_once() -> None:
-    """Of twelve questions at the same time, four are on their way and the others wait."""
+    """Of twelve concurrent queries, four are sent and the others wait."""
     running = most = 0
 
     class Slow(httpx.AsyncBaseTransport):
@@ -342,16 +342,16 @@ async def test_few_queries_run_at_once() -> None:
 
 
 async def test_traffic() -> None:
-    """One query that needed two requests: the bytes of the answer count, unpacked, and its one sample.
+    """One query with two requests: the decompressed bytes of its response count, and its one sample.
 
-    The server read 20 samples for a second query, as it tells; a third is refused.
+    The server reports 20 samples for a second query; a third is refused.
     """
     body, traffic = encoded(matrix(SERIES)), QueryCosts()
     packed = httpx.Response(200, headers={"content-encoding": "gzip"}, content=gzip.compress(body))
-    told: dict[str, Any] = matrix(SERIES)
-    told["data"]["stats"] = {"timings": {}, "samples": {"totalQueryableSamples": 20, "peakSamples": 3}}
+    response: dict[str, Any] = matrix(SERIES)
+    response["data"]["stats"] = {"timings": {}, "samples": {"totalQueryableSamples": 20, "peakSamples": 3}}
     wire = ScriptedPrometheus(
-        PAGE, lambda _: packed, httpx.Response(200, json=told), httpx.Response(400, text="no")
+        PAGE, lambda _: packed, httpx.Response(200, json=response), httpx.Response(400, text="no")
     )
     policy = Pauses().retry_policy()
 
@@ -365,22 +365,22 @@ async def test_traffic() -> None:
 
     assert (traffic.queries, traffic.retries) == ({"cpu": 2, "memory": 1}, {"cpu": 1})
     assert traffic.failures == {"memory": 1}
-    assert traffic.received_bytes == {"cpu": len(body) + len(encoded(told))}
+    assert traffic.received_bytes == {"cpu": len(body) + len(encoded(response))}
     assert traffic.samples == {"cpu": 1 + 20}
     assert traffic.seconds["cpu"] > 0
 
 
 @pytest.mark.parametrize("stats", [{"seriesFetched": "5"}, {"samples": "many"}, [], None])
 async def test_statistics_of_another_kind_do_no_harm(stats: object) -> None:
-    """VictoriaMetrics and others tell other things there: then the samples of the answer count."""
-    told: dict[str, Any] = matrix(SERIES)
-    told["data"]["stats"] = stats
+    """VictoriaMetrics and others have other statistics: then the samples of the response count."""
+    response: dict[str, Any] = matrix(SERIES)
+    response["data"]["stats"] = stats
 
-    assert (await ask(ScriptedPrometheus(httpx.Response(200, json=told)))).loaded_samples == 0
+    assert (await ask(ScriptedPrometheus(httpx.Response(200, json=response)))).loaded_samples == 0
 
 
 async def test_a_refused_connection_on_a_real_socket() -> None:
-    """Where nobody listens (port 1 of this machine), the operating system's refusal is told."""
+    """Port 1 of this machine is closed: the message has the operating system's error."""
     policy = Pauses().retry_policy()
     async with PrometheusApi("http://127.0.0.1:1", timeout_seconds=5, retry_policy=policy) as api:
         with pytest.raises(SourceError, match=r"http://127\.0\.0\.1:1 can't be reached: ") as caught:

@@ -1,4 +1,4 @@
-"""The exact texts that Prometheus gets, and how names are quoted in them."""
+"""The exact texts of queries, and the escaping of names in them."""
 
 import pytest
 
@@ -89,7 +89,7 @@ def test_quoting() -> None:
 
 
 def test_scope_covers() -> None:
-    """A namespace is covered where it is included (or all are) and not excluded."""
+    """A namespace is covered if it is included (or all are) and not excluded."""
     assert not NOTHING.covers("anything")
     assert EVERYTHING.covers("anything")
     assert SOME.covers("shop")
@@ -109,12 +109,12 @@ def test_scope_covers() -> None:
     ],
 )
 def test_a_scope_without_namespaces_is_empty(scope: Scope, is_empty: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Where nothing is included, or all of it is excluded; never where all namespaces are included."""
+    """True if no namespace is included, or all of them are excluded; never if all namespaces are included."""
     assert scope.is_empty is is_empty
 
 
 def test_scope_covers_edges() -> None:
-    """One end in scope is enough, but an excluded namespace takes every edge that touches it."""
+    """One endpoint in scope is enough; an excluded namespace removes all its edges."""
     assert SOME.covers_edge("shop", "other")
     assert SOME.covers_edge("other", "shop")
     assert not SOME.covers_edge("other", "another")

@@ -1,4 +1,4 @@
-"""What the leader tells of its questions to Prometheus, signal by signal."""
+"""Metrics on the costs of queries, by signal."""
 
 from typing import Any
 
@@ -15,16 +15,16 @@ def unreachable(_question: Question, _body: Any) -> httpx.Response:
 
 
 def too_large(question: Question, body: Any) -> httpx.Response:
-    """10 hours, which are 120 steps, are the most."""
+    """At most 10 hours, which are 120 steps."""
     if question.end - question.start > 36_000:
         return httpx.Response(422, json={"status": "error", "error": "too many samples"})
     return httpx.Response(200, json=body)
 
 
 async def test_a_cycle_in_figures() -> None:
-    """CPU is one question whose answer holds 5 containers of 432 steps; connections are five.
+    """CPU is one query with 5 containers of 432 steps in its result; connections are five queries.
 
-    The scripted server does not tell what it read, so the 2160 samples of the answer count.
+    The scripted server reports no number of samples, so the 2160 samples of the result count.
     """
     registry = CollectorRegistry()
     await Scenario(EmojivotoPrometheus(), observer=QueryMetrics(registry)).cycle()
@@ -44,7 +44,7 @@ async def test_a_cycle_in_figures() -> None:
 
 
 async def test_retries_splits_and_failures() -> None:
-    """A refused connection is tried three times; what is too large is asked for in halves: 432, 216, 108."""
+    """A refused connection is tried three times; a query that is too large is halved: 432, 216, 108."""
     registry = CollectorRegistry()
     prometheus = EmojivotoPrometheus()
     prometheus.faults = {"cpu": too_large, "memory": unreachable}

@@ -42,7 +42,7 @@ BOTH = Scope(("shop",))
 
 
 class Figures(NamedTuple):
-    """What differs between the clusters."""
+    """The numbers that differ between the clusters."""
 
     cluster: str
     cores: float
@@ -66,8 +66,8 @@ def counters_of(figures: Figures) -> Iterator[Counter]:
     requests, responses = figures.linkerd
     web = LinkerdPod("shop", POD, {"deployment": "web"}, {}, "10.42.0.21")
     db = linkerd_destination("shop", {"statefulset": "db"}, "db-0")
-    told = {"success": responses}
-    yield from linkerd_edge(web, db, "10.42.1.1", requests=requests, responses=told, written=1, read=1)
+    by_outcome = {"success": responses}
+    yield from linkerd_edge(web, db, "10.42.1.1", requests=requests, responses=by_outcome, written=1, read=1)
     edge = istio_edge("source", ("shop", "web"), ("shop", "db"), pod=POD)
     yield from istio_http(edge, {"200": figures.istio}, (1.0, 1.0))
 
@@ -85,7 +85,7 @@ def gauges_of(figures: Figures) -> Iterator[tuple[str, Mapping[str, str], float]
 
 @pytest.fixture(scope="module")
 def shared(prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory) -> Prometheus:
-    """The label `k8s` alone tells the clusters apart."""
+    """Only the label `k8s` differs between the clusters."""
     metrics: dict[str, list[Series]] = {}
     for figures in CLUSTERS:
         named = {"k8s": figures.cluster}
@@ -114,7 +114,7 @@ def source(shared: Prometheus, scope: Scope = EAST, provider: NetworkProvider = 
     ("scope", "cores", "memory_bytes"), [(EAST, 0.02, 2e7), (BOTH, 0.5, 9e8)], ids=["ours", "both"]
 )
 async def test_containers(shared: Prometheus, scope: Scope, cores: float, memory_bytes: float) -> None:
-    """At each of six steps; without the matcher both are one container, of which the larger use counts."""
+    """At each of six steps; without the matcher both are one container, with the larger usage."""
     async with source(shared, scope) as prometheus:
         answers = [await usage(prometheus.container_samples(resource, HALF_HOUR)) for resource in Resource]
 
@@ -125,7 +125,7 @@ async def test_containers(shared: Prometheus, scope: Scope, cores: float, memory
 
 @pytest.mark.parametrize(("scope", "shares"), [(EAST, []), (BOTH, [0.9] * 6)], ids=["ours", "both"])
 async def test_throttling(shared: Prometheus, scope: Scope, shares: list[float]) -> None:
-    """West's 9 of 10 periods are none of ours: the quotient joins periods of one cluster alone."""
+    """West's 9 of 10 periods do not count: the quotient joins periods of one cluster only."""
     async with source(shared, scope) as prometheus:
         signs = await only(prometheus.pressure_samples(Pressure.CPU_THROTTLING, HALF_HOUR))
 
@@ -152,7 +152,7 @@ async def test_owners(shared: Prometheus) -> None:
 async def test_connections(
     shared: Prometheus, provider: NetworkProvider, scope: Scope, requests: float, responses: float
 ) -> None:
-    """Web → db: our own rates; without the matcher both are added: 1 + 50, 0.5 + 50, and 2 + 40 a second."""
+    """Web → db: the rates of east; without the matcher a sum: 1 + 50, 0.5 + 50, and 2 + 40 a second."""
     async with source(shared, scope, provider) as prometheus:
         samples = await only(prometheus.connection_samples(HALF_HOUR))
 
@@ -165,7 +165,7 @@ async def test_connections(
 
 
 async def test_a_cluster_that_nobody_is(shared: Prometheus) -> None:
-    """A wrong name finds nothing, rather than everything."""
+    """With a wrong name of the cluster the result is empty."""
     async with source(shared, replace(EAST, cluster="north")) as prometheus:
         assert (await usage(prometheus.container_samples(Resource.CPU, HALF_HOUR))).containers == ()
         assert (await prometheus.pod_owners(HALF_HOUR)).workloads == {}

@@ -1,4 +1,4 @@
-"""Histories in the label schema of each mesh, in a real Prometheus: every mean is worked out by hand."""
+"""Histories with the labels of each mesh, in a real Prometheus: every mean is worked out."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -74,41 +74,43 @@ async def profiled(
     assert resolved.unusable == 0
     rows = ConnectionRows()
     rows.fold(resolved)
-    found = {}
+    rates_by_edge = {}
     for mean in rows.means():
         assert mean.scraped_steps == 6
         rates = (mean.requests_per_minute, mean.responses_per_minute)
         sizes = (mean.request_bytes_per_second, mean.response_bytes_per_second)
-        found[str(mean.connection)] = tuple(round(rate, 3) for rate in (*rates, *sizes) if rate is not None)
-    return found
+        rates_by_edge[str(mean.connection)] = tuple(
+            round(rate, 3) for rate in (*rates, *sizes) if rate is not None
+        )
+    return rates_by_edge
 
 
 async def test_linkerd(open_source: Serve) -> None:
     """Both Pods of web: 60 * (1 + 0.5) = 90 requests, 60 * 2 * (0.4 + 0.1) = 60 responses, 100 + 60 bytes.
 
-    cart, payment and queue all carry `deployment: blue`, and are told apart by their Pods: 60 * 2, 60 * 3 and
-    60 * 4 requests. The run of a CronJob counts for the CronJob: 60 * 5. The inbound 100 a second, and what
-    flows between a proxy and its own application, count nowhere. Two destinations without a workload are
-    left out.
+    cart, payment and queue all have the label `deployment: blue`, and are distinguished by their Pods: 60 *
+    2, 60 * 3 and 60 * 4 requests. The run of a CronJob counts for the CronJob: 60 * 5. The inbound 100 a
+    second, and the traffic between a proxy and its own application, do not count. Two destinations without a
+    workload are dropped.
     """
     assert await profiled(open_source("linkerd")) == LINKERD
 
 
 async def test_linkerd_when_the_pods_are_gone(open_source: Serve) -> None:
-    """Nobody knows the Pods: Deployments are told by their Pods' names, and the others by their labels."""
+    """Without known Pods, Deployments follow from Pod names, and other workloads from their labels."""
     assert await profiled(open_source("linkerd"), ClusterSnapshot()) == LINKERD
 
 
 async def test_istio(open_source: Serve) -> None:
-    """The client's 60 * (1.5 + 0.5) = 120, and never the server's 135 or both; 300 + 50 and 4000 + 70 bytes.
+    """The client's 60 * (1.5 + 0.5) = 120, not the server's 135 or the sum; 300 + 50 and 4000 + 70 bytes.
 
-    Only the server sees batch: 60 * 0.25 = 15. A waypoint reports for ambient: 60 * 3 = 180. db is a
-    StatefulSet since no other workload has its name; of batch and ambient nothing is known, so that they are
-    Deployments. Two edges with an unknown end are left out, and so are the tunnel's 999 bytes.
+    Only the server reports batch: 60 * 0.25 = 15. A waypoint reports for ambient: 60 * 3 = 180. db is a
+    StatefulSet since no other workload has its name; the kinds of batch and ambient are unknown, so they are
+    Deployments. Two edges with an unknown endpoint are dropped, and so are the tunnel's 999 bytes.
     """
     assert await profiled(open_source("istio")) == ISTIO
 
 
 async def test_both_at_once(open_source: Serve) -> None:
-    """`auto` finds both; what each tells of web → db are requests of their own: 90 + 120 = 210 and so on."""
+    """`auto` uses both; the requests of web → db in both meshes are added: 90 + 120 = 210 and so on."""
     assert await profiled(open_source("auto")) == BOTH

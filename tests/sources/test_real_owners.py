@@ -1,6 +1,6 @@
-"""Who owned the Pods of the past, as a real Prometheus tells it: kube-state-metrics, the mixin, or none.
+"""Owners of past Pods in a real Prometheus: from kube-state-metrics, the mixin, or neither.
 
-Each history is half an hour of what was scraped or recorded once a minute.
+Each history is half an hour, scraped or recorded once a minute.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -35,7 +35,7 @@ Serve = Callable[[Mapping[str, Iterable[Labels]]], Prometheus]
 def serve(
     prometheus_factory: Callable[[Path | None], Prometheus], tmp_path_factory: pytest.TempPathFactory
 ) -> Serve:
-    """A Prometheus that holds these series, each of which is 1 all the time."""
+    """A Prometheus with these series, each with the value 1 all the time."""
 
     def start(metrics: Mapping[str, Iterable[Labels]]) -> Prometheus:
         times = np.arange(END - 1800, END + 1, 60, dtype=np.int64)
@@ -53,7 +53,7 @@ def serve(
 
 
 async def owners_in(prometheus: Prometheus) -> tuple[PastOwners, int]:
-    """What is told, and the number of questions that it took."""
+    """The owners, and the number of queries."""
     traffic, scope = QueryCosts(), Scope(excluded=("kube-system",))
     async with PrometheusSource(prometheus.url, scope=scope, observer=traffic) as source:
         owners = await source.pod_owners(HALF_HOUR)
@@ -61,10 +61,10 @@ async def owners_in(prometheus: Prometheus) -> tuple[PastOwners, int]:
 
 
 def owned(label: str, name: str, kind: str, owner: str, *, instance: str = "a") -> Labels:
-    """A series of kube-state-metrics; where nobody owns an object, it says so with empty labels."""
+    """A series of kube-state-metrics; its labels are empty if the object has no owner."""
     controller = "true" if kind else ""
-    told = {"owner_kind": kind, "owner_name": owner, "owner_is_controller": controller}
-    return {"namespace": SHOP, label: name, **told, "uid": f"{name}-uid", "instance": instance}
+    owner_labels = {"owner_kind": kind, "owner_name": owner, "owner_is_controller": controller}
+    return {"namespace": SHOP, label: name, **owner_labels, "uid": f"{name}-uid", "instance": instance}
 
 
 def by_rule(pod: str, workload_type: str, workload: str) -> Labels:
@@ -79,9 +79,9 @@ def by_rule(pod: str, workload_type: str, workload: str) -> Labels:
 
 
 async def test_kube_state_metrics_tells_every_owner(serve: Serve) -> None:
-    """A Pod of a Deployment, a StatefulSet, a CronJob, a Rollout, a DeploymentConfig, a node; told twice.
+    """A Pod of a Deployment, a StatefulSet, a CronJob, a Rollout, a DeploymentConfig, a node; scraped twice.
 
-    All of it takes one question. The rule is there too, and not needed; a Pod of nobody is told by neither.
+    One query is enough. The rule is present and not needed; a Pod without an owner is in neither.
     """
     names = {"web-5f5b555dff-fcg7c": ("ReplicaSet", "web-5f5b555dff"), "db-0": ("StatefulSet", "db")}
     names |= {"report-29000000-abcde": ("Job", "report-29000000"), "etcd-m1": ("Node", "m1")}
@@ -91,7 +91,9 @@ async def test_kube_state_metrics_tells_every_owner(serve: Serve) -> None:
     prometheus = serve(
         {
             "kube_pod_owner": [
-                owned("pod", pod, *owner, instance=each) for pod, owner in names.items() for each in "ab"
+                owned("pod", pod, *owner, instance=instance)
+                for pod, owner in names.items()
+                for instance in "ab"
             ],
             "kube_replicaset_owner": [
                 owned("replicaset", "web-5f5b555dff", "Deployment", "web"),
@@ -121,9 +123,9 @@ async def test_kube_state_metrics_tells_every_owner(serve: Serve) -> None:
 
 
 async def test_the_mixin_tells_workloads_of_each_type(serve: Serve) -> None:
-    """Each type that the rule writes in lower case; with two questions, since there is no kube_pod_owner.
+    """Each type that the rule writes in lower case; with two queries, since there is no kube_pod_owner.
 
-    A static Pod is a node's, which is nobody's workload, whatever its name looks like.
+    The owner of a static Pod is a node, not a workload, with any name.
     """
     web_like = "web-5f5b555dff-m1m1m"
     rows = [
@@ -152,9 +154,9 @@ async def test_the_mixin_tells_workloads_of_each_type(serve: Serve) -> None:
 
 
 async def test_newer_rules_spell_kinds_as_they_are(serve: Serve) -> None:
-    """CamelCase types, and owners of other kinds as they stand, of which the rule names the topmost one.
+    """CamelCase types, and owners of other kinds as they are; the rule has the topmost owner.
 
-    A Pod that an older rule told to be a Job's and a newer one a CronJob's is the CronJob's.
+    A Pod of a Job in an older rule and of a CronJob in a newer one belongs to the CronJob.
     """
     rows = [
         by_rule("web-5f5b555dff-fcg7c", "Deployment", "web"),
@@ -177,7 +179,7 @@ async def test_newer_rules_spell_kinds_as_they_are(serve: Serve) -> None:
 
 
 async def test_a_job_of_the_mixin_finds_its_cron_job_where_that_is_told(serve: Serve) -> None:
-    """`kube_job_owner` is there although kube_pod_owner is not: the Job's runs are the CronJob's."""
+    """`kube_job_owner` is present although kube_pod_owner is not: the Job belongs to the CronJob."""
     prometheus = serve(
         {
             RULE: [by_rule("report-29000000-abcde", "job", "report-29000000")],
@@ -191,7 +193,7 @@ async def test_a_job_of_the_mixin_finds_its_cron_job_where_that_is_told(serve: S
 
 
 async def test_where_neither_is_there_names_have_to_tell(serve: Serve) -> None:
-    """What is told of an excluded namespace is not asked for, so nothing is known."""
+    """Excluded namespaces are not queried, so no owner is known."""
     elsewhere = {**by_rule("dns-5f5b555dff-fcg7c", "deployment", "dns"), "namespace": "kube-system"}
 
     owners, questions = await owners_in(serve({RULE: [elsewhere]}))

@@ -1,4 +1,4 @@
-"""Signs of need in a real Prometheus that scrapes everything twice: where they are seen, and where not.
+"""Pressure in a real Prometheus that scrapes everything twice.
 
 The history is two hours long and ends at 14:00 UTC; kills happen at 13:02:30, in the step that ends at 13:05.
 """
@@ -29,7 +29,7 @@ HOUR_AND_HALF = StepRange(END // 300 - 17, END // 300)
 
 
 def burst(times: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Throttled in 8 of 10 periods for the 5 minutes up to 13:00, and never else."""
+    """Throttled in 8 of 10 periods for the 5 minutes up to 13:00, and at no other time."""
     return 8.0 * np.clip(times - (END - 3900), 0, 300).astype(np.float64)
 
 
@@ -41,14 +41,14 @@ def described() -> PressureHistory:
     history.throttling("asleep", steady(0), periods_per_second=0)
     once = stepped(KILL)
     history.restarts("restarted", once, last_reason="OOMKilled", since=KILL)
-    # Its counter is new at the first scrape of a step: no window of that step alone holds the step before.
+    # Its counter rises at the first scrape of a step: no window of one step holds a scrape before that.
     history.restarts("on-the-edge", stepped(FIRST_SCRAPE), last_reason="OOMKilled", since=FIRST_SCRAPE)
     history.restarts("crashed", once, last_reason="Error", since=KILL)
     history.restarts("killed-long-ago", stepped(BEGIN), last_reason="OOMKilled", since=BEGIN)
     history.ended("ended", "OOMKilled", once)
     history.ended("completed", "Completed", once)
     history.ended("ended-long-ago", "OOMKilled", stepped(BEGIN))
-    # For 20 minutes nobody scraped it: it is the same end afterwards.
+    # It is not scraped for 20 minutes: afterwards it is the same termination.
     history.ended("ended-before-a-gap", "OOMKilled", with_gap(stepped(BEGIN), END - 3600, END - 2400))
     history.oom_events("child-killed", once)
     history.oom_events("well", steady(0))
@@ -70,41 +70,42 @@ async def source(needy: Prometheus) -> AsyncIterator[PrometheusSource]:
         yield opened
 
 
-def seen(samples: PressureSamples) -> dict[str, dict[int, float]]:
+def shares_by_step(samples: PressureSamples) -> dict[str, dict[int, float]]:
     """For each container the steps in which the sign was seen, with its share."""
-    found: dict[str, dict[int, float]] = {}
+    shares: dict[str, dict[int, float]] = {}
     for row, step, share in zip(samples.rows, samples.at_steps, samples.shares, strict=True):
         container = samples.containers[row]
         assert (container.namespace, container.pod) == (NAMESPACE, pod_of(container.container))
-        found.setdefault(container.container, {})[int(step)] = float(share)
-    return found
+        shares.setdefault(container.container, {})[int(step)] = float(share)
+    return shares
 
 
 async def test_throttling(source: PrometheusSource) -> None:
     """`busy` is throttled in 3 of 10 periods, in each of 18 steps; `bursty` in 8 of 10 in one step.
 
-    4 of 100 are too few to be told, no period at all (0/0) is no share, and a container without a limit has
-    no such metric. What is scraped twice counts once, and the whole Pod, throttled all the time, not at all.
+    4 of 100 are below the limit, no period at all (0/0) is no share, and a container without a limit has no
+    such metric. Duplicate scrapes count once, and the whole Pod, which is throttled all the time, does not
+    count.
     """
-    found = seen(await only(source.pressure_samples(Pressure.CPU_THROTTLING, HOUR_AND_HALF)))
+    shares = shares_by_step(await only(source.pressure_samples(Pressure.CPU_THROTTLING, HOUR_AND_HALF)))
 
-    assert set(found) == {"busy", "bursty"}
-    assert list(found["busy"]) == list(range(HOUR_AND_HALF.first, HOUR_AND_HALF.last + 1))
-    assert list(found["busy"].values()) == pytest.approx([0.3] * 18)
-    assert found["bursty"] == {END // 300 - 12: pytest.approx(0.8)}
+    assert set(shares) == {"busy", "bursty"}
+    assert list(shares["busy"]) == list(range(HOUR_AND_HALF.first, HOUR_AND_HALF.last + 1))
+    assert list(shares["busy"].values()) == pytest.approx([0.3] * 18)
+    assert shares["bursty"] == {END // 300 - 12: pytest.approx(0.8)}
 
 
 async def test_oom_kills(source: PrometheusSource) -> None:
-    """Of a container that was restarted, one that ended, and one of whose processes one was killed.
+    """A restarted container, a terminated one, and one with a killed child process.
 
-    A restart or an event is seen in two steps, an end in one; what a first scrape of a step tells is seen in
-    that alone. Another reason for the last end, a kill of long ago and an end of long ago are none, not even
-    after a gap. Two kube-state-metrics never make the join fail.
+    A restart or an event is in two steps, a termination in one; what the first scrape of a step has is in
+    that step only. Another reason of the last termination, an old kill and an old termination do not count,
+    not even after a gap. Two kube-state-metrics never make the join fail.
     """
-    found = seen(await only(source.pressure_samples(Pressure.OOM_KILLED, HOUR_AND_HALF)))
+    shares = shares_by_step(await only(source.pressure_samples(Pressure.OOM_KILLED, HOUR_AND_HALF)))
 
     twice = {STEP_OF_KILL: 1.0, STEP_OF_KILL + 1: 1.0}
-    assert found == {
+    assert shares == {
         "restarted": twice,
         "child-killed": twice,
         "ended": {STEP_OF_KILL: 1.0},
@@ -113,29 +114,29 @@ async def test_oom_kills(source: PrometheusSource) -> None:
 
 
 async def test_signs_of_one_step(source: PrometheusSource) -> None:
-    """The question of a quiet cycle, on one step, finds the same as the large one."""
+    """The query of a usual cycle, on one step, has the same result as the large one."""
     step = StepRange(STEP_OF_KILL, STEP_OF_KILL)
 
-    assert set(seen(await only(source.pressure_samples(Pressure.OOM_KILLED, step)))) == {
+    assert set(shares_by_step(await only(source.pressure_samples(Pressure.OOM_KILLED, step)))) == {
         "restarted",
         "child-killed",
         "ended",
     }
-    assert set(seen(await only(source.pressure_samples(Pressure.CPU_THROTTLING, step)))) == {"busy"}
+    assert set(shares_by_step(await only(source.pressure_samples(Pressure.CPU_THROTTLING, step)))) == {"busy"}
 
 
 @pytest.mark.parametrize("scope", [Scope(included=("elsewhere",)), Scope(excluded=(NAMESPACE,))])
 async def test_signs_of_other_namespaces_are_not_told(needy: Prometheus, scope: Scope) -> None:
-    """Neither where another namespace is included nor where this one is excluded."""
+    """No samples if another namespace is included, or if this one is excluded."""
     async with PrometheusSource(needy.url, scope=scope) as elsewhere:
         for reason in Pressure:
-            assert seen(await only(elsewhere.pressure_samples(reason, HOUR_AND_HALF))) == {}
+            assert shares_by_step(await only(elsewhere.pressure_samples(reason, HOUR_AND_HALF))) == {}
 
 
 async def test_absent_metrics_are_no_fault(
     prometheus_factory: Callable[[Path | None], Prometheus],
 ) -> None:
-    """A Prometheus that scrapes neither cAdvisor nor kube-state-metrics answers: nothing was seen."""
+    """A Prometheus without cAdvisor and kube-state-metrics has an empty result."""
     async with PrometheusSource(prometheus_factory(None).url, scope=Scope()) as empty:
         for reason in Pressure:
-            assert seen(await only(empty.pressure_samples(reason, HOUR_AND_HALF))) == {}
+            assert shares_by_step(await only(empty.pressure_samples(reason, HOUR_AND_HALF))) == {}

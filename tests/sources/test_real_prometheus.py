@@ -1,6 +1,6 @@
-"""The constant past of emojivoto in a real Prometheus: every number is the one that was described.
+"""The constant past of emojivoto in a real Prometheus: every number is that of the description.
 
-The past is three days long, scraped once a minute, and ends at 15:00 UTC, so that its last 24 hours hold all
+The past is three days long, scraped once a minute, and ends at 15:00 UTC, so that its last 24 hours have all
 of the six hours after midnight in which web-api calls emoji.
 """
 
@@ -65,10 +65,10 @@ def usage_of_newer_pods() -> dict[PodContainer, tuple[float, float]]:
 
 @pytest.mark.parametrize(("number", "resource"), [(0, Resource.CPU), (1, Resource.MEMORY)])
 async def test_containers_of_the_last_day(source: PrometheusSource, number: int, resource: Resource) -> None:
-    """Each container has its number at each of the 288 steps; nothing else is in the answer.
+    """Each container has its number at each of the 288 steps; the result has no other series.
 
-    So the Pods' own cgroups, the pause containers and the init containers (ended two days ago) are not there,
-    and the kubelet that is scraped twice does not double the usage of web.
+    The Pods' own cgroups, the pause containers and the init containers (terminated two days ago) are absent,
+    and the duplicate scrape of the kubelet does not double the usage of web.
     """
     samples = await usage(source.container_samples(resource, LAST_DAY))
 
@@ -82,20 +82,20 @@ async def test_containers_of_the_last_day(source: PrometheusSource, number: int,
 async def test_the_rollout(source: PrometheusSource) -> None:
     """Older Pods have every step up to the roll-out, newer ones every step after it.
 
-    A rate needs two scrapes in a step. The init containers of the newer Pods are seen.
+    A rate needs two scrapes in a step. The init containers of the newer Pods are present.
     """
     around = StepRange(ROLLOUT - 2, ROLLOUT + 3)
     samples = await usage(source.container_samples(Resource.CPU, around))
     web = {
-        each.pod: np.isfinite(values).tolist()
-        for each, values in zip(samples.containers, samples.values, strict=True)
-        if each.container == "web-svc"
+        container.pod: np.isfinite(values).tolist()
+        for container, values in zip(samples.containers, samples.values, strict=True)
+        if container.container == "web-svc"
     }
     older, newer = [True] * 3 + [False] * 3, [False] * 3 + [True] * 3
     assert web == dict.fromkeys(DEPLOYMENTS["web"].older_pods, older) | dict.fromkeys(
         DEPLOYMENTS["web"].pods, newer
     )
-    init = [each.pod for each in samples.containers if each.container == "linkerd-init"]
+    init = [container.pod for container in samples.containers if container.container == "linkerd-init"]
     assert set(init) == set(DEPLOYMENTS["web"].pods)
 
 
@@ -130,10 +130,10 @@ async def test_connections_of_the_last_day(source: PrometheusSource) -> None:
 
 
 async def test_the_profiles_that_were_worked_out_by_hand(source: PrometheusSource) -> None:
-    """Folded and derived, two whole days and 9 hours of a third (t = 2.375) give constant usage's values.
+    """Folded and derived, two days and 9 hours of a third (t = 2.375) give the values of constant usage.
 
-    The history begins at 15:00: CPU is raised by 1 / 3.375^2 = 0.087791, memory, beside 15 %, by
-    3 / (1 + 2.375 / 0.6)^2 = 0.122025: 1.15 * 1.122025 = 1.290329 times itself.
+    The history begins at 15:00: CPU is raised by 1 / 3.375^2 = 0.087791, memory, beside 15 %, by 3 / (1 +
+    2.375 / 0.6)^2 = 0.122025: 1.15 * 1.122025 = 1.290329 times itself.
     """
     everything = StepRange(LAST_STEP - 3 * 288 + 1, LAST_STEP)
     history = UsageHistory(timeslots=4, retained_days=15)
@@ -179,7 +179,7 @@ async def test_the_profiles_that_were_worked_out_by_hand(source: PrometheusSourc
 
 
 async def test_a_scope_elsewhere(emojivoto: Prometheus) -> None:
-    """The past is emojivoto's alone: another scope finds no containers, edges or sources in it."""
+    """The past has only emojivoto: another scope has no containers, edges or sources."""
     async with PrometheusSource(emojivoto.url, scope=Scope(included=("shop",))) as shop:
         assert (await usage(shop.container_samples(Resource.CPU, LAST_DAY))).containers == ()
         samples = await only(shop.connection_samples(LAST_DAY))
@@ -192,7 +192,7 @@ async def test_a_scope_elsewhere(emojivoto: Prometheus) -> None:
 
 
 async def test_a_query_that_prometheus_refuses(emojivoto: Prometheus) -> None:
-    """Its own words reach the reader: a query that can't be parsed is 400, and not tried again."""
+    """A query that can't be parsed is 400, is not retried, and the message has Prometheus' error."""
     traffic = QueryCosts()
     async with PrometheusSource(emojivoto.url, scope=Scope(), observer=traffic) as source:
         with pytest.raises(SourceError) as caught:
@@ -206,7 +206,7 @@ async def test_a_query_that_prometheus_refuses(emojivoto: Prometheus) -> None:
 async def test_a_prometheus_that_knows_nothing(
     prometheus_factory: Callable[[Path | None], Prometheus],
 ) -> None:
-    """No series: answers are whole and empty. Stopped, it can't be reached; started, it answers again."""
+    """Without series, results are complete and empty. Stopped, it can't be reached; restarted, it answers."""
     prometheus, traffic = prometheus_factory(None), QueryCosts()
     async with PrometheusSource(prometheus.url, scope=Scope(), observer=traffic) as empty:
         assert (await usage(empty.container_samples(Resource.MEMORY, LAST_DAY))).containers == ()

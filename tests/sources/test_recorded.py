@@ -1,4 +1,4 @@
-"""A recorded history in Prometheus' place: the grid, the move to the present, names and attribution."""
+"""A recorded history as a source: the grid, the shift to the present, names and attribution."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def history(path: Path, *series: RecordedContainer, edges: tuple[RecordedEdge, .
 
 
 async def test_samples_are_put_on_the_grid(path: Path) -> None:
-    """Step 2 is (300, 600]: the samples at 301 and 600 fall into it, the one at 601 into step 3.
+    """Step 2 is (300, 600]: the samples at 301 and 600 are in it, the one at 601 is in step 3.
 
     In step 2, CPU is the mean of 0.25 and 0.75, memory the larger of 5 MB and 3 MB.
     """
@@ -57,7 +57,7 @@ async def test_samples_are_put_on_the_grid(path: Path) -> None:
 
 
 async def test_order_and_gaps_of_a_record(path: Path) -> None:
-    """Samples may come in any order, and NaN is no sample: of CPU here, while memory has one."""
+    """Samples may be in any order. NaN is no sample, for CPU and memory separately."""
     recorded = history(path, container(POD, {900: (0.3125, 3e6), 300: (NAN, 1e6), 600: (0.25, NAN)}))
 
     cpu = await usage(recorded.container_samples(Resource.CPU, StepRange(1, 3)))
@@ -68,18 +68,18 @@ async def test_order_and_gaps_of_a_record(path: Path) -> None:
 
 
 async def test_containers_without_a_sample_in_the_range_are_left_out(path: Path) -> None:
-    """As Prometheus does: of two Pods, the one that had ended by step 5 is not in the answer."""
+    """As in Prometheus: of two Pods, the one that is terminated by step 5 is not in the result."""
     gone = "emojivoto/web-5f86686c4d-8wrkx/web-svc"
     recorded = history(path, container(gone, {300: (0.5, 1e6)}), container(POD, {1500: (0.25, 1e6)}))
 
     samples = await usage(recorded.container_samples(Resource.CPU, StepRange(4, 6)))
 
-    assert [each.pod for each in samples.containers] == ["web-6c9b7d8f5b-2x8qz"]
+    assert [container.pod for container in samples.containers] == ["web-6c9b7d8f5b-2x8qz"]
     np.testing.assert_array_equal(samples.values, [[NAN, 0.25, NAN]])
 
 
 async def test_connections(path: Path) -> None:
-    """Of two edges of web one has a sample in step 1, one in step 2: it was observed in both."""
+    """Of two edges of web one has a sample in step 1, one in step 2: web was scraped in both."""
     recorded = history(
         path,
         container(POD, {300: (0.5, 1e6)}),
@@ -102,7 +102,7 @@ async def test_connections(path: Path) -> None:
 
 
 async def test_a_record_without_edges_has_no_mesh(path: Path) -> None:
-    """Connections are then off, which is no fault."""
+    """Connections are off, which is no error."""
     recorded = history(path, container(POD, {300: (0.5, 1e6)}))
 
     assert [samples async for samples in recorded.connection_samples(StepRange(1, 3))] == []
@@ -110,10 +110,10 @@ async def test_a_record_without_edges_has_no_mesh(path: Path) -> None:
 
 
 async def test_workloads_of_recorded_pods(path: Path) -> None:
-    """A Pod's name tells its Deployment, `web-api` is not `web`, and a machine is a workload by itself.
+    """A Pod's name gives its Deployment, `web-api` is not `web`, and a machine is its own workload.
 
-    `emoji-0` fits no pattern. The hash of `voting` is not spelled by the controller: it counts since an edge
-    tells that there is a Deployment of that name.
+    `emoji-0` matches no pattern. The hash of `voting` is not one of the controller's: it counts since an edge
+    has a Deployment of that name.
     """
     names = [
         POD,
@@ -154,7 +154,7 @@ async def test_a_name_without_slashes_is_one_container(path: Path) -> None:
     ids=["at its end", "before its first sample", "within the step", "a day later", "in phase", "ten days"],
 )
 def test_ending_at(path: Path, now: int, shift_days: int, last_step: int) -> None:
-    """The record (steps 1 and 2) moves by the fewest whole days that bring its end to *now* or past it."""
+    """The record (steps 1 and 2) is shifted by the fewest whole days so that it ends at *now* or later."""
     moved = history(path, container(POD, {300: (0.25, 1e6), 600: (0.5, 2e6)})).ending_at(now)
 
     assert moved.shift_days == shift_days
@@ -163,7 +163,7 @@ def test_ending_at(path: Path, now: int, shift_days: int, last_step: int) -> Non
 
 
 async def test_the_daily_rhythm_stays_in_phase(path: Path) -> None:
-    """What was recorded at 00:05 on day 0 is told for 00:05 on day 3, and what lies after now is hidden.
+    """A sample at 00:05 on day 0 is at 00:05 on day 3 after the shift; samples after now are hidden.
 
     Of the steps 865 and 866 (00:05 and 00:10 on day 3) only the first has ended at 00:07.
     """
@@ -182,7 +182,7 @@ async def test_the_daily_rhythm_stays_in_phase(path: Path) -> None:
 
 
 async def test_the_future_alone_is_empty(path: Path) -> None:
-    """A range wholly after now has no sample, although the record has some there."""
+    """A range entirely after now has no sample, although the record has some there."""
     moved = history(path, container(POD, {300: (0.25, 1e6), 600: (0.5, 2e6)})).ending_at(300)
 
     assert (await usage(moved.container_samples(Resource.CPU, StepRange(2, 3)))).containers == ()
@@ -191,7 +191,8 @@ async def test_the_future_alone_is_empty(path: Path) -> None:
 async def test_a_replay_goes_on(path: Path) -> None:
     """With a record of one day, every step of any later day has the sample of the same time of day.
 
-    The record gives step n (1 to 288) the value n; two days on, step 2 * 288 + 7 has 7, as soon as it ended.
+    The record has the value n at step n (1 to 288); two days later, step 2 * 288 + 7 has 7, as soon as it has
+    ended.
     """
     whole_day = {step * 300: (float(step), 1e6) for step in range(1, STEPS_PER_DAY + 1)}
     now = 0.0

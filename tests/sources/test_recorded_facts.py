@@ -1,4 +1,4 @@
-"""What a file may tell of containers besides their usage, and what Prometheus is asked for it."""
+"""Workloads and requests of containers: in a history file, and from Prometheus."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def arrays(**more: Any) -> dict[str, Any]:
 
 
 async def test_what_is_written_is_read(tmp_path: Path) -> None:
-    """The workload that no Pod's name tells, and the one request that is known."""
+    """A workload that does not follow from the Pod's name, and the only request."""
     path = tmp_path / "usage.npz"
     write_history_file(path, [DATABASE, STRANGER])
 
@@ -50,7 +50,7 @@ async def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_facts_that_nobody_knows_are_not_written(tmp_path: Path) -> None:
-    """A file of mere usage holds the five keys alone."""
+    """A file with usage only has just the five keys."""
     path = tmp_path / "usage.npz"
     write_history_file(path, [STRANGER])
 
@@ -76,7 +76,7 @@ def test_facts_that_nobody_knows_are_not_written(tmp_path: Path) -> None:
     ],
 )
 def test_a_fault_is_named(tmp_path: Path, fault: dict[str, Any], words: str) -> None:
-    """The file, the key, and what is wrong with it."""
+    """The message has the file, the key and the error."""
     path = tmp_path / "usage.npz"
     np.savez(path, **arrays(**fault))
 
@@ -87,7 +87,7 @@ def test_a_fault_is_named(tmp_path: Path, fault: dict[str, Any], words: str) -> 
 
 
 def test_the_words_of_the_query_on_requests() -> None:
-    """Duplicates of a second kube-state-metrics are made one; scope and cluster are in the matchers."""
+    """Duplicates of a second kube-state-metrics are aggregated; scope and cluster are in the matchers."""
     scope = Scope(("shop",), cluster="north")
 
     assert container_requests(Resource.CPU, scope) == (
@@ -97,12 +97,12 @@ def test_the_words_of_the_query_on_requests() -> None:
 
 
 async def test_requests_are_asked_for_at_one_moment() -> None:
-    """Two questions, on CPU and on memory, both on the last step."""
-    asked: list[str] = []
+    """Two queries, on CPU and on memory, both on the last step."""
+    ranges: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         form = httpx.QueryParams(request.content.decode())
-        asked.append(form["start"] + " " + form["end"])
+        ranges.append(form["start"] + " " + form["end"])
         value = "0.5" if 'resource="cpu"' in form["query"] else "1000000"
         labels = {"namespace": "shop", "pod": "web-1", "container": "main"}
         result = [{"metric": labels, "values": [[900, value]]}]
@@ -113,7 +113,7 @@ async def test_requests_are_asked_for_at_one_moment() -> None:
     async with PrometheusApi(
         "http://prometheus", timeout_seconds=1, transport=httpx.MockTransport(answer)
     ) as api:
-        told = await PrometheusRequests(api, Scope()).container_requests(3)
+        requests = await PrometheusRequests(api, Scope()).container_requests(3)
 
-    assert told == {PodContainer("shop", "web-1", "main"): {Resource.CPU: 0.5, Resource.MEMORY: 1e6}}
-    assert asked == ["900 900"] * 2
+    assert requests == {PodContainer("shop", "web-1", "main"): {Resource.CPU: 0.5, Resource.MEMORY: 1e6}}
+    assert ranges == ["900 900"] * 2

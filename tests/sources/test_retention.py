@@ -1,4 +1,4 @@
-"""How long a server says that it keeps samples: asked of Prometheus itself, and unknown of all others."""
+"""Retention time: Prometheus reports it; that of other back ends is unknown."""
 
 import httpx
 import pytest
@@ -22,12 +22,12 @@ from app.sources.retention import duration_seconds
     ],
 )
 def test_a_duration_as_prometheus_writes_it(text: str, seconds: float | None) -> None:
-    """Units may follow each other; a limit of size beside it, or alone, tells no time; none means none."""
+    """Units may follow each other; a limit of size is ignored; without a duration the time is unknown."""
     assert duration_seconds(text) == seconds
 
 
-async def told(answer: httpx.Response | Exception) -> float | None:
-    """What is made of a server's answer."""
+async def retention_of(answer: httpx.Response | Exception) -> float | None:
+    """The retention time from a server's response."""
 
     def respond(request: httpx.Request) -> httpx.Response:
         assert (request.method, request.url.path) == ("GET", "/prefix/api/v1/status/runtimeinfo")
@@ -45,7 +45,7 @@ async def test_prometheus_tells() -> None:
     """The field of 2.x and 3.x, among others."""
     body = {"status": "success", "data": {"startTime": "x", "storageRetention": "6h", "goroutineCount": 4}}
 
-    assert await told(httpx.Response(200, json=body)) == 6 * 3600
+    assert await retention_of(httpx.Response(200, json=body)) == 6 * 3600
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,5 @@ async def test_prometheus_tells() -> None:
     ids=["thanos", "a-page", "no-field", "a-list", "away", "refused", "late"],
 )
 async def test_who_does_not_tell_is_no_error(answer: httpx.Response | Exception) -> None:
-    """Another backend, a proxy, a server that is away: nobody knows, and nothing fails for it."""
-    assert await told(answer) is None
+    """Another back end, a proxy, an unreachable server: the time is unknown, and no error is raised."""
+    assert await retention_of(answer) is None

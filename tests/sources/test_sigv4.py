@@ -1,4 +1,4 @@
-"""Requests to Amazon's Prometheus are signed anew each time, by whoever the environment says we are."""
+"""Requests to Amazon's Prometheus are signed with the credentials of the environment."""
 
 import builtins
 import re
@@ -42,7 +42,7 @@ async def sent(monkeypatch: pytest.MonkeyPatch) -> httpx.Request:
 async def test_a_query_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the service `aps` in the region, over host, type, body and session token.
 
-    Signed again with the same key at the same moment, the request has the same signature.
+    Signed again with the same key at the same time, the request has the same signature.
     """
     request = await sent(monkeypatch)
 
@@ -66,7 +66,7 @@ async def test_a_query_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_no_credentials_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing in the environment, no file, no role: the query fails, and the reason says so."""
+    """Nothing in the environment, no file, no role: the query fails with this reason."""
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
         monkeypatch.delenv(f"AWS_{name}", raising=False)
     wire = ScriptedPrometheus(answer())
@@ -80,7 +80,7 @@ async def test_no_credentials_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_the_extra_the_setting_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Botocore comes with the extra `aws` alone."""
+    """Only the extra `aws` installs botocore."""
     imported = builtins.__import__
 
     def missing(name: str, *arguments: Any, **named: Any) -> Any:

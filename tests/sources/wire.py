@@ -1,4 +1,4 @@
-"""Prometheus' side of the wire, scripted: answers are given in order, requests and pauses are kept."""
+"""Prometheus' side of HTTP, scripted: responses are sent in order, requests and pauses are recorded."""
 
 import json
 import re
@@ -24,19 +24,19 @@ def row(labels: Mapping[str, str], points: Points, **extra: Any) -> dict[str, An
 
 
 def matrix(*rows: Mapping[str, Any], **envelope: Any) -> dict[str, Any]:
-    """The body of a successful answer; *envelope* adds to it or replaces a part."""
+    """The body of a successful response; *envelope* adds to it or replaces a part."""
     return {"status": "success", "data": {"resultType": "matrix", "result": list(rows)}, **envelope}
 
 
 def parts_of(query: str) -> list[tuple[str, str]]:
-    """The number and the text of each part of a question to a mesh."""
+    """The number and the text of each part of a query on a mesh."""
     first, *others = query.split(" or label_replace(")
-    found = [re.fullmatch(r'(.+),"part","(\d)","",""\)', other) for other in others]
-    return [("0", first), *((match[2], match[1]) for match in found if match)]
+    matches = [re.fullmatch(r'(.+),"part","(\d)","",""\)', other) for other in others]
+    return [("0", first), *((match[2], match[1]) for match in matches if match)]
 
 
 def answer(*rows: Mapping[str, Any], **envelope: Any) -> httpx.Response:
-    """A successful answer with these series."""
+    """A successful response with these series."""
     return httpx.Response(200, json=matrix(*rows, **envelope))
 
 
@@ -46,14 +46,14 @@ def encoded(body: Any) -> bytes:
 
 
 class ScriptedPrometheus(httpx.AsyncBaseTransport):
-    """Gives the replies in order, the last one for ever; an exception is raised as the network would."""
+    """Sends the replies in order, the last one repeatedly; an exception is raised like one of the network."""
 
     def __init__(self, *replies: Reply) -> None:
         self._replies = list(replies)
         self.requests: list[httpx.Request] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Keep the request, play the next reply."""
+        """Record the request, send the next reply."""
         await request.aread()
         self.requests.append(request)
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
@@ -69,7 +69,7 @@ class ScriptedPrometheus(httpx.AsyncBaseTransport):
 
 
 class Pauses:
-    """Takes the place of sleeping: *seconds* lists the pauses that were wanted."""
+    """Replaces sleeping: *seconds* has the requested pauses."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -79,5 +79,5 @@ class Pauses:
         self.seconds.append(seconds)
 
     def retry_policy(self) -> RetryPolicy:
-        """Three tries, and chance always in the middle."""
+        """Three tries, and the middle of the random range."""
         return RetryPolicy(sleep=self.sleep, chance=lambda: 0.5)

@@ -1,4 +1,4 @@
-"""A conversation with a mesh, whose questions are answered without a server."""
+"""A conversation with a mesh, answered without a server."""
 
 from collections.abc import Callable
 
@@ -14,15 +14,15 @@ Answer = Callable[[QueryBatch], list[SeriesMatrix]]
 def converse(
     mesh: Mesh, answer: Answer, scope: Scope, *, steps: StepRange = STEPS, shard: Shard | None = None
 ) -> tuple[list[QueryBatch], ConnectionSamples]:
-    """All questions that were asked, and what was made of the answers."""
+    """All batches of queries, and the resulting samples."""
     conversation = mesh.conversation(scope, steps, shard or Shard())
-    asked: list[QueryBatch] = []
-    questions = next(conversation)
+    sent: list[QueryBatch] = []
+    batches = next(conversation)
     while True:
-        asked += questions
-        answers = [matrix for question in questions for matrix in answer(question)]
+        sent += batches
+        answers = [matrix for batch in batches for matrix in answer(batch)]
         try:
-            questions = conversation.send(answers)
+            batches = conversation.send(answers)
         except StopIteration as end:
             samples: ConnectionSamples = end.value
-            return asked, samples
+            return sent, samples

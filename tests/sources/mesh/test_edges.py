@@ -1,4 +1,4 @@
-"""How requests, responses and scrapes become one answer on connections."""
+"""Requests, responses and scrapes joined into samples of connections."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ EVERYTHING = Scope()
 
 
 def workload(key: Key) -> Workload | None:
-    """Keys are namespace and name; a question mark stands for an end that nobody knows."""
+    """Keys are namespace and name; a question mark is an unknown endpoint."""
     namespace, name = key
     return None if name == "?" else Workload(namespace, name)
 
@@ -56,7 +56,7 @@ def test_sides_are_joined_by_edge() -> None:
 
 
 def test_scraped_by_up() -> None:
-    """Two scrapes in a step make a rate possible; none, one, or no `up` at all do not."""
+    """Two scrapes in a step are enough for a rate; none, one, or no `up` at all are not."""
     scrapes = table({("emojivoto", "web"): [5, 2, 1, NAN], ("shop", "cart"): [0, 0, 0, 5]})
 
     joined = join(NOTHING, NOTHING, scrapes)
@@ -67,7 +67,7 @@ def test_scraped_by_up() -> None:
 
 
 def test_scraped_by_any_edge_where_there_is_no_up() -> None:
-    """Without `up` any sample of any edge tells that the source was scraped: in steps 1, 2 and 4."""
+    """Without `up` any sample of any edge shows that the source was scraped: in steps 1, 2 and 4."""
     requests = table({WEB_EMOJI: [2, NAN, NAN, NAN], WEB_VOTING: [NAN, 0, NAN, NAN]})
     responses = table({WEB_VOTING: [NAN, NAN, NAN, 1]})
 
@@ -89,7 +89,7 @@ def test_scraped_by_any_edge_where_there_is_no_up() -> None:
     ids=["all", "by its source", "by its destination", "excluded", "neither end"],
 )
 def test_edges_in_scope(scope: Scope, expected: int) -> None:
-    """shop/cart calls emojivoto/web, which calls emojivoto/emoji: each scope keeps what touches it."""
+    """shop/cart calls emojivoto/web, which calls emojivoto/emoji: an edge needs one endpoint in scope."""
     requests = table({SHOP_WEB: [1] * 4, WEB_EMOJI: [1] * 4})
 
     joined = join(requests, NOTHING, NOTHING, scope)
@@ -100,7 +100,7 @@ def test_edges_in_scope(scope: Scope, expected: int) -> None:
 
 
 def test_excluded_sources_are_left_out() -> None:
-    """`up` of an excluded namespace tells nothing that is asked for."""
+    """`up` of an excluded namespace makes no source."""
     scrapes = table({("kube-system", "dns"): [5] * 4})
 
     joined = join(NOTHING, NOTHING, scrapes, Scope(excluded=("kube-system",)))
@@ -110,7 +110,7 @@ def test_excluded_sources_are_left_out() -> None:
 
 
 def test_unknown_ends_are_left_out_and_counted() -> None:
-    """Two edges with one unknown end each; the source of the second one was scraped all the same."""
+    """Two edges with one unknown endpoint each; the source of the second one still counts as scraped."""
     requests = table(
         {
             ("emojivoto", "?", "emojivoto", "emoji"): [1] * 4,
@@ -144,7 +144,7 @@ def test_bytes_stand_beside_requests_only() -> None:
 
 
 def test_two_meshes_are_one_answer() -> None:
-    """Each brings an edge and a source; with an empty one, or two of them, nothing is added."""
+    """Each has an edge and a source; an empty one adds nothing, and two empty ones are empty."""
     first = join(table({WEB_EMOJI: [1] * 4}), NOTHING, NOTHING)
     second = join(table({SHOP_WEB: [2] * 4}, unusable=1), NOTHING, NOTHING)
     empty = join(NOTHING, NOTHING, NOTHING)

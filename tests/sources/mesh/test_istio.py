@@ -1,4 +1,4 @@
-"""Istio: the exact texts that are sent, and what answers in its label schema become."""
+"""Istio: the exact texts of queries, and the samples from its labels."""
 
 import numpy as np
 
@@ -33,17 +33,17 @@ def table(rows: dict[tuple[str, ...], list[float]], unusable: int = 0) -> Series
 NOTHING = table({})
 
 
-def nothing(question: QueryBatch) -> list[SeriesMatrix]:
-    return [NOTHING] * len(question.parts)
+def nothing(batch: QueryBatch) -> list[SeriesMatrix]:
+    return [NOTHING] * len(batch.parts)
 
 
 def test_questions() -> None:
     """Clients and waypoints before servers; bytes of TCP without the nodes' tunnels; servers as scrapes."""
-    (question,), _ = converse(Istio(), nothing, SOME)
+    (batch,), _ = converse(Istio(), nothing, SOME)
 
     ours = 'app!="ztunnel",'
     servers = 'istio_requests_total{reporter="destination",destination_workload_namespace!="kube-system"}'
-    assert [part.query for part in question.parts] == [
+    assert [part.query for part in batch.parts] == [
         rate("istio_requests_total"),
         rate("istio_request_bytes_sum"),
         rate("istio_response_bytes_sum"),
@@ -51,21 +51,21 @@ def test_questions() -> None:
         rate("istio_tcp_sent_bytes_total", ours),
         f"max by (destination_workload_namespace,destination_workload)(count_over_time({servers}[5m]))",
     ]
-    assert question.steps == STEPS
+    assert batch.steps == STEPS
     assert ",".join(EDGE_LABELS) == LABELS
 
 
 def test_a_shard_of_sources() -> None:
-    """Every rate is of sources in these namespaces alone, and servers are scraped there."""
-    (question,), _ = converse(Istio(), nothing, SOME, shard=Shard(frozenset({"shop", "team"})))
+    """Every rate selects sources in these namespaces only, and scrapes select servers there."""
+    (batch,), _ = converse(Istio(), nothing, SOME, shard=Shard(frozenset({"shop", "team"})))
 
-    *rates, servers = (part.query for part in question.parts)
+    *rates, servers = (part.query for part in batch.parts)
     assert all(query.count('source_workload_namespace=~"shop|team",') == 2 for query in rates)
     assert 'destination_workload_namespace=~"shop|team"' in servers
 
 
 def test_the_load() -> None:
-    """Five rates of two kinds of reporters read the requests' samples about ten times, by the source."""
+    """Five rates of two kinds of reporters read about ten times the samples of requests, by source."""
     load = Istio().load(SOME)
 
     counts = f"count_over_time(istio_requests_total{{{BOTH}}}[5m])"
@@ -74,10 +74,10 @@ def test_the_load() -> None:
 
 
 def test_a_request_is_a_request_and_a_response() -> None:
-    """Two a second both ways; a sample that was not usable counts once. No kind is told at either end."""
+    """Two a second both ways; an unusable sample counts once. Neither endpoint has a kind."""
     answers = [table({CART_DB: [2, 2, NAN, 2]}, unusable=1), *[NOTHING] * 5]
 
-    _, samples = converse(Istio(), lambda _question: answers, Scope())
+    _, samples = converse(Istio(), lambda _batch: answers, Scope())
 
     assert samples.edges == (Connection(CART, DB),)
     np.testing.assert_array_equal(samples.requests, [[2, 2, NAN, 2]])
@@ -87,35 +87,35 @@ def test_a_request_is_a_request_and_a_response() -> None:
 
 
 def test_bytes_of_requests_and_of_tcp_are_added() -> None:
-    """100 of HTTP and 50 of TCP in one step are 150, either alone is itself, none is none."""
+    """100 of HTTP and 50 of TCP in one step are 150; one alone is unchanged; neither is no sample."""
     http = table({CART_DB: [100, 100, NAN, NAN]})
     tcp = table({CART_DB: [50, NAN, 50, NAN]})
     answers = [table({CART_DB: [1] * 4}), http, NOTHING, tcp, tcp, NOTHING]
 
-    _, samples = converse(Istio(), lambda _question: answers, Scope())
+    _, samples = converse(Istio(), lambda _batch: answers, Scope())
 
     np.testing.assert_array_equal(samples.request_bytes, [[150, 100, 50, NAN]])
     np.testing.assert_array_equal(samples.response_bytes, [[50, NAN, 50, NAN]])
 
 
 def test_where_only_bytes_flow_there_is_no_edge() -> None:
-    """Without a request nothing can be said in requests and responses per minute."""
+    """Without a request there is no rate of requests and responses per minute."""
     answers = [NOTHING, NOTHING, NOTHING, table({CART_DB: [50] * 4}), NOTHING, NOTHING]
 
-    _, samples = converse(Istio(), lambda _question: answers, Scope())
+    _, samples = converse(Istio(), lambda _batch: answers, Scope())
 
     assert samples.edges == ()
 
 
 def test_unknown_ends_are_left_out_and_counted() -> None:
-    """Clients without a sidecar are `unknown`, as are servers that were never reached: two are left out."""
+    """Clients without a sidecar are `unknown`, as are servers that were never reached: two are dropped."""
     rows: dict[tuple[str, ...], list[float]] = {
         CART_DB: [1.0] * 4,
         ("unknown", "unknown", "storage", "db"): [1.0] * 4,
         ("shop", "cart", "unknown", "unknown"): [1.0] * 4,
     }
 
-    _, samples = converse(Istio(), lambda _question: [table(rows), *[NOTHING] * 5], Scope())
+    _, samples = converse(Istio(), lambda _batch: [table(rows), *[NOTHING] * 5], Scope())
 
     assert samples.edges == (Connection(CART, DB),)
     assert samples.unknown_ends == 2
@@ -123,10 +123,10 @@ def test_unknown_ends_are_left_out_and_counted() -> None:
 
 
 def test_a_proxy_that_reports_as_a_server_is_scraped_as_a_client() -> None:
-    """The sidecar of db gave two samples in two steps, and one in the third, of which no rate is made."""
+    """The sidecar of db has two samples in two steps, and one in the third, which is too few for a rate."""
     servers = table({("storage", "db"): [2, 5, 1, NAN]})
 
-    _, samples = converse(Istio(), lambda _question: [*[NOTHING] * 5, servers], Scope())
+    _, samples = converse(Istio(), lambda _batch: [*[NOTHING] * 5, servers], Scope())
 
     assert samples.sources == (DB,)
     np.testing.assert_array_equal(samples.scraped, [[True, True, False, False]])

@@ -1,4 +1,4 @@
-"""Linkerd: the exact texts that are sent, and what answers in its label schema become."""
+"""Linkerd: the exact texts of queries, and the samples from its labels."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,42 +34,42 @@ Series = Mapping[str, str] | Sequence[Mapping[str, str]]
 
 
 def answering(*series: Series) -> Answer:
-    """What the server holds for each of PARTS: a series (or several) with the sample 2, or none at all."""
+    """The content of the server for each of PARTS: a series (or several) with the sample 2, or none."""
 
-    def answer(question: QueryBatch) -> list[SeriesMatrix]:
-        time = FIRST if question.steps == STEPS else question.steps.last * 300
+    def answer(batch: QueryBatch) -> list[SeriesMatrix]:
+        time = FIRST if batch.steps == STEPS else batch.steps.last * 300
         rows = []
-        for number, part in enumerate(question.parts):
+        for number, part in enumerate(batch.parts):
             (place,) = (place for place, name in enumerate(PARTS) if name in part.query)
-            given = series[place] if place < len(series) else []
-            of_part = [given] if isinstance(given, Mapping) else given
+            held = series[place] if place < len(series) else []
+            of_part = [held] if isinstance(held, Mapping) else held
             rows += [row({**labels, "part": str(number)}, [(time, "2")]) for labels in of_part]
-        reader = AnswerReader(question.labels, question.steps, question.optional)
+        reader = AnswerReader(batch.labels, batch.steps, batch.optional)
         reader.feed(encoded(matrix(*rows)))
-        return question.split(reader.finish())
+        return batch.split(reader.finish())
 
     return answer
 
 
 def joined(*series: Series, scope: Scope = EVERYTHING) -> ConnectionSamples:
-    """What is made of the answers."""
+    """The samples from these series."""
     return converse(Linkerd(), answering(*series), scope)[1]
 
 
 def behind(*pods: Mapping[str, str]) -> Answer:
-    """Only meshed Pods are told."""
+    """Only meshed Pods are known."""
     return answering([], [], [], [], [], list(pods))
 
 
 def test_questions() -> None:
-    """The Pods at the end first. As they are named as their labels tell, edges are summed by those alone.
+    """The Pods at the end first. Their names fit their labels, so edges are summed by labels only.
 
-    Four steps are 1200 seconds. Included namespaces can't be said of "either end" in one selector.
+    Four steps are 1200 seconds. One selector can't include namespaces at either endpoint.
     """
-    questions, _ = converse(Linkerd(), behind(EDGE | {"pod": "web-6b6f9d7d5c-2x8qz"}), SOME)
+    batches, _ = converse(Linkerd(), behind(EDGE | {"pod": "web-6b6f9d7d5c-2x8qz"}), SOME)
 
     edges, of_pods = f"namespace,{KIND_LABELS},{DESTINATION}", f"namespace,pod,replicas,{KIND_LABELS}"
-    assert [part.query for question in questions for part in question.parts] == [
+    assert [part.query for batch in batches for part in batch.parts] == [
         f"max by ({of_pods})(label_replace(max_over_time({PROXIES}[1200s]),{TAIL}))",
         f'sum by ({edges})(rate(request_total{{direction="outbound",{BOTH}}}[5m]))',
         f'sum by ({edges})(rate(response_total{{direction="outbound",{BOTH}}}[5m]))',
@@ -77,7 +77,7 @@ def test_questions() -> None:
         f'sum by ({edges})(rate(tcp_read_bytes_total{{direction="outbound",peer="dst",{BOTH}}}[5m]))',
         f"max by (namespace,{KIND_LABELS})(sum_over_time({PROXIES}[5m]))",
     ]
-    assert [(len(question.parts), question.steps) for question in questions] == [
+    assert [(len(batch.parts), batch.steps) for batch in batches] == [
         (1, StepRange(STEPS.last, STEPS.last)),
         (1, STEPS),
         (1, STEPS),
@@ -100,10 +100,10 @@ def test_questions() -> None:
     ],
 )
 def test_where_labels_may_not_tell_a_source_names_of_pods_do(pods: list[Mapping[str, str]]) -> None:
-    """One Pod that its labels don't tell, or nothing known of Pods: all is summed by their names too."""
-    questions, _ = converse(Linkerd(), behind(*pods), SOME)
+    """One Pod whose labels do not fit, or no known Pod: everything is summed by Pod name too."""
+    batches, _ = converse(Linkerd(), behind(*pods), SOME)
 
-    queries = [part.query for question in questions[1:] for part in question.parts]
+    queries = [part.query for batch in batches[1:] for part in batch.parts]
     by_name = f"namespace,replicas,{KIND_LABELS}"
     requests = f'rate(request_total{{direction="outbound",{BOTH}}}[5m])'
     assert queries[0] == f"sum by ({by_name},{DESTINATION})(label_replace({requests},{TAIL}))"
@@ -112,22 +112,22 @@ def test_where_labels_may_not_tell_a_source_names_of_pods_do(pods: list[Mapping[
 
 
 def test_a_source_of_which_no_pod_is_told_is_looked_for_by_names() -> None:
-    """The proxy of `db` leaves no `up` with its labels, one of which is its Pod's own: all is asked again.
+    """The proxy of `db` leaves no `up` with its labels, one of which is the Pod's own: all is queried again.
 
-    The second time its name tells the StatefulSet, of which two kinds' labels are there.
+    The second time the Pod's name shows the StatefulSet; the labels name two kinds.
     """
     web = {"namespace": "emojivoto", "deployment": "web"}
     pod = web | {"pod": "web-6b6f9d7d5c-2x8qz", "replicas": "web-6b6f9d7d5c"}
     two = {"namespace": "emojivoto", "deployment": "blue", "statefulset": "db"} | TO_VOTING
 
-    def answer(question: QueryBatch) -> list[SeriesMatrix]:
-        named = '"replicas"' in question.query and question.steps == STEPS
+    def answer(batch: QueryBatch) -> list[SeriesMatrix]:
+        named = '"replicas"' in batch.query and batch.steps == STEPS
         db, of_web = (two | {"replicas": "db"}, web | {"replicas": pod["replicas"]}) if named else (two, web)
-        return answering([db, of_web | TO_VOTING], [], [], [], of_web, pod)(question)
+        return answering([db, of_web | TO_VOTING], [], [], [], of_web, pod)(batch)
 
-    questions, samples = converse(Linkerd(), answer, EVERYTHING)
+    batches, samples = converse(Linkerd(), answer, EVERYTHING)
 
-    assert len(questions) == 7
+    assert len(batches) == 7
     assert [edge.source for edge in samples.edges] == [
         Workload("emojivoto", "db", "StatefulSet"),
         Workload("emojivoto", "web"),
@@ -136,7 +136,7 @@ def test_a_source_of_which_no_pod_is_told_is_looked_for_by_names() -> None:
 
 
 def test_the_parts_of_a_question_are_sent_as_one() -> None:
-    """All but the first part's series bear its number in a label: none is taken for another's."""
+    """Series of all parts but the first have the part's number as a label: parts are never confused."""
     (_, requests, _, octets), _ = converse(Linkerd(), behind(), SOME)
 
     first, second, third = (part.query for part in octets.parts)
@@ -148,18 +148,18 @@ def test_the_parts_of_a_question_are_sent_as_one() -> None:
 
 
 def test_a_shard_of_sources() -> None:
-    """All of it is of sources in these namespaces alone; destinations may be anywhere."""
+    """All queries select sources in these namespaces only; destinations may be anywhere."""
     shard = Shard(frozenset({"shop", "emojivoto"}))
 
-    questions, _ = converse(Linkerd(), behind(), SOME, shard=shard)
+    batches, _ = converse(Linkerd(), behind(), SOME, shard=shard)
 
-    parts = [part.query for question in questions for part in question.parts]
+    parts = [part.query for batch in batches for part in batch.parts]
     assert all(',namespace=~"emojivoto|shop",namespace!~"kube-public|kube-system"' in part for part in parts)
     assert "dst_namespace=" not in "".join(parts)
 
 
 def test_the_load() -> None:
-    """The largest question is on two rates, which read about twice the samples of requests."""
+    """The largest batch has two rates, which read about twice the samples of requests."""
     load = Linkerd().load(SOME)
 
     counts = f'count_over_time(request_total{{direction="outbound",{BOTH}}}[5m])'
@@ -194,7 +194,7 @@ def test_every_kind_at_both_ends(label: str, kind: str) -> None:
 
 
 def test_what_kinds_kubernetes_has() -> None:
-    """The kinds are spelled as ownerReferences spell them."""
+    """The kinds are those of ownerReferences."""
     assert set(KINDS.values()) == {
         *("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController"),
         *("CronJob", "Job"),
@@ -215,9 +215,9 @@ def test_what_kinds_kubernetes_has() -> None:
 def test_a_pods_own_label_beside_that_of_its_kind(
     replicas: str, labels: dict[str, str], kind: str, name: str
 ) -> None:
-    """The label whose value the Pod's name begins with is the workload's, and of two such the longer.
+    """The label with the longest value that begins the Pod's name is the workload's.
 
-    A label that stands alone is believed: only the Pod can tell better.
+    A single label counts: only the Pod could contradict it.
     """
     samples = joined({"namespace": "shop", "replicas": replicas, **labels} | TO_VOTING)
 
@@ -225,12 +225,12 @@ def test_a_pods_own_label_beside_that_of_its_kind(
 
 
 def test_the_pods_behind_a_source() -> None:
-    """All of the workload that the labels tell, in spite of a rollout."""
-    told = {"namespace": "emojivoto", "deployment": "web"}
+    """All Pods of the workload that the labels name, across a rollout."""
+    web = {"namespace": "emojivoto", "deployment": "web"}
     names = ("web-6b6f9d7d5c-2x8qz", "web-6b6f9d7d5c-vhm4j", "web-5f86686c4d-8wrkx")
-    pods = [{**told, "pod": name, "replicas": name[:-6]} for name in names]
+    pods = [{**web, "pod": name, "replicas": name[:-6]} for name in names]
 
-    samples = joined(told | TO_VOTING, [], [], [], told, pods)
+    samples = joined(web | TO_VOTING, [], [], [], web, pods)
 
     assert samples.edges[0].source == Workload("emojivoto", "web")
     assert [sorted(pods) for pods in samples.edge_pods] == [sorted(names)]
@@ -250,7 +250,7 @@ def test_two_sources_under_one_label() -> None:
 
 
 def test_unknown_ends_are_left_out_and_counted() -> None:
-    """A Service without a workload, and a destination outside the cluster: two; the third edge is known."""
+    """A Service without a workload and a destination outside the cluster: two; the third edge is known."""
     service = EDGE | {"dst_namespace": "emojivoto"}
 
     samples = joined([EDGE, service, EDGE | TO_VOTING])
@@ -260,7 +260,7 @@ def test_unknown_ends_are_left_out_and_counted() -> None:
 
 
 def test_a_source_without_labels_has_its_pods() -> None:
-    """Nothing tells the kind of a Rollout's Pods: the source has no name, and the Pods that do tell it."""
+    """No label has the kind Rollout: the source has no name, and its Pods identify it."""
     source = {"namespace": "shop", "replicas": "cart-6b6f9d7d5c"}
 
     samples = joined(source | TO_VOTING, [], [], [], [], [source | {"pod": "cart-6b6f9d7d5c-2x8qz"}])
