@@ -237,7 +237,7 @@ def test_a_wrong_file_is_named_at_the_start(
 
 def test_without_credentials_nothing_is_read() -> None:
     """The defaults use no credentials and trust the public CAs."""
-    check_access(read_settings({}))
+    check_credentials(read_settings({}))
     access = PrometheusCredentials()
 
     assert access.authentication() is None
