@@ -1,4 +1,4 @@
-"""`job-profiler` and `python -m app`: hands over to the command line."""
+"""Entry point of `job-profiler` and `python -m app`."""
 
 from app.command_line.root import main
 

@@ -1,4 +1,4 @@
-"""`job-profiler demo`: what the demonstration did, step by step."""
+"""`job-profiler demo`: runs the demonstration and prints its results."""
 
 import asyncio
 import contextlib
@@ -14,9 +14,9 @@ from app.settings.types import LogFormat
 
 
 def run_demo(*, keep: bool) -> None:
-    """Print the profiles and the annotated Pod; with *keep* serve on until Ctrl-C."""
+    """Prints the profiles and the annotated Pod; with *keep*, serves until Ctrl-C."""
     configure_logs("warning", LogFormat.CONSOLE)
-    typer.echo("Starting profiler and webhook on a recorded past of emojivoto (no cluster needed) ...\n")
+    typer.echo("Starting profiler and webhook with recorded usage of emojivoto (no cluster needed) ...\n")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_run(keep=keep))
 
@@ -25,23 +25,27 @@ async def _run(*, keep: bool) -> None:
     async with demonstrate() as demonstration:
         _show(demonstration)
         if keep:
-            await _serve_on(demonstration)
+            await _keep_serving(demonstration)
 
 
 def _show(demonstration: Demonstration) -> None:
     print_profiles(console(), demonstration.server.profiles.manifests.values())
-    typer.echo(f"\nPosted a Pod of `web` to {demonstration.server.webhook_url}/mutate. ", nl=False)
-    typer.echo(f"The answer's patch has {len(demonstration.patch)} operations; the Pod with it applied:\n")
+    typer.echo(f"\nSent an admission review of a Pod of `web` to {demonstration.server.webhook_url}/mutate.")
+    typer.echo(
+        f"The JSON patch in the response has {len(demonstration.patch)} operations. The patched Pod:\n"
+    )
     typer.echo(yaml.safe_dump(demonstration.pod, sort_keys=False), nl=False)
 
 
-async def _serve_on(demonstration: Demonstration) -> None:
-    """Until Ctrl-C or SIGTERM, or until the server itself ends."""
+async def _keep_serving(demonstration: Demonstration) -> None:
+    """Waits for Ctrl-C or SIGTERM, or for the server to fail."""
     server = demonstration.server
-    typer.echo(f"\nServing {server.webhook_url}/mutate and {server.health_url}/metrics: Ctrl-C ends.")
+    typer.echo(
+        f"\nServing {server.webhook_url}/mutate and {server.health_url}/metrics. Press Ctrl-C to stop."
+    )
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, server.failed}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()

@@ -1,4 +1,4 @@
-"""The main job with no cluster: a recorded past of emojivoto, the real server, one Pod posted to it.
+"""The demonstration: the real server with recorded usage of emojivoto, and one admission review sent to it.
 
-Only what a cluster would give is stood in for: the past is a file and the profiles stay in memory.
+Only the cluster is replaced: usage is read from a file, and profiles are kept in memory.
 """

@@ -1,4 +1,4 @@
-"""Starts the real server on the recorded past, posts the review of one Pod, applies the patch."""
+"""Starts the server with recorded usage, sends it the review of one Pod, and applies the patch."""
 
 import base64
 import json
@@ -26,15 +26,15 @@ _LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """What came of it: the Pod that was posted, the patch of the answer, and the Pod with it applied."""
+    """The running server, the JSON patch of its response, and the Pod with the patch applied."""
 
     server: Standalone
     patch: list[dict[str, Any]]
     pod: dict[str, Any]
 
 
-def settings_of_demo() -> Settings:
-    """Settings of its own: what stands in the environment is meant for a cluster."""
+def demo_settings() -> Settings:
+    """The settings of the demonstration; the environment is ignored, because it is meant for a cluster."""
     webhook_port, health_port = _free_ports()
     return Settings.model_construct(
         role=Role.COMBINED,
@@ -48,34 +48,34 @@ def settings_of_demo() -> Settings:
 
 @asynccontextmanager
 async def demonstrate() -> AsyncIterator[Demonstration]:
-    """Run the server until the context ends; entered with the annotated Pod.
+    """Runs the server until the context ends; yields the results.
 
     Raises:
-        ProfilerError: the server was not ready in time, or did not answer as it should.
+        ProfilerError: the server was not ready in time, or returned no patch.
     """
     with as_file(_HERE / "emojivoto.npz") as path:
         history = ReplayedHistory(read_recorded_history(path), time.time)
     review = json.loads((_HERE / "web-pod-review.json").read_text())
-    async with run_standalone(history, settings_of_demo()) as server:
+    async with run_standalone(history, demo_settings()) as server:
         patch = await _post(server, review)
         pod = jsonpatch.apply_patch(review["request"]["object"], patch)
         yield Demonstration(server, patch, pod)
 
 
 async def _post(server: Standalone, review: dict[str, Any]) -> list[dict[str, Any]]:
-    """The patch of the server's answer, over HTTPS with its own authority as the only one trusted."""
+    """Sends *review* over HTTPS, trusting only the server's own CA; returns the patch of the response."""
     trust = ssl.create_default_context(cadata=server.authority_pem.decode())
     async with httpx.AsyncClient(verify=trust, trust_env=False) as client:
-        answer = await client.post(f"{server.webhook_url}/mutate", json=review)
-    response = answer.json().get("response", {})
-    if answer.status_code != 200 or not response.get("patch"):
-        raise ProfilerError(f"the webhook gave no patch: {answer.status_code} {answer.text[:200]}")
-    patch: list[dict[str, Any]] = json.loads(base64.b64decode(response["patch"]))
+        response = await client.post(f"{server.webhook_url}/mutate", json=review)
+    answer = response.json().get("response", {})
+    if response.status_code != 200 or not answer.get("patch"):
+        raise ProfilerError(f"the webhook returned no patch: {response.status_code} {response.text[:200]}")
+    patch: list[dict[str, Any]] = json.loads(base64.b64decode(answer["patch"]))
     return patch
 
 
 def _free_ports() -> tuple[int, int]:
-    """Two ports that nothing listens on; both are held until the second is found, so they differ."""
+    """Two different free ports: both stay bound until the second is found."""
     with socket.socket() as first, socket.socket() as second:
         for probe in (first, second):
             probe.bind((_LOOPBACK, 0))
