@@ -1,9 +1,9 @@
-"""Every policy on recorded usage, beside published rows and goals: `make bench-accuracy HISTORY=FILE.npz`.
+"""Accuracy of all policies on recorded usage, compared with reference rows and goals.
 
-The rows are those of the Bitbrains trace of July 2013 (478 machines, 5,561 days of machines), worked out
-independently of this code. Below them stand how far what our values stated of their risk held, and how values
-hold that are made of an hour to three days of history. Fails where a rule strays from its row, or where the
-replay takes too long; a goal that is missed is named.
+`make bench-accuracy HISTORY=FILE.npz`. The reference rows are for the Bitbrains trace of July 2013 (478
+machines, 5,561 machine-days); they were computed by other code. The output also has the reliability of the
+stated risk, and the scores of values from an hour to 14 days of history. Exits with code 1 if a rule of
+another tool differs from its row, or if the replay takes too long. Missed goals are marked.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from time import perf_counter
 from typing import Any
 
 from app.backtest.cold_start import cold_start
-from app.backtest.collecting import past_usage
-from app.backtest.protocol import EvaluationPeriod, protocol_of
+from app.backtest.collecting import collect_usage
+from app.backtest.protocol import EvaluationPeriod, evaluation_period
 from app.backtest.replay import replay
 from app.backtest.report import document, scores_of
 from app.backtest.usage import Usage
@@ -26,7 +26,7 @@ from app.history.samples import StepRange
 from app.sources.recorded import read_recorded_history
 
 SLACK_TOLERANCE, RATE_TOLERANCE = 0.01, 0.003
-MOST_SECONDS = 120.0
+MAX_SECONDS = 120.0
 _KEYS = ("cpu_relative_slack", "cpu_time_above", "memory_relative_slack", "memory_days_above")
 ROWS: Mapping[str, tuple[float, float, float, float]] = {
     "krr": (0.187, 0.0463, 0.687, 0.0203),
@@ -34,7 +34,7 @@ ROWS: Mapping[str, tuple[float, float, float, float]] = {
     "autopilot": (0.430, 0.0093, 0.506, 0.303),
     "clairvoyant": (0.261, 0.0087, 0.444, 0.0),
 }
-# No more than this is wanted of our own.
+# Upper limits for our policies.
 GOALS: Mapping[str, Mapping[str, float]] = {
     "low": {
         "cpu_relative_slack": 0.36,
@@ -51,12 +51,12 @@ GOALS: Mapping[str, Mapping[str, float]] = {
         "changes_per_day": 0.3,
     },
 }
-# No less than this is wanted.
-LEAST: Mapping[str, Mapping[str, float]] = {
+# Lower limits for our policies.
+MINIMA: Mapping[str, Mapping[str, float]] = {
     name: {"cpu_bound_held": 0.9} for name in ("low", "normal", "high")
 }
 HOURS = (1, 6, 24, 72, 336)
-_COLD = (
+_COLD_START_COLUMNS = (
     ("CPU slack", "cpu_relative_slack", ".3f"),
     ("time above", "cpu_time_above", ".2%"),
     ("stated", "cpu_expected_above", ".2%"),
@@ -70,16 +70,16 @@ _COLD = (
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One figure beside what it should be."""
+    """A score and its expected value."""
 
     policy: str
     key: str
-    found: float
-    wanted: float
+    score: float
+    expected: float
     is_met: bool
 
     def __str__(self) -> str:
-        return f"{self.policy:12} {self.key:26} {self.found:8.4f} {self.wanted:8.4f} {self._verdict}"
+        return f"{self.policy:12} {self.key:26} {self.score:8.4f} {self.expected:8.4f} {self._verdict}"
 
     @property
     def _verdict(self) -> str:
@@ -87,93 +87,103 @@ class Difference:
 
 
 def differences(policies: Mapping[str, Mapping[str, float]]) -> tuple[list[Difference], list[Difference]]:
-    """Of the other tools' rules from their rows, and of ours from the goals."""
+    """The differences of other tools' rules from their rows, and of our policies from the goals."""
     rows = [
-        Difference(name, key, policies[name][key], wanted, _is_near(key, policies[name][key], wanted))
+        Difference(name, key, policies[name][key], expected, _is_near(key, policies[name][key], expected))
         for name, row in ROWS.items()
-        for key, wanted in zip(_KEYS, row, strict=True)
+        for key, expected in zip(_KEYS, row, strict=True)
     ]
     goals = [
-        Difference(name, key, policies[name][key], wanted, policies[name][key] <= wanted)
-        for name, wants in GOALS.items()
-        for key, wanted in wants.items()
+        Difference(name, key, policies[name][key], maximum, policies[name][key] <= maximum)
+        for name, maxima in GOALS.items()
+        for key, maximum in maxima.items()
     ]
     goals += [
-        Difference(name, key, policies[name][key], wanted, policies[name][key] >= wanted)
-        for name, wants in LEAST.items()
-        for key, wanted in wants.items()
+        Difference(name, key, policies[name][key], minimum, policies[name][key] >= minimum)
+        for name, minima in MINIMA.items()
+        for key, minimum in minima.items()
     ]
     return rows, goals
 
 
 def verdict(rows: list[Difference], goals: list[Difference], seconds: float) -> str:
-    """All in one line."""
+    """The summary in one line."""
     return (
         f"goals: {_met(goals)} met; rows: {_met(rows)} within tolerance;"
-        f" {seconds:.1f} s, at most {MOST_SECONDS:g} wanted"
+        f" {seconds:.1f} s, limit {MAX_SECONDS:g} s"
     )
 
 
-def _met(figures: list[Difference]) -> str:
-    return f"{sum(figure.is_met for figure in figures)} of {len(figures)}"
+def _met(differences: list[Difference]) -> str:
+    return f"{sum(difference.is_met for difference in differences)} of {len(differences)}"
 
 
-def _is_near(key: str, found: float, wanted: float) -> bool:
-    return abs(found - wanted) <= (SLACK_TOLERANCE if key.endswith("slack") else RATE_TOLERANCE)
+def _is_near(key: str, score: float, expected: float) -> bool:
+    return abs(score - expected) <= (SLACK_TOLERANCE if key.endswith("slack") else RATE_TOLERANCE)
 
 
-def reliability_lines(of_policies: Mapping[str, Mapping[str, list[Mapping[str, float]]]]) -> Iterator[str]:
-    """For each policy and kind of statement the groups of days, of which least was stated first."""
-    for policy, kinds in of_policies.items():
-        for kind, groups in kinds.items():
-            came = "kept to it" if kind == "cpu_bound" else "came"
-            yield f"\n{policy} {kind}: stated, {came}, days of containers"
-            for group in groups:
-                yield f"{group['stated']:8.2%} {group['came']:8.2%} {group['container_days']:6d}"
+def reliability_lines(reliability: Mapping[str, Mapping[str, list[Mapping[str, float]]]]) -> Iterator[str]:
+    """The bins of each policy and kind of statement, in ascending order of the stated risk."""
+    for policy, kinds in reliability.items():
+        for kind, bins in kinds.items():
+            observed = "days within" if kind == "cpu_bound" else "observed"
+            yield f"\n{policy} {kind}: stated, {observed}, container-days"
+            for row in bins:
+                yield f"{row['stated']:8.2%} {row['came']:8.2%} {row['container_days']:6d}"
 
 
 def cold_start_lines(scores: Iterable[tuple[int, str, Mapping[str, Any]]]) -> Iterator[str]:
-    """One for each length of history and policy; what a policy does not state is a dash."""
-    yield f"{'hours':>5} {'policy':8}" + "".join(f"{title:>13}" for title, *_ in _COLD)
-    for hours, name, found in scores:
-        cells = (format(found[key], form) if found.get(key) is not None else "-" for _, key, form in _COLD)
+    """One line for each length of history and policy; a dash if the policy states no risk."""
+    yield f"{'hours':>5} {'policy':8}" + "".join(f"{title:>13}" for title, *_ in _COLD_START_COLUMNS)
+    for hours, name, policy_scores in scores:
+        cells = (
+            format(policy_scores[key], form) if policy_scores.get(key) is not None else "-"
+            for _, key, form in _COLD_START_COLUMNS
+        )
         yield f"{hours:5d} {name:8}" + "".join(f"{cell:>13}" for cell in cells)
 
 
 def main() -> None:
-    """Print all figures; exit code 1 where a row or the time is missed."""
+    """Prints all scores; exit code 1 if a row or the time limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("history", type=Path)
     started = perf_counter()
-    usage, protocol = asyncio.run(past_of(parser.parse_args().history))
-    told = document(replay(usage, protocol))
+    usage, period = asyncio.run(read_past(parser.parse_args().history))
+    scores = document(replay(usage, period))
     seconds = perf_counter() - started
-    policies: Mapping[str, Mapping[str, float]] = told["policies"]
+    policies: Mapping[str, Mapping[str, float]] = scores["policies"]
     print(json.dumps(policies, indent=1))
-    print("\nstated beside what came")
-    print("\n".join(reliability_lines(told["reliability"])))
-    print("\nvalues of little history, held for one day")
-    found = cold_start(usage, protocol, HOURS)
-    of_each = ((hours, name, scores_of(each)) for hours, all_ in found.items() for name, each in all_.items())
-    print("\n".join(cold_start_lines(of_each)))
+    print("\nstated and observed risk")
+    print("\n".join(reliability_lines(scores["reliability"])))
+    print("\nvalues from little history, held for one day")
+    results = cold_start(usage, period, HOURS)
+    rows_by_hours = (
+        (hours, name, scores_of(result))
+        for hours, by_policy in results.items()
+        for name, result in by_policy.items()
+    )
+    print("\n".join(cold_start_lines(rows_by_hours)))
     rows, goals = differences(policies)
-    for title, figures in (("beside their rows", rows), ("beside the goals", goals)):
-        print(f"\n{title}: policy, figure, found, wanted")
-        for figure in figures:
-            print(figure)
+    for title, expectation, listed in (
+        ("reference rows", "expected", rows),
+        ("goals", "limit", goals),
+    ):
+        print(f"\n{title}: policy, score, value, {expectation}")
+        for difference in listed:
+            print(difference)
     print(f"\n{verdict(rows, goals, seconds)}")
-    sys.exit(seconds > MOST_SECONDS or not all(figure.is_met for figure in rows))
+    sys.exit(seconds > MAX_SECONDS or not all(difference.is_met for difference in rows))
 
 
-async def past_of(history: Path) -> tuple[Usage, EvaluationPeriod]:
-    """A recorded past as usage, and how it is replayed; ends the program where it is too short."""
+async def read_past(history: Path) -> tuple[Usage, EvaluationPeriod]:
+    """The usage of a history file and its evaluation period; exits if the file is too short."""
     recorded = read_recorded_history(history)
     steps = StepRange(recorded.first_step, recorded.last_step)
-    usage = await past_usage(recorded, recorded, steps, lambda _name: True, lambda _done, _total: None)
-    protocol = protocol_of(usage.days) if usage else None
-    if usage is None or protocol is None:
+    usage = await collect_usage(recorded, recorded, steps, lambda _name: True, lambda _done, _total: None)
+    period = evaluation_period(usage.days) if usage else None
+    if usage is None or period is None:
         raise SystemExit(f"{history} is too short")
-    return usage, protocol
+    return usage, period
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Replays sizing rules on the past: what each would have published, and how that would have held.
+"""Replay of sizing policies on past usage, and their scores.
 
-Usage goes in as samples, scores come out as numbers: pure numpy, but for `collecting` and `recording`, which
-ask a source of usage. No clock and no file.
+The input is samples, the output is numbers: pure numpy. Only `collecting` and `recording` do I/O: they read
+from a source of usage. No module reads the clock or a file.
 """

@@ -1,4 +1,4 @@
-"""How values hold that are made of hours: as if every container had begun so long before each judged day."""
+"""Scores of values with little history, as if every container had started some hours before each day."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from app.backtest.learning import DayFeatures
 from app.backtest.peers import PEERS, DayRule
-from app.backtest.protocol import EvaluationPeriod, judged
-from app.backtest.reliability import statements_of
-from app.backtest.replay import Replayed
-from app.backtest.scores import Facts, ResourceScores, facts_of
+from app.backtest.protocol import EvaluationPeriod, evaluation_mask
+from app.backtest.reliability import compare_statements
+from app.backtest.replay import PolicyResult
+from app.backtest.scores import ResourceScores, Scorers, build_scorers
 from app.backtest.usage import Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
@@ -22,98 +22,104 @@ from app.recommendation.rules import ResourceRule, rules_at
 from app.recommendation.stated_risk import BOUND_SCALE, at_most_above, expected_above, worst_past_day
 
 _HOURS = 24
-_BESIDE = ("krr", "vpa")
+_PEERS = ("krr", "vpa")
 
 Values = NDArray[np.float64]
 
 
 def cold_start(
-    usage: Usage, protocol: EvaluationPeriod, hours: tuple[int, ...]
-) -> dict[int, dict[str, Replayed]]:
-    """For each of *hours* of history our policies and two tools' rules, on the days that `replay` judges.
+    usage: Usage, period: EvaluationPeriod, hours: tuple[int, ...]
+) -> dict[int, dict[str, PolicyResult]]:
+    """The results of our policies and of two tools' rules, by hours of history and policy name.
 
-    Hours that no judged day has before it are left out.
+    The evaluated days are those of `replay`. Of *hours*, lengths that exceed the usage before the first
+    evaluated day are left out.
 
-    Each value is the raw choice at a midnight: nobody has published one before. Its bound has the default
-    scale, since no container has a past of which statements could have held.
+    Each value is the choice at a midnight without stabilization, since no older value exists. Its bound has
+    the default scale, since no container has past statements to calibrate it.
     """
-    usage = usage.first(protocol.last_day + 1)
-    facts = facts_of(usage, judged(usage, protocol))
+    usage = usage.first_days(period.last_day + 1)
+    scorers = build_scorers(usage, evaluation_mask(usage, period))
     features = {resource: DayFeatures(lanes, GRIDS[resource]) for resource, lanes in usage.lanes.items()}
-    found: dict[int, dict[str, Replayed]] = {}
-    for known in (each for each in hours if each <= protocol.first_day * _HOURS):
-        found[known] = {risk.value: _ours(risk, features, facts, protocol, known) for risk in RiskLevel}
-        for name in _BESIDE:
-            found[known][name] = _peer(PEERS[name], usage, facts, protocol, known)
-    return found
+    results: dict[int, dict[str, PolicyResult]] = {}
+    for length in (length for length in hours if length <= period.first_day * _HOURS):
+        results[length] = {
+            risk.value: _replay_level(risk, features, scorers, period, length) for risk in RiskLevel
+        }
+        for name in _PEERS:
+            results[length][name] = _replay_peer(PEERS[name], usage, scorers, period, length)
+    return results
 
 
-def shortened(lanes: Lanes, day: int, hours: int) -> Lanes:
-    """The whole days before *day* that hold its last *hours*, and of them just these."""
+def last_hours(lanes: Lanes, day: int, hours: int) -> Lanes:
+    """The days before *day* that contain its last *hours* hours; earlier samples are NaN."""
     days = math.ceil(hours / _HOURS)
     values = lanes.values[:, day - days : day].copy()
     values.reshape(len(values), -1)[:, : days * STEPS_PER_DAY - hours * STEPS_PER_DAY // _HOURS] = np.nan
     return Lanes(lanes.owner, values, lanes.series)
 
 
-def _ours(
+def _replay_level(
     risk: RiskLevel,
     features: Mapping[Resource, DayFeatures],
-    facts: Facts,
-    protocol: EvaluationPeriod,
+    scorers: Scorers,
+    period: EvaluationPeriod,
     hours: int,
-) -> Replayed:
+) -> PolicyResult:
     values, expected, at_most = {}, {}, {}
     for resource, rule in rules_at(risk).items():
-        told = _daily(features[resource].series, protocol, _raw_choice(features[resource], rule, hours))
-        values[resource], expected[resource], at_most[resource] = told
-    return Replayed(
-        values, _scores(values, facts), statements_of(values, expected, at_most[Resource.CPU], facts)
-    )
+        compute = _raw_choice(features[resource], rule, hours)
+        arrays = _compute_days(features[resource].series, period, compute)
+        values[resource], expected[resource], at_most[resource] = arrays
+    statements = compare_statements(values, expected, at_most[Resource.CPU], scorers)
+    return PolicyResult(values, _scores(values, scorers), statements)
 
 
 def _raw_choice(features: DayFeatures, rule: ResourceRule, hours: int) -> Callable[[int], tuple[Floats, ...]]:
-    """For a day the values, and what is stated of them."""
+    """A function that returns the values for a day, their expected risk, and its bound."""
 
-    def chosen(day: int) -> tuple[Floats, ...]:
-        days: DaySummaries = features.last(day, hours)
-        known = days.length > 0
-        values = np.where(known, choose(days, rule).value, np.nan).astype(np.float32)
+    def compute(day: int) -> tuple[Floats, ...]:
+        days: DaySummaries = features.last_hours(day, hours)
+        has_history = days.length > 0
+        values = np.where(has_history, choose(days, rule).value, np.nan).astype(np.float32)
         bound = at_most_above(worst_past_day(values, days), days.length, BOUND_SCALE)
         expected = expected_above(risk_of(values, days, rule), days.length, rule)
         return values, expected, np.maximum(bound, expected)
 
-    return chosen
+    return compute
 
 
-def _peer(
-    rules: Mapping[Resource, DayRule], usage: Usage, facts: Facts, protocol: EvaluationPeriod, hours: int
-) -> Replayed:
+def _replay_peer(
+    rules: Mapping[Resource, DayRule], usage: Usage, scorers: Scorers, period: EvaluationPeriod, hours: int
+) -> PolicyResult:
     values = {}
     for resource, rule in rules.items():
         lanes = usage.lanes[resource]
-        (values[resource],) = _daily(lanes.series, protocol, _of_short(rule, lanes, hours))
-    return Replayed(values, _scores(values, facts))
+        (values[resource],) = _compute_days(lanes.series, period, _peer_rule(rule, lanes, hours))
+    return PolicyResult(values, _scores(values, scorers))
 
 
-def _of_short(rule: DayRule, lanes: Lanes, hours: int) -> Callable[[int], tuple[Values, ...]]:
-    def made(day: int) -> tuple[Values, ...]:
-        short = shortened(lanes, day, hours)
+def _peer_rule(rule: DayRule, lanes: Lanes, hours: int) -> Callable[[int], tuple[Values, ...]]:
+    def compute(day: int) -> tuple[Values, ...]:
+        short = last_hours(lanes, day, hours)
         return (rule(short, short.values.shape[1]),)
 
-    return made
+    return compute
 
 
-def _daily(
-    series: int, protocol: EvaluationPeriod, made: Callable[[int], tuple[NDArray[np.floating], ...]]
+def _compute_days(
+    series: int, period: EvaluationPeriod, compute: Callable[[int], tuple[NDArray[np.floating], ...]]
 ) -> tuple[Values, ...]:
-    """What is *made* for each judged day, [series, days]."""
-    columns = [made(day) for day in protocol.judged_days]
-    found = tuple(np.full((series, protocol.last_day + 1), np.nan) for _ in columns[0])
-    for whole, parts in zip(found, zip(*columns, strict=True), strict=True):
-        whole[:, protocol.first_day :] = np.stack(parts, axis=1)
-    return found
+    """The arrays that *compute* returns for each evaluated day, stacked to [series, days]."""
+    columns = [compute(day) for day in period.days]
+    arrays = tuple(np.full((series, period.last_day + 1), np.nan) for _ in columns[0])
+    for array, parts in zip(arrays, zip(*columns, strict=True), strict=True):
+        array[:, period.first_day :] = np.stack(parts, axis=1)
+    return arrays
 
 
-def _scores(values: Mapping[Resource, Values], facts: Facts) -> dict[Resource, ResourceScores]:
-    return {resource: facts[resource].scores(each, np.zeros(each.shape)) for resource, each in values.items()}
+def _scores(values: Mapping[Resource, Values], scorers: Scorers) -> dict[Resource, ResourceScores]:
+    return {
+        resource: scorers[resource].scores(amounts, np.zeros(amounts.shape))
+        for resource, amounts in values.items()
+    }

@@ -1,4 +1,4 @@
-"""Asks a source for the past of all containers, part by part, until there is no more."""
+"""Reads the past usage of all containers from a source."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
@@ -12,48 +12,48 @@ from app.profiler.attribution import Attribution
 from app.profiler.cluster_snapshot import ClusterSnapshot
 
 Progress = Callable[[int, int], None]
-Covers = Callable[[str], bool]  # a namespace
+Covers = Callable[[str], bool]  # True if a namespace is in scope
 
 
 class UsageReader(Protocol):
-    """Who knows usage, and whose it was: what is needed here of the profiler's own source."""
+    """A source of usage and of Pod owners; the part of the profiler's source that is needed here."""
 
     def container_samples(
         self, resource: Resource, steps: StepRange
     ) -> AsyncIterator[list[ContainerSamples]]:
-        """Whole answers on parts of *steps*, the newest first; it may end before all is answered."""
+        """Yields the samples of parts of *steps*, the newest first; may end before all steps are read."""
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
-        """The owners of Pods that ran in *steps*, as far as the source knows them; raises SourceError."""
+        """The known owners of Pods that ran in *steps*; raises SourceError."""
 
 
 class RequestReader(Protocol):
-    """Who knows what containers ask for."""
+    """A source of container requests."""
 
     async def container_requests(self, step: int) -> Mapping[PodContainer, Mapping[Resource, float]]:
-        """What each container that ran at *step* asks for; nothing where nobody tells it."""
+        """The requests of the containers that ran at *step*; containers with unknown requests are absent."""
 
 
-async def samples_of(
+async def read_samples(
     source: UsageReader, resource: Resource, steps: StepRange
 ) -> AsyncIterator[ContainerSamples]:
-    """All answers on *steps*, the newest first; a source may need to be asked again for what is older."""
+    """Yields all samples of *steps*, the newest first; queries older steps again until none are left."""
     last = steps.last
     while last >= steps.first:
-        answered = last + 1
-        async for answers in source.container_samples(resource, StepRange(steps.first, last)):
-            for samples in answers:
-                answered = min(answered, samples.steps.first)
+        oldest_read = last + 1
+        async for batch in source.container_samples(resource, StepRange(steps.first, last)):
+            for samples in batch:
+                oldest_read = min(oldest_read, samples.steps.first)
                 yield samples
-        if answered > last:
+        if oldest_read > last:
             return
-        last = answered - 1
+        last = oldest_read - 1
 
 
-async def past_usage(
+async def collect_usage(
     source: UsageReader, requests: RequestReader, steps: StepRange, covers: Covers, progress: Progress
 ) -> Usage | None:
-    """The usage of the containers of the namespaces that *covers* tells; None where there is none."""
+    """The usage of all containers in the namespaces for which *covers* is True; None if there is none."""
     owners = await source.pod_owners(steps)
     attribution = Attribution(ClusterSnapshot(), owners.workloads)
 
@@ -63,9 +63,9 @@ async def past_usage(
     builder, done, total = UsageBuilder(attribute), 0, len(steps) * len(Resource)
     progress(done, total)
     for resource in Resource:
-        async for samples in samples_of(source, resource, steps):
+        async for samples in read_samples(source, resource, steps):
             builder.add(samples)
             done += len(samples.steps)
             progress(done, total)
-    told: Requests = await requests.container_requests(steps.last)
-    return builder.built(told)
+    current_requests: Requests = await requests.container_requests(steps.last)
+    return builder.build(current_requests)

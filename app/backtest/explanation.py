@@ -1,4 +1,4 @@
-"""Where the number of one container comes from: days, candidates, margins, and what others would give."""
+"""Explanation of one container's value: days, candidates, raises, and the values of other policies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ _SHOWN_LEVELS = tuple(map(LEVELS.index, (0.5, 0.95, 0.99, 1.0)))
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerPast:
-    """What is explained: the usage of one resource by one container, and all others' beside it."""
+class ContainerUsage:
+    """The usage of one resource by one container, with the usage of all containers that were read."""
 
     usage: Usage
     resource: Resource
@@ -41,23 +41,23 @@ class ContainerPast:
 
     @property
     def lanes(self) -> Lanes:
-        """Its own usage."""
-        return self.usage.lanes[self.resource].of([self.series])
+        """The container's own usage."""
+        return self.usage.lanes[self.resource].select([self.series])
 
 
 @dataclass(frozen=True, slots=True)
-class DaySeen:
-    """One day of the window: how much of it was seen, some of its quantiles, and its weight in the choice."""
+class WindowDay:
+    """One day of the window: its coverage in [0, 1], some of its quantiles, and its weight in the choice."""
 
     day: int  # since 1970
-    share: float
+    coverage: float
     quantiles: tuple[float, ...]  # P50, P95, P99, maximum
     weight: float
 
 
 @dataclass(frozen=True, slots=True)
 class PricedValue:
-    """A value, and the slack and risk that it would have had on the window's days."""
+    """A value with the slack, risk and cost that it would have had on the days of the window."""
 
     value: float
     slack: float
@@ -67,7 +67,7 @@ class PricedValue:
 
 @dataclass(frozen=True, slots=True)
 class BoundScale:
-    """The scale of the stated bound, and how many workloads' past statements it rests on."""
+    """The scale of the stated bound, and the number of workloads whose past statements calibrate it."""
 
     scale: float = BOUND_SCALE
     workloads: int = 0
@@ -75,7 +75,11 @@ class BoundScale:
 
 @dataclass(frozen=True, slots=True)
 class Siblings:
-    """The containers of the same name in workloads of the same name elsewhere, known for a day or longer."""
+    """Number and median value of the siblings.
+
+    Siblings are the containers of the same name, in workloads of the same kind and name in other namespaces,
+    with at least one day of history.
+    """
 
     count: int
     median: float
@@ -83,11 +87,11 @@ class Siblings:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Of one resource of one container; `elapsed` is the share of the last day that has passed.
+    """The explanation of the value of one resource of one container.
 
-    `base` is the chosen candidate's value before what is added for `little_history`. Where `siblings` stand
-    there, their median is the value in place of both. `at_most` is the bound that nine days of ten keep to,
-    of CPU alone.
+    `base` is the value of the chosen candidate, `little_history` the share by which it is raised because the
+    history is short. If `siblings` is set, their median is the value instead. `expected` is the stated risk.
+    `at_most` (CPU only) is the bound on the time above the value that holds on nine of ten days.
     """
 
     container: Container
@@ -95,7 +99,7 @@ class Explanation:
     rule: ResourceRule
     samples: int
     replicas: int
-    days: tuple[DaySeen, ...]
+    days: tuple[WindowDay, ...]
     today_counts: bool
     candidate: Candidate
     base: float
@@ -109,47 +113,49 @@ class Explanation:
 
 
 def bound_scale_of(usage: Usage, risk: RiskLevel) -> BoundScale:
-    """The scale that the profiler would find for the bound as of the end of *usage*, knowing just that."""
-    table = SeriesTable({(of.workload, of.container): number for number, of in enumerate(usage.containers)})
+    """The scale of the bound that the profiler would compute from *usage* alone, as of its end."""
+    table = SeriesTable(
+        {(container.workload, container.container): n for n, container in enumerate(usage.containers)}
+    )
     sample = table.sample
-    lanes = usage.lanes[Resource.CPU].of(sample.tolist())
+    lanes = usage.lanes[Resource.CPU].select(sample.tolist())
     days = DayFeatures(lanes, GRIDS[Resource.CPU]).before(usage.days - 1)
     scale = bound_scale(days, rules_at(risk)[Resource.CPU])
     return BoundScale(scale, len(np.unique(table.owner[sample])))
 
 
 def explain(
-    past: ContainerPast, risk: RiskLevel, elapsed: float, bound: BoundScale = BoundScale()
+    subject: ContainerUsage, risk: RiskLevel, elapsed: float, bound: BoundScale = BoundScale()
 ) -> Explanation | None:
-    """The choice for *past* as of its end, *elapsed* of whose last day has passed.
+    """Explains the choice for *subject* as of the end of its usage; None without samples in the window.
 
-    None where no sample was seen in the window.
+    *elapsed* is the share of the last day that has passed.
     """
-    usage, lanes = past.usage, past.lanes
-    features = DayFeatures(lanes, GRIDS[past.resource])
-    rule = rules_at(risk)[past.resource]
+    usage, lanes = subject.usage, subject.lanes
+    features = DayFeatures(lanes, GRIDS[subject.resource])
+    rule = rules_at(risk)[subject.resource]
     days, today_counts = _days(features, usage.days - 1, rule, elapsed)
     if not days.length[0]:
         return None
     now = elapsed if today_counts else 0.0
-    considered = priced(candidate_values(days, rule), days, rule, elapsed=now)
-    choice = cheapest(considered, days, rule)
-    number, base = int(choice.candidate[0]), float(considered.values[0, choice.candidate[0]])
+    candidates = priced(candidate_values(days, rule), days, rule, elapsed=now)
+    choice = cheapest(candidates, days, rule)
+    number, base = int(choice.candidate[0]), float(candidates.values[0, choice.candidate[0]])
     is_young = features.before(usage.days - 1).length[0] < 1
-    siblings = _siblings(past, rule) if is_young else None
+    siblings = _siblings(subject, rule) if is_young else None
     if siblings and siblings.median <= choice.value[0]:
         siblings = None
-    chosen = _considered(siblings.median if siblings else float(choice.value[0]), days, rule, now)
+    chosen = _price(siblings.median if siblings else float(choice.value[0]), days, rule, now)
     worst = worst_past_day(np.array([chosen.value], dtype=np.float32), days)
     expected = float(expected_above(np.array([chosen.risk], dtype=np.float32), days.length, rule)[0])
     at_most = float(at_most_above(worst, days.length, bound.scale)[0])
     return Explanation(
-        container=past.container,
-        resource=past.resource,
+        container=subject.container,
+        resource=subject.resource,
         rule=rule,
         samples=int(np.isfinite(lanes.values[:, -WINDOW_DAYS - 1 :]).sum()),
         replicas=len(lanes.values),
-        days=_days_seen(usage, days, rule, now),
+        days=_window_days(usage, days, rule, now),
         today_counts=today_counts,
         candidate=rule.candidate(number),
         base=base,
@@ -158,103 +164,114 @@ def explain(
         chosen=chosen,
         expected=expected,
         at_most=None if rule.by_maximum else max(at_most, expected),
-        best=_best(considered, rule),
-        others=_others(past, days, rule, now),
+        best=_cheapest_candidates(candidates, rule),
+        others=_other_policies(subject, days, rule, now),
     )
 
 
-def _siblings(past: ContainerPast, rule: ResourceRule) -> Siblings | None:
-    """Those that are known for a day or longer, and the median of what is chosen for them."""
-    usage, of = past.usage, past.container
-    named = [
-        number for number, each in enumerate(usage.containers) if number != past.series and _alike(each, of)
+def _siblings(subject: ContainerUsage, rule: ResourceRule) -> Siblings | None:
+    usage = subject.usage
+    series = [
+        number
+        for number, container in enumerate(usage.containers)
+        if number != subject.series and _are_siblings(container, subject.container)
     ]
-    if not named:
+    if not series:
         return None
-    days = DayFeatures(usage.lanes[past.resource].of(named), GRIDS[past.resource]).before(usage.days - 1)
-    elders = days[days.length >= 1]
-    if not len(elders):
+    lanes = usage.lanes[subject.resource].select(series)
+    days = DayFeatures(lanes, GRIDS[subject.resource]).before(usage.days - 1)
+    established = days[days.length >= 1]
+    if not len(established):
         return None
-    return Siblings(len(elders), float(np.median(choose(elders, rule).value)))
+    return Siblings(len(established), float(np.median(choose(established, rule).value)))
 
 
-def _alike(one: Container, other: Container) -> bool:
-    return (one.workload.kind, one.workload.name, one.container) == (
-        other.workload.kind,
-        other.workload.name,
-        other.container,
+def _are_siblings(left: Container, right: Container) -> bool:
+    return (left.workload.kind, left.workload.name, left.container) == (
+        right.workload.kind,
+        right.workload.name,
+        right.container,
     )
 
 
 def _days(features: DayFeatures, today: int, rule: ResourceRule, elapsed: float) -> tuple[DaySummaries, bool]:
-    """The days of the choice: today counts for a young container, and for one that outgrew its past."""
-    days, seen = features.before(today), features.until(today, 24)
+    """The days of the choice, and True if they include today.
+
+    Today is included if less than one day of history precedes it, or if today's usage outgrew the value of
+    the days before.
+    """
+    days, partial = features.before(today), features.until(today, 24)
     with_today = DaySummaries(days.quantiles.copy(), days.share.copy())
-    with_today.quantiles[:, -1], with_today.share[:, -1] = seen.quantiles, seen.share
+    with_today.quantiles[:, -1], with_today.share[:, -1] = partial.quantiles, partial.share
     if days.length[0] < 1:
         return with_today, True
     choice = choose(days, rule)
-    is_outgrown = outgrown(choice.value, choice.risk, seen.quantiles, seen.share, rule)[0]
+    is_outgrown = outgrown(choice.value, choice.risk, partial.quantiles, partial.share, rule)[0]
     rises = is_outgrown and choose(with_today, rule, elapsed=elapsed).value[0] > choice.value[0]
     return (with_today, True) if rises else (days, False)
 
 
-def _considered(value: float, days: DaySummaries, rule: ResourceRule, elapsed: float) -> PricedValue:
-    told = priced(np.array([[value]], dtype=np.float32), days, rule, elapsed=elapsed)
-    return PricedValue(value, float(told.slack[0, 0]), float(told.risk[0, 0]), float(told.cost(rule)[0, 0]))
-
-
-def _days_seen(usage: Usage, days: DaySummaries, rule: ResourceRule, elapsed: float) -> tuple[DaySeen, ...]:
-    weights = day_weights(days, rule, elapsed=elapsed)[0]
-    first = usage.first_day + usage.days - days.share.shape[1]
-    return tuple(
-        DaySeen(
-            first + place,
-            float(days.share[0, place]),
-            tuple(days.quantiles[0, place, list(_SHOWN_LEVELS)].tolist()),
-            float(weights[place]),
-        )
-        for place in np.flatnonzero(days.share[0] > 0).tolist()
+def _price(value: float, days: DaySummaries, rule: ResourceRule, elapsed: float) -> PricedValue:
+    result = priced(np.array([[value]], dtype=np.float32), days, rule, elapsed=elapsed)
+    return PricedValue(
+        value, float(result.slack[0, 0]), float(result.risk[0, 0]), float(result.cost(rule)[0, 0])
     )
 
 
-def _best(considered: PricedCandidates, rule: ResourceRule) -> tuple[tuple[Candidate, PricedValue], ...]:
-    """The cheapest candidates; of those that come to the same value the first one."""
-    cost = considered.cost(rule)[0]
-    found: dict[float, tuple[Candidate, PricedValue]] = {}
-    for number in np.argsort(cost, kind="stable").tolist():
-        value = float(considered.values[0, number])
-        one = PricedValue(
-            value, float(considered.slack[0, number]), float(considered.risk[0, number]), float(cost[number])
+def _window_days(
+    usage: Usage, days: DaySummaries, rule: ResourceRule, elapsed: float
+) -> tuple[WindowDay, ...]:
+    weights = day_weights(days, rule, elapsed=elapsed)[0]
+    first = usage.first_day + usage.days - days.share.shape[1]
+    return tuple(
+        WindowDay(
+            first + position,
+            float(days.share[0, position]),
+            tuple(days.quantiles[0, position, list(_SHOWN_LEVELS)].tolist()),
+            float(weights[position]),
         )
-        found.setdefault(value, (rule.candidate(number), one))
-        if len(found) == SHOWN_CANDIDATES:
+        for position in np.flatnonzero(days.share[0] > 0).tolist()
+    )
+
+
+def _cheapest_candidates(
+    candidates: PricedCandidates, rule: ResourceRule
+) -> tuple[tuple[Candidate, PricedValue], ...]:
+    """The cheapest candidates; of candidates with equal values only the first one."""
+    cost = candidates.cost(rule)[0]
+    by_value: dict[float, tuple[Candidate, PricedValue]] = {}
+    for number in np.argsort(cost, kind="stable").tolist():
+        value = float(candidates.values[0, number])
+        slack, risk = float(candidates.slack[0, number]), float(candidates.risk[0, number])
+        priced_value = PricedValue(value, slack, risk, float(cost[number]))
+        by_value.setdefault(value, (rule.candidate(number), priced_value))
+        if len(by_value) == SHOWN_CANDIDATES:
             break
-    return tuple(found.values())
+    return tuple(by_value.values())
 
 
-def _others(
-    past: ContainerPast, days: DaySummaries, rule: ResourceRule, elapsed: float
+def _other_policies(
+    subject: ContainerUsage, days: DaySummaries, rule: ResourceRule, elapsed: float
 ) -> dict[str, PricedValue]:
-    """The other risk levels, the other tools' rules and today's request, judged on the same days."""
-    values: dict[str, NDArray[np.float64]] = {
-        risk.value: choose(days, rules_at(risk)[past.resource], elapsed=elapsed).value.astype(np.float64)
+    """The values of all risk levels, of other tools' rules and of today's request, on the same days."""
+    resource, lanes = subject.resource, subject.lanes
+    arrays: dict[str, NDArray[np.float64]] = {
+        risk.value: choose(days, rules_at(risk)[resource], elapsed=elapsed).value.astype(np.float64)
         for risk in RiskLevel
     }
-    lanes = past.lanes
-    after = lanes.values.shape[1]
-    values |= {
-        name: rules[past.resource](lanes, after) for name, rules in PEERS.items() if name != "clairvoyant"
+    next_day = lanes.values.shape[1]
+    arrays |= {
+        name: rules[resource](lanes, next_day) for name, rules in PEERS.items() if name != "clairvoyant"
     }
-    values["requests"] = past.usage.requests[past.resource][past.series : past.series + 1]
-    known = {name: float(each[0]) for name, each in values.items()}
+    arrays["requests"] = subject.usage.requests[resource][subject.series : subject.series + 1]
+    values = {name: float(array[0]) for name, array in arrays.items()}
     return {
-        name: _considered(value, days, rule, elapsed)
-        for name, value in known.items()
+        name: _price(value, days, rule, elapsed)
+        for name, value in values.items()
         if np.isfinite(value) and value
     }
 
 
-def elapsed_of(step: int) -> float:
+def elapsed_share(step: int) -> float:
     """The share of its UTC day that has passed at the end of *step*."""
     return ((step - 1) % STEPS_PER_DAY + 1) / STEPS_PER_DAY

@@ -1,6 +1,6 @@
-"""Our own values, published as the profiler would: chosen at each midnight, raised within the day.
+"""Replay of the profiler: values are chosen at each midnight, stabilized, and raised within the day.
 
-What is known at a moment is what the profiler keeps of the days by then; a value moves only where that pays.
+At each moment the replay uses only the day summaries that the profiler would have at that moment.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -29,76 +29,76 @@ from app.recommendation.stated_risk import (
 
 _HOURS = 24
 _STEPS_PER_HOUR = STEPS_PER_DAY // _HOURS
-_RECORD_DAYS = 7  # of past statements correct the next ones
+_RECORD_DAYS = 7  # the last days whose stated bounds calibrate the next one
 
 
 @dataclass(frozen=True, slots=True)
 class PartialDay:
-    """What was seen of one day: quantiles [series, levels] and share [series]."""
+    """A part of a day: its quantiles [series, levels] and its coverage of the whole day, `share` [series]."""
 
     quantiles: Floats
     share: Floats
 
 
 class DayFeatures:
-    """What the profiler keeps of each day of one resource, and of each day as far as it went."""
+    """The summaries that the profiler keeps of each day of one resource, and those of a part of a day."""
 
     def __init__(self, lanes: Lanes, grid: ExponentialGrid) -> None:
         self._lanes, self._grid = lanes, grid
         self._buckets = np.empty(lanes.values.shape, dtype=np.int16)
-        for day in range(lanes.values.shape[1]):  # at once they would need several times the memory
+        for day in range(lanes.values.shape[1]):  # all days at once need several times the memory
             samples = np.nan_to_num(lanes.values[:, day]).astype(np.float64)
             self._buckets[:, day] = grid.buckets(samples)
         self._present, self._starts = np.unique(lanes.owner, return_index=True)
         self._partial: dict[tuple[int, int], PartialDay] = {}
-        closed = [self.between(day, 0, _HOURS) for day in range(lanes.values.shape[1])]
-        self._quantiles = np.stack([each.quantiles for each in closed], axis=1)
-        self._share = np.stack([each.share for each in closed], axis=1)
+        whole_days = [self.between(day, 0, _HOURS) for day in range(lanes.values.shape[1])]
+        self._quantiles = np.stack([day.quantiles for day in whole_days], axis=1)
+        self._share = np.stack([day.share for day in whole_days], axis=1)
 
     @property
     def series(self) -> int:
-        """How many there are."""
+        """Number of series."""
         return self._lanes.series
 
     def before(self, day: int) -> DaySummaries:
-        """The window before *day*, and a *day* of which nothing was seen."""
+        """The window before *day*, followed by *day* itself without any coverage."""
         window = EvaluationPeriod.window(day)
         quantiles = np.zeros((self.series, WINDOW_DAYS + 1, len(LEVELS)), dtype=np.float32)
         share = np.zeros((self.series, WINDOW_DAYS + 1), dtype=np.float32)
-        place = slice(WINDOW_DAYS - (window.stop - window.start), WINDOW_DAYS)
-        quantiles[:, place], share[:, place] = self._quantiles[:, window], self._share[:, window]
+        filled = slice(WINDOW_DAYS - (window.stop - window.start), WINDOW_DAYS)
+        quantiles[:, filled], share[:, filled] = self._quantiles[:, window], self._share[:, window]
         return DaySummaries(quantiles, share)
 
     def until(self, day: int, hour: int) -> PartialDay:
-        """*day* as far as it was seen after *hour* hours."""
+        """The first *hour* hours of *day*."""
         if (day, hour) not in self._partial:
             self._partial[day, hour] = self.between(day, 0, hour)
         return self._partial[day, hour]
 
-    def last(self, day: int, hours: int) -> DaySummaries:
-        """The window before *day* as if everybody had been there for just so many hours."""
+    def last_hours(self, day: int, hours: int) -> DaySummaries:
+        """The window before *day*, limited to its last *hours* hours."""
         days = self.before(day)
         whole, rest = divmod(hours, _HOURS)
         first = WINDOW_DAYS - whole
         days.share[:, :first] = 0
         if rest:
-            seen = self.between(day - whole - 1, _HOURS - rest, _HOURS)
-            days.quantiles[:, first - 1], days.share[:, first - 1] = seen.quantiles, seen.share
+            oldest = self.between(day - whole - 1, _HOURS - rest, _HOURS)
+            days.quantiles[:, first - 1], days.share[:, first - 1] = oldest.quantiles, oldest.share
         return days
 
     def between(self, day: int, first_hour: int, last_hour: int) -> PartialDay:
-        """A part of *day*, from a histogram, as the profiler reads it."""
+        """The hours of *day* from *first_hour* to *last_hour*, from a histogram as in the profiler."""
         part = slice(first_hour * _STEPS_PER_HOUR, last_hour * _STEPS_PER_HOUR)
         values = self._lanes.values[:, day, part]
-        known = np.isfinite(values)
+        has_sample = np.isfinite(values)
         maxima, share = np.zeros(self.series), np.zeros(self.series, dtype=np.float32)
         if len(self._present):
-            highest = np.where(known, values, 0).max(axis=1)
+            highest = np.where(has_sample, values, 0).max(axis=1)
             maxima[self._present] = np.maximum.reduceat(highest, self._starts)
-            seen = np.logical_or.reduceat(known, self._starts, axis=0)
-            share[self._present] = seen.sum(axis=1) / STEPS_PER_DAY
-        rows = np.broadcast_to(self._lanes.owner[:, np.newaxis], known.shape)[known]
-        buckets = self._buckets[:, day, part][known].astype(np.int64)
+            covered = np.logical_or.reduceat(has_sample, self._starts, axis=0)
+            share[self._present] = covered.sum(axis=1) / STEPS_PER_DAY
+        rows = np.broadcast_to(self._lanes.owner[:, np.newaxis], has_sample.shape)[has_sample]
+        buckets = self._buckets[:, day, part][has_sample].astype(np.int64)
         counts = np.ones(len(rows), dtype=np.uint32)
         quantiles, _ = histogram_quantiles(rows, buckets, counts, maxima, self._grid)
         return PartialDay(quantiles, share)
@@ -106,10 +106,11 @@ class DayFeatures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PublishedValues:
-    """The values at the begin of each day [series, days], how often they moved, and what was stated of them.
+    """The values at the start of each day, their changes during the day, and their stated risk.
 
-    `expected` is the share of the day's time above the value (CPU) or the chance of exceeding it (memory);
-    `at_most` is the share that nine days of ten keep to, of CPU alone.
+    All arrays are [series, days]. `expected` is the share of the day's time above the value (CPU) or the
+    chance that the day's maximum exceeds it (memory). `at_most` (CPU only) is the bound on that share that
+    holds on nine of ten days.
     """
 
     values: NDArray[np.float64]
@@ -120,7 +121,7 @@ class PublishedValues:
 
 @dataclass(slots=True)
 class _Record:
-    """What past statements came to, the newest last."""
+    """Past bounds before scaling, and the observed time above the value; the newest last."""
 
     outcomes: list[Floats] = field(default_factory=list)
     unscaled: list[Floats] = field(default_factory=list)
@@ -135,25 +136,25 @@ class _Record:
 TimeAbove = Callable[[int, Floats], NDArray[np.float64]]
 
 
-def published(
+def replay_profiler(
     features: DayFeatures,
     rule: ResourceRule,
-    protocol: EvaluationPeriod,
-    above: TimeAbove,
-    tell: Callable[[], None],
+    period: EvaluationPeriod,
+    time_above: TimeAbove,
+    on_day: Callable[[], None],
 ) -> PublishedValues:
-    """Replay the profiler up to the last judged day; *tell* is called for each day.
+    """The values that the profiler would have published up to the last evaluated day.
 
-    *above* gives the share of a day's time above some values [series], once that day is over.
+    *time_above* returns the share of a past day's time above values [series]. *on_day* is called once a day.
     """
-    shape = features.series, protocol.last_day + 1
+    shape = features.series, period.last_day + 1
     result = PublishedValues(
         np.full(shape, np.nan), np.zeros(shape), np.full(shape, np.nan), np.full(shape, np.nan)
     )
     current, record = np.full(shape[0], np.nan, dtype=np.float32), _Record()
     for day in range(1, shape[1]):
         days = features.before(day)
-        settled = _at_midnight(current, days, rule)
+        settled = _settle_at_midnight(current, days, rule)
         result.changes[:, day] += np.isfinite(current) & (settled != current)
         result.values[:, day] = current = settled
         risk = risk_of(current, days, rule)
@@ -162,69 +163,73 @@ def published(
             unscaled = at_most_above(worst_past_day(current, days), days.length, 1.0)
             bound = np.minimum(unscaled * record.scale(), 1)
             result.at_most[:, day] = np.maximum(bound, result.expected[:, day])
-            _note(record, above(day, current), unscaled, days)
-        if day >= protocol.first_day:
+            _add_outcomes(record, time_above(day, current), unscaled, days)
+        if day >= period.first_day:
             hours = ((hour / _HOURS, features.until(day, hour)) for hour in range(1, _HOURS))
-            current, raises = _through_the_day(current, risk, days, rule, hours)
+            current, raises = _raise_within_day(current, risk, days, rule, hours)
             result.changes[:, day] += raises
-        tell()
+        on_day()
     return result
 
 
-def _at_midnight(current: Floats, days: DaySummaries, rule: ResourceRule) -> Floats:
+def _settle_at_midnight(current: Floats, days: DaySummaries, rule: ResourceRule) -> Floats:
     settled = settle(current, choose(days, rule), days, rule, elapsed=0.0)
     return np.where(days.length > 0, settled, np.nan).astype(np.float32)
 
 
-def _through_the_day(
+def _raise_within_day(
     current: Floats,
     risk: Floats,
     days: DaySummaries,
     rule: ResourceRule,
     hours: Iterable[tuple[float, PartialDay]],
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """What the values are at its end, and how often each rose: each hour those that are outgrown may.
+    """The values at the end of the day, and the number of raises of each.
 
-    *hours* tells how much of the day has passed, and what was seen of it by then.
+    Each hour, values that today's usage has outgrown may rise. *hours* yields the share of the day that has
+    passed and the day's summary at that time.
     """
-    raised, times = current.copy(), np.zeros(len(current), dtype=np.int64)
-    for elapsed, seen in hours:
-        over = outgrown(raised, risk, seen.quantiles, seen.share, rule) & np.isfinite(raised)
-        chosen = np.flatnonzero(over)
-        if not len(chosen):
+    raised, raises = current.copy(), np.zeros(len(current), dtype=np.int64)
+    for elapsed, today in hours:
+        is_outgrown = outgrown(raised, risk, today.quantiles, today.share, rule) & np.isfinite(raised)
+        series = np.flatnonzero(is_outgrown)
+        if not len(series):
             continue
-        known = _with_today(days, seen, chosen)
-        new = settle(raised[chosen], choose(known, rule, elapsed=elapsed), known, rule, elapsed=elapsed)
-        new = np.maximum(new, raised[chosen])
-        times[chosen] += new != raised[chosen]
-        raised[chosen] = new
-    return raised, times
+        summaries = _with_today(days, today, series)
+        choice = choose(summaries, rule, elapsed=elapsed)
+        settled = settle(raised[series], choice, summaries, rule, elapsed=elapsed)
+        settled = np.maximum(settled, raised[series])
+        raises[series] += settled != raised[series]
+        raised[series] = settled
+    return raised, raises
 
 
-def _with_today(days: DaySummaries, seen: PartialDay, series: NDArray[np.int64]) -> DaySummaries:
+def _with_today(days: DaySummaries, today: PartialDay, series: NDArray[np.int64]) -> DaySummaries:
     quantiles, share = days.quantiles[series], days.share[series]
-    quantiles[:, -1], share[:, -1] = seen.quantiles[series], seen.share[series]
+    quantiles[:, -1], share[:, -1] = today.quantiles[series], today.share[series]
     return DaySummaries(quantiles, share)
 
 
-def _note(record: _Record, above: NDArray[np.float64], unscaled: Floats, days: DaySummaries) -> None:
-    """Remember what came of the statements that rest on three days or more."""
-    counted = np.isfinite(above) & (days.length >= 3)
-    record.outcomes.append(above[counted].astype(np.float32))
+def _add_outcomes(
+    record: _Record, time_above: NDArray[np.float64], unscaled: Floats, days: DaySummaries
+) -> None:
+    """Records the outcomes of bounds that are computed from three days or more."""
+    counted = np.isfinite(time_above) & (days.length >= 3)
+    record.outcomes.append(time_above[counted].astype(np.float32))
     record.unscaled.append(unscaled[counted])
 
 
-def at_prices(
-    features: DayFeatures, rule_at: Mapping[float, ResourceRule], protocol: EvaluationPeriod
+def choose_at_prices(
+    features: DayFeatures, rule_by_price: Mapping[float, ResourceRule], period: EvaluationPeriod
 ) -> dict[float, NDArray[np.float64]]:
-    """The raw choice at each midnight, before any old value counts, at several prices of risk."""
-    shape = features.series, protocol.last_day + 1
-    values = {price: np.full(shape, np.nan) for price in rule_at}
-    for day in protocol.judged_days:
+    """The values chosen at each midnight at several prices of risk, without stabilization."""
+    shape = features.series, period.last_day + 1
+    values = {price: np.full(shape, np.nan) for price in rule_by_price}
+    for day in period.days:
         days = features.before(day)
-        any_rule = next(iter(rule_at.values()))
+        any_rule = next(iter(rule_by_price.values()))
         candidates: PricedCandidates = priced(candidate_values(days, any_rule), days, any_rule, elapsed=0.0)
-        for price, rule in rule_at.items():
+        for price, rule in rule_by_price.items():
             choice: Choice = cheapest(candidates, days, rule)
             values[price][:, day] = np.where(days.length > 0, choice.value, np.nan)
     return values

@@ -1,4 +1,4 @@
-"""What is plotted: slack against risk of every policy, and the days of one container beside the values."""
+"""Plots: slack against risk of all policies, and the usage of one container with the policies' values."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from app.backtest.replay import Replay
 from app.backtest.scores import ResourceScores
 from app.backtest.svg import Panel, Point, picture
-from app.backtest.usage import Lanes, largest, pooled
+from app.backtest.usage import Lanes, maximum, pool_replicas
 from app.domain.profiles import Resource
 
 COLOURS = {
@@ -27,56 +27,57 @@ _UNITS: Mapping[Resource, tuple[str, float]] = {
     Resource.MEMORY: ("MiB", 2.0**20),
 }
 _STEPS_PER_HOUR = 12
-_BESIDE = ("low", "normal", "high", "krr", "vpa", "requests")
+_PLOTTED_POLICIES = ("low", "normal", "high", "krr", "vpa", "requests")
 
 
 def frontier(replay: Replay) -> str:
-    """Relative slack against risk: our choice as its price varies, and every policy as it is published."""
+    """Relative slack against risk: our choices at several prices of risk, and all published values."""
     titles = {
         Resource.CPU: ("CPU", "time above the value, %"),
-        Resource.MEMORY: ("memory", "days with a sample above the value, %"),
+        Resource.MEMORY: ("memory", "days with a maximum above the value, %"),
     }
     panels = []
     for resource, (title, x_label) in titles.items():
-        points = {name: _place(resource, each.scores[resource]) for name, each in replay.policies.items()}
-        panel = Panel(
-            title, x_label, "relative slack", width=640, x_most=_horizon([x for x, _ in points.values()])
-        )
-        line = [_place(resource, each.scores) for each in replay.frontier[resource]]
-        panel.line("by price of risk", COLOURS["normal"], [p for p in line if p[0] <= panel.x_most])
+        points = {name: _point(resource, result.scores[resource]) for name, result in replay.policies.items()}
+        x_max = _x_limit([x for x, _ in points.values()])
+        panel = Panel(title, x_label, "relative slack", width=640, x_max=x_max)
+        line = [_point(resource, frontier_point.scores) for frontier_point in replay.frontier[resource]]
+        panel.line("by price of risk", COLOURS["normal"], [p for p in line if p[0] <= panel.x_max])
         for name, point in points.items():
             panel.points(COLOURS[name], [(name, point)])
         panels.append(panel)
     return picture(
         panels,
-        "Line: our choice at each midnight. Dots: values as published. Down and to the left is better.",
+        "Line: our choices at midnight, without stabilization. Dots: published values. Lower left is better.",
     )
 
 
-def _place(resource: Resource, scores: ResourceScores) -> Point:
+def _point(resource: Resource, scores: ResourceScores) -> Point:
     risk = scores.time_above if resource is Resource.CPU else scores.days_above
     return 100 * risk, scores.relative_slack
 
 
-def _horizon(risks: list[float]) -> float:
-    """As far as most policies go: one that is far worse must not press the others together."""
-    known = sorted(each for each in risks if np.isfinite(each))
-    if len(known) < 2 or known[-1] <= 3 * known[-2]:
-        return max(known, default=1.0) * 1.1 or 1.0
-    return known[-2] * 1.3 or 1.0
+def _x_limit(risks: list[float]) -> float:
+    """The end of the x axis; one policy that is far worse than the others does not extend it."""
+    finite = sorted(risk for risk in risks if np.isfinite(risk))
+    if len(finite) < 2 or finite[-1] <= 3 * finite[-2]:
+        return max(finite, default=1.0) * 1.1 or 1.0
+    return finite[-2] * 1.3 or 1.0
 
 
 def container(replay: Replay, series: int) -> str:
-    """Usage and the values of the policies over the days; the judged ones have values."""
+    """The usage of a container, with the policies' values on the evaluated days."""
     panels = []
     for resource, lanes in replay.usage.lanes.items():
         values = {
             name: replay.policies[name].values[resource][series]
-            for name in _BESIDE
+            for name in _PLOTTED_POLICIES
             if name in replay.policies
         }
-        panels.append(days_panel(resource, lanes, series, values, first=replay.protocol.first_day))
-    return picture(panels, f"{replay.usage.containers[series]}; UTC days from the first one on")
+        panels.append(days_panel(resource, lanes, series, values, first=replay.period.first_day))
+    return picture(
+        panels, f"{replay.usage.containers[series]}; x axis: UTC days since the first day of usage"
+    )
 
 
 def days_panel(
@@ -87,18 +88,18 @@ def days_panel(
     *,
     first: int = 0,
 ) -> Panel:
-    """The largest sample of each hour, and *values* [days] from day *first* on."""
+    """The largest sample of each hour, and *values* [days] from day *first*."""
     unit, scale = _UNITS[resource]
     panel = Panel(resource.value, "day", unit, width=860)
-    of_series = lanes.values[lanes.owner == series].reshape(int((lanes.owner == series).sum()), -1)
-    if len(of_series):
-        hours = largest(pooled(of_series.T.reshape(-1, _STEPS_PER_HOUR * len(of_series))))
+    samples = lanes.values[lanes.owner == series].reshape(int((lanes.owner == series).sum()), -1)
+    if len(samples):
+        hours = maximum(pool_replicas(samples.T.reshape(-1, _STEPS_PER_HOUR * len(samples))))
         panel.line(
             "usage, hourly maximum",
             COLOURS["usage"],
-            [(n / 24, each / scale) for n, each in enumerate(hours)],
+            [(hour / 24, amount / scale) for hour, amount in enumerate(hours)],
         )
-    for name, each in values.items():
-        held = [*(each[first:] / scale).tolist(), float("nan")]
-        panel.steps(name, COLOURS[name], [(day, value) for day, value in enumerate(held, start=first)])
+    for name, amounts in values.items():
+        daily = [*(amounts[first:] / scale).tolist(), float("nan")]
+        panel.steps(name, COLOURS[name], [(day, value) for day, value in enumerate(daily, start=first)])
     return panel

@@ -1,7 +1,8 @@
-"""Which days are judged: values are made of the days before, and held for one day.
+"""The evaluation period: the days on which values are scored.
 
-Fourteen days are learned from and up to fifteen are judged. A shorter past is cut in half: the first half is
-learned from, each day of the second one is judged on all that came before it.
+A value is computed from the days before a midnight and held for the day after it. The first fourteen days are
+used to learn only; up to fifteen days after them are evaluated. Usage of fewer than fifteen days is cut in
+half: each day of the second half is evaluated with a value that is computed from all days before it.
 """
 
 from dataclasses import dataclass
@@ -9,59 +10,63 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.usage import Usage, largest
+from app.backtest.usage import Usage, maximum
 
 WINDOW_DAYS = 14
-JUDGED_DAYS = 15
-# A day of which less was seen tells little of how a value held.
-LEAST_STEPS = 200
-_LEAST_LEARNED_STEPS = 1000
+EVALUATION_DAYS = 15
+# Of 288 steps; a day with fewer covered steps is too incomplete to score a value.
+MIN_STEPS = 200
+_MIN_TRAINING_STEPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPeriod:
-    """Days count from the first one of the past; *last_day* is judged too."""
+    """The evaluated days, counted from the first day of the usage; *last_day* is included."""
 
     first_day: int
     last_day: int
 
     @property
-    def judged_days(self) -> range:
-        """The days that are judged."""
+    def days(self) -> range:
+        """The evaluated days."""
         return range(self.first_day, self.last_day + 1)
 
     @property
     def is_full(self) -> bool:
-        """True where every value was made of a whole window."""
+        """True if every value is computed from a whole window."""
         return self.first_day >= WINDOW_DAYS
 
     @staticmethod
     def window(day: int) -> slice:
-        """The days that a value for *day* is made of."""
+        """The days from which a value for *day* is computed."""
         return slice(max(0, day - WINDOW_DAYS), day)
 
     @property
-    def least_learned_steps(self) -> int:
-        """Below this many steps in the window a container is not judged."""
-        return min(_LEAST_LEARNED_STEPS, LEAST_STEPS * self.first_day)
+    def min_training_steps(self) -> int:
+        """Covered steps that a container needs in the window before a day, for the day to be evaluated."""
+        return min(_MIN_TRAINING_STEPS, MIN_STEPS * self.first_day)
 
 
-def protocol_of(days: int) -> EvaluationPeriod | None:
-    """How a past of *days* is replayed; None where there is nothing to learn from, or nothing to judge."""
+def evaluation_period(days: int) -> EvaluationPeriod | None:
+    """The period for usage of *days* days; None if fewer than two days."""
     if days < 2:
         return None
     first = min(WINDOW_DAYS, days // 2) if days <= WINDOW_DAYS else WINDOW_DAYS
-    return EvaluationPeriod(first, min(days, first + JUDGED_DAYS) - 1)
+    return EvaluationPeriod(first, min(days, first + EVALUATION_DAYS) - 1)
 
 
-def judged(usage: Usage, protocol: EvaluationPeriod) -> NDArray[np.bool_]:
-    """The days of each series that count, [series, days]: seen for most of it, in use, with a past."""
-    steps = usage.steps_seen
-    used = np.ones(steps.shape, dtype=np.bool_)
+def evaluation_mask(usage: Usage, period: EvaluationPeriod) -> NDArray[np.bool_]:
+    """The evaluated days of each series, [series, days].
+
+    A day of a series is evaluated if it is in *period*, has `MIN_STEPS` covered steps and usage above zero of
+    every resource, and if the window before it has `min_training_steps` covered steps.
+    """
+    steps = usage.covered_steps
+    is_used = np.ones(steps.shape, dtype=np.bool_)
     for lanes in usage.lanes.values():
-        used &= np.nan_to_num(lanes.by_day(lambda x: largest(x.reshape(len(x), -1)))) > 0
-    found = used & (steps >= LEAST_STEPS)
+        is_used &= np.nan_to_num(lanes.measure_by_day(lambda x: maximum(x.reshape(len(x), -1)))) > 0
+    mask = is_used & (steps >= MIN_STEPS)
     for day in range(steps.shape[1]):
-        learned = steps[:, protocol.window(day)].sum(axis=1) >= protocol.least_learned_steps
-        found[:, day] &= learned & (day in protocol.judged_days)
-    return found
+        is_trained = steps[:, period.window(day)].sum(axis=1) >= period.min_training_steps
+        mask[:, day] &= is_trained & (day in period.days)
+    return mask

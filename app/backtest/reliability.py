@@ -1,4 +1,4 @@
-"""How reliable statements were: what was stated of the risk of values beside what came of it."""
+"""Reliability of stated risk: the stated risk of values, and the risk that was observed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,64 +6,67 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.scores import Facts, Values
+from app.backtest.scores import Scorers, Values
 from app.domain.profiles import Resource
 
-GROUPS = 10
+BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """About equally many days of containers, of which similar was stated: the means of both."""
+    """One of about equally large bins of container-days with similar stated risk: the means of both risks."""
 
     stated: float
-    came: float
+    observed: float
     container_days: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """The means of what was stated and of what came, and both by groups, of which least was stated first."""
+    """The means of stated and observed risk, overall and in bins in ascending order of the stated risk."""
 
     stated: float
-    came: float
-    groups: tuple[ReliabilityBin, ...]
+    observed: float
+    bins: tuple[ReliabilityBin, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RiskStatements:
-    """Of each kind of statement; of the bound, `came` is the share of days that kept to it."""
+    """The reliability of each stated risk; `cpu_bound.observed` is the share of days within the bound."""
 
     cpu_above: Reliability
     memory_above: Reliability
     cpu_bound: Reliability
 
 
-def statements_of(
-    values: Mapping[Resource, Values], expected: Mapping[Resource, Values], at_most: Values, facts: Facts
+def compare_statements(
+    values: Mapping[Resource, Values], expected: Mapping[Resource, Values], at_most: Values, scorers: Scorers
 ) -> RiskStatements:
-    """What was stated of *values* [series, days] at the begin of each judged day, beside how the day went."""
-    above = facts[Resource.CPU].time_above(values[Resource.CPU])
-    exceeded = facts[Resource.MEMORY].exceeded(values[Resource.MEMORY])
-    kept = np.where(np.isfinite(above), above <= at_most, np.nan)
+    """Compares the risk stated for *values* [series, days] at the start of each evaluated day with that day.
+
+    *expected* is the stated risk, *at_most* the stated bound of CPU.
+    """
+    above = scorers[Resource.CPU].time_above(values[Resource.CPU])
+    exceeded = scorers[Resource.MEMORY].exceeded(values[Resource.MEMORY])
+    is_within = np.where(np.isfinite(above), above <= at_most, np.nan)
     return RiskStatements(
         reliability(expected[Resource.CPU], above),
         reliability(expected[Resource.MEMORY], exceeded),
-        reliability(at_most, kept),
+        reliability(at_most, is_within),
     )
 
 
-def reliability(stated: Values, came: Values) -> Reliability:
-    """Both where both are known; days of which the same was stated are in one group."""
-    known = np.isfinite(stated) & np.isfinite(came)
-    said, happened = stated[known], came[known]
-    if not len(said):
+def reliability(stated: Values, observed: Values) -> Reliability:
+    """Compares days on which both are finite, in up to `BINS` bins; equal stated values share a bin."""
+    is_comparable = np.isfinite(stated) & np.isfinite(observed)
+    stated, observed = stated[is_comparable], observed[is_comparable]
+    if not len(stated):
         return Reliability(float("nan"), float("nan"), ())
-    edges = np.unique(np.quantile(said, np.arange(1, GROUPS) / GROUPS, method="lower"))
-    member = np.searchsorted(edges, said, side="left")
-    groups = tuple(_group(said, happened, member == number) for number in np.unique(member).tolist())
-    return Reliability(float(said.mean()), float(happened.mean()), groups)
+    edges = np.unique(np.quantile(stated, np.arange(1, BINS) / BINS, method="lower"))
+    member = np.searchsorted(edges, stated, side="left")
+    bins = tuple(_bin(stated, observed, member == number) for number in np.unique(member).tolist())
+    return Reliability(float(stated.mean()), float(observed.mean()), bins)
 
 
-def _group(said: Values, happened: Values, here: NDArray[np.bool_]) -> ReliabilityBin:
-    return ReliabilityBin(float(said[here].mean()), float(happened[here].mean()), int(here.sum()))
+def _bin(stated: Values, observed: Values, mask: NDArray[np.bool_]) -> ReliabilityBin:
+    return ReliabilityBin(float(stated[mask].mean()), float(observed[mask].mean()), int(mask.sum()))

@@ -1,4 +1,4 @@
-"""The replay of every policy on one past, and its scores."""
+"""Replay of all policies on the same usage, with their scores."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backtest.learning import DayFeatures, PublishedValues, at_prices, published
+from app.backtest.learning import DayFeatures, PublishedValues, choose_at_prices, replay_profiler
 from app.backtest.peers import PEERS, DayRule
-from app.backtest.protocol import EvaluationPeriod, judged
-from app.backtest.reliability import RiskStatements, statements_of
-from app.backtest.scores import DayFacts, Facts, ResourceScores, facts_of
+from app.backtest.protocol import EvaluationPeriod, evaluation_mask
+from app.backtest.reliability import RiskStatements, compare_statements
+from app.backtest.scores import ResourceScorer, ResourceScores, Scorers, build_scorers
 from app.backtest.usage import Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
@@ -18,6 +18,7 @@ from app.recommendation.rules import rules_at
 
 Progress = Callable[[int, int], None]
 REQUESTS = "requests"
+# Prices of risk.
 _FRONTIER: Mapping[Resource, tuple[float, ...]] = {
     Resource.CPU: (4, 5, 6, 7.7, 10, 13, 17, 19.8, 30, 45),
     Resource.MEMORY: (1.2, 1.5, 1.8, 2.1, 2.5, 3.2, 4, 5, 6.5, 8, 11),
@@ -25,17 +26,17 @@ _FRONTIER: Mapping[Resource, tuple[float, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Replayed:
-    """One policy: the value of each container at the begin of each day [series, days], and the scores."""
+class PolicyResult:
+    """The values of one policy at the start of each day [series, days], and their scores."""
 
     values: Mapping[Resource, NDArray[np.float64]]
     scores: Mapping[Resource, ResourceScores]
-    statements: RiskStatements | None = None  # only our own policies state a risk
+    statements: RiskStatements | None = None  # None for policies of other tools, which state no risk
 
 
 @dataclass(frozen=True, slots=True)
 class FrontierPoint:
-    """What the raw choice at one price of risk would have come to."""
+    """The scores of the values chosen at one price of risk, without stabilization."""
 
     price: float
     scores: ResourceScores
@@ -43,16 +44,18 @@ class FrontierPoint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replay:
-    """All policies on one past."""
+    """The results of all policies on the same usage."""
 
     usage: Usage
-    protocol: EvaluationPeriod
-    judged: NDArray[np.bool_]
-    policies: Mapping[str, Replayed]
+    period: EvaluationPeriod
+    evaluation_mask: NDArray[np.bool_]
+    policies: Mapping[str, PolicyResult]
     frontier: Mapping[Resource, tuple[FrontierPoint, ...]]
 
 
 class _Meter:
+    """Counts the replayed days and reports them to *progress*."""
+
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._done, self._total = progress, 0, total
         progress(0, total)
@@ -62,98 +65,105 @@ class _Meter:
         self._progress(self._done, self._total)
 
 
-def replay(
-    usage: Usage, protocol: EvaluationPeriod, progress: Progress = lambda _done, _total: None
-) -> Replay:
-    """Replay our policy at each risk level, the other tools' rules, and today's requests if any are known."""
-    usage = usage.first(protocol.last_day + 1)
-    days = len(protocol.judged_days)
-    asked = any(np.isfinite(each).any() for each in usage.requests.values())
-    peers_days = len(PEERS) * len(_days_of_peers(protocol))
-    total = len(Resource) * (len(RiskLevel) * protocol.last_day + peers_days + 2 * days)
+def replay(usage: Usage, period: EvaluationPeriod, progress: Progress = lambda _done, _total: None) -> Replay:
+    """Replays our policy at each risk level, the rules of other tools, and the current requests if any."""
+    usage = usage.first_days(period.last_day + 1)
+    days = len(period.days)
+    has_requests = any(np.isfinite(amounts).any() for amounts in usage.requests.values())
+    peers_days = len(PEERS) * len(_peer_days(period))
+    total = len(Resource) * (len(RiskLevel) * period.last_day + peers_days + 2 * days)
     meter = _Meter(progress, total)
-    counted = judged(usage, protocol)
-    facts = facts_of(usage, counted)
+    mask = evaluation_mask(usage, period)
+    scorers = build_scorers(usage, mask)
     features = {}
     for resource, lanes in usage.lanes.items():
         features[resource] = DayFeatures(lanes, GRIDS[resource])
         meter.advance(days)
-    policies = {risk.value: _ours(risk, features, facts, protocol, meter) for risk in RiskLevel}
+    policies = {risk.value: _replay_level(risk, features, scorers, period, meter) for risk in RiskLevel}
     for name, rules in PEERS.items():
-        policies[name] = _peer(rules, usage, facts, protocol, meter)
-    if asked:
-        policies[REQUESTS] = _requests(usage, facts, protocol)
+        policies[name] = _replay_peer(rules, usage, scorers, period, meter)
+    if has_requests:
+        policies[REQUESTS] = _replay_requests(usage, scorers, period)
     frontier = {}
     for resource in Resource:
-        frontier[resource] = _frontier(resource, features[resource], facts[resource], protocol)
+        frontier[resource] = _frontier(resource, features[resource], scorers[resource], period)
         meter.advance(days)
-    return Replay(usage, protocol, counted, policies, frontier)
+    return Replay(usage, period, mask, policies, frontier)
 
 
-def _ours(
+def _replay_level(
     risk: RiskLevel,
     features: Mapping[Resource, DayFeatures],
-    facts: Facts,
-    protocol: EvaluationPeriod,
+    scorers: Scorers,
+    period: EvaluationPeriod,
     meter: _Meter,
-) -> Replayed:
-    told: dict[Resource, PublishedValues] = {}
+) -> PolicyResult:
+    published: dict[Resource, PublishedValues] = {}
     for resource, rule in rules_at(risk).items():
-        above = facts[resource].time_above_on
-        told[resource] = published(features[resource], rule, protocol, above, meter.advance)
-    values = {resource: each.values for resource, each in told.items()}
-    scores = {resource: facts[resource].scores(each.values, each.changes) for resource, each in told.items()}
-    expected = {resource: each.expected for resource, each in told.items()}
-    return Replayed(values, scores, statements_of(values, expected, told[Resource.CPU].at_most, facts))
-
-
-def _peer(
-    rules: Mapping[Resource, DayRule], usage: Usage, facts: Facts, protocol: EvaluationPeriod, meter: _Meter
-) -> Replayed:
-    values = {
-        resource: _daily(rule, usage.lanes[resource], protocol, meter) for resource, rule in rules.items()
+        time_above = scorers[resource].time_above_on
+        published[resource] = replay_profiler(features[resource], rule, period, time_above, meter.advance)
+    values = {resource: result.values for resource, result in published.items()}
+    scores = {
+        resource: scorers[resource].scores(result.values, result.changes)
+        for resource, result in published.items()
     }
-    return _held(values, facts)
+    expected = {resource: result.expected for resource, result in published.items()}
+    statements = compare_statements(values, expected, published[Resource.CPU].at_most, scorers)
+    return PolicyResult(values, scores, statements)
 
 
-def _daily(rule: DayRule, lanes: Lanes, protocol: EvaluationPeriod, meter: _Meter) -> NDArray[np.float64]:
+def _replay_peer(
+    rules: Mapping[Resource, DayRule], usage: Usage, scorers: Scorers, period: EvaluationPeriod, meter: _Meter
+) -> PolicyResult:
+    values = {
+        resource: _daily_values(rule, usage.lanes[resource], period, meter)
+        for resource, rule in rules.items()
+    }
+    return _score_daily_values(values, scorers)
+
+
+def _daily_values(
+    rule: DayRule, lanes: Lanes, period: EvaluationPeriod, meter: _Meter
+) -> NDArray[np.float64]:
     values = np.full((lanes.series, lanes.values.shape[1]), np.nan)
-    for day in _days_of_peers(protocol):
+    for day in _peer_days(period):
         values[:, day] = rule(lanes, day)
         meter.advance()
     return values
 
 
-def _days_of_peers(protocol: EvaluationPeriod) -> range:
-    """The judged days, and the one before them, which tells whether the first judged value is another one."""
-    return range(max(1, protocol.first_day - 1), protocol.last_day + 1)
+def _peer_days(period: EvaluationPeriod) -> range:
+    """The evaluated days and the day before them, which shows if the first evaluated value is a change."""
+    return range(max(1, period.first_day - 1), period.last_day + 1)
 
 
-def _requests(usage: Usage, facts: Facts, protocol: EvaluationPeriod) -> Replayed:
-    """What is asked for now, as if it had been all the time."""
-    shape = len(usage.containers), protocol.last_day + 1
+def _replay_requests(usage: Usage, scorers: Scorers, period: EvaluationPeriod) -> PolicyResult:
+    """The current requests, as if they had been set on all days."""
+    shape = len(usage.containers), period.last_day + 1
     values = {
-        resource: np.broadcast_to(each[:, np.newaxis], shape) for resource, each in usage.requests.items()
+        resource: np.broadcast_to(amounts[:, np.newaxis], shape)
+        for resource, amounts in usage.requests.items()
     }
-    return _held(values, facts)
+    return _score_daily_values(values, scorers)
 
 
-def _held(values: Mapping[Resource, NDArray[np.float64]], facts: Facts) -> Replayed:
-    """What moves each midnight, if it moves."""
+def _score_daily_values(values: Mapping[Resource, NDArray[np.float64]], scorers: Scorers) -> PolicyResult:
+    """The scores of *values* that change at midnight only."""
     scores = {}
-    for resource, each in values.items():
-        changes = np.zeros(each.shape)
-        changes[:, 1:] = np.isfinite(each[:, :-1]) & (each[:, 1:] != each[:, :-1])
-        scores[resource] = facts[resource].scores(each, changes)
-    return Replayed(values, scores)
+    for resource, amounts in values.items():
+        changes = np.zeros(amounts.shape)
+        changes[:, 1:] = np.isfinite(amounts[:, :-1]) & (amounts[:, 1:] != amounts[:, :-1])
+        scores[resource] = scorers[resource].scores(amounts, changes)
+    return PolicyResult(values, scores)
 
 
 def _frontier(
-    resource: Resource, features: DayFeatures, facts: DayFacts, protocol: EvaluationPeriod
+    resource: Resource, features: DayFeatures, scorer: ResourceScorer, period: EvaluationPeriod
 ) -> tuple[FrontierPoint, ...]:
     normal = rules_at(RiskLevel.NORMAL)[resource]
     rules = {price: replace(normal, price=price) for price in _FRONTIER[resource]}
-    found = at_prices(features, rules, protocol)
+    values_by_price = choose_at_prices(features, rules, period)
     return tuple(
-        FrontierPoint(price, facts.scores(values, np.zeros(values.shape))) for price, values in found.items()
+        FrontierPoint(price, scorer.scores(values, np.zeros(values.shape)))
+        for price, values in values_by_price.items()
     )

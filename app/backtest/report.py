@@ -1,4 +1,4 @@
-"""A replay's scores as one document, for scripts; the keys are documented in docs/backtest.md."""
+"""The scores of a replay as a JSON document; docs/backtest.md documents the keys."""
 
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
@@ -6,23 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from app.backtest.reliability import RiskStatements
-from app.backtest.replay import Replay, Replayed
+from app.backtest.reliability import ReliabilityBin, RiskStatements
+from app.backtest.replay import PolicyResult, Replay
 from app.domain.profiles import Resource
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def document(replay: Replay) -> dict[str, Any]:
-    """What was replayed, each policy's scores, how far what ours stated held, and the frontier."""
-    judged, first_day = replay.judged, replay.usage.first_day
+    """The evaluated days, the scores of each policy, the reliability of stated risk, and the frontier."""
+    mask, first_day = replay.evaluation_mask, replay.usage.first_day
     return {
         "days": replay.usage.days,
         "judged": {
-            "first_day": date_of(first_day + replay.protocol.first_day),
-            "last_day": date_of(first_day + replay.protocol.last_day),
-            "containers": int(judged.any(axis=1).sum()),
-            "container_days": int(judged.sum()),
+            "first_day": format_day(first_day + replay.period.first_day),
+            "last_day": format_day(first_day + replay.period.last_day),
+            "containers": int(mask.any(axis=1).sum()),
+            "container_days": int(mask.sum()),
         },
         "policies": {name: scores_of(policy) for name, policy in replay.policies.items()},
         "reliability": {
@@ -34,15 +34,15 @@ def document(replay: Replay) -> dict[str, Any]:
     }
 
 
-def date_of(day: int) -> str:
-    """The date of a day since 1970."""
+def format_day(day: int) -> str:
+    """The date YYYY-MM-DD of *day*, which counts from 1970-01-01."""
     return (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
 
 
-def scores_of(policy: Replayed) -> dict[str, float | int | None]:
-    """Shares in [0, 1], cores and bytes; None where nothing can be said."""
+def scores_of(policy: PolicyResult) -> dict[str, float | int | None]:
+    """The scores by JSON key: shares in [0, 1], cores and bytes; None if undefined."""
     cpu, memory = policy.scores[Resource.CPU], policy.scores[Resource.MEMORY]
-    found: dict[str, float | int | None] = {
+    scores: dict[str, float | int | None] = {
         "cpu_relative_slack": cpu.relative_slack,
         "cpu_relative_slack_clipped_at_zero": cpu.relative_slack_clipped_at_zero,
         "cpu_absolute_slack_cores": cpu.absolute_slack,
@@ -58,18 +58,27 @@ def scores_of(policy: Replayed) -> dict[str, float | int | None]:
         "memory_container_days": memory.container_days,
     }
     if policy.statements:
-        found |= {
+        scores |= {
             "cpu_expected_above": policy.statements.cpu_above.stated,
             "memory_expected_days_above": policy.statements.memory_above.stated,
-            "cpu_bound_held": policy.statements.cpu_bound.came,
+            "cpu_bound_held": policy.statements.cpu_bound.observed,
             "cpu_bound_mean": policy.statements.cpu_bound.stated,
         }
-    return {key: _or_none(value) for key, value in found.items()}
+    return {key: _or_none(value) for key, value in scores.items()}
 
 
-def _reliability(told: RiskStatements) -> dict[str, list[dict[str, float | int]]]:
+def _reliability(statements: RiskStatements) -> dict[str, list[dict[str, float | int]]]:
     return {
-        field.name: [asdict(group) for group in getattr(told, field.name).groups] for field in fields(told)
+        field.name: [_bin(reliability_bin) for reliability_bin in getattr(statements, field.name).bins]
+        for field in fields(statements)
+    }
+
+
+def _bin(reliability_bin: ReliabilityBin) -> dict[str, float | int]:
+    return {
+        "stated": reliability_bin.stated,
+        "came": reliability_bin.observed,
+        "container_days": reliability_bin.container_days,
     }
 
 

@@ -1,4 +1,4 @@
-"""What the stored profile of a workload tells, and why it may be another number than one worked out anew."""
+"""The stored profile of a workload, and reasons why its value may differ from a computed one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,22 +6,22 @@ from datetime import datetime
 from typing import Any
 
 from app.backtest.explanation import Explanation
-from app.backtest.report import date_of
+from app.backtest.report import format_day
 from app.domain.custom_resources import from_manifest
 from app.domain.profiles import Identity, Resource, RiskLevel
 from app.domain.quantities import format_need, format_time, parse_time
 from app.domain.workloads import Workload
 
-_SIGNS = {"CPUThrottling": "CPU throttling", "OOMKilled": "An OOM kill"}
+_PRESSURE = {"CPUThrottling": "CPU throttling", "OOMKilled": "An OOM kill"}
 _DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class StoredNeed:
-    """The profile of one resource; what its object does not tell is empty or None.
+    """The stored profile of one resource; fields that its object does not have are empty or None.
 
-    It rests on usage from `since` to `as_of`. `containers` are names and the number of siblings whose value
-    each one has; `signals` stand there as in the object.
+    Its value is computed from usage between `since` and `as_of`. `containers` maps each container's name to
+    its number of siblings. `signals` are the entries of `status.signals`.
     """
 
     resource: Resource
@@ -38,7 +38,7 @@ class StoredNeed:
 
 
 def read_stored(workload: Workload, resource: Resource, manifest: Mapping[str, Any]) -> StoredNeed | None:
-    """What the object tells; None where it is not the profile of *workload*."""
+    """The profile in *manifest*; None if it is not a profile of *workload*."""
     profile = from_manifest(resource.profile_kind, manifest)
     if profile is None or profile.identity != Identity(resource.profile_kind, workload):
         return None
@@ -54,56 +54,73 @@ def read_stored(workload: Workload, resource: Resource, manifest: Mapping[str, A
         is_stale=profile.is_stale,
         explanation=status.get("explanation") or "",
         level=risk.get("level") or "",
-        containers={each["name"]: each.get("siblings") or 0 for each in status.get("containers") or ()},
+        containers={
+            container["name"]: container.get("siblings") or 0 for container in status.get("containers") or ()
+        },
         signals=tuple(status.get("signals") or ()),
     )
 
 
-def told_differently(stored: StoredNeed, anew: Sequence[Explanation], risk: RiskLevel) -> Iterator[str]:
-    """What *stored* counts and what was worked out *anew* does not, or the other way round."""
+def difference_reasons(stored: StoredNeed, computed: Sequence[Explanation], risk: RiskLevel) -> Iterator[str]:
+    """Yields reasons why the value of *stored* may differ from the sum of *computed* at *risk*."""
     yield from (
-        f"{_SIGNS.get(sign['reason'], sign['reason'])} of {sign['container']}, last seen {sign['lastSeen']},"
-        f" raises it by {float(sign['raisedBy']):.0%}; here no sign of need counts."
-        for sign in stored.signals
+        f"{_PRESSURE.get(signal['reason'], signal['reason'])} of {signal['container']} (last seen"
+        f" {signal['lastSeen']}) raises the stored value by {float(signal['raisedBy']):.0%}; the computed"
+        " value ignores throttling and OOM kills."
+        for signal in stored.signals
     )
-    yield from _siblings(stored, anew)
-    yield from _containers(stored, anew)
+    yield from _sibling_reasons(stored, computed)
+    yield from _container_reasons(stored, computed)
     if stored.level not in {"", risk.value}:
-        yield f"It was made at {stored.level} risk, this at {risk.value} (--risk)."
-    yield from _times(stored, anew)
+        yield f"The stored value is for {stored.level} risk, the computed one for {risk.value} risk (--risk)."
+    yield from _time_reasons(stored, computed)
 
 
-def _siblings(stored: StoredNeed, anew: Sequence[Explanation]) -> Iterator[str]:
-    here = {each.container.container: each.siblings.count if each.siblings else 0 for each in anew}
+def _sibling_reasons(stored: StoredNeed, computed: Sequence[Explanation]) -> Iterator[str]:
+    computed_counts = {
+        explanation.container.container: explanation.siblings.count if explanation.siblings else 0
+        for explanation in computed
+    }
     for container, count in stored.containers.items():
-        if container in here and count != here[container]:
+        if container in computed_counts and count != computed_counts[container]:
             yield (
-                f"Siblings whose value {container} has: {count} there, {here[container]} in what was read"
-                " here (other namespaces are read where --profiling-namespace names them)."
+                f"Siblings of {container}: {count} in the stored profile, {computed_counts[container]} in the"
+                " usage that was read (--profiling-namespace adds namespaces)."
             )
 
 
-def _containers(stored: StoredNeed, anew: Sequence[Explanation]) -> Iterator[str]:
-    here = {each.container.container for each in anew}
+def _container_reasons(stored: StoredNeed, computed: Sequence[Explanation]) -> Iterator[str]:
+    computed_names = {explanation.container.container for explanation in computed}
     if not stored.containers:
         return
-    if gone := sorted(here - stored.containers.keys()):
-        yield f"It leaves out {', '.join(gone)}: only what still runs beside the application is summed up."
-    if unknown := sorted(stored.containers.keys() - here):
-        yield f"It also sums up {', '.join(unknown)}, of which no usage was found here."
+    if omitted := sorted(computed_names - stored.containers.keys()):
+        yield (
+            f"The stored value omits {', '.join(omitted)}: it is the sum of the containers that still run"
+            " beside the application."
+        )
+    if added := sorted(stored.containers.keys() - computed_names):
+        yield f"The stored value includes {', '.join(added)}, for which no usage was found."
 
 
-def _times(stored: StoredNeed, anew: Sequence[Explanation]) -> Iterator[str]:
-    """Whether it rests on a later begin, or on an older end."""
-    first, last = min(each.days[0].day for each in anew), max(each.days[-1].day for each in anew)
+def _time_reasons(stored: StoredNeed, computed: Sequence[Explanation]) -> Iterator[str]:
+    """Yields a reason if the stored usage starts later or ends earlier, or if the profile is stale."""
+    first = min(explanation.days[0].day for explanation in computed)
+    last = max(explanation.days[-1].day for explanation in computed)
     if stored.since and stored.since.timestamp() >= (first + 1) * _DAY_SECONDS:
-        yield f"It knows no usage before {format_time(stored.since)}, this one begins on {date_of(first)}."
+        yield (
+            f"The stored value uses usage since {format_time(stored.since)}, the computed one since"
+            f" {format_day(first)}."
+        )
     if stored.as_of and stored.as_of.timestamp() <= last * _DAY_SECONDS:
-        yield f"It rests on usage up to {format_time(stored.as_of)}, this one up to {date_of(last)}."
+        yield (
+            f"The stored value uses usage up to {format_time(stored.as_of)}, the computed one up to"
+            f" {format_day(last)}."
+        )
     if stored.is_stale:
-        yield "It is Stale: no new usage has come to the profiler."
+        yield "The stored profile is Stale: the profiler has no new usage of this workload."
 
 
-def sum_of(anew: Sequence[Explanation]) -> str:
-    """The values of all containers together, as a profile spells them."""
-    return format_need(anew[0].resource, sum(each.chosen.value for each in anew))
+def format_sum(explanations: Sequence[Explanation]) -> str:
+    """The sum of the containers' values, formatted as in a profile."""
+    total = sum(explanation.chosen.value for explanation in explanations)
+    return format_need(explanations[0].resource, total)

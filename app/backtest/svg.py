@@ -1,4 +1,4 @@
-"""Charts as SVG text: axes, lines, steps, points. Enough for the plots of this package, and no more."""
+"""Charts as SVG text: axes, lines, steps and points."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,40 +14,40 @@ _FONT = "font-family='sans-serif' font-size='12'"
 
 @dataclass(slots=True)
 class Panel:
-    """One pair of axes in the units of what is drawn, with its legend on the right."""
+    """One chart: a pair of axes with a legend on the right."""
 
     title: str
     x_label: str
     y_label: str
     width: int = 520
     height: int = 340
-    x_most: float = 0.0  # what lies beyond is drawn at the edge; 0: as far as there is something
+    x_max: float = 0.0  # points beyond it are drawn at the edge; 0: the largest x
     _shapes: list[tuple[str, str, str, list[Point]]] = field(default_factory=list)
 
     def line(self, label: str, colour: str, points: Iterable[Point]) -> None:
-        """A line through *points*; where a y is not finite it is interrupted."""
+        """Adds a line through *points*; it is interrupted where y is not finite."""
         self._shapes.append(("line", label, colour, list(points)))
 
     def steps(self, label: str, colour: str, points: Iterable[Point]) -> None:
-        """Each y holds until the next x; the last point only ends the one before it."""
+        """Adds a step line: each y holds until the next x; the last point only ends the step before it."""
         corners = [corner for (x, y), (end, _) in pairwise(points) for corner in ((x, y), (end, y))]
         self._shapes.append(("line", label, colour, corners))
 
     def points(self, colour: str, points: Iterable[tuple[str, Point]]) -> None:
-        """Dots with their names beside them."""
+        """Adds dots labelled with their names."""
         self._shapes += [("point", name, colour, [point]) for name, point in points]
 
     @property
     def _right(self) -> int:
-        """The width of what stands to the right of the axes."""
+        """The width of the legend, or of the margin if there is no legend."""
         return (
             _LEGEND_WIDTH
             if any(kind == "line" and label for kind, label, *_ in self._shapes)
             else _MARGIN_RIGHT
         )
 
-    def drawn(self, left: float, top: float) -> str:
-        """The panel, its corner at *left*, *top*."""
+    def draw(self, left: float, top: float) -> str:
+        """The SVG of the panel, with its upper left corner at *left*, *top*."""
         scale = self._scale(left, top)
         parts = [_text((sum(scale.across) / 2, top + 18), self.title, anchor="middle", weight="bold")]
         parts += self._axes(scale)
@@ -56,17 +56,17 @@ class Panel:
             if kind == "point":
                 parts.append(self._dot(scale, label, colour, points[0]))
                 continue
-            parts += [_polyline(run, colour) for run in _runs(map(scale.of, points))]
+            parts += [_polyline(run, colour) for run in _runs(map(scale.project, points))]
             if label:
                 parts.append(_text((scale.across[1] + 8, legend), label, colour=colour))
                 legend += 16
         return "\n".join(filter(None, parts))
 
     def _scale(self, left: float, top: float) -> "_Scale":
-        every = [p for *_, points in self._shapes for p in points if isfinite(p[0]) and isfinite(p[1])]
-        xs, ys = [x for x, _ in every] or [0.0, 1.0], [y for _, y in every] or [0.0, 1.0]
+        finite = [p for *_, points in self._shapes for p in points if isfinite(p[0]) and isfinite(p[1])]
+        xs, ys = [x for x, _ in finite] or [0.0, 1.0], [y for _, y in finite] or [0.0, 1.0]
         return _Scale(
-            _Range(min(0.0, *xs), self.x_most or max(xs)),
+            _Range(min(0.0, *xs), self.x_max or max(xs)),
             _Range(min(0.0, *ys), max(ys)),
             (left + _MARGIN_LEFT, left + self.width - self._right),
             (top + self.height - _MARGIN_BOTTOM, top + _MARGIN_TOP),
@@ -78,11 +78,11 @@ class Panel:
         frame = f"x='{left:g}' y='{top:g}' width='{width:g}' height='{height:g}'"
         parts = [f"<rect {frame} fill='none' stroke='#888'/>"]
         for tick in scale.x.ticks():
-            x, _ = scale.of((tick, scale.y.low))
+            x, _ = scale.project((tick, scale.y.low))
             parts.append(_polyline([(x, bottom), (x, bottom + 5)], "#888"))
             parts.append(_text((x, bottom + 18), f"{tick:g}", anchor="middle"))
         for tick in scale.y.ticks():
-            _, y = scale.of((scale.x.low, tick))
+            _, y = scale.project((scale.x.low, tick))
             parts.append(_polyline([(left, y), (right, y)], "#ddd"))
             parts.append(_text((left - 8, y + 4), f"{tick:g}", anchor="end"))
         parts.append(_text(((left + right) / 2, bottom + 36), self.x_label, anchor="middle"))
@@ -97,7 +97,7 @@ class Panel:
         if not (isfinite(point[0]) and isfinite(point[1])):
             return ""
         is_beyond = point[0] > scale.x.high
-        x, y = scale.of((min(point[0], scale.x.high), point[1]))
+        x, y = scale.project((min(point[0], scale.x.high), point[1]))
         name = f"{label} ({point[0]:.3g}) →" if is_beyond else label
         at, anchor = (x - 7, "end") if x > (scale.across[0] + scale.across[1]) / 2 else (x + 7, "start")
         return f"<circle cx='{x:.1f}' cy='{y:.1f}' r='4' fill='{colour}'/>{_text((at, y - 5), name, anchor)}"
@@ -109,7 +109,7 @@ class _Range:
     high: float
 
     def ticks(self) -> list[float]:
-        """Four to nine round numbers."""
+        """Four to nine round numbers in the range."""
         rough = self.span / 6
         power = 10.0 ** floor(log10(rough))
         step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
@@ -128,8 +128,8 @@ class _Scale:
     across: tuple[float, float]
     up: tuple[float, float]
 
-    def of(self, point: Point) -> Point:
-        """Where *point* lies in the picture."""
+    def project(self, point: Point) -> Point:
+        """The position of *point* in the picture."""
         across = (point[0] - self.x.low) / self.x.span
         up = (point[1] - self.y.low) / (self.y.span * 1.05)
         return (
@@ -139,11 +139,11 @@ class _Scale:
 
 
 def picture(panels: Sequence[Panel], note: str = "") -> str:
-    """The panels side by side, with a line of explanation below."""
+    """The SVG document of the panels side by side, with *note* below."""
     width = sum(panel.width for panel in panels)
     height = max(panel.height for panel in panels) + (24 if note else 0)
     lefts = [sum(panel.width for panel in panels[:number]) for number in range(len(panels))]
-    parts = [panel.drawn(left, 0) for panel, left in zip(panels, lefts, strict=True)]
+    parts = [panel.draw(left, 0) for panel, left in zip(panels, lefts, strict=True)]
     if note:
         parts.append(_text((10, height - 8), note))
     body = "\n".join(parts)
@@ -167,8 +167,8 @@ def _runs(points: Iterable[Point]) -> Iterable[list[Point]]:
 
 
 def _polyline(points: Iterable[Point], colour: str) -> str:
-    listed = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return f"<polyline points='{listed}' fill='none' stroke='{colour}' stroke-width='1.5'/>"
+    coordinates = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f"<polyline points='{coordinates}' fill='none' stroke='{colour}' stroke-width='1.5'/>"
 
 
 def _text(at: Point, text: str, anchor: str = "start", colour: str = "#222", weight: str = "normal") -> str:

@@ -1,7 +1,8 @@
-"""Usage as the replay reads it: every sample of every container of every workload, day by day, in arrays.
+"""Past usage as arrays: all samples of all containers, by day.
 
-A series is one container of one workload; all its replicas' samples count alike. They stand in lanes: a lane
-holds one replica at a time, so that there are no more of them than replicas that ran together.
+A series is one container of one workload; the samples of all its replicas have equal weight. The samples are
+stored in lanes. A lane holds one replica at a time, so a series has as many lanes as it had replicas that ran
+at the same time.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ Measure = Callable[[Floats], NDArray[Any]]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Container:
-    """Whose usage a series is."""
+    """A container of a workload: the identity of a series."""
 
     workload: Workload
     container: str
@@ -32,7 +33,11 @@ class Container:
 
 @dataclass(frozen=True, eq=False)
 class Lanes:
-    """The samples of one resource: `values` [lanes, days, steps of a day], NaN for none; `owner` rises."""
+    """The samples of one resource.
+
+    `values` is [lanes, days, steps of a day], NaN where there is no sample. `owner` is the series of each
+    lane, in ascending order. `series` is the number of series.
+    """
 
     owner: NDArray[np.int64]
     values: Floats
@@ -40,52 +45,52 @@ class Lanes:
 
     @cached_property
     def _groups(self) -> tuple[NDArray[np.int64], ...]:
-        """The lanes of all series that have equally many, [series, lanes of each]."""
+        """The series grouped by their number of lanes; each group is [series, lanes of each]."""
         counts = np.bincount(self.owner, minlength=self.series)
         starts = np.cumsum(counts) - counts
         sizes = [int(size) for size in np.unique(counts) if size]
         return tuple(starts[counts == size][:, np.newaxis] + np.arange(size) for size in sizes)
 
     def pools(self, days: slice) -> Iterator[tuple[NDArray[np.int64], Floats]]:
-        """Some series and their samples [series, lanes, steps] of *days*, until all had their turn."""
+        """Yields all series in groups, each with its samples [series, lanes, steps] of *days*."""
         for lanes in self._groups:
-            chosen = (
+            samples = (
                 self.values[lanes, days]
                 if len(lanes) < len(self.values)
                 else self.values[:, np.newaxis, days]
             )
-            yield self.owner[lanes[:, 0]], chosen.reshape(*lanes.shape, -1)
+            yield self.owner[lanes[:, 0]], samples.reshape(*lanes.shape, -1)
 
-    def first(self, days: int) -> "Lanes":
-        """The same without what came after so many days."""
+    def first_days(self, days: int) -> "Lanes":
+        """The samples of the first *days* days."""
         return Lanes(self.owner, self.values[:, :days], self.series)
 
-    def of(self, series: Sequence[int]) -> "Lanes":
-        """Those of *series*, which are numbered from 0 in that order."""
-        lanes = [np.flatnonzero(self.owner == number) for number in series]
-        owner = np.repeat(np.arange(len(series)), [len(each) for each in lanes])
-        chosen = np.concatenate(lanes) if lanes else np.empty(0, dtype=np.int64)
-        return Lanes(owner, self.values[chosen], len(series))
+    def select(self, series: Sequence[int]) -> "Lanes":
+        """The lanes of *series*, renumbered from 0 in that order."""
+        lanes_by_series = [np.flatnonzero(self.owner == number) for number in series]
+        owner = np.repeat(np.arange(len(series)), [len(lanes) for lanes in lanes_by_series])
+        selected = np.concatenate(lanes_by_series) if lanes_by_series else np.empty(0, dtype=np.int64)
+        return Lanes(owner, self.values[selected], len(series))
 
-    def measured(self, days: slice, measure: Measure) -> NDArray[np.float64]:
-        """What *measure* makes of the samples [series, lanes, steps] of *days*; NaN for a series without."""
-        found: NDArray[np.float64] | None = None
+    def measure(self, days: slice, measure: Measure) -> NDArray[np.float64]:
+        """The result of *measure* for the samples [series, lanes, steps] of *days*; NaN without samples."""
+        result: NDArray[np.float64] | None = None
         for series, samples in self.pools(days):
-            measured = measure(samples)
-            if found is None:
-                found = np.full((self.series, *measured.shape[1:]), np.nan)
-            found[series] = measured
-        return np.full(self.series, np.nan) if found is None else found
+            values = measure(samples)
+            if result is None:
+                result = np.full((self.series, *values.shape[1:]), np.nan)
+            result[series] = values
+        return np.full(self.series, np.nan) if result is None else result
 
-    def by_day(self, measure: Measure) -> NDArray[np.float64]:
-        """The same of each day: [series, days, ...]."""
+    def measure_by_day(self, measure: Measure) -> NDArray[np.float64]:
+        """The result of *measure* for each day, [series, days, ...]."""
         days = range(self.values.shape[1])
-        return np.stack([self.measured(slice(day, day + 1), measure) for day in days], axis=1)
+        return np.stack([self.measure(slice(day, day + 1), measure) for day in days], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
 class Usage:
-    """The past of some containers, from the day *first_day* (since 1970) on; requests are NaN where none."""
+    """The usage of *containers* from *first_day* (days since 1970); a request that is not set is NaN."""
 
     first_day: int
     containers: tuple[Container, ...]
@@ -94,51 +99,41 @@ class Usage:
 
     @property
     def days(self) -> int:
-        """How many days, the first and the last one maybe in part."""
+        """Number of days; the first and the last day may be incomplete."""
         return int(self.lanes[Resource.CPU].values.shape[1])
 
-    def first(self, days: int) -> "Usage":
-        """The same without what came after so many days."""
-        lanes = {resource: each.first(days) for resource, each in self.lanes.items()}
-        return Usage(self.first_day, self.containers, lanes, self.requests)
-
-    def of(self, workload: Workload) -> "Usage":
-        """The containers of *workload* alone."""
-        numbers = [number for number, each in enumerate(self.containers) if each.workload == workload]
-        return Usage(
-            self.first_day,
-            tuple(self.containers[number] for number in numbers),
-            {resource: each.of(numbers) for resource, each in self.lanes.items()},
-            {resource: each[numbers] for resource, each in self.requests.items()},
-        )
+    def first_days(self, days: int) -> "Usage":
+        """The usage of the first *days* days."""
+        lanes_by_resource = {resource: lanes.first_days(days) for resource, lanes in self.lanes.items()}
+        return Usage(self.first_day, self.containers, lanes_by_resource, self.requests)
 
     @cached_property
-    def steps_seen(self) -> NDArray[np.float64]:
-        """In how many steps of each day the CPU of any replica was seen, [series, days]."""
-        seen = self.lanes[Resource.CPU].by_day(lambda x: np.isfinite(x).any(axis=1).sum(axis=1))
-        return np.nan_to_num(seen)
+    def covered_steps(self) -> NDArray[np.float64]:
+        """Number of steps of each day with a CPU sample of any replica, [series, days]."""
+        steps = self.lanes[Resource.CPU].measure_by_day(lambda x: np.isfinite(x).any(axis=1).sum(axis=1))
+        return np.nan_to_num(steps)
 
 
-def pooled(samples: Floats) -> Floats:
-    """All replicas' samples of a series in one row: [series, lanes * steps]."""
+def pool_replicas(samples: Floats) -> Floats:
+    """The samples of all replicas of a series in one row, [series, lanes * steps]."""
     return samples.reshape(len(samples), -1)
 
 
 def percentile(samples: Floats, level: float) -> NDArray[np.float64]:
-    """The quantile at *level* along the last axis, linear between two samples; NaN where there is none."""
-    ordered = np.sort(samples, axis=-1)  # NaN stand last
+    """The quantile at *level* along the last axis, interpolated between two samples; NaN without samples."""
+    ordered = np.sort(samples, axis=-1)  # NaN last
     count = np.isfinite(ordered).sum(axis=-1)
-    place = level * np.maximum(count - 1, 0)
-    low = np.floor(place).astype(np.int64)[..., np.newaxis]
-    high = np.ceil(place).astype(np.int64)[..., np.newaxis]
+    position = level * np.maximum(count - 1, 0)
+    low = np.floor(position).astype(np.int64)[..., np.newaxis]
+    high = np.ceil(position).astype(np.int64)[..., np.newaxis]
     below = np.take_along_axis(ordered, low, -1)[..., 0].astype(np.float64)
     above = np.take_along_axis(ordered, high, -1)[..., 0].astype(np.float64)
-    found: NDArray[np.float64] = below + (above - below) * (place - low[..., 0])
-    return found
+    quantile: NDArray[np.float64] = below + (above - below) * (position - low[..., 0])
+    return quantile
 
 
-def largest(samples: Floats) -> NDArray[np.float64]:
-    """The maximum along the last axis; NaN where there is no sample."""
+def maximum(samples: Floats) -> NDArray[np.float64]:
+    """The maximum along the last axis; NaN without samples."""
     highest = np.where(np.isfinite(samples), samples, -np.inf).max(axis=-1, initial=-np.inf)
-    found: NDArray[np.float64] = np.where(np.isfinite(highest), highest, np.nan).astype(np.float64)
-    return found
+    result: NDArray[np.float64] = np.where(np.isfinite(highest), highest, np.nan).astype(np.float64)
+    return result

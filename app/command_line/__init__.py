@@ -1,4 +1,4 @@
-"""What a person types. Each command reads its settings, calls one function below, and prints.
+"""The command line: each command reads its settings, calls one function of a lower layer, and prints.
 
-Commands import what they need when they run: `serve --role webhook` must not load numpy.
+Commands import their modules when they run, because `serve --role webhook` must not load numpy.
 """

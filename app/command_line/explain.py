@@ -1,6 +1,6 @@
-"""`job-profiler explain`: where the numbers of one workload come from, in words and as a plot.
+"""`job-profiler explain`: explains the CPU and memory values of one workload, as text and as a plot.
 
-With a cluster's kubeconfig, the profiles that are stored there stand beside what is worked out here.
+With a kubeconfig, the values are also compared with the profiles that are stored in the cluster.
 """
 
 import asyncio
@@ -13,24 +13,24 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.backtest.collecting import past_usage
+from app.backtest.collecting import collect_usage
 from app.backtest.explanation import (
     BoundScale,
-    ContainerPast,
+    ContainerUsage,
     Explanation,
     PricedValue,
     bound_scale_of,
-    elapsed_of,
+    elapsed_share,
     explain,
 )
 from app.backtest.plots import days_panel
 from app.backtest.protocol import WINDOW_DAYS
-from app.backtest.report import date_of
-from app.backtest.stored import StoredNeed, read_stored, sum_of, told_differently
+from app.backtest.report import format_day
+from app.backtest.stored import StoredNeed, difference_reasons, format_sum, read_stored
 from app.backtest.svg import picture
 from app.backtest.usage import Usage
 from app.command_line.tables import console
-from app.command_line.usage_input import open_past, progress_bar
+from app.command_line.usage_input import open_usage, progress_bar
 from app.domain.custom_resources import KINDS
 from app.domain.profile_names import contract_name, separated_name
 from app.domain.profiles import Identity, Resource, RiskLevel
@@ -47,144 +47,164 @@ from app.settings.environment import Settings
 from app.settings.types import LogFormat
 
 _UNITS = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
+_LABELS = {Resource.CPU: "CPU", Resource.MEMORY: "memory"}
 _CLOSING = (
-    "The stored profile may tell another number: it sums up the containers that still run, keeps an older"
-    " value while moving would save too little, is raised for a while after throttling and OOM kills, and"
-    " takes the value of siblings in any namespace for what is new. With --kubeconfig, and without --history,"
-    " it is shown."
+    "The stored profile may have another value: it sums only containers that still run, changes only when"
+    " worth the churn, is raised for a while after throttling and OOM kills, and uses siblings in all"
+    " namespaces for new containers. To compare, use --kubeconfig without --history."
 )
-_RISKS = {Resource.CPU: "of the time above it", Resource.MEMORY: "of days with more at some time"}
 
 
-def explain_and_print(settings: Settings, named: str, *, history: Path | None, plot: Path | None) -> None:
-    """Print where the value of each container of the workload *named* comes from."""
+def explain_and_print(settings: Settings, name: str, *, history: Path | None, plot: Path | None) -> None:
+    """Explains the values of each container of the workload *name*."""
     configure_logs("warning", LogFormat.CONSOLE)
-    wanted = parse_workload(named)
-    usage, workload, last_step = asyncio.run(_usage_of(settings, wanted, history))
+    wanted = parse_workload(name)
+    usage, workload, last_step = asyncio.run(_read_usage(settings, wanted, history))
     bound = bound_scale_of(usage, settings.risk)
-    told = _explanations(usage, workload, settings.risk, elapsed_of(last_step), bound)
+    explanations = _explanations(usage, workload, settings.risk, elapsed_share(last_step), bound)
     out = console()
     out.print(f"{workload}, as of {format_time(step_time(last_step))}")
-    _print(out, told, bound)
+    _print(out, explanations, bound)
     if history is None and settings.kubeconfig:
-        _print_stored(out, settings, workload, told)
+        _print_stored(out, settings, workload, explanations)
     else:
         out.print(f"\n{_CLOSING}")
     if plot:
         try:
-            plot.write_text(_picture(usage, told))
+            plot.write_text(_picture(usage, explanations))
         except OSError as error:
-            raise SettingsError([f"--plot is {str(plot)!r}, which can't be written: {error}"]) from error
+            raise SettingsError([f"--plot is {str(plot)!r}: cannot write the file: {error}"]) from error
 
 
-def parse_workload(named: str) -> Workload:
-    """`NAMESPACE/NAME` or `KIND/NAMESPACE/NAME`; without a kind any kind will do (it is empty then).
+def parse_workload(text: str) -> Workload:
+    """The workload `NAMESPACE/NAME` or `KIND/NAMESPACE/NAME`; without a kind, its kind is empty.
 
     Raises:
-        SettingsError: it is neither.
+        SettingsError: *text* has neither form.
     """
-    match named.split("/"):
+    match text.split("/"):
         case [namespace, name] if namespace and name:
             return Workload(namespace, name, "")
         case [kind, namespace, name] if kind and namespace and name:
             return Workload(namespace, name, kind)
-    raise SettingsError([f"WORKLOAD is {named!r}: use NAMESPACE/NAME or KIND/NAMESPACE/NAME"])
+    raise SettingsError([f"WORKLOAD is {text!r}: use NAMESPACE/NAME or KIND/NAMESPACE/NAME"])
 
 
-async def _usage_of(
+async def _read_usage(
     settings: Settings, wanted: Workload, history: Path | None
 ) -> tuple[Usage, Workload, int]:
-    """The usage of *wanted* and of what was read beside it, the workload, and the newest step.
+    """The usage that was read, the workload that *wanted* selects in it, and the newest step.
 
-    A file is read whole, since siblings and past statements of others count, too; of Prometheus only the
-    workload's namespace is asked for and those that the settings name.
+    A file is read as a whole, because siblings and past statements of other workloads count too. From
+    Prometheus, only the workload's namespace and those of `--profiling-namespace` are read.
     """
-    named = settings.profiling_namespace
-    if named or history is None:
-        chosen = tuple(dict.fromkeys((*named, wanted.namespace)))
-        settings = settings.model_copy(update={"profiling_namespace": chosen})
-    async with open_past(settings, history, days=WINDOW_DAYS, with_today=True) as past, progress_bar() as bar:
-        usage = await past_usage(past.source, past.requests, past.steps, past.covers, bar.task("reading"))
-    known = {each.workload for each in usage.containers} if usage else set()
-    near = {each for each in known if each.namespace == wanted.namespace}
-    if usage is None or not near:
-        raise ProfilerError(f"{past.name} knows no usage in the namespace {wanted.namespace}")
-    return usage, _found(wanted, near, past.name), past.steps.last
+    namespaces = settings.profiling_namespace
+    if namespaces or history is None:
+        namespaces = tuple(dict.fromkeys((*namespaces, wanted.namespace)))
+        settings = settings.model_copy(update={"profiling_namespace": namespaces})
+    async with (
+        open_usage(settings, history, days=WINDOW_DAYS, with_today=True) as usage_input,
+        progress_bar() as bar,
+    ):
+        usage = await collect_usage(
+            usage_input.source,
+            usage_input.requests,
+            usage_input.steps,
+            usage_input.covers,
+            bar.task("reading"),
+        )
+    containers = usage.containers if usage else ()
+    workloads = {
+        container.workload for container in containers if container.workload.namespace == wanted.namespace
+    }
+    if usage is None or not workloads:
+        raise ProfilerError(f"{usage_input.name} has no usage in namespace {wanted.namespace}")
+    return usage, _select_workload(wanted, workloads, usage_input.name), usage_input.steps.last
 
 
-def _found(wanted: Workload, known: Iterable[Workload], name: str) -> Workload:
-    """The workload of that name, whose kind may be left out where there is only one."""
-    fitting = sorted(
-        each
-        for each in known
-        if each.name == wanted.name and wanted.kind.casefold() in {"", each.kind.casefold()}
+def _select_workload(wanted: Workload, workloads: Iterable[Workload], source_name: str) -> Workload:
+    """The workload with the name and kind of *wanted*; the kind may be empty if only one matches."""
+    matches = sorted(
+        workload
+        for workload in workloads
+        if workload.name == wanted.name and wanted.kind.casefold() in {"", workload.kind.casefold()}
     )
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        spelled = ", ".join(f"{each.kind}/{each.namespace}/{each.name}" for each in fitting)
-        raise SettingsError([f"WORKLOAD fits more than one workload of {name}: name one of {spelled}"])
-    names = sorted(str(each) for each in known)
-    close = difflib.get_close_matches(str(wanted), names, n=3) or names[:3]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        choices = ", ".join(f"{match.kind}/{match.namespace}/{match.name}" for match in matches)
+        raise SettingsError(
+            [f"WORKLOAD matches more than one workload of {source_name}: use one of {choices}"]
+        )
+    names = sorted(map(str, workloads))
+    similar = difflib.get_close_matches(str(wanted), names, n=3) or names[:3]
     raise ProfilerError(
-        f"{name} knows no workload {wanted.namespace}/{wanted.name}; it knows {', '.join(close)}"
+        f"{source_name} has no workload {wanted.namespace}/{wanted.name}; it has {', '.join(similar)}"
     )
 
 
 def _explanations(
     usage: Usage, workload: Workload, risk: RiskLevel, elapsed: float, bound: BoundScale
 ) -> list[Explanation]:
-    own = [number for number, each in enumerate(usage.containers) if each.workload == workload]
-    own.sort(key=lambda number: usage.containers[number].container)
-    found = [
-        explain(ContainerPast(usage, resource, series), risk, elapsed, bound)
+    series = [number for number, container in enumerate(usage.containers) if container.workload == workload]
+    series.sort(key=lambda number: usage.containers[number].container)
+    explanations = [
+        explain(ContainerUsage(usage, resource, number), risk, elapsed, bound)
         for resource in Resource
-        for series in own
+        for number in series
     ]
-    return [each for each in found if each]
+    return [explanation for explanation in explanations if explanation]
 
 
-def _print(out: Console, told: list[Explanation], bound: BoundScale) -> None:
-    for each in told:
-        out.print(f"\n{each.container.container}, {_amount(each.resource, each.chosen.value)}")
-        for sentence in _sentences(each, bound):
+def _print(out: Console, explanations: list[Explanation], bound: BoundScale) -> None:
+    for explanation in explanations:
+        amount = _labelled_amount(explanation.resource, explanation.chosen.value)
+        out.print(f"\n{explanation.container.container}, {amount}")
+        for sentence in _sentences(explanation, bound):
             out.print(f"  {sentence}")
-        for table in (_days_table(each), _candidates_table(each), _others_table(each)):
+        for table in (_days_table(explanation), _candidates_table(explanation), _policies_table(explanation)):
             out.print()
             out.print(table)
     for resource in Resource:
-        values = [each.chosen.value for each in told if each.resource is resource]
+        values = [
+            explanation.chosen.value for explanation in explanations if explanation.resource is resource
+        ]
         if len(values) > 1:
-            out.print(f"\nAll {len(values)} containers together: {_amount(resource, sum(values))}")
+            out.print(f"\nSum of {len(values)} containers, {_labelled_amount(resource, sum(values))}")
 
 
-def _print_stored(out: Console, settings: Settings, workload: Workload, told: list[Explanation]) -> None:
-    """The stored profiles beside what was worked out; a cluster that can't be asked is told of."""
+def _print_stored(
+    out: Console, settings: Settings, workload: Workload, explanations: list[Explanation]
+) -> None:
+    """Compares the computed values with the stored profiles; prints an error if these cannot be read."""
     try:
-        stored = asyncio.run(_stored(settings, workload))
+        stored = asyncio.run(_read_stored_needs(settings, workload))
     except ClusterError as error:
-        typer.echo(f"the stored profiles can't be read: {error}", err=True)
+        typer.echo(f"cannot read the stored profiles: {error}", err=True)
         out.print(f"\n{_CLOSING}")
         return
     for resource in Resource:
-        anew = [each for each in told if each.resource is resource]
+        computed = [explanation for explanation in explanations if explanation.resource is resource]
         if resource not in stored:
-            out.print(f"\nStored: no profile of {resource.value} in {settings.profiles_home}")
+            out.print(f"\nStored: no {resource.value} profile in namespace {settings.profiles_home}")
         else:
-            for sentence in _beside(stored[resource], anew, settings.risk):
+            for sentence in _comparison(stored[resource], computed, settings.risk):
                 out.print(sentence)
 
 
-async def _stored(settings: Settings, workload: Workload) -> dict[Resource, StoredNeed]:
+async def _read_stored_needs(settings: Settings, workload: Workload) -> dict[Resource, StoredNeed]:
     async with open_cluster(settings.kubeconfig) as client:
-        found = {each: await _stored_of(client, settings.profiles_home, each, workload) for each in Resource}
-    return {resource: stored for resource, stored in found.items() if stored}
+        needs = {
+            resource: await _read_stored_need(client, settings.profiles_home, resource, workload)
+            for resource in Resource
+        }
+    return {resource: need for resource, need in needs.items() if need}
 
 
-async def _stored_of(
+async def _read_stored_need(
     client: ClusterClient, namespace: str, resource: Resource, workload: Workload
 ) -> StoredNeed | None:
-    """The profile under the one or the other name that it may have; a name alone does not make it one."""
+    """The profile of *workload* under one of its two possible names; None if both belong to others."""
     identity = Identity(resource.profile_kind, workload)
     for name in filter(None, (contract_name(identity), separated_name(identity))):
         path = paths.profile(KINDS[resource.profile_kind].plural, namespace, name)
@@ -197,74 +217,103 @@ async def _stored_of(
     return None
 
 
-def _beside(stored: StoredNeed, anew: list[Explanation], risk: RiskLevel) -> Iterable[str]:
-    unit, here = _UNITS[stored.resource], sum_of(anew) if anew else ""
-    title = stored.resource.value.upper() if stored.resource is Resource.CPU else "memory"
-    moved = f", the same since {format_time(stored.updated_at)}" if stored.updated_at else ""
-    yield f"\nStored, {title}: {stored.value} {unit} ({stored.name}{moved})"
-    yield f"  Worked out here: {here} {unit}" if anew else "  Worked out here: nothing, no usage was found"
+def _comparison(stored: StoredNeed, computed: list[Explanation], risk: RiskLevel) -> Iterable[str]:
+    unit, total = _UNITS[stored.resource], format_sum(computed) if computed else ""
+    unchanged = f", unchanged since {format_time(stored.updated_at)}" if stored.updated_at else ""
+    yield f"\nStored, {_LABELS[stored.resource]}: {stored.value} {unit} ({stored.name}{unchanged})"
+    yield f"  Computed: {total} {unit}" if computed else "  Computed: no value, because no usage was found"
     if stored.explanation:
         yield f"  Its status: {stored.explanation}"
-    if not anew or stored.value == here:
+    if not computed or stored.value == total:
         return
-    yield "  Why they may differ:"
-    yield from (f"  - {reason}" for reason in told_differently(stored, anew, risk))
+    yield "  Possible reasons for the difference:"
+    yield from (f"  - {reason}" for reason in difference_reasons(stored, computed, risk))
     yield (
-        f"  - A stored value stays while moving would save less than {anew[0].rule.move_saving:g} of cost,"
-        " and falls at most once a day."
+        "  - Stabilization: a stored value stays until a change saves more than"
+        f" {computed[0].rule.move_saving:g} of cost, and falls at most once a day."
     )
+
+
+def _labelled_amount(resource: Resource, value: float) -> str:
+    return f"{_LABELS[resource]}: {_amount(resource, value)}"
 
 
 def _amount(resource: Resource, value: float) -> str:
-    return f"{resource.value.upper() if resource is Resource.CPU else 'memory'}: {_need(resource, value)}"
-
-
-def _need(resource: Resource, value: float) -> str:
     return f"{format_need(resource, value)} {_UNITS[resource]}"
 
 
-def _sentences(told: Explanation, scale: BoundScale) -> Iterable[str]:
-    length, risk = sum(day.share for day in told.days), _RISKS[told.resource]
-    first, last = date_of(told.days[0].day), date_of(told.days[-1].day)
-    replicas = "one replica" if told.replicas == 1 else f"at most {told.replicas} replicas at a time"
+def _sentences(explanation: Explanation, scale: BoundScale) -> Iterable[str]:
+    yield from _basis(explanation)
+    yield from _choice(explanation)
+    resource, chosen, rule = explanation.resource, explanation.chosen, explanation.rule
     yield (
-        f"{told.samples} samples of {replicas}; the choice rests on {len(told.days)} UTC days, {first} to"
-        f" {last}, of which {length:.1f} days' time was seen."
+        f"On these days, weighted by recency: relative slack {chosen.slack:.3f} over the daily P95, risk"
+        f" {_risk(resource, chosen.risk)}. The candidate is the cheapest of {rule.size}: cost = slack +"
+        f" {rule.price:g} x risk."
     )
-    if told.today_counts:
-        yield "Today counts: less than a day is known before it, or it outgrew what the days before it gave."
-    added = f", and {told.little_history:.1%} for so short a past" if told.little_history > 0.0005 else ""
-    yield f"{_role(told)} {_spelled(told.candidate)}: {_need(told.resource, told.base)}{added}."
-    if told.siblings:
+    yield f"Risk predicted for the next day: {_risk(resource, explanation.expected)}."
+    if explanation.at_most is not None:
         yield (
-            f"It is the median of what {told.siblings.count} of this name in other namespaces need, which are"
-            " known for a day or longer: more than its own short past gives."
-        )
-    yield (
-        f"On those days, weighed by recency, it would have left a relative slack of {told.chosen.slack:.3f}"
-        f" over the day's P95, and {told.chosen.risk:.2%} {risk}; cheapest of {told.rule.size} candidates,"
-        f" where cost is slack and {told.rule.price:g} times that risk."
-    )
-    yield f"To be expected of the coming day: {told.expected:.2%} {risk}."
-    if told.at_most is not None:
-        yield (
-            f"Nine days of ten keep to {told.at_most:.2%}, going by how past statements held on"
-            f" {scale.workloads} workload{'' if scale.workloads == 1 else 's'} of what was read; the profiler"
-            f" goes by up to {SAMPLED_WORKLOADS} of the whole cluster."
+            f"Upper bound for nine of ten days: {_risk(resource, explanation.at_most)}, calibrated with past"
+            f" predictions for {_count(scale.workloads, 'workload')} (the profiler uses up to"
+            f" {SAMPLED_WORKLOADS} workloads of the whole cluster)."
         )
 
 
-def _role(told: Explanation) -> str:
-    return "By itself it would be" if told.siblings else "It is"
+def _basis(explanation: Explanation) -> Iterable[str]:
+    """The sentences about the samples and the days."""
+    days = explanation.days
+    first, last = format_day(days[0].day), format_day(days[-1].day)
+    dates = first if first == last else f"{first} to {last}"
+    replicas = (
+        "one replica" if explanation.replicas == 1 else f"at most {explanation.replicas} replicas at a time"
+    )
+    yield (
+        f"{explanation.samples} samples of {replicas}. The value is chosen from"
+        f" {_count(len(days), 'UTC day')} ({dates}), with samples for"
+        f" {sum(day.coverage for day in days):.1f} days."
+    )
+    if explanation.today_counts:
+        yield (
+            "Today is included: less than one day of history precedes it, or today's usage outgrew the value"
+            " of the days before."
+        )
 
 
-def _spelled(candidate: Candidate) -> str:
+def _choice(explanation: Explanation) -> Iterable[str]:
+    """The sentences about the candidate and the siblings."""
+    subject = "Without siblings, the value would be" if explanation.siblings else "The value is"
+    base = _amount(explanation.resource, explanation.base)
+    raised = (
+        f", raised by {explanation.little_history:.1%} because the history is short"
+        if explanation.little_history > 0.0005
+        else ""
+    )
+    yield f"{subject} {_describe(explanation.candidate)}: {base}{raised}."
+    if explanation.siblings:
+        yield (
+            f"The value is the median of {explanation.siblings.count} siblings (the same container in other"
+            " namespaces, with at least one day of history), because that is higher."
+        )
+
+
+def _risk(resource: Resource, risk: float) -> str:
+    if resource is Resource.CPU:
+        return f"{risk:.2%} of the time above the value"
+    return f"{risk:.2%} chance that the daily maximum exceeds the value"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _describe(candidate: Candidate) -> str:
     rank = {1: "the largest", 2: "the 2nd largest", 3: "the 3rd largest"}.get(
         candidate.rank, f"the {candidate.rank}th largest"
     )
-    level = "maxima" if candidate.level == 1 else f"P{candidate.level * 100:g}"
+    level = "maximum" if candidate.level == 1 else f"P{candidate.level * 100:g}"
     margin = f", times {candidate.margin:g}" if candidate.margin != 1 else ""
-    return f"{rank} of the days' {level}{margin}"
+    return f"{rank} daily {level}{margin}"
 
 
 def _table(first: str, *others: str) -> Table:
@@ -275,39 +324,40 @@ def _table(first: str, *others: str) -> Table:
     return table
 
 
-def _days_table(told: Explanation) -> Table:
-    table = _table("DAY", "SEEN", "P50", "P95", "P99", "MAXIMUM", "WEIGHT")
-    for day in told.days:
-        amounts = (format_need(told.resource, each) for each in day.quantiles)
-        table.add_row(f"  {date_of(day.day)}", f"{day.share:.0%}", *amounts, f"{day.weight:.3f}")
+def _days_table(explanation: Explanation) -> Table:
+    table = _table("DAY", "COVERAGE", "P50", "P95", "P99", "MAXIMUM", "WEIGHT")
+    for day in explanation.days:
+        amounts = (format_need(explanation.resource, quantile) for quantile in day.quantiles)
+        table.add_row(f"  {format_day(day.day)}", f"{day.coverage:.0%}", *amounts, f"{day.weight:.3f}")
     return table
 
 
-def _candidates_table(told: Explanation) -> Table:
+def _candidates_table(explanation: Explanation) -> Table:
     table = _table("CANDIDATE", "VALUE", "SLACK", "RISK", "COST")
-    for candidate, considered in told.best:
-        table.add_row(f"  {_spelled(candidate)}", *_columns(told.resource, considered))
+    for candidate, value in explanation.best:
+        table.add_row(f"  {_describe(candidate)}", *_cells(explanation.resource, value))
     return table
 
 
-def _others_table(told: Explanation) -> Table:
-    table = _table("ANOTHER CHOICE", "VALUE", "SLACK", "RISK", "COST")
-    for name, considered in told.others.items():
-        table.add_row(f"  {name}", *_columns(told.resource, considered))
+def _policies_table(explanation: Explanation) -> Table:
+    table = _table("POLICY", "VALUE", "SLACK", "RISK", "COST")
+    for name, value in explanation.others.items():
+        table.add_row(f"  {name}", *_cells(explanation.resource, value))
     return table
 
 
-def _columns(resource: Resource, told: PricedValue) -> tuple[str, str, str, str]:
-    return format_need(resource, told.value), f"{told.slack:.3f}", f"{told.risk:.2%}", f"{told.cost:.3f}"
+def _cells(resource: Resource, value: PricedValue) -> tuple[str, str, str, str]:
+    return format_need(resource, value.value), f"{value.slack:.3f}", f"{value.risk:.2%}", f"{value.cost:.3f}"
 
 
-def _picture(usage: Usage, told: list[Explanation]) -> str:
-    """The days of each container beside what each rule gives now."""
+def _picture(usage: Usage, explanations: list[Explanation]) -> str:
+    """The past usage of each container, with the current value of each policy as a line."""
     panels = []
-    for each in told:
-        series = usage.containers.index(each.container)
-        values = {name: np.full(usage.days, other.value) for name, other in each.others.items()}
-        panels.append(days_panel(each.resource, usage.lanes[each.resource], series, values))
-        panels[-1].title = f"{each.container.container}: {each.resource.value}"
-    workload = told[0].container.workload if told else ""
-    return picture(panels, f"{workload}; what each rule gives now, beside the usage before")
+    for explanation in explanations:
+        resource, container = explanation.resource, explanation.container
+        series = usage.containers.index(container)
+        values = {name: np.full(usage.days, other.value) for name, other in explanation.others.items()}
+        panels.append(days_panel(resource, usage.lanes[resource], series, values))
+        panels[-1].title = f"{container.container}: {resource.value}"
+    workload = explanations[0].container.workload if explanations else ""
+    return picture(panels, f"{workload}; past usage, and the current value of each policy")

@@ -1,4 +1,4 @@
-"""Every setting as a flag: the options are made from the settings, so that they can't differ."""
+"""Command-line options, generated from the settings so that both always agree."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from app.settings.environment import Settings, read_settings
 
 
 def default_text(value: object) -> str:
-    """A default as a person would type it."""
+    """*value* in the form in which a user would type it; "none" if it is empty."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
@@ -20,7 +20,7 @@ def default_text(value: object) -> str:
 
 
 def _parameter(name: str) -> inspect.Parameter:
-    """One setting as an optional text option: what is wrong with it is said with all other faults."""
+    """The option of one setting. It takes any text: `read_settings` validates all settings together."""
     field = Settings.model_fields[name]
     option = typer.Option(
         f"--{name.replace('_', '-')}",
@@ -33,21 +33,23 @@ def _parameter(name: str) -> inspect.Parameter:
 
 
 def takes_settings(names: Iterable[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a command out of a function that takes `settings`: the settings *names* become its flags.
+    """Turns a function with a parameter `settings` into a command with an option for each setting in *names*.
 
-    Every setting is read from the environment all the same; SettingsError names all that are wrong.
+    Settings without an option are still read from the environment. SettingsError lists all faults.
     """
-    chosen = tuple(names)
+    option_names = tuple(names)
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = [p for name, p in inspect.signature(command).parameters.items() if name != "settings"]
+        own_parameters = [
+            p for name, p in inspect.signature(command).parameters.items() if name != "settings"
+        ]
 
         @wraps(command)
-        def run(**given: Any) -> None:
-            flags = {name: given.pop(name) for name in chosen}
-            command(settings=read_settings(flags), **given)
+        def run(**arguments: Any) -> None:
+            flags = {name: arguments.pop(name) for name in option_names}
+            command(settings=read_settings(flags), **arguments)
 
-        parameters = [*own, *map(_parameter, chosen)]
+        parameters = [*own_parameters, *map(_parameter, option_names)]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run

@@ -1,4 +1,4 @@
-"""`job-profiler probe`: what the leader does every minute, done once and told in words; also `helm test`."""
+"""`job-profiler probe`: runs the leader's self-probe once and prints its findings; used by `helm test`."""
 
 import asyncio
 
@@ -11,18 +11,18 @@ from app.settings.environment import Settings
 
 
 def probe_and_print(settings: Settings) -> None:
-    """Print each finding.
+    """Runs the self-probe and prints each finding.
 
     Raises:
-        ProfilerError: something is not as it should be.
+        ProfilerError: a check failed.
     """
     report = asyncio.run(_probe(settings))
     out = console()
     for finding in report.findings:
         out.print(f"{finding.reason or 'ok'}: {finding.message}", soft_wrap=True)
     if report.faults:
-        raise ProfilerError("the way from the API server to the webhook is not as it should be: see above")
-    out.print(f"The webhook answered within {report.seconds or 0:.3f} s.")
+        raise ProfilerError("the API server cannot reach the webhook as configured: see above")
+    out.print(f"The webhook answered in {report.seconds or 0:.3f} s.")
 
 
 async def _probe(settings: Settings) -> ProbeReport:

@@ -1,4 +1,4 @@
-"""`job-profiler profile`: one cycle, and its profiles as table, YAML or JSON."""
+"""`job-profiler profile`: runs one cycle and prints its profiles as table, YAML or JSON."""
 
 import asyncio
 import json
@@ -47,10 +47,12 @@ from app.sources.recorded import read_recorded_history
 
 
 def compute_and_print(settings: Settings, *, history: Path | None, output: str, apply: bool) -> None:
-    """Compute the profiles once; exit code 1 where a source failed, after what it did answer was printed."""
+    """Computes and prints the profiles; if a source failed, prints the rest and exits with code 1."""
     configure_logs("warning", LogFormat.CONSOLE)
     if apply and history is not None:
-        raise SettingsError(["--apply and --history can't go together: a recorded past is not the cluster's"])
+        raise SettingsError(
+            ["--apply and --history cannot be combined: the history file may be from another cluster"]
+        )
     report, manifests = asyncio.run(_compute(settings, history, apply=apply))
     _print(manifests, output)
     for workload, reason in report.reasons.items():
@@ -62,7 +64,7 @@ def compute_and_print(settings: Settings, *, history: Path | None, output: str, 
         typer.echo(f"{report.written} profiles written, {report.failed_writes} failed", err=True)
     if not manifests:
         raise ProfilerError(
-            "no profile could be computed: see above, or `--help` for the settings that narrow it"
+            "no profile could be computed: see the messages above and the namespace settings in --help"
         )
     if report.failed_writes or any(state.health is Health.FAILING for state in report.states):
         sys.exit(1)
@@ -81,11 +83,11 @@ async def _compute(
         cluster = ClusterPorts(opened.lister, local, LoggedReport())
         if client:
             lister = ClusterWorkloads(client, settings.profiling_namespace)
-            store = await _stored_in(client, settings, local) if apply else local
+            store = await _cluster_store(client, settings, local) if apply else local
             cluster = ClusterPorts(lister, store, LoggedReport())
         cycle = ProfilingCycle(opened.source, cluster, cycle_policy(settings), opened.in_scope)
         with _progress() as bar:
-            task = bar.add_task("asking", total=None, cost="")
+            task = bar.add_task("querying", total=None, cost="")
             report = await cycle.run_once(
                 opened.now,
                 lambda done, total: bar.update(task, completed=done, total=total, cost=_cost(opened.traffic)),
@@ -94,12 +96,12 @@ async def _compute(
 
 
 async def _namespaces(settings: Settings, client: ClusterClient | None) -> NamespaceScope:
-    """Which namespaces count, by their labels too where there is a cluster to tell them."""
+    """The namespaces in scope; with a cluster, also by their labels."""
     selector = settings.profiling_namespace_selector
     if client is None:
         if selector:
             raise SettingsError(
-                [f"{SELECTOR_SETTING} is {selector!r}: labels need --kubeconfig, and no --history"]
+                [f"{SELECTOR_SETTING} is {selector!r}: needs a cluster, use --kubeconfig without --history"]
             )
         return namespace_scope(settings)
     try:
@@ -107,13 +109,13 @@ async def _namespaces(settings: Settings, client: ClusterClient | None) -> Names
     except ForbiddenError as error:
         if selector:
             raise
-        typer.echo(f"no namespace is left out for its label {IGNORE_LABEL}: {error}", err=True)
+        typer.echo(f"the opt-out label {IGNORE_LABEL} is ignored: cannot list namespaces: {error}", err=True)
         return namespace_scope(settings)
 
 
 @dataclass(frozen=True, slots=True)
 class _OpenedSource:
-    """A source, the moment as of which it is asked, which namespaces count, and what its answers cost."""
+    """A source, the time of the cycle, the namespaces in scope, and the cost of its queries."""
 
     source: UsageSource
     now: datetime
@@ -129,59 +131,61 @@ async def _open_source(
     traffic = QueryCosts()
     if history is None:
         check_credentials(settings)
-        # There is no later cycle that could read the rest.
+        # A single run has no later cycle that could read the rest.
         async with open_prometheus(settings, namespaces, traffic, queries_per_cycle=math.inf) as prometheus:
             yield _OpenedSource(prometheus, datetime.now(UTC), namespaces.covers, FixedSnapshot(), traffic)
     else:
         recorded = read_recorded_history(history)
         end = step_time(recorded.last_step) + timedelta(seconds=GRACE_SECONDS)
-        # A record is printed as it is, unless namespaces are named.
-        listed = Scope(settings.profiling_namespace or None)
-        yield _OpenedSource(recorded, end, listed.covers, FixedSnapshot(), traffic)
+        # All namespaces of the file are in scope, unless some are listed.
+        scope = Scope(settings.profiling_namespace or None)
+        yield _OpenedSource(recorded, end, scope.covers, FixedSnapshot(), traffic)
 
 
 class TeeProfileStore:
-    """Writes to the cluster what changed there, and keeps every profile to be printed."""
+    """Writes changed profiles to the cluster, and keeps a copy of all profiles for printing."""
 
     def __init__(self, local: InMemoryProfiles, remote: ClusterProfiles) -> None:
         self._local, self._remote = local, remote
 
     async def stored(self) -> ProfileCatalogue:
-        """What the cluster holds."""
+        """The profiles in the cluster."""
         return self._local.catalogue
 
     async def write(self, write: ProfileWrite, now: datetime) -> None:
-        """To the cluster first."""
+        """Writes to the cluster, then to the copy."""
         await self._remote.write(write, now)
         await self._local.write(write, now)
 
     async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
-        """To the cluster first."""
+        """Marks the profile in the cluster, then in the copy."""
         await self._remote.mark(profile, stale=stale, now=now)
         await self._local.mark(profile, stale=stale, now=now)
 
     async def remove(self, profile: StoredProfile) -> None:
-        """From the cluster first."""
+        """Removes the profile from the cluster, then from the copy."""
         await self._remote.remove(profile)
         await self._local.remove(profile)
 
 
-async def _stored_in(client: ClusterClient, settings: Settings, local: InMemoryProfiles) -> TeeProfileStore:
-    """The cluster's profiles, with a copy of all of them in *local*."""
+async def _cluster_store(
+    client: ClusterClient, settings: Settings, local: InMemoryProfiles
+) -> TeeProfileStore:
+    """A store for the cluster's profiles, with a copy of all of them in *local*."""
     for profile_kind, kind in KINDS.items():
         listing = await client.list_all(ListOptions(paths.profiles(kind.plural, settings.profiles_home)))
-        local.replace(profile_kind, map(_as_applied, listing.items))
+        local.replace(profile_kind, map(_without_server_fields, listing.items))
     return TeeProfileStore(local, ClusterProfiles(client, settings.profiles_home, local.catalogue))
 
 
-def _as_applied(manifest: Object) -> Object:
-    """The object without what the API server adds to it."""
+def _without_server_fields(manifest: Object) -> Object:
+    """The object without the metadata that the API server adds."""
     kept = {key: manifest["metadata"].get(key) for key in ("name", "namespace", "annotations")}
     return manifest | {"metadata": kept}
 
 
 def _progress() -> Progress:
-    """A bar on standard error, and nothing where that is no terminal."""
+    """A progress bar on standard error; hidden if standard error is not a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -196,7 +200,7 @@ def _progress() -> Progress:
 
 
 def _cost(traffic: QueryCosts) -> str:
-    """What was asked of Prometheus so far."""
+    """The cost of the Prometheus queries so far; empty without queries."""
     queries = traffic.queries.total()
     if not queries:
         return ""

@@ -1,4 +1,4 @@
-"""`job-profiler record`: what Prometheus knows of usage, as a file that stands in its place."""
+"""`job-profiler record`: writes usage from Prometheus to a history file."""
 
 import asyncio
 import secrets
@@ -6,41 +6,41 @@ from pathlib import Path
 
 import typer
 
-from app.backtest.recording import anonymous, recorded_usage
-from app.command_line.usage_input import open_past, progress_bar
-from app.errors import ProfilerError, SettingsError
+from app.backtest.recording import anonymise, record_usage
+from app.command_line.usage_input import no_usage, open_usage, progress_bar
+from app.errors import SettingsError
 from app.runtime.logs import configure_logs
 from app.settings.environment import Settings
 from app.settings.types import LogFormat
 from app.sources.history_file import RecordedContainer, write_history_file
 
 
-def record_and_tell(settings: Settings, *, output: Path, days: int, anonymise: bool) -> None:
-    """Write the file and say what is in it."""
+def record_and_print(settings: Settings, *, output: Path, days: int, anonymous: bool) -> None:
+    """Writes the file and prints a summary of its content."""
     configure_logs("warning", LogFormat.CONSOLE)
     if days < 1:
-        raise SettingsError([f"--days is {days}: give 1 or more"])
+        raise SettingsError([f"--days is {days}: must be 1 or more"])
     if not output.parent.is_dir():
-        raise SettingsError([f"--output is {str(output)!r}: there is no folder {str(output.parent)!r}"])
-    containers = asyncio.run(_recorded(settings, days))
-    if anonymise:
-        # The salt is forgotten, so that nobody can try names against the hashes.
-        containers = anonymous(containers, secrets.token_bytes(32))
+        raise SettingsError([f"--output is {str(output)!r}: no such folder: {str(output.parent)!r}"])
+    containers = asyncio.run(_record(settings, days))
+    if anonymous:
+        # The salt is not stored, so names cannot be guessed from the hashes.
+        containers = anonymise(containers, secrets.token_bytes(32))
     try:
         write_history_file(output, containers)
     except OSError as error:
-        raise SettingsError([f"--output is {str(output)!r}, which can't be written: {error}"]) from error
-    samples = sum(len(each.timestamps) for each in containers)
+        raise SettingsError([f"--output is {str(output)!r}: cannot write the file: {error}"]) from error
+    samples = sum(len(container.timestamps) for container in containers)
     typer.echo(
         f"{output}: {len(containers)} containers, {samples} steps, {output.stat().st_size / 1e6:.1f} MB"
     )
 
 
-async def _recorded(settings: Settings, days: int) -> list[RecordedContainer]:
-    async with open_past(settings, None, days=days, with_today=True) as past, progress_bar() as bar:
-        found = await recorded_usage(
-            past.source, past.requests, past.steps, past.covers, bar.task("recording")
+async def _record(settings: Settings, days: int) -> list[RecordedContainer]:
+    async with open_usage(settings, None, days=days, with_today=True) as usage, progress_bar() as bar:
+        containers = await record_usage(
+            usage.source, usage.requests, usage.steps, usage.covers, bar.task("recording")
         )
-    if not found:
-        raise ProfilerError(f"{past.name} knows no usage of any container in scope: see `--help`")
-    return found
+    if not containers:
+        raise no_usage(usage)
+    return containers

@@ -1,4 +1,4 @@
-"""The program `job-profiler`: its commands, and how a fault becomes a message and an exit code."""
+"""The program `job-profiler`: its commands, error messages and exit codes."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ from app.settings.environment import Settings
 
 program = typer.Typer(
     name="job-profiler",
-    help="Learns what every micro-service needs and whom it talks to, and writes it on every Pod.",
+    help="Learns CPU, memory and connections of workloads from Prometheus, and annotates their Pods.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -45,22 +45,22 @@ _ESTIMATION = (
     "timeslots",
     "min_samples",
 )
-# What reads the past alone: CPU and memory of the namespaces that are named.
-_PAST = (
+# For commands that read only past CPU and memory usage of namespaces that are listed by name.
+_USAGE = (
     *(name for name in _ESTIMATION if name.startswith("prometheus_")),
     "profiling_namespace",
     "excluded_namespaces",
     "own_namespace",
 )
-_DAYS = 29  # 14 to learn from, 15 to judge
+_DAYS = 29  # 14 to learn from, 15 to evaluate
 
 
 @program.command()
 @takes_settings(Settings.model_fields)
 def serve(settings: Settings) -> None:
-    """Run in the cluster: the webhook, the profiler, or both in one process."""
-    # structlog loads rich where it finds it, and typer brings it along: 4 MB for colours that nobody sees.
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # as the import system has it: not to be found
+    """Run the webhook, the profiler, or both; used by the Pods."""
+    # structlog imports rich, a dependency of typer, if it is installed: 4 MB for unused colours.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None makes the import fail
     from app.runtime.serving import serve as run  # noqa: PLC0415 - see the package's docstring
 
     run(settings)
@@ -71,9 +71,11 @@ def serve(settings: Settings) -> None:
 def profile(
     settings: Settings,
     history: Annotated[
-        Path | None, typer.Option(help="File of recorded usage (.npz) to read in place of Prometheus")
+        Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="table, yaml or json")] = "table",
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Output format: table, yaml or json")
+    ] = "table",
     apply: Annotated[bool, typer.Option("--apply", help="Write the profiles to the cluster")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Compute the profiles once and print them."""
@@ -88,9 +90,9 @@ def profile(
 @takes_settings((*_CLUSTER, "lease"))
 def status(
     settings: Settings,
-    output: Annotated[str, typer.Option("--output", "-o", help="table or json")] = "table",
+    output: Annotated[str, typer.Option("--output", "-o", help="Output format: table or json")] = "table",
 ) -> None:
-    """Show how the sources of usage stand, who leads, and why a workload has no profile."""
+    """Show leader, data sources, and workloads without a profile."""
     from app.command_line.status import print_status  # noqa: PLC0415 - see the package's docstring
 
     if output not in {"table", "json"}:
@@ -101,58 +103,65 @@ def status(
 @program.command()
 @takes_settings(("kubeconfig", "own_namespace", "webhook_configuration", "expected_webhook"))
 def probe(settings: Settings) -> None:
-    """Ask through the API server if the webhook answers, and say what was checked."""
+    """Check that the API server can call the webhook.
+
+    Prints one line per check. The exit code is 1 if a check fails.
+    """
     from app.command_line.probe import probe_and_print  # noqa: PLC0415 - see the package's docstring
 
     probe_and_print(settings)
 
 
 @program.command()
-@takes_settings(_PAST)
+@takes_settings(_USAGE)
 def backtest(
     settings: Settings,
     history: Annotated[
-        Path | None, typer.Option(help="File of recorded usage (.npz) to read in place of Prometheus")
+        Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,
-    days: Annotated[int, typer.Option(help="Whole UTC days of Prometheus to read")] = _DAYS,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table")] = False,  # noqa: FBT002 - a flag
+    days: Annotated[int, typer.Option(help="Number of past whole UTC days to read from Prometheus")] = _DAYS,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables")] = False,  # noqa: FBT002 - a flag
     plot: Annotated[
-        Path | None, typer.Option(help="Folder to write plots to (.svg): slack beside risk, and workloads")
+        Path | None, typer.Option(help="Folder for plots (.svg): slack against risk, and one per container")
     ] = None,
 ) -> None:
-    """Replay the past: how our policy and those of other tools would have held."""
+    """Compare this policy and other tools' rules on past usage."""
     from app.command_line.backtest import backtest_and_print  # noqa: PLC0415 - needs numpy
 
     backtest_and_print(settings, history=history, days=days, as_json=json, plot=plot)
 
 
 @program.command()
-@takes_settings(_PAST)
+@takes_settings(_USAGE)
 def record(
     settings: Settings,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write (.npz)")],
-    days: Annotated[int, typer.Option(help="Whole UTC days before today to record")] = _DAYS,
-    anonymous: Annotated[bool, typer.Option("--anonymous", help="Write hashes in place of names")] = False,  # noqa: FBT002 - a flag
+    output: Annotated[Path, typer.Option("--output", "-o", help="History file (.npz) to write")],
+    days: Annotated[int, typer.Option(help="Number of past whole UTC days to record, besides today")] = _DAYS,
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="Replace names by hashes")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Write the usage that Prometheus knows to a file that stands in its place."""
-    from app.command_line.record import record_and_tell  # noqa: PLC0415 - needs numpy
+    """Record usage from Prometheus in a history file.
 
-    record_and_tell(settings, output=output, days=days, anonymise=anonymous)
+    Other commands read the file with --history instead of Prometheus.
+    """
+    from app.command_line.record import record_and_print  # noqa: PLC0415 - needs numpy
+
+    record_and_print(settings, output=output, days=days, anonymous=anonymous)
 
 
 @program.command()
-@takes_settings((*_PAST, "risk", "kubeconfig", "profiles_namespace"))
+@takes_settings((*_USAGE, "risk", "kubeconfig", "profiles_namespace"))
 def explain(
     settings: Settings,
     workload: Annotated[str, typer.Argument(help="NAMESPACE/NAME or KIND/NAMESPACE/NAME")],
     history: Annotated[
-        Path | None, typer.Option(help="File of recorded usage (.npz) to read in place of Prometheus")
+        Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="File to write a plot to (.svg)")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Plot file (.svg) to write")] = None,
 ) -> None:
-    """Tell where the numbers of one workload come from, and what other rules would give.
+    """Explain the CPU and memory values of one workload.
 
-    With --kubeconfig, the stored profiles stand beside them.
+    Shows the days, the candidates and the values of other policies for each container. With --kubeconfig and
+    without --history, also compares the values with the stored profiles.
     """
     from app.command_line.explain import explain_and_print  # noqa: PLC0415 - needs numpy
 
@@ -161,16 +170,16 @@ def explain(
 
 @program.command()
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Keep serving until Ctrl-C")] = False,  # noqa: FBT002 - a flag
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the webhook running until Ctrl-C")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Do the main job with no cluster: recorded usage in, an annotated Pod out."""
+    """Show profiles and an annotated Pod; needs no cluster."""
     from app.command_line.demo import run_demo  # noqa: PLC0415 - needs numpy
 
     run_demo(keep=keep)
 
 
 def main() -> None:
-    """Run the program; 2 is a wrong setting or file, 1 any other fault that we can name."""
+    """Runs the program. Exit code 2: a setting or file is invalid; 1: any other known error."""
     try:
         program()
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""`job-profiler status`: what the status ConfigMap and the Lease tell."""
+"""`job-profiler status`: the profiler's report in the status ConfigMap, and the leader in the Lease."""
 
 import asyncio
 import json
@@ -18,11 +18,11 @@ from app.settings.environment import Settings
 
 
 def print_status(settings: Settings, *, output: str) -> None:
-    """Print the state of the sources, the leader, and the reason for each workload without a profile."""
+    """Prints leader, state of the data sources, and the reason for each workload without a profile."""
     report, lease = asyncio.run(_read(settings))
     if report is None:
         raise ProfilerError(
-            f"no profiler has reported in namespace {settings.own_namespace} yet: see the logs of its Pods"
+            f"no profiler has reported in namespace {settings.own_namespace} yet; see the logs of its Pods"
         )
     if output == "json":
         typer.echo(json.dumps(report | {"lease": lease}, indent=2))
@@ -33,8 +33,8 @@ def print_status(settings: Settings, *, output: str) -> None:
 async def _read(settings: Settings) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     namespace = settings.own_namespace
     async with open_cluster(settings.kubeconfig or None) as client:
-        told = await StatusMap(client, namespace).read_all()
-        report = told[REPORT] | {"probe": told.get(PROBE)} if REPORT in told else None
+        documents = await StatusMap(client, namespace).read_all()
+        report = documents[REPORT] | {"probe": documents.get(PROBE)} if REPORT in documents else None
         try:
             lease = await client.get(paths.lease(namespace, settings.lease))
         except NotFoundError:
@@ -43,13 +43,13 @@ async def _read(settings: Settings) -> tuple[dict[str, Any] | None, dict[str, An
 
 
 def show(report: dict[str, Any], lease: dict[str, Any], now: datetime) -> None:
-    """Print the report of a profiler for a person, as of *now*."""
+    """Prints *report* as text; *now* determines the age of the Lease."""
     out = console()
     out.print(f"Leader: {_leader(lease, now)}")
     out.print(f"Webhook: {_probe(report.get('probe'))}", soft_wrap=True)
     counts = ", ".join(f"{count} {kind}" for kind, count in report["profiles"].items())
     out.print(f"Profiles: {counts}")
-    out.print(f"Past Pods find their workload by: {report.get('pastPodsAttributedBy') or 'nothing yet'}")
+    out.print(f"Terminated Pods matched by: {_matched_by(report)}")
     signals = Table("SIGNAL", "STATE", "SINCE", "REASON", "MESSAGE", box=None, pad_edge=False)
     for signal in report["signals"]:
         signals.add_row(*(signal[key] for key in ("signal", "state", "since", "reason", "message")))
@@ -62,25 +62,34 @@ def show(report: dict[str, Any], lease: dict[str, Any], now: datetime) -> None:
             table.add_row(workload, reason)
         out.print(table)
     if unattributed := report["namespacesWithUnattributedPods"]:
-        out.print(f"\nNamespaces with Pods of no known workload: {', '.join(unattributed)}")
+        out.print(f"\nNamespaces with Pods that match no workload: {', '.join(unattributed)}")
+
+
+def _matched_by(report: dict[str, Any]) -> str:
+    """The data that maps terminated Pods to workloads."""
+    match report.get("pastPodsAttributedBy"):
+        case "names":
+            return "name pattern"
+        case metrics:
+            return metrics or "nothing yet"
 
 
 def _leader(lease: dict[str, Any], now: datetime) -> str:
-    """Who leads, or since when nobody does: a report is only as fresh as its leader."""
+    """The holder of the Lease; if the Lease has expired, a hint that the report may be outdated."""
     holder, renewed = lease.get("holderIdentity"), parse_time(lease.get("renewTime") or "")
     if not holder or renewed is None:
         return "none (is the profiler running?)"
     age = (now - renewed).total_seconds()
     if age > lease.get("leaseDurationSeconds", 15):
-        return f"none ({holder} was last seen {age:.0f} s ago: what follows may be out of date)"
-    return f"{holder} (seen {max(age, 0):.0f} s ago)"
+        return f"none ({holder} last renewed its Lease {age:.0f} s ago: this report may be outdated)"
+    return f"{holder} (Lease renewed {max(age, 0):.0f} s ago)"
 
 
 def _probe(probe: dict[str, Any] | None) -> str:
-    """What the leader's self-probe found."""
+    """The result of the leader's self-probe."""
     match probe:
         case {"state": "Ok", "since": since}:
-            return f"answers (probed; since {since})"
+            return f"reachable (since {since})"
         case {"state": "Failing", "since": since, "reasons": reasons, "message": message}:
             return f"{', '.join(reasons)} (since {since}): {message}"
         case {"state": "Off"}:

@@ -1,4 +1,4 @@
-"""Profiles as tables for a person, from the manifests that are stored."""
+"""Tables of profiles, from their manifests."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -10,23 +10,23 @@ from rich.table import Table
 from app.domain import annotations
 
 Manifest = Mapping[str, Any]
-_WIDEST = 200
+_WIDTH = 200
 
 
 def console() -> Console:
-    """Standard output; wide where it is no terminal, so that no name is cut.
+    """A console on standard output; 200 columns wide if it is not a terminal, so that names are not cut.
 
-    Brackets and colons in what is told (an error message, a name) are text and no markup.
+    Markup is off: brackets and colons in error messages and names are printed as they are.
     """
-    width = None if sys.stdout.isatty() else _WIDEST
+    width = None if sys.stdout.isatty() else _WIDTH
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_profiles(out: Console, manifests: Iterable[Manifest]) -> None:
-    """One table for what replicas need, one for who talks to whom."""
+    """Prints one table of CPU and memory profiles and one of connection profiles."""
     objects = list(manifests)
-    needs = [o for o in objects if o["kind"] != "ConnectionProfile"]
-    connections = [o for o in objects if o["kind"] == "ConnectionProfile"]
+    needs = [manifest for manifest in objects if manifest["kind"] != "ConnectionProfile"]
+    connections = [manifest for manifest in objects if manifest["kind"] == "ConnectionProfile"]
     if needs:
         out.print(_needs_table(needs))
     if connections:
@@ -44,15 +44,17 @@ def _table(title: str, text: tuple[str, ...], numbers: tuple[str, ...]) -> Table
 
 def _needs_table(needs: list[Manifest]) -> Table:
     table = _table(
-        "What one replica needs", ("NAMESPACE", "JOB", "RESOURCE", "NAME"), ("VALUE", "SAMPLES", "CONFIDENCE")
+        "CPU and memory per replica",
+        ("NAMESPACE", "JOB", "RESOURCE", "NAME"),
+        ("VALUE", "SAMPLES", "CONFIDENCE"),
     )
     for manifest in sorted(needs, key=_need_order):
-        notes, status = manifest["metadata"]["annotations"], manifest["status"]
+        keys, status = manifest["metadata"]["annotations"], manifest["status"]
         cpu = manifest["kind"] == "CPUProfile"
         value = manifest["spec"]["cpuProfiling" if cpu else "memoryProfiling"]["value"]
         table.add_row(
-            notes[annotations.WORKLOAD_NAMESPACE],
-            notes[annotations.WORKLOAD_NAME],
+            keys[annotations.WORKLOAD_NAMESPACE],
+            keys[annotations.WORKLOAD_NAME],
             "cpu" if cpu else "memory",
             manifest["metadata"]["name"],
             f"{value} cores" if cpu else f"{value} bytes",
@@ -63,13 +65,13 @@ def _needs_table(needs: list[Manifest]) -> Table:
 
 
 def _need_order(manifest: Manifest) -> tuple[str, str, str]:
-    notes = manifest["metadata"]["annotations"]
-    return notes[annotations.WORKLOAD_NAMESPACE], notes[annotations.WORKLOAD_NAME], manifest["kind"]
+    keys = manifest["metadata"]["annotations"]
+    return keys[annotations.WORKLOAD_NAMESPACE], keys[annotations.WORKLOAD_NAME], manifest["kind"]
 
 
 def _connections_table(connections: list[Manifest]) -> Table:
     table = _table(
-        "Who talks to whom",
+        "Connections",
         ("SOURCE", "DESTINATION", "NAME"),
         ("REQUESTS+RESPONSES/MIN", "REQUESTS/MIN", "RESPONSES/MIN", "SAMPLES", "CONFIDENCE"),
     )

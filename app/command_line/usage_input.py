@@ -1,4 +1,4 @@
-"""Where a command finds the past: in a file, or in the Prometheus of the settings."""
+"""The usage that a command reads: from a history file, or from the Prometheus of the settings."""
 
 import math
 import sys
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from app.backtest.collecting import RequestReader, UsageReader
-from app.errors import SettingsError
+from app.errors import ProfilerError, SettingsError
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 from app.profiler.cycle.collector import newest_complete_step
 from app.runtime.prometheus import check_credentials, open_prometheus
@@ -26,7 +26,7 @@ from app.sources.recorded import read_recorded_history
 
 @dataclass(frozen=True, slots=True)
 class UsageInput:
-    """A source of usage, the steps to ask it for, which namespaces count, and how a person calls it."""
+    """A source of usage, its name in messages, the steps to read, and the namespaces in scope."""
 
     source: UsageReader
     requests: RequestReader
@@ -36,54 +36,62 @@ class UsageInput:
 
 
 @asynccontextmanager
-async def open_past(
+async def open_usage(
     settings: Settings, history: Path | None, *, days: int, with_today: bool = False
 ) -> AsyncIterator[UsageInput]:
-    """All of *history*, or the last *days* whole days (UTC) of Prometheus, and today with *with_today*.
+    """Opens *history*, or the last *days* whole UTC days of Prometheus, and today if *with_today*.
 
     Raises:
-        SettingsError: a setting can't be followed here.
+        SettingsError: a namespace selector is set, which needs a cluster.
     """
-    if settings.profiling_namespace_selector:
-        chosen = settings.profiling_namespace_selector
-        raise SettingsError([f"{SELECTOR_SETTING} is {chosen!r}: labels are not known here, name namespaces"])
+    if selector := settings.profiling_namespace_selector:
+        advice = "this command cannot read namespace labels, use --profiling-namespace"
+        raise SettingsError([f"{SELECTOR_SETTING} is {selector!r}: {advice}"])
     if history is not None:
         recorded = read_recorded_history(history)
         steps = StepRange(recorded.first_step, recorded.last_step)
-        # A record is read as it is, unless namespaces are named.
-        listed = Scope(settings.profiling_namespace or None)
-        yield UsageInput(recorded, recorded, steps, listed.covers, str(history))
+        # All namespaces of the file are in scope, unless some are listed.
+        scope = Scope(settings.profiling_namespace or None)
+        yield UsageInput(recorded, recorded, steps, scope.covers, str(history))
         return
     check_credentials(settings)
     namespaces = namespace_scope(settings)
-    # There is no later cycle that could read the rest.
+    # A single run has no later cycle that could read the rest.
     async with open_prometheus(settings, namespaces, queries_per_cycle=math.inf) as prometheus:
         requests = PrometheusRequests(prometheus.api, query_scope(settings, namespaces.current()))
         steps = _last_days(datetime.now(UTC), days, with_today=with_today)
         yield UsageInput(prometheus, requests, steps, namespaces.covers, prometheus.url)
 
 
+def no_usage(usage: UsageInput) -> ProfilerError:
+    """The error for a source that has no usage of any container in scope."""
+    return ProfilerError(
+        f"{usage.name} has no usage of any container in scope; see --profiling-namespace and"
+        " --excluded-namespaces"
+    )
+
+
 def _last_days(now: datetime, days: int, *, with_today: bool) -> StepRange:
     newest = newest_complete_step(now.timestamp())
-    midnight = day_of(newest) * STEPS_PER_DAY  # the step that ends with the last whole day
+    midnight = day_of(newest) * STEPS_PER_DAY  # the last step of the last whole day
     return StepRange(midnight - days * STEPS_PER_DAY + 1, newest if with_today else midnight)
 
 
 @dataclass(slots=True)
 class ProgressBar:
-    """A progress bar on standard error, and nothing where that is no terminal."""
+    """A progress bar on standard error; hidden if standard error is not a terminal."""
 
     _progress: Progress
 
     def task(self, name: str) -> Callable[[int, int], None]:
-        """Tells how much of *name* is done, and of how much."""
+        """Adds a task; the returned function updates it with the done and the total amount."""
         number = self._progress.add_task(name, total=None)
         return lambda done, total: self._progress.update(number, completed=done, total=total)
 
 
 @asynccontextmanager
 async def progress_bar() -> AsyncIterator[ProgressBar]:
-    """As long as the work lasts."""
+    """Shows the progress bar until the context ends."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

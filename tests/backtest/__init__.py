@@ -1,1 +1,1 @@
-"""Tests of the replay on histories whose numbers are worked out by hand."""
+"""Tests of the replay on usage with expected numbers that are computed by hand."""

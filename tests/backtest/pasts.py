@@ -1,4 +1,4 @@
-"""Pasts of one container each, made of whole days."""
+"""Usage of one container, built from days."""
 
 from collections.abc import Sequence
 
@@ -19,18 +19,18 @@ Day = Sequence[float] | NDArray[np.float64] | float
 
 
 def day(*parts: tuple[int, float]) -> NDArray[np.float64]:
-    """(steps, value) after one another; NaN for the rest of the day."""
+    """A day of consecutive (steps, value) parts; the rest of the day is NaN."""
     values = np.concatenate([np.full(steps, value) for steps, value in parts])
     return np.concatenate([values, np.full(STEPS_PER_DAY - len(values), np.nan)])
 
 
 def lane(days: Sequence[Day]) -> NDArray[np.float64]:
-    """[days, steps]; one number stands for a whole day."""
-    return np.array([np.broadcast_to(np.asarray(each, dtype=float), STEPS_PER_DAY) for each in days])
+    """A lane [days, steps]; a single number is the value of a whole day."""
+    return np.array([np.broadcast_to(np.asarray(values, dtype=float), STEPS_PER_DAY) for values in days])
 
 
 def lanes(*replicas: Sequence[Day]) -> Lanes:
-    """One series of so many replicas."""
+    """One series with the given replicas."""
     values = np.stack([lane(days) for days in replicas]).astype(np.float32)
     return Lanes(np.zeros(len(values), dtype=np.int64), values, 1)
 
@@ -38,12 +38,12 @@ def lanes(*replicas: Sequence[Day]) -> Lanes:
 def usage(
     cpu: Sequence[Day], memory: Sequence[Day] | float = GIBIBYTE, requests: tuple[float, float] | None = None
 ) -> Usage:
-    """One container with one replica; *memory* is the same on all days where it is one number."""
-    held = [memory] * len(cpu) if isinstance(memory, float) else memory
-    asked = requests or (np.nan, np.nan)
+    """One container with one replica; a single number for *memory* applies to all days."""
+    memory_days = [memory] * len(cpu) if isinstance(memory, float) else memory
+    amounts = requests or (np.nan, np.nan)
     return Usage(
         FIRST_DAY,
         (WEB,),
-        {Resource.CPU: lanes(cpu), Resource.MEMORY: lanes(held)},
-        {resource: np.array([amount]) for resource, amount in zip(Resource, asked, strict=True)},
+        {Resource.CPU: lanes(cpu), Resource.MEMORY: lanes(memory_days)},
+        {resource: np.array([amount]) for resource, amount in zip(Resource, amounts, strict=True)},
     )

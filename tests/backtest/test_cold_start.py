@@ -1,9 +1,9 @@
-"""Values of little history on the days that are judged."""
+"""Scores of values with little history."""
 
 import numpy as np
 import pytest
 
-from app.backtest.cold_start import cold_start, shortened
+from app.backtest.cold_start import cold_start, last_hours
 from app.backtest.protocol import EvaluationPeriod
 from app.domain.profiles import Resource
 from tests.backtest.pasts import GIBIBYTE, day, lanes, usage
@@ -12,16 +12,17 @@ FULL = EvaluationPeriod(14, 14)
 
 
 def test_an_hour_is_all_that_is_known() -> None:
-    """14 days of 4 cores but for the last hour, 1 core; 1 core on the judged day.
+    """Usage is 4 cores for 14 days, 1 core in their last hour, and 1 core on the evaluated day.
 
-    1 core is raised by 1 / (1 + 1/24)^2 = 92.2 %: within a bucket 1.922 cores. The slack over the day's P95
-    of 1 core is 1 - 1 / 1.922 = 0.48. KRR takes 1 core, whose slack is 0; memory is the maximum and 15 %.
+    1 core is raised by 1 / (1 + 1/24)^2 = 92.2 %, to 1.922 cores (within a bucket). The slack over the day's
+    P95 of 1 core is 1 - 1 / 1.922 = 0.48. KRR's value is 1 core with slack 0; its memory value is the maximum
+    plus 15 %.
     """
     past = usage([4.0] * 13 + [day((276, 4.0), (12, 1.0)), 1.0])
 
-    found = cold_start(past, FULL, (1,))[1]
+    policies = cold_start(past, FULL, (1,))[1]
 
-    ours, krr = found["normal"], found["krr"]
+    ours, krr = policies["normal"], policies["krr"]
     assert ours.values[Resource.CPU][0, 14] == pytest.approx(1 + 1 / (1 + 1 / 24) ** 2, rel=0.05)
     assert ours.scores[Resource.CPU].relative_slack == pytest.approx(0.48, abs=0.03)
     assert ours.scores[Resource.CPU].container_days == 1
@@ -32,39 +33,39 @@ def test_an_hour_is_all_that_is_known() -> None:
 
 
 def test_more_history_comes_nearer_and_states_less() -> None:
-    """1 core on all days: +92 %, +64 %, +25 % and +6 %, and a bound that shrinks.
+    """With 1 core on all days the raises are 92 %, 64 %, 25 % and 6 %, and the bound shrinks.
 
-    The bound is .85 * .01 * (1 + 1 / days), where an hour counts as .05 days.
+    The bound is .85 * .01 * (1 + 1 / days); days is at least .05.
     """
-    found = cold_start(usage([1.0] * 15), FULL, (1, 6, 24, 72))
+    results = cold_start(usage([1.0] * 15), FULL, (1, 6, 24, 72))
 
-    values = [each["normal"].values[Resource.CPU][0, 14] for each in found.values()]
+    values = [policies["normal"].values[Resource.CPU][0, 14] for policies in results.values()]
     raised = [1 + 1 / (1 + hours / 24) ** 2 for hours in (1, 6, 24, 72)]
     assert values == pytest.approx(raised, rel=0.05)
-    bounds = [each["normal"].statements for each in found.values()]
-    stated = [each.cpu_bound.stated for each in bounds if each]
+    statements = [policies["normal"].statements for policies in results.values()]
+    stated = [statement.cpu_bound.stated for statement in statements if statement]
     assert stated == pytest.approx([0.0085 * (1 + 1 / days) for days in (0.05, 0.25, 1, 3)], rel=1e-3)
 
 
 def test_who_was_not_there_in_those_hours_has_no_value() -> None:
-    """Away in the last hour before the judged day: with an hour nothing can be said, with six it can."""
+    """Without samples in the last hour there is no value from one hour of history, but one from six."""
     away = day((276, 1.0))
 
-    found = cold_start(usage([1.0] * 13 + [away, 1.0]), FULL, (1, 6))
+    results = cold_start(usage([1.0] * 13 + [away, 1.0]), FULL, (1, 6))
 
     for name in ("normal", "krr", "vpa"):
-        assert found[1][name].scores[Resource.CPU].container_days == 0
-        assert found[6][name].scores[Resource.CPU].container_days == 1
+        assert results[1][name].scores[Resource.CPU].container_days == 0
+        assert results[6][name].scores[Resource.CPU].container_days == 1
 
 
 def test_hours_that_nobody_has_are_left_out() -> None:
-    """Of five days two are learned from: three days of history there are not."""
+    """Two of five days precede the evaluated days, so a history of three days is left out."""
     assert list(cold_start(usage([1.0] * 5), EvaluationPeriod(2, 4), (1, 48, 72))) == [1, 48]
 
 
 def test_only_the_last_hours_are_left_of_the_days() -> None:
-    """Thirty hours before day 3 are day 2 and the last quarter of day 1."""
-    short = shortened(lanes([1.0, 2.0, 3.0, 4.0]), 3, 30)
+    """The thirty hours before day 3 are day 2 and the last quarter of day 1."""
+    short = last_hours(lanes([1.0, 2.0, 3.0, 4.0]), 3, 30)
 
     assert short.values.shape == (1, 2, 288)
     assert np.isfinite(short.values).sum(axis=2).tolist() == [[72, 288]]

@@ -1,12 +1,12 @@
-"""How answers become usage: lanes for replicas, several answers for one past, and what containers ask for."""
+"""Building usage from samples: lanes of replicas, repeated queries, owners and requests."""
 
 from collections.abc import AsyncIterator, Mapping
 
 import numpy as np
 
-from app.backtest.collecting import past_usage, samples_of
+from app.backtest.collecting import collect_usage, read_samples
 from app.backtest.packing import UsageBuilder
-from app.backtest.recording import anonymous, recorded_usage
+from app.backtest.recording import anonymise, record_usage
 from app.backtest.usage import Container
 from app.domain.pod_names import PodNames
 from app.domain.profiles import Resource
@@ -25,29 +25,31 @@ NAN = float("nan")
 
 
 class Scripted:
-    """A source that gives one day in each answer, and ends after *days_at_once* of them."""
+    """A source that yields one day per batch, and ends after *days_at_once* batches."""
 
     def __init__(self, *answers: ContainerSamples, days_at_once: int = 99) -> None:
         self._answers, self._days_at_once = answers, days_at_once
-        self.asked: list[StepRange] = []
+        self.queries: list[StepRange] = []
 
     async def container_samples(
-        self, resource: Resource, asked: StepRange
+        self, resource: Resource, steps: StepRange
     ) -> AsyncIterator[list[ContainerSamples]]:
-        """The newest day first."""
-        self.asked.append(asked)
-        known = [
-            each for each in self._answers if each.resource is resource and each.steps.last <= asked.last
+        """Yields the newest day first."""
+        self.queries.append(steps)
+        matching = [
+            samples
+            for samples in self._answers
+            if samples.resource is resource and samples.steps.last <= steps.last
         ]
-        for each in sorted(known, key=lambda known: -known.steps.first)[: self._days_at_once]:
-            yield [each]
+        for samples in sorted(matching, key=lambda match: -match.steps.first)[: self._days_at_once]:
+            yield [samples]
 
     async def pod_owners(self, _steps: StepRange) -> PastOwners:
-        """The database's Pod, which no name tells."""
+        """The owner of the database's Pod, which its name does not show."""
         return PastOwners(workloads={("emojivoto", "database-0"): DATABASE})
 
     async def container_requests(self, _step: int) -> Mapping[PodContainer, Mapping[Resource, float]]:
-        """Both Pods of `web`: one of them still asks for less."""
+        """The requests of both Pods of `web`; those of one Pod are smaller."""
         return {
             PodContainer("emojivoto", WEB_POD, "web-svc"): {Resource.CPU: 0.2, Resource.MEMORY: 1e6},
             PodContainer("emojivoto", WEB_POD_2, "web-svc"): {Resource.CPU: 0.1},
@@ -60,11 +62,11 @@ def builder() -> UsageBuilder:
 
 
 def test_replicas_that_run_together_have_a_lane_each() -> None:
-    """Two Pods in the same steps: two lanes of one series."""
+    """Two Pods with samples in the same steps become two lanes of one series."""
     building = builder()
     building.add(answer(steps(1, 2), (WEB_POD, "web-svc", [1, 2]), (WEB_POD_2, "web-svc", [3, 4])))
 
-    built = building.built({})
+    built = building.build({})
 
     assert built
     assert built.containers == (Container(WEB, "web-svc"),)
@@ -73,72 +75,76 @@ def test_replicas_that_run_together_have_a_lane_each() -> None:
 
 
 def test_a_pod_takes_over_the_lane_of_the_one_before_it() -> None:
-    """A rollout at step 3: one lane holds both, in whatever order the answers come."""
+    """After a rollout at step 3 one lane holds both Pods, in any order of arrival."""
     building = builder()
     building.add(answer(steps(3, 4), (WEB_POD_2, "web-svc", [3, 4])))
     building.add(answer(steps(1, 4), (WEB_POD, "web-svc", [1, 2, NAN, NAN])))
 
-    built = building.built({})
+    built = building.build({})
 
     assert built
     assert built.lanes[Resource.CPU].values[:, 0, :4].tolist() == [[1, 2, 3, 4]]
-    assert built.steps_seen.tolist() == [[4]]
+    assert built.covered_steps.tolist() == [[4]]
 
 
 def test_days_stand_in_order_and_those_without_samples_too() -> None:
-    """The first and the third day: three days, the second one empty; CPU alone has no lane of memory."""
+    """Samples of the first and third day give three days, the second empty; memory has no lane."""
     building = builder()
     building.add(answer(steps(577, 577), (WEB_POD, "web-svc", 3)))
     building.add(answer(steps(1, 1), (WEB_POD, "web-svc", 1)))
 
-    built = building.built({})
+    built = building.build({})
 
     assert built
     assert (built.first_day, built.days) == (MIDNIGHT // 288, 3)
     assert built.lanes[Resource.CPU].values[0, :, 0].tolist()[::2] == [1, 3]
-    assert built.steps_seen.tolist() == [[1, 0, 1]]
+    assert built.covered_steps.tolist() == [[1, 0, 1]]
     assert built.lanes[Resource.MEMORY].values.shape == (0, 3, 288)
 
 
 def test_nothing_gives_nothing() -> None:
-    """Neither an answer without containers nor one whose Pods nobody knows."""
+    """Samples without containers, or of Pods without a workload, give no usage."""
     building = builder()
     building.add(answer(steps(1, 2)))
     building.add(answer(steps(1, 2), ("stranger", "main", 1)))
 
-    assert building.built({}) is None
+    assert building.build({}) is None
 
 
 async def test_a_source_is_asked_again_for_what_is_older() -> None:
-    """Three days, one in each turn: asked up to day 3, then up to day 2, then up to day 1."""
+    """If each query returns one of three days, the queries end at day 3, day 2 and day 1."""
     days = [answer(steps(first, first + 287), (WEB_POD, "web-svc", 1)) for first in (1, 289, 577)]
     source = Scripted(*days, days_at_once=1)
 
-    told = [each.steps async for each in samples_of(source, Resource.CPU, steps(1, 864))]
+    read = [samples.steps async for samples in read_samples(source, Resource.CPU, steps(1, 864))]
 
-    assert told == [each.steps for each in reversed(days)]
-    assert source.asked == [steps(1, 864), steps(1, 576), steps(1, 288)]
+    assert read == [samples.steps for samples in reversed(days)]
+    assert source.queries == [steps(1, 864), steps(1, 576), steps(1, 288)]
 
 
 async def test_a_source_that_knows_nothing_older_ends_it() -> None:
-    """The question is not repeated for ever."""
+    """An empty result ends the queries."""
     source = Scripted(answer(steps(577, 864), (WEB_POD, "web-svc", 1)))
 
-    told = [each async for each in samples_of(source, Resource.CPU, steps(1, 864))]
+    read = [samples async for samples in read_samples(source, Resource.CPU, steps(1, 864))]
 
-    assert (len(told), len(source.asked)) == (1, 2)
+    assert (len(read), len(source.queries)) == (1, 2)
 
 
 async def test_owners_tell_what_names_do_not_and_the_larger_request_counts() -> None:
-    """`database-0` is the StatefulSet's; of two replicas 0.2 cores count, of memory the one that is told."""
+    """`database-0` belongs to the StatefulSet; the CPU request is the larger of the replicas', 0.2 cores."""
     source = Scripted(
         answer(steps(1, 288), (WEB_POD, "web-svc", 1), ("database-0", "main", 2)),
         answer(steps(1, 288), (WEB_POD, "web-svc", 1e6), resource=Resource.MEMORY),
     )
     progress: list[tuple[int, int]] = []
 
-    built = await past_usage(
-        source, source, steps(1, 288), lambda _namespace: True, lambda *told: progress.append(told)
+    built = await collect_usage(
+        source,
+        source,
+        steps(1, 288),
+        lambda _namespace: True,
+        lambda done, total: progress.append((done, total)),
     )
 
     assert built
@@ -149,51 +155,54 @@ async def test_owners_tell_what_names_do_not_and_the_larger_request_counts() -> 
 
 
 async def test_namespaces_out_of_scope_are_left_out() -> None:
-    """A recorded file may hold more than is asked for."""
+    """Samples of namespaces out of scope give no usage."""
     source = Scripted(answer(steps(1, 288), (WEB_POD, "web-svc", 1)))
 
-    assert await past_usage(source, source, steps(1, 288), lambda _name: False, lambda *_: None) is None
+    assert await collect_usage(source, source, steps(1, 288), lambda _name: False, lambda *_: None) is None
 
 
 async def test_what_is_recorded_of_a_container() -> None:
-    """CPU at steps 1 and 2, memory at 2 and 3: three moments, NaN where one of them is missing.
+    """CPU at steps 1 and 2 and memory at 2 and 3 give three timestamps, with NaN for missing samples.
 
-    The owner and the requests stand beside them.
+    The record also has the owner and the requests.
     """
     source = Scripted(
         answer(steps(1, 3), (WEB_POD, "web-svc", [1, 2, NAN])),
         answer(steps(1, 3), (WEB_POD, "web-svc", [NAN, 5, 6]), resource=Resource.MEMORY),
     )
 
-    (told,) = await recorded_usage(source, source, steps(1, 3), lambda _name: True, lambda *_: None)
+    (record,) = await record_usage(source, source, steps(1, 3), lambda _name: True, lambda *_: None)
 
-    assert (told.name, told.workload) == (f"emojivoto/{WEB_POD}/web-svc", "Deployment/emojivoto/web")
-    assert (told.timestamps / 300 - MIDNIGHT).tolist() == [1, 2, 3]
-    np.testing.assert_equal(told.cpu_cores, [1, 2, NAN])
-    np.testing.assert_equal(told.memory_bytes, [NAN, 5, 6])
-    assert (told.cpu_request_cores, told.memory_request_bytes) == (0.2, 1e6)
+    assert (record.name, record.workload) == (f"emojivoto/{WEB_POD}/web-svc", "Deployment/emojivoto/web")
+    assert (record.timestamps / 300 - MIDNIGHT).tolist() == [1, 2, 3]
+    np.testing.assert_equal(record.cpu_cores, [1, 2, NAN])
+    np.testing.assert_equal(record.memory_bytes, [NAN, 5, 6])
+    assert (record.cpu_request_cores, record.memory_request_bytes) == (0.2, 1e6)
 
 
 async def test_anonymous_names_keep_who_belongs_together() -> None:
-    """Two Pods of `web` keep their one workload and namespace under other names, by another salt others."""
+    """The two Pods of `web` still share a workload and a namespace; another salt gives other names."""
     source = Scripted(
         answer(steps(1, 3), (WEB_POD, "web-svc", 1), (WEB_POD_2, "web-svc", 2), ("database-0", "main", 3))
     )
-    recorded = await recorded_usage(source, source, steps(1, 3), lambda _name: True, lambda *_: None)
+    recorded = await record_usage(source, source, steps(1, 3), lambda _name: True, lambda *_: None)
 
-    hidden, others = (anonymous(recorded, salt) for salt in (b"a" * 32, b"b" * 32))
+    hidden, others = (anonymise(recorded, salt) for salt in (b"a" * 32, b"b" * 32))
 
-    text = " ".join(f"{each.name} {each.workload}" for each in hidden)
+    text = " ".join(f"{record.name} {record.workload}" for record in hidden)
     assert all(word not in text for word in ("emojivoto", "web", "database", "main"))
-    assert sorted(each.workload.split("/")[0] for each in hidden) == [
+    assert sorted(record.workload.split("/")[0] for record in hidden) == [
         "Deployment",
         "Deployment",
         "StatefulSet",
     ]
-    assert len({each.workload for each in hidden}) == 2
-    assert len({each.name for each in hidden}) == 3
+    assert len({record.workload for record in hidden}) == 2
+    assert len({record.name for record in hidden}) == 3
     assert (
-        len({part for each in hidden for part in (each.name.split("/")[0], each.workload.split("/")[1])}) == 1
+        len(
+            {part for record in hidden for part in (record.name.split("/")[0], record.workload.split("/")[1])}
+        )
+        == 1
     )
-    assert not {each.name for each in hidden} & {each.name for each in others}
-    assert sorted(each.cpu_cores[0] for each in hidden) == [1, 2, 3]
+    assert not {record.name for record in hidden} & {record.name for record in others}
+    assert sorted(record.cpu_cores[0] for record in hidden) == [1, 2, 3]

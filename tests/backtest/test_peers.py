@@ -1,4 +1,4 @@
-"""The rules of other tools on pasts for which a person can work their values out."""
+"""The rules of other tools on usage with values that can be computed by hand."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.backtest.pasts import GIBIBYTE, MEBIBYTE, day, lanes
 
 
 def vpa_edge(first: float, sample: float) -> float:
-    """The end of VPA's bucket for *sample*; each bucket is 5 % wider than the one before it."""
+    """The end of VPA's bucket for *sample*; each bucket is 5 % wider than the previous one."""
     edge, width = 0.0, first
     while edge <= sample:
         edge, width = edge + width, width * 1.05
@@ -18,9 +18,9 @@ def vpa_edge(first: float, sample: float) -> float:
 
 
 def test_krr_takes_the_95th_percentile_of_the_busiest_replica() -> None:
-    """Three samples on each of 96 levels, one for one replica and two for the other, which counts.
+    """Each replica has three samples on each of 96 levels; the second uses twice as much, so its P95 counts.
 
-    The 95th percentile of 288 samples stands at place 0.95 * 287 = 272.65, 65 % of the way between samples
+    The 95th percentile of 288 samples is at position 0.95 * 287 = 272.65, 65 % of the way between samples
     272 and 273, which are on the levels 272 // 3 = 90 and 273 // 3 = 91.
     """
     steps = np.arange(288) // 3 * 1.0
@@ -30,7 +30,7 @@ def test_krr_takes_the_95th_percentile_of_the_busiest_replica() -> None:
 
 
 def test_krr_memory_is_the_maximum_and_15_percent() -> None:
-    """One sample of 2 GiB among those of 1 GiB; 14 days back, and not a day more."""
+    """The value is the largest sample of the 14 days before plus 15 %; older samples do not count."""
     old, recent = day((287, GIBIBYTE), (1, 4 * GIBIBYTE)), day((287, GIBIBYTE), (1, 2 * GIBIBYTE))
     past = lanes([old, recent, *[GIBIBYTE] * 13])
 
@@ -41,17 +41,18 @@ def test_krr_memory_is_the_maximum_and_15_percent() -> None:
 def test_vpa_cpu_halves_a_days_weight_each_day() -> None:
     """Yesterday 0.1 cores, the 13 days before it 1 core.
 
-    Yesterday's steps weigh (1 - 1/2) / (1 - 2^-14) = 50.003 % of all. The 90th percentile is among the rest:
-    the end of the bucket of 1 core, and 15 %. Four days of 0.1 cores hold 15/16 = 93.8 %: it is that of 0.1.
+    Yesterday's steps have (1 - 1/2) / (1 - 2^-14) = 50.003 % of the weight. The 90th percentile is among the
+    rest: the end of the bucket of 1 core, plus 15 %. Four days of 0.1 cores have 15/16 = 93.8 %: the 90th
+    percentile is the end of the bucket of 0.1.
     """
     assert peers.vpa_cpu(lanes([1.0] * 13 + [0.1]), 14) == pytest.approx([vpa_edge(0.01, 1.0) * 1.15])
     assert peers.vpa_cpu(lanes([1.0] * 10 + [0.1] * 4), 14) == pytest.approx([vpa_edge(0.01, 0.1) * 1.15])
 
 
 def test_vpa_memory_is_the_90th_percentile_of_eight_daily_peaks() -> None:
-    """A peak of 4 GiB four days ago weighs 1/8 of 1 + 1/2 + ... + 1/128 = 255/128: 6.3 %, 93.7 % lie below.
+    """A peak of 4 GiB four days ago has the weight 1/8 of 1 + 1/2 + ... + 1/128 = 255/128: 6.3 %.
 
-    Three days ago it weighs 12.5 % of it: the 90th percentile is that peak. Nine days ago it is forgotten.
+    Three days ago its weight is 12.5 %, so it is the 90th percentile. Nine days ago it does not count.
     """
     peak, quiet = day((287, GIBIBYTE), (1, 4 * GIBIBYTE)), GIBIBYTE
 
@@ -65,10 +66,10 @@ def test_vpa_memory_is_the_90th_percentile_of_eight_daily_peaks() -> None:
 
 
 def test_autopilot_weighs_by_load() -> None:
-    """Of yesterday's steps the first 12 of 288 use 1 core, the others 0.1 cores.
+    """The first 12 of yesterday's 288 steps use 1 core, the others 0.1 cores.
 
-    By time they weigh 12 * 0.25 of 12 * 0.25 + 276 * 0.54 (weights fall from 1 to 2^-2 in a day, their mean
-    is 0.54): 2 %, so that the percentile would be that of 0.1. By load it is 3 of 3 + 0.1 * 149: 17 %.
+    By time they have 12 * 0.25 of 12 * 0.25 + 276 * 0.54 of the weight (weights decay from 1 to 2^-2 in a
+    day, with a mean of 0.54): 2 %, so the percentile would be 0.1. By load it is 3 of 3 + 0.1 * 149: 17 %.
     """
     past = lanes([day((12, 1.0), (276, 0.1))])
 
@@ -76,7 +77,7 @@ def test_autopilot_weighs_by_load() -> None:
 
 
 def test_the_floors() -> None:
-    """Nothing is used: KRR gives 10 millicores and 100 MiB, VPA 25 millicores and 250 MiB."""
+    """Without usage, KRR's values are 10 millicores and 100 MiB, VPA's 25 millicores and 250 MiB."""
     idle, empty = lanes([0.0]), lanes([1.0])
 
     assert peers.krr_cpu(idle, 1).tolist() == [0.010]
@@ -86,7 +87,7 @@ def test_the_floors() -> None:
 
 
 def test_who_knows_the_coming_day_takes_it_as_it_is() -> None:
-    """P99 of a day with 10 of 288 samples of 1 core: place 0.99 * 287 = 284.1 is one of them."""
+    """P99 of a day with 10 of 288 samples of 1 core is one of them, at position 0.99 * 287 = 284.1."""
     past = lanes([0.0, day((278, 0.5), (10, 1.0))])
 
     assert peers.clairvoyant_cpu(past, 1) == pytest.approx([1.0])
@@ -96,5 +97,5 @@ def test_who_knows_the_coming_day_takes_it_as_it_is() -> None:
 @pytest.mark.parametrize("name", PEERS)
 @pytest.mark.parametrize("resource", Resource)
 def test_a_container_that_was_never_seen_has_no_value(name: str, resource: Resource) -> None:
-    """Missing is not zero: not even a floor stands for it."""
+    """Without samples the value is NaN, not zero or a floor."""
     assert np.isnan(PEERS[name][resource](lanes([np.nan, np.nan]), 1)).all()

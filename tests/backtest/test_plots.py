@@ -1,4 +1,4 @@
-"""Charts are well-formed, in scale, and say what they show."""
+"""Charts are well-formed, to scale, and labelled."""
 
 import re
 from xml.etree import ElementTree as ET
@@ -13,18 +13,18 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def texts(svg: str) -> list[str]:
-    """What a person can read in it."""
+    """All texts in *svg*."""
     return ["".join(node.itertext()) for node in ET.fromstring(svg).iter(f"{SVG}text")]
 
 
 def corners(svg: str, colour: str) -> list[list[tuple[float, float]]]:
-    """The lines of one colour."""
-    found = re.findall(rf"<polyline points='([^']*)' fill='none' stroke='{colour}'", svg)
-    return [[(float(x), float(y)) for x, y in (p.split(",") for p in line.split())] for line in found]
+    """The points of each line of one colour."""
+    lines = re.findall(rf"<polyline points='([^']*)' fill='none' stroke='{colour}'", svg)
+    return [[(float(x), float(y)) for x, y in (p.split(",") for p in line.split())] for line in lines]
 
 
 def test_a_line_is_drawn_in_scale_and_interrupted_where_nothing_is_known() -> None:
-    """From 0 to 4 x fills the width of the axes: 70 to 850 of 1000 with a legend; y = 0 is the bottom."""
+    """The range of x from 0 to 4 spans the axes, 70 to 850 of 1000 with a legend; y = 0 is at the bottom."""
     panel = Panel("a <title>", "x", "y", width=1000, height=400)
     panel.line("usage & more", "#123456", [(0, 0), (1, 2), (2, float("nan")), (4, 4)])
 
@@ -38,7 +38,7 @@ def test_a_line_is_drawn_in_scale_and_interrupted_where_nothing_is_known() -> No
 
 
 def test_steps_hold_until_the_next_one() -> None:
-    """(0, 1), (2, 3), ending at 3: four corners, two of them above one another at 2."""
+    """(0, 1), (2, 3), ending at 3, is a line of four corners, two of them at x = 2."""
     panel = Panel("", "", "", width=720)
     panel.steps("", "#123456", [(0, 1), (2, 3), (3, float("nan"))])
 
@@ -50,8 +50,8 @@ def test_steps_hold_until_the_next_one() -> None:
 
 
 def test_a_point_far_away_is_told_at_the_edge() -> None:
-    """Its place is written beside it, so that the others are not pressed together."""
-    panel = Panel("", "", "", width=590, x_most=10)
+    """A point beyond `x_max` is drawn at the edge with its x in the label."""
+    panel = Panel("", "", "", width=590, x_max=10)
     panel.points("#123456", [("near", (5, 1)), ("far", (40, 1))])
 
     drawn = picture([panel])
@@ -61,7 +61,7 @@ def test_a_point_far_away_is_told_at_the_edge() -> None:
 
 
 def test_a_chart_of_nothing_is_a_chart() -> None:
-    """No sample, no division by zero."""
+    """A panel without points is drawn without an error."""
     assert texts(picture([Panel("empty", "x", "y")]))
 
 
@@ -70,17 +70,17 @@ def result() -> Replay:
 
 
 def test_the_frontier_names_every_policy() -> None:
-    """On both panels."""
-    told = texts(frontier(result()))
+    """Each policy is labelled on both panels."""
+    labels = texts(frontier(result()))
 
     for name in ("low", "normal", "high", "krr", "vpa", "clairvoyant", "requests"):
-        assert sum(text.startswith(name) for text in told) == 2
+        assert sum(text.startswith(name) for text in labels) == 2
 
 
 def test_a_containers_days_have_usage_and_values() -> None:
-    """Cores and MiB: 1 GiB is 1024 of them, which is among the marks' range."""
-    told = texts(container(result(), 0))
+    """The panels are in cores and MiB; 1 GiB is 1024 MiB, so the axis has a tick at 1000."""
+    labels = texts(container(result(), 0))
 
-    assert {"usage, hourly maximum", "normal", "krr", "requests", "cores", "MiB"} <= set(told)
-    assert any("shop/web/main" in text for text in told)
-    assert {"1", "2", "3", "1000"} <= set(told)
+    assert {"usage, hourly maximum", "normal", "krr", "requests", "cores", "MiB"} <= set(labels)
+    assert any("shop/web/main" in text for text in labels)
+    assert {"1", "2", "3", "1000"} <= set(labels)

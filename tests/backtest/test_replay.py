@@ -1,4 +1,4 @@
-"""The protocol, the scores, and our own policy as it is published."""
+"""Evaluation period, scores, and the replay of the profiler."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.backtest.learning import DayFeatures, published
-from app.backtest.protocol import EvaluationPeriod, judged, protocol_of
+from app.backtest.learning import DayFeatures, replay_profiler
+from app.backtest.protocol import EvaluationPeriod, evaluation_mask, evaluation_period
 from app.backtest.replay import Replay, replay
 from app.backtest.report import document
-from app.backtest.scores import facts_of
+from app.backtest.scores import build_scorers
 from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
 from app.recommendation.rules import rules_at
@@ -20,7 +20,7 @@ DAYS_OF_A_FULL_PAST = 29
 
 
 @pytest.mark.parametrize(
-    ("days", "protocol"),
+    ("days", "period"),
     [
         pytest.param(1, None, id="nothing-to-judge"),
         pytest.param(2, EvaluationPeriod(1, 1), id="one-and-one"),
@@ -31,16 +31,16 @@ DAYS_OF_A_FULL_PAST = 29
         pytest.param(31, EvaluationPeriod(14, 28), id="what-is-more-is-left"),
     ],
 )
-def test_which_days_are_judged(days: int, protocol: EvaluationPeriod | None) -> None:
-    """Fourteen days are learned from and fifteen judged; a shorter past is cut in half."""
-    assert protocol_of(days) == protocol
+def test_which_days_are_judged(days: int, period: EvaluationPeriod | None) -> None:
+    """Fourteen days are learned from and fifteen evaluated; shorter usage is cut in half."""
+    assert evaluation_period(days) == period
 
 
 def test_a_day_counts_if_it_was_seen_used_and_has_a_past() -> None:
-    """Days 4 to 8 of nine: full, of 199 steps, of 200 steps, idle, full again.
+    """Days 4 to 8 of nine are complete, of 199 steps, of 200 steps, idle, and complete.
 
-    A past of four days asks for 4 * 200 = 800 steps. Days 0 to 2 hold 288 + 288 + 223 = 799 steps, and the
-    one step of day 3 makes them 800.
+    Four days before the first evaluated day need 4 * 200 = 800 steps. Days 0 to 2 have 288 + 288 + 223 = 799
+    steps, and day 3 has one.
     """
     cpu: list[Day] = [
         1.0,
@@ -55,7 +55,7 @@ def test_a_day_counts_if_it_was_seen_used_and_has_a_past() -> None:
     ]
     less = [*cpu[:3], np.nan, *cpu[4:]]
 
-    assert judged(usage(cpu), EvaluationPeriod(4, 8))[0].tolist() == [
+    assert evaluation_mask(usage(cpu), EvaluationPeriod(4, 8))[0].tolist() == [
         *[False] * 4,
         True,
         False,
@@ -63,21 +63,22 @@ def test_a_day_counts_if_it_was_seen_used_and_has_a_past() -> None:
         False,
         True,
     ]
-    assert not judged(usage(less), EvaluationPeriod(4, 8))[0, 4]
+    assert not evaluation_mask(usage(less), EvaluationPeriod(4, 8))[0, 4]
 
 
 def replayed(cpu: Sequence[Day], requests: tuple[float, float] | None = None) -> Replay:
     past = usage(cpu, requests=requests)
-    protocol = protocol_of(past.days)
-    assert protocol
-    return replay(past, protocol)
+    period = evaluation_period(past.days)
+    assert period
+    return replay(past, period)
 
 
 def test_the_scores_of_requests_that_are_known() -> None:
-    """2 cores and 2 GiB are asked for; 1 GiB is used and, for half of each day, 1 or 3 cores.
+    """Requests are 2 cores and 2 GiB; usage is 1 GiB, and 1 or 3 cores for half of each day.
 
-    P95 is 3 cores: slack (2 - 3) / 2 = -0.5, clipped at zero 0. 144 of 288 samples are above: 50 %, each day
-    mostly above. Unused: 1 core for half of the time. Memory: slack (2 - 1) / 2 = 0.5, 1 GiB unused.
+    P95 is 3 cores, so the slack is (2 - 3) / 2 = -0.5, clipped at zero 0. 144 of 288 samples (50 %) are
+    above, so each day is mostly above. Unused is 1 core for half of the time. Memory has slack
+    (2 - 1) / 2 = 0.5 and 1 GiB unused.
     """
     cpu: list[Day] = [day((144, 1.0), (144, 3.0))] * 15
 
@@ -95,21 +96,21 @@ def test_the_scores_of_requests_that_are_known() -> None:
 
 
 def test_slack_is_at_least_minus_one() -> None:
-    """0.1 cores for a container that uses 1: (0.1 - 1) / 0.1 = -9 counts as -1."""
+    """A value of 0.1 cores for usage of 1 core has slack (0.1 - 1) / 0.1 = -9, clipped to -1."""
     scores = replayed([1.0] * 15, requests=(0.1, GIBIBYTE)).policies["requests"].scores
 
     assert scores[Resource.CPU].relative_slack == -1
 
 
 def test_requests_are_no_policy_where_nobody_knows_them() -> None:
-    """No row of dashes."""
+    """Without known requests, the policy is absent."""
     assert "requests" not in replayed([1.0] * 15).policies
 
 
 def test_steady_usage_is_published_as_it_is_and_stays() -> None:
-    """1 core and 1 GiB on all days: after 14 days the raise for little history is 1 / 15^2 = 0.44 % (CPU).
+    """With 1 core and 1 GiB on all days, the raise after 14 days is 1 / 15^2 = 0.44 % (CPU).
 
-    Each further day does not change the window, so that nothing moves, and nothing is ever above.
+    Further days do not change the window, so the values do not change, and usage never exceeds them.
     """
     ours = replayed([1.0] * DAYS_OF_A_FULL_PAST).policies["normal"]
 
@@ -120,9 +121,7 @@ def test_steady_usage_is_published_as_it_is_and_stays() -> None:
 
 
 def test_a_step_up_is_followed_within_the_day_and_counted_as_a_change() -> None:
-    """1 core for 20 days, then 2: the first day is above all along; during it the value rises, so the next
-    day begins with about 2 cores.
-    """
+    """Usage doubles after 20 days: the first day is above; the value rises within it, to about 2 cores."""
     result = replayed([1.0] * 20 + [2.0] * 9)
     values = result.policies["normal"].values[Resource.CPU][0]
 
@@ -135,29 +134,29 @@ def test_a_step_up_is_followed_within_the_day_and_counted_as_a_change() -> None:
 
 
 def test_a_value_rises_within_the_day_that_outgrows_it() -> None:
-    """On day 20 the load doubles: the value moves on that day, not only at the midnight after it."""
-    past, protocol = usage([1.0] * 20 + [2.0]), EvaluationPeriod(14, 20)
-    cpu, told = past.lanes[Resource.CPU], []
-    above = facts_of(past, judged(past, protocol))[Resource.CPU].time_above_on
+    """Usage doubles on day 20: the value rises on that day, not only at the next midnight."""
+    past, period = usage([1.0] * 20 + [2.0]), EvaluationPeriod(14, 20)
+    cpu, days = past.lanes[Resource.CPU], []
+    above = build_scorers(past, evaluation_mask(past, period))[Resource.CPU].time_above_on
 
-    found = published(
+    published = replay_profiler(
         DayFeatures(cpu, GRIDS[Resource.CPU]),
         rules_at(RiskLevel.NORMAL)[Resource.CPU],
-        protocol,
+        period,
         above,
-        lambda: told.append("day"),
+        lambda: days.append("day"),
     )
 
-    assert found.changes[0, 14:20].sum() == 0
-    assert found.changes[0, 20] >= 1
-    assert found.values[0, 20] == pytest.approx(1.0, rel=0.05)
-    assert len(told) == 20
+    assert published.changes[0, 14:20].sum() == 0
+    assert published.changes[0, 20] >= 1
+    assert published.values[0, 20] == pytest.approx(1.0, rel=0.05)
+    assert len(days) == 20
 
 
 def test_who_takes_less_risk_sets_more_aside() -> None:
-    """An hour of each day at a height of its own: from `high` to `low` slack rises and time above falls.
+    """Slack rises and time above falls from risk `high` to `low`, if one hour of each day has a burst.
 
-    12 of 288 samples, 4.2 %, can be above 1 core, which is the day's P95.
+    12 of 288 samples (4.2 %) can be above 1 core, which is the day's P95.
     """
     random = np.random.default_rng(3)
     cpu: list[Day] = [day((276, 1.0), (12, float(height))) for height in random.uniform(1, 4, 29)]
@@ -171,7 +170,7 @@ def test_who_takes_less_risk_sets_more_aside() -> None:
 
 
 def test_replicas_are_judged_together() -> None:
-    """One replica at 1 core, one at 3: half of all samples are above 2 cores, though each is steady."""
+    """With one replica at 1 core and one at 3 cores, half of all samples are above 2 cores."""
     past = usage([1.0] * 15, requests=(2.0, GIBIBYTE))
     two = replace(past, lanes={**past.lanes, Resource.CPU: lanes([1.0] * 15, [3.0] * 15)})
 
@@ -181,27 +180,27 @@ def test_replicas_are_judged_together() -> None:
 
 
 def test_progress_ends_at_its_total() -> None:
-    """Neither short of it nor beyond."""
-    told: list[tuple[int, int]] = []
-    replay(usage([1.0] * 5), EvaluationPeriod(2, 4), lambda done, total: told.append((done, total)))
+    """Progress increases from 0 to the total."""
+    reports: list[tuple[int, int]] = []
+    replay(usage([1.0] * 5), EvaluationPeriod(2, 4), lambda done, total: reports.append((done, total)))
 
-    assert told[0][0] == 0
-    assert told[-1][0] == told[-1][1]
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert reports[0][0] == 0
+    assert reports[-1][0] == reports[-1][1]
+    assert [done for done, _ in reports] == sorted(done for done, _ in reports)
 
 
 def test_the_document_has_what_scripts_read() -> None:
-    """Every policy with every key, no NaN, and the dates of the judged days: day 20,014 is 2024-10-18."""
-    told = document(replayed([1.0] * 15))
+    """The document has all policies and keys, no NaN, and the evaluated dates; day 20,014 is 2024-10-18."""
+    scores = document(replayed([1.0] * 15))
 
-    assert told["judged"] == {
+    assert scores["judged"] == {
         "first_day": "2024-10-18",
         "last_day": "2024-10-18",
         "containers": 1,
         "container_days": 1,
     }
-    assert list(told["policies"]) == ["low", "normal", "high", "krr", "vpa", "autopilot", "clairvoyant"]
-    for scores in told["policies"].values():
+    assert list(scores["policies"]) == ["low", "normal", "high", "krr", "vpa", "autopilot", "clairvoyant"]
+    for policy_scores in scores["policies"].values():
         assert {
             "cpu_relative_slack",
             "cpu_relative_slack_clipped_at_zero",
@@ -210,5 +209,5 @@ def test_the_document_has_what_scripts_read() -> None:
             "memory_relative_slack",
             "memory_days_above",
             "changes_per_day",
-        } <= scores.keys()
-        assert None not in scores.values()
+        } <= policy_scores.keys()
+        assert None not in policy_scores.values()

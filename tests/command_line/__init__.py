@@ -1,1 +1,1 @@
-"""Tests of what a person types, and of what is then said and returned."""
+"""Tests of the command line: arguments, output and exit codes."""

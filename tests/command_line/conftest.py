@@ -1,4 +1,4 @@
-"""The program in this process: arguments in, exit code and both outputs out."""
+"""Fixtures that run the program in this process, and a fake API server."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from tests.kubernetes.fake_api_server import FakeApiServer
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended."""
+    """The exit code and the output of a run."""
 
     code: object
     out: str
@@ -24,35 +24,35 @@ class Outcome:
 
     @property
     def said(self) -> str:
-        """Everything that was printed, on one line, so that a text is found wherever it was wrapped."""
+        """Both outputs on one line, so that wrapped text can be searched."""
         return " ".join((self.out + self.err).split())
 
 
 class Program:
-    """`job-profiler` with its arguments, run to its end."""
+    """Runs `job-profiler` in this process."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
 
     def run(self, *arguments: object) -> Outcome:
-        """What a shell would see."""
+        """Runs the program with *arguments* and returns its outcome."""
         self._monkeypatch.setattr(sys, "argv", ["job-profiler", *map(str, arguments)])
         code: object = None
         try:
             main()
-        except SystemExit as end:
-            code = end.code
+        except SystemExit as system_exit:
+            code = system_exit.code
         captured = self._capsys.readouterr()
         return Outcome(code or 0, captured.out, captured.err)
 
     async def run_beside(self, *arguments: object) -> Outcome:
-        """The same in a thread, while this event loop plays the servers."""
+        """Runs the program in a thread, while this event loop runs the fake servers."""
         return await asyncio.to_thread(self.run, *arguments)
 
 
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Program]:
-    """No setting comes from this machine's environment; the log of this process is left as it is."""
+    """The program without settings from this machine's environment; logging is restored afterwards."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     commands = (f"app.command_line.{name}" for name in ("profile", "backtest", "record", "explain"))
@@ -66,6 +66,6 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 @pytest.fixture
 async def api_server() -> AsyncIterator[FakeApiServer]:
-    """A fake API server that knows no path until a test scripts one."""
+    """A fake API server without any paths."""
     async with FakeApiServer() as running:
         yield running

@@ -1,4 +1,4 @@
-"""Recorded files of a few workloads, long enough for a backtest."""
+"""History files of a few workloads, long enough for a backtest."""
 
 from pathlib import Path
 
@@ -12,18 +12,18 @@ GIBIBYTE = 2**30
 
 
 def write_past(path: Path, days: int, *, requests: bool = True) -> Path:
-    """`shop/web` of two replicas (1 core, bursts to 2), and the StatefulSet `shop/database` (half of it)."""
+    """Writes `shop/web` with two replicas (1 core, bursts to 2), and `shop/database` with half their CPU."""
     times = FIRST_MIDNIGHT + 300 * np.arange(1, days * STEPS_PER_DAY + 1)
     bursts = np.where(np.arange(len(times)) % STEPS_PER_DAY < 10, 2.0, 1.0)
     memory = np.full(len(times), float(GIBIBYTE))
-    asked = (4.0, 2.0 * GIBIBYTE) if requests else (np.nan, np.nan)
+    request_values = (4.0, 2.0 * GIBIBYTE) if requests else (np.nan, np.nan)
     web = "Deployment/shop/web"
     containers = [
         RecordedContainer(
-            "shop/database-0/main", times, bursts / 2, memory, "StatefulSet/shop/database", *asked
+            "shop/database-0/main", times, bursts / 2, memory, "StatefulSet/shop/database", *request_values
         ),
         *(
-            RecordedContainer(f"shop/web-{number}/server", times, bursts, memory, web, *asked)
+            RecordedContainer(f"shop/web-{number}/server", times, bursts, memory, web, *request_values)
             for number in range(2)
         ),
     ]

@@ -1,4 +1,4 @@
-"""`job-profiler backtest`: table, JSON, plots, and what is said of a past that is too short."""
+"""`job-profiler backtest`: table, JSON, plots, and errors."""
 
 import json
 from datetime import UTC, datetime
@@ -17,10 +17,10 @@ POLICIES = ["low", "normal", "high", "krr", "vpa", "autopilot", "clairvoyant", "
 
 
 def test_the_table_has_a_row_for_each_policy(program: Program, tmp_path: Path) -> None:
-    """Of 15 days the last one is judged: two containers, whose requests are four cores each.
+    """The last of 15 days is evaluated for two containers, each with a request of four cores.
 
-    `web` bursts to 2 cores for 10 of 288 samples, 3.5 %, so its P95 is 1 core, and half of it for `database`.
-    Slack of the requests: (3/4 + 7/8) / 2 = 0.8125; memory (2 - 1) / 2. Both are the same at any moment.
+    `web` bursts to 2 cores for 10 of 288 samples (3.5 %), so its P95 is 1 core, and that of `database` half
+    of it. The slack of the requests is (3/4 + 7/8) / 2 = 0.8125 for CPU and (2 - 1) / 2 for memory.
     """
     past = write_past(tmp_path / "usage.npz", 15)
 
@@ -28,9 +28,9 @@ def test_the_table_has_a_row_for_each_policy(program: Program, tmp_path: Path) -
 
     assert (outcome.code, outcome.err) == (0, "")
     policies, _, _ = outcome.out.partition("\n\n")
-    rows = {line.split()[0]: line.split()[1:] for line in policies.splitlines()[2:]}
+    rows = {line.split()[0]: line.split()[1:] for line in policies.splitlines()[3:]}
     assert list(rows) == POLICIES
-    assert outcome.out.startswith("2 days of 2 containers, 2024-10-18 to 2024-10-18; ")
+    assert outcome.out.startswith("Evaluated 2 days of 2 containers, 2024-10-18 to 2024-10-18. ")
     slack, clipped, unused, above, mostly, memory, gibibytes, within, changes = rows["requests"]
     assert (slack, clipped, above, mostly) == ("0.812", "0.812", "0.00%", "0.00%")
     assert (memory, gibibytes, within, changes) == ("0.500", "1.000", "100.00%", "0.00")
@@ -39,19 +39,19 @@ def test_the_table_has_a_row_for_each_policy(program: Program, tmp_path: Path) -
 
 
 def test_what_was_stated_stands_beside_what_came(program: Program, tmp_path: Path) -> None:
-    """Bursts of 10 of 288 samples, 3.5 %, on each of 15 days: `high` leaves them above, `low` does not.
+    """With bursts of 10 of 288 samples (3.5 %) on each of 15 days, `high` is below them, `low` is not.
 
-    Nothing above on 14 past days is stated as .4 % + 3 % / 15^2 = .413 %; a day like the last ones.
+    No time above on 14 past days gives a predicted risk of .4 % + 3 % / 15^2 = .413 %.
     """
     past = write_past(tmp_path / "usage.npz", 15)
 
     outcome = program.run("backtest", "--history", past)
     scores = json.loads(program.run("backtest", "--history", past, "--json").out)["policies"]["high"]
 
-    _, _, stated = outcome.out.partition("what our values stated of their risk, and what came (means)\n")
-    title, *lines = (line.split() for line in stated.splitlines())
+    _, _, risks = outcome.out.partition("Predicted and observed risk of our policy (means)\n")
+    title, *lines = (line.split() for line in risks.splitlines())
     rows = {line[0]: line[1:] for line in lines}
-    assert title[:3] == ["STATED", "BY", "TIME"]
+    assert title[:3] == ["POLICY", "CPU", "TIME"]
     assert list(rows) == ["low", "normal", "high"]
     assert rows["low"][:2] == ["0.41%", "0.00%"]
     assert rows["high"][1] == "3.47%"
@@ -61,67 +61,67 @@ def test_what_was_stated_stands_beside_what_came(program: Program, tmp_path: Pat
 
 
 def test_json_has_the_keys_that_are_documented(program: Program, tmp_path: Path) -> None:
-    """Nothing but JSON on standard output; fractions, not percent."""
+    """Standard output is JSON only; shares are fractions."""
     past = write_past(tmp_path / "usage.npz", 16, requests=False)
 
     outcome = program.run("backtest", "--history", past, "--json")
 
-    told = json.loads(outcome.out)
-    assert (outcome.code, list(told["policies"])) == (0, POLICIES[:-1])
-    assert told["policies"]["krr"]["cpu_time_above"] == pytest.approx(10 / 288)
-    assert set(told["frontier"]) == {"cpu", "memory"}
+    scores = json.loads(outcome.out)
+    assert (outcome.code, list(scores["policies"])) == (0, POLICIES[:-1])
+    assert scores["policies"]["krr"]["cpu_time_above"] == pytest.approx(10 / 288)
+    assert set(scores["frontier"]) == {"cpu", "memory"}
 
 
 def test_a_short_past_is_replayed_and_that_is_said(program: Program, tmp_path: Path) -> None:
-    """Of five days two are learned from: the other three are judged, on two to four days."""
+    """Of five days the last three are evaluated, with values from two to four days."""
     past = write_past(tmp_path / "usage.npz", 5)
 
     outcome = program.run("backtest", "--history", past)
 
     assert outcome.code == 0
-    assert outcome.out.startswith("6 days of 2 containers, ")
+    assert outcome.out.startswith("Evaluated 6 days of 2 containers, ")
     assert outcome.err == (
-        f"{past} holds 5 UTC days, fewer than 15: values are made of 2 to 4 days instead of 14, and days 3"
-        " to 5 are judged\n"
+        f"{past} has 5 UTC days of usage, fewer than 15: values are computed from 2 to 4 days instead of 14,"
+        " and days 3 to 5 are evaluated\n"
     )
 
 
 def test_a_single_day_is_too_short(program: Program, tmp_path: Path) -> None:
-    """Exit code 2, how many days there are and how many are needed."""
+    """Exit code 2; the message has the number of days and the minimum."""
     past = write_past(tmp_path / "usage.npz", 1)
 
     outcome = program.run("backtest", "--history", past)
 
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
-        f"job-profiler: {past} holds 1 UTC day of usage: a backtest learns from at least one UTC day and"
-        " judges the next\n"
+        f"job-profiler: {past} has 1 UTC day of usage: a backtest needs at least two UTC days, one to learn"
+        " from and one to evaluate\n"
     )
 
 
 def test_plots_are_written(program: Program, tmp_path: Path) -> None:
-    """The frontier, and one for each container; well-formed, in a folder that is made."""
+    """The plots are the frontier and one per container; the folder is created."""
     past, plots = write_past(tmp_path / "usage.npz", 15), tmp_path / "new" / "plots"
 
     outcome = program.run("backtest", "--history", past, "--plot", plots)
 
     assert (outcome.code, outcome.err) == (0, f"3 plots written to {plots}\n")
     names = ["StatefulSet_shop_database_main.svg", "frontier.svg", "shop_web_server.svg"]
-    assert sorted(each.name for each in plots.iterdir()) == names
-    for each in plots.iterdir():
-        assert ET.fromstring(each.read_text()).tag.endswith("svg")
+    assert sorted(path.name for path in plots.iterdir()) == names
+    for path in plots.iterdir():
+        assert ET.fromstring(path.read_text()).tag.endswith("svg")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--days", "1"], "--days is 1: a backtest learns from at least one UTC day"),
+        (["--days", "1"], "--days is 1: a backtest needs at least two UTC days"),
         (["--history", "/nowhere/usage.npz"], "/nowhere/usage.npz: there is no such file"),
         (["--prometheus-port", "0"], "PROMETHEUS_PORT (--prometheus-port) is '0'"),
     ],
 )
 def test_wrong_arguments_are_named(program: Program, arguments: list[str], message: str) -> None:
-    """Exit code 2, one line."""
+    """Exit code 2 and a message of one line."""
     outcome = program.run("backtest", *arguments)
 
     assert (outcome.code, outcome.out) == (2, "")
@@ -130,17 +130,17 @@ def test_wrong_arguments_are_named(program: Program, arguments: list[str], messa
 
 
 def test_a_folder_that_can_not_be_written_is_named(program: Program, tmp_path: Path) -> None:
-    """A file stands in its place."""
+    """A file at the path of the folder is an error."""
     past = write_past(tmp_path / "usage.npz", 2)
 
     outcome = program.run("backtest", "--history", past, "--plot", past)
 
     assert outcome.code == 2
-    assert f"job-profiler: --plot is {str(past)!r}, where nothing can be written" in outcome.err
+    assert f"job-profiler: --plot is {str(past)!r}: cannot write to the folder" in outcome.err
 
 
 def test_selectors_need_a_cluster(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A setting that can't be followed is not passed over."""
+    """A namespace selector is rejected, because this command cannot read labels."""
     monkeypatch.setenv("PROFILING_NAMESPACE_SELECTOR", "team=web")
 
     outcome = program.run("backtest", "--history", write_past(tmp_path / "usage.npz", 2))
@@ -150,27 +150,27 @@ def test_selectors_need_a_cluster(program: Program, tmp_path: Path, monkeypatch:
 
 
 async def test_a_prometheus_is_asked_for_whole_days(program: Program, api_server: FakeApiServer) -> None:
-    """Three days up to the last midnight; nobody tells requests. KRR holds what never varies."""
+    """The queries end at the last midnight. KRR's value is never exceeded by constant usage."""
     prometheus = EmojivotoPrometheus()
     api_server.on("POST", "/api/v1/query_range", serves(prometheus))
 
     outcome = await program.run_beside("backtest", "--prometheus-url", api_server.url, "--days", 3, "--json")
 
-    told = json.loads(outcome.out)
+    scores = json.loads(outcome.out)
     assert outcome.code == 0
     # web-svc, linkerd-proxy, voting-svc, emoji-svc and vote-bot on two days.
-    assert (told["days"], told["judged"]["container_days"]) == (3, 10)
-    assert told["policies"]["krr"]["cpu_time_above"] == 0
+    assert (scores["days"], scores["judged"]["container_days"]) == (3, 10)
+    assert scores["policies"]["krr"]["cpu_time_above"] == 0
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     ends = {question.end for question in prometheus.questions if question.signal in {"cpu", "memory"}}
     assert max(ends) <= midnight
 
 
 async def test_a_prometheus_that_knows_nothing(program: Program, api_server: FakeApiServer) -> None:
-    """Exit code 1, and whom to ask."""
+    """Exit code 1; the message names the server."""
     api_server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus(containers={})))
 
     outcome = await program.run_beside("backtest", "--prometheus-url", api_server.url, "--days", 2)
 
     assert (outcome.code, outcome.out) == (1, "")
-    assert f"{api_server.url} knows no usage of any workload in scope" in outcome.err
+    assert f"{api_server.url} has no usage of any container in scope" in outcome.err

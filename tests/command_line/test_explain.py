@@ -1,4 +1,4 @@
-"""`job-profiler explain`: words, numbers and a plot for one workload, and the stored profile beside them."""
+"""`job-profiler explain`: text, tables and a plot for one workload, and stored profiles."""
 
 import json
 from dataclasses import replace
@@ -36,24 +36,27 @@ from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
 @pytest.fixture
 def past(tmp_path: Path) -> Path:
-    """Sixteen days, the last one whole too."""
+    """A history file of sixteen complete days."""
     return write_past(tmp_path / "usage.npz", 16)
 
 
 def test_the_words_tell_samples_window_candidate_and_other_choices(program: Program, past: Path) -> None:
-    """Two replicas in each of 288 steps of 15 days: 8640 samples; 14 days before the last one count.
+    """Two replicas have 8640 samples in 15 days of 288 steps; the 14 days before the last one count.
 
-    KRR's memory is 1 GiB and 15 %: 1234803098 bytes; the request of 4 cores is named, too.
+    KRR's memory value is 1 GiB plus 15 %: 1234803098 bytes. The request of 4 cores is listed too.
     """
     outcome = program.run("explain", "shop/web", "--history", past)
 
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("shop/web, as of 2024-10-20T00:00:00Z\n\nserver, CPU: ")
-    assert "8640 samples of at most 2 replicas at a time; the choice rests on 14 UTC days" in outcome.said
-    assert "It is the largest of the days'" in outcome.said
-    assert "Nine days of ten keep to" in outcome.said
-    assert "With --kubeconfig, and without --history, it is shown." in outcome.said
-    assert "cheapest of 50 candidates, where cost is slack and 7.7 times that risk" in outcome.said
+    assert (
+        "8640 samples of at most 2 replicas at a time. The value is chosen from 14 UTC days (2024-10-05 to "
+        in outcome.said
+    )
+    assert "The value is the largest daily " in outcome.said
+    assert "Upper bound for nine of ten days: " in outcome.said
+    assert "To compare, use --kubeconfig without --history." in outcome.said
+    assert "The candidate is the cheapest of 50: cost = slack + 7.7 x risk." in outcome.said
     lines = [line.split() for line in outcome.out.splitlines()]
     assert ["krr", "1234803098"] in [line[:2] for line in lines]
     assert ["requests", "4.000"] in [line[:2] for line in lines]
@@ -61,15 +64,15 @@ def test_the_words_tell_samples_window_candidate_and_other_choices(program: Prog
 
 
 def test_risk_changes_the_price(program: Program, past: Path) -> None:
-    """The setting's level is the one that is explained."""
+    """The price of risk follows --risk."""
     outcome = program.run("explain", "shop/web", "--history", past, "--risk", "low")
 
-    assert "where cost is slack and 19.8 times that risk" in outcome.said
+    assert "cost = slack + 19.8 x risk" in outcome.said
 
 
 @pytest.mark.parametrize("named", ["shop/database", "StatefulSet/shop/database", "statefulset/shop/database"])
 def test_a_kind_may_be_left_out(program: Program, past: Path, named: str) -> None:
-    """Where there is only one workload of that name; its spelling does not matter."""
+    """The kind is optional if only one workload has the name, and is not case-sensitive."""
     outcome = program.run("explain", named, "--history", past)
 
     assert outcome.code == 0
@@ -77,28 +80,28 @@ def test_a_kind_may_be_left_out(program: Program, past: Path, named: str) -> Non
 
 
 def test_the_plot_is_written(program: Program, past: Path, tmp_path: Path) -> None:
-    """One panel for CPU and one for memory."""
+    """The plot has a panel for CPU and one for memory."""
     file = tmp_path / "web.svg"
 
     assert program.run("explain", "shop/web", "--history", past, "--plot", file).code == 0
 
-    told = [each.text for each in ET.fromstring(file.read_text()).iter("{http://www.w3.org/2000/svg}text")]
-    assert {"server: cpu", "server: memory", "requests", "normal"} <= set(told)
+    texts = [node.text for node in ET.fromstring(file.read_text()).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"server: cpu", "server: memory", "requests", "normal"} <= set(texts)
 
 
 @pytest.mark.parametrize(
     ("named", "code", "message"),
     [
         ("web", 2, "WORKLOAD is 'web': use NAMESPACE/NAME or KIND/NAMESPACE/NAME"),
-        ("shop/wep", 1, "knows no workload shop/wep; it knows shop/web"),
-        ("DaemonSet/shop/web", 1, "knows no workload shop/web; it knows shop/web"),
-        ("store/web", 1, "knows no usage in the namespace store"),
+        ("shop/wep", 1, "has no workload shop/wep; it has shop/web"),
+        ("DaemonSet/shop/web", 1, "has no workload shop/web; it has shop/web"),
+        ("store/web", 1, "has no usage in namespace store"),
     ],
 )
 def test_a_workload_that_is_not_there(
     program: Program, past: Path, named: str, code: int, message: str
 ) -> None:
-    """What is known instead is named."""
+    """The message lists similar workloads."""
     outcome = program.run("explain", named, "--history", past)
 
     assert (outcome.code, outcome.out) == (code, "")
@@ -107,20 +110,20 @@ def test_a_workload_that_is_not_there(
 
 
 def test_a_plot_that_can_not_be_written_is_named(program: Program, past: Path) -> None:
-    """Exit code 2."""
+    """Exit code 2 and a message with the path."""
     outcome = program.run("explain", "shop/web", "--history", past, "--plot", "/nowhere/web.svg")
 
     assert outcome.code == 2
-    assert "job-profiler: --plot is '/nowhere/web.svg', which can't be written" in outcome.err
+    assert "job-profiler: --plot is '/nowhere/web.svg': cannot write the file" in outcome.err
 
 
 def test_value_and_bound_are_those_of_the_profile_that_the_same_past_gives(
     program: Program, past: Path
 ) -> None:
-    """`job-profiler profile` on the same file: the same numbers, its bound in whole tenths of a percent."""
-    told = program.run("profile", "--history", past, "--history-days", 14, "-o", "json")
+    """`job-profiler profile` on the same file has the same values; its bound is rounded up to 0.1 %."""
+    profiles = program.run("profile", "--history", past, "--history-days", 14, "-o", "json")
     cpu, memory = (
-        next(each for each in json.loads(told.out)["items"] if each["kind"] == kind and _is_web(each))
+        next(item for item in json.loads(profiles.out)["items"] if item["kind"] == kind and _is_web(item))
         for kind in ("CPUProfile", "MemoryProfile")
     )
 
@@ -128,10 +131,10 @@ def test_value_and_bound_are_those_of_the_profile_that_the_same_past_gives(
 
     assert f"server, CPU: {cpu['spec']['cpuProfiling']['value']} cores" in outcome.said
     assert f"server, memory: {memory['spec']['memoryProfiling']['value']} bytes" in outcome.said
-    percent = float(outcome.said.partition("Nine days of ten keep to ")[2].partition("%")[0])
+    percent = float(outcome.said.partition("Upper bound for nine of ten days: ")[2].partition("%")[0])
     bound = float(cpu["status"]["risk"]["timeAboveAtMost"])
     assert bound - 0.001 <= percent / 100 <= bound
-    # The scaled bound is at most .85 * (5 % + 1 %) * (1 + 1 / 14) = 5.46 %: what is expected is more.
+    # The scaled bound is at most .85 * (5 % + 1 %) * (1 + 1 / 14) = 5.46 %; the expected risk is larger.
     assert cpu["status"]["risk"]["timeAbove"] == cpu["status"]["risk"]["timeAboveAtMost"] > "0.0546"
 
 
@@ -140,7 +143,7 @@ def _is_web(manifest: dict[str, Any]) -> bool:
 
 
 def write_siblings(path: Path, namespaces: dict[str, int]) -> Path:
-    """`web` in each of *namespaces*, of one core and as many hours long as stands there, up to one moment."""
+    """Writes `web` in each of *namespaces* with its hours of usage: 1 core in `shop`, 4 cores in others."""
     newest = FIRST_MIDNIGHT // 300 + 4 * 288
     containers = []
     for namespace, hours in namespaces.items():
@@ -155,15 +158,15 @@ def write_siblings(path: Path, namespaces: dict[str, int]) -> Path:
 
 
 def test_the_value_of_siblings_stands_in_for_who_is_new(program: Program, tmp_path: Path) -> None:
-    """Two hours of one core give 1 + 1 / (1 + 1/12)^2 = 1.85 cores; elsewhere two need four for three days.
+    """Two hours of one core give 1 + 1 / (1 + 1/12)^2 = 1.85 cores; two siblings use four for three days.
 
-    Of these two lie before today, which raises them by 1 / (1 + 2)^2 = 11.1 %: 4.444 cores, or less by up to
-    a bucket of 5 %. A third one is as new. The profile tells the same; where only its own namespace is read,
-    no sibling is known.
+    Two of these days are before today, so the siblings' values are raised by 1 / (1 + 2)^2 = 11.1 %, to 4.444
+    cores, or up to a bucket of 5 % less. A third container of that name has too little history. The profile
+    has the same value. With only its own namespace in scope the workload has no siblings.
     """
     past = write_siblings(tmp_path / "usage.npz", {"shop": 2, "store": 72, "test": 72, "new": 3})
-    told = program.run("profile", "--history", past, "-o", "json")
-    shop = next(each for each in json.loads(told.out)["items"] if _is_of_shop(each))
+    profiles = program.run("profile", "--history", past, "-o", "json")
+    shop = next(item for item in json.loads(profiles.out)["items"] if _is_of_shop(item))
 
     outcome = program.run("explain", "shop/web", "--history", past)
     alone = program.run("explain", "shop/web", "--history", past, "--profiling-namespace", "shop")
@@ -172,15 +175,15 @@ def test_the_value_of_siblings_stands_in_for_who_is_new(program: Program, tmp_pa
     assert shop["status"]["containers"][0]["siblings"] == 2
     assert 4.444 / 1.05 <= float(value) <= 4.445
     assert f"server, CPU: {value} cores" in outcome.said
-    assert "By itself it would be the largest of the days'" in outcome.said
-    assert "the median of what 2 of this name in other namespaces need" in outcome.said
-    assert "siblings in any namespace" in alone.said
-    assert "By itself" not in alone.said
+    assert "Without siblings, the value would be the largest daily " in outcome.said
+    assert "The value is the median of 2 siblings " in outcome.said
+    assert "siblings in all namespaces" in alone.said
+    assert "Without siblings" not in alone.said
 
 
 def _is_of_shop(manifest: dict[str, Any]) -> bool:
-    notes = manifest["metadata"]["annotations"]
-    namespace = notes["job-profiler.liqo.io/workload-namespace"]
+    annotations = manifest["metadata"]["annotations"]
+    namespace = annotations["job-profiler.liqo.io/workload-namespace"]
     return (manifest["kind"], namespace) == ("CPUProfile", "shop")
 
 
@@ -189,7 +192,7 @@ NOW = datetime.now(UTC)
 
 
 def stored_cpu(value: str, **more: Any) -> ResourceProfile:
-    """The CPU profile of `web` as of an hour ago, of its two containers and 14 days."""
+    """The CPU profile of `web` with two containers, from 14 days of usage."""
     containers = tuple(ContainerNeed(name, "0.100", 288) for name in ("linkerd-proxy", "web-svc"))
     basis = Basis(NOW - timedelta(days=14, hours=1), NOW - timedelta(minutes=5), 8000, 1.0, 0.9)
     risk = StatedRisk(RiskLevel.NORMAL, 0.004, 0.02)
@@ -198,7 +201,7 @@ def stored_cpu(value: str, **more: Any) -> ResourceProfile:
 
 
 def store(server: FakeApiServer, profile: ResourceProfile, name: str | None = None) -> str:
-    """Script the answer to who asks for it by its name, which is given back."""
+    """Serves *profile* under *name*, by default its first possible name, which is returned."""
     name = name or contract_name(profile.identity)
     assert name
     manifest = to_manifest(profile, name=name, namespace="profiling", updated_at=NOW)
@@ -209,7 +212,7 @@ def store(server: FakeApiServer, profile: ResourceProfile, name: str | None = No
 
 
 async def explained(program: Program, server: FakeApiServer, tmp_path: Path, *more: object) -> Outcome:
-    """`emojivoto/web` of the scripted past, in which nothing varies, beside what *server* stores."""
+    """Explains `emojivoto/web` with constant usage and the profiles of *server*."""
     server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus()))
     kubeconfig = server.kubeconfig(tmp_path)
     arguments = ("--prometheus-url", server.url, "--kubeconfig", kubeconfig, *more)
@@ -217,44 +220,47 @@ async def explained(program: Program, server: FakeApiServer, tmp_path: Path, *mo
 
 
 class TestStored:
-    """What the cluster stores stands beside what is worked out."""
+    """Comparison with the stored profiles."""
 
     async def test_a_held_value_and_signs_of_need_are_told(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
-        """Worked out: (0.1 + 0.02) * (1 + 1 / 15^2) = 0.121 cores. Stored: 0.180, raised, 0.175 is newer."""
-        sign = PressureSignal("web-svc", Pressure.CPU_THROTTLING, NOW, 0.25)
-        name = store(api_server, stored_cpu("0.180", signals=(sign,), newest="0.175"))
+        """Computed: (0.1 + 0.02) * (1 + 1 / 15^2) = 0.121 cores. Stored: 0.180, raised; 0.175 is newer."""
+        signal = PressureSignal("web-svc", Pressure.CPU_THROTTLING, NOW, 0.25)
+        name = store(api_server, stored_cpu("0.180", signals=(signal,), newest="0.175"))
 
         outcome = await explained(program, api_server, tmp_path)
 
         assert (outcome.code, outcome.err) == (0, "")
-        assert f"Stored, CPU: 0.180 cores ({name}, the same since " in outcome.said
-        assert "Worked out here: 0.121 cores" in outcome.said
+        assert f"Stored, CPU: 0.180 cores ({name}, unchanged since " in outcome.said
+        assert "Computed: 0.121 cores" in outcome.said
         assert "Its status: From 8,000 five-minute samples" in outcome.said
         assert "The latest choice is 0.175 cores; the value stays" in outcome.said
-        assert "CPU throttling of web-svc, last seen " in outcome.said
-        assert "raises it by 25%; here no sign of need counts." in outcome.said
-        assert "stays while moving would save less than 0.02 of cost" in outcome.said
-        assert "Stored: no profile of memory in profiling" in outcome.said
-        assert "With --kubeconfig, and" not in outcome.said
+        assert "CPU throttling of web-svc (last seen " in outcome.said
+        assert (
+            "raises the stored value by 25%; the computed value ignores throttling and OOM kills."
+            in outcome.said
+        )
+        assert "a stored value stays until a change saves more than 0.02 of cost" in outcome.said
+        assert "Stored: no memory profile in namespace profiling" in outcome.said
+        assert "To compare, use" not in outcome.said
 
     async def test_what_is_the_same_needs_no_reason(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
-        """0.121 cores there and here; one profile stands under the name that no other identity shares."""
+        """Stored and computed value are both 0.121 cores; the profile has its second possible name."""
         name = separated_name(Identity(ProfileKind.CPU, WEB))
         store(api_server, stored_cpu("0.121"), name)
 
         outcome = await explained(program, api_server, tmp_path)
 
         assert f"Stored, CPU: 0.121 cores ({name}" in outcome.said
-        assert "Why they may differ" not in outcome.said
+        assert "Possible reasons" not in outcome.said
 
     async def test_an_object_of_that_name_that_is_anothers_is_not_taken(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
-        """The contract's name is taken by the StatefulSet; what is stored of `web` stands beside it."""
+        """The first possible name belongs to a StatefulSet; the profile of `web` has the second."""
         other = replace(stored_cpu("9.000"), workload=Workload(WEB.namespace, WEB.name, "StatefulSet"))
         store(api_server, other, contract_name(Identity(ProfileKind.CPU, WEB)))
         store(api_server, stored_cpu("0.150"), separated_name(Identity(ProfileKind.CPU, WEB)))
@@ -267,20 +273,20 @@ class TestStored:
     async def test_a_cluster_that_refuses_is_told_of(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
-        """The right to read profiles is missing: the explanation stands, and standard error tells it."""
+        """Without the permission to read profiles, the explanation and an error message are printed."""
         path = paths.profile("cpuprofiles", "profiling", contract_name(Identity(ProfileKind.CPU, WEB)) or "")
         api_server.on("GET", path, refuses(403, "forbidden"))
 
         outcome = await explained(program, api_server, tmp_path)
 
         assert outcome.code == 0
-        assert outcome.err.startswith("the stored profiles can't be read: ")
+        assert outcome.err.startswith("cannot read the stored profiles: ")
         assert "web-svc, CPU: 0.101 cores" in outcome.said
-        assert "The stored profile may tell another number" in outcome.said
+        assert "The stored profile may have another value" in outcome.said
 
 
 def test_a_record_asks_no_cluster(program: Program, past: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """KUBECONFIG is set in almost every shell; a file may come from anywhere."""
+    """With --history KUBECONFIG is ignored, because the file may be from another cluster."""
     monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
 
     outcome = program.run("explain", "shop/web", "--history", past)
@@ -291,7 +297,7 @@ def test_a_record_asks_no_cluster(program: Program, past: Path, monkeypatch: pyt
 async def test_siblings_are_asked_for_where_their_namespace_is_named(
     program: Program, api_server: FakeApiServer
 ) -> None:
-    """By itself only the workload's namespace is asked for; --profiling-namespace adds to it."""
+    """Only the workload's namespace is queried; --profiling-namespace adds others."""
     prometheus = EmojivotoPrometheus()
     api_server.on("POST", "/api/v1/query_range", serves(prometheus))
 

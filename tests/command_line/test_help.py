@@ -1,4 +1,4 @@
-"""`--help` shows every setting of every command, with its unit, default and variable."""
+"""`--help`: each command lists its settings with unit, default and environment variable."""
 
 import pytest
 
@@ -93,12 +93,12 @@ UNITS = {
 
 
 def squeezed(text: str) -> str:
-    """*text* without spaces and line ends, which depend on the width of the terminal."""
+    """*text* without white space, which depends on the width of the terminal."""
     return "".join(text.split())
 
 
 def test_the_commands_are_those_that_are_known() -> None:
-    """A new command must be added to this test."""
+    """The registered commands are those of `COMMANDS`."""
     assert {
         command.callback.__name__ for command in typer_program.registered_commands if command.callback
     } == (set(COMMANDS))
@@ -106,22 +106,22 @@ def test_the_commands_are_those_that_are_known() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_tells_every_setting_with_default_and_variable(program: Program, command: str) -> None:
-    """Flag, description, default and environment variable, for exactly the settings of the command."""
+    """The help has option, meaning, default and variable of exactly the command's settings."""
     outcome = program.run(command, "--help")
 
     assert outcome.code == 0
-    shown = squeezed(outcome.out)
+    text = squeezed(outcome.out)
     for name, field in Settings.model_fields.items():
         flag = f"--{name.replace('_', '-')}"
-        assert (f"{flag}TEXT" in shown or f"{flag}VALUE" in shown) == (name in COMMANDS[command])
+        assert (f"{flag}TEXT" in text or f"{flag}VALUE" in text) == (name in COMMANDS[command])
         if name in COMMANDS[command]:
-            assert squeezed(f"{field.description} (default: ") in shown
-            assert f"environment:{name.upper()})" in shown
+            assert squeezed(f"{field.description} (default: ") in text
+            assert f"environment:{name.upper()})" in text
 
 
 def test_defaults_are_spelled_as_they_are_typed(program: Program) -> None:
-    """Lists have commas, switches are true or false, and an empty default is `none`."""
-    shown = squeezed(program.run("serve", "--help").out)
+    """Lists have commas, booleans are true or false, empty defaults are "none"."""
+    serve_help = squeezed(program.run("serve", "--help").out)
 
     for text in (
         "(default: 150; environment: BACKGROUND_ROUTINE_UPDATE_TIME)",
@@ -130,17 +130,17 @@ def test_defaults_are_spelled_as_they_are_typed(program: Program) -> None:
         "(default: none; environment: PROFILING_NAMESPACE)",
         "(default: combined; environment: ROLE)",
     ):
-        assert squeezed(text) in shown
+        assert squeezed(text) in serve_help
 
 
 @pytest.mark.parametrize(("name", "unit"), UNITS.items())
 def test_a_number_that_measures_something_has_its_unit(name: str, unit: str) -> None:
-    """The description begins with the unit: seconds, days, bytes ..."""
+    """The description of a measured setting starts with its unit."""
     assert (Settings.model_fields[name].description or "").startswith(unit)
 
 
 def test_every_number_has_a_unit_or_is_a_count() -> None:
-    """A new number must be added to the table above."""
+    """Each numeric setting is in `UNITS`, or is a port or a count."""
     numbers = {name for name, field in Settings.model_fields.items() if field.annotation in {int, float}}
 
     ports_and_counts = {"prometheus_port", "webhook_port", "health_port", "max_connections", "max_profiles"}
@@ -148,7 +148,7 @@ def test_every_number_has_a_unit_or_is_a_count() -> None:
 
 
 def test_without_a_command_the_commands_are_told(program: Program) -> None:
-    """`job-profiler` alone lists every command."""
+    """Without arguments, the program lists its commands."""
     outcome = program.run()
 
     assert all(command in outcome.said for command in COMMANDS)
@@ -156,7 +156,7 @@ def test_without_a_command_the_commands_are_told(program: Program) -> None:
 
 
 def test_an_unknown_flag_is_named(program: Program) -> None:
-    """Exit code 2, as for a wrong value."""
+    """Exit code 2, as for an invalid value."""
     outcome = program.run("serve", "--no-such-flag", "1")
 
     assert outcome.code == 2

@@ -1,4 +1,4 @@
-"""`job-profiler probe`: what was checked, in words, and an exit code for `helm test`."""
+"""`job-profiler probe`: findings as text, and an exit code for `helm test`."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ CONFIG_MAPS = paths.config_maps("here")
 
 @pytest.fixture
 def cluster(api_server: FakeApiServer) -> FakeApiServer:
-    """A cluster in which all is well."""
+    """A cluster in which the webhook works."""
     api_server.on("GET", CONFIGURATION, answers(configuration()))
     api_server.on("POST", CONFIG_MAPS, called_by_the_api_server())
     return api_server
@@ -33,20 +33,20 @@ async def probe(program: Program, server: FakeApiServer, directory: Path, *more:
 
 
 async def test_all_is_well(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
-    """Exit code 0, a line for each thing that was checked, and how long the answer took."""
+    """Exit code 0, a line for each check, and the response time."""
     outcome = await probe(program, cluster, tmp_path, "--expected-webhook", json.dumps(EXPECTED))
 
     assert (outcome.code, outcome.err) == (0, "")
     *checked, took = outcome.out.splitlines()
     assert checked == [f"ok: {message}" for message in ALL_WELL]
-    assert took.startswith("The webhook answered within 0.")
+    assert took.startswith("The webhook answered in 0.")
     assert [request.query for request in cluster.received("POST")] == [{"dryRun": "All"}]
 
 
 async def test_what_is_wrong_is_told_beside_what_is_well(
     program: Program, cluster: FakeApiServer, tmp_path: Path
 ) -> None:
-    """Exit code 1; each fault is told, not only the first, and the way itself is not hidden by them."""
+    """Exit code 1; all failed and all passed checks are listed."""
     entry = {"rules": [], "clientConfig": client_config(b"foreign")}
     cluster.on("GET", CONFIGURATION, answers(configuration(pods=entry)))
 
@@ -56,13 +56,13 @@ async def test_what_is_wrong_is_told_beside_what_is_well(
     assert f"EntryChanged: {PODS} is not as the release rendered it: rules is nothing" in outcome.said
     assert f"EntryChanged: {PODS} leads elsewhere than {PROBE}: another caBundle" in outcome.said
     assert f"ok: {ALL_WELL[2]}" in outcome.said
-    assert outcome.err.startswith("job-profiler: the way from the API server to the webhook is not as it")
+    assert outcome.err.startswith("job-profiler: the API server cannot reach the webhook as configured")
 
 
 async def test_without_what_is_expected_the_way_alone_counts(
     program: Program, cluster: FakeApiServer, tmp_path: Path
 ) -> None:
-    """Exit code 0, and it is said that nothing was compared."""
+    """Exit code 0, and a note that the configuration was not compared."""
     cluster.on("GET", CONFIGURATION, answers(configuration(pods={"rules": []})))
 
     outcome = await probe(program, cluster, tmp_path)
@@ -72,7 +72,7 @@ async def test_without_what_is_expected_the_way_alone_counts(
 
 
 async def test_an_api_server_that_is_away(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
-    """Exit code 1, in one line: nothing is known of the webhook."""
+    """Exit code 1 and a message of one line."""
     cluster.on("GET", CONFIGURATION, refuses(503, "etcd leader changed"))
 
     outcome = await probe(program, cluster, tmp_path)
@@ -82,7 +82,7 @@ async def test_an_api_server_that_is_away(program: Program, cluster: FakeApiServ
 
 
 def test_what_is_expected_has_to_be_an_object(program: Program) -> None:
-    """Exit code 2, before anything is asked."""
+    """Exit code 2 before any request."""
     outcome = program.run("probe", "--expected-webhook", "[]")
 
     assert outcome.code == 2

@@ -1,4 +1,4 @@
-"""The real process: its exit code, both its outputs, and the log that goes with them."""
+"""The real process: exit code, both outputs, and log."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def job_profiler(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """One run; of the settings in this machine's environment it sees none."""
+    """Runs the program without settings from this machine's environment."""
     inherited = {key: value for key, value in os.environ.items() if key.lower() not in Settings.model_fields}
     return subprocess.run(
         [sys.executable, "-m", "app", *map(str, arguments)],
@@ -26,7 +26,7 @@ def job_profiler(*arguments: object, **environment: str) -> subprocess.Completed
 
 
 def closed_port() -> int:
-    """A port of 127.0.0.1 at which nobody listens."""
+    """A port of 127.0.0.1 without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -34,7 +34,7 @@ def closed_port() -> int:
 
 
 def test_serve_tells_all_faults_together_before_anything_starts() -> None:
-    """Two wrong settings by environment and two by flag: four lines, exit code 2, no log line."""
+    """Two invalid variables and two invalid options give four lines, exit code 2, and no log."""
     run = job_profiler(
         "serve",
         *("--profiling-namespace", "Shop,web"),
@@ -55,7 +55,7 @@ def test_serve_tells_all_faults_together_before_anything_starts() -> None:
 
 
 def test_a_record_is_printed_without_a_word_more(tmp_path: Path) -> None:
-    """Nothing but the table, however narrow the shell: no name is cut, and nothing is logged."""
+    """Only the table is printed, without cut names and without log lines, even in a narrow terminal."""
     run = job_profiler(
         "profile", "--history", "app/demo/emojivoto.npz", COLUMNS="40", KUBECONFIG=str(tmp_path / "none")
     )
@@ -65,7 +65,7 @@ def test_a_record_is_printed_without_a_word_more(tmp_path: Path) -> None:
 
 
 def test_a_prometheus_that_is_away_is_named() -> None:
-    """Nobody listens there: exit code 1, the URL for each signal, and no stack trace."""
+    """Without a listener: exit code 1, a message with the URL for each signal, and no stack trace."""
     url = f"http://127.0.0.1:{closed_port()}"
 
     run = job_profiler("profile", "--history-days", "1", PROMETHEUS_URL=url)

@@ -1,4 +1,4 @@
-"""`job-profiler profile`: profiles as table, YAML and JSON, and what is said where there are none."""
+"""`job-profiler profile`: profiles as table, YAML and JSON, and errors."""
 
 import json
 import re
@@ -31,24 +31,24 @@ WEB_MEMORY = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
 
 
 def schema_of(kind: str) -> Any:
-    plural = next(each.plural for each in KINDS.values() if each.kind == kind)
+    plural = next(resource_kind.plural for resource_kind in KINDS.values() if resource_kind.kind == kind)
     crd = yaml.safe_load((REPOSITORY / "crds" / f"{plural}.yaml").read_text())
     return crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
 
 def serves(prometheus: EmojivotoPrometheus) -> Answer:
-    """The scripted Prometheus behind a socket."""
+    """A handler that forwards requests to the scripted Prometheus."""
 
     async def answer(request: web.Request) -> web.Response:
-        asked = httpx.Request("POST", str(request.url), content=await request.read())
-        told = await httpx.AsyncClient(transport=prometheus.transport).send(asked)
-        return web.Response(body=told.content, status=told.status_code)
+        forwarded = httpx.Request("POST", str(request.url), content=await request.read())
+        response = await httpx.AsyncClient(transport=prometheus.transport).send(forwarded)
+        return web.Response(body=response.content, status=response.status_code)
 
     return answer
 
 
 def test_a_record_as_a_table(program: Program) -> None:
-    """Four Deployments with CPU and memory, three connections, each with the contract's name."""
+    """The table has CPU and memory of four Deployments and three connections, with their profile names."""
     outcome = program.run("profile", "--history", RECORD)
 
     assert (outcome.code, outcome.err) == (0, "")
@@ -62,7 +62,7 @@ def test_a_record_as_a_table(program: Program) -> None:
 
 
 def test_a_record_as_json_is_a_list_of_valid_objects(program: Program) -> None:
-    """What kubectl takes: a List whose items match the schemas of `crds/`, in the order of their names."""
+    """The output is a List for kubectl; its items match the schemas of `crds/` and are sorted by name."""
     outcome = program.run("profile", "--history", RECORD, "-o", "json")
 
     document = json.loads(outcome.out)
@@ -74,7 +74,7 @@ def test_a_record_as_json_is_a_list_of_valid_objects(program: Program) -> None:
 
 
 def test_a_record_as_yaml_holds_the_same_objects(program: Program) -> None:
-    """Eleven documents, equal to the items of the JSON list."""
+    """The YAML documents equal the items of the JSON list."""
     as_yaml = program.run("profile", "--history", RECORD, "--output", "yaml")
     as_json = program.run("profile", "--history", RECORD, "--output", "json")
 
@@ -82,7 +82,7 @@ def test_a_record_as_yaml_holds_the_same_objects(program: Program) -> None:
 
 
 def test_a_record_is_printed_the_same_at_any_time(program: Program) -> None:
-    """The moment is the record's own end, not today: two runs print the same bytes."""
+    """The time of the cycle is the end of the file, so two runs print the same bytes."""
     first, second = (program.run("profile", "--history", RECORD, "-o", "yaml") for _ in range(2))
 
     assert first == second
@@ -90,7 +90,7 @@ def test_a_record_is_printed_the_same_at_any_time(program: Program) -> None:
 
 @pytest.mark.parametrize(("namespace", "profiles"), [("emojivoto", 11), ("elsewhere", 0)])
 def test_a_record_can_be_narrowed_to_namespaces(program: Program, namespace: str, profiles: int) -> None:
-    """Connections go with their ends; where nothing is left, that is a fault, and the list is still JSON."""
+    """Only profiles in the namespace are printed; without any, the exit code is 1 and the list is empty."""
     outcome = program.run("profile", "--history", RECORD, "-o", "json", "--profiling-namespace", namespace)
 
     assert len(json.loads(outcome.out)["items"]) == profiles
@@ -98,14 +98,14 @@ def test_a_record_can_be_narrowed_to_namespaces(program: Program, namespace: str
 
 
 def test_a_record_needs_no_cluster(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Almost every shell of an operator has KUBECONFIG set: it is not read where a file tells everything."""
+    """With --history KUBECONFIG is ignored."""
     monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
 
     assert program.run("profile", "--history", RECORD).code == 0
 
 
 def test_too_few_samples_are_said(program: Program) -> None:
-    """No workload has 100,000 samples: each is named on standard error, and there is nothing to print."""
+    """No workload has 100,000 samples: each gets a message on standard error, and no profile is printed."""
     outcome = program.run("profile", "--history", RECORD, "--min-samples", 100_000)
 
     assert (outcome.code, outcome.out) == (1, "")
@@ -115,7 +115,7 @@ def test_too_few_samples_are_said(program: Program) -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b"not an archive", b"PK\x03\x04 cut off"])
 def test_a_file_that_is_no_record_is_named(program: Program, tmp_path: Path, content: bytes | None) -> None:
-    """Missing, empty, something else or truncated: exit code 2, the path, and no stack trace."""
+    """A missing, empty, invalid or truncated file: exit code 2, a message with the path, no stack trace."""
     path = tmp_path / "usage.npz"
     if content is not None:
         path.write_bytes(content)
@@ -131,7 +131,7 @@ def test_a_file_that_is_no_record_is_named(program: Program, tmp_path: Path, con
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--apply", "--history", RECORD], "--apply and --history can't go together"),
+        (["--apply", "--history", RECORD], "--apply and --history cannot be combined"),
         (["--history", RECORD, "-o", "xml"], "--output is 'xml': use table, yaml or json"),
         (["--timeslots", "5", "--history-days", "x"], "TIMESLOTS (--timeslots) is '5': 5 does not divide 24"),
     ],
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_record_is_named(program: Program, tmp_path: Path, con
 def test_wrong_arguments_are_refused_before_anything_is_read(
     program: Program, arguments: list[object], message: str
 ) -> None:
-    """Exit code 2 and what to do instead; nothing on standard output."""
+    """Exit code 2 and a message; nothing on standard output."""
     outcome = program.run("profile", *arguments)
 
     assert (outcome.code, outcome.out) == (2, "")
@@ -147,7 +147,7 @@ def test_wrong_arguments_are_refused_before_anything_is_read(
 
 
 async def test_a_prometheus_is_asked_over_the_network(program: Program, api_server: FakeApiServer) -> None:
-    """The values of the scripted past, over a real socket; the namespace of the run itself is left out."""
+    """The values are those of the scripted Prometheus; the profiler's own namespace is excluded."""
     prometheus = EmojivotoPrometheus()
     api_server.on("POST", "/prometheus/api/v1/query_range", serves(prometheus))
 
@@ -165,7 +165,7 @@ async def test_a_prometheus_is_asked_over_the_network(program: Program, api_serv
 async def test_a_source_that_fails_in_part_prints_the_rest_and_fails(
     program: Program, api_server: FakeApiServer
 ) -> None:
-    """Memory is refused: CPU and connections are printed, and the exit code is 1 all the same."""
+    """If only memory queries fail, CPU and connections are printed, and the exit code is 1."""
     fault = {"memory": lambda *_: httpx.Response(400, json={"status": "error", "error": "query too long"})}
     api_server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus(faults=fault)))
 
@@ -180,14 +180,14 @@ async def test_a_source_that_fails_in_part_prints_the_rest_and_fails(
 
 @pytest.fixture
 def prometheus() -> EmojivotoPrometheus:
-    """The past of `web` alone."""
+    """A Prometheus with the usage of `web` only."""
     only_web = {key: usage for key, usage in CONTAINERS.items() if key[0] == WEB_POD}
     return EmojivotoPrometheus(containers=only_web, edges={}, proxies=())
 
 
 @pytest.fixture
 def cluster(api_server: FakeApiServer, prometheus: EmojivotoPrometheus) -> FakeApiServer:
-    """Prometheus and API server behind one socket: `web` alone runs, and nothing is stored."""
+    """Prometheus and API server on one socket; only `web` runs, and no profile is stored."""
     api_server.on("POST", "/api/v1/query_range", serves(prometheus))
     web_deployment = {"metadata": {"name": "web", "namespace": "emojivoto"}}
     api_server.on("GET", paths.namespaces(), matching({OPTED_OUT: ""}))
@@ -206,7 +206,7 @@ def cluster(api_server: FakeApiServer, prometheus: EmojivotoPrometheus) -> FakeA
 
 
 def against(server: FakeApiServer, directory: Path, *more: object) -> list[object]:
-    """The command against *server* alone."""
+    """The arguments of the command with *server* as Prometheus and API server."""
     flags = {
         "prometheus-url": server.url,
         "kubeconfig": server.kubeconfig(directory),
@@ -217,12 +217,12 @@ def against(server: FakeApiServer, directory: Path, *more: object) -> list[objec
 
 
 class TestApply:
-    """`--apply` writes to the cluster what differs, and prints all of it."""
+    """`--apply` writes changed profiles to the cluster and prints all profiles."""
 
     async def test_new_profiles_are_written_and_printed(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
-        """Two objects, each with its value and its status: four requests."""
+        """Two objects with value and status need four requests."""
         outcome = await program.run_beside(*against(cluster, tmp_path, "--apply"))
 
         assert (outcome.code, outcome.err) == (0, "2 profiles written, 0 failed\n")
@@ -232,7 +232,7 @@ class TestApply:
     async def test_stored_profiles_that_did_not_move_are_printed_and_not_written(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
-        """What the first run wrote is what the second one finds: no write, the same two objects."""
+        """A second run finds the profiles of the first: it writes nothing and prints the same objects."""
         first = await program.run_beside(*against(cluster, tmp_path, "--apply"))
         for item in json.loads(first.out)["items"]:
             item["metadata"] |= {"resourceVersion": "7", "managedFields": [{"manager": "job-profiler"}]}
@@ -248,7 +248,7 @@ class TestApply:
     async def test_a_refused_write_fails_the_run(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
-        """The right to patch CPU profiles is missing: one of two is written, exit code 1."""
+        """Without the permission to patch CPU profiles one of two is written, with exit code 1."""
         cluster.on("PATCH", paths.profile("cpuprofiles", "profiling", WEB_CPU), refuses(403, "forbidden"))
 
         outcome = await program.run_beside(*against(cluster, tmp_path, "--apply"))
@@ -258,29 +258,29 @@ class TestApply:
 
 
 class TestNamespaces:
-    """Their labels are read once, where there is a cluster to tell them."""
+    """Namespace labels are read once, from the cluster."""
 
     SELECTOR = ("--profiling-namespace-selector", "team=web")
 
     async def test_the_selected_ones_are_asked_for(
         self, program: Program, cluster: FakeApiServer, prometheus: EmojivotoPrometheus, tmp_path: Path
     ) -> None:
-        """Of `team=web` there are two, of which shop opted out: every question leaves it out."""
+        """Two namespaces match `team=web`; `shop` opted out, so every query excludes it."""
         cluster.on("GET", paths.namespaces(), matching({"team=web": "emojivoto shop", OPTED_OUT: "shop"}))
 
         outcome = await program.run_beside(*against(cluster, tmp_path, *self.SELECTOR))
 
         assert (outcome.code, outcome.err, len(json.loads(outcome.out)["items"])) == (0, "", 2)
-        asked = [question.query for question in prometheus.questions]
-        assert all("shop" in query for query in asked)
-        cpu = next(query for query in asked if CPU_USAGE in query)
+        queries = [question.query for question in prometheus.questions]
+        assert all("shop" in query for query in queries)
+        cpu = next(query for query in queries if CPU_USAGE in query)
         assert 'namespace=~"emojivoto|shop"' in cpu
         assert re.search(r'namespace!~"[^"]*shop"', cpu)
 
     async def test_a_selector_that_matches_nothing_asks_nothing(
         self, program: Program, cluster: FakeApiServer, prometheus: EmojivotoPrometheus, tmp_path: Path
     ) -> None:
-        """It is not taken for "all": no question, no profile, and a message for each signal."""
+        """A selector without matches selects no namespace: no query, no profile, one message a signal."""
         cluster.on("GET", paths.namespaces(), matching({"team=web": "", OPTED_OUT: ""}))
 
         outcome = await program.run_beside(*against(cluster, tmp_path, *self.SELECTOR))
@@ -291,7 +291,7 @@ class TestNamespaces:
     async def test_a_selector_that_can_not_be_read_is_named(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
-        """The API server's 400 becomes exit code 2, with the setting, its text and the reason."""
+        """A 400 from the API server gives exit code 2 and a message with setting, value and reason."""
         outcome = await program.run_beside(
             *against(cluster, tmp_path, "--profiling-namespace-selector", "team in")
         )
@@ -303,28 +303,31 @@ class TestNamespaces:
     async def test_who_may_not_read_namespaces_is_told(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
-        """Without a selector the run goes on and says what it could not see; with one it can't."""
+        """If namespaces cannot be listed, a run with a selector fails, one without it prints a message."""
         cluster.on("GET", paths.namespaces(), refuses(403, "forbidden"))
 
         without = await program.run_beside(*against(cluster, tmp_path))
         selecting = await program.run_beside(*against(cluster, tmp_path, *self.SELECTOR))
 
         assert (without.code, len(json.loads(without.out)["items"])) == (0, 2)
-        assert "no namespace is left out for its label job-profiler.liqo.io/ignore" in without.err
+        assert (
+            "the opt-out label job-profiler.liqo.io/ignore is ignored: cannot list namespaces: "
+            in without.err
+        )
         assert (selecting.code, selecting.out) == (1, "")
         assert "403 Forbidden" in selecting.err
 
     @pytest.mark.parametrize("source", [("--history", RECORD), ("--prometheus-url", "http://127.0.0.1:9")])
     def test_labels_need_a_cluster(self, program: Program, source: tuple[object, ...]) -> None:
-        """Neither a record nor Prometheus knows them: exit code 2 before anything is read."""
+        """A selector without a kubeconfig, or with a file, gives exit code 2 before any read."""
         outcome = program.run("profile", *source, *self.SELECTOR)
 
         assert (outcome.code, outcome.out) == (2, "")
-        assert "is 'team=web': labels need --kubeconfig, and no --history" in outcome.err
+        assert "is 'team=web': needs a cluster, use --kubeconfig without --history" in outcome.err
 
 
 def test_what_the_questions_cost_stands_beside_the_bar() -> None:
-    """Two answers of 1000 and 3000 samples are 2000 each; 2.5 MB, one more try, one question in halves."""
+    """Two queries with 1000 and 3000 samples average 2000; there are 2.5 MB, one retry and one split."""
     traffic = QueryCosts()
     assert _cost(traffic) == ""
     traffic.record_result("cpu", seconds=1.0, received_bytes=2_000_000, samples=1000)

@@ -1,4 +1,4 @@
-"""`job-profiler record`: a file that stands in Prometheus' place."""
+"""`job-profiler record`: writing a history file from Prometheus."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from tests.profiler.emojivoto_prometheus import WEB_POD, EmojivotoPrometheus
 
 @pytest.fixture
 def prometheus(api_server: FakeApiServer) -> str:
-    """Its URL; five containers that never vary."""
+    """The URL of a Prometheus with constant usage of five containers."""
     api_server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus()))
     return api_server.url
 
 
 async def test_what_is_recorded_can_be_profiled(program: Program, prometheus: str, tmp_path: Path) -> None:
-    """One whole day and what there is of today: at least 288 steps of each of the five containers."""
+    """The file has one whole day and today: at least 288 steps of each of five containers."""
     file = tmp_path / "usage.npz"
 
     outcome = await program.run_beside(
@@ -29,28 +29,28 @@ async def test_what_is_recorded_can_be_profiled(program: Program, prometheus: st
 
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith(f"{file}: 5 containers, ")
-    with np.load(file) as told:
-        assert f"emojivoto/{WEB_POD}/web-svc" in told["names"]
-        assert (np.diff(told["offsets"]) >= 288).all()
+    with np.load(file) as arrays:
+        assert f"emojivoto/{WEB_POD}/web-svc" in arrays["names"]
+        assert (np.diff(arrays["offsets"]) >= 288).all()
     assert profiles.code == 0
     assert '"job-profiler.liqo.io/workload-name": "voting"' in profiles.out
 
 
 async def test_anonymous_files_hold_no_name(program: Program, prometheus: str, tmp_path: Path) -> None:
-    """Not one of the names that Prometheus tells is in the file's bytes; two runs differ in all of them."""
+    """The file contains none of the names of Prometheus; the hashes of two runs differ."""
     files = [tmp_path / "first.npz", tmp_path / "second.npz"]
     for file in files:
         await program.run_beside(
             "record", "--prometheus-url", prometheus, "--days", 1, "-o", file, "--anonymous"
         )
 
-    told = [np.load(file) for file in files]
-    for each in told:
-        text = " ".join([*each["names"], *each["workloads"]])
+    archives = [np.load(file) for file in files]
+    for arrays in archives:
+        text = " ".join([*arrays["names"], *arrays["workloads"]])
         assert not any(name in text for name in ("emojivoto", "web", "voting", "linkerd"))
-        assert all(workload.startswith("Deployment/") for workload in each["workloads"])
-        assert len(set(each["workloads"])) == 4
-    assert not set(told[0]["names"]) & set(told[1]["names"])
+        assert all(workload.startswith("Deployment/") for workload in arrays["workloads"])
+        assert len(set(arrays["workloads"])) == 4
+    assert not set(archives[0]["names"]) & set(archives[1]["names"])
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ async def test_anonymous_files_hold_no_name(program: Program, prometheus: str, t
     [
         (
             ["--output", "/nowhere/usage.npz"],
-            "--output is '/nowhere/usage.npz': there is no folder '/nowhere'",
+            "--output is '/nowhere/usage.npz': no such folder: '/nowhere'",
         ),
-        (["--output", "usage.npz", "--days", "0"], "--days is 0: give 1 or more"),
+        (["--output", "usage.npz", "--days", "0"], "--days is 0: must be 1 or more"),
     ],
 )
 def test_wrong_arguments_are_named_before_anything_is_asked(
     program: Program, arguments: list[str], message: str
 ) -> None:
-    """Exit code 2."""
+    """Exit code 2 and one message."""
     outcome = program.run("record", *arguments)
 
     assert (outcome.code, outcome.out, outcome.err) == (2, "", f"job-profiler: {message}\n")
@@ -82,4 +82,4 @@ async def test_nothing_is_written_where_nothing_is_known(
     outcome = await program.run_beside("record", "--prometheus-url", api_server.url, "--days", 1, "-o", file)
 
     assert (outcome.code, file.exists()) == (1, False)
-    assert "knows no usage of any container in scope" in outcome.err
+    assert "has no usage of any container in scope" in outcome.err

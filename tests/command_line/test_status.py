@@ -1,4 +1,4 @@
-"""`job-profiler status`: what is shown of the report and of the Lease."""
+"""`job-profiler status`: the report and the leader as text and JSON."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -55,7 +55,7 @@ def failing(message: str) -> dict[str, Any]:
 
 @pytest.fixture
 def shown(capsys: pytest.CaptureFixture[str]) -> Any:
-    """What a person sees of a report and a Lease, line by line with single spaces."""
+    """A function that returns the printed lines for a report and a Lease, with single spaces."""
 
     def lines(report: dict[str, Any], spec: dict[str, Any]) -> list[str]:
         show(report, spec, NOON)
@@ -65,16 +65,25 @@ def shown(capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 def test_all_is_well(shown: Any) -> None:
-    """Leader, counts and one line per signal; nothing about workloads where none lacks a profile."""
+    """Prints leader, counts and signals; no list of workloads if all have profiles."""
     assert shown(WELL, lease()) == [
-        "Leader: profiler-1 (seen 1 s ago)",
-        "Webhook: answers (probed; since 2026-03-04T10:00:00Z)",
+        "Leader: profiler-1 (Lease renewed 1 s ago)",
+        "Webhook: reachable (since 2026-03-04T10:00:00Z)",
         "Profiles: 4 cpu, 3 memory, 0 connection",
-        "Past Pods find their workload by: names",
+        "Terminated Pods matched by: name pattern",
         "SIGNAL STATE SINCE REASON MESSAGE",
         "cpu Ok 2026-03-04T11:00:00Z Answered",
         f"connections Absent 2026-03-04T11:00:00Z NoMesh {NO_MESH}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("by", "text"),
+    [("names", "name pattern"), ("kube-state-metrics", "kube-state-metrics"), ("", "nothing yet")],
+)
+def test_the_match_of_terminated_pods(shown: Any, by: str, text: str) -> None:
+    """The fourth line has the source of the owners of terminated Pods; "names" is spelled out."""
+    assert shown(WELL | {"pastPodsAttributedBy": by}, lease())[3] == f"Terminated Pods matched by: {text}"
 
 
 @pytest.mark.parametrize(
@@ -86,12 +95,12 @@ def test_all_is_well(shown: Any) -> None:
     ],
 )
 def test_a_message_is_shown_as_it_is(shown: Any, message: str) -> None:
-    """Brackets and colons in it are no markup; they neither vanish nor end the program."""
+    """Brackets and colons in a message are printed as text, not as markup."""
     assert f"cpu Failing 2026-03-04T11:00:00Z Unreachable {message}" in shown(failing(message), lease())
 
 
 def test_reasons_are_listed_below_their_total(shown: Any) -> None:
-    """The report lists two of 2,345: the total is that of all."""
+    """The report lists two of 2,345 workloads; the printed total is 2345."""
     reasons = {"shop/api": "NoSamples: no usage of its Pods was found", "shop/web": "TooFewSamples: fewer"}
     report = WELL | {
         "workloadsWithoutProfile": reasons,
@@ -106,7 +115,7 @@ def test_reasons_are_listed_below_their_total(shown: Any) -> None:
         "shop/api NoSamples: no usage of its Pods was found",
         "shop/web TooFewSamples: fewer",
         "",
-        "Namespaces with Pods of no known workload: db, shop",
+        "Namespaces with Pods that match no workload: db, shop",
     ]
 
 
@@ -116,22 +125,24 @@ def test_reasons_are_listed_below_their_total(shown: Any) -> None:
         pytest.param({}, "none (is the profiler running?)", id="never-held"),
         pytest.param(lease(""), "none (is the profiler running?)", id="freed"),
         pytest.param({"holderIdentity": "profiler-1"}, "none (is the profiler running?)", id="never-renewed"),
-        pytest.param(lease(age_seconds=15), "profiler-1 (seen 15 s ago)", id="about-to-run-out"),
+        pytest.param(lease(age_seconds=15), "profiler-1 (Lease renewed 15 s ago)", id="about-to-run-out"),
         pytest.param(
             lease(age_seconds=16),
-            "none (profiler-1 was last seen 16 s ago: what follows may be out of date)",
+            "none (profiler-1 last renewed its Lease 16 s ago: this report may be outdated)",
             id="just-run-out",
         ),
         pytest.param(
             lease(age_seconds=3600),
-            "none (profiler-1 was last seen 3600 s ago: what follows may be out of date)",
+            "none (profiler-1 last renewed its Lease 3600 s ago: this report may be outdated)",
             id="stale",
         ),
-        pytest.param(lease(age_seconds=-5), "profiler-1 (seen 0 s ago)", id="clock-of-the-leader-is-ahead"),
+        pytest.param(
+            lease(age_seconds=-5), "profiler-1 (Lease renewed 0 s ago)", id="clock-of-the-leader-is-ahead"
+        ),
     ],
 )
 def test_who_leads(shown: Any, spec: dict[str, Any], leader: str) -> None:
-    """A Lease that was not renewed within its duration has no holder any more."""
+    """A Lease that was not renewed within its duration has no holder."""
     assert shown(WELL, spec)[0] == f"Leader: {leader}"
 
 
@@ -154,7 +165,7 @@ def test_who_leads(shown: Any, spec: dict[str, Any], leader: str) -> None:
     ids=["none", "off", "failing", "by-hand"],
 )
 def test_what_the_self_probe_found(shown: Any, probe: dict[str, Any] | None, line: str) -> None:
-    """Below the leader who probes; a failure with all its causes and what to do."""
+    """The second line is the result of the probe; a failure has its reasons and its message."""
     assert shown(WELL | {"probe": probe}, lease())[1] == f"Webhook: {line}"
 
 
@@ -163,7 +174,7 @@ class TestOverTheWire:
 
     @pytest.fixture
     def cluster(self, api_server: FakeApiServer) -> FakeApiServer:
-        """A profiler has reported, and leads."""
+        """A cluster with a report and a leader."""
         self.reports(api_server, WELL)
         held = {"spec": lease("profiler-1", now=datetime.now(UTC))}
         api_server.on("GET", LEASE, answers(held))
@@ -171,32 +182,32 @@ class TestOverTheWire:
 
     @staticmethod
     def reports(server: FakeApiServer, report: dict[str, Any] | None) -> None:
-        """Put *report* where the profiler keeps it; None as the chart renders the ConfigMap."""
-        told = dict(report or {})
-        documents = {"probe.json": told.pop("probe", None), "status.json": told}
+        """Serves the status ConfigMap with *report*; None is the empty ConfigMap of the chart."""
+        status = dict(report or {})
+        documents = {"probe.json": status.pop("probe", None), "status.json": status}
         data = {key: json.dumps(document) for key, document in documents.items() if document}
         server.on("GET", STATUS_MAP, answers({"metadata": {"name": "job-profiler-status"}, "data": data}))
 
     @staticmethod
     async def status(program: Program, server: FakeApiServer, directory: Path, *more: str) -> Outcome:
-        """The command with the credentials of *server*."""
+        """Runs the command against *server*."""
         return await program.run_beside("status", "--kubeconfig", server.kubeconfig(directory), *more)
 
     async def test_the_report_and_the_leader(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
-        """Two GETs, nothing else, and exit code 0."""
+        """The command sends two GET requests and returns exit code 0."""
         outcome = await self.status(program, cluster, tmp_path)
 
         assert (outcome.code, outcome.err) == (0, "")
-        assert "Leader: profiler-1 (seen" in outcome.out
+        assert "Leader: profiler-1 (Lease renewed " in outcome.out
         assert "Profiles: 4 cpu, 3 memory, 0 connection" in outcome.out
         assert [request.verb for request in cluster.requests] == ["GET", "GET"]
 
     async def test_json_is_the_report_with_the_lease(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
-        """For scripts: the document itself, and the Lease's spec beside it."""
+        """The JSON output is the report with the Lease's spec."""
         outcome = await self.status(program, cluster, tmp_path, "-o", "json")
 
         document = json.loads(outcome.out)
@@ -206,7 +217,7 @@ class TestOverTheWire:
     async def test_without_a_lease_nobody_leads(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
-        """It was deleted: the report is shown all the same."""
+        """If the Lease was deleted, the report is printed without a leader."""
         cluster.on("GET", LEASE, refuses(404, "not found"))
 
         outcome = await self.status(program, cluster, tmp_path)
@@ -215,14 +226,14 @@ class TestOverTheWire:
         assert "Leader: none (is the profiler running?)" in outcome.out
 
     async def test_no_report_yet(self, program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
-        """The chart renders an empty ConfigMap: exit code 1, and where to look."""
+        """With the empty ConfigMap of the chart: exit code 1 and a hint."""
         self.reports(cluster, None)
 
         outcome = await self.status(program, cluster, tmp_path)
 
         assert (outcome.code, outcome.out) == (1, "")
         assert outcome.err == (
-            "job-profiler: no profiler has reported in namespace profiling yet: see the logs of its Pods\n"
+            "job-profiler: no profiler has reported in namespace profiling yet; see the logs of its Pods\n"
         )
 
     @pytest.mark.parametrize(
@@ -232,7 +243,7 @@ class TestOverTheWire:
     async def test_an_api_server_that_refuses(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path, status: int, words: str
     ) -> None:
-        """One line that says what was refused, and exit code 1."""
+        """Exit code 1 and a message of one line."""
         cluster.on("GET", STATUS_MAP, refuses(status, "forbidden to you"))
 
         outcome = await self.status(program, cluster, tmp_path)
@@ -242,7 +253,7 @@ class TestOverTheWire:
 
 
 def test_a_kubeconfig_that_is_not_there(program: Program, tmp_path: Path) -> None:
-    """Its path is named, with the setting that holds it."""
+    """The message has the path and its setting."""
     outcome = program.run("status", "--kubeconfig", tmp_path / "none")
 
     assert outcome.code == 1
@@ -251,7 +262,7 @@ def test_a_kubeconfig_that_is_not_there(program: Program, tmp_path: Path) -> Non
 
 
 def test_an_unknown_output(program: Program) -> None:
-    """Exit code 2, and the two that there are."""
+    """Exit code 2; the message lists the valid formats."""
     outcome = program.run("status", "-o", "yaml")
 
     assert (outcome.code, outcome.err) == (2, "job-profiler: --output is 'yaml': use table or json\n")

@@ -93,4 +93,4 @@ def test_that_names_serve_is_logged_once_and_shown(release: Release) -> None:
 
     [told] = [line for line in log.log.splitlines() if "past_pods_attributed" in line]
     assert '"by": "names"' in told or "by=names" in told
-    assert "Past Pods find their workload by: names" in shown.splitlines()
+    assert "Terminated Pods matched by: name pattern" in shown.splitlines()

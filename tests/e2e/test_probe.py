@@ -138,7 +138,7 @@ def test_it_succeeds_after_an_installation(release: Release) -> None:
     """The gauge is 1, the status says that the webhook answers; no Event tells of what was being set up."""
     until(release, success=True, within_seconds=20)
 
-    assert told(release).startswith("answers (probed; since 20")
+    assert told(release).startswith("reachable (since 20")
     assert events(release) == []
     probed = metrics(release, "profiler")
     assert probed["job_profiler_probe_duration_seconds_count"] >= 1
@@ -227,7 +227,7 @@ def test_a_webhook_that_is_gone_is_noticed(release: Release) -> None:
 
     release.processes["webhook"].start()
     until(release, success=True)
-    assert told(release).startswith("answers")
+    assert told(release).startswith("reachable")
     assert events(release) == ["ProbeFailed", "ProbeSucceeded"]
 
 
