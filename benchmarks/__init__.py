@@ -1,1 +1,1 @@
-"""Measurements of the product against a named limit or peer, as ratios within one run."""
+"""Benchmarks: measurements of the product relative to a limit or another tool in the same run."""

@@ -1,8 +1,8 @@
-"""What the webhook adds to the creation of a Pod, beside what the limit server adds: `make bench-admission`.
+"""Latency that the webhook adds to Pod creation, compared with the limit server: `make bench-admission`.
 
-Pods are created by server-side dry run through a real API server, at a fixed pace whatever the answers take
-(open loop): with no webhook, with the limit server and with the product in turn. Each has a namespace of its
-own, and one Pod of each follows the other in an order drawn by lot, so that all meet the same API server.
+Pods are created with server-side dry run through a real API server, at a fixed rate that does not depend on
+the response times (open loop): without a webhook, with the limit server and with the product. Each case has
+its own namespace. The cases alternate in random order, so that all meet the same state of the API server.
 """
 
 import argparse
@@ -31,24 +31,24 @@ from tests.cluster.control_plane import ADMIN_TOKEN, ControlPlane
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.waiting import wait_until
 
-# Whoever is called for Pods of a namespace; the profiles are those of emojivoto's workloads.
+# The namespace of each case; profiles exist for the workloads of emojivoto.
 _NAMESPACES = {"none": "nobody", "limit": "limited", "webhook": "emojivoto"}
 _LABEL = "benchmark.example.org/called"
 _WARM_UP_SECONDS, _SEED = 5, 1
-_MOST_OF_LIMIT = 1.15
+_MAX_RATIO = 1.15
 _CPU_PROFILE = "liqo.io/cpuProfile"
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Percentiles of one run, in milliseconds."""
+    """Percentiles of the latency of one run."""
 
     p50_ms: float
     p99_ms: float
 
 
 class PodCreations:
-    """Dry-run creations of the Pod that the recorded review holds."""
+    """Dry-run creations of the Pod in the recorded review."""
 
     def __init__(self, control_plane: ControlPlane, rate: float) -> None:
         self._collections = f"{control_plane.server_url}/api/v1/namespaces"
@@ -57,14 +57,14 @@ class PodCreations:
         self._body = json.dumps(_pod())
 
     def run(self, seconds: float) -> dict[str, Latency]:
-        """Create for *seconds*; raises where a creation fails."""
+        """Creates Pods for *seconds*; raises if a creation fails."""
         gc.collect()
         gc.freeze()
         times = uvloop.run(self._run(seconds))
-        return {name: Latency(median(found), quantiles(found, n=100)[98]) for name, found in times.items()}
+        return {name: Latency(median(ms), quantiles(ms, n=100)[98]) for name, ms in times.items()}
 
     def once(self, namespace: str) -> dict[str, str]:
-        """The annotations that a Pod is given now."""
+        """The annotations that a new Pod has."""
 
         async def create() -> dict[str, str]:
             async with self._session() as session, self._post(session, namespace) as answer:
@@ -102,7 +102,7 @@ class PodCreations:
     async def _create(
         self, session: aiohttp.ClientSession, namespace: str, due: float, times: list[float]
     ) -> None:
-        """The time counts from the moment at which the Pod was due: a client that lags is no excuse."""
+        """Adds the time since the Pod was due, so that a delay of the client counts too."""
         async with self._post(session, namespace) as answer:
             answer.raise_for_status()
             await answer.read()
@@ -110,7 +110,7 @@ class PodCreations:
 
 
 def _pod() -> dict[str, Any]:
-    """The recorded Pod as a controller sends it: without what the API server fills in."""
+    """The recorded Pod as a controller sends it, without the fields that the API server adds."""
     recorded: dict[str, Any] = json.loads(REVIEW.read_bytes())["request"]["object"]
     metadata, spec = recorded["metadata"], recorded["spec"]
     kept = ("generateName", "labels", "annotations", "ownerReferences")
@@ -127,7 +127,7 @@ def _pod() -> dict[str, Any]:
 
 
 def _configuration(name: str, server: Server, authority: Path) -> dict[str, Any]:
-    """Has the API server call *server* for the Pods of its namespace alone."""
+    """A webhook configuration that calls *server* only for Pods of its namespace."""
     bundle = base64.b64encode(authority.read_bytes()).decode()
     webhook = {
         "name": "pods.benchmark.example.org",
@@ -150,28 +150,30 @@ def _configuration(name: str, server: Server, authority: Path) -> dict[str, Any]
 
 
 def main() -> None:
-    """Print one line per run, as the last line what both add; fails where the webhook adds too much more."""
+    """Prints one line per run and the added latency; fails if the webhook exceeds `_MAX_RATIO`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rate", type=float, default=50)
     parser.add_argument("--workloads", type=int, default=10_000)
-    given = parser.parse_args()
+    options = parser.parse_args()
     os.sched_setaffinity(0, {CLIENT_CORE})
     random.seed(_SEED)
     with tempfile.TemporaryDirectory(prefix="bench-admission-") as name:
         directory = Path(name)
         with ControlPlane(directory / "cluster", fairness=False) as control_plane, Rig(directory) as rig:
-            creations = PodCreations(control_plane, given.rate)
+            creations = PodCreations(control_plane, options.rate)
             servers = {
                 "limit": rig.limit_server(),
-                "webhook": rig.webhook(rig.profile_server(given.workloads)),
+                "webhook": rig.webhook(rig.profile_server(options.workloads)),
             }
             _set_up(Kubectl(control_plane.kubeconfig), servers, rig.authority, creations)
-            print(f"Kubernetes {control_plane.version}, {given.rate:g} Pods/s, {given.workloads} workloads")
+            print(
+                f"Kubernetes {control_plane.version}, {options.rate:g} Pods/s, {options.workloads} workloads"
+            )
             creations.run(_WARM_UP_SECONDS)
-            rounds = [_round(number, creations, given.seconds) for number in range(1, given.rounds + 1)]
-    if not _tell(rounds):
+            rounds = [_round(number, creations, options.seconds) for number in range(1, options.rounds + 1)]
+    if not _print_added_latency(rounds):
         sys.exit(1)
 
 
@@ -205,11 +207,12 @@ def _round(number: int, creations: PodCreations, seconds: float) -> dict[str, La
     return measured
 
 
-def _tell(rounds: list[dict[str, Latency]]) -> bool:
-    """Print what both add, medians of the rounds; True where the webhook's are within the limit's reach."""
+def _print_added_latency(rounds: list[dict[str, Latency]]) -> bool:
+    """Prints the added latency, medians of the rounds; True if the webhook is within `_MAX_RATIO`."""
     added = {
         (name, percentile): median(
-            getattr(each[name], percentile) - getattr(each["none"], percentile) for each in rounds
+            getattr(latencies[name], percentile) - getattr(latencies["none"], percentile)
+            for latencies in rounds
         )
         for name, percentile in itertools.product(("webhook", "limit"), ("p50_ms", "p99_ms"))
     }
@@ -218,7 +221,7 @@ def _tell(rounds: list[dict[str, Latency]]) -> bool:
         for title, key in (("p50", "p50_ms"), ("p99", "p99_ms"))
     )
     print(", ".join(parts))
-    return all(added["webhook", key] <= _MOST_OF_LIMIT * added["limit", key] for key in ("p50_ms", "p99_ms"))
+    return all(added["webhook", key] <= _MAX_RATIO * added["limit", key] for key in ("p50_ms", "p99_ms"))
 
 
 if __name__ == "__main__":

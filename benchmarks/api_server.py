@@ -1,6 +1,6 @@
-"""Stands in for an API server with many profiles: lists them in pages, tells changes at a fixed pace.
+"""A fake API server with many profiles: serves lists in pages, and watches.
 
-`POST /changes?count=N&seconds=S` makes N profiles change, evenly over S seconds.
+`POST /changes?count=N&seconds=S` changes N profiles, evenly over S seconds.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _NEEDS = {"cpuprofiles": "cpuProfiling", "memoryprofiles": "memoryProfiling"}
 
 
 class ProfileServer:
-    """Collections by path, and the watches that are open on each."""
+    """Collections by path, and the open watches of each."""
 
     def __init__(self, workloads: int, secret: dict[str, Any], authority: bytes) -> None:
         listed = {f"{_PROFILES}/{plural}": items for plural, items in manifests(workloads).items()}
@@ -36,7 +36,7 @@ class ProfileServer:
         self._changing: set[asyncio.Task[None]] = set()
 
     def application(self) -> web.Application:
-        """Its HTTP form."""
+        """The HTTP application."""
         application = web.Application()
         application.router.add_post("/changes", self._change)
         application.router.add_get("/{path:.*}", self._get)
@@ -74,21 +74,21 @@ class ProfileServer:
         return web.json_response({})
 
     async def _change_evenly(self, total: int, seconds: float) -> None:
-        """CPU and memory profiles in turn, each with a new value."""
+        """Changes the values of CPU and memory profiles in turn."""
         turns = cycle(
             (f"{_PROFILES}/{plural}", item)
             for pair in zip(*(self._collections[f"{_PROFILES}/{plural}"] for plural in _NEEDS), strict=True)
             for plural, item in zip(_NEEDS, pair, strict=True)
         )
-        started, told = time.monotonic(), 0
-        while told < total:
+        started, changed = time.monotonic(), 0
+        while changed < total:
             due = min(int((time.monotonic() - started) / seconds * total), total)
-            for path, item in (next(turns) for _ in range(due - told)):
-                self._tell(path, item)
-            told = due
+            for path, item in (next(turns) for _ in range(due - changed)):
+                self._change_value(path, item)
+            changed = due
             await asyncio.sleep(_TICK_SECONDS)
 
-    def _tell(self, path: str, item: dict[str, Any]) -> None:
+    def _change_value(self, path: str, item: dict[str, Any]) -> None:
         version = str(next(self._version))
         need = item["spec"][_NEEDS[path.rsplit("/", 1)[1]]]
         need["value"] = f"0.{version[-3:]}" if "." in need["value"] else version
@@ -107,7 +107,7 @@ def _secret(certificate: bytes, key: bytes) -> dict[str, Any]:
 
 
 def _configuration(authority: bytes) -> dict[str, Any]:
-    """What makes a webhook ready: its caBundle is that of the certificate that it serves."""
+    """A configuration with the CA of the served certificate, which a webhook needs to be ready."""
     bundle = base64.b64encode(authority).decode()
     return {
         "metadata": {"name": "job-profiler", "resourceVersion": "1", "uid": "configuration"},
@@ -116,17 +116,17 @@ def _configuration(authority: bytes) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serve on loopback until SIGTERM."""
+    """Serves on loopback until SIGTERM."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--workloads", type=int, required=True)
     parser.add_argument("--certificate", type=Path, required=True)
     parser.add_argument("--key", type=Path, required=True)
     parser.add_argument("--authority", type=Path, required=True)
-    given = parser.parse_args()
-    secret = _secret(given.certificate.read_bytes(), given.key.read_bytes())
-    server = ProfileServer(given.workloads, secret, given.authority.read_bytes())
-    web.run_app(server.application(), host="127.0.0.1", port=given.port, print=None, access_log=None)
+    options = parser.parse_args()
+    secret = _secret(options.certificate.read_bytes(), options.key.read_bytes())
+    server = ProfileServer(options.workloads, secret, options.authority.read_bytes())
+    web.run_app(server.application(), host="127.0.0.1", port=options.port, print=None, access_log=None)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The tail of both roles in one process while whole cycles run, beside its tail while nothing happens.
+"""Tail latency of both roles in one process during whole cycles, compared with the idle process.
 
-A round is a process that begins without check-points: idle until Prometheus is released, then the first
-cycle, which reads all days of history and writes every profile, then cycles that each find one step more.
+A round is a process that starts without check-points. It is idle until Prometheus is released. Then the first
+cycle reads all days of history and writes every profile, and each further cycle reads one more step.
 """
 
 import asyncio
@@ -20,28 +20,28 @@ from benchmarks.replayed_answers import REPLICAS
 from benchmarks.rig import Rig
 
 SIZES = (100, 1_000)
-ADVISED_P99_MS = 100.0  # what Gatekeeper promises its own users
+ADVISED_P99_MS = 100.0  # the target that Gatekeeper documents
 _FURTHER_CYCLES = 10
-_TIMEOUT_MS = 3_000  # the chart's: API servers wait no longer
-_LOOK_SECONDS = 0.2
-_LONGEST_SECONDS = 900
+_TIMEOUT_MS = 3_000  # of the API server, as in the chart
+_POLL_SECONDS = 0.2
+_MAX_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """When a cycle ran (Unix time)."""
+    """Start and end of a cycle, in Unix time."""
 
-    begin: float
+    start: float
     end: float
 
-    def of(self, answered: Iterable[Answered]) -> list[Answered]:
-        """The reviews that were due in it."""
-        return [each for each in answered if self.begin <= each.due_at <= self.end]
+    def select(self, answered: Iterable[Answered]) -> list[Answered]:
+        """The reviews that were due during the cycle."""
+        return [review for review in answered if self.start <= review.due_at <= self.end]
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The reviews of each state, and how long the cycles took."""
+    """The reviews of each state, and the durations of the cycles."""
 
     idle: list[Answered]
     first: list[Answered]
@@ -53,7 +53,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """What was measured at one size: medians over the rounds, and the worst of all."""
+    """The results at one size: medians of the rounds, and the longest response."""
 
     workloads: int
     idle_p99_ms: float
@@ -67,7 +67,7 @@ class Combined:
 
     @property
     def is_advised(self) -> bool:
-        """True where no cycle disturbs much."""
+        """True if the p99 during each cycle is at most `ADVISED_P99_MS`."""
         return max(self.first_p99_ms, self.further_p99_ms) <= ADVISED_P99_MS
 
     def __str__(self) -> str:
@@ -85,20 +85,20 @@ HEAD = (
 
 
 def measure(workloads: int, *, rounds: int, seconds: float, rate: float, answers: Path) -> Combined:
-    """Rounds at one size; one more before them writes the answers to disk."""
+    """Measures *rounds* rounds at one size, after a round that writes Prometheus' answers to disk."""
     _prepare(workloads, answers)
-    measured = [_round(workloads, seconds, rate, answers) for _ in range(rounds)]
-    busy = [each.milliseconds for one in measured for each in (*one.first, *one.further)]
+    results = [_round(workloads, seconds, rate, answers) for _ in range(rounds)]
+    busy = [review.milliseconds for result in results for review in (*result.first, *result.further)]
     return Combined(
         workloads,
-        median(p99_ms(each.idle) for each in measured),
-        median(p99_ms(each.first) for each in measured),
-        median(p99_ms(each.further) for each in measured),
+        median(p99_ms(result.idle) for result in results),
+        median(p99_ms(result.first) for result in results),
+        median(p99_ms(result.further) for result in results),
         max(busy),
-        sum(each > _TIMEOUT_MS for each in busy) / len(busy),
-        median(each.first_seconds for each in measured),
-        median(each.further_seconds for each in measured),
-        max(each.megabytes for each in measured),
+        sum(milliseconds > _TIMEOUT_MS for milliseconds in busy) / len(busy),
+        median(result.first_seconds for result in results),
+        median(result.further_seconds for result in results),
+        max(result.megabytes for result in results),
     )
 
 
@@ -107,7 +107,7 @@ def _prepare(workloads: int, answers: Path) -> None:
         cluster = rig.small_cluster(workloads, answers)
         _release(cluster)
         log = rig.combined(cluster, _FAST).process.log
-        asyncio.run(_finished(log, 1 + _FURTHER_CYCLES))
+        asyncio.run(_wait_for_cycles(log, 1 + _FURTHER_CYCLES))
 
 
 def _round(workloads: int, seconds: float, rate: float, answers: Path) -> Round:
@@ -118,16 +118,16 @@ def _round(workloads: int, seconds: float, rate: float, answers: Path) -> Round:
         client.during(seconds / 4)
         idle = client.during(seconds)
         released_at = time() + 1
-        answered = client.until(_cycles_from(released_at, cluster, server.process.log))
+        answered = client.until(_run_cycles(released_at, cluster, server.process.log))
         megabytes = server.resident_megabytes
         first, *further = _cycles(server.process.log)
-    first = Cycle(max(first.begin, released_at), first.end)
+    first = Cycle(max(first.start, released_at), first.end)
     return Round(
         idle,
-        first.of(answered),
-        [each for cycle in further for each in cycle.of(answered)],
-        first.end - first.begin,
-        median(each.end - each.begin for each in further),
+        first.select(answered),
+        [review for cycle in further for review in cycle.select(answered)],
+        first.end - first.start,
+        median(cycle.end - cycle.start for cycle in further),
         megabytes,
     )
 
@@ -135,16 +135,16 @@ def _round(workloads: int, seconds: float, rate: float, answers: Path) -> Round:
 _FAST = {"PROFILE_WRITE_RATE": "1000"}
 
 
-async def _cycles_from(begin: float, cluster: str, log: Path) -> None:
-    await asyncio.sleep(begin - time())
+async def _run_cycles(start: float, cluster: str, log: Path) -> None:
+    await asyncio.sleep(start - time())
     await asyncio.to_thread(_release, cluster)
-    await _finished(log, 1 + _FURTHER_CYCLES)
+    await _wait_for_cycles(log, 1 + _FURTHER_CYCLES)
 
 
-async def _finished(log: Path, count: int) -> None:
-    async with asyncio.timeout(_LONGEST_SECONDS):
-        while len(list(_cycles(log))) < count:  # noqa: ASYNC110 - a file tells it
-            await asyncio.sleep(_LOOK_SECONDS)
+async def _wait_for_cycles(log: Path, count: int) -> None:
+    async with asyncio.timeout(_MAX_SECONDS):
+        while len(list(_cycles(log))) < count:  # noqa: ASYNC110 - polls a file
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 def _release(cluster: str) -> None:
@@ -154,16 +154,16 @@ def _release(cluster: str) -> None:
 
 
 def _cycles(log: Path) -> Iterator[Cycle]:
-    """The cycles that have ended, as the process tells."""
+    """The finished cycles in the log of the process."""
     for line in log.read_text().splitlines(keepends=True):
         if line.endswith("\n") and '"event": "cycle_finished"' in line:
-            told = json.loads(line)
-            end = datetime.fromisoformat(told["timestamp"]).timestamp()
-            yield Cycle(end - told["seconds"], end)
+            entry = json.loads(line)
+            end = datetime.fromisoformat(entry["timestamp"]).timestamp()
+            yield Cycle(end - entry["seconds"], end)
 
 
-def advice(measured: Sequence[Combined]) -> str:
-    """Up to which size a cycle does not disturb the webhook much."""
-    advised = [each.workloads for each in measured if each.is_advised]
+def advice(results: Sequence[Combined]) -> str:
+    """The largest size at which the p99 during cycles is advised."""
+    advised = [result.workloads for result in results if result.is_advised]
     size = f"up to {max(advised):,} workloads" if advised else "at none of these sizes"
     return f"combined: p99 during each cycle at most {ADVISED_P99_MS:g} ms {size}"

@@ -1,7 +1,7 @@
-"""What a cycle costs, cold and steady, beside curl that fetches the same answers: `make bench-cycle`.
+"""Cost of a cold and a steady cycle, compared with curl fetching the same results: `make bench-cycle`.
 
-Fails where a cold cycle sends more than 30 queries or takes more than 1.5 times as long as curl, or a steady
-one sends more than 12 or takes 0.3 s more.
+Fails if a cold cycle sends more than 30 queries or takes more than 1.5 times as long as curl, or if a steady
+cycle sends more than 12 queries or takes more than 0.3 s longer than curl.
 """
 
 import argparse
@@ -21,8 +21,8 @@ COLD_QUERIES, COLD_RATIO, STEADY_QUERIES, STEADY_SECONDS = 30, 1.5, 12, 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """A cycle, and curl's time for its answers."""
+class Comparison:
+    """A cycle, and the time and server CPU of curl for the same queries."""
 
     run: Run
     curl_seconds: float
@@ -30,28 +30,28 @@ class Beside:
 
 
 def main() -> None:
-    """Print what each cycle took, and the medians as the last line."""
+    """Prints the cost of each cycle, and the medians in the last line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workloads", type=int, default=100)
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--scrape-seconds", type=int, default=30)
-    given = parser.parse_args()
+    options = parser.parse_args()
     configure_logs("warning", LogFormat.CONSOLE)
-    size = Size(given.workloads, given.replicas, given.days, given.scrape_seconds)
+    size = Size(options.workloads, options.replicas, options.days, options.scrape_seconds)
     with tempfile.TemporaryDirectory(prefix="bench-cycle-") as name, past_of(size, Path(name)) as past:
         print(
             f"{size.workloads * size.replicas} Pods of {size.workloads} workloads, {size.days} days", end=" "
         )
-        print(f"at {size.scrape_seconds} s; both cores are shared with Prometheus", flush=True)
-        asyncio.run(_rounds(past, given.rounds, given.days, Path(name)))
+        print(f"scraped each {size.scrape_seconds} s; Prometheus runs on the same cores", flush=True)
+        asyncio.run(_rounds(past, options.rounds, options.days, Path(name)))
 
 
 async def _rounds(past: RunningPast, rounds: int, history_days: int, directory: Path) -> None:
     print(f"{'cycle':<8}{'queries':>8}{'s':>8}{'curl s':>8}{'CPU of Prometheus s':>21}", end="")
     print(f"{'with curl s':>13}{'MB read':>9}")
-    measured: dict[str, list[Beside]] = {"cold": [], "steady": []}
+    comparisons: dict[str, list[Comparison]] = {"cold": [], "steady": []}
     for number in range(rounds + 1):
         profiler = Profiler(past)
         async with profiler.opened(history_days):
@@ -60,36 +60,38 @@ async def _rounds(past: RunningPast, rounds: int, history_days: int, directory: 
                 run = await profiler.run(step)
                 used = past.cpu_seconds
                 seconds = await asyncio.to_thread(curl_seconds, past.url, run.forms, directory)
-                beside = Beside(run, seconds, past.cpu_seconds - used)
+                comparison = Comparison(run, seconds, past.cpu_seconds - used)
                 if not number:
-                    continue  # the first round warms the server up
-                measured[kind].append(beside)
+                    continue  # the first round warms up the server
+                comparisons[kind].append(comparison)
                 megabytes = (profiler.traffic.received_bytes.total() - read_before) / 1e6
-                _tell(kind, beside, megabytes)
+                _print_cycle(kind, comparison, megabytes)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    written = {kind: max(each.run.report.written for each in runs) for kind, runs in measured.items()}
+    written = {
+        kind: max(comparison.run.report.written for comparison in runs) for kind, runs in comparisons.items()
+    }
     print(
         f"peak memory of the profiler: {peak:.0f} MB; profiles written: {written['cold']} in a cold cycle",
         end="",
     )
-    print(f", {written['steady']} in a steady one, each by two calls of the API server (here kept in memory)")
-    sys.exit(not _is_within(measured["cold"], measured["steady"]))
+    print(f", {written['steady']} in a steady one, each with two API requests (here kept in memory)")
+    sys.exit(not _is_within(comparisons["cold"], comparisons["steady"]))
 
 
-def _tell(kind: str, beside: Beside, megabytes: float) -> None:
-    run = beside.run
+def _print_cycle(kind: str, comparison: Comparison, megabytes: float) -> None:
+    run = comparison.run
     print(
-        f"{kind:<8}{len(run.forms):>8}{run.seconds:>8.2f}{beside.curl_seconds:>8.2f}"
-        f"{run.server_cpu_seconds:>21.2f}{beside.curl_server_cpu_seconds:>13.2f}{megabytes:>9.1f}",
+        f"{kind:<8}{len(run.forms):>8}{run.seconds:>8.2f}{comparison.curl_seconds:>8.2f}"
+        f"{run.server_cpu_seconds:>21.2f}{comparison.curl_server_cpu_seconds:>13.2f}{megabytes:>9.1f}",
         flush=True,
     )
 
 
-def _is_within(cold: list[Beside], steady: list[Beside]) -> bool:
-    """Print the last line, and tell whether it keeps the limits."""
-    ratio = median(each.run.seconds / each.curl_seconds for each in cold)
-    more = median(each.run.seconds - each.curl_seconds for each in steady)
-    queries = [max(len(each.run.forms) for each in kind) for kind in (cold, steady)]
+def _is_within(cold: list[Comparison], steady: list[Comparison]) -> bool:
+    """Prints the last line; True if all limits are met."""
+    ratio = median(comparison.run.seconds / comparison.curl_seconds for comparison in cold)
+    more = median(comparison.run.seconds - comparison.curl_seconds for comparison in steady)
+    queries = [max(len(comparison.run.forms) for comparison in kind) for kind in (cold, steady)]
     print(f"cold: {queries[0]} queries, {ratio:.2f} x curl; steady: {queries[1]} queries, {more:+.2f} s")
     return (
         queries[0] <= COLD_QUERIES

@@ -1,12 +1,10 @@
-"""What the profiler takes in a cluster of 150,000 Pods: `make bench-pods`.
+"""Memory and writes of the profiler in a cluster of 150,000 Pods: `make bench-pods`.
 
-The program itself runs, `serve` in the role of the profiler. A first leader finds nothing: it lists the
-metadata of Pods page by page, reads the past of a real Prometheus, and writes every profile. Then the Pods
-get the annotations that the webhook would have given them, and another leader takes over, with back-fill. It
-goes by the clock: one of its cycles folds a new step of all Pods, and in the next one nothing is new.
-
-In place of the API server stands what keeps objects, pages, versions and watches as it does, in memory. There
-is no webhook, so that the self-probe is off and certificates are somebody else's.
+The benchmark runs `serve` in the profiler role. The first leader finds no stored profiles: it lists Pods in
+pages, reads past usage from a real Prometheus, and writes every profile. Then the Pods get the annotations of
+the webhook, and a second leader takes over, with back-fill. One of its cycles folds a new step of all Pods,
+and the next one finds no new samples. A fake API server keeps objects in memory, with pages, versions and
+watches. There is no webhook: the self-probe is off, and cert-manager is set as the certificate provider.
 """
 
 import argparse
@@ -51,12 +49,12 @@ _PATH = re.compile(
     r"(?:/(?P<name>[^/]+)(?P<status>/status)?)?"
 )
 _PROFILES = {kind.plural: resource for resource, kind in KINDS.items()}
-_OF_ONE_STATE = ("uid", "resourceVersion")
-_REMEMBERED_CHANGES = 20_000
+_PRECONDITIONS = ("uid", "resourceVersion")
+_KEPT_CHANGES = 20_000
 
 
 class ObjectServer:
-    """The API server's stand-in: `writes` counts what was changed, by what it was."""
+    """A fake API server; `writes` counts the writes by kind of object."""
 
     def __init__(self) -> None:
         self.writes: Counter[str] = Counter()
@@ -65,11 +63,11 @@ class ObjectServer:
         self._version = 0
         # By the plural of a kind: objects by namespace and name, the newest changes, open watches.
         self._objects: defaultdict[str, dict[tuple[str, str], Object]] = defaultdict(dict)
-        self._changes = defaultdict[str, deque[tuple[int, bytes]]](lambda: deque(maxlen=_REMEMBERED_CHANGES))
+        self._changes = defaultdict[str, deque[tuple[int, bytes]]](lambda: deque(maxlen=_KEPT_CHANGES))
         self._watches: defaultdict[str, set[asyncio.Queue[bytes]]] = defaultdict(set)
 
     def put(self, plural: str, manifest: Object) -> None:
-        """Keep an object, and tell nobody."""
+        """Stores an object without notifying watches."""
         self._version += 1
         metadata = manifest["metadata"]
         metadata["resourceVersion"] = str(self._version)
@@ -77,12 +75,12 @@ class ObjectServer:
         self._objects[plural][metadata.get("namespace", ""), metadata["name"]] = manifest
 
     def objects(self, plural: str) -> Iterable[Object]:
-        """All of one resource."""
+        """All objects of one resource."""
         return self._objects[plural].values()
 
     @contextmanager
     def served(self) -> Iterator[None]:
-        """On loopback, by a thread of its own."""
+        """Serves on loopback in a thread until the context ends."""
         loop = uvloop.new_event_loop()
         thread = Thread(target=loop.run_forever)
         thread.start()
@@ -102,28 +100,28 @@ class ObjectServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         path = _PATH.fullmatch(request.path)
         if path is None:
-            return _answer({"resources": [{"name": "cronjobs"}]})  # asked of one version of one group
+            return _respond({"resources": [{"name": "cronjobs"}]})  # discovery of one API group
         if request.method != "GET":
             return await self._change(request, path)
         if path["name"]:
-            found = self._objects[path["plural"]].get((path["namespace"] or "", path["name"]))
-            return _answer(found) if found else _answer({}, 404)
+            manifest = self._objects[path["plural"]].get((path["namespace"] or "", path["name"]))
+            return _respond(manifest) if manifest else _respond({}, 404)
         if request.query.get("watch"):
             return await self._watch(request, path["plural"])
         return self._page(request, path["plural"])
 
     def _page(self, request: web.Request, plural: str) -> web.Response:
         items = list(self.objects(plural))
-        if label := request.query.get("labelSelector"):  # of check-points, and of Namespaces: there are none
-            items = [each for each in items if label in each["metadata"].get("labels", ())]
-        version, _, begin = request.query.get("continue", f"{self._version}.0").partition(".")
-        end = int(begin) + int(request.query.get("limit") or len(items))
+        if label := request.query.get("labelSelector"):  # for check-points and Namespaces (there are none)
+            items = [item for item in items if label in item["metadata"].get("labels", ())]
+        version, _, start = request.query.get("continue", f"{self._version}.0").partition(".")
+        end = int(start) + int(request.query.get("limit") or len(items))
         more = f"{version}.{end}" if end < len(items) else ""
-        items = items[int(begin) : end]
+        items = items[int(start) : end]
         if "as=PartialObjectMetadataList" in request.headers["Accept"]:
-            items = [{"metadata": each["metadata"]} for each in items]
+            items = [{"metadata": item["metadata"]} for item in items]
         metadata = {"resourceVersion": version, "continue": more}
-        return _answer({"kind": "List", "metadata": metadata, "items": items})
+        return _respond({"kind": "List", "metadata": metadata, "items": items})
 
     async def _watch(self, request: web.Request, plural: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -149,39 +147,39 @@ class ObjectServer:
             return _line("BOOKMARK", {"metadata": {"resourceVersion": str(self._version)}})
 
     async def _change(self, request: web.Request, path: re.Match[str]) -> web.Response:
-        """Carry out a write, unless it rests on what is there no more."""
+        """Applies a write; responds 404 or 409 if its object or version does not exist."""
         body: Object = msgspec.json.decode(await request.read() or b"{}")
         plural, metadata = path["plural"], body.get("metadata", {})
         key = (path["namespace"] or "", path["name"] or metadata["name"])
         before = self._objects[plural].get(key)
         applies = request.content_type == "application/apply-patch+yaml"
         if before is None and request.method != "POST" and not (applies and not path["status"]):
-            return _answer({}, 404)
-        told, known = metadata | body.get("preconditions", {}), before["metadata"] if before else {}
-        is_other = any(told.get(each, known.get(each)) != known.get(each) for each in _OF_ONE_STATE)
-        if is_other or (before and request.method == "POST"):
-            return _answer({}, 409)
+            return _respond({}, 404)
+        required, stored = metadata | body.get("preconditions", {}), before["metadata"] if before else {}
+        is_conflict = any(required.get(key, stored.get(key)) != stored.get(key) for key in _PRECONDITIONS)
+        if is_conflict or (before and request.method == "POST"):
+            return _respond({}, 409)
         self.writes[_kind_of(plural, key[1], is_status=bool(path["status"]))] += 1
         if request.method == "DELETE":
             self._objects[plural].pop(key)
-            return _answer({})
-        after = _merged(before or {}, body) if request.method == "PATCH" else body
+            return _respond({})
+        after = _merge(before or {}, body) if request.method == "PATCH" else body
         self.put(plural, after)
         line = _line("MODIFIED" if before else "ADDED", after)
         self._changes[plural].append((self._version, line))
         for queue in self._watches[plural]:
             queue.put_nowait(line)
-        return _answer(after)
+        return _respond(after)
 
 
-def _merged(target: Object, patch: Object) -> Object:
-    """RFC 7386; a server-side apply that takes nothing back is the same."""
+def _merge(target: Object, patch: Object) -> Object:
+    """JSON merge patch (RFC 7386); equals a server-side apply that removes no field."""
     merged = dict(target)
     for key, value in patch.items():
         if value is None:
             merged.pop(key, None)
         else:
-            merged[key] = _merged(merged.get(key, {}), value) if isinstance(value, dict) else value
+            merged[key] = _merge(merged.get(key, {}), value) if isinstance(value, dict) else value
     return merged
 
 
@@ -195,24 +193,24 @@ def _line(kind: str, manifest: Object) -> bytes:
     return msgspec.json.encode({"type": kind, "object": manifest}) + b"\n"
 
 
-def _answer(document: object, status: int = 200) -> web.Response:
+def _respond(document: object, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
 
 
-# Who owns which fields: half of what is told of a Pod.
-_OWNED: Object = {f"f:{each}": {"f:status": {}, "f:lastTransitionTime": {}} for each in range(16)}
+# Managed fields, which are half of the size of a Pod's metadata.
+_FIELDS: Object = {f"f:{number}": {"f:status": {}, "f:lastTransitionTime": {}} for number in range(16)}
 _MANAGED = [
-    {"manager": manager, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:status": _OWNED}}
+    {"manager": manager, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:status": _FIELDS}}
     for manager in ("kube-controller-manager", "kubelet")
 ]
 
 
 def fill(server: ObjectServer, owned: Mapping[tuple[str, str], str]) -> None:
-    """What there is at first: Pods, *owned* by ReplicaSets, Deployments, and what the chart renders."""
+    """Stores the Pods, which are *owned* by ReplicaSets, their Deployments, and the objects of the chart."""
     for (namespace, pod), replica_set in owned.items():
         deployment, _, template = replica_set.rpartition("-")
         owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": replica_set, "controller": True}
-        labels = {f"app.kubernetes.io/{each}": deployment for each in ("name", "instance", "part-of")}
+        labels = {f"app.kubernetes.io/{key}": deployment for key in ("name", "instance", "part-of")}
         metadata = {
             "name": pod,
             "namespace": namespace,
@@ -224,7 +222,7 @@ def fill(server: ObjectServer, owned: Mapping[tuple[str, str], str]) -> None:
             "managedFields": _MANAGED,
         }
         server.put("pods", {"metadata": metadata})
-    for namespace, name in {(each, owner.rpartition("-")[0]) for (each, _), owner in owned.items()}:
+    for namespace, name in {(pod[0], owner.rpartition("-")[0]) for pod, owner in owned.items()}:
         container = {"name": "app", "image": f"registry.example/{name}:1.4.2", "imagePullPolicy": "Always"}
         metadata = {"name": name, "namespace": namespace, "managedFields": _MANAGED}
         spec = {"template": {"spec": {"containers": [container]}}}
@@ -234,7 +232,7 @@ def fill(server: ObjectServer, owned: Mapping[tuple[str, str], str]) -> None:
 
 
 def annotate(server: ObjectServer) -> None:
-    """Give each Pod what the webhook gives at its creation."""
+    """Adds the annotations that the webhook adds when a Pod is created."""
     catalogue = ProfileCatalogue()
     for plural, resource in _PROFILES.items():
         catalogue.replace(resource, server.objects(plural))
@@ -247,7 +245,7 @@ def annotate(server: ObjectServer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """What went on until a cycle's end, since the end of the one before it."""
+    """The activity from the end of the previous cycle to the end of this one."""
 
     leader: str
     seconds: float
@@ -258,7 +256,7 @@ class Cycle:
 
     @property
     def counted_writes(self) -> int:
-        """All but Leases and check-points that were due."""
+        """All writes but those of Leases and check-points."""
         return self.writes.total() - self.writes["leases"] - self.writes["check-points"]
 
     def __str__(self) -> str:
@@ -266,8 +264,8 @@ class Cycle:
         kinds = [self.writes[kind] for kind in ("profiles", "status", "pods", "check-points", "leases")]
         others = self.counted_writes - sum(kinds[:3])
         figures = (self.samples, self.queries, *kinds[:3], others, *kinds[3:])
-        told = " | ".join(f"{each:,}" for each in figures)
-        return f"| {self.leader} | {self.seconds:.1f} s | {told} | {self.peak_megabytes:.0f} MB |"
+        columns = " | ".join(f"{figure:,}" for figure in figures)
+        return f"| {self.leader} | {self.seconds:.1f} s | {columns} | {self.peak_megabytes:.0f} MB |"
 
 
 _HEAD = """\
@@ -282,7 +280,7 @@ _FIGURES = (
 
 
 class Leader:
-    """A running profiler, from the outside."""
+    """A running profiler, observed through its metrics and its writes."""
 
     def __init__(self, process: Process, url: str, server: ObjectServer) -> None:
         self._process, self._metrics_url, self._server = process, f"{url}/metrics", server
@@ -290,12 +288,12 @@ class Leader:
         self._writes = server.writes.copy()
 
     def cycle(self) -> Cycle:
-        """Wait until another cycle has come to its end."""
-        before, told_before = self._figures, self._writes
+        """Waits for the end of the next cycle."""
+        figures_before, writes_before = self._figures, self._writes
         wait_until(self._has_finished, 1200, "the end of a cycle", despite=(OSError,))
         self._writes = self._server.writes.copy()
-        seconds, samples, queries = (self._figures[name] - before[name] for name in _FIGURES)
-        writes = self._writes - told_before
+        seconds, samples, queries = (self._figures[name] - figures_before[name] for name in _FIGURES)
+        writes = self._writes - writes_before
         return Cycle(self._process.name, seconds, int(samples), int(queries), writes, self._take_peak())
 
     def _has_finished(self) -> bool:
@@ -308,7 +306,7 @@ class Leader:
         return finished
 
     def _take_peak(self) -> float:
-        """The largest resident memory since the last call, 10^6 bytes."""
+        """The peak resident memory since the last call, in megabytes."""
         process = Path(f"/proc/{self._process.pid}")
         [kibibytes] = re.findall(r"VmHWM:\s+(\d+) kB", (process / "status").read_text())
         (process / "clear_refs").write_text("5")
@@ -319,7 +317,7 @@ class Leader:
 def leader(
     name: str, server: ObjectServer, past: RunningPast, directory: Path, **more: str
 ) -> Iterator[Leader]:
-    """A profiler that contends for the Lease and gets it; it frees the Lease at its end."""
+    """Runs a profiler, which acquires the Lease, and releases it when it stops."""
     kubeconfig = directory / "kubeconfig"
     entries = {
         "cluster": {"server": server.url},
@@ -354,7 +352,7 @@ def leader(
 
 
 def cycles(past: RunningPast, owned: Mapping[tuple[str, str], str], directory: Path) -> Iterator[Cycle]:
-    """The first leader's cycle; those of the next one up to the cycle after a steady one."""
+    """Yields the first leader's cycle, then the second leader's up to the cycle after a steady one."""
     fill(server := ObjectServer(), owned)
     with server.served():
         with leader("first", server, past, directory, BACKFILL_ENABLED="false") as first:
@@ -364,20 +362,20 @@ def cycles(past: RunningPast, owned: Mapping[tuple[str, str], str], directory: P
             yield second.cycle()
             is_steady = False
             while not is_steady:
-                yield (found := second.cycle())
-                is_steady = found.samples == 2 * len(owned)
+                yield (cycle := second.cycle())
+                is_steady = cycle.samples == 2 * len(owned)
             yield second.cycle()
 
 
 def main() -> None:
-    """Print a row for each cycle; fails where a limit is not kept."""
+    """Prints a row for each cycle; fails if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workloads", type=int, default=10_000)
     parser.add_argument("--replicas", type=int, default=15)
-    given = parser.parse_args()
+    options = parser.parse_args()
     days = (_PAST_STEPS + _AHEAD_STEPS) / STEPS_PER_DAY
-    size = Size(given.workloads, given.replicas, days, STEP_SECONDS)
-    found: list[Cycle] = []
+    size = Size(options.workloads, options.replicas, days, STEP_SECONDS)
+    finished: list[Cycle] = []
     print(f"{machine()}\n\n{_HEAD}", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="bench-pods-") as name,
@@ -385,15 +383,15 @@ def main() -> None:
     ):
         owned = owned_pods(past)
         for cycle in cycles(past, owned, Path(name)):
-            found.append(cycle)
+            finished.append(cycle)
             print(cycle, flush=True)
-    cold, unchanged = found[0], found[-1]
-    peak = max(each.peak_megabytes for each in found[1:])
-    told = (
+    cold, unchanged = finished[0], finished[-1]
+    peak = max(cycle.peak_megabytes for cycle in finished[1:])
+    summary = (
         f"cold peak {cold.peak_megabytes:.0f} MB; steady peak {peak:.0f} MB (limit {LIMIT_MEGABYTES} MB);"
         f" unchanged cycle: {unchanged.counted_writes} writes"
     )
-    print(f"\n{len(owned)} Pods: {told}")
+    print(f"\n{len(owned)} Pods: {summary}")
     if peak > LIMIT_MEGABYTES or unchanged.samples or unchanged.counted_writes:
         sys.exit(1)
 

@@ -1,7 +1,7 @@
-"""What a cycle costs at growing sizes of a cluster: the table of docs/performance.md.
+"""Cost of a cycle at growing cluster sizes: the table of docs/performance.md.
 
-`python -m benchmarks.cycle_sizes` prints it, with `--write` it goes into the file. Each size has a server of
-its own, and is measured in a process of its own, so that its peak of memory is its alone.
+`python -m benchmarks.cycle_sizes` prints the table, `--write` also writes it to the file. Each size has its
+own Prometheus and is measured in its own process, so that the peak memory is that of one size.
 """
 
 import argparse
@@ -31,7 +31,7 @@ _TABLE = re.compile(r"(?<=<!-- sizes -->\n).*?(?=<!-- end of sizes -->)", re.DOT
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the first cycle and the one after it took."""
+    """The cost of the first cycle and of the next one."""
 
     samples: int
     queries: int
@@ -44,24 +44,24 @@ class Cost:
 
 
 def main() -> None:
-    """Print a row for each size."""
+    """Prints a row for each size."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/performance.md")
     parser.add_argument("--workloads", type=int, nargs="*", default=SIZES)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    options = parser.parse_args()
     configure_logs("warning", LogFormat.CONSOLE)
-    if given.measure:
-        past = RunningPast(**json.loads(given.measure))
-        print(json.dumps(asdict(asyncio.run(_measured(past)))))
+    if options.measure:
+        past = RunningPast(**json.loads(options.measure))
+        print(json.dumps(asdict(asyncio.run(_measure(past)))))
         return
     lines = [machine(), "", *_HEAD.splitlines()]
     print(*lines, sep="\n", flush=True)
-    for workloads in given.workloads:
-        lines.append(_row(workloads, _cost_of(workloads)))
+    for workloads in options.workloads:
+        lines.append(_row(workloads, _measure_in_process(workloads)))
         print(lines[-1], flush=True)
     table = "\n".join([*lines, ""])
-    if given.write:
+    if options.write:
         PAGE.write_text(_TABLE.sub(lambda _: table, PAGE.read_text()))
 
 
@@ -79,7 +79,7 @@ def _row(workloads: int, cost: Cost) -> str:
 
 
 def machine() -> str:
-    """The day, and what everything runs on."""
+    """The date, and the machine."""
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     processor = next(
         line.partition(":")[2].strip()
@@ -91,21 +91,21 @@ def machine() -> str:
     return f"{today}: {cores} cores of {processor}, {memory_gib:.0f} GiB, Python {platform.python_version()}."
 
 
-def _cost_of(workloads: int) -> Cost:
+def _measure_in_process(workloads: int) -> Cost:
     size = Size(workloads, replicas=1, days=1, scrape_seconds=300)
     with tempfile.TemporaryDirectory(prefix="bench-sizes-") as name, past_of(size, Path(name)) as past:
-        told = json.dumps({"url": past.url, "pid": past.pid, "newest_step": past.newest_step})
-        command = [sys.executable, "-m", "benchmarks.cycle_sizes", "--measure", told]
+        server = json.dumps({"url": past.url, "pid": past.pid, "newest_step": past.newest_step})
+        command = [sys.executable, "-m", "benchmarks.cycle_sizes", "--measure", server]
         output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT).stdout
     return Cost(**json.loads(output.splitlines()[-1]))
 
 
-async def _measured(past: RunningPast) -> Cost:
+async def _measure(past: RunningPast) -> Cost:
     profiler = Profiler(past)
     async with profiler.opened(history_days=1):
-        began = process_time()
+        started = process_time()
         cold = await profiler.run(past.newest_step - 1)
-        cpu_seconds = process_time() - began
+        cpu_seconds = process_time() - started
         steady = await profiler.run(past.newest_step)
     return Cost(
         cold.report.samples,

@@ -1,6 +1,6 @@
-"""The limit of any webhook in Python: a bare callable that decodes a review and answers a fixed patch.
+"""The limit server: the fastest possible webhook in Python, for comparison.
 
-It knows no workload, keeps no metrics and checks nothing: whatever a webhook does beyond this costs extra.
+It decodes a review and returns a fixed patch. It has no profiles, no metrics and no checks.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from app.webhook.reviews import decode_review, patched
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _SHA1_HEX = "9b9e16387237056ac52a193ffbd6d695831cfe7f"
-# As large as what the product answers for the benchmark's workload: a CPU, a memory, six connection profiles.
+# As large as the product's response for the benchmark's workload: a CPU, a memory, six connection profiles.
 _PATCH = [
     {"op": "add", "path": f"/metadata/annotations/liqo.io~1{key}", "value": f"{prefix}-{_SHA1_HEX}"}
     for key, prefix in (
@@ -34,7 +34,7 @@ _HEAD, _TAIL = patched("UID", Patch.of(_PATCH)).split(b'"UID"')
 
 
 async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-    """Answer every request alike."""
+    """Returns the same response for every review."""
     body = b""
     while True:
         message = await receive()
@@ -51,15 +51,15 @@ async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) 
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Serves until SIGTERM."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--certificate", type=argparse.FileType("rb"), required=True)
     parser.add_argument("--key", type=argparse.FileType("rb"), required=True)
-    given = parser.parse_args()
+    options = parser.parse_args()
     serving = ServingContext()
-    serving.load(KeyPair(given.certificate.read(), given.key.read()))
-    uvloop.run(_serve(given.port, serving.context))
+    serving.load(KeyPair(options.certificate.read(), options.key.read()))
+    uvloop.run(_serve(options.port, serving.context))
 
 
 async def _serve(port: int, tls: ssl.SSLContext) -> None:

@@ -1,4 +1,4 @@
-"""The recorded review at a fixed pace, whatever the answers take (open loop), over kept-alive connections."""
+"""A client that sends the recorded review at a fixed rate over kept-alive connections (open loop)."""
 
 import asyncio
 import gc
@@ -14,24 +14,24 @@ import aiohttp
 from benchmarks.rig import REVIEW, Server
 
 _CONNECTIONS = 16
-_OPENING_SECONDS = 1  # the first ones open the connections
+_OPENING_SECONDS = 1  # results of this time are dropped, while the connections open
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """When a review was due (Unix time), and how much later its answer was there."""
+    """A review: when it was due (Unix time), and the time from then to its response."""
 
     due_at: float
     milliseconds: float
 
 
 def p99_ms(answered: Iterable[Answered]) -> float:
-    """The 99th percentile of the times from the moment at which a review was due."""
-    return quantiles((each.milliseconds for each in answered), n=100)[98]
+    """The 99th percentile of the response times."""
+    return quantiles((review.milliseconds for review in answered), n=100)[98]
 
 
 class Reviews:
-    """A client of one server; a review that fails raises."""
+    """A client of one server; raises if a review fails."""
 
     def __init__(self, server: Server, authority: Path, rate: float) -> None:
         self._url = server.url
@@ -40,13 +40,13 @@ class Reviews:
         self._body = REVIEW.read_bytes()
 
     def during(self, seconds: float) -> list[Answered]:
-        """Send for so long."""
+        """Sends reviews for *seconds*."""
         return self.until(asyncio.sleep(seconds + _OPENING_SECONDS))
 
     def until(self, end: Coroutine[object, object, None]) -> list[Answered]:
-        """Send until *end* has come to its end."""
+        """Sends reviews until *end* completes."""
         gc.collect()
-        gc.disable()  # the client's own pauses are not the server's
+        gc.disable()  # garbage collection would delay the client
         try:
             return asyncio.run(self._run(end))
         finally:
@@ -63,7 +63,7 @@ class Reviews:
                 await asyncio.sleep(max(due - time.perf_counter(), 0))
                 group.create_task(self._send(session, due, answered))
                 number += 1
-        return [each for each in answered if each.due_at > answered[0].due_at + _OPENING_SECONDS]
+        return [review for review in answered if review.due_at > answered[0].due_at + _OPENING_SECONDS]
 
     async def _send(self, session: aiohttp.ClientSession, due: float, answered: list[Answered]) -> None:
         due_at = time.time() + due - time.perf_counter()

@@ -1,4 +1,4 @@
-"""A real Prometheus with a past, and what is measured of it: shared by the benchmarks of the cycle."""
+"""A real Prometheus with past usage, and measured cycles: shared by the benchmarks of the cycle."""
 
 import json
 import os
@@ -28,9 +28,9 @@ from tests.cluster.loopback_http import request_json
 from tests.cluster.prometheus import Prometheus
 
 WRITER = ROOT.parent / "shared" / "bench" / "prometheus_history.py"
-# Runs the writer at a given time: with 300 s between two scrapes, only those on the grid make rates. Names
-# are hashed with a salt, without which two of 150,000 Pods would share theirs. The scrapes of the proxies, by
-# which silence is told from ignorance, come on top.
+# Runs the writer at a given time, because scrapes every 300 s give rates only if they are on the grid of
+# steps. Names are hashed with a salt; otherwise two of 150,000 Pods would have the same name. Adds `up` of
+# the proxies, which distinguishes a silent client from one that was not scraped.
 _AT_TIME = """
 import hashlib, runpy, sys, time
 now, script, text = float(sys.argv[1]), sys.argv[2], sys.argv[-1]
@@ -52,7 +52,7 @@ with open(text, "r+") as file:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """So many Deployments of so many Pods, for so many days, scraped every so many seconds."""
+    """Number of Deployments, Pods of each, days of usage, and scrape interval."""
 
     workloads: int
     replicas: int
@@ -62,7 +62,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class RunningPast:
-    """A server that runs, and the newest step that it knows."""
+    """A running Prometheus, and the newest step of its samples."""
 
     url: str
     pid: int
@@ -70,21 +70,21 @@ class RunningPast:
 
     @property
     def cpu_seconds(self) -> float:
-        """What the server's process used so far."""
+        """The CPU time of the server's process."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def past_of(size: Size, directory: Path, *, ahead_steps: int = 0) -> Iterator[RunningPast]:
-    """Write the history, fill a server with it, and serve it.
+    """Writes past usage to a new Prometheus and runs it.
 
-    With *ahead_steps* it ends so far in the future: who goes by the clock finds a new step each five minutes.
+    The usage ends *ahead_steps* in the future, so that a profiler finds a new step every five minutes.
     """
     end = (int(datetime.now(UTC).timestamp()) // STEP_SECONDS + ahead_steps) * STEP_SECONDS
     text = directory / "history.openmetrics"
-    days = size.days + 0.5 / 86400  # the writer cuts it down to whole seconds
-    numbers = [f"{each:g}" for each in (size.workloads, size.replicas, days, size.scrape_seconds)]
+    days = size.days + 0.5 / 86400  # the writer rounds it down to whole seconds
+    numbers = [f"{number:g}" for number in (size.workloads, size.replicas, days, size.scrape_seconds)]
     subprocess.run([sys.executable, "-c", _AT_TIME, str(end), WRITER, *numbers, text], check=True)
     with Prometheus(directory / "prometheus", text) as prometheus:
         text.unlink()
@@ -93,29 +93,29 @@ def past_of(size: Size, directory: Path, *, ahead_steps: int = 0) -> Iterator[Ru
 
 
 def owned_pods(past: RunningPast) -> dict[tuple[str, str], str]:
-    """The ReplicaSet of each (namespace, Pod) of the history."""
+    """The ReplicaSet of each (namespace, Pod)."""
     query = f"query=kube_pod_owner&time={past.newest_step * STEP_SECONDS}"
-    found = request_json(f"{past.url}/api/v1/query?{query}")["data"]["result"]
-    owners = (each["metric"] for each in found)
-    return {(each["namespace"], each["pod"]): each["owner_name"] for each in owners}
+    series = request_json(f"{past.url}/api/v1/query?{query}")["data"]["result"]
+    owners = (one_series["metric"] for one_series in series)
+    return {(labels["namespace"], labels["pod"]): labels["owner_name"] for labels in owners}
 
 
 class _Wire(httpx.AsyncHTTPTransport):
-    """The network, and the forms that were sent over it."""
+    """An HTTP transport that records the forms of all requests."""
 
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[bytes] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Keep the form."""
+        """Records the form and sends the request."""
         self.forms.append(request.content)
         return await super().handle_async_request(request)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One cycle, and what it took."""
+    """One cycle, with its time, server CPU and query forms."""
 
     report: CycleReport
     seconds: float
@@ -125,7 +125,7 @@ class Run:
 
 @dataclass(slots=True)
 class Profiler:
-    """A leader with an empty memory; profiles are kept here, so that no API server is called."""
+    """A leader that starts without history; profiles are kept in memory instead of the API server."""
 
     past: RunningPast
     traffic: QueryCosts = field(default_factory=QueryCosts)
@@ -134,7 +134,7 @@ class Profiler:
 
     @asynccontextmanager
     async def opened(self, history_days: int) -> AsyncIterator["Profiler"]:
-        """With the settings' defaults, but for the days of history."""
+        """Opens the source with default settings and *history_days*."""
         async with PrometheusSource(
             self.past.url,
             scope=Scope(excluded=("kube-system", "kube-public", "kube-node-lease", "profiling")),
@@ -147,7 +147,7 @@ class Profiler:
             yield self
 
     async def run(self, newest_step: int) -> Run:
-        """A cycle at the moment when that step is the newest."""
+        """Runs a cycle at the time when *newest_step* is complete."""
         assert self._cycle
         before, used = len(self._wire.forms), self.past.cpu_seconds
         started = perf_counter()
@@ -155,12 +155,12 @@ class Profiler:
         seconds = perf_counter() - started
         faults = [state for state in report.states if state.health.is_fault]
         if faults:
-            raise RuntimeError(f"a signal was not answered: {faults}")
+            raise RuntimeError(f"a signal failed: {faults}")
         return Run(report, seconds, self.past.cpu_seconds - used, self._wire.forms[before:])
 
 
 def curl_seconds(url: str, forms: Sequence[bytes], directory: Path) -> float:
-    """The time in which curl fetches the same answers, as many at once as the profiler would."""
+    """The time that curl needs for the same queries, with the profiler's number of concurrent queries."""
     config = directory / "curl.conf"
     lines = [
         f'url = "{url}/api/v1/query_range"\ndata = {json.dumps(form.decode())}\noutput = "/dev/null"\nfail'

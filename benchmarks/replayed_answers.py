@@ -1,7 +1,7 @@
-"""A Prometheus that replays: an answer is written to disk when it is asked for first, and sent from there.
+"""Query results of a fake Prometheus: each is generated once, written to disk, and served from there.
 
-It knows a cluster of meshed Pods, each with the container `main` and its linkerd-proxy, which are scraped
-each 30 s, and three outgoing connections per workload. Its numbers are made up.
+The cluster has meshed Pods, each with the containers `main` and linkerd-proxy, scraped every 30 s, and three
+outgoing connections per workload. The numbers are random.
 """
 
 import random
@@ -28,17 +28,17 @@ REPLICAS = 2
 _SCRAPES_OF_A_STEP = 10
 _CONNECTIONS_EACH = 3
 _CONTAINERS = ("main", "linkerd-proxy")
-_THROTTLED = 20  # one container in so many
-_LEVELS, _VARIANTS = 32, 509  # of the numbers: what a series is about, and how it varies
+_THROTTLED = 20  # one in so many containers
+_LEVELS, _VARIANTS = 32, 509  # mean levels, and numbers at each level
 
 Labels = dict[str, str]
-Pool = tuple[str, ...]  # the ends of points, in the order in which a series goes through them
+Pool = tuple[str, ...]  # the JSON ends of a series' points, in order
 Row = tuple[Labels, Pool]
 
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """A Pod, and who made it."""
+    """A Pod and its owners."""
 
     workload: Workload
     replica_set: str
@@ -47,7 +47,7 @@ class Replica:
 
 @dataclass(frozen=True)
 class Population:
-    """So many Deployments of two Pods each."""
+    """The Deployments of the cluster, with two Pods each."""
 
     workloads: int
 
@@ -68,7 +68,7 @@ class Population:
 
     @cached_property
     def connections(self) -> tuple[tuple[Labels, Workload], ...]:
-        """The labels of each source beside where it connects to."""
+        """The labels of each source, with its destination."""
         return tuple(
             (_source(owner, replica_set), workload((number + other * 7) % self.workloads))
             for number, (owner, replica_set) in enumerate(self.replica_sets)
@@ -77,22 +77,22 @@ class Population:
 
 
 class ReplayedAnswers:
-    """Files of answers in *directory*, by what was asked."""
+    """Files of query results in *directory*."""
 
     def __init__(self, population: Population, directory: Path) -> None:
         self._population, self._directory = population, directory
-        chance = random.Random(7)  # numbers alike in each run
+        generator = random.Random(7)  # the same numbers in each run
         shapes = [
-            [level * chance.lognormvariate(0, 0.3) for _ in range(_VARIANTS)]
-            for level in (chance.lognormvariate(-2.5, 1) for _ in range(_LEVELS))
+            [level * generator.lognormvariate(0, 0.3) for _ in range(_VARIANTS)]
+            for level in (generator.lognormvariate(-2.5, 1) for _ in range(_LEVELS))
         ]
-        self._cores = [tuple(f'{each:.17g}"]' for each in shape) for shape in shapes]
-        self._bytes = [tuple(f'{each * 1e9:.0f}"]' for each in shape) for shape in shapes]
+        self._cores = [tuple(f'{number:.17g}"]' for number in shape) for shape in shapes]
+        self._bytes = [tuple(f'{number * 1e9:.0f}"]' for number in shape) for shape in shapes]
 
     def file_of(self, query: str, start: int, end: int) -> Path:
-        """The answer to a range query."""
-        asked = f"{self._population.workloads} {start} {end} {query}"
-        path = self._directory / f"{sha256(asked.encode()).hexdigest()}.json"
+        """The file with the result of a range query."""
+        key = f"{self._population.workloads} {start} {end} {query}"
+        path = self._directory / f"{sha256(key.encode()).hexdigest()}.json"
         if not path.exists():
             unfinished = path.with_suffix(".part")
             with unfinished.open("wb") as file:
@@ -102,10 +102,10 @@ class ReplayedAnswers:
 
     def _answer(self, query: str, moments: range) -> Iterator[bytes]:
         yield b'{"status":"success","data":{"resultType":"matrix","result":['
-        beginnings = [f'[{moment},"' for moment in moments]
+        point_starts = [f'[{moment},"' for moment in moments]
         for number, (labels, pool) in enumerate(self._rows(query)):
             values = islice(cycle(pool), number % len(pool), None)
-            points = ",".join(map(add, beginnings, values))
+            points = ",".join(map(add, point_starts, values))
             metric = msgspec.json.encode(labels).decode()
             yield f'{"," if number else ""}{{"metric":{metric},"values":[{points}]}}'.encode()
         yield b"]}}"
@@ -115,7 +115,7 @@ class ReplayedAnswers:
             return ()
         if "(namespace)(count_over_time" in query:
             return self._load(4 * _CONNECTIONS_EACH if REQUESTS in query else len(_CONTAINERS))
-        told: Mapping[str, Callable[[], Iterable[Row]]] = {
+        rows_by_metric: Mapping[str, Callable[[], Iterable[Row]]] = {
             CPU_USAGE: lambda: self._containers(self._cores),
             MEMORY_USAGE: lambda: self._containers(self._bytes),
             PERIODS: lambda: islice(self._containers([_always(0.1)]), 0, None, _THROTTLED),
@@ -124,39 +124,41 @@ class ReplayedAnswers:
             REQUESTS: self._connections,
             "up{": self._proxies,
         }
-        return next(rows for metric, rows in told.items() if metric in query)()
+        return next(rows for metric, rows in rows_by_metric.items() if metric in query)()
 
     def _load(self, series_of_a_pod: int) -> Iterator[Row]:
-        pods = Counter(each.workload.namespace for each in self._population.replicas)
+        pods = Counter(replica.workload.namespace for replica in self._population.replicas)
         samples = series_of_a_pod * _SCRAPES_OF_A_STEP
         return (({"namespace": namespace}, _always(count * samples)) for namespace, count in pods.items())
 
     def _containers(self, pools: Sequence[Pool]) -> Iterator[Row]:
-        each_one = product(self._population.replicas, _CONTAINERS)
-        for (of, container), pool in zip(each_one, cycle(pools)):
-            yield {"namespace": of.workload.namespace, "pod": of.pod, "container": container}, pool
+        containers = product(self._population.replicas, _CONTAINERS)
+        for (replica, container), pool in zip(containers, cycle(pools)):
+            namespace = replica.workload.namespace
+            yield {"namespace": namespace, "pod": replica.pod, "container": container}, pool
 
     def _owners(self) -> Iterator[Row]:
-        for each in self._population.replicas:
-            owned = {"namespace": each.workload.namespace, "pod": each.pod}
-            yield owned | {"owner_kind": "ReplicaSet", "owner_name": each.replica_set}, _always(1)
+        for replica in self._population.replicas:
+            owned = {"namespace": replica.workload.namespace, "pod": replica.pod}
+            yield owned | {"owner_kind": "ReplicaSet", "owner_name": replica.replica_set}, _always(1)
         for owner, replica_set in self._population.replica_sets:
             owned = {"namespace": owner.namespace, "replicaset": replica_set}
             yield owned | {"owner_kind": owner.kind, "owner_name": owner.name}, _always(1)
 
     def _connections(self) -> Iterator[Row]:
-        """Four rates of each edge, and how often its source was scraped."""
+        """The four rates of each edge, and the number of scrapes of its source."""
         rates = (REQUESTS, RESPONSES, WRITTEN_BYTES, READ_BYTES)
         edges = product(range(len(rates)), self._population.connections)
-        for (part, (source, to)), pool in zip(edges, cycle(self._cores)):
-            destination = {"dst_namespace": to.namespace, "dst_deployment": to.name}
+        for (part, (source, target)), pool in zip(edges, cycle(self._cores)):
+            destination = {"dst_namespace": target.namespace, "dst_deployment": target.name}
             yield {"part": str(part)} | source | destination, pool
-        for each in self._population.replica_sets:
-            yield {"part": str(len(rates))} | _source(*each), _always(_SCRAPES_OF_A_STEP)
+        for owner, replica_set in self._population.replica_sets:
+            yield {"part": str(len(rates))} | _source(owner, replica_set), _always(_SCRAPES_OF_A_STEP)
 
     def _proxies(self) -> Iterator[Row]:
-        for each in self._population.replicas:
-            yield {"part": "0", "pod": each.pod} | _source(each.workload, each.replica_set), _always(1)
+        for replica in self._population.replicas:
+            source = _source(replica.workload, replica.replica_set)
+            yield {"part": "0", "pod": replica.pod} | source, _always(1)
 
 
 def _always(number: float) -> Pool:

@@ -1,4 +1,4 @@
-"""What the benchmarks of the webhook share: servers pinned to one core, clients to the others."""
+"""The servers and clients of the webhook benchmarks, pinned to one core each."""
 
 import json
 import os
@@ -24,13 +24,13 @@ _READY_SECONDS = 120
 
 
 def image_settings() -> dict[str, str]:
-    """How the image has memory allocated."""
+    """The malloc settings of the image."""
     return dict(re.findall(r"(MALLOC_\w+)=(\d+)", (ROOT / "Dockerfile").read_text()))
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of the client measured."""
+    """The results of one run of the client."""
 
     requests_per_second: float
     p50_ms: float
@@ -48,13 +48,13 @@ class Server:
 
     @property
     def resident_megabytes(self) -> float:
-        """Its resident memory, 10^6 bytes."""
+        """The resident memory of the process."""
         fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 class Rig:
-    """Certificates and the processes of one benchmark; a context manager."""
+    """A context manager for the certificates and the processes of one benchmark."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -75,7 +75,7 @@ class Rig:
         self._stack.close()
 
     def limit_server(self) -> Server:
-        """The bare callable that everything is measured against."""
+        """Starts the limit server."""
         [port] = free_ports(1)
         command = ["-m", "benchmarks.limit_server", "--port", port, *self._pair()]
         url = f"https://127.0.0.1:{port}/"
@@ -83,7 +83,7 @@ class Rig:
         return Server("limit", url, process)
 
     def profile_server(self, workloads: int) -> str:
-        """The URL of a stand-in for an API server that holds the profiles of so many workloads."""
+        """Starts a fake API server with the profiles of *workloads* workloads; returns its URL."""
         [port] = free_ports(1)
         command = ["-m", "benchmarks.api_server", "--port", port, "--workloads", workloads, *self._pair()]
         command += ["--authority", self.authority]
@@ -93,7 +93,7 @@ class Rig:
         return url
 
     def small_cluster(self, workloads: int, answers_directory: Path) -> str:
-        """The URL of a stand-in for a Prometheus, which stands for an API server too."""
+        """Starts a fake Prometheus and API server of a small cluster; returns the URL of Prometheus."""
         [port] = free_ports(1)
         command = ["-m", "benchmarks.small_cluster", "--port", port, "--workloads", workloads, *self._pair()]
         command += ["--authority", self.authority, "--answers", answers_directory]
@@ -103,16 +103,16 @@ class Rig:
         return url
 
     def webhook(self, profile_server: str, environment: dict[str, str] | None = None) -> Server:
-        """The product's whole webhook role, with all of the stand-in's profiles in its index."""
+        """Starts the webhook role with all profiles of *profile_server*."""
         settings = {"ROLE": "webhook", "LOG_LEVEL": "warning"} | (environment or {})
         return self._product("webhook", "app", profile_server, settings)
 
     def combined(self, cluster: str, environment: dict[str, str]) -> Server:
-        """Both roles in one process, whose cycles come one after the other."""
+        """Starts both roles in one process, with one cycle after the other."""
         settings = {
             "ROLE": "combined",
             "PROMETHEUS_URL": cluster,
-            "PROMETHEUS_TIMEOUT": "600",  # it is held back
+            "PROMETHEUS_TIMEOUT": "600",  # queries wait for the release
             "CERTIFICATE_PROVIDER": "cert-manager",
             "PROBE_ENABLED": "false",
             "BACKFILL_ENABLED": "false",
@@ -165,7 +165,7 @@ class Rig:
 
 
 def closed_loop(server: Server, *, seconds: float, connections: int = 16, review: Path = REVIEW) -> Load:
-    """As many reviews as the server answers on kept-alive connections, from one thread on the client's core.
+    """Sends reviews over kept-alive connections as fast as the server responds, from the client's core.
 
     Raises:
         RuntimeError: a review failed.
@@ -175,8 +175,8 @@ def closed_loop(server: Server, *, seconds: float, connections: int = 16, review
         *("--threads", "1", "--connections", str(connections), "--duration", f"{seconds:g}s"),
         *("--script", Path(__file__).with_name("latency.lua"), server.url, "--", review),
     ]
-    told = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
-    measured = json.loads(told.splitlines()[-1])
-    if measured["failed"]:
-        raise RuntimeError(f"{measured['failed']} reviews failed at {server.name}")
-    return Load(measured["requests"] / measured["seconds"], measured["p50_ms"], measured["p99_ms"])
+    output = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+    results = json.loads(output.splitlines()[-1])
+    if results["failed"]:
+        raise RuntimeError(f"{results['failed']} reviews failed at {server.name}")
+    return Load(results["requests"] / results["seconds"], results["p50_ms"], results["p99_ms"])

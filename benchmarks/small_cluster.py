@@ -1,8 +1,8 @@
-"""Stands in for a cluster before its profiler's first cycle: an API server, and a Prometheus that replays.
+"""A fake cluster before the profiler's first cycle: an API server, and a Prometheus with generated results.
 
-The profiles of all workloads are stored, with values that the past does not bear out. Prometheus answers
-nothing until `POST /release`; `GET /cluster` tells the URL of the API server. All of it gives way to whoever
-measures on the same core.
+The profiles of all workloads are stored, with values that differ from the usage. Prometheus returns no query
+result before `POST /release`; `GET /cluster` returns the URL of the API server. The process has low priority,
+because the client of the benchmark runs on the same core.
 """
 
 import argparse
@@ -22,22 +22,22 @@ from benchmarks.stored_profiles import NAMESPACE, manifests
 
 
 class HeldPrometheus:
-    """Range queries wait for their release; the first to ask for an answer waits until it is on disk."""
+    """A fake Prometheus: range queries wait for the release, and for their result to be written to disk."""
 
     def __init__(self, answers: ReplayedAnswers, api_server: str) -> None:
         self._answers, self._api_server = answers, api_server
         self._released = asyncio.Event()
 
     def application(self) -> web.Application:
-        """Its HTTP form."""
+        """The HTTP application."""
         application = web.Application()
-        application.router.add_get("/cluster", self._tell)
+        application.router.add_get("/cluster", self._cluster)
         application.router.add_post("/release", self._release)
         application.router.add_get("/api/v1/status/runtimeinfo", self._retention)
         application.router.add_post("/api/v1/query_range", self._answer)
         return application
 
-    async def _tell(self, _request: web.Request) -> web.Response:
+    async def _cluster(self, _request: web.Request) -> web.Response:
         return web.json_response(self._api_server)
 
     async def _release(self, _request: web.Request) -> web.Response:
@@ -59,7 +59,7 @@ class HeldPrometheus:
 def _objects(
     population: Population, certificate: bytes, key: bytes, authority: bytes
 ) -> Iterator[tuple[str, Any]]:
-    """The profiles, and what makes a webhook ready."""
+    """Yields the profiles, and the objects that a webhook needs to be ready."""
     for plural, profiles in manifests(population.workloads).items():
         yield from ((plural, profile) for profile in profiles)
     data = {
@@ -72,7 +72,7 @@ def _objects(
 
 
 def main() -> None:
-    """Serve on loopback until SIGTERM."""
+    """Serves on loopback until SIGTERM."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--workloads", type=int, required=True)
@@ -80,16 +80,21 @@ def main() -> None:
     parser.add_argument("--certificate", type=Path, required=True)
     parser.add_argument("--key", type=Path, required=True)
     parser.add_argument("--authority", type=Path, required=True)
-    given = parser.parse_args()
+    options = parser.parse_args()
     os.nice(19)
-    population, server = Population(given.workloads), ObjectServer()
-    fill(server, {(each.workload.namespace, each.pod): each.replica_set for each in population.replicas})
-    pems = (each.read_bytes() for each in (given.certificate, given.key, given.authority))
+    population, server = Population(options.workloads), ObjectServer()
+    fill(
+        server,
+        {(replica.workload.namespace, replica.pod): replica.replica_set for replica in population.replicas},
+    )
+    pems = (path.read_bytes() for path in (options.certificate, options.key, options.authority))
     for plural, manifest in _objects(population, *pems):
         server.put(plural, manifest)
-    prometheus = HeldPrometheus(ReplayedAnswers(population, given.answers), server.url)
+    prometheus = HeldPrometheus(ReplayedAnswers(population, options.answers), server.url)
     with server.served():
-        web.run_app(prometheus.application(), host="127.0.0.1", port=given.port, print=None, access_log=None)
+        web.run_app(
+            prometheus.application(), host="127.0.0.1", port=options.port, print=None, access_log=None
+        )
 
 
 if __name__ == "__main__":

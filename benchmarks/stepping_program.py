@@ -1,6 +1,6 @@
-"""The program itself, but for the clock of its cycles: each of them finds one step more than the one before.
+"""The program with a fake clock for its cycles: each cycle finds one more step than the previous one.
 
-It begins at the same moment in each run, so that what is asked is the same too.
+The clock starts at the same time in each run, so that the queries are the same too.
 """
 
 from datetime import datetime, timedelta
@@ -15,17 +15,17 @@ from app.runtime.serving import serve
 from app.settings.environment import read_settings
 
 _FIRST_STEP = 20_520 * STEPS_PER_DAY + STEPS_PER_DAY // 2  # a noon
-_CALLS_OF_A_CYCLE = 2  # when it begins, and when it ends
+_CALLS_OF_A_CYCLE = 2  # at its start and at its end
 
 
 class SteppingClock:
-    """A part of a step later at each call."""
+    """A clock that advances by a part of a step at each call."""
 
     def __init__(self) -> None:
         self._now = step_time(_FIRST_STEP) + timedelta(seconds=GRACE_SECONDS)
 
     def __call__(self) -> datetime:
-        """The moment, and on with it."""
+        """Returns the time, and advances the clock."""
         now = self._now
         self._now = now + timedelta(seconds=STEP_SECONDS / _CALLS_OF_A_CYCLE)
         return now

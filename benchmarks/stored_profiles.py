@@ -1,4 +1,4 @@
-"""The profiles of a cluster of many workloads, as the API server would list them."""
+"""Manifests of the profiles of many workloads, as the API server lists them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -25,14 +25,14 @@ _WORKLOADS_OF_A_NAMESPACE = 50
 
 
 def workload(number: int) -> Workload:
-    """The workload of that number; the first is `web` of `emojivoto`, whose Pod the recorded review holds."""
+    """The workload with that number; number 0 is `emojivoto/web`, the workload of the recorded review."""
     if number == 0:
         return Workload("emojivoto", "web", "Deployment")
     return Workload(f"team-{number // _WORKLOADS_OF_A_NAMESPACE}", f"service-{number}", "Deployment")
 
 
 def profiles(workloads: int) -> Iterator[Profile]:
-    """CPU, memory and three outgoing connections of each workload."""
+    """Yields CPU, memory and three connection profiles of each workload."""
     for number in range(workloads):
         source = workload(number)
         yield _needs(source, Resource.CPU, "0.120")
@@ -48,11 +48,11 @@ def _needs(subject: Workload, resource: Resource, value: str) -> ResourceProfile
 
 
 def manifests(workloads: int) -> dict[str, list[dict[str, Any]]]:
-    """Every object with its status, by plural."""
-    found = list(profiles(workloads))
-    names = allocate_names((profile.identity for profile in found), {}, set())
+    """All objects with their status, by the plural of their kind."""
+    all_profiles = list(profiles(workloads))
+    names = allocate_names((profile.identity for profile in all_profiles), {}, set())
     listed: dict[str, list[dict[str, Any]]] = {kind.plural: [] for kind in KINDS.values()}
-    for version, profile in enumerate(found, start=1):
+    for version, profile in enumerate(all_profiles, start=1):
         name = names[profile.identity]
         manifest = to_manifest(profile, name=name, namespace=NAMESPACE, updated_at=_NOW)
         manifest["metadata"] |= {"resourceVersion": str(version), "uid": f"uid-{version}"}
