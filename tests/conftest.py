@@ -14,9 +14,32 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.prometheus import Prometheus
+from tests.file_order import LONGEST, DurationsWriter, add_options, sort_by_file
 from tests.parts.locate import Part, find, is_continuous_integration
 
 PrometheusFactory: TypeAlias = Callable[[Path | None], Prometheus]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """In which order the files run."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One process adds up what all workers measure."""
+    if config.getoption("renew_durations") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(DurationsWriter())
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """How to get the same order again."""
+    order = config.getoption("file_order")
+    return None if order == LONGEST else f"files in random order: --file-order={order} gives it again"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every worker sorts alike."""
+    sort_by_file(items, config.getoption("file_order"))
 
 
 def _require(*parts: Part) -> None:

@@ -8,7 +8,7 @@ import random
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from tests.cluster.waiting import wait_until
@@ -84,16 +84,18 @@ class Process:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nothing listens on; all are held until the last is found, so they differ.
+    """Ports of 127.0.0.1 that nothing listens on and that no other test run gets from here.
 
     They lie below those that systems give to outgoing connections, one of which might take a port between
-    this call and the listener's start.
+    this call and the listener's start. Until this process ends it holds the UDP port of the same number,
+    which nobody needs, as a sign to all others.
     """
-    with ExitStack() as stack:
-        held: list[int] = []
-        while len(held) < count:
-            probe = stack.enter_context(socket.socket())
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", random.randrange(*PORTS)))
-                held.append(probe.getsockname()[1])
-        return held
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(*PORTS)
+        with suppress(OSError), socket.socket() as listener, socket.socket(type=socket.SOCK_DGRAM) as sign:
+            sign.bind(("127.0.0.1", port))
+            listener.bind(("127.0.0.1", port))
+            sign.detach()
+            found.append(port)
+    return found

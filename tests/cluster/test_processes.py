@@ -1,0 +1,28 @@
+"""Ports for the parts differ from those that anybody else was given."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cluster import processes
+
+DRAWN_ELSEWHERE = """\
+import sys
+from tests.cluster import processes
+processes.PORTS = (int(sys.argv[1]), int(sys.argv[2]))
+print(*processes.free_ports(15), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60 ports this process gets 10, then 10 others, and a second one 15 others: nobody listens yet."""
+    first = processes.free_ports(1)[0]
+    monkeypatch.setattr(processes, "PORTS", (first, first + 60))
+    own = [*processes.free_ports(10), *processes.free_ports(10)]
+
+    command = [sys.executable, "-c", DRAWN_ELSEWHERE, str(first), str(first + 60)]
+    other = subprocess.run(command, capture_output=True, text=True, check=True, input="").stdout.split()
+
+    assert len({*own, *map(int, other)}) == 35
