@@ -57,10 +57,12 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 
 
 @pytest.fixture(scope="session")
-def kubectl(control_plane: ControlPlane) -> Kubectl:
+def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
     """The administrator's kubectl."""
     _require(Part.KUBECTL)
-    return Kubectl(control_plane.kubeconfig)
+    administrator = Kubectl(control_plane.kubeconfig)
+    yield administrator
+    administrator.api.close()
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,8 @@ def crds(kubectl: Kubectl) -> Iterator[Kubectl]:
             )
         yield kubectl
     finally:
-        kubectl.run("delete", *CRDS, f"namespace/{NAMESPACE}")
+        kubectl.run("delete", *CRDS)
+        kubectl.delete_namespaces(NAMESPACE)
 
 
 def server_side_apply(kubectl: Kubectl, manifest: dict[str, Any], *options: str) -> str:

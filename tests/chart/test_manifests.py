@@ -53,7 +53,7 @@ def test_nothing_drifts(helm: Helm) -> None:
     assert (check.returncode, check.stdout, check.stderr) == (0, "", "")
 
 
-def test_drift_is_named_and_mended(helm: Helm, copy: Path) -> None:
+def test_drift_is_named_and_mended(helm4: Helm, copy: Path) -> None:
     """A changed CRD, an edited, a missing and an extra manifest are each named; the next run renews them."""
     crd = copy / "crds" / "cpuprofiles.yaml"
     crd.write_text(crd.read_text().replace("shortNames: [cpup]", "shortNames: [cpup, cpus]"))
@@ -72,22 +72,22 @@ def test_drift_is_named_and_mended(helm: Helm, copy: Path) -> None:
         "tests/chart/snapshots/combined-1.25.yaml",
     }
 
-    check = render_program(copy, helm, "--check")
-    assert check.returncode == 1
-    assert {line.split()[0] for line in check.stdout.splitlines()} == drifted
-    renewed = render_program(copy, helm)
-    assert renewed.returncode == 0
-    # The CRD was changed above; now its manifest is renewed too.
-    assert {line.split()[0] for line in renewed.stdout.splitlines()} == drifted | {
+    checked = render_program(copy, helm4, "--check")
+    assert checked.returncode == 1
+    assert {line.split()[0] for line in checked.stdout.splitlines()} == drifted
+    mended = render_program(copy, helm4)
+    assert mended.returncode == 0
+    # The CRD's text was changed before; its manifest follows now.
+    assert {line.split()[0] for line in mended.stdout.splitlines()} == drifted | {
         "webhook-config/10-crds.yaml"
     }
-    assert render_program(copy, helm, "--check").returncode == 0
+    assert render_program(copy, helm4, "--check").returncode == 0
 
 
-def test_a_helm_that_fails_is_told(copy: Path, helm: Helm) -> None:
+def test_a_helm_that_fails_is_told(copy: Path, helm4: Helm) -> None:
     """If the chart does not render or Helm is missing, the exit code is 1 and the message has the cause."""
     (copy / "charts" / "job-profiler" / "Chart.yaml").write_text("name: broken\n")
-    assert "helm template" in _error(render_program(copy, helm))
+    assert "helm template" in _error(render_program(copy, helm4))
 
     missing = Helm(copy / "no-helm", copy)
     assert "set --helm to Helm 3 or 4" in _error(render_program(copy, missing))

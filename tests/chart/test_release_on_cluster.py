@@ -175,14 +175,14 @@ def test_the_webhooks_account_reads_its_certificate_and_profiles_alone(
 
 @pytest.mark.parametrize("account", ["job-profiler-profiler", "job-profiler-webhook"])
 def test_listed_namespaces_are_read_by_their_names(
-    installer: Helm, control_plane: ControlPlane, account: str
+    newest_installer: Helm, control_plane: ControlPlane, account: str
 ) -> None:
     """With listed namespaces, both accounts may list a Namespace by its name, but no other, and not all.
 
     A right with resourceNames allows a list or a watch with exactly this field selector.
     """
     values = {"profiling": {"namespaces": [SECOND]}, "scheduling": {"enabled": True}}
-    installer.install("job-profiler", CHART, FIRST, values=IMAGE | values)
+    newest_installer.install("job-profiler", CHART, FIRST, values=IMAGE | values)
     kubectl = Kubectl(control_plane.kubeconfig_of(account, FIRST))
 
     named = ("get", "namespaces", "--output=name", "--field-selector")
@@ -193,7 +193,7 @@ def test_listed_namespaces_are_read_by_their_names(
             kubectl.run(*forbidden)
 
 
-def test_a_selector_that_the_api_server_takes(installer: Helm, kubectl: Kubectl) -> None:
+def test_a_selector_that_the_api_server_takes(newest_installer: Helm, kubectl: Kubectl) -> None:
     """The API server stores a selector with every operator as rendered; an upgrade without one removes it."""
     expressions = [
         {"key": "stage", "operator": "In", "values": ["live", "test"]},
@@ -208,11 +208,11 @@ def test_a_selector_that_the_api_server_takes(installer: Helm, kubectl: Kubectl)
         found: dict[str, Any] = webhook["namespaceSelector"]
         return found
 
-    installer.install(
+    newest_installer.install(
         "job-profiler", CHART, FIRST, values=IMAGE | {"profiling": {"namespaceSelector": selector}}
     )
     selected = stored()
-    installer.upgrade("job-profiler", CHART, FIRST, values=IMAGE)
+    newest_installer.upgrade("job-profiler", CHART, FIRST, values=IMAGE)
 
     assert selected == {"matchLabels": {"team": "web"}, "matchExpressions": [*ours(stored()), *expressions]}
     assert "matchLabels" not in stored()
@@ -277,9 +277,9 @@ def test_crds_applied_by_hand_are_taken_over_or_left_alone(
     installer.upgrade("job-profiler", CHART, FIRST, values=IMAGE)
 
 
-def test_the_notes_say_what_to_do_next(installer: Helm) -> None:
+def test_the_notes_say_what_to_do_next(newest_installer: Helm) -> None:
     """The notes have the commands for profiles and status, with this release's namespaces, and no warning."""
-    printed = notes(installer, profiling={"profilesNamespace": SECOND}, crds={"install": False})
+    printed = notes(newest_installer, profiling={"profilesNamespace": SECOND}, crds={"install": False})
 
     assert f"kubectl get cpuprofiles,memoryprofiles,connectionprofiles -n {SECOND}\n" in printed
     assert f"kubectl get configmap job-profiler-status -n {FIRST} -o yaml\n" in printed
@@ -289,17 +289,17 @@ def test_the_notes_say_what_to_do_next(installer: Helm) -> None:
     assert "crd" not in printed
 
 
-def test_the_notes_tell_when_running_pods_are_left_alone(installer: Helm) -> None:
+def test_the_notes_tell_when_running_pods_are_left_alone(newest_installer: Helm) -> None:
     """With backfill.enabled=false the notes say that running Pods are not annotated."""
-    printed = notes(installer, backfill={"enabled": False})
+    printed = notes(newest_installer, backfill={"enabled": False})
 
     assert "with backfill.enabled=false running Pods are not annotated" in printed
 
 
-def test_the_notes_warn(installer: Helm) -> None:
+def test_the_notes_warn(newest_installer: Helm) -> None:
     """The notes warn of a single replica, of the host network, and of failurePolicy Fail."""
     values = {"replicas": 1, "failurePolicy": "Fail", "hostNetwork": True, "port": 10260}
-    printed = notes(installer, webhook=values)
+    printed = notes(newest_installer, webhook=values)
 
     assert re.findall(r"WARNING: (\S+) is (\w+)", printed) == [
         ("webhook.replicas", "1"),

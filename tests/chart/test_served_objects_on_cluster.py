@@ -75,10 +75,10 @@ def test_everything_can_be_switched_on_and_off(
 
 
 def test_the_prober_finds_what_it_expects(
-    installer: Helm, kubectl: Kubectl, everything: dict[str, Any]
+    newest_installer: Helm, kubectl: Kubectl, everything: dict[str, Any]
 ) -> None:
     """The API server stores the rules and selectors for Pods as rendered: it adds no other defaults."""
-    installer.install(NAME, CHART, FIRST, values=everything)
+    newest_installer.install(NAME, CHART, FIRST, values=everything)
 
     variables = variables_of(template_of(kubectl, "profiler")["spec"])
     stored = kubectl.json("get", "mutatingwebhookconfiguration", NAME)

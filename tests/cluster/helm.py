@@ -10,6 +10,8 @@ from typing import Any, Self
 
 import yaml
 
+# The loader in C, where there is one, needs a tenth of the time.
+FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Values = Mapping[str, Any] | None
 
 
@@ -41,7 +43,7 @@ class Helm:
         rendered = self._with_values(
             values, "template", release, str(chart), f"--namespace={namespace}", *options
         )
-        return [document for document in yaml.safe_load_all(rendered) if document]
+        return [document for document in yaml.load_all(rendered, FAST_LOADER) if document]
 
     def lint(self, chart: Path, *options: str, values: Values = None) -> str:
         """What Helm has to say about the chart; warnings are errors."""

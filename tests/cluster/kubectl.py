@@ -1,13 +1,21 @@
-"""The real kubectl against one kubeconfig; what it prints on failure is the error's text."""
+"""The real kubectl against one kubeconfig; what it prints on failure is the error's text.
+
+A call costs a process and a tenth of a second of CPU: what is looked at again and again is read by `api`.
+"""
 
 import json
 import os
 import subprocess
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.api_reader import ApiReader
+from tests.cluster.waiting import wait_until
 from tests.parts.locate import Part, require
+
+REMOVAL_SECONDS = 60
 
 
 class KubectlError(Exception):
@@ -25,6 +33,11 @@ class Kubectl:
             f"--kubeconfig={kubeconfig}",
             f"--cache-dir={cache}",
         )
+
+    @cached_property
+    def api(self) -> ApiReader:
+        """The same user's reads without a process."""
+        return ApiReader(self.kubeconfig)
 
     def run(self, *args: str, input: str | None = None) -> str:  # noqa: A002 - the name subprocess.run has for it
         """What kubectl prints; `input` is its standard input."""
@@ -50,8 +63,26 @@ class Kubectl:
         return self.run("apply", "--filename=-", input="\n---\n".join(documents))
 
     def create_namespace(self, name: str, **labels: str) -> str:
-        """Creates the namespace with the name label that Kubernetes sets itself only since 1.21."""
+        """Creates the namespace with the name label that Kubernetes sets itself only since 1.21.
+
+        One of the same name that `delete_namespaces` removed is waited for.
+        """
         metadata = {"name": name, "labels": {"kubernetes.io/metadata.name": name, **labels}}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-        self.run("create", "--filename=-", input=json.dumps(namespace))
+        wait_until(
+            lambda: self._is_created(namespace), REMOVAL_SECONDS, f"the namespace {name} of before to be gone"
+        )
         return name
+
+    def delete_namespaces(self, *names: str) -> None:
+        """Their objects go in the background: nobody needs to wait for that."""
+        self.run("delete", "namespace", *names, "--wait=false")
+
+    def _is_created(self, namespace: Mapping[str, Any]) -> bool:
+        try:
+            self.run("create", "--filename=-", input=json.dumps(namespace))
+        except KubectlError as error:
+            if "object is being deleted" not in str(error):
+                raise
+            return False
+        return True

@@ -54,7 +54,7 @@ def running(release: Release, values: dict[str, object]) -> Iterator[Release]:
         delete_deployments(kubectl, NAMESPACE)
         crds = [f"crd/{kind}.webapp.liqo.io.profiling" for kind in _PLURALS]
         kubectl.run("delete", "--ignore-not-found", *crds)
-        kubectl.run("delete", "namespace", release.namespace)
+        kubectl.delete_namespaces(release.namespace)
 
 
 _PLURALS = ("cpuprofiles", "memoryprofiles", "connectionprofiles")

@@ -59,7 +59,7 @@ class Release:
     def start(self) -> None:
         """Start one replica of each Deployment and wait until the cluster trusts the webhook."""
         self.processes = {}
-        deployments = self.kubectl.json("get", "deployments", f"--namespace={self.namespace}")["items"]
+        deployments = self.kubectl.api.list("deployments", self.namespace)
         for deployment in deployments:
             component = deployment["metadata"]["labels"]["app.kubernetes.io/component"]
             process = ProductProcess(deployment, self._control_plane, self._directory)
@@ -71,9 +71,7 @@ class Release:
 
     def replica(self, component: str, number: int, settings: Mapping[str, str]) -> ProductProcess:
         """One more replica of a Deployment, which the caller starts and ends."""
-        deployment = self.kubectl.json(
-            "get", f"deployment/{NAME}-{component}", f"--namespace={self.namespace}"
-        )
+        deployment = self.kubectl.api.get("deployments", f"{NAME}-{component}", self.namespace)
         return ProductProcess(deployment, self._control_plane, self._directory, number, settings)
 
     def stop(self) -> None:
@@ -89,11 +87,11 @@ class Release:
     @property
     def ca_bundle(self) -> str:
         """The authority that the API server trusts, in base64."""
-        configuration = self.kubectl.json("get", "mutatingwebhookconfiguration", NAME)
+        configuration = self.kubectl.api.get("mutatingwebhookconfigurations", NAME)
         bundle: str = configuration["webhooks"][0]["clientConfig"].get("caBundle", "")
         return bundle
 
     def profiles(self) -> dict[str, dict[str, Any]]:
         """Every profile by name."""
-        found = self.kubectl.json("get", KINDS, f"--namespace={self.namespace}")["items"]
+        found = [each for kind in KINDS.split(",") for each in self.kubectl.api.list(kind, self.namespace)]
         return {profile["metadata"]["name"]: profile for profile in found}

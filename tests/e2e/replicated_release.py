@@ -65,7 +65,7 @@ class ReplicatedRelease(Release):
     @property
     def leader(self) -> str:
         """The holder of the Lease, empty where nobody is."""
-        lease = self.kubectl.json("get", f"lease/{NAME}", f"--namespace={self.namespace}")
+        lease = self.kubectl.api.get("leases", NAME, self.namespace)
         return str(lease["spec"].get("holderIdentity") or "")
 
     def until_led(self) -> str:

@@ -76,10 +76,7 @@ def uids(pods: list[dict[str, Any]]) -> set[str]:
 
 def listed(kubectl: Kubectl, namespace: str) -> list[dict[str, Any]]:
     """All Pods of `web`."""
-    found: list[dict[str, Any]] = kubectl.json(
-        "get", "pods", f"--namespace={namespace}", "--selector=app=web"
-    )["items"]
-    return found
+    return kubectl.api.list("pods", namespace, labels="app=web")
 
 
 def annotated(kubectl: Kubectl, namespace: str, count: int) -> list[dict[str, Any]]:
@@ -198,7 +195,7 @@ def test_a_forged_annotation_on_a_running_pod_is_corrected(
     release.kubectl.run("annotate", "--overwrite", f"pod/{name}", *forged, f"--namespace={emojivoto}")
 
     def corrected() -> bool:
-        pod = release.kubectl.json("get", f"pod/{name}", f"--namespace={emojivoto}")
+        pod = release.kubectl.api.get("pods", name, emojivoto)
         kept = pod["metadata"]["annotations"]["example.org/kept"] == "yes"
         return kept and our_annotations(pod) == ANNOTATIONS_OF_WEB
 
@@ -231,7 +228,7 @@ def test_pods_that_are_exempt_keep_what_they_have(release: Release, kubectl: Kub
     release.processes["webhook"].start()
 
     def annotations_of(name: str) -> dict[str, str]:
-        return our_annotations(kubectl.json("get", f"pod/{name}", f"--namespace={emojivoto}"))
+        return our_annotations(kubectl.api.get("pods", name, emojivoto))
 
     wait_until(lambda: annotations_of("plain") == {}, 15, "the forged name to be removed")
     assert annotations_of("opted-out") == annotations_of("mirror-node-1") == FORGED

@@ -1,6 +1,6 @@
 """Pods are created without pause while all around the webhook changes or dies; tests run in this order.
 
-Certificates are renewed every 20 s all the while: a leaf lives for 30 s, its authority for 60 s. No Pod is
+Certificates are renewed every 16 s all the while: a leaf lives for 24 s, its authority for 48 s. No Pod is
 ever refused. As long as replicas are told before they end, no call to a webhook fails, and each Pod is born
 with its annotations. What a sudden death costs, back-fill brings in.
 """
@@ -32,18 +32,18 @@ pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 NAMESPACE = "profiling-chaos"
 WEBHOOK = "pods.job-profiler.liqo.io"
 TIMES = {
-    "SERVING_CERTIFICATE_LIFETIME": "30",
-    "AUTHORITY_LIFETIME": "60",
-    "CERTIFICATE_CHECK_PERIOD": "5",
+    "SERVING_CERTIFICATE_LIFETIME": "24",
+    "AUTHORITY_LIFETIME": "48",
+    "CERTIFICATE_CHECK_PERIOD": "2",
     "TRUST_LAG": "2",
     # A leader that is killed is replaced before the certificate that it would have renewed expires.
-    "LEASE_DURATION": "5",
-    "LEASE_RENEW_DEADLINE": "4",
-    "LEASE_RETRY_PERIOD": "1",
+    "LEASE_DURATION": "3",
+    "LEASE_RENEW_DEADLINE": "2",
+    "LEASE_RETRY_PERIOD": "0.5",
 }
 VALUES = {
     "profiling": {"updateSeconds": 5},
-    "webhook": {"shutdownDelaySeconds": 5},
+    "webhook": {"shutdownDelaySeconds": 3},
     "profiler": {"extraEnv": [{"name": name, "value": value} for name, value in TIMES.items()]},
 }
 HASH = "87cf995f7"
@@ -174,14 +174,11 @@ def pod_of(owner: dict[str, Any], namespace: str) -> dict[str, Any]:
 
 def remaining(scene: Scene) -> list[dict[str, Any]]:
     """The Pods that were not born with their annotations, and those whose removal failed."""
-    pods: list[dict[str, Any]] = scene.release.kubectl.json(
-        "get", "pods", "--all-namespaces", f"--selector={PODS}"
-    )["items"]
-    return pods
+    return scene.release.kubectl.api.list("pods", labels=PODS)
 
 
 def test_certificates_are_renewed_without_a_failed_call(scene: Scene) -> None:
-    """After 40 s at most there is a new authority, which signs 2 s after it is trusted; Pods meet its leaf.
+    """After 32 s at most there is a new authority, which signs 2 s after it is trusted; Pods meet its leaf.
 
     Leaves of the old authority were renewed before that.
     """
@@ -213,7 +210,7 @@ def assert_undisturbed(scene: Scene, since: float) -> None:
 
 
 def test_replicas_roll_without_a_failed_call(scene: Scene) -> None:
-    """Two roll-outs: each new webhook is ready before an old one is told to end, which then serves 5 s on."""
+    """Two roll-outs: each new webhook is ready before an old one is told to end, which then serves 3 s on."""
     since = time.monotonic()
     for _ in range(ROLL_OUTS):
         for name in scene.release.names("webhook"):
@@ -225,7 +222,7 @@ def test_replicas_roll_without_a_failed_call(scene: Scene) -> None:
 
 
 def until_fresh_certificate(scene: Scene) -> None:
-    """The next one is issued: whatever happens now, it is valid for 30 s."""
+    """The next one is issued: whatever happens now, it is valid for 24 s."""
     issued = scene.release.logged(ISSUED)
     wait_until(lambda: scene.release.logged(ISSUED) > issued, 60, "the next certificate")
 
@@ -280,7 +277,7 @@ def until_all_are_annotated(scene: Scene) -> None:
 
 
 def test_a_leader_that_is_killed_is_replaced_without_a_failed_call(scene: Scene) -> None:
-    """Its Lease of 5 s runs out, the other one takes over in time to renew what expires."""
+    """Its Lease of 3 s runs out, the other one takes over in time to renew what expires."""
     until_fresh_certificate(scene)
     scene.failed_calls()
     since, leader = time.monotonic(), scene.release.until_led()

@@ -71,4 +71,4 @@ def test_another_namespace_is_out_of_scope(release: Release, kubectl: Kubectl) -
     [pod] = pods_of(kubectl, "web", namespace, 1)
 
     assert our_annotations(pod) == {"liqo.io/cpuProfile": "theirs"}
-    kubectl.run("delete", "namespace", namespace)
+    kubectl.delete_namespaces(namespace)

@@ -1,15 +1,13 @@
 """Leaders are killed at random points of a cycle, fifty times: what was learned is what one leader learns.
 
-Real processes, SIGKILL, a real API server and a real Prometheus; only the clock of the profilers is fast: an
-hour a second, so that the minutes of the test are more than a week, in which each cycle brings new steps and
-each second a check-point is due.
+Real processes, SIGKILL, a real API server and a real Prometheus; only the clock of the profilers is fast: two
+hours a second, so that the minutes of the test are more than a week, in which each cycle brings new steps and
+each half second a check-point is due.
 """
 
 import asyncio
 import os
 import random
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -37,11 +35,11 @@ from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import Kubectl
-from tests.cluster.processes import Process, free_ports
+from tests.cluster.processes import free_ports
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
 from tests.conftest import PrometheusFactory
-from tests.e2e.accelerated_profiler import SPEED
+from tests.e2e.accelerated_profiler import SPEED, AcceleratedProfiler
 from tests.e2e.product import REPOSITORY
 from tests.histories.emojivoto.metrics import write_past
 from tests.profiler.scenario import RecordingSink
@@ -53,15 +51,16 @@ NAMESPACE = "killed-leaders"
 KILLS, WAITING, LEAST_DAYS = 50, 2, 7
 # From a leader's first moment to its end; a cycle with all its writes takes about half of it.
 LONGEST_LIFE_SECONDS = 1.0
+GAINED, LOST = "leadership_gained", "leadership_lost"
 # A new leader reads as many days: on a busy machine leaders may die in a row before one has stored a thing.
-DAYS, ORIGIN_DAYS, HISTORY_DAYS = 16, 14, 3
+DAYS, ORIGIN_DAYS, HISTORY_DAYS = 23, 21, 3
 SETTINGS = {
     "ROLE": "profiler",
     "OWN_NAMESPACE": NAMESPACE,
     "HISTORY_DAYS": str(HISTORY_DAYS),
-    "LEASE_DURATION": "3",
-    "LEASE_RENEW_DEADLINE": "2",
-    "LEASE_RETRY_PERIOD": "0.5",
+    "LEASE_DURATION": "1",
+    "LEASE_RENEW_DEADLINE": "0.8",
+    "LEASE_RETRY_PERIOD": "0.2",
     "CERTIFICATE_PROVIDER": "cert-manager",
     "BACKFILL_ENABLED": "false",
     "PROBE_ENABLED": "false",
@@ -81,7 +80,7 @@ class Leaders:
     def __init__(self, control_plane: ControlPlane, prometheus: Prometheus, directory: Path) -> None:
         self.origin, self.began, self.kills = int(time.time()) - ORIGIN_DAYS * 86400, time.time(), 0
         self.prometheus_url = prometheus.url
-        self._running: dict[str, Process] = {}
+        self._running: dict[str, AcceleratedProfiler] = {}
         self._directory = directory
         self._settings = SETTINGS | {
             "PATH": os.environ["PATH"],
@@ -101,28 +100,23 @@ class Leaders:
             name = f"profiler-{self.kills}-{len(self._running)}-{random.randrange(10**6)}"
             [port] = free_ports(1)
             settings = self._settings | {"IDENTITY": name, "HEALTH_PORT": str(port)}
-            variables = [f"{key}={value}" for key, value in settings.items()]
-            program = [sys.executable, "-m", "tests.e2e.accelerated_profiler", self.began, self.origin]
-            command = ["env", "--ignore-environment", *variables, *map(str, program)]
-            self._running[name] = Process(name, command, self._directory)
-            self._running[name].start(lambda: True, 5)
+            log = self._directory / f"{name}.log"
+            self._running[name] = AcceleratedProfiler(settings, log, self.began, self.origin)
+            self._running[name].start()
 
     def leader(self) -> str:
         """The one that leads, once there is one."""
 
         def found() -> str:
             logs = {name: process.log.read_text() for name, process in self._running.items()}
-            leading = [name for name, log in logs.items() if "leadership_gained" in log]
+            leading = [name for name, log in logs.items() if log.rfind(GAINED) > log.rfind(LOST)]
             return leading[0] if leading else ""
 
         return wait_until(found, 30, "a leader")
 
     def kill(self, name: str) -> None:
         """SIGKILL."""
-        process = self._running.pop(name)
-        assert process.pid
-        os.kill(process.pid, signal.SIGKILL)
-        process.stop()
+        self._running.pop(name).kill()
         self.kills += 1
 
     def stop(self) -> None:
@@ -159,7 +153,7 @@ def leaders(
     contending = Leaders(control_plane, prometheus, tmp_path)
     yield contending
     contending.stop()
-    kubectl.run("delete", "namespace", NAMESPACE)
+    kubectl.delete_namespaces(NAMESPACE)
     kubectl.run("delete", f"--filename={REPOSITORY / 'crds'}")
 
 

@@ -121,7 +121,7 @@ def release(
     with running(installed, installed.values(past.url)):
         wait_until(lambda: len(installed.profiles()) >= 2 * len(EXPECTED), 60, "the profiles")
         yield installed
-    kubectl.run("delete", "namespace", early_pods)
+    kubectl.delete_namespaces(early_pods)
 
 
 @pytest.mark.parametrize(("workload", "value"), EXPECTED.items(), ids=str)
@@ -185,10 +185,7 @@ def annotations_of(release: Release, selector: str) -> dict[str, str]:
     """Our annotations on the one Pod of that label, once its controller has made it."""
 
     def found() -> list[dict[str, Any]]:
-        pods: list[dict[str, Any]] = release.kubectl.json(
-            "get", "pods", f"--namespace={NAMESPACE}", f"--selector={selector}"
-        )["items"]
-        return pods
+        return release.kubectl.api.list("pods", NAMESPACE, labels=selector)
 
     [pod] = wait_until(found, 30, f"a Pod with {selector}")
     return our_annotations(pod)

@@ -90,9 +90,7 @@ def pair(
 
 def checkpoints(release: Release) -> dict[str, str]:
     """The resourceVersion of each check-point."""
-    found = release.kubectl.json(
-        "get", "configmaps", "--selector=job-profiler.liqo.io/checkpoint", f"--namespace={NAMESPACE}"
-    )["items"]
+    found = release.kubectl.api.list("configmaps", NAMESPACE, labels="job-profiler.liqo.io/checkpoint")
     return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in found}
 
 

@@ -152,9 +152,7 @@ def test_an_unchanged_cycle_writes_nothing(release: Release) -> None:
     """Over three seconds, at a cycle each second, no profile and no report gets a new resourceVersion."""
 
     def versions() -> dict[str, str]:
-        report = release.kubectl.json(
-            "get", "configmap/job-profiler-status", f"--namespace={release.namespace}"
-        )
+        report = release.kubectl.api.get("configmaps", "job-profiler-status", release.namespace)
         objects = [*release.profiles().values(), report]
         return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in objects}
 

@@ -44,8 +44,7 @@ def release(
     with running(installed, installed.values(usage.url, {"prometheus": {"connectionsUrl": meshes.url}})):
         wait_until(lambda: len(installed.profiles()) >= len(BOTH), 60, "the profiles")
         yield installed
-    for namespace in (SHOP, STORAGE):
-        kubectl.run("delete", "namespace", namespace)
+    kubectl.delete_namespaces(SHOP, STORAGE)
 
 
 def database() -> dict[str, Any]:

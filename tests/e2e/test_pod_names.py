@@ -66,7 +66,7 @@ def release(
     with running(installed, installed.values(prometheus.url)):
         wait_until(lambda: len(installed.profiles()) >= 2 * len(EXPECTED), 60, "the profiles")
         yield installed
-    kubectl.run("delete", "namespace", NAMESPACE)
+    kubectl.delete_namespaces(NAMESPACE)
 
 
 @pytest.mark.parametrize(("workload", "value"), EXPECTED.items(), ids=str)

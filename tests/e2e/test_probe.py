@@ -92,7 +92,7 @@ def told(release: Release) -> str:
 
 def events(release: Release) -> list[str]:
     """The reasons of the probe's Events, the oldest first."""
-    found = release.kubectl.json("get", "events", f"--namespace={NAMESPACE}")["items"]
+    found = release.kubectl.api.list("events", NAMESPACE)
     ours = [event for event in found if event["reason"].startswith("Probe")]
     assert {event["involvedObject"]["name"] for event in ours} <= {"job-profiler-status"}
     return [event["reason"] for event in sorted(ours, key=lambda event: event["firstTimestamp"])]
@@ -100,14 +100,14 @@ def events(release: Release) -> list[str]:
 
 def entries(release: Release) -> dict[str, dict[str, Any]]:
     """The entries of the live webhook configuration."""
-    found = release.kubectl.json("get", "mutatingwebhookconfiguration", NAME)["webhooks"]
+    found = release.kubectl.api.get("mutatingwebhookconfigurations", NAME)["webhooks"]
     return {entry["name"].partition(".")[0]: entry for entry in found}
 
 
 @contextmanager
 def edited(release: Release, *edits: tuple[str, object]) -> Iterator[None]:
     """Somebody edits fields of the configuration, and undoes that."""
-    live = release.kubectl.json("get", "mutatingwebhookconfiguration", NAME)
+    live = release.kubectl.api.get("mutatingwebhookconfigurations", NAME)
 
     def patch(operations: list[dict[str, object]]) -> None:
         release.kubectl.run(
@@ -154,7 +154,7 @@ def test_nothing_of_it_is_stored(release: Release) -> None:
     """Over three probes no ConfigMap appears, and the report is not written again."""
 
     def config_maps() -> dict[str, str]:
-        found = release.kubectl.json("get", "configmaps", f"--namespace={NAMESPACE}")["items"]
+        found = release.kubectl.api.list("configmaps", NAMESPACE)
         return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in found}
 
     def probes() -> float:

@@ -71,7 +71,7 @@ def namespaces(kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
     kubectl.apply(*(each for namespace in found for each in namespace.objects))
     wait_until(lambda: _is_enforced(kubectl, found), 120, "quotas and accounts", every_seconds=1)
     yield found
-    kubectl.run("delete", "namespace", *(each.name for each in found))
+    kubectl.delete_namespaces(*(each.name for each in found))
 
 
 def _namespace(name: str) -> dict[str, Any]:
@@ -82,8 +82,8 @@ def _namespace(name: str) -> dict[str, Any]:
 def _is_enforced(kubectl: Kubectl, namespaces: list[DemandingNamespace]) -> bool:
     """True once the controllers have given each namespace its account, and each quota its status."""
     names = {each.name for each in namespaces}
-    quotas = kubectl.json("get", "resourcequotas", "--all-namespaces")["items"]
-    accounts = kubectl.json("get", "serviceaccounts", "--all-namespaces")["items"]
+    quotas = kubectl.api.list("resourcequotas")
+    accounts = kubectl.api.list("serviceaccounts")
     enforced = [each for each in quotas if each["metadata"]["namespace"] in names]
     asked = sum(each["kind"] == "ResourceQuota" for found in namespaces for each in found.objects)
     return (

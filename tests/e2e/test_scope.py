@@ -63,7 +63,7 @@ def namespaces(kubectl: Kubectl) -> Iterator[tuple[str, ...]]:
         kubectl.apply(forging(namespace))
         pods_of(kubectl, "web", namespace, 1)
     yield NAMESPACES
-    kubectl.run("delete", "namespace", *NAMESPACES)
+    kubectl.delete_namespaces(*NAMESPACES)
 
 
 FORGED = {"liqo.io/cpuProfile": "theirs"}
@@ -188,7 +188,7 @@ def test_a_namespace_that_is_labelled_comes_into_scope(release: Release) -> None
 
 def _await_age(release: Release, namespace: str) -> None:
     """Until the namespace has a past: one that is labelled as it is created has none that could be read."""
-    created_at = release.kubectl.json("get", "namespace", namespace)["metadata"]["creationTimestamp"]
+    created_at = release.kubectl.api.get("namespaces", namespace)["metadata"]["creationTimestamp"]
     age_seconds = time.time() - datetime.fromisoformat(created_at).timestamp()
     time.sleep(max(0.0, 32 - age_seconds))
 
@@ -217,7 +217,7 @@ def _is_left_alone(release: Release) -> bool:
     where = f"--namespace={SELECTED}"
     release.kubectl.run("annotate", "--overwrite", f"pod/{name}", *forged, *ours, where)
     await_cycles(release, 3)
-    pod = release.kubectl.json("get", f"pod/{name}", where)
+    pod = release.kubectl.api.get("pods", name, SELECTED)
     return our_annotations(pod) == FORGED
 
 
@@ -245,6 +245,6 @@ def test_a_selector_that_matches_nothing_says_so(release: Release) -> None:
 
 def _signals(release: Release, reason: str) -> list[dict[str, Any]]:
     """The signals of the status report, once all stand as they do for that reason."""
-    report = release.kubectl.json("get", "configmap/job-profiler-status", f"--namespace={RELEASE}")
+    report = release.kubectl.api.get("configmaps", "job-profiler-status", RELEASE)
     signals: list[dict[str, Any]] = json.loads(report["data"]["status.json"])["signals"]
     return signals if {signal["reason"] for signal in signals} == {reason} else []

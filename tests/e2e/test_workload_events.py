@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -92,9 +91,7 @@ def after_cycles(release: Release, count: int) -> None:
 
 def our_events(release: Release, uid: str) -> list[tuple[str, str]]:
     """Reason and message of each Event of ours on the object, the oldest first."""
-    found: list[dict[str, Any]] = release.kubectl.json(
-        "get", "events", "--namespace=emojivoto", f"--field-selector=involvedObject.uid={uid}"
-    )["items"]
+    found = release.kubectl.api.list("events", "emojivoto", fields=f"involvedObject.uid={uid}")
     ours = [event for event in found if event["source"].get("component") == "job-profiler"]
     ours.sort(key=lambda event: str(event["lastTimestamp"]))
     return [(event["reason"], event["message"]) for event in ours]

@@ -41,9 +41,7 @@ def pods_of(kubectl: Kubectl, name: str, namespace: str, count: int) -> list[dic
     """The Pods of a Deployment, once there are *count*."""
 
     def listed() -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = kubectl.json(
-            "get", "pods", f"--namespace={namespace}", f"--selector=app={name}"
-        )["items"]
+        items = kubectl.api.list("pods", namespace, labels=f"app={name}")
         return items if len(items) == count else []
 
     return wait_until(listed, 60, f"{count} Pods of {name}")
@@ -60,6 +58,4 @@ def delete_deployments(kubectl: Kubectl, namespace: str) -> None:
     kubectl.run("delete", "deployments", "--all", f"--namespace={namespace}")
     at_once = ("--force", "--grace-period=0", "--wait=false")  # kubectl would wait for one after the other
     kubectl.run("delete", "pods", "--all", *at_once, f"--namespace={namespace}")
-    wait_until(
-        lambda: not kubectl.json("get", "pods", f"--namespace={namespace}")["items"], 60, "all Pods to go"
-    )
+    wait_until(lambda: not kubectl.api.list("pods", namespace), 60, "all Pods to go")

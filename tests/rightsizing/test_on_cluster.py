@@ -54,7 +54,7 @@ def bounded(control_plane: ControlPlane, kubectl: Kubectl) -> Iterator[list[Boun
     kubectl.apply(*(manifest for each in found for manifest in bounds_in(each)))
     wait_until(lambda: are_enforced(kubectl, found), 60, "the controllers to see all namespaces")
     yield found
-    kubectl.run("delete", *(f"namespace/{each.namespace}" for each in found))
+    kubectl.delete_namespaces(*(each.namespace for each in found))
 
 
 def bounds_in(bounded: Bounded) -> Iterator[Object]:
@@ -66,8 +66,8 @@ def bounds_in(bounded: Bounded) -> Iterator[Object]:
 
 def are_enforced(kubectl: Kubectl, found: list[Bounded]) -> bool:
     """Each namespace has the service account that Pods need, and each quota was counted."""
-    accounts = kubectl.json("get", "serviceaccounts", "--all-namespaces")["items"]
-    quotas = kubectl.json("get", "resourcequotas", "--all-namespaces")["items"]
+    accounts = kubectl.api.list("serviceaccounts")
+    quotas = kubectl.api.list("resourcequotas")
     ready = {each["metadata"]["namespace"] for each in accounts}
     return {each.namespace for each in found} <= ready and all(each["status"].get("hard") for each in quotas)
 
