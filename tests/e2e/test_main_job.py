@@ -1,4 +1,7 @@
-"""The main job from `helm install` to `helm uninstall`, with Helm 3 and Helm 4; tests run in this order."""
+"""The main job from `helm install` to `helm uninstall`, with Helm 3 and Helm 4; tests run in this order.
+
+What Helm has no part in is looked at in the release of Helm 4 alone.
+"""
 
 import json
 import subprocess
@@ -21,6 +24,8 @@ from tests.e2e.workloads import deployment, our_annotations, pods_of
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
 WEB = "9b9e16387237056ac52a193ffbd6d695831cfe7f"
+# A report that is written without end would change in each of them.
+SETTLING_TRIES = 4
 CPU, MEMORY = f"cpuprofile-{WEB}", f"memprofile-{WEB}"
 WEB_TO_EMOJI = "connprofile-fc09272092ec5b7073153c9134d0156117451784"
 WEB_TO_VOTING = "connprofile-b2d1d9faa4282ddf04a37d45d30192f1d6bbdb33"
@@ -32,6 +37,9 @@ ANNOTATIONS_OF_WEB = {
     "liqo.io/connectionProfile1": BOT_TO_WEB,
     "liqo.io/connectionProfile2": WEB_TO_EMOJI,
 }
+
+
+once = pytest.mark.parametrize("release", ["helm4"], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module", params=["helm3", "helm4"])
@@ -89,6 +97,7 @@ def test_profiles_appear_with_the_right_values(release: Release) -> None:
     assert float(quarter["spec"]["bandwidth_requirement"]) == pytest.approx(120, rel=0.02)
 
 
+@once
 def test_kubectl_shows_them(release: Release) -> None:
     """`kubectl get` prints job, namespace and value; `profiling` is the category of all three kinds."""
     table = release.kubectl.run("get", KINDS, "--all-namespaces")
@@ -121,6 +130,7 @@ def test_scaling_gives_annotated_pods(release: Release, emojivoto: str) -> None:
     assert [our_annotations(pod) for pod in pods] == [ANNOTATIONS_OF_WEB] * 3
 
 
+@once
 def test_a_forged_annotation_is_corrected(release: Release, emojivoto: str) -> None:
     """A template that names a profile of another workload gets its own; a number too many is removed."""
     forged = deployment("voting", emojivoto)
@@ -139,6 +149,7 @@ def test_a_forged_annotation_is_corrected(release: Release, emojivoto: str) -> N
     }
 
 
+@once
 def test_a_pod_of_nobody_is_created_as_it_is(release: Release, emojivoto: str) -> None:
     """No owner, no profile: the API server takes the Pod without a change."""
     release.kubectl.run("run", "bare", "--image=registry.example/x", f"--namespace={emojivoto}")
@@ -148,23 +159,32 @@ def test_a_pod_of_nobody_is_created_as_it_is(release: Release, emojivoto: str) -
     assert our_annotations(pod) == {}
 
 
+@once
 def test_an_unchanged_cycle_writes_nothing(release: Release) -> None:
-    """Over three seconds, at a cycle each second, no profile and no report gets a new resourceVersion."""
+    """Over three seconds, at a cycle each second, no profile and no report gets a new resourceVersion.
+
+    Before that the report may still settle: a probe that succeeds, or a check-point, shows in it once.
+    """
 
     def versions() -> dict[str, str]:
         report = release.kubectl.api.get("configmaps", "job-profiler-status", release.namespace)
         objects = [*release.profiles().values(), report]
         return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in objects}
 
-    before = versions()
-    cycles = release.processes["profiler"].log.count("cycle_finished")
-    wait_until(
-        lambda: release.processes["profiler"].log.count("cycle_finished") >= cycles + 3, 30, "three cycles"
-    )
+    def are_kept() -> bool:
+        before = versions()
+        cycles = release.processes["profiler"].log.count("cycle_finished")
+        wait_until(
+            lambda: release.processes["profiler"].log.count("cycle_finished") >= cycles + 3,
+            30,
+            "three cycles",
+        )
+        return versions() == before
 
-    assert versions() == before
+    assert any(are_kept() for _ in range(SETTLING_TRIES))
 
 
+@once
 def test_without_a_webhook_pods_are_still_created_and_mended_later(release: Release, emojivoto: str) -> None:
     """`failurePolicy: Ignore`: with both processes stopped a Pod comes plain; the profiler alone mends it.
 
@@ -193,6 +213,7 @@ def _annotated_pod_of_emoji(release: Release, namespace: str) -> bool:
     return "liqo.io/cpuProfile" in our_annotations(pod)
 
 
+@once
 def test_a_restarted_profiler_changes_nothing(release: Release) -> None:
     """A new leader reads the past anew and finds every value as it is stored."""
     before = {name: profile["spec"] for name, profile in release.profiles().items()}
@@ -205,6 +226,7 @@ def test_a_restarted_profiler_changes_nothing(release: Release) -> None:
     assert {name: profile["spec"] for name, profile in release.profiles().items()} == before
 
 
+@once
 def test_a_prometheus_that_is_away_leaves_profiles_and_says_so(
     release: Release, emojivoto_prometheus: Prometheus
 ) -> None:
@@ -240,6 +262,7 @@ def _status_with(release: Release, state: str) -> dict[str, Any] | None:
     return report if all(signal["state"] == state for signal in report["signals"]) else None
 
 
+@once
 def test_each_account_can_do_its_work_and_no_more(release: Release) -> None:
     """What is run above is run with these accounts' tokens; here is what they can not do."""
 

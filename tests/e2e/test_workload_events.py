@@ -27,13 +27,14 @@ pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
 NAMESPACE = "profiling-events"
 # Between two cycles Prometheus is stopped and started again.
-PERIOD_SECONDS = 8
+PERIOD_SECONDS = 5
 PROFILES = 14
 # web needs (0.016 + 0.004) cores * 1.0625 and 20,000,000 bytes * 1.2458333; the connections are the past's.
 CREATED = (
     "CPU 0.022 cores, memory 24916667 bytes, 240.00 requests and responses a minute to emojivoto/emoji, "
     "114.00 requests and responses a minute to emojivoto/voting"
 )
+STARTED = '"started"'
 CHANGED = "CPU 0.100 → 0.022 cores"
 
 
@@ -166,8 +167,14 @@ def test_the_first_cycle_of_a_new_term_tells_nothing(release: Release, web_uid: 
 
 
 def test_nothing_went_wrong_meanwhile(release: Release) -> None:
-    """No Event was refused, and no watch lacked a right."""
+    """No Event was refused, and no watch lacked a right.
+
+    Until the first cycle of a process is over, a watch may begin anew: the CRDs are a moment old.
+    """
     log = release.processes["profiler"].log
+    _, *processes = log.split(STARTED)
+    settled = [process.partition("cycle_finished")[2] for process in processes]
 
     assert "event_not_recorded" not in log
-    assert "contact_lost" not in log
+    assert len(settled) == 2
+    assert not any("contact_lost" in process for process in settled)

@@ -59,7 +59,8 @@ def test_in_three_years_no_api_server_could_refuse_what_is_served(seed: int) -> 
     An authority is replaced after 225 to 243 of its 365 days: in 1095 days there are 5. A certificate is
     replaced after 4.3 to 4.7 of its 7 days, or with the authority: 234 to 258 of them, fewer by the looks
     that a cluster without a leader misses. An authority stays in the bundle for the week that its last
-    certificate lives on: never more than 2 at a time.
+    certificate lives on: never more than 2 at a time. A leader's term is 15 days on average and the next one
+    begins after six hours: 72 leaders, with a standard deviation of 5.
     """
     world = simulated(THREE_YEARS, YEARS, seed)
 
@@ -67,7 +68,7 @@ def test_in_three_years_no_api_server_could_refuse_what_is_served(seed: int) -> 
     assert authorities_in(world) == 5
     assert 210 <= len(world.served) <= 258
     assert most_trusted(world) == 2
-    assert world.takeovers > 60
+    assert world.takeovers > 45
 
 
 @pytest.mark.parametrize("seed", range(4))
