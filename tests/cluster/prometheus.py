@@ -1,11 +1,11 @@
 """A real Prometheus that scrapes nothing: its past comes from an OpenMetrics file."""
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.cluster.back_fill import back_fill
 from tests.cluster.loopback_http import answers
 from tests.cluster.processes import Process, free_ports
 from tests.parts.locate import Part, require
@@ -24,11 +24,11 @@ class Prometheus:
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self._history = openmetrics_file
-        self._data = directory / "data"
+        self.data = directory / "data"
         command: list[str | Path] = [
             require(Part.PROMETHEUS),
             "--config.file=/dev/null",
-            f"--storage.tsdb.path={self._data}",
+            f"--storage.tsdb.path={self.data}",
             f"--storage.tsdb.retention.time={RETENTION}",
             f"--web.listen-address=127.0.0.1:{port}",
             *flags,
@@ -42,7 +42,7 @@ class Prometheus:
 
     def __enter__(self) -> Self:
         if self._history:
-            _back_fill(self._history, self._data)
+            back_fill(self._history, self.data)
         self.start()
         return self
 
@@ -58,15 +58,3 @@ class Prometheus:
     def stop(self) -> None:
         """Clients see refused connections until `start`."""
         self._process.stop()
-
-
-def _back_fill(openmetrics_file: Path, data: Path) -> None:
-    """One block per eight days: without the flag the file is read once for every two hours that it spans."""
-    command: list[str | Path] = [
-        require(Part.PROMTOOL),
-        *("tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=192h"),
-        *(openmetrics_file, data),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ValueError(f"promtool can't read {openmetrics_file}: {done.stderr.strip()}")

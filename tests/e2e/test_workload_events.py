@@ -5,18 +5,18 @@ emojivoto: so the first cycle of the leader's term is over when the first profil
 """
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cluster.back_fill import back_fill
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
-from tests.cluster.prometheus import Prometheus, _back_fill
+from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
-from tests.e2e.conftest import AHEAD_SECONDS, running
+from tests.e2e.conftest import AHEAD_SECONDS, recent_moment, running
 from tests.e2e.release import Release
 from tests.e2e.test_main_job import CPU
 from tests.e2e.workloads import deployment
@@ -41,11 +41,11 @@ CHANGED = "CPU 0.100 → 0.022 cores"
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prometheus' data of today and three days of emojivoto."""
-    directory, now = tmp_path_factory.mktemp("emojivoto"), int(time.time())
+    directory, now = tmp_path_factory.mktemp("emojivoto"), recent_moment()
     days = days_from_midnight(now, 3, ahead_seconds=AHEAD_SECONDS)
     end = now + AHEAD_SECONDS
     write_past(directory / "past.txt", end=end, days=days, scrape_seconds=60, flavour="constant")
-    _back_fill(directory / "past.txt", directory / "data")
+    back_fill(directory / "past.txt", directory / "data")
     return directory / "data"
 
 
@@ -113,7 +113,7 @@ def test_profiles_that_appear_are_one_event_on_the_deployment(
     after_cycles(release, 1)
     prometheus.stop()
     for block in past.iterdir():
-        shutil.move(block, prometheus._data)
+        shutil.move(block, prometheus.data)
     prometheus.start()
     wait_until(lambda: len(release.profiles()) == PROFILES, 60, f"{PROFILES} profiles")
     after_cycles(release, 2)
