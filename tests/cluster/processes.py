@@ -39,6 +39,11 @@ class Process:
 
     def start(self, ready: Callable[[], bool], within_seconds: float) -> None:
         """Starts the program and waits until `ready` answers True."""
+        self.launch()
+        self.until_ready(ready, within_seconds)
+
+    def launch(self) -> None:
+        """Starts the program; `until_ready` then waits for it."""
         if self.pid:
             raise ProcessError(f"{self.name} runs already")
         with self.log.open("ab") as log:
@@ -49,6 +54,9 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    def until_ready(self, ready: Callable[[], bool], within_seconds: float) -> None:
+        """Waits until `ready` answers True; a ProcessError where the program ends before, or takes longer."""
         try:
             wait_until(lambda: self._has_ended() or ready(), within_seconds, f"{self.name} to be ready")
         except BaseException as error:
@@ -56,7 +64,7 @@ class Process:
             if isinstance(error, TimeoutError):
                 raise ProcessError(f"{error}\n{self._end_of_log()}") from error
             raise
-        if self._has_ended():
+        if self._child and self._has_ended():
             raise ProcessError(f"{self.name} ended with {self._child.returncode}\n{self._end_of_log()}")
 
     def ask_to_stop(self) -> None:

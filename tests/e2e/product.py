@@ -62,7 +62,16 @@ class ProductProcess:
 
     def start(self) -> None:
         """Start, and wait until it is ready."""
-        self._process.start(lambda: answers(f"{self.health_url}/readyz"), READY_SECONDS)
+        self.launch()
+        self.until_ready()
+
+    def launch(self) -> None:
+        """Start, and wait for nothing."""
+        self._process.launch()
+
+    def until_ready(self) -> None:
+        """Wait until it is ready."""
+        self._process.until_ready(lambda: answers(f"{self.health_url}/readyz"), READY_SECONDS)
 
     def stop(self) -> None:
         """SIGTERM, and wait for its end."""

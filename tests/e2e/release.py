@@ -1,5 +1,6 @@
 """A release of the chart on a control plane, and the processes that run it."""
 
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,11 @@ class Release:
             component = deployment["metadata"]["labels"]["app.kubernetes.io/component"]
             process = ProductProcess(deployment, self._control_plane, self._directory)
             self.processes[component] = process
+        for process in self.processes.values():
+            process.launch()
         # The profiler issues the certificate without which no webhook is ready.
         for component in sorted(self.processes):
-            self.processes[component].start()
+            self.processes[component].until_ready()
         wait_until(lambda: self.ca_bundle, 30, "the caBundle to be published")
 
     def replica(self, component: str, number: int, settings: Mapping[str, str]) -> ProductProcess:
@@ -75,7 +78,9 @@ class Release:
         return ProductProcess(deployment, self._control_plane, self._directory, number, settings)
 
     def stop(self) -> None:
-        """End every process."""
+        """End every process; they end at the same time."""
+        for process in self.processes.values():
+            process.signal(signal.SIGTERM)
         for process in self.processes.values():
             process.stop()
 

@@ -121,13 +121,13 @@ async def test_a_source_that_answers_again_is_noticed_though_nothing_is_missing(
 
 
 async def test_what_prometheus_forgot_is_still_known() -> None:
-    """It keeps two hours. Leaders come and go for four days, five hours each; the whole time counts.
+    """It keeps two hours. Leaders come and go for two days, five hours each; the whole time counts.
 
     A piece is due after a quarter of the two hours, so that nothing leaves Prometheus before it is stored.
     """
     cluster = Remaining(lively())
     cluster.prometheus.retention = "2h"
-    last = 4 * 24 * 60
+    last = 2 * 24 * 60
     whole = Scenario(lively())
 
     for minutes in range(0, last + 1, 25):
@@ -140,7 +140,7 @@ async def test_what_prometheus_forgot_is_still_known() -> None:
         await whole.cycle(minutes)
 
     learned, expected = leader.learned(last), whole.learned(last)
-    assert max(profile.basis.samples for profile in expected.values()) > 2 * 4 * 288
+    assert max(profile.basis.samples for profile in expected.values()) > 2 * 2 * 288
     assert same(learned, expected)
 
 
