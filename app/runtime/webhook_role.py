@@ -33,8 +33,8 @@ from app.webhook.decisions import AdmissionState
 from app.webhook.endpoint import PodMutator
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.need_index import NeedIndex
+from app.webhook.pod_sizer import PodSizer
 from app.webhook.prepared import PreparedDecisions
-from app.webhook.sizing import PodSizer
 
 log = structlog.get_logger(__name__)
 

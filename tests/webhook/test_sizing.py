@@ -19,8 +19,8 @@ from app.webhook.constraint_index import ConstraintIndex, ConstraintObject
 from app.webhook.decisions import decide
 from app.webhook.need_index import NeedIndex
 from app.webhook.outcomes import Decision
+from app.webhook.pod_sizer import PodSizer
 from app.webhook.reviews import decode_review
-from app.webhook.sizing import PodSizer
 from tests.webhook.profiles import (
     WEB,
     WEB_ANNOTATIONS,

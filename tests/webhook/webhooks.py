@@ -16,8 +16,8 @@ from app.webhook.decisions import AdmissionState
 from app.webhook.endpoint import PodMutator
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.need_index import NeedIndex
+from app.webhook.pod_sizer import PodSizer
 from app.webhook.prepared import PreparedDecisions
-from app.webhook.sizing import PodSizer
 from tests.webhook.profiles import synced_catalogue
 
 MAX_REVIEW_BYTES = 3 * 1024 * 1024
