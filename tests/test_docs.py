@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -42,3 +43,37 @@ def test_links_lead_to_files_that_exist(document: Path) -> None:
     links = re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text())
 
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_architecture_names_modules_that_exist() -> None:
+    """Every path in the code font of docs/architecture.md, to a file or a folder of the repository."""
+    named = re.findall(r"`((?:app|charts|docs|tests)/[\w./-]+)`", ARCHITECTURE)
+
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_architecture_has_a_line_for_every_folder() -> None:
+    """Every package of app/ has its law in the table."""
+    packages = {str(path.parent.relative_to(ROOT)) for path in (ROOT / "app").glob("*/**/__init__.py")}
+    laws = set(re.findall(r"^\| `(app/[\w/]+)` \|", ARCHITECTURE, re.MULTILINE))
+
+    assert laws == packages
+
+
+def test_every_step_of_a_walk_names_a_definition_of_its_file() -> None:
+    """The third column is a class, function or variable that is in the file of the second column.
+
+    Five walks: a review, a sample, an edge, a setting and a certificate.
+    """
+    steps = re.findall(r"^\| \d+ \| `([\w./-]+)` \| `(\w+)` \|", ARCHITECTURE, re.MULTILINE)
+    walks = re.findall(r"^### ", ARCHITECTURE, re.MULTILINE)
+    missing = [
+        f"{file}: {name}"
+        for file, name in steps
+        if not re.search(rf"(def |class |^|name: ){name}\b", (ROOT / file).read_text(), re.MULTILINE)
+    ]
+
+    assert len(walks) == 5
+    assert len(steps) > 5 * len(walks)
+    assert missing == []
