@@ -9,7 +9,7 @@ import pytest
 
 from tests.command_line.conftest import Program
 from tests.command_line.pasts import write_past
-from tests.command_line.test_profile import serves
+from tests.command_line.served_prometheus import serves
 from tests.kubernetes.fake_api_server import FakeApiServer
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 

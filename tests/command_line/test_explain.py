@@ -29,7 +29,7 @@ from app.kubernetes import paths
 from app.sources.history_file import RecordedContainer, write_history_file
 from tests.command_line.conftest import Outcome, Program
 from tests.command_line.pasts import FIRST_MIDNIGHT, write_past
-from tests.command_line.test_profile import serves
+from tests.command_line.served_prometheus import serves
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 

@@ -46,7 +46,7 @@ def test_serve_tells_all_faults_together_before_anything_starts() -> None:
     assert (run.returncode, run.stdout) == (2, "")
     assert [line.split(":")[0] for line in run.stderr.splitlines()] == ["job-profiler"] * 4
     for fault in (
-        "PROMETHEUS_PORT (--prometheus-port) is 'tcp://10.0.0.1:9090': give the number alone",
+        "PROMETHEUS_PORT (--prometheus-port) is 'tcp://10.0.0.1:9090': give the number only",
         "TIMESLOTS (--timeslots) is '5': 5 does not divide 24: use 1, 2, 3, 4, 6, 8, 12 or 24",
         "PROFILING_NAMESPACE (--profiling-namespace) is 'Shop,web': not a namespace's name: Shop",
         "LEASE_DURATION (--lease-duration) is '3': must be more than LEASE_RENEW_DEADLINE, which is 10",

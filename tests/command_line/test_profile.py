@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from aiohttp import web
 from jsonschema import Draft202012Validator
 
 from app.command_line.profile import _cost
@@ -20,7 +19,8 @@ from app.kubernetes import paths
 from app.sources.queries import CPU_USAGE
 from app.sources.query_observer import QueryCosts
 from tests.command_line.conftest import Program
-from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, listed, refuses
+from tests.command_line.served_prometheus import serves
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 from tests.kubernetes.labelled_namespaces import OPTED_OUT, matching
 from tests.profiler.emojivoto_prometheus import CONTAINERS, WEB_POD, EmojivotoPrometheus
 
@@ -34,17 +34,6 @@ def schema_of(kind: str) -> Any:
     plural = next(resource_kind.plural for resource_kind in KINDS.values() if resource_kind.kind == kind)
     crd = yaml.safe_load((REPOSITORY / "crds" / f"{plural}.yaml").read_text())
     return crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-
-
-def serves(prometheus: EmojivotoPrometheus) -> Answer:
-    """A handler that forwards requests to the scripted Prometheus."""
-
-    async def answer(request: web.Request) -> web.Response:
-        forwarded = httpx.Request("POST", str(request.url), content=await request.read())
-        response = await httpx.AsyncClient(transport=prometheus.transport).send(forwarded)
-        return web.Response(body=response.content, status=response.status_code)
-
-    return answer
 
 
 def test_a_record_as_a_table(program: Program) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.command_line.conftest import Program
-from tests.command_line.test_profile import serves
+from tests.command_line.served_prometheus import serves
 from tests.kubernetes.fake_api_server import FakeApiServer
 from tests.profiler.emojivoto_prometheus import WEB_POD, EmojivotoPrometheus
 

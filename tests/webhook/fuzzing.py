@@ -15,10 +15,10 @@ import structlog
 from app.domain.self_probe import config_map
 from app.errors import ReviewError
 from tests.webhook.generated_pods import PodGenerator
+from tests.webhook.generated_sized_pods import SizedPodGenerator
+from tests.webhook.recorded_reviews import RECORDED
 from tests.webhook.reviews import OWNERS, encoded, review
 from tests.webhook.served_webhook import ServedWebhook, exchange
-from tests.webhook.test_generated_sizing import SizedPodGenerator
-from tests.webhook.test_recorded_reviews import RECORDED
 from tests.webhook.webhooks import MAX_REVIEW_BYTES, Webhook, sizing_webhook, webhook_with
 
 REFUSALS = (400, 413)

@@ -1,17 +1,15 @@
 """One review per kind of owner, and recorded reviews of a real API server, if available."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.domain.workloads import Workload
 from tests.webhook.profiles import WEB, WEB_ANNOTATIONS, cpu, web_profiles
+from tests.webhook.recorded_reviews import RECORDED, recorded
 from tests.webhook.reviews import OWNERS, applied, encoded, patch_in
 from tests.webhook.webhooks import webhook_with
 
-RECORDED = Path(__file__).parents[3] / "shared" / "data"
 RECORDED_OWNERS = {
     "deployment": WEB,
     "deployment-sidecars": Workload("shop", "checkout"),
@@ -23,11 +21,6 @@ RECORDED_OWNERS = {
     "replicationcontroller": Workload("shop", "legacy-1", "ReplicationController"),
     "bare-pod": None,
 }
-
-
-def recorded(name: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((RECORDED / f"admission-review-{name}.json").read_bytes())
-    return document
 
 
 def profile_name(workload: Workload) -> str:

@@ -14,13 +14,14 @@ from app.domain.annotation_index import AnnotationIndex
 from app.domain.profiles import Resource
 from app.rightsizing.constraints import Quota
 from app.runtime.scheduling import scheduling_policy
-from app.webhook import sizing
+from app.webhook import pod_sizer
 from app.webhook.constraint_index import ConstraintIndex, ConstraintObject
 from app.webhook.decisions import decide
 from app.webhook.need_index import NeedIndex
 from app.webhook.outcomes import Decision
 from app.webhook.pod_sizer import PodSizer
 from app.webhook.reviews import decode_review
+from app.webhook.sizing import SizingOutcome
 from tests.webhook.profiles import (
     WEB,
     WEB_ANNOTATIONS,
@@ -161,9 +162,7 @@ def test_what_the_pod_says_goes_before_what_its_namespace_says(
     ours = found["metadata"]["annotations"]
     assert {key: ours[key] for key in WEB_ANNOTATIONS} == WEB_ANNOTATIONS
     assert (NOTE in ours, webhook.resized) == (enabled, enabled)
-    assert [webhook.not_resized(outcome) for outcome in sizing.SizingOutcome if outcome != "unchanged"] == [
-        0
-    ] * 6
+    assert [webhook.not_resized(outcome) for outcome in SizingOutcome if outcome != "unchanged"] == [0] * 6
 
 
 @pytest.mark.parametrize("label", [None, "false"])
@@ -294,7 +293,7 @@ def test_a_fault_in_sizing_costs_no_annotation(broken: str, monkeypatch: pytest.
         raise ZeroDivisionError("sizing is broken")
 
     webhook = sizing_webhook(*SIZED_PROFILES)
-    monkeypatch.setattr(sizing, broken, fails)
+    monkeypatch.setattr(pod_sizer, broken, fails)
     reviewed = web_pod()
     with structlog.testing.capture_logs() as lines:
         found = patched_by(webhook, reviewed)
