@@ -17,7 +17,7 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
 
 FROM python:3.11-slim
 LABEL org.opencontainers.image.title="job-profiler" \
-      org.opencontainers.image.description="Learns what every micro-service needs and whom it talks to, and writes it on every Pod." \
+      org.opencontainers.image.description="Learns the CPU, memory and connections of every workload, and annotates its Pods with the profiles." \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/job-profiler /opt/job-profiler
 # Large arrays go back to the system when they are freed: a cycle needs many of them for a moment. What TLS needs
