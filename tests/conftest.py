@@ -6,7 +6,7 @@ A missing part skips the tests that need it and says how to get it; under CI=tru
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -31,6 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(DurationsWriter())
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Every worker gets the order of this process: a seed is drawn once."""
+    node.workerinput["file_order"] = node.config.getoption("file_order")
+
+
 def pytest_report_header(config: pytest.Config) -> str | None:
     """How to get the same order again."""
     order = config.getoption("file_order")
@@ -39,7 +45,8 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Every worker sorts alike."""
-    sort_by_file(items, config.getoption("file_order"))
+    order = getattr(config, "workerinput", {}).get("file_order") or config.getoption("file_order")
+    sort_by_file(items, order)
 
 
 def _require(*parts: Part) -> None:

@@ -34,7 +34,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def _order(text: str) -> str:
-    """LONGEST or a seed; the workers get the seed that was drawn here."""
+    """LONGEST or a seed, which is drawn here."""
     if text == RANDOM:
         return str(Random().randrange(LARGEST_SEED))
     if text == LONGEST or text.isdecimal():

@@ -12,8 +12,8 @@ from app.domain.custom_resources import to_manifest
 from app.domain.profile_names import contract_name
 from app.domain.profiles import Basis, ConnectionProfile, Identity, ProfileKind
 from app.domain.workloads import Connection, Workload
+from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
-from app.kubernetes.profiles import ProfileWriter
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
@@ -48,7 +48,7 @@ async def _write_connections(kubeconfig: Path, namespace: str) -> None:
     basis = Basis(now, now, 288, 1.0, 0.5)
     turns = asyncio.Semaphore(16)
     async with open_cluster(str(kubeconfig)) as client:
-        writer = ProfileWriter(client, NAMESPACE)
+        collection = paths.profiles("connectionprofiles", NAMESPACE)
 
         async def write(number: int) -> None:
             edge = Connection(Workload(namespace, "hub"), Workload(namespace, f"leaf-{number}"))
@@ -57,7 +57,7 @@ async def _write_connections(kubeconfig: Path, namespace: str) -> None:
             assert name
             async with turns:
                 manifest = to_manifest(profile, name=name, namespace=NAMESPACE, updated_at=now)
-                await writer.apply("connectionprofiles", manifest)
+                await client.create(collection, manifest)
 
         await asyncio.gather(*map(write, range(CONNECTIONS)))
 

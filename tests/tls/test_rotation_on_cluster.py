@@ -26,7 +26,7 @@ from tests.http_server.background_listener import BackgroundListener
 from tests.kubernetes.polling import until
 
 NAMESPACE, NAME = "rotates", "rotates"
-SECONDS = 30
+SECONDS = 38
 pytestmark = pytest.mark.cluster
 
 
@@ -107,7 +107,7 @@ async def refusals(cluster: ClusterClient, seconds: float) -> list[str]:
 async def test_authorities_rotate_without_one_failed_admission(
     control_plane: ControlPlane, kubectl: Kubectl
 ) -> None:
-    """Certificates live 8 s and authorities 24 s: in 30 s there are 2 or 3 authorities, at most 2 trusted.
+    """Certificates live 10 s and authorities 30 s: in 38 s there are 2 or 3 authorities, at most 2 trusted.
 
     Each call is a handshake of its own. The self-dial never finds a reason once it had none: a replica stays
     ready through every rotation.
@@ -118,8 +118,8 @@ async def test_authorities_rotate_without_one_failed_admission(
             "own_namespace": NAMESPACE,
             "webhook_configuration": NAME,
             "certificate_names": "127.0.0.1",
-            "serving_certificate_lifetime": 8,
-            "authority_lifetime": 24,
+            "serving_certificate_lifetime": 10,
+            "authority_lifetime": 30,
             "trust_lag": 2,
             "certificate_check_period": 0.5,
         }
