@@ -65,6 +65,7 @@ def _start(directory: Path, parts: ExitStack) -> Release:
     (directory / "helm").mkdir()
     helm = Helm(require(Part.HELM_4), directory / "helm")
     release = Release(helm, control_plane, kubectl, NAMESPACE, directory)
+    release.brings_crds = True
     for namespace in (NAMESPACE, "emojivoto"):
         kubectl.create_namespace(namespace)
     release.install(release.values(prometheus.url, {"profiling": {"updateSeconds": 10}}))

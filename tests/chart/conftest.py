@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import pytest
 
 from tests.chart.rendered import CHART, IMAGE, Release
-from tests.chart.served import CRDS, FIRST, SECOND
+from tests.chart.served import FIRST, SECOND
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.profile_crds import remove_crds, remove_profiles
 
 NEW_CLUSTER = "1.36.0"
 
@@ -62,16 +63,21 @@ def render(helm4: Helm) -> Render:
 
 @pytest.fixture(scope="module")
 def namespaces(kubectl: Kubectl) -> Iterator[None]:
-    """Two namespaces for releases."""
+    """Two namespaces for releases, on a cluster without the CRDs: the first release brings them."""
+    remove_crds(kubectl)
     for namespace in (FIRST, SECOND):
         kubectl.create_namespace(namespace)
     yield
+    remove_crds(kubectl)
     kubectl.delete_namespaces(FIRST, SECOND)
 
 
 @pytest.fixture
 def installer(helm: Helm, control_plane: ControlPlane, kubectl: Kubectl, namespaces: None) -> Iterator[Helm]:
-    """Helm on a cluster without objects of the chart, before and after the test."""
+    """Helm on a cluster without releases and profiles, before and after the test.
+
+    The CRDs of a release stay; a release of the same name and namespace adopts them.
+    """
     with _installing(helm.against(control_plane.kubeconfig), kubectl) as against:
         yield against
 
@@ -93,4 +99,4 @@ def _installing(against: Helm, kubectl: Kubectl) -> Iterator[Helm]:
         for namespace in (FIRST, SECOND):
             for release in against.run("list", "--short", f"--namespace={namespace}").split():
                 against.uninstall(release, namespace)
-        kubectl.run("delete", "--ignore-not-found", *CRDS)
+            remove_profiles(kubectl, namespace)

@@ -1,13 +1,12 @@
 """The three CRDs on a real API server: their names, and a wait until the server serves them."""
 
-from app.domain.custom_resources import GROUP, KINDS
+from app.domain.custom_resources import GROUP
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.profile_crds import CRDS, PLURALS
 from tests.cluster.waiting import wait_until
 
 # Namespaces for releases.
 FIRST, SECOND = "chart-first", "chart-second"
-PLURALS = [kind.plural for kind in KINDS.values()]
-CRDS = [f"crd/{plural}.{GROUP}" for plural in PLURALS]
 
 
 def wait_for_crds(kubectl: Kubectl) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from tests.chart.profiles import PROFILES, manifest_of, plural_of, status_of
 from tests.chart.rendered import REPOSITORY
-from tests.chart.served import CRDS, wait_for_crds
+from tests.chart.served import wait_for_crds
 from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.profile_crds import CRDS, remove_crds
 from tests.cluster.waiting import wait_until
 
 pytestmark = [pytest.mark.chart, pytest.mark.cluster]
@@ -21,6 +22,7 @@ every_kind = pytest.mark.parametrize("resource", PROFILES)
 @pytest.fixture(scope="module")
 def crds(kubectl: Kubectl) -> Iterator[Kubectl]:
     """The CRDs of `crds/`, established, with one profile of each kind in its own namespace."""
+    remove_crds(kubectl)
     kubectl.create_namespace(NAMESPACE)
     kubectl.run("apply", f"--filename={REPOSITORY / 'crds'}")
     try:
@@ -32,7 +34,7 @@ def crds(kubectl: Kubectl) -> Iterator[Kubectl]:
             )
         yield kubectl
     finally:
-        kubectl.run("delete", *CRDS)
+        remove_crds(kubectl)
         kubectl.delete_namespaces(NAMESPACE)
 
 

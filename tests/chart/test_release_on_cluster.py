@@ -4,17 +4,18 @@ import json
 import re
 import subprocess
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.chart.profiles import manifest_of
 from tests.chart.rendered import CHART, IMAGE, REPOSITORY
-from tests.chart.served import CRDS, FIRST, PLURALS, SECOND, wait_for_crds
+from tests.chart.served import FIRST, SECOND, wait_for_crds
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm, HelmError
 from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.profile_crds import CRDS, PLURALS, remove_crds
 from tests.parts.locate import Part, require
 
 pytestmark = [pytest.mark.chart, pytest.mark.cluster]
@@ -30,8 +31,9 @@ def notes(installer: Helm, **values: Any) -> str:
 
 
 @pytest.fixture
-def hand_over(installer: Helm, kubectl: Kubectl) -> Callable[[str, str], None]:
-    """Runs the commands of the notes that transfer the CRDs to a release."""
+def hand_over(installer: Helm, kubectl: Kubectl) -> Iterator[Callable[[str, str], None]]:
+    """Runs the commands of the notes that transfer the CRDs to a release; there are none before and after."""
+    remove_crds(kubectl)
     commands = "\n".join(re.findall(r"(?m)^  (kubectl (?:label|annotate) crd .*)$", notes(installer)))
 
     def run(release: str, namespace: str) -> None:
@@ -41,7 +43,8 @@ def hand_over(installer: Helm, kubectl: Kubectl) -> Callable[[str, str], None]:
         environment = {"PATH": path, "KUBECONFIG": str(kubectl.kubeconfig), "HOME": str(installer.directory)}
         subprocess.run(["sh", "-euc", script], env=environment, check=True, capture_output=True)
 
-    return run
+    yield run
+    remove_crds(kubectl)
 
 
 class Product:

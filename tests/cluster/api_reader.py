@@ -58,9 +58,9 @@ class ApiReader:
             status, content = self._answer(path)
         except (OSError, http.client.HTTPException) as error:
             raise ApiError(f"{path}: {error!r}") from error
+        if status != OK:  # a Status object, or plain text where the whole group is not served
+            raise ApiError(f"{path}: {status} {content.decode(errors='replace')}")
         answer: Object = json.loads(content)
-        if status != OK:
-            raise ApiError(f"{path}: {answer.get('message', answer)}")
         return answer
 
     def _answer(self, path: str) -> tuple[int, bytes]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.profile_crds import ensure_crds, remove_crds
 from tests.cluster.prometheus import Prometheus
 from tests.conftest import PrometheusFactory
 from tests.e2e.release import Release
@@ -47,6 +48,10 @@ def emojivoto(kubectl: Kubectl) -> str:
 def running(release: Release, values: dict[str, object]) -> Iterator[Release]:
     """The release from its installation to the last trace of it."""
     kubectl = release.kubectl
+    if release.brings_crds:
+        remove_crds(kubectl)
+    else:
+        ensure_crds(kubectl)
     kubectl.create_namespace(release.namespace)
     release.install(values)
     try:
@@ -57,12 +62,9 @@ def running(release: Release, values: dict[str, object]) -> Iterator[Release]:
         if "job-profiler" in release.helm.run("list", "--short", f"--namespace={release.namespace}"):
             release.helm.uninstall("job-profiler", release.namespace)
         delete_deployments(kubectl, NAMESPACE)
-        crds = [f"crd/{kind}.webapp.liqo.io.profiling" for kind in _PLURALS]
-        kubectl.run("delete", "--ignore-not-found", *crds)
+        if release.brings_crds:
+            remove_crds(kubectl)
         kubectl.delete_namespaces(release.namespace)
-
-
-_PLURALS = ("cpuprofiles", "memoryprofiles", "connectionprofiles")
 
 
 @pytest.fixture(scope="module")

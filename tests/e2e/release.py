@@ -18,7 +18,12 @@ NAME = "job-profiler"
 
 
 class Release:
-    """Installed by `install`, run by `start`; the webhook is reached by URL: nothing plays a Service."""
+    """Installed by `install`, run by `start`; the webhook is reached by URL: nothing plays a Service.
+
+    The CRDs are those of the control plane, unless the release is to bring them.
+    """
+
+    brings_crds = False
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class Release:
             "image": {"repository": "registry.example/job-profiler"},
             "prometheus": {"url": prometheus_url},
             "profiling": {"updateSeconds": 1},
+            "crds": {"install": self.brings_crds},
             "webhook": {
                 "url": f"https://127.0.0.1:{self.webhook_port}/mutate",
                 "port": self.webhook_port,

@@ -36,6 +36,7 @@ from app.sources.queries import Scope
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.processes import free_ports
+from tests.cluster.profile_crds import ensure_crds
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
 from tests.conftest import PrometheusFactory
@@ -144,10 +145,7 @@ def leaders(
     text = tmp_path / "past.txt"
     write_past(text, end=END_SECONDS, days=DAYS, scrape_seconds=150, flavour="rhythm")
     prometheus = prometheus_factory(text)
-    kubectl.run("apply", f"--filename={REPOSITORY / 'crds'}")
-    for kind in ("cpu", "memory", "connection"):
-        name = f"crd/{kind}profiles.webapp.liqo.io.profiling"
-        kubectl.run("wait", "--for=condition=Established", name, "--timeout=30s")
+    ensure_crds(kubectl)
     kubectl.create_namespace(NAMESPACE)
     for each in OBJECTS:
         kubectl.apply(each | {"metadata": each["metadata"] | {"namespace": NAMESPACE}})
@@ -155,7 +153,6 @@ def leaders(
     yield contending
     contending.stop()
     kubectl.delete_namespaces(NAMESPACE)
-    kubectl.run("delete", f"--filename={REPOSITORY / 'crds'}")
 
 
 class Stored:

@@ -57,6 +57,7 @@ def release(
     directory = work_directory / request.param
     directory.mkdir()
     installed = Release(helm, control_plane, kubectl, namespace, directory)
+    installed.brings_crds = True
     with running(installed, installed.values(emojivoto_prometheus.url)):
         yield installed
 

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,12 +38,12 @@ from app.periodic import Backoff
 from app.profiler.registries.pods import PodRegistry, PodSink
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.profile_crds import ensure_crds
 from tests.kubernetes.polling import until
 from tests.kubernetes.test_reflector import Names
 
 pytestmark = pytest.mark.cluster
 
-CRDS = Path(__file__).parents[2] / "crds"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
@@ -63,14 +63,9 @@ def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def crds(kubectl: Kubectl) -> Iterator[None]:
-    """The three kinds are served, until the tests of this file are over: a release brings its own."""
-    kubectl.run("apply", f"--filename={CRDS}")
-    for plural in ("cpuprofiles", "memoryprofiles", "connectionprofiles"):
-        name = f"crd/{plural}.webapp.liqo.io.profiling"
-        kubectl.run("wait", "--for=condition=Established", name, "--timeout=30s")
-    yield
-    kubectl.run("delete", f"--filename={CRDS}")
+def crds(kubectl: Kubectl) -> None:
+    """The three kinds are served."""
+    ensure_crds(kubectl)
 
 
 @asynccontextmanager
