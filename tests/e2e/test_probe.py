@@ -35,6 +35,8 @@ VALUES = {
     # What somebody does to the caBundle stays until the leader looks at it for another reason.
     "profiler": {"extraEnv": [{"name": "CERTIFICATE_CHECK_PERIOD", "value": "3600"}]},
 }
+# A report that is written without end would change in each of them.
+SETTLING_TRIES = 4
 NOBODY = "http://127.0.0.1:9"  # no Prometheus is needed
 
 
@@ -151,7 +153,10 @@ def test_it_succeeds_after_an_installation(release: Release) -> None:
 
 
 def test_nothing_of_it_is_stored(release: Release) -> None:
-    """Over three probes no ConfigMap appears, and the report is not written again."""
+    """Over three probes no ConfigMap appears, and the report is not written again.
+
+    Before that the report may still settle: the first probe shows in it once, as does what a source answers.
+    """
 
     def config_maps() -> dict[str, str]:
         found = release.kubectl.api.list("configmaps", NAMESPACE)
@@ -160,11 +165,13 @@ def test_nothing_of_it_is_stored(release: Release) -> None:
     def probes() -> float:
         return metrics(release, "profiler")["job_profiler_probe_duration_seconds_count"]
 
-    before, so_far = config_maps(), probes()
-    wait_until(lambda: probes() >= so_far + 3, 20, "three probes")
+    def are_kept() -> bool:
+        before, so_far = config_maps(), probes()
+        wait_until(lambda: probes() >= so_far + 3, 20, "three probes")
+        return config_maps() == before
 
-    assert config_maps() == before
-    assert not [name for name in before if name.startswith("job-profiler-probe")]
+    assert any(are_kept() for _ in range(SETTLING_TRIES))
+    assert not [name for name in config_maps() if name.startswith("job-profiler-probe")]
 
 
 def test_the_command_says_what_it_checked(release: Release) -> None:
