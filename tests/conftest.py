@@ -37,10 +37,10 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["file_order"] = node.config.getoption("file_order")
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
-    """How to get the same order again."""
-    order = config.getoption("file_order")
-    return None if order == LONGEST else f"files in random order: --file-order={order} gives it again"
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How to get the same order again, beside what failed in it."""
+    if (order := config.getoption("file_order")) != LONGEST:
+        terminalreporter.write_line(f"files ran in random order: --file-order={order} gives it again")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
