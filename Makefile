@@ -38,7 +38,7 @@ durations: .venv/dev.stamp parts  ## Measure the duration of each test file: tes
 	@$(PYTEST) $(PARALLEL) --renew-durations
 
 test-e2e: .venv/dev.stamp parts  ## Run only the end-to-end tests
-	@$(PYTEST) tests/e2e
+	@$(PYTEST) $(PARALLEL) tests/e2e
 
 parts: .venv/dev.stamp
 	@$(BIN)/python -m tests.parts
