@@ -1,7 +1,8 @@
-"""Which steps were answered: a step is folded once, however often and in whatever order it is answered.
+"""Coverage: the steps that were already read, for each range of workload keys.
 
-Ranges of keys are told apart, since one may lack what all others have: its check-point was lost or is older,
-or its namespace came into scope. Usually there is one range, of everybody.
+A covered step is not folded again, so query results may arrive in any order and more than once. Coverage is
+kept for each range of keys, because a range may miss steps that all others have: its check-point was lost or
+is older, or its namespace came into scope. Usually one range holds all keys.
 """
 
 import numpy as np
@@ -14,17 +15,17 @@ StepFlags = NDArray[np.bool_]
 
 
 class Coverage:
-    """For each day and range of keys the steps that were answered; each range ends where the next begins."""
+    """The covered steps by day and range of keys; each range ends where the next begins."""
 
     def __init__(self) -> None:
         self.starts = np.zeros(1, dtype=np.int64)
         self.days: dict[int, StepFlags] = {}  # [ranges, steps of the day]
 
     def missing(self, wanted: StepRange) -> list[StepRange]:
-        """The steps of *wanted* that somebody lacks, as ranges within a day, newest day first."""
+        """The steps of *wanted* that at least one key misses, as ranges within a day, newest day first."""
         ranges: list[StepRange] = []
         for part in wanted.by_day():
-            covered = self.of_everybody(day_of(part.first))[_columns(part)]
+            covered = self.covered_for_all(day_of(part.first))[_columns(part)]
             edges = np.flatnonzero(np.diff(np.concatenate(([True], covered, [True])).astype(np.int8)))
             ranges += [
                 StepRange(part.first + int(begin), part.first + int(end) - 1)
@@ -32,98 +33,98 @@ class Coverage:
             ]
         return sorted(ranges, reverse=True)
 
-    def of_everybody(self, day: int) -> StepFlags:
-        """The steps of *day* that nobody lacks; shape [288]."""
-        here = self.days.get(day)
+    def covered_for_all(self, day: int) -> StepFlags:
+        """True for each step of *day* that all keys have; shape [288]."""
+        flags = self.days.get(day)
         covered: StepFlags = np.ones(STEPS_PER_DAY, dtype=np.bool_) & (
-            False if here is None else here.all(axis=0)
+            False if flags is None else flags.all(axis=0)
         )
         return covered
 
     @property
-    def newest(self) -> int:
-        """The newest step that nobody lacks; 0 where there is none."""
+    def newest_step(self) -> int:
+        """The newest step that all keys have; 0 if there is none."""
         for day in sorted(self.days, reverse=True):
-            if (steps := np.flatnonzero(self.of_everybody(day))).size:
+            if (steps := np.flatnonzero(self.covered_for_all(day))).size:
                 return day * STEPS_PER_DAY + 1 + int(steps[-1])
         return 0
 
-    def lacks(self, keys: Keys, steps: StepRange) -> StepFlags:
-        """Whether each key lacks each of *steps*; shape [keys, steps]."""
-        parts = [self._lacks(keys, part) for part in steps.by_day()]
+    def uncovered(self, keys: Keys, steps: StepRange) -> StepFlags:
+        """True where a key misses a step; shape [keys, steps]."""
+        parts = [self._uncovered_of_day(keys, part) for part in steps.by_day()]
         return parts[0] if len(parts) == 1 else np.hstack(parts)
 
-    def lacks_each(self, keys: Keys, steps: NDArray[np.int64]) -> StepFlags:
-        """Whether `keys[k]` lacks `steps[k]`."""
-        found = np.ones(len(keys), dtype=np.bool_)
-        owners, days = self.ranges_of(keys), (steps - 1) // STEPS_PER_DAY
+    def uncovered_pairs(self, keys: Keys, steps: NDArray[np.int64]) -> StepFlags:
+        """True for each k where `keys[k]` misses `steps[k]`."""
+        uncovered = np.ones(len(keys), dtype=np.bool_)
+        ranges, days = self.range_indexes(keys), (steps - 1) // STEPS_PER_DAY
         for number in set(days.tolist()) & set(self.days):
-            here = days == number
-            found[here] = ~self.days[number][owners[here], (steps[here] - 1) % STEPS_PER_DAY]
-        return found
+            of_day = days == number
+            uncovered[of_day] = ~self.days[number][ranges[of_day], (steps[of_day] - 1) % STEPS_PER_DAY]
+        return uncovered
 
     def add(self, steps: StepRange) -> None:
-        """Everybody has *steps* now."""
+        """Mark *steps* as covered for all keys."""
         for part in steps.by_day():
             self._day(day_of(part.first))[:, _columns(part)] = True
-        self.unite()
+        self.merge_equal_ranges()
 
     def forget_before(self, day: int) -> bool:
-        """Drop what is older than *day*; True where there was something."""
+        """Drop the days before *day*; True if there were any."""
         kept = {number: flags for number, flags in self.days.items() if number >= day}
-        forgot, self.days = len(kept) < len(self.days), kept
-        return forgot
+        has_dropped, self.days = len(kept) < len(self.days), kept
+        return has_dropped
 
     def remove(self, keys: KeyRange) -> None:
-        """*keys* lack everything."""
-        self.put(keys, Coverage())
+        """Mark all steps of *keys* as missing."""
+        self.replace(keys, Coverage())
 
     def within(self, keys: KeyRange) -> "Coverage":
-        """What *keys* have; it tells nothing of others."""
-        owners = np.unique(self.ranges_of(np.array([keys.first, *self.starts[keys.covers(self.starts)]])))
+        """The coverage of *keys*; that of other keys is undefined in the result."""
+        ranges = np.unique(self.range_indexes(np.array([keys.first, *self.starts[keys.covers(self.starts)]])))
         part = Coverage()
-        part.starts = np.maximum(self.starts[owners], keys.first)
-        part.days = {number: flags[owners] for number, flags in self.days.items()}
-        part.unite()
+        part.starts = np.maximum(self.starts[ranges], keys.first)
+        part.days = {number: flags[ranges] for number, flags in self.days.items()}
+        part.merge_equal_ranges()
         return part
 
-    def put(self, keys: KeyRange, other: "Coverage") -> None:
-        """*keys* have what they have in *other*, and nothing else."""
+    def replace(self, keys: KeyRange, other: "Coverage") -> None:
+        """Replace the coverage of *keys* by that in *other*."""
         self._split(np.array([keys.first, keys.last + 1, *other.starts[keys.covers(other.starts)]]))
-        here = np.flatnonzero(keys.covers(self.starts))
-        there = other.ranges_of(self.starts[here])
+        ranges = np.flatnonzero(keys.covers(self.starts))
+        other_ranges = other.range_indexes(self.starts[ranges])
         for number in {*self.days, *other.days}:
             flags = other.days.get(number)
-            self._day(number)[here] = False if flags is None else flags[there]
-        self.unite()
+            self._day(number)[ranges] = False if flags is None else flags[other_ranges]
+        self.merge_equal_ranges()
 
-    def _lacks(self, keys: Keys, part: StepRange) -> StepFlags:
+    def _uncovered_of_day(self, keys: Keys, part: StepRange) -> StepFlags:
         day = self.days.get(day_of(part.first))
         if day is None:
             return np.ones((len(keys), len(part)), dtype=np.bool_)
-        lacking = ~day[:, _columns(part)]
-        if len(lacking) == 1:
-            return np.broadcast_to(lacking, (len(keys), len(part)))
-        found: StepFlags = lacking[self.ranges_of(keys)]
-        return found
+        by_range = ~day[:, _columns(part)]
+        if len(by_range) == 1:
+            return np.broadcast_to(by_range, (len(keys), len(part)))
+        uncovered: StepFlags = by_range[self.range_indexes(keys)]
+        return uncovered
 
-    def ranges_of(self, keys: Keys) -> NDArray[np.int64]:
-        """The place in `starts` of the range in which each key lies."""
-        places = np.searchsorted(self.starts, keys, side="right") - 1
-        return np.maximum(places, 0)
+    def range_indexes(self, keys: Keys) -> NDArray[np.int64]:
+        """The index in `starts` of the range that contains each key."""
+        indexes = np.searchsorted(self.starts, keys, side="right") - 1
+        return np.maximum(indexes, 0)
 
     def _day(self, number: int) -> StepFlags:
         empty = np.zeros((len(self.starts), STEPS_PER_DAY), dtype=np.bool_)
         return self.days.setdefault(number, empty)
 
     def _split(self, at: Keys) -> None:
-        """Let ranges begin at these keys too; what is beyond the last key is nobody's."""
+        """Split the ranges at these keys; values above the last key are ignored."""
         starts = np.union1d(self.starts, at[at <= KeyRange().last])
-        before = self.ranges_of(starts)
-        self.starts, self.days = starts, {number: flags[before] for number, flags in self.days.items()}
+        old_ranges = self.range_indexes(starts)
+        self.starts, self.days = starts, {number: flags[old_ranges] for number, flags in self.days.items()}
 
-    def unite(self) -> None:
-        """Make one of neighbours that lack the same, and forget days of which nobody has anything."""
+    def merge_equal_ranges(self) -> None:
+        """Merge neighbouring ranges of equal coverage, and drop days without a covered step."""
         self.days = {number: flags for number, flags in self.days.items() if flags.any()}
         differs = np.zeros(len(self.starts), dtype=np.bool_)
         differs[0] = True
@@ -135,6 +136,6 @@ class Coverage:
 
 
 def _columns(part: StepRange) -> slice:
-    """Where the steps of *part*, all of one day, stand in that day's flags."""
+    """The columns of *part*, which lies within one day, in that day's flags."""
     first = (part.first - 1) % STEPS_PER_DAY
     return slice(first, first + len(part))

@@ -1,8 +1,8 @@
-"""The day rows of one resource: for each UTC day, time slot and series a sparse histogram of its samples.
+"""Day histograms of one resource: a sparse histogram of samples for each UTC day, time slot and series.
 
-A series is one container of one workload; the samples of all replicas are pooled. A step is folded once,
-so the order in which answers arrive, and answers that arrive twice, change nothing. Percentile, margin,
-half-life and window are applied on reading.
+A series is one container of one workload; the samples of all replicas are pooled. A step is folded once, so
+the result does not depend on the order of query results or on repeated ones. Percentile, margin, half-life
+and window are applied on reading.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,15 @@ from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 
 T = TypeVar("T", bound=np.generic)
 _RECENT_BITS = 64
-# Each of them takes about 100 bytes while it is folded.
+# Bounds memory: a sample takes about 100 bytes while it is folded.
 _SAMPLES_AT_ONCE = 300_000
+# Estimated size in a check-point, compressed: of a histogram entry and of a slot's maximum.
 _ENTRY_BYTES, _MAXIMUM_BYTES = 0.8, 6.0
+_NEVER_SEEN = -(1 << 40)
 
 
 class DayHistograms:
-    """One day's rows, sorted by key = (series * timeslots + slot) * grid size + bucket."""
+    """The histograms of one day, sorted by key = (series * timeslots + slot) * grid size + bucket."""
 
     def __init__(self) -> None:
         self.keys = np.empty(0, dtype=np.uint64)
@@ -33,57 +35,61 @@ class DayHistograms:
         self.steps_seen = np.empty(0, dtype=np.uint16)  # [series]
 
     def add(self, keys: NDArray[np.uint64]) -> None:
-        """Count each of *keys* once more."""
-        fresh, times = np.unique(keys, return_counts=True)
-        places = np.searchsorted(self.keys, fresh)
-        known = np.zeros(len(fresh), dtype=np.bool_)
-        inside = places < len(self.keys)
-        known[inside] = self.keys[places[inside]] == fresh[inside]
-        self.counts[places[known]] += times[known].astype(np.uint32)
-        self.keys = np.insert(self.keys, places[~known], fresh[~known])
-        self.counts = np.insert(self.counts, places[~known], times[~known].astype(np.uint32))
+        """Add one sample for each of *keys*."""
+        added, times = np.unique(keys, return_counts=True)
+        positions = np.searchsorted(self.keys, added)
+        is_present = np.zeros(len(added), dtype=np.bool_)
+        inside = positions < len(self.keys)
+        is_present[inside] = self.keys[positions[inside]] == added[inside]
+        self.counts[positions[is_present]] += times[is_present].astype(np.uint32)
+        self.keys = np.insert(self.keys, positions[~is_present], added[~is_present])
+        self.counts = np.insert(self.counts, positions[~is_present], times[~is_present].astype(np.uint32))
 
     def samples(self, timeslots: int, buckets: int) -> NDArray[np.int64]:
-        """How many samples there are of each series that the day knows."""
+        """The number of samples of each series that the day stores."""
         series = (self.keys // np.uint64(timeslots * buckets)).astype(np.int64)
         return np.bincount(series, self.counts, len(self.maxima) // timeslots).astype(np.int64)
 
-    def of(self, series: NDArray[np.int64], timeslots: int, buckets: int) -> "DayHistograms":
-        """The rows of just *series*, which are numbered from 0 in that order."""
+    def select(self, series: NDArray[np.int64], timeslots: int, buckets: int) -> "DayHistograms":
+        """The histograms of *series* only, renumbered from 0 in that order."""
         cells = timeslots * buckets
         begins, ends = np.searchsorted(self.keys, np.stack((series, series + 1)).astype(np.uint64) * cells)
         lengths = ends - begins
-        moved = (series - np.arange(len(series))).astype(np.uint64) * np.uint64(cells)
-        places = np.arange(lengths.sum()) + np.repeat(begins - (lengths.cumsum() - lengths), lengths)
+        key_shifts = (series - np.arange(len(series))).astype(np.uint64) * np.uint64(cells)
+        positions = np.arange(lengths.sum()) + np.repeat(begins - (lengths.cumsum() - lengths), lengths)
         day = DayHistograms()
-        day.keys = self.keys[places] - np.repeat(moved, lengths)
-        day.counts = self.counts[places]
-        maxima = _grown(self.maxima, (int(series.max(initial=-1)) + 1) * timeslots)
+        day.keys = self.keys[positions] - np.repeat(key_shifts, lengths)
+        day.counts = self.counts[positions]
+        maxima = _pad(self.maxima, (int(series.max(initial=-1)) + 1) * timeslots)
         day.maxima = maxima.reshape(-1, timeslots)[series].ravel()
-        day.steps_seen = _grown(self.steps_seen, int(series.max(initial=-1)) + 1)[series]
+        day.steps_seen = _pad(self.steps_seen, int(series.max(initial=-1)) + 1)[series]
         return day
 
     @staticmethod
-    def joined(
+    def concatenate(
         days: Sequence["DayHistograms"], sizes: Sequence[int], timeslots: int, buckets: int
     ) -> "DayHistograms":
-        """The rows of all *days*, the series of each numbered after the *sizes* of those before it."""
-        joined, firsts = DayHistograms(), np.cumsum([0, *sizes[:-1]]) * timeslots * buckets
-        joined.keys = np.concatenate(
+        """The histograms of all *days*; the series of each are numbered after the *sizes* of those before."""
+        whole, firsts = DayHistograms(), np.cumsum([0, *sizes[:-1]]) * timeslots * buckets
+        whole.keys = np.concatenate(
             [day.keys + np.uint64(first) for day, first in zip(days, firsts, strict=True)]
         )
-        joined.counts = np.concatenate([day.counts for day in days])
-        joined.maxima = np.concatenate(
-            [_grown(day.maxima, size * timeslots) for day, size in zip(days, sizes, strict=True)]
+        whole.counts = np.concatenate([day.counts for day in days])
+        whole.maxima = np.concatenate(
+            [_pad(day.maxima, size * timeslots) for day, size in zip(days, sizes, strict=True)]
         )
-        joined.steps_seen = np.concatenate(
-            [_grown(day.steps_seen, size) for day, size in zip(days, sizes, strict=True)]
+        whole.steps_seen = np.concatenate(
+            [_pad(day.steps_seen, size) for day, size in zip(days, sizes, strict=True)]
         )
-        return joined
+        return whole
 
 
 class UsageHistograms:
-    """All days of one resource, in a ring of *retained_days*."""
+    """The histograms of one resource for the last *retained_days* days.
+
+    `first_seen` and `last_seen` are steps by series. Bit k of `recent[series]` is set if the series has a
+    sample at step `last_seen[series] - k`.
+    """
 
     def __init__(self, grid: ExponentialGrid, timeslots: int, retained_days: int) -> None:
         self.grid = grid
@@ -96,21 +102,21 @@ class UsageHistograms:
         self.recent = np.empty(0, dtype=np.uint64)
 
     def missing(self, wanted: StepRange) -> list[StepRange]:
-        """The steps of *wanted* that no answer has covered yet, as ranges within a day, newest day first."""
+        """The steps of *wanted* that were not read yet, as ranges within a day, newest day first."""
         return self.coverage.missing(wanted)
 
     def covered(self, day: int) -> NDArray[np.bool_]:
-        """Which steps of *day* were answered; shape [288]."""
-        return self.coverage.of_everybody(day)
+        """True for each step of *day* that was read; shape [288]."""
+        return self.coverage.covered_for_all(day)
 
     def samples(self, day: int) -> NDArray[np.int64]:
-        """How many samples *day* holds of each series that it knows."""
+        """The number of samples on *day* of each series that the day stores."""
         return self.days.get(day, DayHistograms()).samples(self.timeslots, self.grid.size)
 
     def fold(
         self, steps: StepRange, series: NDArray[np.int64], values: NDArray[np.float64], keys: Keys
     ) -> int:
-        """Fold one whole answer; *values* is [rows, steps], NaN for none.
+        """Fold one whole query result; *values* is [rows, steps], NaN for no sample.
 
         *series* and *keys* are the series of each row and the key of its workload. Returns the number of
         samples that were new.
@@ -119,59 +125,62 @@ class UsageHistograms:
         folded, at_once = 0, max(_SAMPLES_AT_ONCE // max(len(series), 1), 1)
         for part in steps.by_day():
             day = self.days.setdefault(day_of(part.first), DayHistograms())
-            lacking = self.coverage.lacks(keys, part)
-            fresh = np.flatnonzero(lacking.any(axis=0))
-            for begin in range(0, len(fresh), at_once):
-                columns = fresh[begin : begin + at_once]
+            uncovered = self.coverage.uncovered(keys, part)
+            new_columns = np.flatnonzero(uncovered.any(axis=0))
+            for begin in range(0, len(new_columns), at_once):
+                columns = new_columns[begin : begin + at_once]
                 block = values[:, part.first - steps.first + columns]
-                block = np.where(lacking[:, columns], block, np.nan)
+                block = np.where(uncovered[:, columns], block, np.nan)
                 folded += self._fold_block(day, part.first + columns, series, block)
         self.coverage.add(steps)
         return folded
 
     def forget_before(self, newest_step: int) -> bool:
-        """Drop the days that left the ring; True where one did."""
+        """Drop the days older than the retained ones; True if there were any."""
         oldest = day_of(newest_step) - self._retained_days + 1
         self.days = {number: day for number, day in self.days.items() if number >= oldest}
         return self.coverage.forget_before(oldest)
 
     def stored_bytes(self) -> NDArray[np.float64]:
-        """About what each series takes once it is compressed, up to the last one that has samples."""
-        found = np.zeros(self.size)
+        """The estimated compressed size in bytes of each series."""
+        sizes = np.zeros(self.size)
         for day in self.days.values():
             series = (day.keys // np.uint64(self.timeslots * self.grid.size)).astype(np.int64)
-            found += np.bincount(series, minlength=self.size) * _ENTRY_BYTES
+            sizes += np.bincount(series, minlength=self.size) * _ENTRY_BYTES
             slots = np.count_nonzero(day.maxima.reshape(-1, self.timeslots), axis=1)
-            found[: len(slots)] += slots * _MAXIMUM_BYTES
-        return found
+            sizes[: len(slots)] += slots * _MAXIMUM_BYTES
+        return sizes
 
     def keep(self, series: NDArray[np.int64]) -> None:
-        """Forget all other series; these are numbered from 0 in that order."""
-        kept = self.of(series)
+        """Drop all other series; *series* are renumbered from 0 in that order."""
+        kept = self.select(series)
         self.days = kept.days
         self.first_seen, self.last_seen = kept.first_seen, kept.last_seen
         self.recent = kept.recent
 
-    def of(self, series: NDArray[np.int64]) -> "UsageHistograms":
-        """The rows of just *series*, which are numbered from 0 in that order; their coverage is not told."""
+    def select(self, series: NDArray[np.int64]) -> "UsageHistograms":
+        """The histograms of *series* only, renumbered from 0 in that order; coverage is not copied."""
         self.grow(int(series.max(initial=-1)) + 1)
         part = UsageHistograms(self.grid, self.timeslots, self._retained_days)
         part.days = {
-            number: day.of(series, self.timeslots, self.grid.size) for number, day in self.days.items()
+            number: day.select(series, self.timeslots, self.grid.size) for number, day in self.days.items()
         }
         part.first_seen, part.last_seen = self.first_seen[series], self.last_seen[series]
         part.recent = self.recent[series]
         return part
 
-    def join(self, parts: Sequence["UsageHistograms"], sizes: Sequence[int]) -> None:
-        """Become all *parts*, the series of each numbered after the *sizes* of those before it."""
+    def replace_with(self, parts: Sequence["UsageHistograms"], sizes: Sequence[int]) -> None:
+        """Replace the histograms by those of all *parts*; coverage is unchanged.
+
+        The series of each part are numbered after the *sizes* of the parts before it.
+        """
         for part, size in zip(parts, sizes, strict=True):
             part.grow(size)
         self.first_seen = np.concatenate([part.first_seen for part in parts])
         self.last_seen = np.concatenate([part.last_seen for part in parts])
         self.recent = np.concatenate([part.recent for part in parts])
         self.days = {
-            number: DayHistograms.joined(
+            number: DayHistograms.concatenate(
                 [part.days.get(number, DayHistograms()) for part in parts],
                 sizes,
                 self.timeslots,
@@ -186,13 +195,13 @@ class UsageHistograms:
         return len(self.last_seen)
 
     def window(self, today: int, window_days: int) -> list[tuple[int, DayHistograms]]:
-        """The days of the *window_days* that end with *today*, if anything is known of them, oldest first."""
+        """The days with data among the *window_days* that end with *today*, oldest first."""
         return [(n, day) for n, day in sorted(self.days.items()) if today - window_days < n <= today]
 
     def spans(
         self, *, today: int, window_days: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """For each series its first and last step in the window and the number of steps seen in it."""
+        """For each series its first and last step in the window, and the number of steps with samples."""
         seen = np.zeros(len(self.last_seen), dtype=np.int64)
         for _, day in self.window(today, window_days):
             seen[: len(day.steps_seen)] += day.steps_seen
@@ -202,7 +211,7 @@ class UsageHistograms:
     def recently_seen(
         self, series: NDArray[np.int64], until_steps: NDArray[np.int64], steps: int
     ) -> NDArray[np.int64]:
-        """How many of the last *steps* steps up to its own of *until_steps* each of *series* was seen in."""
+        """For each `series[k]`, the steps with samples among the *steps* steps up to `until_steps[k]`."""
         lag = np.minimum(until_steps - self.last_seen[series], _RECENT_BITS - 1).astype(np.uint64)
         window = (self.recent[series] << lag) & np.uint64((1 << steps) - 1)
         seen: NDArray[np.int64] = np.bitwise_count(window).astype(np.int64)
@@ -218,23 +227,25 @@ class UsageHistograms:
         rows, columns = np.nonzero(~np.isnan(block))
         if not len(rows):
             return 0
-        owners, values = series[rows], block[rows, columns]
+        sample_series, values = series[rows], block[rows, columns]
         slot = (steps[columns] - 1) % STEPS_PER_DAY * self.timeslots // STEPS_PER_DAY
-        cells = owners * self.timeslots + slot
+        cells = sample_series * self.timeslots + slot
         day.add((cells * self.grid.size + self.grid.buckets(values)).astype(np.uint64))
-        day.maxima = _grown(day.maxima, len(self.last_seen) * self.timeslots)
+        day.maxima = _pad(day.maxima, len(self.last_seen) * self.timeslots)
         np.maximum.at(day.maxima, cells, values)
-        self._mark_seen(day, owners, steps[columns])
+        self._mark_seen(day, sample_series, steps[columns])
         return len(rows)
 
-    def _mark_seen(self, day: DayHistograms, owners: NDArray[np.int64], steps: NDArray[np.int64]) -> None:
-        """Remember which steps each series was seen in, whatever the number of replicas."""
+    def _mark_seen(
+        self, day: DayHistograms, sample_series: NDArray[np.int64], steps: NDArray[np.int64]
+    ) -> None:
+        """Record the steps in which each series has samples; replicas of one step count once."""
         begin, end = int(steps.min()), int(steps.max())
         seen = np.zeros((len(self.last_seen), end - begin + 1), dtype=np.bool_)
-        seen[owners, steps - begin] = True
+        seen[sample_series, steps - begin] = True
         series, column = np.nonzero(seen)
         step = column + begin
-        day.steps_seen = _grown(day.steps_seen, len(self.last_seen))
+        day.steps_seen = _pad(day.steps_seen, len(self.last_seen))
         day.steps_seen += seen.sum(axis=1, dtype=np.uint16)
         np.minimum.at(self.first_seen, series, step)
         previous = self.last_seen.copy()
@@ -243,17 +254,17 @@ class UsageHistograms:
         kept = np.where(moved < _RECENT_BITS, self.recent << (moved % _RECENT_BITS).astype(np.uint64), 0)
         self.recent = kept.astype(np.uint64)
         age = self.last_seen[series] - step
-        young = age < _RECENT_BITS
-        np.bitwise_or.at(self.recent, series[young], np.uint64(1) << age[young].astype(np.uint64))
+        is_recent = age < _RECENT_BITS
+        np.bitwise_or.at(self.recent, series[is_recent], np.uint64(1) << age[is_recent].astype(np.uint64))
 
     def grow(self, size: int) -> None:
-        """Make room for so many series."""
-        self.first_seen = _grown(self.first_seen, size, np.iinfo(np.int64).max)
-        self.last_seen = _grown(self.last_seen, size, -(1 << 40))
-        self.recent = _grown(self.recent, size)
+        """Make room for *size* series."""
+        self.first_seen = _pad(self.first_seen, size, np.iinfo(np.int64).max)
+        self.last_seen = _pad(self.last_seen, size, _NEVER_SEEN)
+        self.recent = _pad(self.recent, size)
 
 
-def _grown(array: NDArray[T], size: int, fill: float = 0) -> NDArray[T]:
+def _pad(array: NDArray[T], size: int, fill: float = 0) -> NDArray[T]:
     if size <= len(array):
         return array
     return np.concatenate((array, np.full(size - len(array), fill, dtype=array.dtype)))

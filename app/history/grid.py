@@ -1,4 +1,4 @@
-"""The exponential grid that samples are counted on."""
+"""The exponential grid of histogram buckets."""
 
 import math
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from app.domain.profiles import Resource
 
 @dataclass(frozen=True, slots=True)
 class ExponentialGrid:
-    """Buckets whose upper edges are `first * ratio**i`; bucket 0 begins at 0, the last one has no end.
+    """Buckets with the upper edges `first * ratio**i`; bucket 0 begins at 0, the last one is unbounded.
 
-    A ratio of 1.05 keeps any percentile within 5 % above the sample that it stands for (VPA's recommender
+    With a ratio of 1.05 a percentile is at most 5 % above the sample that it represents (VPA's recommender
     uses the same ratio).
     """
 
@@ -27,9 +27,9 @@ class ExponentialGrid:
         return math.ceil(math.log(self.highest / self.first, self.ratio)) + 1
 
     def buckets(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The bucket of each value: the first one whose upper edge is not below it."""
+        """The bucket of each value: the first one with an upper edge not below the value."""
         with np.errstate(divide="ignore"):
-            # The small reduction keeps a value that stands on an edge in that edge's bucket.
+            # The small reduction keeps a value on an upper edge in that bucket, despite rounding.
             exponent = (np.log(values) - math.log(self.first)) / math.log(self.ratio) - 1e-9
         return np.clip(np.ceil(exponent), 0, self.size - 1).astype(np.int64)
 

@@ -1,7 +1,8 @@
-"""The order in which state is cut into pieces: by namespace first, then by workload within it.
+"""Workload keys and ranges of keys, by which check-points are sharded.
 
-Every workload has a key, made of two hashes that never change; those of one namespace lie together. A range
-of keys is thus a share of all namespaces, or a share of one that is too large for one piece.
+A workload's key is the hash of its namespace followed by the hash of its kind and name; it never changes. The
+keys of one namespace are adjacent. So a range of keys is a subset of the namespaces, or a part of one that is
+too large for one shard.
 """
 
 from collections.abc import Sequence
@@ -25,34 +26,34 @@ class KeyRange:
     first: int = 0
     last: int = (1 << (_NAMESPACE_BITS + _WORKLOAD_BITS)) - 1
 
-    def holds(self, key: int) -> bool:
-        """True where *key* lies in it."""
+    def contains(self, key: int) -> bool:
+        """True if *key* is in the range."""
         return self.first <= key <= self.last
 
     def overlaps(self, other: "KeyRange") -> bool:
-        """True where they have a key in common."""
+        """True if the ranges have a key in common."""
         return self.first <= other.last and other.first <= self.last
 
     def covers(self, keys: Keys) -> NDArray[np.bool_]:
-        """Which of *keys* lie in it."""
+        """True for each of *keys* that is in the range."""
         return (keys >= self.first) & (keys <= self.last)
 
 
 def key_of(workload: Workload) -> int:
-    """The key of a workload, of all its containers and of the edges that begin at it."""
-    within = _hash(f"{workload.kind}/{workload.name}", _WORKLOAD_BITS)
-    return range_of(workload.namespace).first | within
+    """The key of a workload, of its containers and of the edges that start at it."""
+    name_hash = _hash(f"{workload.kind}/{workload.name}", _WORKLOAD_BITS)
+    return range_of(workload.namespace).first | name_hash
 
 
 def keys_of(workloads: Sequence[Workload]) -> Keys:
-    """The key of each."""
-    known = {workload: key_of(workload) for workload in set(workloads)}
-    return np.array([known[workload] for workload in workloads], dtype=np.int64)
+    """The key of each workload."""
+    key_by_workload = {workload: key_of(workload) for workload in set(workloads)}
+    return np.array([key_by_workload[workload] for workload in workloads], dtype=np.int64)
 
 
 @lru_cache(maxsize=4096)
 def range_of(namespace: str) -> KeyRange:
-    """The keys of a namespace; one of four thousand million shares them with another."""
+    """The keys of a namespace; two namespaces share them with a chance of 2^-32."""
     first = _hash(namespace, _NAMESPACE_BITS) << _WORKLOAD_BITS
     return KeyRange(first, first + (1 << _WORKLOAD_BITS) - 1)
 

@@ -1,4 +1,4 @@
-"""Measurements as the sources deliver them: whole answers over a range of aligned 5-minute steps."""
+"""Query results of the metric sources, each over a range of aligned 5-minute steps."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,16 +26,16 @@ class StepRange:
 
     @property
     def start_seconds(self) -> int:
-        """The time of the first step."""
+        """The Unix time of the first step."""
         return self.first * STEP_SECONDS
 
     @property
     def end_seconds(self) -> int:
-        """The time of the last step."""
+        """The Unix time of the last step."""
         return self.last * STEP_SECONDS
 
     def by_day(self) -> Iterator["StepRange"]:
-        """The range cut at midnight UTC. A day's last step is the one that ends at the next midnight."""
+        """The range split at midnight UTC; a day's last step ends at the next midnight."""
         first = self.first
         while first <= self.last:
             last = min(self.last, (day_of(first) + 1) * STEPS_PER_DAY)
@@ -44,29 +44,29 @@ class StepRange:
 
 
 def contiguous(parts: Iterable[StepRange]) -> list[StepRange]:
-    """The same steps in as few ranges as there are gaps between them, newest first."""
-    joined: list[StepRange] = []
+    """The same steps as the fewest ranges, newest first; adjacent ranges are merged."""
+    merged: list[StepRange] = []
     for part in sorted(parts, reverse=True):
-        if joined and part.last + 1 == joined[-1].first:
-            joined[-1] = StepRange(part.first, joined[-1].last)
+        if merged and part.last + 1 == merged[-1].first:
+            merged[-1] = StepRange(part.first, merged[-1].last)
         else:
-            joined.append(part)
-    return joined
+            merged.append(part)
+    return merged
 
 
 def day_of(step: int) -> int:
-    """The day (since 1970) in which the 5 minutes of *step* lie."""
+    """The UTC day (counted from 1970-01-01) that contains the 5 minutes of *step*."""
     return (step - 1) // STEPS_PER_DAY
 
 
 def step_time(step: int) -> datetime:
-    """The moment at which *step* ends."""
+    """The time at which *step* ends."""
     return datetime.fromtimestamp(step * STEP_SECONDS, tz=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class PodContainer:
-    """One replica's container."""
+    """One container of one Pod."""
 
     namespace: str
     pod: str
@@ -75,10 +75,10 @@ class PodContainer:
 
 @dataclass(frozen=True, slots=True)
 class ContainerSamples:
-    """A whole answer on one resource: `values[i, j]` is container i's sample at step `steps.first + j`.
+    """The usage of one resource: `values[i, j]` is container i's sample at step `steps.first + j`.
 
-    CPU in cores (rate over the step), memory in bytes (maximum over the step); NaN where there is none.
-    `unusable` counts samples that the source gave but that are no usable number (NaN, infinite, negative).
+    CPU in cores (rate over the step), memory in bytes (maximum over the step); NaN for no sample.
+    `unusable` counts the samples that the source returned with an unusable number (NaN, infinite, negative).
     """
 
     resource: Resource
@@ -90,10 +90,10 @@ class ContainerSamples:
 
 @dataclass(frozen=True, slots=True)
 class PressureSamples:
-    """A whole answer on one sign of need, sparse: `containers[rows[k]]` showed it at step `at_steps[k]`.
+    """One kind of pressure, sparse: `containers[rows[k]]` was under pressure at step `at_steps[k]`.
 
-    `shares[k]` in (0, 1] is how much of it: the share of the periods in which its CPU was throttled, 1 for an
-    OOM kill. What does not stand there showed nothing worth telling, or was not asked.
+    `shares[k]` in (0, 1] is the share of CPU periods that were throttled, or 1 for an OOM kill. A container
+    and step without an entry had no pressure, or too little, or was not queried.
     """
 
     reason: Pressure
@@ -105,16 +105,16 @@ class PressureSamples:
 
     @classmethod
     def none(cls, reason: Pressure, steps: StepRange) -> "PressureSamples":
-        """Nothing was seen in *steps*."""
-        nothing = np.empty(0, dtype=np.int64)
-        return cls(reason, steps, (), nothing, nothing, np.empty(0))
+        """The result without any pressure in *steps*."""
+        empty = np.empty(0, dtype=np.int64)
+        return cls(reason, steps, (), empty, empty, np.empty(0))
 
 
 @dataclass(frozen=True, slots=True)
 class PastOwners:
-    """The workload of each (namespace, Pod) of the past, as far as a source knows it.
+    """The workload of each terminated (namespace, Pod) that a source knows.
 
-    `known_by` names where that comes from; what is not in `workloads` is left to the Pods' names.
+    `known_by` names the source; Pods that are not in `workloads` are matched by their names.
     """
 
     known_by: str = "names"
@@ -123,15 +123,15 @@ class PastOwners:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSamples:
-    """A whole answer on connections: rates per second of edge i at step `steps.first + j`; NaN where none.
+    """Rates per second of edge i at step `steps.first + j`, by request, response and byte; NaN for no sample.
 
-    `scraped[i, j]` is True where the metrics of `sources[i]` were collected in that step, so that an absent
-    edge means silence there and not ignorance. Shapes: [edges, steps] and [sources, steps].
+    `scraped[i, j]` is True if the metrics of `sources[i]` were collected in that step: an edge without a
+    sample was silent then, otherwise it is unknown. Shapes: [edges, steps] and [sources, steps].
 
-    A mesh names ends by labels, which may tell a kind or not (`kind` is empty then). Where it knows the Pods
-    behind a source, `edge_pods[i]` and `source_pods[i]` name them; they tell more than the labels, so that
-    edges and sources may stand there more than once. `unknown_ends` counts edges that were left out because
-    an end of theirs is not told.
+    A mesh identifies endpoints by labels; `kind` is empty if the labels lack it. If the mesh knows the Pods
+    of a source, `edge_pods[i]` and `source_pods[i]` name them. Pods identify the workload better than labels,
+    so an edge or source may occur more than once, with different Pods. `unknown_ends` counts the edges that
+    were dropped because an endpoint is unidentified.
     """
 
     steps: StepRange

@@ -10,32 +10,32 @@ from app.domain.workloads import Workload
 from app.history.samples import ContainerSamples, PressureSamples, StepRange
 from app.history.usage import UsageState
 
-Attribute = Callable[[str, str], Workload | None]
-_COUNTED_RUNS = 2  # of a Job; whether there were two is all that counts
+FindWorkload = Callable[[str, str], Workload | None]
+_COUNTED_RUNS = 2  # of a Job; only whether there were two is used
 
 
 @dataclass(frozen=True, slots=True)
 class FoldResult:
-    """What became of one answer: samples that were new, and Pods that belong to no workload we know."""
+    """The number of new samples of a query result, and its Pods without a known workload."""
 
     samples: int
     unattributed_pods: frozenset[tuple[str, str]]
 
 
 class UsageHistory:
-    """Usage histograms and pressure rows of both resources over one set of series."""
+    """Usage histograms and pressure of both resources over one set of series."""
 
     def __init__(self, *, timeslots: int, retained_days: int) -> None:
         self.state = UsageState(timeslots=timeslots, retained_days=retained_days)
         self._series, self._runs = self.state.series, self.state.runs
-        self._rows, self._pressure = self.state.rows, self.state.pressure
+        self._histograms, self._pressure = self.state.histograms, self.state.pressure
 
     def missing(self, resource: Resource, wanted: StepRange) -> list[StepRange]:
-        """The steps of *wanted* that were not answered yet, in ranges of at most a day, newest first."""
-        return self._rows[resource].missing(wanted)
+        """The steps of *wanted* that were not read yet, in ranges of at most a day, newest first."""
+        return self._histograms[resource].missing(wanted)
 
-    def fold(self, samples: ContainerSamples, attribute: Attribute) -> FoldResult:
-        """Take one whole answer; *attribute* maps (namespace, Pod) to its workload."""
+    def fold(self, samples: ContainerSamples, attribute: FindWorkload) -> FoldResult:
+        """Fold one whole query result; *attribute* maps (namespace, Pod) to its workload."""
         series = np.full(len(samples.containers), -1, dtype=np.int64)
         unattributed = set()
         for row, container in enumerate(samples.containers):
@@ -43,32 +43,32 @@ class UsageHistory:
             if workload is None:
                 unattributed.add((container.namespace, container.pod))
             else:
-                series[row] = self._series.of(workload, container.container)
+                series[row] = self._series.get_or_add(workload, container.container)
                 if not workload.is_long_running:
-                    self._note_run(workload, container.pod)
-        known = series >= 0
-        rows = self._rows[samples.resource]
-        owned = series[known]
-        folded = rows.fold(samples.steps, owned, samples.values[known], self._series.keys_of(owned))
-        if rows.forget_before(samples.steps.last):
+                    self._record_run(workload, container.pod)
+        is_owned = series >= 0
+        histograms = self._histograms[samples.resource]
+        owned = series[is_owned]
+        folded = histograms.fold(samples.steps, owned, samples.values[is_owned], self._series.keys_of(owned))
+        if histograms.forget_before(samples.steps.last):
             self.state.forget_silent()
         return FoldResult(folded, frozenset(unattributed))
 
     def missing_pressure(self, resource: Resource, newest_step: int) -> list[StepRange]:
-        """The steps in which signs of need of *resource* are to be asked for: those whose usage is known."""
-        return self._pressure[PRESSURE_OF[resource]].missing(self._rows[resource].covered, newest_step)
+        """The steps to query for pressure on *resource*: those with usage and not read yet."""
+        return self._pressure[PRESSURE_OF[resource]].missing(self._histograms[resource].covered, newest_step)
 
-    def fold_pressure(self, samples: PressureSamples, attribute: Attribute) -> None:
-        """Take one whole answer on a sign of need."""
-        workloads = [attribute(each.namespace, each.pod) for each in samples.containers]
+    def fold_pressure(self, samples: PressureSamples, attribute: FindWorkload) -> None:
+        """Fold one whole query result on pressure; *attribute* maps (namespace, Pod) to its workload."""
+        workloads = [attribute(container.namespace, container.pod) for container in samples.containers]
         series = [
-            self._series.of(workload, each.container) if workload else -1
-            for workload, each in zip(workloads, samples.containers, strict=True)
+            self._series.get_or_add(workload, container.container) if workload else -1
+            for workload, container in zip(workloads, samples.containers, strict=True)
         ]
         numbers = np.array(series, dtype=np.int64)
         self._pressure[samples.reason].fold(samples, numbers, self._series.keys_of(numbers))
 
-    def _note_run(self, workload: Workload, pod: str) -> None:
+    def _record_run(self, workload: Workload, pod: str) -> None:
         pods = self._runs.setdefault(workload, set())
         if len(pods) < _COUNTED_RUNS:
             pods.add(pod)

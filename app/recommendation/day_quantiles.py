@@ -23,7 +23,7 @@ def day_maxima(day: DayHistograms, timeslots: int) -> NDArray[np.float64]:
 
 def series_quantiles(day: DayHistograms, series: Integers, grid: ExponentialGrid, timeslots: int) -> Floats:
     """The quantiles [series, levels] of just *series*, their slots pooled."""
-    part = day.of(series, timeslots, grid.size)
+    part = day.select(series, timeslots, grid.size)
     cells, buckets = np.divmod(part.keys.astype(np.int64), grid.size)
     return histogram_quantiles(cells // timeslots, buckets, part.counts, day_maxima(part, timeslots), grid)[0]
 
@@ -32,7 +32,7 @@ def slot_quantiles(
     day: DayHistograms, series: Integers, grid: ExponentialGrid, timeslots: int
 ) -> tuple[Floats, Integers]:
     """Of each of *series* in each slot: quantiles [series, slots, levels] and samples [series, slots]."""
-    part = day.of(series, timeslots, grid.size)
+    part = day.select(series, timeslots, grid.size)
     cells, buckets = np.divmod(part.keys.astype(np.int64), grid.size)
     quantiles, samples = histogram_quantiles(cells, buckets, part.counts, part.maxima, grid)
     return quantiles.reshape(len(series), timeslots, len(LEVELS)), samples.reshape(len(series), timeslots)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.profiles import PRESSURE_OF, Pressure, Resource
-from app.history.pressure_rows import REMEMBERED_DAYS, PressureRows
+from app.history.pressure_history import REMEMBERED_DAYS, PressureHistory
 from app.history.samples import STEPS_PER_DAY, day_of
 from app.history.usage import UsageState
 from app.recommendation.day_quantiles import Integers
@@ -33,14 +33,14 @@ def pressure_raises(
     reason, size = PRESSURE_OF[resource], len(usage.series.containers)
     rows, policy = usage.pressure[reason], policies[reason]
     if reason is Pressure.CPU_THROTTLING:
-        by = raises_by_share(rows, policy, usage.rows[resource].samples, size, newest_step)
+        by = raises_by_share(rows, policy, usage.histograms[resource].samples, size, newest_step)
     else:
         by = raises_by_event(rows, policy, size, newest_step)
     return PressureRaises(reason, by, rows.last_seen(size))
 
 
 def raises_by_share(
-    rows: PressureRows, policy: PressurePolicy, sample_counts: SampleCounts, size: int, newest_step: int
+    rows: PressureHistory, policy: PressurePolicy, sample_counts: SampleCounts, size: int, newest_step: int
 ) -> Amounts:
     """The largest daily mean share, halved per `half_life_days` of age.
 
@@ -59,7 +59,7 @@ def raises_by_share(
     return _without_noise(raises)
 
 
-def raises_by_event(rows: PressureRows, policy: PressurePolicy, size: int, newest_step: int) -> Amounts:
+def raises_by_event(rows: PressureHistory, policy: PressurePolicy, size: int, newest_step: int) -> Amounts:
     """`policy.most`, halved per `half_life_days` since the last event; the number of events has no effect."""
     last = rows.last_seen(size)
     oldest = (day_of(newest_step) - REMEMBERED_DAYS + 1) * STEPS_PER_DAY

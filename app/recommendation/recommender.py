@@ -21,7 +21,7 @@ class Recommender:
         self._usage = usage
         self._table = SeriesTable({})
         self._recommenders = {
-            resource: ResourceRecommender(resource, rows) for resource, rows in usage.rows.items()
+            resource: ResourceRecommender(resource, rows) for resource, rows in usage.histograms.items()
         }
 
     def recommend(

@@ -19,7 +19,7 @@ import pytest
 from app.domain.namespaces import NamespaceSelection
 from app.domain.workloads import Connection
 from app.history.checkpoint.split import LearnedState
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.key_ranges import KeyRange
 from app.history.samples import STEP_SECONDS
 from app.history.usage import UsageState
@@ -160,7 +160,7 @@ class Stored:
 
     def __init__(self, kubeconfig: Path) -> None:
         self._kubeconfig = str(kubeconfig)
-        self.learned = LearnedState(UsageState(timeslots=4, retained_days=RETAINED_DAYS), ConnectionRows())
+        self.learned = LearnedState(UsageState(timeslots=4, retained_days=RETAINED_DAYS), ConnectionHistory())
         self.newest_steps: set[int] = set()
         self.pieces = 0
 
@@ -170,10 +170,10 @@ class Stored:
             store = CheckpointMaps(client, NAMESPACE)
             self.pieces = len(await store.versions())
             await Checkpoints(store, RecordingSink(), _never_tells).restore(self.learned, ASKED)
-        rows = [*self.learned.usage.rows.values(), self.learned.connections]
+        rows = [*self.learned.usage.histograms.values(), self.learned.connections]
         coverages = [each.coverage for each in rows]  # type: ignore[attr-defined]
         self.newest_steps = {
-            coverage.within(keys).newest
+            coverage.within(keys).newest_step
             for coverage in coverages
             for keys in _ranges(coverage.starts.tolist())
         }

@@ -36,7 +36,7 @@ def taken_over(coverage: Coverage, keys: KeyRange) -> Coverage:
     """Somebody who has all, but of *keys* what *coverage* has."""
     whole = Coverage()
     whole.add(steps(1, LENGTH))
-    whole.put(keys, coverage.within(keys))
+    whole.replace(keys, coverage.within(keys))
     return whole
 
 
@@ -56,11 +56,11 @@ def test_it_is_a_table_of_keys_and_steps(told: list[tuple[str, StepRange | KeyRa
             coverage = taken_over(coverage, of)
             expected[~of.covers(np.array(KEYS))] = True
 
-    assert np.array_equal(~coverage.lacks(np.array(KEYS), steps(1, LENGTH)), expected)
+    assert np.array_equal(~coverage.uncovered(np.array(KEYS), steps(1, LENGTH)), expected)
     rows, columns = (each.ravel() for each in np.indices(expected.shape))
-    lacked = coverage.lacks_each(np.array(KEYS)[rows], columns + MIDNIGHT + 1)
+    lacked = coverage.uncovered_pairs(np.array(KEYS)[rows], columns + MIDNIGHT + 1)
     assert np.array_equal(~lacked.reshape(expected.shape), expected)
-    of_all = np.concatenate([coverage.of_everybody(day) for day in range(DAY, DAY + 3)])[:LENGTH]
+    of_all = np.concatenate([coverage.covered_for_all(day) for day in range(DAY, DAY + 3)])[:LENGTH]
     assert np.array_equal(of_all, expected.all(axis=0))
 
 
@@ -81,12 +81,15 @@ def test_what_somebody_lacks_is_missing_for_all() -> None:
     coverage.add(steps(1, 10))
     before = coverage.within(range_of("late"))
     coverage.add(steps(11, 300))
-    coverage.put(range_of("late"), before)
+    coverage.replace(range_of("late"), before)
 
     assert coverage.missing(steps(1, 300)) == [steps(289, 300), steps(11, 288)]
-    assert coverage.newest == MIDNIGHT + 10
+    assert coverage.newest_step == MIDNIGHT + 10
     late, other = key_of(Workload("late", "web")), key_of(Workload("early", "web"))
-    assert coverage.lacks(np.array([late, other]), steps(10, 11)).tolist() == [[False, True], [False, False]]
+    assert coverage.uncovered(np.array([late, other]), steps(10, 11)).tolist() == [
+        [False, True],
+        [False, False],
+    ]
 
 
 @pytest.mark.parametrize("namespace", ["emojivoto", "a", "kube-system"])
@@ -94,8 +97,8 @@ def test_the_keys_of_a_namespace_lie_together(namespace: str) -> None:
     """Workloads of one namespace, of any kind, and nothing of another one."""
     inside = range_of(namespace)
 
-    assert all(inside.holds(key_of(Workload(namespace, f"app-{n}", "Job"))) for n in range(50))
-    assert not inside.holds(key_of(Workload(f"{namespace}-2", "app-1", "Job")))
+    assert all(inside.contains(key_of(Workload(namespace, f"app-{n}", "Job"))) for n in range(50))
+    assert not inside.contains(key_of(Workload(f"{namespace}-2", "app-1", "Job")))
 
 
 def test_a_key_never_changes() -> None:

@@ -23,7 +23,7 @@ from app.domain.profiles import (
 from app.domain.workloads import Connection, Workload
 from app.history.checkpoint.codec import Checkpoint, decode, encode
 from app.history.checkpoint.split import LearnedState
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.key_ranges import KeyRange, key_of, range_of
 from app.history.samples import (
     ConnectionSamples,
@@ -52,8 +52,8 @@ __all__ = [
     "ChosenRule",
     "ClusterClient",
     "Connection",
+    "ConnectionHistory",
     "ConnectionProfile",
-    "ConnectionRows",
     "ConnectionSamples",
     "ContainerNeed",
     "ContainerSamples",

@@ -40,8 +40,8 @@ from tests.public_surface.application import (
     CheckpointMaps,
     ChosenRule,
     Connection,
+    ConnectionHistory,
     ConnectionProfile,
-    ConnectionRows,
     ConnectionSamples,
     ContainerNeed,
     ContainerSamples,
@@ -111,7 +111,7 @@ def column(day: int, step: int) -> int:
 def checkpoint_bytes() -> bytes:
     """The check-point of all keys, as a cycle writes it."""
     history = UsageHistory(timeslots=4, retained_days=15)
-    learned = LearnedState(history.state, ConnectionRows())
+    learned = LearnedState(history.state, ConnectionHistory())
     for resource, values in ((Resource.CPU, _cpu()), (Resource.MEMORY, _memory())):
         history.fold(ContainerSamples(resource, PAST, CONTAINERS, values), _attribute)
     for signs in (_throttling(), _kill()):

@@ -42,7 +42,7 @@ def range_and_newest(checkpoint: Checkpoint) -> tuple[int, int, int]:
 
 def usage(checkpoint: Checkpoint, resource: str) -> dict[int, dict[str, dict[Container, Any]]]:
     """By day: samples, steps seen, and the maximum of each of four slots, of each container."""
-    rows: Any = checkpoint.usage.rows[Resource(resource)]
+    rows: Any = checkpoint.usage.histograms[Resource(resource)]
     names, days = containers(checkpoint), {}
     for number, day in rows.days.items():
         maxima = day.maxima.reshape(-1, 4).tolist()
@@ -56,7 +56,7 @@ def usage(checkpoint: Checkpoint, resource: str) -> dict[int, dict[str, dict[Con
 
 def seen(checkpoint: Checkpoint, resource: str) -> dict[Container, tuple[int, int, int]]:
     """The first and the last step of each container, and how many of the last 64 up to that were seen."""
-    rows: Any = checkpoint.usage.rows[Resource(resource)]
+    rows: Any = checkpoint.usage.histograms[Resource(resource)]
     recent = np.bitwise_count(rows.recent).tolist()
     found = zip(rows.first_seen.tolist(), rows.last_seen.tolist(), recent, strict=True)
     return dict(zip(containers(checkpoint), found, strict=True))
@@ -64,7 +64,7 @@ def seen(checkpoint: Checkpoint, resource: str) -> dict[Container, tuple[int, in
 
 def histogram(checkpoint: Checkpoint, resource: str, day: int) -> dict[tuple[Container, int], list[int]]:
     """The counts of the buckets that are not empty, in rising order, of each container and slot."""
-    rows: Any = checkpoint.usage.rows[Resource(resource)]
+    rows: Any = checkpoint.usage.histograms[Resource(resource)]
     found: dict[tuple[Container, int], list[int]] = {}
     for key, count in zip(rows.days[day].keys.tolist(), rows.days[day].counts.tolist(), strict=True):
         series, slot = divmod(key // rows.grid.size, 4)
@@ -88,7 +88,7 @@ def pressure(
 
 def missing(checkpoint: Checkpoint, past: StepRange) -> list[list[StepRange]]:
     """The steps of *past* that CPU, memory and both signs lack, and those that connections lack."""
-    usage_and_signs = [rows.coverage.missing(past) for rows in checkpoint.usage.all_rows()]
+    usage_and_signs = [rows.coverage.missing(past) for rows in checkpoint.usage.histories()]
     return [*usage_and_signs, checkpoint.connections.missing(past.last)]
 
 

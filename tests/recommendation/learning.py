@@ -8,7 +8,7 @@ import numpy as np
 from app.domain.profiles import Pressure, Resource
 from app.domain.workloads import Connection, Workload
 from app.history.checkpoint.split import LearnedState
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.samples import (
     ConnectionSamples,
     ContainerSamples,
@@ -84,7 +84,7 @@ class Learner:
     def __init__(self, cluster: Cluster, *, timeslots: int = 4) -> None:
         self._cluster = cluster
         self.history = UsageHistory(timeslots=timeslots, retained_days=15)
-        self.learned = LearnedState(self.history.state, ConnectionRows())
+        self.learned = LearnedState(self.history.state, ConnectionHistory())
 
     def fold(self, answers: Iterable[Any]) -> None:
         """Take answers of any signal."""
@@ -120,8 +120,8 @@ def facts(learned: LearnedState) -> dict[tuple[object, ...], object]:
     for (workload, container), number in learned.usage.series.index.items():
         of = (workload, container)
         one = np.array([number])
-        for resource, rows in learned.usage.rows.items():
-            part = rows.of(one)
+        for resource, rows in learned.usage.histograms.items():
+            part = rows.select(one)
             seen = tuple(int(each[0]) for each in (part.first_seen, part.last_seen, part.recent))
             found[resource, of, "seen"] = seen
             for day, here in part.days.items():
@@ -129,7 +129,7 @@ def facts(learned: LearnedState) -> dict[tuple[object, ...], object]:
                 if entries:
                     found[resource, of, day] = (entries, tuple(here.maxima), tuple(here.steps_seen))
         for reason, signs in learned.usage.pressure.items():
-            kept = signs.of(one)
+            kept = signs.select(one)
             found[reason, of] = (
                 int(kept.seen_last[0]),
                 {day: int(p[0]) for day, p in kept.days.items() if p[0]},

@@ -5,7 +5,7 @@ import numpy as np
 from app.domain.profiles import Pressure, Resource
 from app.domain.workloads import Connection, Workload
 from app.history.checkpoint.split import LearnedState
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.samples import ConnectionSamples, ContainerSamples, PodContainer, PressureSamples, StepRange
 from app.history.usage_history import UsageHistory
 from tests.recommendation.builders import MIDNIGHT, steps
@@ -17,14 +17,14 @@ WORKLOADS, REPLICAS = 100, 100
 def held(learned: LearnedState) -> dict[str, int]:
     """How many bytes of arrays and how many names are held."""
     usage, connections = learned.usage, learned.connections
-    arrays = [ring.rows for ring in connections.rings()]
-    for rows in usage.rows.values():
+    arrays = [ring.values for ring in connections.rings()]
+    for rows in usage.histograms.values():
         arrays += [rows.first_seen, rows.last_seen, rows.recent]
         for day in rows.days.values():
             arrays += [day.keys, day.counts, day.maxima, day.steps_seen]
     for signs in usage.pressure.values():
         arrays += [signs.seen_last, *signs.days.values()]
-    coverages = [*(rows.coverage for rows in usage.all_rows()), connections.coverage]
+    coverages = [*(rows.coverage for rows in usage.histories()), connections.coverage]
     arrays += [flags for coverage in coverages for flags in (coverage.starts, *coverage.days.values())]
     return {
         "bytes": sum(array.nbytes for array in arrays),
@@ -39,7 +39,7 @@ class Folding:
 
     def __init__(self) -> None:
         self.history = UsageHistory(timeslots=4, retained_days=15)
-        self.learned = LearnedState(self.history.state, ConnectionRows())
+        self.learned = LearnedState(self.history.state, ConnectionHistory())
 
     def fold(self, of: StepRange, owners: dict[str, Workload]) -> None:
         """Each Pod with one container, which uses the same in each step; a sign of need, and an edge each."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.workloads import Workload
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.samples import StepRange
 from app.profiler.attribution import Attribution
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -72,7 +72,7 @@ async def profiled(
         == {"linkerd": 2, "istio": 2, "linkerd and istio": 4}[source.network_provider_in_use]
     )
     assert resolved.unusable == 0
-    rows = ConnectionRows()
+    rows = ConnectionHistory()
     rows.fold(resolved)
     rates_by_edge = {}
     for mean in rows.means():

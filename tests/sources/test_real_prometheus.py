@@ -13,7 +13,7 @@ import pytest
 from app.domain.pod_names import PodNames
 from app.domain.profiles import Resource
 from app.errors import SourceError
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.samples import PodContainer, StepRange
 from app.history.usage_history import UsageHistory
 from app.recommendation.policy import EstimationPolicy
@@ -137,7 +137,7 @@ async def test_the_profiles_that_were_worked_out_by_hand(source: PrometheusSourc
     """
     everything = StepRange(LAST_STEP - 3 * 288 + 1, LAST_STEP)
     history = UsageHistory(timeslots=4, retained_days=15)
-    connections = ConnectionRows()
+    connections = ConnectionHistory()
     names = PodNames()
     for part in everything.by_day():
         for resource in Resource:

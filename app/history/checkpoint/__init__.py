@@ -1,1 +1,1 @@
-"""The history as bytes, cut into shards of workload keys, and joined again. Pure."""
+"""Check-points: the history as bytes, in shards by range of workload keys. Pure."""

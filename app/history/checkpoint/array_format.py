@@ -1,14 +1,14 @@
-"""Named arrays as one compressed text of bytes with a check on it; explicit, and the same on every machine.
+"""The file format of check-points: named arrays, compressed and with a checksum; the same on every machine.
 
     "JPCP"    4 bytes
     version   2 bytes, unsigned, little-endian
     digest    32 bytes, SHA-256 of all that follows
     body      zlib: length of the header (4 bytes, unsigned, little-endian), the header, the arrays
 
-The header is JSON: `document`, whatever the caller gave, and `arrays`, which names each array, its numpy
-dtype (little-endian) and its shape, in the order in which their bytes follow. Of items of several bytes come
-first all first bytes, then all second ones: like with like packs well. Of sorted keys, only the differences
-are stored.
+The header is JSON: `document`, which the caller passes, and `arrays`, with the name, numpy dtype
+(little-endian) and shape of each array, in the order of their bytes. Items of several bytes are stored by
+byte position: all first bytes, then all second ones, which compresses better. Sorted keys are stored as
+differences.
 """
 
 import struct
@@ -28,7 +28,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class UnreadableCheckpointError(ValueError):
-    """Bytes that are no arrays of ours; `reason` is a CamelCase word."""
+    """Bytes that are no readable check-point; `reason` is a CamelCase word."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -48,41 +48,41 @@ class _Header(msgspec.Struct):
 
 
 def pack(document: msgspec.Struct, arrays: Arrays) -> bytes:
-    """*document* and *arrays* as bytes: the same for the same."""
-    described, contents = [], []
+    """*document* and *arrays* as bytes; equal input gives equal bytes."""
+    descriptions, contents = [], []
     for name, array in arrays.items():
         stored = array.astype(array.dtype.newbyteorder("<"), copy=False)
         is_sorted = stored.dtype == np.uint64 and stored.ndim == 1
-        described.append(_Array(name, stored.dtype.str, stored.shape, is_sorted))
+        descriptions.append(_Array(name, stored.dtype.str, stored.shape, is_sorted))
         contents.append(_planes(np.diff(stored, prepend=np.uint64(0)) if is_sorted else stored))
-    header = msgspec.json.encode(_Header(msgspec.Raw(msgspec.json.encode(document)), described))
+    header = msgspec.json.encode(_Header(msgspec.Raw(msgspec.json.encode(document)), descriptions))
     body = zlib.compress(b"".join((_LENGTH.pack(len(header)), header, *contents)))
     return _PREFIX.pack(MAGIC, VERSION, sha256(body).digest()) + body
 
 
 def unpack(packed: bytes) -> tuple[msgspec.Raw, dict[str, NDArray[Any]]]:
-    """What `pack` was given, the document as JSON; raises UnreadableError."""
-    body = memoryview(zlib.decompress(_checked(packed)))
+    """The document (as JSON) and arrays that `pack` stored; raises UnreadableCheckpointError."""
+    body = memoryview(zlib.decompress(_verify(packed)))
     (length,) = _LENGTH.unpack_from(body)
-    at = _LENGTH.size + length
+    offset = _LENGTH.size + length
     try:
-        header = msgspec.json.decode(body[_LENGTH.size : at], type=_Header)
+        header = msgspec.json.decode(body[_LENGTH.size : offset], type=_Header)
     except msgspec.DecodeError as error:
         raise UnreadableCheckpointError("Malformed", f"its header can't be read: {error}") from error
     arrays = {}
-    for each in header.arrays:
-        dtype, size = np.dtype(each.dtype), int(np.prod(each.shape))
-        planes = np.frombuffer(body[at : at + size * dtype.itemsize], dtype=np.uint8)
+    for description in header.arrays:
+        dtype, size = np.dtype(description.dtype), int(np.prod(description.shape))
+        planes = np.frombuffer(body[offset : offset + size * dtype.itemsize], dtype=np.uint8)
         items = np.array(planes.reshape(dtype.itemsize, size).T, order="C")
-        found = items.view(dtype).reshape(each.shape)
-        arrays[each.name] = found.cumsum(dtype=np.uint64) if each.sorted else found
-        at += size * dtype.itemsize
-    if at != len(body):
-        raise UnreadableCheckpointError("Malformed", "its arrays are not those of its header")
+        array = items.view(dtype).reshape(description.shape)
+        arrays[description.name] = array.cumsum(dtype=np.uint64) if description.sorted else array
+        offset += size * dtype.itemsize
+    if offset != len(body):
+        raise UnreadableCheckpointError("Malformed", "its arrays do not match its header")
     return header.document, arrays
 
 
-def _checked(packed: bytes) -> bytes:
+def _verify(packed: bytes) -> bytes:
     if len(packed) < _PREFIX.size or not packed.startswith(MAGIC):
         raise UnreadableCheckpointError("Corrupt", "it is not a check-point")
     _, version, digest = _PREFIX.unpack_from(packed)
@@ -96,5 +96,6 @@ def _checked(packed: bytes) -> bytes:
 
 
 def _planes(array: NDArray[Any]) -> bytes:
+    """The bytes of *array* by byte position within its items."""
     items = np.ascontiguousarray(array).view(np.uint8).reshape(-1, array.dtype.itemsize)
     return np.ascontiguousarray(items.T).tobytes()

@@ -1,4 +1,4 @@
-"""Names of the arrays in a check-point, and the rows that they hold.
+"""Arrays of a check-point: their stored names, and conversion from and to the history.
 
 The names are part of the stored format: a rename in the code must not change them.
 """
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.profiles import Pressure, Resource
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.coverage import Coverage
 from app.history.day_histograms import DayHistograms, UsageHistograms
-from app.history.pressure_rows import PressureRows
+from app.history.pressure_history import PressureHistory
 from app.history.samples import STEPS_PER_DAY
 from app.history.usage import UsageState
 
@@ -23,13 +23,13 @@ _USAGE = {Resource.CPU: "cpu", Resource.MEMORY: "memory"}
 _PRESSURE = {Pressure.CPU_THROTTLING: "CPUThrottling", Pressure.OOM_KILLED: "OOMKilled"}
 _CONNECTIONS = "connections"
 _COVERAGE, _COVERAGE_STARTS = "coverage", "starts"
-# Of each day.
+# Per day.
 _KEYS, _COUNTS, _MAXIMA, _STEPS_SEEN = "keys", "counts", "maxima", "steps_seen"
 _SHARES = "parts"
-# Of each series.
+# Per series.
 _FIRST_SEEN, _LAST_SEEN, _RECENT = "first_seen", "last_seen", "recent"
 _PRESSURE_LAST_SEEN = "seen_last"
-# Of each edge and source.
+# Per edge and per source.
 _RATES = {
     "requests": "requests",
     "responses": "responses",
@@ -38,42 +38,42 @@ _RATES = {
 }
 _SCRAPED = "scraped"
 
-_RATE_BITS = 12  # of a rate's mantissa: a relative error of at most 0.012 %
+_RATE_BITS = 12  # kept of a rate's mantissa: a relative error of at most 0.012 %
 
 
 def usage_arrays(usage: UsageState) -> Iterator[tuple[str, NDArray[Any]]]:
     """The arrays of CPU and memory usage and of pressure, by their stored names."""
     size = len(usage.series.containers)
-    for resource, histograms in usage.rows.items():
+    for resource, histograms in usage.histograms.items():
         histograms.grow(size)
-        yield from _beneath(_USAGE[resource], _histogram_arrays(histograms))
+        yield from _with_prefix(_USAGE[resource], _histogram_arrays(histograms))
     for kind, pressure in usage.pressure.items():
-        yield from _beneath(_PRESSURE[kind], _pressure_arrays(pressure, size))
+        yield from _with_prefix(_PRESSURE[kind], _pressure_arrays(pressure, size))
 
 
-def connection_arrays(connections: ConnectionRows) -> Iterator[tuple[str, NDArray[Any]]]:
+def connection_arrays(connections: ConnectionHistory) -> Iterator[tuple[str, NDArray[Any]]]:
     """The arrays of edges and sources, by their stored names."""
     arrays = dict(_coverage_arrays(connections.coverage))
-    arrays |= {_RATES[name]: _rounded(ring.rows) for name, ring in connections.rates.items()}
-    arrays[_SCRAPED] = np.packbits(connections.scraped.rows, axis=1)
-    return _beneath(_CONNECTIONS, arrays.items())
+    arrays |= {_RATES[name]: _round_mantissa(ring.values) for name, ring in connections.rates.items()}
+    arrays[_SCRAPED] = np.packbits(connections.scraped.values, axis=1)
+    return _with_prefix(_CONNECTIONS, arrays.items())
 
 
 def read_usage(usage: UsageState, arrays: NamedArrays) -> None:
-    """Fill *usage*, whose series are known, from *arrays*."""
-    for resource, histograms in usage.rows.items():
+    """Fill *usage* from *arrays*; its series are already set."""
+    for resource, histograms in usage.histograms.items():
         _read_histograms(histograms, _section(arrays, _USAGE[resource]))
     for kind, pressure in usage.pressure.items():
         _read_pressure(pressure, _section(arrays, _PRESSURE[kind]))
 
 
-def read_connections(connections: ConnectionRows, arrays: NamedArrays) -> None:
-    """Fill *connections*, whose edges and sources are known, from *arrays*."""
+def read_connections(connections: ConnectionHistory, arrays: NamedArrays) -> None:
+    """Fill *connections* from *arrays*; its edges and sources are already set."""
     section = _section(arrays, _CONNECTIONS)
     connections.coverage = _read_coverage(_section(section, _COVERAGE))
     for name, ring in connections.rates.items():
-        ring.rows = section[_RATES[name]].reshape(len(connections.edges), STEPS_PER_DAY)
-    connections.scraped.rows = _flags(section[_SCRAPED], len(connections.sources))
+        ring.values = section[_RATES[name]].reshape(len(connections.edges), STEPS_PER_DAY)
+    connections.scraped.values = _flags(section[_SCRAPED], len(connections.sources))
 
 
 def _histogram_arrays(histograms: UsageHistograms) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -99,14 +99,14 @@ def _read_histograms(histograms: UsageHistograms, arrays: NamedArrays) -> None:
         day.maxima, day.steps_seen = arrays[f"{number}/{_MAXIMA}"], arrays[f"{number}/{_STEPS_SEEN}"]
 
 
-def _pressure_arrays(pressure: PressureRows, size: int) -> Iterator[tuple[str, NDArray[Any]]]:
+def _pressure_arrays(pressure: PressureHistory, size: int) -> Iterator[tuple[str, NDArray[Any]]]:
     yield from _coverage_arrays(pressure.coverage)
     yield _PRESSURE_LAST_SEEN, pressure.last_seen(size)
     for number, shares in sorted(pressure.days.items()):
         yield f"{number}/{_SHARES}", shares
 
 
-def _read_pressure(pressure: PressureRows, arrays: NamedArrays) -> None:
+def _read_pressure(pressure: PressureHistory, arrays: NamedArrays) -> None:
     pressure.coverage = _read_coverage(_section(arrays, _COVERAGE))
     pressure.seen_last = arrays[_PRESSURE_LAST_SEEN]
     pressure.days = {number: arrays[f"{number}/{_SHARES}"] for number in _day_numbers(arrays)}
@@ -134,7 +134,9 @@ def _day_numbers(arrays: NamedArrays) -> list[int]:
     return sorted({int(day) for day, _, field in (name.partition("/") for name in arrays) if day.isdigit()})
 
 
-def _beneath(prefix: str, arrays: Iterable[tuple[str, NDArray[Any]]]) -> Iterator[tuple[str, NDArray[Any]]]:
+def _with_prefix(
+    prefix: str, arrays: Iterable[tuple[str, NDArray[Any]]]
+) -> Iterator[tuple[str, NDArray[Any]]]:
     return ((f"{prefix}/{name}", array) for name, array in arrays)
 
 
@@ -143,8 +145,8 @@ def _section(arrays: Mapping[str, NDArray[Any]], prefix: str) -> NamedArrays:
     return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
 
 
-def _rounded(rates: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The rates with `_RATE_BITS` of mantissa: the other bits hold noise and would fill a check-point."""
+def _round_mantissa(rates: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rates rounded to `_RATE_BITS` bits of mantissa: the other bits are noise and do not compress."""
     dropped = 23 - _RATE_BITS
     bits = rates.view(np.uint32) + np.uint32(1 << (dropped - 1))
     rounded: NDArray[np.float32] = (bits & np.uint32(0xFFFFFFFF << dropped & 0xFFFFFFFF)).view(np.float32)

@@ -1,4 +1,4 @@
-"""A check-point: what is known of a range of keys and which steps that covers, as bytes."""
+"""Encoding and decoding of check-points: the history and coverage of a range of workload keys, as bytes."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from app.history.checkpoint.arrays import (
     read_usage,
     usage_arrays,
 )
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.grid import GRIDS
 from app.history.key_ranges import KeyRange
 from app.history.usage import UsageState
@@ -30,12 +30,12 @@ class Checkpoint:
     keys: KeyRange
     namespaces: NamespaceSelection
     usage: UsageState
-    connections: ConnectionRows
+    connections: ConnectionHistory
 
     @property
     def newest_step(self) -> int:
-        """The newest step of which usage is known; 0 where there is none."""
-        return max(rows.coverage.newest for rows in self.usage.rows.values())
+        """The newest step for which usage was read; 0 if there is none."""
+        return max(histograms.coverage.newest_step for histograms in self.usage.histograms.values())
 
 
 class _Document(msgspec.Struct):
@@ -56,9 +56,9 @@ class _Document(msgspec.Struct):
 
 
 def encode(checkpoint: Checkpoint) -> bytes:
-    """The check-point as bytes; the same for the same knowledge."""
+    """The check-point as bytes; equal check-points give equal bytes."""
     usage, connections, namespaces = checkpoint.usage, checkpoint.connections, checkpoint.namespaces
-    number = _Numbers()
+    number = _WorkloadNumbers()
     document = _Document(
         checkpoint.keys.first,
         checkpoint.keys.last,
@@ -69,7 +69,7 @@ def encode(checkpoint: Checkpoint) -> bytes:
         number.workloads,
         [(number(workload), container) for workload, container in usage.series.index],
         [(number(run), sorted(pods)) for run, pods in sorted(usage.runs.items())],
-        connections.newest,
+        connections.newest_step,
         [(number(edge.source), number(edge.destination)) for edge in connections.edges],
         [number(source) for source in connections.sources],
     )
@@ -77,7 +77,7 @@ def encode(checkpoint: Checkpoint) -> bytes:
 
 
 def decode(packed: bytes, *, timeslots: int, retained_days: int) -> Checkpoint:
-    """What `encode` was given; raises UnreadableError, whatever the bytes are."""
+    """The check-point that `encode` stored; raises only UnreadableCheckpointError, for any bytes."""
     try:
         raw, arrays = unpack(packed)
         document = msgspec.json.decode(raw, type=_Document)
@@ -85,14 +85,14 @@ def decode(packed: bytes, *, timeslots: int, retained_days: int) -> Checkpoint:
         return _read(document, arrays, UsageState(timeslots=timeslots, retained_days=retained_days))
     except UnreadableCheckpointError:
         raise
-    except Exception as error:  # what it holds may be anything, and none of it may end the profiler
+    except Exception as error:  # the content is arbitrary and must not stop the profiler
         raise UnreadableCheckpointError(
             "Malformed", f"it can't be read: {type(error).__name__}: {error}"
         ) from error
 
 
-class _Numbers:
-    """Numbers workloads in the order in which they are met."""
+class _WorkloadNumbers:
+    """Numbers of workloads, assigned on first use."""
 
     def __init__(self) -> None:
         self.workloads: list[tuple[str, str, str]] = []
@@ -112,7 +112,7 @@ def _grids() -> dict[str, tuple[float, float, float]]:
 def _check_settings(document: _Document, timeslots: int) -> None:
     if (document.timeslots, document.grids) != (timeslots, _grids()):
         raise UnreadableCheckpointError(
-            "OtherSettings", "it was made with other TIMESLOTS, or with other grids"
+            "OtherSettings", "it was made with another value of TIMESLOTS, or with other grids"
         )
 
 
@@ -121,8 +121,8 @@ def _read(document: _Document, arrays: NamedArrays, usage: UsageState) -> Checkp
     usage.series.renumber((workloads[number], container) for number, container in document.series)
     usage.runs = {workloads[number]: set(pods) for number, pods in document.runs}
     read_usage(usage, arrays)
-    connections = ConnectionRows()
-    connections.newest = document.newest_step
+    connections = ConnectionHistory()
+    connections.newest_step = document.newest_step
     connections.edges = {
         Connection(workloads[source], workloads[destination]): row
         for row, (source, destination) in enumerate(document.edges)

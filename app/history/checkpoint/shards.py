@@ -1,4 +1,4 @@
-"""Where the keys are cut so that each piece fits into one object; a cut that still fits stays where it is."""
+"""Ranges of keys for shards of limited size; existing ranges that still fit stay."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,17 +8,18 @@ from numpy.typing import NDArray
 
 from app.history.key_ranges import KeyRange, Keys
 
-# Neighbours become one again where together they fill half a piece: between is room in which nothing moves.
-_UNITED = 0.5
-_CUT_TO = 0.7
+# Shares of the maximal weight. Neighbours are merged if together they weigh at most half of it, and a range
+# above it is split into parts of about 0.7: between these limits ranges do not change.
+_MERGE_BELOW = 0.5
+_SPLIT_INTO = 0.7
 
 
 def plan_ranges(
-    starts: Sequence[int], keys: Keys, weights: NDArray[np.float64], *, most: float
+    starts: Sequence[int], keys: Keys, weights: NDArray[np.float64], *, max_weight: float
 ) -> list[KeyRange]:
-    """The ranges, in order, that follow from those that begin at *starts* (and at 0).
+    """The new ranges, in order, derived from the present ones, which start at 0 and at *starts*.
 
-    *weights* are what *keys* weigh, in any order; a range that weighs more than *most* is cut, between keys.
+    *weights* are those of *keys*, in any order; a range heavier than *max_weight* is split between keys.
     """
     order = np.argsort(keys, kind="stable")
     keys, sums = keys[order], np.concatenate(([0.0], weights[order].cumsum()))
@@ -30,18 +31,19 @@ def plan_ranges(
     end = KeyRange().last + 1
     kept = [0]
     for start, following in pairwise([*sorted({*starts} - {0}), end]):
-        if weight(kept[-1], following) > most * _UNITED:
+        if weight(kept[-1], following) > max_weight * _MERGE_BELOW:
             kept.append(start)
-    found: list[int] = []
+    new_starts: list[int] = []
     for start, following in pairwise([*kept, end]):
-        found.append(start)
-        if (here := weight(start, following)) > most:
-            found += _cuts(keys, sums, start, following, int(np.ceil(here / (most * _CUT_TO))))
-    return [KeyRange(start, following - 1) for start, following in pairwise([*found, end])]
+        new_starts.append(start)
+        if (range_weight := weight(start, following)) > max_weight:
+            parts = int(np.ceil(range_weight / (max_weight * _SPLIT_INTO)))
+            new_starts += _split_points(keys, sums, start, following, parts)
+    return [KeyRange(start, following - 1) for start, following in pairwise([*new_starts, end])]
 
 
 def halves(keys: KeyRange, present: Keys) -> tuple[KeyRange, KeyRange] | None:
-    """*keys* cut amid those that are *present*; None where they are all one."""
+    """*keys* split at the median of the *present* keys; None if they are fewer than two distinct keys."""
     inside = np.unique(present[keys.covers(present)])
     if len(inside) < 2:
         return None
@@ -49,9 +51,9 @@ def halves(keys: KeyRange, present: Keys) -> tuple[KeyRange, KeyRange] | None:
     return KeyRange(keys.first, middle - 1), KeyRange(middle, keys.last)
 
 
-def _cuts(keys: Keys, sums: NDArray[np.float64], start: int, end: int, pieces: int) -> list[int]:
-    """The keys inside of a range at which it falls into so many pieces of like weight."""
+def _split_points(keys: Keys, sums: NDArray[np.float64], start: int, end: int, parts: int) -> list[int]:
+    """The keys that split the range from *start* to before *end* into *parts* of about equal weight."""
     begin, after = np.searchsorted(keys, (start, end))
-    shares = sums[begin] + (sums[after] - sums[begin]) * np.arange(1, pieces) / pieces
-    at = np.searchsorted(sums, shares)
-    return [key for key in np.unique(keys[np.clip(at, begin, after - 1)]).tolist() if start < key]
+    targets = sums[begin] + (sums[after] - sums[begin]) * np.arange(1, parts) / parts
+    positions = np.searchsorted(sums, targets)
+    return [key for key in np.unique(keys[np.clip(positions, begin, after - 1)]).tolist() if start < key]

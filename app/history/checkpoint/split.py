@@ -1,4 +1,4 @@
-"""All that was learned, cut into check-points and put together again."""
+"""The whole learned state, split into check-points and restored from them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,32 +8,32 @@ import numpy as np
 from app.domain.namespaces import NamespaceSelection
 from app.history.checkpoint.codec import Checkpoint
 from app.history.checkpoint.shards import plan_ranges
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.key_ranges import KeyRange, Keys, range_of
 from app.history.usage import UsageState
 
-# About what a sample of a connection takes, compressed.
+# The estimated compressed size of one sample of a connection.
 _SAMPLE_BYTES = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedState:
-    """What is known of everybody."""
+    """The usage and connections of all workloads."""
 
     usage: UsageState
-    connections: ConnectionRows
+    connections: ConnectionHistory
 
     @property
     def keys(self) -> Keys:
-        """The key of every series and of every edge."""
-        edges, _ = self.connections.entries()
+        """The keys of all series and all edges."""
+        edges, _ = self.connections.keys_and_sample_counts()
         return np.concatenate((np.array(self.usage.series.keys, dtype=np.int64), edges))
 
     def ranges(self, starts: Sequence[int], *, most_bytes: float) -> list[KeyRange]:
-        """The ranges into which it is to be cut, where cuts are at *starts* so far; sizes are estimates."""
-        _, samples = self.connections.entries()
+        """The ranges of the check-points, derived from the present ones at *starts*; sizes are estimates."""
+        _, samples = self.connections.keys_and_sample_counts()
         weights = np.concatenate((self.usage.stored_bytes(), samples * _SAMPLE_BYTES))
-        return plan_ranges(starts, self.keys, weights, most=most_bytes)
+        return plan_ranges(starts, self.keys, weights, max_weight=most_bytes)
 
     def piece(self, keys: KeyRange, asked: NamespaceSelection) -> Checkpoint:
         """What is known of *keys*."""
@@ -50,20 +50,20 @@ class LearnedState:
             found |= {part.keys: part for part in _asked_parts(piece, asked)}
         if not found:
             return
-        self.usage.join({keys: piece.usage for keys, piece in found.items()})
-        self.connections.join({keys: piece.connections for keys, piece in found.items()})
+        self.usage.replace_with({keys: piece.usage for keys, piece in found.items()})
+        self.connections.replace_with({keys: piece.connections for keys, piece in found.items()})
         for namespace in {name for piece in found.values() for name in _arrived(piece, asked)}:
             self.forget(namespace)
 
     def forget(self, namespace: str) -> None:
-        """Know nothing of *namespace*, so that its past is missing, and nobody else's."""
+        """Drop all data of *namespace*, so that all its steps are missing; other namespaces are unchanged."""
         keys = range_of(namespace)
         self.usage.forget(keys)
         self.connections.forget(keys)
 
 
 def within(namespaces: NamespaceSelection, keys: KeyRange) -> NamespaceSelection:
-    """The part of a selection whose namespaces have some of *keys*."""
+    """The selection restricted to namespaces with keys in *keys*."""
     included = None if namespaces.included is None else _overlapping(namespaces.included, keys)
     return NamespaceSelection(included, _overlapping(namespaces.excluded, keys))
 

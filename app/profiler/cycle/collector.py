@@ -9,7 +9,7 @@ import structlog
 
 from app.domain.profiles import PRESSURE_OF, ProfileKind, Resource
 from app.errors import SourceError
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.samples import (
     STEP_SECONDS,
     STEPS_PER_DAY,
@@ -108,7 +108,7 @@ class _Cycle:
 class SampleCollector:
     """Asks for the steps that are missing, folds whole answers, and never folds a part of one."""
 
-    def __init__(self, source: UsageSource, history: UsageHistory, connections: ConnectionRows) -> None:
+    def __init__(self, source: UsageSource, history: UsageHistory, connections: ConnectionHistory) -> None:
         self._source = source
         self._history = history
         self._connections = connections

@@ -10,7 +10,7 @@ from time import perf_counter
 from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import Identity
 from app.history.checkpoint.split import LearnedState
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.samples import step_time
 from app.history.usage_history import UsageHistory
 from app.profiler.checkpoints import MAX_BYTES, Checkpoints
@@ -93,7 +93,7 @@ class ProfilingCycle:
         self._reporter = Reporter(cluster.sink)
         self._announcer = WorkloadEventRecorder(cluster.news)
         history = UsageHistory(timeslots=policy.timeslots, retained_days=RETAINED_DAYS)
-        self._learned = LearnedState(history.state, ConnectionRows())
+        self._learned = LearnedState(history.state, ConnectionHistory())
         self._collector = SampleCollector(source, history, self._learned.connections)
         self._derivation = ProfileDerivation(policy.estimation, self._learned)
         self._checkpoints = (
@@ -144,9 +144,15 @@ class ProfilingCycle:
         )
 
     def _newest_answers(self) -> dict[Signal, datetime]:
-        rows = {Signal.of(resource): rows.coverage for resource, rows in self._learned.usage.rows.items()}
+        rows = {
+            Signal.of(resource): rows.coverage for resource, rows in self._learned.usage.histograms.items()
+        }
         every = rows | {Signal.CONNECTIONS: self._learned.connections.coverage}
-        return {signal: step_time(coverage.newest) for signal, coverage in every.items() if coverage.newest}
+        return {
+            signal: step_time(coverage.newest_step)
+            for signal, coverage in every.items()
+            if coverage.newest_step
+        }
 
     async def _restore(self) -> None:
         if self._checkpoints and not self._is_restored:

@@ -10,7 +10,7 @@ from app.domain.profiles import Basis, ConnectionProfile, Identity, Profile, Res
 from app.domain.quantities import format_per_minute, format_per_second
 from app.domain.workloads import Connection, Workload
 from app.history.checkpoint.split import LearnedState
-from app.history.connection_rows import ConnectionMean
+from app.history.connection_history import ConnectionMean
 from app.history.samples import STEP_SECONDS, step_time
 from app.profiler.cycle.plan_writes import is_due
 from app.profiler.cycle.signals import Health, Signal, SignalState

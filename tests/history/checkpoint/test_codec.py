@@ -15,7 +15,7 @@ from app.domain.profiles import Resource
 from app.history.checkpoint.array_format import UnreadableCheckpointError
 from app.history.checkpoint.codec import Checkpoint, decode, encode
 from app.history.checkpoint.split import LearnedState
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.key_ranges import KeyRange, range_of
 from app.history.usage import UsageState
 from tests.recommendation.builders import MIDNIGHT
@@ -44,7 +44,7 @@ def test_it_comes_back_as_it_was(whole: Checkpoint) -> None:
     assert (back.keys, back.newest_step) == (KeyRange(), PAST.last)
     assert back.namespaces == replace(ASKED)
     for resource in Resource:
-        assert back.usage.rows[resource].missing(PAST) == []
+        assert back.usage.histograms[resource].missing(PAST) == []
     assert back.connections.missing(PAST.last) == []
 
 
@@ -76,7 +76,7 @@ def test_the_same_is_the_same_bytes(whole: Checkpoint) -> None:
 def test_nothing_learned_is_a_check_point_too() -> None:
     """The first cycle of a cluster without Pods."""
     nothing = Checkpoint(
-        KeyRange(), NamespaceSelection(), UsageState(timeslots=4, retained_days=15), ConnectionRows()
+        KeyRange(), NamespaceSelection(), UsageState(timeslots=4, retained_days=15), ConnectionHistory()
     )
 
     back = read(encode(nothing))
@@ -87,12 +87,12 @@ def test_nothing_learned_is_a_check_point_too() -> None:
 
 def test_rates_are_kept_to_one_in_eight_thousand(whole: Checkpoint) -> None:
     """Twelve bits of a mantissa, rounded: an error of at most 2^-13; a silent step stays silent."""
-    rates = whole.connections.rates["requests"].rows
-    kept = read(encode(whole)).connections.rates["requests"].rows
+    rates = whole.connections.rates["requests"].values
+    kept = read(encode(whole)).connections.rates["requests"].values
 
     assert np.all(np.abs(kept - rates) <= rates * 2.0**-13)
-    absent = np.isnan(whole.connections.rates["request_bytes"].rows)
-    assert np.array_equal(np.isnan(read(encode(whole)).connections.rates["request_bytes"].rows), absent)
+    absent = np.isnan(whole.connections.rates["request_bytes"].values)
+    assert np.array_equal(np.isnan(read(encode(whole)).connections.rates["request_bytes"].values), absent)
 
 
 @settings(max_examples=200, deadline=None)

@@ -65,7 +65,7 @@ def test_a_leader_that_was_killed_amid_a_cut_leaves_what_can_be_joined(seed: int
     learner = Learner(CLUSTER)
     learner.learned.restore([new, old], ALL)
 
-    for rows in learner.learned.usage.rows.values():
+    for rows in learner.learned.usage.histograms.values():
         assert rows.missing(PAST)[-1].first == PAST.last - 199
     learner.read(PAST)
     assert facts(learner.learned) == WHOLE
@@ -88,7 +88,7 @@ def test_a_namespace_that_comes_into_scope_brings_its_past() -> None:
     assert facts(learner.learned) != WHOLE
 
     learner.learned.forget("team-2")
-    assert learner.history.missing(next(iter(learner.learned.usage.rows)), PAST)[-1].first == PAST.first
+    assert learner.history.missing(next(iter(learner.learned.usage.histograms)), PAST)[-1].first == PAST.first
     learner.read(PAST)
 
     assert facts(learner.learned) == WHOLE
@@ -122,8 +122,8 @@ def test_scope_that_grew_while_nobody_led(
     learner.learned.restore(pieces, now)
 
     keys = np.array([range_of(f"team-{n}").first for n in range(6)])
-    for rows in learner.learned.usage.all_rows():
-        lacks = rows.coverage.lacks(keys, StepRange(PAST.last - 10, PAST.last)).any(axis=1)
+    for rows in learner.learned.usage.histories():
+        lacks = rows.coverage.uncovered(keys, StepRange(PAST.last - 10, PAST.last)).any(axis=1)
         assert set(np.flatnonzero(lacks).tolist()) == unknown
     learner.read(PAST, {team for team in teams if now.covers(team)})
     if now == ALL:
@@ -142,23 +142,23 @@ def test_ranges_fit_and_leave_nothing_out(weights: dict[int, float], starts: lis
     """
     keys, heavy = np.array([*weights], dtype=np.int64), np.array([*weights.values()])
 
-    ranges = plan_ranges(starts, keys, heavy, most=50)
+    ranges = plan_ranges(starts, keys, heavy, max_weight=50)
 
     assert [each.first for each in ranges] == [0, *(each.last + 1 for each in ranges[:-1])]
     assert ranges[-1].last == KeyRange().last
     loads = [float(heavy[each.covers(keys)].sum()) for each in ranges]
     assert all(load <= 50 + 30 for load in loads)
     assert len(ranges) <= 1 + 4 * sum(loads) / 25
-    again = plan_ranges([each.first for each in ranges], keys, heavy, most=50)
+    again = plan_ranges([each.first for each in ranges], keys, heavy, max_weight=50)
     assert len(again) <= len(ranges) + 1
 
 
 def test_cuts_that_fit_stay() -> None:
     """Every hour a little more: as long as each piece fits, all stay where they are."""
     keys = np.arange(0, 1000, dtype=np.int64)
-    ranges = plan_ranges([0], keys, np.ones(1000), most=300)
+    ranges = plan_ranges([0], keys, np.ones(1000), max_weight=300)
 
-    grown = plan_ranges([each.first for each in ranges], keys, np.full(1000, 1.2), most=300)
+    grown = plan_ranges([each.first for each in ranges], keys, np.full(1000, 1.2), max_weight=300)
 
     assert grown == ranges
     assert len(ranges) == 5

@@ -13,7 +13,7 @@ from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Connection, Workload
 from app.errors import ClusterError, UnavailableError
 from app.history.samples import ContainerSamples
-from app.history.usage_history import Attribute, FoldResult, UsageHistory
+from app.history.usage_history import FindWorkload, FoldResult, UsageHistory
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import InMemoryProfiles
 from app.profiler.profile_write import ProfileWrite
@@ -348,7 +348,7 @@ async def test_answers_are_folded_one_at_a_time(monkeypatch: pytest.MonkeyPatch)
     """CPU and memory share the numbering of their series: two threads at once could give a number twice."""
     fold, inside, alone = UsageHistory.fold, set[int](), list[bool]()
 
-    def watched(self: UsageHistory, samples: ContainerSamples, attribute: Attribute) -> FoldResult:
+    def watched(self: UsageHistory, samples: ContainerSamples, attribute: FindWorkload) -> FoldResult:
         inside.add(threading.get_ident())
         time.sleep(0.02)
         alone.append(len(inside) == 1)

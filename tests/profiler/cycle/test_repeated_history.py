@@ -12,7 +12,7 @@ import pytest
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Profile, Resource
 from app.history.checkpoint.split import LearnedState
-from app.history.connection_rows import ConnectionRows
+from app.history.connection_history import ConnectionHistory
 from app.history.samples import STEPS_PER_DAY, ConnectionSamples, ContainerSamples, StepRange
 from app.history.usage_history import UsageHistory
 from app.profiler.attribution import Attribution
@@ -136,7 +136,7 @@ class Answers:
     def learned(self, answers: list[ContainerSamples | ConnectionSamples]) -> dict[object, Profile]:
         """What is derived at noon after these answers, in this order."""
         history = UsageHistory(timeslots=4, retained_days=RETAINED_DAYS)
-        state = LearnedState(history.state, ConnectionRows())
+        state = LearnedState(history.state, ConnectionHistory())
         for answer in answers:
             if isinstance(answer, ContainerSamples):
                 history.fold(answer, self._attribute)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.domain.workloads import Connection, Workload
-from app.history.connection_rows import ConnectionMean, ConnectionRows
+from app.history.connection_history import ConnectionHistory, ConnectionMean
 from app.history.samples import STEPS_PER_DAY
 from tests.recommendation.builders import MIDNIGHT, WEB, steps, traffic
 
@@ -16,7 +16,7 @@ EDGE = Connection(WEB, VOTING)
 
 
 def mean_of(*answers: object) -> ConnectionMean:
-    rows = ConnectionRows()
+    rows = ConnectionHistory()
     for answer in answers:
         rows.fold(answer)  # type: ignore[arg-type]
     (mean,) = rows.means()
@@ -73,7 +73,7 @@ def test_the_order_of_answers_and_answers_that_come_twice_change_nothing() -> No
 
 def test_an_edge_that_was_silent_all_day_has_no_mean() -> None:
     """No value is better than a zero that may only be ignorance."""
-    rows = ConnectionRows()
+    rows = ConnectionHistory()
     rows.fold(traffic(steps(1, 12), {EDGE: (0.0, 0.0)}, {WEB: True}))
 
     assert rows.means() == []
@@ -88,7 +88,7 @@ def test_direction_is_kept() -> None:
 
 def test_only_missing_steps_are_asked_for_again() -> None:
     """Steps 277-288 are there; the 24 hours up to 300 lack 289-300 and 13-276."""
-    rows = ConnectionRows()
+    rows = ConnectionHistory()
     rows.fold(traffic(steps(277, 288), {EDGE: (1.0, 1.0)}, {WEB: True}))
 
     assert rows.missing(MIDNIGHT + 300) == [steps(289, 300), steps(13, 276)]

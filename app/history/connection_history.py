@@ -1,0 +1,245 @@
+"""The last 24 hours of every edge by step, and their mean over wall-clock time.
+
+The coverage of an edge is that of its source's key. The first query result of a step counts; later ones are
+ignored.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.workloads import Connection, Workload
+from app.history.coverage import Coverage, StepFlags
+from app.history.key_ranges import KeyRange, Keys, key_of, keys_of
+from app.history.samples import STEPS_PER_DAY, ConnectionSamples, StepRange, day_of
+
+T = TypeVar("T")
+_NEVER = (0, 0, 0)  # first, last and number of scraped steps of an unknown source
+RATES = ("requests", "responses", "request_bytes", "response_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionMean:
+    """Means over the steps in which the source was scraped; silent steps count as 0.
+
+    The byte rates are None if no bytes were measured in the whole day.
+    """
+
+    connection: Connection
+    requests_per_minute: float
+    responses_per_minute: float
+    first_step: int
+    last_step: int
+    scraped_steps: int
+    request_bytes_per_second: float | None = None
+    response_bytes_per_second: float | None = None
+
+
+class RingBuffer:
+    """The last 288 steps of each edge or source: `values` [rows, 288]; *empty* marks a step without sample.
+
+    Step n is in column n % 288.
+    """
+
+    def __init__(self, empty: np.generic) -> None:
+        self._empty = empty
+        self.values: NDArray[Any] = np.empty((0, STEPS_PER_DAY), dtype=empty.dtype)
+
+    def grow(self, size: int) -> None:
+        """Make room for *size* rows."""
+        missing = max(0, size - len(self.values))
+        if missing:
+            self.values = np.concatenate((self.values, np.full((missing, STEPS_PER_DAY), self._empty)))
+
+    def clear(self, columns: NDArray[np.int64]) -> None:
+        """Set *columns* to empty."""
+        self.values[:, columns] = self._empty
+
+    def write(
+        self, rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[Any], where: StepFlags
+    ) -> None:
+        """Store *values* [rows, columns] that are not NaN where the flag of *where* is set."""
+        cells = np.ix_(rows, columns)
+        self.values[cells] = np.where(where & ~np.isnan(values), values, self.values[cells])
+
+
+class ConnectionHistory:
+    """A day's ring buffer for each edge and each source; those that were silent for a day are dropped."""
+
+    def __init__(self) -> None:
+        self.newest_step = 0
+        self.coverage = Coverage()
+        self.edges: dict[Connection, int] = {}
+        self.sources: dict[Workload, int] = {}
+        absent = (np.float32(0), np.float32(0), np.float32(np.nan), np.float32(np.nan))
+        self.rates = {name: RingBuffer(empty) for name, empty in zip(RATES, absent, strict=True)}
+        self.scraped = RingBuffer(np.bool_(False))
+
+    def missing(self, newest_step: int) -> list[StepRange]:
+        """The steps of the 24 hours up to *newest_step* that at least one key misses, newest first."""
+        return self.coverage.missing(StepRange(newest_step - STEPS_PER_DAY + 1, newest_step))
+
+    def fold(self, samples: ConnectionSamples) -> None:
+        """Fold one whole query result, without duplicate edges or sources."""
+        self.advance(samples.steps.last)
+        steps = np.arange(samples.steps.first, samples.steps.last + 1)
+        inside = steps > self.newest_step - STEPS_PER_DAY
+        columns = steps[inside] % STEPS_PER_DAY
+        edges, sources = _row_numbers(self.edges, samples.edges), _row_numbers(self.sources, samples.sources)
+        self.grow()
+        uncovered = self._uncovered([edge.source for edge in samples.edges], samples.steps)[:, inside]
+        for name, ring in self.rates.items():
+            values = getattr(samples, name)
+            if values is not None:
+                ring.write(edges, columns, values[:, inside], uncovered)
+        uncovered = self._uncovered(samples.sources, samples.steps)[:, inside]
+        self.scraped.write(sources, columns, samples.scraped[:, inside], uncovered)
+        self.coverage.add(samples.steps)
+        if self.coverage.forget_before(day_of(self.newest_step - STEPS_PER_DAY + 1)):
+            self._forget_silent()
+
+    def means(self) -> list[ConnectionMean]:
+        """The mean of each edge that was not silent for the whole day."""
+        requests, responses, request_bytes, response_bytes = (
+            _row_sums(self.rates[name].values) for name in RATES
+        )
+        scraped = self._scraped_steps()
+        connection_means = []
+        for connection, row in self.edges.items():
+            source = self.sources.get(connection.source)
+            first, last, steps = scraped[source] if source is not None else _NEVER
+            if not steps or requests[row] + responses[row] <= 0:
+                continue
+            connection_means.append(
+                ConnectionMean(
+                    connection,
+                    requests[row] * 60.0 / steps,
+                    responses[row] * 60.0 / steps,
+                    first,
+                    last,
+                    steps,
+                    _mean(request_bytes[row], steps),
+                    _mean(response_bytes[row], steps),
+                )
+            )
+        return connection_means
+
+    def forget(self, keys: KeyRange) -> None:
+        """Drop all data of *keys*, so that all their steps are missing."""
+        self._keep(
+            [edge for edge in self.edges if not keys.contains(key_of(edge.source))],
+            [source for source in self.sources if not keys.contains(key_of(source))],
+        )
+        self.coverage.remove(keys)
+
+    def within(self, keys: KeyRange) -> "ConnectionHistory":
+        """The history of *keys*."""
+        part = self._select(
+            [edge for edge in self.edges if keys.contains(key_of(edge.source))],
+            [source for source in self.sources if keys.contains(key_of(source))],
+        )
+        part.coverage = self.coverage.within(keys)
+        return part
+
+    def replace_with(self, parts: Mapping[KeyRange, "ConnectionHistory"]) -> None:
+        """Replace the history by that of all *parts*; all steps of keys in no part are missing."""
+        histories = list(parts.values())
+        self.newest_step = max(part.newest_step for part in histories)
+        for part in histories:
+            part.advance(self.newest_step)
+        self.edges = _number(edge for part in histories for edge in part.edges)
+        self.sources = _number(source for part in histories for source in part.sources)
+        for ring, *part_rings in zip(self.rings(), *(part.rings() for part in histories), strict=True):
+            ring.values = np.concatenate([part_ring.values for part_ring in part_rings])
+        for keys, part in parts.items():
+            self.coverage.replace(keys, part.coverage)
+
+    def keys_and_sample_counts(self) -> tuple[Keys, NDArray[np.int64]]:
+        """The key of each edge, and its number of samples other than 0."""
+        counts = np.zeros(len(self.edges), dtype=np.int64)
+        for ring in self.rates.values():
+            counts += np.count_nonzero(np.nan_to_num(ring.values), axis=1)
+        return keys_of([edge.source for edge in self.edges]), counts
+
+    def rings(self) -> list[RingBuffer]:
+        """The ring buffers of the edges' rates, then the one of the sources."""
+        return [*self.rates.values(), self.scraped]
+
+    def grow(self) -> None:
+        """Make room for all edges and sources."""
+        for ring in self.rates.values():
+            ring.grow(len(self.edges))
+        self.scraped.grow(len(self.sources))
+
+    def advance(self, newest_step: int) -> None:
+        """Make *newest_step* the newest step of the ring buffers, and clear the steps that it displaces."""
+        advanced = min(newest_step - self.newest_step, STEPS_PER_DAY)
+        if advanced <= 0:
+            return
+        columns = np.arange(newest_step - advanced + 1, newest_step + 1) % STEPS_PER_DAY
+        for ring in self.rings():
+            ring.clear(columns)
+        self.newest_step = newest_step
+
+    def _keep(self, edges: Sequence[Connection], sources: Sequence[Workload]) -> None:
+        """Drop all other edges and sources."""
+        kept = self._select(edges, sources)
+        self.edges, self.sources = kept.edges, kept.sources
+        self.rates, self.scraped = kept.rates, kept.scraped
+
+    def _select(self, edges: Sequence[Connection], sources: Sequence[Workload]) -> "ConnectionHistory":
+        """The history of *edges* and *sources* only; coverage is not copied."""
+        part = ConnectionHistory()
+        part.newest_step, part.edges, part.sources = self.newest_step, _number(edges), _number(sources)
+        rows = np.array([self.edges[edge] for edge in edges], dtype=np.int64)
+        for name, ring in self.rates.items():
+            part.rates[name].values = ring.values[rows]
+        rows = np.array([self.sources[source] for source in sources], dtype=np.int64)
+        part.scraped.values = self.scraped.values[rows]
+        return part
+
+    def _forget_silent(self) -> None:
+        measured = np.zeros(len(self.edges), dtype=np.bool_)
+        for ring in self.rates.values():
+            measured |= (np.nan_to_num(ring.values) > 0).any(axis=1)
+        scraped: StepFlags = np.asarray(self.scraped.values.any(axis=1))
+        self._keep(
+            [edge for edge, row in self.edges.items() if measured[row]],
+            [source for source, row in self.sources.items() if scraped[row]],
+        )
+
+    def _uncovered(self, owners: Sequence[Workload], steps: StepRange) -> StepFlags:
+        return self.coverage.uncovered(keys_of(owners), steps)
+
+    def _scraped_steps(self) -> list[tuple[int, int, int]]:
+        """The first and the last step in which each source was scraped, and their number."""
+        steps = self.newest_step - (self.newest_step - np.arange(STEPS_PER_DAY)) % STEPS_PER_DAY
+        scraped = self.scraped.values
+        first = np.where(scraped, steps, self.newest_step).min(axis=1)
+        last = np.where(scraped, steps, 0).max(axis=1)
+        counts = np.count_nonzero(scraped, axis=1)
+        return list(zip(first.tolist(), last.tolist(), counts.tolist(), strict=True))
+
+
+def _row_numbers(index: dict[T, int], names: Sequence[T]) -> NDArray[np.int64]:
+    return np.array([index.setdefault(name, len(index)) for name in names], dtype=np.int64)
+
+
+def _number(names: Iterable[T]) -> dict[T, int]:
+    return {name: number for number, name in enumerate(names)}
+
+
+def _row_sums(rates: NDArray[np.float32]) -> list[float]:
+    """The sum of each row's samples; NaN for a row without samples."""
+    has_sample = ~np.isnan(rates)
+    totals = rates.sum(axis=1, dtype=np.float64, where=has_sample)
+    sums: list[float] = np.where(has_sample.any(axis=1), totals, np.nan).tolist()
+    return sums
+
+
+def _mean(total: float, steps: int) -> float | None:
+    return None if math.isnan(total) else total / steps

@@ -1,0 +1,105 @@
+"""CPU throttling or OOM kills by day and series.
+
+Shares are stored as measured, and `app.recommendation.pressure` derives a raise from them, so samples that
+are read twice or in another order give the same raise. Only the days that a new leader queries again are
+kept, so a restart changes nothing.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.history.coverage import Coverage
+from app.history.key_ranges import Keys
+from app.history.samples import STEPS_PER_DAY, PressureSamples, StepRange, contiguous, day_of
+
+REMEMBERED_DAYS = 3  # today and the two days before it
+
+_NEVER = -(1 << 40)
+# Shares are summed as integers, so that the sum does not depend on the order.
+_PARTS_PER_UNIT = 10_000
+
+
+class PressureHistory:
+    """The last days of one kind of pressure; a series is one container of one workload, replicas pooled."""
+
+    def __init__(self) -> None:
+        self.coverage = Coverage()
+        self.days: dict[int, NDArray[np.int64]] = {}  # the sum of shares of each series, in 1 / 10,000
+        self.seen_last = np.empty(0, dtype=np.int64)
+
+    def missing(self, measured: Callable[[int], NDArray[np.bool_]], newest_step: int) -> list[StepRange]:
+        """The steps of the remembered days to query, newest first.
+
+        *measured* returns True for each step of a day for which usage was read. Other steps are not queried:
+        without usage there is no series to which pressure belongs.
+        """
+        today, missing = day_of(newest_step), []
+        for number in range(today - REMEMBERED_DAYS + 1, today + 1):
+            open_steps = measured(number) & ~self.coverage.covered_for_all(number)
+            missing += [number * STEPS_PER_DAY + 1 + int(column) for column in np.flatnonzero(open_steps)]
+        return contiguous(StepRange(step, step) for step in missing if step <= newest_step)
+
+    def fold(self, samples: PressureSamples, series: NDArray[np.int64], keys: Keys) -> None:
+        """Fold one whole query result.
+
+        *series* is the series of each of its containers, -1 for a Pod without a known workload; *keys* are
+        the keys of their workloads.
+        """
+        is_owned = series[samples.rows] >= 0
+        owners, steps = series[samples.rows][is_owned], samples.at_steps[is_owned]
+        parts = np.round(np.clip(samples.shares[is_owned], 0, 1) * _PARTS_PER_UNIT).astype(np.int64)
+        self.seen_last = _pad(self.seen_last, int(series.max(initial=-1)) + 1, _NEVER)
+        uncovered = self.coverage.uncovered_pairs(keys[samples.rows][is_owned], steps)
+        for part in samples.steps.by_day():
+            is_new = (steps >= part.first) & (steps <= part.last) & uncovered
+            day = _pad(self.days.get(day_of(part.first), steps[:0]), len(self.seen_last), 0)
+            np.add.at(day, owners[is_new], parts[is_new])
+            np.maximum.at(self.seen_last, owners[is_new], steps[is_new])
+            self.days[day_of(part.first)] = day
+        self.coverage.add(samples.steps)
+        self._forget_before(samples.steps.last)
+
+    def select(self, series: NDArray[np.int64]) -> "PressureHistory":
+        """The pressure of *series* only, renumbered from 0 in that order; coverage is not copied."""
+        size, part = int(series.max(initial=-1)) + 1, PressureHistory()
+        part.days = {number: _pad(day, size, 0)[series] for number, day in self.days.items()}
+        part.seen_last = self.last_seen(size)[series]
+        return part
+
+    def keep(self, series: NDArray[np.int64]) -> None:
+        """Drop all other series; *series* are renumbered from 0 in that order."""
+        kept = self.select(series)
+        self.days, self.seen_last = kept.days, kept.seen_last
+
+    def replace_with(self, parts: Sequence["PressureHistory"], sizes: Sequence[int]) -> None:
+        """Replace the pressure by that of all *parts*; coverage is unchanged.
+
+        The series of each part are numbered after the *sizes* of the parts before it.
+        """
+        sized = list(zip(parts, sizes, strict=True))
+        self.seen_last = np.concatenate([part.last_seen(size) for part, size in sized])
+        empty = self.seen_last[:0]
+        self.days = {
+            number: np.concatenate([_pad(part.days.get(number, empty), size, 0) for part, size in sized])
+            for number in sorted({number for part in parts for number in part.days})
+        }
+
+    def last_seen(self, size: int) -> NDArray[np.int64]:
+        """The last step in which each of *size* series was under pressure."""
+        return _pad(self.seen_last, size, _NEVER)
+
+    def day_shares(self, number: int, size: int) -> NDArray[np.float64]:
+        """The sum over one day's steps of the shares of each of *size* series."""
+        return _pad(self.days[number], size, 0) / _PARTS_PER_UNIT
+
+    def _forget_before(self, newest_step: int) -> None:
+        oldest = day_of(newest_step) - REMEMBERED_DAYS + 1
+        self.days = {number: day for number, day in self.days.items() if number >= oldest}
+        self.coverage.forget_before(oldest)
+
+
+def _pad(array: NDArray[np.int64], size: int, fill: int) -> NDArray[np.int64]:
+    missing = max(0, size - len(array))
+    return np.concatenate((array, np.full(missing, fill, dtype=np.int64)))
