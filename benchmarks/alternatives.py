@@ -26,9 +26,10 @@ from app.backtest.protocol import WINDOW_DAYS, EvaluationPeriod, evaluation_mask
 from app.backtest.scores import ResourceScorer, build_scorers
 from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
-from app.recommendation.candidates import candidate_values, little_history
-from app.recommendation.cost import chance_above, priced, straying_width, time_above
-from app.recommendation.day_summaries import Amounts, DaySummaries, Floats
+from app.recommendation.array_types import Float32Array, Float64Array
+from app.recommendation.candidates import candidate_values, little_history_raise
+from app.recommendation.cost import chance_above, maximum_width, price_values, time_above
+from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import LEVELS, MAXIMUM, P95, ResourceRule, rules_at
 from benchmarks.accuracy import read_past
 
@@ -43,7 +44,7 @@ _TREND_DAYS, _MAX_TREND = 7, 0.1
 _MIN_SHARE = 0.3  # coverage of a day below which its error does not count
 
 Values = dict[float, NDArray[np.float64]]  # by price: [series, days]
-Choose = Callable[[int, ResourceRule], Amounts]
+Choose = Callable[[int, ResourceRule], Float64Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class _Past:
         """The values that *choose* returns at the midnight before each day."""
         values = {price: np.full((self.features.series, self.days), np.nan) for price in self.prices}
         for day in range(1, self.days):
-            has_history = self.features.before(day).length > 0
+            has_history = self.features.before(day).time_seen_days > 0
             for price in self.prices:
                 chosen = choose(day, replace(self.rule, price=price))
                 values[price][:, day] = np.where(has_history, chosen, np.nan)
@@ -84,7 +85,7 @@ class _Past:
         column = values[:, np.newaxis].astype(np.float32)
         slack = np.clip(1 - quantiles[:, P95, np.newaxis] / column, 0 if self.rule.by_maximum else -1, 1)
         if self.rule.by_maximum:
-            width = straying_width(self.features.before(day), self.rule)
+            width = maximum_width(self.features.before(day), self.rule)
             risk = chance_above(column, quantiles[:, MAXIMUM], width, self.rule)
         else:
             risk = time_above(column, quantiles)
@@ -95,7 +96,7 @@ class _Past:
 def by_days(past: _Past, half_life_days: float | None = None) -> Choose:
     """The rule with its own half-life or another one."""
 
-    def choose(day: int, rule: ResourceRule) -> Amounts:
+    def choose(day: int, rule: ResourceRule) -> Float64Array:
         days = past.features.before(day)
         changed_rule = replace(rule, half_life_days=half_life_days or rule.half_life_days)
         return cheapest_of(candidate_values(days, rule), days, changed_rule)
@@ -106,7 +107,7 @@ def by_days(past: _Past, half_life_days: float | None = None) -> Choose:
 def by_slots(past: _Past) -> Choose:
     """Each candidate is the largest of the candidates of four time slots."""
 
-    def choose(day: int, rule: ResourceRule) -> Amounts:
+    def choose(day: int, rule: ResourceRule) -> Float64Array:
         slot_candidates = [candidate_values(slot_before(past, day, slot), rule) for slot in range(_SLOTS)]
         return cheapest_of(np.max(np.stack(slot_candidates), axis=0), past.features.before(day), rule)
 
@@ -117,19 +118,19 @@ def by_trend(past: _Past) -> Choose:
     """The rule's value, raised by the trend of the last days."""
     choose_by_rule = by_days(past)
 
-    def choose(day: int, rule: ResourceRule) -> Amounts:
+    def choose(day: int, rule: ResourceRule) -> Float64Array:
         slope = slope_of(past.features.before(day), MAXIMUM if rule.by_maximum else P95)
-        raised: Amounts = choose_by_rule(day, rule) * np.exp(np.clip(slope, 0, _MAX_TREND))
+        raised: Float64Array = choose_by_rule(day, rule) * np.exp(np.clip(slope, 0, _MAX_TREND))
         return raised
 
     return choose
 
 
-def cheapest_of(candidates: Floats, days: DaySummaries, rule: ResourceRule) -> Amounts:
+def cheapest_of(candidates: Float32Array, days: DaySummaries, rule: ResourceRule) -> Float64Array:
     """The cheapest candidate, raised for little history, [n]."""
-    cost = priced(candidates, days, rule, elapsed=0.0).cost(rule)
+    cost = price_values(candidates, days, rule, elapsed=0.0).cost(rule)
     values = candidates[np.arange(len(days)), cost.argmin(axis=1)].astype(np.float64)
-    chosen: Amounts = values * (1 + little_history(days, rule))
+    chosen: Float64Array = values * (1 + little_history_raise(days, rule))
     return chosen
 
 

@@ -16,8 +16,9 @@ from app.backtest.usage import Lanes, Usage
 from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
 from app.history.samples import STEPS_PER_DAY
+from app.recommendation.array_types import Float32Array
 from app.recommendation.choice import choose, risk_of
-from app.recommendation.day_summaries import DaySummaries, Floats
+from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule, rules_at
 from app.recommendation.stated_risk import BOUND_SCALE, at_most_above, expected_above, worst_past_day
 
@@ -75,15 +76,17 @@ def _replay_level(
     return PolicyResult(values, _scores(values, scorers), statements)
 
 
-def _raw_choice(features: DayFeatures, rule: ResourceRule, hours: int) -> Callable[[int], tuple[Floats, ...]]:
+def _raw_choice(
+    features: DayFeatures, rule: ResourceRule, hours: int
+) -> Callable[[int], tuple[Float32Array, ...]]:
     """A function that returns the values for a day, their expected risk, and its bound."""
 
-    def compute(day: int) -> tuple[Floats, ...]:
+    def compute(day: int) -> tuple[Float32Array, ...]:
         days: DaySummaries = features.last_hours(day, hours)
-        has_history = days.length > 0
+        has_history = days.time_seen_days > 0
         values = np.where(has_history, choose(days, rule).value, np.nan).astype(np.float32)
-        bound = at_most_above(worst_past_day(values, days), days.length, BOUND_SCALE)
-        expected = expected_above(risk_of(values, days, rule), days.length, rule)
+        bound = at_most_above(worst_past_day(values, days), days.time_seen_days, BOUND_SCALE)
+        expected = expected_above(risk_of(values, days, rule), days.time_seen_days, rule)
         return values, expected, np.maximum(bound, expected)
 
     return compute

@@ -14,9 +14,9 @@ from app.domain.profiles import Resource, RiskLevel
 from app.history.grid import GRIDS
 from app.history.samples import STEPS_PER_DAY
 from app.recommendation.calibration import bound_scale
-from app.recommendation.candidates import candidate_values, little_history
-from app.recommendation.choice import cheapest, choose, outgrown
-from app.recommendation.cost import PricedCandidates, day_weights, priced
+from app.recommendation.candidates import candidate_values, little_history_raise
+from app.recommendation.choice import choose, choose_cheapest, exceeded_today
+from app.recommendation.cost import PricedCandidates, day_weights, price_values
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import LEVELS, Candidate, ResourceRule, rules_at
 from app.recommendation.series_table import SeriesTable
@@ -117,7 +117,7 @@ def bound_scale_of(usage: Usage, risk: RiskLevel) -> BoundScale:
     table = SeriesTable(
         {(container.workload, container.container): n for n, container in enumerate(usage.containers)}
     )
-    sample = table.sample
+    sample = table.sampled_series
     lanes = usage.lanes[Resource.CPU].select(sample.tolist())
     days = DayFeatures(lanes, GRIDS[Resource.CPU]).before(usage.days - 1)
     scale = bound_scale(days, rules_at(risk)[Resource.CPU])
@@ -135,20 +135,20 @@ def explain(
     features = DayFeatures(lanes, GRIDS[subject.resource])
     rule = rules_at(risk)[subject.resource]
     days, today_counts = _days(features, usage.days - 1, rule, elapsed)
-    if not days.length[0]:
+    if not days.time_seen_days[0]:
         return None
     now = elapsed if today_counts else 0.0
-    candidates = priced(candidate_values(days, rule), days, rule, elapsed=now)
-    choice = cheapest(candidates, days, rule)
+    candidates = price_values(candidate_values(days, rule), days, rule, elapsed=now)
+    choice = choose_cheapest(candidates, days, rule)
     number, base = int(choice.candidate[0]), float(candidates.values[0, choice.candidate[0]])
-    is_young = features.before(usage.days - 1).length[0] < 1
+    is_young = features.before(usage.days - 1).time_seen_days[0] < 1
     siblings = _siblings(subject, rule) if is_young else None
     if siblings and siblings.median <= choice.value[0]:
         siblings = None
     chosen = _price(siblings.median if siblings else float(choice.value[0]), days, rule, now)
     worst = worst_past_day(np.array([chosen.value], dtype=np.float32), days)
-    expected = float(expected_above(np.array([chosen.risk], dtype=np.float32), days.length, rule)[0])
-    at_most = float(at_most_above(worst, days.length, bound.scale)[0])
+    expected = float(expected_above(np.array([chosen.risk], dtype=np.float32), days.time_seen_days, rule)[0])
+    at_most = float(at_most_above(worst, days.time_seen_days, bound.scale)[0])
     return Explanation(
         container=subject.container,
         resource=subject.resource,
@@ -159,7 +159,7 @@ def explain(
         today_counts=today_counts,
         candidate=rule.candidate(number),
         base=base,
-        little_history=float(little_history(days, rule)[0]),
+        little_history=float(little_history_raise(days, rule)[0]),
         siblings=siblings,
         chosen=chosen,
         expected=expected,
@@ -180,7 +180,7 @@ def _siblings(subject: ContainerUsage, rule: ResourceRule) -> Siblings | None:
         return None
     lanes = usage.lanes[subject.resource].select(series)
     days = DayFeatures(lanes, GRIDS[subject.resource]).before(usage.days - 1)
-    established = days[days.length >= 1]
+    established = days[days.time_seen_days >= 1]
     if not len(established):
         return None
     return Siblings(len(established), float(np.median(choose(established, rule).value)))
@@ -203,16 +203,16 @@ def _days(features: DayFeatures, today: int, rule: ResourceRule, elapsed: float)
     days, partial = features.before(today), features.until(today, 24)
     with_today = DaySummaries(days.quantiles.copy(), days.share.copy())
     with_today.quantiles[:, -1], with_today.share[:, -1] = partial.quantiles, partial.share
-    if days.length[0] < 1:
+    if days.time_seen_days[0] < 1:
         return with_today, True
     choice = choose(days, rule)
-    is_outgrown = outgrown(choice.value, choice.risk, partial.quantiles, partial.share, rule)[0]
+    is_outgrown = exceeded_today(choice.value, choice.risk, partial.quantiles, partial.share, rule)[0]
     rises = is_outgrown and choose(with_today, rule, elapsed=elapsed).value[0] > choice.value[0]
     return (with_today, True) if rises else (days, False)
 
 
 def _price(value: float, days: DaySummaries, rule: ResourceRule, elapsed: float) -> PricedValue:
-    result = priced(np.array([[value]], dtype=np.float32), days, rule, elapsed=elapsed)
+    result = price_values(np.array([[value]], dtype=np.float32), days, rule, elapsed=elapsed)
     return PricedValue(
         value, float(result.slack[0, 0]), float(result.risk[0, 0]), float(result.cost(rule)[0, 0])
     )

@@ -13,11 +13,12 @@ from app.backtest.protocol import WINDOW_DAYS, EvaluationPeriod
 from app.backtest.usage import Lanes
 from app.history.grid import ExponentialGrid
 from app.history.samples import STEPS_PER_DAY
+from app.recommendation.array_types import Float32Array
 from app.recommendation.candidates import candidate_values
-from app.recommendation.choice import Choice, cheapest, choose, outgrown, risk_of, settle
-from app.recommendation.cost import PricedCandidates, priced
+from app.recommendation.choice import Choice, choose, choose_cheapest, exceeded_today, risk_of, stabilize
+from app.recommendation.cost import PricedCandidates, price_values
 from app.recommendation.day_quantiles import histogram_quantiles
-from app.recommendation.day_summaries import DaySummaries, Floats
+from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import LEVELS, ResourceRule
 from app.recommendation.stated_risk import (
     BOUND_SCALE,
@@ -36,8 +37,8 @@ _RECORD_DAYS = 7  # the last days whose stated bounds calibrate the next one
 class PartialDay:
     """A part of a day: its quantiles [series, levels] and its coverage of the whole day, `share` [series]."""
 
-    quantiles: Floats
-    share: Floats
+    quantiles: Float32Array
+    share: Float32Array
 
 
 class DayFeatures:
@@ -123,8 +124,8 @@ class PublishedValues:
 class _Record:
     """Past bounds before scaling, and the observed time above the value; the newest last."""
 
-    outcomes: list[Floats] = field(default_factory=list)
-    unscaled: list[Floats] = field(default_factory=list)
+    outcomes: list[Float32Array] = field(default_factory=list)
+    unscaled: list[Float32Array] = field(default_factory=list)
 
     def scale(self) -> float:
         recent = slice(-_RECORD_DAYS, None)
@@ -133,7 +134,7 @@ class _Record:
         return conformal_scale(np.concatenate(self.outcomes[recent]), np.concatenate(self.unscaled[recent]))
 
 
-TimeAbove = Callable[[int, Floats], NDArray[np.float64]]
+TimeAbove = Callable[[int, Float32Array], NDArray[np.float64]]
 
 
 def replay_profiler(
@@ -158,9 +159,9 @@ def replay_profiler(
         result.changes[:, day] += np.isfinite(current) & (settled != current)
         result.values[:, day] = current = settled
         risk = risk_of(current, days, rule)
-        result.expected[:, day] = expected_above(risk, days.length, rule)
+        result.expected[:, day] = expected_above(risk, days.time_seen_days, rule)
         if not rule.by_maximum:
-            unscaled = at_most_above(worst_past_day(current, days), days.length, 1.0)
+            unscaled = at_most_above(worst_past_day(current, days), days.time_seen_days, 1.0)
             bound = np.minimum(unscaled * record.scale(), 1)
             result.at_most[:, day] = np.maximum(bound, result.expected[:, day])
             _add_outcomes(record, time_above(day, current), unscaled, days)
@@ -172,18 +173,18 @@ def replay_profiler(
     return result
 
 
-def _settle_at_midnight(current: Floats, days: DaySummaries, rule: ResourceRule) -> Floats:
-    settled = settle(current, choose(days, rule), days, rule, elapsed=0.0)
-    return np.where(days.length > 0, settled, np.nan).astype(np.float32)
+def _settle_at_midnight(current: Float32Array, days: DaySummaries, rule: ResourceRule) -> Float32Array:
+    settled = stabilize(current, choose(days, rule), days, rule, elapsed=0.0)
+    return np.where(days.time_seen_days > 0, settled, np.nan).astype(np.float32)
 
 
 def _raise_within_day(
-    current: Floats,
-    risk: Floats,
+    current: Float32Array,
+    risk: Float32Array,
     days: DaySummaries,
     rule: ResourceRule,
     hours: Iterable[tuple[float, PartialDay]],
-) -> tuple[Floats, NDArray[np.int64]]:
+) -> tuple[Float32Array, NDArray[np.int64]]:
     """The values at the end of the day, and the number of raises of each.
 
     Each hour, values that today's usage has outgrown may rise. *hours* yields the share of the day that has
@@ -191,13 +192,13 @@ def _raise_within_day(
     """
     raised, raises = current.copy(), np.zeros(len(current), dtype=np.int64)
     for elapsed, today in hours:
-        is_outgrown = outgrown(raised, risk, today.quantiles, today.share, rule) & np.isfinite(raised)
+        is_outgrown = exceeded_today(raised, risk, today.quantiles, today.share, rule) & np.isfinite(raised)
         series = np.flatnonzero(is_outgrown)
         if not len(series):
             continue
         summaries = _with_today(days, today, series)
         choice = choose(summaries, rule, elapsed=elapsed)
-        settled = settle(raised[series], choice, summaries, rule, elapsed=elapsed)
+        settled = stabilize(raised[series], choice, summaries, rule, elapsed=elapsed)
         settled = np.maximum(settled, raised[series])
         raises[series] += settled != raised[series]
         raised[series] = settled
@@ -211,10 +212,10 @@ def _with_today(days: DaySummaries, today: PartialDay, series: NDArray[np.int64]
 
 
 def _add_outcomes(
-    record: _Record, time_above: NDArray[np.float64], unscaled: Floats, days: DaySummaries
+    record: _Record, time_above: NDArray[np.float64], unscaled: Float32Array, days: DaySummaries
 ) -> None:
     """Records the outcomes of bounds that are computed from three days or more."""
-    counted = np.isfinite(time_above) & (days.length >= 3)
+    counted = np.isfinite(time_above) & (days.time_seen_days >= 3)
     record.outcomes.append(time_above[counted].astype(np.float32))
     record.unscaled.append(unscaled[counted])
 
@@ -228,8 +229,10 @@ def choose_at_prices(
     for day in period.days:
         days = features.before(day)
         any_rule = next(iter(rule_by_price.values()))
-        candidates: PricedCandidates = priced(candidate_values(days, any_rule), days, any_rule, elapsed=0.0)
+        candidates: PricedCandidates = price_values(
+            candidate_values(days, any_rule), days, any_rule, elapsed=0.0
+        )
         for price, rule in rule_by_price.items():
-            choice: Choice = cheapest(candidates, days, rule)
-            values[price][:, day] = np.where(days.length > 0, choice.value, np.nan)
+            choice: Choice = choose_cheapest(candidates, days, rule)
+            values[price][:, day] = np.where(days.time_seen_days > 0, choice.value, np.nan)
     return values

@@ -10,12 +10,12 @@ from app.backtest.usage import Container, Lanes, Usage
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.history.samples import STEPS_PER_DAY, ContainerSamples, PodContainer, day_of
-from app.recommendation.day_summaries import Floats
+from app.recommendation.array_types import Float32Array
 
 Attribute = Callable[[str, str], Workload | None]
 # The current requests of containers: CPU in cores, memory in bytes.
 Requests = Mapping[PodContainer, Mapping[Resource, float]]
-_DayLanes = dict[int, list[Floats]]  # by series
+_DayLanes = dict[int, list[Float32Array]]  # by series
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class UsageBuilder:
         return amounts
 
 
-def _place(lanes: list[Floats], first: int, values: NDArray[np.float64]) -> None:
+def _place(lanes: list[Float32Array], first: int, values: NDArray[np.float64]) -> None:
     """Adds *values* to the first lane that is free at all their steps, or to a new lane."""
     has_sample, steps = np.isfinite(values), slice(first, first + len(values))
     if not has_sample.any():

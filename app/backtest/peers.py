@@ -14,7 +14,7 @@ from app.backtest.protocol import EvaluationPeriod
 from app.backtest.usage import Lanes, maximum, percentile, pool_replicas
 from app.domain.profiles import Resource
 from app.history.samples import STEPS_PER_DAY
-from app.recommendation.day_summaries import Floats
+from app.recommendation.array_types import Float32Array
 
 Values = NDArray[np.float64]
 # Returns the values [series] for a day from the usage of the days before it.
@@ -36,7 +36,7 @@ class _Buckets:
         edges: Values = self.first * (self.ratio ** np.arange(count + 1) - 1) / (self.ratio - 1)
         return edges
 
-    def percentile(self, samples: Floats, weights: Values, level: float) -> Values:
+    def percentile(self, samples: Float32Array, weights: Values, level: float) -> Values:
         """The end of the bucket where the cumulative weight of each row of *samples* reaches *level*."""
         edges, rows = self.edges(), np.arange(len(samples))[:, np.newaxis]
         size = len(edges) - 1
@@ -53,7 +53,7 @@ class _Buckets:
 _CORES, _BYTES = _Buckets(0.01, 1000), _Buckets(1e7, 1e12)
 
 
-def _ages(samples: Floats) -> Values:
+def _ages(samples: Float32Array) -> Values:
     """The age in days of each step of *samples* [series, lanes, steps], in the order of `pool_replicas`."""
     steps = samples.shape[-1]
     return np.tile(np.arange(steps, 0, -1) / STEPS_PER_DAY, samples.shape[1])
@@ -78,7 +78,7 @@ def _largest_replica(values: Values) -> Values:
 def vpa_cpu(lanes: Lanes, day: int) -> Values:
     """VPA's target: the 90th percentile (half-life 24 hours) plus 15 %; at least 25 millicores."""
 
-    def decayed_percentile(samples: Floats) -> Values:
+    def decayed_percentile(samples: Float32Array) -> Values:
         return _CORES.percentile(pool_replicas(samples), 2.0 ** -_ages(samples), 0.9)
 
     return np.maximum(lanes.measure(EvaluationPeriod.window(day), decayed_percentile) * 1.15, 0.025)
@@ -90,7 +90,7 @@ _VPA_PEAK_DAYS = 8
 def vpa_memory(lanes: Lanes, day: int) -> Values:
     """VPA's target: the 90th percentile of 8 daily peaks (half-life 24 hours) plus 15 %; at least 250 MiB."""
 
-    def peak_percentile(samples: Floats) -> Values:
+    def peak_percentile(samples: Float32Array) -> Values:
         series, replicas, _ = samples.shape
         peaks = maximum(samples.reshape(series, replicas, -1, STEPS_PER_DAY)).astype(np.float32)
         ages = np.arange(peaks.shape[-1], 0, -1)
@@ -103,7 +103,7 @@ def vpa_memory(lanes: Lanes, day: int) -> Values:
 def autopilot_cpu(lanes: Lanes, day: int) -> Values:
     """Autopilot's moving window: the 95th percentile of load (half-life 12 hours) plus 10 %."""
 
-    def load_percentile(samples: Floats) -> Values:
+    def load_percentile(samples: Float32Array) -> Values:
         load = np.maximum(np.nan_to_num(pool_replicas(samples)), 1e-9)
         return _CORES.percentile(pool_replicas(samples), 2.0 ** (-2 * _ages(samples)) * load, 0.95)
 
@@ -113,7 +113,7 @@ def autopilot_cpu(lanes: Lanes, day: int) -> Values:
 def autopilot_memory(lanes: Lanes, day: int) -> Values:
     """Autopilot's moving window: the 98th percentile of load (half-life 48 hours) plus 10 %."""
 
-    def load_percentile(samples: Floats) -> Values:
+    def load_percentile(samples: Float32Array) -> Values:
         weights = 2.0 ** (-_ages(samples) / 2) * np.nan_to_num(pool_replicas(samples))
         return _BYTES.percentile(pool_replicas(samples), weights, 0.98)
 

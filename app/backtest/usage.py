@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
-from app.recommendation.day_summaries import Floats
+from app.recommendation.array_types import Float32Array
 
-Measure = Callable[[Floats], NDArray[Any]]
+Measure = Callable[[Float32Array], NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,7 +40,7 @@ class Lanes:
     """
 
     owner: NDArray[np.int64]
-    values: Floats
+    values: Float32Array
     series: int
 
     @cached_property
@@ -51,7 +51,7 @@ class Lanes:
         sizes = [int(size) for size in np.unique(counts) if size]
         return tuple(starts[counts == size][:, np.newaxis] + np.arange(size) for size in sizes)
 
-    def pools(self, days: slice) -> Iterator[tuple[NDArray[np.int64], Floats]]:
+    def pools(self, days: slice) -> Iterator[tuple[NDArray[np.int64], Float32Array]]:
         """Yields all series in groups, each with its samples [series, lanes, steps] of *days*."""
         for lanes in self._groups:
             samples = (
@@ -114,12 +114,12 @@ class Usage:
         return np.nan_to_num(steps)
 
 
-def pool_replicas(samples: Floats) -> Floats:
+def pool_replicas(samples: Float32Array) -> Float32Array:
     """The samples of all replicas of a series in one row, [series, lanes * steps]."""
     return samples.reshape(len(samples), -1)
 
 
-def percentile(samples: Floats, level: float) -> NDArray[np.float64]:
+def percentile(samples: Float32Array, level: float) -> NDArray[np.float64]:
     """The quantile at *level* along the last axis, interpolated between two samples; NaN without samples."""
     ordered = np.sort(samples, axis=-1)  # NaN last
     count = np.isfinite(ordered).sum(axis=-1)
@@ -132,7 +132,7 @@ def percentile(samples: Floats, level: float) -> NDArray[np.float64]:
     return quantile
 
 
-def maximum(samples: Floats) -> NDArray[np.float64]:
+def maximum(samples: Float32Array) -> NDArray[np.float64]:
     """The maximum along the last axis; NaN without samples."""
     highest = np.where(np.isfinite(samples), samples, -np.inf).max(axis=-1, initial=-np.inf)
     result: NDArray[np.float64] = np.where(np.isfinite(highest), highest, np.nan).astype(np.float64)

@@ -1,4 +1,4 @@
-"""How a value is chosen: the arithmetic from stored days to a profile.
+"""Recommendations: the arithmetic from the stored history to the profiles.
 
-Policy and time are arguments; nothing here is stored. Pure: no I/O, no clock, no logger.
+Policy and time are arguments; nothing is stored. Pure: no I/O, no clock, no logger.
 """

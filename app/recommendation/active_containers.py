@@ -1,4 +1,4 @@
-"""Which series count for which workload: those that run long, of workloads of which enough was seen."""
+"""The series that count for a workload: its long-running containers, if it has enough samples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,68 +8,69 @@ from numpy.typing import NDArray
 
 from app.domain.workloads import Workload
 from app.history.day_histograms import UsageHistograms
-from app.recommendation.day_quantiles import Integers
+from app.recommendation.array_types import BoolArray, Int64Array
 from app.recommendation.series_table import SeriesTable
-from app.recommendation.stabilization import Flags, SeriesGroups
+from app.recommendation.stabilization import SeriesGroups
 
-# Tells whether a container of a workload ends before the application begins, as its template has it.
+# True for an init container in the workload's Pod template that terminates before the application starts.
 IsInitContainer = Callable[[Workload, str], bool]
-_RECENT_STEPS = 12  # the hour in which a container must run beside its workload to count as long-running
-_NEVER = -(1 << 40)
+_RECENT_STEPS = 12  # the last hour of a workload, in which a long-running container has samples
+_NEVER_SEEN = -(1 << 40)
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesSpans:
-    """Of every series the first and the last step in the window, and how many steps it was seen in."""
+    """For every series its first and last step in the window, and the number of steps with samples."""
 
-    first: Integers
-    last: Integers
-    seen: Integers
+    first: Int64Array
+    last: Int64Array
+    seen: Int64Array
 
 
 def running_series(
-    table: SeriesTable, rows: UsageHistograms, spans: SeriesSpans, is_init_container: IsInitContainer
-) -> Integers:
-    """The series that ran in half of their workload's last hour.
+    table: SeriesTable, histograms: UsageHistograms, spans: SeriesSpans, is_init_container: IsInitContainer
+) -> Int64Array:
+    """The long-running series of each workload.
 
-    This leaves out init containers that have ended and containers that a newer template dropped, and what
-    *ends*, however long that takes.
+    These have samples in at least half as many steps of the workload's last hour as its busiest container.
+    Terminated init containers and containers that a newer Pod template dropped have fewer. Containers for
+    which *is_init_container* is True never count, however long they run.
     """
     seen = np.flatnonzero(spans.seen)
     names = ((table.workloads[table.owner[number]], table.containers[number]) for number in seen.tolist())
-    lasts = np.fromiter((not is_init_container(*name) for name in names), dtype=np.bool_, count=len(seen))
-    here: Integers = seen[lasts]
-    owner = table.owner[here]
-    newest = np.full(len(table.workloads), _NEVER, dtype=np.int64)
-    np.maximum.at(newest, owner, spans.last[here])
-    recent = rows.recently_seen(here, newest[owner], _RECENT_STEPS)
+    stays = np.fromiter((not is_init_container(*name) for name in names), dtype=np.bool_, count=len(seen))
+    candidates: Int64Array = seen[stays]
+    owner = table.owner[candidates]
+    newest = np.full(len(table.workloads), _NEVER_SEEN, dtype=np.int64)
+    np.maximum.at(newest, owner, spans.last[candidates])
+    recent = histograms.recently_seen(candidates, newest[owner], _RECENT_STEPS)
     most = np.zeros(len(table.workloads), dtype=np.int64)
     np.maximum.at(most, owner, recent)
-    running: Integers = here[recent * 2 >= most[owner]]
+    running: Int64Array = candidates[recent * 2 >= most[owner]]
     return running
 
 
-def has_enough(
+def has_enough_samples(
     table: SeriesTable,
-    running: Integers,
-    samples: Integers,
+    running: Int64Array,
+    samples: Int64Array,
     least: int,
-    runs_again: Callable[[Workload], bool],
-) -> Flags:
-    """The workloads with *least* samples of one container, or of which two runs were seen.
+    has_run_again: Callable[[Workload], bool],
+) -> BoolArray:
+    """True for each workload with at least *least* samples of one container, or with two runs seen.
 
-    The runs of a Job may be too short for samples; having seen two of them, it is known.
+    Runs of a Job may be too short for that many samples; two of them are enough.
     """
     most = np.zeros(len(table.workloads), dtype=np.int64)
     np.maximum.at(most, table.owner[running], samples[running])
     enough: NDArray[np.bool_] = most >= least
     for number in np.flatnonzero((most > 0) & ~enough).tolist():
-        enough[number] = runs_again(table.workloads[number])
+        enough[number] = has_run_again(table.workloads[number])
     return enough
 
 
-def members_of(table: SeriesTable, running: Integers, which: Flags) -> SeriesGroups:
-    """The running series of the workloads *which*, in the order of their numbers."""
-    chosen = running[which[table.owner[running]]]
-    place = which.cumsum() - 1
-    return SeriesGroups(chosen, place[table.owner[chosen]], int(which.sum()))
+def group_running_series(table: SeriesTable, running: Int64Array, workloads: BoolArray) -> SeriesGroups:
+    """The running series of the flagged *workloads*, which are renumbered from 0 in their order."""
+    series = running[workloads[table.owner[running]]]
+    group_numbers = workloads.cumsum() - 1
+    return SeriesGroups(series, group_numbers[table.owner[series]], int(workloads.sum()))

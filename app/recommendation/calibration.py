@@ -1,6 +1,6 @@
-"""How far statements on the past days held: what a value chosen before each of them would have stated.
+"""Calibration of the stated risk bound on the last days, with values chosen as of before each of them.
 
-It follows from the days alone, so nothing of what was once stated has to be remembered.
+Everything is derived from the days, so past statements are not stored.
 """
 
 import numpy as np
@@ -11,25 +11,25 @@ from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule
 from app.recommendation.stated_risk import at_most_above, conformal_scale, worst_past_day
 
-_DAYS = 7  # of which the statements are looked at
-_LEAST_KNOWN_DAYS = 3
-_WHOLE = 0.7  # a day of which less was seen tells too little of what came
+_DAYS = 7  # checked: the last ones
+_LEAST_PAST_DAYS = 3  # of time seen before a checked day
+_LEAST_SHARE = 0.7  # of a checked day that was seen; less does not show the outcome
 
 
 def bound_scale(days: DaySummaries, rule: ResourceRule) -> float:
-    """The scale of the bound with which nine of ten statements on the last days would have held.
+    """The scale of the bound at which it would have held on nine of ten of the last days.
 
-    *days* are those of some series; today is blank.
+    *days* are the days of sampled series; today is blank.
     """
-    none = np.empty(0, dtype=np.float32)
-    outcomes, unscaled = [none], [none]
+    empty = np.empty(0, dtype=np.float32)
+    outcomes, unscaled = [empty], [empty]
     newest = days.share.shape[1] - 2
-    for day in range(newest, max(newest - _DAYS, _LEAST_KNOWN_DAYS - 1), -1):
+    for day in range(newest, max(newest - _DAYS, _LEAST_PAST_DAYS - 1), -1):
         past = DaySummaries(days.quantiles[:, : day + 1], days.share[:, : day + 1].copy())
         past.share[:, -1] = 0
-        known = (past.length >= _LEAST_KNOWN_DAYS) & (days.share[:, day] >= _WHOLE)
-        before = past[known]
+        is_checked = (past.time_seen_days >= _LEAST_PAST_DAYS) & (days.share[:, day] >= _LEAST_SHARE)
+        before = past[is_checked]
         values = choose(before, rule).value.astype(np.float32)
-        outcomes.append(time_above(values[:, np.newaxis], days.quantiles[known, day])[:, 0])
-        unscaled.append(at_most_above(worst_past_day(values, before), before.length, 1.0))
+        outcomes.append(time_above(values[:, np.newaxis], days.quantiles[is_checked, day])[:, 0])
+        unscaled.append(at_most_above(worst_past_day(values, before), before.time_seen_days, 1.0))
     return conformal_scale(np.concatenate(outcomes), np.concatenate(unscaled))

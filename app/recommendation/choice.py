@@ -1,7 +1,7 @@
-"""The choice: for every series the candidate that would have cost least, and when it replaces the old value.
+"""The choice: for every series the candidate of least cost, and the rule by which it replaces the old value.
 
-Pure functions on arrays [series, days, quantiles]; nothing is shared between series. `ResourceRule.price` is
-the one knob: how much slack is given for a unit of risk.
+Pure functions on arrays [series, days, quantiles]; each series is independent. `ResourceRule.price` is the
+only tuning parameter: the slack traded for a unit of risk.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recommendation.candidates import candidate_values, held_values
-from app.recommendation.cost import PricedCandidates, priced, time_above
-from app.recommendation.day_summaries import Amounts, DaySummaries, Floats, Reals
+from app.recommendation.array_types import Float32Array, Float64Array, FloatArray
+from app.recommendation.candidates import candidate_values, raised_values
+from app.recommendation.cost import PricedCandidates, price_values, time_above
+from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import MAXIMUM, ResourceRule
 
-# Today alone must have spent this many times the risk that the choice allowed for a whole day.
-_OUTGROWN = 2.0
-_OUTGROWN_LEAST = 0.01
+# Today's time above the value, as a share of a whole day, triggers a new choice if it is larger than this
+# many times the accepted risk, and than the least share.
+_ALLOWED_RISK_RATIO = 2.0
+_LEAST_ALLOWED_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,64 +26,68 @@ class Choice:
     """The cheapest candidate of every series [n]; `value` is raised for little history."""
 
     candidate: NDArray[np.int64]
-    value: Amounts
-    slack: Floats
-    risk: Floats
+    value: Float64Array
+    slack: Float32Array
+    risk: Float32Array
 
 
 def choose(days: DaySummaries, rule: ResourceRule, *, elapsed: float = 0.0) -> Choice:
-    """The raw estimate of every series, *elapsed* being the share of today that has passed."""
-    return cheapest(priced(candidate_values(days, rule), days, rule, elapsed=elapsed), days, rule)
-
-
-def cheapest(candidates: PricedCandidates, days: DaySummaries, rule: ResourceRule) -> Choice:
-    """The choice among candidates that were priced; on equal cost the first one."""
-    rows, found = np.arange(len(days)), candidates.cost(rule).argmin(axis=1)
-    return Choice(
-        found,
-        held_values(days, rule, found),
-        candidates.slack[rows, found],
-        candidates.risk[rows, found],
+    """The cheapest candidate of every series; *elapsed* is the share of today that has passed."""
+    return choose_cheapest(
+        price_values(candidate_values(days, rule), days, rule, elapsed=elapsed), days, rule
     )
 
 
-def risk_of(values: Reals, days: DaySummaries, rule: ResourceRule, *, elapsed: float = 0.0) -> Floats:
-    """The risk that *values* [n] would have taken on the past days, [n]."""
-    return priced(values[:, np.newaxis].astype(np.float32), days, rule, elapsed=elapsed).risk[:, 0]
+def choose_cheapest(candidates: PricedCandidates, days: DaySummaries, rule: ResourceRule) -> Choice:
+    """The choice among priced candidates; the first one at equal cost."""
+    series, numbers = np.arange(len(days)), candidates.cost(rule).argmin(axis=1)
+    return Choice(
+        numbers,
+        raised_values(days, rule, numbers),
+        candidates.slack[series, numbers],
+        candidates.risk[series, numbers],
+    )
 
 
-def settle(
-    published: Reals, choice: Choice, days: DaySummaries, rule: ResourceRule, *, elapsed: float
-) -> Floats:
-    """The values to publish: the old ones, unless moving saves more than `rule.move_saving` of cost.
+def risk_of(
+    values: FloatArray, days: DaySummaries, rule: ResourceRule, *, elapsed: float = 0.0
+) -> Float32Array:
+    """The risk of *values* [n] on the past days, [n]."""
+    return price_values(values[:, np.newaxis].astype(np.float32), days, rule, elapsed=elapsed).risk[:, 0]
 
-    NaN stands for none published yet: those take the chosen value.
+
+def stabilize(
+    published: FloatArray, choice: Choice, days: DaySummaries, rule: ResourceRule, *, elapsed: float
+) -> Float32Array:
+    """The values to publish: the old ones, unless the new ones save more than `rule.move_saving` of cost.
+
+    A NaN in *published* means no published value; the chosen one is taken then.
     """
-    known = published > 0
-    old = np.where(known, published, choice.value)
+    is_published = published > 0
+    old = np.where(is_published, published, choice.value)
     values = np.stack((old, choice.value), axis=1).astype(np.float32)
-    cost = priced(values, days, rule, elapsed=elapsed).cost(rule)
-    moves = ~known | (cost[:, 0] - cost[:, 1] > rule.move_saving)
-    settled: Floats = np.where(moves, choice.value, published).astype(np.float32)
-    return settled
+    cost = price_values(values, days, rule, elapsed=elapsed).cost(rule)
+    moves = ~is_published | (cost[:, 0] - cost[:, 1] > rule.move_saving)
+    stabilized: Float32Array = np.where(moves, choice.value, published).astype(np.float32)
+    return stabilized
 
 
-def outgrown(
-    published: Reals, risk: Floats, today: Floats, share: Floats, rule: ResourceRule
+def exceeded_today(
+    published: FloatArray, risk: Float32Array, today: Float32Array, share: Float32Array, rule: ResourceRule
 ) -> NDArray[np.bool_]:
-    """Which series are to be chosen anew before the day closes.
+    """True for each series to choose again before the day closes, [n].
 
-    CPU: today alone, as far as it went, has spent more than twice the *risk* [n] that was taken for a whole
-    day (and at least 1 %) above the value; memory: today's maximum is above it. *today* [n, levels] are the
-    quantiles of what was seen, *share* [n] how much of the day that is.
+    CPU: today's time above the value so far, as a share of a whole day, is more than twice the *risk* [n]
+    that was accepted for a whole day, and more than 1 %. Memory: today's maximum is above the value. *today*
+    [n, levels] are today's quantiles so far, *share* [n] is the share of the day with samples.
     """
     if rule.by_maximum:
         return (share > 0) & (today[:, MAXIMUM] > published)
-    spent = time_above(published[:, np.newaxis].astype(np.float32), today)[:, 0] * share
-    return overspent(spent, risk)
+    share_above = time_above(published[:, np.newaxis].astype(np.float32), today)[:, 0] * share
+    return exceeds_allowed_risk(share_above, risk)
 
 
-def overspent(spent: Floats, risk: Floats) -> NDArray[np.bool_]:
-    """Where the share of a whole day that was *spent* above the value is too much for the *risk* taken."""
-    too_much: NDArray[np.bool_] = spent > np.maximum(_OUTGROWN * risk, _OUTGROWN_LEAST)
-    return too_much
+def exceeds_allowed_risk(share_above: Float32Array, risk: Float32Array) -> NDArray[np.bool_]:
+    """True where *share_above*, of a whole day above the value, is too large for the accepted *risk*."""
+    exceeds: NDArray[np.bool_] = share_above > np.maximum(_ALLOWED_RISK_RATIO * risk, _LEAST_ALLOWED_SHARE)
+    return exceeds

@@ -1,8 +1,8 @@
-"""What was chosen for every series of one resource; it follows from the days alone, so it is never stored.
+"""Cache of the choices for every series of one resource, derived from the days alone and never stored.
 
-Closed days make a choice that stands until another day closes. Of a young series, of which less than a day
-was seen before today, today counts too; and where the same container of the same workload is known from
-another namespace, a young series takes the larger of its own value and theirs (their median).
+A choice on closed days is valid until another day closes. For a series with a short history (less than one
+day of time seen before today) today counts too. If the same container of the same workload has a longer
+history in other namespaces, a series with a short history takes at least the median of these siblings.
 """
 
 from collections.abc import Iterator
@@ -11,75 +11,77 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from app.recommendation.array_types import Int64Array
 from app.recommendation.choice import choose
-from app.recommendation.day_quantiles import Integers
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.rules import ResourceRule
 
 T = TypeVar("T", bound=np.generic)
-_AT_ONCE = 1000  # series whose candidates are priced at the same time: about 10 MB
+_SERIES_AT_ONCE = 1000  # series with candidates priced in one go: about 10 MB
 
 
 class ChoiceCache:
-    """The choices of one resource, made when they are asked for."""
+    """The choices of one resource, made on request."""
 
-    def __init__(self, observed: DaySummaryCache) -> None:
-        self._observed = observed
+    def __init__(self, summaries: DaySummaryCache) -> None:
+        self._summaries = summaries
         self._version: tuple[int, ResourceRule] | None = None
         self.candidate = np.empty(0, dtype=np.int64)
-        self.value = np.empty(0)  # NaN where nothing was chosen yet
-        self.siblings = np.empty(0, dtype=np.int64)  # whose value stands in for one that knows too little
-        self.young = np.empty(0, dtype=np.bool_)
+        self.value = np.empty(0)  # NaN without a choice
+        self.sibling_count = np.empty(0, dtype=np.int64)  # siblings whose median is the value; 0 if it is not
+        self.has_short_history = np.empty(0, dtype=np.bool_)
 
-    def begin(self, rule: ResourceRule) -> bool:
-        """Forget what no longer holds; True where that is everything."""
-        version, size = (self._observed.closed_version, rule), self._observed.size
-        stands = version == self._version and size >= len(self.value)
-        self._version, self._rule, kept = version, rule, slice(None if stands else 0)
-        self.value = grown(self.value[kept], size, np.nan)
-        self.candidate = grown(self.candidate[kept], size, 0)
-        self.siblings = grown(self.siblings[kept], size, 0)
-        self.young = self._observed.closed_length() < 1
-        self.value[self.young] = np.nan
-        return not stands
+    def refresh(self, rule: ResourceRule) -> bool:
+        """Drop the choices that are no longer valid; True if all were dropped."""
+        version, size = (self._summaries.closed_version, rule), self._summaries.size
+        is_valid = version == self._version and size >= len(self.value)
+        self._version, self._rule, kept = version, rule, slice(None if is_valid else 0)
+        self.value = pad(self.value[kept], size, np.nan)
+        self.candidate = pad(self.candidate[kept], size, 0)
+        self.sibling_count = pad(self.sibling_count[kept], size, 0)
+        self.has_short_history = self._summaries.closed_time_seen_days() < 1
+        self.value[self.has_short_history] = np.nan
+        return not is_valid
 
-    def days(self, series: Integers) -> DaySummaries:
-        """The days on which the choice for *series* rests; of those that are not young, today is blank."""
-        return self._observed.days(series, self.young[series])
+    def days(self, series: Int64Array) -> DaySummaries:
+        """The days on which the choices of *series* are made; today is blank unless the history is short."""
+        return self._summaries.days(series, self.has_short_history[series])
 
-    def ensure(self, series: Integers, groups: Integers) -> None:
-        """Choose for those of *series* that have no choice yet; *groups* tells siblings of all series."""
-        lacking = series[np.isnan(self.value[series])]
-        young = lacking[self.young[lacking]]
-        elders = np.flatnonzero(~self.young & np.isin(groups, groups[young])) if len(young) else young
-        fresh = np.union1d(lacking, elders[np.isnan(self.value[elders])])
-        for block in blocks(fresh):
+    def choose_missing(self, series: Int64Array, groups: Int64Array) -> None:
+        """Make the missing choices of *series*; *groups* are the sibling groups of all series."""
+        missing = series[np.isnan(self.value[series])]
+        short = missing[self.has_short_history[missing]]
+        siblings = short
+        if len(short):
+            siblings = np.flatnonzero(~self.has_short_history & np.isin(groups, groups[short]))
+        for block in split_blocks(np.union1d(missing, siblings[np.isnan(self.value[siblings])])):
             self._choose(block)
-        self._ask_elders(young, elders, groups)
+        self._apply_sibling_medians(short, siblings, groups)
 
-    def _choose(self, series: Integers) -> None:
-        for of_age, elapsed in ((~self.young[series], 0.0), (self.young[series], self._observed.elapsed)):
-            here = series[of_age]
-            if len(here):
-                choice = choose(self.days(here), self._rule, elapsed=elapsed)
-                self.candidate[here], self.value[here] = choice.candidate, choice.value
+    def _choose(self, series: Int64Array) -> None:
+        is_short = self.has_short_history[series]
+        for selected, elapsed in ((~is_short, 0.0), (is_short, self._summaries.elapsed)):
+            part = series[selected]
+            if len(part):
+                choice = choose(self.days(part), self._rule, elapsed=elapsed)
+                self.candidate[part], self.value[part] = choice.candidate, choice.value
 
-    def _ask_elders(self, young: Integers, elders: Integers, groups: Integers) -> None:
-        """The larger of its own and its siblings' median; who has none stands alone."""
-        self.siblings[young] = 0
-        for group in np.unique(groups[young][np.isin(groups[young], groups[elders])]):
-            known = self.value[elders[groups[elders] == group]]
-            own = young[groups[young] == group]
-            lifted = own[self.value[own] < np.median(known)]
-            self.value[lifted], self.siblings[lifted] = np.median(known), len(known)
+    def _apply_sibling_medians(self, short: Int64Array, siblings: Int64Array, groups: Int64Array) -> None:
+        """Raise *short* series to the median of their *siblings*; without siblings a value is unchanged."""
+        self.sibling_count[short] = 0
+        for group in np.unique(groups[short][np.isin(groups[short], groups[siblings])]):
+            sibling_values = self.value[siblings[groups[siblings] == group]]
+            own = short[groups[short] == group]
+            raised = own[self.value[own] < np.median(sibling_values)]
+            self.value[raised], self.sibling_count[raised] = np.median(sibling_values), len(sibling_values)
 
 
-def grown(array: NDArray[T], size: int, fill: float) -> NDArray[T]:
-    """*array* with *fill* for series that are new."""
+def pad(array: NDArray[T], size: int, fill: float) -> NDArray[T]:
+    """*array* extended to *size* series with *fill*."""
     return np.concatenate((array, np.full(size - len(array), fill, dtype=array.dtype)))
 
 
-def blocks(series: Integers) -> Iterator[Integers]:
-    """*series* in parts that fit into memory."""
-    return (series[begin : begin + _AT_ONCE] for begin in range(0, len(series), _AT_ONCE))
+def split_blocks(series: Int64Array) -> Iterator[Int64Array]:
+    """*series* in blocks of `_SERIES_AT_ONCE`, which bounds memory."""
+    return (series[begin : begin + _SERIES_AT_ONCE] for begin in range(0, len(series), _SERIES_AT_ONCE))

@@ -1,17 +1,18 @@
-"""What a value would have cost on the past days: the slack it leaves plus *price* times the risk it takes.
+"""The cost of a value on the past days: its slack plus *price* times its risk.
 
 cost(v) = sum over days k of w_k * [ clip(1 - P95_k / v, least, 1) + price * risk_k(v) ]
 
-The weights w_k sum to 1 and follow recency, with an echo of the same weekday. Risk is, for CPU, the share of
-day k's time above v; for memory, the chance that a day like k has a maximum above v. The least slack is -1
-for CPU, and 0 for memory: nothing is gained there by a value that much of a day exceeds.
+The weights w_k sum to 1 and follow recency, with an echo of the same weekday. The risk of CPU is the share of
+day k's time above v; that of memory is the chance that a day like k has a maximum above v. The least slack is
+-1 for CPU, and 0 for memory: there, a value that is exceeded for much of a day gains nothing.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from app.recommendation.day_summaries import TINY, DaySummaries, Floats
+from app.recommendation.array_types import Float32Array
+from app.recommendation.day_summaries import TINY, DaySummaries
 from app.recommendation.rules import LEVELS, MAXIMUM, P95, ResourceRule
 
 _ECHO_HALF_LIFE_DAYS = 14
@@ -19,23 +20,25 @@ _ECHO_HALF_LIFE_DAYS = 14
 
 @dataclass(frozen=True, slots=True)
 class PricedCandidates:
-    """Some values of every series [n, m], and the slack and risk that they would have had."""
+    """The slack and risk of m values of every series on the past days, [n, m]."""
 
-    values: Floats
-    slack: Floats
-    risk: Floats
+    values: Float32Array
+    slack: Float32Array
+    risk: Float32Array
 
-    def cost(self, rule: ResourceRule) -> Floats:
-        """Slack and risk in one figure, at the rule's price."""
-        cost: Floats = self.slack + np.float32(rule.price) * self.risk
+    def cost(self, rule: ResourceRule) -> Float32Array:
+        """Slack plus risk times the rule's price."""
+        cost: Float32Array = self.slack + np.float32(rule.price) * self.risk
         return cost
 
 
-def priced(values: Floats, days: DaySummaries, rule: ResourceRule, *, elapsed: float) -> PricedCandidates:
-    """What *values* [n, m] would have cost; *elapsed* is the share of today that has passed."""
+def price_values(
+    values: Float32Array, days: DaySummaries, rule: ResourceRule, *, elapsed: float
+) -> PricedCandidates:
+    """The slack and risk of *values* [n, m]; *elapsed* is the share of today that has passed."""
     weights = day_weights(days, rule, elapsed=elapsed)
     slack, risk = np.zeros_like(values), np.zeros_like(values)
-    width = straying_width(days, rule) if rule.by_maximum else None
+    width = maximum_width(days, rule) if rule.by_maximum else None
     least = 0 if rule.by_maximum else -1
     for day in range(days.share.shape[1]):
         weight = weights[:, day, np.newaxis]
@@ -50,23 +53,23 @@ def priced(values: Floats, days: DaySummaries, rule: ResourceRule, *, elapsed: f
     return PricedCandidates(values, slack, risk)
 
 
-def day_weights(days: DaySummaries, rule: ResourceRule, *, elapsed: float) -> Floats:
-    """How much each day tells about the coming 24 hours, [n, days]; they sum to 1.
+def day_weights(days: DaySummaries, rule: ResourceRule, *, elapsed: float) -> Float32Array:
+    """The weight of each day for the coming 24 hours, [n, days]; the weights of a series sum to 1.
 
     w ~ share * (2^-((age - 1) / half-life) + echo * [same weekday] * 2^(-age / 14)). The coming 24 hours are
-    what remains of today and as much of tomorrow, so both weekdays echo, in that proportion.
+    the rest of today and the same share of tomorrow as has passed today, so both weekdays echo in proportion.
     """
     age = np.arange(days.share.shape[1] - 1, -1, -1)
-    same = (1 - elapsed) * ((age % 7 == 0) & (age > 0)) + elapsed * (age % 7 == 6)
+    same_weekday = (1 - elapsed) * ((age % 7 == 0) & (age > 0)) + elapsed * (age % 7 == 6)
     recent = 2.0 ** (-(age - 1) / rule.half_life_days)
-    weight = recent + rule.weekly_echo * same * 2.0 ** (-age / _ECHO_HALF_LIFE_DAYS)
-    raw = days.share * weight.astype(np.float32)
-    normed: Floats = raw / np.maximum(raw.sum(axis=1, keepdims=True), TINY)
-    return normed
+    weight = recent + rule.weekly_echo * same_weekday * 2.0 ** (-age / _ECHO_HALF_LIFE_DAYS)
+    unscaled = days.share * weight.astype(np.float32)
+    scaled: Float32Array = unscaled / np.maximum(unscaled.sum(axis=1, keepdims=True), TINY)
+    return scaled
 
 
-def time_above(values: Floats, quantiles: Floats) -> Floats:
-    """The share of a day's time above *values* [n, m], linear between its *quantiles* [n, levels]."""
+def time_above(values: Float32Array, quantiles: Float32Array) -> Float32Array:
+    """The share of a day's time above *values* [n, m], linear between the day's *quantiles* [n, levels]."""
     above = np.zeros(values.shape, dtype=np.float32)
     low, reached = np.zeros((len(values), 1), dtype=np.float32), 0.0
     for index, level in enumerate(LEVELS):
@@ -76,31 +79,36 @@ def time_above(values: Floats, quantiles: Floats) -> Floats:
     return above
 
 
-def chance_above(values: Floats, maximum: Floats, width: Floats, rule: ResourceRule) -> Floats:
+def chance_above(
+    values: Float32Array, maximum: Float32Array, width: Float32Array, rule: ResourceRule
+) -> Float32Array:
     """The chance that a day like one with *maximum* [n] exceeds *values* [n, m].
 
-    The survival function of a Laplace mixture at log(value / maximum): mostly of *width* [n], rarely wide.
+    The survival function of a Laplace mixture at log(value / maximum): of width *width* [n], and with the
+    share `rule.tail_share` of width `rule.tail_width`.
     """
-    far = np.log(values / np.maximum(maximum, 1.0)[:, np.newaxis])
-    near = 0.5 * np.exp(-np.abs(far) / width[:, np.newaxis])
-    rare = 0.5 * np.exp(-np.abs(far) / np.float32(rule.tail))
-    beyond = (1 - rule.tail_share) * near + rule.tail_share * rare
-    chance: Floats = np.where(far > 0, beyond, 1 - beyond).astype(np.float32)
+    distance = np.log(values / np.maximum(maximum, 1.0)[:, np.newaxis])
+    near = 0.5 * np.exp(-np.abs(distance) / width[:, np.newaxis])
+    tail = 0.5 * np.exp(-np.abs(distance) / np.float32(rule.tail_width))
+    beyond = (1 - rule.tail_share) * near + rule.tail_share * tail
+    chance: Float32Array = np.where(distance > 0, beyond, 1 - beyond).astype(np.float32)
     return chance
 
 
-def straying_width(days: DaySummaries, rule: ResourceRule) -> Floats:
-    """How far a series' maximum strays from day to day, [n]: what its days show, and a day of what is usual.
+def maximum_width(days: DaySummaries, rule: ResourceRule) -> Float32Array:
+    """The width of the distribution of a series' daily maximum, [n], in log units.
 
-    A day strays by |log(its maximum / the median day's)|; one more day strays by `rule.usual_straying`.
+    It is `rule.width_factor` times the mean deviation of the days, at most `rule.max_width`. The deviation of
+    a day is |log(its maximum / the median day's maximum)|; one more day counts with `rule.prior_deviation`.
     """
-    seen, rows = days.seen, np.arange(len(days))
+    day_counts, series = days.sampled_days, np.arange(len(days))
     maxima = np.log(np.maximum(days.quantiles[:, :, MAXIMUM], 1.0))
     ordered = np.where(days.share > 0, maxima, np.inf)
     ordered.sort(axis=1)
-    low, high = np.maximum(seen - 1, 0) // 2, np.minimum(seen // 2, np.maximum(seen - 1, 0))
-    median = np.where(seen > 0, (ordered[rows, low] + ordered[rows, high]) / 2, 0.0)
-    strayed = (days.share * np.abs(maxima - median[:, np.newaxis])).sum(axis=1)
-    mean = (strayed + rule.usual_straying) / (days.length + 1)
-    width: Floats = np.minimum(rule.spread * mean, rule.most_spread).astype(np.float32)
+    low = np.maximum(day_counts - 1, 0) // 2
+    high = np.minimum(day_counts // 2, np.maximum(day_counts - 1, 0))
+    median = np.where(day_counts > 0, (ordered[series, low] + ordered[series, high]) / 2, 0.0)
+    total_deviation = (days.share * np.abs(maxima - median[:, np.newaxis])).sum(axis=1)
+    mean = (total_deviation + rule.prior_deviation) / (days.time_seen_days + 1)
+    width: Float32Array = np.minimum(rule.width_factor * mean, rule.max_width).astype(np.float32)
     return width

@@ -1,7 +1,7 @@
-"""The quantiles of a day, read from its sparse histograms.
+"""Quantiles of a day, read from its sparse histograms.
 
-A quantile lies where its rank falls within the bucket: l * (n - 1) + 0.5 samples from below, log-linear
-between the bucket's edges, and never above the largest sample, which is known exactly.
+The quantile at level l has the rank l * (n - 1) + 0.5 among n samples. It is interpolated log-linearly
+between the edges of the bucket with that rank, and is at most the largest sample, which is stored exactly.
 """
 
 import numpy as np
@@ -9,29 +9,29 @@ from numpy.typing import NDArray
 
 from app.history.day_histograms import DayHistograms
 from app.history.grid import ExponentialGrid
-from app.recommendation.day_summaries import Floats
+from app.recommendation.array_types import Float32Array, Int64Array
 from app.recommendation.rules import LEVELS
-
-Integers = NDArray[np.int64]
 
 
 def day_maxima(day: DayHistograms, timeslots: int) -> NDArray[np.float64]:
-    """The largest sample of every series that *day* knows."""
+    """The largest sample of every series that *day* stores."""
     maxima: NDArray[np.float64] = day.maxima.reshape(-1, timeslots).max(axis=1, initial=0.0)
     return maxima
 
 
-def series_quantiles(day: DayHistograms, series: Integers, grid: ExponentialGrid, timeslots: int) -> Floats:
-    """The quantiles [series, levels] of just *series*, their slots pooled."""
+def series_quantiles(
+    day: DayHistograms, series: Int64Array, grid: ExponentialGrid, timeslots: int
+) -> Float32Array:
+    """The quantiles [series, levels] of *series*, over all time slots."""
     part = day.select(series, timeslots, grid.size)
     cells, buckets = np.divmod(part.keys.astype(np.int64), grid.size)
     return histogram_quantiles(cells // timeslots, buckets, part.counts, day_maxima(part, timeslots), grid)[0]
 
 
 def slot_quantiles(
-    day: DayHistograms, series: Integers, grid: ExponentialGrid, timeslots: int
-) -> tuple[Floats, Integers]:
-    """Of each of *series* in each slot: quantiles [series, slots, levels] and samples [series, slots]."""
+    day: DayHistograms, series: Int64Array, grid: ExponentialGrid, timeslots: int
+) -> tuple[Float32Array, Int64Array]:
+    """By time slot: the quantiles [series, slots, levels] and sample counts [series, slots] of *series*."""
     part = day.select(series, timeslots, grid.size)
     cells, buckets = np.divmod(part.keys.astype(np.int64), grid.size)
     quantiles, samples = histogram_quantiles(cells, buckets, part.counts, part.maxima, grid)
@@ -39,38 +39,40 @@ def slot_quantiles(
 
 
 def histogram_quantiles(
-    rows: Integers,
-    buckets: Integers,
+    rows: Int64Array,
+    buckets: Int64Array,
     counts: NDArray[np.uint32],
     maxima: NDArray[np.float64],
     grid: ExponentialGrid,
-) -> tuple[Floats, Integers]:
-    """Quantiles and sample counts of each row of *maxima*; `counts[k]` samples of `rows[k]` fell into
-    `buckets[k]`, and a bucket may stand there more than once. A row without samples has zeros.
+) -> tuple[Float32Array, Int64Array]:
+    """Quantiles [rows, levels] and sample counts [rows]; *maxima* has the largest sample of each row.
+
+    `counts[k]` samples of row `rows[k]` are in bucket `buckets[k]`; a bucket may occur more than once. The
+    quantiles of a row without samples are 0.
     """
-    found = np.zeros((len(maxima), len(LEVELS)), dtype=np.float32)
+    quantiles = np.zeros((len(maxima), len(LEVELS)), dtype=np.float32)
     if not len(rows):
-        return found, np.zeros(len(maxima), dtype=np.int64)
-    row, bucket, count = _merged(rows, buckets, counts, grid.size)
-    reached = count.cumsum()
+        return quantiles, np.zeros(len(maxima), dtype=np.int64)
+    row, bucket, count = _merge_buckets(rows, buckets, counts, grid.size)
+    cumulative = count.cumsum()
     samples = np.bincount(row, weights=count, minlength=len(maxima))
     before = samples.cumsum() - samples
     for index, level in enumerate(LEVELS):
         rank = before + level * (samples - 1) + 0.5
-        at = np.minimum(np.searchsorted(reached, rank), len(row) - 1)
-        within = np.clip((rank - (reached[at] - count[at])) / count[at], 0, 1)
+        at = np.minimum(np.searchsorted(cumulative, rank), len(row) - 1)
+        within = np.clip((rank - (cumulative[at] - count[at])) / count[at], 0, 1)
         lower = grid.first * grid.ratio ** (bucket[at] - 1.0)
         value = np.where(bucket[at] > 0, lower * grid.ratio**within, grid.first * within)
         value[bucket[at] == grid.size - 1] = np.inf  # it has no upper edge
-        found[:, index] = np.where(samples > 0, np.minimum(value, maxima), 0)
-    found[:, -1] = maxima
-    return found, samples.astype(np.int64)
+        quantiles[:, index] = np.where(samples > 0, np.minimum(value, maxima), 0)
+    quantiles[:, -1] = maxima
+    return quantiles, samples.astype(np.int64)
 
 
-def _merged(
-    rows: Integers, buckets: Integers, counts: NDArray[np.uint32], size: int
-) -> tuple[Integers, Integers, NDArray[np.float64]]:
-    """The same histograms, in order, each bucket of each row once."""
+def _merge_buckets(
+    rows: Int64Array, buckets: Int64Array, counts: NDArray[np.uint32], size: int
+) -> tuple[Int64Array, Int64Array, NDArray[np.float64]]:
+    """The histograms sorted by row and bucket, with one entry for each bucket of a row."""
     keys = rows * size + buckets
     order = np.argsort(keys, kind="stable")
     keys = keys[order]

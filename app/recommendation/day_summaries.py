@@ -1,27 +1,25 @@
-"""The days of many series as arrays: a few quantiles of each day, and how much of it was seen."""
+"""Daily summaries of many series: a few quantiles of each day, and the share of its steps with samples."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Amounts = NDArray[np.float64]
-Reals = NDArray[np.floating[Any]]  # either of them
+from app.recommendation.array_types import Float32Array
+
 TINY = np.float32(1e-12)
 
 
 @dataclass(frozen=True, slots=True)
 class DaySummaries:
-    """The days of n series, oldest first; the last one is today, seen so far (its share may be 0).
+    """The days of n series, oldest first; the last one is today so far (its share may be 0).
 
-    `quantiles` [n, days, levels] never falls along the last axis; what stands where `share` is 0 counts for
-    nothing. `share` [n, days] is how much of each day was seen: its 5-minute steps with samples / 288.
+    `quantiles` [n, days, levels] does not decrease along the last axis and is ignored where `share` is 0.
+    `share` [n, days] is the number of the day's 5-minute steps with samples / 288.
     """
 
-    quantiles: Floats
-    share: Floats
+    quantiles: Float32Array
+    share: Float32Array
 
     def __getitem__(self, series: slice | NDArray[np.int64] | NDArray[np.bool_]) -> "DaySummaries":
         return DaySummaries(self.quantiles[series], self.share[series])
@@ -30,13 +28,13 @@ class DaySummaries:
         return len(self.share)
 
     @property
-    def seen(self) -> NDArray[np.int64]:
-        """How many days of each series hold samples."""
+    def sampled_days(self) -> NDArray[np.int64]:
+        """The number of days with samples, [n]."""
         count: NDArray[np.int64] = (self.share > 0).sum(axis=1)
         return count
 
     @property
-    def length(self) -> Floats:
-        """How many days' time of each series was seen."""
-        days: Floats = self.share.sum(axis=1)
+    def time_seen_days(self) -> Float32Array:
+        """The total time with samples in days, [n]."""
+        days: Float32Array = self.share.sum(axis=1)
         return days

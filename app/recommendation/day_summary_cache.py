@@ -1,8 +1,9 @@
-"""What is read of the day rows of one resource: quantiles and shares, kept until a day's samples change.
+"""Cache of the daily summaries of one resource, valid until a day's samples change.
 
-All of it follows from the histograms, so it is never stored: after a restart, or a late answer, it is read
-again. A day is closed once a step of the next one is the newest. Quantiles are read for those series only
-that are asked for: of today each time, of a closed day once, so that midnight is no step that takes longer.
+Summaries are derived from the histograms and never stored: after a restart or a late query result they are
+computed again. A day is closed once the newest step belongs to a later day. Quantiles are computed for the
+requested series only: of today every time, of a closed day once, so that the first step after midnight does
+not take longer than others.
 """
 
 import numpy as np
@@ -11,18 +12,14 @@ from numpy.typing import NDArray
 from app.history.day_histograms import DayHistograms, UsageHistograms
 from app.history.grid import ExponentialGrid
 from app.history.samples import STEPS_PER_DAY, day_of
-from app.recommendation.day_quantiles import (
-    Integers,
-    day_maxima,
-    series_quantiles,
-    slot_quantiles,
-)
-from app.recommendation.day_summaries import DaySummaries, Floats
+from app.recommendation.array_types import Float32Array, Int64Array
+from app.recommendation.day_quantiles import day_maxima, series_quantiles, slot_quantiles
+from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import LEVELS
 
 
 class _ClosedDay:
-    """One day's figures by series, as of when it held so many samples in all: they only grow."""
+    """The summary of a closed day by series; valid while the day has *total* samples (it never loses any)."""
 
     def __init__(self, day: DayHistograms, total: int, grid: ExponentialGrid, timeslots: int) -> None:
         self.day, self.total = day, total
@@ -32,8 +29,8 @@ class _ClosedDay:
         self._quantiles = np.zeros((len(self.samples), len(LEVELS)), dtype=np.float32)
         self._is_read = np.zeros(len(self.samples), dtype=np.bool_)
 
-    def quantiles(self, series: Integers) -> Floats:
-        """The quantiles [series, levels] of just *series*, which the day knows."""
+    def quantiles(self, series: Int64Array) -> Float32Array:
+        """The quantiles [series, levels] of *series*, which the day stores."""
         unread = series[~self._is_read[series]]
         if len(unread):
             self._quantiles[unread] = series_quantiles(self.day, unread, self._grid, self._timeslots)
@@ -42,124 +39,128 @@ class _ClosedDay:
 
 
 class DaySummaryCache:
-    """The days of a window that ends with today, oldest first."""
+    """The daily summaries of a window that ends with today, oldest day first."""
 
-    def __init__(self, rows: UsageHistograms) -> None:
-        self._rows = rows
+    def __init__(self, histograms: UsageHistograms) -> None:
+        self._histograms = histograms
         self._closed: dict[int, _ClosedDay] = {}
         self._today_number = 0
-        self._first = 0
-        self.today = Today(DayHistograms(), rows.grid, rows.timeslots)
+        self._first_day = 0
+        self.today = Today(DayHistograms(), histograms.grid, histograms.timeslots)
         self.elapsed = 0.0  # share of today that has passed
-        self.size = 0  # series
-        self.closed_version = 0  # changes whenever anything does that is known of closed days
+        self.size = 0  # number of series
+        self.closed_version = 0  # increases whenever a closed day or the window changes
 
     def read(self, newest_step: int, window_days: int) -> None:
-        """Bring the figures up to the rows; days that did not change are not read again."""
-        before, today = (self._today_number, self._first, self._figures()), day_of(newest_step)
+        """Update the summaries from the histograms; closed days that did not change are kept."""
+        before, today = (self._today_number, self._first_day, self._closed_day_ids()), day_of(newest_step)
         self.elapsed = (newest_step - today * STEPS_PER_DAY) / STEPS_PER_DAY
-        self.size = self._rows.size
-        days = dict(self._rows.window(today, window_days))
-        self._today_number, self._first = today, min(days, default=today)
-        self.today = Today(days.pop(today, DayHistograms()), self._rows.grid, self._rows.timeslots)
-        self._closed = {number: self._read(number, day) for number, day in days.items()}
-        if before != (self._today_number, self._first, self._figures()):
+        self.size = self._histograms.size
+        days = dict(self._histograms.window(today, window_days))
+        self._today_number, self._first_day = today, min(days, default=today)
+        self.today = Today(
+            days.pop(today, DayHistograms()), self._histograms.grid, self._histograms.timeslots
+        )
+        self._closed = {number: self._summarize(number, day) for number, day in days.items()}
+        if before != (self._today_number, self._first_day, self._closed_day_ids()):
             self.closed_version += 1
 
-    def days(self, series: Integers, with_today: NDArray[np.bool_]) -> DaySummaries:
-        """The days of *series*; today is blank but for those *with_today*."""
-        count = self._today_number - self._first + 1
+    def days(self, series: Int64Array, with_today: NDArray[np.bool_]) -> DaySummaries:
+        """The days of *series*; today is blank except where *with_today* is set."""
+        count = self._today_number - self._first_day + 1
         quantiles = np.zeros((len(series), count, len(LEVELS)), dtype=np.float32)
         share = np.zeros((len(series), count), dtype=np.float32)
         for number, day in self._closed.items():
-            place, known = number - self._first, series < len(day.share)
-            quantiles[known, place] = day.quantiles(series[known])
-            share[known, place] = day.share[series[known]]
+            column, is_stored = number - self._first_day, series < len(day.share)
+            quantiles[is_stored, column] = day.quantiles(series[is_stored])
+            share[is_stored, column] = day.share[series[is_stored]]
         if with_today.any():
             quantiles[with_today, -1] = self.today.quantiles(series[with_today])
             share[with_today, -1] = self.today.share(self.size)[series[with_today]]
         return DaySummaries(quantiles, share)
 
-    def closed_length(self) -> Floats:
-        """How many days' time of every series was seen before today."""
-        length = np.zeros(self.size, dtype=np.float32)
+    def closed_time_seen_days(self) -> Float32Array:
+        """The time with samples before today of every series, in days."""
+        time_seen = np.zeros(self.size, dtype=np.float32)
         for day in self._closed.values():
-            length[: len(day.share)] += day.share
-        return length
+            time_seen[: len(day.share)] += day.share
+        return time_seen
 
-    def samples(self) -> Integers:
-        """How many samples of every series there are."""
+    def samples(self) -> Int64Array:
+        """The number of samples of every series in the window."""
         count = self.today.samples(self.size)
         for day in self._closed.values():
             count[: len(day.samples)] += day.samples
         return count
 
-    def slots(self, series: Integers) -> tuple[list[DaySummaries], Integers]:
-        """For each slot of the day the days of *series* within it; samples [series, slots]."""
-        days = [*(each.day for each in self._closed.values()), self.today.day]
-        read = [slot_quantiles(day, series, self._rows.grid, self._rows.timeslots) for day in days]
-        quantiles = np.stack([each for each, _ in read], axis=1)
-        counts = np.stack([count for _, count in read], axis=1)
+    def slots(self, series: Int64Array) -> tuple[list[DaySummaries], Int64Array]:
+        """The days of *series* within each time slot, and the sample counts [series, slots]."""
+        days = [*(closed.day for closed in self._closed.values()), self.today.day]
+        grid, timeslots = self._histograms.grid, self._histograms.timeslots
+        by_day = [slot_quantiles(day, series, grid, timeslots) for day in days]
+        quantiles = np.stack([day_quantiles for day_quantiles, _ in by_day], axis=1)
+        counts = np.stack([day_counts for _, day_counts in by_day], axis=1)
         share = (counts > 0).astype(np.float32)
-        slots = range(self._rows.timeslots)
-        return [DaySummaries(quantiles[:, :, slot], share[:, :, slot]) for slot in slots], counts.sum(axis=1)
+        return [
+            DaySummaries(quantiles[:, :, slot], share[:, :, slot]) for slot in range(timeslots)
+        ], counts.sum(axis=1)
 
-    def _figures(self) -> list[int]:
-        """Identities of what is known of closed days: figures are replaced, never changed."""
-        return [id(each) for each in self._closed.values()]
+    def _closed_day_ids(self) -> list[int]:
+        """The identities of the closed days' summaries, which are replaced on a change."""
+        return [id(day) for day in self._closed.values()]
 
-    def _read(self, number: int, day: DayHistograms) -> _ClosedDay:
-        known, total = self._closed.get(number), int(day.counts.sum())
-        if known and known.day is day and known.total == total:
-            return known
-        return _ClosedDay(day, total, self._rows.grid, self._rows.timeslots)
+    def _summarize(self, number: int, day: DayHistograms) -> _ClosedDay:
+        cached, total = self._closed.get(number), int(day.counts.sum())
+        if cached and cached.day is day and cached.total == total:
+            return cached
+        return _ClosedDay(day, total, self._histograms.grid, self._histograms.timeslots)
 
 
 class Today:
-    """The day that goes on."""
+    """The current day up to the newest step."""
 
     def __init__(self, day: DayHistograms, grid: ExponentialGrid, timeslots: int) -> None:
         self.day, self._grid, self._timeslots = day, grid, timeslots
         cells, buckets = np.divmod(day.keys, np.uint64(grid.size))
-        self._owner = (cells // np.uint64(timeslots)).astype(np.int64)
+        self._series = (cells // np.uint64(timeslots)).astype(np.int64)
         self._bucket = buckets.astype(np.float32)
 
-    def quantiles(self, series: Integers) -> Floats:
-        """The quantiles [series, levels] of just *series*."""
+    def quantiles(self, series: Int64Array) -> Float32Array:
+        """The quantiles [series, levels] of *series*."""
         return series_quantiles(self.day, series, self._grid, self._timeslots)
 
-    def share(self, size: int) -> Floats:
-        """How much of the day each of *size* series was seen in."""
+    def share(self, size: int) -> Float32Array:
+        """The share of the day's steps with samples, for each of *size* series."""
         return _share(self.day, size)
 
-    def samples(self, size: int) -> Integers:
-        """How many samples each of *size* series has."""
-        return np.bincount(self._owner, self.day.counts, size).astype(np.int64)
+    def samples(self, size: int) -> Int64Array:
+        """The number of samples of each of *size* series."""
+        return np.bincount(self._series, self.day.counts, size).astype(np.int64)
 
-    def maxima(self, size: int) -> Floats:
-        """The largest sample of each of *size* series, 0 where there is none."""
+    def maxima(self, size: int) -> Float32Array:
+        """The largest sample of each of *size* series; 0 without samples."""
         maxima = np.zeros(size, dtype=np.float32)
-        known = day_maxima(self.day, self._timeslots)
-        maxima[: len(known)] = known
+        stored = day_maxima(self.day, self._timeslots)
+        maxima[: len(stored)] = stored
         return maxima
 
-    def time_above(self, values: Floats) -> Floats:
-        """The share of the whole day that every series has spent above its own of *values* so far.
+    def time_above(self, values: Float32Array) -> Float32Array:
+        """The time above *values* [series] so far, as a share of the whole day, for every series.
 
-        Within a bucket, samples are taken to be spread evenly on its logarithmic scale.
+        Within a bucket, samples are assumed to be evenly distributed on a logarithmic scale.
         """
         size, grid = len(values), self._grid
         with np.errstate(divide="ignore", invalid="ignore"):
-            place = np.log(values / np.float32(grid.first)) / np.float32(np.log(grid.ratio))
-        above = np.clip(self._bucket - place[self._owner], 0, 1) * self.day.counts
-        spent = np.bincount(self._owner, above, size) / np.maximum(self.samples(size), 1)
+            bucket_of_value = np.log(values / np.float32(grid.first)) / np.float32(np.log(grid.ratio))
+        above = np.clip(self._bucket - bucket_of_value[self._series], 0, 1) * self.day.counts
+        share_above = np.bincount(self._series, above, size) / np.maximum(self.samples(size), 1)
         exceeds = self.maxima(size) > values
-        found: Floats = np.where(exceeds, spent * self.share(size), 0).astype(np.float32)
-        return found
+        share_of_day = np.where(exceeds, share_above * self.share(size), 0)
+        return share_of_day.astype(np.float32)
 
 
-def _share(day: DayHistograms, size: int) -> Floats:
+def _share(day: DayHistograms, size: int) -> Float32Array:
     share = np.zeros(size, dtype=np.float32)
-    known = day.steps_seen[:size]
-    share[: len(known)] = known / np.float32(STEPS_PER_DAY)
+    steps_seen = day.steps_seen[:size]
+    share[: len(steps_seen)] = steps_seen / np.float32(STEPS_PER_DAY)
     return share

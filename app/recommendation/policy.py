@@ -1,4 +1,4 @@
-"""How a value is made of samples: small frozen values that the settings build and the arithmetic takes."""
+"""Estimation policy: small frozen values, built from the settings and passed to the arithmetic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,23 +8,23 @@ from app.domain.profiles import Pressure, RiskLevel
 
 @dataclass(frozen=True, slots=True)
 class PressurePolicy:
-    """By which share a sign of need raises a container's value at most, and how fast that decays."""
+    """The largest share by which pressure raises a container's value, and the half-life of the raise."""
 
-    most: float
+    max_raise: float
     half_life_days: float
 
 
-# A raise that is less than this would be noise.
+# Smaller raises are noise.
 LEAST_RAISE = 0.01
 RAISES: Mapping[Pressure, PressurePolicy] = {
-    Pressure.CPU_THROTTLING: PressurePolicy(most=0.5, half_life_days=1.0),
-    Pressure.OOM_KILLED: PressurePolicy(most=0.2, half_life_days=1.0),
+    Pressure.CPU_THROTTLING: PressurePolicy(max_raise=0.5, half_life_days=1.0),
+    Pressure.OOM_KILLED: PressurePolicy(max_raise=0.2, half_life_days=1.0),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class EstimationPolicy:
-    """How far back is looked, what is enough data, what risk is taken, what signs of need count for."""
+    """The window, the least number of samples, the risk level, and the raises by pressure."""
 
     window_days: int = 14
     min_samples: int = 12
@@ -33,8 +33,8 @@ class EstimationPolicy:
 
 
 def confidence(hours_seen: float) -> float:
-    """A figure in [0, 1) that grows with the hours in which samples were seen: 24 h give 0.50, 7 days 0.87.
+    """The confidence in [0, 1) for *hours_seen* hours with samples: 24 h give 0.50, 7 days 0.87.
 
-    It is the weight that a day of prior ignorance leaves to what was measured: hours / (hours + 24).
+    It is the weight of the measured hours beside a prior with the weight of one day: hours / (hours + 24).
     """
     return hours_seen / (hours_seen + 24.0)

@@ -1,4 +1,4 @@
-"""Recommendations for every workload, from the stored usage history."""
+"""Recommendations for all workloads, from the usage history."""
 
 from app.domain.profiles import Resource
 from app.history.usage import UsageState
@@ -15,13 +15,14 @@ from app.recommendation.series_table import SeriesTable
 
 
 class Recommender:
-    """One recommender per resource over one set of series; keeps only what it could derive again."""
+    """One recommender per resource over one set of series; its state is a cache of derived data."""
 
     def __init__(self, usage: UsageState) -> None:
         self._usage = usage
         self._table = SeriesTable({})
         self._recommenders = {
-            resource: ResourceRecommender(resource, rows) for resource, rows in usage.histograms.items()
+            resource: ResourceRecommender(resource, histograms)
+            for resource, histograms in usage.histograms.items()
         }
 
     def recommend(
@@ -35,9 +36,9 @@ class Recommender:
     ) -> Recommendations:
         """The profiles that are new, have moved or are due as of *newest_step*.
 
-        Init containers count neither in the value nor in the list of containers.
+        Init containers are left out of the value and of the list of containers.
         """
-        if not self._table.is_of(self._usage.series.index):
+        if not self._table.matches(self._usage.series.index):
             self._table = SeriesTable(self._usage.series.index)
         request = RecommendationRequest(
             policy,

@@ -1,4 +1,4 @@
-"""What every workload needs of one resource; profiles are only made of what is new, has moved or is due."""
+"""Recommendations of one resource: the profiles that are new, have moved or are due."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,21 +13,20 @@ from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, day_of, step_time
 from app.recommendation.active_containers import (
     IsInitContainer,
     SeriesSpans,
-    has_enough,
-    members_of,
+    group_running_series,
+    has_enough_samples,
     running_series,
 )
+from app.recommendation.array_types import BoolArray, Float64Array, Int64Array
 from app.recommendation.calibration import bound_scale
 from app.recommendation.choice_cache import ChoiceCache
-from app.recommendation.day_quantiles import Integers
-from app.recommendation.day_summaries import Amounts
 from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.policy import EstimationPolicy
 from app.recommendation.pressure import PressureRaises
 from app.recommendation.profile_builder import ProfileBuilder, StabilizedValues
 from app.recommendation.rules import ResourceRule, rules_at
 from app.recommendation.series_table import SeriesTable
-from app.recommendation.stabilization import Flags, SeriesGroups, StabilizationState, Stabilizer
+from app.recommendation.stabilization import SeriesGroups, StabilizationState, Stabilizer
 from app.recommendation.stated_risk import BOUND_SCALE
 
 _MILLICORES = 1000
@@ -35,7 +34,7 @@ _MILLICORES = 1000
 
 @dataclass(frozen=True, slots=True)
 class PublishedValue:
-    """What is published of a workload: its value, when it came to be that, and whether to tell of it anew."""
+    """A workload's published value, the time of its last change, and whether its profile is due anyway."""
 
     value: float
     changed_at_seconds: float
@@ -47,19 +46,19 @@ FindPublishedValue = Callable[[Workload], PublishedValue | None]
 
 @dataclass(frozen=True, slots=True)
 class RecommendationRequest:
-    """As of when needs are request for, and what is known beside the samples."""
+    """The step as of which to recommend, and the inputs beside the samples."""
 
     policy: EstimationPolicy
     newest_step: int
     is_init_container: IsInitContainer
     published: FindPublishedValue
-    runs_again: Callable[[Workload], bool]
+    has_run_again: Callable[[Workload], bool]
     raises: PressureRaises
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendations:
-    """The profiles that are new, moved or due; whose samples are too few; and each one's newest sample."""
+    """Profiles that are new, have moved or are due; workloads with too few samples; newest sample times."""
 
     profiles: list[ResourceProfile] = field(default_factory=list)
     too_few: set[Workload] = field(default_factory=set)
@@ -67,137 +66,142 @@ class Recommendations:
 
 
 class ResourceRecommender:
-    """The day rows of one resource and what follows from them."""
+    """Recommends values of one resource from its histograms; caches derived data and the last decisions."""
 
-    def __init__(self, resource: Resource, rows: UsageHistograms) -> None:
-        self._resource, self._rows = resource, rows
-        self._observed = DaySummaryCache(rows)
-        self._choices = ChoiceCache(self._observed)
-        self._stabilizer = Stabilizer(self._observed, self._choices)
+    def __init__(self, resource: Resource, histograms: UsageHistograms) -> None:
+        self._resource, self._histograms = resource, histograms
+        self._summaries = DaySummaryCache(histograms)
+        self._choices = ChoiceCache(self._summaries)
+        self._stabilizer = Stabilizer(self._summaries, self._choices)
         self._scale: float | None = None
-        self._scale_is_due = False
-        self._decided: dict[Workload, float] = {}  # what was decided last: another value is somebody else's
+        self._is_scale_due = False
+        self._decided: dict[Workload, float] = {}  # the last decisions, to detect values of other writers
 
     def recommend(self, table: SeriesTable, request: RecommendationRequest) -> Recommendations:
-        """What every workload of *table* needs as of the newest step."""
+        """The recommendations for the workloads of *table* as of the newest step."""
         rule, today = rules_at(request.policy.risk)[self._resource], day_of(request.newest_step)
-        self._observed.read(request.newest_step, request.policy.window_days)
-        self._begin(rule, table)
-        spans = SeriesSpans(*self._rows.spans(today=today, window_days=request.policy.window_days))
-        samples = self._observed.samples()
-        running = running_series(table, self._rows, spans, request.is_init_container)
-        enough = has_enough(table, running, samples, request.policy.min_samples, request.runs_again)
-        members = members_of(table, running, enough)
-        numbers = np.flatnonzero(enough)
-        settled = self._settled(table, rule, numbers, members, request)
-        describer = ProfileBuilder(
+        self._summaries.read(request.newest_step, request.policy.window_days)
+        self._refresh(rule, table)
+        spans = SeriesSpans(*self._histograms.spans(today=today, window_days=request.policy.window_days))
+        samples = self._summaries.samples()
+        running = running_series(table, self._histograms, spans, request.is_init_container)
+        has_enough = has_enough_samples(
+            table, running, samples, request.policy.min_samples, request.has_run_again
+        )
+        members = group_running_series(table, running, has_enough)
+        numbers = np.flatnonzero(has_enough)
+        stabilized = self._stabilize(table, rule, numbers, members, request)
+        builder = ProfileBuilder(
             self._resource,
             request.policy.risk,
             rule,
             table,
-            self._observed,
+            self._summaries,
             self._choices,
             request.raises,
             spans,
             samples,
             self._bound_scale(table, rule),
         )
-        known = np.zeros(len(table.workloads), dtype=np.bool_)
-        known[table.owner[np.flatnonzero(spans.seen)]] = True
+        has_samples = np.zeros(len(table.workloads), dtype=np.bool_)
+        has_samples[table.owner[np.flatnonzero(spans.seen)]] = True
         return Recommendations(
-            list(describer.profiles(settled)),
-            {table.workloads[number] for number in np.flatnonzero(known & ~enough).tolist()},
+            list(builder.profiles(stabilized)),
+            {table.workloads[number] for number in np.flatnonzero(has_samples & ~has_enough).tolist()},
             _newest_samples(table, numbers, members, spans),
         )
 
-    def _begin(self, rule: ResourceRule, table: SeriesTable) -> None:
-        anew = self._choices.begin(rule)
-        self._stabilizer.begin(anew=anew)
-        if self._scale_is_due:
+    def _refresh(self, rule: ResourceRule, table: SeriesTable) -> None:
+        is_invalid = self._choices.refresh(rule)
+        self._stabilizer.refresh(is_invalid=is_invalid)
+        if self._is_scale_due:
             self._scale = None
-        self._scale_is_due = anew
-        if anew:
+        self._is_scale_due = is_invalid
+        if is_invalid:
             present = set(table.workloads)
-            self._decided = {each: value for each, value in self._decided.items() if each in present}
+            self._decided = {
+                workload: value for workload, value in self._decided.items() if workload in present
+            }
 
-    def _settled(
+    def _stabilize(
         self,
         table: SeriesTable,
         rule: ResourceRule,
-        numbers: Integers,
+        numbers: Int64Array,
         members: SeriesGroups,
         request: RecommendationRequest,
     ) -> StabilizedValues:
-        """The workloads that are to be told of, with their values."""
-        found = [request.published(table.workloads[number]) for number in numbers.tolist()]
-        published = np.array([each.value if each else np.nan for each in found])
-        changed_at = np.array([each.changed_at_seconds if each else 0.0 for each in found])
-        tell = np.array([each is None or each.is_due for each in found], dtype=np.bool_)
+        """The stabilized values of the workloads with profiles that are new, have moved or are due."""
+        stored = [request.published(table.workloads[number]) for number in numbers.tolist()]
+        published = np.array([value.value if value else np.nan for value in stored])
+        changed_at = np.array([value.changed_at_seconds if value else 0.0 for value in stored])
+        is_due = np.array([value is None or value.is_due for value in stored], dtype=np.bool_)
         today = day_of(request.newest_step)
         due_step = today * STEPS_PER_DAY + table.first_due_step[numbers]
-        looked_at = (request.newest_step >= due_step) | tell | self._young(members)
-        members, numbers = members.of(looked_at), numbers[looked_at]
+        decides = (request.newest_step >= due_step) | is_due | self._has_short_history(members)
+        members, numbers = members.select(decides), numbers[decides]
         workloads = [table.workloads[number] for number in numbers.tolist()]
-        self._choices.ensure(members.series, table.siblings[: self._observed.size])
-        holding = StabilizationState(
-            published[looked_at],
-            (changed_at < due_step * STEP_SECONDS)[looked_at]
-            | self._young(members)
-            | self._is_foreign(workloads, published[looked_at]),
+        self._choices.choose_missing(members.series, table.sibling_group[: self._summaries.size])
+        state = StabilizationState(
+            published[decides],
+            (changed_at < due_step * STEP_SECONDS)[decides]
+            | self._has_short_history(members)
+            | self._is_foreign(workloads, published[decides]),
             self._choices.candidate[members.series],
             self._choices.value[members.series],
             request.raises.by[members.series],
-            self._choices.young[members.series].copy(),
+            self._choices.has_short_history[members.series].copy(),
         )
-        value = self._spelled(self._stabilizer.decide(members, holding, rule))
-        # Now, and not in the next step: the first one decides on everything.
-        self._stabilizer.price(members, replace(holding, published=value), rule)
-        need = self._spelled(holding.need(members))
+        value = self._round_as_published(self._stabilizer.decide(members, state, rule))
+        # Prices are updated here because the next step, if it is the day's first, decides on all workloads.
+        self._stabilizer.price(members, replace(state, published=value), rule)
+        need = self._round_as_published(state.needs(members))
         self._decided |= dict(zip(workloads, value.tolist(), strict=True))
-        told = tell[looked_at] | (value != holding.published)
-        return _told(StabilizedValues(workloads, members, holding, value, need), told)
+        is_reported = is_due[decides] | (value != state.published)
+        return _select(StabilizedValues(workloads, members, state, value, need), is_reported)
 
     def _bound_scale(self, table: SeriesTable, rule: ResourceRule) -> float:
-        """The scale of the stated bound, found once for the days that it rests on.
+        """The scale of the stated bound, computed once for each set of closed days.
 
-        When they have changed it is the one before for one step more: that one has enough to do.
+        In the step after a day has closed the old scale is used once more, because that step has much to do.
         """
         if rule.by_maximum:
             return BOUND_SCALE
         if self._scale is None:
-            sample = table.sample[table.sample < self._observed.size]
-            blank = np.zeros(len(sample), dtype=np.bool_)
-            self._scale = bound_scale(self._observed.days(sample, blank), rule)
+            sampled = table.sampled_series[table.sampled_series < self._summaries.size]
+            without_today = np.zeros(len(sampled), dtype=np.bool_)
+            self._scale = bound_scale(self._summaries.days(sampled, without_today), rule)
         return self._scale
 
-    def _is_foreign(self, workloads: list[Workload], published: Amounts) -> Flags:
-        """True where a value is not the one that was decided: somebody else's may fall at once."""
+    def _is_foreign(self, workloads: list[Workload], published: Float64Array) -> BoolArray:
+        """True for each published value that is not the last decision: such a value may fall at once."""
         decided = np.array([self._decided.get(workload, np.nan) for workload in workloads])
-        foreign: Flags = ~np.isnan(decided) & (decided != published)
+        foreign: BoolArray = ~np.isnan(decided) & (decided != published)
         return foreign
 
-    def _young(self, members: SeriesGroups) -> Flags:
-        return members.any(self._choices.young[members.series])
+    def _has_short_history(self, members: SeriesGroups) -> BoolArray:
+        return members.any(self._choices.has_short_history[members.series])
 
-    def _spelled(self, amounts: Amounts) -> Amounts:
-        """As a profile can spell them: cores in whole millicores, upwards, so that none needs more."""
+    def _round_as_published(self, amounts: Float64Array) -> Float64Array:
+        """*amounts* at the precision of a profile: whole bytes, or cores rounded up to whole millicores."""
         if self._resource is Resource.MEMORY:
             return np.maximum(np.rint(amounts), 1)
         return np.maximum(np.ceil(amounts * _MILLICORES - 0.01), 1) / _MILLICORES
 
 
-def _told(whole: StabilizedValues, told: Flags) -> StabilizedValues:
-    """Just those workloads of which something is to be told."""
-    workloads = [workload for workload, tell in zip(whole.workloads, told.tolist(), strict=True) if tell]
-    holding = whole.holding.of(told, told[whole.members.place])
-    return StabilizedValues(workloads, whole.members.of(told), holding, whole.value[told], whole.need[told])
+def _select(whole: StabilizedValues, selected: BoolArray) -> StabilizedValues:
+    """The values of the flagged workloads only."""
+    workloads = [workload for workload, flag in zip(whole.workloads, selected.tolist(), strict=True) if flag]
+    state = whole.state.select(selected, selected[whole.members.group])
+    members, value, need = whole.members.select(selected), whole.value[selected], whole.need[selected]
+    return StabilizedValues(workloads, members, state, value, need)
 
 
 def _newest_samples(
-    table: SeriesTable, numbers: Integers, members: SeriesGroups, spans: SeriesSpans
+    table: SeriesTable, numbers: Int64Array, members: SeriesGroups, spans: SeriesSpans
 ) -> dict[Workload, datetime]:
     newest = np.zeros(members.count, dtype=np.int64)
-    np.maximum.at(newest, members.place, spans.last[members.series])
+    np.maximum.at(newest, members.group, spans.last[members.series])
     times = {step: step_time(step) for step in np.unique(newest).tolist()}
-    places = zip(numbers.tolist(), newest.tolist(), strict=True)
-    return {table.workloads[number]: times[step] for number, step in places}
+    newest_steps = zip(numbers.tolist(), newest.tolist(), strict=True)
+    return {table.workloads[number]: times[step] for number, step in newest_steps}

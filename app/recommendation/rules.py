@@ -1,7 +1,7 @@
-"""The constants by which a value is chosen, of each resource; the arithmetic takes them as an argument.
+"""The constants of the choice, for each resource; the arithmetic takes them as an argument.
 
-Levels, ranks and margins are round numbers. Half-life, echo, spreads and prices were set on recorded usage
-(docs/estimation.md tells which, and how flat the result is around them).
+Levels, ranks and margins are round numbers. Half-life, echo, widths and prices were set on recorded usage
+(docs/estimation.md names the trace, and shows how flat the result is around each constant).
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from app.domain.profiles import Resource, RiskLevel
 
-# What is kept of a day: these quantiles of its 5-minute samples, the last one being the maximum.
+# The quantiles of a day's 5-minute samples that are used; the last one is the maximum.
 LEVELS = (0.5, 0.75, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0)
 P95 = LEVELS.index(0.95)
 MAXIMUM = len(LEVELS) - 1
@@ -17,7 +17,7 @@ MAXIMUM = len(LEVELS) - 1
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """'The *rank*-th largest of the days' quantiles at *level*, times *margin*'."""
+    """The *rank*-th largest of the days' quantiles at *level*, times *margin*."""
 
     rank: int
     level: float
@@ -30,23 +30,24 @@ class ResourceRule:
 
     levels: tuple[int, ...]  # indexes into LEVELS
     margins: tuple[float, ...]
-    price: float  # the one knob: slack that is given for one unit of risk
+    price: float  # slack traded for one unit of risk; the only tuning parameter
     floor: float
-    by_maximum: bool  # risk is the chance that the day's maximum exceeds the value, not the time above it
+    by_maximum: bool  # the risk is the chance that the day's maximum exceeds the value, not the time above it
     ranks: tuple[int, ...] = (1, 2, 3, 5, 7)
     half_life_days: float = 2.0
-    weekly_echo: float = 0.4  # what the same weekday of past weeks weighs on top
+    weekly_echo: float = 0.4  # additional weight of the same weekday of past weeks
     move_saving: float = 0.02  # cost that a new value must save to replace the published one
-    # With few days seen, a value is raised by first_margin / (1 + days / first_days)^2.
+    # For little history a value is raised by first_margin / (1 + days seen / first_days)^2.
     first_margin: float = 1.0
     first_days: float = 1.0
-    # How far a day's maximum strays from a past day's, in log units: Laplace of width spread times what the
-    # series' own days stray (and one more day by usual_straying), at most most_spread; rarely of width tail.
-    spread: float = 0.7
-    usual_straying: float = 0.2
-    most_spread: float = 0.1
+    # The distribution of a day's maximum around that of a past day, in log units: Laplace of a width that is
+    # width_factor times the mean deviation of the series' own days (and of one more day by prior_deviation),
+    # at most max_width; with the share tail_share of width tail_width.
+    width_factor: float = 0.7
+    prior_deviation: float = 0.2
+    max_width: float = 0.1
     tail_share: float = 0.1
-    tail: float = 0.5
+    tail_width: float = 0.5
 
     @property
     def size(self) -> int:
@@ -54,7 +55,7 @@ class ResourceRule:
         return len(self.margins) * len(self.ranks) * len(self.levels)
 
     def candidate(self, number: int) -> Candidate:
-        """The candidate at place *number*: margins outermost, then ranks, then levels."""
+        """The candidate with index *number*: margins outermost, then ranks, then levels."""
         rest, level = divmod(int(number), len(self.levels))
         margin, rank = divmod(rest, len(self.ranks))
         return Candidate(self.ranks[rank], LEVELS[self.levels[level]], self.margins[margin])
@@ -67,11 +68,12 @@ PRICES: Mapping[Resource, Mapping[RiskLevel, float]] = {
 
 
 def rules_at(risk: RiskLevel) -> Mapping[Resource, ResourceRule]:
-    """The rule of each resource for those who take this much *risk*."""
+    """The rule of each resource at the risk level *risk*."""
     return {resource: replace(rule, price=PRICES[resource][risk]) for resource, rule in _NORMAL.items()}
 
 
-# CPU can be shared for a moment, so time above is the risk; memory can't, so its day's maximum is.
+# CPU can be shared for a moment, so the risk is time above the value; memory can not, so the risk is in the
+# day's maximum.
 _NORMAL: Mapping[Resource, ResourceRule] = {
     Resource.CPU: ResourceRule(
         levels=tuple(range(len(LEVELS))),

@@ -1,175 +1,178 @@
-"""When the published value of a workload is left for another one: only where moving pays.
+"""Stabilization: the published value of a workload stays until a change is worth it.
 
-The value of a workload is the sum over its running containers. What was published is taken to be shared
-among them as the newest choice is, so that the number in the profile is all that has to be remembered: the
-same days and the same published number give the same decision, whoever decides, however often.
+The value of a workload is the sum over its running containers. The published value is split among them in
+proportion to the newest choice, so the number in the profile is the only state that must be remembered: the
+same days and the same published value give the same decision, on any leader and however often.
 
-1. A new choice replaces the old value if that saves more than `move_saving` of cost (the containers' costs,
-   weighted by what each of them gets). A value falls once a day at most, or whenever it rests on less than
-   a day.
-2. Within the day a value only rises, and only where today alone spent more than the risk that was taken.
-3. While a sign of need raises a value, it moves by more than a twentieth: usage tells nothing of signs.
+1. A new choice replaces the published value if it saves more than `move_saving` of cost (the containers'
+   costs, weighted by their chosen values). A value falls at most once a day, or at any time if it rests on
+   less than a day.
+2. Within the day a value only rises, and only if today alone exceeded the accepted risk.
+3. While pressure raises a value, it changes if the change is more than a twentieth of it: the cost does not
+   contain pressure.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.recommendation.choice import choose, overspent
-from app.recommendation.choice_cache import ChoiceCache, blocks, grown
-from app.recommendation.cost import priced
-from app.recommendation.day_quantiles import Integers
-from app.recommendation.day_summaries import Amounts, Floats
+from app.recommendation.array_types import BoolArray, Float32Array, Float64Array, Int64Array
+from app.recommendation.choice import choose, exceeds_allowed_risk
+from app.recommendation.choice_cache import ChoiceCache, pad, split_blocks
+from app.recommendation.cost import price_values
 from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.rules import ResourceRule
 
-Flags = NDArray[np.bool_]
-_RAISED_DEADBAND = 0.05
+_LEAST_CHANGE_UNDER_PRESSURE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesGroups:
-    """The running series of *count* workloads; `place[k]` is the workload of `series[k]`."""
+    """The running series of *count* workloads; `group[k]` is the workload of `series[k]`, from 0."""
 
-    series: Integers
-    place: Integers
+    series: Int64Array
+    group: Int64Array
     count: int
 
-    def total(self, amounts: Amounts | Floats) -> Amounts:
-        """The sum over each workload's series."""
-        total: Amounts = np.bincount(self.place, amounts, self.count).astype(np.float64)
+    def total(self, amounts: Float64Array | Float32Array) -> Float64Array:
+        """The sum of *amounts* [series] over each workload, [count]."""
+        total: Float64Array = np.bincount(self.group, amounts, self.count).astype(np.float64)
         return total
 
-    def any(self, flags: Flags) -> Flags:
-        """True for each workload of which one series has the flag."""
+    def any(self, flags: BoolArray) -> BoolArray:
+        """True for each workload with a flagged series, [count]."""
         return self.total(flags.astype(np.float64)) > 0
 
-    def of(self, chosen: Flags) -> "SeriesGroups":
-        """The series of the *chosen* workloads, which are numbered anew."""
-        renumbered, kept = chosen.cumsum() - 1, chosen[self.place]
-        return SeriesGroups(self.series[kept], renumbered[self.place[kept]], int(chosen.sum()))
+    def select(self, workloads: BoolArray) -> "SeriesGroups":
+        """The series of the flagged *workloads*, which are renumbered from 0."""
+        renumbered, kept = workloads.cumsum() - 1, workloads[self.group]
+        return SeriesGroups(self.series[kept], renumbered[self.group[kept]], int(workloads.sum()))
 
 
 @dataclass(slots=True)
 class StabilizationState:
-    """What is published of each workload [count], and the choice of each series [series] beside it."""
+    """The published value of each workload [count], and the choice of each of their series [series]."""
 
-    published: Amounts  # NaN for none
-    may_fall: Flags
-    candidate: Integers
-    chosen: Amounts
-    raised: Amounts  # the share by which a sign of need raises each series
-    today_counts: Flags  # whether today is among the days of the choice
+    published: Float64Array  # NaN for none
+    may_fall: BoolArray
+    candidate: Int64Array
+    chosen: Float64Array
+    raises: Float64Array  # the share by which pressure raises each series
+    today_counts: BoolArray  # whether today is among the days of the choice
 
-    def of(self, workloads: Flags | slice, series: Flags) -> "StabilizationState":
-        """The part of some workloads, and of their series."""
+    def select(self, workloads: BoolArray | slice, series: BoolArray) -> "StabilizationState":
+        """The state of *workloads* and of their *series* only."""
         return StabilizationState(
             self.published[workloads],
             self.may_fall[workloads],
             self.candidate[series],
             self.chosen[series],
-            self.raised[series],
+            self.raises[series],
             self.today_counts[series],
         )
 
-    def need(self, members: SeriesGroups) -> Amounts:
-        """What each workload needs by the choice."""
-        return members.total(self.chosen * (1 + self.raised))
+    def needs(self, members: SeriesGroups) -> Float64Array:
+        """The need of each workload by the choice, [count]."""
+        return members.total(self.chosen * (1 + self.raises))
 
-    def kept(self, members: SeriesGroups) -> Amounts:
-        """What each series would keep of the published value, before any raise."""
-        known = self.published > 0
-        ratio = np.divide(self.published, self.need(members), out=np.ones(members.count), where=known)
-        kept: Amounts = self.chosen * ratio[members.place]
+    def kept_values(self, members: SeriesGroups) -> Float64Array:
+        """Each series' share of the published value, before any raise, [series]."""
+        is_published = self.published > 0
+        ratio = np.divide(self.published, self.needs(members), out=np.ones(members.count), where=is_published)
+        kept: Float64Array = self.chosen * ratio[members.group]
         return kept
 
 
 class Stabilizer:
-    """Decides for the workloads of one resource; it remembers only what it need not work out again."""
+    """Stabilizes the values of one resource; its state is a cache of derived data."""
 
-    def __init__(self, observed: DaySummaryCache, choices: ChoiceCache) -> None:
-        self._observed, self._choices = observed, choices
-        self._kept = np.empty(0)  # what was priced, and what that gave
-        self._saved, self._risk = (np.empty(0, dtype=np.float32) for _ in range(2))
+    def __init__(self, summaries: DaySummaryCache, choices: ChoiceCache) -> None:
+        self._summaries, self._choices = summaries, choices
+        # By series: the kept value that was priced, the cost saved by the choice, the risk of the kept value.
+        self._kept = np.empty(0)
+        self._saving, self._risk = (np.empty(0, dtype=np.float32) for _ in range(2))
 
-    def begin(self, *, anew: bool) -> None:
-        """Make room for series that are new; *anew* forgets all, since the days have changed.
+    def refresh(self, *, is_invalid: bool) -> None:
+        """Make room for new series; drop all prices if *is_invalid*, that is if the closed days have changed.
 
-        Those of young series change all the time.
+        The prices of series with a short history are always dropped, because today's samples count for them.
         """
-        size, kept = self._observed.size, slice(0 if anew else None)
-        self._kept = grown(self._kept[kept], size, np.nan)
-        self._saved, self._risk = grown(self._saved[kept], size, 0), grown(self._risk[kept], size, 0)
-        self._kept[self._choices.young] = np.nan
+        size, kept = self._summaries.size, slice(0 if is_invalid else None)
+        self._kept = pad(self._kept[kept], size, np.nan)
+        self._saving, self._risk = pad(self._saving[kept], size, 0), pad(self._risk[kept], size, 0)
+        self._kept[self._choices.has_short_history] = np.nan
 
-    def decide(self, members: SeriesGroups, holding: StabilizationState, rule: ResourceRule) -> Amounts:
-        """The value of each workload from now on: the published one, or what is chosen."""
-        need, kept, known = holding.need(members), holding.kept(members), holding.published > 0
-        self.price(members, holding, rule)
-        saving = members.total(self._saved[members.series] * holding.chosen) / members.total(holding.chosen)
-        strays = np.abs(need - holding.published) > _RAISED_DEADBAND * holding.published
-        pays = np.where(members.any(holding.raised > 0), strays, saving > rule.move_saving)
-        moves = ~known | (pays & ((need > holding.published) | holding.may_fall))
-        value = np.where(moves, need, holding.published)
-        rest = ~moves & members.any(self._outgrown(members, kept * (1 + holding.raised), rule))
-        if rest.any():
-            self._raise(members, holding, rest, value, rule)
-        return value
+    def decide(self, members: SeriesGroups, state: StabilizationState, rule: ResourceRule) -> Float64Array:
+        """The new value of each workload: the published or the chosen one, [count]."""
+        needs, kept, is_published = state.needs(members), state.kept_values(members), state.published > 0
+        self.price(members, state, rule)
+        saving = members.total(self._saving[members.series] * state.chosen) / members.total(state.chosen)
+        deviates = np.abs(needs - state.published) > _LEAST_CHANGE_UNDER_PRESSURE * state.published
+        is_worthwhile = np.where(members.any(state.raises > 0), deviates, saving > rule.move_saving)
+        moves = ~is_published | (is_worthwhile & ((needs > state.published) | state.may_fall))
+        values = np.where(moves, needs, state.published)
+        exceeded = ~moves & members.any(self._exceeded_today(members, kept * (1 + state.raises), rule))
+        if exceeded.any():
+            self._raise_within_day(members, state, exceeded, values, rule)
+        return values
 
-    def price(self, members: SeriesGroups, holding: StabilizationState, rule: ResourceRule) -> None:
-        """What keeping costs more than moving, and the risk of what is kept; only where either changed."""
-        known = holding.published[members.place] > 0
-        series, kept, chosen = members.series[known], holding.kept(members)[known], holding.chosen[known]
-        changed, young = self._kept[series] != kept, self._choices.young[series]
-        for some, elapsed in ((changed & ~young, 0.0), (changed & young, self._observed.elapsed)):
-            for block in blocks(np.flatnonzero(some)):
-                here = series[block]
+    def price(self, members: SeriesGroups, state: StabilizationState, rule: ResourceRule) -> None:
+        """Update the choice's saving and the kept value's risk, for series with another kept value."""
+        is_published = state.published[members.group] > 0
+        series, chosen = members.series[is_published], state.chosen[is_published]
+        kept = state.kept_values(members)[is_published]
+        changed, is_short = self._kept[series] != kept, self._choices.has_short_history[series]
+        for selected, elapsed in ((changed & ~is_short, 0.0), (changed & is_short, self._summaries.elapsed)):
+            for block in split_blocks(np.flatnonzero(selected)):
+                part = series[block]
                 values = np.stack((kept[block], chosen[block]), axis=1).astype(np.float32)
-                found = priced(values, self._choices.days(here), rule, elapsed=elapsed)
-                cost = found.cost(rule)
-                self._saved[here], self._risk[here] = cost[:, 0] - cost[:, 1], found.risk[:, 0]
+                candidates = price_values(values, self._choices.days(part), rule, elapsed=elapsed)
+                cost = candidates.cost(rule)
+                self._saving[part], self._risk[part] = cost[:, 0] - cost[:, 1], candidates.risk[:, 0]
         self._kept[series] = kept
 
-    def _outgrown(self, members: SeriesGroups, values: Amounts, rule: ResourceRule) -> Flags:
-        """Which series are to be looked at with today's samples; the choice for a young one holds them."""
-        of_all = np.full(self._observed.size, np.inf, dtype=np.float32)
-        of_all[members.series] = values
-        today = self._observed.today
+    def _exceeded_today(self, members: SeriesGroups, values: Float64Array, rule: ResourceRule) -> BoolArray:
+        """True for each series to choose again with today's samples; short histories contain them already."""
+        by_series = np.full(self._summaries.size, np.inf, dtype=np.float32)
+        by_series[members.series] = values
+        today = self._summaries.today
         if rule.by_maximum:
-            over = today.maxima(len(of_all)) > of_all
+            exceeded = today.maxima(len(by_series)) > by_series
         else:
-            over = overspent(today.time_above(of_all), self._risk)
-        return (over & ~self._choices.young)[members.series]
+            exceeded = exceeds_allowed_risk(today.time_above(by_series), self._risk)
+        return (exceeded & ~self._choices.has_short_history)[members.series]
 
-    def _raise(
+    def _raise_within_day(
         self,
         members: SeriesGroups,
-        holding: StabilizationState,
-        which: Flags,
-        value: Amounts,
+        state: StabilizationState,
+        workloads: BoolArray,
+        values: Float64Array,
         rule: ResourceRule,
     ) -> None:
-        """Choose for the workloads *which* with today's samples; where that is more and pays, it is taken."""
-        some, elapsed = members.of(which), self._observed.elapsed
-        days = self._observed.days(some.series, np.ones(len(some.series), dtype=np.bool_))
+        """Choose for *workloads* with today's samples; update *values* and *state* of those worth raising."""
+        selected, elapsed = members.select(workloads), self._summaries.elapsed
+        with_today = np.ones(len(selected.series), dtype=np.bool_)
+        days = self._summaries.days(selected.series, with_today)
         choice = choose(days, rule, elapsed=elapsed)
-        here = which[members.place]
-        fresh = StabilizationState(
-            holding.published[which],
-            holding.may_fall[which],
+        is_selected = workloads[members.group]
+        new_state = StabilizationState(
+            state.published[workloads],
+            state.may_fall[workloads],
             choice.candidate,
             choice.value,
-            holding.raised[here],
-            np.ones(len(some.series), dtype=np.bool_),
+            state.raises[is_selected],
+            with_today,
         )
-        need = fresh.need(some)
-        values = np.stack((fresh.kept(some), fresh.chosen), axis=1).astype(np.float32)
-        cost = priced(values, days, rule, elapsed=elapsed).cost(rule)
-        saving = some.total((cost[:, 0] - cost[:, 1]) * fresh.chosen) / some.total(fresh.chosen)
-        risen = (need > fresh.published) & (saving > rule.move_saving)
-        value[np.flatnonzero(which)[risen]] = need[risen]
-        taken = np.flatnonzero(here)[risen[some.place]]
-        kept = risen[some.place]
-        holding.candidate[taken], holding.chosen[taken] = fresh.candidate[kept], fresh.chosen[kept]
-        holding.today_counts[taken] = True
+        needs = new_state.needs(selected)
+        priced = np.stack((new_state.kept_values(selected), new_state.chosen), axis=1).astype(np.float32)
+        cost = price_values(priced, days, rule, elapsed=elapsed).cost(rule)
+        weighted = selected.total((cost[:, 0] - cost[:, 1]) * new_state.chosen)
+        saving = weighted / selected.total(new_state.chosen)
+        rises = (needs > new_state.published) & (saving > rule.move_saving)
+        values[np.flatnonzero(workloads)[rises]] = needs[rises]
+        series_rises = rises[selected.group]
+        positions = np.flatnonzero(is_selected)[series_rises]
+        state.candidate[positions] = new_state.candidate[series_rises]
+        state.chosen[positions] = new_state.chosen[series_rises]
+        state.today_counts[positions] = True

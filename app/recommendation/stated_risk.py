@@ -1,39 +1,40 @@
-"""What is stated of a value's risk: the expected exceedance, and a bound that holds nine days of ten.
+"""The stated risk of a value: the expected exceedance, and a bound that holds on nine days of ten.
 
-The choice looks a little better on the days that it was made on than on the next one; the chance that memory
-is exceeded is taken a little too high. These constants were read off recorded usage; the bound's scale is
-corrected by what past statements came to (split conformal).
+A choice looks a little better on the days that it was made on than on the next one, and the choice takes the
+chance that memory is exceeded a little too high. The constants were fitted to recorded usage; the bound's
+scale is corrected by the outcomes of past statements (split conformal prediction).
 """
 
 import numpy as np
 
+from app.recommendation.array_types import Float32Array, FloatArray
 from app.recommendation.cost import time_above
-from app.recommendation.day_summaries import DaySummaries, Floats, Reals
+from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule
 
-# Slope and offset of the risk, and what a past of no length has not shown.
+# Slope and offset of the risk, and the unseen risk with no history at all.
 CPU_TIME = (1.1, 0.004, 0.03)  # share of time above
 MEMORY_CHANCE = (0.75, 0.002, 0.17)  # chance of a day above
-# Aimed at 92 %, so that 90 % hold where the coming days differ from the last ones.
+# Calibrated to 92 %, so that 90 % hold if the coming days differ from the last ones.
 BOUND_OFFSET, BOUND_SCALE, BOUND_COVERAGE = 0.01, 0.85, 0.92
-_RECORD_PRIOR = 200  # outcomes that the default scale counts for
+_RECORD_PRIOR = 200  # the weight of the default scale, in outcomes
 _LEAST_DAYS = 0.05
 
 
-def expected_above(risk: Floats, days_seen: Floats, rule: ResourceRule) -> Floats:
+def expected_above(risk: Float32Array, days_seen: Float32Array, rule: ResourceRule) -> Float32Array:
     """The expected share of the coming day's time above the value (CPU), the chance of exceeding it (memory).
 
-    *risk* is what the value would have taken on the past days; with few *days_seen*, what they have not shown
-    yet comes on top, by c / (1 + days seen)^2.
+    *risk* is the value's risk on the past days; c / (1 + days seen)^2 is added for what few *days_seen* have
+    not shown yet.
     """
     slope, offset, unseen = MEMORY_CHANCE if rule.by_maximum else CPU_TIME
     expected = slope * risk + offset + unseen / (1 + days_seen) ** 2
-    capped: Floats = np.minimum(expected, 1).astype(np.float32)
+    capped: Float32Array = np.minimum(expected, 1).astype(np.float32)
     return capped
 
 
-def worst_past_day(values: Reals, days: DaySummaries) -> Floats:
-    """The largest share of a seen day's time above *values* [n]."""
+def worst_past_day(values: FloatArray, days: DaySummaries) -> Float32Array:
+    """The largest share of time above *values* [n] on any day with samples, [n]."""
     worst = np.zeros(len(values), dtype=np.float32)
     for day in range(days.share.shape[1]):
         above = time_above(values[:, np.newaxis].astype(np.float32), days.quantiles[:, day])[:, 0]
@@ -41,24 +42,24 @@ def worst_past_day(values: Reals, days: DaySummaries) -> Floats:
     return worst
 
 
-def at_most_above(worst: Floats, days_seen: Floats, scale: float) -> Floats:
-    """The share of time above that nine days of ten keep to: scale * (worst + .01) * (1 + 1 / days seen).
+def at_most_above(worst: Float32Array, days_seen: Float32Array, scale: float) -> Float32Array:
+    """The bound on the time above for nine days of ten: scale * (worst + .01) * (1 + 1 / days seen).
 
-    With n days seen, the worst of them is exceeded by the next one with a chance of 1 in n + 1.
+    After n days, the next one exceeds the worst of them with a chance of 1 in n + 1.
     """
     bound = scale * (worst + BOUND_OFFSET) * (1 + 1 / np.maximum(days_seen, _LEAST_DAYS))
-    capped: Floats = np.minimum(bound, 1).astype(np.float32)
+    capped: Float32Array = np.minimum(bound, 1).astype(np.float32)
     return capped
 
 
-def conformal_scale(outcomes: Floats, unscaled: Floats) -> float:
-    """The scale with which `BOUND_COVERAGE` of all series' last statements would have held.
+def conformal_scale(outcomes: Float32Array, unscaled: Float32Array) -> float:
+    """The scale at which the share `BOUND_COVERAGE` of the last statements of all series would have held.
 
-    *unscaled* is what `at_most_above` gave with scale 1, *outcomes* the shares of time above that came. With
-    few outcomes the default stays: it counts for 200 of them.
+    *unscaled* are the results of `at_most_above` at scale 1, *outcomes* the observed shares of time above.
+    The default scale has the weight of 200 outcomes.
     """
     count = len(outcomes)
     if not count:
         return BOUND_SCALE
-    own = float(np.quantile(outcomes / unscaled, BOUND_COVERAGE))
-    return (own * count + BOUND_SCALE * _RECORD_PRIOR) / (count + _RECORD_PRIOR)
+    observed = float(np.quantile(outcomes / unscaled, BOUND_COVERAGE))
+    return (observed * count + BOUND_SCALE * _RECORD_PRIOR) / (count + _RECORD_PRIOR)

@@ -124,7 +124,7 @@ def test_the_last_hours_before_a_day(hours: int, days: list[float]) -> None:
 
     seen = np.flatnonzero(summaries.share[0])
     assert summaries.share[0, seen] == pytest.approx(days)
-    assert summaries.length[0] == pytest.approx(hours / 24)
+    assert summaries.time_seen_days[0] == pytest.approx(hours / 24)
     assert summaries.share[0, -1] == 0
     assert summaries.quantiles[0, seen[-1], MAXIMUM] == pytest.approx(8.23)
     least = summaries.quantiles[0, seen[0], 0]  # P50 of the last hours of the oldest day, or of all of it

@@ -16,7 +16,7 @@ from app.history.samples import (
     StepRange,
 )
 from app.history.usage_history import UsageHistory
-from app.recommendation.day_summaries import Floats, Reals
+from app.recommendation.array_types import Float32Array, FloatArray
 from app.recommendation.policy import EstimationPolicy
 from app.recommendation.recommender import Recommender
 from app.recommendation.resource_recommender import Recommendations
@@ -77,7 +77,7 @@ def traffic(
     )
 
 
-def sample_quantiles(samples: Reals) -> Floats:
+def sample_quantiles(samples: FloatArray) -> Float32Array:
     """The quantiles [n, levels] of each row of *samples* [n, steps], NaN for none; 0 where a row has none.
 
     Linear between order statistics, as numpy's default.

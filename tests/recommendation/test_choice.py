@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from app.domain.profiles import Resource, RiskLevel
-from app.recommendation.candidates import candidate_values, little_history
-from app.recommendation.choice import choose, outgrown, risk_of, settle
-from app.recommendation.cost import day_weights, priced, time_above
-from app.recommendation.day_summaries import Amounts, DaySummaries, Floats
+from app.recommendation.array_types import Float32Array, Float64Array
+from app.recommendation.candidates import candidate_values, little_history_raise
+from app.recommendation.choice import choose, exceeded_today, risk_of, stabilize
+from app.recommendation.cost import day_weights, price_values, time_above
+from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import LEVELS, Candidate, rules_at
 from app.recommendation.stated_risk import at_most_above, conformal_scale, worst_past_day
 from tests.recommendation.builders import sample_quantiles
@@ -17,18 +18,18 @@ from tests.recommendation.builders import sample_quantiles
 CPU, MEMORY = (rules_at(RiskLevel.NORMAL)[resource] for resource in Resource)
 
 
-def days_of(*samples: Amounts, seen: float = 1.0) -> DaySummaries:
+def days_of(*samples: Float64Array, seen: float = 1.0) -> DaySummaries:
     """One series, whose past days held these samples; today is blank."""
     quantiles = np.stack([*(sample_quantiles(day[np.newaxis])[0] for day in samples), np.zeros(len(LEVELS))])
     share = np.array([seen] * len(samples) + [0.0])
     return DaySummaries(quantiles[np.newaxis].astype(np.float32), share[np.newaxis].astype(np.float32))
 
 
-def constant(value: float) -> Amounts:
+def constant(value: float) -> Float64Array:
     return np.full(288, value)
 
 
-def only(values: Floats | Amounts) -> float:
+def only(values: Float32Array | Float64Array) -> float:
     assert values.shape == (1,)
     return float(values[0])
 
@@ -122,7 +123,7 @@ def test_a_value_moves_only_where_that_saves_a_fiftieth(published: float, *, sta
     days = days_of(*[constant(0.2)] * 14)
     choice = choose(days, CPU)
 
-    settled = only(settle(np.array([published]), choice, days, CPU, elapsed=0.0))
+    settled = only(stabilize(np.array([published]), choice, days, CPU, elapsed=0.0))
 
     assert settled == pytest.approx(published if stays else only(choice.value), rel=1e-6)
 
@@ -132,7 +133,7 @@ def test_what_was_never_published_takes_the_choice() -> None:
     days = days_of(constant(0.2))
     choice = choose(days, CPU)
 
-    assert only(settle(np.array([np.nan]), choice, days, CPU, elapsed=0.0)) == pytest.approx(0.25)
+    assert only(stabilize(np.array([np.nan]), choice, days, CPU, elapsed=0.0)) == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize(("busy", "expected"), [(2, False), (4, True)])
@@ -145,7 +146,7 @@ def test_cpu_is_outgrown_once_today_has_spent_its_risk(busy: int, *, expected: b
     quantiles, share = sample_quantiles(samples[np.newaxis]), np.array([0.5], dtype=np.float32)
     none = np.zeros(1, dtype=np.float32)
 
-    found = outgrown(np.array([0.11]), none, quantiles, share, CPU)
+    found = exceeded_today(np.array([0.11]), none, quantiles, share, CPU)
 
     assert found.tolist() == [expected]
 
@@ -156,13 +157,15 @@ def test_memory_is_outgrown_by_one_sample(maximum: float, *, expected: bool) -> 
     quantiles = sample_quantiles(np.array([[5e8, maximum]]))
     nothing, share = np.zeros(1, dtype=np.float32), np.array([0.01], dtype=np.float32)
 
-    assert outgrown(np.array([1e9]), nothing, quantiles, share, MEMORY).tolist() == [expected]
+    assert exceeded_today(np.array([1e9]), nothing, quantiles, share, MEMORY).tolist() == [expected]
 
 
 def test_little_history_raises_less_with_each_day() -> None:
     """CPU 1 / (1 + t)^2 after 1, 3 and 14 days: 1/4, 1/16, 1/225."""
     for count, raised in ((1, 1 / 4), (3, 1 / 16), (14, 1 / 225)):
-        assert only(little_history(days_of(*[constant(1.0)] * count), CPU)) == pytest.approx(raised, rel=1e-6)
+        assert only(little_history_raise(days_of(*[constant(1.0)] * count), CPU)) == pytest.approx(
+            raised, rel=1e-6
+        )
 
 
 def test_the_bound_rests_on_the_worst_day_seen() -> None:
@@ -173,7 +176,7 @@ def test_the_bound_rests_on_the_worst_day_seen() -> None:
     worst = worst_past_day(np.array([0.5]), days)
 
     assert only(worst) == pytest.approx(0.1, abs=0.03)
-    bound = at_most_above(np.array([0.1], dtype=np.float32), days.length, 0.85)
+    bound = at_most_above(np.array([0.1], dtype=np.float32), days.time_seen_days, 0.85)
     assert only(bound) == pytest.approx(0.1247, abs=1e-4)
 
 
@@ -192,7 +195,7 @@ def test_a_value_is_priced_by_slack_and_risk() -> None:
     """An even day from 0 to 1, P95 .95: of .99 the slack is .0404, and .01 of the time is above it."""
     quantiles = np.array(LEVELS, dtype=np.float32)[np.newaxis, np.newaxis].repeat(2, axis=1)
     days = DaySummaries(quantiles, np.array([[1.0, 0.0]], dtype=np.float32))
-    found = priced(np.array([[0.99]], dtype=np.float32), days, CPU, elapsed=0.0)
+    found = price_values(np.array([[0.99]], dtype=np.float32), days, CPU, elapsed=0.0)
 
     assert float(found.slack[0, 0]) == pytest.approx(1 - 0.95 / 0.99, abs=1e-6)
     assert only(risk_of(np.array([0.99]), days, CPU)) == pytest.approx(0.01, abs=1e-6)

@@ -25,10 +25,11 @@ from app.domain.profiles import Resource, RiskLevel
 from app.history.day_histograms import UsageHistograms
 from app.history.grid import GRIDS
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange
-from app.recommendation.candidates import held_values
+from app.recommendation.array_types import Float32Array, Float64Array
+from app.recommendation.candidates import raised_values
 from app.recommendation.choice import Choice, choose
-from app.recommendation.cost import priced
-from app.recommendation.day_summaries import Amounts, DaySummaries, Floats
+from app.recommendation.cost import price_values
+from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.rules import LEVELS, ResourceRule, rules_at
 from app.sources.answers import AnswerReader
@@ -43,7 +44,7 @@ each_resource = pytest.mark.parametrize("resource", Resource)
 histories = st.integers(0, 2**32 - 1)
 
 
-def usage(seed: int, resource: Resource, series: int = 3) -> Amounts:
+def usage(seed: int, resource: Resource, series: int = 3) -> Float64Array:
     """Samples [series, steps] with a level, noise, bursts and holes."""
     chance = np.random.default_rng(seed)
     shape = (series, DAYS * STEPS_PER_DAY)
@@ -55,7 +56,7 @@ def usage(seed: int, resource: Resource, series: int = 3) -> Amounts:
 
 
 def folded(
-    resource: Resource, parts: list[tuple[int, Amounts]], owners: NDArray[np.int64] | None = None
+    resource: Resource, parts: list[tuple[int, Float64Array]], owners: NDArray[np.int64] | None = None
 ) -> DaySummaries:
     """The days of what was folded part by part, each with its first step; all days are closed.
 
@@ -71,15 +72,17 @@ def folded(
     return observed.days(series, np.zeros(len(series), dtype=np.bool_))
 
 
-def chosen(resource: Resource, values: Amounts) -> Choice:
+def chosen(resource: Resource, values: Float64Array) -> Choice:
     return choose(folded(resource, [(FIRST, values)]), RULES[resource])
 
 
-def dearer(days: DaySummaries, before: Choice, after: Choice, factor: float, rule: ResourceRule) -> Floats:
+def dearer(
+    days: DaySummaries, before: Choice, after: Choice, factor: float, rule: ResourceRule
+) -> Float32Array:
     """By how much the values of *after*, divided by *factor*, cost more on *days* than those of *before*."""
     values = np.stack((before.value, after.value / factor), axis=1).astype(np.float32)
-    cost = priced(values, days, rule, elapsed=0.0).cost(rule)
-    more: Floats = cost[:, 1] - cost[:, 0]
+    cost = price_values(values, days, rule, elapsed=0.0).cost(rule)
+    more: Float32Array = cost[:, 1] - cost[:, 0]
     return more
 
 
@@ -117,7 +120,7 @@ def test_scaled_usage_scales_the_value_of_a_fixed_rule(resource: Resource, seed:
 
     for number in range(RULES[resource].size):
         candidate = np.full(len(before), number)
-        low, high = (held_values(days, RULES[resource], candidate) for days in (before, after))
+        low, high = (raised_values(days, RULES[resource], candidate) for days in (before, after))
         above = np.minimum(low, high) > 3 * RULES[resource].floor
         ratio = (high / low / factor)[above]
         assert ((ratio > 1 / 1.0501) & (ratio < 1.0501)).all()
@@ -233,7 +236,7 @@ def test_more_load_never_lowers_the_value_of_a_fixed_rule(
     resource: Resource, seed: int, raising: str
 ) -> None:
     """Every candidate, on a history and on the same with some samples raised."""
-    raised: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Amounts]] = {
+    raised: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Float64Array]] = {
         "all": lambda chance, _shape: np.array(chance.uniform(1, 3)),
         "some": lambda chance, shape: np.where(chance.random(shape) < 0.3, chance.uniform(1, 4, shape), 1),
         "bursts": lambda chance, shape: np.where(chance.random(shape) < 0.01, 20.0, 1.0),
@@ -244,7 +247,7 @@ def test_more_load_never_lowers_the_value_of_a_fixed_rule(
 
     for number in range(RULES[resource].size):
         candidate = np.full(len(before), number)
-        low, high = (held_values(days, RULES[resource], candidate) for days in (before, after))
+        low, high = (raised_values(days, RULES[resource], candidate) for days in (before, after))
         assert (high >= low * (1 - 1e-6)).all()
 
 
@@ -265,7 +268,7 @@ def test_the_value_is_finite_and_at_least_the_floor(resource: Resource, samples:
         assert (np.isfinite(value) & (value >= rule.floor * (1 - 1e-6))).all()
 
 
-def answered(samples: list[float]) -> Amounts:
+def answered(samples: list[float]) -> Float64Array:
     """What the reader of Prometheus' answers makes of one series with *samples*, [1, steps]."""
     spelled = {math.inf: "+Inf", -math.inf: "-Inf"}
     points = [

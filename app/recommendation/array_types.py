@@ -1,0 +1,12 @@
+"""Types of the numpy arrays that the arithmetic takes and returns."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+FloatArray = NDArray[np.floating[Any]]  # either width
+Int64Array = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
