@@ -64,8 +64,8 @@ class Term:
         self.prometheus, self.sink = SharedPrometheus(), RecordingSink()
         self.profiles = InMemoryProfiles("profiling")
         self.namespaces = namespace_scope(SETTINGS)
-        self.selected = self.namespaces.selected()
-        self.opted_out = self.namespaces.opted_out()
+        self.selected = self.namespaces.new_selected()
+        self.opted_out = self.namespaces.new_opted_out()
         self.now, self.cycles = NOON, 0
 
     @asynccontextmanager
@@ -127,7 +127,7 @@ async def test_nothing_is_asked_where_nothing_is_selected() -> None:
         assert (term.prometheus.queries, term.profiles.manifests) == ([], {})
         states = {name: (each["state"], each["reason"]) for name, each in term.sink.signals.items()}
         assert states["cpu"] == states["memory"] == ("Empty", "NoNamespaces")
-        assert [reason for reason, _, warns in term.sink.announcements if warns] == ["NoNamespaces"] * 2
+        assert [reason for reason, _, warns in term.sink.events if warns] == ["NoNamespaces"] * 2
         message = term.sink.signals["cpu"]["message"]
         assert "none matches PROFILING_NAMESPACE_SELECTOR" in message
 

@@ -1,1 +1,1 @@
-"""In-memory state that watches feed: Pods, workloads, namespaces. No I/O."""
+"""In-memory state of Pods, workloads and namespaces, fed by watches. No I/O."""

@@ -1,4 +1,4 @@
-"""The workloads that are there, as their watches tell, and for a while the Jobs that were: as with Pods."""
+"""Registry of the workload objects and, for a while, of deleted Jobs: their last samples arrive late."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -9,12 +9,12 @@ from app.domain.workloads import Workload, run_group
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.registries.pods import REMEMBERED_SECONDS, PodName
 
-# Where more Jobs than these are deleted in that time, the first of them are forgotten earlier.
-MOST_REMEMBERED = 50_000
+# If more Jobs than this are deleted within that time, the oldest are forgotten earlier.
+MAX_REMEMBERED = 50_000
 
 
-def directory_of(pods: Mapping[PodName, Workload], records: Iterable[WorkloadRecord]) -> ClusterSnapshot:
-    """Who runs, from the owner of each Pod and the objects of workloads."""
+def build_snapshot(pods: Mapping[PodName, Workload], records: Iterable[WorkloadRecord]) -> ClusterSnapshot:
+    """The snapshot of the owner of each Pod and the objects of workloads."""
     records = list(records)
     return ClusterSnapshot(
         pods,
@@ -30,41 +30,41 @@ def directory_of(pods: Mapping[PodName, Workload], records: Iterable[WorkloadRec
 
 
 @dataclass(frozen=True, slots=True)
-class _Deleted:
+class _DeletedJob:
     cron_job: Workload
-    left_at: float
+    at_seconds: float
 
 
 class WorkloadRegistry:
-    """Workloads by their identity; *clock* tells monotonic seconds."""
+    """Workload objects by their identity; *clock* returns monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._present: dict[Workload, WorkloadRecord] = {}
-        self._deleted: dict[Workload, _Deleted] = {}  # Jobs that a CronJob made, in the order of leaving
+        self._deleted: dict[Workload, _DeletedJob] = {}  # Jobs that a CronJob created, oldest first
 
-    def directory(self, pods: Mapping[PodName, Workload]) -> ClusterSnapshot:
-        """Who runs, and the CronJobs of Jobs that left lately: their last samples come late."""
+    def snapshot(self, pods: Mapping[PodName, Workload]) -> ClusterSnapshot:
+        """The snapshot; it includes the CronJobs of recently deleted Jobs: their last samples arrive late."""
         self._forget()
-        present = directory_of(pods, self._present.values())
-        deleted = {job: left.cron_job for job, left in self._deleted.items()}
+        present = build_snapshot(pods, self._present.values())
+        deleted = {workload: job.cron_job for workload, job in self._deleted.items()}
         return replace(present, cron_jobs={**deleted, **present.cron_jobs})
 
     def put(self, record: WorkloadRecord) -> None:
-        """An object appeared or changed."""
+        """Store an added or modified object."""
         self._present[record.workload] = record
         self._deleted.pop(record.workload, None)
 
     def remove(self, record: WorkloadRecord) -> None:
-        """An object is gone."""
+        """Remove a deleted object."""
         self._present.pop(record.workload, None)
         self._deleted.pop(record.workload, None)
         if record.cron_job:
-            self._deleted[record.workload] = _Deleted(record.cron_job, self._clock())
+            self._deleted[record.workload] = _DeletedJob(record.cron_job, self._clock())
         self._forget()
 
     def replace(self, records: Iterable[WorkloadRecord], kind: str, namespace: str | None) -> None:
-        """Take the whole list of one kind, of one namespace or of all."""
+        """Replace all objects of one kind in one namespace; in all namespaces if it is None."""
         listed = {record.workload: record for record in records}
         for record in list(self._present.values()):
             workload = record.workload
@@ -77,25 +77,25 @@ class WorkloadRegistry:
         limit = self._clock() - REMEMBERED_SECONDS
         while self._deleted:
             job, oldest = next(iter(self._deleted.items()))
-            if oldest.left_at > limit and len(self._deleted) <= MOST_REMEMBERED:
+            if oldest.at_seconds > limit and len(self._deleted) <= MAX_REMEMBERED:
                 return
             del self._deleted[job]
 
 
 class WorkloadSink:
-    """The registry as the receiver of one watch: of one kind, in one namespace or in all."""
+    """Feeds the registry from the watch of one kind, in one namespace; in all if *namespace* is None."""
 
     def __init__(self, registry: WorkloadRegistry, kind: str, namespace: str | None) -> None:
         self._registry, self._kind, self._namespace = registry, kind, namespace
 
     def replace(self, records: Iterable[WorkloadRecord], /) -> None:
-        """Take the whole list."""
+        """Replace all objects."""
         self._registry.replace(records, self._kind, self._namespace)
 
     def upsert(self, record: WorkloadRecord, /) -> None:
-        """Take an object that appeared or changed."""
+        """Store an added or modified object."""
         self._registry.put(record)
 
     def delete(self, record: WorkloadRecord, /) -> None:
-        """Take an object that is gone."""
+        """Remove a deleted object."""
         self._registry.remove(record)

@@ -94,10 +94,10 @@ def read_namespace(manifest: Object) -> NamespaceRecord:
 
 def _receivers(scope: NamespaceScope, settings: Settings) -> Iterator[tuple[ListOptions, MatchedNamespaces]]:
     for selection in _selections(settings, f"{IGNORE_LABEL}=true"):
-        yield selection, scope.opted_out()
+        yield selection, scope.new_opted_out()
     if settings.profiling_namespace_selector:
         for selection in _selections(settings, settings.profiling_namespace_selector):
-            yield selection, scope.selected()
+            yield selection, scope.new_selected()
 
 
 def _selections(settings: Settings, label_selector: str) -> list[ListOptions]:

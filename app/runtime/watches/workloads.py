@@ -52,13 +52,13 @@ class WorkloadWatches:
                     watches.create_task(reflector.run())
             watches.create_task(self._watch_cron_jobs())
 
-    async def directory(self) -> ClusterSnapshot:
+    async def snapshot(self) -> ClusterSnapshot:
         """Who runs now, and who left lately; raises UnavailableError while not all is listed."""
         try:
             await wait_synced(lambda: not self._unlisted(), within_seconds=_LISTED_WITHIN_SECONDS)
         except TimeoutError as error:
             raise UnavailableError(f"could not be listed yet: {', '.join(self._unlisted())}") from error
-        return self._registry.directory(self._pods.registry.owners())
+        return self._registry.snapshot(self._pods.registry.owners())
 
     def _unlisted(self) -> list[str]:
         """The kinds without which nobody can say who runs; a CronJob is told by its Jobs."""

@@ -40,7 +40,7 @@ def test_without_labels_the_lists_decide() -> None:
 def test_who_opts_out_is_excluded_until_the_label_is_gone() -> None:
     """Both ways without anything being made anew; others are not touched."""
     scope = scope_of()
-    receiver = scope.opted_out()
+    receiver = scope.new_opted_out()
     receiver.replace([old("shop")])
     before = scope.current()
 
@@ -56,8 +56,8 @@ def test_a_selector_includes_nothing_else() -> None:
     """Selected and not opted out, excluded or the own one; both kinds of labels combine with a list."""
     for listed, expected in (("", {"shop", "web"}), ("web,other", {"web"})):
         scope = scope_of(profiling_namespace=listed)
-        scope.selected().replace(map(old, ("shop", "web", "legacy", "kube-system", "profiling")))
-        scope.opted_out().replace([old("legacy")])
+        scope.new_selected().replace(map(old, ("shop", "web", "legacy", "kube-system", "profiling")))
+        scope.new_opted_out().replace([old("legacy")])
 
         names = ("shop", "web", "legacy", "kube-system", "profiling", "other")
         assert covered(scope, *names) == expected
@@ -66,7 +66,7 @@ def test_a_selector_includes_nothing_else() -> None:
 def test_several_watches_are_one_set() -> None:
     """Where each namespace has a watch of its own, the list of one does not empty that of another."""
     scope = scope_of(profiling_namespace="shop,web")
-    first, second = scope.selected(), scope.selected()
+    first, second = scope.new_selected(), scope.new_selected()
     first.replace([old("shop")])
     assert not scope.is_listed
     second.replace([old("web")])
@@ -81,7 +81,7 @@ def test_a_selector_that_matches_nothing_is_not_all() -> None:
     """The scope is empty and knows it; a scope without a selector is not."""
     scope = scope_of()
     assert scope.current().included is None
-    receiver = scope.selected()
+    receiver = scope.new_selected()
     receiver.replace([])
 
     assert scope.current().included == frozenset()
@@ -93,69 +93,69 @@ def test_a_selector_that_matches_nothing_is_not_all() -> None:
 def test_what_is_there_at_first_has_not_arrived() -> None:
     """The past of what the first lists tell is asked for anyway."""
     scope = scope_of()
-    scope.selected().replace([old("shop")])
-    scope.opted_out().replace([old("web")])
+    scope.new_selected().replace([old("shop")])
+    scope.new_opted_out().replace([old("web")])
 
-    assert scope.arrivals() == frozenset()
+    assert scope.take_added() == frozenset()
 
 
 def test_a_selected_namespace_arrives_once() -> None:
     """By a label, and by a list that was made anew; asked again, there is no more news."""
     scope = scope_of()
-    receiver = scope.selected()
+    receiver = scope.new_selected()
     receiver.replace([old("shop")])
     receiver.upsert(old("web"))
     receiver.upsert(old("web"))
     receiver.replace([old("shop"), old("web"), old("db")])
 
-    assert scope.arrivals() == {"web", "db"}
-    assert scope.arrivals() == frozenset()
+    assert scope.take_added() == {"web", "db"}
+    assert scope.take_added() == frozenset()
 
 
 @pytest.mark.parametrize(
-    ("is_going", "arrived"), [(False, {"shop"}), (True, set())], ids=["label", "deleted"]
+    ("is_terminating", "arrived"), [(False, {"shop"}), (True, set())], ids=["label", "deleted"]
 )
-def test_a_namespace_arrives_when_it_no_longer_opts_out(is_going: bool, arrived: set[str]) -> None:  # noqa: FBT001 - a parameter of the test
+def test_a_namespace_arrives_when_it_no_longer_opts_out(is_terminating: bool, arrived: set[str]) -> None:  # noqa: FBT001 - a parameter of the test
     """When its label is gone, and not when it is gone itself: its watch tells both as a deletion."""
     scope = scope_of()
-    receiver = scope.opted_out()
+    receiver = scope.new_opted_out()
     receiver.replace([old("shop")])
 
-    receiver.delete(old("shop", is_going=is_going))
+    receiver.delete(old("shop", is_terminating=is_terminating))
 
-    assert scope.arrivals() == arrived
+    assert scope.take_added() == arrived
 
 
 @pytest.mark.parametrize(("seconds", "arrived"), [(29, set()), (31, {"shop"})])
 def test_a_young_namespace_has_no_past(seconds: int, arrived: set[str]) -> None:
     """Created with its label, or labelled within 30 s: reading all of the past again would bring nothing."""
     scope = scope_of()
-    receiver = scope.selected()
+    receiver = scope.new_selected()
     receiver.replace([])
 
     receiver.upsert(NamespaceRecord("shop", NOON - timedelta(seconds=seconds)))
 
     assert scope.covers("shop")
-    assert scope.arrivals() == arrived
+    assert scope.take_added() == arrived
 
 
 def test_who_is_out_of_scope_has_not_arrived() -> None:
     """Selected though excluded, or selected and gone again before anybody asked."""
     scope = scope_of()
-    receiver = scope.selected()
+    receiver = scope.new_selected()
     receiver.replace([])
     for name in ("kube-system", "shop"):
         receiver.upsert(old(name))
     receiver.delete(old("shop"))
 
-    assert scope.arrivals() == frozenset()
+    assert scope.take_added() == frozenset()
 
 
 async def test_who_waits_for_the_lists_gets_an_error_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cycle is tried again later, as with Pods that could not be listed."""
     monkeypatch.setattr("app.profiler.registries.namespaces._LISTED_WITHIN_SECONDS", 0.01)
     scope = scope_of()
-    receiver = scope.opted_out()
+    receiver = scope.new_opted_out()
 
     with pytest.raises(UnavailableError, match="the namespaces could not be listed yet"):
         await scope.until_listed()

@@ -85,7 +85,7 @@ def test_a_new_list_of_all_namespaces_replaces_all() -> None:
 
 def test_of_too_many_that_left_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """With room for two of three; leaving once more makes a Pod the last to have left."""
-    monkeypatch.setattr("app.profiler.registries.pods.MOST_REMEMBERED", 2)
+    monkeypatch.setattr("app.profiler.registries.pods.MAX_REMEMBERED", 2)
     registry = PodRegistry(Clock())
     for name in ("a", "b", "a", "c"):
         registry.put(running(name))
@@ -114,7 +114,7 @@ def test_what_was_written_is_known_before_the_watch_tells() -> None:
     """A comparison right after the write finds nothing to do."""
     registry = PodRegistry(Clock())
     registry.put(pod := running())
-    registry.annotated(pod, WEB_ANNOTATIONS)
+    registry.set_annotations(pod, WEB_ANNOTATIONS)
 
     assert [each.annotations for each in registry] == [WEB_ANNOTATIONS]
 
@@ -125,7 +125,7 @@ def test_what_the_watch_told_meanwhile_is_newer_than_what_was_written() -> None:
         registry = PodRegistry(Clock())
         registry.put(pod := running())
         registry.put(newer)
-        registry.annotated(pod, WEB_ANNOTATIONS)
+        registry.set_annotations(pod, WEB_ANNOTATIONS)
 
         assert list(registry) == [newer]
-        assert not registry.holds(pod)
+        assert not registry.is_current(pod)

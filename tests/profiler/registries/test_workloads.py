@@ -25,12 +25,12 @@ def run(name: str, cron_job: Workload | None = REPORT) -> WorkloadRecord:
 
 
 def names(registry: WorkloadRegistry) -> list[str]:
-    return sorted(str(workload) for workload in registry.directory({}).uids)
+    return sorted(str(workload) for workload in registry.snapshot({}).uids)
 
 
 def runs(registry: WorkloadRegistry) -> list[str]:
     """The Jobs whose CronJob is told."""
-    return sorted(job.name for job in registry.directory({}).cron_jobs)
+    return sorted(job.name for job in registry.snapshot({}).cron_jobs)
 
 
 def test_the_directory_tells_what_is_there() -> None:
@@ -42,7 +42,7 @@ def test_the_directory_tells_what_is_there() -> None:
     for each in (web, db, report, run("report-1"), lone):
         registry.put(each)
 
-    assert registry.directory({("shop", "web-0"): web.workload}) == ClusterSnapshot(
+    assert registry.snapshot({("shop", "web-0"): web.workload}) == ClusterSnapshot(
         pods={("shop", "web-0"): web.workload},
         workloads=(web.workload, db.workload),
         cron_jobs={Workload("shop", "report-1", "Job"): REPORT},
@@ -64,7 +64,7 @@ def test_templates_of_runs_tell_of_what_they_are_learned_under() -> None:
         job = Workload("shop", name, "Job")
         registry.put(WorkloadRecord(job, cron_job=cron_job, init_containers=WITH_MIGRATION))
 
-    assert registry.directory({}).init_containers == {
+    assert registry.snapshot({}).init_containers == {
         REPORT: WITH_MIGRATION,
         Workload("shop", "build", "Job"): WITH_MIGRATION,
     }
@@ -79,8 +79,8 @@ def test_it_follows_a_watch() -> None:
     sink.delete(record("b"))
     sink.upsert(record("c"))
 
-    assert registry.directory({}).uids == {Workload("shop", "a"): "new", Workload("shop", "c"): "uid-of-c"}
-    assert registry.directory({}).workloads == (Workload("shop", "a"), Workload("shop", "c"))
+    assert registry.snapshot({}).uids == {Workload("shop", "a"): "new", Workload("shop", "c"): "uid-of-c"}
+    assert registry.snapshot({}).workloads == (Workload("shop", "a"), Workload("shop", "c"))
 
 
 def test_a_new_list_leaves_other_kinds_and_namespaces_alone() -> None:
@@ -146,12 +146,12 @@ def test_what_is_no_run_of_a_cron_job_is_forgotten_at_once() -> None:
         registry.put(each)
         registry.remove(each)
 
-    assert registry.directory({}) == ClusterSnapshot()
+    assert registry.snapshot({}) == ClusterSnapshot()
 
 
 def test_of_too_many_that_left_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """With room for two of three; leaving once more makes a Job the last to have left."""
-    monkeypatch.setattr("app.profiler.registries.workloads.MOST_REMEMBERED", 2)
+    monkeypatch.setattr("app.profiler.registries.workloads.MAX_REMEMBERED", 2)
     registry = WorkloadRegistry(Clock())
     for name in ("a", "b", "a", "c"):
         registry.put(run(name))

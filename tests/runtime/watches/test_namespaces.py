@@ -99,7 +99,7 @@ async def test_the_scope_follows_the_labels(server: FakeApiServer, client: Clust
 
     assert scope.covers("db")
     assert not scope.covers("other")
-    assert scope.arrivals() == {"web"}
+    assert scope.take_added() == {"web"}
 
 
 async def test_listed_namespaces_are_watched_by_their_names(

@@ -65,9 +65,9 @@ async def test_the_directory_is_made_of_watches(server: FakeApiServer, patient_c
 
     async with watching(patient_client) as workloads:
         await server.wait_for("WATCH", len(WATCHED))
-        directory = await workloads.directory()
+        snapshot = await workloads.snapshot()
 
-    assert directory == ClusterSnapshot(
+    assert snapshot == ClusterSnapshot(
         pods={("shop", "web-5f5b-x"): WEB},
         workloads=(WEB,),
         cron_jobs={RUN: REPORT},
@@ -85,7 +85,7 @@ async def test_changes_come_by_the_watch(server: FakeApiServer, patient_client: 
     async with watching(patient_client) as workloads:
         await server.wait_for("WATCH", len(WATCHED))
         async with asyncio.timeout(5):
-            while (await workloads.directory()).workloads != (WEB,):  # noqa: ASYNC110 - told by no event
+            while (await workloads.snapshot()).workloads != (WEB,):  # noqa: ASYNC110 - told by no event
                 await asyncio.sleep(0.01)
 
     assert [each.path for each in server.received("GET")].count(WATCHED["deployments"]) == 1
@@ -102,7 +102,7 @@ async def test_without_one_kind_nobody_can_say_who_runs(
     async with watching(patient_client) as workloads:
         await server.wait_for("WATCH", len(WATCHED) - 1)
         with pytest.raises(UnavailableError, match=r"could not be listed yet: Job$"):
-            await workloads.directory()
+            await workloads.snapshot()
 
 
 async def test_cron_jobs_are_not_waited_for(server: FakeApiServer, patient_client: ClusterClient) -> None:
@@ -111,10 +111,10 @@ async def test_cron_jobs_are_not_waited_for(server: FakeApiServer, patient_clien
     server.on("GET", WATCHED["cronjobs"], refuses(403))
 
     async with watching(patient_client) as workloads:
-        directory = await workloads.directory()
+        snapshot = await workloads.snapshot()
 
-    assert directory.cron_jobs == {RUN: REPORT}
-    assert REPORT not in directory.uids
+    assert snapshot.cron_jobs == {RUN: REPORT}
+    assert REPORT not in snapshot.uids
 
 
 async def test_the_version_of_cron_jobs_is_asked_for_until_it_is_told(
@@ -128,7 +128,7 @@ async def test_the_version_of_cron_jobs_is_asked_for_until_it_is_told(
 
     async with watching(patient_client) as workloads:
         await server.wait_for("WATCH", len(WATCHED))
-        assert REPORT in (await workloads.directory()).uids
+        assert REPORT in (await workloads.snapshot()).uids
 
 
 async def test_each_listed_namespace_has_watches_of_its_own(
@@ -148,7 +148,7 @@ async def test_each_listed_namespace_has_watches_of_its_own(
 
     async with watching(patient_client, *namespaces) as workloads:
         await server.wait_for("WATCH", 120)
-        assert (await workloads.directory()).workloads == ()
+        assert (await workloads.snapshot()).workloads == ()
         async with asyncio.timeout(5):
             assert await patient_client.get("/apis/batch/v1")
 
