@@ -32,7 +32,7 @@ class BackfillFactory:
             self._annotator,
             self._changes,
             self._metrics,
-            pace=RateLimiter(self._settings.backfill_rate),
+            rate_limiter=RateLimiter(self._settings.backfill_rate),
             period_seconds=self._settings.background_routine_update_time,
         )
         await backfill.run(lambda: pods.are_listed() and namespaces.is_listed)

@@ -1,1 +1,1 @@
-"""Back-fill: annotations of running Pods, brought up to date by merge patches. `plan` is pure."""
+"""Back-fill: repairs annotations of running Pods by merge patches. `plan` is pure."""

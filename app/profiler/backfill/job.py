@@ -1,7 +1,7 @@
-"""Back-fill: sets the annotations of Pods right that admission did not, or not as they have to be by now.
+"""Back-fill: repairs annotations of running Pods that are missing or out of date.
 
-All Pods are compared once per period, and soon after profiles changed; each comparison replaces what was
-still to be done, so that the newest Pods always come first. Nothing but annotations is ever changed.
+All Pods are compared once per period, and soon after profiles changed; each comparison replaces the queue of
+repairs, so that the newest Pods are always repaired first. Only annotations are changed.
 """
 
 import asyncio
@@ -26,27 +26,27 @@ from app.profiler.registries.pods import PodRegistry
 
 log = structlog.get_logger(__name__)
 
-_AT_ONCE = 16
-_COMPARED_AT_ONCE = 2000  # some milliseconds, in which nothing else of the process goes on
-# Profiles that are written one after the other are taken together.
-_SETTLED_SECONDS, _UNSETTLED_SECONDS = 1.0, 10.0
-# A Pod that the cluster refuses to change gives way to the others: its reasons last.
-_REFUSED_SECONDS = 3600.0
+_MAX_CONCURRENT_REPAIRS = 16
+_COMPARED_PER_BATCH = 2000  # takes some milliseconds, in which the event loop runs nothing else
+# Profiles that are written shortly after one another lead to one comparison.
+_SETTLE_SECONDS, _MAX_SETTLE_SECONDS = 1.0, 10.0
+# A rejected Pod is retried only after this time: the cause of a rejection lasts.
+_REJECTED_SECONDS = 3600.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.2
 
 
 class ProfileChanges:
-    """Tells when the stored profiles change; for the life of the process, as the catalogue is."""
+    """Waits for changes of the stored profiles; lives as long as the process, as the catalogue does."""
 
     def __init__(self, catalogue: ProfileCatalogue) -> None:
         self._changed = asyncio.Event()
-        catalogue.subscribe(self._note)
+        catalogue.subscribe(self._on_change)
 
-    def _note(self, _identity: Identity) -> None:
+    def _on_change(self, _identity: Identity) -> None:
         self._changed.set()
 
     async def wait(self, within_seconds: float) -> bool:
-        """True after a change since the last call, False where none came in time."""
+        """True after a change since the last call; False if there was none in time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_seconds):
                 await self._changed.wait()
@@ -57,7 +57,7 @@ class ProfileChanges:
 
 @dataclass(eq=False)
 class Backfill:
-    """One leader's back-fill; `run` ends by cancellation alone."""
+    """The back-fill of one leader's term; `run` ends only by cancellation."""
 
     pods: PodRegistry
     planner: RepairPlanner
@@ -65,115 +65,115 @@ class Backfill:
     changes: ProfileChanges
     metrics: BackfillMetrics
     _: KW_ONLY
-    pace: RateLimiter
+    rate_limiter: RateLimiter
     period_seconds: float
     clock: Callable[[], float] = monotonic
-    settled_seconds: float = _SETTLED_SECONDS
-    _due: deque[PodRepair] = field(default_factory=deque, init=False)
-    _filled: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    _under_way: set[str] = field(default_factory=set, init=False)
-    _put_off: dict[str, float] = field(default_factory=dict, init=False)  # until when, by uid
+    settle_seconds: float = _SETTLE_SECONDS
+    _queue: deque[PodRepair] = field(default_factory=deque, init=False)
+    _has_work: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _in_progress: set[str] = field(default_factory=set, init=False)  # UIDs
+    _postponed: dict[str, float] = field(default_factory=dict, init=False)  # until when, by UID
 
     def __post_init__(self) -> None:
         self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
 
     async def run(self, listed: Callable[[], bool]) -> None:
-        """Compare and mend; begins when all Pods are *listed* and all profiles are known."""
+        """Compare and repair, once all Pods are *listed* and all profiles are known."""
         await wait_synced(lambda: listed() and self.planner.is_ready)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._compare_for_ever())
-                tasks.create_task(self._mend_for_ever())
+                tasks.create_task(self._run_comparisons())
+                tasks.create_task(self._run_repairs())
         finally:
-            self.metrics.pending(0)
+            self.metrics.set_pending(0)
 
-    async def _compare_for_ever(self) -> None:
+    async def _run_comparisons(self) -> None:
         while True:
-            self._fill(await self._compare())
+            self._replace_queue(await self._compare())
             if await self.changes.wait(self.period_seconds):
                 await self._settle()
 
     async def _settle(self) -> None:
-        """Wait while profiles change, though not for long."""
-        deadline = self.clock() + _UNSETTLED_SECONDS
-        while self.clock() < deadline and await self.changes.wait(self.settled_seconds):
+        """Wait until profiles stop changing, though not for long."""
+        deadline = self.clock() + _MAX_SETTLE_SECONDS
+        while self.clock() < deadline and await self.changes.wait(self.settle_seconds):
             pass
 
     async def _compare(self) -> list[PodRepair]:
-        mends: list[PodRepair] = []
+        repairs: list[PodRepair] = []
         now, pods = self.clock(), list(self.pods)
-        for start in range(0, len(pods), _COMPARED_AT_ONCE):
-            mends += self.planner.plan(pods[start : start + _COMPARED_AT_ONCE], now)
+        for start in range(0, len(pods), _COMPARED_PER_BATCH):
+            repairs += self.planner.plan(pods[start : start + _COMPARED_PER_BATCH], now)
             await asyncio.sleep(0)
-        return newest_first(mends)
+        return newest_first(repairs)
 
-    def _fill(self, mends: list[PodRepair]) -> None:
+    def _replace_queue(self, repairs: list[PodRepair]) -> None:
         now = self.clock()
-        self._put_off = {uid: until for uid, until in self._put_off.items() if until > now}
-        kept_out = self._under_way | self._put_off.keys()
-        self._due = deque(mend for mend in mends if mend.pod.uid not in kept_out)
-        if self._due:
-            log.info("backfill_due", pods=len(self._due))
-            self._filled.set()
-        self._tell()
+        self._postponed = {uid: until for uid, until in self._postponed.items() if until > now}
+        skipped = self._in_progress | self._postponed.keys()
+        self._queue = deque(repair for repair in repairs if repair.pod.uid not in skipped)
+        if self._queue:
+            log.info("backfill_due", pods=len(self._queue))
+            self._has_work.set()
+        self._count_pending()
 
-    async def _mend_for_ever(self) -> None:
-        slots = asyncio.Semaphore(_AT_ONCE)
+    async def _run_repairs(self) -> None:
+        slots = asyncio.Semaphore(_MAX_CONCURRENT_REPAIRS)
         async with asyncio.TaskGroup() as tasks:
             while True:
-                await self._filled.wait()
+                await self._has_work.wait()
                 await slots.acquire()
-                await self.pace.turn()
-                if mend := self._next():
-                    self._under_way.add(mend.pod.uid)
-                    tasks.create_task(self._mend(mend)).add_done_callback(lambda _: slots.release())
+                await self.rate_limiter.acquire()
+                if repair := self._next():
+                    self._in_progress.add(repair.pod.uid)
+                    tasks.create_task(self._repair(repair)).add_done_callback(lambda _: slots.release())
                 else:
-                    self._filled.clear()
+                    self._has_work.clear()
                     slots.release()
 
     def _next(self) -> PodRepair | None:
-        """The next Pod that still is as it was when it was compared."""
-        while self._due:
-            mend = self._due.popleft()
-            if self.pods.holds(mend.pod):
-                return mend
+        """The next repair of a Pod that has not changed since the comparison."""
+        while self._queue:
+            repair = self._queue.popleft()
+            if self.pods.is_current(repair.pod):
+                return repair
         return None
 
-    async def _mend(self, mend: PodRepair) -> None:
+    async def _repair(self, repair: PodRepair) -> None:
         try:
-            await self.annotator.annotate(mend.pod, mend.changes)
+            await self.annotator.annotate(repair.pod, repair.changes)
         except (NotFoundError, ConflictError):
-            log.debug("backfill_pod_gone", pod=_name(mend.pod))
+            log.debug("backfill_pod_gone", pod=_name(repair.pod))
         except UnavailableError as error:
-            self._try_later(mend, error)
+            self._retry_later(repair, error)
         except ClusterError as error:
-            self._give_way(mend, _REFUSED_SECONDS, error)
+            self._postpone(repair, _REJECTED_SECONDS, error)
         else:
             self._backoff.reset()
-            self.pods.annotated(mend.pod, mend.annotations)
-            self.metrics.done(mend)
+            self.pods.set_annotations(repair.pod, repair.annotations)
+            self.metrics.count(repair)
         finally:
-            self._under_way.discard(mend.pod.uid)
-            self._tell()
+            self._in_progress.discard(repair.pod.uid)
+            self._count_pending()
 
-    def _try_later(self, mend: PodRepair, error: UnavailableError) -> None:
-        """A server that is busy says when; where nothing is said, the fault may be this Pod's alone."""
+    def _retry_later(self, repair: PodRepair, error: UnavailableError) -> None:
+        """Pause as long as the server requests; without Retry-After, only this Pod may be at fault."""
         if error.retry_after_seconds is not None:
-            self.pace.hold(error.retry_after_seconds)
-            self._due.appendleft(mend)
-            self._filled.set()
+            self.rate_limiter.pause(error.retry_after_seconds)
+            self._queue.appendleft(repair)
+            self._has_work.set()
             return
-        self.pace.hold(self._backoff.next_pause())
-        self._give_way(mend, self.period_seconds, error)
+        self.rate_limiter.pause(self._backoff.next_pause())
+        self._postpone(repair, self.period_seconds, error)
 
-    def _give_way(self, mend: PodRepair, seconds: float, error: ClusterError) -> None:
-        """Try the Pod again only after some time; what holds for one often holds for all: one is told."""
-        say = log.debug if self._put_off else log.warning
-        say("backfill_put_off", pod=_name(mend.pod), seconds=seconds, error=str(error))
-        self._put_off[mend.pod.uid] = self.clock() + seconds
+    def _postpone(self, repair: PodRepair, seconds: float, error: ClusterError) -> None:
+        """Retry the Pod after *seconds*; Pods often share a cause, so only the first one is a warning."""
+        write_log = log.debug if self._postponed else log.warning
+        write_log("backfill_put_off", pod=_name(repair.pod), seconds=seconds, error=str(error))
+        self._postponed[repair.pod.uid] = self.clock() + seconds
 
-    def _tell(self) -> None:
-        self.metrics.pending(len(self._due) + len(self._under_way) + len(self._put_off))
+    def _count_pending(self) -> None:
+        self.metrics.set_pending(len(self._queue) + len(self._in_progress) + len(self._postponed))
 
 
 def _name(pod: PodRecord) -> str:

@@ -6,28 +6,28 @@ from app.profiler.backfill.plan import PodRepair
 
 
 class BackfillMetrics:
-    """What back-fill found and did; those of a follower stand still."""
+    """Counters and a gauge of one replica; constant while it is a follower."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._missed = Counter(
             "job_profiler_missed_total",
-            "Back-filled Pods that were created without annotations, although a profile was there before",
+            "Back-filled Pods that were created without annotations although a profile existed",
             registry=registry,
         )
         self._backfilled = Counter(
-            "job_profiler_backfilled_total", "Pods whose annotations were set right", registry=registry
+            "job_profiler_backfilled_total", "Running Pods with repaired annotations", registry=registry
         )
         self._pending = Gauge(
             "job_profiler_backfill_pending",
-            "Pods whose annotations are still to be set right",
+            "Pods with annotations that are still to be repaired",
             registry=registry,
         )
 
-    def done(self, mend: PodRepair) -> None:
-        """Count one Pod."""
+    def count(self, repair: PodRepair) -> None:
+        """Count one repaired Pod."""
         self._backfilled.inc()
-        self._missed.inc(int(mend.was_missed))
+        self._missed.inc(int(repair.was_missed))
 
-    def pending(self, pods: int) -> None:
-        """Note how many Pods wait."""
+    def set_pending(self, pods: int) -> None:
+        """Set the number of Pods that are still to be repaired."""
         self._pending.set(pods)

@@ -1,8 +1,9 @@
-"""Which Pods do not carry what their workload's profiles give, and what makes them right: pure decisions.
+"""Compares the annotations of Pods with those of their workload's profiles and plans repairs: pure decisions.
 
-Scope, opt-out and size are those of admission. The connections of a workload may change often, and each
-change would touch all of its Pods: these follow at most once an hour. A Pod does not wait that lacks our
-annotations, names its CPU or memory profile wrong, or a connection that never was its workload's.
+Scope, opt-out and size limit are those of admission. A workload's connections may change often, and each
+change would touch all its Pods, so Pods follow such changes at most once an hour. A Pod is repaired at once
+if it has no profile annotations, wrong CPU or memory annotations, or a connection that is in neither the
+current nor the last followed connections of its workload.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,14 +15,14 @@ from app.domain.pod_record import PodRecord
 from app.domain.quantities import parse_time
 from app.domain.workloads import Workload
 
-FOLLOWED_EVERY_SECONDS = 3600
+CONNECTION_UPDATE_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class PodRepair:
-    """One Pod and all of our annotations that it is to carry.
+    """One Pod and all profile annotations that it has to have.
 
-    `was_missed` tells that it was created without any, though its workload had a profile by then.
+    `was_missed`: the Pod was created without any, although its workload had a profile then.
     """
 
     pod: PodRecord
@@ -35,62 +36,67 @@ class PodRepair:
 
 
 @dataclass(frozen=True, slots=True)
-class _Followed:
+class _ConnectionUpdate:
+    """The connections that the Pods of one workload follow since `started_at_seconds`."""
+
     connections: Mapping[str, str]
-    since: float
+    started_at_seconds: float
 
 
 class RepairPlanner:
-    """Compares Pods with the index; remembers for an hour which connections were followed."""
+    """Compares Pods with the index; remembers for an hour which connections the Pods of a workload follow."""
 
     def __init__(self, index: AnnotationIndex, in_scope: Callable[[str], bool]) -> None:
         self._index = index
         self._in_scope = in_scope
-        self._followed: dict[Workload, _Followed] = {}
+        self._updates: dict[Workload, _ConnectionUpdate] = {}
 
     @property
     def is_ready(self) -> bool:
-        """False while the index knows nothing for sure: even a forged annotation might be right."""
+        """False until the index is synced: before, even a forged annotation might be correct."""
         return self._index.is_synced
 
     def plan(self, pods: Iterable[PodRecord], now_seconds: float) -> list[PodRepair]:
-        """What is to be done, in no order; nothing while not ready."""
+        """The repairs, unordered; empty while not ready."""
         if not self.is_ready:
             return []
-        self._forget(now_seconds)
-        return [mend for pod in pods if (mend := self._mend(pod, now_seconds))]
+        self._forget_old_updates(now_seconds)
+        return [repair for pod in pods if (repair := self._plan_pod(pod, now_seconds))]
 
-    def _mend(self, pod: PodRecord, now_seconds: float) -> PodRepair | None:
+    def _plan_pod(self, pod: PodRecord, now_seconds: float) -> PodRepair | None:
         if pod.is_exempt or not self._in_scope(pod.namespace):
             return None
-        known = self._index.annotations(pod.workload)
-        if pod.annotations == known:
+        complete = self._index.annotations(pod.workload)
+        if pod.annotations == complete:
             return None
-        wanted = fit_annotations(pod.foreign_bytes, known)
+        wanted = fit_annotations(pod.foreign_bytes, complete)
         if pod.annotations == wanted:
             return None
-        connections = connection_annotations(known)
-        waits = bool(pod.annotations) and need_annotations(pod.annotations) == need_annotations(wanted)
-        may_follow = self._may_follow(pod.workload, connections, now_seconds) if waits else True
-        if not may_follow and self._were_given(pod, connections):
+        connections = connection_annotations(complete)
+        may_wait = bool(pod.annotations) and need_annotations(pod.annotations) == need_annotations(wanted)
+        may_follow = self._may_follow(pod.workload, connections, now_seconds) if may_wait else True
+        if not may_follow and self._has_only_known(pod, connections):
             return None
         return PodRepair(pod, wanted, was_missed=self._was_missed(pod))
 
     def _may_follow(self, workload: Workload, connections: Mapping[str, str], now_seconds: float) -> bool:
-        """Pods of the workload may take on these; once begun, all of them may, however long that takes."""
-        followed = self._followed.setdefault(workload, _Followed(connections, now_seconds))
-        return followed.connections == connections
+        """True if the workload's Pods may take *connections*; an update that began applies to all of them."""
+        update = self._updates.setdefault(workload, _ConnectionUpdate(connections, now_seconds))
+        return update.connections == connections
 
-    def _were_given(self, pod: PodRecord, connections: Mapping[str, str]) -> bool:
-        """The connections on the Pod are its workload's, now or by the set that was followed last."""
-        followed = self._followed[pod.workload].connections
-        ours = {*connections.values(), *followed.values()}
-        return ours.issuperset(connection_annotations(pod.annotations).values())
+    def _has_only_known(self, pod: PodRecord, connections: Mapping[str, str]) -> bool:
+        """True if the Pod's connections are all in *connections* or in the workload's last update."""
+        followed = self._updates[pod.workload].connections
+        known = {*connections.values(), *followed.values()}
+        return known.issuperset(connection_annotations(pod.annotations).values())
 
-    def _forget(self, now_seconds: float) -> None:
-        oldest = now_seconds - FOLLOWED_EVERY_SECONDS
-        for workload in [each for each, followed in self._followed.items() if followed.since <= oldest]:
-            del self._followed[workload]
+    def _forget_old_updates(self, now_seconds: float) -> None:
+        oldest = now_seconds - CONNECTION_UPDATE_SECONDS
+        expired = [
+            workload for workload, update in self._updates.items() if update.started_at_seconds <= oldest
+        ]
+        for workload in expired:
+            del self._updates[workload]
 
     def _was_missed(self, pod: PodRecord) -> bool:
         created_at = parse_time(pod.created_at)
@@ -101,7 +107,7 @@ class RepairPlanner:
         )
 
 
-def newest_first(mends: Iterable[PodRepair]) -> list[PodRepair]:
-    """In the order in which they are to be done; Pods of one second by name."""
-    by_name = sorted(mends, key=lambda mend: (mend.pod.namespace, mend.pod.name))
-    return sorted(by_name, key=lambda mend: mend.pod.created_at, reverse=True)
+def newest_first(repairs: Iterable[PodRepair]) -> list[PodRepair]:
+    """The order of repairs: newest Pod first; Pods created in the same second by namespace and name."""
+    by_name = sorted(repairs, key=lambda repair: (repair.pod.namespace, repair.pod.name))
+    return sorted(by_name, key=lambda repair: repair.pod.created_at, reverse=True)

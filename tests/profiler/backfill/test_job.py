@@ -59,10 +59,10 @@ class Term:
             cluster,
             ProfileChanges(self.catalogue),
             BackfillMetrics(self.registry),
-            pace=RateLimiter(rate),
+            rate_limiter=RateLimiter(rate),
             period_seconds=0.02,
             clock=self.clock,
-            settled_seconds=0.01,
+            settle_seconds=0.01,
         )
 
     @asynccontextmanager
@@ -254,7 +254,7 @@ async def test_the_rate_is_held_and_not_exceeded() -> None:
     timeline = Timeline()
     pace = RateLimiter(50, timeline, timeline.sleep)
     for _ in range(501):
-        await pace.turn()
+        await pace.acquire()
 
     assert timeline.now - 100 == pytest.approx(10, abs=0.01)
 
@@ -263,12 +263,12 @@ async def test_time_that_was_not_used_is_not_made_up_for() -> None:
     """After a minute's rest 5 turns come at once and no more: at 45 a second 0.1 s are 4.5 intervals."""
     timeline = Timeline()
     pace = RateLimiter(45, timeline, timeline.sleep)
-    await pace.turn()
+    await pace.acquire()
     timeline.now += 60
     rested = timeline.now
     turns = 0
     while timeline.now == rested:
-        await pace.turn()
+        await pace.acquire()
         turns += 1
 
     assert turns - 1 == 5
@@ -278,7 +278,7 @@ async def test_a_pause_holds_the_next_turn_back() -> None:
     """Five seconds are asked for: the next turn comes then."""
     timeline = Timeline()
     pace = RateLimiter(50, timeline, timeline.sleep)
-    pace.hold(5)
-    await pace.turn()
+    pace.pause(5)
+    await pace.acquire()
 
     assert timeline.now - 100 == pytest.approx(5, abs=0.01)
