@@ -1,6 +1,7 @@
-"""The background role: asks the sources, folds, derives, and writes what changed.
+"""The profiler role: queries usage, derives profiles and writes those that changed.
 
-It knows the sources, the cluster and the stored profiles only through the protocols in `ports`.
-`signals`, `publication`, `aging`, `news`, `roles`, `report`, `pods`, `workloads` and `mending` are pure: they
-decide, `cycle` with its `publishing`, `reporting` and `announcing`, and `backfill` act.
+Usage sources, the cluster and the stored profiles are reached only through the protocols in `ports`.
+`attribution`, `registries`, `backfill.plan` and, in `cycle`, `plan_writes`, `plan_aging`, `plan_events`,
+`signals`, `status_report`, `resolution` and `container_roles` decide; `cycle` with its `collector`,
+`publisher`, `reporter` and `event_recorder`, `checkpoints` and `backfill.job` act.
 """

@@ -1,9 +1,9 @@
-"""What was learned, kept beyond a process: restored once in a term of a leader, written when it is due.
+"""Check-points of the learned state: restored once per leader's term, written when due.
 
-Each piece tells of a range of keys, with the steps that it covers, so that it stands for itself: pieces may
-be of different age, and one that is missing is read from the source again. The last ones are written first:
-where a leader is killed in the middle of a cut, the new piece is there before the old one is narrowed, and a
-piece ends where the next one begins.
+Each shard covers a range of workload keys and states which steps it contains, so it can be used alone: shards
+may be of different age, and a missing one is read from the source again. Shards are written in descending
+order of keys: if a leader is killed while it splits a shard, the new shard exists before the old one is
+narrowed, and a shard ends where the next one begins.
 """
 
 import asyncio
@@ -25,60 +25,64 @@ from app.history.samples import STEP_SECONDS
 from app.outage_log import OutageLog
 from app.profiler.ports import CheckpointStore, ReportSink
 
-Retention = Callable[[], Awaitable[float | None]]
+FetchRetention = Callable[[], Awaitable[float | None]]
 log = structlog.get_logger(__name__)
 
 MAX_BYTES = 512 * 1024
-_LONGEST_SECONDS = 3600.0
-_OF_RETENTION = 0.25
+_MAX_INTERVAL_SECONDS = 3600.0
+_RETENTION_FRACTION = 0.25
 _RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """A stored piece: its version, and what is in it, None where that is not known or not ours."""
+class _StoredShard:
+    """The version of a stored shard and the digest of its content; None if it is unknown or unreadable."""
 
     version: str
     digest: bytes | None = None
 
 
 class Checkpoints:
-    """One term's view of the stored pieces; *asked* is always what the source is asked for."""
+    """The stored shards as one leader's term sees them; *query_scope* are the namespaces that are queried."""
 
     def __init__(
-        self, store: CheckpointStore, sink: ReportSink, retention: Retention, planned_bytes: int = MAX_BYTES
+        self,
+        store: CheckpointStore,
+        sink: ReportSink,
+        retention: FetchRetention,
+        planned_bytes: int = MAX_BYTES,
     ) -> None:
-        self._planned_bytes = planned_bytes  # by estimates, which are rather too large
+        self._planned_bytes = planned_bytes  # of estimated sizes, which tend to be too large
         self._store, self._sink, self._retention = store, sink, retention
-        self._held: dict[str, _Held] = {}
+        self._stored: dict[str, _StoredShard] = {}
         self._is_current = False
-        self._interval_seconds = _LONGEST_SECONDS
+        self._interval_seconds = _MAX_INTERVAL_SECONDS
         self._saved_at_seconds = self._not_before_seconds = 0.0
         self._outage = OutageLog(log, "checkpoints_not_written")
 
-    async def restore(self, learned: LearnedState, asked: NamespaceSelection) -> None:
-        """Make *learned*, which is empty, what the pieces tell; raises ClusterError where it may later."""
+    async def restore(self, learned: LearnedState, query_scope: NamespaceSelection) -> None:
+        """Fill *learned*, which is empty, from the shards; raises ClusterError if a retry may succeed."""
         try:
-            found = await self._load(learned)
+            shards = await self._load(learned)
         except ForbiddenError as error:
-            await self._tell("CheckpointsForbidden", f"nothing can be restored: {error}")
+            await self._report_fault("CheckpointsForbidden", f"check-points can't be restored: {error}")
             return
-        if found:
-            await asyncio.to_thread(learned.restore, found, asked)
+        if shards:
+            await asyncio.to_thread(learned.restore, shards, query_scope)
             self._interval_seconds = await self._interval()
-            if len(found) == len(self._held):
-                oldest = min(piece.newest_step for piece in found)
+            if len(shards) == len(self._stored):
+                oldest = min(shard.newest_step for shard in shards)
                 self._saved_at_seconds = float(oldest * STEP_SECONDS)
-            log.info("checkpoints_restored", pieces=len(found), series=len(learned.usage.series.keys))
+            log.info("checkpoints_restored", pieces=len(shards), series=len(learned.usage.series.keys))
 
-    async def save_if_due(self, learned: LearnedState, asked: NamespaceSelection, now: datetime) -> int:
-        """Write the pieces that changed, if it is time; returns how many were written."""
+    async def save_if_due(self, learned: LearnedState, query_scope: NamespaceSelection, now: datetime) -> int:
+        """Write the shards that changed, if a save is due; returns how many were written."""
         seconds, written = now.timestamp(), 0
         is_fresh = 0 <= seconds - self._saved_at_seconds < self._interval_seconds
         if is_fresh or seconds < self._not_before_seconds:
             return 0
         try:
-            written = await self._save(learned, asked)
+            written = await self._save(learned, query_scope)
         except ClusterError as error:
             self._is_current = False
             self._not_before_seconds = seconds + _RETRY_SECONDS
@@ -90,79 +94,81 @@ class Checkpoints:
         return written
 
     async def _interval(self) -> float:
-        """A quarter of what the source remembers, so that nothing has left it that is not stored."""
+        """A quarter of the source's retention, so that samples are stored before the source deletes them."""
         retention_seconds = await self._retention()
-        longest = _LONGEST_SECONDS
-        return longest if retention_seconds is None else min(retention_seconds * _OF_RETENTION, longest)
+        longest = _MAX_INTERVAL_SECONDS
+        return longest if retention_seconds is None else min(retention_seconds * _RETENTION_FRACTION, longest)
 
     async def _load(self, learned: LearnedState) -> list[Checkpoint]:
-        await self._look()
-        found = []
-        for name, held in list(self._held.items()):
+        await self._list_stored()
+        shards = []
+        for name, stored in list(self._stored.items()):
             data = await self._store.read(name)
             if data is None:
                 continue
             try:
-                piece = await asyncio.to_thread(_decoded, name, data, learned)
+                shard = await asyncio.to_thread(_decode_shard, name, data, learned)
             except UnreadableCheckpointError as error:
-                await self._tell(f"Checkpoint{error.reason}", f"check-point {name} is not used: {error}")
+                message = f"check-point {name} is not used: {error}"
+                await self._report_fault(f"Checkpoint{error.reason}", message)
                 continue
-            found.append(piece)
-            self._held[name] = _Held(held.version, sha256(data).digest())
-        return found
+            shards.append(shard)
+            self._stored[name] = _StoredShard(stored.version, sha256(data).digest())
+        return shards
 
-    async def _look(self) -> None:
-        """Learn which pieces are stored, and their versions."""
-        self._held = {name: _Held(version) for name, version in (await self._store.versions()).items()}
+    async def _list_stored(self) -> None:
+        """Read the names and versions of the stored shards."""
+        versions = await self._store.versions()
+        self._stored = {name: _StoredShard(version) for name, version in versions.items()}
         self._is_current = True
 
-    async def _save(self, learned: LearnedState, asked: NamespaceSelection) -> int:
+    async def _save(self, learned: LearnedState, query_scope: NamespaceSelection) -> int:
         if not self._is_current:
-            await self._look()
+            await self._list_stored()
         waiting = await asyncio.to_thread(
-            learned.ranges, [int(name, 16) for name in self._held], most_bytes=self._planned_bytes
+            learned.ranges, [int(name, 16) for name in self._stored], most_bytes=self._planned_bytes
         )
         names, written = set(), 0
         while waiting:
             keys = waiting.pop()
-            data = await asyncio.to_thread(_encoded, learned, asked, keys)
-            if len(data) > MAX_BYTES and (cut := halves(keys, learned.keys)):
-                waiting += cut
+            data = await asyncio.to_thread(_encode_shard, learned, query_scope, keys)
+            if len(data) > MAX_BYTES and (split := halves(keys, learned.keys)):
+                waiting += split
                 continue
-            names.add(name := _name(keys))
+            names.add(name := _shard_name(keys))
             written += await self._write(name, data)
-        for name in sorted(self._held.keys() - names):
-            await self._store.remove(name, self._held[name].version)
-            del self._held[name]
+        for name in sorted(self._stored.keys() - names):
+            await self._store.remove(name, self._stored[name].version)
+            del self._stored[name]
         return written
 
     async def _write(self, name: str, data: bytes) -> bool:
-        held, digest = self._held.get(name), sha256(data).digest()
-        if held and held.digest == digest:
+        stored, digest = self._stored.get(name), sha256(data).digest()
+        if stored and stored.digest == digest:
             return False
-        version = await self._store.write(name, data, held.version if held else None)
-        self._held[name] = _Held(version, digest)
+        version = await self._store.write(name, data, stored.version if stored else None)
+        self._stored[name] = _StoredShard(version, digest)
         return True
 
-    async def _tell(self, reason: str, message: str) -> None:
+    async def _report_fault(self, reason: str, message: str) -> None:
         log.warning("checkpoint_unreadable", reason=reason, message=message)
         try:
-            await self._sink.announce(reason, message, warning=True)
+            await self._sink.record_event(reason, message, warning=True)
         except ClusterError as error:
             log.warning("report_not_written", error=str(error))
 
 
-def _name(keys: KeyRange) -> str:
+def _shard_name(keys: KeyRange) -> str:
     return f"{keys.first:012x}"
 
 
-def _decoded(name: str, data: bytes, learned: LearnedState) -> Checkpoint:
+def _decode_shard(name: str, data: bytes, learned: LearnedState) -> Checkpoint:
     usage = learned.usage
-    piece = decode(data, timeslots=usage.timeslots, retained_days=usage.retained_days)
-    if _name(piece.keys) != name:
-        raise UnreadableCheckpointError("Malformed", f"it is that of {_name(piece.keys)}")
-    return piece
+    shard = decode(data, timeslots=usage.timeslots, retained_days=usage.retained_days)
+    if _shard_name(shard.keys) != name:
+        raise UnreadableCheckpointError("Malformed", f"its content is that of {_shard_name(shard.keys)}")
+    return shard
 
 
-def _encoded(learned: LearnedState, asked: NamespaceSelection, keys: KeyRange) -> bytes:
-    return encode(learned.piece(keys, asked))
+def _encode_shard(learned: LearnedState, query_scope: NamespaceSelection, keys: KeyRange) -> bytes:
+    return encode(learned.shard(keys, query_scope))

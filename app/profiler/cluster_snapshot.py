@@ -9,9 +9,10 @@ from app.domain.workloads import Workload
 
 @dataclass(frozen=True, slots=True)
 class ClusterSnapshot:
-    """Who runs now: each Pod's workload, lasting workloads, the CronJob of each Job.
+    """The workload of each Pod, the long-running workloads, and the CronJob of each Job.
 
-    `uids` tells which objects are there, `init_containers` of those that have some, as they are learned.
+    `uids` has the UID of every workload object. `init_containers` has the init containers of the Pod
+    templates that have some, by the workload that is profiled.
     """
 
     pods: Mapping[tuple[str, str], Workload] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Profiles kept in memory, for runs without a cluster: the demo, and one-shot computations."""
+"""In-memory profile store and report sink for runs without a cluster: the demo, and one-shot computations."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class InMemoryProfiles:
-    """A profile store whose objects are those that a cluster would hold."""
+    """A profile store that keeps the objects that a cluster would hold."""
 
     def __init__(self, namespace: str) -> None:
         self.catalogue = ProfileCatalogue()
@@ -27,22 +27,22 @@ class InMemoryProfiles:
             self.replace(kind, [])
 
     def replace(self, kind: ProfileKind, manifests: Iterable[Mapping[str, Any]]) -> None:
-        """Begin with what a cluster holds of one kind."""
+        """Start with the objects that a cluster holds of one kind."""
         listed = [dict(manifest) for manifest in manifests]
         self.manifests |= {manifest["metadata"]["name"]: manifest for manifest in listed}
         self.catalogue.replace(kind, listed)
 
     def manifests_of(self, identities: Iterable[Identity]) -> list[dict[str, Any]]:
-        """The objects in which the profiles of *identities* are kept, in the order of their names."""
+        """The objects of the profiles of *identities*, in order of name."""
         stored = filter(None, map(self.catalogue.get, identities))
-        return [self.manifests[name] for name in sorted(each.name for each in stored)]
+        return [self.manifests[name] for name in sorted(profile.name for profile in stored)]
 
     async def stored(self) -> ProfileCatalogue:
-        """What was written so far."""
+        """The catalogue of the objects."""
         return self.catalogue
 
     async def write(self, write: ProfileWrite, now: datetime) -> None:
-        """Keep the object that an API server would keep."""
+        """Store the object that an API server would store."""
         manifest = self.manifests.get(write.name, {})
         if write.value_changed:
             status = manifest.get("status", {})
@@ -54,34 +54,34 @@ class InMemoryProfiles:
         self.catalogue.upsert(write.profile.identity.kind, manifest)
 
     async def mark(self, profile: StoredProfile, *, stale: bool, now: datetime) -> None:
-        """Set or clear the condition that an API server would hold."""
+        """Set or clear the condition `Stale`."""
         manifest = self.manifests[profile.name]
         condition = stale_condition(stale=stale, now=format_time(now))
         manifest["status"] = manifest.get("status", {}) | {"conditions": [condition]}
         self.catalogue.upsert(profile.identity.kind, manifest)
 
     async def remove(self, profile: StoredProfile) -> None:
-        """Drop the object."""
+        """Delete the object."""
         self.catalogue.delete(profile.identity.kind, self.manifests.pop(profile.name))
 
 
 class FixedSnapshot:
-    """A lister for runs without a cluster: what a record tells, or nothing, so that names have to."""
+    """A workload lister for runs without a cluster; if the snapshot is empty, Pod names decide."""
 
-    def __init__(self, directory: ClusterSnapshot | None = None) -> None:
-        self._directory = directory or ClusterSnapshot()
+    def __init__(self, snapshot: ClusterSnapshot | None = None) -> None:
+        self._snapshot = snapshot or ClusterSnapshot()
 
-    async def directory(self) -> ClusterSnapshot:
-        """The same at any time."""
-        return self._directory
+    async def snapshot(self) -> ClusterSnapshot:
+        """The given snapshot."""
+        return self._snapshot
 
 
 class LoggedReport:
     """A report sink for runs without a cluster."""
 
-    async def tell(self, report: Mapping[str, Any]) -> None:
-        """Log how many profiles there are."""
+    async def write(self, report: Mapping[str, Any]) -> None:
+        """Log the number of profiles of each kind."""
         log.info("profiles", **report["profiles"])
 
-    async def announce(self, reason: str, message: str, *, warning: bool) -> None:
-        """Nothing: the change was logged already, and there is nobody to send an Event to."""
+    async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
+        """Do nothing: the change is logged already, and there is no object for an Event."""

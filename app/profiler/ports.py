@@ -1,4 +1,4 @@
-"""What the profiler asks of the world; `app.sources`, `app.kubernetes` and the demo provide it."""
+"""The protocols that the profiler uses; `app.sources`, `app.kubernetes` and the demo implement them."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -21,42 +21,42 @@ from app.profiler.workload_event import WorkloadEvent
 
 
 class UsageSource(Protocol):
-    """Where measurements come from: a Prometheus, or a recorded history."""
+    """A source of samples: a Prometheus, or a recorded history."""
 
     def container_samples(
         self, resource: Resource, steps: StepRange
     ) -> AsyncIterator[list[ContainerSamples]]:
-        """Whole answers on parts of *steps*, the newest part first, each cut into days, the newest day first.
+        """Complete results for parts of *steps*, newest part first, each split into days, newest day first.
 
-        It may end before all of *steps* is answered: what is older is too much for one cycle. Raises
-        SourceError where an answer would not be whole; those that were given before stand.
+        The iterator may end before all of *steps* is covered: older steps are too much for one cycle. Raises
+        SourceError instead of a result that would be incomplete; results yielded before remain valid.
         """
 
     async def retention_seconds(self) -> float | None:
-        """How far back it remembers, None where it does not tell; raises nothing."""
+        """The retention of the source; None if it is unknown. Raises nothing."""
 
     def pressure_samples(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
-        """The same for where a sign of need was seen: nowhere where nobody tells it."""
+        """The same for one kind of pressure; without pressure if the source has no such metric."""
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
-        """The owners of Pods that ran in *steps*, as far as the source knows them; raises SourceError."""
+        """The owners that the source knows of Pods that ran in *steps*; raises SourceError."""
 
     def connection_samples(self, steps: StepRange) -> AsyncIterator[ConnectionSamples]:
-        """The same for connections; nothing at all where no mesh is to be asked."""
+        """The same for connections; yields nothing if no service mesh is configured."""
 
 
 class WorkloadLister(Protocol):
-    """Who runs in the cluster."""
+    """Lists the Pods and workloads of the cluster."""
 
-    async def directory(self) -> ClusterSnapshot:
-        """The workloads of this moment; raises ClusterError."""
+    async def snapshot(self) -> ClusterSnapshot:
+        """The current Pods and workloads; raises ClusterError."""
 
 
 class ProfileStore(Protocol):
-    """Where profiles are kept."""
+    """The store of profiles."""
 
     async def stored(self) -> ProfileCatalogue:
-        """What is stored, once that is known; raises ClusterError where it can't be known."""
+        """The stored profiles, once they are listed; raises ClusterError if they can't be."""
 
     async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Carry out one write; raises ClusterError."""
@@ -65,68 +65,69 @@ class ProfileStore(Protocol):
         """Set or clear the condition `Stale`; raises ClusterError."""
 
     async def remove(self, profile: StoredProfile) -> None:
-        """Delete a profile that has expired; raises ClusterError."""
+        """Delete an expired profile; raises ClusterError."""
 
 
 class ReportSink(Protocol):
-    """Where the state of the sources is told."""
+    """Receives the status report and Events on it."""
 
-    async def tell(self, report: Mapping[str, Any]) -> None:
-        """Keep the newest report where a person finds it; raises ClusterError."""
+    async def write(self, report: Mapping[str, Any]) -> None:
+        """Replace the status report; raises ClusterError."""
 
-    async def announce(self, reason: str, message: str, *, warning: bool) -> None:
-        """Tell of one change of state as an Event; raises ClusterError."""
+    async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
+        """Record one change of state as an Event; raises ClusterError."""
 
 
 class WorkloadEventSink(Protocol):
-    """Where a person who looks at a workload learns what became of its profiles."""
+    """Receives Events on workloads."""
 
-    async def record(self, news: WorkloadEvent) -> None:
-        """Tell it; nothing depends on that, so a failure is the sink's own to log."""
+    async def record(self, event: WorkloadEvent) -> None:
+        """Record one Event; the sink logs a failure instead of raising it."""
 
 
 class PodAnnotator(Protocol):
-    """How annotations reach a Pod that runs."""
+    """Patches annotations of running Pods."""
 
     async def annotate(self, pod: PodRecord, changes: Mapping[str, str | None]) -> None:
-        """Change annotations of just this Pod (None removes one).
+        """Change annotations of exactly this Pod (None removes one).
 
         Raises:
-            NotFoundError: the Pod is gone.
-            ConflictError: another Pod has its name by now.
-            ClusterError: it was refused, or could not be tried.
+            NotFoundError: the Pod does not exist any more.
+            ConflictError: another Pod has the same name now.
+            ClusterError: the API server rejected the patch or is unreachable.
         """
 
 
 class CheckpointStore(Protocol):
-    """Where pieces of what was learned are kept, by name; all raise ClusterError."""
+    """Stores shards of check-points by name; all methods raise ClusterError."""
 
     async def versions(self) -> Mapping[str, str]:
-        """The names of all pieces, and the version of each; ForbiddenError where nobody may know."""
+        """The version of each shard by name; ForbiddenError if the account may not list them."""
 
     async def read(self, name: str) -> bytes | None:
-        """A piece, None where it is gone."""
+        """A shard; None if it does not exist."""
 
     async def write(self, name: str, data: bytes, version: str | None) -> str:
-        """Put *data* in place of *version* (None: there is none yet); its own version.
+        """Replace *version* (None: create) by *data*; returns the new version.
 
         Raises:
-            ConflictError: another version stands there; nothing was written.
+            ConflictError: the stored version is another one; nothing was written.
         """
 
     async def remove(self, name: str, version: str) -> None:
-        """Drop a piece, if it is still that *version*; raises ConflictError as above."""
+        """Delete a shard if it still has that *version*; raises ConflictError as above."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterPorts:
-    """The ways in which a cycle meets the cluster.
+    """The parts of the cluster that a cycle uses.
 
-    Without `news` nothing is told of single workloads; without `checkpoints` a restart reads the past again.
+    Without `events`, no Events on workloads are recorded; without `checkpoints`, a restart reads the whole
+    history again.
     """
 
     lister: WorkloadLister
     store: ProfileStore
     sink: ReportSink
-    news: WorkloadEventSink | None = None
+    events: WorkloadEventSink | None = None
     checkpoints: CheckpointStore | None = None

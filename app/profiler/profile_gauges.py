@@ -1,4 +1,4 @@
-"""The stored values as gauges, so that they can be plotted beside usage and requests."""
+"""Gauges of the stored values, to plot beside usage and requests."""
 
 from collections.abc import Callable, Iterator
 
@@ -18,26 +18,26 @@ _GAUGES = {
 
 
 class ProfileGauges(Collector):
-    """One gauge of each CPU and memory profile, while *is_told*: one replica is enough to tell them."""
+    """One gauge per CPU and memory profile, while *is_exported*: one replica exports them."""
 
     def __init__(
-        self, catalogue: ProfileCatalogue, is_told: Callable[[], bool], registry: CollectorRegistry
+        self, catalogue: ProfileCatalogue, is_exported: Callable[[], bool], registry: CollectorRegistry
     ) -> None:
         self._catalogue = catalogue
-        self._is_told = is_told
+        self._is_exported = is_exported
         registry.register(self)
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """The families without their samples: a registry asks when it takes a collector."""
-        return [GaugeMetricFamily(*named, labels=_LABELS) for named in _GAUGES.values()]
+        """The metric families without samples, as the registry needs them at registration."""
+        return [GaugeMetricFamily(*arguments, labels=_LABELS) for arguments in _GAUGES.values()]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The values of this moment."""
-        if not self._is_told():
+        """The current values."""
+        if not self._is_exported():
             return
         families = {
-            resource.profile_kind: GaugeMetricFamily(*named, labels=_LABELS)
-            for resource, named in _GAUGES.items()
+            resource.profile_kind: GaugeMetricFamily(*arguments, labels=_LABELS)
+            for resource, arguments in _GAUGES.items()
         }
         for profile in self._catalogue:
             kind, subject = profile.kind, profile.subject
@@ -47,7 +47,7 @@ class ProfileGauges(Collector):
 
 
 def _number(text: str) -> float | None:
-    """The value, or None where somebody wrote what is no number."""
+    """The value; None if it is not a number."""
     try:
         return float(text)
     except ValueError:

@@ -10,21 +10,21 @@ from app.domain.profiles import Profile
 class ProfileWrite:
     """One profile to write under *name*: value and status, or the status alone.
 
-    `before` is the value that is stored so far, None where there is no such profile.
+    `stored_value` is the value stored now; None if the profile does not exist.
     """
 
     profile: Profile
     name: str
     value_changed: bool
-    before: str | None = None
+    stored_value: str | None = None
 
     @property
     def relative_change(self) -> float:
-        """How far the value moves, against what is stored: infinite for a newcomer, 0 where it stays."""
+        """|new - stored| / |stored|: infinite for a new profile, 0 if the value stays."""
         if not self.value_changed:
             return 0.0
         try:
-            old = float(self.before or 0)
-            return abs(float(self.profile.value) - old) / abs(old)
+            stored = float(self.stored_value or 0)
+            return abs(float(self.profile.value) - stored) / abs(stored)
         except (ValueError, ZeroDivisionError):
             return math.inf

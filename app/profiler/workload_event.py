@@ -7,7 +7,7 @@ from app.domain.workloads import Workload
 
 
 class EventReason(StrEnum):
-    """Why there is an Event; where there are too many, those of the first reason come first."""
+    """Reasons of Events, in the order of priority that applies when there are too many."""
 
     CHANGED = "ProfileChanged"
     CREATED = "ProfileCreated"
@@ -16,7 +16,7 @@ class EventReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkloadEvent:
-    """One Event on the object of a workload; its uid is empty where nobody knows it."""
+    """One Event on a workload's object; the UID is empty if it is unknown."""
 
     workload: Workload
     api_version: str

@@ -19,7 +19,7 @@ from app.kubernetes.workloads import WorkloadClient
 from app.periodic import wait_synced
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.profile_write import ProfileWrite
-from app.profiler.registries.workloads import directory_of
+from app.profiler.registries.workloads import build_snapshot
 from app.profiler.workload_event import WorkloadEvent
 
 
@@ -29,10 +29,10 @@ class ClusterWorkloads:
     def __init__(self, client: ClusterClient, namespaces: Sequence[str]) -> None:
         self._workloads = WorkloadClient(client, namespaces)
 
-    async def directory(self) -> ClusterSnapshot:
+    async def snapshot(self) -> ClusterSnapshot:
         """Who runs now."""
         pods = {(pod.namespace, pod.name): pod.workload for pod in await self._workloads.pods()}
-        return directory_of(pods, await self._workloads.records())
+        return build_snapshot(pods, await self._workloads.records())
 
 
 class ClusterProfiles:
@@ -87,12 +87,12 @@ class ClusterReport:
         self._events = EventRecorder(client, identity)
         self._involved = InvolvedObject("v1", "ConfigMap", namespace, STATUS_MAP)
 
-    async def tell(self, report: Mapping[str, Any]) -> None:
+    async def write(self, report: Mapping[str, Any]) -> None:
         """Keep the newest report; one that stands there already is not written again."""
         if await self._map.read() != report:
             await self._map.write(dict(report))
 
-    async def announce(self, reason: str, message: str, *, warning: bool) -> None:
+    async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
         """Tell of a change of state."""
         kind = "Warning" if warning else "Normal"
         await self._events.record(self._involved, reason, message, now=datetime.now(UTC), kind=kind)  # type: ignore[arg-type]
@@ -104,10 +104,10 @@ class ClusterEvents:
     def __init__(self, client: ClusterClient, identity: str) -> None:
         self._events = EventRecorder(client, identity)
 
-    async def record(self, news: WorkloadEvent) -> None:
+    async def record(self, event: WorkloadEvent) -> None:
         """Tell of one workload, in its own namespace."""
-        workload = news.workload
+        workload = event.workload
         involved = InvolvedObject(
-            news.api_version, workload.kind, workload.namespace, workload.name, news.uid
+            event.api_version, workload.kind, workload.namespace, workload.name, event.uid
         )
-        await self._events.record(involved, news.reason, news.message, now=datetime.now(UTC))
+        await self._events.record(involved, event.reason, event.message, now=datetime.now(UTC))

@@ -146,7 +146,7 @@ class ProfilerRole:
 
     def _leads(self, *, leading: bool) -> None:
         self._leading = leading
-        self._metrics.leads(leading=leading)
+        self._metrics.set_leader(is_leader=leading)
 
     async def _run_cycles(self, lister: WorkloadLister, namespaces: NamespaceScope) -> None:
         cluster = cluster_ports(self._settings, self._client, self._catalogue, lister)

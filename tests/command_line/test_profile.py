@@ -98,7 +98,10 @@ def test_too_few_samples_are_said(program: Program) -> None:
     outcome = program.run("profile", "--history", RECORD, "--min-samples", 100_000)
 
     assert (outcome.code, outcome.out) == (1, "")
-    assert "no profile for emojivoto/web: TooFewSamples: fewer than 100000 of 5 minutes each" in outcome.err
+    assert (
+        "no profile for emojivoto/web: TooFewSamples: fewer than 100000 samples, one per 5 minutes"
+        in outcome.err
+    )
     assert "no profile could be computed" in outcome.err
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Identity, Profile, Resource
 from app.domain.workloads import Workload
+from app.profiler.checkpoints import MAX_BYTES
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.collector import Progress, newest_complete_step
 from app.profiler.cycle.cycle import CyclePolicy, CycleReport, ProfilingCycle
@@ -23,58 +24,58 @@ from app.sources.queries import Scope
 from app.sources.query_observer import QueryObserver
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 
-# A minute after a step has ended: that step is the newest one that is asked for.
+# One minute after the end of a step: that step is the newest one that is queried.
 NOON = datetime(2026, 3, 4, 12, 1, tzinfo=UTC)
 NEWEST_STEP_SECONDS = int(datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp())
 DEPLOYMENTS = tuple(Workload("emojivoto", name) for name in ("web", "voting", "emoji", "vote-bot"))
 
 
 def in_scope(namespace: str) -> bool:
-    """The namespaces that count."""
+    """True if the namespace is profiled."""
     return namespace != "kube-system"
 
 
 class RecordingSink:
-    """Keeps all that it is told."""
+    """A report sink that records reports and Events."""
 
     def __init__(self) -> None:
         self.reports: list[Mapping[str, Any]] = []
-        self.announcements: list[tuple[str, str, bool]] = []
+        self.events: list[tuple[str, str, bool]] = []
 
-    async def tell(self, report: Mapping[str, Any]) -> None:
-        """Keep a report as it goes over the wire."""
+    async def write(self, report: Mapping[str, Any]) -> None:
+        """Record a report as its JSON document."""
         self.reports.append(json.loads(json.dumps(report)))
 
-    async def announce(self, reason: str, message: str, *, warning: bool) -> None:
-        """Keep an Event."""
-        self.announcements.append((reason, message, warning))
+    async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
+        """Record an Event."""
+        self.events.append((reason, message, warning))
 
     @property
     def signals(self) -> dict[str, Mapping[str, Any]]:
-        """The newest report's signals by name."""
+        """The signals of the newest report by name."""
         return {signal["signal"]: signal for signal in self.reports[-1]["signals"]}
 
 
-class RecordingNews:
-    """Keeps the Events on workloads."""
+class RecordingEvents:
+    """A sink that records the Events on workloads."""
 
     def __init__(self) -> None:
-        self.told: list[WorkloadEvent] = []
+        self.recorded: list[WorkloadEvent] = []
 
-    async def record(self, news: WorkloadEvent) -> None:
-        """Keep one."""
-        self.told.append(news)
+    async def record(self, event: WorkloadEvent) -> None:
+        """Record one Event."""
+        self.recorded.append(event)
 
     @property
     def lines(self) -> list[tuple[str, str, str]]:
-        """Workload, reason and message of each."""
-        return [(str(each.workload), each.reason.value, each.message) for each in self.told]
+        """Workload, reason and message of each Event."""
+        return [(str(event.workload), event.reason.value, event.message) for event in self.recorded]
 
 
 class Scenario:
-    """One term of a leader; another one over the same `profiles` is what a restart is.
+    """One leader's term; another scenario with the same `profiles` is a restart.
 
-    Another *cluster* stands in for what is in memory.
+    *cluster* replaces the in-memory cluster.
     """
 
     def __init__(
@@ -82,15 +83,16 @@ class Scenario:
         prometheus: EmojivotoPrometheus,
         profiles: InMemoryProfiles | None = None,
         *,
-        directory: ClusterSnapshot | None = None,
+        snapshot: ClusterSnapshot | None = None,
         history_days: int = 1,
         network_provider: Any = "auto",
         cluster: ClusterPorts | None = None,
         observer: QueryObserver | None = None,
         limits: Limits | None = None,
         timeslots: int = 4,
+        shard_bytes: int = MAX_BYTES,
     ) -> None:
-        self.prometheus, self.sink, self.news = prometheus, RecordingSink(), RecordingNews()
+        self.prometheus, self.sink, self.events = prometheus, RecordingSink(), RecordingEvents()
         self.profiles = profiles or InMemoryProfiles("profiling")
         source = PrometheusSource(
             "http://prometheus.test:9090",
@@ -101,27 +103,27 @@ class Scenario:
             transport=prometheus.transport,
             retry_policy=RetryPolicy(sleep=_no_pause),
         )
-        lister = FixedSnapshot(directory or ClusterSnapshot(workloads=DEPLOYMENTS))
-        policy = CyclePolicy(EstimationPolicy(), history_days, timeslots)
-        cluster = cluster or ClusterPorts(lister, self.profiles, self.sink, self.news)
+        lister = FixedSnapshot(snapshot or ClusterSnapshot(workloads=DEPLOYMENTS))
+        policy = CyclePolicy(EstimationPolicy(), history_days, timeslots, shard_bytes=shard_bytes)
+        cluster = cluster or ClusterPorts(lister, self.profiles, self.sink, self.events)
         self._cycle = ProfilingCycle(source, cluster, policy, in_scope)
 
     async def cycle(self, minutes: float = 0, progress: Progress = lambda _done, _total: None) -> CycleReport:
-        """A cycle so many minutes after noon."""
+        """Run a cycle *minutes* after noon."""
         return await self._cycle.run_once(NOON + timedelta(minutes=minutes), progress)
 
     def learned(self, minutes: float = 0) -> dict[Identity, Profile]:
-        """Every profile that can be derived from what was learned so far, as if none were stored."""
+        """Every profile that can be derived from the learned state, as if none were stored."""
         return learned_by(self._cycle, NOON + timedelta(minutes=minutes))
 
     @property
     def stored(self) -> str:
-        """Every stored object, byte for byte."""
+        """All stored objects as JSON text."""
         return json.dumps(self.profiles.manifests, sort_keys=True, indent=1)
 
     @property
     def values(self) -> dict[str, str]:
-        """The contract's value of each stored object, by its name."""
+        """The value of each stored object by name."""
         return {name: _value(manifest["spec"]) for name, manifest in self.profiles.manifests.items()}
 
 
@@ -131,7 +133,7 @@ def _value(spec: Mapping[str, Any]) -> str:
 
 
 def learned_by(cycle: ProfilingCycle, now: datetime) -> dict[Identity, Profile]:
-    """Every profile that *cycle* could derive from what it has learned, if none were stored."""
+    """Every profile that *cycle* can derive from its learned state, as if none were stored."""
     states = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, Signal.CONNECTIONS)]
     nothing = StoredValues(ProfileCatalogue(), now)
     newest = newest_complete_step(now.timestamp())
@@ -140,4 +142,4 @@ def learned_by(cycle: ProfilingCycle, now: datetime) -> dict[Identity, Profile]:
 
 
 async def _no_pause(_seconds: float) -> None:
-    """Between two tries."""
+    """Replaces the pause between two attempts."""

@@ -13,7 +13,7 @@ NAMESPACE = "emojivoto"
 WEB, WEB_API = Workload(NAMESPACE, "web"), Workload(NAMESPACE, "web-api")
 
 
-def directory(pods: Mapping[str, Workload], *deployments: Workload) -> ClusterSnapshot:
+def snapshot(pods: Mapping[str, Workload], *deployments: Workload) -> ClusterSnapshot:
     """The Pods of the namespace that are known, with their owners."""
     return ClusterSnapshot({(NAMESPACE, pod): owner for pod, owner in pods.items()}, deployments)
 
@@ -21,14 +21,14 @@ def directory(pods: Mapping[str, Workload], *deployments: Workload) -> ClusterSn
 def test_a_known_pod_belongs_to_its_owner_whatever_its_name_looks_like() -> None:
     """A Pod of web-api that is named like one of web, and a Pod of web that is named like none."""
     pod, other = "web-6b6f9d7d5c-2x8qz", "somebody-else"
-    attribute = Attribution(directory({pod: WEB_API, other: WEB}, WEB, WEB_API))
+    attribute = Attribution(snapshot({pod: WEB_API, other: WEB}, WEB, WEB_API))
 
     assert (attribute(NAMESPACE, pod), attribute(NAMESPACE, other)) == (WEB_API, WEB)
 
 
 def test_a_pod_of_the_past_belongs_to_the_deployment_of_its_name() -> None:
     """It is gone, and perhaps its Deployment too: the exact pattern of its name tells."""
-    attribute = Attribution(directory({}))
+    attribute = Attribution(snapshot({}))
 
     assert attribute(NAMESPACE, "web-6b6f9d7d5c-2x8qz") == WEB
     assert attribute(NAMESPACE, "web-api-5f5b555dff-fcg7c") == WEB_API
@@ -38,8 +38,8 @@ def test_a_past_pod_with_another_hash_needs_a_deployment_that_exists() -> None:
     """`a1e0a1e0a` is no hash of today's controller: beside a Deployment `web` it counts, elsewhere not."""
     pod = "web-a1e0a1e0a-abcde"
 
-    assert Attribution(directory({}, WEB))(NAMESPACE, pod) == WEB
-    assert Attribution(directory({}))(NAMESPACE, pod) is None
+    assert Attribution(snapshot({}, WEB))(NAMESPACE, pod) == WEB
+    assert Attribution(snapshot({}))(NAMESPACE, pod) is None
 
 
 def test_owners_of_running_pods_and_cron_jobs_lend_their_names_to_pods_of_the_past() -> None:
@@ -67,7 +67,7 @@ def test_known_pods_of_other_kinds_never_fall_back_to_their_names() -> None:
         Workload(NAMESPACE, "run", "Job"),
         Workload(NAMESPACE, "debug", "Pod"),
     ]
-    attribute = Attribution(directory(dict(zip(names, owners, strict=True)), WEB))
+    attribute = Attribution(snapshot(dict(zip(names, owners, strict=True)), WEB))
 
     assert [attribute(NAMESPACE, name) for name in names] == [
         Workload(NAMESPACE, "db", "StatefulSet"),
@@ -78,7 +78,7 @@ def test_known_pods_of_other_kinds_never_fall_back_to_their_names() -> None:
 
 def test_a_mirror_pod_is_nobodys() -> None:
     """A node is no workload."""
-    attribute = Attribution(directory({"etcd-master": Workload(NAMESPACE, "master", "Node")}))
+    attribute = Attribution(snapshot({"etcd-master": Workload(NAMESPACE, "master", "Node")}))
 
     assert attribute(NAMESPACE, "etcd-master") is None
 
@@ -98,13 +98,13 @@ def test_what_a_source_knows_of_the_past_comes_before_the_name() -> None:
     pod = (NAMESPACE, "web-6b6f9d7d5c-2x8qz")
     past = {pod: Workload(NAMESPACE, "shop-web")}
 
-    assert Attribution(directory({}), past)(*pod) == Workload(NAMESPACE, "shop-web")
-    assert Attribution(directory({pod[1]: WEB_API}), past)(*pod) == WEB_API
+    assert Attribution(snapshot({}), past)(*pod) == Workload(NAMESPACE, "shop-web")
+    assert Attribution(snapshot({pod[1]: WEB_API}), past)(*pod) == WEB_API
 
 
 def test_namespaces_are_kept_apart() -> None:
     """The same Pod name elsewhere is another Pod: not known there, so its name tells."""
-    attribute = Attribution(directory({"web-6b6f9d7d5c-2x8qz": WEB_API}))
+    attribute = Attribution(snapshot({"web-6b6f9d7d5c-2x8qz": WEB_API}))
 
     assert attribute("other", "web-6b6f9d7d5c-2x8qz") == Workload("other", "web")
 
@@ -137,7 +137,7 @@ async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
     job = "web-6b6f9d7d5c-zzzzz"
     prometheus.containers |= {("db-0", "db"): (5.0, 1e9), (job, "web-svc"): (5.0, 1e9)}
     pods = {"db-0": Workload(NAMESPACE, "db", "StatefulSet"), job: Workload(NAMESPACE, "web", "Job")}
-    scenario = Scenario(prometheus, directory=directory(pods, WEB))
+    scenario = Scenario(prometheus, snapshot=snapshot(pods, WEB))
 
     await scenario.cycle()
 
@@ -165,7 +165,7 @@ async def test_replicas_old_and_new_are_pooled_into_their_deployment() -> None:
     prometheus = EmojivotoPrometheus()
     past = "web-5f5b555dff-7w4ct"
     prometheus.containers |= {(past, "web-svc"): (0.1, 2e7), (past, "linkerd-proxy"): (0.02, 1e7)}
-    scenario = Scenario(prometheus, directory=directory({"web-6b6f9d7d5c-2x8qz": WEB}, WEB))
+    scenario = Scenario(prometheus, snapshot=snapshot({"web-6b6f9d7d5c-2x8qz": WEB}, WEB))
 
     await scenario.cycle()
 

@@ -17,6 +17,9 @@ from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Fa
 from tests.profiler.memory_checkpoints import Killed, MemoryCheckpoints, dies_at, fails
 from tests.profiler.scenario import DEPLOYMENTS, NEWEST_STEP_SECONDS, RecordingSink, Scenario
 
+# With this planned size nearly every workload has a shard of its own.
+SMALL_SHARD_BYTES, LARGE_SHARD_BYTES = 200, 10**6
+
 
 class Remaining:
     """What outlives a leader: profiles, check-points, and the Prometheus."""
@@ -31,12 +34,6 @@ class Remaining:
         lister = FixedSnapshot(ClusterSnapshot(workloads=DEPLOYMENTS))
         ports = ClusterPorts(lister, self.profiles, self.sink, checkpoints=self.checkpoints)
         return Scenario(self.prometheus, self.profiles, cluster=ports, **more)
-
-
-@pytest.fixture
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each workload has a piece of its own, or nearly so."""
-    monkeypatch.setattr(module, "_PLANNED_BYTES", 200)
 
 
 async def undisturbed(minutes: float) -> dict[Any, Profile]:
@@ -144,14 +141,13 @@ async def test_what_prometheus_forgot_is_still_known() -> None:
     assert same(learned, expected)
 
 
-@pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("number", range(6))
 async def test_a_leader_that_is_killed_while_it_stores_loses_nothing(number: int) -> None:
     """At 13:05, as it writes its n-th piece: pieces are of two ages, and the next leader joins them."""
     cluster = Remaining()
-    leader = cluster.leader()
+    leader = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
     await leader.cycle()
-    assert len(cluster.checkpoints.pieces) >= 4
+    assert len(cluster.checkpoints.shards) >= 4
     cluster.prometheus.faults = dict.fromkeys(SIGNALS, knows_since(NEWEST_STEP_SECONDS))
     cluster.checkpoints.before = dies_at("write", number)
     survived = True
@@ -160,32 +156,30 @@ async def test_a_leader_that_is_killed_while_it_stores_loses_nothing(number: int
             await leader.cycle(minutes)
         except Killed:
             survived = False
-    assert survived == (number >= len(cluster.checkpoints.pieces))
+    assert survived == (number >= len(cluster.checkpoints.shards))
     cluster.checkpoints.before = lambda _verb, _name: None
 
-    new = cluster.leader()
+    new = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
     await new.cycle(minutes=70)
 
     assert same(new.learned(70), await undisturbed(70))
 
 
-async def test_a_leader_that_is_killed_while_it_cuts_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_leader_that_is_killed_while_it_cuts_loses_nothing() -> None:
     """One piece becomes many, and many become one; killed at every write and removal in between.
 
     What was before noon is in the pieces alone: Prometheus has forgotten it.
     """
     expected = await undisturbed(65)
-    for before, after in ((10**6, 200), (200, 10**6)):
+    sizes = (LARGE_SHARD_BYTES, SMALL_SHARD_BYTES)
+    for before, after in (sizes, sizes[::-1]):
         for verb, number in [*(("write", n) for n in range(7)), *(("remove", n) for n in range(5))]:
             cluster = Remaining()
-            leader = cluster.leader()
-            monkeypatch.setattr(module, "_PLANNED_BYTES", before)
-            await leader.cycle()
-            monkeypatch.setattr(module, "_PLANNED_BYTES", after)
+            await cluster.leader(shard_bytes=before).cycle()
             cluster.prometheus.faults = dict.fromkeys(SIGNALS, knows_since(NEWEST_STEP_SECONDS))
             cluster.checkpoints.before = dies_at(verb, number)
             try:
-                await leader.cycle(minutes=61)
+                await cluster.leader(shard_bytes=after).cycle(minutes=61)
             except Killed:
                 cluster.checkpoints.before = lambda _verb, _name: None
             new = cluster.leader()
@@ -193,18 +187,15 @@ async def test_a_leader_that_is_killed_while_it_cuts_loses_nothing(monkeypatch: 
             assert same(new.learned(65), expected)
 
 
-@pytest.mark.usefixtures("small_pieces")
-async def test_pieces_that_are_no_longer_needed_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pieces_that_are_no_longer_needed_are_removed() -> None:
     """Many small pieces become one when they fit into one: no other object is left."""
     cluster = Remaining()
-    leader = cluster.leader()
-    await leader.cycle()
-    assert len(cluster.checkpoints.pieces) >= 4
+    await cluster.leader(shard_bytes=SMALL_SHARD_BYTES).cycle()
+    assert len(cluster.checkpoints.shards) >= 4
 
-    monkeypatch.setattr(module, "_PLANNED_BYTES", 10**6)
-    await leader.cycle(minutes=61)
+    await cluster.leader(shard_bytes=LARGE_SHARD_BYTES).cycle(minutes=61)
 
-    assert list(cluster.checkpoints.pieces) == ["000000000000"]
+    assert list(cluster.checkpoints.shards) == ["000000000000"]
     new = cluster.leader()
     await new.cycle(minutes=65)
     assert same(new.learned(65), await undisturbed(65))
@@ -216,7 +207,7 @@ async def test_no_piece_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Remaining()
     await cluster.leader().cycle()
 
-    sizes = [len(data) for _, data in cluster.checkpoints.pieces.values()]
+    sizes = [len(data) for _, data in cluster.checkpoints.shards.values()]
     assert len(sizes) > 1
     assert max(sizes) <= 1500
 
@@ -225,7 +216,6 @@ def damaged(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
-@pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -241,23 +231,23 @@ async def test_a_piece_that_can_not_be_read_is_told_and_read_again(damage: Any, 
     It is stored anew at once, so that the next leader reads it.
     """
     cluster = Remaining()
-    await cluster.leader().cycle()
-    names = sorted(cluster.checkpoints.pieces)
-    cluster.checkpoints.overwrite(names[1], damage(cluster.checkpoints.pieces[names[1]][1]))
+    await cluster.leader(shard_bytes=SMALL_SHARD_BYTES).cycle()
+    names = sorted(cluster.checkpoints.shards)
+    cluster.checkpoints.overwrite(names[1], damage(cluster.checkpoints.shards[names[1]][1]))
 
-    new = cluster.leader()
+    new = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
     with capture_logs() as log:
         await new.cycle(minutes=5)
 
     told = [line for line in log if line["event"] == "checkpoint_unreadable"]
     assert [line["reason"] for line in told] == [reason]
-    assert [(each[0], each[2]) for each in cluster.sink.announcements] == [(reason, True)]
-    assert names[1] in cluster.sink.announcements[0][1]
+    assert [(each[0], each[2]) for each in cluster.sink.events] == [(reason, True)]
+    assert names[1] in cluster.sink.events[0][1]
     assert same(new.learned(5), await undisturbed(5))
-    cluster.sink.announcements.clear()
-    again = cluster.leader()
+    cluster.sink.events.clear()
+    again = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
     await again.cycle(minutes=10)
-    assert cluster.sink.announcements == []
+    assert cluster.sink.events == []
     assert same(again.learned(10), await undisturbed(10))
 
 
@@ -270,7 +260,7 @@ async def test_without_the_right_it_works_as_without_check_points() -> None:
         for minutes in (0, 5, 10):
             await leader.cycle(minutes)
 
-    assert [reason for reason, _, _ in cluster.sink.announcements] == ["CheckpointsForbidden"]
+    assert [reason for reason, _, _ in cluster.sink.events] == ["CheckpointsForbidden"]
     events = [line["event"] for line in log if line["log_level"] == "warning"]
     assert events == ["checkpoint_unreadable", "checkpoints_not_written"]
     assert same(leader.learned(10), await undisturbed(10))
@@ -300,14 +290,14 @@ async def test_an_old_leader_overwrites_nothing() -> None:
     await old.cycle()
     await new.cycle(minutes=5)
     await new.cycle(minutes=66)
-    before = dict(cluster.checkpoints.pieces)
+    before = dict(cluster.checkpoints.shards)
 
     with capture_logs() as log:
         report = await old.cycle(minutes=70)
 
     assert report.checkpoints_written == 0
     assert [line["event"] for line in log if line["log_level"] == "warning"] == ["checkpoints_not_written"]
-    assert cluster.checkpoints.pieces == before
+    assert cluster.checkpoints.shards == before
 
 
 @pytest.mark.parametrize(
@@ -360,15 +350,14 @@ async def test_writes_that_fail_are_told_once_and_tried_again() -> None:
     assert warned == ["checkpoints_not_written"]
 
 
-@pytest.mark.usefixtures("small_pieces")
 async def test_other_time_slots_begin_anew() -> None:
     """Rows of four slots a day are of no use to a leader with six: told, and read again."""
     cluster = Remaining()
-    await cluster.leader().cycle()
-    new = cluster.leader(timeslots=6)
+    await cluster.leader(shard_bytes=SMALL_SHARD_BYTES).cycle()
+    new = cluster.leader(timeslots=6, shard_bytes=SMALL_SHARD_BYTES)
     await new.cycle(minutes=5)
 
-    reasons = {reason for reason, _, _ in cluster.sink.announcements}
+    reasons = {reason for reason, _, _ in cluster.sink.events}
     assert reasons == {"CheckpointOtherSettings"}
     whole = Scenario(lively(), timeslots=6)
     await whole.cycle()

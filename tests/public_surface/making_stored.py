@@ -117,7 +117,7 @@ def checkpoint_bytes() -> bytes:
     for signs in (_throttling(), _kill()):
         history.fold_pressure(signs, _attribute)
     learned.connections.fold(_connections())
-    return encode(learned.piece(KeyRange(), ASKED))
+    return encode(learned.shard(KeyRange(), ASKED))
 
 
 def _attribute(namespace: str, pod: str) -> Workload | None:
@@ -233,7 +233,7 @@ def status_map() -> dict[str, Any]:
             Identity(ProfileKind.CONNECTION, Connection(WEB, DB)),
         ],
         unattributed_namespaces=["legacy"],
-        past_pods_by="names",
+        past_owner_source="names",
     )
     probe = {
         "state": "Failing",

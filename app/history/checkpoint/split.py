@@ -35,24 +35,25 @@ class LearnedState:
         weights = np.concatenate((self.usage.stored_bytes(), samples * _SAMPLE_BYTES))
         return plan_ranges(starts, self.keys, weights, max_weight=most_bytes)
 
-    def piece(self, keys: KeyRange, asked: NamespaceSelection) -> Checkpoint:
-        """What is known of *keys*."""
-        return Checkpoint(keys, within(asked, keys), self.usage.within(keys), self.connections.within(keys))
+    def shard(self, keys: KeyRange, query_scope: NamespaceSelection) -> Checkpoint:
+        """The shard of *keys*; *query_scope* are the namespaces that are queried."""
+        namespaces = within(query_scope, keys)
+        return Checkpoint(keys, namespaces, self.usage.within(keys), self.connections.within(keys))
 
-    def restore(self, pieces: Iterable[Checkpoint], asked: NamespaceSelection) -> None:
-        """Become what *pieces* tell; all steps are missing of what they do not tell.
+    def restore(self, shards: Iterable[Checkpoint], query_scope: NamespaceSelection) -> None:
+        """Replace the state by that of *shards*; all steps are missing for keys that they do not cover.
 
-        A piece ends where the next one begins. Of namespaces that are *asked* for now and were not when a
-        piece was made, nothing is known either: their past was never read.
+        A shard ends where the next one begins. The history is also missing for namespaces in *query_scope*
+        that were not queried when their shard was written: their past was never read.
         """
-        found: dict[KeyRange, Checkpoint] = {}
-        for piece in _side_by_side(pieces):
-            found |= {part.keys: part for part in _asked_parts(piece, asked)}
-        if not found:
+        by_keys: dict[KeyRange, Checkpoint] = {}
+        for shard in _without_overlap(shards):
+            by_keys |= {part.keys: part for part in _queried_parts(shard, query_scope)}
+        if not by_keys:
             return
-        self.usage.replace_with({keys: piece.usage for keys, piece in found.items()})
-        self.connections.replace_with({keys: piece.connections for keys, piece in found.items()})
-        for namespace in {name for piece in found.values() for name in _arrived(piece, asked)}:
+        self.usage.replace_with({keys: shard.usage for keys, shard in by_keys.items()})
+        self.connections.replace_with({keys: shard.connections for keys, shard in by_keys.items()})
+        for namespace in {name for shard in by_keys.values() for name in _added_names(shard, query_scope)}:
             self.forget(namespace)
 
     def forget(self, namespace: str) -> None:
@@ -72,33 +73,33 @@ def _overlapping(namespaces: Iterable[str], keys: KeyRange) -> frozenset[str]:
     return frozenset(namespace for namespace in namespaces if keys.overlaps(range_of(namespace)))
 
 
-def _side_by_side(pieces: Iterable[Checkpoint]) -> Iterable[Checkpoint]:
-    ordered = sorted(pieces, key=lambda piece: piece.keys)
-    ends = [*(piece.keys.first - 1 for piece in ordered), KeyRange().last][1:]
-    for piece, end in zip(ordered, ends, strict=True):
-        yield piece if piece.keys.last <= end else _part(piece, KeyRange(piece.keys.first, end))
+def _without_overlap(shards: Iterable[Checkpoint]) -> Iterable[Checkpoint]:
+    ordered = sorted(shards, key=lambda shard: shard.keys)
+    ends = [*(shard.keys.first - 1 for shard in ordered), KeyRange().last][1:]
+    for shard, end in zip(ordered, ends, strict=True):
+        yield shard if shard.keys.last <= end else _part(shard, KeyRange(shard.keys.first, end))
 
 
-def _asked_parts(piece: Checkpoint, asked: NamespaceSelection) -> list[Checkpoint]:
-    """The piece or, where all namespaces are asked for by now, the parts of those that were."""
-    if piece.namespaces.included is None or asked.included is not None:
-        return [piece]
-    ranges = sorted({_common(range_of(name), piece.keys) for name in piece.namespaces.included})
-    return [_part(piece, keys) for keys in ranges]
+def _queried_parts(shard: Checkpoint, query_scope: NamespaceSelection) -> list[Checkpoint]:
+    """The shard; if all namespaces are queried now, only the parts of the namespaces queried for it."""
+    if shard.namespaces.included is None or query_scope.included is not None:
+        return [shard]
+    ranges = sorted({_intersection(range_of(name), shard.keys) for name in shard.namespaces.included})
+    return [_part(shard, keys) for keys in ranges]
 
 
-def _arrived(piece: Checkpoint, asked: NamespaceSelection) -> set[str]:
-    """The namespaces, of those that are named, that are asked for now and were not for *piece*."""
-    before, now = piece.namespaces, within(asked, piece.keys)
+def _added_names(shard: Checkpoint, query_scope: NamespaceSelection) -> set[str]:
+    """The namespaces, out of those named in a selection, that are queried now and were not for *shard*."""
+    before, now = shard.namespaces, within(query_scope, shard.keys)
     named = before.excluded | (now.included or frozenset())
     return {name for name in named if now.covers(name) and not before.covers(name)}
 
 
-def _part(piece: Checkpoint, keys: KeyRange) -> Checkpoint:
+def _part(shard: Checkpoint, keys: KeyRange) -> Checkpoint:
     return Checkpoint(
-        keys, within(piece.namespaces, keys), piece.usage.within(keys), piece.connections.within(keys)
+        keys, within(shard.namespaces, keys), shard.usage.within(keys), shard.connections.within(keys)
     )
 
 
-def _common(one: KeyRange, other: KeyRange) -> KeyRange:
-    return KeyRange(max(one.first, other.first), min(one.last, other.last))
+def _intersection(first: KeyRange, second: KeyRange) -> KeyRange:
+    return KeyRange(max(first.first, second.first), min(first.last, second.last))

@@ -1,4 +1,4 @@
-"""One cycle's questions to the sources, and what their answers say of each signal."""
+"""Collects the missing samples of one cycle from the source and determines the state of each signal."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,61 +25,61 @@ from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.resolution import resolve
 from app.profiler.cycle.signals import (
     PAST_UNREAD,
-    Answers,
     Health,
     Signal,
+    SignalResults,
     SignalState,
     connection_state,
-    signs_unknown,
+    pressure_unknown_state,
     usage_state,
 )
 from app.profiler.ports import UsageSource
 
 # Samples of the newest minute may not have reached every Prometheus yet.
 GRACE_SECONDS = 60
-# A past that can't be read for so long may never be: stored values move on what there is.
+# A past that is unreadable for this long may remain so: stored values then change without it.
 _PATIENCE_STEPS = STEPS_PER_DAY
 Progress = Callable[[int, int], None]
 log = structlog.get_logger(__name__)
 
 
 def newest_complete_step(now_seconds: float) -> int:
-    """The last step whose samples can be expected to be there."""
+    """The last step with samples that the source should have by now."""
     return int((now_seconds - GRACE_SECONDS) // STEP_SECONDS)
 
 
 def wanted_steps(newest_step: int, history_days: int) -> StepRange:
-    """Today and the *history_days* before it, whole days so that every reader of the past reads the same."""
+    """Today and the *history_days* before it: whole days, so that every leader reads the same past."""
     return StepRange((day_of(newest_step) - history_days) * STEPS_PER_DAY + 1, newest_step)
 
 
 @dataclass(slots=True)
 class CollectedSamples:
-    """What one cycle brought: the state of each signal and what could not be attributed."""
+    """The outcome of one cycle's queries: the state of each signal and what could not be attributed."""
 
     states: list[SignalState] = field(default_factory=list)
     samples: int = 0
-    unread_past: set[ProfileKind] = field(default_factory=set)  # kinds of profiles that wait for it
+    unread_past: set[ProfileKind] = field(default_factory=set)  # kinds of profiles that wait for their past
     unattributed_namespaces: set[str] = field(default_factory=set)
-    past_pods_by: str = ""
-    unknown_edges: int = 0  # in the answer on the newest steps
+    past_owner_source: str = ""
+    unknown_edges: int = 0  # in the result for the newest steps
 
     @property
     def answered_kinds(self) -> set[ProfileKind]:
-        """The kinds of profiles whose source answers."""
+        """The kinds of profiles with successful queries."""
         return {
             state.signal.profile_kind for state in self.states if state.health in {Health.OK, Health.DEGRADED}
         }
 
     @property
     def has_usage(self) -> bool:
-        """True where CPU or memory was answered; nothing is known of anybody's usage elsewhere."""
+        """True if a query for CPU or memory succeeds; otherwise no usage is known at all."""
         usage = (state for state in self.states if state.signal is not Signal.CONNECTIONS)
         return any(state.health is not Health.FAILING for state in usage)
 
 
 class _Meter:
-    """Counts the steps that were answered or given up, of all signals."""
+    """Counts the steps of all signals that were read or given up."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
@@ -90,171 +90,175 @@ class _Meter:
         self._progress(self._done, self._total)
 
     def finish(self) -> None:
-        """What was not answered is given up, for this cycle."""
+        """Count the steps that this cycle gives up."""
         if self._done < self._total:
             self.advance(self._total)
 
 
 @dataclass(frozen=True, slots=True)
 class _Cycle:
-    """What the questions of one cycle have in common."""
+    """What the queries of one cycle share."""
 
     newest_step: int
     attributions: Attributions
     meter: _Meter
-    gathered: CollectedSamples = field(default_factory=CollectedSamples)
+    collected: CollectedSamples = field(default_factory=CollectedSamples)
 
 
 class SampleCollector:
-    """Asks for the steps that are missing, folds whole answers, and never folds a part of one."""
+    """Queries the missing steps and folds complete results, never a part of one."""
 
     def __init__(self, source: UsageSource, history: UsageHistory, connections: ConnectionHistory) -> None:
         self._source = source
         self._history = history
         self._connections = connections
-        self._folding = asyncio.Lock()  # both resources number their series in one place
+        self._folding = asyncio.Lock()  # both resources share one numbering of series
         self._mesh_seen = False
         self._states: dict[Signal, SignalState] = {}
-        self._signs_unknown: dict[Signal, SignalState] = {}
-        self._past_pods_by = ""
+        self._pressure_unknown: dict[Signal, SignalState] = {}
+        self._past_owner_source = ""
         self._unknown_edges = 0
-        self._unread_since: dict[Signal, int] = {}  # the step in which a signal's past began to be refused
+        self._unread_since: dict[Signal, int] = {}  # the step in which a signal's past became unreadable
 
     async def collect(
-        self, wanted: StepRange, directory: ClusterSnapshot, progress: Progress
+        self, wanted: StepRange, snapshot: ClusterSnapshot, progress: Progress
     ) -> CollectedSamples:
-        """Bring the state up to `wanted.last`."""
+        """Bring the history up to `wanted.last`."""
         usage = {
-            resource: self._to_ask(Signal.of(resource), self._history.missing(resource, wanted), wanted.last)
+            resource: self._parts_to_query(
+                Signal.of(resource), self._history.missing(resource, wanted), wanted.last
+            )
             for resource in Resource
         }
-        edges = self._to_ask(Signal.CONNECTIONS, self._connections.missing(wanted.last), wanted.last)
+        edges = self._parts_to_query(Signal.CONNECTIONS, self._connections.missing(wanted.last), wanted.last)
         cycle = _Cycle(
             wanted.last,
-            Attributions(self._source, directory),
+            Attributions(self._source, snapshot),
             _Meter(progress, sum(map(len, chain(*usage.values(), edges)))),
         )
         states = await asyncio.gather(
-            *(self._ask_usage(resource, usage[resource], cycle) for resource in Resource),
-            self._ask_edges(edges, cycle),
+            *(self._collect_usage(resource, usage[resource], cycle) for resource in Resource),
+            self._collect_edges(edges, cycle),
         )
         cycle.meter.finish()
-        # A signal of which there was nothing to ask stands as it stood.
+        # A signal without a query in this cycle keeps its state.
         self._states |= {state.signal: state for state in states if state}
-        self._note_known_by(cycle.attributions.known_by)
-        gathered = cycle.gathered
-        gathered.states = [self._with_signs(state) for state in self._states.values()]
-        gathered.unread_past = self._unread_past(wanted)
-        gathered.past_pods_by = self._past_pods_by
-        gathered.unknown_edges = self._unknown_edges
-        return gathered
+        self._update_past_owner_source(cycle.attributions.owner_source)
+        collected = cycle.collected
+        collected.states = [self._with_pressure(state) for state in self._states.values()]
+        collected.unread_past = self._unread_past(wanted)
+        collected.past_owner_source = self._past_owner_source
+        collected.unknown_edges = self._unknown_edges
+        return collected
 
-    def _to_ask(self, signal: Signal, missing: list[StepRange], newest_step: int) -> list[StepRange]:
-        """What is missing; the newest step again where it is not known if the source answers at all."""
-        known = self._states.get(signal)
-        if not missing and (known is None or known.health is Health.FAILING):
+    def _parts_to_query(self, signal: Signal, missing: list[StepRange], newest_step: int) -> list[StepRange]:
+        """The missing steps; if there are none, the newest step if the signal is failing or has no state."""
+        state = self._states.get(signal)
+        if not missing and (state is None or state.health is Health.FAILING):
             return [StepRange(newest_step, newest_step)]
         return contiguous(missing)
 
     def _unread_past(self, wanted: StepRange) -> set[ProfileKind]:
-        """The kinds of profiles of which some past is to be read yet, if it can be."""
+        """The kinds of profiles with a past that is still to be read and was not given up."""
         missing = {Signal.of(resource) for resource in Resource if self._history.missing(resource, wanted)}
         if self._connections.missing(wanted.last):
             missing.add(Signal.CONNECTIONS)
         for signal, state in self._states.items():
             if state.reason == PAST_UNREAD:
                 self._unread_since.setdefault(signal, wanted.last)
-            elif state.health is not Health.FAILING:  # as far as it was asked for, it was answered
+            elif state.health is not Health.FAILING:  # all queries of the last cycle succeeded
                 self._unread_since.pop(signal, None)
         given_up = {
             signal for signal, since in self._unread_since.items() if wanted.last - since >= _PATIENCE_STEPS
         }
         return {signal.profile_kind for signal in missing - given_up}
 
-    def _with_signs(self, state: SignalState) -> SignalState:
-        """Usage that is known, without what would raise it, is degraded."""
-        return self._signs_unknown.get(state.signal, state) if state.health is Health.OK else state
+    def _with_pressure(self, state: SignalState) -> SignalState:
+        """The state; degraded if usage is known but the pressure that would raise it is not."""
+        return self._pressure_unknown.get(state.signal, state) if state.health is Health.OK else state
 
-    def _note_known_by(self, known_by: str) -> None:
-        if known_by and known_by != self._past_pods_by:
-            log.info("past_pods_attributed", by=known_by)
-            self._past_pods_by = known_by
+    def _update_past_owner_source(self, owner_source: str) -> None:
+        if owner_source and owner_source != self._past_owner_source:
+            log.info("past_pods_attributed", by=owner_source)
+            self._past_owner_source = owner_source
 
-    async def _ask_usage(
+    async def _collect_usage(
         self, resource: Resource, parts: list[StepRange], cycle: _Cycle
     ) -> SignalState | None:
-        async def ask(part: StepRange, answers: Answers) -> None:
+        async def query(part: StepRange, results: SignalResults) -> None:
             async for days in self._source.container_samples(resource, part):
-                await self._fold_usage(days, cycle, answers)
+                await self._fold_usage(days, cycle, results)
 
-        answers = await _ask_all(parts, ask, cycle.newest_step)
-        await self._ask_signs(resource, cycle)
-        return usage_state(resource, answers) if parts else None
+        results = await _query_parts(parts, query, cycle.newest_step)
+        await self._collect_pressure(resource, cycle)
+        return usage_state(resource, results) if parts else None
 
-    async def _ask_edges(self, parts: list[StepRange], cycle: _Cycle) -> SignalState | None:
-        async def ask(part: StepRange, answers: Answers) -> None:
+    async def _collect_edges(self, parts: list[StepRange], cycle: _Cycle) -> SignalState | None:
+        async def query(part: StepRange, results: SignalResults) -> None:
             async for samples in self._source.connection_samples(part):
-                await self._fold_edges(samples, cycle, answers)
+                await self._fold_edges(samples, cycle, results)
 
-        answers = await _ask_all(parts, ask, cycle.newest_step)
-        return connection_state(answers, mesh_seen=self._mesh_seen) if parts else None
+        results = await _query_parts(parts, query, cycle.newest_step)
+        return connection_state(results, mesh_seen=self._mesh_seen) if parts else None
 
-    async def _fold_usage(self, days: list[ContainerSamples], cycle: _Cycle, answers: Answers) -> None:
-        """Take one answer, the newest of its days first."""
+    async def _fold_usage(self, days: list[ContainerSamples], cycle: _Cycle, results: SignalResults) -> None:
+        """Fold one query result, its newest day first."""
         steps = StepRange(days[-1].steps.first, days[0].steps.last)
         for samples in days:
-            answers.unusable += samples.unusable
-            answers.series.append(len(samples.containers))
+            results.unusable += samples.unusable
+            results.series.append(len(samples.containers))
             cycle.meter.advance(len(samples.steps))
-            # What is empty, and all that is newer too, may be filled later: it stays to be asked again.
-            if not answers.has_samples:
+            # Steps without samples may be filled later while all newer ones are empty too: query them again.
+            if not results.has_samples:
                 continue
-            attribution = await cycle.attributions.of(samples.containers, steps)
+            attribution = await cycle.attributions.for_result(samples.containers, steps)
             async with self._folding:
                 folded = await asyncio.to_thread(self._history.fold, samples, attribution)
-            answers.folded = True
-            cycle.gathered.samples += folded.samples
-            cycle.gathered.unattributed_namespaces |= {namespace for namespace, _ in folded.unattributed_pods}
+            results.folded = True
+            cycle.collected.samples += folded.samples
+            cycle.collected.unattributed_namespaces |= {
+                namespace for namespace, _ in folded.unattributed_pods
+            }
 
-    async def _ask_signs(self, resource: Resource, cycle: _Cycle) -> None:
-        """Asked on the steps whose usage is known; usage goes on without an answer."""
+    async def _collect_pressure(self, resource: Resource, cycle: _Cycle) -> None:
+        """Query pressure on the steps with known usage; a failure does not affect usage."""
         missing = self._history.missing_pressure(resource, cycle.newest_step)
         if not missing:
             return
         try:
             for steps in missing:
                 async for samples in self._source.pressure_samples(PRESSURE_OF[resource], steps):
-                    attribution = await cycle.attributions.of(samples.containers, samples.steps)
+                    attribution = await cycle.attributions.for_result(samples.containers, samples.steps)
                     async with self._folding:
                         await asyncio.to_thread(self._history.fold_pressure, samples, attribution)
         except SourceError as error:
-            self._signs_unknown[Signal.of(resource)] = signs_unknown(resource, error)
+            self._pressure_unknown[Signal.of(resource)] = pressure_unknown_state(resource, error)
             return
-        self._signs_unknown.pop(Signal.of(resource), None)
+        self._pressure_unknown.pop(Signal.of(resource), None)
 
-    async def _fold_edges(self, samples: ConnectionSamples, cycle: _Cycle, answers: Answers) -> None:
-        answers.unusable += samples.unusable
-        answers.series.append(len(samples.sources))
+    async def _fold_edges(self, samples: ConnectionSamples, cycle: _Cycle, results: SignalResults) -> None:
+        results.unusable += samples.unusable
+        results.series.append(len(samples.sources))
         cycle.meter.advance(len(samples.steps))
         self._mesh_seen = self._mesh_seen or bool(samples.sources or self._connections.sources)
-        if answers.has_samples:
-            resolved = await asyncio.to_thread(resolve, samples, cycle.attributions.present)
-            if len(answers.series) == 1:
+        if results.has_samples:
+            resolved = await asyncio.to_thread(resolve, samples, cycle.attributions.current)
+            if len(results.series) == 1:
                 self._unknown_edges = resolved.unknown_ends
             await asyncio.to_thread(self._connections.fold, resolved)
-            answers.folded = True
+            results.folded = True
 
 
-Ask = Callable[[StepRange, Answers], Awaitable[None]]
+QueryPart = Callable[[StepRange, SignalResults], Awaitable[None]]
 
 
-async def _ask_all(parts: list[StepRange], ask: Ask, newest_step: int) -> Answers:
-    """Ask for every part, newest first; the first failure ends the signal's questions."""
-    answers = Answers(newest_was_known=bool(parts) and parts[0].last < newest_step)
+async def _query_parts(parts: list[StepRange], query: QueryPart, newest_step: int) -> SignalResults:
+    """Query every part, newest first, until the first failure."""
+    results = SignalResults(only_older_steps=bool(parts) and parts[0].last < newest_step)
     try:
         for part in parts:
-            await ask(part, answers)
+            await query(part, results)
     except SourceError as error:
-        answers.error = error
-    answers.off = bool(parts) and not answers.series and answers.error is None
-    return answers
+        results.error = error
+    results.off = bool(parts) and not results.series and results.error is None
+    return results

@@ -1,4 +1,4 @@
-"""What the Pod templates of workloads say of the containers that a profile lists; pure."""
+"""Roles of the containers in profiles, from the Pod templates of their workloads; pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -12,7 +12,7 @@ Templates = Mapping[Workload, InitContainers]
 
 
 def with_roles(profiles: Iterable[Profile], templates: Templates) -> list[Profile]:
-    """The same profiles, in which each container has its role."""
+    """The profiles with the role of each container."""
     return [
         _with_roles(profile, templates.get(profile.workload, NO_INIT_CONTAINERS))
         if isinstance(profile, ResourceProfile)
@@ -21,8 +21,8 @@ def with_roles(profiles: Iterable[Profile], templates: Templates) -> list[Profil
     ]
 
 
-def init_containers_of(templates: Templates) -> IsInitContainer:
-    """Tells whether a container of a workload ends before the application begins: no profile counts it."""
+def init_container_check(templates: Templates) -> IsInitContainer:
+    """A function that is true for a workload's regular init containers, which no profile counts."""
     return lambda workload, container: templates.get(workload, NO_INIT_CONTAINERS).is_regular(container)
 
 

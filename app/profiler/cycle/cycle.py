@@ -1,4 +1,4 @@
-"""One profiling cycle: who is there, what is new, what is needed, what changed."""
+"""One profiling cycle: collect samples, derive profiles, write them, record Events and check-points."""
 
 import asyncio
 import math
@@ -22,11 +22,11 @@ from app.profiler.cycle.collector import (
     newest_complete_step,
     wanted_steps,
 )
-from app.profiler.cycle.container_roles import init_containers_of, with_roles
+from app.profiler.cycle.container_roles import init_container_check, with_roles
 from app.profiler.cycle.derivation import DerivedProfiles, ProfileDerivation, StoredValues
 from app.profiler.cycle.event_recorder import WorkloadEventRecorder
 from app.profiler.cycle.plan_aging import AgingPolicy
-from app.profiler.cycle.plan_events import plan_news
+from app.profiler.cycle.plan_events import plan_events
 from app.profiler.cycle.publisher import Publisher
 from app.profiler.cycle.reporter import Reporter
 from app.profiler.cycle.signals import Signal, SignalState
@@ -41,7 +41,7 @@ RETAINED_DAYS = 15  # of usage
 
 @dataclass(frozen=True, slots=True)
 class CyclePolicy:
-    """How much is read and what is made of it."""
+    """Settings of a cycle: how much history it reads, and how it derives and writes profiles."""
 
     estimation: EstimationPolicy
     history_days: int
@@ -49,15 +49,15 @@ class CyclePolicy:
     aging: AgingPolicy = field(default_factory=AgingPolicy)
     max_profiles: int = 50_000
     writes_per_second: float = math.inf
-    shard_bytes: int = MAX_BYTES  # planned size of a check-point's shard
+    shard_bytes: int = MAX_BYTES  # planned size of a check-point shard
 
 
 @dataclass(frozen=True, slots=True)
 class CycleReport:
-    """What one cycle did: the `identities` of what it could derive, `reasons` why others have no profile.
+    """The outcome of one cycle: the `identities` it could derive, the `reasons` why others have no profile.
 
-    `stored` counts all profiles that are stored after it, derived in it or not; `left_out` those that were
-    not stored because there are enough; `news_dropped` the Events that were too many.
+    `stored` counts all profiles stored after it, derived in it or not; `left_out` those not stored because
+    of the maximum; `events_dropped` the Events on workloads over the rate limit.
     """
 
     states: list[SignalState]
@@ -69,14 +69,14 @@ class CycleReport:
     left_out: int
     written: int
     failed_writes: int
-    news_dropped: int
+    events_dropped: int
     checkpoints_written: int
-    newest_answers: Mapping[Signal, datetime]  # of each signal that was answered yet
+    newest_step_times: Mapping[Signal, datetime]  # of each signal with a query result
     seconds: float
 
 
 class ProfilingCycle:
-    """Holds what was learned so far; `run_once` brings it and the stored profiles up to date."""
+    """Holds the learned state; `run_once` brings it and the stored profiles up to date."""
 
     def __init__(
         self,
@@ -84,14 +84,14 @@ class ProfilingCycle:
         cluster: ClusterPorts,
         policy: CyclePolicy,
         in_scope: InScope,
-        asked: Callable[[], NamespaceSelection] = NamespaceSelection,
+        query_scope: Callable[[], NamespaceSelection] = NamespaceSelection,
     ) -> None:
-        self._policy, self._in_scope, self._asked = policy, in_scope, asked
+        self._policy, self._in_scope, self._query_scope = policy, in_scope, query_scope
         self._lister = cluster.lister
-        pace = RateLimiter(policy.writes_per_second)
-        self._publisher = Publisher(cluster.store, policy.aging, policy.max_profiles, pace)
+        rate_limiter = RateLimiter(policy.writes_per_second)
+        self._publisher = Publisher(cluster.store, policy.aging, policy.max_profiles, rate_limiter)
         self._reporter = Reporter(cluster.sink)
-        self._announcer = WorkloadEventRecorder(cluster.news)
+        self._event_recorder = WorkloadEventRecorder(cluster.events)
         history = UsageHistory(timeslots=policy.timeslots, retained_days=RETAINED_DAYS)
         self._learned = LearnedState(history.state, ConnectionHistory())
         self._collector = SampleCollector(source, history, self._learned.connections)
@@ -103,88 +103,87 @@ class ProfilingCycle:
         )
         self._is_restored = False
 
-    def admit(self, namespaces: Iterable[str]) -> None:
-        """These came into scope: the next cycle reads their past, and folds nothing twice of the others."""
+    def forget_history(self, namespaces: Iterable[str]) -> None:
+        """Forget *namespaces* that came into scope, so the next cycle reads their past and no other twice."""
         for namespace in namespaces:
             self._learned.forget(namespace)
 
     async def run_once(self, now: datetime, progress: Progress = lambda _done, _total: None) -> CycleReport:
-        """Gather, derive, write, tell.
+        """Collect samples, derive profiles, write what changed, report.
 
         Raises:
-            ClusterError: check-points, workloads or stored profiles could not be read; nothing was written.
+            ClusterError: check-points, workloads or stored profiles can't be read; nothing was written.
         """
         started = perf_counter()
         await self._restore()
-        directory = await self._lister.directory()
+        snapshot = await self._lister.snapshot()
         newest = newest_complete_step(now.timestamp())
         wanted = wanted_steps(newest, self._policy.history_days)
-        gathered = await self._collector.collect(wanted, directory, progress)
+        collected = await self._collector.collect(wanted, snapshot, progress)
         stored = StoredValues(await self._publisher.stored(), now)
-        derived = await self._derive(gathered, newest, directory, stored)
-        published = await self._publisher.publish(derived.profiles, now, newcomers_only=gathered.unread_past)
-        removed = await self._publisher.age(derived.newest_samples, gathered.answered_kinds, now)
-        reasons = self._reasons(directory, gathered, derived, published.stored)
-        await self._reporter.tell(gathered, reasons, published.stored, now)
-        news = plan_news(published.written, removed, directory.uids, self._in_scope)
+        derived = await self._derive(collected, newest, snapshot, stored)
+        published = await self._publisher.publish(derived.profiles, now, frozen_kinds=collected.unread_past)
+        removed = await self._publisher.apply_aging(derived.newest_samples, collected.answered_kinds, now)
+        reasons = self._reasons(snapshot, collected, derived, published.stored)
+        await self._reporter.report(collected, reasons, published.stored, now)
+        events = plan_events(published.written, removed, snapshot.uids, self._in_scope)
         return CycleReport(
-            states=gathered.states,
+            states=collected.states,
             identities=derived.newest_samples.keys(),
             reasons=reasons,
-            samples=gathered.samples,
-            unknown_edges=gathered.unknown_edges,
+            samples=collected.samples,
+            unknown_edges=collected.unknown_edges,
             stored=len(published.stored),
             left_out=published.left_out,
             written=len(published.written),
             failed_writes=published.failed,
-            news_dropped=await self._announcer.tell(news, now),
+            events_dropped=await self._event_recorder.record(events, now),
             checkpoints_written=await self._save(now),
-            newest_answers=self._newest_answers(),
+            newest_step_times=self._newest_step_times(),
             seconds=perf_counter() - started,
         )
 
-    def _newest_answers(self) -> dict[Signal, datetime]:
-        rows = {
-            Signal.of(resource): rows.coverage for resource, rows in self._learned.usage.histograms.items()
-        }
-        every = rows | {Signal.CONNECTIONS: self._learned.connections.coverage}
+    def _newest_step_times(self) -> dict[Signal, datetime]:
+        usage = self._learned.usage.histograms
+        coverages = {Signal.of(resource): rows.coverage for resource, rows in usage.items()}
+        coverages[Signal.CONNECTIONS] = self._learned.connections.coverage
         return {
             signal: step_time(coverage.newest_step)
-            for signal, coverage in every.items()
+            for signal, coverage in coverages.items()
             if coverage.newest_step
         }
 
     async def _restore(self) -> None:
         if self._checkpoints and not self._is_restored:
-            await self._checkpoints.restore(self._learned, self._asked())
+            await self._checkpoints.restore(self._learned, self._query_scope())
         self._is_restored = True
 
     async def _save(self, now: datetime) -> int:
         if self._checkpoints is None:
             return 0
-        return await self._checkpoints.save_if_due(self._learned, self._asked(), now)
+        return await self._checkpoints.save_if_due(self._learned, self._query_scope(), now)
 
     async def _derive(
-        self, gathered: CollectedSamples, newest: int, directory: ClusterSnapshot, stored: StoredValues
+        self, collected: CollectedSamples, newest: int, snapshot: ClusterSnapshot, stored: StoredValues
     ) -> DerivedProfiles:
-        is_init_container = init_containers_of(directory.init_containers)
+        is_init_container = init_container_check(snapshot.init_containers)
         derived = await asyncio.to_thread(
-            self._derivation.derive, gathered.states, newest, self._in_scope, is_init_container, stored
+            self._derivation.derive, collected.states, newest, self._in_scope, is_init_container, stored
         )
-        return replace(derived, profiles=with_roles(derived.profiles, directory.init_containers))
+        return replace(derived, profiles=with_roles(derived.profiles, snapshot.init_containers))
 
     def _reasons(
         self,
-        directory: ClusterSnapshot,
-        gathered: CollectedSamples,
+        snapshot: ClusterSnapshot,
+        collected: CollectedSamples,
         derived: DerivedProfiles,
         stored: Collection[Identity],
     ) -> dict[str, str]:
-        expected = (workload for workload in directory.workloads if self._in_scope(workload.namespace))
+        expected = (workload for workload in snapshot.workloads if self._in_scope(workload.namespace))
         return reasons_without_profile(
             expected,
             stored,
             derived.too_few,
             min_samples=self._policy.estimation.min_samples,
-            answered=gathered.has_usage,
+            answered=collected.has_usage,
         )

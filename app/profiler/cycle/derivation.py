@@ -1,4 +1,4 @@
-"""What was learned, and the profiles derived from it."""
+"""Derives profiles from the learned state."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from app.domain.workloads import Connection, Workload
 from app.history.checkpoint.split import LearnedState
 from app.history.connection_history import ConnectionMean
 from app.history.samples import STEP_SECONDS, step_time
-from app.profiler.cycle.plan_writes import is_due
+from app.profiler.cycle.plan_writes import is_refresh_due
 from app.profiler.cycle.signals import Health, Signal, SignalState
 from app.recommendation.active_containers import IsInitContainer
 from app.recommendation.policy import EstimationPolicy, confidence
@@ -22,10 +22,10 @@ from app.recommendation.resource_recommender import FindPublishedValue, Publishe
 
 @dataclass(slots=True)
 class DerivedProfiles:
-    """What there is to tell as of one moment.
+    """The profiles derived in one cycle.
 
-    `profiles` of CPU and memory are those that are new, have moved or are due; `newest_samples` names every
-    profile that can be derived now, `too_few` those that would rest on too few samples.
+    `profiles` of CPU and memory are those that are new, have changed or are due for a refresh;
+    `newest_samples` has every profile that can be derived now, `too_few` those without enough samples.
     """
 
     profiles: list[Profile] = field(default_factory=list)
@@ -35,21 +35,21 @@ class DerivedProfiles:
 
 @dataclass(frozen=True, slots=True)
 class StoredValues:
-    """What is stored at a moment: a value of it stays unless moving it pays."""
+    """The stored values at one moment; each stays unless a change is worth the churn."""
 
     catalogue: ProfileCatalogue
     now: datetime
 
     def of(self, resource: Resource) -> FindPublishedValue:
-        """Finds what is stored of a workload's *resource*."""
+        """A function that finds the stored value of a workload's *resource*."""
 
         def find(workload: Workload) -> PublishedValue | None:
-            known = self.catalogue.get(Identity(resource.profile_kind, workload))
-            value = _amount(known.value) if known else None
-            if known is None or value is None:
+            profile = self.catalogue.get(Identity(resource.profile_kind, workload))
+            value = _amount(profile.value) if profile else None
+            if profile is None or value is None:
                 return None
-            changed_at = known.updated_at.timestamp() if known.updated_at else 0.0
-            return PublishedValue(value, changed_at, is_due(known, self.now))
+            changed_at = profile.updated_at.timestamp() if profile.updated_at else 0.0
+            return PublishedValue(value, changed_at, is_refresh_due(profile, self.now))
 
         return find
 
@@ -69,7 +69,7 @@ class ProfileDerivation:
         is_init_container: IsInitContainer,
         stored: StoredValues,
     ) -> DerivedProfiles:
-        """The profiles of every answered signal; those of a failing or empty signal stay as they are.
+        """The profiles of every signal that is neither failing nor empty; other profiles stay as they are.
 
         A *stored* value stays unless a change is worth the churn.
         """
@@ -118,7 +118,7 @@ def _add(
 
 
 def _amount(value: str) -> float | None:
-    """The number that stands in a profile; None where a person wrote what is none."""
+    """The value of a profile; None if a user replaced it by something that is not a positive number."""
     try:
         amount = float(value)
     except ValueError:
@@ -127,12 +127,12 @@ def _amount(value: str) -> float | None:
 
 
 def _touches(connection: Connection, in_scope: Callable[[str], bool]) -> bool:
-    """One end in scope is enough: its Pods carry the connection."""
+    """True if either endpoint is in scope: the Pods of that endpoint have the connection."""
     return in_scope(connection.source.namespace) or in_scope(connection.destination.namespace)
 
 
 def _connection_profile(mean: ConnectionMean) -> ConnectionProfile:
-    """The mean in the contract's spelling; `value` adds requests and responses."""
+    """The profile of a connection; its value is the sum of requests and responses per minute."""
     span = mean.last_step - mean.first_step + 1
     basis = Basis(
         window_start=step_time(mean.first_step - 1),

@@ -1,4 +1,4 @@
-"""Tells of single workloads what became of their profiles, and tells not too much."""
+"""Emits rate-limited Events on workloads."""
 
 import asyncio
 from datetime import datetime
@@ -7,22 +7,22 @@ from app.profiler.ports import WorkloadEventSink
 from app.profiler.rate_limiter import SlidingWindowLimit
 from app.profiler.workload_event import WorkloadEvent
 
-MOST_A_MINUTE = 20
+MAX_EVENTS_PER_MINUTE = 20
 
 
 class WorkloadEventRecorder:
-    """One term of a leader; what its first cycle finds is no news to anybody."""
+    """The Events of one leader's term; the first cycle emits none, since its findings are not changes."""
 
     def __init__(self, sink: WorkloadEventSink | None) -> None:
         self._sink = sink
-        self._bucket = SlidingWindowLimit(MOST_A_MINUTE, seconds=60)
-        self._is_first = True
+        self._limit = SlidingWindowLimit(MAX_EVENTS_PER_MINUTE, seconds=60)
+        self._is_first_cycle = True
 
-    async def tell(self, news: list[WorkloadEvent], now: datetime) -> int:
-        """Tell one cycle's news; returns how much of it was dropped because it was too much."""
-        is_first, self._is_first = self._is_first, False
-        if is_first or self._sink is None:
+    async def record(self, events: list[WorkloadEvent], now: datetime) -> int:
+        """Emit the Events of one cycle; returns how many were dropped by the rate limit."""
+        is_first_cycle, self._is_first_cycle = self._is_first_cycle, False
+        if is_first_cycle or self._sink is None:
             return 0
-        told = [each for each in news if self._bucket.take(now.timestamp())]
-        await asyncio.gather(*map(self._sink.record, told))
-        return len(news) - len(told)
+        allowed = [event for event in events if self._limit.take(now.timestamp())]
+        await asyncio.gather(*map(self._sink.record, allowed))
+        return len(events) - len(allowed)

@@ -1,4 +1,4 @@
-"""The loop of the leader's cycles: one per period."""
+"""The leader's loop: one cycle per period."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CycleSchedule:
-    """When cycles run; *clock* is the wall clock that they see."""
+    """When cycles run; *clock* returns the wall-clock time."""
 
     period_seconds: float
     retry_seconds: float = 2.0
@@ -30,7 +30,7 @@ class CycleSchedule:
 
 @dataclass(frozen=True, slots=True)
 class CyclePlan:
-    """What each cycle does, and when it runs."""
+    """The policy and the schedule of cycles."""
 
     policy: CyclePolicy
     schedule: CycleSchedule
@@ -39,23 +39,23 @@ class CyclePlan:
 async def run_cycles(
     cycle: ProfilingCycle, namespaces: NamespaceScope, schedule: CycleSchedule, metrics: CycleMetrics
 ) -> NoReturn:
-    """One cycle per period until cancelled; a cycle that takes longer skips the next ones."""
+    """Run one cycle per period until cancelled; cycles due while another one runs are skipped."""
     due, outage = monotonic(), OutageLog(log, "cycle_failed")
     while True:
         try:
             await namespaces.until_listed()
-            if arrived := namespaces.arrivals():
-                log.info("namespaces_came_into_scope", namespaces=sorted(arrived))
-                cycle.admit(arrived)
+            if added := namespaces.take_added():
+                log.info("namespaces_came_into_scope", namespaces=sorted(added))
+                cycle.forget_history(added)
             report = await cycle.run_once(schedule.clock())
         except ClusterError as error:
             pause = error.retry_after_seconds if isinstance(error, UnavailableError) else None
             outage.failed(error)
-            metrics.failed()
+            metrics.count_failed()
             due = monotonic() + min(pause or schedule.retry_seconds, schedule.period_seconds)
         else:
             outage.succeeded()
-            metrics.finished(report, schedule.clock())
+            metrics.count_finished(report, schedule.clock())
             log.info(
                 "cycle_finished",
                 samples=report.samples,
@@ -64,5 +64,5 @@ async def run_cycles(
                 seconds=round(report.seconds, 3),
             )
             due, skipped = next_run(due, schedule.period_seconds, monotonic())
-            metrics.skipped(skipped)
+            metrics.count_skipped(skipped)
         await asyncio.sleep(max(due - monotonic(), 0))

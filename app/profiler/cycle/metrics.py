@@ -1,4 +1,4 @@
-"""What the profiler tells of its cycles: `job_profiler_*`."""
+"""Metrics of the cycles: `job_profiler_*`."""
 
 from datetime import datetime
 
@@ -11,16 +11,16 @@ _BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 150.0, 300.
 
 
 class CycleMetrics:
-    """Counters and gauges of one replica; those of a follower stand still."""
+    """Counters and gauges of one replica; constant while it is a follower."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._leader = Gauge("job_profiler_leader", "1 while this replica leads", registry=registry)
+        self._leader = Gauge("job_profiler_leader", "1 while this replica is the leader", registry=registry)
         self._cycles = Counter(
             "job_profiler_cycles_total", "Cycles by result (finished, failed)", ["result"], registry=registry
         )
         self._skipped = Counter(
             "job_profiler_cycles_skipped_total",
-            "Cycles that did not begin: the one before took longer than its period",
+            "Cycles skipped because the previous one took longer than its period",
             registry=registry,
         )
         self._seconds = Histogram(
@@ -29,10 +29,12 @@ class CycleMetrics:
             registry=registry,
             buckets=_BUCKETS_SECONDS,
         )
-        self._samples = Counter("job_profiler_samples_folded_total", "New samples", registry=registry)
+        self._samples = Counter(
+            "job_profiler_samples_folded_total", "New samples folded into the history", registry=registry
+        )
         self._unknown_edges = Gauge(
             "job_profiler_edges_of_unknown_ends",
-            "Edges of the mesh that the last cycle left out: nothing tells the workload at one of their ends",
+            "Edges that the last cycle dropped: the workload of one endpoint is unknown",
             registry=registry,
         )
         self._writes = Counter(
@@ -40,18 +42,18 @@ class CycleMetrics:
         )
         self._checkpoints = Counter(
             "job_profiler_checkpoint_writes_total",
-            "Pieces of check-points that were written",
+            "Check-point shards written",
             registry=registry,
         )
         self._profiles = Gauge(
             "job_profiler_profiles", "Profiles stored after the last cycle", registry=registry
         )
         self._left_out = Gauge(
-            "job_profiler_profiles_left_out", "Profiles not stored for MAX_PROFILES", registry=registry
+            "job_profiler_profiles_left_out", "Profiles not stored because of MAX_PROFILES", registry=registry
         )
-        self._news_dropped = Counter(
+        self._events_dropped = Counter(
             "job_profiler_events_dropped_total",
-            "Events on workloads that were not told: there were too many in a minute",
+            "Events on workloads dropped by the rate limit",
             registry=registry,
         )
         self._success = Gauge(
@@ -59,31 +61,31 @@ class CycleMetrics:
         )
         self._newest = Gauge(
             "job_profiler_newest_sample_timestamp_seconds",
-            "End of the newest step that the source answered",
+            "End of the newest step with a query result",
             ["signal"],
             registry=registry,
         )
         self._signal = Gauge(
             "job_profiler_signal_healthy",
-            "1 while the source answers a signal without a fault",
+            "1 while the queries of a signal succeed without a fault",
             ["signal"],
             registry=registry,
         )
 
-    def leads(self, *, leading: bool) -> None:
-        """Note a change of leadership."""
-        self._leader.set(int(leading))
+    def set_leader(self, *, is_leader: bool) -> None:
+        """Set whether this replica is the leader."""
+        self._leader.set(int(is_leader))
 
-    def failed(self) -> None:
-        """Note a cycle that could not read the cluster."""
+    def count_failed(self) -> None:
+        """Count a cycle that could not read the cluster."""
         self._cycles.labels("failed").inc()
 
-    def skipped(self, cycles: int) -> None:
-        """Note cycles that did not begin."""
+    def count_skipped(self, cycles: int) -> None:
+        """Count skipped cycles."""
         self._skipped.inc(cycles)
 
-    def finished(self, report: CycleReport, now: datetime) -> None:
-        """Note a cycle that came to its end."""
+    def count_finished(self, report: CycleReport, now: datetime) -> None:
+        """Count a finished cycle and set the gauges from its report."""
         self._cycles.labels("finished").inc()
         self._seconds.observe(report.seconds)
         self._samples.inc(report.samples)
@@ -93,9 +95,9 @@ class CycleMetrics:
         self._checkpoints.inc(report.checkpoints_written)
         self._profiles.set(report.stored)
         self._left_out.set(report.left_out)
-        self._news_dropped.inc(report.news_dropped)
+        self._events_dropped.inc(report.events_dropped)
         self._success.set(now.timestamp())
-        for signal, newest in report.newest_answers.items():
+        for signal, newest in report.newest_step_times.items():
             self._newest.labels(signal).set(newest.timestamp())
         for state in report.states:
             self._signal.labels(state.signal).set(

@@ -1,4 +1,4 @@
-"""The life of a stored profile: it outlives its workload, turns stale without new samples, and expires."""
+"""Aging of stored profiles: without new samples they become stale and later expire; pure."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from app.domain.profiles import Identity, ProfileKind, StoredProfile
 
-# What one cycle removes at most: a mistake that concerns every profile takes hours, and is seen before.
-_MOST_EXPIRED_AT_ONCE = 100
+# The most profiles that one cycle removes: a fault that affects all profiles takes hours and is noticed.
+_MAX_EXPIRED_PER_CYCLE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class AgingPolicy:
-    """How long after the last sample a profile is stale, and how long after it is removed."""
+    """The times after the last sample at which a profile becomes stale and is removed."""
 
     stale_after: timedelta = timedelta(days=2)
     expire_after: timedelta = timedelta(days=30)
@@ -20,7 +20,7 @@ class AgingPolicy:
 
 @dataclass(slots=True)
 class AgingPlan:
-    """The profiles whose condition changes, and those to remove."""
+    """The profiles with a changed condition, and those to remove."""
 
     turned_stale: list[StoredProfile] = field(default_factory=list)
     turned_fresh: list[StoredProfile] = field(default_factory=list)
@@ -34,10 +34,10 @@ def plan_aging(
     policy: AgingPolicy,
     now: datetime,
 ) -> AgingPlan:
-    """What became of each stored profile with time.
+    """The profiles that become stale, become fresh or expire.
 
-    *newest_samples* are the ends of the windows of what was derived now; `status` is refreshed less often. A
-    profile whose kind is not among *answered_kinds* does not expire: its source may hold what it lacks.
+    *newest_samples* has the window ends of the profiles derived now; `status` is refreshed less often. A
+    profile of a kind not in *answered_kinds* does not expire: its source may have newer samples.
     """
     aging = AgingPlan()
     for profile in stored:
@@ -52,5 +52,5 @@ def plan_aging(
             aging.turned_stale.append(profile)
         elif age <= policy.stale_after and profile.is_stale:
             aging.turned_fresh.append(profile)
-    del aging.expired[_MOST_EXPIRED_AT_ONCE:]
+    del aging.expired[_MAX_EXPIRED_PER_CYCLE:]
     return aging

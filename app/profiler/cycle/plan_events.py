@@ -1,7 +1,7 @@
-"""What is worth an Event on a workload: that a profile of it appeared, jumped or was removed; pure.
+"""Plans Events on workloads: a profile was created, changed by a large factor, or removed; pure.
 
-What one cycle brings for one workload, and is of one reason, is told at once: CPU, memory and connections,
-which are their source's.
+The changes of one cycle for one workload and reason make one Event: CPU, memory and connections, which count
+for their source.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,9 +13,9 @@ from app.domain.workloads import NAMED_KINDS, Connection, Workload
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.workload_event import EventReason, WorkloadEvent
 
-# By more than this factor a value jumps: 50 % up, or a third down.
-JUMP = Decimal("1.5")
-_MOST_NAMED = 8
+# A change by more than this factor causes an Event: 50 % up, or a third down.
+EVENT_FACTOR = Decimal("1.5")
+_MAX_LISTED = 8
 _API_VERSIONS: Mapping[str, str] = {
     "Deployment": "apps/v1",
     "StatefulSet": "apps/v1",
@@ -27,83 +27,83 @@ _API_VERSIONS: Mapping[str, str] = {
     "CronJob": "batch/v1",
     "Job": "batch/v1",
 }
-_ORDER = list(ProfileKind)
+_KIND_ORDER = list(ProfileKind)
 
 
 @dataclass(frozen=True, slots=True)
-class _Fact:
-    """What became of one profile."""
+class _ProfileChange:
+    """One change of a profile; `values` is the text of the new or both values."""
 
     reason: EventReason
     identity: Identity
     values: str
 
     @property
-    def told_to(self) -> Workload:
-        """The workload that a person looks at."""
+    def workload(self) -> Workload:
+        """The workload that the Event is on."""
         subject = self.identity.subject
         return subject.source if isinstance(subject, Connection) else subject
 
     def __str__(self) -> str:
-        """In the words of a message."""
+        """The change as part of a message."""
         kind, subject = self.identity.kind, self.identity.subject
         if isinstance(subject, Connection):
             return f"{self.values} requests and responses a minute to {subject.destination}"
         return f"CPU {self.values} cores" if kind is ProfileKind.CPU else f"memory {self.values} bytes"
 
 
-def plan_news(
+def plan_events(
     written: Iterable[ProfileWrite],
     removed: Iterable[StoredProfile],
     uids: Mapping[Workload, str],
     in_scope: Callable[[str], bool],
 ) -> list[WorkloadEvent]:
-    """What is to be told after *written* was written and *removed* was removed, what matters most first.
+    """The Events after *written* was written and *removed* was removed, highest priority first.
 
-    *uids* are those of the objects that are there. What is run again and again is learned under a name that
-    no object needs to have: without one there is nobody to tell.
+    *uids* are those of the existing objects. Repeated runs are profiled under a common name, of which an
+    object need not exist: without one there is no Event.
     """
-    told: dict[tuple[EventReason, Workload], list[_Fact]] = {}
-    for fact in (*_written(written), *_removed(removed)):
-        told.setdefault((fact.reason, fact.told_to), []).append(fact)
+    changes_by_event: dict[tuple[EventReason, Workload], list[_ProfileChange]] = {}
+    for change in (*_written_changes(written), *_removed_changes(removed)):
+        changes_by_event.setdefault((change.reason, change.workload), []).append(change)
     return [
-        WorkloadEvent(workload, api_version, uids.get(workload, ""), reason, _message(reason, facts))
-        for (reason, workload), facts in sorted(told.items(), key=_rank)
+        WorkloadEvent(workload, api_version, uids.get(workload, ""), reason, _message(reason, changes))
+        for (reason, workload), changes in sorted(changes_by_event.items(), key=_rank)
         if (api_version := _API_VERSIONS.get(workload.kind))
         and (workload.kind in NAMED_KINDS or workload in uids)
         and in_scope(workload.namespace)
     ]
 
 
-def _rank(told: tuple[tuple[EventReason, Workload], object]) -> tuple[int, Workload]:
-    (reason, workload), _ = told
+def _rank(item: tuple[tuple[EventReason, Workload], object]) -> tuple[int, Workload]:
+    (reason, workload), _ = item
     return list(EventReason).index(reason), workload
 
 
-def _written(writes: Iterable[ProfileWrite]) -> Iterator[_Fact]:
-    """What appeared, and what jumped; the traffic of a connection goes up and down too often."""
+def _written_changes(writes: Iterable[ProfileWrite]) -> Iterator[_ProfileChange]:
+    """New profiles and large changes; changes of connections are too frequent for Events."""
     for write in writes:
         identity, value = write.profile.identity, write.profile.value
-        if write.before is None:
-            yield _Fact(EventReason.CREATED, identity, value)
-        elif identity.kind is not ProfileKind.CONNECTION and _jumped(write.before, value):
-            yield _Fact(EventReason.CHANGED, identity, f"{write.before} → {value}")
+        if write.stored_value is None:
+            yield _ProfileChange(EventReason.CREATED, identity, value)
+        elif identity.kind is not ProfileKind.CONNECTION and _changed_much(write.stored_value, value):
+            yield _ProfileChange(EventReason.CHANGED, identity, f"{write.stored_value} → {value}")
 
 
-def _removed(profiles: Iterable[StoredProfile]) -> Iterator[_Fact]:
-    return (_Fact(EventReason.EXPIRED, profile.identity, profile.value) for profile in profiles)
+def _removed_changes(profiles: Iterable[StoredProfile]) -> Iterator[_ProfileChange]:
+    return (_ProfileChange(EventReason.EXPIRED, profile.identity, profile.value) for profile in profiles)
 
 
-def _jumped(before: str, after: str) -> bool:
+def _changed_much(before: str, after: str) -> bool:
     try:
         old, new = Decimal(before), Decimal(after)
     except InvalidOperation:
-        return False  # no amount stood there
-    return old.is_finite() and (new > JUMP * old or old > JUMP * new)
+        return False  # the stored value was not a number
+    return old.is_finite() and (new > EVENT_FACTOR * old or old > EVENT_FACTOR * new)
 
 
-def _message(reason: EventReason, facts: list[_Fact]) -> str:
-    facts.sort(key=lambda fact: (_ORDER.index(fact.identity.kind), fact.identity.subject))
-    named, more = facts[:_MOST_NAMED], len(facts) - _MOST_NAMED
-    text = ", ".join([*map(str, named), *([f"and {more} more"] if more > 0 else [])])
+def _message(reason: EventReason, changes: list[_ProfileChange]) -> str:
+    changes.sort(key=lambda change: (_KIND_ORDER.index(change.identity.kind), change.identity.subject))
+    listed, more = changes[:_MAX_LISTED], len(changes) - _MAX_LISTED
+    text = ", ".join([*map(str, listed), *([f"and {more} more"] if more > 0 else [])])
     return f"no new samples, so removed: {text}" if reason is EventReason.EXPIRED else text

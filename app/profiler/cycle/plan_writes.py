@@ -1,4 +1,4 @@
-"""Which profiles are to be written: pure decisions on what is stored and what was derived."""
+"""Plans the writes of profiles from the stored and the derived ones; pure."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from app.domain.profiles import Identity, Profile, ResourceProfile, StoredProfil
 from app.domain.workloads import Connection
 from app.profiler.profile_write import ProfileWrite
 
-# A connection that moved by less stays as it is. CPU and memory are derived as they are to be written.
+# A connection's value stays if it changed by less. CPU and memory values are stabilized already.
 DEADBAND = Decimal("0.05")
 STATUS_REFRESH = timedelta(days=1)
 
@@ -18,47 +18,47 @@ STATUS_REFRESH = timedelta(days=1)
 def within_limit(
     profiles: Iterable[Profile], stored: ProfileCatalogue, max_profiles: int
 ) -> tuple[list[Profile], int]:
-    """The profiles that may be stored, and how many newcomers are left out for *max_profiles*.
+    """The profiles that may be stored, and how many new ones are left out because of *max_profiles*.
 
-    What is stored stays. Of the newcomers, what lasts comes before what is run again and again; else the
-    identities' order decides, so that every leader decides alike.
+    Stored profiles stay. Of the new ones, long-running workloads come before repeated runs, then in order of
+    identity, so that every leader decides alike.
     """
-    known: list[Profile] = []
-    newcomers: list[Profile] = []
+    existing: list[Profile] = []
+    new: list[Profile] = []
     for profile in profiles:
-        (known if stored.get(profile.identity) else newcomers).append(profile)
+        (existing if stored.get(profile.identity) else new).append(profile)
     room = max(max_profiles - len(stored.names), 0)
-    newcomers.sort(key=lambda profile: (not _lasts(profile.identity), profile.identity))
-    return known + newcomers[:room], max(len(newcomers) - room, 0)
+    new.sort(key=lambda profile: (not _is_long_running(profile.identity), profile.identity))
+    return existing + new[:room], max(len(new) - room, 0)
 
 
-def _lasts(identity: Identity) -> bool:
+def _is_long_running(identity: Identity) -> bool:
     subject = identity.subject
-    ends = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
-    return all(end.is_long_running for end in ends)
+    workloads = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
+    return all(workload.is_long_running for workload in workloads)
 
 
 def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: datetime) -> list[ProfileWrite]:
-    """The writes that bring *stored* up to date, in the order of identities; none where nothing moved."""
+    """The writes that bring *stored* up to date, in order of identity; empty if nothing changed."""
     derived = {profile.identity: profile for profile in profiles}
     present = {identity: stored.get(identity) for identity in derived}
     names = allocate_names(
-        derived, {identity: known.name for identity, known in present.items() if known}, stored.names
+        derived, {identity: existing.name for identity, existing in present.items() if existing}, stored.names
     )
     writes = []
     for identity, name in names.items():
-        profile, known = derived[identity], present[identity]
-        if known is None:
+        profile, existing = derived[identity], present[identity]
+        if existing is None:
             writes.append(ProfileWrite(profile, name, value_changed=True))
-        elif _moved(profile, known.value):
-            writes.append(ProfileWrite(profile, name, value_changed=True, before=known.value))
-        elif is_due(known, now):
-            writes.append(ProfileWrite(profile, name, value_changed=False, before=known.value))
+        elif _value_differs(profile, existing.value):
+            writes.append(ProfileWrite(profile, name, value_changed=True, stored_value=existing.value))
+        elif is_refresh_due(existing, now):
+            writes.append(ProfileWrite(profile, name, value_changed=False, stored_value=existing.value))
     return writes
 
 
-def _moved(derived: Profile, stored: str) -> bool:
-    """True where another value is derived; of a connection, one outside the deadband (exact, so decimal)."""
+def _value_differs(derived: Profile, stored: str) -> bool:
+    """True if the value differs; for a connection, by more than the deadband (decimal, so exact)."""
     if isinstance(derived, ResourceProfile):
         return derived.value != stored
     try:
@@ -68,7 +68,7 @@ def _moved(derived: Profile, stored: str) -> bool:
     return not old.is_finite() or abs(Decimal(derived.value) - old) > DEADBAND * abs(old)
 
 
-def is_due(stored: StoredProfile, now: datetime) -> bool:
-    """True where the status is to be refreshed."""
+def is_refresh_due(stored: StoredProfile, now: datetime) -> bool:
+    """True if the status is due for a refresh."""
     refreshed = stored.status_refreshed_at
     return refreshed is None or now - refreshed >= STATUS_REFRESH

@@ -1,4 +1,4 @@
-"""Says how the sources stand: a log line and an Event per change of state, the report when it differs."""
+"""Reports the state of the signals: a log line and an Event per change, and the status report."""
 
 from collections.abc import Awaitable, Collection
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ import structlog
 from app.domain.profiles import Identity
 from app.errors import ClusterError
 from app.profiler.cycle.collector import CollectedSamples
-from app.profiler.cycle.signals import SignalBoard
+from app.profiler.cycle.signals import SignalStates
 from app.profiler.cycle.status_report import build_report
 from app.profiler.ports import ReportSink
 
@@ -18,42 +18,48 @@ log = structlog.get_logger(__name__)
 
 
 class Reporter:
-    """Remembers what was said, in one term of a leader."""
+    """Remembers the last report and the last states, for one leader's term."""
 
     def __init__(self, sink: ReportSink) -> None:
         self._sink = sink
-        self._board = SignalBoard()
-        self._unattributed: dict[str, datetime] = {}  # namespaces, and when that was last so
-        self._told: dict[str, Any] | None = None
+        self._states = SignalStates()
+        self._unattributed: dict[str, datetime] = {}  # when each namespace last had unattributed Pods
+        self._last_report: dict[str, Any] | None = None
 
-    async def tell(
-        self, gathered: CollectedSamples, reasons: dict[str, str], stored: Collection[Identity], now: datetime
+    async def report(
+        self,
+        collected: CollectedSamples,
+        reasons: dict[str, str],
+        stored: Collection[Identity],
+        now: datetime,
     ) -> None:
-        """Tell what one cycle found."""
-        for state in self._board.update(gathered.states, now):
-            say = log.warning if state.health.is_fault else log.info
-            say("signal_changed", signal=state.signal.value, state=state.health.value, message=state.message)
-            text = f"{state.signal}: {state.message or 'answers again'}"
-            await _told(self._sink.announce(state.reason, text, warning=state.health.is_fault))
-        self._unattributed |= dict.fromkeys(gathered.unattributed_namespaces, now)
+        """Report the outcome of one cycle."""
+        for state in self._states.update(collected.states, now):
+            write_log = log.warning if state.health.is_fault else log.info
+            write_log(
+                "signal_changed", signal=state.signal.value, state=state.health.value, message=state.message
+            )
+            text = f"{state.signal}: {state.message or 'recovered'}"
+            await _succeeds(self._sink.record_event(state.reason, text, warning=state.health.is_fault))
+        self._unattributed |= dict.fromkeys(collected.unattributed_namespaces, now)
         self._unattributed = {
             name: seen for name, seen in self._unattributed.items() if now - seen < _REMEMBERED
         }
         report = build_report(
-            self._board.as_report(),
+            self._states.as_report(),
             reasons,
             profiles=stored,
             unattributed_namespaces=self._unattributed,
-            past_pods_by=gathered.past_pods_by,
+            past_owner_source=collected.past_owner_source,
         )
-        if report != self._told and await _told(self._sink.tell(report)):
-            self._told = report
+        if report != self._last_report and await _succeeds(self._sink.write(report)):
+            self._last_report = report
 
 
-async def _told(telling: Awaitable[None]) -> bool:
-    """True where the telling went through; a report that can't be written must not stop the profiles."""
+async def _succeeds(write: Awaitable[None]) -> bool:
+    """True if the write succeeded; a report that can't be written must not stop the profiles."""
     try:
-        await telling
+        await write
     except ClusterError as error:
         log.warning("report_not_written", error=str(error))
         return False

@@ -1,4 +1,4 @@
-"""Whom the ends of edges stand for: by Pod where one is known, by label elsewhere; pure."""
+"""Resolves the endpoints of mesh edges to workloads: by Pod if one is known, else by label; pure."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
@@ -16,60 +16,64 @@ Values = NDArray[np.float64]
 
 
 def resolve(samples: ConnectionSamples, attribution: Attribution) -> ConnectionSamples:
-    """The same measurements by workload: what becomes the same edge is added, and stands there once.
+    """The samples by workload; edges that resolve to the same one are summed into one row.
 
-    An edge whose source neither Pods nor labels tell is left out and counted.
+    An edge is dropped and counted if neither Pods nor labels identify its source.
     """
-    sources = _sources(samples.sources, samples.source_pods, attribution)
-    begins = _sources([edge.source for edge in samples.edges], samples.edge_pods, attribution)
+    sources = _resolve_sources(samples.sources, samples.source_pods, attribution)
+    edge_sources = _resolve_sources([edge.source for edge in samples.edges], samples.edge_pods, attribution)
     edges = [
-        Connection(begin, attribution.labelled(edge.destination)) if begin else None
-        for begin, edge in zip(begins, samples.edges, strict=True)
+        Connection(source, attribution.resolve_label(edge.destination)) if source else None
+        for source, edge in zip(edge_sources, samples.edges, strict=True)
     ]
-    kept, rows = _numbered(edges)
-    known, source_rows = _numbered(sources)
-    scraped = np.zeros((len(known), len(samples.steps)), dtype=np.bool_)
+    unique_edges, rows = _number(edges)
+    unique_sources, source_rows = _number(sources)
+    scraped = np.zeros((len(unique_sources), len(samples.steps)), dtype=np.bool_)
     np.logical_or.at(scraped, source_rows[source_rows >= 0], samples.scraped[source_rows >= 0])
     return replace(
         samples,
-        edges=kept,
-        requests=_added(samples.requests, rows, len(kept)),
-        responses=_added(samples.responses, rows, len(kept)),
-        sources=known,
+        edges=unique_edges,
+        requests=_sum_rows(samples.requests, rows, len(unique_edges)),
+        responses=_sum_rows(samples.responses, rows, len(unique_edges)),
+        sources=unique_sources,
         scraped=scraped,
-        request_bytes=_added_if_told(samples.request_bytes, rows, len(kept)),
-        response_bytes=_added_if_told(samples.response_bytes, rows, len(kept)),
+        request_bytes=_sum_optional_rows(samples.request_bytes, rows, len(unique_edges)),
+        response_bytes=_sum_optional_rows(samples.response_bytes, rows, len(unique_edges)),
         edge_pods=(),
         source_pods=(),
         unknown_ends=samples.unknown_ends + edges.count(None),
     )
 
 
-def _sources(
-    labelled: Sequence[Workload], pods: Sequence[Sequence[str]], attribution: Attribution
+def _resolve_sources(
+    labels: Sequence[Workload], pods: Sequence[Sequence[str]], attribution: Attribution
 ) -> list[Workload | None]:
-    """Each source by the first of its Pods that is known, or by its label."""
-    pods = pods or [()] * len(labelled)
-    return [_source(*each, attribution) for each in zip(labelled, pods, strict=True)]
+    """The workload of each source."""
+    pods = pods or [()] * len(labels)
+    return [
+        _resolve_source(label, source_pods, attribution)
+        for label, source_pods in zip(labels, pods, strict=True)
+    ]
 
 
-def _source(labelled: Workload, pods: Sequence[str], attribution: Attribution) -> Workload | None:
+def _resolve_source(label: Workload, pods: Sequence[str], attribution: Attribution) -> Workload | None:
+    """The workload of the first known Pod, else that of the label; None without a label."""
     for pod in pods:
-        if workload := attribution(labelled.namespace, pod):
+        if workload := attribution(label.namespace, pod):
             return workload
-    return attribution.labelled(labelled) if labelled.name else None
+    return attribution.resolve_label(label) if label.name else None
 
 
-def _numbered(names: Sequence[T | None]) -> tuple[tuple[T, ...], NDArray[np.int64]]:
-    """Each name once, and the number among them of every one; -1 for None."""
+def _number(names: Sequence[T | None]) -> tuple[tuple[T, ...], NDArray[np.int64]]:
+    """The unique names, and for each of *names* its index among them; -1 for None."""
     numbers: dict[T, int] = {}
     rows = [-1 if name is None else numbers.setdefault(name, len(numbers)) for name in names]
     return tuple(numbers), np.array(rows, dtype=np.int64)
 
 
-def _added(values: Values, rows: NDArray[np.int64], count: int) -> Values:
-    """Sums of the rows of the same number, NaN where none of them has a sample."""
-    if np.array_equal(rows, np.arange(count)):  # as it mostly is: nothing is added
+def _sum_rows(values: Values, rows: NDArray[np.int64], count: int) -> Values:
+    """The sums of the rows with the same number; NaN if none of them has a sample."""
+    if np.array_equal(rows, np.arange(count)):  # the usual case: nothing to sum
         return values
     known = rows >= 0
     sums = np.zeros((count, values.shape[1]))
@@ -79,5 +83,5 @@ def _added(values: Values, rows: NDArray[np.int64], count: int) -> Values:
     return np.where(seen, sums, np.nan)
 
 
-def _added_if_told(values: Values | None, rows: NDArray[np.int64], count: int) -> Values | None:
-    return None if values is None else _added(values, rows, count)
+def _sum_optional_rows(values: Values | None, rows: NDArray[np.int64], count: int) -> Values | None:
+    return None if values is None else _sum_rows(values, rows, count)

@@ -1,4 +1,4 @@
-"""The state of each signal (CPU, memory, connections) as one cycle found it, and how answers tell it."""
+"""The state of each signal (CPU, memory, connections), derived from the query results of a cycle."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,7 @@ _METRICS = {
     Resource.CPU: "container_cpu_usage_seconds_total",
     Resource.MEMORY: "container_memory_working_set_bytes",
 }
-_METRICS_OF_SIGNS = {
+_PRESSURE_METRICS = {
     Pressure.CPU_THROTTLING: "container_cpu_cfs_throttled_periods_total",
     Pressure.OOM_KILLED: "kube_pod_container_status_last_terminated_reason",
 }
@@ -47,7 +47,7 @@ _PROFILE_KINDS = {
 
 
 class Health(StrEnum):
-    """How a signal stands; only `Failing`, `Empty` and `Degraded` ask for somebody's attention."""
+    """The health of a signal; `Failing`, `Empty` and `Degraded` need attention."""
 
     OK = "Ok"
     DEGRADED = "Degraded"
@@ -58,44 +58,44 @@ class Health(StrEnum):
 
     @property
     def is_fault(self) -> bool:
-        """True where a person should look."""
+        """True if the state needs attention."""
         return self in {Health.DEGRADED, Health.EMPTY, Health.FAILING}
 
 
 @dataclass(frozen=True, slots=True)
 class SignalState:
-    """What one cycle found of one signal; *reason* is one CamelCase word."""
+    """The state of one signal after a cycle; *reason* is one CamelCase word."""
 
     signal: Signal
     health: Health
     reason: str
     message: str
 
-    def is_like(self, other: "SignalState") -> bool:
-        """True where nothing changed that is worth a log line or an Event."""
+    def has_same_reason(self, other: "SignalState") -> bool:
+        """True if the change, if any, is not worth a log line or an Event."""
         return (self.health, self.reason) == (other.health, other.reason)
 
 
-class SignalBoard:
-    """The latest state of each signal, and since when it is so."""
+class SignalStates:
+    """The latest state of each signal, and when it began."""
 
     def __init__(self) -> None:
         self._states: dict[Signal, tuple[SignalState, datetime]] = {}
 
     def update(self, states: list[SignalState], now: datetime) -> list[SignalState]:
-        """Take the states of a cycle; returns those that changed. A first `Ok` is no change."""
+        """Store the states of a cycle; returns those that changed. A first `Ok` is no change."""
         changed = []
         for state in states:
             before, since = self._states.get(state.signal, (None, now))
-            like = before is not None and state.is_like(before)
-            if not like and (before is not None or state.health is not Health.OK):
+            same = before is not None and state.has_same_reason(before)
+            if not same and (before is not None or state.health is not Health.OK):
                 changed.append(state)
-            # The first message stays: a fault that goes on is no news.
-            self._states[state.signal] = (before, since) if before and like else (state, now)
+            # The first message stays: a fault that persists is no change.
+            self._states[state.signal] = (before, since) if before and same else (state, now)
         return changed
 
     def as_report(self) -> list[dict[str, Any]]:
-        """The states as they stand in the status report."""
+        """The states as the status report has them."""
         return [
             {
                 "signal": state.signal.value,
@@ -109,77 +109,77 @@ class SignalBoard:
 
 
 @dataclass(slots=True)
-class Answers:
-    """What the answers to one signal's questions had in common."""
+class SignalResults:
+    """A summary of one signal's query results in a cycle."""
 
-    newest_was_known: bool = False  # nothing but older steps is asked for
-    series: list[int] = field(default_factory=list)  # in each answer; that on the newest steps comes first
-    folded: bool = False  # one of them at least
+    only_older_steps: bool = False  # the newest step is known already
+    series: list[int] = field(default_factory=list)  # how many each result has; newest steps first
+    folded: bool = False  # at least one result
     unusable: int = 0
     off: bool = False
     error: SourceError | None = None
 
     @property
     def newest_is_empty(self) -> bool:
-        """True where nothing new is measured any more, or not yet."""
-        return not self.newest_was_known and self.series[:1] == [0]
+        """True if the newest steps have no samples: not any more, or not yet."""
+        return not self.only_older_steps and self.series[:1] == [0]
 
     @property
     def has_newest(self) -> bool:
-        """True where the newest steps are known, whatever became of older ones."""
-        return self.newest_was_known or (self.folded and not self.newest_is_empty)
+        """True if the newest steps are known, even if older ones are not."""
+        return self.only_older_steps or (self.folded and not self.newest_is_empty)
 
     @property
     def has_samples(self) -> bool:
-        """True where anything is measured: then what is empty before it stays so."""
-        return self.newest_was_known or any(self.series)
+        """True if any step has samples: empty steps before it stay empty."""
+        return self.only_older_steps or any(self.series)
 
 
-def usage_state(resource: Resource, answers: Answers) -> SignalState:
-    """How the questions on a resource ended."""
-    if answers.error:
-        return _unanswered(Signal.of(resource), answers.error, answers)
-    if answers.newest_is_empty:
+def usage_state(resource: Resource, results: SignalResults) -> SignalState:
+    """The state of a resource's signal after its queries."""
+    if results.error:
+        return _failure_state(Signal.of(resource), results.error, results)
+    if results.newest_is_empty:
         message = (
             f"Prometheus has no new {_METRICS[resource]} samples: does it scrape the kubelets' cAdvisor?"
         )
         return SignalState(Signal.of(resource), Health.EMPTY, "NoSamples", message)
-    return _answered(Signal.of(resource), answers)
+    return _success_state(Signal.of(resource), results)
 
 
-def signs_unknown(resource: Resource, error: SourceError) -> SignalState:
-    """The question on the sign of need of a resource failed, while its usage is known."""
+def pressure_unknown_state(resource: Resource, error: SourceError) -> SignalState:
+    """The state of a resource's signal if only the query for its pressure failed."""
     reason = PRESSURE_OF[resource]
-    message = f"{_METRICS_OF_SIGNS[reason]} is not known, so that what was seen before counts: {error}"
+    message = f"the query for {_PRESSURE_METRICS[reason]} failed, earlier samples of it still count: {error}"
     return SignalState(Signal.of(resource), Health.DEGRADED, f"{reason}Unknown", message)
 
 
-def connection_state(answers: Answers, *, mesh_seen: bool) -> SignalState:
-    """How the questions on connections ended."""
-    if answers.off:
-        return SignalState(Signal.CONNECTIONS, Health.OFF, "Off", "connections are not asked for")
-    if answers.error:
-        return _unanswered(Signal.CONNECTIONS, answers.error, answers)
+def connection_state(results: SignalResults, *, mesh_seen: bool) -> SignalState:
+    """The state of the connections signal after its queries."""
+    if results.off:
+        return SignalState(Signal.CONNECTIONS, Health.OFF, "Off", "connections are not queried")
+    if results.error:
+        return _failure_state(Signal.CONNECTIONS, results.error, results)
     if not mesh_seen:
         message = "Prometheus holds no service mesh metrics: CPU and memory profiles only"
         return SignalState(Signal.CONNECTIONS, Health.ABSENT, "NoMesh", message)
-    if answers.newest_is_empty:
+    if results.newest_is_empty:
         message = "Prometheus has no new samples of the mesh's proxies: are they still scraped?"
         return SignalState(Signal.CONNECTIONS, Health.EMPTY, "NoSamples", message)
-    return _answered(Signal.CONNECTIONS, answers)
+    return _success_state(Signal.CONNECTIONS, results)
 
 
-def _unanswered(signal: Signal, error: SourceError, answers: Answers) -> SignalState:
+def _failure_state(signal: Signal, error: SourceError, results: SignalResults) -> SignalState:
     if isinstance(error, NoNamespacesError):
         return SignalState(signal, Health.EMPTY, error.reason, str(error))
-    if answers.has_newest:
-        message = f"what is new is known, but not all that is older: {error}"
+    if results.has_newest:
+        message = f"the newest samples were read, but not all older ones: {error}"
         return SignalState(signal, Health.DEGRADED, PAST_UNREAD, message)
     return SignalState(signal, Health.FAILING, error.reason, str(error))
 
 
-def _answered(signal: Signal, answers: Answers) -> SignalState:
-    if answers.unusable:
+def _success_state(signal: Signal, results: SignalResults) -> SignalState:
+    if results.unusable:
         message = "samples that were NaN, infinite or negative were left out"
         return SignalState(signal, Health.DEGRADED, "UnusableSamples", message)
     return SignalState(signal, Health.OK, "Answered", "")

@@ -1,4 +1,4 @@
-"""The status report: what a person reads to learn why a workload has a profile, or has none."""
+"""The status report: signals, profile counts and the reasons why workloads have no profile."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from app.domain.profiles import Identity, ProfileKind, Resource
 from app.domain.workloads import Workload
 
-# The report is one ConfigMap; the API server takes at most 1 MiB of it.
+# The report is one ConfigMap; the API server accepts at most 1 MiB.
 _MAX_LISTED = 2000
 
 
@@ -19,17 +19,19 @@ def reasons_without_profile(
     min_samples: int,
     answered: bool,
 ) -> dict[str, str]:
-    """Why workloads have no profile: those *expected*, and those that lack one for *too_few* samples.
+    """The reason for each workload that has no profile: *expected* ones, and those with *too_few* samples.
 
-    *present* are the profiles that are stored: what a source does not answer now was learned before.
+    *present* are the stored profiles: a failing source does not invalidate values that were learned before.
     """
     lacking = sorted({identity.subject for identity in too_few if identity not in present})
-    few = f"TooFewSamples: fewer than {min_samples} of 5 minutes each"
-    none = "NoSamples: no usage of its Pods was found" if answered else "NoAnswer: the sources are failing"
-    reasons = {str(workload): few for workload in lacking}
+    few_samples = f"TooFewSamples: fewer than {min_samples} samples, one per 5 minutes"
+    no_samples = (
+        "NoSamples: no usage of its Pods was found" if answered else "NoAnswer: the queries for usage fail"
+    )
+    reasons = {str(workload): few_samples for workload in lacking}
     for workload in sorted(expected):
         if not any(Identity(resource.profile_kind, workload) in present for resource in Resource):
-            reasons.setdefault(str(workload), none)
+            reasons.setdefault(str(workload), no_samples)
     return reasons
 
 
@@ -39,9 +41,9 @@ def build_report(
     *,
     profiles: Iterable[Identity],
     unattributed_namespaces: Iterable[str],
-    past_pods_by: str,
+    past_owner_source: str,
 ) -> dict[str, Any]:
-    """The report; it holds nothing that differs between two cycles in which nothing happened."""
+    """The report; equal for two cycles between which nothing changed."""
     listed = dict(list(reasons.items())[:_MAX_LISTED])
     kinds = Counter(identity.kind for identity in profiles)
     return {
@@ -49,6 +51,6 @@ def build_report(
         "profiles": {kind.value: kinds[kind] for kind in ProfileKind},
         "workloadsWithoutProfile": listed,
         "workloadsWithoutProfileTotal": len(reasons),
-        "pastPodsAttributedBy": past_pods_by,
+        "pastPodsAttributedBy": past_owner_source,
         "namespacesWithUnattributedPods": sorted(unattributed_namespaces)[:_MAX_LISTED],
     }

@@ -31,7 +31,7 @@ def read(packed: bytes) -> Checkpoint:
 @pytest.fixture(scope="module")
 def whole() -> Checkpoint:
     """Everything that three days of a small cluster tell."""
-    return learned_of(Cluster()).learned.piece(KeyRange(), ASKED)
+    return learned_of(Cluster()).learned.shard(KeyRange(), ASKED)
 
 
 def test_it_comes_back_as_it_was(whole: Checkpoint) -> None:
@@ -52,7 +52,7 @@ def test_a_day_that_goes_on_after_it_came_back_is_the_same_day() -> None:
     """The first half folded, stored, read, and the second half folded: as if it had never been stored."""
     cluster = Cluster()
     half = PAST.first + 2 * 288 + 33
-    first = learned_of(cluster, type(PAST)(PAST.first, half)).learned.piece(KeyRange(), NamespaceSelection())
+    first = learned_of(cluster, type(PAST)(PAST.first, half)).learned.shard(KeyRange(), NamespaceSelection())
     learner = Learner(cluster)
     learner.learned.restore([read(encode(first))], NamespaceSelection())
 
@@ -68,7 +68,7 @@ def test_the_same_is_the_same_bytes(whole: Checkpoint) -> None:
     assert encode(whole) == packed
     assert encode(read(packed)) == packed
     assert (
-        encode(learned_of(Cluster(), type(PAST)(PAST.first, PAST.last - 1)).learned.piece(KeyRange(), ASKED))
+        encode(learned_of(Cluster(), type(PAST)(PAST.first, PAST.last - 1)).learned.shard(KeyRange(), ASKED))
         != packed
     )
 
@@ -158,7 +158,7 @@ def test_a_check_point_that_contradicts_itself_is_told(whole: Checkpoint, damage
 
 def test_a_piece_names_only_its_own_namespaces() -> None:
     """Thousands of names in each of hundreds of pieces would fill them."""
-    piece = learned_of(Cluster()).learned.piece(range_of("team-1"), ASKED)
+    piece = learned_of(Cluster()).learned.shard(range_of("team-1"), ASKED)
 
     assert piece.namespaces == NamespaceSelection(frozenset({"team-1"}))
     assert {workload.namespace for workload, _ in piece.usage.series.index} == {"team-1"}

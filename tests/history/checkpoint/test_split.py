@@ -23,7 +23,7 @@ KEYS = sorted(key_of(workload) for workload in CLUSTER.workloads)
 
 def stored(learner: Learner, keys: KeyRange, asked: NamespaceSelection = ALL) -> Checkpoint:
     """A piece as it comes back from where it was kept."""
-    return decode(encode(learner.learned.piece(keys, asked)), timeslots=4, retained_days=15)
+    return decode(encode(learner.learned.shard(keys, asked)), timeslots=4, retained_days=15)
 
 
 def cut_at(starts: list[int]) -> list[KeyRange]:

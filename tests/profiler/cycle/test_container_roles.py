@@ -16,7 +16,7 @@ WEB = Workload("emojivoto", "web")
 CPU, MEMORY = (f"{kind}-9b9e16387237056ac52a193ffbd6d695831cfe7f" for kind in ("cpuprofile", "memprofile"))
 
 
-def directory(*containers: tuple[str, str]) -> ClusterSnapshot:
+def snapshot(*containers: tuple[str, str]) -> ClusterSnapshot:
     """The Deployment `web` with these init containers in its template, and the others without."""
     return ClusterSnapshot(workloads=DEPLOYMENTS, init_containers={WEB: init_containers(containers)})
 
@@ -35,7 +35,7 @@ def with_container(name: str) -> EmojivotoPrometheus:
 
 async def test_a_profile_tells_the_role_of_each_container() -> None:
     """A sidecar by its template, a proxy by its name, and the application, of which no role is told."""
-    scenario = Scenario(with_container("log-shipper"), directory=directory(("log-shipper", "Always")))
+    scenario = Scenario(with_container("log-shipper"), snapshot=snapshot(("log-shipper", "Always")))
 
     await scenario.cycle()
 
@@ -51,7 +51,7 @@ async def test_an_init_container_that_ran_for_long_is_not_counted() -> None:
     (0.1 + 0.02) * 1.25 = 0.150 cores and (20 + 10) MB * 1.70625 = 51,187,500 bytes, as if it were not
     there; the value stays the sum of the containers that are listed: 0.125 + 0.025.
     """
-    scenario = Scenario(with_container("migrate"), directory=directory(("migrate", "")))
+    scenario = Scenario(with_container("migrate"), snapshot=snapshot(("migrate", "")))
 
     await scenario.cycle()
 
@@ -67,7 +67,7 @@ async def test_the_same_name_in_another_workload_counts() -> None:
     """The template of `web` says nothing of `voting`, whose application is called `web-svc` here."""
     prometheus = EmojivotoPrometheus()
     prometheus.containers["voting-5f5b555dff-fcg7c", "web-svc"] = (0.3, 4e7)
-    scenario = Scenario(prometheus, directory=directory(("web-svc", "")))
+    scenario = Scenario(prometheus, snapshot=snapshot(("web-svc", "")))
 
     await scenario.cycle()
 
@@ -78,13 +78,13 @@ async def test_the_same_name_in_another_workload_counts() -> None:
 async def test_a_workload_that_hangs_in_an_init_container_has_no_profile_but_a_reason() -> None:
     """Its application has never begun: there is nothing to tell of its needs."""
     prometheus = EmojivotoPrometheus(containers={(WEB_POD, "migrate"): (0.3, 4e7)}, edges={})
-    scenario = Scenario(prometheus, directory=directory(("migrate", "")))
+    scenario = Scenario(prometheus, snapshot=snapshot(("migrate", "")))
 
     report = await scenario.cycle()
 
     assert scenario.profiles.manifests == {}
     assert report.reasons["emojivoto/web"] == (
-        f"TooFewSamples: fewer than {EstimationPolicy().min_samples} of 5 minutes each"
+        f"TooFewSamples: fewer than {EstimationPolicy().min_samples} samples, one per 5 minutes"
     )
 
 
@@ -93,9 +93,9 @@ async def test_a_role_that_changes_alone_is_no_change(minutes: float, role: str 
     """A container of the application becomes a sidecar: nothing is written until the status is due."""
     profiles = InMemoryProfiles("profiling")
     await Scenario(with_container("log-shipper"), profiles).cycle()
-    later = Scenario(with_container("log-shipper"), profiles, directory=directory(("log-shipper", "Always")))
+    later = Scenario(with_container("log-shipper"), profiles, snapshot=snapshot(("log-shipper", "Always")))
 
     await later.cycle(minutes)
 
     assert [each.get("role") for each in containers(later) if each["name"] == "log-shipper"] == [role]
-    assert later.news.told == []
+    assert later.events.recorded == []

@@ -127,7 +127,7 @@ async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
     Of the two meshes only Linkerd was found. The directory knows every Pod: nobody is asked for owners.
     """
     pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items()}
-    scenario = Scenario(EmojivotoPrometheus(), directory=ClusterSnapshot(pods, DEPLOYMENTS))
+    scenario = Scenario(EmojivotoPrometheus(), snapshot=ClusterSnapshot(pods, DEPLOYMENTS))
     await scenario.cycle()
     scenario.prometheus.questions.clear()
 
@@ -148,7 +148,7 @@ async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
 async def test_owners_are_asked_for_where_questions_reach_back() -> None:
     """Every Pod of the answers is known; in 36 hours there may be others, and who tells of them is shown."""
     pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items()}
-    scenario = Scenario(EmojivotoPrometheus(), directory=ClusterSnapshot(pods, DEPLOYMENTS))
+    scenario = Scenario(EmojivotoPrometheus(), snapshot=ClusterSnapshot(pods, DEPLOYMENTS))
 
     await scenario.cycle()
 
@@ -164,7 +164,7 @@ async def test_owners_are_asked_for_once_where_a_pod_is_unknown() -> None:
     Once an hour two more count the series: a quiet cycle with one mesh asks at most twelve questions.
     """
     pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items() if name != "emoji"}
-    scenario = Scenario(EmojivotoPrometheus(), directory=ClusterSnapshot(pods, DEPLOYMENTS))
+    scenario = Scenario(EmojivotoPrometheus(), snapshot=ClusterSnapshot(pods, DEPLOYMENTS))
     await scenario.cycle()
     scenario.prometheus.questions.clear()
 
@@ -186,7 +186,7 @@ async def test_a_report_that_did_not_change_is_not_told_again() -> None:
         await scenario.cycle(minutes)
 
     assert len(scenario.sink.reports) == 1
-    assert scenario.sink.announcements == []
+    assert scenario.sink.events == []
     assert scenario.sink.reports[0] == {
         "signals": [
             {"signal": name, "state": "Ok", "reason": "Answered", "message": "", "since": NOON_TEXT}
@@ -208,7 +208,7 @@ async def test_without_a_mesh_there_are_cpu_and_memory_profiles_and_no_fault() -
 
     assert len(scenario.profiles.manifests) == 8
     assert scenario.sink.signals["connections"]["state"] == "Absent"
-    assert [(reason, warning) for reason, _, warning in scenario.sink.announcements] == [("NoMesh", False)]
+    assert [(reason, warning) for reason, _, warning in scenario.sink.events] == [("NoMesh", False)]
 
 
 async def test_a_connection_needs_enough_samples_too() -> None:
@@ -336,7 +336,7 @@ async def test_a_sink_that_fails_stops_no_profile_and_is_told_again() -> None:
         raise ClusterError("PATCH configmaps: 403 Forbidden")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scenario.sink, "tell", refuse)
+        patch.setattr(scenario.sink, "write", refuse)
         report = await scenario.cycle()
     await scenario.cycle()
 
@@ -377,8 +377,8 @@ async def test_progress_counts_every_step_of_every_signal_once() -> None:
 async def test_a_deployment_out_of_scope_is_not_missed() -> None:
     """Only Deployments in scope are listed as without a profile; the others are nobody's business."""
     elsewhere = Workload("kube-system", "coredns")
-    directory = ClusterSnapshot(workloads=(*DEPLOYMENTS, elsewhere, workload("idle")))
-    scenario = Scenario(EmojivotoPrometheus(), directory=directory)
+    snapshot = ClusterSnapshot(workloads=(*DEPLOYMENTS, elsewhere, workload("idle")))
+    scenario = Scenario(EmojivotoPrometheus(), snapshot=snapshot)
 
     report = await scenario.cycle()
 

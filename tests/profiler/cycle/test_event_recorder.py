@@ -31,20 +31,20 @@ async def test_the_first_cycle_of_a_term_is_no_news() -> None:
 
     report = await scenario.cycle()
 
-    assert (report.written, report.news_dropped, scenario.news.told) == (11, 0, [])
+    assert (report.written, report.events_dropped, scenario.events.recorded) == (11, 0, [])
 
 
 async def test_what_appears_later_is_told_once() -> None:
     """One Event for each Deployment, the connections at their sources; a third cycle has no more to say."""
-    directory = ClusterSnapshot(workloads=DEPLOYMENTS, uids={WEB: "u1"})
-    scenario = Scenario(nothing_yet(), directory=directory)
+    snapshot = ClusterSnapshot(workloads=DEPLOYMENTS, uids={WEB: "u1"})
+    scenario = Scenario(nothing_yet(), snapshot=snapshot)
     await scenario.cycle()
     fill(scenario.prometheus)
     for minutes in (5, 10):
         await scenario.cycle(minutes)
 
     per_minute = "requests and responses a minute to emojivoto"
-    assert scenario.news.lines == [
+    assert scenario.events.lines == [
         ("emojivoto/emoji", CREATED, "CPU 0.050 cores, memory 27300000 bytes"),
         (
             "emojivoto/vote-bot",
@@ -58,7 +58,7 @@ async def test_what_appears_later_is_told_once() -> None:
             f"CPU 0.150 cores, memory 51187500 bytes, 120.00 {per_minute}/emoji, 54.00 {per_minute}/voting",
         ),
     ]
-    assert [(each.api_version, each.uid) for each in scenario.news.told[-1:]] == [("apps/v1", "u1")]
+    assert [(each.api_version, each.uid) for each in scenario.events.recorded[-1:]] == [("apps/v1", "u1")]
 
 
 async def test_a_jump_is_told_with_both_values() -> None:
@@ -77,7 +77,7 @@ async def test_a_jump_is_told_with_both_values() -> None:
 
     await scenario.cycle(minutes=5)
 
-    assert scenario.news.lines == [("emojivoto/web", CHANGED, "memory 51187500 → 119432651 bytes")]
+    assert scenario.events.lines == [("emojivoto/web", CHANGED, "memory 51187500 → 119432651 bytes")]
 
 
 async def test_a_small_change_is_written_and_not_told() -> None:
@@ -88,7 +88,7 @@ async def test_a_small_change_is_written_and_not_told() -> None:
 
     report = await scenario.cycle(minutes=5)
 
-    assert (report.written, scenario.news.told) == (1, [])
+    assert (report.written, scenario.events.recorded) == (1, [])
 
 
 async def test_what_expires_is_told() -> None:
@@ -103,7 +103,7 @@ async def test_what_expires_is_told() -> None:
 
     await scenario.cycle(minutes=timedelta(days=31) / timedelta(minutes=1))
 
-    assert scenario.news.lines == [
+    assert scenario.events.lines == [
         (
             "emojivoto/voting",
             EXPIRED,
@@ -125,9 +125,11 @@ async def test_more_than_20_a_minute_are_dropped_and_counted() -> None:
         (f"web{number:02}-5f5b555dff-fcg7c", "c"): (0.1, 1e7) for number in range(25)
     }
     registry = CollectorRegistry()
-    CycleMetrics(registry).finished(await scenario.cycle(minutes=5), NOON)
+    CycleMetrics(registry).count_finished(await scenario.cycle(minutes=5), NOON)
 
-    assert [each.workload.name for each in scenario.news.told] == [f"web{number:02}" for number in range(20)]
+    assert [each.workload.name for each in scenario.events.recorded] == [
+        f"web{number:02}" for number in range(20)
+    ]
     assert registry.get_sample_value("job_profiler_events_dropped_total") == 5
 
 
@@ -143,7 +145,7 @@ async def test_what_could_not_be_written_is_told_when_it_was() -> None:
 
     await scenario.cycle(minutes=10)
 
-    assert scenario.news.lines == [
+    assert scenario.events.lines == [
         ("emojivoto/web", CREATED, "CPU 0.125 cores"),
         ("emojivoto/web", CREATED, "memory 34125000 bytes"),
     ]

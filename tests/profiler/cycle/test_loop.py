@@ -38,11 +38,11 @@ async def test_figures_of_a_fault_do_not_fall_to_zero() -> None:
             registry.get_sample_value("job_profiler_profile_writes_total", {"result": "written"}),
         ]
 
-    metrics.finished(await scenario.cycle(), NOON)
+    metrics.count_finished(await scenario.cycle(), NOON)
     assert figures() == [11, 1, 1, 1, 11]
 
     scenario.prometheus.faults["cpu"] = lambda *_: httpx.Response(500)
-    metrics.finished(await scenario.cycle(minutes=5), NOON)
+    metrics.count_finished(await scenario.cycle(minutes=5), NOON)
     assert figures() == [11, 0, 1, 2, 11]
 
 
@@ -55,13 +55,13 @@ async def test_the_age_of_the_newest_answers_shows() -> None:
         name = "job_profiler_newest_sample_timestamp_seconds"
         return registry.get_sample_value(name, {"signal": signal}) or 0.0
 
-    metrics.finished(await scenario.cycle(), NOON)
+    metrics.count_finished(await scenario.cycle(), NOON)
     before = newest("cpu")
     assert before == newest("memory") == newest("connections")
     assert before == NOON.timestamp() - 60
 
     scenario.prometheus.faults["cpu"] = lambda *_: httpx.Response(500)
-    metrics.finished(await scenario.cycle(minutes=5), NOON)
+    metrics.count_finished(await scenario.cycle(minutes=5), NOON)
     assert (newest("cpu"), newest("memory")) == (before, before + 300)
 
 
@@ -72,24 +72,24 @@ class RefusedOnce(FixedSnapshot):
         super().__init__()
         self.error: ClusterError | None = error
 
-    async def directory(self) -> ClusterSnapshot:
-        """Raise once, then answer."""
+    async def snapshot(self) -> ClusterSnapshot:
+        """Raise at the first call, then return the snapshot."""
         error, self.error = self.error, None
         if error:
             raise error
-        return await super().directory()
+        return await super().snapshot()
 
 
 class AwaitedReport(LoggedReport):
-    """Says when the first report came, which is the end of a cycle."""
+    """Sets `written` at the first report, which is the end of a cycle."""
 
     def __init__(self) -> None:
-        self.told = asyncio.Event()
+        self.written = asyncio.Event()
 
-    async def tell(self, report: Mapping[str, Any]) -> None:
-        """Remember that there was one."""
-        await super().tell(report)
-        self.told.set()
+    async def write(self, report: Mapping[str, Any]) -> None:
+        """Log the report and set `written`."""
+        await super().write(report)
+        self.written.set()
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ async def test_a_cycle_that_cannot_read_the_cluster_is_tried_again_soon(error: C
         run_cycles(cycle, namespaces, CycleSchedule(3600, 0.01, lambda: NOON), CycleMetrics(registry))
     )
     async with asyncio.timeout(10):
-        await sink.told.wait()
+        await sink.written.wait()
     cycles.cancel()
     await asyncio.gather(cycles, return_exceptions=True)
 

@@ -92,7 +92,7 @@ async def test_unknown_edges_stay_told_while_nothing_new_is_asked() -> None:
     await told.cycle.run_once(NOON)
     registry = CollectorRegistry()
 
-    CycleMetrics(registry).finished(await told.cycle.run_once(NOON), NOON)
+    CycleMetrics(registry).count_finished(await told.cycle.run_once(NOON), NOON)
 
     assert registry.get_sample_value("job_profiler_edges_of_unknown_ends") == 1
 

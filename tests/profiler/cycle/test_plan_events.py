@@ -14,7 +14,7 @@ from app.domain.profiles import (
     StoredProfile,
 )
 from app.domain.workloads import Connection, Workload
-from app.profiler.cycle.plan_events import plan_news
+from app.profiler.cycle.plan_events import plan_events
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.rate_limiter import SlidingWindowLimit
 from app.profiler.workload_event import EventReason, WorkloadEvent
@@ -32,13 +32,13 @@ def need(
 ) -> ProfileWrite:
     """A CPU or memory profile that was written in place of *before*."""
     profile = ResourceProfile(workload, Resource(resource), value, BASIS)
-    return ProfileWrite(profile, "name", value_changed=value != before, before=before)
+    return ProfileWrite(profile, "name", value_changed=value != before, stored_value=before)
 
 
 def edge(destination: Workload, value: str = "114.00", before: str | None = None) -> ProfileWrite:
     """A connection of `web` that was written."""
     profile = ConnectionProfile(Connection(WEB, destination), value, "57.00", "57.00", BASIS)
-    return ProfileWrite(profile, "name", value_changed=True, before=before)
+    return ProfileWrite(profile, "name", value_changed=True, stored_value=before)
 
 
 def expired(identity: Identity, value: str) -> StoredProfile:
@@ -47,13 +47,13 @@ def expired(identity: Identity, value: str) -> StoredProfile:
 
 def told(*written: ProfileWrite, removed: tuple[StoredProfile, ...] = ()) -> list[tuple[str, str]]:
     """Reason and message of each Event, all namespaces being in scope."""
-    news = plan_news(written, removed, UIDS, lambda _namespace: True)
+    news = plan_events(written, removed, UIDS, lambda _namespace: True)
     return [(each.reason.value, each.message) for each in news]
 
 
 def test_a_first_profile_is_news_for_its_workload() -> None:
     """The Event names the object so that `kubectl describe` finds it: by apiVersion, kind, name and uid."""
-    assert plan_news([need("0.020", workload=DB)], [], UIDS, lambda _: True) == [
+    assert plan_events([need("0.020", workload=DB)], [], UIDS, lambda _: True) == [
         WorkloadEvent(DB, "apps/v1", "u3", EventReason.CREATED, "CPU 0.020 cores")
     ]
 
@@ -155,7 +155,7 @@ def test_what_expires_is_told_with_its_last_values() -> None:
 )
 def test_an_object_of_which_no_uid_is_known_is_told_without(kind: str, api_version: str) -> None:
     """It has no watch, or was deleted: `kubectl get events` shows it all the same."""
-    [news] = plan_news([need("0.020", workload=Workload("shop", "x", kind))], [], UIDS, lambda _: True)
+    [news] = plan_events([need("0.020", workload=Workload("shop", "x", kind))], [], UIDS, lambda _: True)
 
     assert (news.api_version, news.uid) == (api_version, "")
 
@@ -165,21 +165,21 @@ def test_where_no_object_is_known_nobody_is_told(kind: str) -> None:
     """The apiVersion of a TaskRun is not ours to know, and the runs of a Job `build` have other names."""
     written = need("0.020", workload=Workload("shop", "build", kind))
 
-    assert plan_news([written], [], UIDS, lambda _: True) == []
+    assert plan_events([written], [], UIDS, lambda _: True) == []
 
 
 def test_a_job_that_is_there_is_told() -> None:
     """A Job that a person named."""
     migrate = Workload("shop", "migrate", "Job")
 
-    [news] = plan_news([need("0.020", workload=migrate)], [], {migrate: "u9"}, lambda _: True)
+    [news] = plan_events([need("0.020", workload=migrate)], [], {migrate: "u9"}, lambda _: True)
 
     assert (news.api_version, news.uid) == ("batch/v1", "u9")
 
 
 def test_a_source_out_of_scope_is_not_told() -> None:
     """Its namespace is not profiled (only the destination's is), so nothing is written there."""
-    assert plan_news([edge(DB)], [], UIDS, lambda namespace: namespace == "bank") == []
+    assert plan_events([edge(DB)], [], UIDS, lambda namespace: namespace == "bank") == []
 
 
 def test_the_bucket_gives_each_token_once_a_minute() -> None:

@@ -156,8 +156,8 @@ async def test_a_sign_that_cannot_be_asked_for_leaves_what_is_known() -> None:
     }
     assert scenario.sink.signals["memory"]["reason"] == "OOMKilledUnknown"
     assert scenario.sink.signals["memory"]["message"] == (
-        "kube_pod_container_status_last_terminated_reason is not known, so that what was seen before counts:"
-        " Prometheus answered 422 Unprocessable Entity: execution: too many"
+        "the query for kube_pod_container_status_last_terminated_reason failed, "
+        "earlier samples of it still count: Prometheus answered 422 Unprocessable Entity: execution: too many"
     )
 
     scenario.prometheus.faults.clear()

@@ -111,7 +111,7 @@ def test_a_name_without_a_kind(known: tuple[Workload, ...], kind: str) -> None:
     """It is the one workload of that name in that namespace, else a Deployment."""
     attribution = Attribution(ClusterSnapshot(workloads=known))
 
-    assert attribution.labelled(Workload("shop", "cart", "")) == Workload("shop", "cart", kind)
+    assert attribution.resolve_label(Workload("shop", "cart", "")) == Workload("shop", "cart", kind)
 
 
 def test_a_name_without_a_kind_is_found_among_the_owners_of_pods() -> None:
@@ -119,14 +119,14 @@ def test_a_name_without_a_kind_is_found_among_the_owners_of_pods() -> None:
     rollout = Workload("shop", "cart", "Rollout")
     attribution = Attribution(ClusterSnapshot({("shop", "cart-6b6f9d7d5c-2x8qz"): rollout}))
 
-    assert attribution.labelled(Workload("shop", "cart", "")) == rollout
+    assert attribution.resolve_label(Workload("shop", "cart", "")) == rollout
 
 
 def test_a_job_that_a_label_names_is_its_cron_jobs() -> None:
     """Runs of a CronJob are one workload, whatever tells them."""
     job, cron_job = Workload("shop", "report-28394810", "Job"), Workload("shop", "report", "CronJob")
 
-    assert Attribution(ClusterSnapshot(cron_jobs={job: cron_job})).labelled(job) == cron_job
+    assert Attribution(ClusterSnapshot(cron_jobs={job: cron_job})).resolve_label(job) == cron_job
 
 
 def test_labels_alone_are_enough() -> None:

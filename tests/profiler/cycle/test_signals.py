@@ -7,11 +7,11 @@ import pytest
 from app.domain.profiles import Resource
 from app.errors import NoNamespacesError, SourceError
 from app.profiler.cycle.signals import (
-    Answers,
     Health,
     Signal,
-    SignalBoard,
+    SignalResults,
     SignalState,
+    SignalStates,
     connection_state,
     usage_state,
 )
@@ -21,9 +21,9 @@ OK = SignalState(Signal.CPU, Health.OK, "Answered", "")
 TIMED_OUT = SignalState(Signal.CPU, Health.FAILING, "TimedOut", "no answer within 60 s")
 
 
-def board(*states: SignalState) -> SignalBoard:
+def board(*states: SignalState) -> SignalStates:
     """A board that took one state a minute, the last one at noon."""
-    filled = SignalBoard()
+    filled = SignalStates()
     for index, state in enumerate(states):
         filled.update([state], NOON - timedelta(minutes=len(states) - 1 - index))
     return filled
@@ -31,8 +31,8 @@ def board(*states: SignalState) -> SignalBoard:
 
 def test_a_first_ok_is_no_change_and_a_first_fault_is_one() -> None:
     """A start that finds all well is no news."""
-    assert SignalBoard().update([OK], NOON) == []
-    assert SignalBoard().update([TIMED_OUT], NOON) == [TIMED_OUT]
+    assert SignalStates().update([OK], NOON) == []
+    assert SignalStates().update([TIMED_OUT], NOON) == [TIMED_OUT]
 
 
 @pytest.mark.parametrize(
@@ -95,38 +95,42 @@ FAILING, PAST_UNREAD = (Health.FAILING, "HTTPError"), (Health.DEGRADED, "PastUnr
 
 
 @pytest.mark.parametrize(
-    ("answers", "expected"),
+    ("results", "expected"),
     [
-        pytest.param(Answers(error=LOST), FAILING, id="nothing was answered"),
-        pytest.param(Answers(series=[5], error=LOST), FAILING, id="answered, but not attributed"),
-        pytest.param(Answers(series=[5], folded=True, error=LOST), PAST_UNREAD, id="older steps failed"),
+        pytest.param(SignalResults(error=LOST), FAILING, id="nothing was answered"),
+        pytest.param(SignalResults(series=[5], error=LOST), FAILING, id="answered, but not attributed"),
         pytest.param(
-            Answers(series=[0, 5], folded=True, error=LOST), FAILING, id="nothing new, and older steps failed"
+            SignalResults(series=[5], folded=True, error=LOST), PAST_UNREAD, id="older steps failed"
         ),
         pytest.param(
-            Answers(newest_was_known=True, error=LOST), PAST_UNREAD, id="only older steps were asked"
+            SignalResults(series=[0, 5], folded=True, error=LOST),
+            FAILING,
+            id="nothing new, and older steps failed",
         ),
-        pytest.param(Answers(series=[0]), (Health.EMPTY, "NoSamples"), id="nothing new"),
         pytest.param(
-            Answers(newest_was_known=True, series=[0]),
+            SignalResults(only_older_steps=True, error=LOST), PAST_UNREAD, id="only older steps were asked"
+        ),
+        pytest.param(SignalResults(series=[0]), (Health.EMPTY, "NoSamples"), id="nothing new"),
+        pytest.param(
+            SignalResults(only_older_steps=True, series=[0]),
             (Health.OK, "Answered"),
             id="nothing older, and the new known",
         ),
         pytest.param(
-            Answers(newest_was_known=True, error=NoNamespacesError("NoNamespaces", "none")),
+            SignalResults(only_older_steps=True, error=NoNamespacesError("NoNamespaces", "none")),
             (Health.EMPTY, "NoNamespaces"),
             id="nothing in scope",
         ),
     ],
 )
-def test_how_answers_tell_the_state(answers: Answers, expected: tuple[Health, str]) -> None:
+def test_how_answers_tell_the_state(results: SignalResults, expected: tuple[Health, str]) -> None:
     """An error counts against what is new only where that is not known; usage and connections alike."""
-    for told in (usage_state(Resource.CPU, answers), connection_state(answers, mesh_seen=True)):
+    for told in (usage_state(Resource.CPU, results), connection_state(results, mesh_seen=True)):
         assert (told.health, told.reason) == expected
 
 
 def test_a_past_that_is_unread_is_told_in_the_servers_words() -> None:
     """They stand at the end of the message."""
-    told = usage_state(Resource.CPU, Answers(newest_was_known=True, error=LOST))
+    told = usage_state(Resource.CPU, SignalResults(only_older_steps=True, error=LOST))
 
-    assert told.message == "what is new is known, but not all that is older: 500"
+    assert told.message == "the newest samples were read, but not all older ones: 500"

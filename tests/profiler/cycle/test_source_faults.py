@@ -128,7 +128,7 @@ async def profiled() -> Scenario:
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
     assert len(scenario.profiles.manifests) == 11
-    scenario.sink.announcements.clear()
+    scenario.sink.events.clear()
     return scenario
 
 
@@ -174,20 +174,16 @@ async def test_a_fault_is_announced_once_and_so_is_its_end(case: Case) -> None:
             await scenario.cycle(minutes)
     changes = [(line["signal"], line["log_level"]) for line in log if line["event"] == "signal_changed"]
     assert changes == [(signal, "warning") for signal in SIGNALS]
-    assert [(reason, warning) for reason, _, warning in scenario.sink.announcements] == [
-        (case.reason, True)
-    ] * 3
+    assert [(reason, warning) for reason, _, warning in scenario.sink.events] == [(case.reason, True)] * 3
     assert len(scenario.sink.reports) == 2
 
     scenario.prometheus.faults.clear()
-    scenario.sink.announcements.clear()
+    scenario.sink.events.clear()
     before = scenario.stored
     for minutes in (15, 20):
         await scenario.cycle(minutes)
 
-    assert scenario.sink.announcements == [
-        ("Answered", f"{signal}: answers again", False) for signal in SIGNALS
-    ]
+    assert scenario.sink.events == [("Answered", f"{signal}: recovered", False) for signal in SIGNALS]
     assert {signal["state"] for signal in scenario.sink.signals.values()} == {"Ok"}
     assert (len(scenario.sink.reports), scenario.stored) == (3, before)
 
@@ -351,7 +347,7 @@ async def test_a_fault_that_turns_into_another_is_told_again() -> None:
     faulty(scenario, CASES["time-out"], "cpu")
     await scenario.cycle(minutes=10)
 
-    assert [reason for reason, _, _ in scenario.sink.announcements] == ["Unreachable", "TimedOut"]
+    assert [reason for reason, _, _ in scenario.sink.events] == ["Unreachable", "TimedOut"]
     assert scenario.sink.signals["cpu"]["since"] == "2026-03-04T12:11:00Z"
 
 

@@ -12,7 +12,7 @@ from tests.profiler.scenario import DEPLOYMENTS, Scenario
 WEB, API, DB = (Workload("shop", name) for name in ("web", "api", "db"))
 STORED: set[Identity] = {Identity(ProfileKind.CPU, WEB), Identity(ProfileKind.MEMORY, WEB)}
 NO_SAMPLES = "NoSamples: no usage of its Pods was found"
-TOO_FEW = "TooFewSamples: fewer than 12 of 5 minutes each"
+TOO_FEW = "TooFewSamples: fewer than 12 samples, one per 5 minutes"
 
 
 def reasons(
@@ -56,7 +56,7 @@ def test_a_connection_is_no_profile_of_its_source() -> None:
 def test_while_the_sources_fail_nobody_is_said_to_have_no_usage() -> None:
     """What was not answered is not known."""
     assert reasons([WEB, DB], STORED, set(), answered=False) == {
-        "shop/db": "NoAnswer: the sources are failing"
+        "shop/db": "NoAnswer: the queries for usage fail"
     }
 
 
@@ -64,7 +64,11 @@ def test_at_most_2000_workloads_are_listed_and_the_total_is_told() -> None:
     """Of 2,001 the first 2,000 in order of namespace and name; the ConfigMap stays far below 1 MiB."""
     longest = [Workload(f"{n:04d}".rjust(63, "n"), "w" * 63) for n in range(2001)]
     report = build_report(
-        [], reasons(longest[::-1], set(), set()), profiles=[], unattributed_namespaces=[], past_pods_by=""
+        [],
+        reasons(longest[::-1], set(), set()),
+        profiles=[],
+        unattributed_namespaces=[],
+        past_owner_source="",
     )
 
     assert list(report["workloadsWithoutProfile"]) == [str(workload) for workload in longest[:2000]]
@@ -75,7 +79,7 @@ def test_at_most_2000_workloads_are_listed_and_the_total_is_told() -> None:
 def test_namespaces_with_unattributed_pods_are_limited_too() -> None:
     """A cluster of 10,000 namespaces with long names, each with a StatefulSet, still fits the ConfigMap."""
     names = [f"{n:05d}".rjust(63, "n") for n in range(10_000)]
-    report = build_report([], {}, profiles=[], unattributed_namespaces=set(names), past_pods_by="")
+    report = build_report([], {}, profiles=[], unattributed_namespaces=set(names), past_owner_source="")
 
     assert report["namespacesWithUnattributedPods"] == names[:2000]
 
@@ -84,7 +88,7 @@ async def test_too_few_samples_are_told_and_end_when_there_are_enough() -> None:
     """A Pod whose first sample is that of 11:10 has 11 of the 12 at 12:00, and the twelfth at 12:05."""
     prometheus = EmojivotoPrometheus()
     scenario = Scenario(
-        prometheus, directory=ClusterSnapshot(workloads=(*DEPLOYMENTS, Workload("emojivoto", "idle")))
+        prometheus, snapshot=ClusterSnapshot(workloads=(*DEPLOYMENTS, Workload("emojivoto", "idle")))
     )
     await scenario.cycle(minutes=-55)
     prometheus.containers["late-5f5b555dff-fcg7c", "late"] = (0.1, 1e7)
@@ -103,7 +107,7 @@ async def test_nothing_in_the_report_differs_between_quiet_cycles() -> None:
     idle = Workload("emojivoto", "idle")
     prometheus = EmojivotoPrometheus()
     prometheus.containers["db-0", "db"] = (0.1, 1e7)
-    scenario = Scenario(prometheus, directory=ClusterSnapshot(workloads=(*DEPLOYMENTS, idle)))
+    scenario = Scenario(prometheus, snapshot=ClusterSnapshot(workloads=(*DEPLOYMENTS, idle)))
 
     for minutes in (0, 2.5, 5, 60, 720, 1440):
         await scenario.cycle(minutes)

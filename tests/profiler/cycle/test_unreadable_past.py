@@ -65,9 +65,11 @@ async def test_status_says_that_a_past_is_away(capsys: pytest.CaptureFixture[str
 
     show(dict(scenario.sink.reports[-1]), {}, datetime.now(UTC))
     printed = " ".join(capsys.readouterr().out.split())
-    told = "what is new is known, but not all that is older: Prometheus answered 500 Internal Server Error"
+    told = (
+        "the newest samples were read, but not all older ones: Prometheus answered 500 Internal Server Error"
+    )
     assert f"memory Degraded 2026-03-04T12:01:00Z PastUnread {told}" in printed
-    assert [reason for reason, _, _ in scenario.sink.announcements] == ["PastUnread"] * 2
+    assert [reason for reason, _, _ in scenario.sink.events] == ["PastUnread"] * 2
     assert [line["signal"] for line in log if line["event"] == "signal_changed"] == ["cpu", "memory"]
 
     scenario.prometheus.faults.clear()
