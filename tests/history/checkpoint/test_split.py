@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.domain.namespaces import NamespaceSelection
@@ -135,10 +135,12 @@ def test_scope_that_grew_while_nobody_led(
     weights=st.dictionaries(st.integers(0, KeyRange().last), st.floats(0.1, 30), max_size=60),
     starts=st.lists(st.integers(0, KeyRange().last), max_size=20),
 )
+@example(weights={0: 1.0, 1: 22.0, 2: 30.0, 3: 1.0, 4: 20.0, 5: 30.0, 6: 2.0}, starts=[])
 def test_ranges_fit_and_leave_nothing_out(weights: dict[int, float], starts: list[int]) -> None:
-    """They lie side by side, from the first key to the last; each weighs 50 at most, and two neighbours 25.
+    """Ranges are adjacent, from the first key to the last; each weighs at most 50 and one key (30) more.
 
-    (A range that was cut has neighbours of like weight, which are not united again.)
+    Planning again splits only the ranges above 50, each into at most three parts: 80 / (0.7 * 50) = 2.3. In
+    the example the ranges weigh 53, 51 and 2, so two of them are split again.
     """
     keys, heavy = np.array([*weights], dtype=np.int64), np.array([*weights.values()])
 
@@ -147,10 +149,10 @@ def test_ranges_fit_and_leave_nothing_out(weights: dict[int, float], starts: lis
     assert [each.first for each in ranges] == [0, *(each.last + 1 for each in ranges[:-1])]
     assert ranges[-1].last == KeyRange().last
     loads = [float(heavy[each.covers(keys)].sum()) for each in ranges]
-    assert all(load <= 50 + 30 for load in loads)
+    assert all(load <= 50 + 30.001 for load in loads)
     assert len(ranges) <= 1 + 4 * sum(loads) / 25
     again = plan_ranges([each.first for each in ranges], keys, heavy, max_weight=50)
-    assert len(again) <= len(ranges) + 1
+    assert len(again) <= len(ranges) + 2 * sum(load > 49.999 for load in loads)  # sums are rounded
 
 
 def test_cuts_that_fit_stay() -> None:
