@@ -1,6 +1,6 @@
-"""An answer's head and the begin of its body in one write: one TLS record, where uvicorn makes two.
+"""Coalesced writes: a response's head and first body part in one TLS record, where uvicorn sends two.
 
-To encrypt and send a record takes longer than to decide on a Pod.
+Encrypting and sending a record takes longer than deciding on a Pod.
 """
 
 from asyncio import Transport
@@ -9,62 +9,63 @@ from typing import Any, Protocol
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
-class AnsweringConnection(Protocol):
-    """A connection that says what it answers."""
+class RespondingConnection(Protocol):
+    """A connection with its current request-response cycle."""
 
     cycle: RequestResponseCycle
 
 
 class CoalescedWrites(Transport):
-    """The transport of a connection; *transport* is what it writes to.
+    """Wraps the *transport* of a connection.
 
-    The first write of an answer is its head: it is held until the second, or until nothing more comes.
+    The first write of a response is its head: it is held back until the second write or the end of the
+    response.
     """
 
-    def __init__(self, transport: Transport, connection: AnsweringConnection) -> None:
+    def __init__(self, transport: Transport, connection: RespondingConnection) -> None:
         self._transport = transport
-        self._connection: AnsweringConnection | None = connection
-        self._answered: RequestResponseCycle | None = None
+        self._connection: RespondingConnection | None = connection
+        self._last_cycle: RequestResponseCycle | None = None
         self._head = b""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send *data*, or hold it where it is the head of an answer."""
+        """Send *data*, or hold it back if it is the head of a response."""
         cycle = self._connection.cycle if self._connection else None
         if self._head:
             self._transport.write(self._head + data)
             self._head = b""
-        elif cycle and cycle.response_started and cycle is not self._answered:
-            self._answered, self._head = cycle, bytes(data)
+        elif cycle and cycle.response_started and cycle is not self._last_cycle:
+            self._last_cycle, self._head = cycle, bytes(data)
         else:
             self._transport.write(data)
 
     def flush(self) -> None:
-        """Send the head of an answer that has no body."""
+        """Send the head of a response without a body."""
         if self._head:
             self._transport.write(self._head)
             self._head = b""
 
     def close(self) -> None:
-        """End the connection when all was sent."""
+        """Close the connection when all data is sent."""
         self.flush()
         self._transport.close()
 
-    def let_go(self) -> None:
-        """Forget the connection, which has ended: in a circle both would wait for the garbage collector."""
-        self._connection = self._answered = None
+    def detach(self) -> None:
+        """Drop the reference to a closed connection, which would otherwise be a reference cycle."""
+        self._connection = self._last_cycle = None
 
     def is_closing(self) -> bool:
-        """Whether the connection is about to end."""
+        """True if the connection is closing."""
         return self._transport.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """What is known of the other end."""
+        """Information about the transport, such as the peer's certificate."""
         return self._transport.get_extra_info(name, default)
 
     def pause_reading(self) -> None:
-        """Take in no more for a while."""
+        """Pause reading."""
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Take in more again."""
+        """Resume reading."""
         self._transport.resume_reading()

@@ -1,4 +1,4 @@
-"""The two listeners, served by uvicorn inside the process's own event loop."""
+"""HTTP listener: a uvicorn server in the process's own event loop."""
 
 import asyncio
 import math
@@ -14,11 +14,11 @@ from app.errors import ProfilerError
 from app.http_server.protocol import ANY_CLIENT, ClientConnection, ClientPolicy
 
 _DRAIN_SECONDS = 5
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not bound
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 
 class Listener(uvicorn.Server):
-    """A server that leaves signals to the process."""
+    """A server without signal handlers of its own."""
 
     def __init__(
         self,
@@ -26,14 +26,14 @@ class Listener(uvicorn.Server):
         host: str,
         port: int,
         tls: ssl.SSLContext | None = None,
-        terms: ClientPolicy = ANY_CLIENT,
+        policy: ClientPolicy = ANY_CLIENT,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 host=host,
                 port=port,
-                http=partial(ClientConnection, terms),  # type: ignore[arg-type]  # all that is done with the class is a call
+                http=partial(ClientConnection, policy),  # type: ignore[arg-type]  # uvicorn only calls it
                 ws="none",
                 lifespan="off",
                 access_log=False,
@@ -41,7 +41,7 @@ class Listener(uvicorn.Server):
                 log_config=None,
                 server_header=False,
                 date_header=False,
-                timeout_keep_alive=math.ceil(terms.patience_seconds),
+                timeout_keep_alive=math.ceil(policy.timeout_seconds),
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
                 ssl_context_factory=(lambda _config, _default: tls) if tls else None,
             )
@@ -49,7 +49,7 @@ class Listener(uvicorn.Server):
 
     @property
     def own_address(self) -> tuple[str, int] | None:
-        """Where this process itself reaches it; None before it has started."""
+        """The address at which this process can connect to the listener; None before it has started."""
         if not self.started:
             return None
         host, port = self.servers[0].sockets[0].getsockname()[:2]
@@ -57,14 +57,14 @@ class Listener(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals end the process in an order of its own: see `serving`."""
+        """Install no signal handlers: `app.runtime.serving` handles signals."""
         yield
 
     async def run_until_cancelled(self) -> None:
-        """Serve; a cancellation lets the requests that are under way end.
+        """Serve until cancelled; requests in progress are completed first.
 
         Raises:
-            ProfilerError: the address can't be listened on.
+            ProfilerError: the address can't be bound.
         """
         serving = asyncio.create_task(self._serve_or_raise())
         try:
@@ -77,6 +77,6 @@ class Listener(uvicorn.Server):
     async def _serve_or_raise(self) -> None:
         try:
             await self.serve()
-        except SystemExit as exit_:  # uvicorn could not bind, and has logged why
+        except SystemExit as exit_:  # uvicorn could not bind the address, and has logged the reason
             address = f"{self.config.host}, port {self.config.port}"
             raise ProfilerError(f"can't listen on {address}: is it in use?") from exit_

@@ -20,8 +20,10 @@ _PATIENCE_SECONDS = 10
 class BackgroundListener:
     """A context manager; the listener drains and its thread has ended when the context is left."""
 
-    def __init__(self, app: Any, tls: ssl.SSLContext | None = None, terms: ClientPolicy = ANY_CLIENT) -> None:
-        self._listener = Listener(app, "127.0.0.1", 0, tls, terms)
+    def __init__(
+        self, app: Any, tls: ssl.SSLContext | None = None, policy: ClientPolicy = ANY_CLIENT
+    ) -> None:
+        self._listener = Listener(app, "127.0.0.1", 0, tls, policy)
         self._thread = Thread(target=lambda: uvloop.run(self._serve()), name="listener")
 
     @property

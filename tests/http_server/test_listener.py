@@ -117,5 +117,5 @@ def test_a_listener_tells_where_the_process_itself_reaches_it(
 
 def test_idle_connections_outlive_those_of_an_api_server() -> None:
     """API servers keep an idle connection for 90 s; closed earlier here, it would fail their next review."""
-    assert ClientPolicy().patience_seconds == 120
+    assert ClientPolicy().timeout_seconds == 120
     assert Listener(SlowApplication(), "127.0.0.1", 0).config.timeout_keep_alive == 120

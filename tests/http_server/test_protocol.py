@@ -35,7 +35,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture(scope="module")
 def listener() -> Iterator[BackgroundListener]:
     """One with little patience."""
-    with BackgroundListener(application, terms=ClientPolicy(PATIENCE)) as running:
+    with BackgroundListener(application, policy=ClientPolicy(PATIENCE)) as running:
         yield running
 
 

@@ -68,14 +68,14 @@ def test_only_clients_of_the_authority_are_served(
 @pytest.mark.parametrize("size", [0, 4 * 1024 * 1024], ids=["empty", "large"])
 def test_a_client_with_another_name_is_refused(serving: ServingContext, tmp_path: Path, size: int) -> None:
     """It is told so with a 403, however much it sends; the wanted one is served by the same listener."""
-    terms = ClientPolicy(names=("kube-apiserver", "front-proxy"))
-    with BackgroundListener(hello, serving.context, terms) as listener:
+    policy = ClientPolicy(names=("kube-apiserver", "front-proxy"))
+    with BackgroundListener(hello, serving.context, policy) as listener:
         status, answer = Client(WEBHOOK, tmp_path, KUBELET).post(listener.port, b" " * size)
         wanted = Client(WEBHOOK, tmp_path, API_SERVER).post(listener.port, b" " * size)
 
     assert (status, wanted) == (403, (200, b"hello"))
     assert json.loads(answer) == {
-        "error": "the client certificate is that of 'system:node:a', who is not among CLIENT_NAMES"
+        "error": "the common name of the client certificate is not in CLIENT_NAMES: 'system:node:a'"
     }
 
 
@@ -97,10 +97,10 @@ def test_new_authorities_take_the_place_of_the_old_ones(
     assert old.is_served(listener.port)
     for nonsense in (b"", b"nonsense", b"\xff"):
         with pytest.raises(UnusableCertificateError, match="no certificate can be read from it"):
-            serving.trust_clients(nonsense)
+            serving.replace_client_authorities(nonsense)
     assert old.is_served(listener.port)
 
-    serving.trust_clients(OTHER.certificate)
+    serving.replace_client_authorities(OTHER.certificate)
 
     assert not old.is_served(listener.port)
     assert Client(WEBHOOK, tmp_path, new).is_served(listener.port)
@@ -152,7 +152,7 @@ def test_a_bad_file_is_a_wrong_setting(tmp_path: Path, content: bytes | None, re
 
 def test_names_without_a_file_are_a_wrong_setting() -> None:
     """Nobody would be asked for the certificate that bears the name."""
-    with pytest.raises(SettingsError, match=r"CLIENT_NAMES .* is 'a,b': give CLIENT_CA_FILE too"):
+    with pytest.raises(SettingsError, match=r"CLIENT_NAMES .* is 'a,b': set CLIENT_CA_FILE"):
         open_serving_context("", ("a", "b"))
 
 
