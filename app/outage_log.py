@@ -1,17 +1,17 @@
-"""Logs an outage once: its first failure, each change of its cause, and the recovery."""
+"""Log lines of outages: the first failure, each change of the cause, and the recovery."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 
 class OutageLog:
-    """The log lines of one operation that is tried again and again.
+    """The log lines of one operation that is retried.
 
     *event* is logged as a warning with the error's text under *field*, unless the last failure had the same
-    *cause* (by default its text); *recovery*, if any, is logged after the first success.
+    *cause* (by default its text); *recovery*, if set, is logged on the first success after a failure.
     """
 
-    def __init__(  # noqa: PLR0913 - two of them differ for one kind of outage alone
+    def __init__(  # noqa: PLR0913 - field and cause differ for one kind of outage only
         self,
         log: Any,
         event: str,
@@ -26,22 +26,22 @@ class OutageLog:
         self._last_cause: object = None
 
     def failed(self, error: Exception) -> None:
-        """Note a failed attempt."""
+        """Record a failed attempt."""
         cause = self._cause(error)
         if cause != self._last_cause:
             self._last_cause = cause
-            text = str(error) or "no answer in time"
+            text = str(error) or "no response in time"
             self._log.warning(self._event, **self._context, **{self._field: text})
 
     def succeeded(self) -> None:
-        """Note a successful attempt."""
+        """Record a successful attempt."""
         if self._last_cause is not None and self._recovery:
             self._log.info(self._recovery, **self._context)
         self._last_cause = None
 
 
 def contact_log(log: Any, subject: str) -> OutageLog:
-    """The outages of the API server that interrupt *subject*; logged again when their kind changes."""
+    """The log of API server outages that affect *subject*; the cause is the exception's class."""
     return OutageLog(
         log,
         "contact_lost",

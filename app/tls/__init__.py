@@ -1,5 +1,5 @@
-"""The webhook's certificate: issuing it, renewing it, making the API server trust it, serving it.
+"""The webhook's serving certificate and its CA: issuing, renewal, publication of the CA bundle, serving.
 
-`issuing` is pure but for randomness; time is an argument everywhere. Secrets and the webhook configuration
-are reached through the protocols that `keeper` declares.
+`issuing` is pure except for randomness; time is always an argument. Secrets and the webhook configuration are
+accessed through the protocols that `keeper` declares.
 """

@@ -1,4 +1,4 @@
-"""The file of the authorities that sign the API servers' client certificates; read again when it changes."""
+"""The file of CAs for the API servers' client certificates; reloaded when it changes."""
 
 import asyncio
 from pathlib import Path
@@ -16,14 +16,14 @@ _PERIOD_SECONDS = 10.0
 async def follow_client_authorities(
     client_ca_file: str, serving: ServingContext, period_seconds: float = _PERIOD_SECONDS
 ) -> NoReturn:
-    """Take each new content of the file until cancelled; one that can't be used leaves the one before."""
+    """Reload the file when its content changes, until cancelled; unusable content is logged and ignored."""
     outage = OutageLog(log, "client_authorities_unusable", context={"file": client_ca_file})
     while True:
         await asyncio.sleep(period_seconds)
         try:
             content = await asyncio.to_thread(Path(client_ca_file).read_bytes)
             if content != serving.client_authorities:
-                serving.trust_clients(content)
+                serving.replace_client_authorities(content)
                 log.info("client_authorities_loaded", file=client_ca_file)
             outage.succeeded()
         except (OSError, UnusableCertificateError) as error:

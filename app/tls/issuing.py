@@ -1,4 +1,4 @@
-"""A certificate authority and serving certificates by ECDSA P-256, as PEM text."""
+"""Issues a certificate authority and serving certificates: ECDSA P-256, as PEM text."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -18,7 +18,7 @@ from app.tls.key_pairs import KeyPair, parse_certificates
 
 AUTHORITY_LIFETIME = timedelta(days=365)
 SERVING_LIFETIME = timedelta(days=7)
-BACKDATED = timedelta(minutes=5)  # clocks of API servers may lag behind ours
+BACKDATED = timedelta(minutes=5)  # the clocks of API servers may be behind
 
 
 def issue_authority(now: datetime, lifetime: timedelta = AUTHORITY_LIFETIME) -> KeyPair:
@@ -38,7 +38,7 @@ def issue_authority(now: datetime, lifetime: timedelta = AUTHORITY_LIFETIME) -> 
 def issue_serving_certificate(
     authority: KeyPair, names: tuple[str, ...], now: datetime, lifetime: timedelta = SERVING_LIFETIME
 ) -> KeyPair:
-    """A certificate for the DNS names and IP addresses in *names*; it never outlives its *authority*."""
+    """A certificate for the DNS names and IP addresses in *names*; expires no later than *authority*."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = parse_certificates(authority.certificate)[0]
     signing_key = load_pem_private_key(authority.private_key, password=None)

@@ -1,4 +1,4 @@
-"""Keeps authorities, bundle and serving certificate as `rotation` plans them; only the leader does so."""
+"""Carries out the plan of `rotation` for CAs, CA bundle and serving certificate; only the leader does."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ from cryptography import x509
 
 from app.errors import ClusterError, ConflictError
 from app.outage_log import OutageLog
-from app.tls.key_pairs import data_of, key_pair_of, parse_certificates, replaced_in
+from app.tls.key_pairs import key_pair_of, parse_certificates, replaced_certificates, to_secret_data
 from app.tls.rotation import (
     ObservedCertificates,
     PublishBundle,
@@ -25,36 +25,36 @@ from app.tls.rotation import (
 )
 
 log = structlog.get_logger(__name__)
-# A rotation takes four; more are taken only where somebody else writes too.
-_MOST_ROUNDS = 8
+# A rotation takes four rounds; more are needed only if another client writes at the same time.
+_MAX_ROUNDS = 8
 RETRY_SECONDS = 2.0
-_SHORTEST_PAUSE_SECONDS = 0.1
-_LEAST_SHARE = 0.9  # of a pause: the leaders of clusters that started together spread over time
+_MIN_PAUSE_SECONDS = 0.1
+_MIN_PAUSE_SHARE = 0.9  # jitter: the leaders of clusters that started together spread over time
 
 
 class SecretData(Protocol):
     """The data of a Secret."""
 
     async def read(self) -> Mapping[str, bytes]:
-        """What it holds; nothing while it is empty."""
+        """The data; empty if the Secret has none."""
 
     async def write(self, data: Mapping[str, bytes]) -> None:
-        """Replace what was read last; raises ConflictError where somebody else did meanwhile."""
+        """Replace the data; raises ConflictError if the Secret changed since the last read or write."""
 
 
 class TrustStore(Protocol):
     """The `caBundle` of the webhook configuration."""
 
     async def read_ca_bundle(self) -> bytes:
-        """The bundle in force; empty where there is none."""
+        """The published bundle; empty if there is none."""
 
     async def publish_ca_bundle(self, pem: bytes) -> None:
-        """Replace what was read last; raises ConflictError where the configuration changed meanwhile."""
+        """Replace the bundle; raises ConflictError if the configuration changed since the last read."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateStores:
-    """Where authorities, serving certificate and bundle are kept."""
+    """The stores of CAs, serving certificate and CA bundle."""
 
     authority: SecretData
     serving: SecretData
@@ -62,19 +62,19 @@ class CertificateStores:
 
 
 class CertificateKeeper:
-    """Each call of `ensure` does what can be done now, and goes on where an earlier one was interrupted."""
+    """Keeps the certificates up to date; `ensure` may be interrupted at any point and called again."""
 
     def __init__(
         self,
         stores: CertificateStores,
-        terms: RotationPolicy,
+        policy: RotationPolicy,
         *,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         elapsed_clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._stores, self._terms = stores, terms
+        self._stores, self._policy = stores, policy
         self._wall_clock, self._elapsed_clock = wall_clock, elapsed_clock
-        self._in_force_since: dict[x509.Certificate, float] = {}
+        self._published_since: dict[x509.Certificate, float] = {}
 
     async def run(
         self,
@@ -83,9 +83,10 @@ class CertificateKeeper:
         chance: Callable[[], float] = random.random,
         retry_seconds: float = RETRY_SECONDS,
     ) -> NoReturn:
-        """Keep the certificates until cancelled.
+        """Call `ensure` until cancelled.
 
-        The wall clock is read at least once in each period, so that a suspended machine catches up.
+        The wall clock is read at least once per period, so that certificates are renewed after a suspension
+        of the machine.
         """
         outage = OutageLog(log, "certificates_not_kept")
         while True:
@@ -98,68 +99,74 @@ class CertificateKeeper:
             await asyncio.sleep(next_pause(pause_seconds, period_seconds, chance()))
 
     async def ensure(self) -> float:
-        """Write what is due; the seconds until something else will be, by the clocks of now.
+        """Carry out all steps that are due; returns the seconds until the next step is due.
 
         Raises:
-            ClusterError: the first of what could not be read or written; all that does not depend on it was.
+            ClusterError: the first failed read or write; the steps that do not depend on it were carried out.
         """
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(_MAX_ROUNDS):
             observed, fault = await self._observe()
-            steps, seconds_until_due = plan(observed, self._terms, self._wall_clock())
-            taken = 0
+            steps, seconds_until_due = plan(observed, self._policy, self._wall_clock())
+            done = 0
             for step in steps:
                 try:
-                    await self._take(step)
+                    await self._carry_out(step)
                 except ClusterError as error:
                     fault = fault or error
                 else:
-                    taken += 1
-            if not taken and not isinstance(fault, ConflictError):
+                    done += 1
+            if not done and not isinstance(fault, ConflictError):
                 break
         if fault:
             raise fault
         return seconds_until_due
 
     async def _observe(self) -> tuple[ObservedCertificates, ClusterError | None]:
-        """The bundle is read first: who publishes on what came later would undo what came between."""
+        """The current state, and a failure to read the bundle.
+
+        The bundle is read first: if another leader publishes between the reads, our publication conflicts
+        instead of overwriting it.
+        """
         bundle, fault = None, None
         try:
             bundle = await self._stores.trust.read_ca_bundle()
         except ClusterError as error:
             fault = error
-        in_force = self._seconds_in_force(bundle)
+        published_seconds = self._published_seconds(bundle)
         authorities = key_pair_of(await self._stores.authority.read())
         serving = await self._stores.serving.read()
         return ObservedCertificates(
-            authorities, key_pair_of(serving), replaced_in(serving), bundle, in_force
+            authorities, key_pair_of(serving), replaced_certificates(serving), bundle, published_seconds
         ), fault
 
-    def _seconds_in_force(self, bundle: bytes | None) -> dict[x509.Certificate, float]:
-        """For how long each certificate was found in the bundle, by a clock that no suspension moves on."""
+    def _published_seconds(self, bundle: bytes | None) -> dict[x509.Certificate, float]:
+        """How long each certificate has been seen in the bundle, on a clock that stops during suspension."""
         if bundle is None:
             return {}
         now = self._elapsed_clock()
-        since = {found: self._in_force_since.get(found, now) for found in parse_certificates(bundle)}
-        self._in_force_since = since
-        return {found: now - first for found, first in since.items()}
+        certificates = parse_certificates(bundle)
+        self._published_since = {
+            certificate: self._published_since.get(certificate, now) for certificate in certificates
+        }
+        return {certificate: now - since for certificate, since in self._published_since.items()}
 
-    async def _take(self, step: RotationStep) -> None:
+    async def _carry_out(self, step: RotationStep) -> None:
         match step:
             case StoreAuthorities(pair, reason):
-                await self._stores.authority.write(data_of(pair))
+                await self._stores.authority.write(to_secret_data(pair))
                 log.info("authorities_stored", count=len(parse_certificates(pair.certificate)), reason=reason)
             case PublishBundle(pem):
                 await self._stores.trust.publish_ca_bundle(pem)
                 log.info("ca_bundle_published", authorities=len(parse_certificates(pem)))
             case StoreServing(pair, replaced, reason):
-                await self._stores.serving.write(data_of(pair, replaced))
+                await self._stores.serving.write(to_secret_data(pair, replaced))
                 log.info("serving_certificate_issued", reason=reason)
 
 
 def next_pause(due_seconds: float, period_seconds: float, chance: float) -> float:
-    """The seconds until the next look; *chance* takes up to a tenth off, and never adds to them.
+    """The seconds until the next `ensure`; *chance* (0..1) shortens them by up to 10 %, never lengthens them.
 
-    A look that comes too early finds nothing to do, one that came too late might find a lapsed certificate.
+    Too early is harmless: nothing is due. Too late could leave a certificate expired.
     """
-    pause = min(max(due_seconds, _SHORTEST_PAUSE_SECONDS), period_seconds)
-    return pause * (_LEAST_SHARE + (1 - _LEAST_SHARE) * chance)
+    pause = min(max(due_seconds, _MIN_PAUSE_SECONDS), period_seconds)
+    return pause * (_MIN_PAUSE_SHARE + (1 - _MIN_PAUSE_SHARE) * chance)

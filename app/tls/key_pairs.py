@@ -1,6 +1,6 @@
-"""Certificates and private keys as PEM, and how Secrets of type kubernetes.io/tls hold them; pure.
+"""Certificates and private keys as PEM, and their storage in Secrets of type kubernetes.io/tls; pure.
 
-A Secret may hold several authorities, newest first: the certificates as one text, their keys as another.
+A Secret may hold several CAs, newest first: all certificates in one text, all keys in another.
 """
 
 import re
@@ -17,69 +17,69 @@ _CERTIFICATE, _KEY, _REPLACED = "tls.crt", "tls.key", "replaced.crt"
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A certificate and its key, both PEM; the key is empty where it is not known."""
+    """A certificate and its key, both PEM; the key is empty if it is missing."""
 
     certificate: bytes
-    private_key: bytes = field(repr=False)  # it must not end up in a log
+    private_key: bytes = field(repr=False)  # keeps the key out of logs
 
 
 def parse_certificates(pem: bytes) -> list[x509.Certificate]:
-    """The certificates in *pem*; none where it holds none that can be read."""
+    """The certificates in *pem*; empty if it can't be parsed."""
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError:
         return []
 
 
-def pem_of(certificates: list[x509.Certificate]) -> bytes:
-    """The text that *certificates* are read back from."""
+def to_pem(certificates: list[x509.Certificate]) -> bytes:
+    """*certificates* as PEM text; the inverse of `parse_certificates`."""
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
 
 
 def certificate_of(pair: KeyPair | None) -> x509.Certificate | None:
-    """The first certificate of *pair*; None where none can be read."""
+    """The first certificate of *pair*; None if there is none or it can't be parsed."""
     return next(iter(parse_certificates(pair.certificate)), None) if pair else None
 
 
-def joined(pairs: list[KeyPair]) -> KeyPair:
-    """All *pairs* as one text of certificates and one of keys."""
+def concatenate(pairs: list[KeyPair]) -> KeyPair:
+    """*pairs* as one pair: one text of all certificates, one of all keys."""
     return KeyPair(b"".join(pair.certificate for pair in pairs), b"".join(pair.private_key for pair in pairs))
 
 
-def separated(pair: KeyPair) -> list[KeyPair]:
-    """Each certificate of *pair* with the key that belongs to it; with no key where none does."""
-    found = [match[0] + b"\n" for match in _PRIVATE_KEY_PEM.finditer(pair.private_key)]
-    keys = {_encoded(public): key for key in found if (public := public_key_of(key))}
+def split(pair: KeyPair) -> list[KeyPair]:
+    """Each certificate of *pair* with its key, which is empty if it is missing; reverses `concatenate`."""
+    private_keys = [match[0] + b"\n" for match in _PRIVATE_KEY_PEM.finditer(pair.private_key)]
+    keys = {_encode(public): key for key in private_keys if (public := public_key_of(key))}
     return [
-        KeyPair(pem_of([certificate]), keys.get(_encoded(certificate.public_key()), b""))
+        KeyPair(to_pem([certificate]), keys.get(_encode(certificate.public_key()), b""))
         for certificate in parse_certificates(pair.certificate)
     ]
 
 
 def key_pair_of(data: Mapping[str, bytes]) -> KeyPair | None:
-    """The pair in *data*, or None while one half of it is missing."""
+    """The pair in a Secret's *data*; None if certificate or key is missing."""
     certificate, key = data.get(_CERTIFICATE), data.get(_KEY)
     return KeyPair(certificate, key) if certificate and key else None
 
 
-def replaced_in(data: Mapping[str, bytes]) -> bytes:
-    """The certificates that were served before and had not expired when the pair was written."""
+def replaced_certificates(data: Mapping[str, bytes]) -> bytes:
+    """The formerly served certificates in a Secret's *data* that had not expired when it was written."""
     return data.get(_REPLACED, b"")
 
 
-def data_of(pair: KeyPair, replaced: bytes = b"") -> dict[str, bytes]:
-    """The data that *pair*, and what it *replaced*, are read back from."""
+def to_secret_data(pair: KeyPair, replaced: bytes = b"") -> dict[str, bytes]:
+    """A Secret's data with *pair* and the certificates that it *replaced*; see `key_pair_of`."""
     data = {_CERTIFICATE: pair.certificate, _KEY: pair.private_key}
     return data | ({_REPLACED: replaced} if replaced else {})
 
 
 def public_key_of(private_key: bytes) -> PublicKeyTypes | None:
-    """The public key of a PEM private key; None if it cannot be read."""
+    """The public key of a PEM private key; None if it can't be parsed."""
     try:
         return load_pem_private_key(private_key, password=None).public_key()
     except (ValueError, TypeError):
         return None
 
 
-def _encoded(key: PublicKeyTypes) -> bytes:
+def _encode(key: PublicKeyTypes) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -1,7 +1,4 @@
-"""What certificates say, and when each is due for renewal; pure.
-
-A Secret may hold several authorities, the newest first: the certificates as one text, their keys as another.
-"""
+"""Renewal times and renewal reasons of certificates; pure."""
 
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -13,13 +10,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from app.tls.issuing import BACKDATED
 from app.tls.key_pairs import KeyPair, certificate_of, public_key_of
 
-_RENEWED_AT = 2 / 3
-_JITTER = 0.05  # of a life: the clusters of one roll-out do not all renew in the same second
+_RENEWAL_SHARE = 2 / 3  # of the lifetime
+_JITTER_SHARE = 0.05  # of the lifetime, so that clusters installed together renew at different times
 _JITTER_STEPS = 1000
 
 
 def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    """True where the key of *authority* signed *certificate*."""
+    """True if the key of *authority* signed *certificate*."""
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):
@@ -28,37 +25,37 @@ def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> 
 
 
 def is_valid_at(certificate: x509.Certificate, now: datetime) -> bool:
-    """True within its life."""
+    """True if *now* is within the validity period."""
     return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
 
 
 def names_of(certificate: x509.Certificate) -> list[str]:
-    """Its DNS names, then its IP addresses."""
+    """The DNS names of *certificate*, then its IP addresses."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return []
     dns: list[str] = extension.value.get_values_for_type(x509.DNSName)
-    addresses: list[IPv4Address | IPv6Address] = extension.value.get_values_for_type(x509.IPAddress)  # type: ignore[assignment]  # networks never stand here
+    addresses: list[IPv4Address | IPv6Address] = extension.value.get_values_for_type(x509.IPAddress)  # type: ignore[assignment]  # networks do not occur here
     return dns + [str(address) for address in addresses]
 
 
 def renewal_due(certificate: x509.Certificate) -> datetime:
-    """After two thirds of its life, less up to 5 %: how much, its serial number decides once for all.
+    """The time of renewal: after 2/3 of the lifetime, less up to 5 % of it, derived from the serial number.
 
-    Its life begins when it was issued; it is valid from `BACKDATED` before that.
+    The lifetime begins at the time of issue, which is `BACKDATED` after the begin of validity.
     """
-    issued = certificate.not_valid_before_utc + BACKDATED
-    earlier = _JITTER * (certificate.serial_number % _JITTER_STEPS) / _JITTER_STEPS
-    return issued + (certificate.not_valid_after_utc - issued) * (_RENEWED_AT - earlier)
+    issued_at = certificate.not_valid_before_utc + BACKDATED
+    jitter = _JITTER_SHARE * (certificate.serial_number % _JITTER_STEPS) / _JITTER_STEPS
+    return issued_at + (certificate.not_valid_after_utc - issued_at) * (_RENEWAL_SHARE - jitter)
 
 
 def authority_renewal_reason(authority: KeyPair | None, now: datetime) -> str | None:
-    """Why a new authority is needed, or None."""
+    """The reason for a new CA; None if none is needed."""
     if reason := _pair_renewal_reason(authority, now):
         return reason
     certificate = certificate_of(authority)
-    if certificate is None or not _may_sign(certificate):
+    if certificate is None or not _can_sign(certificate):
         return "it is not an ECDSA certificate authority"
     return None
 
@@ -66,7 +63,7 @@ def authority_renewal_reason(authority: KeyPair | None, now: datetime) -> str | 
 def serving_renewal_reason(
     serving: KeyPair | None, signer: KeyPair, names: tuple[str, ...], now: datetime
 ) -> str | None:
-    """Why *signer* has to issue a new serving certificate, or None."""
+    """The reason for *signer* to issue a new serving certificate; None if none is needed."""
     if reason := _pair_renewal_reason(serving, now):
         return reason
     certificate, authority = certificate_of(serving), certificate_of(signer)
@@ -74,15 +71,15 @@ def serving_renewal_reason(
     assert authority
     if not is_issued_by(certificate, authority):
         return "it was not signed by the current authority"
-    if set(names_of(certificate)) != {_spelled(name) for name in names}:
-        return "its names are not those that are configured"
+    if set(names_of(certificate)) != {_normalize(name) for name in names}:
+        return "its names differ from the configured names"
     return None
 
 
 def _pair_renewal_reason(pair: KeyPair | None, now: datetime) -> str | None:
-    """Missing, unreadable, not belonging together, past two thirds of its life, or not valid yet."""
+    """The reason to replace *pair*: missing, unreadable, mismatched, due for renewal, or not valid yet."""
     if pair is None:
-        return "there is none yet"
+        return "it does not exist yet"
     certificate = certificate_of(pair)
     if certificate is None:
         return "its certificate can't be read"
@@ -90,19 +87,19 @@ def _pair_renewal_reason(pair: KeyPair | None, now: datetime) -> str | None:
     if key is None:
         return "its private key can't be read"
     if key != certificate.public_key():
-        return "its certificate and private key do not belong together"
+        return "its certificate and private key do not match"
     return _age_reason(certificate, now)
 
 
 def _age_reason(certificate: x509.Certificate, now: datetime) -> str | None:
     if now < certificate.not_valid_before_utc:
-        return f"it is valid from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on only"
+        return f"it is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
     if now >= renewal_due(certificate):
         return f"it expires on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
     return None
 
 
-def _may_sign(certificate: x509.Certificate) -> bool:
+def _can_sign(certificate: x509.Certificate) -> bool:
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
@@ -110,8 +107,8 @@ def _may_sign(certificate: x509.Certificate) -> bool:
     return constraints.ca and isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
 
 
-def _spelled(name: str) -> str:
-    """The name as a certificate holds it: an IP address has one spelling there."""
+def _normalize(name: str) -> str:
+    """The name as it is in a certificate; an IP address has a canonical form there."""
     try:
         return str(ip_address(name))
     except ValueError:

@@ -1,14 +1,16 @@
-"""What has to be written next, told from what is stored and published now; pure but for randomness.
+"""Plan of the CA rotation: the next writes, given what is stored and published; pure except for randomness.
 
-A rotation never fails an admission, wherever it is interrupted, because each write waits for those before it:
+A rotation may be interrupted anywhere without failing an admission, because each step waits for the previous
+ones:
 
-1. A new authority is stored beside the older ones.
-2. The bundle is published: the new authority, and each older one whose certificates may still be served.
-3. It is read back, and in force for longer than API servers take to learn of it.
-4. Only then the new authority signs. Until then the issuer of what is served renews it, so it never expires.
-5. An older authority goes when every certificate of it has expired: the served one, and all it replaced.
+1. A new CA is stored beside the older ones.
+2. The CA bundle is published: the new CA, and each older CA with certificates that may still be served.
+3. The bundle is read back, and stays published for longer than API servers take to load it.
+4. Only then the new CA signs. Until then the CA that issued the served certificate renews it, so that the
+   served certificate never expires.
+5. An older CA is removed when all its certificates have expired: the served one and all that it replaced.
 
-Nothing of this is remembered but how long a bundle was seen in force; who does not know it waits once more.
+The only state in memory is how long a bundle has been seen published; a process that starts waits again.
 """
 
 from collections.abc import Mapping
@@ -20,7 +22,7 @@ from typing import NamedTuple
 from cryptography import x509
 
 from app.tls.issuing import AUTHORITY_LIFETIME, SERVING_LIFETIME, issue_authority, issue_serving_certificate
-from app.tls.key_pairs import KeyPair, certificate_of, joined, parse_certificates, pem_of, separated
+from app.tls.key_pairs import KeyPair, certificate_of, concatenate, parse_certificates, split, to_pem
 from app.tls.renewal import (
     authority_renewal_reason,
     is_issued_by,
@@ -32,7 +34,7 @@ from app.tls.renewal import (
 
 @dataclass(frozen=True, slots=True)
 class RotationPolicy:
-    """What is issued, and how long API servers may take to learn of a new bundle."""
+    """Names and lifetimes of certificates, and the time in which all API servers load a new bundle."""
 
     names: tuple[str, ...]
     serving_lifetime: timedelta = SERVING_LIFETIME
@@ -42,21 +44,21 @@ class RotationPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ObservedCertificates:
-    """What Secrets and webhook configuration hold, and for how long each certificate was seen in force.
+    """The contents of Secrets and webhook configuration, and how long each CA has been seen published.
 
-    `bundle` is None where it could not be read: then nothing is known to be in force.
+    `bundle` is None if it could not be read: then no CA counts as published.
     """
 
     authorities: KeyPair | None
     serving: KeyPair | None
     replaced: bytes
     bundle: bytes | None
-    in_force_seconds: Mapping[x509.Certificate, float]
+    published_seconds: Mapping[x509.Certificate, float]
 
 
 @dataclass(frozen=True, slots=True)
 class StoreAuthorities:
-    """Put *pair*, all authorities together, into their Secret."""
+    """Write *pair*, which holds all CAs, to their Secret."""
 
     pair: KeyPair
     reason: str
@@ -64,14 +66,14 @@ class StoreAuthorities:
 
 @dataclass(frozen=True, slots=True)
 class PublishBundle:
-    """Tell the API servers to trust *pem*."""
+    """Write *pem* to the `caBundle` of the webhook configuration."""
 
     pem: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class StoreServing:
-    """Have *pair* served, and remember what it *replaced*."""
+    """Write *pair*, to be served, and the certificates that it *replaced* to the serving Secret."""
 
     pair: KeyPair
     replaced: bytes
@@ -82,28 +84,28 @@ RotationStep = StoreAuthorities | PublishBundle | StoreServing
 
 
 class RotationPlan(NamedTuple):
-    """What can be written now, and the seconds until time alone brings more; infinite where it does not.
+    """The steps that are due, and the seconds until the next step is due (infinite if none is).
 
-    Each step is safe whether or not the others take place.
+    Each step is safe even if the others fail.
     """
 
     steps: list[RotationStep]
     seconds_until_due: float
 
 
-def plan(observed: ObservedCertificates, terms: RotationPolicy, now: datetime) -> RotationPlan:
-    """What follows from *observed*."""
-    situation = _Situation(observed, terms, now)
-    steps = (situation.store_authorities(), situation.publish_bundle(), situation.store_serving())
-    return RotationPlan([step for step in steps if step], situation.seconds_until_due())
+def plan(observed: ObservedCertificates, policy: RotationPolicy, now: datetime) -> RotationPlan:
+    """The plan for the *observed* state."""
+    state = _RotationState(observed, policy, now)
+    steps = (state.store_authorities(), state.publish_bundle(), state.store_serving())
+    return RotationPlan([step for step in steps if step], state.seconds_until_due())
 
 
-class _Situation:
-    """What *observed* means: which authority is the current one, and which of the older ones still count."""
+class _RotationState:
+    """The current CA, and the older CAs that are still needed."""
 
-    def __init__(self, observed: ObservedCertificates, terms: RotationPolicy, now: datetime) -> None:
-        self._observed, self._terms, self._now = observed, terms, now
-        self._stored = separated(observed.authorities) if observed.authorities else []
+    def __init__(self, observed: ObservedCertificates, policy: RotationPolicy, now: datetime) -> None:
+        self._observed, self._policy, self._now = observed, policy, now
+        self._stored = split(observed.authorities) if observed.authorities else []
         self._published = parse_certificates(observed.bundle or b"")
         newest = self._stored[0] if self._stored else None
         self._renewal_reason = authority_renewal_reason(newest, now)
@@ -111,80 +113,97 @@ class _Situation:
         self._current_certificate = certificate_of(self._current)
         self._served = certificate_of(observed.serving)
         self._in_use = self._certificates_in_use()
-        self._kept = [pair for pair in self._stored if pair == self._current or self._counts(_only(pair))]
+        self._needed = [
+            pair
+            for pair in self._stored
+            if pair == self._current or self._is_needed(_first_certificate(pair))
+        ]
 
     def store_authorities(self) -> StoreAuthorities | None:
-        """A new authority before those that still count, or only these."""
+        """Adds a new CA, removes CAs that are no longer needed; None if nothing changes."""
         if self._renewal_reason:
-            fresh = issue_authority(self._now, self._terms.authority_lifetime)
-            return StoreAuthorities(joined([fresh, *self._kept]), self._renewal_reason)
-        if self._kept != self._stored:
-            return StoreAuthorities(joined(self._kept), "the certificates of an older one have expired")
+            new = issue_authority(self._now, self._policy.authority_lifetime)
+            return StoreAuthorities(concatenate([new, *self._needed]), self._renewal_reason)
+        if self._needed != self._stored:
+            return StoreAuthorities(concatenate(self._needed), "all certificates of an older CA have expired")
         return None
 
     def publish_bundle(self) -> PublishBundle | None:
-        """Every authority that counts, those included that only the bundle knows; never nothing at all."""
-        known = [_only(pair) for pair in self._kept]
-        others = [found for found in self._published if found not in known and self._counts(found)]
-        pem = pem_of([found for found in (*known, *others) if found.not_valid_after_utc > self._now])
+        """Publishes all needed CAs, also those that are only in the bundle; never an empty bundle."""
+        stored = [_first_certificate(pair) for pair in self._needed]
+        others = [
+            authority
+            for authority in self._published
+            if authority not in stored and self._is_needed(authority)
+        ]
+        valid = [authority for authority in (*stored, *others) if authority.not_valid_after_utc > self._now]
+        pem = to_pem(valid)
         if not pem or self._observed.bundle in {None, pem}:
             return None
         return PublishBundle(pem)
 
     def store_serving(self) -> StoreServing | None:
-        """A new serving certificate, where one is due and somebody may sign it."""
+        """Issues a new serving certificate, if one is due and a CA may sign it."""
         serving, signer = self._observed.serving, self._signer()
         if signer is None:
             return None
-        reason = serving_renewal_reason(serving, signer, self._terms.names, self._now)
+        policy = self._policy
+        reason = serving_renewal_reason(serving, signer, policy.names, self._now)
         if reason is None:
             return None
-        issued = issue_serving_certificate(signer, self._terms.names, self._now, self._terms.serving_lifetime)
-        return StoreServing(issued, pem_of(self._in_use), reason)
+        pair = issue_serving_certificate(signer, policy.names, self._now, policy.serving_lifetime)
+        return StoreServing(pair, to_pem(self._in_use), reason)
 
     def seconds_until_due(self) -> float:
-        """Until a certificate is to be renewed, or the current authority may sign."""
+        """The seconds until a certificate is due for renewal, or the current CA may sign."""
         current = self._current_certificate
-        waits = [(renewal_due(each) - self._now).total_seconds() for each in (current, self._served) if each]
-        if current and current in self._observed.in_force_seconds:
-            waits.append(self._terms.trust_lag_seconds - self._observed.in_force_seconds[current])
+        waits = [
+            (renewal_due(certificate) - self._now).total_seconds()
+            for certificate in (current, self._served)
+            if certificate
+        ]
+        if current and current in self._observed.published_seconds:
+            waits.append(self._policy.trust_lag_seconds - self._observed.published_seconds[current])
         return min((seconds for seconds in waits if seconds > 0), default=inf)
 
     def _certificates_in_use(self) -> list[x509.Certificate]:
-        """What replicas may serve: what is stored, and what that replaced, until it expires.
+        """The unexpired certificates that replicas may serve: the stored one and those that it replaced.
 
-        Where the Secret holds none, replicas may go on with one that nobody knows any more: each authority
-        but the current one, which stays anyway, stands for its own.
+        If the Secret has no serving certificate, replicas may still serve one that is no longer stored. Then
+        each CA except the current one, which is kept anyway, takes its place, so that all CAs are kept.
         """
-        authorities = [*map(_only, self._stored), *self._published]
-        others = [found for found in authorities if found != self._current_certificate]
+        authorities = [*map(_first_certificate, self._stored), *self._published]
+        older = [authority for authority in authorities if authority != self._current_certificate]
         replaced = parse_certificates(self._observed.replaced)
-        used = dict.fromkeys([*([self._served] if self._served else others), *replaced])
-        return [certificate for certificate in used if certificate.not_valid_after_utc > self._now]
+        in_use = dict.fromkeys([*([self._served] if self._served else older), *replaced])
+        return [certificate for certificate in in_use if certificate.not_valid_after_utc > self._now]
 
-    def _counts(self, authority: x509.Certificate) -> bool:
+    def _is_needed(self, authority: x509.Certificate) -> bool:
+        """True if *authority* signed a certificate that is in use."""
         return any(is_issued_by(certificate, authority) for certificate in self._in_use)
 
     def _signer(self) -> KeyPair | None:
-        """The current authority once every API server trusts it; before that, who signed what is served.
+        """The current CA when all API servers trust it; until then the CA that signed the served certificate.
 
-        Where nothing is served and nothing else is trusted, as in a first installation, nothing can break.
+        In a first installation nothing is served and no other CA is published: the current CA signs at once.
         """
         current = self._current_certificate
-        in_force = self._observed.in_force_seconds.get(current, -1) if current else -1
-        if in_force >= self._terms.trust_lag_seconds:
+        published_seconds = self._observed.published_seconds.get(current, -1) if current else -1
+        if published_seconds >= self._policy.trust_lag_seconds:
             return self._current
         if self._served:
-            return next((pair for pair in self._kept if self._may_renew(self._served, pair)), None)
-        is_first = self._observed.bundle is not None and all(found == current for found in self._published)
+            return next((pair for pair in self._needed if self._can_renew(self._served, pair)), None)
+        is_first = self._observed.bundle is not None and all(
+            authority == current for authority in self._published
+        )
         return self._current if is_first else None
 
-    def _may_renew(self, served: x509.Certificate, pair: KeyPair) -> bool:
-        authority = _only(pair)
+    def _can_renew(self, served: x509.Certificate, pair: KeyPair) -> bool:
+        authority = _first_certificate(pair)
         return (
             bool(pair.private_key) and is_valid_at(authority, self._now) and is_issued_by(served, authority)
         )
 
 
-def _only(pair: KeyPair) -> x509.Certificate:
+def _first_certificate(pair: KeyPair) -> x509.Certificate:
     return parse_certificates(pair.certificate)[0]

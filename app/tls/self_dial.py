@@ -1,8 +1,8 @@
-"""Whether an API server would accept what is served: the listener is dialled as API servers dial it.
+"""Self-dial: connects to the webhook's own listener as an API server does, to check its certificate.
 
-The client trusts exactly the bundle that is in force and asks for a name of the certificate. It shows no
-certificate of its own and sends no request: with TLS 1.3 a server proves itself before it judges its client,
-so the handshake answers the question also where API servers have to show a certificate.
+The client trusts exactly the published CA bundle and verifies a name in the certificate. It has no client
+certificate and sends no request: in TLS 1.3 the server is verified before the client, so the check also works
+if API servers need a client certificate.
 """
 
 import asyncio
@@ -20,35 +20,36 @@ from app.tls.serving import ServingContext
 log = structlog.get_logger(__name__)
 _PERIOD_SECONDS = 10.0
 _RETRY_SECONDS = 0.5
-_PATIENCE_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 Address = tuple[str, int]
 
 
 async def dial(address: Address, bundle: bytes, name: str) -> str | None:
-    """Why a client that trusts *bundle* and asks for *name* would not go on, or None."""
+    """The reason why a client that trusts *bundle* rejects the listener's certificate for *name*, or None."""
     try:
         context = _client_context(bundle)
     except (ssl.SSLError, ValueError):
         return "the caBundle of the webhook configuration holds no certificate: the profiler publishes it"
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             _, writer = await asyncio.open_connection(*address, ssl=context, server_hostname=name)
     except ssl.SSLCertVerificationError as error:
         return f"API servers would refuse the certificate for {name}: {error.verify_message}"
     except (OSError, TimeoutError) as error:
-        return f"the webhook's listener does not answer: {str(error) or 'no answer in time'}"
+        return f"the webhook's listener does not respond: {str(error) or 'no response in time'}"
     writer.close()
-    with suppress(OSError):  # where a client certificate is required, the server's alert arrives now
+    with suppress(OSError):  # if a client certificate is required, the server's alert arrives now
         await writer.wait_closed()
     return None
 
 
 class SelfDial:
-    """Dials every 10 s, and at once when the certificate or the bundle changed; keeps the last `reason`.
+    """Dials every 10 s, and at once when the certificate or the bundle changes.
 
-    While there is a reason it dials twice a second, so that a replica is ready as soon as it can be. One that
-    was accepted stays so unless the bundle that `read_newest` tells refuses it, too: what it was told of
-    trust may lag behind the certificate that it was told to serve.
+    `reason` is the last result: why API servers would reject the certificate, or None. While there is a
+    reason, it dials twice a second, so that the replica becomes ready without delay. A certificate that was
+    accepted is rejected only after `read_current_bundle`: the watch of the bundle may lag behind the watch of
+    the certificate.
     """
 
     def __init__(
@@ -57,23 +58,23 @@ class SelfDial:
         address: Callable[[], Address | None],
         period_seconds: float = _PERIOD_SECONDS,
     ) -> None:
-        self.reason: str | None = "the webhook's listener was not dialled yet"
+        self.reason: str | None = "the webhook's certificate has not been checked yet"
         self._serving, self._address = serving, address
         self._period_seconds = period_seconds
         self._bundle: bytes | None = None
-        self._trusts_itself = False
-        self.read_newest: Callable[[], Awaitable[bytes | None]] | None = None
+        self._trusts_own_certificate = False
+        self.read_current_bundle: Callable[[], Awaitable[bytes | None]] | None = None
         self._changed = asyncio.Event()
-        serving.when_loaded = self._changed.set
+        serving.on_load = self._changed.set
 
     def trust(self, bundle: bytes | None) -> None:
-        """The bundle that is in force from now on; None where there is no webhook configuration."""
-        self._bundle, self._trusts_itself = bundle, False
+        """Set the published bundle; None if the webhook configuration does not exist."""
+        self._bundle, self._trusts_own_certificate = bundle, False
         self._changed.set()
 
-    def trust_itself(self) -> None:
-        """No bundle is known: see only whether the listener answers with a certificate that is valid."""
-        self._trusts_itself = True
+    def trust_own_certificate(self) -> None:
+        """Check without a bundle: only that the listener serves its certificate, and that it is valid."""
+        self._trusts_own_certificate = True
         self._changed.set()
 
     async def run(self) -> NoReturn:
@@ -81,7 +82,7 @@ class SelfDial:
         while True:
             self._changed.clear()
             reason = await self._dial()
-            if reason and self.reason is None and await self._has_moved():
+            if reason and self.reason is None and await self._update_bundle():
                 reason = await self._dial()
             if reason != self.reason:
                 log.info("self_dial", reason=reason or "the certificate is accepted")
@@ -94,26 +95,26 @@ class SelfDial:
         loaded, address = self._serving.loaded, self._address()
         certificate = certificate_of(loaded)
         if loaded is None or certificate is None:
-            return "there is no serving certificate yet: the profiler issues it, or cert-manager"
+            return "there is no serving certificate yet: the profiler or cert-manager issues it"
         if address is None:
             return "the webhook's listener has not started yet"
-        bundle = loaded.certificate if self._trusts_itself else self._bundle
+        bundle = loaded.certificate if self._trusts_own_certificate else self._bundle
         if bundle is None:
-            return "the webhook configuration is missing or was not read yet: it comes with the Helm chart"
-        name = next((each for each in names_of(certificate) if not each.startswith("*")), "")
+            return "the webhook configuration is missing or not read yet: it comes with the Helm chart"
+        name = next((name for name in names_of(certificate) if not name.startswith("*")), "")
         if not name:
-            return "the serving certificate bears no name"
+            return "the serving certificate has no name without a wildcard: add one"
         return await dial(address, bundle, name)
 
-    async def _has_moved(self) -> bool:
-        """True where another bundle is in force than the one that was told last."""
-        before = self._bundle
-        if self.read_newest is None or self._trusts_itself:
+    async def _update_bundle(self) -> bool:
+        """Read the published bundle; True if it changed."""
+        previous = self._bundle
+        if self.read_current_bundle is None or self._trusts_own_certificate:
             return False
-        newest = await self.read_newest()
-        if self._bundle is before:  # else somebody told a newer one meanwhile
-            self._bundle = newest
-        return self._bundle != before
+        current = await self.read_current_bundle()
+        if self._bundle is previous:  # otherwise `trust` set a newer one meanwhile
+            self._bundle = current
+        return self._bundle != previous
 
 
 def _client_context(bundle: bytes) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""The live TLS context of the webhook: its certificate, and whom it trusts, change while it serves."""
+"""The webhook's live TLS context: serving certificate and client CAs can change while it serves."""
 
 import os
 import ssl
@@ -10,54 +10,56 @@ from pathlib import Path
 from app.errors import SettingsError
 from app.tls.key_pairs import KeyPair
 
-_NO_PASS_PHRASE = ""  # without an answer at hand OpenSSL asks the terminal for one, and waits
+_NO_PASS_PHRASE = ""  # without it OpenSSL prompts for one on the terminal and blocks
 
 
 class UnusableCertificateError(Exception):
-    """Certificates or a key that OpenSSL does not take."""
+    """Certificates or a key that OpenSSL rejects."""
 
 
 class ServingContext:
-    """A context for a listener. Each handshake is passed on to the context that was made last.
+    """The TLS context of a listener; each handshake uses the inner context that was built last.
 
-    That one is made whole before it takes over: what fails to load never touches what is served, as a failed
-    load into a live context would. With *client_authorities* (PEM) a client has to show a certificate that
-    one of them signed.
+    An inner context is complete before it is used, so that a failed load changes nothing; in a live context
+    it would break all handshakes. With *client_authorities* (PEM) each client needs a certificate that one of
+    them signed.
     """
 
     def __init__(self, client_authorities: bytes | None = None) -> None:
         self.client_authorities = client_authorities
         self.context = _server_context(client_authorities)
-        self.context.sni_callback = self._pass_on
+        self.context.sni_callback = self._select_context
         self._current: ssl.SSLContext | None = None
         self.loaded: KeyPair | None = None
-        self.when_loaded: Callable[[], None] = lambda: None
+        self.on_load: Callable[[], None] = lambda: None
 
     def load(self, pair: KeyPair) -> None:
-        """Serve *pair* to all later connections.
+        """Serve *pair* on all later connections.
 
         Raises:
-            UnusableCertificateError: the pair can't be served; the one before stays.
+            UnusableCertificateError: the pair can't be served; the previous one is kept.
         """
         if pair != self.loaded:
-            self._current = _serving(pair, self.client_authorities)
+            self._current = _pair_context(pair, self.client_authorities)
             self.loaded = pair
-            self.when_loaded()
+            self.on_load()
 
-    def trust_clients(self, authorities: bytes) -> None:
-        """Ask all later clients for certificates of *authorities* (PEM), and of no others.
+    def replace_client_authorities(self, authorities: bytes) -> None:
+        """On all later connections, accept client certificates of *authorities* (PEM) only.
 
         Raises:
-            UnusableCertificateError: there is no certificate in it; those before stay.
+            UnusableCertificateError: there is no certificate in it; the previous ones are kept.
         """
-        assert self.client_authorities is not None, "a listener that asked for no certificate can't begin to"
+        assert self.client_authorities is not None, "client certificates can't be required later on"
         _server_context(authorities)
         if self.loaded:
-            self._current = _serving(self.loaded, authorities)
+            self._current = _pair_context(self.loaded, authorities)
         self.client_authorities = authorities
 
-    def _pass_on(self, handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
-        """Called in each handshake, whether or not the client named a server."""
+    def _select_context(
+        self, handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext
+    ) -> int | None:
+        """Called in each handshake, also without SNI."""
         if self._current is None:
             return ssl.AlertDescription.ALERT_DESCRIPTION_INTERNAL_ERROR
         handshake.context = self._current
@@ -65,15 +67,15 @@ class ServingContext:
 
 
 def open_serving_context(client_ca_file: str, client_names: tuple[str, ...] = ()) -> ServingContext:
-    """The context of the webhook's listener; with a file, clients have to show a certificate.
+    """The TLS context of the webhook's listener; with *client_ca_file*, clients need a certificate.
 
     Raises:
-        SettingsError: the file can't be used, or names are given though no client is asked for one.
+        SettingsError: the file can't be used, or there are *client_names* without a file.
     """
     if not client_ca_file:
         if client_names:
-            given = f"CLIENT_NAMES (--client-names) is {','.join(client_names)!r}"
-            raise SettingsError([f"{given}: give CLIENT_CA_FILE too, or no client is asked for its name"])
+            setting = f"CLIENT_NAMES (--client-names) is {','.join(client_names)!r}"
+            raise SettingsError([f"{setting}: set CLIENT_CA_FILE (--client-ca-file) too"])
         return ServingContext()
     try:
         return ServingContext(Path(client_ca_file).read_bytes())
@@ -82,7 +84,7 @@ def open_serving_context(client_ca_file: str, client_names: tuple[str, ...] = ()
         raise SettingsError([f"CLIENT_CA_FILE (--client-ca-file) is {client_ca_file!r}: {reason}"]) from error
 
 
-def _serving(pair: KeyPair, client_authorities: bytes | None) -> ssl.SSLContext:
+def _pair_context(pair: KeyPair, client_authorities: bytes | None) -> ssl.SSLContext:
     context = _server_context(client_authorities)
     with _readable_file(pair.certificate + b"\n" + pair.private_key) as path:
         try:
@@ -99,8 +101,8 @@ def _server_context(client_authorities: bytes | None) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     if client_authorities is not None:
         context.verify_mode = ssl.CERT_REQUIRED
-        # A resumed session is not asked again, though the authorities may have changed; only with TLS 1.3
-        # (which every API server speaks) can a server keep sessions from being resumed.
+        # A resumed session is not verified again, although the CAs may have changed. Only in TLS 1.3, which
+        # every API server supports, can a server turn session resumption off.
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.num_tickets = 0
         try:
@@ -112,7 +114,7 @@ def _server_context(client_authorities: bytes | None) -> ssl.SSLContext:
 
 @contextmanager
 def _readable_file(content: bytes) -> Iterator[str]:
-    """A path that OpenSSL can read *content* from; in memory where the system can, so no key meets a disk."""
+    """A path with *content* for OpenSSL; in memory if the system supports it, so that no key is on a disk."""
     if hasattr(os, "memfd_create"):
         with open(os.memfd_create("serving-certificate"), "wb") as file:  # noqa: PTH123 - a descriptor
             file.write(content)

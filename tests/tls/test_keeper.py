@@ -8,7 +8,7 @@ import pytest
 from app.errors import ConflictError, ForbiddenError
 from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.keeper import CertificateKeeper
-from app.tls.key_pairs import KeyPair, certificate_of, data_of, key_pair_of, parse_certificates, separated
+from app.tls.key_pairs import KeyPair, certificate_of, key_pair_of, parse_certificates, split, to_secret_data
 from app.tls.renewal import is_issued_by, renewal_due
 from app.tls.rotation import RotationPolicy
 from tests.tls.stores import InMemory, Moment, Wire, undisturbed
@@ -62,7 +62,7 @@ class Cluster(InMemory):
         """The newest first."""
         pair = key_pair_of(self.authority.data)
         assert pair
-        return separated(pair)
+        return split(pair)
 
     def signs(self, place: int) -> bool:
         """True where what is served was signed by the authority at *place*, and the bundle has that one."""
@@ -391,7 +391,7 @@ async def test_a_serving_certificate_of_somebody_else_is_replaced() -> None:
     cluster.passes(LAG)
     await leader.ensure()
     foreign = issue_serving_certificate(issue_authority(NOW), NAMES, NOW)
-    cluster.serving.put(data_of(foreign))
+    cluster.serving.put(to_secret_data(foreign))
     cluster.written()
 
     await leader.ensure()
@@ -438,12 +438,12 @@ async def test_a_conflict_is_met_by_reading_again() -> None:
 
     async def wire(what: str, when: Moment) -> None:
         if (what, when) == ("write authority", "before") and not cluster.authority.data:
-            cluster.authority.put(data_of(other))
+            cluster.authority.put(to_secret_data(other))
 
     await cluster.leader(wire).ensure()
 
     assert cluster.written() == ["authority", "trust", "serving"]
-    assert cluster.authorities == separated(other)
+    assert cluster.authorities == split(other)
 
 
 async def test_conflicts_without_an_end_are_a_fault() -> None:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from app.tls.issuing import issue_authority, issue_serving_certificate
-from app.tls.key_pairs import KeyPair, joined, parse_certificates, separated
+from app.tls.key_pairs import KeyPair, concatenate, parse_certificates, split
 from app.tls.renewal import authority_renewal_reason, names_of, renewal_due, serving_renewal_reason
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -25,7 +25,7 @@ def certificate(pair: KeyPair) -> x509.Certificate:
 @pytest.mark.parametrize(
     ("pair", "reason"),
     [
-        pytest.param(None, "there is none yet", id="none"),
+        pytest.param(None, "it does not exist yet", id="none"),
         pytest.param(
             KeyPair(b"hello", AUTHORITY.private_key), "its certificate can't be read", id="certificate"
         ),
@@ -34,7 +34,7 @@ def certificate(pair: KeyPair) -> x509.Certificate:
         ),
         pytest.param(
             KeyPair(AUTHORITY.certificate, SERVING.private_key),
-            "its certificate and private key do not belong together",
+            "its certificate and private key do not match",
             id="mismatch",
         ),
     ],
@@ -120,7 +120,7 @@ def test_the_reason_is_there_from_the_due_moment_on(pair: KeyPair) -> None:
 
 def test_a_certificate_of_the_future_is_renewed() -> None:
     """It was issued by a clock that was ahead, and API servers refuse it until their own clocks are there."""
-    reason = f"it is valid from {NOW - timedelta(minutes=5):%Y-%m-%d %H:%M} UTC on only"
+    reason = f"it is not valid before {NOW - timedelta(minutes=5):%Y-%m-%d %H:%M} UTC"
 
     assert authority_renewal_reason(AUTHORITY, NOW - timedelta(hours=1)) == reason
 
@@ -143,8 +143,7 @@ def test_a_serving_certificate_of_another_authority_is_renewed() -> None:
 def test_a_serving_certificate_with_other_names_is_renewed(names: tuple[str, ...]) -> None:
     """Fewer, more and other ones."""
     assert (
-        serving_renewal_reason(SERVING, AUTHORITY, names, NOW)
-        == "its names are not those that are configured"
+        serving_renewal_reason(SERVING, AUTHORITY, names, NOW) == "its names differ from the configured names"
     )
 
 
@@ -158,10 +157,10 @@ def test_neither_order_nor_spelling_of_the_names_is_a_reason() -> None:
 def test_several_authorities_are_taken_apart_again() -> None:
     """Each certificate has its own key, in whichever order the keys stand."""
     pairs = [issue_authority(NOW) for _ in range(3)]
-    together = joined(pairs)
-    reversed_keys = KeyPair(together.certificate, joined(pairs[::-1]).private_key)
+    together = concatenate(pairs)
+    reversed_keys = KeyPair(together.certificate, concatenate(pairs[::-1]).private_key)
 
-    assert separated(together) == separated(reversed_keys) == pairs
+    assert split(together) == split(reversed_keys) == pairs
 
 
 @pytest.mark.parametrize(
@@ -184,7 +183,7 @@ def test_several_authorities_are_taken_apart_again() -> None:
 )
 def test_a_certificate_whose_key_is_missing_has_none(stored: KeyPair, expected: list[bytes]) -> None:
     """It can be trusted on, though it can sign no more."""
-    assert [pair.private_key for pair in separated(stored)] == expected
+    assert [pair.private_key for pair in split(stored)] == expected
 
 
 def test_names_are_told_dns_names_first() -> None:

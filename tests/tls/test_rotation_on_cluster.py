@@ -13,7 +13,7 @@ from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.list_options import ListOptions
 from app.kubernetes.reflector import Reflector
-from app.kubernetes.webhook_configuration import WEBHOOK, CaBundleSink, ca_bundle_of, selection_of
+from app.kubernetes.webhook_configuration import WEBHOOK, CaBundleSink, ca_bundle_of, configuration_selection
 from app.runtime.certificates import certificate_keeper
 from app.runtime.watches.serving_certificate import ServingCertificateSink
 from app.settings.environment import read_settings
@@ -140,7 +140,9 @@ async def test_authorities_rotate_without_one_failed_admission(
                 asyncio.create_task(work)
                 for work in (
                     Reflector(cluster, secret, ServingCertificateSink(serving)).run(),
-                    Reflector(cluster, selection_of(NAME), CaBundleSink(take), keep=ca_bundle_of).run(),
+                    Reflector(
+                        cluster, configuration_selection(NAME), CaBundleSink(take), transform=ca_bundle_of
+                    ).run(),
                     self_dial.run(),
                     certificate_keeper(cluster, settings).run(settings.certificate_check_period),
                 )

@@ -85,7 +85,7 @@ async def test_what_api_servers_would_accept_has_no_reason(bundle: bytes, name: 
             id="another-name",
         ),
         pytest.param(
-            None, AUTHORITY.certificate, "the webhook's listener does not answer: ", id="no-certificate"
+            None, AUTHORITY.certificate, "the webhook's listener does not respond: ", id="no-certificate"
         ),
     ],
 )
@@ -108,7 +108,7 @@ async def test_a_listener_that_is_gone_has_a_reason() -> None:
     reason = await dial(address, AUTHORITY.certificate, NAME)
 
     assert reason is not None
-    assert reason.startswith("the webhook's listener does not answer: ")
+    assert reason.startswith("the webhook's listener does not respond: ")
 
 
 def test_a_required_client_certificate_is_not_needed_to_find_out(caplog: pytest.LogCaptureFixture) -> None:
@@ -180,7 +180,10 @@ async def test_what_time_alone_changes_is_noticed_in_the_next_period() -> None:
 
 @pytest.mark.parametrize(
     ("names", "reason"),
-    [(("*.profiling.svc", NAME), None), (("*.profiling.svc",), "the serving certificate bears no name")],
+    [
+        (("*.profiling.svc", NAME), None),
+        (("*.profiling.svc",), "the serving certificate has no name without a wildcard: add one"),
+    ],
     ids=["a-wildcard-before-it", "a-wildcard-alone"],
 )
 async def test_the_name_is_the_first_that_can_be_dialled(names: tuple[str, ...], reason: str | None) -> None:
