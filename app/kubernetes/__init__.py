@@ -1,5 +1,6 @@
-"""The only package that talks to the API server; nothing of the client library leaves it.
+"""Client of the Kubernetes API server. Only this package imports the client library.
 
-Everybody else gets decoded JSON, values of `app.domain` and exceptions of `app.errors`, and sees the classes
-only through Protocols of its own. Every request has a time-out. No object that the chart renders is created.
+Its callers get decoded JSON, values of `app.domain` and exceptions of `app.errors`. Each caller declares
+Protocols for the classes that it uses. Every request has a time-out. Objects that the chart renders are never
+created here.
 """

@@ -1,6 +1,6 @@
-"""Check-points as ConfigMaps of the release's own namespace, one a piece, found by their label.
+"""Check-points stored as labelled ConfigMaps in the release's own namespace, one per shard.
 
-They belong to the ConfigMap of the status, which the chart renders: they go with the release.
+Their owner is the status ConfigMap, which the chart renders: they are deleted together with the release.
 """
 
 import base64
@@ -12,39 +12,38 @@ from typing import Any
 from app.errors import ClusterError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.failures import rendered_by_chart
+from app.kubernetes.failures import explain_missing_object
 from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.status_map import NAME as OWNER
 
 PREFIX = "job-profiler-checkpoint-"
 KEY = "checkpoint"
 LABEL = "job-profiler.liqo.io/checkpoint"
-_NAME = re.compile(rf"{PREFIX}[0-9a-f]{{12}}")  # what bears the label by another name is somebody else's
+_NAME = re.compile(rf"{PREFIX}[0-9a-f]{{12}}")  # labelled ConfigMaps with other names are not ours
 _LABELS = {LABEL: "true", "app.kubernetes.io/part-of": "job-profiler"}
 
 
 class CheckpointMaps:
-    """All check-points of one release; every write rests on the version that was read."""
+    """All check-points of one release; a write succeeds only on the version that was read."""
 
     def __init__(self, client: ClusterClient, namespace: str) -> None:
         self._client, self._namespace = client, namespace
-        self._owner: list[Object] = []
+        self._owner_references: list[Object] = []
 
     async def versions(self) -> Mapping[str, str]:
-        """The resourceVersion of each, by name."""
+        """The resourceVersion of each check-point, by name."""
         collection = paths.config_maps(self._namespace)
         listing = await self._client.list_all(
             ListOptions(collection, label_selector=LABEL, metadata_only=True)
         )
-        found = (item["metadata"] for item in listing.items)
         return {
             metadata["name"].removeprefix(PREFIX): metadata["resourceVersion"]
-            for metadata in found
+            for metadata in (item["metadata"] for item in listing.items)
             if _NAME.fullmatch(metadata["name"])
         }
 
     async def read(self, name: str) -> bytes | None:
-        """Its content; empty where it holds none that could be read."""
+        """The content of a check-point: None if it does not exist, empty if it cannot be decoded."""
         try:
             config_map = await self._client.get(self._path(name))
         except NotFoundError:
@@ -55,12 +54,16 @@ class CheckpointMaps:
             return b""
 
     async def write(self, name: str, data: bytes, version: str | None) -> str:
-        """Create it, or replace just that *version*."""
+        """Create the check-point, or replace exactly *version*; returns the new resourceVersion.
+
+        Raises:
+            ConflictError: another version is stored.
+        """
         metadata: dict[str, Any] = {
             "name": PREFIX + name,
             "namespace": self._namespace,
             "labels": _LABELS,
-            "ownerReferences": await self._owners(),
+            "ownerReferences": await self._read_owner(),
         }
         manifest = {
             "apiVersion": "v1",
@@ -69,29 +72,29 @@ class CheckpointMaps:
             "binaryData": {KEY: base64.b64encode(data).decode()},
         }
         if version is None:
-            written = await self._client.create(paths.config_maps(self._namespace), manifest)
+            config_map = await self._client.create(paths.config_maps(self._namespace), manifest)
         else:
             metadata["resourceVersion"] = version
-            written = await self._client.replace(self._path(name), manifest)
-        stored: str = written["metadata"]["resourceVersion"]
-        return stored
+            config_map = await self._client.replace(self._path(name), manifest)
+        stored_version: str = config_map["metadata"]["resourceVersion"]
+        return stored_version
 
     async def remove(self, name: str, version: str) -> None:
-        """Delete just that *version*; one that is gone is as good."""
+        """Delete exactly *version*; does nothing if the check-point does not exist."""
         try:
             await self._client.delete(self._path(name), resource_version=version)
         except NotFoundError:
             return
 
-    async def _owners(self) -> list[Object]:
-        if not self._owner:
-            with rendered_by_chart(f"ConfigMap {self._namespace}/{OWNER}"):
-                found = await self._client.get(paths.config_map(self._namespace, OWNER))
-            uid = found["metadata"].get("uid")
+    async def _read_owner(self) -> list[Object]:
+        if not self._owner_references:
+            with explain_missing_object(f"ConfigMap {self._namespace}/{OWNER}"):
+                status_map = await self._client.get(paths.config_map(self._namespace, OWNER))
+            uid = status_map["metadata"].get("uid")
             if not uid:
                 raise ClusterError(f"ConfigMap {self._namespace}/{OWNER} has no uid")
-            self._owner = [{"apiVersion": "v1", "kind": "ConfigMap", "name": OWNER, "uid": uid}]
-        return self._owner
+            self._owner_references = [{"apiVersion": "v1", "kind": "ConfigMap", "name": OWNER, "uid": uid}]
+        return self._owner_references
 
     def _path(self, name: str) -> str:
         return paths.config_map(self._namespace, PREFIX + name)

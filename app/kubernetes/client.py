@@ -1,4 +1,4 @@
-"""The verbs of the API server: paths in, decoded JSON out."""
+"""API client: get, create, replace, patch, apply, delete, list and watch by URL path, as decoded JSON."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,77 +10,86 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from app.errors import ExpiredError
 from app.kubernetes.connection import ApiConnection, ApiRequest, Timeouts, open_connection
-from app.kubernetes.failures import translated
-from app.kubernetes.list_options import ListAnswer, Listing, ListOptions, Object, Page, WatchEvent, read_event
+from app.kubernetes.failures import map_exceptions
+from app.kubernetes.list_options import (
+    Listing,
+    ListOptions,
+    ListResponse,
+    Object,
+    Page,
+    WatchEvent,
+    read_event,
+)
 
 T = TypeVar("T")
 
 PAGE_SIZE = 500
 _LIST_ATTEMPTS = 3
-_LONGEST_LINE_BYTES = 16 * 1024 * 1024  # etcd stores at most 1.5 MiB an object, JSON may be larger than that
+_MAX_LINE_BYTES = 16 * 1024 * 1024  # etcd stores at most 1.5 MiB per object; its JSON may be larger
 
 
 @asynccontextmanager
 async def open_cluster(
     kubeconfig: str | None, timeouts: Timeouts | None = None
 ) -> AsyncIterator["ClusterClient"]:
-    """A client for the cluster of *kubeconfig* or, without one, for the cluster that this Pod runs in.
+    """A client for the cluster of *kubeconfig* or, without it, for the cluster that this Pod runs in.
 
     Raises:
-        ClusterError: there are no credentials that could be used; says what to do.
+        ClusterError: no usable credentials; the text says what to do.
     """
     async with open_connection(kubeconfig, timeouts or Timeouts()) as connection:
         yield ClusterClient(connection)
 
 
 class ClusterClient:
-    """One method per verb; each raises the kind of `ClusterError` that tells the caller what to do."""
+    """One method per verb; each subclass of `ClusterError` that it raises calls for another reaction."""
 
     def __init__(self, connection: ApiConnection) -> None:
         self._connection = connection
 
-    def only_while(self, may_write: Callable[[], bool]) -> "ClusterClient":
-        """The same client, which raises ClusterError instead of a write once *may_write* says no.
+    def with_write_fence(self, may_write: Callable[[], bool]) -> "ClusterClient":
+        """A client on the same connections that raises ClusterError for each write if *may_write* is False.
 
-        It is asked as late as can be: a process that was held up must not act on what it decided before.
+        *may_write* is called directly before the request is sent: a stalled process that resumes must not
+        send writes that it decided on before.
         """
-        return ClusterClient(self._connection.only_while(may_write))
+        return ClusterClient(self._connection.with_write_fence(may_write))
 
     async def get(self, path: str) -> Object:
         """One object."""
         return await self._object(ApiRequest("GET", path))
 
     async def create(self, path: str, manifest: Object, *, dry_run: bool = False) -> Object:
-        """Add an object to the collection *path*; ConflictError where its name is taken.
+        """Create an object in the collection *path*; ConflictError if its name is taken.
 
-        A *dry_run* takes the object all the way, admission included, and stores nothing.
+        With *dry_run* the API server admits the object (webhooks included), but does not store it.
         """
         query = {"dryRun": "All"} if dry_run else {}
         return await self._object(ApiRequest("POST", path, query, manifest))
 
     async def replace(self, path: str, manifest: Object) -> Object:
-        """Put *manifest* in the object's place; with a resourceVersion only where nobody was faster."""
+        """Replace the object by *manifest*; ConflictError if *manifest* has an outdated resourceVersion."""
         return await self._object(ApiRequest("PUT", path, body=manifest))
 
     async def patch(self, path: str, patch: Object) -> Object:
-        """Merge *patch* into an object that exists (RFC 7386)."""
+        """Merge *patch* into an existing object (JSON merge patch, RFC 7386)."""
         content_type = "application/merge-patch+json"
         return await self._object(ApiRequest("PATCH", path, body=patch, content_type=content_type))
 
     async def apply(self, path: str, manifest: Object, *, field_manager: str, force: bool = True) -> Object:
-        """Own exactly the fields of *manifest*; an object that is missing is created."""
+        """Server-side apply: *field_manager* owns exactly these fields; a missing object is created."""
         query = {"fieldManager": field_manager, "force": "true" if force else "false"}
         content_type = "application/apply-patch+yaml"  # every JSON document is YAML
         return await self._object(ApiRequest("PATCH", path, query, manifest, content_type))
 
     async def delete(self, path: str, *, resource_version: str | None = None) -> None:
-        """Remove an object, with a *resource_version* only where nobody was faster."""
+        """Delete an object; ConflictError if *resource_version* is given and outdated."""
         preconditions = {"preconditions": {"resourceVersion": resource_version}}
         options = {"apiVersion": "v1", "kind": "DeleteOptions"} | (preconditions if resource_version else {})
         await self._connection.read(ApiRequest("DELETE", path, body=options if resource_version else None))
 
     async def list_all(self, selection: ListOptions) -> Listing:
-        """Every object of the selection, at one resourceVersion."""
+        """All selected objects, at one resourceVersion."""
         items: list[Object] = []
         resource_version = ""
         async for page in self.pages(selection, Object):
@@ -91,22 +100,22 @@ class ClusterClient:
         return Listing(items, resource_version)
 
     async def pages(self, selection: ListOptions, item_type: type[T]) -> AsyncIterator[Page[T]]:
-        """The selection page by page, each item decoded as *item_type*, which skips what it does not name.
+        """The selected objects, page by page, decoded as *item_type*, which skips undeclared fields.
 
-        A list whose continuation expired begins anew, with a page that `is_first`.
+        If the continue token expires, the list starts again, with a page that `is_first`.
         """
-        decoder = msgspec.json.Decoder(ListAnswer[item_type])  # type: ignore[valid-type]  # made at run time
+        decoder = msgspec.json.Decoder(ListResponse[item_type])  # type: ignore[valid-type]  # made at run time
         continuation, attempts = "", 1
         while True:
             try:
-                answer: ListAnswer[T] = await self._page(selection, continuation, decoder)
+                response: ListResponse[T] = await self._page(selection, continuation, decoder)
             except ExpiredError:
                 if not continuation or attempts == _LIST_ATTEMPTS:
                     raise
                 continuation, attempts = "", attempts + 1
                 continue
-            yield Page(answer.items or [], answer.metadata.resource_version, is_first=not continuation)
-            continuation = answer.metadata.continuation
+            yield Page(response.items or [], response.metadata.resource_version, is_first=not continuation)
+            continuation = response.metadata.continuation
             if not continuation:
                 return
 
@@ -114,10 +123,10 @@ class ClusterClient:
     async def watch(
         self, selection: ListOptions, resource_version: str, *, timeout_seconds: float
     ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
-        """The changes since *resource_version*; entered when the API server has begun to answer.
+        """The changes since *resource_version*; the context is entered when the response has started.
 
-        The iterator ends when the API server ended the watch or was silent for too long. It raises
-        ExpiredError where the stream holds an error or what can't be read: list again.
+        The iterator ends when the API server ends the watch, or sends nothing for too long. It raises
+        ExpiredError if the stream has an error event or an unreadable line: list again.
         """
         query = selection.query | {
             "watch": "true",
@@ -134,18 +143,18 @@ class ClusterClient:
 
     async def _object(self, request: ApiRequest) -> Object:
         body = await self._connection.read(request)
-        with translated(str(request)):
+        with map_exceptions(str(request)):
             return msgspec.json.decode(body, type=Object)
 
     async def _page(
-        self, selection: ListOptions, continuation: str, decoder: msgspec.json.Decoder[ListAnswer[T]]
-    ) -> ListAnswer[T]:
+        self, selection: ListOptions, continuation: str, decoder: msgspec.json.Decoder[ListResponse[T]]
+    ) -> ListResponse[T]:
         query = selection.query | {"limit": str(PAGE_SIZE)}
         if continuation:
             query["continue"] = continuation
         request = ApiRequest("GET", selection.path, query, accept=selection.list_accept)
         body = await self._connection.read(request)
-        with translated(str(request)):
+        with map_exceptions(str(request)):
             return decoder.decode(body)
 
 
@@ -155,11 +164,11 @@ async def _events(stream: aiohttp.StreamReader, watch: str) -> AsyncIterator[Wat
 
 
 async def _line(stream: aiohttp.StreamReader, watch: str) -> bytes:
-    """The next line; nothing at the end of the stream, and nothing after a silence that was too long."""
-    with translated(watch):
+    """The next line; empty at the end of the stream, and after the inactivity time-out."""
+    with map_exceptions(watch):
         try:
-            return await stream.readuntil(b"\n", max_size=_LONGEST_LINE_BYTES)
+            return await stream.readuntil(b"\n", max_size=_MAX_LINE_BYTES)
         except aiohttp.SocketTimeoutError:
             return b""
-        except HttpProcessingError as error:  # also a line that is too long
+        except HttpProcessingError as error:  # also for a line that is too long
             raise ExpiredError(f"{watch}: {error}") from error

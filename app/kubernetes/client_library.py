@@ -1,7 +1,7 @@
-"""The client library without its generated classes: nobody here uses them, and they take 32 MB.
+"""The client library without its generated classes, which are not used here and take 32 MB.
 
-`kubernetes_asyncio.client` imports some 800 modules of API objects as it is itself imported. While that
-happens, empty modules stand in for them; configuration, credentials and transport are the library's own.
+Importing `kubernetes_asyncio.client` imports about 800 modules of API objects. Here empty modules replace
+them during the import; configuration, credentials and transport are the library's own.
 """
 
 import sys
@@ -18,20 +18,20 @@ class _EmptyModule(Loader):
     """A module in which every name is `object`."""
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Leave it to the import system."""
+        """None: the import system creates the module."""
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__dict__["__getattr__"] = _any_name
+        module.__dict__["__getattr__"] = _get_object
 
 
-def _any_name(name: str) -> type:
+def _get_object(name: str) -> type:
     if name.startswith("__"):
         raise AttributeError(name)
     return object
 
 
 class _GeneratedFinder(MetaPathFinder):
-    """Finds empty modules for the generated packages and all that is in them."""
+    """Finds an empty module for each module of the generated packages."""
 
     def find_spec(
         self,

@@ -1,7 +1,7 @@
-"""One request to the API server: authenticated, limited in time, failing as one of our own errors.
+"""Requests to the API server: authentication, time-outs, and errors mapped to `app.errors`.
 
-Credentials, TLS and the connection pool are the client library's. Its generated models are not used: they
-decode everything several times over, and would leak into every caller.
+Credentials, TLS and the connection pool come from the client library. Its generated models are not used: they
+decode each object several times, and would leak into every caller.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ import aiohttp
 from app.errors import ClusterError
 from app.kubernetes.client_library import ApiClient
 from app.kubernetes.credentials import load_configuration
-from app.kubernetes.failures import refusal, translated
+from app.kubernetes.failures import error_from_response, map_exceptions
 
 JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long is waited: for a connection, for a whole answer, and for the next word of a watch.
+    """The time-outs for a connection, for a complete response, and between two events of a watch.
 
-    API servers send a bookmark every 60 s. Old ones (1.20) do not: there a watch in which nothing happens is
-    opened anew every 70 s, which is one small request.
+    API servers send a bookmark every 60 s. Kubernetes 1.20 does not: there a watch without events is reopened
+    every 70 s, which costs one small request.
     """
 
     connect_seconds: float = 10
@@ -35,7 +35,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """What is asked of the API server."""
+    """One request to the API server."""
 
     verb: str
     path: str
@@ -45,19 +45,19 @@ class ApiRequest:
     accept: str = JSON
 
     def __str__(self) -> str:
-        """As error messages name it: without the query, which may be long."""
+        """Verb and path, for error messages; the query may be long and is left out."""
         return f"{self.verb} {self.path}"
 
 
 @asynccontextmanager
 async def open_connection(kubeconfig: str | None, timeouts: Timeouts) -> AsyncIterator["ApiConnection"]:
-    """A pool of connections to the API server; nothing is sent yet.
+    """A pool of connections to the API server; opening it sends nothing.
 
     Raises:
-        ClusterError: there are no credentials that could be used.
+        ClusterError: no usable credentials.
     """
     configuration = await load_configuration(kubeconfig)
-    # The library's 100 connections would all be taken by the watches of some listed namespaces.
+    # No limit: watches of many listed namespaces would use up the library's 100 connections.
     configuration.connection_pool_maxsize = 0
     try:
         api = ApiClient(configuration)
@@ -68,7 +68,7 @@ async def open_connection(kubeconfig: str | None, timeouts: Timeouts) -> AsyncIt
 
 
 class ApiConnection:
-    """Sends requests; the one place that knows the client library's inner ways."""
+    """Sends requests; only this class depends on internals of the client library."""
 
     def __init__(
         self, api: ApiClient, timeouts: Timeouts, may_write: Callable[[], bool] = lambda: True
@@ -77,22 +77,22 @@ class ApiConnection:
         self._timeouts = timeouts
         self._may_write = may_write
 
-    def only_while(self, may_write: Callable[[], bool]) -> "ApiConnection":
-        """The same, which sends nothing that would change anything once *may_write* says no."""
+    def with_write_fence(self, may_write: Callable[[], bool]) -> "ApiConnection":
+        """The same connections; every request other than GET fails while *may_write* is False."""
         return ApiConnection(self._api, self._timeouts, may_write)
 
     async def read(self, request: ApiRequest) -> bytes:
-        """The answer's whole body."""
+        """The complete response body."""
         limits = aiohttp.ClientTimeout(
             total=self._timeouts.request_seconds, sock_connect=self._timeouts.connect_seconds
         )
         response = await self._send(request, limits)
-        with translated(str(request)):
+        with map_exceptions(str(request)):
             async with response:
                 return await response.read()
 
     async def stream(self, request: ApiRequest) -> aiohttp.ClientResponse:
-        """An answer that has begun and goes on for as long as it is not silent; the caller closes it."""
+        """A response that has started, with a time-out between two reads; the caller closes it."""
         limits = aiohttp.ClientTimeout(
             total=None,
             sock_connect=self._timeouts.connect_seconds,
@@ -101,12 +101,12 @@ class ApiConnection:
         return await self._send(request, limits)
 
     async def _send(self, request: ApiRequest, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-        with translated(str(request)):
-            # Also ends a credential plugin that hangs, and a stream that never begins.
+        with map_exceptions(str(request)):
+            # This limit also covers a hanging credential plugin and a stream that never starts.
             async with asyncio.timeout(self._timeouts.request_seconds):
                 headers = await self._headers(request)
                 if request.verb != "GET" and not self._may_write():
-                    raise ClusterError(f"{request}: not sent, since this replica leads no longer")
+                    raise ClusterError(f"{request}: not sent, because this replica is no longer the leader")
                 response: aiohttp.ClientResponse = await self._api.rest_client.request(
                     request.verb,
                     f"{self._api.configuration.host}{request.path}",
@@ -119,13 +119,13 @@ class ApiConnection:
                 if response.status >= 400:
                     async with response:
                         body = await response.read()
-                    raise refusal(str(request), response.status, body, response.headers)
+                    raise error_from_response(str(request), response.status, body, response.headers)
         return response
 
     async def _headers(self, request: ApiRequest) -> dict[str, str]:
         headers = {
             "Accept": request.accept,
-            # Compression costs both ends more time than a cluster's network saves.
+            # Compression costs client and server more time than it saves on a cluster's network.
             "Accept-Encoding": "identity",
             "Content-Type": request.content_type,
             "User-Agent": "kubernetes-job-profiler",

@@ -1,4 +1,4 @@
-"""Where the API server is and who we are: a kubeconfig, else the service account of the Pod."""
+"""Address and credentials of the API server: from a kubeconfig, else from the Pod's service account."""
 
 import os
 import time
@@ -20,10 +20,10 @@ _REFRESH_SECONDS = 60
 async def load_configuration(
     kubeconfig: str | None, clock: Callable[[], float] = time.monotonic
 ) -> Configuration:
-    """The client library's configuration; its token is read anew every minute, since tokens rotate.
+    """The client library's configuration; its token is reloaded every minute, because tokens rotate.
 
     Raises:
-        ClusterError: says which file is wrong, or how to name one.
+        ClusterError: no usable credentials; the text names the faulty file or the setting for it.
     """
     configuration = Configuration()
     if kubeconfig:
@@ -32,31 +32,31 @@ async def load_configuration(
             loader = await load_kube_config(
                 kubeconfig, client_configuration=configuration, persist_config=False
             )
-        except Exception as error:  # the library raises whatever a malformed file makes of its code
+        except Exception as error:  # for a malformed file the library raises arbitrary exceptions
             raise ClusterError(f"the kubeconfig {kubeconfig} can't be used: {error}") from error
-        configuration.refresh_api_key_hook = _refresh(loader, clock)
+        configuration.refresh_api_key_hook = _build_refresh_hook(loader, clock)
         return configuration
     try:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream
     except (ConfigException, OSError) as error:
         raise ClusterError(
-            f"no way to the API server: this is no Pod with a service account ({error}), and there is no "
-            "kubeconfig: set KUBECONFIG (--kubeconfig) to the path of one"
+            f"no credentials for the API server: there is no service account ({error}) and no kubeconfig; "
+            "set KUBECONFIG (--kubeconfig) to the path of a kubeconfig"
         ) from error
     return configuration
 
 
 def _require_file(kubeconfig: str) -> None:
-    """As in kubectl, several paths may stand in one setting, and some may be missing."""
+    """Raises ClusterError unless one file exists; as in kubectl, the setting may list several paths."""
     paths = [Path(path).expanduser() for path in kubeconfig.split(os.pathsep) if path]
     if not any(path.is_file() for path in paths):
-        raise ClusterError(f"the kubeconfig {kubeconfig} is not there: set KUBECONFIG (--kubeconfig)")
+        raise ClusterError(f"the kubeconfig {kubeconfig} does not exist: set KUBECONFIG (--kubeconfig)")
 
 
-def _refresh(
+def _build_refresh_hook(
     loader: KubeConfigLoader, clock: Callable[[], float]
 ) -> Callable[[Configuration], Awaitable[None]]:
-    """Loads the token again before a request, at most once a minute: token files and plugins expire."""
+    """A hook that reloads the token before a request, at most once a minute: tokens expire."""
     loaded_at = clock()
 
     async def refresh(configuration: Configuration) -> None:
@@ -66,7 +66,7 @@ def _refresh(
         loaded_at = clock()
         try:
             await loader.load_and_set(configuration)
-        except Exception as error:  # as above: plugins fail in ways of their own
+        except Exception as error:  # credential plugins, too, raise arbitrary exceptions
             raise ConfigException(str(error)) from error
 
     return refresh

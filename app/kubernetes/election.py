@@ -1,7 +1,7 @@
-"""Leader election: one replica works at a time, and none works on after its claim has lapsed.
+"""Leader election on a Lease: at most one replica works at a time.
 
-A leader stops `renew_deadline` after its last renewal was *sent*; the others wait `duration` after they *saw*
-it. The time between the two is what the work has to end in.
+A leader stops `renew_deadline` after it *sent* its last renewal; the other candidates wait `duration` after
+they *saw* that renewal. The leader's work has the difference between the two to terminate.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _CONTENTION_JITTER = 1.2
 
 @dataclass(frozen=True, slots=True)
 class LeaseTiming:
-    """`retry_period` < `renew_deadline` < `duration`; an attempt may take half the deadline."""
+    """`retry_period` < `renew_deadline` < `duration`; one attempt may take half of `renew_deadline`."""
 
     duration_seconds: float = 15
     renew_deadline_seconds: float = 10
@@ -40,7 +40,7 @@ class _Outcome(Enum):
 
 
 class LeaderElector:
-    """Contends for a Lease for ever and works while it holds it; *identity* must be no other replica's."""
+    """Contends for a Lease, and works while it holds the Lease; *identity* must be unique among replicas."""
 
     def __init__(
         self,
@@ -62,14 +62,14 @@ class LeaderElector:
 
     @property
     def is_leader(self) -> bool:
-        """True while the claim stands; by the clock, so a process that was held up learns it at once."""
+        """True while the Lease is held; the clock decides, so a stalled leader that resumes gets False."""
         return self._leads and self._remaining_seconds() > 0
 
     async def run(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Contend until cancelled; `lead()` runs while the Lease is held and is cancelled when it is lost.
 
-        Returns when `lead()` returns, and raises what it raises: it is not meant to end by itself. However
-        this ends, `lead()` has ended before, and a Lease that was held is free.
+        Returns when `lead()` returns, and raises what `lead()` raises; neither is expected. In each case
+        `lead()` has terminated first, and a held Lease has been released.
         """
         while True:
             await self._acquire()
@@ -82,20 +82,20 @@ class LeaderElector:
             await asyncio.sleep(self._timing.retry_period_seconds * jitter)
 
     async def _lead(self, lead: Callable[[], Coroutine[Any, Any, None]]) -> bool:
-        """True where `lead()` ended by itself, False where the Lease was lost."""
+        """True if `lead()` terminated, False if the Lease was lost."""
         self._leads = True
         self._log.info("leadership_gained")
         work = asyncio.create_task(lead())
         renewals = asyncio.create_task(self._renew())
         try:
             await asyncio.wait({work, renewals}, return_when=asyncio.FIRST_COMPLETED)
-            ended = work.done()
+            is_done = work.done()
         finally:
             await self._step_down(work, renewals)
         for task in (renewals, work):
             if not task.cancelled():
                 task.result()
-        return ended
+        return is_done
 
     async def _renew(self) -> None:
         """Returns when the Lease is lost."""
@@ -123,14 +123,14 @@ class LeaderElector:
         return self._lock.claimed_at + self._timing.renew_deadline_seconds - time.monotonic()
 
     async def _step_down(self, work: asyncio.Task[None], renewals: asyncio.Task[None]) -> None:
-        """End the work first and renew until it has ended; free the Lease, unless it was lost already."""
+        """Terminate the work while renewals go on; then release the Lease, unless it was lost."""
         try:
-            await _end(work)
+            await _cancel_and_wait(work)
         finally:
-            lost = renewals.done()
-            await _end(renewals)
+            is_lost = renewals.done()
+            await _cancel_and_wait(renewals)
             self._leads = False
-            if not lost:
+            if not is_lost:
                 await self._release()
 
     async def _release(self) -> None:
@@ -138,13 +138,13 @@ class LeaderElector:
             async with asyncio.timeout(self._attempt_seconds):
                 await self._lock.release()
         except (ClusterError, TimeoutError) as error:
-            self._log.warning("lease_not_released", reason=str(error) or "no answer in time")
+            self._log.warning("lease_not_released", reason=str(error) or "no response in time")
         else:
             self._log.info("leadership_released")
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel *task* and wait until it has ended, even where the waiting itself is cancelled."""
+async def _cancel_and_wait(task: asyncio.Task[None]) -> None:
+    """Cancel *task* and wait until it has terminated, even if this call is itself cancelled."""
     task.cancel()
     interruption: asyncio.CancelledError | None = None
     while not task.done():

@@ -1,4 +1,4 @@
-"""Events: what `kubectl describe` and `kubectl get events` tell a person about an object."""
+"""Kubernetes Events, as `kubectl describe` and `kubectl get events` show them."""
 
 import secrets
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from app.kubernetes.list_options import Object
 COMPONENT = "job-profiler"
 log = structlog.get_logger(__name__)
 
-_LONGEST_MESSAGE = 1024  # the API server refuses more
+_MAX_MESSAGE_CHARACTERS = 1024  # the API server rejects longer messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class InvolvedObject:
 
 
 class EventRecorder:
-    """Creates Events in the name of one replica."""
+    """Creates Events with this replica as their source."""
 
     def __init__(self, client: ClusterClient, instance: str) -> None:
         self._client = client
         self._instance = instance
-        self._failing: set[str] = set()  # namespaces
+        self._failing_namespaces: set[str] = set()
 
     async def record(
         self,
@@ -47,10 +47,10 @@ class EventRecorder:
         now: datetime,
         kind: Literal["Normal", "Warning"] = "Normal",
     ) -> None:
-        """Create an Event. Nothing depends on one, so a failure is only logged, once until one succeeds."""
+        """Create an Event. A failure is only logged: a namespace's first one after a success as a warning."""
         event = _manifest(involved, format_time(now)) | {
             "reason": reason,
-            "message": message[:_LONGEST_MESSAGE],
+            "message": message[:_MAX_MESSAGE_CHARACTERS],
             "type": kind,
             "source": {"component": COMPONENT, "host": self._instance},
         }
@@ -58,24 +58,24 @@ class EventRecorder:
             await self._client.create(paths.events(involved.namespace), event)
         except NotFoundError as error:
             log.debug("event_not_recorded", reason=reason, error=str(error))  # the namespace is gone
-            self._failing.discard(involved.namespace)
+            self._failing_namespaces.discard(involved.namespace)
         except ClusterError as error:
-            say = log.debug if involved.namespace in self._failing else log.warning
-            say("event_not_recorded", reason=reason, error=str(error))
-            self._failing.add(involved.namespace)
+            write = log.debug if involved.namespace in self._failing_namespaces else log.warning
+            write("event_not_recorded", reason=reason, error=str(error))
+            self._failing_namespaces.add(involved.namespace)
         else:
-            self._failing.discard(involved.namespace)
+            self._failing_namespaces.discard(involved.namespace)
 
 
-def _manifest(involved: InvolvedObject, moment: str) -> Object:
-    about = {"apiVersion": involved.api_version, "kind": involved.kind, "name": involved.name}
-    about |= {"namespace": involved.namespace} | ({"uid": involved.uid} if involved.uid else {})
+def _manifest(involved: InvolvedObject, timestamp: str) -> Object:
+    reference = {"apiVersion": involved.api_version, "kind": involved.kind, "name": involved.name}
+    reference |= {"namespace": involved.namespace} | ({"uid": involved.uid} if involved.uid else {})
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": f"{involved.name}.{secrets.token_hex(8)}", "namespace": involved.namespace},
-        "involvedObject": about,
+        "involvedObject": reference,
         "count": 1,
-        "firstTimestamp": moment,
-        "lastTimestamp": moment,
+        "firstTimestamp": timestamp,
+        "lastTimestamp": timestamp,
     }

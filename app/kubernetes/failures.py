@@ -1,4 +1,4 @@
-"""Every way in which a request can fail, as one of our own exceptions: the only place that decides which."""
+"""Maps failures of requests to exceptions of `app.errors`; no other module does."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,59 +31,57 @@ _BY_STATUS: Mapping[int, type[ClusterError]] = {
 
 
 class _Status(msgspec.Struct):
-    """The part of a `Status` object that a person needs."""
+    """The part of a `Status` object that error texts show."""
 
     message: str = ""
 
 
-def refusal(request: str, status: int, body: bytes, headers: Mapping[str, str]) -> ClusterError:
-    """The exception for an HTTP answer of 400 or more; *request* is its verb and path.
+def error_from_response(request: str, status: int, body: bytes, headers: Mapping[str, str]) -> ClusterError:
+    """The exception for an HTTP status of 400 or more; *request* is its verb and path.
 
-    What stands before the API server (a proxy, a load balancer) answers with whatever it likes: a body that
-    is no `Status` is left out of the message.
+    A proxy or load balancer in front of the API server may respond with any body: a body that is not a
+    `Status` object is left out of the text.
     """
     message = f"{request}: {status} {_phrase(status)}"
     try:
-        told = msgspec.json.decode(body, type=_Status).message
+        details = msgspec.json.decode(body, type=_Status).message
     except (msgspec.DecodeError, UnicodeDecodeError):
-        told = ""
-    if told:
-        message += f": {shortened(told)}"
+        details = ""
+    if details:
+        message += f": {shorten(details)}"
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnavailableError(message, _seconds(headers.get("Retry-After", "")))
     return _BY_STATUS.get(status, ClusterError)(message)
 
 
-def shortened(text: str) -> str:
-    """The text as one line that does not flood a log."""
+def shorten(text: str) -> str:
+    """The text on one line, cut to 400 characters."""
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN_CHARACTERS else line[:_SHOWN_CHARACTERS] + "..."
 
 
 @contextmanager
-def translated(request: str) -> Iterator[None]:
-    """Turns what the client library raises into our own; a cancellation passes."""
+def map_exceptions(request: str) -> Iterator[None]:
+    """Turns exceptions of the client library into exceptions of `app.errors`; a cancellation passes."""
     try:
         yield
     except ConfigException as error:
-        raise UnavailableError(
-            f"{request}: the credentials can't be read: {shortened(str(error))}"
-        ) from error
+        raise UnavailableError(f"{request}: the credentials can't be read: {shorten(str(error))}") from error
     except (aiohttp.ClientError, HttpProcessingError, OSError) as error:  # TimeoutError is an OSError
-        told = shortened(str(error)) or type(error).__name__
-        raise UnavailableError(f"{request}: {told}") from error
+        details = shorten(str(error)) or type(error).__name__
+        raise UnavailableError(f"{request}: {details}") from error
     except msgspec.DecodeError as error:
-        raise UnavailableError(f"{request}: the answer is not what an API server sends: {error}") from error
+        raise UnavailableError(f"{request}: the response can't be decoded: {error}") from error
 
 
 @contextmanager
-def rendered_by_chart(what: str) -> Iterator[None]:
-    """Says what to do where an object is missing that only the chart creates."""
+def explain_missing_object(title: str) -> Iterator[None]:
+    """Adds advice to a NotFoundError for *title*, an object that only the chart creates."""
     try:
         yield
     except NotFoundError as error:
         raise NotFoundError(
-            f"{what} is missing: it comes with the Helm chart, so install or upgrade the release ({error})"
+            f"{title} is missing: it comes with the Helm chart, so install or upgrade the release ({error})"
         ) from error
 
 
@@ -95,5 +93,5 @@ def _phrase(status: int) -> str:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """The header's seconds; its other form, a date, is not used by API servers."""
+    """The seconds of a `Retry-After` header; API servers do not send its other form, a date."""
     return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None

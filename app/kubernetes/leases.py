@@ -1,7 +1,7 @@
-"""A Lease as a lock: who holds it, how it is claimed, renewed and freed.
+"""A Lease as a lock: claimed, renewed and released by its holder.
 
-Whether another holder's time has run out is told by our own monotonic clock since we last saw the Lease
-change; the times written in it may come from a clock that is wrong.
+Another holder's Lease has expired if it has not changed for its duration, measured by this process's
+monotonic clock; the times in the Lease may come from a wrong clock.
 """
 
 import math
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from app.errors import ConflictError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.failures import rendered_by_chart
+from app.kubernetes.failures import explain_missing_object
 from app.kubernetes.list_options import Object
 
 _RELEASE_ATTEMPTS = 2
@@ -40,17 +40,17 @@ class LeaseLock:
         self.claimed_at = -math.inf
 
     async def try_to_hold(self) -> bool:
-        """Claim or renew the Lease; False where another candidate holds it.
+        """Claim or renew the Lease; False if another candidate holds it.
 
         Raises:
-            ConflictError: somebody wrote the Lease at the same moment; the next try reads it first.
-            ClusterError: the API server did not say; the Lease may be ours or not.
+            ConflictError: another client wrote the Lease at the same time; the next try reads it first.
+            ClusterError: the request failed; the Lease may be held or not.
         """
         lease, self._own = self._own or await self._read(), None
         if not self._may_claim(_spec(lease)):
             return False
         claimed_at = time.monotonic()
-        spec = claimed(
+        spec = claim_spec(
             _spec(lease), self._identity, duration_seconds=self._duration_seconds, now=datetime.now(UTC)
         )
         self._own = await self._client.replace(self._path, lease | {"spec": spec})
@@ -58,7 +58,7 @@ class LeaseLock:
         return True
 
     async def release(self) -> None:
-        """Free the Lease, if it is ours; it is read first, since a claim may stand whose answer was lost."""
+        """Release the Lease if it is held; it is read first, because the response to a claim may be lost."""
         self._own = None
         for _ in range(_RELEASE_ATTEMPTS):
             lease = await self._read()
@@ -66,29 +66,32 @@ class LeaseLock:
                 return
             try:
                 await self._client.replace(
-                    self._path, lease | {"spec": freed(_spec(lease), now=datetime.now(UTC))}
+                    self._path, lease | {"spec": release_spec(_spec(lease), now=datetime.now(UTC))}
                 )
             except ConflictError:
                 continue
             return
 
     async def _read(self) -> Object:
-        with rendered_by_chart(self._title):
+        with explain_missing_object(self._title):
             lease = await self._client.get(self._path)
         if _spec(lease) != self._seen_spec:
             self._seen_spec, self._seen_at = _spec(lease), time.monotonic()
         return lease
 
     def _may_claim(self, spec: Object) -> bool:
-        """The holder's own duration counts, which may not be ours while a release is rolled out."""
+        """True if the Lease is free, held by this candidate, or expired by the duration that it states.
+
+        The holder's duration may differ from this candidate's while a release is rolled out.
+        """
         if spec.get("holderIdentity") in {None, "", self._identity}:
             return True
         duration_seconds = spec.get("leaseDurationSeconds") or self._duration_seconds
         return time.monotonic() - self._seen_at > duration_seconds
 
 
-def claimed(spec: Object, identity: str, *, duration_seconds: float, now: datetime) -> Object:
-    """The spec once *identity* holds the Lease; fields of others stay."""
+def claim_spec(spec: Object, identity: str, *, duration_seconds: float, now: datetime) -> Object:
+    """The spec of a Lease that *identity* holds; other fields are kept."""
     claim = {
         "holderIdentity": identity,
         "leaseDurationSeconds": math.ceil(duration_seconds),
@@ -100,13 +103,13 @@ def claimed(spec: Object, identity: str, *, duration_seconds: float, now: dateti
     return spec | claim | {"acquireTime": _micro_time(now), "leaseTransitions": transitions}
 
 
-def freed(spec: Object, *, now: datetime) -> Object:
-    """The spec once its holder gave the Lease up."""
+def release_spec(spec: Object, *, now: datetime) -> Object:
+    """The spec of a released Lease."""
     return spec | {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _micro_time(now)}
 
 
 def _spec(lease: Object) -> Object:
-    """A Lease that nobody ever held may have none."""
+    """The spec; empty if the Lease has none, which happens before it is first held."""
     spec: Object = lease.get("spec") or {}
     return spec
 

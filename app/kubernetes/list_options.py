@@ -1,4 +1,4 @@
-"""What is listed and watched, and what comes back: values, and how the API server's JSON becomes them."""
+"""Options of lists and watches, and their decoded responses."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -6,7 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from app.errors import ExpiredError
-from app.kubernetes.failures import shortened
+from app.kubernetes.failures import shorten
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ListOptions:
-    """A collection's path, narrowed by selectors: whole objects, or only their metadata."""
+    """A collection's path and selectors, for whole objects or for their metadata only."""
 
     path: str
     field_selector: str | None = None
@@ -23,18 +23,18 @@ class ListOptions:
 
     @property
     def resource(self) -> str:
-        """The plural name of what is in the collection."""
+        """The plural name of the resource."""
         return self.path.rpartition("/")[2]
 
     @property
     def query(self) -> dict[str, str]:
-        """The query parameters that narrow the collection."""
+        """The query parameters for the selectors."""
         selectors = {"fieldSelector": self.field_selector, "labelSelector": self.label_selector}
         return {name: value for name, value in selectors.items() if value is not None}
 
     @property
     def list_accept(self) -> str:
-        """The media type of a list: group and version must be spelled out, else the answer is a 406."""
+        """The media type of a list; without group and version the API server responds with 406."""
         return _accept("PartialObjectMetadataList") if self.metadata_only else "application/json"
 
     @property
@@ -44,7 +44,7 @@ class ListOptions:
 
 
 class Page(NamedTuple, Generic[T]):
-    """A part of a list; `is_first` is True again where the list had to begin anew: drop what came before."""
+    """A part of a list; `is_first` is True again if the list starts again: drop all earlier pages."""
 
     items: list[T]
     resource_version: str
@@ -52,14 +52,14 @@ class Page(NamedTuple, Generic[T]):
 
 
 class Listing(NamedTuple):
-    """A whole list, and the resourceVersion from which a watch goes on."""
+    """A whole list, and the resourceVersion at which a watch starts."""
 
     items: list[Object]
     resource_version: str
 
 
 class WatchEvent(NamedTuple):
-    """`ADDED`, `MODIFIED`, `DELETED` or `BOOKMARK`; a bookmark's object holds only a resourceVersion."""
+    """An `ADDED`, `MODIFIED`, `DELETED` or `BOOKMARK` event; a bookmark has only a resourceVersion."""
 
     kind: str
     object: Object
@@ -67,14 +67,14 @@ class WatchEvent(NamedTuple):
 
 
 class ListMetadata(msgspec.Struct, rename="camel"):
-    """Where a list stands; `continuation` is empty on its last page."""
+    """The metadata of a list; `continuation` is empty on its last page."""
 
     resource_version: str = ""
     continuation: str = msgspec.field(default="", name="continue")
 
 
-class ListAnswer(msgspec.Struct, Generic[T]):
-    """The JSON of one page."""
+class ListResponse(msgspec.Struct, Generic[T]):
+    """The response for one page of a list."""
 
     metadata: ListMetadata
     items: list[T] | None = None  # Go writes an empty list as null
@@ -86,23 +86,23 @@ class _EventLine(msgspec.Struct):
 
 
 _decode_event = msgspec.json.Decoder(_EventLine).decode
-_KINDS_OF_EVENT = frozenset({"ADDED", "MODIFIED", "DELETED", "BOOKMARK"})
+_EVENT_KINDS = frozenset({"ADDED", "MODIFIED", "DELETED", "BOOKMARK"})
 
 
 def read_event(line: bytes, watch: str) -> WatchEvent:
-    """The event that one line of a watch tells.
+    """The event in one line of a watch.
 
     Raises:
-        ExpiredError: it tells an error or can't be read; only a new list tells what happened meanwhile.
+        ExpiredError: the line is an error event or unreadable; only a new list shows what was missed.
     """
     try:
         event = _decode_event(line)
-        if event.type in _KINDS_OF_EVENT:
+        if event.type in _EVENT_KINDS:
             return WatchEvent(event.type, event.object, event.object["metadata"]["resourceVersion"])
     except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise ExpiredError(f"{watch}: a line that is no event: {error}") from error
-    told = f"{event.object.get('code', '')} {event.object.get('message', '')}"
-    raise ExpiredError(f"{watch}: {event.type} {shortened(told)}")
+        raise ExpiredError(f"{watch}: a line can't be decoded as an event: {error}") from error
+    details = f"{event.object.get('code', '')} {event.object.get('message', '')}"
+    raise ExpiredError(f"{watch}: {event.type} {shorten(details)}")
 
 
 def _accept(kind: str) -> str:

@@ -1,4 +1,4 @@
-"""The URL path of every resource that is used; pure."""
+"""URL paths of all resources in use; pure."""
 
 from urllib.parse import quote
 
@@ -60,12 +60,12 @@ def jobs(namespace: str | None = None) -> str:
 
 
 def batch() -> str:
-    """What the stable version of the batch API serves."""
+    """The resources in the stable version of the batch API."""
     return _BATCH
 
 
 def cron_jobs(namespace: str | None = None, *, beta: bool = False) -> str:
-    """All CronJobs, of one namespace or of the cluster; before Kubernetes 1.21 they were *beta*."""
+    """All CronJobs, of one namespace or of the cluster; *beta* is for Kubernetes before 1.21."""
     return _namespaced(_BATCH_BETA if beta else _BATCH, "cronjobs", namespace)
 
 
@@ -120,7 +120,7 @@ def lease(namespace: str, name: str) -> str:
 
 
 def mutating_webhook_configuration(name: str) -> str:
-    """One MutatingWebhookConfiguration; they belong to no namespace."""
+    """One MutatingWebhookConfiguration; they are cluster-scoped."""
     return _named(f"{_ADMISSION}/mutatingwebhookconfigurations", name)
 
 

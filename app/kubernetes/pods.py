@@ -1,4 +1,4 @@
-"""Pods that run: watched as metadata alone, and their annotations changed."""
+"""Running Pods: the list options of their watch (metadata only), and writes of their annotations."""
 
 from collections.abc import Mapping
 
@@ -9,18 +9,18 @@ from app.kubernetes.list_options import ListOptions
 
 
 def running_pods(namespace: str | None) -> ListOptions:
-    """The Pods of one namespace, or of all, that have not come to their end."""
+    """The Pods of one namespace, or of the cluster, that have not terminated."""
     selector = "status.phase!=Succeeded,status.phase!=Failed"
     return ListOptions(paths.pods(namespace), field_selector=selector, metadata_only=True)
 
 
 class PodAnnotationWriter:
-    """Writes annotations of single Pods, by a merge patch that holds nothing else."""
+    """Writes annotations of single Pods by a merge patch."""
 
     def __init__(self, client: ClusterClient) -> None:
         self._client = client
 
     async def annotate(self, pod: PodRecord, changes: Mapping[str, str | None]) -> None:
-        """Change annotations (None removes one); ConflictError where another Pod has the name by now."""
+        """Change annotations (None removes one); ConflictError if another Pod has the name meanwhile."""
         metadata = {"uid": pod.uid, "annotations": dict(changes)}
         await self._client.patch(paths.pod(pod.namespace, pod.name), {"metadata": metadata})

@@ -1,4 +1,4 @@
-"""Writes profiles by server-side apply; their form is that of `app.domain.custom_resources`."""
+"""Writes of profiles by server-side apply; `app.domain.custom_resources` defines their format."""
 
 from app.domain.custom_resources import GROUP, KINDS, VERSION
 from app.kubernetes import paths
@@ -6,26 +6,27 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import Object
 
 FIELD_MANAGER = "job-profiler"
-# An old API server (1.20) takes both for one: each apply by one manager would disown the fields of the other.
+# Kubernetes 1.20 tracks field managers without their subresource: with one manager for the profile and its
+# status, each apply would remove the fields of the other.
 STATUS_FIELD_MANAGER = "job-profiler-status"
 CONDITIONS_FIELD_MANAGER = "job-profiler-conditions"
 _KIND_OF_PLURAL = {kind.plural: kind.kind for kind in KINDS.values()}
 
 
 class ProfileWriter:
-    """Applies profiles and their status in the one namespace that holds them all."""
+    """Applies profiles and their status; all profiles are in one namespace."""
 
     def __init__(self, client: ClusterClient, namespace: str) -> None:
         self._client = client
         self._namespace = namespace
 
     async def apply(self, plural: str, manifest: Object) -> None:
-        """Create the profile or bring it to *manifest*. Each call is a write, also where nothing changes."""
+        """Create or update the profile. Each call sends a request, even if nothing changes."""
         path = paths.profile(plural, self._namespace, manifest["metadata"]["name"])
         await self._client.apply(path, manifest, field_manager=FIELD_MANAGER)
 
     async def apply_status(self, plural: str, name: str, status: Object) -> None:
-        """Bring the status of an existing profile to *status*; its conditions are apart."""
+        """Set the status of an existing profile, except for its conditions."""
         await self._apply_to_status(plural, name, status, STATUS_FIELD_MANAGER)
 
     async def apply_condition(self, plural: str, name: str, condition: Object) -> None:
@@ -43,5 +44,5 @@ class ProfileWriter:
         await self._client.apply(path, manifest, field_manager=field_manager)
 
     async def delete(self, plural: str, name: str) -> None:
-        """Remove a profile."""
+        """Delete a profile."""
         await self._client.delete(paths.profile(plural, self._namespace, name))

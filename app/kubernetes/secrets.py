@@ -1,4 +1,4 @@
-"""Reads and replaces the data of Secrets that exist; which ones exist is the chart's decision."""
+"""Reads and writes of the data of existing Secrets; the chart creates them."""
 
 import base64
 import binascii
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from app.errors import ClusterError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.failures import rendered_by_chart
+from app.kubernetes.failures import explain_missing_object
 from app.kubernetes.list_options import Object
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SecretSnapshot:
-    """A Secret as it was read; a write rests on it. Has no repr, since keys would end up in a log."""
+    """A Secret as it was read, with its resourceVersion. It has no repr, so that no key gets into a log."""
 
     manifest: Object
     data: Mapping[str, bytes]
@@ -29,14 +29,14 @@ class SecretStore:
         self._title = f"Secret {namespace}/{name}"
 
     async def read(self) -> SecretSnapshot:
-        """The Secret now; NotFoundError says what to do where it is missing."""
-        with rendered_by_chart(self._title):
+        """The current Secret; NotFoundError, with advice, if it is missing."""
+        with explain_missing_object(self._title):
             return self._snapshot(await self._client.get(self._path))
 
     async def write(self, snapshot: SecretSnapshot, data: Mapping[str, bytes]) -> SecretSnapshot:
-        """Put *data* in place of all data; ConflictError where the Secret changed since *snapshot*."""
+        """Replace all data by *data*; ConflictError if the Secret changed since *snapshot*."""
         encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
-        with rendered_by_chart(self._title):
+        with explain_missing_object(self._title):
             return self._snapshot(
                 await self._client.replace(self._path, snapshot.manifest | {"data": encoded})
             )
@@ -45,31 +45,31 @@ class SecretStore:
         return SecretSnapshot(manifest, secret_data(manifest))
 
 
-class HeldSecret:
-    """A Secret that the chart rendered empty; a write replaces what was read last, or fails."""
+class CachedSecret:
+    """A Secret that the chart renders empty, with a cache of its data; writing on an outdated cache fails."""
 
     def __init__(self, client: ClusterClient, namespace: str, name: str) -> None:
         self._secret = SecretStore(client, namespace, name)
         self._snapshot: SecretSnapshot | None = None
 
     @property
-    def known(self) -> Mapping[str, bytes]:
-        """What it held when it was read or written last."""
+    def cached_data(self) -> Mapping[str, bytes]:
+        """The data of the last read or write."""
         return self._snapshot.data if self._snapshot else {}
 
     async def read(self) -> Mapping[str, bytes]:
-        """Its data."""
+        """The current data."""
         self._snapshot = await self._secret.read()
         return self._snapshot.data
 
     async def write(self, data: Mapping[str, bytes]) -> None:
-        """Put *data* in place of all that was read."""
+        """Replace all data by *data*; ConflictError if the Secret changed since the last read or write."""
         snapshot = self._snapshot or await self._secret.read()
         self._snapshot = await self._secret.write(snapshot, data)
 
 
 def secret_data(manifest: Object) -> dict[str, bytes]:
-    """The decoded data of a Secret's manifest, as a read or a watch gives it."""
+    """The decoded data of a Secret's manifest."""
     name = manifest["metadata"]["name"]
     try:
         return {key: base64.b64decode(value or "") for key, value in (manifest.get("data") or {}).items()}

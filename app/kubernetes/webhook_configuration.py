@@ -1,8 +1,8 @@
-"""The certificate authorities that the API server trusts when it calls the webhook.
+"""The `caBundle` of the webhook: the certificate authorities that API servers trust when they call it.
 
-Exactly one field of the MutatingWebhookConfiguration's entries is ours, so that an upgrade of the chart and a
-new certificate authority never touch what the other wrote. The entry for Pods tells what is in force; that of
-the probe follows it, for a probe that was trusted otherwise would prove nothing.
+The profiler owns exactly this one field in the entries of the MutatingWebhookConfiguration, so that an
+upgrade of the chart and a rotation of the CA never overwrite each other. The bundle is read from the entry
+for Pods and copied to the entry of the self-probe: a probe with another bundle would prove nothing.
 """
 
 import base64
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from app.errors import NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.failures import rendered_by_chart
+from app.kubernetes.failures import explain_missing_object
 from app.kubernetes.list_options import ListOptions, Object
 
 WEBHOOK = "pods.job-profiler.liqo.io"
@@ -21,7 +21,7 @@ FIELD_MANAGER = "job-profiler-ca-bundle"
 
 
 class WebhookConfiguration:
-    """The `caBundle` of our webhook in the configuration *name*."""
+    """The `caBundle` in the MutatingWebhookConfiguration *name*."""
 
     def __init__(self, client: ClusterClient, name: str) -> None:
         self._client = client
@@ -30,77 +30,77 @@ class WebhookConfiguration:
         self._last_read: Object | None = None
 
     async def read_ca_bundle(self) -> bytes:
-        """The PEM text that is in force; empty where none was published, or nothing that could be one."""
+        """The published PEM text; empty if there is none or it is not base64."""
         bundle = _ca_bundle(_webhook(await self._read()))
         if bundle:
-            await self.publish_ca_bundle(bundle)  # an upgrade may have brought the probe's entry
+            await self.publish_ca_bundle(bundle)  # an upgrade may have added the probe's entry without it
         return bundle
 
     async def publish_ca_bundle(self, pem: bytes) -> None:
-        """Put *pem* in force; sends nothing where it was already when it was read last.
+        """Publish *pem*; sends nothing if the last read found it published.
 
         Raises:
-            NotFoundError: the configuration, or our webhook in it, is missing; neither is created.
-            ConflictError: the configuration was changed, deleted or made anew since it was read last.
+            NotFoundError: the configuration, or the entry for Pods in it, is missing; neither is created.
+            ConflictError: the configuration was changed, deleted or recreated since the last read.
         """
         manifest = self._last_read or await self._read()
         entries = [_webhook(manifest), *_entries(manifest, PROBE_WEBHOOK)]
         if all(_ca_bundle(entry) == pem for entry in entries):
             return
-        # The uid keeps the apply from creating what was deleted since the read, the resourceVersion from
-        # undoing what a newer leader published.
+        # The uid keeps the apply from recreating a deleted configuration; the resourceVersion keeps it from
+        # overwriting the bundle of a newer leader.
         metadata = {key: manifest["metadata"][key] for key in ("name", "uid", "resourceVersion")}
         bundle = base64.b64encode(pem).decode()
-        applied = {
+        patch = {
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "MutatingWebhookConfiguration",
             "metadata": metadata,
             "webhooks": [{"name": entry["name"], "clientConfig": {"caBundle": bundle}} for entry in entries],
         }
         self._last_read = None
-        await self._client.apply(self._path, applied, field_manager=FIELD_MANAGER)
+        await self._client.apply(self._path, patch, field_manager=FIELD_MANAGER)
 
     async def _read(self) -> Object:
-        with rendered_by_chart(f"MutatingWebhookConfiguration {self._name}"):
+        with explain_missing_object(f"MutatingWebhookConfiguration {self._name}"):
             self._last_read = await self._client.get(self._path)
         return self._last_read
 
 
 class CaBundleSink:
-    """Hands on the bundle in force as a watch of `selection_of` tells it; None where there is none.
+    """Calls *on_change* with each published bundle; with None if the configuration does not exist.
 
-    Each object is cut down to it by `ca_bundle_of` before.
+    Its Reflector watches `configuration_selection` and reduces each object by `ca_bundle_of`.
     """
 
-    def __init__(self, take: Callable[[bytes | None], None]) -> None:
-        self._take = take
+    def __init__(self, on_change: Callable[[bytes | None], None]) -> None:
+        self._on_change = on_change
 
     def replace(self, bundles: Iterable[bytes], /) -> None:
-        """Take the configuration as it was listed."""
-        self._take(next(iter(bundles), None))
+        """Receive the bundle from a list."""
+        self._on_change(next(iter(bundles), None))
 
     def upsert(self, bundle: bytes, /) -> None:
-        """Take the configuration as it was changed."""
-        self._take(bundle)
+        """Receive the bundle of a changed configuration."""
+        self._on_change(bundle)
 
     def delete(self, _bundle: bytes, /) -> None:
-        """Nothing is in force without it."""
-        self._take(None)
+        """Report that there is no bundle any more."""
+        self._on_change(None)
 
 
-def selection_of(name: str) -> ListOptions:
-    """The one configuration *name*: a right to watch no other one is enough."""
+def configuration_selection(name: str) -> ListOptions:
+    """The list options for the configuration *name* alone: the right to watch it by name is enough."""
     collection = paths.mutating_webhook_configuration("").removesuffix("/")
     return ListOptions(collection, field_selector=f"metadata.name={name}")
 
 
 def ca_bundle_of(manifest: Object) -> bytes:
-    """The PEM text that a configuration has for our webhook; empty where it has neither."""
+    """The PEM text in the entry for Pods; empty if it, or the entry, is missing."""
     return next(map(_ca_bundle, _entries(manifest, WEBHOOK)), b"")
 
 
 def _entries(manifest: Object, name: str) -> list[Object]:
-    """The entry *name*, if there is one."""
+    """The entry *name*, or nothing."""
     return [entry for entry in manifest.get("webhooks") or () if entry["name"] == name]
 
 

@@ -1,6 +1,6 @@
-"""What runs: Pods and the workload that each belongs to, workloads, and who made a Job.
+"""Workloads, and the Pods with the workload of each; for Jobs, the CronJob that created them.
 
-Metadata tells all of it but the init containers, which stand in the Pod template of a workload.
+All of it is in the metadata, except for the init containers, which are in the workload's Pod template.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -21,7 +21,7 @@ from app.kubernetes.list_options import ListOptions, Object
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-_MOST_SHARED = 100_000
+_MAX_INTERNED_VALUES = 100_000
 
 _PATHS = {
     "Deployment": paths.deployments,
@@ -29,7 +29,7 @@ _PATHS = {
     "DaemonSet": paths.daemon_sets,
     JOB: paths.jobs,
 }
-# The kinds that tell who runs, each in a version that every cluster serves.
+# The kinds that own Pods, each in an API version that every supported cluster serves.
 WORKLOAD_KINDS = tuple(_PATHS)
 
 
@@ -51,7 +51,7 @@ class _Metadata(msgspec.Struct, rename="camel"):
 
 
 class _Partial(msgspec.Struct):
-    """All that is decoded of a PartialObjectMetadata."""
+    """The decoded part of a PartialObjectMetadata."""
 
     metadata: _Metadata
 
@@ -82,31 +82,31 @@ class _Spec(msgspec.Struct, rename="camel", frozen=True):
     job_template: _JobTemplate = _JobTemplate()  # of a CronJob
 
 
-class _Whole(msgspec.Struct):
-    """All that is decoded of a workload."""
+class _WorkloadObject(msgspec.Struct):
+    """The decoded part of a workload."""
 
     metadata: _Metadata
     spec: _Spec = _Spec()
 
 
 class WorkloadClient:
-    """Reads the whole cluster, or only the *namespaces* that are given."""
+    """Lists Pods and workloads of *namespaces*, or of the whole cluster."""
 
     def __init__(self, client: ClusterClient, namespaces: Sequence[str] = ()) -> None:
         self._client = client
         self._namespaces: Sequence[str | None] = namespaces or (None,)
 
     async def pods(self) -> list[PodRecord]:
-        """Every Pod, each once."""
-        return await self._collect(_pods, _Partial, PodReader().record)
+        """All Pods."""
+        return await self._collect(_pods, _Partial, PodDecoder().to_record)
 
     async def records(self) -> list[WorkloadRecord]:
-        """Every Deployment, StatefulSet, DaemonSet and Job."""
-        found: list[WorkloadRecord] = []
+        """All Deployments, StatefulSets, DaemonSets and Jobs."""
+        records: list[WorkloadRecord] = []
         for kind in WORKLOAD_KINDS:
             selection = partial(workload_selection, kind)
-            found += await self._collect(selection, _Whole, WorkloadReader(kind).record)
-        return found
+            records += await self._collect(selection, _WorkloadObject, WorkloadDecoder(kind).to_record)
+        return records
 
     async def _collect(
         self,
@@ -114,15 +114,15 @@ class WorkloadClient:
         item_type: type[Item],
         convert: Callable[[Item], T],
     ) -> list[T]:
-        collected: list[T] = []
+        all_records: list[T] = []
         for namespace in self._namespaces:
-            listed: list[T] = []
+            records: list[T] = []
             async for page in self._client.pages(selection(namespace), item_type):
                 if page.is_first:
-                    listed.clear()
-                listed += map(convert, page.items)
-            collected += listed
-        return collected
+                    records.clear()
+                records += map(convert, page.items)
+            all_records += records
+        return all_records
 
 
 def _pods(namespace: str | None) -> ListOptions:
@@ -130,82 +130,84 @@ def _pods(namespace: str | None) -> ListOptions:
 
 
 def workload_selection(kind: str, namespace: str | None) -> ListOptions:
-    """The objects of one of `WORKLOAD_KINDS`, whole: their Pod template is wanted."""
+    """The list options for one of `WORKLOAD_KINDS`: whole objects, because the Pod template is needed."""
     return ListOptions(_PATHS[kind](namespace))
 
 
-async def served_cron_jobs(client: ClusterClient) -> Callable[[str | None], ListOptions]:
-    """What selects CronJobs of one namespace, or of all, in the version that this API server serves.
+async def cron_job_selection(client: ClusterClient) -> Callable[[str | None], ListOptions]:
+    """The list options for CronJobs by namespace, in the API version that this API server serves.
 
     Raises:
-        ClusterError: it did not tell.
+        ClusterError: the served versions could not be read.
     """
     resources = (await client.get(paths.batch())).get("resources") or ()
     beta = all(resource.get("name") != "cronjobs" for resource in resources)
     return lambda namespace: ListOptions(paths.cron_jobs(namespace, beta=beta))
 
 
-class _Shared:
-    """Equal values that many records hold, each of them once."""
+class _Interner:
+    """Shares equal values among records, to save memory."""
 
     def __init__(self) -> None:
         self._values: dict[Hashable, Any] = {}
 
     def __call__(self, key: Hashable, value: T) -> T:
-        """The value that was met first under *key*; what is forgotten is shared anew from then on."""
-        if len(self._values) > _MOST_SHARED:
+        """The first value with *key*; the table is emptied when it is full."""
+        if len(self._values) > _MAX_INTERNED_VALUES:
             self._values.clear()
-        shared: T = self._values.setdefault(key, value)
-        return shared
+        interned: T = self._values.setdefault(key, value)
+        return interned
 
 
-class WorkloadReader:
-    """Makes records of the objects of one kind."""
+class WorkloadDecoder:
+    """Converts workloads of one kind to records."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
-        self._share = _Shared()
+        self._intern = _Interner()
 
-    def read(self, manifest: Object) -> WorkloadRecord:
-        """The record of an object as a watch tells it, for `Reflector.keep`."""
-        return self.record(msgspec.convert(manifest, _Whole))
+    def decode(self, manifest: Object) -> WorkloadRecord:
+        """The record of a manifest, for `Reflector.transform`."""
+        return self.to_record(msgspec.convert(manifest, _WorkloadObject))
 
-    def record(self, found: _Whole) -> WorkloadRecord:
-        """The record of an object."""
-        metadata, template = found.metadata, found.spec.template or found.spec.job_template.spec.template
+    def to_record(self, workload: _WorkloadObject) -> WorkloadRecord:
+        """The record of a workload."""
+        metadata, spec = workload.metadata, workload.spec
+        template = spec.template or spec.job_template.spec.template
         owner = _owner(metadata)
-        declared = ((each.name, each.restart_policy) for each in template.spec.init_containers)
-        containers = init_containers(declared)
+        containers = init_containers(
+            (container.name, container.restart_policy) for container in template.spec.init_containers
+        )
         return WorkloadRecord(
-            Workload(self._share(metadata.namespace, metadata.namespace), metadata.name, self._kind),
+            Workload(self._intern(metadata.namespace, metadata.namespace), metadata.name, self._kind),
             metadata.uid,
-            cron_job=self._share(owner, owner) if owner and owner.kind == CRON_JOB else None,
-            init_containers=self._share(containers, containers),
+            cron_job=self._intern(owner, owner) if owner and owner.kind == CRON_JOB else None,
+            init_containers=self._intern(containers, containers),
         )
 
 
-class PodReader:
-    """Makes records that share what the Pods of one workload have in common."""
+class PodDecoder:
+    """Converts Pods to records, which share the values that the Pods of a workload have in common."""
 
     def __init__(self) -> None:
-        self._share = _Shared()
+        self._intern = _Interner()
 
-    def read(self, manifest: Object) -> PodRecord:
-        """The record of a Pod's metadata as a watch tells it, for `Reflector.keep`."""
-        return self.record(msgspec.convert(manifest, _Partial))
+    def decode(self, manifest: Object) -> PodRecord:
+        """The record of a Pod's manifest, for `Reflector.transform`."""
+        return self.to_record(msgspec.convert(manifest, _Partial))
 
-    def record(self, pod: _Partial) -> PodRecord:
+    def to_record(self, pod: _Partial) -> PodRecord:
         """The record of a Pod's metadata."""
         metadata = pod.metadata
         workload = _owner(metadata) or bare_pod(metadata.namespace, metadata.name, metadata.generate_name)
         ours = {key: value for key, value in metadata.annotations.items() if is_ours(key)}
         return PodRecord(
-            namespace=self._share(metadata.namespace, metadata.namespace),
+            namespace=self._intern(metadata.namespace, metadata.namespace),
             name=metadata.name,
             uid=metadata.uid,
             created_at=metadata.creation_timestamp,
-            workload=self._share(workload, workload),
-            annotations=self._share(frozenset(ours.items()), ours),
+            workload=self._intern(workload, workload),
+            annotations=self._intern(frozenset(ours.items()), ours),
             foreign_bytes=foreign_bytes(metadata.annotations),
             is_exempt=opted_out(metadata.labels) or is_mirror(metadata.annotations),
         )

@@ -53,8 +53,8 @@ async def test_what_is_wrong_is_told_beside_what_is_well(
     outcome = await probe(program, cluster, tmp_path, "--expected-webhook", json.dumps(EXPECTED))
 
     assert outcome.code == 1
-    assert f"EntryChanged: {PODS} is not as the release rendered it: rules is nothing" in outcome.said
-    assert f"EntryChanged: {PODS} leads elsewhere than {PROBE}: another caBundle" in outcome.said
+    assert f"EntryChanged: {PODS} differs from what the release rendered: rules is nothing" in outcome.said
+    assert f"EntryChanged: {PODS} differs from {PROBE} in caBundle" in outcome.said
     assert f"ok: {ALL_WELL[2]}" in outcome.said
     assert outcome.err.startswith("job-profiler: the API server cannot reach the webhook as configured")
 
@@ -68,7 +68,7 @@ async def test_without_what_is_expected_the_way_alone_counts(
     outcome = await probe(program, cluster, tmp_path)
 
     assert outcome.code == 0
-    assert "was not compared: EXPECTED_WEBHOOK is not set" in outcome.said
+    assert "were not compared: EXPECTED_WEBHOOK is not set" in outcome.said
 
 
 async def test_an_api_server_that_is_away(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_the_command_says_what_it_checked(release: Release) -> None:
 
     assert (run.returncode, run.stderr) == (0, "")
     assert [line.split(":")[0] for line in run.stdout.splitlines()[:3]] == ["ok"] * 3
-    assert "selects the Pods that the release rendered it for" in run.stdout
+    assert "are as the release rendered them" in run.stdout
 
 
 def test_the_leader_has_no_right_to_create_pods(release: Release) -> None:

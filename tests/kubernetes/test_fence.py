@@ -24,11 +24,13 @@ async def test_no_write_is_sent(server: FakeApiServer, client: ClusterClient, ve
     """As long as it leads it goes through; afterwards an error says why not, and nothing is sent."""
     leads = True
     server.on(verb, PATH, answers(thing("x")))
-    fenced = client.only_while(lambda: leads)
+    fenced = client.with_write_fence(lambda: leads)
 
     await VERBS[verb](fenced)
     leads = False
-    with pytest.raises(ClusterError, match=f"{verb} {PATH}: not sent, since this replica leads no longer"):
+    with pytest.raises(
+        ClusterError, match=f"{verb} {PATH}: not sent, because this replica is no longer the leader"
+    ):
         await VERBS[verb](fenced)
 
     assert len(server.requests) == 1
@@ -39,7 +41,7 @@ async def test_reads_go_on(server: FakeApiServer, client: ClusterClient) -> None
     server.on("GET", PATH, answers(thing("x")))
     server.on("PUT", PATH, answers(thing("x")))
 
-    await client.only_while(lambda: False).get(PATH)
+    await client.with_write_fence(lambda: False).get(PATH)
     await client.replace(PATH, {})
 
     assert [request.verb for request in server.requests] == ["GET", "PUT"]
@@ -50,7 +52,7 @@ async def test_it_is_asked_when_the_request_is_about_to_leave(
 ) -> None:
     """Leadership is lost while the credentials for the request are still being read: it is not sent."""
     leads = True
-    fenced = client.only_while(lambda: leads)
+    fenced = client.with_write_fence(lambda: leads)
     read = fenced._connection._headers
 
     async def slow(request: Any) -> Any:

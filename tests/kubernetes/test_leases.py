@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import ConflictError, NotFoundError
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.leases import LeaseLock, claimed, freed
+from app.kubernetes.leases import LeaseLock, claim_spec, release_spec
 from tests.kubernetes.fake_api_server import FakeApiServer, answers
 from tests.kubernetes.fake_lease import NAME, NAMESPACE, PATH, FakeLease
 
@@ -34,7 +34,7 @@ def lock_of(client: ClusterClient, identity: str, duration_seconds: float = 1) -
 
 def test_the_first_claim() -> None:
     """The first holder of an empty spec writes five fields; nobody was before it, so transitions are 0."""
-    assert claimed({}, "a", duration_seconds=15, now=FIRST) == {
+    assert claim_spec({}, "a", duration_seconds=15, now=FIRST) == {
         "holderIdentity": "a",
         "leaseDurationSeconds": 15,
         "acquireTime": "2026-03-01T12:00:00.000250Z",
@@ -45,28 +45,28 @@ def test_the_first_claim() -> None:
 
 def test_a_renewal_moves_only_the_renew_time() -> None:
     """The holder keeps its acquire time and the count of transitions, and fields of others stay."""
-    held = claimed({"strategy": "other"}, "a", duration_seconds=15, now=FIRST)
+    held = claim_spec({"strategy": "other"}, "a", duration_seconds=15, now=FIRST)
 
-    renewed = claimed(held, "a", duration_seconds=15, now=LATER)
+    renewed = claim_spec(held, "a", duration_seconds=15, now=LATER)
 
     assert renewed == held | {"renewTime": "2026-03-01T12:00:02.000250Z"}
 
 
 def test_a_transition_is_counted() -> None:
     """Another holder after a's end or release is one more transition, with an acquire time of its own."""
-    held = claimed({}, "a", duration_seconds=15, now=FIRST)
+    held = claim_spec({}, "a", duration_seconds=15, now=FIRST)
 
-    for before in (held, freed(held, now=FIRST)):
-        taken = claimed(before, "b", duration_seconds=15, now=LATER)
+    for before in (held, release_spec(held, now=FIRST)):
+        taken = claim_spec(before, "b", duration_seconds=15, now=LATER)
         assert taken["leaseTransitions"] == 1
         assert taken["acquireTime"] == "2026-03-01T12:00:02.000250Z"
 
 
 def test_a_freed_lease() -> None:
-    """A freed Lease names nobody and lasts 1 s, for candidates that look at that; the count is kept."""
-    held = claimed({}, "a", duration_seconds=15, now=FIRST)
+    """A released Lease has no holder and lasts 1 s, for candidates that look at that; the count is kept."""
+    held = claim_spec({}, "a", duration_seconds=15, now=FIRST)
 
-    assert freed(held, now=LATER) == held | {
+    assert release_spec(held, now=LATER) == held | {
         "holderIdentity": "",
         "leaseDurationSeconds": 1,
         "renewTime": "2026-03-01T12:00:02.000250Z",
@@ -76,7 +76,7 @@ def test_a_freed_lease() -> None:
 def test_durations_are_whole_seconds() -> None:
     """The API takes whole seconds, at least one: 0.3 s is announced as 1 and 15.5 s as 16, never as less."""
     announced = [
-        claimed({}, "a", duration_seconds=seconds, now=FIRST)["leaseDurationSeconds"]
+        claim_spec({}, "a", duration_seconds=seconds, now=FIRST)["leaseDurationSeconds"]
         for seconds in (0.3, 15.5)
     ]
 
@@ -87,7 +87,7 @@ def test_times_are_utc() -> None:
     """12:00 in UTC+2 is written as 10:00Z."""
     noon = datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2)))
 
-    assert freed({}, now=noon)["renewTime"] == "2026-03-01T10:00:00.000000Z"
+    assert release_spec({}, now=noon)["renewTime"] == "2026-03-01T10:00:00.000000Z"
 
 
 @pytest.mark.usefixtures("honolulu")
@@ -132,7 +132,7 @@ async def test_an_expiry_is_counted_from_what_was_seen(server: FakeApiServer, cl
     """
     lease = FakeLease(server)
     old = datetime(2025, 1, 1, tzinfo=UTC)
-    lease.manifest["spec"] = claimed({}, "a", duration_seconds=1, now=old)
+    lease.manifest["spec"] = claim_spec({}, "a", duration_seconds=1, now=old)
     lock = lock_of(client, "b", duration_seconds=60)
 
     began = time.monotonic()
@@ -152,14 +152,14 @@ async def test_a_changing_lease_never_expires(server: FakeApiServer, client: Clu
 
     while time.monotonic() - began < 1.5:
         moment += timedelta(milliseconds=1)
-        lease.manifest["spec"] = claimed(lease.spec, "a", duration_seconds=1, now=moment)
+        lease.manifest["spec"] = claim_spec(lease.spec, "a", duration_seconds=1, now=moment)
         assert not await lock.try_to_hold()
 
 
 async def test_the_same_identity_goes_on_at_once(server: FakeApiServer, client: ClusterClient) -> None:
     """A container that was restarted in its Pod holds its Lease without waiting, and without a transition."""
     lease = FakeLease(server)
-    lease.manifest["spec"] = claimed({}, "a", duration_seconds=15, now=FIRST)
+    lease.manifest["spec"] = claim_spec({}, "a", duration_seconds=15, now=FIRST)
 
     assert await lock_of(client, "a").try_to_hold()
 
@@ -169,7 +169,7 @@ async def test_the_same_identity_goes_on_at_once(server: FakeApiServer, client: 
 async def test_only_the_holder_releases(server: FakeApiServer, client: ClusterClient) -> None:
     """The release of somebody who lost the Lease leaves the new holder alone."""
     lease = FakeLease(server)
-    lease.manifest["spec"] = held = claimed({}, "a", duration_seconds=15, now=FIRST)
+    lease.manifest["spec"] = held = claim_spec({}, "a", duration_seconds=15, now=FIRST)
 
     await lock_of(client, "b").release()
 

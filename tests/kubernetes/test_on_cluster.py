@@ -31,9 +31,9 @@ from app.kubernetes.webhook_configuration import (
     CaBundleSink,
     WebhookConfiguration,
     ca_bundle_of,
-    selection_of,
+    configuration_selection,
 )
-from app.kubernetes.workloads import PodReader, WorkloadClient
+from app.kubernetes.workloads import PodDecoder, WorkloadClient
 from app.periodic import Backoff
 from app.profiler.registries.pods import PodRegistry, PodSink
 from tests.cluster.control_plane import ControlPlane
@@ -155,7 +155,7 @@ async def test_profiles_reach_the_catalogue(
         return stored.value if stored else None
 
     sink = ProfileSink(catalogue, ProfileKind.CPU)
-    async with reflecting(Reflector(cluster, selection, sink, keep=sink.read)):
+    async with reflecting(Reflector(cluster, selection, sink, transform=sink.read)):
         await writer.apply("cpuprofiles", manifest("0.020"))
         await until(lambda: stored_value() == "0.020")
         status = to_status(cpu_profile("0.020"), refreshed_at=NOON)
@@ -324,10 +324,10 @@ async def test_pods_are_watched_until_they_end(
 ) -> None:
     """Metadata alone tells enough; a Pod that succeeds leaves the watch as a deleted one does."""
     registry = PodRegistry(time.monotonic)
-    sink, keep = PodSink(registry, namespace), PodReader().read
+    sink, decode = PodSink(registry, namespace), PodDecoder().decode
     kubectl.run("create", "deployment", "web", "--image=web", "--replicas=2", f"--namespace={namespace}")
 
-    async with reflecting(Reflector(cluster, running_pods(namespace), sink, keep=keep)):
+    async with reflecting(Reflector(cluster, running_pods(namespace), sink, transform=decode)):
         await until(lambda: len(registry) == 2, within_seconds=60)
         ended, staying = registry
         assert {ended.workload, staying.workload} == {Workload(namespace, "web")}
@@ -474,15 +474,15 @@ async def test_the_bundle_is_followed_with_rights_on_that_one_configuration_alon
     told: list[bytes | None] = []
     followed = WebhookConfiguration(cluster, "followed")
     async with open_cluster(str(control_plane.kubeconfig_of("default", namespace))) as client:
-        sink, selection = CaBundleSink(told.append), selection_of("followed")
-        async with reflecting(Reflector(client, selection, sink, keep=ca_bundle_of)):
+        sink, selection = CaBundleSink(told.append), configuration_selection("followed")
+        async with reflecting(Reflector(client, selection, sink, transform=ca_bundle_of)):
             await until(lambda: told == [b""])
             await followed.publish_ca_bundle(PEM)
             await until(lambda: told[-1] == PEM)
             kubectl.run("delete", "mutatingwebhookconfiguration", "followed", "other")
             await until(lambda: told[-1] is None)
         with pytest.raises(ForbiddenError):
-            await client.list_all(selection_of("other"))
+            await client.list_all(configuration_selection("other"))
 
 
 async def test_a_configuration_that_was_deleted_stays_deleted(

@@ -18,7 +18,7 @@ from app.kubernetes.webhook_configuration import (
     CaBundleSink,
     WebhookConfiguration,
     ca_bundle_of,
-    selection_of,
+    configuration_selection,
 )
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses, thing
 
@@ -217,7 +217,7 @@ def test_a_watch_of_the_bundle_tells_what_is_in_force() -> None:
     sink.delete(b"changed")
 
     assert told == [None, b"listed", b"changed", None]
-    assert selection_of("job-profiler").query == {"fieldSelector": "metadata.name=job-profiler"}
+    assert configuration_selection("job-profiler").query == {"fieldSelector": "metadata.name=job-profiler"}
 
 
 async def test_every_missing_object_of_the_chart_says_so(

@@ -11,7 +11,7 @@ from app.domain.pod_record import PodRecord
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.workloads import PodReader, WorkloadClient, WorkloadReader, served_cron_jobs
+from app.kubernetes.workloads import PodDecoder, WorkloadClient, WorkloadDecoder, cron_job_selection
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 
 PODS = "/api/v1/pods"
@@ -89,18 +89,18 @@ async def test_only_our_annotations_are_kept(server: FakeApiServer, client: Clus
 )
 def test_pods_that_are_never_changed_are_told_apart(metadata: dict[str, Any], *, exempt: bool) -> None:
     """One that opted out, and one that mirrors a file on a node; as a watch tells them."""
-    record = PodReader().read(pod("web-0", owner("StatefulSet", "web"), **metadata))
+    record = PodDecoder().decode(pod("web-0", owner("StatefulSet", "web"), **metadata))
 
     assert record.is_exempt is exempt
 
 
 def test_what_pods_share_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the bound the shared values are let go: later Pods are right, and share among themselves."""
-    monkeypatch.setattr("app.kubernetes.workloads._MOST_SHARED", 3)
-    reader = PodReader()
+    monkeypatch.setattr("app.kubernetes.workloads._MAX_INTERNED_VALUES", 3)
+    decoder = PodDecoder()
     names = ("a", "b", "c", "c")
 
-    records = [reader.read(pod(f"{name}-0", owner("StatefulSet", name))) for name in names]
+    records = [decoder.decode(pod(f"{name}-0", owner("StatefulSet", name))) for name in names]
 
     assert [str(record.workload) for record in records] == [f"StatefulSet/shop/{name}" for name in names]
     assert records[2].workload is records[3].workload
@@ -173,7 +173,7 @@ def test_a_template_tells_of_init_containers() -> None:
     shipper = {"name": "log-shipper", "restartPolicy": "Always"}
     web = pod("web") | {"kind": "Deployment", "spec": template({"name": "migrate"}, shipper)}
 
-    record = WorkloadReader("Deployment").read(web)
+    record = WorkloadDecoder("Deployment").decode(web)
 
     assert record == WorkloadRecord(
         Workload("shop", "web"),
@@ -191,17 +191,17 @@ def test_a_cron_jobs_template_stands_deeper() -> None:
     run = pod("report-28394810") | {"spec": whole}
 
     for kind, manifest in (("CronJob", report), ("Job", run)):
-        assert WorkloadReader(kind).read(manifest).init_containers.is_regular("migrate")
+        assert WorkloadDecoder(kind).decode(manifest).init_containers.is_regular("migrate")
 
 
 def test_10000_workloads_stay_small() -> None:
     """Of objects of some 2 kB each half a kilobyte remains: 5 MB in all, and templates alike are one."""
-    reader = WorkloadReader("Deployment")
+    decoder = WorkloadDecoder("Deployment")
 
     def records() -> Iterator[WorkloadRecord]:
         for number in range(10_000):
             manifest = pod(f"web-{number}", namespace=f"team-{number % 100}")
-            yield reader.read(manifest | {"spec": template({"name": "migrate"})})
+            yield decoder.decode(manifest | {"spec": template({"name": "migrate"})})
 
     tracemalloc.start()
     try:
@@ -227,6 +227,6 @@ async def test_cron_jobs_are_watched_where_they_are_served(
     """What the API server lists in batch/v1 decides; their Pod templates are wanted too."""
     server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": name} for name in served]}))
 
-    selection = (await served_cron_jobs(client))("shop")
+    selection = (await cron_job_selection(client))("shop")
 
     assert (selection.path, selection.metadata_only) == (path, False)

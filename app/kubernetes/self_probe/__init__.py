@@ -1,1 +1,1 @@
-"""The self-probe: a dry-run ConfigMap that shows whether the API server reaches the webhook."""
+"""The self-probe: creates a ConfigMap by dry run to check that the API server reaches the webhook."""

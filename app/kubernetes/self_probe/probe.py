@@ -1,4 +1,4 @@
-"""The way from the API server to the webhook and back, gone once: nothing of it is stored."""
+"""One self-probe: checks the webhook configuration, then creates a ConfigMap by dry run; stores nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from app.domain.self_probe import config_map, is_answered, new_question
 from app.errors import ClusterError, ForbiddenError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.failures import rendered_by_chart
-from app.kubernetes.self_probe.findings import Finding, answer_finding, entry_findings, refusal_finding
+from app.kubernetes.failures import explain_missing_object
+from app.kubernetes.self_probe.findings import Finding, entry_findings, error_finding, response_finding
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeTerms:
-    """The probed webhook configuration, how it was rendered (*expected*), and when it is probed."""
+class ProbePolicy:
+    """The probed webhook configuration, its rendered entry (*expected*), and the schedule of probes."""
 
     namespace: str
     configuration: str
@@ -23,59 +23,63 @@ class ProbeTerms:
     is_enabled: bool = True
     period_seconds: float = 60
     retry_seconds: float = 2.0
-    installation_seconds: float = 120.0  # in which failures are not reported: the webhook starts too
+    installation_seconds: float = 120.0  # no failures are reported in this time: the webhook is starting too
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """All that was checked, and how long the API server took with the question, if it was asked."""
+    """The findings, and the API server's response time; None if no ConfigMap was sent."""
 
     findings: tuple[Finding, ...]
     seconds: float | None
 
     @property
     def faults(self) -> tuple[Finding, ...]:
-        """What is not as it should be."""
+        """The findings of failed checks."""
         return tuple(finding for finding in self.findings if finding.reason)
 
 
 class Probe:
-    """Asks the webhook by a ConfigMap that is created by dry run."""
+    """Checks the webhook configuration, and whether the webhook answers a ConfigMap created by dry run."""
 
-    def __init__(self, client: ClusterClient, terms: ProbeTerms) -> None:
-        self._client, self._terms = client, terms
+    def __init__(self, client: ClusterClient, policy: ProbePolicy) -> None:
+        self._client, self._policy = client, policy
 
     async def run_once(self) -> ProbeReport:
-        """Look at the webhook configuration, and ask.
+        """Run all checks once.
 
         Raises:
-            ClusterError: the API server itself is in trouble, so that nothing is known of the webhook.
+            ClusterError: the API server itself has an outage; the state of the webhook is unknown.
         """
         findings = list(await self._configuration_findings())
         if any(finding.reason == "EntryMissing" for finding in findings):
             return ProbeReport(tuple(findings), None)
-        began = perf_counter()
-        findings.append(await self._ask())
-        return ProbeReport(tuple(findings), perf_counter() - began)
+        started_at = perf_counter()
+        findings.append(await self._create_config_map())
+        return ProbeReport(tuple(findings), perf_counter() - started_at)
 
     async def _configuration_findings(self) -> tuple[Finding, ...]:
-        name = self._terms.configuration
+        name = self._policy.configuration
         try:
-            with rendered_by_chart(f"MutatingWebhookConfiguration {name}"):
+            with explain_missing_object(f"MutatingWebhookConfiguration {name}"):
                 configuration = await self._client.get(paths.mutating_webhook_configuration(name))
         except NotFoundError as error:
             return (Finding(str(error), "EntryMissing"),)
         except ForbiddenError as error:
-            told = f"MutatingWebhookConfiguration {name} can't be read: the account needs the right to get it"
-            return (Finding(f"{told} ({error})", "ConfigurationUnreadable"),)
-        return tuple(entry_findings(configuration, self._terms.expected))
+            fault = (
+                f"MutatingWebhookConfiguration {name} can't be read: the account needs the right to get it"
+            )
+            return (Finding(f"{fault} ({error})", "ConfigurationUnreadable"),)
+        return tuple(entry_findings(configuration, self._policy.expected))
 
-    async def _ask(self) -> Finding:
-        question, path = new_question(), paths.config_maps(self._terms.namespace)
+    async def _create_config_map(self) -> Finding:
+        question, path = new_question(), paths.config_maps(self._policy.namespace)
         try:
             created = await self._client.create(path, config_map(question), dry_run=True)
         except ClusterError as error:
-            if finding := refusal_finding(error):
+            if finding := error_finding(error):
                 return finding
             raise
-        return answer_finding(is_answered=is_answered(created["metadata"].get("annotations") or {}, question))
+        return response_finding(
+            is_answered=is_answered(created["metadata"].get("annotations") or {}, question)
+        )

@@ -1,4 +1,4 @@
-"""The leader's self-probe: repeated for ever, and told where it changed, to people, logs and alerts."""
+"""The leader's self-probe loop: publishes each change of the result as status, log line, Event and metric."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from app.domain.quantities import format_time
 from app.errors import ClusterError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder, InvolvedObject
-from app.kubernetes.self_probe.probe import Probe, ProbeReport, ProbeTerms
+from app.kubernetes.self_probe.probe import Probe, ProbePolicy, ProbeReport
 from app.kubernetes.status_map import NAME, PROBE, StatusMap
 from app.outage_log import contact_log
 
@@ -25,99 +25,100 @@ _BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 
 
 class Prober:
-    """`has_succeeded` is what the last probe of this term said; None before it, and while another leads."""
+    """`has_succeeded` is the result of this term's last probe; None before it, and while not the leader."""
 
     def __init__(
         self,
         client: ClusterClient,
-        terms: ProbeTerms,
+        policy: ProbePolicy,
         events: EventRecorder,
         registry: CollectorRegistry,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._probe = Probe(client, terms)
-        self._stored = StatusMap(client, terms.namespace, PROBE)
-        self._terms = terms
+        self._probe = Probe(client, policy)
+        self._status = StatusMap(client, policy.namespace, PROBE)
+        self._policy = policy
         self._events, self._clock = events, clock
-        self._involved = InvolvedObject("v1", "ConfigMap", terms.namespace, NAME)
-        self._asking = contact_log(log, "the self-probe")
-        self._telling = contact_log(log, "the report of the self-probe")
+        self._involved = InvolvedObject("v1", "ConfigMap", policy.namespace, NAME)
+        self._probe_contact = contact_log(log, "the self-probe")
+        self._report_contact = contact_log(log, "the report of the self-probe")
         self._duration = Histogram(
             "job_profiler_probe_duration_seconds",
-            "Time in which the API server answered the self-probe, the webhook's part included",
+            "API server's response time to the self-probe, including the webhook",
             registry=registry,
             buckets=_BUCKETS_SECONDS,
         )
         self.has_succeeded: bool | None = None
-        self._told: dict[str, Any] | None = None
+        self._last_published: dict[str, Any] | None = None
 
     async def run(self) -> NoReturn:
-        """One term of a leader, until cancelled."""
-        began, self._told = monotonic(), None
+        """Probe during one term, until cancelled."""
+        started_at, self._last_published = monotonic(), None
         try:
             while True:
-                pause = await self._turn(monotonic() - began)
-                await asyncio.sleep(min(pause, self._terms.period_seconds))
+                pause = await self._probe_once(monotonic() - started_at)
+                await asyncio.sleep(min(pause, self._policy.period_seconds))
         finally:
             self.has_succeeded = None
 
-    async def _turn(self, age_seconds: float) -> float:
-        """Do what is due; the seconds until the next turn."""
-        if not self._terms.is_enabled:
-            await self._tell({"state": "Off", "reasons": [], "message": ""})
-            return self._terms.period_seconds
+    async def _probe_once(self, term_seconds: float) -> float:
+        """Probe, and publish the result; returns the seconds until the next probe."""
+        if not self._policy.is_enabled:
+            await self._publish({"state": "Off", "reasons": [], "message": ""})
+            return self._policy.period_seconds
         try:
             report = await self._probe.run_once()
-        except ClusterError as error:  # of the API server itself: nothing is known of the webhook
-            self._asking.failed(error)
-            return self._terms.retry_seconds
-        self._asking.succeeded()
+        except ClusterError as error:  # outage of the API server: the state of the webhook is unknown
+            self._probe_contact.failed(error)
+            return self._policy.retry_seconds
+        self._probe_contact.succeeded()
         if report.seconds is not None:
             self._duration.observe(report.seconds)
-        if report.faults and self.has_succeeded is None and age_seconds < await self._patience_seconds():
-            return self._terms.retry_seconds
+        if report.faults and self.has_succeeded is None and term_seconds < await self._grace_seconds():
+            return self._policy.retry_seconds
         self.has_succeeded = not report.faults
-        await self._tell(_document(report))
-        return self._terms.period_seconds
+        await self._publish(_document(report))
+        return self._policy.period_seconds
 
-    async def _patience_seconds(self) -> float:
-        """For how long failures are no news to a new leader: a webhook that starts beside it is not ready."""
+    async def _grace_seconds(self) -> float:
+        """The time in which a new leader reports no failures: the webhook may be starting too."""
         with suppress(ClusterError):
-            if await self._known():
-                return min(self._terms.period_seconds, _RESTART_SECONDS)
-        return self._terms.installation_seconds
+            if await self._read_last_published():
+                return min(self._policy.period_seconds, _RESTART_SECONDS)
+        return self._policy.installation_seconds
 
-    async def _known(self) -> dict[str, Any]:
-        """What was told last, by this leader or by the one before; empty where nothing was told yet."""
-        if self._told is None:
-            self._told = await self._stored.read() or {}
-        return self._told
+    async def _read_last_published(self) -> dict[str, Any]:
+        """The last published document, by this leader or the previous one; empty if there is none."""
+        if self._last_published is None:
+            self._last_published = await self._status.read() or {}
+        return self._last_published
 
-    async def _tell(self, document: dict[str, Any]) -> None:
-        """Keep and announce *document* where it says something else than the one before."""
+    async def _publish(self, document: dict[str, Any]) -> None:
+        """Store and announce *document* if its state or reasons changed; messages are not compared."""
         try:
-            before = await self._known()
-            if any(before.get(key) != document[key] for key in ("state", "reasons")):
-                await self._stored.write(document | {"since": format_time(self._clock())})
-                self._told = document
-                await self._announce(before, document)
+            previous = await self._read_last_published()
+            if any(previous.get(key) != document[key] for key in ("state", "reasons")):
+                await self._status.write(document | {"since": format_time(self._clock())})
+                self._last_published = document
+                await self._announce(previous, document)
         except ClusterError as error:
-            self._telling.failed(error)
+            self._report_contact.failed(error)
         else:
-            self._telling.succeeded()
+            self._report_contact.succeeded()
 
-    async def _announce(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    async def _announce(self, previous: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+        """Write a log line and an Event."""
         record = partial(self._events.record, self._involved, now=self._clock())
-        if now["state"] == "Failing":
-            log.warning("probe_failed", reasons=now["reasons"], message=now["message"])
-            await record("ProbeFailed", now["message"], kind="Warning")
-        elif (before.get("state"), now["state"]) == ("Failing", "Ok"):
+        if current["state"] == "Failing":
+            log.warning("probe_failed", reasons=current["reasons"], message=current["message"])
+            await record("ProbeFailed", current["message"], kind="Warning")
+        elif (previous.get("state"), current["state"]) == ("Failing", "Ok"):
             log.info("probe_succeeded")
             await record("ProbeSucceeded", "the webhook answers again")
 
 
 def _document(report: ProbeReport) -> dict[str, Any]:
-    """The report without what differs from one probe to the next: causes are compared, texts are not."""
+    """The report as published; it leaves out the response time, which differs in each probe."""
     return {
         "state": "Failing" if report.faults else "Ok",
         "reasons": [fault.reason for fault in report.faults],

@@ -8,18 +8,18 @@ from aiohttp import web
 from app.errors import ClusterError, ConflictError, ForbiddenError, InvalidError, UnavailableError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.self_probe.findings import Finding, entry_findings, refusal_finding
-from app.kubernetes.self_probe.probe import Probe, ProbeReport, ProbeTerms
+from app.kubernetes.self_probe.findings import Finding, entry_findings, error_finding
+from app.kubernetes.self_probe.probe import Probe, ProbePolicy, ProbeReport
 from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, refuses
 from tests.kubernetes.webhook_configurations import EXPECTED, PODS, PROBE, client_config, configuration
 
 CONFIGURATION = paths.mutating_webhook_configuration("job-profiler")
 CONFIG_MAPS = paths.config_maps("profiling")
-TERMS = ProbeTerms("profiling", "job-profiler", EXPECTED)
+TERMS = ProbePolicy("profiling", "job-profiler", EXPECTED)
 ALL_WELL = [
-    f"{PODS} selects the Pods that the release rendered it for",
-    f"{PODS} leads where {PROBE} leads, and trusts whom that trusts",
-    "a ConfigMap that was created by dry run came back with the webhook's answer",
+    f"the rules and selectors of {PODS} are as the release rendered them",
+    f"{PODS} and {PROBE} have the same service and caBundle",
+    "the webhook answered a ConfigMap that was created by dry run",
 ]
 
 
@@ -119,8 +119,8 @@ def test_an_entry_that_somebody_edited(entry: dict[str, Any], told: str) -> None
     changed, _ = entry_findings(configuration(pods=entry), EXPECTED)
 
     assert changed.reason == "EntryChanged"
-    assert changed.message.startswith(f"{PODS} is not as the release rendered it: {told}")
-    assert changed.message.endswith("upgrade the release to set it right")
+    assert changed.message.startswith(f"{PODS} differs from what the release rendered: {told}")
+    assert changed.message.endswith("upgrade the release to restore it")
 
 
 def test_what_an_api_server_leaves_out_is_no_change() -> None:
@@ -138,7 +138,9 @@ def test_an_entry_that_is_not_to_be_compared() -> None:
     """Without EXPECTED_WEBHOOK whatever selects Pods is right, and that is said."""
     selection, _ = entry_findings(configuration(pods={"rules": []}), {})
 
-    assert selection == Finding(f"what selects Pods for {PODS} was not compared: EXPECTED_WEBHOOK is not set")
+    assert selection == Finding(
+        f"the rules and selectors of {PODS} were not compared: EXPECTED_WEBHOOK is not set"
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_pods_that_are_sent_elsewhere(changed: dict[str, Any], what: str) -> Non
     _, way = entry_findings(configuration(pods={"clientConfig": changed}), EXPECTED)
 
     assert way.reason == "EntryChanged"
-    assert way.message.startswith(f"{PODS} leads elsewhere than {PROBE}: another {what}. Somebody edited it")
+    assert way.message.startswith(f"{PODS} differs from {PROBE} in {what}. It was edited")
 
 
 @pytest.mark.parametrize(
@@ -207,9 +209,9 @@ POST = 'failed to call webhook: Post "https://job-profiler-webhook.profiling.svc
         ("tls: failed to verify certificate: x509: certificate has expired", "NotTrusted", "caBundle"),
         ("context deadline exceeded", "TimedOut", "firewall"),
         ("dial tcp 10.0.0.1:443: i/o timeout", "TimedOut", "NetworkPolicy"),
-        ("dial tcp 10.0.0.1:443: connect: connection refused", "Unreachable", "do its Pods run?"),
+        ("dial tcp 10.0.0.1:443: connect: connection refused", "Unreachable", "check that its Pods run"),
         ("EOF", "Unreachable", "/readyz"),
-        ('no endpoints available for service "timeout-x509"', "Unreachable", "do its Pods run?"),
+        ('no endpoints available for service "timeout-x509"', "Unreachable", "check that its Pods run"),
         ("an error nobody has seen before", "CallFailed", "API servers fail to call the webhook"),
     ],
 )
@@ -220,7 +222,7 @@ def test_why_the_api_server_could_not_call_the_webhook(
     before: str, said: str, reason: str, advice: str
 ) -> None:
     """Its words are kept beside the advice; the `timeout` within the URL is none of them."""
-    finding = refusal_finding(UnavailableError(CALL + before + said))
+    finding = error_finding(UnavailableError(CALL + before + said))
 
     assert finding is not None
     assert finding.reason == reason
@@ -239,7 +241,7 @@ def test_why_the_api_server_could_not_call_the_webhook(
 )
 def test_a_refusal_that_is_not_the_webhook_s(error: ClusterError) -> None:
     """A missing right, a quota, another webhook: the words of the API server say which."""
-    finding = refusal_finding(error)
+    finding = error_finding(error)
 
     assert finding is not None
     assert finding.reason == "Refused"
@@ -249,7 +251,7 @@ def test_a_refusal_that_is_not_the_webhook_s(error: ClusterError) -> None:
 @pytest.mark.parametrize("error", [UnavailableError("503"), ConflictError("AlreadyExists")])
 def test_an_api_server_in_trouble_says_nothing_of_the_webhook(error: ClusterError) -> None:
     """Nothing is known, and nothing is said."""
-    assert refusal_finding(error) is None
+    assert error_finding(error) is None
 
 
 async def test_an_api_server_in_trouble_is_an_error(healthy: FakeApiServer, client: ClusterClient) -> None:

@@ -17,7 +17,7 @@ from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
 from app.kubernetes.events import EventRecorder
 from app.kubernetes.self_probe.prober import Prober
-from app.runtime.policies import probe_terms
+from app.runtime.policies import probe_policy
 from app.settings.environment import read_settings
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
 from tests.kubernetes.polling import until
@@ -96,7 +96,7 @@ async def leading(
     """One term of a leader that probes 20 times a second."""
     quick = SETTINGS.model_copy(update={"probe_interval": PERIOD_SECONDS, **settings})
     async with open_cluster(cluster.server.kubeconfig(directory)) as client:
-        terms = replace(probe_terms(quick), retry_seconds=0.01, installation_seconds=installation_seconds)
+        terms = replace(probe_policy(quick), retry_seconds=0.01, installation_seconds=installation_seconds)
         prober = Prober(client, terms, EventRecorder(client, "a"), CollectorRegistry(), lambda: NOON)
         term = asyncio.create_task(prober.run())
         try:
@@ -124,7 +124,7 @@ async def test_a_failure_and_the_recovery_from_it_are_news(cluster: Cluster, tmp
     async with leading(cluster, tmp_path) as prober:
         await cluster.probed()
         for script, reason, advice in (
-            (REFUSED, "Unreachable", "do its Pods run"),
+            (REFUSED, "Unreachable", "check that its Pods run"),
             (TIMED_OUT, "TimedOut", "firewall"),
         ):
             cluster.server.on("POST", CONFIG_MAPS, script)
@@ -252,7 +252,7 @@ async def test_how_long_a_probe_took_is_observed(cluster: Cluster, tmp_path: Pat
     registry = CollectorRegistry()
     async with open_cluster(cluster.server.kubeconfig(tmp_path)) as client:
         settings = SETTINGS.model_copy(update={"probe_interval": PERIOD_SECONDS})
-        prober = Prober(client, probe_terms(settings), EventRecorder(client, "a"), registry)
+        prober = Prober(client, probe_policy(settings), EventRecorder(client, "a"), registry)
         term = asyncio.create_task(prober.run())
         await cluster.probed()
         term.cancel()
