@@ -6,7 +6,7 @@ from app.command_line.tables import console
 from app.errors import ProfilerError
 from app.kubernetes.client import open_cluster
 from app.kubernetes.self_probe.probe import Probe, ProbeReport
-from app.runtime.policies import probe_terms
+from app.runtime.policies import probe_policy
 from app.settings.environment import Settings
 
 
@@ -27,4 +27,4 @@ def probe_and_print(settings: Settings) -> None:
 
 async def _probe(settings: Settings) -> ProbeReport:
     async with open_cluster(settings.kubeconfig or None) as client:
-        return await Probe(client, probe_terms(settings)).run_once()
+        return await Probe(client, probe_policy(settings)).run_once()

@@ -38,7 +38,7 @@ from app.runtime.logs import configure_logs
 from app.runtime.policies import cycle_policy
 from app.runtime.prometheus import check_credentials, open_prometheus
 from app.runtime.scope import namespace_scope
-from app.runtime.watches.namespaces import SELECTOR_SETTING, listed_scope
+from app.runtime.watches.namespaces import SELECTOR_SETTING, list_scope
 from app.settings.environment import Settings
 from app.settings.types import LogFormat
 from app.sources.queries import Scope
@@ -105,7 +105,7 @@ async def _namespaces(settings: Settings, client: ClusterClient | None) -> Names
             )
         return namespace_scope(settings)
     try:
-        return await listed_scope(client, settings)
+        return await list_scope(client, settings)
     except ForbiddenError as error:
         if selector:
             raise

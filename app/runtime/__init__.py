@@ -1,5 +1,5 @@
-"""Composition roots: the only place that knows every package. Objects are built here, and tasks started.
+"""Composition roots: build the objects of all packages and start the tasks.
 
-`webhook_role` and `profiler_role` name the tasks of each role, `serving` runs them until one ends or the
-process is told to stop.
+`webhook_role` and `profiler_role` define the tasks of each role; `serving` runs them until one terminates or
+the process gets a signal to stop.
 """

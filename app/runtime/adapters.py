@@ -1,4 +1,4 @@
-"""The API server in the shape in which the profiler asks for it."""
+"""Adapters from the Kubernetes client to the profiler's ports."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -24,19 +24,19 @@ from app.profiler.workload_event import WorkloadEvent
 
 
 class ClusterWorkloads:
-    """What runs in the namespaces that are profiled, listed each time: for a single cycle."""
+    """The running workloads of the profiled namespaces, listed on each call: for a single cycle."""
 
     def __init__(self, client: ClusterClient, namespaces: Sequence[str]) -> None:
         self._workloads = WorkloadClient(client, namespaces)
 
     async def snapshot(self) -> ClusterSnapshot:
-        """Who runs now."""
+        """The Pods and workloads that run now."""
         pods = {(pod.namespace, pod.name): pod.workload for pod in await self._workloads.pods()}
         return build_snapshot(pods, await self._workloads.records())
 
 
 class ClusterProfiles:
-    """Custom resources: read through the catalogue that a watch keeps, written by server-side apply."""
+    """Profiles as custom resources: read from a watched catalogue, written by server-side apply."""
 
     def __init__(
         self,
@@ -52,15 +52,19 @@ class ClusterProfiles:
         self._sync_seconds = sync_seconds
 
     async def stored(self) -> ProfileCatalogue:
-        """The catalogue, once all kinds were listed; names can't be given out before."""
+        """The catalogue when all kinds are listed; before that, no new names can be assigned.
+
+        Raises:
+            UnavailableError: they are not listed within `sync_seconds`.
+        """
         try:
             await wait_synced(lambda: self._catalogue.is_synced, within_seconds=self._sync_seconds)
         except TimeoutError as error:
-            raise UnavailableError("the stored profiles could not be listed yet") from error
+            raise UnavailableError("the stored profiles are not listed yet") from error
         return self._catalogue
 
     async def write(self, write: ProfileWrite, now: datetime) -> None:
-        """Value first, then what it rests on."""
+        """Write the value if it changed, then the status."""
         profile, plural = write.profile, KINDS[write.profile.identity.kind].plural
         if write.value_changed:
             await self._writer.apply(
@@ -74,13 +78,13 @@ class ClusterProfiles:
         await self._writer.apply_condition(KINDS[profile.identity.kind].plural, profile.name, condition)
 
     async def remove(self, profile: StoredProfile) -> None:
-        """Delete the object."""
+        """Delete the profile; does nothing if it does not exist."""
         with contextlib.suppress(NotFoundError):
             await self._writer.delete(KINDS[profile.identity.kind].plural, profile.name)
 
 
 class ClusterReport:
-    """The ConfigMap that `job-profiler status` shows, and Events on it."""
+    """The status ConfigMap, which `job-profiler status` shows, and Events on it."""
 
     def __init__(self, client: ClusterClient, namespace: str, identity: str) -> None:
         self._map = StatusMap(client, namespace)
@@ -88,24 +92,24 @@ class ClusterReport:
         self._involved = InvolvedObject("v1", "ConfigMap", namespace, STATUS_MAP)
 
     async def write(self, report: Mapping[str, Any]) -> None:
-        """Keep the newest report; one that stands there already is not written again."""
+        """Write the report if it differs from the stored one."""
         if await self._map.read() != report:
             await self._map.write(dict(report))
 
     async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
-        """Tell of a change of state."""
+        """Emit an Event on the status ConfigMap."""
         kind = "Warning" if warning else "Normal"
         await self._events.record(self._involved, reason, message, now=datetime.now(UTC), kind=kind)  # type: ignore[arg-type]
 
 
 class ClusterEvents:
-    """Events on the workloads themselves, which `kubectl describe` shows."""
+    """Events on workloads, which `kubectl describe` shows."""
 
     def __init__(self, client: ClusterClient, identity: str) -> None:
         self._events = EventRecorder(client, identity)
 
     async def record(self, event: WorkloadEvent) -> None:
-        """Tell of one workload, in its own namespace."""
+        """Emit an Event on a workload, in the workload's namespace."""
         workload = event.workload
         involved = InvolvedObject(
             event.api_version, workload.kind, workload.namespace, workload.name, event.uid

@@ -1,4 +1,4 @@
-"""Back-fill, built anew for each term of a leader."""
+"""Factory of the back-fill, which is rebuilt for each term of a leader."""
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
@@ -14,7 +14,7 @@ from app.settings.environment import Settings
 
 
 class BackfillFactory:
-    """Makes the back-fill of each term; what follows the stored profiles lives as long as the process."""
+    """Builds the back-fill of each term; the index of stored profiles lives as long as the process."""
 
     def __init__(
         self, settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue, metrics: BackfillMetrics
@@ -25,7 +25,7 @@ class BackfillFactory:
         self._changes = ProfileChanges(catalogue)
 
     async def run(self, pods: PodWatches, namespaces: NamespaceScope) -> None:
-        """One term, until cancelled."""
+        """Run the back-fill of one term, until cancelled."""
         backfill = Backfill(
             pods.registry,
             RepairPlanner(self._index, namespaces.covers),

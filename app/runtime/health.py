@@ -7,16 +7,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-# Each check gives the reason why the process is not ready, or None.
+# Each check returns the reason why the process is not ready, or None.
 Checks = Mapping[str, Callable[[], str | None]]
 
 
 def create_health(checks: Checks, registry: CollectorRegistry) -> FastAPI:
-    """The application; it is alive as long as its event loop answers, ready when every check passes.
+    """The application: live while its event loop responds, ready when every check passes.
 
-    Nothing more has to be asked for `/livez`. A loop that is blocked answers no probe, so that the kubelet
-    restarts the process; and no dead task hides behind a loop that turns, for it ends the process: see
-    `supervision`.
+    `/livez` needs no checks. A blocked event loop does not respond, so the kubelet restarts the container;
+    a terminated task ends the process (see `supervision`).
     """
     app = FastAPI(title="Kubernetes Job Profiler", docs_url=None, redoc_url=None, openapi_url=None)
 

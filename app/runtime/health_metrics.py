@@ -1,4 +1,4 @@
-"""How the process stands, read at each scrape: certificates, trust in them, caches, and what is running."""
+"""Health metrics, read at each scrape: certificates, CA bundle, self-probe, caches and version."""
 
 import time
 from collections import defaultdict
@@ -16,23 +16,23 @@ from app.kubernetes.reflector import Reflector
 Watches = Iterable[Reflector[Any]]
 _PACKAGE = "kubernetes-job-profiler"
 _GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "job_profiler_build_info": ("1, for the version that runs", ("version",)),
+    "job_profiler_build_info": ("Always 1, with the running version as label", ("version",)),
     "job_profiler_cert_expiry_timestamp_seconds": (
-        "When the certificate in use expires: the webhook's (leaf), or the authority of the leader (ca)",
+        "Expiry of the certificate in use: the webhook's serving certificate (leaf) or the leader's CA (ca)",
         ("kind",),
     ),
-    "job_profiler_ca_bundle_match": ("1 while API servers would accept what the webhook serves", ()),
-    "job_profiler_probe_success": ("1 while the leader's self-probe comes back as it should", ()),
-    "job_profiler_cache_synced": ("1 since the resource was listed as a whole", ("resource",)),
+    "job_profiler_ca_bundle_match": ("1 if API servers would accept the webhook's certificate, else 0", ()),
+    "job_profiler_probe_success": ("1 if the leader's last self-probe succeeded, else 0", ()),
+    "job_profiler_cache_synced": ("1 from the first complete list of the resource on, else 0", ("resource",)),
     "job_profiler_cache_last_event_timestamp_seconds": (
-        "When the API server last told anything of the resource, be it that nothing changed",
+        "Last message of the API server about the resource, including bookmarks",
         ("resource",),
     ),
 }
 
 
 class HealthMetrics(Collector):
-    """Asks those who add themselves to it; what nobody knows has no sample."""
+    """Collects gauges from registered callables; an unknown value has no sample."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.certificates: dict[str, Callable[[], x509.Certificate | None]] = {}
@@ -43,33 +43,33 @@ class HealthMetrics(Collector):
         registry.register(self)
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """The families without their samples: a registry asks when it takes a collector."""
+        """The metric families without samples, which the registry needs on registration."""
         return [_family(name) for name in _GAUGES]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The values of this moment."""
-        build, expiry, match, success, synced, heard = self.describe()
+        """The metric families with their current samples."""
+        build, expiry, match, success, synced, last_event = self.describe()
         build.add_metric([self._version], 1)
         for kind, read in self.certificates.items():
             if certificate := read():
                 expiry.add_metric([kind], certificate.not_valid_after_utc.timestamp())
-        for family, read_fact in ((match, self.bundle_matches), (success, self.probe_succeeded)):
-            if (fact := read_fact()) is not None:
-                family.add_metric([], int(fact))
+        for family, read_flag in ((match, self.bundle_matches), (success, self.probe_succeeded)):
+            if (flag := read_flag()) is not None:
+                family.add_metric([], int(flag))
         for resource, watches in self._by_resource().items():
             synced.add_metric([resource], int(all(watch.is_synced for watch in watches)))
             ages = [age for watch in watches if (age := watch.silent_seconds) is not None]
             if ages:
-                heard.add_metric([resource], time.time() - max(ages))
-        yield from (build, expiry, match, success, synced, heard)
+                last_event.add_metric([resource], time.time() - max(ages))
+        yield from (build, expiry, match, success, synced, last_event)
 
     def _by_resource(self) -> dict[str, list[Reflector[Any]]]:
-        """The watches of all namespaces together: the resource is as fresh as the oldest of them."""
-        found = defaultdict[str, list[Reflector[Any]]](list)
+        """The watches of all namespaces by resource; a resource is as fresh as its oldest watch."""
+        watches_by_resource = defaultdict[str, list[Reflector[Any]]](list)
         for read in self.watches:
             for watch in read():
-                found[watch.selection.resource].append(watch)
-        return found
+                watches_by_resource[watch.selection.resource].append(watch)
+        return watches_by_resource
 
 
 def _family(name: str) -> GaugeMetricFamily:

@@ -1,4 +1,4 @@
-"""Log lines: JSON for a cluster's log store, or text for a person; the libraries' lines take the same way."""
+"""Configuration of logs, as JSON or text; log lines of libraries have the same format."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ from app.settings.types import LogFormat
 
 
 def configure_logs(level: str, log_format: LogFormat) -> None:
-    """Send all log lines to standard error."""
+    """Configure all loggers to write to standard error."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

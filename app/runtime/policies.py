@@ -1,4 +1,4 @@
-"""The policies of the profiler role, as the settings name them."""
+"""Policies of the profiler role, built from the settings."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from app.errors import SettingsError
-from app.kubernetes.self_probe.probe import ProbeTerms
+from app.kubernetes.self_probe.probe import ProbePolicy
 from app.profiler.cycle.cycle import RETAINED_DAYS, CyclePolicy
 from app.profiler.cycle.loop import CyclePlan, CycleSchedule
 from app.profiler.cycle.plan_aging import AgingPolicy
@@ -16,7 +16,7 @@ from app.tls.rotation import RotationPolicy
 
 
 def cycle_policy(settings: Settings) -> CyclePolicy:
-    """The policy that the settings ask for."""
+    """The policy of a cycle."""
     estimation = EstimationPolicy(RETAINED_DAYS, settings.min_samples, settings.risk)
     aging = AgingPolicy(timedelta(days=settings.stale_after_days), timedelta(days=settings.expire_after_days))
     return CyclePolicy(
@@ -30,20 +30,20 @@ def cycle_policy(settings: Settings) -> CyclePolicy:
 
 
 def cycle_plan(settings: Settings) -> CyclePlan:
-    """The cycles that the settings ask for."""
+    """The policy and the schedule of cycles."""
     return CyclePlan(cycle_policy(settings), CycleSchedule(settings.background_routine_update_time))
 
 
 def rotation_policy(settings: Settings) -> RotationPolicy:
-    """The terms that the settings ask for.
+    """The policy of the CA rotation.
 
     Raises:
-        SettingsError: an authority would expire before its successor is trusted everywhere.
+        SettingsError: a CA could expire before all API servers trust its successor.
     """
     if settings.trust_lag * 4 > settings.authority_lifetime:
-        given = f"TRUST_LAG (--trust-lag) is {settings.trust_lag:g}"
+        setting = f"TRUST_LAG (--trust-lag) is {settings.trust_lag:g}"
         limit = f"a quarter of AUTHORITY_LIFETIME, which is {settings.authority_lifetime:g}"
-        raise SettingsError([f"{given}: give at most {limit}"])
+        raise SettingsError([f"{setting}: set it to at most {limit}"])
     return RotationPolicy(
         settings.certificate_names,
         timedelta(seconds=settings.serving_certificate_lifetime),
@@ -52,10 +52,10 @@ def rotation_policy(settings: Settings) -> RotationPolicy:
     )
 
 
-def probe_terms(settings: Settings) -> ProbeTerms:
-    """The terms that the settings ask for."""
+def probe_policy(settings: Settings) -> ProbePolicy:
+    """The policy of the self-probe."""
     expected = msgspec.json.decode(settings.expected_webhook or "{}", type=dict[str, Any])
-    return ProbeTerms(
+    return ProbePolicy(
         settings.own_namespace,
         settings.webhook_configuration,
         expected,

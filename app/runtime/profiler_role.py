@@ -1,4 +1,4 @@
-"""The profiler role: contends for the Lease; while it leads, it keeps certificates and runs cycles."""
+"""The profiler role: contends for the Lease; the leader keeps certificates, probes and runs cycles."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ from app.runtime.adapters import (
 from app.runtime.backfill import BackfillFactory
 from app.runtime.certificates import authority_secret, certificate_keeper
 from app.runtime.health_metrics import HealthMetrics
-from app.runtime.policies import cycle_plan, probe_terms
+from app.runtime.policies import cycle_plan, probe_policy
 from app.runtime.prometheus import check_credentials, open_prometheus
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
 from app.runtime.watches.pods import PodWatches
@@ -47,7 +47,7 @@ _RETRY_SECONDS = 2.0
 def cluster_ports(
     settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue, lister: WorkloadLister
 ) -> ClusterPorts:
-    """The API server as the cycle meets it."""
+    """The ports of a cycle, on the API server."""
     return ClusterPorts(
         lister,
         ClusterProfiles(client, settings.profiles_home, catalogue),
@@ -58,12 +58,12 @@ def cluster_ports(
 
 
 def identity_of(settings: Settings) -> str:
-    """The name of this replica."""
+    """The unique name of this replica."""
     return settings.identity or f"{socket.gethostname()}-{os.getpid()}"
 
 
 class ProfilerRole:
-    """What one replica does for ever; `run` ends only by cancellation or by a fault."""
+    """One replica of the profiler; `run` terminates only by cancellation or by a fault."""
 
     def __init__(
         self,
@@ -84,8 +84,8 @@ class ProfilerRole:
                 settings.lease_duration, settings.lease_renew_deadline, settings.lease_retry_period
             ),
         )
-        # All that a leader does: what it decided before it was held up is not sent afterwards.
-        self._client = client = client.only_while(lambda: self._elector.is_leader)
+        # Used for all work of a leader: a stalled leader that resumes sends no more writes.
+        self._client = client = client.with_write_fence(lambda: self._elector.is_leader)
         self._catalogue = catalogue
         self._metrics, self._queries = CycleMetrics(registry), QueryMetrics(registry)
         if settings.background_routine_enabled:
@@ -94,7 +94,7 @@ class ProfilerRole:
         self._authority = authority_secret(client, settings)
         self._watches: list[Reflector[Any]] = []
         self._prober = Prober(
-            client, probe_terms(settings), EventRecorder(client, identity_of(settings)), registry
+            client, probe_policy(settings), EventRecorder(client, identity_of(settings)), registry
         )
         ProfileGauges(catalogue, lambda: self._leading, registry)
         self._backfill = (
@@ -103,22 +103,26 @@ class ProfilerRole:
             else None
         )
 
-    def tell(self, health: HealthMetrics) -> None:
-        """Have *health* know what a leader knows; of a follower there is nothing to tell."""
+    def register_metrics(self, health: HealthMetrics) -> None:
+        """Register the leader's metrics; a follower has no values for them."""
         health.certificates["ca"] = lambda: (
-            certificate_of(key_pair_of(self._authority.known)) if self._leading else None
+            certificate_of(key_pair_of(self._authority.cached_data)) if self._leading else None
         )
         health.watches.append(lambda: self._watches)
         health.probe_succeeded = lambda: self._prober.has_succeeded
 
     async def run(self) -> None:
-        """Contend and lead; a selector that the cluster can't read ends it before."""
+        """Check the namespace selector, then contend for the Lease and lead.
+
+        Raises:
+            SettingsError: the API server rejects the selector.
+        """
         await check_selector(self._client, self._settings)
         await self._elector.run(self._lead)
 
     async def _lead(self) -> None:
-        """The leader's work; what was learned belongs to this term, the next one begins with check-points."""
-        self._leads(leading=True)
+        """The work of one term; its state is dropped afterwards, the next term starts from check-points."""
+        self._set_leading(leading=True)
         namespaces = NamespaceWatches(self._client, self._settings)
         pods = PodWatches(self._client, self._settings.profiling_namespace)
         workloads = WorkloadWatches(self._client, self._settings.profiling_namespace, pods)
@@ -126,8 +130,8 @@ class ProfilerRole:
             async with asyncio.TaskGroup() as group:
                 if self._settings.certificate_provider is CertificateProvider.SELF:
                     keeper = certificate_keeper(self._client, self._settings, self._authority)
-                    keeping = keeper.run(self._settings.certificate_check_period)
-                    group.create_task(keeping, name="certificates")
+                    keeper_loop = keeper.run(self._settings.certificate_check_period)
+                    group.create_task(keeper_loop, name="certificates")
                 group.create_task(self._prober.run(), name="self-probe")
                 if self._settings.background_routine_enabled:
                     group.create_task(self._run_cycles(workloads, namespaces.scope), name="cycles")
@@ -142,9 +146,9 @@ class ProfilerRole:
                 await asyncio.Event().wait()
         finally:
             self._watches = []
-            self._leads(leading=False)
+            self._set_leading(leading=False)
 
-    def _leads(self, *, leading: bool) -> None:
+    def _set_leading(self, *, leading: bool) -> None:
         self._leading = leading
         self._metrics.set_leader(is_leader=leading)
 

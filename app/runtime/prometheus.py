@@ -1,4 +1,4 @@
-"""The Prometheus of the settings, as a source of usage."""
+"""Factory of the Prometheus source, with the server and credentials of the settings."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,9 +20,9 @@ async def open_prometheus(
     *,
     queries_per_cycle: float = QUERIES_PER_CYCLE,
 ) -> AsyncIterator[PrometheusSource]:
-    """The Prometheus of the settings, as a source of usage of the namespaces that are in scope by then.
+    """A source of usage from Prometheus; each query covers the namespaces that are in scope at that time.
 
-    A file that they name is read when something is asked, so that one that is away makes a failing source.
+    Credential files are read when a query is sent: a missing file makes the source fail, not the process.
     """
     async with PrometheusSource(
         settings.prometheus_base_url,
@@ -56,7 +56,7 @@ def _credentials(settings: Settings) -> PrometheusCredentials:
 
 
 def check_credentials(settings: Settings) -> None:
-    """Raises SettingsError where a file that is named for Prometheus can't be used."""
+    """Raises SettingsError if a credential or CA file for Prometheus can't be used."""
     credentials = _credentials(settings)
     try:
         credentials.authentication()

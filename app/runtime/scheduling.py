@@ -1,4 +1,4 @@
-"""What the settings say of requests from profiles: whether they are set in this process, and how."""
+"""Whether this process sets requests from profiles, and the policy for it, from the settings."""
 
 from decimal import Decimal
 
@@ -10,13 +10,13 @@ from app.settings.types import OperatingMode, Role
 
 
 def sets_requests(settings: Settings) -> bool:
-    """True for a process that sets requests at admission."""
+    """True if this process sets requests at admission."""
     scheduling = settings.operating_mode is OperatingMode.PROFILING_SCHEDULING
     return scheduling and settings.role is not Role.PROFILER
 
 
 def scheduling_policy(settings: Settings) -> SchedulingPolicy:
-    """The bounds of requests; decimal settings count as they were written."""
+    """The policy for requests; decimal settings are taken as written."""
     cpu = _bounds(
         settings.scheduling_cpu_floor, settings.scheduling_cpu_ceiling, settings.scheduling_cpu_limit_ratio
     )
@@ -37,5 +37,5 @@ def _bounds(floor: str, ceiling: str, limit_ratio: float) -> RequestBounds:
 
 
 def _decimal(number: float) -> Decimal:
-    """0.15 as 0.15, and not as the binary fraction next to it."""
+    """The decimal as written: 0.15, not the nearest binary fraction."""
     return Decimal(repr(number))

@@ -1,4 +1,4 @@
-"""The profiled namespaces, as the settings name them."""
+"""The scope (profiled namespaces), built from the settings."""
 
 from app.domain.namespaces import NamespaceSelection
 from app.profiler.registries.namespaces import NamespaceScope
@@ -7,14 +7,14 @@ from app.sources.queries import Scope
 
 
 def namespace_scope(settings: Settings) -> NamespaceScope:
-    """The scope before any namespace's labels are known."""
+    """The scope of the settings alone, before any labels of namespaces are read."""
     return NamespaceScope(
         settings.profiling_namespace, (*settings.excluded_namespaces, settings.own_namespace)
     )
 
 
 def query_scope(settings: Settings, namespaces: NamespaceSelection) -> Scope:
-    """*namespaces* of the cluster that the settings name, for queries to Prometheus."""
+    """The scope of Prometheus queries: *namespaces* of the configured cluster."""
     return Scope(
         namespaces.included,
         namespaces.excluded,

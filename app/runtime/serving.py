@@ -1,4 +1,4 @@
-"""`job-profiler serve`: opens the cluster, builds the roles, runs them until the process is told to stop."""
+"""`job-profiler serve`: connects to the cluster, builds the roles, runs them until a signal to stop."""
 
 import asyncio
 import signal
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from app.runtime.profiler_role import ProfilerRole
 
 log = structlog.get_logger(__name__)
-# With both roles in one process a cycle's threads give way to reviews sooner than Python's 5 ms.
+# With both roles in one process, threads of a cycle yield to reviews sooner than after Python's 5 ms.
 _SHORT_SWITCH_SECONDS = 0.0005
 Tasks = dict[str, Coroutine[Any, Any, None]]
 BuildProfiler = Callable[[Settings, ClusterClient, ProfileCatalogue, CollectorRegistry], "ProfilerRole"]
 
 
 def serve(settings: Settings, build_profiler: BuildProfiler | None = None) -> None:
-    """Run until SIGTERM or Ctrl-C; a task that ends by itself ends the process with an error.
+    """Run until SIGTERM or Ctrl-C; a task that terminates before ends the process with an error.
 
-    *build_profiler* replaces the profiler role, for instance by one on another clock.
+    *build_profiler* replaces the profiler role, for instance by one with another clock.
     """
     configure_logs(settings.log_level, settings.log_format)
     if settings.role is Role.COMBINED:
         sys.setswitchinterval(_SHORT_SWITCH_SECONDS)
-    uvloop.run(_serve(settings, build_profiler or _profiler))
+    uvloop.run(_serve(settings, build_profiler or _build_profiler))
 
 
 async def _serve(settings: Settings, build_profiler: BuildProfiler) -> None:
@@ -70,27 +70,27 @@ async def _run_roles(
     checks: dict[str, Callable[[], str | None]] = {
         "shutdown": lambda: "the process is stopping" if stopping.is_set() else None
     }
-    leaving = stopping
+    drained = stopping
     if settings.role is not Role.PROFILER:
         webhook = WebhookRole(settings, catalogue, registry, _constraints(settings))
         tasks |= webhook.tasks(client, metrics)
-        checks["webhook"] = webhook.not_ready
-        leaving = asyncio.Event()
-        tasks["drain"] = _drain(webhook, stopping, leaving)
+        checks["webhook"] = webhook.unready_reason
+        drained = asyncio.Event()
+        tasks["drain"] = _drain(webhook, stopping, drained)
     if settings.role is not Role.WEBHOOK:
         profiler = build_profiler(settings, client, catalogue, registry)
-        profiler.tell(metrics)
-        tasks["profiler"] = _until(stopping, profiler.run(), leaving)
-        checks["profiler"] = lambda: None if catalogue.is_synced else "the profiles have not been listed yet"
+        profiler.register_metrics(metrics)
+        tasks["profiler"] = _run_until_stopping(profiler.run(), stopping)
+        checks["profiler"] = lambda: None if catalogue.is_synced else "the profiles are not listed yet"
     health = Listener(create_health(checks, registry), settings.bind_address, settings.health_port)
     tasks["health"] = health.run_until_cancelled()
     log.info("started", role=settings.role.value, webhook_port=settings.webhook_port)
-    await supervise(tasks, leaving)
+    await supervise(tasks, drained)
     log.info("stopped")
 
 
 def process_registry() -> CollectorRegistry:
-    """A registry with the figures of the process itself."""
+    """A registry with the metrics of the process and its platform."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -108,40 +108,42 @@ def _profile_watches(
     for profile_kind, kind in KINDS.items():
         sink = ProfileSink(catalogue, profile_kind)
         selection = ListOptions(paths.profiles(kind.plural, settings.profiles_home))
-        watches[f"watch of {kind.plural}"] = Reflector(client, selection, sink, keep=sink.read)
+        watches[f"watch of {kind.plural}"] = Reflector(client, selection, sink, transform=sink.read)
     return watches
 
 
-def _profiler(
+def _build_profiler(
     settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue, registry: CollectorRegistry
 ) -> "ProfilerRole":
-    # numpy comes with this role alone: the webhook's process stays small.
+    # Only this role imports numpy, which keeps the webhook's process small.
     from app.runtime.profiler_role import ProfilerRole  # noqa: PLC0415
 
     return ProfilerRole(settings, client, catalogue, registry)
 
 
-async def _drain(webhook: WebhookRole, stopping: asyncio.Event, leaving: asyncio.Event) -> None:
-    """Let the webhook serve on for a while after the process was told to stop."""
+async def _drain(webhook: WebhookRole, stopping: asyncio.Event, drained: asyncio.Event) -> None:
+    """After *stopping*, keep the webhook serving for the shutdown delay; then set *drained*."""
     await stopping.wait()
     log.info("draining")
     await webhook.drain()
-    leaving.set()
+    drained.set()
     await asyncio.Event().wait()
 
 
-async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None], leaving: asyncio.Event) -> None:
-    """End *work* (and free its Lease) at once when told to stop, while the webhook still drains."""
-    working = asyncio.create_task(work)
+async def _run_until_stopping(work: Coroutine[Any, Any, None], stopping: asyncio.Event) -> None:
+    """Cancel *work* (which releases the Lease) at once on *stopping*, while the webhook still drains.
+
+    Returns only if *work* terminates before: a task that returns would end the process.
+    """
+    task = asyncio.create_task(work)
     stop = asyncio.create_task(stopping.wait())
     try:
-        await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
     finally:
-        working.cancel()
+        task.cancel()
         stop.cancel()
-        await asyncio.gather(working, stop, return_exceptions=True)
-    await leaving.wait()
+        await asyncio.gather(task, stop, return_exceptions=True)
     await asyncio.Event().wait()
     return None

@@ -1,4 +1,4 @@
-"""Both roles in one process without a cluster: profiles in memory, a certificate of its own."""
+"""Both roles in one process without a cluster: profiles in memory, a self-signed CA."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -27,7 +27,7 @@ _READY_WITHIN_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Standalone:
-    """A server that is ready: what it learned, and how it is reached."""
+    """A ready server: its profiles, URLs and CA; the task *failed* terminates when the server does."""
 
     profiles: InMemoryProfiles
     webhook_url: str
@@ -38,10 +38,10 @@ class Standalone:
 
 @asynccontextmanager
 async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterator[Standalone]:
-    """Serve with `topology: combined` until the context ends; entered when the first profiles are there.
+    """Serve both roles until the context exits; the context is entered when the first profiles are computed.
 
     Raises:
-        ProfilerError: the server ended, or was not ready in time.
+        ProfilerError: the server terminated, or was not ready in time.
     """
     registry = process_registry()
     profiles = InMemoryProfiles(settings.profiles_home)
@@ -51,8 +51,8 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
     webhook.serving.load(issue_serving_certificate(authority, settings.certificate_names, now))
     webhook.self_dial.trust(authority.certificate)
     checks: dict[str, Callable[[], str | None]] = {
-        "webhook": webhook.not_ready,
-        "profiles": lambda: None if profiles.manifests else "no profile was computed yet",
+        "webhook": webhook.unready_reason,
+        "profiles": lambda: None if profiles.manifests else "no profile is computed yet",
     }
     health = Listener(create_health(checks, registry), settings.bind_address, settings.health_port)
     cluster = ClusterPorts(FixedSnapshot(), profiles, LoggedReport())
@@ -72,7 +72,7 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
     stopping = asyncio.Event()
     running = asyncio.create_task(supervise(tasks, stopping))
     try:
-        await _until_ready(running, checks)
+        await _wait_until_ready(running, checks)
         host = settings.certificate_names[0]
         yield Standalone(
             profiles,
@@ -86,7 +86,7 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def _until_ready(running: asyncio.Task[None], checks: dict[str, Callable[[], str | None]]) -> None:
+async def _wait_until_ready(running: asyncio.Task[None], checks: dict[str, Callable[[], str | None]]) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _READY_WITHIN_SECONDS
     while waiting := [reason for check in checks.values() if (reason := check())]:

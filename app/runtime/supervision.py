@@ -1,7 +1,7 @@
-"""Named background tasks: the first that ends, by fault or not, ends the process; the cluster restarts it.
+"""Supervision of named tasks: if one terminates, the process terminates, and the kubelet restarts it.
 
-So a task that runs for the process' life is either given to `supervise` or awaited by one that is: a process
-that answers `/livez` has all of them.
+Each task with the lifetime of the process is passed to `supervise` or awaited by such a task: in a process
+that responds to `/livez`, all of them run.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ Tasks = Mapping[str, Coroutine[Any, Any, None]]
 
 
 async def supervise(tasks: Tasks, stopping: asyncio.Event) -> None:
-    """Run *tasks* until *stopping* is set; then cancel them and wait for each to end.
+    """Run *tasks* until *stopping* is set; then cancel them and wait until all have terminated.
 
     Raises:
-        ProfilerError: a task ended by itself; its own fault, if it had one, is the cause.
+        ProfilerError: a task terminated before; its exception, if any, is the cause.
     """
     running = {asyncio.create_task(work, name=name) for name, work in tasks.items()}
     stop = asyncio.create_task(stopping.wait(), name="stop")
@@ -36,8 +36,8 @@ async def supervise(tasks: Tasks, stopping: asyncio.Event) -> None:
 
 def _raise_fault(task: asyncio.Task[None]) -> None:
     fault = task.exception() if not task.cancelled() else None
-    while isinstance(fault, BaseExceptionGroup):  # of a group of tasks; its own text says nothing
+    while isinstance(fault, BaseExceptionGroup):  # from a TaskGroup; its own text has no details
         fault = fault.exceptions[0]
     log.error("task_ended", task=task.get_name(), fault=repr(fault))
-    reason = f": {str(fault) or repr(fault)}" if fault else " without a fault"
-    raise ProfilerError(f"the task '{task.get_name()}' ended{reason}") from fault
+    reason = f": {str(fault) or repr(fault)}" if fault else " without an error"
+    raise ProfilerError(f"the task '{task.get_name()}' terminated{reason}") from fault

@@ -1,4 +1,4 @@
-"""The webhook role: index, certificate and listener. Everything it needs of the world is watched."""
+"""The webhook role: annotation index, certificate and listener, all kept up to date by watches."""
 
 import asyncio
 import gc
@@ -40,9 +40,9 @@ log = structlog.get_logger(__name__)
 
 
 class WebhookRole:
-    """Answers admission reviews over TLS.
+    """Serves admission reviews over TLS.
 
-    It sets requests where it is given *constraints*, which it keeps in step by watches.
+    With *constraints*, which it keeps in sync by watches, it also sets requests.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class WebhookRole:
         self._constraints = constraints
         self.serving = open_serving_context(settings.client_ca_file, settings.client_names)
         self.index = AnnotationIndex(catalogue, max_connections=settings.max_connections)
-        known = AdmissionState(
+        state = AdmissionState(
             self.index,
             PreparedDecisions(catalogue, self.index),
             settings.profiles_pods_of,
             self._sizer(catalogue),
         )
         self._mutator = PodMutator(
-            known, max_review_bytes=settings.max_review_bytes, metrics=AdmissionMetrics(registry)
+            state, max_review_bytes=settings.max_review_bytes, metrics=AdmissionMetrics(registry)
         )
         self.listener = Listener(
             Webhook(self._mutator),
@@ -74,27 +74,29 @@ class WebhookRole:
         )
         self.self_dial = SelfDial(self.serving, lambda: self.listener.own_address)
 
-    def not_ready(self) -> str | None:
-        """Why no review should come here yet."""
+    def unready_reason(self) -> str | None:
+        """The reason why this replica is not ready for reviews; None if it is ready."""
         if not self.index.is_synced:
-            return "the profiles have not been listed yet"
+            return "the profiles are not listed yet"
         if self._constraints and not self._constraints.is_synced:
-            return "what the namespaces demand of Pods has not been listed yet"
+            return "LimitRanges, ResourceQuotas and autoscalers are not listed yet"
         if self.serving.loaded is None:
-            return "there is no serving certificate yet: the profiler issues it, or cert-manager"
+            return "there is no serving certificate yet: the profiler or cert-manager issues it"
         if not self.listener.started:
             return "the listener has not started yet"
         return self.self_dial.reason
 
     def tasks(self, client: ClusterClient, health: HealthMetrics) -> dict[str, Coroutine[Any, Any, None]]:
-        """What runs beside the watch of the profiles, and is told in *health*."""
+        """The tasks by name, except for the watch of profiles; registers their metrics in *health*."""
         selection = ListOptions(
             paths.secrets(self._settings.own_namespace),
             field_selector=f"metadata.name={self._settings.tls_secret}",
         )
         trust = CaBundleWatch(client, self._settings.webhook_configuration, self.self_dial)
         watches: dict[str, Reflector[Any]] = {
-            "certificate": Reflector(client, selection, ServingCertificateSink(self.serving)),
+            "watch of the serving certificate": Reflector(
+                client, selection, ServingCertificateSink(self.serving)
+            ),
             "watch of the caBundle": trust.watch,
         }
         if self._constraints:
@@ -102,17 +104,17 @@ class WebhookRole:
         health.certificates["leaf"] = lambda: certificate_of(self.serving.loaded)
         health.bundle_matches = lambda: trust.matches
         health.watches.append(watches.values)
-        work: dict[str, Coroutine[Any, Any, None]] = {
+        tasks: dict[str, Coroutine[Any, Any, None]] = {
             "webhook": self.listener.run_until_cancelled(),
             "self-dial": self.self_dial.run(),
-            "memory": self._settle(),
+            "garbage collection": self._freeze_garbage_collector(),
         }
         if file := self._settings.client_ca_file:
-            work["client authorities"] = follow_client_authorities(file, self.serving)
-        return work | {name: watch.run() for name, watch in watches.items()}
+            tasks["client authorities"] = follow_client_authorities(file, self.serving)
+        return tasks | {name: watch.run() for name, watch in watches.items()}
 
-    async def _settle(self) -> None:
-        """Take what was listed out of the garbage collector's sight: a look at all of it delays reviews."""
+    async def _freeze_garbage_collector(self) -> None:
+        """Exclude the listed objects from garbage collection: a full collection would delay reviews."""
         await wait_synced(lambda: self.index.is_synced)
         gc.collect()
         gc.freeze()
@@ -126,6 +128,6 @@ class WebhookRole:
         )
 
     async def drain(self) -> None:
-        """Serve on while the cluster learns that this replica leaves; each answer ends its connection."""
+        """Keep serving until the replica is removed from the Service; each response closes its connection."""
         self._mutator.is_draining = True
         await asyncio.sleep(self._settings.shutdown_delay)

@@ -11,7 +11,7 @@ from app.profiler.backfill.metrics import BackfillMetrics
 from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.profile_gauges import ProfileGauges
 from app.runtime.health_metrics import HealthMetrics
-from app.runtime.policies import probe_terms
+from app.runtime.policies import probe_policy
 from app.settings.environment import read_settings
 from app.sources.query_metrics import QueryMetrics
 from app.webhook.metrics import AdmissionMetrics
@@ -46,7 +46,7 @@ def _registry() -> CollectorRegistry:
     for metrics in (AdmissionMetrics, HealthMetrics, CycleMetrics, BackfillMetrics, QueryMetrics):
         cast("Any", metrics)(registry)
     ProfileGauges(ProfileCatalogue(), lambda: False, registry)
-    Prober(cast("Any", None), probe_terms(read_settings({})), cast("Any", None), registry)
+    Prober(cast("Any", None), probe_policy(read_settings({})), cast("Any", None), registry)
     return registry
 
 

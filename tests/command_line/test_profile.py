@@ -289,7 +289,7 @@ class TestNamespaces:
         )
 
         assert (outcome.code, outcome.out) == (2, "")
-        assert "(--profiling-namespace-selector) is 'team in': the cluster can't read it" in outcome.err
+        assert "(--profiling-namespace-selector) is 'team in', which is not a valid" in outcome.err
         assert "unable to parse requirement: team in" in outcome.err
 
     async def test_who_may_not_read_namespaces_is_told(

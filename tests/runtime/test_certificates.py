@@ -183,5 +183,7 @@ def test_a_lag_that_no_authority_survives_is_a_wrong_setting() -> None:
     take three quarters: 7.5 s of 30 s, and not 8.
     """
     assert rotation_policy(SETTINGS.model_copy(update={"trust_lag": 7.5})).trust_lag_seconds == 7.5
-    with pytest.raises(SettingsError, match=r"TRUST_LAG \(--trust-lag\) is 8: give at most a quarter of"):
+    with pytest.raises(
+        SettingsError, match=r"TRUST_LAG \(--trust-lag\) is 8: set it to at most a quarter of"
+    ):
         rotation_policy(SETTINGS.model_copy(update={"trust_lag": 8}))

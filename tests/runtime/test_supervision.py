@@ -41,7 +41,7 @@ async def test_a_task_that_raises_ends_the_run_and_is_named() -> None:
         await asyncio.sleep(0)
         raise fault
 
-    with pytest.raises(ProfilerError, match="the task 'profiler' ended: no answer in 60 s") as raised:
+    with pytest.raises(ProfilerError, match="the task 'profiler' terminated: no answer in 60 s") as raised:
         await supervise({"profiler": fails(), "webhook": other.run()}, asyncio.Event())
 
     assert raised.value.__cause__ is fault
@@ -54,7 +54,7 @@ async def test_a_fault_without_a_text_is_told_by_its_name() -> None:
     async def fails() -> None:
         raise TimeoutError
 
-    with pytest.raises(ProfilerError, match=r"the task 'watch' ended: TimeoutError\(\)"):
+    with pytest.raises(ProfilerError, match=r"the task 'watch' terminated: TimeoutError\(\)"):
         await supervise({"watch": fails()}, asyncio.Event())
 
 
@@ -71,7 +71,7 @@ async def test_a_fault_deep_in_groups_of_tasks_ends_the_run_and_is_told() -> Non
             for each in work:
                 group.create_task(each)
 
-    with pytest.raises(ProfilerError, match=r"^the task 'profiler' ended: no answer in 60 s$") as raised:
+    with pytest.raises(ProfilerError, match=r"^the task 'profiler' terminated: no answer in 60 s$") as raised:
         await supervise({"profiler": leads(leads(fails()), beside.run())}, asyncio.Event())
 
     assert raised.value.__cause__ is fault
@@ -90,7 +90,7 @@ async def test_a_watch_whose_receiver_fails_ends_the_run(tmp_path: Path) -> None
     async with FakeApiServer() as server, open_cluster(server.kubeconfig(tmp_path)) as client:
         server.on("GET", "/api/v1/pods", listed(thing("a")))
         watch = Reflector(client, ListOptions("/api/v1/pods"), Defect())
-        with pytest.raises(ProfilerError, match="the task 'watch of pods' ended: 'metadata'"):
+        with pytest.raises(ProfilerError, match="the task 'watch of pods' terminated: 'metadata'"):
             await supervise({"watch of pods": watch.run()}, asyncio.Event())
 
 
@@ -101,7 +101,7 @@ async def test_a_task_that_returns_ends_the_run_and_is_named() -> None:
     async def returns() -> None:
         await asyncio.sleep(0)
 
-    with pytest.raises(ProfilerError, match="the task 'health' ended without a fault"):
+    with pytest.raises(ProfilerError, match="the task 'health' terminated without an error"):
         await supervise({"health": returns(), "webhook": other.run()}, asyncio.Event())
 
     assert other.ended

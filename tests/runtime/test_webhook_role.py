@@ -19,7 +19,7 @@ from app.runtime.health_metrics import HealthMetrics
 from app.runtime.watches.serving_certificate import ServingCertificateSink
 from app.runtime.webhook_role import WebhookRole
 from app.tls.issuing import issue_authority, issue_serving_certificate
-from app.tls.key_pairs import KeyPair, certificate_of, data_of
+from app.tls.key_pairs import KeyPair, certificate_of, to_secret_data
 from app.tls.serving import ServingContext
 from app.webhook.constraint_index import ConstraintIndex
 from tests.kubernetes.fake_api_server import FakeApiServer
@@ -55,10 +55,10 @@ def test_the_certificate_of_the_secret_is_served() -> None:
     served = ServingCertificateSink(serving)
     served.replace([])
     assert serving.loaded is None
-    served.replace([secret(data_of(FIRST))])
+    served.replace([secret(to_secret_data(FIRST))])
     assert serving.loaded == FIRST
-    served.upsert(secret(data_of(SECOND)))
-    served.delete(secret(data_of(SECOND)))
+    served.upsert(secret(to_secret_data(SECOND)))
+    served.delete(secret(to_secret_data(SECOND)))
 
     assert serving.loaded == SECOND
 
@@ -70,19 +70,19 @@ def test_the_certificate_of_the_secret_is_served() -> None:
         pytest.param({"metadata": {"name": "job-profiler-tls"}, "data": None}, id="null"),
         pytest.param({"metadata": {"name": "job-profiler-tls"}, "data": {"tls.crt": "a"}}, id="not-base64"),
         pytest.param(secret({"tls.crt": FIRST.certificate}), id="half-a-pair"),
-        pytest.param(secret(data_of(KeyPair(SECOND.certificate, FIRST.private_key))), id="mismatch"),
-        pytest.param(secret(data_of(KeyPair(b"hello", b"world"))), id="nonsense"),
+        pytest.param(secret(to_secret_data(KeyPair(SECOND.certificate, FIRST.private_key))), id="mismatch"),
+        pytest.param(secret(to_secret_data(KeyPair(b"hello", b"world"))), id="nonsense"),
     ],
 )
 def test_a_secret_that_can_not_be_served_leaves_the_certificate_before(manifest: dict[str, Any]) -> None:
     """Nothing is raised: the watch goes on, and takes the next change."""
     serving = ServingContext()
     served = ServingCertificateSink(serving)
-    served.upsert(secret(data_of(FIRST)))
+    served.upsert(secret(to_secret_data(FIRST)))
     served.upsert(manifest)
     assert serving.loaded == FIRST
 
-    served.upsert(secret(data_of(SECOND)))
+    served.upsert(secret(to_secret_data(SECOND)))
     assert serving.loaded == SECOND
 
 
@@ -94,7 +94,7 @@ async def listening(role: WebhookRole) -> AsyncIterator[tuple[httpx.AsyncClient,
     serving = asyncio.create_task(role.listener.run_until_cancelled())
     dialling = asyncio.create_task(role.self_dial.run())
     try:
-        await until(lambda: role.not_ready() is None)
+        await until(lambda: role.unready_reason() is None)
         url = f"https://127.0.0.1:{role.listener.servers[0].sockets[0].getsockname()[1]}/mutate"
         async with httpx.AsyncClient(verify=strict_client(AUTHORITY.certificate), trust_env=False) as client:
             yield client, url
@@ -111,14 +111,16 @@ async def test_it_becomes_ready_step_by_step_and_drains_before_it_ends() -> None
     """
     catalogue = ProfileCatalogue()
     role = WebhookRole(LOCAL, catalogue, CollectorRegistry())
-    assert role.not_ready() == "the profiles have not been listed yet"
+    assert role.unready_reason() == "the profiles are not listed yet"
     for resource in KINDS:
         catalogue.replace(
             resource, [manifest for manifest in web_profiles() if kind_of(manifest) == resource]
         )
-    assert role.not_ready() == "there is no serving certificate yet: the profiler issues it, or cert-manager"
+    assert (
+        role.unready_reason() == "there is no serving certificate yet: the profiler or cert-manager issues it"
+    )
     role.serving.load(FIRST)
-    assert role.not_ready() == "the listener has not started yet"
+    assert role.unready_reason() == "the listener has not started yet"
     async with listening(role) as (client, url):
         before = await client.post(url, content=encoded(review(web_pod())))
         await role.drain()
@@ -156,13 +158,13 @@ def test_a_webhook_that_sets_requests_waits_for_what_namespaces_demand() -> None
         constraints.quotas,
         constraints.autoscalers,
     ):
-        assert role.not_ready() == "what the namespaces demand of Pods has not been listed yet"
+        assert role.unready_reason() == "LimitRanges, ResourceQuotas and autoscalers are not listed yet"
         collection.replace([])
 
     assert (
-        role.not_ready()
-        == plain.not_ready()
-        == ("there is no serving certificate yet: the profiler issues it, or cert-manager")
+        role.unready_reason()
+        == plain.unready_reason()
+        == ("there is no serving certificate yet: the profiler or cert-manager issues it")
     )
 
 
@@ -178,7 +180,13 @@ async def test_only_a_webhook_that_sets_requests_watches_namespaces(tmp_path: Pa
             for work in tasks.values():
                 work.close()
 
-    assert listed[0] == {"webhook", "certificate", "watch of the caBundle", "self-dial", "memory"}
+    assert listed[0] == {
+        "webhook",
+        "watch of the serving certificate",
+        "watch of the caBundle",
+        "self-dial",
+        "garbage collection",
+    }
     assert listed[1] - listed[0] == {
         f"watch of {plural}"
         for plural in ("namespaces", "limitranges", "resourcequotas", "horizontalpodautoscalers")

@@ -1,1 +1,1 @@
-"""The watches of each role: a list-watch per resource, and the registry or index that it feeds."""
+"""Watches of both roles: each connects the Reflector of a resource to a registry or index."""

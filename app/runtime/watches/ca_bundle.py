@@ -1,4 +1,4 @@
-"""What API servers trust, for the self-dial: a replica that they would refuse is not ready, and says why."""
+"""Watch of the published CA bundle, for the self-dial: API servers must accept a ready replica."""
 
 import structlog
 
@@ -6,17 +6,17 @@ from app.errors import ClusterError, ForbiddenError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.reflector import Reflector
-from app.kubernetes.webhook_configuration import CaBundleSink, ca_bundle_of, selection_of
+from app.kubernetes.webhook_configuration import CaBundleSink, ca_bundle_of, configuration_selection
 from app.tls.self_dial import SelfDial
 
 log = structlog.get_logger(__name__)
 
 
 class CaBundleWatch:
-    """The caBundle of the webhook *configuration*, from a watch.
+    """Passes the watched caBundle of the webhook *configuration* to the self-dial.
 
-    An account without the right to read it (an older chart's, after a rollback) must not take the webhook
-    down: then the self-dial goes on without the bundle.
+    If the account has no right to read it (that of an older chart, after a rollback), the self-dial goes on
+    without a bundle, so that the webhook stays available.
     """
 
     def __init__(self, client: ClusterClient, configuration: str, self_dial: SelfDial) -> None:
@@ -26,30 +26,30 @@ class CaBundleWatch:
         self._is_readable = True
         self.watch = Reflector(
             client,
-            selection_of(configuration),
-            CaBundleSink(self._take),
-            keep=ca_bundle_of,
-            when_failed=self._failed,
+            configuration_selection(configuration),
+            CaBundleSink(self._update),
+            transform=ca_bundle_of,
+            on_error=self._handle_error,
         )
-        self_dial.read_newest = self._read_newest
+        self_dial.read_current_bundle = self._read_current_bundle
 
     @property
     def matches(self) -> bool | None:
-        """True while API servers would accept what is served; None where nobody may know."""
+        """True if API servers would accept the served certificate; None if the bundle can't be read."""
         return self._self_dial.reason is None if self._is_readable else None
 
-    def _take(self, bundle: bytes | None) -> None:
+    def _update(self, bundle: bytes | None) -> None:
         self._bundle, self._is_readable = bundle, True
         self._self_dial.trust(bundle)
 
-    def _failed(self, error: ClusterError) -> None:
+    def _handle_error(self, error: ClusterError) -> None:
         if isinstance(error, ForbiddenError) and self._is_readable:
             self._is_readable = False
             log.warning("ca_bundle_not_compared", path=self._path, reason="the right to watch it is missing")
-            self._self_dial.trust_itself()
+            self._self_dial.trust_own_certificate()
 
-    async def _read_newest(self) -> bytes | None:
-        """The bundle of this moment; where it can't be read, the one that is known."""
+    async def _read_current_bundle(self) -> bytes | None:
+        """The published bundle; the last known one if it can't be read now."""
         try:
             return ca_bundle_of(await self._client.get(self._path))
         except NotFoundError:

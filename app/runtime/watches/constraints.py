@@ -1,6 +1,7 @@
-"""The watches that tell what namespaces demand of Pods, for a webhook that sets requests.
+"""Watches of LimitRanges, ResourceQuotas, autoscalers and namespaces, for a webhook that sets requests.
 
-They go as far as the index' scope, and so do the rights: where namespaces are listed, each has its own.
+They cover the scope of the index, as the account's rights do: if namespaces are listed, each has its own
+watches.
 """
 
 from collections.abc import Callable
@@ -23,12 +24,12 @@ T = TypeVar("T")
 
 
 def constraint_watches(client: ClusterClient, index: ConstraintIndex) -> dict[str, Reflector[Any]]:
-    """What keeps *index* in step with the cluster; where a watch fails, it goes on with what it knew."""
+    """The watches that keep *index* in sync, by task name; during an outage the index keeps its objects."""
     watches: dict[str, Reflector[Any]] = {}
     for namespace in index.scope or (None,):
-        where = f" of {namespace}" if namespace else ""
+        suffix = f" of {namespace}" if namespace else ""
         watches |= {
-            f"watch of {plural}{where}": reflector
+            f"watch of {plural}{suffix}": reflector
             for plural, reflector in _reflectors(client, index, namespace).items()
         }
     return watches
@@ -38,16 +39,17 @@ def _reflectors(
     client: ClusterClient, index: ConstraintIndex, namespace: str | None
 ) -> dict[str, Reflector[Any]]:
     def reflector(
-        path: str, demands: ConstraintObjects[T], read: Callable[[Object], T]
+        path: str, constraints: ConstraintObjects[T], read: Callable[[Object], T]
     ) -> Reflector[ConstraintObject[T]]:
-        return Reflector(client, ListOptions(path), ConstraintSink(demands, namespace), keep=_keeping(read))
+        sink = ConstraintSink(constraints, namespace)
+        return Reflector(client, ListOptions(path), sink, transform=_build_transform(read))
 
     name = f"metadata.name={namespace}" if namespace else None
     namespaces = ListOptions(paths.namespaces(), field_selector=name, metadata_only=True)
     autoscalers = paths.horizontal_pod_autoscalers(namespace)
     return {
         "namespaces": Reflector(
-            client, namespaces, ConstraintSink(index.namespaces, namespace), keep=_read_namespace
+            client, namespaces, ConstraintSink(index.namespaces, namespace), transform=_read_namespace
         ),
         "limitranges": reflector(paths.limit_ranges(namespace), index.limit_ranges, read_limit_range),
         "resourcequotas": reflector(paths.resource_quotas(namespace), index.quotas, read_quota),
@@ -55,12 +57,12 @@ def _reflectors(
     }
 
 
-def _keeping(read: Callable[[Object], T]) -> Callable[[Object], ConstraintObject[T]]:
-    def keep(manifest: Object) -> ConstraintObject[T]:
+def _build_transform(read: Callable[[Object], T]) -> Callable[[Object], ConstraintObject[T]]:
+    def transform(manifest: Object) -> ConstraintObject[T]:
         metadata = manifest["metadata"]
         return ConstraintObject(metadata["namespace"], metadata["name"], read(manifest))
 
-    return keep
+    return transform
 
 
 def _read_namespace(manifest: Object) -> ConstraintObject[bool]:

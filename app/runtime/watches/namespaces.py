@@ -1,8 +1,8 @@
-"""Namespaces as their labels tell them: who opted out, and who is selected.
+"""Watches of namespaces, by the opt-out label and by the namespace selector.
 
-The API server matches the labels, so no selector is read here: one watch tells the namespaces that opted out,
-and one those that PROFILING_NAMESPACE_SELECTOR selects, where it is set. Where namespaces are listed, each is
-watched by its name alone, which is all that the account has a right to.
+The API server matches the labels: one watch has the namespaces with the opt-out label, and one those that
+PROFILING_NAMESPACE_SELECTOR selects, if it is set. If namespaces are listed, each is watched by its name,
+because the account has no right to watch others.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ SELECTOR_SETTING = "PROFILING_NAMESPACE_SELECTOR (--profiling-namespace-selector
 
 
 class NamespaceWatches:
-    """Keeps `scope` in step with the labels while `run` runs; where a watch fails, it stays as it is."""
+    """Keeps `scope` in sync with the labels while `run` runs; during an outage it stays unchanged."""
 
     def __init__(self, client: ClusterClient, settings: Settings) -> None:
         self.scope = namespace_scope(settings)
         self.reflectors = [
-            Reflector(client, selection, receiver, keep=read_namespace)
-            for selection, receiver in _receivers(self.scope, settings)
+            Reflector(client, selection, sink, transform=read_namespace)
+            for selection, sink in _sinks(self.scope, settings)
         ]
 
     async def run(self) -> None:
@@ -47,26 +47,28 @@ class NamespaceWatches:
                 watches.create_task(reflector.run())
 
 
-async def listed_scope(client: ClusterClient, settings: Settings) -> NamespaceScope:
-    """The scope of this moment, from lists alone.
+async def list_scope(client: ClusterClient, settings: Settings) -> NamespaceScope:
+    """The current scope, from one list per selection.
 
     Raises:
-        SettingsError: the selector can't be read.
+        SettingsError: the API server rejects the selector.
         ClusterError: the namespaces could not be listed.
     """
     scope = namespace_scope(settings)
-    for selection, receiver in _receivers(scope, settings):
-        with _told_of(settings.profiling_namespace_selector):
-            found = await client.list_all(selection)
-        receiver.replace(map(read_namespace, found.items))
+    for selection, sink in _sinks(scope, settings):
+        with _explain_invalid_selector(settings.profiling_namespace_selector):
+            listing = await client.list_all(selection)
+        sink.replace(map(read_namespace, listing.items))
     return scope
 
 
 async def check_selector(client: ClusterClient, settings: Settings, backoff: Backoff | None = None) -> None:
-    """Return once the API server has read the selector, or said that it is not the selector's fault.
+    """Check that the API server accepts the selector; retried during an outage.
+
+    Other errors are ignored: the watch with this selector logs them.
 
     Raises:
-        SettingsError: the selector can't be read.
+        SettingsError: the API server rejects the selector.
     """
     if not settings.profiling_namespace_selector:
         return
@@ -74,25 +76,25 @@ async def check_selector(client: ClusterClient, settings: Settings, backoff: Bac
     selection = _selections(settings, settings.profiling_namespace_selector)[0]
     while True:
         try:
-            with _told_of(settings.profiling_namespace_selector):
+            with _explain_invalid_selector(settings.profiling_namespace_selector):
                 await client.list_all(selection)
         except UnavailableError as error:
             contact.failed(error)
             await asyncio.sleep(max(backoff.next_pause(), error.retry_after_seconds or 0))
         except ClusterError:
-            return  # its watch will tell of it
+            return
         else:
             return
 
 
 def read_namespace(manifest: Object) -> NamespaceRecord:
-    """The record of a Namespace's metadata, for `Reflector.keep`."""
+    """The record of a Namespace's metadata, for `Reflector.transform`."""
     metadata = manifest["metadata"]
     created_at = parse_time(metadata.get("creationTimestamp") or "")
     return NamespaceRecord(metadata["name"], created_at, "deletionTimestamp" in metadata)
 
 
-def _receivers(scope: NamespaceScope, settings: Settings) -> Iterator[tuple[ListOptions, MatchedNamespaces]]:
+def _sinks(scope: NamespaceScope, settings: Settings) -> Iterator[tuple[ListOptions, MatchedNamespaces]]:
     for selection in _selections(settings, f"{IGNORE_LABEL}=true"):
         yield selection, scope.new_opted_out()
     if settings.profiling_namespace_selector:
@@ -101,16 +103,16 @@ def _receivers(scope: NamespaceScope, settings: Settings) -> Iterator[tuple[List
 
 
 def _selections(settings: Settings, label_selector: str) -> list[ListOptions]:
-    every = ListOptions(paths.namespaces(), label_selector=label_selector, metadata_only=True)
-    listed = settings.profiling_namespace
-    return [replace(every, field_selector=f"metadata.name={name}") for name in listed] or [every]
+    cluster_wide = ListOptions(paths.namespaces(), label_selector=label_selector, metadata_only=True)
+    names = settings.profiling_namespace
+    return [replace(cluster_wide, field_selector=f"metadata.name={name}") for name in names] or [cluster_wide]
 
 
 @contextmanager
-def _told_of(selector: str) -> Iterator[None]:
-    """Names the setting where the API server can't read it: our own selectors are always readable."""
+def _explain_invalid_selector(selector: str) -> Iterator[None]:
+    """Turns InvalidError into SettingsError: only the selector of the settings can be invalid."""
     try:
         yield
     except InvalidError as error:
-        fault = f"{SELECTOR_SETTING} is {selector!r}: the cluster can't read it as a label selector: {error}"
+        fault = f"{SELECTOR_SETTING} is {selector!r}, which is not a valid label selector: {error}"
         raise SettingsError([fault]) from error

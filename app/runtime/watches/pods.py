@@ -1,7 +1,8 @@
-"""The Pods of one leader's term: watched once, for the cycles and for back-fill.
+"""The watch of Pods in one leader's term, shared by cycles and back-fill.
 
-Only the leader watches them. A follower would hold the same for nothing (40 MB at 150,000 Pods), and a new
-leader's first list takes seconds; of the Pods that left before, owner metrics and names tell.
+Only the leader watches Pods. Followers would need the same memory (40 MB at 150,000 Pods) for nothing,
+because a new leader's first list takes seconds only. Pods that terminated before it are matched by owner
+metrics or by name pattern.
 """
 
 import asyncio
@@ -11,23 +12,23 @@ from time import monotonic
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.pods import running_pods
 from app.kubernetes.reflector import Reflector
-from app.kubernetes.workloads import PodReader
+from app.kubernetes.workloads import PodDecoder
 from app.profiler.registries.pods import PodRegistry, PodSink
 
 
 class PodWatches:
-    """The Pods of the profiled namespaces, as long as `run` runs."""
+    """Keeps the Pods of the profiled namespaces in `registry` while `run` runs."""
 
     def __init__(self, client: ClusterClient, namespaces: Sequence[str]) -> None:
         self.registry = PodRegistry(monotonic)
-        keep = PodReader().read
+        decode = PodDecoder().decode
         self.reflectors = [
-            Reflector(client, running_pods(namespace), PodSink(self.registry, namespace), keep=keep)
+            Reflector(client, running_pods(namespace), PodSink(self.registry, namespace), transform=decode)
             for namespace in namespaces or (None,)
         ]
 
     def are_listed(self) -> bool:
-        """True once each namespace was listed."""
+        """True when all namespaces are listed."""
         return all(reflector.is_synced for reflector in self.reflectors)
 
     async def run(self) -> None:

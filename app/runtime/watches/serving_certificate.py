@@ -1,4 +1,4 @@
-"""The watch of the Secret with the webhook's serving certificate."""
+"""Sink of the watch of the Secret with the webhook's serving certificate."""
 
 from collections.abc import Iterable
 
@@ -14,18 +14,18 @@ log = structlog.get_logger(__name__)
 
 
 class ServingCertificateSink:
-    """Takes the serving certificate's Secret from a watch and serves what it holds from then on."""
+    """Serves the certificate in the watched Secret."""
 
     def __init__(self, serving: ServingContext) -> None:
         self._serving = serving
 
     def replace(self, objects: Iterable[Object], /) -> None:
-        """Take the Secret as it was listed."""
+        """Load the certificate from a list."""
         for manifest in objects:
             self.upsert(manifest)
 
     def upsert(self, manifest: Object, /) -> None:
-        """Take the Secret as it was changed; what can't be served leaves the certificate before it."""
+        """Load a changed certificate; an unusable one is logged, and the previous one is kept."""
         try:
             pair = key_pair_of(secret_data(manifest))
             if pair is not None and pair != self._serving.loaded:
@@ -35,5 +35,5 @@ class ServingCertificateSink:
             log.warning("serving_certificate_unusable", error=str(error))
 
     def delete(self, _manifest: Object, /) -> None:
-        """Go on with the certificate that was served last."""
+        """Log the deletion; the last certificate is kept."""
         log.warning("serving_certificate_deleted")

@@ -1,4 +1,4 @@
-"""The workloads of one leader's term, from watches alone: a cycle finds them in memory."""
+"""The watches of workloads in one leader's term, from which cycles read in memory."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from app.errors import ClusterError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions
 from app.kubernetes.reflector import Reflector
-from app.kubernetes.workloads import WORKLOAD_KINDS, WorkloadReader, served_cron_jobs, workload_selection
+from app.kubernetes.workloads import WORKLOAD_KINDS, WorkloadDecoder, cron_job_selection, workload_selection
 from app.outage_log import contact_log
 from app.periodic import Backoff, wait_synced
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -25,7 +25,7 @@ _LISTED_WITHIN_SECONDS = 60.0
 
 
 class WorkloadWatches:
-    """Who runs in the profiled namespaces, as long as `run` runs, and the watch of the Pods does."""
+    """Keeps the workloads of the profiled namespaces in sync while `run` and the watch of Pods run."""
 
     def __init__(self, client: ClusterClient, namespaces: Sequence[str], pods: PodWatches) -> None:
         self._client, self._pods = client, pods
@@ -41,8 +41,8 @@ class WorkloadWatches:
 
     @property
     def reflectors(self) -> list[Reflector[WorkloadRecord]]:
-        """One for each kind in each namespace."""
-        return [each for reflectors in self._reflectors.values() for each in reflectors]
+        """One per kind and namespace."""
+        return [reflector for reflectors in self._reflectors.values() for reflector in reflectors]
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -53,29 +53,37 @@ class WorkloadWatches:
             watches.create_task(self._watch_cron_jobs())
 
     async def snapshot(self) -> ClusterSnapshot:
-        """Who runs now, and who left lately; raises UnavailableError while not all is listed."""
+        """The running and the recently removed workloads.
+
+        Raises:
+            UnavailableError: some kinds are still not listed after 60 s.
+        """
         try:
             await wait_synced(lambda: not self._unlisted(), within_seconds=_LISTED_WITHIN_SECONDS)
         except TimeoutError as error:
-            raise UnavailableError(f"could not be listed yet: {', '.join(self._unlisted())}") from error
+            raise UnavailableError(f"not listed yet: {', '.join(self._unlisted())}") from error
         return self._registry.snapshot(self._pods.registry.owners())
 
     def _unlisted(self) -> list[str]:
-        """The kinds without which nobody can say who runs; a CronJob is told by its Jobs."""
-        kinds = [kind for kind, each in self._reflectors.items() if not all(one.is_synced for one in each)]
+        """The required kinds that are not listed yet. CronJobs are not required: Jobs name their CronJob."""
+        kinds = [
+            kind
+            for kind, reflectors in self._reflectors.items()
+            if not all(reflector.is_synced for reflector in reflectors)
+        ]
         return kinds if self._pods.are_listed() else ["Pod", *kinds]
 
     async def _watch_cron_jobs(self) -> None:
-        select = await self._served_cron_jobs()
+        select = await self._cron_job_selection()
         async with asyncio.TaskGroup() as watches:
             for namespace in self._namespaces:
                 watches.create_task(self._reflector(CRON_JOB, select(namespace), namespace).run())
 
-    async def _served_cron_jobs(self) -> Callable[[str | None], ListOptions]:
+    async def _cron_job_selection(self) -> Callable[[str | None], ListOptions]:
         contact, backoff = contact_log(log, "the version of CronJobs"), Backoff()
         while True:
             try:
-                return await served_cron_jobs(self._client)
+                return await cron_job_selection(self._client)
             except ClusterError as error:
                 contact.failed(error)
                 await asyncio.sleep(backoff.next_pause())
@@ -84,4 +92,4 @@ class WorkloadWatches:
         self, kind: str, selection: ListOptions, namespace: str | None
     ) -> Reflector[WorkloadRecord]:
         sink = WorkloadSink(self._registry, kind, namespace)
-        return Reflector(self._client, selection, sink, keep=WorkloadReader(kind).read)
+        return Reflector(self._client, selection, sink, transform=WorkloadDecoder(kind).decode)

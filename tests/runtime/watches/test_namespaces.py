@@ -17,7 +17,7 @@ from app.kubernetes.client import ClusterClient, open_cluster
 from app.periodic import Backoff
 from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.profiler_role import ProfilerRole
-from app.runtime.watches.namespaces import NamespaceWatches, check_selector, listed_scope
+from app.runtime.watches.namespaces import NamespaceWatches, check_selector, list_scope
 from app.settings.environment import read_settings
 from tests.kubernetes.fake_api_server import FakeApiServer, refuses
 from tests.kubernetes.labelled_namespaces import OPTED_OUT, by_selector, matching, namespace
@@ -138,7 +138,7 @@ async def test_one_list_tells_the_same(server: FakeApiServer, client: ClusterCli
     """For a single run nothing is watched."""
     server.on("GET", PATH, matching({SELECTOR: "shop legacy", OPTED_OUT: "legacy"}))
 
-    scope = await listed_scope(client, SELECTING)
+    scope = await list_scope(client, SELECTING)
 
     assert scope.is_listed
     assert [name for name in ("shop", "legacy", "web") if scope.covers(name)] == ["shop"]
@@ -150,12 +150,12 @@ async def test_a_list_that_is_refused_is_an_error(server: FakeApiServer, client:
     server.on("GET", PATH, refuses(403, "forbidden"))
 
     with pytest.raises(ForbiddenError):
-        await listed_scope(client, EVERYTHING)
+        await list_scope(client, EVERYTHING)
 
 
 NOT_READABLE = (
-    r"PROFILING_NAMESPACE_SELECTOR \(--profiling-namespace-selector\) is 'team in': the cluster can't read it"
-    r" as a label selector: .*400 Bad Request: unable to parse requirement: team in"
+    r"PROFILING_NAMESPACE_SELECTOR \(--profiling-namespace-selector\) is 'team in', which is not a valid"
+    r" label selector: .*400 Bad Request: unable to parse requirement: team in"
 )
 WRONG = read_settings({"profiling_namespace_selector": "team in"})
 
@@ -164,7 +164,7 @@ async def test_a_selector_that_can_not_be_read_is_named(server: FakeApiServer, c
     """The API server's 400 becomes an error about the setting, with its text and the reason."""
     server.on("GET", PATH, matching({OPTED_OUT: ""}))
 
-    for attempt in (check_selector(client, WRONG), listed_scope(client, WRONG)):
+    for attempt in (check_selector(client, WRONG), list_scope(client, WRONG)):
         with pytest.raises(SettingsError, match=NOT_READABLE):
             await attempt
 

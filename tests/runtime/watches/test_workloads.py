@@ -101,7 +101,7 @@ async def test_without_one_kind_nobody_can_say_who_runs(
 
     async with watching(patient_client) as workloads:
         await server.wait_for("WATCH", len(WATCHED) - 1)
-        with pytest.raises(UnavailableError, match=r"could not be listed yet: Job$"):
+        with pytest.raises(UnavailableError, match=r"not listed yet: Job$"):
             await workloads.snapshot()
 
 
