@@ -59,7 +59,7 @@ def test_what_is_older_than_a_day_does_not_count() -> None:
 
 
 def test_the_order_of_answers_and_answers_that_come_twice_change_nothing() -> None:
-    """Ten hours in pieces of one hour, shuffled, half of them twice: 10 hours at 60 a minute."""
+    """Ten results of one hour each, shuffled, half of them twice: 10 hours at 60 a minute."""
     parts = [steps(first, first + 11) for first in range(1, 121, 12)]
     parts += parts[:5]
     random.Random(7).shuffle(parts)
@@ -72,7 +72,7 @@ def test_the_order_of_answers_and_answers_that_come_twice_change_nothing() -> No
 
 
 def test_an_edge_that_was_silent_all_day_has_no_mean() -> None:
-    """No value is better than a zero that may only be ignorance."""
+    """A silent edge gets no mean, because a mean of 0 could also be missing data."""
     rows = ConnectionHistory()
     rows.fold(traffic(steps(1, 12), {EDGE: (0.0, 0.0)}, {WEB: True}))
 
@@ -80,14 +80,14 @@ def test_an_edge_that_was_silent_all_day_has_no_mean() -> None:
 
 
 def test_direction_is_kept() -> None:
-    """Web → voting says nothing of voting → web."""
+    """The edge web → voting does not create voting → web."""
     mean = mean_of(traffic(steps(1, 12), {EDGE: (1.0, 1.0)}, {WEB: True, VOTING: True}))
 
     assert mean.connection == EDGE
 
 
 def test_only_missing_steps_are_asked_for_again() -> None:
-    """Steps 277-288 are there; the 24 hours up to 300 lack 289-300 and 13-276."""
+    """Steps 277-288 were read; of the 24 hours up to 300, 289-300 and 13-276 are missing."""
     rows = ConnectionHistory()
     rows.fold(traffic(steps(277, 288), {EDGE: (1.0, 1.0)}, {WEB: True}))
 
@@ -95,7 +95,7 @@ def test_only_missing_steps_are_asked_for_again() -> None:
 
 
 def test_bytes_are_means_over_the_same_steps() -> None:
-    """4000 bytes a second in 6 of 24 scraped steps are 1000; of responses none was ever measured."""
+    """4000 bytes a second in 6 of 24 scraped steps are 1000; response bytes were not measured, so None."""
     of = steps(1, 24)
     sizes = np.array([[4000.0] * 6 + [np.nan] * 18])
     mean = mean_of(replace(traffic(of, {EDGE: (1.0, 1.0)}, {WEB: True}), request_bytes=sizes))
@@ -105,7 +105,7 @@ def test_bytes_are_means_over_the_same_steps() -> None:
 
 
 def test_bytes_are_forgotten_after_a_day() -> None:
-    """Measured in the first hour only: 25 hours later nothing is known of them, asked for or not."""
+    """Measured in the first hour only: 25 hours later the mean of the bytes is None."""
     first = replace(
         traffic(steps(1, 12), {EDGE: (1.0, 1.0)}, {WEB: True}), request_bytes=np.full((1, 12), 4000.0)
     )

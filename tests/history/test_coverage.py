@@ -1,4 +1,4 @@
-"""Which steps were answered, for each range of keys: against a set of (key, step) pairs."""
+"""Coverage by range of keys and step, compared with a table of flags."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ LENGTH = 600
 
 @st.composite
 def changes(draw: st.DrawFn) -> list[tuple[str, StepRange | KeyRange]]:
-    """Some steps that are answered, ranges of which nothing is known any more, and takings over."""
+    """A sequence of operations: add steps, remove ranges, and copy a range into another coverage."""
     step = st.integers(1, LENGTH)
     answered = st.tuples(step, step).map(lambda ends: ("add", steps(min(ends), max(ends))))
     lost = st.sampled_from(RANGES).map(lambda keys: ("remove", keys))
@@ -33,7 +33,7 @@ def changes(draw: st.DrawFn) -> list[tuple[str, StepRange | KeyRange]]:
 
 
 def taken_over(coverage: Coverage, keys: KeyRange) -> Coverage:
-    """Somebody who has all, but of *keys* what *coverage* has."""
+    """A full coverage with that of *keys* replaced by *coverage*."""
     whole = Coverage()
     whole.add(steps(1, LENGTH))
     whole.replace(keys, coverage.within(keys))
@@ -41,15 +41,15 @@ def taken_over(coverage: Coverage, keys: KeyRange) -> Coverage:
 
 
 @settings(max_examples=150, deadline=None)
-@given(told=changes())
-def test_it_is_a_table_of_keys_and_steps(told: list[tuple[str, StepRange | KeyRange]]) -> None:
-    """Any row of answers, losses and takings over leaves just what a table of flags would hold."""
+@given(operations=changes())
+def test_it_is_a_table_of_keys_and_steps(operations: list[tuple[str, StepRange | KeyRange]]) -> None:
+    """Any sequence of operations gives the same flags as a table of keys and steps."""
     coverage, expected = Coverage(), np.zeros((len(KEYS), LENGTH), dtype=np.bool_)
-    for what, of in told:
+    for operation, of in operations:
         if isinstance(of, StepRange):
             coverage.add(of)
             expected[:, of.first - MIDNIGHT - 1 : of.last - MIDNIGHT] = True
-        elif what == "remove":
+        elif operation == "remove":
             coverage.remove(of)
             expected[of.covers(np.array(KEYS))] = False
         else:
@@ -57,15 +57,15 @@ def test_it_is_a_table_of_keys_and_steps(told: list[tuple[str, StepRange | KeyRa
             expected[~of.covers(np.array(KEYS))] = True
 
     assert np.array_equal(~coverage.uncovered(np.array(KEYS), steps(1, LENGTH)), expected)
-    rows, columns = (each.ravel() for each in np.indices(expected.shape))
-    lacked = coverage.uncovered_pairs(np.array(KEYS)[rows], columns + MIDNIGHT + 1)
-    assert np.array_equal(~lacked.reshape(expected.shape), expected)
+    rows, columns = (indexes.ravel() for indexes in np.indices(expected.shape))
+    uncovered = coverage.uncovered_pairs(np.array(KEYS)[rows], columns + MIDNIGHT + 1)
+    assert np.array_equal(~uncovered.reshape(expected.shape), expected)
     of_all = np.concatenate([coverage.covered_for_all(day) for day in range(DAY, DAY + 3)])[:LENGTH]
     assert np.array_equal(of_all, expected.all(axis=0))
 
 
 def test_ranges_that_lack_the_same_become_one() -> None:
-    """One of three thousand namespaces is read again: two cuts while it lacks its past, none afterwards."""
+    """One of 3,000 namespaces is read again: at most 3 ranges while its steps are missing, then 1."""
     coverage = Coverage()
     coverage.add(steps(1, 288))
     for number in range(3000):
@@ -76,7 +76,7 @@ def test_ranges_that_lack_the_same_become_one() -> None:
 
 
 def test_what_somebody_lacks_is_missing_for_all() -> None:
-    """Steps 1 to 300 were answered, but to one namespace only those up to 10: 11 to 300 are to be asked."""
+    """All keys have steps 1 to 300, but one namespace only 1 to 10: the steps 11 to 300 are missing."""
     coverage = Coverage()
     coverage.add(steps(1, 10))
     before = coverage.within(range_of("late"))
@@ -94,7 +94,7 @@ def test_what_somebody_lacks_is_missing_for_all() -> None:
 
 @pytest.mark.parametrize("namespace", ["emojivoto", "a", "kube-system"])
 def test_the_keys_of_a_namespace_lie_together(namespace: str) -> None:
-    """Workloads of one namespace, of any kind, and nothing of another one."""
+    """The range of a namespace contains the keys of its workloads, and none of another namespace."""
     inside = range_of(namespace)
 
     assert all(inside.contains(key_of(Workload(namespace, f"app-{n}", "Job"))) for n in range(50))
@@ -102,5 +102,5 @@ def test_the_keys_of_a_namespace_lie_together(namespace: str) -> None:
 
 
 def test_a_key_never_changes() -> None:
-    """What is stored goes by it: BLAKE2b of `emojivoto` in 4 bytes, then of `Deployment/web` in 2."""
+    """Stored check-points depend on it: BLAKE2b of `emojivoto` in 4 bytes, then of `Deployment/web` in 2."""
     assert f"{key_of(Workload('emojivoto', 'web')):012x}" == "36f8faaece60"

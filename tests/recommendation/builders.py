@@ -1,4 +1,4 @@
-"""Measurements as a source would deliver them."""
+"""Query results as a source returns them."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def usage(
     *rows: tuple[str, str, Sequence[float] | NDArray[np.float64] | float],
     resource: Resource = Resource.CPU,
 ) -> ContainerSamples:
-    """An answer over *of*: each row is (Pod, container, its samples or the one value of all its samples)."""
+    """A result over *of*: each row is (Pod, container, its samples or the one value of all its samples)."""
     values = np.array([np.broadcast_to(np.asarray(row[2], dtype=float), len(of)) for row in rows])
     containers = tuple(PodContainer("emojivoto", pod, container) for pod, container, _ in rows)
     return ContainerSamples(resource, of, containers, values.reshape(len(rows), len(of)))
@@ -48,7 +48,7 @@ def usage(
 def signs(
     reason: Pressure, of: StepRange, *rows: tuple[str, str, Sequence[float] | NDArray[np.float64] | float]
 ) -> PressureSamples:
-    """An answer over *of*: each row is (Pod, container, its shares or one for all steps), 0 for none."""
+    """A pressure result over *of*: each row is (Pod, container, shares or one for all steps), 0 for none."""
     shares = np.array([np.broadcast_to(np.asarray(row[2], dtype=float), len(of)) for row in rows])
     numbers, columns = np.nonzero(shares.reshape(len(rows), len(of)))
     containers = tuple(PodContainer("emojivoto", pod, container) for pod, container, _ in rows)
@@ -60,7 +60,7 @@ def traffic(
     edges: dict[Connection, tuple[Sequence[float] | float, Sequence[float] | float]],
     scraped: dict[Workload, Sequence[bool] | bool],
 ) -> ConnectionSamples:
-    """An answer over *of*: requests and responses per second of each edge, and when sources were scraped."""
+    """A result over *of*: requests and responses per second by edge, and the scraped steps by source."""
 
     def matrix(rows: Sequence[object], dtype: type) -> NDArray[np.generic]:
         return np.array([np.broadcast_to(np.asarray(row, dtype=dtype), len(of)) for row in rows]).reshape(
@@ -84,10 +84,10 @@ def sample_quantiles(samples: FloatArray) -> Float32Array:
     """
     count = np.isfinite(samples).sum(axis=1)
     ordered = np.sort(np.where(np.isfinite(samples), samples, np.inf), axis=1)
-    place = np.array(LEVELS) * (np.maximum(count, 1) - 1)[:, np.newaxis]
-    low = np.floor(place).astype(np.int64)
+    position = np.array(LEVELS) * (np.maximum(count, 1) - 1)[:, np.newaxis]
+    low = np.floor(position).astype(np.int64)
     high = np.minimum(low + 1, np.maximum(count - 1, 0)[:, np.newaxis])
-    between = place - low
+    between = position - low
     values = (
         np.take_along_axis(ordered, low, 1) * (1 - between) + np.take_along_axis(ordered, high, 1) * between
     )
@@ -97,5 +97,5 @@ def sample_quantiles(samples: FloatArray) -> Float32Array:
 def recommend(
     history: UsageHistory, resource: Resource, policy: EstimationPolicy, *, newest_step: int
 ) -> Recommendations:
-    """The recommendations of a recommender that has no memory of an earlier cycle."""
+    """The recommendations of a new recommender, without state of an earlier cycle."""
     return Recommender(history.state).recommend(resource, policy, newest_step=newest_step)

@@ -1,4 +1,4 @@
-"""A small cluster whose whole past is known, answers on any part of it, and what was learned of it."""
+"""A small cluster with a generated past, query results on any part of it, and the state learned from them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ PAST = StepRange(MIDNIGHT + 1, MIDNIGHT + 3 * 288 + 100)
 
 
 class Cluster:
-    """Workloads of many namespaces; each container's samples are those of its own sequence of chances."""
+    """Workloads of many namespaces; each container has its own random samples."""
 
     def __init__(self, namespaces: int = 6, workloads: int = 3) -> None:
         self.workloads = [
@@ -33,19 +33,19 @@ class Cluster:
             for namespace in range(namespaces)
             for number in range(workloads)
         ]
-        self._named = {(each.namespace, each.name): each for each in self.workloads}
+        self._named = {(w.namespace, w.name): w for w in self.workloads}
         shape = (len(self.workloads), len(CONTAINERS), len(PAST))
         chance = np.random.default_rng(5)
         self._cpu = np.where(chance.random(shape) < 0.1, np.nan, chance.lognormal(-3, 1, shape))
         self._memory = np.where(chance.random(shape) < 0.1, np.nan, chance.lognormal(17, 0.2, shape))
         self._shares = np.where(chance.random(shape) < 0.9, 0.0, chance.random(shape))
-        # Check-points keep them as they are.
+        # Check-points store multiples of 1/16 below 256 exactly (12 bits).
         self._rates = chance.integers(0, 4096, (len(self.workloads), len(PAST))) / 16
 
     def answers(self, of: StepRange, asked: Iterable[str] | None = None) -> list[Any]:
-        """Whole answers on *of*, of all signals, of the *asked* namespaces."""
+        """Whole query results of all signals on *of*, for the *asked* namespaces."""
         part = slice(of.first - PAST.first, of.last - PAST.first + 1)
-        rows = [k for k, each in enumerate(self.workloads) if asked is None or each.namespace in asked]
+        rows = [k for k, w in enumerate(self.workloads) if asked is None or w.namespace in asked]
         containers = tuple(
             PodContainer(self.workloads[row].namespace, self.workloads[row].name, container)
             for row in rows
@@ -53,12 +53,12 @@ class Cluster:
         )
         shape = (len(containers), len(of))
         shares = self._shares[rows][:, :, part].reshape(shape)
-        found, columns = np.nonzero(shares)
+        numbers, columns = np.nonzero(shares)
         return [
             ContainerSamples(Resource.CPU, of, containers, self._cpu[rows][:, :, part].reshape(shape)),
             ContainerSamples(Resource.MEMORY, of, containers, self._memory[rows][:, :, part].reshape(shape)),
             *(
-                PressureSamples(reason, of, containers, found, columns + of.first, shares[found, columns])
+                PressureSamples(reason, of, containers, numbers, columns + of.first, shares[numbers, columns])
                 for reason in Pressure
             ),
             self._traffic(of, part, rows),
@@ -74,12 +74,12 @@ class Cluster:
         return ConnectionSamples(of, edges, rates, rates / 2, sources, scraped, request_bytes=rates * 64)
 
     def attribute(self, namespace: str, pod: str) -> Workload | None:
-        """Pods have the names of their workloads here."""
+        """The workload of a Pod, which has the same name."""
         return self._named[namespace, pod]
 
 
 class Learner:
-    """What folds answers, as a cycle does."""
+    """Folds query results as a cycle does."""
 
     def __init__(self, cluster: Cluster, *, timeslots: int = 4) -> None:
         self._cluster = cluster
@@ -87,7 +87,7 @@ class Learner:
         self.learned = LearnedState(self.history.state, ConnectionHistory())
 
     def fold(self, answers: Iterable[Any]) -> None:
-        """Take answers of any signal."""
+        """Fold results of any signal."""
         for answer in answers:
             if isinstance(answer, ContainerSamples):
                 self.history.fold(answer, self._cluster.attribute)
@@ -97,7 +97,7 @@ class Learner:
                 self.learned.connections.fold(answer)
 
     def read(self, wanted: StepRange, asked: Iterable[str] | None = None) -> None:
-        """Ask for what is missing of *wanted*, and for nothing else."""
+        """Query and fold the missing steps of *wanted*."""
         missing = {
             *(part for resource in Resource for part in self.history.missing(resource, wanted)),
             *self.learned.connections.missing(wanted.last),
@@ -107,7 +107,7 @@ class Learner:
 
 
 def learned_of(cluster: Cluster, *parts: StepRange) -> Learner:
-    """One who was told of *parts*, or of the whole past."""
+    """A learner that has folded *parts*, or the whole past."""
     learner = Learner(cluster)
     for part in parts or (PAST,):
         learner.fold(cluster.answers(part))
@@ -115,21 +115,21 @@ def learned_of(cluster: Cluster, *parts: StepRange) -> Learner:
 
 
 def facts(learned: LearnedState) -> dict[tuple[object, ...], object]:
-    """All that is known, whatever the numbers of its series are."""
+    """The whole state in comparable form, independent of series numbers."""
     found: dict[tuple[object, ...], object] = {("run", run): pods for run, pods in learned.usage.runs.items()}
     for (workload, container), number in learned.usage.series.index.items():
         of = (workload, container)
         one = np.array([number])
-        for resource, rows in learned.usage.histograms.items():
-            part = rows.select(one)
-            seen = tuple(int(each[0]) for each in (part.first_seen, part.last_seen, part.recent))
+        for resource, histograms in learned.usage.histograms.items():
+            part = histograms.select(one)
+            seen = tuple(int(array[0]) for array in (part.first_seen, part.last_seen, part.recent))
             found[resource, of, "seen"] = seen
-            for day, here in part.days.items():
-                entries = tuple(zip(here.keys.tolist(), here.counts.tolist(), strict=True))
+            for day, rows in part.days.items():
+                entries = tuple(zip(rows.keys.tolist(), rows.counts.tolist(), strict=True))
                 if entries:
-                    found[resource, of, day] = (entries, tuple(here.maxima), tuple(here.steps_seen))
-        for reason, signs in learned.usage.pressure.items():
-            kept = signs.select(one)
+                    found[resource, of, day] = (entries, tuple(rows.maxima), tuple(rows.steps_seen))
+        for reason, pressure in learned.usage.pressure.items():
+            kept = pressure.select(one)
             found[reason, of] = (
                 int(kept.seen_last[0]),
                 {day: int(p[0]) for day, p in kept.days.items() if p[0]},

@@ -1,4 +1,4 @@
-"""The choice and the hysteresis on days that are written down: what each costs is worked out by hand."""
+"""The choice and its stabilization on given days; the costs are worked out by hand."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ CPU, MEMORY = (rules_at(RiskLevel.NORMAL)[resource] for resource in Resource)
 
 
 def days_of(*samples: Float64Array, seen: float = 1.0) -> DaySummaries:
-    """One series, whose past days held these samples; today is blank."""
+    """One series with these samples on its past days; today is blank."""
     quantiles = np.stack([*(sample_quantiles(day[np.newaxis])[0] for day in samples), np.zeros(len(LEVELS))])
     share = np.array([seen] * len(samples) + [0.0])
     return DaySummaries(quantiles[np.newaxis].astype(np.float32), share[np.newaxis].astype(np.float32))
@@ -35,7 +35,7 @@ def only(values: Float32Array | Float64Array) -> float:
 
 
 def test_constant_cpu_needs_itself() -> None:
-    """14 equal days: no slack, no time above, whatever the candidate; 14 days raise it by 1 / 15^2."""
+    """14 equal days: no slack and no time above for any candidate; 14 days raise it by 1 / 15^2."""
     choice = choose(days_of(*[constant(0.2)] * 14), CPU)
 
     assert only(choice.value) == pytest.approx(0.2 * (1 + 1 / 225), rel=1e-6)
@@ -44,7 +44,7 @@ def test_constant_cpu_needs_itself() -> None:
 
 @pytest.mark.parametrize("risk", RiskLevel)
 def test_constant_memory_gets_the_margin_that_costs_least(risk: RiskLevel) -> None:
-    """A maximum that never strayed in 14 days has the width .7 * .2 / 15: a margin m is exceeded with a
+    """A constant maximum over 14 days has the width .7 * .2 / 15: a margin m is exceeded with a
     chance of .45 * m^(-1/.00933) + .05 * m^(-1/.5): .0661 at 1.03, .0454 at 1.06, .0413 at 1.1.
 
     With the slack 1 - 1/m and the prices 5.0, 2.1 and 1.5 the costs of 1.03, 1.06 and 1.1 are .360 .283 .298,
@@ -79,7 +79,7 @@ def test_low_risk_takes_more_slack() -> None:
 
 
 def test_candidates_are_ordered_by_margin_rank_and_level() -> None:
-    """Days of 1 to 7 cores: the 3rd largest is 5. Of memory, times 1.03; of two days the smaller stands."""
+    """Days of 1 to 7 cores: the 3rd largest is 5. Memory: times 1.03; with two days the smaller counts."""
     days = days_of(*(constant(float(value)) for value in range(1, 8)))
     number = 2 * len(LEVELS) + 4
     assert CPU.candidate(number) == Candidate(rank=3, level=0.95, margin=1.0)
@@ -129,7 +129,7 @@ def test_a_value_moves_only_where_that_saves_a_fiftieth(published: float, *, sta
 
 
 def test_what_was_never_published_takes_the_choice() -> None:
-    """NaN stands for none."""
+    """A published value of NaN means none: the choice is taken."""
     days = days_of(constant(0.2))
     choice = choose(days, CPU)
 
@@ -153,7 +153,7 @@ def test_cpu_is_outgrown_once_today_has_spent_its_risk(busy: int, *, expected: b
 
 @pytest.mark.parametrize(("maximum", "expected"), [(1e9, False), (1.01e9, True)])
 def test_memory_is_outgrown_by_one_sample(maximum: float, *, expected: bool) -> None:
-    """There is no risk to spend: what does not fit kills."""
+    """Memory has no allowed time above: one sample above the value is enough."""
     quantiles = sample_quantiles(np.array([[5e8, maximum]]))
     nothing, share = np.zeros(1, dtype=np.float32), np.array([0.01], dtype=np.float32)
 
@@ -169,7 +169,7 @@ def test_little_history_raises_less_with_each_day() -> None:
 
 
 def test_the_bound_rests_on_the_worst_day_seen() -> None:
-    """Three days, of one of which a tenth is above: 0.85 * (0.1 + 0.01) * (1 + 1/3) = 0.1247."""
+    """Three days, one of them a tenth above: 0.85 * (0.1 + 0.01) * (1 + 1/3) = 0.1247."""
     burst = constant(0.1)
     burst[:29] = 1.0
     days = days_of(constant(0.1), burst, constant(0.1))
@@ -181,7 +181,7 @@ def test_the_bound_rests_on_the_worst_day_seen() -> None:
 
 
 def test_the_scale_follows_what_statements_came_to() -> None:
-    """Without outcomes the default, .85, which counts for 200 of them.
+    """Without outcomes the default, .85, which has the weight of 200 outcomes.
 
     1,800 outcomes, each as large as what was said, make it (1 * 1800 + .85 * 200) / 2000 = .985.
     """
@@ -192,7 +192,7 @@ def test_the_scale_follows_what_statements_came_to() -> None:
 
 
 def test_a_value_is_priced_by_slack_and_risk() -> None:
-    """An even day from 0 to 1, P95 .95: of .99 the slack is .0404, and .01 of the time is above it."""
+    """A day spread evenly from 0 to 1, P95 .95: at .99 the slack is .0404 and the time above .01."""
     quantiles = np.array(LEVELS, dtype=np.float32)[np.newaxis, np.newaxis].repeat(2, axis=1)
     days = DaySummaries(quantiles, np.array([[1.0, 0.0]], dtype=np.float32))
     found = price_values(np.array([[0.99]], dtype=np.float32), days, CPU, elapsed=0.0)

@@ -1,4 +1,4 @@
-"""What is remembered depends on what there is and on the length of the ring, not on what came and went."""
+"""Memory use depends on the present workloads and the retained days, not on terminated Pods and workloads."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ WORKLOADS, REPLICAS = 100, 100
 
 
 def held(learned: LearnedState) -> dict[str, int]:
-    """How many bytes of arrays and how many names are held."""
+    """The bytes of arrays and the number of names held in memory."""
     usage, connections = learned.usage, learned.connections
     arrays = [ring.values for ring in connections.rings()]
     for rows in usage.histograms.values():
@@ -35,14 +35,14 @@ def held(learned: LearnedState) -> dict[str, int]:
 
 
 class Folding:
-    """A history and the connections beside it."""
+    """A usage history and a connection history."""
 
     def __init__(self) -> None:
         self.history = UsageHistory(timeslots=4, retained_days=15)
         self.learned = LearnedState(self.history.state, ConnectionHistory())
 
     def fold(self, of: StepRange, owners: dict[str, Workload]) -> None:
-        """Each Pod with one container, which uses the same in each step; a sign of need, and an edge each."""
+        """Fold constant usage of one container per Pod, pressure at the last step, an edge per workload."""
         containers = tuple(PodContainer(owner.namespace, pod, "app") for pod, owner in owners.items())
         values = np.tile(np.linspace(0.1, 0.2, len(containers))[:, np.newaxis], len(of))
 
@@ -62,9 +62,9 @@ class Folding:
 
 
 def test_ten_thousand_pods_that_are_rolled_ten_times_take_no_more() -> None:
-    """100 Deployments and Jobs of 100 Pods each: after ten generations it holds what it held after the first.
+    """100 Deployments and Jobs of 100 Pods each: after ten generations memory is as after the first.
 
-    All generations run in one time slot of one day and use the same, so that there is no new number to keep.
+    All generations run in one time slot of one day with equal usage, so no new histogram entries appear.
     """
     folding, sizes = Folding(), []
     kinds = ("Deployment", "Job")
@@ -80,7 +80,7 @@ def test_ten_thousand_pods_that_are_rolled_ten_times_take_no_more() -> None:
 
 
 def test_workloads_that_are_gone_leave_with_their_last_day() -> None:
-    """Each day 20 workloads run that are never seen again, beside five that stay: 15 days of them are held.
+    """Each day 20 workloads run once, beside five that stay: those of the last 15 days are held.
 
     From the 16th day on nothing grows: 15 * 20 + 5 series and, of a day and the one before, the edges.
     """
@@ -99,12 +99,12 @@ def test_workloads_that_are_gone_leave_with_their_last_day() -> None:
 
 
 def test_what_stays_is_known_as_if_it_had_been_alone() -> None:
-    """Its number changes as others leave, and nothing else does: rows, signs and edges are its own."""
+    """Its series number changes when other workloads are dropped; its usage, pressure and edges do not."""
     alone, crowded = Folding(), Folding()
     stays = Workload("shop", "stays")
     for day in range(20):
         of = StepRange(MIDNIGHT + day * 288 + 1, MIDNIGHT + day * 288 + 288)
-        # The first of all uses 0.1, alone or not.
+        # The first container uses 0.1 in both clusters.
         alone.fold(of, {"stays-1": stays})
         runs = {f"run-{day}-{n}": Workload("ci", f"run-{day}-{n}") for n in range(20)} if day else {}
         crowded.fold(of, {"stays-1": stays} | runs)
@@ -114,6 +114,6 @@ def test_what_stays_is_known_as_if_it_had_been_alone() -> None:
 
 
 def _names(fact: tuple[object, ...]) -> list[object]:
-    """The workloads that a fact is about."""
+    """The workloads of a fact."""
     subject = fact[0] if isinstance(fact[0], Connection) else fact[1]
     return [subject.source] if isinstance(subject, Connection) else list(subject)  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""What holds of the raw estimate whatever the history: scale, order, monotony, and that it is usable.
+"""Properties of the raw estimate for any history: scale, order, monotony, and a usable value.
 
 Scale. A fixed candidate follows usage by any factor within one bucket; so does the choice wherever it falls
 on the same candidate. Of scaled day quantiles the choice is the same, scaled: it is only the grid's rounding,
@@ -165,7 +165,7 @@ def test_scaled_usage_scales_most_choices_within_a_bucket(resource: Resource, fa
 @settings(max_examples=40, deadline=None)
 @given(seed=histories, exponent=st.floats(-3, 3))
 def test_scaled_days_scale_the_choice_exactly(resource: Resource, seed: int, exponent: float) -> None:
-    """Past the grid, of the days' quantiles themselves, any factor makes the same choice, scaled.
+    """Any factor on the days' quantiles themselves, without the grid, gives the same choice, scaled.
 
     Two candidates may cost the same to single precision: then it is the one or the other.
     """
@@ -194,7 +194,7 @@ def test_permuting_samples_within_a_day_changes_nothing(resource: Resource, seed
 @settings(max_examples=25, deadline=None)
 @given(seed=histories)
 def test_permuting_series_and_replicas_permutes_the_values(resource: Resource, seed: int) -> None:
-    """Rows in another order give the same values in that order; it is the same who of replicas saw a sample.
+    """Rows in another order give the same values in that order; replicas may swap samples.
 
     Three series of two replicas each: at every step the replicas swap their samples or not.
     """
@@ -217,7 +217,7 @@ def test_permuting_series_and_replicas_permutes_the_values(resource: Resource, s
 @settings(max_examples=25, deadline=None)
 @given(seed=histories)
 def test_splitting_batches_and_their_order_change_nothing(resource: Resource, seed: int) -> None:
-    """In pieces of any length, in any order, some of them twice."""
+    """Parts of any length, in any order, some of them twice."""
     values = usage(seed, resource)
     chance = np.random.default_rng(seed)
     cuts = sorted({0, values.shape[1], *chance.integers(1, values.shape[1], 5).tolist()})
@@ -261,7 +261,7 @@ def test_more_load_never_lowers_the_value_of_a_fixed_rule(
     )
 )
 def test_the_value_is_finite_and_at_least_the_floor(resource: Resource, samples: list[float]) -> None:
-    """Nothing, zeros, specks and numbers beyond belief."""
+    """No sample, zeros, and extremely small and large samples."""
     for risk in RiskLevel:
         rule = rules_at(risk)[resource]
         value = choose(folded(resource, [(FIRST, np.array([samples]))]), rule).value
@@ -269,7 +269,7 @@ def test_the_value_is_finite_and_at_least_the_floor(resource: Resource, samples:
 
 
 def answered(samples: list[float]) -> Float64Array:
-    """What the reader of Prometheus' answers makes of one series with *samples*, [1, steps]."""
+    """One series with *samples* as decoded from a Prometheus result, [1, steps]."""
     spelled = {math.inf: "+Inf", -math.inf: "-Inf"}
     points = [
         [(FIRST + number) * STEP_SECONDS, spelled.get(each, "NaN" if math.isnan(each) else repr(each))]
@@ -291,10 +291,10 @@ def answered(samples: list[float]) -> Float64Array:
     )
 )
 def test_whatever_a_source_is_told_the_value_is_usable(resource: Resource, samples: list[float]) -> None:
-    """Infinite, negative and absurd samples do not get past the reader, where they are sorted out.
+    """Infinite, negative and absurd samples are dropped when a Prometheus result is decoded.
 
-    `UsageHistograms` takes what is neither negative nor above 1e18, or NaN for none. So the value is finite,
-    at least the floor, and that of the usable samples alone.
+    `UsageHistograms` gets samples from 0 to 1e18 only, or NaN for none. So the value is finite, at least the
+    floor, and equal to the value of the usable samples alone.
     """
     rule = RULES[resource]
     usable = [each if 0 <= each <= 1e18 else math.nan for each in samples]
@@ -308,7 +308,7 @@ def test_whatever_a_source_is_told_the_value_is_usable(resource: Resource, sampl
 
 @each_resource
 def test_nothing_seen_at_all_gives_the_floor(resource: Resource) -> None:
-    """No day: with a share of 0 whatever stands there counts for nothing."""
+    """Without any day the floor is given: quantiles with a share of 0 are ignored."""
     days = DaySummaries(
         np.full((1, 3, len(LEVELS)), 7e9, dtype=np.float32), np.zeros((1, 3), dtype=np.float32)
     )

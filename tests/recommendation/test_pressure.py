@@ -1,8 +1,8 @@
-"""Signs of need: they raise a value once, decay, are bounded, and never become part of what was measured.
+"""Pressure: it raises a value once, decays, is bounded, and never becomes part of the measured usage.
 
-Constant usage of a 12th of a day (24 steps) gives, without a sign, CPU 1 + 1 / (1 + 1/12)^2 = 1.852071 times
-itself, and memory 1.3 * (1 + 3 / (1 + 1/12 / 0.6)^2) = 4.30678166 times itself, little being known of it
-(the share of a day is held with seven digits: 1/12 as .083333336).
+Without pressure, constant usage over 24 steps (1/12 day) gives CPU 1 + 1 / (1 + 1/12)^2 = 1.852071 times
+itself, and memory 1.3 * (1 + 3 / (1 + 1/12 / 0.6)^2) = 4.30678166 times itself, for so little history
+(the share of a day is stored with seven digits: 1/12 as .083333336).
 """
 
 import itertools
@@ -45,7 +45,7 @@ def throttled(history: UsageHistory, of: StepRange, share: object, pod: str = WE
 
 
 def killed(history: UsageHistory, of: StepRange, *at: int) -> None:
-    """Kills of `app` at steps counted from midnight, in an answer on all of *of*."""
+    """OOM kills of `app` at steps counted from midnight, in a query result on all of *of*."""
     shown = [float(step in {MIDNIGHT + each for each in at}) for step in range(of.first, of.last + 1)]
     history.fold_pressure(signs(KILLED, of, (WEB_POD, "app", shown)), ATTRIBUTE)
 
@@ -80,7 +80,7 @@ def test_throttling_raises_by_half_at_most() -> None:
 
 @pytest.mark.parametrize(("days_later", "expected"), [(0, 0.4), (1, 0.2), (2, 0.1), (3, None)])
 def test_a_day_of_throttling_counts_half_after_each_day(days_later: int, expected: float | None) -> None:
-    """A mean of 0.4, then nothing: 0.4, 0.2, 0.1; three days later it is forgotten."""
+    """A mean of 0.4, then no throttling: 0.4, 0.2, 0.1; three days later it is dropped."""
     history = measured(Resource.CPU, WHOLE_DAY, 0.1)
     throttled(history, WHOLE_DAY, 0.4)
 
@@ -91,7 +91,7 @@ def test_a_day_of_throttling_counts_half_after_each_day(days_later: int, expecte
 
 @pytest.mark.parametrize(("today", "expected"), [(0.3, 0.3), (0.2, 0.25)])
 def test_the_day_that_raises_most_counts(today: float, expected: float) -> None:
-    """Yesterday 0.5, half of which is 0.25: today's own mean counts where it is more, and is never added."""
+    """Yesterday 0.5, halved to 0.25: the larger of it and today's mean counts; they are never added."""
     history = measured(Resource.CPU, steps(1, 2 * STEPS_PER_DAY), 0.1)
     throttled(history, WHOLE_DAY, 0.5)
     throttled(history, NEXT_DAY, today)
@@ -142,7 +142,7 @@ def test_an_oom_kill_raises_memory_by_a_fifth() -> None:
 
 
 def test_kills_do_not_compound() -> None:
-    """Ten kills, the last in the newest step: 43,067,817 * 1.2 all the same."""
+    """Ten kills, the last in the newest step: still 43,067,817 * 1.2."""
     history = measured(Resource.MEMORY, steps(1, 24), 1e7)
     killed(history, steps(1, 24), *range(15, 25))
 
@@ -153,7 +153,7 @@ def test_kills_do_not_compound() -> None:
     ("hours_later", "expected"), [(12, "49158526"), (24, "47374598"), (48, "45221207"), (72, "43067817")]
 )
 def test_the_raise_of_a_kill_decays_with_its_age(hours_later: int, expected: str) -> None:
-    """0.2 * 2^(-age in days): 0.141421, 0.1, 0.05 on 43,067,816.6; on the third day it is forgotten."""
+    """0.2 * 2^(-age in days): 0.141421, 0.1, 0.05 on 43,067,816.6; on the third day it is dropped."""
     history = measured(Resource.MEMORY, steps(1, 24), 1e7)
     killed(history, steps(1, 24), 24)
 
@@ -161,7 +161,7 @@ def test_the_raise_of_a_kill_decays_with_its_age(hours_later: int, expected: str
 
 
 def test_what_was_measured_stays_as_it_is() -> None:
-    """Read with the raise and then when it is forgotten: the samples never held it.
+    """Read with the raise, and again after the raise was dropped: the samples do not contain it.
 
     A whole day of 10,000,000 is 1.2 * (1 + 3 / (1 + 1 / 0.6)^2) = 1.70625 times itself.
     """
@@ -189,7 +189,7 @@ def test_only_the_container_that_showed_it_is_raised() -> None:
 
 
 def test_throttling_says_nothing_of_memory_and_a_kill_nothing_of_cpu() -> None:
-    """Each sign raises its own resource."""
+    """Throttling raises CPU only, an OOM kill memory only."""
     history = measured(Resource.CPU, steps(1, 24), 0.1)
     history.fold(usage(steps(1, 24), (WEB_POD, "app", 1e7), resource=Resource.MEMORY), ATTRIBUTE)
     killed(history, steps(1, 24), 24)
@@ -201,7 +201,7 @@ def test_throttling_says_nothing_of_memory_and_a_kill_nothing_of_cpu() -> None:
 
 
 def test_signs_of_pods_of_nobody_raise_nobody() -> None:
-    """`db-0` is of no workload that is known, and a container that was never measured has no profile."""
+    """`db-0` belongs to no known workload; a container without usage samples has no profile."""
     history = measured(Resource.CPU, steps(1, 24), 0.1)
     answer = signs(THROTTLING, steps(1, 24), ("db-0", "app", 0.5), (WEB_POD, "never-measured", 0.5))
     history.fold_pressure(answer, ATTRIBUTE)
@@ -211,9 +211,9 @@ def test_signs_of_pods_of_nobody_raise_nobody() -> None:
 
 
 def test_signs_are_asked_for_where_usage_is_known() -> None:
-    """Nothing is measured: nothing to ask. Then the steps of the last three days that are, the newest first.
+    """Without usage nothing is queried; then the steps of the last three days with usage, newest first.
 
-    What was answered is not asked for again, also in the middle of what was not.
+    Steps that were read are not queried again, even in the middle of missing ones.
     """
     history = UsageHistory(timeslots=4, retained_days=15)
     assert history.missing_pressure(Resource.CPU, MIDNIGHT + 24) == []
@@ -232,7 +232,7 @@ def test_signs_are_asked_for_where_usage_is_known() -> None:
 
 
 def test_churn_does_not_fill_the_memory() -> None:
-    """A month of throttling: three days of it are held, the newest."""
+    """A month of throttling: the newest three days are held."""
     history = measured(Resource.CPU, steps(1, 24), 0.1)
     for day in range(30):
         throttled(history, StepRange(MIDNIGHT + day * 288 + 1, MIDNIGHT + (day + 1) * 288), 0.5)
@@ -245,7 +245,7 @@ def test_churn_does_not_fill_the_memory() -> None:
 def test_the_order_of_answers_and_answers_that_come_twice_change_nothing(
     seed: int, length: int, reason: Pressure
 ) -> None:
-    """Signs cut at random places, shuffled, half of them delivered twice, raise as one whole answer does."""
+    """Pressure split at random steps, shuffled, half of it read twice, raises as one whole result does."""
     chance = np.random.default_rng(seed)
     table: NDArray[np.float64] = chance.random((2, length))
     table[chance.random(table.shape) < 0.5] = 0.0

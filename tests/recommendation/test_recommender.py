@@ -1,8 +1,8 @@
-"""Needs derived from usage: the rule, the pooling, the containers, and folding that is idempotent.
+"""Needs derived from usage: the rule, pooling of replicas, containers, and idempotent folding.
 
-Of usage that does not vary every quantile of every day is itself. While little was seen it is raised: seen
-for t days, CPU by 1 / (1 + t)^2, memory by 3 / (1 + t / 0.6)^2. Memory has a margin m besides: the one whose
-slack and whose chance of being exceeded cost least. A maximum that never strayed has a width of
+For constant usage every quantile of every day is that usage. It is raised for little history: with t days
+seen, CPU by 1 / (1 + t)^2, memory by 3 / (1 + t / 0.6)^2. Memory also has a margin m: the one with
+the least cost of slack and of the chance to be exceeded. A constant maximum has a width of
 .7 * .2 / (t + 1), .1 at most; m then costs 1 - 1/m + 2.1 * (.45 * m^(-1 / width) + .05 * m^(-1 / .5)):
 
 t            width   cost of m                                 memory times itself
@@ -48,7 +48,7 @@ def web_cpu(*answers: ContainerSamples) -> ResourceProfile:
 
 
 def test_constant_usage_needs_itself_plus_a_margin_for_what_was_not_seen() -> None:
-    """0.018 cores in every one of 24 steps: 0.018 * 1.852071 = 0.0333, spelled upwards."""
+    """0.018 cores in every one of 24 steps: 0.018 * 1.852071 = 0.0333, rounded up."""
     profile = web_cpu(usage(steps(1, 24), (WEB_POD, "web-svc", 0.018)))
 
     assert profile.value == "0.034"
@@ -92,7 +92,7 @@ def test_samples_of_all_replicas_are_pooled() -> None:
 
 
 def test_the_value_is_the_sum_over_long_running_containers() -> None:
-    """0.1 * 1.852071 = 0.1852 and 0.02 * 1.852071 = 0.0370: 0.2222 together, each spelled upwards."""
+    """0.1 * 1.852071 = 0.1852 and 0.02 * 1.852071 = 0.0370: 0.2222 together, each rounded up."""
     profile = web_cpu(
         usage(steps(1, 24), (WEB_POD, "web-svc", 0.1), (WEB_POD, "linkerd-proxy", 0.02)),
     )
@@ -113,7 +113,7 @@ def test_an_init_container_that_ended_is_left_out() -> None:
 
 
 def test_a_workload_that_is_gone_keeps_its_containers() -> None:
-    """What ran in the workload's own last hour counts, though others have samples for a day more.
+    """The workload's own last hour counts, although other workloads have samples for a day more.
 
     24 steps of 0.1 were seen: 0.1852.
     """
@@ -126,7 +126,7 @@ def test_a_workload_that_is_gone_keeps_its_containers() -> None:
 
 
 def test_too_few_samples_give_no_profile_but_a_reason() -> None:
-    """11 of the 12 samples that are asked for: the workload is named among those with too few."""
+    """11 of the 12 required samples: the workload is listed among those with too few."""
     folded = history()
     folded.fold(usage(steps(1, 11), (WEB_POD, "web-svc", 0.1)), ATTRIBUTE)
 
@@ -185,7 +185,7 @@ def test_the_newest_days_count_most_and_what_left_the_window_not_at_all() -> Non
 
 
 def test_pods_of_nobody_are_named_and_not_counted() -> None:
-    """A StatefulSet's Pod is of no Deployment."""
+    """A StatefulSet's Pod belongs to no known workload: it is listed as unattributed and not counted."""
     folded = history().fold(usage(steps(1, 12), ("db-0", "db", 1.0)), ATTRIBUTE)
 
     assert folded.samples == 0
@@ -193,7 +193,7 @@ def test_pods_of_nobody_are_named_and_not_counted() -> None:
 
 
 def test_the_neighbour_with_a_longer_name_is_another_workload() -> None:
-    """`web-api` uses 50 times as much as `web`; neither takes from the other: 1.852071 times itself each."""
+    """`web-api` uses 50 times as much as `web`; they are independent: 1.852071 times itself each."""
     folded = history()
     folded.fold(usage(steps(1, 24), (WEB_POD, "c", 0.02), ("web-api-5f5b555dff-fcg7c", "c", 1.0)), ATTRIBUTE)
 
@@ -203,7 +203,7 @@ def test_the_neighbour_with_a_longer_name_is_another_workload() -> None:
 
 
 def test_only_missing_steps_are_asked_for() -> None:
-    """Of steps 1 to 300 the range 11 to 20 is there: the next day's come first, then 21-288, then 1-10."""
+    """Of steps 1 to 300, 11 to 20 were read: missing are the next day's first, then 21-288, then 1-10."""
     folded = history()
     folded.fold(usage(steps(11, 20), (WEB_POD, "web-svc", 0.1)), ATTRIBUTE)
 
@@ -214,7 +214,7 @@ def test_only_missing_steps_are_asked_for() -> None:
 
 
 def test_days_that_left_the_ring_are_asked_for_no_more_and_kept_no_more() -> None:
-    """A ring of 15 days, then a sample 20 days later: the first day's samples are gone."""
+    """15 retained days, then a sample 20 days later: the first day's samples are dropped."""
     folded = history()
     folded.fold(usage(steps(1, 24), (WEB_POD, "web-svc", 0.4)), ATTRIBUTE)
     later = MIDNIGHT + 20 * STEPS_PER_DAY
@@ -228,7 +228,7 @@ def test_days_that_left_the_ring_are_asked_for_no_more_and_kept_no_more() -> Non
 def test_the_order_of_answers_and_answers_that_come_twice_change_nothing(
     seed: int, replicas: int, length: int
 ) -> None:
-    """A past cut at random places, shuffled, half of it delivered twice, folds to the same profile."""
+    """A past split at random steps, shuffled, half of it read twice, folds to the same profile."""
     chance = np.random.default_rng(seed)
     pods = [f"web-6b6f9d7d5c-{letter * 5}" for letter in "bcdf"[:replicas]]
     table = chance.lognormal(-3, 1, (replicas, length))
@@ -263,7 +263,7 @@ def test_a_value_is_never_zero_nor_beyond_belief(value: float) -> None:
 
 
 def test_the_day_begins_with_the_step_that_ends_five_minutes_after_midnight() -> None:
-    """The step that ends at midnight lies in the day before: slot 18:00 to 24:00."""
+    """The step that ends at midnight belongs to the day before: slot 18:00 to 24:00."""
     folded = history()
     folded.fold(usage(StepRange(MIDNIGHT - 11, MIDNIGHT), (WEB_POD, "c", 0.1)), ATTRIBUTE)
 

@@ -1,4 +1,4 @@
-"""When a published value moves: what a leader does over days, and that a restart does the same."""
+"""Changes of a published value over days, with one leader and with restarts."""
 
 from dataclasses import dataclass, field
 
@@ -29,14 +29,14 @@ def pod(workload: Workload) -> str:
 
 @dataclass
 class Cluster:
-    """What was used, and what is published; it outlives every leader."""
+    """The recorded usage and the published values; both outlive every leader."""
 
     resource: Resource = Resource.CPU
     usage: list[Samples] = field(default_factory=list)
     published: dict[Workload, PublishedValue] = field(default_factory=dict)
 
     def uses(self, first: int, values: list[float], *names: tuple[Workload, str]) -> StepRange:
-        """All of *names* (web's container `c`, if there is none) use *values* from step *first* on."""
+        """Record *values* from step *first* on for all *names* (by default web's container `c`)."""
         steps = StepRange(MIDNIGHT + first, MIDNIGHT + first + len(values) - 1)
         containers = tuple(PodContainer(of.namespace, pod(of), name) for of, name in names or [(WEB, "c")])
         table = np.tile(np.array(values), (len(containers), 1))
@@ -45,7 +45,7 @@ class Cluster:
 
 
 class Leader:
-    """One term: it reads what was used so far, and publishes."""
+    """One leader's term: it reads the usage so far and publishes."""
 
     def __init__(self, cluster: Cluster, *, risk: RiskLevel = RiskLevel.NORMAL) -> None:
         self._cluster, self._read = cluster, 0
@@ -54,7 +54,7 @@ class Leader:
         self._policy = EstimationPolicy(15, risk=risk)
 
     def cycle(self, step: int) -> list[ResourceProfile]:
-        """What is published as of a step (counted from midnight)."""
+        """Publish as of a step (counted from midnight), and return the built profiles."""
         for samples in self._cluster.usage[self._read :]:
             self._history.fold(samples, ATTRIBUTE)
         self._read = len(self._cluster.usage)
@@ -74,13 +74,13 @@ class Leader:
 
 
 def two_weeks(cluster: Cluster, value: float, *names: tuple[Workload, str]) -> None:
-    """Constant usage until midnight."""
+    """Two weeks of constant usage until midnight."""
     for day in range(-DAYS_BEFORE, 0):
         cluster.uses(day * STEPS_PER_DAY + 1, [value] * STEPS_PER_DAY, *names)
 
 
 def test_an_unchanged_cycle_makes_no_profile() -> None:
-    """Published at noon, and again with the next step of the same usage: nothing is new, nothing is built."""
+    """Published at noon, and one step later with equal usage: no profile is built."""
     cluster, leader = Cluster(), None
     two_weeks(cluster, 0.1)
     cluster.uses(1, [0.1] * NOON)
@@ -93,7 +93,7 @@ def test_an_unchanged_cycle_makes_no_profile() -> None:
 
 
 def test_a_profile_that_is_due_is_made_without_moving() -> None:
-    """The status is to be refreshed: the same value, from newer samples, and what would be chosen now."""
+    """A due profile has the same value, newer samples, and the value of the newest choice."""
     cluster = Cluster()
     two_weeks(cluster, 0.1)
     cluster.published[WEB] = PublishedValue(0.102, MIDNIGHT * STEP_SECONDS - 1, is_due=True)
@@ -104,12 +104,12 @@ def test_a_profile_that_is_due_is_made_without_moving() -> None:
 
 
 def test_cpu_rises_within_the_day_once_it_has_spent_its_risk() -> None:
-    """0.1 for two weeks, and 0.4 from noon on: that it stays so is not to be expected at once.
+    """0.1 for two weeks, and 0.4 from noon on: the value rises once the rise is worth it.
 
-    Yesterday weighs 1, the days before it half after every two days, today 1.41 for the share that was seen:
-    at midnight 0.27 of all. To stay costs 0.27 * (7.7 * 0.5 - 1) = 0.77 by then (half of the day is above,
-    for which 1 is credited), to go up 0.75 of slack on the others, 0.73 * 0.75 = 0.55. Shortly after noon it
-    is the other way round.
+    Yesterday weighs 1, the days before it half after every two days, today 1.41 times its share with samples:
+    at midnight 0.27 of all. Staying costs 0.27 * (7.7 * 0.5 - 1) = 0.77 by then (half of the day is above,
+    for which 1 is credited), rising costs 0.75 of slack on the others, 0.73 * 0.75 = 0.55. Shortly after noon
+    staying is cheaper.
     """
     cluster, leader = Cluster(), None
     two_weeks(cluster, 0.1)
@@ -147,9 +147,9 @@ def test_memory_rises_with_the_first_sample_that_does_not_fit() -> None:
 
 
 def test_a_value_that_rose_falls_with_another_day_at_the_earliest() -> None:
-    """A morning of 0.4 lifts it. In the afternoon it stays where it is.
+    """A morning of 0.4 raises the value, and it stays in the afternoon.
 
-    The morning's weight halves every two days: a week later it is gone.
+    The morning's weight halves every two days: a week later it has no effect.
     """
     cluster, leader = Cluster(), None
     two_weeks(cluster, 0.1)
@@ -189,7 +189,7 @@ def test_a_restart_at_any_time_publishes_the_same() -> None:
 
 
 def test_a_value_of_somebody_else_is_replaced_at_once() -> None:
-    """A person writes ten times as much an hour after it was published: the next cycle takes it back."""
+    """Another writer sets ten times the value an hour after publication: the next cycle reverts it."""
     cluster = Cluster()
     two_weeks(cluster, 0.1)
     leader = Leader(cluster)
@@ -200,16 +200,16 @@ def test_a_value_of_somebody_else_is_replaced_at_once() -> None:
 
 
 def test_choosing_is_spread_over_the_first_hour_of_a_day() -> None:
-    """60 workloads whose need tripled yesterday: each moves in its own minute, all within twelve steps.
+    """60 workloads whose need tripled yesterday: each moves at its own step, all within twelve steps.
 
-    The minute follows from the name alone.
+    The step is derived from the name alone.
     """
     names = [(Workload("emojivoto", f"web{number}"), "c") for number in range(60)]
     cluster = Cluster()
     two_weeks(cluster, 0.1, *names)
     leader = Leader(cluster)
     leader.cycle(NOON)
-    # Nobody looked while it happened: the day is read when it is over.
+    # No cycle ran during the day: it is read after it has closed.
     cluster.uses(1, [0.3] * STEPS_PER_DAY, *names)
     moved: dict[Workload, int] = {}
     for step in range(STEPS_PER_DAY + 1, STEPS_PER_DAY + SPREAD_STEPS + 1):
@@ -229,7 +229,7 @@ def test_a_workload_moves_by_what_all_its_containers_save() -> None:
     two_weeks(cluster, 0.001, proxy)
     for samples in cluster.usage[DAYS_BEFORE:]:
         samples.values[:] = 0.001
-    # Answers tell of all containers at once.
+    # A query result contains all containers.
     merged = [
         Samples(a.resource, a.steps, a.containers + b.containers, np.vstack((a.values, b.values)))
         for a, b in zip(cluster.usage[:DAYS_BEFORE], cluster.usage[DAYS_BEFORE:], strict=True)
@@ -245,7 +245,7 @@ def test_a_workload_moves_by_what_all_its_containers_save() -> None:
 
 @pytest.mark.parametrize("resource", Resource)
 def test_risk_is_what_the_value_is_bought_with(resource: Resource) -> None:
-    """Noise: at low risk the value is larger, and less is stated to be above it."""
+    """Noise: at low risk the value is larger, and the stated time above it is smaller."""
     chance = np.random.default_rng(5)
     cluster = Cluster(resource)
     scale = 0.1 if resource is Resource.CPU else 1e8
@@ -267,7 +267,7 @@ def test_risk_is_what_the_value_is_bought_with(resource: Resource) -> None:
 def test_a_young_container_takes_what_its_siblings_need() -> None:
     """Web in three other namespaces used 0.4, 0.5 and 2.0 for two weeks; here 0.1 for an hour.
 
-    Its own value is 0.1 * 1.9216; theirs are raised by 1/225 for their 14 days, the median is 0.5022.
+    Its own value is 0.1 * 1.9216; the siblings are raised by 1/225 for their 14 days, their median is 0.5022.
     """
     cluster = Cluster()
     for name, value in (("a", 0.4), ("b", 0.5), ("c", 2.0)):
@@ -293,7 +293,7 @@ def test_a_young_container_takes_what_its_siblings_need() -> None:
 
 
 def test_a_young_container_keeps_its_own_value_where_that_is_larger() -> None:
-    """The sibling needs less: 0.4 * 1.9216 = 0.7686 stands."""
+    """The sibling needs less: 0.4 * 1.9216 = 0.7686 stays."""
     cluster = Cluster()
     two_weeks(cluster, 0.1, (Workload("a", "web"), "c"))
     cluster.uses(1, [0.4] * 12)

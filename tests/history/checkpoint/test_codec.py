@@ -1,4 +1,4 @@
-"""A check-point holds what was learned, the same bytes for the same; what is none is told, not taken."""
+"""Check-points: round trip, equal bytes for equal state, and an error for unreadable bytes."""
 
 import struct
 import zlib
@@ -30,12 +30,12 @@ def read(packed: bytes) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def whole() -> Checkpoint:
-    """Everything that three days of a small cluster tell."""
+    """The state after three days of a small cluster."""
     return learned_of(Cluster()).learned.shard(KeyRange(), ASKED)
 
 
 def test_it_comes_back_as_it_was(whole: Checkpoint) -> None:
-    """Rows, signs, runs, connections, the steps that they cover, and the namespaces that were asked for."""
+    """Usage, pressure, runs, connections, their coverage, and the namespaces that were queried."""
     back = read(encode(whole))
 
     assert facts(LearnedState(back.usage, back.connections)) == facts(
@@ -49,7 +49,7 @@ def test_it_comes_back_as_it_was(whole: Checkpoint) -> None:
 
 
 def test_a_day_that_goes_on_after_it_came_back_is_the_same_day() -> None:
-    """The first half folded, stored, read, and the second half folded: as if it had never been stored."""
+    """Folding half of a day, storing, reading and folding the rest equals folding the whole day."""
     cluster = Cluster()
     half = PAST.first + 2 * 288 + 33
     first = learned_of(cluster, type(PAST)(PAST.first, half)).learned.shard(KeyRange(), NamespaceSelection())
@@ -62,7 +62,7 @@ def test_a_day_that_goes_on_after_it_came_back_is_the_same_day() -> None:
 
 
 def test_the_same_is_the_same_bytes(whole: Checkpoint) -> None:
-    """Stored twice, and stored after it was read; what differs in one sample differs."""
+    """Encoding twice, or again after decoding, gives equal bytes; one step more gives other bytes."""
     packed = encode(whole)
 
     assert encode(whole) == packed
@@ -74,7 +74,7 @@ def test_the_same_is_the_same_bytes(whole: Checkpoint) -> None:
 
 
 def test_nothing_learned_is_a_check_point_too() -> None:
-    """The first cycle of a cluster without Pods."""
+    """An empty state, as after the first cycle of a cluster without Pods, has a round trip too."""
     nothing = Checkpoint(
         KeyRange(), NamespaceSelection(), UsageState(timeslots=4, retained_days=15), ConnectionHistory()
     )
@@ -86,7 +86,7 @@ def test_nothing_learned_is_a_check_point_too() -> None:
 
 
 def test_rates_are_kept_to_one_in_eight_thousand(whole: Checkpoint) -> None:
-    """Twelve bits of a mantissa, rounded: an error of at most 2^-13; a silent step stays silent."""
+    """Twelve bits of mantissa, rounded: an error of at most 2^-13; a step without sample stays NaN."""
     rates = whole.connections.rates["requests"].values
     kept = read(encode(whole)).connections.rates["requests"].values
 
@@ -98,7 +98,7 @@ def test_rates_are_kept_to_one_in_eight_thousand(whole: Checkpoint) -> None:
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_bytes_that_were_damaged_are_told(whole: Checkpoint, data: st.DataObject) -> None:
-    """A bit that flipped anywhere, or an end that is missing: an error that says so, and nothing else."""
+    """A flipped bit anywhere, or a truncated file, raises UnreadableCheckpointError and nothing else."""
     packed = bytearray(encode(whole))
     if data.draw(st.booleans()):
         del packed[data.draw(st.integers(0, len(packed) - 1)) :]
@@ -112,14 +112,14 @@ def test_bytes_that_were_damaged_are_told(whole: Checkpoint, data: st.DataObject
 
 @pytest.mark.parametrize("packed", [b"", b"{}", b"JPCP", b"\x00" * 100, b"JPCP\x01\x00" + b"\x00" * 32])
 def test_what_is_no_check_point_is_told(packed: bytes) -> None:
-    """Nothing, somebody else's text, and the first bytes alone."""
+    """Empty bytes, JSON, zeros and truncated prefixes are Corrupt."""
     with pytest.raises(UnreadableCheckpointError) as caught:
         read(packed)
     assert caught.value.reason == "Corrupt"
 
 
 def test_one_of_a_later_version_is_told(whole: Checkpoint) -> None:
-    """Whatever follows the version is the business of who wrote it: not even its check is looked at."""
+    """The version is checked before the checksum, because a later format may place it elsewhere."""
     packed = encode(whole)
 
     with pytest.raises(UnreadableCheckpointError, match="version 2, and 1 can be read") as caught:
@@ -128,7 +128,7 @@ def test_one_of_a_later_version_is_told(whole: Checkpoint) -> None:
 
 
 def test_one_of_other_slots_is_told(whole: Checkpoint) -> None:
-    """Rows of four slots a day can't be cut into six."""
+    """Histograms of four time slots can not be read with six."""
     with pytest.raises(UnreadableCheckpointError, match="TIMESLOTS") as caught:
         decode(encode(whole), timeslots=6, retained_days=15)
     assert caught.value.reason == "OtherSettings"
@@ -148,7 +148,7 @@ def test_one_of_other_slots_is_told(whole: Checkpoint) -> None:
     ],
 )
 def test_a_check_point_that_contradicts_itself_is_told(whole: Checkpoint, damage: object) -> None:
-    """Its checksum is right, but its header is not that of its arrays: still no more than an error."""
+    """A right checksum with a header that does not match the arrays is Malformed."""
     body = zlib.compress(damage(zlib.decompress(encode(whole)[38:])))  # type: ignore[operator]
 
     with pytest.raises(UnreadableCheckpointError) as caught:
@@ -166,5 +166,5 @@ def test_a_piece_names_only_its_own_namespaces() -> None:
 
 
 def test_todays_last_step_is_remembered(whole: Checkpoint) -> None:
-    """The format tells how far it goes: three days and a hundred steps."""
+    """The newest step is stored: three days and a hundred steps after midnight."""
     assert read(encode(whole)).newest_step == MIDNIGHT + 3 * 288 + 100
