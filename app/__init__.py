@@ -1,19 +1,22 @@
-"""Kubernetes Job Profiler: learns what every micro-service needs and whom it talks to.
+"""Kubernetes Job Profiler: learns the CPU, memory and connections of every workload, and annotates its Pods.
 
-Layers, from the top; a module imports only what stands below it (the contracts are in `pyproject.toml`):
+Layers, from the top; a module imports only from the layers below (the contracts are in `pyproject.toml`):
 
-    __main__, command_line   what a person types: serve, profile, status, backtest, demo ...
-    runtime                  composition roots: opens clients, wires roles, supervises tasks
-    backtest                 replays sizing rules on the past, records it, explains a number
-    profiler                 the background role: one cycle after the other, leader only
-    webhook                  the admission role: index in memory, review in, patch out
-    tls                      certificate authority, serving certificate, trust in the webhook
+    __main__, command_line   commands of `job-profiler`: serve, profile, status, backtest, demo ...
+    demo                     the main job without a cluster: a recorded history, the real server, one Pod
+    runtime                  composition only: builds the roles, their watches and their tasks
+    backtest                 replays sizing policies on past usage, records it, explains a value
+    profiler                 the background role, leader only: cycles and back-fill
+    webhook                  the admission role: review in, JSON patch out, from memory
+    tls                      certificate authority, serving certificate, CA bundle
     kubernetes               the only package that talks to the API server
-    sources                  the only package that talks to Prometheus or reads recorded histories
-    settings, setting_types, periodic
-                             what the user may set; how a task is repeated
-    estimation               pure numpy: day rows, percentiles, means over wall-clock time
-    rightsizing              pure: the requests of a Pod from profiles, within what its namespace allows
-    domain                   pure data: workloads, profiles, their names and annotations
-    errors                   every exception of ours
+    sources                  the only package that talks to Prometheus or reads history files
+    http_server              HTTP/1.1 listeners on uvicorn
+    settings                 environment variables and flags, one module per concern
+    outage_log, periodic     log lines of repeated attempts; back-off and schedules
+    recommendation           arithmetic: from the stored days to a value and its risk (pure numpy)
+    history                  state: day histograms, coverage, edge rates, check-points (pure numpy)
+    rightsizing              requests of a new Pod within the rules of its namespace (pure)
+    domain                   workloads, profiles, annotations, names (pure data)
+    errors                   every exception, one class per decision of a caller
 """

@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from app.domain.custom_resources import GROUP, VERSION
-from app.kubernetes.webhook_configuration import WEBHOOK
+from app.kubernetes.webhook_entries import WEBHOOK
 from benchmarks.stored_profiles import NAMESPACE, manifests
 
 _PROFILES = f"/apis/{GROUP}/{VERSION}/namespaces/{NAMESPACE}"

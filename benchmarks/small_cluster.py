@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from app.kubernetes.webhook_configuration import WEBHOOK
+from app.kubernetes.webhook_entries import WEBHOOK
 from benchmarks.cycle_pods import ObjectServer, fill
 from benchmarks.replayed_answers import Population, ReplayedAnswers
 from benchmarks.stored_profiles import NAMESPACE, manifests

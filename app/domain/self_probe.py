@@ -1,6 +1,5 @@
 """The self-probe's ConfigMap: the profiler sets a question, and the webhook adds the answer."""
 
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,11 +7,6 @@ from typing import Any
 LABEL = "job-profiler.liqo.io/probe"
 QUESTION = "job-profiler.liqo.io/probe-question"
 ANSWER = "job-profiler.liqo.io/probe-answer"
-
-
-def new_question() -> str:
-    """A random token that was never used before."""
-    return secrets.token_hex(16)
 
 
 def config_map(question: str) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from app.errors import (
     UnavailableError,
 )
 from app.kubernetes.client_library import ConfigException
+from app.kubernetes.error_text import shorten
 
-_SHOWN_CHARACTERS = 400
 _BY_STATUS: Mapping[int, type[ClusterError]] = {
     HTTPStatus.BAD_REQUEST: InvalidError,
     HTTPStatus.UNAUTHORIZED: ForbiddenError,
@@ -52,12 +52,6 @@ def error_from_response(request: str, status: int, body: bytes, headers: Mapping
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnavailableError(message, _seconds(headers.get("Retry-After", "")))
     return _BY_STATUS.get(status, ClusterError)(message)
-
-
-def shorten(text: str) -> str:
-    """The text on one line, cut to 400 characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN_CHARACTERS else line[:_SHOWN_CHARACTERS] + "..."
 
 
 @contextmanager

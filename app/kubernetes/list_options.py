@@ -6,7 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from app.errors import ExpiredError
-from app.kubernetes.failures import shorten
+from app.kubernetes.error_text import shorten
 
 Object = dict[str, Any]
 T = TypeVar("T")

@@ -14,9 +14,8 @@ from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.failures import explain_missing_object
 from app.kubernetes.list_options import ListOptions, Object
+from app.kubernetes.webhook_entries import PROBE_WEBHOOK, WEBHOOK
 
-WEBHOOK = "pods.job-profiler.liqo.io"
-PROBE_WEBHOOK = "probe.job-profiler.liqo.io"
 FIELD_MANAGER = "job-profiler-ca-bundle"
 
 

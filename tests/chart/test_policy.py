@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.self_probe import config_map, new_question
+from app.domain.self_probe import config_map
 from app.kubernetes.checkpoint_maps import PREFIX
 from app.kubernetes.status_map import NAME as STATUS
 from tests.chart.conftest import Render
@@ -153,7 +153,7 @@ def test_the_status_is_only_filled(allows: Any) -> None:
 @pytest.mark.parametrize("is_named", [False, True])
 def test_what_the_probe_asks_for_is_never_stored(allows: Any, is_named: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """The self-probe's ConfigMap is allowed only as a dry run, before and after its name is generated."""
-    prefix = config_map(new_question())["metadata"]["generateName"]
+    prefix = config_map("question")["metadata"]["generateName"]
     metadata = {"generateName": prefix} | ({"name": prefix + GENERATED} if is_named else {})
 
     assert allows("CREATE", dry_run=True, **metadata)

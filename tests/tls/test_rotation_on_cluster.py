@@ -13,7 +13,8 @@ from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.list_options import ListOptions
 from app.kubernetes.reflector import Reflector
-from app.kubernetes.webhook_configuration import WEBHOOK, CaBundleSink, ca_bundle_of, configuration_selection
+from app.kubernetes.webhook_configuration import CaBundleSink, ca_bundle_of, configuration_selection
+from app.kubernetes.webhook_entries import WEBHOOK
 from app.runtime.certificates import certificate_keeper
 from app.runtime.watches.serving_certificate import ServingCertificateSink
 from app.settings.environment import read_settings

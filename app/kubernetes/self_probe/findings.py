@@ -9,7 +9,7 @@ import msgspec
 
 from app.errors import ClusterError, ConflictError, ExpiredError, UnavailableError
 from app.kubernetes.list_options import Object
-from app.kubernetes.webhook_configuration import PROBE_WEBHOOK, WEBHOOK
+from app.kubernetes.webhook_entries import PROBE_WEBHOOK, WEBHOOK
 
 # The fields that select Pods; older clusters drop the ones that they do not support.
 _SELECTION_FIELDS = ("rules", "namespaceSelector", "objectSelector", "matchConditions")

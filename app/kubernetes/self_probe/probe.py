@@ -1,16 +1,19 @@
 """One self-probe: checks the webhook configuration, then creates a ConfigMap by dry run; stores nothing."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from app.domain.self_probe import config_map, is_answered, new_question
+from app.domain.self_probe import config_map, is_answered
 from app.errors import ClusterError, ForbiddenError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.failures import explain_missing_object
 from app.kubernetes.self_probe.findings import Finding, entry_findings, error_finding, response_finding
+
+_QUESTION_BYTES = 16  # random, so that no earlier answer is taken for this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Probe:
         return tuple(entry_findings(configuration, self._policy.expected))
 
     async def _create_config_map(self) -> Finding:
-        question, path = new_question(), paths.config_maps(self._policy.namespace)
+        question, path = secrets.token_hex(_QUESTION_BYTES), paths.config_maps(self._policy.namespace)
         try:
             created = await self._client.create(path, config_map(question), dry_run=True)
         except ClusterError as error:

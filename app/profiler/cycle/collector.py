@@ -20,8 +20,8 @@ from app.history.samples import (
     day_of,
 )
 from app.history.usage_history import UsageHistory
-from app.profiler.attribution import Attributions
 from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.profiler.cycle.attributions import Attributions
 from app.profiler.cycle.resolution import resolve
 from app.profiler.cycle.signals import (
     PAST_UNREAD,

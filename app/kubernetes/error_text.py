@@ -1,0 +1,9 @@
+"""Texts of responses as parts of error messages."""
+
+_SHOWN_CHARACTERS = 400
+
+
+def shorten(text: str) -> str:
+    """The text on one line, cut to 400 characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN_CHARACTERS else line[:_SHOWN_CHARACTERS] + "..."
