@@ -52,7 +52,7 @@ Row = tuple[dict[str, str], float]
 
 @dataclass(frozen=True)
 class Question:
-    """A range query as it came over the wire; times in Unix seconds."""
+    """A range query as Prometheus received it; times in Unix seconds."""
 
     signal: str
     query: str
@@ -121,7 +121,7 @@ class EmojivotoPrometheus:
         return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
     def _sparse(self, question: Question) -> dict[str, Any]:
-        """Signs of need, where they were seen."""
+        """The pressure of the containers that were under pressure."""
         signs = self.throttled if question.signal == "throttling" else self.killed
         moments = range(question.start, question.end + 1, 300)
         result = [

@@ -1,4 +1,4 @@
-"""Pods as the watch tells them, and what `web` of emojivoto is to carry."""
+"""Pods as a watch reports them, and the annotations of `web` of emojivoto."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ def running(
     foreign_bytes: int = 0,
     is_exempt: bool = False,
 ) -> PodRecord:
-    """A Pod of `web` without our annotations, unless told otherwise."""
+    """A Pod; by default of `web` and without profile annotations."""
     return PodRecord(
         namespace,
         name,

@@ -1,4 +1,4 @@
-"""Whose usage a Pod's is: its owner's where the Pod is known, by its exact name where it is of the past."""
+"""Attribution of Pods to workloads: by owner if the Pod is known, else by the exact pattern of its name."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ WEB, WEB_API = Workload(NAMESPACE, "web"), Workload(NAMESPACE, "web-api")
 
 
 def snapshot(pods: Mapping[str, Workload], *deployments: Workload) -> ClusterSnapshot:
-    """The Pods of the namespace that are known, with their owners."""
+    """A snapshot of Pods of the namespace with their owners, and of Deployments."""
     return ClusterSnapshot({(NAMESPACE, pod): owner for pod, owner in pods.items()}, deployments)
 
 
@@ -27,7 +27,7 @@ def test_a_known_pod_belongs_to_its_owner_whatever_its_name_looks_like() -> None
 
 
 def test_a_pod_of_the_past_belongs_to_the_deployment_of_its_name() -> None:
-    """It is gone, and perhaps its Deployment too: the exact pattern of its name tells."""
+    """The Pod is gone, perhaps its Deployment too: the exact pattern of its name identifies the workload."""
     attribute = Attribution(snapshot({}))
 
     assert attribute(NAMESPACE, "web-6b6f9d7d5c-2x8qz") == WEB
@@ -35,7 +35,7 @@ def test_a_pod_of_the_past_belongs_to_the_deployment_of_its_name() -> None:
 
 
 def test_a_past_pod_with_another_hash_needs_a_deployment_that_exists() -> None:
-    """`a1e0a1e0a` is no hash of today's controller: beside a Deployment `web` it counts, elsewhere not."""
+    """`a1e0a1e0a` is no hash of today's controller: it counts only if a Deployment `web` exists."""
     pod = "web-a1e0a1e0a-abcde"
 
     assert Attribution(snapshot({}, WEB))(NAMESPACE, pod) == WEB
@@ -43,7 +43,7 @@ def test_a_past_pod_with_another_hash_needs_a_deployment_that_exists() -> None:
 
 
 def test_owners_of_running_pods_and_cron_jobs_lend_their_names_to_pods_of_the_past() -> None:
-    """A Rollout is not watched, but it owns a Pod; CronJob `report` made a Job, `clean` is just there."""
+    """A Rollout is not watched, but owns a Pod; CronJob `report` created a Job, `clean` only exists."""
     rollout = Workload(NAMESPACE, "web", "Rollout")
     report, clean = (Workload(NAMESPACE, name, "CronJob") for name in ("report", "clean"))
     attribute = Attribution(
@@ -60,7 +60,7 @@ def test_owners_of_running_pods_and_cron_jobs_lend_their_names_to_pods_of_the_pa
 
 
 def test_known_pods_of_other_kinds_never_fall_back_to_their_names() -> None:
-    """A StatefulSet's, a Job's and a bare Pod, each named like one of Deployment `web`, are of none of it."""
+    """Pods of a StatefulSet, of a Job and bare, all named like one of Deployment `web`, are not its Pods."""
     names = [f"web-6b6f9d7d5c-{tail}" for tail in ("2x8qz", "7w4ct", "fcg7c")]
     owners = [
         Workload(NAMESPACE, "db", "StatefulSet"),
@@ -84,7 +84,7 @@ def test_a_mirror_pod_is_nobodys() -> None:
 
 
 def test_runs_of_a_cron_job_are_one_workload() -> None:
-    """Two Jobs that CronJob `report` made, and one of nobody that is only named like them."""
+    """Two Jobs that CronJob `report` created, and one without a CronJob that is only named like them."""
     runs = [Workload(NAMESPACE, f"report-2839481{n}", "Job") for n in range(3)]
     report = Workload(NAMESPACE, "report", "CronJob")
     pods = {(NAMESPACE, f"{run.name}-x7k2p"): run for run in runs}
@@ -94,7 +94,7 @@ def test_runs_of_a_cron_job_are_one_workload() -> None:
 
 
 def test_what_a_source_knows_of_the_past_comes_before_the_name() -> None:
-    """kube-state-metrics tells Deployment `shop-web` for a Pod that is named like one of `web`."""
+    """kube-state-metrics has Deployment `shop-web` as the owner of a Pod that is named like one of `web`."""
     pod = (NAMESPACE, "web-6b6f9d7d5c-2x8qz")
     past = {pod: Workload(NAMESPACE, "shop-web")}
 
@@ -103,14 +103,14 @@ def test_what_a_source_knows_of_the_past_comes_before_the_name() -> None:
 
 
 def test_namespaces_are_kept_apart() -> None:
-    """The same Pod name elsewhere is another Pod: not known there, so its name tells."""
+    """The same name in another namespace is another Pod: unknown, so it is attributed by its name."""
     attribute = Attribution(snapshot({"web-6b6f9d7d5c-2x8qz": WEB_API}))
 
     assert attribute("other", "web-6b6f9d7d5c-2x8qz") == Workload("other", "web")
 
 
 async def test_web_never_eats_web_api() -> None:
-    """web-api uses 1 core and 1 GB, web what it did: 1 * 1.25 = 1.250 cores beside the 0.150 of web."""
+    """web-api uses 1 core and 1 GB, web as before: 1 * 1.25 = 1.250 cores beside the 0.150 of web."""
     prometheus = EmojivotoPrometheus()
     prometheus.containers["web-api-5f5b555dff-fcg7c", "web-api"] = (1.0, 1e9)
     scenario = Scenario(prometheus)
@@ -148,7 +148,7 @@ async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
 
 
 async def test_a_namespace_with_pods_of_nobody_is_told() -> None:
-    """`db-0` is of no StatefulSet that is known: no profile, but the report names the namespace."""
+    """`db-0` belongs to no known StatefulSet: no profile, but the report names the namespace."""
     prometheus = EmojivotoPrometheus()
     prometheus.containers |= {("db-0", "db"): (5.0, 1e9)}
     scenario = Scenario(prometheus)
@@ -161,7 +161,7 @@ async def test_a_namespace_with_pods_of_nobody_is_told() -> None:
 
 
 async def test_replicas_old_and_new_are_pooled_into_their_deployment() -> None:
-    """A known Pod and one of the past, both web's: the samples of both count, 2 * 432 of each container."""
+    """A known and a terminated Pod of web: the samples of both count, 2 * 432 per container."""
     prometheus = EmojivotoPrometheus()
     past = "web-5f5b555dff-7w4ct"
     prometheus.containers |= {(past, "web-svc"): (0.1, 2e7), (past, "linkerd-proxy"): (0.02, 1e7)}

@@ -1,4 +1,4 @@
-"""A new leader goes on from check-points: nothing is lost, asked or counted twice, whatever befell them."""
+"""A new leader continues from check-points: no sample is lost, queried or counted twice."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ SMALL_SHARD_BYTES, LARGE_SHARD_BYTES = 200, 10**6
 
 
 class Remaining:
-    """What outlives a leader: profiles, check-points, and the Prometheus."""
+    """The state that outlives a leader: profiles, check-points, and Prometheus."""
 
     def __init__(self, prometheus: EmojivotoPrometheus | None = None) -> None:
         self.prometheus = prometheus or lively()
@@ -30,14 +30,14 @@ class Remaining:
         self.sink = RecordingSink()
 
     def leader(self, **more: Any) -> Scenario:
-        """A new one, who knows nothing."""
+        """A new leader with empty state."""
         lister = FixedSnapshot(ClusterSnapshot(workloads=DEPLOYMENTS))
         ports = ClusterPorts(lister, self.profiles, self.sink, checkpoints=self.checkpoints)
         return Scenario(self.prometheus, self.profiles, cluster=ports, **more)
 
 
 async def undisturbed(minutes: float) -> dict[Any, Profile]:
-    """What one leader without check-points learns, who was there from noon on."""
+    """The profiles of one leader without check-points that runs from noon on."""
     scenario = Scenario(lively())
     for at in range(0, int(minutes) + 1, 5):
         await scenario.cycle(at)
@@ -45,7 +45,7 @@ async def undisturbed(minutes: float) -> dict[Any, Profile]:
 
 
 def same(learned: dict[Any, Profile], expected: dict[Any, Profile]) -> bool:
-    """The same profiles; the value of a connection to one part in a thousand."""
+    """True if the profiles are the same; values of connections to one part in a thousand."""
     for identity, profile in expected.items():
         other = learned[identity]
         if identity.kind != ProfileKind.CONNECTION:
@@ -56,7 +56,7 @@ def same(learned: dict[Any, Profile], expected: dict[Any, Profile]) -> bool:
 
 
 def knows_since(second: int) -> Fault:
-    """Prometheus has forgotten what was until *second*."""
+    """A Prometheus without samples until *second*."""
 
     def answer(_question: Question, body: Any) -> httpx.Response:
         for row in body["data"]["result"]:
@@ -68,7 +68,7 @@ def knows_since(second: int) -> Fault:
 
 
 async def test_a_new_leader_asks_for_what_came_since() -> None:
-    """Stored at noon, restored at 12:20: of the past, only the steps of 12:05 to 12:20 are asked for."""
+    """Stored at noon, restored at 12:20: of the past, only the steps of 12:05 to 12:20 are queried."""
     cluster = Remaining()
     assert (await cluster.leader().cycle()).checkpoints_written == 1
     stored = dict(cluster.profiles.manifests)
@@ -86,7 +86,7 @@ async def test_a_new_leader_asks_for_what_came_since() -> None:
 
 
 async def test_a_new_leader_of_the_same_minute_asks_if_the_sources_answer() -> None:
-    """Nothing is missing; the newest step is asked again, for the states' sake, and is not counted again."""
+    """No step is missing; the newest one is queried again for the signal states, and is not counted again."""
     cluster = Remaining()
     await cluster.leader().cycle()
     cluster.prometheus.questions.clear()
@@ -102,7 +102,7 @@ async def test_a_new_leader_of_the_same_minute_asks_if_the_sources_answer() -> N
 
 
 async def test_a_source_that_answers_again_is_noticed_though_nothing_is_missing() -> None:
-    """Away as the new leader begins, back a minute later: the next step is not waited for."""
+    """Prometheus fails as the new leader begins and recovers a minute later, before the next step."""
     cluster = Remaining()
     await cluster.leader().cycle()
     cluster.prometheus.faults = dict.fromkeys(SIGNALS, lambda *_: httpx.Response(500))
@@ -118,9 +118,9 @@ async def test_a_source_that_answers_again_is_noticed_though_nothing_is_missing(
 
 
 async def test_what_prometheus_forgot_is_still_known() -> None:
-    """It keeps two hours. Leaders come and go for two days, five hours each; the whole time counts.
+    """Prometheus keeps two hours. Leaders change every five hours for two days; all samples count.
 
-    A piece is due after a quarter of the two hours, so that nothing leaves Prometheus before it is stored.
+    A shard is due after a quarter of the two hours, so that nothing leaves Prometheus before it is stored.
     """
     cluster = Remaining(lively())
     cluster.prometheus.retention = "2h"
@@ -143,7 +143,7 @@ async def test_what_prometheus_forgot_is_still_known() -> None:
 
 @pytest.mark.parametrize("number", range(6))
 async def test_a_leader_that_is_killed_while_it_stores_loses_nothing(number: int) -> None:
-    """At 13:05, as it writes its n-th piece: pieces are of two ages, and the next leader joins them."""
+    """Killed at 13:05 while writing its n-th shard: shards have two ages, and the next leader joins them."""
     cluster = Remaining()
     leader = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
     await leader.cycle()
@@ -166,7 +166,7 @@ async def test_a_leader_that_is_killed_while_it_stores_loses_nothing(number: int
 
 
 async def test_a_leader_that_is_killed_while_it_cuts_loses_nothing() -> None:
-    """One piece becomes many, and many become one; killed at every write and removal in between.
+    """One shard is split into many, and many become one; killed at every write and removal in between.
 
     What was before noon is in the pieces alone: Prometheus has forgotten it.
     """
@@ -188,7 +188,7 @@ async def test_a_leader_that_is_killed_while_it_cuts_loses_nothing() -> None:
 
 
 async def test_pieces_that_are_no_longer_needed_are_removed() -> None:
-    """Many small pieces become one when they fit into one: no other object is left."""
+    """Many small shards become one when they fit into one: no other object is left."""
     cluster = Remaining()
     await cluster.leader(shard_bytes=SMALL_SHARD_BYTES).cycle()
     assert len(cluster.checkpoints.shards) >= 4
@@ -202,7 +202,7 @@ async def test_pieces_that_are_no_longer_needed_are_removed() -> None:
 
 
 async def test_no_piece_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the estimate was too low, a piece is halved until each part fits: 1500 bytes here."""
+    """If the estimate was too low, a shard is halved until each part fits: 1500 bytes here."""
     monkeypatch.setattr(module, "MAX_BYTES", 1500)
     cluster = Remaining()
     await cluster.leader().cycle()
@@ -226,7 +226,7 @@ def damaged(data: bytes) -> bytes:
     ids=["corrupt", "future", "empty"],
 )
 async def test_a_piece_that_can_not_be_read_is_told_and_read_again(damage: Any, reason: str) -> None:
-    """One log line and one Event; its workloads' past comes from Prometheus, the others count nothing twice.
+    """One log line and one Event; the past of its workloads is queried again, nothing counts twice.
 
     It is stored anew at once, so that the next leader reads it.
     """
@@ -252,7 +252,7 @@ async def test_a_piece_that_can_not_be_read_is_told_and_read_again(damage: Any, 
 
 
 async def test_without_the_right_it_works_as_without_check_points() -> None:
-    """An older chart gave no right to list them: told once, and the past is read again by every leader."""
+    """An older chart grants no right to list them: reported once, and every leader reads the past again."""
     cluster = Remaining()
     cluster.checkpoints.before = fails(ForbiddenError("configmaps is forbidden"), "list", "write")
     leader = cluster.leader()
@@ -267,7 +267,7 @@ async def test_without_the_right_it_works_as_without_check_points() -> None:
 
 
 async def test_a_leader_does_not_begin_without_what_may_be_there() -> None:
-    """The API server is away for a moment: the cycle fails and writes nothing; the next one restores."""
+    """An outage of the API server: the cycle fails and writes nothing; the next one restores."""
     cluster = Remaining()
     await cluster.leader().cycle()
     cluster.checkpoints.before = fails(UnavailableError("later"), "list", "read")
@@ -284,7 +284,7 @@ async def test_a_leader_does_not_begin_without_what_may_be_there() -> None:
 
 
 async def test_an_old_leader_overwrites_nothing() -> None:
-    """It was held up before it stored; meanwhile another one did, whose piece stays."""
+    """It stalled before it stored; meanwhile another leader stored a shard, which stays."""
     cluster = Remaining()
     old, new = cluster.leader(), cluster.leader()
     await old.cycle()
@@ -305,7 +305,7 @@ async def test_an_old_leader_overwrites_nothing() -> None:
     [("15d", 60), ("1h", 15), ("2h or 10GiB", 30), ("10GiB", 60), ("", 60)],
 )
 async def test_a_piece_is_stored_once_an_hour_or_sooner(retention: str, due: int) -> None:
-    """At most every hour, and before a quarter of what Prometheus remembers has passed."""
+    """At most every hour, and before a quarter of the retention of Prometheus has passed."""
     cluster = Remaining()
     cluster.prometheus.retention = retention
     leader = cluster.leader()
@@ -315,7 +315,7 @@ async def test_a_piece_is_stored_once_an_hour_or_sooner(retention: str, due: int
 
 
 async def test_a_restart_does_not_put_off_what_is_due() -> None:
-    """Leaders that are replaced every ten minutes: the piece of noon is an hour old at 13:00, and stored."""
+    """Leaders change every ten minutes: the shard of noon is an hour old at 13:00, and stored."""
     cluster = Remaining()
     written = [(await cluster.leader().cycle(minutes)).checkpoints_written for minutes in range(0, 121, 10)]
 
@@ -323,7 +323,7 @@ async def test_a_restart_does_not_put_off_what_is_due() -> None:
 
 
 async def test_what_did_not_change_is_not_written() -> None:
-    """Prometheus is away for five hours: not one write; when it is back, one."""
+    """An outage of Prometheus for five hours: no write; after the recovery, one."""
     cluster = Remaining()
     leader = cluster.leader()
     await leader.cycle()
@@ -336,7 +336,7 @@ async def test_what_did_not_change_is_not_written() -> None:
 
 
 async def test_writes_that_fail_are_told_once_and_tried_again() -> None:
-    """Three refusals are one line; the first try that goes through stores everything."""
+    """Three rejections are one log line; the first successful attempt stores everything."""
     cluster = Remaining()
     cluster.checkpoints.before = fails(UnavailableError("etcd is full"), "write")
     leader = cluster.leader()
@@ -351,7 +351,7 @@ async def test_writes_that_fail_are_told_once_and_tried_again() -> None:
 
 
 async def test_other_time_slots_begin_anew() -> None:
-    """Rows of four slots a day are of no use to a leader with six: told, and read again."""
+    """History of four time slots is unusable for a leader with six: reported, and read again."""
     cluster = Remaining()
     await cluster.leader(shard_bytes=SMALL_SHARD_BYTES).cycle()
     new = cluster.leader(timeslots=6, shard_bytes=SMALL_SHARD_BYTES)

@@ -1,4 +1,4 @@
-"""Back-fill at work: its rate, what it does when refused or slowed down, and its rest when all is right."""
+"""The back-fill job: its rate, rejections, Retry-After, and no writes if all annotations are right."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -23,7 +23,7 @@ from tests.webhook.profiles import WEB_ANNOTATIONS, kind_of, synced_catalogue, w
 
 
 class Cluster:
-    """Pods of an API server: the port that back-fill writes to; each fault is met once, by the Pod's name."""
+    """The Pods of an API server and the port that back-fill writes to; each fault of a Pod occurs once."""
 
     def __init__(self, *pods: PodRecord) -> None:
         self.written: list[tuple[str, Mapping[str, str | None]]] = []
@@ -33,19 +33,19 @@ class Cluster:
             self.registry.put(pod)
 
     async def annotate(self, pod: PodRecord, changes: Mapping[str, str | None]) -> None:
-        """As PodAnnotator."""
+        """The method of PodAnnotator."""
         self.written.append((pod.name, changes))
         if faults := self.faults.get(pod.name):
             raise faults.pop(0)
 
     @property
     def names(self) -> list[str]:
-        """The Pods that were tried, in order."""
+        """The Pods of all attempts, in order."""
         return [name for name, _ in self.written]
 
 
 class Term:
-    """One leader's back-fill with short times; `clock` is what puts Pods off."""
+    """The back-fill of one leader's term with short times; postponed Pods are retried by `clock`."""
 
     def __init__(
         self, cluster: Cluster, catalogue: ProfileCatalogue | None = None, rate: float = 1000
@@ -67,7 +67,7 @@ class Term:
 
     @asynccontextmanager
     async def leading(self, *, listed: bool = True) -> AsyncIterator[None]:
-        """From the beginning of the term to its end, by cancellation."""
+        """Runs the back-fill until cancelled."""
         task = asyncio.create_task(self.backfill.run(lambda: listed))
         try:
             yield
@@ -77,17 +77,17 @@ class Term:
             await asyncio.wait({task})
 
     def counted(self, name: str) -> float | None:
-        """A figure of the metrics."""
+        """The value of a metric."""
         return self.registry.get_sample_value(f"job_profiler_{name}")
 
 
 async def rest() -> None:
-    """Several comparisons pass."""
+    """Wait for several comparisons."""
     await asyncio.sleep(0.15)
 
 
 async def test_each_pod_is_written_once_the_newest_first() -> None:
-    """Three Pods, then nothing for many comparisons: what was written is known before the watch tells."""
+    """Three Pods, then none: the registry has the written annotations before the watch reports them."""
     days = {"old": "2026-03-01T12:00:00Z", "newest": "2026-03-03T12:00:00Z", "new": "2026-03-02T12:00:00Z"}
     cluster = Cluster(*(running(name, created_at=day) for name, day in days.items()))
     term = Term(cluster)
@@ -114,7 +114,7 @@ async def test_pods_that_are_right_are_never_written() -> None:
 
 @pytest.mark.parametrize("unknown", ["pods", "profiles"])
 async def test_nothing_is_done_before_pods_and_profiles_are_listed(unknown: str) -> None:
-    """A forged name stays until it is known that it is one."""
+    """A forged name stays until all Pods and profiles are known."""
     cluster = Cluster(running(annotations={"liqo.io/cpuProfile": "theirs"}, workload=DEBUG))
     term = Term(cluster, ProfileCatalogue() if unknown == "profiles" else None)
 
@@ -143,7 +143,7 @@ async def test_profiles_that_appear_are_noticed_without_waiting_for_a_period() -
 
 @pytest.mark.parametrize("fault", [NotFoundError("gone"), ConflictError("another uid")])
 async def test_a_pod_that_is_gone_is_let_go(fault: Exception) -> None:
-    """It was deleted, or made anew, and the watch is about to tell: no warning, and nothing is counted."""
+    """It was deleted or recreated, which the watch is about to report: no warning, and nothing is counted."""
     cluster = Cluster(pod := running())
     cluster.faults["web-0"] = [fault]
     term = Term(cluster)
@@ -160,7 +160,7 @@ async def test_a_pod_that_is_gone_is_let_go(fault: Exception) -> None:
 
 
 async def test_a_busy_server_gets_the_pause_that_it_asks_for() -> None:
-    """429 with Retry-After: nobody is written for that time, then the same Pod is tried first again."""
+    """429 with Retry-After: no Pod is written for that time, then the same Pod comes first again."""
     cluster = Cluster(running("a"), running("b"))
     cluster.faults["a"] = [UnavailableError("too many requests", retry_after_seconds=0.3)]
     term = Term(cluster, rate=50)
@@ -208,7 +208,7 @@ async def test_a_pod_that_can_not_be_changed_does_not_hold_up_the_others(
 
 
 async def test_a_newer_pod_overtakes_those_that_wait() -> None:
-    """100 Pods wait at 20 a second; a Pod that is created now is written long before the last of them."""
+    """100 Pods wait at 20 per second; a Pod that is created now is written long before the last of them."""
     cluster = Cluster(*(running(f"old-{number:03}") for number in range(100)))
     term = Term(cluster, rate=20)
 
@@ -221,7 +221,7 @@ async def test_a_newer_pod_overtakes_those_that_wait() -> None:
 
 
 async def test_the_end_of_the_term_ends_the_writing() -> None:
-    """Of 100 Pods at 50 a second few are written by then, and none later."""
+    """Of 100 Pods at 50 per second few are written by then, and none later."""
     cluster = Cluster(*(running(f"web-{number}") for number in range(100)))
     term = Term(cluster, rate=50)
 
@@ -235,13 +235,13 @@ async def test_the_end_of_the_term_ends_the_writing() -> None:
 
 
 class Timeline:
-    """A clock and the sleep that moves it, always a little too far, as an event loop does."""
+    """A clock and a sleep that advances it, always slightly too far, as an event loop does."""
 
     def __init__(self) -> None:
         self.now = 100.0
 
     def __call__(self) -> float:
-        """The time that it shows."""
+        """The current time."""
         return self.now
 
     async def sleep(self, seconds: float) -> None:
@@ -250,7 +250,7 @@ class Timeline:
 
 
 async def test_the_rate_is_held_and_not_exceeded() -> None:
-    """At 50 a second 501 turns take 10 s, whatever each sleep takes too long."""
+    """At 50 per second 501 permits take 10 s, although each sleep takes too long."""
     timeline = Timeline()
     pace = RateLimiter(50, timeline, timeline.sleep)
     for _ in range(501):
@@ -260,7 +260,7 @@ async def test_the_rate_is_held_and_not_exceeded() -> None:
 
 
 async def test_time_that_was_not_used_is_not_made_up_for() -> None:
-    """After a minute's rest 5 turns come at once and no more: at 45 a second 0.1 s are 4.5 intervals."""
+    """After a minute of rest 5 permits are granted at once: at 45 per second 0.1 s are 4.5 intervals."""
     timeline = Timeline()
     pace = RateLimiter(45, timeline, timeline.sleep)
     await pace.acquire()
@@ -275,7 +275,7 @@ async def test_time_that_was_not_used_is_not_made_up_for() -> None:
 
 
 async def test_a_pause_holds_the_next_turn_back() -> None:
-    """Five seconds are asked for: the next turn comes then."""
+    """After a pause of five seconds the next permit is granted."""
     timeline = Timeline()
     pace = RateLimiter(50, timeline, timeline.sleep)
     pace.pause(5)

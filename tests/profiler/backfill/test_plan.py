@@ -1,4 +1,4 @@
-"""Which Pods are mended, how, when, and in which order."""
+"""Plans of repairs: which Pods, which changes, when, and in which order."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ def planner_on(catalogue: ProfileCatalogue, max_connections: int = 64) -> Repair
 
 
 def plan(pod: PodRecord, *manifests: Mapping[str, Any]) -> dict[str, str | None] | None:
-    """The changes of one Pod where these profiles are stored; `web`'s, unless others are given."""
+    """The changes of one Pod with these stored profiles; by default those of `web`."""
     mends = planner_on(synced_catalogue(*(manifests or web_profiles()))).plan([pod], 0)
     return mends[0].changes if mends else None
 
@@ -66,12 +66,12 @@ def plan(pod: PodRecord, *manifests: Mapping[str, Any]) -> dict[str, str | None]
     ],
 )
 def test_our_keys_become_what_the_index_gives(pod: PodRecord, changes: dict[str, str | None] | None) -> None:
-    """Missing ones are set, wrong ones replaced, those too many removed; elsewhere nothing is done."""
+    """Missing annotations are set, wrong ones replaced, surplus ones removed; correct ones stay."""
     assert plan(pod) == changes
 
 
 def test_nothing_is_done_before_all_profiles_are_known() -> None:
-    """Two lists of three: even the forged key may turn out right."""
+    """Two of three lists are there: even the forged key may turn out to be correct."""
     catalogue = ProfileCatalogue()
     planner = planner_on(catalogue)
     for kind in (ProfileKind.CPU, ProfileKind.MEMORY):
@@ -89,7 +89,7 @@ def test_nothing_is_done_before_all_profiles_are_known() -> None:
 def test_what_does_not_fit_is_left_out_as_at_admission(
     foreign_bytes: int, expected: Mapping[str, str]
 ) -> None:
-    """First the connections, then all; the Pod that carries what fits is right."""
+    """Connections are dropped first, then all; a Pod with the annotations that fit is correct."""
     assert (plan(running(foreign_bytes=foreign_bytes)) or {}) == expected
     assert plan(running(annotations=expected, foreign_bytes=foreign_bytes)) is None
 
@@ -107,13 +107,13 @@ class Fleet:
         self.catalogue.upsert(ProfileKind.CONNECTION, connection(WEB, PEERS[number], name=f"c-{number}"))
 
     def mended(self, now_seconds: float, pod: PodRecord | None = None) -> list[str]:
-        """The connections that the Pod is to carry after a comparison, nothing where it stays as it is."""
+        """The connections of the Pod's repair; None if it stays as it is."""
         mends = self.planner.plan([pod or self.pod], now_seconds)
         return [name for key, name in sorted(mends[0].annotations.items()) if "conn" in key] if mends else []
 
 
 def test_pods_follow_changed_connections_at_most_once_an_hour() -> None:
-    """The first change is followed at once, the second when an hour has passed since then."""
+    """Pods follow the first change at once, the second one an hour later."""
     fleet = Fleet()
     fleet.connects(1)
     assert fleet.mended(100) == ["c-0", "c-1"]
@@ -127,7 +127,7 @@ def test_pods_follow_changed_connections_at_most_once_an_hour() -> None:
 
 
 def test_a_forged_connection_is_not_kept_for_an_hour() -> None:
-    """After another change a Pod with the set that was followed waits, one with a foreign name does not."""
+    """After another change a Pod with the followed set waits, one with a foreign name does not."""
     fleet = Fleet()
     fleet.connects(1)
     assert fleet.mended(100) == ["c-0", "c-1"]
@@ -140,7 +140,7 @@ def test_a_forged_connection_is_not_kept_for_an_hour() -> None:
 
 
 def test_all_pods_of_a_workload_follow_however_long_that_takes() -> None:
-    """A comparison ten minutes later still mends those that were not reached."""
+    """A comparison ten minutes later still repairs the remaining Pods."""
     fleet = Fleet()
     fleet.connects(1)
 
@@ -157,7 +157,7 @@ def test_all_pods_of_a_workload_follow_however_long_that_takes() -> None:
     ids=["none-of-ours", "no-cpu-and-memory", "a-wrong-one"],
 )
 def test_pods_that_lack_more_than_connections_do_not_wait(annotations: dict[str, str]) -> None:
-    """Within the hour after a change they get all there is by now."""
+    """Within the hour after a change they get the current annotations."""
     fleet = Fleet()
     fleet.connects(1)
     fleet.mended(100)
@@ -179,7 +179,7 @@ def test_a_pod_without_annotations_does_not_wait_for_connections_either() -> Non
 
 
 def test_workloads_do_not_wait_for_each_other() -> None:
-    """`web` followed just now; its peer, the other end of the connection, has not."""
+    """`web` followed just now; its peer, the other endpoint of the connection, has not."""
     fleet = Fleet()
     fleet.connects(1)
     fleet.mended(100)
@@ -200,7 +200,7 @@ def test_workloads_do_not_wait_for_each_other() -> None:
 def test_a_pod_was_missed_if_its_profile_was_there_before_it(
     created_at: str, annotations: dict[str, str], *, missed: bool
 ) -> None:
-    """The profiles date from midnight, and seconds are all that a Pod's creation tells."""
+    """The profiles date from midnight; a Pod's creation time has a resolution of one second."""
     planner = planner_on(synced_catalogue(*web_profiles()))
 
     [mend] = planner.plan([running(annotations=annotations, created_at=created_at)], 0)
@@ -209,7 +209,7 @@ def test_a_pod_was_missed_if_its_profile_was_there_before_it(
 
 
 def test_the_newest_pods_come_first() -> None:
-    """By creation; those of one second by name."""
+    """By creation time, newest first; Pods of the same second by name."""
     planner = planner_on(synced_catalogue(*web_profiles()))
     times = {"c": "2026-03-01T12:00:01Z", "b": "2026-03-01T12:00:00Z", "a": "2026-03-01T12:00:00Z"}
     pods = [running(name, created_at=time) for name, time in [*times.items(), ("d", "2026-02-28T23:59:59Z")]]

@@ -1,4 +1,4 @@
-"""A past that is too much for one cycle: the newest part counts at once, the rest as it is read."""
+"""A past that is too large for one cycle: the newest part counts at once, older parts once they are read."""
 
 from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload

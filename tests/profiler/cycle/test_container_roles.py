@@ -1,4 +1,4 @@
-"""What templates say of containers reaches the profiles: roles, and init containers that no sum counts."""
+"""Pod templates in profiles: roles of containers, and init containers that no sum counts."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A secret that is not mounted yet: a failing source, told once, and no end of the process."""
+"""A secret that is not mounted yet: a failing source, reported once; the process keeps running."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A whole cycle: what is asked, what is published, and what is left alone."""
+"""A whole cycle: its queries, its writes, and what it leaves unchanged."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Which Events on workloads the cycles of one leader's term bring, and how many of them at most."""
+"""Events on workloads in one leader's term, and their rate limit."""
 
 from datetime import timedelta
 
@@ -16,17 +16,17 @@ CREATED, CHANGED, EXPIRED = "ProfileCreated", "ProfileChanged", "ProfileExpired"
 
 
 def nothing_yet() -> EmojivotoPrometheus:
-    """A Prometheus to which nobody has written: its answers are empty, so they are asked for again."""
+    """A Prometheus without samples: its results are empty, so the steps are queried again."""
     return EmojivotoPrometheus(containers={}, edges={}, proxies=())
 
 
 def fill(prometheus: EmojivotoPrometheus) -> None:
-    """All of the past arrives."""
+    """Add the whole past."""
     prometheus.containers, prometheus.edges, prometheus.proxies = dict(CONTAINERS), dict(EDGES), ("web",)
 
 
 async def test_the_first_cycle_of_a_term_is_no_news() -> None:
-    """Eleven profiles are written, which a new leader can't tell from what is known to everybody."""
+    """Eleven profiles are written, but a new leader can't know if they are changes: no Event."""
     scenario = Scenario(EmojivotoPrometheus())
 
     report = await scenario.cycle()
@@ -35,7 +35,7 @@ async def test_the_first_cycle_of_a_term_is_no_news() -> None:
 
 
 async def test_what_appears_later_is_told_once() -> None:
-    """One Event for each Deployment, the connections at their sources; a third cycle has no more to say."""
+    """One Event per Deployment, connections with their sources; a third cycle has no further Event."""
     snapshot = ClusterSnapshot(workloads=DEPLOYMENTS, uids={WEB: "u1"})
     scenario = Scenario(nothing_yet(), snapshot=snapshot)
     await scenario.cycle()
@@ -81,7 +81,7 @@ async def test_a_jump_is_told_with_both_values() -> None:
 
 
 async def test_a_small_change_is_written_and_not_told() -> None:
-    """web-svc goes from 20 to 36 MB, the whole by less than a half: that is written, and no jump to tell."""
+    """web-svc goes from 20 to 36 MB, the whole by less than 50 %: written, but without an Event."""
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
     scenario.prometheus.containers[WEB_POD, "web-svc"] = (0.1, 3.6e7)
@@ -118,7 +118,7 @@ async def test_what_expires_is_told() -> None:
 
 
 async def test_more_than_20_a_minute_are_dropped_and_counted() -> None:
-    """25 Deployments appear at once: 20 Events, five dropped, which the metric tells."""
+    """25 Deployments appear at once: 20 Events, and the metric counts five dropped ones."""
     scenario = Scenario(nothing_yet())
     await scenario.cycle()
     scenario.prometheus.containers = {
@@ -134,7 +134,7 @@ async def test_more_than_20_a_minute_are_dropped_and_counted() -> None:
 
 
 async def test_what_could_not_be_written_is_told_when_it_was() -> None:
-    """The API server refuses the memory profile of `web` once: it is told with the next cycle."""
+    """The API server rejects the memory profile of `web` once: its Event follows in the next cycle."""
     memory = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
     store = RefusingProfiles(memory)
     scenario = Scenario(nothing_yet(), store)

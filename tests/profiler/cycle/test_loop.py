@@ -1,4 +1,4 @@
-"""Cycle after cycle: what the figures tell of them, and what happens when one can't read the cluster."""
+"""The loop of cycles: its metrics, and retries if a cycle can't read the cluster."""
 
 import asyncio
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from tests.profiler.scenario import NOON, Scenario
 
 
 async def test_figures_of_a_fault_do_not_fall_to_zero() -> None:
-    """Eleven profiles are stored before and after: the fault shows in the signal, not in their number."""
+    """Eleven profiles are stored before and after: the fault shows in the signal only."""
     registry, scenario = CollectorRegistry(), Scenario(EmojivotoPrometheus())
     metrics = CycleMetrics(registry)
 
@@ -66,7 +66,7 @@ async def test_the_age_of_the_newest_answers_shows() -> None:
 
 
 class RefusedOnce(FixedSnapshot):
-    """The API server refuses the first list."""
+    """The API server rejects the first list."""
 
     def __init__(self, error: ClusterError) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class AwaitedReport(LoggedReport):
     ],
 )
 async def test_a_cycle_that_cannot_read_the_cluster_is_tried_again_soon(error: ClusterError) -> None:
-    """A period is an hour here: the second try comes after the short pause and publishes all."""
+    """The period is an hour: the second attempt follows after the short pause and writes all profiles."""
     registry, profiles = CollectorRegistry(), InMemoryProfiles("profiling")
     settings: Settings = read_settings({"history_days": "1"})
     source = PrometheusSource("http://p:9090", scope=Scope(), transport=EmojivotoPrometheus().transport)

@@ -1,4 +1,4 @@
-"""From a mesh's labels to profiles: ends that need the directory, and a mesh with a Prometheus of its own."""
+"""From mesh labels to profiles: endpoints that need the snapshot, and a mesh with its own Prometheus."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The life of a stored profile, in days since its last sample."""
+"""Aging of stored profiles, in days since their last sample."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ POLICY = AgingPolicy(stale_after=timedelta(days=2), expire_after=timedelta(days=
 
 
 def stored(days: float | None, *, stale: bool = False) -> StoredProfile:
-    """A profile whose window ended *days* ago."""
+    """A profile with a window that ended *days* ago."""
     end = None if days is None else NOW - timedelta(days=days)
     return StoredProfile("cpuprofile-1", WEB.kind, WEB.subject, "0.020", window_end=end, is_stale=stale)
 
@@ -46,17 +46,17 @@ def test_age_decides(days: float | None, stale: bool, turned: AgingPlan) -> None
 
 
 def test_samples_that_came_since_the_status_was_refreshed_count() -> None:
-    """The stored window ended 3 days ago, but what was derived now ends an hour ago."""
+    """The stored window ended 3 days ago, the one derived now an hour ago."""
     assert aging(stored(3), newest_days=1 / 24) == AgingPlan()
 
 
 def test_nothing_expires_while_its_source_does_not_answer() -> None:
-    """A Prometheus that was away for a month has not proved that the workload is gone."""
+    """A month without Prometheus does not prove that the workload is deleted."""
     assert aging(stored(31, stale=True), kinds=(ProfileKind.MEMORY,)) == AgingPlan()
 
 
 def test_at_most_100_expire_at_once() -> None:
-    """Of 250 profiles that are past their time a cycle removes 100."""
+    """Of 250 expired profiles a cycle removes 100."""
     old = [stored(31, stale=True)] * 250
 
     assert len(plan_aging(old, {}, (ProfileKind.CPU,), POLICY, NOW).expired) == 100

@@ -1,4 +1,4 @@
-"""Events on workloads: what is news, how it is put together, in which words, and how much of it is told."""
+"""Plans of Events on workloads: their causes, grouping, messages and limits."""
 
 from datetime import UTC, datetime
 
@@ -30,7 +30,7 @@ UIDS = {WEB: "u1", VOTING: "u2", DB: "u3"}
 def need(
     value: str, before: str | None = None, workload: Workload = WEB, resource: str = "cpu"
 ) -> ProfileWrite:
-    """A CPU or memory profile that was written in place of *before*."""
+    """A CPU or memory profile that was written over the value *before*."""
     profile = ResourceProfile(workload, Resource(resource), value, BASIS)
     return ProfileWrite(profile, "name", value_changed=value != before, stored_value=before)
 
@@ -46,9 +46,9 @@ def expired(identity: Identity, value: str) -> StoredProfile:
 
 
 def told(*written: ProfileWrite, removed: tuple[StoredProfile, ...] = ()) -> list[tuple[str, str]]:
-    """Reason and message of each Event, all namespaces being in scope."""
-    news = plan_events(written, removed, UIDS, lambda _namespace: True)
-    return [(each.reason.value, each.message) for each in news]
+    """Reason and message of each Event; all namespaces are in scope."""
+    events = plan_events(written, removed, UIDS, lambda _namespace: True)
+    return [(each.reason.value, each.message) for each in events]
 
 
 def test_a_first_profile_is_news_for_its_workload() -> None:
@@ -68,12 +68,12 @@ def test_cpu_and_memory_are_told_together() -> None:
 
 
 def test_what_is_of_another_reason_or_workload_is_another_event() -> None:
-    """What changed goes first: of too many Events it is told before what is new."""
-    news = told(
+    """Changes come first: if there are too many Events, new profiles are dropped first."""
+    events = told(
         need("0.150", "0.020"), need("17106488", resource="memory"), need("0.300", "0.100", workload=VOTING)
     )
 
-    assert news == [
+    assert events == [
         ("ProfileChanged", "CPU 0.100 → 0.300 cores"),
         ("ProfileChanged", "CPU 0.020 → 0.150 cores"),
         ("ProfileCreated", "memory 17106488 bytes"),
@@ -94,7 +94,7 @@ def test_what_is_of_another_reason_or_workload_is_another_event() -> None:
     ],
 )
 def test_a_value_jumps_by_more_than_half_of_the_smaller_one(before: str, after: str, *, jumped: bool) -> None:
-    """50 % up (0.100 * 1.5 = 0.150 is the edge) or a third down; what a person wrote may be no amount."""
+    """50 % up (0.100 * 1.5 = 0.150 is the limit) or a third down; an edited value may be no number."""
     assert bool(told(need(after, before))) is jumped
 
 
@@ -104,7 +104,7 @@ def test_a_status_that_is_refreshed_is_no_news() -> None:
 
 
 def test_connections_are_told_to_their_source() -> None:
-    """Together with its CPU and memory, of which they have the same reason."""
+    """In the same Event as CPU and memory with the same reason."""
     assert told(edge(VOTING), edge(DB, "8.00"), need("0.020")) == [
         (
             "ProfileCreated",
@@ -154,27 +154,27 @@ def test_what_expires_is_told_with_its_last_values() -> None:
     ],
 )
 def test_an_object_of_which_no_uid_is_known_is_told_without(kind: str, api_version: str) -> None:
-    """It has no watch, or was deleted: `kubectl get events` shows it all the same."""
-    [news] = plan_events([need("0.020", workload=Workload("shop", "x", kind))], [], UIDS, lambda _: True)
+    """The object is not watched, or was deleted: `kubectl get events` shows the Event anyway."""
+    [event] = plan_events([need("0.020", workload=Workload("shop", "x", kind))], [], UIDS, lambda _: True)
 
-    assert (news.api_version, news.uid) == (api_version, "")
+    assert (event.api_version, event.uid) == (api_version, "")
 
 
 @pytest.mark.parametrize("kind", ["TaskRun", "Pod", "Job"])
 def test_where_no_object_is_known_nobody_is_told(kind: str) -> None:
-    """The apiVersion of a TaskRun is not ours to know, and the runs of a Job `build` have other names."""
+    """The apiVersion of a TaskRun is unknown, and the runs of a Job `build` have other names."""
     written = need("0.020", workload=Workload("shop", "build", kind))
 
     assert plan_events([written], [], UIDS, lambda _: True) == []
 
 
 def test_a_job_that_is_there_is_told() -> None:
-    """A Job that a person named."""
+    """A Job with a name given by a user."""
     migrate = Workload("shop", "migrate", "Job")
 
-    [news] = plan_events([need("0.020", workload=migrate)], [], {migrate: "u9"}, lambda _: True)
+    [event] = plan_events([need("0.020", workload=migrate)], [], {migrate: "u9"}, lambda _: True)
 
-    assert (news.api_version, news.uid) == ("batch/v1", "u9")
+    assert (event.api_version, event.uid) == ("batch/v1", "u9")
 
 
 def test_a_source_out_of_scope_is_not_told() -> None:

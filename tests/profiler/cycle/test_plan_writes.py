@@ -1,4 +1,4 @@
-"""Which profiles are written: the deadband's edges, the refresh of a status, names, and determinism."""
+"""Plans of writes: the limits of the deadband, the refresh of a status, names, and determinism."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def connection(value: str) -> ConnectionProfile:
 
 
 def manifest(of: Profile, *, name: str | None = None, age: timedelta = timedelta(0)) -> dict[str, Any]:
-    """*of* as it was stored so long before noon, under the contract's name unless another one is given."""
+    """*of* as stored some time before noon, by default under the contract's name."""
     stored_at = NOON - age
     name = name or contract_name(of.identity)
     assert name
@@ -52,14 +52,14 @@ def catalogue(*manifests: dict[str, Any]) -> ProfileCatalogue:
 
 
 def planned(derived: Profile, *stored: dict[str, Any]) -> list[tuple[str, bool]]:
-    """The names that are written, and whether with a value."""
+    """The names in the plan, and whether the value changes."""
     writes = plan_writes([derived], catalogue(*stored), NOON)
     return [(write.name, write.value_changed) for write in writes]
 
 
 @pytest.mark.parametrize("resource", Resource)
 def test_a_need_is_written_where_it_is_another_one(resource: Resource) -> None:
-    """Whether moving pays was decided where it was derived: here only the spelling counts."""
+    """The value is stabilized when it is derived: here any different text is a change."""
     stored = manifest(profile(resource, "1.000"))
 
     assert planned(profile(resource, "1.000"), stored) == []
@@ -70,12 +70,12 @@ def test_a_need_is_written_where_it_is_another_one(resource: Resource) -> None:
     ("derived", "written"), [("42.00", False), ("42.01", True), ("38.00", False), ("37.99", True)]
 )
 def test_the_deadband_is_5_percent_of_the_stored_rate(derived: str, *, written: bool) -> None:
-    """5 % of 40.00 a minute is 2.00: a hundredth more is a change."""
+    """5 % of 40.00 per minute is 2.00: a hundredth more is a change."""
     assert bool(planned(connection(derived), manifest(connection("40.00")))) == written
 
 
 def test_small_steps_in_one_direction_are_followed_in_the_end() -> None:
-    """The deadband is around what is stored, not around the last derived value: 42.40 is 6 % above 40.00."""
+    """The deadband is around the stored value, not the last derived one: 42.40 is 6 % above 40.00."""
     stored = manifest(connection("40.00"))
 
     moved = [bool(planned(connection(value), stored)) for value in ("40.80", "41.60", "42.40")]
@@ -85,7 +85,7 @@ def test_small_steps_in_one_direction_are_followed_in_the_end() -> None:
 
 @pytest.mark.parametrize("stored", ["20m", "", "NaN", "Infinity", "-Infinity", "0x14", "0.000", "-0.020"])
 def test_a_stored_value_that_is_no_amount_is_rewritten(stored: str) -> None:
-    """Whatever a person or another program put there, the next cycle replaces it."""
+    """The next cycle replaces a value that a user or another program wrote."""
     name = contract_name(Identity(ProfileKind.CPU, WEB))
 
     writes = planned(profile(Resource.CPU, "0.020"), manifest(profile(Resource.CPU, stored)))
@@ -102,7 +102,7 @@ def test_a_stored_value_that_is_no_amount_is_rewritten(stored: str) -> None:
     ],
 )
 def test_a_status_is_refreshed_after_a_day_and_leaves_the_value(age: timedelta, *, written: bool) -> None:
-    """The value did not move: only the status is written, so `updateTime` stays."""
+    """The value did not change: only the status is written, so `updateTime` stays."""
     writes = planned(profile(Resource.CPU, "0.020"), manifest(profile(Resource.CPU, "0.020"), age=age))
 
     assert [value_changed for _, value_changed in writes] == [False] * written
@@ -124,14 +124,14 @@ def test_a_new_profile_gets_the_name_of_the_contract() -> None:
 
 
 def test_a_stored_object_keeps_its_name() -> None:
-    """It was written under another name (a collision that has passed since): the value goes there."""
+    """It was written under another name (because of a past collision): the value goes there."""
     stored = manifest(profile(Resource.CPU, "0.100"), name="cpuprofile-of-long-ago")
 
     assert planned(profile(Resource.CPU, "0.020"), stored) == [("cpuprofile-of-long-ago", True)]
 
 
 def test_a_newcomer_never_overwrites_the_profile_of_another_workload() -> None:
-    """Job "ab" in "c" hashes like job "a" in "bc", which is stored: the newcomer gets the separated name."""
+    """Job "ab" in "c" hashes like job "a" in "bc", which is stored: the new one gets the separated name."""
     stored, newcomer = Workload("bc", "a"), Workload("c", "ab")
     owner = manifest(profile(Resource.CPU, "0.020", stored))
     assert owner["metadata"]["name"] == contract_name(Identity(ProfileKind.CPU, newcomer))
@@ -142,7 +142,7 @@ def test_a_newcomer_never_overwrites_the_profile_of_another_workload() -> None:
 
 
 def test_an_object_without_an_identity_is_not_overwritten() -> None:
-    """A person, or the original, made an object under the contract's name: the profile goes beside it."""
+    """Another program created an object of the contract's name: the profile gets another name."""
     foreign = manifest(profile(Resource.CPU, "0.020"))
     foreign["metadata"]["annotations"] = {}
 
@@ -152,7 +152,7 @@ def test_an_object_without_an_identity_is_not_overwritten() -> None:
 
 
 def test_a_profile_for_which_no_name_is_left_is_not_written() -> None:
-    """Both of its names are taken by objects of nobody."""
+    """Objects without an identity have both of its names."""
     foreign = [
         manifest(profile(Resource.CPU, "0.020"), name=name)
         for name in (
@@ -167,7 +167,7 @@ def test_a_profile_for_which_no_name_is_left_is_not_written() -> None:
 
 
 def test_what_is_no_longer_derived_stays_as_it_is() -> None:
-    """A workload that is gone, or whose source fails, is no reason to write or to delete."""
+    """A deleted workload, or a failing source, causes neither a write nor a deletion."""
     assert plan_writes([], catalogue(manifest(profile(Resource.CPU, "0.020"))), NOON) == []
 
 
@@ -187,7 +187,7 @@ def test_every_leader_plans_the_same_writes_in_the_same_order(seed: int) -> None
 
 
 def test_newcomers_beyond_the_limit_are_left_out_and_counted() -> None:
-    """Two are stored and four are allowed: of three newcomers a Deployment and the first Job find room."""
+    """Two are stored and four allowed: of three new ones a Deployment and the first Job fit."""
     stored = catalogue(*({"kind": "CPUProfile", "metadata": {"name": name}} for name in ("a", "b")))
     newcomers = [
         profile(Resource.CPU, "0.020", Workload("ci", name, kind))
@@ -201,7 +201,7 @@ def test_newcomers_beyond_the_limit_are_left_out_and_counted() -> None:
 
 
 def test_what_is_stored_stays_within_any_limit() -> None:
-    """A limit that was lowered below what is stored drops nothing old."""
+    """A limit below the number of stored profiles removes none of them."""
     old, new = profile(Resource.CPU, "0.020"), profile(Resource.MEMORY, "1000000")
 
     assert within_limit([old, new], catalogue(manifest(old)), 1) == ([old], 1)

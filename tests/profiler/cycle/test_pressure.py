@@ -1,4 +1,4 @@
-"""Signs of need in a cycle: what is asked, what is raised, and that nothing else changes for it."""
+"""Pressure in a cycle: its queries, the values it raises, and that nothing else changes."""
 
 from datetime import timedelta
 from typing import Any

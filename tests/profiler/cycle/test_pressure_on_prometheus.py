@@ -1,4 +1,4 @@
-"""OOM kills in a real Prometheus, and the memory profile that a cycle makes of them.
+"""OOM kills in a real Prometheus, and the memory profile that a cycle derives from them.
 
 The container uses 100,000,000 bytes all the time since 11:02:30. Without a kill it needs that times a margin
 m, raised by 3 / (1 + t / 0.6)^2 while only t days are known. It is killed twice, three hours apart, each time

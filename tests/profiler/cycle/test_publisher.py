@@ -1,4 +1,4 @@
-"""How profiles are written: at a rate, the largest change first, with pauses that the cluster asks for."""
+"""Writes of profiles: rate limit, the largest change first, and Retry-After."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ BASIS = Basis(NOON, NOON, samples=12, coverage=1.0, confidence=0.5)
 
 
 class TimedStore(InMemoryProfiles):
-    """Notes when each write was tried, in the seconds of a clock that only waiting moves."""
+    """Records the time of each attempt, on a clock that only sleep advances."""
 
     def __init__(self) -> None:
         super().__init__("profiling")
@@ -29,15 +29,15 @@ class TimedStore(InMemoryProfiles):
         self.fault: Callable[[str, int], ClusterError | None] = lambda _name, _try: None
 
     async def sleep(self, seconds: float) -> None:
-        """What a pace waits with."""
+        """The sleep of the rate limiter."""
         self.now += seconds
 
     def pace(self, per_second: float) -> RateLimiter:
-        """A pace on this clock."""
+        """A rate limiter on this clock."""
         return RateLimiter(per_second, clock=lambda: self.now, sleep=self.sleep)
 
     async def write(self, write: ProfileWrite, now: datetime) -> None:
-        """Write, or fail as the test wants it."""
+        """Record the attempt, then write or raise `fault`."""
         name = str(write.profile.identity.subject)
         self.tries.append((name, round(self.now, 3)))
         if error := self.fault(name, sum(tried == name for tried, _ in self.tries)):
@@ -56,7 +56,7 @@ def publisher(store: TimedStore, per_second: float = 1.0) -> Publisher:
 
 
 async def test_writes_keep_to_the_rate() -> None:
-    """Two a second: five newcomers take two seconds."""
+    """Two per second: five new profiles take two seconds."""
     store = TimedStore()
 
     await publisher(store, 2.0).publish(needs(a="1.000", b="1.000", c="1.000", d="1.000", e="1.000"), NOON)
@@ -65,7 +65,7 @@ async def test_writes_keep_to_the_rate() -> None:
 
 
 async def test_the_largest_change_comes_first() -> None:
-    """A newcomer, ten times as much, twice as much, half, a tenth more; what is equal is not written."""
+    """A new one, ten times as much, twice as much, half, a tenth more; an equal value is not written."""
     store = TimedStore()
     before = needs(tenth="1.000", double="0.010", equal="4.000", tenfold="0.001", half="8.000")
     await publisher(store).publish(before, NOON)
@@ -82,7 +82,7 @@ async def test_the_largest_change_comes_first() -> None:
 
 
 async def test_a_pause_that_is_asked_for_is_kept_by_all() -> None:
-    """429 with `Retry-After: 7`: nothing for seven seconds, then that one again and the rest."""
+    """429 with `Retry-After: 7`: no write for seven seconds, then that one again and the rest."""
     store = TimedStore()
     store.fault = lambda name, tried: (
         UnavailableError("429 Too Many Requests", 7.0) if (name, tried) == ("shop/a", 1) else None
@@ -97,7 +97,7 @@ async def test_a_pause_that_is_asked_for_is_kept_by_all() -> None:
 
 
 async def test_a_conflict_is_tried_again() -> None:
-    """Somebody else wrote it at the same moment: the second try goes through."""
+    """Another writer changed it at the same moment: the second attempt succeeds."""
     store = TimedStore()
     store.fault = lambda _name, tried: ConflictError("changed") if tried == 1 else None
 
@@ -117,7 +117,7 @@ async def test_a_conflict_is_tried_again() -> None:
     ids=["conflict", "throttled", "away", "forbidden"],
 )
 async def test_what_does_not_go_through_is_planned_again(error: ClusterError, tries: int) -> None:
-    """After three tries, or at once where another would not help, it is told and left to the next cycle."""
+    """After three attempts, or at once if a retry would not help, it is logged and left to the next cycle."""
     store = TimedStore()
     store.fault = lambda _name, _try: error
 
@@ -131,7 +131,7 @@ async def test_what_does_not_go_through_is_planned_again(error: ClusterError, tr
 
 
 async def test_what_did_not_change_is_not_written() -> None:
-    """A thousand profiles a second time: no try at all, and no time."""
+    """A thousand unchanged profiles: no attempt and no waiting."""
     store = TimedStore()
     many = needs(**{f"app-{number}": "0.100" for number in range(1000)})
     await publisher(store, 1000.0).publish(many, NOON)

@@ -1,4 +1,4 @@
-"""Ten minutes in which Prometheus is stopped, slow, wrong or partial at random: all of it recovers."""
+"""Ten minutes with Prometheus stopped, slow, wrong or partial at random: the profiler recovers."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A past of which half is asked twice, out of order and after a restart gives the same as asked once."""
+"""A past that is queried in part twice, out of order and after a restart gives the same profiles."""
 
 import math
 import random

@@ -1,4 +1,4 @@
-"""Ends of edges find their workload by Pod, by label, or by name alone; what becomes one edge is added."""
+"""Endpoints resolve by Pod, by label, or by name alone; edges that become the same one are summed."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def resolved(
 
 
 def test_a_known_pod_tells_better_than_a_label() -> None:
-    """The Pods of web and of api both carry `deployment: blue`: two sources with their own rates."""
+    """The Pods of web and of api both have `deployment: blue`: two sources with their own rates."""
     given = samples((BLUE, (WEB_POD,), [1, 1]), (BLUE, (API_POD,), [2, NAN]))
 
     found = resolved(given, {WEB_POD: WEB, API_POD: API})
@@ -72,19 +72,19 @@ def test_what_becomes_the_same_edge_is_added() -> None:
 
 
 def test_a_pod_that_nobody_knows_leaves_the_label() -> None:
-    """No Pod of that name runs, and it has the form of no generated name."""
+    """No Pod of that name runs, and it does not match a generated name."""
     assert resolved(samples((DB, ("legacy",), [1, 1]))).sources == (DB,)
 
 
 def test_the_first_pod_that_is_known_counts() -> None:
-    """One Pod is gone, the other runs: a StatefulSet whose Pods carry `deployment: blue`."""
+    """One Pod is gone, the other runs: a StatefulSet with Pods labelled `deployment: blue`."""
     cache = Workload("shop", "cache", "StatefulSet")
 
     assert resolved(samples((BLUE, ("cache-0", "cache-1"), [1, 1])), {"cache-1": cache}).sources == (cache,)
 
 
 def test_a_source_that_nothing_tells_is_left_out_and_counted() -> None:
-    """Neither label nor Pod: one edge more than the two that the mesh's labels did not tell."""
+    """Neither label nor Pod: one more edge than the two without labels."""
     given = samples(
         (Workload("shop", "", ""), ("legacy",), [1, 1]), (WEB, (WEB_POD,), [1, 1]), unknown_ends=2
     )
@@ -108,14 +108,14 @@ def test_a_source_that_nothing_tells_is_left_out_and_counted() -> None:
     ids=["nobody", "one", "a Deployment too", "two others", "elsewhere"],
 )
 def test_a_name_without_a_kind(known: tuple[Workload, ...], kind: str) -> None:
-    """It is the one workload of that name in that namespace, else a Deployment."""
+    """The only workload of that name in the namespace, else a Deployment."""
     attribution = Attribution(ClusterSnapshot(workloads=known))
 
     assert attribution.resolve_label(Workload("shop", "cart", "")) == Workload("shop", "cart", kind)
 
 
 def test_a_name_without_a_kind_is_found_among_the_owners_of_pods() -> None:
-    """Rollouts are listed nowhere, but own Pods."""
+    """Rollouts are not listed, but own Pods."""
     rollout = Workload("shop", "cart", "Rollout")
     attribution = Attribution(ClusterSnapshot({("shop", "cart-6b6f9d7d5c-2x8qz"): rollout}))
 
@@ -123,14 +123,14 @@ def test_a_name_without_a_kind_is_found_among_the_owners_of_pods() -> None:
 
 
 def test_a_job_that_a_label_names_is_its_cron_jobs() -> None:
-    """Runs of a CronJob are one workload, whatever tells them."""
+    """Runs of a CronJob are one workload, by Pod or by label."""
     job, cron_job = Workload("shop", "report-28394810", "Job"), Workload("shop", "report", "CronJob")
 
     assert Attribution(ClusterSnapshot(cron_jobs={job: cron_job})).resolve_label(job) == cron_job
 
 
 def test_labels_alone_are_enough() -> None:
-    """A recorded past tells no Pods: every edge stays as it is."""
+    """A recorded past has no Pods: every edge stays as it is."""
     given = ConnectionSamples(
         STEPS, (Connection(WEB, API),), np.ones((1, 2)), np.ones((1, 2)), (WEB,), np.ones((1, 2), np.bool_)
     )

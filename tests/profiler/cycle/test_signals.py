@@ -1,4 +1,4 @@
-"""The board of signals: what counts as a change, and since when a state holds."""
+"""The states of signals: which differences are changes, and when a state began."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +22,7 @@ TIMED_OUT = SignalState(Signal.CPU, Health.FAILING, "TimedOut", "no answer withi
 
 
 def board(*states: SignalState) -> SignalStates:
-    """A board that took one state a minute, the last one at noon."""
+    """The states after one update per minute, the last one at noon."""
     filled = SignalStates()
     for index, state in enumerate(states):
         filled.update([state], NOON - timedelta(minutes=len(states) - 1 - index))
@@ -30,7 +30,7 @@ def board(*states: SignalState) -> SignalStates:
 
 
 def test_a_first_ok_is_no_change_and_a_first_fault_is_one() -> None:
-    """A start that finds all well is no news."""
+    """A start without a fault is no change."""
     assert SignalStates().update([OK], NOON) == []
     assert SignalStates().update([TIMED_OUT], NOON) == [TIMED_OUT]
 
@@ -43,7 +43,7 @@ def test_a_first_ok_is_no_change_and_a_first_fault_is_one() -> None:
     ],
 )
 def test_another_state_or_reason_is_a_change(after: SignalState) -> None:
-    """Told once, and again not."""
+    """The second update with the same state is no change."""
     filled = board(TIMED_OUT)
 
     assert filled.update([after], NOON) == [after]
@@ -51,7 +51,7 @@ def test_another_state_or_reason_is_a_change(after: SignalState) -> None:
 
 
 def test_another_message_alone_is_no_change() -> None:
-    """A fault that goes on is no news, however its text varies; the first text and time stay."""
+    """A persisting fault is no change although its text varies; the first text and time stay."""
     filled = board(TIMED_OUT, TIMED_OUT)
     varied = SignalState(Signal.CPU, Health.FAILING, "TimedOut", "no answer within 61 s")
 
@@ -68,21 +68,21 @@ def test_another_message_alone_is_no_change() -> None:
 
 
 def test_since_is_the_moment_of_the_change() -> None:
-    """Failing at 11:59, well again at 12:00."""
+    """Failing at 11:59, Ok again at 12:00."""
     (told,) = board(TIMED_OUT, OK).as_report()
 
     assert (told["state"], told["since"]) == ("Ok", "2026-03-04T12:00:00Z")
 
 
 def test_only_what_a_person_should_look_at_is_a_fault() -> None:
-    """No mesh, or connections switched off, asks for nobody's attention."""
+    """No mesh, or disabled connections, need no attention."""
     faults = {state for state in Health if state.is_fault}
 
     assert faults == {Health.DEGRADED, Health.EMPTY, Health.FAILING}
 
 
 def test_signals_are_told_apart() -> None:
-    """A change of one is no change of another."""
+    """A change of one signal is no change of another."""
     memory = SignalState(Signal.MEMORY, Health.OK, "Answered", "")
     filled = board(OK)
     filled.update([memory], NOON)
@@ -124,13 +124,13 @@ FAILING, PAST_UNREAD = (Health.FAILING, "HTTPError"), (Health.DEGRADED, "PastUnr
     ],
 )
 def test_how_answers_tell_the_state(results: SignalResults, expected: tuple[Health, str]) -> None:
-    """An error counts against what is new only where that is not known; usage and connections alike."""
+    """An error means Failing only if the newest steps are unknown; for usage and connections alike."""
     for told in (usage_state(Resource.CPU, results), connection_state(results, mesh_seen=True)):
         assert (told.health, told.reason) == expected
 
 
 def test_a_past_that_is_unread_is_told_in_the_servers_words() -> None:
-    """They stand at the end of the message."""
+    """The server's text is at the end of the message."""
     told = usage_state(Resource.CPU, SignalResults(only_older_steps=True, error=LOST))
 
     assert told.message == "the newest samples were read, but not all older ones: 500"

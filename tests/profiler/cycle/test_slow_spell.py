@@ -1,4 +1,4 @@
-"""A spell in which Prometheus is slow: what was learned of it does not outlive it by more than two cycles."""
+"""Slow Prometheus: the query sizes return to normal within two cycles after it recovers."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Prometheus fails in every way it can: the stored profiles stay, the report says why, recovery clears it."""
+"""Faults of Prometheus: stored profiles stay, the report has the reason, and recovery clears it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

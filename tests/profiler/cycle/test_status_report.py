@@ -1,4 +1,4 @@
-"""The status report: why a workload has no profile, how much is listed, and that silence changes nothing."""
+"""The status report: reasons without a profile, the limit of listed workloads, and unchanged reports."""
 
 import json
 
@@ -26,7 +26,7 @@ def reasons(
 
 
 def test_each_workload_without_a_profile_has_its_reason() -> None:
-    """`web` has profiles; of `api` there are too few samples, of `db` none."""
+    """`web` has profiles; `api` has too few samples, `db` none."""
     found = reasons(
         [WEB, API, DB], STORED, {Identity(ProfileKind.CPU, API), Identity(ProfileKind.MEMORY, API)}
     )
@@ -47,14 +47,14 @@ def test_what_was_learned_before_counts() -> None:
 
 
 def test_a_connection_is_no_profile_of_its_source() -> None:
-    """Who only talks has neither a CPU nor a memory profile."""
+    """A workload with connections only has neither a CPU nor a memory profile."""
     assert reasons([WEB], {Identity(ProfileKind.CONNECTION, Connection(WEB, DB))}, set()) == {
         "shop/web": NO_SAMPLES
     }
 
 
 def test_while_the_sources_fail_nobody_is_said_to_have_no_usage() -> None:
-    """What was not answered is not known."""
+    """If the queries fail, the reason is NoAnswer, not NoSamples."""
     assert reasons([WEB, DB], STORED, set(), answered=False) == {
         "shop/db": "NoAnswer: the queries for usage fail"
     }
@@ -103,7 +103,7 @@ async def test_too_few_samples_are_told_and_end_when_there_are_enough() -> None:
 
 
 async def test_nothing_in_the_report_differs_between_quiet_cycles() -> None:
-    """A day of cycles with new samples in each: the one report that was told is the one that holds."""
+    """A day of cycles with new samples in each: the report is written once."""
     idle = Workload("emojivoto", "idle")
     prometheus = EmojivotoPrometheus()
     prometheus.containers["db-0", "db"] = (0.1, 1e7)

@@ -1,4 +1,4 @@
-"""A past that can't be read: what is new counts all the same, and what is stored waits for a day at most."""
+"""An unreadable past: new samples count anyway, and stored values wait for a day at most."""
 
 from datetime import UTC, datetime
 from typing import Any

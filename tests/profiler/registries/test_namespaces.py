@@ -1,4 +1,4 @@
-"""Which namespaces are profiled, from settings and from what is told of labels."""
+"""The profiled namespaces, from settings and from watches of labels."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,7 +29,7 @@ def covered(scope: NamespaceScope, *names: str) -> set[str]:
 
 
 def test_without_labels_the_lists_decide() -> None:
-    """All but the excluded and the own one; or those listed, without these."""
+    """All except the excluded ones and the own one; or the listed ones without these."""
     names = ("shop", "web", "kube-system", "profiling")
 
     assert covered(scope_of(), *names) == {"shop", "web"}
@@ -38,7 +38,7 @@ def test_without_labels_the_lists_decide() -> None:
 
 
 def test_who_opts_out_is_excluded_until_the_label_is_gone() -> None:
-    """Both ways without anything being made anew; others are not touched."""
+    """A namespace leaves and re-enters the scope at run time; other namespaces are not affected."""
     scope = scope_of()
     receiver = scope.new_opted_out()
     receiver.replace([old("shop")])
@@ -64,7 +64,7 @@ def test_a_selector_includes_nothing_else() -> None:
 
 
 def test_several_watches_are_one_set() -> None:
-    """Where each namespace has a watch of its own, the list of one does not empty that of another."""
+    """If each namespace has its own watch, the list of one does not remove the others."""
     scope = scope_of(profiling_namespace="shop,web")
     first, second = scope.new_selected(), scope.new_selected()
     first.replace([old("shop")])
@@ -78,7 +78,7 @@ def test_several_watches_are_one_set() -> None:
 
 
 def test_a_selector_that_matches_nothing_is_not_all() -> None:
-    """The scope is empty and knows it; a scope without a selector is not."""
+    """`is_listed` is False until the first list; a scope without a selector is listed at once."""
     scope = scope_of()
     assert scope.current().included is None
     receiver = scope.new_selected()
@@ -91,7 +91,7 @@ def test_a_selector_that_matches_nothing_is_not_all() -> None:
 
 
 def test_what_is_there_at_first_has_not_arrived() -> None:
-    """The past of what the first lists tell is asked for anyway."""
+    """The past of the namespaces in the first lists is queried anyway."""
     scope = scope_of()
     scope.new_selected().replace([old("shop")])
     scope.new_opted_out().replace([old("web")])
@@ -100,7 +100,7 @@ def test_what_is_there_at_first_has_not_arrived() -> None:
 
 
 def test_a_selected_namespace_arrives_once() -> None:
-    """By a label, and by a list that was made anew; asked again, there is no more news."""
+    """By a label, and by a second list; the next call returns nothing."""
     scope = scope_of()
     receiver = scope.new_selected()
     receiver.replace([old("shop")])
@@ -116,7 +116,7 @@ def test_a_selected_namespace_arrives_once() -> None:
     ("is_terminating", "arrived"), [(False, {"shop"}), (True, set())], ids=["label", "deleted"]
 )
 def test_a_namespace_arrives_when_it_no_longer_opts_out(is_terminating: bool, arrived: set[str]) -> None:  # noqa: FBT001 - a parameter of the test
-    """When its label is gone, and not when it is gone itself: its watch tells both as a deletion."""
+    """When its label is removed, and not when it is deleted: its watch reports both as a deletion."""
     scope = scope_of()
     receiver = scope.new_opted_out()
     receiver.replace([old("shop")])
@@ -128,7 +128,7 @@ def test_a_namespace_arrives_when_it_no_longer_opts_out(is_terminating: bool, ar
 
 @pytest.mark.parametrize(("seconds", "arrived"), [(29, set()), (31, {"shop"})])
 def test_a_young_namespace_has_no_past(seconds: int, arrived: set[str]) -> None:
-    """Created with its label, or labelled within 30 s: reading all of the past again would bring nothing."""
+    """Created with its label, or labelled within 30 s: there is no past to read."""
     scope = scope_of()
     receiver = scope.new_selected()
     receiver.replace([])
@@ -140,7 +140,7 @@ def test_a_young_namespace_has_no_past(seconds: int, arrived: set[str]) -> None:
 
 
 def test_who_is_out_of_scope_has_not_arrived() -> None:
-    """Selected though excluded, or selected and gone again before anybody asked."""
+    """Selected but excluded, or selected and deleted again before the call."""
     scope = scope_of()
     receiver = scope.new_selected()
     receiver.replace([])
@@ -152,7 +152,7 @@ def test_who_is_out_of_scope_has_not_arrived() -> None:
 
 
 async def test_who_waits_for_the_lists_gets_an_error_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cycle is tried again later, as with Pods that could not be listed."""
+    """The cycle is retried later, as if Pods could not be listed."""
     monkeypatch.setattr("app.profiler.registries.namespaces._LISTED_WITHIN_SECONDS", 0.01)
     scope = scope_of()
     receiver = scope.new_opted_out()

@@ -1,4 +1,4 @@
-"""The registry of Pods: what runs, what left lately, and that it neither grows nor forgets too early."""
+"""The registry of Pods: running and recently terminated ones, its size limit and its memory."""
 
 import pytest
 
@@ -12,7 +12,7 @@ DATABASE = Workload("emojivoto", "db", "StatefulSet")
 
 
 def test_it_follows_a_watch() -> None:
-    """Of a list of two, one changes, one leaves and one appears."""
+    """Of a list of two, one is modified, one is deleted and one is added."""
     registry = PodRegistry(Clock())
     sink = PodSink(registry, None)
     sink.replace([running("a"), running("b")])
@@ -25,7 +25,7 @@ def test_it_follows_a_watch() -> None:
 
 
 def test_owners_of_running_pods_are_told() -> None:
-    """By namespace and name; a Pod that nobody controls is a workload by itself."""
+    """By namespace and name; a Pod without a controller is a workload of its own."""
     registry = PodRegistry(Clock())
     for pod in (running("web-0"), running("debug", workload=DEBUG), running("web-0", namespace="shop")):
         registry.put(pod)
@@ -39,7 +39,7 @@ def test_owners_of_running_pods_are_told() -> None:
 
 @pytest.mark.parametrize(("seconds", "known"), [(0, True), (7199, True), (7200, False)])
 def test_a_pod_that_left_is_remembered_for_two_hours(seconds: float, *, known: bool) -> None:
-    """Its last samples reach Prometheus, and are asked for, after it has left."""
+    """Its last samples reach Prometheus, and are queried, after it terminated."""
     clock = Clock(1000)
     registry = PodRegistry(clock)
     registry.put(running("web-0"))
@@ -51,7 +51,7 @@ def test_a_pod_that_left_is_remembered_for_two_hours(seconds: float, *, known: b
 
 
 def test_a_new_pod_of_the_same_name_counts_more_than_the_one_that_left() -> None:
-    """`db-0` was a bare Pod and is one of a StatefulSet now."""
+    """`db-0` was a bare Pod and now belongs to a StatefulSet."""
     registry = PodRegistry(Clock())
     registry.put(running("db-0", workload=DEBUG))
     registry.remove(running("db-0", workload=DEBUG))
@@ -61,7 +61,7 @@ def test_a_new_pod_of_the_same_name_counts_more_than_the_one_that_left() -> None
 
 
 def test_a_new_list_of_one_namespace_leaves_the_others_alone() -> None:
-    """What is missing in the list has left; each listed namespace has a watch of its own."""
+    """A Pod that the list lacks is terminated; each listed namespace has its own watch."""
     registry = PodRegistry(Clock())
     shop, emojivoto = PodSink(registry, "shop"), PodSink(registry, "emojivoto")
     shop.replace([running("cart", namespace="shop")])
@@ -73,7 +73,7 @@ def test_a_new_list_of_one_namespace_leaves_the_others_alone() -> None:
 
 
 def test_a_new_list_of_all_namespaces_replaces_all() -> None:
-    """The namespace `shop` is gone with its Pod, which is remembered."""
+    """The namespace `shop` is deleted with its Pod, which is remembered."""
     registry = PodRegistry(Clock())
     sink = PodSink(registry, None)
     sink.replace([running("cart", namespace="shop"), running("a")])
@@ -84,7 +84,7 @@ def test_a_new_list_of_all_namespaces_replaces_all() -> None:
 
 
 def test_of_too_many_that_left_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With room for two of three; leaving once more makes a Pod the last to have left."""
+    """With room for two of three; a Pod that terminates again becomes the newest one."""
     monkeypatch.setattr("app.profiler.registries.pods.MAX_REMEMBERED", 2)
     registry = PodRegistry(Clock())
     for name in ("a", "b", "a", "c"):
@@ -95,7 +95,7 @@ def test_of_too_many_that_left_the_first_are_forgotten(monkeypatch: pytest.Monke
 
 
 def test_ten_thousand_pods_that_are_rolled_ten_times_leave_no_more_than_there_were() -> None:
-    """One generation replaces the other every 20 minutes: six of them left within two hours, later none."""
+    """A generation replaces another every 20 minutes: six are remembered for two hours, later none."""
     clock = Clock(0)
     registry = PodRegistry(clock)
     for generation in range(11):
@@ -120,7 +120,7 @@ def test_what_was_written_is_known_before_the_watch_tells() -> None:
 
 
 def test_what_the_watch_told_meanwhile_is_newer_than_what_was_written() -> None:
-    """An annotation that somebody else set, and a new Pod of the same name, both stay as they were told."""
+    """An annotation set by another writer, and a new Pod of the same name, both stay as reported."""
     for newer in (running(annotations={"liqo.io/cpuProfile": "theirs"}), running(uid="new")):
         registry = PodRegistry(Clock())
         registry.put(pod := running())

@@ -1,4 +1,4 @@
-"""The registry of workloads: what is there, which Jobs were, and what the directory tells of both."""
+"""The registry of workloads: existing objects, deleted Jobs, and the snapshot of both."""
 
 import pytest
 
@@ -29,12 +29,12 @@ def names(registry: WorkloadRegistry) -> list[str]:
 
 
 def runs(registry: WorkloadRegistry) -> list[str]:
-    """The Jobs whose CronJob is told."""
+    """The Jobs with a CronJob in the snapshot."""
     return sorted(job.name for job in registry.snapshot({}).cron_jobs)
 
 
 def test_the_directory_tells_what_is_there() -> None:
-    """Pods as given; lasting workloads alone are expected to have a profile; uids of all objects."""
+    """Pods as given; only long-running workloads are expected to have a profile; UIDs of all objects."""
     web = WorkloadRecord(Workload("shop", "web"), "u1", init_containers=WITH_MIGRATION)
     db, report = record("db", "StatefulSet"), record("report", "CronJob")
     lone = record("lone", "Job")
@@ -71,7 +71,7 @@ def test_templates_of_runs_tell_of_what_they_are_learned_under() -> None:
 
 
 def test_it_follows_a_watch() -> None:
-    """Of a list of two, one gets a new uid (it was made anew), one leaves and one appears."""
+    """Of a list of two, one gets a new UID (it was recreated), one is deleted and one is added."""
     registry = WorkloadRegistry(Clock())
     sink = WorkloadSink(registry, "Deployment", None)
     sink.replace([record("a"), record("b")])
@@ -84,7 +84,7 @@ def test_it_follows_a_watch() -> None:
 
 
 def test_a_new_list_leaves_other_kinds_and_namespaces_alone() -> None:
-    """Each kind has a watch of its own in each listed namespace: what one does not list another may hold."""
+    """Each kind has its own watch in each listed namespace: an object that one does not list stays."""
     registry = WorkloadRegistry(Clock())
     shop = WorkloadSink(registry, "Deployment", "shop")
     shop.replace([record("a"), record("b")])
@@ -96,7 +96,7 @@ def test_a_new_list_leaves_other_kinds_and_namespaces_alone() -> None:
 
 
 def test_a_new_list_of_all_namespaces_replaces_all_of_its_kind() -> None:
-    """The namespace `bank` is gone with all that was in it."""
+    """The namespace `bank` is deleted with all its objects."""
     registry = WorkloadRegistry(Clock())
     sink = WorkloadSink(registry, "Deployment", None)
     sink.replace([record("a"), record("a", namespace="bank")])
@@ -107,7 +107,7 @@ def test_a_new_list_of_all_namespaces_replaces_all_of_its_kind() -> None:
 
 @pytest.mark.parametrize(("seconds", "known"), [(0, True), (7199, True), (7200, False)])
 def test_the_cron_job_of_a_job_that_left_is_told_for_two_hours(seconds: float, *, known: bool) -> None:
-    """The last samples of its Pods are asked for after it was deleted; the object itself is not there."""
+    """The last samples of its Pods are queried after its deletion; the snapshot lacks the object."""
     clock = Clock(1000)
     registry = WorkloadRegistry(clock)
     registry.put(run("report-1"))
@@ -119,7 +119,7 @@ def test_the_cron_job_of_a_job_that_left_is_told_for_two_hours(seconds: float, *
 
 
 def test_a_job_that_a_list_lacks_has_left() -> None:
-    """While the watch was away: it is remembered as one of whose end the watch told."""
+    """Deleted while the watch was interrupted: it is remembered like one with a reported deletion."""
     registry = WorkloadRegistry(Clock())
     sink = WorkloadSink(registry, "Job", None)
     sink.replace([run("report-1"), run("report-2")])
@@ -130,7 +130,7 @@ def test_a_job_that_a_list_lacks_has_left() -> None:
 
 
 def test_a_new_job_of_the_same_name_counts_more_than_the_one_that_left() -> None:
-    """Somebody made `report-1` by hand after the CronJob's was deleted."""
+    """A user created `report-1` after the CronJob's Job was deleted."""
     registry = WorkloadRegistry(Clock())
     registry.put(run("report-1"))
     registry.remove(run("report-1"))
@@ -140,7 +140,7 @@ def test_a_new_job_of_the_same_name_counts_more_than_the_one_that_left() -> None
 
 
 def test_what_is_no_run_of_a_cron_job_is_forgotten_at_once() -> None:
-    """A Deployment that was deleted is not expected to have a profile, nor is a Job of nobody remembered."""
+    """A deleted Deployment needs no profile, and a Job without a CronJob is not remembered."""
     registry = WorkloadRegistry(Clock())
     for each in (record("web"), record("lone", "Job")):
         registry.put(each)
@@ -150,7 +150,7 @@ def test_what_is_no_run_of_a_cron_job_is_forgotten_at_once() -> None:
 
 
 def test_of_too_many_that_left_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With room for two of three; leaving once more makes a Job the last to have left."""
+    """With room for two of three; a Job that is deleted again becomes the newest one."""
     monkeypatch.setattr("app.profiler.registries.workloads.MAX_REMEMBERED", 2)
     registry = WorkloadRegistry(Clock())
     for name in ("a", "b", "a", "c"):
