@@ -47,7 +47,7 @@ async def serving(application: SlowApplication) -> AsyncIterator[tuple[asyncio.T
 
 
 async def test_a_cancelled_listener_lets_the_request_under_way_end() -> None:
-    """The answer arrives whole, the task ends as cancelled, and nobody listens any more."""
+    """The response is complete, the task ends as cancelled, and the port is closed."""
     application = SlowApplication()
     async with serving(application) as (task, url), httpx.AsyncClient(trust_env=False) as client:
         request = asyncio.create_task(client.get(url))
@@ -90,7 +90,7 @@ class Bound:
         self._address = address
 
     def getsockname(self) -> tuple[str | int, ...]:
-        """As a socket tells it."""
+        """As a socket returns it."""
         return self._address
 
 

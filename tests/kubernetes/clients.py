@@ -14,14 +14,14 @@ SHORT = Timeouts(connect_seconds=1, request_seconds=0.5, inactivity_seconds=0.3)
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeApiServer]:
-    """A fake API server that knows no path until a test scripts one."""
+    """A fake API server without paths; each test scripts its own."""
     async with FakeApiServer() as running:
         yield running
 
 
 @pytest.fixture
 async def patient_client(server: FakeApiServer, tmp_path: Path) -> AsyncIterator[ClusterClient]:
-    """A client with the product's own time-outs: what ends earlier was ended by somebody else."""
+    """A client with the product's own time-outs: an earlier end is not a time-out of the client."""
     async with open_cluster(server.kubeconfig(tmp_path)) as opened:
         yield opened
 

@@ -1,4 +1,4 @@
-"""A small HTTP server on 127.0.0.1 that says what an API server would say, and what stands before one.
+"""A small HTTP server on 127.0.0.1 that responds as an API server, or a proxy in front of one, does.
 
 Each verb and path has a script: one answer per request, the last one for all that follow. `WATCH` is the verb
 of a GET with `watch=true`.
@@ -178,7 +178,7 @@ def event(kind: str, name: str, resource_version: str) -> dict[str, Any]:
 
 
 def bookmark(resource_version: str) -> dict[str, Any]:
-    """A line of a watch that only tells how far it is."""
+    """A bookmark line of a watch."""
     return {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": resource_version}}}
 
 

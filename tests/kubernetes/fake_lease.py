@@ -13,7 +13,7 @@ PATH = paths.lease(NAMESPACE, NAME)
 
 
 class FakeLease:
-    """One Lease as the chart renders it: without a spec, until somebody writes one."""
+    """One Lease as the chart renders it: without a spec until a client writes one."""
 
     def __init__(self, server: FakeApiServer) -> None:
         self.manifest: dict[str, Any] = {"metadata": {"name": NAME, "resourceVersion": "1"}}
@@ -33,7 +33,7 @@ class FakeLease:
 
     @property
     def holder(self) -> str:
-        """Who holds it; empty where nobody does."""
+        """The holder; empty if there is none."""
         return str(self.spec.get("holderIdentity") or "")
 
     async def _get(self, request: web.Request) -> web.StreamResponse:

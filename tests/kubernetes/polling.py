@@ -1,11 +1,11 @@
-"""Waits for what the code under test does by itself."""
+"""Waits for asynchronous effects of the code under test."""
 
 import asyncio
 from collections.abc import Callable
 
 
 class Clock:
-    """A monotonic clock that stands until a test moves it."""
+    """A monotonic clock that only a test advances."""
 
     def __init__(self, now: float = 0) -> None:
         self.now = now
@@ -18,5 +18,5 @@ class Clock:
 async def until(fact: Callable[[], bool], within_seconds: float = 5) -> None:
     """Waits until `fact` is true; TimeoutError where it does not become so."""
     async with asyncio.timeout(within_seconds):
-        while not fact():  # noqa: ASYNC110 - what is waited for knows of no event
+        while not fact():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)

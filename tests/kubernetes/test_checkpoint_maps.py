@@ -34,7 +34,7 @@ async def test_they_are_found_by_their_label(server: FakeApiServer, client: Clus
 async def test_what_bears_the_label_by_another_name_is_nobodys(
     server: FakeApiServer, client: ClusterClient
 ) -> None:
-    """A copy that somebody made, and a name that is no key: neither is read, nor ever written."""
+    """A labelled copy and a name that is no key are neither read nor written."""
     copies = [thing(f"job-profiler-checkpoint-{name}", "1") for name in ("backup", "0000000000ab-old", "ab")]
     server.on("GET", MAPS, listed(*copies))
 
@@ -103,7 +103,7 @@ async def test_what_is_read(
 
 
 async def test_one_that_vanished_is_told(server: FakeApiServer, client: ClusterClient) -> None:
-    """Between the list and the read somebody deleted it."""
+    """It was deleted between the list and the read."""
     assert await CheckpointMaps(client, "profiling").read("0000000000ab") is None
 
 

@@ -128,7 +128,7 @@ async def test_retry_after_reaches_the_caller(server: FakeApiServer, client: Clu
 async def test_an_error_body_that_is_no_status(
     server: FakeApiServer, client: ClusterClient, body: bytes
 ) -> None:
-    """Whatever stands in the body of a 502, the error is an UnavailableError without it."""
+    """A 502 with any body is an UnavailableError, and its text leaves out the body."""
     server.on("GET", THING, sends(body, status=502))
 
     with pytest.raises(UnavailableError, match=r"^GET .*/web: 502 Bad Gateway$"):
@@ -156,7 +156,7 @@ async def test_an_answer_that_never_comes(server: FakeApiServer, client: Cluster
 
 
 async def test_an_answer_that_stops_halfway(server: FakeApiServer, client: ClusterClient) -> None:
-    """An answer whose body does not come to its end is given up after the 0.5 s, too."""
+    """A response with an incomplete body also times out after 0.5 s."""
     server.on("GET", THING, server.streams(b'{"metadata":', then_hangs=True))
 
     async with asyncio.timeout(2):

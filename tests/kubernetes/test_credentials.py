@@ -40,7 +40,7 @@ async def token_of(configuration: Configuration) -> str:
 
 @pytest.fixture(params=["tokenFile", "exec"])
 def user(request: pytest.FixtureRequest, tmp_path: Path) -> object:
-    """A kubeconfig's user whose token stands in the file `token`, read directly or by a credential plugin."""
+    """A kubeconfig user with its token in the file `token`, read directly or by a credential plugin."""
     tokens = tmp_path / "token"
     tokens.write_text("first")
     if request.param == "tokenFile":

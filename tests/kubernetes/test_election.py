@@ -164,7 +164,7 @@ async def test_a_cancel_releases_at_once(server: FakeApiServer, patient_client: 
 
 
 async def test_a_slow_farewell_is_still_covered(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """Work that needs 1.5 s to end after a cancel keeps the Lease of 1 s until then: nobody leads meanwhile.
+    """Work that takes 1.5 s to terminate keeps the 1 s Lease until then: no other candidate leads meanwhile.
 
     Cancelling the elector again while it waits changes nothing.
     """
@@ -301,7 +301,7 @@ async def test_a_claim_whose_answer_was_lost(server: FakeApiServer, patient_clie
 
 
 async def test_a_conflict_is_no_news(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """Two candidates that claim at the same moment are the ordinary course of things, which nobody logs."""
+    """Two candidates that claim at the same time are normal, and nothing is logged."""
     lease = FakeLease(server)
     server.on("PUT", PATH, refuses(409), lease._put)
 

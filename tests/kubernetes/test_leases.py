@@ -33,7 +33,7 @@ def lock_of(client: ClusterClient, identity: str, duration_seconds: float = 1) -
 
 
 def test_the_first_claim() -> None:
-    """The first holder of an empty spec writes five fields; nobody was before it, so transitions are 0."""
+    """The first holder of an empty spec writes five fields; there was no transition, so their count is 0."""
     assert claim_spec({}, "a", duration_seconds=15, now=FIRST) == {
         "holderIdentity": "a",
         "leaseDurationSeconds": 15,
@@ -92,7 +92,7 @@ def test_times_are_utc() -> None:
 
 @pytest.mark.usefixtures("honolulu")
 async def test_the_local_time_zone_is_not_written(server: FakeApiServer, client: ClusterClient) -> None:
-    """A process whose local time is not UTC writes a renew time that is now, and not ten hours off."""
+    """A process with a local time other than UTC writes the renew time in UTC, not ten hours off."""
     lease = FakeLease(server)
 
     assert await lock_of(client, "a").try_to_hold()
@@ -113,7 +113,7 @@ async def test_a_renewal_is_one_request(server: FakeApiServer, client: ClusterCl
 
 
 async def test_a_renewal_reads_again_after_a_conflict(server: FakeApiServer, client: ClusterClient) -> None:
-    """When somebody labelled the Lease, one renewal is a conflict and the next one succeeds."""
+    """After another client labels the Lease, one renewal conflicts and the next one succeeds."""
     lease = FakeLease(server)
     lock = lock_of(client, "a")
     await lock.try_to_hold()
@@ -144,7 +144,7 @@ async def test_an_expiry_is_counted_from_what_was_seen(server: FakeApiServer, cl
 
 
 async def test_a_changing_lease_never_expires(server: FakeApiServer, client: ClusterClient) -> None:
-    """A holder whose clock is a year behind keeps the Lease for as long as it renews."""
+    """A holder with a clock one year behind keeps the Lease as long as it renews."""
     lease = FakeLease(server)
     lock = lock_of(client, "b")
     began = time.monotonic()
@@ -167,7 +167,7 @@ async def test_the_same_identity_goes_on_at_once(server: FakeApiServer, client: 
 
 
 async def test_only_the_holder_releases(server: FakeApiServer, client: ClusterClient) -> None:
-    """The release of somebody who lost the Lease leaves the new holder alone."""
+    """A release after the Lease was lost does not affect the new holder."""
     lease = FakeLease(server)
     lease.manifest["spec"] = held = claim_spec({}, "a", duration_seconds=15, now=FIRST)
 

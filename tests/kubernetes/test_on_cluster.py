@@ -258,7 +258,7 @@ async def test_a_secret_that_was_deleted_stays_deleted(
 async def test_the_status_map_keeps_other_keys(
     cluster: ClusterClient, kubectl: Kubectl, namespace: str
 ) -> None:
-    """The document is written and read back beside a key of somebody else; a missing map is not created."""
+    """The document is written and read back beside a foreign key; a missing map is not created."""
     status_map = StatusMap(cluster, namespace)
     with pytest.raises(NotFoundError):
         await status_map.write({"sources": {}})
@@ -322,7 +322,7 @@ async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, na
 async def test_pods_are_watched_until_they_end(
     cluster: ClusterClient, kubectl: Kubectl, namespace: str
 ) -> None:
-    """Metadata alone tells enough; a Pod that succeeds leaves the watch as a deleted one does."""
+    """Metadata is enough; a Pod that succeeds leaves the watch as a deleted one does."""
     registry = PodRegistry(time.monotonic)
     sink, decode = PodSink(registry, namespace), PodDecoder().decode
     kubectl.run("create", "deployment", "web", "--image=web", "--replicas=2", f"--namespace={namespace}")
@@ -541,7 +541,7 @@ async def test_a_service_account_whose_token_rotates(
 async def test_a_reflector_survives_the_api_server(
     cluster: ClusterClient, control_plane: ControlPlane, namespace: str
 ) -> None:
-    """While the API server restarts the sink keeps what it knows; what is created later arrives.
+    """While the API server restarts, the sink keeps its objects; objects created later arrive.
 
     A new API server remembers nothing before its start: there a watch from resourceVersion 1 has expired.
     """

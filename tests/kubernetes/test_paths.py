@@ -34,7 +34,7 @@ from app.kubernetes import paths
     ids=lambda value: value,
 )
 def test_a_path(path: str, expected: str) -> None:
-    """Group, version, namespace, plural and name stand where the API server looks for them."""
+    """Group, version, namespace, plural and name are where the API server expects them."""
     assert path == expected
 
 

@@ -296,7 +296,7 @@ async def test_each_event_is_a_contact(server: FakeApiServer, patient_client: Cl
 
 
 async def test_last_contact_is_the_last_word(server: FakeApiServer, client: ClusterClient) -> None:
-    """The clock's time of the last event stands, also while nothing but failures come after it."""
+    """The time of the last event is kept while only failures follow."""
     server.on("GET", THINGS, listed())
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11")), refuses(503))
     clock = Clock(1000)

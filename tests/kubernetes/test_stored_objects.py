@@ -34,7 +34,7 @@ def encoded(data: bytes) -> str:
 
 
 def configuration(ca_bundle: str | None) -> Object:
-    """A configuration with a webhook of somebody else before ours."""
+    """A configuration with a foreign webhook before ours."""
     ours: Object = {"name": "pods.job-profiler.liqo.io", "clientConfig": {"url": "https://127.0.0.1"}}
     if ca_bundle is not None:
         ours["clientConfig"]["caBundle"] = ca_bundle
@@ -253,7 +253,7 @@ async def test_a_profile_is_applied(server: FakeApiServer, client: ClusterClient
 
 
 async def test_an_event_is_about_an_object(server: FakeApiServer, client: ClusterClient) -> None:
-    """An Event stands in the object's namespace, says who, what and when, and two never share a name."""
+    """An Event is in the object's namespace, has source, reason and time, and a unique name."""
     path = "/api/v1/namespaces/shop/events"
     server.on("POST", path, answers(thing("event"), status=201))
     about = InvolvedObject("apps/v1", "Deployment", "shop", "web")
@@ -304,7 +304,7 @@ async def test_events_that_fail_are_logged_once(server: FakeApiServer, client: C
 
 
 async def test_a_namespace_that_is_gone_is_no_fault(server: FakeApiServer, client: ClusterClient) -> None:
-    """What expires there has nobody left who would read of it."""
+    """The namespace is gone, so no warning is logged."""
     server.on("POST", "/api/v1/namespaces/shop/events", refuses(404, 'namespaces "shop" not found'))
     about = InvolvedObject("apps/v1", "Deployment", "shop", "web")
 

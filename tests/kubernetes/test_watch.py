@@ -45,7 +45,7 @@ async def test_events_come_in_order(server: FakeApiServer, client: ClusterClient
 
 
 async def test_an_event_is_told_when_it_comes(server: FakeApiServer, client: ClusterClient) -> None:
-    """An event is told while the watch goes on, not when it ends."""
+    """An event is delivered while the watch goes on, not when it ends."""
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11"), then_hangs=True))
 
     async with asyncio.timeout(0.25), client.watch(ALL, "10", timeout_seconds=300) as events:
@@ -99,7 +99,7 @@ async def test_what_is_no_event_expires_the_watch(
 
 
 async def test_silence_ends_the_watch(server: FakeApiServer, client: ClusterClient) -> None:
-    """After 0.3 s without a word the watch ends as an ordinary one does; what came before is told."""
+    """After 0.3 s without data the watch ends normally; earlier events are delivered."""
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11"), then_hangs=True))
 
     async with asyncio.timeout(2):

@@ -1,4 +1,4 @@
-"""News of workloads as Events go over the wire, and what becomes of a cycle whose Events are refused."""
+"""Events on workloads as sent to the API server, and cycles in which they are rejected."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -17,13 +17,13 @@ from tests.profiler.scenario import DEPLOYMENTS, RecordingSink, Scenario
 
 @pytest.mark.parametrize("uid", ["u1", ""])
 async def test_an_event_is_about_the_workload(server: FakeApiServer, client: ClusterClient, uid: str) -> None:
-    """It stands in the workload's namespace and names the object as `kubectl describe` looks for it."""
+    """It is in the workload's namespace and refers to the object as `kubectl describe` expects."""
     server.on("POST", "/api/v1/namespaces/shop/events", answers(thing("event"), status=201))
-    news = WorkloadEvent(
+    workload_event = WorkloadEvent(
         Workload("shop", "db", "StatefulSet"), "apps/v1", uid, EventReason.CREATED, "CPU 0.020 cores"
     )
 
-    await ClusterEvents(client, "profiler-0").record(news)
+    await ClusterEvents(client, "profiler-0").record(workload_event)
 
     [event] = [request.json for request in server.requests]
     about = {"apiVersion": "apps/v1", "kind": "StatefulSet", "namespace": "shop", "name": "db"}
@@ -33,7 +33,7 @@ async def test_an_event_is_about_the_workload(server: FakeApiServer, client: Clu
 
 
 async def test_events_that_are_refused_stop_no_cycle(server: FakeApiServer, client: ClusterClient) -> None:
-    """Four Deployments appear, whose Events are forbidden: all profiles are written, one line is logged."""
+    """Four Deployments appear, and Events are forbidden: all profiles are written, one line is logged."""
     server.on("POST", "/api/v1/namespaces/emojivoto/events", refuses(403, "no"))
     lister = FixedSnapshot(ClusterSnapshot(workloads=DEPLOYMENTS))
     prometheus = EmojivotoPrometheus(containers={}, edges={}, proxies=())

@@ -1,4 +1,4 @@
-"""Pods and workloads as the API server tells them, page by page, and the little that is kept of each."""
+"""Pods and workloads listed page by page, and their reduction to records."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -88,7 +88,7 @@ async def test_only_our_annotations_are_kept(server: FakeApiServer, client: Clus
     ],
 )
 def test_pods_that_are_never_changed_are_told_apart(metadata: dict[str, Any], *, exempt: bool) -> None:
-    """One that opted out, and one that mirrors a file on a node; as a watch tells them."""
+    """A Pod that opted out, and a mirror Pod, as in a watch."""
     record = PodDecoder().decode(pod("web-0", owner("StatefulSet", "web"), **metadata))
 
     assert record.is_exempt is exempt
@@ -127,7 +127,7 @@ async def test_a_list_that_begins_anew_names_no_pod_twice(
 
 
 def template(*init_containers: dict[str, str]) -> dict[str, Any]:
-    """A workload's spec with much that nobody remembers."""
+    """A workload's spec with many fields that records leave out."""
     spec = {
         "containers": [{"name": "web-svc", "image": "web:1", "env": [{"name": "A", "value": "a" * 1000}]}],
         "initContainers": [{"image": "registry.example/x:1"} | each for each in init_containers],
@@ -153,7 +153,7 @@ async def test_workloads_are_listed(server: FakeApiServer, client: ClusterClient
 
 
 async def test_a_job_of_a_cron_job(server: FakeApiServer, client: ClusterClient) -> None:
-    """A Job that a CronJob controls is its run; one of somebody else, or of nobody, is not."""
+    """A Job controlled by a CronJob is its run; a Job with another owner, or none, is not."""
     run = pod("report-28394810", owner("CronJob", "report"))
     task = pod("build-1", owner("TaskRun", "build"))
     for kind in ("deployments", "statefulsets", "daemonsets"):
@@ -185,7 +185,7 @@ def test_a_template_tells_of_init_containers() -> None:
 
 
 def test_a_cron_jobs_template_stands_deeper() -> None:
-    """In `spec.jobTemplate.spec.template`; that of a Job stands where all others have it."""
+    """A CronJob's is in `spec.jobTemplate.spec.template`, those of other kinds in `spec.template`."""
     whole = template({"name": "migrate"})
     report = pod("report") | {"spec": {"schedule": "* * * * *", "jobTemplate": {"spec": whole}}}
     run = pod("report-28394810") | {"spec": whole}

@@ -1,4 +1,4 @@
-"""The leader's loop over certificates, with an API server that keeps what it is told."""
+"""The leader's certificate loop, with an API server that stores writes."""
 
 import asyncio
 import base64
@@ -89,7 +89,7 @@ class Objects:
 async def keeping(
     server: FakeApiServer, directory: Path, chance: Callable[[], float] = random.random
 ) -> AsyncIterator[None]:
-    """The loop runs, and is still running in the end."""
+    """The loop, which must still run on exit."""
     async with open_cluster(server.kubeconfig(directory)) as client:
         keeper = certificate_keeper(client, SETTINGS)
         period_seconds = SETTINGS.certificate_check_period

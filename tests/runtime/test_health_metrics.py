@@ -1,4 +1,4 @@
-"""What a process tells of its health: only what it knows, and as of the moment of the scrape."""
+"""Health metrics: known values only, as of the scrape."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -47,7 +47,7 @@ def watch(client: ClusterClient, path: str, clock: Clock) -> Reflector[Object]:
 
 
 def test_what_nobody_knows_has_no_sample() -> None:
-    """A profiler knows of no bundle, a follower of no probe: nothing is told that would look like a fault."""
+    """Without a bundle (profiler) or a probe (follower) there is no sample, which would look like a fault."""
     registry = CollectorRegistry()
     HealthMetrics(registry)
 
@@ -85,7 +85,7 @@ def test_facts_are_one_or_nothing(fact: bool | None, samples: dict[tuple[str, ..
 async def test_a_resource_is_as_fresh_as_its_oldest_watch(tmp_path: Path) -> None:
     """Pods are watched in two namespaces: one said something 5 s ago, the other 60 s ago and is not listed.
 
-    Of Secrets nothing was heard yet. What a leader watches is told while it leads.
+    Secrets have no event yet. The leader's watches have samples while it leads.
     """
     registry, clock = CollectorRegistry(), Clock(1000)
     health = HealthMetrics(registry)

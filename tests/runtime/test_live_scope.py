@@ -1,4 +1,4 @@
-"""Namespaces come into scope and leave it while cycles run: what is asked, stored and told then."""
+"""Namespaces enter and leave the scope while cycles run: queries, stored profiles and reports."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ SHOP, EMOJIVOTO = (NamespaceRecord(name, LONG_AGO) for name in ("shop", "emojivo
 
 
 class SharedPrometheus:
-    """The past of emojivoto, twice: once more under the name shop. Only the namespaces asked for are told."""
+    """The history of emojivoto, also under the name shop; results cover the queried namespaces only."""
 
     def __init__(self) -> None:
         self._emojivoto = EmojivotoPrometheus(edges={}, proxies=())
@@ -115,7 +115,7 @@ class Term:
 async def test_nothing_is_asked_where_nothing_is_selected() -> None:
     """Neither "all" nor an error at every try: no question, no profile, one warning for each of two signals.
 
-    The connections are off. With the first selected namespace the state is `Ok` by itself.
+    The connections are off. With the first selected namespace the state becomes `Ok`.
     """
     term = Term()
     term.selected.replace([])
@@ -137,7 +137,7 @@ async def test_nothing_is_asked_where_nothing_is_selected() -> None:
 
 
 async def test_cycles_wait_for_the_labels() -> None:
-    """Before the labels were listed nothing is known of any namespace, and nothing is asked or told."""
+    """Before the labels are listed the scope is unknown: nothing is queried or reported."""
     term = Term()
     term.selected.replace([EMOJIVOTO])
 

@@ -17,7 +17,7 @@ import pytest
 def test_heavy_libraries_are_loaded_only_by_who_needs_them(
     modules: tuple[str, ...], unwanted: set[str]
 ) -> None:
-    """A fresh interpreter imports the modules, and none of these is among what came with them."""
+    """A fresh interpreter imports the modules; none of these is imported with them."""
     program = f"import sys, {', '.join(modules)}; print(*sorted({unwanted!r} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
@@ -43,7 +43,7 @@ def test_the_generated_classes_of_the_client_library_are_not_loaded() -> None:
 
 
 def test_what_serves_does_not_load_rich() -> None:
-    """A library of ours would, for colours, 4 MB of it: it is told beforehand that there is none."""
+    """For colours structlog would import rich, 4 MB; `serve` marks it as not installed before that."""
     program = (
         "import sys, types; "
         "sys.modules['app.runtime.serving'] = types.SimpleNamespace(serve=lambda settings: None); "

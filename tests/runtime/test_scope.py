@@ -6,7 +6,7 @@ from app.settings.environment import read_settings
 
 
 def test_every_query_scope_has_the_cluster_of_the_settings() -> None:
-    """PROMETHEUS_CLUSTER and its label stand beside whatever namespaces are profiled."""
+    """PROMETHEUS_CLUSTER and its label are in the scope, with any profiled namespaces."""
     settings = read_settings({"prometheus_cluster": "prod", "prometheus_cluster_label": "k8s"})
 
     scope = query_scope(settings, NamespaceSelection(frozenset({"shop"})))

@@ -1,4 +1,4 @@
-"""The first task that ends by itself ends the run; a stop ends all tasks and waits for them."""
+"""The first task that terminates ends the run; a stop cancels all tasks and waits for them."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -33,7 +33,7 @@ class Worker:
 
 
 async def test_a_task_that_raises_ends_the_run_and_is_named() -> None:
-    """The fault is the cause, its text is told, and the other task was cancelled and awaited."""
+    """The fault is the cause and in the text; the other task was cancelled and awaited."""
     fault = SourceError("Timeout", "no answer in 60 s")
     other = Worker()
 
@@ -95,7 +95,7 @@ async def test_a_watch_whose_receiver_fails_ends_the_run(tmp_path: Path) -> None
 
 
 async def test_a_task_that_returns_ends_the_run_and_is_named() -> None:
-    """Nothing that serves may end by itself, not even without a fault."""
+    """A task that returns ends the run, even without a fault."""
     other = Worker()
 
     async def returns() -> None:
@@ -131,7 +131,7 @@ async def test_a_cancelled_run_cancels_its_tasks() -> None:
 
 
 async def test_a_task_that_fails_while_it_stops_does_not_keep_the_others() -> None:
-    """The run ends without a fault: the process was told to stop."""
+    """The run ends without a fault after a request to stop."""
     worker, stopping = Worker(), asyncio.Event()
 
     async def fails_on_stop() -> None:

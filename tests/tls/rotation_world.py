@@ -1,7 +1,7 @@
 """A simulated cluster in which leaders rotate certificates: slow, interrupted, paused, several at a time.
 
 Time passes only between operations, as the simulation decides. It records when each bundle and each serving
-certificate was written, and tells afterwards whether an API server could have refused one.
+certificate was written, and shows afterwards whether an API server could have rejected one.
 """
 
 from collections.abc import Coroutine, Generator
@@ -63,7 +63,7 @@ class Process:
 
 @dataclass
 class World:
-    """Runs leaders under some conditions; `bundles` and `served` tell what was written when."""
+    """Runs leaders under some conditions; `bundles` and `served` hold all writes with their times."""
 
     conditions: Conditions
     terms: RotationPolicy
@@ -109,7 +109,7 @@ class World:
         return START + timedelta(seconds=self.now)
 
     def _leader(self) -> Process:
-        """A new one, which knows nothing; it begins after a downtime."""
+        """A new leader without state in memory; it starts after a downtime."""
         self.takeovers += 1
         keeper = CertificateKeeper(
             self.stored.stores(self._wire),
@@ -147,7 +147,7 @@ class World:
 
 
 def _held(written: list[Written], lag: float, end: float) -> list[tuple[Written, float]]:
-    """Each with the moment until which somebody may hold it."""
+    """Each with the time until which a replica may hold it."""
     replaced = [*(each.since for each in written[1:]), end]
     return [(each, min(moment + lag, end)) for each, moment in zip(written, replaced, strict=False)]
 

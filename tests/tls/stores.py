@@ -18,7 +18,7 @@ async def undisturbed(_operation: str, _moment: Moment) -> None:
 
 @dataclass(slots=True)
 class Kept:
-    """One object; *written* is told of each change."""
+    """One object; *written* is called for each change."""
 
     title: str
     written: Callable[[str], None]

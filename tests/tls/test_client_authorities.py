@@ -1,4 +1,4 @@
-"""With a CA file the webhook answers those alone whose certificates it signed, and whose names are wanted."""
+"""With a CA file the webhook serves only clients with a certificate of that CA and an accepted name."""
 
 import asyncio
 import json
@@ -61,13 +61,13 @@ def listener(serving: ServingContext) -> Iterator[BackgroundListener]:
 def test_only_clients_of_the_authority_are_served(
     listener: BackgroundListener, tmp_path: Path, shown: bytes, *, is_served: bool
 ) -> None:
-    """A name that somebody else signed counts for nothing."""
+    """An accepted name in a certificate of another CA is rejected."""
     assert Client(WEBHOOK, tmp_path, shown).is_served(listener.port) == is_served
 
 
 @pytest.mark.parametrize("size", [0, 4 * 1024 * 1024], ids=["empty", "large"])
 def test_a_client_with_another_name_is_refused(serving: ServingContext, tmp_path: Path, size: int) -> None:
-    """It is told so with a 403, however much it sends; the wanted one is served by the same listener."""
+    """It gets a 403, however much it sends; the same listener serves a client with an accepted name."""
     policy = ClientPolicy(names=("kube-apiserver", "front-proxy"))
     with BackgroundListener(hello, serving.context, policy) as listener:
         status, answer = Client(WEBHOOK, tmp_path, KUBELET).post(listener.port, b" " * size)
@@ -82,7 +82,7 @@ def test_a_client_with_another_name_is_refused(serving: ServingContext, tmp_path
 def test_a_new_certificate_of_the_webhook_asks_clients_all_the_same(
     serving: ServingContext, listener: BackgroundListener, tmp_path: Path
 ) -> None:
-    """A rotation changes who we are, not whom we serve."""
+    """A rotation changes the serving certificate, not the accepted clients."""
     serving.load(issue_serving_certificate(WEBHOOK, ("127.0.0.1",), NOW))
 
     assert Client(WEBHOOK, tmp_path, API_SERVER).is_served(listener.port)
@@ -138,7 +138,7 @@ def test_no_session_is_resumed(listener: BackgroundListener, tmp_path: Path) -> 
     ids=["missing", "empty", "nonsense"],
 )
 def test_a_bad_file_is_a_wrong_setting(tmp_path: Path, content: bytes | None, reason: str) -> None:
-    """Told before anything starts, with the file and its fault; nobody is served without the check."""
+    """The start fails with the file and its fault; no client is served without the check."""
     file = tmp_path / "ca.crt"
     if content is not None:
         file.write_bytes(content)
@@ -151,7 +151,7 @@ def test_a_bad_file_is_a_wrong_setting(tmp_path: Path, content: bytes | None, re
 
 
 def test_names_without_a_file_are_a_wrong_setting() -> None:
-    """Nobody would be asked for the certificate that bears the name."""
+    """Without a CA file no client certificate is requested, so there is no name to check."""
     with pytest.raises(SettingsError, match=r"CLIENT_NAMES .* is 'a,b': set CLIENT_CA_FILE"):
         open_serving_context("", ("a", "b"))
 
@@ -165,7 +165,7 @@ def test_without_a_file_nobody_is_asked(tmp_path: Path) -> None:
 
 
 async def test_the_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
-    """A new content is taken; one that can't be used, and a missing file, are told once and waited out."""
+    """New content is loaded; unusable content and a missing file are logged once and ignored."""
     file = tmp_path / "ca.crt"
     file.write_bytes(CLUSTER.certificate)
     serving = open_serving_context(str(file))

@@ -87,7 +87,7 @@ def test_the_authority_may_sign_and_the_serving_certificate_may_serve() -> None:
 
 
 def test_a_pair_does_not_show_its_key() -> None:
-    """Whoever logs it, or an error that holds it, tells no secret."""
+    """A log line or an error text with the pair does not show the private key."""
     assert "PRIVATE KEY" not in repr(SERVING)
 
 

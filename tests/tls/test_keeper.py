@@ -36,7 +36,7 @@ class Cluster(InMemory):
         self.elapsed += seconds
 
     def leader(self, wire: Wire = undisturbed, *names: str) -> CertificateKeeper:
-        """A new one, which knows nothing yet."""
+        """A new keeper without state in memory."""
         return CertificateKeeper(
             self.stores(wire),
             RotationPolicy(names or NAMES, trust_lag_seconds=LAG),
@@ -133,7 +133,7 @@ async def test_a_first_installation_waits_for_nothing() -> None:
 
 
 async def test_a_run_with_nothing_due_writes_nothing() -> None:
-    """Not at once, not one day later, and not by the next leader; it tells when the certificate is due."""
+    """Not at once, not one day later, not by the next leader; it returns when the certificate is due."""
     cluster, leader = await installed()
     certificate = certificate_of(cluster.served)
     assert certificate
@@ -216,7 +216,7 @@ async def test_an_old_authority_goes_when_its_last_certificate_has_expired() -> 
 
 
 async def test_a_leader_that_takes_over_waits_the_whole_lag() -> None:
-    """When the bundle was published nobody told it: the 9 s that the first leader waited do not count."""
+    """The 9 s that the first leader waited do not count: the time of publication is not stored."""
     cluster, _ = await half_rotated()
     cluster.passes(LAG - 1)
     leader = cluster.leader()
@@ -240,7 +240,7 @@ async def test_a_clock_that_is_set_forward_does_not_shorten_the_lag() -> None:
 
 
 async def test_a_bundle_that_vanished_begins_its_lag_anew() -> None:
-    """Somebody emptied it 5 s after it was published: it is published again, and 10 s count from then."""
+    """If it is emptied 5 s after publication, it is published again, and the 10 s start again."""
     cluster, leader = await half_rotated()
     cluster.passes(5)
     right = cluster.bundle
@@ -362,7 +362,7 @@ async def test_an_authority_that_only_the_bundle_knows_stays_while_it_is_needed(
 
 
 async def test_what_replicas_serve_counts_though_its_secret_was_emptied() -> None:
-    """In the middle of a rotation nobody can tell what replicas loaded before: the old authority is kept.
+    """In the middle of a rotation the replicas' certificates are unknown: the old authority is kept.
 
     The new certificate waits for the lag, since the new authority may not be trusted everywhere.
     """
@@ -415,7 +415,7 @@ async def test_an_authority_that_can_not_be_read_is_replaced() -> None:
 
 
 async def test_what_a_clock_that_was_ahead_issued_is_replaced() -> None:
-    """Issued by a leader whose clock was a year ahead, it would be refused by every API server until then."""
+    """Issued by a leader with a clock one year ahead, every API server would reject it until then."""
     cluster = Cluster()
     cluster.wall += timedelta(days=365)
     await cluster.leader().ensure()
@@ -447,7 +447,7 @@ async def test_a_conflict_is_met_by_reading_again() -> None:
 
 
 async def test_conflicts_without_an_end_are_a_fault() -> None:
-    """Somebody writes each time between our read and our write: after some tries the caller is told."""
+    """Another client writes between each read and write: after some tries the caller gets an error."""
     cluster = Cluster()
 
     async def wire(what: str, when: Moment) -> None:

@@ -59,7 +59,7 @@ def rsa_authority() -> KeyPair:
 
 @pytest.mark.parametrize("pair", [SERVING, rsa_authority()], ids=["serving-certificate", "rsa"])
 def test_a_pair_that_can_not_sign_for_us_is_no_authority(pair: KeyPair) -> None:
-    """Whatever somebody put into the Secret, the keeper replaces it and does not fail at signing."""
+    """The keeper replaces invalid content of the Secret, and does not fail at signing."""
     assert authority_renewal_reason(pair, NOW) == "it is not an ECDSA certificate authority"
 
 
@@ -106,7 +106,7 @@ def test_renewals_of_many_clusters_are_spread() -> None:
 
 @pytest.mark.parametrize("pair", [AUTHORITY, SERVING], ids=["authority", "serving"])
 def test_the_reason_is_there_from_the_due_moment_on(pair: KeyPair) -> None:
-    """One second before it there is none; then it tells when the certificate expires."""
+    """There is no reason one second earlier; then the reason names the expiry of the certificate."""
     due, expiry = renewal_due(certificate(pair)), certificate(pair).not_valid_after_utc
 
     def reason(moment: datetime) -> str | None:
@@ -155,7 +155,7 @@ def test_neither_order_nor_spelling_of_the_names_is_a_reason() -> None:
 
 
 def test_several_authorities_are_taken_apart_again() -> None:
-    """Each certificate has its own key, in whichever order the keys stand."""
+    """Each certificate gets its own key, in any order of the keys."""
     pairs = [issue_authority(NOW) for _ in range(3)]
     together = concatenate(pairs)
     reversed_keys = KeyPair(together.certificate, concatenate(pairs[::-1]).private_key)

@@ -1,4 +1,4 @@
-"""A real API server calls a webhook whose certificates live for seconds: not one of its calls fails."""
+"""A real API server calls a webhook with certificates that expire within seconds: no call fails."""
 
 import asyncio
 import time

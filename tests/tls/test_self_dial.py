@@ -92,7 +92,7 @@ async def test_what_api_servers_would_accept_has_no_reason(bundle: bytes, name: 
 async def test_what_api_servers_would_refuse_has_a_reason(
     pair: KeyPair | None, bundle: bytes, reason: str
 ) -> None:
-    """The sentence says what is wrong, and where it stands."""
+    """The reason states the fault and where it is."""
     found = await reason_of(pair, bundle)
 
     assert found is not None
@@ -100,7 +100,7 @@ async def test_what_api_servers_would_refuse_has_a_reason(
 
 
 async def test_a_listener_that_is_gone_has_a_reason() -> None:
-    """Nobody listens on the port any more."""
+    """The port is no longer open."""
     async with served(SERVED) as listener:
         address = listener.own_address
     assert address
@@ -128,7 +128,7 @@ def test_a_required_client_certificate_is_not_needed_to_find_out(caplog: pytest.
 
 
 async def test_a_certificate_that_is_its_own_authority_is_accepted_as_api_servers_do(tmp_path: Path) -> None:
-    """Go takes whatever stands in a bundle as a root, be it the served certificate itself."""
+    """Go takes each certificate in a bundle as a root, even the served certificate itself."""
     assert await reason_of(SERVED, SERVED.certificate) is None
 
 

@@ -92,7 +92,7 @@ def encrypted(pair: KeyPair) -> KeyPair:
 def test_a_pair_that_can_not_be_served_leaves_the_one_before(pair: KeyPair) -> None:
     """The error says so, new connections see the first certificate, and the right pair loads afterwards.
 
-    A key with a pass phrase fails at once: nobody is there to be asked for it.
+    A key with a pass phrase fails at once, without a prompt.
     """
     serving = ServingContext()
     serving.load(FIRST)
@@ -119,7 +119,7 @@ def test_a_pair_without_line_ends_is_served_too() -> None:
 
 
 def test_a_chain_is_served_whole() -> None:
-    """A client that knows the root alone finds the certificate in between among what is sent."""
+    """The server sends the intermediate certificate, so a client with the root alone accepts it."""
     serving = ServingContext()
     serving.load(KeyPair(FIRST.certificate + AUTHORITY.certificate, FIRST.private_key))
 

@@ -1,4 +1,4 @@
-"""The self-probe: what is asked, what is compared, and the words for each thing that is wrong."""
+"""The self-probe: its request, its comparisons, and the finding for each fault."""
 
 from typing import Any
 
@@ -88,7 +88,7 @@ async def test_each_question_is_a_new_one(healthy: FakeApiServer, client: Cluste
 async def test_a_probe_that_is_not_answered(
     healthy: FakeApiServer, client: ClusterClient, answer: Answer
 ) -> None:
-    """The API server went on without the webhook: all that may be the cause is told."""
+    """The API server went on without the webhook: the finding lists all possible causes."""
     healthy.on("POST", CONFIG_MAPS, answer)
 
     [fault] = (await probed(client)).faults
@@ -115,7 +115,7 @@ async def test_a_probe_that_is_not_answered(
     ],
 )
 def test_an_entry_that_somebody_edited(entry: dict[str, Any], told: str) -> None:
-    """What is there is told beside what was rendered, also for what the release does not render at all."""
+    """The live value is shown beside the rendered one, also for fields that the release does not render."""
     changed, _ = entry_findings(configuration(pods=entry), EXPECTED)
 
     assert changed.reason == "EntryChanged"

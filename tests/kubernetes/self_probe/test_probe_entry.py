@@ -43,7 +43,7 @@ async def test_both_entries_get_the_bundle_in_one_write(server: FakeApiServer, c
 async def test_a_probe_entry_that_is_trusted_otherwise_is_set_right(
     server: FakeApiServer, client: ClusterClient, bundle: bytes | None
 ) -> None:
-    """As an upgrade renders it, or after somebody's edit: one look is enough, and is one write."""
+    """After an upgrade or an edit, one read leads to one write."""
     differing = {"url": "https://127.0.0.1"} if bundle is None else client_config(bundle)
     server.on("GET", CONFIGURATION, answers(configuration(probe={"clientConfig": differing})))
     server.on("PATCH", CONFIGURATION, answers(configuration()))

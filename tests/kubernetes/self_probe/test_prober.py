@@ -1,4 +1,4 @@
-"""The leader's self-probe: what is told, to whom, how often, and what a follower says of it: nothing."""
+"""The leader's self-probe: status, Events, log lines and metric; a follower has none of them."""
 
 import asyncio
 import json
@@ -69,7 +69,7 @@ class Cluster:
         return [(each["type"], each["reason"]) for each in told]
 
     async def probed(self, times: int = 3) -> None:
-        """Wait until it was asked so many times more, and the last of them was told."""
+        """Wait for so many further probes, until the last result is published."""
         before = self.probes
         await until(lambda: self.probes > before + times)
 
@@ -120,7 +120,7 @@ async def test_success_is_told_once_and_is_no_news(cluster: Cluster, tmp_path: P
 
 
 async def test_a_failure_and_the_recovery_from_it_are_news(cluster: Cluster, tmp_path: Path) -> None:
-    """One Event each, and one for another cause in between; each stands in the report with its advice."""
+    """One Event for each cause, and one for another cause in between; the report has each with its advice."""
     async with leading(cluster, tmp_path) as prober:
         await cluster.probed()
         for script, reason, advice in (
@@ -158,7 +158,7 @@ async def test_a_failure_in_other_words_is_no_news(cluster: Cluster, tmp_path: P
 
 
 async def test_what_is_being_installed_takes_its_time(cluster: Cluster, tmp_path: Path) -> None:
-    """Where no leader ever told anything, failures are tried again, and not told; a success ends that."""
+    """If nothing was ever published, failures are retried and not published until the first success."""
     cluster.server.on("POST", CONFIG_MAPS, REFUSED)
     async with leading(cluster, tmp_path) as prober:
         await cluster.probed(20)
@@ -178,7 +178,7 @@ async def test_an_installation_that_never_works_is_told(cluster: Cluster, tmp_pa
 
 
 async def test_a_new_leader_waits_a_period(cluster: Cluster, tmp_path: Path) -> None:
-    """Replicas that all start at once, after a power cut, are no news; what lasts for longer is."""
+    """When all replicas start at once, failures are published only after a grace period."""
     cluster.report = {"state": "Ok", "reasons": [], "message": "", "since": "earlier"}
     cluster.server.on("POST", CONFIG_MAPS, REFUSED)
     async with leading(cluster, tmp_path, probe_interval=0.3) as prober:
@@ -188,7 +188,7 @@ async def test_a_new_leader_waits_a_period(cluster: Cluster, tmp_path: Path) -> 
 
 
 async def test_a_new_leader_knows_what_the_last_one_told(cluster: Cluster, tmp_path: Path) -> None:
-    """A failure that goes on is no news, its end is; who led before does not matter."""
+    """A continuing failure is not published again, its end is; a change of leader makes no difference."""
     cluster.report = {"state": "Failing", "reasons": ["Unreachable"], "message": "m", "since": "earlier"}
     cluster.server.on("POST", CONFIG_MAPS, REFUSED)
     async with leading(cluster, tmp_path):
@@ -238,7 +238,7 @@ async def test_an_edited_entry_fails_the_probe_though_it_is_answered(
 
 
 async def test_a_probe_that_is_switched_off_says_so(cluster: Cluster, tmp_path: Path) -> None:
-    """Nobody is asked, and an old report does not stay as if it were a new one."""
+    """No probe is sent, and an old report is replaced."""
     cluster.report = {"state": "Failing", "reasons": ["Unreachable"], "message": "m", "since": "earlier"}
     async with leading(cluster, tmp_path, probe_enabled=False) as prober:
         await until(lambda: cluster.report["state"] == "Off")

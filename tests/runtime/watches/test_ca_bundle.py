@@ -1,4 +1,4 @@
-"""A replica is ready while API servers would accept its certificate, as far as anybody may know that."""
+"""A replica is ready while API servers would accept its certificate, if the bundle is readable."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -46,7 +46,7 @@ class Replica:
         self.reasons: list[str | None] = []
 
     async def observe(self) -> None:
-        """Note each state that somebody could see."""
+        """Record each visible state."""
         while True:
             if self.reasons[-1:] != [self.self_dial.reason]:
                 self.reasons.append(self.self_dial.reason)
@@ -83,7 +83,7 @@ async def running(server: FakeApiServer, directory: Path) -> AsyncIterator[tuple
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeApiServer]:
-    """A cluster that trusts the first authority; its watch tells nothing."""
+    """A cluster that trusts the first authority; its watch has no events."""
     async with FakeApiServer() as fake:
         fake.on("GET", COLLECTION, listed(trusting(AUTHORITY.certificate)))
         fake.on("WATCH", COLLECTION, fake.streams(then_hangs=True))
@@ -123,8 +123,8 @@ async def test_a_replica_that_is_not_trusted_says_why(
 async def test_a_missing_right_leaves_the_bundle_out(server: FakeApiServer, tmp_path: Path) -> None:
     """Several refusals are one line in the log; the replica is ready since it answers at all.
 
-    A certificate of whatever authority will do, nobody is told that it matches; once the right is there, it
-    counts again.
+    A certificate of any authority is accepted, and the metric has no sample; once the right is granted, the
+    bundle is compared again.
     """
     server.on("GET", COLLECTION, refuses(403, "no"))
     with capture_logs() as logs:

@@ -199,7 +199,7 @@ async def test_the_check_waits_for_an_api_server_that_is_away(
 async def test_the_check_is_about_the_selector_alone(
     server: FakeApiServer, client: ClusterClient, settings: Any, requests: int
 ) -> None:
-    """Without a selector nothing is asked; a missing right is told by the watch that misses it."""
+    """Without a selector nothing is requested; a missing right is logged by the watch."""
     server.on("GET", PATH, refuses(403, "forbidden"))
 
     await check_selector(client, settings)

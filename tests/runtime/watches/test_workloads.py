@@ -106,7 +106,7 @@ async def test_without_one_kind_nobody_can_say_who_runs(
 
 
 async def test_cron_jobs_are_not_waited_for(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """Their own rights came with a later chart; their Jobs tell all but their uid."""
+    """The right to watch them came with a later chart; their Jobs have all data except their uid."""
     serve(server, jobs=pod("report-1", owner("CronJob", "report")))
     server.on("GET", WATCHED["cronjobs"], refuses(403))
 
