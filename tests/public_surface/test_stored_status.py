@@ -71,13 +71,13 @@ async def test_the_command_shows_it(tmp_path: Path) -> None:
     text = " ".join((await shown(tmp_path)).split())
 
     expected = (
-        "none (profiler-1 was last seen",
+        "none (profiler-1 last renewed its Lease",
         "NotTrusted (since 2026-03-04T11:30:00Z): API servers do not accept the webhook's certificate",
         "2 cpu, 1 memory, 1 connection",
         "connections Absent 2026-03-04T11:00:00Z NoMesh",
         "1 workloads without a profile",
         "shop/new TooFewSamples: fewer than 12 of 5 minutes each",
-        "Namespaces with Pods of no known workload: legacy",
+        "Namespaces with Pods that match no workload: legacy",
     )
     assert [each for each in expected if each not in text] == []
 
