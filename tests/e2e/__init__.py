@@ -1,5 +1,5 @@
-"""The product on real parts: installed by Helm, run under its own accounts, seen through kubectl.
+"""End-to-end tests of the release: installed by Helm, run under its service accounts, checked with kubectl.
 
-There is no kubelet, so the Pods of the release stay Pending; the same program is run beside the cluster with
-the environment, the arguments and the service accounts of the rendered Deployments.
+There is no kubelet, so the release's Pods stay Pending. The same program runs beside the cluster with the
+environment, the arguments and the service accounts of the rendered Deployments.
 """

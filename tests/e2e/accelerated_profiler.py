@@ -1,7 +1,7 @@
-"""The profiler as served, on a clock that runs two hours a second, as processes that can be killed.
+"""A profiler process whose clock runs two hours per second, and which tests can kill.
 
-Cycles follow each other without a pause, and check-points are cut into small shards, so that wherever a
-process is killed, something is under way.
+Cycles run without a pause, and check-points are split into small shards, so a SIGKILL at any moment
+interrupts a cycle or a write.
 """
 
 import ctypes
@@ -28,57 +28,57 @@ PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
 class AcceleratedProfiler:
-    """A process, forked from one that has loaded the program: fifty starts cost little more than one."""
+    """A profiler forked from a process that has imported the program: 50 starts cost little more than 1."""
 
     def __init__(
-        self, settings: Mapping[str, str], log: Path, began_seconds: float, origin_seconds: float
+        self, settings: Mapping[str, str], log: Path, start_seconds: float, origin_seconds: float
     ) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
         self.log = log
         self._child = context.Process(
-            target=_run, args=(dict(settings), log, began_seconds, origin_seconds), daemon=True
+            target=_run, args=(dict(settings), log, start_seconds, origin_seconds), daemon=True
         )
 
     def start(self) -> None:
-        """Its log is there at once."""
+        """Starts the process; its log file exists on return."""
         self.log.touch()
         self._child.start()
 
     def kill(self) -> None:
-        """SIGKILL; it must not have ended by itself."""
+        """Sends SIGKILL; the process must still be running."""
         assert self._child.is_alive()
         self._child.kill()
         self._child.join()
 
     def ask_to_stop(self) -> None:
-        """SIGTERM; `stop` then waits for the end."""
+        """Sends SIGTERM; `stop` waits for the exit."""
         self._child.terminate()
 
     def stop(self, grace_seconds: float = 10) -> None:
-        """SIGTERM, and SIGKILL where that was not enough."""
+        """Sends SIGTERM, and SIGKILL after *grace_seconds*."""
         self._child.terminate()
         self._child.join(grace_seconds)
         self._child.kill()
         self._child.join()
 
 
-def _run(settings: dict[str, str], log: Path, began_seconds: float, origin_seconds: float) -> None:
-    """What the process does: *settings* are its whole environment, and it does not outlive its parent."""
+def _run(settings: dict[str, str], log: Path, start_seconds: float, origin_seconds: float) -> None:
+    """Runs the profiler with the environment *settings*; the kernel kills it when its parent exits."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.environ.clear()
     os.environ.update(settings)
     with log.open("ab") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
-    serve_accelerated(began_seconds, origin_seconds)
+    serve_accelerated(start_seconds, origin_seconds)
 
 
-def serve_accelerated(began_seconds: float, origin_seconds: float) -> None:
-    """Serve; at the wall clock's *began_seconds* its own clock showed *origin_seconds*, both in Unix time."""
+def serve_accelerated(start_seconds: float, origin_seconds: float) -> None:
+    """Serves with a clock that shows *origin_seconds* at the wall clock's *start_seconds* (Unix time)."""
 
     def clock() -> datetime:
-        return datetime.fromtimestamp(origin_seconds + (time.time() - began_seconds) * SPEED, UTC)
+        return datetime.fromtimestamp(origin_seconds + (time.time() - start_seconds) * SPEED, UTC)
 
     settings = read_settings({})
     policy = replace(cycle_policy(settings), shard_bytes=_SHARD_BYTES)

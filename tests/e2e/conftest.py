@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: a Prometheus with the constant past of emojivoto, and its namespace."""
+"""Fixtures of the end-to-end tests: a Prometheus with constant emojivoto usage, and its namespace."""
 
 import time
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ from tests.histories.emojivoto.metrics import write_past
 from tests.histories.lengths import days_from_midnight
 
 NAMESPACE = "emojivoto"
-# The past goes on into the future, so that every step of the test's own time finds its samples.
+# The history extends two hours into the future, so every step during the test has samples.
 AHEAD_SECONDS = 2 * 3600
 DAYS = 3
 
 
 def recent_moment() -> int:
-    """Up to ten minutes ago: pasts that end alike are written once."""
+    """The current time rounded down to ten minutes: histories with the same end are written once."""
     return int(time.time()) // 600 * 600
 
 
@@ -31,7 +31,7 @@ def recent_moment() -> int:
 def emojivoto_prometheus(
     prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory
 ) -> Prometheus:
-    """Prometheus with today and three days of emojivoto at constant rates."""
+    """Prometheus with today and three whole days of emojivoto at constant rates."""
     text, now = tmp_path_factory.mktemp("history") / "emojivoto.txt", recent_moment()
     days = days_from_midnight(now, DAYS, ahead_seconds=AHEAD_SECONDS)
     write_past(text, end=now + AHEAD_SECONDS, days=days, scrape_seconds=60, flavour="constant")
@@ -40,13 +40,13 @@ def emojivoto_prometheus(
 
 @pytest.fixture(scope="session")
 def emojivoto(kubectl: Kubectl) -> str:
-    """The namespace whose past is known."""
+    """The namespace emojivoto, which the Prometheus history covers."""
     return kubectl.create_namespace(NAMESPACE)
 
 
 @contextmanager
 def running(release: Release, values: dict[str, object]) -> Iterator[Release]:
-    """The release from its installation to the last trace of it."""
+    """Installs and starts the release; afterwards removes it with its CRDs and namespace."""
     kubectl = release.kubectl
     if release.brings_crds:
         remove_crds(kubectl)

@@ -1,6 +1,6 @@
-"""Namespaces that demand all sorts of things of Pods, Pods that meet them or not, and what these need.
+"""Generated namespaces with LimitRanges and ResourceQuotas, and Pods with profiles for them.
 
-Everything is valid for itself: LimitRanges and quotas are taken by the API server, whatever it then refuses.
+The API server accepts each LimitRange and ResourceQuota; it may refuse any of the Pods.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ LABEL = "job-profiler.liqo.io/scheduling"
 MILLICORES = (10, 50, 100, 250, 500, 1000, 2000, 4000)
 MEBIBYTES = (8, 32, 64, 128, 256, 512, 1024, 4096)
 RATIOS = (1, 1.5, 2, 4, 10)
-PODS_OF_ONE = 4
+PODS_PER_NAMESPACE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class DemandedPod:
-    """A Pod of Deployment `job`, and what each of its containers needs of each resource."""
+    """A Pod of Deployment `job`, and the need of each container by resource."""
 
     namespace: str
     job: str
@@ -29,7 +29,7 @@ class DemandedPod:
 
 @dataclass(frozen=True, slots=True)
 class DemandingNamespace:
-    """A namespace, its LimitRanges and ResourceQuotas, and the Pods that are to be created there."""
+    """A namespace, its LimitRanges and ResourceQuotas, and the Pods to create in it."""
 
     name: str
     objects: list[dict[str, Any]]
@@ -37,31 +37,31 @@ class DemandingNamespace:
 
 
 class DemandGenerator:
-    """The same seed gives the same namespaces."""
+    """Generates namespaces; the same seed gives the same ones."""
 
     def __init__(self, seed: int) -> None:
         self._chance = Random(seed)
 
     def namespaces(self, count: int) -> Iterator[DemandingNamespace]:
-        """So many of them."""
+        """*count* generated namespaces."""
         for number in range(count):
             name = f"demanding-{number:02}"
             objects = [
-                *self._some(0.6, lambda: self._limit_range("of-containers", "Container")),
-                *self._some(0.3, lambda: self._limit_range("of-pods", "Pod")),
-                *self._some(0.3, self._quota_of_amounts),
-                *self._some(0.3, self._quota_by_quality),
+                *self._maybe(0.6, lambda: self._limit_range("of-containers", "Container")),
+                *self._maybe(0.3, lambda: self._limit_range("of-pods", "Pod")),
+                *self._maybe(0.3, self._quota_of_amounts),
+                *self._maybe(0.3, self._quota_by_quality),
             ]
-            for each in objects:
-                each["metadata"]["namespace"] = name
-            pods = [self._pod(name, f"job-{index}") for index in range(PODS_OF_ONE)]
+            for manifest in objects:
+                manifest["metadata"]["namespace"] = name
+            pods = [self._pod(name, f"job-{index}") for index in range(PODS_PER_NAMESPACE)]
             yield DemandingNamespace(name, objects, pods)
 
     def _happens(self, probability: float) -> bool:
         return self._chance.random() < probability
 
-    def _some(self, probability: float, make: Any) -> list[dict[str, Any]]:
-        return [make()] if self._happens(probability) else []
+    def _maybe(self, probability: float, build: Any) -> list[dict[str, Any]]:
+        return [build()] if self._happens(probability) else []
 
     def _limit_range(self, name: str, of: str) -> dict[str, Any]:
         limit: dict[str, Any] = {"type": of}
@@ -71,17 +71,17 @@ class DemandGenerator:
         return _object("v1", "LimitRange", name, {"limits": [limit]})
 
     def _bound(self, limit: dict[str, Any], resource: str) -> None:
-        """Rising amounts for those bounds that are given; a ratio no larger than they leave room for."""
+        """Sets a random subset of the bounds in rising order, and a ratio of at most max / min."""
         fields = ["min", "max"]
         if limit["type"] == "Container":
             fields = ["min", "defaultRequest", "default", "max"]
         amounts = sorted(self._chance.choice(_amounts(resource)) for _ in fields)
-        given = {field: amount for field, amount in zip(fields, amounts, strict=True) if self._happens(0.5)}
-        for field, amount in given.items():
+        bounds = {field: amount for field, amount in zip(fields, amounts, strict=True) if self._happens(0.5)}
+        for field, amount in bounds.items():
             limit.setdefault(field, {})[resource] = _quantity(resource, amount)
-        room = given["max"] / given["min"] if {"min", "max"} <= given.keys() else max(RATIOS)
+        largest_ratio = bounds["max"] / bounds["min"] if {"min", "max"} <= bounds.keys() else max(RATIOS)
         if self._happens(0.4):
-            ratio = self._chance.choice([each for each in RATIOS if each <= room])
+            ratio = self._chance.choice([ratio for ratio in RATIOS if ratio <= largest_ratio])
             limit.setdefault("maxLimitRequestRatio", {})[resource] = str(ratio)
 
     def _quota_of_amounts(self) -> dict[str, Any]:
@@ -136,12 +136,12 @@ class DemandGenerator:
         return {"name": name, "image": "registry.example/x:1", "resources": resources}
 
     def _needs(self, names: list[str]) -> dict[Resource, dict[str, float]]:
-        """Every other need is absurd; a container in ten has none."""
+        """Half of the needs are far out of range; one container in ten has none."""
         usual = {Resource.CPU: (-2, 1), Resource.MEMORY: (6.5, 9.5)}
-        absurd = {Resource.CPU: (-3, 9), Resource.MEMORY: (0, 15)}
+        extreme = {Resource.CPU: (-3, 9), Resource.MEMORY: (0, 15)}
         return {
             resource: {
-                name: 10 ** self._chance.uniform(*self._chance.choice((usual, absurd))[resource])
+                name: 10 ** self._chance.uniform(*self._chance.choice((usual, extreme))[resource])
                 for name in names
                 if self._happens(0.9)
             }

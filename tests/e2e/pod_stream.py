@@ -1,4 +1,4 @@
-"""Pods without pause: bursts of creations, each of which is noted with what the API server answered."""
+"""A continuous stream of Pod creations in bursts; the API server's response to each is recorded."""
 
 import http.client
 import json
@@ -16,16 +16,13 @@ from tests.e2e.workloads import our_annotations
 
 CREATORS = 12
 BURST_SECONDS = 0.4
-BURST_SHARE = (
-    0.8  # of the creators take part: bursts differ in size, so that some need connections that idled
-)
 PATIENCE_SECONDS = 15
 CREATED = 201
 
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """One Pod: the API server's answer (status 0 where none came) and our annotations in it."""
+    """One creation: the API server's status (0 if the request failed), and the Pod's liqo.io annotations."""
 
     began: float
     status: int
@@ -35,22 +32,24 @@ class Creation:
 
 
 class PodStream:
-    """A context manager. A Pod that is born with *wanted* is removed at once, the others stay.
+    """Context manager that creates Pods; it deletes a Pod created with *expected* annotations, others stay.
 
-    Most bursts are small and some are large, so that the API server now and then calls over connections that
-    were idle for a while: 8 Pods each on average, 20 a second.
+    Most bursts are small and some are large, so the API server regularly calls the webhook over connections
+    that were idle. On average 4 of the 12 creators join a burst every 0.4 s: 10 Pods per second.
     """
 
-    def __init__(self, control_plane: ControlPlane, manifest: dict[str, Any], wanted: dict[str, str]) -> None:
+    def __init__(
+        self, control_plane: ControlPlane, manifest: dict[str, Any], expected: dict[str, str]
+    ) -> None:
         self.creations: list[Creation] = []
         self._address = urlsplit(control_plane.server_url).netloc
         self._trust = ssl.create_default_context(cafile=control_plane.ca_file)
         self._path = f"/api/v1/namespaces/{manifest['metadata']['namespace']}/pods"
         self._body = json.dumps(manifest)
-        self._wanted = wanted
-        self._ended = threading.Event()
+        self._expected = expected
+        self._stopped = threading.Event()
         self._threads = [
-            threading.Thread(target=self._create_until_ended, args=(Random(seed),))
+            threading.Thread(target=self._create_until_stopped, args=(Random(seed),))
             for seed in range(CREATORS)
         ]
 
@@ -62,18 +61,18 @@ class PodStream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
+        self._stopped.set()
         for thread in self._threads:
             thread.join(2 * PATIENCE_SECONDS)
 
     def since(self, moment: float) -> list[Creation]:
-        """The creations that began at *moment* or later, by the monotonic clock."""
+        """The creations that began at *moment* or later (monotonic clock)."""
         return [creation for creation in self.creations if creation.began >= moment]
 
-    def _create_until_ended(self, chance: Random) -> None:
+    def _create_until_stopped(self, chance: Random) -> None:
         connection = self._connect()
-        # All creators meet at the same moments.
-        while not self._ended.wait(BURST_SECONDS - time.monotonic() % BURST_SECONDS):
+        # All creators start a burst at the same time.
+        while not self._stopped.wait(BURST_SECONDS - time.monotonic() % BURST_SECONDS):
             if chance.random() < _share_of_this_burst():
                 creation = self._create(connection)
                 self.creations.append(creation)
@@ -93,7 +92,7 @@ class PodStream:
         if status != CREATED:
             return Creation(began, status, str(answer.get("message", answer)))
         creation = Creation(began, status, "", answer["metadata"]["name"], our_annotations(answer))
-        if creation.annotations == self._wanted:
+        if creation.annotations == self._expected:
             self._delete(connection, creation.name)
         return creation
 
@@ -101,7 +100,7 @@ class PodStream:
         try:
             self._request(connection, "DELETE", f"{self._path}/{name}?gracePeriodSeconds=0", "")
         except (OSError, http.client.HTTPException, ValueError):
-            connection.close()  # it stays, and is looked at in the end like all that stay
+            connection.close()  # the Pod stays; the last test checks it like every Pod that stays
 
     @staticmethod
     def _request(
@@ -114,5 +113,5 @@ class PodStream:
 
 
 def _share_of_this_burst() -> float:
-    """How many of the creators take part: the same for all of them, between 0 and 1, a third on average."""
+    """The share of creators in the current burst, the same for all of them: 0 to 1, a third on average."""
     return Random(int(time.monotonic() / BURST_SECONDS)).random() ** 2

@@ -16,9 +16,9 @@ READY_SECONDS = 60
 
 
 class ProductProcess:
-    """One replica of one Deployment, under the token of the Deployment's service account.
+    """One replica of one Deployment, with the token of the Deployment's service account.
 
-    *settings* replace those of the Deployment: replicas on one machine need ports of their own.
+    *settings* override those of the Deployment: replicas on one machine need different ports.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ProductProcess:
         environment = {entry["name"]: _value(entry, fields) for entry in container["env"]} | {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(REPOSITORY),
-            # What a process beside the cluster needs in place of a Pod's own network and token.
+            # Replaces the Pod's network and token for a process outside the cluster.
             "KUBECONFIG": str(kubeconfig),
             "BIND_ADDRESS": "127.0.0.1",
             "HEALTH_PORT": str(port),
@@ -52,45 +52,45 @@ class ProductProcess:
 
     @property
     def log(self) -> str:
-        """Everything that it has logged so far."""
+        """The log so far."""
         return self._process.log.read_text()
 
     @property
     def is_running(self) -> bool:
-        """False once it has ended, by itself or not."""
+        """False once the process has exited."""
         return self._process.pid is not None
 
     def start(self) -> None:
-        """Start, and wait until it is ready."""
+        """Starts the process and waits until it is ready."""
         self.launch()
         self.until_ready()
 
     def launch(self) -> None:
-        """Start, and wait for nothing."""
+        """Starts the process without waiting."""
         self._process.launch()
 
     def until_ready(self) -> None:
-        """Wait until it is ready."""
+        """Waits until /readyz succeeds."""
         self._process.until_ready(lambda: answers(f"{self.health_url}/readyz"), READY_SECONDS)
 
     def stop(self) -> None:
-        """SIGTERM, and wait for its end."""
+        """Sends SIGTERM and waits for the exit."""
         self._process.stop(grace_seconds=20)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal, and wait for nothing."""
+        """Sends a signal without waiting."""
         if pid := self._process.pid:
             os.kill(pid, number)
 
     def kill(self) -> None:
-        """SIGKILL: it ends in the middle of whatever it does."""
+        """Sends SIGKILL and waits for the exit."""
         if pid := self._process.pid:
             os.kill(pid, signal.SIGKILL)
         self._process.stop()
 
 
 def _value(entry: dict[str, Any], fields: dict[str, str]) -> str:
-    """The variable's value, as the kubelet would work it out."""
+    """The variable's value, as the kubelet would set it."""
     if "value" in entry:
         return str(entry["value"])
     return fields[entry["valueFrom"]["fieldRef"]["fieldPath"]]

@@ -18,9 +18,9 @@ NAME = "job-profiler"
 
 
 class Release:
-    """Installed by `install`, run by `start`; the webhook is reached by URL: nothing plays a Service.
+    """A release, installed by `install` and run by `start`; the API server calls the webhook by URL.
 
-    The CRDs are those of the control plane, unless the release is to bring them.
+    The CRDs of the control plane are used, unless the release `brings_crds`.
     """
 
     brings_crds = False
@@ -43,7 +43,7 @@ class Release:
         [self.webhook_port] = free_ports(1)
 
     def values(self, prometheus_url: str, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Values that suit a cluster without nodes: short times, and a webhook beside it."""
+        """Values for a cluster without nodes: short periods, and a webhook outside the cluster."""
         values: dict[str, Any] = {
             "image": {"repository": "registry.example/job-profiler"},
             "prometheus": {"url": prometheus_url},
@@ -60,11 +60,11 @@ class Release:
         return values
 
     def install(self, values: Mapping[str, Any]) -> None:
-        """`helm install`."""
+        """Runs `helm install`."""
         self.helm.install(NAME, CHART, self.namespace, values=values)
 
     def start(self) -> None:
-        """Start one replica of each Deployment and wait until the cluster trusts the webhook."""
+        """Starts one replica of each Deployment and waits until the caBundle is published."""
         self.processes = {}
         deployments = self.kubectl.api.list("deployments", self.namespace)
         for deployment in deployments:
@@ -73,36 +73,39 @@ class Release:
             self.processes[component] = process
         for process in self.processes.values():
             process.launch()
-        # The profiler issues the certificate without which no webhook is ready.
+        # The webhook is ready only with the certificate that the profiler issues.
         for component in sorted(self.processes):
             self.processes[component].until_ready()
         wait_until(lambda: self.ca_bundle, 30, "the caBundle to be published")
 
     def replica(self, component: str, number: int, settings: Mapping[str, str]) -> ProductProcess:
-        """One more replica of a Deployment, which the caller starts and ends."""
+        """Another replica of a Deployment; the caller starts and stops it."""
         deployment = self.kubectl.api.get("deployments", f"{NAME}-{component}", self.namespace)
         return ProductProcess(deployment, self._control_plane, self._directory, number, settings)
 
     def stop(self) -> None:
-        """End every process; they end at the same time."""
+        """Stops all processes at the same time."""
         for process in self.processes.values():
             process.signal(signal.SIGTERM)
         for process in self.processes.values():
             process.stop()
 
     def restart(self) -> None:
-        """What a roll-out after an upgrade does: the old processes end, new ones start."""
+        """Stops all processes and starts new ones, like the roll-out after an upgrade."""
         self.stop()
         self.start()
 
     @property
     def ca_bundle(self) -> str:
-        """The authority that the API server trusts, in base64."""
+        """The CA bundle that the API server trusts, in base64."""
         configuration = self.kubectl.api.get("mutatingwebhookconfigurations", NAME)
         bundle: str = configuration["webhooks"][0]["clientConfig"].get("caBundle", "")
         return bundle
 
     def profiles(self) -> dict[str, dict[str, Any]]:
         """Every profile by name."""
-        found = [each for kind in KINDS.split(",") for each in self.kubectl.api.list(kind, self.namespace)]
-        return {profile["metadata"]["name"]: profile for profile in found}
+        return {
+            profile["metadata"]["name"]: profile
+            for kind in KINDS.split(",")
+            for profile in self.kubectl.api.list(kind, self.namespace)
+        }

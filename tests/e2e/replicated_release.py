@@ -1,4 +1,4 @@
-"""A release with two replicas of each Deployment, whose webhooks are reached through what plays a Service."""
+"""A release with two replicas of each Deployment; a TCP forwarder stands in for the webhook's Service."""
 
 from itertools import count
 from typing import Any
@@ -14,7 +14,10 @@ TAKE_OVER_SECONDS = 20
 
 
 class ReplicatedRelease(Release):
-    """Replicas come by `add` and go by `retire` and `kill`; `processes` are those that run, by name."""
+    """A release whose replicas are added by `add` and removed by `retire` and `kill`.
+
+    `processes` holds the running replicas by name.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -23,7 +26,7 @@ class ReplicatedRelease(Release):
         self._numbers = count()
 
     def start(self) -> None:
-        """The profilers first: they issue the certificate without which no webhook is ready."""
+        """Starts the profilers first: a webhook is ready only with the certificate that they issue."""
         self.processes = {}
         self.service.__enter__()
         for component in ("profiler", "webhook"):
@@ -31,13 +34,13 @@ class ReplicatedRelease(Release):
                 self.add(component)
 
     def stop(self) -> None:
-        """End every process at once, and the Service."""
+        """Kills every process and stops the forwarder."""
         for replica in self.processes.values():
             replica.kill()
         self.service.__exit__(None, None, None)
 
     def add(self, component: str) -> ProductProcess:
-        """One more replica that is ready; a webhook gets connections from now on."""
+        """Starts another replica and waits until it is ready; a webhook then receives connections."""
         number = next(self._numbers)
         [port] = free_ports(1)
         replica = self.replica(component, number, {"WEBHOOK_PORT": str(port)})
@@ -49,33 +52,33 @@ class ReplicatedRelease(Release):
         return replica
 
     def retire(self, name: str) -> None:
-        """SIGTERM, as a roll-out does, and wait for the end."""
+        """Sends SIGTERM to the replica, as a roll-out does, and waits for the exit."""
         self.processes[name].stop()
         self._forget(name)
 
     def kill(self, name: str) -> None:
-        """SIGKILL."""
+        """Sends SIGKILL to the replica."""
         self.processes[name].kill()
         self._forget(name)
 
     def names(self, component: str) -> list[str]:
-        """The replicas of *component* that run."""
+        """The names of the running replicas of *component*."""
         return [name for name in self.processes if name.startswith(f"{NAME}-{component}-")]
 
     @property
     def leader(self) -> str:
-        """The holder of the Lease, empty where nobody is."""
+        """The holder of the Lease; empty if there is none."""
         lease = self.kubectl.api.get("leases", NAME, self.namespace)
         return str(lease["spec"].get("holderIdentity") or "")
 
     def until_led(self) -> str:
-        """Wait until a profiler that runs leads; its name."""
+        """Waits until a running profiler leads; returns its name."""
         return wait_until(
             lambda: {self.leader} & set(self.names("profiler")), TAKE_OVER_SECONDS, "a leader that runs"
         ).pop()
 
     def logged(self, text: str) -> int:
-        """How often the replicas, those that have ended included, logged *text*."""
+        """How often all replicas, stopped ones included, logged *text*."""
         return sum(replica.log.count(text) for replica in (*self.ended, *self.processes.values()))
 
     def _forget(self, name: str) -> None:

@@ -1,11 +1,11 @@
-"""The chaos test reads counters that the build machine's API server lacks: those of Kubernetes 1.24 on."""
+"""The counters that the chaos test reads; the 1.20 API server of the build machine lacks them."""
 
 import pytest
 
 from tests.e2e.api_server_counters import FAILED_OPEN, REQUESTS, failures_counted
 
 OURS, CREATE = 'name="pods.job-profiler.liqo.io"', 'operation="CREATE",rejected="false",type="admit"'
-# In the order in which the registry writes labels.
+# Labels are in the order in which the API server's registry writes them.
 METRICS = f"""\
 # HELP {FAILED_OPEN} [ALPHA] Admission webhook fail open count, identified by name.
 # TYPE {FAILED_OPEN} counter
@@ -28,14 +28,14 @@ apiserver_admission_webhook_rejection_count{{error_type="no_error",{OURS},reject
         pytest.param("1.36.2", {REQUESTS: 3, FAILED_OPEN: 3}, id="both"),
     ],
 )
-def test_what_failed_is_told_by_each_counter(version: str, counts: dict[str, float]) -> None:
-    """3 calls to our webhook found it closed: two answers of 400 and one of 503 add up to the same 3.
+def test_each_counter_counts_failed_calls(version: str, counts: dict[str, float]) -> None:
+    """3 calls to our webhook failed: two with 400 and one with 503.
 
-    What was answered with 200, and what is another webhook's, is no failure of ours.
+    Calls with code 200 and calls to another webhook do not count.
     """
     assert failures_counted(METRICS, "pods.job-profiler.liqo.io", version) == counts
 
 
-def test_a_counter_that_never_counted_stands_at_nought() -> None:
-    """An API server that has just started tells of no call."""
+def test_a_counter_without_samples_is_zero() -> None:
+    """An API server that has just started has no samples of either counter."""
     assert failures_counted("", "pods.job-profiler.liqo.io", "1.36.2") == {REQUESTS: 0, FAILED_OPEN: 0}

@@ -1,7 +1,7 @@
-"""No Pod without its annotations, whatever was down at its creation and whenever its profile appeared.
+"""Back-fill: every Pod gets its annotations, even if the webhook was down or its profile appeared later.
 
-Twice 200 Pods are late, each time 20 of them forged. The last of them waits for one cycle (1 s) and for 200
-turns of 1/50 s, which is 5 s, and some for the test itself.
+Two sets of 200 Pods lack their annotations; in each set 20 Pods have forged ones. The last Pod waits for one
+cycle (1 s) and for 200 writes at 50 per second (4 s), plus slack for the test.
 """
 
 import json
@@ -28,10 +28,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
 NAMESPACE = "profiling-backfill"
 WEB = "web"
-RATE = 50  # Pods a second, the default
+RATE = 50  # Pods per second, the default
 PERIOD_SECONDS = 1  # of the release under test
-# A comparison waits for profiles to settle; the test itself asks the API server only now and then, and the
-# times that are stored there are whole seconds.
+# Back-fill waits for profiles to settle, the test polls the API server, and the API server stores times in
+# whole seconds.
 SLACK_SECONDS = 5
 LATE, FORGED_OF_THEM = 200, 20
 BOUND_SECONDS = PERIOD_SECONDS + LATE / RATE + SLACK_SECONDS
@@ -41,7 +41,7 @@ ALL_FORGED = FORGED | {"liqo.io/connectionProfile7": "theirs"}
 
 @pytest.fixture(scope="module")
 def early_pods(kubectl: Kubectl, emojivoto: str) -> set[str]:
-    """The uids of 200 Pods of `web` that are there before the product; 20 of them name what is not theirs."""
+    """The uids of 200 Pods of `web` that are older than the product; 20 of them have forged annotations."""
     kubectl.apply(deployment(WEB, emojivoto, replicas=LATE))
     pods = pods_of(kubectl, WEB, emojivoto, LATE)
     forge(kubectl, emojivoto, pods[:FORGED_OF_THEM])
@@ -49,7 +49,7 @@ def early_pods(kubectl: Kubectl, emojivoto: str) -> set[str]:
 
 
 def forge(kubectl: Kubectl, namespace: str, pods: list[dict[str, Any]]) -> None:
-    """Write annotations of ours that are wrong: another's profile, and a connection that nobody has."""
+    """Writes wrong liqo.io annotations: another workload's profile, and a connection that does not exist."""
     names = [f"pod/{pod['metadata']['name']}" for pod in pods]
     forged = [f"{key}={value}" for key, value in ALL_FORGED.items()]
     kubectl.run("annotate", *names, *forged, f"--namespace={namespace}")
@@ -64,7 +64,7 @@ def release(
     emojivoto_prometheus: Prometheus,
     work_directory: Path,
 ) -> Iterator[Release]:
-    """The product, installed where Pods run already."""
+    """The product, installed after the Pods were created."""
     installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
     with running(installed, installed.values(emojivoto_prometheus.url)):
         yield installed
@@ -80,14 +80,14 @@ def listed(kubectl: Kubectl, namespace: str) -> list[dict[str, Any]]:
 
 
 def annotated(kubectl: Kubectl, namespace: str, count: int) -> list[dict[str, Any]]:
-    """The Pods of `web`, once there are so many, each with the annotations of the contract."""
+    """The Pods of `web` if there are *count* with the right annotations; otherwise empty."""
     pods = listed(kubectl, namespace)
     right = all(our_annotations(pod) == ANNOTATIONS_OF_WEB for pod in pods)
     return pods if right and len(pods) == count else []
 
 
 def counted(release: Release, metric: str) -> float:
-    """A figure of the profiler's /metrics."""
+    """The value of a sample in the profiler's /metrics."""
     text = request(f"{release.processes['profiler'].health_url}/metrics").decode()
     [line] = [line for line in text.splitlines() if line.startswith(f"{metric} ")]
     return float(line.split()[1])
@@ -96,9 +96,10 @@ def counted(release: Release, metric: str) -> float:
 def test_200_pods_that_were_there_before_their_profiles_get_them_in_time(
     release: Release, early_pods: set[str], emojivoto: str
 ) -> None:
-    """Bare or forged, they are right in time after the last of their profiles came, and are the same Pods.
+    """Pods without or with forged annotations are repaired in time after their last profile appeared.
 
-    Both moments are those that the API server noted. None of the Pods was missed: there was nothing to give.
+    They keep their uids. Both times are those that the API server stored. No Pod counts as missed: no profile
+    existed when it was created.
     """
     pods = wait_until(lambda: annotated(release.kubectl, emojivoto, LATE), 60, "200 annotated Pods")
     appeared, done = profiles_appeared(release), last_annotated(release.kubectl, emojivoto)
@@ -111,14 +112,14 @@ def test_200_pods_that_were_there_before_their_profiles_get_them_in_time(
 
 
 def profiles_appeared(release: Release) -> datetime:
-    """When the last profile of `web` was created."""
+    """The creation time of the last profile of `web`."""
     profiles = release.profiles()
     metadata = [profiles[name]["metadata"] for name in ANNOTATIONS_OF_WEB.values()]
-    return max(datetime.fromisoformat(each["creationTimestamp"]) for each in metadata)
+    return max(datetime.fromisoformat(entry["creationTimestamp"]) for entry in metadata)
 
 
 def last_annotated(kubectl: Kubectl, namespace: str) -> datetime:
-    """When the last Pod of `web` got its annotations, by the record that the API server keeps."""
+    """The time at which the last Pod of `web` was annotated, from `managedFields`."""
     listing = ("get", "pods", "--selector=app=web", "--show-managed-fields", f"--namespace={namespace}")
     pods = kubectl.json(*listing)["items"]
     writes = [
@@ -132,17 +133,16 @@ def last_annotated(kubectl: Kubectl, namespace: str) -> datetime:
 
 
 def test_200_pods_that_the_webhook_missed_are_annotated_in_time(release: Release, emojivoto: str) -> None:
-    """With the webhook dead 200 Pods more are created; no Pod is replaced, and all 400 carry their names.
+    """200 Pods created while the webhook is down get their annotations; no Pod of the 400 is replaced.
 
-    The profiler is away too while they are created, so that they are all there at one moment. Those that are
-    forged meanwhile are no Pods without annotations, so 180 count as missed.
+    The profiler is stopped too while they are created, so all 200 wait when it starts. The 20 Pods that are
+    forged in the meantime have annotations, so 180 count as missed.
     """
     kubectl, early = release.kubectl, uids(listed(release.kubectl, emojivoto))
     for role in ("webhook", "profiler"):
         release.processes[role].stop()
-    time.sleep(
-        1
-    )  # Pods that are created in the second of a profile's last change can't be told from older ones
+    # A Pod created in the same second as a profile's last change is indistinguishable from an older one.
+    time.sleep(1)
     kubectl.run("scale", "deployment/web", f"--replicas={2 * LATE}", f"--namespace={emojivoto}")
     before = pods_of(kubectl, WEB, emojivoto, 2 * LATE)
     late = [pod for pod in before if pod["metadata"]["uid"] not in early]
@@ -163,7 +163,7 @@ def test_200_pods_that_the_webhook_missed_are_annotated_in_time(release: Release
 
 
 def test_a_quiet_period_sends_no_write(release: Release, emojivoto: str) -> None:
-    """Over three cycles no Pod gets a new resourceVersion, and the profiler counts no further change."""
+    """Over three cycles no Pod gets a new resourceVersion, and the count of back-filled Pods stays."""
 
     def versions() -> dict[str, str]:
         pods = listed(release.kubectl, emojivoto)
@@ -182,7 +182,7 @@ def test_a_quiet_period_sends_no_write(release: Release, emojivoto: str) -> None
     "forged",
     [
         pytest.param(["liqo.io/cpuProfile=theirs"], id="another-profile"),
-        pytest.param(["liqo.io/connectionProfile7=theirs"], id="a-connection-too-many"),
+        pytest.param(["liqo.io/connectionProfile7=theirs"], id="an-extra-connection"),
         pytest.param(["liqo.io/memoryProfile-"], id="one-removed"),
         pytest.param([f"{key}-" for key in ANNOTATIONS_OF_WEB], id="all-removed"),
     ],
@@ -190,7 +190,7 @@ def test_a_quiet_period_sends_no_write(release: Release, emojivoto: str) -> None
 def test_a_forged_annotation_on_a_running_pod_is_corrected(
     release: Release, emojivoto: str, forged: list[str]
 ) -> None:
-    """Whatever `kubectl annotate` did to our keys is undone; the Pod's own annotation stays."""
+    """Changes to the liqo.io annotations by `kubectl annotate` are reverted; the user's annotation stays."""
     name = listed(release.kubectl, emojivoto)[0]["metadata"]["name"]
     release.kubectl.run("annotate", "--overwrite", f"pod/{name}", *forged, f"--namespace={emojivoto}")
 
@@ -202,8 +202,8 @@ def test_a_forged_annotation_on_a_running_pod_is_corrected(
     wait_until(corrected, 15, "the annotations to be right again")
 
 
-def bare(name: str, namespace: str, **metadata: dict[str, str]) -> dict[str, Any]:
-    """A Pod that nobody controls."""
+def uncontrolled_pod(name: str, namespace: str, **metadata: dict[str, str]) -> dict[str, Any]:
+    """A Pod without a controller."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -213,17 +213,17 @@ def bare(name: str, namespace: str, **metadata: dict[str, str]) -> dict[str, Any
 
 
 def test_pods_that_are_exempt_keep_what_they_have(release: Release, kubectl: Kubectl, emojivoto: str) -> None:
-    """A forged name on a Pod that opted out, and on a mirror Pod, stays; on a Pod of nobody it is removed.
+    """Forged annotations stay on a Pod that opted out and on a mirror Pod; a Pod without owner loses them.
 
-    All are created while the webhook is away. The third shows that back-fill came by.
+    All three are created while the webhook is down. The third shows that back-fill ran.
     """
     mirror = {"kubernetes.io/config.mirror": "0123", "kubernetes.io/config.hash": "0123"}
     release.processes["webhook"].stop()
-    opted_out = bare(
+    opted_out = uncontrolled_pod(
         "opted-out", emojivoto, annotations=FORGED, labels={"job-profiler.liqo.io/ignore": "true"}
     )
-    mirrored = bare("mirror-node-1", emojivoto, annotations=FORGED | mirror)
-    plain = bare("plain", emojivoto, annotations=FORGED)
+    mirrored = uncontrolled_pod("mirror-node-1", emojivoto, annotations=FORGED | mirror)
+    plain = uncontrolled_pod("plain", emojivoto, annotations=FORGED)
     kubectl.apply(opted_out, mirrored, plain)
     release.processes["webhook"].start()
 
@@ -235,7 +235,7 @@ def test_pods_that_are_exempt_keep_what_they_have(release: Release, kubectl: Kub
 
 
 def test_the_account_may_patch_pods_and_do_nothing_else_to_them(release: Release) -> None:
-    """It needs the first; the network-facing account has not even that."""
+    """The profiler may patch Pods only; the webhook, which serves network requests, may not even do that."""
 
     def may(account: str, verb: str) -> bool:
         who = f"--as=system:serviceaccount:{NAMESPACE}:job-profiler-{account}"
@@ -252,9 +252,9 @@ def test_the_account_may_patch_pods_and_do_nothing_else_to_them(release: Release
 
 
 def test_a_pod_of_the_same_name_made_anew_is_not_touched(release: Release, emojivoto: str) -> None:
-    """The API server refuses a patch that names the uid of a Pod before: what back-fill relies on.
+    """The API server refuses a patch with the uid of a deleted Pod; back-fill relies on this.
 
-    Old ones call the uid immutable, newer ones a precondition that failed.
+    Old API servers report an immutable field, newer ones a failed precondition.
     """
     name = listed(release.kubectl, emojivoto)[0]["metadata"]["name"]
     patch = {"metadata": {"uid": "00000000-0000-0000-0000-000000000000", "annotations": FORGED}}

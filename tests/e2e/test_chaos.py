@@ -1,8 +1,8 @@
-"""Pods are created without pause while all around the webhook changes or dies; tests run in this order.
+"""Pods are created continuously while webhooks, leaders and the API server are replaced or killed.
 
-Certificates are renewed every 16 s all the while: a leaf lives for 24 s, its authority for 48 s. No Pod is
-ever refused. As long as replicas are told before they end, no call to a webhook fails, and each Pod is born
-with its annotations. What a sudden death costs, back-fill brings in.
+Tests run in this order. A serving certificate lives for 24 s and is renewed every 16 s, its CA lives for
+48 s. No Pod is ever refused. If replicas terminate gracefully, no call to the webhook fails, and each Pod is
+created with its annotations. After a SIGKILL, back-fill adds the missing annotations.
 """
 
 import json
@@ -36,7 +36,7 @@ TIMES = {
     "AUTHORITY_LIFETIME": "48",
     "CERTIFICATE_CHECK_PERIOD": "2",
     "TRUST_LAG": "2",
-    # A leader that is killed is replaced before the certificate that it would have renewed expires.
+    # A killed leader is replaced before the certificate expires.
     "LEASE_DURATION": "3",
     "LEASE_RENEW_DEADLINE": "2",
     "LEASE_RETRY_PERIOD": "0.5",
@@ -50,47 +50,47 @@ HASH = "87cf995f7"
 PODS = "chaos=created-in-bursts"
 ROLL_OUTS = 2
 BACKFILL_SECONDS = 30
-# Fewer Pods than these would prove nothing.
+# Fewer Pods do not use every connection of the API server.
 LEAST_PODS = 100
-# What the profiler logs.
+# Log messages of the profiler.
 ISSUED, SIGNED_ANEW = "serving_certificate_issued", "it was not signed by the current authority"
 
 
 class Scene:
-    """The release, the stream of Pods, and what the API server says of its calls."""
+    """The release, the stream of Pods, and the API server's log and counters of webhook calls."""
 
     def __init__(self, release: ReplicatedRelease, stream: PodStream, control_plane: ControlPlane) -> None:
         self.release, self.stream, self.control_plane = release, stream, control_plane
         self.began = time.monotonic()
-        self.away: list[tuple[float, float]] = []  # when there was no API server
+        self.away: list[tuple[float, float]] = []  # times at which the API server was down
         self._log = control_plane.directory / "kube-apiserver.log"
-        self._seen_bytes = self._log.stat().st_size
+        self._read_bytes = self._log.stat().st_size
         self._failures = self._counted_failures()
 
     def failed_calls(self) -> list[str]:
-        """The API server's lines on calls that failed since the last look; its counters have to agree."""
+        """The API server's new log lines on failed webhook calls; its counters must agree with them."""
         content = self._log.read_bytes()
-        lines = content[self._seen_bytes :].decode(errors="replace").splitlines()
-        self._seen_bytes = len(content)
+        lines = content[self._read_bytes :].decode(errors="replace").splitlines()
+        self._read_bytes = len(content)
         failed = [line for line in lines if "Failed calling webhook" in line and WEBHOOK in line]
         counted, before = self._counted_failures(), self._failures
         self._failures = counted
-        grown = {metric for metric, count in counted.items() if count > before[metric]}
-        assert grown == (counted.keys() if failed else set()), (before, counted, failed)
+        increased = {metric for metric, count in counted.items() if count > before[metric]}
+        assert increased == (counted.keys() if failed else set()), (before, counted, failed)
         return failed
 
     def restart_api_server(self) -> None:
-        """Stop and start; what fails meanwhile is nobody's refusal."""
+        """Restarts the API server; requests that fail in between are not refusals."""
         began = time.monotonic()
         self.control_plane.stop_api_server()
         self.control_plane.start_api_server()
         self.away.append((began, time.monotonic()))
-        # It counts from nought again: what was logged before has no counter to agree with.
-        self._seen_bytes = self._log.stat().st_size
+        # The counters start at 0 again, so older log lines are skipped.
+        self._read_bytes = self._log.stat().st_size
         self._failures = self._counted_failures()
 
     def refusals(self) -> list[Creation]:
-        """Pods that a live API server did not take, or that a webhook is said to have kept it from taking."""
+        """Creations that a running API server refused, or that failed with a webhook error."""
         return [creation for creation in self.stream.creations if self._is_refusal(creation)]
 
     def _is_refusal(self, creation: Creation) -> bool:
@@ -100,7 +100,7 @@ class Scene:
         return not was_away or "webhook" in creation.message
 
     def _counted_failures(self) -> dict[str, float]:
-        """The API server's own counters, those of them that its version has."""
+        """The API server's counters of failed calls, as far as its version has them."""
         text = request(
             f"{self.control_plane.server_url}/metrics", ca_file=self.control_plane.ca_file, token=ADMIN_TOKEN
         ).decode()
@@ -116,27 +116,32 @@ def scene(
     emojivoto_prometheus: Prometheus,
     work_directory: Path,
 ) -> Iterator[Scene]:
-    """Two replicas of everything, five profiles of `web`, and its Pods coming in bursts until the end."""
+    """Two replicas of each Deployment, five profiles of `web`, and a stream of its Pods until the end."""
     release = ReplicatedRelease(helm4, control_plane, kubectl, NAMESPACE, work_directory)
     values = release.values(emojivoto_prometheus.url, VALUES)
     with owner_of_pods(kubectl, emojivoto) as owner, running(release, values):
         wait_until(lambda: set(ANNOTATIONS_OF_WEB.values()) <= release.profiles().keys(), 60, "the profiles")
-        time.sleep(1)  # until every replica has seen the last of them
+        time.sleep(1)  # until every replica has observed the last profile
         with PodStream(control_plane, pod_of(owner, emojivoto), ANNOTATIONS_OF_WEB) as stream:
             yield Scene(release, stream, control_plane)
 
 
-HELD, RELEASED = ["example.org/hold"], '--patch={"metadata": {"finalizers": null}}'
+FINALIZERS, REMOVE_FINALIZERS = ["example.org/hold"], '--patch={"metadata": {"finalizers": null}}'
 
 
 @contextmanager
 def owner_of_pods(kubectl: Kubectl, namespace: str) -> Iterator[dict[str, Any]]:
-    """A ReplicaSet as the Deployment `web` would own it; it is held while it ends, so it lets its Pods be."""
+    """A ReplicaSet of Deployment `web` that a finalizer keeps in deletion: it does not manage its Pods."""
     labels = {"app": "web", "pod-template-hash": HASH}
     manifest = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
-        "metadata": {"name": f"web-{HASH}", "namespace": namespace, "labels": labels, "finalizers": HELD},
+        "metadata": {
+            "name": f"web-{HASH}",
+            "namespace": namespace,
+            "labels": labels,
+            "finalizers": FINALIZERS,
+        },
         "spec": {
             "replicas": 0,
             "selector": {"matchLabels": labels},
@@ -148,14 +153,16 @@ def owner_of_pods(kubectl: Kubectl, namespace: str) -> Iterator[dict[str, Any]]:
     try:
         yield created
     finally:
-        kubectl.run("patch", f"replicaset/web-{HASH}", f"--namespace={namespace}", "--type=merge", RELEASED)
+        kubectl.run(
+            "patch", f"replicaset/web-{HASH}", f"--namespace={namespace}", "--type=merge", REMOVE_FINALIZERS
+        )
 
 
 CONTAINER = {"name": "server", "image": "registry.example/web:1"}
 
 
 def pod_of(owner: dict[str, Any], namespace: str) -> dict[str, Any]:
-    """A Pod of `web`, as a ReplicaSet makes it."""
+    """A Pod of `web`, as its ReplicaSet creates it."""
     reference = {key: owner[key] for key in ("apiVersion", "kind")} | {"controller": True}
     reference |= {key: owner["metadata"][key] for key in ("name", "uid")}
     key, value = PODS.split("=")
@@ -173,20 +180,20 @@ def pod_of(owner: dict[str, Any], namespace: str) -> dict[str, Any]:
 
 
 def remaining(scene: Scene) -> list[dict[str, Any]]:
-    """The Pods that were not born with their annotations, and those whose removal failed."""
+    """The Pods that were created without their annotations, and those that could not be deleted."""
     return scene.release.kubectl.api.list("pods", labels=PODS)
 
 
 def test_certificates_are_renewed_without_a_failed_call(scene: Scene) -> None:
-    """After 32 s at most there is a new authority, which signs 2 s after it is trusted; Pods meet its leaf.
+    """The CA is renewed within 32 s and signs 2 s after it is trusted; Pods are admitted with its leaf.
 
-    Leaves of the old authority were renewed before that.
+    Leaf certificates of the old CA were renewed before that.
     """
     release, first = scene.release, scene.release.ca_bundle
     issued = release.logged(ISSUED)
 
-    wait_until(lambda: release.ca_bundle != first, 60, "another authority in the bundle")
-    wait_until(lambda: release.logged(SIGNED_ANEW), 30, "a certificate that it signed")
+    wait_until(lambda: release.ca_bundle != first, 60, "another CA in the bundle")
+    wait_until(lambda: release.logged(SIGNED_ANEW), 30, "a certificate of the new CA")
     until_more_pods(scene)
 
     assert release.logged(ISSUED) >= issued + 2
@@ -194,13 +201,13 @@ def test_certificates_are_renewed_without_a_failed_call(scene: Scene) -> None:
 
 
 def until_more_pods(scene: Scene) -> None:
-    """So many that each of the API server's connections was needed, or made anew."""
+    """Waits for `LEAST_PODS` creations, which use or reopen every connection of the API server."""
     since = time.monotonic()
-    wait_until(lambda: len(scene.stream.since(since)) >= LEAST_PODS, 60, f"{LEAST_PODS} Pods more")
+    wait_until(lambda: len(scene.stream.since(since)) >= LEAST_PODS, 60, f"{LEAST_PODS} more Pods")
 
 
 def assert_undisturbed(scene: Scene, since: float) -> None:
-    """All Pods since then were created with their annotations; no call failed, and no replica had a fault."""
+    """Asserts that all Pods since then have their annotations, no call failed, and no replica failed open."""
     creations = scene.stream.since(since)
     assert len(creations) >= LEAST_PODS
     assert [creation for creation in creations if creation.status != CREATED] == []
@@ -210,7 +217,7 @@ def assert_undisturbed(scene: Scene, since: float) -> None:
 
 
 def test_replicas_roll_without_a_failed_call(scene: Scene) -> None:
-    """Two roll-outs: each new webhook is ready before an old one is told to end, which then serves 3 s on."""
+    """Two roll-outs: a new webhook is ready before an old one gets SIGTERM, which serves for 3 s more."""
     since = time.monotonic()
     for _ in range(ROLL_OUTS):
         for name in scene.release.names("webhook"):
@@ -218,22 +225,22 @@ def test_replicas_roll_without_a_failed_call(scene: Scene) -> None:
             scene.release.retire(name)
 
     assert_undisturbed(scene, since)
-    wait_until(lambda: called(scene) >= set(scene.release.names("webhook")), 15, "calls to both newcomers")
+    wait_until(lambda: called(scene) >= set(scene.release.names("webhook")), 15, "calls to both new replicas")
 
 
 def until_fresh_certificate(scene: Scene) -> None:
-    """The next one is issued: whatever happens now, it is valid for 24 s."""
+    """Waits for the next certificate, which is valid for 24 s from then on."""
     issued = scene.release.logged(ISSUED)
     wait_until(lambda: scene.release.logged(ISSUED) > issued, 60, "the next certificate")
 
 
 def called(scene: Scene) -> set[str]:
-    """The webhooks that the API server has connected to."""
+    """The names of the webhook replicas that received a connection."""
     return set(scene.release.service.forwarded)
 
 
 def test_the_leader_leaves_without_a_failed_call(scene: Scene) -> None:
-    """SIGTERM to the leading profiler: the other one leads at once, and renews certificates."""
+    """The leading profiler gets SIGTERM: the other one leads at once, and renews certificates."""
     since, leader = time.monotonic(), scene.release.until_led()
     scene.release.retire(leader)
     assert scene.release.until_led() != leader
@@ -246,18 +253,20 @@ def test_the_leader_leaves_without_a_failed_call(scene: Scene) -> None:
 
 
 def test_a_webhook_that_is_killed_costs_no_pod(scene: Scene) -> None:
-    """One of two replicas is killed, and replaced; then both: now calls fail, and Pods are created bare.
+    """One of two webhooks is killed and replaced, then both: calls fail, and Pods lack annotations.
 
-    That calls fail here proves that the tests above would have seen it.
+    The failed calls prove that the tests above would detect one.
     """
-    one, _ = scene.release.names("webhook")
-    scene.release.kill(one)
+    replica, _ = scene.release.names("webhook")
+    scene.release.kill(replica)
     scene.release.add("webhook")
 
     since = time.monotonic()
     for name in scene.release.names("webhook"):
         scene.release.kill(name)
-    wait_until(lambda: [c for c in scene.stream.since(since) if not c.annotations], 10, "a bare Pod")
+    wait_until(
+        lambda: [pod for pod in scene.stream.since(since) if not pod.annotations], 10, "an unannotated Pod"
+    )
     scene.release.add("webhook")
     scene.release.add("webhook")
 
@@ -267,7 +276,7 @@ def test_a_webhook_that_is_killed_costs_no_pod(scene: Scene) -> None:
 
 
 def until_all_are_annotated(scene: Scene) -> None:
-    """Back-fill has reached every Pod that is there."""
+    """Waits until back-fill has annotated every remaining Pod."""
     wait_until(
         lambda: all(our_annotations(pod) == ANNOTATIONS_OF_WEB for pod in remaining(scene)),
         BACKFILL_SECONDS,
@@ -277,7 +286,7 @@ def until_all_are_annotated(scene: Scene) -> None:
 
 
 def test_a_leader_that_is_killed_is_replaced_without_a_failed_call(scene: Scene) -> None:
-    """Its Lease of 3 s runs out, the other one takes over in time to renew what expires."""
+    """The Lease of 3 s expires, and the other profiler takes over before the certificate expires."""
     until_fresh_certificate(scene)
     scene.failed_calls()
     since, leader = time.monotonic(), scene.release.until_led()
@@ -290,9 +299,9 @@ def test_a_leader_that_is_killed_is_replaced_without_a_failed_call(scene: Scene)
 
 
 def test_an_api_server_that_restarts_finds_everything_in_place(scene: Scene) -> None:
-    """Once a leader has renewed the certificate again, all is as before; no process ended meanwhile.
+    """After the next certificate renewal all is as before; no process exited in the meantime.
 
-    Until then calls may fail: a machine that is slow needs longer for the restart than a certificate lives.
+    Before the renewal calls may fail: on a slow machine the restart takes longer than a certificate lives.
     """
     scene.restart_api_server()
     until_fresh_certificate(scene)
@@ -305,7 +314,7 @@ def test_an_api_server_that_restarts_finds_everything_in_place(scene: Scene) -> 
 
 
 def test_no_pod_was_refused_and_none_stays_bare(scene: Scene) -> None:
-    """Neither in a graceful case nor in any other; the figures are printed."""
+    """No creation was refused in any of the tests; the figures are printed."""
     until_all_are_annotated(scene)
     creations = scene.stream.creations
     bare = sum(creation.status == CREATED and not creation.annotations for creation in creations)
@@ -313,8 +322,8 @@ def test_no_pod_was_refused_and_none_stays_bare(scene: Scene) -> None:
     certificates, authorities = scene.release.logged(ISSUED), scene.release.logged(SIGNED_ANEW) + 1
     print(
         f"\n{len(creations)} Pods in {time.monotonic() - scene.began:.0f} s: "
-        f"{len(scene.refusals())} refused, {unanswered} without an answer, {bare} born bare; "
-        f"{certificates} certificates of {authorities} authorities"
+        f"{len(scene.refusals())} refused, {unanswered} without a response, {bare} without annotations; "
+        f"{certificates} certificates of {authorities} CAs"
     )
 
     assert scene.refusals() == []

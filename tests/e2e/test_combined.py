@@ -1,4 +1,4 @@
-"""`topology: combined` in listed namespaces: one process, and rights in those namespaces alone."""
+"""`topology: combined` in listed namespaces: one process, with rights in those namespaces only."""
 
 import json
 from collections.abc import Iterator
@@ -40,18 +40,20 @@ def release(
 def test_one_process_profiles_and_annotates(release: Release, emojivoto: str) -> None:
     """14 profiles appear, and a Pod of `web` names five of them: CPU, memory, three connections.
 
-    A profile that is stored reaches the webhook a moment later: Pods are made anew until it has.
+    The webhook observes a stored profile a moment later: dry runs are repeated until then.
     """
     assert list(release.processes) == ["combined"]
     wait_until(lambda: len(release.profiles()) == 14, 60, "14 profiles")
     release.kubectl.apply(deployment("web", emojivoto))
-    wait_until(lambda: len(born_with(release, emojivoto)) >= 5, 30, "a Pod with all its profiles")
+    wait_until(
+        lambda: len(annotations_at_creation(release, emojivoto)) >= 5, 30, "a Pod with all its profiles"
+    )
 
-    assert len(born_with(release, emojivoto)) == 5
+    assert len(annotations_at_creation(release, emojivoto)) == 5
 
 
-def born_with(release: Release, namespace: str) -> dict[str, str]:
-    """Our annotations on a Pod of `web` as the API server would store it now, before anybody mends it."""
+def annotations_at_creation(release: Release, namespace: str) -> dict[str, str]:
+    """The liqo.io annotations of a new Pod of `web`, from a dry run, so without back-fill."""
     [pod] = pods_of(release.kubectl, "web", namespace, 1)
     kept = {key: pod["metadata"][key] for key in ("generateName", "namespace", "labels", "ownerReferences")}
     new = {"apiVersion": "v1", "kind": "Pod", "metadata": kept, "spec": {"containers": CONTAINERS}}
@@ -60,12 +62,12 @@ def born_with(release: Release, namespace: str) -> dict[str, str]:
 
 
 def test_its_rights_end_with_the_listed_namespaces(release: Release, emojivoto: str) -> None:
-    """It lists Pods in emojivoto, as the cycles above need, and nowhere else."""
-    who = f"--as=system:serviceaccount:{NAMESPACE}:{NAME}"
+    """The account may list Pods in emojivoto, and in no other namespace."""
+    account = f"--as=system:serviceaccount:{NAMESPACE}:{NAME}"
 
-    def may_list_pods(*where: str) -> bool:
+    def may_list_pods(*scope: str) -> bool:
         try:
-            return release.kubectl.run("auth", "can-i", "list", "pods", *where, who).strip() == "yes"
+            return release.kubectl.run("auth", "can-i", "list", "pods", *scope, account).strip() == "yes"
         except KubectlError:
             return False
 
@@ -75,7 +77,7 @@ def test_its_rights_end_with_the_listed_namespaces(release: Release, emojivoto: 
 
 
 def test_another_namespace_is_out_of_scope(release: Release, kubectl: Kubectl) -> None:
-    """A forged annotation in a namespace that is not listed is none of our business."""
+    """A forged annotation stays in a namespace that is not listed."""
     namespace = kubectl.create_namespace("elsewhere")
     forged = deployment("web", namespace)
     forged["spec"]["template"]["metadata"]["annotations"]["liqo.io/cpuProfile"] = "theirs"

@@ -1,8 +1,8 @@
-"""Leaders are killed at random points of a cycle, fifty times: what was learned is what one leader learns.
+"""Fifty leaders are killed at random moments; the check-points equal those of a single undisturbed leader.
 
-Real processes, SIGKILL, a real API server and a real Prometheus; only the clock of the profilers is fast: two
-hours a second, so that the minutes of the test are more than a week, in which each cycle brings new steps and
-each half second a check-point is due.
+Processes, SIGKILL, API server and Prometheus are real; only the profilers' clock is fast: two hours per
+second. The minutes of the test are more than a week, in which each cycle reads new steps and a check-point
+is due every half second.
 """
 
 import asyncio
@@ -50,12 +50,12 @@ pytestmark = [pytest.mark.cluster, pytest.mark.prometheus, pytest.mark.timeout(6
 
 NAMESPACE = "killed-leaders"
 KILLS, WAITING, LEAST_DAYS = 50, 2, 7
-# From a leader's first moment to its end; a cycle with all its writes takes about half of it.
+# From the start of a leader's term to its SIGKILL; a cycle with its writes takes about half of it.
 LONGEST_LIFE_SECONDS = 1.0
 GAINED, LOST = "leadership_gained", "leadership_lost"
-# A new leader reads as many days: on a busy machine leaders may die in a row before one has stored a thing.
+# A new leader reads `HISTORY_DAYS`: on a busy machine several leaders may die before one stores anything.
 DAYS, ORIGIN_DAYS, HISTORY_DAYS = 23, 21, 3
-END_SECONDS = 1_774_310_400  # of a past that is the same in every run: 2026-03-24
+END_SECONDS = 1_774_310_400  # 2026-03-24: the history is the same in every run
 SETTINGS = {
     "ROLE": "profiler",
     "OWN_NAMESPACE": NAMESPACE,
@@ -69,7 +69,7 @@ SETTINGS = {
     "BIND_ADDRESS": "127.0.0.1",
     "PROFILE_WRITE_RATE": "1000",
 }
-ASKED = NamespaceSelection(None, frozenset({"kube-system", "kube-public", "kube-node-lease", NAMESPACE}))
+PROFILED = NamespaceSelection(None, frozenset({"kube-system", "kube-public", "kube-node-lease", NAMESPACE}))
 OBJECTS: list[dict[str, Any]] = [
     {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "job-profiler"}},
     {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "job-profiler-status"}},
@@ -77,7 +77,7 @@ OBJECTS: list[dict[str, Any]] = [
 
 
 class Leaders:
-    """Profilers that contend for one Lease, `WAITING` of them beside the one that leads."""
+    """Profilers that contend for one Lease: one leader and `WAITING` standbys."""
 
     def __init__(self, control_plane: ControlPlane, prometheus: Prometheus, directory: Path) -> None:
         self.origin, self.began, self.kills = END_SECONDS - ORIGIN_DAYS * 86400, time.time(), 0
@@ -93,11 +93,11 @@ class Leaders:
 
     @property
     def days(self) -> float:
-        """How far the profilers' clock has gone."""
+        """The days that have passed on the profilers' clock."""
         return (time.time() - self.began) * SPEED / 86400
 
     def keep_full(self) -> None:
-        """Start as many as are missing."""
+        """Starts profilers until `WAITING` + 1 run."""
         while len(self._running) < WAITING + 1:
             name = f"profiler-{self.kills}-{len(self._running)}-{random.randrange(10**6)}"
             [port] = free_ports(1)
@@ -107,22 +107,22 @@ class Leaders:
             self._running[name].start()
 
     def leader(self) -> str:
-        """The one that leads, once there is one."""
+        """Waits for a leader; returns its name."""
 
-        def found() -> str:
+        def leading_profiler() -> str:
             logs = {name: process.log.read_text() for name, process in self._running.items()}
             leading = [name for name, log in logs.items() if log.rfind(GAINED) > log.rfind(LOST)]
             return leading[0] if leading else ""
 
-        return wait_until(found, 30, "a leader")
+        return wait_until(leading_profiler, 30, "a leader")
 
     def kill(self, name: str) -> None:
-        """SIGKILL."""
+        """Sends SIGKILL to the profiler."""
         self._running.pop(name).kill()
         self.kills += 1
 
     def stop(self) -> None:
-        """SIGTERM to all."""
+        """Sends SIGTERM to all profilers and waits for them."""
         for process in self._running.values():
             process.ask_to_stop()
         for process in self._running.values():
@@ -130,7 +130,7 @@ class Leaders:
         self._running.clear()
 
     def logs(self) -> list[str]:
-        """What each one logged."""
+        """The logs of all profilers, stopped ones included."""
         return [path.read_text() for path in sorted(self._directory.glob("profiler-*.log"))]
 
 
@@ -141,14 +141,14 @@ def leaders(
     prometheus_factory: PrometheusFactory,
     tmp_path: Path,
 ) -> Iterator[Leaders]:
-    """A namespace with what the chart would render, a past that varies, and nobody who leads."""
+    """Profilers, none of which leads yet, with the chart's objects and a history of varying usage."""
     text = tmp_path / "past.txt"
     write_past(text, end=END_SECONDS, days=DAYS, scrape_seconds=150, flavour="rhythm")
     prometheus = prometheus_factory(text)
     ensure_crds(kubectl)
     kubectl.create_namespace(NAMESPACE)
-    for each in OBJECTS:
-        kubectl.apply(each | {"metadata": each["metadata"] | {"namespace": NAMESPACE}})
+    for manifest in OBJECTS:
+        kubectl.apply(manifest | {"metadata": manifest["metadata"] | {"namespace": NAMESPACE}})
     contending = Leaders(control_plane, prometheus, tmp_path)
     yield contending
     contending.stop()
@@ -156,22 +156,22 @@ def leaders(
 
 
 class Stored:
-    """What the check-points tell, read as a new leader reads them."""
+    """The content of the stored check-point, restored as a new leader restores it."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self._kubeconfig = str(kubeconfig)
         self.learned = LearnedState(UsageState(timeslots=4, retained_days=RETAINED_DAYS), ConnectionHistory())
         self.newest_steps: set[int] = set()
-        self.pieces = 0
+        self.shards = 0
 
     async def read(self) -> None:
-        """All pieces, with how far each of them goes."""
+        """Reads all shards and the newest covered step of each key range."""
         async with open_cluster(self._kubeconfig) as client:
             store = CheckpointMaps(client, NAMESPACE)
-            self.pieces = len(await store.versions())
-            await Checkpoints(store, RecordingSink(), _never_tells).restore(self.learned, ASKED)
-        rows = [*self.learned.usage.histograms.values(), self.learned.connections]
-        coverages = [each.coverage for each in rows]  # type: ignore[attr-defined]
+            self.shards = len(await store.versions())
+            await Checkpoints(store, RecordingSink(), _unknown_retention).restore(self.learned, PROFILED)
+        histories = [*self.learned.usage.histograms.values(), self.learned.connections]
+        coverages = [history.coverage for history in histories]  # type: ignore[attr-defined]
         self.newest_steps = {
             coverage.within(keys).newest_step
             for coverage in coverages
@@ -179,7 +179,7 @@ class Stored:
         }
 
 
-async def _never_tells() -> float | None:
+async def _unknown_retention() -> float | None:
     return None
 
 
@@ -189,7 +189,7 @@ def _ranges(starts: list[int]) -> list[KeyRange]:
 
 
 async def undisturbed(prometheus_url: str, began: float, until: float) -> LearnedState:
-    """What one leader learns who is there all the time, with a cycle every six hours."""
+    """The state of a single leader that is never killed and runs a cycle every six hours."""
     async with PrometheusSource(prometheus_url, scope=Scope(excluded=(NAMESPACE,))) as source:
         cluster = ClusterPorts(FixedSnapshot(), InMemoryProfiles(NAMESPACE), RecordingSink())
         policy = CyclePolicy(EstimationPolicy(), history_days=HISTORY_DAYS, timeslots=4)
@@ -199,16 +199,16 @@ async def undisturbed(prometheus_url: str, began: float, until: float) -> Learne
     return cycle._learned
 
 
-async def test_fifty_killed_leaders_learn_what_one_learns(
+async def test_fifty_killed_leaders_learn_what_one_leader_learns(
     leaders: Leaders, control_plane: ControlPlane
 ) -> None:
-    """Each lives for up to a second of many writes; in the end every sample of more than a week counts once.
+    """Each leader is killed within a second; in the end every sample of more than a week counts exactly once.
 
-    The state is compared row by row: histograms, maxima and steps exactly, means of connections to one part
-    in 4,000 (check-points keep their rates to 12 bits).
+    The state is compared row by row: histograms, maxima and steps are equal; means of connections agree to
+    1 / 4,000, since check-points store rates with 12 bits.
     """
     chance = random.Random(11)
-    while leaders.kills < KILLS or leaders.days < LEAST_DAYS:  # of a quick machine some more are killed
+    while leaders.kills < KILLS or leaders.days < LEAST_DAYS:  # a fast machine kills more than `KILLS`
         leaders.keep_full()
         leader = leaders.leader()
         await asyncio.sleep(chance.uniform(0, LONGEST_LIFE_SECONDS))
@@ -216,21 +216,23 @@ async def test_fifty_killed_leaders_learn_what_one_learns(
     stored = await settled(leaders, control_plane.kubeconfig)
 
     [newest] = stored.newest_steps
-    whole = await undisturbed(leaders.prometheus_url, leaders.origin, newest * STEP_SECONDS + GRACE_SECONDS)
-    known, expected = facts(stored.learned), facts(whole)
-    assert known.keys() == expected.keys()
+    undisturbed_state = await undisturbed(
+        leaders.prometheus_url, leaders.origin, newest * STEP_SECONDS + GRACE_SECONDS
+    )
+    learned_facts, expected = facts(stored.learned), facts(undisturbed_state)
+    assert learned_facts.keys() == expected.keys()
     for fact, value in expected.items():
         if isinstance(fact[0], Connection) and len(fact) == 1:
-            assert known[fact] == pytest.approx(value, rel=2.5e-4)
+            assert learned_facts[fact] == pytest.approx(value, rel=2.5e-4)
         else:
-            assert known[fact] == value, fact
+            assert learned_facts[fact] == value, fact
     days = (newest * STEP_SECONDS - leaders.origin) / 86400
     assert days > LEAST_DAYS
-    print(f"{leaders.kills} kills, {days:.1f} days, {stored.pieces} pieces, {len(expected)} facts")
+    print(f"{leaders.kills} kills, {days:.1f} days, {stored.shards} shards, {len(expected)} facts")
 
 
 async def settled(leaders: Leaders, kubeconfig: Path) -> Stored:
-    """The check-points once all pieces are of one age: not where a leader was stopped amid its writes."""
+    """The check-point once all shards end at the same step: a leader may have been stopped mid-write."""
     for _ in range(5):
         leaders.keep_full()
         leaders.leader()
@@ -240,4 +242,4 @@ async def settled(leaders: Leaders, kubeconfig: Path) -> Stored:
         await stored.read()
         if len(stored.newest_steps) == 1:
             return stored
-    raise AssertionError(f"the pieces stay of different age: {stored.newest_steps}")
+    raise AssertionError(f"the shards still end at different steps: {stored.newest_steps}")

@@ -1,9 +1,8 @@
-"""One workload of each kind: learned from a past that kube-state-metrics explains, annotated at admission.
+"""One workload of each kind: profiled from history with kube-state-metrics owners, annotated at admission.
 
-Every container of the past used 0.100 cores and 10,000,000 bytes, so a profile, with one whole day known,
-is 0.1 * 1.25 = 0.125 cores; only the Job of nobody used twice as much: 0.250. Of the two bare Pods `runner-…`
-the one whose tail has no digit used three times as much, and one profile is for both: 0.3 * 1.25 = 0.375,
-since the larger one ran all the time.
+Every container used 0.100 cores and 10,000,000 bytes, so with one whole day of history a CPU profile is
+0.1 * 1.25 = 0.125 cores. The Job without a CronJob used twice as much: 0.250. Two bare Pods `runner-…` share
+one profile; the one whose suffix has no digit used three times as much all the time: 0.3 * 1.25 = 0.375.
 """
 
 import json
@@ -28,7 +27,7 @@ from tests.histories.openmetrics import write_openmetrics
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
 NAMESPACE, RELEASE_NAMESPACE = "kinds", "profiling-kinds"
-# Every Pod of the past with its owner, and the owners' own: what kube-state-metrics told.
+# Each Pod's owner in the history; the mappings below hold the owners' owners (kube-state-metrics).
 PODS: dict[str, tuple[str, str] | None] = {
     "db-0": ("StatefulSet", "db"),
     "agent-x7k2p": ("DaemonSet", "agent"),
@@ -52,7 +51,7 @@ REPLICASETS = {
 JOBS = {"report-28394810": ("CronJob", "report"), "report-28394811": ("CronJob", "report")}
 CONTROLLERS = {"shop-1": ("DeploymentConfig", "shop")}
 MULTIPLES = {"report-28394999-7w4ct": 2, "runner-xvbnm": 3}
-# The workloads that follow, and what each needs.
+# The CPU value of each resulting workload.
 EXPECTED = {
     ("StatefulSet", "db"): "0.125",
     ("DaemonSet", "agent"): "0.125",
@@ -75,7 +74,7 @@ def cpu_profile(kind: str, name: str) -> str:
 
 
 def write_past(path: Path) -> None:
-    """The usage and the owners of all Pods."""
+    """Writes the usage and the owners of all Pods."""
     times = yesterday_and_today()
     write_openmetrics(
         path,
@@ -101,7 +100,7 @@ def past(prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="module")
 def early_pods(kubectl: Kubectl) -> str:
-    """A namespace, and in it those Pods of the past whose workloads only they themselves tell."""
+    """Creates the namespace with the two bare Pods, whose workload only their own metadata names."""
     kubectl.create_namespace(NAMESPACE)
     kubectl.apply(*(runner(name=name) for name in ("runner-xvbnm", "runner-x7k2p")))
     return NAMESPACE
@@ -116,7 +115,7 @@ def release(
     early_pods: str,
     work_directory: Path,
 ) -> Iterator[Release]:
-    """The product, and a namespace for Pods of every kind."""
+    """The product with a profile of each workload."""
     installed = Release(helm4, control_plane, kubectl, RELEASE_NAMESPACE, work_directory)
     with running(installed, installed.values(past.url)):
         wait_until(lambda: len(installed.profiles()) >= 2 * len(EXPECTED), 60, "the profiles")
@@ -128,14 +127,14 @@ def release(
 def test_each_kind_has_a_profile_under_its_own_name(
     release: Release, workload: tuple[str, str], value: str
 ) -> None:
-    """The runs of a CronJob are one workload; a Job of nobody that looks like one is another."""
+    """The Jobs of a CronJob are one workload; a Job with such a name but no CronJob is another."""
     profile = release.profiles()[cpu_profile(*workload)]
 
     assert profile["spec"]["cpuProfiling"]["value"] == value
 
 
 def test_nothing_else_has_a_profile(release: Release) -> None:
-    """Two for each workload above, none for a Job that a CronJob made, none for `web`."""
+    """Each workload above has two profiles; the CronJob's single Jobs and `web` have none."""
     assert len(release.profiles()) == 2 * len(EXPECTED)
 
 
@@ -147,27 +146,30 @@ def pod_template(**labels: str) -> dict[str, Any]:
 
 
 def owner(kind: str, name: str, version: str, **fields: Any) -> dict[str, Any]:
-    """An object that owns Pods, as its user writes it."""
+    """The manifest of an object that owns Pods."""
     metadata = {"name": name, "namespace": NAMESPACE}
     return {"apiVersion": version, "kind": kind, "metadata": metadata} | fields
 
 
-def pod_by_hand(**metadata: Any) -> dict[str, Any]:
-    """A Pod that no controller makes."""
+def uncontrolled_pod(**metadata: Any) -> dict[str, Any]:
+    """A Pod that is created directly, not by a controller."""
     metadata = {"namespace": NAMESPACE, **metadata}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_template()["spec"]}
 
 
 def runner(**name: str) -> dict[str, Any]:
-    """A bare Pod as a CI system makes it: `generateName` stays there where a name is given too."""
-    return pod_by_hand(generateName="runner-", **name)
+    """A bare Pod of a CI system; it has `generateName` even if it has a name."""
+    return uncontrolled_pod(generateName="runner-", **name)
 
 
 def rolled_out(number: int) -> dict[str, Any]:
-    """The Pod template of one roll-out of the DeploymentConfig `shop`, as OpenShift marks it."""
+    """The Pod template of a roll-out of DeploymentConfig `shop`, with OpenShift's annotations."""
     template = pod_template(deployment=f"shop-{number}", deploymentconfig="shop")
-    marks = {"openshift.io/deployment-config.name": "shop", "openshift.io/deployment.name": f"shop-{number}"}
-    template["metadata"]["annotations"] = marks
+    annotations = {
+        "openshift.io/deployment-config.name": "shop",
+        "openshift.io/deployment.name": f"shop-{number}",
+    }
+    template["metadata"]["annotations"] = annotations
     return template
 
 
@@ -176,23 +178,23 @@ def controller_of_shop(number: int) -> dict[str, Any]:
     template = rolled_out(number)
     spec = {"replicas": 1, "selector": template["metadata"]["labels"], "template": template}
     controller = owner("ReplicationController", f"shop-{number}", "v1", spec=spec)
-    mark = {"openshift.io/deployment-config.name": "shop"}
-    controller["metadata"] |= {"labels": mark, "annotations": mark}
+    config_label = {"openshift.io/deployment-config.name": "shop"}
+    controller["metadata"] |= {"labels": config_label, "annotations": config_label}
     return controller
 
 
 def annotations_of(release: Release, selector: str) -> dict[str, str]:
-    """Our annotations on the one Pod of that label, once its controller has made it."""
+    """The liqo.io annotations of the one Pod that *selector* matches, once its controller has created it."""
 
-    def found() -> list[dict[str, Any]]:
+    def matching_pods() -> list[dict[str, Any]]:
         return release.kubectl.api.list("pods", NAMESPACE, labels=selector)
 
-    [pod] = wait_until(found, 30, f"a Pod with {selector}")
+    [pod] = wait_until(matching_pods, 30, f"a Pod with {selector}")
     return our_annotations(pod)
 
 
 def test_a_stateful_sets_pod(release: Release) -> None:
-    """StatefulSet `db` makes `db-0`, which names the profiles of kind StatefulSet."""
+    """The Pod `db-0` of StatefulSet `db` names the profiles of the StatefulSet."""
     spec = {
         "serviceName": "db",
         "selector": {"matchLabels": {"app": "db"}},
@@ -209,20 +211,20 @@ def test_a_deployment_that_is_named_like_a_replicaset(release: Release) -> None:
     spec = {"selector": {"matchLabels": {"app": name}}, "template": pod_template(app=name)}
     release.kubectl.apply(owner("Deployment", name, "apps/v1", spec=spec))
 
-    found = annotations_of(release, f"app={name}")
-    assert found["liqo.io/cpuProfile"] == cpu_profile("Deployment", name)
+    annotations = annotations_of(release, f"app={name}")
+    assert annotations["liqo.io/cpuProfile"] == cpu_profile("Deployment", name)
 
 
 @pytest.mark.parametrize(
     ("job", "workload"),
     [
-        pytest.param("report-28394999", ("Job", "report-28394999"), id="of-nobody"),
-        pytest.param("report-29000000", ("CronJob", "report"), id="of-a-schedule"),
+        pytest.param("report-28394999", ("Job", "report-28394999"), id="without-cronjob"),
+        pytest.param("report-29000000", ("CronJob", "report"), id="of-a-cronjob"),
         pytest.param("build-7w4ct", ("Job", "build"), id="generated"),
     ],
 )
 def test_a_jobs_pod(release: Release, job: str, workload: tuple[str, str]) -> None:
-    """By its exact name first, then as a run of the CronJob, then as one of its group."""
+    """The workload is the Job of that exact name, else its CronJob, else the group of its `generateName`."""
     template = pod_template()
     template["spec"]["restartPolicy"] = "Never"
     release.kubectl.apply(owner("Job", job, "batch/v1", spec={"template": template}))
@@ -231,27 +233,27 @@ def test_a_jobs_pod(release: Release, job: str, workload: tuple[str, str]) -> No
 
 
 def test_a_replication_controllers_pod(release: Release) -> None:
-    """ReplicationController `legacy` is a workload of its own."""
+    """ReplicationController `legacy` is a workload."""
     spec = {"replicas": 1, "selector": {"app": "legacy"}, "template": pod_template(app="legacy")}
     release.kubectl.apply(owner("ReplicationController", "legacy", "v1", spec=spec))
 
-    found = annotations_of(release, "app=legacy")
-    assert found["liqo.io/cpuProfile"] == cpu_profile("ReplicationController", "legacy")
+    annotations = annotations_of(release, "app=legacy")
+    assert annotations["liqo.io/cpuProfile"] == cpu_profile("ReplicationController", "legacy")
 
 
 def test_a_deployment_configs_pod(release: Release) -> None:
-    """The second roll-out has a ReplicationController of its own, and is the workload of the first one.
+    """The ReplicationControllers of both roll-outs belong to one workload, the DeploymentConfig.
 
-    Of the first one nothing is left but what kube-state-metrics told of its owners.
+    The first ReplicationController is gone; only kube-state-metrics' history names its owner.
     """
     release.kubectl.apply(controller_of_shop(2))
 
-    found = annotations_of(release, "deployment=shop-2")
-    assert found == needs_profiles("DeploymentConfig", NAMESPACE, "shop")
+    annotations = annotations_of(release, "deployment=shop-2")
+    assert annotations == needs_profiles("DeploymentConfig", NAMESPACE, "shop")
 
 
 def test_a_bare_replica_sets_pod(release: Release) -> None:
-    """ReplicaSet `cache`, which no Deployment made, has no template hash and is a workload of its own."""
+    """ReplicaSet `cache` has no Deployment and no template hash: it is a workload."""
     labels = {"app": "cache"}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod_template(**labels)}
     release.kubectl.apply(owner("ReplicaSet", "cache", "apps/v1", spec=spec))
@@ -260,28 +262,30 @@ def test_a_bare_replica_sets_pod(release: Release) -> None:
 
 
 def test_a_bare_pod_with_a_generated_name(release: Release) -> None:
-    """At its admission `runner-` is all that it has of a name; back-fill gives the early ones the same.
+    """At admission the Pod has only `generateName`; back-fill gives older Pods the same annotations.
 
-    Back-fill mends a forged one of them later than it looked at the newest, and has left that as it was born.
+    Back-fill repairs a forged older Pod after it has checked the new Pod, which it leaves unchanged.
     """
-    wanted = needs_profiles("Pod", NAMESPACE, "runner")
-    born = release.kubectl.json("create", "--filename=-", input=json.dumps(runner()))
-    assert our_annotations(born) == wanted
+    expected = needs_profiles("Pod", NAMESPACE, "runner")
+    created_pod = release.kubectl.json("create", "--filename=-", input=json.dumps(runner()))
+    assert our_annotations(created_pod) == expected
     forged = "liqo.io/cpuProfile=theirs"
     release.kubectl.run("annotate", "--overwrite", "pod/runner-x7k2p", forged, f"--namespace={NAMESPACE}")
 
-    def early() -> list[dict[str, str]]:
+    def early_annotations() -> list[dict[str, str]]:
         names = ("pod/runner-xvbnm", "pod/runner-x7k2p")
-        found = release.kubectl.json("get", *names, f"--namespace={NAMESPACE}")["items"]
-        return [our_annotations(pod) for pod in found]
+        pods = release.kubectl.json("get", *names, f"--namespace={NAMESPACE}")["items"]
+        return [our_annotations(pod) for pod in pods]
 
-    wait_until(lambda: early() == [wanted, wanted], 15, "the early Pods to be right")
-    now = release.kubectl.json("get", f"pod/{born['metadata']['name']}", f"--namespace={NAMESPACE}")
-    assert now["metadata"]["resourceVersion"] == born["metadata"]["resourceVersion"]
+    wait_until(lambda: early_annotations() == [expected, expected], 15, "the early Pods to be right")
+    current_pod = release.kubectl.json(
+        "get", f"pod/{created_pod['metadata']['name']}", f"--namespace={NAMESPACE}"
+    )
+    assert current_pod["metadata"]["resourceVersion"] == created_pod["metadata"]["resourceVersion"]
 
 
 def test_a_rollouts_pod(release: Release) -> None:
-    """A ReplicaSet with the label of Argo Rollouts belongs to the Rollout of its name."""
+    """A ReplicaSet with the label of Argo Rollouts belongs to the Rollout of that name."""
     labels = {"app": "canary", "rollouts-pod-template-hash": "7d4b9c6f8"}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod_template(**labels)}
     release.kubectl.apply(owner("ReplicaSet", "canary-7d4b9c6f8", "apps/v1", spec=spec))
@@ -290,7 +294,7 @@ def test_a_rollouts_pod(release: Release) -> None:
 
 
 def test_a_daemon_sets_pod(release: Release) -> None:
-    """Without nodes no controller makes one, so it is made by hand with the owner that it would have."""
+    """Without nodes the controller creates no Pod, so the test creates one that the DaemonSet owns."""
     spec = {"selector": {"matchLabels": {"app": "agent"}}, "template": pod_template(app="agent")}
     release.kubectl.apply(owner("DaemonSet", "agent", "apps/v1", spec=spec))
     agent = release.kubectl.json("get", "daemonset", "agent", f"--namespace={NAMESPACE}")
@@ -301,8 +305,10 @@ def test_a_daemon_sets_pod(release: Release) -> None:
         "uid": agent["metadata"]["uid"],
         "controller": True,
     }
-    by_hand = pod_by_hand(name="agent-by-hand", labels={"made": "by-hand"}, ownerReferences=[reference])
+    manual_pod = uncontrolled_pod(
+        name="agent-by-hand", labels={"made": "by-hand"}, ownerReferences=[reference]
+    )
 
-    created = release.kubectl.json("create", "--filename=-", input=json.dumps(by_hand))
+    created = release.kubectl.json("create", "--filename=-", input=json.dumps(manual_pod))
 
     assert our_annotations(created)["liqo.io/cpuProfile"] == cpu_profile("DaemonSet", "agent")

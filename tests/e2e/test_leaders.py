@@ -1,6 +1,6 @@
-"""Two profilers under the chart's own Lease: who leads ends, dies or is held up; tests run in this order.
+"""Two profilers with the chart's Lease: the leader terminates, is killed or is paused.
 
-The Lease lasts 6 s, where the chart's default is 15 s: all times that follow from it are as much shorter.
+The Lease lasts 6 s; the chart's default is 15 s. Tests run in this order.
 """
 
 import signal
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
 NAMESPACE = "profiling-leaders"
 PROFILES = 14
-# What a Lease of 6 s allows that is tried every second.
+# Upper bounds with a Lease of 6 s that is tried every second.
 AFTER_SIGKILL_SECONDS, AFTER_SIGTERM_SECONDS = 8.0, 3.0
 SETTINGS = {
     "PROFILE_WRITE_RATE": "2",
@@ -42,7 +42,7 @@ GAINED, LOST, RESTORED, CYCLE = (
 
 
 class Pair:
-    """The replicas that run; each start is a process of its own."""
+    """The running replicas; each start is a new process."""
 
     def __init__(self, release: Release) -> None:
         self.release = release
@@ -50,29 +50,29 @@ class Pair:
         self._number = 0
 
     def fill(self) -> None:
-        """Two replicas, both ready."""
+        """Starts replicas until two are ready."""
         while len(self.running) < 2:
             self._number += 1
             self.running.append(self.release.replica("profiler", self._number, {}))
             self.running[-1].start()
 
     def leader(self) -> ProductProcess:
-        """The one that leads and has finished a cycle."""
+        """Waits for a replica that has finished a cycle; returns it."""
 
-        def found() -> list[ProductProcess]:
-            return [each for each in self.running if CYCLE in each.log]
+        def leaders() -> list[ProductProcess]:
+            return [replica for replica in self.running if CYCLE in replica.log]
 
-        return wait_until(found, 60, "a leader with a cycle")[0]
+        return wait_until(leaders, 60, "a leader with a cycle")[0]
 
     def successor(self, of: ProductProcess, within_seconds: float) -> ProductProcess:
-        """Who leads after *of*, which is out of the way."""
+        """Waits until the other replica leads after *of*; returns it."""
         self.running.remove(of)
-        [other] = self.running
-        wait_until(lambda: GAINED in other.log, within_seconds, "the other one to lead")
-        return other
+        [successor] = self.running
+        wait_until(lambda: GAINED in successor.log, within_seconds, "the other replica to lead")
+        return successor
 
     def stop(self) -> None:
-        """End all."""
+        """Kills all replicas."""
         for process in self.running:
             process.kill()
 
@@ -86,31 +86,31 @@ def pair(
     emojivoto_prometheus: Prometheus,
     work_directory: Path,
 ) -> Iterator[Pair]:
-    """A release with a cycle each second, whose profiles are there and whose check-point is stored."""
+    """A release with a cycle every second, its profiles and its first check-point."""
     release = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
     with running(release, release.values(emojivoto_prometheus.url, EXTRA)):
-        both = Pair(release)
-        both.fill()
+        replicas = Pair(release)
+        replicas.fill()
         wait_until(lambda: len(release.profiles()) == PROFILES, 60, "the profiles")
         wait_until(lambda: checkpoints(release), 90, "a check-point")
-        yield both
-        both.stop()
+        yield replicas
+        replicas.stop()
 
 
 def checkpoints(release: Release) -> dict[str, str]:
-    """The resourceVersion of each check-point."""
-    found = release.kubectl.api.list("configmaps", NAMESPACE, labels="job-profiler.liqo.io/checkpoint")
-    return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in found}
+    """The resourceVersion of each check-point ConfigMap."""
+    maps = release.kubectl.api.list("configmaps", NAMESPACE, labels="job-profiler.liqo.io/checkpoint")
+    return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in maps}
 
 
 def versions(release: Release) -> dict[str, Any]:
-    """The resourceVersion of all that a leader writes."""
-    profiles = {name: each["metadata"]["resourceVersion"] for name, each in release.profiles().items()}
+    """The resourceVersion of every profile and check-point."""
+    profiles = {name: profile["metadata"]["resourceVersion"] for name, profile in release.profiles().items()}
     return profiles | checkpoints(release)
 
 
-def test_the_other_one_leads_soon_after_the_leader_was_told_to_end(pair: Pair) -> None:
-    """SIGTERM: within 3 s, with what the first one learned; no value changes."""
+def test_the_standby_leads_within_3_seconds_after_sigterm(pair: Pair) -> None:
+    """SIGTERM to the leader: the standby leads within 3 s with the check-point; no value changes."""
     pair.fill()
     first, before = pair.leader(), pair.release.profiles()
 
@@ -122,13 +122,13 @@ def test_the_other_one_leads_soon_after_the_leader_was_told_to_end(pair: Pair) -
     first.stop()
     wait_until(lambda: CYCLE in second.log, 30, "its first cycle")
     assert RESTORED in second.log
-    assert {name: each["spec"] for name, each in pair.release.profiles().items()} == {
-        name: each["spec"] for name, each in before.items()
+    assert {name: profile["spec"] for name, profile in pair.release.profiles().items()} == {
+        name: profile["spec"] for name, profile in before.items()
     }
 
 
-def test_the_other_one_leads_after_the_leader_died(pair: Pair) -> None:
-    """SIGKILL: nobody frees the Lease, so it runs out: within 8 s, with what the first one learned."""
+def test_the_standby_leads_after_sigkill(pair: Pair) -> None:
+    """SIGKILL to the leader: the Lease expires, and the standby leads within 8 s with the check-point."""
     pair.fill()
     first = pair.leader()
 
@@ -141,11 +141,11 @@ def test_the_other_one_leads_after_the_leader_died(pair: Pair) -> None:
     assert RESTORED in second.log
 
 
-def test_a_leader_that_was_held_up_overwrites_nothing(pair: Pair) -> None:
-    """SIGSTOP amid its writes, for longer than the Lease; SIGCONT when another one has written everything.
+def test_a_paused_leader_overwrites_nothing(pair: Pair) -> None:
+    """The leader is paused (SIGSTOP) during its writes, and resumes (SIGCONT) after another one wrote all.
 
-    All profiles are deleted, so that the leader has fourteen to write, two a second; it is held up after the
-    first. When it goes on, its next writes have been due for long: none of them is sent.
+    All profiles are deleted, so the leader has fourteen to write at two per second; it is paused after the
+    first ones. When it resumes, its next writes are long overdue: it sends none of them.
     """
     pair.fill()
     first, release = pair.leader(), pair.release
@@ -154,16 +154,16 @@ def test_a_leader_that_was_held_up_overwrites_nothing(pair: Pair) -> None:
     first.signal(signal.SIGSTOP)
     second = pair.successor(first, 2 * AFTER_SIGKILL_SECONDS)
     cycles = second.log.count(CYCLE)
-    wait_until(lambda: second.log.count(CYCLE) >= cycles + 3, 60, "three of its cycles")
+    wait_until(lambda: second.log.count(CYCLE) >= cycles + 3, 60, "three cycles of the second leader")
     before = versions(release)
     assert len(release.profiles()) == PROFILES
 
-    said = len(first.log)
+    log_length = len(first.log)
     first.signal(signal.SIGCONT)
-    wait_until(lambda: LOST in first.log[said:], 10, "the first one to know that it leads no longer")
+    wait_until(lambda: LOST in first.log[log_length:], 10, "the first leader to log its loss of leadership")
     cycles = second.log.count(CYCLE)
-    wait_until(lambda: second.log.count(CYCLE) >= cycles + 3, 30, "three more cycles of the second one")
+    wait_until(lambda: second.log.count(CYCLE) >= cycles + 3, 30, "three more cycles of the second leader")
 
     assert versions(release) == before
-    assert CYCLE not in first.log[said:]
+    assert CYCLE not in first.log[log_length:]
     pair.running.append(first)

@@ -1,6 +1,6 @@
-"""The main job from `helm install` to `helm uninstall`, with Helm 3 and Helm 4; tests run in this order.
+"""The main use case from `helm install` to `helm uninstall`, with Helm 3 and 4; tests run in this order.
 
-What Helm has no part in is looked at in the release of Helm 4 alone.
+Tests that do not depend on Helm run for the release of Helm 4 only.
 """
 
 import json
@@ -24,7 +24,7 @@ from tests.e2e.workloads import deployment, our_annotations, pods_of
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
 WEB = "9b9e16387237056ac52a193ffbd6d695831cfe7f"
-# A report that is written without end would change in each of them.
+# A report that changed in every cycle would fail each try.
 SETTLING_TRIES = 4
 CPU, MEMORY = f"cpuprofile-{WEB}", f"memprofile-{WEB}"
 WEB_TO_EMOJI = "connprofile-fc09272092ec5b7073153c9134d0156117451784"
@@ -51,7 +51,7 @@ def release(
     emojivoto_prometheus: Prometheus,
     work_directory: Path,
 ) -> Iterator[Release]:
-    """The product, installed by one Helm and running."""
+    """The running product, installed by one Helm version."""
     helm = request.getfixturevalue(request.param)
     namespace = f"profiling-{request.param}"
     directory = work_directory / request.param
@@ -63,23 +63,23 @@ def release(
 
 
 def profiles_of(release: Release, count: int) -> dict[str, dict[str, Any]]:
-    """All profiles, once there are *count*, each with its status."""
+    """Waits until there are *count* profiles, each with a status; returns them."""
 
     def complete() -> dict[str, dict[str, Any]]:
-        found = release.profiles()
-        whole = len(found) == count and all("status" in profile for profile in found.values())
-        return found if whole else {}
+        profiles = release.profiles()
+        is_complete = len(profiles) == count and all("status" in profile for profile in profiles.values())
+        return profiles if is_complete else {}
 
     return wait_until(complete, 60, f"{count} profiles")
 
 
 def test_profiles_appear_with_the_right_values(release: Release) -> None:
-    """5 Deployments have 10 profiles, and 4 edges 4; the numbers are those of the past's description.
+    """5 Deployments have 10 profiles, and 4 edges have 4; the values follow from the described usage.
 
-    web: 0.0170 + 0.00425 cores, upwards 0.022, and 20,000,000 bytes * 1.2458333 = 24,916,667, whatever
-    `web-api` uses. web → voting: 60 * (1.0 requests + 0.9 responses) = 114.00; vote-bot → web: 60 * 4.0 =
-    240.00. web-api → emoji: 60 * 8.0 during a quarter of the day = 120.00 (a rate at an edge of it is
-    extrapolated).
+    web: 0.0170 + 0.00425 cores, rounded up to 0.022, and 20,000,000 bytes * 1.2458333 = 24,916,667; the usage
+    of `web-api` has no influence. web → voting: 60 * (1.0 requests + 0.9 responses) = 114.00; vote-bot → web:
+    60 * 4.0 = 240.00. web-api → emoji: 60 * 8.0 during a quarter of the day = 120.00, within 2 % since `rate`
+    extrapolates at the edge of the quarter.
     """
     profiles = profiles_of(release, 14)
 
@@ -94,13 +94,13 @@ def test_profiles_appear_with_the_right_values(release: Release) -> None:
         "destination_namespace": "emojivoto",
     }
     assert profiles[BOT_TO_WEB]["spec"]["bandwidth_requirement"] == "240.00"
-    quarter = next(p for p in profiles.values() if p["spec"].get("source_job") == "web-api")
+    quarter = next(profile for profile in profiles.values() if profile["spec"].get("source_job") == "web-api")
     assert float(quarter["spec"]["bandwidth_requirement"]) == pytest.approx(120, rel=0.02)
 
 
 @once
 def test_kubectl_shows_them(release: Release) -> None:
-    """`kubectl get` prints job, namespace and value; `profiling` is the category of all three kinds."""
+    """`kubectl get` prints job, namespace and value; the category `profiling` covers all three kinds."""
     table = release.kubectl.run("get", KINDS, "--all-namespaces")
 
     rows = [line.split() for line in table.splitlines()]
@@ -113,7 +113,7 @@ def test_kubectl_shows_them(release: Release) -> None:
 
 
 def test_a_new_pod_carries_the_annotations_of_the_contract(release: Release, emojivoto: str) -> None:
-    """The Pod of a new Deployment `web` names its profiles from its creation; its own annotation stays."""
+    """The Pod of a new Deployment `web` names its profiles from creation; the user's annotation stays."""
     release.kubectl.apply(deployment("web", emojivoto))
 
     [pod] = pods_of(release.kubectl, "web", emojivoto, 1)
@@ -123,7 +123,7 @@ def test_a_new_pod_carries_the_annotations_of_the_contract(release: Release, emo
 
 
 def test_scaling_gives_annotated_pods(release: Release, emojivoto: str) -> None:
-    """Three replicas, three annotated Pods."""
+    """Three replicas are three annotated Pods."""
     release.kubectl.run("scale", "deployment/web", "--replicas=3", f"--namespace={emojivoto}")
 
     pods = pods_of(release.kubectl, "web", emojivoto, 3)
@@ -133,7 +133,7 @@ def test_scaling_gives_annotated_pods(release: Release, emojivoto: str) -> None:
 
 @once
 def test_a_forged_annotation_is_corrected(release: Release, emojivoto: str) -> None:
-    """A template that names a profile of another workload gets its own; a number too many is removed."""
+    """A Pod whose template names another workload's profiles names its own; an extra key is removed."""
     forged = deployment("voting", emojivoto)
     forged["spec"]["template"]["metadata"]["annotations"] |= {
         "liqo.io/cpuProfile": CPU,
@@ -151,8 +151,8 @@ def test_a_forged_annotation_is_corrected(release: Release, emojivoto: str) -> N
 
 
 @once
-def test_a_pod_of_nobody_is_created_as_it_is(release: Release, emojivoto: str) -> None:
-    """No owner, no profile: the API server takes the Pod without a change."""
+def test_a_pod_without_owner_is_created_unchanged(release: Release, emojivoto: str) -> None:
+    """The API server creates a Pod without owner and without profile unchanged."""
     release.kubectl.run("run", "bare", "--image=registry.example/x", f"--namespace={emojivoto}")
 
     pod = release.kubectl.json("get", "pod", "bare", f"--namespace={emojivoto}")
@@ -162,17 +162,17 @@ def test_a_pod_of_nobody_is_created_as_it_is(release: Release, emojivoto: str) -
 
 @once
 def test_an_unchanged_cycle_writes_nothing(release: Release) -> None:
-    """Over three seconds, at a cycle each second, no profile and no report gets a new resourceVersion.
+    """Over three cycles, one per second, no profile and no report gets a new resourceVersion.
 
-    Before that the report may still settle: a probe that succeeds, or a check-point, shows in it once.
+    The report may change once before: at the first successful probe or the first check-point.
     """
 
     def versions() -> dict[str, str]:
         report = release.kubectl.api.get("configmaps", "job-profiler-status", release.namespace)
         objects = [*release.profiles().values(), report]
-        return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in objects}
+        return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in objects}
 
-    def are_kept() -> bool:
+    def are_unchanged() -> bool:
         before = versions()
         cycles = release.processes["profiler"].log.count("cycle_finished")
         wait_until(
@@ -182,14 +182,16 @@ def test_an_unchanged_cycle_writes_nothing(release: Release) -> None:
         )
         return versions() == before
 
-    assert any(are_kept() for _ in range(SETTLING_TRIES))
+    assert any(are_unchanged() for _ in range(SETTLING_TRIES))
 
 
 @once
-def test_without_a_webhook_pods_are_still_created_and_mended_later(release: Release, emojivoto: str) -> None:
-    """`failurePolicy: Ignore`: with both processes stopped a Pod comes plain; the profiler alone mends it.
+def test_without_a_webhook_pods_are_still_created_and_repaired_later(
+    release: Release, emojivoto: str
+) -> None:
+    """`failurePolicy: Ignore`: with both processes stopped a Pod is created; the profiler annotates it later.
 
-    The webhook, once it is back, sees to the next one.
+    After its restart the webhook annotates the next Pod.
     """
     webhook, profiler = release.processes["webhook"], release.processes["profiler"]
     webhook.stop()
@@ -199,9 +201,9 @@ def test_without_a_webhook_pods_are_still_created_and_mended_later(release: Rele
     assert our_annotations(plain) == {}
 
     profiler.start()
-    wait_until(lambda: _annotated_pod_of_emoji(release, emojivoto), 30, "the Pod to be mended")
-    [mended] = pods_of(release.kubectl, "emoji", emojivoto, 1)
-    assert mended["metadata"]["uid"] == plain["metadata"]["uid"]
+    wait_until(lambda: _annotated_pod_of_emoji(release, emojivoto), 30, "the Pod to be repaired")
+    [repaired] = pods_of(release.kubectl, "emoji", emojivoto, 1)
+    assert repaired["metadata"]["uid"] == plain["metadata"]["uid"]
 
     webhook.start()
     release.kubectl.run("delete", "pod", plain["metadata"]["name"], f"--namespace={emojivoto}")
@@ -209,14 +211,14 @@ def test_without_a_webhook_pods_are_still_created_and_mended_later(release: Rele
 
 
 def _annotated_pod_of_emoji(release: Release, namespace: str) -> bool:
-    """True where the one Pod names its CPU profile."""
+    """True if the one Pod names its CPU profile."""
     [pod] = pods_of(release.kubectl, "emoji", namespace, 1)
     return "liqo.io/cpuProfile" in our_annotations(pod)
 
 
 @once
 def test_a_restarted_profiler_changes_nothing(release: Release) -> None:
-    """A new leader reads the past anew and finds every value as it is stored."""
+    """A new leader reads the history again and leaves every stored value unchanged."""
     before = {name: profile["spec"] for name, profile in release.profiles().items()}
     profiler = release.processes["profiler"]
     profiler.stop()
@@ -231,7 +233,10 @@ def test_a_restarted_profiler_changes_nothing(release: Release) -> None:
 def test_a_prometheus_that_is_away_leaves_profiles_and_says_so(
     release: Release, emojivoto_prometheus: Prometheus
 ) -> None:
-    """Every signal is `Failing` for `Unreachable` in `job-profiler status`; it recovers without a restart."""
+    """Without Prometheus `job-profiler status` shows every signal as `Failing`, reason `Unreachable`.
+
+    Profiles stay, and the signals recover without a restart.
+    """
     before = {name: profile["spec"] for name, profile in release.profiles().items()}
     release.processes["profiler"].stop()
     emojivoto_prometheus.stop()
@@ -250,7 +255,7 @@ def test_a_prometheus_that_is_away_leaves_profiles_and_says_so(
 
 
 def _status_with(release: Release, state: str) -> dict[str, Any] | None:
-    """The report of `job-profiler status`, once all signals are in *state*."""
+    """The report of `job-profiler status` if all signals are in *state*."""
     command = [sys.executable, "-m", "app", "status", "--output=json"]
     done = subprocess.run(
         [*command, f"--kubeconfig={release.kubectl.kubeconfig}", f"--own-namespace={release.namespace}"],
@@ -265,12 +270,12 @@ def _status_with(release: Release, state: str) -> dict[str, Any] | None:
 
 @once
 def test_each_account_can_do_its_work_and_no_more(release: Release) -> None:
-    """What is run above is run with these accounts' tokens; here is what they can not do."""
+    """The accounts lack all rights listed here; the tests above prove that they have enough."""
 
     def may(account: str, *question: str) -> bool:
-        who = f"--as=system:serviceaccount:{release.namespace}:{NAME}-{account}"
+        account_flag = f"--as=system:serviceaccount:{release.namespace}:{NAME}-{account}"
         try:
-            return release.kubectl.run("auth", "can-i", *question, who).strip() == "yes"
+            return release.kubectl.run("auth", "can-i", *question, account_flag).strip() == "yes"
         except KubectlError:
             return False
 
@@ -289,42 +294,42 @@ def test_each_account_can_do_its_work_and_no_more(release: Release) -> None:
 def test_an_upgrade_and_a_rollback_keep_data_and_trust(
     release: Release, emojivoto_prometheus: Prometheus, emojivoto: str
 ) -> None:
-    """Neither Helm renders caBundle or certificate data, so neither takes them away."""
-    trusted, names = release.ca_bundle, release.profiles().keys()
+    """Neither Helm version removes the caBundle or the certificates: the chart does not render them."""
+    ca_bundle, names = release.ca_bundle, release.profiles().keys()
     changed = release.values(emojivoto_prometheus.url, {"logLevel": "debug"})
 
     release.helm.upgrade(NAME, CHART, release.namespace, values=changed)
-    assert (release.ca_bundle, release.profiles().keys()) == (trusted, names)
+    assert (release.ca_bundle, release.profiles().keys()) == (ca_bundle, names)
     release.restart()
     assert release.processes["webhook"].environment["LOG_LEVEL"] == "debug"
-    _assert_annotated_anew(release, emojivoto)
+    _assert_new_pods_annotated(release, emojivoto)
 
     release.helm.rollback(NAME, 1, release.namespace)
-    assert (release.ca_bundle, release.profiles().keys()) == (trusted, names)
+    assert (release.ca_bundle, release.profiles().keys()) == (ca_bundle, names)
     release.restart()
     assert release.processes["webhook"].environment["LOG_LEVEL"] == "info"
-    _assert_annotated_anew(release, emojivoto)
+    _assert_new_pods_annotated(release, emojivoto)
 
 
-def _assert_annotated_anew(release: Release, namespace: str) -> None:
+def _assert_new_pods_annotated(release: Release, namespace: str) -> None:
     release.kubectl.run("delete", "pods", "--selector=app=web", f"--namespace={namespace}")
     pods = pods_of(release.kubectl, "web", namespace, 3)
     assert [our_annotations(pod) for pod in pods] == [ANNOTATIONS_OF_WEB] * 3
 
 
 def test_an_uninstall_leaves_only_the_profiles(release: Release, emojivoto: str) -> None:
-    """Secrets, Lease and status go with the release; CRDs and profiles stay; Pods are created as ever."""
+    """Secrets, Lease and status go with the release; CRDs and profiles stay; Pods are still created."""
     release.stop()
     release.helm.uninstall(NAME, release.namespace)
 
-    def left() -> str:
+    def remaining_objects() -> str:
         return release.kubectl.run(
             *("get", "deployments,services,secrets,leases,configmaps,serviceaccounts,roles,rolebindings"),
             *("--selector=app.kubernetes.io/part-of=job-profiler", "--output=name"),
             f"--namespace={release.namespace}",
         )
 
-    wait_until(lambda: not left(), 60, "check-points to go after the status that they belong to")
+    wait_until(lambda: not remaining_objects(), 60, "the status ConfigMap's check-points to be deleted")
     cluster_wide = release.kubectl.run(
         *("get", "clusterroles,clusterrolebindings,mutatingwebhookconfigurations", "--output=name"),
         "--selector=app.kubernetes.io/part-of=job-profiler",

@@ -1,4 +1,4 @@
-"""A workload with 5,000 connections: its Pods are created all the same, on the real API server."""
+"""A workload with 5,000 connections: the API server still creates its Pods."""
 
 import asyncio
 import json
@@ -27,26 +27,26 @@ pytestmark = [pytest.mark.cluster, pytest.mark.chart]
 
 NAMESPACE = "profiling-many"
 CONNECTIONS, MAX_CONNECTIONS = 5000, 1000
-NOWHERE = "http://127.0.0.1:9"
+NO_PROMETHEUS = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="module")
 def release(
     helm4: Helm, control_plane: ControlPlane, kubectl: Kubectl, emojivoto: str, work_directory: Path
 ) -> Iterator[Release]:
-    """A release that allows 1,000 connections on a Pod, with 5,000 profiles of connections of `hub`."""
+    """A release with at most 1,000 connections per Pod, and 5,000 connection profiles of `hub`."""
     installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
     extra = {"profiling": {"maxConnections": MAX_CONNECTIONS}}
-    with running(installed, installed.values(NOWHERE, extra)):
+    with running(installed, installed.values(NO_PROMETHEUS, extra)):
         asyncio.run(_write_connections(control_plane.kubeconfig, emojivoto))
         yield installed
 
 
 async def _write_connections(kubeconfig: Path, namespace: str) -> None:
-    """Connection i of `hub` goes to `leaf-<i>` with i requests a minute."""
+    """Writes the profiles: connection i goes from `hub` to `leaf-<i>` with i requests per minute."""
     now = datetime(2026, 3, 1, tzinfo=UTC)
     basis = Basis(now, now, 288, 1.0, 0.5)
-    turns = asyncio.Semaphore(16)
+    concurrency = asyncio.Semaphore(16)
     async with open_cluster(str(kubeconfig)) as client:
         collection = paths.profiles("connectionprofiles", NAMESPACE)
 
@@ -55,7 +55,7 @@ async def _write_connections(kubeconfig: Path, namespace: str) -> None:
             profile = ConnectionProfile(edge, f"{number}.00", f"{number}.00", "0.00", basis)
             name = contract_name(profile.identity)
             assert name
-            async with turns:
+            async with concurrency:
                 manifest = to_manifest(profile, name=name, namespace=NAMESPACE, updated_at=now)
                 await client.create(collection, manifest)
 
@@ -72,26 +72,26 @@ def _name(namespace: str, number: int) -> str | None:
 
 
 def _annotated_pod(release: Release, namespace: str) -> dict[str, str]:
-    """Pods are made anew until the webhook's index has followed all writes."""
+    """The annotations of a Pod that names the largest connection; Pods are recreated until one does."""
 
-    def fresh() -> dict[str, str]:
+    def annotations_of_new_pod() -> dict[str, str]:
         release.kubectl.run("delete", "pods", "--selector=app=hub", f"--namespace={namespace}")
         [pod] = pods_of(release.kubectl, "hub", namespace, 1)
-        found = our_annotations(pod)
-        return found if _name(namespace, CONNECTIONS - 1) in found.values() else {}
+        annotations = our_annotations(pod)
+        return annotations if _name(namespace, CONNECTIONS - 1) in annotations.values() else {}
 
-    return wait_until(fresh, 60, "a Pod with the largest connection")
+    return wait_until(annotations_of_new_pod, 60, "a Pod with the largest connection")
 
 
 def test_the_largest_connections_are_annotated(release: Release, emojivoto: str) -> None:
-    """Of 5,000 the 1,000 largest are named, keys without a gap, values in the names' order."""
+    """The Pod names the 1,000 largest of 5,000 connections: consecutive keys, values sorted by name."""
     release.kubectl.apply(deployment("hub", emojivoto))
 
-    found = _annotated_pod(release, emojivoto)
+    annotations = _annotated_pod(release, emojivoto)
 
     largest = {_name(emojivoto, number) for number in range(CONNECTIONS - MAX_CONNECTIONS, CONNECTIONS)}
-    in_order = [found[f"liqo.io/connectionProfile{index}"] for index in range(MAX_CONNECTIONS)]
-    assert len(found) == MAX_CONNECTIONS
+    in_order = [annotations[f"liqo.io/connectionProfile{index}"] for index in range(MAX_CONNECTIONS)]
+    assert len(annotations) == MAX_CONNECTIONS
     assert set(in_order) == largest
     assert in_order == sorted(in_order)
 
@@ -99,7 +99,7 @@ def test_the_largest_connections_are_annotated(release: Release, emojivoto: str)
 def test_a_pod_whose_annotations_would_grow_too_large_is_created_without(
     release: Release, emojivoto: str
 ) -> None:
-    """150,000 bytes of its own and 1,000 connections of about 80 bytes each exceed 200 KiB (204,800)."""
+    """150,000 bytes of the user and 1,000 connections of about 80 bytes exceed 200 KiB (204,800 bytes)."""
     large = deployment("hub", emojivoto)
     large["spec"]["template"]["metadata"]["annotations"]["example.org/large"] = "x" * 150_000
     release.kubectl.run("replace", "--filename=-", input=json.dumps(large))
@@ -111,9 +111,9 @@ def test_a_pod_whose_annotations_would_grow_too_large_is_created_without(
     release.kubectl.run("delete", "replicasets", "--all", f"--namespace={emojivoto}")
     wait_until(replaced, 60, "a Pod with its own annotations alone")
     metrics = request(f"{release.processes['webhook'].health_url}/metrics").decode()
-    assert 'reason="annotations_too_large",result="skipped"' in _counted(metrics)
+    assert 'reason="annotations_too_large",result="skipped"' in _nonzero_lines(metrics)
 
 
-def _counted(metrics: str) -> str:
+def _nonzero_lines(metrics: str) -> str:
     """The lines of counters that are not zero."""
     return "\n".join(line for line in metrics.splitlines() if not line.endswith(" 0.0"))

@@ -1,4 +1,4 @@
-"""Connections of both meshes, from a Prometheus of their own, up to the annotations of a Pod."""
+"""Connections of Linkerd and Istio, from a separate Prometheus to the annotations of a Pod."""
 
 import time
 from collections.abc import Iterator
@@ -31,9 +31,9 @@ def release(
     prometheus_factory: PrometheusFactory,
     work_directory: Path,
 ) -> Iterator[Release]:
-    """The product between a Prometheus that knows nothing and one that knows the meshes alone."""
+    """The product with an empty Prometheus for usage and another one with mesh metrics only."""
     path = work_directory / "shop.openmetrics"
-    # Aligned, so that no step holds a part of the past only.
+    # Aligned to steps, so that no step is partly covered.
     end = int(time.time()) // 300 * 300 + AHEAD_SECONDS
     write_shop(path, end=end, seconds=AHEAD_SECONDS + PAST_SECONDS)
     usage, meshes = prometheus_factory(None), prometheus_factory(path)
@@ -48,7 +48,7 @@ def release(
 
 
 def database() -> dict[str, Any]:
-    """The StatefulSet whose kind Istio does not tell."""
+    """The StatefulSet `db`; Istio's metrics do not name its kind."""
     labels = {"app": "db"}
     container = {"name": "main", "image": "registry.example/db:1"}
     return {
@@ -65,16 +65,16 @@ def database() -> dict[str, Any]:
 
 
 def edges(release: Release) -> dict[str, dict[str, Any]]:
-    """Every connection profile by its edge, as the histories write it."""
-    found = {}
+    """Every connection profile by its edge, in the notation of the histories."""
+    profiles_by_edge = {}
     for profile in release.profiles().values():
-        spec, notes = profile["spec"], profile["metadata"]["annotations"]
+        spec, annotations = profile["spec"], profile["metadata"]["annotations"]
         ends = [
-            (notes[f"job-profiler.liqo.io/{end}-kind"], spec[f"{end}_namespace"], spec[f"{end}_job"])
+            (annotations[f"job-profiler.liqo.io/{end}-kind"], spec[f"{end}_namespace"], spec[f"{end}_job"])
             for end in ("source", "destination")
         ]
-        found[" → ".join("/".join(end).removeprefix("Deployment/") for end in ends)] = profile
-    return found
+        profiles_by_edge[" → ".join("/".join(end).removeprefix("Deployment/") for end in ends)] = profile
+    return profiles_by_edge
 
 
 def rates(profile: dict[str, Any]) -> tuple[float, ...]:
@@ -85,7 +85,7 @@ def rates(profile: dict[str, Any]) -> tuple[float, ...]:
 
 @pytest.mark.parametrize("edge", sorted(LINKERD.keys() | ISTIO.keys()))
 def test_each_edge_has_a_profile(release: Release, edge: str) -> None:
-    """Requests, responses and bytes both ways are those of the histories; the value adds the first two."""
+    """Requests, responses and bytes both ways equal the histories; the value is requests + responses."""
     profile = edges(release)[edge]
 
     requests, responses, *_ = BOTH[edge]
@@ -94,19 +94,19 @@ def test_each_edge_has_a_profile(release: Release, edge: str) -> None:
 
 
 def test_nothing_else_has_a_profile(release: Release) -> None:
-    """No edge is there twice, none has an unknown end, and without usage there is nothing else."""
+    """No edge is counted twice or has an unidentified endpoint; without usage there are no other profiles."""
     assert edges(release).keys() == BOTH.keys()
     assert len(release.profiles()) == len(BOTH)
 
 
 def test_a_pod_names_its_connections(release: Release) -> None:
-    """It calls the database and is called by ambient: two profiles, in the order of their names."""
+    """`web` calls the database and is called by ambient: two profiles, in the order of their names."""
     release.kubectl.apply(deployment("web", SHOP))
 
     [pod] = pods_of(release.kubectl, "web", SHOP, 1)
 
-    mine = [edges(release)[edge] for edge in BOTH if "shop/web" in edge]
-    names = sorted(profile["metadata"]["name"] for profile in mine)
+    profiles_of_web = [edges(release)[edge] for edge in BOTH if "shop/web" in edge]
+    names = sorted(profile["metadata"]["name"] for profile in profiles_of_web)
     assert our_annotations(pod) == {
         "liqo.io/connectionProfile0": names[0],
         "liqo.io/connectionProfile1": names[1],

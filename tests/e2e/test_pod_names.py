@@ -1,7 +1,8 @@
-"""Where nothing tells who owned the Pods of the past, as in linkerd-viz's own Prometheus, their names do.
+"""Terminated Pods are matched to workloads by name if no metric names their owners.
 
-Four look-alikes, each with a usage of its own, so that a value tells whose Pod it was learned from. The
-Deployment `web-api` is long gone: its Pod's name alone says that it was no Pod of `web`.
+linkerd-viz's Prometheus is such a case. Four Pods with similar names each have a different usage, so a value
+identifies the Pod it comes from. Deployment `web-api` no longer exists: only its Pod's name distinguishes it
+from the Pods of `web`.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from tests.histories.openmetrics import write_openmetrics
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
 NAMESPACE, RELEASE_NAMESPACE = "names", "profiling-names"
-# How many times 0.100 cores each Pod used.
+# The usage of each Pod as a multiple of 0.100 cores.
 PAST = {"web-7d4b9c6f8-x7k2p": 1, "web-api-5f5b555dff-fcg7c": 2, "web-agent-x7k2p": 3, "web-0": 4}
 EXPECTED = {
     ("Deployment", "web"): "0.125",
@@ -36,7 +37,7 @@ EXPECTED = {
 
 
 def without_pods(kind: str, name: str, **spec: Any) -> dict[str, Any]:
-    """A workload that is there, and has no Pod: none is wanted, or there is no node."""
+    """A workload without Pods: it has no replicas, or the cluster has no node."""
     manifest = deployment(name, NAMESPACE, replicas=0) | {"kind": kind}
     if kind == "DaemonSet":
         del manifest["spec"]["replicas"]
@@ -52,7 +53,7 @@ def release(
     prometheus_factory: PrometheusFactory,
     work_directory: Path,
 ) -> Iterator[Release]:
-    """The product beside a Prometheus that knows usage and no owners."""
+    """The product with a Prometheus that has usage but no owners."""
     path = work_directory / "past.txt"
     write_openmetrics(path, usage(NAMESPACE, PAST, yesterday_and_today()))
     prometheus = prometheus_factory(path)
@@ -73,7 +74,7 @@ def release(
 def test_each_workload_is_learned_from_its_own_pod(
     release: Release, workload: tuple[str, str], value: str
 ) -> None:
-    """0.1, 0.2, 0.3 and 0.4 cores, raised by a quarter since one whole day is known."""
+    """0.1, 0.2, 0.3 and 0.4 cores, raised by a quarter because one whole day is covered."""
     kind, name = workload
     profile = release.profiles()[needs_profiles(kind, NAMESPACE, name)["liqo.io/cpuProfile"]]
 
@@ -81,16 +82,16 @@ def test_each_workload_is_learned_from_its_own_pod(
 
 
 def test_nothing_else_has_a_profile(release: Release) -> None:
-    """One for CPU and one for memory of each of them."""
+    """Each workload has one CPU and one memory profile."""
     assert len(release.profiles()) == 2 * len(EXPECTED)
 
 
-def test_that_names_serve_is_logged_once_and_shown(release: Release) -> None:
-    """However many cycles there were."""
-    log = release.processes["profiler"]
-    wait_until(lambda: log.log.count("cycle_finished") >= 3, 30, "three cycles")
+def test_attribution_by_name_is_logged_once_and_shown(release: Release) -> None:
+    """The log has one line for any number of cycles; `status` shows the method."""
+    profiler = release.processes["profiler"]
+    wait_until(lambda: profiler.log.count("cycle_finished") >= 3, 30, "three cycles")
     shown = wait_until(lambda: job_profiler(release, "status").stdout, 30, "a report")
 
-    [told] = [line for line in log.log.splitlines() if "past_pods_attributed" in line]
-    assert '"by": "names"' in told or "by=names" in told
+    [event] = [line for line in profiler.log.splitlines() if "past_pods_attributed" in line]
+    assert '"by": "names"' in event or "by=names" in event
     assert "Terminated Pods matched by: name pattern" in shown.splitlines()

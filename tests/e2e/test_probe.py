@@ -1,4 +1,7 @@
-"""The self-probe on a real control plane: it notices what `failurePolicy: Ignore` hides; in this order."""
+"""The self-probe on a real control plane detects what `failurePolicy: Ignore` hides.
+
+Tests run in this order.
+"""
 
 import base64
 import json
@@ -28,30 +31,30 @@ pytestmark = [pytest.mark.cluster, pytest.mark.chart]
 
 NAMESPACE = "profiling-probe"
 INTERVAL_SECONDS = 2
-# An interval, the probe itself, and what kubectl and this test take to look.
+# One interval, plus 2 s for the probe, kubectl and the test's polling.
 NOTICED_WITHIN_SECONDS = INTERVAL_SECONDS + 2
 VALUES = {
     "probe": {"enabled": True, "intervalSeconds": INTERVAL_SECONDS},
-    # What somebody does to the caBundle stays until the leader looks at it for another reason.
+    # The leader's periodic check does not repair an edited caBundle during the test.
     "profiler": {"extraEnv": [{"name": "CERTIFICATE_CHECK_PERIOD", "value": "3600"}]},
 }
 # A report that is written without end would change in each of them.
 SETTLING_TRIES = 4
-NOBODY = "http://127.0.0.1:9"  # no Prometheus is needed
+NO_PROMETHEUS = "http://127.0.0.1:9"  # nothing listens on this port
 
 
 @pytest.fixture(scope="module")
 def release(
     helm4: Helm, control_plane: ControlPlane, kubectl: Kubectl, emojivoto: str, work_directory: Path
 ) -> Iterator[Release]:
-    """The product, running, and probed every other second."""
+    """The running product with a probe every 2 s."""
     installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
-    with running(installed, installed.values(NOBODY, VALUES)):
+    with running(installed, installed.values(NO_PROMETHEUS, VALUES)):
         yield installed
 
 
 def metrics(release: Release, component: str) -> dict[str, float]:
-    """Each sample with its labels, as Prometheus would read it."""
+    """The samples of /metrics by name with labels."""
     text = request(f"{release.processes[component].health_url}/metrics").decode()
     return {
         name: float(value) for name, value in re.findall(r"^(job_profiler\S*) (\S+)$", text, re.MULTILINE)
@@ -59,22 +62,22 @@ def metrics(release: Release, component: str) -> dict[str, float]:
 
 
 def succeeds(release: Release) -> bool | None:
-    """What the leader's gauge says; None where it says nothing."""
+    """True if the leader's gauge is 1; None if it has no sample."""
     value = metrics(release, "profiler").get("job_profiler_probe_success")
     return None if value is None else value == 1
 
 
 def until(release: Release, *, success: bool, within_seconds: float = NOTICED_WITHIN_SECONDS) -> None:
-    """Wait for the gauge."""
+    """Waits until the gauge has the value *success*."""
     what = "the probe to succeed" if success else "the probe to fail"
     wait_until(lambda: succeeds(release) is success, within_seconds, what, every_seconds=0.05)
 
 
-def job_profiler(release: Release, command: str, *more: str) -> subprocess.CompletedProcess[str]:
-    """A command with the settings and the account of the profiler's Pods."""
+def job_profiler(release: Release, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command with the settings and the account of the profiler's Pods."""
     environment = release.processes["profiler"].environment
     return subprocess.run(
-        [sys.executable, "-m", "app", command, *more],
+        [sys.executable, "-m", "app", command, *arguments],
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,
@@ -84,31 +87,31 @@ def job_profiler(release: Release, command: str, *more: str) -> subprocess.Compl
     )
 
 
-def told(release: Release) -> str:
-    """The line of `job-profiler status` about the webhook."""
-    # The report of the sources is there after the first cycle.
+def webhook_status(release: Release) -> str:
+    """The line of `job-profiler status` on the webhook."""
+    # The first cycle writes the report of the sources.
     shown = wait_until(lambda: job_profiler(release, "status").stdout, 30, "a report")
     [line] = [line for line in shown.splitlines() if line.startswith("Webhook: ")]
     return line.removeprefix("Webhook: ")
 
 
 def events(release: Release) -> list[str]:
-    """The reasons of the probe's Events, the oldest first."""
-    found = release.kubectl.api.list("events", NAMESPACE)
-    ours = [event for event in found if event["reason"].startswith("Probe")]
-    assert {event["involvedObject"]["name"] for event in ours} <= {"job-profiler-status"}
-    return [event["reason"] for event in sorted(ours, key=lambda event: event["firstTimestamp"])]
+    """The reasons of the probe's Events, oldest first."""
+    listed = release.kubectl.api.list("events", NAMESPACE)
+    probe_events = [event for event in listed if event["reason"].startswith("Probe")]
+    assert {event["involvedObject"]["name"] for event in probe_events} <= {"job-profiler-status"}
+    return [event["reason"] for event in sorted(probe_events, key=lambda event: event["firstTimestamp"])]
 
 
 def entries(release: Release) -> dict[str, dict[str, Any]]:
-    """The entries of the live webhook configuration."""
-    found = release.kubectl.api.get("mutatingwebhookconfigurations", NAME)["webhooks"]
-    return {entry["name"].partition(".")[0]: entry for entry in found}
+    """The entries of the stored webhook configuration, by the first part of their names."""
+    webhooks = release.kubectl.api.get("mutatingwebhookconfigurations", NAME)["webhooks"]
+    return {entry["name"].partition(".")[0]: entry for entry in webhooks}
 
 
 @contextmanager
 def edited(release: Release, *edits: tuple[str, object]) -> Iterator[None]:
-    """Somebody edits fields of the configuration, and undoes that."""
+    """Replaces fields of the webhook configuration, and restores them on exit."""
     live = release.kubectl.api.get("mutatingwebhookconfigurations", NAME)
 
     def patch(operations: list[dict[str, object]]) -> None:
@@ -123,10 +126,10 @@ def edited(release: Release, *edits: tuple[str, object]) -> Iterator[None]:
         )
 
     def value_at(path: str) -> object:
-        found: Any = live
+        value: Any = live
         for part in path.strip("/").split("/"):
-            found = found[int(part) if part.isdigit() else part]
-        return found
+            value = value[int(part) if part.isdigit() else part]
+        return value
 
     before = [(path, value_at(path)) for path, _ in edits]
     patch([{"op": "replace", "path": path, "value": value} for path, value in edits])
@@ -137,13 +140,13 @@ def edited(release: Release, *edits: tuple[str, object]) -> Iterator[None]:
 
 
 def test_it_succeeds_after_an_installation(release: Release) -> None:
-    """The gauge is 1, the status says that the webhook answers; no Event tells of what was being set up."""
+    """The gauge is 1, and the status shows a reachable webhook; there is no Event for the set-up phase."""
     until(release, success=True, within_seconds=20)
 
-    assert told(release).startswith("reachable (since 20")
+    assert webhook_status(release).startswith("reachable (since 20")
     assert events(release) == []
-    probed = metrics(release, "profiler")
-    assert probed["job_profiler_probe_duration_seconds_count"] >= 1
+    profiler = metrics(release, "profiler")
+    assert profiler["job_profiler_probe_duration_seconds_count"] >= 1
     assert (
         metrics(release, "webhook")[
             'job_profiler_admission_requests_total{reason="self_probe",result="mutated"}'
@@ -153,14 +156,14 @@ def test_it_succeeds_after_an_installation(release: Release) -> None:
 
 
 def test_nothing_of_it_is_stored(release: Release) -> None:
-    """Over three probes no ConfigMap appears, and the report is not written again.
+    """Over three probes no ConfigMap appears, and no resourceVersion changes.
 
-    Before that the report may still settle: the first probe shows in it once, as does what a source answers.
+    Before that the report may still settle: the first probe changes it once, and so does a first query.
     """
 
     def config_maps() -> dict[str, str]:
-        found = release.kubectl.api.list("configmaps", NAMESPACE)
-        return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in found}
+        maps = release.kubectl.api.list("configmaps", NAMESPACE)
+        return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in maps}
 
     def probes() -> float:
         return metrics(release, "profiler")["job_profiler_probe_duration_seconds_count"]
@@ -175,7 +178,7 @@ def test_nothing_of_it_is_stored(release: Release) -> None:
 
 
 def test_the_command_says_what_it_checked(release: Release) -> None:
-    """Exit code 0 with the rights of the profiler's own account; this is what `helm test` runs."""
+    """`job-profiler probe`, which `helm test` runs, exits with 0 under the profiler's account."""
     run = job_profiler(release, "probe")
 
     assert (run.returncode, run.stderr) == (0, "")
@@ -184,12 +187,12 @@ def test_the_command_says_what_it_checked(release: Release) -> None:
 
 
 def test_the_leader_has_no_right_to_create_pods(release: Release) -> None:
-    """Neither here nor anywhere; ConfigMaps it may create in its own namespace alone."""
+    """The profiler may create Pods in no namespace, and ConfigMaps in its own namespace only."""
 
     def may(*question: str) -> bool:
-        who = f"--as=system:serviceaccount:{NAMESPACE}:{NAME}-profiler"
+        account_flag = f"--as=system:serviceaccount:{NAMESPACE}:{NAME}-profiler"
         try:
-            return release.kubectl.run("auth", "can-i", "create", *question, who).strip() == "yes"
+            return release.kubectl.run("auth", "can-i", "create", *question, account_flag).strip() == "yes"
         except KubectlError:
             return False
 
@@ -199,8 +202,8 @@ def test_the_leader_has_no_right_to_create_pods(release: Release) -> None:
     assert not may("configmaps", "--namespace=default")
 
 
-def test_health_is_told(release: Release) -> None:
-    """Both certificates live on for days, the served one is trusted, every cache was filled and hears."""
+def test_health_metrics_are_served(release: Release) -> None:
+    """Both certificates are valid for days, the served one is trusted, every cache has recent events."""
     webhook, profiler = metrics(release, "webhook"), metrics(release, "profiler")
     now = time.time()
 
@@ -208,43 +211,48 @@ def test_health_is_told(release: Release) -> None:
     assert 6 < (webhook[f'{expiry}{{kind="leaf"}}'] - now) / 86400 < 7
     assert 364 < (profiler[f'{expiry}{{kind="ca"}}'] - now) / 86400 < 365
     assert webhook["job_profiler_ca_bundle_match"] == 1
-    for told_of, resources in (
+    for samples, resources in (
         (webhook, {"cpuprofiles", "secrets", "mutatingwebhookconfigurations"}),
         (profiler, {"cpuprofiles", "pods", "deployments", "namespaces"}),
     ):
         for resource in resources:
-            assert told_of[f'job_profiler_cache_synced{{resource="{resource}"}}'] == 1
-            heard = told_of[f'job_profiler_cache_last_event_timestamp_seconds{{resource="{resource}"}}']
-            assert now - 120 < heard <= now + 1
+            assert samples[f'job_profiler_cache_synced{{resource="{resource}"}}'] == 1
+            last_event = samples[f'job_profiler_cache_last_event_timestamp_seconds{{resource="{resource}"}}']
+            assert now - 120 < last_event <= now + 1
     assert profiler["job_profiler_leader"] == 1
     assert [name for name in webhook if name.startswith("job_profiler_build_info")]
 
 
 def test_a_webhook_that_is_gone_is_noticed(release: Release) -> None:
-    """Within an interval, although Pods are created as ever; the end of it, too. One Event each."""
+    """An outage of the webhook is detected within an interval although Pods are still created; so is its end.
+
+    There is one Event for each.
+    """
     release.processes["webhook"].stop()
     until(release, success=False)
 
     reason = {"Ignore": "NotAnswered", "Fail": "Unreachable"}[entries(release)["probe"]["failurePolicy"]]
-    assert told(release).startswith(f"{reason} (since 20")
-    assert "Pods" in told(release)
+    assert webhook_status(release).startswith(f"{reason} (since 20")
+    assert "Pods" in webhook_status(release)
     run = job_profiler(release, "probe")
     assert run.returncode == 1
     assert f"{reason}: " in run.stdout
 
     release.processes["webhook"].start()
     until(release, success=True)
-    assert told(release).startswith("reachable")
+    assert webhook_status(release).startswith("reachable")
     assert events(release) == ["ProbeFailed", "ProbeSucceeded"]
 
 
 def test_an_edited_selector_is_noticed(release: Release) -> None:
-    """The webhook answers, but is asked of no Pod: what is there is told beside what was rendered."""
+    """An edited selector excludes all Pods: the status shows it beside the rendered one."""
     nowhere = {"matchLabels": {"no-such": "namespace"}}
     with edited(release, ("/webhooks/0/namespaceSelector", nowhere)):
         until(release, success=False)
-        assert told(release).startswith("EntryChanged (since 20")
-        assert 'namespaceSelector is {"matchLabels":{"no-such":"namespace"}}, not {' in told(release)
+        assert webhook_status(release).startswith("EntryChanged (since 20")
+        assert 'namespaceSelector is {"matchLabels":{"no-such":"namespace"}}, not {' in webhook_status(
+            release
+        )
         assert job_profiler(release, "probe").returncode == 1
     until(release, success=True)
     assert job_profiler(release, "probe").returncode == 0
@@ -255,26 +263,26 @@ def foreign_bundle() -> str:
 
 
 def test_a_foreign_authority_for_pods_alone_is_noticed(release: Release) -> None:
-    """The probe's own entry is as it was, so that it is answered; Pods are not."""
+    """The probe's entry is unchanged, so probes succeed, but calls for Pods fail."""
     with edited(release, ("/webhooks/0/clientConfig/caBundle", foreign_bundle())):
         until(release, success=False)
-        assert "another caBundle" in told(release)
+        assert "another caBundle" in webhook_status(release)
     until(release, success=True)
 
 
-def test_a_foreign_authority_is_noticed_and_set_right(release: Release) -> None:
-    """Probe and replica say so; a new leader, which looks at the bundle at once, mends it."""
+def test_a_foreign_authority_is_noticed_and_repaired(release: Release) -> None:
+    """Probe and webhook report the wrong caBundle; a new leader, which checks it at its start, repairs it."""
     ready = f"{release.processes['webhook'].health_url}/readyz"
     reason = {"Ignore": "NotAnswered", "Fail": "NotTrusted"}[entries(release)["probe"]["failurePolicy"]]
-    foreign, mended = foreign_bundle(), release.ca_bundle
+    foreign, original = foreign_bundle(), release.ca_bundle
     paths = [f"/webhooks/{entry}/clientConfig/caBundle" for entry in (0, 1)]
     edits = [{"op": "replace", "path": path, "value": foreign} for path in paths]
     release.kubectl.run(
         *("patch", "mutatingwebhookconfiguration", NAME, "--type=json", f"--patch={json.dumps(edits)}")
     )
     until(release, success=False)
-    assert told(release).startswith(f"{reason} (since 20")
-    assert "caBundle" in told(release)
+    assert webhook_status(release).startswith(f"{reason} (since 20")
+    assert "caBundle" in webhook_status(release)
     assert metrics(release, "webhook")["job_profiler_ca_bundle_match"] == 0
     with pytest.raises(OSError, match="503"):
         request(ready)
@@ -283,19 +291,19 @@ def test_a_foreign_authority_is_noticed_and_set_right(release: Release) -> None:
     release.processes["profiler"].start()
     until(release, success=True, within_seconds=30)
     assert request(ready)
-    assert {entry["clientConfig"]["caBundle"] for entry in entries(release).values()} == {mended}
+    assert {entry["clientConfig"]["caBundle"] for entry in entries(release).values()} == {original}
     assert events(release)[-2:] == ["ProbeFailed", "ProbeSucceeded"]
 
 
 def test_a_value_switches_it_off_and_on(release: Release) -> None:
-    """An upgrade without the probe, and one with it again: Helm owns the entry, nothing holds on to it."""
-    off = release.values(NOBODY, {**VALUES, "probe": {"enabled": False}})
+    """An upgrade without the probe removes its webhook entry, which Helm owns; the next one restores it."""
+    off = release.values(NO_PROMETHEUS, {**VALUES, "probe": {"enabled": False}})
     release.helm.upgrade(NAME, CHART, NAMESPACE, values=off)
     release.restart()
-    wait_until(lambda: told(release).startswith("not probed"), 30, "the status to say so")
+    wait_until(lambda: webhook_status(release).startswith("not probed"), 30, "the status to say so")
     assert succeeds(release) is None
 
-    release.helm.upgrade(NAME, CHART, NAMESPACE, values=release.values(NOBODY, VALUES))
+    release.helm.upgrade(NAME, CHART, NAMESPACE, values=release.values(NO_PROMETHEUS, VALUES))
     release.restart()
     until(release, success=True, within_seconds=30)
     assert {entry["clientConfig"]["caBundle"] for entry in entries(release).values()} == {release.ca_bundle}

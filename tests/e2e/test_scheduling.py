@@ -1,14 +1,14 @@
-"""Requests at admission: a Pod that asks for it requests what its containers were seen to use.
+"""Requests at admission: a Pod with the scheduling label gets requests from its containers' observed usage.
 
-The past of emojivoto is constant, and three whole days of it are known, so that the requests can be worked
-out by hand: CPU times 1.0625, memory times 1.15 * 1.083333 = 1.2458333.
+The emojivoto history is constant and covers three whole days, so the requests can be worked out: CPU times
+1.0625, memory times 1.15 * 1.083333 = 1.2458333.
 
     web-svc         0.016 cores -> 0.017             17,000,000 bytes ->  21,179,167 = 20.2 MiB
     linkerd-proxy   0.004 cores -> 0.00425, 0.005     3,000,000 bytes ->   3,737,500 =  3.6 MiB
     web-api         0.400 cores -> 0.425            300,000,000 bytes -> 373,750,000 = 356.4 MiB
 
-In whole milli-cores and MiB, rounded up, and with floors of 10m and 8Mi: 17m and 21Mi for web-svc, 10m and
-8Mi for the proxy of web, 425m and 357Mi for web-api. Tests run in this order.
+Requests are whole millicores and MiB, rounded up, with floors of 10m and 8Mi: 17m and 21Mi for web-svc, 10m
+and 8Mi for web's proxy, 425m and 357Mi for web-api. Tests run in this order.
 """
 
 import json
@@ -42,7 +42,7 @@ CONTAINERS = {"web": "web-svc", "web-api": "web-api"}
 
 @pytest.fixture(scope="module")
 def early(kubectl: Kubectl, emojivoto: str) -> dict[str, Any]:
-    """The Pod of a Deployment `voting` that asks, from before the product."""
+    """The Pod of a Deployment `voting` with the scheduling label, created before the product."""
     manifest = deployment("voting", emojivoto)
     manifest["spec"]["template"]["metadata"]["labels"][LABEL] = "true"
     kubectl.apply(manifest)
@@ -60,7 +60,7 @@ def release(
     emojivoto_prometheus: Prometheus,
     work_directory: Path,
 ) -> Iterator[Release]:
-    """The product for emojivoto alone, which asks for requests; its accounts have no right beyond that."""
+    """The product with rights in emojivoto only; the namespace has the scheduling label."""
     installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
     scheduling = {"enabled": True, "cpu": {"floor": "10m"}, "memory": {"floor": "8Mi"}}
     extra = {"scheduling": scheduling, "profiling": {"namespaces": [emojivoto]}}
@@ -75,13 +75,13 @@ def release(
 
 
 def label(kubectl: Kubectl, namespace: str, value: str) -> None:
-    """Set the label of a namespace; `value` false leaves it to its Pods."""
+    """Sets the scheduling label of a namespace; with `false` the label of each Pod decides."""
     kubectl.run("label", "namespace", namespace, "--overwrite", f"{LABEL}={value}")
 
 
-def dry_run(release: Release, name: str, said: str | None = None, **fields: Any) -> dict[str, Any]:
+def dry_run(release: Release, name: str, pod_label: str | None = None, **fields: Any) -> dict[str, Any]:
     """The Pod that the API server would create for Deployment `name`, with these fields of its container."""
-    labels = {"pod-template-hash": "6b6f9d7d5c"} | ({LABEL: said} if said else {})
+    labels = {"pod-template-hash": "6b6f9d7d5c"} | ({LABEL: pod_label} if pod_label else {})
     owner = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
@@ -98,26 +98,26 @@ def dry_run(release: Release, name: str, said: str | None = None, **fields: Any)
     }
     container = {"name": CONTAINERS[name], "image": "registry.example/x:1"} | fields
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
-    found: dict[str, Any] = release.kubectl.json(
+    created: dict[str, Any] = release.kubectl.json(
         "create", "--dry-run=server", "--filename=-", input=json.dumps(pod)
     )
-    return found
+    return created
 
 
 def resources_of(pod: dict[str, Any]) -> dict[str, Any]:
-    """What the Pod's first container asks for."""
-    found: dict[str, Any] = pod["spec"]["containers"][0]["resources"]
-    return found
+    """The resources of the Pod's first container."""
+    resources: dict[str, Any] = pod["spec"]["containers"][0]["resources"]
+    return resources
 
 
 def note_of(pod: dict[str, Any]) -> str | None:
-    """What the Pod says of its requests."""
+    """The Pod's annotation on its requests, if any."""
     note: str | None = pod["metadata"].get("annotations", {}).get(NOTE)
     return note
 
 
 def test_a_deployments_pods_request_what_their_containers_need(release: Release) -> None:
-    """Each container its own share; a container that nobody knows stays as it was given; nothing is edited.
+    """Each container gets its need; one without a profile keeps its requests; no Deployment is edited.
 
     The Deployment keeps its generation, its template and its one ReplicaSet.
     """
@@ -134,7 +134,7 @@ def test_a_deployments_pods_request_what_their_containers_need(release: Release)
 
     [pod] = pods_of(release.kubectl, "web", EMOJIVOTO, 1)
 
-    assert {each["name"]: each["resources"] for each in pod["spec"]["containers"]} == {
+    assert {item["name"]: item["resources"] for item in pod["spec"]["containers"]} == {
         "web-svc": {
             "requests": {**WEB_SVC, "ephemeral-storage": "1Gi", "example.org/gpu": "1"},
             "limits": {"example.org/gpu": "1"},
@@ -151,19 +151,19 @@ def test_a_deployments_pods_request_what_their_containers_need(release: Release)
 
 
 def _assert_not_edited(kubectl: Kubectl, name: str, containers: list[dict[str, Any]]) -> None:
-    where = f"--namespace={EMOJIVOTO}"
-    stored = kubectl.json("get", "deployment", name, where)
-    replica_sets = kubectl.json("get", "replicasets", f"--selector=app={name}", where)["items"]
+    namespace_flag = f"--namespace={EMOJIVOTO}"
+    stored = kubectl.json("get", "deployment", name, namespace_flag)
+    replica_sets = kubectl.json("get", "replicasets", f"--selector=app={name}", namespace_flag)["items"]
     template = stored["spec"]["template"]["spec"]["containers"]
     assert stored["metadata"]["generation"] == 1
-    assert [each.get("resources", {}) for each in template] == [
-        each.get("resources", {}) for each in containers
+    assert [item.get("resources", {}) for item in template] == [
+        item.get("resources", {}) for item in containers
     ]
     assert len(replica_sets) == 1
 
 
-def test_a_pod_that_ran_before_is_annotated_and_nothing_else(release: Release, early: dict[str, Any]) -> None:
-    """Requests are set at creation: the Pod of `voting` stays the same Pod and says nothing of requests."""
+def test_an_older_pod_is_annotated_and_not_resized(release: Release, early: dict[str, Any]) -> None:
+    """The older Pod of `voting` keeps its uid and spec and gets no annotation on requests."""
 
     def annotated() -> dict[str, Any] | None:
         [pod] = pods_of(release.kubectl, "voting", EMOJIVOTO, 1)
@@ -176,7 +176,7 @@ def test_a_pod_that_ran_before_is_annotated_and_nothing_else(release: Release, e
 
 
 def test_a_request_near_enough_stays(release: Release) -> None:
-    """Within 15 %: 400m for 425m and 320Mi for 357Mi are left as they are, and the Pod says so."""
+    """Requests within 15 % stay: 400m for 425m and 320Mi for 357Mi; the annotation states them."""
     given = {"requests": {"cpu": "400m", "memory": "320Mi"}}
 
     pod = dry_run(release, "web-api", resources=given)
@@ -186,7 +186,7 @@ def test_a_request_near_enough_stays(release: Release) -> None:
 
 
 def test_a_request_is_never_above_the_limit(release: Release) -> None:
-    """A limit of 200m holds a need of 425m back."""
+    """A limit of 200m bounds the request of a need of 425m."""
     limits = {"cpu": "200m"}
     pod = dry_run(release, "web-api", resources={"requests": {"cpu": "50m"}, "limits": limits})
 
@@ -194,7 +194,10 @@ def test_a_request_is_never_above_the_limit(release: Release) -> None:
 
 
 def test_a_pod_that_says_false_is_left_alone(release: Release) -> None:
-    """In a namespace that asks; the forged note goes, the profiles are named."""
+    """A Pod with the label `false` in a labelled namespace keeps its resources.
+
+    The forged annotation on requests is removed; the profile annotations are set.
+    """
     pod = dry_run(release, "web-api", "false")
 
     assert (resources_of(pod), note_of(pod)) == ({}, None)
@@ -202,7 +205,7 @@ def test_a_pod_that_says_false_is_left_alone(release: Release) -> None:
 
 
 def test_what_an_autoscaler_scales_on_is_left_alone(release: Release) -> None:
-    """An autoscaler on the CPU of web-api: its memory is set, its CPU request stays what it is a share of."""
+    """With an autoscaler on its CPU, web-api keeps its CPU request, and its memory request is set."""
     autoscaler = {
         "apiVersion": "autoscaling/v1",
         "kind": "HorizontalPodAutoscaler",
@@ -221,22 +224,22 @@ def test_what_an_autoscaler_scales_on_is_left_alone(release: Release) -> None:
     wait_until(
         lambda: resources_of(dry_run(release, "web-api", resources=given)) == expected,
         30,
-        "the autoscaler to be known",
+        "the webhook to observe the autoscaler",
     )
     assert resources_of(dry_run(release, "web", resources=given)) == {"requests": WEB_SVC}
 
 
-def test_a_pod_asks_alone_where_its_namespace_does_not(release: Release) -> None:
-    """The namespace's label goes: Pods are left alone, but for the one that says true."""
+def test_a_pods_label_works_without_its_namespaces_label(release: Release) -> None:
+    """Without the namespace's label only a Pod with the label `true` gets requests."""
     label(release.kubectl, EMOJIVOTO, "false")
-    wait_until(lambda: not resources_of(dry_run(release, "web")), 30, "the label to be known")
+    wait_until(lambda: not resources_of(dry_run(release, "web")), 30, "the webhook to observe the label")
 
     assert resources_of(dry_run(release, "web", "true")) == {"requests": WEB_SVC}
     assert note_of(dry_run(release, "web")) is None
 
 
 def test_what_was_done_is_counted(release: Release) -> None:
-    """The webhook's metrics tell of Pods that were resized, and of those that were near enough."""
+    """The webhook's metrics count resized Pods and Pods with requests near enough."""
     metrics = request(f"{release.processes['webhook'].health_url}/metrics").decode()
 
     counts = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if not line.startswith("#"))
@@ -246,12 +249,12 @@ def test_what_was_done_is_counted(release: Release) -> None:
 
 
 def test_the_webhook_can_read_what_it_must_and_change_nothing(release: Release) -> None:
-    """Namespaces, LimitRanges, quotas and autoscalers of emojivoto; none of another namespace, no Pod."""
-    who = f"--as=system:serviceaccount:{NAMESPACE}:{NAME}-webhook"
+    """The webhook reads LimitRanges, quotas and autoscalers of emojivoto, no Pods, and changes nothing."""
+    account_flag = f"--as=system:serviceaccount:{NAMESPACE}:{NAME}-webhook"
 
     def may(*question: str) -> bool:
         try:
-            return release.kubectl.run("auth", "can-i", *question, who).strip() == "yes"
+            return release.kubectl.run("auth", "can-i", *question, account_flag).strip() == "yes"
         except KubectlError:
             return False
 

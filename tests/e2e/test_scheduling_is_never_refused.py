@@ -1,4 +1,4 @@
-"""No Pod that an API server admits is refused because requests were set, whatever its namespace demands.
+"""No Pod is refused because its requests were set, whatever its namespace's LimitRanges and quotas.
 
 200 Pods in 50 generated namespaces are created as dry runs, first without the product and then with it.
 """
@@ -35,43 +35,43 @@ pytestmark = [pytest.mark.cluster, pytest.mark.chart]
 RELEASE_NAMESPACE = "profiling-never-refused"
 SEED, COUNT = 20260301, 50
 NO_PROMETHEUS = "http://127.0.0.1:9"
-WRITTEN_AT_ONCE = 8
+CONCURRENT_WRITES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the API server says to a Pod: the Pod as it would be stored, or why it is refused."""
+    """The API server's response to a Pod: the Pod as it would be stored, or the refusal."""
 
     pod: dict[str, Any] | None
     refusal: str = ""
 
     @property
     def resources(self) -> Any:
-        """What the containers of an admitted Pod ask for."""
+        """The resources of the containers of an admitted Pod."""
         assert self.pod
-        return [each["resources"] for each in self.pod["spec"]["containers"]]
+        return [container["resources"] for container in self.pod["spec"]["containers"]]
 
 
-def ask(control_plane: ControlPlane, pod: DemandedPod) -> Answer:
-    """Create the Pod as a dry run."""
+def dry_run(control_plane: ControlPlane, pod: DemandedPod) -> Answer:
+    """Creates the Pod as a dry run."""
     url = f"{control_plane.server_url}/api/v1/namespaces/{pod.namespace}/pods?dryRun=All"
     try:
-        found = request_json(url, ca_file=control_plane.ca_file, token=ADMIN_TOKEN, body=pod.manifest)
+        pod_json = request_json(url, ca_file=control_plane.ca_file, token=ADMIN_TOKEN, body=pod.manifest)
     except urllib.error.HTTPError as error:
         with error:
             return Answer(None, json.loads(error.read())["message"])
-    return Answer(found)
+    return Answer(pod_json)
 
 
 @pytest.fixture(scope="module")
 def namespaces(kubectl: Kubectl) -> Iterator[list[DemandingNamespace]]:
-    """All that is generated, once its quotas are enforced."""
-    found = list(DemandGenerator(SEED).namespaces(COUNT))
-    kubectl.apply(*(_namespace(each.name) for each in found))
-    kubectl.apply(*(each for namespace in found for each in namespace.objects))
-    wait_until(lambda: _is_enforced(kubectl, found), 120, "quotas and accounts", every_seconds=1)
-    yield found
-    kubectl.delete_namespaces(*(each.name for each in found))
+    """The generated namespaces, once their quotas are enforced."""
+    generated = list(DemandGenerator(SEED).namespaces(COUNT))
+    kubectl.apply(*(_namespace(namespace.name) for namespace in generated))
+    kubectl.apply(*(manifest for namespace in generated for manifest in namespace.objects))
+    wait_until(lambda: _is_enforced(kubectl, generated), 120, "quotas and accounts", every_seconds=1)
+    yield generated
+    kubectl.delete_namespaces(*(namespace.name for namespace in generated))
 
 
 def _namespace(name: str) -> dict[str, Any]:
@@ -80,16 +80,18 @@ def _namespace(name: str) -> dict[str, Any]:
 
 
 def _is_enforced(kubectl: Kubectl, namespaces: list[DemandingNamespace]) -> bool:
-    """True once the controllers have given each namespace its account, and each quota its status."""
-    names = {each.name for each in namespaces}
+    """True once each namespace has its default service account, and each quota its status."""
+    names = {namespace.name for namespace in namespaces}
     quotas = kubectl.api.list("resourcequotas")
     accounts = kubectl.api.list("serviceaccounts")
-    enforced = [each for each in quotas if each["metadata"]["namespace"] in names]
-    asked = sum(each["kind"] == "ResourceQuota" for found in namespaces for each in found.objects)
+    stored = [quota for quota in quotas if quota["metadata"]["namespace"] in names]
+    expected_count = sum(
+        manifest["kind"] == "ResourceQuota" for namespace in namespaces for manifest in namespace.objects
+    )
     return (
-        names <= {each["metadata"]["namespace"] for each in accounts}
-        and len(enforced) == asked
-        and all(each.get("status", {}).get("hard") == each["spec"]["hard"] for each in enforced)
+        names <= {account["metadata"]["namespace"] for account in accounts}
+        and len(stored) == expected_count
+        and all(quota.get("status", {}).get("hard") == quota["spec"]["hard"] for quota in stored)
     )
 
 
@@ -97,8 +99,8 @@ def _is_enforced(kubectl: Kubectl, namespaces: list[DemandingNamespace]) -> bool
 def without(
     control_plane: ControlPlane, namespaces: list[DemandingNamespace]
 ) -> list[tuple[DemandedPod, Answer]]:
-    """Every Pod, with the API server's answer before the product is there."""
-    return [(pod, ask(control_plane, pod)) for namespace in namespaces for pod in namespace.pods]
+    """Every Pod with the API server's response before the product is installed."""
+    return [(pod, dry_run(control_plane, pod)) for namespace in namespaces for pod in namespace.pods]
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +111,7 @@ def release(
     without: list[tuple[DemandedPod, Answer]],
     work_directory: Path,
 ) -> Iterator[Release]:
-    """The product with a profile of everything; its Prometheus is away, so that nobody else writes any."""
+    """The product with a profile of everything; without Prometheus the profiler writes no others."""
     installed = Release(helm4, control_plane, kubectl, RELEASE_NAMESPACE, work_directory)
     with running(installed, installed.values(NO_PROMETHEUS, {"profiling": {"updateSeconds": 600}})):
         asyncio.run(_write_profiles(control_plane.kubeconfig, [pod for pod, _ in without]))
@@ -118,7 +120,7 @@ def release(
 
 async def _write_profiles(kubeconfig: Path, pods: list[DemandedPod]) -> None:
     now = datetime.now(UTC)
-    at_once = asyncio.Semaphore(WRITTEN_AT_ONCE)
+    concurrency = asyncio.Semaphore(CONCURRENT_WRITES)
     async with open_cluster(str(kubeconfig)) as client:
         writer = ProfileWriter(client, RELEASE_NAMESPACE)
 
@@ -127,7 +129,7 @@ async def _write_profiles(kubeconfig: Path, pods: list[DemandedPod]) -> None:
             name, plural = contract_name(profile.identity), KINDS[resource.profile_kind].plural
             assert name
             manifest = to_manifest(profile, name=name, namespace=RELEASE_NAMESPACE, updated_at=now)
-            async with at_once:
+            async with concurrency:
                 await writer.apply(plural, manifest)
                 await writer.apply_status(plural, name, to_status(profile, refreshed_at=now))
 
@@ -144,8 +146,10 @@ def _profile(pod: DemandedPod, resource: Resource, now: datetime) -> ResourcePro
     )
 
 
-def test_the_generated_pods_can_tell_something(without: list[tuple[DemandedPod, Answer]]) -> None:
-    """Of 200 Pods at least 80 are admitted without the product, and at least 40 are refused."""
+def test_the_generated_pods_are_partly_admitted_and_partly_refused(
+    without: list[tuple[DemandedPod, Answer]],
+) -> None:
+    """Without the product at least 80 of 200 Pods are admitted and at least 40 are refused."""
     admitted = sum(answer.pod is not None for _, answer in without)
 
     assert 80 <= admitted <= 160, sorted({answer.refusal for _, answer in without})
@@ -158,7 +162,7 @@ def test_every_pod_that_is_admitted_without_is_admitted_with_the_product(
     without: list[tuple[DemandedPod, Answer]],
     limit_ratio: float,
 ) -> None:
-    """Each of them names its profile, so the webhook did answer; at least 50 ask for other amounts."""
+    """Each Pod names its profile, so the webhook responded; at least 50 get other resources."""
     ratios = {"limitRatio": limit_ratio}
     scheduling = {"enabled": True, "cpu": ratios, "memory": ratios}
     release.helm.upgrade(
@@ -170,10 +174,10 @@ def test_every_pod_that_is_admitted_without_is_admitted_with_the_product(
     release.restart()
 
     admitted = [(pod, before) for pod, before in without if before.pod]
-    answers = [(pod, before, ask(control_plane, pod)) for pod, before in admitted]
+    answers = [(pod, before, dry_run(control_plane, pod)) for pod, before in admitted]
 
     refused = [(pod.manifest["spec"], after.refusal) for pod, _, after in answers if after.pod is None]
     assert refused == []
     annotations = [after.pod["metadata"]["annotations"] for _, _, after in answers if after.pod]
-    assert all("liqo.io/cpuProfile" in each for each in annotations)
+    assert all("liqo.io/cpuProfile" in pod_annotations for pod_annotations in annotations)
     assert sum(before.resources != after.resources for _, before, after in answers) >= 50

@@ -1,6 +1,7 @@
-"""Namespaces are chosen by their labels, while the product runs; tests run in this order.
+"""Namespaces are selected by their labels, at run time; tests run in this order.
 
-Three namespaces have the same past and the same Deployment `web`: one is selected, one is not, one opted out.
+Three namespaces have the same history and the same Deployment `web`: one is selected, one is not, and one
+has opted out.
 """
 
 import json
@@ -40,7 +41,7 @@ PROFILES = 14  # of one namespace: CPU and memory of five Deployments, four conn
 def threefold_past(
     prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory
 ) -> Prometheus:
-    """Today and a whole day of emojivoto, under three names."""
+    """Today and one whole day of emojivoto, under three namespace names."""
     directory = tmp_path_factory.mktemp("threefold")
     single, threefold = directory / "single.txt", directory / "threefold.txt"
     now = int(time.time())
@@ -55,12 +56,12 @@ def threefold_past(
 
 @pytest.fixture(scope="module")
 def namespaces(kubectl: Kubectl) -> Iterator[tuple[str, ...]]:
-    """With a Pod of `web` in each: older than the product, and with the name of a profile not its own."""
+    """Each has an older Pod of `web` with a forged profile annotation."""
     kubectl.create_namespace(SELECTED, team="web")
     kubectl.create_namespace(OTHER)
     kubectl.create_namespace(OPTED_OUT, team="web", **{IGNORE: "true"})
     for namespace in NAMESPACES:
-        kubectl.apply(forging(namespace))
+        kubectl.apply(forged_deployment(namespace))
         pods_of(kubectl, "web", namespace, 1)
     yield NAMESPACES
     kubectl.delete_namespaces(*NAMESPACES)
@@ -69,7 +70,7 @@ def namespaces(kubectl: Kubectl) -> Iterator[tuple[str, ...]]:
 FORGED = {"liqo.io/cpuProfile": "theirs"}
 
 
-def forging(namespace: str) -> dict[str, Any]:
+def forged_deployment(namespace: str) -> dict[str, Any]:
     manifest = deployment("web", namespace)
     manifest["spec"]["template"]["metadata"]["annotations"] |= FORGED
     return manifest
@@ -84,7 +85,7 @@ def release(
     threefold_past: Prometheus,
     work_directory: Path,
 ) -> Iterator[Release]:
-    """The product with a selector."""
+    """The product with a namespace selector."""
     installed = Release(helm4, control_plane, kubectl, RELEASE, work_directory)
     extra = {"profiling": {"namespaceSelector": SELECTOR}}
     with running(installed, installed.values(threefold_past.url, extra)):
@@ -92,33 +93,33 @@ def release(
 
 
 def profiled(release: Release) -> dict[str, int]:
-    """How many profiles each namespace has, once every profile has its status."""
-    found = release.profiles().values()
-    if not all("status" in profile for profile in found):
+    """The number of profiles of each namespace, once every profile has its status; empty before."""
+    profiles = release.profiles().values()
+    if not all("status" in profile for profile in profiles):
         return {}
-    homes = [
+    namespaces = [
         profile["metadata"]["annotations"].get("job-profiler.liqo.io/workload-namespace")
         or profile["spec"]["source_namespace"]
-        for profile in found
+        for profile in profiles
     ]
-    return {home: homes.count(home) for home in homes}
+    return {namespace: namespaces.count(namespace) for namespace in namespaces}
 
 
 def annotations(release: Release, namespace: str, count: int) -> list[dict[str, str]]:
-    """Ours on each Pod of `web`."""
+    """The liqo.io annotations of each Pod of `web`."""
     return [our_annotations(pod) for pod in pods_of(release.kubectl, "web", namespace, count)]
 
 
-def is_named(found: list[dict[str, str]]) -> bool:
-    """True where each Pod names five profiles of its own: CPU, memory and three connections."""
-    return all(len(each) == 5 and each["liqo.io/cpuProfile"].startswith("cpuprofile-") for each in found)
+def is_named(pods: list[dict[str, str]]) -> bool:
+    """True if each Pod names five profiles of `web`: CPU, memory and three connections."""
+    return all(len(pod) == 5 and pod["liqo.io/cpuProfile"].startswith("cpuprofile-") for pod in pods)
 
 
 def await_cycles(release: Release, count: int) -> None:
-    """So many whole cycles, and the comparisons of back-fill with them."""
-    log = release.processes["profiler"]
-    done = log.log.count("cycle_finished")
-    wait_until(lambda: log.log.count("cycle_finished") > done + count, 30, f"{count} cycles")
+    """Waits for *count* whole cycles, with back-fill's comparisons after them."""
+    profiler = release.processes["profiler"]
+    done = profiler.log.count("cycle_finished")
+    wait_until(lambda: profiler.log.count("cycle_finished") > done + count, 30, f"{count} cycles")
 
 
 def scale(release: Release, namespace: str, replicas: int) -> None:
@@ -131,18 +132,18 @@ def label(release: Release, namespace: str, *labels: str) -> None:
 
 def web_cpu(release: Release, namespace: str) -> dict[str, Any]:
     """The CPU profile of `web` in a namespace."""
-    [found] = [
+    [cpu_profile] = [
         profile
         for profile in release.profiles().values()
         if profile["kind"] == "CPUProfile"
         and profile["metadata"]["annotations"]["job-profiler.liqo.io/workload-namespace"] == namespace
         and profile["metadata"]["annotations"]["job-profiler.liqo.io/workload-name"] == "web"
     ]
-    return found
+    return cpu_profile
 
 
 def test_one_of_three_namespaces_with_the_same_past_is_profiled(release: Release) -> None:
-    """14 profiles, all of the selected namespace; of `web` (0.016 + 0.004) cores * 1.25 = 0.025."""
+    """14 profiles, all of the selected namespace; web's CPU is (0.016 + 0.004) cores * 1.25 = 0.025."""
     wait_until(lambda: profiled(release) == {SELECTED: PROFILES}, 60, "the profiles of one namespace")
     await_cycles(release, 2)
 
@@ -151,9 +152,9 @@ def test_one_of_three_namespaces_with_the_same_past_is_profiled(release: Release
 
 
 def test_pods_elsewhere_are_left_as_they_are(release: Release) -> None:
-    """Pods from before the product and new ones: in the selected namespace they are right, elsewhere forged.
+    """Older and new Pods are annotated in the selected namespace; elsewhere they keep the forged annotations.
 
-    The API server decides about new Pods by its own selector, the profiler about those that run.
+    The API server selects new Pods by the webhook's selector, the profiler the running ones.
     """
     for namespace in NAMESPACES:
         scale(release, namespace, 2)
@@ -165,7 +166,7 @@ def test_pods_elsewhere_are_left_as_they_are(release: Release) -> None:
 
 
 def test_a_namespace_that_is_labelled_comes_into_scope(release: Release) -> None:
-    """Without a restart: the same 14 profiles from the same past, and its Pods, old and new, name them."""
+    """A label adds a namespace without a restart: it gets the same 14 profiles, and its Pods name them."""
     starts = release.processes["profiler"].log.count('"started"')
     _await_age(release, OTHER)
     label(release, OTHER, "team=web")
@@ -181,55 +182,54 @@ def test_a_namespace_that_is_labelled_comes_into_scope(release: Release) -> None
     assert release.processes["profiler"].log.count('"started"') == starts
     first, second = (web_cpu(release, namespace) for namespace in (SELECTED, OTHER))
     assert first["spec"]["cpuProfiling"]["value"] == second["spec"]["cpuProfiling"]["value"] == "0.025"
-    assert (
-        abs(first["status"]["samples"] - second["status"]["samples"]) <= 8
-    )  # a step or two, four containers
+    # At most two steps of four containers apart.
+    assert abs(first["status"]["samples"] - second["status"]["samples"]) <= 8
 
 
 def _await_age(release: Release, namespace: str) -> None:
-    """Until the namespace has a past: one that is labelled as it is created has none that could be read."""
+    """Waits until the namespace is 32 s old: one that is labelled at its creation has no history to read."""
     created_at = release.kubectl.api.get("namespaces", namespace)["metadata"]["creationTimestamp"]
     age_seconds = time.time() - datetime.fromisoformat(created_at).timestamp()
     time.sleep(max(0.0, 32 - age_seconds))
 
 
 def test_a_namespace_that_opts_out_keeps_what_it_has(release: Release) -> None:
-    """Its Pods keep their annotations, even one that is forged now; a new Pod is as its template says."""
+    """Pods keep their annotations, even ones forged now; a new Pod gets those of its template only."""
     before = annotations(release, SELECTED, 2)
     label(release, SELECTED, f"{IGNORE}=true")
-    wait_until(lambda: _is_left_alone(release), 30, "a Pod that nobody corrects")
+    wait_until(lambda: _is_left_alone(release), 30, "a forged Pod to stay so")
     scale(release, SELECTED, 3)
     await_cycles(release, 2)
 
-    now = annotations(release, SELECTED, 3)
-    assert sorted(map(len, now)) == [1, 1, 5]
-    assert [each for each in now if len(each) == 5] == [before[0]]
+    after = annotations(release, SELECTED, 3)
+    assert sorted(map(len, after)) == [1, 1, 5]
+    assert [pod for pod in after if len(pod) == 5] == [before[0]]
     assert profiled(release) == {SELECTED: PROFILES, OTHER: PROFILES}
 
 
 def _is_left_alone(release: Release) -> bool:
-    """Forge one Pod, and see whether it stays so for a few cycles."""
+    """Forges the annotations of one Pod; True if they stay over three cycles."""
     [name, _] = [pod["metadata"]["name"] for pod in pods_of(release.kubectl, "web", SELECTED, 2)]
-    ours = [
+    removed = [
         f"{key}-" for key in ("liqo.io/memoryProfile", *(f"liqo.io/connectionProfile{n}" for n in range(3)))
     ]
     forged = [f"{key}={value}" for key, value in FORGED.items()]
-    where = f"--namespace={SELECTED}"
-    release.kubectl.run("annotate", "--overwrite", f"pod/{name}", *forged, *ours, where)
+    namespace_flag = f"--namespace={SELECTED}"
+    release.kubectl.run("annotate", "--overwrite", f"pod/{name}", *forged, *removed, namespace_flag)
     await_cycles(release, 3)
     pod = release.kubectl.api.get("pods", name, SELECTED)
     return our_annotations(pod) == FORGED
 
 
 def test_a_selector_that_matches_nothing_says_so(release: Release) -> None:
-    """The last namespace loses the label, the profiler starts anew: it asks nothing, and all profiles stay.
+    """Without any selected namespace the restarted profiler sends no query, and all profiles stay.
 
-    One warning for each of three signals says why, in the status and as an Event.
+    One warning for each of three signals states the reason, in the status and as an Event.
     """
     label(release, OTHER, "team-")
     profiler = release.processes["profiler"]
     profiler.stop()
-    begun = len(profiler.log)
+    log_length = len(profiler.log)
     profiler.start()
 
     signals = wait_until(lambda: _signals(release, "NoNamespaces"), 30, "the status to say so")
@@ -237,14 +237,14 @@ def test_a_selector_that_matches_nothing_says_so(release: Release) -> None:
 
     assert {signal["state"] for signal in signals} == {"Empty"}
     assert "none matches PROFILING_NAMESPACE_SELECTOR" in signals[0]["message"]
-    assert profiler.log.count("signal_changed", begun) == 3
+    assert profiler.log.count("signal_changed", log_length) == 3
     assert profiled(release) == {SELECTED: PROFILES, OTHER: PROFILES}
     events = release.kubectl.run("get", "events", f"--namespace={RELEASE}")
     assert events.count("NoNamespaces") == 3
 
 
 def _signals(release: Release, reason: str) -> list[dict[str, Any]]:
-    """The signals of the status report, once all stand as they do for that reason."""
+    """The signals of the status report if all have *reason*; otherwise empty."""
     report = release.kubectl.api.get("configmaps", "job-profiler-status", RELEASE)
     signals: list[dict[str, Any]] = json.loads(report["data"]["status.json"])["signals"]
     return signals if {signal["reason"] for signal in signals} == {reason} else []

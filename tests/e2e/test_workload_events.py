@@ -1,7 +1,7 @@
-"""Events on a Deployment tell what became of its profiles: `kubectl describe` shows them. Tests run in order.
+"""Events on a Deployment report its profiles; `kubectl describe` shows them. Tests run in this order.
 
-The product is installed beside a Prometheus that knows nothing yet. Between two cycles it gets the past of
-emojivoto: so the first cycle of the leader's term is over when the first profiles appear.
+The product is installed with an empty Prometheus, which gets the emojivoto history between two cycles: the
+first profiles appear after the first cycle of the leader's term.
 """
 
 import shutil
@@ -29,7 +29,7 @@ NAMESPACE = "profiling-events"
 # Between two cycles Prometheus is stopped and started again.
 PERIOD_SECONDS = 5
 PROFILES = 14
-# web needs (0.016 + 0.004) cores * 1.0625 and 20,000,000 bytes * 1.2458333; the connections are the past's.
+# web needs (0.016 + 0.004) cores * 1.0625 and 20,000,000 bytes * 1.2458333; rates as in the history.
 CREATED = (
     "CPU 0.022 cores, memory 24916667 bytes, 240.00 requests and responses a minute to emojivoto/emoji, "
     "114.00 requests and responses a minute to emojivoto/voting"
@@ -40,7 +40,7 @@ CHANGED = "CPU 0.100 → 0.022 cores"
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prometheus' data of today and three days of emojivoto."""
+    """A Prometheus data directory with today and three days of emojivoto."""
     directory, now = tmp_path_factory.mktemp("emojivoto"), recent_moment()
     days = days_from_midnight(now, 3, ahead_seconds=AHEAD_SECONDS)
     end = now + AHEAD_SECONDS
@@ -51,14 +51,14 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A Prometheus to which nobody has written."""
+    """A Prometheus without any series."""
     with Prometheus(tmp_path_factory.mktemp("prometheus")) as empty:
         yield empty
 
 
 @pytest.fixture(scope="module")
 def web_uid(kubectl: Kubectl, emojivoto: str) -> str:
-    """The Deployment `web`, which is there from the beginning."""
+    """The uid of Deployment `web`, which exists from the beginning."""
     kubectl.apply(deployment("web", emojivoto))
     uid: str = kubectl.json("get", "deployment", "web", f"--namespace={emojivoto}")["metadata"]["uid"]
     return uid
@@ -73,7 +73,7 @@ def release(
     web_uid: str,
     work_directory: Path,
 ) -> Iterator[Release]:
-    """The product, with time between two cycles."""
+    """The product with a period of 5 s."""
     installed = Release(helm4, control_plane, kubectl, NAMESPACE, work_directory)
     extra = {"profiling": {"updateSeconds": PERIOD_SECONDS}}
     with running(installed, installed.values(prometheus.url, extra)):
@@ -85,21 +85,21 @@ def cycles(release: Release) -> int:
 
 
 def after_cycles(release: Release, count: int) -> None:
-    """Return as soon as so many more are over."""
+    """Waits for *count* more cycles."""
     before = cycles(release)
     wait_until(lambda: cycles(release) >= before + count, 60, f"{count} cycles")
 
 
 def our_events(release: Release, uid: str) -> list[tuple[str, str]]:
-    """Reason and message of each Event of ours on the object, the oldest first."""
-    found = release.kubectl.api.list("events", "emojivoto", fields=f"involvedObject.uid={uid}")
-    ours = [event for event in found if event["source"].get("component") == "job-profiler"]
-    ours.sort(key=lambda event: str(event["lastTimestamp"]))
-    return [(event["reason"], event["message"]) for event in ours]
+    """Reason and message of each Event of the product on the object, oldest first."""
+    listed = release.kubectl.api.list("events", "emojivoto", fields=f"involvedObject.uid={uid}")
+    product_events = [event for event in listed if event["source"].get("component") == "job-profiler"]
+    product_events.sort(key=lambda event: str(event["lastTimestamp"]))
+    return [(event["reason"], event["message"]) for event in product_events]
 
 
-def test_without_samples_there_is_nothing_to_tell(release: Release, web_uid: str) -> None:
-    """Two cycles find nothing."""
+def test_without_samples_there_is_no_event(release: Release, web_uid: str) -> None:
+    """Two cycles without samples create no profile and no Event."""
     after_cycles(release, 2)
 
     assert release.profiles() == {}
@@ -109,7 +109,7 @@ def test_without_samples_there_is_nothing_to_tell(release: Release, web_uid: str
 def test_profiles_that_appear_are_one_event_on_the_deployment(
     release: Release, prometheus: Prometheus, past: Path, web_uid: str
 ) -> None:
-    """The past arrives: CPU, memory and the connections of `web` are told at once, and only once."""
+    """New profiles of `web` (CPU, memory and connections) are one Event, emitted once."""
     after_cycles(release, 1)
     prometheus.stop()
     for block in past.iterdir():
@@ -122,7 +122,7 @@ def test_profiles_that_appear_are_one_event_on_the_deployment(
 
 
 def test_kubectl_describes_it(release: Release) -> None:
-    """Under the Deployment's own Events, in the words of the message."""
+    """`kubectl describe deployment` shows the Event with its message."""
     described = release.kubectl.run("describe", "deployment", "web", "--namespace=emojivoto")
 
     [line] = [line for line in described.splitlines() if "ProfileCreated" in line]
@@ -131,16 +131,16 @@ def test_kubectl_describes_it(release: Release) -> None:
     assert "job-profiler" in line
 
 
-def test_the_proxy_of_the_mesh_is_told_from_the_application(release: Release) -> None:
-    """By its name, since no template knows what was injected; the application has no role."""
+def test_the_mesh_proxy_has_a_role_and_the_application_has_none(release: Release) -> None:
+    """The mesh proxy is recognized by its name, since no template contains injected containers."""
     listed = release.profiles()[CPU]["status"]["containers"]
 
     roles = {container["name"]: container.get("role") for container in listed}
     assert roles == {"linkerd-proxy": "MeshProxy", "web-svc": None}
 
 
-def test_a_value_that_jumps_is_told_with_both_values(release: Release, web_uid: str) -> None:
-    """Somebody wrote 0.100 into the profile; the next cycle finds 0.022, less than a third of it."""
+def test_a_value_that_jumps_is_an_event_with_both_values(release: Release, web_uid: str) -> None:
+    """The test writes 0.100 into the profile; the next cycle publishes 0.022, less than a third of it."""
     patch = '{"spec":{"cpuProfiling":{"value":"0.100"}}}'
     release.kubectl.run(
         "patch", "cpuprofile", CPU, "--type=merge", f"--patch={patch}", f"--namespace={NAMESPACE}"
@@ -151,8 +151,8 @@ def test_a_value_that_jumps_is_told_with_both_values(release: Release, web_uid: 
     assert our_events(release, web_uid) == [("ProfileCreated", CREATED), ("ProfileChanged", CHANGED)]
 
 
-def test_the_first_cycle_of_a_new_term_tells_nothing(release: Release, web_uid: str) -> None:
-    """While nobody led all profiles were deleted: they are written again, and that is no news."""
+def test_the_first_cycle_of_a_new_term_emits_no_event(release: Release, web_uid: str) -> None:
+    """Profiles that were deleted while there was no leader are written again without an Event."""
     before = our_events(release, web_uid)
     profiler = release.processes["profiler"]
     profiler.stop()
@@ -169,7 +169,7 @@ def test_the_first_cycle_of_a_new_term_tells_nothing(release: Release, web_uid: 
 def test_nothing_went_wrong_meanwhile(release: Release) -> None:
     """No Event was refused, and no watch lacked a right.
 
-    Until the first cycle of a process is over, a watch may begin anew: the CRDs are a moment old.
+    Lost contact counts only after the first cycle of a process: the CRDs are new, so a watch may restart.
     """
     log = release.processes["profiler"].log
     _, *processes = log.split(STARTED)

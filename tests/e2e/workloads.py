@@ -1,4 +1,4 @@
-"""Deployments and Pods that the tests create, and the profiles that they are to name."""
+"""Deployments and Pods that the tests create, and the profile annotations that they should have."""
 
 import hashlib
 from typing import Any
@@ -10,7 +10,7 @@ PREFIX = "liqo.io/"
 
 
 def deployment(name: str, namespace: str, replicas: int = 1) -> dict[str, Any]:
-    """A Deployment whose Pods hold an annotation of their own."""
+    """A Deployment whose Pod template has an annotation of the user."""
     labels = {"app": name}
     return {
         "apiVersion": "apps/v1",
@@ -28,9 +28,9 @@ def deployment(name: str, namespace: str, replicas: int = 1) -> dict[str, Any]:
 
 
 def needs_profiles(kind: str, namespace: str, name: str) -> dict[str, str]:
-    """The annotations of a workload without connections.
+    """The profile annotations of a workload without connections.
 
-    A profile is named after job+namespace where that is a Deployment, after kind/namespace/name elsewhere.
+    The profile name hashes name + namespace for a Deployment, and kind/namespace/name for every other kind.
     """
     text = f"{name}{namespace}" if kind == "Deployment" else f"{kind}/{namespace}/{name}"
     digest = hashlib.sha1(text.encode()).hexdigest()
@@ -38,7 +38,7 @@ def needs_profiles(kind: str, namespace: str, name: str) -> dict[str, str]:
 
 
 def pods_of(kubectl: Kubectl, name: str, namespace: str, count: int) -> list[dict[str, Any]]:
-    """The Pods of a Deployment, once there are *count*."""
+    """Waits until a Deployment has *count* Pods; returns them."""
 
     def listed() -> list[dict[str, Any]]:
         items = kubectl.api.list("pods", namespace, labels=f"app={name}")
@@ -48,14 +48,14 @@ def pods_of(kubectl: Kubectl, name: str, namespace: str, count: int) -> list[dic
 
 
 def our_annotations(pod: dict[str, Any]) -> dict[str, str]:
-    """The annotations of the contract that the Pod carries."""
+    """The Pod's annotations with the prefix liqo.io/."""
     annotations = pod["metadata"].get("annotations", {})
     return {key: value for key, value in annotations.items() if key.startswith(PREFIX)}
 
 
 def delete_deployments(kubectl: Kubectl, namespace: str) -> None:
-    """Remove all of them, and wait until their Pods are gone."""
+    """Deletes all Deployments of the namespace, and waits until their Pods are gone."""
     kubectl.run("delete", "deployments", "--all", f"--namespace={namespace}")
-    at_once = ("--force", "--grace-period=0", "--wait=false")  # kubectl would wait for one after the other
-    kubectl.run("delete", "pods", "--all", *at_once, f"--namespace={namespace}")
+    immediately = ("--force", "--grace-period=0", "--wait=false")  # kubectl would wait for each Pod in turn
+    kubectl.run("delete", "pods", "--all", *immediately, f"--namespace={namespace}")
     wait_until(lambda: not kubectl.api.list("pods", namespace), 60, "all Pods to go")
