@@ -1,4 +1,4 @@
-"""A mutating webhook of a few lines that annotates every Pod: it shows that a control plane really admits."""
+"""A minimal mutating webhook that annotates every Pod: it proves that a control plane calls webhooks."""
 
 import base64
 import datetime as dt
@@ -24,7 +24,7 @@ LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
 
 @contextmanager
 def annotating_webhook(directory: Path) -> Iterator[dict[str, Any]]:
-    """Serves the webhook; gives the `clientConfig` that lets an API server on this machine call it."""
+    """Serves the webhook; yields the `clientConfig` with which a local API server calls it."""
     certificate_file, key_file = _write_certificate(directory)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate_file, key_file)
@@ -46,7 +46,7 @@ class _Annotate(BaseHTTPRequestHandler):
     """Answers every AdmissionReview with a JSON patch that sets the annotations."""
 
     def do_POST(self) -> None:
-        """One review."""
+        """Handles one AdmissionReview."""
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         patch = [{"op": "add", "path": "/metadata/annotations", "value": ANNOTATIONS}]
         response = {
@@ -66,7 +66,7 @@ class _Annotate(BaseHTTPRequestHandler):
 
 
 def _write_certificate(directory: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that is its own authority, and its key."""
+    """Writes a self-signed certificate for 127.0.0.1 and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "annotating-webhook")])
     now = dt.datetime.now(dt.UTC)

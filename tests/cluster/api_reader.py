@@ -1,4 +1,4 @@
-"""Objects as the API server answers them, over one connection: no look needs a process of its own."""
+"""Reads of the Kubernetes API over one connection, without a kubectl process for each."""
 
 import http.client
 import json
@@ -24,11 +24,11 @@ Object = dict[str, Any]
 
 
 class ApiError(Exception):
-    """The API server refused, or could not be reached; the message says which path was asked."""
+    """The API server refused, or could not be reached; the message contains the request path."""
 
 
 class ApiReader:
-    """Reads as the user of a kubeconfig, from one thread."""
+    """Reads with the credentials of a kubeconfig, from one thread."""
 
     def __init__(self, kubeconfig: Path) -> None:
         content = yaml.safe_load(kubeconfig.read_text())
@@ -39,23 +39,23 @@ class ApiReader:
         self._headers = {"Authorization": f"Bearer {user['token']}"}
 
     def list(self, plural: str, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Object]:
-        """All of a kind, in one namespace or in all, that the selectors take."""
+        """All objects of a kind in one namespace, or in all, that the selectors match."""
         selectors = {"labelSelector": labels, "fieldSelector": fields}
         query = urlencode({key: value for key, value in selectors.items() if value})
         items: list[Object] = self._get(f"{_path(plural, namespace)}?{query}")["items"]
         return items
 
     def get(self, plural: str, name: str, namespace: str = "") -> Object:
-        """One object; an ApiError where there is none."""
+        """One object; raises ApiError if it does not exist."""
         return self._get(f"{_path(plural, namespace)}/{name}")
 
     def close(self) -> None:
-        """End the connection; the next look opens another one."""
+        """Closes the connection; the next read opens another one."""
         self._connection.close()
 
     def _get(self, path: str) -> Object:
         try:
-            status, content = self._answer(path)
+            status, content = self._request_with_retry(path)
         except (OSError, http.client.HTTPException) as error:
             raise ApiError(f"{path}: {error!r}") from error
         if status != OK:  # a Status object, or plain text where the whole group is not served
@@ -63,14 +63,14 @@ class ApiReader:
         answer: Object = json.loads(content)
         return answer
 
-    def _answer(self, path: str) -> tuple[int, bytes]:
-        """A connection that was idle may have ended: the second try is a new one."""
+    def _request_with_retry(self, path: str) -> tuple[int, bytes]:
+        """Sends the request again on a new connection if the first one fails: an idle one may be closed."""
         try:
-            return self._ask(path)
+            return self._request(path)
         except (OSError, http.client.HTTPException):
-            return self._ask(path)
+            return self._request(path)
 
-    def _ask(self, path: str) -> tuple[int, bytes]:
+    def _request(self, path: str) -> tuple[int, bytes]:
         try:
             self._connection.request("GET", path, headers=self._headers)
             answer = self._connection.getresponse()
@@ -81,5 +81,5 @@ class ApiReader:
 
 
 def _path(plural: str, namespace: str) -> str:
-    where = f"namespaces/{namespace}/" if namespace else ""
-    return f"{GROUP_OF[plural]}/{where}{plural}"
+    scope = f"namespaces/{namespace}/" if namespace else ""
+    return f"{GROUP_OF[plural]}/{scope}{plural}"

@@ -1,7 +1,7 @@
-"""Turns an OpenMetrics file into Prometheus' blocks; one of the same content is written once per machine.
+"""Converts an OpenMetrics file to Prometheus blocks, once per content and machine.
 
-The blocks are kept in the user's cache, under the digest of the file and of what writes it. Two runs at the
-same time write a content once, and the least recently used contents go.
+The user's cache keeps the blocks under a digest of the file and of promtool. A lock makes concurrent runs
+write a content once; the least recently used contents are deleted.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ COMMAND = ("tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=19
 
 
 def back_fill(openmetrics_file: Path, data: Path, cache: Path | None = None) -> None:
-    """Leave the blocks of the file in *data*."""
+    """Copies the blocks of the file to *data*."""
     histories = cache or cache_directory() / "histories"
     histories.mkdir(parents=True, exist_ok=True)
     with _locked(histories):
@@ -31,7 +31,7 @@ def back_fill(openmetrics_file: Path, data: Path, cache: Path | None = None) -> 
             _write(openmetrics_file, blocks)
         os.utime(blocks)
         shutil.copytree(blocks, data, dirs_exist_ok=True)
-        _forget_all_but(KEPT, histories)
+        _delete_all_but(KEPT, histories)
 
 
 @contextmanager
@@ -42,17 +42,17 @@ def _locked(directory: Path) -> Iterator[None]:
 
 
 def _key(openmetrics_file: Path) -> str:
-    """Of the content and of promtool: another version may write other blocks."""
+    """The digest of the content and of promtool: another version may write different blocks."""
     promtool = require(Part.PROMTOOL).resolve()
     writer = f"{promtool} {promtool.stat().st_mtime_ns} {COMMAND}"
     with openmetrics_file.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256")
-    content.update(writer.encode())
-    return content.hexdigest()
+        digest = hashlib.file_digest(file, "sha256")
+    digest.update(writer.encode())
+    return digest.hexdigest()
 
 
 def _write(openmetrics_file: Path, blocks: Path) -> None:
-    """They appear all at once: what a killed run left is nobody's past."""
+    """Writes the blocks atomically: a killed run leaves no partial blocks under a key."""
     with tempfile.TemporaryDirectory(dir=blocks.parent, prefix="new-") as name:
         command: list[str | Path] = [require(Part.PROMTOOL), *COMMAND, openmetrics_file, Path(name) / "data"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -61,7 +61,7 @@ def _write(openmetrics_file: Path, blocks: Path) -> None:
         (Path(name) / "data").rename(blocks)
 
 
-def _forget_all_but(count: int, histories: Path) -> None:
+def _delete_all_but(count: int, histories: Path) -> None:
     entries = sorted(
         (entry for entry in histories.iterdir() if entry.is_dir()), key=lambda entry: -entry.stat().st_mtime
     )

@@ -1,7 +1,7 @@
-"""A Kubernetes control plane without nodes: etcd, API server and controller manager, from 1.20 to 1.36.
+"""A Kubernetes control plane without nodes: etcd, API server and controller manager, 1.20 to 1.36.
 
-Pods are created, admitted and stored, and stay Pending. The administrator's token is in `tokens.csv`;
-everybody else gets the token of a service account and what RBAC grants it.
+Pods are created, admitted and stored, and stay Pending. `tokens.csv` holds the administrator's token; other
+clients use the token of a service account, with the rights that RBAC grants it.
 """
 
 import json
@@ -22,15 +22,14 @@ from tests.parts.locate import Part, require
 ADMIN_TOKEN = "admin-token"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 START_SECONDS = 60
-API_SERVER_GRACE_SECONDS = 2  # it would wait up to a minute for its clients to end their watches
+API_SERVER_GRACE_SECONDS = 2  # without it, up to a minute passes until all watches are closed
 LAST_MINOR_WITH_INSECURE_PORT = 23
 
 
 class ControlPlane:
-    """A context manager; every file, logs included, is in `directory`.
+    """Context manager; every file, logs included, is in `directory`.
 
-    Without *fairness* the API server answers all clients alike: 1.20 stops for a tenth of a second every ten
-    seconds to weigh them.
+    *fairness* enables API Priority and Fairness, with which 1.20 stalls for 0.1 s every 10 s.
     """
 
     def __init__(self, directory: Path, *, fairness: bool = True) -> None:
@@ -59,7 +58,7 @@ class ControlPlane:
             undo.callback(self.stop)
             self._etcd.start(lambda: answers(f"{self._etcd_url}/health"), START_SECONDS)
             self.start_api_server()
-            self._controllers.start(self._controllers_work, START_SECONDS)
+            self._controllers.start(self._controllers_are_ready, START_SECONDS)
             undo.pop_all()
         return self
 
@@ -69,7 +68,7 @@ class ControlPlane:
         self.stop()
 
     def stop(self) -> None:
-        """Ends all three; the API server needs etcd for an orderly end."""
+        """Stops all three; the API server stops before etcd, which it needs for an orderly shutdown."""
         self._controllers.ask_to_stop()
         self.stop_api_server()
         self._controllers.stop()
@@ -80,7 +79,7 @@ class ControlPlane:
         self._api_server.start(self._api_server_is_ready, START_SECONDS)
 
     def stop_api_server(self) -> None:
-        """Clients see refused connections until `start_api_server`; etcd keeps every object."""
+        """Stops the API server: connections are refused until `start_api_server`; etcd keeps every object."""
         self._api_server.stop(API_SERVER_GRACE_SECONDS)
 
     def token_of(self, service_account: str, namespace: str) -> str:
@@ -103,8 +102,8 @@ class ControlPlane:
     def _api_server_is_ready(self) -> bool:
         return answers(f"{self.server_url}/readyz", ca_file=self.ca_file, token=ADMIN_TOKEN)
 
-    def _controllers_work(self) -> bool:
-        """The first thing that a Pod needs of the controllers is its namespace's default service account."""
+    def _controllers_are_ready(self) -> bool:
+        """True once the namespace `default` has its default service account, which every Pod needs."""
         account = f"{self.server_url}/api/v1/namespaces/default/serviceaccounts/default"
         return answers(account, ca_file=self.ca_file, token=ADMIN_TOKEN)
 
@@ -158,7 +157,7 @@ class ControlPlane:
             *("--service-account-private-key-file", "sa.key"),
             "--use-service-account-credentials=true",
             "--leader-elect=false",
-            *("--kube-api-qps", "200"),  # the default of 20 holds the controllers' start back by 4 s
+            *("--kube-api-qps", "200"),  # the default of 20 delays the controllers' start by 4 s
             *("--kube-api-burst", "400"),
             *("--secure-port", str(port)),
             *("--bind-address", "127.0.0.1"),
@@ -167,11 +166,11 @@ class ControlPlane:
 
 
 def _version_of(binary: Path) -> str:
-    """`1.20.2` of `Kubernetes v1.20.2`."""
+    """The version of a binary: `1.20.2` from `Kubernetes v1.20.2`."""
     output = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
     if version := re.match(r"Kubernetes v(\d+\.\d+\.\d+)", output):
         return version[1]
-    raise ValueError(f"{binary} --version answers {output!r}, which is no Kubernetes version")
+    raise ValueError(f"{binary} --version prints {output!r}, which is no Kubernetes version")
 
 
 def _write_service_account_keys(directory: Path) -> None:

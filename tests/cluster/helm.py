@@ -1,4 +1,4 @@
-"""The real Helm, with a home of its own, so that no plugin or repository of the user's has a say."""
+"""A Helm binary with its own home directory, so plugins and repositories of the user have no effect."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import yaml
 
-# The loader in C, where there is one, needs a tenth of the time.
+# The loader in C, if installed, needs a tenth of the time.
 FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Values = Mapping[str, Any] | None
 
@@ -28,7 +28,7 @@ class Helm:
     kubeconfig: Path | None = None
 
     def against(self, kubeconfig: Path) -> Self:
-        """The same Helm as the user of a kubeconfig."""
+        """The same Helm with a kubeconfig."""
         return replace(self, kubeconfig=kubeconfig)
 
     def template(
@@ -46,7 +46,7 @@ class Helm:
         return [document for document in yaml.load_all(rendered, FAST_LOADER) if document]
 
     def lint(self, chart: Path, *options: str, values: Values = None) -> str:
-        """What Helm has to say about the chart; warnings are errors."""
+        """The output of `helm lint`; warnings are errors."""
         return self._with_values(values, "lint", "--strict", str(chart), *options)
 
     def install(self, release: str, chart: Path, namespace: str, *options: str, values: Values = None) -> str:
@@ -54,11 +54,11 @@ class Helm:
         return self._with_values(values, "install", release, str(chart), f"--namespace={namespace}", *options)
 
     def upgrade(self, release: str, chart: Path, namespace: str, *options: str, values: Values = None) -> str:
-        """Upgrades a release; the values are what is given here, not what the release had."""
+        """Upgrades a release; its previous values are not kept."""
         return self._with_values(values, "upgrade", release, str(chart), f"--namespace={namespace}", *options)
 
     def rollback(self, release: str, revision: int, namespace: str, *options: str) -> str:
-        """Brings an earlier revision back."""
+        """Rolls the release back to *revision*."""
         return self.run("rollback", release, str(revision), f"--namespace={namespace}", *options)
 
     def uninstall(self, release: str, namespace: str, *options: str) -> str:
@@ -66,7 +66,7 @@ class Helm:
         return self.run("uninstall", release, f"--namespace={namespace}", *options)
 
     def run(self, *args: str, input: str | None = None) -> str:  # noqa: A002 - the name subprocess.run has for it
-        """What Helm prints on standard output."""
+        """Runs Helm; returns its standard output."""
         done = subprocess.run(
             [self.binary, *args],
             input=input or "",

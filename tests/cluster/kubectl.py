@@ -1,6 +1,6 @@
-"""The real kubectl against one kubeconfig; what it prints on failure is the error's text.
+"""kubectl with one kubeconfig; on failure its output is the text of the error.
 
-A call costs a process and a tenth of a second of CPU: what is looked at again and again is read by `api`.
+A call costs a process and a tenth of a second of CPU: polling uses `api`.
 """
 
 import json
@@ -23,7 +23,7 @@ class KubectlError(Exception):
 
 
 class Kubectl:
-    """Runs kubectl as the user of `kubeconfig`; its caches are kept beside that file."""
+    """Runs kubectl with a kubeconfig; its caches are beside that file."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
@@ -36,18 +36,18 @@ class Kubectl:
 
     @cached_property
     def api(self) -> ApiReader:
-        """The same user's reads without a process."""
+        """Reads with the same kubeconfig, without a process."""
         return ApiReader(self.kubeconfig)
 
     def run(self, *args: str, input: str | None = None) -> str:  # noqa: A002 - the name subprocess.run has for it
-        """What kubectl prints; `input` is its standard input."""
+        """Runs kubectl; returns its standard output. `input` is its standard input."""
         done = subprocess.run(
             [*self._command, *args],
             input=input or "",
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "KUBERC": "off"},  # no aliases and defaults of the user's own
+            env={**os.environ, "KUBERC": "off"},  # without the user's aliases and defaults
         )
         if done.returncode != 0:
             raise KubectlError(f"kubectl {' '.join(args)}: {done.stderr.strip() or done.stdout.strip()}")
@@ -58,24 +58,26 @@ class Kubectl:
         return json.loads(self.run(*args, "--output=json", input=input))
 
     def apply(self, *manifests: str | Mapping[str, Any]) -> str:
-        """Applies YAML texts and objects, in this order."""
+        """Applies YAML texts and objects in this order."""
         documents = [text if isinstance(text, str) else json.dumps(text) for text in manifests]
         return self.run("apply", "--filename=-", input="\n---\n".join(documents))
 
     def create_namespace(self, name: str, **labels: str) -> str:
-        """Creates the namespace with the name label that Kubernetes sets itself only since 1.21.
+        """Creates the namespace with the name label that Kubernetes itself sets from 1.21 on.
 
-        One of the same name that `delete_namespaces` removed is waited for.
+        Waits until a namespace of the same name that `delete_namespaces` removed is gone.
         """
         metadata = {"name": name, "labels": {"kubernetes.io/metadata.name": name, **labels}}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
         wait_until(
-            lambda: self._is_created(namespace), REMOVAL_SECONDS, f"the namespace {name} of before to be gone"
+            lambda: self._is_created(namespace),
+            REMOVAL_SECONDS,
+            f"the previous namespace {name} to be deleted",
         )
         return name
 
     def delete_namespaces(self, *names: str) -> None:
-        """Their objects go in the background: nobody needs to wait for that."""
+        """Deletes the namespaces without waiting for their objects."""
         self.run("delete", "namespace", *names, "--wait=false")
 
     def _is_created(self, namespace: Mapping[str, Any]) -> bool:

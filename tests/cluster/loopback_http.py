@@ -1,4 +1,4 @@
-"""Plain requests to the parts on 127.0.0.1, without any proxy that the environment may name."""
+"""HTTP requests to programs on 127.0.0.1, without the environment's proxy."""
 
 import json
 import ssl
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def request_json(url: str, *, ca_file: Path | None = None, token: str = "", body: Any = None) -> Any:
-    """The decoded answer; a `body` is posted as JSON. OSError, HTTP and URL errors among it, on failure."""
+    """The decoded JSON response; a `body` is posted as JSON. Raises OSError, also for HTTP and URL errors."""
     return json.loads(request(url, ca_file=ca_file, token=token, body=body))
 
 
 def request(url: str, *, ca_file: Path | None = None, token: str = "", body: Any = None) -> bytes:
-    """The answer as it is; else as `request_json`."""
+    """The response body; otherwise like `request_json`."""
     context = ssl.create_default_context(cafile=ca_file) if ca_file else None
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
@@ -29,7 +29,7 @@ def request(url: str, *, ca_file: Path | None = None, token: str = "", body: Any
 
 
 def answers(url: str, *, ca_file: Path | None = None, token: str = "") -> bool:
-    """True when the URL answers with success; any refusal, and a CA file that is not there yet, is False."""
+    """True if the URL responds with success; False on any error, a missing CA file included."""
     try:
         request(url, ca_file=ca_file, token=token)
     except OSError:

@@ -1,7 +1,7 @@
-"""Child processes of a test: output in a log file, ready when a probe says so, ended by their own id.
+"""Child processes of a test: with a log file, a readiness check, and termination by process id.
 
-`setpriv` makes the kernel kill a child when the thread that started it ends, so that not even a killed test
-run leaves one behind. Start processes from the main thread.
+`setpriv` makes the kernel kill a child when the thread that started it exits, so not even a killed test run
+leaves one behind. Processes must be started from the main thread.
 """
 
 import random
@@ -19,11 +19,11 @@ DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 class ProcessError(Exception):
-    """A child ended early or did not become ready; the message shows the end of its log."""
+    """A child exited early or did not become ready; the message shows the end of its log."""
 
 
 class Process:
-    """One program that can be started and stopped again and again; `<name>.log` collects its output."""
+    """A program that can be started and stopped repeatedly; `<name>.log` collects its output."""
 
     def __init__(self, name: str, command: Sequence[str | Path], directory: Path) -> None:
         self.name = name
@@ -34,18 +34,18 @@ class Process:
 
     @property
     def pid(self) -> int | None:
-        """The child's process id while it runs."""
+        """The child's process id while it runs, else None."""
         return self._child.pid if self._child and self._child.poll() is None else None
 
     def start(self, ready: Callable[[], bool], within_seconds: float) -> None:
-        """Starts the program and waits until `ready` answers True."""
+        """Starts the program and waits until `ready` returns True."""
         self.launch()
         self.until_ready(ready, within_seconds)
 
     def launch(self) -> None:
-        """Starts the program; `until_ready` then waits for it."""
+        """Starts the program; `until_ready` waits for it."""
         if self.pid:
-            raise ProcessError(f"{self.name} runs already")
+            raise ProcessError(f"{self.name} is already running")
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 self._command,
@@ -56,7 +56,7 @@ class Process:
             )
 
     def until_ready(self, ready: Callable[[], bool], within_seconds: float) -> None:
-        """Waits until `ready` answers True; a ProcessError where the program ends before, or takes longer."""
+        """Waits until `ready` returns True; raises ProcessError on exit or after *within_seconds*."""
         try:
             wait_until(lambda: self._has_ended() or ready(), within_seconds, f"{self.name} to be ready")
         except BaseException as error:
@@ -68,12 +68,12 @@ class Process:
             raise ProcessError(f"{self.name} ended with {self._child.returncode}\n{self._end_of_log()}")
 
     def ask_to_stop(self) -> None:
-        """SIGTERM; `stop` then waits for the end."""
+        """Sends SIGTERM; `stop` waits for the exit."""
         if self._child:
             self._child.terminate()
 
     def stop(self, grace_seconds: float = 10) -> None:
-        """SIGTERM, and SIGKILL where that was not enough; nothing where the program does not run."""
+        """Sends SIGTERM, and SIGKILL after *grace_seconds*; no effect if the program does not run."""
         if self._child is None:
             return
         self._child.terminate()
@@ -92,18 +92,21 @@ class Process:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nothing listens on and that no other test run gets from here.
+    """Free ports of 127.0.0.1 that no other test run gets from this function.
 
-    They lie below those that systems give to outgoing connections, one of which might take a port between
-    this call and the listener's start. Until this process ends it holds the UDP port of the same number,
-    which nobody needs, as a sign to all others.
+    They are below the range of outgoing connections, one of which could take a port before the listener
+    starts. Until this process exits it holds the unused UDP port of the same number as a reservation.
     """
-    found: list[int] = []
-    while len(found) < count:
+    ports: list[int] = []
+    while len(ports) < count:
         port = random.randrange(*PORTS)
-        with suppress(OSError), socket.socket() as listener, socket.socket(type=socket.SOCK_DGRAM) as sign:
-            sign.bind(("127.0.0.1", port))
+        with (
+            suppress(OSError),
+            socket.socket() as listener,
+            socket.socket(type=socket.SOCK_DGRAM) as reservation,
+        ):
+            reservation.bind(("127.0.0.1", port))
             listener.bind(("127.0.0.1", port))
-            sign.detach()
-            found.append(port)
-    return found
+            reservation.detach()
+            ports.append(port)
+    return ports

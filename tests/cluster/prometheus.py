@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes nothing: its past comes from an OpenMetrics file."""
+"""A real Prometheus without scrapes: its history comes from an OpenMetrics file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ from tests.cluster.loopback_http import answers
 from tests.cluster.processes import Process, free_ports
 from tests.parts.locate import Part, require
 
-RETENTION = "60d"  # counted back from the newest sample, so a history may lie far in the past
+RETENTION = "60d"  # counted from the newest sample, so the history may be old
 START_SECONDS = 60
 
 
 class Prometheus:
-    """A context manager; without an OpenMetrics file the server knows no series at all."""
+    """Context manager; without an OpenMetrics file the server has no series."""
 
     def __init__(
         self, directory: Path, openmetrics_file: Path | None = None, *, flags: Sequence[str] = ()
@@ -37,7 +37,7 @@ class Prometheus:
 
     @property
     def pid(self) -> int | None:
-        """The server's process id while it runs."""
+        """The server's process id while it runs, else None."""
         return self._process.pid
 
     def __enter__(self) -> Self:
@@ -52,9 +52,9 @@ class Prometheus:
         self.stop()
 
     def start(self) -> None:
-        """Starts the server, or starts it again on the same port with the same data."""
+        """Starts or restarts the server on the same port with the same data."""
         self._process.start(lambda: answers(f"{self.url}/-/ready"), START_SECONDS)
 
     def stop(self) -> None:
-        """Clients see refused connections until `start`."""
+        """Stops the server; until `start` connections are refused."""
         self._process.stop()

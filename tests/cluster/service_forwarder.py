@@ -1,7 +1,7 @@
-"""A TCP forwarder that plays a Service: new connections go to endpoints that are ready, open ones stay.
+"""A TCP forwarder in place of a Service: it sends new connections to ready endpoints and keeps open ones.
 
-Readiness is polled, so what changed is known a moment later, as in a cluster. Where nobody is ready, or the
-endpoint that was chosen is gone, the client meets a reset connection.
+Readiness is polled, so a change takes effect with a delay, as in a cluster. Without a ready endpoint, or if
+the chosen endpoint is gone, the client's connection is reset.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from tests.cluster.loopback_http import answers
 from tests.cluster.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
-PIECE_BYTES = 65536
+CHUNK_BYTES = 65536
 PATIENCE_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One replica: where it listens, and the URL that answers with success while it is ready."""
+    """One replica: its port, and the URL that responds with success while it is ready."""
 
     name: str
     port: int
@@ -31,7 +31,7 @@ class Endpoint:
 
 
 class ServiceForwarder:
-    """A context manager; it serves from a thread of its own. Endpoints come and go by `add` and `remove`."""
+    """Context manager that serves from its own thread; `add` and `remove` change the endpoints."""
 
     def __init__(self, port: int, poll_seconds: float = 1) -> None:
         self.port = port
@@ -46,19 +46,19 @@ class ServiceForwarder:
 
     @property
     def ready(self) -> tuple[str, ...]:
-        """The names of the endpoints that new connections go to."""
+        """The names of the ready endpoints."""
         return tuple(endpoint.name for endpoint in self._ready)
 
     def add(self, endpoint: Endpoint) -> None:
-        """Forward to *endpoint*, too, from when it is seen to be ready."""
+        """Adds an endpoint, which receives connections once it is ready."""
         self._endpoints = (*self._endpoints, endpoint)
 
     def remove(self, name: str) -> None:
-        """Forget an endpoint that has ended; without this it is just never seen ready again."""
+        """Removes a terminated endpoint, which would otherwise only be unready."""
         self._endpoints = tuple(endpoint for endpoint in self._endpoints if endpoint.name != name)
 
     def until_ready(self, *names: str) -> None:
-        """Wait until new connections go to exactly these."""
+        """Waits until exactly these endpoints are ready."""
         wait_until(lambda: set(self.ready) == set(names), PATIENCE_SECONDS, f"{names} as ready endpoints")
 
     def __enter__(self) -> Self:
@@ -88,8 +88,11 @@ class ServiceForwarder:
     async def _poll(self) -> None:
         while True:
             endpoints = self._endpoints
-            found = await asyncio.gather(*(asyncio.to_thread(_is_ready, each) for each in endpoints))
-            self._ready = tuple(each for each, is_ready in zip(endpoints, found, strict=True) if is_ready)
+            checks = (asyncio.to_thread(_is_ready, endpoint) for endpoint in endpoints)
+            states = await asyncio.gather(*checks)
+            self._ready = tuple(
+                endpoint for endpoint, is_ready in zip(endpoints, states, strict=True) if is_ready
+            )
             await asyncio.sleep(self._poll_seconds)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -101,15 +104,15 @@ class ServiceForwarder:
         writers = [writer]
         try:
             endpoint = self._next()
-            far_reader, far_writer = await asyncio.open_connection(LOOPBACK, endpoint.port)
-            writers.append(far_writer)
+            endpoint_reader, endpoint_writer = await asyncio.open_connection(LOOPBACK, endpoint.port)
+            writers.append(endpoint_writer)
             self.forwarded[endpoint.name] += 1
-            await asyncio.gather(_pass_on(reader, far_writer), _pass_on(far_reader, writer))
-        except OSError:  # one end is gone: so is the other, at once
+            await asyncio.gather(_copy(reader, endpoint_writer), _copy(endpoint_reader, writer))
+        except OSError:  # one side is gone: the other side is reset at once
             pass
         finally:
-            for each in writers:
-                each.transport.abort()
+            for open_writer in writers:
+                open_writer.transport.abort()
 
     def _next(self) -> Endpoint:
         ready = self._ready
@@ -122,13 +125,13 @@ class ServiceForwarder:
 def _is_ready(endpoint: Endpoint) -> bool:
     try:
         return answers(endpoint.ready_url)
-    except HTTPException:  # it ended in the middle of its answer
+    except HTTPException:  # the replica terminated during its response
         return False
 
 
-async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """One direction, its end included: the other direction may go on."""
-    while piece := await source.read(PIECE_BYTES):
-        sink.write(piece)
+async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    """Copies one direction up to its end of file; the other direction may continue."""
+    while chunk := await source.read(CHUNK_BYTES):
+        sink.write(chunk)
         await sink.drain()
     sink.write_eof()

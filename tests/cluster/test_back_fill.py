@@ -1,4 +1,4 @@
-"""Blocks of a past are written once per content, and kept while they are among the last that were used."""
+"""Prometheus blocks of a history are written once per content; the most recently used ones are kept."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ HISTORY = '# TYPE up gauge\nup{{job="{job}"}} 1 1700000000\n# EOF\n'
 
 
 def blocks(directory: Path, cache: Path, job: str) -> set[str]:
-    """The names of the blocks of a past of one sample."""
+    """The names of the blocks of a history with one sample."""
     text, data = directory / f"{job}.txt", directory / f"data-of-{job}"
     text.write_text(HISTORY.format(job=job))
     back_fill(text, data, cache)
@@ -22,7 +22,7 @@ def blocks(directory: Path, cache: Path, job: str) -> set[str]:
 
 
 def test_the_same_content_has_the_same_blocks(tmp_path: Path) -> None:
-    """A block's name is made anew each time that one is written: the same name was written once."""
+    """Each write gives a block a new name, so an equal name proves that it was written once."""
     cache = tmp_path / "cache"
 
     first, again = blocks(tmp_path, cache, "web"), blocks(tmp_path, cache, "web")
@@ -32,8 +32,8 @@ def test_the_same_content_has_the_same_blocks(tmp_path: Path) -> None:
     assert blocks(tmp_path, cache, "db") != first
 
 
-def test_what_was_not_used_for_long_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of three contents the two used last are kept: the first one, which was used again, and the third."""
+def test_the_least_recently_used_blocks_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three contents the two most recently used are kept: the first one, used again, and the third."""
     monkeypatch.setattr(module, "KEPT", 2)
     cache = tmp_path / "cache"
     first, second = blocks(tmp_path, cache, "one"), blocks(tmp_path, cache, "two")
@@ -50,7 +50,7 @@ def test_what_was_not_used_for_long_goes(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_file_that_promtool_refuses_is_named(tmp_path: Path) -> None:
-    """Nothing of it is kept."""
+    """The error names the file, and the cache keeps nothing of it."""
     broken = tmp_path / "broken.txt"
     broken.write_text("no metrics\n")
 

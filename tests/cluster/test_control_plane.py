@@ -1,4 +1,4 @@
-"""The control plane that tests run is a real one: controllers make Pods, webhooks change them, RBAC holds."""
+"""The tests' control plane is real: controllers create Pods, webhooks mutate them, RBAC is enforced."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ POD = {
 
 
 def test_a_deployments_pod_appears_and_stays_pending(kubectl: Kubectl) -> None:
-    """The controllers turn a Deployment of 1 replica into 1 Pod named after it; no kubelet ever runs it."""
+    """The controllers create 1 Pod for a Deployment of 1 replica; without a kubelet it stays Pending."""
     namespace = kubectl.create_namespace("deployment-makes-pod")
     kubectl.run("create", "deployment", "web", "--image=example.com/web:1", f"--namespace={namespace}")
 
@@ -35,7 +35,7 @@ def test_a_deployments_pod_appears_and_stays_pending(kubectl: Kubectl) -> None:
 
 
 def test_a_patching_webhook_changes_what_is_stored(kubectl: Kubectl, tmp_path: Path) -> None:
-    """A Pod that is created through a webhook is stored with the annotation that the webhook's patch adds."""
+    """A Pod is stored with the annotation that the webhook's patch adds."""
     namespace = kubectl.create_namespace("webhook-patches-pod")
     with annotating_webhook(tmp_path) as client_config:
         kubectl.apply(_configuration(client_config, namespace))
@@ -53,7 +53,7 @@ def test_a_patching_webhook_changes_what_is_stored(kubectl: Kubectl, tmp_path: P
 
 
 def _annotations(kubectl: Kubectl, namespace: str, *options: str) -> dict[str, str]:
-    """Those of a Pod as the API server answers its creation."""
+    """The annotations in the API server's response to the creation of a Pod."""
     command = ("create", "--filename=-", f"--namespace={namespace}", *options)
     answer = kubectl.json(*command, input=json.dumps(POD))
     annotations: dict[str, str] = answer["metadata"].get("annotations", {})
@@ -83,7 +83,7 @@ def _configuration(client_config: dict[str, Any], namespace: str) -> dict[str, A
 def test_a_service_accounts_token_may_do_what_rbac_grants(
     control_plane: ControlPlane, kubectl: Kubectl
 ) -> None:
-    """An account that may only read ConfigMaps of its namespace lists them there, and is refused Pods."""
+    """An account with the right to list ConfigMaps lists them in its namespace, and may not list Pods."""
     namespace = kubectl.create_namespace("service-account-token")
     in_namespace = f"--namespace={namespace}"
     kubectl.run("create", "serviceaccount", "reader", in_namespace)
@@ -105,7 +105,7 @@ def test_a_service_accounts_token_may_do_what_rbac_grants(
 
 
 def test_the_api_server_can_be_away_for_a_while(control_plane: ControlPlane, kubectl: Kubectl) -> None:
-    """While the API server is stopped clients fail; after its start what was stored is there again."""
+    """While the API server is stopped clients fail; after its restart the stored objects are unchanged."""
     namespace = kubectl.create_namespace("api-server-restart")
 
     control_plane.stop_api_server()

@@ -1,4 +1,4 @@
-"""Both Helms render, install, upgrade, roll back and remove a release on the real control plane."""
+"""Helm 3 and Helm 4 render, install, upgrade, roll back and remove a release on the control plane."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ data: {text: {{ .Values.text | quote }}}
 @pytest.fixture(params=["helm3", "helm4"])
 def helm(request: pytest.FixtureRequest) -> Helm:
     """Helm 3, then Helm 4."""
-    found: Helm = request.getfixturevalue(request.param)
-    return found
+    binary: Helm = request.getfixturevalue(request.param)
+    return binary
 
 
 @pytest.fixture
 def chart(tmp_path: Path) -> Path:
-    """A chart of one ConfigMap whose text is a value."""
+    """A chart with one ConfigMap, the text of which is a value."""
     (tmp_path / "templates").mkdir()
     (tmp_path / "Chart.yaml").write_text(CHART)
     (tmp_path / "values.yaml").write_text("text: ''\n")
@@ -36,7 +36,7 @@ def chart(tmp_path: Path) -> Path:
 
 @pytest.mark.chart
 def test_a_chart_is_rendered_and_linted_without_a_cluster(helm: Helm, chart: Path) -> None:
-    """Values reach the template; a template that does not parse is an error of both commands."""
+    """Values reach the template; a template that does not parse fails both commands."""
     [greeting] = helm.template(chart, namespace="there", values={"text": "hello"})
     assert greeting["data"] == {"text": "hello"}
     assert greeting["metadata"]["namespace"] == "there"
@@ -53,7 +53,7 @@ def test_a_chart_is_rendered_and_linted_without_a_cluster(helm: Helm, chart: Pat
 def test_a_release_lives_and_ends(
     helm: Helm, chart: Path, control_plane: ControlPlane, kubectl: Kubectl, request: pytest.FixtureRequest
 ) -> None:
-    """Install says one, upgrade two, roll-back to revision 1 one again, and uninstall leaves nothing."""
+    """Install stores `one`, upgrade `two`, roll-back to revision 1 `one`; uninstall removes the object."""
     namespace = kubectl.create_namespace(f"release-of-{request.node.callspec.id}")
     helm = helm.against(control_plane.kubeconfig)
     get = ("get", "configmap", "greeting", f"--namespace={namespace}")

@@ -1,4 +1,4 @@
-"""Ports for the parts differ from those that anybody else was given."""
+"""Ports of concurrent test runs are distinct."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster import processes
 
-DRAWN_ELSEWHERE = """\
+OTHER_PROCESS = """\
 import sys
 from tests.cluster import processes
 processes.PORTS = (int(sys.argv[1]), int(sys.argv[2]))
@@ -17,12 +17,12 @@ sys.stdin.read()
 
 
 def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 60 ports this process gets 10, then 10 others, and a second one 15 others: nobody listens yet."""
+    """Of 60 ports this process gets 10 and 10 more, and another process 15 others, without any listener."""
     first = processes.free_ports(1)[0]
     monkeypatch.setattr(processes, "PORTS", (first, first + 60))
     own = [*processes.free_ports(10), *processes.free_ports(10)]
 
-    command = [sys.executable, "-c", DRAWN_ELSEWHERE, str(first), str(first + 60)]
+    command = [sys.executable, "-c", OTHER_PROCESS, str(first), str(first + 60)]
     other = subprocess.run(command, capture_output=True, text=True, check=True, input="").stdout.split()
 
     assert len({*own, *map(int, other)}) == 35

@@ -1,4 +1,4 @@
-"""The Prometheus that tests run is a real one with a past."""
+"""The tests' Prometheus is real and serves a back-filled history."""
 
 from pathlib import Path
 from urllib.parse import urlencode
@@ -20,21 +20,21 @@ probe_requests_total{job="web"} 40 1700000120
 
 
 def test_back_filled_samples_are_answered(prometheus_factory: PrometheusFactory, tmp_path: Path) -> None:
-    """Three samples, one a minute, come back from a range query at steps of a minute as they were written."""
+    """A range query with steps of a minute returns the three samples, one per minute, as written."""
     openmetrics_file = tmp_path / "history.txt"
     openmetrics_file.write_text(HISTORY)
     prometheus = prometheus_factory(openmetrics_file)
 
-    asked = {"query": "probe_requests_total", "start": 1_700_000_000, "end": 1_700_000_120, "step": 60}
-    answer = request_json(f"{prometheus.url}/api/v1/query_range?{urlencode(asked)}")
+    query = {"query": "probe_requests_total", "start": 1_700_000_000, "end": 1_700_000_120, "step": 60}
+    answer = request_json(f"{prometheus.url}/api/v1/query_range?{urlencode(query)}")
 
     [series] = answer["data"]["result"]
     assert series["metric"] == {"__name__": "probe_requests_total", "job": "web"}
     assert series["values"] == [[1_700_000_000, "10"], [1_700_000_060, "20"], [1_700_000_120, "40"]]
 
 
-def test_without_a_history_nothing_is_known(prometheus_factory: PrometheusFactory) -> None:
-    """A Prometheus without a past answers with success and no series."""
+def test_without_a_history_there_is_no_series(prometheus_factory: PrometheusFactory) -> None:
+    """A Prometheus without a history responds with success and no series."""
     prometheus = prometheus_factory(None)
 
     answer = request_json(f"{prometheus.url}/api/v1/query?{urlencode({'query': 'probe_requests_total'})}")

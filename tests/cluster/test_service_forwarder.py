@@ -1,4 +1,4 @@
-"""The forwarder treats connections as a Service does: readiness counts when they begin, and never again."""
+"""The forwarder behaves like a Service: readiness matters only when a connection is opened."""
 
 import http.client
 import socket
@@ -14,7 +14,7 @@ from tests.cluster.service_forwarder import LOOPBACK, Endpoint, ServiceForwarder
 
 
 class Replica(ThreadingHTTPServer):
-    """Answers /readyz as it is told to, and every other path with its name."""
+    """An HTTP server whose /readyz follows `is_ready`; every other path returns its name."""
 
     daemon_threads = True
 
@@ -24,12 +24,12 @@ class Replica(ThreadingHTTPServer):
 
     @property
     def endpoint(self) -> Endpoint:
-        """It, as the forwarder is told of it."""
+        """The replica as an endpoint of the forwarder."""
         return Endpoint(self.name, self.server_port, f"http://{LOOPBACK}:{self.server_port}/readyz")
 
 
 class _Answer(BaseHTTPRequestHandler):
-    """Keeps connections open."""
+    """A handler that keeps connections open."""
 
     protocol_version = "HTTP/1.1"
     server: Replica
@@ -47,7 +47,7 @@ class _Answer(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(name: str) -> Iterator[Replica]:
-    """A replica that serves until the context is left; connections that are open then stay open."""
+    """A replica that serves until the context exits; connections that are open then stay open."""
     with Replica(name) as replica:
         thread = Thread(target=replica.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -60,14 +60,14 @@ def serving(name: str) -> Iterator[Replica]:
 
 @pytest.fixture
 def replicas() -> Iterator[tuple[Replica, Replica]]:
-    """Two of them."""
+    """Two replicas."""
     with serving("one") as one, serving("two") as two:
         yield one, two
 
 
 @pytest.fixture
 def forwarder(replicas: tuple[Replica, Replica]) -> Iterator[ServiceForwarder]:
-    """It forwards to both, and looks at them every 20 ms."""
+    """A forwarder with both replicas that polls their readiness every 20 ms."""
     [port] = free_ports(1)
     with ServiceForwarder(port, poll_seconds=0.02) as running:
         for replica in replicas:
@@ -80,22 +80,22 @@ def connect(forwarder: ServiceForwarder) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(LOOPBACK, forwarder.port, timeout=5)
 
 
-def asked(connection: http.client.HTTPConnection) -> str:
-    """The name of the replica that answers."""
+def replica_name(connection: http.client.HTTPConnection) -> str:
+    """The name of the replica that responds."""
     connection.request("GET", "/name")
     return connection.getresponse().read().decode()
 
 
 def names(forwarder: ServiceForwarder, count: int) -> list[str]:
-    """Who answers so many new connections."""
+    """The names of the replicas that serve *count* new connections."""
     with ExitStack() as stack:
-        return [asked(stack.enter_context(closing(connect(forwarder)))) for _ in range(count)]
+        return [replica_name(stack.enter_context(closing(connect(forwarder)))) for _ in range(count)]
 
 
 def test_new_connections_go_to_ready_replicas_in_turn(
     forwarder: ServiceForwarder, replicas: tuple[Replica, Replica]
 ) -> None:
-    """Of four connections each of two replicas gets two; the one that is not ready gets none, until it is."""
+    """Of four connections each of two replicas gets two; an unready replica gets none until it is ready."""
     one, _ = replicas
     assert sorted(names(forwarder, 4)) == ["one", "one", "two", "two"]
 
@@ -112,30 +112,30 @@ def test_new_connections_go_to_ready_replicas_in_turn(
 def test_an_open_connection_stays_where_it_is(
     forwarder: ServiceForwarder, replicas: tuple[Replica, Replica]
 ) -> None:
-    """It is answered by the same replica after that is not ready any more."""
+    """The same replica still responds on an open connection after it became unready."""
     with closing(connect(forwarder)) as connection:
-        name = asked(connection)
+        name = replica_name(connection)
         left, other = replicas if replicas[0].name == name else replicas[::-1]
         left.is_ready = False
         forwarder.until_ready(other.name)
 
-        assert [asked(connection) for _ in range(3)] == [name] * 3
+        assert [replica_name(connection) for _ in range(3)] == [name] * 3
 
 
 def test_without_a_ready_replica_a_connection_is_reset(
     forwarder: ServiceForwarder, replicas: tuple[Replica, Replica]
 ) -> None:
-    """At once, and not when the client gives up; the same holds for a replica that ended unseen."""
+    """Without a ready replica a connection is reset at once, before the client's time-out."""
     for replica in replicas:
         replica.is_ready = False
     forwarder.until_ready()
 
     with closing(connect(forwarder)) as connection, pytest.raises(ConnectionError):
-        asked(connection)
+        replica_name(connection)
 
 
 def test_a_replica_that_ended_resets_connections_until_that_is_seen() -> None:
-    """The forwarder looked once and never again: it still sends clients to a port that nobody listens on."""
+    """Until the next poll, connections to a terminated replica are reset: nothing listens on its port."""
     [port] = free_ports(1)
     forwarder = ServiceForwarder(port, poll_seconds=3600)
     with serving("gone") as replica:
@@ -145,11 +145,11 @@ def test_a_replica_that_ended_resets_connections_until_that_is_seen() -> None:
             replica.socket.close()
 
             with closing(connect(forwarder)) as connection, pytest.raises(ConnectionError):
-                asked(connection)
+                replica_name(connection)
 
 
-def test_an_end_that_one_side_sends_reaches_the_other(forwarder: ServiceForwarder) -> None:
-    """A client that says its last word still gets the answer, and then the end: both directions are apart."""
+def test_a_half_closed_connection_still_carries_the_response(forwarder: ServiceForwarder) -> None:
+    """A client that half-closes its connection still gets the response: the directions are independent."""
     with socket.create_connection((LOOPBACK, forwarder.port), timeout=5) as client:
         client.sendall(b"GET /name HTTP/1.1\r\nHost: any\r\n\r\n")
         client.shutdown(socket.SHUT_WR)

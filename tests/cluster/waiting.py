@@ -1,4 +1,4 @@
-"""Waits for facts about other processes, always with a deadline and a message that says what did not come."""
+"""Waits for conditions of other processes, with a deadline and a message that names what is missing."""
 
 import time
 from collections.abc import Callable
@@ -15,10 +15,10 @@ def wait_until(
     despite: tuple[type[Exception], ...] = (),
     every_seconds: float = 0.1,
 ) -> T:
-    """The first truthy answer of `fact`.
+    """The first truthy result of `fact`; raises TimeoutError after *within_seconds*.
 
-    An exception out of `despite` counts as "not yet"; any other one ends the waiting. `what` completes the
-    sentence "waited 5 s in vain for ...".
+    An exception of `despite` counts as "not yet"; any other one is raised. `what` completes the sentence
+    "waited 5 s for ...".
     """
     deadline = time.monotonic() + within_seconds
     while True:
@@ -33,5 +33,5 @@ def wait_until(
                 return answer
             last = answer
         if time.monotonic() >= deadline:
-            raise TimeoutError(f"waited {within_seconds:g} s in vain for {what}; last: {last!r}") from cause
+            raise TimeoutError(f"waited {within_seconds:g} s for {what}; last: {last!r}") from cause
         time.sleep(every_seconds)

@@ -1,4 +1,4 @@
-"""Pasts that tests, the sandbox and the demo rest on.
+"""Metric histories for tests, the sandbox and the demo.
 
-Each is described once, and written as text for promtool or as a recorded history.
+Each history has one description, and is written as text for promtool or as a recorded history.
 """

@@ -1,7 +1,7 @@
-"""Pods whose usage never changes, from yesterday's first moment on, and what kube-state-metrics told of them.
+"""Histories of Pods with constant usage from yesterday's midnight on, with kube-state-metrics owners.
 
-A container uses 0.100 cores and 10,000,000 bytes, or a multiple of both. With one whole day known its CPU is
-raised by 1 / (1 + 1)^2 = 25 %: a profile is 0.125 cores, or that multiple of it.
+A container uses 0.100 cores and 10,000,000 bytes, or a multiple of both. With one whole day covered CPU is
+raised by 1 / (1 + 1)^2 = 25 %: a CPU profile is 0.125 cores, or that multiple of it.
 """
 
 import time
@@ -20,9 +20,9 @@ Times = NDArray[np.int64]
 
 
 def yesterday_and_today() -> Times:
-    """The times of all scrapes, the coming hour's too, so that a test's own time finds samples.
+    """The times of all scrapes, up to an hour ahead so that every step during the test has samples.
 
-    A scrape at midnight itself would be one of the day before.
+    A scrape at midnight would belong to the day before.
     """
     now = int(time.time())
     midnight = now - round(days_from_midnight(now, 1) * DAY_SECONDS)
@@ -30,14 +30,17 @@ def yesterday_and_today() -> Times:
 
 
 def usage(namespace: str, multiples: Mapping[str, float], times: Times) -> tuple[Family, Family]:
-    """What cAdvisor told of Pods with one container each, by name: the multiple that each of them used."""
+    """Metrics of cAdvisor for Pods with one container; *multiples* maps Pods to multiples of the usage."""
 
     def labels(pod: str) -> dict[str, str]:
         return {"namespace": namespace, "pod": pod, "container": "main", "image": "main:1"}
 
     ones = np.ones(len(times))
-    cpu = [Series(labels(pod), times, each * CORES * (times - times[0])) for pod, each in multiples.items()]
-    memory = [Series(labels(pod), times, each * BYTES * ones) for pod, each in multiples.items()]
+    cpu = [
+        Series(labels(pod), times, multiple * CORES * (times - times[0]))
+        for pod, multiple in multiples.items()
+    ]
+    memory = [Series(labels(pod), times, multiple * BYTES * ones) for pod, multiple in multiples.items()]
     return (
         Family("container_cpu_usage_seconds_total", "counter", tuple(cpu)),
         Family("container_memory_working_set_bytes", "gauge", tuple(memory)),
@@ -47,7 +50,7 @@ def usage(namespace: str, multiples: Mapping[str, float], times: Times) -> tuple
 def owners(
     namespace: str, metric: str, label: str, owned: Mapping[str, tuple[str, str] | None], times: Times
 ) -> Family:
-    """The controllers' kinds and names by the name of what they own; None where nobody owns it."""
+    """Owner metrics: the kind and name of the controller by owned object; None if there is no controller."""
     series = []
     for name, owner in owned.items():
         kind, owner_name = owner or ("", "")

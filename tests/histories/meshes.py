@@ -1,9 +1,8 @@
-"""What meshes tell, in the label schema of each: rates are constant, scraped every 30 seconds.
+"""Metrics of service meshes in the label schema of each: constant rates, scraped every 30 seconds.
 
-Linkerd, as linkerd-viz scrapes it: `namespace`, `pod`, the kind and every label of the Pod itself become
-labels of all that is scraped from its proxy; `dst_*` tell the destination. Istio: `source_*` and
-`destination_*` without kinds, each request reported by the client's and by the server's sidecar, or by a
-waypoint.
+Linkerd, as linkerd-viz scrapes it: `namespace`, `pod`, the kind and every label of the Pod become labels of
+all series of its proxy; `dst_*` labels describe the destination. Istio: `source_*` and `destination_*`
+labels without kinds; the sidecars of client and server both report each request, or a waypoint does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,21 +19,21 @@ SCRAPE_SECONDS = 30
 
 @dataclass(frozen=True)
 class Counter:
-    """One series that grows by *per_second*."""
+    """A series that grows by *per_second*."""
 
     metric: str
     labels: Mapping[str, str]
     per_second: float
 
     def series(self, times: NDArray[np.int64]) -> Series:
-        """From 1000 on: the proxy is older than the history."""
+        """The series from 1000 on: the proxy is older than the history."""
         return Series(self.labels, times, 1000 + self.per_second * (times - times[0]))
 
 
 def write_counters(
     path: Path, counters: Iterable[Counter], up: Iterable[Mapping[str, str]], *, end: int, seconds: int
 ) -> None:
-    """The OpenMetrics file; a part of a histogram stands there as a gauge, which `rate` takes as well."""
+    """Writes the OpenMetrics file; the parts of a histogram are gauges, which `rate` accepts as well."""
     times = np.arange(end - seconds, end + 1, SCRAPE_SECONDS, dtype=np.int64)
     metrics: dict[str, list[Series]] = {}
     for counter in counters:
@@ -49,7 +48,7 @@ def write_counters(
 
 @dataclass(frozen=True)
 class LinkerdPod:
-    """A meshed Pod; *own* are the Pod's own labels, which win over those of its kind."""
+    """A meshed Pod; *own* are the Pod's labels, which override those of its kind."""
 
     namespace: str
     pod: str
@@ -59,7 +58,7 @@ class LinkerdPod:
 
     @property
     def labels(self) -> dict[str, str]:
-        """As relabelling leaves them."""
+        """The labels of all series of its proxy after relabelling."""
         scraped = {"namespace": self.namespace, "pod": self.pod, **self.kind, "control_plane_ns": "linkerd"}
         scraped |= {"workload_ns": self.namespace, "instance": f"{self.address}:4191", "job": "linkerd-proxy"}
         return {**scraped, **self.own}
@@ -75,7 +74,7 @@ def linkerd_edge(
     written: float,
     read: float,
 ) -> Iterator[Counter]:
-    """The counters of one Pod for one address behind a Service, and the inbound ones that must not count."""
+    """The counters of one Pod for one address behind a Service, and inbound ones, which must not count."""
     target = {"target_addr": f"{address}:8080", "target_ip": address, "target_port": "8080", "tls": "true"}
     outbound = {"direction": "outbound", **target, **destination, **source.labels}
     yield Counter("request_total", outbound, requests)
@@ -84,7 +83,7 @@ def linkerd_edge(
         yield Counter("response_total", outbound | labels, per_second)
     yield Counter("tcp_write_bytes_total", outbound | {"peer": "dst"}, written)
     yield Counter("tcp_read_bytes_total", outbound | {"peer": "dst"}, read)
-    # What the same proxy serves, and its side towards its own application.
+    # Inbound requests of the same proxy, and its connections to its own application.
     inbound = {"direction": "inbound", **target, "srv_kind": "default", **source.labels}
     yield Counter("request_total", inbound, 100.0)
     yield Counter("tcp_write_bytes_total", inbound | {"peer": "src"}, 1e6)
@@ -92,16 +91,16 @@ def linkerd_edge(
 
 
 def linkerd_destination(namespace: str, kind: Mapping[str, str], pod: str) -> dict[str, str]:
-    """The `dst_*` labels of one Pod."""
-    told = {"namespace": namespace, **kind, "pod": pod, "control_plane_ns": "linkerd"}
-    told |= {"serviceaccount": "default", "zone": "", "zone_locality": "unknown"}
-    return {f"dst_{label}": value for label, value in told.items()}
+    """The `dst_*` labels of one destination Pod."""
+    labels = {"namespace": namespace, **kind, "pod": pod, "control_plane_ns": "linkerd"}
+    labels |= {"serviceaccount": "default", "zone": "", "zone_locality": "unknown"}
+    return {f"dst_{label}": value for label, value in labels.items()}
 
 
 def istio_edge(
     reporter: str, source: tuple[str, str], destination: tuple[str, str], **scraped: str
 ) -> dict[str, str]:
-    """The labels of one edge; *scraped* are those of the proxy that reports."""
+    """The labels of one edge; *scraped* are the labels of the reporting proxy."""
     ends: dict[str, str] = {}
     for end, (namespace, name) in {"source": source, "destination": destination}.items():
         ends |= {
@@ -118,7 +117,7 @@ def istio_edge(
 def istio_http(
     labels: Mapping[str, str], codes: Mapping[str, float], sizes: tuple[float, float]
 ) -> Iterator[Counter]:
-    """Requests per second by status, and the bytes per second of requests and of responses."""
+    """HTTP counters: requests per second by status code, and bytes per second of requests and responses."""
     http = {**labels, "request_protocol": "http", "response_flags": "-"}
     for code, per_second in codes.items():
         yield Counter("istio_requests_total", http | {"response_code": code}, per_second)
@@ -129,7 +128,7 @@ def istio_http(
 
 
 def istio_tcp(labels: Mapping[str, str], received: float, sent: float) -> Iterator[Counter]:
-    """Bytes per second that the server received and sent."""
+    """TCP counters: bytes per second that the server received and sent."""
     tcp = {**labels, "request_protocol": "tcp", "response_flags": "-"}
     yield Counter("istio_tcp_received_bytes_total", tcp, received)
     yield Counter("istio_tcp_sent_bytes_total", tcp, sent)

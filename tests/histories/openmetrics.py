@@ -1,4 +1,4 @@
-"""Series as OpenMetrics text with timestamps, which `promtool tsdb create-blocks-from openmetrics` reads."""
+"""OpenMetrics text with timestamps for `promtool tsdb create-blocks-from openmetrics`."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Series:
-    """One series; times in whole seconds."""
+    """A series; times in whole seconds."""
 
     labels: Mapping[str, str]
     times: NDArray[np.int64]
@@ -28,7 +28,7 @@ class Family:
 
 
 def write_openmetrics(path: Path, families: Iterable[Family]) -> None:
-    """The TYPE line of a counter lacks the `_total` of its samples."""
+    """Writes the file; the TYPE line of a counter lacks the `_total` of its samples."""
     with path.open("w", encoding="utf-8") as file:
         for family in families:
             file.write(f"# TYPE {family.metric.removesuffix('_total')} {family.kind}\n")
@@ -37,7 +37,7 @@ def write_openmetrics(path: Path, families: Iterable[Family]) -> None:
 
 
 def _lines(family: Family) -> Iterator[str]:
-    """The text of one series after the other: millions of lines would be slow one by one."""
+    """The text of one series at a time: writing millions of single lines would be slow."""
     for series in family.series:
         labels = ",".join(f'{label}="{value}"' for label, value in series.labels.items())
         head = f"{family.metric}{{{labels}}} "

@@ -1,4 +1,4 @@
-"""A shop of which each part is in a mesh, with every edge that is easily counted wrong.
+"""A shop with Linkerd and Istio metrics, which contain every edge that is easily miscounted.
 
 Edge                                    requests  responses  bytes/s to the server  and from it
 Linkerd, per minute and per second
@@ -12,7 +12,7 @@ web -> StatefulSet db                        120        120                    3
 batch -> StatefulSet db                       15         15                     10           10
 ambient -> web                               180        180                     90           60
 
-The Pods of cart, payment and queue carry a label `deployment: blue` of the user's own.
+The Pods of cart, payment and queue have a user-defined label `deployment: blue`.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ from tests.histories.meshes import (
     write_counters,
 )
 
-BLUE = {"deployment": "blue", "app": "shop"}  # labels that a user gave to Pods of several workloads
+BLUE = {"deployment": "blue", "app": "shop"}  # user-defined labels on Pods of several workloads
 WEB = LinkerdPod(
     "shop", "web-6b6f9d7d5c-2x8qz", {"deployment": "web"}, {"pod_template_hash": "6b6f9d7d5c"}, "10.42.0.21"
 )
@@ -56,15 +56,15 @@ def linkerd_counters() -> Iterator[Counter]:
             written=bytes_out,
             read=1000.0,
         )
-    one = {"responses": {"success": 1.0}, "written": 10.0, "read": 20.0}
-    yield from linkerd_edge(CART, queue, "10.42.0.25", requests=2.0, **one)  # type: ignore[arg-type]
-    yield from linkerd_edge(PAYMENT, queue, "10.42.0.25", requests=3.0, **one)  # type: ignore[arg-type]
-    yield from linkerd_edge(QUEUE, DB, "10.42.1.1", requests=4.0, **one)  # type: ignore[arg-type]
-    yield from linkerd_edge(NIGHTLY, DB, "10.42.1.1", requests=5.0, **one)  # type: ignore[arg-type]
-    # A Service of which nobody knows the workload, and a host outside the cluster.
+    constant_rates = {"responses": {"success": 1.0}, "written": 10.0, "read": 20.0}
+    yield from linkerd_edge(CART, queue, "10.42.0.25", requests=2.0, **constant_rates)  # type: ignore[arg-type]
+    yield from linkerd_edge(PAYMENT, queue, "10.42.0.25", requests=3.0, **constant_rates)  # type: ignore[arg-type]
+    yield from linkerd_edge(QUEUE, DB, "10.42.1.1", requests=4.0, **constant_rates)  # type: ignore[arg-type]
+    yield from linkerd_edge(NIGHTLY, DB, "10.42.1.1", requests=5.0, **constant_rates)  # type: ignore[arg-type]
+    # A Service with an unknown workload, and a host outside the cluster.
     service = {"dst_service": "legacy", "dst_namespace": "shop"}
-    yield from linkerd_edge(WEB, service, "10.42.1.9", requests=9.0, **one)  # type: ignore[arg-type]
-    yield from linkerd_edge(WEB_TOO, {}, "203.0.113.7", requests=9.0, **one)  # type: ignore[arg-type]
+    yield from linkerd_edge(WEB, service, "10.42.1.9", requests=9.0, **constant_rates)  # type: ignore[arg-type]
+    yield from linkerd_edge(WEB_TOO, {}, "203.0.113.7", requests=9.0, **constant_rates)  # type: ignore[arg-type]
 
 
 SIDECAR_WEB, SIDECAR_DB = {"pod": "web-6b6f9d7d5c-2x8qz"}, {"pod": "db-0"}
@@ -73,7 +73,7 @@ ISTIO_WEB, ISTIO_DB, AMBIENT = ("shop", "web"), ("storage", "db"), ("shop", "amb
 
 
 def istio_counters() -> Iterator[Counter]:
-    # Both sidecars report the same requests; the server sees a repeated try that the client does not count.
+    # Both sidecars report the same requests; the server also counts a retry that the client does not.
     client = istio_edge("source", ISTIO_WEB, ISTIO_DB, **SIDECAR_WEB)
     server = istio_edge("destination", ISTIO_WEB, ISTIO_DB, **SIDECAR_DB)
     yield from istio_http(client, {"200": 1.5, "503": 0.5}, (300.0, 4000.0))
@@ -82,22 +82,22 @@ def istio_counters() -> Iterator[Counter]:
     yield from istio_tcp(server, 50.0, 70.0)
     # The same once more, from a node's tunnel.
     yield from istio_tcp(istio_edge("source", ISTIO_WEB, ISTIO_DB, app="ztunnel"), 999.0, 999.0)
-    # Nobody but the server sees this client's requests.
+    # Only the server reports this client's requests.
     yield from istio_http(
         istio_edge("destination", ("shop", "batch"), ISTIO_DB, **SIDECAR_DB), {"200": 0.25}, (10.0, 10.0)
     )
-    # Ambient: waypoints alone report HTTP.
+    # Ambient: only waypoints report HTTP.
     waypoint = istio_edge("waypoint", AMBIENT, ISTIO_WEB, **WAYPOINT)
     yield from istio_http(waypoint, {"200": 3.0}, (90.0, 60.0))
-    # Clients without a mesh, and calls that reached nobody.
+    # Clients outside the mesh, and calls that reached no server.
     outsider = istio_edge("destination", ("unknown", "unknown"), ISTIO_WEB, **SIDECAR_WEB)
     yield from istio_http(outsider, {"200": 8.0}, (1.0, 1.0))
-    lost = istio_edge("source", ISTIO_WEB, ("unknown", "unknown"), **SIDECAR_WEB)
-    yield from istio_http(lost, {"503": 8.0}, (1.0, 1.0))
+    unreachable = istio_edge("source", ISTIO_WEB, ("unknown", "unknown"), **SIDECAR_WEB)
+    yield from istio_http(unreachable, {"503": 8.0}, (1.0, 1.0))
 
 
 def write_shop(path: Path, *, end: int, seconds: int) -> None:
-    """The OpenMetrics file of both meshes."""
+    """Writes the OpenMetrics file of both meshes."""
     up = [pod.labels for pod in LINKERD_PODS]
     write_counters(path, [*linkerd_counters(), *istio_counters()], up, end=end, seconds=seconds)
 

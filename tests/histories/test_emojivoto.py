@@ -1,4 +1,4 @@
-"""The past of emojivoto is what its description says, and the demo's file is made of it."""
+"""The emojivoto history matches its description, and the demo's file is generated from it."""
 
 import re
 from pathlib import Path
@@ -28,19 +28,19 @@ def demo() -> RecordedHistory:
 
 
 def test_regenerating_the_demo_gives_the_same_bytes(tmp_path: Path) -> None:
-    """The file in the package is what `python -m tests.histories.emojivoto --npz` writes today."""
+    """The packaged file equals the output of `python -m tests.histories.emojivoto --npz`."""
     write_recording(tmp_path / "again.npz")
 
     assert (tmp_path / "again.npz").read_bytes() == DEMO_FILE.read_bytes()
 
 
 def test_the_demo_is_small() -> None:
-    """It travels with every installation: less than 150 kB."""
+    """The file, part of every installation, is smaller than 150 kB."""
     assert DEMO_FILE.stat().st_size < 150_000
 
 
 def test_pod_names_are_real_ones() -> None:
-    """Hashes and suffixes use the letters that Kubernetes uses, and tell the Deployment exactly."""
+    """Hashes and suffixes use Kubernetes' alphabet, and the Deployment's name follows from the Pod's name."""
     for deployment in DEPLOYMENTS.values():
         for pod in (*deployment.pods, *deployment.older_pods):
             assert POD_NAME.fullmatch(pod)
@@ -63,12 +63,12 @@ async def test_the_demo_covers_three_days(demo: RecordedHistory) -> None:
 
 
 async def test_the_demo_has_a_daily_rhythm(demo: RecordedHistory) -> None:
-    """web-svc at 16:00 uses about three times what it uses at 04:00: (1 + 0.5) / (1 - 0.5)."""
-    hour = 12
+    """web-svc uses about three times as much at 16:00 as at 04:00: (1 + 0.5) / (1 - 0.5)."""
+    steps_per_hour = 12
     last_day = StepRange(LAST_STEP - 287, LAST_STEP)
     samples = await usage(demo.container_samples(Resource.CPU, last_day))
-    rows = [row for row, each in enumerate(samples.containers) if each.container == "web-svc"]
-    by_hour = samples.values[rows].mean(axis=0).reshape(24, hour).mean(axis=1)
+    rows = [row for row, series in enumerate(samples.containers) if series.container == "web-svc"]
+    by_hour = samples.values[rows].mean(axis=0).reshape(24, steps_per_hour).mean(axis=1)
 
     assert by_hour.argmax() in {14, 15, 16, 17}
     assert by_hour.argmin() in {2, 3, 4, 5}
@@ -76,15 +76,15 @@ async def test_the_demo_has_a_daily_rhythm(demo: RecordedHistory) -> None:
 
 
 async def test_rollout_in_the_demo(demo: RecordedHistory) -> None:
-    """Two days before the end the older Pods stop in the step in which the newer ones begin: none has both.
+    """Two days before the end the older Pods stop, and the newer ones start in the next step: no overlap.
 
-    The init container of the newer Pods is seen in their first step alone.
+    The init containers of the newer Pods have samples in their first step only.
     """
     rollout = LAST_STEP - 2 * 288
     samples = await usage(demo.container_samples(Resource.MEMORY, StepRange(demo.first_step, demo.last_step)))
     seen = {
-        (each.pod, each.container): np.flatnonzero(np.isfinite(values)) + demo.first_step
-        for each, values in zip(samples.containers, samples.values, strict=True)
+        (series.pod, series.container): np.flatnonzero(np.isfinite(values)) + demo.first_step
+        for series, values in zip(samples.containers, samples.values, strict=True)
     }
     for pod in DEPLOYMENTS["web"].older_pods:
         assert (seen[pod, "web-svc"][0], seen[pod, "web-svc"][-1]) == (demo.first_step, rollout)
@@ -95,7 +95,7 @@ async def test_rollout_in_the_demo(demo: RecordedHistory) -> None:
 
 
 async def test_a_constant_recording(tmp_path: Path) -> None:
-    """Samples are the description's: web-svc 0.016 cores, web → voting 1.0 and 0.9 a second."""
+    """Constant samples equal the description: web-svc 0.016 cores, web → voting 1.0 and 0.9 per second."""
     write_recording(tmp_path / "constant.npz", flavour="constant")
     recorded = read_recorded_history(tmp_path / "constant.npz")
     steps = StepRange(LAST_STEP - 9, LAST_STEP)
@@ -103,7 +103,7 @@ async def test_a_constant_recording(tmp_path: Path) -> None:
     cpu = await usage(recorded.container_samples(Resource.CPU, steps))
     connections = await only(recorded.connection_samples(steps))
 
-    web = [row for row, each in enumerate(cpu.containers) if each.container == "web-svc"]
+    web = [row for row, series in enumerate(cpu.containers) if series.container == "web-svc"]
     np.testing.assert_allclose(cpu.values[web], np.full((2, 10), 0.016), rtol=1e-6)
     assert connections is not None
     [voting] = [row for row, edge in enumerate(connections.edges) if edge.destination.name == "voting"]
@@ -112,7 +112,7 @@ async def test_a_constant_recording(tmp_path: Path) -> None:
 
 
 def test_the_openmetrics_past_is_the_same_each_time(tmp_path: Path) -> None:
-    """Two files of the same arguments are equal, end as OpenMetrics must, and hold the look-alike."""
+    """Two files of the same arguments are equal, end with `# EOF`, and contain web-api."""
     paths = [tmp_path / name for name in ("first", "second")]
     for path in paths:
         write_past(path, end=DEMO_END, days=0.1, scrape_seconds=60, flavour="rhythm")

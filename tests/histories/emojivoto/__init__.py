@@ -1,4 +1,4 @@
-"""The past of emojivoto, and its two forms; `description` says what happened and which profiles follow.
+"""The emojivoto history in two formats; `description` states its usage and the resulting profiles.
 
 python -m tests.histories.emojivoto --openmetrics PATH --days 8 --flavour rhythm
 python -m tests.histories.emojivoto --npz app/demo/emojivoto.npz

@@ -1,4 +1,4 @@
-"""Writes the past of emojivoto: as OpenMetrics text for promtool, or as the recorded history of the demo."""
+"""Writes the emojivoto history: as OpenMetrics text for promtool, or as the recorded history of the demo."""
 
 import argparse
 import time
@@ -9,11 +9,11 @@ from tests.histories.emojivoto.recording import write_recording
 
 
 def main() -> None:
-    """One of --npz and --openmetrics; the others shape the OpenMetrics past only."""
+    """Parses the command line: --npz or --openmetrics; the other options apply to --openmetrics only."""
     parser = argparse.ArgumentParser(prog="python -m tests.histories.emojivoto", description=__doc__)
     form = parser.add_mutually_exclusive_group(required=True)
     form.add_argument("--npz", type=Path, metavar="PATH", help="the demo's recorded history")
-    form.add_argument("--openmetrics", type=Path, metavar="PATH", help="a past for promtool")
+    form.add_argument("--openmetrics", type=Path, metavar="PATH", help="a history for promtool")
     parser.add_argument(
         "--end", type=int, default=int(time.time()), help="Unix time of its end (default: now)"
     )

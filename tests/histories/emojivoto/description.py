@@ -1,7 +1,7 @@
-"""The past of emojivoto: web, voting, emoji and vote-bot, beside web-api, which only looks like web.
+"""The emojivoto history: web, voting, emoji and vote-bot, and web-api, a different workload than web.
 
-Two flavours of one past. In `constant` every number below holds at every moment, so that the profiles can be
-worked out by hand; in `rhythm` it is the mean of a day that is busiest at 16:00 and quietest at 04:00 UTC.
+There are two flavours. In `constant` every number below holds at all times, so the profiles can be worked
+out; in `rhythm` it is the mean of a day with its peak at 16:00 and its minimum at 04:00 UTC.
 
     Deployment  replicas  container   CPU cores  memory bytes   linkerd-proxy: cores, bytes
     web                2  web-svc         0.016    17,000,000             0.004   3,000,000
@@ -10,9 +10,9 @@ worked out by hand; in `rhythm` it is the mean of a day that is busiest at 16:00
     vote-bot           1  vote-bot        0.003     9,000,000             0.001   3,000,000
     web-api            1  web-api         0.400   300,000,000             0.020   9,000,000
 
-Per replica, both containers together, `constant` gives these profiles where three whole days before today are
-known: that raises CPU by 1 / (1 + 3)^2 and memory by 3 / (1 + 3 / 0.6)^2, on top of a margin m. With three
-days known its width is .7 * .2 / (3 + 1) = .035, and m costs 1 - 1/m of slack and 2.1 * (.45 *
+Per replica, both containers together, `constant` gives these profiles if three whole days before today are
+covered: that raises CPU by 1 / (1 + 3)^2 and memory by 3 / (1 + 3 / 0.6)^2, on top of a margin m. With three
+covered days its width is .7 * .2 / (3 + 1) = .035, and m costs 1 - 1/m of slack and 2.1 * (.45 *
 m^(-1 / .035) + .05 * m^(-1 / .5)) of risk: .240 for 1.1, .227 for 1.15, .245 for 1.2. So it is 15 %.
 
               cores * 1.0625, upwards            bytes * 1.15 * 1.083333
@@ -29,10 +29,10 @@ m^(-1 / .035) + .05 * m^(-1 / .5)) of risk: .240 for 1.1, .227 for 1.15, .245 fo
     web-api -> emoji            4.0          4.0    from 00:00 to 06:00 UTC, silent in the other 18 hours:
                                                     60 * 8.0 * 6 / 24 = 120.00
 
-What must not count: the Pod's own cgroup and its pause container, the second scrape of the kubelet of web's
-node, the init container that has ended. What must count: the silence of web-api, whose series end ten minutes
-after its last request while `up` goes on. Two days before the end web is rolled out: the Pods of its older
-ReplicaSet end, others begin.
+Not counted are the Pod's cgroup and its pause container, the second scrape of the kubelet of web's node, and
+the terminated init container. Counted as zero is web-api's idle time: its series end ten minutes after its
+last request, while `up` continues. Two days before the end web is rolled out: the Pods of its older
+ReplicaSet terminate, and new ones start.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Usage:
-    """What one container of one replica uses."""
+    """The usage of one container of one replica."""
 
     cpu_cores: float
     memory_bytes: float
@@ -63,7 +63,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One micro-service; `node` is where all its Pods run, `containers` leaves out the init container."""
+    """A micro-service; `node` runs all its Pods, `containers` excludes the init container."""
 
     name: str
     node: str
@@ -74,7 +74,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Edge:
-    """Calls from all Pods of the source to all of the destination, from midnight (UTC) until an hour."""
+    """Calls from all Pods of the source to all Pods of the destination, from 00:00 UTC to `until_hour`."""
 
     source: str
     destination: str
@@ -86,7 +86,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Pod:
-    """One replica, with the time in which it runs; None is beyond the past that is told."""
+    """One replica and the time in which it runs; None is before the start or after the end of the history."""
 
     name: str
     deployment: Deployment
@@ -94,7 +94,7 @@ class Pod:
     ends: int | None = None
 
     def running(self, times: Times) -> Times:
-        """Those of *times* at which it runs; at the moment of a roll-out the newer one does."""
+        """Those of *times* at which the Pod runs; at the time of a roll-out the new Pod runs."""
         begins, ends = (limit if limit is not None else times[0] for limit in (self.begins, self.ends))
         return times[(times >= begins) & ((times < ends) | (self.ends is None))]
 
@@ -149,14 +149,14 @@ EDGES = (
 
 
 def times_until(end: int, *, days: float, step_seconds: int) -> Times:
-    """The multiples of *step_seconds* in the *days* up to *end*, without their very begin."""
+    """The multiples of *step_seconds* in the *days* up to *end*, without the start itself."""
     last = end // step_seconds * step_seconds
     before = last - round(days * 86400) // step_seconds * step_seconds
     return np.arange(before + step_seconds, last + 1, step_seconds, dtype=np.int64)
 
 
 def pods_of(deployment: Deployment, end: int) -> list[Pod]:
-    """Every Pod of the past that ends at *end*."""
+    """Every Pod of the Deployment in a history that ends at *end*."""
     if not deployment.older_pods:
         return [Pod(name, deployment) for name in deployment.pods]
     rollout = (end - ROLLOUT_SECONDS_BEFORE_END) // STEP_SECONDS * STEP_SECONDS
@@ -167,9 +167,9 @@ def pods_of(deployment: Deployment, end: int) -> list[Pod]:
 
 
 def shape(flavour: Flavour, name: str, times: Times, *, swing: float = 0.5) -> Values:
-    """The factors by which a mean varies: all 1, or a daily wave of relative height *swing* with some noise.
+    """The factors by which a mean varies: all 1, or a daily wave of relative height *swing* with noise.
 
-    Raw bits of a named generator are the same with every release of NumPy; the noise differs by *name*.
+    The raw bits of a named generator are the same in every release of NumPy; the noise differs by *name*.
     """
     if flavour == "constant":
         return np.ones(len(times))
@@ -180,5 +180,5 @@ def shape(flavour: Flavour, name: str, times: Times, *, swing: float = 0.5) -> V
 
 
 def is_active(edge: Edge, times: Times) -> NDArray[np.bool_]:
-    """Whether calls were made in the time up to each of *times*."""
+    """True for each of *times* up to which calls were made."""
     return (times - 1) % 86400 < edge.until_hour * 3600
