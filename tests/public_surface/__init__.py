@@ -1,12 +1,11 @@
-"""What others rely on, whatever the modules and classes of `app` are called, and what is stored in clusters.
+"""The public surface of `app`, whatever its modules are called, and the formats stored in clusters.
 
-`snapshots/` holds the public surface, one entry a line: custom resources, values of the chart, settings,
-commands, keys, metrics, exit codes, reasons, log lines and documents. `python -m tests.public_surface` shows
-how the tree differs, `python -m tests.public_surface --write` renews the files on purpose.
+`snapshots/` holds the public surface, one entry per line: custom resources, chart values, settings, commands,
+keys, metrics, exit codes, reasons, log lines and documents. `python -m tests.public_surface` shows how the
+source tree differs, `python -m tests.public_surface --write` updates the files.
 
-`stored/` holds what one release wrote and the next one has to read: a check-point, a history file, the status
-ConfigMap and profiles. `making_stored` states how each of them is made.
+`stored/` holds objects of an older release that the current one must read: a check-point, a history file, the
+status ConfigMap and profiles. `making_stored` states how they were made.
 
-`application` is the only module here that imports from `app`; `settled` is the only one that reads
-attributes of what is decoded.
+Only `application` imports from `app`, and only `settled` reads attributes of decoded objects.
 """

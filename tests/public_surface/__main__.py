@@ -1,4 +1,4 @@
-"""Shows how the public surface differs from its snapshots; with `--write`, renews them on purpose."""
+"""Shows how the public surface differs from its snapshots; `--write` updates the snapshots."""
 
 import sys
 
@@ -6,7 +6,7 @@ from tests.public_surface.snapshots import COLLECTORS, difference, write
 
 
 def main() -> int:
-    """Exit code 1 where something differs and is not written."""
+    """Returns exit code 1 if there are differences that are not written."""
     is_writing = sys.argv[1:] == ["--write"]
     if sys.argv[1:] and not is_writing:
         print("usage: python -m tests.public_surface [--write]", file=sys.stderr)

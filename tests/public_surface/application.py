@@ -1,4 +1,4 @@
-"""Every name of the program that the tests of its public surface use, in one place."""
+"""All names of `app` that the tests of the public surface use."""
 
 import app as root_package
 from app.command_line.root import program as typer_program

@@ -1,4 +1,4 @@
-"""The command line: settings, options, exit codes, and the keys of what is printed as JSON."""
+"""The public surface of the command line: settings, options, exit codes, and keys of JSON output."""
 
 import json
 import os
@@ -17,8 +17,8 @@ from tests.public_surface.application import Settings, typer_program
 REPOSITORY = Path(__file__).parents[2]
 HISTORY = REPOSITORY / "tests" / "public_surface" / "stored" / "history.npz"
 _HIDDEN = ("title", "description")
-# No API server and no Prometheus listens there.
-_NOWHERE = """
+# Nothing listens on this address.
+_UNREACHABLE = """
 clusters: [{name: none, cluster: {server: "http://127.0.0.1:9"}}]
 contexts: [{name: none, context: {cluster: none, user: none}}]
 users: [{name: none, user: {token: none}}]
@@ -60,26 +60,26 @@ def settings() -> Iterator[str]:
     """Name, type with limits, and default of each setting."""
     schema = Settings.model_json_schema()
     for name, field in schema["properties"].items():
-        found = {key: value for key, value in field.items() if key not in _HIDDEN}
-        if reference := found.pop("$ref", None):
-            found |= {"enum": schema["$defs"][reference.rpartition("/")[2]]["enum"]}
-        yield f"{name.upper()} {json.dumps(found, sort_keys=True)}"
+        schema_of_field = {key: value for key, value in field.items() if key not in _HIDDEN}
+        if reference := schema_of_field.pop("$ref", None):
+            schema_of_field |= {"enum": schema["$defs"][reference.rpartition("/")[2]]["enum"]}
+        yield f"{name.upper()} {json.dumps(schema_of_field, sort_keys=True)}"
 
 
 def options() -> Iterator[str]:
-    """Each command with each of its options and arguments."""
+    """Each command with its options and arguments."""
     group = cast("click.Group", typer.main.get_command(typer_program))
     for name, command in sorted(group.commands.items()):
         yield f"{name}"
         for parameter in command.params:
             kind = "argument" if parameter.param_type_name == "argument" else "option"
-            spelled = "/".join(sorted(parameter.opts))
-            needed = " required" if parameter.required else ""
-            yield f"{name} {kind} {spelled}{' flag' if getattr(parameter, 'is_flag', False) else ''}{needed}"
+            names = "/".join(sorted(parameter.opts))
+            required = " required" if parameter.required else ""
+            yield f"{name} {kind} {names}{' flag' if getattr(parameter, 'is_flag', False) else ''}{required}"
 
 
 def exit_codes() -> Iterator[str]:
-    """The exit code of each kind of run, and whether its fault was named."""
+    """The exit code of each run, and whether its error message names the fault."""
     with tempfile.TemporaryDirectory() as directory:
         for name, arguments in _RUNS.items():
             done = run(Path(directory), arguments)
@@ -89,7 +89,7 @@ def exit_codes() -> Iterator[str]:
 
 
 def json_outputs() -> Iterator[str]:
-    """Every path of the documents that commands print; `*` stands for what is a name, `[]` for an item."""
+    """Every path of the documents that commands print; `*` replaces names, `[]` list items."""
     with tempfile.TemporaryDirectory() as directory:
         for name, arguments in _OUTPUTS.items():
             document = json.loads(run(Path(directory), arguments).stdout)
@@ -99,25 +99,26 @@ def json_outputs() -> Iterator[str]:
 def paths_of(path: str, value: Any) -> Iterator[str]:
     """The paths of all leaves of a document."""
     if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from paths_of(f"{path}.{key}", each)
+        for key, item in value.items():
+            yield from paths_of(f"{path}.{key}", item)
     elif isinstance(value, list) and value:
-        for each in value:
-            yield from paths_of(f"{path}[]", each)
+        for item in value:
+            yield from paths_of(f"{path}[]", item)
     else:
         yield path
 
 
 def run(directory: Path, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    """`job-profiler` in a process of its own, to which no setting comes from this environment."""
+    """Runs `job-profiler` in a process without any setting of this environment."""
     kubeconfig = directory / "kubeconfig"
-    kubeconfig.write_text(_NOWHERE)
+    kubeconfig.write_text(_UNREACHABLE)
     names = {"missing": directory / "missing", "kubeconfig": kubeconfig, "history": HISTORY}
-    own = {name.upper() for name in Settings.model_fields}
+    setting_names = {name.upper() for name in Settings.model_fields}
     return subprocess.run(
-        [sys.executable, "-m", "app", *(each.format_map(names) for each in arguments)],
+        [sys.executable, "-m", "app", *(argument.format_map(names) for argument in arguments)],
         cwd=REPOSITORY,
-        env={name: value for name, value in os.environ.items() if name not in own} | {"COLUMNS": "200"},
+        env={name: value for name, value in os.environ.items() if name not in setting_names}
+        | {"COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=120,

@@ -1,26 +1,26 @@
-"""Makes the files of `stored/` as the program writes them: `python -m tests.public_surface.making_stored`.
+"""Makes the files of `stored/` with the program: `python -m tests.public_surface.making_stored`.
 
-Nothing is random: made again, each file is the same. They stand for what an older release left in a cluster,
-so they are made anew only where what is stored was meant to change, beside a way to read the older form.
+Nothing is random, so the files are reproducible. They stand for objects that an older release stored in a
+cluster: make them again only after an intended change of a format, with code that reads the older one.
 
-Check-point: three days and 100 steps of 5 minutes, from the day 20,000 (2024-10-04) on.
+Check-point: three days and 100 steps of 5 minutes, starting at day 20,000 (2024-10-04).
 
     Pod             workload              container  CPU cores                        memory
     shop/web-1      Deployment shop/web   app        0.25                             256 MiB
-    shop/web-2      Deployment shop/web   app        0.5; 2.0 on day 2, step 150      256 MiB; there 300 MiB
+    shop/web-2      Deployment shop/web   app        0.5; 2.0 on day 2, step 150      256 MiB; 300 MiB there
     shop/web-1      Deployment shop/web   proxy      0.01                             32 MiB
     shop/batch-a    Job shop/batch        main       1.0 on day 1, steps 1 to 24      64 MiB
     shop/batch-b    Job shop/batch        main       1.0 on day 2, steps 1 to 24      64 MiB
-    bank/db-0       StatefulSet bank/db   db         0.125; none on day 3, 1 to 12    1 GiB; none there too
+    bank/db-0       StatefulSet bank/db   db         0.125; none on day 3, 1 to 12    1 GiB; none there
 
-web-2's app was throttled in half of its periods on day 3, steps 10 to 19; db was killed on day 4, step 50.
-web calls db 2 times a second, 128 bytes there and 512 back; db calls web once in 16 seconds in the first 144
-of the last 288 steps, its bytes are not measured, and it is not scraped in the last 100. The namespaces bank
-and shop were asked for, without kube-system.
+web-2's app was throttled in half of its periods on day 3, steps 10 to 19; db was OOM-killed on day 4,
+step 50. web sends db 2 requests per second, 128 bytes per second out and 512 back. db sends web 1/16 request
+per second in the first 144 of the last 288 steps; its bytes are unknown, and it is not scraped in the last
+100 steps. The selected namespaces are bank and shop; kube-system is excluded.
 
-History: three days from the same midnight. web-1 needs 0.2 cores, 0.4 from 08:00 to 16:00, and 200 MB;
-it asks for 0.5 cores and 512 MiB. redis stands alone with 0.05 cores and 50 MB, and asks for nothing. web
-calls db 3 times a second, and 2.75 answers a second come back.
+History: three days from the same midnight. web-1 uses 0.2 cores, 0.4 from 08:00 to 16:00, and 200 MB; it
+requests 0.5 cores and 512 MiB. redis has no workload, uses 0.05 cores and 50 MB, and requests nothing. web
+sends db 3 requests per second and gets 2.75 responses per second.
 """
 
 import asyncio
@@ -97,27 +97,27 @@ CONTAINERS = (
     PodContainer("shop", "batch-b", "main"),
     PodContainer("bank", "db-0", "db"),
 )
-ASKED = NamespaceSelection(frozenset({"bank", "shop"}), frozenset({"kube-system"}))
+PROFILED = NamespaceSelection(frozenset({"bank", "shop"}), frozenset({"kube-system"}))
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 CONFIG_MAPS = "/api/v1/namespaces/profiling/configmaps"
 Floats = NDArray[np.float64]
 
 
 def column(day: int, step: int) -> int:
-    """Where a step of a day stands among those of the past; both are counted from 1."""
+    """The index of a step of a day in the history; both are counted from 1."""
     return (day - 1) * STEPS_PER_DAY + step - 1
 
 
 def checkpoint_bytes() -> bytes:
-    """The check-point of all keys, as a cycle writes it."""
+    """The check-point of all keys, encoded as in a cycle."""
     history = UsageHistory(timeslots=4, retained_days=15)
     learned = LearnedState(history.state, ConnectionHistory())
     for resource, values in ((Resource.CPU, _cpu()), (Resource.MEMORY, _memory())):
         history.fold(ContainerSamples(resource, PAST, CONTAINERS, values), _attribute)
-    for signs in (_throttling(), _kill()):
-        history.fold_pressure(signs, _attribute)
+    for samples in (_throttling(), _kill()):
+        history.fold_pressure(samples, _attribute)
     learned.connections.fold(_connections())
-    return encode(learned.shard(KeyRange(), ASKED))
+    return encode(learned.shard(KeyRange(), PROFILED))
 
 
 def _attribute(namespace: str, pod: str) -> Workload | None:
@@ -127,16 +127,16 @@ def _attribute(namespace: str, pod: str) -> Workload | None:
 def _cpu() -> Floats:
     values = np.repeat(np.array([[0.25], [0.5], [0.01], [1.0], [1.0], [0.125]]), len(PAST), axis=1)
     values[1, column(2, 150)] = 2.0
-    return _where_it_runs(values)
+    return _clear_idle_steps(values)
 
 
 def _memory() -> Floats:
     values = np.repeat(np.array([[256], [256], [32], [64], [64], [1024]]) * float(MIB), len(PAST), axis=1)
     values[1, column(2, 150)] = 300 * MIB
-    return _where_it_runs(values)
+    return _clear_idle_steps(values)
 
 
-def _where_it_runs(values: Floats) -> Floats:
+def _clear_idle_steps(values: Floats) -> Floats:
     for row, day in ((3, 1), (4, 2)):
         values[row, : column(day, 1)] = values[row, column(day, 25) :] = np.nan
     values[5, column(3, 1) : column(3, 13)] = np.nan
@@ -160,7 +160,7 @@ def _connections() -> ConnectionSamples:
     requests[1, 144:] = np.nan
     scraped = np.ones((2, STEPS_PER_DAY), dtype=np.bool_)
     scraped[1, -100:] = False
-    bytes_there = np.repeat([[128.0], [np.nan]], STEPS_PER_DAY, axis=1)
+    request_bytes = np.repeat([[128.0], [np.nan]], STEPS_PER_DAY, axis=1)
     return ConnectionSamples(
         last_day,
         (Connection(WEB, DB), Connection(DB, WEB)),
@@ -168,13 +168,13 @@ def _connections() -> ConnectionSamples:
         requests,
         (WEB, DB),
         scraped,
-        request_bytes=bytes_there,
-        response_bytes=bytes_there * 4,
+        request_bytes=request_bytes,
+        response_bytes=request_bytes * 4,
     )
 
 
 async def checkpoint_config_map(data: bytes, directory: Path) -> dict[str, Any]:
-    """The ConfigMap that is sent to an API server to store *data*."""
+    """The ConfigMap that the program sends to the API server to store *data*."""
     async with FakeApiServer() as server:
         owner = {"metadata": {"name": "job-profiler-status", "uid": "5d9f9a36-0000-4000-8000-000000000001"}}
         server.on("GET", f"{CONFIG_MAPS}/job-profiler-status", answers(owner))
@@ -187,21 +187,21 @@ async def checkpoint_config_map(data: bytes, directory: Path) -> dict[str, Any]:
 
 
 def write_history(path: Path) -> None:
-    """The history file."""
+    """Writes the history file."""
     steps = np.arange(1, 3 * STEPS_PER_DAY + 1)
     times = (MIDNIGHT + steps) * 300
     of_day = (steps - 1) % STEPS_PER_DAY
-    busy = np.where((of_day >= 96) & (of_day < 192), 0.4, 0.2)
-    same = np.ones(len(times))
+    cores = np.where((of_day >= 96) & (of_day < 192), 0.4, 0.2)
+    ones = np.ones(len(times))
     write_history_file(
         path,
         [
             RecordedContainer(
-                "shop/web-1/app", times, busy, same * 200e6, "Deployment/shop/web", 0.5, 512.0 * MIB
+                "shop/web-1/app", times, cores, ones * 200e6, "Deployment/shop/web", 0.5, 512.0 * MIB
             ),
-            RecordedContainer("redis", times, same * 0.05, same * 50e6),
+            RecordedContainer("redis", times, ones * 0.05, ones * 50e6),
         ],
-        [RecordedEdge("shop/web>shop/db", times, same * 3, same * 2.75)],
+        [RecordedEdge("shop/web>shop/db", times, ones * 3, ones * 2.75)],
     )
 
 
@@ -273,7 +273,7 @@ def profiles() -> dict[str, dict[str, Any]]:
         risk=StatedRisk(RiskLevel.LOW, 0.02),
     )
     connection = ConnectionProfile(Connection(WEB, DB), "240.0000", "120.0", "120.0", basis, "128.0", "512.0")
-    made: dict[str, tuple[ResourceProfile | ConnectionProfile, str, bool]] = {
+    profiles_by_kind: dict[str, tuple[ResourceProfile | ConnectionProfile, str, bool]] = {
         "cpu": (cpu, "cpuprofile-0000000000000000000000000000000000000001", False),
         "memory": (memory, "memprofile-0000000000000000000000000000000000000002", True),
         "connection": (connection, "connprofile-0000000000000000000000000000000000000003", False),
@@ -284,12 +284,12 @@ def profiles() -> dict[str, dict[str, Any]]:
             "status": to_status(profile, refreshed_at=NOON)
             | {"conditions": [stale_condition(stale=stale, now="2026-03-04T12:00:00Z")]}
         }
-        for kind, (profile, name, stale) in made.items()
+        for kind, (profile, name, stale) in profiles_by_kind.items()
     }
 
 
 def main() -> None:
-    """Write every file."""
+    """Writes all files."""
     STORED.mkdir(exist_ok=True)
     with TemporaryDirectory() as directory:
         config_map = asyncio.run(checkpoint_config_map(checkpoint_bytes(), Path(directory)))

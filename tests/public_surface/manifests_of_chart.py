@@ -1,4 +1,4 @@
-"""Custom resources and the chart: every field, value and type, without a word of description."""
+"""The public surface of custom resources and chart: fields, values and types, without descriptions."""
 
 import json
 import re
@@ -35,8 +35,8 @@ def custom_resources() -> Iterator[str]:
             yield f"{kind} {version['name']}: served {version['served']}, stored {version['storage']}"
             subresources = sorted(version.get("subresources", {}))
             yield f"{kind} {version['name']}: subresources {', '.join(subresources)}"
-            yield from (f"{kind} column {_column(each)}" for each in version["additionalPrinterColumns"])
-            yield from (f"{kind} {each}" for each in _fields("", version["schema"]["openAPIV3Schema"]))
+            yield from (f"{kind} column {_column(column)}" for column in version["additionalPrinterColumns"])
+            yield from (f"{kind} {field}" for field in _fields("", version["schema"]["openAPIV3Schema"]))
 
 
 def _column(column: Mapping[str, Any]) -> str:
@@ -45,48 +45,48 @@ def _column(column: Mapping[str, Any]) -> str:
 
 def _fields(path: str, schema: Mapping[str, Any]) -> Iterator[str]:
     required = schema.get("required", [])
-    for name, each in schema.get("properties", {}).items():
-        limits = "".join(f" {key}={json.dumps(each[key])}" for key in _LIMITS if key in each)
-        word = " required" if name in required else ""
-        yield f"{path}.{name} {each.get('type', 'any')}{word}{limits}"
-        yield from _fields(f"{path}.{name}", each)
+    for name, field in schema.get("properties", {}).items():
+        limits = "".join(f" {key}={json.dumps(field[key])}" for key in _LIMITS if key in field)
+        suffix = " required" if name in required else ""
+        yield f"{path}.{name} {field.get('type', 'any')}{suffix}{limits}"
+        yield from _fields(f"{path}.{name}", field)
     if isinstance(items := schema.get("items"), Mapping):
         yield f"{path}[] {items.get('type', 'any')}"
         yield from _fields(f"{path}[]", items)
-    if isinstance(more := schema.get("additionalProperties"), Mapping):
-        yield f"{path}.* {more.get('type', 'any')}"
-        yield from _fields(f"{path}.*", more)
+    if isinstance(additional := schema.get("additionalProperties"), Mapping):
+        yield f"{path}.* {additional.get('type', 'any')}"
+        yield from _fields(f"{path}.*", additional)
 
 
 def chart_values() -> Iterator[str]:
-    """Every path with its default."""
+    """Every path of values.yaml with its default."""
     yield from _values("", yaml.safe_load((CHART / "values.yaml").read_text()))
 
 
 def _values(path: str, value: Any) -> Iterator[str]:
     if isinstance(value, Mapping) and value:
-        for key, each in value.items():
-            yield from _values(f"{path}.{key}" if path else str(key), each)
+        for key, inner in value.items():
+            yield from _values(f"{path}.{key}" if path else str(key), inner)
     else:
         yield f"{path} = {json.dumps(value)}"
 
 
 def chart_schema() -> Iterator[str]:
-    """Every path with what may stand there."""
+    """Every path of values.schema.json with its type or allowed values."""
     document = json.loads((CHART / "values.schema.json").read_text())
     yield from _paths("", document, document)
 
 
 def _paths(path: str, schema: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
     while "$ref" in schema:
-        found: Any = document
+        target: Any = document
         for part in schema["$ref"].removeprefix("#/").split("/"):
-            found = found[part]
-        schema = found
+            target = target[part]
+        schema = target
     if path:
         yield f"{path}: {_type(schema)}"
-    for name, each in schema.get("properties", {}).items():
-        yield from _paths(f"{path}.{name}" if path else name, each, document)
+    for name, inner in schema.get("properties", {}).items():
+        yield from _paths(f"{path}.{name}" if path else name, inner, document)
     if isinstance(items := schema.get("items"), Mapping):
         yield from _paths(f"{path}[]", items, document)
 
@@ -97,10 +97,10 @@ def _type(schema: Mapping[str, Any]) -> str:
     if "type" in schema:
         kind = schema["type"]
         return kind if isinstance(kind, str) else " or ".join(kind)
-    return " or ".join(_type(each) for each in schema.get("anyOf", schema.get("oneOf", []))) or "any"
+    return " or ".join(_type(option) for option in schema.get("anyOf", schema.get("oneOf", []))) or "any"
 
 
 def chart_keys() -> set[str]:
-    """Keys and names of ours that stand in the chart's files."""
+    """The project's keys and names in the chart's files."""
     files = [path for path in CHART.rglob("*") if path.suffix in {".yaml", ".tpl", ".json"}]
     return {match[0].strip(".-") for path in files for match in _KEY.finditer(path.read_text())}

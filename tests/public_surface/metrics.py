@@ -1,4 +1,4 @@
-"""The metrics of every class of the program that takes a registry: names, types, labels and buckets."""
+"""The metrics of every class in `app` that takes a registry: names, types, labels and buckets."""
 
 import inspect
 from collections.abc import Iterator
@@ -15,41 +15,49 @@ from tests.public_surface.application import Settings, read_settings, root_packa
 from tests.public_surface.source_literals import METRIC_PREFIX
 
 
-class _Nothing:
-    """Stands for what a class of metrics is given besides and does not ask while it is made."""
+class _Placeholder:
+    """A placeholder for the other arguments of a metrics class, which its constructor does not use."""
 
     def __getattr__(self, _name: str) -> Any:
         return lambda *_, **__: None
 
 
 def metrics() -> list[str]:
-    """One line for each metric: `name type{labels} buckets`, and one for each label value that is fixed."""
-    return sorted({line for each in _classes() for one in _collectors(each) for line in _lines(one)})
+    """One line per metric, `name type{labels} buckets`, and one per fixed label value."""
+    return sorted(
+        {line for cls in _classes() for collector in _collectors(cls) for line in _lines(collector)}
+    )
 
 
 def _classes() -> list[type]:
-    modules = [import_module(each.name) for each in walk_packages(root_package.__path__, "app.")]
-    classes = {each for module in modules for _, each in inspect.getmembers(module, inspect.isclass)}
-    return [each for each in classes if each.__module__.startswith("app.") and _takes_registry(each)]
+    modules = [import_module(module.name) for module in walk_packages(root_package.__path__, "app.")]
+    classes = {cls for module in modules for _, cls in inspect.getmembers(module, inspect.isclass)}
+    return [cls for cls in classes if cls.__module__.startswith("app.") and _takes_registry(cls)]
 
 
-def _takes_registry(each: type) -> bool:
+def _takes_registry(cls: type) -> bool:
     try:
-        parameters = inspect.signature(each).parameters.values()
+        parameters = inspect.signature(cls).parameters.values()
     except ValueError:
         return False
-    return any(one.annotation is CollectorRegistry for one in parameters)
+    return any(parameter.annotation is CollectorRegistry for parameter in parameters)
 
 
-def _collectors(each: type) -> list[Any]:
-    """What an object of the class registers; nothing where it can't be made of nothing."""
+def _collectors(cls: type) -> list[Any]:
+    """The collectors that an object of the class registers; none if placeholders can't construct it."""
     registry = CollectorRegistry()
-    given: dict[Any, Any] = {CollectorRegistry: registry, Settings: read_settings({})}
-    parameters = inspect.signature(each).parameters.values()
-    needed = [one for one in parameters if one.default is one.empty and one.kind is not one.VAR_KEYWORD]
-    # A class that needs more than that registers metrics of others, which are made by themselves too.
+    arguments: dict[Any, Any] = {CollectorRegistry: registry, Settings: read_settings({})}
+    parameters = inspect.signature(cls).parameters.values()
+    required = [
+        parameter
+        for parameter in parameters
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    # A class that fails here only passes the registry on to other metrics classes, which are collected too.
     with suppress(Exception):
-        cast("Any", each)(**{one.name: given.get(one.annotation, _Nothing()) for one in needed})
+        cast("Any", cls)(
+            **{parameter.name: arguments.get(parameter.annotation, _Placeholder()) for parameter in required}
+        )
     return list(registry._collector_to_names)
 
 
@@ -63,10 +71,10 @@ def _lines(collector: Any) -> Iterator[str]:
 
 
 def _family_lines(family: Metric) -> Iterator[str]:
-    found = [each.labels for each in family.samples]
-    bounds = [f"{float(labels['le']):g}" for labels in found if "le" in labels]
+    label_sets = [sample.labels for sample in family.samples]
+    bounds = [f"{float(labels['le']):g}" for labels in label_sets if "le" in labels]
     yield _line(family.name, family.type, cast("Any", family)._labelnames, bounds)
-    for labels in found:
+    for labels in label_sets:
         pairs = ",".join(f"{name}={value}" for name, value in sorted(labels.items()) if name != "le")
         if pairs:
             yield f"{family.name} with {pairs}"

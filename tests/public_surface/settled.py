@@ -1,4 +1,4 @@
-"""What is in a check-point, history or profile that was read, in plain terms: no test reads attributes."""
+"""The content of decoded check-points, histories and profiles as plain values, for the tests."""
 
 from datetime import datetime
 from typing import Any
@@ -16,21 +16,21 @@ from tests.public_surface.application import (
     Workload,
 )
 
-Container = tuple[str, str]  # of the workload's text and the container's name
+Container = tuple[str, str]  # the workload's text and the container's name
 
 
 def containers(checkpoint: Checkpoint) -> list[Container]:
-    """Each container with its workload, in the order in which they are stored."""
+    """Each container with its workload, in stored order."""
     return [(str(workload), name) for workload, name in checkpoint.usage.series.index]
 
 
 def runs(checkpoint: Checkpoint) -> dict[str, set[str]]:
-    """The Pods that were seen of what is run again and again."""
+    """The Pods of each workload that runs repeatedly."""
     return {str(workload): set(pods) for workload, pods in checkpoint.usage.runs.items()}
 
 
 def namespaces(checkpoint: Checkpoint) -> tuple[set[str] | None, set[str]]:
-    """The namespaces that were asked for, and those that were not."""
+    """The selected and the excluded namespaces."""
     included = checkpoint.namespaces.included
     return None if included is None else set(included), set(checkpoint.namespaces.excluded)
 
@@ -41,7 +41,7 @@ def range_and_newest(checkpoint: Checkpoint) -> tuple[int, int, int]:
 
 
 def usage(checkpoint: Checkpoint, resource: str) -> dict[int, dict[str, dict[Container, Any]]]:
-    """By day: samples, steps seen, and the maximum of each of four slots, of each container."""
+    """By day: samples, covered steps, and the maximum of each of four slots, of each container."""
     rows: Any = checkpoint.usage.histograms[Resource(resource)]
     names, days = containers(checkpoint), {}
     for number, day in rows.days.items():
@@ -55,27 +55,27 @@ def usage(checkpoint: Checkpoint, resource: str) -> dict[int, dict[str, dict[Con
 
 
 def seen(checkpoint: Checkpoint, resource: str) -> dict[Container, tuple[int, int, int]]:
-    """The first and the last step of each container, and how many of the last 64 up to that were seen."""
+    """The first and the last step of each container, and how many of the 64 steps up to it have samples."""
     rows: Any = checkpoint.usage.histograms[Resource(resource)]
     recent = np.bitwise_count(rows.recent).tolist()
-    found = zip(rows.first_seen.tolist(), rows.last_seen.tolist(), recent, strict=True)
-    return dict(zip(containers(checkpoint), found, strict=True))
+    steps = zip(rows.first_seen.tolist(), rows.last_seen.tolist(), recent, strict=True)
+    return dict(zip(containers(checkpoint), steps, strict=True))
 
 
 def histogram(checkpoint: Checkpoint, resource: str, day: int) -> dict[tuple[Container, int], list[int]]:
-    """The counts of the buckets that are not empty, in rising order, of each container and slot."""
+    """The counts of the non-empty buckets in ascending order, of each container and slot."""
     rows: Any = checkpoint.usage.histograms[Resource(resource)]
-    found: dict[tuple[Container, int], list[int]] = {}
+    counts: dict[tuple[Container, int], list[int]] = {}
     for key, count in zip(rows.days[day].keys.tolist(), rows.days[day].counts.tolist(), strict=True):
         series, slot = divmod(key // rows.grid.size, 4)
-        found.setdefault((containers(checkpoint)[series], slot), []).append(count)
-    return found
+        counts.setdefault((containers(checkpoint)[series], slot), []).append(count)
+    return counts
 
 
 def pressure(
     checkpoint: Checkpoint, reason: str
 ) -> tuple[dict[int, dict[Container, int]], dict[Container, int]]:
-    """By day the ten-thousandths of each container that showed the sign, and the step that showed it last."""
+    """The pressure of each container by day, in ten-thousandths, and its last step with pressure."""
     rows: Any = checkpoint.usage.pressure[Pressure(reason)]
     names = containers(checkpoint)
     parts = {
@@ -87,13 +87,13 @@ def pressure(
 
 
 def missing(checkpoint: Checkpoint, past: StepRange) -> list[list[StepRange]]:
-    """The steps of *past* that CPU, memory and both signs lack, and those that connections lack."""
-    usage_and_signs = [rows.coverage.missing(past) for rows in checkpoint.usage.histories()]
-    return [*usage_and_signs, checkpoint.connections.missing(past.last)]
+    """The uncovered steps of *past*: of CPU, memory and both kinds of pressure, then of connections."""
+    usage_and_pressure = [rows.coverage.missing(past) for rows in checkpoint.usage.histories()]
+    return [*usage_and_pressure, checkpoint.connections.missing(past.last)]
 
 
 def edges(checkpoint: Checkpoint) -> dict[str, tuple[float, float, float | None, float | None, int]]:
-    """Requests and responses a minute, bytes a second in both directions, scraped steps."""
+    """By edge: requests and responses per minute, bytes per second out and back, scraped steps."""
     return {
         str(mean.connection): (
             mean.requests_per_minute,
@@ -107,37 +107,38 @@ def edges(checkpoint: Checkpoint) -> dict[str, tuple[float, float, float | None,
 
 
 def series(table: RecordedSeries) -> dict[str, tuple[int, float, float, float, float]]:
-    """Of each name: samples, the first and the last time, the largest of both values."""
-    found = {}
+    """By name: samples, first and last time, and the maximum of both values."""
+    series_by_name = {}
     for number, name in enumerate(table.names):
-        mine = table.series == number
-        times, (one, other) = table.timestamps[mine], (values[mine] for values in table.values)
-        found[name] = (len(times), float(times[0]), float(times[-1]), float(one.max()), float(other.max()))
-    return found
+        rows = table.series == number
+        times, (first, second) = table.timestamps[rows], (values[rows] for values in table.values)
+        maxima = float(first.max()), float(second.max())
+        series_by_name[name] = (len(times), float(times[0]), float(times[-1]), *maxima)
+    return series_by_name
 
 
 def facts(table: RecordedSeries) -> tuple[tuple[str, ...], list[list[float]]]:
-    """The workloads and both requests of a history's containers."""
+    """The workloads, and the CPU and memory requests, of a history's containers."""
     assert table.requests is not None
-    return table.workloads, [each.tolist() for each in table.requests]
+    return table.workloads, [requests.tolist() for requests in table.requests]
 
 
 def identity(profile: StoredProfile) -> tuple[str, str, tuple[tuple[str, str, str], ...]]:
-    """Name, resource, and kind, namespace and name of the workload or of both ends."""
+    """The profile's name and resource, and kind, namespace and name of its workload or of both endpoints."""
     subject = profile.subject
-    ends = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
-    return profile.name, profile.kind.value, tuple(map(_end, ends))
+    endpoints = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
+    return profile.name, profile.kind.value, tuple(map(_endpoint, endpoints))
 
 
-def _end(workload: Workload) -> tuple[str, str, str]:
+def _endpoint(workload: Workload) -> tuple[str, str, str]:
     return workload.kind, workload.namespace, workload.name
 
 
 def times(profile: StoredProfile) -> tuple[datetime | None, datetime | None, datetime | None]:
-    """When its value changed, when its status was written, and the end of its window."""
+    """The times of the last change, of the last status, and of the window's end."""
     return profile.updated_at, profile.status_refreshed_at, profile.window_end
 
 
 def judged(profile: StoredProfile) -> tuple[str, bool, float, dict[str, str]]:
-    """The value, whether it is stale, its confidence, and each container's value."""
+    """The value, staleness, confidence, and the value of each container."""
     return profile.value, profile.is_stale, profile.confidence, dict(profile.containers)

@@ -1,4 +1,4 @@
-"""The snapshots: what is collected for each file, how it is written, and how a difference reads."""
+"""The snapshot files: collectors, format and differences."""
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import unified_diff
@@ -33,18 +33,18 @@ def path_of(name: str) -> Path:
 
 
 def collected(name: str) -> list[str]:
-    """What the tree holds now, one entry a line, each once."""
+    """The current entries of the source tree, sorted, without duplicates."""
     return sorted(set(COLLECTORS[name]()))
 
 
 def difference(name: str) -> str:
-    """What the tree lost (-) and gained (+) beside the file; empty where nothing differs."""
+    """The entries that the tree lost (-) and gained (+) since the file was written; empty if none."""
     path = path_of(name)
     stored = path.read_text().splitlines() if path.exists() else []
     return "\n".join(unified_diff(stored, collected(name), path.name, "the tree", lineterm="", n=0))
 
 
 def write(name: str) -> None:
-    """Renew the file."""
+    """Updates the file."""
     SNAPSHOTS.mkdir(exist_ok=True)
     path_of(name).write_text("".join(f"{line}\n" for line in collected(name)))

@@ -1,7 +1,7 @@
-"""String literals of the program's source, found without regard to the modules and names around them.
+"""String literals of the program's source, independent of the names of its modules and classes.
 
-Left out are docstrings, annotations, `__all__` and what `cast`, `TypeVar` and `getattr` name: they hold names
-of classes and attributes, which are nobody else's business.
+Docstrings, annotations, `__all__` and the names in `cast`, `TypeVar` and `getattr` are excluded: they contain
+names of classes and attributes, which are internal.
 """
 
 import ast
@@ -24,7 +24,7 @@ _KEYS = re.compile(
 )
 _PATH = re.compile(r"/[a-z][\w./-]*")
 _NAMING_CALLS = {"cast": 0, "TypeVar": 0, "NewType": 0, "getattr": 1, "setattr": 1, "hasattr": 1}
-# Names of arrays in a check-point, which the test of a stored one pins.
+# Names of arrays in a check-point; the test of a stored check-point covers them.
 _ARRAYS = {"first_seen", "last_seen", "steps_seen", "seen_last", "request_bytes", "response_bytes"}
 _ARRAYS_BENEATH = {"/coverage", "/parts", "/seen_last", "/starts"}
 _SHORTEST_DOCUMENT = 2  # keys
@@ -32,14 +32,14 @@ _SHORTEST_DOCUMENT = 2  # keys
 
 @cache
 def trees() -> tuple[ast.Module, ...]:
-    """The modules of the program, without what names its own parts."""
+    """The program's modules without internal names."""
     (root,) = root_package.__path__
     modules = (ast.parse(path.read_text()) for path in sorted(Path(root).rglob("*.py")))
     return tuple(_Stripped().visit(module) for module in modules)
 
 
 class _Stripped(ast.NodeTransformer):
-    """Removes docstrings, annotations, `__all__`, and what names a type or an attribute in a call."""
+    """Removes docstrings, annotations, `__all__`, and names of types and attributes in calls."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
@@ -71,22 +71,22 @@ class _Stripped(ast.NodeTransformer):
 
 
 def literals() -> Iterator[str]:
-    """Every text, the constant parts of f-strings too."""
+    """Every string constant, those in f-strings included."""
     for node in (node for tree in trees() for node in ast.walk(tree)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 
 
 def words() -> set[str]:
-    """CamelCase words: reasons, states, kinds, and what stands before a colon in a reason of many words."""
-    found = {text for text in literals() if _WORD.fullmatch(text)}
-    return found | {match[1] for text in literals() if (match := _LEADING_WORD.match(text))}
+    """CamelCase words: reasons, states, kinds, and the word before the colon of a longer reason."""
+    whole_words = {text for text in literals() if _WORD.fullmatch(text)}
+    return whole_words | {match[1] for text in literals() if (match := _LEADING_WORD.match(text))}
 
 
 def keys_and_names() -> set[str]:
-    """Keys of annotations and labels, names of objects and of their data, HTTP paths."""
-    found = {match[0] for text in literals() for match in _KEYS.finditer(text)}
-    return found | {text for text in literals() if _PATH.fullmatch(text)} - _ARRAYS_BENEATH
+    """Keys of annotations and labels, names of objects and of their data, and HTTP paths."""
+    keys = {match[0] for text in literals() for match in _KEYS.finditer(text)}
+    return keys | {text for text in literals() if _PATH.fullmatch(text)} - _ARRAYS_BENEATH
 
 
 def enumerations() -> set[str]:
@@ -100,12 +100,12 @@ def enumerations() -> set[str]:
 
 
 def _values(node: ast.ClassDef) -> list[str]:
-    assigned = (each.value for each in node.body if isinstance(each, ast.Assign))
+    assigned = (statement.value for statement in node.body if isinstance(statement, ast.Assign))
     return [str(value.value) for value in assigned if isinstance(value, ast.Constant)]
 
 
 def documents() -> set[str]:
-    """The keys of each dict that is written out with two keys or more, on one line each."""
+    """The keys of each dict literal with two keys or more, on one line each."""
     return {
         ", ".join(sorted(keys))
         for tree in trees()
@@ -120,7 +120,7 @@ def _constant_keys(node: ast.Dict) -> list[str]:
 
 
 def label_values() -> set[str]:
-    """The values of metrics' labels that are written out where they are counted."""
+    """The constant label values in calls of `labels` on metrics."""
     return {
         str(argument.value)
         for tree in trees()
@@ -132,7 +132,7 @@ def label_values() -> set[str]:
 
 
 def log_lines() -> set[str]:
-    """Each `level event keys`; what is bound to a logger before stands there as `bound`."""
+    """Each `level event keys`; keys bound to a logger are listed after `bound`."""
     lines = {line for tree in trees() for function in _functions(tree) for line in _lines(function)}
     return lines | {line for tree in trees() for line in _outage_lines(tree)}
 
@@ -157,7 +157,7 @@ def _functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]
 
 def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
     nodes = list(ast.walk(function))
-    chosen = {
+    methods_by_variable = {
         target.id: _methods(node.value)
         for node in nodes
         if isinstance(node, ast.Assign)
@@ -169,13 +169,17 @@ def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
         if isinstance(call.func, ast.Attribute) and call.func.attr == "bind" and not call.args and keys:
             yield f"bound {' '.join(keys)}"
             continue
-        levels = chosen.get(call.func.id, "") if isinstance(call.func, ast.Name) else _methods(call.func)
+        levels = (
+            methods_by_variable.get(call.func.id, "")
+            if isinstance(call.func, ast.Name)
+            else _methods(call.func)
+        )
         if levels and call.args and (event := _event(call.args[0])):
             yield " ".join((levels, event, *keys))
 
 
 def _methods(value: ast.expr) -> str:
-    """The level of a logger's method, or both where the condition decides; empty for anything else."""
+    """The level of a logger's method, both levels of a conditional expression, or an empty string."""
     if isinstance(value, ast.IfExp):
         both = {_methods(value.body), _methods(value.orelse)}
         return "" if "" in both else "|".join(sorted(both))
@@ -183,7 +187,7 @@ def _methods(value: ast.expr) -> str:
 
 
 def _event(argument: ast.expr) -> str:
-    """The event; `...` where a variable names it, whose values stand among the other literals."""
+    """The event, or `...` if it is a variable, the values of which are among the other literals."""
     if isinstance(argument, ast.Name):
         return "..."
     is_event = isinstance(argument, ast.Constant) and _EVENT.fullmatch(str(argument.value))
@@ -191,11 +195,11 @@ def _event(argument: ast.expr) -> str:
 
 
 def snake_case_words() -> set[str]:
-    """Words of two parts and more: events that a variable names, values of labels, labels of sources."""
-    found = {text for text in literals() if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)}
-    return {text for text in found if not text.startswith(METRIC_PREFIX)} - _ARRAYS
+    """Words with an underscore: events in variables, label values, and labels of sources."""
+    candidates = {text for text in literals() if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)}
+    return {text for text in candidates if not text.startswith(METRIC_PREFIX)} - _ARRAYS
 
 
 def metric_names() -> set[str]:
-    """The names of metrics that stand in one literal."""
+    """The metric names that are string literals."""
     return {text for text in literals() if re.fullmatch(rf"{METRIC_PREFIX}\w*[a-z]", text)}

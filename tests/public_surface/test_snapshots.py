@@ -1,4 +1,4 @@
-"""The public surface is that of the snapshots, and its collectors find what they are for."""
+"""The public surface equals the snapshots, and the collectors are complete."""
 
 import ast
 
@@ -9,21 +9,21 @@ from tests.public_surface import metrics, snapshots, source_literals
 
 @pytest.mark.parametrize("name", snapshots.COLLECTORS)
 def test_the_surface_is_that_of_its_snapshot(name: str) -> None:
-    """What is meant to change is renewed with `python -m tests.public_surface --write`, and committed."""
+    """An intended change is written with `python -m tests.public_surface --write` and committed."""
     difference = snapshots.difference(name)
 
     assert not difference, f"\n{difference}"
 
 
 def test_every_file_has_its_collector() -> None:
-    """A file that nothing compares would promise what nobody keeps."""
+    """Each snapshot file has a collector: a file without one would never be compared."""
     assert {path.name for path in snapshots.SNAPSHOTS.iterdir()} == {
         f"{name}.txt" for name in snapshots.COLLECTORS
     }
 
 
 def test_every_metric_that_the_source_names_is_collected() -> None:
-    """A class of metrics that is made in another way would be left out otherwise."""
+    """Every metric name in the source is collected, so no metrics class is missed."""
     collected = {line.split()[0] for line in metrics.metrics()}
 
     assert {
@@ -32,7 +32,7 @@ def test_every_metric_that_the_source_names_is_collected() -> None:
 
 
 def test_snapshots_hold_no_name_of_a_module_class_or_function() -> None:
-    """Of what `app` defines, no private name and no exception stands there as a word of its own."""
+    """No private class and no exception of `app`, and no module path, is a word of the snapshots."""
     defined = {
         node.name
         for tree in source_literals.trees()

@@ -1,7 +1,6 @@
-"""A check-point that an older release stored is read as it was meant, and stored again as it was.
+"""A check-point of an older release is decoded correctly and encoded unchanged.
 
-How it was made stands in `making_stored`. Day n of the past is the day 19,999 + n since 1970, and its steps
-are counted from 1.
+`making_stored` states its content. Day n of the history is day 19,999 + n since 1970; steps count from 1.
 """
 
 import base64
@@ -41,8 +40,8 @@ def step(day: int, number: int) -> int:
 
 @cache
 def manifest() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((STORED / "checkpoint.yaml").read_text())
-    return found
+    config_map: dict[str, Any] = yaml.safe_load((STORED / "checkpoint.yaml").read_text())
+    return config_map
 
 
 @cache
@@ -56,31 +55,31 @@ def checkpoint() -> Checkpoint:
 
 
 def header() -> dict[str, Any]:
-    """The header, read by the format's description alone."""
+    """The header, decoded from the description of the format only."""
     body = zlib.decompress(stored()[PREFIX_BYTES:])
     (length,) = struct.unpack_from("<I", body)
-    found: dict[str, Any] = json.loads(body[4 : 4 + length])
-    return found
+    decoded: dict[str, Any] = json.loads(body[4 : 4 + length])
+    return decoded
 
 
-def packed_here(packed: bytes) -> bytes:
-    """The same content as this machine's zlib compresses it: the bytes may differ between its releases."""
+def recompressed(packed: bytes) -> bytes:
+    """The content compressed by this machine's zlib, the output of which differs between releases."""
     body = zlib.compress(zlib.decompress(packed[PREFIX_BYTES:]))
     return packed[:6] + sha256(body).digest() + body
 
 
-def test_what_is_decoded_is_encoded_to_the_same_bytes(checkpoint: Checkpoint) -> None:
-    """A piece that did not change is not written again, in this release and in the next."""
-    assert encode(checkpoint) == packed_here(stored())
+def test_a_decoded_check_point_is_encoded_to_the_same_bytes(checkpoint: Checkpoint) -> None:
+    """An unchanged shard has the same bytes, so no release writes it again."""
+    assert encode(checkpoint) == recompressed(stored())
 
 
 def test_the_same_samples_still_make_the_same_check_point() -> None:
-    """Folding, numbering and packing are those of the release that stored it."""
-    assert making_stored.checkpoint_bytes() == packed_here(stored())
+    """The same samples give the bytes of the release that stored the check-point."""
+    assert making_stored.checkpoint_bytes() == recompressed(stored())
 
 
 async def test_it_is_found_read_and_written_as_a_config_map(tmp_path: Path) -> None:
-    """By its label, under its name, from its key; and what is written is the whole object that was stored."""
+    """The ConfigMap is found by its label and read by its name; the written object equals the stored one."""
     metadata = manifest()["metadata"] | {"resourceVersion": "7"}
     async with FakeApiServer() as server:
         listing = {"metadata": {"resourceVersion": "9"}, "items": [{"metadata": metadata}]}
@@ -96,7 +95,7 @@ async def test_it_is_found_read_and_written_as_a_config_map(tmp_path: Path) -> N
 
 
 def test_the_header_names_what_it_named() -> None:
-    """`JPCP`, version 1, and a document of these keys; workloads are numbered as the series name them."""
+    """The header is `JPCP`, version 1, and a document with these keys; series have a workload's index."""
     assert struct.unpack_from("<4sH", stored()) == (b"JPCP", 1)
     document = header()["document"]
     grids = document.pop("grids")
@@ -120,9 +119,9 @@ def test_the_header_names_what_it_named() -> None:
 
 
 def test_the_arrays_have_the_names_that_they_had() -> None:
-    """A file of yesterday holds these names: an attribute that is renamed must not rename them.
+    """Arrays keep their names, even if an attribute of the program is renamed.
 
-    Signs are remembered for days 2 to 4, and connections for the last 24 hours, which are of days 3 and 4.
+    Pressure is stored for days 2 to 4, and connections for the last 24 hours, which are on days 3 and 4.
     """
     days = range(DAY, DAY + 4)
     expected = []
@@ -143,10 +142,10 @@ def test_the_arrays_have_the_names_that_they_had() -> None:
 
 
 def test_the_arrays_have_the_types_that_they_had() -> None:
-    """By the last part of their names: dtype, and whether only differences are stored; days are bits."""
-    found = {(name.rpartition("/")[2], dtype, is_sorted) for name, dtype, _, is_sorted in header()["arrays"]}
+    """The dtype of each array, and whether differences are stored, by its last name; days are bits."""
+    types = {(name.rpartition("/")[2], dtype, is_sorted) for name, dtype, _, is_sorted in header()["arrays"]}
 
-    assert {each for each in found if not each[0].isdigit()} == {
+    assert {entry for entry in types if not entry[0].isdigit()} == {
         ("counts", "<u4", False),
         ("first_seen", "<i8", False),
         ("keys", "<u8", True),
@@ -163,11 +162,11 @@ def test_the_arrays_have_the_types_that_they_had() -> None:
         ("starts", "<i8", False),
         ("steps_seen", "<u2", False),
     }
-    assert {(dtype, is_sorted) for name, dtype, is_sorted in found if name.isdigit()} == {("|u1", False)}
+    assert {(dtype, is_sorted) for name, dtype, is_sorted in types if name.isdigit()} == {("|u1", False)}
 
 
 def test_workloads_containers_runs_and_namespaces_come_out(checkpoint: Checkpoint) -> None:
-    """Three workloads with four containers, two runs of the Job, and both lists of namespaces."""
+    """There are three workloads with four containers, two runs of the Job, and both lists of namespaces."""
     assert settled.containers(checkpoint) == [APP, PROXY, MAIN, DATABASE]
     assert settled.runs(checkpoint) == {"Job/shop/batch": {"batch-a", "batch-b"}}
     assert settled.namespaces(checkpoint) == ({"bank", "shop"}, {"kube-system"})
@@ -176,19 +175,19 @@ def test_workloads_containers_runs_and_namespaces_come_out(checkpoint: Checkpoin
 
 @pytest.mark.parametrize("resource", ["cpu", "memory"])
 def test_samples_and_steps_of_each_day_come_out(checkpoint: Checkpoint, resource: str) -> None:
-    """App has two Pods, so 576 samples in 288 steps a day, and 200 in the 100 steps of day 4.
+    """Container app has two Pods: 576 samples in 288 steps per day, and 200 in the 100 steps of day 4.
 
-    proxy has one; main ran 24 steps on days 1 and 2; db lacks 12 of day 3.
+    proxy has one Pod; main ran for 24 steps on days 1 and 2; db lacks 12 steps of day 3.
     """
     days = settled.usage(checkpoint, resource)
 
-    assert {day - DAY + 1: found["samples"] for day, found in days.items()} == {
+    assert {day - DAY + 1: usage["samples"] for day, usage in days.items()} == {
         1: {APP: 576, PROXY: 288, MAIN: 24, DATABASE: 288},
         2: {APP: 576, PROXY: 288, MAIN: 24, DATABASE: 288},
         3: {APP: 576, PROXY: 288, MAIN: 0, DATABASE: 276},
         4: {APP: 200, PROXY: 100, MAIN: 0, DATABASE: 100},
     }
-    assert {day - DAY + 1: found["steps"] for day, found in days.items()} == {
+    assert {day - DAY + 1: usage["steps"] for day, usage in days.items()} == {
         1: {APP: 288, PROXY: 288, MAIN: 24, DATABASE: 288},
         2: {APP: 288, PROXY: 288, MAIN: 24, DATABASE: 288},
         3: {APP: 288, PROXY: 288, MAIN: 0, DATABASE: 276},
@@ -197,9 +196,9 @@ def test_samples_and_steps_of_each_day_come_out(checkpoint: Checkpoint, resource
 
 
 def test_maxima_of_each_slot_come_out(checkpoint: Checkpoint) -> None:
-    """A slot is 72 steps. Step 150 of day 2 is in the third one; main's 24 steps are in the first.
+    """A slot has 72 steps: step 150 of day 2 is in the third one, main's 24 steps are in the first.
 
-    The 100 steps of day 4 reach into the second slot.
+    The 100 steps of day 4 extend into the second slot.
     """
     cpu, memory = settled.usage(checkpoint, "cpu"), settled.usage(checkpoint, "memory")
 
@@ -224,7 +223,7 @@ def test_maxima_of_each_slot_come_out(checkpoint: Checkpoint) -> None:
 
 
 def test_histograms_come_out(checkpoint: Checkpoint) -> None:
-    """Day 2's third slot: of app 72 samples at 0.25, 71 at 0.5 and one at 2.0; 143 at 256 MiB, one at 300."""
+    """In day 2's third slot app has 72 samples at 0.25, 71 at 0.5, 1 at 2.0; 143 at 256 MiB, 1 at 300."""
     assert settled.histogram(checkpoint, "cpu", DAY + 1)[APP, 2] == [72, 71, 1]
     assert settled.histogram(checkpoint, "cpu", DAY + 1)[MAIN, 0] == [24]
     assert settled.histogram(checkpoint, "memory", DAY + 1)[APP, 2] == [143, 1]
@@ -232,7 +231,7 @@ def test_histograms_come_out(checkpoint: Checkpoint) -> None:
 
 @pytest.mark.parametrize("resource", ["cpu", "memory"])
 def test_first_and_last_steps_come_out(checkpoint: Checkpoint, resource: str) -> None:
-    """Main's last run ended with step 24 of day 2, the only ones of the 64 before it; all others go on."""
+    """The last run of main covers the 24 steps up to step 24 of day 2; all other containers still run."""
     assert settled.seen(checkpoint, resource) == {
         APP: (step(1, 1), step(4, 100), 64),
         PROXY: (step(1, 1), step(4, 100), 64),
@@ -241,8 +240,8 @@ def test_first_and_last_steps_come_out(checkpoint: Checkpoint, resource: str) ->
     }
 
 
-def test_signs_of_need_come_out(checkpoint: Checkpoint) -> None:
-    """Ten steps of half of the periods are 50,000 ten-thousandths; a kill is 10,000."""
+def test_pressure_comes_out(checkpoint: Checkpoint) -> None:
+    """Ten steps with half of the periods throttled are 50,000 ten-thousandths; an OOM kill is 10,000."""
     shares, last_seen = settled.pressure(checkpoint, "CPUThrottling")
     assert (shares, last_seen) == ({DAY + 2: {APP: 50_000}}, {APP: step(3, 19)})
     assert settled.pressure(checkpoint, "OOMKilled") == (
@@ -251,17 +250,17 @@ def test_signs_of_need_come_out(checkpoint: Checkpoint) -> None:
     )
 
 
-def test_the_steps_that_were_answered_are_not_asked_again(checkpoint: Checkpoint) -> None:
-    """CPU, memory and connections lack nothing; signs are not remembered of day 1."""
+def test_covered_steps_are_not_queried_again(checkpoint: Checkpoint) -> None:
+    """CPU, memory and connections lack no step; pressure is not stored for day 1."""
     day_1 = [type(PAST)(step(1, 1), step(1, 288))]
 
     assert settled.missing(checkpoint, PAST) == [[], [], day_1, day_1, []]
 
 
 def test_edges_with_their_rates_come_out(checkpoint: Checkpoint) -> None:
-    """Web to db: 2 a second are 120 a minute, 128 and 512 bytes a second.
+    """Edge web → db: 2 requests per second are 120 per minute, with 128 and 512 bytes per second.
 
-    db to web: 144 steps of 1/16 a second, over the 188 in which db was scraped: 144 / 16 * 60 / 188 a minute.
+    db → web: 144 steps with 1/16 per second of 188 steps with scrapes of db: 144 / 16 * 60 / 188 per minute.
     """
     few = pytest.approx(144 / 16 * 60 / 188)
 
@@ -271,10 +270,10 @@ def test_edges_with_their_rates_come_out(checkpoint: Checkpoint) -> None:
     }
 
 
-def test_pieces_are_cut_where_they_were_cut() -> None:
-    """A piece is named by its first key: four bytes of a hash of the namespace, two of `kind/name`.
+def test_shards_have_the_same_key_ranges() -> None:
+    """A shard's name is its first key: four bytes of a hash of the namespace, two of `kind/name`.
 
-    With other keys every stored piece but the first would hold the workloads of others.
+    With other keys every stored shard but the first would contain workloads of other shards.
     """
     namespace, workload = blake2b(b"shop", digest_size=4), blake2b(b"Deployment/web", digest_size=2)
     first = int(namespace.hexdigest() + "0000", 16)

@@ -1,4 +1,4 @@
-"""A recorded history that an older release wrote is read as it was meant; see `making_stored`."""
+"""A recorded history of an older release is read correctly; `making_stored` states its content."""
 
 import json
 from pathlib import Path
@@ -16,16 +16,16 @@ FIRST, LAST = (MIDNIGHT + 1) * 300.0, (MIDNIGHT + SAMPLES) * 300.0
 
 
 def test_the_arrays_have_the_names_and_types_that_they_had() -> None:
-    """Two containers and one edge of 864 samples each, in the order of `docs/history-format.md`."""
+    """Two containers and one edge with 864 samples each, in the order of `docs/history-format.md`."""
     with np.load(HISTORY, allow_pickle=False) as arrays:
-        found = {
+        arrays_by_name = {
             name: (array.dtype.kind + str(array.dtype.itemsize), array.shape)
             for name, array in arrays.items()
         }
 
-    names = {name: shape for name, (kind, shape) in found.items() if kind.startswith("U")}
+    names = {name: shape for name, (kind, shape) in arrays_by_name.items() if kind.startswith("U")}
     assert names == {"names": (2,), "workloads": (2,), "edge_names": (1,)}
-    assert {name: each for name, each in found.items() if name not in names} == {
+    assert {name: array for name, array in arrays_by_name.items() if name not in names} == {
         "offsets": ("u4", (3,)),
         "timestamps": ("u4", (2 * SAMPLES,)),
         "cpu_cores": ("f4", (2 * SAMPLES,)),
@@ -40,7 +40,7 @@ def test_the_arrays_have_the_names_and_types_that_they_had() -> None:
 
 
 def test_containers_and_edges_come_out() -> None:
-    """864 samples of each, with the largest of both values; 0.4 and 0.05 as the nearest single-precision."""
+    """Each series has 864 samples, with the maxima; 0.4 and 0.05 are the nearest single-precision numbers."""
     containers, edges = read_history_file(HISTORY)
 
     assert settled.series(containers) == {
@@ -51,7 +51,7 @@ def test_containers_and_edges_come_out() -> None:
 
 
 def test_workloads_and_requests_come_out() -> None:
-    """web-1's container asks for half a core and 512 MiB; of redis nothing is told."""
+    """The container of web-1 requests half a core and 512 MiB; redis has neither workload nor requests."""
     containers, _ = read_history_file(HISTORY)
 
     workloads, (cpu, memory) = settled.facts(containers)
@@ -61,25 +61,25 @@ def test_workloads_and_requests_come_out() -> None:
 
 
 def test_the_same_history_is_still_the_same_bytes(tmp_path: Path) -> None:
-    """Nothing is compressed, so no library decides on them."""
+    """The file is not compressed, so its bytes do not depend on a library."""
     making_stored.write_history(tmp_path / "history.npz")
 
     assert (tmp_path / "history.npz").read_bytes() == HISTORY.read_bytes()
 
 
 def test_the_program_profiles_it(tmp_path: Path) -> None:
-    """CPU and memory of web and redis, and the edge: (3 + 2.75) * 60 = 345 messages a minute."""
+    """There are profiles of web's and redis' CPU and memory, and of the edge: (3 + 2.75) * 60 = 345."""
     done = commands.run(tmp_path, ("profile", "--history", str(HISTORY), "--output=json"))
 
     assert done.returncode == 0, done.stderr
     items = json.loads(done.stdout)["items"]
-    assert sorted((each["kind"], each["status"]["samples"]) for each in items) == [
+    assert sorted((item["kind"], item["status"]["samples"]) for item in items) == [
         ("CPUProfile", SAMPLES),
         ("CPUProfile", SAMPLES),
         ("ConnectionProfile", STEPS_PER_DAY),
         ("MemoryProfile", SAMPLES),
         ("MemoryProfile", SAMPLES),
     ]
-    (edge,) = (each["spec"] for each in items if each["kind"] == "ConnectionProfile")
+    (edge,) = (item["spec"] for item in items if item["kind"] == "ConnectionProfile")
     assert (edge["source_job"], edge["destination_job"]) == ("web", "db")
     assert float(edge["bandwidth_requirement"]) == pytest.approx(345)

@@ -1,4 +1,4 @@
-"""Profiles that an older release stored are read as they were meant; how they were made: `making_stored`."""
+"""Profiles of an older release are read correctly; `making_stored` states their content."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,8 +15,8 @@ TIMES = (NOON - timedelta(hours=2), NOON, NOON)
 
 
 def stored(kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((STORED / f"{kind}-profile.yaml").read_text())
-    return found
+    profile: dict[str, Any] = yaml.safe_load((STORED / f"{kind}-profile.yaml").read_text())
+    return profile
 
 
 def read(kind: str) -> StoredProfile:
@@ -26,14 +26,14 @@ def read(kind: str) -> StoredProfile:
 
 
 def without_sentences(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The object without what is written for people alone."""
+    """The object without the texts for people."""
     status = {key: value for key, value in manifest["status"].items() if key != "explanation"}
-    status["conditions"] = [each | {"message": ""} for each in status["conditions"]]
+    status["conditions"] = [condition | {"message": ""} for condition in status["conditions"]]
     return manifest | {"status": status}
 
 
 def test_a_cpu_profile_comes_out() -> None:
-    """0.350 cores: 0.300 of app and 0.050 of the mesh's proxy."""
+    """The CPU profile is 0.350 cores: 0.300 of app and 0.050 of the mesh proxy."""
     profile = read("cpu")
 
     name = "cpuprofile-0000000000000000000000000000000000000001"
@@ -43,7 +43,7 @@ def test_a_cpu_profile_comes_out() -> None:
 
 
 def test_a_memory_profile_that_is_stale_comes_out() -> None:
-    """1 GiB of a StatefulSet's one container; its condition says so."""
+    """The memory profile is 1 GiB for the one container of a StatefulSet; its condition is Stale."""
     profile = read("memory")
 
     name = "memprofile-0000000000000000000000000000000000000002"
@@ -53,7 +53,7 @@ def test_a_memory_profile_that_is_stale_comes_out() -> None:
 
 
 def test_a_connection_profile_comes_out() -> None:
-    """From a Deployment to a StatefulSet of another namespace, 240 requests and responses a minute."""
+    """The connection is from a Deployment to a StatefulSet, with 240 requests and responses per minute."""
     profile = read("connection")
 
     name = "connprofile-0000000000000000000000000000000000000003"
@@ -64,5 +64,5 @@ def test_a_connection_profile_comes_out() -> None:
 
 @pytest.mark.parametrize("kind", ["cpu", "memory", "connection"])
 def test_the_same_profile_is_still_written_so(kind: str) -> None:
-    """Metadata, spec and status with its condition, all but the sentences."""
+    """Metadata, spec and status with its condition are unchanged, except the texts for people."""
     assert without_sentences(making_stored.profiles()[kind]) == without_sentences(stored(kind))

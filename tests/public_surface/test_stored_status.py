@@ -1,4 +1,4 @@
-"""The status ConfigMap that an older release left is shown, whoever wrote it; see `making_stored`."""
+"""`job-profiler status` shows the status ConfigMap of an older release; see `making_stored`."""
 
 import asyncio
 import json
@@ -20,8 +20,8 @@ SPEC = {
 
 
 def stored() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((STORED / "status.yaml").read_text())
-    return found
+    config_map: dict[str, Any] = yaml.safe_load((STORED / "status.yaml").read_text())
+    return config_map
 
 
 async def shown(directory: Path, *arguments: str) -> str:
@@ -35,7 +35,7 @@ async def shown(directory: Path, *arguments: str) -> str:
 
 
 async def test_the_command_prints_it_as_it_stands_there(tmp_path: Path) -> None:
-    """Both documents, the probe's under `probe`, and the Lease under `lease`."""
+    """The JSON output has both documents, the probe's under `probe`, and the Lease under `lease`."""
     data = stored()["data"]
 
     document = json.loads(await shown(tmp_path, "--output=json"))
@@ -67,7 +67,7 @@ async def test_the_command_prints_it_as_it_stands_there(tmp_path: Path) -> None:
 
 
 async def test_the_command_shows_it(tmp_path: Path) -> None:
-    """The leader that is gone, the probe, counts, signals, and what has no profile."""
+    """The output has the expired leader, the probe, counts, signals, and workloads without a profile."""
     text = " ".join((await shown(tmp_path)).split())
 
     expected = (
@@ -79,9 +79,9 @@ async def test_the_command_shows_it(tmp_path: Path) -> None:
         "shop/new TooFewSamples: fewer than 12 of 5 minutes each",
         "Namespaces with Pods that match no workload: legacy",
     )
-    assert [each for each in expected if each not in text] == []
+    assert [line for line in expected if line not in text] == []
 
 
 def test_the_report_is_still_written_so() -> None:
-    """With the keys that an older release of the command looks for."""
+    """The report has the keys that an older release of the command reads."""
     assert making_stored.status_map() == stored()
