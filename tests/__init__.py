@@ -1,1 +1,1 @@
-"""Tests of the product, by subject; `parts` finds the real programs that they need, `cluster` runs them."""
+"""Tests by subject; `parts` locates the external programs, and `cluster` runs them."""

@@ -1,6 +1,6 @@
-"""Session-wide fixtures of the real parts.
+"""Session-wide fixtures of the external programs.
 
-A missing part skips the tests that need it and says how to get it; under CI=true it fails them.
+If a program is missing, tests that need it are skipped with instructions; with CI=true they fail.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,30 +21,30 @@ PrometheusFactory: TypeAlias = Callable[[Path | None], Prometheus]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """In which order the files run."""
+    """Adds the options for the order of test files."""
     add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One process adds up what all workers measure."""
+    """Registers the writer of durations in the main process, which gets the reports of all workers."""
     if config.getoption("renew_durations") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(DurationsWriter())
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Every worker gets the order of this process: a seed is drawn once."""
+    """Passes the order to a worker, so that all workers use one seed."""
     node.workerinput["file_order"] = node.config.getoption("file_order")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """How to get the same order again, beside what failed in it."""
+    """Prints the option that repeats a random order."""
     if (order := config.getoption("file_order")) != LONGEST:
-        terminalreporter.write_line(f"files ran in random order: --file-order={order} gives it again")
+        terminalreporter.write_line(f"files ran in random order; --file-order={order} repeats it")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Every worker sorts alike."""
+    """Sorts the tests; every worker sorts the same way."""
     order = getattr(config, "workerinput", {}).get("file_order") or config.getoption("file_order")
     sort_by_file(items, order)
 
@@ -57,7 +57,7 @@ def _require(*parts: Part) -> None:
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A running control plane; tests keep apart by using namespaces of their own."""
+    """A running control plane; each test uses its own namespaces."""
     _require(Part.ETCD, Part.KUBE_APISERVER, Part.KUBE_CONTROLLER_MANAGER)
     with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
         yield running
@@ -74,13 +74,13 @@ def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
 
 @pytest.fixture(scope="session")
 def helm3(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    """Helm 3; `.against(control_plane.kubeconfig)` where it is to install something."""
+    """Helm 3; `.against(control_plane.kubeconfig)` gives one that can install."""
     return _helm(Part.HELM_3, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def helm4(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    """Helm 4; `.against(control_plane.kubeconfig)` where it is to install something."""
+    """Helm 4; `.against(control_plane.kubeconfig)` gives one that can install."""
     return _helm(Part.HELM_4, tmp_path_factory)
 
 
@@ -93,7 +93,7 @@ def _helm(part: Part, tmp_path_factory: pytest.TempPathFactory) -> Helm:
 
 @pytest.fixture(scope="session")
 def prometheus_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusFactory]:
-    """Starts a Prometheus with the past of an OpenMetrics file, or none; it runs until the session ends."""
+    """Starts a Prometheus with the history of an OpenMetrics file, if any; it runs until the session ends."""
     _require(Part.PROMETHEUS, Part.PROMTOOL)
     with ExitStack() as running:
 

@@ -1,7 +1,7 @@
-"""The order of the test files: the longest first, or at random, with a seed that gives the same order again.
+"""The order of test files: the longest first, or random with a seed that reproduces the order.
 
-Workers take whole files in this order, so that the last ones to end are short. `durations.json` holds the
-seconds of each file, as `--renew-durations` measured them; a file that is not in it comes first.
+Workers take whole files in this order, so the last files are short. `durations.json` has the seconds of each
+file, measured by `--renew-durations`; a file without an entry comes first.
 """
 
 import json
@@ -19,7 +19,7 @@ LARGEST_SEED = 10**6
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """`--file-order` and `--renew-durations`."""
+    """Adds `--file-order` and `--renew-durations`."""
     group = parser.getgroup("order of test files")
     group.addoption(
         "--file-order",
@@ -34,7 +34,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def _order(text: str) -> str:
-    """LONGEST or a seed, which is drawn here."""
+    """LONGEST or a seed; RANDOM is replaced by a seed here."""
     if text == RANDOM:
         return str(Random().randrange(LARGEST_SEED))
     if text == LONGEST or text.isdecimal():
@@ -43,14 +43,14 @@ def _order(text: str) -> str:
 
 
 def sort_by_file(items: list[pytest.Item], order: str) -> None:
-    """Sort *items* by their files; the order inside a file stays."""
+    """Sorts *items* by file; the order within a file stays."""
     files = ordered({_file_of(item.nodeid) for item in items}, order, measured_seconds())
     ranks = {file: rank for rank, file in enumerate(files)}
     items.sort(key=lambda item: ranks[_file_of(item.nodeid)])
 
 
 def ordered(files: Iterable[str], order: str, seconds: Mapping[str, float]) -> list[str]:
-    """The files in the order in which they run."""
+    """The files in run order."""
     by_name = sorted(files)
     if order == LONGEST:
         return sorted(by_name, key=lambda file: -seconds.get(file, inf))
@@ -59,26 +59,26 @@ def ordered(files: Iterable[str], order: str, seconds: Mapping[str, float]) -> l
 
 
 def measured_seconds() -> dict[str, float]:
-    """What `--renew-durations` wrote."""
+    """The seconds of each file in `durations.json`; empty if it does not exist."""
     seconds: dict[str, float] = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
     return seconds
 
 
 class DurationsWriter:
-    """A plugin that adds up the seconds of each file, fixtures included, and writes them at the end."""
+    """A plugin that sums the seconds of each file, fixtures included, and writes them at the end."""
 
     def __init__(self) -> None:
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Set-up, call and teardown of a test each come here once."""
+        """Adds one of the three reports of a test: set-up, call and teardown."""
         self._seconds[_file_of(report.nodeid)] += report.duration
 
     def pytest_sessionfinish(self) -> None:
-        """Files that did not run keep their seconds; those that are gone lose them."""
-        known = {file: each for file, each in measured_seconds().items() if Path(file).exists()}
-        measured = {file: round(each, 1) for file, each in self._seconds.items()}
-        text = json.dumps(known | measured, indent=1, sort_keys=True)
+        """Writes the file: files that did not run keep their seconds, deleted files are removed."""
+        previous = {file: seconds for file, seconds in measured_seconds().items() if Path(file).exists()}
+        measured = {file: round(seconds, 1) for file, seconds in self._seconds.items()}
+        text = json.dumps(previous | measured, indent=1, sort_keys=True)
         DURATIONS.write_text(f"{text}\n")
 
 

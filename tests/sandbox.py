@@ -1,7 +1,7 @@
-"""A cluster to play with: real control plane, Prometheus that knows emojivoto, the product installed by Helm.
+"""A local sandbox: a control plane, a Prometheus with emojivoto, and the product installed by Helm.
 
-It stays up until Ctrl-C and leaves nothing behind. There is no kubelet: Pods are admitted and annotated, and
-stay Pending.
+It runs until Ctrl-C and removes everything. There is no kubelet: Pods are admitted and annotated, and stay
+Pending.
 """
 
 import signal
@@ -37,7 +37,7 @@ NEEDED = (
 
 
 def main() -> None:
-    """Start everything, say how it is used, wait, and take everything down."""
+    """Starts everything, prints instructions, waits, and removes everything."""
     if missing := [part for part in NEEDED if find(part) is None]:
         sys.exit("\n".join(f"{part.title} is missing: {part.how_to_get}" for part in missing))
     stop = threading.Event()
@@ -48,7 +48,7 @@ def main() -> None:
         _explain(release)
         while not stop.wait(1):
             if ended := [name for name, process in release.processes.items() if not process.is_running]:
-                sys.exit(f"{', '.join(ended)} ended; see above, or its log in {directory}")
+                sys.exit(f"{', '.join(ended)} exited; see above, or the log in {directory}")
         print("\nStopping ...")
 
 

@@ -1,4 +1,4 @@
-"""What the documents under docs/ point to is there."""
+"""References in the documents under docs/ are valid."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_test_that_is_named_exists(document: Path) -> None:
-    """`tests/FILE.py::FUNCTION` is a function of that file."""
+    """Every `tests/FILE.py::FUNCTION` is a function of that file."""
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)", document.read_text())
 
     missing = [
@@ -24,7 +24,7 @@ def test_every_test_that_is_named_exists(document: Path) -> None:
 
 
 def test_the_table_of_the_original_names_a_test_for_every_row() -> None:
-    """16 faults and 12 features, each with at least one test."""
+    """16 faults, 12 features and 3 more rows name at least one test each."""
     rows = [
         line
         for line in (ROOT / "docs" / "original.md").read_text().splitlines()
@@ -39,14 +39,14 @@ def test_the_table_of_the_original_names_a_test_for_every_row() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_to_files_that_exist(document: Path) -> None:
-    """Every relative link."""
+    """Every relative link is a path in the repository."""
     links = re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text())
 
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
 def test_architecture_names_modules_that_exist() -> None:
-    """Every path in the code font of docs/architecture.md, to a file or a folder of the repository."""
+    """Every path in code font in docs/architecture.md is a file or folder of the repository."""
     named = re.findall(r"`((?:app|charts|docs|tests)/[\w./-]+)`", ARCHITECTURE)
 
     assert named
@@ -54,11 +54,11 @@ def test_architecture_names_modules_that_exist() -> None:
 
 
 def test_architecture_has_a_line_for_every_folder() -> None:
-    """Every package of app/ has its law in the table."""
+    """The table has a line for every package of app/."""
     packages = {str(path.parent.relative_to(ROOT)) for path in (ROOT / "app").glob("*/**/__init__.py")}
-    laws = set(re.findall(r"^\| `(app/[\w/]+)` \|", ARCHITECTURE, re.MULTILINE))
+    described_packages = set(re.findall(r"^\| `(app/[\w/]+)` \|", ARCHITECTURE, re.MULTILINE))
 
-    assert laws == packages
+    assert described_packages == packages
 
 
 def test_every_step_of_a_walk_names_a_definition_of_its_file() -> None:

@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_every_setting_stands_in_the_table_as_it_is(name: str) -> None:
+def test_every_setting_is_in_the_table(name: str) -> None:
     """The row has the variable, the default and the description of the setting."""
     field = Settings.model_fields[name]
 

@@ -203,9 +203,9 @@ def test_the_port_goes_with_a_host_alone() -> None:
 )
 def test_what_is_no_host_is_refused(url: str) -> None:
     """The message says what to give instead."""
-    wanted = "give a host name, or a URL with http:// or https:// that ends with its path"
+    remedy = "give a host name, or a URL with http:// or https:// that ends with its path"
 
-    assert faults(prometheus_url=url) == (f"PROMETHEUS_URL (--prometheus-url) is {url!r}: {wanted}",)
+    assert faults(prometheus_url=url) == (f"PROMETHEUS_URL (--prometheus-url) is {url!r}: {remedy}",)
 
 
 def test_connections_have_the_same_prometheus_unless_one_is_named() -> None:
@@ -408,7 +408,7 @@ def test_a_token_beside_a_user_is_one_too_many() -> None:
     assert "give only one of this and PROMETHEUS_BEARER_TOKEN_FILE" in reported[0]
 
 
-def test_all_faults_are_told_together() -> None:
+def test_all_faults_are_reported_together() -> None:
     """One run reports every wrong setting, in the order of the fields."""
     reported = faults(timeslots="5", prometheus_port="x", role="leader", lease_duration="1")
 

@@ -32,8 +32,8 @@ class Render(Protocol):
 @pytest.fixture(scope="session", params=["helm3", "helm4"])
 def helm(request: pytest.FixtureRequest) -> Helm:
     """Helm 3, then Helm 4."""
-    found: Helm = request.getfixturevalue(request.param)
-    return found
+    binary: Helm = request.getfixturevalue(request.param)
+    return binary
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +86,7 @@ def installer(helm: Helm, control_plane: ControlPlane, kubectl: Kubectl, namespa
 def newest_installer(
     helm4: Helm, control_plane: ControlPlane, kubectl: Kubectl, namespaces: None
 ) -> Iterator[Helm]:
-    """The same with Helm 4 alone, for what the API server or the notes say of a release."""
+    """The same with Helm 4 only, for tests that do not depend on Helm's version."""
     with _installing(helm4.against(control_plane.kubeconfig), kubectl) as against:
         yield against
 

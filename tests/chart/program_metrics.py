@@ -34,9 +34,9 @@ _TYPES: dict[type[MetricWrapperBase], str] = {Counter: "counter", Gauge: "gauge"
 def program_metrics() -> dict[str, frozenset[str]]:
     """The labels of each series of a process in either role, with the labels of its scrape target."""
     return {
-        f"{name}{ending}": TARGET_LABELS | {*labels, *more}
+        f"{name}{ending}": TARGET_LABELS | {*labels, *extra_labels}
         for name, kind, labels in _families(_registry())
-        for ending, more in _ENDINGS[kind].items()
+        for ending, extra_labels in _ENDINGS[kind].items()
     } | {name: frozenset(labels) for name, labels in FOREIGN.items()}
 
 
@@ -52,12 +52,12 @@ def _registry() -> CollectorRegistry:
 
 def _families(registry: CollectorRegistry) -> list[tuple[str, str, tuple[str, ...]]]:
     """Name, type and labels of each family."""
-    found = []
+    described = []
     for collector in registry._collector_to_names:
         if isinstance(collector, MetricWrapperBase):
-            found.append((collector._name, _TYPES[type(collector)], tuple(collector._labelnames)))
+            described.append((collector._name, _TYPES[type(collector)], tuple(collector._labelnames)))
         else:
             custom = cast("Any", collector)
             families = custom.describe() if hasattr(custom, "describe") else custom.collect()
-            found += [(family.name, family.type, tuple(family._labelnames)) for family in families]
-    return found
+            described += [(family.name, family.type, tuple(family._labelnames)) for family in families]
+    return described

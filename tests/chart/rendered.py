@@ -22,32 +22,34 @@ class Release:
 
     def of(self, kind: str) -> list[Object]:
         """All objects of a kind."""
-        return [one for one in self.objects if one["kind"] == kind]
+        return [manifest for manifest in self.objects if manifest["kind"] == kind]
 
     def names(self, kind: str) -> set[str]:
         """The names of all objects of a kind, with the namespace if it is not the release's."""
-        return {_qualified(one["metadata"]) for one in self.of(kind)}
+        return {_qualified(manifest["metadata"]) for manifest in self.of(kind)}
 
     def one(self, kind: str, name: str = "") -> Object:
         """The only object of a kind, or the only one with that name."""
-        (found,) = [one for one in self.of(kind) if name in {"", one["metadata"]["name"]}]
-        return found
+        (match,) = [manifest for manifest in self.of(kind) if name in {"", manifest["metadata"]["name"]}]
+        return match
 
     def webhook(self, name: str = "pods") -> Object:
         """The webhook of that name in the only configuration: for Pods, or for the probe."""
-        (found,) = [
-            one
-            for one in self.one("MutatingWebhookConfiguration")["webhooks"]
-            if one["name"] == f"{name}.job-profiler.liqo.io"
+        (match,) = [
+            webhook
+            for webhook in self.one("MutatingWebhookConfiguration")["webhooks"]
+            if webhook["name"] == f"{name}.job-profiler.liqo.io"
         ]
-        assert isinstance(found, dict)
-        return found
+        assert isinstance(match, dict)
+        return match
 
     def pods(self) -> dict[str, Object]:
         """The Pod spec of each component."""
         return {
-            one["metadata"]["labels"]["app.kubernetes.io/component"]: one["spec"]["template"]["spec"]
-            for one in self.of("Deployment")
+            deployment["metadata"]["labels"]["app.kubernetes.io/component"]: deployment["spec"]["template"][
+                "spec"
+            ]
+            for deployment in self.of("Deployment")
         }
 
     def environment(self, component: str) -> dict[str, str]:
@@ -76,9 +78,10 @@ class Release:
         """The role that a binding refers to; a Role is in the binding's own namespace."""
         reference, namespace = binding["roleRef"], binding["metadata"].get("namespace")
         (role,) = [
-            one
-            for one in self.of(reference["kind"])
-            if one["metadata"]["name"] == reference["name"] and one["metadata"].get("namespace") == namespace
+            role
+            for role in self.of(reference["kind"])
+            if role["metadata"]["name"] == reference["name"]
+            and role["metadata"].get("namespace") == namespace
         ]
         return role
 

@@ -22,8 +22,8 @@ def test_the_webhook_has_time_to_drain(render: Render, webhook: dict[str, int], 
 
 def test_roll_outs_keep_every_replica(render: Render) -> None:
     """A replica is removed only after its replacement is ready."""
-    for one in render().of("Deployment"):
-        assert one["spec"]["strategy"] == {
+    for deployment in render().of("Deployment"):
+        assert deployment["spec"]["strategy"] == {
             "type": "RollingUpdate",
             "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
         }
@@ -33,13 +33,14 @@ def test_replicas_spread_where_possible(render: Render) -> None:
     """By default replicas prefer different nodes and zones, and are scheduled even if there are none."""
     for component, pod in render().pods().items():
         constraints = pod["topologySpreadConstraints"]
-        assert [one["topologyKey"] for one in constraints] == [
+        assert [constraint["topologyKey"] for constraint in constraints] == [
             "kubernetes.io/hostname",
             "topology.kubernetes.io/zone",
         ]
-        assert {one["whenUnsatisfiable"] for one in constraints} == {"ScheduleAnyway"}
+        assert {constraint["whenUnsatisfiable"] for constraint in constraints} == {"ScheduleAnyway"}
         assert {
-            one["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] for one in constraints
+            constraint["labelSelector"]["matchLabels"]["app.kubernetes.io/component"]
+            for constraint in constraints
         } == {component}
 
 
@@ -66,7 +67,7 @@ def test_the_service_prefers_nobody_unless_told(render: Render) -> None:
 
 
 def budgets(release: Release) -> dict[str, dict[str, Any]]:
-    return {one["metadata"]["name"]: one["spec"] for one in release.of("PodDisruptionBudget")}
+    return {budget["metadata"]["name"]: budget["spec"] for budget in release.of("PodDisruptionBudget")}
 
 
 def test_one_replica_goes_at_a_time(render: Render) -> None:
@@ -93,13 +94,13 @@ def test_budgets_are_what_the_cluster_knows(
     render: Render, kube_version: str, api_version: str, policy: str | None
 ) -> None:
     """policy/v1 exists from 1.21 on; from 1.27 on, Pods that are not ready do not block a drain."""
-    for one in render(kube_version=kube_version).of("PodDisruptionBudget"):
-        assert one["apiVersion"] == api_version
-        assert one["spec"].get("unhealthyPodEvictionPolicy") == policy
+    for budget in render(kube_version=kube_version).of("PodDisruptionBudget"):
+        assert budget["apiVersion"] == api_version
+        assert budget["spec"].get("unhealthyPodEvictionPolicy") == policy
 
 
 def test_a_single_replica_has_no_budget(render: Render) -> None:
-    """A budget would block the drain of its node for ever; the other component keeps its budget."""
+    """A budget would block every drain of its node; the other component keeps its budget."""
     assert budgets(render(webhook={"replicas": 1})).keys() == {"job-profiler-profiler"}
     assert budgets(render(profiler={"podDisruptionBudget": {"enabled": False}})).keys() == {
         "job-profiler-webhook"

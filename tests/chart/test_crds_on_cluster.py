@@ -63,7 +63,10 @@ def test_the_server_keeps_everything(crds: Kubectl, resource: str) -> None:
 def test_the_schemas_are_accepted_without_complaint(crds: Kubectl) -> None:
     """Each CRD is established, and the server accepts its names and its schema."""
     for crd in CRDS:
-        conditions = {one["type"]: one["status"] for one in crds.json("get", crd)["status"]["conditions"]}
+        conditions = {
+            condition["type"]: condition["status"]
+            for condition in crds.json("get", crd)["status"]["conditions"]
+        }
         assert conditions == {"NamesAccepted": "True", "Established": "True"}
 
 

@@ -141,10 +141,10 @@ def test_combined_has_the_files_of_both(render: Render) -> None:
 
 def checksums(release: Release) -> dict[str, str | None]:
     return {
-        one["metadata"]["name"]: one["spec"]["template"]["metadata"]
+        deployment["metadata"]["name"]: deployment["spec"]["template"]["metadata"]
         .get("annotations", {})
         .get("checksum/authorities")
-        for one in release.of("Deployment")
+        for deployment in release.of("Deployment")
     }
 
 

@@ -1,4 +1,4 @@
-"""Helm 3 renders what Helm 4 renders: what the other tests find in a release holds under both."""
+"""Helm 3 renders the same objects as Helm 4, so the other tests need only one version."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ EXAMPLES = sorted((CHART / "ci").glob("*-values.yaml"))
 @pytest.mark.parametrize("kube_version", ["1.20.0", "1.25.0", "1.36.0"])
 @pytest.mark.parametrize("values_file", EXAMPLES, ids=lambda path: path.stem)
 def test_both_helms_render_alike(helm3: Helm, helm4: Helm, values_file: Path, kube_version: str) -> None:
-    """The same objects, with little or everything switched on, on clusters old and new.
+    """Both versions render the same objects for each set of example values, on old and new clusters.
 
-    Which of two kinds that Helm does not know comes first is its own affair.
+    The order of kinds that Helm does not know may differ.
     """
     options = (f"--values={values_file}", f"--kube-version={kube_version}")
 
@@ -27,6 +27,6 @@ def test_both_helms_render_alike(helm3: Helm, helm4: Helm, values_file: Path, ku
     assert len(fourth) > 10
 
 
-def _name(one: Object) -> tuple[str, str, str]:
-    metadata = one["metadata"]
-    return one["kind"], metadata.get("namespace", ""), metadata["name"]
+def _name(manifest: Object) -> tuple[str, str, str]:
+    metadata = manifest["metadata"]
+    return manifest["kind"], metadata.get("namespace", ""), metadata["name"]

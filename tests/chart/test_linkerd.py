@@ -13,8 +13,8 @@ def test_nothing_of_linkerd_is_rendered_by_default(render: Render) -> None:
     release = render()
 
     assert release.of("AuthorizationPolicy") == release.of("MeshTLSAuthentication") == []
-    for one in release.of("Deployment"):
-        assert INJECT not in one["spec"]["template"]["metadata"].get("annotations", {})
+    for deployment in release.of("Deployment"):
+        assert INJECT not in deployment["spec"]["template"]["metadata"].get("annotations", {})
 
 
 def test_the_profiler_alone_is_meshed(render: Render) -> None:
@@ -29,8 +29,8 @@ def test_the_profiler_alone_is_meshed(render: Render) -> None:
     )
 
     annotations = {
-        one["metadata"]["name"]: one["spec"]["template"]["metadata"].get("annotations", {})
-        for one in release.of("Deployment")
+        deployment["metadata"]["name"]: deployment["spec"]["template"]["metadata"].get("annotations", {})
+        for deployment in release.of("Deployment")
     }
     assert annotations == {
         "job-profiler-webhook": {"team": "edge", INJECT: "disabled"},

@@ -53,7 +53,7 @@ def test_nothing_drifts(helm: Helm) -> None:
     assert (check.returncode, check.stdout, check.stderr) == (0, "", "")
 
 
-def test_drift_is_named_and_mended(helm4: Helm, copy: Path) -> None:
+def test_drift_is_named_and_repaired(helm4: Helm, copy: Path) -> None:
     """A changed CRD, an edited, a missing and an extra manifest are each named; the next run renews them."""
     crd = copy / "crds" / "cpuprofiles.yaml"
     crd.write_text(crd.read_text().replace("shortNames: [cpup]", "shortNames: [cpup, cpus]"))
@@ -75,16 +75,16 @@ def test_drift_is_named_and_mended(helm4: Helm, copy: Path) -> None:
     checked = render_program(copy, helm4, "--check")
     assert checked.returncode == 1
     assert {line.split()[0] for line in checked.stdout.splitlines()} == drifted
-    mended = render_program(copy, helm4)
-    assert mended.returncode == 0
-    # The CRD's text was changed before; its manifest follows now.
-    assert {line.split()[0] for line in mended.stdout.splitlines()} == drifted | {
+    repaired = render_program(copy, helm4)
+    assert repaired.returncode == 0
+    # The CRD in crds/ was edited, so the next run updates its plain manifest too.
+    assert {line.split()[0] for line in repaired.stdout.splitlines()} == drifted | {
         "webhook-config/10-crds.yaml"
     }
     assert render_program(copy, helm4, "--check").returncode == 0
 
 
-def test_a_helm_that_fails_is_told(copy: Path, helm4: Helm) -> None:
+def test_a_helm_failure_is_reported(copy: Path, helm4: Helm) -> None:
     """If the chart does not render or Helm is missing, the exit code is 1 and the message has the cause."""
     (copy / "charts" / "job-profiler" / "Chart.yaml").write_text("name: broken\n")
     assert "helm template" in _error(render_program(copy, helm4))
@@ -107,11 +107,13 @@ def test_plain_manifests_are_the_release_and_its_namespace(render: Render) -> No
     objects = list(manifests())
     release = render(kube_version="1.20.0")
     identities = {
-        _identity(one) for one in release.objects if one["kind"] not in {"PodDisruptionBudget", "Pod"}
+        _identity(manifest)
+        for manifest in release.objects
+        if manifest["kind"] not in {"PodDisruptionBudget", "Pod"}
     }
 
     assert _identity(objects[0]) == ("Namespace", "", "profiling")
-    assert {_identity(one) for one in objects[1:]} == identities
+    assert {_identity(manifest) for manifest in objects[1:]} == identities
     assert len(objects) == len(identities) + 1
 
 

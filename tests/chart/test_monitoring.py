@@ -74,8 +74,8 @@ def test_every_pod_is_scraped_once(render: Render, topology: str) -> None:
 
     assert monitor["endpoints"] == [{"port": "health", "path": "/metrics", "interval": "30s"}]
     assert all("health" in {port["name"] for port in service["ports"]} for service in selected)
-    for one in release.of("Deployment"):
-        labels = one["spec"]["template"]["metadata"]["labels"]
+    for deployment in release.of("Deployment"):
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
         assert len([service for service in selected if service["selector"].items() <= labels.items()]) == 1
 
 
@@ -89,13 +89,13 @@ def test_labels_are_those_that_the_operators_look_for(render: Render) -> None:
         }
     )
 
-    found = release.one("ConfigMap", "job-profiler-dashboard")
+    config_map = release.one("ConfigMap", "job-profiler-dashboard")
     assert release.one("ServiceMonitor")["metadata"]["labels"]["release"] == "kps"
     assert release.one("ServiceMonitor")["spec"]["endpoints"][0]["interval"] == "1m"
     assert release.one("PrometheusRule")["metadata"]["labels"]["role"] == "alert-rules"
-    assert found["metadata"]["labels"]["grafana_dashboard"] == "2"
-    assert found["metadata"]["namespace"] == "grafana"
-    assert json.loads(found["data"]["job-profiler.json"]) == dashboard()
+    assert config_map["metadata"]["labels"]["grafana_dashboard"] == "2"
+    assert config_map["metadata"]["namespace"] == "grafana"
+    assert json.loads(config_map["data"]["job-profiler.json"]) == dashboard()
 
 
 def test_prometheus_takes_the_rules(render: Render, tmp_path: Path) -> None:
@@ -159,18 +159,18 @@ def test_what_is_off_raises_no_alarm(render: Render) -> None:
     assert 'signal_healthy{signal!="connections", ' in rules["JobProfilerSourceFailing"]
 
 
-def test_rules_and_panels_ask_for_metrics_that_exist(render: Render) -> None:
+def test_rules_and_panels_use_metrics_that_exist(render: Render) -> None:
     """Each series in an expression belongs to the program or the API server, and has the matched labels."""
-    known = program_metrics()
+    labels_by_series = program_metrics()
     expressions = [rule["expr"] for rule in alerts(render(monitoring=EVERYTHING))] + list(panel_expressions())
-    selectors = [found for expression in expressions for found in SELECTOR.findall(expression)]
+    selectors = [selector for expression in expressions for selector in SELECTOR.findall(expression)]
 
-    assert {name for name, _ in selectors} - known.keys() == set()
+    assert {name for name, _ in selectors} - labels_by_series.keys() == set()
     wrong = [
         (name, label)
         for name, matchers in selectors
         for label in MATCHER.findall(matchers)
-        if label not in known[name]
+        if label not in labels_by_series[name]
     ]
     assert wrong == []
     grouped = {
@@ -179,10 +179,10 @@ def test_rules_and_panels_ask_for_metrics_that_exist(render: Render) -> None:
         for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression)
         for label in labels.split(",")
     }
-    assert grouped <= {label for labels in known.values() for label in labels}
+    assert grouped <= {label for labels in labels_by_series.values() for label in labels}
 
 
-def test_every_panel_can_be_asked(tmp_path: Path) -> None:
+def test_every_panel_query_is_valid(tmp_path: Path) -> None:
     """Each query of the dashboard is PromQL; each panel has its own place, title and description."""
     rules = [
         {"record": f"panel:{number}", "expr": expression}

@@ -17,10 +17,10 @@ API_SERVER = {("TCP", 443), ("TCP", 6443)}
 def selecting(release: Release, labels: dict[str, str], direction: str) -> list[dict[str, Any]]:
     """The rules of all policies that select a Pod with these labels; at least one policy must select it."""
     policies = [
-        one["spec"]
-        for one in release.of("NetworkPolicy")
-        if one["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
-        and direction.capitalize() in one["spec"]["policyTypes"]
+        policy["spec"]
+        for policy in release.of("NetworkPolicy")
+        if policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+        and direction.capitalize() in policy["spec"]["policyTypes"]
     ]
     assert policies
     return [rule for spec in policies for rule in spec[direction]]
@@ -28,9 +28,9 @@ def selecting(release: Release, labels: dict[str, str], direction: str) -> list[
 
 def pod_labels(release: Release, component: str) -> dict[str, str]:
     deployments = [
-        one["spec"]["template"]["metadata"]["labels"]
-        for one in release.of("Deployment")
-        if one["metadata"]["labels"]["app.kubernetes.io/component"] == component
+        deployment["spec"]["template"]["metadata"]["labels"]
+        for deployment in release.of("Deployment")
+        if deployment["metadata"]["labels"]["app.kubernetes.io/component"] == component
     ]
     [labels] = deployments
     assert isinstance(labels, dict)

@@ -345,7 +345,8 @@ def test_placement_values_arrive(render: Render) -> None:
     assert container(pods["webhook"])["volumeMounts"][-1] == own["extraVolumeMounts"][0]
     assert release.one("Deployment", "job-profiler-webhook")["spec"]["strategy"] == own["updateStrategy"]
     annotations = {
-        one["metadata"]["name"]: one["metadata"].get("annotations") for one in release.of("ServiceAccount")
+        account["metadata"]["name"]: account["metadata"].get("annotations")
+        for account in release.of("ServiceAccount")
     }
     assert annotations == {
         "job-profiler-webhook": own["serviceAccountAnnotations"],
@@ -366,15 +367,15 @@ def test_common_labels_are_everywhere(render: Render) -> None:
     """Every object and Pod has the commonLabels; they replace no label of the chart and enter no selector."""
     release = render(commonLabels={"cost": "7", "app.kubernetes.io/name": "forged"})
 
-    for one in release.objects:
-        assert one["metadata"]["labels"]["cost"] == "7"
-        assert one["metadata"]["labels"]["app.kubernetes.io/name"] == "job-profiler"
-    for one in release.of("Deployment"):
-        assert one["spec"]["template"]["metadata"]["labels"]["cost"] == "7"
-        assert "cost" not in one["spec"]["selector"]["matchLabels"]
+    for manifest in release.objects:
+        assert manifest["metadata"]["labels"]["cost"] == "7"
+        assert manifest["metadata"]["labels"]["app.kubernetes.io/name"] == "job-profiler"
+    for deployment in release.of("Deployment"):
+        assert deployment["spec"]["template"]["metadata"]["labels"]["cost"] == "7"
+        assert "cost" not in deployment["spec"]["selector"]["matchLabels"]
 
 
-def test_the_program_is_told_to_serve(render: Render) -> None:
+def test_containers_run_serve(render: Render) -> None:
     """The image's entry point is the command; the chart adds the subcommand."""
     for pod in render().pods().values():
         assert container(pod)["args"] == ["serve"]

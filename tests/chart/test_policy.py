@@ -91,7 +91,7 @@ def test_they_are_about_the_profilers_account(render: Render, name: str, topolog
 def test_every_other_part_of_a_pod_is_compared(render: Render) -> None:
     """Spec, labels, owners and finalizers may not change; no other annotation may be set or removed."""
     validations = render(api_versions=SERVED).one(POLICY, BACKFILL)["spec"]["validations"]
-    expressions = [each["expression"] for each in validations]
+    expressions = [validation["expression"] for validation in validations]
 
     assert expressions == [
         (
@@ -106,36 +106,38 @@ def test_every_other_part_of_a_pod_is_compared(render: Render) -> None:
             for field in ("labels", "ownerReferences", "finalizers")
         ),
     ]
-    assert all(each["message"].startswith("the profiler may") for each in validations)
+    assert all(validation["message"].startswith("the profiler may") for validation in validations)
 
 
 @pytest.fixture
 def allows(render: Render) -> Any:
-    """Whether the policy allows the profiler's account this operation on a ConfigMap with that metadata."""
+    """A function: True if the policy allows the profiler's account the operation on a ConfigMap."""
     spec = render(api_versions=SERVED).one(POLICY, CONFIG_MAPS)["spec"]
 
-    def judged(operation: str, *, dry_run: bool = False, **metadata: str) -> bool:
+    def is_allowed(operation: str, *, dry_run: bool = False, **metadata: str) -> bool:
         config_map = SimpleNamespace(metadata=SimpleNamespace(**metadata))
-        known: dict[str, Any] = {
+        cel_variables: dict[str, Any] = {
             "request": SimpleNamespace(operation=operation, dryRun=dry_run),
             "object": None if operation == "DELETE" else config_map,
             "oldObject": None if operation == "CREATE" else config_map,
             "variables": SimpleNamespace(),
         }
         for variable in spec["variables"]:
-            setattr(known["variables"], variable["name"], _value_of(variable["expression"], known))
-        return all(_value_of(each["expression"], known) for each in spec["validations"])
+            setattr(
+                cel_variables["variables"], variable["name"], _value_of(variable["expression"], cel_variables)
+            )
+        return all(_value_of(validation["expression"], cel_variables) for validation in spec["validations"])
 
-    return judged
+    return is_allowed
 
 
-def _value_of(expression: str, known: dict[str, Any]) -> Any:
+def _value_of(expression: str, cel_variables: dict[str, Any]) -> Any:
     """The value of a simple CEL expression, translated to Python."""
     text = re.sub(r"has\(([\w.]+)\.(\w+)\)", r'hasattr(\1, "\2")', expression)
     text = re.sub(r"^(.+) \? (.+) : (.+)$", r"(\2) if (\1) else (\3)", text)
-    for celled, python in (("&&", "and"), ("||", "or"), (".startsWith(", ".startswith(")):
-        text = text.replace(celled, python)
-    return eval(text, {"__builtins__": {"hasattr": hasattr}}, known)
+    for cel, python in (("&&", "and"), ("||", "or"), (".startsWith(", ".startswith(")):
+        text = text.replace(cel, python)
+    return eval(text, {"__builtins__": {"hasattr": hasattr}}, cel_variables)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -151,7 +153,7 @@ def test_the_status_is_only_filled(allows: Any) -> None:
 
 
 @pytest.mark.parametrize("is_named", [False, True])
-def test_what_the_probe_asks_for_is_never_stored(allows: Any, is_named: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_the_probes_config_map_is_never_stored(allows: Any, is_named: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """The self-probe's ConfigMap is allowed only as a dry run, before and after its name is generated."""
     prefix = config_map("question")["metadata"]["generateName"]
     metadata = {"generateName": prefix} | ({"name": prefix + GENERATED} if is_named else {})

@@ -50,7 +50,7 @@ def test_without_names_on_namespaces_the_object_selects(render: Render) -> None:
     assert render(kube_version="1.20.0").webhook("probe")["namespaceSelector"] == {}
 
 
-def test_it_takes_the_pods_way(render: Render) -> None:
+def test_it_has_the_address_for_pods(render: Render) -> None:
     """A webhook outside the cluster is probed at its URL."""
     url = "https://profiler.example:8443/mutate"
 
@@ -59,7 +59,7 @@ def test_it_takes_the_pods_way(render: Render) -> None:
 
 def test_pods_come_first(render: Render) -> None:
     """The first entry of the configuration is that for Pods."""
-    names = [one["name"] for one in render().one("MutatingWebhookConfiguration")["webhooks"]]
+    names = [webhook["name"] for webhook in render().one("MutatingWebhookConfiguration")["webhooks"]]
 
     assert names == ["pods.job-profiler.liqo.io", "probe.job-profiler.liqo.io"]
 

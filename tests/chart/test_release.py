@@ -63,7 +63,7 @@ def test_split_is_two_deployments_with_an_account_each(render: Render) -> None:
 
     assert release.names("Deployment") == {"job-profiler-webhook", "job-profiler-profiler"}
     assert release.names("ServiceAccount") == {"job-profiler-webhook", "job-profiler-profiler"}
-    assert {one["spec"]["replicas"] for one in release.of("Deployment")} == {2}
+    assert {deployment["spec"]["replicas"] for deployment in release.of("Deployment")} == {2}
     assert {pod["serviceAccountName"] for pod in release.pods().values()} == release.names("ServiceAccount")
 
 
@@ -83,9 +83,10 @@ def test_services_reach_their_pods(render: Render, topology: str) -> None:
 
     for service in release.of("Service"):
         (selected,) = [
-            one["spec"]["template"]
-            for one in release.of("Deployment")
-            if service["spec"]["selector"].items() <= one["spec"]["template"]["metadata"]["labels"].items()
+            deployment["spec"]["template"]
+            for deployment in release.of("Deployment")
+            if service["spec"]["selector"].items()
+            <= deployment["spec"]["template"]["metadata"]["labels"].items()
         ]
         ports = {port["name"] for port in container(selected["spec"])["ports"]}
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
@@ -99,11 +100,11 @@ def test_what_the_product_writes_is_rendered_empty(render: Render, values: dict[
     release = render(**values)
 
     assert "caBundle" not in set(keys_of(release.objects))
-    for one in (*release.of("Secret"), *release.of("ConfigMap"), *release.of("Lease")):
-        assert not {"data", "stringData", "binaryData", "spec", "immutable"} & one.keys()
+    for manifest in (*release.of("Secret"), *release.of("ConfigMap"), *release.of("Lease")):
+        assert not {"data", "stringData", "binaryData", "spec", "immutable"} & manifest.keys()
     assert release.names("ConfigMap") == {"job-profiler-status"}
     assert release.names("Lease") == {"job-profiler"}
-    assert {one["type"] for one in release.of("Secret")} <= {"Opaque"}
+    assert {secret["type"] for secret in release.of("Secret")} <= {"Opaque"}
 
 
 def test_secrets_exist_unless_cert_manager_makes_them(render: Render) -> None:
@@ -117,8 +118,8 @@ def test_names_and_labels_fit(render: Render, values: dict[str, Any]) -> None:
     """Every object has the standard labels, an expected namespace, and a unique short name."""
     release = render(**values)
 
-    for one in release.objects:
-        metadata = one["metadata"]
+    for manifest in release.objects:
+        metadata = manifest["metadata"]
         assert (
             metadata["labels"].items()
             >= {
@@ -132,7 +133,10 @@ def test_names_and_labels_fit(render: Render, values: dict[str, Any]) -> None:
         assert metadata.get("namespace", "profiling") in {"profiling", "profiles", "emojivoto", "shop"}
         assert len(metadata["name"]) <= 63
     assert len(
-        {(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in release.objects}
+        {
+            (manifest["kind"], manifest["metadata"].get("namespace"), manifest["metadata"]["name"])
+            for manifest in release.objects
+        }
     ) == len(release.objects)
 
 
@@ -145,7 +149,14 @@ def test_long_names_are_cut(helm: Helm, release: str, values: dict[str, Any]) ->
     """With the longest release name or override, no name exceeds 63: 44 and `-profiler-workloads`."""
     objects = helm.template(CHART, release=release, values=IMAGE | values)
 
-    assert max(len(one["metadata"]["name"]) for one in objects if one["metadata"]["name"] not in CRDS) == 63
+    assert (
+        max(
+            len(manifest["metadata"]["name"])
+            for manifest in objects
+            if manifest["metadata"]["name"] not in CRDS
+        )
+        == 63
+    )
 
 
 def test_crds_are_kept_and_optional(render: Render) -> None:
@@ -153,10 +164,10 @@ def test_crds_are_kept_and_optional(render: Render) -> None:
     release = render()
 
     assert release.names("CustomResourceDefinition") == CRDS
-    for one in release.of("CustomResourceDefinition"):
-        source = yaml.safe_load(_crd_file(one).read_text())
-        assert one["spec"] == source["spec"]
-        assert one["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    for crd in release.of("CustomResourceDefinition"):
+        source = yaml.safe_load(_crd_file(crd).read_text())
+        assert crd["spec"] == source["spec"]
+        assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
     assert render(**COMBINATIONS["no-crds"]).names("CustomResourceDefinition") == set()
 
 
@@ -190,14 +201,14 @@ def test_the_catalogue_entry_names_the_crds() -> None:
     listed = yaml.safe_load(annotations["artifacthub.io/crds"])
     crds = [yaml.safe_load(file.read_text()) for file in (REPOSITORY / "crds").glob("*.yaml")]
 
-    assert {(one["kind"], one["name"], one["version"]) for one in listed} == {
+    assert {(entry["kind"], entry["name"], entry["version"]) for entry in listed} == {
         (crd["spec"]["names"]["kind"], crd["metadata"]["name"], version["name"])
         for crd in crds
         for version in crd["spec"]["versions"]
     }
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     assert annotations["artifacthub.io/license"] == project["license"]
-    assert {one["kind"] for one in yaml.safe_load(annotations["artifacthub.io/changes"])} == {"added"}
+    assert {change["kind"] for change in yaml.safe_load(annotations["artifacthub.io/changes"])} == {"added"}
 
 
 def test_kubernetes_before_1_20_is_refused(render: Render) -> None:

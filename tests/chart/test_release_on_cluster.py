@@ -99,7 +99,7 @@ class Product:
             and stored("secret", "job-profiler-tls")["data"] == {"tls.key": b64encode(b"k").decode()}
             and stored("configmap", "job-profiler-status")["data"] == {"a": "b"}
             and stored("lease", "job-profiler")["spec"]["holderIdentity"] == "job-profiler-0"
-            and [one["clientConfig"]["caBundle"] for one in webhooks] == [self.bundle] * 2
+            and [webhook["clientConfig"]["caBundle"] for webhook in webhooks] == [self.bundle] * 2
             and stored("cpuprofile", self._profile["metadata"]["name"])["spec"] == self._profile["spec"]
         )
 
@@ -158,8 +158,8 @@ def test_the_webhooks_account_reads_its_certificate_and_profiles_alone(
     webhook = Kubectl(control_plane.kubeconfig_of("job-profiler-webhook", FIRST))
 
     assert "cpuprofile" in webhook.run("get", PROFILES, "--output=name")
-    one = ("get", "secrets", "--field-selector=metadata.name=job-profiler-tls", "--output=name")
-    assert webhook.run(*one).split() == ["secret/job-profiler-tls"]
+    listing = ("get", "secrets", "--field-selector=metadata.name=job-profiler-tls", "--output=name")
+    assert webhook.run(*listing).split() == ["secret/job-profiler-tls"]
     trust = ("get", "mutatingwebhookconfigurations", "--field-selector=metadata.name=job-profiler")
     assert "job-profiler" in webhook.run(*trust)
     for forbidden in (
@@ -241,7 +241,7 @@ def test_uninstall_leaves_crds_and_profiles_alone(installer: Helm, kubectl: Kube
     profiles = kubectl.run("get", PROFILES, f"--namespace={FIRST}", "--output=name").split()
     assert [name.split(".")[0] for name in profiles] == ["cpuprofile"]
     crds = kubectl.json("get", *CRDS)["items"]
-    assert [one for one in crds if "deletionTimestamp" in one["metadata"]] == []
+    assert [crd for crd in crds if "deletionTimestamp" in crd["metadata"]] == []
 
 
 @pytest.mark.usefixtures("product")
@@ -292,7 +292,7 @@ def test_the_notes_say_what_to_do_next(newest_installer: Helm) -> None:
     assert "crd" not in printed
 
 
-def test_the_notes_tell_when_running_pods_are_left_alone(newest_installer: Helm) -> None:
+def test_the_notes_say_when_running_pods_are_not_annotated(newest_installer: Helm) -> None:
     """With backfill.enabled=false the notes say that running Pods are not annotated."""
     printed = notes(newest_installer, backfill={"enabled": False})
 

@@ -65,10 +65,10 @@ def own_rights() -> set[Right]:
 
 def limit_rights(namespace: str = "*") -> set[Right]:
     """Rights to read the objects that limit requests."""
-    found = rights(namespace, "autoscaling", "horizontalpodautoscalers", "*", *READ)
+    expected = rights(namespace, "autoscaling", "horizontalpodautoscalers", "*", *READ)
     for resource in ("limitranges", "resourcequotas"):
-        found |= rights(namespace, "", resource, "*", *READ)
-    return found
+        expected |= rights(namespace, "", resource, "*", *READ)
+    return expected
 
 
 def certificate_rights() -> set[Right]:
@@ -79,13 +79,13 @@ def certificate_rights() -> set[Right]:
 
 
 def workload_rights(namespace: str = "*") -> set[Right]:
-    found = rights(namespace, "", "pods", "*", *READ, "patch")
-    found |= rights(namespace, "", "events", "*", "create", "patch")
+    expected = rights(namespace, "", "pods", "*", *READ, "patch")
+    expected |= rights(namespace, "", "events", "*", "create", "patch")
     for resource in ("jobs", "cronjobs"):
-        found |= rights(namespace, "batch", resource, "*", *READ)
+        expected |= rights(namespace, "batch", resource, "*", *READ)
     for resource in ("deployments", "statefulsets", "daemonsets"):
-        found |= rights(namespace, "apps", resource, "*", *READ)
-    return found
+        expected |= rights(namespace, "apps", resource, "*", *READ)
+    return expected
 
 
 def test_webhook_only_reads(render: Render) -> None:
@@ -188,7 +188,7 @@ def test_little_is_granted_in_the_cluster(render: Render) -> None:
     assert in_cluster == rights(*CONFIGURATION, *READ)
 
 
-def test_without_the_probe_nobody_reads_what_selects_pods(render: Render) -> None:
+def test_without_the_probe_only_the_ca_bundle_needs_the_configuration(render: Render) -> None:
     """Without the probe the profiler reads the configuration only if it publishes the caBundle."""
     off: dict[str, Any] = {"probe": {"enabled": False}}
 
@@ -199,7 +199,7 @@ def test_without_the_probe_nobody_reads_what_selects_pods(render: Render) -> Non
     )
 
 
-def test_nobody_else_gets_a_right(render: Render) -> None:
+def test_no_other_account_gets_a_right(render: Render) -> None:
     """No role is aggregated into view, edit or admin; roles are bound only to the release's accounts."""
     release = render(scheduling={"enabled": True})
 
@@ -209,7 +209,9 @@ def test_nobody_else_gets_a_right(render: Render) -> None:
     }
     assert not [label for label in labels if label.startswith("rbac.authorization.k8s.io/aggregate-to-")]
     bindings = release.of("RoleBinding") + release.of("ClusterRoleBinding")
-    assert {(subject["kind"], subject["name"]) for one in bindings for subject in one["subjects"]} == {
+    assert {
+        (subject["kind"], subject["name"]) for binding in bindings for subject in binding["subjects"]
+    } == {
         ("ServiceAccount", "job-profiler-webhook"),
         ("ServiceAccount", "job-profiler-profiler"),
     }
@@ -221,17 +223,19 @@ def _labels(manifest: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("namespaces", [[], ["shop"]])
-def test_without_back_fill_nobody_may_change_a_pod(render: Render, namespaces: list[str]) -> None:
+def test_without_back_fill_no_account_may_patch_pods(render: Render, namespaces: list[str]) -> None:
     """With backfill.enabled=false the right to patch Pods is removed; all others stay."""
-    with_it, without = (
+    with_back_fill, without_back_fill = (
         render(profiling={"namespaces": namespaces}, backfill={"enabled": enabled}).rights(
             "job-profiler-profiler"
         )
         for enabled in (True, False)
     )
 
-    assert with_it - without == rights(namespaces[0] if namespaces else "*", "", "pods", "*", "patch")
-    assert without < with_it
+    assert with_back_fill - without_back_fill == rights(
+        namespaces[0] if namespaces else "*", "", "pods", "*", "patch"
+    )
+    assert without_back_fill < with_back_fill
 
 
 def test_every_role_is_bound(render: Render) -> None:

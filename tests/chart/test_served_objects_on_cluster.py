@@ -98,12 +98,12 @@ def token_pod(namespaces: None, helm4: Helm, kubectl: Kubectl) -> Iterator[dict[
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "asking", "namespace": FIRST},
+        "metadata": {"name": "token-pod", "namespace": FIRST},
         "spec": spec,
     }
     kubectl.apply(account, pod)
-    yield kubectl.json("get", "pod/asking", f"--namespace={FIRST}")
-    kubectl.run("delete", "pod/asking", f"--namespace={FIRST}", "--grace-period=0", "--force")
+    yield kubectl.json("get", "pod/token-pod", f"--namespace={FIRST}")
+    kubectl.run("delete", "pod/token-pod", f"--namespace={FIRST}", "--grace-period=0", "--force")
     kubectl.run("delete", f"serviceaccount/{NAME}-webhook", f"--namespace={FIRST}")
 
 
@@ -112,20 +112,20 @@ def test_no_second_token_is_mounted(token_pod: dict[str, Any]) -> None:
     assert [volume["name"] for volume in token_pod["spec"]["volumes"]] == ["temporary", "token"]
 
 
-def test_the_token_lives_as_long_as_it_was_asked_for(token_pod: dict[str, Any], kubectl: Kubectl) -> None:
+def test_the_token_lives_as_long_as_requested(token_pod: dict[str, Any], kubectl: Kubectl) -> None:
     """A Pod's token is valid for an hour, as the chart requests; a request of 3607 seconds gives a year."""
     [token, *_] = token_pod["spec"]["volumes"][1]["projected"]["sources"]
-    asked: int = token["serviceAccountToken"]["expirationSeconds"]
+    requested_seconds: int = token["serviceAccountToken"]["expirationSeconds"]
 
-    lives = [_token_seconds(kubectl, "asking", seconds) for seconds in (asked, 3607)]
+    lives = [_token_seconds(kubectl, "token-pod", seconds) for seconds in (requested_seconds, 3607)]
     assert lives == [3600, 365 * 24 * 3600]
 
 
-def _token_seconds(kubectl: Kubectl, pod: str, asked_seconds: int) -> int:
+def _token_seconds(kubectl: Kubectl, pod: str, duration_seconds: int) -> int:
     """The lifetime of a token that the kubelet requests for *pod*."""
     bound = ("--bound-object-kind=Pod", f"--bound-object-name={pod}")
     command = ("create", "token", f"{NAME}-webhook", f"--namespace={FIRST}", *bound)
-    token = kubectl.run(*command, f"--duration={asked_seconds}s").strip()
+    token = kubectl.run(*command, f"--duration={duration_seconds}s").strip()
     payload = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return int(claims["exp"] - claims["iat"])

@@ -265,9 +265,9 @@ def test_odd_names_stay_text(helm: Helm) -> None:
         CHART, release="1e3", namespace="123", values=IMAGE | {"fullnameOverride": "profiler"}
     )
 
-    for one in objects:
-        assert one["metadata"].get("namespace", "123") == "123"
-        assert one["metadata"]["labels"]["app.kubernetes.io/instance"] == "1e3"
+    for manifest in objects:
+        assert manifest["metadata"].get("namespace", "123") == "123"
+        assert manifest["metadata"]["labels"]["app.kubernetes.io/instance"] == "1e3"
 
 
 def test_every_value_is_explained() -> None:
@@ -276,16 +276,16 @@ def test_every_value_is_explained() -> None:
     own_fields |= {"nodeSelector", "tolerations", "priorityClassName", "type", "rollingUpdate"}
     own_fields.add("extraVolumeMounts")
     lines = (CHART / "values.yaml").read_text().splitlines()
-    bare = {
+    uncommented = {
         line.split(":")[0].strip()
         for above, line in pairwise(lines)
         if re.match(r" *[A-Za-z]+: \S", line) and not above.strip().startswith("#")
     }
 
-    assert bare <= own_fields
+    assert uncommented <= own_fields
 
 
-def test_the_schema_knows_every_value() -> None:
+def test_the_schema_has_every_value() -> None:
     """Each key of values.yaml is in the schema, so that its type and range are checked."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
@@ -319,10 +319,12 @@ def test_bounds_are_the_programs(path: str, setting: str) -> None:
     """The schema refuses exactly the numbers that the program would refuse at its start."""
     section, name = path.split(".")
     schema = json.loads((CHART / "values.schema.json").read_text())
-    ours = schema["properties"][section]["properties"][name]
-    programs = Settings.model_json_schema()["properties"][setting]
+    chart_schema = schema["properties"][section]["properties"][name]
+    setting_schema = Settings.model_json_schema()["properties"][setting]
 
-    assert {bound: ours.get(bound) for bound in BOUNDS} == {bound: programs.get(bound) for bound in BOUNDS}
+    assert {bound: chart_schema.get(bound) for bound in BOUNDS} == {
+        bound: setting_schema.get(bound) for bound in BOUNDS
+    }
 
 
 def _differences(

@@ -67,22 +67,25 @@ def test_every_field_of_the_webhook(render: Render) -> None:
 
 
 @pytest.mark.parametrize(("kube_version", "has_them"), [("1.27.16", False), ("1.28.0-gke.1", True)])
-def test_conditions_only_where_clusters_know_them(render: Render, kube_version: str, has_them: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_conditions_only_where_they_are_supported(render: Render, kube_version: str, has_them: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """`matchConditions` are rendered from 1.28 on; older clusters would refuse or drop them."""
     assert ("matchConditions" in render(kube_version=kube_version).webhook()) is has_them
 
 
 def test_annotations_of_the_configuration(render: Render) -> None:
     """Annotations of the values are added to cert-manager's, which can't be replaced."""
-    given = {"admissions.enforcer/disabled": "true", "cert-manager.io/inject-ca-from": "a/b"}
+    annotations = {"admissions.enforcer/disabled": "true", "cert-manager.io/inject-ca-from": "a/b"}
     annotated = [
-        render(webhook={"annotations": given}, certificates={"provider": provider}).one(
+        render(webhook={"annotations": annotations}, certificates={"provider": provider}).one(
             "MutatingWebhookConfiguration"
         )["metadata"]["annotations"]
         for provider in ("self", "cert-manager")
     ]
 
-    assert annotated == [given, given | {"cert-manager.io/inject-ca-from": "profiling/job-profiler-tls"}]
+    assert annotated == [
+        annotations,
+        annotations | {"cert-manager.io/inject-ca-from": "profiling/job-profiler-tls"},
+    ]
 
 
 def test_values_of_the_webhook(render: Render) -> None:
@@ -97,7 +100,7 @@ def test_values_of_the_webhook(render: Render) -> None:
     assert webhook["reinvocationPolicy"] == "IfNeeded"
 
 
-def test_excluded_namespaces_are_never_asked_about(render: Render) -> None:
+def test_excluded_namespaces_are_not_selected(render: Render) -> None:
     """The release's namespace, the profiles' namespace and those in the values are excluded."""
     release = render(profiling={"excludedNamespaces": ["ci"], "profilesNamespace": "profiles"})
 
@@ -114,11 +117,14 @@ def test_the_selector_is_the_users_and_ours(render: Render) -> None:
         {"key": "legacy", "operator": "DoesNotExist"},
     ]
     selector = {"matchLabels": {"team": "web"}, "matchExpressions": expressions}
-    ours = render().webhook()["namespaceSelector"]["matchExpressions"]
+    chart_expressions = render().webhook()["namespaceSelector"]["matchExpressions"]
 
     selected = render(profiling={"namespaceSelector": selector}).webhook()["namespaceSelector"]
 
-    assert selected == {"matchLabels": {"team": "web"}, "matchExpressions": [*ours, *expressions]}
+    assert selected == {
+        "matchLabels": {"team": "web"},
+        "matchExpressions": [*chart_expressions, *expressions],
+    }
 
 
 @pytest.mark.parametrize(("kube_version", "selected"), [("1.20.15", False), ("1.21.0", True)])
