@@ -11,7 +11,7 @@ from app.errors import SettingsError
 from app.settings.environment import Settings, read_settings
 
 # A text and its value for each setting; no value is the default.
-GIVEN: dict[str, tuple[str, object]] = {
+EXAMPLES: dict[str, tuple[str, object]] = {
     "role": ("webhook", "webhook"),
     "prometheus_url": ("https://prometheus.example/select", "https://prometheus.example/select"),
     "connections_prometheus_url": ("prometheus.linkerd-viz", "prometheus.linkerd-viz"),
@@ -125,30 +125,30 @@ def serve(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
 
 def test_every_setting_is_tested_here() -> None:
     """A new setting has to be added to the table, with a value that is not its default."""
-    assert GIVEN.keys() == Settings.model_fields.keys()
+    assert EXAMPLES.keys() == Settings.model_fields.keys()
     defaults = read_settings({})
-    assert [name for name, (_, value) in GIVEN.items() if getattr(defaults, name) == value] == []
+    assert [name for name, (_, value) in EXAMPLES.items() if getattr(defaults, name) == value] == []
 
 
-@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_a_setting_is_read_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable has the setting's name in capitals."""
-    text, expected = GIVEN[name]
+    text, expected = EXAMPLES[name]
     monkeypatch.setenv(name.upper(), text)
     if companion := COMPANIONS.get(name):
-        monkeypatch.setenv(companion.upper(), GIVEN[companion][0])
+        monkeypatch.setenv(companion.upper(), EXAMPLES[companion][0])
 
     assert getattr(read_settings({}), name) == expected
 
 
-@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_a_setting_is_read_from_a_flag(
     name: str, monkeypatch: pytest.MonkeyPatch, served: list[Settings]
 ) -> None:
     """The flag has the setting's name with dashes."""
-    text, expected = GIVEN[name]
+    text, expected = EXAMPLES[name]
     if companion := COMPANIONS.get(name):
-        monkeypatch.setenv(companion.upper(), GIVEN[companion][0])
+        monkeypatch.setenv(companion.upper(), EXAMPLES[companion][0])
 
     serve(monkeypatch, f"--{name.replace('_', '-')}", text)
 
@@ -210,10 +210,10 @@ def test_what_is_no_host_is_refused(url: str) -> None:
 
 def test_connections_have_the_same_prometheus_unless_one_is_named() -> None:
     """The base URL is empty by default; a host gets PROMETHEUS_PORT; a wrong URL is refused."""
-    given = {"connections_prometheus_url": "viz.linkerd-viz", "prometheus_port": "9091"}
+    flags = {"connections_prometheus_url": "viz.linkerd-viz", "prometheus_port": "9091"}
 
     assert read_settings({}).connections_base_url == ""
-    assert read_settings(given).connections_base_url == "http://viz.linkerd-viz:9091"
+    assert read_settings(flags).connections_base_url == "http://viz.linkerd-viz:9091"
     assert faults(connections_prometheus_url="ftp://viz")[0].startswith("CONNECTIONS_PROMETHEUS_URL (--conn")
 
 
@@ -280,19 +280,19 @@ def test_the_two_homes_are_namespaces(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "fault"),
+    ("flags", "fault"),
     [
         ({"lease_renew_deadline": "2"}, ("LEASE_RENEW_DEADLINE", "'2'", "LEASE_RETRY_PERIOD, which is 2")),
         ({"lease_duration": "10"}, ("LEASE_DURATION", "'10'", "LEASE_RENEW_DEADLINE, which is 10")),
         ({"lease_renew_deadline": "20"}, ("LEASE_DURATION", "15", "LEASE_RENEW_DEADLINE, which is 20")),
     ],
 )
-def test_the_times_of_the_lease_rise(given: dict[str, str], fault: tuple[str, str, str]) -> None:
+def test_the_times_of_the_lease_rise(flags: dict[str, str], fault: tuple[str, str, str]) -> None:
     """Retry period < renew deadline < duration, also if only one of them is given."""
     variable, value, shorter = fault
     flag = variable.lower().replace("_", "-")
 
-    assert faults(**given) == (f"{variable} (--{flag}) is {value}: must be more than {shorter}",)
+    assert faults(**flags) == (f"{variable} (--{flag}) is {value}: must be more than {shorter}",)
 
 
 def test_a_profile_is_stale_before_it_expires() -> None:
@@ -374,7 +374,7 @@ def test_a_ceiling_is_no_less_than_its_floor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "name", "message"),
+    ("flags", "name", "message"),
     [
         ({"prometheus_username": "me"}, "password_file", "goes with PROMETHEUS_USERNAME: set both or none"),
         ({"prometheus_password_file": "/p"}, "password_file", "goes with PROMETHEUS_USERNAME"),
@@ -391,9 +391,9 @@ def test_a_ceiling_is_no_less_than_its_floor() -> None:
         ),
     ],
 )
-def test_credentials_of_prometheus_fit_together(given: dict[str, str], name: str, message: str) -> None:
+def test_credentials_of_prometheus_fit_together(flags: dict[str, str], name: str, message: str) -> None:
     """Both halves of a pair are needed, and only one kind of credentials is accepted."""
-    (fault,) = faults(**given)
+    (fault,) = faults(**flags)
 
     assert fault.startswith(f"PROMETHEUS_{name.upper()} (--prometheus-{name.replace('_', '-')}) is ")
     assert message in fault

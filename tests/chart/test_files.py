@@ -62,7 +62,7 @@ def test_by_default_there_is_nothing_else(render: Render) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "source"),
+    ("client_ca", "source"),
     [
         (
             {"configMap": "front", "key": "a.crt"},
@@ -85,10 +85,10 @@ def test_by_default_there_is_nothing_else(render: Render) -> None:
     ids=["ConfigMap", "Secret", "text"],
 )
 def test_client_certificates_are_checked_by_the_webhook(
-    render: Render, given: dict[str, str], source: dict[str, Any]
+    render: Render, client_ca: dict[str, str], source: dict[str, Any]
 ) -> None:
     """The CA is a file of the webhook's Pods only, from PEM text, a ConfigMap or a Secret."""
-    release = render(webhook={"clientCa": given})
+    release = render(webhook={"clientCa": client_ca})
 
     assert mounted(release.pods()["webhook"])["/etc/job-profiler/client"] == source
     assert file_settings(release, "webhook") == {"CLIENT_CA_FILE": "/etc/job-profiler/client/ca.crt"}
@@ -105,10 +105,10 @@ def test_credentials_of_prometheus_are_the_profilers(render: Render) -> None:
     )
 
     directory = "/etc/job-profiler/prometheus"
-    found = mounted(release.pods()["profiler"])
-    assert found[f"{directory}-credentials"] == {"secret": {"secretName": "token"}}
-    assert found[f"{directory}-certificate"] == {"secret": {"secretName": "client"}}
-    assert found[f"{directory}-ca"]["secret"]["secretName"] == "trust"
+    mounts = mounted(release.pods()["profiler"])
+    assert mounts[f"{directory}-credentials"] == {"secret": {"secretName": "token"}}
+    assert mounts[f"{directory}-certificate"] == {"secret": {"secretName": "client"}}
+    assert mounts[f"{directory}-ca"]["secret"]["secretName"] == "trust"
     assert file_settings(release, "profiler") == {
         "PROMETHEUS_BEARER_TOKEN_FILE": f"{directory}-credentials/token",
         "PROMETHEUS_CA_FILE": f"{directory}-ca/ca.crt",

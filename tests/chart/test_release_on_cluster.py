@@ -208,8 +208,8 @@ def test_a_selector_that_the_api_server_takes(newest_installer: Helm, kubectl: K
 
     def stored() -> dict[str, Any]:
         webhook, _ = kubectl.json("get", "mutatingwebhookconfiguration", "job-profiler")["webhooks"]
-        found: dict[str, Any] = webhook["namespaceSelector"]
-        return found
+        selector: dict[str, Any] = webhook["namespaceSelector"]
+        return selector
 
     newest_installer.install(
         "job-profiler", CHART, FIRST, values=IMAGE | {"profiling": {"namespaceSelector": selector}}

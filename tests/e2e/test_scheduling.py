@@ -121,10 +121,10 @@ def test_a_deployments_pods_request_what_their_containers_need(release: Release)
 
     The Deployment keeps its generation, its template and its one ReplicaSet.
     """
-    given = {"requests": {"cpu": "1", "ephemeral-storage": "1Gi"}, "limits": {"example.org/gpu": "1"}}
+    resources = {"requests": {"cpu": "1", "ephemeral-storage": "1Gi"}, "limits": {"example.org/gpu": "1"}}
     unknown = {"requests": {"cpu": "300m"}, "limits": {"memory": "100Mi"}}
     containers: list[dict[str, Any]] = [
-        {"name": "web-svc", "image": "registry.example/x:1", "resources": given},
+        {"name": "web-svc", "image": "registry.example/x:1", "resources": resources},
         {"name": "linkerd-proxy", "image": "registry.example/x:1"},
         {"name": "unknown", "image": "registry.example/x:1", "resources": unknown},
     ]
@@ -177,11 +177,11 @@ def test_an_older_pod_is_annotated_and_not_resized(release: Release, early: dict
 
 def test_a_request_near_enough_stays(release: Release) -> None:
     """Requests within 15 % stay: 400m for 425m and 320Mi for 357Mi; the annotation states them."""
-    given = {"requests": {"cpu": "400m", "memory": "320Mi"}}
+    resources = {"requests": {"cpu": "400m", "memory": "320Mi"}}
 
-    pod = dry_run(release, "web-api", resources=given)
+    pod = dry_run(release, "web-api", resources=resources)
 
-    assert resources_of(pod) == given
+    assert resources_of(pod) == resources
     assert note_of(pod) == "web-api: cpu request 400m, memory request 320Mi"
 
 
@@ -216,17 +216,17 @@ def test_what_an_autoscaler_scales_on_is_left_alone(release: Release) -> None:
             "targetCPUUtilizationPercentage": 80,
         },
     }
-    given = {"requests": {"cpu": "2"}}
-    assert resources_of(dry_run(release, "web-api", resources=given)) == {"requests": WEB_API}
+    resources = {"requests": {"cpu": "2"}}
+    assert resources_of(dry_run(release, "web-api", resources=resources)) == {"requests": WEB_API}
     release.kubectl.apply(autoscaler)
 
     expected = {"requests": {"cpu": "2", "memory": WEB_API["memory"]}}
     wait_until(
-        lambda: resources_of(dry_run(release, "web-api", resources=given)) == expected,
+        lambda: resources_of(dry_run(release, "web-api", resources=resources)) == expected,
         30,
         "the webhook to observe the autoscaler",
     )
-    assert resources_of(dry_run(release, "web", resources=given)) == {"requests": WEB_SVC}
+    assert resources_of(dry_run(release, "web", resources=resources)) == {"requests": WEB_SVC}
 
 
 def test_a_pods_label_works_without_its_namespaces_label(release: Release) -> None:
