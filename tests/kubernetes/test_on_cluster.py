@@ -37,6 +37,7 @@ from app.kubernetes.workloads import PodDecoder, WorkloadClient
 from app.periodic import Backoff
 from app.profiler.registries.pods import PodRegistry, PodSink
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.ended_connections import cut_connections
 from tests.cluster.kubectl import Kubectl, KubectlError
 from tests.cluster.profile_crds import ensure_crds
 from tests.kubernetes.polling import until
@@ -53,6 +54,7 @@ async def cluster(control_plane: ControlPlane) -> AsyncIterator[ClusterClient]:
     """The administrator's client of the real API server."""
     async with open_cluster(str(control_plane.kubeconfig)) as client:
         yield client
+    await cut_connections()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from app.tls.key_pairs import parse_certificates
 from app.tls.self_dial import SelfDial
 from app.tls.serving import ServingContext
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.ended_connections import cut_connections
 from tests.cluster.kubectl import Kubectl
 from tests.http_server.background_listener import BackgroundListener
 from tests.kubernetes.polling import until
@@ -162,6 +163,7 @@ async def test_authorities_rotate_without_one_failed_admission(
                 with suppress(Exception):
                     kubectl.run("delete", "mutatingwebhookconfiguration", NAME)
 
+    await cut_connections()
     assert failed.result() == []
     assert reasons == {None}
     assert application.reviews > 100
