@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from app.tls.issuing import issue_authority, issue_serving_certificate
+from app.tls.random_keys import RandomKeys
 from tests.cluster.loopback_http import answers, request_json
 from tests.cluster.processes import Process, free_ports
 from tests.parts.locate import Part, require
@@ -64,8 +65,8 @@ class Rig:
 
     def __enter__(self) -> Self:
         now = datetime.now(UTC)
-        authority = issue_authority(now)
-        leaf = issue_serving_certificate(authority, ("127.0.0.1",), now)
+        authority = issue_authority(RandomKeys(), now)
+        leaf = issue_serving_certificate(RandomKeys(), authority, ("127.0.0.1",), now)
         self.authority.write_bytes(authority.certificate)
         self._certificate.write_bytes(leaf.certificate)
         self._key.write_bytes(leaf.private_key)

@@ -137,6 +137,19 @@ def test_every_module_that_says_pure_is_under_the_contract() -> None:
     assert unchecked == []
 
 
+def test_pure_modules_read_no_clock_and_draw_no_randomness() -> None:
+    """Calls that no import shows: `datetime.now`, generators of numpy and of the cryptography library."""
+    impure = re.compile(
+        r"\.now\(|\.utcnow\(|\.today\(|default_rng|np\.random|generate_private_key|random_serial|open\("
+    )
+    checked = set(contract(PURE)["source_modules"])
+    pure = [module for module in MODULES if _is_checked(dotted(module), checked)]
+
+    assert [
+        (dotted(module), call[0]) for module in pure for call in impure.finditer(module.read_text())
+    ] == []
+
+
 def _is_checked(name: str, checked: set[str]) -> bool:
     return any(name == one or name.startswith(f"{one}.") for one in checked)
 

@@ -6,6 +6,7 @@ from app.kubernetes.webhook_configuration import WebhookConfiguration
 from app.runtime.policies import rotation_policy
 from app.settings.environment import Settings
 from app.tls.keeper import CertificateKeeper, CertificateStores
+from app.tls.random_keys import RandomKeys
 
 
 def authority_secret(client: ClusterClient, settings: Settings) -> CachedSecret:
@@ -22,4 +23,4 @@ def certificate_keeper(
         CachedSecret(client, settings.own_namespace, settings.tls_secret),
         WebhookConfiguration(client, settings.webhook_configuration),
     )
-    return CertificateKeeper(stores, rotation_policy(settings))
+    return CertificateKeeper(stores, rotation_policy(settings), RandomKeys())

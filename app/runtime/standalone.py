@@ -21,6 +21,7 @@ from app.runtime.supervision import supervise
 from app.runtime.webhook_role import WebhookRole
 from app.settings.environment import Settings
 from app.tls.issuing import issue_authority, issue_serving_certificate
+from app.tls.random_keys import RandomKeys
 
 _READY_WITHIN_SECONDS = 30
 
@@ -47,8 +48,9 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
     profiles = InMemoryProfiles(settings.profiles_home)
     webhook = WebhookRole(settings, profiles.catalogue, registry)
     now = datetime.now(UTC)
-    authority = issue_authority(now)
-    webhook.serving.load(issue_serving_certificate(authority, settings.certificate_names, now))
+    keys = RandomKeys()
+    authority = issue_authority(keys, now)
+    webhook.serving.load(issue_serving_certificate(keys, authority, settings.certificate_names, now))
     webhook.self_dial.trust(authority.certificate)
     checks: dict[str, Callable[[], str | None]] = {
         "webhook": webhook.unready_reason,

@@ -1,5 +1,5 @@
 """The webhook's serving certificate and its CA: issuing, renewal, publication of the CA bundle, serving.
 
-`issuing` is pure except for randomness; time is always an argument. Secrets and the webhook configuration are
-accessed through the protocols that `keeper` declares.
+`key_pairs`, `issuing`, `renewal` and `rotation` are pure: time, keys and serial numbers are arguments. The plan
+of `rotation` is carried out by `keeper`, which declares the protocols for Secrets and webhook configuration.
 """

@@ -1,7 +1,11 @@
-"""Issues a certificate authority and serving certificates: ECDSA P-256, as PEM text."""
+"""Issues a certificate authority and serving certificates: ECDSA P-256, as PEM text; pure.
+
+Keys and serial numbers are an argument, so that a run can be repeated. Only the signatures differ.
+"""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -21,12 +25,23 @@ SERVING_LIFETIME = timedelta(days=7)
 BACKDATED = timedelta(minutes=5)  # the clocks of API servers may be behind
 
 
-def issue_authority(now: datetime, lifetime: timedelta = AUTHORITY_LIFETIME) -> KeyPair:
+class KeySource(Protocol):
+    """The random parts of a certificate."""
+
+    def private_key(self) -> ec.EllipticCurvePrivateKey:
+        """A new private key on the curve P-256."""
+
+    def serial_number(self) -> int:
+        """A positive number of at most 159 bits (RFC 5280, section 4.1.2.2)."""
+
+
+def issue_authority(keys: KeySource, now: datetime, lifetime: timedelta = AUTHORITY_LIFETIME) -> KeyPair:
     """A new self-signed certificate authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = keys.private_key()
     name = _name("job-profiler webhook authority")
     certificate = (
         _builder(name, name, key, now, now + lifetime)
+        .serial_number(keys.serial_number())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -36,16 +51,21 @@ def issue_authority(now: datetime, lifetime: timedelta = AUTHORITY_LIFETIME) -> 
 
 
 def issue_serving_certificate(
-    authority: KeyPair, names: tuple[str, ...], now: datetime, lifetime: timedelta = SERVING_LIFETIME
+    keys: KeySource,
+    authority: KeyPair,
+    names: tuple[str, ...],
+    now: datetime,
+    lifetime: timedelta = SERVING_LIFETIME,
 ) -> KeyPair:
     """A certificate for the DNS names and IP addresses in *names*; expires no later than *authority*."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = keys.private_key()
     issuer = parse_certificates(authority.certificate)[0]
     signing_key = load_pem_private_key(authority.private_key, password=None)
     assert isinstance(signing_key, ec.EllipticCurvePrivateKey)
     until = min(now + lifetime, issuer.not_valid_after_utc)
     certificate = (
         _builder(_name("job-profiler webhook"), issuer.subject, key, now, until)
+        .serial_number(keys.serial_number())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -70,7 +90,6 @@ def _builder(
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
         .not_valid_before(now.astimezone(UTC) - BACKDATED)
         .not_valid_after(until.astimezone(UTC))
     )

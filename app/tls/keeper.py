@@ -13,6 +13,7 @@ from cryptography import x509
 
 from app.errors import ClusterError, ConflictError
 from app.outage_log import OutageLog
+from app.tls.issuing import KeySource
 from app.tls.key_pairs import key_pair_of, parse_certificates, replaced_certificates, to_secret_data
 from app.tls.rotation import (
     ObservedCertificates,
@@ -68,11 +69,12 @@ class CertificateKeeper:
         self,
         stores: CertificateStores,
         policy: RotationPolicy,
+        keys: KeySource,
         *,
         wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         elapsed_clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._stores, self._policy = stores, policy
+        self._stores, self._policy, self._keys = stores, policy, keys
         self._wall_clock, self._elapsed_clock = wall_clock, elapsed_clock
         self._published_since: dict[x509.Certificate, float] = {}
 
@@ -106,7 +108,7 @@ class CertificateKeeper:
         """
         for _ in range(_MAX_ROUNDS):
             observed, fault = await self._observe()
-            steps, seconds_until_due = plan(observed, self._policy, self._wall_clock())
+            steps, seconds_until_due = plan(observed, self._policy, self._wall_clock(), self._keys)
             done = 0
             for step in steps:
                 try:

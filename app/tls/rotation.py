@@ -21,7 +21,13 @@ from typing import NamedTuple
 
 from cryptography import x509
 
-from app.tls.issuing import AUTHORITY_LIFETIME, SERVING_LIFETIME, issue_authority, issue_serving_certificate
+from app.tls.issuing import (
+    AUTHORITY_LIFETIME,
+    SERVING_LIFETIME,
+    KeySource,
+    issue_authority,
+    issue_serving_certificate,
+)
 from app.tls.key_pairs import KeyPair, certificate_of, concatenate, parse_certificates, split, to_pem
 from app.tls.renewal import (
     authority_renewal_reason,
@@ -93,9 +99,11 @@ class RotationPlan(NamedTuple):
     seconds_until_due: float
 
 
-def plan(observed: ObservedCertificates, policy: RotationPolicy, now: datetime) -> RotationPlan:
-    """The plan for the *observed* state."""
-    state = _RotationState(observed, policy, now)
+def plan(
+    observed: ObservedCertificates, policy: RotationPolicy, now: datetime, keys: KeySource
+) -> RotationPlan:
+    """The plan for the *observed* state; *keys* is used only if a certificate is issued."""
+    state = _RotationState(observed, policy, now, keys)
     steps = (state.store_authorities(), state.publish_bundle(), state.store_serving())
     return RotationPlan([step for step in steps if step], state.seconds_until_due())
 
@@ -103,8 +111,10 @@ def plan(observed: ObservedCertificates, policy: RotationPolicy, now: datetime) 
 class _RotationState:
     """The current CA, and the older CAs that are still needed."""
 
-    def __init__(self, observed: ObservedCertificates, policy: RotationPolicy, now: datetime) -> None:
-        self._observed, self._policy, self._now = observed, policy, now
+    def __init__(
+        self, observed: ObservedCertificates, policy: RotationPolicy, now: datetime, keys: KeySource
+    ) -> None:
+        self._observed, self._policy, self._now, self._keys = observed, policy, now, keys
         self._stored = split(observed.authorities) if observed.authorities else []
         self._published = parse_certificates(observed.bundle or b"")
         newest = self._stored[0] if self._stored else None
@@ -122,7 +132,7 @@ class _RotationState:
     def store_authorities(self) -> StoreAuthorities | None:
         """Adds a new CA, removes CAs that are no longer needed; None if nothing changes."""
         if self._renewal_reason:
-            new = issue_authority(self._now, self._policy.authority_lifetime)
+            new = issue_authority(self._keys, self._now, self._policy.authority_lifetime)
             return StoreAuthorities(concatenate([new, *self._needed]), self._renewal_reason)
         if self._needed != self._stored:
             return StoreAuthorities(concatenate(self._needed), "all certificates of an older CA have expired")
@@ -151,7 +161,7 @@ class _RotationState:
         reason = serving_renewal_reason(serving, signer, policy.names, self._now)
         if reason is None:
             return None
-        pair = issue_serving_certificate(signer, policy.names, self._now, policy.serving_lifetime)
+        pair = issue_serving_certificate(self._keys, signer, policy.names, self._now, policy.serving_lifetime)
         return StoreServing(pair, to_pem(self._in_use), reason)
 
     def seconds_until_due(self) -> float:

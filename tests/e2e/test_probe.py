@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from app.tls.issuing import issue_authority
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl, KubectlError
@@ -26,6 +25,7 @@ from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import running
 from tests.e2e.product import REPOSITORY
 from tests.e2e.release import CHART, NAME, Release
+from tests.tls.issued import issue_authority
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart]
 

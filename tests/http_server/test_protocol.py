@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from app.http_server.protocol import ClientPolicy, common_names
-from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.serving import ServingContext
 from tests.http_server.background_listener import BackgroundListener
 from tests.tls.handshakes import strict_client
+from tests.tls.issued import issue_authority, issue_serving_certificate
 
 PATIENCE = 0.6
 SLACK = 0.5  # of a machine that has other things to do

@@ -12,10 +12,10 @@ from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.reflector import Reflector
 from app.runtime.health_metrics import HealthMetrics
-from app.tls.issuing import issue_authority
 from app.tls.key_pairs import certificate_of
 from tests.kubernetes.fake_api_server import FakeApiServer
 from tests.kubernetes.polling import Clock
+from tests.tls.issued import issue_authority
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AUTHORITY = certificate_of(issue_authority(NOON, timedelta(days=365)))

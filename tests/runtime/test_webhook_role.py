@@ -18,13 +18,13 @@ from app.kubernetes.client import open_cluster
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.watches.serving_certificate import ServingCertificateSink
 from app.runtime.webhook_role import WebhookRole
-from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.key_pairs import KeyPair, certificate_of, to_secret_data
 from app.tls.serving import ServingContext
 from app.webhook.constraint_index import ConstraintIndex
 from tests.kubernetes.fake_api_server import FakeApiServer
 from tests.kubernetes.polling import until
 from tests.tls.handshakes import strict_client
+from tests.tls.issued import issue_authority, issue_serving_certificate
 from tests.webhook.profiles import (
     WEB,
     WEB_ANNOTATIONS,

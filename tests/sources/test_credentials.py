@@ -18,11 +18,11 @@ from app.settings.environment import read_settings
 from app.sources.credentials import PrometheusCredentials
 from app.sources.http_clients import HttpClients
 from app.sources.prometheus_api import PrometheusApi, RetryPolicy
-from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.key_pairs import KeyPair
 from tests.sources.backend import Backend, Reply
 from tests.sources.wire import FIRST, STEPS, matrix, row
 from tests.tls.clients import client_certificate
+from tests.tls.issued import issue_authority, issue_serving_certificate
 
 NOW = datetime.now(UTC)
 SERVERS, CLIENTS, OTHER = (issue_authority(NOW) for _ in range(3))

@@ -18,6 +18,7 @@ from app.tls.keeper import CertificateKeeper
 from app.tls.key_pairs import key_pair_of, parse_certificates
 from app.tls.renewal import is_issued_by, is_valid_at
 from app.tls.rotation import RotationPolicy
+from tests.tls.issued import SeededKeys
 from tests.tls.stores import InMemory, Moment
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -114,6 +115,7 @@ class World:
         keeper = CertificateKeeper(
             self.stored.stores(self._wire),
             self.terms,
+            SeededKeys(self.random),
             wall_clock=self.wall_clock,
             elapsed_clock=lambda: self.now,
         )

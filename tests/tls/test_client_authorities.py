@@ -16,11 +16,11 @@ from structlog.testing import capture_logs
 from app.errors import SettingsError
 from app.http_server.protocol import ClientPolicy
 from app.tls.client_authorities import follow_client_authorities
-from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.serving import ServingContext, UnusableCertificateError, open_serving_context
 from tests.http_server.background_listener import BackgroundListener
 from tests.kubernetes.polling import until
 from tests.tls.clients import Client, client_certificate
+from tests.tls.issued import issue_authority, issue_serving_certificate
 
 NOW = datetime.now(UTC)
 WEBHOOK, CLUSTER, OTHER = (issue_authority(NOW) for _ in range(3))

@@ -9,9 +9,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.key_pairs import KeyPair, parse_certificates
 from tests.tls.handshakes import handshake
+from tests.tls.issued import issue_authority, issue_serving_certificate
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 NAMES = ("job-profiler.profiling.svc", "job-profiler.profiling.svc.cluster.local", "127.0.0.1", "::1")

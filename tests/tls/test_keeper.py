@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.errors import ConflictError, ForbiddenError
-from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.keeper import CertificateKeeper
 from app.tls.key_pairs import KeyPair, certificate_of, key_pair_of, parse_certificates, split, to_secret_data
 from app.tls.renewal import is_issued_by, renewal_due
 from app.tls.rotation import RotationPolicy
+from tests.tls.issued import KEYS, issue_authority, issue_serving_certificate
 from tests.tls.stores import InMemory, Moment, Wire, undisturbed
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -40,6 +40,7 @@ class Cluster(InMemory):
         return CertificateKeeper(
             self.stores(wire),
             RotationPolicy(names or NAMES, trust_lag_seconds=LAG),
+            KEYS,
             wall_clock=lambda: self.wall,
             elapsed_clock=lambda: self.elapsed,
         )
@@ -517,7 +518,7 @@ async def test_short_lives_are_kept_in_order_too() -> None:
     cluster = Cluster()
     terms = RotationPolicy(NAMES, timedelta(seconds=30), timedelta(seconds=90), trust_lag_seconds=2)
     leader = CertificateKeeper(
-        cluster.stores(), terms, wall_clock=lambda: cluster.wall, elapsed_clock=lambda: cluster.elapsed
+        cluster.stores(), terms, KEYS, wall_clock=lambda: cluster.wall, elapsed_clock=lambda: cluster.elapsed
     )
     signers = set()
     while cluster.elapsed < 300:

@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.key_pairs import KeyPair, concatenate, parse_certificates, split
 from app.tls.renewal import authority_renewal_reason, names_of, renewal_due, serving_renewal_reason
+from tests.tls.issued import issue_authority, issue_serving_certificate
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 NAMES = ("job-profiler.profiling.svc", "job-profiler.profiling.svc.cluster.local", "127.0.0.1", "::1")

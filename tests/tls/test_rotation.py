@@ -48,6 +48,10 @@ def authorities_in(world: World) -> int:
     return len({found for each in world.bundles for found in parse_certificates(each.value)})
 
 
+def numbers_of(pem: bytes) -> list[int]:
+    return [certificate.serial_number for certificate in parse_certificates(pem)]
+
+
 def most_trusted(world: World) -> int:
     return max(len(parse_certificates(each.value)) for each in world.bundles)
 
@@ -69,6 +73,17 @@ def test_in_three_years_no_api_server_could_refuse_what_is_served(seed: int) -> 
     assert 210 <= len(world.served) <= 258
     assert most_trusted(world) == 2
     assert world.takeovers > 45
+
+
+def test_a_seed_repeats_the_run() -> None:
+    """Two runs with one seed write the same certificates at the same times."""
+    runs = [simulated(TEN_MINUTES, SECONDS, seed=0) for _ in range(2)]
+
+    first, second = (
+        [(written.since, numbers_of(written.value)) for written in (*run.bundles, *run.served)]
+        for run in runs
+    )
+    assert first == second
 
 
 @pytest.mark.parametrize("seed", range(4))

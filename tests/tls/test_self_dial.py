@@ -12,11 +12,11 @@ import pytest
 import uvloop
 
 from app.http_server.listener import Listener
-from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.key_pairs import KeyPair
 from app.tls.self_dial import SelfDial, dial
 from app.tls.serving import ServingContext
 from tests.kubernetes.polling import until
+from tests.tls.issued import issue_authority, issue_serving_certificate
 
 NOW = datetime.now(UTC)
 NAME = "job-profiler.profiling.svc"

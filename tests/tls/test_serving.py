@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.key_pairs import KeyPair, parse_certificates
 from app.tls.serving import ServingContext, UnusableCertificateError
 from tests.http_server.background_listener import BackgroundListener
 from tests.parts.locate import is_continuous_integration
 from tests.tls.handshakes import served_certificate, strict_client
+from tests.tls.issued import issue_authority, issue_serving_certificate
 
 NOW = datetime.now(UTC)
 NAME = "127.0.0.1"

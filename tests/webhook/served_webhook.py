@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.serving import ServingContext
 from app.webhook.application import Webhook as Application
 from tests.http_server.background_listener import BackgroundListener
+from tests.tls.issued import issue_authority, issue_serving_certificate
 from tests.webhook.webhooks import Webhook
 
 _PATIENCE_SECONDS = 10

@@ -14,9 +14,9 @@ from app.recommendation.policy import EstimationPolicy
 from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
-from app.tls.issuing import issue_authority
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import DEPLOYMENTS, NOON, RecordingSink, in_scope
+from tests.tls.issued import issue_authority
 
 AUTHORITY = issue_authority(datetime.now(UTC)).certificate.decode()
 

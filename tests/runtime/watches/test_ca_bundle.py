@@ -15,12 +15,12 @@ from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
 from app.periodic import Backoff
 from app.runtime.watches.ca_bundle import CaBundleWatch
-from app.tls.issuing import issue_authority, issue_serving_certificate
 from app.tls.self_dial import SelfDial
 from app.tls.serving import ServingContext
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
 from tests.kubernetes.polling import until
 from tests.kubernetes.webhook_configurations import client_config, configuration
+from tests.tls.issued import issue_authority, issue_serving_certificate
 
 NOW = datetime.now(UTC)
 NAME = "job-profiler.profiling.svc"
