@@ -97,11 +97,6 @@ class AnswerReader:
         self._body += chunk
         return len(self._body) >= self._decode_from_bytes
 
-    @property
-    def held_bytes(self) -> int:
-        """The length of the body that is not decoded yet."""
-        return len(self._body)
-
     def decode_rows(self) -> None:
         """Decode all rows but the last, which may be incomplete; none if the rows look different."""
         self._rows_begin = self._rows_begin or self._body.find(_FIRST_ROW) + 1

@@ -86,11 +86,6 @@ class RecordedHistory:
         last = self.record.last_step + self._shift
         return last if self.present is None else min(last, self.present)
 
-    @property
-    def network_provider_in_use(self) -> str:
-        """The origin of connections."""
-        return "recorded" if self.record.edges else "none"
-
     def ending_at(self, now_seconds: float) -> "RecordedHistory":
         """The same record, shifted by whole days to cover the time up to *now_seconds*.
 

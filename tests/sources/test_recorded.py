@@ -98,7 +98,6 @@ async def test_connections(path: Path) -> None:
     np.testing.assert_array_equal(samples.responses, [[1.5, NAN, NAN], [NAN, 0.0, NAN]])
     assert samples.sources == (WEB,)
     np.testing.assert_array_equal(samples.scraped, [[True, True, False]])
-    assert recorded.network_provider_in_use == "recorded"
 
 
 async def test_a_record_without_edges_has_no_mesh(path: Path) -> None:
@@ -106,7 +105,6 @@ async def test_a_record_without_edges_has_no_mesh(path: Path) -> None:
     recorded = history(path, container(POD, {300: (0.5, 1e6)}))
 
     assert [samples async for samples in recorded.connection_samples(StepRange(1, 3))] == []
-    assert recorded.network_provider_in_use == "none"
 
 
 async def test_workloads_of_recorded_pods(path: Path) -> None:
