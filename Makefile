@@ -18,9 +18,11 @@ sandbox: .venv/dev.stamp parts  ## Start a real control plane and Prometheus, wi
 	@$(BIN)/python -m tests.sandbox
 
 # Each worker takes whole files, the longest first, and starts a control plane of its own when a test needs one.
-WORKERS ?= 2
+# Two cores have work for three of them: one often waits for a cluster. What needs no cluster keeps its core busy.
+WORKERS ?= 3
+test-unit coverage: WORKERS := 2
 PYTEST := $(BIN)/python -m pytest
-PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(ORDER),--file-order=$(ORDER))
 UNIT := -m "not prometheus and not chart and not cluster"
 # Workers and programs under test start in half the time where compiled modules are kept.
 unexport PYTHONDONTWRITEBYTECODE
