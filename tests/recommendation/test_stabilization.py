@@ -167,7 +167,7 @@ def test_a_value_that_rose_falls_with_another_day_at_the_earliest() -> None:
 
 
 def test_a_restart_at_any_time_publishes_the_same() -> None:
-    """Two weeks of noise in cycles of three hours: one leader, and a new one every cycle."""
+    """Two weeks of noise in cycles of six hours: one leader, and a new one every cycle."""
     chance = np.random.default_rng(11)
     levels = 0.1 * chance.lognormal(0, 0.5, 2 * DAYS_BEFORE)
     samples = [float(value) for level in levels for value in level * chance.lognormal(0, 0.4, STEPS_PER_DAY)]
@@ -175,9 +175,9 @@ def test_a_restart_at_any_time_publishes_the_same() -> None:
     for renewed in (False, True):
         cluster, leader = Cluster(), None
         told.append([])
-        for at in range(0, len(samples), 36):
-            end = at + 36 - DAYS_BEFORE * STEPS_PER_DAY
-            cluster.uses(at + 1 - DAYS_BEFORE * STEPS_PER_DAY, samples[at : at + 36])
+        for at in range(0, len(samples), 72):
+            end = at + 72 - DAYS_BEFORE * STEPS_PER_DAY
+            cluster.uses(at + 1 - DAYS_BEFORE * STEPS_PER_DAY, samples[at : at + 72])
             if end < 0:
                 continue
             leader = Leader(cluster) if renewed or leader is None else leader
