@@ -1,1 +1,1 @@
-"""Tests of the webhook's certificate: issuing, renewal, trust, and the change while it is served."""
+"""Tests of the webhook's certificates: issuing, renewal, rotation, trust, and serving."""

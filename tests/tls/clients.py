@@ -1,4 +1,4 @@
-"""Client certificates, as an API server shows one, and requests with them."""
+"""Client certificates like those of an API server, and requests that use them."""
 
 import http.client
 import ssl
@@ -42,7 +42,7 @@ def client_certificate(authority: KeyPair, common_name: str) -> bytes:
 
 
 class Client:
-    """Trusts the webhook's authority, and shows a certificate where it has one."""
+    """Trusts the webhook's authority; presents a client certificate if it has one."""
 
     def __init__(self, trusted: KeyPair, directory: Path, shown: bytes = b"") -> None:
         self.context = strict_client(trusted.certificate)
@@ -52,14 +52,14 @@ class Client:
             self.context.load_cert_chain(file)
 
     def post(self, port: int, body: bytes = b"{}") -> tuple[int, bytes]:
-        """Status and body of an answer, on a connection of its own."""
+        """Status and body of the response, on a new connection."""
         with closing(http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=self.context)) as to:
             to.request("POST", "/mutate", body)
             answer = to.getresponse()
             return answer.status, answer.read()
 
     def is_served(self, port: int) -> bool:
-        """True where it gets an answer; False where it is turned away before it could ask."""
+        """True if the request gets a response; False if the connection is rejected before the request."""
         try:
             return self.post(port)[0] == 200
         except (ssl.SSLError, ConnectionError):

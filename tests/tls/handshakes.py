@@ -1,4 +1,4 @@
-"""TLS handshakes in memory, with a client that trusts the given authorities and checks everything."""
+"""TLS handshakes in memory, with a client that trusts the given authorities and verifies everything."""
 
 import ssl
 
@@ -9,7 +9,7 @@ from app.tls.serving import ServingContext
 
 
 def strict_client(authority_pem: bytes) -> ssl.SSLContext:
-    """As strict as OpenSSL can be about what the certificates hold."""
+    """A client context in the strictest mode of OpenSSL for the contents of certificates."""
     context = ssl.create_default_context(cadata=authority_pem.decode())
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     return context
@@ -18,7 +18,7 @@ def strict_client(authority_pem: bytes) -> ssl.SSLContext:
 def served_certificate(
     server: ssl.SSLContext, authority_pem: bytes, name: str, context: ssl.SSLContext | None = None
 ) -> x509.Certificate:
-    """What *server* shows to a client that asks for *name*; ssl.SSLError where the client refuses it."""
+    """The certificate that *server* presents for *name*; raises ssl.SSLError if the client rejects it."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     trusting = context or strict_client(authority_pem)
     client = trusting.wrap_bio(to_client, to_server, server_hostname=name)

@@ -26,23 +26,23 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """How the cluster behaves; all in seconds but the shares."""
+    """Delays and faults of the cluster; everything but the shares is in seconds."""
 
     duration: float
     period: float
-    trust_lag: float  # an API server may hold a bundle for so long after it was replaced
-    loading_lag: float  # a replica may serve a certificate for so long after it was replaced
-    latency: float  # of each way of each operation, at most
-    pause: float  # of a process that is stopped and goes on, at most
-    downtime: float  # between two leaders, at most
+    trust_lag: float  # how long an API server may use a replaced bundle
+    loading_lag: float  # how long a replica may serve a replaced certificate
+    latency: float  # maximum of one direction of an operation
+    pause: float  # maximum time for which a process is stopped
+    downtime: float  # maximum time between two leaders
     pause_share: float = 0.02
     fault_share: float = 0.05
-    term: float = 0  # of a leader, at most; 0 means for ever
-    leaders: int = 1  # that believe so at the same time
+    term: float = 0  # maximum term of a leader; 0 means no end
+    leaders: int = 1  # number of processes that act as leader at the same time
 
 
 class Written(NamedTuple):
-    """Something that was in force from one moment until another was written."""
+    """A stored value, and the time from which it was in force until the next write."""
 
     since: float
     value: bytes
@@ -55,7 +55,7 @@ def _sleep(seconds: float) -> Generator[float, None, None]:
 
 @dataclass
 class Process:
-    """One leader: its work, when it goes on, and when it ends, at whatever it does then."""
+    """One leader: its work, the time of its next operation, and the time at which it is killed."""
 
     work: Coroutine[Any, Any, None]
     due: float
@@ -64,7 +64,7 @@ class Process:
 
 @dataclass
 class World:
-    """Runs leaders under some conditions; `bundles` and `served` hold all writes with their times."""
+    """Runs leaders under *conditions*; `bundles` and `served` hold all writes with their times."""
 
     conditions: Conditions
     terms: RotationPolicy
@@ -78,10 +78,10 @@ class World:
         self.stored = InMemory(self._written)
 
     def run(self) -> None:
-        """Let the whole duration pass."""
+        """Simulate the whole duration."""
         processes = [self._leader() for _ in range(self.conditions.leaders)]
         while True:
-            process = min(processes, key=lambda each: min(each.due, each.ends))
+            process = min(processes, key=lambda process: min(process.due, process.ends))
             self.now = max(self.now, min(process.due, process.ends))
             if self.now > self.conditions.duration:
                 break
@@ -95,18 +95,20 @@ class World:
             process.work.close()
 
     def refusals(self) -> list[str]:
-        """Each pair of a certificate that some replica could serve and a bundle that did not cover it."""
+        """Each pair of a certificate that a replica could serve and a bundle that did not cover it then."""
         conditions = self.conditions
         return [
             f"served {served.since:.1f} to {served_until:.1f}, trusted {bundle.since:.1f} to {until:.1f}"
-            for served, served_until in _held(self.served, conditions.loading_lag, conditions.duration)
-            for bundle, until in _held(self.bundles, conditions.trust_lag, conditions.duration)
+            for served, served_until in _with_end_of_use(
+                self.served, conditions.loading_lag, conditions.duration
+            )
+            for bundle, until in _with_end_of_use(self.bundles, conditions.trust_lag, conditions.duration)
             if max(served.since, bundle.since) < min(served_until, until)
             and not _covers(bundle, served, max(served.since, bundle.since), min(served_until, until))
         ]
 
     def wall_clock(self) -> datetime:
-        """The time of day."""
+        """The simulated wall-clock time."""
         return START + timedelta(seconds=self.now)
 
     def _leader(self) -> Process:
@@ -132,7 +134,7 @@ class World:
             await _sleep(min(max(pause, 0.1), self.conditions.period))
 
     async def _wire(self, operation: str, _moment: Moment) -> None:
-        """Takes its time; the process may be stopped meanwhile, and either way may break."""
+        """Delays an operation; the process may be stopped meanwhile, and request or response may be lost."""
         stopped = self.random.random() < self.conditions.pause_share
         longest = self.conditions.pause if stopped else self.conditions.latency
         await _sleep(self.random.uniform(0, longest))
@@ -148,14 +150,14 @@ class World:
             self.served.append(Written(self.now, pair.certificate))
 
 
-def _held(written: list[Written], lag: float, end: float) -> list[tuple[Written, float]]:
-    """Each with the time until which a replica may hold it."""
-    replaced = [*(each.since for each in written[1:]), end]
-    return [(each, min(moment + lag, end)) for each, moment in zip(written, replaced, strict=False)]
+def _with_end_of_use(written: list[Written], lag: float, end: float) -> list[tuple[Written, float]]:
+    """Each written value with the time until which it may be in use."""
+    replaced = [*(write.since for write in written[1:]), end]
+    return [(write, min(moment + lag, end)) for write, moment in zip(written, replaced, strict=False)]
 
 
 def _covers(bundle: Written, served: Written, since: float, until: float) -> bool:
-    """True where some authority in *bundle* vouches for *served* all the time, both being valid."""
+    """True if one authority in *bundle* signed *served*, and both are valid from *since* to *until*."""
     moments = [START + timedelta(seconds=seconds) for seconds in (since, until)]
     leaf = parse_certificates(served.value)[0]
 
@@ -163,4 +165,6 @@ def _covers(bundle: Written, served: Written, since: float, until: float) -> boo
         return all(is_valid_at(certificate, moment) for moment in moments)
 
     authorities = parse_certificates(bundle.value)
-    return is_valid(leaf) and any(is_valid(each) and is_issued_by(leaf, each) for each in authorities)
+    return is_valid(leaf) and any(
+        is_valid(authority) and is_issued_by(leaf, authority) for authority in authorities
+    )

@@ -1,4 +1,4 @@
-"""Secrets and the webhook configuration in memory, as an API server has them, conflicts included."""
+"""Secrets and the webhook configuration in memory, with the API server's conflicts."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,16 +8,16 @@ from app.errors import ConflictError
 from app.tls.keeper import CertificateStores
 
 Moment = Literal["before", "after"]
-# Awaited before and after each operation takes place: what a wire and the API server behind it may do.
+# Awaited before and after each operation; it can delay the operation or raise the API server's error.
 Wire = Callable[[str, Moment], Awaitable[None]]
 
 
 async def undisturbed(_operation: str, _moment: Moment) -> None:
-    """Nothing happens on the way."""
+    """No delay and no error."""
 
 
 @dataclass(slots=True)
-class Kept:
+class StoredObject:
     """One object; *written* is called for each change."""
 
     title: str
@@ -26,37 +26,37 @@ class Kept:
     version: int = 0
 
     def put(self, data: Mapping[str, bytes]) -> None:
-        """As anybody with the right may do."""
+        """Store *data* unconditionally, as another client could."""
         self.data, self.version = dict(data), self.version + 1
         self.written(self.title)
 
 
 @dataclass(slots=True)
 class Handle:
-    """One process' way to an object: a Secret or, by its two longer names, the `caBundle`."""
+    """The access of one process to an object: a Secret, or the `caBundle` by the two longer names."""
 
-    kept: Kept
+    stored_object: StoredObject
     wire: Wire
     seen: int = -1
 
     async def read(self) -> Mapping[str, bytes]:
-        """The data now."""
-        await self.wire(f"read {self.kept.title}", "before")
-        data, self.seen = dict(self.kept.data), self.kept.version
-        await self.wire(f"read {self.kept.title}", "after")
+        """The present data."""
+        await self.wire(f"read {self.stored_object.title}", "before")
+        data, self.seen = dict(self.stored_object.data), self.stored_object.version
+        await self.wire(f"read {self.stored_object.title}", "after")
         return data
 
     async def write(self, data: Mapping[str, bytes]) -> None:
-        """Replace what was read."""
-        await self.wire(f"write {self.kept.title}", "before")
-        if self.seen != self.kept.version:
-            raise ConflictError(f"{self.kept.title} changed")
-        self.kept.put(data)
-        self.seen = self.kept.version
-        await self.wire(f"write {self.kept.title}", "after")
+        """Replace the data that was read; raises ConflictError if another client changed it since."""
+        await self.wire(f"write {self.stored_object.title}", "before")
+        if self.seen != self.stored_object.version:
+            raise ConflictError(f"{self.stored_object.title} changed")
+        self.stored_object.put(data)
+        self.seen = self.stored_object.version
+        await self.wire(f"write {self.stored_object.title}", "after")
 
     async def read_ca_bundle(self) -> bytes:
-        """The bundle now."""
+        """The present bundle."""
         return (await self.read()).get("bundle", b"")
 
     async def publish_ca_bundle(self, pem: bytes) -> None:
@@ -65,24 +65,26 @@ class Handle:
 
 
 class InMemory:
-    """All three objects, and the order in which they were written."""
+    """All three objects, and the order of their writes."""
 
     def __init__(self, written: Callable[[str], None] = lambda _: None) -> None:
         self.journal: list[str] = []
-        self._told = written
-        self.authority = Kept("authority", self._written)
-        self.serving = Kept("serving", self._written)
-        self.trust = Kept("trust", self._written)
+        self._on_write = written
+        self.authority = StoredObject("authority", self._written)
+        self.serving = StoredObject("serving", self._written)
+        self.trust = StoredObject("trust", self._written)
 
     @property
     def bundle(self) -> bytes:
-        """What the API server trusts."""
+        """The bundle that API servers trust."""
         return self.trust.data.get("bundle", b"")
 
     def stores(self, wire: Wire = undisturbed) -> CertificateStores:
-        """The three as one process reaches them."""
-        return CertificateStores(*(Handle(kept, wire) for kept in (self.authority, self.serving, self.trust)))
+        """The three objects as one process accesses them."""
+        return CertificateStores(
+            *(Handle(stored_object, wire) for stored_object in (self.authority, self.serving, self.trust))
+        )
 
     def _written(self, title: str) -> None:
         self.journal.append(title)
-        self._told(title)
+        self._on_write(title)

@@ -48,7 +48,7 @@ def serving(tmp_path: Path) -> ServingContext:
 
 @pytest.fixture
 def listener(serving: ServingContext) -> Iterator[BackgroundListener]:
-    """Serves everybody who has such a certificate."""
+    """Serves clients with such a certificate."""
     with BackgroundListener(hello, serving.context) as running:
         yield running
 
@@ -92,7 +92,7 @@ def test_a_new_certificate_of_the_webhook_asks_clients_all_the_same(
 def test_new_authorities_take_the_place_of_the_old_ones(
     serving: ServingContext, listener: BackgroundListener, tmp_path: Path
 ) -> None:
-    """Who showed a certificate of the old one before is turned away; what can't be read changes nothing."""
+    """Clients with a certificate of the old CA are rejected; an unreadable file changes nothing."""
     old, new = Client(WEBHOOK, tmp_path, API_SERVER), client_certificate(OTHER, "kube-apiserver")
     assert old.is_served(listener.port)
     for nonsense in (b"", b"nonsense", b"\xff"):
@@ -107,9 +107,9 @@ def test_new_authorities_take_the_place_of_the_old_ones(
 
 
 def test_no_session_is_resumed(listener: BackgroundListener, tmp_path: Path) -> None:
-    """A client that offers the session of its last connection goes through a whole handshake again.
+    """A client that offers the session of its last connection goes through a full handshake again.
 
-    With TLS 1.2 a server can't keep it from resuming one, so that is not spoken here.
+    With TLS 1.2 a server can't prevent resumption, so this listener does not offer TLS 1.2.
     """
     context = Client(WEBHOOK, tmp_path, API_SERVER).context
     session = None
@@ -138,7 +138,7 @@ def test_no_session_is_resumed(listener: BackgroundListener, tmp_path: Path) -> 
     ids=["missing", "empty", "nonsense"],
 )
 def test_a_bad_file_is_a_wrong_setting(tmp_path: Path, content: bytes | None, reason: str) -> None:
-    """The start fails with the file and its fault; no client is served without the check."""
+    """The start fails and names the file and the error; no client is served without verification."""
     file = tmp_path / "ca.crt"
     if content is not None:
         file.write_bytes(content)
@@ -156,8 +156,8 @@ def test_names_without_a_file_are_a_wrong_setting() -> None:
         open_serving_context("", ("a", "b"))
 
 
-def test_without_a_file_nobody_is_asked(tmp_path: Path) -> None:
-    """The default: any client that trusts the webhook is served."""
+def test_without_a_file_no_client_certificate_is_required(tmp_path: Path) -> None:
+    """The default: every client that trusts the webhook is served."""
     serving = open_serving_context("")
     serving.load(SERVED)
     with BackgroundListener(hello, serving.context) as listener:

@@ -1,4 +1,4 @@
-"""What is in the certificates."""
+"""The contents of issued certificates."""
 
 import ssl
 from datetime import UTC, datetime, timedelta, timezone
@@ -25,7 +25,7 @@ def certificate(pair: KeyPair) -> x509.Certificate:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_client_that_trusts_the_authority_accepts_every_name(name: str) -> None:
-    """DNS names and addresses of both families, checked by OpenSSL in its strict mode."""
+    """DNS names, IPv4 and IPv6 addresses, verified by OpenSSL in its strict mode."""
     assert handshake(SERVING, AUTHORITY.certificate, name) == certificate(SERVING)
 
 
@@ -34,14 +34,14 @@ def test_a_client_that_trusts_the_authority_accepts_every_name(name: str) -> Non
     [("other.profiling.svc", AUTHORITY), ("127.0.0.2", AUTHORITY), (NAMES[0], issue_authority(NOW))],
     ids=["another-name", "another-address", "another-authority-of-the-same-name"],
 )
-def test_nobody_else_is_trusted(name: str, authority: KeyPair) -> None:
-    """A name that is not in it, and an authority that did not sign it."""
+def test_another_name_or_authority_is_rejected(name: str, authority: KeyPair) -> None:
+    """A name that is not in the certificate, and an authority that did not sign it."""
     with pytest.raises(ssl.SSLCertVerificationError):
         handshake(SERVING, authority.certificate, name)
 
 
 def test_addresses_stand_as_addresses_and_names_as_names() -> None:
-    """Clients look for an IP address among the addresses alone."""
+    """Clients look for an IP address only among the certificate's IP addresses."""
     names = certificate(SERVING).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
 
     assert names.get_values_for_type(x509.DNSName) == list(NAMES[:2])
@@ -50,7 +50,7 @@ def test_addresses_stand_as_addresses_and_names_as_names() -> None:
 
 @pytest.mark.parametrize(("pair", "days"), [(AUTHORITY, 365), (SERVING, 7)], ids=["authority", "serving"])
 def test_lifetimes_and_backdating(pair: KeyPair, days: int) -> None:
-    """365 and 7 days from now on, and valid since 5 minutes ago: an API server's clock may lag behind."""
+    """365 and 7 days from now, valid since 5 minutes ago, because an API server's clock may be behind."""
     found = certificate(pair)
 
     assert found.not_valid_after_utc == NOW + timedelta(days=days)
@@ -92,7 +92,7 @@ def test_a_pair_does_not_show_its_key() -> None:
 
 
 def test_every_certificate_has_a_key_and_a_number_of_its_own() -> None:
-    """Nothing is shared between two issued at the same moment, keys neither."""
+    """Two certificates issued at the same time share neither key nor serial number."""
     other = issue_serving_certificate(AUTHORITY, NAMES, NOW)
 
     assert certificate(SERVING).public_key() != certificate(other).public_key()
@@ -100,7 +100,7 @@ def test_every_certificate_has_a_key_and_a_number_of_its_own() -> None:
 
 
 def test_a_serving_certificate_never_outlives_its_authority() -> None:
-    """Issued one hour before the authority expires, it lives for that hour and not for its 7 days."""
+    """Issued one hour before the authority expires, it is valid for that hour and not for 7 days."""
     later = NOW + timedelta(days=365, hours=-1)
 
     issued = certificate(issue_serving_certificate(AUTHORITY, NAMES, later))
@@ -110,7 +110,7 @@ def test_a_serving_certificate_never_outlives_its_authority() -> None:
 
 
 def test_lifetimes_can_be_given() -> None:
-    """An authority of 90 s and a certificate of 30 s, both backdated by 5 minutes as ever."""
+    """An authority of 90 s and a certificate of 30 s; both are backdated by 5 minutes too."""
     authority = issue_authority(NOW, timedelta(seconds=90))
     serving = issue_serving_certificate(authority, NAMES, NOW, timedelta(seconds=30))
 

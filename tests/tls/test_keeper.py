@@ -1,4 +1,4 @@
-"""Authorities, bundle and serving certificate stay in order, step by step, whatever interrupts the keeper."""
+"""The keeper rotates authority, bundle and serving certificate in order, in spite of interruptions."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,18 +19,18 @@ NAMES = ("job-profiler.profiling.svc", "127.0.0.1")
 
 
 class ProcessEndedError(Exception):
-    """The process ends here."""
+    """The process is killed."""
 
 
 class Cluster(InMemory):
-    """What is stored, and both clocks."""
+    """The stored objects, the wall clock and the elapsed time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.wall, self.elapsed = NOW, 0.0
 
     def passes(self, time: timedelta | float) -> None:
-        """By both clocks."""
+        """Advance both clocks."""
         seconds = time.total_seconds() if isinstance(time, timedelta) else time
         self.wall += timedelta(seconds=seconds)
         self.elapsed += seconds
@@ -46,27 +46,27 @@ class Cluster(InMemory):
         )
 
     def written(self) -> list[str]:
-        """What was written since this was asked last."""
+        """The objects written since the last call, in order."""
         journal = self.journal.copy()
         self.journal.clear()
         return journal
 
     @property
     def served(self) -> KeyPair:
-        """What replicas serve."""
+        """The key pair that replicas serve."""
         pair = key_pair_of(self.serving.data)
         assert pair
         return pair
 
     @property
     def authorities(self) -> list[KeyPair]:
-        """The newest first."""
+        """The stored authorities, newest first."""
         pair = key_pair_of(self.authority.data)
         assert pair
         return split(pair)
 
     def signs(self, place: int) -> bool:
-        """True where what is served was signed by the authority at *place*, and the bundle has that one."""
+        """True if the authority at *place* signed the served certificate and is in the bundle."""
         served, authority = certificate_of(self.served), certificate_of(self.authorities[place])
         assert served
         assert authority
@@ -74,7 +74,7 @@ class Cluster(InMemory):
 
 
 async def installed() -> tuple[Cluster, CertificateKeeper]:
-    """A cluster after its first run, and the leader of that."""
+    """A cluster after its first run, and its leader."""
     cluster = Cluster()
     leader = cluster.leader()
     await leader.ensure()
@@ -83,7 +83,7 @@ async def installed() -> tuple[Cluster, CertificateKeeper]:
 
 
 async def before_rotation() -> tuple[Cluster, CertificateKeeper]:
-    """The authority is due at this moment; the certificate that is served was issued one day ago."""
+    """The authority is due now; the served certificate was issued one day ago."""
     cluster, leader = await installed()
     authority = certificate_of(cluster.authorities[0])
     assert authority
@@ -95,7 +95,7 @@ async def before_rotation() -> tuple[Cluster, CertificateKeeper]:
 
 
 async def half_rotated() -> tuple[Cluster, CertificateKeeper]:
-    """A second authority was stored and published at this moment; the first one's certificate is served."""
+    """A second authority was just stored and published; the first one's certificate is still served."""
     cluster, leader = await before_rotation()
     await leader.ensure()
     assert cluster.written() == ["authority", "trust"]
@@ -103,7 +103,7 @@ async def half_rotated() -> tuple[Cluster, CertificateKeeper]:
 
 
 def refusing(operation: str, error: Callable[[], Exception], moment: Moment = "before") -> Wire:
-    """A wire on which *operation* fails, before or after it took place."""
+    """A wire on which *operation* fails, before or after it takes effect."""
 
     async def wire(what: str, when: Moment) -> None:
         if (what, when) == (operation, moment):
@@ -113,9 +113,9 @@ def refusing(operation: str, error: Callable[[], Exception], moment: Moment = "b
 
 
 async def test_a_first_installation_waits_for_nothing() -> None:
-    """No replica serves anything yet: authority, bundle and certificate follow each other at once.
+    """Without a serving replica, authority, bundle and certificate are written at once.
 
-    The next thing that time brings is the renewal of the certificate, after two thirds of 7 days at most.
+    After the lag the next action is the renewal of the certificate, after two thirds of 7 days at most.
     """
     cluster = Cluster()
 
@@ -124,17 +124,17 @@ async def test_a_first_installation_waits_for_nothing() -> None:
     assert cluster.written() == ["authority", "trust", "serving"]
     assert cluster.bundle == cluster.authorities[0].certificate
     assert cluster.signs(0)
-    # The bundle was in force for no time yet: the keeper looks again when the lag is over.
+    # The bundle is new: the keeper's next run is due when the lag is over.
     assert seconds == LAG
     cluster.passes(LAG)
     certificate = certificate_of(cluster.served)
     assert certificate
-    assert await cluster.leader().ensure() == LAG  # another leader does not know for how long it is
+    assert await cluster.leader().ensure() == LAG  # a new leader does not know the bundle's age
     assert cluster.written() == []
 
 
 async def test_a_run_with_nothing_due_writes_nothing() -> None:
-    """Not at once, not one day later, not by the next leader; it returns when the certificate is due."""
+    """Neither at once nor one day later nor by the next leader; the result is the time until renewal."""
     cluster, leader = await installed()
     certificate = certificate_of(cluster.served)
     assert certificate
@@ -148,7 +148,7 @@ async def test_a_run_with_nothing_due_writes_nothing() -> None:
 
 
 async def test_a_certificate_that_is_due_is_renewed_at_once() -> None:
-    """After 5 of 7 days, under the same authority: also by a leader that knows nothing, without any wait."""
+    """After 5 of 7 days, by the same authority and without a wait; a new leader does the same."""
     cluster, leader = await installed()
     for keeper in (leader, cluster.leader()):
         before = cluster.served
@@ -160,8 +160,8 @@ async def test_a_certificate_that_is_due_is_renewed_at_once() -> None:
         assert cluster.signs(0)
 
 
-async def test_names_that_were_changed_are_all_that_is_written() -> None:
-    """A release under another name gets another certificate of the same authority, at once."""
+async def test_changed_names_renew_the_serving_certificate_only() -> None:
+    """A release with another name gets a new certificate of the same authority at once."""
     cluster, _ = await installed()
 
     await cluster.leader(undisturbed, "other.profiling.svc").ensure()
@@ -171,9 +171,9 @@ async def test_names_that_were_changed_are_all_that_is_written() -> None:
 
 
 async def test_a_new_authority_signs_only_after_the_lag() -> None:
-    """It is stored and published beside the old one; until 10 s after that, the old one's is served.
+    """It is stored and published beside the old one; for 10 s the old one's certificate stays served.
 
-    The keeper asks to be called again just then.
+    The keeper's next run is due exactly then.
     """
     cluster, leader = await before_rotation()
 
@@ -191,11 +191,11 @@ async def test_a_new_authority_signs_only_after_the_lag() -> None:
 
 
 async def test_an_old_authority_goes_when_its_last_certificate_has_expired() -> None:
-    """Its last one was issued 1 day before the rotation, so it lives for 6 days more, although it is served
-    no more; the bundle and the Secret, key included, hold the old authority until then and no longer.
+    """Its last certificate, issued 1 day before the rotation, is valid for 6 more days.
 
-    A leader that knows nothing of the rotation does so too. The new one's first certificate, renewed after 4
-    to 5 days, makes no difference.
+    Although that certificate is no longer served, the bundle and the Secret (with the key) hold the old
+    authority until then and no longer. A leader without state of the rotation does the same. The new
+    authority's first certificate, renewed after 4 to 5 days, makes no difference.
     """
     cluster, leader = await half_rotated()
     cluster.passes(LAG)
@@ -232,7 +232,7 @@ async def test_a_leader_that_takes_over_waits_the_whole_lag() -> None:
 
 
 async def test_a_clock_that_is_set_forward_does_not_shorten_the_lag() -> None:
-    """The wall clock jumps by an hour, as after a suspension of this machine; API servers had no hour."""
+    """The wall clock jumps by an hour, as after a suspended machine resumes; API servers had no hour."""
     cluster, leader = await half_rotated()
     cluster.wall += timedelta(hours=1)
 
@@ -241,7 +241,7 @@ async def test_a_clock_that_is_set_forward_does_not_shorten_the_lag() -> None:
 
 
 async def test_a_bundle_that_vanished_begins_its_lag_anew() -> None:
-    """If it is emptied 5 s after publication, it is published again, and the 10 s start again."""
+    """A bundle emptied 5 s after publication is published again, and the lag of 10 s restarts."""
     cluster, leader = await half_rotated()
     cluster.passes(5)
     right = cluster.bundle
@@ -255,7 +255,7 @@ async def test_a_bundle_that_vanished_begins_its_lag_anew() -> None:
 
 
 async def twice(cluster: Cluster, leader: CertificateKeeper) -> None:
-    """A look at everything, and another one after the lag."""
+    """Run the keeper, and again after the lag."""
     await leader.ensure()
     cluster.passes(LAG)
     await leader.ensure()
@@ -267,9 +267,9 @@ async def twice(cluster: Cluster, leader: CertificateKeeper) -> None:
 async def test_what_was_interrupted_is_resumed_by_the_next_leader(
     step: str, moment: Moment, *, rotation: bool
 ) -> None:
-    """Whichever write was refused, or was the last before the process ended, the next run does the rest.
+    """After a failed write, or a kill right after a write, the next leader completes the sequence.
 
-    Each of the three is written just once in all, and what is served is trusted.
+    Each of the three objects is written exactly once in total, and the served certificate is trusted.
     """
     cluster = (await before_rotation())[0] if rotation else Cluster()
     interrupted = cluster.leader(refusing(f"write {step}", ProcessEndedError, moment))
@@ -283,9 +283,10 @@ async def test_what_was_interrupted_is_resumed_by_the_next_leader(
 
 
 async def test_a_certificate_never_expires_while_a_new_authority_can_not_be_published() -> None:
-    """For 60 days the configuration may not be written; the old authority renews what is served meanwhile.
+    """For 60 days writing the configuration is forbidden; the old authority renews the served certificate.
 
-    It has at least 121 days left. Each run says what is wrong; given the right, the next one goes on.
+    The old authority is valid for at least 121 more days. Each run raises the error; once the permission is
+    granted, the next run completes the rotation.
     """
     cluster, leader = await before_rotation()
     forbidden = cluster.leader(refusing("write trust", lambda: ForbiddenError("no right to patch")))
@@ -307,7 +308,7 @@ async def test_a_certificate_never_expires_while_a_new_authority_can_not_be_publ
 
 
 async def test_a_certificate_is_renewed_while_the_configuration_can_not_be_read() -> None:
-    """Nothing is known to be trusted then, but who signed what is served may go on."""
+    """The trusted authorities are unknown, but the signer of the served certificate may sign again."""
     cluster, _ = await installed()
     cluster.passes(timedelta(days=5))
     blind = cluster.leader(refusing("read trust", lambda: ForbiddenError("no right to get")))
@@ -319,7 +320,7 @@ async def test_a_certificate_is_renewed_while_the_configuration_can_not_be_read(
 
 
 async def test_without_a_configuration_nothing_is_signed_for_the_first_time() -> None:
-    """Whether replicas serve something that a bundle still covers can't be known."""
+    """The bundle may still cover a certificate that replicas serve; that is unknown."""
     cluster = Cluster()
     with pytest.raises(ForbiddenError):
         await cluster.leader(refusing("read trust", lambda: ForbiddenError("no right to get"))).ensure()
@@ -329,7 +330,7 @@ async def test_without_a_configuration_nothing_is_signed_for_the_first_time() ->
 
 @pytest.mark.parametrize("bundle", [b"", b"nonsense", issue_authority(NOW).certificate])
 async def test_a_foreign_bundle_is_corrected(bundle: bytes) -> None:
-    """Emptied, broken or replaced by an authority that signed nothing of ours: ours alone is published."""
+    """A bundle that is empty, invalid or of an unrelated authority is replaced by our authority alone."""
     cluster, leader = await installed()
     right = cluster.bundle
     cluster.trust.put({"bundle": bundle})
@@ -341,9 +342,10 @@ async def test_a_foreign_bundle_is_corrected(bundle: bytes) -> None:
 
 
 async def test_an_authority_that_only_the_bundle_knows_stays_while_it_is_needed() -> None:
-    """The authority's Secret was emptied: a new one is published beside the lost one and signs after the lag.
+    """The authority's Secret was emptied: a new authority is published beside the lost one.
 
-    The lost one's certificate lives for 7 days, so until then it stays in the bundle.
+    It signs after the lag. The lost authority's certificate is valid for 7 days, so that authority stays in
+    the bundle until then.
     """
     cluster, leader = await installed()
     lost = cluster.bundle
@@ -363,7 +365,7 @@ async def test_an_authority_that_only_the_bundle_knows_stays_while_it_is_needed(
 
 
 async def test_what_replicas_serve_counts_though_its_secret_was_emptied() -> None:
-    """In the middle of a rotation the replicas' certificates are unknown: the old authority is kept.
+    """In the middle of a rotation the served certificates are unknown, so the old authority is kept.
 
     The new certificate waits for the lag, since the new authority may not be trusted everywhere.
     """
@@ -386,8 +388,8 @@ async def test_what_replicas_serve_counts_though_its_secret_was_emptied() -> Non
     assert len(parse_certificates(cluster.bundle)) == len(cluster.authorities) == 1
 
 
-async def test_a_serving_certificate_of_somebody_else_is_replaced() -> None:
-    """One that no API server would accept from us, as soon as our authority is known to be trusted."""
+async def test_a_foreign_serving_certificate_is_replaced() -> None:
+    """No API server would accept it; it is replaced as soon as our authority is known to be trusted."""
     cluster, leader = await installed()
     cluster.passes(LAG)
     await leader.ensure()
@@ -402,7 +404,7 @@ async def test_a_serving_certificate_of_somebody_else_is_replaced() -> None:
 
 
 async def test_an_authority_that_can_not_be_read_is_replaced() -> None:
-    """What it signed is trusted on, since the bundle has its certificate."""
+    """Its certificates stay trusted, since the bundle contains its certificate."""
     cluster, leader = await installed()
     cluster.authority.put({"tls.crt": b"hello", "tls.key": b"world"})
     cluster.written()
@@ -416,7 +418,7 @@ async def test_an_authority_that_can_not_be_read_is_replaced() -> None:
 
 
 async def test_what_a_clock_that_was_ahead_issued_is_replaced() -> None:
-    """Issued by a leader with a clock one year ahead, every API server would reject it until then."""
+    """A certificate of a leader whose clock was one year ahead would be rejected for a year."""
     cluster = Cluster()
     cluster.wall += timedelta(days=365)
     await cluster.leader().ensure()
@@ -433,7 +435,7 @@ async def test_what_a_clock_that_was_ahead_issued_is_replaced() -> None:
 
 
 async def test_a_conflict_is_met_by_reading_again() -> None:
-    """Another leader stored its authority first: that one is taken, no second one is made."""
+    """Another leader stored its authority first: that one is used, and no second one is issued."""
     cluster = Cluster()
     other = issue_authority(NOW)
 
@@ -448,7 +450,7 @@ async def test_a_conflict_is_met_by_reading_again() -> None:
 
 
 async def test_conflicts_without_an_end_are_a_fault() -> None:
-    """Another client writes between each read and write: after some tries the caller gets an error."""
+    """Another client writes between each read and write: after a few tries the caller gets an error."""
     cluster = Cluster()
 
     async def wire(what: str, when: Moment) -> None:
@@ -459,10 +461,10 @@ async def test_conflicts_without_an_end_are_a_fault() -> None:
         await cluster.leader(wire).ensure()
 
 
-async def test_an_old_leader_that_wakes_up_undoes_nothing() -> None:
-    """It was stopped when it was about to correct the bundle; meanwhile another leader rotated.
+async def test_a_stalled_leader_that_resumes_reverts_nothing() -> None:
+    """It stalled just before it corrected the bundle; meanwhile another leader rotated.
 
-    Its write meets a conflict, it reads again, and finds nothing to do: the new authority stays published.
+    Its write is a conflict; after reading again it has nothing to do, and the new authority stays published.
     """
     cluster, current = await before_rotation()
     cluster.wall -= timedelta(seconds=1)
@@ -486,10 +488,10 @@ async def test_an_old_leader_that_wakes_up_undoes_nothing() -> None:
     assert len(parse_certificates(cluster.bundle)) == 2
 
 
-async def test_what_came_between_two_reads_is_not_undone() -> None:
-    """It read an authority without a successor; before it went on, another leader published a new one.
+async def test_a_write_between_two_reads_is_not_reverted() -> None:
+    """A leader read an authority without successor; then another leader published a new one.
 
-    A leader that read the bundle after that would take the new authority in it for a stranger.
+    If it read the bundle after that, it would take the new authority in it for a foreign one.
     """
     cluster, current = await before_rotation()
     cluster.wall -= timedelta(seconds=1)
@@ -509,11 +511,11 @@ async def test_what_came_between_two_reads_is_not_undone() -> None:
     assert set(bundles) == {cluster.bundle}
 
 
-async def test_short_lives_are_kept_in_order_too() -> None:
+async def test_short_lifetimes_rotate_in_order_too() -> None:
     """A certificate of 30 s is due after 18.5 to 20 s, an authority of 90 s after 55.5 to 60 s.
 
-    Called whenever it asks for, the keeper writes nothing too early: in 300 s there are 5 or 6 authorities
-    and between 14 and 24 certificates.
+    Run at the times that it returns, the keeper writes nothing too early: in 300 s there are 5 or 6
+    authorities and between 14 and 24 certificates.
     """
     cluster = Cluster()
     terms = RotationPolicy(NAMES, timedelta(seconds=30), timedelta(seconds=90), trust_lag_seconds=2)

@@ -1,4 +1,4 @@
-"""A key pair in a Secret."""
+"""The encoding of a key pair in a Secret."""
 
 import pytest
 
@@ -8,7 +8,7 @@ PAIR = KeyPair(b"certificate", b"key")
 
 
 def test_a_pair_is_read_back_from_its_data() -> None:
-    """Under the keys of type kubernetes.io/tls, so that what cert-manager wrote is read alike."""
+    """The keys are those of type kubernetes.io/tls, so Secrets written by cert-manager are read too."""
     assert to_secret_data(PAIR) == {"tls.crt": b"certificate", "tls.key": b"key"}
     assert key_pair_of(to_secret_data(PAIR) | {"ca.crt": b"authority"}) == PAIR
 
@@ -18,12 +18,12 @@ def test_a_pair_is_read_back_from_its_data() -> None:
     [{}, {"tls.crt": b"certificate"}, {"tls.key": b"key"}, {"tls.crt": b"certificate", "tls.key": b""}],
 )
 def test_half_a_pair_is_none(data: dict[str, bytes]) -> None:
-    """As in a Secret that the chart rendered empty."""
+    """An empty value, as in the Secret that the chart renders, gives no pair."""
     assert key_pair_of(data) is None
 
 
 def test_what_was_replaced_is_kept_beside_the_pair() -> None:
-    """Under a key of its own, which is left out where nothing was replaced."""
+    """Replaced authorities are under a separate key, which is absent if there are none."""
     data = to_secret_data(PAIR, b"replaced")
 
     assert data == to_secret_data(PAIR) | {"replaced.crt": b"replaced"}

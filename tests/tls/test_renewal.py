@@ -40,13 +40,13 @@ def certificate(pair: KeyPair) -> x509.Certificate:
     ],
 )
 def test_a_pair_that_can_not_be_used_is_renewed(pair: KeyPair | None, reason: str) -> None:
-    """An authority and a serving certificate alike."""
+    """Both an authority and a serving certificate."""
     assert authority_renewal_reason(pair, NOW) == reason
     assert serving_renewal_reason(pair, AUTHORITY, NAMES, NOW) == reason
 
 
 def rsa_authority() -> KeyPair:
-    """A self-signed authority as a person might have made it."""
+    """A self-signed authority such as a user might create."""
     key, name = rsa.generate_private_key(65537, 2048), certificate(AUTHORITY).subject
     found = (
         x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=365))
@@ -59,7 +59,7 @@ def rsa_authority() -> KeyPair:
 
 @pytest.mark.parametrize("pair", [SERVING, rsa_authority()], ids=["serving-certificate", "rsa"])
 def test_a_pair_that_can_not_sign_for_us_is_no_authority(pair: KeyPair) -> None:
-    """The keeper replaces invalid content of the Secret, and does not fail at signing."""
+    """The keeper replaces unusable content of the Secret instead of failing at signing."""
     assert authority_renewal_reason(pair, NOW) == "it is not an ECDSA certificate authority"
 
 
@@ -83,9 +83,9 @@ def numbered(number: int, lifetime: timedelta, issued: datetime = NOW) -> x509.C
 def test_a_certificate_is_due_after_two_thirds_of_its_life(
     number: int, lifetime: timedelta, due: timedelta
 ) -> None:
-    """Counted from its issue and not from 5 minutes before: one of 30 s is due after 20 s, not at once.
+    """The life starts at the issue, not 5 minutes before: one of 30 s is due after 20 s, not at once.
 
-    The last three digits of its serial number take up to 5 % of the life off: 500 are 2.5 %, so 6 days are
+    The last three digits of its serial number subtract up to 5 % of the life: 500 are 2.5 %, so 6 days are
     due after 4 days less 3 h 36 min, and 800 are 4 %, so 90 s are due after 60 s less 3.6 s.
     """
     found = numbered(number, lifetime)
@@ -94,9 +94,10 @@ def test_a_certificate_is_due_after_two_thirds_of_its_life(
 
 
 def test_renewals_of_many_clusters_are_spread() -> None:
-    """Of 200 authorities that were issued in one second, the first is due weeks before the last.
+    """Of 200 authorities issued in the same second, the first is due weeks before the last.
 
-    All are within 5 % of 365 days, 18 days and 6 hours, before two thirds, which are 243 days and 8 hours.
+    All are due within 5 % of 365 days, 18 days and 6 hours, before two thirds, which are 243 days and 8
+    hours.
     """
     dues = sorted(renewal_due(certificate(issue_authority(NOW))) - NOW for _ in range(200))
 
@@ -106,7 +107,7 @@ def test_renewals_of_many_clusters_are_spread() -> None:
 
 @pytest.mark.parametrize("pair", [AUTHORITY, SERVING], ids=["authority", "serving"])
 def test_the_reason_is_there_from_the_due_moment_on(pair: KeyPair) -> None:
-    """There is no reason one second earlier; then the reason names the expiry of the certificate."""
+    """One second earlier there is no reason; then the reason names the expiry of the certificate."""
     due, expiry = renewal_due(certificate(pair)), certificate(pair).not_valid_after_utc
 
     def reason(moment: datetime) -> str | None:
@@ -119,14 +120,14 @@ def test_the_reason_is_there_from_the_due_moment_on(pair: KeyPair) -> None:
 
 
 def test_a_certificate_of_the_future_is_renewed() -> None:
-    """It was issued by a clock that was ahead, and API servers refuse it until their own clocks are there."""
+    """It was issued by a clock that was ahead; API servers reject it until it becomes valid."""
     reason = f"it is not valid before {NOW - timedelta(minutes=5):%Y-%m-%d %H:%M} UTC"
 
     assert authority_renewal_reason(AUTHORITY, NOW - timedelta(hours=1)) == reason
 
 
 def test_a_serving_certificate_of_another_authority_is_renewed() -> None:
-    """Also where the newest of several is another one; the old one still trusted makes no difference."""
+    """The signer must be the newest authority; a certificate of an older trusted one is renewed too."""
     fresh = issue_authority(NOW)
     both = KeyPair(fresh.certificate + AUTHORITY.certificate, fresh.private_key)
 
@@ -141,21 +142,21 @@ def test_a_serving_certificate_of_another_authority_is_renewed() -> None:
     ids=["fewer", "more", "other"],
 )
 def test_a_serving_certificate_with_other_names_is_renewed(names: tuple[str, ...]) -> None:
-    """Fewer, more and other ones."""
+    """With fewer, more or different names."""
     assert (
         serving_renewal_reason(SERVING, AUTHORITY, names, NOW) == "its names differ from the configured names"
     )
 
 
 def test_neither_order_nor_spelling_of_the_names_is_a_reason() -> None:
-    """`0:0:0:0:0:0:0:1` is `::1`."""
+    """`0:0:0:0:0:0:0:1` equals `::1`."""
     names = ("0:0:0:0:0:0:0:1", *reversed(NAMES[:3]))
 
     assert serving_renewal_reason(SERVING, AUTHORITY, names, NOW) is None
 
 
 def test_several_authorities_are_taken_apart_again() -> None:
-    """Each certificate gets its own key, in any order of the keys."""
+    """Each certificate is paired with its key, in any order of the keys."""
     pairs = [issue_authority(NOW) for _ in range(3)]
     together = concatenate(pairs)
     reversed_keys = KeyPair(together.certificate, concatenate(pairs[::-1]).private_key)
@@ -182,11 +183,11 @@ def test_several_authorities_are_taken_apart_again() -> None:
     ],
 )
 def test_a_certificate_whose_key_is_missing_has_none(stored: KeyPair, expected: list[bytes]) -> None:
-    """It can be trusted on, though it can sign no more."""
+    """It stays trusted but can't sign."""
     assert [pair.private_key for pair in split(stored)] == expected
 
 
-def test_names_are_told_dns_names_first() -> None:
-    """As a certificate lists them; one without any has none."""
+def test_dns_names_are_listed_before_addresses() -> None:
+    """In the order of the certificate; a certificate without names gives none."""
     assert names_of(certificate(SERVING)) == list(NAMES)
     assert names_of(certificate(AUTHORITY)) == []

@@ -1,4 +1,4 @@
-"""The property of the whole protocol: nothing is served that an API server could refuse."""
+"""The property of the whole protocol: no served certificate could be rejected by an API server."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -58,12 +58,12 @@ def most_trusted(world: World) -> int:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_in_three_years_no_api_server_could_refuse_what_is_served(seed: int) -> None:
-    """Leaders come and go at any step, 5 % of all answers are lost, some processes stop for hours.
+    """Leaders are killed at any step, 5 % of requests or responses are lost, some processes stop for hours.
 
     An authority is replaced after 225 to 243 of its 365 days: in 1095 days there are 5. A certificate is
-    replaced after 4.3 to 4.7 of its 7 days, or with the authority: 234 to 258 of them, fewer by the looks
-    that a cluster without a leader misses. An authority stays in the bundle for the week that its last
-    certificate lives on: never more than 2 at a time. A leader's term is 15 days on average and the next one
+    replaced after 4.3 to 4.7 of its 7 days, or with the authority: 234 to 258 of them, less the renewals that
+    are delayed while there is no leader. An authority stays in the bundle for the week in which its last
+    certificate is valid: never more than 2 at a time. A leader's term is 15 days on average and the next one
     begins after six hours: 72 leaders, with a standard deviation of 5.
     """
     world = simulated(THREE_YEARS, YEARS, seed)
@@ -87,10 +87,10 @@ def test_a_seed_repeats_the_run() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_nor_with_lives_of_seconds_and_two_leaders_at_a_time(seed: int) -> None:
-    """Both believe that they lead, each ends within a minute at any step and another follows.
+def test_nor_with_lifetimes_of_seconds_and_two_leaders_at_a_time(seed: int) -> None:
+    """Both act as leader; each is killed within a minute at any step and another one follows.
 
-    Certificates live 30 s and authorities 90 s: in 600 s there are 10 or 11 authorities.
+    Certificates are valid for 30 s and authorities for 90 s: in 600 s there are 10 or 11 authorities.
     """
     world = simulated(TEN_MINUTES, SECONDS, seed)
 
@@ -101,7 +101,7 @@ def test_nor_with_lives_of_seconds_and_two_leaders_at_a_time(seed: int) -> None:
 
 
 def test_without_the_lag_api_servers_would_refuse_what_is_served() -> None:
-    """The property can fail: a new authority that signs at once is refused at each of the 9 or 10 changes."""
+    """The property can fail: a new authority that signs at once is rejected at each of 9 or 10 changes."""
     world = simulated(TEN_MINUTES, replace(SECONDS, trust_lag_seconds=0), seed=0)
 
     assert len(world.refusals()) >= 5

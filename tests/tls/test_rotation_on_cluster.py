@@ -33,13 +33,13 @@ pytestmark = pytest.mark.cluster
 
 
 class AllowsAll:
-    """Allows each review, and ends the connection: the next one is another handshake."""
+    """Admits each review and closes the connection, so that the next review needs a new handshake."""
 
     def __init__(self) -> None:
         self.reviews = 0
 
     async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
-        """One review."""
+        """Answer one review."""
         body, more = b"", True
         while more:
             message = await receive()
@@ -60,7 +60,7 @@ class AllowsAll:
 
 
 def objects(port: int) -> list[dict[str, Any]]:
-    """What the chart would render; a call that fails is an error of the request, since the policy is Fail."""
+    """The objects as the chart renders them; with failurePolicy Fail, a failed call fails the request."""
     metadata = {"name": NAMESPACE, "labels": {"rotates": "yes"}}
     secrets: list[dict[str, Any]] = [
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}}
@@ -89,7 +89,7 @@ def objects(port: int) -> list[dict[str, Any]]:
 
 
 async def refusals(cluster: ClusterClient, seconds: float) -> list[str]:
-    """Create objects one after the other, without storing any; the faults of all that failed."""
+    """Create objects in dry-run one after the other; returns the errors of the failed requests."""
     path = f"{paths.config_maps(NAMESPACE)}?dryRun=All"
     manifest = {
         "apiVersion": "v1",
@@ -111,7 +111,7 @@ async def test_authorities_rotate_without_one_failed_admission(
 ) -> None:
     """Certificates live 10 s and authorities 30 s: in 38 s there are 2 or 3 authorities, at most 2 trusted.
 
-    Each call is a handshake of its own. The self-dial never finds a reason once it had none: a replica stays
+    Each call is a new handshake. The self-dial succeeds all the time after its first success: a replica stays
     ready through every rotation.
     """
     application, serving, bundles = AllowsAll(), ServingContext(), list[bytes | None]()

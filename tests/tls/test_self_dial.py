@@ -1,4 +1,4 @@
-"""A replica that API servers could not talk to says so itself, with the reason."""
+"""A replica that API servers could not call is not ready, and reports the reason."""
 
 import asyncio
 import logging
@@ -61,7 +61,7 @@ async def reason_of(
 )
 @pytest.mark.parametrize("name", [NAME, "127.0.0.1"])
 async def test_what_api_servers_would_accept_has_no_reason(bundle: bytes, name: str) -> None:
-    """A DNS name or an address, and whichever authority of the bundle it is that signed."""
+    """For a DNS name or an address, signed by any authority in the bundle."""
     assert await reason_of(SERVED, bundle, name) is None
 
 
@@ -92,7 +92,7 @@ async def test_what_api_servers_would_accept_has_no_reason(bundle: bytes, name: 
 async def test_what_api_servers_would_refuse_has_a_reason(
     pair: KeyPair | None, bundle: bytes, reason: str
 ) -> None:
-    """The reason states the fault and where it is."""
+    """The reason states the fault and its place."""
     found = await reason_of(pair, bundle)
 
     assert found is not None
@@ -100,7 +100,7 @@ async def test_what_api_servers_would_refuse_has_a_reason(
 
 
 async def test_a_listener_that_is_gone_has_a_reason() -> None:
-    """The port is no longer open."""
+    """The port is closed."""
     async with served(SERVED) as listener:
         address = listener.own_address
     assert address
@@ -112,9 +112,9 @@ async def test_a_listener_that_is_gone_has_a_reason() -> None:
 
 
 def test_a_required_client_certificate_is_not_needed_to_find_out(caplog: pytest.LogCaptureFixture) -> None:
-    """The server has proven itself before it turns us away; in the product's event loop, and not logged.
+    """The server proves its identity before it rejects the client; the rejection is not logged.
 
-    Also then an authority that is not trusted is a reason.
+    An untrusted authority is a reason in this case too.
     """
     caplog.set_level(logging.DEBUG)
     reasons = [
@@ -128,7 +128,7 @@ def test_a_required_client_certificate_is_not_needed_to_find_out(caplog: pytest.
 
 
 async def test_a_certificate_that_is_its_own_authority_is_accepted_as_api_servers_do(tmp_path: Path) -> None:
-    """Go takes each certificate in a bundle as a root, even the served certificate itself."""
+    """Go accepts each certificate in a bundle as a root, even the served certificate itself."""
     assert await reason_of(SERVED, SERVED.certificate) is None
 
 
@@ -147,7 +147,7 @@ async def dialling(period_seconds: float = 60) -> AsyncIterator[tuple[SelfDial, 
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_it_tells_step_by_step_what_is_missing() -> None:
+async def test_the_reason_changes_step_by_step() -> None:
     """Certificate, configuration, bundle, trust; each change is noticed at once, long before the period."""
     async with dialling() as (self_dial, serving):
         await until(lambda: str(self_dial.reason).startswith("there is no serving certificate yet"))
@@ -167,8 +167,8 @@ async def test_it_tells_step_by_step_what_is_missing() -> None:
         await until(lambda: str(self_dial.reason).startswith("the webhook configuration is missing"))
 
 
-async def test_what_time_alone_changes_is_noticed_in_the_next_period() -> None:
-    """A certificate of 1 s is accepted, and refused when it has expired: nothing was loaded or published."""
+async def test_expiry_is_noticed_in_the_next_period() -> None:
+    """A certificate of 1 s is accepted, and rejected after its expiry, without another load or bundle."""
     async with dialling(period_seconds=0.1) as (self_dial, serving):
         now = datetime.now(UTC)
         serving.load(issue_serving_certificate(AUTHORITY, (NAME,), now, timedelta(seconds=2)))
@@ -187,7 +187,7 @@ async def test_what_time_alone_changes_is_noticed_in_the_next_period() -> None:
     ids=["a-wildcard-before-it", "a-wildcard-alone"],
 )
 async def test_the_name_is_the_first_that_can_be_dialled(names: tuple[str, ...], reason: str | None) -> None:
-    """A wildcard is no name that a client could ask for."""
+    """A client can't use a wildcard as a server name."""
     async with dialling() as (self_dial, serving):
         serving.load(issue_serving_certificate(AUTHORITY, names, NOW))
         self_dial.trust(AUTHORITY.certificate)

@@ -1,4 +1,4 @@
-"""The certificate changes while it is served, a bad one changes nothing, and no key meets a disk."""
+"""The served certificate changes at run time, an invalid one changes nothing, and no key is on disk."""
 
 import http.client
 import os
@@ -41,12 +41,12 @@ def serial_number(pair: KeyPair) -> int:
 
 
 def shown(serving: ServingContext) -> int:
-    """The serial number that a new client is shown."""
+    """The serial number of the certificate that a new client receives."""
     return served_certificate(serving.context, AUTHORITY.certificate, NAME).serial_number
 
 
 def ask(connection: http.client.HTTPSConnection) -> tuple[bytes, int]:
-    """The answer, and the serial number of the certificate that the connection was opened with."""
+    """The response, and the serial number of the connection's certificate."""
     connection.request("GET", "/")
     body = connection.getresponse().read()
     assert isinstance(connection.sock, ssl.SSLSocket)
@@ -56,7 +56,7 @@ def ask(connection: http.client.HTTPSConnection) -> tuple[bytes, int]:
 
 
 def test_a_running_server_shows_a_new_certificate_to_new_connections_alone() -> None:
-    """The connection that was open goes on undisturbed, also after the change."""
+    """An open connection continues undisturbed after the change."""
     serving = ServingContext()
     serving.load(FIRST)
     trust = strict_client(AUTHORITY.certificate)
@@ -90,7 +90,7 @@ def encrypted(pair: KeyPair) -> KeyPair:
     ],
 )
 def test_a_pair_that_can_not_be_served_leaves_the_one_before(pair: KeyPair) -> None:
-    """The error says so, new connections see the first certificate, and the right pair loads afterwards.
+    """The error says so, new connections get the first certificate, and a valid pair loads afterwards.
 
     A key with a pass phrase fails at once, without a prompt.
     """
@@ -105,13 +105,13 @@ def test_a_pair_that_can_not_be_served_leaves_the_one_before(pair: KeyPair) -> N
 
 
 def test_before_the_first_pair_no_connection_is_served() -> None:
-    """The handshake fails; it does not hang and ends nothing."""
+    """The handshake fails; it does not hang, and the server continues."""
     with pytest.raises(ssl.SSLError):
         shown(ServingContext())
 
 
 def test_a_pair_without_line_ends_is_served_too() -> None:
-    """Text that was put into a Secret by hand often ends without one."""
+    """Text that was pasted into a Secret often has no final line end."""
     serving = ServingContext()
     serving.load(KeyPair(FIRST.certificate.rstrip(), FIRST.private_key.rstrip()))
 
@@ -119,7 +119,7 @@ def test_a_pair_without_line_ends_is_served_too() -> None:
 
 
 def test_a_chain_is_served_whole() -> None:
-    """The server sends the intermediate certificate, so a client with the root alone accepts it."""
+    """The server sends the intermediate certificate, so a client that trusts only the root accepts it."""
     serving = ServingContext()
     serving.load(KeyPair(FIRST.certificate + AUTHORITY.certificate, FIRST.private_key))
 
@@ -129,7 +129,7 @@ def test_a_chain_is_served_whole() -> None:
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("name", [NAME, "job-profiler.profiling.svc"], ids=["no-server-name", "server-name"])
 def test_each_kind_of_handshake_meets_the_newest_certificate(name: str, version: ssl.TLSVersion) -> None:
-    """In both versions of TLS, and whether or not the client names a server, as one by address does not."""
+    """In both TLS versions, with and without SNI (clients send none if they dial an address)."""
     serving = ServingContext()
     for _ in range(2):
         newest = issue_serving_certificate(AUTHORITY, (name,), NOW)
@@ -141,7 +141,7 @@ def test_each_kind_of_handshake_meets_the_newest_certificate(name: str, version:
     assert shown_certificate.serial_number == serial_number(newest)
 
 
-def test_only_tls_1_2_and_newer_is_spoken() -> None:
+def test_only_tls_1_2_and_newer_is_accepted() -> None:
     """With forward secrecy and authenticated encryption."""
     context = ServingContext().context
 
@@ -155,8 +155,8 @@ def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_no_key_meets_a_disk_where_files_can_live_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loading works where no temporary file can be made, and leaves no descriptor open."""
+def test_no_key_is_on_disk_if_files_can_be_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading works without temporary files and leaves no file descriptor open."""
     if not hasattr(os, "memfd_create"):
         (pytest.fail if is_continuous_integration() else pytest.skip)("this system has no files in memory")
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
@@ -169,7 +169,7 @@ def test_no_key_meets_a_disk_where_files_can_live_in_memory(monkeypatch: pytest.
 
 
 def test_elsewhere_the_file_is_gone_after_the_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also after a load that failed."""
+    """Also after a failed load."""
     monkeypatch.delattr(os, "memfd_create", raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     serving = ServingContext()
