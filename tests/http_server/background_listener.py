@@ -28,13 +28,13 @@ class BackgroundListener:
 
     @property
     def port(self) -> int:
-        """The port that it got."""
+        """The bound port."""
         address = self._listener.own_address
         assert address
         return address[1]
 
     def call(self, function: Callable[[], object]) -> None:
-        """Have the event loop call *function*."""
+        """Run *function* in the event loop."""
         self._loop.call_soon_threadsafe(function)
 
     def __enter__(self) -> Self:

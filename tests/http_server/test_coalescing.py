@@ -1,4 +1,4 @@
-"""What a listener writes for an answer: its head and the begin of its body in one piece."""
+"""The writes of a listener for a response: its head and the beginning of its body are one write."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ REQUEST = b"POST /any HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 
 
 class Wire(asyncio.Transport):
-    """A transport that keeps what is written, write by write."""
+    """A transport that records each write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,27 +28,27 @@ class Wire(asyncio.Transport):
         self.is_closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep it; nothing comes after the end."""
+        """Record *data*; fails after close."""
         assert not self.is_closed
         self.writes.append(bytes(data))
 
     def is_closing(self) -> bool:
-        """Whether it was closed."""
+        """True after close."""
         return self.is_closed
 
     def close(self) -> None:
-        """Note it."""
+        """Close."""
         self.is_closed = True
 
     def pause_reading(self) -> None:
-        """Never asked for here."""
+        """Has no effect."""
 
     def resume_reading(self) -> None:
-        """Never asked for here."""
+        """Has no effect."""
 
 
 def written(request: bytes, *answer: bytes, length: int | None = None) -> Wire:
-    """What a connection writes for *request* when its application answers with these parts of a body."""
+    """The connection's writes for *request* if its application responds with these parts of a body."""
 
     async def application(_scope: Any, receive: Any, send: Send) -> None:
         await receive()
@@ -66,7 +66,7 @@ def written(request: bytes, *answer: bytes, length: int | None = None) -> Wire:
         connection = ClientConnection(ANY_CLIENT, config=config, server_state=ServerState(), app_state={})
         connection.connection_made(wire)
         connection.data_received(request)
-        while tasks := connection.tasks:  # a pipelined request begins its own when the first has ended
+        while tasks := connection.tasks:  # a pipelined request gets its task when the first one has ended
             await asyncio.wait(tasks)
         connection.connection_lost(None)
         return wire
@@ -75,24 +75,24 @@ def written(request: bytes, *answer: bytes, length: int | None = None) -> Wire:
 
 
 def test_head_and_body_are_one_write() -> None:
-    """Each write becomes a TLS record of its own: there is one."""
+    """There is one write, since each write becomes a TLS record."""
     assert written(REQUEST, b"answer").writes == [HEAD % 6 + b"answer"]
 
 
-def test_what_comes_after_the_begin_of_a_body_is_not_held() -> None:
-    """Three parts of two bytes: the first with the head, each other when it comes."""
+def test_later_parts_of_a_body_are_written_at_once() -> None:
+    """Of three parts of two bytes, the first is written with the head, the others as they are sent."""
     assert written(REQUEST, b"an", b"sw", b"er").writes == [HEAD % 6 + b"an", b"sw", b"er"]
 
 
-def test_a_head_without_a_body_goes_out_too() -> None:
-    """The answer to HEAD: uvicorn writes nothing after the head."""
+def test_a_head_without_a_body_is_written_too() -> None:
+    """In response to HEAD, uvicorn writes nothing after the head."""
     request = REQUEST.replace(b"POST", b"HEAD")
 
     assert written(request, b"", length=6).writes == [HEAD % 6]
 
 
-def test_the_last_answer_goes_out_before_the_connection_ends() -> None:
-    """Asked to close, the connection closes after the write, not before."""
+def test_the_last_response_is_written_before_the_connection_closes() -> None:
+    """With `Connection: close`, the connection closes after the write, not before."""
     request = REQUEST.replace(b"Host: a", b"Host: a\r\nConnection: close")
     wire = written(request, b"answer")
 
@@ -101,28 +101,28 @@ def test_the_last_answer_goes_out_before_the_connection_ends() -> None:
 
 
 def test_a_client_that_waits_for_100_continue_gets_it_at_once() -> None:
-    """It is no head of an answer: held back, both sides would wait."""
+    """The interim response is no head: if it were held back, client and server would wait for each other."""
     request = REQUEST.replace(b"Host: a", b"Host: a\r\nExpect: 100-continue")
 
     assert written(request, b"answer").writes == [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD % 6 + b"answer"]
 
 
-def test_two_requests_in_one_piece_get_two_writes() -> None:
-    """Pipelined: the second waits for the first, and both answers are whole."""
+def test_two_pipelined_requests_get_two_writes() -> None:
+    """The second request waits for the first, and both responses are complete."""
     wire = written(REQUEST * 2, b"answer")
 
     assert b"".join(wire.writes) == (HEAD % 6 + b"answer") * 2
 
 
 async def empty(_scope: Any, receive: Any, send: Send) -> None:
-    """Answers without a body."""
+    """An application that responds without a body."""
     await receive()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})
 
 
 def test_a_connection_that_ended_is_gone_without_the_garbage_collector() -> None:
-    """Each holds 60 kB for TLS, and the collector may come late: after 20 connections none is left."""
+    """Each connection holds 60 kB for TLS, and garbage collection may be late: after 20 none is left."""
     with BackgroundListener(empty) as listener, collector_switched_off():
         for _ in range(20):
             with closing(socket.create_connection(("127.0.0.1", listener.port), timeout=10)) as client:

@@ -1,4 +1,4 @@
-"""A listener serves until it is cancelled, lets what is under way end, and leaves signals to the process."""
+"""A listener serves until it is cancelled, completes open requests, and leaves signals to the process."""
 
 import asyncio
 import signal
@@ -17,14 +17,14 @@ from tests.kubernetes.polling import until
 
 
 class SlowApplication:
-    """Answers when the test lets it."""
+    """Responds when the test allows it."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.may_answer = asyncio.Event()
 
     async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
-        """One answer."""
+        """One response."""
         self.asked.set()
         await self.may_answer.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
@@ -33,7 +33,7 @@ class SlowApplication:
 
 @asynccontextmanager
 async def serving(application: SlowApplication) -> AsyncIterator[tuple[asyncio.Task[None], str]]:
-    """The task of a listener that has started, and its URL."""
+    """The task of a started listener, and its URL."""
     listener = Listener(application, "127.0.0.1", 0)
     task = asyncio.create_task(listener.run_until_cancelled())
     try:
@@ -46,7 +46,7 @@ async def serving(application: SlowApplication) -> AsyncIterator[tuple[asyncio.T
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_a_cancelled_listener_lets_the_request_under_way_end() -> None:
+async def test_a_cancelled_listener_completes_open_requests() -> None:
     """The response is complete, the task ends as cancelled, and the port is closed."""
     application = SlowApplication()
     async with serving(application) as (task, url), httpx.AsyncClient(trust_env=False) as client:
@@ -73,7 +73,7 @@ async def test_a_listener_leaves_signals_to_the_process() -> None:
 
 
 async def test_an_address_in_use_is_a_fault_that_names_it() -> None:
-    """The task raises our own error, which ends the process in order; it does not exit on the spot."""
+    """The task raises an error of the product, which ends the process in order; it does not exit at once."""
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         port = occupied.getsockname()[1]
         listener = Listener(SlowApplication(), "127.0.0.1", port)
@@ -83,14 +83,14 @@ async def test_an_address_in_use_is_a_fault_that_names_it() -> None:
 
 
 class Bound:
-    """A server that is bound to an address, as far as it is asked for that."""
+    """A server socket that only has an address."""
 
     def __init__(self, *address: str | int) -> None:
         self.sockets = [self]
         self._address = address
 
     def getsockname(self) -> tuple[str | int, ...]:
-        """As a socket returns it."""
+        """The address in the form of a socket."""
         return self._address
 
 
@@ -103,19 +103,17 @@ class Bound:
     ],
     ids=["any", "any-ipv6", "one"],
 )
-def test_a_listener_tells_where_the_process_itself_reaches_it(
-    bound: tuple[str | int, ...], own: tuple[str, int]
-) -> None:
-    """Bound to every address it is reached by the loopback one; before it has started, by none."""
+def test_the_own_address_of_a_listener(bound: tuple[str | int, ...], own: tuple[str, int]) -> None:
+    """Bound to all addresses, it is reached by the loopback address; before the start there is none."""
     listener = Listener(SlowApplication(), "127.0.0.1", 0)
     assert listener.own_address is None
-    listener.servers = [Bound(*bound)]  # type: ignore[list-item]  # nothing is bound but by this test's name
+    listener.servers = [Bound(*bound)]  # type: ignore[list-item]  # stands in for a server
     listener.started = True
 
     assert listener.own_address == own
 
 
 def test_idle_connections_outlive_those_of_an_api_server() -> None:
-    """API servers keep an idle connection for 90 s; closed earlier here, it would fail their next review."""
+    """API servers keep an idle connection for 90 s; if closed earlier by us, their next review could fail."""
     assert ClientPolicy().timeout_seconds == 120
     assert Listener(SlowApplication(), "127.0.0.1", 0).config.timeout_keep_alive == 120

@@ -1,4 +1,4 @@
-"""For how long a listener waits for a client: as long as API servers need, and never for ever."""
+"""Time-outs of a listener for its clients: as long as API servers need, and finite."""
 
 import asyncio
 import socket
@@ -17,12 +17,12 @@ from tests.tls.handshakes import strict_client
 from tests.tls.issued import issue_authority, issue_serving_certificate
 
 PATIENCE = 0.6
-SLACK = 0.5  # of a machine that has other things to do
+SLACK = 0.5  # for a busy machine
 REQUEST = b"POST /%s HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the path; `/slow` takes twice the patience, `/unread` leaves the body where it is."""
+    """Responds with the path; `/slow` takes twice the patience, `/unread` does not read the body."""
     path = scope["path"].encode()
     while path != b"/unread" and (await receive()).get("more_body"):
         pass
@@ -34,7 +34,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture(scope="module")
 def listener() -> Iterator[BackgroundListener]:
-    """One with little patience."""
+    """A listener with a short time-out."""
     with BackgroundListener(application, policy=ClientPolicy(PATIENCE)) as running:
         yield running
 
@@ -47,7 +47,7 @@ def client(listener: BackgroundListener) -> Iterator[socket.socket]:
 
 
 def answered(client: socket.socket, path: bytes = b"/any") -> bytes:
-    """The next answer as far as its body; the test's answers come in one piece or two."""
+    """The next response up to its body, which arrives in one or two parts."""
     received = b""
     while not received.endswith(b"\r\n\r\n" + path):
         part = client.recv(65536)
@@ -67,12 +67,12 @@ def assert_dropped_in_time(seconds: float) -> None:
 
 
 def test_a_connection_that_never_sends_anything_is_dropped_after_the_patience(client: socket.socket) -> None:
-    """And not before: API servers open connections ahead of the reviews that they send on them."""
+    """And not earlier: API servers open connections before the reviews that they send on them."""
     assert_dropped_in_time(seconds_until_closed(client))
 
 
 def test_so_is_one_that_is_silent_after_its_handshake() -> None:
-    """The same over TLS, where the listener learns of the connection when the handshake is over."""
+    """Over TLS, the connection begins for the listener when the handshake is complete."""
     now = datetime.now(UTC)
     authority, serving = issue_authority(now), ServingContext()
     serving.load(issue_serving_certificate(authority, ("127.0.0.1",), now))
@@ -90,15 +90,15 @@ def test_so_is_one_that_is_silent_after_its_handshake() -> None:
     ids=["method", "headers", "body-not-begun", "body"],
 )
 def test_a_request_that_stops_in_the_middle_is_dropped(client: socket.socket, sent: bytes) -> None:
-    """Wherever it stops, it has the whole patience from its first byte on."""
+    """The whole patience starts at its first byte, wherever it stops."""
     time.sleep(PATIENCE / 2)
     client.sendall(sent)
 
     assert_dropped_in_time(seconds_until_closed(client))
 
 
-def test_a_request_that_comes_by_drops_has_no_more_time(client: socket.socket) -> None:
-    """A byte every 0.1 s does not hold the connection: the whole request has to be there in time."""
+def test_a_slow_request_has_no_more_time(client: socket.socket) -> None:
+    """A byte every 0.1 s does not extend the time in which the whole request must arrive."""
     began = time.monotonic()
     with pytest.raises((BrokenPipeError, ConnectionResetError)):
         send_slowly(client, REQUEST % (b"a" * 50))
@@ -116,9 +116,9 @@ def send_slowly(client: socket.socket, request: bytes) -> None:
 def test_a_connection_is_kept_between_requests_and_dropped_after_the_last(
     client: socket.socket, then: bytes
 ) -> None:
-    """Three requests, each sent two thirds of the patience after the answer before, on one connection.
+    """Three requests on one connection, each sent two thirds of the patience after the previous response.
 
-    Then it is dropped; an empty line, which a parser ignores, makes no difference.
+    Then the connection is closed; an empty line, which a parser ignores, makes no difference.
     """
     for _ in range(3):
         time.sleep(PATIENCE * 2 / 3)
@@ -129,8 +129,8 @@ def test_a_connection_is_kept_between_requests_and_dropped_after_the_last(
     assert_dropped_in_time(seconds_until_closed(client))
 
 
-def test_an_answer_may_take_its_time(client: socket.socket) -> None:
-    """While a whole request is being answered it is we who are waited for; the patience begins afterwards."""
+def test_a_response_may_take_longer_than_the_patience(client: socket.socket) -> None:
+    """While a response is computed the client waits; the patience starts after the response."""
     client.sendall(REQUEST % b"slow")
     assert answered(client, b"/slow").startswith(b"HTTP/1.1 200 OK")
 
@@ -138,10 +138,8 @@ def test_an_answer_may_take_its_time(client: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("is_last", [True, False], ids=["the-last-request", "another-follows"])
-def test_a_body_that_nobody_reads_does_not_hold_the_connection(
-    client: socket.socket, *, is_last: bool
-) -> None:
-    """Answered before its body was there: the rest is taken, and a next request is waited for as ever."""
+def test_an_unread_body_does_not_hold_the_connection(client: socket.socket, *, is_last: bool) -> None:
+    """If the response precedes the rest of the body, the rest is discarded, and a next request may follow."""
     request = REQUEST % b"unread"
     client.sendall(request[:-2])
     answered(client, b"/unread")
@@ -165,5 +163,5 @@ def test_a_body_that_nobody_reads_does_not_hold_the_connection(
     ids=["none", "not-verified", "one", "two"],
 )
 def test_common_names(certificate: Any, names: list[str]) -> None:
-    """All of them, and nothing else of the subject."""
+    """All common names, and no other attribute of the subject."""
     assert common_names(certificate) == names

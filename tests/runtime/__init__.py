@@ -1,1 +1,1 @@
-"""Tests of what runs a process: listeners, health, supervision, the webhook's role and its size."""
+"""Tests of the process roles: listeners, health, supervision, the webhook role and its size."""

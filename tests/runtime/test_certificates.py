@@ -38,46 +38,46 @@ CONFIGURATION = paths.mutating_webhook_configuration("job-profiler")
 
 
 class Objects:
-    """The three objects as the chart renders them, each kept as it was written last."""
+    """The three objects as the chart renders them; each keeps its last write."""
 
     def __init__(self, server: FakeApiServer) -> None:
         self.kept: dict[str, dict[str, Any]] = {}
         for path in (CA_SECRET, TLS_SECRET):
             self.kept[path] = {"metadata": {"name": path.rsplit("/", 1)[1], "resourceVersion": "1"}}
-            server.on("GET", path, self._tells(path))
-            server.on("PUT", path, self._takes(path))
+            server.on("GET", path, self._reader(path))
+            server.on("PUT", path, self._writer(path))
         self.kept[CONFIGURATION] = {
             "metadata": {"name": "job-profiler", "uid": "u1", "resourceVersion": "1"},
             "webhooks": [{"name": "pods.job-profiler.liqo.io", "clientConfig": {}}],
         }
 
     def serves_configuration(self, server: FakeApiServer) -> None:
-        """It is there from now on."""
-        server.on("GET", CONFIGURATION, self._tells(CONFIGURATION))
-        server.on("PATCH", CONFIGURATION, self._takes(CONFIGURATION))
+        """Serve the webhook configuration from now on."""
+        server.on("GET", CONFIGURATION, self._reader(CONFIGURATION))
+        server.on("PATCH", CONFIGURATION, self._writer(CONFIGURATION))
 
     @property
     def bundle(self) -> bytes:
-        """What is published."""
+        """The published bundle."""
         (webhook,) = self.kept[CONFIGURATION]["webhooks"]
         return base64.b64decode(webhook["clientConfig"].get("caBundle", ""))
 
     def data(self, path: str) -> dict[str, bytes]:
-        """What a Secret holds."""
+        """The decoded data of a Secret."""
         return {key: base64.b64decode(value) for key, value in self.kept[path].get("data", {}).items()}
 
     def is_trusted(self) -> bool:
-        """True where something is served, and the bundle has who signed it."""
+        """True if a certificate is served and its signer is in the bundle."""
         served = certificate_of(key_pair_of(self.data(TLS_SECRET)))
         return served is not None and any(is_issued_by(served, ca) for ca in parse_certificates(self.bundle))
 
-    def _tells(self, path: str) -> Answer:
+    def _reader(self, path: str) -> Answer:
         async def answer(request: web.Request) -> web.StreamResponse:
             return await answers(self.kept[path])(request)
 
         return answer
 
-    def _takes(self, path: str) -> Answer:
+    def _writer(self, path: str) -> Answer:
         async def answer(request: web.Request) -> web.StreamResponse:
             self.kept[path] = await request.json()
             return await answers(self.kept[path])(request)
@@ -89,7 +89,7 @@ class Objects:
 async def keeping(
     server: FakeApiServer, directory: Path, chance: Callable[[], float] = random.random
 ) -> AsyncIterator[None]:
-    """The loop, which must still run on exit."""
+    """Runs the loop, which must still run on exit."""
     async with open_cluster(server.kubeconfig(directory)) as client:
         keeper = certificate_keeper(client, SETTINGS)
         period_seconds = SETTINGS.certificate_check_period
@@ -103,9 +103,9 @@ async def keeping(
 
 
 async def test_an_installation_gets_its_certificates(tmp_path: Path) -> None:
-    """In one go: both Secrets are filled, and the bundle has the authority that signed; then there is rest.
+    """Both Secrets are filled, and the bundle has the authority that signed the certificate.
 
-    In three further periods everything is looked at, and nothing is written.
+    In three further periods all three objects are read and none is written.
     """
     async with FakeApiServer() as server:
         objects = Objects(server)
@@ -115,28 +115,30 @@ async def test_an_installation_gets_its_certificates(tmp_path: Path) -> None:
             looks = len(server.received("GET"))
             await server.wait_for("GET", looks + 9)
 
-        writes = [(each.verb, each.path) for each in server.requests if each.verb != "GET"]
+        writes = [(request.verb, request.path) for request in server.requests if request.verb != "GET"]
 
     assert writes == [("PUT", CA_SECRET), ("PATCH", CONFIGURATION), ("PUT", TLS_SECRET)]
     assert objects.data(CA_SECRET)["tls.crt"] == objects.bundle
 
 
-async def test_what_is_missing_is_told_once_and_waited_for(
+async def test_a_missing_configuration_is_logged_once_and_waited_for(
     tmp_path: Path,
 ) -> None:
-    """Three tries without a webhook configuration are one line in the log; when it is there, all goes on."""
+    """Three tries without a webhook configuration give one log line; once it exists, it gets the bundle."""
     async with FakeApiServer() as server:
         objects = Objects(server)
         server.on("GET", CONFIGURATION, refuses(404))
         with capture_logs() as logs:
             async with keeping(server, tmp_path):
-                await until(lambda: [each.path for each in server.requests].count(CONFIGURATION) > 3)
+                await until(lambda: [request.path for request in server.requests].count(CONFIGURATION) > 3)
                 objects.serves_configuration(server)
                 await until(objects.is_trusted)
 
-    told = [entry["error"] for entry in logs if entry["event"] == "certificates_not_kept"]
-    assert len(told) == 1
-    assert told[0].startswith("MutatingWebhookConfiguration job-profiler is missing: it comes with the Helm")
+    errors = [entry["error"] for entry in logs if entry["event"] == "certificates_not_kept"]
+    assert len(errors) == 1
+    assert errors[0].startswith(
+        "MutatingWebhookConfiguration job-profiler is missing: it comes with the Helm"
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,9 +152,9 @@ async def test_what_is_missing_is_told_once_and_waited_for(
 def test_chance_takes_up_to_a_tenth_off_each_pause(
     due_seconds: float, longest: float, shortest: float
 ) -> None:
-    """The clock is looked at each minute at the latest: chance 1 takes nothing off, and 0 a tenth.
+    """The longest pause is the period of a minute: chance 1 subtracts nothing, and 0 a tenth.
 
-    For what is due in a day 60, 54 or 57 s are waited; for what is due in 20 s it is 20, 18 or 19.
+    For an action that is due in a day the pauses are 60, 54 or 57 s; if it is due in 20 s, 20, 18 or 19 s.
     """
     pauses = [next_pause(due_seconds, 60, chance) for chance in (1, 0, 0.5)]
 
@@ -160,7 +162,7 @@ def test_chance_takes_up_to_a_tenth_off_each_pause(
 
 
 async def test_each_pause_is_drawn_anew(tmp_path: Path) -> None:
-    """A look is three GETs, so between the first and the last of twelve are three pauses at least."""
+    """Each run sends three GETs: from the first to the last of twelve there are at least three pauses."""
     drawn = []
 
     def chance() -> float:
@@ -179,8 +181,9 @@ async def test_each_pause_is_drawn_anew(tmp_path: Path) -> None:
 
 
 def test_a_lag_that_no_authority_survives_is_a_wrong_setting() -> None:
-    """An authority has at least a third of its life left when its successor is published; of that, a lag may
-    take three quarters: 7.5 s of 30 s, and not 8.
+    """A third of an authority's life is left when its successor is published; the lag may be 3/4 of that.
+
+    Of 30 s these are 7.5 s; 8 s are refused.
     """
     assert rotation_policy(SETTINGS.model_copy(update={"trust_lag": 7.5})).trust_lag_seconds == 7.5
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""What the kubelet and Prometheus ask for over plain HTTP."""
+"""The probes of the kubelet and the metrics of Prometheus over plain HTTP."""
 
 import time
 from collections.abc import Callable
@@ -26,14 +26,14 @@ async def get(
 
 
 async def test_it_is_ready_when_every_check_passes() -> None:
-    """200, and nothing is waited for."""
+    """The status is 200."""
     answer = await get("/readyz", webhook=lambda: None, profiler=lambda: None)
 
     assert (answer.status_code, answer.json()) == (200, {"waiting_for": {}})
 
 
 async def test_it_names_what_is_waited_for() -> None:
-    """503 with the reason of each check that fails, and of no other."""
+    """The status is 503, with the reason of each failed check and of no other."""
     answer = await get("/readyz", webhook=lambda: "there is no certificate yet", profiler=lambda: None)
 
     assert answer.status_code == 503
@@ -41,7 +41,7 @@ async def test_it_names_what_is_waited_for() -> None:
 
 
 async def test_checks_are_made_anew_each_time() -> None:
-    """A process that becomes ready, and one that is about to stop, say so at once."""
+    """A process that becomes ready, or is about to stop, reports that at once."""
     reasons = iter(["not yet", None, "the process is stopping"])
 
     def check() -> str | None:
@@ -51,12 +51,12 @@ async def test_checks_are_made_anew_each_time() -> None:
 
 
 async def test_it_is_alive_though_it_is_not_ready() -> None:
-    """A restart would not help what waits for a certificate."""
+    """A restart would not help a process that waits for a certificate."""
     assert (await get("/livez", webhook=lambda: "no certificate")).status_code == 200
 
 
 def test_a_process_whose_event_loop_is_blocked_is_not_alive() -> None:
-    """A probe that waits for 0.3 s gets no answer while the loop is held up for 1 s, and one afterwards."""
+    """While the loop is blocked for 1 s, a probe with a time-out of 0.3 s fails; afterwards it succeeds."""
     with BackgroundListener(create_health({}, CollectorRegistry())) as listener:
         url = f"http://127.0.0.1:{listener.port}/livez"
         listener.call(lambda: time.sleep(1))
@@ -67,7 +67,7 @@ def test_a_process_whose_event_loop_is_blocked_is_not_alive() -> None:
 
 
 async def test_metrics_are_what_prometheus_reads() -> None:
-    """The admission's and the process' own figures, in a form that the library's parser takes."""
+    """The metrics of admission and of the process, in a format that the library's parser reads."""
     registry = process_registry()
     AdmissionMetrics(registry).count_refusal()
     answer = await get("/metrics", registry)
@@ -85,6 +85,6 @@ async def test_metrics_are_what_prometheus_reads() -> None:
 
 
 async def test_nothing_else_is_served() -> None:
-    """No documentation pages, and nothing to post to."""
+    """No documentation pages, and no path that accepts POST."""
     assert [(await get(path)).status_code for path in ("/", "/docs", "/openapi.json", "/mutate")] == [404] * 4
     assert (await get("/readyz", method="POST")).status_code == 405

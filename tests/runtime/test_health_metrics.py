@@ -21,18 +21,18 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AUTHORITY = certificate_of(issue_authority(NOON, timedelta(days=365)))
 
 
-class Ignores:
+class UnusedSink:
     """A sink for watches that are not run."""
 
     def replace(self, _objects: object, /) -> None:
-        """Nothing is told."""
+        """Fails: no watch runs."""
         raise AssertionError
 
     upsert = delete = replace
 
 
 def scraped(registry: CollectorRegistry) -> dict[str, dict[tuple[str, ...], float]]:
-    """Name to label values to value, of what Prometheus would read."""
+    """The value by metric name and label values, as Prometheus would read it."""
     families = text_string_to_metric_families(generate_latest(registry).decode())
     return {
         family.name.removeprefix("job_profiler_"): {
@@ -43,23 +43,28 @@ def scraped(registry: CollectorRegistry) -> dict[str, dict[tuple[str, ...], floa
 
 
 def watch(client: ClusterClient, path: str, clock: Clock) -> Reflector[Object]:
-    return Reflector(client, ListOptions(path), Ignores(), clock=clock)
+    return Reflector(client, ListOptions(path), UnusedSink(), clock=clock)
 
 
-def test_what_nobody_knows_has_no_sample() -> None:
+def test_unknown_facts_have_no_sample() -> None:
     """Without a bundle (profiler) or a probe (follower) there is no sample, which would look like a fault."""
     registry = CollectorRegistry()
     HealthMetrics(registry)
 
-    told = scraped(registry)
+    metrics = scraped(registry)
 
-    assert told.pop("build_info").popitem()[1] == 1
-    assert set(told) >= {"ca_bundle_match", "probe_success", "cert_expiry_timestamp_seconds", "cache_synced"}
-    assert all(samples == {} for samples in told.values())
+    assert metrics.pop("build_info").popitem()[1] == 1
+    assert set(metrics) >= {
+        "ca_bundle_match",
+        "probe_success",
+        "cert_expiry_timestamp_seconds",
+        "cache_synced",
+    }
+    assert all(samples == {} for samples in metrics.values())
 
 
-def test_certificates_tell_when_they_expire() -> None:
-    """365 days after noon of 1 March 2026 it is noon of 1 March 2027; one that is missing is not told."""
+def test_the_expiry_of_certificates() -> None:
+    """365 days after noon of 1 March 2026 is noon of 1 March 2027; a missing certificate has no sample."""
     registry = CollectorRegistry()
     health = HealthMetrics(registry)
     health.certificates["ca"] = lambda: AUTHORITY
@@ -71,19 +76,19 @@ def test_certificates_tell_when_they_expire() -> None:
 
 
 @pytest.mark.parametrize(("fact", "samples"), [(True, {(): 1}), (False, {(): 0}), (None, {})])
-def test_facts_are_one_or_nothing(fact: bool | None, samples: dict[tuple[str, ...], float]) -> None:  # noqa: FBT001 - what is told
-    """Trust in the certificate and the self-probe: true, false, or not known here."""
+def test_facts_are_one_zero_or_absent(fact: bool | None, samples: dict[tuple[str, ...], float]) -> None:  # noqa: FBT001 - the value of a metric
+    """Trust in the certificate and success of the self-probe: true, false, or unknown to this process."""
     registry = CollectorRegistry()
     health = HealthMetrics(registry)
     health.bundle_matches = health.probe_succeeded = lambda: fact
 
-    told = scraped(registry)
+    metrics = scraped(registry)
 
-    assert (told["ca_bundle_match"], told["probe_success"]) == (samples, samples)
+    assert (metrics["ca_bundle_match"], metrics["probe_success"]) == (samples, samples)
 
 
 async def test_a_resource_is_as_fresh_as_its_oldest_watch(tmp_path: Path) -> None:
-    """Pods are watched in two namespaces: one said something 5 s ago, the other 60 s ago and is not listed.
+    """Pods are watched in two namespaces: the last events were 5 s and 60 s ago; the second is not listed.
 
     Secrets have no event yet. The leader's watches have samples while it leads.
     """
@@ -96,10 +101,10 @@ async def test_a_resource_is_as_fresh_as_its_oldest_watch(tmp_path: Path) -> Non
         led: list[Reflector[Object]] = [fresh, stale]
         health.watches += [lambda: led, lambda: [silent]]
 
-        told = scraped(registry)
-        assert told["cache_synced"] == {("pods",): 0, ("secrets",): 0}
-        heard = told["cache_last_event_timestamp_seconds"]
-        assert heard == {("pods",): pytest.approx(time.time() - 60, abs=2)}
+        metrics = scraped(registry)
+        assert metrics["cache_synced"] == {("pods",): 0, ("secrets",): 0}
+        last_events = metrics["cache_last_event_timestamp_seconds"]
+        assert last_events == {("pods",): pytest.approx(time.time() - 60, abs=2)}
         stale.is_synced, stale.last_contact = True, 1000
         assert scraped(registry)["cache_synced"][("pods",)] == 1
         led.clear()

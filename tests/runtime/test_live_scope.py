@@ -39,26 +39,28 @@ class SharedPrometheus:
 
     @property
     def transport(self) -> httpx.MockTransport:
-        """The wire."""
+        """The HTTP transport."""
         return self._emojivoto.transport
 
     @property
     def queries(self) -> list[str]:
-        """Everything that was asked so far."""
+        """All queries so far."""
         return [question.query for question in self._emojivoto.questions]
 
     @staticmethod
     def _answer(question: Question, body: dict[str, Any]) -> httpx.Response:
         rows = body["data"]["result"]
-        [asked] = set(re.findall(r'namespace=~?"([^"]*)"', question.query))
+        [namespaces] = set(re.findall(r'namespace=~?"([^"]*)"', question.query))
         body["data"]["result"] = [
-            row | {"metric": row["metric"] | {"namespace": name}} for name in asked.split("|") for row in rows
+            row | {"metric": row["metric"] | {"namespace": name}}
+            for name in namespaces.split("|")
+            for row in rows
         ]
         return httpx.Response(200, json=body)
 
 
 class Term:
-    """A leader's cycles over a scope that a test changes; each begins as soon as the one before has ended."""
+    """A leader's cycles over a scope that a test changes; each cycle starts when the previous one ends."""
 
     def __init__(self) -> None:
         self.prometheus, self.sink = SharedPrometheus(), RecordingSink()
@@ -70,7 +72,7 @@ class Term:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """From the first cycle on."""
+        """Runs cycles while the context is open."""
         source = PrometheusSource(
             "http://prometheus.test:9090",
             scope=lambda: query_scope(SETTINGS, self.namespaces.current()),
@@ -96,26 +98,26 @@ class Term:
         return self.now
 
     async def settle(self) -> None:
-        """Let a whole cycle pass (the clock is asked at both ends of each)."""
+        """Wait for a whole cycle (each cycle reads the clock at its start and end)."""
         seen = self.cycles
         await until(lambda: self.cycles >= seen + 4)
 
     def samples(self, namespace: str) -> dict[str, int]:
-        """What each profile of a namespace rests on, by kind and workload."""
-        found = {}
-        for each in self.profiles.manifests.values():
-            notes = each["metadata"]["annotations"]
+        """The number of samples of each profile in a namespace, by kind and workload."""
+        samples = {}
+        for manifest in self.profiles.manifests.values():
+            notes = manifest["metadata"]["annotations"]
             if notes["job-profiler.liqo.io/workload-namespace"] == namespace:
-                found[f"{each['kind']} {notes['job-profiler.liqo.io/workload-name']}"] = each["status"][
-                    "samples"
-                ]
-        return found
+                samples[f"{manifest['kind']} {notes['job-profiler.liqo.io/workload-name']}"] = manifest[
+                    "status"
+                ]["samples"]
+        return samples
 
 
-async def test_nothing_is_asked_where_nothing_is_selected() -> None:
-    """Neither "all" nor an error at every try: no question, no profile, one warning for each of two signals.
+async def test_without_a_selected_namespace_nothing_is_queried() -> None:
+    """The scope is neither "all" nor an error: no query, no profile, one warning for each of two signals.
 
-    The connections are off. With the first selected namespace the state becomes `Ok`.
+    Connections are disabled. With the first selected namespace the state becomes `Ok`.
     """
     term = Term()
     term.selected.replace([])
@@ -125,7 +127,7 @@ async def test_nothing_is_asked_where_nothing_is_selected() -> None:
         await term.settle()
 
         assert (term.prometheus.queries, term.profiles.manifests) == ([], {})
-        states = {name: (each["state"], each["reason"]) for name, each in term.sink.signals.items()}
+        states = {name: (signal["state"], signal["reason"]) for name, signal in term.sink.signals.items()}
         assert states["cpu"] == states["memory"] == ("Empty", "NoNamespaces")
         assert [reason for reason, _, warns in term.sink.events if warns] == ["NoNamespaces"] * 2
         message = term.sink.signals["cpu"]["message"]
@@ -149,7 +151,7 @@ async def test_cycles_wait_for_the_labels() -> None:
 
 
 async def test_a_namespace_that_comes_into_scope_brings_its_past() -> None:
-    """Both have used the same for as long: their profiles rest on the same samples, and none counts twice.
+    """Both namespaces have equal usage: their profiles have equal samples, and none counts twice.
 
     A day and a half at 12 steps an hour (yesterday and today up to 12:00) are 288 + 144 = 432 samples of each
     container, and `web` has two containers: 864.
@@ -170,8 +172,8 @@ async def test_a_namespace_that_comes_into_scope_brings_its_past() -> None:
     assert term.samples("emojivoto") == term.samples("shop") == alone
 
 
-async def test_a_namespace_that_opts_out_keeps_what_it_has() -> None:
-    """A day and an hour later shop's profiles rest on more; of emojivoto nothing more is asked or stored."""
+async def test_a_namespace_that_opts_out_keeps_its_profiles() -> None:
+    """A day and an hour later shop's profiles have more samples; emojivoto is not queried or written."""
     term = Term()
     term.selected.replace([SHOP, EMOJIVOTO])
     term.opted_out.replace([])
@@ -179,7 +181,7 @@ async def test_a_namespace_that_opts_out_keeps_what_it_has() -> None:
     async with term.running():
         await until(lambda: len(term.profiles.manifests) == 16)
         before = term.samples("emojivoto")
-        asked = len(term.prometheus.queries)
+        earlier_queries = len(term.prometheus.queries)
 
         term.opted_out.upsert(EMOJIVOTO)
         term.now += timedelta(days=1, hours=1)
@@ -187,6 +189,6 @@ async def test_a_namespace_that_opts_out_keeps_what_it_has() -> None:
         await term.settle()
 
     assert term.samples("emojivoto") == before
-    later = term.prometheus.queries[asked:]
+    later = term.prometheus.queries[earlier_queries:]
     assert later
     assert all("namespace!" in query and "emojivoto" in query.split("namespace!")[1] for query in later)

@@ -1,4 +1,4 @@
-"""What a process loads: the webhook's stays small, and the program's help comes at once."""
+"""The modules that a process loads: the webhook stays small, and the program's help is fast."""
 
 import subprocess
 import sys
@@ -14,10 +14,10 @@ import pytest
     ],
     ids=["webhook", "command-line"],
 )
-def test_heavy_libraries_are_loaded_only_by_who_needs_them(
+def test_heavy_libraries_are_loaded_only_if_they_are_used(
     modules: tuple[str, ...], unwanted: set[str]
 ) -> None:
-    """A fresh interpreter imports the modules; none of these is imported with them."""
+    """In a fresh interpreter, importing the modules loads none of the unwanted libraries."""
     program = f"import sys, {', '.join(modules)}; print(*sorted({unwanted!r} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
@@ -25,9 +25,9 @@ def test_heavy_libraries_are_loaded_only_by_who_needs_them(
 
 
 def test_the_generated_classes_of_the_client_library_are_not_loaded() -> None:
-    """No module of API objects is read from its file; the package itself and its transport are the library's.
+    """Of the client library, only the package and its transport are loaded, no module of API objects.
 
-    Of the library, fewer than 30 modules come from files: with the generated ones there would be some 800.
+    Fewer than 30 of its modules are read from files; with the generated ones it would be about 800.
     """
     program = (
         "import sys, app.kubernetes.client; "
@@ -42,8 +42,8 @@ def test_the_generated_classes_of_the_client_library_are_not_loaded() -> None:
     assert len(names) < 30
 
 
-def test_what_serves_does_not_load_rich() -> None:
-    """For colours structlog would import rich, 4 MB; `serve` marks it as not installed before that."""
+def test_serve_does_not_load_rich() -> None:
+    """For colours, structlog would import rich, 4 MB; `serve` marks rich as not installed before that."""
     program = (
         "import sys, types; "
         "sys.modules['app.runtime.serving'] = types.SimpleNamespace(serve=lambda settings: None); "
@@ -51,6 +51,6 @@ def test_what_serves_does_not_load_rich() -> None:
         "serve.__wrapped__(Settings(role='webhook')); "
         "import structlog; print(structlog.dev.rich, sys.modules['rich'])"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
-    assert told.stdout.split() == ["None", "None"]
+    assert run.stdout.split() == ["None", "None"]

@@ -1,4 +1,4 @@
-"""Whether a process sets requests, by which policy, and what it keeps of each profile for it."""
+"""Sizing in a process: whether it sets requests, its policy, and what it keeps of each profile."""
 
 from decimal import Decimal
 
@@ -22,12 +22,12 @@ from tests.webhook.webhooks import SETTINGS
     ],
 )
 def test_only_a_webhook_sets_requests_and_only_in_its_mode(mode: str, role: str, *, expected: bool) -> None:
-    """The profiler keeps no containers' needs and watches no namespace, whatever the mode."""
+    """In any mode, the profiler keeps no needs of containers and watches no constraints."""
     assert sets_requests(read_settings({"operating_mode": mode, "role": role})) is expected
 
 
 def test_the_policy_is_what_the_settings_say() -> None:
-    """Quantities as numbers; 0.15 and 1.2 are exactly these, not the binary fractions beside them."""
+    """Quantities are exact numbers: 0.15 and 1.2, not the nearest binary fractions."""
     settings = SETTINGS.model_copy(update={"scheduling_memory_limit_ratio": 1.2})
 
     assert scheduling_policy(settings) == SchedulingPolicy(

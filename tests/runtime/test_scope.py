@@ -1,4 +1,4 @@
-"""The profiled namespaces and the cluster, as the settings name them."""
+"""The profiled namespaces and the cluster, from the settings."""
 
 from app.domain.namespaces import NamespaceSelection
 from app.runtime.scope import namespace_scope, query_scope

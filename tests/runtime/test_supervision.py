@@ -16,7 +16,7 @@ from tests.kubernetes.fake_api_server import FakeApiServer, listed, thing
 
 
 class Worker:
-    """Works until it is cancelled, and takes a moment to put things in order then."""
+    """Runs until it is cancelled, and then needs a moment to clean up."""
 
     def __init__(self) -> None:
         self.started = False
@@ -33,7 +33,7 @@ class Worker:
 
 
 async def test_a_task_that_raises_ends_the_run_and_is_named() -> None:
-    """The fault is the cause and in the text; the other task was cancelled and awaited."""
+    """The fault is the cause and its text is in the message; the other task was cancelled and awaited."""
     fault = SourceError("Timeout", "no answer in 60 s")
     other = Worker()
 
@@ -48,8 +48,8 @@ async def test_a_task_that_raises_ends_the_run_and_is_named() -> None:
     assert (other.started, other.ended) == (True, True)
 
 
-async def test_a_fault_without_a_text_is_told_by_its_name() -> None:
-    """`TimeoutError()` says nothing as text."""
+async def test_a_fault_without_a_text_is_named_by_its_type() -> None:
+    """`TimeoutError()` has an empty text."""
 
     async def fails() -> None:
         raise TimeoutError
@@ -58,8 +58,8 @@ async def test_a_fault_without_a_text_is_told_by_its_name() -> None:
         await supervise({"watch": fails()}, asyncio.Event())
 
 
-async def test_a_fault_deep_in_groups_of_tasks_ends_the_run_and_is_told() -> None:
-    """A leader's tasks are a group, and its watches a group within: the text is that of the fault itself."""
+async def test_a_fault_in_nested_task_groups_ends_the_run_and_is_named() -> None:
+    """A leader's tasks are a group that contains the group of its watches; the text is that of the fault."""
     fault, beside = SourceError("Timeout", "no answer in 60 s"), Worker()
 
     async def fails() -> None:
@@ -79,7 +79,7 @@ async def test_a_fault_deep_in_groups_of_tasks_ends_the_run_and_is_told() -> Non
 
 
 async def test_a_watch_whose_receiver_fails_ends_the_run(tmp_path: Path) -> None:
-    """A watch lives through whatever an API server does, but not through a defect of our own behind it."""
+    """A watch survives every error of an API server, but not a defect in the sink of its events."""
 
     class Defect:
         def replace(self, _objects: Iterable[Object], /) -> None:
@@ -108,7 +108,7 @@ async def test_a_task_that_returns_ends_the_run_and_is_named() -> None:
 
 
 async def test_a_stop_cancels_every_task_and_waits_for_it() -> None:
-    """Both were started, both ended their work, and that is no fault."""
+    """Both tasks started and cleaned up, and the run ends without a fault."""
     workers, stopping = (Worker(), Worker()), asyncio.Event()
     asyncio.get_running_loop().call_later(0.01, stopping.set)
 
@@ -118,7 +118,7 @@ async def test_a_stop_cancels_every_task_and_waits_for_it() -> None:
 
 
 async def test_a_cancelled_run_cancels_its_tasks() -> None:
-    """Who awaits the cancellation finds every task ended."""
+    """When the cancellation is complete, every task has ended."""
     worker = Worker()
     run = asyncio.create_task(supervise({"one": worker.run()}, asyncio.Event()))
     await asyncio.sleep(0)
@@ -131,7 +131,7 @@ async def test_a_cancelled_run_cancels_its_tasks() -> None:
 
 
 async def test_a_task_that_fails_while_it_stops_does_not_keep_the_others() -> None:
-    """The run ends without a fault after a request to stop."""
+    """After a request to stop, the run ends without a fault."""
     worker, stopping = Worker(), asyncio.Event()
 
     async def fails_on_stop() -> None:

@@ -1,4 +1,4 @@
-"""What the webhook waits for before it is ready, the certificate that it takes from a Secret, its leaving."""
+"""The webhook role: readiness, the serving certificate from a Secret, and draining."""
 
 import asyncio
 import base64
@@ -50,7 +50,7 @@ def secret(data: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def test_the_certificate_of_the_secret_is_served() -> None:
-    """As it was listed, and as it changes; a Secret that vanishes leaves what is served."""
+    """The listed certificate, then the changed one; after a deletion the last one stays in use."""
     serving = ServingContext()
     served = ServingCertificateSink(serving)
     served.replace([])
@@ -75,7 +75,7 @@ def test_the_certificate_of_the_secret_is_served() -> None:
     ],
 )
 def test_a_secret_that_can_not_be_served_leaves_the_certificate_before(manifest: dict[str, Any]) -> None:
-    """Nothing is raised: the watch goes on, and takes the next change."""
+    """Nothing is raised, so the watch continues and the next change loads."""
     serving = ServingContext()
     served = ServingCertificateSink(serving)
     served.upsert(secret(to_secret_data(FIRST)))
@@ -88,7 +88,7 @@ def test_a_secret_that_can_not_be_served_leaves_the_certificate_before(manifest:
 
 @asynccontextmanager
 async def listening(role: WebhookRole) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
-    """The role on a free port, once it is ready, and a client that trusts it."""
+    """Runs the role on a free port; yields a client that trusts it once the role is ready."""
     role.listener.config.port = 0
     role.self_dial.trust(AUTHORITY.certificate)
     serving = asyncio.create_task(role.listener.run_until_cancelled())
@@ -105,9 +105,9 @@ async def listening(role: WebhookRole) -> AsyncIterator[tuple[httpx.AsyncClient,
 
 
 async def test_it_becomes_ready_step_by_step_and_drains_before_it_ends() -> None:
-    """It waits for the profiles, then for a certificate, then for its listener; then it answers.
+    """It waits for the profiles, then for a certificate, then for its listener; then it serves.
 
-    While it drains it still answers, and each answer ends its connection.
+    While it drains it still answers, and each answer closes its connection.
     """
     catalogue = ProfileCatalogue()
     role = WebhookRole(LOCAL, catalogue, CollectorRegistry())
@@ -132,23 +132,23 @@ async def test_it_becomes_ready_step_by_step_and_drains_before_it_ends() -> None
 
 
 async def test_with_constraints_it_sets_requests() -> None:
-    """A Pod of a namespace that asks gets what its profile says; without constraints nothing is set."""
+    """A Pod in a namespace with scheduling gets its profile's request; without constraints nothing is set."""
     needs = with_containers(cpu(WEB, "0.250"), {"server": "0.250"})
     catalogue = synced_catalogue(needs, with_containers=True)
-    found = list[object]()
+    resources = list[object]()
     for constraints in (constraint_index(), None):
         role = WebhookRole(LOCAL, catalogue, CollectorRegistry(), constraints)
         role.serving.load(FIRST)
         async with listening(role) as (client, url):
             answer = await client.post(url, content=encoded(review(web_pod())))
         [container] = applied(answer.content, web_pod())["spec"]["containers"]
-        found.append(container.get("resources"))
+        resources.append(container.get("resources"))
 
-    assert found == [{"requests": {"cpu": "250m"}}, None]
+    assert resources == [{"requests": {"cpu": "250m"}}, None]
 
 
-def test_a_webhook_that_sets_requests_waits_for_what_namespaces_demand() -> None:
-    """Between the profiles and the certificate; then it says next what the other one says."""
+def test_a_webhook_that_sets_requests_waits_for_constraints() -> None:
+    """It waits for them after the profiles; then its reason is that of a webhook without constraints."""
     constraints, catalogue = ConstraintIndex(), synced_catalogue()
     role = WebhookRole(SETTINGS, catalogue, CollectorRegistry(), constraints)
     plain = WebhookRole(SETTINGS, catalogue, CollectorRegistry())
@@ -169,7 +169,7 @@ def test_a_webhook_that_sets_requests_waits_for_what_namespaces_demand() -> None
 
 
 async def test_only_a_webhook_that_sets_requests_watches_namespaces(tmp_path: Path) -> None:
-    """Its watches are four more; the plain one has the Secret's alone, as it always had."""
+    """It has four more watches; the other one watches only the Secret and the webhook configuration."""
     listed = list[set[str]]()
     server = FakeApiServer()
     async with server, open_cluster(server.kubeconfig(tmp_path)) as client:
@@ -193,8 +193,8 @@ async def test_only_a_webhook_that_sets_requests_watches_namespaces(tmp_path: Pa
     }
 
 
-async def test_its_health_is_told(tmp_path: Path) -> None:
-    """When its certificate expires, and for each resource that it watches whether it was listed."""
+async def test_its_health_metrics(tmp_path: Path) -> None:
+    """The expiry of its certificate, and for each watched resource whether it was listed."""
     server = FakeApiServer()
     async with server, open_cluster(server.kubeconfig(tmp_path)) as client:
         registry = CollectorRegistry()

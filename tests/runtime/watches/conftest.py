@@ -1,4 +1,4 @@
-"""The fixtures of the fake API server and its clients."""
+"""Fixtures of the fake API server and its clients."""
 
 from tests.kubernetes.clients import client, patient_client, server
 

@@ -1,4 +1,4 @@
-"""A replica is ready while API servers would accept its certificate, if the bundle is readable."""
+"""A replica is ready while API servers would accept its certificate, as far as the bundle is readable."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,29 +37,29 @@ def trusting(bundle: bytes, version: str = "7") -> dict[str, Any]:
 
 
 class Replica:
-    """A listener with its self-dial, as the webhook role has them."""
+    """A listener with its self-dial, as in the webhook role."""
 
     def __init__(self) -> None:
         self.serving = ServingContext()
-        self.listener = Listener(_never_asked, "127.0.0.1", 0, self.serving.context)
+        self.listener = Listener(_rejects_requests, "127.0.0.1", 0, self.serving.context)
         self.self_dial = SelfDial(self.serving, lambda: self.listener.own_address)
         self.reasons: list[str | None] = []
 
     async def observe(self) -> None:
-        """Record each visible state."""
+        """Record each change of the reason."""
         while True:
             if self.reasons[-1:] != [self.self_dial.reason]:
                 self.reasons.append(self.self_dial.reason)
             await asyncio.sleep(0.001)
 
 
-async def _never_asked(_scope: Any, _receive: Any, _send: Any) -> None:
+async def _rejects_requests(_scope: Any, _receive: Any, _send: Any) -> None:
     raise AssertionError("a self-dial sends no request")
 
 
 @asynccontextmanager
 async def running(server: FakeApiServer, directory: Path) -> AsyncIterator[tuple[Replica, CaBundleWatch]]:
-    """The replica serves its first certificate, and watches what is trusted."""
+    """A replica that serves its first certificate and watches the bundle."""
     replica = Replica()
     replica.serving.load(LEAF)
     async with open_cluster(server.kubeconfig(directory)) as client:
@@ -91,7 +91,7 @@ async def server() -> AsyncIterator[FakeApiServer]:
 
 
 async def test_a_replica_that_is_trusted_is_ready(server: FakeApiServer, tmp_path: Path) -> None:
-    """Only the one configuration is asked for, by list and watch: a right to that one is enough."""
+    """List and watch select a single configuration by name, so RBAC for that name is enough."""
     async with running(server, tmp_path) as (replica, trust):
         await until(lambda: replica.self_dial.reason is None)
 
@@ -112,7 +112,7 @@ async def test_a_replica_that_is_trusted_is_ready(server: FakeApiServer, tmp_pat
 async def test_a_replica_that_is_not_trusted_says_why(
     server: FakeApiServer, tmp_path: Path, items: list[Any], reason: str
 ) -> None:
-    """An API server that called it would fail."""
+    """An API server could not call this replica."""
     server.on("GET", COLLECTION, listed(*items))
     async with running(server, tmp_path) as (replica, trust):
         await until(lambda: str(replica.self_dial.reason).startswith(reason))
@@ -121,10 +121,10 @@ async def test_a_replica_that_is_not_trusted_says_why(
 
 
 async def test_a_missing_right_leaves_the_bundle_out(server: FakeApiServer, tmp_path: Path) -> None:
-    """Several refusals are one line in the log; the replica is ready since it answers at all.
+    """Several 403 responses give one log line; the replica is ready since its listener answers.
 
-    A certificate of any authority is accepted, and the metric has no sample; once the right is granted, the
-    bundle is compared again.
+    A certificate of any authority is accepted, and the metric has no sample; once the permission is granted,
+    the bundle is compared again.
     """
     server.on("GET", COLLECTION, refuses(403, "no"))
     with capture_logs() as logs:
@@ -139,14 +139,14 @@ async def test_a_missing_right_leaves_the_bundle_out(server: FakeApiServer, tmp_
             await until(lambda: str(replica.self_dial.reason).startswith(REFUSED))
             assert trust.matches is False
 
-    told = [line for line in logs if line["event"] == "ca_bundle_not_compared"]
-    assert [line["path"] for line in told] == [CONFIGURATION]
+    warnings = [line for line in logs if line["event"] == "ca_bundle_not_compared"]
+    assert [line["path"] for line in warnings] == [CONFIGURATION]
 
 
 async def test_a_right_that_is_taken_away_takes_no_replica_down(
     server: FakeApiServer, tmp_path: Path
 ) -> None:
-    """A rollback of the chart may take the right first: what was known may be old by the next rotation."""
+    """A rollback of the chart may remove the permission first: the last bundle may then be out of date."""
     server.on("WATCH", COLLECTION, refuses(403, "no"))
     server.on("GET", COLLECTION, listed(trusting(AUTHORITY.certificate)), refuses(403, "no"))
     async with running(server, tmp_path) as (replica, trust):
@@ -160,7 +160,7 @@ async def test_a_right_that_is_taken_away_takes_no_replica_down(
 async def test_a_rotation_that_is_watched_leaves_a_replica_ready(
     server: FakeApiServer, tmp_path: Path
 ) -> None:
-    """The successor is trusted beside the authority, then signs, then is trusted alone: no moment without."""
+    """The successor is published beside the authority, then signs, then is alone: the replica stays ready."""
     published = {"type": "MODIFIED", "object": trusting(BOTH, "8")}
     server.on("WATCH", COLLECTION, server.streams(published), server.streams(then_hangs=True))
     async with running(server, tmp_path) as (replica, _):
@@ -176,9 +176,9 @@ async def test_a_rotation_that_is_watched_leaves_a_replica_ready(
 
 
 async def test_a_watch_that_lags_behind_leaves_a_replica_ready(server: FakeApiServer, tmp_path: Path) -> None:
-    """It hears of the certificate before it hears of the bundle, which is in force already: it looks.
+    """The new certificate is seen before the new bundle, which is already in force: the replica reads it.
 
-    One look is enough; the same certificate with a bundle that does not have its authority is refused.
+    One GET is enough; the same certificate with a bundle without its authority is rejected.
     """
     server.on("GET", CONFIGURATION, answers(trusting(BOTH)), answers(trusting(AUTHORITY.certificate)))
     async with running(server, tmp_path) as (replica, trust):
@@ -195,10 +195,10 @@ async def test_a_watch_that_lags_behind_leaves_a_replica_ready(server: FakeApiSe
 
 
 @pytest.mark.parametrize("answer", [refuses(503), refuses(404)], ids=["away", "deleted"])
-async def test_where_nothing_newer_is_known_the_watch_counts(
+async def test_without_a_newer_bundle_that_of_the_watch_counts(
     server: FakeApiServer, tmp_path: Path, answer: Any
 ) -> None:
-    """An API server that does not say, or says that there is none, makes no certificate acceptable."""
+    """An API server that fails, or has no configuration, makes no certificate acceptable."""
     server.on("GET", CONFIGURATION, answer)
     async with running(server, tmp_path) as (replica, _):
         await until(lambda: replica.self_dial.reason is None)

@@ -1,4 +1,4 @@
-"""Four watches bring what namespaces demand: as it is listed, as it changes, and no less while they fail."""
+"""Four watches of constraints: lists, changes, and the last state while watches fail."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,10 +29,10 @@ def named(name: str, namespace: str | None = "shop", **fields: Any) -> dict[str,
     return {"metadata": {"name": name, "resourceVersion": "11", **place}, **fields}
 
 
-def namespace(name: str, asks: str) -> dict[str, Any]:
-    found = named(name, None)
-    found["metadata"]["labels"] = {"job-profiler.liqo.io/scheduling": asks}
-    return found
+def namespace(name: str, scheduling: str) -> dict[str, Any]:
+    manifest = named(name, None)
+    manifest["metadata"]["labels"] = {"job-profiler.liqo.io/scheduling": scheduling}
+    return manifest
 
 
 LIMIT_RANGE = named("r", spec={"limits": [{"type": "Container", "max": {"cpu": "500m"}}]})
@@ -47,11 +47,11 @@ AUTOSCALER = named(
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeApiServer]:
-    """A cluster with one object of each kind, of which nothing changes."""
+    """A cluster with one object of each kind; its watches have no changes."""
     objects = (namespace("shop", "true"), LIMIT_RANGE, QUOTA, AUTOSCALER)
     async with FakeApiServer() as running:
-        for path, found in zip(PATHS, objects, strict=True):
-            running.on("GET", path, listed(found))
+        for path, manifest in zip(PATHS, objects, strict=True):
+            running.on("GET", path, listed(manifest))
             running.on("WATCH", path, running.streams(bookmark("11"), then_hangs=True))
         yield running
 
@@ -77,18 +77,18 @@ async def watched(client: ClusterClient, scope: tuple[str, ...] = ()) -> AsyncIt
 
 
 async def test_what_is_listed_is_known(server: FakeApiServer, client: ClusterClient) -> None:
-    """One object of each kind, in the terms of the rules; of Namespaces only metadata is asked for."""
+    """One object of each kind, as a rule; of Namespaces only the metadata is requested."""
     async with watched(client) as index:
         await until(lambda: index.is_synced)
 
         assert index.of(WEB) == Constraints((RULE,), (COUNTED,), frozenset({Resource.CPU}))
         assert index.is_scheduling_enabled("shop")
-    [asked] = [request for request in server.received("GET") if request.path == NAMESPACES]
-    assert "PartialObjectMetadataList" in asked.headers["Accept"]
+    [listing] = [request for request in server.received("GET") if request.path == NAMESPACES]
+    assert "PartialObjectMetadataList" in listing.headers["Accept"]
 
 
 async def test_what_changes_is_known(server: FakeApiServer, client: ClusterClient) -> None:
-    """A namespace that no longer asks, a LimitRange that goes, a second autoscaler by memory."""
+    """A namespace disables scheduling, a LimitRange is deleted, a second autoscaler uses memory."""
     metrics = '[{"type": "Resource", "resource": {"name": "memory"}}]'
     second = named("h2", spec={"scaleTargetRef": {"kind": "Deployment", "name": "web"}})
     second["metadata"]["annotations"] = {"autoscaling.alpha.kubernetes.io/metrics": metrics}
@@ -105,12 +105,12 @@ async def test_what_changes_is_known(server: FakeApiServer, client: ClusterClien
 
 
 @pytest.mark.parametrize("missing", PATHS)
-async def test_without_the_right_to_one_of_them_nothing_is_known(
+async def test_without_the_right_to_one_kind_nothing_is_known(
     server: FakeApiServer,
     client: ClusterClient,
     missing: str,
 ) -> None:
-    """Three lists are not enough, and the refusal ends no task."""
+    """Three lists of four are not enough, and the 403 ends no task."""
     server.on("GET", missing, refuses(403, "forbidden"))
     async with watched(client) as index:
         await server.wait_for("WATCH", 3)
@@ -119,33 +119,33 @@ async def test_without_the_right_to_one_of_them_nothing_is_known(
         assert (index.is_synced, index.of(WEB)) == (False, None)
 
 
-async def test_a_watch_that_fails_keeps_what_it_knew(
+async def test_a_watch_that_fails_keeps_its_last_state(
     server: FakeApiServer,
     client: ClusterClient,
 ) -> None:
-    """After its first list the API server only errs: the rule stays in force."""
+    """After the first list the API server returns only errors: the rule stays in force."""
     server.on("GET", LIMIT_RANGES, listed(LIMIT_RANGE), refuses(500, "etcd is ill"))
     server.on("WATCH", LIMIT_RANGES, refuses(410, "too old"))
     async with watched(client) as index:
         await until(lambda: index.is_synced)
-        await until(lambda: [each.path for each in server.received("GET")].count(LIMIT_RANGES) >= 2)
+        await until(lambda: [request.path for request in server.received("GET")].count(LIMIT_RANGES) >= 2)
 
         assert index.of(WEB) == Constraints((RULE,), (COUNTED,), frozenset({Resource.CPU}))
 
 
 async def test_listed_namespaces_are_watched_apart(server: FakeApiServer, client: ClusterClient) -> None:
-    """As far as the rights go: each by its own path, a Namespace by its name; both lists are waited for."""
+    """As RBAC allows: each by its own path, a Namespace by its name; the index waits for both lists."""
     for name in ("shop", "bank"):
         for path in PATHS[1:]:
             place = path.replace("/v1/", f"/v1/namespaces/{name}/")
-            found = LIMIT_RANGE if path == LIMIT_RANGES and name == "shop" else None
-            server.on("GET", place, listed(*([found] if found else [])))
+            limit_range = LIMIT_RANGE if path == LIMIT_RANGES and name == "shop" else None
+            server.on("GET", place, listed(*([limit_range] if limit_range else [])))
             server.on("WATCH", place, server.streams(bookmark("11"), then_hangs=True))
     async with watched(client, ("shop", "bank")) as index:
         await until(lambda: index.is_synced)
 
         assert index.of(WEB) == Constraints((RULE,))
         assert index.of(Workload("bank", "web")) == Constraints()
-    asked = {(request.path, request.query.get("fieldSelector")) for request in server.received("GET")}
-    assert {(NAMESPACES, "metadata.name=shop"), (NAMESPACES, "metadata.name=bank")} <= asked
-    assert asked.isdisjoint({(path, None) for path in PATHS})
+    lists = {(request.path, request.query.get("fieldSelector")) for request in server.received("GET")}
+    assert {(NAMESPACES, "metadata.name=shop"), (NAMESPACES, "metadata.name=bank")} <= lists
+    assert lists.isdisjoint({(path, None) for path in PATHS})

@@ -1,4 +1,4 @@
-"""Labels of Namespaces over the wire: what is asked, and that the scope follows the answers."""
+"""Labels of Namespaces over the wire: the requests, and the scope that follows the labels."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ EVERYTHING = read_settings({})
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeApiServer]:
-    """An API server on which watches hang until a test scripts one."""
+    """An API server whose watches send nothing unless a test scripts them."""
     async with FakeApiServer() as running:
         running.on("WATCH", PATH, running.streams(then_hangs=True))
         yield running
@@ -60,27 +60,27 @@ async def watching(namespaces: NamespaceWatches) -> AsyncIterator[NamespaceScope
         await asyncio.wait({task})
 
 
-async def test_without_a_selector_one_watch_tells_who_opted_out(
+async def test_without_a_selector_one_watch_has_the_opted_out_namespaces(
     server: FakeApiServer, client: ClusterClient
 ) -> None:
-    """The API server matches the label, and only metadata is asked for."""
+    """The API server matches the label, and only metadata is requested."""
     server.on("GET", PATH, matching({OPTED_OUT: "legacy"}))
 
     async with watching(NamespaceWatches(client, EVERYTHING)) as scope:
         await server.wait_for("WATCH", 1)
 
     assert (scope.covers("legacy"), scope.covers("shop")) == (False, True)
-    [asked], [watched] = server.received("GET"), server.received("WATCH")
-    assert asked.query["labelSelector"] == watched.query["labelSelector"] == OPTED_OUT
-    assert "fieldSelector" not in asked.query
-    assert "PartialObjectMetadataList" in asked.headers["Accept"]
-    assert "PartialObjectMetadata;" in watched.headers["Accept"]
+    [listing], [watch_request] = server.received("GET"), server.received("WATCH")
+    assert listing.query["labelSelector"] == watch_request.query["labelSelector"] == OPTED_OUT
+    assert "fieldSelector" not in listing.query
+    assert "PartialObjectMetadataList" in listing.headers["Accept"]
+    assert "PartialObjectMetadata;" in watch_request.headers["Accept"]
 
 
 async def test_the_scope_follows_the_labels(server: FakeApiServer, client: ClusterClient) -> None:
-    """The label comes to web, leaves shop, and legacy opts out, all while the profiler runs.
+    """At run time web gets the label, shop loses it, and legacy opts out.
 
-    And db is created with the label (tomorrow, as it were): it has no past, and web has one.
+    db is created with the label (its creation time is in the future), so it has no past; web has one.
     """
     server.on("GET", PATH, matching({SELECTOR: "shop legacy", OPTED_OUT: ""}))
     selected = (
@@ -105,7 +105,7 @@ async def test_the_scope_follows_the_labels(server: FakeApiServer, client: Clust
 async def test_listed_namespaces_are_watched_by_their_names(
     server: FakeApiServer, client: ClusterClient
 ) -> None:
-    """One field selector for each: the only kind of watch that rights on named objects allow."""
+    """One field selector per namespace: RBAC on named objects allows no other kind of watch."""
     settings = read_settings({"profiling_namespace": "shop,web", "profiling_namespace_selector": SELECTOR})
     server.on("GET", PATH, matching({SELECTOR: "", OPTED_OUT: ""}))
 
@@ -113,8 +113,11 @@ async def test_listed_namespaces_are_watched_by_their_names(
         await server.wait_for("WATCH", 4)
 
     for verb in ("GET", "WATCH"):
-        asked = {(one.query["labelSelector"], one.query["fieldSelector"]) for one in server.received(verb)}
-        assert asked == {
+        selectors = {
+            (request.query["labelSelector"], request.query["fieldSelector"])
+            for request in server.received(verb)
+        }
+        assert selectors == {
             (selector, f"metadata.name={name}")
             for selector in (SELECTOR, OPTED_OUT)
             for name in ("shop", "web")
@@ -124,7 +127,7 @@ async def test_listed_namespaces_are_watched_by_their_names(
 async def test_a_watch_that_fails_leaves_the_scope_as_it_is(
     server: FakeApiServer, client: ClusterClient
 ) -> None:
-    """After its first list the API server answers nothing but 500: shop stays in scope, web stays out."""
+    """After the first list the API server returns only 500: shop stays in scope, web stays out."""
     server.on("GET", PATH, matching({SELECTOR: "shop", OPTED_OUT: ""}))
     server.on("WATCH", PATH, refuses(500))
 
@@ -134,8 +137,8 @@ async def test_a_watch_that_fails_leaves_the_scope_as_it_is(
         assert (scope.covers("shop"), scope.covers("web"), scope.is_listed) == (True, False, True)
 
 
-async def test_one_list_tells_the_same(server: FakeApiServer, client: ClusterClient) -> None:
-    """For a single run nothing is watched."""
+async def test_one_list_gives_the_same_scope(server: FakeApiServer, client: ClusterClient) -> None:
+    """A single run opens no watch."""
     server.on("GET", PATH, matching({SELECTOR: "shop legacy", OPTED_OUT: "legacy"}))
 
     scope = await list_scope(client, SELECTING)
@@ -146,7 +149,7 @@ async def test_one_list_tells_the_same(server: FakeApiServer, client: ClusterCli
 
 
 async def test_a_list_that_is_refused_is_an_error(server: FakeApiServer, client: ClusterClient) -> None:
-    """Whoever asks for one list decides what a missing right means."""
+    """The caller decides what a missing permission means."""
     server.on("GET", PATH, refuses(403, "forbidden"))
 
     with pytest.raises(ForbiddenError):
@@ -161,7 +164,7 @@ WRONG = read_settings({"profiling_namespace_selector": "team in"})
 
 
 async def test_a_selector_that_can_not_be_read_is_named(server: FakeApiServer, client: ClusterClient) -> None:
-    """The API server's 400 becomes an error about the setting, with its text and the reason."""
+    """The API server's 400 becomes an error with the setting, its value and the reason."""
     server.on("GET", PATH, matching({OPTED_OUT: ""}))
 
     for attempt in (check_selector(client, WRONG), list_scope(client, WRONG)):
@@ -169,8 +172,10 @@ async def test_a_selector_that_can_not_be_read_is_named(server: FakeApiServer, c
             await attempt
 
 
-async def test_it_ends_the_profiler_before_it_contends(server: FakeApiServer, client: ClusterClient) -> None:
-    """The Lease was never asked for: no replica leads with a selector that matches nothing for ever."""
+async def test_an_invalid_selector_ends_the_profiler_before_the_election(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """The Lease is never requested: no replica leads with a selector that can never match."""
     server.on("GET", PATH, matching({OPTED_OUT: ""}))
     role = ProfilerRole(WRONG, client, ProfileCatalogue(), CollectorRegistry())
 
@@ -183,7 +188,7 @@ async def test_it_ends_the_profiler_before_it_contends(server: FakeApiServer, cl
 async def test_the_check_waits_for_an_api_server_that_is_away(
     server: FakeApiServer, client: ClusterClient
 ) -> None:
-    """Twice 503, then an answer: three requests, and one line in the log."""
+    """503 twice, then a list: three requests, and one log line."""
     server.on("GET", PATH, refuses(503), refuses(503), matching({SELECTOR: ""}))
 
     with capture_logs() as lines:

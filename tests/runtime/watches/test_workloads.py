@@ -1,4 +1,4 @@
-"""The workloads of a leader's term, from watches alone: a cycle in which nothing changed asks nothing."""
+"""The workloads of a leader's term, from watches only: an unchanged cycle sends no request."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ RUN, REPORT = Workload("shop", "report-1", "Job"), Workload("shop", "report", "C
 
 
 def serve(server: FakeApiServer, **objects: dict[str, Any]) -> None:
-    """One object of some kinds, none of the others; watches in which nothing happens."""
+    """Serve at most one object per kind; watches have no events."""
     server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": "cronjobs"}]}))
     for plural, path in WATCHED.items():
         server.on("GET", path, listed(*([objects[plural]] if plural in objects else [])))
@@ -46,7 +46,7 @@ def serve(server: FakeApiServer, **objects: dict[str, Any]) -> None:
 async def watching(client: ClusterClient, *namespaces: str) -> AsyncIterator[WorkloadWatches]:
     pods = PodWatches(client, namespaces)
     workloads = WorkloadWatches(client, namespaces, pods)
-    tasks = {asyncio.create_task(each.run()) for each in (pods, workloads)}
+    tasks = {asyncio.create_task(watches.run()) for watches in (pods, workloads)}
     try:
         yield workloads
         assert not any(task.done() for task in tasks), tasks
@@ -56,8 +56,8 @@ async def watching(client: ClusterClient, *namespaces: str) -> AsyncIterator[Wor
         await asyncio.wait(tasks)
 
 
-async def test_the_directory_is_made_of_watches(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """A Pod, its Deployment with an init container, a CronJob and its Job: who they are, and their uids."""
+async def test_the_snapshot_is_made_of_watches(server: FakeApiServer, patient_client: ClusterClient) -> None:
+    """A Pod, its Deployment with an init container, a CronJob and its Job: their identities and uids."""
     web_pod = pod("web-5f5b-x", owner("ReplicaSet", "web-5f5b"), labels={"pod-template-hash": "5f5b"})
     web = pod("web") | {"spec": template({"name": "migrate"})}
     run = pod("report-1", owner("CronJob", "report"))
@@ -77,7 +77,7 @@ async def test_the_directory_is_made_of_watches(server: FakeApiServer, patient_c
 
 
 async def test_changes_come_by_the_watch(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """A Deployment that appears is there without another list."""
+    """A new Deployment is in the snapshot without another list."""
     serve(server)
     appears = {"type": "ADDED", "object": pod("web", resourceVersion="11")}
     server.on("WATCH", WATCHED["deployments"], server.streams(appears, then_hangs=True))
@@ -85,16 +85,16 @@ async def test_changes_come_by_the_watch(server: FakeApiServer, patient_client: 
     async with watching(patient_client) as workloads:
         await server.wait_for("WATCH", len(WATCHED))
         async with asyncio.timeout(5):
-            while (await workloads.snapshot()).workloads != (WEB,):  # noqa: ASYNC110 - told by no event
+            while (await workloads.snapshot()).workloads != (WEB,):  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0.01)
 
-    assert [each.path for each in server.received("GET")].count(WATCHED["deployments"]) == 1
+    assert [request.path for request in server.received("GET")].count(WATCHED["deployments"]) == 1
 
 
-async def test_without_one_kind_nobody_can_say_who_runs(
+async def test_without_one_kind_there_is_no_snapshot(
     server: FakeApiServer, patient_client: ClusterClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rights of Jobs are missing: the cycle fails and says what it waits for."""
+    """Listing Jobs is forbidden: the snapshot fails and names the kind."""
     monkeypatch.setattr("app.runtime.watches.workloads._LISTED_WITHIN_SECONDS", 0.3)
     serve(server)
     server.on("GET", WATCHED["jobs"], refuses(403))
@@ -106,7 +106,7 @@ async def test_without_one_kind_nobody_can_say_who_runs(
 
 
 async def test_cron_jobs_are_not_waited_for(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """The right to watch them came with a later chart; their Jobs have all data except their uid."""
+    """Older charts grant no permission to watch them; only the CronJob's uid is missing then."""
     serve(server, jobs=pod("report-1", owner("CronJob", "report")))
     server.on("GET", WATCHED["cronjobs"], refuses(403))
 
@@ -117,14 +117,14 @@ async def test_cron_jobs_are_not_waited_for(server: FakeApiServer, patient_clien
     assert REPORT not in snapshot.uids
 
 
-async def test_the_version_of_cron_jobs_is_asked_for_until_it_is_told(
+async def test_the_version_of_cron_jobs_is_requested_until_it_is_known(
     server: FakeApiServer, patient_client: ClusterClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The API server is overloaded for two tries; then the watch of CronJobs begins."""
+    """The API server returns 503 twice; then the watch of CronJobs begins."""
     monkeypatch.setattr("app.runtime.watches.workloads.Backoff.next_pause", lambda _self: 0.01)
     serve(server, cronjobs=pod("report"))
-    told = answers({"resources": [{"name": "cronjobs"}]})
-    server.on("GET", "/apis/batch/v1", refuses(503), refuses(503), told)
+    versions = answers({"resources": [{"name": "cronjobs"}]})
+    server.on("GET", "/apis/batch/v1", refuses(503), refuses(503), versions)
 
     async with watching(patient_client) as workloads:
         await server.wait_for("WATCH", len(WATCHED))
@@ -134,9 +134,9 @@ async def test_the_version_of_cron_jobs_is_asked_for_until_it_is_told(
 async def test_each_listed_namespace_has_watches_of_its_own(
     server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
-    """20 namespaces with six watches each are more than the client library's 100 connections.
+    """20 namespaces with six watches each are more than the client library's default of 100 connections.
 
-    All of them are open at once, and there is room for a request besides.
+    All of them are open at once, and another request is still possible.
     """
     namespaces = [f"team-{number}" for number in range(20)]
     server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": "cronjobs"}]}))
@@ -153,12 +153,12 @@ async def test_each_listed_namespace_has_watches_of_its_own(
             assert await patient_client.get("/apis/batch/v1")
 
 
-async def test_an_unchanged_cycle_asks_the_api_server_nothing(
+async def test_an_unchanged_cycle_sends_no_request(
     server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
-    """A new leader finds all profiles written: its first cycle writes the report, and the first check-point.
+    """A new leader with all profiles stored writes the report and the first check-point in its first cycle.
 
-    Then three cycles, two of them with new samples: not one request of any kind.
+    The next three cycles, two of them with new samples, send no request of any kind.
     """
     serve(server)
     status = "/api/v1/namespaces/profiling/configmaps/job-profiler-status"
@@ -181,6 +181,6 @@ async def test_an_unchanged_cycle_asks_the_api_server_nothing(
         for minutes in (0, 5, 10):
             await leader.cycle(minutes)
 
-    assert [each.verb for each in first if each.path == maps] == ["GET", "POST"]
-    assert [each.verb for each in first if each.path == status] == ["GET", "PATCH", "GET"]
+    assert [request.verb for request in first if request.path == maps] == ["GET", "POST"]
+    assert [request.verb for request in first if request.path == status] == ["GET", "PATCH", "GET"]
     assert server.requests == first
