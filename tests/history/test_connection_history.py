@@ -50,7 +50,7 @@ def test_time_in_which_the_source_was_not_scraped_does_not_count() -> None:
 
 
 def test_what_is_older_than_a_day_does_not_count() -> None:
-    """A busy first hour, then a day of a tenth of it: only the last 288 steps count, 6 a minute."""
+    """One busy hour, then a day at a tenth of its rate: only the last 288 steps count, 6 a minute."""
     rates = [1.0] * 12 + [0.1] * STEPS_PER_DAY
     mean = mean_of(traffic(steps(1, len(rates)), {EDGE: (rates, 0.0)}, {WEB: True}))
 
@@ -58,7 +58,7 @@ def test_what_is_older_than_a_day_does_not_count() -> None:
     assert mean.scraped_steps == STEPS_PER_DAY
 
 
-def test_the_order_of_answers_and_answers_that_come_twice_change_nothing() -> None:
+def test_the_order_of_results_and_repeated_results_change_nothing() -> None:
     """Ten results of one hour each, shuffled, half of them twice: 10 hours at 60 a minute."""
     parts = [steps(first, first + 11) for first in range(1, 121, 12)]
     parts += parts[:5]
@@ -86,7 +86,7 @@ def test_direction_is_kept() -> None:
     assert mean.connection == EDGE
 
 
-def test_only_missing_steps_are_asked_for_again() -> None:
+def test_only_missing_steps_are_queried_again() -> None:
     """Steps 277-288 were read; of the 24 hours up to 300, 289-300 and 13-276 are missing."""
     rows = ConnectionHistory()
     rows.fold(traffic(steps(277, 288), {EDGE: (1.0, 1.0)}, {WEB: True}))

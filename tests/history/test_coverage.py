@@ -32,7 +32,7 @@ def changes(draw: st.DrawFn) -> list[tuple[str, StepRange | KeyRange]]:
     return draw(st.lists(st.one_of(answered, lost, taken), max_size=12))
 
 
-def taken_over(coverage: Coverage, keys: KeyRange) -> Coverage:
+def with_replaced_range(coverage: Coverage, keys: KeyRange) -> Coverage:
     """A full coverage with that of *keys* replaced by *coverage*."""
     whole = Coverage()
     whole.add(steps(1, LENGTH))
@@ -53,7 +53,7 @@ def test_it_is_a_table_of_keys_and_steps(operations: list[tuple[str, StepRange |
             coverage.remove(of)
             expected[of.covers(np.array(KEYS))] = False
         else:
-            coverage = taken_over(coverage, of)
+            coverage = with_replaced_range(coverage, of)
             expected[~of.covers(np.array(KEYS))] = True
 
     assert np.array_equal(~coverage.uncovered(np.array(KEYS), steps(1, LENGTH)), expected)
@@ -64,7 +64,7 @@ def test_it_is_a_table_of_keys_and_steps(operations: list[tuple[str, StepRange |
     assert np.array_equal(of_all, expected.all(axis=0))
 
 
-def test_ranges_that_lack_the_same_become_one() -> None:
+def test_ranges_that_miss_the_same_steps_become_one() -> None:
     """One of 3,000 namespaces is read again: at most 3 ranges while its steps are missing, then 1."""
     coverage = Coverage()
     coverage.add(steps(1, 288))
@@ -75,7 +75,7 @@ def test_ranges_that_lack_the_same_become_one() -> None:
         assert coverage.starts.tolist() == [0]
 
 
-def test_what_somebody_lacks_is_missing_for_all() -> None:
+def test_steps_that_one_namespace_misses_are_missing() -> None:
     """All keys have steps 1 to 300, but one namespace only 1 to 10: the steps 11 to 300 are missing."""
     coverage = Coverage()
     coverage.add(steps(1, 10))

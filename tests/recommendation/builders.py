@@ -22,7 +22,7 @@ from app.recommendation.recommender import Recommender
 from app.recommendation.resource_recommender import Recommendations
 from app.recommendation.rules import LEVELS
 
-# The day that begins at step MIDNIGHT + 1; any day will do.
+# The day that begins at step MIDNIGHT + 1, chosen arbitrarily.
 DAY = 20_000
 MIDNIGHT = DAY * STEPS_PER_DAY
 WEB_POD, WEB_POD_2 = "web-6b6f9d7d5c-2x8qz", "web-6b6f9d7d5c-7w4ct"
@@ -45,7 +45,7 @@ def usage(
     return ContainerSamples(resource, of, containers, values.reshape(len(rows), len(of)))
 
 
-def signs(
+def pressure(
     reason: Pressure, of: StepRange, *rows: tuple[str, str, Sequence[float] | NDArray[np.float64] | float]
 ) -> PressureSamples:
     """A pressure result over *of*: each row is (Pod, container, shares or one for all steps), 0 for none."""

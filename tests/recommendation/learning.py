@@ -20,7 +20,7 @@ from app.history.usage_history import UsageHistory
 from tests.recommendation.builders import MIDNIGHT
 
 CONTAINERS = ("app", "proxy")
-# Three days and a bit, which ends within a day.
+# Three days and 100 steps of a fourth.
 PAST = StepRange(MIDNIGHT + 1, MIDNIGHT + 3 * 288 + 100)
 
 
@@ -42,10 +42,10 @@ class Cluster:
         # Check-points store multiples of 1/16 below 256 exactly (12 bits).
         self._rates = chance.integers(0, 4096, (len(self.workloads), len(PAST))) / 16
 
-    def answers(self, of: StepRange, asked: Iterable[str] | None = None) -> list[Any]:
-        """Whole query results of all signals on *of*, for the *asked* namespaces."""
+    def results(self, of: StepRange, namespaces: Iterable[str] | None = None) -> list[Any]:
+        """Complete query results of all signals on *of*, for *namespaces* or for all of them."""
         part = slice(of.first - PAST.first, of.last - PAST.first + 1)
-        rows = [k for k, w in enumerate(self.workloads) if asked is None or w.namespace in asked]
+        rows = [k for k, w in enumerate(self.workloads) if namespaces is None or w.namespace in namespaces]
         containers = tuple(
             PodContainer(self.workloads[row].namespace, self.workloads[row].name, container)
             for row in rows
@@ -86,56 +86,58 @@ class Learner:
         self.history = UsageHistory(timeslots=timeslots, retained_days=15)
         self.learned = LearnedState(self.history.state, ConnectionHistory())
 
-    def fold(self, answers: Iterable[Any]) -> None:
+    def fold(self, results: Iterable[Any]) -> None:
         """Fold results of any signal."""
-        for answer in answers:
-            if isinstance(answer, ContainerSamples):
-                self.history.fold(answer, self._cluster.attribute)
-            elif isinstance(answer, PressureSamples):
-                self.history.fold_pressure(answer, self._cluster.attribute)
+        for result in results:
+            if isinstance(result, ContainerSamples):
+                self.history.fold(result, self._cluster.attribute)
+            elif isinstance(result, PressureSamples):
+                self.history.fold_pressure(result, self._cluster.attribute)
             else:
-                self.learned.connections.fold(answer)
+                self.learned.connections.fold(result)
 
-    def read(self, wanted: StepRange, asked: Iterable[str] | None = None) -> None:
+    def read(self, wanted: StepRange, namespaces: Iterable[str] | None = None) -> None:
         """Query and fold the missing steps of *wanted*."""
         missing = {
             *(part for resource in Resource for part in self.history.missing(resource, wanted)),
             *self.learned.connections.missing(wanted.last),
         }
         for part in sorted(missing):
-            self.fold(self._cluster.answers(StepRange(max(part.first, PAST.first), part.last), asked))
+            self.fold(self._cluster.results(StepRange(max(part.first, PAST.first), part.last), namespaces))
 
 
 def learned_of(cluster: Cluster, *parts: StepRange) -> Learner:
     """A learner that has folded *parts*, or the whole past."""
     learner = Learner(cluster)
     for part in parts or (PAST,):
-        learner.fold(cluster.answers(part))
+        learner.fold(cluster.results(part))
     return learner
 
 
 def facts(learned: LearnedState) -> dict[tuple[object, ...], object]:
     """The whole state in comparable form, independent of series numbers."""
-    found: dict[tuple[object, ...], object] = {("run", run): pods for run, pods in learned.usage.runs.items()}
+    facts_by_key: dict[tuple[object, ...], object] = {
+        ("run", run): pods for run, pods in learned.usage.runs.items()
+    }
     for (workload, container), number in learned.usage.series.index.items():
         of = (workload, container)
-        one = np.array([number])
+        selected = np.array([number])
         for resource, histograms in learned.usage.histograms.items():
-            part = histograms.select(one)
+            part = histograms.select(selected)
             seen = tuple(int(array[0]) for array in (part.first_seen, part.last_seen, part.recent))
-            found[resource, of, "seen"] = seen
+            facts_by_key[resource, of, "seen"] = seen
             for day, rows in part.days.items():
                 entries = tuple(zip(rows.keys.tolist(), rows.counts.tolist(), strict=True))
                 if entries:
-                    found[resource, of, day] = (entries, tuple(rows.maxima), tuple(rows.steps_seen))
+                    facts_by_key[resource, of, day] = (entries, tuple(rows.maxima), tuple(rows.steps_seen))
         for reason, pressure in learned.usage.pressure.items():
-            kept = pressure.select(one)
-            found[reason, of] = (
-                int(kept.seen_last[0]),
-                {day: int(p[0]) for day, p in kept.days.items() if p[0]},
+            own_pressure = pressure.select(selected)
+            facts_by_key[reason, of] = (
+                int(own_pressure.seen_last[0]),
+                {day: int(p[0]) for day, p in own_pressure.days.items() if p[0]},
             )
     for mean in learned.connections.means():
         means = (mean.requests_per_minute, mean.responses_per_minute, mean.request_bytes_per_second or 0.0)
-        found[mean.connection,] = means
-        found[mean.connection, "steps"] = (mean.first_step, mean.last_step, mean.scraped_steps)
-    return found
+        facts_by_key[mean.connection,] = means
+        facts_by_key[mean.connection, "steps"] = (mean.first_step, mean.last_step, mean.scraped_steps)
+    return facts_by_key

@@ -34,8 +34,8 @@ def only(values: Float32Array | Float64Array) -> float:
     return float(values[0])
 
 
-def test_constant_cpu_needs_itself() -> None:
-    """14 equal days: no slack and no time above for any candidate; 14 days raise it by 1 / 15^2."""
+def test_constant_cpu_needs_its_own_value() -> None:
+    """14 equal days: no candidate has slack or time above; a history of 14 days raises it by 1 / 15^2."""
     choice = choose(days_of(*[constant(0.2)] * 14), CPU)
 
     assert only(choice.value) == pytest.approx(0.2 * (1 + 1 / 225), rel=1e-6)
@@ -58,8 +58,8 @@ def test_constant_memory_gets_the_margin_that_costs_least(risk: RiskLevel) -> No
 def test_a_rare_burst_is_left_out_and_a_long_one_is_not() -> None:
     """0.1 all day, 1.0 in 1 % or 20 % of it: staying at 0.1 costs 7.7 times 1 % or 20 %, 0.08 or 1.54.
 
-    Going up to 1.0 costs 0.9 of slack while the P95 is 0.1. Where the burst is longer than that it costs
-    none; to stay is then given credit for being below the P95, of 1 at most, which leaves a cost of 0.54.
+    Going up to 1.0 costs 0.9 of slack while the P95 is 0.1. If the burst is longer than 5 %, it costs none;
+    staying is then credited for being below the P95 with at most 1, which leaves a cost of 0.54.
     """
     rare, frequent = constant(0.1), constant(0.1)
     rare[:3], frequent[:58] = 1.0, 1.0
@@ -90,7 +90,7 @@ def test_candidates_are_ordered_by_margin_rank_and_level() -> None:
     assert candidate_values(days, MEMORY)[0, 7] == pytest.approx(2e9 * 1.03)
 
 
-def test_the_newest_days_weigh_most_and_the_same_weekday_echoes() -> None:
+def test_the_newest_days_and_the_same_weekday_weigh_most() -> None:
     """Weights 2^(-(age - 1) / 2): ages 7, 2 and 1 give 0.125, 0.7071 and 1.
 
     At the day's start the coming 24 hours are today's weekday, which age 7 shares: 0.4 * 2^(-7/14) = 0.2828
@@ -115,10 +115,10 @@ def test_time_above_is_linear_between_quantiles() -> None:
 
 
 @pytest.mark.parametrize(("published", "stays"), [(0.2, True), (0.203, True), (0.21, False), (0.19, False)])
-def test_a_value_moves_only_where_that_saves_a_fiftieth(published: float, *, stays: bool) -> None:
-    """Constant 0.2, chosen 0.2009 with a slack of 0.0044. To keep 0.203 costs 0.0148, which is 0.0103 more.
+def test_a_value_changes_only_if_that_saves_a_fiftieth(published: float, *, stays: bool) -> None:
+    """Constant 0.2, chosen 0.2009 with a slack of 0.0044. Keeping 0.203 costs 0.0148, which is 0.0103 more.
 
-    0.21 costs 0.0476, which is 0.043 more; 0.19 is above nowhere: 7.7.
+    0.21 costs 0.0476, which is 0.043 more; 0.19 is exceeded all the time: 7.7.
     """
     days = days_of(*[constant(0.2)] * 14)
     choice = choose(days, CPU)
@@ -128,8 +128,8 @@ def test_a_value_moves_only_where_that_saves_a_fiftieth(published: float, *, sta
     assert settled == pytest.approx(published if stays else only(choice.value), rel=1e-6)
 
 
-def test_what_was_never_published_takes_the_choice() -> None:
-    """A published value of NaN means none: the choice is taken."""
+def test_without_a_published_value_the_choice_is_taken() -> None:
+    """A published value of NaN means none."""
     days = days_of(constant(0.2))
     choice = choose(days, CPU)
 
@@ -140,7 +140,7 @@ def test_what_was_never_published_takes_the_choice() -> None:
 def test_cpu_is_outgrown_once_today_has_spent_its_risk(busy: int, *, expected: bool) -> None:
     """Half of the day was seen, *busy* of its 144 steps above: of a day's 288, 2 are 0.7 %, 4 are 1.4 %.
 
-    At least 1 % is allowed, and twice the risk that was taken, which is none here.
+    The allowed share is twice the accepted risk, which is none here, and at least 1 %.
     """
     samples = np.array([0.1] * (144 - busy) + [1.0] * busy)
     quantiles, share = sample_quantiles(samples[np.newaxis]), np.array([0.5], dtype=np.float32)
@@ -168,7 +168,7 @@ def test_little_history_raises_less_with_each_day() -> None:
         )
 
 
-def test_the_bound_rests_on_the_worst_day_seen() -> None:
+def test_the_bound_depends_on_the_worst_day_seen() -> None:
     """Three days, one of them a tenth above: 0.85 * (0.1 + 0.01) * (1 + 1/3) = 0.1247."""
     burst = constant(0.1)
     burst[:29] = 1.0
@@ -180,10 +180,10 @@ def test_the_bound_rests_on_the_worst_day_seen() -> None:
     assert only(bound) == pytest.approx(0.1247, abs=1e-4)
 
 
-def test_the_scale_follows_what_statements_came_to() -> None:
-    """Without outcomes the default, .85, which has the weight of 200 outcomes.
+def test_the_scale_follows_past_outcomes() -> None:
+    """Without outcomes it is the default, .85, which has the weight of 200 outcomes.
 
-    1,800 outcomes, each as large as what was said, make it (1 * 1800 + .85 * 200) / 2000 = .985.
+    1,800 outcomes, each as large as predicted, make it (1 * 1800 + .85 * 200) / 2000 = .985.
     """
     nothing = np.empty(0, dtype=np.float32)
     assert conformal_scale(nothing, nothing) == 0.85

@@ -14,8 +14,8 @@ from tests.recommendation.learning import facts
 WORKLOADS, REPLICAS = 100, 100
 
 
-def held(learned: LearnedState) -> dict[str, int]:
-    """The bytes of arrays and the number of names held in memory."""
+def stored_size(learned: LearnedState) -> dict[str, int]:
+    """The bytes of arrays and the number of names stored_size in memory."""
     usage, connections = learned.usage, learned.connections
     arrays = [ring.values for ring in connections.rings()]
     for rows in usage.histograms.values():
@@ -72,17 +72,17 @@ def test_ten_thousand_pods_that_are_rolled_ten_times_take_no_more() -> None:
     for generation in range(11):
         owners = {f"{w.name}-{generation}-{k}": w for w in workloads for k in range(REPLICAS)}
         folding.fold(steps(6 * generation + 1, 6 * generation + 6), owners)
-        sizes.append(held(folding.learned))
+        sizes.append(stored_size(folding.learned))
 
     assert sizes[1:] == sizes[:1] * 10
     assert sizes[0]["series"] == 3 * WORKLOADS
     assert sizes[0]["runs"] == 50 + 50 * 2
 
 
-def test_workloads_that_are_gone_leave_with_their_last_day() -> None:
-    """Each day 20 workloads run once, beside five that stay: those of the last 15 days are held.
+def test_terminated_workloads_are_dropped_with_their_last_day() -> None:
+    """Each day 20 workloads run once, beside five that stay: those of the last 15 days are in memory.
 
-    From the 16th day on nothing grows: 15 * 20 + 5 series and, of a day and the one before, the edges.
+    From the 16th day on nothing grows: 15 * 20 + 5 series, and the edges of two days.
     """
     folding, sizes = Folding(), []
     for day in range(40):
@@ -91,15 +91,15 @@ def test_workloads_that_are_gone_leave_with_their_last_day() -> None:
         owners |= {name: Workload("shop", name) for name in names[:5]}
         first = MIDNIGHT + day * 288 + 1
         folding.fold(StepRange(first, first + 287), owners)
-        sizes.append(held(folding.learned))
+        sizes.append(stored_size(folding.learned))
 
     assert [size["series"] for size in sizes[16:]] == [3 * (15 * 20 + 5)] * 24
     assert len({size["bytes"] for size in sizes[16:]}) == 1
     assert max(size["edges"] for size in sizes) <= 2 * (2 * 20 + 5)
 
 
-def test_what_stays_is_known_as_if_it_had_been_alone() -> None:
-    """Its series number changes when other workloads are dropped; its usage, pressure and edges do not."""
+def test_the_facts_of_remaining_workloads_are_as_without_the_others() -> None:
+    """When others are dropped its series number changes, but not its usage, pressure and edges."""
     alone, crowded = Folding(), Folding()
     stays = Workload("shop", "stays")
     for day in range(20):
@@ -114,6 +114,6 @@ def test_what_stays_is_known_as_if_it_had_been_alone() -> None:
 
 
 def _names(fact: tuple[object, ...]) -> list[object]:
-    """The workloads of a fact."""
+    """The workloads in a key of `facts`."""
     subject = fact[0] if isinstance(fact[0], Connection) else fact[1]
     return [subject.source] if isinstance(subject, Connection) else list(subject)  # type: ignore[call-overload]

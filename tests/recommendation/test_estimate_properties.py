@@ -1,13 +1,14 @@
 """Properties of the raw estimate for any history: scale, order, monotony, and a usable value.
 
-Scale. A fixed candidate follows usage by any factor within one bucket; so does the choice wherever it falls
-on the same candidate. Of scaled day quantiles the choice is the same, scaled: it is only the grid's rounding,
-which moves quantiles against each other by up to a bucket, that can make another candidate the cheapest. Then
-the value may move further, to one that costs about as much: of 1,800 random histories and factors 8 % (CPU)
-and 1 % (memory) moved by more than a bucket, none by more than 4.1, and none cost more than .041 more.
+Scale. If usage is multiplied by a factor, the value of a fixed candidate is multiplied too, within one
+bucket; so is the choice if it is the same candidate. If the quantiles of days are scaled, the choice is the
+same, scaled: only the rounding of the grid, which moves quantiles against each other by up to a bucket, can
+make another candidate the cheapest. Then the value may change by more, to one that costs about as much: of
+1,800 random histories and factors 8 % (CPU) and 1 % (memory) changed by more than a bucket, none by more than
+4.1, and none cost more than .041 more.
 
-Order. A day's samples may come in any order, and so may days, parts of days, rows and replicas. Samples that
-change their day are another history: recency and weekdays count.
+Order. The samples of a day may come in any order, and so may days, parts of days, rows and replicas. Samples
+that move to another day are another history: recency and weekdays count.
 """
 
 import itertools
@@ -58,9 +59,9 @@ def usage(seed: int, resource: Resource, series: int = 3) -> Float64Array:
 def folded(
     resource: Resource, parts: list[tuple[int, Float64Array]], owners: NDArray[np.int64] | None = None
 ) -> DaySummaries:
-    """The days of what was folded part by part, each with its first step; all days are closed.
+    """The days of a history that was folded in *parts*, each with its first step; all days are closed.
 
-    *owners* is the series of each row, by itself one of its own.
+    *owners* is the series of each row; by default each row is a series.
     """
     rows = UsageHistograms(GRIDS[resource], timeslots=4, retained_days=15)
     for first, values in parts:
@@ -76,23 +77,23 @@ def chosen(resource: Resource, values: Float64Array) -> Choice:
     return choose(folded(resource, [(FIRST, values)]), RULES[resource])
 
 
-def dearer(
+def added_cost(
     days: DaySummaries, before: Choice, after: Choice, factor: float, rule: ResourceRule
 ) -> Float32Array:
-    """By how much the values of *after*, divided by *factor*, cost more on *days* than those of *before*."""
+    """The cost on *days* of the values of *after*, divided by *factor*, minus that of *before*."""
     values = np.stack((before.value, after.value / factor), axis=1).astype(np.float32)
     cost = price_values(values, days, rule, elapsed=0.0).cost(rule)
     more: Float32Array = cost[:, 1] - cost[:, 0]
     return more
 
 
-def is_same_choice(
+def assert_same_choice(
     days: DaySummaries, before: Choice, after: Choice, factor: float, rule: ResourceRule
 ) -> None:
-    """Above the floors the values differ by *factor* alone, or they cost the same to five digits."""
+    """Above the floors the values differ by *factor* alone, or their costs are equal to five digits."""
     above = np.minimum(before.value, after.value) > 3 * rule.floor
     far = np.abs(after.value / before.value / factor - 1) > 1e-5
-    assert np.abs(dearer(days, before, after, factor, rule))[above & far].max(initial=0.0) <= 1e-5
+    assert np.abs(added_cost(days, before, after, factor, rule))[above & far].max(initial=0.0) <= 1e-5
     assert not (above & far & (before.candidate == after.candidate)).any()
 
 
@@ -102,19 +103,19 @@ def is_same_choice(
 def test_usage_that_moves_by_whole_buckets_moves_the_value_as_far(
     resource: Resource, seed: int, buckets: int
 ) -> None:
-    """Every sample falls into the bucket so many further: days, costs and choice are the same, scaled."""
+    """If every sample moves by the same number of buckets, days, costs and choice are the same, scaled."""
     values, factor = usage(seed, resource), GRIDS[resource].ratio ** buckets
     days = folded(resource, [(FIRST, values)])
     before, after = choose(days, RULES[resource]), chosen(resource, values * factor)
 
-    is_same_choice(days, before, after, factor, RULES[resource])
+    assert_same_choice(days, before, after, factor, RULES[resource])
 
 
 @each_resource
 @settings(max_examples=40, deadline=None)
 @given(seed=histories, factor=st.floats(0.05, 20))
 def test_scaled_usage_scales_the_value_of_a_fixed_rule(resource: Resource, seed: int, factor: float) -> None:
-    """By any factor, within one bucket: that is how far a quantile may move within the grid."""
+    """By any factor, within one bucket, which is the maximum error of a quantile in the grid."""
     values = usage(seed, resource)
     before, after = (folded(resource, [(FIRST, each)]) for each in (values, values * factor))
 
@@ -132,10 +133,10 @@ def test_scaled_usage_scales_the_value_of_a_fixed_rule(resource: Resource, seed:
 def test_scaled_usage_scales_the_choice_or_is_a_near_tie(
     resource: Resource, seed: int, exponent: float
 ) -> None:
-    """By any factor e^-3 to e^3: within one bucket where the same candidate is chosen.
+    """By any factor e^-3 to e^3: within one bucket if the same candidate is chosen.
 
-    Where it is another one, its value, scaled back, would have cost at most .05 more on the history before:
-    a bucket is 5 % of a value, and cost is in shares of the value.
+    If it is another candidate, its value, scaled back, costs at most .05 more on the history before: a bucket
+    is 5 % of a value, and cost is in shares of the value.
     """
     rule, factor = RULES[resource], math.exp(exponent)
     values = usage(seed, resource, series=10)
@@ -146,13 +147,13 @@ def test_scaled_usage_scales_the_choice_or_is_a_near_tie(
 
     ratio = (after.value / before.value / factor)[above & same]
     assert ((ratio > 1 / 1.0501) & (ratio < 1.0501)).all()
-    assert dearer(days, before, after, factor, rule)[above].max(initial=0.0) <= 0.05
+    assert added_cost(days, before, after, factor, rule)[above].max(initial=0.0) <= 0.05
 
 
 @each_resource
 @pytest.mark.parametrize("factor", [0.613, 1.37, 3.0])
 def test_scaled_usage_scales_most_choices_within_a_bucket(resource: Resource, factor: float) -> None:
-    """Of 150 series at least 85 % within one bucket, and all within five: see above for the others."""
+    """Of 150 series at least 85 % within one bucket, and all within five; the module has the reason."""
     values = np.concatenate([usage(seed, resource, series=50) for seed in range(3)])
     ratio = chosen(resource, values * factor).value / chosen(resource, values).value / factor
     moved = np.abs(np.log(ratio)) / np.log(GRIDS[resource].ratio)
@@ -165,23 +166,23 @@ def test_scaled_usage_scales_most_choices_within_a_bucket(resource: Resource, fa
 @settings(max_examples=40, deadline=None)
 @given(seed=histories, exponent=st.floats(-3, 3))
 def test_scaled_days_scale_the_choice_exactly(resource: Resource, seed: int, exponent: float) -> None:
-    """Any factor on the days' quantiles themselves, without the grid, gives the same choice, scaled.
+    """Any factor on the quantiles of the days, without the grid, gives the same choice, scaled.
 
-    Two candidates may cost the same to single precision: then it is the one or the other.
+    If two candidates cost the same to single precision, either one may be chosen.
     """
     rule, factor = RULES[resource], math.exp(exponent)
     days = folded(resource, [(FIRST, usage(seed, resource))])
     scaled = DaySummaries((days.quantiles * np.float64(factor)).astype(np.float32), days.share)
     before, after = choose(days, rule), choose(scaled, rule)
 
-    is_same_choice(days, before, after, factor, rule)
+    assert_same_choice(days, before, after, factor, rule)
 
 
 @each_resource
 @settings(max_examples=25, deadline=None)
 @given(seed=histories)
 def test_permuting_samples_within_a_day_changes_nothing(resource: Resource, seed: int) -> None:
-    """The samples of each series and day in another order, holes included: the same days, to the last bit."""
+    """Another order of the samples of each series and day, holes included, gives bit-identical days."""
     values = usage(seed, resource)
     chance = np.random.default_rng(seed)
     days = values.reshape(len(values), DAYS, STEPS_PER_DAY)
@@ -196,7 +197,7 @@ def test_permuting_samples_within_a_day_changes_nothing(resource: Resource, seed
 def test_permuting_series_and_replicas_permutes_the_values(resource: Resource, seed: int) -> None:
     """Rows in another order give the same values in that order; replicas may swap samples.
 
-    Three series of two replicas each: at every step the replicas swap their samples or not.
+    Three series have two replicas each, which swap their samples at random steps.
     """
     values, rule = usage(seed, resource, series=6), RULES[resource]
     chance = np.random.default_rng(seed)
@@ -235,7 +236,7 @@ def test_splitting_batches_and_their_order_change_nothing(resource: Resource, se
 def test_more_load_never_lowers_the_value_of_a_fixed_rule(
     resource: Resource, seed: int, raising: str
 ) -> None:
-    """Every candidate, on a history and on the same with some samples raised."""
+    """Every candidate, on a history and on the same history with some samples raised."""
     raised: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Float64Array]] = {
         "all": lambda chance, _shape: np.array(chance.uniform(1, 3)),
         "some": lambda chance, shape: np.where(chance.random(shape) < 0.3, chance.uniform(1, 4, shape), 1),
@@ -268,7 +269,7 @@ def test_the_value_is_finite_and_at_least_the_floor(resource: Resource, samples:
         assert (np.isfinite(value) & (value >= rule.floor * (1 - 1e-6))).all()
 
 
-def answered(samples: list[float]) -> Float64Array:
+def decoded(samples: list[float]) -> Float64Array:
     """One series with *samples* as decoded from a Prometheus result, [1, steps]."""
     spelled = {math.inf: "+Inf", -math.inf: "-Inf"}
     points = [
@@ -290,7 +291,7 @@ def answered(samples: list[float]) -> Float64Array:
         max_size=2 * STEPS_PER_DAY,
     )
 )
-def test_whatever_a_source_is_told_the_value_is_usable(resource: Resource, samples: list[float]) -> None:
+def test_the_value_is_usable_for_any_response(resource: Resource, samples: list[float]) -> None:
     """Infinite, negative and absurd samples are dropped when a Prometheus result is decoded.
 
     `UsageHistograms` gets samples from 0 to 1e18 only, or NaN for none. So the value is finite, at least the
@@ -298,7 +299,7 @@ def test_whatever_a_source_is_told_the_value_is_usable(resource: Resource, sampl
     """
     rule = RULES[resource]
     usable = [each if 0 <= each <= 1e18 else math.nan for each in samples]
-    found = folded(resource, [(FIRST, answered(samples))])
+    found = folded(resource, [(FIRST, decoded(samples))])
     of_usable = folded(resource, [(FIRST, np.array([usable]))])
 
     value = choose(found, rule).value
@@ -307,8 +308,8 @@ def test_whatever_a_source_is_told_the_value_is_usable(resource: Resource, sampl
 
 
 @each_resource
-def test_nothing_seen_at_all_gives_the_floor(resource: Resource) -> None:
-    """Without any day the floor is given: quantiles with a share of 0 are ignored."""
+def test_without_any_day_the_value_is_the_floor(resource: Resource) -> None:
+    """Quantiles of days with a share of 0 are ignored."""
     days = DaySummaries(
         np.full((1, 3, len(LEVELS)), 7e9, dtype=np.float32), np.zeros((1, 3), dtype=np.float32)
     )

@@ -18,7 +18,7 @@ from app.domain.profiles import Pressure, PressureSignal, Resource, ResourceProf
 from app.history.samples import STEPS_PER_DAY, StepRange, step_time
 from app.history.usage_history import UsageHistory
 from app.recommendation.policy import EstimationPolicy
-from tests.recommendation.builders import DAY, MIDNIGHT, WEB_POD, WEB_POD_2, recommend, signs, steps, usage
+from tests.recommendation.builders import DAY, MIDNIGHT, WEB_POD, WEB_POD_2, pressure, recommend, steps, usage
 
 ATTRIBUTE = PodNames().workload
 THROTTLING, KILLED = Pressure.CPU_THROTTLING, Pressure.OOM_KILLED
@@ -27,7 +27,7 @@ NEXT_DAY = steps(STEPS_PER_DAY + 1, 2 * STEPS_PER_DAY)
 
 
 def measured(resource: Resource, of: StepRange, amount: float, *containers: str) -> UsageHistory:
-    """A history in which each container (`app`, if none is named) of one Pod of web used *amount*."""
+    """A history in which each container (by default `app`) of one Pod of web used *amount*."""
     history = UsageHistory(timeslots=4, retained_days=15)
     rows = [(WEB_POD, container, amount) for container in containers or ("app",)]
     history.fold(usage(of, *rows, resource=resource), ATTRIBUTE)
@@ -35,19 +35,19 @@ def measured(resource: Resource, of: StepRange, amount: float, *containers: str)
 
 
 def web(history: UsageHistory, resource: Resource, newest: int) -> ResourceProfile:
-    """The profile as of a step that is counted from midnight."""
+    """The profile as of *newest*, a step that is counted from midnight."""
     (profile,) = recommend(history, resource, EstimationPolicy(), newest_step=MIDNIGHT + newest).profiles
     return profile
 
 
 def throttled(history: UsageHistory, of: StepRange, share: object, pod: str = WEB_POD) -> None:
-    history.fold_pressure(signs(THROTTLING, of, (pod, "app", share)), ATTRIBUTE)  # type: ignore[arg-type]
+    history.fold_pressure(pressure(THROTTLING, of, (pod, "app", share)), ATTRIBUTE)  # type: ignore[arg-type]
 
 
 def killed(history: UsageHistory, of: StepRange, *at: int) -> None:
     """OOM kills of `app` at steps counted from midnight, in a query result on all of *of*."""
     shown = [float(step in {MIDNIGHT + each for each in at}) for step in range(of.first, of.last + 1)]
-    history.fold_pressure(signs(KILLED, of, (WEB_POD, "app", shown)), ATTRIBUTE)
+    history.fold_pressure(pressure(KILLED, of, (WEB_POD, "app", shown)), ATTRIBUTE)
 
 
 def raises(profile: ResourceProfile) -> list[float]:
@@ -55,7 +55,7 @@ def raises(profile: ResourceProfile) -> list[float]:
 
 
 def test_throttling_raises_by_its_mean_share() -> None:
-    """Seen in 24 steps, of which it was throttled by 40 % in 12: a mean of 0.2, so 0.1852 * 1.2 = 0.2223.
+    """Observed in 24 steps, throttled by 40 % in 12 of them: a mean of 0.2, so 0.1852 * 1.2 = 0.2223.
 
     The last of those steps is the 12th.
     """
@@ -79,7 +79,7 @@ def test_throttling_raises_by_half_at_most() -> None:
 
 
 @pytest.mark.parametrize(("days_later", "expected"), [(0, 0.4), (1, 0.2), (2, 0.1), (3, None)])
-def test_a_day_of_throttling_counts_half_after_each_day(days_later: int, expected: float | None) -> None:
+def test_a_day_of_throttling_loses_half_its_effect_each_day(days_later: int, expected: float | None) -> None:
     """A mean of 0.4, then no throttling: 0.4, 0.2, 0.1; three days later it is dropped."""
     history = measured(Resource.CPU, WHOLE_DAY, 0.1)
     throttled(history, WHOLE_DAY, 0.4)
@@ -109,7 +109,7 @@ def test_throttling_of_replicas_is_pooled_as_their_usage_is() -> None:
     assert raises(web(history, Resource.CPU, 24)) == [0.2]
 
 
-def test_steps_in_which_a_container_did_not_run_do_not_thin_its_throttling() -> None:
+def test_steps_in_which_a_container_did_not_run_do_not_dilute_its_throttling() -> None:
     """It ran in the last 12 of 24 steps and was throttled by 30 % in all of them: 0.3."""
     history = UsageHistory(timeslots=4, retained_days=15)
     ran = [np.nan] * 12 + [0.1] * 12
@@ -160,8 +160,8 @@ def test_the_raise_of_a_kill_decays_with_its_age(hours_later: int, expected: str
     assert web(history, Resource.MEMORY, 24 + hours_later * 12).value == expected
 
 
-def test_what_was_measured_stays_as_it_is() -> None:
-    """Read with the raise, and again after the raise was dropped: the samples do not contain it.
+def test_measured_usage_does_not_contain_the_raise() -> None:
+    """The samples are equal with the raise and after it was dropped.
 
     A whole day of 10,000,000 is 1.2 * (1 + 3 / (1 + 1 / 0.6)^2) = 1.70625 times itself.
     """
@@ -174,7 +174,7 @@ def test_what_was_measured_stays_as_it_is() -> None:
     assert (profile.value, profile.basis.samples) == ("17062500", 288)
 
 
-def test_only_the_container_that_showed_it_is_raised() -> None:
+def test_only_the_container_under_pressure_is_raised() -> None:
     """Two containers of 10,000,000: 43,067,816.56 * (1.2 + 1) = 94,749,196; the slot likewise."""
     history = measured(Resource.MEMORY, steps(1, 24), 1e7, "app", "linkerd-proxy")
     killed(history, steps(1, 24), 24)
@@ -188,7 +188,7 @@ def test_only_the_container_that_showed_it_is_raised() -> None:
     assert (profile.value, profile.slots[0].value) == ("94749196", "94749196")
 
 
-def test_throttling_says_nothing_of_memory_and_a_kill_nothing_of_cpu() -> None:
+def test_throttling_does_not_affect_memory_and_a_kill_does_not_affect_cpu() -> None:
     """Throttling raises CPU only, an OOM kill memory only."""
     history = measured(Resource.CPU, steps(1, 24), 0.1)
     history.fold(usage(steps(1, 24), (WEB_POD, "app", 1e7), resource=Resource.MEMORY), ATTRIBUTE)
@@ -200,17 +200,17 @@ def test_throttling_says_nothing_of_memory_and_a_kill_nothing_of_cpu() -> None:
     )
 
 
-def test_signs_of_pods_of_nobody_raise_nobody() -> None:
+def test_pressure_without_a_workload_raises_nothing() -> None:
     """`db-0` belongs to no known workload; a container without usage samples has no profile."""
     history = measured(Resource.CPU, steps(1, 24), 0.1)
-    answer = signs(THROTTLING, steps(1, 24), ("db-0", "app", 0.5), (WEB_POD, "never-measured", 0.5))
-    history.fold_pressure(answer, ATTRIBUTE)
+    samples = pressure(THROTTLING, steps(1, 24), ("db-0", "app", 0.5), (WEB_POD, "never-measured", 0.5))
+    history.fold_pressure(samples, ATTRIBUTE)
 
     profile = web(history, Resource.CPU, 24)
     assert (profile.value, profile.signals) == ("0.186", ())
 
 
-def test_signs_are_asked_for_where_usage_is_known() -> None:
+def test_pressure_is_queried_for_days_with_usage() -> None:
     """Without usage nothing is queried; then the steps of the last three days with usage, newest first.
 
     Steps that were read are not queried again, even in the middle of missing ones.
@@ -242,7 +242,7 @@ def test_churn_does_not_fill_the_memory() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), length=st.integers(12, 700), reason=st.sampled_from(Pressure))
-def test_the_order_of_answers_and_answers_that_come_twice_change_nothing(
+def test_the_order_of_results_and_repeated_results_change_nothing(
     seed: int, length: int, reason: Pressure
 ) -> None:
     """Pressure split at random steps, shuffled, half of it read twice, raises as one whole result does."""
@@ -256,7 +256,7 @@ def test_the_order_of_answers_and_answers_that_come_twice_change_nothing(
         columns = slice(part.first - MIDNIGHT - 1, part.last - MIDNIGHT)
         pods = zip((WEB_POD, WEB_POD_2), table, strict=True)
         history.fold_pressure(
-            signs(reason, part, *((pod, "app", row[columns]) for pod, row in pods)), ATTRIBUTE
+            pressure(reason, part, *((pod, "app", row[columns]) for pod, row in pods)), ATTRIBUTE
         )
 
     cuts = sorted({0, length, *chance.integers(1, length, 5).tolist()})

@@ -56,11 +56,11 @@ def test_constant_usage_needs_itself_plus_a_margin_for_what_was_not_seen() -> No
 
 
 def test_memory_is_the_largest_sample_plus_a_margin() -> None:
-    """One sample of 20,000,000 among 23 of 10,000,000: the maximum counts, and the P95 is less slack to lose.
+    """One sample of 20,000,000 among 23 of 10,000,000: the maximum counts; slack is relative to the P95.
 
-    The P95 is 10,000,000, within its bucket's 5 %. At a width of .1 a margin m costs 1 - 0.5 / m + 2.1 *
-    (.45 * m^-10 + .05 * m^-2): 1.3 .746, 1.4 .729, 1.6 .737, and the bucket changes nothing of that order.
-    20,000,000 * 1.4 * 3.312909 = 92,761,451.
+    The P95 is 10,000,000, within its bucket's 5 %. At a width of .1 a margin m costs 1 - 0.5 / m + 2.1 * (.45
+    * m^-10 + .05 * m^-2): 1.3 .746, 1.4 .729, 1.6 .737; the bucket does not change that order. 20,000,000 *
+    1.4 * 3.312909 = 92,761,451.
     """
     values = [1e7] * 23 + [2e7]
     folded = history()
@@ -112,7 +112,7 @@ def test_an_init_container_that_ended_is_left_out() -> None:
     assert (profile.value, [c.name for c in profile.containers]) == ("0.186", ["web-svc"])
 
 
-def test_a_workload_that_is_gone_keeps_its_containers() -> None:
+def test_a_terminated_workload_keeps_its_containers() -> None:
     """The workload's own last hour counts, although other workloads have samples for a day more.
 
     24 steps of 0.1 were seen: 0.1852.
@@ -138,8 +138,8 @@ def test_too_few_samples_give_no_profile_but_a_reason() -> None:
 def test_runs_that_last_one_step_have_a_profile_after_the_second() -> None:
     """A Job that runs for five minutes an hour: one run is too few samples, two make a profile.
 
-    It rests on what was seen: t = 2/288 raises 0.1 by 1 / 1.00694^2 = 0.9863 to 0.1986. 2 steps are 1/6 h,
-    against a day of ignorance 0.1667 / 24.1667 = 0.0069; the window holds 13 steps.
+    Of t = 2/288 days the raise is 1 / 1.00694^2 = 0.9863: 0.1 becomes 0.1986. The confidence is 2 steps, 1/6
+    h, against a day: 0.1667 / 24.1667 = 0.0069. The window has 13 steps.
     """
     job, folded = Workload("emojivoto", "report", "CronJob"), history()
     for number, run in enumerate(("report-29000000-abcde", "report-29000060-fghij")):
@@ -156,10 +156,10 @@ def test_runs_that_last_one_step_have_a_profile_after_the_second() -> None:
 
 
 def test_each_time_slot_has_its_own_value() -> None:
-    """0.1 from 00:00 to 06:00 (72 steps), 0.2 until 12:00; later slots saw nothing, so there are none.
+    """0.1 from 00:00 to 06:00 (72 steps), 0.2 until 12:00; later slots have no samples and no value.
 
-    Half a day raises each by 1 / 1.5^2 = 0.4444: 0.1444 and 0.2889. P50, which the middle of all samples
-    gives, would be exceeded half of the time, so that the choice is a level that both slots fill themselves.
+    Half a day raises each by 1 / 1.5^2 = 0.4444: 0.1444 and 0.2889. The P50 of all samples would be exceeded
+    half of the time, so the choice is a quantile that is right in both slots.
     """
     profile = web_cpu(usage(steps(1, 144), (WEB_POD, "web-svc", [0.1] * 72 + [0.2] * 72)))
 
@@ -170,10 +170,10 @@ def test_each_time_slot_has_its_own_value() -> None:
 
 
 def test_the_newest_days_count_most_and_what_left_the_window_not_at_all() -> None:
-    """A busy day a week ago, and today 12 idle steps, which do not count while the day goes on.
+    """A busy day a week ago, and today 12 idle steps, which do not count before the day is over.
 
-    One day was seen: 0.4 * 1.25 = 0.500. A window of 14 days forgets it once it is 14 days old: what is left
-    are 12 steps of 0.1, t = 1/24, raised by 1 / 1.04167^2 = 0.9216: 0.1922.
+    One day was seen: 0.4 * 1.25 = 0.500. A window of 14 days drops it when it is 14 days old: 12 steps of 0.1
+    remain, t = 1/24, raised by 1 / 1.04167^2 = 0.9216: 0.1922.
     """
     busy = StepRange(MIDNIGHT - 7 * STEPS_PER_DAY + 1, MIDNIGHT - 6 * STEPS_PER_DAY)
     folded = history()
@@ -184,7 +184,7 @@ def test_the_newest_days_count_most_and_what_left_the_window_not_at_all() -> Non
     assert needs(folded, MIDNIGHT + 12 + 7 * STEPS_PER_DAY)["web"].value == "0.193"
 
 
-def test_pods_of_nobody_are_named_and_not_counted() -> None:
+def test_pods_without_a_workload_are_listed_and_not_counted() -> None:
     """A StatefulSet's Pod belongs to no known workload: it is listed as unattributed and not counted."""
     folded = history().fold(usage(steps(1, 12), ("db-0", "db", 1.0)), ATTRIBUTE)
 
@@ -192,7 +192,7 @@ def test_pods_of_nobody_are_named_and_not_counted() -> None:
     assert folded.unattributed_pods == frozenset({("emojivoto", "db-0")})
 
 
-def test_the_neighbour_with_a_longer_name_is_another_workload() -> None:
+def test_a_workload_whose_name_is_a_prefix_is_another_workload() -> None:
     """`web-api` uses 50 times as much as `web`; they are independent: 1.852071 times itself each."""
     folded = history()
     folded.fold(usage(steps(1, 24), (WEB_POD, "c", 0.02), ("web-api-5f5b555dff-fcg7c", "c", 1.0)), ATTRIBUTE)
@@ -202,7 +202,7 @@ def test_the_neighbour_with_a_longer_name_is_another_workload() -> None:
     assert (found["web"].value, found["web-api"].value) == ("0.038", "1.853")
 
 
-def test_only_missing_steps_are_asked_for() -> None:
+def test_only_missing_steps_are_queried() -> None:
     """Of steps 1 to 300, 11 to 20 were read: missing are the next day's first, then 21-288, then 1-10."""
     folded = history()
     folded.fold(usage(steps(11, 20), (WEB_POD, "web-svc", 0.1)), ATTRIBUTE)
@@ -213,7 +213,7 @@ def test_only_missing_steps_are_asked_for() -> None:
     assert folded.missing(Resource.MEMORY, steps(1, 20)) == [steps(1, 20)]
 
 
-def test_days_that_left_the_ring_are_asked_for_no_more_and_kept_no_more() -> None:
+def test_days_that_are_no_longer_retained_are_neither_queried_nor_stored() -> None:
     """15 retained days, then a sample 20 days later: the first day's samples are dropped."""
     folded = history()
     folded.fold(usage(steps(1, 24), (WEB_POD, "web-svc", 0.4)), ATTRIBUTE)
@@ -225,7 +225,7 @@ def test_days_that_left_the_ring_are_asked_for_no_more_and_kept_no_more() -> Non
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), replicas=st.integers(1, 4), length=st.integers(2, 700))
-def test_the_order_of_answers_and_answers_that_come_twice_change_nothing(
+def test_the_order_of_results_and_repeated_results_change_nothing(
     seed: int, replicas: int, length: int
 ) -> None:
     """A past split at random steps, shuffled, half of it read twice, folds to the same profile."""
@@ -252,8 +252,8 @@ def test_the_order_of_answers_and_answers_that_come_twice_change_nothing(
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-12, 1e-4, 1e6])
-def test_a_value_is_never_zero_nor_beyond_belief(value: float) -> None:
-    """No usage at all still needs the floor of 0.001 cores; what exceeds the grid is its own maximum.
+def test_a_value_is_never_zero_or_above_the_grid(value: float) -> None:
+    """Without any usage it is the floor of 0.001 cores; usage above the grid counts as the grid's maximum.
 
     An hour was seen, t = 1/24: both are raised by 0.9216.
     """

@@ -29,7 +29,7 @@ def pod(workload: Workload) -> str:
 
 @dataclass
 class Cluster:
-    """The recorded usage and the published values; both outlive every leader."""
+    """The recorded usage and the published values; they survive a change of the leader."""
 
     resource: Resource = Resource.CPU
     usage: list[Samples] = field(default_factory=list)
@@ -59,13 +59,13 @@ class Leader:
             self._history.fold(samples, ATTRIBUTE)
         self._read = len(self._cluster.usage)
         published, newest = self._cluster.published, MIDNIGHT + step
-        found = self._recommender.recommend(
+        recommendations = self._recommender.recommend(
             self._cluster.resource, self._policy, newest_step=newest, published=published.get
         )
-        for profile in found.profiles:
+        for profile in recommendations.profiles:
             moved = PublishedValue(float(profile.value), newest * STEP_SECONDS + 60)
             published[profile.workload] = moved
-        return found.profiles
+        return recommendations.profiles
 
     def value(self, step: int) -> float:
         """The value of web after a cycle."""
@@ -92,7 +92,7 @@ def test_an_unchanged_cycle_makes_no_profile() -> None:
     assert leader.cycle(NOON + 1) == []
 
 
-def test_a_profile_that_is_due_is_made_without_moving() -> None:
+def test_a_due_profile_is_built_with_an_unchanged_value() -> None:
     """A due profile has the same value, newer samples, and the value of the newest choice."""
     cluster = Cluster()
     two_weeks(cluster, 0.1)
@@ -104,7 +104,7 @@ def test_a_profile_that_is_due_is_made_without_moving() -> None:
 
 
 def test_cpu_rises_within_the_day_once_it_has_spent_its_risk() -> None:
-    """0.1 for two weeks, and 0.4 from noon on: the value rises once the rise is worth it.
+    """0.1 for two weeks, and 0.4 from noon on: the value rises as soon as that is cheaper.
 
     Yesterday weighs 1, the days before it half after every two days, today 1.41 times its share with samples:
     at midnight 0.27 of all. Staying costs 0.27 * (7.7 * 0.5 - 1) = 0.77 by then (half of the day is above,
@@ -127,11 +127,11 @@ def test_cpu_rises_within_the_day_once_it_has_spent_its_risk() -> None:
 
 
 def test_memory_rises_with_the_first_sample_that_does_not_fit() -> None:
-    """Constant 100 MB of two weeks needs 106.5 MB: 106 MB fit and move nothing, 150 MB do not.
+    """Constant 100 MB of two weeks needs 106.5 MB: a sample of 106 MB changes nothing, one of 150 MB does.
 
-    Such days stray by .7 * .2 / (14 + 1) = .00933. A margin of 3 % costs 1 - 1 / 1.03 + 2.1 *
-    (.45 * 1.03^(-1 / .00933) + .05 * 1.03^(-1 / .5)) = .168, 6 % .152, 10 % .178: 1.06 is the cheapest, and
-    1.06 * (1 + 3 / (1 + 14 / 0.6)^2) = 1.06537.
+    The spread of such days is .7 * .2 / (14 + 1) = .00933. A margin of 3 % costs 1 - 1 / 1.03 + 2.1 * (.45 *
+    1.03^(-1 / .00933) + .05 * 1.03^(-1 / .5)) = .168, 6 % .152, 10 % .178: 1.06 is the cheapest, and 1.06 *
+    (1 + 3 / (1 + 14 / 0.6)^2) = 1.06537.
     """
     cluster = Cluster(Resource.MEMORY)
     two_weeks(cluster, 1e8)
@@ -188,7 +188,7 @@ def test_a_restart_at_any_time_publishes_the_same() -> None:
     assert len({each.value for each in told[0]}) >= 3
 
 
-def test_a_value_of_somebody_else_is_replaced_at_once() -> None:
+def test_a_value_of_another_writer_is_replaced_at_once() -> None:
     """Another writer sets ten times the value an hour after publication: the next cycle reverts it."""
     cluster = Cluster()
     two_weeks(cluster, 0.1)
@@ -221,8 +221,8 @@ def test_choosing_is_spread_over_the_first_hour_of_a_day() -> None:
     assert set(due.values()) == set(range(1, SPREAD_STEPS + 1))
 
 
-def test_a_workload_moves_by_what_all_its_containers_save() -> None:
-    """A proxy of 0.001 beside an application of 1.0: that the proxy triples saves too little of the whole."""
+def test_a_workload_changes_if_all_its_containers_together_save_enough() -> None:
+    """A proxy of 0.001 beside an application of 1.0: tripling the proxy saves too little of the sum."""
     proxy, app = (WEB, "proxy"), (WEB, "app")
     cluster = Cluster()
     two_weeks(cluster, 1.0, app)
@@ -244,8 +244,8 @@ def test_a_workload_moves_by_what_all_its_containers_save() -> None:
 
 
 @pytest.mark.parametrize("resource", Resource)
-def test_risk_is_what_the_value_is_bought_with(resource: Resource) -> None:
-    """Noise: at low risk the value is larger, and the stated time above it is smaller."""
+def test_a_lower_risk_gives_a_larger_value(resource: Resource) -> None:
+    """Noise: at low risk the value is larger, and the predicted time above it is smaller."""
     chance = np.random.default_rng(5)
     cluster = Cluster(resource)
     scale = 0.1 if resource is Resource.CPU else 1e8
@@ -293,7 +293,7 @@ def test_a_young_container_takes_what_its_siblings_need() -> None:
 
 
 def test_a_young_container_keeps_its_own_value_where_that_is_larger() -> None:
-    """The sibling needs less: 0.4 * 1.9216 = 0.7686 stays."""
+    """The sibling needs less, so 0.4 * 1.9216 = 0.7686 stays."""
     cluster = Cluster()
     two_weeks(cluster, 0.1, (Workload("a", "web"), "c"))
     cluster.uses(1, [0.4] * 12)

@@ -34,7 +34,7 @@ def whole() -> Checkpoint:
     return learned_of(Cluster()).learned.shard(KeyRange(), ASKED)
 
 
-def test_it_comes_back_as_it_was(whole: Checkpoint) -> None:
+def test_round_trip(whole: Checkpoint) -> None:
     """Usage, pressure, runs, connections, their coverage, and the namespaces that were queried."""
     back = read(encode(whole))
 
@@ -48,7 +48,7 @@ def test_it_comes_back_as_it_was(whole: Checkpoint) -> None:
     assert back.connections.missing(PAST.last) == []
 
 
-def test_a_day_that_goes_on_after_it_came_back_is_the_same_day() -> None:
+def test_a_day_that_continues_after_a_restore_is_the_same_day() -> None:
     """Folding half of a day, storing, reading and folding the rest equals folding the whole day."""
     cluster = Cluster()
     half = PAST.first + 2 * 288 + 33
@@ -61,7 +61,7 @@ def test_a_day_that_goes_on_after_it_came_back_is_the_same_day() -> None:
     assert facts(learner.learned) == facts(learned_of(cluster).learned)
 
 
-def test_the_same_is_the_same_bytes(whole: Checkpoint) -> None:
+def test_equal_state_gives_equal_bytes(whole: Checkpoint) -> None:
     """Encoding twice, or again after decoding, gives equal bytes; one step more gives other bytes."""
     packed = encode(whole)
 
@@ -73,8 +73,8 @@ def test_the_same_is_the_same_bytes(whole: Checkpoint) -> None:
     )
 
 
-def test_nothing_learned_is_a_check_point_too() -> None:
-    """An empty state, as after the first cycle of a cluster without Pods, has a round trip too."""
+def test_an_empty_state_is_a_check_point_too() -> None:
+    """The state after the first cycle of a cluster without Pods has a round trip too."""
     nothing = Checkpoint(
         KeyRange(), NamespaceSelection(), UsageState(timeslots=4, retained_days=15), ConnectionHistory()
     )
@@ -97,7 +97,7 @@ def test_rates_are_kept_to_one_in_eight_thousand(whole: Checkpoint) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
-def test_bytes_that_were_damaged_are_told(whole: Checkpoint, data: st.DataObject) -> None:
+def test_damaged_bytes_are_an_error(whole: Checkpoint, data: st.DataObject) -> None:
     """A flipped bit anywhere, or a truncated file, raises UnreadableCheckpointError and nothing else."""
     packed = bytearray(encode(whole))
     if data.draw(st.booleans()):
@@ -111,14 +111,14 @@ def test_bytes_that_were_damaged_are_told(whole: Checkpoint, data: st.DataObject
 
 
 @pytest.mark.parametrize("packed", [b"", b"{}", b"JPCP", b"\x00" * 100, b"JPCP\x01\x00" + b"\x00" * 32])
-def test_what_is_no_check_point_is_told(packed: bytes) -> None:
+def test_other_content_is_an_error(packed: bytes) -> None:
     """Empty bytes, JSON, zeros and truncated prefixes are Corrupt."""
     with pytest.raises(UnreadableCheckpointError) as caught:
         read(packed)
     assert caught.value.reason == "Corrupt"
 
 
-def test_one_of_a_later_version_is_told(whole: Checkpoint) -> None:
+def test_a_later_version_is_an_error(whole: Checkpoint) -> None:
     """The version is checked before the checksum, because a later format may place it elsewhere."""
     packed = encode(whole)
 
@@ -127,7 +127,7 @@ def test_one_of_a_later_version_is_told(whole: Checkpoint) -> None:
     assert caught.value.reason == "OtherVersion"
 
 
-def test_one_of_other_slots_is_told(whole: Checkpoint) -> None:
+def test_another_number_of_time_slots_is_an_error(whole: Checkpoint) -> None:
     """Histograms of four time slots can not be read with six."""
     with pytest.raises(UnreadableCheckpointError, match="TIMESLOTS") as caught:
         decode(encode(whole), timeslots=6, retained_days=15)
@@ -147,8 +147,8 @@ def test_one_of_other_slots_is_told(whole: Checkpoint) -> None:
         lambda body: struct.pack("<I", 2**31) + body[4:],
     ],
 )
-def test_a_check_point_that_contradicts_itself_is_told(whole: Checkpoint, damage: object) -> None:
-    """A right checksum with a header that does not match the arrays is Malformed."""
+def test_a_header_that_does_not_match_the_arrays_is_an_error(whole: Checkpoint, damage: object) -> None:
+    """The checksum is right, and the reason is Malformed."""
     body = zlib.compress(damage(zlib.decompress(encode(whole)[38:])))  # type: ignore[operator]
 
     with pytest.raises(UnreadableCheckpointError) as caught:
@@ -156,13 +156,13 @@ def test_a_check_point_that_contradicts_itself_is_told(whole: Checkpoint, damage
     assert caught.value.reason == "Malformed"
 
 
-def test_a_piece_names_only_its_own_namespaces() -> None:
-    """Thousands of names in each of hundreds of pieces would fill them."""
-    piece = learned_of(Cluster()).learned.shard(range_of("team-1"), ASKED)
+def test_a_shard_names_only_its_own_namespaces() -> None:
+    """Thousands of names in each of hundreds of shards would fill them."""
+    shard = learned_of(Cluster()).learned.shard(range_of("team-1"), ASKED)
 
-    assert piece.namespaces == NamespaceSelection(frozenset({"team-1"}))
-    assert {workload.namespace for workload, _ in piece.usage.series.index} == {"team-1"}
-    assert {edge.source.namespace for edge in piece.connections.edges} == {"team-1"}
+    assert shard.namespaces == NamespaceSelection(frozenset({"team-1"}))
+    assert {workload.namespace for workload, _ in shard.usage.series.index} == {"team-1"}
+    assert {edge.source.namespace for edge in shard.connections.edges} == {"team-1"}
 
 
 def test_todays_last_step_is_remembered(whole: Checkpoint) -> None:

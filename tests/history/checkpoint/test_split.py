@@ -1,4 +1,4 @@
-"""What was learned, cut anywhere, stored at any time, in part lost, and joined: nothing is lost or twice."""
+"""Shards of any ranges and ages, some of them lost, restore the state: nothing is missing or twice."""
 
 import random
 
@@ -22,11 +22,11 @@ KEYS = sorted(key_of(workload) for workload in CLUSTER.workloads)
 
 
 def stored(learner: Learner, keys: KeyRange, asked: NamespaceSelection = ALL) -> Checkpoint:
-    """A piece as it comes back from where it was kept."""
+    """A shard after encoding and decoding."""
     return decode(encode(learner.learned.shard(keys, asked)), timeslots=4, retained_days=15)
 
 
-def cut_at(starts: list[int]) -> list[KeyRange]:
+def ranges_from(starts: list[int]) -> list[KeyRange]:
     bounds = sorted({0, *starts})
     return [KeyRange(a, b - 1) for a, b in zip(bounds, [*bounds[1:], KeyRange().last + 1], strict=True)]
 
@@ -37,42 +37,42 @@ def until(step: int) -> StepRange:
 
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
-def test_pieces_of_any_age_give_the_whole_again(data: st.DataObject) -> None:
-    """Each piece was stored at a time of its own, one is lost; what is missing is asked for: all is there.
+def test_shards_of_any_age_restore_the_whole_state(data: st.DataObject) -> None:
+    """Shards are stored at different times and one may be lost; querying the missing steps completes them.
 
-    An answer is always on everybody: what a younger piece holds already must not count twice.
+    A result is always for all namespaces: steps that a younger shard has already must not count twice.
     """
-    pieces = []
-    for keys in cut_at(data.draw(st.lists(st.sampled_from(KEYS), max_size=5))):
+    shards = []
+    for keys in ranges_from(data.draw(st.lists(st.sampled_from(KEYS), max_size=5))):
         at = data.draw(st.integers(PAST.last - 300, PAST.last))
-        pieces.append(stored(learned_of(CLUSTER, until(at)), keys))
+        shards.append(stored(learned_of(CLUSTER, until(at)), keys))
     if data.draw(st.booleans()):
-        pieces.remove(data.draw(st.sampled_from(pieces)))
+        shards.remove(data.draw(st.sampled_from(shards)))
     learner = Learner(CLUSTER)
 
-    learner.learned.restore(pieces, ALL)
+    learner.learned.restore(shards, ALL)
     learner.read(PAST)
 
     assert facts(learner.learned) == WHOLE
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_leader_that_was_killed_amid_a_cut_leaves_what_can_be_joined(seed: int) -> None:
-    """The new piece on the right is there, the old one tells of everything: each counts for its own keys."""
+def test_a_leader_that_is_killed_during_a_split_leaves_a_restorable_state(seed: int) -> None:
+    """The new shard has the right half, the old one the whole range: each counts for its own keys."""
     middle = random.Random(seed).choice(KEYS)
     old = stored(learned_of(CLUSTER, until(PAST.last - 200)), KeyRange())
     new = stored(learned_of(CLUSTER, until(PAST.last - 50)), KeyRange(middle, KeyRange().last))
     learner = Learner(CLUSTER)
     learner.learned.restore([new, old], ALL)
 
-    for rows in learner.learned.usage.histograms.values():
-        assert rows.missing(PAST)[-1].first == PAST.last - 199
+    for history in learner.learned.usage.histograms.values():
+        assert history.missing(PAST)[-1].first == PAST.last - 199
     learner.read(PAST)
     assert facts(learner.learned) == WHOLE
 
 
-def test_without_pieces_everything_is_missing() -> None:
-    """A first installation."""
+def test_without_shards_everything_is_missing() -> None:
+    """The state of a first installation."""
     learner = Learner(CLUSTER)
     learner.learned.restore([], ALL)
     learner.read(PAST)
@@ -81,7 +81,7 @@ def test_without_pieces_everything_is_missing() -> None:
 
 
 def test_a_namespace_that_comes_into_scope_brings_its_past() -> None:
-    """All but team-2 were asked for. Its whole past is missing then, and the others count nothing twice."""
+    """All namespaces but team-2 were queried. Then all its steps are missing, and no other counts twice."""
     others = {f"team-{n}" for n in range(6)} - {"team-2"}
     learner = Learner(CLUSTER)
     learner.read(PAST, others)
@@ -109,22 +109,22 @@ def test_a_namespace_that_comes_into_scope_brings_its_past() -> None:
     ],
     ids=["all-instead-of-two", "one-more", "no-longer-excluded", "fewer", "all-but-one"],
 )
-def test_scope_that_grew_while_nobody_led(
+def test_a_scope_that_grew_while_there_was_no_leader(
     before: NamespaceSelection, now: NamespaceSelection, unknown: set[int]
 ) -> None:
-    """What was not asked for when it was stored, and is now, is missing; all else is known."""
+    """Namespaces that were not queried for the shard and are in scope now are missing; others are not."""
     teams = {f"team-{n}" for n in range(6)}
     first = Learner(CLUSTER)
     first.read(PAST, {team for team in teams if before.covers(team)})
     middle = KEYS[len(KEYS) // 2]
-    pieces = [stored(first, keys, within(before, keys)) for keys in cut_at([middle])]
+    shards = [stored(first, keys, within(before, keys)) for keys in ranges_from([middle])]
     learner = Learner(CLUSTER)
-    learner.learned.restore(pieces, now)
+    learner.learned.restore(shards, now)
 
     keys = np.array([range_of(f"team-{n}").first for n in range(6)])
-    for rows in learner.learned.usage.histories():
-        lacks = rows.coverage.uncovered(keys, StepRange(PAST.last - 10, PAST.last)).any(axis=1)
-        assert set(np.flatnonzero(lacks).tolist()) == unknown
+    for history in learner.learned.usage.histories():
+        is_missing = history.coverage.uncovered(keys, StepRange(PAST.last - 10, PAST.last)).any(axis=1)
+        assert set(np.flatnonzero(is_missing).tolist()) == unknown
     learner.read(PAST, {team for team in teams if now.covers(team)})
     if now == ALL:
         assert facts(learner.learned) == WHOLE
@@ -146,27 +146,30 @@ def test_ranges_fit_and_leave_nothing_out(weights: dict[int, float], starts: lis
 
     ranges = plan_ranges(starts, keys, heavy, max_weight=50)
 
-    assert [each.first for each in ranges] == [0, *(each.last + 1 for each in ranges[:-1])]
+    assert [keys_range.first for keys_range in ranges] == [
+        0,
+        *(keys_range.last + 1 for keys_range in ranges[:-1]),
+    ]
     assert ranges[-1].last == KeyRange().last
-    loads = [float(heavy[each.covers(keys)].sum()) for each in ranges]
+    loads = [float(heavy[keys_range.covers(keys)].sum()) for keys_range in ranges]
     assert all(load <= 50 + 30.001 for load in loads)
     assert len(ranges) <= 1 + 4 * sum(loads) / 25
-    again = plan_ranges([each.first for each in ranges], keys, heavy, max_weight=50)
+    again = plan_ranges([keys_range.first for keys_range in ranges], keys, heavy, max_weight=50)
     assert len(again) <= len(ranges) + 2 * sum(load > 49.999 for load in loads)  # sums are rounded
 
 
-def test_cuts_that_fit_stay() -> None:
-    """Every hour a little more: as long as each piece fits, all stay where they are."""
+def test_ranges_that_fit_stay() -> None:
+    """The state grows by a fifth: as long as each shard fits, the ranges stay the same."""
     keys = np.arange(0, 1000, dtype=np.int64)
     ranges = plan_ranges([0], keys, np.ones(1000), max_weight=300)
 
-    grown = plan_ranges([each.first for each in ranges], keys, np.full(1000, 1.2), max_weight=300)
+    grown = plan_ranges([keys_range.first for keys_range in ranges], keys, np.full(1000, 1.2), max_weight=300)
 
     assert grown == ranges
     assert len(ranges) == 5
 
 
-def test_a_piece_of_one_workload_can_not_be_halved() -> None:
-    """Between its containers is no key."""
+def test_a_shard_of_one_workload_can_not_be_halved() -> None:
+    """All containers of a workload have the same key."""
     assert halves(KeyRange(), np.array([5, 5, 5])) is None
     assert halves(KeyRange(), np.array([5, 9])) == (KeyRange(0, 8), KeyRange(9, KeyRange().last))
