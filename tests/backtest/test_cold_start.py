@@ -11,7 +11,7 @@ from tests.backtest.pasts import GIBIBYTE, day, lanes, usage
 FULL = EvaluationPeriod(14, 14)
 
 
-def test_an_hour_is_all_that_is_known() -> None:
+def test_a_history_of_one_hour() -> None:
     """Usage is 4 cores for 14 days, 1 core in their last hour, and 1 core on the evaluated day.
 
     1 core is raised by 1 / (1 + 1/24)^2 = 92.2 %, to 1.922 cores (within a bucket). The slack over the day's
@@ -32,7 +32,7 @@ def test_an_hour_is_all_that_is_known() -> None:
     assert krr.statements is None
 
 
-def test_more_history_comes_nearer_and_states_less() -> None:
+def test_more_history_lowers_raise_and_bound() -> None:
     """With 1 core on all days the raises are 92 %, 64 %, 25 % and 6 %, and the bound shrinks.
 
     The bound is .85 * .01 * (1 + 1 / days); days is at least .05.
@@ -47,7 +47,7 @@ def test_more_history_comes_nearer_and_states_less() -> None:
     assert stated == pytest.approx([0.0085 * (1 + 1 / days) for days in (0.05, 0.25, 1, 3)], rel=1e-3)
 
 
-def test_who_was_not_there_in_those_hours_has_no_value() -> None:
+def test_without_samples_in_the_history_there_is_no_value() -> None:
     """Without samples in the last hour there is no value from one hour of history, but one from six."""
     away = day((276, 1.0))
 
@@ -58,12 +58,12 @@ def test_who_was_not_there_in_those_hours_has_no_value() -> None:
         assert results[6][name].scores[Resource.CPU].container_days == 1
 
 
-def test_hours_that_nobody_has_are_left_out() -> None:
+def test_histories_longer_than_the_usage_are_left_out() -> None:
     """Two of five days precede the evaluated days, so a history of three days is left out."""
     assert list(cold_start(usage([1.0] * 5), EvaluationPeriod(2, 4), (1, 48, 72))) == [1, 48]
 
 
-def test_only_the_last_hours_are_left_of_the_days() -> None:
+def test_only_the_last_hours_of_the_days_remain() -> None:
     """The thirty hours before day 3 are day 2 and the last quarter of day 1."""
     short = last_hours(lanes([1.0, 2.0, 3.0, 4.0]), 3, 30)
 

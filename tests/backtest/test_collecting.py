@@ -25,7 +25,7 @@ NAN = float("nan")
 
 
 class Scripted:
-    """A source that yields one day per batch, and ends after *days_at_once* batches."""
+    """A source that yields *days_at_once* days per call, newest first."""
 
     def __init__(self, *answers: ContainerSamples, days_at_once: int = 99) -> None:
         self._answers, self._days_at_once = answers, days_at_once
@@ -74,7 +74,7 @@ def test_replicas_that_run_together_have_a_lane_each() -> None:
     assert built.lanes[Resource.CPU].values[:, 0, :2].tolist() == [[1, 2], [3, 4]]
 
 
-def test_a_pod_takes_over_the_lane_of_the_one_before_it() -> None:
+def test_a_pod_continues_the_lane_of_its_predecessor() -> None:
     """After a rollout at step 3 one lane holds both Pods, in any order of arrival."""
     building = builder()
     building.add(answer(steps(3, 4), (WEB_POD_2, "web-svc", [3, 4])))
@@ -87,7 +87,7 @@ def test_a_pod_takes_over_the_lane_of_the_one_before_it() -> None:
     assert built.covered_steps.tolist() == [[4]]
 
 
-def test_days_stand_in_order_and_those_without_samples_too() -> None:
+def test_days_are_in_order_and_include_those_without_samples() -> None:
     """Samples of the first and third day give three days, the second empty; memory has no lane."""
     building = builder()
     building.add(answer(steps(577, 577), (WEB_POD, "web-svc", 3)))
@@ -102,7 +102,7 @@ def test_days_stand_in_order_and_those_without_samples_too() -> None:
     assert built.lanes[Resource.MEMORY].values.shape == (0, 3, 288)
 
 
-def test_nothing_gives_nothing() -> None:
+def test_without_attributed_samples_there_is_no_usage() -> None:
     """Samples without containers, or of Pods without a workload, give no usage."""
     building = builder()
     building.add(answer(steps(1, 2)))
@@ -111,7 +111,7 @@ def test_nothing_gives_nothing() -> None:
     assert building.build({}) is None
 
 
-async def test_a_source_is_asked_again_for_what_is_older() -> None:
+async def test_a_source_is_queried_again_for_older_days() -> None:
     """If each query returns one of three days, the queries end at day 3, day 2 and day 1."""
     days = [answer(steps(first, first + 287), (WEB_POD, "web-svc", 1)) for first in (1, 289, 577)]
     source = Scripted(*days, days_at_once=1)
@@ -122,8 +122,8 @@ async def test_a_source_is_asked_again_for_what_is_older() -> None:
     assert source.queries == [steps(1, 864), steps(1, 576), steps(1, 288)]
 
 
-async def test_a_source_that_knows_nothing_older_ends_it() -> None:
-    """An empty result ends the queries."""
+async def test_an_empty_result_ends_the_queries() -> None:
+    """A source without older samples is not queried again."""
     source = Scripted(answer(steps(577, 864), (WEB_POD, "web-svc", 1)))
 
     read = [samples async for samples in read_samples(source, Resource.CPU, steps(1, 864))]
@@ -131,7 +131,7 @@ async def test_a_source_that_knows_nothing_older_ends_it() -> None:
     assert (len(read), len(source.queries)) == (1, 2)
 
 
-async def test_owners_tell_what_names_do_not_and_the_larger_request_counts() -> None:
+async def test_owners_attribute_pods_and_the_larger_request_counts() -> None:
     """`database-0` belongs to the StatefulSet; the CPU request is the larger of the replicas', 0.2 cores."""
     source = Scripted(
         answer(steps(1, 288), (WEB_POD, "web-svc", 1), ("database-0", "main", 2)),
@@ -161,7 +161,7 @@ async def test_namespaces_out_of_scope_are_left_out() -> None:
     assert await collect_usage(source, source, steps(1, 288), lambda _name: False, lambda *_: None) is None
 
 
-async def test_what_is_recorded_of_a_container() -> None:
+async def test_the_record_of_a_container() -> None:
     """CPU at steps 1 and 2 and memory at 2 and 3 give three timestamps, with NaN for missing samples.
 
     The record also has the owner and the requests.
@@ -180,7 +180,7 @@ async def test_what_is_recorded_of_a_container() -> None:
     assert (record.cpu_request_cores, record.memory_request_bytes) == (0.2, 1e6)
 
 
-async def test_anonymous_names_keep_who_belongs_together() -> None:
+async def test_anonymous_names_keep_workloads_and_namespaces_together() -> None:
     """The two Pods of `web` still share a workload and a namespace; another salt gives other names."""
     source = Scripted(
         answer(steps(1, 3), (WEB_POD, "web-svc", 1), (WEB_POD_2, "web-svc", 2), ("database-0", "main", 3))

@@ -25,7 +25,7 @@ def test_the_days_add_up() -> None:
     assert explanation.days[0].quantiles == pytest.approx((1, 1, 1, 1), rel=0.05)
 
 
-def test_the_value_is_the_candidates_and_what_is_added_for_a_short_past() -> None:
+def test_the_value_is_that_of_the_candidate_with_the_raise_for_short_history() -> None:
     """With 14 days of 1 core each candidate's base is 1 core; it is raised by 1 / (1 + 14)^2 = 0.44 %."""
     explanation = explain(
         ContainerUsage(usage([1.0] * 14 + [np.nan]), Resource.CPU, 0), RiskLevel.NORMAL, 0.0
@@ -54,7 +54,7 @@ def test_the_choice_is_the_cheapest_of_the_candidates_that_are_shown() -> None:
     assert explanation.best[0][1].value == pytest.approx(explanation.base)
 
 
-def test_other_choices_stand_beside_it() -> None:
+def test_values_of_other_policies_are_listed() -> None:
     """KRR's memory value is the maximum plus 15 %; without requests there is no such policy."""
     explanation = explain(ContainerUsage(usage([1.0] * 15), Resource.MEMORY, 0), RiskLevel.NORMAL, 1.0)
     with_requests = explain(
@@ -71,7 +71,7 @@ def test_other_choices_stand_beside_it() -> None:
     assert with_requests.others["requests"].slack == pytest.approx(0.5, abs=0.03)
 
 
-def test_today_counts_for_who_outgrew_the_days_before() -> None:
+def test_today_counts_if_it_exceeds_the_days_before() -> None:
     """After 14 days of 1 core, 4 cores today raise the value, and `today_counts` is True."""
     explanation = explain(ContainerUsage(usage([1.0] * 14 + [4.0]), Resource.CPU, 0), RiskLevel.NORMAL, 1.0)
 
@@ -80,7 +80,7 @@ def test_today_counts_for_who_outgrew_the_days_before() -> None:
     assert explanation.chosen.value > 1.5
 
 
-def test_today_counts_for_who_has_no_past() -> None:
+def test_today_counts_without_earlier_days() -> None:
     """A container with only one hour of usage, today, is explained by it."""
     explanation = explain(ContainerUsage(usage([day((12, 1.0))]), Resource.CPU, 0), RiskLevel.NORMAL, 1 / 24)
 
@@ -89,8 +89,8 @@ def test_today_counts_for_who_has_no_past() -> None:
     assert explanation.little_history > 0.5
 
 
-def test_today_counts_for_who_is_known_for_less_than_a_day() -> None:
-    """With half a day of equal usage yesterday and today, both days count although nothing was outgrown."""
+def test_today_counts_with_less_than_a_day_of_history() -> None:
+    """With half a day of equal usage yesterday and today, both days count although today exceeds nothing."""
     half = day((144, 1.0))
 
     explanation = explain(ContainerUsage(usage([half, half]), Resource.CPU, 0), RiskLevel.NORMAL, 0.5)
@@ -99,7 +99,7 @@ def test_today_counts_for_who_is_known_for_less_than_a_day() -> None:
     assert (explanation.today_counts, len(explanation.days)) == (True, 2)
 
 
-def test_who_was_not_seen_is_not_explained() -> None:
+def test_a_container_without_samples_is_not_explained() -> None:
     """A container that terminated before the window has no explanation."""
     assert (
         explain(ContainerUsage(usage([1.0] + [np.nan] * 15), Resource.CPU, 0), RiskLevel.NORMAL, 1.0) is None

@@ -86,7 +86,7 @@ def test_the_floors() -> None:
     assert peers.vpa_memory(empty, 1).tolist() == [250 * MEBIBYTE]
 
 
-def test_who_knows_the_coming_day_takes_it_as_it_is() -> None:
+def test_the_clairvoyant_policy_uses_the_coming_day() -> None:
     """P99 of a day with 10 of 288 samples of 1 core is one of them, at position 0.99 * 287 = 284.1."""
     past = lanes([0.0, day((278, 0.5), (10, 1.0))])
 

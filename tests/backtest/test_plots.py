@@ -23,7 +23,7 @@ def corners(svg: str, colour: str) -> list[list[tuple[float, float]]]:
     return [[(float(x), float(y)) for x, y in (p.split(",") for p in line.split())] for line in lines]
 
 
-def test_a_line_is_drawn_in_scale_and_interrupted_where_nothing_is_known() -> None:
+def test_a_line_is_to_scale_and_interrupted_at_missing_values() -> None:
     """The range of x from 0 to 4 spans the axes, 70 to 850 of 1000 with a legend; y = 0 is at the bottom."""
     panel = Panel("a <title>", "x", "y", width=1000, height=400)
     panel.line("usage & more", "#123456", [(0, 0), (1, 2), (2, float("nan")), (4, 4)])
@@ -49,7 +49,7 @@ def test_steps_hold_until_the_next_one() -> None:
     assert ys[0] == ys[1] > ys[2] == ys[3]
 
 
-def test_a_point_far_away_is_told_at_the_edge() -> None:
+def test_a_point_beyond_the_axis_is_labelled_at_the_edge() -> None:
     """A point beyond `x_max` is drawn at the edge with its x in the label."""
     panel = Panel("", "", "", width=590, x_max=10)
     panel.points("#123456", [("near", (5, 1)), ("far", (40, 1))])
@@ -60,7 +60,7 @@ def test_a_point_far_away_is_told_at_the_edge() -> None:
     assert {"near", "far (40) →"} <= set(texts(drawn))
 
 
-def test_a_chart_of_nothing_is_a_chart() -> None:
+def test_a_chart_without_points_is_valid() -> None:
     """A panel without points is drawn without an error."""
     assert texts(picture([Panel("empty", "x", "y")]))
 

@@ -1,4 +1,4 @@
-"""Reliability of stated risk: bins, and the statements of our policies."""
+"""Reliability of stated risk: bins, and the risks stated by our policies."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from app.recommendation.rules import MAXIMUM
 from tests.backtest.pasts import Day, day, lanes, usage
 
 
-def test_groups_are_tenths_of_the_days_in_the_order_of_what_was_stated() -> None:
+def test_bins_are_tenths_of_the_days_in_the_order_of_stated_risk() -> None:
     """Stated 1 % to 100 %, shuffled, with twice that observed, give ten bins of ten, the first of 1 to 10 %.
 
     The means of the first bin are 5.5 % and 11 %, those of all days 50.5 % and 101 %.
@@ -32,8 +32,8 @@ def test_groups_are_tenths_of_the_days_in_the_order_of_what_was_stated() -> None
     assert (result.stated, result.observed) == pytest.approx((0.505, 1.01))
 
 
-def test_who_was_told_the_same_is_in_one_group() -> None:
-    """95 days with 0.4 % and 5 with 2 % give two bins: equal statements share a bin."""
+def test_equal_stated_risks_share_a_bin() -> None:
+    """95 days with a stated risk of 0.4 % and 5 with 2 % give two bins."""
     stated = np.array([[0.004] * 95 + [0.02] * 5])
     observed = np.array([[0.0] * 95 + [0.03] * 5])
 
@@ -43,8 +43,8 @@ def test_who_was_told_the_same_is_in_one_group() -> None:
     assert [reliability_bin.observed for reliability_bin in result.bins] == pytest.approx([0, 0.03])
 
 
-def test_only_what_is_known_on_both_sides_counts() -> None:
-    """Days without a statement or an observation are left out; without any days the means are NaN."""
+def test_only_days_with_stated_and_observed_risk_count() -> None:
+    """Days without a stated or an observed risk are left out; without any days the means are NaN."""
     result = reliability(np.array([[0.1, np.nan, 0.3]]), np.array([[0.2, 0.2, np.nan]]))
     nothing = reliability(np.array([[np.nan]]), np.array([[0.2]]))
 
@@ -63,7 +63,7 @@ def replayed(cpu: list[Day], memory: list[Day] | float = 2.0**30) -> Replay:
 STATED_OF_STEADY_CPU = 0.004 + 0.03 / 15**2
 
 
-def test_what_our_policies_state_stands_beside_what_came() -> None:
+def test_stated_risk_beside_observed_risk() -> None:
     """1 core and 1 GiB on 14 days; on the evaluated day 3 cores and 3 GiB for half of the time.
 
     No past day was above 1.0044 cores: 0 * 1.1 + 0.4 % + 3 % / 15^2 = 0.4133 % is stated, 50 % is observed.
@@ -86,7 +86,7 @@ def test_what_our_policies_state_stands_beside_what_came() -> None:
     assert scores["cpu_bound_held"] == 0
 
 
-def test_the_document_tells_groups_of_our_own_policies_alone() -> None:
+def test_the_document_has_bins_of_our_own_policies_only() -> None:
     """The policies of other tools state no risk."""
     result = replayed([1.0] * 15)
     scores = document(result)
@@ -98,7 +98,7 @@ def test_the_document_tells_groups_of_our_own_policies_alone() -> None:
     assert "cpu_expected_above" not in scores_of(result.policies["krr"])
 
 
-def test_facts_are_of_judged_days_alone() -> None:
+def test_features_are_of_evaluated_days_only() -> None:
     """Only day 14 of 16 is evaluated: half of its samples are above 2. Other days are NaN."""
     past = usage([1.0] * 14 + [day((144, 1.0), (144, 3.0)), 9.0])
     scorer = build_scorers(past, evaluation_mask(past, EvaluationPeriod(14, 14)))[Resource.CPU]

@@ -31,12 +31,12 @@ DAYS_OF_A_FULL_PAST = 29
         pytest.param(31, EvaluationPeriod(14, 28), id="what-is-more-is-left"),
     ],
 )
-def test_which_days_are_judged(days: int, period: EvaluationPeriod | None) -> None:
-    """Fourteen days are learned from and fifteen evaluated; shorter usage is cut in half."""
+def test_which_days_are_evaluated(days: int, period: EvaluationPeriod | None) -> None:
+    """Fourteen days are history and fifteen are evaluated; shorter usage is split in half."""
     assert evaluation_period(days) == period
 
 
-def test_a_day_counts_if_it_was_seen_used_and_has_a_past() -> None:
+def test_a_day_counts_if_it_has_samples_usage_and_history() -> None:
     """Days 4 to 8 of nine are complete, of 199 steps, of 200 steps, idle, and complete.
 
     Four days before the first evaluated day need 4 * 200 = 800 steps. Days 0 to 2 have 288 + 288 + 223 = 799
@@ -73,7 +73,7 @@ def replayed(cpu: Sequence[Day], requests: tuple[float, float] | None = None) ->
     return replay(past, period)
 
 
-def test_the_scores_of_requests_that_are_known() -> None:
+def test_the_scores_of_known_requests() -> None:
     """Requests are 2 cores and 2 GiB; usage is 1 GiB, and 1 or 3 cores for half of each day.
 
     P95 is 3 cores, so the slack is (2 - 3) / 2 = -0.5, clipped at zero 0. 144 of 288 samples (50 %) are
@@ -102,8 +102,8 @@ def test_slack_is_at_least_minus_one() -> None:
     assert scores[Resource.CPU].relative_slack == -1
 
 
-def test_requests_are_no_policy_where_nobody_knows_them() -> None:
-    """Without known requests, the policy is absent."""
+def test_without_known_requests_they_are_no_policy() -> None:
+    """The policy is absent from the scores."""
     assert "requests" not in replayed([1.0] * 15).policies
 
 
@@ -153,7 +153,7 @@ def test_a_value_rises_within_the_day_that_outgrows_it() -> None:
     assert len(days) == 20
 
 
-def test_who_takes_less_risk_sets_more_aside() -> None:
+def test_less_risk_reserves_more() -> None:
     """Slack rises and time above falls from risk `high` to `low`, if one hour of each day has a burst.
 
     12 of 288 samples (4.2 %) can be above 1 core, which is the day's P95.
@@ -169,7 +169,7 @@ def test_who_takes_less_risk_sets_more_aside() -> None:
     assert high.time_above > low.time_above
 
 
-def test_replicas_are_judged_together() -> None:
+def test_replicas_are_evaluated_together() -> None:
     """With one replica at 1 core and one at 3 cores, half of all samples are above 2 cores."""
     past = usage([1.0] * 15, requests=(2.0, GIBIBYTE))
     two = replace(past, lanes={**past.lanes, Resource.CPU: lanes([1.0] * 15, [3.0] * 15)})
@@ -189,7 +189,7 @@ def test_progress_ends_at_its_total() -> None:
     assert [done for done, _ in reports] == sorted(done for done, _ in reports)
 
 
-def test_the_document_has_what_scripts_read() -> None:
+def test_the_document_has_all_keys() -> None:
     """The document has all policies and keys, no NaN, and the evaluated dates; day 20,014 is 2024-10-18."""
     scores = document(replayed([1.0] * 15))
 

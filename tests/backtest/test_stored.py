@@ -46,7 +46,7 @@ def computed() -> Explanation:
     return explanation
 
 
-def test_an_object_is_read_as_far_as_it_tells() -> None:
+def test_an_object_is_read_with_and_without_status() -> None:
     """All fields are read; without a status, only the value."""
     whole = stored(explanation="From 4,032 samples.", risk={"level": "low"})
     bare = read_stored(WEB.workload, Resource.CPU, {**manifest(), "status": None})
@@ -57,8 +57,8 @@ def test_an_object_is_read_as_far_as_it_tells() -> None:
     assert (bare.value, bare.since, bare.explanation, bare.containers) == ("1.500", None, "", {})
 
 
-def test_what_is_of_another_workload_is_not_taken() -> None:
-    """A profile of another workload is not read, although its name is the same."""
+def test_a_profile_of_another_workload_is_not_read() -> None:
+    """The profile is ignored although its name is the same."""
     other = manifest()
     other["metadata"]["annotations"][f"{ANNOTATION}-kind"] = "StatefulSet"
 
@@ -112,9 +112,7 @@ TWO = [{"name": "main", "value": "1.000"}, {"name": "proxy", "value": "0.500"}]
         ),
     ],
 )
-def test_reasons_are_named_where_they_are_there(
-    computed: Explanation, status: dict[str, Any], reasons: list[str]
-) -> None:
+def test_reasons_for_differences(computed: Explanation, status: dict[str, Any], reasons: list[str]) -> None:
     """Day 20,000 is 2024-10-04; the computed value uses the fourteen days up to 2024-10-17."""
     texts = list(difference_reasons(stored(**status), [computed], RiskLevel.NORMAL))
 
@@ -122,13 +120,13 @@ def test_reasons_are_named_where_they_are_there(
     assert all(text.startswith(reason) for text, reason in zip(texts, reasons, strict=True))
 
 
-def test_containers_together_are_spelled_as_a_profile_is(computed: Explanation) -> None:
+def test_the_sum_over_containers_is_formatted_like_a_profile(computed: Explanation) -> None:
     """The sum of two values of about 1.0044 cores is in whole millicores, rounded up."""
     assert float(format_sum([computed, computed])) == pytest.approx(2 * computed.chosen.value, abs=0.001)
     assert len(format_sum([computed]).partition(".")[2]) == 3
 
 
-def test_the_bound_s_scale_rests_on_past_statements() -> None:
+def test_the_scale_of_the_bound_follows_past_outcomes() -> None:
     """If usage was never above the value, each of a week's bounds would have held with scale 0.
 
     The last seven of 14 complete days give 7 outcomes of 0, the default has the weight of 200 outcomes:
