@@ -34,7 +34,7 @@ def index_on(catalogue: ProfileCatalogue, max_connections: int = 64) -> Annotati
     return AnnotationIndex(catalogue, max_connections=max_connections)
 
 
-def test_it_knows_what_was_stored_before_it_was_built_and_what_comes_later() -> None:
+def test_profiles_stored_before_and_after_the_index_was_built() -> None:
     """The same five profiles, listed at once or added one by one, give `web` the same annotations."""
     catalogue = synced_catalogue()
     follower = index_on(catalogue)
@@ -142,7 +142,7 @@ def test_both_ends_of_a_connection_are_annotated() -> None:
     ],
     ids=str,
 )
-def test_it_tells_whose_profiles_a_pod_carries(stored: Workload, workload: Workload) -> None:
+def test_the_workload_whose_profiles_a_pod_has(stored: Workload, workload: Workload) -> None:
     """Its own, or those of its CronJob or run group; none if nothing is stored."""
     assert index_on(synced_catalogue(cpu(stored))).profiled(workload) == stored
     assert index_on(synced_catalogue()).profiled(workload) is None

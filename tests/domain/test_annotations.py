@@ -8,7 +8,7 @@ SUMMARY_KEY = "job-profiler.liqo.io/requests"
 PRESENT = {"liqo.io/cpuProfile": "old", SUMMARY_KEY: "web: cpu request 18m", "example.org/own": "kept"}
 
 
-def test_what_is_said_of_requests_outlasts_the_creation_of_a_pod() -> None:
+def test_the_requests_summary_stays_after_the_creation_of_a_pod() -> None:
     """A running Pod gets the names of new profiles, and keeps the summary of its requests at creation."""
     assert merge_patch(PRESENT, {"liqo.io/memoryProfile": "new"}) == {
         "liqo.io/cpuProfile": None,
@@ -16,7 +16,7 @@ def test_what_is_said_of_requests_outlasts_the_creation_of_a_pod() -> None:
     }
 
 
-def test_the_note_counts_as_ours_only_where_it_is_written() -> None:
+def test_the_requests_summary_counts_as_ours_only_at_admission() -> None:
     """The webhook replaces the requests summary, so its old size counts only after admission.
 
     The foreign annotation has 15 + 4 bytes, the summary 29 + 20.
@@ -37,6 +37,6 @@ def test_the_note_counts_as_ours_only_where_it_is_written() -> None:
         ({"job-profiler.liqo.io/scheduling": ""}, None),
     ],
 )
-def test_what_labels_say_of_requests(labels: dict[str, str] | None, *, enabled: bool | None) -> None:
+def test_the_values_of_the_scheduling_label(labels: dict[str, str] | None, *, enabled: bool | None) -> None:
     """Only the exact values "true" and "false" count; any other value is ignored."""
     assert is_scheduling_enabled(labels) is enabled

@@ -30,7 +30,7 @@ def test_it_is_synced_once_every_kind_was_listed() -> None:
     assert catalogue.is_synced
 
 
-def test_a_new_list_forgets_what_is_not_in_it() -> None:
+def test_a_new_list_drops_objects_that_are_not_in_it() -> None:
     """An object that was deleted during an outage of the watch is gone after the next list."""
     catalogue = ProfileCatalogue()
     catalogue.replace(ProfileKind.CPU, [cpu_profile("one", "web"), cpu_profile("two", "api")])
@@ -76,7 +76,7 @@ def test_of_two_objects_with_one_identity_the_first_by_name_counts() -> None:
     assert (first and first.name, second and second.name) == ("a", "b")
 
 
-def test_listeners_hear_of_every_identity_that_changed() -> None:
+def test_listeners_are_notified_of_every_changed_identity() -> None:
     """An addition and a deletion each notify the listeners."""
     catalogue, notified = ProfileCatalogue(), list[Identity]()
     catalogue.subscribe(notified.append)
@@ -86,7 +86,7 @@ def test_listeners_hear_of_every_identity_that_changed() -> None:
     assert notified == [cpu("web"), cpu("web")]
 
 
-def test_what_containers_need_is_kept_only_where_it_is_asked_for() -> None:
+def test_needs_of_containers_are_kept_only_if_enabled() -> None:
     """By lists and watches; without containers, all profiles share one empty mapping."""
     status = {"confidence": "0.50", "containers": [{"name": "main", "value": "0.020", "samples": 12}]}
     with_containers, without = ProfileCatalogue(with_containers=True), ProfileCatalogue()
@@ -110,7 +110,7 @@ def test_the_name_of_an_object_without_identity_is_taken_too() -> None:
     assert list(catalogue) == []
 
 
-def test_who_only_reads_profiles_keeps_no_times() -> None:
+def test_times_are_kept_only_if_enabled() -> None:
     """An index needs identity, name and value; only the decision on the next write needs times."""
     manifest = cpu_profile("one", "web")
     manifest["spec"]["cpuProfiling"]["updateTime"] = "2026-03-01T12:00:00Z"

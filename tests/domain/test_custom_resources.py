@@ -64,7 +64,7 @@ def test_what_is_written_is_read_back(profile: Profile) -> None:
         {"metadata": {"name": "x", "annotations": {"job-profiler.liqo.io/workload-name": 3}}, "spec": []},
     ],
 )
-def test_an_object_without_an_identity_is_nobodys(manifest: dict[str, Any]) -> None:
+def test_an_object_without_an_identity_is_skipped(manifest: dict[str, Any]) -> None:
     """Objects of any shape are skipped without an error."""
     assert from_manifest(ProfileKind.CPU, manifest) is None
 
@@ -80,7 +80,7 @@ def test_a_time_in_the_originals_spelling_counts_as_unknown() -> None:
     assert stored.updated_at is None
 
 
-def test_bytes_stand_in_the_status_where_they_are_known() -> None:
+def test_measured_bytes_are_in_the_status() -> None:
     """Whole numbers as strings, 0 included; a direction without a measurement has no field."""
     connection = Connection(WEB, DB)
     plain = ConnectionProfile(connection, "47.12", "24.00", "23.12", BASIS)
@@ -91,7 +91,7 @@ def test_bytes_stand_in_the_status_where_they_are_known() -> None:
     assert (status["requestBytesPerSecond"], status["responseBytesPerSecond"]) == ("5120", "0")
 
 
-def test_what_containers_need_is_read_back_where_it_is_asked_for() -> None:
+def test_needs_of_containers_are_read_if_enabled() -> None:
     """With containers: the name and value of each, and the confidence; by default, neither is read."""
     containers = (ContainerNeed("web-svc", "0.018", 12), ContainerNeed("linkerd-proxy", "0.005", 12))
     profile = ResourceProfile(WEB, Resource.CPU, "0.023", BASIS, containers=containers)
@@ -109,7 +109,7 @@ def test_what_containers_need_is_read_back_where_it_is_asked_for() -> None:
 
 @pytest.mark.parametrize("containers", [None, 3, {}, [None, 3, {"name": "a"}, {"name": 3, "value": "1"}]])
 @pytest.mark.parametrize("confidence", [None, 0.5, "high", "nan", "-0.50", "1e9"])
-def test_a_status_of_another_shape_tells_nothing(containers: object, confidence: object) -> None:
+def test_a_status_of_another_shape_is_ignored(containers: object, confidence: object) -> None:
     """There are no containers, and the confidence is 0."""
     manifest = to_manifest(PROFILES[0], name="x", namespace="profiling", updated_at=NOW)
     manifest["status"] = {"confidence": confidence, "containers": containers}

@@ -45,7 +45,7 @@ MEMORY = ResourceProfile(
 )
 
 
-def ruled(rule: ChosenRule) -> str:
+def explained_by(rule: ChosenRule) -> str:
     """The explanation of a memory profile with one container with this rule."""
     return explain(replace(MEMORY, containers=(ContainerNeed("web", "13800000", 12, rule=rule),)))
 
@@ -70,18 +70,18 @@ def test_memory_is_made_of_maxima() -> None:
     )
 
 
-def test_siblings_are_named_where_they_stand_in() -> None:
+def test_siblings_are_named_if_their_median_is_the_value() -> None:
     """The value is the siblings' median, so the container's own rule is not in the text."""
-    text = ruled(ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=3))
+    text = explained_by(ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=3))
 
     assert (
         "web 13,800,000 bytes (median of 3 workloads of this name in other namespaces,"
         " since its own history is short)." in text
     )
-    assert "(median of 1 workload of this name" in ruled(ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=1))
+    assert "(median of 1 workload of this name" in explained_by(ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=1))
 
 
-def test_what_would_be_chosen_now_is_told_where_the_value_stays() -> None:
+def test_the_newest_choice_is_named_if_the_value_stays() -> None:
     """The sentence precedes the risk."""
     text = explain(replace(CPU, newest="0.021"))
 
@@ -91,7 +91,7 @@ def test_what_would_be_chosen_now_is_told_where_the_value_stays() -> None:
     )
 
 
-def test_signs_of_need_are_named_after_the_figures() -> None:
+def test_pressure_is_named_after_the_figures() -> None:
     """Each with its container, the time it was last seen, and the raise: 0.1249 is 12 %."""
     throttled = PressureSignal("web", Pressure.CPU_THROTTLING, NOON, 0.1249)
     killed = PressureSignal("web", Pressure.OOM_KILLED, NOON - timedelta(days=2), 0.05)
@@ -132,15 +132,15 @@ def test_a_connection_is_a_mean_of_two_parts() -> None:
         (0.57, "57th"),
     ],
 )
-def test_percentiles_are_spelled_as_people_do(level: float, words: str) -> None:
+def test_the_format_of_percentiles(level: float, words: str) -> None:
     """0.57 * 100 is a little less than 57 in floating point, and is written as 57."""
-    assert f"({words} percentile of 1 day)." in ruled(ChosenRule(1, level, 0.0, 1, 0.0))
+    assert f"({words} percentile of 1 day)." in explained_by(ChosenRule(1, level, 0.0, 1, 0.0))
 
 
 @pytest.mark.parametrize(("rank", "words"), [(2, "2nd"), (3, "3rd"), (5, "5th"), (7, "7th")])
-def test_ranks_are_spelled_as_people_do(rank: int, words: str) -> None:
+def test_the_format_of_ranks(rank: int, words: str) -> None:
     """The ranks of 14 daily maxima."""
-    assert f"({words} largest daily maximum of 14 days)." in ruled(ChosenRule(rank, 1.0, 0.0, 14, 0.0))
+    assert f"({words} largest daily maximum of 14 days)." in explained_by(ChosenRule(rank, 1.0, 0.0, 14, 0.0))
 
 
 def test_a_workload_of_very_many_containers_still_fits() -> None:
@@ -152,13 +152,13 @@ def test_a_workload_of_very_many_containers_still_fits() -> None:
     assert (len(text), text[-1]) == (MAX_CHARACTERS, "…")
 
 
-def test_a_profile_that_does_not_tell_its_risk_is_not_explained() -> None:
+def test_a_profile_without_a_stated_risk_is_not_explained() -> None:
     """Without a stated risk there is no explanation."""
     assert explain(replace(CPU, risk=None)) == ""
     assert "explanation" not in to_status(replace(CPU, risk=None), refreshed_at=NOON)
 
 
-def test_the_status_tells_the_risk_rounded_up() -> None:
+def test_the_status_has_the_risk_rounded_up() -> None:
     """Three decimals, rounded up so that the risk is not understated: 0.0124 becomes 0.013."""
     cpu, memory = (to_status(profile, refreshed_at=NOON)["risk"] for profile in (CPU, MEMORY))
 
@@ -166,7 +166,7 @@ def test_the_status_tells_the_risk_rounded_up() -> None:
     assert memory == {"level": "low", "dayAboveChance": "0.020"}
 
 
-def test_the_status_tells_of_siblings() -> None:
+def test_the_status_has_the_number_of_siblings() -> None:
     """The number of siblings; a container without siblings has no such field."""
     rule = ChosenRule(1, 1.0, 0.15, 1, 2.6, siblings=3)
     young = replace(MEMORY, containers=(ContainerNeed("web", "13800000", 12, rule=rule),))
@@ -175,7 +175,7 @@ def test_the_status_tells_of_siblings() -> None:
     assert "siblings" not in to_status(MEMORY, refreshed_at=NOON)["containers"][0]
 
 
-def test_the_status_leaves_out_what_there_is_not() -> None:
+def test_the_status_omits_empty_fields() -> None:
     """Without pressure: no `signals`; for a container of the application itself: no `role`."""
     status = to_status(CPU, refreshed_at=NOON)
 
@@ -184,10 +184,10 @@ def test_the_status_leaves_out_what_there_is_not() -> None:
     assert status["explanation"] == explain(CPU)
 
 
-def test_the_status_tells_signs_of_need() -> None:
+def test_the_status_has_the_pressure() -> None:
     """The raise has two decimals."""
-    sign = PressureSignal("web", Pressure.OOM_KILLED, NOON, 0.2)
+    signal = PressureSignal("web", Pressure.OOM_KILLED, NOON, 0.2)
 
-    assert to_status(replace(MEMORY, signals=(sign,)), refreshed_at=NOON)["signals"] == [
+    assert to_status(replace(MEMORY, signals=(signal,)), refreshed_at=NOON)["signals"] == [
         {"container": "web", "reason": "OOMKilled", "lastSeen": "2026-03-04T12:00:00Z", "raisedBy": "0.20"}
     ]

@@ -37,23 +37,23 @@ def test_a_hash_in_another_spelling_counts_only_before_a_known_deployment() -> N
     assert names.workload("shop", "api-a1e0a1e0a-abcde") is None
 
 
-def test_pods_of_known_workloads_of_other_kinds_are_told_by_their_patterns() -> None:
+def test_pods_of_other_kinds_are_attributed_by_their_patterns() -> None:
     """`db-0` belongs to StatefulSet `db`, `agent-x7k2p` to DaemonSet `agent`, if these workloads exist.
 
     A StatefulSet `web` beside a Deployment `web` keeps its own Pods.
     """
-    known = [
+    workloads = [
         Workload("shop", "db", "StatefulSet"),
         Workload("shop", "web", "StatefulSet"),
         Workload("shop", "web"),
         Workload("shop", "agent", "DaemonSet"),
     ]
-    names = PodNames(known)
+    names = PodNames(workloads)
 
-    assert names.workload("shop", "db-0") == known[0]
-    assert names.workload("shop", "web-12") == known[1]
-    assert names.workload("shop", "web-6b6f9d7d5c-2x8qz") == known[2]
-    assert names.workload("shop", "agent-x7k2p") == known[3]
+    assert names.workload("shop", "db-0") == workloads[0]
+    assert names.workload("shop", "web-12") == workloads[1]
+    assert names.workload("shop", "web-6b6f9d7d5c-2x8qz") == workloads[2]
+    assert names.workload("shop", "agent-x7k2p") == workloads[3]
     assert PodNames().workload("shop", "db-0") is None
     assert PodNames().workload("shop", "agent-x7k2p") is None
 
@@ -70,11 +70,9 @@ def test_pods_of_known_workloads_of_other_kinds_are_told_by_their_patterns() -> 
         pytest.param("web-a1e0a1e0a-x7k2p", "web", "Deployment", id="hash-in-another-spelling"),
     ],
 )
-def test_of_look_alikes_the_one_is_found_whose_controller_spells_names_so(
-    pod: str, name: str, kind: str
-) -> None:
+def test_of_similar_names_the_pattern_of_the_controller_decides(pod: str, name: str, kind: str) -> None:
     """All of these workloads exist: a hash has only ten different characters, a schedule is a number."""
-    known = [
+    workloads = [
         Workload("shop", "web"),
         Workload("shop", "web", "StatefulSet"),
         Workload("shop", "web-agent", "DaemonSet"),
@@ -84,7 +82,7 @@ def test_of_look_alikes_the_one_is_found_whose_controller_spells_names_so(
         Workload("shop", "old", "ReplicationController"),
     ]
 
-    assert PodNames(known).workload("shop", pod) == Workload("shop", name, kind)
+    assert PodNames(workloads).workload("shop", pod) == Workload("shop", name, kind)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +110,12 @@ def test_of_look_alikes_the_one_is_found_whose_controller_spells_names_so(
         ("Rollout", "web", "web-6b6f9d7d5c-2x8qz", False),
     ],
 )
-def test_what_a_controller_may_name(kind: str, name: str, pod: str, *, may: bool) -> None:
+def test_which_names_a_controller_generates(kind: str, name: str, pod: str, *, may: bool) -> None:
     """A hash is hexadecimal or contains a digit; a word means a Pod of another workload."""
     assert may_generate(Workload("shop", name, kind), pod) is may
 
 
-def test_a_name_that_was_cut_is_taken_for_the_workloads() -> None:
+def test_a_truncated_name_is_attributed_to_the_workload() -> None:
     """Of a name of 60 characters the first 58 remain before the five generated ones."""
     workload = Workload("shop", "x" * 60, "DaemonSet")
 
@@ -137,7 +135,7 @@ def test_a_name_that_was_cut_is_taken_for_the_workloads() -> None:
         ("Rollout", "x" * 50 + "-6b6f9d7", False),
     ],
 )
-def test_of_a_cut_name_what_is_left_has_to_fit(kind: str, base: str, *, may: bool) -> None:
+def test_the_rest_of_a_truncated_name_must_match(kind: str, base: str, *, may: bool) -> None:
     """A name of 50 characters leaves 8 for what follows it, such as the start of a hash."""
     assert may_generate(Workload("shop", "x" * 50, kind), f"{base}x7k2p") is may
     assert len(base) == 58

@@ -84,7 +84,7 @@ def test_a_stored_object_keeps_its_name_even_in_a_collision() -> None:
     assert names == {first: separated_name(first), second: contract_name(second)}
 
 
-def test_a_name_that_somebody_else_uses_is_never_given_out() -> None:
+def test_a_name_of_a_foreign_object_is_never_allocated() -> None:
     """An object without an identity is not overwritten; if both names are taken, there is no name."""
     identity: Identity = Identity(ProfileKind.CPU, WEB)
     formula, separated = contract_name(identity) or "", separated_name(identity)

@@ -37,6 +37,6 @@ def test_a_quantity_is_a_number(text: str, number: str) -> None:
     "text", ["", "m", "1 m", "64MiB", "1K", "1ee3", "1e", "NaN", "0x10", "\u0661", "1e3m"]
 )
 def test_what_is_no_quantity_is_refused(text: str) -> None:
-    """Of k and K Kubernetes knows only k; the error message contains the word quantity."""
+    """Kubernetes knows k but not K; the error message contains the word quantity."""
     with pytest.raises(ValueError, match="quantity"):
         parse_quantity(text)

@@ -74,7 +74,7 @@ def test_any_other_owner_is_the_workload_itself(
         ),
     ],
 )
-def test_controllers_above_the_owner_are_told_by_labels(
+def test_labels_name_the_controller_of_the_owner(
     owner: Owner, labels: dict[str, str], expected: Workload
 ) -> None:
     """The labels that controllers set name the owner's owner, so no API call is needed."""
@@ -98,14 +98,14 @@ def test_runs_with_generated_names_are_one_workload(name: str, kind: str, group:
     assert run_group(Workload("ci", name, kind)) == Workload("ci", group, kind)
 
 
-def test_a_jobs_profile_is_looked_for_under_its_own_name_first() -> None:
+def test_a_jobs_profile_is_looked_up_by_its_own_name_first() -> None:
     """`report-28394810` may be a Job with that name or a run of CronJob `report`; the Pod does not say."""
     job = Workload("shop", "report-28394810", "Job")
 
     assert profile_lookup_order(job) == (job, Workload("shop", "report", "CronJob"))
 
 
-def test_a_generated_job_is_looked_for_under_its_group_too() -> None:
+def test_a_generated_job_is_looked_up_by_its_group_too() -> None:
     """First `build-x7k2p`, then the group `build`; a Deployment is looked up only by its own name."""
     job, web = Workload("ci", "build-x7k2p", "Job"), Workload("ci", "build-x7k2p")
 
@@ -113,7 +113,7 @@ def test_a_generated_job_is_looked_for_under_its_group_too() -> None:
     assert profile_lookup_order(web) == (web,)
 
 
-def test_a_bare_pod_is_known_by_its_name_or_by_what_it_is_generated_from() -> None:
+def test_the_identity_of_a_bare_pod_is_its_name_or_its_generated_name() -> None:
     """`debug-` groups all `debug-xxxxx`: at admission without a name, later with one, also of digits."""
     assert bare_pod("shop", "debug") == Workload("shop", "debug", "Pod")
     assert bare_pod("shop", "", "debug-") == run_group(bare_pod("shop", "debug-7w4ct"))

@@ -59,8 +59,8 @@ class _Generator:
         if self._happens(0.75):
             manifest = api_server.with_defaults(manifest, limit_ranges)
         if self._happens(0.75):
-            limit_ranges = [_kept_by(manifest, each) for each in limit_ranges]
-            quotas = [_met_by(manifest, each) for each in quotas]
+            limit_ranges = [_without_violated_bounds(manifest, each) for each in limit_ranges]
+            quotas = [_without_unspecified_resources(manifest, each) for each in quotas]
         autoscaled = frozenset({Resource.CPU}) if self._happens(0.1) else frozenset[Resource]()
         return Case(manifest, limit_ranges, quotas, self._needs(manifest), self._policy(), autoscaled)
 
@@ -100,15 +100,15 @@ class _Generator:
                 limits[name] = high
         members: Object = {}
         foreign = FOREIGN if self._happens(0.2) else {}
-        for member, found in (("requests", requests | foreign), ("limits", limits | foreign)):
-            if found or self._happens(0.5):
-                members[member] = found or self._chance.choice((None, {}))
+        for member, amounts in (("requests", requests | foreign), ("limits", limits | foreign)):
+            if amounts or self._happens(0.5):
+                members[member] = amounts or self._chance.choice((None, {}))
         return members | ({"claims": [{"name": "device"}]} if self._happens(0.2) else {})
 
     def _limit_range(self) -> Object:
         """One or two entries of different types."""
         types = self._chance.sample(("Container", "Pod", "PersistentVolumeClaim"), self._chance.randint(1, 2))
-        return {"kind": "LimitRange", "spec": {"limits": [self._entry(each) for each in types]}}
+        return {"kind": "LimitRange", "spec": {"limits": [self._entry(applies_to) for applies_to in types]}}
 
     def _entry(self, applies_to: str) -> Object:
         """Bounds that the API accepts: min at most max, and min times the ratio at most max."""
@@ -117,13 +117,13 @@ class _Generator:
         entry: Object = {"type": applies_to}
         for name, choices in AMOUNTS.items():
             low, high = self._two(choices[:8], choices[4:])
-            found = {"min": low, "max": high, "maxLimitRequestRatio": self._chance.choice(RATIOS)}
-            kept = {bound for bound in found if self._happens(0.4)}
-            least, most, ratio = map(api_server.quantity, found.values())
+            bounds = {"min": low, "max": high, "maxLimitRequestRatio": self._chance.choice(RATIOS)}
+            kept = {bound for bound in bounds if self._happens(0.4)}
+            least, most, ratio = map(api_server.quantity, bounds.values())
             if ratio * least > most:
                 kept -= {"maxLimitRequestRatio"}
             for bound in sorted(kept):
-                entry.setdefault(bound, {})[name] = found[bound]
+                entry.setdefault(bound, {})[name] = bounds[bound]
         return entry
 
     def _quota(self) -> Object:
@@ -135,14 +135,14 @@ class _Generator:
 
     def _needs(self, manifest: Object) -> dict[Resource, ContainerNeeds]:
         spec = manifest["spec"]
-        names = [each["name"] for each in (*spec["containers"], *spec.get("initContainers", ()))]
-        found: dict[Resource, ContainerNeeds] = {}
+        names = [container["name"] for container in (*spec["containers"], *spec.get("initContainers", ()))]
+        needs: dict[Resource, ContainerNeeds] = {}
         for resource, values in ((Resource.CPU, CORES), (Resource.MEMORY, BYTES)):
-            known = [name for name in (*names, "gone") if self._happens(0.8)]
-            amounts = {name: Decimal(self._chance.choice(values)) for name in known}
+            profiled = [name for name in (*names, "gone") if self._happens(0.8)]
+            amounts = {name: Decimal(self._chance.choice(values)) for name in profiled}
             if self._happens(0.85):
-                found[resource] = ContainerNeeds(amounts, self._chance.choice((0.87, 0.87, 0.87, 0.5, 0.2)))
-        return found
+                needs[resource] = ContainerNeeds(amounts, self._chance.choice((0.87, 0.87, 0.87, 0.5, 0.2)))
+        return needs
 
     def _policy(self) -> SchedulingPolicy:
         ratios = [Decimal(self._chance.choice(("0", "0", "0", "1", "1.2", "1.5", "3"))) for _ in Resource]
@@ -156,7 +156,7 @@ class _Generator:
         )
 
 
-def _kept_by(manifest: Object, limit_range: Object) -> Object:
+def _without_violated_bounds(manifest: Object, limit_range: Object) -> Object:
     """The LimitRange without the bounds that the Pod violates."""
     entries: list[Object] = []
     for entry in limit_range["spec"]["limits"]:
@@ -172,7 +172,7 @@ def _kept_by(manifest: Object, limit_range: Object) -> Object:
     return {"kind": "LimitRange", "spec": {"limits": entries}}
 
 
-def _met_by(manifest: Object, counted: Object) -> Object:
+def _without_unspecified_resources(manifest: Object, counted: Object) -> Object:
     """The ResourceQuota without the resources that the Pod does not specify."""
     hard = {"pods": "1E"} | {
         key: text

@@ -68,7 +68,7 @@ def test_older_servers_sum_only_what_every_container_names() -> None:
 
 @settings(max_examples=500, deadline=None)
 @any_case
-def test_two_statements_of_the_rules_agree(case: Case) -> None:
+def test_the_rules_agree_with_the_independent_model(case: Case) -> None:
     """The rules find a violation exactly if the independent model does, for older and newer servers."""
     bounds = constraints(*case.limit_ranges, *case.quotas)
     resources = resources_of(case.pod)
@@ -84,7 +84,7 @@ def test_two_statements_of_the_rules_agree(case: Case) -> None:
 
 @settings(max_examples=500, deadline=None)
 @any_case
-def test_two_statements_of_the_quality_of_service_agree(case: Case) -> None:
+def test_the_quality_of_service_agrees_with_the_independent_model(case: Case) -> None:
     """BestEffort, Burstable or Guaranteed, as the API server names it."""
     resources = resources_of(case.pod)
 

@@ -89,7 +89,7 @@ def test_a_quota_counts_what_it_still_enforces() -> None:
         ({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass"}]}}, False),
     ],
 )
-def test_a_quota_may_tell_best_effort_pods_from_others(spec: Object, has_scope: bool) -> None:  # noqa: FBT001 - a row
+def test_a_quota_may_have_a_best_effort_scope(spec: Object, has_scope: bool) -> None:  # noqa: FBT001 - a row
     """By the scope BestEffort or NotBestEffort, in `scopes` or in `scopeSelector`."""
     assert read_quota({"spec": spec}).has_best_effort_scope is has_scope
 

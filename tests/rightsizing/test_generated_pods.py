@@ -24,8 +24,8 @@ def decided(case: Case, pod: Object | None = None) -> tuple[Object, Resizing]:
 @pytest.mark.parametrize("server", api_server.SERVERS)
 @many
 @any_case
-def test_a_pod_breaks_no_rule_that_it_kept_as_given(server: str, case: Case) -> None:
-    """By an independent model of older and newer servers: an admitted Pod stays admitted."""
+def test_an_admitted_pod_stays_admitted(server: str, case: Case) -> None:
+    """By an independent model of older and newer API servers."""
     patched, _ = decided(case)
 
     before = api_server.complaints(case.pod, case.limit_ranges, case.quotas, server)
@@ -35,7 +35,7 @@ def test_a_pod_breaks_no_rule_that_it_kept_as_given(server: str, case: Case) -> 
 
 @many
 @any_case
-def test_a_second_look_changes_nothing_and_says_the_same(case: Case) -> None:
+def test_a_second_resizing_changes_nothing(case: Case) -> None:
     """The patched Pod is not patched again, and keeps its summary of 1 to 1,000 characters."""
     patched, first = decided(case)
 
@@ -111,7 +111,7 @@ def without_restarts(pod: Object) -> Object:
     return plain
 
 
-def test_the_generated_cases_are_worth_looking_at() -> None:
+def test_the_generated_cases_cover_all_constraints() -> None:
     """Of 400 cases, half are admitted and changed; of these, at least ten are constrained in each way.
 
     Limits are set, LimitRanges bound containers and Pods, and quotas count requests or limits.

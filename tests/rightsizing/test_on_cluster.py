@@ -38,7 +38,7 @@ def bounded(control_plane: ControlPlane, kubectl: Kubectl) -> Iterator[list[Boun
     """Namespaces with the constraints of one case and the Pods of several, once constraints are enforced."""
     drawn = [case_of(seed, AMOUNTS) for seed in range(NAMESPACES * PODS_EACH)]
     bounds = [case for case in drawn if case.limit_ranges][:NAMESPACES]
-    found = [
+    batches = [
         Bounded(
             f"rightsizing-{number}",
             [
@@ -49,12 +49,12 @@ def bounded(control_plane: ControlPlane, kubectl: Kubectl) -> Iterator[list[Boun
         for number, bound in enumerate(bounds)
     ]
     kubectl.apply(
-        *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": each.namespace}} for each in found)
+        *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": each.namespace}} for each in batches)
     )
-    kubectl.apply(*(manifest for each in found for manifest in bounds_in(each)))
-    wait_until(lambda: are_enforced(kubectl, found), 60, "the controllers to see all namespaces")
-    yield found
-    kubectl.delete_namespaces(*(each.namespace for each in found))
+    kubectl.apply(*(manifest for each in batches for manifest in bounds_in(each)))
+    wait_until(lambda: are_enforced(kubectl, batches), 60, "the controllers to see all namespaces")
+    yield batches
+    kubectl.delete_namespaces(*(each.namespace for each in batches))
 
 
 def bounds_in(bounded: Bounded) -> Iterator[Object]:
@@ -128,9 +128,7 @@ def test_the_server_admits_every_patched_pod_that_it_admits_as_given(
     assert patched_too > admitted / 4
 
 
-def test_the_server_judges_as_the_second_statement_of_its_rules_does(
-    server: Server, bounded: list[Bounded]
-) -> None:
+def test_the_server_agrees_with_the_independent_model(server: Server, bounded: list[Bounded]) -> None:
     """The model of the API server rejects and admits the same Pods, with the same quality of service."""
     for each in bounded:
         for case in each.cases:

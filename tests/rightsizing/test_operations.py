@@ -38,7 +38,7 @@ def test_limits_that_do_not_change_are_not_added() -> None:
 
 
 @pytest.mark.parametrize("resources", [{}, {"requests": None}, {"requests": {}, "limits": None}])
-def test_resources_that_say_nothing_stay(resources: Object) -> None:
+def test_empty_resources_are_replaced(resources: Object) -> None:
     """Empty members are replaced as a whole."""
     assert operations(
         pod(bare(resources)), ContainerChange("containers", 0, {"cpu": "250m"}, {"cpu": "1"})

@@ -43,7 +43,7 @@ def test_memory_is_requested_in_whole_mib_between_floor_and_ceiling(need_bytes: 
     assert memory_request(container(), need_bytes) == request_
 
 
-def test_only_containers_that_stay_and_are_known_are_touched() -> None:
+def test_only_long_running_containers_with_a_profile_are_sized() -> None:
     """Of five containers two are sized: `app`, and `mesh`, a sidecar."""
     mesh = container("mesh", requests={"cpu": "1"}) | {"restartPolicy": "Always"}
     setup = container("setup", requests={"cpu": "3"})
@@ -84,16 +84,16 @@ def test_a_deadband_of_more_than_one_does_not_keep_zero() -> None:
 )
 def test_a_request_is_at_most_the_limit(limit: str, request_: str) -> None:
     """The need is 250m; 12500u are 12.5m, rounded down to 12. Under a limit of 0 the request stays 0."""
-    given = container(requests={"cpu": "0"}, limits={"cpu": limit})
+    original = container(requests={"cpu": "0"}, limits={"cpu": limit})
 
-    assert cpu_request(given, "0.25") == request_
+    assert cpu_request(original, "0.25") == request_
 
 
 def test_a_memory_limit_between_two_mib_is_requested_to_the_byte() -> None:
     """The limit of 100 MB is 95.4 MiB: the next MiB is above it, so the request is the limit itself."""
-    given = container(requests={"memory": "1Mi"}, limits={"memory": "100M"})
+    original = container(requests={"memory": "1Mi"}, limits={"memory": "100M"})
 
-    assert memory_request(given, 200 * MIB) == "100000000"
+    assert memory_request(original, 200 * MIB) == "100000000"
 
 
 def test_a_limit_alone_is_a_request_of_as_much() -> None:
@@ -102,12 +102,12 @@ def test_a_limit_alone_is_a_request_of_as_much() -> None:
     assert cpu_request(container(limits={"cpu": "2"}), "1") == "1000m"
 
 
-def test_limits_are_a_multiple_of_the_request_where_asked_for() -> None:
+def test_limits_are_a_multiple_of_the_request_if_a_ratio_is_set() -> None:
     """100m times 1.5 are 150m, 64 MiB times 1.5 are 96 MiB; limits are added or lowered."""
-    given = pod(container("app"), container("full", limits={"cpu": "4"}, requests={"cpu": "3"}))
+    original = pod(container("app"), container("full", limits={"cpu": "4"}, requests={"cpu": "3"}))
     needs = cpu_needs(app="0.1", full="0.1") | memory_needs(app=64 * MIB)
 
-    patched, _ = resized(given, needs, rules=policy(cpu_ratio="1.5", memory_ratio="1.5"))
+    patched, _ = resized(original, needs, rules=policy(cpu_ratio="1.5", memory_ratio="1.5"))
 
     assert amounts_of(patched) == [{"cpu": "100m", "memory": "64Mi"}, {"cpu": "100m"}]
     assert amounts_of(patched, "limits") == [{"cpu": "150m", "memory": "96Mi"}, {"cpu": "150m"}]
@@ -119,18 +119,18 @@ def test_limits_are_a_multiple_of_the_request_where_asked_for() -> None:
 )
 def test_a_limit_near_its_target_stays(limit: str, kept: str) -> None:
     """The target is 100m times 2; 15 % of it are 30m."""
-    given = pod(container(requests={"cpu": "100m"}, limits={"cpu": limit}))
+    original = pod(container(requests={"cpu": "100m"}, limits={"cpu": limit}))
 
-    patched, _ = resized(given, cpu_needs(app="0.1"), rules=policy(cpu_ratio="2"))
+    patched, _ = resized(original, cpu_needs(app="0.1"), rules=policy(cpu_ratio="2"))
 
     assert amounts_of(patched, "limits") == [{"cpu": kept}]
 
 
 def test_a_limit_follows_a_request_that_stays() -> None:
     """110m is in the deadband of 100m and stays; the limit is 1.5 times the request, 165m."""
-    given = pod(container(requests={"cpu": "110m"}, limits={"cpu": "1"}))
+    original = pod(container(requests={"cpu": "110m"}, limits={"cpu": "1"}))
 
-    patched, decided = resized(given, cpu_needs(app="0.1"), rules=policy(cpu_ratio="1.5"))
+    patched, decided = resized(original, cpu_needs(app="0.1"), rules=policy(cpu_ratio="1.5"))
 
     assert decided.changes == (ContainerChange("containers", 0, {}, {"cpu": "165m"}),)
     assert amounts_of(patched) == [{"cpu": "110m"}]
@@ -138,18 +138,18 @@ def test_a_limit_follows_a_request_that_stays() -> None:
 
 def test_a_limit_that_is_near_enough_but_below_the_request_is_raised() -> None:
     """With a ratio of 1 the limit's target is 100m: 90m is within 15 % of it, but below the request."""
-    given = pod(container(requests={"cpu": "50m"}, limits={"cpu": "90m"}))
+    original = pod(container(requests={"cpu": "50m"}, limits={"cpu": "90m"}))
 
-    patched, _ = resized(given, cpu_needs(app="0.1"), rules=policy(cpu_ratio="1"))
+    patched, _ = resized(original, cpu_needs(app="0.1"), rules=policy(cpu_ratio="1"))
 
     assert (amounts_of(patched), amounts_of(patched, "limits")) == ([{"cpu": "100m"}], [{"cpu": "100m"}])
 
 
 def test_an_unwritten_request_is_written_where_its_limit_changes() -> None:
     """A limit of 1100m alone requests 1100m, in the deadband of 1 core, but would follow the new limit."""
-    given = pod(container(limits={"cpu": "1100m"}))
+    original = pod(container(limits={"cpu": "1100m"}))
 
-    patched, _ = resized(given, cpu_needs(app="1"), rules=policy(cpu_ratio="2"))
+    patched, _ = resized(original, cpu_needs(app="1"), rules=policy(cpu_ratio="2"))
 
     assert (amounts_of(patched), amounts_of(patched, "limits")) == ([{"cpu": "1100m"}], [{"cpu": "2200m"}])
 
@@ -167,18 +167,18 @@ def test_a_young_profile_sets_nothing() -> None:
 @pytest.mark.parametrize("text", ["lots", "", "-1", "1e99", "1e9999999999999999999", "100000000000000000000"])
 def test_a_pod_with_a_quantity_that_can_not_be_read_is_left_alone(text: str) -> None:
     """In any place: here it is the memory limit of a container without a profile."""
-    given = pod(container(), container("other", limits={"memory": text}))
+    original = pod(container(), container("other", limits={"memory": text}))
 
-    patched, decided = resized(given, cpu_needs(app="0.25"))
+    patched, decided = resized(original, cpu_needs(app="0.25"))
 
-    assert (patched, decided.summary) == (given, "unchanged (unreadable quantity)")
+    assert (patched, decided.summary) == (original, "unchanged (unreadable quantity)")
 
 
 def test_quantities_of_other_resources_are_not_read() -> None:
     """Resources of device plugins are ignored."""
-    given = container(requests={"example.com/odd": "lots"})
+    original = container(requests={"example.com/odd": "lots"})
 
-    assert cpu_request(given, "0.25") == "250m"
+    assert cpu_request(original, "0.25") == "250m"
 
 
 @pytest.mark.parametrize(

@@ -29,28 +29,28 @@ def summary(given: Object, bounds: Constraints | None = None, cpu_ratio: str = "
     return decided.summary
 
 
-def test_each_container_that_stays_is_told() -> None:
+def test_each_long_running_container_is_listed() -> None:
     """Regular init containers are not in the summary."""
-    given = pod(container(), container("proxy"), before=[container("setup")])
+    original = pod(container(), container("proxy"), before=[container("setup")])
 
-    assert summary(given) == "app: cpu request 250m, memory request 64Mi; proxy: unchanged (no profile)"
+    assert summary(original) == "app: cpu request 250m, memory request 64Mi; proxy: unchanged (no profile)"
 
 
-def test_limits_are_told_where_they_are_set() -> None:
+def test_set_limits_are_listed() -> None:
     """The CPU limit is 1.5 times 250m; memory limits are not set, and not in the summary."""
     assert summary(pod(container()), cpu_ratio="1.5") == (
         "app: cpu request 250m, cpu limit 375m, memory request 64Mi"
     )
 
 
-def test_a_request_that_stays_is_told_as_it_counts() -> None:
+def test_a_request_that_stays_is_listed_as_it_counts() -> None:
     """0.24 cores are within 15 % of 250m, 70 MB within 15 % of 64 MiB."""
-    given = container(requests={"cpu": "0.24", "memory": "70M"})
+    original = container(requests={"cpu": "0.24", "memory": "70M"})
 
-    assert summary(pod(given)) == "app: cpu request 240m, memory request 70000000"
+    assert summary(pod(original)) == "app: cpu request 240m, memory request 70000000"
 
 
-def test_what_was_not_added_is_told_with_its_reason() -> None:
+def test_a_request_that_is_not_added_has_its_reason() -> None:
     """A quota counts CPU, and the other container uses all the memory that the Pod is allowed."""
     other = container("other", requests={"memory": "1Gi"}, limits={"memory": "1Gi"})
     bounds = constraints(quota("cpu"), limit_range("Pod", max={"memory": "1Gi"}))
@@ -61,7 +61,7 @@ def test_what_was_not_added_is_told_with_its_reason() -> None:
     )
 
 
-def test_one_profile_alone_is_told() -> None:
+def test_a_resource_without_a_profile() -> None:
     """The other resource has no profile, or a profile without this container."""
     _, of_cpu = resized(pod(container()), cpu_needs(app="0.25"))
     _, of_both = resized(pod(container()), cpu_needs(app="0.25") | memory_needs(gone=64 * MIB))
@@ -81,16 +81,18 @@ def test_one_profile_alone_is_told() -> None:
         ),
     ],
 )
-def test_a_reason_for_both_resources_is_said_once(needs: dict[Resource, ContainerNeeds], words: str) -> None:
+def test_a_reason_for_both_resources_is_listed_once(
+    needs: dict[Resource, ContainerNeeds], words: str
+) -> None:
     """If neither resource is sized, the summary does not list containers."""
     assert resized(pod(container()), needs)[1].summary == words
 
 
 def test_a_long_summary_ends_with_an_ellipsis() -> None:
     """Fifty containers with names of 40 characters need more than 2,000 characters, cut to 1,000."""
-    given = pod(*(container(f"{number:040}") for number in range(50)))
+    original = pod(*(container(f"{number:040}") for number in range(50)))
 
-    text = summary(given)
+    text = summary(original)
 
     assert (len(text), text[-1]) == (1000, "…")
     assert text.startswith(f"{0:040}: unchanged (no profile); {1:040}: unchanged")
