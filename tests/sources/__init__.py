@@ -1,1 +1,1 @@
-"""Tests of the sources: query texts, the decoding of responses, HTTP to Prometheus, recorded histories."""
+"""Tests of the sources: query texts, decoding of responses, HTTP to Prometheus, recorded histories."""

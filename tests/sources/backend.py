@@ -1,4 +1,4 @@
-"""A server that imitates other back ends: it refuses, changes or forwards requests to a real Prometheus."""
+"""An imitation of other back ends: it rejects, changes or forwards requests to a real Prometheus."""
 
 import json
 import ssl

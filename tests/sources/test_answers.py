@@ -35,7 +35,7 @@ def refusal(body: bytes) -> SourceError:
     return caught.value
 
 
-def test_points_stand_at_their_steps() -> None:
+def test_points_are_at_their_steps() -> None:
     """A series may have gaps: steps without a point are NaN."""
     answer = decoded(row(WEB, [(FIRST, "0.5"), (THIRD, "1e-07")]), row(VOTING, [(FOURTH, "2")]))
 
@@ -46,7 +46,7 @@ def test_points_stand_at_their_steps() -> None:
     assert answer.unusable == 0
 
 
-def test_empty_result_is_an_answer() -> None:
+def test_an_empty_result_is_complete() -> None:
     """A response without series is no error: the shape is [0, 4]."""
     answer = decoded()
 
@@ -78,7 +78,7 @@ def test_infos_are_no_fault() -> None:
     assert len(answer.keys) == 1
 
 
-def test_warnings_mean_a_partial_answer() -> None:
+def test_warnings_mean_a_partial_result() -> None:
     """A federating back end returns 200 with warnings if a store is missing."""
     error = refusal(encoded(matrix(row(WEB, [(FIRST, "1")]), warnings=["store-3 is unavailable"])))
 
@@ -114,7 +114,7 @@ def test_error_status_in_a_200() -> None:
     ],
     ids=["Prometheus' own error", "a proxy's page", "nothing", "no text", "redirect", "not UTF-8"],
 )
-def test_http_errors_tell_status_and_words(status: int, body: bytes, expected: str) -> None:
+def test_http_errors_have_status_and_text(status: int, body: bytes, expected: str) -> None:
     """The message has the status, then Prometheus' error or the beginning of the body, on one line."""
     assert answers.error_message(status, body) in {
         expected,
@@ -162,7 +162,7 @@ def test_an_empty_list_of_histograms_is_none() -> None:
 
 
 @pytest.mark.parametrize("length", range(1, len(encoded(matrix(row(WEB, [(FIRST, "0.5")]))))))
-def test_truncated_json(length: int) -> None:
+def test_truncated_json_is_refused(length: int) -> None:
     """A body that is cut off at any byte is refused and never decoded as a smaller result."""
     error = refusal(encoded(matrix(row(WEB, [(FIRST, "0.5")])))[:length])
 
@@ -185,7 +185,7 @@ def test_truncated_json(length: int) -> None:
     ],
     ids=["page", "empty", "list", "null", "result", "label", "UTF-8", "depth", "inner depth"],
 )
-def test_what_is_no_answer(body: bytes) -> None:
+def test_other_bodies_are_malformed(body: bytes) -> None:
     """A body of another form with status 200 is a malformed response and raises no other exception."""
     assert refusal(body).reason == "MalformedAnswer"
 
@@ -195,7 +195,7 @@ def test_what_is_no_answer(body: bytes) -> None:
     [[(FIRST, 0.5)], [(FIRST,)], [("x", "1")], [(FIRST, "much")], [(FIRST, "")], "text"],
     ids=["bare number", "no value", "no time", "a word", "nothing", "no list"],
 )
-def test_points_of_another_form(points: Any) -> None:
+def test_points_of_another_form_are_refused(points: Any) -> None:
     """A point is a pair of a time and a quoted number; otherwise the error names the series."""
     error = refusal(encoded(matrix({"metric": WEB, "values": points})))
 
@@ -208,7 +208,7 @@ def test_points_of_another_form(points: Any) -> None:
     [[FIRST + 1], [FIRST + 0.5], [FIRST - 300], [FOURTH + 300], [SECOND, FIRST], [FIRST, FIRST], [1e300]],
     ids=["off the grid", "fraction", "before", "after", "backwards", "twice", "far away"],
 )
-def test_points_that_were_not_asked_for(times: list[float]) -> None:
+def test_points_at_other_times_are_refused(times: list[float]) -> None:
     """Every point has one of the requested times; the times rise."""
     error = refusal(encoded(matrix(row(WEB, [(time, "1") for time in times]))))
 
@@ -216,14 +216,14 @@ def test_points_that_were_not_asked_for(times: list[float]) -> None:
     assert f"every 300 s from {FIRST} to {FOURTH}" in str(error)
 
 
-def test_more_points_than_asked_for() -> None:
+def test_more_points_than_requested_are_refused() -> None:
     """The query requested four steps; a response with a fifth point belongs to another query."""
     points = [(time, "1") for time in range(FIRST, FOURTH + 600, 300)]
 
     assert refusal(encoded(matrix(row(WEB, points)))).reason == "MalformedAnswer"
 
 
-def test_the_same_series_twice() -> None:
+def test_a_repeated_series_is_refused() -> None:
     """Two rows of one series would count double."""
     error = refusal(encoded(matrix(row(WEB, [(FIRST, "1")]), row(WEB, [(SECOND, "1")]))))
 
@@ -239,7 +239,7 @@ def test_optional_labels_may_be_absent() -> None:
     assert result.keys == (("a", ""),)
 
 
-def long_answer(series: int, points: int) -> tuple[bytes, StepRange]:
+def long_response(series: int, points: int) -> tuple[bytes, StepRange]:
     """A response with *series* series of different values; their names contain the beginning of a row."""
     steps = StepRange(STEPS.first, STEPS.first + points - 1)
     rows = [
@@ -262,11 +262,11 @@ def read_in_chunks(body: bytes, steps: StepRange, chunk_bytes: int) -> QueryResu
 
 @pytest.mark.parametrize("chunk_bytes", [1, 7, 100, 1000, 10_000_000])
 @pytest.mark.parametrize("decoded_bytes", [1, 200, 5000])
-def test_an_answer_that_comes_in_pieces_is_the_same(
+def test_chunks_of_a_response_do_not_change_the_result(
     chunk_bytes: int, decoded_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The result does not depend on the chunks of the network or on the bytes decoded at once."""
-    body, steps = long_answer(6, 9)
+    """The result depends neither on the chunks of the network nor on the number of bytes decoded at once."""
+    body, steps = long_response(6, 9)
     monkeypatch.setattr(answers, "DECODED_AT_ONCE_BYTES", decoded_bytes)
     result = read_in_chunks(body, steps, chunk_bytes).matrix()
 
@@ -293,11 +293,11 @@ def test_an_answer_that_comes_in_pieces_is_the_same(
     ],
     ids=["cut off", "warnings", "isPartial", "vector", "twice", "form", "histogram", "off the grid"],
 )
-def test_an_answer_that_comes_in_pieces_is_checked_as_a_whole(
+def test_a_response_in_chunks_is_checked_as_a_whole(
     spoiled: Callable[[bytes], bytes], reason: str, decoded_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows that are already decoded are discarded if the rest of the response is an error."""
-    body, steps = long_answer(6, 9)
+    body, steps = long_response(6, 9)
     monkeypatch.setattr(answers, "DECODED_AT_ONCE_BYTES", decoded_bytes)
     assert spoiled(body) != body
 
@@ -307,13 +307,13 @@ def test_an_answer_that_comes_in_pieces_is_checked_as_a_whole(
     assert caught.value.reason == reason
 
 
-def test_the_memory_of_a_large_answer_is_that_of_its_numbers() -> None:
+def test_the_memory_of_a_large_response_is_that_of_its_numbers() -> None:
     """400 series of 1,000 points are 11 MB of text, 3.2 MB of samples and 3.2 MB of row and column numbers.
 
-    The numbers exist twice for a moment; besides them only a part of the text is held: less than the length
-    of the text.
+    The numbers are in memory twice for a moment; beside them there is only a part of the text, so the peak is
+    less than the length of the text.
     """
-    body, steps = long_answer(400, 1000)
+    body, steps = long_response(400, 1000)
     reader = AnswerReader(LABELS, steps)
     tracemalloc.start()
     for start in range(0, len(body), 65_536):

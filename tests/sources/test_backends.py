@@ -119,7 +119,7 @@ async def test_a_user_and_a_password_from_a_file(prometheus: Prometheus, tmp_pat
     ]
 
 
-async def test_mimir_wants_a_tenant_behind_its_prefix(prometheus: Prometheus) -> None:
+async def test_mimir_requires_a_tenant_and_a_prefix(prometheus: Prometheus) -> None:
     """Below /prometheus, 401 without the tenant's header; a limit on the range leads to shorter queries."""
 
     def play(request: ReceivedRequest) -> Reply | None:
@@ -148,11 +148,10 @@ async def test_mimir_wants_a_tenant_behind_its_prefix(prometheus: Prometheus) ->
     assert client.traffic.queries["cpu"] == 2 + 4
 
 
-async def test_thanos_gives_all_of_it_or_nothing(prometheus: Prometheus) -> None:
+async def test_thanos_results_are_complete_or_an_error(prometheus: Prometheus) -> None:
     """By default Thanos leaves out samples of a missing store and downsamples: the parameters disable both.
 
-    With a missing store the response is then an error, or still has warnings: both fail, and neither is
-    folded.
+    With a missing store the response is an error, or still has warnings: both fail, and neither is folded.
     """
     away: list[str] = []
 
@@ -177,7 +176,7 @@ async def test_thanos_gives_all_of_it_or_nothing(prometheus: Prometheus) -> None
         assert "No StoreAPIs matched" in str(await refused(backend))
 
 
-async def test_victoriametrics_says_when_it_is_partial(prometheus: Prometheus) -> None:
+async def test_partial_results_of_victoriametrics_are_refused(prometheus: Prometheus) -> None:
     """Its responses have `isPartial` and other statistics; a partial response is refused."""
     partial = [False]
 
@@ -224,8 +223,8 @@ async def test_too_many_requests(prometheus: Prometheus) -> None:
     ],
     ids=["413", "503", "504"],
 )
-async def test_a_proxy_that_gives_up_on_long_questions(prometheus: Prometheus, page: Reply) -> None:
-    """Three hours are too much for the proxy, less is not: the result is complete in chunks of 90 minutes."""
+async def test_a_proxy_that_times_out_on_long_queries(prometheus: Prometheus, page: Reply) -> None:
+    """Three hours time out at the proxy, shorter queries do not: chunks of 90 minutes give all of it."""
 
     def play(request: ReceivedRequest) -> Reply | None:
         return page if int(request.form["end"]) - int(request.form["start"]) > 9000 else None
@@ -253,7 +252,7 @@ async def test_a_prometheus_that_holds_few_samples(small: Prometheus, prometheus
     assert client.traffic.splits["cpu"] > 0
 
 
-async def test_a_budget_below_what_there_is(prometheus: Prometheus) -> None:
+async def test_a_budget_below_the_load(prometheus: Prometheus) -> None:
     """With a budget of one hour's load, as the server counts it, six hours are six queries."""
     unlimited = Client(prometheus.url)
     expected = await unlimited.cpu()

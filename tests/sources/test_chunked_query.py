@@ -29,7 +29,7 @@ class Server:
         self._refuses = refuses
 
     async def run(self, shard: Shard, steps: StepRange) -> Answer:
-        """One query."""
+        """Record and answer one query."""
         self.queries.append((shard, steps))
         await asyncio.sleep(0)
         if error := self._refuses(shard, steps):
@@ -37,11 +37,11 @@ class Server:
         return shard, steps
 
     def split(self) -> None:
-        """Counts."""
+        """Count a split."""
         self.splits += 1
 
     def query(self, planner: QueryPlanner, load: SampleLoad) -> ChunkedQuery[Answer]:
-        """Ask it."""
+        """A query on this server."""
         return ChunkedQuery(planner, load, self.run, self.split)
 
 
@@ -49,7 +49,7 @@ async def results_of(query: ChunkedQuery[Answer], steps: StepRange) -> list[tupl
     return [result async for result in query.results(steps)]
 
 
-async def test_too_many_steps_are_halved_and_that_is_remembered() -> None:
+async def test_too_many_steps_are_halved_and_the_limit_stays() -> None:
     """At most 40 steps: 144, 72 and 36 are tried. The rest is queried in chunks of 36, later steps too."""
     server, planner = Server(lambda _, steps: TOO_MANY if len(steps) > 40 else None), QueryPlanner(10**6)
 
@@ -78,7 +78,7 @@ async def test_below_an_hour_namespaces_are_halved() -> None:
     assert results == [(HOUR, [(shard, HOUR) for shard in shards])]
 
 
-async def test_later_questions_are_sharded_from_the_start() -> None:
+async def test_later_queries_are_sharded_from_the_start() -> None:
     """The limit of the first hour applies to the second: no further refusal."""
     server = Server(lambda shard, _: None if A in {shard.only, shard.without} else TOO_MANY)
     planner = QueryPlanner(10**5)
@@ -90,7 +90,7 @@ async def test_later_questions_are_sharded_from_the_start() -> None:
     assert len(server.queries) == 2
 
 
-async def test_one_shard_that_fails_spoils_its_part_and_no_other() -> None:
+async def test_a_failed_shard_fails_only_its_chunk() -> None:
     """Two shards per hour: the newest hour is complete; the one before fails, since a shard of it does."""
     before = StepRange(121, 132)
     server = Server(
@@ -103,7 +103,7 @@ async def test_one_shard_that_fails_spoils_its_part_and_no_other() -> None:
         await anext(results)
 
 
-async def test_a_single_namespace_of_which_an_hour_is_too_much_is_asked_for_less() -> None:
+async def test_an_hour_of_a_single_namespace_is_split() -> None:
     """At most three steps of one namespace per query: both hours are queried in chunks of three steps.
 
     The limit remains: later queries are not refused.
@@ -133,11 +133,11 @@ async def test_a_single_step_of_a_namespace_that_is_too_large_fails() -> None:
     assert (len(shard.only or ()), steps) == (1, StepRange(144, 144))
 
 
-async def test_a_wrong_estimate_makes_no_question_of_each_namespace() -> None:
+async def test_a_wrong_estimate_does_not_split_all_namespaces() -> None:
     """50 namespaces of 400 samples, and one of unknown load: an hour of that one is refused.
 
-    Halving isolates it, and less of it is answered. The estimate for the others was right and remains: the
-    next step is one query.
+    Halving isolates it, and it is queried in shorter chunks. The estimate for the others was right and
+    remains: the next step is one query.
     """
     load = SampleLoad({f"team-{number}": 400.0 for number in range(50)})
     planner = QueryPlanner(20_000_000)
@@ -150,7 +150,7 @@ async def test_a_wrong_estimate_makes_no_question_of_each_namespace() -> None:
     assert len(server.queries) == 1
 
 
-async def test_a_slow_server_is_not_waited_for_many_times() -> None:
+async def test_time_outs_per_call_are_limited() -> None:
     """Each time-out may have taken a minute: at most three per call, and half as many steps in the next.
 
     That is 18 steps in the second call, and then an hour, once per call from then on.
@@ -168,7 +168,7 @@ async def test_a_slow_server_is_not_waited_for_many_times() -> None:
         assert [len(steps) for _, steps in server.queries] == expected
 
 
-async def test_a_server_that_is_no_longer_slow_is_asked_for_more_again() -> None:
+async def test_chunks_grow_when_a_server_is_fast_again() -> None:
     """From an hour, doubling: 12 + 24 + 48 + 60 = 144. The next call begins with longer chunks."""
     server, planner = Server(lambda _shard, _steps: LATE), QueryPlanner(10**9)
     for _ in range(2):
@@ -182,7 +182,7 @@ async def test_a_server_that_is_no_longer_slow_is_asked_for_more_again() -> None
     assert [len(steps) for _, steps in healthy.queries] == [12, 24, 48, 60, 120, 24]
 
 
-async def test_what_came_late_is_not_tried_again_in_the_same_call() -> None:
+async def test_a_late_size_is_not_tried_again_in_the_same_call() -> None:
     """More than 40 steps time out. The next call tries 72 once more, which is its only time-out."""
     server, planner = Server(lambda _, steps: LATE if len(steps) > 40 else None), QueryPlanner(10**9)
 
@@ -194,7 +194,7 @@ async def test_what_came_late_is_not_tried_again_in_the_same_call() -> None:
     assert [len(steps) for _, steps in server.queries] == [36, 72, 36, 36, 36]
 
 
-async def test_a_late_answer_on_a_step_is_asked_in_shards_the_next_time() -> None:
+async def test_a_late_step_is_sharded_in_the_next_call() -> None:
     """One time-out per call: the next call queries half of the namespaces at a time.
 
     The limit is at least 1/16 of the budget: 1,000 of 16,000 samples, the load of each namespace.
@@ -224,7 +224,7 @@ async def test_fifty_namespaces_that_are_late_at_once_halve_the_budget_once() ->
     assert len(server.queries) == 1 + 2
 
 
-async def test_a_failure_is_no_reason_to_ask_for_less() -> None:
+async def test_a_failure_does_not_split_the_query() -> None:
     """An unreachable server, or a partial response, would fail half of the query too."""
     server = Server(lambda _shard, _steps: SourceError("Unreachable", "refused"))
 
@@ -234,7 +234,7 @@ async def test_a_failure_is_no_reason_to_ask_for_less() -> None:
     assert len(server.queries) == 1
 
 
-async def test_what_is_older_waits_for_the_next_call() -> None:
+async def test_older_steps_wait_for_the_next_call() -> None:
     """24,000 samples are an hour of both namespaces: after two hours the limit of the call is reached."""
     server = Server(lambda _shard, _steps: None)
     query = server.query(QueryPlanner(24_000), TWO)
@@ -244,7 +244,7 @@ async def test_what_is_older_waits_for_the_next_call() -> None:
     assert results == [HOUR, StepRange(121, 132)]
 
 
-async def test_a_step_is_answered_in_every_call() -> None:
+async def test_every_call_queries_the_newest_step() -> None:
     """The newest chunk is queried with the smallest limit too."""
     server = Server(lambda _shard, _steps: None)
 

@@ -72,7 +72,7 @@ async def outcome_of(api: PrometheusApi) -> str:
 
 
 def put(file: str, content: bytes | None) -> None:
-    """Writes a file, or deletes it."""
+    """Write a file, or delete it."""
     if content is None:
         Path(file).unlink()
     else:
@@ -80,7 +80,7 @@ def put(file: str, content: bytes | None) -> None:
 
 
 def taken_away(file: str) -> bytes:
-    """Deletes a file and returns its content; nothing if there is none."""
+    """Delete a file and return its content; nothing if there is none."""
     content = Path(file).read_bytes() if Path(file).exists() else b""
     Path(file).unlink(missing_ok=True)
     return content
@@ -92,7 +92,7 @@ def api(backend: Backend, access: PrometheusCredentials) -> PrometheusApi:
     )
 
 
-async def test_the_ca_file_is_believed_and_no_other(
+async def test_only_the_ca_file_is_trusted(
     backend: Backend, files: PrometheusCredentials, tmp_path: Path
 ) -> None:
     """Without the CA file the server's certificate is not trusted, and neither with another CA."""
@@ -132,7 +132,7 @@ async def test_files_that_change_are_loaded_without_a_restart(
         assert await outcome_of(client) == "answered"
 
 
-async def test_clients_that_were_replaced_are_forgotten(tmp_path: Path) -> None:
+async def test_replaced_clients_are_dropped(tmp_path: Path) -> None:
     """Ten rotations of a CA leave one client, one pool and one TLS context."""
     ca = tmp_path / "ca.crt"
     ca.write_bytes(SERVERS.certificate)
@@ -149,7 +149,7 @@ async def test_clients_that_were_replaced_are_forgotten(tmp_path: Path) -> None:
     await clients.close()
 
 
-async def test_a_client_that_is_replaced_amid_a_request_ends_with_it(tmp_path: Path) -> None:
+async def test_a_client_that_is_replaced_during_a_request_completes_it(tmp_path: Path) -> None:
     """It stays open for its request, and is closed afterwards."""
     ca = tmp_path / "ca.crt"
     ca.write_bytes(SERVERS.certificate)
@@ -166,7 +166,7 @@ async def test_a_client_that_is_replaced_amid_a_request_ends_with_it(tmp_path: P
 
 
 @pytest.mark.parametrize("field", ["bearer_token_file", "ca_file", "certificate_file"])
-async def test_a_file_that_is_away_at_the_start_fails_queries_until_it_is_there(
+async def test_a_missing_file_fails_queries_until_it_exists(
     field: str, backend: Backend, files: PrometheusCredentials
 ) -> None:
     """Each query fails and names the setting; the first query after the file exists has a result."""
@@ -181,7 +181,7 @@ async def test_a_file_that_is_away_at_the_start_fails_queries_until_it_is_there(
         assert await outcome_of(client) == "answered"
 
 
-async def test_many_questions_at_the_start_make_one_client(tmp_path: Path) -> None:
+async def test_concurrent_first_queries_make_one_client(tmp_path: Path) -> None:
     """Four concurrent requests use the same client."""
     clients = HttpClients(PrometheusCredentials(), None, 10, None)
 
@@ -194,7 +194,7 @@ async def test_many_questions_at_the_start_make_one_client(tmp_path: Path) -> No
     await clients.close()
 
 
-async def test_a_token_that_is_away_fails_the_query_and_names_the_setting(tmp_path: Path) -> None:
+async def test_a_missing_token_fails_the_query_and_names_the_setting(tmp_path: Path) -> None:
     """The file is deleted after the start; once it exists again, queries have results."""
     token = tmp_path / "token"
     token.write_text("t")

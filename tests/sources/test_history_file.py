@@ -212,7 +212,7 @@ def test_a_single_array(tmp_path: Path) -> None:
     assert "a single array, not an .npz archive" in refusal(path)
 
 
-class Mischief:
+class Exploit:
     """Pickled: loading it would create the file `trace`."""
 
     def __init__(self, trace: Path) -> None:
@@ -225,7 +225,7 @@ class Mischief:
 def test_pickled_content_is_never_loaded(tmp_path: Path) -> None:
     """An array of objects is refused, and its code is not executed."""
     path, trace = tmp_path / "history.npz", tmp_path / "trace"
-    np.savez(path, **arrays(names=np.array([Mischief(trace)], dtype=object)))
+    np.savez(path, **arrays(names=np.array([Exploit(trace)], dtype=object)))
 
     assert "Object arrays cannot be loaded" in refusal(path)
     assert not trace.exists()

@@ -121,7 +121,7 @@ async def test_every_selector_names_our_cluster() -> None:
         assert [matchers.count(MATCHER) for matchers in uses] == [1] * len(uses), metric
 
 
-async def test_without_a_cluster_no_label_of_it_is_looked_at() -> None:
+async def test_without_a_cluster_no_selector_has_its_label() -> None:
     """A Prometheus of one cluster may have no such label, or a label `cluster` with another meaning."""
     queries = await queries_of_two_cycles(Scope(("emojivoto",)))
 
@@ -142,8 +142,8 @@ def test_a_selector_can_not_be_made_without_a_scope() -> None:
         ('x{a="1"} and on(a) y{b="\\"2"} offset 5m', [("x", ['a="1"']), ("y", ['b="\\"2"'])]),
     ],
 )
-def test_the_reading_of_queries(query: str, expected: list[tuple[str, list[str]]]) -> None:
-    """The test above finds every metric, with any text between quotes."""
+def test_selectors_finds_every_metric(query: str, expected: list[tuple[str, list[str]]]) -> None:
+    """The test above relies on it; quoted values may contain any text."""
     assert list(selectors(query)) == expected
 
 

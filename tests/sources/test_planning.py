@@ -21,7 +21,7 @@ def cut(planner: QueryPlanner, steps: StepRange, load: SampleLoad) -> list[StepR
     return chunks
 
 
-def test_a_small_cluster_is_one_question() -> None:
+def test_a_small_cluster_is_one_query() -> None:
     """200 containers, scraped every 30 s, are 2000 samples a step: a week is 4 million, within 20 million."""
     planner, load = QueryPlanner(20_000_000), SampleLoad({"shop": 2000.0})
 
@@ -29,7 +29,7 @@ def test_a_small_cluster_is_one_question() -> None:
     assert planner.shards(WEEK, load) == [Shard()]
 
 
-def test_a_middle_one_is_asked_in_parts_of_time() -> None:
+def test_a_medium_cluster_is_queried_in_chunks() -> None:
     """100,000 samples a step: 200 steps are 20 million. Newest first; the oldest chunk is the rest.
 
     Queries on such a chunk load at most 5 million if its namespaces allow it: 25,000 a step.
@@ -48,7 +48,7 @@ def test_a_middle_one_is_asked_in_parts_of_time() -> None:
     ]
 
 
-def test_after_a_slow_spell_parts_are_as_long_as_before() -> None:
+def test_chunks_are_as_long_as_before_after_slow_responses() -> None:
     """100,000 samples a step of 20 small namespaces: 12 steps after the time-out of an hour, then 200."""
     planner, load = QueryPlanner(20_000_000), SampleLoad({f"team-{number}": 5000.0 for number in range(20)})
     hour = StepRange(1, 12)
@@ -62,7 +62,7 @@ def test_after_a_slow_spell_parts_are_as_long_as_before() -> None:
     assert len(planner.newest_chunk(WEEK, load)) == 200
 
 
-def test_a_large_one_is_asked_in_shards_of_an_hour() -> None:
+def test_a_large_cluster_is_queried_in_shards_of_an_hour() -> None:
     """9 million samples a step are 108 million in an hour: shards of at most 20 / 12 million a step.
 
     Each namespace of 1 million fills a shard, so nine namespaces are nine shards; the last shard has all
@@ -78,14 +78,14 @@ def test_a_large_one_is_asked_in_shards_of_an_hour() -> None:
     assert shards[8] == Shard(without=frozenset(f"team-{number}" for number in range(8)))
 
 
-def test_a_question_on_one_step_is_sharded_as_little_as_can_be() -> None:
-    """The same cluster, one step: 9 million are within the budget."""
+def test_a_query_on_one_step_has_the_fewest_shards() -> None:
+    """The same cluster, one step: 9 million are within the budget, so it is one query."""
     load = SampleLoad({f"team-{number}": 1e6 for number in range(9)})
 
     assert QueryPlanner(20_000_000).shards(StepRange(1, 1), load) == [Shard()]
 
 
-def test_no_answer_has_more_points_than_a_server_gives() -> None:
+def test_no_result_exceeds_the_points_of_a_server() -> None:
     """Prometheus returns at most 11,000 points of a series, for any number of series."""
     assert len(QueryPlanner(10**9).newest_chunk(StepRange(1, 20_000), SampleLoad({"a": 1.0}))) == 11_000
 
@@ -115,7 +115,7 @@ def test_a_refusal_of_more_than_was_planned_halves_the_plan() -> None:
     assert planner.budget == 10_000_000
 
 
-def test_many_refusals_of_one_size_are_one_lesson() -> None:
+def test_concurrent_refusals_halve_the_limit_once() -> None:
     """200 concurrent queries of 10 million are refused: the limit is half of one, halved only once."""
     planner = QueryPlanner(20_000_000)
 
@@ -125,7 +125,7 @@ def test_many_refusals_of_one_size_are_one_lesson() -> None:
     assert planner.budget == 5_000_000
 
 
-def test_a_namespace_of_which_an_hour_was_refused_is_asked_for_less() -> None:
+def test_a_refused_hour_of_a_namespace_shortens_its_chunks() -> None:
     """1.2 million samples of `a` in an hour were refused: the limit is 600,000, which are 6 of its steps."""
     planner, load = QueryPlanner(20_000_000), SampleLoad({"a": 1e5, "b": 1e5})
 
@@ -147,7 +147,7 @@ def test_refusals_end_at_a_floor() -> None:
     assert other.budget == 20_000_000
 
 
-def test_late_answers_make_questions_shorter_before_they_are_sharded() -> None:
+def test_time_outs_shorten_queries_before_they_are_sharded() -> None:
     """A day times out, and half of it, and so on: 144, 72, 36, 18 steps, and at least an hour.
 
     16 million samples in an hour of two namespaces are one query, until that one times out too.
@@ -168,7 +168,7 @@ def test_late_answers_make_questions_shorter_before_they_are_sharded() -> None:
     assert planner.shards(hour, load) == [Shard(frozenset({"a"})), Shard(without=frozenset({"a"}))]
 
 
-def test_late_answers_end_at_a_floor() -> None:
+def test_time_outs_end_at_a_floor() -> None:
     """20 million / 16 = 1.25 million after any number of time-outs; smaller queries lower no limit."""
     planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 16e6}), StepRange(1, 1)
     budgets = []
@@ -182,7 +182,7 @@ def test_late_answers_end_at_a_floor() -> None:
     assert other.budget == 20_000_000
 
 
-def test_all_that_is_late_at_once_is_one_lesson() -> None:
+def test_concurrent_time_outs_halve_the_limit_once() -> None:
     """Two signals plan queries of 16 million at the same time, and both time out: the limit is 8 million."""
     planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 16e6}), StepRange(1, 1)
     planned = [planner.largest_query(step, load) for _ in range(2)]
@@ -193,7 +193,7 @@ def test_all_that_is_late_at_once_is_one_lesson() -> None:
     assert planner.budget == 8e6
 
 
-def test_answers_in_time_let_questions_grow() -> None:
+def test_results_in_time_let_queries_grow() -> None:
     """From 1.25 million to 20 in four results; from an hour to two."""
     planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 30e6}), StepRange(1, 1)
     for _ in range(5):
@@ -209,7 +209,7 @@ def test_answers_in_time_let_questions_grow() -> None:
     assert len(planner.newest_chunk(WEEK, SampleLoad({"a": 1.0}))) == 24
 
 
-def test_what_was_refused_does_not_grow_back_on_the_same_day() -> None:
+def test_a_refused_size_does_not_return_on_the_same_day() -> None:
     """10 million were refused: results of 5 million do not raise the limit."""
     planner, load, step = QueryPlanner(20_000_000), SampleLoad({"a": 5e6}), StepRange(1, 1)
     planner.advance_to(1)
@@ -221,7 +221,7 @@ def test_what_was_refused_does_not_grow_back_on_the_same_day() -> None:
 
 
 @pytest.mark.parametrize("load", [SampleLoad(), SampleLoad({"a": 0.5})])
-def test_an_unknown_load_is_asked_at_once(load: SampleLoad) -> None:
+def test_an_unknown_load_is_one_query(load: SampleLoad) -> None:
     """An unknown load counts as small until a refusal: then the chunk is shorter."""
     planner = QueryPlanner(20_000_000)
     assert planner.newest_chunk(WEEK, load) == WEEK
@@ -235,11 +235,9 @@ def test_an_hour_is_tried_before_less() -> None:
     assert [shorter(StepRange(1, length)) for length in (288, 18, 12, 6, 3)] == [144, 12, 6, 3, 1]
 
 
-@settings(deadline=None)  # other processes may take the machine
+@settings(deadline=None)  # the machine may be busy
 @given(LOADS, st.integers(1, 10**7), st.integers(1, 3000))
-def test_every_namespace_and_step_is_asked_for_once(
-    samples: dict[str, float], budget: int, steps: int
-) -> None:
+def test_every_namespace_and_step_is_queried_once(samples: dict[str, float], budget: int, steps: int) -> None:
     """For any load and budget, queries cover known and unknown namespaces once, within the budget.
 
     Only a single namespace, for an hour, may exceed it.

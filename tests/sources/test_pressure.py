@@ -59,7 +59,7 @@ def result() -> QueryResult:
 @pytest.mark.parametrize(
     ("reason", "shares"), [(Pressure.CPU_THROTTLING, [0.3, 2.0]), (Pressure.OOM_KILLED, [1.0, 1.0])]
 )
-def test_answers_are_made_sparse(reason: Pressure, shares: list[float]) -> None:
+def test_results_are_made_sparse(reason: Pressure, shares: list[float]) -> None:
     """Row 0 at step 100 and row 1 at step 103 remain; the share of an OOM kill is 1 whatever is counted."""
     samples = sparse_samples(reason, STEPS, result())
 

@@ -160,7 +160,7 @@ def mesh_metrics(*present: str) -> Reply:
     ],
     ids=["none", "linkerd", "istio", "both"],
 )
-async def test_auto_asks_the_meshes_that_it_found(
+async def test_auto_queries_the_detected_meshes(
     present: tuple[str, ...], expected: str, queries_first: int, queries_later: int
 ) -> None:
     """Two loads, four queries on Linkerd, one on Istio until one mesh is present; then only that mesh."""
@@ -194,7 +194,7 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
     assert prometheus.mesh_api.url == "http://viz.example:9090"
 
 
-async def test_no_mesh_is_asked_where_none_is_wanted() -> None:
+async def test_without_a_provider_no_mesh_is_queried() -> None:
     """The provider `none` sends no query and yields nothing."""
     wire = ScriptedPrometheus(answer())
     async with source(wire, "none") as prometheus:
@@ -234,7 +234,7 @@ FAULTS: dict[str, tuple[Reply, str]] = {
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS.values(), ids=FAULTS.keys())
 @pytest.mark.parametrize("healthy", [0, 2, 4], ids=["first", "third", "last"])
-async def test_one_fault_spoils_the_whole_answer(fault: Any, reason: str, healthy: int) -> None:
+async def test_one_fault_fails_the_whole_result(fault: Any, reason: str, healthy: int) -> None:
     """If any of the five queries on connections fails, no result of the others is used."""
     wire = ScriptedPrometheus(*[answer()] * healthy, fault)
     async with source(wire) as prometheus:
@@ -255,7 +255,7 @@ async def test_faults_of_container_samples(fault: Any, reason: str) -> None:
     assert caught.value.reason == reason
 
 
-async def test_the_address_that_may_be_shown() -> None:
+async def test_the_shown_address_has_no_credentials() -> None:
     """The URL has no user and password."""
     async with source(ScriptedPrometheus(answer())) as prometheus:
         assert prometheus.url == "http://prometheus.example:9090"

@@ -58,7 +58,7 @@ async def test_a_range_query_is_posted_as_a_form() -> None:
 
 
 @pytest.mark.parametrize(("scheme", "packed"), [("http", False), ("https", True)])
-async def test_answers_are_packed_for_far_networks_alone(scheme: str, *, packed: bool) -> None:
+async def test_responses_are_compressed_for_remote_networks_only(scheme: str, *, packed: bool) -> None:
     """Compression costs a Prometheus in the same cluster more than the network that it saves."""
     wire = ScriptedPrometheus(answer(SERIES))
 
@@ -152,7 +152,7 @@ RESOLUTION = "exceeded maximum resolution of 11,000 points per timeseries"
     ],
     ids=["samples", "Mimir", "VictoriaMetrics", "points", "413", "503", "504", "time-out"],
 )
-async def test_what_is_too_large_is_not_asked_again(
+async def test_a_query_that_is_too_large_is_not_retried(
     fault: httpx.Response | Exception, *, is_late: bool
 ) -> None:
     """The same query would be refused or time out again: the caller may send a smaller one."""
@@ -178,9 +178,7 @@ async def test_what_is_too_large_is_not_asked_again(
         (503, "net/http: TLS handshake timeout", 3),
     ],
 )
-async def test_a_lost_server_behind_the_server_is_no_question_of_size(
-    status: int, text: str, tries: int
-) -> None:
+async def test_a_missing_store_is_not_too_large(status: int, text: str, tries: int) -> None:
     """Half of the query would fail too: it is a usual error, and a 503 is raised after three tries."""
     wire = ScriptedPrometheus(httpx.Response(status, text=text))
 
@@ -199,8 +197,8 @@ async def test_a_lost_server_behind_the_server_is_no_question_of_size(
         (401, "no org id"),
     ],
 )
-async def test_a_wrong_question_is_not_too_large(status: int, text: str) -> None:
-    """Half of the query would be wrong too."""
+async def test_an_invalid_query_is_not_too_large(status: int, text: str) -> None:
+    """Half of the query would be invalid too."""
     body = {"status": "error", "errorType": "execution", "error": text}
 
     assert not isinstance(await refusal(ScriptedPrometheus(httpx.Response(status, json=body))), TooLargeError)
@@ -232,7 +230,7 @@ async def test_retry_after(header: str, expected: float) -> None:
     assert pauses.seconds == [expected]
 
 
-def test_pauses_vary_by_chance() -> None:
+def test_pauses_are_random() -> None:
     """The first pause is between 50 % and 150 % of 0.5 s: clients do not return at the same time."""
     assert RetryPolicy(chance=lambda: 0.0).pause_after(1, 0.0) == 0.25
     assert RetryPolicy(chance=lambda: 1.0).pause_after(1, 0.0) == 0.75
@@ -273,7 +271,7 @@ async def test_a_broken_compression() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://host:port"])
-def test_an_url_that_is_none(url: str) -> None:
+def test_an_invalid_url(url: str) -> None:
     """An invalid URL is refused before any request."""
     with pytest.raises(SourceError, match="the URL of Prometheus is not valid") as caught:
         PrometheusApi(url, timeout_seconds=60)
@@ -294,7 +292,7 @@ class Chunks(httpx.AsyncByteStream):
             yield self._chunk
 
 
-async def test_the_limit_on_an_answer() -> None:
+async def test_the_limit_on_a_response() -> None:
     """Of a body of 100 MiB, no more than the limit of 2 MiB and one chunk of 1 MiB is read."""
     body = Chunks(b" " * 2**20, 100)
     wire = ScriptedPrometheus(lambda _: httpx.Response(200, stream=body))
@@ -309,7 +307,7 @@ async def test_the_limit_on_an_answer() -> None:
     assert body.sent_chunks == 3
 
 
-async def test_a_body_that_drips() -> None:
+async def test_a_slow_body() -> None:
     """The time-out is that of the complete response: a byte every 10 ms does not extend it beyond 50 ms."""
     wire = ScriptedPrometheus(lambda _: httpx.Response(200, stream=Chunks(b" ", 1000, 0.01)))
 
@@ -371,7 +369,7 @@ async def test_traffic() -> None:
 
 
 @pytest.mark.parametrize("stats", [{"seriesFetched": "5"}, {"samples": "many"}, [], None])
-async def test_statistics_of_another_kind_do_no_harm(stats: object) -> None:
+async def test_other_statistics_are_ignored(stats: object) -> None:
     """VictoriaMetrics and others have other statistics: then the samples of the response count."""
     response: dict[str, Any] = matrix(SERIES)
     response["data"]["stats"] = stats
@@ -388,7 +386,7 @@ async def test_a_refused_connection_on_a_real_socket() -> None:
     assert caught.value.reason == "Unreachable"
 
 
-async def test_a_host_name_that_can_not_be() -> None:
+async def test_an_invalid_host_name() -> None:
     """A label of 64 letters is refused before any look-up, by an exception that is not httpx's."""
     policy = Pauses().retry_policy()
     async with PrometheusApi(f"http://{'a' * 64}.example", timeout_seconds=5, retry_policy=policy) as api:

@@ -127,9 +127,9 @@ async def test_containers(shared: Prometheus, scope: Scope, cores: float, memory
 async def test_throttling(shared: Prometheus, scope: Scope, shares: list[float]) -> None:
     """West's 9 of 10 periods do not count: the quotient joins periods of one cluster only."""
     async with source(shared, scope) as prometheus:
-        signs = await only(prometheus.pressure_samples(Pressure.CPU_THROTTLING, HALF_HOUR))
+        pressure = await only(prometheus.pressure_samples(Pressure.CPU_THROTTLING, HALF_HOUR))
 
-    np.testing.assert_allclose(signs.shares, shares, rtol=1e-9)
+    np.testing.assert_allclose(pressure.shares, shares, rtol=1e-9)
 
 
 async def test_owners(shared: Prometheus) -> None:
@@ -164,7 +164,7 @@ async def test_connections(
     assert samples.scraped.all()
 
 
-async def test_a_cluster_that_nobody_is(shared: Prometheus) -> None:
+async def test_an_unknown_cluster(shared: Prometheus) -> None:
     """With a wrong name of the cluster the result is empty."""
     async with source(shared, replace(EAST, cluster="north")) as prometheus:
         assert (await usage(prometheus.container_samples(Resource.CPU, HALF_HOUR))).containers == ()

@@ -96,7 +96,7 @@ async def test_linkerd(open_source: Serve) -> None:
     assert await profiled(open_source("linkerd")) == LINKERD
 
 
-async def test_linkerd_when_the_pods_are_gone(open_source: Serve) -> None:
+async def test_linkerd_without_known_pods(open_source: Serve) -> None:
     """Without known Pods, Deployments follow from Pod names, and other workloads from their labels."""
     assert await profiled(open_source("linkerd"), ClusterSnapshot()) == LINKERD
 

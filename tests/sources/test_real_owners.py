@@ -78,7 +78,7 @@ def by_rule(pod: str, workload_type: str, workload: str) -> Labels:
     }
 
 
-async def test_kube_state_metrics_tells_every_owner(serve: Serve) -> None:
+async def test_kube_state_metrics_has_every_owner(serve: Serve) -> None:
     """A Pod of a Deployment, a StatefulSet, a CronJob, a Rollout, a DeploymentConfig, a node; scraped twice.
 
     One query is enough. The rule is present and not needed; a Pod without an owner is in neither.
@@ -122,7 +122,7 @@ async def test_kube_state_metrics_tells_every_owner(serve: Serve) -> None:
     }
 
 
-async def test_the_mixin_tells_workloads_of_each_type(serve: Serve) -> None:
+async def test_the_mixin_has_workloads_of_each_type(serve: Serve) -> None:
     """Each type that the rule writes in lower case; with two queries, since there is no kube_pod_owner.
 
     The owner of a static Pod is a node, not a workload, with any name.
@@ -153,7 +153,7 @@ async def test_the_mixin_tells_workloads_of_each_type(serve: Serve) -> None:
     assert Attribution(ClusterSnapshot(), owners.workloads)(SHOP, web_like) is None
 
 
-async def test_newer_rules_spell_kinds_as_they_are(serve: Serve) -> None:
+async def test_newer_rules_have_kinds_in_camel_case(serve: Serve) -> None:
     """CamelCase types, and owners of other kinds as they are; the rule has the topmost owner.
 
     A Pod of a Job in an older rule and of a CronJob in a newer one belongs to the CronJob.
@@ -178,7 +178,7 @@ async def test_newer_rules_spell_kinds_as_they_are(serve: Serve) -> None:
     }
 
 
-async def test_a_job_of_the_mixin_finds_its_cron_job_where_that_is_told(serve: Serve) -> None:
+async def test_a_job_of_the_mixin_belongs_to_its_cron_job(serve: Serve) -> None:
     """`kube_job_owner` is present although kube_pod_owner is not: the Job belongs to the CronJob."""
     prometheus = serve(
         {
@@ -192,7 +192,7 @@ async def test_a_job_of_the_mixin_finds_its_cron_job_where_that_is_told(serve: S
     assert owners.workloads == {(SHOP, "report-29000000-abcde"): REPORT}
 
 
-async def test_where_neither_is_there_names_have_to_tell(serve: Serve) -> None:
+async def test_without_owner_metrics_there_are_no_owners(serve: Serve) -> None:
     """Excluded namespaces are not queried, so no owner is known."""
     elsewhere = {**by_rule("dns-5f5b555dff-fcg7c", "deployment", "dns"), "namespace": "kube-system"}
 

@@ -71,7 +71,7 @@ async def source(needy: Prometheus) -> AsyncIterator[PrometheusSource]:
 
 
 def shares_by_step(samples: PressureSamples) -> dict[str, dict[int, float]]:
-    """For each container the steps in which the sign was seen, with its share."""
+    """For each container the steps with pressure, with its share."""
     shares: dict[str, dict[int, float]] = {}
     for row, step, share in zip(samples.rows, samples.at_steps, samples.shares, strict=True):
         container = samples.containers[row]
@@ -98,7 +98,7 @@ async def test_throttling(source: PrometheusSource) -> None:
 async def test_oom_kills(source: PrometheusSource) -> None:
     """A restarted container, a terminated one, and one with a killed child process.
 
-    A restart or an event is in two steps, a termination in one; what the first scrape of a step has is in
+    A restart or an event is in two steps, a termination in one; what the first scrape of a step shows is in
     that step only. Another reason of the last termination, an old kill and an old termination do not count,
     not even after a gap. Two kube-state-metrics never make the join fail.
     """
@@ -113,7 +113,7 @@ async def test_oom_kills(source: PrometheusSource) -> None:
     }
 
 
-async def test_signs_of_one_step(source: PrometheusSource) -> None:
+async def test_pressure_of_one_step(source: PrometheusSource) -> None:
     """The query of a usual cycle, on one step, has the same result as the large one."""
     step = StepRange(STEP_OF_KILL, STEP_OF_KILL)
 
@@ -126,7 +126,7 @@ async def test_signs_of_one_step(source: PrometheusSource) -> None:
 
 
 @pytest.mark.parametrize("scope", [Scope(included=("elsewhere",)), Scope(excluded=(NAMESPACE,))])
-async def test_signs_of_other_namespaces_are_not_told(needy: Prometheus, scope: Scope) -> None:
+async def test_pressure_of_other_namespaces_is_not_read(needy: Prometheus, scope: Scope) -> None:
     """No samples if another namespace is included, or if this one is excluded."""
     async with PrometheusSource(needy.url, scope=scope) as elsewhere:
         for reason in Pressure:

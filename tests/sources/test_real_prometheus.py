@@ -1,7 +1,7 @@
-"""The constant past of emojivoto in a real Prometheus: every number is that of the description.
+"""The constant past of emojivoto in a real Prometheus: every number is that of its description.
 
-The past is three days long, scraped once a minute, and ends at 15:00 UTC, so that its last 24 hours have all
-of the six hours after midnight in which web-api calls emoji.
+The past is three days long, scraped once a minute, and ends at 15:00 UTC, so its last 24 hours include all of
+the six hours after midnight in which web-api calls emoji.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -129,7 +129,7 @@ async def test_connections_of_the_last_day(source: PrometheusSource) -> None:
     assert source.network_provider_in_use == "linkerd"
 
 
-async def test_the_profiles_that_were_worked_out_by_hand(source: PrometheusSource) -> None:
+async def test_the_profiles_computed_by_hand(source: PrometheusSource) -> None:
     """Folded and derived, two days and 9 hours of a third (t = 2.375) give the values of constant usage.
 
     The history begins at 15:00: CPU is raised by 1 / 3.375^2 = 0.087791, memory, beside 15 %, by 3 / (1 +
@@ -178,7 +178,7 @@ async def test_the_profiles_that_were_worked_out_by_hand(source: PrometheusSourc
     }
 
 
-async def test_a_scope_elsewhere(emojivoto: Prometheus) -> None:
+async def test_a_scope_without_the_namespace(emojivoto: Prometheus) -> None:
     """The past has only emojivoto: another scope has no containers, edges or sources."""
     async with PrometheusSource(emojivoto.url, scope=Scope(included=("shop",))) as shop:
         assert (await usage(shop.container_samples(Resource.CPU, LAST_DAY))).containers == ()
@@ -203,7 +203,7 @@ async def test_a_query_that_prometheus_refuses(emojivoto: Prometheus) -> None:
     assert traffic.retries.total() == 0
 
 
-async def test_a_prometheus_that_knows_nothing(
+async def test_an_empty_prometheus(
     prometheus_factory: Callable[[Path | None], Prometheus],
 ) -> None:
     """Without series, results are complete and empty. Stopped, it can't be reached; restarted, it answers."""

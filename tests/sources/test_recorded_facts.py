@@ -49,7 +49,7 @@ async def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert requests == {PodContainer("shop", "database-0", "main"): {Resource.CPU: 0.5}}
 
 
-def test_facts_that_nobody_knows_are_not_written(tmp_path: Path) -> None:
+def test_unknown_facts_are_not_written(tmp_path: Path) -> None:
     """A file with usage only has just the five keys."""
     path = tmp_path / "usage.npz"
     write_history_file(path, [STRANGER])
@@ -86,7 +86,7 @@ def test_a_fault_is_named(tmp_path: Path, fault: dict[str, Any], words: str) -> 
     assert str(caught.value).startswith(f"{path}: {words}")
 
 
-def test_the_words_of_the_query_on_requests() -> None:
+def test_the_text_of_the_query_on_requests() -> None:
     """Duplicates of a second kube-state-metrics are aggregated; scope and cluster are in the matchers."""
     scope = Scope(("shop",), cluster="north")
 
@@ -96,7 +96,7 @@ def test_the_words_of_the_query_on_requests() -> None:
     )
 
 
-async def test_requests_are_asked_for_at_one_moment() -> None:
+async def test_requests_are_queried_at_one_time() -> None:
     """Two queries, on CPU and on memory, both on the last step."""
     ranges: list[str] = []
 

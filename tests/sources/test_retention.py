@@ -41,7 +41,7 @@ async def retention_of(answer: httpx.Response | Exception) -> float | None:
         return await api.retention_seconds()
 
 
-async def test_prometheus_tells() -> None:
+async def test_prometheus_reports_its_retention() -> None:
     """The field of 2.x and 3.x, among others."""
     body = {"status": "success", "data": {"startTime": "x", "storageRetention": "6h", "goroutineCount": 4}}
 
@@ -61,6 +61,6 @@ async def test_prometheus_tells() -> None:
     ],
     ids=["thanos", "a-page", "no-field", "a-list", "away", "refused", "late"],
 )
-async def test_who_does_not_tell_is_no_error(answer: httpx.Response | Exception) -> None:
+async def test_an_unknown_retention_is_no_error(answer: httpx.Response | Exception) -> None:
     """Another back end, a proxy, an unreachable server: the time is unknown, and no error is raised."""
     assert await retention_of(answer) is None

@@ -65,7 +65,7 @@ async def test_a_query_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert authorization.endswith(f"Signature={signature}")
 
 
-async def test_no_credentials_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missing_credentials_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing in the environment, no file, no role: the query fails with this reason."""
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
         monkeypatch.delenv(f"AWS_{name}", raising=False)

@@ -1,4 +1,4 @@
-"""A conversation with a mesh, answered without a server."""
+"""A conversation of queries and results with a mesh, without a server."""
 
 from collections.abc import Callable
 

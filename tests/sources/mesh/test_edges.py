@@ -66,7 +66,7 @@ def test_scraped_by_up() -> None:
     np.testing.assert_array_equal(joined.scraped, [[True, True, False, False], [False, False, False, True]])
 
 
-def test_scraped_by_any_edge_where_there_is_no_up() -> None:
+def test_scraped_by_any_edge_without_up() -> None:
     """Without `up` any sample of any edge shows that the source was scraped: in steps 1, 2 and 4."""
     requests = table({WEB_EMOJI: [2, NAN, NAN, NAN], WEB_VOTING: [NAN, 0, NAN, NAN]})
     responses = table({WEB_VOTING: [NAN, NAN, NAN, 1]})
@@ -109,7 +109,7 @@ def test_excluded_sources_are_left_out() -> None:
     assert joined.scraped.shape == (0, 4)
 
 
-def test_unknown_ends_are_left_out_and_counted() -> None:
+def test_unknown_endpoints_are_dropped_and_counted() -> None:
     """Two edges with one unknown endpoint each; the source of the second one still counts as scraped."""
     requests = table(
         {
@@ -127,8 +127,8 @@ def test_unknown_ends_are_left_out_and_counted() -> None:
     assert joined.sources == (WEB, CART)
 
 
-def test_bytes_stand_beside_requests_only() -> None:
-    """An edge without a sample of bytes has NaN; bytes without a request make no edge. 1 + 2 unusable = 3."""
+def test_bytes_without_requests_make_no_edge() -> None:
+    """An edge without a sample of bytes has NaN; bytes without a request are dropped. 1 + 2 unusable = 3."""
     written = table({WEB_EMOJI: [9] * 4, SHOP_WEB: [9] * 4}, unusable=1)
     rates = EdgeRates(
         table({WEB_EMOJI: [1] * 4, WEB_VOTING: [1] * 4}), NOTHING, written, table({}, unusable=2)
@@ -143,7 +143,7 @@ def test_bytes_stand_beside_requests_only() -> None:
     assert joined.unusable == 3
 
 
-def test_two_meshes_are_one_answer() -> None:
+def test_two_meshes_give_one_result() -> None:
     """Each has an edge and a source; an empty one adds nothing, and two empty ones are empty."""
     first = join(table({WEB_EMOJI: [1] * 4}), NOTHING, NOTHING)
     second = join(table({SHOP_WEB: [2] * 4}, unusable=1), NOTHING, NOTHING)

@@ -37,7 +37,7 @@ def nothing(batch: QueryBatch) -> list[SeriesMatrix]:
     return [NOTHING] * len(batch.parts)
 
 
-def test_questions() -> None:
+def test_queries() -> None:
     """Clients and waypoints before servers; bytes of TCP without the nodes' tunnels; servers as scrapes."""
     (batch,), _ = converse(Istio(), nothing, SOME)
 
@@ -98,7 +98,7 @@ def test_bytes_of_requests_and_of_tcp_are_added() -> None:
     np.testing.assert_array_equal(samples.response_bytes, [[50, NAN, 50, NAN]])
 
 
-def test_where_only_bytes_flow_there_is_no_edge() -> None:
+def test_bytes_without_requests_make_no_edge() -> None:
     """Without a request there is no rate of requests and responses per minute."""
     answers = [NOTHING, NOTHING, NOTHING, table({CART_DB: [50] * 4}), NOTHING, NOTHING]
 
@@ -107,7 +107,7 @@ def test_where_only_bytes_flow_there_is_no_edge() -> None:
     assert samples.edges == ()
 
 
-def test_unknown_ends_are_left_out_and_counted() -> None:
+def test_unknown_endpoints_are_dropped_and_counted() -> None:
     """Clients without a sidecar are `unknown`, as are servers that were never reached: two are dropped."""
     rows: dict[tuple[str, ...], list[float]] = {
         CART_DB: [1.0] * 4,

@@ -34,7 +34,7 @@ Series = Mapping[str, str] | Sequence[Mapping[str, str]]
 
 
 def answering(*series: Series) -> Answer:
-    """The content of the server for each of PARTS: a series (or several) with the sample 2, or none."""
+    """A function that answers batches: for each of PARTS one or several series with the sample 2, or none."""
 
     def answer(batch: QueryBatch) -> list[SeriesMatrix]:
         time = FIRST if batch.steps == STEPS else batch.steps.last * 300
@@ -57,12 +57,12 @@ def joined(*series: Series, scope: Scope = EVERYTHING) -> ConnectionSamples:
 
 
 def behind(*pods: Mapping[str, str]) -> Answer:
-    """Only meshed Pods are known."""
+    """Answers only the query on meshed Pods."""
     return answering([], [], [], [], [], list(pods))
 
 
-def test_questions() -> None:
-    """The Pods at the end first. Their names fit their labels, so edges are summed by labels only.
+def test_queries() -> None:
+    """The query on Pods comes first. The Pods' names fit their labels, so edges are summed by labels only.
 
     Four steps are 1200 seconds. One selector can't include namespaces at either endpoint.
     """
@@ -99,7 +99,7 @@ def test_questions() -> None:
         pytest.param([], id="no Pods"),
     ],
 )
-def test_where_labels_may_not_tell_a_source_names_of_pods_do(pods: list[Mapping[str, str]]) -> None:
+def test_if_labels_do_not_identify_a_source_pod_names_do(pods: list[Mapping[str, str]]) -> None:
     """One Pod whose labels do not fit, or no known Pod: everything is summed by Pod name too."""
     batches, _ = converse(Linkerd(), behind(*pods), SOME)
 
@@ -111,7 +111,7 @@ def test_where_labels_may_not_tell_a_source_names_of_pods_do(pods: list[Mapping[
     assert all(f"by ({by_name}" in query for query in queries)
 
 
-def test_a_source_of_which_no_pod_is_told_is_looked_for_by_names() -> None:
+def test_a_source_without_a_known_pod_is_queried_by_names() -> None:
     """The proxy of `db` leaves no `up` with its labels, one of which is the Pod's own: all is queried again.
 
     The second time the Pod's name shows the StatefulSet; the labels name two kinds.
@@ -135,7 +135,7 @@ def test_a_source_of_which_no_pod_is_told_is_looked_for_by_names() -> None:
     assert [list(pods) for pods in samples.edge_pods] == [[], [pod["pod"]]]
 
 
-def test_the_parts_of_a_question_are_sent_as_one() -> None:
+def test_the_parts_of_a_batch_are_sent_as_one_query() -> None:
     """Series of all parts but the first have the part's number as a label: parts are never confused."""
     (_, requests, _, octets), _ = converse(Linkerd(), behind(), SOME)
 
@@ -183,7 +183,7 @@ def test_sides_and_bytes_are_joined_by_edge() -> None:
 
 
 @pytest.mark.parametrize(("label", "kind"), KINDS.items())
-def test_every_kind_at_both_ends(label: str, kind: str) -> None:
+def test_every_kind_at_both_endpoints(label: str, kind: str) -> None:
     """The label of a kind at the source, and with `dst_` at the destination, in another namespace."""
     source = {"namespace": "shop", "replicas": "cart", label: "cart"}
 
@@ -193,7 +193,7 @@ def test_every_kind_at_both_ends(label: str, kind: str) -> None:
     assert edge == Connection(Workload("shop", "cart", kind), Workload("storage", "db", kind))
 
 
-def test_what_kinds_kubernetes_has() -> None:
+def test_the_kinds_of_owners() -> None:
     """The kinds are those of ownerReferences."""
     assert set(KINDS.values()) == {
         *("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController"),
@@ -249,7 +249,7 @@ def test_two_sources_under_one_label() -> None:
     assert len(samples.sources) == len(samples.source_pods) == 2
 
 
-def test_unknown_ends_are_left_out_and_counted() -> None:
+def test_unknown_endpoints_are_dropped_and_counted() -> None:
     """A Service without a workload and a destination outside the cluster: two; the third edge is known."""
     service = EDGE | {"dst_namespace": "emojivoto"}
 
