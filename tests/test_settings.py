@@ -201,7 +201,7 @@ def test_the_port_goes_with_a_host_alone() -> None:
     "url",
     ["", "http://", "ftp://prometheus", "my host", "/path", "::1", "prometheus:0", "http://p/?query=up"],
 )
-def test_what_is_no_host_is_refused(url: str) -> None:
+def test_an_invalid_host_is_refused(url: str) -> None:
     """The message says what to give instead."""
     remedy = "give a host name, or a URL with http:// or https:// that ends with its path"
 
@@ -269,7 +269,7 @@ def test_names_that_no_namespace_can_have_are_refused(name: str, value: str, wro
 
 
 @pytest.mark.parametrize("name", ["own_namespace", "profiles_namespace"])
-def test_the_two_homes_are_namespaces(name: str) -> None:
+def test_the_own_and_the_profiles_namespace_are_valid_names(name: str) -> None:
     """`a/b` would be another path of the API; an empty PROFILES_NAMESPACE means OWN_NAMESPACE."""
     assert faults(**{name: "a/b"}) == (
         f"{name.upper()} (--{name.replace('_', '-')}) is 'a/b': not a namespace's name",
@@ -399,7 +399,7 @@ def test_credentials_of_prometheus_fit_together(flags: dict[str, str], name: str
     assert message in fault
 
 
-def test_a_token_beside_a_user_is_one_too_many() -> None:
+def test_a_token_beside_a_user_is_refused() -> None:
     """The user name is refused; so is the password, which then has no user name."""
     reported = faults(
         prometheus_bearer_token_file="/t", prometheus_username="u", prometheus_password_file="/p"

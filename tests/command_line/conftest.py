@@ -23,7 +23,7 @@ class Outcome:
     err: str
 
     @property
-    def said(self) -> str:
+    def one_line(self) -> str:
         """Both outputs on one line, so that wrapped text can be searched."""
         return " ".join((self.out + self.err).split())
 

@@ -12,7 +12,7 @@ GIBIBYTE = 2**30
 
 
 def write_past(path: Path, days: int, *, requests: bool = True) -> Path:
-    """Writes `shop/web` with two replicas (1 core, bursts to 2), and `shop/database` with half their CPU."""
+    """Write `shop/web` with two replicas (1 core, bursts to 2), and `shop/database` with half their CPU."""
     times = FIRST_MIDNIGHT + 300 * np.arange(1, days * STEPS_PER_DAY + 1)
     bursts = np.where(np.arange(len(times)) % STEPS_PER_DAY < 10, 2.0, 1.0)
     memory = np.full(len(times), float(GIBIBYTE))

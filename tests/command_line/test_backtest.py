@@ -38,7 +38,7 @@ def test_the_table_has_a_row_for_each_policy(program: Program, tmp_path: Path) -
     assert float(unused) == pytest.approx(4 - 0.75 * (1 + 10 / 288), abs=0.001)
 
 
-def test_what_was_stated_stands_beside_what_came(program: Program, tmp_path: Path) -> None:
+def test_predicted_risk_beside_observed_risk(program: Program, tmp_path: Path) -> None:
     """With bursts of 10 of 288 samples (3.5 %) on each of 15 days, `high` is below them, `low` is not.
 
     No time above on 14 past days gives a predicted risk of .4 % + 3 % / 15^2 = .413 %.
@@ -72,7 +72,7 @@ def test_json_has_the_keys_that_are_documented(program: Program, tmp_path: Path)
     assert set(scores["frontier"]) == {"cpu", "memory"}
 
 
-def test_a_short_past_is_replayed_and_that_is_said(program: Program, tmp_path: Path) -> None:
+def test_a_short_history_is_replayed_with_a_note(program: Program, tmp_path: Path) -> None:
     """Of five days the last three are evaluated, with values from two to four days."""
     past = write_past(tmp_path / "usage.npz", 5)
 
@@ -149,7 +149,7 @@ def test_selectors_need_a_cluster(program: Program, tmp_path: Path, monkeypatch:
     assert "PROFILING_NAMESPACE_SELECTOR (--profiling-namespace-selector) is 'team=web'" in outcome.err
 
 
-async def test_a_prometheus_is_asked_for_whole_days(program: Program, api_server: FakeApiServer) -> None:
+async def test_prometheus_is_queried_for_whole_days(program: Program, api_server: FakeApiServer) -> None:
     """The queries end at the last midnight. KRR's value is never exceeded by constant usage."""
     prometheus = EmojivotoPrometheus()
     api_server.on("POST", "/api/v1/query_range", serves(prometheus))
@@ -166,7 +166,7 @@ async def test_a_prometheus_is_asked_for_whole_days(program: Program, api_server
     assert max(ends) <= midnight
 
 
-async def test_a_prometheus_that_knows_nothing(program: Program, api_server: FakeApiServer) -> None:
+async def test_an_empty_prometheus(program: Program, api_server: FakeApiServer) -> None:
     """Exit code 1; the message names the server."""
     api_server.on("POST", "/api/v1/query_range", serves(EmojivotoPrometheus(containers={})))
 

@@ -40,7 +40,7 @@ def past(tmp_path: Path) -> Path:
     return write_past(tmp_path / "usage.npz", 16)
 
 
-def test_the_words_tell_samples_window_candidate_and_other_choices(program: Program, past: Path) -> None:
+def test_the_text_has_samples_window_candidate_and_other_policies(program: Program, past: Path) -> None:
     """Two replicas have 8640 samples in 15 days of 288 steps; the 14 days before the last one count.
 
     KRR's memory value is 1 GiB plus 15 %: 1234803098 bytes. The request of 4 cores is listed too.
@@ -51,12 +51,12 @@ def test_the_words_tell_samples_window_candidate_and_other_choices(program: Prog
     assert outcome.out.startswith("shop/web, as of 2024-10-20T00:00:00Z\n\nserver, CPU: ")
     assert (
         "8640 samples of at most 2 replicas at a time. The value is chosen from 14 UTC days (2024-10-05 to "
-        in outcome.said
+        in outcome.one_line
     )
-    assert "The value is the largest daily " in outcome.said
-    assert "Upper bound for nine of ten days: " in outcome.said
-    assert "To compare, use --kubeconfig without --history." in outcome.said
-    assert "The candidate is the cheapest of 50: cost = slack + 7.7 x risk." in outcome.said
+    assert "The value is the largest daily " in outcome.one_line
+    assert "Upper bound for nine of ten days: " in outcome.one_line
+    assert "To compare, use --kubeconfig without --history." in outcome.one_line
+    assert "The candidate is the cheapest of 50: cost = slack + 7.7 x risk." in outcome.one_line
     lines = [line.split() for line in outcome.out.splitlines()]
     assert ["krr", "1234803098"] in [line[:2] for line in lines]
     assert ["requests", "4.000"] in [line[:2] for line in lines]
@@ -67,7 +67,7 @@ def test_risk_changes_the_price(program: Program, past: Path) -> None:
     """The price of risk follows --risk."""
     outcome = program.run("explain", "shop/web", "--history", past, "--risk", "low")
 
-    assert "cost = slack + 19.8 x risk" in outcome.said
+    assert "cost = slack + 19.8 x risk" in outcome.one_line
 
 
 @pytest.mark.parametrize("named", ["shop/database", "StatefulSet/shop/database", "statefulset/shop/database"])
@@ -98,9 +98,7 @@ def test_the_plot_is_written(program: Program, past: Path, tmp_path: Path) -> No
         ("store/web", 1, "has no usage in namespace store"),
     ],
 )
-def test_a_workload_that_is_not_there(
-    program: Program, past: Path, named: str, code: int, message: str
-) -> None:
+def test_an_unknown_workload(program: Program, past: Path, named: str, code: int, message: str) -> None:
     """The message lists similar workloads."""
     outcome = program.run("explain", named, "--history", past)
 
@@ -117,9 +115,7 @@ def test_a_plot_that_can_not_be_written_is_named(program: Program, past: Path) -
     assert "job-profiler: --plot is '/nowhere/web.svg': cannot write the file" in outcome.err
 
 
-def test_value_and_bound_are_those_of_the_profile_that_the_same_past_gives(
-    program: Program, past: Path
-) -> None:
+def test_value_and_bound_equal_those_of_the_profile(program: Program, past: Path) -> None:
     """`job-profiler profile` on the same file has the same values; its bound is rounded up to 0.1 %."""
     profiles = program.run("profile", "--history", past, "--history-days", 14, "-o", "json")
     cpu, memory = (
@@ -129,9 +125,9 @@ def test_value_and_bound_are_those_of_the_profile_that_the_same_past_gives(
 
     outcome = program.run("explain", "shop/web", "--history", past)
 
-    assert f"server, CPU: {cpu['spec']['cpuProfiling']['value']} cores" in outcome.said
-    assert f"server, memory: {memory['spec']['memoryProfiling']['value']} bytes" in outcome.said
-    percent = float(outcome.said.partition("Upper bound for nine of ten days: ")[2].partition("%")[0])
+    assert f"server, CPU: {cpu['spec']['cpuProfiling']['value']} cores" in outcome.one_line
+    assert f"server, memory: {memory['spec']['memoryProfiling']['value']} bytes" in outcome.one_line
+    percent = float(outcome.one_line.partition("Upper bound for nine of ten days: ")[2].partition("%")[0])
     bound = float(cpu["status"]["risk"]["timeAboveAtMost"])
     assert bound - 0.001 <= percent / 100 <= bound
     # The scaled bound is at most .85 * (5 % + 1 %) * (1 + 1 / 14) = 5.46 %; the expected risk is larger.
@@ -157,7 +153,7 @@ def write_siblings(path: Path, namespaces: dict[str, int]) -> Path:
     return path
 
 
-def test_the_value_of_siblings_stands_in_for_who_is_new(program: Program, tmp_path: Path) -> None:
+def test_a_new_workload_gets_the_value_of_its_siblings(program: Program, tmp_path: Path) -> None:
     """Two hours of one core give 1 + 1 / (1 + 1/12)^2 = 1.85 cores; two siblings use four for three days.
 
     Two of these days are before today, so the siblings' values are raised by 1 / (1 + 2)^2 = 11.1 %, to 4.444
@@ -174,11 +170,11 @@ def test_the_value_of_siblings_stands_in_for_who_is_new(program: Program, tmp_pa
     value = shop["spec"]["cpuProfiling"]["value"]
     assert shop["status"]["containers"][0]["siblings"] == 2
     assert 4.444 / 1.05 <= float(value) <= 4.445
-    assert f"server, CPU: {value} cores" in outcome.said
-    assert "Without siblings, the value would be the largest daily " in outcome.said
-    assert "The value is the median of 2 siblings " in outcome.said
-    assert "siblings in all namespaces" in alone.said
-    assert "Without siblings" not in alone.said
+    assert f"server, CPU: {value} cores" in outcome.one_line
+    assert "Without siblings, the value would be the largest daily " in outcome.one_line
+    assert "The value is the median of 2 siblings " in outcome.one_line
+    assert "siblings in all namespaces" in alone.one_line
+    assert "Without siblings" not in alone.one_line
 
 
 def _is_of_shop(manifest: dict[str, Any]) -> bool:
@@ -222,7 +218,7 @@ async def explained(program: Program, server: FakeApiServer, tmp_path: Path, *mo
 class TestStored:
     """Comparison with the stored profiles."""
 
-    async def test_a_held_value_and_signs_of_need_are_told(
+    async def test_a_stabilized_value_and_pressure_are_shown(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
         """Computed: (0.1 + 0.02) * (1 + 1 / 15^2) = 0.121 cores. Stored: 0.180, raised; 0.175 is newer."""
@@ -232,20 +228,20 @@ class TestStored:
         outcome = await explained(program, api_server, tmp_path)
 
         assert (outcome.code, outcome.err) == (0, "")
-        assert f"Stored, CPU: 0.180 cores ({name}, unchanged since " in outcome.said
-        assert "Computed: 0.121 cores" in outcome.said
-        assert "Its status: From 8,000 five-minute samples" in outcome.said
-        assert "The latest choice is 0.175 cores; the value stays" in outcome.said
-        assert "CPU throttling of web-svc (last seen " in outcome.said
+        assert f"Stored, CPU: 0.180 cores ({name}, unchanged since " in outcome.one_line
+        assert "Computed: 0.121 cores" in outcome.one_line
+        assert "Its status: From 8,000 five-minute samples" in outcome.one_line
+        assert "The latest choice is 0.175 cores; the value stays" in outcome.one_line
+        assert "CPU throttling of web-svc (last seen " in outcome.one_line
         assert (
             "raises the stored value by 25%; the computed value ignores throttling and OOM kills."
-            in outcome.said
+            in outcome.one_line
         )
-        assert "a stored value stays until a change saves more than 0.02 of cost" in outcome.said
-        assert "Stored: no memory profile in namespace profiling" in outcome.said
-        assert "To compare, use" not in outcome.said
+        assert "a stored value stays until a change saves more than 0.02 of cost" in outcome.one_line
+        assert "Stored: no memory profile in namespace profiling" in outcome.one_line
+        assert "To compare, use" not in outcome.one_line
 
-    async def test_what_is_the_same_needs_no_reason(
+    async def test_equal_values_have_no_reason(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
         """Stored and computed value are both 0.121 cores; the profile has its second possible name."""
@@ -254,10 +250,10 @@ class TestStored:
 
         outcome = await explained(program, api_server, tmp_path)
 
-        assert f"Stored, CPU: 0.121 cores ({name}" in outcome.said
-        assert "Possible reasons" not in outcome.said
+        assert f"Stored, CPU: 0.121 cores ({name}" in outcome.one_line
+        assert "Possible reasons" not in outcome.one_line
 
-    async def test_an_object_of_that_name_that_is_anothers_is_not_taken(
+    async def test_a_profile_of_another_workload_is_not_shown(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
         """The first possible name belongs to a StatefulSet; the profile of `web` has the second."""
@@ -267,10 +263,10 @@ class TestStored:
 
         outcome = await explained(program, api_server, tmp_path)
 
-        assert "Stored, CPU: 0.150 cores" in outcome.said
-        assert "9.000" not in outcome.said
+        assert "Stored, CPU: 0.150 cores" in outcome.one_line
+        assert "9.000" not in outcome.one_line
 
-    async def test_a_cluster_that_refuses_is_told_of(
+    async def test_a_cluster_that_refuses_is_reported(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:
         """Without the permission to read profiles, the explanation and an error message are printed."""
@@ -281,11 +277,13 @@ class TestStored:
 
         assert outcome.code == 0
         assert outcome.err.startswith("cannot read the stored profiles: ")
-        assert "web-svc, CPU: 0.101 cores" in outcome.said
-        assert "The stored profile may have another value" in outcome.said
+        assert "web-svc, CPU: 0.101 cores" in outcome.one_line
+        assert "The stored profile may have another value" in outcome.one_line
 
 
-def test_a_record_asks_no_cluster(program: Program, past: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_file_needs_no_cluster(
+    program: Program, past: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With --history KUBECONFIG is ignored, because the file may be from another cluster."""
     monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
 
@@ -294,7 +292,7 @@ def test_a_record_asks_no_cluster(program: Program, past: Path, monkeypatch: pyt
     assert (outcome.code, outcome.err) == (0, "")
 
 
-async def test_siblings_are_asked_for_where_their_namespace_is_named(
+async def test_siblings_are_queried_in_the_named_namespaces(
     program: Program, api_server: FakeApiServer
 ) -> None:
     """Only the workload's namespace is queried; --profiling-namespace adds others."""

@@ -97,7 +97,7 @@ def squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-def test_the_commands_are_those_that_are_known() -> None:
+def test_the_commands() -> None:
     """The registered commands are those of `COMMANDS`."""
     assert {
         command.callback.__name__ for command in typer_program.registered_commands if command.callback
@@ -105,7 +105,7 @@ def test_the_commands_are_those_that_are_known() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_tells_every_setting_with_default_and_variable(program: Program, command: str) -> None:
+def test_help_lists_every_setting_with_default_and_variable(program: Program, command: str) -> None:
     """The help has option, meaning, default and variable of exactly the command's settings."""
     outcome = program.run(command, "--help")
 
@@ -119,7 +119,7 @@ def test_help_tells_every_setting_with_default_and_variable(program: Program, co
             assert f"environment:{name.upper()})" in text
 
 
-def test_defaults_are_spelled_as_they_are_typed(program: Program) -> None:
+def test_the_format_of_defaults(program: Program) -> None:
     """Lists have commas, booleans are true or false, empty defaults are "none"."""
     serve_help = squeezed(program.run("serve", "--help").out)
 
@@ -147,12 +147,12 @@ def test_every_number_has_a_unit_or_is_a_count() -> None:
     assert numbers == UNITS.keys() | ports_and_counts
 
 
-def test_without_a_command_the_commands_are_told(program: Program) -> None:
+def test_without_a_command_the_commands_are_listed(program: Program) -> None:
     """Without arguments, the program lists its commands."""
     outcome = program.run()
 
-    assert all(command in outcome.said for command in COMMANDS)
-    assert "Traceback" not in outcome.said
+    assert all(command in outcome.one_line for command in COMMANDS)
+    assert "Traceback" not in outcome.one_line
 
 
 def test_an_unknown_flag_is_named(program: Program) -> None:

@@ -43,23 +43,25 @@ async def test_all_is_well(program: Program, cluster: FakeApiServer, tmp_path: P
     assert [request.query for request in cluster.received("POST")] == [{"dryRun": "All"}]
 
 
-async def test_what_is_wrong_is_told_beside_what_is_well(
+async def test_failed_and_passed_checks_are_listed(
     program: Program, cluster: FakeApiServer, tmp_path: Path
 ) -> None:
-    """Exit code 1; all failed and all passed checks are listed."""
+    """The exit code is 1."""
     entry = {"rules": [], "clientConfig": client_config(b"foreign")}
     cluster.on("GET", CONFIGURATION, answers(configuration(pods=entry)))
 
     outcome = await probe(program, cluster, tmp_path, "--expected-webhook", json.dumps(EXPECTED))
 
     assert outcome.code == 1
-    assert f"EntryChanged: {PODS} differs from what the release rendered: rules is nothing" in outcome.said
-    assert f"EntryChanged: {PODS} differs from {PROBE} in caBundle" in outcome.said
-    assert f"ok: {ALL_WELL[2]}" in outcome.said
+    assert (
+        f"EntryChanged: {PODS} differs from what the release rendered: rules is nothing" in outcome.one_line
+    )
+    assert f"EntryChanged: {PODS} differs from {PROBE} in caBundle" in outcome.one_line
+    assert f"ok: {ALL_WELL[2]}" in outcome.one_line
     assert outcome.err.startswith("job-profiler: the API server cannot reach the webhook as configured")
 
 
-async def test_without_what_is_expected_the_way_alone_counts(
+async def test_without_an_expected_configuration_it_is_not_compared(
     program: Program, cluster: FakeApiServer, tmp_path: Path
 ) -> None:
     """Exit code 0, and a note that the configuration was not compared."""
@@ -68,10 +70,10 @@ async def test_without_what_is_expected_the_way_alone_counts(
     outcome = await probe(program, cluster, tmp_path)
 
     assert outcome.code == 0
-    assert "were not compared: EXPECTED_WEBHOOK is not set" in outcome.said
+    assert "were not compared: EXPECTED_WEBHOOK is not set" in outcome.one_line
 
 
-async def test_an_api_server_that_is_away(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
+async def test_an_unreachable_api_server(program: Program, cluster: FakeApiServer, tmp_path: Path) -> None:
     """Exit code 1 and a message of one line."""
     cluster.on("GET", CONFIGURATION, refuses(503, "etcd leader changed"))
 
@@ -81,7 +83,7 @@ async def test_an_api_server_that_is_away(program: Program, cluster: FakeApiServ
     assert "etcd leader changed" in outcome.err
 
 
-def test_what_is_expected_has_to_be_an_object(program: Program) -> None:
+def test_the_expected_configuration_must_be_an_object(program: Program) -> None:
     """Exit code 2 before any request."""
     outcome = program.run("probe", "--expected-webhook", "[]")
 

@@ -33,7 +33,7 @@ def closed_port() -> int:
         return port
 
 
-def test_serve_tells_all_faults_together_before_anything_starts() -> None:
+def test_serve_reports_all_faults_before_anything_starts() -> None:
     """Two invalid variables and two invalid options give four lines, exit code 2, and no log."""
     run = job_profiler(
         "serve",
@@ -54,7 +54,7 @@ def test_serve_tells_all_faults_together_before_anything_starts() -> None:
         assert f"job-profiler: {fault}" in run.stderr
 
 
-def test_a_record_is_printed_without_a_word_more(tmp_path: Path) -> None:
+def test_profiles_of_a_history_file_are_the_only_output(tmp_path: Path) -> None:
     """Only the table is printed, without cut names and without log lines, even in a narrow terminal."""
     run = job_profiler(
         "profile", "--history", "app/demo/emojivoto.npz", COLUMNS="40", KUBECONFIG=str(tmp_path / "none")
@@ -64,7 +64,7 @@ def test_a_record_is_printed_without_a_word_more(tmp_path: Path) -> None:
     assert "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f" in run.stdout
 
 
-def test_a_prometheus_that_is_away_is_named() -> None:
+def test_an_unreachable_prometheus_is_named() -> None:
     """Without a listener: exit code 1, a message with the URL for each signal, and no stack trace."""
     url = f"http://127.0.0.1:{closed_port()}"
 

@@ -93,7 +93,7 @@ def test_a_record_needs_no_cluster(program: Program, monkeypatch: pytest.MonkeyP
     assert program.run("profile", "--history", RECORD).code == 0
 
 
-def test_too_few_samples_are_said(program: Program) -> None:
+def test_too_few_samples_are_reported(program: Program) -> None:
     """No workload has 100,000 samples: each gets a message on standard error, and no profile is printed."""
     outcome = program.run("profile", "--history", RECORD, "--min-samples", 100_000)
 
@@ -138,7 +138,7 @@ def test_wrong_arguments_are_refused_before_anything_is_read(
     assert f"job-profiler: {message}" in outcome.err
 
 
-async def test_a_prometheus_is_asked_over_the_network(program: Program, api_server: FakeApiServer) -> None:
+async def test_prometheus_is_queried_over_the_network(program: Program, api_server: FakeApiServer) -> None:
     """The values are those of the scripted Prometheus; the profiler's own namespace is excluded."""
     prometheus = EmojivotoPrometheus()
     api_server.on("POST", "/prometheus/api/v1/query_range", serves(prometheus))
@@ -221,7 +221,7 @@ class TestApply:
         assert len(cluster.received("PATCH")) == 4
         assert len(json.loads(outcome.out)["items"]) == 2
 
-    async def test_stored_profiles_that_did_not_move_are_printed_and_not_written(
+    async def test_unchanged_profiles_are_printed_and_not_written(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
         """A second run finds the profiles of the first: it writes nothing and prints the same objects."""
@@ -254,7 +254,7 @@ class TestNamespaces:
 
     SELECTOR = ("--profiling-namespace-selector", "team=web")
 
-    async def test_the_selected_ones_are_asked_for(
+    async def test_the_selected_namespaces_are_queried(
         self, program: Program, cluster: FakeApiServer, prometheus: EmojivotoPrometheus, tmp_path: Path
     ) -> None:
         """Two namespaces match `team=web`; `shop` opted out, so every query excludes it."""
@@ -269,7 +269,7 @@ class TestNamespaces:
         assert 'namespace=~"emojivoto|shop"' in cpu
         assert re.search(r'namespace!~"[^"]*shop"', cpu)
 
-    async def test_a_selector_that_matches_nothing_asks_nothing(
+    async def test_a_selector_without_matches_sends_no_query(
         self, program: Program, cluster: FakeApiServer, prometheus: EmojivotoPrometheus, tmp_path: Path
     ) -> None:
         """A selector without matches selects no namespace: no query, no profile, one message a signal."""
@@ -292,7 +292,7 @@ class TestNamespaces:
         assert "(--profiling-namespace-selector) is 'team in', which is not a valid" in outcome.err
         assert "unable to parse requirement: team in" in outcome.err
 
-    async def test_who_may_not_read_namespaces_is_told(
+    async def test_a_missing_permission_to_list_namespaces_is_reported(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
         """If namespaces cannot be listed, a run with a selector fails, one without it prints a message."""
@@ -318,7 +318,7 @@ class TestNamespaces:
         assert "is 'team=web': needs a cluster, use --kubeconfig without --history" in outcome.err
 
 
-def test_what_the_questions_cost_stands_beside_the_bar() -> None:
+def test_the_cost_of_queries_is_in_the_progress_line() -> None:
     """Two queries with 1000 and 3000 samples average 2000; there are 2.5 MB, one retry and one split."""
     traffic = QueryCosts()
     assert _cost(traffic) == ""

@@ -18,7 +18,7 @@ def prometheus(api_server: FakeApiServer) -> str:
     return api_server.url
 
 
-async def test_what_is_recorded_can_be_profiled(program: Program, prometheus: str, tmp_path: Path) -> None:
+async def test_a_recorded_file_can_be_profiled(program: Program, prometheus: str, tmp_path: Path) -> None:
     """The file has one whole day and today: at least 288 steps of each of five containers."""
     file = tmp_path / "usage.npz"
 
@@ -63,7 +63,7 @@ async def test_anonymous_files_hold_no_name(program: Program, prometheus: str, t
         (["--output", "usage.npz", "--days", "0"], "--days is 0: must be 1 or more"),
     ],
 )
-def test_wrong_arguments_are_named_before_anything_is_asked(
+def test_wrong_arguments_are_named_before_any_query(
     program: Program, arguments: list[str], message: str
 ) -> None:
     """Exit code 2 and one message."""
@@ -72,7 +72,7 @@ def test_wrong_arguments_are_named_before_anything_is_asked(
     assert (outcome.code, outcome.out, outcome.err) == (2, "", f"job-profiler: {message}\n")
 
 
-async def test_nothing_is_written_where_nothing_is_known(
+async def test_without_samples_nothing_is_written(
     program: Program, api_server: FakeApiServer, tmp_path: Path
 ) -> None:
     """Exit code 1, and no file."""

@@ -141,7 +141,7 @@ def test_reasons_are_listed_below_their_total(shown: Any) -> None:
         ),
     ],
 )
-def test_who_leads(shown: Any, spec: dict[str, Any], leader: str) -> None:
+def test_the_leader(shown: Any, spec: dict[str, Any], leader: str) -> None:
     """A Lease that was not renewed within its duration has no holder."""
     assert shown(WELL, spec)[0] == f"Leader: {leader}"
 
@@ -164,7 +164,7 @@ def test_who_leads(shown: Any, spec: dict[str, Any], leader: str) -> None:
     ],
     ids=["none", "off", "failing", "by-hand"],
 )
-def test_what_the_self_probe_found(shown: Any, probe: dict[str, Any] | None, line: str) -> None:
+def test_the_result_of_the_self_probe(shown: Any, probe: dict[str, Any] | None, line: str) -> None:
     """The second line is the result of the probe; a failure has its reasons and its message."""
     assert shown(WELL | {"probe": probe}, lease())[1] == f"Webhook: {line}"
 
@@ -214,7 +214,7 @@ class TestOverTheWire:
         assert document.pop("lease")["holderIdentity"] == "profiler-1"
         assert document == WELL
 
-    async def test_without_a_lease_nobody_leads(
+    async def test_without_a_lease_there_is_no_leader(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
         """If the Lease was deleted, the report is printed without a leader."""
@@ -252,7 +252,7 @@ class TestOverTheWire:
         assert words in outcome.err
 
 
-def test_a_kubeconfig_that_is_not_there(program: Program, tmp_path: Path) -> None:
+def test_a_missing_kubeconfig(program: Program, tmp_path: Path) -> None:
     """The message has the path and its setting."""
     outcome = program.run("status", "--kubeconfig", tmp_path / "none")
 

@@ -155,26 +155,30 @@ class PodGenerator:
 
     def _annotations(self, wanted: dict[str, str]) -> dict[str, str]:
         """Foreign, right, stale and forged annotations, in any order."""
-        found: dict[str, str] = {}
+        annotations: dict[str, str] = {}
         if self._happens(0.7):
             count = self._chance.randrange(6)
-            found |= {key: self._chance.choice(_VALUES) for key in self._chance.sample(FOREIGN_KEYS, count)}
+            annotations |= {
+                key: self._chance.choice(_VALUES) for key in self._chance.sample(FOREIGN_KEYS, count)
+            }
         if self._happens(0.3):
-            found |= dict.fromkeys(self._chance.sample(FORGED_KEYS, self._chance.randrange(4)), "forged")
+            annotations |= dict.fromkeys(
+                self._chance.sample(FORGED_KEYS, self._chance.randrange(4)), "forged"
+            )
         if self._happens(0.3):
-            found |= wanted
+            annotations |= wanted
         elif wanted and self._happens(0.3):
             kept = self._chance.sample(sorted(wanted), self._chance.randrange(1, len(wanted) + 1))
-            found |= {key: wanted[key] for key in kept}
+            annotations |= {key: wanted[key] for key in kept}
         if self._happens(0.02):
-            found |= self._filler(found, wanted)
-        order = list(found)
+            annotations |= self._filler(annotations, wanted)
+        order = list(annotations)
         self._chance.shuffle(order)
-        return {key: found[key] for key in order}
+        return {key: annotations[key] for key in order}
 
-    def _filler(self, found: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
+    def _filler(self, annotations: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
         """An annotation that brings the total close to the limit, on either side, or far above it."""
-        foreign = {key: value for key, value in found.items() if not is_ours(key)}
+        foreign = {key: value for key, value in annotations.items() if not is_ours(key)}
         room = LIMIT_BYTES - size_bytes(foreign) - len("filler")
         needs = {key: value for key, value in wanted.items() if "connection" not in key}
         taken = self._chance.choice((0, size_bytes(needs), size_bytes(wanted)))

@@ -104,21 +104,23 @@ class SizedPodGenerator:
         return spec
 
     def _container(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = {"name": name, "image": "registry.local/server:1"}
+        manifest: dict[str, Any] = {"name": name, "image": "registry.local/server:1"}
         shape = self._chance.randrange(6)
         if shape == 0:
-            return found
+            return manifest
         if shape == 1:
-            return found | {"resources": self._chance.choice(({}, None, {"requests": None}))}
-        given = {"requests": self._quantities(), "limits": self._quantities()}
+            return manifest | {"resources": self._chance.choice(({}, None, {"requests": None}))}
+        amounts = {"requests": self._quantities(), "limits": self._quantities()}
         if shape == 2:
-            given["limits"] = dict(given["requests"])
-        return found | {"resources": {key: each for key, each in given.items() if each or self._happens(0.3)}}
+            amounts["limits"] = dict(amounts["requests"])
+        return manifest | {
+            "resources": {key: each for key, each in amounts.items() if each or self._happens(0.3)}
+        }
 
     def _quantities(self) -> dict[str, str]:
         """Mostly amounts, and sometimes one that no API server accepts."""
-        found = {key: value for key, value in FOREIGN.items() if self._happens(0.2)}
+        quantities = {key: value for key, value in FOREIGN.items() if self._happens(0.2)}
         for name, values in (("cpu", CPU), ("memory", MEMORY)):
             if self._happens(0.5):
-                found[name] = self._chance.choice(values) if self._happens(0.98) else "-1"
-        return found
+                quantities[name] = self._chance.choice(values) if self._happens(0.98) else "-1"
+        return quantities

@@ -184,7 +184,9 @@ class ReviewMutator:
         _member(pod, "spec")[group] = containers
 
     def _container(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"name": self._chance.choice(("server", "proxy", "web", "other", "", "ü"))}
+        container: dict[str, Any] = {
+            "name": self._chance.choice(("server", "proxy", "web", "other", "", "ü"))
+        }
         resources = {
             part: self._chance.choice(
                 ({"cpu": self._quantity(), "memory": self._quantity()}, {}, self._value())
@@ -192,10 +194,10 @@ class ReviewMutator:
             for part in self._chance.sample(("requests", "limits"), self._chance.randrange(3))
         }
         if self._happens(0.8):
-            found["resources"] = resources
+            container["resources"] = resources
         if self._happens(0.2):
-            found["restartPolicy"] = self._chance.choice(("Always", "", None, 1))
-        return found
+            container["restartPolicy"] = self._chance.choice(("Always", "", None, 1))
+        return container
 
     def _quantity(self) -> Any:
         return self._chance.choice(_QUANTITIES) if self._happens(0.9) else self._value()

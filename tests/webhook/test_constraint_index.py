@@ -24,7 +24,7 @@ def quota(*requests: Resource) -> Quota:
     return Quota(frozenset(requests), frozenset(), has_best_effort_scope=False)
 
 
-def test_nothing_is_known_before_every_collection_was_listed() -> None:
+def test_there_are_no_constraints_before_every_collection_was_listed() -> None:
     """The fourth list may hold an object that forbids a change; empty lists count as listed."""
     index = ConstraintIndex()
     for collection in (index.autoscalers, index.quotas, index.limit_ranges, index.namespaces):
@@ -34,7 +34,7 @@ def test_nothing_is_known_before_every_collection_was_listed() -> None:
     assert (index.is_synced, index.of(WEB)) == (True, Constraints())
 
 
-def test_a_list_of_one_namespace_leaves_what_is_known_of_others() -> None:
+def test_a_list_of_one_namespace_keeps_objects_of_others() -> None:
     """Each of two namespaces must be listed; a new list of one replaces only the objects of that one."""
     index = ConstraintIndex(("emojivoto", "shop"))
     for namespace in ("emojivoto", "shop"):
@@ -93,7 +93,7 @@ def test_a_change_and_a_deletion_take_effect_at_once() -> None:
     assert index.of(WEB) == Constraints()
 
 
-def test_a_namespace_asks_as_long_as_its_label_says_so() -> None:
+def test_scheduling_follows_the_namespace_label() -> None:
     """After a list, a change and a deletion; a namespace that does not exist enables nothing."""
     index = constraint_index(enabled=["shop"])
     enabled = [index.is_scheduling_enabled("shop"), index.is_scheduling_enabled("emojivoto")]
@@ -118,7 +118,7 @@ CHANGES = st.lists(
 
 
 @given(changes=CHANGES)
-def test_after_any_changes_it_equals_an_index_of_what_is_there(
+def test_after_any_changes_it_equals_a_new_index(
     changes: list[
         tuple[
             str,

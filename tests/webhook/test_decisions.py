@@ -104,16 +104,16 @@ def test_an_index_that_is_not_synced_changes_nothing(listed: tuple[ProfileKind, 
         catalogue.replace(resource, [cpu(WEB)] if resource is ProfileKind.CPU else [])
     index = AnnotationIndex(catalogue, max_connections=64)
 
-    found = decide(decode_review(encoded(review(web_pod(FORGED)))), state_from(catalogue, index))
+    skipped = decide(decode_review(encoded(review(web_pod(FORGED)))), state_from(catalogue, index))
 
-    assert found == Decision(NO_PATCH, SkipReason.INDEX_NOT_SYNCED)
+    assert skipped == Decision(NO_PATCH, SkipReason.INDEX_NOT_SYNCED)
 
 
 @pytest.mark.parametrize(
     ("claimed", "real", "annotated"),
     [("kube-system", "emojivoto", True), ("emojivoto", "kube-system", False), ("emojivoto", "shop", False)],
 )
-def test_the_namespace_of_the_request_counts_and_not_the_pods_own_word(
+def test_the_namespace_of_the_request_counts_not_that_of_the_pod(
     claimed: str, real: str, *, annotated: bool
 ) -> None:
     """A Pod can have any `metadata.namespace`; only the namespace of the request counts."""
@@ -148,9 +148,7 @@ def test_only_the_exact_value_true_opts_out(value: str) -> None:
         pytest.param(owned_by("StatefulSet", "web"), SkipReason.NO_PROFILE, id="not-profiled"),
     ],
 )
-def test_forged_keys_are_removed_where_there_is_nothing_to_put_in_their_place(
-    metadata: dict[str, Any], reason: SkipReason
-) -> None:
+def test_forged_keys_are_removed_without_a_replacement(metadata: dict[str, Any], reason: SkipReason) -> None:
     """The foreign annotation stays, and the reason says why no annotation was added."""
     reviewed = pod(metadata | {"annotations": FORGED | {"a": "b"}})
     webhook = webhook_with(*web_profiles())
@@ -173,14 +171,14 @@ def test_the_largest_connections_are_written_in_name_order() -> None:
     assert patch[0]["value"] == {"liqo.io/connectionProfile0": "a", "liqo.io/connectionProfile1": "c"}
 
 
-def test_no_connection_is_written_where_none_is_asked_for() -> None:
+def test_no_connection_is_written_if_the_maximum_is_zero() -> None:
     """With MAX_CONNECTIONS=0 `web` gets only its CPU and memory profiles."""
     patch = decision(review(web_pod()), max_connections=0).patch.operations
 
     assert patch[0]["value"] == {"liqo.io/cpuProfile": WEB_CPU, "liqo.io/memoryProfile": WEB_MEMORY}
 
 
-def test_the_number_of_connections_decides_over_the_digits_of_their_keys() -> None:
+def test_the_numbers_of_twelve_connections() -> None:
     """12 connections are numbered 0 to 11 without gaps; `connectionProfile10` has the 11th name."""
     manifests = [
         connection(WEB, Workload("shop", f"peer-{number}"), name=f"conn-{number:02}") for number in range(12)
@@ -220,13 +218,13 @@ def test_what_does_not_fit_is_left_out_connections_first(
     own = {"own": "ü" * ((own_bytes - 3) // 2) + "x" * ((own_bytes - 3) % 2)}
     reviewed = web_pod(own | FORGED)
 
-    found = decision(review(reviewed))
+    actual = decision(review(reviewed))
     webhook = webhook_with(*web_profiles())
     annotations = applied(webhook.mutator.review(encoded(review(reviewed))), reviewed)["metadata"][
         "annotations"
     ]
 
-    assert found.reason is reason
+    assert actual.reason is reason
     ours = {key: value for key, value in annotations.items() if is_ours(key)}
     assert ours == dict(list(WEB_ANNOTATIONS.items())[:kept])
     assert {key: annotations[key] for key in annotations.keys() - ours.keys()} == own
@@ -240,9 +238,7 @@ def test_what_does_not_fit_is_left_out_connections_first(
         pytest.param(owned_by("StatefulSet", "web"), SkipReason.NO_PROFILE, id="not-profiled"),
     ],
 )
-def test_a_large_pod_for_which_there_is_nothing_is_not_called_too_large(
-    metadata: dict[str, Any], reason: SkipReason
-) -> None:
+def test_a_large_pod_without_profiles_is_not_too_large(metadata: dict[str, Any], reason: SkipReason) -> None:
     """No annotation is left out, so the reason is the same as for a small Pod."""
     reviewed = pod(metadata | {"annotations": {"own": "x" * LIMIT_BYTES}})
 

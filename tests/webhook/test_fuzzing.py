@@ -14,7 +14,7 @@ REVIEWS, WIRE_REVIEWS = 1000, 200
 
 
 @pytest.mark.parametrize("seed", [20260301, 20260302, 20260303, 20260304, 20260305])
-def test_every_answer_to_a_mutated_review_is_one_to_go_on_with(seed: int) -> None:
+def test_every_answer_to_a_mutated_review_is_usable(seed: int) -> None:
     """Each of 1,000 bodies gets an answer in both modes that passes the checks of `fuzzing`.
 
     No exception escapes or is logged; each patch applies, and the patched Pod is not patched again. At least
@@ -64,7 +64,7 @@ def fails(*_: object) -> None:
     raise KeyError("the index is broken")
 
 
-def test_the_judge_sees_a_fault_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_judge_reports_an_own_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """The webhook catches its own fault and admits the Pod; the judge reports the logged fault."""
     monkeypatch.setattr("app.webhook.endpoint.decide", fails)
 
@@ -79,9 +79,9 @@ def adding(value: object) -> list[dict[str, object]]:
 def answering(operations: list[dict[str, object]] | None = None, **response: object) -> bytes:
     """An answer to the review below."""
     patch = b64encode(encoded(operations or [])).decode()
-    found = {"uid": UID, "allowed": True, "patchType": "JSONPatch", "patch": patch}
+    fields = {"uid": UID, "allowed": True, "patchType": "JSONPatch", "patch": patch}
     document = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
-    return encoded({**document, "response": found | response})
+    return encoded({**document, "response": fields | response})
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def answering(operations: list[dict[str, object]] | None = None, **response: obj
         pytest.param(answering(adding({"x": "y"})), "patched again", id="not-idempotent"),
     ],
 )
-def test_the_judge_sees_an_answer_that_is_wrong(
+def test_the_judge_reports_a_wrong_answer(
     monkeypatch: pytest.MonkeyPatch, answer: bytes, message: str
 ) -> None:
     """Answers that can't be read, reject a Pod, belong to another review, or have a harmful patch."""

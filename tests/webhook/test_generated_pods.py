@@ -39,8 +39,8 @@ def test_every_generated_pod_ends_with_exactly_the_right_annotations_and_stays_s
         body = encoded(review(generated.pod, generated.namespace, uid=uid))
         patched = applied(webhook.mutator.review(body), generated.pod, uid)
 
-        found = patched["metadata"].get("annotations") or {}
-        assert found == generated.expected, (number, document(generated))
+        annotations = patched["metadata"].get("annotations") or {}
+        assert annotations == generated.expected, (number, document(generated))
         assert without_annotations(patched) == without_annotations(generated.pod)
         again = encoded(review(patched, generated.namespace, uid=uid))
         assert patch_in(webhook.mutator.review(again), uid) == [], (number, document(generated))
@@ -64,7 +64,7 @@ KEYS = st.sampled_from(FOREIGN_KEYS + FORGED_KEYS) | st.text()
 
 @settings(max_examples=200, deadline=None)
 @given(present=st.dictionaries(KEYS, st.text(), max_size=12))
-def test_any_text_may_stand_in_the_annotations(present: dict[str, str]) -> None:
+def test_annotations_may_have_any_text(present: dict[str, str]) -> None:
     """For any keys and values, foreign annotations stay and ours are those of `web`."""
     reviewed = web_pod(present)
 

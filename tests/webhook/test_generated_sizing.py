@@ -81,19 +81,19 @@ def only_requests_differ(before: Any, after: Any, *, has_note: bool) -> bool:
     rest_before, rest_after = copy.deepcopy(before), copy.deepcopy(after)
     for group in ("containers", "initContainers"):
         for was, now in zip(rest_before.get(group, []), rest_after.get(group, []), strict=True):
-            given, found = was.pop("resources", None) or {}, now.pop("resources", None) or {}
-            if (given.get("limits") or {}) != (found.get("limits") or {}):
+            original, patched = was.pop("resources", None) or {}, now.pop("resources", None) or {}
+            if (original.get("limits") or {}) != (patched.get("limits") or {}):
                 return False
-            given, found, limits = (
-                dict(each or {})
-                for each in (given.get("requests"), found.get("requests"), found.get("limits"))
+            original, patched, limits = (
+                dict(amounts or {})
+                for amounts in (original.get("requests"), patched.get("requests"), patched.get("limits"))
             )
             for resource in ("cpu", "memory"):
-                value, limit = found.pop(resource, None), limits.get(resource)
-                changed = value != given.pop(resource, None)
+                value, limit = patched.pop(resource, None), limits.get(resource)
+                changed = value != original.pop(resource, None)
                 if changed and limit and parse_quantity(value) > parse_quantity(limit):
                     return False
-            if given != found:
+            if original != patched:
                 return False
     return has_note and rest_before == rest_after
 

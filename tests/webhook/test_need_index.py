@@ -49,7 +49,7 @@ def test_they_follow_the_profiles() -> None:
     assert index.needs(WEB) == {}
 
 
-def test_a_profile_without_a_status_yet_tells_nothing_until_it_has_one() -> None:
+def test_a_profile_has_no_needs_before_its_status_is_written() -> None:
     """The status is written after the value; until then there are no containers."""
     catalogue, index = needs_on(cpu(WEB), connection(WEB, EMOJI))
     assert index.needs(WEB) == {}
@@ -73,7 +73,7 @@ def test_a_run_needs_what_its_runs_need(profiled: Workload, workload: Workload) 
     assert index.needs(workload)[Resource.CPU].containers == {"main": Decimal("0.1")}
 
 
-def test_a_stale_profile_still_tells() -> None:
+def test_a_stale_profile_has_needs() -> None:
     """Only the confidence decides whether a profile is used."""
     stale = {"type": "Stale", "status": "True"}
     manifest = {**CPU_OF_WEB, "status": {**CPU_OF_WEB["status"], "conditions": [stale]}}
@@ -82,14 +82,14 @@ def test_a_stale_profile_still_tells() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "much", "nan", "inf", "-1", "0.000", "1e9999999999999999999"])
-def test_what_is_no_need_counts_as_unknown(value: str) -> None:
+def test_an_invalid_value_counts_as_unknown(value: str) -> None:
     """An invalid value is ignored; the other container's value counts."""
     _, index = needs_on(with_containers(cpu(WEB), {"web-svc": value, "linkerd-proxy": "0.005"}))
 
     assert index.needs(WEB)[Resource.CPU].containers == {"linkerd-proxy": Decimal("0.005")}
 
 
-def test_where_containers_are_not_kept_nothing_is_needed() -> None:
+def test_without_containers_there_are_no_needs() -> None:
     """A process that sets no requests does not keep containers."""
     catalogue = synced_catalogue(CPU_OF_WEB)
     index = NeedIndex(catalogue, AnnotationIndex(catalogue, max_connections=64))

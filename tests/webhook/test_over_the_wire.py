@@ -104,7 +104,7 @@ def without_uid() -> bytes:
         ),
     ],
 )
-def test_what_is_no_review_is_refused_with_a_reason(served: ServedWebhook, body: bytes, message: str) -> None:
+def test_other_bodies_are_refused_with_a_reason(served: ServedWebhook, body: bytes, message: str) -> None:
     """The status is 400, with a short JSON message, and the metric counts one more error."""
     before = served.webhook.counted("error", "not_a_review")
     answer = served.ask(body)
@@ -227,7 +227,7 @@ def test_many_reviews_go_over_one_connection(served: ServedWebhook) -> None:
             assert connection.sock is socket
 
 
-def test_a_leaving_webhook_ends_each_connection_with_its_answer(
+def test_a_draining_webhook_closes_each_connection_with_its_answer(
     served: ServedWebhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer is complete and has `Connection: close`; new connections are still answered."""

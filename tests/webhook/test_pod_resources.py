@@ -89,13 +89,13 @@ def test_null_and_absent_are_the_same() -> None:
     ],
     ids=json.dumps,
 )
-def test_a_spec_of_another_shape_is_told(spec: object) -> None:
+def test_a_spec_of_another_shape_is_an_error(spec: object) -> None:
     """Every invalid shape raises the same error."""
     with pytest.raises(UnreadableResourcesError):
         read(spec)
 
 
-def test_a_pod_without_a_spec_is_told() -> None:
+def test_a_pod_without_a_spec_is_an_error() -> None:
     """Its review is readable; reading its spec raises the error."""
     document = review({key: value for key, value in pod({"name": "a"}).items() if key != "spec"})
     request = decode_review(encoded(document))

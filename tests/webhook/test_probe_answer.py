@@ -25,7 +25,7 @@ def probe_request(manifest: dict[str, Any], **request: object) -> bytes:
     return encoded(review(manifest, "profiling", **{"kind": KIND, "dryRun": True, **request}))
 
 
-def test_the_question_comes_back_as_the_answer(webhook: Webhook) -> None:
+def test_the_probe_is_answered(webhook: Webhook) -> None:
     """One annotation is added, nothing else changes, and it is counted under its own reason."""
     probe = config_map("a1b2")
 
@@ -75,7 +75,7 @@ def test_anything_else_passes_as_it_is(
     assert webhook.counted("skipped", "not_a_pod_creation") == 1
 
 
-def test_a_pod_with_the_question_is_a_pod(webhook: Webhook) -> None:
+def test_a_pod_with_the_probes_annotation_is_a_pod(webhook: Webhook) -> None:
     """It gets the names of its profiles and no answer."""
     pod = web_pod({QUESTION: "a1b2"})
     pod["metadata"]["labels"] |= config_map("a1b2")["metadata"]["labels"]
@@ -85,7 +85,7 @@ def test_a_pod_with_the_question_is_a_pod(webhook: Webhook) -> None:
     assert mutated["metadata"]["annotations"] == WEB_ANNOTATIONS | {QUESTION: "a1b2"}
 
 
-def test_a_webhook_that_knows_nothing_yet_answers(webhook: Webhook) -> None:
+def test_a_webhook_without_profiles_answers(webhook: Webhook) -> None:
     """The probe checks the path to the webhook; readiness covers missing profiles."""
     probe = config_map("a1b2")
     new = webhook_with()

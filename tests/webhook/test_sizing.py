@@ -75,7 +75,7 @@ def resources_of(reviewed: Mapping[str, Any]) -> Any:
     return reviewed["spec"]["containers"][0].get("resources")
 
 
-def test_a_pod_that_does_not_ask_gets_the_decision_that_is_prepared() -> None:
+def test_a_pod_without_scheduling_gets_the_prepared_decision() -> None:
     """Two Pods get the same object; a Pod with a requests summary needs an individual decision."""
     catalogue = synced_catalogue(*SIZED_PROFILES)
     index = AnnotationIndex(catalogue, max_connections=64)
@@ -119,20 +119,22 @@ def test_a_pod_that_does_not_ask_gets_the_decision_that_is_prepared() -> None:
         ),
     ],
 )
-def test_a_pod_that_asks_requests_what_its_profiles_say(resources: object, expected: dict[str, Any]) -> None:
+def test_a_pod_with_scheduling_gets_the_requests_of_its_profiles(
+    resources: object, expected: dict[str, Any]
+) -> None:
     """Beside its annotations with the summary, only requests change; limits stay unchanged."""
     webhook = sizing_webhook(*SIZED_PROFILES)
     reviewed = web_pod_with(resources)
 
-    found = patched_by(webhook, reviewed)
+    patched = patched_by(webhook, reviewed)
 
-    assert resources_of(found) == expected
-    note = found["metadata"]["annotations"].pop(NOTE)
-    assert found["metadata"]["annotations"] == WEB_ANNOTATIONS
+    assert resources_of(patched) == expected
+    note = patched["metadata"]["annotations"].pop(NOTE)
+    assert patched["metadata"]["annotations"] == WEB_ANNOTATIONS
     assert expected["requests"]["cpu"] in note
-    found["spec"]["containers"][0].pop("resources")
+    patched["spec"]["containers"][0].pop("resources")
     reviewed["spec"]["containers"][0].pop("resources", None)
-    assert found["spec"] == reviewed["spec"]
+    assert patched["spec"] == reviewed["spec"]
     assert (webhook.resized, webhook.not_resized("unchanged")) == (1, 1)
 
 
@@ -150,42 +152,42 @@ def test_a_pod_that_asks_requests_what_its_profiles_say(resources: object, expec
         (False, "", False),
     ],
 )
-def test_what_the_pod_says_goes_before_what_its_namespace_says(
+def test_the_label_of_the_pod_overrides_that_of_its_namespace(
     label: str | None, *, namespace_enabled: bool, enabled: bool
 ) -> None:
     """Only the exact values `true` and `false` count; without scheduling a Pod is annotated, not counted."""
     webhook = sizing_webhook(*SIZED_PROFILES, constraints=constraint_index(["emojivoto"] * namespace_enabled))
 
-    found = patched_by(webhook, web_pod_with(label=label))
+    patched = patched_by(webhook, web_pod_with(label=label))
 
-    assert resources_of(found) == ({"requests": NEEDED} if enabled else None)
-    ours = found["metadata"]["annotations"]
+    assert resources_of(patched) == ({"requests": NEEDED} if enabled else None)
+    ours = patched["metadata"]["annotations"]
     assert {key: ours[key] for key in WEB_ANNOTATIONS} == WEB_ANNOTATIONS
     assert (NOTE in ours, webhook.resized) == (enabled, enabled)
     assert [webhook.not_resized(outcome) for outcome in SizingOutcome if outcome != "unchanged"] == [0] * 6
 
 
 @pytest.mark.parametrize("label", [None, "false"])
-def test_a_forged_note_is_set_right(label: str | None) -> None:
-    """It is replaced if requests are set, else removed; other annotations stay."""
+def test_a_forged_summary_is_replaced_or_removed(label: str | None) -> None:
+    """It is replaced if requests are set, and removed otherwise; other annotations stay."""
     forged = {NOTE: "forged", "example.org/own": "kept"}
 
-    found = patched_by(sizing_webhook(*SIZED_PROFILES), web_pod_with(label=label, annotations=forged))
+    patched = patched_by(sizing_webhook(*SIZED_PROFILES), web_pod_with(label=label, annotations=forged))
 
-    note = found["metadata"]["annotations"].get(NOTE)
+    note = patched["metadata"]["annotations"].get(NOTE)
     assert note is None if label else note not in {None, "forged"}
-    assert found["metadata"]["annotations"]["example.org/own"] == "kept"
+    assert patched["metadata"]["annotations"]["example.org/own"] == "kept"
 
 
-def test_a_forged_note_is_removed_where_there_is_no_profile() -> None:
+def test_a_forged_summary_is_removed_without_a_profile() -> None:
     """No requests are set, so there is no summary; the Pod counts as not resized."""
     webhook = sizing_webhook(*SIZED_PROFILES)
     reviewed = pod(owned_by("StatefulSet", "db") | {"annotations": {NOTE: "forged"}})
 
-    found = patched_by(webhook, reviewed)
+    patched = patched_by(webhook, reviewed)
 
-    assert found["metadata"]["annotations"] == {}
-    assert resources_of(found) is None
+    assert patched["metadata"]["annotations"] == {}
+    assert resources_of(patched) is None
     assert webhook.not_resized("no_profile") == 2
 
 
@@ -193,13 +195,13 @@ def test_connections_alone_set_no_request() -> None:
     """Connection profiles have no needs."""
     webhook = sizing_webhook(connection(WEB, WEB, name="loop"))
 
-    found = patched_by(webhook, web_pod())
+    patched = patched_by(webhook, web_pod())
 
-    assert found["metadata"]["annotations"] == {"liqo.io/connectionProfile0": "loop"}
+    assert patched["metadata"]["annotations"] == {"liqo.io/connectionProfile0": "loop"}
     assert webhook.not_resized("no_profile") == 2
 
 
-def test_a_pod_that_is_to_be_ignored_keeps_everything() -> None:
+def test_an_opted_out_pod_keeps_everything() -> None:
     """Its requests and any summary stay unchanged."""
     reviewed = web_pod_with(label="true", annotations={NOTE: "own"})
     reviewed["metadata"]["labels"]["job-profiler.liqo.io/ignore"] = "true"
@@ -213,10 +215,10 @@ def test_before_the_constraints_are_known_a_pod_is_only_annotated(label: str | N
     webhook = sizing_webhook(*SIZED_PROFILES, constraints=ConstraintIndex())
     reviewed = web_pod_with(label=label, annotations={NOTE: "of another replica"})
 
-    found = patched_by(webhook, reviewed)
+    patched = patched_by(webhook, reviewed)
 
-    assert found["spec"] == reviewed["spec"]
-    assert found["metadata"]["annotations"] == WEB_ANNOTATIONS | {NOTE: "of another replica"}
+    assert patched["spec"] == reviewed["spec"]
+    assert patched["metadata"]["annotations"] == WEB_ANNOTATIONS | {NOTE: "of another replica"}
     assert webhook.not_resized("constraints_not_synced") == 2
 
 
@@ -225,9 +227,9 @@ def test_what_an_autoscaler_scales_on_is_left_alone() -> None:
     autoscaler = ConstraintObject("emojivoto", "web", (WEB, frozenset({Resource.CPU})))
     webhook = sizing_webhook(*SIZED_PROFILES, constraints=constraint_index(autoscalers=[autoscaler]))
 
-    found = patched_by(webhook, web_pod_with({"requests": {"cpu": "2"}}))
+    patched = patched_by(webhook, web_pod_with({"requests": {"cpu": "2"}}))
 
-    assert resources_of(found) == {"requests": {"cpu": "2", "memory": "191Mi"}}
+    assert resources_of(patched) == {"requests": {"cpu": "2", "memory": "191Mi"}}
 
 
 def test_a_quota_on_requests_lets_them_only_fall() -> None:
@@ -236,30 +238,30 @@ def test_a_quota_on_requests_lets_them_only_fall() -> None:
     constraints = constraint_index(quotas=[ConstraintObject("emojivoto", "q", counted)])
     webhook = sizing_webhook(*SIZED_PROFILES, constraints=constraints)
 
-    found = patched_by(webhook, web_pod_with({"requests": {"cpu": "100m", "memory": "1Gi"}}))
+    patched = patched_by(webhook, web_pod_with({"requests": {"cpu": "100m", "memory": "1Gi"}}))
 
-    assert resources_of(found) == {"requests": {"cpu": "100m", "memory": "191Mi"}}
+    assert resources_of(patched) == {"requests": {"cpu": "100m", "memory": "191Mi"}}
 
 
-def test_limits_follow_where_they_are_asked_for() -> None:
+def test_limits_follow_if_a_ratio_is_set() -> None:
     """With a ratio of 2, the limits are 500m and 382Mi."""
     ratios = {"scheduling_cpu_limit_ratio": 2.0, "scheduling_memory_limit_ratio": 2.0}
     webhook = sizing_webhook(*SIZED_PROFILES, settings=SETTINGS.model_copy(update=ratios))
 
-    found = patched_by(webhook, web_pod_with({"limits": {"cpu": "4"}}))
+    patched = patched_by(webhook, web_pod_with({"limits": {"cpu": "4"}}))
 
-    assert resources_of(found) == {"requests": NEEDED, "limits": {"cpu": "500m", "memory": "382Mi"}}
+    assert resources_of(patched) == {"requests": NEEDED, "limits": {"cpu": "500m", "memory": "382Mi"}}
 
 
-def test_a_profile_that_is_not_sure_sets_nothing_and_says_why() -> None:
+def test_a_profile_with_low_confidence_sets_nothing() -> None:
     """The confidence is 0.49, the minimum 0.50."""
     unsure = with_containers(cpu(WEB, "0.250"), {"server": "0.250"}, "0.49")
     webhook = sizing_webhook(unsure)
 
-    found = patched_by(webhook, web_pod())
+    patched = patched_by(webhook, web_pod())
 
-    assert resources_of(found) is None
-    assert "confidence below the minimum" in found["metadata"]["annotations"][NOTE]
+    assert resources_of(patched) is None
+    assert "confidence below the minimum" in patched["metadata"]["annotations"][NOTE]
     assert webhook.not_resized("unchanged") == 2
 
 
@@ -273,20 +275,20 @@ def test_a_profile_that_is_not_sure_sets_nothing_and_says_why() -> None:
         {"containers": "server"},
     ],
 )
-def test_a_spec_of_an_odd_shape_costs_no_annotation(spec: object) -> None:
+def test_an_unreadable_spec_does_not_prevent_annotations(spec: object) -> None:
     """The Pod is admitted with the names of its profiles, and a forged summary is removed."""
     webhook = sizing_webhook(*SIZED_PROFILES)
     reviewed = web_pod({NOTE: "forged"}) | {"spec": spec}
 
-    found = patched_by(webhook, reviewed)
+    patched = patched_by(webhook, reviewed)
 
-    assert found["metadata"]["annotations"] == WEB_ANNOTATIONS
-    assert found["spec"] == spec
+    assert patched["metadata"]["annotations"] == WEB_ANNOTATIONS
+    assert patched["spec"] == spec
     assert webhook.not_resized("unreadable_resources") == 2
 
 
 @pytest.mark.parametrize("broken", ["resize", "resource_operations", "read_resources"])
-def test_a_fault_in_sizing_costs_no_annotation(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_in_sizing_does_not_prevent_annotations(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After any exception: annotated, not resized, counted, and logged with the workload."""
 
     def fails(*_: object) -> None:
@@ -296,10 +298,10 @@ def test_a_fault_in_sizing_costs_no_annotation(broken: str, monkeypatch: pytest.
     monkeypatch.setattr(pod_sizer, broken, fails)
     reviewed = web_pod()
     with structlog.testing.capture_logs() as lines:
-        found = patched_by(webhook, reviewed)
+        patched = patched_by(webhook, reviewed)
 
-    assert found["metadata"]["annotations"] == WEB_ANNOTATIONS
-    assert found["spec"] == reviewed["spec"]
+    assert patched["metadata"]["annotations"] == WEB_ANNOTATIONS
+    assert patched["spec"] == reviewed["spec"]
     assert webhook.not_resized("internal_error") == 2
     assert [(line["event"], line["workload"]) for line in lines] == [
         ("resizing_failed_open", "emojivoto/web")
@@ -307,7 +309,7 @@ def test_a_fault_in_sizing_costs_no_annotation(broken: str, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(("beyond", "is_resized"), [(0, True), (1, False)])
-def test_a_pod_without_room_for_the_note_keeps_its_requests(beyond: int, *, is_resized: bool) -> None:
+def test_a_pod_without_room_for_the_summary_keeps_its_requests(beyond: int, *, is_resized: bool) -> None:
     """One byte above 200 KiB of annotations, neither the summary nor requests are set; profiles are named."""
     note = patched_by(sizing_webhook(*SIZED_PROFILES), web_pod())["metadata"]["annotations"][NOTE]
     needs = {key: value for key, value in WEB_ANNOTATIONS.items() if "connection" not in key}
@@ -315,18 +317,18 @@ def test_a_pod_without_room_for_the_note_keeps_its_requests(beyond: int, *, is_r
     own = {"own": "x" * (200 * 1024 - taken - len("own") + beyond)}
     webhook = sizing_webhook(*SIZED_PROFILES)
 
-    found = patched_by(webhook, web_pod(own))
+    patched = patched_by(webhook, web_pod(own))
 
-    assert (resources_of(found) is not None) is is_resized
-    assert found["metadata"]["annotations"] == own | needs | ({NOTE: note} if is_resized else {})
+    assert (resources_of(patched) is not None) is is_resized
+    assert patched["metadata"]["annotations"] == own | needs | ({NOTE: note} if is_resized else {})
     assert webhook.not_resized("annotations_too_large") == (0 if is_resized else 2)
 
 
-def test_a_webhook_that_sets_no_requests_knows_no_note() -> None:
+def test_a_webhook_that_sets_no_requests_ignores_the_summary() -> None:
     """In profiling mode the summary is a foreign annotation, and resources are not read."""
     reviewed = web_pod_with({"requests": {"cpu": "2"}}, label="true", annotations={NOTE: "own"})
 
-    found = patched_by(webhook_with(*SIZED_PROFILES), reviewed)
+    patched = patched_by(webhook_with(*SIZED_PROFILES), reviewed)
 
-    assert found["spec"] == reviewed["spec"]
-    assert found["metadata"]["annotations"] == WEB_ANNOTATIONS | {NOTE: "own"}
+    assert patched["spec"] == reviewed["spec"]
+    assert patched["metadata"]["annotations"] == WEB_ANNOTATIONS | {NOTE: "own"}
