@@ -42,7 +42,7 @@ def test_a_connections_spec_has_the_fields_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=["cpu", "memory", "connection"])
-def test_what_is_written_is_read_back(profile: Profile) -> None:
+def test_round_trip(profile: Profile) -> None:
     """Identity, value and both times are unchanged after a write and a read."""
     manifest = to_manifest(profile, name="some-name", namespace="profiling", updated_at=NOW)
     manifest["status"] = to_status(profile, refreshed_at=NOW)

@@ -20,12 +20,12 @@ class SlowApplication:
     """Responds when the test allows it."""
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
+        self.request_received = asyncio.Event()
         self.may_answer = asyncio.Event()
 
     async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
         """One response."""
-        self.asked.set()
+        self.request_received.set()
         await self.may_answer.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
         await send({"type": "http.response.body", "body": b"done"})
@@ -51,7 +51,7 @@ async def test_a_cancelled_listener_completes_open_requests() -> None:
     application = SlowApplication()
     async with serving(application) as (task, url), httpx.AsyncClient(trust_env=False) as client:
         request = asyncio.create_task(client.get(url))
-        await application.asked.wait()
+        await application.request_received.wait()
         task.cancel()
         await asyncio.sleep(0.05)
         assert not task.done()

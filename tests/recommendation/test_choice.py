@@ -102,8 +102,8 @@ def test_the_newest_days_and_the_same_weekday_weigh_most() -> None:
 
     for elapsed, oldest in ((0.0, 0.125 + 0.28284), (0.5, 0.125 + 0.14142)):
         expected = np.array([oldest, 0.70711, 1.0])
-        found = day_weights(days, CPU, elapsed=elapsed)[0, [0, 5, 6]]
-        np.testing.assert_allclose(found, expected / expected.sum(), rtol=1e-4)
+        weights = day_weights(days, CPU, elapsed=elapsed)[0, [0, 5, 6]]
+        np.testing.assert_allclose(weights, expected / expected.sum(), rtol=1e-4)
 
 
 def test_time_above_is_linear_between_quantiles() -> None:
@@ -146,9 +146,9 @@ def test_cpu_is_outgrown_once_today_has_spent_its_risk(busy: int, *, expected: b
     quantiles, share = sample_quantiles(samples[np.newaxis]), np.array([0.5], dtype=np.float32)
     none = np.zeros(1, dtype=np.float32)
 
-    found = exceeded_today(np.array([0.11]), none, quantiles, share, CPU)
+    is_exceeded = exceeded_today(np.array([0.11]), none, quantiles, share, CPU)
 
-    assert found.tolist() == [expected]
+    assert is_exceeded.tolist() == [expected]
 
 
 @pytest.mark.parametrize(("maximum", "expected"), [(1e9, False), (1.01e9, True)])
@@ -195,9 +195,9 @@ def test_a_value_is_priced_by_slack_and_risk() -> None:
     """A day spread evenly from 0 to 1, P95 .95: at .99 the slack is .0404 and the time above .01."""
     quantiles = np.array(LEVELS, dtype=np.float32)[np.newaxis, np.newaxis].repeat(2, axis=1)
     days = DaySummaries(quantiles, np.array([[1.0, 0.0]], dtype=np.float32))
-    found = price_values(np.array([[0.99]], dtype=np.float32), days, CPU, elapsed=0.0)
+    prices = price_values(np.array([[0.99]], dtype=np.float32), days, CPU, elapsed=0.0)
 
-    assert float(found.slack[0, 0]) == pytest.approx(1 - 0.95 / 0.99, abs=1e-6)
+    assert float(prices.slack[0, 0]) == pytest.approx(1 - 0.95 / 0.99, abs=1e-6)
     assert only(risk_of(np.array([0.99]), days, CPU)) == pytest.approx(0.01, abs=1e-6)
-    assert float(found.cost(CPU)[0, 0]) == pytest.approx(0.0404 + 0.077, abs=1e-4)
-    assert float(found.cost(replace(CPU, price=1.0))[0, 0]) == pytest.approx(0.0504, abs=1e-4)
+    assert float(prices.cost(CPU)[0, 0]) == pytest.approx(0.0404 + 0.077, abs=1e-4)
+    assert float(prices.cost(replace(CPU, price=1.0))[0, 0]) == pytest.approx(0.0504, abs=1e-4)

@@ -208,10 +208,10 @@ def test_permuting_series_and_replicas_permutes_the_values(resource: Resource, s
 
     before = choose(folded(resource, [(FIRST, values)], owners), rule).value
     after = choose(folded(resource, [(FIRST, swapped[order])], owners[order]), rule).value
-    each = chosen(resource, values).value
+    single = chosen(resource, values).value
 
     np.testing.assert_array_equal(after, before)
-    np.testing.assert_array_equal(chosen(resource, values[order]).value, each[order])
+    np.testing.assert_array_equal(chosen(resource, values[order]).value, single[order])
 
 
 @each_resource
@@ -298,11 +298,11 @@ def test_the_value_is_usable_for_any_response(resource: Resource, samples: list[
     floor, and equal to the value of the usable samples alone.
     """
     rule = RULES[resource]
-    usable = [each if 0 <= each <= 1e18 else math.nan for each in samples]
-    found = folded(resource, [(FIRST, decoded(samples))])
+    usable = [sample if 0 <= sample <= 1e18 else math.nan for sample in samples]
+    days = folded(resource, [(FIRST, decoded(samples))])
     of_usable = folded(resource, [(FIRST, np.array([usable]))])
 
-    value = choose(found, rule).value
+    value = choose(days, rule).value
     assert (np.isfinite(value) & (value >= rule.floor * (1 - 1e-6))).all()
     np.testing.assert_array_equal(value, choose(of_usable, rule).value)
 

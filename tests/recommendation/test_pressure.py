@@ -46,7 +46,9 @@ def throttled(history: UsageHistory, of: StepRange, share: object, pod: str = WE
 
 def killed(history: UsageHistory, of: StepRange, *at: int) -> None:
     """OOM kills of `app` at steps counted from midnight, in a query result on all of *of*."""
-    shown = [float(step in {MIDNIGHT + each for each in at}) for step in range(of.first, of.last + 1)]
+    shown = [
+        float(step in {MIDNIGHT + step_of_day for step_of_day in at}) for step in range(of.first, of.last + 1)
+    ]
     history.fold_pressure(pressure(KILLED, of, (WEB_POD, "app", shown)), ATTRIBUTE)
 
 
@@ -232,7 +234,7 @@ def test_pressure_is_queried_for_days_with_usage() -> None:
 
 
 def test_churn_does_not_fill_the_memory() -> None:
-    """A month of throttling: the newest three days are held."""
+    """After a month of throttling, the newest three days are in memory."""
     history = measured(Resource.CPU, steps(1, 24), 0.1)
     for day in range(30):
         throttled(history, StepRange(MIDNIGHT + day * 288 + 1, MIDNIGHT + (day + 1) * 288), 0.5)

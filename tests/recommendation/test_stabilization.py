@@ -171,10 +171,10 @@ def test_a_restart_at_any_time_publishes_the_same() -> None:
     chance = np.random.default_rng(11)
     levels = 0.1 * chance.lognormal(0, 0.5, 2 * DAYS_BEFORE)
     samples = [float(value) for level in levels for value in level * chance.lognormal(0, 0.4, STEPS_PER_DAY)]
-    told: list[list[PublishedValue]] = []
+    published: list[list[PublishedValue]] = []
     for renewed in (False, True):
         cluster, leader = Cluster(), None
-        told.append([])
+        published.append([])
         for at in range(0, len(samples), 72):
             end = at + 72 - DAYS_BEFORE * STEPS_PER_DAY
             cluster.uses(at + 1 - DAYS_BEFORE * STEPS_PER_DAY, samples[at : at + 72])
@@ -182,10 +182,10 @@ def test_a_restart_at_any_time_publishes_the_same() -> None:
                 continue
             leader = Leader(cluster) if renewed or leader is None else leader
             leader.cycle(end)
-            told[-1].append(cluster.published[WEB])
+            published[-1].append(cluster.published[WEB])
 
-    assert told[0] == told[1]
-    assert len({each.value for each in told[0]}) >= 3
+    assert published[0] == published[1]
+    assert len({value.value for value in published[0]}) >= 3
 
 
 def test_a_value_of_another_writer_is_replaced_at_once() -> None:
@@ -200,7 +200,7 @@ def test_a_value_of_another_writer_is_replaced_at_once() -> None:
 
 
 def test_choosing_is_spread_over_the_first_hour_of_a_day() -> None:
-    """60 workloads whose need tripled yesterday: each moves at its own step, all within twelve steps.
+    """60 workloads whose need tripled yesterday: each changes at its own step, all within twelve steps.
 
     The step is derived from the name alone.
     """
@@ -251,20 +251,20 @@ def test_a_lower_risk_gives_a_larger_value(resource: Resource) -> None:
     scale = 0.1 if resource is Resource.CPU else 1e8
     for day in range(-DAYS_BEFORE, 0):
         cluster.uses(day * STEPS_PER_DAY + 1, (scale * chance.lognormal(0, 0.5, STEPS_PER_DAY)).tolist())
-    found = []
+    profiles = []
     for risk in RiskLevel:
         cluster.published.clear()
-        found += Leader(cluster, risk=risk).cycle(NOON)
+        profiles += Leader(cluster, risk=risk).cycle(NOON)
 
-    values = [float(profile.value) for profile in found]
-    stated = [profile.risk.expected for profile in found if profile.risk]
+    values = [float(profile.value) for profile in profiles]
+    stated = [profile.risk.expected for profile in profiles if profile.risk]
     assert values == sorted(values, reverse=True)
     assert stated == sorted(stated)
     assert values[0] > values[-1]
-    assert [profile.risk.level for profile in found if profile.risk] == list(RiskLevel)
+    assert [profile.risk.level for profile in profiles if profile.risk] == list(RiskLevel)
 
 
-def test_a_young_container_takes_what_its_siblings_need() -> None:
+def test_a_young_container_gets_the_median_of_its_siblings() -> None:
     """Web in three other namespaces used 0.4, 0.5 and 2.0 for two weeks; here 0.1 for an hour.
 
     Its own value is 0.1 * 1.9216; the siblings are raised by 1/225 for their 14 days, their median is 0.5022.
@@ -284,12 +284,12 @@ def test_a_young_container_takes_what_its_siblings_need() -> None:
     ]
     cluster.uses(1, [0.1] * 12)
 
-    found = {profile.workload: profile for profile in Leader(cluster).cycle(12)}
+    profiles = {profile.workload: profile for profile in Leader(cluster).cycle(12)}
 
-    [container] = found[WEB].containers
-    assert (found[WEB].value, container.rule and container.rule.siblings) == ("0.503", 3)
-    assert found[WEB].basis.confidence == pytest.approx(1 / 25)
-    assert all(not c.rule.siblings for w, p in found.items() if w != WEB for c in p.containers if c.rule)
+    [container] = profiles[WEB].containers
+    assert (profiles[WEB].value, container.rule and container.rule.siblings) == ("0.503", 3)
+    assert profiles[WEB].basis.confidence == pytest.approx(1 / 25)
+    assert all(not c.rule.siblings for w, p in profiles.items() if w != WEB for c in p.containers if c.rule)
 
 
 def test_a_young_container_keeps_its_own_value_where_that_is_larger() -> None:
@@ -298,7 +298,7 @@ def test_a_young_container_keeps_its_own_value_where_that_is_larger() -> None:
     two_weeks(cluster, 0.1, (Workload("a", "web"), "c"))
     cluster.uses(1, [0.4] * 12)
 
-    found = {profile.workload: profile for profile in Leader(cluster).cycle(12)}
+    profiles = {profile.workload: profile for profile in Leader(cluster).cycle(12)}
 
-    assert found[WEB].value == "0.769"
-    assert not any(each.rule and each.rule.siblings for each in found[WEB].containers)
+    assert profiles[WEB].value == "0.769"
+    assert not any(container.rule and container.rule.siblings for container in profiles[WEB].containers)

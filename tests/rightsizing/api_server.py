@@ -54,13 +54,13 @@ def _raise_to(total: ResourceList, other: ResourceList) -> None:
 def pod_total(pod: Object, member: str) -> ResourceList:
     """The total requests or limits of a Pod as a current API server computes them."""
     total: ResourceList = {}
-    for each in pod["spec"]["containers"]:
-        _add(total, _list(each, member))
+    for container in pod["spec"]["containers"]:
+        _add(total, _list(container, member))
     restarted: ResourceList = {}
     peak: ResourceList = {}
-    for each in pod["spec"].get("initContainers") or ():
-        moment = _list(each, member)
-        if each.get("restartPolicy") == "Always":
+    for container in pod["spec"].get("initContainers") or ():
+        moment = _list(container, member)
+        if container.get("restartPolicy") == "Always":
             _add(total, moment)
             _add(restarted, moment)
             moment = restarted
@@ -73,14 +73,14 @@ def pod_total(pod: Object, member: str) -> ResourceList:
 
 def pod_total_of_1_20(pod: Object, member: str) -> ResourceList:
     """The total as computed by API server 1.20, which has no sidecars."""
-    lists = [_list(each, member) for each in pod["spec"]["containers"]]
+    lists = [_list(container, member) for container in pod["spec"]["containers"]]
     total: ResourceList = {}
     for name in RESOURCES:
-        if all(name in each for each in lists):
+        if all(name in container for container in lists):
             unit = 1000 if name == "cpu" else 1
-            total[name] = Fraction(sum(math.ceil(each[name] * unit) for each in lists), unit)
-    for each in pod["spec"].get("initContainers") or ():
-        _raise_to(total, _list(each, member))
+            total[name] = Fraction(sum(math.ceil(container[name] * unit) for container in lists), unit)
+    for container in pod["spec"].get("initContainers") or ():
+        _raise_to(total, _list(container, member))
     return total
 
 
@@ -122,24 +122,24 @@ def complaints(
 
 
 def _invalid(pod: Object) -> Iterator[str]:
-    for each in _containers(pod):
-        requests, limits = _list(each, "requests"), _list(each, "limits")
+    for container in _containers(pod):
+        requests, limits = _list(container, "requests"), _list(container, "limits")
         for name in RESOURCES:
             if name in limits and requests[name] > limits[name]:
-                yield f"{each['name']}: {name} request is above its limit"
+                yield f"{container['name']}: {name} request is above its limit"
 
 
 def _uncounted(pod: Object, quotas: Sequence[Object]) -> Iterator[str]:
     keys = {key for quota in quotas for key in quota["spec"]["hard"] if key.rpartition(".")[2] in RESOURCES}
-    for each in _containers(pod):
-        requests, limits = _list(each, "requests"), _list(each, "limits")
+    for container in _containers(pod):
+        requests, limits = _list(container, "requests"), _list(container, "limits")
         present = {
             *requests,
             *(f"requests.{name}" for name in requests),
             *(f"limits.{name}" for name in limits),
         }
         for counted in keys - present:
-            yield f"{each['name']} must specify {counted}"
+            yield f"{container['name']} must specify {counted}"
 
 
 def _out_of_range(pod: Object, entry: Object, server: str) -> Iterator[str]:
@@ -194,9 +194,9 @@ def quality_of_service(pod: Object) -> str:
     requests: ResourceList = {}
     limits: ResourceList = {}
     are_limited = True
-    for each in _containers(pod):
-        limited = _positive(_list(each, "limits"))
-        _add(requests, _positive(_list(each, "requests")))
+    for container in _containers(pod):
+        limited = _positive(_list(container, "limits"))
+        _add(requests, _positive(_list(container, "requests")))
         _add(limits, limited)
         are_limited &= len(limited) == len(RESOURCES)
     if not requests and not limits:

@@ -74,10 +74,10 @@ def quota(*counted: str, scopes: Sequence[str] = ()) -> Object:
 
 def constraints(*manifests: Object, autoscaled: Sequence[Resource] = ()) -> Constraints:
     """The constraints of LimitRanges and ResourceQuotas, and the autoscaled resources."""
-    ranges = [each for each in manifests if each["kind"] == "LimitRange"]
-    quotas = [each for each in manifests if each["kind"] == "ResourceQuota"]
+    ranges = [manifest for manifest in manifests if manifest["kind"] == "LimitRange"]
+    quotas = [manifest for manifest in manifests if manifest["kind"] == "ResourceQuota"]
     return Constraints(
-        tuple(rule for each in ranges for rule in read_limit_range(each)),
+        tuple(rule for manifest in ranges for rule in read_limit_range(manifest)),
         tuple(map(read_quota, quotas)),
         frozenset(autoscaled),
     )
@@ -89,12 +89,12 @@ def resources_of(manifest: Object) -> PodResources:
     pod_level = spec.get("resources") or {}
     named = {*(pod_level.get("requests") or ()), *(pod_level.get("limits") or ())}
     return PodResources(
-        tuple(_resources(each, is_long_running=True) for each in spec["containers"]),
+        tuple(_resources(container, is_long_running=True) for container in spec["containers"]),
         tuple(
-            _resources(each, is_long_running=each.get("restartPolicy") == "Always")
-            for each in spec.get("initContainers") or ()
+            _resources(container, is_long_running=container.get("restartPolicy") == "Always")
+            for container in spec.get("initContainers") or ()
         ),
-        frozenset(each for each in Resource if each in named),
+        frozenset(resource for resource in Resource if resource in named),
     )
 
 
@@ -125,12 +125,12 @@ def amounts_of(
     manifest: Object, member: str = "requests", group: str = "containers"
 ) -> list[Mapping[str, str] | None]:
     """The requests or limits of each container, None where it has no such member."""
-    return [(each.get("resources") or {}).get(member) for each in manifest["spec"][group]]
+    return [(container.get("resources") or {}).get(member) for container in manifest["spec"][group]]
 
 
 def cpu_request(
-    given: Object, need: str, bounds: Constraints | None = None, deadband: str = "0.15"
+    original: Object, need: str, bounds: Constraints | None = None, deadband: str = "0.15"
 ) -> str | None:
     """The CPU request of the first container after resizing to *need*."""
-    patched, _ = resized(pod(given), cpu_needs(app=need), bounds, policy(deadband=deadband))
+    patched, _ = resized(pod(original), cpu_needs(app=need), bounds, policy(deadband=deadband))
     return (amounts_of(patched)[0] or {}).get("cpu")

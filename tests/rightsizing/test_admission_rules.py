@@ -72,13 +72,13 @@ def test_the_rules_agree_with_the_independent_model(case: Case) -> None:
     """The rules find a violation exactly if the independent model does, for older and newer servers."""
     bounds = constraints(*case.limit_ranges, *case.quotas)
     resources = resources_of(case.pod)
-    found: set[Violation] = set()
+    by_the_rules: set[Violation] = set()
     for resource in Resource:
-        found |= violations(resource, read_amounts(resources, resource), bounds)
+        by_the_rules |= violations(resource, read_amounts(resources, resource), bounds)
 
     for server, other, name in (("1.20", NEWER, OLDER), ("current", OLDER, NEWER)):
         complaints = api_server.complaints(case.pod, case.limit_ranges, case.quotas, server)
-        relevant = {violation for violation in found if violation[-1] != other}
+        relevant = {violation for violation in by_the_rules if violation[-1] != other}
         assert bool(relevant) == bool(complaints), (name, relevant, complaints)
 
 

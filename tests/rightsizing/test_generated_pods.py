@@ -120,9 +120,9 @@ def test_the_generated_cases_cover_all_constraints() -> None:
 
     for seed in range(400):
         case = case_of(seed)
-        _, found = decided(case)
-        if found.changes and is_admitted(case):
-            seen.update(["changed", *ways_of_being_bound(case, found)])
+        _, resizing = decided(case)
+        if resizing.changes and is_admitted(case):
+            seen.update(["changed", *ways_of_being_bound(case, resizing)])
 
     assert seen["changed"] > 200
     ways = ("limits", "Container", "Pod", "requests.cpu", "limits.cpu", "limits.memory")
@@ -136,8 +136,10 @@ def is_admitted(case: Case) -> bool:
     )
 
 
-def ways_of_being_bound(case: Case, found: Resizing) -> set[str]:
-    entries = [entry for each in case.limit_ranges for entry in each["spec"]["limits"] if len(entry) > 1]
-    counted = {key for each in case.quotas for key in each["spec"]["hard"]}
-    has_limits = any(change.limits for change in found.changes)
+def ways_of_being_bound(case: Case, resizing: Resizing) -> set[str]:
+    entries = [
+        entry for manifest in case.limit_ranges for entry in manifest["spec"]["limits"] if len(entry) > 1
+    ]
+    counted = {key for manifest in case.quotas for key in manifest["spec"]["hard"]}
+    has_limits = any(change.limits for change in resizing.changes)
     return {entry["type"] for entry in entries} | counted | ({"limits"} if has_limits else set())

@@ -49,27 +49,32 @@ def bounded(control_plane: ControlPlane, kubectl: Kubectl) -> Iterator[list[Boun
         for number, bound in enumerate(bounds)
     ]
     kubectl.apply(
-        *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": each.namespace}} for each in batches)
+        *(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": batch.namespace}}
+            for batch in batches
+        )
     )
-    kubectl.apply(*(manifest for each in batches for manifest in bounds_in(each)))
+    kubectl.apply(*(manifest for batch in batches for manifest in bounds_in(batch)))
     wait_until(lambda: are_enforced(kubectl, batches), 60, "the controllers to see all namespaces")
     yield batches
-    kubectl.delete_namespaces(*(each.namespace for each in batches))
+    kubectl.delete_namespaces(*(batch.namespace for batch in batches))
 
 
 def bounds_in(bounded: Bounded) -> Iterator[Object]:
     case = bounded.cases[0]
-    for number, each in enumerate((*case.limit_ranges, *case.quotas)):
+    for number, manifest in enumerate((*case.limit_ranges, *case.quotas)):
         metadata = {"name": f"bound-{number}", "namespace": bounded.namespace}
-        yield {"apiVersion": "v1", "metadata": metadata, **each}
+        yield {"apiVersion": "v1", "metadata": metadata, **manifest}
 
 
-def are_enforced(kubectl: Kubectl, found: list[Bounded]) -> bool:
+def are_enforced(kubectl: Kubectl, batches: list[Bounded]) -> bool:
     """Each namespace has the service account that Pods need, and each quota was counted."""
     accounts = kubectl.api.list("serviceaccounts")
     quotas = kubectl.api.list("resourcequotas")
     ready = {each["metadata"]["namespace"] for each in accounts}
-    return {each.namespace for each in found} <= ready and all(each["status"].get("hard") for each in quotas)
+    return {each.namespace for each in batches} <= ready and all(
+        each["status"].get("hard") for each in quotas
+    )
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +91,14 @@ class Server:
         self._minor = int(control_plane.version.split(".")[1])
         self.sums_like = api_server.SERVERS[self._minor >= FIRST_MINOR_THAT_SUMS_AS_NOW]
 
-    def known(self, pod: Object) -> Object:
+    def supported(self, pod: Object) -> Object:
         """The Pod without claims (their devices do not exist) and without sidecars if the server has none."""
-        known = copy.deepcopy(pod)
-        for each in known["spec"]["containers"] + known["spec"].get("initContainers", []):
-            (each.get("resources") or {}).pop("claims", None)
+        accepted = copy.deepcopy(pod)
+        for container in accepted["spec"]["containers"] + accepted["spec"].get("initContainers", []):
+            (container.get("resources") or {}).pop("claims", None)
             if self._minor < FIRST_MINOR_WITH_SIDECARS:
-                each.pop("restartPolicy", None)
-        return known
+                container.pop("restartPolicy", None)
+        return accepted
 
     def admits(self, namespace: str, pod: Object) -> Object | None:
         """The Pod as it would be stored; None if it is rejected because of its requests or limits."""
@@ -116,10 +121,10 @@ def test_the_server_admits_every_patched_pod_that_it_admits_as_given(
     admitted = patched_too = 0
     for each in bounded:
         for case in each.cases:
-            seen = api_server.with_defaults(server.known(case.pod), case.limit_ranges)
+            seen = api_server.with_defaults(server.supported(case.pod), case.limit_ranges)
             bounds = constraints(*case.limit_ranges, *case.quotas, autoscaled=tuple(case.autoscaled))
             patched, decided = resized(seen, case.needs, bounds, case.policy)
-            if server.admits(each.namespace, server.known(case.pod)) is not None:
+            if server.admits(each.namespace, server.supported(case.pod)) is not None:
                 admitted += 1
                 patched_too += bool(decided.changes)
                 assert server.admits(each.namespace, patched) is not None, (decided, case)
@@ -132,7 +137,7 @@ def test_the_server_agrees_with_the_independent_model(server: Server, bounded: l
     """The model of the API server rejects and admits the same Pods, with the same quality of service."""
     for each in bounded:
         for case in each.cases:
-            sent = server.known(case.pod)
+            sent = server.supported(case.pod)
             stored = server.admits(each.namespace, sent)
             seen = api_server.with_defaults(sent, case.limit_ranges)
             complaints = api_server.complaints(seen, case.limit_ranges, case.quotas, server.sums_like)

@@ -79,7 +79,7 @@ def test_a_client_with_another_name_is_refused(serving: ServingContext, tmp_path
     }
 
 
-def test_a_new_certificate_of_the_webhook_asks_clients_all_the_same(
+def test_a_new_serving_certificate_still_requires_client_certificates(
     serving: ServingContext, listener: BackgroundListener, tmp_path: Path
 ) -> None:
     """A rotation changes the serving certificate, not the accepted clients."""

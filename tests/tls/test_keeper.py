@@ -341,7 +341,7 @@ async def test_a_foreign_bundle_is_corrected(bundle: bytes) -> None:
     assert (cluster.written(), cluster.bundle) == (["trust"], right)
 
 
-async def test_an_authority_that_only_the_bundle_knows_stays_while_it_is_needed() -> None:
+async def test_an_authority_that_is_only_in_the_bundle_stays_while_it_is_needed() -> None:
     """The authority's Secret was emptied: a new authority is published beside the lost one.
 
     It signs after the lag. The lost authority's certificate is valid for 7 days, so that authority stays in
@@ -364,7 +364,7 @@ async def test_an_authority_that_only_the_bundle_knows_stays_while_it_is_needed(
     assert cluster.bundle == cluster.authorities[0].certificate
 
 
-async def test_what_replicas_serve_counts_though_its_secret_was_emptied() -> None:
+async def test_served_certificates_count_although_their_secret_was_emptied() -> None:
     """In the middle of a rotation the served certificates are unknown, so the old authority is kept.
 
     The new certificate waits for the lag, since the new authority may not be trusted everywhere.

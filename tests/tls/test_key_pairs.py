@@ -22,7 +22,7 @@ def test_half_a_pair_is_none(data: dict[str, bytes]) -> None:
     assert key_pair_of(data) is None
 
 
-def test_what_was_replaced_is_kept_beside_the_pair() -> None:
+def test_replaced_authorities_are_stored_beside_the_pair() -> None:
     """Replaced authorities are under a separate key, which is absent if there are none."""
     data = to_secret_data(PAIR, b"replaced")
 

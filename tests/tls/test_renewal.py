@@ -48,13 +48,13 @@ def test_a_pair_that_can_not_be_used_is_renewed(pair: KeyPair | None, reason: st
 def rsa_authority() -> KeyPair:
     """A self-signed authority such as a user might create."""
     key, name = rsa.generate_private_key(65537, 2048), certificate(AUTHORITY).subject
-    found = (
+    own = (
         x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=365))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     private_key = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return KeyPair(found.public_bytes(Encoding.PEM), private_key)
+    return KeyPair(own.public_bytes(Encoding.PEM), private_key)
 
 
 @pytest.mark.parametrize("pair", [SERVING, rsa_authority()], ids=["serving-certificate", "rsa"])
@@ -88,9 +88,9 @@ def test_a_certificate_is_due_after_two_thirds_of_its_life(
     The last three digits of its serial number subtract up to 5 % of the life: 500 are 2.5 %, so 6 days are
     due after 4 days less 3 h 36 min, and 800 are 4 %, so 90 s are due after 60 s less 3.6 s.
     """
-    found = numbered(number, lifetime)
+    issued = numbered(number, lifetime)
 
-    assert abs(renewal_due(found) - (NOW + due)) < timedelta(milliseconds=1)
+    assert abs(renewal_due(issued) - (NOW + due)) < timedelta(milliseconds=1)
 
 
 def test_renewals_of_many_clusters_are_spread() -> None:

@@ -96,14 +96,14 @@ async def refusals(cluster: ClusterClient, seconds: float) -> list[str]:
         "kind": "ConfigMap",
         "metadata": {"generateName": "asks-", "labels": {"asks": "webhook"}},
     }
-    found, end = [], time.monotonic() + seconds
+    errors, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         try:
             await cluster.create(path, manifest)
         except ClusterError as error:
-            found.append(f"{end - time.monotonic():.1f} s before the end: {error}")
+            errors.append(f"{end - time.monotonic():.1f} s before the end: {error}")
         await asyncio.sleep(0.02)
-    return found
+    return errors
 
 
 async def test_authorities_rotate_without_one_failed_admission(

@@ -60,7 +60,7 @@ async def reason_of(
     ids=["one-authority", "two"],
 )
 @pytest.mark.parametrize("name", [NAME, "127.0.0.1"])
-async def test_what_api_servers_would_accept_has_no_reason(bundle: bytes, name: str) -> None:
+async def test_a_certificate_that_api_servers_would_accept_has_no_reason(bundle: bytes, name: str) -> None:
     """For a DNS name or an address, signed by any authority in the bundle."""
     assert await reason_of(SERVED, bundle, name) is None
 
@@ -89,14 +89,14 @@ async def test_what_api_servers_would_accept_has_no_reason(bundle: bytes, name: 
         ),
     ],
 )
-async def test_what_api_servers_would_refuse_has_a_reason(
+async def test_a_certificate_that_api_servers_would_refuse_has_a_reason(
     pair: KeyPair | None, bundle: bytes, reason: str
 ) -> None:
     """The reason states the fault and its place."""
-    found = await reason_of(pair, bundle)
+    actual = await reason_of(pair, bundle)
 
-    assert found is not None
-    assert found.startswith(reason)
+    assert actual is not None
+    assert actual.startswith(reason)
 
 
 async def test_a_listener_that_is_gone_has_a_reason() -> None:

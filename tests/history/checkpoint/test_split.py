@@ -21,9 +21,9 @@ WHOLE = facts(learned_of(CLUSTER).learned)
 KEYS = sorted(key_of(workload) for workload in CLUSTER.workloads)
 
 
-def stored(learner: Learner, keys: KeyRange, asked: NamespaceSelection = ALL) -> Checkpoint:
+def stored(learner: Learner, keys: KeyRange, query_scope: NamespaceSelection = ALL) -> Checkpoint:
     """A shard after encoding and decoding."""
-    return decode(encode(learner.learned.shard(keys, asked)), timeslots=4, retained_days=15)
+    return decode(encode(learner.learned.shard(keys, query_scope)), timeslots=4, retained_days=15)
 
 
 def ranges_from(starts: list[int]) -> list[KeyRange]:

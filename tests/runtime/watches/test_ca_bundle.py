@@ -71,7 +71,7 @@ async def running(server: FakeApiServer, directory: Path) -> AsyncIterator[tuple
             trust.watch.run(),
             replica.observe(),
         )
-        tasks = [asyncio.create_task(each) for each in work]
+        tasks = [asyncio.create_task(coroutine) for coroutine in work]
         try:
             yield replica, trust
             assert not [task for task in tasks if task.done()]

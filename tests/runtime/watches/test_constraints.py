@@ -76,7 +76,7 @@ async def watched(client: ClusterClient, scope: tuple[str, ...] = ()) -> AsyncIt
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_what_is_listed_is_known(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_listed_objects_are_in_the_index(server: FakeApiServer, client: ClusterClient) -> None:
     """One object of each kind, as a rule; of Namespaces only the metadata is requested."""
     async with watched(client) as index:
         await until(lambda: index.is_synced)
@@ -87,7 +87,7 @@ async def test_what_is_listed_is_known(server: FakeApiServer, client: ClusterCli
     assert "PartialObjectMetadataList" in listing.headers["Accept"]
 
 
-async def test_what_changes_is_known(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_changes_are_in_the_index(server: FakeApiServer, client: ClusterClient) -> None:
     """A namespace disables scheduling, a LimitRange is deleted, a second autoscaler uses memory."""
     metrics = '[{"type": "Resource", "resource": {"name": "memory"}}]'
     second = named("h2", spec={"scaleTargetRef": {"kind": "Deployment", "name": "web"}})
