@@ -8,7 +8,7 @@ import pytest
 from app.kubernetes import paths
 from tests.command_line.conftest import Outcome, Program
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
-from tests.kubernetes.self_probe.test_probe import ALL_WELL, called_by_the_api_server
+from tests.kubernetes.self_probe.probe_answers import NO_FAULT_MESSAGES, patches_config_map
 from tests.kubernetes.webhook_configurations import EXPECTED, PODS, PROBE, client_config, configuration
 
 CONFIGURATION = paths.mutating_webhook_configuration("hooks")
@@ -19,7 +19,7 @@ CONFIG_MAPS = paths.config_maps("here")
 def cluster(api_server: FakeApiServer) -> FakeApiServer:
     """A cluster in which the webhook works."""
     api_server.on("GET", CONFIGURATION, answers(configuration()))
-    api_server.on("POST", CONFIG_MAPS, called_by_the_api_server())
+    api_server.on("POST", CONFIG_MAPS, patches_config_map())
     return api_server
 
 
@@ -38,7 +38,7 @@ async def test_all_is_well(program: Program, cluster: FakeApiServer, tmp_path: P
 
     assert (outcome.code, outcome.err) == (0, "")
     *checked, took = outcome.out.splitlines()
-    assert checked == [f"ok: {message}" for message in ALL_WELL]
+    assert checked == [f"ok: {message}" for message in NO_FAULT_MESSAGES]
     assert took.startswith("The webhook answered in 0.")
     assert [request.query for request in cluster.received("POST")] == [{"dryRun": "All"}]
 
@@ -57,7 +57,7 @@ async def test_failed_and_passed_checks_are_listed(
         f"EntryChanged: {PODS} differs from what the release rendered: rules is nothing" in outcome.one_line
     )
     assert f"EntryChanged: {PODS} differs from {PROBE} in caBundle" in outcome.one_line
-    assert f"ok: {ALL_WELL[2]}" in outcome.one_line
+    assert f"ok: {NO_FAULT_MESSAGES[2]}" in outcome.one_line
     assert outcome.err.startswith("job-profiler: the API server cannot reach the webhook as configured")
 
 

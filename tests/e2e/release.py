@@ -1,6 +1,8 @@
 """A release of the chart on a control plane, and the processes that run it."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -109,3 +111,17 @@ class Release:
             for kind in KINDS.split(",")
             for profile in self.kubectl.api.list(kind, self.namespace)
         }
+
+
+def job_profiler(release: Release, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command with the settings and the account of the profiler's Pods."""
+    environment = release.processes["profiler"].environment
+    return subprocess.run(
+        [sys.executable, "-m", "app", command, *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )

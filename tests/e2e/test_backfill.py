@@ -21,7 +21,7 @@ from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import running
 from tests.e2e.release import Release
-from tests.e2e.test_main_job import ANNOTATIONS_OF_WEB
+from tests.e2e.web_profiles import ANNOTATIONS_OF_WEB
 from tests.e2e.workloads import deployment, our_annotations, pods_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]

@@ -24,7 +24,7 @@ from tests.e2e.api_server_counters import failures_counted
 from tests.e2e.conftest import running
 from tests.e2e.pod_stream import CREATED, Creation, PodStream
 from tests.e2e.replicated_release import ReplicatedRelease
-from tests.e2e.test_main_job import ANNOTATIONS_OF_WEB
+from tests.e2e.web_profiles import ANNOTATIONS_OF_WEB
 from tests.e2e.workloads import our_annotations
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]

@@ -17,8 +17,7 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.waiting import wait_until
 from tests.conftest import PrometheusFactory
 from tests.e2e.conftest import running
-from tests.e2e.release import Release
-from tests.e2e.test_probe import job_profiler
+from tests.e2e.release import Release, job_profiler
 from tests.e2e.workloads import deployment, needs_profiles
 from tests.histories.constant_usage import usage, yesterday_and_today
 from tests.histories.openmetrics import write_openmetrics

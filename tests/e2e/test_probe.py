@@ -6,8 +6,6 @@ Tests run in this order.
 import base64
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +21,7 @@ from tests.cluster.kubectl import Kubectl, KubectlError
 from tests.cluster.loopback_http import request
 from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import running
-from tests.e2e.product import REPOSITORY
-from tests.e2e.release import CHART, NAME, Release
+from tests.e2e.release import CHART, NAME, Release, job_profiler
 from tests.tls.issued import issue_authority
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart]
@@ -71,20 +68,6 @@ def until(release: Release, *, success: bool, within_seconds: float = NOTICED_WI
     """Waits until the gauge has the value *success*."""
     what = "the probe to succeed" if success else "the probe to fail"
     wait_until(lambda: succeeds(release) is success, within_seconds, what, every_seconds=0.05)
-
-
-def job_profiler(release: Release, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command with the settings and the account of the profiler's Pods."""
-    environment = release.processes["profiler"].environment
-    return subprocess.run(
-        [sys.executable, "-m", "app", command, *arguments],
-        cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 def webhook_status(release: Release) -> str:

@@ -18,7 +18,7 @@ from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import AHEAD_SECONDS, recent_moment, running
 from tests.e2e.release import Release
-from tests.e2e.test_main_job import CPU
+from tests.e2e.web_profiles import CPU
 from tests.e2e.workloads import deployment
 from tests.histories.emojivoto.metrics import write_past
 from tests.histories.lengths import days_from_midnight

@@ -5,7 +5,6 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ from tests.cluster.ended_connections import cut_connections
 from tests.cluster.kubectl import Kubectl, KubectlError
 from tests.cluster.profile_crds import ensure_crds
 from tests.kubernetes.polling import until
-from tests.kubernetes.test_reflector import Names
+from tests.kubernetes.reflectors import NameSink, running
 
 pytestmark = pytest.mark.cluster
 
@@ -70,17 +69,6 @@ def crds(kubectl: Kubectl) -> None:
     ensure_crds(kubectl)
 
 
-@asynccontextmanager
-async def reflecting(reflector: Reflector[Any]) -> AsyncIterator[None]:
-    task = asyncio.create_task(reflector.run())
-    try:
-        yield
-        assert not task.done(), task
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-
-
 async def first_event(client: ClusterClient, selection: ListOptions, resource_version: str) -> WatchEvent:
     async with client.watch(selection, resource_version, timeout_seconds=5) as events:
         return await anext(events)
@@ -104,10 +92,10 @@ async def test_a_reflector_follows(cluster: ClusterClient, namespace: str) -> No
     """Objects that were there, appear and vanish are in and out of the sink, without a second list."""
     collection = paths.config_maps(namespace)
     await cluster.create(collection, config_map("before"))
-    sink = Names()
+    sink = NameSink()
     selection = ListOptions(collection, label_selector=OURS, metadata_only=True)
 
-    async with reflecting(Reflector(cluster, selection, sink)):
+    async with running(Reflector(cluster, selection, sink)):
         await until(lambda: sink.names == {"before"})
         await cluster.create(collection, config_map("after"))
         await until(lambda: sink.names == {"before", "after"})
@@ -157,7 +145,7 @@ async def test_profiles_reach_the_catalogue(
         return stored.value if stored else None
 
     sink = ProfileSink(catalogue, ProfileKind.CPU)
-    async with reflecting(Reflector(cluster, selection, sink, transform=sink.read)):
+    async with running(Reflector(cluster, selection, sink, transform=sink.read)):
         await writer.apply("cpuprofiles", manifest("0.020"))
         await until(lambda: stored_value() == "0.020")
         status = to_status(cpu_profile("0.020"), refreshed_at=NOON)
@@ -329,7 +317,7 @@ async def test_pods_are_watched_until_they_end(
     sink, decode = PodSink(registry, namespace), PodDecoder().decode
     kubectl.run("create", "deployment", "web", "--image=web", "--replicas=2", f"--namespace={namespace}")
 
-    async with reflecting(Reflector(cluster, running_pods(namespace), sink, transform=decode)):
+    async with running(Reflector(cluster, running_pods(namespace), sink, transform=decode)):
         await until(lambda: len(registry) == 2, within_seconds=60)
         ended, staying = registry
         assert {ended.workload, staying.workload} == {Workload(namespace, "web")}
@@ -477,7 +465,7 @@ async def test_the_bundle_is_followed_with_rights_on_that_one_configuration_alon
     followed = WebhookConfiguration(cluster, "followed")
     async with open_cluster(str(control_plane.kubeconfig_of("default", namespace))) as client:
         sink, selection = CaBundleSink(told.append), configuration_selection("followed")
-        async with reflecting(Reflector(client, selection, sink, transform=ca_bundle_of)):
+        async with running(Reflector(client, selection, sink, transform=ca_bundle_of)):
             await until(lambda: told == [b""])
             await followed.publish_ca_bundle(PEM)
             await until(lambda: told[-1] == PEM)
@@ -548,11 +536,11 @@ async def test_a_reflector_survives_the_api_server(
     A new API server remembers nothing before its start: there a watch from resourceVersion 1 has expired.
     """
     collection = paths.config_maps(namespace)
-    sink = Names()
+    sink = NameSink()
     backoff = Backoff(first_seconds=0.2, limit_seconds=1)
     selection = ListOptions(collection, label_selector=OURS)
 
-    async with reflecting(Reflector(cluster, selection, sink, backoff=backoff)):
+    async with running(Reflector(cluster, selection, sink, backoff=backoff)):
         await cluster.create(collection, config_map("before"))
         await until(lambda: sink.names == {"before"})
         await asyncio.to_thread(control_plane.stop_api_server)

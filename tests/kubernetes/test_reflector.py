@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -16,49 +15,16 @@ from app.kubernetes.reflector import Reflector
 from app.periodic import Backoff
 from tests.kubernetes.fake_api_server import FakeApiServer, bookmark, event, listed, refuses, thing
 from tests.kubernetes.polling import Clock, until
+from tests.kubernetes.reflectors import NameSink, running
 
 THINGS = "/api/v1/things"
 ERROR_500 = {"type": "ERROR", "object": {"code": 500, "message": "etcd is ill"}}
 ERROR_410 = {"type": "ERROR", "object": {"code": 410, "message": "too old"}}
 
 
-class Names:
-    """A sink that keeps names, and every call that it got."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        self.calls: list[str] = []
-
-    def replace(self, objects: Iterable[Object]) -> None:
-        """As the reflector's Sink."""
-        self.names = {each["metadata"]["name"] for each in objects}
-        self.calls.append("replace")
-
-    def upsert(self, manifest: Object) -> None:
-        """As the reflector's Sink."""
-        self.names.add(manifest["metadata"]["name"])
-        self.calls.append("upsert")
-
-    def delete(self, manifest: Object) -> None:
-        """As the reflector's Sink."""
-        self.names.discard(manifest["metadata"]["name"])
-        self.calls.append("delete")
-
-
-def reflector_of(client: ClusterClient, sink: Names, **options: Any) -> Reflector[Object]:
+def reflector_of(client: ClusterClient, sink: NameSink, **options: Any) -> Reflector[Object]:
     pauses = Backoff(first_seconds=0.01, limit_seconds=0.05)
     return Reflector(client, ListOptions(THINGS), sink, **{"backoff": pauses, **options})
-
-
-@asynccontextmanager
-async def running(reflector: Reflector[Object]) -> AsyncIterator[None]:
-    task = asyncio.create_task(reflector.run())
-    try:
-        yield
-        assert not task.done(), task
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 async def test_list_then_watch(server: FakeApiServer, client: ClusterClient) -> None:
@@ -66,7 +32,7 @@ async def test_list_then_watch(server: FakeApiServer, client: ClusterClient) -> 
     server.on("GET", THINGS, listed(thing("a"), thing("b"), resource_version="10"))
     changes = (event("ADDED", "c", "11"), event("MODIFIED", "b", "12"), event("DELETED", "a", "13"))
     server.on("WATCH", THINGS, server.streams(*changes), server.streams(then_hangs=True))
-    sink = Names()
+    sink = NameSink()
     reflector = reflector_of(client, sink)
     assert not reflector.is_synced
 
@@ -90,7 +56,7 @@ async def test_a_watch_that_ended_goes_on(server: FakeApiServer, client: Cluster
         server.streams(then_hangs=True),
     )
 
-    async with running(reflector_of(client, Names())):
+    async with running(reflector_of(client, NameSink())):
         await server.wait_for("WATCH", 3)
 
     starts = [request.query["resourceVersion"] for request in server.received("WATCH")]
@@ -103,7 +69,7 @@ async def test_watches_last_minutes_and_differ(server: FakeApiServer, client: Cl
     server.on("GET", THINGS, listed(resource_version="10"))
     server.on("WATCH", THINGS, server.streams(event("MODIFIED", "a", "11")))
 
-    async with running(reflector_of(client, Names())):
+    async with running(reflector_of(client, NameSink())):
         await server.wait_for("WATCH", 8)
 
     seconds = [int(request.query["timeoutSeconds"]) for request in server.received("WATCH")]
@@ -118,7 +84,7 @@ async def test_an_error_in_the_stream_lists_again(
     """After any error inside a watch the list is read anew: what vanished meanwhile is gone from the sink."""
     server.on("GET", THINGS, listed(thing("gone")), listed(thing("new"), resource_version="50"))
     server.on("WATCH", THINGS, server.streams(error), server.streams(then_hangs=True))
-    sink = Names()
+    sink = NameSink()
 
     async with running(reflector_of(client, sink)):
         await server.wait_for("WATCH", 2)
@@ -131,7 +97,7 @@ async def test_a_refused_watch_lists_again(server: FakeApiServer, client: Cluste
     """A 410 in place of a watch lists again too."""
     server.on("GET", THINGS, listed(), listed(thing("new")))
     server.on("WATCH", THINGS, refuses(410), server.streams(then_hangs=True))
-    sink = Names()
+    sink = NameSink()
 
     async with running(reflector_of(client, sink)):
         await server.wait_for("WATCH", 2)
@@ -150,7 +116,7 @@ async def test_an_outage_resumes_the_watch(server: FakeApiServer, client: Cluste
         server.hangs(),
         server.streams(event("ADDED", "c", "12"), then_hangs=True),
     )
-    sink = Names()
+    sink = NameSink()
 
     async with running(reflector_of(client, sink)):
         await server.wait_for("WATCH", 5)
@@ -168,7 +134,7 @@ async def test_silence_reconnects(server: FakeApiServer, client: ClusterClient) 
     server.on("GET", THINGS, listed(resource_version="10"))
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11"), then_hangs=True))
 
-    async with running(reflector_of(client, Names())):
+    async with running(reflector_of(client, NameSink())):
         await server.wait_for("WATCH", 2, within_seconds=2)
 
     assert server.received("WATCH")[1].query["resourceVersion"] == "11"
@@ -184,7 +150,7 @@ async def test_empty_watches_do_not_spin(server: FakeApiServer, client: ClusterC
     server.on("WATCH", THINGS, server.streams())
     pauses = Backoff(first_seconds=0.1, limit_seconds=0.4, chance=lambda: 0)
 
-    async with running(reflector_of(client, Names(), backoff=pauses)):
+    async with running(reflector_of(client, NameSink(), backoff=pauses)):
         await asyncio.sleep(0.5)
         assert len(server.received("WATCH")) <= 4
         await server.wait_for("WATCH", 4)
@@ -199,7 +165,7 @@ async def test_a_failing_list_is_tried_again_with_pauses(
     """The list is asked for again after every failure, of whatever class, until it comes."""
     server.on("GET", THINGS, refuses(403), refuses(404), refuses(500), refuses(410), listed(thing("a")))
     server.on("WATCH", THINGS, server.streams(then_hangs=True))
-    sink = Names()
+    sink = NameSink()
 
     async with running(reflector_of(client, sink)):
         await server.wait_for("WATCH", 1)
@@ -212,7 +178,7 @@ async def test_retry_after_is_obeyed(server: FakeApiServer, client: ClusterClien
     server.on("GET", THINGS, refuses(429, headers={"Retry-After": "1"}), listed())
     server.on("WATCH", THINGS, server.streams(then_hangs=True))
 
-    async with running(reflector_of(client, Names())):
+    async with running(reflector_of(client, NameSink())):
         await server.wait_for("GET", 1)
         await asyncio.sleep(0.8)
         assert len(server.received("GET")) == 1
@@ -225,7 +191,7 @@ async def test_one_log_line_per_change(server: FakeApiServer, client: ClusterCli
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11")), server.streams(then_hangs=True))
 
     with capture_logs() as lines:
-        async with running(reflector_of(client, Names())):
+        async with running(reflector_of(client, NameSink())):
             await server.wait_for("WATCH", 2)
 
     told = [(line["event"], line["log_level"]) for line in lines if line["log_level"] != "debug"]
@@ -239,7 +205,7 @@ async def test_one_expired_watch_is_no_news(server: FakeApiServer, client: Clust
     server.on("WATCH", THINGS, server.streams(ERROR_410), server.streams(then_hangs=True))
 
     with capture_logs() as lines:
-        async with running(reflector_of(client, Names())):
+        async with running(reflector_of(client, NameSink())):
             await server.wait_for("WATCH", 2)
 
     assert [line for line in lines if line["log_level"] != "debug"] == []
@@ -251,7 +217,7 @@ async def test_a_stream_that_fails_for_ever_is_news(server: FakeApiServer, clien
     server.on("WATCH", THINGS, server.streams(ERROR_500))
 
     with capture_logs() as lines:
-        async with running(reflector_of(client, Names())):
+        async with running(reflector_of(client, NameSink())):
             await server.wait_for("WATCH", 5)
 
     assert [line["event"] for line in lines if line["log_level"] != "debug"] == ["contact_lost"]
@@ -262,7 +228,7 @@ async def test_a_list_that_begins_anew(server: FakeApiServer, client: ClusterCli
     first = listed(thing("gone"), continuation="rest")
     server.on("GET", THINGS, first, refuses(410), listed(thing("new")))
     server.on("WATCH", THINGS, server.streams(then_hangs=True))
-    sink = Names()
+    sink = NameSink()
 
     async with running(reflector_of(client, sink)):
         await server.wait_for("WATCH", 1)
@@ -285,7 +251,7 @@ async def test_each_event_is_a_contact(server: FakeApiServer, patient_client: Cl
 
     server.on("WATCH", THINGS, watch)
     clock = Clock(1000)
-    reflector = reflector_of(patient_client, Names(), clock=clock)
+    reflector = reflector_of(patient_client, NameSink(), clock=clock)
 
     async with running(reflector):
         await until(lambda: reflector.is_synced)
@@ -300,7 +266,7 @@ async def test_last_contact_is_the_last_word(server: FakeApiServer, client: Clus
     server.on("GET", THINGS, listed())
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11")), refuses(503))
     clock = Clock(1000)
-    reflector = reflector_of(client, Names(), clock=clock)
+    reflector = reflector_of(client, NameSink(), clock=clock)
     assert reflector.last_contact is None
 
     async with running(reflector):
@@ -318,7 +284,7 @@ async def test_the_sink_gets_what_is_kept(server: FakeApiServer, client: Cluster
     server.on("WATCH", THINGS, server.streams({"type": "MODIFIED", "object": owned}, then_hangs=True))
     seen: list[Object] = []
 
-    class Sink(Names):
+    class Sink(NameSink):
         def replace(self, objects: Iterable[Object]) -> None:
             seen.extend(objects)
 
@@ -335,7 +301,7 @@ async def test_a_fault_of_the_sink_ends_the_run(server: FakeApiServer, client: C
     """An exception of the sink is not retried: it is a fault of the program and must be seen."""
     server.on("GET", THINGS, listed())
 
-    class Broken(Names):
+    class Broken(NameSink):
         def replace(self, objects: Iterable[Object]) -> None:
             raise KeyError("fault", objects)
 

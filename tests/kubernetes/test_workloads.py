@@ -13,23 +13,9 @@ from app.domain.workloads import Workload
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.workloads import PodDecoder, WorkloadClient, WorkloadDecoder, cron_job_selection
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
+from tests.kubernetes.workload_manifests import owner, pod, template
 
 PODS = "/api/v1/pods"
-
-
-def pod(name: str, *owners: dict[str, Any], namespace: str = "shop", **metadata: Any) -> dict[str, Any]:
-    """A Pod's metadata as the API server sends it."""
-    base = {
-        "name": name,
-        "namespace": namespace,
-        "uid": f"uid-{name}",
-        "creationTimestamp": "2026-03-01T12:00:00Z",
-    }
-    return {"metadata": base | {"ownerReferences": list(owners), "managedFields": [{"big": 1}]} | metadata}
-
-
-def owner(kind: str, name: str, *, controller: bool = True) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": kind, "name": name, "uid": "u", "controller": controller}
 
 
 async def test_a_pod_belongs_to_its_controller(server: FakeApiServer, client: ClusterClient) -> None:
@@ -124,15 +110,6 @@ async def test_a_list_that_begins_anew_names_no_pod_twice(
     server.on("GET", PODS, listed(pod("a"), continuation="rest"), refuses(410), listed(pod("a"), pod("b")))
 
     assert [record.name for record in await WorkloadClient(client).pods()] == ["a", "b"]
-
-
-def template(*init_containers: dict[str, str]) -> dict[str, Any]:
-    """A workload's spec with many fields that records leave out."""
-    spec = {
-        "containers": [{"name": "web-svc", "image": "web:1", "env": [{"name": "A", "value": "a" * 1000}]}],
-        "initContainers": [{"image": "registry.example/x:1"} | each for each in init_containers],
-    }
-    return {"replicas": 3, "template": {"metadata": {"labels": {"app": "web"}}, "spec": spec}}
 
 
 async def test_workloads_are_listed(server: FakeApiServer, client: ClusterClient) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.profiles import Identity, Profile, Resource
+from app.domain.profiles import Identity, Profile, ProfileKind, Resource
 from app.domain.workloads import Workload
 from app.profiler.checkpoints import MAX_BYTES
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -28,6 +30,9 @@ from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 NOON = datetime(2026, 3, 4, 12, 1, tzinfo=UTC)
 NEWEST_STEP_SECONDS = int(datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp())
 DEPLOYMENTS = tuple(Workload("emojivoto", name) for name in ("web", "voting", "emoji", "vote-bot"))
+
+# `EmojivotoPrometheus` has 100 samples per step: a query covers half a day, and a cycle sends one per signal.
+HALF_DAY_PER_CYCLE = Limits(sample_budget=144 * 100, queries_per_cycle=1, timeout_seconds=5)
 
 
 def in_scope(namespace: str) -> bool:
@@ -139,6 +144,17 @@ def learned_by(cycle: ProfilingCycle, now: datetime) -> dict[Identity, Profile]:
     newest = newest_complete_step(now.timestamp())
     derived = cycle._derivation.derive(states, newest, in_scope, lambda _workload, _container: False, nothing)
     return {profile.identity: profile for profile in derived.profiles}
+
+
+def same_profiles(learned: Mapping[Any, Profile], expected: Mapping[Any, Profile]) -> bool:
+    """True if the profiles are equal; the values of connections to one part in a thousand."""
+    for identity, profile in expected.items():
+        other = learned[identity]
+        if identity.kind != ProfileKind.CONNECTION:
+            assert other == profile
+        assert other.basis == profile.basis
+        assert float(other.value) == pytest.approx(float(profile.value), rel=1e-3)
+    return set(learned) == set(expected)
 
 
 async def _no_pause(_seconds: float) -> None:

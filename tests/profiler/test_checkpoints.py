@@ -6,53 +6,25 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from app.domain.profiles import Profile, ProfileKind
+from app.domain.profiles import Profile
 from app.errors import ForbiddenError, UnavailableError
 from app.profiler import checkpoints as module
-from app.profiler.cluster_snapshot import ClusterSnapshot
-from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
-from app.profiler.ports import ClusterPorts
-from tests.profiler.cycle.test_repeated_history import lively
-from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Fault, Question
-from tests.profiler.memory_checkpoints import Killed, MemoryCheckpoints, dies_at, fails
-from tests.profiler.scenario import DEPLOYMENTS, NEWEST_STEP_SECONDS, RecordingSink, Scenario
+from tests.profiler.cluster_state import ClusterState
+from tests.profiler.emojivoto_prometheus import SIGNALS, Fault, Question
+from tests.profiler.memory_checkpoints import Killed, dies_at, fails
+from tests.profiler.scenario import NEWEST_STEP_SECONDS, Scenario, same_profiles
+from tests.profiler.varying_usage import varying_prometheus
 
 # With this planned size nearly every workload has a shard of its own.
 SMALL_SHARD_BYTES, LARGE_SHARD_BYTES = 200, 10**6
 
 
-class Remaining:
-    """The state that outlives a leader: profiles, check-points, and Prometheus."""
-
-    def __init__(self, prometheus: EmojivotoPrometheus | None = None) -> None:
-        self.prometheus = prometheus or lively()
-        self.profiles, self.checkpoints = InMemoryProfiles("profiling"), MemoryCheckpoints()
-        self.sink = RecordingSink()
-
-    def leader(self, **more: Any) -> Scenario:
-        """A new leader with empty state."""
-        lister = FixedSnapshot(ClusterSnapshot(workloads=DEPLOYMENTS))
-        ports = ClusterPorts(lister, self.profiles, self.sink, checkpoints=self.checkpoints)
-        return Scenario(self.prometheus, self.profiles, cluster=ports, **more)
-
-
 async def undisturbed(minutes: float) -> dict[Any, Profile]:
     """The profiles of one leader without check-points that runs from noon on."""
-    scenario = Scenario(lively())
+    scenario = Scenario(varying_prometheus())
     for at in range(0, int(minutes) + 1, 5):
         await scenario.cycle(at)
     return scenario.learned(minutes)
-
-
-def same(learned: dict[Any, Profile], expected: dict[Any, Profile]) -> bool:
-    """True if the profiles are the same; values of connections to one part in a thousand."""
-    for identity, profile in expected.items():
-        other = learned[identity]
-        if identity.kind != ProfileKind.CONNECTION:
-            assert other == profile
-        assert other.basis == profile.basis
-        assert float(other.value) == pytest.approx(float(profile.value), rel=1e-3)
-    return set(learned) == set(expected)
 
 
 def knows_since(second: int) -> Fault:
@@ -69,7 +41,7 @@ def knows_since(second: int) -> Fault:
 
 async def test_a_new_leader_asks_for_what_came_since() -> None:
     """Stored at noon, restored at 12:20: of the past, only the steps of 12:05 to 12:20 are queried."""
-    cluster = Remaining()
+    cluster = ClusterState()
     assert (await cluster.leader().cycle()).checkpoints_written == 1
     stored = dict(cluster.profiles.manifests)
     cluster.prometheus.questions.clear()
@@ -82,12 +54,12 @@ async def test_a_new_leader_asks_for_what_came_since() -> None:
     }
     assert asked == {(NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 1200)}
     assert (report.written, cluster.profiles.manifests) == (0, stored)
-    assert same(new.learned(20), await undisturbed(20))
+    assert same_profiles(new.learned(20), await undisturbed(20))
 
 
 async def test_a_new_leader_of_the_same_minute_asks_if_the_sources_answer() -> None:
     """No step is missing; the newest one is queried again for the signal states, and is not counted again."""
-    cluster = Remaining()
+    cluster = ClusterState()
     await cluster.leader().cycle()
     cluster.prometheus.questions.clear()
 
@@ -98,12 +70,12 @@ async def test_a_new_leader_of_the_same_minute_asks_if_the_sources_answer() -> N
     assert asked == {(NEWEST_STEP_SECONDS, NEWEST_STEP_SECONDS)}
     assert {state.health.value for state in report.states} == {"Ok"}
     assert report.samples == 0
-    assert same(new.learned(0), await undisturbed(0))
+    assert same_profiles(new.learned(0), await undisturbed(0))
 
 
 async def test_a_source_that_answers_again_is_noticed_though_nothing_is_missing() -> None:
     """Prometheus fails as the new leader begins and recovers a minute later, before the next step."""
-    cluster = Remaining()
+    cluster = ClusterState()
     await cluster.leader().cycle()
     cluster.prometheus.faults = dict.fromkeys(SIGNALS, lambda *_: httpx.Response(500))
 
@@ -122,10 +94,10 @@ async def test_what_prometheus_forgot_is_still_known() -> None:
 
     A shard is due after a quarter of the two hours, so that nothing leaves Prometheus before it is stored.
     """
-    cluster = Remaining(lively())
+    cluster = ClusterState(varying_prometheus())
     cluster.prometheus.retention = "2h"
     last = 2 * 24 * 60
-    whole = Scenario(lively())
+    whole = Scenario(varying_prometheus())
 
     for minutes in range(0, last + 1, 25):
         if minutes % 300 == 0:
@@ -138,13 +110,13 @@ async def test_what_prometheus_forgot_is_still_known() -> None:
 
     learned, expected = leader.learned(last), whole.learned(last)
     assert max(profile.basis.samples for profile in expected.values()) > 2 * 2 * 288
-    assert same(learned, expected)
+    assert same_profiles(learned, expected)
 
 
 @pytest.mark.parametrize("number", range(6))
 async def test_a_leader_that_is_killed_while_it_stores_loses_nothing(number: int) -> None:
     """Killed at 13:05 while writing its n-th shard: shards have two ages, and the next leader joins them."""
-    cluster = Remaining()
+    cluster = ClusterState()
     leader = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
     await leader.cycle()
     assert len(cluster.checkpoints.shards) >= 4
@@ -162,7 +134,7 @@ async def test_a_leader_that_is_killed_while_it_stores_loses_nothing(number: int
     new = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
     await new.cycle(minutes=70)
 
-    assert same(new.learned(70), await undisturbed(70))
+    assert same_profiles(new.learned(70), await undisturbed(70))
 
 
 async def test_a_leader_that_is_killed_while_it_cuts_loses_nothing() -> None:
@@ -174,7 +146,7 @@ async def test_a_leader_that_is_killed_while_it_cuts_loses_nothing() -> None:
     sizes = (LARGE_SHARD_BYTES, SMALL_SHARD_BYTES)
     for before, after in (sizes, sizes[::-1]):
         for verb, number in [*(("write", n) for n in range(7)), *(("remove", n) for n in range(5))]:
-            cluster = Remaining()
+            cluster = ClusterState()
             await cluster.leader(shard_bytes=before).cycle()
             cluster.prometheus.faults = dict.fromkeys(SIGNALS, knows_since(NEWEST_STEP_SECONDS))
             cluster.checkpoints.before = dies_at(verb, number)
@@ -184,12 +156,12 @@ async def test_a_leader_that_is_killed_while_it_cuts_loses_nothing() -> None:
                 cluster.checkpoints.before = lambda _verb, _name: None
             new = cluster.leader()
             await new.cycle(minutes=65)
-            assert same(new.learned(65), expected)
+            assert same_profiles(new.learned(65), expected)
 
 
 async def test_pieces_that_are_no_longer_needed_are_removed() -> None:
     """Many small shards become one when they fit into one: no other object is left."""
-    cluster = Remaining()
+    cluster = ClusterState()
     await cluster.leader(shard_bytes=SMALL_SHARD_BYTES).cycle()
     assert len(cluster.checkpoints.shards) >= 4
 
@@ -198,13 +170,13 @@ async def test_pieces_that_are_no_longer_needed_are_removed() -> None:
     assert list(cluster.checkpoints.shards) == ["000000000000"]
     new = cluster.leader()
     await new.cycle(minutes=65)
-    assert same(new.learned(65), await undisturbed(65))
+    assert same_profiles(new.learned(65), await undisturbed(65))
 
 
 async def test_no_piece_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the estimate was too low, a shard is halved until each part fits: 1500 bytes here."""
     monkeypatch.setattr(module, "MAX_BYTES", 1500)
-    cluster = Remaining()
+    cluster = ClusterState()
     await cluster.leader().cycle()
 
     sizes = [len(data) for _, data in cluster.checkpoints.shards.values()]
@@ -230,7 +202,7 @@ async def test_a_piece_that_can_not_be_read_is_told_and_read_again(damage: Any, 
 
     It is stored anew at once, so that the next leader reads it.
     """
-    cluster = Remaining()
+    cluster = ClusterState()
     await cluster.leader(shard_bytes=SMALL_SHARD_BYTES).cycle()
     names = sorted(cluster.checkpoints.shards)
     cluster.checkpoints.overwrite(names[1], damage(cluster.checkpoints.shards[names[1]][1]))
@@ -243,17 +215,17 @@ async def test_a_piece_that_can_not_be_read_is_told_and_read_again(damage: Any, 
     assert [line["reason"] for line in told] == [reason]
     assert [(each[0], each[2]) for each in cluster.sink.events] == [(reason, True)]
     assert names[1] in cluster.sink.events[0][1]
-    assert same(new.learned(5), await undisturbed(5))
+    assert same_profiles(new.learned(5), await undisturbed(5))
     cluster.sink.events.clear()
     again = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
     await again.cycle(minutes=10)
     assert cluster.sink.events == []
-    assert same(again.learned(10), await undisturbed(10))
+    assert same_profiles(again.learned(10), await undisturbed(10))
 
 
 async def test_without_the_right_it_works_as_without_check_points() -> None:
     """An older chart grants no right to list them: reported once, and every leader reads the past again."""
-    cluster = Remaining()
+    cluster = ClusterState()
     cluster.checkpoints.before = fails(ForbiddenError("configmaps is forbidden"), "list", "write")
     leader = cluster.leader()
     with capture_logs() as log:
@@ -263,12 +235,12 @@ async def test_without_the_right_it_works_as_without_check_points() -> None:
     assert [reason for reason, _, _ in cluster.sink.events] == ["CheckpointsForbidden"]
     events = [line["event"] for line in log if line["log_level"] == "warning"]
     assert events == ["checkpoint_unreadable", "checkpoints_not_written"]
-    assert same(leader.learned(10), await undisturbed(10))
+    assert same_profiles(leader.learned(10), await undisturbed(10))
 
 
 async def test_a_leader_does_not_begin_without_what_may_be_there() -> None:
     """An outage of the API server: the cycle fails and writes nothing; the next one restores."""
-    cluster = Remaining()
+    cluster = ClusterState()
     await cluster.leader().cycle()
     cluster.checkpoints.before = fails(UnavailableError("later"), "list", "read")
     new = cluster.leader()
@@ -280,12 +252,12 @@ async def test_a_leader_does_not_begin_without_what_may_be_there() -> None:
     cluster.checkpoints.before = lambda _verb, _name: None
     await new.cycle(minutes=10)
 
-    assert same(new.learned(10), await undisturbed(10))
+    assert same_profiles(new.learned(10), await undisturbed(10))
 
 
 async def test_an_old_leader_overwrites_nothing() -> None:
     """It stalled before it stored; meanwhile another leader stored a shard, which stays."""
-    cluster = Remaining()
+    cluster = ClusterState()
     old, new = cluster.leader(), cluster.leader()
     await old.cycle()
     await new.cycle(minutes=5)
@@ -306,7 +278,7 @@ async def test_an_old_leader_overwrites_nothing() -> None:
 )
 async def test_a_piece_is_stored_once_an_hour_or_sooner(retention: str, due: int) -> None:
     """At most every hour, and before a quarter of the retention of Prometheus has passed."""
-    cluster = Remaining()
+    cluster = ClusterState()
     cluster.prometheus.retention = retention
     leader = cluster.leader()
     written = {minutes: (await leader.cycle(minutes)).checkpoints_written for minutes in range(0, 121, 5)}
@@ -316,7 +288,7 @@ async def test_a_piece_is_stored_once_an_hour_or_sooner(retention: str, due: int
 
 async def test_a_restart_does_not_put_off_what_is_due() -> None:
     """Leaders change every ten minutes: the shard of noon is an hour old at 13:00, and stored."""
-    cluster = Remaining()
+    cluster = ClusterState()
     written = [(await cluster.leader().cycle(minutes)).checkpoints_written for minutes in range(0, 121, 10)]
 
     assert written == [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]
@@ -324,7 +296,7 @@ async def test_a_restart_does_not_put_off_what_is_due() -> None:
 
 async def test_what_did_not_change_is_not_written() -> None:
     """An outage of Prometheus for five hours: no write; after the recovery, one."""
-    cluster = Remaining()
+    cluster = ClusterState()
     leader = cluster.leader()
     await leader.cycle()
     cluster.prometheus.faults = dict.fromkeys(SIGNALS, lambda _question, _body: httpx.Response(400))
@@ -337,7 +309,7 @@ async def test_what_did_not_change_is_not_written() -> None:
 
 async def test_writes_that_fail_are_told_once_and_tried_again() -> None:
     """Three rejections are one log line; the first successful attempt stores everything."""
-    cluster = Remaining()
+    cluster = ClusterState()
     cluster.checkpoints.before = fails(UnavailableError("etcd is full"), "write")
     leader = cluster.leader()
     with capture_logs() as log:
@@ -352,14 +324,14 @@ async def test_writes_that_fail_are_told_once_and_tried_again() -> None:
 
 async def test_other_time_slots_begin_anew() -> None:
     """History of four time slots is unusable for a leader with six: reported, and read again."""
-    cluster = Remaining()
+    cluster = ClusterState()
     await cluster.leader(shard_bytes=SMALL_SHARD_BYTES).cycle()
     new = cluster.leader(timeslots=6, shard_bytes=SMALL_SHARD_BYTES)
     await new.cycle(minutes=5)
 
     reasons = {reason for reason, _, _ in cluster.sink.events}
     assert reasons == {"CheckpointOtherSettings"}
-    whole = Scenario(lively(), timeslots=6)
+    whole = Scenario(varying_prometheus(), timeslots=6)
     await whole.cycle()
     await whole.cycle(minutes=5)
-    assert same(new.learned(5), whole.learned(5))
+    assert same_profiles(new.learned(5), whole.learned(5))

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from app.errors import ClusterError, ConflictError, ForbiddenError, InvalidError, UnavailableError
 from app.kubernetes import paths
@@ -11,35 +10,19 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.self_probe.findings import Finding, entry_findings, error_finding
 from app.kubernetes.self_probe.probe import Probe, ProbePolicy, ProbeReport
 from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, refuses
+from tests.kubernetes.self_probe.probe_answers import NO_FAULT_MESSAGES, patches_config_map
 from tests.kubernetes.webhook_configurations import EXPECTED, PODS, PROBE, client_config, configuration
 
 CONFIGURATION = paths.mutating_webhook_configuration("job-profiler")
 CONFIG_MAPS = paths.config_maps("profiling")
 TERMS = ProbePolicy("profiling", "job-profiler", EXPECTED)
-ALL_WELL = [
-    f"the rules and selectors of {PODS} are as the release rendered them",
-    f"{PODS} and {PROBE} have the same service and caBundle",
-    "the webhook answered a ConfigMap that was created by dry run",
-]
-
-
-def called_by_the_api_server(answer: str = "job-profiler.liqo.io/probe-answer") -> Answer:
-    """The ConfigMap with the question as the annotation *answer*, as the webhook's patch leaves it."""
-
-    async def create(request: web.Request) -> web.StreamResponse:
-        created = await request.json()
-        annotations = created["metadata"]["annotations"]
-        annotations[answer] = annotations["job-profiler.liqo.io/probe-question"]
-        return web.json_response(created, status=201)
-
-    return create
 
 
 @pytest.fixture
 def healthy(server: FakeApiServer) -> FakeApiServer:
     """A cluster in which all is well."""
     server.on("GET", CONFIGURATION, answers(configuration()))
-    server.on("POST", CONFIG_MAPS, called_by_the_api_server())
+    server.on("POST", CONFIG_MAPS, patches_config_map())
     return server
 
 
@@ -55,7 +38,7 @@ async def test_a_probe_that_is_answered(healthy: FakeApiServer, client: ClusterC
     """Three things were checked and are well; nothing is stored, for the creation is a dry run."""
     report = await probed(client)
 
-    assert messages(report) == ALL_WELL
+    assert messages(report) == NO_FAULT_MESSAGES
     assert report.faults == ()
     assert report.seconds is not None
     assert 0 < report.seconds < 1
@@ -79,7 +62,7 @@ async def test_each_question_is_a_new_one(healthy: FakeApiServer, client: Cluste
 @pytest.mark.parametrize(
     "answer",
     [
-        called_by_the_api_server("example.org/other"),
+        patches_config_map("example.org/other"),
         answers({"metadata": {"annotations": {"job-profiler.liqo.io/probe-answer": "an older question"}}}),
         answers({"metadata": {}}),
     ],

@@ -21,7 +21,7 @@ from app.runtime.policies import probe_policy
 from app.settings.environment import read_settings
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
 from tests.kubernetes.polling import until
-from tests.kubernetes.self_probe.test_probe import called_by_the_api_server
+from tests.kubernetes.self_probe.probe_answers import patches_config_map
 from tests.kubernetes.webhook_configurations import EXPECTED, PROBE, configuration
 
 CONFIGURATION = paths.mutating_webhook_configuration("job-profiler")
@@ -49,7 +49,7 @@ class Cluster:
 
     def is_well(self) -> None:
         """The webhook answers from now on."""
-        self.server.on("POST", CONFIG_MAPS, called_by_the_api_server())
+        self.server.on("POST", CONFIG_MAPS, patches_config_map())
 
     @property
     def probes(self) -> int:

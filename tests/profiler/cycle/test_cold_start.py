@@ -2,12 +2,9 @@
 
 from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload
-from app.sources.prometheus import Limits
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
-from tests.profiler.scenario import NEWEST_STEP_SECONDS, Scenario
+from tests.profiler.scenario import HALF_DAY_PER_CYCLE, NEWEST_STEP_SECONDS, Scenario
 
-# With 100 samples a step: half a day is one question, and one question on a signal is what a cycle asks.
-LIMITS = Limits(sample_budget=144 * 100, queries_per_cycle=1, timeout_seconds=5)
 MIDNIGHT = NEWEST_STEP_SECONDS - 12 * 3600
 VOTING = Identity(ProfileKind.CPU, Workload("emojivoto", "voting"))
 
@@ -15,7 +12,7 @@ VOTING = Identity(ProfileKind.CPU, Workload("emojivoto", "voting"))
 async def test_the_newest_half_day_is_published_at_once() -> None:
     """12 of the 84 hours: 144 samples, and a confidence of 12 / 36 = 0.33. Nothing else is asked of usage."""
     prometheus = EmojivotoPrometheus()
-    scenario = Scenario(prometheus, history_days=3, limits=LIMITS)
+    scenario = Scenario(prometheus, history_days=3, limits=HALF_DAY_PER_CYCLE)
 
     await scenario.cycle()
 
@@ -30,7 +27,7 @@ async def test_the_newest_half_day_is_published_at_once() -> None:
 
 async def test_the_rest_is_read_cycle_by_cycle() -> None:
     """Seven cycles for 3.5 days: 144 samples of five containers and two resources each, then nothing."""
-    scenario = Scenario(EmojivotoPrometheus(), history_days=3, limits=LIMITS)
+    scenario = Scenario(EmojivotoPrometheus(), history_days=3, limits=HALF_DAY_PER_CYCLE)
 
     samples = [(await scenario.cycle()).samples for _ in range(7)]
 
@@ -53,7 +50,7 @@ async def test_what_is_stored_is_not_replaced_by_what_rests_on_less() -> None:
     first = Scenario(prometheus, history_days=3)
     await first.cycle()
     stored = first.stored
-    restarted = Scenario(prometheus, first.profiles, history_days=3, limits=LIMITS)
+    restarted = Scenario(prometheus, first.profiles, history_days=3, limits=HALF_DAY_PER_CYCLE)
 
     for _ in range(7):
         report = await restarted.cycle()
@@ -70,7 +67,7 @@ async def test_a_newcomer_is_published_while_the_past_is_read() -> None:
     lost = first.profiles.catalogue.get(VOTING)
     assert lost
     await first.profiles.remove(lost)
-    restarted = Scenario(prometheus, first.profiles, history_days=3, limits=LIMITS)
+    restarted = Scenario(prometheus, first.profiles, history_days=3, limits=HALF_DAY_PER_CYCLE)
 
     report = await restarted.cycle()
 
@@ -81,7 +78,7 @@ async def test_a_newcomer_is_published_while_the_past_is_read() -> None:
 async def test_progress_ends_where_the_cycle_does() -> None:
     """What waits for later cycles is given up by this one, so that no bar stands still."""
     told: list[tuple[int, int]] = []
-    scenario = Scenario(EmojivotoPrometheus(), history_days=3, limits=LIMITS)
+    scenario = Scenario(EmojivotoPrometheus(), history_days=3, limits=HALF_DAY_PER_CYCLE)
 
     await scenario.cycle(progress=lambda done, total: told.append((done, total)))
 

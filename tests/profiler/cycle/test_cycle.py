@@ -18,6 +18,7 @@ from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import InMemoryProfiles
 from app.profiler.profile_write import ProfileWrite
 from tests.profiler.emojivoto_prometheus import PODS, EmojivotoPrometheus
+from tests.profiler.refusing_profiles import RefusingProfiles
 from tests.profiler.scenario import DEPLOYMENTS, NEWEST_STEP_SECONDS, Scenario
 
 NOON_TEXT = "2026-03-04T12:01:00Z"
@@ -272,20 +273,6 @@ async def test_a_value_that_moves_is_written_and_its_neighbours_are_not() -> Non
     assert scenario.values == before | {name: "97039029"}
     need = scenario.profiles.manifests[name]["spec"]["memoryProfiling"]
     assert need["updateTime"] == "2026-03-04T12:06:00Z"
-
-
-class RefusingProfiles(InMemoryProfiles):
-    """A store that refuses some writes, as the API server does without a right or under load."""
-
-    def __init__(self, *refused: str) -> None:
-        super().__init__("profiling")
-        self.refused = set(refused)
-
-    async def write(self, write: ProfileWrite, now: datetime) -> None:
-        """Keep what is not refused."""
-        if write.name in self.refused:
-            raise ClusterError("PATCH cpuprofiles: 403 Forbidden")
-        await super().write(write, now)
 
 
 async def test_a_refused_write_stops_no_other_and_is_tried_again() -> None:

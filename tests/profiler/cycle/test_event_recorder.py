@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry
 from app.domain.workloads import Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.metrics import CycleMetrics
-from tests.profiler.cycle.test_cycle import RefusingProfiles
 from tests.profiler.emojivoto_prometheus import CONTAINERS, EDGES, WEB_POD, EmojivotoPrometheus
+from tests.profiler.refusing_profiles import RefusingProfiles
 from tests.profiler.scenario import DEPLOYMENTS, NOON, Scenario
 
 WEB = Workload("emojivoto", "web")

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from tests.profiler.cycle.test_repeated_history import lively
-from tests.profiler.cycle.test_source_faults import CASES
+from tests.profiler.cluster_state import ClusterState
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Fault, Question
-from tests.profiler.scenario import Scenario
-from tests.profiler.test_checkpoints import Remaining, same
+from tests.profiler.prometheus_faults import CASES
+from tests.profiler.scenario import Scenario, same_profiles
+from tests.profiler.varying_usage import varying_prometheus
 
 CYCLES, PERIOD_MINUTES = 20, 0.5
 KINDS = ("cpu", "memory", "connections", "throttling", "kills", "owners", "planning")
@@ -69,7 +69,7 @@ async def test_ten_minutes_of_faults_leave_no_trace(seed: int, *, restarted: boo
 
     A leader who begins amid the faults without check-points reads the whole past in whatever pieces come.
     """
-    prometheus, chance = lively(), random.Random(seed)
+    prometheus, chance = varying_prometheus(), random.Random(seed)
     scenario = Scenario(prometheus)
     await scenario.cycle()
     values = scenario.values
@@ -92,16 +92,16 @@ async def test_ten_minutes_of_faults_leave_no_trace(seed: int, *, restarted: boo
     for minutes in (20, 25):
         report = await scenario.cycle(minutes)
     assert {state.health.value for state in report.states} == {"Ok"}
-    whole = Scenario(lively())
+    whole = Scenario(varying_prometheus())
     for minutes in (0, 20, 25):
         await whole.cycle(minutes)
-    assert same(scenario.learned(25), whole.learned(25))
+    assert same_profiles(scenario.learned(25), whole.learned(25))
 
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_faults_and_leaders_that_change_all_the_time(seed: int) -> None:
     """Each cycle is that of another leader, who has whatever check-point there is by then."""
-    cluster, chance = Remaining(lively()), random.Random(seed)
+    cluster, chance = ClusterState(varying_prometheus()), random.Random(seed)
     cluster.prometheus.retention = "1h"
     await cluster.leader().cycle()
     cluster.prometheus.faults = every(at_random(chance, healthy=0.7))
@@ -112,7 +112,7 @@ async def test_faults_and_leaders_that_change_all_the_time(seed: int) -> None:
     for minutes in (125, 130):
         await leader.cycle(minutes)
 
-    whole = Scenario(lively())
+    whole = Scenario(varying_prometheus())
     for minutes in (0, 125, 130):
         await whole.cycle(minutes)
-    assert same(leader.learned(130), whole.learned(130))
+    assert same_profiles(leader.learned(130), whole.learned(130))

@@ -1,6 +1,5 @@
 """A past that is queried in part twice, out of order and after a restart gives the same profiles."""
 
-import math
 import random
 from dataclasses import replace
 from datetime import timedelta
@@ -27,24 +26,16 @@ from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
 from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Question
 from tests.profiler.scenario import NEWEST_STEP_SECONDS, NOON, Scenario, in_scope
+from tests.profiler.varying_usage import varying_prometheus
 
 NEWEST_STEP = NEWEST_STEP_SECONDS // 300
 ALL_OK = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, Signal.CONNECTIONS)]
 HOURS_BEFORE_NOON = (31, 25, 19, 13, 5, 0)
 
 
-def rhythm(second: int) -> float:
-    """Busy by day, quiet by night, and never twice the same, so that every sample counts."""
-    return 1.5 + math.sin(second / 86400 * 2 * math.pi) + (second // 300 % 97) / 97
-
-
-def lively() -> EmojivotoPrometheus:
-    return EmojivotoPrometheus(cpu_factor=rhythm, memory_factor=rhythm)
-
-
 async def asked_once() -> Scenario:
     """The whole past in the one cycle of noon."""
-    scenario = Scenario(lively())
+    scenario = Scenario(varying_prometheus())
     await scenario.cycle()
     return scenario
 
@@ -54,7 +45,8 @@ async def test_cycles_of_a_day_end_in_what_one_cycle_learns() -> None:
 
     The first of them is of the day before: its two days of history are three as seen from noon.
     """
-    piecemeal, whole = Scenario(lively(), history_days=2), Scenario(lively(), history_days=3)
+    piecemeal = Scenario(varying_prometheus(), history_days=2)
+    whole = Scenario(varying_prometheus(), history_days=3)
     for hours in HOURS_BEFORE_NOON:
         await piecemeal.cycle(minutes=-60 * hours)
     await whole.cycle()
@@ -81,9 +73,9 @@ async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
 
 async def test_a_leader_that_takes_over_in_the_middle_learns_the_same() -> None:
     """The old leader saw the past up to 09:00, the new one reads it again and goes on to 12:00."""
-    old = Scenario(lively())
+    old = Scenario(varying_prometheus())
     await old.cycle(minutes=-180)
-    new = Scenario(lively(), old.profiles)
+    new = Scenario(varying_prometheus(), old.profiles)
     await new.cycle(minutes=-120)
 
     await new.cycle()
@@ -96,7 +88,7 @@ async def test_answers_out_of_order_and_after_failures_give_the_same() -> None:
 
     What is new is published meanwhile; what was learned by noon is that of a leader that never failed.
     """
-    scenario = Scenario(lively())
+    scenario = Scenario(varying_prometheus())
     scenario.prometheus.load = DEFAULT_SAMPLE_BUDGET / 72  # so that six hours are one question
     midnight = NEWEST_STEP_SECONDS - 12 * 3600
 
@@ -118,7 +110,7 @@ class Answers:
     """Whole answers of the real source, cut wherever a test wants them, to be folded in any order."""
 
     def __init__(self) -> None:
-        self._prometheus = lively()
+        self._prometheus = varying_prometheus()
         scope = Scope(excluded=("kube-system",))
         self._source = PrometheusSource("http://p:9090", scope=scope, transport=self._prometheus.transport)
         self._attribute = Attribution(ClusterSnapshot())

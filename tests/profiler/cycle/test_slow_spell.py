@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from app.sources.prometheus import Limits
-from tests.profiler.cycle.test_source_faults import timed_out
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Fault, Question
+from tests.profiler.prometheus_faults import timed_out
 from tests.profiler.scenario import Scenario
 
 NAMESPACES = 200

@@ -1,6 +1,5 @@
 """Faults of Prometheus: stored profiles stay, the report has the reason, and recovery clears it."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,112 +12,17 @@ from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload
 from app.profiler.in_memory import InMemoryProfiles
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET
-from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Fault, Question
+from tests.profiler.emojivoto_prometheus import SIGNALS, EmojivotoPrometheus, Question
+from tests.profiler.prometheus_faults import CASES, FaultCase, empty
 from tests.profiler.scenario import NEWEST_STEP_SECONDS, Scenario
 
-URL = "http://prometheus.test:9090"
-
-
-@dataclass(frozen=True)
-class Case:
-    """A fault on the wire, and what is to be said of a signal that meets it."""
-
-    fault: Fault
-    state: str
-    reason: str
-    message: str
-
-
-def refused(_question: Question, _body: Any) -> httpx.Response:
-    raise httpx.ConnectError("All connection attempts failed")
-
-
-def timed_out(_question: Question, _body: Any) -> httpx.Response:
-    raise httpx.ReadTimeout("")
-
-
-def server_error(_question: Question, _body: Any) -> httpx.Response:
-    return httpx.Response(500, json={"status": "error", "errorType": "internal", "error": "disk is full"})
-
-
-def partial(_question: Question, body: Any) -> httpx.Response:
-    """A store of Thanos is away: half of the series, and a warning."""
-    body["data"]["result"] = body["data"]["result"][:1]
-    return httpx.Response(200, json=body | {"warnings": ["No StoreAPIs matched for this query"]})
-
-
-def query_error(_question: Question, _body: Any) -> httpx.Response:
-    return httpx.Response(
-        200, json={"status": "error", "errorType": "execution", "error": "too many samples"}
-    )
-
-
-def every_value(text: str) -> Fault:
-    def replaced(_question: Question, body: Any) -> httpx.Response:
-        for row in body["data"]["result"]:
-            row["values"] = [[moment, text] for moment, _ in row["values"]]
-        return httpx.Response(200, json=body)
-
-    return replaced
-
-
-def native_histogram(_question: Question, body: Any) -> httpx.Response:
-    for row in body["data"]["result"]:
-        row["histograms"] = [[moment, {"count": "1", "sum": "1"}] for moment, _ in row.pop("values")]
-    return httpx.Response(200, json=body)
-
-
-def truncated(_question: Question, body: Any) -> httpx.Response:
-    whole = httpx.Response(200, json=body).content
-    return httpx.Response(200, content=whole[: len(whole) // 2])
-
-
-def empty(_question: Question, _body: Any) -> httpx.Response:
-    return httpx.Response(200, json={"status": "success", "data": {"resultType": "matrix", "result": []}})
-
-
-UNUSABLE = "samples that were NaN, infinite or negative were left out"
-CASES = {
-    "500": Case(
-        server_error,
-        "Failing",
-        "HTTPError",
-        "Prometheus answered 500 Internal Server Error: internal: disk is full",
-    ),
-    "time-out": Case(timed_out, "Failing", "TimedOut", f"{URL} sent no complete response within 5 s"),
-    "refused": Case(
-        refused, "Failing", "Unreachable", f"{URL} can't be reached: All connection attempts failed"
-    ),
-    "partial": Case(
-        partial,
-        "Failing",
-        "PartialAnswer",
-        "Prometheus' response may be incomplete: No StoreAPIs matched for this query",
-    ),
-    "query-error": Case(
-        query_error,
-        "Failing",
-        "QueryFailed",
-        "Prometheus returned an error: execution: too many samples",
-    ),
-    "native-histogram": Case(
-        native_histogram,
-        "Failing",
-        "NativeHistogram",
-        "Prometheus returned native histograms instead of numbers",
-    ),
-    "truncated": Case(truncated, "Failing", "MalformedAnswer", "Prometheus' response can't be decoded"),
-    "nan": Case(every_value("NaN"), "Degraded", "UnusableSamples", UNUSABLE),
-    "infinite": Case(every_value("+Inf"), "Degraded", "UnusableSamples", UNUSABLE),
-    "empty": Case(empty, "Empty", "NoSamples", "Prometheus has no new"),
-}
 every_fault = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 failing = pytest.mark.parametrize(
     "case", [each for each in CASES.values() if each.state == "Failing"], ids=lambda case: case.reason
 )
 
 
-def faulty(scenario: Scenario, case: Case, *signals: str) -> None:
+def faulty(scenario: Scenario, case: FaultCase, *signals: str) -> None:
     """From now on the questions of these signals (of all, if none is named) meet the fault."""
     scenario.prometheus.faults = dict.fromkeys(signals or SIGNALS, case.fault)
 
@@ -133,7 +37,7 @@ async def profiled() -> Scenario:
 
 
 @every_fault
-async def test_a_fault_leaves_the_profiles_as_they_were(case: Case) -> None:
+async def test_a_fault_leaves_the_profiles_as_they_were(case: FaultCase) -> None:
     """Byte for byte, in the cycle that meets it and in later ones; what was learned is still counted."""
     scenario = await profiled()
     before = scenario.stored
@@ -148,7 +52,9 @@ async def test_a_fault_leaves_the_profiles_as_they_were(case: Case) -> None:
 
 
 @every_fault
-async def test_status_says_which_signal_fails_and_why(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_status_says_which_signal_fails_and_why(
+    case: FaultCase, capsys: pytest.CaptureFixture[str]
+) -> None:
     """State, reason and the server's own words, in the report and in what `job-profiler status` prints."""
     scenario = await profiled()
     faulty(scenario, case, "memory")
@@ -165,7 +71,7 @@ async def test_status_says_which_signal_fails_and_why(case: Case, capsys: pytest
 
 
 @every_fault
-async def test_a_fault_is_announced_once_and_so_is_its_end(case: Case) -> None:
+async def test_a_fault_is_announced_once_and_so_is_its_end(case: FaultCase) -> None:
     """Three bad cycles and two good ones: one warning, log line and all-clear each, and two reports."""
     scenario = await profiled()
     faulty(scenario, case)
@@ -189,7 +95,7 @@ async def test_a_fault_is_announced_once_and_so_is_its_end(case: Case) -> None:
 
 
 @every_fault
-async def test_a_fault_that_meets_a_restart_changes_nothing_that_is_stored(case: Case) -> None:
+async def test_a_fault_that_meets_a_restart_changes_nothing_that_is_stored(case: FaultCase) -> None:
     """A new leader learns nothing at first: what is stored stays, and is still counted in the report."""
     before = await profiled()
     restarted = Scenario(EmojivotoPrometheus(), before.profiles)
@@ -209,7 +115,7 @@ async def test_a_fault_that_meets_a_restart_changes_nothing_that_is_stored(case:
 
 
 @every_fault
-async def test_a_fault_in_the_first_cycle_of_all_publishes_nothing(case: Case) -> None:
+async def test_a_fault_in_the_first_cycle_of_all_publishes_nothing(case: FaultCase) -> None:
     """No profile is better than one of zero; the reason tells a failing source from Pods without usage."""
     scenario = Scenario(EmojivotoPrometheus())
     faulty(scenario, case)
@@ -224,7 +130,7 @@ async def test_a_fault_in_the_first_cycle_of_all_publishes_nothing(case: Case) -
 
 @every_fault
 @pytest.mark.parametrize("signal", SIGNALS)
-async def test_a_fault_of_one_signal_leaves_the_others_going(case: Case, signal: str) -> None:
+async def test_a_fault_of_one_signal_leaves_the_others_going(case: FaultCase, signal: str) -> None:
     """From nothing, the two healthy signals publish all their profiles and the faulty one none."""
     scenario = Scenario(EmojivotoPrometheus())
     faulty(scenario, case, signal)
@@ -239,7 +145,7 @@ async def test_a_fault_of_one_signal_leaves_the_others_going(case: Case, signal:
 
 
 @failing
-async def test_history_that_is_answered_in_part_is_not_published(case: Case) -> None:
+async def test_history_that_is_answered_in_part_is_not_published(case: FaultCase) -> None:
     """Until yesterday web used 0.4 + 0.08 cores, today a quarter: three whole days are known, t = 3.
 
     0.48 * (1 + 1 / (1 + 3)^2) = 0.510 is stored. After a restart only today is answered, which alone would

@@ -11,10 +11,9 @@ from app.command_line.status import show
 from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET
-from tests.profiler.cycle.test_cold_start import LIMITS
-from tests.profiler.cycle.test_source_faults import server_error
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Fault, Question
-from tests.profiler.scenario import NEWEST_STEP_SECONDS, Scenario
+from tests.profiler.prometheus_faults import server_error
+from tests.profiler.scenario import HALF_DAY_PER_CYCLE, NEWEST_STEP_SECONDS, Scenario
 
 MIDNIGHT = NEWEST_STEP_SECONDS - 12 * 3600
 WEB = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
@@ -125,7 +124,7 @@ async def test_a_past_that_is_read_bit_by_bit_is_waited_for() -> None:
     first = Scenario(busy, history_days=3)
     await first.cycle()
     stored = first.values[WEB]
-    restarted = Scenario(busy, first.profiles, history_days=3, limits=LIMITS)
+    restarted = Scenario(busy, first.profiles, history_days=3, limits=HALF_DAY_PER_CYCLE)
     refused, answered = dict.fromkeys(("cpu", "memory"), before(MIDNIGHT)), dict[str, Fault]()
     reasons = []
 

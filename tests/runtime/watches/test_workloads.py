@@ -18,7 +18,7 @@ from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.workloads import WorkloadWatches
 from app.settings.environment import read_settings
 from tests.kubernetes.fake_api_server import FakeApiServer, Received, answers, listed, refuses, thing
-from tests.kubernetes.test_workloads import owner, pod, template
+from tests.kubernetes.workload_manifests import owner, pod, template
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import Scenario
 
