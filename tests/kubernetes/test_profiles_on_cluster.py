@@ -1,0 +1,117 @@
+"""Profiles and their status subresource on a real API server."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from app.domain.catalogue import ProfileCatalogue, ProfileSink
+from app.domain.custom_resources import to_manifest, to_status
+from app.domain.profiles import Basis, Identity, ProfileKind, Resource, ResourceProfile
+from app.domain.workloads import Workload
+from app.errors import NotFoundError
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.list_options import ListOptions, Object
+from app.kubernetes.profiles import ProfileWriter
+from app.kubernetes.reflector import Reflector
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.profile_crds import ensure_crds
+from tests.kubernetes.polling import until
+from tests.kubernetes.reflectors import running
+
+pytestmark = pytest.mark.cluster
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def crds(kubectl: Kubectl) -> None:
+    """The three kinds are served."""
+    ensure_crds(kubectl)
+
+
+def cpu_profile(value: str) -> ResourceProfile:
+    basis = Basis(NOON, NOON, samples=12, coverage=1, confidence=0.5)
+    return ResourceProfile(Workload("shop", "web"), Resource.CPU, value, basis)
+
+
+async def test_profiles_reach_the_catalogue(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
+) -> None:
+    """An applied profile is created, changed and read back by a reflector; its status survives an apply."""
+    writer, catalogue = ProfileWriter(cluster, namespace), ProfileCatalogue()
+    selection = ListOptions(paths.profiles("cpuprofiles", namespace))
+    identity = Identity(ProfileKind.CPU, Workload("shop", "web"))
+
+    def manifest(value: str) -> Object:
+        return to_manifest(cpu_profile(value), name="cpuprofile-1", namespace=namespace, updated_at=NOON)
+
+    def stored_value() -> str | None:
+        stored = catalogue.get(identity)
+        return stored.value if stored else None
+
+    sink = ProfileSink(catalogue, ProfileKind.CPU)
+    async with running(Reflector(cluster, selection, sink, transform=sink.read)):
+        await writer.apply("cpuprofiles", manifest("0.020"))
+        await until(lambda: stored_value() == "0.020")
+        status = to_status(cpu_profile("0.020"), refreshed_at=NOON)
+        await writer.apply_status("cpuprofiles", "cpuprofile-1", status)
+        await writer.apply("cpuprofiles", manifest("0.030"))
+        await until(lambda: stored_value() == "0.030")
+        await until(lambda: catalogue.get(identity).status_refreshed_at == NOON)  # type: ignore[union-attr]
+        await writer.delete("cpuprofiles", "cpuprofile-1")
+        await until(lambda: stored_value() is None)
+
+
+async def test_an_unchanged_apply_changes_nothing(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
+) -> None:
+    """Profile and status applied again leave spec, status, annotations and generation as they were."""
+    writer = ProfileWriter(cluster, namespace)
+    manifest = to_manifest(cpu_profile("0.020"), name="cpuprofile-1", namespace=namespace, updated_at=NOON)
+    status = to_status(cpu_profile("0.020"), refreshed_at=NOON)
+    path = paths.profile("cpuprofiles", namespace, "cpuprofile-1")
+    seen = []
+    for _ in range(2):
+        await writer.apply("cpuprofiles", manifest)
+        await writer.apply_status("cpuprofiles", "cpuprofile-1", status)
+        stored = await cluster.get(path)
+        metadata = stored["metadata"]
+        seen.append(
+            (
+                stored["spec"],
+                stored["status"],
+                metadata["annotations"],
+                metadata["generation"],
+                metadata["uid"],
+            )
+        )
+
+    assert seen[0] == seen[1]
+    assert seen[0][0] == manifest["spec"]
+    assert seen[0][1] == status
+
+
+async def test_profile_and_status_do_not_disown_each_other(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
+) -> None:
+    """An annotation that is no longer applied vanishes, although the status was applied since."""
+    writer = ProfileWriter(cluster, namespace)
+    manifest = to_manifest(cpu_profile("0.020"), name="cpuprofile-1", namespace=namespace, updated_at=NOON)
+    old = manifest["metadata"]["annotations"] | {"old": "1"}
+    await writer.apply("cpuprofiles", manifest | {"metadata": manifest["metadata"] | {"annotations": old}})
+    await writer.apply_status("cpuprofiles", "cpuprofile-1", {"samples": 12})
+
+    await writer.apply("cpuprofiles", manifest)
+
+    stored = await cluster.get(paths.profile("cpuprofiles", namespace, "cpuprofile-1"))
+    assert stored["metadata"]["annotations"] == manifest["metadata"]["annotations"]
+    assert stored["status"] == {"samples": 12}
+
+
+async def test_the_status_of_no_profile_is_refused(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
+) -> None:
+    """A status never creates the profile it belongs to."""
+    with pytest.raises(NotFoundError):
+        await ProfileWriter(cluster, namespace).apply_status("cpuprofiles", "cpuprofile-1", {"samples": 1})

@@ -1,0 +1,159 @@
+"""The CA bundle of the webhook configuration on a real API server."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import ConflictError, ForbiddenError
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.list_options import Object
+from app.kubernetes.reflector import Reflector
+from app.kubernetes.webhook_configuration import (
+    CaBundleSink,
+    WebhookConfiguration,
+    ca_bundle_of,
+    configuration_selection,
+)
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.kubernetes.polling import until
+from tests.kubernetes.reflectors import running
+
+pytestmark = pytest.mark.cluster
+
+PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+def webhooks(name: str, timeout_seconds: int = 3) -> dict[str, Any]:
+    """A configuration as the chart renders it: every field but the caBundle."""
+    ours = {
+        "name": "pods.job-profiler.liqo.io",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"url": "https://127.0.0.1:1/mutate"},
+        "rules": [
+            {"apiGroups": ["none"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["none"]}
+        ],
+        "sideEffects": "None",
+        "timeoutSeconds": timeout_seconds,
+    }
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": [ours, ours | {"name": "other.example.org"}],
+    }
+
+
+def grant(namespace: str, name: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A ClusterRole for the default account of *namespace*."""
+    api = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{api}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}],
+    }
+    role = {"apiVersion": f"{api}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
+    return [role, binding]
+
+
+@pytest.mark.parametrize("apply_as_helm", [(), ("--server-side", "--field-manager=helm")], ids=["3", "4"])
+async def test_the_ca_bundle_and_an_upgrade(
+    cluster: ClusterClient, kubectl: Kubectl, apply_as_helm: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The published bundle changes nothing else, and an upgrade by Helm 3 or 4 keeps the bundle."""
+    name = f"upgrade-{len(apply_as_helm)}"
+    file = tmp_path / "configuration.json"
+
+    def upgrade(manifest: dict[str, Any]) -> Object:
+        file.write_text(json.dumps(manifest))
+        kubectl.run("apply", f"--filename={file}", *apply_as_helm)
+        stored: Object = kubectl.json("get", "mutatingwebhookconfiguration", name)
+        return stored
+
+    before = upgrade(webhooks(name))
+    configuration = WebhookConfiguration(cluster, name)
+    assert await configuration.read_ca_bundle() == b""
+
+    await configuration.publish_ca_bundle(PEM)
+
+    after = kubectl.json("get", "mutatingwebhookconfiguration", name)
+    expected = before["webhooks"]
+    expected[0]["clientConfig"]["caBundle"] = base64.b64encode(PEM).decode()
+    assert after["webhooks"] == expected
+    upgraded = upgrade(webhooks(name, timeout_seconds=5))
+    assert upgraded["webhooks"][0]["timeoutSeconds"] == 5
+    assert await configuration.read_ca_bundle() == PEM
+    await configuration.publish_ca_bundle(2 * PEM)
+    assert await configuration.read_ca_bundle() == 2 * PEM
+    kubectl.run("delete", "mutatingwebhookconfiguration", name)
+
+
+async def test_a_bundle_that_was_published_meanwhile_is_not_undone(
+    cluster: ClusterClient, kubectl: Kubectl
+) -> None:
+    """Of two leaders that read the same, the later one to publish meets a conflict and has to read again."""
+    kubectl.apply(webhooks("two-leaders"))
+    former, current = (WebhookConfiguration(cluster, "two-leaders") for _ in range(2))
+    for leader in (former, current):
+        await leader.read_ca_bundle()
+    await current.publish_ca_bundle(2 * PEM)
+
+    with pytest.raises(ConflictError):
+        await former.publish_ca_bundle(PEM)
+
+    assert await former.read_ca_bundle() == 2 * PEM
+    await former.publish_ca_bundle(3 * PEM)
+    assert await current.read_ca_bundle() == 3 * PEM
+    kubectl.run("delete", "mutatingwebhookconfiguration", "two-leaders")
+
+
+async def test_the_bundle_is_followed_with_rights_on_that_one_configuration_alone(
+    control_plane: ControlPlane, cluster: ClusterClient, kubectl: Kubectl, namespace: str
+) -> None:
+    """An account that may get, list and watch the object by its name, and no other, learns of each bundle."""
+    rule = {
+        "apiGroups": ["admissionregistration.k8s.io"],
+        "resources": ["mutatingwebhookconfigurations"],
+        "resourceNames": ["followed"],
+        "verbs": ["get", "list", "watch"],
+    }
+    for manifest in (*grant(namespace, "follows-bundle", [rule]), webhooks("followed"), webhooks("other")):
+        kubectl.apply(manifest)
+    told: list[bytes | None] = []
+    followed = WebhookConfiguration(cluster, "followed")
+    async with open_cluster(str(control_plane.kubeconfig_of("default", namespace))) as client:
+        sink, selection = CaBundleSink(told.append), configuration_selection("followed")
+        async with running(Reflector(client, selection, sink, transform=ca_bundle_of)):
+            await until(lambda: told == [b""])
+            await followed.publish_ca_bundle(PEM)
+            await until(lambda: told[-1] == PEM)
+            kubectl.run("delete", "mutatingwebhookconfiguration", "followed", "other")
+            await until(lambda: told[-1] is None)
+        with pytest.raises(ForbiddenError):
+            await client.list_all(configuration_selection("other"))
+
+
+async def test_a_configuration_that_was_deleted_stays_deleted(
+    cluster: ClusterClient, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the release is uninstalled between our read and our apply, nothing is created."""
+    kubectl.apply(webhooks("deleted"))
+    manifest = await cluster.get(paths.mutating_webhook_configuration("deleted"))
+    kubectl.run("delete", "mutatingwebhookconfiguration", "deleted")
+
+    async def as_it_was(_: str) -> Object:
+        return manifest
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster, "get", as_it_was)
+        with pytest.raises(ConflictError):
+            await WebhookConfiguration(cluster, "deleted").publish_ca_bundle(PEM)
+
+    with pytest.raises(KubectlError, match="NotFound"):
+        kubectl.run("get", "mutatingwebhookconfiguration", "deleted")

@@ -1,0 +1,72 @@
+"""Pods and workloads of real controllers."""
+
+import asyncio
+import time
+
+import pytest
+
+from app.domain.workloads import Workload
+from app.kubernetes import paths
+from app.kubernetes.client import ClusterClient
+from app.kubernetes.pods import PodAnnotationWriter, running_pods
+from app.kubernetes.reflector import Reflector
+from app.kubernetes.workloads import PodDecoder, WorkloadClient
+from app.profiler.registries.pods import PodRegistry, PodSink
+from tests.cluster.kubectl import Kubectl
+from tests.kubernetes.polling import until
+from tests.kubernetes.reflectors import running
+
+pytestmark = pytest.mark.cluster
+
+
+async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, namespace: str) -> None:
+    """The Pods that controllers made of a Deployment and a StatefulSet belong to these two."""
+    kubectl.run("create", "deployment", "web", "--image=web", "--replicas=2", f"--namespace={namespace}")
+    labels = {"app": "db"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "db", "image": "db"}]}}
+    kubectl.apply(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": {"name": "db", "namespace": namespace},
+            "spec": {"serviceName": "db", "selector": {"matchLabels": labels}, "template": template},
+        }
+    )
+    workloads = WorkloadClient(cluster, [namespace])
+
+    async with asyncio.timeout(60):
+        while len(await workloads.pods()) < 3:  # noqa: ASYNC110 - the controllers take their time
+            await asyncio.sleep(0.2)
+
+    owners = sorted(str(record.workload) for record in await workloads.pods())
+    assert owners == [f"StatefulSet/{namespace}/db", *2 * [f"{namespace}/web"]]
+    records = await workloads.records()
+    assert [record.workload for record in records] == [
+        Workload(namespace, "web"),
+        Workload(namespace, "db", "StatefulSet"),
+    ]
+    web = kubectl.json("get", "deployment", "web", f"--namespace={namespace}")
+    assert records[0].uid == web["metadata"]["uid"]
+    everywhere = await WorkloadClient(cluster).pods()
+    assert {record.namespace for record in everywhere} >= {namespace}
+
+
+async def test_pods_are_watched_until_they_end(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str
+) -> None:
+    """Metadata is enough; a Pod that succeeds leaves the watch as a deleted one does."""
+    registry = PodRegistry(time.monotonic)
+    sink, decode = PodSink(registry, namespace), PodDecoder().decode
+    kubectl.run("create", "deployment", "web", "--image=web", "--replicas=2", f"--namespace={namespace}")
+
+    async with running(Reflector(cluster, running_pods(namespace), sink, transform=decode)):
+        await until(lambda: len(registry) == 2, within_seconds=60)
+        ended, staying = registry
+        assert {ended.workload, staying.workload} == {Workload(namespace, "web")}
+        await PodAnnotationWriter(cluster).annotate(staying, {"liqo.io/cpuProfile": "one"})
+        await until(lambda: {"liqo.io/cpuProfile": "one"} in [pod.annotations for pod in registry])
+        path = f"{paths.pod(namespace, ended.name)}/status"
+        await cluster.patch(path, {"status": {"phase": "Succeeded"}})
+        await until(lambda: ended.name not in [pod.name for pod in registry])
+
+    assert registry.owners()[namespace, ended.name] == Workload(namespace, "web")
