@@ -4,12 +4,13 @@
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import pytest
 
+from app.settings.environment import Settings, read_settings
 from tests.chart.rendered import CHART, IMAGE, Release
 from tests.chart.served import FIRST, SECOND
 from tests.cluster.control_plane import ControlPlane
@@ -59,6 +60,20 @@ def render(helm4: Helm) -> Render:
         return releases[key]
 
     return rendered
+
+
+@pytest.fixture
+def settings_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Release, str], Settings]:
+    """The settings from a component's variables, without this machine's environment."""
+
+    def read(release: Release, component: str) -> Settings:
+        for name in Settings.model_fields:
+            monkeypatch.delenv(name.upper(), raising=False)
+        for name, value in release.environment(component).items():
+            monkeypatch.setenv(name, value)
+        return read_settings({})
+
+    return read
 
 
 @pytest.fixture(scope="module")

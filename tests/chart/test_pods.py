@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from app.settings.environment import Settings, read_settings
+from app.settings.environment import Settings
 from app.settings.types import Role
 from tests.chart.conftest import Render
-from tests.chart.rendered import CHART, Release, container
+from tests.chart.rendered import CHART, container
 
 pytestmark = pytest.mark.chart
 
@@ -46,20 +46,6 @@ PROFILER = CERTIFICATES | {
     "PROBE_INTERVAL",
     "EXPECTED_WEBHOOK",
 }
-
-
-@pytest.fixture
-def settings_of(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The settings from a component's variables, without this machine's environment."""
-
-    def read(release: Release, component: str) -> Settings:
-        for name in Settings.model_fields:
-            monkeypatch.delenv(name.upper(), raising=False)
-        for name, value in release.environment(component).items():
-            monkeypatch.setenv(name, value)
-        return read_settings({})
-
-    return read
 
 
 @pytest.mark.parametrize(
@@ -113,130 +99,6 @@ def test_the_lease_and_the_certificate_name_the_release(render: Render, settings
         "job-profiler-webhook.profiling.svc.cluster.local",
         "::1",
     )
-
-
-def test_every_value_arrives(render: Render, settings_of: Any) -> None:
-    """Each value that maps to a setting reaches the program; no value here is the default."""
-    settings = settings_of(
-        render(
-            topology="combined",
-            fullnameOverride="prof",
-            prometheus={
-                "url": "https://thanos.example/api",
-                "port": 10902,
-                "connectionsUrl": "prometheus.linkerd-viz.svc",
-                "cluster": 'prod "1"',
-                "clusterLabel": "k8s_cluster",
-                "auth": {
-                    "basicAuthSecret": "prometheus",
-                    "tlsSecret": "prometheus-client",
-                    "ca": {"configMap": "prometheus-ca"},
-                    "tenant": "shop",
-                },
-            },
-            probe={"intervalSeconds": 5},
-            profiling={
-                "namespaceSelector": {
-                    "matchLabels": {"team": "web", "example.org/tier": "1"},
-                    "matchExpressions": [
-                        {"key": "stage", "operator": "In", "values": ["live", "test"]},
-                        {"key": "owner", "operator": "NotIn", "values": ["nobody"]},
-                        {"key": "cost-centre", "operator": "Exists"},
-                        {"key": "legacy", "operator": "DoesNotExist"},
-                    ],
-                },
-                "namespaces": ["emojivoto", "shop"],
-                "excludedNamespaces": ["kube-system", "ci"],
-                "profilesNamespace": "profiles",
-                "updateSeconds": 600,
-                "historyDays": 14,
-                "timeslots": 24,
-                "minSamples": 99,
-                "risk": "high",
-                "maxProfiles": 2000000,
-                "profileWriteRate": 0.5,
-                "staleAfterDays": 1.5,
-                "expireAfterDays": 3650,
-                "maxConnections": 1000,
-                "networkMetricProvider": "none",
-            },
-            backfill={"enabled": False, "rate": 0.5},
-            scheduling={
-                "enabled": True,
-                "minConfidence": 0.75,
-                "deadband": 0.3,
-                "cpu": {"floor": "50m", "ceiling": 8, "limitRatio": 2},
-                "memory": {"floor": "64Mi", "ceiling": "8Gi", "limitRatio": 1.5},
-            },
-            webhook={
-                "port": 9443,
-                "shutdownDelaySeconds": 0,
-                "clientCa": {"secretName": "front-proxy", "names": ["front-proxy-client", "apiserver"]},
-            },
-            healthPort=9090,
-            logLevel="debug",
-            combined={"extraEnv": [{"name": "PROMETHEUS_TIMEOUT", "value": "120"}]},
-        ),
-        "combined",
-    )
-
-    assert settings.model_dump(
-        exclude={"certificate_names", "identity", "role", "expected_webhook"},
-        exclude_defaults=True,
-        mode="json",
-    ) == {
-        "prometheus_url": "https://thanos.example/api",
-        "prometheus_port": 10902,
-        "connections_prometheus_url": "prometheus.linkerd-viz.svc",
-        "prometheus_timeout": 120,
-        "prometheus_cluster": 'prod "1"',
-        "prometheus_cluster_label": "k8s_cluster",
-        "prometheus_username": "prometheus/username",
-        "prometheus_password_file": "/etc/job-profiler/prometheus-credentials/password",
-        "prometheus_ca_file": "/etc/job-profiler/prometheus-ca/ca.crt",
-        "prometheus_certificate_file": "/etc/job-profiler/prometheus-certificate/tls.crt",
-        "prometheus_key_file": "/etc/job-profiler/prometheus-certificate/tls.key",
-        "prometheus_tenant": "shop",
-        "probe_interval": 5,
-        "client_ca_file": "/etc/job-profiler/client/ca.crt",
-        "client_names": ["front-proxy-client", "apiserver"],
-        "profiling_namespace_selector": (
-            "example.org/tier=1,team=web,stage in (live,test),owner notin (nobody),cost-centre,!legacy"
-        ),
-        "operating_mode": "PROFILING_SCHEDULING",
-        "scheduling_min_confidence": 0.75,
-        "scheduling_deadband": 0.3,
-        "scheduling_cpu_floor": "50m",
-        "scheduling_cpu_ceiling": "8",
-        "scheduling_cpu_limit_ratio": 2,
-        "scheduling_memory_floor": "64Mi",
-        "scheduling_memory_ceiling": "8Gi",
-        "scheduling_memory_limit_ratio": 1.5,
-        "profiling_namespace": ["emojivoto", "shop"],
-        "excluded_namespaces": ["ci", "kube-system", "profiles", "profiling"],
-        "profiles_namespace": "profiles",
-        "background_routine_update_time": 600,
-        "history_days": 14,
-        "timeslots": 24,
-        "min_samples": 99,
-        "risk": "high",
-        "max_profiles": 2000000,
-        "profile_write_rate": 0.5,
-        "stale_after_days": 1.5,
-        "expire_after_days": 3650,
-        "max_connections": 1000,
-        "backfill_enabled": False,
-        "backfill_rate": 0.5,
-        "network_metric_provider": "none",
-        "webhook_port": 9443,
-        "health_port": 9090,
-        "shutdown_delay": 0,
-        "tls_secret": "prof-tls",
-        "ca_secret": "prof-ca",
-        "webhook_configuration": "prof",
-        "lease": "prof",
-        "log_level": "debug",
-    }
 
 
 def test_added_variables_take_the_place_of_the_charts(render: Render) -> None:
