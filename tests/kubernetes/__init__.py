@@ -1,1 +1,1 @@
-"""Tests of `app.kubernetes`: against a fake of the wire, and (marker `cluster`) against a real API server."""
+"""Tests of `app.kubernetes` against a fake API server, and (marker `cluster`) against a real one."""

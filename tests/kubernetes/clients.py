@@ -1,4 +1,4 @@
-"""Clients of the fake API server as fixtures, with time-outs that tests can wait for."""
+"""Clients of the fake API server, with short time-outs, as fixtures."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,14 +14,14 @@ SHORT = Timeouts(connect_seconds=1, request_seconds=0.5, inactivity_seconds=0.3)
 
 @pytest.fixture
 async def server() -> AsyncIterator[FakeApiServer]:
-    """A fake API server without paths; each test scripts its own."""
+    """A fake API server without paths; each test scripts the paths that it needs."""
     async with FakeApiServer() as running:
         yield running
 
 
 @pytest.fixture
 async def patient_client(server: FakeApiServer, tmp_path: Path) -> AsyncIterator[ClusterClient]:
-    """A client with the product's own time-outs: an earlier end is not a time-out of the client."""
+    """A client with the product's time-outs, which end no request within a test."""
     async with open_cluster(server.kubeconfig(tmp_path)) as opened:
         yield opened
 

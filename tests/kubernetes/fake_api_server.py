@@ -1,7 +1,7 @@
-"""A small HTTP server on 127.0.0.1 that responds as an API server, or a proxy in front of one, does.
+"""An HTTP server on 127.0.0.1 that responds as an API server, or a proxy in front of one, does.
 
-Each verb and path has a script: one answer per request, the last one for all that follow. `WATCH` is the verb
-of a GET with `watch=true`.
+Each verb and path has a script: one response per request; the last one repeats. `WATCH` is the verb of a GET
+with `watch=true`.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came over the wire."""
+    """A request as the server received it."""
 
     verb: str
     path: str
@@ -34,7 +34,7 @@ class Received:
 
 
 class FakeApiServer:
-    """A context manager; `requests` holds all that came, in order."""
+    """A running server, as a context manager; `requests` holds all requests in order."""
 
     def __init__(self) -> None:
         self.requests: list[Received] = []
@@ -44,15 +44,15 @@ class FakeApiServer:
         self._arrival = asyncio.Condition()
 
     def on(self, verb: str, path: str, *answers: Answer) -> None:
-        """Script the answers to `verb` on `path`."""
+        """Sets the responses to *verb* on *path*."""
         self._scripts[verb, path] = list(answers)
 
     def received(self, verb: str) -> list[Received]:
-        """The requests with this verb so far."""
+        """The requests with this verb until now."""
         return [request for request in self.requests if request.verb == verb]
 
     async def wait_for(self, verb: str, count: int, within_seconds: float = 5) -> None:
-        """Waits until so many requests with this verb have come."""
+        """Waits until *count* requests with this verb were received."""
         async with asyncio.timeout(within_seconds), self._arrival:
             await self._arrival.wait_for(lambda: len(self.received(verb)) >= count)
 
@@ -85,7 +85,7 @@ class FakeApiServer:
         await self.stop()
 
     async def stop(self) -> None:
-        """Nothing listens any more; answers that hang are ended."""
+        """Closes the listener, and ends the responses that hang."""
         self.closing.set()
         await self._runner.cleanup()
 
@@ -101,7 +101,7 @@ class FakeApiServer:
         return await (script.pop(0) if len(script) > 1 else script[0])(request)
 
     def hangs(self) -> Answer:
-        """Takes the request and never answers, as a half-open connection does."""
+        """A request that is never answered, as on a half-open connection."""
 
         async def answer(_: web.Request) -> web.StreamResponse:
             await self.closing.wait()
@@ -110,7 +110,7 @@ class FakeApiServer:
         return answer
 
     def streams(self, *lines: object, then_hangs: bool = False) -> Answer:
-        """A watch: each line an event, or bytes to send as they are; then the end, or silence."""
+        """A watch that sends each line (an event as JSON, or raw bytes), and then ends or hangs."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse()
@@ -125,7 +125,7 @@ class FakeApiServer:
 
 
 def answers(document: object, status: int = 200) -> Answer:
-    """A JSON document."""
+    """A response with a JSON document."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.json_response(document, status=status)
@@ -134,7 +134,7 @@ def answers(document: object, status: int = 200) -> Answer:
 
 
 def refuses(status: int, message: str = "", headers: Mapping[str, str] | None = None) -> Answer:
-    """An API server's `Status` with an HTTP status."""
+    """A response with a `Status` object and the HTTP status."""
     document = {"kind": "Status", "status": "Failure", "code": status, "message": message}
 
     async def answer(_: web.Request) -> web.StreamResponse:
@@ -144,7 +144,7 @@ def refuses(status: int, message: str = "", headers: Mapping[str, str] | None = 
 
 
 def sends(body: bytes, status: int = 200, content_type: str = "text/html") -> Answer:
-    """Whatever a proxy or a load balancer writes."""
+    """A response with any body, as of a proxy or a load balancer."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(body=body, status=status, content_type=content_type)
@@ -153,7 +153,7 @@ def sends(body: bytes, status: int = 200, content_type: str = "text/html") -> An
 
 
 def breaks_off(sent: bytes = b"") -> Answer:
-    """Begins an answer and drops the connection."""
+    """A response that begins, and then the connection is dropped."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -167,21 +167,21 @@ def breaks_off(sent: bytes = b"") -> Answer:
 
 
 def listed(*items: object, resource_version: str = "10", continuation: str = "") -> Answer:
-    """A page of a list."""
+    """A response with one page of a list."""
     metadata = {"resourceVersion": resource_version} | ({"continue": continuation} if continuation else {})
     return answers({"kind": "List", "metadata": metadata, "items": list(items)})
 
 
 def event(kind: str, name: str, resource_version: str) -> dict[str, Any]:
-    """A line of a watch about the object `name`."""
+    """A line of a watch: an event of the object *name*."""
     return {"type": kind, "object": thing(name, resource_version)}
 
 
 def bookmark(resource_version: str) -> dict[str, Any]:
-    """A bookmark line of a watch."""
+    """A line of a watch: a bookmark."""
     return {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": resource_version}}}
 
 
 def thing(name: str, resource_version: str = "1") -> dict[str, Any]:
-    """An object of no kind in particular."""
+    """An object with nothing but a name and a resourceVersion."""
     return {"metadata": {"name": name, "resourceVersion": resource_version}}

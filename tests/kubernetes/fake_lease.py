@@ -1,4 +1,4 @@
-"""A Lease behind the fake API server: the conflicts of a real one, and the faults that a test asks for."""
+"""A Lease on the fake API server, with the conflicts of a real one and faults on demand."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,10 @@ PATH = paths.lease(NAMESPACE, NAME)
 
 
 class FakeLease:
-    """One Lease as the chart renders it: without a spec until a client writes one."""
+    """One Lease as the chart renders it: without a spec until a client writes one.
+
+    A predicate of an identity selects the writes that hang, fail, or are stored without a response.
+    """
 
     def __init__(self, server: FakeApiServer) -> None:
         self.manifest: dict[str, Any] = {"metadata": {"name": NAME, "resourceVersion": "1"}}
@@ -27,13 +30,13 @@ class FakeLease:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What was written last."""
+        """The spec that was written last; empty if there is none."""
         spec: dict[str, Any] = self.manifest.get("spec") or {}
         return spec
 
     @property
     def holder(self) -> str:
-        """The holder; empty if there is none."""
+        """The identity of the holder; empty if there is none."""
         return str(self.spec.get("holderIdentity") or "")
 
     async def _get(self, request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""What an API server answers on Namespaces, by the selectors of the question."""
+"""The API server's responses to lists of Namespaces, by label selector."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +12,14 @@ LONG_AGO = "2026-01-01T00:00:00Z"
 
 
 def namespace(name: str, **metadata: Any) -> dict[str, Any]:
-    """A Namespace that is older than anything that tests do."""
+    """A Namespace that was created before any test."""
     return {"metadata": {"name": name, "resourceVersion": "7", "creationTimestamp": LONG_AGO, **metadata}}
 
 
 def matching(names: Mapping[str, str]) -> Answer:
-    """A list of the Namespaces that are named (`a b`) for the question's label selector.
+    """A list of the Namespaces (names separated by spaces) that match the request's label selector.
 
-    Any other selector is answered as one that can't be read: 400, with the parser's own words.
+    Another selector is a 400 with the message of the selector's parser.
     """
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -32,7 +32,7 @@ def matching(names: Mapping[str, str]) -> Answer:
 
 
 def by_selector(answers: Mapping[str, Answer]) -> Answer:
-    """To each label selector its own answer."""
+    """A response for each label selector."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         return await answers[request.query["labelSelector"]](request)

@@ -1,4 +1,4 @@
-"""Waits for asynchronous effects of the code under test."""
+"""A clock for tests, and waiting for asynchronous effects."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,12 +11,12 @@ class Clock:
         self.now = now
 
     def __call__(self) -> float:
-        """The time that it shows."""
+        """The current time."""
         return self.now
 
 
 async def until(fact: Callable[[], bool], within_seconds: float = 5) -> None:
-    """Waits until `fact` is true; TimeoutError where it does not become so."""
+    """Waits until *fact* is true; raises a TimeoutError otherwise."""
     async with asyncio.timeout(within_seconds):
         while not fact():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The pauses between attempts."""
+"""Pauses between attempts."""
 
 import pytest
 
@@ -11,14 +11,14 @@ from app.periodic import Backoff
     ids=["shortest", "longest"],
 )
 def test_pauses_double_up_to_the_limit(chance: float, expected: list[float]) -> None:
-    """From 1 s to at most 10 s each pause doubles; chance takes away up to half of it."""
+    """Each pause doubles, from 1 s to at most 10 s; a random share of up to half is subtracted."""
     backoff = Backoff(first_seconds=1, limit_seconds=10, chance=lambda: chance)
 
     assert [backoff.next_pause() for _ in range(6)] == expected
 
 
-def test_a_success_begins_anew() -> None:
-    """After a reset the next pause is a first one, and no failure is counted."""
+def test_a_reset_starts_with_the_first_pause() -> None:
+    """After a reset the next pause is the first one, and the number of failures is 0."""
     backoff = Backoff(first_seconds=1, limit_seconds=10, chance=lambda: 1)
     backoff.next_pause()
     backoff.next_pause()

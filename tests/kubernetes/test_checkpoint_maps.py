@@ -1,4 +1,4 @@
-"""Check-points as ConfigMaps: what is sent, and what is read back."""
+"""Check-points as ConfigMaps: the requests to write them, and what reads return."""
 
 import base64
 
@@ -20,9 +20,9 @@ def owner(uid: str = "u1") -> object:
     return {"metadata": {"name": "job-profiler-status", "uid": uid}}
 
 
-async def test_they_are_found_by_their_label(server: FakeApiServer, client: ClusterClient) -> None:
-    """Metadata alone is listed: the content of all of them at once would be large."""
-    other = thing("somebody-elses", "3")
+async def test_check_points_are_listed_by_label(server: FakeApiServer, client: ClusterClient) -> None:
+    """Only metadata is listed, since all check-points together are large."""
+    other = thing("of-another-program", "3")
     server.on("GET", MAPS, listed(thing("job-profiler-checkpoint-0000000000ab", "7"), other))
 
     assert await CheckpointMaps(client, "profiling").versions() == {"0000000000ab": "7"}
@@ -31,18 +31,18 @@ async def test_they_are_found_by_their_label(server: FakeApiServer, client: Clus
     assert "PartialObjectMetadataList" in request.headers["Accept"]
 
 
-async def test_what_bears_the_label_by_another_name_is_nobodys(
+async def test_labelled_maps_with_other_names_are_ignored(
     server: FakeApiServer, client: ClusterClient
 ) -> None:
-    """A labelled copy and a name that is no key are neither read nor written."""
+    """A copy that a user made, and a name without a key, are neither read nor written."""
     copies = [thing(f"job-profiler-checkpoint-{name}", "1") for name in ("backup", "0000000000ab-old", "ab")]
     server.on("GET", MAPS, listed(*copies))
 
     assert await CheckpointMaps(client, "profiling").versions() == {}
 
 
-async def test_a_new_one_is_created(server: FakeApiServer, client: ClusterClient) -> None:
-    """With its label, and as the property of the status map, so that it goes with the release."""
+async def test_a_new_check_point_is_created(server: FakeApiServer, client: ClusterClient) -> None:
+    """It has the label, and the status map as its owner, so that it is deleted with the release."""
     server.on("GET", OWNER, answers(owner()))
     server.on("POST", MAPS, answers(thing("job-profiler-checkpoint-0000000000ab", "8"), 201))
 
@@ -55,10 +55,8 @@ async def test_a_new_one_is_created(server: FakeApiServer, client: ClusterClient
     assert base64.b64decode(sent["binaryData"]["checkpoint"]) == DATA
 
 
-async def test_one_that_is_there_is_replaced_as_it_was_read(
-    server: FakeApiServer, client: ClusterClient
-) -> None:
-    """With the version that it had: where that is not its version any more, the API server refuses."""
+async def test_a_check_point_is_replaced_in_its_version(server: FakeApiServer, client: ClusterClient) -> None:
+    """A write contains the known resourceVersion; the API server refuses an outdated one."""
     server.on("GET", OWNER, answers(owner()))
     server.on("PUT", ONE, answers(thing("x", "9")), refuses(409))
     maps = CheckpointMaps(client, "profiling")
@@ -70,8 +68,8 @@ async def test_one_that_is_there_is_replaced_as_it_was_read(
     assert [request.path for request in server.requests] == [OWNER, ONE, ONE]
 
 
-async def test_one_is_removed_as_it_was_read(server: FakeApiServer, client: ClusterClient) -> None:
-    """The version is a precondition; one that is gone is what was wanted."""
+async def test_a_check_point_is_removed_in_its_version(server: FakeApiServer, client: ClusterClient) -> None:
+    """The resourceVersion is a precondition; a check-point that does not exist is no error."""
     server.on("DELETE", ONE, answers({}), refuses(404), refuses(409))
     maps = CheckpointMaps(client, "profiling")
 
@@ -93,22 +91,22 @@ async def test_one_is_removed_as_it_was_read(server: FakeApiServer, client: Clus
     ],
     ids=["ours", "no base64", "other key", "null", "none"],
 )
-async def test_what_is_read(
+async def test_content_of_a_check_point(
     server: FakeApiServer, client: ClusterClient, data: dict[str, object], expected: bytes
 ) -> None:
-    """Its content, or nothing where a person left something else there."""
+    """The decoded content; empty if another writer replaced it."""
     server.on("GET", ONE, answers(thing("x") | data))
 
     assert await CheckpointMaps(client, "profiling").read("0000000000ab") == expected
 
 
-async def test_one_that_vanished_is_told(server: FakeApiServer, client: ClusterClient) -> None:
-    """It was deleted between the list and the read."""
+async def test_a_missing_check_point(server: FakeApiServer, client: ClusterClient) -> None:
+    """None if the check-point was deleted between the list and the read."""
     assert await CheckpointMaps(client, "profiling").read("0000000000ab") is None
 
 
 async def test_without_a_status_map_nothing_is_stored(server: FakeApiServer, client: ClusterClient) -> None:
-    """The chart renders it: the error says so, and no check-point is left behind without an owner."""
+    """The error names the status map of the chart, and no check-point is created without an owner."""
     with pytest.raises(NotFoundError, match=r"ConfigMap profiling/job-profiler-status is missing.*chart"):
         await CheckpointMaps(client, "profiling").write("0000000000ab", DATA, None)
     assert server.received("POST") == []

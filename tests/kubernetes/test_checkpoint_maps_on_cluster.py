@@ -1,4 +1,4 @@
-"""Check-points on a real API server, with no more rights than they need."""
+"""Check-points on a real API server, with only the permissions that they need."""
 
 import os
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ RBAC = "rbac.authorization.k8s.io"
 
 @pytest.fixture(scope="module")
 def namespace(kubectl: Kubectl) -> str:
-    """With an account that has just the rights of the rule, and the ConfigMap that the chart renders."""
+    """A namespace with an account that has only the permissions of `RULES`, and the status map."""
     kubectl.create_namespace(NAMESPACE)
     metadata = {"name": "profiler", "namespace": NAMESPACE}
     account = {"kind": "ServiceAccount", "name": "profiler", "namespace": NAMESPACE}
@@ -47,14 +47,14 @@ def namespace(kubectl: Kubectl) -> str:
 
 @pytest.fixture
 async def maps(control_plane: ControlPlane, namespace: str) -> AsyncIterator[CheckpointMaps]:
-    """The check-points as the profiler's account meets them."""
+    """The check-points with the profiler's account."""
     kubeconfig = control_plane.kubeconfig_of("profiler", namespace)
     async with open_cluster(str(kubeconfig)) as client:
         yield CheckpointMaps(client, namespace)
 
 
-async def test_the_largest_piece_is_stored_and_read(maps: CheckpointMaps) -> None:
-    """512 KiB that can't be packed, as binaryData: created, listed, read, replaced and removed."""
+async def test_the_largest_shard_is_stored_and_read(maps: CheckpointMaps) -> None:
+    """512 KiB of random bytes, as binaryData: created, listed, read, replaced and removed."""
     data = os.urandom(MAX_BYTES)
     version = await maps.write("00000000000a", data, None)
 
@@ -67,8 +67,8 @@ async def test_the_largest_piece_is_stored_and_read(maps: CheckpointMaps) -> Non
     assert await maps.read("00000000000a") is None
 
 
-async def test_what_somebody_else_wrote_is_not_overwritten(maps: CheckpointMaps) -> None:
-    """An old version is refused, to replace it and to remove it; a name that is taken, to create it."""
+async def test_writes_of_other_clients_are_not_overwritten(maps: CheckpointMaps) -> None:
+    """An outdated version can't be replaced or removed, and an existing name can't be created: conflicts."""
     old = await maps.write("00000000000b", b"old", None)
     new = await maps.write("00000000000b", b"new", old)
 
@@ -82,12 +82,14 @@ async def test_what_somebody_else_wrote_is_not_overwritten(maps: CheckpointMaps)
     await maps.remove("00000000000b", new)
 
 
-async def test_they_go_with_the_release(maps: CheckpointMaps, namespace: str, kubectl: Kubectl) -> None:
-    """Once the ConfigMap that the chart renders is deleted, the cluster removes its check-points too."""
+async def test_check_points_are_deleted_with_the_release(
+    maps: CheckpointMaps, namespace: str, kubectl: Kubectl
+) -> None:
+    """Once the status map is deleted, the garbage collector deletes the check-points that it owns."""
     await maps.write("00000000000d", b"data", None)
     kubectl.run("delete", "configmap/job-profiler-status", f"--namespace={namespace}")
 
-    def left() -> str:
+    def names() -> str:
         return kubectl.run("get", "configmaps", "--output=name", f"--namespace={namespace}")
 
-    wait_until(lambda: PREFIX not in left(), 60, "the check-point to go")
+    wait_until(lambda: PREFIX not in names(), 60, "the check-point to go")

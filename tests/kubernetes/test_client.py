@@ -1,4 +1,4 @@
-"""The client: what goes over the wire, and how everything that can come back reaches the caller."""
+"""The client: its requests, and the result or error for each kind of response."""
 
 import asyncio
 from pathlib import Path
@@ -33,7 +33,7 @@ THING = f"{THINGS}/web"
 
 
 async def test_a_request_carries_token_and_name(server: FakeApiServer, client: ClusterClient) -> None:
-    """The API server sees the kubeconfig's bearer token and, in its audit log, who we are."""
+    """A request has the kubeconfig's bearer token, and the program's name for the audit log."""
     server.on("GET", THING, answers(thing("web")))
 
     assert await client.get(THING) == thing("web")
@@ -44,7 +44,7 @@ async def test_a_request_carries_token_and_name(server: FakeApiServer, client: C
 
 
 async def test_apply_is_a_server_side_apply(server: FakeApiServer, client: ClusterClient) -> None:
-    """An apply is a PATCH of the apply media type with field manager and force, its body plain JSON."""
+    """An apply is a PATCH with the media type of applies, a field manager, force, and a JSON body."""
     server.on("PATCH", THING, answers(thing("web"), status=201))
 
     assert await client.apply(THING, thing("web"), field_manager="tester") == thing("web")
@@ -56,7 +56,7 @@ async def test_apply_is_a_server_side_apply(server: FakeApiServer, client: Clust
 
 
 async def test_the_other_verbs(server: FakeApiServer, client: ClusterClient) -> None:
-    """Create posts to the collection, replace puts, patch merges, delete deletes, each once."""
+    """Create posts to the collection, replace puts, patch merges, and delete deletes: one request each."""
     server.on("POST", THINGS, answers(thing("web"), status=201))
     for verb in ("PUT", "PATCH", "DELETE"):
         server.on(verb, THING, answers(thing("web")))
@@ -92,10 +92,10 @@ async def test_the_other_verbs(server: FakeApiServer, client: ClusterClient) -> 
         (599, UnavailableError),
     ],
 )
-async def test_each_status_is_one_decision(
+async def test_each_status_has_its_error_class(
     server: FakeApiServer, client: ClusterClient, status: int, expected: type[ClusterError]
 ) -> None:
-    """The class is exactly the one for the status; the text holds verb, path, status and message."""
+    """The error has exactly the class of the HTTP status; its text has verb, path, status and message."""
     server.on("GET", THING, refuses(status, "the reason"))
 
     with pytest.raises(ClusterError) as caught:
@@ -107,7 +107,7 @@ async def test_each_status_is_one_decision(
 
 
 async def test_retry_after_reaches_the_caller(server: FakeApiServer, client: ClusterClient) -> None:
-    """A 429 with `Retry-After: 7` says 7 s; one with a date, which no API server sends, says nothing."""
+    """`Retry-After: 7` of a 429 is 7 s; a date, which no API server sends, is ignored."""
     date = "Wed, 21 Oct 2026 07:28:00 GMT"
     server.on("GET", THING, *(refuses(429, headers={"Retry-After": after}) for after in ("7", date)))
 
@@ -128,7 +128,7 @@ async def test_retry_after_reaches_the_caller(server: FakeApiServer, client: Clu
 async def test_an_error_body_that_is_no_status(
     server: FakeApiServer, client: ClusterClient, body: bytes
 ) -> None:
-    """A 502 with any body is an UnavailableError, and its text leaves out the body."""
+    """A 502 with any body is an UnavailableError, without the body in its text."""
     server.on("GET", THING, sends(body, status=502))
 
     with pytest.raises(UnavailableError, match=r"^GET .*/web: 502 Bad Gateway$"):
@@ -136,7 +136,7 @@ async def test_an_error_body_that_is_no_status(
 
 
 async def test_a_long_message_is_cut(server: FakeApiServer, client: ClusterClient) -> None:
-    """A message of 10,000 characters over many lines becomes one line of at most 500."""
+    """A message of 10,000 characters in many lines becomes one line of at most 500."""
     server.on("GET", THING, refuses(422, "wrong\n" * 2000))
 
     with pytest.raises(ClusterError) as caught:
@@ -146,8 +146,8 @@ async def test_a_long_message_is_cut(server: FakeApiServer, client: ClusterClien
     assert "\n" not in str(caught.value)
 
 
-async def test_an_answer_that_never_comes(server: FakeApiServer, client: ClusterClient) -> None:
-    """A request on a half-open connection ends after the 0.5 s that it may take."""
+async def test_a_response_that_never_comes(server: FakeApiServer, client: ClusterClient) -> None:
+    """A request on a half-open connection ends after its time-out of 0.5 s."""
     server.on("GET", THING, server.hangs())
 
     async with asyncio.timeout(2):
@@ -155,8 +155,8 @@ async def test_an_answer_that_never_comes(server: FakeApiServer, client: Cluster
             await client.get(THING)
 
 
-async def test_an_answer_that_stops_halfway(server: FakeApiServer, client: ClusterClient) -> None:
-    """A response with an incomplete body also times out after 0.5 s."""
+async def test_a_response_that_stops_halfway(server: FakeApiServer, client: ClusterClient) -> None:
+    """A response with an incomplete body times out after 0.5 s as well."""
     server.on("GET", THING, server.streams(b'{"metadata":', then_hangs=True))
 
     async with asyncio.timeout(2):
@@ -165,10 +165,10 @@ async def test_an_answer_that_stops_halfway(server: FakeApiServer, client: Clust
 
 
 @pytest.mark.parametrize("answer", [breaks_off(b'{"metadata"'), sends(b"<html>"), sends(b"[1]")])
-async def test_an_answer_that_is_no_object(
+async def test_a_response_that_is_no_object(
     server: FakeApiServer, client: ClusterClient, answer: Answer
 ) -> None:
-    """A broken or foreign body of a 200 is an UnavailableError, not an exception of a library."""
+    """A 200 with an incomplete or foreign body is an UnavailableError, not an exception of a library."""
     server.on("GET", THING, answer)
 
     with pytest.raises(UnavailableError, match=f"GET {THING}"):
@@ -176,7 +176,7 @@ async def test_an_answer_that_is_no_object(
 
 
 async def test_a_refused_connection(server: FakeApiServer, client: ClusterClient) -> None:
-    """Where nothing listens, the error is an UnavailableError that names the address."""
+    """If nothing listens, the error is an UnavailableError that names the address."""
     await server.stop()
 
     with pytest.raises(UnavailableError, match=r"GET .*127\.0\.0\.1"):
@@ -184,7 +184,7 @@ async def test_a_refused_connection(server: FakeApiServer, client: ClusterClient
 
 
 async def test_a_cancellation_passes(server: FakeApiServer, client: ClusterClient) -> None:
-    """A cancelled request raises CancelledError and nothing of ours."""
+    """A cancelled request raises CancelledError, and no error of the client."""
     server.on("GET", THING, server.hangs())
     task = asyncio.create_task(client.get(THING))
     await server.wait_for("GET", 1)
@@ -196,7 +196,7 @@ async def test_a_cancellation_passes(server: FakeApiServer, client: ClusterClien
 
 
 async def test_a_list_is_read_page_by_page(server: FakeApiServer, client: ClusterClient) -> None:
-    """Pages of 500 are asked for, each with the continuation of the one before, and joined in order."""
+    """Requests ask for pages of 500, each with the continuation of the page before."""
     server.on("GET", THINGS, listed(thing("a"), continuation="rest"), listed(thing("b")))
 
     listing = await client.list_all(ListOptions(THINGS, field_selector="a=b", label_selector="c"))
@@ -210,10 +210,10 @@ async def test_a_list_is_read_page_by_page(server: FakeApiServer, client: Cluste
     ]
 
 
-async def test_an_expired_continuation_begins_the_list_anew(
+async def test_an_expired_continuation_restarts_the_list(
     server: FakeApiServer, client: ClusterClient
 ) -> None:
-    """When the second page is gone (410) the list starts over: the new first page replaces the old one."""
+    """After a 410 for the second page, the new first page replaces the old one."""
     server.on(
         "GET",
         THINGS,
@@ -229,10 +229,10 @@ async def test_an_expired_continuation_begins_the_list_anew(
     assert listing.resource_version == "20"
 
 
-async def test_a_list_that_expires_again_and_again_gives_up(
+async def test_a_list_that_expires_three_times_is_an_error(
     server: FakeApiServer, client: ClusterClient
 ) -> None:
-    """Three lists that expire on their second page raise: 3 first pages and 3 refusals make 6 requests."""
+    """Three lists expire at their second page: 3 first pages and 3 refusals are 6 requests."""
     first = listed(thing("a"), continuation="rest")
     server.on("GET", THINGS, first, refuses(410), first, refuses(410), first, refuses(410))
 
@@ -243,14 +243,14 @@ async def test_a_list_that_expires_again_and_again_gives_up(
 
 
 async def test_an_empty_list_may_be_null(server: FakeApiServer, client: ClusterClient) -> None:
-    """`"items": null`, as Go writes an empty list, is an empty list."""
+    """Go writes an empty list as `"items": null`."""
     server.on("GET", THINGS, answers({"metadata": {"resourceVersion": "5"}, "items": None}))
 
     assert await client.list_all(ListOptions(THINGS)) == ([], "5")
 
 
 async def test_metadata_only_names_group_and_version(server: FakeApiServer, client: ClusterClient) -> None:
-    """Lists and watches each ask for their own kind of partial object; without `g` and `v` it is a 406."""
+    """Lists and watches request their kind of partial object; without `g` and `v` it is a 406."""
     server.on("GET", THINGS, listed())
     server.on("WATCH", THINGS, server.streams())
     selection = ListOptions(THINGS, metadata_only=True)
@@ -266,7 +266,7 @@ async def test_metadata_only_names_group_and_version(server: FakeApiServer, clie
 
 
 async def test_without_any_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outside of a Pod and without a kubeconfig, the error says which setting to use."""
+    """Outside of a Pod and without a kubeconfig, the error names the setting."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
 
     with pytest.raises(ClusterError, match="set KUBECONFIG"):
@@ -277,8 +277,8 @@ async def test_without_any_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "content", [None, "", "just text", "{", "clusters: []", "current-context: none"], ids=str
 )
-async def test_a_kubeconfig_that_is_none(tmp_path: Path, content: str | None) -> None:
-    """A kubeconfig that is missing or malformed gives an error that names the file."""
+async def test_an_unusable_kubeconfig(tmp_path: Path, content: str | None) -> None:
+    """The error for a missing or malformed kubeconfig names the file."""
     path = tmp_path / "wrong.kubeconfig"
     if content is not None:
         path.write_text(content)

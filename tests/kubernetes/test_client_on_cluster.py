@@ -19,7 +19,7 @@ pytestmark = pytest.mark.cluster
 async def test_pages_make_the_whole_list(
     cluster: ClusterClient, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Five objects in pages of two are five objects."""
+    """Five objects in pages of two are one list of five."""
     monkeypatch.setattr("app.kubernetes.client.PAGE_SIZE", 2)
     for index in range(5):
         await cluster.create(paths.config_maps(namespace), config_map(f"map-{index}"))
@@ -31,7 +31,7 @@ async def test_pages_make_the_whole_list(
 
 
 async def test_a_real_refusal(cluster: ClusterClient, namespace: str) -> None:
-    """The message of a real refusal names verb, path, status and the API server's reason."""
+    """The error for a missing Secret has verb, path, status and the API server's message."""
     with pytest.raises(NotFoundError) as caught:
         await cluster.get(paths.secret(namespace, "none"))
 
@@ -40,17 +40,17 @@ async def test_a_real_refusal(cluster: ClusterClient, namespace: str) -> None:
     )
 
 
-async def test_a_service_account_whose_token_rotates(
+async def test_a_rotated_token_of_a_service_account(
     control_plane: ControlPlane,
     kubectl: Kubectl,
     namespace: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In a Pod the token is read from its file again: a bad one is refused, and the next good one is taken.
+    """In a Pod each request reads the token file: a wrong token is refused, the next correct one accepted.
 
-    The service account may do nothing, so a good token shows in the kind of refusal: 403, and not 401 as for
-    nobody.
+    The service account has no permissions, so the status shows whether the token was accepted: 403 if it was,
+    401 if it was not.
     """
     loader = "kubernetes_asyncio.config.incluster_config"
     token_file = tmp_path / "token"

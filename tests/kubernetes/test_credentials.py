@@ -52,7 +52,7 @@ def user(request: pytest.FixtureRequest, tmp_path: Path) -> object:
 
 
 async def test_a_token_is_read_anew_after_a_minute(tmp_path: Path, user: object) -> None:
-    """A rotated token is used from the first request that comes a minute after the last reading."""
+    """A rotated token is used by the first request that is a minute or more after the last read."""
     clock = Clock()
     configuration = await load_configuration(kubeconfig(tmp_path, user), clock)
     (tmp_path / "token").write_text("second")
@@ -63,10 +63,10 @@ async def test_a_token_is_read_anew_after_a_minute(tmp_path: Path, user: object)
     assert await token_of(configuration) == "Bearer second"
 
 
-async def test_a_plugin_that_fails_is_an_outage(
+async def test_unreadable_credentials_are_an_outage(
     server: FakeApiServer, tmp_path: Path, user: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the token can't be read anew, a request is an UnavailableError; the next one tries again."""
+    """If the token can't be read, the request is an UnavailableError; the next request reads it again."""
     monkeypatch.setattr("app.kubernetes.credentials._REFRESH_SECONDS", 0)
     server.on("GET", "/api", answers(thing("api")))
     async with open_cluster(kubeconfig(tmp_path, user, server.url), SHORT) as client:

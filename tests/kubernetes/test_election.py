@@ -1,4 +1,4 @@
-"""The election: at most one replica leads at any time, and none is missed for longer than needed."""
+"""The election: at most one replica leads at any time, and a leader that failed is replaced in time."""
 
 import asyncio
 import random
@@ -24,12 +24,12 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 @dataclass
 class Terms:
-    """Who led when: begin and end of every `lead()`, by the monotonic clock."""
+    """The terms of all leaders: identity, begin and end of each `lead()`, by the monotonic clock."""
 
     ended: list[tuple[str, float, float]] = field(default_factory=list)
 
     def of(self, identity: str, farewell_seconds: float = 0) -> Work:
-        """Work that lasts until it is cancelled, and then takes a while to end."""
+        """Work that lasts until it is cancelled, and then takes *farewell_seconds* to end."""
 
         async def work() -> None:
             began = time.monotonic()
@@ -43,11 +43,11 @@ class Terms:
 
     @property
     def leaders(self) -> list[str]:
-        """Who led, in the order of their terms' ends."""
+        """The identities of the leaders, in the order in which their terms ended."""
         return [identity for identity, _, _ in self.ended]
 
     def assert_apart(self) -> None:
-        """No term begins before the one before it has ended."""
+        """Each term begins after the term before it has ended."""
         ordered = sorted(self.ended, key=lambda term: term[1])
         for before, after in pairwise(ordered):
             assert before[2] <= after[1], f"{before} and {after} overlap"
@@ -57,7 +57,7 @@ class Terms:
 async def candidate(
     client: ClusterClient, identity: str, work: Work
 ) -> AsyncIterator[tuple[LeaderElector, "asyncio.Task[None]"]]:
-    """An elector that runs; its task is cancelled at the end."""
+    """A running elector, which is cancelled at the end."""
     elector = LeaderElector(client, NAMESPACE, NAME, identity, timing=TIMING)
     task = asyncio.create_task(elector.run(work))
     try:
@@ -68,12 +68,12 @@ async def candidate(
 
 
 async def test_exactly_one_leads(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """Of three candidates one leads, renews for longer than the Lease lasts, and is never replaced."""
+    """Of three candidates one leads, renews for longer than the Lease's duration, and is never replaced."""
     lease, terms = FakeLease(server), Terms()
     async with AsyncExitStack() as stack:
         electors = [
-            (await stack.enter_async_context(candidate(patient_client, each, terms.of(each))))[0]
-            for each in "abc"
+            (await stack.enter_async_context(candidate(patient_client, identity, terms.of(identity))))[0]
+            for identity in "abc"
         ]
         await until(lambda: any(elector.is_leader for elector in electors))
         first = lease.holder
@@ -90,10 +90,10 @@ async def test_exactly_one_leads(server: FakeApiServer, patient_client: ClusterC
 async def test_a_leader_that_can_not_renew_stops_in_time(
     server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
-    """When a's PUTs hang, its work ends within the deadline of 0.6 s, and b takes over after the 1 s lease.
+    """If a's PUTs hang, its work ends within the deadline of 0.6 s, and b leads after the Lease's 1 s.
 
-    Both are counted from a's last renewal, at most 0.1 s before the PUTs begin to hang; b may need its own
-    retry period and the time of a request more.
+    Both are counted from a's last renewal, at most 0.1 s before the PUTs begin to hang; b may need its retry
+    period and the time of a request more.
     """
     lease, terms = FakeLease(server), Terms()
     async with (
@@ -117,7 +117,7 @@ async def test_a_leader_that_can_not_renew_stops_in_time(
 async def test_a_leader_that_lost_contends_again(
     server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
-    """After an outage the only candidate works again: two terms, one after the other."""
+    """After an outage the only candidate leads again: two terms, one after the other."""
     lease, terms = FakeLease(server), Terms()
     async with candidate(patient_client, "a", terms.of("a")) as (elector, _):
         await until(lambda: elector.is_leader)
@@ -134,7 +134,7 @@ async def test_a_leader_that_lost_contends_again(
 async def test_a_leader_that_was_replaced_stops_at_once(
     server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
-    """When a person writes another holder into the Lease, the work ends with the next two renewals."""
+    """If a user writes another holder into the Lease, the work ends within two renewals."""
     lease, terms = FakeLease(server), Terms()
     async with candidate(patient_client, "a", terms.of("a")) as (elector, _):
         await until(lambda: elector.is_leader)
@@ -148,7 +148,7 @@ async def test_a_leader_that_was_replaced_stops_at_once(
 
 
 async def test_a_cancel_releases_at_once(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """When the leader is stopped, the successor leads long before the Lease of 1 s would have run out."""
+    """If the leader is stopped, its successor leads long before the Lease's 1 s has passed."""
     lease, terms = FakeLease(server), Terms()
     async with candidate(patient_client, "a", terms.of("a")) as (leader, task):
         await until(lambda: leader.is_leader)
@@ -163,10 +163,12 @@ async def test_a_cancel_releases_at_once(server: FakeApiServer, patient_client: 
     terms.assert_apart()
 
 
-async def test_a_slow_farewell_is_still_covered(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """Work that takes 1.5 s to terminate keeps the 1 s Lease until then: no other candidate leads meanwhile.
+async def test_the_lease_is_held_until_the_work_has_ended(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
+    """Work that takes 1.5 s to end keeps the Lease of 1 s until then: no other candidate leads meanwhile.
 
-    Cancelling the elector again while it waits changes nothing.
+    A second cancellation of the elector meanwhile changes nothing.
     """
     lease, terms = FakeLease(server), Terms()
     async with candidate(patient_client, "a", terms.of("a", farewell_seconds=1.5)) as (leader, task):
@@ -184,7 +186,7 @@ async def test_a_slow_farewell_is_still_covered(server: FakeApiServer, patient_c
 
 
 async def test_a_crash_releases_and_raises(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """An exception of the work frees the Lease and comes out of `run()`: no zombie goes on renewing."""
+    """An exception of the work releases the Lease and is raised by `run()`; no renewal follows."""
     lease = FakeLease(server)
 
     async def crash() -> None:
@@ -203,7 +205,7 @@ async def test_a_crash_releases_and_raises(server: FakeApiServer, patient_client
 
 
 async def test_work_that_returns_ends_the_run(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """`run()` returns when the work does, and the Lease is free."""
+    """`run()` returns when the work returns, and the Lease is released."""
     lease = FakeLease(server)
 
     async def done() -> None:
@@ -214,8 +216,10 @@ async def test_work_that_returns_ends_the_run(server: FakeApiServer, patient_cli
     assert lease.holder == ""
 
 
-async def test_a_fault_while_losing_is_raised(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """Work that fails when its leadership is lost ends the run too: a fault is never swallowed."""
+async def test_an_exception_after_the_loss_of_the_lease_is_raised(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
+    """An exception that the work raises when it loses the Lease ends the run as well."""
     lease = FakeLease(server)
 
     async def fails_to_end() -> None:
@@ -233,10 +237,10 @@ async def test_a_fault_while_losing_is_raised(server: FakeApiServer, patient_cli
         await task
 
 
-async def test_a_cancel_ends_in_time_when_nothing_answers(
+async def test_a_cancel_ends_in_time_during_an_outage(
     server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
-    """A process that stops while the API server hangs does not wait for it: 0.3 s, half the deadline."""
+    """A process that stops while the API server hangs waits for at most 0.3 s, half the deadline."""
     lease, terms = FakeLease(server), Terms()
     async with candidate(patient_client, "a", terms.of("a")) as (elector, task):
         await until(lambda: elector.is_leader)
@@ -249,21 +253,19 @@ async def test_a_cancel_ends_in_time_when_nothing_answers(
     assert terms.leaders == ["a"]
 
 
-async def test_a_process_that_was_held_up_does_not_lead(
-    server: FakeApiServer, patient_client: ClusterClient
-) -> None:
-    """After 0.7 s in which the event loop stood still, `is_leader` is False before anything else ran."""
+async def test_a_stalled_process_does_not_lead(server: FakeApiServer, patient_client: ClusterClient) -> None:
+    """After the event loop stalled for 0.7 s, `is_leader` is False before any other task ran."""
     FakeLease(server)
     async with candidate(patient_client, "a", Terms().of("a")) as (elector, _):
         await until(lambda: elector.is_leader)
 
-        time.sleep(0.7)  # noqa: ASYNC251 - standing still is what is tested
+        time.sleep(0.7)  # noqa: ASYNC251 - the test stalls the event loop
 
         assert not elector.is_leader
 
 
-async def test_a_missing_lease_is_told_once(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """While the Lease is missing the candidate keeps asking, says so once, and leads once it is there."""
+async def test_a_missing_lease_is_logged_once(server: FakeApiServer, patient_client: ClusterClient) -> None:
+    """The candidate retries while the Lease is missing, logs that once, and leads once the Lease exists."""
     terms = Terms()
     with capture_logs() as lines:
         async with candidate(patient_client, "a", terms.of("a")) as (elector, _):
@@ -271,17 +273,17 @@ async def test_a_missing_lease_is_told_once(server: FakeApiServer, patient_clien
             FakeLease(server)
             await until(lambda: elector.is_leader)
 
-    told = [line["event"] for line in lines]
-    assert told == ["contact_lost", "contact_regained", "leadership_gained", "leadership_released"]
+    events = [line["event"] for line in lines]
+    assert events == ["contact_lost", "contact_regained", "leadership_gained", "leadership_released"]
     assert "Helm chart" in lines[0]["reason"]
     assert terms.leaders == ["a"]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 409, 410, 422, 429, 500], ids=str)
-async def test_no_answer_ends_the_contention(
+async def test_no_error_ends_the_contention(
     server: FakeApiServer, patient_client: ClusterClient, status: int
 ) -> None:
-    """Whatever the API server refuses with, on reading or on writing, the candidate tries again."""
+    """After any error status, of a read or of a write, the candidate tries again."""
     lease = FakeLease(server)
     server.on("GET", PATH, refuses(status), lease._get)
     server.on("PUT", PATH, refuses(status), lease._put)
@@ -290,8 +292,8 @@ async def test_no_answer_ends_the_contention(
         await until(lambda: elector.is_leader)
 
 
-async def test_a_claim_whose_answer_was_lost(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """A claim that was stored though its answer never came is found by the next try, which then leads."""
+async def test_a_claim_without_a_response(server: FakeApiServer, patient_client: ClusterClient) -> None:
+    """A claim was stored, but its response was lost: the next attempt finds it, and the candidate leads."""
     lease = FakeLease(server)
     lease.loses_answers_for = lambda _: not lease.history[1:]
     async with candidate(patient_client, "a", Terms().of("a")) as (elector, _):
@@ -300,8 +302,8 @@ async def test_a_claim_whose_answer_was_lost(server: FakeApiServer, patient_clie
     assert [spec["holderIdentity"] for spec in lease.history] == ["a", "a", ""]
 
 
-async def test_a_conflict_is_no_news(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """Two candidates that claim at the same time are normal, and nothing is logged."""
+async def test_a_conflict_is_not_logged(server: FakeApiServer, patient_client: ClusterClient) -> None:
+    """Conflicts between candidates are normal."""
     lease = FakeLease(server)
     server.on("PUT", PATH, refuses(409), lease._put)
 
@@ -313,7 +315,7 @@ async def test_a_conflict_is_no_news(server: FakeApiServer, patient_client: Clus
 
 
 async def test_leaders_never_overlap(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """Four times the leader's writes hang, fail or lose their answers for 1.3 s: no two terms overlap."""
+    """Four times, the leader's writes hang, fail or lose their responses for 1.3 s: no two terms overlap."""
     chance = random.Random(20260301)
     lease, terms = FakeLease(server), Terms()
     async with AsyncExitStack() as stack:

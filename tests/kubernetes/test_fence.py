@@ -1,4 +1,4 @@
-"""A replica that leads no longer sends nothing that would change anything."""
+"""The write fence: a replica that is no longer the leader sends no write."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -21,7 +21,7 @@ VERBS: dict[str, Callable[[ClusterClient], Coroutine[Any, Any, object]]] = {
 
 @pytest.mark.parametrize("verb", VERBS)
 async def test_no_write_is_sent(server: FakeApiServer, client: ClusterClient, verb: str) -> None:
-    """As long as it leads it goes through; afterwards an error says why not, and nothing is sent."""
+    """The leader's write is sent; after its term a write is an error with the reason, and is not sent."""
     leads = True
     server.on(verb, PATH, answers(thing("x")))
     fenced = client.with_write_fence(lambda: leads)
@@ -36,8 +36,8 @@ async def test_no_write_is_sent(server: FakeApiServer, client: ClusterClient, ve
     assert len(server.requests) == 1
 
 
-async def test_reads_go_on(server: FakeApiServer, client: ClusterClient) -> None:
-    """A follower may look; and the client that the elector uses is as it was."""
+async def test_reads_are_not_fenced(server: FakeApiServer, client: ClusterClient) -> None:
+    """A follower can read; the client without the fence, which the elector uses, can write."""
     server.on("GET", PATH, answers(thing("x")))
     server.on("PUT", PATH, answers(thing("x")))
 
@@ -47,10 +47,10 @@ async def test_reads_go_on(server: FakeApiServer, client: ClusterClient) -> None
     assert [request.verb for request in server.requests] == ["GET", "PUT"]
 
 
-async def test_it_is_asked_when_the_request_is_about_to_leave(
+async def test_leadership_is_checked_right_before_sending(
     server: FakeApiServer, client: ClusterClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Leadership is lost while the credentials for the request are still being read: it is not sent."""
+    """Leadership is lost while the credentials for the request are read: the request is not sent."""
     leads = True
     fenced = client.with_write_fence(lambda: leads)
     read = fenced._connection._headers

@@ -1,4 +1,4 @@
-"""The spec of a Lease through the hands of its holders."""
+"""The spec of a Lease as its holders write it, and its expiry."""
 
 import re
 import time
@@ -33,7 +33,7 @@ def lock_of(client: ClusterClient, identity: str, duration_seconds: float = 1) -
 
 
 def test_the_first_claim() -> None:
-    """The first holder of an empty spec writes five fields; there was no transition, so their count is 0."""
+    """The first holder writes five fields; no transition has occurred, so their number is 0."""
     assert claim_spec({}, "a", duration_seconds=15, now=FIRST) == {
         "holderIdentity": "a",
         "leaseDurationSeconds": 15,
@@ -44,7 +44,7 @@ def test_the_first_claim() -> None:
 
 
 def test_a_renewal_moves_only_the_renew_time() -> None:
-    """The holder keeps its acquire time and the count of transitions, and fields of others stay."""
+    """Acquire time, number of transitions and fields of other clients stay."""
     held = claim_spec({"strategy": "other"}, "a", duration_seconds=15, now=FIRST)
 
     renewed = claim_spec(held, "a", duration_seconds=15, now=LATER)
@@ -53,7 +53,7 @@ def test_a_renewal_moves_only_the_renew_time() -> None:
 
 
 def test_a_transition_is_counted() -> None:
-    """Another holder after a's end or release is one more transition, with an acquire time of its own."""
+    """A new holder, after expiry or release, adds a transition and has an acquire time of its own."""
     held = claim_spec({}, "a", duration_seconds=15, now=FIRST)
 
     for before in (held, release_spec(held, now=FIRST)):
@@ -62,8 +62,8 @@ def test_a_transition_is_counted() -> None:
         assert taken["acquireTime"] == "2026-03-01T12:00:02.000250Z"
 
 
-def test_a_freed_lease() -> None:
-    """A released Lease has no holder and lasts 1 s, for candidates that look at that; the count is kept."""
+def test_a_released_lease() -> None:
+    """No holder, a duration of 1 s for candidates that read it, and the number of transitions."""
     held = claim_spec({}, "a", duration_seconds=15, now=FIRST)
 
     assert release_spec(held, now=LATER) == held | {
@@ -74,7 +74,7 @@ def test_a_freed_lease() -> None:
 
 
 def test_durations_are_whole_seconds() -> None:
-    """The API takes whole seconds, at least one: 0.3 s is announced as 1 and 15.5 s as 16, never as less."""
+    """The API requires whole seconds of 1 or more, so 0.3 s is rounded up to 1 and 15.5 s to 16."""
     announced = [
         claim_spec({}, "a", duration_seconds=seconds, now=FIRST)["leaseDurationSeconds"]
         for seconds in (0.3, 15.5)
@@ -92,7 +92,7 @@ def test_times_are_utc() -> None:
 
 @pytest.mark.usefixtures("honolulu")
 async def test_the_local_time_zone_is_not_written(server: FakeApiServer, client: ClusterClient) -> None:
-    """A process with a local time other than UTC writes the renew time in UTC, not ten hours off."""
+    """A process with another local time writes the renew time in UTC, not ten hours off."""
     lease = FakeLease(server)
 
     assert await lock_of(client, "a").try_to_hold()
@@ -103,7 +103,7 @@ async def test_the_local_time_zone_is_not_written(server: FakeApiServer, client:
 
 
 async def test_a_renewal_is_one_request(server: FakeApiServer, client: ClusterClient) -> None:
-    """A claim reads and writes, each renewal only writes: GET, PUT, PUT, PUT."""
+    """A claim reads and writes, and each renewal only writes: GET, PUT, PUT, PUT."""
     FakeLease(server)
     lock = lock_of(client, "a")
 
@@ -113,7 +113,7 @@ async def test_a_renewal_is_one_request(server: FakeApiServer, client: ClusterCl
 
 
 async def test_a_renewal_reads_again_after_a_conflict(server: FakeApiServer, client: ClusterClient) -> None:
-    """After another client labels the Lease, one renewal conflicts and the next one succeeds."""
+    """After another client labels the Lease, one renewal is a conflict, and the next one succeeds."""
     lease = FakeLease(server)
     lock = lock_of(client, "a")
     await lock.try_to_hold()
@@ -125,10 +125,12 @@ async def test_a_renewal_reads_again_after_a_conflict(server: FakeApiServer, cli
     assert await lock.try_to_hold()
 
 
-async def test_an_expiry_is_counted_from_what_was_seen(server: FakeApiServer, client: ClusterClient) -> None:
-    """A renew time of last year frees nothing: the Lease is free once it was seen unchanged for its own 1 s.
+async def test_an_expiry_is_counted_from_the_last_observed_change(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """A renew time of last year is no expiry: the Lease expires once it was unchanged for its own 1 s.
 
-    The candidate's own duration of 60 s is not what counts.
+    The candidate's duration of 60 s does not count.
     """
     lease = FakeLease(server)
     old = datetime(2025, 1, 1, tzinfo=UTC)
@@ -156,8 +158,8 @@ async def test_a_changing_lease_never_expires(server: FakeApiServer, client: Clu
         assert not await lock.try_to_hold()
 
 
-async def test_the_same_identity_goes_on_at_once(server: FakeApiServer, client: ClusterClient) -> None:
-    """A container that was restarted in its Pod holds its Lease without waiting, and without a transition."""
+async def test_the_same_identity_continues_at_once(server: FakeApiServer, client: ClusterClient) -> None:
+    """A container that was restarted in its Pod holds its Lease again without a wait or a transition."""
     lease = FakeLease(server)
     lease.manifest["spec"] = claim_spec({}, "a", duration_seconds=15, now=FIRST)
 
@@ -167,7 +169,7 @@ async def test_the_same_identity_goes_on_at_once(server: FakeApiServer, client: 
 
 
 async def test_only_the_holder_releases(server: FakeApiServer, client: ClusterClient) -> None:
-    """A release after the Lease was lost does not affect the new holder."""
+    """A release by a former holder leaves the new holder's Lease unchanged."""
     lease = FakeLease(server)
     lease.manifest["spec"] = held = claim_spec({}, "a", duration_seconds=15, now=FIRST)
 
@@ -177,7 +179,7 @@ async def test_only_the_holder_releases(server: FakeApiServer, client: ClusterCl
 
 
 async def test_a_release_survives_a_late_renewal(server: FakeApiServer, client: ClusterClient) -> None:
-    """When the last renewal reaches the API server between the release's read and write, it still frees."""
+    """A renewal that is stored between the release's read and write is a conflict: the release is retried."""
     lease = FakeLease(server)
     lock = lock_of(client, "a")
     await lock.try_to_hold()
@@ -189,8 +191,8 @@ async def test_a_release_survives_a_late_renewal(server: FakeApiServer, client: 
     assert lease.holder == ""
 
 
-async def test_a_missing_lease_says_what_to_do(server: FakeApiServer, client: ClusterClient) -> None:
-    """A Lease that is not there is not created: the error says that the chart brings it."""
+async def test_a_missing_lease_is_not_created(server: FakeApiServer, client: ClusterClient) -> None:
+    """The error says that the Helm chart contains the Lease."""
     with pytest.raises(NotFoundError, match=r"Lease profiling/job-profiler is missing.*Helm chart"):
         await lock_of(client, "a").try_to_hold()
 

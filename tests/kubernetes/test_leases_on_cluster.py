@@ -15,7 +15,7 @@ pytestmark = pytest.mark.cluster
 
 
 async def test_an_election_on_a_real_lease(cluster: ClusterClient, kubectl: Kubectl, namespace: str) -> None:
-    """On a Lease without a spec, as the chart renders it, one leads; when it is cancelled the other leads."""
+    """On a Lease without a spec one elector leads; after its cancellation the other one leads."""
     timing = LeaseTiming(duration_seconds=15, renew_deadline_seconds=2, retry_period_seconds=0.2)
     kubectl.apply(
         {
@@ -28,7 +28,7 @@ async def test_an_election_on_a_real_lease(cluster: ClusterClient, kubectl: Kube
     async def lead() -> None:
         await asyncio.Event().wait()
 
-    electors = [LeaderElector(cluster, namespace, "election", each, timing=timing) for each in "ab"]
+    electors = [LeaderElector(cluster, namespace, "election", identity, timing=timing) for identity in "ab"]
     tasks = [asyncio.create_task(elector.run(lead)) for elector in electors]
     await until(lambda: any(elector.is_leader for elector in electors))
     await asyncio.sleep(1)

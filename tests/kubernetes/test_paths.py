@@ -1,4 +1,4 @@
-"""The URL paths, as the API server's documentation spells them."""
+"""URL paths of the API server's resources."""
 
 import pytest
 
@@ -38,6 +38,6 @@ def test_a_path(path: str, expected: str) -> None:
     assert path == expected
 
 
-def test_a_name_can_not_leave_its_place() -> None:
+def test_names_are_escaped() -> None:
     """A name with a slash or a question mark, from a setting, stays one segment of the path."""
     assert paths.secret("n", "a/b?c") == "/api/v1/namespaces/n/secrets/a%2Fb%3Fc"

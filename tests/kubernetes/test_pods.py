@@ -1,4 +1,4 @@
-"""How running Pods are watched and annotated, as it goes over the wire."""
+"""The watch of running Pods, and the patches of their annotations."""
 
 import pytest
 
@@ -13,10 +13,10 @@ POD = PodRecord("shop", "web-0", "uid-1", "2026-03-01T12:00:00Z", Workload("shop
 PATH = "/api/v1/namespaces/shop/pods/web-0"
 
 
-async def test_annotations_are_merged_into_just_this_pod(
+async def test_annotations_are_merged_into_the_pod_with_that_uid(
     server: FakeApiServer, client: ClusterClient
 ) -> None:
-    """One merge patch that names the Pod's uid; null removes a key, and nothing else is in it."""
+    """One merge patch with the Pod's uid and the annotations; null removes a key."""
     server.on("PATCH", PATH, answers({"metadata": {}}))
 
     await PodAnnotationWriter(client).annotate(
@@ -33,8 +33,8 @@ async def test_annotations_are_merged_into_just_this_pod(
     }
 
 
-async def test_refusals_tell_what_to_do(server: FakeApiServer, client: ClusterClient) -> None:
-    """Another Pod of the name is a conflict; a busy server says how long to wait."""
+async def test_refusals_of_a_patch(server: FakeApiServer, client: ClusterClient) -> None:
+    """A Pod recreated under the same name is a conflict; a 429 has the seconds to wait."""
     server.on("PATCH", PATH, refuses(409), refuses(429, headers={"Retry-After": "7"}))
     annotations = PodAnnotationWriter(client)
 
@@ -46,8 +46,8 @@ async def test_refusals_tell_what_to_do(server: FakeApiServer, client: ClusterCl
     assert busy.value.retry_after_seconds == 7
 
 
-def test_only_the_metadata_of_pods_that_have_not_ended_is_asked_for() -> None:
-    """In one namespace, or in all."""
+def test_only_metadata_of_running_pods_is_requested() -> None:
+    """In one namespace, or in all; Pods that succeeded or failed are excluded."""
     shop, everywhere = running_pods("shop"), running_pods(None)
 
     assert (shop.path, everywhere.path) == ("/api/v1/namespaces/shop/pods", "/api/v1/pods")

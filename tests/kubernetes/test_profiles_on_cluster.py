@@ -26,11 +26,12 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def crds(kubectl: Kubectl) -> None:
-    """The three kinds are served."""
+    """The CRDs of the three kinds of profiles."""
     ensure_crds(kubectl)
 
 
 def cpu_profile(value: str) -> ResourceProfile:
+    """A profile of `web` in `shop`."""
     basis = Basis(NOON, NOON, samples=12, coverage=1, confidence=0.5)
     return ResourceProfile(Workload("shop", "web"), Resource.CPU, value, basis)
 
@@ -38,7 +39,7 @@ def cpu_profile(value: str) -> ResourceProfile:
 async def test_profiles_reach_the_catalogue(
     cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
 ) -> None:
-    """An applied profile is created, changed and read back by a reflector; its status survives an apply."""
+    """A reflector reads an applied profile, its change and its deletion; the status survives an apply."""
     writer, catalogue = ProfileWriter(cluster, namespace), ProfileCatalogue()
     selection = ListOptions(paths.profiles("cpuprofiles", namespace))
     identity = Identity(ProfileKind.CPU, Workload("shop", "web"))
@@ -66,18 +67,18 @@ async def test_profiles_reach_the_catalogue(
 async def test_an_unchanged_apply_changes_nothing(
     cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
 ) -> None:
-    """Profile and status applied again leave spec, status, annotations and generation as they were."""
+    """A second apply of profile and status leaves spec, status, annotations and generation unchanged."""
     writer = ProfileWriter(cluster, namespace)
     manifest = to_manifest(cpu_profile("0.020"), name="cpuprofile-1", namespace=namespace, updated_at=NOON)
     status = to_status(cpu_profile("0.020"), refreshed_at=NOON)
     path = paths.profile("cpuprofiles", namespace, "cpuprofile-1")
-    seen = []
+    stored_states = []
     for _ in range(2):
         await writer.apply("cpuprofiles", manifest)
         await writer.apply_status("cpuprofiles", "cpuprofile-1", status)
         stored = await cluster.get(path)
         metadata = stored["metadata"]
-        seen.append(
+        stored_states.append(
             (
                 stored["spec"],
                 stored["status"],
@@ -87,15 +88,15 @@ async def test_an_unchanged_apply_changes_nothing(
             )
         )
 
-    assert seen[0] == seen[1]
-    assert seen[0][0] == manifest["spec"]
-    assert seen[0][1] == status
+    assert stored_states[0] == stored_states[1]
+    assert stored_states[0][0] == manifest["spec"]
+    assert stored_states[0][1] == status
 
 
-async def test_profile_and_status_do_not_disown_each_other(
+async def test_profile_and_status_have_separate_field_managers(
     cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
 ) -> None:
-    """An annotation that is no longer applied vanishes, although the status was applied since."""
+    """An annotation that is no longer applied is removed, although the status was applied in between."""
     writer = ProfileWriter(cluster, namespace)
     manifest = to_manifest(cpu_profile("0.020"), name="cpuprofile-1", namespace=namespace, updated_at=NOON)
     old = manifest["metadata"]["annotations"] | {"old": "1"}
@@ -109,9 +110,9 @@ async def test_profile_and_status_do_not_disown_each_other(
     assert stored["status"] == {"samples": 12}
 
 
-async def test_the_status_of_no_profile_is_refused(
+async def test_a_status_creates_no_profile(
     cluster: ClusterClient, kubectl: Kubectl, namespace: str, crds: None
 ) -> None:
-    """A status never creates the profile it belongs to."""
+    """The API server refuses the status of a profile that does not exist."""
     with pytest.raises(NotFoundError):
         await ProfileWriter(cluster, namespace).apply_status("cpuprofiles", "cpuprofile-1", {"samples": 1})

@@ -1,4 +1,4 @@
-"""The reflector: the sink is in step with the API server, whatever becomes of lists and watches."""
+"""The reflector: its sink follows the API server through failed lists and watches."""
 
 import asyncio
 import json
@@ -23,12 +23,13 @@ ERROR_410 = {"type": "ERROR", "object": {"code": 410, "message": "too old"}}
 
 
 def reflector_of(client: ClusterClient, sink: NameSink, **options: Any) -> Reflector[Object]:
+    """A reflector of `THINGS` with pauses of 10 to 50 ms."""
     pauses = Backoff(first_seconds=0.01, limit_seconds=0.05)
     return Reflector(client, ListOptions(THINGS), sink, **{"backoff": pauses, **options})
 
 
 async def test_list_then_watch(server: FakeApiServer, client: ClusterClient) -> None:
-    """The list {a, b} and the changes +c, -a leave {b, c}; the watch begins where the list was made."""
+    """The list {a, b} and the changes +c, -a are {b, c}; the watch begins at the list's resourceVersion."""
     server.on("GET", THINGS, listed(thing("a"), thing("b"), resource_version="10"))
     changes = (event("ADDED", "c", "11"), event("MODIFIED", "b", "12"), event("DELETED", "a", "13"))
     server.on("WATCH", THINGS, server.streams(*changes), server.streams(then_hangs=True))
@@ -45,8 +46,8 @@ async def test_list_then_watch(server: FakeApiServer, client: ClusterClient) -> 
     assert reflector.is_synced
 
 
-async def test_a_watch_that_ended_goes_on(server: FakeApiServer, client: ClusterClient) -> None:
-    """After an ordinary end the next watch begins at the last event or bookmark, without a new list."""
+async def test_an_ended_watch_is_resumed(server: FakeApiServer, client: ClusterClient) -> None:
+    """After a normal end, the next watch begins at the last event or bookmark, without another list."""
     server.on("GET", THINGS, listed(resource_version="10"))
     server.on(
         "WATCH",
@@ -64,8 +65,8 @@ async def test_a_watch_that_ended_goes_on(server: FakeApiServer, client: Cluster
     assert len(server.received("GET")) == 1
 
 
-async def test_watches_last_minutes_and_differ(server: FakeApiServer, client: ClusterClient) -> None:
-    """Each watch asks for 240 to 600 s, not always the same, so that replicas do not come back together."""
+async def test_durations_of_watches_are_random(server: FakeApiServer, client: ClusterClient) -> None:
+    """Each watch asks for a random time of 240 to 600 s, so that replicas do not reconnect together."""
     server.on("GET", THINGS, listed(resource_version="10"))
     server.on("WATCH", THINGS, server.streams(event("MODIFIED", "a", "11")))
 
@@ -73,7 +74,7 @@ async def test_watches_last_minutes_and_differ(server: FakeApiServer, client: Cl
         await server.wait_for("WATCH", 8)
 
     seconds = [int(request.query["timeoutSeconds"]) for request in server.received("WATCH")]
-    assert all(240 <= each <= 600 for each in seconds)
+    assert all(240 <= duration <= 600 for duration in seconds)
     assert len(set(seconds)) > 1
 
 
@@ -81,7 +82,7 @@ async def test_watches_last_minutes_and_differ(server: FakeApiServer, client: Cl
 async def test_an_error_in_the_stream_lists_again(
     server: FakeApiServer, client: ClusterClient, error: object
 ) -> None:
-    """After any error inside a watch the list is read anew: what vanished meanwhile is gone from the sink."""
+    """After any error inside a watch, a new list removes objects that were deleted meanwhile."""
     server.on("GET", THINGS, listed(thing("gone")), listed(thing("new"), resource_version="50"))
     server.on("WATCH", THINGS, server.streams(error), server.streams(then_hangs=True))
     sink = NameSink()
@@ -94,7 +95,7 @@ async def test_an_error_in_the_stream_lists_again(
 
 
 async def test_a_refused_watch_lists_again(server: FakeApiServer, client: ClusterClient) -> None:
-    """A 410 in place of a watch lists again too."""
+    """A 410 as response to a watch leads to a new list as well."""
     server.on("GET", THINGS, listed(), listed(thing("new")))
     server.on("WATCH", THINGS, refuses(410), server.streams(then_hangs=True))
     sink = NameSink()
@@ -106,7 +107,7 @@ async def test_a_refused_watch_lists_again(server: FakeApiServer, client: Cluste
 
 
 async def test_an_outage_resumes_the_watch(server: FakeApiServer, client: ClusterClient) -> None:
-    """Refused and hanging connections cost no new list: the watch resumes where it was."""
+    """After refused and hanging connections the watch resumes at its resourceVersion, without a list."""
     server.on("GET", THINGS, listed(thing("a"), resource_version="10"))
     server.on(
         "WATCH",
@@ -130,7 +131,7 @@ async def test_an_outage_resumes_the_watch(server: FakeApiServer, client: Cluste
 
 
 async def test_silence_reconnects(server: FakeApiServer, client: ClusterClient) -> None:
-    """A watch on a connection that went dead is opened anew after the 0.3 s of silence that are allowed."""
+    """A watch without data for the allowed 0.3 s is opened again, since its connection may be dead."""
     server.on("GET", THINGS, listed(resource_version="10"))
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11"), then_hangs=True))
 
@@ -141,10 +142,10 @@ async def test_silence_reconnects(server: FakeApiServer, client: ClusterClient) 
 
 
 async def test_empty_watches_do_not_spin(server: FakeApiServer, client: ClusterClient) -> None:
-    """Watches that end at once without an event have pauses between; after the third the list is read anew.
+    """Watches that end at once without an event are followed by pauses, and after the third by a list.
 
     With pauses of 0.05, 0.1 and 0.2 s (half of 0.1, 0.2 and 0.4) watches begin at 0, 0.05, 0.15 and 0.35 s:
-    at most four in 0.5 s, and fewer on a slow machine; the fourth comes after a new list.
+    at most four in 0.5 s, and fewer on a slow machine; the fourth follows a new list.
     """
     server.on("GET", THINGS, listed(resource_version="10"))
     server.on("WATCH", THINGS, server.streams())
@@ -162,7 +163,7 @@ async def test_empty_watches_do_not_spin(server: FakeApiServer, client: ClusterC
 async def test_a_failing_list_is_tried_again_with_pauses(
     server: FakeApiServer, client: ClusterClient
 ) -> None:
-    """The list is asked for again after every failure, of whatever class, until it comes."""
+    """The list is retried after every class of error."""
     server.on("GET", THINGS, refuses(403), refuses(404), refuses(500), refuses(410), listed(thing("a")))
     server.on("WATCH", THINGS, server.streams(then_hangs=True))
     sink = NameSink()
@@ -174,7 +175,7 @@ async def test_a_failing_list_is_tried_again_with_pauses(
 
 
 async def test_retry_after_is_obeyed(server: FakeApiServer, client: ClusterClient) -> None:
-    """A 429 with `Retry-After: 1` is asked again after 1 s, though the pause alone would be 0.01 s."""
+    """After a 429 with `Retry-After: 1` the next request is 1 s later, although the pause alone is 0.01 s."""
     server.on("GET", THINGS, refuses(429, headers={"Retry-After": "1"}), listed())
     server.on("WATCH", THINGS, server.streams(then_hangs=True))
 
@@ -186,7 +187,7 @@ async def test_retry_after_is_obeyed(server: FakeApiServer, client: ClusterClien
 
 
 async def test_one_log_line_per_change(server: FakeApiServer, client: ClusterClient) -> None:
-    """Five failures of one kind in a row are one line, and the recovery is one line."""
+    """Five failures of one kind are one line, and the recovery is one line."""
     server.on("GET", THINGS, *(5 * [refuses(503, "overloaded")]), listed(resource_version="10"))
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11")), server.streams(then_hangs=True))
 
@@ -194,13 +195,13 @@ async def test_one_log_line_per_change(server: FakeApiServer, client: ClusterCli
         async with running(reflector_of(client, NameSink())):
             await server.wait_for("WATCH", 2)
 
-    told = [(line["event"], line["log_level"]) for line in lines if line["log_level"] != "debug"]
-    assert told == [("contact_lost", "warning"), ("contact_regained", "info")]
+    changes = [(line["event"], line["log_level"]) for line in lines if line["log_level"] != "debug"]
+    assert changes == [("contact_lost", "warning"), ("contact_regained", "info")]
     assert "overloaded" in lines[0]["reason"]
 
 
-async def test_one_expired_watch_is_no_news(server: FakeApiServer, client: ClusterClient) -> None:
-    """A single 410, which every long-lived watch meets, is not logged as a loss."""
+async def test_one_expired_watch_is_not_logged(server: FakeApiServer, client: ClusterClient) -> None:
+    """A single 410, which every long watch meets, is no loss of contact."""
     server.on("GET", THINGS, listed())
     server.on("WATCH", THINGS, server.streams(ERROR_410), server.streams(then_hangs=True))
 
@@ -211,8 +212,10 @@ async def test_one_expired_watch_is_no_news(server: FakeApiServer, client: Clust
     assert [line for line in lines if line["log_level"] != "debug"] == []
 
 
-async def test_a_stream_that_fails_for_ever_is_news(server: FakeApiServer, client: ClusterClient) -> None:
-    """When each list works and each watch fails, that is one loss, and no recovery between."""
+async def test_watches_that_always_fail_are_one_loss_of_contact(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """Each list succeeds and each watch fails: one loss of contact, and no recovery in between."""
     server.on("GET", THINGS, listed())
     server.on("WATCH", THINGS, server.streams(ERROR_500))
 
@@ -223,8 +226,8 @@ async def test_a_stream_that_fails_for_ever_is_news(server: FakeApiServer, clien
     assert [line["event"] for line in lines if line["log_level"] != "debug"] == ["contact_lost"]
 
 
-async def test_a_list_that_begins_anew(server: FakeApiServer, client: ClusterClient) -> None:
-    """What the first try of an expired list held does not reach the sink."""
+async def test_pages_of_an_expired_list_are_dropped(server: FakeApiServer, client: ClusterClient) -> None:
+    """The first page of a list that expired does not reach the sink."""
     first = listed(thing("gone"), continuation="rest")
     server.on("GET", THINGS, first, refuses(410), listed(thing("new")))
     server.on("WATCH", THINGS, server.streams(then_hangs=True))
@@ -237,7 +240,7 @@ async def test_a_list_that_begins_anew(server: FakeApiServer, client: ClusterCli
 
 
 async def test_each_event_is_a_contact(server: FakeApiServer, patient_client: ClusterClient) -> None:
-    """A bookmark that comes 60 s after the watch began is the last contact."""
+    """A bookmark 60 s after the begin of the watch is the last contact."""
     server.on("GET", THINGS, listed())
     later = asyncio.Event()
 
@@ -261,8 +264,8 @@ async def test_each_event_is_a_contact(server: FakeApiServer, patient_client: Cl
         await until(lambda: reflector.last_contact == 1060)
 
 
-async def test_last_contact_is_the_last_word(server: FakeApiServer, client: ClusterClient) -> None:
-    """The time of the last event is kept while only failures follow."""
+async def test_failures_are_no_contact(server: FakeApiServer, client: ClusterClient) -> None:
+    """The time of the last event stays while only failures follow."""
     server.on("GET", THINGS, listed())
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11")), refuses(503))
     clock = Clock(1000)
@@ -277,28 +280,28 @@ async def test_last_contact_is_the_last_word(server: FakeApiServer, client: Clus
     assert reflector.last_contact == 1000
 
 
-async def test_the_sink_gets_what_is_kept(server: FakeApiServer, client: ClusterClient) -> None:
-    """Managed fields never reach the sink, neither from a list nor from a watch."""
+async def test_managed_fields_are_removed(server: FakeApiServer, client: ClusterClient) -> None:
+    """The sink gets objects without managed fields, from a list and from a watch."""
     owned = thing("a") | {"metadata": {"name": "a", "resourceVersion": "1", "managedFields": [{"x": 1}]}}
     server.on("GET", THINGS, listed(owned))
     server.on("WATCH", THINGS, server.streams({"type": "MODIFIED", "object": owned}, then_hangs=True))
-    seen: list[Object] = []
+    received: list[Object] = []
 
     class Sink(NameSink):
         def replace(self, objects: Iterable[Object]) -> None:
-            seen.extend(objects)
+            received.extend(objects)
 
         def upsert(self, manifest: Object) -> None:
-            seen.append(manifest)
+            received.append(manifest)
 
     async with running(reflector_of(client, Sink())):
         await server.wait_for("WATCH", 2)
 
-    assert seen[:2] == 2 * [thing("a")]
+    assert received[:2] == 2 * [thing("a")]
 
 
 async def test_a_fault_of_the_sink_ends_the_run(server: FakeApiServer, client: ClusterClient) -> None:
-    """An exception of the sink is not retried: it is a fault of the program and must be seen."""
+    """An exception of the sink is a fault of the program: it is raised, not retried."""
     server.on("GET", THINGS, listed())
 
     class Broken(NameSink):

@@ -19,12 +19,13 @@ pytestmark = pytest.mark.cluster
 
 
 async def first_event(client: ClusterClient, selection: ListOptions, resource_version: str) -> WatchEvent:
+    """The first event of a watch."""
     async with client.watch(selection, resource_version, timeout_seconds=5) as events:
         return await anext(events)
 
 
-async def test_a_reflector_follows(cluster: ClusterClient, namespace: str) -> None:
-    """Objects that were there, appear and vanish are in and out of the sink, without a second list."""
+async def test_a_reflector_follows_changes(cluster: ClusterClient, namespace: str) -> None:
+    """The sink gets existing, created and deleted objects from one list and one watch."""
     collection = paths.config_maps(namespace)
     await cluster.create(collection, config_map("before"))
     sink = NameSink()
@@ -40,12 +41,12 @@ async def test_a_reflector_follows(cluster: ClusterClient, namespace: str) -> No
     assert sink.calls == ["replace", "upsert", "delete"]
 
 
-async def test_a_reflector_survives_the_api_server(
+async def test_a_reflector_survives_a_restart_of_the_api_server(
     cluster: ClusterClient, control_plane: ControlPlane, namespace: str
 ) -> None:
-    """While the API server restarts, the sink keeps its objects; objects created later arrive.
+    """While the API server restarts, the sink keeps its objects; objects created later reach it.
 
-    A new API server remembers nothing before its start: there a watch from resourceVersion 1 has expired.
+    A restarted API server has no events from before its start: a watch from resourceVersion 1 has expired.
     """
     collection = paths.config_maps(namespace)
     sink = NameSink()
@@ -57,7 +58,7 @@ async def test_a_reflector_survives_the_api_server(
         await until(lambda: sink.names == {"before"})
         await asyncio.to_thread(control_plane.stop_api_server)
         assert sink.names == {"before"}
-        # From this very thread, though that holds up the loop: the child dies with the thread that starts it.
+        # In this thread, although it blocks the loop: the process ends with the thread that starts it.
         control_plane.start_api_server()
         await cluster.create(collection, config_map("after"))
         await until(lambda: sink.names == {"before", "after"}, within_seconds=30)

@@ -12,10 +12,10 @@ pytestmark = pytest.mark.cluster
 PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
-async def test_a_secret_that_changed_meanwhile(
+async def test_concurrent_writes_of_a_secret(
     cluster: ClusterClient, kubectl: Kubectl, namespace: str
 ) -> None:
-    """Of two writes that rest on the same reading the second is a conflict, and a new reading solves it."""
+    """The second of two writes after the same read is a conflict; after another read the write succeeds."""
     kubectl.run("create", "secret", "generic", "ca", f"--namespace={namespace}")
     store = SecretStore(cluster, namespace, "ca")
     snapshot = await store.read()
@@ -34,7 +34,7 @@ async def test_a_secret_that_changed_meanwhile(
 async def test_a_secret_that_was_deleted_stays_deleted(
     cluster: ClusterClient, kubectl: Kubectl, namespace: str
 ) -> None:
-    """A write to a Secret that vanished creates none."""
+    """A write to a deleted Secret does not create it."""
     kubectl.run("create", "secret", "generic", "ca", f"--namespace={namespace}")
     store = SecretStore(cluster, namespace, "ca")
     snapshot = await store.read()

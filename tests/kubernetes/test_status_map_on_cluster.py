@@ -14,7 +14,7 @@ pytestmark = pytest.mark.cluster
 async def test_the_status_map_keeps_other_keys(
     cluster: ClusterClient, kubectl: Kubectl, namespace: str
 ) -> None:
-    """The document is written and read back beside a foreign key; a missing map is not created."""
+    """The report is written and read beside another key; a missing ConfigMap is not created."""
     status_map = StatusMap(cluster, namespace)
     with pytest.raises(NotFoundError):
         await status_map.write({"sources": {}})

@@ -1,4 +1,4 @@
-"""Secrets, status map, webhook configuration, profiles and Events: what is sent, and when nothing is."""
+"""Requests for Secrets, status map, webhook configuration, profiles and Events."""
 
 import base64
 from datetime import UTC, datetime
@@ -30,11 +30,12 @@ PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 def encoded(data: bytes) -> str:
+    """Base64 text."""
     return base64.b64encode(data).decode()
 
 
 def configuration(ca_bundle: str | None) -> Object:
-    """A configuration with a foreign webhook before ours."""
+    """A configuration with another program's webhook before the profiler's."""
     ours: Object = {"name": "pods.job-profiler.liqo.io", "clientConfig": {"url": "https://127.0.0.1"}}
     if ca_bundle is not None:
         ours["clientConfig"]["caBundle"] = ca_bundle
@@ -43,8 +44,8 @@ def configuration(ca_bundle: str | None) -> Object:
     return {"metadata": metadata, "webhooks": [other, ours]}
 
 
-async def test_a_secret_is_replaced_as_it_was_read(server: FakeApiServer, client: ClusterClient) -> None:
-    """A write puts the whole Secret back with its resourceVersion, so that the API server sees a conflict."""
+async def test_a_secret_is_replaced_in_its_version(server: FakeApiServer, client: ClusterClient) -> None:
+    """A write replaces the whole Secret with its resourceVersion: the API server detects conflicts."""
     stored = thing("job-profiler-ca", "7") | {"type": "Opaque", "data": {"old": encoded(b"key")}}
     server.on("GET", SECRET, answers(stored))
     server.on("PUT", SECRET, answers(stored))
@@ -58,7 +59,7 @@ async def test_a_secret_is_replaced_as_it_was_read(server: FakeApiServer, client
 
 
 async def test_a_secret_that_changed_is_a_conflict(server: FakeApiServer, client: ClusterClient) -> None:
-    """A 409 on the write is a ConflictError; nothing is written a second time."""
+    """A 409 is a ConflictError, without a second write."""
     server.on("GET", SECRET, answers(thing("job-profiler-ca")))
     server.on("PUT", SECRET, refuses(409))
     store = SecretStore(client, "profiling", "job-profiler-ca")
@@ -70,14 +71,14 @@ async def test_a_secret_that_changed_is_a_conflict(server: FakeApiServer, client
 
 
 async def test_a_secret_without_data(server: FakeApiServer, client: ClusterClient) -> None:
-    """The Secret as the chart renders it holds no data at all, which reads as none."""
+    """The Secret has no data as the chart renders it: an empty mapping."""
     server.on("GET", SECRET, answers(thing("job-profiler-ca")))
 
     assert (await SecretStore(client, "profiling", "job-profiler-ca").read()).data == {}
 
 
 async def test_a_secret_never_shows_its_keys(server: FakeApiServer, client: ClusterClient) -> None:
-    """Neither the repr of a snapshot nor the error for data that is not base64 holds any of the data."""
+    """No data is in the repr of a snapshot, or in the error for data that is not base64."""
     secret_text = encoded(b"private")
     server.on(
         "GET",
@@ -94,7 +95,7 @@ async def test_a_secret_never_shows_its_keys(server: FakeApiServer, client: Clus
 
 
 async def test_the_status_map_is_patched(server: FakeApiServer, client: ClusterClient) -> None:
-    """A write merges one key, so that other keys stay and a map that is missing is not created."""
+    """A write merges one key: other keys stay, and a missing ConfigMap is not created."""
     server.on("PATCH", STATUS_MAP, answers(thing("job-profiler-status")))
 
     await StatusMap(client, "profiling").write({"sources": {"cpu": "ok"}})
@@ -117,7 +118,7 @@ async def test_the_status_map_is_patched(server: FakeApiServer, client: ClusterC
 async def test_reading_the_status_map(
     server: FakeApiServer, client: ClusterClient, data: Object, expected: Object | None
 ) -> None:
-    """A status that was written is read back; what a person left there instead is no status."""
+    """The report as it was written; None if there is none, or if a user replaced it."""
     server.on("GET", STATUS_MAP, answers(thing("job-profiler-status") | data))
 
     assert await StatusMap(client, "profiling").read() == expected
@@ -131,14 +132,14 @@ async def test_reading_the_status_map(
 async def test_reading_the_ca_bundle(
     server: FakeApiServer, client: ClusterClient, live: str | None, expected: bytes
 ) -> None:
-    """The bundle of our webhook is read, whatever the webhook beside it has."""
+    """The bundle of the profiler's webhook, not of the other one."""
     server.on("GET", CONFIGURATION, answers(configuration(live)))
 
     assert await WebhookConfiguration(client, "job-profiler").read_ca_bundle() == expected
 
 
 async def test_publishing_touches_one_field(server: FakeApiServer, client: ClusterClient) -> None:
-    """The apply holds our webhook's name and its caBundle, and of what was read uid and resourceVersion."""
+    """The apply contains uid and resourceVersion, and the name and caBundle of the profiler's webhook."""
     server.on("GET", CONFIGURATION, answers(configuration(encoded(b"old"))))
     server.on("PATCH", CONFIGURATION, answers(configuration(encoded(PEM))))
 
@@ -152,8 +153,10 @@ async def test_publishing_touches_one_field(server: FakeApiServer, client: Clust
     ]
 
 
-async def test_publishing_rests_on_what_was_read_last(server: FakeApiServer, client: ClusterClient) -> None:
-    """What was read is not read once more before it is replaced; after that, or a conflict, it is."""
+async def test_publishing_replaces_the_version_that_was_read(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """A write after a read needs no second read; a write after a write or a conflict reads first."""
     server.on("GET", CONFIGURATION, answers(configuration(encoded(b"old"))))
     server.on("PATCH", CONFIGURATION, refuses(409), answers(configuration(encoded(PEM))))
     webhook = WebhookConfiguration(client, "job-profiler")
@@ -166,10 +169,10 @@ async def test_publishing_rests_on_what_was_read_last(server: FakeApiServer, cli
     assert [request.verb for request in server.requests] == ["GET", "PATCH", "GET", "PATCH"]
 
 
-async def test_publishing_what_is_in_force_sends_nothing(
+async def test_publishing_an_equal_bundle_writes_nothing(
     server: FakeApiServer, client: ClusterClient
 ) -> None:
-    """A bundle that is already there costs one read and no write."""
+    """If the bundle is already published, there is one read and no write."""
     server.on("GET", CONFIGURATION, answers(configuration(encoded(PEM))))
 
     await WebhookConfiguration(client, "job-profiler").publish_ca_bundle(PEM)
@@ -177,8 +180,8 @@ async def test_publishing_what_is_in_force_sends_nothing(
     assert [request.verb for request in server.requests] == ["GET"]
 
 
-async def test_a_webhook_that_is_missing_is_not_made(server: FakeApiServer, client: ClusterClient) -> None:
-    """Without the configuration, or without our webhook in it, publishing is an error and no write."""
+async def test_a_missing_webhook_is_not_created(server: FakeApiServer, client: ClusterClient) -> None:
+    """Without the configuration, or without its entry, publishing is an error, and nothing is written."""
     foreign = configuration(None)
     del foreign["webhooks"][1]
     server.on("GET", CONFIGURATION, refuses(404), answers(foreign))
@@ -203,27 +206,25 @@ async def test_a_webhook_that_is_missing_is_not_made(server: FakeApiServer, clie
     ids=["published", "none", "another webhook alone", "no webhook"],
 )
 def test_the_bundle_of_a_manifest(manifest: Object, expected: bytes) -> None:
-    """Nothing is trusted where our webhook has no bundle, or is not in the configuration."""
+    """Empty if the profiler's webhook has no bundle, or if the configuration lacks it."""
     assert ca_bundle_of(manifest) == expected
 
 
-def test_a_watch_of_the_bundle_tells_what_is_in_force() -> None:
-    """As listed, as changed, and None where the configuration is missing or was deleted."""
-    told: list[bytes | None] = []
-    sink = CaBundleSink(told.append)
+def test_a_watch_of_the_bundle_reports_each_change() -> None:
+    """The listed bundle, the changed one, and None if the configuration is missing or deleted."""
+    bundles: list[bytes | None] = []
+    sink = CaBundleSink(bundles.append)
     sink.replace([])
     sink.replace([b"listed"])
     sink.upsert(b"changed")
     sink.delete(b"changed")
 
-    assert told == [None, b"listed", b"changed", None]
+    assert bundles == [None, b"listed", b"changed", None]
     assert configuration_selection("job-profiler").query == {"fieldSelector": "metadata.name=job-profiler"}
 
 
-async def test_every_missing_object_of_the_chart_says_so(
-    server: FakeApiServer, client: ClusterClient
-) -> None:
-    """A Secret or status map that is missing gives an error that names it and says what to do."""
+async def test_errors_for_missing_objects_of_the_chart(server: FakeApiServer, client: ClusterClient) -> None:
+    """The error for a missing Secret or status map names it and says how to restore it."""
     with pytest.raises(NotFoundError, match=r"Secret profiling/job-profiler-ca is missing.*chart"):
         await SecretStore(client, "profiling", "job-profiler-ca").read()
     for operation in (StatusMap(client, "profiling").read(), StatusMap(client, "profiling").write({})):
@@ -232,10 +233,10 @@ async def test_every_missing_object_of_the_chart_says_so(
 
 
 async def test_a_profile_is_applied(server: FakeApiServer, client: ClusterClient) -> None:
-    """Profile and status go to their own paths of the profiles' namespace, the status with its kind."""
+    """Profile and status are applied to their own paths; the status names its kind."""
     path = "/apis/webapp.liqo.io.profiling/v1/namespaces/profiling/cpuprofiles/cpuprofile-1"
-    for each in (path, f"{path}/status"):
-        server.on("PATCH", each, answers(thing("cpuprofile-1")))
+    for patched_path in (path, f"{path}/status"):
+        server.on("PATCH", patched_path, answers(thing("cpuprofile-1")))
     writer = ProfileWriter(client, "profiling")
 
     await writer.apply("cpuprofiles", {"metadata": {"name": "cpuprofile-1"}, "spec": {}})
@@ -253,7 +254,7 @@ async def test_a_profile_is_applied(server: FakeApiServer, client: ClusterClient
 
 
 async def test_an_event_is_about_an_object(server: FakeApiServer, client: ClusterClient) -> None:
-    """An Event is in the object's namespace, has source, reason and time, and a unique name."""
+    """An Event is in its object's namespace, with source, reason, time and a unique name."""
     path = "/api/v1/namespaces/shop/events"
     server.on("POST", path, answers(thing("event"), status=201))
     about = InvolvedObject("apps/v1", "Deployment", "shop", "web")
@@ -276,7 +277,7 @@ async def test_an_event_is_about_an_object(server: FakeApiServer, client: Cluste
 
 
 async def test_an_event_that_fails_is_only_logged(server: FakeApiServer, client: ClusterClient) -> None:
-    """Where Events are forbidden, recording one raises nothing and says so in the log."""
+    """If Events are forbidden, recording one raises nothing and logs a line."""
     server.on("POST", "/api/v1/namespaces/shop/events", refuses(403, "no"))
     about = InvolvedObject("v1", "ConfigMap", "shop", "map", uid="u1")
 
@@ -288,10 +289,10 @@ async def test_an_event_that_fails_is_only_logged(server: FakeApiServer, client:
 
 
 async def test_events_that_fail_are_logged_once(server: FakeApiServer, client: ClusterClient) -> None:
-    """Three refusals are one line, until one goes through; each namespace has rights of its own."""
-    said_no, took_it = refuses(403, "no"), answers(thing("event"), status=201)
-    server.on("POST", "/api/v1/namespaces/shop/events", said_no, said_no, said_no, took_it, said_no)
-    server.on("POST", "/api/v1/namespaces/bank/events", said_no)
+    """Three refusals are one line, until an Event succeeds; each namespace is counted alone."""
+    refused, accepted = refuses(403, "no"), answers(thing("event"), status=201)
+    server.on("POST", "/api/v1/namespaces/shop/events", refused, refused, refused, accepted, refused)
+    server.on("POST", "/api/v1/namespaces/bank/events", refused)
     recorder = EventRecorder(client, "profiler-0")
 
     with capture_logs() as lines:
@@ -303,8 +304,8 @@ async def test_events_that_fail_are_logged_once(server: FakeApiServer, client: C
     assert [error.split("/")[4] for error in warned] == ["shop", "bank", "shop"]
 
 
-async def test_a_namespace_that_is_gone_is_no_fault(server: FakeApiServer, client: ClusterClient) -> None:
-    """The namespace is gone, so no warning is logged."""
+async def test_a_deleted_namespace_is_no_fault(server: FakeApiServer, client: ClusterClient) -> None:
+    """An Event in a deleted namespace is not logged as a warning."""
     server.on("POST", "/api/v1/namespaces/shop/events", refuses(404, 'namespaces "shop" not found'))
     about = InvolvedObject("apps/v1", "Deployment", "shop", "web")
 

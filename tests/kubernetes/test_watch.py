@@ -1,4 +1,4 @@
-"""One watch: the lines that an API server writes, and every way in which they can end."""
+"""One watch: its events, and the ways in which it ends."""
 
 import asyncio
 from pathlib import Path
@@ -24,12 +24,13 @@ ALL = ListOptions(THINGS)
 
 
 async def collect(client: ClusterClient) -> list[WatchEvent]:
+    """All events of a watch from resourceVersion 10."""
     async with client.watch(ALL, "10", timeout_seconds=299.6) as events:
         return [event async for event in events]
 
 
 async def test_events_come_in_order(server: FakeApiServer, client: ClusterClient) -> None:
-    """A watch asks for bookmarks, from a resourceVersion, for whole seconds; each line is one event."""
+    """The request has a resourceVersion, whole seconds and bookmarks; each line is one event."""
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11"), bookmark("15")))
 
     assert await collect(client) == [
@@ -44,8 +45,8 @@ async def test_events_come_in_order(server: FakeApiServer, client: ClusterClient
     }
 
 
-async def test_an_event_is_told_when_it_comes(server: FakeApiServer, client: ClusterClient) -> None:
-    """An event is delivered while the watch goes on, not when it ends."""
+async def test_events_are_delivered_at_once(server: FakeApiServer, client: ClusterClient) -> None:
+    """An event is delivered while the watch continues."""
     server.on("WATCH", THINGS, server.streams(event("ADDED", "a", "11"), then_hangs=True))
 
     async with asyncio.timeout(0.25), client.watch(ALL, "10", timeout_seconds=300) as events:
@@ -53,7 +54,7 @@ async def test_an_event_is_told_when_it_comes(server: FakeApiServer, client: Clu
 
 
 async def test_a_long_line_is_one_event(server: FakeApiServer, client: ClusterClient) -> None:
-    """An object of 6 MiB, more than the library's buffer of 2 MiB holds, is read whole."""
+    """An object of 6 MiB is read completely, although the library's buffer has 2 MiB."""
     large = event("ADDED", "a", "11")
     large["object"]["data"] = "x" * (6 * 1024 * 1024)
     server.on("WATCH", THINGS, server.streams(large))
@@ -64,7 +65,7 @@ async def test_a_long_line_is_one_event(server: FakeApiServer, client: ClusterCl
 
 
 async def test_a_line_without_end_expires_the_watch(server: FakeApiServer, client: ClusterClient) -> None:
-    """A line of more than 16 MiB is not an event; it is not gathered for ever either."""
+    """A line of more than 16 MiB expires the watch, so that it does not fill the memory."""
     endless = b'{"' + b"x" * (17 * 1024 * 1024)
     server.on("WATCH", THINGS, server.streams(endless, then_hangs=True))
 
@@ -88,10 +89,10 @@ async def test_a_line_without_end_expires_the_watch(server: FakeApiServer, clien
     ],
     ids=str,
 )
-async def test_what_is_no_event_expires_the_watch(
+async def test_errors_and_unreadable_lines_expire_the_watch(
     server: FakeApiServer, client: ClusterClient, line: object
 ) -> None:
-    """Any error inside the stream, a 500 like a 410, and any line that can't be read mean: list again."""
+    """Any error inside the stream (500 like 410), and any unreadable line, require a new list."""
     server.on("WATCH", THINGS, server.streams(line))
 
     with pytest.raises(ExpiredError, match=f"watch of {THINGS}"):
@@ -107,7 +108,7 @@ async def test_silence_ends_the_watch(server: FakeApiServer, client: ClusterClie
 
 
 async def test_a_watch_that_never_begins(server: FakeApiServer, tmp_path: Path) -> None:
-    """Where not even the answer's head comes, a watch fails as any request does: after 0.1 s, not 70 s."""
+    """Without response headers a watch fails as any request does: after 0.1 s, not after 70 s."""
     server.on("WATCH", THINGS, server.hangs())
     timeouts = Timeouts(request_seconds=0.1, inactivity_seconds=70)
 
@@ -117,7 +118,7 @@ async def test_a_watch_that_never_begins(server: FakeApiServer, tmp_path: Path) 
 
 
 async def test_a_broken_connection(server: FakeApiServer, client: ClusterClient) -> None:
-    """A connection that breaks is an UnavailableError: the watch can go on from the last event."""
+    """A broken connection is an UnavailableError: the watch can resume from the last event."""
     server.on("WATCH", THINGS, breaks_off())
 
     with pytest.raises(UnavailableError, match=f"watch of {THINGS}"):
@@ -132,15 +133,17 @@ async def test_a_broken_connection(server: FakeApiServer, client: ClusterClient)
 async def test_a_refused_watch(
     server: FakeApiServer, client: ClusterClient, answer: Answer, expected: type[Exception]
 ) -> None:
-    """A watch that is refused raises as any other request does."""
+    """A refused watch raises the same errors as any request."""
     server.on("WATCH", THINGS, answer)
 
     with pytest.raises(expected):
         await collect(client)
 
 
-async def test_what_the_caller_raises_stays_its_own(server: FakeApiServer, client: ClusterClient) -> None:
-    """An OSError of the code that takes the events is not mistaken for one of the connection."""
+async def test_exceptions_of_the_caller_are_not_converted(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """An OSError of the code that handles the events is not mistaken for one of the connection."""
     server.on("WATCH", THINGS, server.streams(then_hangs=True))
 
     with pytest.raises(OSError, match="disk full"):

@@ -29,7 +29,7 @@ PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 def webhooks(name: str, timeout_seconds: int = 3) -> dict[str, Any]:
-    """A configuration as the chart renders it: every field but the caBundle."""
+    """A configuration as the chart renders it: all fields except the caBundle."""
     ours = {
         "name": "pods.job-profiler.liqo.io",
         "admissionReviewVersions": ["v1"],
@@ -49,7 +49,7 @@ def webhooks(name: str, timeout_seconds: int = 3) -> dict[str, Any]:
 
 
 def grant(namespace: str, name: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A ClusterRole for the default account of *namespace*."""
+    """A ClusterRole and its binding to the default account of *namespace*."""
     api = "rbac.authorization.k8s.io"
     binding = {
         "apiVersion": f"{api}/v1",
@@ -66,7 +66,7 @@ def grant(namespace: str, name: str, rules: list[dict[str, Any]]) -> list[dict[s
 async def test_the_ca_bundle_and_an_upgrade(
     cluster: ClusterClient, kubectl: Kubectl, apply_as_helm: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """The published bundle changes nothing else, and an upgrade by Helm 3 or 4 keeps the bundle."""
+    """Publishing changes only the bundle, and an upgrade with Helm 3 or 4 keeps the bundle."""
     name = f"upgrade-{len(apply_as_helm)}"
     file = tmp_path / "configuration.json"
 
@@ -94,10 +94,10 @@ async def test_the_ca_bundle_and_an_upgrade(
     kubectl.run("delete", "mutatingwebhookconfiguration", name)
 
 
-async def test_a_bundle_that_was_published_meanwhile_is_not_undone(
+async def test_a_bundle_of_another_leader_is_not_overwritten(
     cluster: ClusterClient, kubectl: Kubectl
 ) -> None:
-    """Of two leaders that read the same, the later one to publish meets a conflict and has to read again."""
+    """Two leaders read the same version: the second to publish meets a conflict, and has to read again."""
     kubectl.apply(webhooks("two-leaders"))
     former, current = (WebhookConfiguration(cluster, "two-leaders") for _ in range(2))
     for leader in (former, current):
@@ -113,10 +113,10 @@ async def test_a_bundle_that_was_published_meanwhile_is_not_undone(
     kubectl.run("delete", "mutatingwebhookconfiguration", "two-leaders")
 
 
-async def test_the_bundle_is_followed_with_rights_on_that_one_configuration_alone(
+async def test_a_watch_needs_permissions_on_one_configuration(
     control_plane: ControlPlane, cluster: ClusterClient, kubectl: Kubectl, namespace: str
 ) -> None:
-    """An account that may get, list and watch the object by its name, and no other, learns of each bundle."""
+    """An account that may get, list and watch only the object of that name gets each bundle."""
     rule = {
         "apiGroups": ["admissionregistration.k8s.io"],
         "resources": ["mutatingwebhookconfigurations"],
@@ -125,16 +125,16 @@ async def test_the_bundle_is_followed_with_rights_on_that_one_configuration_alon
     }
     for manifest in (*grant(namespace, "follows-bundle", [rule]), webhooks("followed"), webhooks("other")):
         kubectl.apply(manifest)
-    told: list[bytes | None] = []
+    bundles: list[bytes | None] = []
     followed = WebhookConfiguration(cluster, "followed")
     async with open_cluster(str(control_plane.kubeconfig_of("default", namespace))) as client:
-        sink, selection = CaBundleSink(told.append), configuration_selection("followed")
+        sink, selection = CaBundleSink(bundles.append), configuration_selection("followed")
         async with running(Reflector(client, selection, sink, transform=ca_bundle_of)):
-            await until(lambda: told == [b""])
+            await until(lambda: bundles == [b""])
             await followed.publish_ca_bundle(PEM)
-            await until(lambda: told[-1] == PEM)
+            await until(lambda: bundles[-1] == PEM)
             kubectl.run("delete", "mutatingwebhookconfiguration", "followed", "other")
-            await until(lambda: told[-1] is None)
+            await until(lambda: bundles[-1] is None)
         with pytest.raises(ForbiddenError):
             await client.list_all(configuration_selection("other"))
 
@@ -142,7 +142,7 @@ async def test_the_bundle_is_followed_with_rights_on_that_one_configuration_alon
 async def test_a_configuration_that_was_deleted_stays_deleted(
     cluster: ClusterClient, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the release is uninstalled between our read and our apply, nothing is created."""
+    """If the release is uninstalled between the read and the apply, nothing is created."""
     kubectl.apply(webhooks("deleted"))
     manifest = await cluster.get(paths.mutating_webhook_configuration("deleted"))
     kubectl.run("delete", "mutatingwebhookconfiguration", "deleted")

@@ -17,7 +17,7 @@ from tests.profiler.scenario import DEPLOYMENTS, RecordingSink, Scenario
 
 @pytest.mark.parametrize("uid", ["u1", ""])
 async def test_an_event_is_about_the_workload(server: FakeApiServer, client: ClusterClient, uid: str) -> None:
-    """It is in the workload's namespace and refers to the object as `kubectl describe` expects."""
+    """It is in the workload's namespace, with the object reference that `kubectl describe` expects."""
     server.on("POST", "/api/v1/namespaces/shop/events", answers(thing("event"), status=201))
     workload_event = WorkloadEvent(
         Workload("shop", "db", "StatefulSet"), "apps/v1", uid, EventReason.CREATED, "CPU 0.020 cores"
@@ -33,7 +33,7 @@ async def test_an_event_is_about_the_workload(server: FakeApiServer, client: Clu
 
 
 async def test_events_that_are_refused_stop_no_cycle(server: FakeApiServer, client: ClusterClient) -> None:
-    """Four Deployments appear, and Events are forbidden: all profiles are written, one line is logged."""
+    """Four Deployments appear while Events are forbidden: all profiles are written, one line is logged."""
     server.on("POST", "/api/v1/namespaces/emojivoto/events", refuses(403, "no"))
     lister = FixedSnapshot(ClusterSnapshot(workloads=DEPLOYMENTS))
     prometheus = EmojivotoPrometheus(containers={}, edges={}, proxies=())

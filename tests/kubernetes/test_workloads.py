@@ -1,4 +1,4 @@
-"""Pods and workloads listed page by page, and their reduction to records."""
+"""Lists of Pods and workloads, and their reduction to records."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ PODS = "/api/v1/pods"
 
 
 async def test_a_pod_belongs_to_its_controller(server: FakeApiServer, client: ClusterClient) -> None:
-    """The owner with `controller: true` counts, a ReplicaSet is seen through, a lone Pod has no workload."""
+    """The owner with `controller: true`, of a ReplicaSet its Deployment; a Pod without owner is its own."""
     web = pod(
         "web-5f5b555dff-fcg7c",
         owner("ReplicaSet", "web-5f5b555dff"),
@@ -38,8 +38,10 @@ async def test_a_pod_belongs_to_its_controller(server: FakeApiServer, client: Cl
     assert "PartialObjectMetadataList" in server.requests[0].headers["Accept"]
 
 
-async def test_only_our_annotations_are_kept(server: FakeApiServer, client: ClusterClient) -> None:
-    """Of a Pod's annotations those remain that the profiler owns, and Pods with equal ones share one map."""
+async def test_only_annotations_of_the_profiler_are_kept(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """Records have the profiler's annotations alone; Pods with equal ones share one mapping."""
     annotations = {"liqo.io/cpuProfile": "cpuprofile-1", "liqo.io/connectionProfile0": "connprofile-1"}
     noise = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "liqo.io/other": "x"}
     pods = [
@@ -73,15 +75,15 @@ async def test_only_our_annotations_are_kept(server: FakeApiServer, client: Clus
         pytest.param({}, False, id="plain"),
     ],
 )
-def test_pods_that_are_never_changed_are_told_apart(metadata: dict[str, Any], *, exempt: bool) -> None:
-    """A Pod that opted out, and a mirror Pod, as in a watch."""
+def test_exempt_pods(metadata: dict[str, Any], *, exempt: bool) -> None:
+    """A Pod that opted out and a mirror Pod are exempt from back-fill."""
     record = PodDecoder().decode(pod("web-0", owner("StatefulSet", "web"), **metadata))
 
     assert record.is_exempt is exempt
 
 
-def test_what_pods_share_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past the bound the shared values are let go: later Pods are right, and share among themselves."""
+def test_the_number_of_shared_values_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit the shared values are dropped: later records are correct, and share new values."""
     monkeypatch.setattr("app.kubernetes.workloads._MAX_INTERNED_VALUES", 3)
     decoder = PodDecoder()
     names = ("a", "b", "c", "c")
@@ -92,8 +94,8 @@ def test_what_pods_share_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert records[2].workload is records[3].workload
 
 
-async def test_only_the_given_namespaces_are_read(server: FakeApiServer, client: ClusterClient) -> None:
-    """With two namespaces there is one list for each, and none of the whole cluster."""
+async def test_only_profiled_namespaces_are_read(server: FakeApiServer, client: ClusterClient) -> None:
+    """With two namespaces there are two lists, and none of the whole cluster."""
     for namespace in ("shop", "bank"):
         server.on("GET", f"/api/v1/namespaces/{namespace}/pods", listed(pod("web", namespace=namespace)))
 
@@ -103,17 +105,15 @@ async def test_only_the_given_namespaces_are_read(server: FakeApiServer, client:
     assert PODS not in {request.path for request in server.requests}
 
 
-async def test_a_list_that_begins_anew_names_no_pod_twice(
-    server: FakeApiServer, client: ClusterClient
-) -> None:
-    """After an expired continuation the Pods of the first try are dropped."""
+async def test_a_restarted_list_has_no_duplicates(server: FakeApiServer, client: ClusterClient) -> None:
+    """After an expired continuation the Pods of the first pages are dropped."""
     server.on("GET", PODS, listed(pod("a"), continuation="rest"), refuses(410), listed(pod("a"), pod("b")))
 
     assert [record.name for record in await WorkloadClient(client).pods()] == ["a", "b"]
 
 
 async def test_workloads_are_listed(server: FakeApiServer, client: ClusterClient) -> None:
-    """Deployments, StatefulSets, DaemonSets and Jobs, over all pages and whole."""
+    """All pages of Deployments, StatefulSets, DaemonSets and Jobs."""
     server.on("GET", "/apis/apps/v1/deployments", listed(pod("web"), continuation="rest"), listed(pod("db")))
     server.on("GET", "/apis/apps/v1/statefulsets", listed(pod("db")))
     server.on("GET", "/apis/apps/v1/daemonsets", listed(pod("agent")))
@@ -130,7 +130,7 @@ async def test_workloads_are_listed(server: FakeApiServer, client: ClusterClient
 
 
 async def test_a_job_of_a_cron_job(server: FakeApiServer, client: ClusterClient) -> None:
-    """A Job controlled by a CronJob is its run; a Job with another owner, or none, is not."""
+    """A Job with a CronJob as controller is its run; a Job with another owner, or without one, is not."""
     run = pod("report-28394810", owner("CronJob", "report"))
     task = pod("build-1", owner("TaskRun", "build"))
     for kind in ("deployments", "statefulsets", "daemonsets"):
@@ -142,10 +142,10 @@ async def test_a_job_of_a_cron_job(server: FakeApiServer, client: ClusterClient)
     assert [record.cron_job for record in records] == [Workload("shop", "report", "CronJob"), None, None]
 
 
-def test_a_template_tells_of_init_containers() -> None:
-    """Of a manifest with a native sidecar (Kubernetes 1.28) and a container that prepares the application.
+def test_init_containers_of_a_template() -> None:
+    """A template with a native sidecar (Kubernetes 1.28) and an init container that prepares the application.
 
-    The first stays beside the application, the second has ended when it begins.
+    The sidecar runs beside the application; the init container has terminated when the application starts.
     """
     shipper = {"name": "log-shipper", "restartPolicy": "Always"}
     web = pod("web") | {"kind": "Deployment", "spec": template({"name": "migrate"}, shipper)}
@@ -161,8 +161,8 @@ def test_a_template_tells_of_init_containers() -> None:
     assert record.init_containers.is_regular("migrate")
 
 
-def test_a_cron_jobs_template_stands_deeper() -> None:
-    """A CronJob's is in `spec.jobTemplate.spec.template`, those of other kinds in `spec.template`."""
+def test_the_template_of_a_cron_job() -> None:
+    """It is in `spec.jobTemplate.spec.template`; that of other kinds is in `spec.template`."""
     whole = template({"name": "migrate"})
     report = pod("report") | {"spec": {"schedule": "* * * * *", "jobTemplate": {"spec": whole}}}
     run = pod("report-28394810") | {"spec": whole}
@@ -172,7 +172,7 @@ def test_a_cron_jobs_template_stands_deeper() -> None:
 
 
 def test_10000_workloads_stay_small() -> None:
-    """Of objects of some 2 kB each half a kilobyte remains: 5 MB in all, and templates alike are one."""
+    """A record of a 2 kB object takes 0.5 kB, so all take 5 MB; equal templates share one value."""
     decoder = WorkloadDecoder("Deployment")
 
     def records() -> Iterator[WorkloadRecord]:
@@ -198,10 +198,10 @@ def test_10000_workloads_stay_small() -> None:
         pytest.param(["jobs"], "/apis/batch/v1beta1/namespaces/shop/cronjobs", id="before"),
     ],
 )
-async def test_cron_jobs_are_watched_where_they_are_served(
+async def test_cron_jobs_are_watched_in_the_served_version(
     server: FakeApiServer, client: ClusterClient, served: list[str], path: str
 ) -> None:
-    """What the API server lists in batch/v1 decides; their Pod templates are wanted too."""
+    """The API server's list of batch/v1 decides; Pod templates are needed, so not only metadata."""
     server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": name} for name in served]}))
 
     selection = (await cron_job_selection(client))("shop")

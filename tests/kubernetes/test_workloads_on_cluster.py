@@ -1,4 +1,4 @@
-"""Pods and workloads of real controllers."""
+"""Records of Pods and workloads that real controllers created."""
 
 import asyncio
 import time
@@ -19,8 +19,10 @@ from tests.kubernetes.reflectors import running
 pytestmark = pytest.mark.cluster
 
 
-async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, namespace: str) -> None:
-    """The Pods that controllers made of a Deployment and a StatefulSet belong to these two."""
+async def test_pods_of_a_deployment_and_a_stateful_set(
+    cluster: ClusterClient, kubectl: Kubectl, namespace: str
+) -> None:
+    """The owners of the Pods are the Deployment and the StatefulSet."""
     kubectl.run("create", "deployment", "web", "--image=web", "--replicas=2", f"--namespace={namespace}")
     labels = {"app": "db"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "db", "image": "db"}]}}
@@ -35,7 +37,7 @@ async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, na
     workloads = WorkloadClient(cluster, [namespace])
 
     async with asyncio.timeout(60):
-        while len(await workloads.pods()) < 3:  # noqa: ASYNC110 - the controllers take their time
+        while len(await workloads.pods()) < 3:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.2)
 
     owners = sorted(str(record.workload) for record in await workloads.pods())
@@ -51,22 +53,22 @@ async def test_pods_and_deployments(cluster: ClusterClient, kubectl: Kubectl, na
     assert {record.namespace for record in everywhere} >= {namespace}
 
 
-async def test_pods_are_watched_until_they_end(
+async def test_pods_are_watched_until_they_terminate(
     cluster: ClusterClient, kubectl: Kubectl, namespace: str
 ) -> None:
-    """Metadata is enough; a Pod that succeeds leaves the watch as a deleted one does."""
+    """The watch transfers metadata only; a Pod that succeeds is reported as deleted."""
     registry = PodRegistry(time.monotonic)
     sink, decode = PodSink(registry, namespace), PodDecoder().decode
     kubectl.run("create", "deployment", "web", "--image=web", "--replicas=2", f"--namespace={namespace}")
 
     async with running(Reflector(cluster, running_pods(namespace), sink, transform=decode)):
         await until(lambda: len(registry) == 2, within_seconds=60)
-        ended, staying = registry
-        assert {ended.workload, staying.workload} == {Workload(namespace, "web")}
-        await PodAnnotationWriter(cluster).annotate(staying, {"liqo.io/cpuProfile": "one"})
+        terminated, running_pod = registry
+        assert {terminated.workload, running_pod.workload} == {Workload(namespace, "web")}
+        await PodAnnotationWriter(cluster).annotate(running_pod, {"liqo.io/cpuProfile": "one"})
         await until(lambda: {"liqo.io/cpuProfile": "one"} in [pod.annotations for pod in registry])
-        path = f"{paths.pod(namespace, ended.name)}/status"
+        path = f"{paths.pod(namespace, terminated.name)}/status"
         await cluster.patch(path, {"status": {"phase": "Succeeded"}})
-        await until(lambda: ended.name not in [pod.name for pod in registry])
+        await until(lambda: terminated.name not in [pod.name for pod in registry])
 
-    assert registry.owners()[namespace, ended.name] == Workload(namespace, "web")
+    assert registry.owners()[namespace, terminated.name] == Workload(namespace, "web")

@@ -1,4 +1,4 @@
-"""A webhook configuration as the chart renders it and an API server gives it back."""
+"""The webhook configuration of the chart as an API server returns it."""
 
 import base64
 from typing import Any
@@ -23,14 +23,14 @@ EXPECTED: dict[str, Any] = {
 
 
 def client_config(bundle: bytes = b"authority") -> dict[str, Any]:
-    """Where an entry leads."""
+    """URL and CA bundle of an entry."""
     return {"url": URL, "caBundle": base64.b64encode(bundle).decode()}
 
 
 def configuration(
     pods: dict[str, Any] | None = None, probe: dict[str, Any] | None = None, version: str = "7"
 ) -> dict[str, Any]:
-    """Both entries as they should be; *pods* and *probe* replace fields of theirs."""
+    """Both entries as rendered; *pods* and *probe* replace fields of their entries."""
     entries = [
         {"name": PODS, "clientConfig": client_config(), **EXPECTED, **(pods or {})},
         {"name": PROBE, "clientConfig": client_config(), **(probe or {})},

@@ -1,4 +1,4 @@
-"""The self-probe: its request, its comparisons, and the finding for each fault."""
+"""The self-probe: its request, comparisons of the webhook configuration, and the finding for each fault."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ TERMS = ProbePolicy("profiling", "job-profiler", EXPECTED)
 
 @pytest.fixture
 def healthy(server: FakeApiServer) -> FakeApiServer:
-    """A cluster in which all is well."""
+    """An API server with a correct webhook configuration that calls the webhook."""
     server.on("GET", CONFIGURATION, answers(configuration()))
     server.on("POST", CONFIG_MAPS, patches_config_map())
     return server
@@ -35,7 +35,7 @@ def messages(report: ProbeReport) -> list[str]:
 
 
 async def test_a_probe_that_is_answered(healthy: FakeApiServer, client: ClusterClient) -> None:
-    """Three things were checked and are well; nothing is stored, for the creation is a dry run."""
+    """A probe without faults has three findings; its ConfigMap is created by dry run, so none is stored."""
     report = await probed(client)
 
     assert messages(report) == NO_FAULT_MESSAGES
@@ -51,11 +51,11 @@ async def test_a_probe_that_is_answered(healthy: FakeApiServer, client: ClusterC
 
 
 async def test_each_question_is_a_new_one(healthy: FakeApiServer, client: ClusterClient) -> None:
-    """An old answer proves nothing."""
+    """Each probe has a new question, so the answer to an earlier one proves nothing."""
     for _ in range(3):
         await probed(client)
 
-    questions = [each.json["metadata"]["annotations"].popitem()[1] for each in healthy.received("POST")]
+    questions = [request.json["metadata"]["annotations"].popitem()[1] for request in healthy.received("POST")]
     assert len(set(questions)) == 3
 
 
@@ -71,7 +71,7 @@ async def test_each_question_is_a_new_one(healthy: FakeApiServer, client: Cluste
 async def test_a_probe_that_is_not_answered(
     healthy: FakeApiServer, client: ClusterClient, answer: Answer
 ) -> None:
-    """The API server went on without the webhook: the finding lists all possible causes."""
+    """If the API server does not call the webhook, the finding lists all possible causes."""
     healthy.on("POST", CONFIG_MAPS, answer)
 
     [fault] = (await probed(client)).faults
@@ -82,7 +82,7 @@ async def test_a_probe_that_is_not_answered(
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "difference"),
     [
         (
             {"namespaceSelector": {"matchLabels": {"team": "web"}}},
@@ -97,17 +97,17 @@ async def test_a_probe_that_is_not_answered(
         ),
     ],
 )
-def test_an_entry_that_somebody_edited(entry: dict[str, Any], told: str) -> None:
-    """The live value is shown beside the rendered one, also for fields that the release does not render."""
+def test_an_edited_entry(entry: dict[str, Any], difference: str) -> None:
+    """The finding shows the live and the rendered value; `nothing` for a field without a value."""
     changed, _ = entry_findings(configuration(pods=entry), EXPECTED)
 
     assert changed.reason == "EntryChanged"
-    assert changed.message.startswith(f"{PODS} differs from what the release rendered: {told}")
+    assert changed.message.startswith(f"{PODS} differs from what the release rendered: {difference}")
     assert changed.message.endswith("upgrade the release to restore it")
 
 
-def test_what_an_api_server_leaves_out_is_no_change() -> None:
-    """Empty values of the rendered entry are not in the stored one, and the other way round."""
+def test_empty_and_absent_values_are_equal() -> None:
+    """The stored entry may lack empty values of the rendered one, and may have defaults in addition."""
     expected = EXPECTED | {
         "matchConditions": [],
         "objectSelector": {"matchLabels": {}, "matchExpressions": []},
@@ -117,8 +117,8 @@ def test_what_an_api_server_leaves_out_is_no_change() -> None:
     assert [finding.reason for finding in entry_findings(live, expected)] == ["", ""]
 
 
-def test_an_entry_that_is_not_to_be_compared() -> None:
-    """Without EXPECTED_WEBHOOK whatever selects Pods is right, and that is said."""
+def test_without_an_expected_entry_nothing_is_compared() -> None:
+    """Without EXPECTED_WEBHOOK, the finding says that the entry was not compared."""
     selection, _ = entry_findings(configuration(pods={"rules": []}), {})
 
     assert selection == Finding(
@@ -127,7 +127,7 @@ def test_an_entry_that_is_not_to_be_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "what"),
+    ("changed", "fields"),
     [
         (client_config(b"foreign"), "caBundle"),
         ({"url": "https://127.0.0.1:1/mutate", "caBundle": client_config()["caBundle"]}, "url"),
@@ -135,16 +135,16 @@ def test_an_entry_that_is_not_to_be_compared() -> None:
     ],
     ids=["another-authority", "another-address", "all-different"],
 )
-def test_pods_that_are_sent_elsewhere(changed: dict[str, Any], what: str) -> None:
-    """A probe that is answered says nothing of Pods then: what differs is named."""
-    _, way = entry_findings(configuration(pods={"clientConfig": changed}), EXPECTED)
+def test_entries_of_pods_and_probe_differ(changed: dict[str, Any], fields: str) -> None:
+    """With different addresses, a probe proves nothing about Pods: the finding names the fields."""
+    _, address = entry_findings(configuration(pods={"clientConfig": changed}), EXPECTED)
 
-    assert way.reason == "EntryChanged"
-    assert way.message.startswith(f"{PODS} differs from {PROBE} in {what}. It was edited")
+    assert address.reason == "EntryChanged"
+    assert address.message.startswith(f"{PODS} differs from {PROBE} in {fields}. It was edited")
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "told"),
+    ("status", "reason", "message"),
     [
         (404, "EntryMissing", "MutatingWebhookConfiguration job-profiler is missing: it comes with the Helm"),
         (
@@ -154,21 +154,21 @@ def test_pods_that_are_sent_elsewhere(changed: dict[str, Any], what: str) -> Non
         ),
     ],
 )
-async def test_a_configuration_that_can_not_be_read(
-    healthy: FakeApiServer, client: ClusterClient, status: int, reason: str, told: str
+async def test_an_unreadable_configuration(
+    healthy: FakeApiServer, client: ClusterClient, status: int, reason: str, message: str
 ) -> None:
-    """It is missing, or forbidden; that is the fault, and says what to do."""
+    """A missing configuration and a missing permission are two faults, each with its advice."""
     healthy.on("GET", CONFIGURATION, refuses(status, "no"))
 
     [fault] = (await probed(client)).faults
 
     assert fault.reason == reason
-    assert fault.message.startswith(told)
+    assert fault.message.startswith(message)
 
 
 @pytest.mark.parametrize("missing", [PODS, PROBE])
-async def test_an_entry_that_is_missing(healthy: FakeApiServer, client: ClusterClient, missing: str) -> None:
-    """It is named, and nothing is asked: the answer would say nothing."""
+async def test_a_missing_entry(healthy: FakeApiServer, client: ClusterClient, missing: str) -> None:
+    """The finding names the missing entry, and no probe is sent: the webhook could not answer it."""
     live = configuration()
     live["webhooks"] = [entry for entry in live["webhooks"] if entry["name"] != missing]
     healthy.on("GET", CONFIGURATION, answers(live))
@@ -186,7 +186,7 @@ POST = 'failed to call webhook: Post "https://job-profiler-webhook.profiling.svc
 
 
 @pytest.mark.parametrize(
-    ("said", "reason", "advice"),
+    ("error", "reason", "advice"),
     [
         ("x509: certificate signed by unknown authority", "NotTrusted", "caBundle"),
         ("tls: failed to verify certificate: x509: certificate has expired", "NotTrusted", "caBundle"),
@@ -195,22 +195,20 @@ POST = 'failed to call webhook: Post "https://job-profiler-webhook.profiling.svc
         ("dial tcp 10.0.0.1:443: connect: connection refused", "Unreachable", "check that its Pods run"),
         ("EOF", "Unreachable", "/readyz"),
         ('no endpoints available for service "timeout-x509"', "Unreachable", "check that its Pods run"),
-        ("an error nobody has seen before", "CallFailed", "API servers fail to call the webhook"),
+        ("an unknown error", "CallFailed", "API servers fail to call the webhook"),
     ],
 )
 @pytest.mark.parametrize(
     "before", [POST, POST.removeprefix("failed to call webhook: ")], ids=["1.36", "1.20"]
 )
-def test_why_the_api_server_could_not_call_the_webhook(
-    before: str, said: str, reason: str, advice: str
-) -> None:
-    """Its words are kept beside the advice; the `timeout` within the URL is none of them."""
-    finding = error_finding(UnavailableError(CALL + before + said))
+def test_causes_of_failed_calls(before: str, error: str, reason: str, advice: str) -> None:
+    """The finding has the API server's error beside the advice; `timeout` in the URL is no cause."""
+    finding = error_finding(UnavailableError(CALL + before + error))
 
     assert finding is not None
     assert finding.reason == reason
     assert advice in finding.message
-    assert said in finding.message
+    assert error in finding.message
 
 
 @pytest.mark.parametrize(
@@ -222,8 +220,8 @@ def test_why_the_api_server_could_not_call_the_webhook(
         UnavailableError('500: failed calling webhook "other.example": EOF'),
     ],
 )
-def test_a_refusal_that_is_not_the_webhook_s(error: ClusterError) -> None:
-    """A missing right, a quota, another webhook: the words of the API server say which."""
+def test_a_refusal_with_another_cause(error: ClusterError) -> None:
+    """A missing permission, a quota and another webhook are one reason, with the API server's message."""
     finding = error_finding(error)
 
     assert finding is not None
@@ -232,13 +230,13 @@ def test_a_refusal_that_is_not_the_webhook_s(error: ClusterError) -> None:
 
 
 @pytest.mark.parametrize("error", [UnavailableError("503"), ConflictError("AlreadyExists")])
-def test_an_api_server_in_trouble_says_nothing_of_the_webhook(error: ClusterError) -> None:
-    """Nothing is known, and nothing is said."""
+def test_an_unavailable_api_server_is_no_finding(error: ClusterError) -> None:
+    """A 503 and a conflict are no finding about the webhook."""
     assert error_finding(error) is None
 
 
-async def test_an_api_server_in_trouble_is_an_error(healthy: FakeApiServer, client: ClusterClient) -> None:
-    """At either request; what would fit the webhook's own trouble is a finding."""
+async def test_an_unavailable_api_server_is_an_error(healthy: FakeApiServer, client: ClusterClient) -> None:
+    """A 503 to either request is an UnavailableError; a 500 that names the webhook is a finding."""
     healthy.on("POST", CONFIG_MAPS, refuses(500, f'failed calling webhook "{PROBE}": EOF'), refuses(503))
     assert [fault.reason for fault in (await probed(client)).faults] == ["Unreachable"]
     with pytest.raises(UnavailableError):

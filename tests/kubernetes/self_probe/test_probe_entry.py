@@ -1,4 +1,4 @@
-"""The probe's entry is trusted as that for Pods is, and its report lies beside that of the sources."""
+"""The webhook configuration's entry for the probe, and the probe's report in the status map."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ STATUS_MAP = paths.config_map("profiling", "job-profiler-status")
 
 
 def published(server: FakeApiServer) -> list[tuple[str, bytes]]:
-    """The entries of the last apply, with their bundles."""
+    """Name and CA bundle of each entry in the last apply."""
     [*_, apply] = server.received("PATCH")
     return [
         (entry["name"], base64.b64decode(entry["clientConfig"]["caBundle"]))
@@ -29,7 +29,7 @@ def published(server: FakeApiServer) -> list[tuple[str, bytes]]:
 
 
 async def test_both_entries_get_the_bundle_in_one_write(server: FakeApiServer, client: ClusterClient) -> None:
-    """A probe between two writes would find one entry trusted otherwise than the other."""
+    """Pods' and probe's entries change in one write, so that no probe sees them with different CA bundles."""
     server.on("GET", CONFIGURATION, answers(configuration()))
     server.on("PATCH", CONFIGURATION, answers(configuration()))
 
@@ -40,10 +40,10 @@ async def test_both_entries_get_the_bundle_in_one_write(server: FakeApiServer, c
 
 
 @pytest.mark.parametrize("bundle", [None, b"foreign"], ids=["none-yet", "a-foreign-one"])
-async def test_a_probe_entry_that_is_trusted_otherwise_is_set_right(
+async def test_a_differing_bundle_of_the_probe_is_repaired(
     server: FakeApiServer, client: ClusterClient, bundle: bytes | None
 ) -> None:
-    """After an upgrade or an edit, one read leads to one write."""
+    """After an upgrade or an edit, one read finds the difference and leads to one write."""
     differing = {"url": "https://127.0.0.1"} if bundle is None else client_config(bundle)
     server.on("GET", CONFIGURATION, answers(configuration(probe={"clientConfig": differing})))
     server.on("PATCH", CONFIGURATION, answers(configuration()))
@@ -53,23 +53,23 @@ async def test_a_probe_entry_that_is_trusted_otherwise_is_set_right(
     assert published(server) == [(PODS, b"authority"), (PROBE, b"authority")]
 
 
-async def test_a_look_at_entries_that_agree_writes_nothing(
-    server: FakeApiServer, client: ClusterClient
-) -> None:
-    """Also where neither has a bundle yet, and where there is no probe's entry."""
+async def test_equal_bundles_cause_no_write(server: FakeApiServer, client: ClusterClient) -> None:
+    """No write if both entries have the same bundle or none, or if there is no entry for the probe."""
     bare: Object = {"clientConfig": {"url": "https://127.0.0.1"}}
     alone = configuration()
     del alone["webhooks"][1]
-    looks = [configuration(), configuration(pods=bare, probe=bare), alone]
-    server.on("GET", CONFIGURATION, *map(answers, looks))
+    configurations = [configuration(), configuration(pods=bare, probe=bare), alone]
+    server.on("GET", CONFIGURATION, *map(answers, configurations))
     webhook = WebhookConfiguration(client, "job-profiler")
 
-    assert [await webhook.read_ca_bundle() for _ in looks] == [b"authority", b"", b"authority"]
+    assert [await webhook.read_ca_bundle() for _ in configurations] == [b"authority", b"", b"authority"]
     assert server.received("PATCH") == []
 
 
-async def test_who_looks_and_is_too_late_reads_again(server: FakeApiServer, client: ClusterClient) -> None:
-    """The entry changed between the look and the write: a conflict, as with any write."""
+async def test_a_repair_of_a_changed_configuration_is_a_conflict(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """If the configuration changes between read and write, the repair raises a ConflictError."""
     server.on("GET", CONFIGURATION, answers(configuration(probe={"clientConfig": client_config(b"x")})))
     server.on("PATCH", CONFIGURATION, refuses(409))
 
@@ -77,8 +77,8 @@ async def test_who_looks_and_is_too_late_reads_again(server: FakeApiServer, clie
         await WebhookConfiguration(client, "job-profiler").read_ca_bundle()
 
 
-async def test_the_two_reports_lie_side_by_side(server: FakeApiServer, client: ClusterClient) -> None:
-    """Each is written alone; both are read at once, without what is no report."""
+async def test_the_two_reports_have_separate_keys(server: FakeApiServer, client: ClusterClient) -> None:
+    """Each report is written alone; one read returns both, without keys that are no report."""
     data = {"status.json": '{"signals":[]}', "probe.json": '{"state":"Ok"}', "note": "by hand"}
     server.on("GET", STATUS_MAP, answers({"metadata": {"name": "job-profiler-status"}, "data": data}))
     server.on("PATCH", STATUS_MAP, answers({"metadata": {"name": "job-profiler-status"}}))

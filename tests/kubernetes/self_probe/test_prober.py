@@ -1,4 +1,4 @@
-"""The leader's self-probe: status, Events, log lines and metric; a follower has none of them."""
+"""The leader's self-probe: status, Events, log lines and metrics, of which a follower has none."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ TIMED_OUT = refuses(500, f"{CALL}context deadline exceeded")
 
 
 class Cluster:
-    """A cluster in which all is well, which keeps the report and the Events."""
+    """A cluster without faults that stores the report and the Events."""
 
     def __init__(self, server: FakeApiServer) -> None:
         self.server = server
@@ -48,28 +48,28 @@ class Cluster:
         self.is_well()
 
     def is_well(self) -> None:
-        """The webhook answers from now on."""
+        """From now on the webhook answers."""
         self.server.on("POST", CONFIG_MAPS, patches_config_map())
 
     @property
     def probes(self) -> int:
-        """How often was asked so far."""
-        return len([each for each in self.server.received("POST") if each.path == CONFIG_MAPS])
+        """The number of probes until now."""
+        return len([request for request in self.server.received("POST") if request.path == CONFIG_MAPS])
 
     @property
     def writes(self) -> int:
-        """How often the report was written."""
+        """The number of writes of the report."""
         return len(self.server.received("PATCH"))
 
     @property
     def events(self) -> list[tuple[str, str]]:
         """Type and reason of each Event."""
-        told = [each.json for each in self.server.received("POST") if each.path == EVENTS]
-        assert {each["involvedObject"]["name"] for each in told} <= {"job-profiler-status"}
-        return [(each["type"], each["reason"]) for each in told]
+        events = [request.json for request in self.server.received("POST") if request.path == EVENTS]
+        assert {event["involvedObject"]["name"] for event in events} <= {"job-profiler-status"}
+        return [(event["type"], event["reason"]) for event in events]
 
     async def probed(self, times: int = 3) -> None:
-        """Wait for so many further probes, until the last result is published."""
+        """Waits for this number of further probes, and until the last result is published."""
         before = self.probes
         await until(lambda: self.probes > before + times)
 
@@ -84,7 +84,7 @@ class Cluster:
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    """It is well; who fails tries again at once."""
+    """A cluster without faults."""
     async with FakeApiServer() as server:
         yield Cluster(server)
 
@@ -93,7 +93,7 @@ async def cluster() -> AsyncIterator[Cluster]:
 async def leading(
     cluster: Cluster, directory: Path, installation_seconds: float = 120, **settings: object
 ) -> AsyncIterator[Prober]:
-    """One term of a leader that probes 20 times a second."""
+    """One term of a leader that probes 20 times per second and retries after 10 ms."""
     quick = SETTINGS.model_copy(update={"probe_interval": PERIOD_SECONDS, **settings})
     async with open_cluster(cluster.server.kubeconfig(directory)) as client:
         terms = replace(probe_policy(quick), retry_seconds=0.01, installation_seconds=installation_seconds)
@@ -107,8 +107,8 @@ async def leading(
             await asyncio.gather(term, return_exceptions=True)
 
 
-async def test_success_is_told_once_and_is_no_news(cluster: Cluster, tmp_path: Path) -> None:
-    """Four probes, one write, no Event; what a follower says of it afterwards is nothing."""
+async def test_success_is_written_once_without_an_event(cluster: Cluster, tmp_path: Path) -> None:
+    """Four probes cause one write and no Event; a former leader has no gauge."""
     async with leading(cluster, tmp_path) as prober:
         assert prober.has_succeeded is None
         await cluster.probed()
@@ -119,8 +119,8 @@ async def test_success_is_told_once_and_is_no_news(cluster: Cluster, tmp_path: P
     assert (cluster.writes, cluster.events) == (1, [])
 
 
-async def test_a_failure_and_the_recovery_from_it_are_news(cluster: Cluster, tmp_path: Path) -> None:
-    """One Event for each cause, and one for another cause in between; the report has each with its advice."""
+async def test_a_failure_and_its_recovery_are_events(cluster: Cluster, tmp_path: Path) -> None:
+    """Each new cause is one Event, and so is the recovery; the report has the advice of each cause."""
     async with leading(cluster, tmp_path) as prober:
         await cluster.probed()
         for script, reason, advice in (
@@ -141,8 +141,8 @@ async def test_a_failure_and_the_recovery_from_it_are_news(cluster: Cluster, tmp
     assert cluster.writes == 4
 
 
-async def test_a_failure_in_other_words_is_no_news(cluster: Cluster, tmp_path: Path) -> None:
-    """API servers name a port, another one with each call: the cause is the same, and nothing is written."""
+async def test_another_error_text_of_the_same_cause_is_no_event(cluster: Cluster, tmp_path: Path) -> None:
+    """Error texts contain a port that differs in each call: the cause is the same, so nothing is written."""
     ports = iter(range(50_000, 60_000))
 
     async def resets(request: web.Request) -> web.StreamResponse:
@@ -157,8 +157,8 @@ async def test_a_failure_in_other_words_is_no_news(cluster: Cluster, tmp_path: P
     assert (cluster.writes, cluster.events) == (2, [("Warning", "ProbeFailed")])
 
 
-async def test_what_is_being_installed_takes_its_time(cluster: Cluster, tmp_path: Path) -> None:
-    """If nothing was ever published, failures are retried and not published until the first success."""
+async def test_failures_during_installation_are_not_published(cluster: Cluster, tmp_path: Path) -> None:
+    """Until the first success ever, failures are retried and not published."""
     cluster.server.on("POST", CONFIG_MAPS, REFUSED)
     async with leading(cluster, tmp_path) as prober:
         await cluster.probed(20)
@@ -169,8 +169,8 @@ async def test_what_is_being_installed_takes_its_time(cluster: Cluster, tmp_path
         await until(lambda: cluster.events == [("Warning", "ProbeFailed")])
 
 
-async def test_an_installation_that_never_works_is_told(cluster: Cluster, tmp_path: Path) -> None:
-    """After two minutes, here 0.2 s, the leader says what it finds, though it has never seen a success."""
+async def test_a_failing_installation_is_published_after_a_time(cluster: Cluster, tmp_path: Path) -> None:
+    """After two minutes (0.2 s in this test) the leader publishes the fault without any earlier success."""
     cluster.server.on("POST", CONFIG_MAPS, REFUSED)
     async with leading(cluster, tmp_path, installation_seconds=0.2) as prober:
         await until(lambda: cluster.report.get("state") == "Failing", within_seconds=2)
@@ -187,8 +187,8 @@ async def test_a_new_leader_waits_a_period(cluster: Cluster, tmp_path: Path) -> 
         await until(lambda: cluster.report["state"] == "Failing", within_seconds=2)
 
 
-async def test_a_new_leader_knows_what_the_last_one_told(cluster: Cluster, tmp_path: Path) -> None:
-    """A continuing failure is not published again, its end is; a change of leader makes no difference."""
+async def test_a_new_leader_reads_the_last_report(cluster: Cluster, tmp_path: Path) -> None:
+    """A continuing failure is not published again, but its recovery is, by whatever leader."""
     cluster.report = {"state": "Failing", "reasons": ["Unreachable"], "message": "m", "since": "earlier"}
     cluster.server.on("POST", CONFIG_MAPS, REFUSED)
     async with leading(cluster, tmp_path):
@@ -200,8 +200,8 @@ async def test_a_new_leader_knows_what_the_last_one_told(cluster: Cluster, tmp_p
     assert cluster.report["state"] == "Ok"
 
 
-async def test_an_api_server_in_trouble_says_nothing_of_the_webhook(cluster: Cluster, tmp_path: Path) -> None:
-    """What was known stays: nothing is written, and the gauge does not move."""
+async def test_an_unavailable_api_server_changes_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    """The last result stays: nothing is written, and the gauge keeps its value."""
     async with leading(cluster, tmp_path) as prober:
         await cluster.probed()
         cluster.server.on("POST", CONFIG_MAPS, refuses(503, "etcd leader changed"))
@@ -211,8 +211,8 @@ async def test_an_api_server_in_trouble_says_nothing_of_the_webhook(cluster: Clu
     assert (cluster.writes, cluster.events) == (1, [])
 
 
-async def test_a_report_that_can_not_be_written_ends_nothing(cluster: Cluster, tmp_path: Path) -> None:
-    """Alerts learn of the failure all the same, and the report follows when it can."""
+async def test_a_failed_write_of_the_report_is_retried(cluster: Cluster, tmp_path: Path) -> None:
+    """The gauge shows the failure meanwhile; the report follows with a later write."""
     cluster.server.on("PATCH", STATUS_MAP, refuses(403, "no"))
     async with leading(cluster, tmp_path) as prober:
         await cluster.probed()
@@ -223,10 +223,8 @@ async def test_a_report_that_can_not_be_written_ends_nothing(cluster: Cluster, t
         await until(lambda: cluster.report.get("state") == "Failing")
 
 
-async def test_an_edited_entry_fails_the_probe_though_it_is_answered(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    """What selects Pods is compared with what was rendered."""
+async def test_an_edited_entry_fails_an_answered_probe(cluster: Cluster, tmp_path: Path) -> None:
+    """The entry for Pods is compared with the rendered one, also if the webhook answers the probe."""
     async with leading(cluster, tmp_path):
         await cluster.probed()
         edited = configuration(pods={"namespaceSelector": {"matchLabels": {"team": "web"}}})
@@ -237,8 +235,8 @@ async def test_an_edited_entry_fails_the_probe_though_it_is_answered(
     assert 'namespaceSelector is {"matchLabels":{"team":"web"}}' in cluster.report["message"]
 
 
-async def test_a_probe_that_is_switched_off_says_so(cluster: Cluster, tmp_path: Path) -> None:
-    """No probe is sent, and an old report is replaced."""
+async def test_a_disabled_probe_replaces_the_report(cluster: Cluster, tmp_path: Path) -> None:
+    """No probe is sent, and the report says that the probe is disabled."""
     cluster.report = {"state": "Failing", "reasons": ["Unreachable"], "message": "m", "since": "earlier"}
     async with leading(cluster, tmp_path, probe_enabled=False) as prober:
         await until(lambda: cluster.report["state"] == "Off")
@@ -247,8 +245,8 @@ async def test_a_probe_that_is_switched_off_says_so(cluster: Cluster, tmp_path: 
     assert (cluster.probes, cluster.events) == (0, [])
 
 
-async def test_how_long_a_probe_took_is_observed(cluster: Cluster, tmp_path: Path) -> None:
-    """Each probe that came to an end is one observation, well or not."""
+async def test_the_duration_of_each_probe_is_observed(cluster: Cluster, tmp_path: Path) -> None:
+    """Each probe that ended, with or without a fault, is one observation."""
     registry = CollectorRegistry()
     async with open_cluster(cluster.server.kubeconfig(tmp_path)) as client:
         settings = SETTINGS.model_copy(update={"probe_interval": PERIOD_SECONDS})
