@@ -93,6 +93,7 @@ COMPANIONS = {
     "prometheus_password_file": "prometheus_username",
     "prometheus_key_file": "prometheus_certificate_file",
 }
+WRONG_NAMESPACE = "not a valid namespace name (lower-case letters, digits and '-', at most 63)"
 
 
 @pytest.fixture(autouse=True)
@@ -203,7 +204,7 @@ def test_the_port_goes_with_a_host_alone() -> None:
 )
 def test_an_invalid_host_is_refused(url: str) -> None:
     """The message says what to give instead."""
-    remedy = "give a host name, or a URL with http:// or https:// that ends with its path"
+    remedy = "use a host name, or a URL with http:// or https://, without query or fragment"
 
     assert faults(prometheus_url=url) == (f"PROMETHEUS_URL (--prometheus-url) is {url!r}: {remedy}",)
 
@@ -263,18 +264,16 @@ def test_names_that_no_namespace_can_have_are_refused(name: str, value: str, wro
     """The message names only the wrong items; a pattern or a capital letter would match no namespace."""
     (fault,) = faults(**{name: value})
 
-    assert (
-        fault == f"{name.upper()} (--{name.replace('_', '-')}) is {value!r}: not a namespace's name: {wrong}"
-    )
+    assert fault == f"{name.upper()} (--{name.replace('_', '-')}) is {value!r}: {WRONG_NAMESPACE}: {wrong}"
 
 
 @pytest.mark.parametrize("name", ["own_namespace", "profiles_namespace"])
 def test_the_own_and_the_profiles_namespace_are_valid_names(name: str) -> None:
     """`a/b` would be another path of the API; an empty PROFILES_NAMESPACE means OWN_NAMESPACE."""
     assert faults(**{name: "a/b"}) == (
-        f"{name.upper()} (--{name.replace('_', '-')}) is 'a/b': not a namespace's name",
+        f"{name.upper()} (--{name.replace('_', '-')}) is 'a/b': {WRONG_NAMESPACE}",
     )
-    assert faults(own_namespace="") == ("OWN_NAMESPACE (--own-namespace) is '': not a namespace's name",)
+    assert faults(own_namespace="") == (f"OWN_NAMESPACE (--own-namespace) is '': {WRONG_NAMESPACE}",)
     assert read_settings({"own_namespace": "here", "profiles_namespace": ""}).profiles_home == "here"
     assert read_settings({"own_namespace": "here", "profiles_namespace": "there"}).profiles_home == "there"
 
@@ -359,6 +358,32 @@ def test_a_value_out_of_its_range_is_named(name: str, value: str) -> None:
     assert fault.startswith(f"{name.upper()} (--{name.replace('_', '-')}) is {value!r}: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("min_samples", "1.5", "must be a whole number"),
+        ("timeslots", "x", "must be a whole number"),
+        ("prometheus_timeout", "x", "must be a number"),
+        ("trust_lag", "inf", "must be a finite number"),
+        ("backfill_enabled", "perhaps", "use true or false"),
+        ("role", "leader", "use webhook, profiler or combined"),
+        ("certificate_provider", "vault", "use self or cert-manager"),
+        ("log_level", "verbose", "use debug, info, warning or error"),
+        ("prometheus_cluster_label", "a-b", "must match the regular expression ^[a-zA-Z_][a-zA-Z0-9_]*$"),
+        ("prometheus_sample_budget", "99999", "must be at least 100000"),
+        ("prometheus_sample_budget", "5000000000", "must be at most 1000000000"),
+        ("probe_interval", "0.5", "must be at least 1"),
+        ("serving_certificate_lifetime", "9", "must be at least 10"),
+        ("certificate_check_period", "0.01", "must be at least 0.1"),
+        ("lease_retry_period", "0", "must be more than 0"),
+        ("scheduling_min_confidence", "1", "must be less than 1"),
+    ],
+)
+def test_the_message_has_the_remedy(name: str, value: str, remedy: str) -> None:
+    """The type or the limit that is missed is stated in plain words, limits as they are typed."""
+    assert faults(**{name: value}) == (f"{name.upper()} (--{name.replace('_', '-')}) is {value!r}: {remedy}",)
+
+
 def test_a_ceiling_is_no_less_than_its_floor() -> None:
     """100m is 0.1 cores, more than 0.09; 1Gi is 1073741824 bytes, more than the 1G of 1000000000."""
     cpu = faults(scheduling_cpu_floor="100m", scheduling_cpu_ceiling="0.09")
@@ -376,18 +401,18 @@ def test_a_ceiling_is_no_less_than_its_floor() -> None:
 @pytest.mark.parametrize(
     ("flags", "name", "message"),
     [
-        ({"prometheus_username": "me"}, "password_file", "goes with PROMETHEUS_USERNAME: set both or none"),
-        ({"prometheus_password_file": "/p"}, "password_file", "goes with PROMETHEUS_USERNAME"),
-        ({"prometheus_key_file": "/k"}, "key_file", "goes with PROMETHEUS_CERTIFICATE_FILE"),
+        ({"prometheus_username": "me"}, "password_file", "requires PROMETHEUS_USERNAME, and vice versa"),
+        ({"prometheus_password_file": "/p"}, "password_file", "requires PROMETHEUS_USERNAME"),
+        ({"prometheus_key_file": "/k"}, "key_file", "requires PROMETHEUS_CERTIFICATE_FILE"),
         (
             {"prometheus_bearer_token_file": "/t", "prometheus_sigv4_region": "eu-west-1"},
             "sigv4_region",
-            "give only one of this and PROMETHEUS_BEARER_TOKEN_FILE",
+            "cannot be combined with PROMETHEUS_BEARER_TOKEN_FILE",
         ),
         (
             {"prometheus_username": "u", "prometheus_password_file": "/p", "prometheus_sigv4_region": "x"},
             "sigv4_region",
-            "give only one of this and PROMETHEUS_USERNAME",
+            "cannot be combined with PROMETHEUS_USERNAME",
         ),
     ],
 )
@@ -405,7 +430,7 @@ def test_a_token_beside_a_user_is_refused() -> None:
         prometheus_bearer_token_file="/t", prometheus_username="u", prometheus_password_file="/p"
     )
 
-    assert "give only one of this and PROMETHEUS_BEARER_TOKEN_FILE" in reported[0]
+    assert "cannot be combined with PROMETHEUS_BEARER_TOKEN_FILE" in reported[0]
 
 
 def test_all_faults_are_reported_together() -> None:

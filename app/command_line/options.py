@@ -2,8 +2,9 @@
 
 import inspect
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -11,12 +12,20 @@ from app.settings.environment import Settings, read_settings
 
 
 def default_text(value: object) -> str:
-    """*value* in the form in which a user would type it; "none" if it is empty."""
+    """*value* in the form in which a user would type it; `""` if it is empty."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ",".join(value) or "none"
-    return str(value) or "none"
+        return ",".join(value) or '""'
+    return str(value) or '""'
+
+
+def metavar(name: str) -> str:
+    """The placeholder of a setting's value in the help: its choices, or its type."""
+    kind = Settings.model_fields[name].annotation
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return "|".join(kind)
+    return {bool: "BOOL", int: "INT", float: "FLOAT"}.get(cast("type", kind), "STRING")
 
 
 def _parameter(name: str) -> inspect.Parameter:
@@ -26,7 +35,7 @@ def _parameter(name: str) -> inspect.Parameter:
         f"--{name.replace('_', '-')}",
         help=f"{field.description} (default: {default_text(field.default)}; environment: {name.upper()})",
         show_default=False,
-        metavar="TEXT" if isinstance(field.default, str | tuple) else "VALUE",
+        metavar=metavar(name),
     )
     annotation = Annotated[str | None, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -44,6 +44,7 @@ _ESTIMATION = (
     "history_days",
     "timeslots",
     "min_samples",
+    "risk",
 )
 # For commands that read only past CPU and memory usage of namespaces that are listed by name.
 _USAGE = (
@@ -152,7 +153,9 @@ def record(
 @takes_settings((*_USAGE, "risk", "kubeconfig", "profiles_namespace"))
 def explain(
     settings: Settings,
-    workload: Annotated[str, typer.Argument(help="NAMESPACE/NAME or KIND/NAMESPACE/NAME")],
+    workload: Annotated[
+        str, typer.Argument(metavar="WORKLOAD", help="[KIND/]NAMESPACE/NAME, for example Deployment/shop/web")
+    ],
     history: Annotated[
         Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,

@@ -12,7 +12,11 @@ class ClusterSettings(BaseModel):
     profiles_namespace: OptionalNamespaceName = Field(
         "", description="Namespace of all profiles; empty means OWN_NAMESPACE"
     )
-    kubeconfig: str = Field("", description="Path of a kubeconfig; empty means the Pod's service account")
+    kubeconfig: str = Field(
+        "",
+        description="Path of a kubeconfig; empty means the in-cluster service account if a cluster is needed;"
+        " ~/.kube/config is not read",
+    )
 
     @property
     def profiles_home(self) -> str:

@@ -4,6 +4,7 @@ Every field is an environment variable (its name in capitals) and a flag of the 
 (`prometheus_url` is `PROMETHEUS_URL` and `--prometheus-url`); a flag wins over the environment.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,8 +53,37 @@ def read_settings(flags: Mapping[str, Any]) -> Settings:
         raise SettingsError([_format_fault(fault) for fault in error.errors()]) from error
 
 
+# The remedy for each type of pydantic's errors; braces take the limits of the field.
+_REMEDIES = {
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_parsing": "use true or false",
+    "enum": "use {expected}",
+    "greater_than": "must be more than {gt:{number}}",
+    "greater_than_equal": "must be at least {ge:{number}}",
+    "less_than": "must be less than {lt:{number}}",
+    "less_than_equal": "must be at most {le:{number}}",
+}
+_CHOICES = re.compile(r"\^\((?P<choices>[a-z|]+)\)\$")
+
+
+def _remedy(kind: str, limits: Mapping[str, Any], message: str) -> str:
+    """The remedy for an error of the type *kind*; *message* without "Value error, " if there is none."""
+    if kind == "string_pattern_mismatch":
+        pattern = str(limits["pattern"])
+        if match := _CHOICES.fullmatch(pattern):
+            *others, last = match["choices"].split("|")
+            return f"use {', '.join(others)} or {last}"
+        return f"must match the regular expression {pattern}"
+    if remedy := _REMEDIES.get(kind):
+        return remedy.format(**limits, number=".12g").replace("'", "")
+    return message.removeprefix("Value error, ")
+
+
 def _format_fault(fault: Any) -> str:  # pydantic's ErrorDetails
-    message = str(fault["msg"]).removeprefix("Value error, ")
+    message = _remedy(fault["type"], fault.get("ctx", {}), str(fault["msg"]))
     if not fault["loc"]:
         return message
     name = str(fault["loc"][0])

@@ -8,12 +8,20 @@ from app.domain.profiles import RiskLevel
 class EstimationSettings(BaseModel):
     """What a profile is estimated from, at which risk, and how long it is kept."""
 
-    history_days: int = Field(7, ge=1, le=14, description="Days of history that the first refresh reads")
-    timeslots: int = Field(4, ge=1, le=24, description="Time slots a day (UTC); must divide 24")
+    history_days: int = Field(
+        7, ge=1, le=14, description="Days of history that the first profiling cycles read"
+    )
+    timeslots: int = Field(
+        4,
+        ge=1,
+        le=24,
+        description="Equal parts of the UTC day for which a profile also reports needs; a divisor of 24",
+    )
     min_samples: int = Field(12, ge=1, description="5-minute samples that a workload needs for a profile")
     risk: RiskLevel = Field(
         RiskLevel.NORMAL,
-        description="Risk that usage exceeds a value: low, normal or high; low leaves more slack, high less",
+        description="Risk that usage exceeds a value: low (more headroom, higher requests), normal or high"
+        " (less)",
     )
     max_profiles: int = Field(
         50_000, ge=1, description="Maximum number of stored profiles; new profiles beyond it are not stored"

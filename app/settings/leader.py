@@ -18,7 +18,8 @@ class LeaderSettings(BaseModel):
     lease_duration: float = Field(
         15,
         ge=1,
-        description="Seconds after which a Lease without renewal is free; more than LEASE_RENEW_DEADLINE",
+        description="Seconds after its last renewal until another replica may acquire the Lease; more than"
+        " LEASE_RENEW_DEADLINE",
     )
     identity: str = Field(
         "", description="Name of this process in the Lease; empty means host name and process ID"

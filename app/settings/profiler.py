@@ -6,12 +6,12 @@ from pydantic import BaseModel, Field
 class ProfilerSettings(BaseModel):
     """How often profiles are refreshed, and how fast profiles and Pods are changed."""
 
-    background_routine_enabled: bool = Field(True, description="Whether the profiler refreshes the profiles")
+    background_routine_enabled: bool = Field(True, description="Whether the profiler runs profiling cycles")
     background_routine_update_time: float = Field(
-        150, ge=1, le=86400, description="Seconds between two refreshes of the profiles"
+        150, ge=1, le=86400, description="Seconds between the starts of two profiling cycles"
     )
     profile_write_rate: float = Field(
-        50, gt=0, le=1000, description="Profiles a second that are written at most, the largest change first"
+        50, gt=0, le=1000, description="Maximum profile writes per second, the largest change first"
     )
     max_connections: int = Field(
         64,
@@ -22,4 +22,6 @@ class ProfilerSettings(BaseModel):
     backfill_enabled: bool = Field(
         True, description="Whether the annotations of running Pods are brought up to date (back-fill)"
     )
-    backfill_rate: float = Field(50, gt=0, le=1000, description="Pods a second that back-fill may change")
+    backfill_rate: float = Field(
+        50, gt=0, le=1000, description="Maximum Pods patched per second by back-fill"
+    )

@@ -25,7 +25,11 @@ class PrometheusSettings(BaseModel):
     prometheus_timeout: float = Field(60, gt=0, le=600, description="Seconds that one query may take")
     prometheus_concurrency: int = Field(4, ge=1, le=64, description="Queries that run at the same time")
     prometheus_sample_budget: int = Field(
-        20_000_000, ge=100_000, le=1_000_000_000, description="Samples that one query may load, approximately"
+        20_000_000,
+        ge=100_000,
+        le=1_000_000_000,
+        description="Samples that one query may load, approximately; keep it below the server's"
+        " --query.max-samples",
     )
     prometheus_bearer_token_file: str = Field(
         "", description="File with the bearer token for Prometheus, read for each query; empty means none"
@@ -52,7 +56,8 @@ class PrometheusSettings(BaseModel):
     )
     prometheus_sigv4_region: str = Field(
         "",
-        description="AWS region of SigV4-signed requests (needs the extra aws); empty means unsigned",
+        description="AWS region of SigV4-signed requests (needs an image built with requirements-aws.lock);"
+        " empty means unsigned",
     )
     prometheus_cluster: str = Field(
         "",
@@ -64,7 +69,8 @@ class PrometheusSettings(BaseModel):
         description="Label that distinguishes clusters if PROMETHEUS_CLUSTER is set",
     )
     network_metric_provider: NetworkMetricProvider = Field(
-        NetworkMetricProvider.AUTO, description="Source of connection profiles: auto, linkerd, istio or none"
+        NetworkMetricProvider.AUTO,
+        description="Service mesh for connection profiles: auto (every mesh found), linkerd, istio or none",
     )
 
     @field_validator("prometheus_url", "connections_prometheus_url")
@@ -77,21 +83,21 @@ class PrometheusSettings(BaseModel):
         has_host = parts.scheme in {"", "http", "https"} and _HOST.fullmatch(parts.hostname or "")
         # `parts.port` raises a ValueError with the reason if the port is not a number from 0 to 65535.
         if not has_host or parts.port == 0 or parts.query or parts.fragment:
-            raise ValueError("give a host name, or a URL with http:// or https:// that ends with its path")
+            raise ValueError("use a host name, or a URL with http:// or https://, without query or fragment")
         return url
 
     @field_validator("prometheus_password_file")
     @classmethod
     def _check_password_has_username(cls, file: str, info: ValidationInfo) -> str:
         if bool(file) != bool(info.data.get("prometheus_username")):
-            raise ValueError("goes with PROMETHEUS_USERNAME: set both or none of them")
+            raise ValueError("requires PROMETHEUS_USERNAME, and vice versa")
         return file
 
     @field_validator("prometheus_key_file")
     @classmethod
     def _check_key_has_certificate(cls, file: str, info: ValidationInfo) -> str:
         if file and not info.data.get("prometheus_certificate_file"):
-            raise ValueError("goes with PROMETHEUS_CERTIFICATE_FILE, which is not set")
+            raise ValueError("requires PROMETHEUS_CERTIFICATE_FILE, which is not set")
         return file
 
     @field_validator("prometheus_username", "prometheus_sigv4_region")
@@ -99,14 +105,14 @@ class PrometheusSettings(BaseModel):
     def _check_single_authentication(cls, value: str, info: ValidationInfo) -> str:
         others = ("prometheus_bearer_token_file", "prometheus_username")
         if value and (other := next((name for name in others if info.data.get(name)), None)):
-            raise ValueError(f"give only one of this and {other.upper()}")
+            raise ValueError(f"cannot be combined with {other.upper()}")
         return value
 
     @field_validator("prometheus_tenant")
     @classmethod
     def _check_tenant_fits_header(cls, tenant: str) -> str:
         if not tenant.isascii() or not tenant.isprintable() or tenant != tenant.strip():
-            raise ValueError("an HTTP header can't hold it: give printable ASCII without spaces around it")
+            raise ValueError("must be printable ASCII without spaces around it, because it is an HTTP header")
         return tenant
 
     @property

@@ -14,10 +14,17 @@ class SchedulingSettings(BaseModel):
         description="PROFILING annotates Pods; PROFILING_SCHEDULING also sets requests of Pods that opt in",
     )
     scheduling_min_confidence: float = Field(
-        0.5, ge=0, lt=1, description="Confidence below which a profile sets no request"
+        0.5,
+        ge=0,
+        lt=1,
+        description="Minimum confidence (0 to below 1) for setting a request; 24 h of samples give 0.5",
     )
     scheduling_deadband: float = Field(
-        0.15, ge=0, le=10, description="Relative difference up to which a request is left unchanged"
+        0.15,
+        ge=0,
+        le=10,
+        description="A request is kept if it differs from the new one by at most this fraction of the new one"
+        " (0.15 = 15 %)",
     )
     scheduling_cpu_floor: Quantity = Field(
         "20m", description="Smallest CPU request that is set, as a Kubernetes quantity"
@@ -32,17 +39,17 @@ class SchedulingSettings(BaseModel):
         "64Gi", description="Largest memory request that is set, as a Kubernetes quantity"
     )
     scheduling_cpu_limit_ratio: LimitRatio = Field(
-        0, description="Multiple of the request that is set as CPU limit; 0 leaves limits unchanged"
+        0, description="CPU limit = request x this ratio (1 or more); 0 keeps limits"
     )
     scheduling_memory_limit_ratio: LimitRatio = Field(
-        0, description="Multiple of the request that is set as memory limit; 0 leaves limits unchanged"
+        0, description="Memory limit = request x this ratio (1 or more); 0 keeps limits"
     )
 
     @field_validator("scheduling_cpu_limit_ratio", "scheduling_memory_limit_ratio")
     @classmethod
     def _check_limit_covers_request(cls, ratio: float) -> float:
         if 0 < ratio < 1:
-            raise ValueError("a limit can't be less than its request: give 0, or 1 and more")
+            raise ValueError("a limit can't be less than its request: use 0, or 1 or more")
         return ratio
 
     @field_validator("scheduling_cpu_ceiling", "scheduling_memory_ceiling")

@@ -14,7 +14,8 @@ class ScopeSettings(ClusterSettings):
     )
     excluded_namespaces: NamespaceNames = Field(
         ("kube-system", "kube-public", "kube-node-lease"),
-        description="Namespaces that are neither profiled nor annotated, separated by commas",
+        description="Namespaces excluded from profiles and annotations, separated by commas; OWN_NAMESPACE"
+        " always is",
     )
     profiling_namespace_selector: str = Field(
         "", description="Label selector of the namespaces to profile, such as team=web; empty means all"

@@ -18,7 +18,11 @@ class ServingSettings(BaseModel):
         3 * 1024 * 1024, ge=65536, description="Bytes of the largest accepted admission review"
     )
     shutdown_delay: float = Field(
-        10, ge=0, le=300, description="Seconds that the webhook still serves after SIGTERM, while not ready"
+        10,
+        ge=0,
+        le=300,
+        description="Seconds to keep serving after SIGTERM while /readyz fails, so that endpoints are updated"
+        " first",
     )
     log_level: str = Field(
         "info", pattern="^(debug|info|warning|error)$", description="Log level: debug, info, warning or error"

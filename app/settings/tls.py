@@ -26,7 +26,7 @@ class TlsSettings(BaseModel):
         60,
         ge=0.1,
         le=3600,
-        description="Seconds between two checks of certificates against the wall clock",
+        description="Seconds between checks whether a certificate is due for renewal",
     )
     trust_lag: float = Field(
         10, ge=0, le=600, description="Seconds that API servers may take to trust a new certificate authority"

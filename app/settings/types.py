@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode
 from app.domain.quantities import parse_quantity
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_WRONG_NAMESPACE = "not a valid namespace name (lower-case letters, digits and '-', at most 63)"
 
 
 class Role(StrEnum):
@@ -61,15 +62,13 @@ def _split(value: object) -> object:
 def _check_no_service_link(value: object) -> object:
     """Beside a Service named `prometheus`, Kubernetes sets PROMETHEUS_PORT to `tcp://10.0.0.1:9090`."""
     if isinstance(value, str) and "://" in value:
-        raise ValueError(
-            "give the number only; Kubernetes sets such values unless enableServiceLinks is false"
-        )
+        raise ValueError("use a port number; Kubernetes sets such values unless enableServiceLinks is false")
     return value
 
 
 def _check_namespace(name: str) -> str:
     if not _NAMESPACE.fullmatch(name):
-        raise ValueError("not a namespace's name")
+        raise ValueError(_WRONG_NAMESPACE)
     return name
 
 
@@ -79,7 +78,7 @@ def _check_namespace_or_empty(name: str) -> str:
 
 def _check_namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
     if wrong := [name for name in names if not _NAMESPACE.fullmatch(name)]:
-        raise ValueError(f"not a namespace's name: {', '.join(wrong)}")
+        raise ValueError(f"{_WRONG_NAMESPACE}: {', '.join(wrong)}")
     return names
 
 

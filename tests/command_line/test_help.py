@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.command_line.options import metavar
 from app.command_line.root import program as typer_program
 from app.settings.environment import Settings
 from tests.command_line.conftest import Program
@@ -52,6 +53,7 @@ COMMANDS = {
         "history_days",
         "timeslots",
         "min_samples",
+        "risk",
         "kubeconfig",
         "own_namespace",
         "profiles_namespace",
@@ -69,26 +71,26 @@ UNITS = {
     "prometheus_sample_budget": "Samples",
     "background_routine_update_time": "Seconds",
     "history_days": "Days",
-    "profile_write_rate": "Profiles a second",
+    "profile_write_rate": "Maximum profile writes per second",
     "stale_after_days": "Days",
     "expire_after_days": "Days",
     "max_review_bytes": "Bytes",
-    "backfill_rate": "Pods a second",
+    "backfill_rate": "Maximum Pods patched per second",
     "shutdown_delay": "Seconds",
     "lease_retry_period": "Seconds",
     "lease_renew_deadline": "Seconds",
     "lease_duration": "Seconds",
     "min_samples": "5-minute samples",
-    "timeslots": "Time slots a day",
+    "timeslots": "Equal parts of the UTC day",
     "serving_certificate_lifetime": "Seconds",
     "authority_lifetime": "Seconds",
     "certificate_check_period": "Seconds",
     "trust_lag": "Seconds",
     "probe_interval": "Seconds",
-    "scheduling_min_confidence": "Confidence",
-    "scheduling_deadband": "Relative difference",
-    "scheduling_cpu_limit_ratio": "Multiple of the request",
-    "scheduling_memory_limit_ratio": "Multiple of the request",
+    "scheduling_min_confidence": "Minimum confidence (0 to below 1)",
+    "scheduling_deadband": "A request is kept if it differs from the new one by at most this fraction",
+    "scheduling_cpu_limit_ratio": "CPU limit = request x this ratio",
+    "scheduling_memory_limit_ratio": "Memory limit = request x this ratio",
 }
 
 
@@ -113,24 +115,41 @@ def test_help_lists_every_setting_with_default_and_variable(program: Program, co
     text = squeezed(outcome.out)
     for name, field in Settings.model_fields.items():
         flag = f"--{name.replace('_', '-')}"
-        assert (f"{flag}TEXT" in text or f"{flag}VALUE" in text) == (name in COMMANDS[command])
+        assert (f"{flag}{metavar(name)}" in text) == (name in COMMANDS[command])
         if name in COMMANDS[command]:
             assert squeezed(f"{field.description} (default: ") in text
             assert f"environment:{name.upper()})" in text
 
 
 def test_the_format_of_defaults(program: Program) -> None:
-    """Lists have commas, booleans are true or false, empty defaults are "none"."""
+    """Lists have commas, booleans are true or false, empty defaults are `""`."""
     serve_help = squeezed(program.run("serve", "--help").out)
 
     for text in (
         "(default: 150; environment: BACKGROUND_ROUTINE_UPDATE_TIME)",
         "(default: kube-system,kube-public,kube-node-lease; environment: EXCLUDED_NAMESPACES)",
         "(default: true; environment: BACKGROUND_ROUTINE_ENABLED)",
-        "(default: none; environment: PROFILING_NAMESPACE)",
+        '(default: ""; environment: PROFILING_NAMESPACE)',
         "(default: combined; environment: ROLE)",
     ):
         assert squeezed(text) in serve_help
+
+
+@pytest.mark.parametrize(
+    ("name", "placeholder"),
+    [
+        ("role", "webhook|profiler|combined"),
+        ("probe_enabled", "BOOL"),
+        ("timeslots", "INT"),
+        ("probe_interval", "FLOAT"),
+        ("webhook_port", "INT"),
+        ("profiling_namespace", "STRING"),
+        ("prometheus_url", "STRING"),
+    ],
+)
+def test_the_placeholder_of_a_value_is_its_choices_or_its_type(name: str, placeholder: str) -> None:
+    """A setting with choices lists them; other settings have the name of their type."""
+    assert metavar(name) == placeholder
 
 
 @pytest.mark.parametrize(("name", "unit"), UNITS.items())

@@ -46,9 +46,9 @@ def test_serve_reports_all_faults_before_anything_starts() -> None:
     assert (run.returncode, run.stdout) == (2, "")
     assert [line.split(":")[0] for line in run.stderr.splitlines()] == ["job-profiler"] * 4
     for fault in (
-        "PROMETHEUS_PORT (--prometheus-port) is 'tcp://10.0.0.1:9090': give the number only",
+        "PROMETHEUS_PORT (--prometheus-port) is 'tcp://10.0.0.1:9090': use a port number",
         "TIMESLOTS (--timeslots) is '5': 5 does not divide 24: use 1, 2, 3, 4, 6, 8, 12 or 24",
-        "PROFILING_NAMESPACE (--profiling-namespace) is 'Shop,web': not a namespace's name: Shop",
+        "PROFILING_NAMESPACE (--profiling-namespace) is 'Shop,web': not a valid namespace name",
         "LEASE_DURATION (--lease-duration) is '3': must be more than LEASE_RENEW_DEADLINE, which is 10",
     ):
         assert f"job-profiler: {fault}" in run.stderr
@@ -73,5 +73,5 @@ def test_an_unreachable_prometheus_is_named() -> None:
     assert (run.returncode, run.stdout) == (1, "")
     for signal in ("cpu", "memory", "connections"):
         assert f"\n{signal}: {url} can't be reached: " in run.stderr
-    assert run.stderr.splitlines()[-1].startswith("job-profiler: no profile could be computed")
+    assert run.stderr.splitlines()[-1] == "job-profiler: no profile could be computed: see the errors above"
     assert "Traceback" not in run.stderr
