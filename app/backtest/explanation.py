@@ -89,9 +89,11 @@ class Siblings:
 class Explanation:
     """The explanation of the value of one resource of one container.
 
-    `base` is the value of the chosen candidate, `little_history` the share by which it is raised because the
-    history is short. If `siblings` is set, their median is the value instead. `expected` is the stated risk.
-    `at_most` (CPU only) is the bound on the time above the value that holds on nine of ten days.
+    `samples` counts the samples of the `history_days` days up to `today`, which is in `days` only if
+    `today_counts`. `base` is the value of the chosen candidate, `little_history` the share by which it is
+    raised because the history is short. If `siblings` is set, their median is the value instead. `expected`
+    is the stated risk. `at_most` (CPU only) is the bound on the time above the value that holds on nine of
+    ten days.
     """
 
     container: Container
@@ -99,6 +101,8 @@ class Explanation:
     rule: ResourceRule
     samples: int
     replicas: int
+    history_days: int
+    today: int  # since 1970
     days: tuple[WindowDay, ...]
     today_counts: bool
     candidate: Candidate
@@ -155,6 +159,8 @@ def explain(
         rule=rule,
         samples=int(np.isfinite(lanes.values[:, -WINDOW_DAYS - 1 :]).sum()),
         replicas=len(lanes.values),
+        history_days=min(usage.days, WINDOW_DAYS + 1),
+        today=usage.first_day + usage.days - 1,
         days=_window_days(usage, days, rule, now),
         today_counts=today_counts,
         candidate=rule.candidate(number),

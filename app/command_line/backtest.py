@@ -30,7 +30,7 @@ _SCORES = (
     ("CPU SLACK >= 0", "cpu_relative_slack_clipped_at_zero", "{:.3f}"),
     ("CPU UNUSED (CORES)", "cpu_absolute_slack_cores", "{:.3f}"),
     ("CPU TIME EXCEEDED", "cpu_time_above", "{:.2%}"),
-    ("CPU DAYS EXCEEDED >20%", "cpu_days_mostly_above", "{:.2%}"),
+    ("CPU DAYS >20% OF TIME ABOVE", "cpu_days_mostly_above", "{:.2%}"),
     ("MEMORY SLACK", "memory_relative_slack", "{:.3f}"),
     ("MEMORY UNUSED (GIB)", "memory_absolute_slack_bytes", "{:.3f}"),
     ("MEMORY DAYS NOT EXCEEDED", "memory_days_above", "{:.2%}"),
@@ -38,6 +38,8 @@ _SCORES = (
 )
 _LEGEND = (
     'Slack: (value - daily P95) / value; ">= 0" counts negative slack as 0. Exceeded: usage above the value.'
+    "\nlow, normal, high: this policy at each RISK. krr, vpa, autopilot: re-implemented rules of other tools."
+    " clairvoyant: P99 (CPU) and maximum (memory) of the evaluated day itself."
 )
 _RISKS = (
     ("CPU TIME EXCEEDED: PREDICTED", "cpu_expected_above", "{:.2%}"),
@@ -109,8 +111,8 @@ def _print(result: Replay) -> None:
     period, mask, first_day = result.period, result.evaluation_mask, result.usage.first_day
     out = console()
     out.print(
-        f"Evaluated {int(mask.sum())} days of {int(mask.any(axis=1).sum())} containers,"
-        f" {format_day(first_day + period.first_day)} to {format_day(first_day + period.last_day)}."
+        f"Evaluated {int(mask.sum())} container-days ({int(mask.any(axis=1).sum())} containers,"
+        f" {format_day(first_day + period.first_day)} to {format_day(first_day + period.last_day)})."
         " Each value is computed from the days before, and held for one day."
     )
     out.print(_LEGEND)
@@ -119,7 +121,7 @@ def _print(result: Replay) -> None:
     for name, policy_scores in scores.items():
         table.add_row(name, *(_cell(policy_scores[key], key, form) for _, key, form in _SCORES))
     out.print(table)
-    out.print("\nPredicted and observed risk of our policy (means)")
+    out.print("\nPredicted and observed risk of this policy (means)")
     risk_table = _table(_RISKS)
     for name, policy_scores in scores.items():
         if "cpu_bound_mean" in policy_scores:

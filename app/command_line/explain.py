@@ -40,7 +40,7 @@ from app.errors import ClusterError, NotFoundError, ProfilerError, SettingsError
 from app.history.samples import step_time
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.recommendation.rules import Candidate
+from app.recommendation.rules import Candidate, rules_at
 from app.recommendation.series_table import SAMPLED_WORKLOADS
 from app.runtime.logs import configure_logs
 from app.settings.environment import Settings
@@ -49,10 +49,11 @@ from app.settings.types import LogFormat
 _UNITS = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
 _LABELS = {Resource.CPU: "CPU", Resource.MEMORY: "memory"}
 _CLOSING = (
-    "The stored profile may have another value: it sums only containers that still run, changes only when"
-    " worth the churn, is raised for a while after throttling and OOM kills, and uses siblings in all"
-    " namespaces for new containers. To compare, use --kubeconfig without --history."
-)
+    "The stored profile may have another value: it sums only containers that still run, changes only if that"
+    " saves more than {cpu:g} (CPU) or {memory:g} (memory) of cost, falls at most once a day, is raised for a"
+    " while after throttling and OOM kills, and uses siblings in all namespaces for new containers. To"
+    " compare, use --kubeconfig without --history."
+).format(**{resource.value: rule.move_saving for resource, rule in rules_at(RiskLevel.NORMAL).items()})
 
 
 def explain_and_print(settings: Settings, name: str, *, history: Path | None, plot: Path | None) -> None:
@@ -132,15 +133,21 @@ def _select_workload(wanted: Workload, workloads: Iterable[Workload], source_nam
     if len(matches) == 1:
         return matches[0]
     if matches:
-        choices = ", ".join(f"{match.kind}/{match.namespace}/{match.name}" for match in matches)
+        choices = ", ".join(map(_name, matches))
         raise SettingsError(
             [f"WORKLOAD matches more than one workload of {source_name}: use one of {choices}"]
         )
-    names = sorted(map(str, workloads))
-    similar = difflib.get_close_matches(str(wanted), names, n=3) or names[:3]
-    raise ProfilerError(
-        f"{source_name} has no workload {wanted.namespace}/{wanted.name}; it has {', '.join(similar)}"
-    )
+    # Kinds are compared only if a kind was given.
+    names = {_name(workload, with_kind=bool(wanted.kind)): workload for workload in sorted(workloads)}
+    name = _name(wanted, with_kind=bool(wanted.kind))
+    similar = difflib.get_close_matches(name, names, n=3) or sorted(names)[:3]
+    present = ", ".join(_name(names[similar_name]) for similar_name in similar)
+    raise ProfilerError(f"no {name} in {source_name}; it has {present}")
+
+
+def _name(workload: Workload, *, with_kind: bool = True) -> str:
+    name = f"{workload.namespace}/{workload.name}"
+    return f"{workload.kind}/{name}" if with_kind else name
 
 
 def _explanations(
@@ -170,7 +177,10 @@ def _print(out: Console, explanations: list[Explanation], bound: BoundScale) -> 
             explanation.chosen.value for explanation in explanations if explanation.resource is resource
         ]
         if len(values) > 1:
-            out.print(f"\nSum of {len(values)} containers, {_labelled_amount(resource, sum(values))}")
+            out.print(
+                f"\nSum of {len(values)} containers, {_labelled_amount(resource, sum(values))}"
+                " (the profile leaves out init containers and containers that no longer run)"
+            )
 
 
 def _print_stored(
@@ -247,10 +257,15 @@ def _sentences(explanation: Explanation, scale: BoundScale) -> Iterable[str]:
     yield from _choice(explanation)
     resource, chosen, rule = explanation.resource, explanation.chosen, explanation.rule
     yield (
-        f"On these days, weighted by recency: relative slack {chosen.slack:.3f} over the daily P95, risk"
-        f" {_risk(resource, chosen.risk)}. The candidate is the cheapest of {rule.size}: cost = slack +"
-        f" {rule.price:g} x risk."
+        f"On these days, weighted by recency, {_amount(resource, chosen.value)} has relative slack"
+        f" {chosen.slack:.3f} over the daily P95, and risk {_risk(resource, chosen.risk)}. The candidate is"
+        f" the cheapest of {rule.size}: cost = slack + {rule.price:g} x risk."
     )
+    if _is_raised(explanation):
+        yield (
+            "The table of candidates has values, slack and risk before the raise; low, normal and high in the"
+            " table of policies are after it."
+        )
     yield f"Risk predicted for the next day: {_risk(resource, explanation.expected)}."
     if explanation.at_most is not None:
         yield (
@@ -268,15 +283,23 @@ def _basis(explanation: Explanation) -> Iterable[str]:
     replicas = (
         "one replica" if explanation.replicas == 1 else f"at most {explanation.replicas} replicas at a time"
     )
+    today = format_day(explanation.today)
     yield (
-        f"{explanation.samples} samples of {replicas}. The value is chosen from"
-        f" {_count(len(days), 'UTC day')} ({dates}), with samples for"
+        f"{explanation.samples} samples of {replicas} in the {_count(explanation.history_days, 'UTC day')}"
+        f" up to {today}. The value is chosen from {_count(len(days), 'UTC day')} ({dates}), with samples for"
         f" {sum(day.coverage for day in days):.1f} days."
     )
-    if explanation.today_counts:
+    if explanation.today_counts and days[-1].day < explanation.today:
+        yield f"{today}, the current day, has no samples."
+    elif explanation.today_counts:
         yield (
-            "Today is included: less than one day of history precedes it, or today's usage outgrew the value"
-            " of the days before."
+            f"{today}, the current day, is included: less than one day of history precedes it, or its usage"
+            " outgrew the value of the days before."
+        )
+    else:
+        yield (
+            f"{today} is the current day: it counts when the next day begins, or as soon as its usage"
+            " outgrows the value of the days before."
         )
 
 
@@ -286,7 +309,7 @@ def _choice(explanation: Explanation) -> Iterable[str]:
     base = _amount(explanation.resource, explanation.base)
     raised = (
         f", raised by {explanation.little_history:.1%} because the history is short"
-        if explanation.little_history > 0.0005
+        if _is_raised(explanation)
         else ""
     )
     yield f"{subject} {_describe(explanation.candidate)}: {base}{raised}."
@@ -295,6 +318,11 @@ def _choice(explanation: Explanation) -> Iterable[str]:
             f"The value is the median of {explanation.siblings.count} siblings (the same container in other"
             " namespaces, with at least one day of history), because that is higher."
         )
+
+
+def _is_raised(explanation: Explanation) -> bool:
+    """True if the history is so short that the raise is shown."""
+    return explanation.little_history > 0.0005
 
 
 def _risk(resource: Resource, risk: float) -> str:

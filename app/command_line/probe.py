@@ -21,7 +21,7 @@ def probe_and_print(settings: Settings) -> None:
     for finding in report.findings:
         out.print(f"{finding.reason or 'ok'}: {finding.message}", soft_wrap=True)
     if report.faults:
-        raise ProfilerError("the API server cannot reach the webhook as configured: see above")
+        raise ProfilerError(f"{len(report.faults)} of {len(report.findings)} checks failed: see above")
     out.print(f"The webhook answered in {report.seconds or 0:.3f} s.")
 
 

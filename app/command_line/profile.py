@@ -63,6 +63,8 @@ def compute_and_print(settings: Settings, *, history: Path | None, output: str, 
     if apply:
         typer.echo(f"{report.written} profiles written, {report.failed_writes} failed", err=True)
     if not manifests:
+        if any(state.health.is_fault for state in report.states):
+            raise ProfilerError("no profile could be computed: see the errors above")
         raise ProfilerError(
             "no profile could be computed: see the messages above and the namespace settings in --help"
         )

@@ -22,7 +22,8 @@ def print_status(settings: Settings, *, output: str) -> None:
     report, lease = asyncio.run(_read(settings))
     if report is None:
         raise ProfilerError(
-            f"no profiler has reported in namespace {settings.own_namespace} yet; see the logs of its Pods"
+            f"no status in namespace {settings.own_namespace}: set --own-namespace to the namespace of the"
+            " release, or see the log of the profiler"
         )
     if output == "json":
         typer.echo(json.dumps(report | {"lease": lease}, indent=2))

@@ -28,9 +28,9 @@ def test_the_table_has_a_row_for_each_policy(program: Program, tmp_path: Path) -
 
     assert (outcome.code, outcome.err) == (0, "")
     policies, _, _ = outcome.out.partition("\n\n")
-    rows = {line.split()[0]: line.split()[1:] for line in policies.splitlines()[3:]}
+    rows = {line.split()[0]: line.split()[1:] for line in policies.splitlines()[4:]}
     assert list(rows) == POLICIES
-    assert outcome.out.startswith("Evaluated 2 days of 2 containers, 2024-10-18 to 2024-10-18. ")
+    assert outcome.out.startswith("Evaluated 2 container-days (2 containers, 2024-10-18 to 2024-10-18). ")
     slack, clipped, unused, above, mostly, memory, gibibytes, within, changes = rows["requests"]
     assert (slack, clipped, above, mostly) == ("0.812", "0.812", "0.00%", "0.00%")
     assert (memory, gibibytes, within, changes) == ("0.500", "1.000", "100.00%", "0.00")
@@ -48,7 +48,7 @@ def test_predicted_risk_beside_observed_risk(program: Program, tmp_path: Path) -
     outcome = program.run("backtest", "--history", past)
     scores = json.loads(program.run("backtest", "--history", past, "--json").out)["policies"]["high"]
 
-    _, _, risks = outcome.out.partition("Predicted and observed risk of our policy (means)\n")
+    _, _, risks = outcome.out.partition("Predicted and observed risk of this policy (means)\n")
     title, *lines = (line.split() for line in risks.splitlines())
     rows = {line[0]: line[1:] for line in lines}
     assert title[:3] == ["POLICY", "CPU", "TIME"]
@@ -79,7 +79,7 @@ def test_a_short_history_is_replayed_with_a_note(program: Program, tmp_path: Pat
     outcome = program.run("backtest", "--history", past)
 
     assert outcome.code == 0
-    assert outcome.out.startswith("Evaluated 6 days of 2 containers, ")
+    assert outcome.out.startswith("Evaluated 6 container-days (2 containers, ")
     assert outcome.err == (
         f"{past} has 5 UTC days of usage, fewer than 15: values are computed from 2 to 4 days instead of 14,"
         " and days 3 to 5 are evaluated\n"

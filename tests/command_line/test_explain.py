@@ -50,8 +50,11 @@ def test_the_text_has_samples_window_candidate_and_other_policies(program: Progr
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("shop/web, as of 2024-10-20T00:00:00Z\n\nserver, CPU: ")
     assert (
-        "8640 samples of at most 2 replicas at a time. The value is chosen from 14 UTC days (2024-10-05 to "
-        in outcome.one_line
+        "8640 samples of at most 2 replicas at a time in the 15 UTC days up to 2024-10-19. The value is"
+        " chosen from 14 UTC days (2024-10-05 to 2024-10-18)" in outcome.one_line
+    )
+    assert (
+        "2024-10-19 is the current day: it counts when the next day begins, or as soon as" in outcome.one_line
     )
     assert "The value is the largest daily " in outcome.one_line
     assert "Upper bound for nine of ten days: " in outcome.one_line
@@ -93,8 +96,10 @@ def test_the_plot_is_written(program: Program, past: Path, tmp_path: Path) -> No
     ("named", "code", "message"),
     [
         ("web", 2, "WORKLOAD is 'web': use NAMESPACE/NAME or KIND/NAMESPACE/NAME"),
-        ("shop/wep", 1, "has no workload shop/wep; it has shop/web"),
-        ("DaemonSet/shop/web", 1, "has no workload shop/web; it has shop/web"),
+        ("shop/wep", 1, "usage.npz; it has Deployment/shop/web"),
+        ("shop/wep", 1, "job-profiler: no shop/wep in "),
+        ("DaemonSet/shop/web", 1, "job-profiler: no DaemonSet/shop/web in "),
+        ("Deploymnt/shop/web", 1, "usage.npz; it has Deployment/shop/web"),
         ("store/web", 1, "has no usage in namespace store"),
     ],
 )
@@ -171,6 +176,8 @@ def test_a_new_workload_gets_the_value_of_its_siblings(program: Program, tmp_pat
     assert shop["status"]["containers"][0]["siblings"] == 2
     assert 4.444 / 1.05 <= float(value) <= 4.445
     assert f"server, CPU: {value} cores" in outcome.one_line
+    assert ", the current day, is included: less than one day of history precedes it" in outcome.one_line
+    assert "The table of candidates has values, slack and risk before the raise" in outcome.one_line
     assert "Without siblings, the value would be the largest daily " in outcome.one_line
     assert "The value is the median of 2 siblings " in outcome.one_line
     assert "siblings in all namespaces" in alone.one_line

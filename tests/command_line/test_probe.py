@@ -58,7 +58,7 @@ async def test_failed_and_passed_checks_are_listed(
     )
     assert f"EntryChanged: {PODS} differs from {PROBE} in caBundle" in outcome.one_line
     assert f"ok: {NO_FAULT_MESSAGES[2]}" in outcome.one_line
-    assert outcome.err.startswith("job-profiler: the API server cannot reach the webhook as configured")
+    assert outcome.err.startswith("job-profiler: 2 of 3 checks failed: see above")
 
 
 async def test_without_an_expected_configuration_it_is_not_compared(

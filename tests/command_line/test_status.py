@@ -233,7 +233,8 @@ class TestOverTheWire:
 
         assert (outcome.code, outcome.out) == (1, "")
         assert outcome.err == (
-            "job-profiler: no profiler has reported in namespace profiling yet; see the logs of its Pods\n"
+            "job-profiler: no status in namespace profiling: set --own-namespace to the namespace of the"
+            " release, or see the log of the profiler\n"
         )
 
     @pytest.mark.parametrize(
