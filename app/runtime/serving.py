@@ -81,7 +81,9 @@ async def _run_roles(
         profiler = build_profiler(settings, client, catalogue, registry)
         profiler.register_metrics(metrics)
         tasks["profiler"] = _run_until_stopping(profiler.run(), stopping)
-        checks["profiler"] = lambda: None if catalogue.is_synced else "the profiles are not listed yet"
+        checks["profiler"] = lambda: (
+            None if catalogue.is_synced else "waiting for the initial list of profiles"
+        )
     health = Listener(create_health(checks, registry), settings.bind_address, settings.health_port)
     tasks["health"] = health.run_until_cancelled()
     log.info("started", role=settings.role.value, webhook_port=settings.webhook_port)

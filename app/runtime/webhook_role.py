@@ -77,13 +77,13 @@ class WebhookRole:
     def unready_reason(self) -> str | None:
         """The reason why this replica is not ready for reviews; None if it is ready."""
         if not self.index.is_synced:
-            return "the profiles are not listed yet"
+            return "waiting for the initial list of profiles"
         if self._constraints and not self._constraints.is_synced:
-            return "LimitRanges, ResourceQuotas and autoscalers are not listed yet"
+            return "waiting for the initial lists of LimitRanges, ResourceQuotas and HorizontalPodAutoscalers"
         if self.serving.loaded is None:
             return "there is no serving certificate yet: the profiler or cert-manager issues it"
         if not self.listener.started:
-            return "the listener has not started yet"
+            return "waiting for the listener to start"
         return self.self_dial.reason
 
     def tasks(self, client: ClusterClient, health: HealthMetrics) -> dict[str, Coroutine[Any, Any, None]]:

@@ -53,9 +53,7 @@ def test_the_text_has_samples_window_candidate_and_other_policies(program: Progr
         "8640 samples of at most 2 replicas at a time in the 15 UTC days up to 2024-10-19. The value is"
         " chosen from 14 UTC days (2024-10-05 to 2024-10-18)" in outcome.one_line
     )
-    assert (
-        "2024-10-19 is the current day: it counts when the next day begins, or as soon as" in outcome.one_line
-    )
+    assert "2024-10-19 is the current day: it counts when the next day begins" in outcome.one_line
     assert "The value is the largest daily " in outcome.one_line
     assert "Upper bound for nine of ten days: " in outcome.one_line
     assert "To compare, use --kubeconfig without --history." in outcome.one_line

@@ -111,7 +111,7 @@ async def test_it_becomes_ready_step_by_step_and_drains_before_it_ends() -> None
     """
     catalogue = ProfileCatalogue()
     role = WebhookRole(LOCAL, catalogue, CollectorRegistry())
-    assert role.unready_reason() == "the profiles are not listed yet"
+    assert role.unready_reason() == "waiting for the initial list of profiles"
     for resource in KINDS:
         catalogue.replace(
             resource, [manifest for manifest in web_profiles() if kind_of(manifest) == resource]
@@ -120,7 +120,7 @@ async def test_it_becomes_ready_step_by_step_and_drains_before_it_ends() -> None
         role.unready_reason() == "there is no serving certificate yet: the profiler or cert-manager issues it"
     )
     role.serving.load(FIRST)
-    assert role.unready_reason() == "the listener has not started yet"
+    assert role.unready_reason() == "waiting for the listener to start"
     async with listening(role) as (client, url):
         before = await client.post(url, content=encoded(review(web_pod())))
         await role.drain()
@@ -158,7 +158,9 @@ def test_a_webhook_that_sets_requests_waits_for_constraints() -> None:
         constraints.quotas,
         constraints.autoscalers,
     ):
-        assert role.unready_reason() == "LimitRanges, ResourceQuotas and autoscalers are not listed yet"
+        assert role.unready_reason() == (
+            "waiting for the initial lists of LimitRanges, ResourceQuotas and HorizontalPodAutoscalers"
+        )
         collection.replace([])
 
     assert (

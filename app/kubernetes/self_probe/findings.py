@@ -37,7 +37,7 @@ _CAUSES = {
     ),
 }
 _NOT_ANSWERED = (
-    "the webhook did not answer a ConfigMap that was created by dry run. Either API servers cannot reach the "
+    "the webhook did not mutate the dry-run ConfigMap. Either API servers cannot reach the "
     "webhook: check its Pods, their /readyz, a firewall in front of its port, and the caBundle. "
     f"Or they do not call it: check the selectors of {PROBE_WEBHOOK}"
 )
@@ -72,16 +72,16 @@ def error_finding(error: ClusterError) -> Finding | None:
     if isinstance(error, UnavailableError | ConflictError | ExpiredError) and "webhook" not in text:
         return None
     advice = (
-        "the account needs the right to create ConfigMaps in its own namespace; quotas, policies and other "
-        "webhooks must admit a ConfigMap that is created by dry run"
+        "The service account needs RBAC permission to create ConfigMaps in its own namespace; quotas,"
+        " policies and other webhooks must admit the ConfigMap"
     )
-    return Finding(f"the probe was refused: {advice} ({text})", "Refused")
+    return Finding(f"dry-run ConfigMap rejected: {text}. {advice}", "Refused")
 
 
 def response_finding(*, is_answered: bool) -> Finding:
     """The finding for a created ConfigMap, with or without the webhook's answer."""
     if is_answered:
-        return Finding("the webhook answered a ConfigMap that was created by dry run")
+        return Finding("the webhook mutated the dry-run ConfigMap")
     return Finding(_NOT_ANSWERED, "NotAnswered")
 
 

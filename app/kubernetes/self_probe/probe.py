@@ -70,7 +70,8 @@ class Probe:
             return (Finding(str(error), "EntryMissing"),)
         except ForbiddenError as error:
             fault = (
-                f"MutatingWebhookConfiguration {name} can't be read: the account needs the right to get it"
+                f"MutatingWebhookConfiguration {name} can't be read: the service account needs RBAC"
+                " permission to get it"
             )
             return (Finding(f"{fault} ({error})", "ConfigurationUnreadable"),)
         return tuple(entry_findings(configuration, self._policy.expected))

@@ -8,7 +8,7 @@ from tests.kubernetes.webhook_configurations import PODS, PROBE
 NO_FAULT_MESSAGES = [
     f"the rules and selectors of {PODS} are as the release rendered them",
     f"{PODS} and {PROBE} have the same service and caBundle",
-    "the webhook answered a ConfigMap that was created by dry run",
+    "the webhook mutated the dry-run ConfigMap",
 ]
 
 

@@ -150,7 +150,7 @@ def test_entries_of_pods_and_probe_differ(changed: dict[str, Any], fields: str) 
         (
             403,
             "ConfigurationUnreadable",
-            "MutatingWebhookConfiguration job-profiler can't be read: the account",
+            "MutatingWebhookConfiguration job-profiler can't be read: the service account",
         ),
     ],
 )
@@ -226,7 +226,7 @@ def test_a_refusal_with_another_cause(error: ClusterError) -> None:
 
     assert finding is not None
     assert finding.reason == "Refused"
-    assert finding.message.endswith(f"({error})")
+    assert finding.message.startswith(f"dry-run ConfigMap rejected: {error}. The service account needs ")
 
 
 @pytest.mark.parametrize("error", [UnavailableError("503"), ConflictError("AlreadyExists")])
