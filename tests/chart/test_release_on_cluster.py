@@ -285,6 +285,10 @@ def test_the_notes_say_what_to_do_next(newest_installer: Helm) -> None:
     printed = notes(newest_installer, profiling={"profilesNamespace": SECOND}, crds={"install": False})
 
     assert f"kubectl get cpuprofiles,memoryprofiles,connectionprofiles -n {SECOND}\n" in printed
+    assert (
+        f"kubectl exec -n {FIRST} deploy/job-profiler-profiler -c job-profiler -- job-profiler status\n"
+        in printed
+    )
     assert f"kubectl get configmap job-profiler-status -n {FIRST} -o yaml\n" in printed
     assert "running Pods get them without a restart" in printed
     assert f"helm test job-profiler -n {FIRST} --logs\n" in printed
