@@ -1,4 +1,4 @@
-"""The exceptions of the profiler, one class per decision of a caller.
+"""The exceptions that cross packages, one class per decision of a caller.
 
 ProfilerError
 ├── SettingsError        invalid settings, all reported at once: exit code 2, before anything starts
