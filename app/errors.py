@@ -12,7 +12,7 @@ ProfilerError
     ├── ConflictError    the object was changed concurrently: read it again, then decide
     ├── ForbiddenError   a permission is missing: report which one, never retry fast
     ├── InvalidError     the request is malformed (400)
-    ├── ExpiredError     the resourceVersion is too old (410, or any error in a watch): list again
+    ├── ExpiredError     the resourceVersion is too old (410, or any error in a watch): relist
     └── UnavailableError retry later, after `retry_after_seconds` if the server sent it
 """
 
@@ -84,7 +84,7 @@ class InvalidError(ClusterError):
 
 
 class ExpiredError(ClusterError):
-    """A list or watch can't continue from its resourceVersion: list again."""
+    """A list or watch can't continue from its resourceVersion: relist."""
 
 
 class UnavailableError(ClusterError):

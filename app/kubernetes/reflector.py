@@ -1,4 +1,8 @@
-"""Reflector: keeps a sink in sync with a collection by list and watch; lists again if a watch fails."""
+"""Reflector: keeps a sink in sync with a collection by list and watch.
+
+A watch that ends, or that an outage interrupts, is resumed from the last resourceVersion. The reflector
+relists only if that can't be used any more: after any other error, and after several watches without events.
+"""
 
 import asyncio
 import random
@@ -22,7 +26,7 @@ log = structlog.get_logger(__name__)
 _MIN_WATCH_SECONDS = 240.0
 _MAX_WATCH_SECONDS = 600.0
 # An API server that can't serve a resourceVersion may end every watch at once, without events or an error.
-_EMPTY_WATCHES_UNTIL_LIST = 3
+_EMPTY_WATCHES_UNTIL_RELIST = 3
 
 
 _decode = msgspec.json.Decoder(Object).decode
@@ -43,8 +47,8 @@ class Sink(Protocol[Item_contra]):
         """Remove an object."""
 
 
-def without_managed_fields(manifest: Object) -> Object:
-    """The object without `managedFields`, which is often more than half of it."""
+def drop_managed_fields(manifest: Object) -> Object:
+    """Remove `managedFields`, which is often more than half of the object; returns the same object."""
     manifest["metadata"].pop("managedFields", None)
     return manifest
 
@@ -63,7 +67,7 @@ class Reflector(Generic[Item]):
     selection: ListOptions
     sink: Sink[Item]
     _: KW_ONLY
-    transform: Callable[[Object], Item] = without_managed_fields  # type: ignore[assignment]  # for a sink of objects
+    transform: Callable[[Object], Item] = drop_managed_fields  # type: ignore[assignment]  # for a sink of objects
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], float] = time.monotonic
     on_error: Callable[[ClusterError], None] = lambda _error: None
@@ -88,7 +92,7 @@ class Reflector(Generic[Item]):
                 await self._watch()
             except ClusterError as error:
                 self.on_error(error)
-                await asyncio.sleep(self._pause_after(error))
+                await asyncio.sleep(self._handle_failure(error))
 
     async def _list(self) -> None:
         items: list[Item] = []
@@ -119,7 +123,7 @@ class Reflector(Generic[Item]):
             self.backoff.reset()
         elif not was_long:
             pause = self.backoff.next_pause()
-            if self.backoff.failures >= _EMPTY_WATCHES_UNTIL_LIST:
+            if self.backoff.failures >= _EMPTY_WATCHES_UNTIL_RELIST:
                 self._resource_version = ""
             await asyncio.sleep(pause)
 
@@ -146,8 +150,8 @@ class Reflector(Generic[Item]):
         self._resource_version = event.resource_version
         return event.kind != "BOOKMARK"
 
-    def _pause_after(self, error: ClusterError) -> float:
-        """The seconds until the next attempt; an error other than an outage makes that attempt a list."""
+    def _handle_failure(self, error: ClusterError) -> float:
+        """Log a failed attempt, and plan a relist unless it was an outage; returns the pause in seconds."""
         pause = self.backoff.next_pause()
         if isinstance(error, UnavailableError):
             pause = max(pause, error.retry_after_seconds or 0)

@@ -1,4 +1,6 @@
-"""Plan of the CA rotation: the next writes, given what is stored and published; pure except for randomness.
+"""Plan of the CA rotation: the next writes, given what is stored and published.
+
+Pure: the time and the source of private keys and serial numbers are arguments.
 
 A rotation may be interrupted anywhere without failing an admission, because each step waits for the previous
 ones:
@@ -8,9 +10,9 @@ ones:
 3. The bundle is read back, and stays published for longer than API servers take to load it.
 4. Only then the new CA signs. Until then the CA that issued the served certificate renews it, so that the
    served certificate never expires.
-5. An older CA is removed when all its certificates have expired: the served one and all that it replaced.
+5. An older CA is removed once all certificates that it signed have expired: the served and the replaced ones.
 
-The only state in memory is how long a bundle has been seen published; a process that starts waits again.
+The only state in memory is how long each CA has been seen in the bundle; a process that starts waits again.
 """
 
 from collections.abc import Mapping
@@ -52,6 +54,7 @@ class RotationPolicy:
 class ObservedCertificates:
     """The contents of Secrets and webhook configuration, and how long each CA has been seen published.
 
+    `authorities` holds all stored CAs, newest first. `replaced` are formerly served certificates, as PEM.
     `bundle` is None if it could not be read: then no CA counts as published.
     """
 
@@ -104,12 +107,12 @@ def plan(
 ) -> RotationPlan:
     """The plan for the *observed* state; *keys* is used only if a certificate is issued."""
     state = _RotationState(observed, policy, now, keys)
-    steps = (state.store_authorities(), state.publish_bundle(), state.store_serving())
+    steps = (state.authorities_step(), state.bundle_step(), state.serving_step())
     return RotationPlan([step for step in steps if step], state.seconds_until_due())
 
 
 class _RotationState:
-    """The current CA, and the older CAs that are still needed."""
+    """The newest CA unless it is due for renewal, and the older CAs that are still needed."""
 
     def __init__(
         self, observed: ObservedCertificates, policy: RotationPolicy, now: datetime, keys: KeySource
@@ -119,7 +122,7 @@ class _RotationState:
         self._published = parse_certificates(observed.bundle or b"")
         newest = self._stored[0] if self._stored else None
         self._renewal_reason = authority_renewal_reason(newest, now)
-        self._current = None if self._renewal_reason else newest
+        self._current = None if self._renewal_reason else newest  # None: a new CA is due
         self._current_certificate = certificate_of(self._current)
         self._served = certificate_of(observed.serving)
         self._in_use = self._certificates_in_use()
@@ -129,8 +132,8 @@ class _RotationState:
             if pair == self._current or self._is_needed(_first_certificate(pair))
         ]
 
-    def store_authorities(self) -> StoreAuthorities | None:
-        """Adds a new CA, removes CAs that are no longer needed; None if nothing changes."""
+    def authorities_step(self) -> StoreAuthorities | None:
+        """The step that adds a due CA, or else removes CAs that are not needed; None if nothing changes."""
         if self._renewal_reason:
             new = issue_authority(self._keys, self._now, self._policy.authority_lifetime)
             return StoreAuthorities(concatenate([new, *self._needed]), self._renewal_reason)
@@ -138,8 +141,8 @@ class _RotationState:
             return StoreAuthorities(concatenate(self._needed), "all certificates of an older CA have expired")
         return None
 
-    def publish_bundle(self) -> PublishBundle | None:
-        """Publishes all needed CAs, also those that are only in the bundle; never an empty bundle."""
+    def bundle_step(self) -> PublishBundle | None:
+        """The step that publishes all needed CAs, also those only in the bundle; never an empty bundle."""
         stored = [_first_certificate(pair) for pair in self._needed]
         others = [
             authority
@@ -152,8 +155,8 @@ class _RotationState:
             return None
         return PublishBundle(pem)
 
-    def store_serving(self) -> StoreServing | None:
-        """Issues a new serving certificate, if one is due and a CA may sign it."""
+    def serving_step(self) -> StoreServing | None:
+        """The step that stores a new serving certificate; None if none is due or no CA may sign it."""
         serving, signer = self._observed.serving, self._signer()
         if signer is None:
             return None
@@ -179,8 +182,8 @@ class _RotationState:
     def _certificates_in_use(self) -> list[x509.Certificate]:
         """The unexpired certificates that replicas may serve: the stored one and those that it replaced.
 
-        If the Secret has no serving certificate, replicas may still serve one that is no longer stored. Then
-        each CA except the current one, which is kept anyway, takes its place, so that all CAs are kept.
+        Without a stored serving certificate, assume that every older CA still has one in use: replicas may
+        serve one that is no longer stored. The CA certificates then stand in for it, so all CAs are kept.
         """
         authorities = [*map(_first_certificate, self._stored), *self._published]
         older = [authority for authority in authorities if authority != self._current_certificate]
