@@ -130,7 +130,7 @@ class ConnectionSamples:
 
     A mesh identifies endpoints by labels; `kind` is empty if the labels lack it. If the mesh knows the Pods
     of a source, `edge_pods[i]` and `source_pods[i]` name them. Pods identify the workload better than labels,
-    so an edge or source may occur more than once, with different Pods. `unknown_ends` counts the edges that
+    so an edge or source may occur more than once, with different Pods. `unknown_edges` counts the edges that
     were dropped because an endpoint is unidentified.
     """
 
@@ -145,4 +145,4 @@ class ConnectionSamples:
     response_bytes: NDArray[np.float64] | None = None
     edge_pods: tuple[Sequence[str], ...] = ()
     source_pods: tuple[Sequence[str], ...] = ()
-    unknown_ends: int = 0
+    unknown_edges: int = 0

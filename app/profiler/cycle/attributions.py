@@ -30,9 +30,9 @@ class Attributions:
         reaches_back = len(steps) * STEP_SECONDS > _SNAPSHOT_REACH_SECONDS
         if not containers or not (reaches_back or self._has_unknown_pod(containers)):
             return self.current
-        for queried, attribution in self._queries:
+        for queried, query in self._queries:
             if queried.first <= steps.first and steps.last <= queried.last:
-                return await attribution
+                return await query
         self._queries.append((steps, asyncio.create_task(self._query_owners(steps))))
         return await self._queries[-1][1]
 

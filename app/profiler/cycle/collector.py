@@ -1,4 +1,4 @@
-"""Collects the missing samples of one cycle from the source and determines the state of each signal."""
+"""Collection of missing samples: queries of a cycle, folds of their results, and the state of each signal."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -37,7 +37,7 @@ from app.profiler.ports import UsageSource
 
 # Samples of the newest minute may not have reached every Prometheus yet.
 GRACE_SECONDS = 60
-# A past that is unreadable for this long may remain so: stored values then change without it.
+# After a day of failed reads of older steps, profiles are updated without them.
 _PATIENCE_STEPS = STEPS_PER_DAY
 Progress = Callable[[int, int], None]
 log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class CollectedSamples:
     unread_past: set[ProfileKind] = field(default_factory=set)  # kinds of profiles that wait for their past
     unattributed_namespaces: set[str] = field(default_factory=set)
     past_owner_source: str = ""
-    unknown_edges: int = 0  # in the result for the newest steps
+    unknown_edges: int = 0  # edges with an unidentified endpoint in the result for the newest steps
 
     @property
     def answered_kinds(self) -> set[ProfileKind]:
@@ -72,8 +72,8 @@ class CollectedSamples:
         }
 
     @property
-    def has_usage(self) -> bool:
-        """True if a query for CPU or memory succeeds; otherwise no usage is known at all."""
+    def usage_queries_answered(self) -> bool:
+        """True unless the queries for CPU and memory both fail."""
         usage = (state for state in self.states if state.signal is not Signal.CONNECTIONS)
         return any(state.health is not Health.FAILING for state in usage)
 
@@ -96,8 +96,8 @@ class _Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cycle:
-    """What the queries of one cycle share."""
+class _QueryContext:
+    """The inputs and the outcome that all queries of one cycle share."""
 
     newest_step: int
     attributions: Attributions
@@ -131,21 +131,21 @@ class SampleCollector:
             for resource in Resource
         }
         edges = self._parts_to_query(Signal.CONNECTIONS, self._connections.missing(wanted.last), wanted.last)
-        cycle = _Cycle(
+        context = _QueryContext(
             wanted.last,
             Attributions(self._source, snapshot),
             _Meter(progress, sum(map(len, chain(*usage.values(), edges)))),
         )
         states = await asyncio.gather(
-            *(self._collect_usage(resource, usage[resource], cycle) for resource in Resource),
-            self._collect_edges(edges, cycle),
+            *(self._collect_usage(resource, usage[resource], context) for resource in Resource),
+            self._collect_edges(edges, context),
         )
-        cycle.meter.finish()
+        context.meter.finish()
         # A signal without a query in this cycle keeps its state.
         self._states |= {state.signal: state for state in states if state}
-        self._update_past_owner_source(cycle.attributions.owner_source)
-        collected = cycle.collected
-        collected.states = [self._with_pressure(state) for state in self._states.values()]
+        self._update_past_owner_source(context.attributions.owner_source)
+        collected = context.collected
+        collected.states = [self._degraded_if_pressure_unknown(state) for state in self._states.values()]
         collected.unread_past = self._unread_past(wanted)
         collected.past_owner_source = self._past_owner_source
         collected.unknown_edges = self._unknown_edges
@@ -173,8 +173,8 @@ class SampleCollector:
         }
         return {signal.profile_kind for signal in missing - given_up}
 
-    def _with_pressure(self, state: SignalState) -> SignalState:
-        """The state; degraded if usage is known but the pressure that would raise it is not."""
+    def _degraded_if_pressure_unknown(self, state: SignalState) -> SignalState:
+        """The state; `Degraded` instead of `Ok` if the last query for pressure failed."""
         return self._pressure_unknown.get(state.signal, state) if state.health is Health.OK else state
 
     def _update_past_owner_source(self, owner_source: str) -> None:
@@ -183,52 +183,54 @@ class SampleCollector:
             self._past_owner_source = owner_source
 
     async def _collect_usage(
-        self, resource: Resource, parts: list[StepRange], cycle: _Cycle
+        self, resource: Resource, parts: list[StepRange], context: _QueryContext
     ) -> SignalState | None:
         async def query(part: StepRange, results: SignalResults) -> None:
             async for days in self._source.container_samples(resource, part):
-                await self._fold_usage(days, cycle, results)
+                await self._fold_usage(days, context, results)
 
-        results = await _query_parts(parts, query, cycle.newest_step)
-        await self._collect_pressure(resource, cycle)
+        results = await _query_parts(parts, query, context.newest_step)
+        await self._collect_pressure(resource, context)
         return usage_state(resource, results) if parts else None
 
-    async def _collect_edges(self, parts: list[StepRange], cycle: _Cycle) -> SignalState | None:
+    async def _collect_edges(self, parts: list[StepRange], context: _QueryContext) -> SignalState | None:
         async def query(part: StepRange, results: SignalResults) -> None:
             async for samples in self._source.connection_samples(part):
-                await self._fold_edges(samples, cycle, results)
+                await self._fold_edges(samples, context, results)
 
-        results = await _query_parts(parts, query, cycle.newest_step)
+        results = await _query_parts(parts, query, context.newest_step)
         return connection_state(results, mesh_seen=self._mesh_seen) if parts else None
 
-    async def _fold_usage(self, days: list[ContainerSamples], cycle: _Cycle, results: SignalResults) -> None:
+    async def _fold_usage(
+        self, days: list[ContainerSamples], context: _QueryContext, results: SignalResults
+    ) -> None:
         """Fold one query result, its newest day first."""
         steps = StepRange(days[-1].steps.first, days[0].steps.last)
         for samples in days:
             results.unusable += samples.unusable
-            results.series.append(len(samples.containers))
-            cycle.meter.advance(len(samples.steps))
-            # Steps without samples may be filled later while all newer ones are empty too: query them again.
+            results.series_counts.append(len(samples.containers))
+            context.meter.advance(len(samples.steps))
+            # While all newer steps are empty, an empty step may only be late: query it again.
             if not results.has_samples:
                 continue
-            attribution = await cycle.attributions.for_result(samples.containers, steps)
+            attribution = await context.attributions.for_result(samples.containers, steps)
             async with self._folding:
                 folded = await asyncio.to_thread(self._history.fold, samples, attribution)
             results.folded = True
-            cycle.collected.samples += folded.samples
-            cycle.collected.unattributed_namespaces |= {
+            context.collected.samples += folded.samples
+            context.collected.unattributed_namespaces |= {
                 namespace for namespace, _ in folded.unattributed_pods
             }
 
-    async def _collect_pressure(self, resource: Resource, cycle: _Cycle) -> None:
+    async def _collect_pressure(self, resource: Resource, context: _QueryContext) -> None:
         """Query pressure on the steps with known usage; a failure does not affect usage."""
-        missing = self._history.missing_pressure(resource, cycle.newest_step)
+        missing = self._history.missing_pressure(resource, context.newest_step)
         if not missing:
             return
         try:
             for steps in missing:
                 async for samples in self._source.pressure_samples(PRESSURE_OF[resource], steps):
-                    attribution = await cycle.attributions.for_result(samples.containers, samples.steps)
+                    attribution = await context.attributions.for_result(samples.containers, samples.steps)
                     async with self._folding:
                         await asyncio.to_thread(self._history.fold_pressure, samples, attribution)
         except SourceError as error:
@@ -236,15 +238,18 @@ class SampleCollector:
             return
         self._pressure_unknown.pop(Signal.of(resource), None)
 
-    async def _fold_edges(self, samples: ConnectionSamples, cycle: _Cycle, results: SignalResults) -> None:
+    async def _fold_edges(
+        self, samples: ConnectionSamples, context: _QueryContext, results: SignalResults
+    ) -> None:
         results.unusable += samples.unusable
-        results.series.append(len(samples.sources))
-        cycle.meter.advance(len(samples.steps))
+        results.series_counts.append(len(samples.sources))
+        context.meter.advance(len(samples.steps))
         self._mesh_seen = self._mesh_seen or bool(samples.sources or self._connections.sources)
         if results.has_samples:
-            resolved = await asyncio.to_thread(resolve, samples, cycle.attributions.current)
-            if len(results.series) == 1:
-                self._unknown_edges = resolved.unknown_ends
+            resolved = await asyncio.to_thread(resolve, samples, context.attributions.current)
+            is_newest_result = len(results.series_counts) == 1
+            if is_newest_result:
+                self._unknown_edges = resolved.unknown_edges
             await asyncio.to_thread(self._connections.fold, resolved)
             results.folded = True
 
@@ -260,5 +265,5 @@ async def _query_parts(parts: list[StepRange], query: QueryPart, newest_step: in
             await query(part, results)
     except SourceError as error:
         results.error = error
-    results.off = bool(parts) and not results.series and results.error is None
+    results.off = bool(parts) and not results.series_counts and results.error is None
     return results

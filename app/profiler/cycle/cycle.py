@@ -1,4 +1,4 @@
-"""One profiling cycle: collect samples, derive profiles, write them, record Events and check-points."""
+"""The profiling cycle, and the learned state that one leader's term keeps between cycles."""
 
 import asyncio
 import math
@@ -36,7 +36,7 @@ from app.profiler.rate_limiter import RateLimiter
 from app.recommendation.policy import EstimationPolicy
 
 InScope = Callable[[str], bool]
-RETAINED_DAYS = 15  # of usage
+RETAINED_DAYS = 15  # 14 closed days and today
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,11 @@ class CycleReport:
 
 
 class ProfilingCycle:
-    """Holds the learned state; `run_once` brings it and the stored profiles up to date."""
+    """The learned state of one leader's term; `run_once` brings it and the stored profiles up to date.
+
+    *in_scope* is True for each namespace with workloads to profile. *query_scope* returns the namespaces that
+    queries cover now; it is stored with check-points.
+    """
 
     def __init__(
         self,
@@ -185,5 +189,5 @@ class ProfilingCycle:
             stored,
             derived.too_few,
             min_samples=self._policy.estimation.min_samples,
-            answered=collected.has_usage,
+            usage_queries_answered=collected.usage_queries_answered,
         )

@@ -41,7 +41,7 @@ def resolve(samples: ConnectionSamples, attribution: Attribution) -> ConnectionS
         response_bytes=_sum_optional_rows(samples.response_bytes, rows, len(unique_edges)),
         edge_pods=(),
         source_pods=(),
-        unknown_ends=samples.unknown_ends + edges.count(None),
+        unknown_edges=samples.unknown_edges + edges.count(None),
     )
 
 

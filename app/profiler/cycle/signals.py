@@ -113,7 +113,7 @@ class SignalResults:
     """A summary of one signal's query results in a cycle."""
 
     only_older_steps: bool = False  # the newest step is known already
-    series: list[int] = field(default_factory=list)  # how many each result has; newest steps first
+    series_counts: list[int] = field(default_factory=list)  # of each result, newest steps first
     folded: bool = False  # at least one result
     unusable: int = 0
     off: bool = False
@@ -122,7 +122,7 @@ class SignalResults:
     @property
     def newest_is_empty(self) -> bool:
         """True if the newest steps have no samples: not any more, or not yet."""
-        return not self.only_older_steps and self.series[:1] == [0]
+        return not self.only_older_steps and self.series_counts[:1] == [0]
 
     @property
     def has_newest(self) -> bool:
@@ -132,7 +132,7 @@ class SignalResults:
     @property
     def has_samples(self) -> bool:
         """True if any step has samples: empty steps before it stay empty."""
-        return self.only_older_steps or any(self.series)
+        return self.only_older_steps or any(self.series_counts)
 
 
 def usage_state(resource: Resource, results: SignalResults) -> SignalState:

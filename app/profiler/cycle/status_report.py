@@ -17,7 +17,7 @@ def reasons_without_profile(
     too_few: Iterable[Identity],
     *,
     min_samples: int,
-    answered: bool,
+    usage_queries_answered: bool,
 ) -> dict[str, str]:
     """The reason for each workload that has no profile: *expected* ones, and those with *too_few* samples.
 
@@ -26,7 +26,9 @@ def reasons_without_profile(
     lacking = sorted({identity.subject for identity in too_few if identity not in present})
     few_samples = f"TooFewSamples: fewer than {min_samples} samples, one per 5 minutes"
     no_samples = (
-        "NoSamples: no usage of its Pods was found" if answered else "NoAnswer: the queries for usage fail"
+        "NoSamples: no usage of its Pods was found"
+        if usage_queries_answered
+        else "NoAnswer: the queries for usage fail"
     )
     reasons = {str(workload): few_samples for workload in lacking}
     for workload in sorted(expected):

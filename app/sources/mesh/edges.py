@@ -90,7 +90,7 @@ def join_connections(
         response_bytes=align_rows(rates.response_bytes, edges, len(steps)),
         edge_pods=tuple(naming.pods.get(key, ()) for key in source_keys),
         source_pods=tuple(naming.pods.get(key, ()) for key in sources),
-        unknown_ends=sum(edge is None for edge in all_edges.values()),
+        unknown_edges=sum(edge is None for edge in all_edges.values()),
     )
 
 
@@ -147,5 +147,5 @@ def concatenate_samples(samples: Sequence[ConnectionSamples]) -> ConnectionSampl
         response_bytes=np.concatenate([part.response_bytes for part in parts]),
         edge_pods=tuple(chain.from_iterable(part.edge_pods for part in parts)),
         source_pods=tuple(chain.from_iterable(part.source_pods for part in parts)),
-        unknown_ends=sum(part.unknown_ends for part in parts),
+        unknown_edges=sum(part.unknown_edges for part in parts),
     )

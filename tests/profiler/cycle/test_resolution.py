@@ -86,14 +86,14 @@ def test_the_first_pod_that_is_known_counts() -> None:
 def test_a_source_that_nothing_tells_is_left_out_and_counted() -> None:
     """Neither label nor Pod: one more edge than the two without labels."""
     given = samples(
-        (Workload("shop", "", ""), ("legacy",), [1, 1]), (WEB, (WEB_POD,), [1, 1]), unknown_ends=2
+        (Workload("shop", "", ""), ("legacy",), [1, 1]), (WEB, (WEB_POD,), [1, 1]), unknown_edges=2
     )
 
     found = resolved(given)
 
     assert found.edges == (Connection(WEB, DB),)
     assert found.sources == (WEB,)
-    assert found.unknown_ends == 3
+    assert found.unknown_edges == 3
 
 
 @pytest.mark.parametrize(

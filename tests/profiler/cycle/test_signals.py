@@ -98,21 +98,23 @@ FAILING, PAST_UNREAD = (Health.FAILING, "HTTPError"), (Health.DEGRADED, "PastUnr
     ("results", "expected"),
     [
         pytest.param(SignalResults(error=LOST), FAILING, id="nothing was answered"),
-        pytest.param(SignalResults(series=[5], error=LOST), FAILING, id="answered, but not attributed"),
         pytest.param(
-            SignalResults(series=[5], folded=True, error=LOST), PAST_UNREAD, id="older steps failed"
+            SignalResults(series_counts=[5], error=LOST), FAILING, id="answered, but not attributed"
         ),
         pytest.param(
-            SignalResults(series=[0, 5], folded=True, error=LOST),
+            SignalResults(series_counts=[5], folded=True, error=LOST), PAST_UNREAD, id="older steps failed"
+        ),
+        pytest.param(
+            SignalResults(series_counts=[0, 5], folded=True, error=LOST),
             FAILING,
             id="nothing new, and older steps failed",
         ),
         pytest.param(
             SignalResults(only_older_steps=True, error=LOST), PAST_UNREAD, id="only older steps were asked"
         ),
-        pytest.param(SignalResults(series=[0]), (Health.EMPTY, "NoSamples"), id="nothing new"),
+        pytest.param(SignalResults(series_counts=[0]), (Health.EMPTY, "NoSamples"), id="nothing new"),
         pytest.param(
-            SignalResults(only_older_steps=True, series=[0]),
+            SignalResults(only_older_steps=True, series_counts=[0]),
             (Health.OK, "Answered"),
             id="nothing older, and the new known",
         ),

@@ -22,7 +22,7 @@ def reasons(
     *,
     answered: bool = True,
 ) -> dict[str, str]:
-    return reasons_without_profile(expected, stored, too_few, min_samples=12, answered=answered)
+    return reasons_without_profile(expected, stored, too_few, min_samples=12, usage_queries_answered=answered)
 
 
 def test_each_workload_without_a_profile_has_its_reason() -> None:

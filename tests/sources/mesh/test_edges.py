@@ -123,7 +123,7 @@ def test_unknown_endpoints_are_dropped_and_counted() -> None:
     joined = join(requests, NOTHING, scrapes)
 
     assert joined.edges == (Connection(CART, WEB),)
-    assert joined.unknown_ends == 2
+    assert joined.unknown_edges == 2
     assert joined.sources == (WEB, CART)
 
 

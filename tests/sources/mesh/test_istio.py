@@ -118,7 +118,7 @@ def test_unknown_endpoints_are_dropped_and_counted() -> None:
     _, samples = converse(Istio(), lambda _batch: [table(rows), *[NOTHING] * 5], Scope())
 
     assert samples.edges == (Connection(CART, DB),)
-    assert samples.unknown_ends == 2
+    assert samples.unknown_edges == 2
     assert samples.sources == (CART,)
 
 

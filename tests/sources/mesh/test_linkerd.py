@@ -256,7 +256,7 @@ def test_unknown_endpoints_are_dropped_and_counted() -> None:
     samples = joined([EDGE, service, EDGE | TO_VOTING])
 
     assert len(samples.edges) == 1
-    assert samples.unknown_ends == 2
+    assert samples.unknown_edges == 2
 
 
 def test_a_source_without_labels_has_its_pods() -> None:
