@@ -59,7 +59,7 @@ class WebhookRole:
         state = AdmissionState(
             self.index,
             PreparedDecisions(catalogue, self.index),
-            settings.profiles_pods_of,
+            settings.is_namespace_in_scope,
             self._sizer(catalogue),
         )
         self._mutator = PodMutator(

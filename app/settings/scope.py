@@ -21,7 +21,7 @@ class ScopeSettings(ClusterSettings):
         "", description="Label selector of the namespaces to profile, such as team=web; empty means all"
     )
 
-    def profiles_pods_of(self, namespace: str) -> bool:
-        """True if the settings put the Pods of *namespace* in scope."""
+    def is_namespace_in_scope(self, namespace: str) -> bool:
+        """True if the settings have *namespace* in scope; labels of namespaces are not considered."""
         excluded = namespace in self.excluded_namespaces or namespace == self.own_namespace
         return not excluded and (not self.profiling_namespace or namespace in self.profiling_namespace)

@@ -1,4 +1,4 @@
-"""The decision on an admission review: a patch, or the reason for none."""
+"""The decision on an admission review: a patch, and the skip reason if it is empty or incomplete."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,7 +33,10 @@ class AdmissionState:
 
 
 def decide(request: AdmissionRequest, state: AdmissionState) -> Decision:
-    """The decision on *request*: a Pod's annotations of ours get exactly the values in the index."""
+    """The decision on *request*.
+
+    The profile annotations of the Pod become those in the index: wrong ones are replaced, others removed.
+    """
     pod = request.object
     if pod is None or not _is_pod_creation(request):
         return answer_to_probe(request) or SKIPPED[SkipReason.NOT_A_POD_CREATION]
@@ -42,6 +45,7 @@ def decide(request: AdmissionRequest, state: AdmissionState) -> Decision:
         return SKIPPED[reason]
     workload = _workload(request.namespace, metadata)
     sizing = state.sizer.size(pod, workload) if state.sizer else NOT_SIZED
+    # A prepared decision has the profile annotations only: no operations on requests, and no summary.
     is_ordinary = sizing.outcome is None and not (sizing.owns_summary and _has_summary(metadata))
     prepared = state.prepared.find(workload, metadata.annotations) if is_ordinary else None
     return prepared or _decide_on_annotations(metadata, workload, state.index.annotations(workload), sizing)
@@ -63,7 +67,7 @@ def _reason_to_skip(namespace: str, metadata: Metadata, state: AdmissionState) -
 
 
 def _has_summary(metadata: Metadata) -> bool:
-    """True if the Pod has a requests summary, which is false on a Pod that is not sized."""
+    """True if the Pod has a requests summary; on a Pod that is not sized it is wrong and is removed."""
     return REQUESTS in (metadata.annotations or ())
 
 
@@ -75,9 +79,10 @@ def _decide_on_annotations(
         wanted, sizing = _fit(metadata, profiled, sizing, is_own)
     else:
         wanted = profiled
-    absent = SkipReason.NO_OWNER if workload.kind == POD else SkipReason.NO_PROFILE
-    reason = None if profiled else absent
-    if wanted is not profiled and not profiled.keys() <= wanted.keys():
+    without_profile = SkipReason.NO_OWNER if workload.kind == POD else SkipReason.NO_PROFILE
+    reason = None if profiled else without_profile
+    has_dropped = wanted is not profiled and not profiled.keys() <= wanted.keys()
+    if has_dropped:
         reason = SkipReason.ANNOTATIONS_TOO_LARGE
     patch = build_patch(metadata.annotations, wanted, is_own)
     patch += sizing.operations

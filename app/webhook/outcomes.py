@@ -1,4 +1,4 @@
-"""Outcomes of a review: a patch, or the reason for none."""
+"""Outcomes of a review: a patch, and the skip reason if it is empty or incomplete."""
 
 from dataclasses import dataclass
 from enum import StrEnum
