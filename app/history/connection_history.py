@@ -134,7 +134,7 @@ class ConnectionHistory:
             [edge for edge in self.edges if not keys.contains(key_of(edge.source))],
             [source for source in self.sources if not keys.contains(key_of(source))],
         )
-        self.coverage.remove(keys)
+        self.coverage.forget(keys)
 
     def within(self, keys: KeyRange) -> "ConnectionHistory":
         """The history of *keys*."""

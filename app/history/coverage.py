@@ -19,27 +19,24 @@ class Coverage:
 
     def __init__(self) -> None:
         self.starts = np.zeros(1, dtype=np.int64)
-        self.days: dict[int, StepFlags] = {}  # [ranges, steps of the day]
+        self.days: dict[int, StepFlags] = {}  # [key ranges, steps of the day]
 
     def missing(self, wanted: StepRange) -> list[StepRange]:
         """The steps of *wanted* that at least one key misses, as ranges within a day, newest day first."""
-        ranges: list[StepRange] = []
+        missing: list[StepRange] = []
         for part in wanted.by_day():
             covered = self.covered_for_all(day_of(part.first))[_columns(part)]
             edges = np.flatnonzero(np.diff(np.concatenate(([True], covered, [True])).astype(np.int8)))
-            ranges += [
+            missing += [
                 StepRange(part.first + int(begin), part.first + int(end) - 1)
                 for begin, end in zip(edges[::2], edges[1::2], strict=True)
             ]
-        return sorted(ranges, reverse=True)
+        return sorted(missing, reverse=True)
 
     def covered_for_all(self, day: int) -> StepFlags:
         """True for each step of *day* that all keys have; shape [288]."""
         flags = self.days.get(day)
-        covered: StepFlags = np.ones(STEPS_PER_DAY, dtype=np.bool_) & (
-            False if flags is None else flags.all(axis=0)
-        )
-        return covered
+        return np.zeros(STEPS_PER_DAY, dtype=np.bool_) if flags is None else np.asarray(flags.all(axis=0))
 
     @property
     def newest_step(self) -> int:
@@ -57,10 +54,10 @@ class Coverage:
     def uncovered_pairs(self, keys: Keys, steps: NDArray[np.int64]) -> StepFlags:
         """True for each k where `keys[k]` misses `steps[k]`."""
         uncovered = np.ones(len(keys), dtype=np.bool_)
-        ranges, days = self.range_indexes(keys), (steps - 1) // STEPS_PER_DAY
+        key_ranges, days = self.range_indexes(keys), (steps - 1) // STEPS_PER_DAY
         for number in set(days.tolist()) & set(self.days):
             of_day = days == number
-            uncovered[of_day] = ~self.days[number][ranges[of_day], (steps[of_day] - 1) % STEPS_PER_DAY]
+            uncovered[of_day] = ~self.days[number][key_ranges[of_day], (steps[of_day] - 1) % STEPS_PER_DAY]
         return uncovered
 
     def add(self, steps: StepRange) -> None:
@@ -75,37 +72,39 @@ class Coverage:
         has_dropped, self.days = len(kept) < len(self.days), kept
         return has_dropped
 
-    def remove(self, keys: KeyRange) -> None:
+    def forget(self, keys: KeyRange) -> None:
         """Mark all steps of *keys* as missing."""
         self.replace(keys, Coverage())
 
     def within(self, keys: KeyRange) -> "Coverage":
         """The coverage of *keys*; that of other keys is undefined in the result."""
-        ranges = np.unique(self.range_indexes(np.array([keys.first, *self.starts[keys.covers(self.starts)]])))
+        key_ranges = np.unique(
+            self.range_indexes(np.array([keys.first, *self.starts[keys.covers(self.starts)]]))
+        )
         part = Coverage()
-        part.starts = np.maximum(self.starts[ranges], keys.first)
-        part.days = {number: flags[ranges] for number, flags in self.days.items()}
+        part.starts = np.maximum(self.starts[key_ranges], keys.first)
+        part.days = {number: flags[key_ranges] for number, flags in self.days.items()}
         part.merge_equal_ranges()
         return part
 
     def replace(self, keys: KeyRange, other: "Coverage") -> None:
         """Replace the coverage of *keys* by that in *other*."""
         self._split(np.array([keys.first, keys.last + 1, *other.starts[keys.covers(other.starts)]]))
-        ranges = np.flatnonzero(keys.covers(self.starts))
-        other_ranges = other.range_indexes(self.starts[ranges])
+        key_ranges = np.flatnonzero(keys.covers(self.starts))
+        other_key_ranges = other.range_indexes(self.starts[key_ranges])
         for number in {*self.days, *other.days}:
             flags = other.days.get(number)
-            self._day(number)[ranges] = False if flags is None else flags[other_ranges]
+            self._day(number)[key_ranges] = False if flags is None else flags[other_key_ranges]
         self.merge_equal_ranges()
 
     def _uncovered_of_day(self, keys: Keys, part: StepRange) -> StepFlags:
         day = self.days.get(day_of(part.first))
         if day is None:
             return np.ones((len(keys), len(part)), dtype=np.bool_)
-        by_range = ~day[:, _columns(part)]
-        if len(by_range) == 1:
-            return np.broadcast_to(by_range, (len(keys), len(part)))
-        uncovered: StepFlags = by_range[self.range_indexes(keys)]
+        by_key_range = ~day[:, _columns(part)]
+        if len(by_key_range) == 1:
+            return np.broadcast_to(by_key_range, (len(keys), len(part)))
+        uncovered: StepFlags = by_key_range[self.range_indexes(keys)]
         return uncovered
 
     def range_indexes(self, keys: Keys) -> NDArray[np.int64]:
@@ -120,8 +119,11 @@ class Coverage:
     def _split(self, at: Keys) -> None:
         """Split the ranges at these keys; values above the last key are ignored."""
         starts = np.union1d(self.starts, at[at <= KeyRange().last])
-        old_ranges = self.range_indexes(starts)
-        self.starts, self.days = starts, {number: flags[old_ranges] for number, flags in self.days.items()}
+        old_key_ranges = self.range_indexes(starts)
+        self.starts, self.days = (
+            starts,
+            {number: flags[old_key_ranges] for number, flags in self.days.items()},
+        )
 
     def merge_equal_ranges(self) -> None:
         """Merge neighbouring ranges of equal coverage, and drop days without a covered step."""

@@ -135,7 +135,7 @@ class UsageHistograms:
         self.coverage.add(steps)
         return folded
 
-    def forget_before(self, newest_step: int) -> bool:
+    def forget_old_days(self, newest_step: int) -> bool:
         """Drop the days older than the retained ones; True if there were any."""
         oldest = day_of(newest_step) - self._retained_days + 1
         self.days = {number: day for number, day in self.days.items() if number >= oldest}
@@ -208,10 +208,10 @@ class UsageHistograms:
         window_start = (today - window_days + 1) * STEPS_PER_DAY + 1
         return np.maximum(self.first_seen, window_start), self.last_seen.copy(), seen
 
-    def recently_seen(
+    def recent_step_counts(
         self, series: NDArray[np.int64], until_steps: NDArray[np.int64], steps: int
     ) -> NDArray[np.int64]:
-        """For each `series[k]`, the steps with samples among the *steps* steps up to `until_steps[k]`."""
+        """For each `series[k]`, the number of steps with samples among the *steps* up to `until_steps[k]`."""
         lag = np.minimum(until_steps - self.last_seen[series], _RECENT_BITS - 1).astype(np.uint64)
         window = (self.recent[series] << lag) & np.uint64((1 << steps) - 1)
         seen: NDArray[np.int64] = np.bitwise_count(window).astype(np.int64)

@@ -27,7 +27,7 @@ class PressureHistory:
     def __init__(self) -> None:
         self.coverage = Coverage()
         self.days: dict[int, NDArray[np.int64]] = {}  # the sum of shares of each series, in 1 / 10,000
-        self.seen_last = np.empty(0, dtype=np.int64)
+        self.seen_last = np.empty(0, dtype=np.int64)  # the last step with pressure, by series
 
     def missing(self, measured: Callable[[int], NDArray[np.bool_]], newest_step: int) -> list[StepRange]:
         """The steps of the remembered days to query, newest first.
@@ -59,7 +59,7 @@ class PressureHistory:
             np.maximum.at(self.seen_last, owners[is_new], steps[is_new])
             self.days[day_of(part.first)] = day
         self.coverage.add(samples.steps)
-        self._forget_before(samples.steps.last)
+        self._forget_old_days(samples.steps.last)
 
     def select(self, series: NDArray[np.int64]) -> "PressureHistory":
         """The pressure of *series* only, renumbered from 0 in that order; coverage is not copied."""
@@ -94,7 +94,7 @@ class PressureHistory:
         """The sum over one day's steps of the shares of each of *size* series."""
         return _pad(self.days[number], size, 0) / _PARTS_PER_UNIT
 
-    def _forget_before(self, newest_step: int) -> None:
+    def _forget_old_days(self, newest_step: int) -> None:
         oldest = day_of(newest_step) - REMEMBERED_DAYS + 1
         self.days = {number: day for number, day in self.days.items() if number >= oldest}
         self.coverage.forget_before(oldest)

@@ -89,7 +89,7 @@ class UsageState:
         if dropped.any():
             self._keep(np.flatnonzero(~dropped))
         for history in self.histories():
-            history.coverage.remove(keys)
+            history.coverage.forget(keys)
 
     def forget_silent(self) -> None:
         """Drop the series without a sample on any retained day."""

@@ -50,7 +50,7 @@ class UsageHistory:
         histograms = self._histograms[samples.resource]
         owned = series[is_owned]
         folded = histograms.fold(samples.steps, owned, samples.values[is_owned], self._series.keys_of(owned))
-        if histograms.forget_before(samples.steps.last):
+        if histograms.forget_old_days(samples.steps.last):
             self.state.forget_silent()
         return FoldResult(folded, frozenset(unattributed))
 

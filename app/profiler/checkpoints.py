@@ -43,7 +43,10 @@ class _StoredShard:
 
 
 class Checkpoints:
-    """The stored shards as one leader's term sees them; *query_scope* are the namespaces that are queried."""
+    """The stored shards as one leader's term sees them.
+
+    Each shard records the *query_scope*: the namespaces that queries cover when it is written.
+    """
 
     def __init__(
         self,
@@ -52,16 +55,20 @@ class Checkpoints:
         retention: FetchRetention,
         planned_bytes: int = MAX_BYTES,
     ) -> None:
-        self._planned_bytes = planned_bytes  # of estimated sizes, which tend to be too large
+        self._planned_bytes = planned_bytes  # target for estimated shard sizes; estimates are high
         self._store, self._sink, self._retention = store, sink, retention
         self._stored: dict[str, _StoredShard] = {}
-        self._is_current = False
+        self._stored_is_current = False
         self._interval_seconds = _MAX_INTERVAL_SECONDS
         self._saved_at_seconds = self._not_before_seconds = 0.0
         self._outage = OutageLog(log, "checkpoints_not_written")
 
     async def restore(self, learned: LearnedState, query_scope: NamespaceSelection) -> None:
-        """Fill *learned*, which is empty, from the shards; raises ClusterError if a retry may succeed."""
+        """Fill *learned*, which is empty, from the shards; missing rights and unreadable shards are reported.
+
+        Raises:
+            ClusterError: the shards can't be read for another reason.
+        """
         try:
             shards = await self._load(learned)
         except ForbiddenError as error:
@@ -70,7 +77,7 @@ class Checkpoints:
         if shards:
             await asyncio.to_thread(learned.restore, shards, query_scope)
             self._interval_seconds = await self._interval()
-            if len(shards) == len(self._stored):
+            if len(shards) == len(self._stored):  # all shards were readable
                 oldest = min(shard.newest_step for shard in shards)
                 self._saved_at_seconds = float(oldest * STEP_SECONDS)
             log.info("checkpoints_restored", pieces=len(shards), series=len(learned.usage.series.keys))
@@ -84,7 +91,7 @@ class Checkpoints:
         try:
             written = await self._save(learned, query_scope)
         except ClusterError as error:
-            self._is_current = False
+            self._stored_is_current = False
             self._not_before_seconds = seconds + _RETRY_SECONDS
             self._outage.failed(error)
             return 0
@@ -120,13 +127,13 @@ class Checkpoints:
         """Read the names and versions of the stored shards."""
         versions = await self._store.versions()
         self._stored = {name: _StoredShard(version) for name, version in versions.items()}
-        self._is_current = True
+        self._stored_is_current = True
 
     async def _save(self, learned: LearnedState, query_scope: NamespaceSelection) -> int:
-        if not self._is_current:
+        if not self._stored_is_current:
             await self._list_stored()
         waiting = await asyncio.to_thread(
-            learned.ranges, [int(name, 16) for name in self._stored], most_bytes=self._planned_bytes
+            learned.ranges, [int(name, 16) for name in self._stored], max_bytes=self._planned_bytes
         )
         names, written = set(), 0
         while waiting:

@@ -43,7 +43,7 @@ def running_series(
     owner = table.owner[candidates]
     newest = np.full(len(table.workloads), _NEVER_SEEN, dtype=np.int64)
     np.maximum.at(newest, owner, spans.last[candidates])
-    recent = histograms.recently_seen(candidates, newest[owner], _RECENT_STEPS)
+    recent = histograms.recent_step_counts(candidates, newest[owner], _RECENT_STEPS)
     most = np.zeros(len(table.workloads), dtype=np.int64)
     np.maximum.at(most, owner, recent)
     running: Int64Array = candidates[recent * 2 >= most[owner]]

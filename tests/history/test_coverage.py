@@ -50,7 +50,7 @@ def test_it_is_a_table_of_keys_and_steps(operations: list[tuple[str, StepRange |
             coverage.add(of)
             expected[:, of.first - MIDNIGHT - 1 : of.last - MIDNIGHT] = True
         elif operation == "remove":
-            coverage.remove(of)
+            coverage.forget(of)
             expected[of.covers(np.array(KEYS))] = False
         else:
             coverage = with_replaced_range(coverage, of)
@@ -69,7 +69,7 @@ def test_ranges_that_miss_the_same_steps_become_one() -> None:
     coverage = Coverage()
     coverage.add(steps(1, 288))
     for number in range(3000):
-        coverage.remove(range_of(f"team-{number}"))
+        coverage.forget(range_of(f"team-{number}"))
         assert len(coverage.starts) <= 3
         coverage.add(steps(1, 288))
         assert coverage.starts.tolist() == [0]

@@ -29,11 +29,11 @@ class LearnedState:
         edges, _ = self.connections.keys_and_sample_counts()
         return np.concatenate((np.array(self.usage.series.keys, dtype=np.int64), edges))
 
-    def ranges(self, starts: Sequence[int], *, most_bytes: float) -> list[KeyRange]:
+    def ranges(self, starts: Sequence[int], *, max_bytes: float) -> list[KeyRange]:
         """The ranges of the check-points, derived from the present ones at *starts*; sizes are estimates."""
         _, samples = self.connections.keys_and_sample_counts()
         weights = np.concatenate((self.usage.stored_bytes(), samples * _SAMPLE_BYTES))
-        return plan_ranges(starts, self.keys, weights, max_weight=most_bytes)
+        return plan_ranges(starts, self.keys, weights, max_weight=max_bytes)
 
     def shard(self, keys: KeyRange, query_scope: NamespaceSelection) -> Checkpoint:
         """The shard of *keys*; *query_scope* are the namespaces that are queried."""
