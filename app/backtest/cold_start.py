@@ -20,7 +20,7 @@ from app.recommendation.array_types import Float32Array
 from app.recommendation.choice import choose, risk_of
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule, rules_at
-from app.recommendation.stated_risk import BOUND_SCALE, at_most_above, expected_above, worst_past_day
+from app.recommendation.stated_risk import BOUND_SCALE, exceedance_bound, expected_exceedance, worst_past_day
 
 _HOURS = 24
 _PEERS = ("krr", "vpa")
@@ -85,8 +85,8 @@ def _raw_choice(
         days: DaySummaries = features.last_hours(day, hours)
         has_history = days.time_seen_days > 0
         values = np.where(has_history, choose(days, rule).value, np.nan).astype(np.float32)
-        bound = at_most_above(worst_past_day(values, days), days.time_seen_days, BOUND_SCALE)
-        expected = expected_above(risk_of(values, days, rule), days.time_seen_days, rule)
+        bound = exceedance_bound(worst_past_day(values, days), days.time_seen_days, BOUND_SCALE)
+        expected = expected_exceedance(risk_of(values, days, rule), days.time_seen_days, rule)
         return values, expected, np.maximum(bound, expected)
 
     return compute

@@ -20,7 +20,7 @@ from app.recommendation.cost import PricedCandidates, day_weights, price_values
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import LEVELS, Candidate, ResourceRule, rules_at
 from app.recommendation.series_table import SeriesTable
-from app.recommendation.stated_risk import BOUND_SCALE, at_most_above, expected_above, worst_past_day
+from app.recommendation.stated_risk import BOUND_SCALE, exceedance_bound, expected_exceedance, worst_past_day
 
 SHOWN_CANDIDATES = 5
 _SHOWN_LEVELS = tuple(map(LEVELS.index, (0.5, 0.95, 0.99, 1.0)))
@@ -151,8 +151,10 @@ def explain(
         siblings = None
     chosen = _price(siblings.median if siblings else float(choice.value[0]), days, rule, now)
     worst = worst_past_day(np.array([chosen.value], dtype=np.float32), days)
-    expected = float(expected_above(np.array([chosen.risk], dtype=np.float32), days.time_seen_days, rule)[0])
-    at_most = float(at_most_above(worst, days.time_seen_days, bound.scale)[0])
+    expected = float(
+        expected_exceedance(np.array([chosen.risk], dtype=np.float32), days.time_seen_days, rule)[0]
+    )
+    at_most = float(exceedance_bound(worst, days.time_seen_days, bound.scale)[0])
     return Explanation(
         container=subject.container,
         resource=subject.resource,

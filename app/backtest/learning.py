@@ -22,9 +22,9 @@ from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import LEVELS, ResourceRule
 from app.recommendation.stated_risk import (
     BOUND_SCALE,
-    at_most_above,
     conformal_scale,
-    expected_above,
+    exceedance_bound,
+    expected_exceedance,
     worst_past_day,
 )
 
@@ -159,9 +159,9 @@ def replay_profiler(
         result.changes[:, day] += np.isfinite(current) & (settled != current)
         result.values[:, day] = current = settled
         risk = risk_of(current, days, rule)
-        result.expected[:, day] = expected_above(risk, days.time_seen_days, rule)
+        result.expected[:, day] = expected_exceedance(risk, days.time_seen_days, rule)
         if not rule.by_maximum:
-            unscaled = at_most_above(worst_past_day(current, days), days.time_seen_days, 1.0)
+            unscaled = exceedance_bound(worst_past_day(current, days), days.time_seen_days, 1.0)
             bound = np.minimum(unscaled * record.scale(), 1)
             result.at_most[:, day] = np.maximum(bound, result.expected[:, day])
             _add_outcomes(record, time_above(day, current), unscaled, days)

@@ -53,7 +53,7 @@ _CLOSING = (
     " saves more than {cpu:g} (CPU) or {memory:g} (memory) of cost, falls at most once a day, is raised for a"
     " while after throttling and OOM kills, and uses siblings in all namespaces for new containers. To"
     " compare, use --kubeconfig without --history."
-).format(**{resource.value: rule.move_saving for resource, rule in rules_at(RiskLevel.NORMAL).items()})
+).format(**{resource.value: rule.min_saving for resource, rule in rules_at(RiskLevel.NORMAL).items()})
 
 
 def explain_and_print(settings: Settings, name: str, *, history: Path | None, plot: Path | None) -> None:
@@ -240,7 +240,7 @@ def _comparison(stored: StoredNeed, computed: list[Explanation], risk: RiskLevel
     yield from (f"  - {reason}" for reason in difference_reasons(stored, computed, risk))
     yield (
         "  - Stabilization: a stored value stays until a change saves more than"
-        f" {computed[0].rule.move_saving:g} of cost, and falls at most once a day."
+        f" {computed[0].rule.min_saving:g} of cost, and falls at most once a day."
     )
 
 

@@ -9,7 +9,7 @@ from app.recommendation.choice import choose
 from app.recommendation.cost import time_above
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule
-from app.recommendation.stated_risk import at_most_above, conformal_scale, worst_past_day
+from app.recommendation.stated_risk import conformal_scale, exceedance_bound, worst_past_day
 
 _DAYS = 7  # checked: the last ones
 _LEAST_PAST_DAYS = 3  # of time seen before a checked day
@@ -31,5 +31,5 @@ def bound_scale(days: DaySummaries, rule: ResourceRule) -> float:
         before = past[is_checked]
         values = choose(before, rule).value.astype(np.float32)
         outcomes.append(time_above(values[:, np.newaxis], days.quantiles[is_checked, day])[:, 0])
-        unscaled.append(at_most_above(worst_past_day(values, before), before.time_seen_days, 1.0))
+        unscaled.append(exceedance_bound(worst_past_day(values, before), before.time_seen_days, 1.0))
     return conformal_scale(np.concatenate(outcomes), np.concatenate(unscaled))

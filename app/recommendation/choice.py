@@ -59,7 +59,7 @@ def risk_of(
 def stabilize(
     published: FloatArray, choice: Choice, days: DaySummaries, rule: ResourceRule, *, elapsed: float
 ) -> Float32Array:
-    """The values to publish: the old ones, unless the new ones save more than `rule.move_saving` of cost.
+    """The values to publish: the old ones, unless the new ones save more than `rule.min_saving` of cost.
 
     A NaN in *published* means no published value; the chosen one is taken then.
     """
@@ -67,7 +67,7 @@ def stabilize(
     old = np.where(is_published, published, choice.value)
     values = np.stack((old, choice.value), axis=1).astype(np.float32)
     cost = price_values(values, days, rule, elapsed=elapsed).cost(rule)
-    moves = ~is_published | (cost[:, 0] - cost[:, 1] > rule.move_saving)
+    moves = ~is_published | (cost[:, 0] - cost[:, 1] > rule.min_saving)
     stabilized: Float32Array = np.where(moves, choice.value, published).astype(np.float32)
     return stabilized
 

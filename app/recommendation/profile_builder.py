@@ -31,7 +31,7 @@ from app.recommendation.pressure import PressureRaises
 from app.recommendation.rules import ResourceRule
 from app.recommendation.series_table import SeriesTable
 from app.recommendation.stabilization import SeriesGroups, StabilizationState
-from app.recommendation.stated_risk import at_most_above, expected_above, worst_past_day
+from app.recommendation.stated_risk import exceedance_bound, expected_exceedance, worst_past_day
 
 _WORKLOADS_AT_ONCE = 500  # bounds memory
 
@@ -112,7 +112,7 @@ class ProfileBuilder:
 
     def _container_values(self, stabilized: StabilizedValues) -> Float64Array:
         """Each series' share of its workload's value, in proportion to the series' need."""
-        need = stabilized.state.chosen * (1 + stabilized.state.raises)
+        need = stabilized.state.chosen * (1 + stabilized.state.pressure_raises)
         values: Float64Array = need * (stabilized.value / stabilized.need)[stabilized.members.group]
         return values
 
@@ -120,10 +120,10 @@ class ProfileBuilder:
         self, values: Float64Array, days: DaySummaries
     ) -> tuple[Float32Array, Float32Array | None]:
         amounts = values.astype(np.float32)
-        expected = expected_above(risk_of(amounts, days, self.rule), days.time_seen_days, self.rule)
+        expected = expected_exceedance(risk_of(amounts, days, self.rule), days.time_seen_days, self.rule)
         if self.rule.by_maximum:
             return expected, None
-        bound = at_most_above(worst_past_day(amounts, days), days.time_seen_days, self.bound_scale)
+        bound = exceedance_bound(worst_past_day(amounts, days), days.time_seen_days, self.bound_scale)
         return expected, np.maximum(bound, expected)
 
     def _rules(self, stabilized: StabilizedValues, days: DaySummaries) -> list[ChosenRule]:
@@ -152,7 +152,7 @@ class ProfileBuilder:
         days, counts = self.summaries.slots(series)
         history = 1 + little_history_raise(self.choices.days(series), self.rule)
         by_slot = [selected_values(slot_days, self.rule, state.candidate) for slot_days in days]
-        raised = np.stack(by_slot, axis=1) * (history * (1 + state.raises))[:, np.newaxis]
+        raised = np.stack(by_slot, axis=1) * (history * (1 + state.pressure_raises))[:, np.newaxis]
         return np.minimum(raised, values[:, np.newaxis]), counts
 
     def _slot_needs(

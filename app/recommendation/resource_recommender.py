@@ -154,7 +154,7 @@ class ResourceRecommender:
         )
         value = self._round_as_published(self._stabilizer.decide(members, state, rule))
         # Prices are updated here because the next step, if it is the day's first, decides on all workloads.
-        self._stabilizer.price(members, replace(state, published=value), rule)
+        self._stabilizer.update_prices(members, replace(state, published=value), rule)
         need = self._round_as_published(state.needs(members))
         self._decided |= dict(zip(workloads, value.tolist(), strict=True))
         is_reported = is_due[decides] | (value != state.published)

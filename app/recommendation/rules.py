@@ -36,7 +36,7 @@ class ResourceRule:
     ranks: tuple[int, ...] = (1, 2, 3, 5, 7)
     half_life_days: float = 2.0
     weekly_echo: float = 0.4  # additional weight of the same weekday of past weeks
-    move_saving: float = 0.02  # cost that a new value must save to replace the published one
+    min_saving: float = 0.02  # cost that a new value must save to replace the published one
     # For little history a value is raised by first_margin / (1 + days seen / first_days)^2.
     first_margin: float = 1.0
     first_days: float = 1.0
@@ -88,7 +88,7 @@ _NORMAL: Mapping[Resource, ResourceRule] = {
         price=PRICES[Resource.MEMORY][RiskLevel.NORMAL],
         floor=1e6,
         by_maximum=True,
-        move_saving=0.01,
+        min_saving=0.01,
         first_margin=3.0,
         first_days=0.6,
     ),

@@ -4,12 +4,12 @@ The value of a workload is the sum over its running containers. The published va
 proportion to the newest choice, so the number in the profile is the only state that must be remembered: the
 same days and the same published value give the same decision, on any leader and however often.
 
-1. A new choice replaces the published value if it saves more than `move_saving` of cost (the containers'
-   costs, weighted by their chosen values). A value falls at most once a day, or at any time if it rests on
-   less than a day.
+1. A new choice replaces the published value if it saves more than `min_saving` of cost (the containers'
+   costs, weighted by their chosen values). A value falls at most once a day; it may fall at any time if its
+   history is shorter than a day, or if another writer changed it.
 2. Within the day a value only rises, and only if today alone exceeded the accepted risk.
-3. While pressure raises a value, it changes if the change is more than a twentieth of it: the cost does not
-   contain pressure.
+3. While pressure raises a value, it changes if the change is more than 5 % of it: the cost does not contain
+   pressure.
 """
 
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class StabilizationState:
     may_fall: BoolArray
     candidate: Int64Array
     chosen: Float64Array
-    raises: Float64Array  # the share by which pressure raises each series
+    pressure_raises: Float64Array  # the share by which pressure raises each series
     today_counts: BoolArray  # whether today is among the days of the choice
 
     def select(self, workloads: BoolArray | slice, series: BoolArray) -> "StabilizationState":
@@ -67,13 +67,13 @@ class StabilizationState:
             self.may_fall[workloads],
             self.candidate[series],
             self.chosen[series],
-            self.raises[series],
+            self.pressure_raises[series],
             self.today_counts[series],
         )
 
     def needs(self, members: SeriesGroups) -> Float64Array:
         """The need of each workload by the choice, [count]."""
-        return members.total(self.chosen * (1 + self.raises))
+        return members.total(self.chosen * (1 + self.pressure_raises))
 
     def kept_values(self, members: SeriesGroups) -> Float64Array:
         """Each series' share of the published value, before any raise, [series]."""
@@ -105,19 +105,21 @@ class Stabilizer:
     def decide(self, members: SeriesGroups, state: StabilizationState, rule: ResourceRule) -> Float64Array:
         """The new value of each workload: the published or the chosen one, [count]."""
         needs, kept, is_published = state.needs(members), state.kept_values(members), state.published > 0
-        self.price(members, state, rule)
+        self.update_prices(members, state, rule)
         saving = members.total(self._saving[members.series] * state.chosen) / members.total(state.chosen)
         deviates = np.abs(needs - state.published) > _LEAST_CHANGE_UNDER_PRESSURE * state.published
-        is_worthwhile = np.where(members.any(state.raises > 0), deviates, saving > rule.move_saving)
+        is_worthwhile = np.where(members.any(state.pressure_raises > 0), deviates, saving > rule.min_saving)
         moves = ~is_published | (is_worthwhile & ((needs > state.published) | state.may_fall))
         values = np.where(moves, needs, state.published)
-        exceeded = ~moves & members.any(self._exceeded_today(members, kept * (1 + state.raises), rule))
+        exceeded = ~moves & members.any(
+            self._exceeded_today(members, kept * (1 + state.pressure_raises), rule)
+        )
         if exceeded.any():
             self._raise_within_day(members, state, exceeded, values, rule)
         return values
 
-    def price(self, members: SeriesGroups, state: StabilizationState, rule: ResourceRule) -> None:
-        """Update the choice's saving and the kept value's risk, for series with another kept value."""
+    def update_prices(self, members: SeriesGroups, state: StabilizationState, rule: ResourceRule) -> None:
+        """Update the cached saving and risk of the series whose kept value changed."""
         is_published = state.published[members.group] > 0
         series, chosen = members.series[is_published], state.chosen[is_published]
         kept = state.kept_values(members)[is_published]
@@ -161,7 +163,7 @@ class Stabilizer:
             state.may_fall[workloads],
             choice.candidate,
             choice.value,
-            state.raises[is_selected],
+            state.pressure_raises[is_selected],
             with_today,
         )
         needs = new_state.needs(selected)
@@ -169,7 +171,7 @@ class Stabilizer:
         cost = price_values(priced, days, rule, elapsed=elapsed).cost(rule)
         weighted = selected.total((cost[:, 0] - cost[:, 1]) * new_state.chosen)
         saving = weighted / selected.total(new_state.chosen)
-        rises = (needs > new_state.published) & (saving > rule.move_saving)
+        rises = (needs > new_state.published) & (saving > rule.min_saving)
         values[np.flatnonzero(workloads)[rises]] = needs[rises]
         series_rises = rises[selected.group]
         positions = np.flatnonzero(is_selected)[series_rises]

@@ -1,8 +1,9 @@
-"""The stated risk of a value: the expected exceedance, and a bound that holds on nine days of ten.
+"""The stated risk of a value: its expected exceedance, and for CPU a bound that holds on nine days of ten.
 
-A choice looks a little better on the days that it was made on than on the next one, and the choice takes the
-chance that memory is exceeded a little too high. The constants were fitted to recorded usage; the bound's
-scale is corrected by the outcomes of past statements (split conformal prediction).
+The risk on the past days is corrected: a value looks slightly better on the days that it was chosen on than
+on the next one, and the choice overestimates the chance that memory is exceeded. The constants were fitted
+to recorded usage; the outcomes of past statements correct the scale of the bound (split conformal
+prediction).
 """
 
 import numpy as np
@@ -21,10 +22,10 @@ _RECORD_PRIOR = 200  # the weight of the default scale, in outcomes
 _LEAST_DAYS = 0.05
 
 
-def expected_above(risk: Float32Array, days_seen: Float32Array, rule: ResourceRule) -> Float32Array:
-    """The expected share of the coming day's time above the value (CPU), the chance of exceeding it (memory).
+def expected_exceedance(risk: Float32Array, days_seen: Float32Array, rule: ResourceRule) -> Float32Array:
+    """The expected share of the next day's time above the value (CPU), the chance of exceeding it (memory).
 
-    *risk* is the value's risk on the past days; c / (1 + days seen)^2 is added for what few *days_seen* have
+    *risk* is the value's risk on the past days; c / (1 + days seen)^2 is added for what a short history has
     not shown yet.
     """
     slope, offset, unseen = MEMORY_CHANCE if rule.by_maximum else CPU_TIME
@@ -42,8 +43,8 @@ def worst_past_day(values: FloatArray, days: DaySummaries) -> Float32Array:
     return worst
 
 
-def at_most_above(worst: Float32Array, days_seen: Float32Array, scale: float) -> Float32Array:
-    """The bound on the time above for nine days of ten: scale * (worst + .01) * (1 + 1 / days seen).
+def exceedance_bound(worst: Float32Array, days_seen: Float32Array, scale: float) -> Float32Array:
+    """The CPU bound on the time above for nine days of ten: scale * (worst + .01) * (1 + 1 / days seen).
 
     After n days, the next one exceeds the worst of them with a chance of 1 in n + 1.
     """
@@ -55,7 +56,7 @@ def at_most_above(worst: Float32Array, days_seen: Float32Array, scale: float) ->
 def conformal_scale(outcomes: Float32Array, unscaled: Float32Array) -> float:
     """The scale at which the share `BOUND_COVERAGE` of the last statements of all series would have held.
 
-    *unscaled* are the results of `at_most_above` at scale 1, *outcomes* the observed shares of time above.
+    *unscaled* are the results of `exceedance_bound` at scale 1, *outcomes* the observed shares of time above.
     The default scale has the weight of 200 outcomes.
     """
     count = len(outcomes)

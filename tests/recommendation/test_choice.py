@@ -12,7 +12,7 @@ from app.recommendation.choice import choose, exceeded_today, risk_of, stabilize
 from app.recommendation.cost import day_weights, price_values, time_above
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import LEVELS, Candidate, rules_at
-from app.recommendation.stated_risk import at_most_above, conformal_scale, worst_past_day
+from app.recommendation.stated_risk import conformal_scale, exceedance_bound, worst_past_day
 from tests.recommendation.builders import sample_quantiles
 
 CPU, MEMORY = (rules_at(RiskLevel.NORMAL)[resource] for resource in Resource)
@@ -176,7 +176,7 @@ def test_the_bound_depends_on_the_worst_day_seen() -> None:
     worst = worst_past_day(np.array([0.5]), days)
 
     assert only(worst) == pytest.approx(0.1, abs=0.03)
-    bound = at_most_above(np.array([0.1], dtype=np.float32), days.time_seen_days, 0.85)
+    bound = exceedance_bound(np.array([0.1], dtype=np.float32), days.time_seen_days, 0.85)
     assert only(bound) == pytest.approx(0.1247, abs=1e-4)
 
 
