@@ -56,11 +56,11 @@ class NoNamespacesError(SourceError):
 
 
 class TooLargeError(SourceError):
-    """The answer is too large for the source, or too slow if `is_late`: a smaller query may succeed."""
+    """The answer is too large, or not complete in time if `timed_out`: a smaller query may succeed."""
 
-    def __init__(self, reason: str, message: str, *, is_late: bool = False) -> None:
+    def __init__(self, reason: str, message: str, *, timed_out: bool = False) -> None:
         super().__init__(reason, message)
-        self.is_late = is_late
+        self.timed_out = timed_out
 
 
 class ClusterError(ProfilerError):

@@ -1,4 +1,4 @@
-"""Queries in chunks of time, newest first, and shards of namespaces; smaller ones if a query was too large.
+"""Queries in chunks of time (newest first) and shards of namespaces; smaller ones when a query is too large.
 
 A chunk counts only with the results of all its shards: a step with a part of its results stays unread.
 """
@@ -12,10 +12,10 @@ from typing import Any, Generic, TypeVar
 
 from app.errors import SourceError, TooLargeError
 from app.history.samples import StepRange
-from app.sources.planning import STEPS_PER_HOUR, QueryPlanner, SampleLoad, halves, shorter
+from app.sources.planning import STEPS_PER_HOUR, QueryPlanner, SampleLoad, halves, shortened_length
 from app.sources.queries import Shard
 
-# Each may have taken the whole time-out.
+# After more time-outs the query fails: each of them may last as long as the client's time-out.
 _MAX_TIME_OUTS = 2
 
 T = TypeVar("T")
@@ -49,15 +49,17 @@ class ChunkedQuery(Generic[T]):
             try:
                 results = await self._run_chunk(chunk)
             except TooLargeError as error:
-                if error.is_late:
+                if error.timed_out:
                     time_outs += 1
                     self.planner.record_time_out(chunk, samples)
-                least_steps = STEPS_PER_HOUR if error.is_late else 1
+                least_steps = STEPS_PER_HOUR if error.timed_out else 1
                 if len(chunk) <= least_steps or time_outs > _MAX_TIME_OUTS:
                     raise
-                max_steps = shorter(chunk)
+                max_steps = shortened_length(chunk)
                 continue
-            if not time_outs:
+            if (
+                not time_outs
+            ):  # a success of the shortened query does not show that a larger one would succeed
                 self.planner.record_result(chunk, samples)
             yield chunk, results
             loaded += self.load.total * len(chunk)
@@ -72,7 +74,7 @@ class ChunkedQuery(Generic[T]):
             return [await self.run(shard, chunk)]
         except TooLargeError as error:
             self.on_split()
-            if error.is_late:  # an immediate retry would time out again
+            if error.timed_out:  # an immediate retry would time out again
                 raise
             self.planner.record_refusal(self.load.of(shard) * len(chunk))
             # Long chunks are halved before namespaces are; the chunk of a single namespace is halved again.

@@ -22,7 +22,7 @@ STEPS_PER_HOUR = 12
 _MAX_POINTS = 11_000  # of a series in a response
 # Below these shares of the budget a query was not too large: an estimate was wrong, or the server has other
 # problems.
-_LEAST_REFUSED_SHARE, _LEAST_LATE_SHARE = 1 / 64, 1 / 16
+_LEAST_REFUSED_SHARE, _LEAST_TIMED_OUT_SHARE = 1 / 64, 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ class QueryPlanner:
         The limit is halved once, however many of these queries timed out.
         """
         if len(chunk) > STEPS_PER_HOUR:
-            self._max_steps = min(self._max_steps, shorter(chunk))
+            self._max_steps = min(self._max_steps, shortened_length(chunk))
         else:
-            self._time_out_limit = min(self._time_out_limit, self._half(samples, _LEAST_LATE_SHARE))
+            self._time_out_limit = min(self._time_out_limit, self._half(samples, _LEAST_TIMED_OUT_SHARE))
 
     def _half(self, samples: float, least_share: float) -> float:
         least = self._sample_budget * least_share
@@ -145,7 +145,7 @@ class QueryPlanner:
         return [*map(Shard, named), Shard(without=frozenset().union(*named))]
 
 
-def shorter(chunk: StepRange) -> int:
+def shortened_length(chunk: StepRange) -> int:
     """Half of the chunk's number of steps; an hour if the chunk is longer than that and its half shorter."""
     return max(len(chunk) // 2, STEPS_PER_HOUR if len(chunk) > STEPS_PER_HOUR else 1)
 

@@ -202,7 +202,7 @@ class PrometheusApi:
             status in _TOO_LARGE_STATUSES and _TOO_LARGE.search(text) and not _UNREACHABLE.search(text)
         )
         if status in {413, 504} or is_too_large:
-            return TooLargeError("HTTPError", text, is_late=status == 504 or bool(_TIMED_OUT.search(text)))
+            return TooLargeError("HTTPError", text, timed_out=status == 504 or bool(_TIMED_OUT.search(text)))
         error = SourceError("HTTPError", text)
         return (
             _TransientError(error, _retry_after_seconds(response)) if status in _RETRIED_STATUSES else error
@@ -215,7 +215,7 @@ class PrometheusApi:
         except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise _TransientError(SourceError("TimedOut", self._time_out_message)) from error
         except (httpx.TimeoutException, TimeoutError) as error:
-            raise TooLargeError("TimedOut", self._time_out_message, is_late=True) from error
+            raise TooLargeError("TimedOut", self._time_out_message, timed_out=True) from error
         except httpx.DecodingError as error:
             raise SourceError(
                 "MalformedAnswer", f"the response of {self.url} can't be decompressed: {error}"

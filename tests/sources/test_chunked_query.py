@@ -17,7 +17,7 @@ A = frozenset({"a"})
 TWO = SampleLoad({"a": 1000.0, "b": 1000.0})
 Answer = tuple[Shard, StepRange]
 TOO_MANY = TooLargeError("HTTPError", "too many samples")
-LATE = TooLargeError("TimedOut", "no complete response", is_late=True)
+LATE = TooLargeError("TimedOut", "no complete response", timed_out=True)
 
 
 class Server:

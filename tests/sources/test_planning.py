@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.history.samples import STEPS_PER_DAY, StepRange
-from app.sources.planning import QueryPlanner, SampleLoad, halves, shorter
+from app.sources.planning import QueryPlanner, SampleLoad, halves, shortened_length
 from app.sources.queries import Shard
 
 WEEK = StepRange(1, 7 * STEPS_PER_DAY)
@@ -226,13 +226,13 @@ def test_an_unknown_load_is_one_query(load: SampleLoad) -> None:
     planner = QueryPlanner(20_000_000)
     assert planner.newest_chunk(WEEK, load) == WEEK
 
-    assert shorter(WEEK) == 1008
+    assert shortened_length(WEEK) == 1008
     assert planner.newest_chunk(WEEK, load, 1008) == StepRange(1009, 2016)
 
 
 def test_an_hour_is_tried_before_less() -> None:
     """18 steps are followed by 12, and those by 6, 3 and 1."""
-    assert [shorter(StepRange(1, length)) for length in (288, 18, 12, 6, 3)] == [144, 12, 6, 3, 1]
+    assert [shortened_length(StepRange(1, length)) for length in (288, 18, 12, 6, 3)] == [144, 12, 6, 3, 1]
 
 
 @settings(deadline=None)  # the machine may be busy

@@ -136,7 +136,7 @@ RESOLUTION = "exceeded maximum resolution of 11,000 points per timeseries"
 
 
 @pytest.mark.parametrize(
-    ("fault", "is_late"),
+    ("fault", "timed_out"),
     [
         (httpx.Response(422, json={"status": "error", "errorType": "execution", "error": SAID}), False),
         (httpx.Response(422, json={"status": "error", "errorType": "execution", "error": MIMIR}), False),
@@ -153,7 +153,7 @@ RESOLUTION = "exceeded maximum resolution of 11,000 points per timeseries"
     ids=["samples", "Mimir", "VictoriaMetrics", "points", "413", "503", "504", "time-out"],
 )
 async def test_a_query_that_is_too_large_is_not_retried(
-    fault: httpx.Response | Exception, *, is_late: bool
+    fault: httpx.Response | Exception, *, timed_out: bool
 ) -> None:
     """The same query would be refused or time out again: the caller may send a smaller one."""
     wire = ScriptedPrometheus(fault)
@@ -161,7 +161,7 @@ async def test_a_query_that_is_too_large_is_not_retried(
     error = await refusal(wire)
 
     assert isinstance(error, TooLargeError)
-    assert error.is_late == is_late
+    assert error.timed_out == timed_out
     assert len(wire.requests) == 1
 
 
