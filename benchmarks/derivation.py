@@ -83,7 +83,7 @@ class Leader:
                 resource,
                 policy,
                 newest_step=newest_step,
-                published=lambda workload, key=resource: self.published.get((key, workload)),  # type: ignore[misc]
+                find_published=lambda workload, key=resource: self.published.get((key, workload)),  # type: ignore[misc]
             )
             self._publish(resource, recommendations, newest_step)
 

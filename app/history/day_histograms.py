@@ -45,7 +45,7 @@ class DayHistograms:
         self.keys = np.insert(self.keys, positions[~is_present], added[~is_present])
         self.counts = np.insert(self.counts, positions[~is_present], times[~is_present].astype(np.uint32))
 
-    def samples(self, timeslots: int, buckets: int) -> NDArray[np.int64]:
+    def sample_counts(self, timeslots: int, buckets: int) -> NDArray[np.int64]:
         """The number of samples of each series that the day stores."""
         series = (self.keys // np.uint64(timeslots * buckets)).astype(np.int64)
         return np.bincount(series, self.counts, len(self.maxima) // timeslots).astype(np.int64)
@@ -109,9 +109,9 @@ class UsageHistograms:
         """True for each step of *day* that was read; shape [288]."""
         return self.coverage.covered_for_all(day)
 
-    def samples(self, day: int) -> NDArray[np.int64]:
+    def sample_counts(self, day: int) -> NDArray[np.int64]:
         """The number of samples on *day* of each series that the day stores."""
-        return self.days.get(day, DayHistograms()).samples(self.timeslots, self.grid.size)
+        return self.days.get(day, DayHistograms()).sample_counts(self.timeslots, self.grid.size)
 
     def fold(
         self, steps: StepRange, series: NDArray[np.int64], values: NDArray[np.float64], keys: Keys

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.history.coverage import Coverage
 from app.history.key_ranges import Keys
-from app.history.samples import STEPS_PER_DAY, PressureSamples, StepRange, contiguous, day_of
+from app.history.samples import STEPS_PER_DAY, PressureSamples, StepRange, day_of, merge_adjacent
 
 REMEMBERED_DAYS = 3  # today and the two days before it
 
@@ -39,7 +39,7 @@ class PressureHistory:
         for number in range(today - REMEMBERED_DAYS + 1, today + 1):
             open_steps = measured(number) & ~self.coverage.covered_for_all(number)
             missing += [number * STEPS_PER_DAY + 1 + int(column) for column in np.flatnonzero(open_steps)]
-        return contiguous(StepRange(step, step) for step in missing if step <= newest_step)
+        return merge_adjacent(StepRange(step, step) for step in missing if step <= newest_step)
 
     def fold(self, samples: PressureSamples, series: NDArray[np.int64], keys: Keys) -> None:
         """Fold one whole query result.

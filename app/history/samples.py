@@ -43,7 +43,7 @@ class StepRange:
             first = last + 1
 
 
-def contiguous(parts: Iterable[StepRange]) -> list[StepRange]:
+def merge_adjacent(parts: Iterable[StepRange]) -> list[StepRange]:
     """The same steps as the fewest ranges, newest first; adjacent ranges are merged."""
     merged: list[StepRange] = []
     for part in sorted(parts, reverse=True):

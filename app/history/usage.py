@@ -102,10 +102,8 @@ class UsageState:
 
     def within(self, keys: KeyRange) -> "UsageState":
         """The state of *keys*."""
-        part, series = (
-            UsageState(timeslots=self.timeslots, retained_days=self.retained_days),
-            self.series.within(keys),
-        )
+        part = UsageState(timeslots=self.timeslots, retained_days=self.retained_days)
+        series = self.series.within(keys)
         part.series.renumber(self._names(series))
         part.runs = {run: pods for run, pods in self.runs.items() if run in part.series.by_workload}
         for resource, histograms in self.histograms.items():

@@ -53,7 +53,7 @@ def running_series(
 def has_enough_samples(
     table: SeriesTable,
     running: Int64Array,
-    samples: Int64Array,
+    sample_counts: Int64Array,
     least: int,
     has_run_again: Callable[[Workload], bool],
 ) -> BoolArray:
@@ -62,7 +62,7 @@ def has_enough_samples(
     Runs of a Job may be too short for that many samples; two of them are enough.
     """
     most = np.zeros(len(table.workloads), dtype=np.int64)
-    np.maximum.at(most, table.owner[running], samples[running])
+    np.maximum.at(most, table.owner[running], sample_counts[running])
     enough: NDArray[np.bool_] = most >= least
     for number in np.flatnonzero((most > 0) & ~enough).tolist():
         enough[number] = has_run_again(table.workloads[number])

@@ -11,7 +11,7 @@ from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import ResourceRule
 from app.recommendation.stated_risk import conformal_scale, exceedance_bound, worst_past_day
 
-_DAYS = 7  # checked: the last ones
+_CHECKED_DAYS = 7  # the last closed days
 _LEAST_PAST_DAYS = 3  # of time seen before a checked day
 _LEAST_SHARE = 0.7  # of a checked day that was seen; less does not show the outcome
 
@@ -24,7 +24,7 @@ def bound_scale(days: DaySummaries, rule: ResourceRule) -> float:
     empty = np.empty(0, dtype=np.float32)
     outcomes, unscaled = [empty], [empty]
     newest = days.share.shape[1] - 2
-    for day in range(newest, max(newest - _DAYS, _LEAST_PAST_DAYS - 1), -1):
+    for day in range(newest, max(newest - _CHECKED_DAYS, _LEAST_PAST_DAYS - 1), -1):
         past = DaySummaries(days.quantiles[:, : day + 1], days.share[:, : day + 1].copy())
         past.share[:, -1] = 0
         is_checked = (past.time_seen_days >= _LEAST_PAST_DAYS) & (days.share[:, day] >= _LEAST_SHARE)

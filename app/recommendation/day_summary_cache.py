@@ -24,10 +24,10 @@ class _ClosedDay:
     def __init__(self, day: DayHistograms, total: int, grid: ExponentialGrid, timeslots: int) -> None:
         self.day, self.total = day, total
         self._grid, self._timeslots = grid, timeslots
-        self.samples = day.samples(timeslots, grid.size)
-        self.share = _share(day, len(self.samples))
-        self._quantiles = np.zeros((len(self.samples), len(LEVELS)), dtype=np.float32)
-        self._is_read = np.zeros(len(self.samples), dtype=np.bool_)
+        self.sample_counts = day.sample_counts(timeslots, grid.size)
+        self.share = _share(day, len(self.sample_counts))
+        self._quantiles = np.zeros((len(self.sample_counts), len(LEVELS)), dtype=np.float32)
+        self._is_read = np.zeros(len(self.sample_counts), dtype=np.bool_)
 
     def quantiles(self, series: Int64Array) -> Float32Array:
         """The quantiles [series, levels] of *series*, which the day stores."""
@@ -86,12 +86,12 @@ class DaySummaryCache:
             time_seen[: len(day.share)] += day.share
         return time_seen
 
-    def samples(self) -> Int64Array:
+    def sample_counts(self) -> Int64Array:
         """The number of samples of every series in the window."""
-        count = self.today.samples(self.size)
+        counts = self.today.sample_counts(self.size)
         for day in self._closed.values():
-            count[: len(day.samples)] += day.samples
-        return count
+            counts[: len(day.sample_counts)] += day.sample_counts
+        return counts
 
     def slots(self, series: Int64Array) -> tuple[list[DaySummaries], Int64Array]:
         """The days of *series* within each time slot, and the sample counts [series, slots]."""
@@ -133,7 +133,7 @@ class Today:
         """The share of the day's steps with samples, for each of *size* series."""
         return _share(self.day, size)
 
-    def samples(self, size: int) -> Int64Array:
+    def sample_counts(self, size: int) -> Int64Array:
         """The number of samples of each of *size* series."""
         return np.bincount(self._series, self.day.counts, size).astype(np.int64)
 
@@ -153,7 +153,7 @@ class Today:
         with np.errstate(divide="ignore", invalid="ignore"):
             bucket_of_value = np.log(values / np.float32(grid.first)) / np.float32(np.log(grid.ratio))
         above = np.clip(self._bucket - bucket_of_value[self._series], 0, 1) * self.day.counts
-        share_above = np.bincount(self._series, above, size) / np.maximum(self.samples(size), 1)
+        share_above = np.bincount(self._series, above, size) / np.maximum(self.sample_counts(size), 1)
         exceeds = self.maxima(size) > values
         share_of_day = np.where(exceeds, share_above * self.share(size), 0)
         return share_of_day.astype(np.float32)

@@ -32,7 +32,7 @@ def pressure_raises(
     reason, size = PRESSURE_OF[resource], len(usage.series.containers)
     history, policy = usage.pressure[reason], policies[reason]
     if reason is Pressure.CPU_THROTTLING:
-        by = raises_by_share(history, policy, usage.histograms[resource].samples, size, newest_step)
+        by = raises_by_share(history, policy, usage.histograms[resource].sample_counts, size, newest_step)
     else:
         by = raises_by_event(history, policy, size, newest_step)
     return PressureRaises(reason, by, history.last_seen(size))

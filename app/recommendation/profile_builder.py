@@ -73,7 +73,7 @@ class ProfileBuilder:
     choices: ChoiceCache
     raises: PressureRaises
     spans: SeriesSpans
-    samples: Int64Array
+    sample_counts: Int64Array  # of each series in the window
     bound_scale: float
 
     def profiles(self, stabilized: StabilizedValues) -> Iterator[ResourceProfile]:
@@ -172,7 +172,7 @@ class ProfileBuilder:
             ContainerNeed(
                 self.table.containers[number],
                 format_need(self.resource, float(values[position])),
-                int(self.samples[number]),
+                int(self.sample_counts[number]),
                 rule=rules[position],
             )
             for position, number in zip(positions.tolist(), series.tolist(), strict=True)
@@ -193,7 +193,7 @@ class ProfileBuilder:
         return Basis(
             window_start=step_time(begin - 1),
             window_end=step_time(end),
-            samples=int(self.samples[series].sum()),
+            samples=int(self.sample_counts[series].sum()),
             coverage=steps / (end - begin + 1),
             confidence=confidence(steps * STEP_SECONDS / 3600),
         )

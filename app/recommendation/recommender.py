@@ -32,7 +32,7 @@ class Recommender:
         *,
         newest_step: int,
         is_init_container: IsInitContainer = lambda _workload, _container: False,
-        published: FindPublishedValue = lambda _workload: None,
+        find_published: FindPublishedValue = lambda _workload: None,
     ) -> Recommendations:
         """The profiles that are new, have moved or are due as of *newest_step*.
 
@@ -44,7 +44,7 @@ class Recommender:
             policy,
             newest_step,
             is_init_container,
-            published,
+            find_published,
             self._usage.has_run_again,
             pressure_raises(resource, self._usage, policy.raises, newest_step),
         )

@@ -51,7 +51,7 @@ class RecommendationRequest:
     policy: EstimationPolicy
     newest_step: int
     is_init_container: IsInitContainer
-    published: FindPublishedValue
+    find_published: FindPublishedValue
     has_run_again: Callable[[Workload], bool]
     raises: PressureRaises
 
@@ -83,10 +83,10 @@ class ResourceRecommender:
         self._summaries.read(request.newest_step, request.policy.window_days)
         self._refresh(rule, table)
         spans = SeriesSpans(*self._histograms.spans(today=today, window_days=request.policy.window_days))
-        samples = self._summaries.samples()
+        sample_counts = self._summaries.sample_counts()
         running = running_series(table, self._histograms, spans, request.is_init_container)
         has_enough = has_enough_samples(
-            table, running, samples, request.policy.min_samples, request.has_run_again
+            table, running, sample_counts, request.policy.min_samples, request.has_run_again
         )
         members = group_running_series(table, running, has_enough)
         numbers = np.flatnonzero(has_enough)
@@ -100,7 +100,7 @@ class ResourceRecommender:
             self._choices,
             request.raises,
             spans,
-            samples,
+            sample_counts,
             self._bound_scale(table, rule),
         )
         has_samples = np.zeros(len(table.workloads), dtype=np.bool_)
@@ -132,7 +132,7 @@ class ResourceRecommender:
         request: RecommendationRequest,
     ) -> StabilizedValues:
         """The stabilized values of the workloads with profiles that are new, have moved or are due."""
-        stored = [request.published(table.workloads[number]) for number in numbers.tolist()]
+        stored = [request.find_published(table.workloads[number]) for number in numbers.tolist()]
         published = np.array([value.value if value else np.nan for value in stored])
         changed_at = np.array([value.changed_at_seconds if value else 0.0 for value in stored])
         is_due = np.array([value is None or value.is_due for value in stored], dtype=np.bool_)

@@ -84,7 +84,7 @@ class PrometheusCredentials:
         return {TENANT_HEADER: self.tenant} if self.tenant else {}
 
     def tls_context(self) -> ssl.SSLContext:
-        """Trusts the CA file, or else the public CAs, and presents the client certificate.
+        """The TLS context: trusts the CA file, or else the public CAs; presents the client certificate.
 
         Raises:
             SourceError: names the unusable file.
@@ -105,7 +105,7 @@ class PrometheusCredentials:
         return CredentialFile("PROMETHEUS_CERTIFICATE_FILE", self.certificate_file)
 
     def fingerprint(self) -> Fingerprint:
-        """Changes when a TLS file does; empty if there are none, or if one is missing."""
+        """The versions of all TLS files, to detect a change; empty if there are none or one is missing."""
         files = filter(None, (self.ca_file, self.certificate_file, self.key_file))
         try:
             states = [Path(file).stat() for file in files]

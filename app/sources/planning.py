@@ -133,10 +133,10 @@ class QueryPlanner:
         The last shard has the namespaces without samples too.
         """
         fast = _FAST_QUERY_SAMPLES if len(steps) > STEPS_PER_HOUR else math.inf
-        most, shard_load = min(self.budget, fast) / len(steps), 0.0
+        max_load, shard_load = min(self.budget, fast) / len(steps), 0.0
         groups: list[list[str]] = [[]]
         for namespace in sorted(load.samples):
-            if groups[-1] and shard_load + load.samples[namespace] > most:
+            if groups[-1] and shard_load + load.samples[namespace] > max_load:
                 groups.append([])
                 shard_load = 0.0
             groups[-1].append(namespace)

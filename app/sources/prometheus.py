@@ -25,7 +25,7 @@ from app.history.samples import (
 from app.sources import owners, queries
 from app.sources.chunked_query import ChunkedQuery, RunQuery, run_all
 from app.sources.credentials import PrometheusCredentials
-from app.sources.mesh.conversation import Conversation, Mesh, MeshQuery, QueryBatch
+from app.sources.mesh.conversation import Conversation, LabeledQuery, Mesh, QueryBatch
 from app.sources.mesh.edges import concatenate_samples
 from app.sources.mesh.providers import MESHES
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, STEPS_PER_HOUR, QueryPlanner, SampleLoad
@@ -255,11 +255,11 @@ class PrometheusSource:
         return ChunkedQuery(self._planner, load, run, partial(self.api.observer.record_split, signal))
 
     async def _container_load(self, scope: Scope, steps: StepRange) -> SampleLoad:
-        query = MeshQuery(queries.container_load(scope), queries.LOAD_LABELS)
+        query = LabeledQuery(queries.container_load(scope), queries.LOAD_LABELS)
         return await self._load(self.api, "containers", query, scope, steps)
 
     async def _load(
-        self, api: PrometheusApi, kind: str, query: MeshQuery, scope: Scope, steps: StepRange
+        self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, steps: StepRange
     ) -> SampleLoad:
         """The load per step, measured at the end of *steps*."""
         async with self._load_lock:

@@ -87,18 +87,18 @@ def container_load(scope: Scope) -> str:
 
 
 def container_selector(metric: str, scope: Scope, *matchers: str) -> str:
-    """Selects the series of *metric* that match *matchers*, of the containers in scope."""
+    """The selector of the series of *metric* that match *matchers*, of the containers in scope."""
     namespaces = (*included_matchers("namespace", scope), *excluded_matchers("namespace", scope))
     return selector(metric, (*_CONTAINERS, *matchers, *namespaces), scope)
 
 
 def aggregate(operator: str, labels: Iterable[str], expression: str) -> str:
-    """One series for each combination of *labels*."""
+    """The aggregation of *expression* to one series for each combination of *labels*."""
     return f"{operator} by ({','.join(labels)})({expression})"
 
 
 def selector(metric: str, matchers: Iterable[str], scope: Scope) -> str:
-    """Selects the series of *metric* in this cluster that match *matchers*."""
+    """The selector of the series of *metric* in this cluster that match *matchers*."""
     cluster = [f'{scope.cluster_label}="{escape_label_value(scope.cluster)}"'] if scope.cluster else []
     return f"{metric}{{{','.join((*matchers, *cluster))}}}"
 

@@ -37,14 +37,14 @@ Combine = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]
 class _GriddedSeries:
     """Samples sorted by series, then step; at most one per series and step."""
 
-    names: int
+    series_count: int
     series: NDArray[np.int64]
     steps: NDArray[np.int64]
     values: NDArray[np.float64]
 
     def matrix(self, first: int, last: int) -> NDArray[np.float64]:
         """Shape [series, steps]; NaN for no sample."""
-        matrix = np.full((self.names, last - first + 1), np.nan)
+        matrix = np.full((self.series_count, last - first + 1), np.nan)
         inside = (self.steps >= first) & (self.steps <= last)
         matrix[self.series[inside], self.steps[inside] - first] = self.values[inside]
         return matrix
@@ -78,12 +78,12 @@ class RecordedHistory:
     @property
     def first_step(self) -> int:
         """The step of the oldest sample."""
-        return self.record.first_step + self._shift
+        return self.record.first_step + self._shift_steps
 
     @property
     def last_step(self) -> int:
         """The step of the newest sample that is not hidden."""
-        last = self.record.last_step + self._shift
+        last = self.record.last_step + self._shift_steps
         return last if self.present is None else min(last, self.present)
 
     def ending_at(self, now_seconds: float) -> "RecordedHistory":
@@ -149,19 +149,21 @@ class RecordedHistory:
             self._matrix(side, steps) for side in (self.record.edge_requests, self.record.edge_responses)
         )
         sampled = np.isfinite(requests) | np.isfinite(responses)
-        present = sampled.any(axis=1)
-        edges = tuple(self.record.edges[row] for row in np.flatnonzero(present))
+        has_sample = sampled.any(axis=1)
+        edges = tuple(self.record.edges[row] for row in np.flatnonzero(has_sample))
         sources = sorted({edge.source for edge in edges})
         scraped = np.zeros((len(sources), len(steps)), dtype=np.bool_)
-        np.logical_or.at(scraped, [sources.index(edge.source) for edge in edges], sampled[present])
-        return ConnectionSamples(steps, edges, requests[present], responses[present], tuple(sources), scraped)
+        np.logical_or.at(scraped, [sources.index(edge.source) for edge in edges], sampled[has_sample])
+        return ConnectionSamples(
+            steps, edges, requests[has_sample], responses[has_sample], tuple(sources), scraped
+        )
 
     @property
-    def _shift(self) -> int:
+    def _shift_steps(self) -> int:
         return self.shift_days * STEPS_PER_DAY
 
     def _matrix(self, series: _GriddedSeries, steps: StepRange) -> NDArray[np.float64]:
-        matrix = series.matrix(steps.first - self._shift, steps.last - self._shift)
+        matrix = series.matrix(steps.first - self._shift_steps, steps.last - self._shift_steps)
         if self.present is not None:
             matrix[:, max(0, self.present + 1 - steps.first) :] = np.nan
         return matrix
@@ -257,9 +259,9 @@ def _connection(name: str) -> Connection:
 
 def _to_grid(table: RecordedSeries, values: NDArray[np.float64], combine: Combine) -> _GriddedSeries:
     """Assigns each sample to the step that holds its time, the step's end included; NaN is no sample."""
-    present = ~np.isnan(values)
-    series, values = table.series[present], values[present]
-    steps = np.ceil(table.timestamps[present] / STEP_SECONDS).astype(np.int64)
+    has_sample = ~np.isnan(values)
+    series, values = table.series[has_sample], values[has_sample]
+    steps = np.ceil(table.timestamps[has_sample] / STEP_SECONDS).astype(np.int64)
     order = np.lexsort((steps, series))
     series, steps, values = series[order], steps[order], values[order]
     begins = np.ones(len(series), dtype=np.bool_)

@@ -47,7 +47,7 @@ def usage(checkpoint: Checkpoint, resource: str) -> dict[int, dict[str, dict[Con
     for number, day in rows.days.items():
         maxima = day.maxima.reshape(-1, 4).tolist()
         days[number] = {
-            "samples": dict(zip(names, rows.samples(number).tolist(), strict=True)),
+            "samples": dict(zip(names, rows.sample_counts(number).tolist(), strict=True)),
             "steps": dict(zip(names, day.steps_seen.tolist(), strict=True)),
             "maxima": dict(zip(names, maxima, strict=True)),
         }

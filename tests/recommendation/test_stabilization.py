@@ -60,7 +60,7 @@ class Leader:
         self._read = len(self._cluster.usage)
         published, newest = self._cluster.published, MIDNIGHT + step
         recommendations = self._recommender.recommend(
-            self._cluster.resource, self._policy, newest_step=newest, published=published.get
+            self._cluster.resource, self._policy, newest_step=newest, find_published=published.get
         )
         for profile in recommendations.profiles:
             moved = PublishedValue(float(profile.value), newest * STEP_SECONDS + 60)

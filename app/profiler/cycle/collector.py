@@ -16,8 +16,8 @@ from app.history.samples import (
     ConnectionSamples,
     ContainerSamples,
     StepRange,
-    contiguous,
     day_of,
+    merge_adjacent,
 )
 from app.history.usage_history import UsageHistory
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -156,7 +156,7 @@ class SampleCollector:
         state = self._states.get(signal)
         if not missing and (state is None or state.health is Health.FAILING):
             return [StepRange(newest_step, newest_step)]
-        return contiguous(missing)
+        return merge_adjacent(missing)
 
     def _unread_past(self, wanted: StepRange) -> set[ProfileKind]:
         """The kinds of profiles with a past that is still to be read and was not given up."""

@@ -124,12 +124,12 @@ class ProfilingCycle:
         newest = newest_complete_step(now.timestamp())
         wanted = wanted_steps(newest, self._policy.history_days)
         collected = await self._collector.collect(wanted, snapshot, progress)
-        stored = StoredValues(await self._publisher.stored(), now)
-        derived = await self._derive(collected, newest, snapshot, stored)
+        stored_values = StoredValues(await self._publisher.stored(), now)
+        derived = await self._derive(collected, newest, snapshot, stored_values)
         published = await self._publisher.publish(derived.profiles, now, frozen_kinds=collected.unread_past)
         removed = await self._publisher.apply_aging(derived.newest_samples, collected.answered_kinds, now)
-        reasons = self._reasons(snapshot, collected, derived, published.stored)
-        await self._reporter.report(collected, reasons, published.stored, now)
+        reasons = self._reasons(snapshot, collected, derived, published.stored_identities)
+        await self._reporter.report(collected, reasons, published.stored_identities, now)
         events = plan_events(published.written, removed, snapshot.uids, self._in_scope)
         return CycleReport(
             states=collected.states,
@@ -137,7 +137,7 @@ class ProfilingCycle:
             reasons=reasons,
             samples=collected.samples,
             unknown_edges=collected.unknown_edges,
-            stored=len(published.stored),
+            stored=len(published.stored_identities),
             left_out=published.left_out,
             written=len(published.written),
             failed_writes=published.failed,

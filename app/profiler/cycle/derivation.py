@@ -73,19 +73,21 @@ class ProfileDerivation:
 
         A *stored* value stays unless a change is worth the churn.
         """
-        answered = {state.signal for state in states if state.health not in {Health.FAILING, Health.EMPTY}}
+        usable_signals = {
+            state.signal for state in states if state.health not in {Health.FAILING, Health.EMPTY}
+        }
         derived = DerivedProfiles()
         for resource in Resource:
-            if Signal.of(resource) in answered:
+            if Signal.of(resource) in usable_signals:
                 recommendations = self._recommender.recommend(
                     resource,
                     self._policy,
                     newest_step=newest_step,
                     is_init_container=is_init_container,
-                    published=stored.of(resource),
+                    find_published=stored.of(resource),
                 )
                 _add(derived, resource, recommendations, in_scope)
-        if Signal.CONNECTIONS in answered:
+        if Signal.CONNECTIONS in usable_signals:
             profiles = [
                 _connection_profile(mean)
                 for mean in self._learned.connections.means()

@@ -1,7 +1,7 @@
 """Plans Events on workloads: a profile was created, changed by a large factor, or removed; pure.
 
-The changes of one cycle for one workload and reason make one Event: CPU, memory and connections, which count
-for their source.
+All changes of one cycle with the same workload and reason make one Event. A change of a connection counts for
+its source.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -60,8 +60,8 @@ def plan_events(
 ) -> list[WorkloadEvent]:
     """The Events after *written* was written and *removed* was removed, highest priority first.
 
-    *uids* are those of the existing objects. Repeated runs are profiled under a common name, of which an
-    object need not exist: without one there is no Event.
+    *uids* are those of the existing objects. Repeated runs are profiled under a common name; if no object has
+    that name, there is no Event.
     """
     changes_by_event: dict[tuple[EventReason, Workload], list[_ProfileChange]] = {}
     for change in (*_written_changes(written), *_removed_changes(removed)):
@@ -86,7 +86,7 @@ def _written_changes(writes: Iterable[ProfileWrite]) -> Iterator[_ProfileChange]
         identity, value = write.profile.identity, write.profile.value
         if write.stored_value is None:
             yield _ProfileChange(EventReason.CREATED, identity, value)
-        elif identity.kind is not ProfileKind.CONNECTION and _changed_much(write.stored_value, value):
+        elif identity.kind is not ProfileKind.CONNECTION and _is_large_change(write.stored_value, value):
             yield _ProfileChange(EventReason.CHANGED, identity, f"{write.stored_value} → {value}")
 
 
@@ -94,7 +94,7 @@ def _removed_changes(profiles: Iterable[StoredProfile]) -> Iterator[_ProfileChan
     return (_ProfileChange(EventReason.EXPIRED, profile.identity, profile.value) for profile in profiles)
 
 
-def _changed_much(before: str, after: str) -> bool:
+def _is_large_change(before: str, after: str) -> bool:
     try:
         old, new = Decimal(before), Decimal(after)
     except InvalidOperation:

@@ -32,7 +32,7 @@ class PublishResult:
     written: list[ProfileWrite]
     failed: int
     left_out: int
-    stored: set[Identity]
+    stored_identities: set[Identity]
 
 
 class Publisher:

@@ -84,12 +84,12 @@ class NamespaceScope:
 
     def new_opted_out(self) -> MatchedNamespaces:
         """A new receiver of the namespaces that opted out."""
-        self._opted_out.append(MatchedNamespaces(lambda _added, removed: self._add(removed)))
+        self._opted_out.append(MatchedNamespaces(lambda _added, removed: self._update(removed)))
         return self._opted_out[-1]
 
     def new_selected(self) -> MatchedNamespaces:
         """A new receiver of selected namespaces; once there is one, no other namespaces are profiled."""
-        self._selected.append(MatchedNamespaces(lambda added, _removed: self._add(added)))
+        self._selected.append(MatchedNamespaces(lambda added, _removed: self._update(added)))
         self._selection = self._select()
         return self._selected[-1]
 
@@ -118,9 +118,9 @@ class NamespaceScope:
         added, self._added = self._added, set()
         return frozenset(filter(self.covers, added))
 
-    def _add(self, records: Records) -> None:
+    def _update(self, added: Records) -> None:
         now = self._clock()
-        self._added |= {record.name for record in records if record.has_history(now)}
+        self._added |= {record.name for record in added if record.has_history(now)}
         self._selection = self._select()
 
     def _select(self) -> NamespaceSelection:

@@ -18,7 +18,7 @@ _PART = "part"
 
 
 @dataclass(frozen=True, slots=True)
-class MeshQuery:
+class LabeledQuery:
     """A query, and the labels that identify its series.
 
     An absent *optional* label has the value ""; series without one of the other labels are dropped.
@@ -37,7 +37,7 @@ class QueryBatch:
     for queries with few results, or queries that often have none.
     """
 
-    parts: tuple[MeshQuery, ...]
+    parts: tuple[LabeledQuery, ...]
     steps: StepRange
 
     @property
@@ -95,7 +95,7 @@ class Mesh(Protocol):
     def name(self) -> str:
         """The name in settings."""
 
-    def load(self, scope: Scope) -> MeshQuery:
+    def load(self, scope: Scope) -> LabeledQuery:
         """The query on the samples that the largest batch loads per step, by the namespace of the source."""
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:

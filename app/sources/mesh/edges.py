@@ -21,12 +21,12 @@ WorkloadOfKey = Callable[[Key], Workload | None]
 
 @dataclass(frozen=True, slots=True)
 class EndpointNaming:
-    """Maps keys to workloads: the first *source_labels* values of an edge's key are those of its source.
+    """Maps keys to workloads: the first *source_label_count* values of an edge's key are those of its source.
 
     An unknown endpoint is None. *pods* are the Pods of each source, if the mesh has them.
     """
 
-    source_labels: int
+    source_label_count: int
     source: WorkloadOfKey
     destination: WorkloadOfKey
     pods: Mapping[Key, Sequence[str]] = field(default_factory=dict)
@@ -34,16 +34,18 @@ class EndpointNaming:
     def edges(self, keys: Collection[Key]) -> dict[Key, Connection | None]:
         """The edge of each key; None if an endpoint is unknown."""
         sources = {key: self.source(key) for key in {*map(self.source_key, keys)}}
-        destinations = {key: self.destination(key) for key in {key[self.source_labels :] for key in keys}}
+        destinations = {
+            key: self.destination(key) for key in {key[self.source_label_count :] for key in keys}
+        }
         edges: dict[Key, Connection | None] = {}
         for key in keys:
-            source, destination = sources[self.source_key(key)], destinations[key[self.source_labels :]]
+            source, destination = sources[self.source_key(key)], destinations[key[self.source_label_count :]]
             edges[key] = Connection(source, destination) if source and destination else None
         return edges
 
     def source_key(self, key: Key) -> Key:
         """The source's part of an edge's key."""
-        return key[: self.source_labels]
+        return key[: self.source_label_count]
 
 
 @dataclass(frozen=True, slots=True)

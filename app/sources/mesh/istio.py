@@ -11,7 +11,7 @@ import numpy as np
 
 from app.domain.workloads import Workload
 from app.history.samples import StepRange
-from app.sources.mesh.conversation import Conversation, MeshQuery, QueryBatch
+from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch
 from app.sources.mesh.edges import EdgeRates, EndpointNaming, align_rows, join_connections
 from app.sources.queries import (
     WINDOW,
@@ -54,20 +54,20 @@ class Istio:
 
     name = "istio"
 
-    def load(self, scope: Scope) -> MeshQuery:
+    def load(self, scope: Scope) -> LabeledQuery:
         """The batch has five rates, each of two kinds of reporters."""
         matchers = (*excluded_matchers(SOURCE_LABELS[0], scope), *excluded_matchers(SERVER_LABELS[0], scope))
         counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
         labels = SOURCE_LABELS[:1]
-        return MeshQuery(f"{2 * len(_RATES)} * {aggregate('sum', labels, counts)}", labels)
+        return LabeledQuery(f"{2 * len(_RATES)} * {aggregate('sum', labels, counts)}", labels)
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """Reads requests and four rates of bytes of each edge, and the scrapes of reporting servers.
 
         A proxy reports both as a server and as a client: a scraped server was scraped as a source too.
         """
-        rates = (MeshQuery(edge_rate(*rate, scope, shard), EDGE_LABELS) for rate in _RATES)
-        servers = MeshQuery(server_scrapes(scope, shard), SERVER_LABELS)
+        rates = (LabeledQuery(edge_rate(*rate, scope, shard), EDGE_LABELS) for rate in _RATES)
+        servers = LabeledQuery(server_scrapes(scope, shard), SERVER_LABELS)
         requests, request_bytes, response_bytes, received, sent, scrapes = yield (
             QueryBatch((*rates, servers), steps),
         )

@@ -14,7 +14,7 @@ from typing import Final
 from app.domain.pod_names import may_generate
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, StepRange
-from app.sources.mesh.conversation import Conversation, MeshQuery, QueryBatch
+from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch
 from app.sources.mesh.edges import EdgeRates, EndpointNaming, join_connections
 from app.sources.queries import (
     LOAD_LABELS,
@@ -68,11 +68,11 @@ class Linkerd:
 
     name = "linkerd"
 
-    def load(self, scope: Scope) -> MeshQuery:
+    def load(self, scope: Scope) -> LabeledQuery:
         """The largest batch has two rates; requests have neither the most nor the fewest series."""
         namespaces = (*excluded_matchers("namespace", scope), *excluded_matchers("dst_namespace", scope))
         counts = f"count_over_time({selector(REQUESTS, (*_OUTBOUND, *namespaces), scope)}[{WINDOW}])"
-        return MeshQuery(f"{_RATES_PER_BATCH} * {aggregate('sum', LOAD_LABELS, counts)}", LOAD_LABELS)
+        return LabeledQuery(f"{_RATES_PER_BATCH} * {aggregate('sum', LOAD_LABELS, counts)}", LOAD_LABELS)
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """Reads the Pods of each source; then four rates of each edge, and the scrapes of each source.
@@ -82,7 +82,7 @@ class Linkerd:
         matchers = shard_matchers("namespace", scope, shard)
         pods_query = proxy_pods(matchers, scope, seconds=len(steps) * STEP_SECONDS)
         end = StepRange(steps.last, steps.last)
-        [pods] = yield (QueryBatch((MeshQuery(pods_query, POD_LABELS, _OPTIONAL),), end),)
+        [pods] = yield (QueryBatch((LabeledQuery(pods_query, POD_LABELS, _OPTIONAL),), end),)
 
         by_replicas = _pods_by_source(pods)
         queries, pods_by_source = (
@@ -110,9 +110,9 @@ class EdgeQueries:
     def batches(self, steps: StepRange) -> tuple[QueryBatch, ...]:
         """Requests; responses; written bytes, read bytes and scrapes."""
         requests, responses, *octets = (
-            MeshQuery(self.outbound_rate(*rate), EDGE_LABELS, _OPTIONAL) for rate in _RATES
+            LabeledQuery(self.outbound_rate(*rate), EDGE_LABELS, _OPTIONAL) for rate in _RATES
         )
-        scrapes = MeshQuery(self.proxy_scrapes(), PROXY_LABELS, _OPTIONAL)
+        scrapes = LabeledQuery(self.proxy_scrapes(), PROXY_LABELS, _OPTIONAL)
         return (
             QueryBatch((requests,), steps),
             QueryBatch((responses,), steps),

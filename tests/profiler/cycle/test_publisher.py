@@ -124,7 +124,7 @@ async def test_what_does_not_go_through_is_planned_again(error: ClusterError, tr
     with capture_logs() as log:
         published = await publisher(store).publish(needs(a="1.000"), NOON)
 
-    assert (len(store.tries), published.failed, published.stored) == (tries, 1, set())
+    assert (len(store.tries), published.failed, published.stored_identities) == (tries, 1, set())
     assert [line["event"] for line in log] == ["profile_not_written"]
     store.fault = lambda _name, _try: None
     assert len((await publisher(store).publish(needs(a="1.000"), NOON)).written) == 1
