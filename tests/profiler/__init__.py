@@ -1,1 +1,1 @@
-"""Tests of the background role: whole cycles on a scripted Prometheus, and its pure decisions."""
+"""Tests of the profiler: whole cycles on a scripted Prometheus, and its pure functions."""

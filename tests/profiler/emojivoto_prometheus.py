@@ -1,4 +1,4 @@
-"""Prometheus' side of the wire, with a past of emojivoto in which nothing varies unless a test says so.
+"""Prometheus' HTTP API with a past of emojivoto that is constant unless a test changes it.
 
 Deployment  container      CPU cores  memory bytes   cores * 1.25       bytes * 1.70625
 web         web-svc            0.100    20,000,000   (0.1 + 0.02) ...   30,000,000 ...
@@ -7,10 +7,10 @@ voting      voting-svc         0.060    12,000,000   0.075              20475000
 emoji       emoji-svc          0.040    16,000,000   0.050              27300000
 vote-bot    vote-bot           0.020     8,000,000   0.025              13650000
 
-One whole day before today is a day of which it is known how it went: that raises CPU by 1 / (1 + 1)^2 = 0.25,
-memory by 3 / (1 + 1 / 0.6)^2 = 0.421875. Memory that does not vary gets a margin m besides. With one day
-known its width is .7 * .2 / (1 + 1) = .07, and m costs 1 - 1/m of slack and 2.1 * (.45 * m^(-1 / .07) +
-.05 * m^(-1 / .5)) of risk: .338 for 1.15, .3095 for 1.2, .3152 for 1.3. So it is 1.2 * 1.421875 = 1.70625.
+With one whole day before today, t = 1, CPU is raised by 1 / (1 + 1)^2 = 0.25 and memory by
+3 / (1 + 1 / 0.6)^2 = 0.421875. Constant memory has a margin m as well. With t = 1 its width is
+.7 * .2 / (1 + 1) = .07, and m costs 1 - 1/m of slack and 2.1 * (.45 * m^(-1 / .07) + .05 * m^(-1 / .5)) of
+risk: .338 for 1.15, .3095 for 1.2, .3152 for 1.3. The factor is 1.2 * 1.421875 = 1.70625.
 
 connection         requests/s  responses/s   per minute
 web -> voting             0.5          0.4   60 * 0.9 =  54.00
@@ -64,18 +64,18 @@ Fault = Callable[[Question, dict[str, Any]], httpx.Response]
 
 
 def unchanged(_second: int) -> float:
-    """The factor of a past in which nothing varies."""
+    """The factor of a constant past."""
     return 1.0
 
 
 @dataclass
 class EmojivotoPrometheus:
-    """Answers every range query; `faults` replaces the answers to a signal's questions.
+    """A server that responds to every range query; `faults` replaces the responses to a signal's queries.
 
-    A factor tells how many times the usage above was used in the 5 minutes that end at a Unix time; the mesh
-    has samples from `mesh_since` on. `throttled` and `killed` tell of a container by how much, and whether at
-    all, in those 5 minutes; 0 is nothing. `load` is how many raw samples a question is said to read per step,
-    `retention` how long the server says that it keeps samples.
+    A factor multiplies the usage above in the 5 minutes that end at a Unix time. The mesh has samples from
+    `mesh_since` on. `throttled` has the throttled share of a container in those 5 minutes, and `killed` is
+    above 0 if it was killed. `load` is the number of raw samples that a query reads per step, and `retention`
+    the retention that the server reports.
     """
 
     containers: dict[tuple[str, str], tuple[float, float]] = field(default_factory=lambda: dict(CONTAINERS))
@@ -93,7 +93,7 @@ class EmojivotoPrometheus:
 
     @property
     def transport(self) -> httpx.MockTransport:
-        """The wire."""
+        """The transport for an HTTP client."""
         return httpx.MockTransport(self._answer)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -174,5 +174,5 @@ def _signal_of(query: str) -> str:
         return "planning"
     if CPU_USAGE in query:
         return "cpu"
-    known = {MEMORY_USAGE: "memory", POD_OWNER: "owners", PERIODS: "throttling", LAST_REASON: "kills"}
-    return next((signal for metric, signal in known.items() if metric in query), "connections")
+    signals = {MEMORY_USAGE: "memory", POD_OWNER: "owners", PERIODS: "throttling", LAST_REASON: "kills"}
+    return next((signal for metric, signal in signals.items() if metric in query), "connections")

@@ -34,14 +34,14 @@ class MemoryCheckpoints:
         return self.shards[name][1] if name in self.shards else None
 
     async def write(self, name: str, data: bytes, version: str | None) -> str:
-        """Create or replace a shard."""
+        """Create or replace a shard; ConflictError for an outdated version."""
         self._record_call("write", name)
         self._check(name, version)
         self.overwrite(name, data)
         return self.shards[name][0]
 
     async def remove(self, name: str, version: str) -> None:
-        """Delete a shard."""
+        """Delete a shard; ConflictError for an outdated version."""
         self._record_call("remove", name)
         if name in self.shards:
             self._check(name, version)

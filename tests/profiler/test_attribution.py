@@ -18,16 +18,16 @@ def snapshot(pods: Mapping[str, Workload], *deployments: Workload) -> ClusterSna
     return ClusterSnapshot({(NAMESPACE, pod): owner for pod, owner in pods.items()}, deployments)
 
 
-def test_a_known_pod_belongs_to_its_owner_whatever_its_name_looks_like() -> None:
-    """A Pod of web-api that is named like one of web, and a Pod of web that is named like none."""
-    pod, other = "web-6b6f9d7d5c-2x8qz", "somebody-else"
+def test_a_known_pod_belongs_to_its_owner() -> None:
+    """A Pod of web-api that is named like one of web, and a Pod of web with another name."""
+    pod, other = "web-6b6f9d7d5c-2x8qz", "another-name"
     attribute = Attribution(snapshot({pod: WEB_API, other: WEB}, WEB, WEB_API))
 
     assert (attribute(NAMESPACE, pod), attribute(NAMESPACE, other)) == (WEB_API, WEB)
 
 
 def test_a_pod_of_the_past_belongs_to_the_deployment_of_its_name() -> None:
-    """The Pod is gone, perhaps its Deployment too: the exact pattern of its name identifies the workload."""
+    """The Pod is deleted, perhaps its Deployment too: the exact pattern of its name decides."""
     attribute = Attribution(snapshot({}))
 
     assert attribute(NAMESPACE, "web-6b6f9d7d5c-2x8qz") == WEB
@@ -35,15 +35,15 @@ def test_a_pod_of_the_past_belongs_to_the_deployment_of_its_name() -> None:
 
 
 def test_a_past_pod_with_another_hash_needs_a_deployment_that_exists() -> None:
-    """`a1e0a1e0a` is no hash of today's controller: it counts only if a Deployment `web` exists."""
+    """`a1e0a1e0a` is no hash of current controllers: it counts only if a Deployment `web` exists."""
     pod = "web-a1e0a1e0a-abcde"
 
     assert Attribution(snapshot({}, WEB))(NAMESPACE, pod) == WEB
     assert Attribution(snapshot({}))(NAMESPACE, pod) is None
 
 
-def test_owners_of_running_pods_and_cron_jobs_lend_their_names_to_pods_of_the_past() -> None:
-    """A Rollout is not watched, but owns a Pod; CronJob `report` created a Job, `clean` only exists."""
+def test_other_kinds_own_past_pods_of_their_name() -> None:
+    """A Rollout is not watched, but owns a Pod; CronJob `report` created a Job, and `clean` only exists."""
     rollout = Workload(NAMESPACE, "web", "Rollout")
     report, clean = (Workload(NAMESPACE, name, "CronJob") for name in ("report", "clean"))
     attribute = Attribution(
@@ -76,8 +76,8 @@ def test_known_pods_of_other_kinds_never_fall_back_to_their_names() -> None:
     ]
 
 
-def test_a_mirror_pod_is_nobodys() -> None:
-    """A node is no workload."""
+def test_a_mirror_pod_has_no_workload() -> None:
+    """Its owner is a Node, which is no workload."""
     attribute = Attribution(snapshot({"etcd-master": Workload(NAMESPACE, "master", "Node")}))
 
     assert attribute(NAMESPACE, "etcd-master") is None
@@ -93,7 +93,7 @@ def test_runs_of_a_cron_job_are_one_workload() -> None:
     assert [attribute(*pod) for pod in pods] == [report, report, runs[2]]
 
 
-def test_what_a_source_knows_of_the_past_comes_before_the_name() -> None:
+def test_owner_metrics_take_precedence_over_the_name() -> None:
     """kube-state-metrics has Deployment `shop-web` as the owner of a Pod that is named like one of `web`."""
     pod = (NAMESPACE, "web-6b6f9d7d5c-2x8qz")
     past = {pod: Workload(NAMESPACE, "shop-web")}
@@ -103,14 +103,14 @@ def test_what_a_source_knows_of_the_past_comes_before_the_name() -> None:
 
 
 def test_namespaces_are_kept_apart() -> None:
-    """The same name in another namespace is another Pod: unknown, so it is attributed by its name."""
+    """A Pod of the same name in another namespace is unknown, so it is attributed by its name."""
     attribute = Attribution(snapshot({"web-6b6f9d7d5c-2x8qz": WEB_API}))
 
     assert attribute("other", "web-6b6f9d7d5c-2x8qz") == Workload("other", "web")
 
 
-async def test_web_never_eats_web_api() -> None:
-    """web-api uses 1 core and 1 GB, web as before: 1 * 1.25 = 1.250 cores beside the 0.150 of web."""
+async def test_web_has_no_usage_of_web_api() -> None:
+    """web-api uses 1 core and 1 GB: 1 * 1.25 = 1.250 cores beside the 0.150 of web."""
     prometheus = EmojivotoPrometheus()
     prometheus.containers["web-api-5f5b555dff-fcg7c", "web-api"] = (1.0, 1e9)
     scenario = Scenario(prometheus)
@@ -129,7 +129,7 @@ async def test_web_never_eats_web_api() -> None:
 
 
 async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
-    """`db-0` of a StatefulSet, and a Job's Pod named like one of `web`: web's value is its own.
+    """`db-0` of a StatefulSet, and a Job's Pod named like one of `web`: the value of web has neither.
 
     db uses 5 cores: 5 * 1.25 = 6.250.
     """
@@ -147,8 +147,8 @@ async def test_pods_of_other_kinds_have_profiles_of_their_own() -> None:
     assert values[Identity(ProfileKind.CPU, Workload(NAMESPACE, "web", "Job"))] == "6.250"
 
 
-async def test_a_namespace_with_pods_of_nobody_is_told() -> None:
-    """`db-0` belongs to no known StatefulSet: no profile, but the report names the namespace."""
+async def test_namespaces_with_unattributed_pods_are_reported() -> None:
+    """`db-0` belongs to no known StatefulSet: it has no profile, but the report names the namespace."""
     prometheus = EmojivotoPrometheus()
     prometheus.containers |= {("db-0", "db"): (5.0, 1e9)}
     scenario = Scenario(prometheus)
@@ -160,8 +160,8 @@ async def test_a_namespace_with_pods_of_nobody_is_told() -> None:
     assert scenario.sink.reports[-1]["namespacesWithUnattributedPods"] == [NAMESPACE]
 
 
-async def test_replicas_old_and_new_are_pooled_into_their_deployment() -> None:
-    """A known and a terminated Pod of web: the samples of both count, 2 * 432 per container."""
+async def test_running_and_terminated_replicas_are_pooled() -> None:
+    """A running and a terminated Pod of web: the samples of both count, 2 * 432 per container."""
     prometheus = EmojivotoPrometheus()
     past = "web-5f5b555dff-7w4ct"
     prometheus.containers |= {(past, "web-svc"): (0.1, 2e7), (past, "linkerd-proxy"): (0.02, 1e7)}

@@ -19,7 +19,7 @@ from tests.profiler.varying_usage import varying_prometheus
 SMALL_SHARD_BYTES, LARGE_SHARD_BYTES = 200, 10**6
 
 
-async def undisturbed(minutes: float) -> dict[Any, Profile]:
+async def without_restart(minutes: float) -> dict[Any, Profile]:
     """The profiles of one leader without check-points that runs from noon on."""
     scenario = Scenario(varying_prometheus())
     for at in range(0, int(minutes) + 1, 5):
@@ -27,19 +27,19 @@ async def undisturbed(minutes: float) -> dict[Any, Profile]:
     return scenario.learned(minutes)
 
 
-def knows_since(second: int) -> Fault:
+def without_samples_until(second: int) -> Fault:
     """A Prometheus without samples until *second*."""
 
     def answer(_question: Question, body: Any) -> httpx.Response:
         for row in body["data"]["result"]:
-            row["values"] = [each for each in row["values"] if each[0] > second]
+            row["values"] = [value for value in row["values"] if value[0] > second]
         body["data"]["result"] = [row for row in body["data"]["result"] if row["values"]]
         return httpx.Response(200, json=body)
 
     return answer
 
 
-async def test_a_new_leader_asks_for_what_came_since() -> None:
+async def test_a_new_leader_queries_later_steps() -> None:
     """Stored at noon, restored at 12:20: of the past, only the steps of 12:05 to 12:20 are queried."""
     cluster = ClusterState()
     assert (await cluster.leader().cycle()).checkpoints_written == 1
@@ -49,16 +49,16 @@ async def test_a_new_leader_asks_for_what_came_since() -> None:
     new = cluster.leader()
     report = await new.cycle(minutes=20)
 
-    asked = {
+    queried = {
         (q.start, q.end) for q in cluster.prometheus.questions if q.signal in SIGNALS and q.start < q.end
     }
-    assert asked == {(NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 1200)}
+    assert queried == {(NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 1200)}
     assert (report.written, cluster.profiles.manifests) == (0, stored)
-    assert same_profiles(new.learned(20), await undisturbed(20))
+    assert same_profiles(new.learned(20), await without_restart(20))
 
 
-async def test_a_new_leader_of_the_same_minute_asks_if_the_sources_answer() -> None:
-    """No step is missing; the newest one is queried again for the signal states, and is not counted again."""
+async def test_a_new_leader_queries_the_newest_step_again() -> None:
+    """No step is missing. The query is for the states of the signals; its samples do not count again."""
     cluster = ClusterState()
     await cluster.leader().cycle()
     cluster.prometheus.questions.clear()
@@ -66,15 +66,15 @@ async def test_a_new_leader_of_the_same_minute_asks_if_the_sources_answer() -> N
     new = cluster.leader()
     report = await new.cycle(minutes=1)
 
-    asked = {(q.start, q.end) for q in cluster.prometheus.questions if q.signal in SIGNALS}
-    assert asked == {(NEWEST_STEP_SECONDS, NEWEST_STEP_SECONDS)}
+    queried = {(q.start, q.end) for q in cluster.prometheus.questions if q.signal in SIGNALS}
+    assert queried == {(NEWEST_STEP_SECONDS, NEWEST_STEP_SECONDS)}
     assert {state.health.value for state in report.states} == {"Ok"}
     assert report.samples == 0
-    assert same_profiles(new.learned(0), await undisturbed(0))
+    assert same_profiles(new.learned(0), await without_restart(0))
 
 
-async def test_a_source_that_answers_again_is_noticed_though_nothing_is_missing() -> None:
-    """Prometheus fails as the new leader begins and recovers a minute later, before the next step."""
+async def test_a_recovery_is_noticed_without_missing_steps() -> None:
+    """Prometheus fails when the new leader begins, and recovers a minute later, before the next step."""
     cluster = ClusterState()
     await cluster.leader().cycle()
     cluster.prometheus.faults = dict.fromkeys(SIGNALS, lambda *_: httpx.Response(500))
@@ -89,10 +89,10 @@ async def test_a_source_that_answers_again_is_noticed_though_nothing_is_missing(
     assert recovered.samples == 0
 
 
-async def test_what_prometheus_forgot_is_still_known() -> None:
-    """Prometheus keeps two hours. Leaders change every five hours for two days; all samples count.
+async def test_check_points_keep_what_prometheus_has_deleted() -> None:
+    """Prometheus keeps two hours, and leaders change every five hours: all samples of two days count.
 
-    A shard is due after a quarter of the two hours, so that nothing leaves Prometheus before it is stored.
+    A shard is due after a quarter of the two hours, so no sample leaves Prometheus before it is stored.
     """
     cluster = ClusterState(varying_prometheus())
     cluster.prometheus.retention = "2h"
@@ -102,7 +102,7 @@ async def test_what_prometheus_forgot_is_still_known() -> None:
     for minutes in range(0, last + 1, 25):
         if minutes % 300 == 0:
             leader = cluster.leader()
-        fault = knows_since(NEWEST_STEP_SECONDS + minutes * 60 - 7200)
+        fault = without_samples_until(NEWEST_STEP_SECONDS + minutes * 60 - 7200)
         cluster.prometheus.faults = dict.fromkeys(SIGNALS, fault)
         whole.prometheus.faults = cluster.prometheus.faults if minutes == 0 else {}
         await leader.cycle(minutes)
@@ -114,13 +114,13 @@ async def test_what_prometheus_forgot_is_still_known() -> None:
 
 
 @pytest.mark.parametrize("number", range(6))
-async def test_a_leader_that_is_killed_while_it_stores_loses_nothing(number: int) -> None:
-    """Killed at 13:05 while writing its n-th shard: shards have two ages, and the next leader joins them."""
+async def test_a_leader_that_is_killed_while_it_writes_loses_nothing(number: int) -> None:
+    """Killed at 13:05 while writing its n-th shard: the next leader joins shards of two ages."""
     cluster = ClusterState()
     leader = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
     await leader.cycle()
     assert len(cluster.checkpoints.shards) >= 4
-    cluster.prometheus.faults = dict.fromkeys(SIGNALS, knows_since(NEWEST_STEP_SECONDS))
+    cluster.prometheus.faults = dict.fromkeys(SIGNALS, without_samples_until(NEWEST_STEP_SECONDS))
     cluster.checkpoints.before = dies_at("write", number)
     survived = True
     for minutes in range(5, 66, 5):
@@ -134,21 +134,21 @@ async def test_a_leader_that_is_killed_while_it_stores_loses_nothing(number: int
     new = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
     await new.cycle(minutes=70)
 
-    assert same_profiles(new.learned(70), await undisturbed(70))
+    assert same_profiles(new.learned(70), await without_restart(70))
 
 
-async def test_a_leader_that_is_killed_while_it_cuts_loses_nothing() -> None:
+async def test_a_leader_that_is_killed_while_it_splits_loses_nothing() -> None:
     """One shard is split into many, and many become one; killed at every write and removal in between.
 
-    What was before noon is in the pieces alone: Prometheus has forgotten it.
+    Samples before noon are in the shards alone: Prometheus has deleted them.
     """
-    expected = await undisturbed(65)
+    expected = await without_restart(65)
     sizes = (LARGE_SHARD_BYTES, SMALL_SHARD_BYTES)
     for before, after in (sizes, sizes[::-1]):
         for verb, number in [*(("write", n) for n in range(7)), *(("remove", n) for n in range(5))]:
             cluster = ClusterState()
             await cluster.leader(shard_bytes=before).cycle()
-            cluster.prometheus.faults = dict.fromkeys(SIGNALS, knows_since(NEWEST_STEP_SECONDS))
+            cluster.prometheus.faults = dict.fromkeys(SIGNALS, without_samples_until(NEWEST_STEP_SECONDS))
             cluster.checkpoints.before = dies_at(verb, number)
             try:
                 await cluster.leader(shard_bytes=after).cycle(minutes=61)
@@ -159,7 +159,7 @@ async def test_a_leader_that_is_killed_while_it_cuts_loses_nothing() -> None:
             assert same_profiles(new.learned(65), expected)
 
 
-async def test_pieces_that_are_no_longer_needed_are_removed() -> None:
+async def test_unneeded_shards_are_removed() -> None:
     """Many small shards become one when they fit into one: no other object is left."""
     cluster = ClusterState()
     await cluster.leader(shard_bytes=SMALL_SHARD_BYTES).cycle()
@@ -170,10 +170,10 @@ async def test_pieces_that_are_no_longer_needed_are_removed() -> None:
     assert list(cluster.checkpoints.shards) == ["000000000000"]
     new = cluster.leader()
     await new.cycle(minutes=65)
-    assert same_profiles(new.learned(65), await undisturbed(65))
+    assert same_profiles(new.learned(65), await without_restart(65))
 
 
-async def test_no_piece_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_shard_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the estimate was too low, a shard is halved until each part fits: 1500 bytes here."""
     monkeypatch.setattr(module, "MAX_BYTES", 1500)
     cluster = ClusterState()
@@ -185,6 +185,7 @@ async def test_no_piece_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def damaged(data: bytes) -> bytes:
+    """The data with one bit flipped."""
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
@@ -197,10 +198,10 @@ def damaged(data: bytes) -> bytes:
     ],
     ids=["corrupt", "future", "empty"],
 )
-async def test_a_piece_that_can_not_be_read_is_told_and_read_again(damage: Any, reason: str) -> None:
-    """One log line and one Event; the past of its workloads is queried again, nothing counts twice.
+async def test_an_unreadable_shard_is_reported_and_queried_again(damage: Any, reason: str) -> None:
+    """One log line and one Event; the past of its workloads is queried again, and nothing counts twice.
 
-    It is stored anew at once, so that the next leader reads it.
+    The shard is stored again at once, so that the next leader can read it.
     """
     cluster = ClusterState()
     await cluster.leader(shard_bytes=SMALL_SHARD_BYTES).cycle()
@@ -211,20 +212,20 @@ async def test_a_piece_that_can_not_be_read_is_told_and_read_again(damage: Any, 
     with capture_logs() as log:
         await new.cycle(minutes=5)
 
-    told = [line for line in log if line["event"] == "checkpoint_unreadable"]
-    assert [line["reason"] for line in told] == [reason]
-    assert [(each[0], each[2]) for each in cluster.sink.events] == [(reason, True)]
+    unreadable = [line for line in log if line["event"] == "checkpoint_unreadable"]
+    assert [line["reason"] for line in unreadable] == [reason]
+    assert [(name, warning) for name, _, warning in cluster.sink.events] == [(reason, True)]
     assert names[1] in cluster.sink.events[0][1]
-    assert same_profiles(new.learned(5), await undisturbed(5))
+    assert same_profiles(new.learned(5), await without_restart(5))
     cluster.sink.events.clear()
-    again = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
-    await again.cycle(minutes=10)
+    next_leader = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
+    await next_leader.cycle(minutes=10)
     assert cluster.sink.events == []
-    assert same_profiles(again.learned(10), await undisturbed(10))
+    assert same_profiles(next_leader.learned(10), await without_restart(10))
 
 
-async def test_without_the_right_it_works_as_without_check_points() -> None:
-    """An older chart grants no right to list them: reported once, and every leader reads the past again."""
+async def test_without_permission_there_are_no_check_points() -> None:
+    """An older chart does not grant it: reported once, and every leader reads the past again."""
     cluster = ClusterState()
     cluster.checkpoints.before = fails(ForbiddenError("configmaps is forbidden"), "list", "write")
     leader = cluster.leader()
@@ -235,11 +236,11 @@ async def test_without_the_right_it_works_as_without_check_points() -> None:
     assert [reason for reason, _, _ in cluster.sink.events] == ["CheckpointsForbidden"]
     events = [line["event"] for line in log if line["log_level"] == "warning"]
     assert events == ["checkpoint_unreadable", "checkpoints_not_written"]
-    assert same_profiles(leader.learned(10), await undisturbed(10))
+    assert same_profiles(leader.learned(10), await without_restart(10))
 
 
-async def test_a_leader_does_not_begin_without_what_may_be_there() -> None:
-    """An outage of the API server: the cycle fails and writes nothing; the next one restores."""
+async def test_a_leader_waits_for_check_points() -> None:
+    """During an outage of the API server the cycle fails and writes nothing; the next one restores."""
     cluster = ClusterState()
     await cluster.leader().cycle()
     cluster.checkpoints.before = fails(UnavailableError("later"), "list", "read")
@@ -252,7 +253,7 @@ async def test_a_leader_does_not_begin_without_what_may_be_there() -> None:
     cluster.checkpoints.before = lambda _verb, _name: None
     await new.cycle(minutes=10)
 
-    assert same_profiles(new.learned(10), await undisturbed(10))
+    assert same_profiles(new.learned(10), await without_restart(10))
 
 
 async def test_an_old_leader_overwrites_nothing() -> None:
@@ -276,8 +277,8 @@ async def test_an_old_leader_overwrites_nothing() -> None:
     ("retention", "due"),
     [("15d", 60), ("1h", 15), ("2h or 10GiB", 30), ("10GiB", 60), ("", 60)],
 )
-async def test_a_piece_is_stored_once_an_hour_or_sooner(retention: str, due: int) -> None:
-    """At most every hour, and before a quarter of the retention of Prometheus has passed."""
+async def test_a_shard_is_stored_once_an_hour_or_sooner(retention: str, due: int) -> None:
+    """Every hour, and before a quarter of the retention of Prometheus has passed."""
     cluster = ClusterState()
     cluster.prometheus.retention = retention
     leader = cluster.leader()
@@ -286,7 +287,7 @@ async def test_a_piece_is_stored_once_an_hour_or_sooner(retention: str, due: int
     assert [minutes for minutes, count in written.items() if count] == list(range(0, 121, due))
 
 
-async def test_a_restart_does_not_put_off_what_is_due() -> None:
+async def test_a_restart_does_not_postpone_a_due_shard() -> None:
     """Leaders change every ten minutes: the shard of noon is an hour old at 13:00, and stored."""
     cluster = ClusterState()
     written = [(await cluster.leader().cycle(minutes)).checkpoints_written for minutes in range(0, 121, 10)]
@@ -294,7 +295,7 @@ async def test_a_restart_does_not_put_off_what_is_due() -> None:
     assert written == [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]
 
 
-async def test_what_did_not_change_is_not_written() -> None:
+async def test_unchanged_shards_are_not_written() -> None:
     """An outage of Prometheus for five hours: no write; after the recovery, one."""
     cluster = ClusterState()
     leader = cluster.leader()
@@ -307,7 +308,7 @@ async def test_what_did_not_change_is_not_written() -> None:
     assert (await leader.cycle(minutes=365)).checkpoints_written == 1
 
 
-async def test_writes_that_fail_are_told_once_and_tried_again() -> None:
+async def test_failed_writes_are_reported_once_and_retried() -> None:
     """Three rejections are one log line; the first successful attempt stores everything."""
     cluster = ClusterState()
     cluster.checkpoints.before = fails(UnavailableError("etcd is full"), "write")
@@ -322,7 +323,7 @@ async def test_writes_that_fail_are_told_once_and_tried_again() -> None:
     assert warned == ["checkpoints_not_written"]
 
 
-async def test_other_time_slots_begin_anew() -> None:
+async def test_other_time_slots_start_without_history() -> None:
     """History of four time slots is unusable for a leader with six: reported, and read again."""
     cluster = ClusterState()
     await cluster.leader(shard_bytes=SMALL_SHARD_BYTES).cycle()

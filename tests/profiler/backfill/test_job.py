@@ -33,7 +33,7 @@ class Cluster:
             self.registry.put(pod)
 
     async def annotate(self, pod: PodRecord, changes: Mapping[str, str | None]) -> None:
-        """The method of PodAnnotator."""
+        """Record the attempt, then raise the next fault of the Pod, if any."""
         self.written.append((pod.name, changes))
         if faults := self.faults.get(pod.name):
             raise faults.pop(0)
@@ -45,7 +45,7 @@ class Cluster:
 
 
 class Term:
-    """The back-fill of one leader's term with short times; postponed Pods are retried by `clock`."""
+    """The back-fill of one leader's term; `clock` decides when postponed Pods are retried."""
 
     def __init__(
         self, cluster: Cluster, catalogue: ProfileCatalogue | None = None, rate: float = 1000
@@ -82,12 +82,12 @@ class Term:
 
 
 async def rest() -> None:
-    """Wait for several comparisons."""
+    """Waits for several comparisons."""
     await asyncio.sleep(0.15)
 
 
 async def test_each_pod_is_written_once_the_newest_first() -> None:
-    """Three Pods, then none: the registry has the written annotations before the watch reports them."""
+    """Three Pods are written, then none: the registry has the annotations before the watch reports them."""
     days = {"old": "2026-03-01T12:00:00Z", "newest": "2026-03-03T12:00:00Z", "new": "2026-03-02T12:00:00Z"}
     cluster = Cluster(*(running(name, created_at=day) for name, day in days.items()))
     term = Term(cluster)
@@ -101,8 +101,8 @@ async def test_each_pod_is_written_once_the_newest_first() -> None:
     assert term.counted("backfill_pending") == 0
 
 
-async def test_pods_that_are_right_are_never_written() -> None:
-    """Nothing is sent, nothing is counted."""
+async def test_correct_pods_are_not_written() -> None:
+    """Correct annotations cause no write and are not counted."""
     cluster = Cluster(running(annotations=WEB_ANNOTATIONS))
     term = Term(cluster)
 
@@ -124,8 +124,8 @@ async def test_nothing_is_done_before_pods_and_profiles_are_listed(unknown: str)
     assert cluster.written == []
 
 
-async def test_profiles_that_appear_are_noticed_without_waiting_for_a_period() -> None:
-    """The period is an hour; the five profiles are stored one by one, and the Pod is written once."""
+async def test_new_profiles_start_a_comparison() -> None:
+    """The period is an hour; five profiles are stored one after the other, and the Pod is written once."""
     cluster = Cluster(running())
     term = Term(cluster, synced_catalogue())
     term.backfill.period_seconds = 3600
@@ -142,8 +142,8 @@ async def test_profiles_that_appear_are_noticed_without_waiting_for_a_period() -
 
 
 @pytest.mark.parametrize("fault", [NotFoundError("gone"), ConflictError("another uid")])
-async def test_a_pod_that_is_gone_is_let_go(fault: Exception) -> None:
-    """It was deleted or recreated, which the watch is about to report: no warning, and nothing is counted."""
+async def test_a_deleted_pod_is_not_retried(fault: Exception) -> None:
+    """A deleted or recreated Pod causes no warning and is not counted: the watch will report it."""
     cluster = Cluster(pod := running())
     cluster.faults["web-0"] = [fault]
     term = Term(cluster)
@@ -159,8 +159,8 @@ async def test_a_pod_that_is_gone_is_let_go(fault: Exception) -> None:
     assert term.counted("backfilled_total") == 0
 
 
-async def test_a_busy_server_gets_the_pause_that_it_asks_for() -> None:
-    """429 with Retry-After: no Pod is written for that time, then the same Pod comes first again."""
+async def test_retry_after_pauses_all_writes() -> None:
+    """After a 429 with Retry-After no Pod is written for that time; then the same Pod comes first."""
     cluster = Cluster(running("a"), running("b"))
     cluster.faults["a"] = [UnavailableError("too many requests", retry_after_seconds=0.3)]
     term = Term(cluster, rate=50)
@@ -181,12 +181,10 @@ async def test_a_busy_server_gets_the_pause_that_it_asks_for() -> None:
 @pytest.mark.parametrize(
     ("fault", "seconds"), [(ForbiddenError("not allowed"), 3600), (UnavailableError("webhook fails"), 0.02)]
 )
-async def test_a_pod_that_can_not_be_changed_does_not_hold_up_the_others(
-    fault: Exception, seconds: float
-) -> None:
-    """The newest one is refused, the other gets its turn; it is tried again after an hour, or a period.
+async def test_a_refused_pod_does_not_delay_others(fault: Exception, seconds: float) -> None:
+    """The newest Pod is refused, the other is written; the retry follows after an hour, or a period.
 
-    One warning tells of it, and it counts as pending.
+    The refusal is one warning, and the Pod counts as pending.
     """
     cluster = Cluster(running("a", created_at="2026-03-02T12:00:00Z"), running("b"))
     cluster.faults["a"] = [fault]
@@ -207,8 +205,8 @@ async def test_a_pod_that_can_not_be_changed_does_not_hold_up_the_others(
     assert term.counted("backfilled_total") == 2
 
 
-async def test_a_newer_pod_overtakes_those_that_wait() -> None:
-    """100 Pods wait at 20 per second; a Pod that is created now is written long before the last of them."""
+async def test_a_newer_pod_overtakes_waiting_ones() -> None:
+    """100 Pods wait at 20 per second; a Pod that is created meanwhile is written among the first 20."""
     cluster = Cluster(*(running(f"old-{number:03}") for number in range(100)))
     term = Term(cluster, rate=20)
 
@@ -220,7 +218,7 @@ async def test_a_newer_pod_overtakes_those_that_wait() -> None:
     assert len(cluster.written) < 20
 
 
-async def test_the_end_of_the_term_ends_the_writing() -> None:
+async def test_writes_stop_at_the_end_of_the_term() -> None:
     """Of 100 Pods at 50 per second few are written by then, and none later."""
     cluster = Cluster(*(running(f"web-{number}") for number in range(100)))
     term = Term(cluster, rate=50)
@@ -235,7 +233,7 @@ async def test_the_end_of_the_term_ends_the_writing() -> None:
 
 
 class Timeline:
-    """A clock and a sleep that advances it, always slightly too far, as an event loop does."""
+    """A clock, and a sleep that advances it slightly too far, as an event loop does."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -245,12 +243,12 @@ class Timeline:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
-        """Oversleep by 2 ms."""
+        """Advance the clock by 2 ms more than requested."""
         self.now += seconds + 0.002
 
 
 async def test_the_rate_is_held_and_not_exceeded() -> None:
-    """At 50 per second 501 permits take 10 s, although each sleep takes too long."""
+    """At 50 per second, 501 permits take 10 s, although each sleep takes too long."""
     timeline = Timeline()
     pace = RateLimiter(50, timeline, timeline.sleep)
     for _ in range(501):
@@ -259,8 +257,8 @@ async def test_the_rate_is_held_and_not_exceeded() -> None:
     assert timeline.now - 100 == pytest.approx(10, abs=0.01)
 
 
-async def test_time_that_was_not_used_is_not_made_up_for() -> None:
-    """After a minute of rest 5 permits are granted at once: at 45 per second 0.1 s are 4.5 intervals."""
+async def test_unused_time_is_not_made_up_for() -> None:
+    """After a minute without permits, 5 are granted at once: at 45 per second 0.1 s are 4.5 intervals."""
     timeline = Timeline()
     pace = RateLimiter(45, timeline, timeline.sleep)
     await pace.acquire()
@@ -274,7 +272,7 @@ async def test_time_that_was_not_used_is_not_made_up_for() -> None:
     assert turns - 1 == 5
 
 
-async def test_a_pause_holds_the_next_turn_back() -> None:
+async def test_a_pause_delays_the_next_permit() -> None:
     """After a pause of five seconds the next permit is granted."""
     timeline = Timeline()
     pace = RateLimiter(50, timeline, timeline.sleep)

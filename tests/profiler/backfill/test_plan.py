@@ -35,15 +35,15 @@ def planner_on(catalogue: ProfileCatalogue, max_connections: int = 64) -> Repair
 
 def plan(pod: PodRecord, *manifests: Mapping[str, Any]) -> dict[str, str | None] | None:
     """The changes of one Pod with these stored profiles; by default those of `web`."""
-    mends = planner_on(synced_catalogue(*(manifests or web_profiles()))).plan([pod], 0)
-    return mends[0].changes if mends else None
+    repairs = planner_on(synced_catalogue(*(manifests or web_profiles()))).plan([pod], 0)
+    return repairs[0].changes if repairs else None
 
 
 @pytest.mark.parametrize(
     ("pod", "changes"),
     [
         pytest.param(running(), WEB_ANNOTATIONS, id="none-yet"),
-        pytest.param(running(annotations=WEB_ANNOTATIONS), None, id="right"),
+        pytest.param(running(annotations=WEB_ANNOTATIONS), None, id="correct"),
         pytest.param(
             running(annotations=WEB_ANNOTATIONS | {"liqo.io/cpuProfile": "theirs"}),
             {"liqo.io/cpuProfile": WEB_CPU},
@@ -54,7 +54,9 @@ def plan(pod: PodRecord, *manifests: Mapping[str, Any]) -> dict[str, str | None]
             {"liqo.io/connectionProfile3": None},
             id="a-connection-too-many",
         ),
-        pytest.param(running(annotations=FORGED, workload=DEBUG), dict.fromkeys(FORGED), id="nobodys-pod"),
+        pytest.param(
+            running(annotations=FORGED, workload=DEBUG), dict.fromkeys(FORGED), id="pod-without-workload"
+        ),
         pytest.param(
             running(annotations=FORGED, workload=Workload("emojivoto", "unknown")),
             dict.fromkeys(FORGED),
@@ -65,13 +67,13 @@ def plan(pod: PodRecord, *manifests: Mapping[str, Any]) -> dict[str, str | None]
         pytest.param(running(annotations=FORGED, namespace="kube-system"), None, id="out-of-scope"),
     ],
 )
-def test_our_keys_become_what_the_index_gives(pod: PodRecord, changes: dict[str, str | None] | None) -> None:
+def test_annotations_become_those_of_the_index(pod: PodRecord, changes: dict[str, str | None] | None) -> None:
     """Missing annotations are set, wrong ones replaced, surplus ones removed; correct ones stay."""
     assert plan(pod) == changes
 
 
-def test_nothing_is_done_before_all_profiles_are_known() -> None:
-    """Two of three lists are there: even the forged key may turn out to be correct."""
+def test_nothing_is_planned_before_all_profiles_are_listed() -> None:
+    """Two of three lists are complete: even the forged annotation may turn out to be correct."""
     catalogue = ProfileCatalogue()
     planner = planner_on(catalogue)
     for kind in (ProfileKind.CPU, ProfileKind.MEMORY):
@@ -86,65 +88,63 @@ def test_nothing_is_done_before_all_profiles_are_known() -> None:
     ("foreign_bytes", "expected"),
     [(204_800 - 375, WEB_ANNOTATIONS), (204_800 - 374, NEEDS), (204_800 - 140, {})],
 )
-def test_what_does_not_fit_is_left_out_as_at_admission(
-    foreign_bytes: int, expected: Mapping[str, str]
-) -> None:
-    """Connections are dropped first, then all; a Pod with the annotations that fit is correct."""
+def test_annotations_that_do_not_fit_are_left_out(foreign_bytes: int, expected: Mapping[str, str]) -> None:
+    """As at admission, connections are dropped first, then all; a Pod with what fits is correct."""
     assert (plan(running(foreign_bytes=foreign_bytes)) or {}) == expected
     assert plan(running(annotations=expected, foreign_bytes=foreign_bytes)) is None
 
 
 class Fleet:
-    """Pods of `web` whose connections change, and a planner that sees each comparison."""
+    """Pods of `web` whose connections change, and a planner that makes each comparison."""
 
     def __init__(self) -> None:
         self.catalogue = synced_catalogue(cpu(WEB), memory(WEB), connection(WEB, PEERS[0], name="c-0"))
         self.planner = planner_on(self.catalogue)
         self.pod = running(annotations=NEEDS | {"liqo.io/connectionProfile0": "c-0"})
 
-    def connects(self, number: int) -> None:
-        """One more connection is stored."""
+    def connect(self, number: int) -> None:
+        """Store one more connection of `web`."""
         self.catalogue.upsert(ProfileKind.CONNECTION, connection(WEB, PEERS[number], name=f"c-{number}"))
 
-    def mended(self, now_seconds: float, pod: PodRecord | None = None) -> list[str]:
-        """The connections of the Pod's repair; None if it stays as it is."""
+    def repaired_connections(self, now_seconds: float, pod: PodRecord | None = None) -> list[str]:
+        """The connections in the Pod's repair; None if there is no repair."""
         mends = self.planner.plan([pod or self.pod], now_seconds)
         return [name for key, name in sorted(mends[0].annotations.items()) if "conn" in key] if mends else []
 
 
 def test_pods_follow_changed_connections_at_most_once_an_hour() -> None:
-    """Pods follow the first change at once, the second one an hour later."""
+    """The first change is followed at once, the second one an hour later."""
     fleet = Fleet()
-    fleet.connects(1)
-    assert fleet.mended(100) == ["c-0", "c-1"]
+    fleet.connect(1)
+    assert fleet.repaired_connections(100) == ["c-0", "c-1"]
     fleet.pod = running(
         annotations=NEEDS | {"liqo.io/connectionProfile0": "c-0", "liqo.io/connectionProfile1": "c-1"}
     )
-    fleet.connects(2)
+    fleet.connect(2)
 
-    assert fleet.mended(101) == fleet.mended(100 + HOUR - 1) == []
-    assert fleet.mended(100 + HOUR) == ["c-0", "c-1", "c-2"]
+    assert fleet.repaired_connections(101) == fleet.repaired_connections(100 + HOUR - 1) == []
+    assert fleet.repaired_connections(100 + HOUR) == ["c-0", "c-1", "c-2"]
 
 
 def test_a_forged_connection_is_not_kept_for_an_hour() -> None:
-    """After another change a Pod with the followed set waits, one with a foreign name does not."""
+    """After another change, a Pod with the followed connections waits; one with a forged one does not."""
     fleet = Fleet()
-    fleet.connects(1)
-    assert fleet.mended(100) == ["c-0", "c-1"]
+    fleet.connect(1)
+    assert fleet.repaired_connections(100) == ["c-0", "c-1"]
     followed = NEEDS | {"liqo.io/connectionProfile0": "c-0", "liqo.io/connectionProfile1": "c-1"}
     forged = followed | {"liqo.io/connectionProfile1": "theirs"}
-    fleet.connects(2)
+    fleet.connect(2)
 
-    assert fleet.mended(101, running(annotations=followed)) == []
-    assert fleet.mended(101, running(annotations=forged)) == ["c-0", "c-1", "c-2"]
+    assert fleet.repaired_connections(101, running(annotations=followed)) == []
+    assert fleet.repaired_connections(101, running(annotations=forged)) == ["c-0", "c-1", "c-2"]
 
 
-def test_all_pods_of_a_workload_follow_however_long_that_takes() -> None:
+def test_all_pods_of_a_workload_follow_a_change() -> None:
     """A comparison ten minutes later still repairs the remaining Pods."""
     fleet = Fleet()
-    fleet.connects(1)
+    fleet.connect(1)
 
-    assert fleet.mended(100) == fleet.mended(700) == ["c-0", "c-1"]
+    assert fleet.repaired_connections(100) == fleet.repaired_connections(700) == ["c-0", "c-1"]
 
 
 @pytest.mark.parametrize(
@@ -157,35 +157,35 @@ def test_all_pods_of_a_workload_follow_however_long_that_takes() -> None:
     ids=["none-of-ours", "no-cpu-and-memory", "a-wrong-one"],
 )
 def test_pods_that_lack_more_than_connections_do_not_wait(annotations: dict[str, str]) -> None:
-    """Within the hour after a change they get the current annotations."""
+    """Within the hour after a change, Pods without a CPU or memory annotation get the current annotations."""
     fleet = Fleet()
-    fleet.connects(1)
-    fleet.mended(100)
-    fleet.connects(2)
+    fleet.connect(1)
+    fleet.repaired_connections(100)
+    fleet.connect(2)
 
-    assert fleet.mended(101, running(annotations=annotations)) == ["c-0", "c-1", "c-2"]
+    assert fleet.repaired_connections(101, running(annotations=annotations)) == ["c-0", "c-1", "c-2"]
 
 
 def test_a_pod_without_annotations_does_not_wait_for_connections_either() -> None:
     """The peer has no CPU and memory profile; its connections changed twice within the hour."""
     fleet = Fleet()
     peer = running("peer", {"liqo.io/connectionProfile9": "old"}, workload=PEERS[0])
-    assert fleet.mended(100, peer) == ["c-0"]
+    assert fleet.repaired_connections(100, peer) == ["c-0"]
     fleet.catalogue.upsert(ProfileKind.CONNECTION, connection(PEERS[0], PEERS[1], name="d"))
-    mended = running("peer", {"liqo.io/connectionProfile0": "c-0"}, workload=PEERS[0])
+    repaired_connections = running("peer", {"liqo.io/connectionProfile0": "c-0"}, workload=PEERS[0])
 
-    assert fleet.mended(101, mended) == []
-    assert fleet.mended(101, running("new", workload=PEERS[0])) == ["c-0", "d"]
+    assert fleet.repaired_connections(101, repaired_connections) == []
+    assert fleet.repaired_connections(101, running("new", workload=PEERS[0])) == ["c-0", "d"]
 
 
 def test_workloads_do_not_wait_for_each_other() -> None:
-    """`web` followed just now; its peer, the other endpoint of the connection, has not."""
+    """`web` followed a change just now; its peer, the other endpoint of the connection, has not."""
     fleet = Fleet()
-    fleet.connects(1)
-    fleet.mended(100)
+    fleet.connect(1)
+    fleet.repaired_connections(100)
     peer = running("peer", {"liqo.io/connectionProfile9": "old"}, workload=PEERS[1])
 
-    assert fleet.mended(101, peer) == ["c-1"]
+    assert fleet.repaired_connections(101, peer) == ["c-1"]
 
 
 @pytest.mark.parametrize(
@@ -197,10 +197,10 @@ def test_workloads_do_not_wait_for_each_other() -> None:
     ],
     ids=["after-its-profile", "not-after-it", "not-without"],
 )
-def test_a_pod_was_missed_if_its_profile_was_there_before_it(
+def test_pods_that_are_younger_than_their_profile_were_missed(
     created_at: str, annotations: dict[str, str], *, missed: bool
 ) -> None:
-    """The profiles date from midnight; a Pod's creation time has a resolution of one second."""
+    """The profiles date from midnight; the creation time of a Pod has a resolution of one second."""
     planner = planner_on(synced_catalogue(*web_profiles()))
 
     [mend] = planner.plan([running(annotations=annotations, created_at=created_at)], 0)

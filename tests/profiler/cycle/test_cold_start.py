@@ -1,4 +1,4 @@
-"""A past that is too large for one cycle: the newest part counts at once, older parts once they are read."""
+"""A past too large for one cycle: the newest part counts at once, older parts after they are read."""
 
 from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload
@@ -10,7 +10,7 @@ VOTING = Identity(ProfileKind.CPU, Workload("emojivoto", "voting"))
 
 
 async def test_the_newest_half_day_is_published_at_once() -> None:
-    """12 of the 84 hours: 144 samples, and a confidence of 12 / 36 = 0.33. Nothing else is asked of usage."""
+    """12 of 84 hours: 144 samples, and a confidence of 12 / 36 = 0.33. One query on each resource is sent."""
     prometheus = EmojivotoPrometheus()
     scenario = Scenario(prometheus, history_days=3, limits=HALF_DAY_PER_CYCLE)
 
@@ -21,12 +21,14 @@ async def test_the_newest_half_day_is_published_at_once() -> None:
     assert voting
     status = scenario.profiles.manifests[voting.name]["status"]
     assert (status["samples"], status["confidence"]) == (144, "0.33")
-    asked = [(each.start, each.end) for each in prometheus.questions if each.signal in {"cpu", "memory"}]
-    assert asked == [(MIDNIGHT + 300, NEWEST_STEP_SECONDS)] * 2
+    queried = [
+        (query.start, query.end) for query in prometheus.questions if query.signal in {"cpu", "memory"}
+    ]
+    assert queried == [(MIDNIGHT + 300, NEWEST_STEP_SECONDS)] * 2
 
 
 async def test_the_rest_is_read_cycle_by_cycle() -> None:
-    """Seven cycles for 3.5 days: 144 samples of five containers and two resources each, then nothing."""
+    """Seven cycles for 3.5 days: 144 samples of five containers and two resources each, then none."""
     scenario = Scenario(EmojivotoPrometheus(), history_days=3, limits=HALF_DAY_PER_CYCLE)
 
     samples = [(await scenario.cycle()).samples for _ in range(7)]
@@ -34,13 +36,13 @@ async def test_the_rest_is_read_cycle_by_cycle() -> None:
     assert samples == [144 * 5 * 2] * 7
     scenario.prometheus.questions.clear()
     await scenario.cycle()
-    assert not [each for each in scenario.prometheus.questions if each.signal in {"cpu", "memory"}]
+    assert not [query for query in scenario.prometheus.questions if query.signal in {"cpu", "memory"}]
 
 
-async def test_what_is_stored_is_not_replaced_by_what_rests_on_less() -> None:
-    """Until yesterday web used four times as much. A new leader has read today alone: what is stored stays.
+async def test_stored_values_stay_until_the_past_is_read() -> None:
+    """Until yesterday web used four times as much. A new leader has read only today: the stored values stay.
 
-    In the cycle in which the whole past is read, it is found to be right: nothing is written at all.
+    After the cycle that completes the past, the derived values equal the stored ones: nothing is written.
     """
 
     def busy_until_today(second: int) -> float:
@@ -59,27 +61,27 @@ async def test_what_is_stored_is_not_replaced_by_what_rests_on_less() -> None:
     assert (await restarted.cycle()).samples == 0
 
 
-async def test_a_newcomer_is_published_while_the_past_is_read() -> None:
-    """The profile of one workload was lost: a new leader writes that one, from what it has read so far."""
+async def test_a_missing_profile_is_published_while_the_past_is_read() -> None:
+    """One profile was deleted: a new leader writes it from the part of the past that it has read."""
     prometheus = EmojivotoPrometheus()
     first = Scenario(prometheus, history_days=3)
     await first.cycle()
-    lost = first.profiles.catalogue.get(VOTING)
-    assert lost
-    await first.profiles.remove(lost)
+    deleted = first.profiles.catalogue.get(VOTING)
+    assert deleted
+    await first.profiles.remove(deleted)
     restarted = Scenario(prometheus, first.profiles, history_days=3, limits=HALF_DAY_PER_CYCLE)
 
     report = await restarted.cycle()
 
     assert report.written == 1
-    assert lost.name in restarted.values
+    assert deleted.name in restarted.values
 
 
-async def test_progress_ends_where_the_cycle_does() -> None:
-    """What waits for later cycles is given up by this one, so that no bar stands still."""
-    told: list[tuple[int, int]] = []
+async def test_progress_is_complete_at_the_end_of_a_cycle() -> None:
+    """Steps that are left to later cycles count as done, so that a progress bar reaches its end."""
+    calls: list[tuple[int, int]] = []
     scenario = Scenario(EmojivotoPrometheus(), history_days=3, limits=HALF_DAY_PER_CYCLE)
 
-    await scenario.cycle(progress=lambda done, total: told.append((done, total)))
+    await scenario.cycle(progress=lambda done, total: calls.append((done, total)))
 
-    assert told[-1] == (2 * 1008 + 288, 2 * 1008 + 288)
+    assert calls[-1] == (2 * 1008 + 288, 2 * 1008 + 288)

@@ -1,4 +1,4 @@
-"""Pod templates in profiles: roles of containers, and init containers that no sum counts."""
+"""Pod templates in profiles: roles of containers, and init containers that no sum contains."""
 
 from typing import Any
 
@@ -22,41 +22,42 @@ def snapshot(*containers: tuple[str, str]) -> ClusterSnapshot:
 
 
 def containers(scenario: Scenario, name: str = CPU) -> list[dict[str, Any]]:
+    """The containers in the status of a profile of `web`."""
     listed: list[dict[str, Any]] = scenario.profiles.manifests[name]["status"]["containers"]
     return listed
 
 
 def with_container(name: str) -> EmojivotoPrometheus:
-    """`web` has a third container, which ran in every step of the past at 0.3 cores and 40 MB."""
+    """A third container of `web`, with 0.3 cores and 40 MB in every step."""
     prometheus = EmojivotoPrometheus()
     prometheus.containers[WEB_POD, name] = (0.3, 4e7)
     return prometheus
 
 
-async def test_a_profile_tells_the_role_of_each_container() -> None:
-    """A sidecar by its template, a proxy by its name, and the application, of which no role is told."""
+async def test_a_profile_has_the_role_of_each_container() -> None:
+    """`Sidecar` by the template, `MeshProxy` by the name, and none for the application."""
     scenario = Scenario(with_container("log-shipper"), snapshot=snapshot(("log-shipper", "Always")))
 
     await scenario.cycle()
 
     for name in (CPU, MEMORY):
-        roles = [(each["name"], each.get("role")) for each in containers(scenario, name)]
+        roles = [(entry["name"], entry.get("role")) for entry in containers(scenario, name)]
         assert roles == [("linkerd-proxy", "MeshProxy"), ("log-shipper", "Sidecar"), ("web-svc", None)]
     assert scenario.values[CPU] == "0.525"  # (0.1 + 0.02 + 0.3) * 1.25
 
 
-async def test_an_init_container_that_ran_for_long_is_not_counted() -> None:
-    """`migrate` ran as long as the rest (Pods hung in it all day): value and list are without it.
+async def test_a_long_running_init_container_is_not_counted() -> None:
+    """`migrate` ran as long as the other containers: value and list of containers lack it.
 
-    (0.1 + 0.02) * 1.25 = 0.150 cores and (20 + 10) MB * 1.70625 = 51,187,500 bytes, as if it were not
-    there; the value stays the sum of the containers that are listed: 0.125 + 0.025.
+    (0.1 + 0.02) * 1.25 = 0.150 cores and (20 + 10) MB * 1.70625 = 51,187,500 bytes, as without the container;
+    the value is the sum of the listed containers: 0.125 + 0.025.
     """
     scenario = Scenario(with_container("migrate"), snapshot=snapshot(("migrate", "")))
 
     await scenario.cycle()
 
     assert (scenario.values[CPU], scenario.values[MEMORY]) == ("0.150", "51187500")
-    assert [(each["name"], each["value"]) for each in containers(scenario)] == [
+    assert [(entry["name"], entry["value"]) for entry in containers(scenario)] == [
         ("linkerd-proxy", "0.025"),
         ("web-svc", "0.125"),
     ]
@@ -64,7 +65,7 @@ async def test_an_init_container_that_ran_for_long_is_not_counted() -> None:
 
 
 async def test_the_same_name_in_another_workload_counts() -> None:
-    """The template of `web` says nothing of `voting`, whose application is called `web-svc` here."""
+    """`web-svc` is an init container of `web`, and a regular container of `voting`."""
     prometheus = EmojivotoPrometheus()
     prometheus.containers["voting-5f5b555dff-fcg7c", "web-svc"] = (0.3, 4e7)
     scenario = Scenario(prometheus, snapshot=snapshot(("web-svc", "")))
@@ -75,8 +76,8 @@ async def test_the_same_name_in_another_workload_counts() -> None:
     assert scenario.values[CPU] == "0.025"
 
 
-async def test_a_workload_that_hangs_in_an_init_container_has_no_profile_but_a_reason() -> None:
-    """Its application has never begun: there is nothing to tell of its needs."""
+async def test_a_workload_in_its_init_container_has_no_profile() -> None:
+    """The application has never started, so there is no usage of it; the report has the reason."""
     prometheus = EmojivotoPrometheus(containers={(WEB_POD, "migrate"): (0.3, 4e7)}, edges={})
     scenario = Scenario(prometheus, snapshot=snapshot(("migrate", "")))
 
@@ -89,13 +90,13 @@ async def test_a_workload_that_hangs_in_an_init_container_has_no_profile_but_a_r
 
 
 @pytest.mark.parametrize(("minutes", "role"), [(5, None), (24 * 60 + 5, "Sidecar")])
-async def test_a_role_that_changes_alone_is_no_change(minutes: float, role: str | None) -> None:
-    """A container of the application becomes a sidecar: nothing is written until the status is due."""
+async def test_a_changed_role_alone_is_not_written(minutes: float, role: str | None) -> None:
+    """A container becomes a sidecar: nothing is written until the status is due."""
     profiles = InMemoryProfiles("profiling")
     await Scenario(with_container("log-shipper"), profiles).cycle()
     later = Scenario(with_container("log-shipper"), profiles, snapshot=snapshot(("log-shipper", "Always")))
 
     await later.cycle(minutes)
 
-    assert [each.get("role") for each in containers(later) if each["name"] == "log-shipper"] == [role]
+    assert [entry.get("role") for entry in containers(later) if entry["name"] == "log-shipper"] == [role]
     assert later.events.recorded == []

@@ -1,4 +1,4 @@
-"""A secret that is not mounted yet: a failing source, reported once; the process keeps running."""
+"""A secret that is not mounted yet: the source fails, which is reported once; the process keeps running."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,8 +22,8 @@ AUTHORITY = issue_authority(datetime.now(UTC)).certificate.decode()
 
 
 @pytest.mark.parametrize("field", ["bearer_token_file", "ca_file"])
-async def test_a_secret_that_is_away_at_the_start_fails_until_it_is_there(field: str, tmp_path: Path) -> None:
-    """Three cycles without it: each signal is told once. The cycle after it came publishes all profiles."""
+async def test_a_secret_that_is_mounted_late(field: str, tmp_path: Path) -> None:
+    """Three cycles without the secret report each signal once; the next cycle publishes all profiles."""
     file, sink, profiles = tmp_path / "secret", RecordingSink(), InMemoryProfiles("profiling")
     source = PrometheusSource(
         "http://prometheus.test:9090",
@@ -39,7 +39,7 @@ async def test_a_secret_that_is_away_at_the_start_fails_until_it_is_there(field:
         with capture_logs() as log:
             for minutes in (0, 5, 10):
                 await cycle.run_once(NOON + timedelta(minutes=minutes))
-        assert {(each["state"], each["reason"]) for each in sink.signals.values()} == {
+        assert {(signal["state"], signal["reason"]) for signal in sink.signals.values()} == {
             ("Failing", "UnusableCredentials")
         }
         assert str(file) in sink.signals["cpu"]["message"]
@@ -47,10 +47,10 @@ async def test_a_secret_that_is_away_at_the_start_fails_until_it_is_there(field:
         put(file, "token" if field == "bearer_token_file" else AUTHORITY)
         await cycle.run_once(NOON + timedelta(minutes=15))
 
-    assert {each["state"] for each in sink.signals.values()} == {"Ok"}
+    assert {signal["state"] for signal in sink.signals.values()} == {"Ok"}
     assert len(profiles.manifests) == 4 + 4 + 3
 
 
 def put(file: Path, text: str) -> None:
-    """What a kubelet does when the secret is there."""
+    """Writes the file, as a kubelet does when it mounts the secret."""
     file.write_text(text)

@@ -34,7 +34,7 @@ def connection(source: str, destination: str) -> Identity:
 
 
 async def test_the_first_cycle_publishes_exact_values() -> None:
-    """Every value is worked out in the table of the scripted past: what does not vary gives itself."""
+    """The values are those of the table in `emojivoto_prometheus`."""
     scenario = Scenario(EmojivotoPrometheus())
 
     report = await scenario.cycle()
@@ -56,7 +56,7 @@ async def test_the_first_cycle_publishes_exact_values() -> None:
 
 
 async def test_profiles_have_the_names_of_the_contract() -> None:
-    """The five names that the description of the product gives for `web`."""
+    """The five profiles of `web` in the product's description."""
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
 
@@ -69,10 +69,10 @@ async def test_profiles_have_the_names_of_the_contract() -> None:
     }
 
 
-async def test_a_profile_states_what_it_rests_on() -> None:
+async def test_the_status_describes_the_samples() -> None:
     """From midnight a day ago to noon are 36 hours of 12 steps: 432 samples of each of web's two containers.
 
-    All steps are covered; 36 hours against a day of ignorance are a confidence of 36 / 60 = 0.60.
+    All steps are covered. The confidence is 36 hours / (36 hours + 24 hours) = 0.60.
     """
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
@@ -83,33 +83,33 @@ async def test_a_profile_states_what_it_rests_on() -> None:
     status = manifest["status"]
     assert status["window"] == {"start": "2026-03-03T00:00:00Z", "end": "2026-03-04T12:00:00Z"}
     assert (status["samples"], status["coverage"], status["confidence"]) == (864, "1.00", "0.60")
-    assert [(each["name"], each["value"], each["samples"]) for each in status["containers"]] == [
+    assert [(entry["name"], entry["value"], entry["samples"]) for entry in status["containers"]] == [
         ("linkerd-proxy", "0.025", 432),
         ("web-svc", "0.125", 432),
     ]
     assert [slot["samples"] for slot in status["slots"]] == [288, 288, 144, 144]
 
 
-async def test_the_first_cycle_of_a_small_cluster_asks_for_everything_at_once() -> None:
-    """Usage: one question on yesterday and today up to noon each; connections: the last 24 hours.
+async def test_the_first_cycle_of_a_small_cluster_has_few_queries() -> None:
+    """One query on each resource for yesterday and today until noon; connections for the last 24 hours.
 
-    Linkerd takes four queries (the first on the Pods, at the end alone), Istio one; before that each
-    of the three kinds of series is counted, once.
+    Linkerd takes four queries (the first one on the Pods, for the last step alone), Istio one; the series of
+    each of the three kinds are counted once.
     """
     prometheus = EmojivotoPrometheus()
     await Scenario(prometheus).cycle()
 
-    def asked(signal: str) -> list[tuple[int, int]]:
-        return [(each.start, each.end) for each in prometheus.questions if each.signal == signal]
+    def queried(signal: str) -> list[tuple[int, int]]:
+        return [(query.start, query.end) for query in prometheus.questions if query.signal == signal]
 
-    assert asked("cpu") == asked("memory") == [(MIDNIGHT_SECONDS - 86400 + 300, NEWEST_STEP_SECONDS)]
+    assert queried("cpu") == queried("memory") == [(MIDNIGHT_SECONDS - 86400 + 300, NEWEST_STEP_SECONDS)]
     day, now = (NEWEST_STEP_SECONDS - 86400 + 300, NEWEST_STEP_SECONDS), (NEWEST_STEP_SECONDS,) * 2
-    assert asked("connections") == [now, day, day, day, day]
-    assert asked("planning") == [now] * 3
+    assert queried("connections") == [now, day, day, day, day]
+    assert queried("planning") == [now] * 3
 
 
 async def test_a_second_cycle_at_the_same_time_does_nothing() -> None:
-    """Everything was answered: no query, no write, no report."""
+    """All steps are known: no query, no write, no report."""
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
     before = scenario.stored
@@ -122,10 +122,10 @@ async def test_a_second_cycle_at_the_same_time_does_nothing() -> None:
     assert len(scenario.sink.reports) == 1
 
 
-async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
-    """Two questions on usage, two on signs of need, four on connections: the step that ended at 12:05.
+async def test_a_cycle_five_minutes_later_queries_one_step() -> None:
+    """The step that ended at 12:05: two queries on usage, two on pressure, four on connections.
 
-    Of the two meshes only Linkerd was found. The directory knows every Pod: nobody is asked for owners.
+    Only Linkerd was found. All Pods are in the snapshot, so no owners are queried.
     """
     pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items()}
     scenario = Scenario(EmojivotoPrometheus(), snapshot=ClusterSnapshot(pods, DEPLOYMENTS))
@@ -135,8 +135,8 @@ async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
     report = await scenario.cycle(minutes=5)
 
     questions = scenario.prometheus.questions
-    assert {(each.start, each.end) for each in questions} == {(NEWEST_STEP_SECONDS + 300,) * 2}
-    assert Counter(each.signal for each in questions) == {
+    assert {(query.start, query.end) for query in questions} == {(NEWEST_STEP_SECONDS + 300,) * 2}
+    assert Counter(query.signal for query in questions) == {
         "cpu": 1,
         "memory": 1,
         "throttling": 1,
@@ -146,23 +146,23 @@ async def test_a_cycle_five_minutes_later_asks_for_one_step_only() -> None:
     assert (report.samples, report.written) == (10, 0)
 
 
-async def test_owners_are_asked_for_where_questions_reach_back() -> None:
-    """Every Pod of the answers is known; in 36 hours there may be others, and who tells of them is shown."""
+async def test_owners_are_queried_for_the_past() -> None:
+    """The snapshot has all running Pods, but 36 hours of history may have others."""
     pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items()}
     scenario = Scenario(EmojivotoPrometheus(), snapshot=ClusterSnapshot(pods, DEPLOYMENTS))
 
     await scenario.cycle()
 
-    asked = [(each.start, each.end) for each in scenario.prometheus.questions if each.signal == "owners"]
-    assert asked == [(NEWEST_STEP_SECONDS, NEWEST_STEP_SECONDS)] * 2
-    assert all("[129600s]" in each.query for each in scenario.prometheus.questions if each.signal == "owners")
+    queries = [query for query in scenario.prometheus.questions if query.signal == "owners"]
+    assert [(query.start, query.end) for query in queries] == [(NEWEST_STEP_SECONDS, NEWEST_STEP_SECONDS)] * 2
+    assert all("[129600s]" in query.query for query in queries)
     assert scenario.sink.reports[-1]["pastPodsAttributedBy"] == "names"
 
 
-async def test_owners_are_asked_for_once_where_a_pod_is_unknown() -> None:
-    """Five minutes later again 8 questions, and two on owners: kube-state-metrics and the mixin are silent.
+async def test_owners_of_an_unknown_pod_are_queried() -> None:
+    """At 12:05 there are 8 queries and two on owners: kube-state-metrics' metric and the mixin's.
 
-    Once an hour two more count the series: a quiet cycle with one mesh asks at most twelve questions.
+    Once an hour two more count the series: a quiet cycle with one mesh has at most twelve queries.
     """
     pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items() if name != "emoji"}
     scenario = Scenario(EmojivotoPrometheus(), snapshot=ClusterSnapshot(pods, DEPLOYMENTS))
@@ -171,17 +171,17 @@ async def test_owners_are_asked_for_once_where_a_pod_is_unknown() -> None:
 
     await scenario.cycle(minutes=5)
 
-    asked = Counter(each.signal for each in scenario.prometheus.questions)
-    assert (asked["owners"], asked.total()) == (2, 10)
+    queries = Counter(query.signal for query in scenario.prometheus.questions)
+    assert (queries["owners"], queries.total()) == (2, 10)
 
     scenario.prometheus.questions.clear()
     await scenario.cycle(minutes=60)
-    asked = Counter(each.signal for each in scenario.prometheus.questions)
-    assert (asked["planning"], asked.total()) == (2, 12)
+    queries = Counter(query.signal for query in scenario.prometheus.questions)
+    assert (queries["planning"], queries.total()) == (2, 12)
 
 
-async def test_a_report_that_did_not_change_is_not_told_again() -> None:
-    """Three quiet cycles, two of them with new samples: one report, and no Event at all."""
+async def test_an_unchanged_report_is_not_written() -> None:
+    """Three cycles without a fault, two of them with new samples: one report, and no Event."""
     scenario = Scenario(EmojivotoPrometheus())
     for minutes in (0, 5, 10):
         await scenario.cycle(minutes)
@@ -202,7 +202,7 @@ async def test_a_report_that_did_not_change_is_not_told_again() -> None:
 
 
 async def test_without_a_mesh_there_are_cpu_and_memory_profiles_and_no_fault() -> None:
-    """Prometheus knows no proxy: connections are absent, which is told once and is no warning."""
+    """Prometheus has no metric of a proxy: connections are absent, which is one Event and no warning."""
     scenario = Scenario(EmojivotoPrometheus(edges={}, proxies=()))
     for minutes in (0, 5):
         await scenario.cycle(minutes)
@@ -213,7 +213,7 @@ async def test_without_a_mesh_there_are_cpu_and_memory_profiles_and_no_fault() -
 
 
 async def test_a_connection_needs_enough_samples_too() -> None:
-    """The mesh was installed before 11:10: 11 of the 12 samples that are asked for at noon, 12 at 12:05."""
+    """The mesh was installed before 11:10: 11 of the 12 required samples at noon, 12 at 12:05."""
     prometheus = EmojivotoPrometheus(mesh_since=NEWEST_STEP_SECONDS - 50 * 60)
     scenario = Scenario(prometheus)
 
@@ -226,19 +226,19 @@ async def test_a_connection_needs_enough_samples_too() -> None:
     assert scenario.values["connprofile-b2d1d9faa4282ddf04a37d45d30192f1d6bbdb33"] == "54.00"
 
 
-async def test_connections_that_are_off_are_never_asked_for() -> None:
-    """With `none` no mesh metric is queried."""
+async def test_disabled_connections_are_not_queried() -> None:
+    """With the provider `none`, no metric of a mesh is queried."""
     scenario = Scenario(EmojivotoPrometheus(), network_provider="none")
     await scenario.cycle()
 
-    asked = {question.signal for question in scenario.prometheus.questions}
-    assert asked == {"planning", "owners", "cpu", "memory", "throttling", "kills"}
-    assert not [each.query for each in scenario.prometheus.questions if "istio" in each.query]
+    signals = {query.signal for query in scenario.prometheus.questions}
+    assert signals == {"planning", "owners", "cpu", "memory", "throttling", "kills"}
+    assert not [query for query in scenario.prometheus.questions if "istio" in query.query]
     assert scenario.sink.signals["connections"]["state"] == "Off"
 
 
-async def test_a_mesh_in_which_nobody_talks_is_no_fault() -> None:
-    """The proxies are scraped but hold no edge: silence, which is what a quiet night looks like."""
+async def test_a_mesh_without_traffic_is_no_fault() -> None:
+    """The proxies are scraped, but no edge has samples, as in a night without traffic."""
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
     before = scenario.values
@@ -250,12 +250,12 @@ async def test_a_mesh_in_which_nobody_talks_is_no_fault() -> None:
     assert scenario.values == before
 
 
-async def test_a_value_that_moves_is_written_and_its_neighbours_are_not() -> None:
-    """At 12:05 web's memory doubles, which its day has not allowed for: today counts at once.
+async def test_only_the_changed_value_is_written() -> None:
+    """At 12:05 the memory of web doubles, a change that a day of history does not allow for.
 
-    A day and 145 steps are known, t = 1.503472: 3 / (1 + t / 0.6)^2 = 0.244090. Yesterday weighs .584, today
-    .416. Both containers' maxima doubled, by which they stray so far that the width is the largest, .1. A
-    margin m on the larger maximum costs 1 - 1 / 2m of slack (today's P95 is yesterday's) and a risk of 2.1 *
+    The history has a day and 145 steps, t = 1.503472: 3 / (1 + t / 0.6)^2 = 0.244090. Yesterday weighs .584,
+    today .416. Both containers' maxima doubled: with that spread the width has its limit, .1. A margin m on
+    the larger maximum costs 1 - 1 / 2m of slack (today's P95 is yesterday's) and a risk of 2.1 *
     (.416 * (.45 * m^-10 + .05 * m^-2) + .584 * (.45 * (2m)^-10 + .05 * (2m)^-2)): .688 for 1.2, .679 for 1.3,
     .687 for 1.4. 60,000,000 * 1.3 * 1.244090 = 97,039,029. The other ten objects stay.
     """
@@ -275,8 +275,8 @@ async def test_a_value_that_moves_is_written_and_its_neighbours_are_not() -> Non
     assert need["updateTime"] == "2026-03-04T12:06:00Z"
 
 
-async def test_a_refused_write_stops_no_other_and_is_tried_again() -> None:
-    """One of eleven is refused: it is not counted as a profile, and comes with the next cycle."""
+async def test_a_refused_write_is_retried_in_the_next_cycle() -> None:
+    """One of eleven writes is refused: the others succeed, and the report does not count the profile."""
     name = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
     store = RefusingProfiles(name)
     scenario = Scenario(EmojivotoPrometheus(), store)
@@ -292,18 +292,18 @@ async def test_a_refused_write_stops_no_other_and_is_tried_again() -> None:
 
 
 class UnknownProfiles(InMemoryProfiles):
-    """A store whose list is not there yet, once."""
+    """A store that can't list its profiles at the first call."""
 
-    async def stored(self) -> object:  # type: ignore[override]  # it only raises, or hands on
-        """Fail once."""
-        if not self.manifests and not getattr(self, "asked", False):
-            self.asked = True
+    async def stored(self) -> object:  # type: ignore[override]  # the result is returned unchanged
+        """Raise at the first call, then return the profiles."""
+        if not self.manifests and not getattr(self, "has_failed", False):
+            self.has_failed = True
             raise UnavailableError("the stored profiles could not be listed yet")
         return await super().stored()
 
 
 async def test_nothing_is_written_while_the_stored_profiles_are_unknown() -> None:
-    """A name can't be given out before; what was learned is kept, so the next cycle asks nothing."""
+    """Names depend on the stored profiles. The samples are kept, so the next cycle has no query."""
     scenario = Scenario(EmojivotoPrometheus(), UnknownProfiles("profiling"))
     with pytest.raises(UnavailableError):
         await scenario.cycle()
@@ -315,8 +315,8 @@ async def test_nothing_is_written_while_the_stored_profiles_are_unknown() -> Non
     assert (report.written, scenario.prometheus.questions) == (11, [])
 
 
-async def test_a_sink_that_fails_stops_no_profile_and_is_told_again() -> None:
-    """The ConfigMap can't be written in the first cycle; the second, which finds nothing new, writes it."""
+async def test_a_failed_report_is_written_by_the_next_cycle() -> None:
+    """The ConfigMap can't be written in the first cycle; all profiles are written all the same."""
     scenario = Scenario(EmojivotoPrometheus())
 
     async def refuse(_report: object) -> None:
@@ -332,7 +332,7 @@ async def test_a_sink_that_fails_stops_no_profile_and_is_told_again() -> None:
 
 
 async def test_answers_are_folded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CPU and memory share the numbering of their series: two threads at once could give a number twice."""
+    """CPU and memory share the numbers of their series: two threads could assign one number twice."""
     fold, inside, alone = UsageHistory.fold, set[int](), list[bool]()
 
     def watched(self: UsageHistory, samples: ContainerSamples, attribute: FindWorkload) -> FoldResult:
@@ -350,19 +350,19 @@ async def test_answers_are_folded_one_at_a_time(monkeypatch: pytest.MonkeyPatch)
 
 async def test_progress_counts_every_step_of_every_signal_once() -> None:
     """36 hours of CPU and of memory, in two days each, and 24 hours of connections: 432 * 2 + 288 = 1152."""
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     scenario = Scenario(EmojivotoPrometheus())
 
-    await scenario.cycle(progress=lambda done, total: told.append((done, total)))
+    await scenario.cycle(progress=lambda done, total: calls.append((done, total)))
 
-    done = [step for step, _ in told]
-    assert {total for _, total in told} == {1152}
+    done = [step for step, _ in calls]
+    assert {total for _, total in calls} == {1152}
     assert (done[0], done[-1], len(done)) == (0, 1152, 6)
     assert sorted(after - before for before, after in pairwise(done)) == [144, 144, 288, 288, 288]
 
 
-async def test_a_deployment_out_of_scope_is_not_missed() -> None:
-    """Only Deployments in scope are listed as without a profile; the others are nobody's business."""
+async def test_a_deployment_out_of_scope_is_not_listed() -> None:
+    """The report lists Deployments without a profile only if they are in scope."""
     elsewhere = Workload("kube-system", "coredns")
     snapshot = ClusterSnapshot(workloads=(*DEPLOYMENTS, elsewhere, workload("idle")))
     scenario = Scenario(EmojivotoPrometheus(), snapshot=snapshot)

@@ -15,8 +15,8 @@ WEB = Workload("emojivoto", "web")
 CREATED, CHANGED, EXPIRED = "ProfileCreated", "ProfileChanged", "ProfileExpired"
 
 
-def nothing_yet() -> EmojivotoPrometheus:
-    """A Prometheus without samples: its results are empty, so the steps are queried again."""
+def without_samples() -> EmojivotoPrometheus:
+    """A Prometheus without samples: its responses are empty, so the steps are queried again."""
     return EmojivotoPrometheus(containers={}, edges={}, proxies=())
 
 
@@ -25,8 +25,8 @@ def fill(prometheus: EmojivotoPrometheus) -> None:
     prometheus.containers, prometheus.edges, prometheus.proxies = dict(CONTAINERS), dict(EDGES), ("web",)
 
 
-async def test_the_first_cycle_of_a_term_is_no_news() -> None:
-    """Eleven profiles are written, but a new leader can't know if they are changes: no Event."""
+async def test_the_first_cycle_of_a_term_has_no_events() -> None:
+    """Eleven profiles are written, but a new leader can't distinguish changes from first values."""
     scenario = Scenario(EmojivotoPrometheus())
 
     report = await scenario.cycle()
@@ -34,10 +34,10 @@ async def test_the_first_cycle_of_a_term_is_no_news() -> None:
     assert (report.written, report.events_dropped, scenario.events.recorded) == (11, 0, [])
 
 
-async def test_what_appears_later_is_told_once() -> None:
-    """One Event per Deployment, connections with their sources; a third cycle has no further Event."""
+async def test_new_profiles_are_one_event_per_deployment() -> None:
+    """The Event of a connection is that of its source; the third cycle has no further Event."""
     snapshot = ClusterSnapshot(workloads=DEPLOYMENTS, uids={WEB: "u1"})
-    scenario = Scenario(nothing_yet(), snapshot=snapshot)
+    scenario = Scenario(without_samples(), snapshot=snapshot)
     await scenario.cycle()
     fill(scenario.prometheus)
     for minutes in (5, 10):
@@ -58,18 +58,18 @@ async def test_what_appears_later_is_told_once() -> None:
             f"CPU 0.150 cores, memory 51187500 bytes, 120.00 {per_minute}/emoji, 54.00 {per_minute}/voting",
         ),
     ]
-    assert [(each.api_version, each.uid) for each in scenario.events.recorded[-1:]] == [("apps/v1", "u1")]
+    assert [(event.api_version, event.uid) for event in scenario.events.recorded[-1:]] == [("apps/v1", "u1")]
 
 
-async def test_a_jump_is_told_with_both_values() -> None:
-    """At 12:05 web-svc's memory triples, CPU stays.
+async def test_a_large_change_is_an_event_with_both_values() -> None:
+    """At 12:05 the memory of web-svc triples; CPU stays.
 
-    A day and 145 steps are known, t = 1.503472, which raises all by 3 / (1 + t / 0.6)^2 = 0.244090. Yesterday
-    weighs 1, today 1.414214 * 0.503472: .584 and .416 of all. Maxima of 20 and 60 MB stray so far that the
-    width is the largest, .1. A value of v MB costs 1 - 20 / v of slack (today's P95 is 20 MB, too), and 2.1
-    times a risk of .45 * (v / maximum)^-10 + .05 * (v / maximum)^-2, of either day: 72 MB .821, 78 MB .802,
-    84 MB .801, 96 MB .815. The proxy's width is .7 * .2 / (t + 1) = .0559: a margin of 15 % costs .287, 20 %
-    .276, 30 % .302. (60,000,000 * 1.4 + 10,000,000 * 1.2) * 1.244090 = 119,432,651.
+    The history has a day and 145 steps, t = 1.503472, which raises all by 3 / (1 + t / 0.6)^2 = 0.244090.
+    Yesterday weighs 1, today 1.414214 * 0.503472: .584 and .416 of all. With maxima of 20 and 60 MB the width
+    has its limit, .1. A value of v MB costs 1 - 20 / v of slack (today's P95 is 20 MB, too), and 2.1 times a
+    risk of .45 * (v / maximum)^-10 + .05 * (v / maximum)^-2 of each day: 72 MB .821, 78 MB .802, 84 MB .801,
+    96 MB .815. The proxy's width is .7 * .2 / (t + 1) = .0559: a margin of 15 % costs .287, 20 % .276,
+    30 % .302. (60,000,000 * 1.4 + 10,000,000 * 1.2) * 1.244090 = 119,432,651.
     """
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
@@ -80,8 +80,8 @@ async def test_a_jump_is_told_with_both_values() -> None:
     assert scenario.events.lines == [("emojivoto/web", CHANGED, "memory 51187500 → 119432651 bytes")]
 
 
-async def test_a_small_change_is_written_and_not_told() -> None:
-    """web-svc goes from 20 to 36 MB, the whole by less than 50 %: written, but without an Event."""
+async def test_a_small_change_is_no_event() -> None:
+    """web-svc goes from 20 to 36 MB, less than 50 % of the value: it is written without an Event."""
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
     scenario.prometheus.containers[WEB_POD, "web-svc"] = (0.1, 3.6e7)
@@ -91,10 +91,10 @@ async def test_a_small_change_is_written_and_not_told() -> None:
     assert (report.written, scenario.events.recorded) == (1, [])
 
 
-async def test_what_expires_is_told() -> None:
+async def test_expired_profiles_are_events() -> None:
     """`voting` ends at noon; 31 days later its two profiles and the connection to it are removed.
 
-    The connection is its source's, `web`. A cycle in between is the first of the term.
+    The Event of the connection is that of its source, `web`. A cycle in between is the first one of the term.
     """
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
@@ -117,9 +117,9 @@ async def test_what_expires_is_told() -> None:
     ]
 
 
-async def test_more_than_20_a_minute_are_dropped_and_counted() -> None:
+async def test_events_beyond_20_per_minute_are_dropped() -> None:
     """25 Deployments appear at once: 20 Events, and the metric counts five dropped ones."""
-    scenario = Scenario(nothing_yet())
+    scenario = Scenario(without_samples())
     await scenario.cycle()
     scenario.prometheus.containers = {
         (f"web{number:02}-5f5b555dff-fcg7c", "c"): (0.1, 1e7) for number in range(25)
@@ -127,17 +127,17 @@ async def test_more_than_20_a_minute_are_dropped_and_counted() -> None:
     registry = CollectorRegistry()
     CycleMetrics(registry).count_finished(await scenario.cycle(minutes=5), NOON)
 
-    assert [each.workload.name for each in scenario.events.recorded] == [
+    assert [event.workload.name for event in scenario.events.recorded] == [
         f"web{number:02}" for number in range(20)
     ]
     assert registry.get_sample_value("job_profiler_events_dropped_total") == 5
 
 
-async def test_what_could_not_be_written_is_told_when_it_was() -> None:
+async def test_a_rejected_profile_has_its_event_when_it_is_written() -> None:
     """The API server rejects the memory profile of `web` once: its Event follows in the next cycle."""
     memory = "memprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
     store = RefusingProfiles(memory)
-    scenario = Scenario(nothing_yet(), store)
+    scenario = Scenario(without_samples(), store)
     await scenario.cycle()
     scenario.prometheus.containers = {(WEB_POD, "web-svc"): (0.1, 2e7)}
     await scenario.cycle(minutes=5)

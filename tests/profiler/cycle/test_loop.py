@@ -24,8 +24,8 @@ from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import NOON, Scenario
 
 
-async def test_figures_of_a_fault_do_not_fall_to_zero() -> None:
-    """Eleven profiles are stored before and after: the fault shows in the signal only."""
+async def test_a_fault_leaves_the_metrics_of_profiles() -> None:
+    """Eleven profiles are stored before and after; only the signal's metric shows the fault."""
     registry, scenario = CollectorRegistry(), Scenario(EmojivotoPrometheus())
     metrics = CycleMetrics(registry)
 
@@ -46,8 +46,8 @@ async def test_figures_of_a_fault_do_not_fall_to_zero() -> None:
     assert figures() == [11, 0, 1, 2, 11]
 
 
-async def test_the_age_of_the_newest_answers_shows() -> None:
-    """At 12:01 the step until noon is complete; a fault then keeps CPU there, memory goes on by 300 s."""
+async def test_the_newest_step_of_each_signal_is_a_metric() -> None:
+    """At 12:01 the step until noon is complete; after a fault CPU stays there, memory advances by 300 s."""
     registry, scenario = CollectorRegistry(), Scenario(EmojivotoPrometheus())
     metrics = CycleMetrics(registry)
 
@@ -66,7 +66,7 @@ async def test_the_age_of_the_newest_answers_shows() -> None:
 
 
 class RefusedOnce(FixedSnapshot):
-    """The API server rejects the first list."""
+    """A cluster that rejects the first list."""
 
     def __init__(self, error: ClusterError) -> None:
         super().__init__()
@@ -81,13 +81,13 @@ class RefusedOnce(FixedSnapshot):
 
 
 class AwaitedReport(LoggedReport):
-    """Sets `written` at the first report, which is the end of a cycle."""
+    """A sink that sets `written` at the first report, which is the end of a cycle."""
 
     def __init__(self) -> None:
         self.written = asyncio.Event()
 
     async def write(self, report: Mapping[str, Any]) -> None:
-        """Log the report and set `written`."""
+        """Record the report and set `written`."""
         await super().write(report)
         self.written.set()
 
@@ -99,7 +99,7 @@ class AwaitedReport(LoggedReport):
         UnavailableError("GET /api/v1/pods: 429 Too Many Requests", retry_after_seconds=0.01),
     ],
 )
-async def test_a_cycle_that_cannot_read_the_cluster_is_tried_again_soon(error: ClusterError) -> None:
+async def test_a_cycle_without_access_to_the_cluster_is_retried_soon(error: ClusterError) -> None:
     """The period is an hour: the second attempt follows after the short pause and writes all profiles."""
     registry, profiles = CollectorRegistry(), InMemoryProfiles("profiling")
     settings: Settings = read_settings({"history_days": "1"})

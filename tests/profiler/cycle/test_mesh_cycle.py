@@ -29,16 +29,16 @@ EDGE = {
 
 
 class IstioPrometheus(EmojivotoPrometheus):
-    """Knows two edges from web, of which one has an unknown end."""
+    """Two edges from web, of which one has an unidentified endpoint."""
 
     def _mesh_rows(self, query: str) -> list[Row]:  # type: ignore[override]
-        lost = EDGE | {"destination_workload_namespace": "unknown", "destination_workload": "unknown"}
+        unidentified = EDGE | {"destination_workload_namespace": "unknown", "destination_workload": "unknown"}
         if "istio_requests_total{reporter=~" in query:
-            return [(EDGE, 2.0), (lost, 8.0)]
+            return [(EDGE, 2.0), (unidentified, 8.0)]
         return [(EDGE, 512.4)] if "istio_request_bytes_sum" in query else []
 
 
-class Told:
+class TwoServers:
     """A cycle over two servers: usage from *usage*, connections from *mesh*."""
 
     def __init__(self, usage: httpx.MockTransport, mesh: httpx.MockTransport) -> None:
@@ -62,15 +62,20 @@ class Told:
 
 
 def broken() -> httpx.MockTransport:
+    """A server that answers each query with a 500."""
     return httpx.MockTransport(lambda _request: httpx.Response(500, text="disk on fire"))
 
 
 async def test_an_edge_of_istio_becomes_a_profile() -> None:
-    """Two requests a second are 120 and as many responses; 512.4 bytes are 512; db is a StatefulSet."""
-    told = Told(EmojivotoPrometheus().transport, IstioPrometheus().transport)
-    report = await told.cycle.run_once(NOON)
+    """Two requests per second are 120 per minute, and as many responses; 512.4 bytes are 512."""
+    servers = TwoServers(EmojivotoPrometheus().transport, IstioPrometheus().transport)
+    report = await servers.cycle.run_once(NOON)
 
-    (stored,) = [each for each in told.profiles.manifests.values() if each["kind"] == "ConnectionProfile"]
+    (stored,) = [
+        manifest
+        for manifest in servers.profiles.manifests.values()
+        if manifest["kind"] == "ConnectionProfile"
+    ]
     assert stored["spec"]["bandwidth_requirement"] == "240.00"
     assert (stored["spec"]["source_job"], stored["spec"]["destination_job"]) == ("web", "db")
     assert stored["metadata"]["annotations"] == {
@@ -86,27 +91,27 @@ async def test_an_edge_of_istio_becomes_a_profile() -> None:
     assert report.unknown_edges == 1
 
 
-async def test_unknown_edges_stay_told_while_nothing_new_is_asked() -> None:
-    """A cycle that finds everything answered knows them still, and so does the metric."""
-    told = Told(EmojivotoPrometheus().transport, IstioPrometheus().transport)
-    await told.cycle.run_once(NOON)
+async def test_unidentified_edges_stay_counted_without_new_queries() -> None:
+    """A cycle in which no step is new has the edge in its report and in the metric."""
+    servers = TwoServers(EmojivotoPrometheus().transport, IstioPrometheus().transport)
+    await servers.cycle.run_once(NOON)
     registry = CollectorRegistry()
 
-    CycleMetrics(registry).count_finished(await told.cycle.run_once(NOON), NOON)
+    CycleMetrics(registry).count_finished(await servers.cycle.run_once(NOON), NOON)
 
     assert registry.get_sample_value("job_profiler_edges_of_unknown_ends") == 1
 
 
 @pytest.mark.parametrize("failing", ["usage", "mesh"])
-async def test_the_failure_of_one_server_leaves_the_others_signals_alone(failing: str) -> None:
-    """Either server answers every question with 500: what the other one tells is published all the same."""
+async def test_a_failing_server_leaves_signals_of_the_other(failing: str) -> None:
+    """One server answers each query with a 500: profiles from the other one are published."""
     usage = broken() if failing == "usage" else EmojivotoPrometheus().transport
-    told = Told(usage, broken() if failing == "mesh" else IstioPrometheus().transport)
+    servers = TwoServers(usage, broken() if failing == "mesh" else IstioPrometheus().transport)
 
-    await told.cycle.run_once(NOON)
+    await servers.cycle.run_once(NOON)
 
-    states = {name: signal["state"] for name, signal in told.sink.signals.items()}
-    kinds = {manifest["kind"] for manifest in told.profiles.manifests.values()}
+    states = {name: signal["state"] for name, signal in servers.sink.signals.items()}
+    kinds = {manifest["kind"] for manifest in servers.profiles.manifests.values()}
     if failing == "usage":
         assert states == {"cpu": "Failing", "memory": "Failing", "connections": "Ok"}
         assert kinds == {"ConnectionProfile"}

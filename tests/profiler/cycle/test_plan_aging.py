@@ -40,17 +40,17 @@ def aging(
         pytest.param(None, False, AgingPlan(), id="a-profile-without-a-window-has-no-age"),
     ],
 )
-def test_age_decides(days: float | None, stale: bool, turned: AgingPlan) -> None:  # noqa: FBT001 - a table's column
+def test_age_decides(days: float | None, stale: bool, turned: AgingPlan) -> None:  # noqa: FBT001 - a parameter of the test
     """Stale after more than 2 days without a sample, removed after more than 30."""
     assert aging(stored(days, stale=stale)) == turned
 
 
-def test_samples_that_came_since_the_status_was_refreshed_count() -> None:
-    """The stored window ended 3 days ago, the one derived now an hour ago."""
+def test_the_derived_window_counts_before_the_stored_one() -> None:
+    """The stored window ended 3 days ago, the derived one an hour ago."""
     assert aging(stored(3), newest_days=1 / 24) == AgingPlan()
 
 
-def test_nothing_expires_while_its_source_does_not_answer() -> None:
+def test_nothing_expires_while_its_source_fails() -> None:
     """A month without Prometheus does not prove that the workload is deleted."""
     assert aging(stored(31, stale=True), kinds=(ProfileKind.MEMORY,)) == AgingPlan()
 

@@ -45,31 +45,31 @@ def expired(identity: Identity, value: str) -> StoredProfile:
     return StoredProfile("name", identity.kind, identity.subject, value)
 
 
-def told(*written: ProfileWrite, removed: tuple[StoredProfile, ...] = ()) -> list[tuple[str, str]]:
+def planned(*written: ProfileWrite, removed: tuple[StoredProfile, ...] = ()) -> list[tuple[str, str]]:
     """Reason and message of each Event; all namespaces are in scope."""
     events = plan_events(written, removed, UIDS, lambda _namespace: True)
-    return [(each.reason.value, each.message) for each in events]
+    return [(event.reason.value, event.message) for event in events]
 
 
-def test_a_first_profile_is_news_for_its_workload() -> None:
-    """The Event names the object so that `kubectl describe` finds it: by apiVersion, kind, name and uid."""
+def test_a_first_profile_is_an_event_on_its_workload() -> None:
+    """The Event has apiVersion, kind, name and uid of the object, so that `kubectl describe` finds it."""
     assert plan_events([need("0.020", workload=DB)], [], UIDS, lambda _: True) == [
         WorkloadEvent(DB, "apps/v1", "u3", EventReason.CREATED, "CPU 0.020 cores")
     ]
 
 
-def test_cpu_and_memory_are_told_together() -> None:
-    """In the order of the kinds, whatever the order of the writes."""
+def test_cpu_and_memory_share_an_event() -> None:
+    """In the order of the kinds, independent of the order of the writes."""
     memory = need("30000000", "17106488", resource="memory")
 
-    assert told(memory, need("0.150", "0.020")) == [
+    assert planned(memory, need("0.150", "0.020")) == [
         ("ProfileChanged", "CPU 0.020 → 0.150 cores, memory 17106488 → 30000000 bytes")
     ]
 
 
-def test_what_is_of_another_reason_or_workload_is_another_event() -> None:
-    """Changes come first: if there are too many Events, new profiles are dropped first."""
-    events = told(
+def test_each_reason_and_workload_has_its_event() -> None:
+    """Changes come first: if there are too many Events, those of new profiles are dropped first."""
+    events = planned(
         need("0.150", "0.020"), need("17106488", resource="memory"), need("0.300", "0.100", workload=VOTING)
     )
 
@@ -93,19 +93,21 @@ def test_what_is_of_another_reason_or_workload_is_another_event() -> None:
         ("NaN", "0.020", False),
     ],
 )
-def test_a_value_jumps_by_more_than_half_of_the_smaller_one(before: str, after: str, *, jumped: bool) -> None:
+def test_a_change_by_more_than_half_of_the_smaller_value_is_an_event(
+    before: str, after: str, *, jumped: bool
+) -> None:
     """50 % up (0.100 * 1.5 = 0.150 is the limit) or a third down; an edited value may be no number."""
-    assert bool(told(need(after, before))) is jumped
+    assert bool(planned(need(after, before))) is jumped
 
 
-def test_a_status_that_is_refreshed_is_no_news() -> None:
-    """Once a day what a value rests on is written anew; so is a role, which changes no value."""
-    assert told(need("0.020", "0.020")) == []
+def test_a_refreshed_status_is_no_event() -> None:
+    """The daily refresh of a status, and a changed role, change no value."""
+    assert planned(need("0.020", "0.020")) == []
 
 
-def test_connections_are_told_to_their_source() -> None:
-    """In the same Event as CPU and memory with the same reason."""
-    assert told(edge(VOTING), edge(DB, "8.00"), need("0.020")) == [
+def test_connections_share_the_event_of_their_source() -> None:
+    """They are in the Event of the source's CPU and memory with the same reason."""
+    assert planned(edge(VOTING), edge(DB, "8.00"), need("0.020")) == [
         (
             "ProfileCreated",
             f"CPU 0.020 cores, 8.00 {PER_MINUTE} to StatefulSet/bank/db, 114.00 {PER_MINUTE} to shop/voting",
@@ -113,21 +115,21 @@ def test_connections_are_told_to_their_source() -> None:
     ]
 
 
-def test_traffic_that_goes_up_is_no_news() -> None:
-    """It does so every morning."""
-    assert told(edge(VOTING, "800.00", before="100.00")) == []
+def test_more_traffic_is_no_event() -> None:
+    """The traffic of a connection changes every day."""
+    assert planned(edge(VOTING, "800.00", before="100.00")) == []
 
 
-def test_many_connections_are_counted() -> None:
-    """Eight of twelve are named; a message of more than 1024 characters would be cut anywhere."""
-    [(_, message)] = told(*(edge(Workload("shop", f"{number:02}".rjust(63, "x"))) for number in range(12)))
+def test_further_connections_are_counted() -> None:
+    """Eight of twelve are named; an API server truncates a message of more than 1024 characters."""
+    [(_, message)] = planned(*(edge(Workload("shop", f"{number:02}".rjust(63, "x"))) for number in range(12)))
 
     assert message.count("a minute to") == 8
     assert message.endswith(f"{'07'.rjust(63, 'x')}, and 4 more")
     assert len(message) <= 1024
 
 
-def test_what_expires_is_told_with_its_last_values() -> None:
+def test_an_expiry_has_the_last_values() -> None:
     """CPU, memory and a connection of `web` that were removed in one cycle."""
     removed = (
         expired(Identity(ProfileKind.MEMORY, WEB), "17106488"),
@@ -135,7 +137,7 @@ def test_what_expires_is_told_with_its_last_values() -> None:
         expired(Identity(ProfileKind.CPU, WEB), "0.020"),
     )
 
-    assert told(removed=removed) == [
+    assert planned(removed=removed) == [
         (
             "ProfileExpired",
             f"{REMOVED}: CPU 0.020 cores, memory 17106488 bytes, 114.00 {PER_MINUTE} to shop/voting",
@@ -153,22 +155,22 @@ def test_what_expires_is_told_with_its_last_values() -> None:
         ("DeploymentConfig", "apps.openshift.io/v1"),
     ],
 )
-def test_an_object_of_which_no_uid_is_known_is_told_without(kind: str, api_version: str) -> None:
-    """The object is not watched, or was deleted: `kubectl get events` shows the Event anyway."""
+def test_an_event_without_a_uid(kind: str, api_version: str) -> None:
+    """The object is not watched, or was deleted: `kubectl get events` shows the Event without the uid."""
     [event] = plan_events([need("0.020", workload=Workload("shop", "x", kind))], [], UIDS, lambda _: True)
 
     assert (event.api_version, event.uid) == (api_version, "")
 
 
 @pytest.mark.parametrize("kind", ["TaskRun", "Pod", "Job"])
-def test_where_no_object_is_known_nobody_is_told(kind: str) -> None:
+def test_workloads_without_an_object_have_no_event(kind: str) -> None:
     """The apiVersion of a TaskRun is unknown, and the runs of a Job `build` have other names."""
     written = need("0.020", workload=Workload("shop", "build", kind))
 
     assert plan_events([written], [], UIDS, lambda _: True) == []
 
 
-def test_a_job_that_is_there_is_told() -> None:
+def test_an_existing_job_has_events() -> None:
     """A Job with a name given by a user."""
     migrate = Workload("shop", "migrate", "Job")
 
@@ -177,8 +179,8 @@ def test_a_job_that_is_there_is_told() -> None:
     assert (event.api_version, event.uid) == ("batch/v1", "u9")
 
 
-def test_a_source_out_of_scope_is_not_told() -> None:
-    """Its namespace is not profiled (only the destination's is), so nothing is written there."""
+def test_a_source_out_of_scope_has_no_event() -> None:
+    """Only the namespace of the destination is profiled."""
     assert plan_events([edge(DB)], [], UIDS, lambda namespace: namespace == "bank") == []
 
 
@@ -191,7 +193,7 @@ def test_the_bucket_gives_each_token_once_a_minute() -> None:
     assert taken == [True, True, True, False, True, False, True, True, False]
 
 
-def test_a_clock_that_was_set_back_blocks_nobody() -> None:
+def test_a_clock_that_was_set_back_blocks_no_event() -> None:
     """Two tokens were taken at 10,000 s; at 100 s there are two again, and no third."""
     bucket = SlidingWindowLimit(2, seconds=60)
     assert [bucket.take(10_000), bucket.take(10_000)] == [True, True]

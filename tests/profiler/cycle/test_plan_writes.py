@@ -35,7 +35,7 @@ def connection(value: str) -> ConnectionProfile:
 
 
 def manifest(of: Profile, *, name: str | None = None, age: timedelta = timedelta(0)) -> dict[str, Any]:
-    """*of* as stored some time before noon, by default under the contract's name."""
+    """A stored profile with the value of *of*, by default under the contract's name."""
     stored_at = NOON - age
     name = name or contract_name(of.identity)
     assert name
@@ -58,8 +58,8 @@ def planned(derived: Profile, *stored: dict[str, Any]) -> list[tuple[str, bool]]
 
 
 @pytest.mark.parametrize("resource", Resource)
-def test_a_need_is_written_where_it_is_another_one(resource: Resource) -> None:
-    """The value is stabilized when it is derived: here any different text is a change."""
+def test_each_other_value_is_written(resource: Resource) -> None:
+    """Values are stabilized when they are derived: here, any other text is a change."""
     stored = manifest(profile(resource, "1.000"))
 
     assert planned(profile(resource, "1.000"), stored) == []
@@ -74,7 +74,7 @@ def test_the_deadband_is_5_percent_of_the_stored_rate(derived: str, *, written: 
     assert bool(planned(connection(derived), manifest(connection("40.00")))) == written
 
 
-def test_small_steps_in_one_direction_are_followed_in_the_end() -> None:
+def test_small_steps_in_one_direction_add_up() -> None:
     """The deadband is around the stored value, not the last derived one: 42.40 is 6 % above 40.00."""
     stored = manifest(connection("40.00"))
 
@@ -109,7 +109,7 @@ def test_a_status_is_refreshed_after_a_day_and_leaves_the_value(age: timedelta, 
 
 
 def test_a_profile_without_a_status_gets_one() -> None:
-    """Its value was written, its status was not: the API server went away in between."""
+    """The value was written, but not the status, because of an outage in between."""
     half = manifest(profile(Resource.CPU, "0.020"))
     del half["status"]
 
@@ -124,7 +124,7 @@ def test_a_new_profile_gets_the_name_of_the_contract() -> None:
 
 
 def test_a_stored_object_keeps_its_name() -> None:
-    """It was written under another name (because of a past collision): the value goes there."""
+    """A profile that was stored under another name, because of a past collision, keeps it."""
     stored = manifest(profile(Resource.CPU, "0.100"), name="cpuprofile-of-long-ago")
 
     assert planned(profile(Resource.CPU, "0.020"), stored) == [("cpuprofile-of-long-ago", True)]
@@ -151,7 +151,7 @@ def test_an_object_without_an_identity_is_not_overwritten() -> None:
     assert writes == [(separated_name(Identity(ProfileKind.CPU, WEB)), True)]
 
 
-def test_a_profile_for_which_no_name_is_left_is_not_written() -> None:
+def test_a_profile_without_a_free_name_is_not_written() -> None:
     """Objects without an identity have both of its names."""
     foreign = [
         manifest(profile(Resource.CPU, "0.020"), name=name)
@@ -166,14 +166,14 @@ def test_a_profile_for_which_no_name_is_left_is_not_written() -> None:
     assert planned(profile(Resource.CPU, "0.020"), *foreign) == []
 
 
-def test_what_is_no_longer_derived_stays_as_it_is() -> None:
+def test_profiles_that_are_not_derived_stay() -> None:
     """A deleted workload, or a failing source, causes neither a write nor a deletion."""
     assert plan_writes([], catalogue(manifest(profile(Resource.CPU, "0.020"))), NOON) == []
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_leader_plans_the_same_writes_in_the_same_order(seed: int) -> None:
-    """Twenty Deployments, each two with one hash, derived in any order: one plan, sorted by identity."""
+    """Twenty Deployments, in pairs with one hash, derived in any order: one plan, sorted by identity."""
     twins = [Workload(f"c{n}", "ab") for n in range(10)] + [Workload(f"bc{n}", "a") for n in range(10)]
     derived = [profile(Resource.CPU, "0.020", workload) for workload in twins]
     expected = plan_writes(derived, catalogue(), NOON)
@@ -186,7 +186,7 @@ def test_every_leader_plans_the_same_writes_in_the_same_order(seed: int) -> None
     assert len({write.name for write in expected}) == 20
 
 
-def test_newcomers_beyond_the_limit_are_left_out_and_counted() -> None:
+def test_new_profiles_beyond_the_limit_are_counted() -> None:
     """Two are stored and four allowed: of three new ones a Deployment and the first Job fit."""
     stored = catalogue(*({"kind": "CPUProfile", "metadata": {"name": name}} for name in ("a", "b")))
     newcomers = [
@@ -200,8 +200,8 @@ def test_newcomers_beyond_the_limit_are_left_out_and_counted() -> None:
     assert left_out == 1
 
 
-def test_what_is_stored_stays_within_any_limit() -> None:
-    """A limit below the number of stored profiles removes none of them."""
+def test_the_limit_removes_no_stored_profile() -> None:
+    """The limit is below the number of stored profiles."""
     old, new = profile(Resource.CPU, "0.020"), profile(Resource.MEMORY, "1000000")
 
     assert within_limit([old, new], catalogue(manifest(old)), 1) == ([old], 1)

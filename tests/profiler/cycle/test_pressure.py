@@ -1,4 +1,4 @@
-"""Pressure in a cycle: its queries, the values it raises, and that nothing else changes."""
+"""Pressure in a cycle: its queries, the values that it raises, and that nothing else changes."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,32 +19,34 @@ MIDNIGHT_SECONDS = NEWEST_STEP_SECONDS - 12 * 3600
 
 
 def killed_at(*seconds: int) -> Any:
-    """A kill in each of these steps."""
+    """A container that is killed in each of these steps."""
     return lambda moment: float(moment in seconds)
 
 
 def status(scenario: Scenario, name: str) -> dict[str, Any]:
-    found = scenario.profiles.manifests[name]["status"]
-    assert isinstance(found, dict)
-    return found
+    """The status of a stored profile."""
+    stored = scenario.profiles.manifests[name]["status"]
+    assert isinstance(stored, dict)
+    return stored
 
 
-def asked(scenario: Scenario, *signals: str) -> list[tuple[str, int, int]]:
-    """The questions on these signals since the last look."""
-    found = [(q.signal, q.start, q.end) for q in scenario.prometheus.questions if q.signal in signals]
+def take_queries(scenario: Scenario, *signals: str) -> list[tuple[str, int, int]]:
+    """The queries on these signals since the last call."""
+    queries = [(q.signal, q.start, q.end) for q in scenario.prometheus.questions if q.signal in signals]
     scenario.prometheus.questions.clear()
-    return found
+    return queries
 
 
 def broken(_question: Question, _body: object) -> httpx.Response:
+    """A 422, as for a query with too many samples."""
     return httpx.Response(422, json={"status": "error", "errorType": "execution", "error": "too many"})
 
 
-async def test_throttling_raises_the_container_and_is_named() -> None:
-    """web-svc is throttled by 20 % since midnight: 0.125 * 1.2 = 0.150, and 0.025 of the proxy, is 0.175.
+async def test_throttling_raises_its_container() -> None:
+    """web-svc is throttled by 20 % since midnight: 0.125 * 1.2 = 0.150, plus 0.025 of the proxy, is 0.175.
 
-    So the slots of today, and those of yesterday too: the raise is the container's. One day was seen, in
-    which nothing was above: 0.4 % + 3 % / (1 + 1)^2 = 1.15 % is stated.
+    The raise applies to all time slots, also to those of yesterday. In the one day of history nothing was
+    above the value: the explanation has 0.4 % + 3 % / (1 + 1)^2 = 1.15 %.
     """
     scenario = Scenario(EmojivotoPrometheus())
     scenario.prometheus.throttled[APP] = lambda moment: 0.2 * (moment > MIDNIGHT_SECONDS)
@@ -52,13 +54,13 @@ async def test_throttling_raises_the_container_and_is_named() -> None:
     await scenario.cycle()
 
     assert scenario.values[WEB_CPU] == "0.175"
-    found = status(scenario, WEB_CPU)
-    assert [(each["name"], each["value"]) for each in found["containers"]] == [
+    cpu_status = status(scenario, WEB_CPU)
+    assert [(entry["name"], entry["value"]) for entry in cpu_status["containers"]] == [
         ("linkerd-proxy", "0.025"),
         ("web-svc", "0.150"),
     ]
-    assert {slot["value"] for slot in found["slots"]} == {"0.175"}
-    assert found["signals"] == [
+    assert {slot["value"] for slot in cpu_status["slots"]} == {"0.175"}
+    assert cpu_status["signals"] == [
         {
             "container": "web-svc",
             "reason": "CPUThrottling",
@@ -66,7 +68,7 @@ async def test_throttling_raises_the_container_and_is_named() -> None:
             "raisedBy": "0.20",
         }
     ]
-    assert found["explanation"] == (
+    assert cpu_status["explanation"] == (
         "From 864 five-minute samples of 2 containers over 36 hours (coverage 1.00):"
         " linkerd-proxy 0.025 cores (75th percentile of 1 day, plus 25 % for short history)."
         " web-svc 0.150 cores (75th percentile of 1 day, plus 25 % for short history)."
@@ -77,13 +79,13 @@ async def test_throttling_raises_the_container_and_is_named() -> None:
     assert scenario.values[WEB_MEMORY] == "51187500"
 
 
-async def test_a_raise_that_decays_is_written_in_steps_of_five_percent() -> None:
-    """A kill at noon raises web-svc's 34,125,000 by 20 %: 40,950,000 and 17,062,500 are 58,012,500.
+async def test_a_decaying_raise_is_written_in_steps_of_five_percent() -> None:
+    """A kill at noon raises web-svc's 34,125,000 by 20 % to 40,950,000; with 17,062,500 that is 58,012,500.
 
-    For five hours the raise falls from 6,825,000 to 5,907,287, which is 1.6 % of the whole: 60 cycles write
-    nothing. After a day it is 10 %, and another day is known, which raises by 3 / (1 + 2 / 0.6)^2 = 0.159763
-    instead. The width is .7 * .2 / (2 + 1) = .0467, for which a margin of 15 % costs .257, 20 % .259 and 10 %
-    more than both: 1.15 * 1.159763 * (20,000,000 * 1.1 + 10,000,000) = 42,679,290.
+    In five hours the raise falls from 6,825,000 to 5,907,287, which is 1.6 % of the sum: 60 cycles write
+    nothing. After a day the raise is 10 %, and two days of history raise by 3 / (1 + 2 / 0.6)^2 = 0.159763.
+    The width is .7 * .2 / (2 + 1) = .0467: a margin of 15 % costs .257, 20 % .259, and 10 % more than both.
+    1.15 * 1.159763 * (20,000,000 * 1.1 + 10,000,000) = 42,679,290.
     """
     scenario = Scenario(EmojivotoPrometheus())
     scenario.prometheus.killed[APP] = killed_at(NEWEST_STEP_SECONDS)
@@ -98,27 +100,27 @@ async def test_a_raise_that_decays_is_written_in_steps_of_five_percent() -> None
     assert scenario.values[WEB_MEMORY] == "42679290"
 
 
-async def test_a_cold_start_asks_once_and_so_does_each_cycle_after_it() -> None:
-    """With a week of history too: today and two days, then one step, then (nothing is new) nothing."""
+async def test_pressure_is_queried_once_per_cycle() -> None:
+    """With a week of history, the first query covers today and two days, the next one a step; then none."""
     scenario = Scenario(EmojivotoPrometheus(), history_days=7)
     first, newest = MIDNIGHT_SECONDS - 2 * 86400 + 300, NEWEST_STEP_SECONDS
 
     await scenario.cycle()
-    assert sorted(asked(scenario, "throttling", "kills")) == [
+    assert sorted(take_queries(scenario, "throttling", "kills")) == [
         ("kills", first, newest),
         ("throttling", first, newest),
     ]
     await scenario.cycle(minutes=5)
-    assert sorted(asked(scenario, "throttling", "kills")) == [
+    assert sorted(take_queries(scenario, "throttling", "kills")) == [
         ("kills", newest + 300, newest + 300),
         ("throttling", newest + 300, newest + 300),
     ]
     await scenario.cycle(minutes=6)
-    assert asked(scenario, "throttling", "kills") == []
+    assert take_queries(scenario, "throttling", "kills") == []
 
 
-async def test_a_new_leader_finds_the_same_raises() -> None:
-    """A kill and throttling of two days ago, read again over the same store: not one write."""
+async def test_a_new_leader_derives_the_same_raises() -> None:
+    """A kill and throttling of two days ago are queried again: nothing is written."""
     scenario = Scenario(EmojivotoPrometheus(), history_days=7)
     long_ago = MIDNIGHT_SECONDS - 2 * 86400 + 3600
     scenario.prometheus.killed[APP] = killed_at(long_ago)
@@ -134,17 +136,17 @@ async def test_a_new_leader_finds_the_same_raises() -> None:
     assert status(restarted, WEB_MEMORY)["signals"][0]["lastSeen"] == "2026-03-02T01:00:00Z"
 
 
-async def test_a_sign_that_cannot_be_asked_for_leaves_what_is_known() -> None:
-    """The kill of noon is known. At 12:05 the question fails: memory is degraded, its profile as it was.
+async def test_a_failed_query_keeps_earlier_pressure() -> None:
+    """The kill of noon is stored. At 12:05 the query fails: memory is degraded, and its profile stays.
 
-    At 12:10 it works again, and takes the step of 12:05 with it, of which a second kill is then known.
+    At 12:10 the query covers the step of 12:05 as well, in which a second kill occurred.
     """
     scenario = Scenario(EmojivotoPrometheus())
     scenario.prometheus.killed[APP] = killed_at(NEWEST_STEP_SECONDS, NEWEST_STEP_SECONDS + 300)
     await scenario.cycle()
     before = scenario.stored
     scenario.prometheus.faults["kills"] = broken
-    asked(scenario)
+    take_queries(scenario)
 
     report = await scenario.cycle(minutes=5)
 
@@ -161,24 +163,26 @@ async def test_a_sign_that_cannot_be_asked_for_leaves_what_is_known() -> None:
     )
 
     scenario.prometheus.faults.clear()
-    asked(scenario)
+    take_queries(scenario)
     await scenario.cycle(minutes=10)
-    assert asked(scenario, "kills") == [("kills", NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 600)]
+    assert take_queries(scenario, "kills") == [
+        ("kills", NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 600)
+    ]
     profile = scenario.learned(minutes=10)[Identity(ProfileKind.MEMORY, Workload("emojivoto", "web"))]
     assert [signal.last_seen for signal in profile.signals] == [NOON + timedelta(minutes=4)]  # type: ignore[union-attr]
     assert scenario.sink.signals["memory"]["state"] == "Ok"
 
 
 @pytest.mark.parametrize("signal", ["throttling", "kills"])
-async def test_a_sign_that_fails_from_the_first_keeps_no_profile_back(signal: str) -> None:
+async def test_failed_queries_on_pressure_delay_no_profile(signal: str) -> None:
     """All eleven profiles are published without it."""
     scenario = Scenario(EmojivotoPrometheus(faults={signal: broken}))
 
     assert (await scenario.cycle()).written == 11
 
 
-async def test_a_sign_is_tried_again_although_no_usage_is_new() -> None:
-    """Two minutes later nothing but the failed question is asked, and its answer ends the degraded state."""
+async def test_a_failed_query_is_retried_without_new_usage() -> None:
+    """Two minutes later only the failed query is sent, and its response ends the degraded state."""
     scenario = Scenario(EmojivotoPrometheus(faults={"throttling": broken}))
     await scenario.cycle()
     assert scenario.sink.signals["cpu"]["reason"] == "CPUThrottlingUnknown"
@@ -191,22 +195,22 @@ async def test_a_sign_is_tried_again_although_no_usage_is_new() -> None:
     assert scenario.sink.signals["cpu"]["state"] == "Ok"
 
 
-async def test_signs_of_usage_that_is_not_known_are_not_asked_for() -> None:
-    """While CPU fails there is nobody to raise: memory's sign is the only one that is asked for."""
+async def test_pressure_is_queried_only_with_usage() -> None:
+    """While CPU fails, only the pressure on memory is queried."""
     scenario = Scenario(EmojivotoPrometheus(faults={"cpu": broken}))
 
     await scenario.cycle()
 
-    assert {signal for signal, _, _ in asked(scenario, "throttling", "kills")} == {"kills"}
+    assert {signal for signal, _, _ in take_queries(scenario, "throttling", "kills")} == {"kills"}
 
 
-async def test_who_tells_of_past_pods_is_logged_once() -> None:
-    """Names, in the first of three cycles, and never again."""
+async def test_the_source_of_past_owners_is_logged_once() -> None:
+    """In the first of three cycles: names."""
     scenario = Scenario(EmojivotoPrometheus())
     with capture_logs() as logs:
         for minutes in (0, 5, 10):
             await scenario.cycle(minutes)
 
-    told = [entry["by"] for entry in logs if entry["event"] == "past_pods_attributed"]
-    assert told == ["names"]
+    sources = [entry["by"] for entry in logs if entry["event"] == "past_pods_attributed"]
+    assert sources == ["names"]
     assert scenario.sink.reports[-1]["pastPodsAttributedBy"] == "names"

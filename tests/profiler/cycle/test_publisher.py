@@ -20,7 +20,7 @@ BASIS = Basis(NOON, NOON, samples=12, coverage=1.0, confidence=0.5)
 
 
 class TimedStore(InMemoryProfiles):
-    """Records the time of each attempt, on a clock that only sleep advances."""
+    """A store that records the time of each attempt, on a clock that only `sleep` advances."""
 
     def __init__(self) -> None:
         super().__init__("profiling")
@@ -65,7 +65,7 @@ async def test_writes_keep_to_the_rate() -> None:
 
 
 async def test_the_largest_change_comes_first() -> None:
-    """A new one, ten times as much, twice as much, half, a tenth more; an equal value is not written."""
+    """New, ten times as much, twice as much, half, a tenth more; an equal value is not written."""
     store = TimedStore()
     before = needs(tenth="1.000", double="0.010", equal="4.000", tenfold="0.001", half="8.000")
     await publisher(store).publish(before, NOON)
@@ -81,8 +81,8 @@ async def test_the_largest_change_comes_first() -> None:
     assert len(published.written) == 5
 
 
-async def test_a_pause_that_is_asked_for_is_kept_by_all() -> None:
-    """429 with `Retry-After: 7`: no write for seven seconds, then that one again and the rest."""
+async def test_retry_after_pauses_all_writes() -> None:
+    """After a 429 with `Retry-After: 7` no write for seven seconds, then that one again and the rest."""
     store = TimedStore()
     store.fault = lambda name, tried: (
         UnavailableError("429 Too Many Requests", 7.0) if (name, tried) == ("shop/a", 1) else None
@@ -96,8 +96,8 @@ async def test_a_pause_that_is_asked_for_is_kept_by_all() -> None:
     assert (len(published.written), published.failed) == (2, 0)
 
 
-async def test_a_conflict_is_tried_again() -> None:
-    """Another writer changed it at the same moment: the second attempt succeeds."""
+async def test_a_conflict_is_retried() -> None:
+    """Another client changed the object at the same moment: the second attempt succeeds."""
     store = TimedStore()
     store.fault = lambda _name, tried: ConflictError("changed") if tried == 1 else None
 
@@ -116,8 +116,8 @@ async def test_a_conflict_is_tried_again() -> None:
     ],
     ids=["conflict", "throttled", "away", "forbidden"],
 )
-async def test_what_does_not_go_through_is_planned_again(error: ClusterError, tries: int) -> None:
-    """After three attempts, or at once if a retry would not help, it is logged and left to the next cycle."""
+async def test_a_failed_write_is_left_to_the_next_cycle(error: ClusterError, tries: int) -> None:
+    """After three attempts, or at once if a retry would not help, the failure is logged."""
     store = TimedStore()
     store.fault = lambda _name, _try: error
 
@@ -130,8 +130,8 @@ async def test_what_does_not_go_through_is_planned_again(error: ClusterError, tr
     assert len((await publisher(store).publish(needs(a="1.000"), NOON)).written) == 1
 
 
-async def test_what_did_not_change_is_not_written() -> None:
-    """A thousand unchanged profiles: no attempt and no waiting."""
+async def test_unchanged_profiles_are_not_written() -> None:
+    """A thousand unchanged profiles: no attempt and no pause."""
     store = TimedStore()
     many = needs(**{f"app-{number}": "0.100" for number in range(1000)})
     await publisher(store, 1000.0).publish(many, NOON)

@@ -1,4 +1,4 @@
-"""Ten minutes with Prometheus stopped, slow, wrong or partial at random: the profiler recovers."""
+"""Ten minutes of random faults of Prometheus (stopped, slow, wrong, partial), and the recovery."""
 
 import random
 from collections.abc import Callable
@@ -20,10 +20,9 @@ KINDS = ("cpu", "memory", "connections", "throttling", "kills", "owners", "plann
 
 
 def at_random(chance: random.Random, healthy: float) -> Fault:
-    """Each question meets a fault of its own, or none.
+    """Each query meets a random fault, or none.
 
-    A server that says, without an error, that it knows nothing of a part of the past can't be told from one
-    that has forgotten it: that is no fault here.
+    An empty response without an error is no fault here: it equals that of a server without the history.
     """
     no_faults = {"nan", "infinite", "empty"}
     faults = [case.fault for name, case in CASES.items() if name not in no_faults]
@@ -36,38 +35,39 @@ def at_random(chance: random.Random, healthy: float) -> Fault:
     return answer
 
 
-def changes(seen: list[dict[str, tuple[str, str]]]) -> int:
-    """How often a signal's state or reason changed from one cycle to the next; a first `Ok` is no change."""
+def changes(observed: list[dict[str, tuple[str, str]]]) -> int:
+    """The number of changes of a signal's state or reason between cycles; a first `Ok` is no change."""
     count = 0
-    for signal in {name for states in seen for name in states}:
-        row = [states[signal] for states in seen if signal in states]
+    for signal in {name for states in observed for name in states}:
+        row = [states[signal] for states in observed if signal in states]
         count += row[0][0] != "Ok"
-        count += sum(one != other for one, other in pairwise(row))
+        count += sum(before != after for before, after in pairwise(row))
     return count
 
 
 def every(fault: Fault) -> dict[str, Fault]:
+    """A fault for the queries of all kinds."""
     return dict.fromkeys(KINDS, fault)
 
 
 async def ten_minutes(
     scenario: Scenario, prometheus: EmojivotoPrometheus, after_each: Callable[[], None]
 ) -> list[dict[str, tuple[str, str]]]:
-    """A cycle each half minute; the states as each one found them."""
-    seen = []
+    """Runs a cycle every half minute; returns the states after each one."""
+    observed = []
     for number in range(CYCLES):
         report = await scenario.cycle(5 + number * PERIOD_MINUTES)
-        seen.append({each.signal.value: (each.health.value, each.reason) for each in report.states})
+        observed.append({state.signal.value: (state.health.value, state.reason) for state in report.states})
         after_each()
-    return seen
+    return observed
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["all-along", "restarted"])
 @pytest.mark.parametrize("seed", range(4))
 async def test_ten_minutes_of_faults_leave_no_trace(seed: int, *, restarted: bool) -> None:
-    """No profile changes meanwhile; each change of a state is one line; afterwards it knows what all would.
+    """Meanwhile no profile changes, and each change of a state is one line; afterwards no sample is missing.
 
-    A leader who begins amid the faults without check-points reads the whole past in whatever pieces come.
+    A leader that starts during the faults, without check-points, reads the past in parts of any size.
     """
     prometheus, chance = varying_prometheus(), random.Random(seed)
     scenario = Scenario(prometheus)
@@ -81,12 +81,12 @@ async def test_ten_minutes_of_faults_leave_no_trace(seed: int, *, restarted: boo
         assert scenario.values == values
 
     with capture_logs() as log:
-        seen = await ten_minutes(scenario, prometheus, nothing_regressed)
-    told = [line for line in log if line["event"] == "signal_changed"]
-    assert len(told) == changes(seen)
+        observed = await ten_minutes(scenario, prometheus, nothing_regressed)
+    logged = [line for line in log if line["event"] == "signal_changed"]
+    assert len(logged) == changes(observed)
     warned = {line["event"] for line in log if line["log_level"] in {"warning", "error"}}
     assert warned <= {"signal_changed"}
-    assert any(state != "Ok" for states in seen for state, _ in states.values())
+    assert any(state != "Ok" for states in observed for state, _ in states.values())
 
     prometheus.faults.clear()
     for minutes in (20, 25):
@@ -99,8 +99,8 @@ async def test_ten_minutes_of_faults_leave_no_trace(seed: int, *, restarted: boo
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_faults_and_leaders_that_change_all_the_time(seed: int) -> None:
-    """Each cycle is that of another leader, who has whatever check-point there is by then."""
+async def test_faults_with_a_new_leader_in_each_cycle(seed: int) -> None:
+    """Each leader continues from the check-point that is stored by then."""
     cluster, chance = ClusterState(varying_prometheus()), random.Random(seed)
     cluster.prometheus.retention = "1h"
     await cluster.leader().cycle()

@@ -1,4 +1,4 @@
-"""A past that is queried in part twice, out of order and after a restart gives the same profiles."""
+"""A past that is queried twice in part, out of order or after a restart gives the same profiles."""
 
 import random
 from dataclasses import replace
@@ -33,17 +33,17 @@ ALL_OK = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resourc
 HOURS_BEFORE_NOON = (31, 25, 19, 13, 5, 0)
 
 
-async def asked_once() -> Scenario:
-    """The whole past in the one cycle of noon."""
+async def after_one_cycle() -> Scenario:
+    """A scenario that read the whole past in the cycle at noon."""
     scenario = Scenario(varying_prometheus())
     await scenario.cycle()
     return scenario
 
 
-async def test_cycles_of_a_day_end_in_what_one_cycle_learns() -> None:
-    """Six cycles over 31 hours, each asking for what is new, against one that asks for all at the end.
+async def test_many_cycles_learn_the_same_as_one() -> None:
+    """Six cycles over 31 hours, each with queries on new steps, and one cycle at the end for all steps.
 
-    The first of them is of the day before: its two days of history are three as seen from noon.
+    The first of the six is on the day before: its two days of history are three days before noon.
     """
     piecemeal = Scenario(varying_prometheus(), history_days=2)
     whole = Scenario(varying_prometheus(), history_days=3)
@@ -55,12 +55,12 @@ async def test_cycles_of_a_day_end_in_what_one_cycle_learns() -> None:
 
 
 async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
-    """A new cycle over the same store asks for everything a second time: no write, every byte as it was.
+    """A new leader over the same store sends all queries again: no write, and every byte stays.
 
-    Two resources, two signs of need, the Pods' owners in vain from two tellers, four questions on one mesh
+    Two resources, two kinds of pressure, two sources of owners (without a result), four queries on one mesh
     and one on the other, and the counts of three kinds of series: 2 + 2 + 2 + 5 + 3 = 14.
     """
-    first = await asked_once()
+    first = await after_one_cycle()
     stored = first.stored
     restarted = Scenario(first.prometheus, first.profiles)
     first.prometheus.questions.clear()
@@ -71,8 +71,8 @@ async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
     assert (report.written, restarted.stored) == (0, stored)
 
 
-async def test_a_leader_that_takes_over_in_the_middle_learns_the_same() -> None:
-    """The old leader saw the past up to 09:00, the new one reads it again and goes on to 12:00."""
+async def test_a_later_leader_learns_the_same() -> None:
+    """The old leader read the past until 09:00; the new one reads it again and continues until 12:00."""
     old = Scenario(varying_prometheus())
     await old.cycle(minutes=-180)
     new = Scenario(varying_prometheus(), old.profiles)
@@ -80,16 +80,16 @@ async def test_a_leader_that_takes_over_in_the_middle_learns_the_same() -> None:
 
     await new.cycle()
 
-    assert new.learned() == (await asked_once()).learned()
+    assert new.learned() == (await after_one_cycle()).learned()
 
 
-async def test_answers_out_of_order_and_after_failures_give_the_same() -> None:
-    """Today's answer comes first, yesterday's only in the third cycle, and the newest hour in between.
+async def test_responses_out_of_order_and_after_faults_give_the_same() -> None:
+    """Today's response comes first, yesterday's in the third cycle, and the newest hour in between.
 
-    What is new is published meanwhile; what was learned by noon is that of a leader that never failed.
+    Meanwhile new values are published; the state at noon equals that of a leader without faults.
     """
     scenario = Scenario(varying_prometheus())
-    scenario.prometheus.load = DEFAULT_SAMPLE_BUDGET / 72  # so that six hours are one question
+    scenario.prometheus.load = DEFAULT_SAMPLE_BUDGET / 72  # so that a query covers six hours
     midnight = NEWEST_STEP_SECONDS - 12 * 3600
 
     def not_the_past(question: Question, body: object) -> httpx.Response:
@@ -103,11 +103,11 @@ async def test_answers_out_of_order_and_after_failures_give_the_same() -> None:
 
     await scenario.cycle()
 
-    assert scenario.learned() == (await asked_once()).learned()
+    assert scenario.learned() == (await after_one_cycle()).learned()
 
 
-class Answers:
-    """Whole answers of the real source, cut wherever a test wants them, to be folded in any order."""
+class Responses:
+    """Responses of the real source to queries on any steps, to be folded in any order."""
 
     def __init__(self) -> None:
         self._prometheus = varying_prometheus()
@@ -116,7 +116,7 @@ class Answers:
         self._attribute = Attribution(ClusterSnapshot())
 
     async def of(self, steps: StepRange) -> list[ContainerSamples | ConnectionSamples]:
-        """The answers to each of the three questions on *steps*."""
+        """The responses to the three queries on *steps*."""
         usage = [
             samples
             for resource in Resource
@@ -125,15 +125,15 @@ class Answers:
         ]
         return [*usage, *[samples async for samples in self._source.connection_samples(steps)]]
 
-    def learned(self, answers: list[ContainerSamples | ConnectionSamples]) -> dict[object, Profile]:
-        """What is derived at noon after these answers, in this order."""
+    def learned(self, responses: list[ContainerSamples | ConnectionSamples]) -> dict[object, Profile]:
+        """The profiles at noon after these responses, in this order."""
         history = UsageHistory(timeslots=4, retained_days=RETAINED_DAYS)
         state = LearnedState(history.state, ConnectionHistory())
-        for answer in answers:
-            if isinstance(answer, ContainerSamples):
-                history.fold(answer, self._attribute)
+        for response in responses:
+            if isinstance(response, ContainerSamples):
+                history.fold(response, self._attribute)
             else:
-                state.connections.fold(resolve(answer, self._attribute))
+                state.connections.fold(resolve(response, self._attribute))
         nothing = StoredValues(ProfileCatalogue(), NOON)
         derivation = ProfileDerivation(EstimationPolicy(), state)
         derived = derivation.derive(ALL_OK, NEWEST_STEP, in_scope, lambda *_: False, nothing)
@@ -141,60 +141,60 @@ class Answers:
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_half_of_the_answers_twice_in_any_order_are_folded_once(seed: int) -> None:
-    """36 hours in pieces of 50 steps, half of them once more; connections count the last 24 hours of them."""
-    answers = Answers()
+async def test_repeated_responses_in_any_order_are_folded_once(seed: int) -> None:
+    """36 hours in parts of 50 steps, half of them twice; connections count in the last 24 hours."""
+    responses = Responses()
     first = NEWEST_STEP - STEPS_PER_DAY + 1
-    pieces = [StepRange(at, min(at + 49, NEWEST_STEP)) for at in range(first - 144, NEWEST_STEP + 1, 50)]
-    once = [answer for piece in pieces for answer in await answers.of(piece)]
+    parts = [StepRange(at, min(at + 49, NEWEST_STEP)) for at in range(first - 144, NEWEST_STEP + 1, 50)]
+    once = [response for part in parts for response in await responses.of(part)]
     chance = random.Random(seed)
     shuffled = once + chance.sample(once, len(once) // 2)
     chance.shuffle(shuffled)
 
-    expected = answers.learned(once)
+    expected = responses.learned(once)
 
     assert len(expected) == 11
-    assert answers.learned(shuffled) == expected
+    assert responses.learned(shuffled) == expected
 
 
-async def test_a_step_that_is_asked_for_again_in_a_larger_question_counts_once() -> None:
+async def test_a_step_in_two_queries_counts_once() -> None:
     """The 12 steps before noon, then the 24 before noon: 24 samples of the one container of voting."""
-    answers = Answers()
+    responses = Responses()
     hour, two_hours = (StepRange(NEWEST_STEP - steps + 1, NEWEST_STEP) for steps in (12, 24))
 
-    twice = answers.learned([*await answers.of(hour), *await answers.of(two_hours)])
-    once = answers.learned(await answers.of(two_hours))
+    twice = responses.learned([*await responses.of(hour), *await responses.of(two_hours)])
+    once = responses.learned(await responses.of(two_hours))
 
     assert twice == once
     assert {profile.basis.samples for profile in once.values()} == {24, 48}
     assert {profile.basis.coverage for profile in once.values()} == {1.0}
 
 
-async def test_an_answer_that_came_again_with_other_numbers_does_not_add_up() -> None:
-    """A step counts as it was first answered, of CPU and of connections."""
-    answers = Answers()
-    cpu, memory, edges = await answers.of(StepRange(NEWEST_STEP - 23, NEWEST_STEP))
+async def test_another_value_of_a_known_step_is_ignored() -> None:
+    """The first value of a step counts, for CPU and for connections."""
+    responses = Responses()
+    cpu, memory, edges = await responses.of(StepRange(NEWEST_STEP - 23, NEWEST_STEP))
     assert isinstance(cpu, ContainerSamples)
     assert isinstance(edges, ConnectionSamples)
     doubled = replace(edges, requests=edges.requests * 2, responses=edges.responses * 2)
 
-    learned = answers.learned([cpu, memory, edges, replace(cpu, values=cpu.values * 2), doubled])
+    learned = responses.learned([cpu, memory, edges, replace(cpu, values=cpu.values * 2), doubled])
 
-    expected = answers.learned([cpu, memory, edges])
+    expected = responses.learned([cpu, memory, edges])
     assert learned == expected
 
 
 async def test_only_time_refreshes_a_status() -> None:
-    """A restart a day later rewrites no value, but refreshes each status once: 11 writes, then none."""
+    """A restart a day later writes no value, and refreshes each status once: 11 writes, then none."""
     first = Scenario(EmojivotoPrometheus())
     await first.cycle()
     values = first.values
     restarted = Scenario(first.prometheus, first.profiles)
 
     refreshed = await restarted.cycle(minutes=1440)
-    again = await restarted.cycle(minutes=1445)
+    later = await restarted.cycle(minutes=1445)
 
-    assert (refreshed.written, again.written, restarted.values) == (11, 0, values)
+    assert (refreshed.written, later.written, restarted.values) == (11, 0, values)
     status = restarted.profiles.manifests["cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"]["status"]
     assert status["refreshTime"] == (NOON + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert np.isclose(float(status["confidence"]), 0.60)

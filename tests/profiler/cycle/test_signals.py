@@ -69,19 +69,19 @@ def test_another_message_alone_is_no_change() -> None:
 
 def test_since_is_the_moment_of_the_change() -> None:
     """Failing at 11:59, Ok again at 12:00."""
-    (told,) = board(TIMED_OUT, OK).as_report()
+    (entry,) = board(TIMED_OUT, OK).as_report()
 
-    assert (told["state"], told["since"]) == ("Ok", "2026-03-04T12:00:00Z")
+    assert (entry["state"], entry["since"]) == ("Ok", "2026-03-04T12:00:00Z")
 
 
-def test_only_what_a_person_should_look_at_is_a_fault() -> None:
+def test_states_that_need_attention_are_faults() -> None:
     """No mesh, or disabled connections, need no attention."""
     faults = {state for state in Health if state.is_fault}
 
     assert faults == {Health.DEGRADED, Health.EMPTY, Health.FAILING}
 
 
-def test_signals_are_told_apart() -> None:
+def test_signals_change_independently() -> None:
     """A change of one signal is no change of another."""
     memory = SignalState(Signal.MEMORY, Health.OK, "Answered", "")
     filled = board(OK)
@@ -125,14 +125,14 @@ FAILING, PAST_UNREAD = (Health.FAILING, "HTTPError"), (Health.DEGRADED, "PastUnr
         ),
     ],
 )
-def test_how_answers_tell_the_state(results: SignalResults, expected: tuple[Health, str]) -> None:
-    """An error means Failing only if the newest steps are unknown; for usage and connections alike."""
-    for told in (usage_state(Resource.CPU, results), connection_state(results, mesh_seen=True)):
-        assert (told.health, told.reason) == expected
+def test_results_decide_the_state(results: SignalResults, expected: tuple[Health, str]) -> None:
+    """An error means Failing only if the newest steps are unknown, for usage and for connections."""
+    for state in (usage_state(Resource.CPU, results), connection_state(results, mesh_seen=True)):
+        assert (state.health, state.reason) == expected
 
 
-def test_a_past_that_is_unread_is_told_in_the_servers_words() -> None:
+def test_the_message_of_an_unread_past_has_the_servers_error() -> None:
     """The server's text is at the end of the message."""
-    told = usage_state(Resource.CPU, SignalResults(only_older_steps=True, error=LOST))
+    state = usage_state(Resource.CPU, SignalResults(only_older_steps=True, error=LOST))
 
-    assert told.message == "the newest samples were read, but not all older ones: 500"
+    assert state.message == "the newest samples were read, but not all older ones: 500"

@@ -18,17 +18,17 @@ from tests.profiler.scenario import NEWEST_STEP_SECONDS, Scenario
 
 every_fault = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 failing = pytest.mark.parametrize(
-    "case", [each for each in CASES.values() if each.state == "Failing"], ids=lambda case: case.reason
+    "case", [case for case in CASES.values() if case.state == "Failing"], ids=lambda case: case.reason
 )
 
 
 def faulty(scenario: Scenario, case: FaultCase, *signals: str) -> None:
-    """From now on the questions of these signals (of all, if none is named) meet the fault."""
+    """From now on, the queries on these signals (on all without a name) meet the fault."""
     scenario.prometheus.faults = dict.fromkeys(signals or SIGNALS, case.fault)
 
 
 async def profiled() -> Scenario:
-    """A scenario after a good first cycle; what it was told so far is forgotten."""
+    """A scenario after a cycle without faults, whose Events are dropped."""
     scenario = Scenario(EmojivotoPrometheus())
     await scenario.cycle()
     assert len(scenario.profiles.manifests) == 11
@@ -38,7 +38,7 @@ async def profiled() -> Scenario:
 
 @every_fault
 async def test_a_fault_leaves_the_profiles_as_they_were(case: FaultCase) -> None:
-    """Byte for byte, in the cycle that meets it and in later ones; what was learned is still counted."""
+    """Every byte stays in the cycle with the fault and in later ones; the report counts all profiles."""
     scenario = await profiled()
     before = scenario.stored
     faulty(scenario, case)
@@ -55,7 +55,7 @@ async def test_a_fault_leaves_the_profiles_as_they_were(case: FaultCase) -> None
 async def test_status_says_which_signal_fails_and_why(
     case: FaultCase, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """State, reason and the server's own words, in the report and in what `job-profiler status` prints."""
+    """The report and the output of `job-profiler status` have state, reason and the server's error."""
     scenario = await profiled()
     faulty(scenario, case, "memory")
     await scenario.cycle(minutes=5)
@@ -71,8 +71,8 @@ async def test_status_says_which_signal_fails_and_why(
 
 
 @every_fault
-async def test_a_fault_is_announced_once_and_so_is_its_end(case: FaultCase) -> None:
-    """Three bad cycles and two good ones: one warning, log line and all-clear each, and two reports."""
+async def test_a_fault_and_its_recovery_are_reported_once(case: FaultCase) -> None:
+    """Three cycles with the fault and two without: one warning, line and recovery each, and two reports."""
     scenario = await profiled()
     faulty(scenario, case)
     with capture_logs() as log:
@@ -95,8 +95,8 @@ async def test_a_fault_is_announced_once_and_so_is_its_end(case: FaultCase) -> N
 
 
 @every_fault
-async def test_a_fault_that_meets_a_restart_changes_nothing_that_is_stored(case: FaultCase) -> None:
-    """A new leader learns nothing at first: what is stored stays, and is still counted in the report."""
+async def test_a_fault_after_a_restart_changes_no_profile(case: FaultCase) -> None:
+    """A new leader learns nothing at first: stored profiles stay, and the report still counts them."""
     before = await profiled()
     restarted = Scenario(EmojivotoPrometheus(), before.profiles)
     faulty(restarted, case)
@@ -115,8 +115,8 @@ async def test_a_fault_that_meets_a_restart_changes_nothing_that_is_stored(case:
 
 
 @every_fault
-async def test_a_fault_in_the_first_cycle_of_all_publishes_nothing(case: FaultCase) -> None:
-    """No profile is better than one of zero; the reason tells a failing source from Pods without usage."""
+async def test_a_fault_in_the_first_cycle_publishes_nothing(case: FaultCase) -> None:
+    """No profile has the value zero; the reason distinguishes a failing source from absent usage."""
     scenario = Scenario(EmojivotoPrometheus())
     faulty(scenario, case)
 
@@ -130,8 +130,8 @@ async def test_a_fault_in_the_first_cycle_of_all_publishes_nothing(case: FaultCa
 
 @every_fault
 @pytest.mark.parametrize("signal", SIGNALS)
-async def test_a_fault_of_one_signal_leaves_the_others_going(case: FaultCase, signal: str) -> None:
-    """From nothing, the two healthy signals publish all their profiles and the faulty one none."""
+async def test_a_fault_of_one_signal_leaves_the_others(case: FaultCase, signal: str) -> None:
+    """The two other signals publish all their profiles, and the faulty one publishes none."""
     scenario = Scenario(EmojivotoPrometheus())
     faulty(scenario, case, signal)
 
@@ -140,16 +140,16 @@ async def test_a_fault_of_one_signal_leaves_the_others_going(case: FaultCase, si
     kind = signal.removesuffix("s")
     whole = {"cpu": 4, "memory": 4, "connection": 3}
     assert scenario.sink.reports[-1]["profiles"] == whole | {kind: 0}
-    healthy = {name: told["state"] for name, told in scenario.sink.signals.items() if name != signal}
+    healthy = {name: entry["state"] for name, entry in scenario.sink.signals.items() if name != signal}
     assert healthy == dict.fromkeys(set(SIGNALS) - {signal}, "Ok")
 
 
 @failing
-async def test_history_that_is_answered_in_part_is_not_published(case: FaultCase) -> None:
-    """Until yesterday web used 0.4 + 0.08 cores, today a quarter: three whole days are known, t = 3.
+async def test_values_of_a_partly_read_history_are_not_published(case: FaultCase) -> None:
+    """Until yesterday web used 0.4 + 0.08 cores, today a quarter; the history has three whole days, t = 3.
 
-    0.48 * (1 + 1 / (1 + 3)^2) = 0.510 is stored. After a restart only today is answered, which alone would
-    say less: nothing is written until the older days are answered too. The report tells in whose words.
+    0.48 * (1 + 1 / (1 + 3)^2) = 0.510 is stored. After a restart only today can be read, which alone gives a
+    lower value: nothing is written until the older days are read. The report has the server's error.
     """
     midnight = NEWEST_STEP_SECONDS - 12 * 3600
 
@@ -166,15 +166,15 @@ async def test_history_that_is_answered_in_part_is_not_published(case: FaultCase
     assert first.values[web] == "0.510"
     stored = first.stored
 
-    prometheus.load = DEFAULT_SAMPLE_BUDGET / 144  # so that half a day is one question
+    prometheus.load = DEFAULT_SAMPLE_BUDGET / 144  # so that a query covers half a day
     prometheus.faults = {"cpu": answered_today}
     restarted = Scenario(prometheus, first.profiles, history_days=3)
     for minutes in (0, 5, 10):
         await restarted.cycle(minutes)
         assert restarted.stored == stored
-    told = restarted.sink.signals["cpu"]
-    assert (told["state"], told["reason"]) == ("Degraded", "PastUnread")
-    assert case.message in told["message"]
+    cpu = restarted.sink.signals["cpu"]
+    assert (cpu["state"], cpu["reason"]) == ("Degraded", "PastUnread")
+    assert case.message in cpu["message"]
 
     prometheus.faults.clear()
     report = await restarted.cycle(minutes=15)
@@ -182,8 +182,8 @@ async def test_history_that_is_answered_in_part_is_not_published(case: FaultCase
     assert (report.written, restarted.stored) == (0, stored)
 
 
-async def test_a_signal_that_had_nothing_to_ask_stands_as_it_stood() -> None:
-    """12:05 brings NaN, 12:07 no new step: still Degraded; the good step of 12:10 ends it."""
+async def test_a_signal_without_a_query_keeps_its_state() -> None:
+    """12:05 has NaN, 12:07 no new step: still Degraded; the step of 12:10 ends that."""
     scenario = await profiled()
     states = []
     for minutes, case in ((5, CASES["nan"]), (7, None), (10, None)):
@@ -194,8 +194,8 @@ async def test_a_signal_that_had_nothing_to_ask_stands_as_it_stood() -> None:
     assert states == [{"Degraded"}, {"Degraded"}, {"Ok"}]
 
 
-async def test_what_was_empty_is_asked_for_again() -> None:
-    """Samples of 12:05 and 12:10 arrive late: at 12:15 all three steps are asked for, and none is lost."""
+async def test_empty_steps_are_queried_again() -> None:
+    """Samples of 12:05 and 12:10 arrive late: the query at 12:15 covers all three steps."""
     scenario = await profiled()
     faulty(scenario, CASES["empty"])
     for minutes in (5, 10):
@@ -205,15 +205,15 @@ async def test_what_was_empty_is_asked_for_again() -> None:
 
     report = await scenario.cycle(minutes=15)
 
-    asked = {(each.start, each.end) for each in scenario.prometheus.questions if each.start < each.end}
-    assert asked == {(NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 900)}
+    queried = {(query.start, query.end) for query in scenario.prometheus.questions if query.start < query.end}
+    assert queried == {(NEWEST_STEP_SECONDS + 300, NEWEST_STEP_SECONDS + 900)}
     assert report.samples == 2 * 5 * 3
 
 
-async def test_days_of_silence_change_no_profile() -> None:
-    """Prometheus lost its targets for 15 days, more than any window: not even a status is refreshed.
+async def test_days_without_samples_change_no_profile() -> None:
+    """Prometheus lost its targets for 15 days, longer than any window: no value and no status is written.
 
-    From the third day on every profile is marked `Stale`, and that is all.
+    From the third day on every profile has the condition `Stale`.
     """
     scenario = await profiled()
     before = scenario.stored
@@ -226,13 +226,13 @@ async def test_days_of_silence_change_no_profile() -> None:
     for days in (3, 8, 15):
         await scenario.cycle(minutes=days * 1440)
     conditions = [manifest["status"].pop("conditions") for manifest in scenario.profiles.manifests.values()]
-    assert {(each["type"], each["status"]) for [each] in conditions} == {("Stale", "True")}
+    assert {(condition["type"], condition["status"]) for [condition] in conditions} == {("Stale", "True")}
     assert scenario.stored == before
     assert {signal["state"] for signal in scenario.sink.signals.values()} == {"Empty"}
 
 
-async def test_a_today_without_samples_is_told_although_yesterday_has_some() -> None:
-    """The first cycle finds the past but nothing of today: that is what a lost scrape looks like."""
+async def test_a_day_without_samples_after_one_with_samples_is_empty() -> None:
+    """The first cycle reads the past, but no sample of today, as after the loss of a scrape target."""
     midnight = NEWEST_STEP_SECONDS - 12 * 3600
 
     def only_the_past(question: Question, body: Any) -> httpx.Response:
@@ -245,8 +245,8 @@ async def test_a_today_without_samples_is_told_although_yesterday_has_some() -> 
     assert scenario.sink.signals["memory"]["state"] == "Ok"
 
 
-async def test_a_fault_that_turns_into_another_is_told_again() -> None:
-    """Refused, then a time-out: two reasons, so two warnings for the signal and a new `since`."""
+async def test_a_changed_fault_is_reported_again() -> None:
+    """A refused connection, then a time-out: two reasons, so two warnings and a new `since`."""
     scenario = await profiled()
     faulty(scenario, CASES["refused"], "cpu")
     await scenario.cycle(minutes=5)
@@ -257,8 +257,8 @@ async def test_a_fault_that_turns_into_another_is_told_again() -> None:
     assert scenario.sink.signals["cpu"]["since"] == "2026-03-04T12:11:00Z"
 
 
-async def test_stored_profiles_of_somebody_else_survive_every_fault() -> None:
-    """An object without an identity is neither counted nor touched."""
+async def test_objects_of_other_programs_survive_every_fault() -> None:
+    """An object without an identity is neither counted nor changed."""
     store = InMemoryProfiles("profiling")
     foreign: dict[str, Any] = {"metadata": {"name": "by-hand"}, "spec": {}}
     store.manifests["by-hand"] = foreign

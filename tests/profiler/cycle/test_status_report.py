@@ -22,27 +22,28 @@ def reasons(
     *,
     answered: bool = True,
 ) -> dict[str, str]:
+    """The reason of each workload without a profile; 12 samples are required."""
     return reasons_without_profile(expected, stored, too_few, min_samples=12, usage_queries_answered=answered)
 
 
 def test_each_workload_without_a_profile_has_its_reason() -> None:
     """`web` has profiles; `api` has too few samples, `db` none."""
-    found = reasons(
+    api_and_db = reasons(
         [WEB, API, DB], STORED, {Identity(ProfileKind.CPU, API), Identity(ProfileKind.MEMORY, API)}
     )
 
-    assert found == {"shop/api": TOO_FEW, "shop/db": NO_SAMPLES}
+    assert api_and_db == {"shop/api": TOO_FEW, "shop/db": NO_SAMPLES}
 
 
 def test_a_workload_with_too_few_samples_of_one_resource_is_listed() -> None:
-    """Its memory profile is stored, its CPU profile is not; it need not exist any more."""
+    """Its memory profile is stored, its CPU profile is not; the workload may be deleted."""
     assert reasons([], {Identity(ProfileKind.MEMORY, API)}, {Identity(ProfileKind.CPU, API)}) == {
         "shop/api": TOO_FEW
     }
 
 
-def test_what_was_learned_before_counts() -> None:
-    """Stored long ago, while a new Prometheus has too few samples: there is a profile, so no reason."""
+def test_a_stored_profile_needs_no_reason() -> None:
+    """A profile of long ago counts, although a new Prometheus has too few samples."""
     assert reasons([WEB], STORED, {Identity(ProfileKind.CPU, WEB), Identity(ProfileKind.MEMORY, WEB)}) == {}
 
 
@@ -53,15 +54,15 @@ def test_a_connection_is_no_profile_of_its_source() -> None:
     }
 
 
-def test_while_the_sources_fail_nobody_is_said_to_have_no_usage() -> None:
+def test_failing_sources_are_the_reason() -> None:
     """If the queries fail, the reason is NoAnswer, not NoSamples."""
     assert reasons([WEB, DB], STORED, set(), answered=False) == {
         "shop/db": "NoAnswer: the queries for usage fail"
     }
 
 
-def test_at_most_2000_workloads_are_listed_and_the_total_is_told() -> None:
-    """Of 2,001 the first 2,000 in order of namespace and name; the ConfigMap stays far below 1 MiB."""
+def test_at_most_2000_workloads_are_listed() -> None:
+    """The first 2,000 of 2,001 by namespace and name, and the total; the report is far below 1 MiB."""
     longest = [Workload(f"{n:04d}".rjust(63, "n"), "w" * 63) for n in range(2001)]
     report = build_report(
         [],
@@ -84,8 +85,8 @@ def test_namespaces_with_unattributed_pods_are_limited_too() -> None:
     assert report["namespacesWithUnattributedPods"] == names[:2000]
 
 
-async def test_too_few_samples_are_told_and_end_when_there_are_enough() -> None:
-    """A Pod whose first sample is that of 11:10 has 11 of the 12 at 12:00, and the twelfth at 12:05."""
+async def test_too_few_samples_are_a_reason_until_there_are_enough() -> None:
+    """A Pod with its first sample at 11:10 has 11 of the 12 at 12:00, and the twelfth at 12:05."""
     prometheus = EmojivotoPrometheus()
     scenario = Scenario(
         prometheus, snapshot=ClusterSnapshot(workloads=(*DEPLOYMENTS, Workload("emojivoto", "idle")))
@@ -102,8 +103,8 @@ async def test_too_few_samples_are_told_and_end_when_there_are_enough() -> None:
     assert scenario.sink.reports[-1]["workloadsWithoutProfile"] == {"emojivoto/idle": NO_SAMPLES}
 
 
-async def test_nothing_in_the_report_differs_between_quiet_cycles() -> None:
-    """A day of cycles with new samples in each: the report is written once."""
+async def test_the_report_is_equal_in_quiet_cycles() -> None:
+    """A day of cycles, each with new samples: the report is written once."""
     idle = Workload("emojivoto", "idle")
     prometheus = EmojivotoPrometheus()
     prometheus.containers["db-0", "db"] = (0.1, 1e7)

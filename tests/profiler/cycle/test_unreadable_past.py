@@ -1,4 +1,4 @@
-"""An unreadable past: new samples count anyway, and stored values wait for a day at most."""
+"""An unreadable past: new samples count, and stored values wait for the past for at most a day."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ DAY_MINUTES = 1440
 
 
 def before(second: int, fault: Fault = server_error) -> Fault:
-    """Questions that end by then meet the fault."""
+    """Queries that end at *second* or earlier meet the fault."""
 
     def answer(question: Question, body: Any) -> httpx.Response:
         return fault(question, body) if question.end <= second else httpx.Response(200, json=body)
@@ -31,18 +31,18 @@ def before(second: int, fault: Fault = server_error) -> Fault:
 
 
 def in_half_days(prometheus: EmojivotoPrometheus) -> EmojivotoPrometheus:
-    """So much is loaded that half a day is one question."""
+    """A load with which a query covers half a day."""
     prometheus.load = DEFAULT_SAMPLE_BUDGET / 144
     return prometheus
 
 
 def unreadable() -> EmojivotoPrometheus:
-    """Of the three days before today nothing can be read, as where Thanos' store gateway is away."""
+    """A Prometheus without the three days before today, as while Thanos' store gateway is unavailable."""
     return in_half_days(EmojivotoPrometheus(faults=dict.fromkeys(("cpu", "memory"), before(MIDNIGHT))))
 
 
-async def test_what_is_new_is_published_although_the_past_is_away() -> None:
-    """The first cycle of all: 12 hours are known, 144 samples, and a confidence of 12 / 36 = 0.33."""
+async def test_new_samples_are_published_without_the_past() -> None:
+    """The first cycle has 12 hours: 144 samples, and a confidence of 12 / 36 = 0.33."""
     scenario = Scenario(unreadable(), history_days=3)
 
     for minutes in (0, 5, 10):
@@ -55,8 +55,8 @@ async def test_what_is_new_is_published_although_the_past_is_away() -> None:
     assert (status["samples"], status["confidence"]) == (144, "0.33")
 
 
-async def test_status_says_that_a_past_is_away(capsys: pytest.CaptureFixture[str]) -> None:
-    """Degraded, with the server's words: one warning for each signal in three cycles, and one all-clear."""
+async def test_status_shows_an_unreadable_past(capsys: pytest.CaptureFixture[str]) -> None:
+    """Degraded with the server's error: one warning per signal in three cycles, and one recovery."""
     scenario = Scenario(unreadable(), history_days=3)
     with capture_logs() as log:
         for minutes in (0, 5, 10):
@@ -64,10 +64,10 @@ async def test_status_says_that_a_past_is_away(capsys: pytest.CaptureFixture[str
 
     show(dict(scenario.sink.reports[-1]), {}, datetime.now(UTC))
     printed = " ".join(capsys.readouterr().out.split())
-    told = (
+    message = (
         "the newest samples were read, but not all older ones: Prometheus answered 500 Internal Server Error"
     )
-    assert f"memory Degraded 2026-03-04T12:01:00Z PastUnread {told}" in printed
+    assert f"memory Degraded 2026-03-04T12:01:00Z PastUnread {message}" in printed
     assert [reason for reason, _, _ in scenario.sink.events] == ["PastUnread"] * 2
     assert [line["signal"] for line in log if line["event"] == "signal_changed"] == ["cpu", "memory"]
 
@@ -76,26 +76,26 @@ async def test_status_says_that_a_past_is_away(capsys: pytest.CaptureFixture[str
     assert {signal["state"] for signal in scenario.sink.signals.values()} == {"Ok"}
 
 
-async def test_a_source_that_is_all_away_is_failing_and_not_degraded() -> None:
-    """From 12:05 on nothing is answered, neither old nor new."""
+async def test_an_unavailable_source_is_failing() -> None:
+    """From 12:05 on, queries on new and on old steps fail."""
     scenario = Scenario(unreadable(), history_days=3)
     await scenario.cycle()
     scenario.prometheus.faults["cpu"] = server_error
 
     await scenario.cycle(5)
 
-    assert {name: told["state"] for name, told in scenario.sink.signals.items()} == {
+    assert {name: signal["state"] for name, signal in scenario.sink.signals.items()} == {
         "cpu": "Failing",
         "memory": "Degraded",
         "connections": "Ok",
     }
 
 
-async def test_what_is_stored_moves_after_a_day_without_its_past() -> None:
+async def test_values_are_rewritten_after_a_day_without_the_past() -> None:
     """Until yesterday web used four times as much; 0.510 is stored. A new leader can't read that past.
 
-    For a day what is stored stays. Then that day is given up: today is whole, t = 1, and in it web used
-    0.1 + 0.02 cores: 0.12 * (1 + 1 / (1 + 1)^2) = 0.150. It never turned stale, and never failed.
+    For a day the stored value stays. Then the past is given up: the history is a whole day, t = 1, in which
+    web used 0.1 + 0.02 cores: 0.12 * (1 + 1 / (1 + 1)^2) = 0.150.
     """
     busy = EmojivotoPrometheus(cpu_factor=lambda second: 4.0 if second <= MIDNIGHT else 1.0)
     first = Scenario(in_half_days(busy), history_days=3)
@@ -114,10 +114,10 @@ async def test_what_is_stored_moves_after_a_day_without_its_past() -> None:
     assert restarted.sink.signals["cpu"]["reason"] == "PastUnread"
 
 
-async def test_a_past_that_is_read_bit_by_bit_is_waited_for() -> None:
-    """Refused at 12:05, half a day of it answered at midnight, refused again: patience begins anew.
+async def test_progress_in_the_past_extends_the_wait() -> None:
+    """Refused at 12:05, half a day of it read at midnight, refused again: the wait of a day starts again.
 
-    That half day and today alone would say less than what is stored, since web was busy only before them.
+    That half day and today alone give a lower value than the stored one: web was busy only before them.
     """
     busy_until = MIDNIGHT - 12 * 3600
     busy = EmojivotoPrometheus(cpu_factor=lambda second: 4.0 if second <= busy_until else 1.0)
@@ -138,8 +138,8 @@ async def test_a_past_that_is_read_bit_by_bit_is_waited_for() -> None:
     assert reasons == ["Answered", "PastUnread", "Answered", "PastUnread", "PastUnread"]
 
 
-async def test_an_older_past_that_is_asked_alone_leaves_the_signal_as_it_is() -> None:
-    """12:02 brings no new step: only what is older is asked for, and refused. What is new is still known."""
+async def test_a_query_on_old_steps_alone_leaves_the_state() -> None:
+    """12:02 has no new step: only old steps are queried, and refused. The newest step is still known."""
     scenario = Scenario(unreadable(), history_days=3)
     for minutes in (0, 1):
         await scenario.cycle(minutes)
@@ -147,8 +147,8 @@ async def test_an_older_past_that_is_asked_alone_leaves_the_signal_as_it_is() ->
     assert scenario.sink.signals["cpu"]["reason"] == "PastUnread"
 
 
-async def test_an_older_past_that_is_empty_is_known_to_be_so() -> None:
-    """The server remembers half a day. At 12:02 the rest is asked for alone: it is no lost scrape."""
+async def test_an_empty_past_is_not_queried_again() -> None:
+    """Prometheus keeps half a day: the response on older steps alone is empty, and the state is Ok."""
 
     def forgotten(_question: Question, body: Any) -> httpx.Response:
         body["data"]["result"] = []
@@ -163,4 +163,4 @@ async def test_an_older_past_that_is_empty_is_known_to_be_so() -> None:
 
     await scenario.cycle(2)
 
-    assert not [each for each in scenario.prometheus.questions if each.signal in {"cpu", "memory"}]
+    assert not [query for query in scenario.prometheus.questions if query.signal in {"cpu", "memory"}]

@@ -14,6 +14,7 @@ LONG_AGO = NOON - timedelta(days=30)
 
 
 def scope_of(**settings: str) -> NamespaceScope:
+    """The scope with these settings, at noon."""
     read = read_settings(settings)
     return NamespaceScope(
         read.profiling_namespace, (*read.excluded_namespaces, read.own_namespace), lambda: NOON
@@ -21,10 +22,12 @@ def scope_of(**settings: str) -> NamespaceScope:
 
 
 def old(name: str, **more: Any) -> NamespaceRecord:
+    """A Namespace that was created a month ago."""
     return NamespaceRecord(name, LONG_AGO, **more)
 
 
 def covered(scope: NamespaceScope, *names: str) -> set[str]:
+    """The names that are in scope."""
     return set(filter(scope.covers, names))
 
 
@@ -37,7 +40,7 @@ def test_without_labels_the_lists_decide() -> None:
     assert scope_of().is_listed
 
 
-def test_who_opts_out_is_excluded_until_the_label_is_gone() -> None:
+def test_namespaces_that_opt_out_are_excluded() -> None:
     """A namespace leaves and re-enters the scope at run time; other namespaces are not affected."""
     scope = scope_of()
     receiver = scope.new_opted_out()
@@ -90,8 +93,8 @@ def test_a_selector_that_matches_nothing_is_not_all() -> None:
     assert scope.current().included == frozenset({"shop"})
 
 
-def test_what_is_there_at_first_has_not_arrived() -> None:
-    """The past of the namespaces in the first lists is queried anyway."""
+def test_namespaces_of_the_first_list_are_not_added() -> None:
+    """Their past is queried anyway."""
     scope = scope_of()
     scope.new_selected().replace([old("shop")])
     scope.new_opted_out().replace([old("web")])
@@ -99,7 +102,7 @@ def test_what_is_there_at_first_has_not_arrived() -> None:
     assert scope.take_added() == frozenset()
 
 
-def test_a_selected_namespace_arrives_once() -> None:
+def test_a_selected_namespace_is_added_once() -> None:
     """By a label, and by a second list; the next call returns nothing."""
     scope = scope_of()
     receiver = scope.new_selected()
@@ -113,9 +116,9 @@ def test_a_selected_namespace_arrives_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_terminating", "arrived"), [(False, {"shop"}), (True, set())], ids=["label", "deleted"]
+    ("is_terminating", "added"), [(False, {"shop"}), (True, set())], ids=["label", "deleted"]
 )
-def test_a_namespace_arrives_when_it_no_longer_opts_out(is_terminating: bool, arrived: set[str]) -> None:  # noqa: FBT001 - a parameter of the test
+def test_a_namespace_is_added_when_it_no_longer_opts_out(is_terminating: bool, added: set[str]) -> None:  # noqa: FBT001 - a parameter of the test
     """When its label is removed, and not when it is deleted: its watch reports both as a deletion."""
     scope = scope_of()
     receiver = scope.new_opted_out()
@@ -123,11 +126,11 @@ def test_a_namespace_arrives_when_it_no_longer_opts_out(is_terminating: bool, ar
 
     receiver.delete(old("shop", is_terminating=is_terminating))
 
-    assert scope.take_added() == arrived
+    assert scope.take_added() == added
 
 
-@pytest.mark.parametrize(("seconds", "arrived"), [(29, set()), (31, {"shop"})])
-def test_a_young_namespace_has_no_past(seconds: int, arrived: set[str]) -> None:
+@pytest.mark.parametrize(("seconds", "added"), [(29, set()), (31, {"shop"})])
+def test_a_young_namespace_has_no_past(seconds: int, added: set[str]) -> None:
     """Created with its label, or labelled within 30 s: there is no past to read."""
     scope = scope_of()
     receiver = scope.new_selected()
@@ -136,10 +139,10 @@ def test_a_young_namespace_has_no_past(seconds: int, arrived: set[str]) -> None:
     receiver.upsert(NamespaceRecord("shop", NOON - timedelta(seconds=seconds)))
 
     assert scope.covers("shop")
-    assert scope.take_added() == arrived
+    assert scope.take_added() == added
 
 
-def test_who_is_out_of_scope_has_not_arrived() -> None:
+def test_a_namespace_out_of_scope_is_not_added() -> None:
     """Selected but excluded, or selected and deleted again before the call."""
     scope = scope_of()
     receiver = scope.new_selected()
@@ -151,7 +154,7 @@ def test_who_is_out_of_scope_has_not_arrived() -> None:
     assert scope.take_added() == frozenset()
 
 
-async def test_who_waits_for_the_lists_gets_an_error_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_wait_for_the_first_lists_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cycle is retried later, as if Pods could not be listed."""
     monkeypatch.setattr("app.profiler.registries.namespaces._LISTED_WITHIN_SECONDS", 0.01)
     scope = scope_of()

@@ -24,7 +24,7 @@ def test_it_follows_a_watch() -> None:
     assert len(registry) == 2
 
 
-def test_owners_of_running_pods_are_told() -> None:
+def test_owners_of_running_pods() -> None:
     """By namespace and name; a Pod without a controller is a workload of its own."""
     registry = PodRegistry(Clock())
     for pod in (running("web-0"), running("debug", workload=DEBUG), running("web-0", namespace="shop")):
@@ -37,8 +37,8 @@ def test_owners_of_running_pods_are_told() -> None:
     }
 
 
-@pytest.mark.parametrize(("seconds", "known"), [(0, True), (7199, True), (7200, False)])
-def test_a_pod_that_left_is_remembered_for_two_hours(seconds: float, *, known: bool) -> None:
+@pytest.mark.parametrize(("seconds", "remembered"), [(0, True), (7199, True), (7200, False)])
+def test_a_terminated_pod_is_remembered_for_two_hours(seconds: float, *, remembered: bool) -> None:
     """Its last samples reach Prometheus, and are queried, after it terminated."""
     clock = Clock(1000)
     registry = PodRegistry(clock)
@@ -46,11 +46,11 @@ def test_a_pod_that_left_is_remembered_for_two_hours(seconds: float, *, known: b
     registry.remove(running("web-0"))
     clock.now += seconds
 
-    assert (("emojivoto", "web-0") in registry.owners()) is known
+    assert (("emojivoto", "web-0") in registry.owners()) is remembered
     assert list(registry) == []
 
 
-def test_a_new_pod_of_the_same_name_counts_more_than_the_one_that_left() -> None:
+def test_a_running_pod_replaces_a_terminated_one_of_its_name() -> None:
     """`db-0` was a bare Pod and now belongs to a StatefulSet."""
     registry = PodRegistry(Clock())
     registry.put(running("db-0", workload=DEBUG))
@@ -83,7 +83,7 @@ def test_a_new_list_of_all_namespaces_replaces_all() -> None:
     assert ("shop", "cart") in registry.owners()
 
 
-def test_of_too_many_that_left_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_remembered_pods_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """With room for two of three; a Pod that terminates again becomes the newest one."""
     monkeypatch.setattr("app.profiler.registries.pods.MAX_REMEMBERED", 2)
     registry = PodRegistry(Clock())
@@ -94,8 +94,8 @@ def test_of_too_many_that_left_the_first_are_forgotten(monkeypatch: pytest.Monke
     assert [name for _, name in registry.owners()] == ["a", "c"]
 
 
-def test_ten_thousand_pods_that_are_rolled_ten_times_leave_no_more_than_there_were() -> None:
-    """A generation replaces another every 20 minutes: six are remembered for two hours, later none."""
+def test_memory_is_bounded_over_ten_roll_outs() -> None:
+    """10,000 Pods are replaced every 20 minutes: six generations are remembered for two hours, later none."""
     clock = Clock(0)
     registry = PodRegistry(clock)
     for generation in range(11):
@@ -110,16 +110,16 @@ def test_ten_thousand_pods_that_are_rolled_ten_times_leave_no_more_than_there_we
     assert len(registry.owners()) == 10_000
 
 
-def test_what_was_written_is_known_before_the_watch_tells() -> None:
-    """A comparison right after the write finds nothing to do."""
+def test_written_annotations_precede_the_watch() -> None:
+    """A comparison right after the write finds no difference."""
     registry = PodRegistry(Clock())
     registry.put(pod := running())
     registry.set_annotations(pod, WEB_ANNOTATIONS)
 
-    assert [each.annotations for each in registry] == [WEB_ANNOTATIONS]
+    assert [pod.annotations for pod in registry] == [WEB_ANNOTATIONS]
 
 
-def test_what_the_watch_told_meanwhile_is_newer_than_what_was_written() -> None:
+def test_changes_of_the_watch_are_newer_than_a_write() -> None:
     """An annotation set by another writer, and a new Pod of the same name, both stay as reported."""
     for newer in (running(annotations={"liqo.io/cpuProfile": "theirs"}), running(uid="new")):
         registry = PodRegistry(Clock())

@@ -25,6 +25,7 @@ def run(name: str, cron_job: Workload | None = REPORT) -> WorkloadRecord:
 
 
 def names(registry: WorkloadRegistry) -> list[str]:
+    """The existing workloads."""
     return sorted(str(workload) for workload in registry.snapshot({}).uids)
 
 
@@ -33,14 +34,14 @@ def runs(registry: WorkloadRegistry) -> list[str]:
     return sorted(job.name for job in registry.snapshot({}).cron_jobs)
 
 
-def test_the_directory_tells_what_is_there() -> None:
+def test_the_snapshot_has_all_objects() -> None:
     """Pods as given; only long-running workloads are expected to have a profile; UIDs of all objects."""
     web = WorkloadRecord(Workload("shop", "web"), "u1", init_containers=WITH_MIGRATION)
     db, report = record("db", "StatefulSet"), record("report", "CronJob")
     lone = record("lone", "Job")
     registry = WorkloadRegistry(Clock())
-    for each in (web, db, report, run("report-1"), lone):
-        registry.put(each)
+    for workload in (web, db, report, run("report-1"), lone):
+        registry.put(workload)
 
     assert registry.snapshot({("shop", "web-0"): web.workload}) == ClusterSnapshot(
         pods={("shop", "web-0"): web.workload},
@@ -57,8 +58,8 @@ def test_the_directory_tells_what_is_there() -> None:
     )
 
 
-def test_templates_of_runs_tell_of_what_they_are_learned_under() -> None:
-    """A Job of CronJob `report`, and one with a generated name of its own: group `build`."""
+def test_templates_of_runs_belong_to_their_group() -> None:
+    """A Job of CronJob `report`, and one with a generated name: the group `build`."""
     registry = WorkloadRegistry(Clock())
     for name, cron_job in (("report-28394810", REPORT), ("build-x7k2p", None)):
         job = Workload("shop", name, "Job")
@@ -105,8 +106,10 @@ def test_a_new_list_of_all_namespaces_replaces_all_of_its_kind() -> None:
     assert names(registry) == ["shop/a"]
 
 
-@pytest.mark.parametrize(("seconds", "known"), [(0, True), (7199, True), (7200, False)])
-def test_the_cron_job_of_a_job_that_left_is_told_for_two_hours(seconds: float, *, known: bool) -> None:
+@pytest.mark.parametrize(("seconds", "remembered"), [(0, True), (7199, True), (7200, False)])
+def test_the_cron_job_of_a_deleted_job_is_remembered_for_two_hours(
+    seconds: float, *, remembered: bool
+) -> None:
     """The last samples of its Pods are queried after its deletion; the snapshot lacks the object."""
     clock = Clock(1000)
     registry = WorkloadRegistry(clock)
@@ -114,11 +117,11 @@ def test_the_cron_job_of_a_job_that_left_is_told_for_two_hours(seconds: float, *
     registry.remove(run("report-1"))
     clock.now += seconds
 
-    assert (runs(registry) == ["report-1"]) is known
+    assert (runs(registry) == ["report-1"]) is remembered
     assert names(registry) == []
 
 
-def test_a_job_that_a_list_lacks_has_left() -> None:
+def test_a_job_that_a_list_lacks_is_deleted() -> None:
     """Deleted while the watch was interrupted: it is remembered like one with a reported deletion."""
     registry = WorkloadRegistry(Clock())
     sink = WorkloadSink(registry, "Job", None)
@@ -129,7 +132,7 @@ def test_a_job_that_a_list_lacks_has_left() -> None:
     assert names(registry) == ["Job/shop/report-2"]
 
 
-def test_a_new_job_of_the_same_name_counts_more_than_the_one_that_left() -> None:
+def test_a_new_job_replaces_a_deleted_one_of_its_name() -> None:
     """A user created `report-1` after the CronJob's Job was deleted."""
     registry = WorkloadRegistry(Clock())
     registry.put(run("report-1"))
@@ -139,17 +142,17 @@ def test_a_new_job_of_the_same_name_counts_more_than_the_one_that_left() -> None
     assert runs(registry) == []
 
 
-def test_what_is_no_run_of_a_cron_job_is_forgotten_at_once() -> None:
-    """A deleted Deployment needs no profile, and a Job without a CronJob is not remembered."""
+def test_other_deleted_workloads_are_not_remembered() -> None:
+    """A deleted Deployment needs no profile, and a Job without a CronJob is not needed."""
     registry = WorkloadRegistry(Clock())
-    for each in (record("web"), record("lone", "Job")):
-        registry.put(each)
-        registry.remove(each)
+    for workload in (record("web"), record("lone", "Job")):
+        registry.put(workload)
+        registry.remove(workload)
 
     assert registry.snapshot({}) == ClusterSnapshot()
 
 
-def test_of_too_many_that_left_the_first_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_remembered_jobs_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """With room for two of three; a Job that is deleted again becomes the newest one."""
     monkeypatch.setattr("app.profiler.registries.workloads.MAX_REMEMBERED", 2)
     registry = WorkloadRegistry(Clock())
