@@ -17,12 +17,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.cluster.loopback_http import answers, request_json
 from tests.cluster.processes import Process, free_ports
+from tests.cluster.waiting import wait_until
 from tests.parts.locate import Part, require
 
 ADMIN_TOKEN = "admin-token"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 START_SECONDS = 60
 API_SERVER_GRACE_SECONDS = 2  # without it, up to a minute passes until all watches are closed
+SERVICE_ACCOUNT_SECONDS = 30
 LAST_MINOR_WITH_INSECURE_PORT = 23
 
 
@@ -83,9 +85,18 @@ class ControlPlane:
         self._api_server.stop(API_SERVER_GRACE_SECONDS)
 
     def token_of(self, service_account: str, namespace: str) -> str:
-        """A token of an existing service account, valid for an hour."""
+        """A token of the service account, valid for an hour.
+
+        A controller creates the account `default` soon after its namespace, so it is waited for.
+        """
+        account = f"{self.server_url}/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}"
+        wait_until(
+            lambda: answers(account, ca_file=self.ca_file, token=ADMIN_TOKEN),
+            SERVICE_ACCOUNT_SECONDS,
+            f"the service account {namespace}/{service_account}",
+        )
         answer = request_json(
-            f"{self.server_url}/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}/token",
+            f"{account}/token",
             ca_file=self.ca_file,
             token=ADMIN_TOKEN,
             body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},

@@ -9,7 +9,7 @@ from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.connection import Timeouts
 from tests.kubernetes.fake_api_server import FakeApiServer
 
-SHORT = Timeouts(connect_seconds=1, request_seconds=0.5, inactivity_seconds=0.3)
+SHORT = Timeouts(connect_seconds=1, request_seconds=2, inactivity_seconds=0.3)
 
 
 @pytest.fixture
