@@ -12,7 +12,7 @@ from app.domain.workloads import Connection, Workload
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of one object: its name, and its profile if it holds an identity."""
+    """The kept part of one object: its name, and its profile if it holds an identity."""
 
     name: str
     profile: StoredProfile | None

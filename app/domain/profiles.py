@@ -38,7 +38,7 @@ class Identity(msgspec.Struct, frozen=True, order=True, gc=False):
 
 
 class RiskLevel(StrEnum):
-    """How much risk of exceeding a value the user accepts for less slack."""
+    """The accepted risk that usage exceeds a value: `low` leaves more slack, `high` less."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -60,7 +60,7 @@ PRESSURE_OF: Mapping[Resource, Pressure] = {
 
 @dataclass(frozen=True, slots=True)
 class ChosenRule:
-    """How a container's value is computed: the `rank`-th largest of the daily quantiles at `level`.
+    """The computation of a container's value: the `rank`-th largest of the daily quantiles at `level`.
 
     `margin` and, for a short history, `little_history` are shares that are added to it. If `siblings` is not
     0, the value is the median of that many containers of the same name in other namespaces.

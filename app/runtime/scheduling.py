@@ -1,4 +1,4 @@
-"""Whether this process sets requests from profiles, and the policy for it, from the settings."""
+"""The scheduling policy of the settings: if this process sets requests, and within which bounds."""
 
 from decimal import Decimal
 

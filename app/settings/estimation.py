@@ -6,7 +6,7 @@ from app.domain.profiles import RiskLevel
 
 
 class EstimationSettings(BaseModel):
-    """What a profile is estimated from, at which risk, and how long it is kept."""
+    """The history that profiles are estimated from, the accepted risk, and the lifetime of profiles."""
 
     history_days: int = Field(
         7, ge=1, le=14, description="Days of history that the first profiling cycles read"

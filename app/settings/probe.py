@@ -6,7 +6,7 @@ from app.settings.types import JsonObject
 
 
 class ProbeSettings(BaseModel):
-    """Whether and how often the leader probes the webhook."""
+    """The self-probe of the leader: its switch, its period and the expected configuration."""
 
     probe_enabled: bool = Field(
         True, description="Whether the leader probes the webhook through the API server"

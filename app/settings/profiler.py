@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 
 
 class ProfilerSettings(BaseModel):
-    """How often profiles are refreshed, and how fast profiles and Pods are changed."""
+    """The period of profiling cycles, and the rates of writes to profiles and Pods."""
 
     background_routine_enabled: bool = Field(True, description="Whether the profiler runs profiling cycles")
     background_routine_update_time: float = Field(

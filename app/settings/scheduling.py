@@ -7,7 +7,7 @@ from app.settings.types import LimitRatio, OperatingMode, Quantity
 
 
 class SchedulingSettings(BaseModel):
-    """Whether the webhook sets requests, and the bounds of requests and limits."""
+    """The operating mode that sets requests, and the bounds of requests and limits."""
 
     operating_mode: OperatingMode = Field(
         OperatingMode.PROFILING,

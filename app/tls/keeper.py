@@ -142,7 +142,7 @@ class CertificateKeeper:
         ), fault
 
     def _published_seconds(self, bundle: bytes | None) -> dict[x509.Certificate, float]:
-        """How long each certificate has been seen in the bundle, on a clock that stops during suspension."""
+        """The seconds since each certificate appeared in the bundle; the clock stops during suspension."""
         if bundle is None:
             return {}
         now = self._elapsed_clock()

@@ -21,7 +21,7 @@ _PRESSURE_METRICS = {
 
 
 class Signal(StrEnum):
-    """What a cycle collects; each signal feeds one kind of profile."""
+    """CPU, memory or connections, as a cycle collects them; each signal feeds one kind of profile."""
 
     CPU = "cpu"
     MEMORY = "memory"
