@@ -37,6 +37,7 @@ VALUES = {
 }
 # A report that is written without end would change in each of them.
 SETTLING_TRIES = 4
+EVENT_SECONDS = 5
 NO_PROMETHEUS = "http://127.0.0.1:9"  # nothing listens on this port
 
 
@@ -84,6 +85,11 @@ def events(release: Release) -> list[str]:
     probe_events = [event for event in listed if event["reason"].startswith("Probe")]
     assert {event["involvedObject"]["name"] for event in probe_events} <= {"job-profiler-status"}
     return [event["reason"] for event in sorted(probe_events, key=lambda event: event["firstTimestamp"])]
+
+
+def wait_for_events(release: Release, newest: list[str]) -> None:
+    """Waits until the newest Events have these reasons: an Event is created after the metric is set."""
+    wait_until(lambda: events(release)[-len(newest) :] == newest, EVENT_SECONDS, f"Events {newest}")
 
 
 def entries(release: Release) -> dict[str, dict[str, Any]]:
@@ -224,7 +230,8 @@ def test_a_webhook_that_is_gone_is_noticed(release: Release) -> None:
     release.processes["webhook"].start()
     until(release, success=True)
     assert webhook_status(release).startswith("reachable")
-    assert events(release) == ["ProbeFailed", "ProbeSucceeded"]
+    wait_for_events(release, ["ProbeFailed", "ProbeSucceeded"])
+    assert len(events(release)) == 2
 
 
 def test_an_edited_selector_is_noticed(release: Release) -> None:
@@ -275,7 +282,7 @@ def test_a_foreign_authority_is_noticed_and_repaired(release: Release) -> None:
     until(release, success=True, within_seconds=30)
     assert request(ready)
     assert {entry["clientConfig"]["caBundle"] for entry in entries(release).values()} == {original}
-    assert events(release)[-2:] == ["ProbeFailed", "ProbeSucceeded"]
+    wait_for_events(release, ["ProbeFailed", "ProbeSucceeded"])
 
 
 def test_a_value_switches_it_off_and_on(release: Release) -> None:
