@@ -6,20 +6,17 @@ It decodes a review and returns a fixed patch. It has no profiles, no metrics an
 import argparse
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 import msgspec
 import uvicorn
 import uvloop
+from starlette.types import Receive, Scope, Send
 
 from app.tls.key_pairs import KeyPair
 from app.tls.serving import ServingContext
 from app.webhook.patching import Patch
 from app.webhook.reviews import decode_review, patched
 
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _SHA1_HEX = "9b9e16387237056ac52a193ffbd6d695831cfe7f"
 # As large as the product's response for the benchmark's workload: a CPU, a memory, six connection profiles.
 _PATCH = [
@@ -33,7 +30,7 @@ _PATCH = [
 _HEAD, _TAIL = patched("UID", Patch.of(_PATCH)).split(b'"UID"')
 
 
-async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     """Returns the same response for every review."""
     body = b""
     while True:
