@@ -18,9 +18,8 @@ sandbox: .venv/dev.stamp parts  ## Start a real control plane and Prometheus, wi
 	@$(BIN)/python -m tests.sandbox
 
 # Each worker takes whole files, the longest first, and starts a control plane of its own when a test needs one.
-# Two cores have work for three of them: one often waits for a cluster. What needs no cluster keeps its core busy.
+# Two cores have work for three of them: one often waits for a cluster or a time-out.
 WORKERS ?= 3
-test-unit coverage: WORKERS := 2
 PYTEST := $(BIN)/python -m pytest
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(ORDER),--file-order=$(ORDER))
 UNIT := -m "not prometheus and not chart and not cluster"
