@@ -467,5 +467,5 @@ def test_which_pods_are_in_scope(flags: dict[str, str], in_scope: list[str], out
     """All namespaces or the listed ones, without the excluded ones and never OWN_NAMESPACE."""
     settings = read_settings(flags)
 
-    assert [name for name in in_scope if not settings.is_namespace_in_scope(name)] == []
-    assert [name for name in out_of_scope if settings.is_namespace_in_scope(name)] == []
+    assert [name for name in in_scope if not settings.namespaces.covers(name)] == []
+    assert [name for name in out_of_scope if settings.namespaces.covers(name)] == []

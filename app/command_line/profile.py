@@ -20,6 +20,7 @@ from app.command_line.tables import console, print_profiles
 from app.domain.annotations import IGNORE_LABEL
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS
+from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import StoredProfile
 from app.errors import ForbiddenError, ProfilerError, SettingsError
 from app.history.samples import step_time
@@ -41,7 +42,6 @@ from app.runtime.scope import namespace_scope
 from app.runtime.watches.namespaces import SELECTOR_SETTING, list_scope
 from app.settings.environment import Settings
 from app.settings.types import LogFormat
-from app.sources.queries import Scope
 from app.sources.query_observer import QueryCosts
 from app.sources.recorded import read_recorded_history
 
@@ -140,8 +140,8 @@ async def _open_source(
         recorded = read_recorded_history(history)
         end = step_time(recorded.last_step) + timedelta(seconds=GRACE_SECONDS)
         # All namespaces of the file are in scope, unless some are listed.
-        scope = Scope(settings.profiling_namespace or None)
-        yield _OpenedSource(recorded, end, scope.covers, FixedSnapshot(), traffic)
+        listed = NamespaceSelection(settings.profiling_namespace or None)
+        yield _OpenedSource(recorded, end, listed.covers, FixedSnapshot(), traffic)
 
 
 class TeeProfileStore:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from app.backtest.collecting import RequestReader, UsageReader
+from app.domain.namespaces import NamespaceSelection
 from app.errors import ProfilerError, SettingsError
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 from app.profiler.cycle.collector import newest_complete_step
@@ -20,7 +21,6 @@ from app.runtime.scope import namespace_scope, query_scope
 from app.runtime.watches.namespaces import SELECTOR_SETTING
 from app.settings.environment import Settings
 from app.sources.container_requests import PrometheusRequests
-from app.sources.queries import Scope
 from app.sources.recorded import read_recorded_history
 
 
@@ -51,8 +51,8 @@ async def open_usage(
         recorded = read_recorded_history(history)
         steps = StepRange(recorded.first_step, recorded.last_step)
         # All namespaces of the file are in scope, unless some are listed.
-        scope = Scope(settings.profiling_namespace or None)
-        yield UsageInput(recorded, recorded, steps, scope.covers, str(history))
+        listed = NamespaceSelection(settings.profiling_namespace or None)
+        yield UsageInput(recorded, recorded, steps, listed.covers, str(history))
         return
     check_credentials(settings)
     namespaces = namespace_scope(settings)

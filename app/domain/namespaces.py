@@ -1,5 +1,6 @@
 """A selection of namespaces: those that are included and not excluded."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -7,8 +8,8 @@ from dataclasses import dataclass
 class NamespaceSelection:
     """Namespaces by name; *included* None means all."""
 
-    included: frozenset[str] | None = None
-    excluded: frozenset[str] = frozenset()
+    included: Collection[str] | None = None
+    excluded: Collection[str] = frozenset()
 
     def covers(self, namespace: str) -> bool:
         """True if *namespace* is selected."""

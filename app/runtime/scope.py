@@ -8,9 +8,7 @@ from app.sources.queries import Scope
 
 def namespace_scope(settings: Settings) -> NamespaceScope:
     """The scope of the settings alone, before any labels of namespaces are read."""
-    return NamespaceScope(
-        settings.profiling_namespace, (*settings.excluded_namespaces, settings.own_namespace)
-    )
+    return NamespaceScope(settings.namespaces)
 
 
 def query_scope(settings: Settings, namespaces: NamespaceSelection) -> Scope:

@@ -59,7 +59,7 @@ class WebhookRole:
         state = AdmissionState(
             self.index,
             PreparedDecisions(catalogue, self.index),
-            settings.is_namespace_in_scope,
+            settings.namespaces.covers,
             self._sizer(catalogue),
         )
         self._mutator = PodMutator(

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from app.domain.namespaces import NamespaceSelection
 from app.settings.cluster import ClusterSettings
 from app.settings.types import NamespaceNames
 
@@ -21,7 +22,8 @@ class ScopeSettings(ClusterSettings):
         "", description="Label selector of the namespaces to profile, such as team=web; empty means all"
     )
 
-    def is_namespace_in_scope(self, namespace: str) -> bool:
-        """True if the settings have *namespace* in scope; labels of namespaces are not considered."""
-        excluded = namespace in self.excluded_namespaces or namespace == self.own_namespace
-        return not excluded and (not self.profiling_namespace or namespace in self.profiling_namespace)
+    @property
+    def namespaces(self) -> NamespaceSelection:
+        """The profiled namespaces by name; labels of namespaces are not considered."""
+        excluded = frozenset((*self.excluded_namespaces, self.own_namespace))
+        return NamespaceSelection(frozenset(self.profiling_namespace) or None, excluded)

@@ -142,7 +142,7 @@ class QueryPlanner:
             groups[-1].append(namespace)
             shard_load += load.samples[namespace]
         *named, _ = map(frozenset, groups)
-        return [*map(Shard, named), Shard(without=frozenset().union(*named))]
+        return [*map(Shard, named), Shard(excluded=frozenset().union(*named))]
 
 
 def shortened_length(chunk: StepRange) -> int:
@@ -153,12 +153,12 @@ def shortened_length(chunk: StepRange) -> int:
 def halves(shard: Shard, load: SampleLoad) -> Sequence[Shard]:
     """Two shards of about the same load; none if *shard* is a single namespace or no load of it is known."""
     namespaces = load.namespaces_in(shard)
-    if not namespaces or (shard.only is not None and len(namespaces) == 1):
+    if not namespaces or (shard.included is not None and len(namespaces) == 1):
         return ()
     loads = list(accumulate(load.samples[namespace] for namespace in namespaces))
     half = next(count for count, load_so_far in enumerate(loads, 1) if 2 * load_so_far >= loads[-1])
-    if shard.only is not None:
+    if shard.included is not None:
         half = min(half, len(namespaces) - 1)
     first = frozenset(namespaces[:half])
-    rest = None if shard.only is None else shard.only - first
-    return Shard(first), Shard(rest, shard.without | first if rest is None else frozenset())
+    rest = None if shard.included is None else frozenset(shard.included) - first
+    return Shard(first), Shard(rest, first.union(shard.excluded) if rest is None else frozenset())

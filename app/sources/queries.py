@@ -4,9 +4,11 @@ A query is evaluated at the ends of aligned 5-minute steps and looks back over e
 selector is built by `selector`, which excludes the series of other clusters.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
+from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import Resource
 
 CONTAINER_LABELS = ("namespace", "pod", "container")
@@ -22,28 +24,17 @@ Matchers = tuple[str, ...]
 _REGEX_SYNTAX = frozenset(r"\.+*?()|[]{}^$")
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """A part of all namespaces: those in *only* (None means all) and not in *without*."""
-
-    only: frozenset[str] | None = None
-    without: frozenset[str] = frozenset()
-
-    def covers(self, namespace: str) -> bool:
-        """True if *namespace* is in this part."""
-        return namespace not in self.without and (self.only is None or namespace in self.only)
+Shard: TypeAlias = NamespaceSelection  # of the namespaces of one query
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """The profiled namespaces: those *included* (None means all) and not *excluded*.
+class Scope(NamespaceSelection):
+    """The profiled namespaces of one cluster.
 
     If several clusters share a Prometheus, series of this cluster have the value *cluster* in the label
     *cluster_label*. An empty *cluster* means that there is only one cluster.
     """
 
-    included: Collection[str] | None = None
-    excluded: Collection[str] = ()
     cluster: str = ""
     cluster_label: str = "cluster"
 
@@ -52,15 +43,11 @@ class Scope:
         """True if no namespace is profiled, so that there is nothing to query."""
         return self.included is not None and not any(map(self.covers, self.included))
 
-    def covers(self, namespace: str) -> bool:
-        """True if *namespace* is profiled."""
-        return namespace not in self.excluded and (self.included is None or namespace in self.included)
-
     def within(self, shard: Shard) -> "Scope":
         """The same scope without the namespaces outside *shard*."""
-        only = self.included if shard.only is None else shard.only
-        without = {*self.excluded, *shard.without} if shard.without else self.excluded
-        return replace(self, included=only, excluded=without)
+        included = self.included if shard.included is None else shard.included
+        excluded = {*self.excluded, *shard.excluded} if shard.excluded else self.excluded
+        return replace(self, included=included, excluded=excluded)
 
     def covers_edge(self, source: str, destination: str) -> bool:
         """True if the namespace of an endpoint is profiled and neither is excluded."""

@@ -70,17 +70,17 @@ async def test_too_many_steps_are_halved_and_the_limit_stays() -> None:
 
 async def test_below_an_hour_namespaces_are_halved() -> None:
     """At most one namespace per query: each step has the results of both shards together."""
-    server = Server(lambda shard, _: None if A in {shard.only, shard.without} else TOO_MANY)
+    server = Server(lambda shard, _: None if A in {shard.included, shard.excluded} else TOO_MANY)
 
     results = await results_of(server.query(QueryPlanner(10**9), TWO), HOUR)
 
-    shards = [Shard(A), Shard(without=A)]
+    shards = [Shard(A), Shard(excluded=A)]
     assert results == [(HOUR, [(shard, HOUR) for shard in shards])]
 
 
 async def test_later_queries_are_sharded_from_the_start() -> None:
     """The limit of the first hour applies to the second: no further refusal."""
-    server = Server(lambda shard, _: None if A in {shard.only, shard.without} else TOO_MANY)
+    server = Server(lambda shard, _: None if A in {shard.included, shard.excluded} else TOO_MANY)
     planner = QueryPlanner(10**5)
     await results_of(server.query(planner, TWO), HOUR)
     server.queries.clear()
@@ -94,7 +94,7 @@ async def test_a_failed_shard_fails_only_its_chunk() -> None:
     """Two shards per hour: the newest hour is complete; the one before fails, since a shard of it does."""
     before = StepRange(121, 132)
     server = Server(
-        lambda shard, steps: SourceError("HTTPError", "500") if shard.only and steps == before else None
+        lambda shard, steps: SourceError("HTTPError", "500") if shard.included and steps == before else None
     )
     results = server.query(QueryPlanner(12_000), TWO).results(HALF_DAY)
 
@@ -109,7 +109,7 @@ async def test_an_hour_of_a_single_namespace_is_split() -> None:
     The limit remains: later queries are not refused.
     """
     server = Server(
-        lambda shard, steps: None if len(steps) <= 3 and A in {shard.only, shard.without} else TOO_MANY
+        lambda shard, steps: None if len(steps) <= 3 and A in {shard.included, shard.excluded} else TOO_MANY
     )
     planner, hours = QueryPlanner(10**5), StepRange(121, 144)
 
@@ -130,7 +130,7 @@ async def test_a_single_step_of_a_namespace_that_is_too_large_fails() -> None:
         await results_of(server.query(QueryPlanner(10**9), TWO), HOUR)
 
     shard, steps = server.queries[-1]
-    assert (len(shard.only or ()), steps) == (1, StepRange(144, 144))
+    assert (len(shard.included or ()), steps) == (1, StepRange(144, 144))
 
 
 async def test_a_wrong_estimate_does_not_split_all_namespaces() -> None:

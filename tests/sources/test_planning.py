@@ -44,7 +44,7 @@ def test_a_medium_cluster_is_queried_in_chunks() -> None:
     assert planner.shards(chunks[0], load) == [
         Shard(frozenset("a")),
         Shard(frozenset("bc")),
-        Shard(without=frozenset("abc")),
+        Shard(excluded=frozenset("abc")),
     ]
 
 
@@ -75,7 +75,7 @@ def test_a_large_cluster_is_queried_in_shards_of_an_hour() -> None:
 
     assert len(chunk) == 12
     assert shards[:8] == [Shard(frozenset({f"team-{number}"})) for number in range(8)]
-    assert shards[8] == Shard(without=frozenset(f"team-{number}" for number in range(8)))
+    assert shards[8] == Shard(excluded=frozenset(f"team-{number}" for number in range(8)))
 
 
 def test_a_query_on_one_step_has_the_fewest_shards() -> None:
@@ -133,7 +133,7 @@ def test_a_refused_hour_of_a_namespace_shortens_its_chunks() -> None:
     chunk = planner.newest_chunk(WEEK, load)
 
     assert len(chunk) == 6
-    assert planner.shards(chunk, load) == [Shard(frozenset({"a"})), Shard(without=frozenset({"a"}))]
+    assert planner.shards(chunk, load) == [Shard(frozenset({"a"})), Shard(excluded=frozenset({"a"}))]
 
 
 def test_refusals_end_at_a_floor() -> None:
@@ -165,7 +165,7 @@ def test_time_outs_shorten_queries_before_they_are_sharded() -> None:
     hour = planner.newest_chunk(WEEK, load)
     assert planner.shards(hour, load) == [Shard()]
     planner.record_time_out(hour, planner.largest_query(hour, load))
-    assert planner.shards(hour, load) == [Shard(frozenset({"a"})), Shard(without=frozenset({"a"}))]
+    assert planner.shards(hour, load) == [Shard(frozenset({"a"})), Shard(excluded=frozenset({"a"}))]
 
 
 def test_time_outs_end_at_a_floor() -> None:

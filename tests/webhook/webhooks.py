@@ -72,7 +72,7 @@ def state_from(
     sizer: PodSizer | None = None,
 ) -> AdmissionState:
     """The inputs of the webhook's decisions."""
-    return AdmissionState(index, PreparedDecisions(catalogue, index), settings.is_namespace_in_scope, sizer)
+    return AdmissionState(index, PreparedDecisions(catalogue, index), settings.namespaces.covers, sizer)
 
 
 def webhook_on(

@@ -91,7 +91,7 @@ def _queried_parts(shard: Checkpoint, query_scope: NamespaceSelection) -> list[C
 def _added_names(shard: Checkpoint, query_scope: NamespaceSelection) -> set[str]:
     """The namespaces, out of those named in a selection, that are queried now and were not for *shard*."""
     before, now = shard.namespaces, within(query_scope, shard.keys)
-    named = before.excluded | (now.included or frozenset())
+    named = {*before.excluded, *(now.included or ())}
     return {name for name in named if now.covers(name) and not before.covers(name)}
 
 

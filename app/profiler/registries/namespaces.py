@@ -65,18 +65,16 @@ class MatchedNamespaces:
 class NamespaceScope:
     """The profiled namespaces, from memory.
 
-    The *listed* names are profiled (empty: all), without the *excluded* names and the namespaces with the
-    opt-out label; with receivers of selected namespaces, only the selected ones. A change replaces the whole
-    selection, so any thread may read it.
+    The *named* ones are profiled, without the namespaces with the opt-out label; with receivers of selected
+    namespaces, only the selected ones. A change replaces the whole selection, so any thread may read it.
     """
 
     def __init__(
         self,
-        listed: Iterable[str],
-        excluded: Iterable[str],
+        named: NamespaceSelection,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._listed, self._excluded, self._clock = frozenset(listed), frozenset(excluded), clock
+        self._named, self._clock = named, clock
         self._opted_out: list[MatchedNamespaces] = []
         self._selected: list[MatchedNamespaces] = []
         self._added: set[str] = set()
@@ -124,11 +122,11 @@ class NamespaceScope:
         self._selection = self._select()
 
     def _select(self) -> NamespaceSelection:
-        included = self._listed or None
+        included = self._named.included
         if self._selected:
             selected = _names(self._selected)
-            included = selected if included is None else selected & included
-        return NamespaceSelection(included, _names(self._opted_out) | self._excluded)
+            included = selected if included is None else selected.intersection(included)
+        return NamespaceSelection(included, _names(self._opted_out).union(self._named.excluded))
 
 
 def _names(receivers: Iterable[MatchedNamespaces]) -> frozenset[str]:

@@ -15,10 +15,7 @@ LONG_AGO = NOON - timedelta(days=30)
 
 def scope_of(**settings: str) -> NamespaceScope:
     """The scope with these settings, at noon."""
-    read = read_settings(settings)
-    return NamespaceScope(
-        read.profiling_namespace, (*read.excluded_namespaces, read.own_namespace), lambda: NOON
-    )
+    return NamespaceScope(read_settings(settings).namespaces, lambda: NOON)
 
 
 def old(name: str, **more: Any) -> NamespaceRecord:
