@@ -323,17 +323,18 @@ async def test_a_slow_body() -> None:
 async def test_few_queries_run_at_once() -> None:
     """Of twelve concurrent queries, four are sent and the others wait."""
     running = most = 0
+    all_sent = asyncio.Barrier(CONCURRENT_QUERIES)
 
     class Slow(httpx.AsyncBaseTransport):
         async def handle_async_request(self, _request: httpx.Request) -> httpx.Response:
             nonlocal running, most
             running += 1
             most = max(most, running)
-            await asyncio.sleep(0.005)
+            await all_sent.wait()
             running -= 1
             return answer()
 
-    async with PrometheusApi(URL, timeout_seconds=60, transport=Slow()) as api:
+    async with asyncio.timeout(30), PrometheusApi(URL, timeout_seconds=60, transport=Slow()) as api:
         await asyncio.gather(*(api.query_range("up", (), STEPS) for _ in range(12)))
 
     assert most == CONCURRENT_QUERIES == 4
