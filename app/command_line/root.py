@@ -62,7 +62,7 @@ def serve(settings: Settings) -> None:
     """Run the webhook, the profiler, or both; used by the Pods."""
     # structlog imports rich, a dependency of typer, if it is installed: 4 MB for unused colours.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None makes the import fail
-    from app.runtime.serving import serve as run  # noqa: PLC0415 - see the package's docstring
+    from app.runtime.serving import serve as run
 
     run(settings)
 
@@ -77,10 +77,10 @@ def profile(
     output: Annotated[
         str, typer.Option("--output", "-o", help="Output format: table, yaml or json")
     ] = "table",
-    apply: Annotated[bool, typer.Option("--apply", help="Write the profiles to the cluster")] = False,  # noqa: FBT002 - a flag
+    apply: Annotated[bool, typer.Option("--apply", help="Write the profiles to the cluster")] = False,
 ) -> None:
     """Compute the profiles once and print them."""
-    from app.command_line.profile import compute_and_print  # noqa: PLC0415 - needs numpy
+    from app.command_line.profile import compute_and_print
 
     if output not in {"table", "yaml", "json"}:
         raise SettingsError([f"--output is {output!r}: use table, yaml or json"])
@@ -94,7 +94,7 @@ def status(
     output: Annotated[str, typer.Option("--output", "-o", help="Output format: table or json")] = "table",
 ) -> None:
     """Show leader, data sources, and workloads without a profile."""
-    from app.command_line.status import print_status  # noqa: PLC0415 - see the package's docstring
+    from app.command_line.status import print_status
 
     if output not in {"table", "json"}:
         raise SettingsError([f"--output is {output!r}: use table or json"])
@@ -108,7 +108,7 @@ def probe(settings: Settings) -> None:
 
     Prints one line per check. The exit code is 1 if a check fails.
     """
-    from app.command_line.probe import probe_and_print  # noqa: PLC0415 - see the package's docstring
+    from app.command_line.probe import probe_and_print
 
     probe_and_print(settings)
 
@@ -121,13 +121,13 @@ def backtest(
         Path | None, typer.Option(help="History file (.npz) to read instead of Prometheus")
     ] = None,
     days: Annotated[int, typer.Option(help="Number of past whole UTC days to read from Prometheus")] = _DAYS,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables")] = False,  # noqa: FBT002 - a flag
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables")] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Folder for plots (.svg): slack against risk, and one per container")
     ] = None,
 ) -> None:
     """Compare this policy and other tools' rules on past usage."""
-    from app.command_line.backtest import backtest_and_print  # noqa: PLC0415 - needs numpy
+    from app.command_line.backtest import backtest_and_print
 
     backtest_and_print(settings, history=history, days=days, as_json=json, plot=plot)
 
@@ -138,13 +138,13 @@ def record(
     settings: Settings,
     output: Annotated[Path, typer.Option("--output", "-o", help="History file (.npz) to write")],
     days: Annotated[int, typer.Option(help="Number of past whole UTC days to record, besides today")] = _DAYS,
-    anonymous: Annotated[bool, typer.Option("--anonymous", help="Replace names by hashes")] = False,  # noqa: FBT002 - a flag
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="Replace names by hashes")] = False,
 ) -> None:
     """Record usage from Prometheus in a history file.
 
     Other commands read the file with --history instead of Prometheus.
     """
-    from app.command_line.record import record_and_print  # noqa: PLC0415 - needs numpy
+    from app.command_line.record import record_and_print
 
     record_and_print(settings, output=output, days=days, anonymous=anonymous)
 
@@ -166,17 +166,17 @@ def explain(
     Shows the days, the candidates and the values of other policies for each container. With --kubeconfig and
     without --history, also compares the values with the stored profiles.
     """
-    from app.command_line.explain import explain_and_print  # noqa: PLC0415 - needs numpy
+    from app.command_line.explain import explain_and_print
 
     explain_and_print(settings, workload, history=history, plot=plot)
 
 
 @program.command()
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the webhook running until Ctrl-C")] = False,  # noqa: FBT002 - a flag
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the webhook running until Ctrl-C")] = False,
 ) -> None:
     """Show profiles and an annotated Pod; needs no cluster."""
-    from app.command_line.demo import run_demo  # noqa: PLC0415 - needs numpy
+    from app.command_line.demo import run_demo
 
     run_demo(keep=keep)
 

@@ -4,7 +4,6 @@ Every field is an environment variable (its name in capitals) and a flag of the 
 (`prometheus_url` is `PROMETHEUS_URL` and `--prometheus-url`); a flag wins over the environment.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,24 +60,18 @@ _REMEDIES = {
     "finite_number": "must be a finite number",
     "bool_parsing": "use true or false",
     "enum": "use {expected}",
-    "greater_than": "must be more than {gt:{number}}",
-    "greater_than_equal": "must be at least {ge:{number}}",
-    "less_than": "must be less than {lt:{number}}",
-    "less_than_equal": "must be at most {le:{number}}",
+    "greater_than": "must be more than {gt:.12g}",
+    "greater_than_equal": "must be at least {ge:.12g}",
+    "less_than": "must be less than {lt:.12g}",
+    "less_than_equal": "must be at most {le:.12g}",
+    "string_pattern_mismatch": "must match the regular expression {pattern}",
 }
-_CHOICES = re.compile(r"\^\((?P<choices>[a-z|]+)\)\$")
 
 
 def _remedy(kind: str, limits: Mapping[str, Any], message: str) -> str:
     """The remedy for an error of the type *kind*; *message* without "Value error, " if there is none."""
-    if kind == "string_pattern_mismatch":
-        pattern = str(limits["pattern"])
-        if match := _CHOICES.fullmatch(pattern):
-            *others, last = match["choices"].split("|")
-            return f"use {', '.join(others)} or {last}"
-        return f"must match the regular expression {pattern}"
     if remedy := _REMEDIES.get(kind):
-        return remedy.format(**limits, number=".12g").replace("'", "")
+        return remedy.format(**limits).replace("'", "")  # pydantic quotes each choice
     return message.removeprefix("Value error, ")
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from app.settings.types import LogFormat, Port, Role
+from app.settings.types import LogFormat, LogLevel, Port, Role
 
 
 class ServingSettings(BaseModel):
@@ -24,9 +24,7 @@ class ServingSettings(BaseModel):
         description="Seconds to keep serving after SIGTERM while /readyz fails, so that endpoints are updated"
         " first",
     )
-    log_level: str = Field(
-        "info", pattern="^(debug|info|warning|error)$", description="Log level: debug, info, warning or error"
-    )
+    log_level: LogLevel = Field(LogLevel.INFO, description="Log level: debug, info, warning or error")
     log_format: LogFormat = Field(LogFormat.JSON, description="Log format: json or console")
 
     @field_validator("health_port")

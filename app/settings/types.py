@@ -45,6 +45,15 @@ class CertificateProvider(StrEnum):
     CERT_MANAGER = "cert-manager"
 
 
+class LogLevel(StrEnum):
+    """The lowest level of the log lines that are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class LogFormat(StrEnum):
     """One JSON object per line, or lines for a terminal."""
 
