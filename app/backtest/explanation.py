@@ -16,7 +16,7 @@ from app.history.samples import STEPS_PER_DAY
 from app.recommendation.calibration import bound_scale
 from app.recommendation.candidates import candidate_values, little_history_raise
 from app.recommendation.choice import choose, choose_cheapest, exceeded_today
-from app.recommendation.cost import PricedCandidates, day_weights, price_values
+from app.recommendation.cost import PricedValues, day_weights, price_values
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import LEVELS, Candidate, ResourceRule, rules_at
 from app.recommendation.series_table import SeriesTable
@@ -243,7 +243,7 @@ def _window_days(
 
 
 def _cheapest_candidates(
-    candidates: PricedCandidates, rule: ResourceRule
+    candidates: PricedValues, rule: ResourceRule
 ) -> tuple[tuple[Candidate, PricedValue], ...]:
     """The cheapest candidates; of candidates with equal values only the first one."""
     cost = candidates.cost(rule)[0]

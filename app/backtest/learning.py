@@ -16,7 +16,7 @@ from app.history.samples import STEPS_PER_DAY
 from app.recommendation.array_types import Float32Array
 from app.recommendation.candidates import candidate_values
 from app.recommendation.choice import Choice, choose, choose_cheapest, exceeded_today, risk_of, stabilize
-from app.recommendation.cost import PricedCandidates, price_values
+from app.recommendation.cost import PricedValues, price_values
 from app.recommendation.day_quantiles import histogram_quantiles
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import LEVELS, ResourceRule
@@ -229,9 +229,7 @@ def choose_at_prices(
     for day in period.days:
         days = features.before(day)
         any_rule = next(iter(rule_by_price.values()))
-        candidates: PricedCandidates = price_values(
-            candidate_values(days, any_rule), days, any_rule, elapsed=0.0
-        )
+        candidates: PricedValues = price_values(candidate_values(days, any_rule), days, any_rule, elapsed=0.0)
         for price, rule in rule_by_price.items():
             choice: Choice = choose_cheapest(candidates, days, rule)
             values[price][:, day] = np.where(days.time_seen_days > 0, choice.value, np.nan)

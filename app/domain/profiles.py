@@ -19,7 +19,7 @@ class Resource(StrEnum):
     @property
     def profile_kind(self) -> "ProfileKind":
         """The kind of the profiles of this resource."""
-        return ProfileKind(self.value)
+        return _KIND_OF_RESOURCE[self]
 
 
 class ProfileKind(StrEnum):
@@ -28,6 +28,9 @@ class ProfileKind(StrEnum):
     CPU = "cpu"
     MEMORY = "memory"
     CONNECTION = "connection"
+
+
+_KIND_OF_RESOURCE = {Resource.CPU: ProfileKind.CPU, Resource.MEMORY: ProfileKind.MEMORY}
 
 
 class Identity(msgspec.Struct, frozen=True, order=True, gc=False):

@@ -158,12 +158,16 @@ class ConnectionHistory:
         for keys, part in parts.items():
             self.coverage.replace(keys, part.coverage)
 
-    def keys_and_sample_counts(self) -> tuple[Keys, NDArray[np.int64]]:
-        """The key of each edge, and its number of samples other than 0."""
+    def edge_keys(self) -> Keys:
+        """The key of each edge: that of its source."""
+        return keys_of([edge.source for edge in self.edges])
+
+    def sample_counts(self) -> NDArray[np.int64]:
+        """The number of samples other than 0 of each edge."""
         counts = np.zeros(len(self.edges), dtype=np.int64)
         for ring in self.rates.values():
             counts += np.count_nonzero(np.nan_to_num(ring.values), axis=1)
-        return keys_of([edge.source for edge in self.edges]), counts
+        return counts
 
     def rings(self) -> list[RingBuffer]:
         """The ring buffers of the edges' rates, then the one of the sources."""

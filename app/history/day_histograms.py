@@ -6,7 +6,6 @@ and window are applied on reading.
 """
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from app.history.coverage import Coverage
 from app.history.grid import ExponentialGrid
 from app.history.key_ranges import Keys
+from app.history.padding import pad
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 
-T = TypeVar("T", bound=np.generic)
 _RECENT_BITS = 64
 # Bounds memory: a sample takes about 100 bytes while it is folded.
 _SAMPLES_AT_ONCE = 300_000
@@ -60,9 +59,9 @@ class DayHistograms:
         day = DayHistograms()
         day.keys = self.keys[positions] - np.repeat(key_shifts, lengths)
         day.counts = self.counts[positions]
-        maxima = _pad(self.maxima, (int(series.max(initial=-1)) + 1) * timeslots)
+        maxima = pad(self.maxima, (int(series.max(initial=-1)) + 1) * timeslots)
         day.maxima = maxima.reshape(-1, timeslots)[series].ravel()
-        day.steps_seen = _pad(self.steps_seen, int(series.max(initial=-1)) + 1)[series]
+        day.steps_seen = pad(self.steps_seen, int(series.max(initial=-1)) + 1)[series]
         return day
 
     @staticmethod
@@ -76,10 +75,10 @@ class DayHistograms:
         )
         whole.counts = np.concatenate([day.counts for day in days])
         whole.maxima = np.concatenate(
-            [_pad(day.maxima, size * timeslots) for day, size in zip(days, sizes, strict=True)]
+            [pad(day.maxima, size * timeslots) for day, size in zip(days, sizes, strict=True)]
         )
         whole.steps_seen = np.concatenate(
-            [_pad(day.steps_seen, size) for day, size in zip(days, sizes, strict=True)]
+            [pad(day.steps_seen, size) for day, size in zip(days, sizes, strict=True)]
         )
         return whole
 
@@ -231,7 +230,7 @@ class UsageHistograms:
         slot = (steps[columns] - 1) % STEPS_PER_DAY * self.timeslots // STEPS_PER_DAY
         cells = sample_series * self.timeslots + slot
         day.add((cells * self.grid.size + self.grid.buckets(values)).astype(np.uint64))
-        day.maxima = _pad(day.maxima, len(self.last_seen) * self.timeslots)
+        day.maxima = pad(day.maxima, len(self.last_seen) * self.timeslots)
         np.maximum.at(day.maxima, cells, values)
         self._mark_seen(day, sample_series, steps[columns])
         return len(rows)
@@ -245,7 +244,7 @@ class UsageHistograms:
         seen[sample_series, steps - begin] = True
         series, column = np.nonzero(seen)
         step = column + begin
-        day.steps_seen = _pad(day.steps_seen, len(self.last_seen))
+        day.steps_seen = pad(day.steps_seen, len(self.last_seen))
         day.steps_seen += seen.sum(axis=1, dtype=np.uint16)
         np.minimum.at(self.first_seen, series, step)
         previous = self.last_seen.copy()
@@ -259,12 +258,6 @@ class UsageHistograms:
 
     def grow(self, size: int) -> None:
         """Make room for *size* series."""
-        self.first_seen = _pad(self.first_seen, size, np.iinfo(np.int64).max)
-        self.last_seen = _pad(self.last_seen, size, _NEVER_SEEN)
-        self.recent = _pad(self.recent, size)
-
-
-def _pad(array: NDArray[T], size: int, fill: float = 0) -> NDArray[T]:
-    if size <= len(array):
-        return array
-    return np.concatenate((array, np.full(size - len(array), fill, dtype=array.dtype)))
+        self.first_seen = pad(self.first_seen, size, np.iinfo(np.int64).max)
+        self.last_seen = pad(self.last_seen, size, _NEVER_SEEN)
+        self.recent = pad(self.recent, size)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.history.coverage import Coverage
 from app.history.key_ranges import Keys
+from app.history.padding import pad
 from app.history.samples import STEPS_PER_DAY, PressureSamples, StepRange, day_of, merge_adjacent
 
 REMEMBERED_DAYS = 3  # today and the two days before it
@@ -27,7 +28,7 @@ class PressureHistory:
     def __init__(self) -> None:
         self.coverage = Coverage()
         self.days: dict[int, NDArray[np.int64]] = {}  # the sum of shares of each series, in 1 / 10,000
-        self.seen_last = np.empty(0, dtype=np.int64)  # the last step with pressure, by series
+        self.last_seen_steps = np.empty(0, dtype=np.int64)  # the last step with pressure, by series
 
     def missing(self, measured: Callable[[int], NDArray[np.bool_]], newest_step: int) -> list[StepRange]:
         """The steps of the remembered days to query, newest first.
@@ -50,13 +51,13 @@ class PressureHistory:
         is_owned = series[samples.rows] >= 0
         owners, steps = series[samples.rows][is_owned], samples.at_steps[is_owned]
         parts = np.round(np.clip(samples.shares[is_owned], 0, 1) * _PARTS_PER_UNIT).astype(np.int64)
-        self.seen_last = _pad(self.seen_last, int(series.max(initial=-1)) + 1, _NEVER)
+        self.last_seen_steps = pad(self.last_seen_steps, int(series.max(initial=-1)) + 1, _NEVER)
         uncovered = self.coverage.uncovered_pairs(keys[samples.rows][is_owned], steps)
         for part in samples.steps.by_day():
             is_new = (steps >= part.first) & (steps <= part.last) & uncovered
-            day = _pad(self.days.get(day_of(part.first), steps[:0]), len(self.seen_last), 0)
+            day = pad(self.days.get(day_of(part.first), steps[:0]), len(self.last_seen_steps), 0)
             np.add.at(day, owners[is_new], parts[is_new])
-            np.maximum.at(self.seen_last, owners[is_new], steps[is_new])
+            np.maximum.at(self.last_seen_steps, owners[is_new], steps[is_new])
             self.days[day_of(part.first)] = day
         self.coverage.add(samples.steps)
         self._forget_old_days(samples.steps.last)
@@ -64,14 +65,14 @@ class PressureHistory:
     def select(self, series: NDArray[np.int64]) -> "PressureHistory":
         """The pressure of *series* only, renumbered from 0 in that order; coverage is not copied."""
         size, part = int(series.max(initial=-1)) + 1, PressureHistory()
-        part.days = {number: _pad(day, size, 0)[series] for number, day in self.days.items()}
-        part.seen_last = self.last_seen(size)[series]
+        part.days = {number: pad(day, size, 0)[series] for number, day in self.days.items()}
+        part.last_seen_steps = self.last_seen(size)[series]
         return part
 
     def keep(self, series: NDArray[np.int64]) -> None:
         """Drop all other series; *series* are renumbered from 0 in that order."""
         kept = self.select(series)
-        self.days, self.seen_last = kept.days, kept.seen_last
+        self.days, self.last_seen_steps = kept.days, kept.last_seen_steps
 
     def replace_with(self, parts: Sequence["PressureHistory"], sizes: Sequence[int]) -> None:
         """Replace the pressure by that of all *parts*; coverage is unchanged.
@@ -79,27 +80,22 @@ class PressureHistory:
         The series of each part are numbered after the *sizes* of the parts before it.
         """
         sized = list(zip(parts, sizes, strict=True))
-        self.seen_last = np.concatenate([part.last_seen(size) for part, size in sized])
-        empty = self.seen_last[:0]
+        self.last_seen_steps = np.concatenate([part.last_seen(size) for part, size in sized])
+        empty = self.last_seen_steps[:0]
         self.days = {
-            number: np.concatenate([_pad(part.days.get(number, empty), size, 0) for part, size in sized])
+            number: np.concatenate([pad(part.days.get(number, empty), size, 0) for part, size in sized])
             for number in sorted({number for part in parts for number in part.days})
         }
 
     def last_seen(self, size: int) -> NDArray[np.int64]:
         """The last step in which each of *size* series was under pressure."""
-        return _pad(self.seen_last, size, _NEVER)
+        return pad(self.last_seen_steps, size, _NEVER)
 
     def day_shares(self, number: int, size: int) -> NDArray[np.float64]:
         """The sum over one day's steps of the shares of each of *size* series."""
-        return _pad(self.days[number], size, 0) / _PARTS_PER_UNIT
+        return pad(self.days[number], size, 0) / _PARTS_PER_UNIT
 
     def _forget_old_days(self, newest_step: int) -> None:
         oldest = day_of(newest_step) - REMEMBERED_DAYS + 1
         self.days = {number: day for number, day in self.days.items() if number >= oldest}
         self.coverage.forget_before(oldest)
-
-
-def _pad(array: NDArray[np.int64], size: int, fill: int) -> NDArray[np.int64]:
-    missing = max(0, size - len(array))
-    return np.concatenate((array, np.full(missing, fill, dtype=np.int64)))

@@ -25,7 +25,7 @@ class SeriesIndex:
     """The workload and container of each series, by number."""
 
     index: dict[tuple[Workload, str], int] = field(default_factory=dict)
-    by_workload: dict[Workload, list[int]] = field(default_factory=dict)
+    workloads: set[Workload] = field(default_factory=set)
     containers: list[str] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
 
@@ -35,7 +35,7 @@ class SeriesIndex:
         if number == len(self.containers):
             self.containers.append(container)
             self.keys.append(key_of(workload))
-            self.by_workload.setdefault(workload, []).append(number)
+            self.workloads.add(workload)
         return number
 
     def keys_of(self, series: NDArray[np.int64]) -> Keys:
@@ -49,7 +49,7 @@ class SeriesIndex:
     def renumber(self, names: Iterable[tuple[Workload, str]]) -> None:
         """Replace the series by *names*, numbered from 0 in that order."""
         names = list(names)
-        for collection in (self.index, self.by_workload, self.containers, self.keys):
+        for collection in (self.index, self.workloads, self.containers, self.keys):
             collection.clear()
         for name in names:
             self.get_or_add(*name)
@@ -105,7 +105,7 @@ class UsageState:
         part = UsageState(timeslots=self.timeslots, retained_days=self.retained_days)
         series = self.series.within(keys)
         part.series.renumber(self._names(series))
-        part.runs = {run: pods for run, pods in self.runs.items() if run in part.series.by_workload}
+        part.runs = {run: pods for run, pods in self.runs.items() if run in part.series.workloads}
         for resource, histograms in self.histograms.items():
             part.histograms[resource] = histograms.select(series)
         for kind, pressure in self.pressure.items():
@@ -135,7 +135,7 @@ class UsageState:
 
     def _keep(self, series: NDArray[np.int64]) -> None:
         self.series.renumber(self._names(series))
-        for run in self.runs.keys() - self.series.by_workload.keys():
+        for run in self.runs.keys() - self.series.workloads:
             del self.runs[run]
         for history in self.histories():
             history.keep(series)

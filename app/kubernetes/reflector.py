@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Generic, NoReturn, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -161,3 +161,10 @@ class Reflector(Generic[Item]):
         if not isinstance(error, ExpiredError) or self.backoff.failures > 1:
             self._contact.failed(error)
         return pause
+
+
+async def run_reflectors(reflectors: Iterable[Reflector[Any]]) -> None:
+    """Run all *reflectors* until cancelled."""
+    async with asyncio.TaskGroup() as watches:
+        for reflector in reflectors:
+            watches.create_task(reflector.run())

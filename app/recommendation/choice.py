@@ -1,4 +1,4 @@
-"""The choice: for every series the candidate of least cost, and the rule by which it replaces the old value.
+"""The choice of every series: the candidate of least cost; and the replacement of a single value by it.
 
 Pure functions on arrays [series, days, quantiles]; each series is independent. `ResourceRule.price` is the
 only tuning parameter: the slack traded for a unit of risk.
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.recommendation.array_types import Float32Array, Float64Array, FloatArray
 from app.recommendation.candidates import candidate_values, raised_values
-from app.recommendation.cost import PricedCandidates, price_values, time_above
+from app.recommendation.cost import PricedValues, price_values, time_above
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.rules import MAXIMUM, ResourceRule
 
@@ -38,7 +38,7 @@ def choose(days: DaySummaries, rule: ResourceRule, *, elapsed: float = 0.0) -> C
     )
 
 
-def choose_cheapest(candidates: PricedCandidates, days: DaySummaries, rule: ResourceRule) -> Choice:
+def choose_cheapest(candidates: PricedValues, days: DaySummaries, rule: ResourceRule) -> Choice:
     """The choice among priced candidates; the first one at equal cost."""
     series, numbers = np.arange(len(days)), candidates.cost(rule).argmin(axis=1)
     return Choice(

@@ -6,18 +6,16 @@ history in other namespaces, a series with a short history takes at least the me
 """
 
 from collections.abc import Iterator
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from app.history.padding import pad
 from app.recommendation.array_types import Int64Array
 from app.recommendation.choice import choose
 from app.recommendation.day_summaries import DaySummaries
 from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.rules import ResourceRule
 
-T = TypeVar("T", bound=np.generic)
 _SERIES_AT_ONCE = 1000  # series with candidates priced in one go: about 10 MB
 
 
@@ -75,11 +73,6 @@ class ChoiceCache:
             own = short[groups[short] == group]
             raised = own[self.value[own] < np.median(sibling_values)]
             self.value[raised], self.sibling_count[raised] = np.median(sibling_values), len(sibling_values)
-
-
-def pad(array: NDArray[T], size: int, fill: float) -> NDArray[T]:
-    """*array* extended to *size* series with *fill*."""
-    return np.concatenate((array, np.full(size - len(array), fill, dtype=array.dtype)))
 
 
 def split_blocks(series: Int64Array) -> Iterator[Int64Array]:

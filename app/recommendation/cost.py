@@ -19,7 +19,7 @@ _ECHO_HALF_LIFE_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class PricedCandidates:
+class PricedValues:
     """The slack and risk of m values of every series on the past days, [n, m]."""
 
     values: Float32Array
@@ -34,7 +34,7 @@ class PricedCandidates:
 
 def price_values(
     values: Float32Array, days: DaySummaries, rule: ResourceRule, *, elapsed: float
-) -> PricedCandidates:
+) -> PricedValues:
     """The slack and risk of *values* [n, m]; *elapsed* is the share of today that has passed."""
     weights = day_weights(days, rule, elapsed=elapsed)
     slack, risk = np.zeros_like(values), np.zeros_like(values)
@@ -50,7 +50,7 @@ def price_values(
             risk += weight * time_above(values, quantiles)
         else:
             risk += weight * chance_above(values, quantiles[:, MAXIMUM], width, rule)
-    return PricedCandidates(values, slack, risk)
+    return PricedValues(values, slack, risk)
 
 
 def day_weights(days: DaySummaries, rule: ResourceRule, *, elapsed: float) -> Float32Array:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.history.padding import pad
 from app.recommendation.array_types import BoolArray, Float32Array, Float64Array, Int64Array
 from app.recommendation.choice import choose, exceeds_allowed_risk
-from app.recommendation.choice_cache import ChoiceCache, pad, split_blocks
+from app.recommendation.choice_cache import ChoiceCache, split_blocks
 from app.recommendation.cost import price_values
 from app.recommendation.day_summary_cache import DaySummaryCache
 from app.recommendation.rules import ResourceRule
@@ -128,9 +129,9 @@ class Stabilizer:
             for block in split_blocks(np.flatnonzero(selected)):
                 part = series[block]
                 values = np.stack((kept[block], chosen[block]), axis=1).astype(np.float32)
-                candidates = price_values(values, self._choices.days(part), rule, elapsed=elapsed)
-                cost = candidates.cost(rule)
-                self._saving[part], self._risk[part] = cost[:, 0] - cost[:, 1], candidates.risk[:, 0]
+                priced = price_values(values, self._choices.days(part), rule, elapsed=elapsed)
+                cost = priced.cost(rule)
+                self._saving[part], self._risk[part] = cost[:, 0] - cost[:, 1], priced.risk[:, 0]
         self._kept[series] = kept
 
     def _exceeded_today(self, members: SeriesGroups, values: Float64Array, rule: ResourceRule) -> BoolArray:

@@ -5,7 +5,6 @@ import os
 import socket
 from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry
 
 from app.domain.catalogue import ProfileCatalogue
@@ -39,9 +38,6 @@ from app.settings.environment import Settings
 from app.settings.types import CertificateProvider
 from app.sources.query_metrics import QueryMetrics
 from app.tls.key_pairs import certificate_of, key_pair_of
-
-log = structlog.get_logger(__name__)
-_RETRY_SECONDS = 2.0
 
 
 def cluster_ports(

@@ -5,7 +5,6 @@ import gc
 from collections.abc import Coroutine
 from typing import Any
 
-import structlog
 from prometheus_client import CollectorRegistry
 
 from app.domain.annotation_index import AnnotationIndex
@@ -35,8 +34,6 @@ from app.webhook.metrics import AdmissionMetrics
 from app.webhook.need_index import NeedIndex
 from app.webhook.pod_sizer import PodSizer
 from app.webhook.prepared import PreparedDecisions
-
-log = structlog.get_logger(__name__)
 
 
 class WebhookRole:

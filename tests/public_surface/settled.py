@@ -82,7 +82,7 @@ def pressure(
         number: {name: part for name, part in zip(names, day.tolist(), strict=False) if part}
         for number, day in rows.days.items()
     }
-    last = {name: step for name, step in zip(names, rows.seen_last.tolist(), strict=True) if step > 0}
+    last = {name: step for name, step in zip(names, rows.last_seen_steps.tolist(), strict=True) if step > 0}
     return {number: day for number, day in parts.items() if day}, last
 
 

@@ -133,7 +133,7 @@ def facts(learned: LearnedState) -> dict[tuple[object, ...], object]:
         for reason, pressure in learned.usage.pressure.items():
             own_pressure = pressure.select(selected)
             facts_by_key[reason, of] = (
-                int(own_pressure.seen_last[0]),
+                int(own_pressure.last_seen_steps[0]),
                 {day: int(p[0]) for day, p in own_pressure.days.items() if p[0]},
             )
     for mean in learned.connections.means():

@@ -23,12 +23,12 @@ def stored_size(learned: LearnedState) -> dict[str, int]:
         for day in rows.days.values():
             arrays += [day.keys, day.counts, day.maxima, day.steps_seen]
     for signs in usage.pressure.values():
-        arrays += [signs.seen_last, *signs.days.values()]
+        arrays += [signs.last_seen_steps, *signs.days.values()]
     coverages = [*(rows.coverage for rows in usage.histories()), connections.coverage]
     arrays += [flags for coverage in coverages for flags in (coverage.starts, *coverage.days.values())]
     return {
         "bytes": sum(array.nbytes for array in arrays),
-        "series": len(usage.series.index) + len(usage.series.keys) + len(usage.series.by_workload),
+        "series": len(usage.series.index) + len(usage.series.keys) + len(usage.series.workloads),
         "runs": sum(map(len, usage.runs.values())) + len(usage.runs),
         "edges": len(connections.edges) + len(connections.sources),
     }

@@ -19,7 +19,7 @@ from app.history.usage import UsageState
 
 NamedArrays = dict[str, NDArray[Any]]
 
-_USAGE = {Resource.CPU: "cpu", Resource.MEMORY: "memory"}
+RESOURCE_NAMES = {Resource.CPU: "cpu", Resource.MEMORY: "memory"}
 _PRESSURE = {Pressure.CPU_THROTTLING: "CPUThrottling", Pressure.OOM_KILLED: "OOMKilled"}
 _CONNECTIONS = "connections"
 _COVERAGE, _COVERAGE_STARTS = "coverage", "starts"
@@ -46,7 +46,7 @@ def usage_arrays(usage: UsageState) -> Iterator[tuple[str, NDArray[Any]]]:
     size = len(usage.series.containers)
     for resource, histograms in usage.histograms.items():
         histograms.grow(size)
-        yield from _with_prefix(_USAGE[resource], _histogram_arrays(histograms))
+        yield from _with_prefix(RESOURCE_NAMES[resource], _histogram_arrays(histograms))
     for kind, pressure in usage.pressure.items():
         yield from _with_prefix(_PRESSURE[kind], _pressure_arrays(pressure, size))
 
@@ -62,7 +62,7 @@ def connection_arrays(connections: ConnectionHistory) -> Iterator[tuple[str, NDA
 def read_usage(usage: UsageState, arrays: NamedArrays) -> None:
     """Fill *usage* from *arrays*; its series are already set."""
     for resource, histograms in usage.histograms.items():
-        _read_histograms(histograms, _section(arrays, _USAGE[resource]))
+        _read_histograms(histograms, _section(arrays, RESOURCE_NAMES[resource]))
     for kind, pressure in usage.pressure.items():
         _read_pressure(pressure, _section(arrays, _PRESSURE[kind]))
 
@@ -108,7 +108,7 @@ def _pressure_arrays(pressure: PressureHistory, size: int) -> Iterator[tuple[str
 
 def _read_pressure(pressure: PressureHistory, arrays: NamedArrays) -> None:
     pressure.coverage = _read_coverage(_section(arrays, _COVERAGE))
-    pressure.seen_last = arrays[_PRESSURE_LAST_SEEN]
+    pressure.last_seen_steps = arrays[_PRESSURE_LAST_SEEN]
     pressure.days = {number: arrays[f"{number}/{_SHARES}"] for number in _day_numbers(arrays)}
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import msgspec
 
 from app.domain.namespaces import NamespaceSelection
-from app.domain.profiles import Resource
 from app.domain.workloads import Connection, Workload
 from app.history.checkpoint.array_format import UnreadableCheckpointError, pack, unpack
 from app.history.checkpoint.arrays import (
+    RESOURCE_NAMES,
     NamedArrays,
     connection_arrays,
     read_connections,
@@ -19,8 +19,6 @@ from app.history.connection_history import ConnectionHistory
 from app.history.grid import GRIDS
 from app.history.key_ranges import KeyRange
 from app.history.usage import UsageState
-
-_GRID_NAMES = {Resource.CPU: "cpu", Resource.MEMORY: "memory"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,9 @@ class _WorkloadNumbers:
 
 
 def _grids() -> dict[str, tuple[float, float, float]]:
-    return {_GRID_NAMES[resource]: (grid.first, grid.highest, grid.ratio) for resource, grid in GRIDS.items()}
+    return {
+        RESOURCE_NAMES[resource]: (grid.first, grid.highest, grid.ratio) for resource, grid in GRIDS.items()
+    }
 
 
 def _check_settings(document: _Document, timeslots: int) -> None:

@@ -26,13 +26,13 @@ class LearnedState:
     @property
     def keys(self) -> Keys:
         """The keys of all series and all edges."""
-        edges, _ = self.connections.keys_and_sample_counts()
-        return np.concatenate((np.array(self.usage.series.keys, dtype=np.int64), edges))
+        series = np.array(self.usage.series.keys, dtype=np.int64)
+        return np.concatenate((series, self.connections.edge_keys()))
 
     def ranges(self, starts: Sequence[int], *, max_bytes: float) -> list[KeyRange]:
         """The ranges of the check-points, derived from the present ones at *starts*; sizes are estimates."""
-        _, samples = self.connections.keys_and_sample_counts()
-        weights = np.concatenate((self.usage.stored_bytes(), samples * _SAMPLE_BYTES))
+        edge_bytes = self.connections.sample_counts() * _SAMPLE_BYTES
+        weights = np.concatenate((self.usage.stored_bytes(), edge_bytes))
         return plan_ranges(starts, self.keys, weights, max_weight=max_bytes)
 
     def shard(self, keys: KeyRange, query_scope: NamespaceSelection) -> Checkpoint:

@@ -42,9 +42,10 @@ class StoredValues:
 
     def of(self, resource: Resource) -> FindPublishedValue:
         """A function that finds the stored value of a workload's *resource*."""
+        kind = resource.profile_kind
 
         def find(workload: Workload) -> PublishedValue | None:
-            profile = self.catalogue.get(Identity(resource.profile_kind, workload))
+            profile = self.catalogue.get(Identity(kind, workload))
             value = _amount(profile.value) if profile else None
             if profile is None or value is None:
                 return None

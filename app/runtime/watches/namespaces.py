@@ -18,7 +18,7 @@ from app.errors import ClusterError, InvalidError, SettingsError, UnavailableErr
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
-from app.kubernetes.reflector import Reflector
+from app.kubernetes.reflector import Reflector, run_reflectors
 from app.outage_log import contact_log
 from app.periodic import Backoff
 from app.profiler.registries.namespaces import MatchedNamespaces, NamespaceRecord, NamespaceScope
@@ -42,9 +42,7 @@ class NamespaceWatches:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        async with asyncio.TaskGroup() as watches:
-            for reflector in self.reflectors:
-                watches.create_task(reflector.run())
+        await run_reflectors(self.reflectors)
 
 
 async def list_scope(client: ClusterClient, settings: Settings) -> NamespaceScope:

@@ -5,13 +5,12 @@ because a new leader's first list takes seconds only. Pods that terminated befor
 metrics or by name pattern.
 """
 
-import asyncio
 from collections.abc import Sequence
 from time import monotonic
 
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.pods import running_pods
-from app.kubernetes.reflector import Reflector
+from app.kubernetes.reflector import Reflector, run_reflectors
 from app.kubernetes.workloads import PodDecoder
 from app.profiler.registries.pods import PodRegistry, PodSink
 
@@ -33,6 +32,4 @@ class PodWatches:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        async with asyncio.TaskGroup() as watches:
-            for reflector in self.reflectors:
-                watches.create_task(reflector.run())
+        await run_reflectors(self.reflectors)

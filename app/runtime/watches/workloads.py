@@ -11,7 +11,7 @@ from app.domain.workloads import CRON_JOB
 from app.errors import ClusterError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions
-from app.kubernetes.reflector import Reflector
+from app.kubernetes.reflector import Reflector, run_reflectors
 from app.kubernetes.workloads import WORKLOAD_KINDS, WorkloadDecoder, cron_job_selection, workload_selection
 from app.outage_log import contact_log
 from app.periodic import Backoff, wait_synced
@@ -47,9 +47,7 @@ class WorkloadWatches:
     async def run(self) -> None:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as watches:
-            for reflectors in self._reflectors.values():
-                for reflector in reflectors:
-                    watches.create_task(reflector.run())
+            watches.create_task(run_reflectors(self.reflectors))
             watches.create_task(self._watch_cron_jobs())
 
     async def snapshot(self) -> ClusterSnapshot:
@@ -75,9 +73,9 @@ class WorkloadWatches:
 
     async def _watch_cron_jobs(self) -> None:
         select = await self._cron_job_selection()
-        async with asyncio.TaskGroup() as watches:
-            for namespace in self._namespaces:
-                watches.create_task(self._reflector(CRON_JOB, select(namespace), namespace).run())
+        await run_reflectors(
+            [self._reflector(CRON_JOB, select(namespace), namespace) for namespace in self._namespaces]
+        )
 
     async def _cron_job_selection(self) -> Callable[[str | None], ListOptions]:
         contact, backoff = contact_log(log, "the version of CronJobs"), Backoff()
