@@ -1,5 +1,6 @@
-# All targets use .venv, which is installed from the lock files. Nothing outside this folder is changed, except by
-# `make test`: as root it installs Debian packages, and caches a control plane and Helm, once per machine.
+# All targets use .venv, which is installed from the lock files. Nothing outside this folder is changed, except by targets
+# that need `parts`: as root they install Debian packages, once per machine; a control plane, Helm and the Prometheus
+# histories of tests are kept in the user's cache.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -32,7 +33,7 @@ test: .venv/dev.stamp parts  ## Run all tests: unit, property, Prometheus, chart
 test-unit: .venv/dev.stamp  ## Run the tests that need no other program
 	@$(PYTEST) $(PARALLEL) $(UNIT)
 
-coverage: .venv/dev.stamp  ## Run the same with branch coverage, and check its floor
+coverage: .venv/dev.stamp  ## Run the unit tests with branch coverage, and check its floor
 	@$(PYTEST) $(PARALLEL) $(UNIT) --cov --cov-report=term:skip-covered
 
 durations: .venv/dev.stamp parts  ## Measure the duration of each test file: tests/durations.json

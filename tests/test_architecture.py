@@ -124,7 +124,7 @@ def test_every_package_has_its_layer() -> None:
 
 
 def test_every_module_that_says_pure_is_under_the_contract() -> None:
-    """A docstring that calls its module pure, or a package's that names pure modules, is no mere promise."""
+    """A module that a docstring calls pure, its own or its package's, is in the purity contract."""
     checked = set(contract(PURE)["source_modules"])
     unchecked = []
     for module in MODULES[1:]:  # the root's docstring describes other packages

@@ -29,7 +29,7 @@ WORDS = {
     r"^Whose\b": "first the noun: 'the workload of a Pod'",
     r"\bsome(body|one)\b": "name who: a user, another replica, the API server",
     r"\b(any|every|no)(body|one)\b(?! of)": "name who: a user, another replica, the API server",
-    r"\bt(ell|ells|old|elling)\b(?!ing)": "report, show, log, read",
+    r"\bt(ell|ells|old|elling)\b": "report, show, log, read",
     r"\bwhat came\b": "observed",
     r"\bis not as it should be\b": "say what fails: 'the API server cannot reach the webhook'",
     r"\bas it should\b": "say what is expected",
@@ -124,7 +124,7 @@ def test_riddles_are_found(sentence: str) -> None:
 
 
 def test_comments_literals_and_docstrings_are_read() -> None:
-    """One fault in each of the three; a name in the code is none of them."""
+    """A comment, a docstring and an f-string have one fault each; names in code are ignored."""
     source = '"""Whom it asks."""\n# told by it\nwhom = f"what came {1}"\nkey = "told"\n'
 
     found = faults(texts_of_python(source, ROOT / "app/example.py"))

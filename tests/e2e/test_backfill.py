@@ -21,8 +21,8 @@ from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import running
 from tests.e2e.release import Release
-from tests.e2e.web_profiles import ANNOTATIONS_OF_WEB
 from tests.e2e.workloads import deployment, our_annotations, pods_of
+from tests.webhook.profiles import WEB_ANNOTATIONS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
@@ -82,7 +82,7 @@ def listed(kubectl: Kubectl, namespace: str) -> list[dict[str, Any]]:
 def annotated(kubectl: Kubectl, namespace: str, count: int) -> list[dict[str, Any]]:
     """The Pods of `web` if there are *count* with the right annotations; otherwise empty."""
     pods = listed(kubectl, namespace)
-    right = all(our_annotations(pod) == ANNOTATIONS_OF_WEB for pod in pods)
+    right = all(our_annotations(pod) == WEB_ANNOTATIONS for pod in pods)
     return pods if right and len(pods) == count else []
 
 
@@ -114,7 +114,7 @@ def test_200_pods_that_were_there_before_their_profiles_get_them_in_time(
 def profiles_appeared(release: Release) -> datetime:
     """The creation time of the last profile of `web`."""
     profiles = release.profiles()
-    metadata = [profiles[name]["metadata"] for name in ANNOTATIONS_OF_WEB.values()]
+    metadata = [profiles[name]["metadata"] for name in WEB_ANNOTATIONS.values()]
     return max(datetime.fromisoformat(entry["creationTimestamp"]) for entry in metadata)
 
 
@@ -184,7 +184,7 @@ def test_a_quiet_period_sends_no_write(release: Release, emojivoto: str) -> None
         pytest.param(["liqo.io/cpuProfile=theirs"], id="another-profile"),
         pytest.param(["liqo.io/connectionProfile7=theirs"], id="an-extra-connection"),
         pytest.param(["liqo.io/memoryProfile-"], id="one-removed"),
-        pytest.param([f"{key}-" for key in ANNOTATIONS_OF_WEB], id="all-removed"),
+        pytest.param([f"{key}-" for key in WEB_ANNOTATIONS], id="all-removed"),
     ],
 )
 def test_a_forged_annotation_on_a_running_pod_is_corrected(
@@ -197,7 +197,7 @@ def test_a_forged_annotation_on_a_running_pod_is_corrected(
     def corrected() -> bool:
         pod = release.kubectl.api.get("pods", name, emojivoto)
         kept = pod["metadata"]["annotations"]["example.org/kept"] == "yes"
-        return kept and our_annotations(pod) == ANNOTATIONS_OF_WEB
+        return kept and our_annotations(pod) == WEB_ANNOTATIONS
 
     wait_until(corrected, 15, "the annotations to be right again")
 

@@ -24,8 +24,8 @@ from tests.e2e.api_server_counters import failures_counted
 from tests.e2e.conftest import running
 from tests.e2e.pod_stream import CREATED, Creation, PodStream
 from tests.e2e.replicated_release import ReplicatedRelease
-from tests.e2e.web_profiles import ANNOTATIONS_OF_WEB
 from tests.e2e.workloads import our_annotations
+from tests.webhook.profiles import WEB_ANNOTATIONS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
@@ -120,9 +120,9 @@ def scene(
     release = ReplicatedRelease(helm4, control_plane, kubectl, NAMESPACE, work_directory)
     values = release.values(emojivoto_prometheus.url, VALUES)
     with owner_of_pods(kubectl, emojivoto) as owner, running(release, values):
-        wait_until(lambda: set(ANNOTATIONS_OF_WEB.values()) <= release.profiles().keys(), 60, "the profiles")
+        wait_until(lambda: set(WEB_ANNOTATIONS.values()) <= release.profiles().keys(), 60, "the profiles")
         time.sleep(1)  # until every replica has observed the last profile
-        with PodStream(control_plane, pod_of(owner, emojivoto), ANNOTATIONS_OF_WEB) as stream:
+        with PodStream(control_plane, pod_of(owner, emojivoto), WEB_ANNOTATIONS) as stream:
             yield Scene(release, stream, control_plane)
 
 
@@ -212,7 +212,7 @@ def assert_undisturbed(scene: Scene, since: float) -> None:
     assert len(creations) >= LEAST_PODS
     assert [creation for creation in creations if creation.status != CREATED] == []
     assert scene.failed_calls() == []
-    assert [creation for creation in creations if creation.annotations != ANNOTATIONS_OF_WEB] == []
+    assert [creation for creation in creations if creation.annotations != WEB_ANNOTATIONS] == []
     assert scene.release.logged("admission_failed_open") == 0
 
 
@@ -278,7 +278,7 @@ def test_a_webhook_that_is_killed_costs_no_pod(scene: Scene) -> None:
 def until_all_are_annotated(scene: Scene) -> None:
     """Waits until back-fill has annotated every remaining Pod."""
     wait_until(
-        lambda: all(our_annotations(pod) == ANNOTATIONS_OF_WEB for pod in remaining(scene)),
+        lambda: all(our_annotations(pod) == WEB_ANNOTATIONS for pod in remaining(scene)),
         BACKFILL_SECONDS,
         "annotations on all Pods",
         every_seconds=1,

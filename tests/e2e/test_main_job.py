@@ -19,8 +19,15 @@ from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import running
 from tests.e2e.product import REPOSITORY
 from tests.e2e.release import CHART, KINDS, NAME, Release
-from tests.e2e.web_profiles import ANNOTATIONS_OF_WEB, BOT_TO_WEB, CPU, MEMORY, WEB_TO_EMOJI, WEB_TO_VOTING
 from tests.e2e.workloads import deployment, our_annotations, pods_of
+from tests.webhook.profiles import (
+    VOTE_BOT_TO_WEB,
+    WEB_ANNOTATIONS,
+    WEB_CPU,
+    WEB_MEMORY,
+    WEB_TO_EMOJI,
+    WEB_TO_VOTING,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
@@ -72,8 +79,8 @@ def test_profiles_appear_with_the_right_values(release: Release) -> None:
     """
     profiles = profiles_of(release, 14)
 
-    assert profiles[CPU]["spec"]["cpuProfiling"]["value"] == "0.022"
-    assert profiles[MEMORY]["spec"]["memoryProfiling"]["value"] == "24916667"
+    assert profiles[WEB_CPU]["spec"]["cpuProfiling"]["value"] == "0.022"
+    assert profiles[WEB_MEMORY]["spec"]["memoryProfiling"]["value"] == "24916667"
     spec = profiles[WEB_TO_VOTING]["spec"]
     assert {key: value for key, value in spec.items() if key != "update_time"} == {
         "bandwidth_requirement": "114.00",
@@ -82,7 +89,7 @@ def test_profiles_appear_with_the_right_values(release: Release) -> None:
         "destination_job": "voting",
         "destination_namespace": "emojivoto",
     }
-    assert profiles[BOT_TO_WEB]["spec"]["bandwidth_requirement"] == "240.00"
+    assert profiles[VOTE_BOT_TO_WEB]["spec"]["bandwidth_requirement"] == "240.00"
     quarter = next(profile for profile in profiles.values() if profile["spec"].get("source_job") == "web-api")
     assert float(quarter["spec"]["bandwidth_requirement"]) == pytest.approx(120, rel=0.02)
 
@@ -93,7 +100,7 @@ def test_kubectl_shows_them(release: Release) -> None:
     table = release.kubectl.run("get", KINDS, "--all-namespaces")
 
     rows = [line.split() for line in table.splitlines()]
-    [cpu] = [row for row in rows if any(cell.endswith(CPU) for cell in row)]
+    [cpu] = [row for row in rows if any(cell.endswith(WEB_CPU) for cell in row)]
     assert {"web", "emojivoto", "0.022"} <= set(cpu)
     [connection] = [row for row in rows if any(cell.endswith(WEB_TO_EMOJI) for cell in row)]
     assert {"web", "emoji", "240.00"} <= set(connection)
@@ -107,7 +114,7 @@ def test_a_new_pod_carries_the_annotations_of_the_contract(release: Release, emo
 
     [pod] = pods_of(release.kubectl, "web", emojivoto, 1)
 
-    assert our_annotations(pod) == ANNOTATIONS_OF_WEB
+    assert our_annotations(pod) == WEB_ANNOTATIONS
     assert pod["metadata"]["annotations"]["example.org/kept"] == "yes"
 
 
@@ -117,7 +124,7 @@ def test_scaling_gives_annotated_pods(release: Release, emojivoto: str) -> None:
 
     pods = pods_of(release.kubectl, "web", emojivoto, 3)
 
-    assert [our_annotations(pod) for pod in pods] == [ANNOTATIONS_OF_WEB] * 3
+    assert [our_annotations(pod) for pod in pods] == [WEB_ANNOTATIONS] * 3
 
 
 @once
@@ -125,7 +132,7 @@ def test_a_forged_annotation_is_corrected(release: Release, emojivoto: str) -> N
     """A Pod whose template names another workload's profiles names its own; an extra key is removed."""
     forged = deployment("voting", emojivoto)
     forged["spec"]["template"]["metadata"]["annotations"] |= {
-        "liqo.io/cpuProfile": CPU,
+        "liqo.io/cpuProfile": WEB_CPU,
         "liqo.io/connectionProfile9": WEB_TO_EMOJI,
     }
     release.kubectl.apply(forged)
@@ -157,21 +164,29 @@ def test_an_unchanged_cycle_writes_nothing(release: Release) -> None:
     """
 
     def versions() -> dict[str, str]:
-        report = release.kubectl.api.get("configmaps", "job-profiler-status", release.namespace)
-        objects = [*release.profiles().values(), report]
-        return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in objects}
+        return {
+            profile["metadata"]["name"]: profile["metadata"]["resourceVersion"]
+            for profile in release.profiles().values()
+        }
 
-    def are_unchanged() -> bool:
-        before = versions()
+    def report_version() -> str:
+        report = release.kubectl.api.get("configmaps", "job-profiler-status", release.namespace)
+        version: str = report["metadata"]["resourceVersion"]
+        return version
+
+    def is_report_unchanged() -> bool:
+        before = report_version()
         cycles = release.processes["profiler"].log.count("cycle_finished")
         wait_until(
             lambda: release.processes["profiler"].log.count("cycle_finished") >= cycles + 3,
             30,
             "three cycles",
         )
-        return versions() == before
+        return report_version() == before
 
-    assert any(are_unchanged() for _ in range(SETTLING_TRIES))
+    profiles = versions()
+    assert any(is_report_unchanged() for _ in range(SETTLING_TRIES))
+    assert versions() == profiles
 
 
 @once
@@ -200,7 +215,7 @@ def test_without_a_webhook_pods_are_still_created_and_repaired_later(
 
 
 def _annotated_pod_of_emoji(release: Release, namespace: str) -> bool:
-    """True if the one Pod names its CPU profile."""
+    """True if the one Pod names its WEB_CPU profile."""
     [pod] = pods_of(release.kubectl, "emoji", namespace, 1)
     return "liqo.io/cpuProfile" in our_annotations(pod)
 
@@ -303,7 +318,7 @@ def test_an_upgrade_and_a_rollback_keep_data_and_trust(
 def _assert_new_pods_annotated(release: Release, namespace: str) -> None:
     release.kubectl.run("delete", "pods", "--selector=app=web", f"--namespace={namespace}")
     pods = pods_of(release.kubectl, "web", namespace, 3)
-    assert [our_annotations(pod) for pod in pods] == [ANNOTATIONS_OF_WEB] * 3
+    assert [our_annotations(pod) for pod in pods] == [WEB_ANNOTATIONS] * 3
 
 
 def test_an_uninstall_leaves_only_the_profiles(release: Release, emojivoto: str) -> None:

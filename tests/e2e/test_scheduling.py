@@ -27,8 +27,8 @@ from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import NAMESPACE as EMOJIVOTO
 from tests.e2e.conftest import running
 from tests.e2e.release import NAME, Release
-from tests.e2e.web_profiles import ANNOTATIONS_OF_WEB
 from tests.e2e.workloads import deployment, our_annotations, pods_of
+from tests.webhook.profiles import WEB_ANNOTATIONS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
@@ -142,7 +142,7 @@ def test_a_deployments_pods_request_what_their_containers_need(release: Release)
         "linkerd-proxy": {"requests": PROXY_OF_WEB},
         "unknown": {"requests": {"cpu": "300m", "memory": "100Mi"}, "limits": {"memory": "100Mi"}},
     }
-    assert our_annotations(pod) == ANNOTATIONS_OF_WEB
+    assert our_annotations(pod) == WEB_ANNOTATIONS
     assert note_of(pod) == (
         "web-svc: cpu request 17m, memory request 21Mi; linkerd-proxy: cpu request 10m, memory request 8Mi; "
         "unknown: unchanged (no profile)"

@@ -18,10 +18,10 @@ from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import AHEAD_SECONDS, recent_moment, running
 from tests.e2e.release import Release
-from tests.e2e.web_profiles import CPU
 from tests.e2e.workloads import deployment
 from tests.histories.emojivoto.metrics import write_past
 from tests.histories.lengths import days_from_midnight
+from tests.webhook.profiles import WEB_CPU
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
@@ -109,7 +109,7 @@ def test_without_samples_there_is_no_event(release: Release, web_uid: str) -> No
 def test_profiles_that_appear_are_one_event_on_the_deployment(
     release: Release, prometheus: Prometheus, past: Path, web_uid: str
 ) -> None:
-    """New profiles of `web` (CPU, memory and connections) are one Event, emitted once."""
+    """New profiles of `web` (WEB_CPU, memory and connections) are one Event, emitted once."""
     after_cycles(release, 1)
     prometheus.stop()
     for block in past.iterdir():
@@ -133,7 +133,7 @@ def test_kubectl_describes_it(release: Release) -> None:
 
 def test_the_mesh_proxy_has_a_role_and_the_application_has_none(release: Release) -> None:
     """The mesh proxy is recognized by its name, since no template contains injected containers."""
-    listed = release.profiles()[CPU]["status"]["containers"]
+    listed = release.profiles()[WEB_CPU]["status"]["containers"]
 
     roles = {container["name"]: container.get("role") for container in listed}
     assert roles == {"linkerd-proxy": "MeshProxy", "web-svc": None}
@@ -143,11 +143,11 @@ def test_a_value_that_jumps_is_an_event_with_both_values(release: Release, web_u
     """The test writes 0.100 into the profile; the next cycle publishes 0.022, less than a third of it."""
     patch = '{"spec":{"cpuProfiling":{"value":"0.100"}}}'
     release.kubectl.run(
-        "patch", "cpuprofile", CPU, "--type=merge", f"--patch={patch}", f"--namespace={NAMESPACE}"
+        "patch", "cpuprofile", WEB_CPU, "--type=merge", f"--patch={patch}", f"--namespace={NAMESPACE}"
     )
     after_cycles(release, 2)
 
-    assert release.profiles()[CPU]["spec"]["cpuProfiling"]["value"] == "0.022"
+    assert release.profiles()[WEB_CPU]["spec"]["cpuProfiling"]["value"] == "0.022"
     assert our_events(release, web_uid) == [("ProfileCreated", CREATED), ("ProfileChanged", CHANGED)]
 
 
@@ -166,10 +166,10 @@ def test_the_first_cycle_of_a_new_term_emits_no_event(release: Release, web_uid:
     assert our_events(release, web_uid) == before
 
 
-def test_nothing_went_wrong_meanwhile(release: Release) -> None:
-    """No Event was refused, and no watch lacked a right.
+def test_no_event_is_refused_and_no_watch_is_forbidden(release: Release) -> None:
+    """No Event was refused, and no request lacked a permission (403).
 
-    Lost contact counts only after the first cycle of a process: the CRDs are new, so a watch may restart.
+    Other outages count only after the first cycle of a process: the CRDs are new, so a watch may restart.
     """
     log = release.processes["profiler"].log
     _, *processes = log.split(STARTED)
@@ -177,4 +177,6 @@ def test_nothing_went_wrong_meanwhile(release: Release) -> None:
 
     assert "event_not_recorded" not in log
     assert len(settled) == 2
+    assert all("cycle_finished" in process for process in processes)
+    assert not [line for line in log.splitlines() if "contact_lost" in line and "403" in line]
     assert not any("contact_lost" in process for process in settled)

@@ -6,8 +6,8 @@ import pytest
 
 from app.kubernetes.client import ClusterClient, open_cluster
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.ended_connections import cut_connections
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.open_connections import cut_connections
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def options() -> Iterator[str]:
 
 
 def exit_codes() -> Iterator[str]:
-    """The exit code of each run, and whether its error message names the fault."""
+    """The exit code of each run, and whether standard error has a line of the program itself."""
     with tempfile.TemporaryDirectory() as directory:
         for name, arguments in _RUNS.items():
             done = run(Path(directory), arguments)

@@ -28,11 +28,11 @@ def test_every_metric_that_the_source_names_is_collected() -> None:
 
     assert {
         name for name in source_literals.metric_names() if name.removesuffix("_total") not in collected
-    } == (set())
+    } == set()
 
 
-def test_snapshots_hold_no_name_of_a_module_class_or_function() -> None:
-    """No private class and no exception of `app`, and no module path, is a word of the snapshots."""
+def test_snapshots_have_no_internal_names() -> None:
+    """No private class, exception or module path of `app` is a word of the snapshots."""
     defined = {
         node.name
         for tree in source_literals.trees()

@@ -22,8 +22,8 @@ from app.tls.key_pairs import parse_certificates
 from app.tls.self_dial import SelfDial
 from app.tls.serving import ServingContext
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.ended_connections import cut_connections
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.open_connections import cut_connections
 from tests.http_server.background_listener import BackgroundListener
 from tests.kubernetes.polling import until
 

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
-from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.client import ClusterClient
 from app.rightsizing.constraints import Constraints, LimitRangeRule, Quota
 from app.runtime.watches.constraints import constraint_watches
 from app.webhook.constraint_index import ConstraintIndex
@@ -56,17 +55,12 @@ async def server() -> AsyncIterator[FakeApiServer]:
         yield running
 
 
-@pytest.fixture
-async def client(server: FakeApiServer, tmp_path: Path) -> AsyncIterator[ClusterClient]:
-    """A client of that cluster."""
-    async with open_cluster(server.kubeconfig(tmp_path)) as opened:
-        yield opened
-
-
 @asynccontextmanager
-async def watched(client: ClusterClient, scope: tuple[str, ...] = ()) -> AsyncIterator[ConstraintIndex]:
+async def watched(
+    patient_client: ClusterClient, scope: tuple[str, ...] = ()
+) -> AsyncIterator[ConstraintIndex]:
     index = ConstraintIndex(scope)
-    tasks = [asyncio.create_task(watch.run()) for watch in constraint_watches(client, index).values()]
+    tasks = [asyncio.create_task(watch.run()) for watch in constraint_watches(patient_client, index).values()]
     try:
         yield index
         assert not any(task.done() for task in tasks)
@@ -76,9 +70,9 @@ async def watched(client: ClusterClient, scope: tuple[str, ...] = ()) -> AsyncIt
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_listed_objects_are_in_the_index(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_listed_objects_are_in_the_index(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """One object of each kind, as a rule; of Namespaces only the metadata is requested."""
-    async with watched(client) as index:
+    async with watched(patient_client) as index:
         await until(lambda: index.is_synced)
 
         assert index.of(WEB) == Constraints((RULE,), (COUNTED,), frozenset({Resource.CPU}))
@@ -87,7 +81,7 @@ async def test_listed_objects_are_in_the_index(server: FakeApiServer, client: Cl
     assert "PartialObjectMetadataList" in listing.headers["Accept"]
 
 
-async def test_changes_are_in_the_index(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_changes_are_in_the_index(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """A namespace disables scheduling, a LimitRange is deleted, a second autoscaler uses memory."""
     metrics = '[{"type": "Resource", "resource": {"name": "memory"}}]'
     second = named("h2", spec={"scaleTargetRef": {"kind": "Deployment", "name": "web"}})
@@ -99,7 +93,7 @@ async def test_changes_are_in_the_index(server: FakeApiServer, client: ClusterCl
     }
     for path, change in changes.items():
         server.on("WATCH", path, server.streams(change, then_hangs=True))
-    async with watched(client) as index:
+    async with watched(patient_client) as index:
         await until(lambda: index.of(WEB) == Constraints((), (COUNTED,), frozenset(Resource)))
         await until(lambda: not index.is_scheduling_enabled("shop"))
 
@@ -107,12 +101,12 @@ async def test_changes_are_in_the_index(server: FakeApiServer, client: ClusterCl
 @pytest.mark.parametrize("missing", PATHS)
 async def test_without_the_right_to_one_kind_nothing_is_known(
     server: FakeApiServer,
-    client: ClusterClient,
+    patient_client: ClusterClient,
     missing: str,
 ) -> None:
     """Three lists of four are not enough, and the 403 ends no task."""
     server.on("GET", missing, refuses(403, "forbidden"))
-    async with watched(client) as index:
+    async with watched(patient_client) as index:
         await server.wait_for("WATCH", 3)
         await until(lambda: any(request.path == missing for request in server.received("GET")))
 
@@ -121,19 +115,21 @@ async def test_without_the_right_to_one_kind_nothing_is_known(
 
 async def test_a_watch_that_fails_keeps_its_last_state(
     server: FakeApiServer,
-    client: ClusterClient,
+    patient_client: ClusterClient,
 ) -> None:
     """After the first list the API server returns only errors: the rule stays in force."""
     server.on("GET", LIMIT_RANGES, listed(LIMIT_RANGE), refuses(500, "etcd is ill"))
     server.on("WATCH", LIMIT_RANGES, refuses(410, "too old"))
-    async with watched(client) as index:
+    async with watched(patient_client) as index:
         await until(lambda: index.is_synced)
         await until(lambda: [request.path for request in server.received("GET")].count(LIMIT_RANGES) >= 2)
 
         assert index.of(WEB) == Constraints((RULE,), (COUNTED,), frozenset({Resource.CPU}))
 
 
-async def test_listed_namespaces_are_watched_apart(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_listed_namespaces_are_watched_apart(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
     """As RBAC allows: each by its own path, a Namespace by its name; the index waits for both lists."""
     for name in ("shop", "bank"):
         for path in PATHS[1:]:
@@ -141,7 +137,7 @@ async def test_listed_namespaces_are_watched_apart(server: FakeApiServer, client
             limit_range = LIMIT_RANGE if path == LIMIT_RANGES and name == "shop" else None
             server.on("GET", place, listed(*([limit_range] if limit_range else [])))
             server.on("WATCH", place, server.streams(bookmark("11"), then_hangs=True))
-    async with watched(client, ("shop", "bank")) as index:
+    async with watched(patient_client, ("shop", "bank")) as index:
         await until(lambda: index.is_synced)
 
         assert index.of(WEB) == Constraints((RULE,))

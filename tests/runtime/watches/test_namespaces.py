@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from structlog.testing import capture_logs
 from app.domain.catalogue import ProfileCatalogue
 from app.errors import ForbiddenError, SettingsError
 from app.kubernetes import paths
-from app.kubernetes.client import ClusterClient, open_cluster
+from app.kubernetes.client import ClusterClient
 from app.periodic import Backoff
 from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.profiler_role import ProfilerRole
@@ -37,13 +36,6 @@ async def server() -> AsyncIterator[FakeApiServer]:
         yield running
 
 
-@pytest.fixture
-async def client(server: FakeApiServer, tmp_path: Path) -> AsyncIterator[ClusterClient]:
-    """A client of that server."""
-    async with open_cluster(server.kubeconfig(tmp_path)) as opened:
-        yield opened
-
-
 def event(kind: str, name: str, **metadata: Any) -> dict[str, Any]:
     return {"type": kind, "object": namespace(name, **metadata)}
 
@@ -61,12 +53,12 @@ async def watching(namespaces: NamespaceWatches) -> AsyncIterator[NamespaceScope
 
 
 async def test_without_a_selector_one_watch_has_the_opted_out_namespaces(
-    server: FakeApiServer, client: ClusterClient
+    server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
     """The API server matches the label, and only metadata is requested."""
     server.on("GET", PATH, matching({OPTED_OUT: "legacy"}))
 
-    async with watching(NamespaceWatches(client, EVERYTHING)) as scope:
+    async with watching(NamespaceWatches(patient_client, EVERYTHING)) as scope:
         await server.wait_for("WATCH", 1)
 
     assert (scope.covers("legacy"), scope.covers("shop")) == (False, True)
@@ -77,7 +69,7 @@ async def test_without_a_selector_one_watch_has_the_opted_out_namespaces(
     assert "PartialObjectMetadata;" in watch_request.headers["Accept"]
 
 
-async def test_the_scope_follows_the_labels(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_the_scope_follows_the_labels(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """At run time web gets the label, shop loses it, and legacy opts out.
 
     db is created with the label (its creation time is in the future), so it has no past; web has one.
@@ -94,7 +86,7 @@ async def test_the_scope_follows_the_labels(server: FakeApiServer, client: Clust
     }
     server.on("WATCH", PATH, by_selector(watches))
 
-    async with watching(NamespaceWatches(client, SELECTING)) as scope:
+    async with watching(NamespaceWatches(patient_client, SELECTING)) as scope:
         await until(lambda: scope.covers("web") and not scope.covers("shop") and not scope.covers("legacy"))
 
     assert scope.covers("db")
@@ -103,13 +95,13 @@ async def test_the_scope_follows_the_labels(server: FakeApiServer, client: Clust
 
 
 async def test_listed_namespaces_are_watched_by_their_names(
-    server: FakeApiServer, client: ClusterClient
+    server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
     """One field selector per namespace: RBAC on named objects allows no other kind of watch."""
     settings = read_settings({"profiling_namespace": "shop,web", "profiling_namespace_selector": SELECTOR})
     server.on("GET", PATH, matching({SELECTOR: "", OPTED_OUT: ""}))
 
-    async with watching(NamespaceWatches(client, settings)):
+    async with watching(NamespaceWatches(patient_client, settings)):
         await server.wait_for("WATCH", 4)
 
     for verb in ("GET", "WATCH"):
@@ -125,35 +117,37 @@ async def test_listed_namespaces_are_watched_by_their_names(
 
 
 async def test_a_watch_that_fails_leaves_the_scope_as_it_is(
-    server: FakeApiServer, client: ClusterClient
+    server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
     """After the first list the API server returns only 500: shop stays in scope, web stays out."""
     server.on("GET", PATH, matching({SELECTOR: "shop", OPTED_OUT: ""}))
     server.on("WATCH", PATH, refuses(500))
 
-    async with watching(NamespaceWatches(client, SELECTING)) as scope:
+    async with watching(NamespaceWatches(patient_client, SELECTING)) as scope:
         await server.wait_for("WATCH", 3)
 
         assert (scope.covers("shop"), scope.covers("web"), scope.is_listed) == (True, False, True)
 
 
-async def test_one_list_gives_the_same_scope(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_one_list_gives_the_same_scope(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """A single run opens no watch."""
     server.on("GET", PATH, matching({SELECTOR: "shop legacy", OPTED_OUT: "legacy"}))
 
-    scope = await list_scope(client, SELECTING)
+    scope = await list_scope(patient_client, SELECTING)
 
     assert scope.is_listed
     assert [name for name in ("shop", "legacy", "web") if scope.covers(name)] == ["shop"]
     assert server.received("WATCH") == []
 
 
-async def test_a_list_that_is_refused_is_an_error(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_a_list_that_is_refused_is_an_error(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
     """The caller decides what a missing permission means."""
     server.on("GET", PATH, refuses(403, "forbidden"))
 
     with pytest.raises(ForbiddenError):
-        await list_scope(client, EVERYTHING)
+        await list_scope(patient_client, EVERYTHING)
 
 
 NOT_READABLE = (
@@ -163,21 +157,23 @@ NOT_READABLE = (
 WRONG = read_settings({"profiling_namespace_selector": "team in"})
 
 
-async def test_a_selector_that_can_not_be_read_is_named(server: FakeApiServer, client: ClusterClient) -> None:
+async def test_a_selector_that_can_not_be_read_is_named(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
     """The API server's 400 becomes an error with the setting, its value and the reason."""
     server.on("GET", PATH, matching({OPTED_OUT: ""}))
 
-    for attempt in (check_selector(client, WRONG), list_scope(client, WRONG)):
+    for attempt in (check_selector(patient_client, WRONG), list_scope(patient_client, WRONG)):
         with pytest.raises(SettingsError, match=NOT_READABLE):
             await attempt
 
 
 async def test_an_invalid_selector_ends_the_profiler_before_the_election(
-    server: FakeApiServer, client: ClusterClient
+    server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
     """The Lease is never requested: no replica leads with a selector that can never match."""
     server.on("GET", PATH, matching({OPTED_OUT: ""}))
-    role = ProfilerRole(WRONG, client, ProfileCatalogue(), CollectorRegistry())
+    role = ProfilerRole(WRONG, patient_client, ProfileCatalogue(), CollectorRegistry())
 
     with pytest.raises(SettingsError, match=NOT_READABLE):
         await role.run()
@@ -186,13 +182,13 @@ async def test_an_invalid_selector_ends_the_profiler_before_the_election(
 
 
 async def test_the_check_waits_for_an_api_server_that_is_away(
-    server: FakeApiServer, client: ClusterClient
+    server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
     """503 twice, then a list: three requests, and one log line."""
     server.on("GET", PATH, refuses(503), refuses(503), matching({SELECTOR: ""}))
 
     with capture_logs() as lines:
-        await check_selector(client, SELECTING, Backoff(first_seconds=0.01))
+        await check_selector(patient_client, SELECTING, Backoff(first_seconds=0.01))
 
     assert len(server.received("GET")) == 3
     assert [line["event"] for line in lines] == ["contact_lost"]
@@ -202,11 +198,11 @@ async def test_the_check_waits_for_an_api_server_that_is_away(
     ("settings", "requests"), [(EVERYTHING, 0), (SELECTING, 1)], ids=["none", "forbidden"]
 )
 async def test_the_check_is_about_the_selector_alone(
-    server: FakeApiServer, client: ClusterClient, settings: Any, requests: int
+    server: FakeApiServer, patient_client: ClusterClient, settings: Any, requests: int
 ) -> None:
     """Without a selector nothing is requested; a missing right is logged by the watch."""
     server.on("GET", PATH, refuses(403, "forbidden"))
 
-    await check_selector(client, settings)
+    await check_selector(patient_client, settings)
 
     assert len(server.requests) == requests
