@@ -4,15 +4,16 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PYTHON = sorted(path for folder in ("app", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
-TEST_MODULES = sorted(path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__))
+PROGRAM_FOLDERS = ["benchmarks", *(f"app/{path.parent.name}" for path in ROOT.glob("app/*/__init__.py"))]
+TEST_FOLDERS = [f"tests/{path.parent.name}" for path in ROOT.glob("tests/*/__init__.py")]
 PLAIN_FILES = sorted(
     path
     for folder in ("charts", "crds", "webhook-config")
@@ -78,7 +79,7 @@ def lines(text: str, path: Path) -> Iterator[Text]:
     return (Text(path, number, line) for number, line in enumerate(text.splitlines(), start=1))
 
 
-def faults(texts: Iterator[Text]) -> list[str]:
+def faults(texts: Iterable[Text]) -> list[str]:
     """Each unwanted word: its place, the words around it, and what to write in its place."""
     return [
         f"{text.path.relative_to(ROOT)}:{text.line}: "
@@ -89,22 +90,33 @@ def faults(texts: Iterator[Text]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(ROOT)))
-def test_python_is_in_plain_words(path: Path) -> None:
+def python_files(folder: str) -> list[Path]:
+    """The modules of *folder*; those of its folders too, unless these are cases of their own."""
+    pattern = "*.py" if folder in {"app", "tests"} else "**/*.py"
+    return sorted(path for path in (ROOT / folder).glob(pattern) if path != Path(__file__))
+
+
+@pytest.mark.parametrize("folder", ["app", *PROGRAM_FOLDERS])
+def test_python_is_in_plain_words(folder: str) -> None:
     """Comments, docstrings and messages of app/ and benchmarks/."""
-    assert faults(texts_of_python(path.read_text(), path)) == []
+    texts = chain.from_iterable(texts_of_python(path.read_text(), path) for path in python_files(folder))
+
+    assert faults(texts) == []
 
 
-@pytest.mark.parametrize("path", TEST_MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_tests_are_described_in_plain_words(path: Path) -> None:
+@pytest.mark.parametrize("folder", ["tests", *TEST_FOLDERS])
+def test_tests_are_described_in_plain_words(folder: str) -> None:
     """Docstrings of tests; their literals may quote what a server or a person wrote."""
-    assert faults(docstrings(path.read_text(), path)) == []
+    texts = chain.from_iterable(docstrings(path.read_text(), path) for path in python_files(folder))
+
+    assert faults(texts) == []
 
 
-@pytest.mark.parametrize("path", PLAIN_FILES + OTHER_FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_for_users_are_in_plain_words(path: Path) -> None:
-    """The chart with its comments and notes, CRDs, manifests, and what a contributor reads first."""
-    assert faults(lines(path.read_text(), path)) == []
+def test_files_for_users_are_in_plain_words() -> None:
+    """The chart with its comments and notes, CRDs, manifests, Makefile, CONTRIBUTING and the architecture."""
+    texts = chain.from_iterable(lines(path.read_text(), path) for path in PLAIN_FILES + OTHER_FILES)
+
+    assert faults(texts) == []
 
 
 @pytest.mark.parametrize(
@@ -120,7 +132,7 @@ def test_files_for_users_are_in_plain_words(path: Path) -> None:
 )
 def test_riddles_are_found(sentence: str) -> None:
     """Sentences that the project once had."""
-    assert faults(iter([Text(ROOT / "app/example.py", 1, sentence)]))
+    assert faults([Text(ROOT / "app/example.py", 1, sentence)])
 
 
 def test_comments_literals_and_docstrings_are_read() -> None:
