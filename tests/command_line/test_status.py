@@ -10,30 +10,15 @@ import pytest
 from app.command_line.status import show
 from app.kubernetes import paths
 from tests.command_line.conftest import Outcome, Program
+from tests.command_line.status_signals import NO_MESH, SIGNALS
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 STATUS_MAP = paths.config_map("profiling", "job-profiler-status")
 LEASE = paths.lease("profiling", "job-profiler")
-NO_MESH = "Prometheus holds no service mesh metrics: CPU and memory profiles only"
 WELL: dict[str, Any] = {
     "pastPodsAttributedBy": "names",
-    "signals": [
-        {
-            "signal": "cpu",
-            "state": "Ok",
-            "reason": "Answered",
-            "message": "",
-            "since": "2026-03-04T11:00:00Z",
-        },
-        {
-            "signal": "connections",
-            "state": "Absent",
-            "reason": "NoMesh",
-            "message": NO_MESH,
-            "since": "2026-03-04T11:00:00Z",
-        },
-    ],
+    "signals": SIGNALS,
     "profiles": {"cpu": 4, "memory": 3, "connection": 0},
     "workloadsWithoutProfile": {},
     "workloadsWithoutProfileTotal": 0,

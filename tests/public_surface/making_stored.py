@@ -34,6 +34,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from tests.command_line.status_signals import SIGNALS
 from tests.kubernetes.fake_api_server import FakeApiServer, answers
 from tests.public_surface.application import (
     Basis,
@@ -207,24 +208,8 @@ def write_history(path: Path) -> None:
 
 def status_map() -> dict[str, Any]:
     """The status ConfigMap with the reports of the sources and of the self-probe."""
-    signals = [
-        {
-            "signal": "cpu",
-            "state": "Ok",
-            "reason": "Answered",
-            "message": "",
-            "since": "2026-03-04T11:00:00Z",
-        },
-        {
-            "signal": "connections",
-            "state": "Absent",
-            "reason": "NoMesh",
-            "message": "Prometheus holds no service mesh metrics: CPU and memory profiles only",
-            "since": "2026-03-04T11:00:00Z",
-        },
-    ]
     report = build_report(
-        signals,
+        SIGNALS,
         {"shop/new": "TooFewSamples: fewer than 12 of 5 minutes each"},
         profiles=[
             Identity(ProfileKind.CPU, WEB),
