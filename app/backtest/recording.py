@@ -76,13 +76,13 @@ async def record_usage(
 
 
 def _add_metadata(
-    record: RecordedContainer, owner: Workload | None, requests: Mapping[Resource, float]
+    record: RecordedContainer, owner: Workload | None, requested: Mapping[Resource, float]
 ) -> RecordedContainer:
     return replace(
         record,
         workload=f"{owner.kind}/{owner.namespace}/{owner.name}" if owner else "",
-        cpu_request_cores=requests.get(Resource.CPU, np.nan),
-        memory_request_bytes=requests.get(Resource.MEMORY, np.nan),
+        cpu_request_cores=requested.get(Resource.CPU, np.nan),
+        memory_request_bytes=requested.get(Resource.MEMORY, np.nan),
     )
 
 
