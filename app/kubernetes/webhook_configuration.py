@@ -2,7 +2,9 @@
 
 The profiler owns exactly this one field in the entries of the MutatingWebhookConfiguration, so that an
 upgrade of the chart and a rotation of the CA never overwrite each other. The bundle is read from the entry
-for Pods and copied to the entry of the self-probe: a probe with another bundle would prove nothing.
+for Pods and copied to the entry of the self-probe: a probe with another bundle would prove nothing. Entries
+are sent in stored order, since server-side apply moves them to the order of the request, and the chart's
+admission policy refuses that.
 """
 
 import base64
@@ -43,7 +45,8 @@ class WebhookConfiguration:
             ConflictError: the configuration was changed, deleted or recreated since the last read.
         """
         manifest = self._last_read or await self._read()
-        entries = [_webhook(manifest), *_entries(manifest, PROBE_WEBHOOK)]
+        _webhook(manifest)  # raises if it is missing
+        entries = _entries(manifest, WEBHOOK, PROBE_WEBHOOK)
         if all(_ca_bundle(entry) == pem for entry in entries):
             return
         # The uid keeps the apply from recreating a deleted configuration; the resourceVersion keeps it from
@@ -98,9 +101,9 @@ def ca_bundle_of(manifest: Object) -> bytes:
     return next(map(_ca_bundle, _entries(manifest, WEBHOOK)), b"")
 
 
-def _entries(manifest: Object, name: str) -> list[Object]:
-    """The entry *name*, or nothing."""
-    return [entry for entry in manifest.get("webhooks") or () if entry["name"] == name]
+def _entries(manifest: Object, *names: str) -> list[Object]:
+    """The entries with these names that there are, in stored order."""
+    return [entry for entry in manifest.get("webhooks") or () if entry["name"] in names]
 
 
 def _webhook(manifest: Object) -> Object:

@@ -153,6 +153,21 @@ async def test_publishing_touches_one_field(server: FakeApiServer, client: Clust
     ]
 
 
+async def test_publishing_sends_the_entries_in_stored_order(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """The probe's entry may be stored before the one for Pods, with entries of others between them."""
+    stored = configuration(encoded(b"old"))
+    stored["webhooks"].insert(0, {"name": "probe.job-profiler.liqo.io", "clientConfig": {}})
+    server.on("GET", CONFIGURATION, answers(stored))
+    server.on("PATCH", CONFIGURATION, answers(stored))
+
+    await WebhookConfiguration(client, "job-profiler").publish_ca_bundle(PEM)
+
+    sent = [entry["name"] for entry in server.requests[-1].json["webhooks"]]
+    assert sent == ["probe.job-profiler.liqo.io", "pods.job-profiler.liqo.io"]
+
+
 async def test_publishing_replaces_the_version_that_was_read(
     server: FakeApiServer, client: ClusterClient
 ) -> None:

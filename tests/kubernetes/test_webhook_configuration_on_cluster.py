@@ -18,6 +18,7 @@ from app.kubernetes.webhook_configuration import (
     ca_bundle_of,
     configuration_selection,
 )
+from app.kubernetes.webhook_entries import PROBE_WEBHOOK
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import Kubectl, KubectlError
 from tests.kubernetes.polling import until
@@ -91,6 +92,25 @@ async def test_the_ca_bundle_and_an_upgrade(
     assert await configuration.read_ca_bundle() == PEM
     await configuration.publish_ca_bundle(2 * PEM)
     assert await configuration.read_ca_bundle() == 2 * PEM
+    kubectl.run("delete", "mutatingwebhookconfiguration", name)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+async def test_publishing_keeps_the_order_of_entries(
+    cluster: ClusterClient, kubectl: Kubectl, order: tuple[int, ...]
+) -> None:
+    """In whatever order the entries are stored: one that is applied before another one moves before it."""
+    name = f"order-{'-'.join(map(str, order))}"
+    manifest = webhooks(name)
+    [pods, other] = manifest["webhooks"]
+    entries = [pods, other, pods | {"name": PROBE_WEBHOOK}]
+    kubectl.apply(manifest | {"webhooks": [entries[place] for place in order]})
+
+    await WebhookConfiguration(cluster, name).publish_ca_bundle(PEM)
+
+    live = kubectl.json("get", "mutatingwebhookconfiguration", name)["webhooks"]
+    assert [entry["name"] for entry in live] == [entries[place]["name"] for place in order]
+    assert [entry["name"] for entry in live if "caBundle" not in entry["clientConfig"]] == [other["name"]]
     kubectl.run("delete", "mutatingwebhookconfiguration", name)
 
 
