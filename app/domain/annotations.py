@@ -8,7 +8,8 @@ MEMORY_PROFILE = "liqo.io/memoryProfile"
 CONNECTION_PROFILE = "liqo.io/connectionProfile"
 _CONNECTION_PROFILE_KEY = re.compile(rf"{re.escape(CONNECTION_PROFILE)}[0-9]+")
 
-# Summary of the requests and limits that the webhook set when the Pod was created; not updated later.
+# Summary of the requests and limits that the webhook set when the Pod was created; back-fill removes it after
+# a resize of the Pod.
 REQUESTS = "job-profiler.liqo.io/requests"
 
 # Set by a kubelet on a mirror Pod, the API object of a static Pod (a manifest file on the node).
@@ -35,7 +36,7 @@ def is_ours(key: str) -> bool:
 
 
 def is_ours_at_admission(key: str) -> bool:
-    """True for keys of `is_ours` and the requests summary: only the webhook sets it, back-fill does not."""
+    """True for keys of `is_ours` and the requests summary, which only the webhook sets."""
     return key == REQUESTS or is_ours(key)
 
 

@@ -11,7 +11,8 @@ class PodRecord(msgspec.Struct, frozen=True, gc=False):
     """A Pod; `annotations` holds only keys that the profiler owns, and is shared by Pods: do not modify it.
 
     `foreign_bytes` is the size of all other annotations. A Pod that `is_exempt` must not be patched: it opted
-    out, or it is a mirror Pod.
+    out, or it is a mirror Pod. `outdated_summary`: the Pod was resized after the webhook had summarised its
+    requests.
     """
 
     namespace: str
@@ -22,3 +23,4 @@ class PodRecord(msgspec.Struct, frozen=True, gc=False):
     annotations: Mapping[str, str]
     foreign_bytes: int = 0
     is_exempt: bool = False
+    outdated_summary: bool = False

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from app.domain.annotations import foreign_bytes, is_mirror, is_ours, opted_out
+from app.domain.annotations import REQUESTS, foreign_bytes, is_mirror, is_ours, opted_out
 from app.domain.container_roles import init_containers
 from app.domain.pod_record import PodRecord
 from app.domain.workload_record import WorkloadRecord
@@ -39,6 +39,12 @@ class _OwnerReference(msgspec.Struct):
     controller: bool = False
 
 
+class _FieldManager(msgspec.Struct):
+    """Who wrote fields through which subresource; empty for the object itself."""
+
+    subresource: str = ""
+
+
 class _Metadata(msgspec.Struct, rename="camel"):
     name: str
     namespace: str
@@ -48,6 +54,7 @@ class _Metadata(msgspec.Struct, rename="camel"):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     owner_references: list[_OwnerReference] = []
+    managed_fields: list[_FieldManager] = []
 
 
 class _Partial(msgspec.Struct):
@@ -210,7 +217,13 @@ class PodDecoder:
             annotations=self._intern(frozenset(ours.items()), ours),
             foreign_bytes=foreign_bytes(metadata.annotations),
             is_exempt=opted_out(metadata.labels) or is_mirror(metadata.annotations),
+            outdated_summary=REQUESTS in metadata.annotations and _was_resized(metadata),
         )
+
+
+def _was_resized(metadata: _Metadata) -> bool:
+    """True if a client changed the Pod's resources after its creation, through the subresource `resize`."""
+    return any(manager.subresource == "resize" for manager in metadata.managed_fields)
 
 
 def _owner(metadata: _Metadata) -> Workload | None:

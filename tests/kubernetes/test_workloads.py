@@ -82,6 +82,30 @@ def test_exempt_pods(metadata: dict[str, Any], *, exempt: bool) -> None:
     assert record.is_exempt is exempt
 
 
+SUMMARY = {"annotations": {"job-profiler.liqo.io/requests": "main: cpu request 24m"}}
+WRITERS = [
+    {"manager": "kubectl", "fieldsV1": {"f:spec": {}}},
+    {"manager": "kubelet", "subresource": "status"},
+]
+RESIZE = {"manager": "updater", "operation": "Update", "subresource": "resize", "fieldsV1": {"f:spec": {}}}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "outdated"),
+    [
+        pytest.param(SUMMARY | {"managedFields": [*WRITERS, RESIZE]}, True, id="resized"),
+        pytest.param(SUMMARY | {"managedFields": WRITERS}, False, id="as-created"),
+        pytest.param(SUMMARY, False, id="unknown-writers"),
+        pytest.param({"managedFields": [*WRITERS, RESIZE]}, False, id="without-summary"),
+    ],
+)
+def test_outdated_summaries(metadata: dict[str, Any], *, outdated: bool) -> None:
+    """A resize shows in the Pod's metadata as a writer through the subresource `resize`."""
+    record = PodDecoder().decode(pod("web-0", owner("StatefulSet", "web"), **metadata))
+
+    assert record.outdated_summary is outdated
+
+
 def test_the_number_of_shared_values_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit the shared values are dropped: later records are correct, and share new values."""
     monkeypatch.setattr("app.kubernetes.workloads._MAX_INTERNED_VALUES", 3)

@@ -21,6 +21,7 @@ def running(
     uid: str = "",
     foreign_bytes: int = 0,
     is_exempt: bool = False,
+    outdated_summary: bool = False,
 ) -> PodRecord:
     """A Pod; by default of `web` and without profile annotations."""
     return PodRecord(
@@ -32,4 +33,5 @@ def running(
         annotations or {},
         foreign_bytes,
         is_exempt,
+        outdated_summary,
     )

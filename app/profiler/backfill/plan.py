@@ -2,15 +2,21 @@
 
 Scope, opt-out and size limit are those of admission. A workload's connections may change often, and each
 change would touch all its Pods, so Pods follow such changes at most once an hour. A Pod is repaired at once
-if it has no profile annotations, wrong CPU or memory annotations, or a connection that is in neither the
-current nor the last followed connections of its workload.
+if it has no profile annotations, wrong CPU or memory annotations, a connection that is in neither the
+current nor the last followed connections of its workload, or a summary of requests that it no longer has.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from app.domain.annotation_index import AnnotationIndex
-from app.domain.annotations import connection_annotations, fit_annotations, merge_patch, need_annotations
+from app.domain.annotations import (
+    REQUESTS,
+    connection_annotations,
+    fit_annotations,
+    merge_patch,
+    need_annotations,
+)
 from app.domain.pod_record import PodRecord
 from app.domain.quantities import parse_time
 from app.domain.workloads import Workload
@@ -31,8 +37,9 @@ class PodRepair:
 
     @property
     def changes(self) -> dict[str, str | None]:
-        """The annotations as a merge patch."""
-        return merge_patch(self.pod.annotations, self.annotations)
+        """The annotations as a merge patch; an outdated summary of requests is removed."""
+        outdated: dict[str, str | None] = {REQUESTS: None} if self.pod.outdated_summary else {}
+        return outdated | merge_patch(self.pod.annotations, self.annotations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +73,24 @@ class RepairPlanner:
     def _plan_pod(self, pod: PodRecord, now_seconds: float) -> PodRepair | None:
         if pod.is_exempt or not self._in_scope(pod.namespace):
             return None
+        wanted = self._wanted(pod, now_seconds)
+        if pod.annotations == wanted and not pod.outdated_summary:
+            return None
+        return PodRepair(pod, wanted, was_missed=self._was_missed(pod))
+
+    def _wanted(self, pod: PodRecord, now_seconds: float) -> Mapping[str, str]:
+        """The profile annotations that the Pod has to have now: those that it has, if they may stay."""
         complete = self._index.annotations(pod.workload)
         if pod.annotations == complete:
-            return None
+            return complete
         wanted = fit_annotations(pod.foreign_bytes, complete)
         if pod.annotations == wanted:
-            return None
+            return wanted
         connections = connection_annotations(complete)
         may_wait = bool(pod.annotations) and need_annotations(pod.annotations) == need_annotations(wanted)
         may_follow = self._may_follow(pod.workload, connections, now_seconds) if may_wait else True
-        if not may_follow and self._has_only_known(pod, connections):
-            return None
-        return PodRepair(pod, wanted, was_missed=self._was_missed(pod))
+        may_stay = not may_follow and self._has_only_known(pod, connections)
+        return pod.annotations if may_stay else wanted
 
     def _may_follow(self, workload: Workload, connections: Mapping[str, str], now_seconds: float) -> bool:
         """True if the workload's Pods may take *connections*; an update that began applies to all of them."""

@@ -70,7 +70,7 @@ class PodRegistry:
     def set_annotations(self, pod: PodRecord, annotations: Mapping[str, str]) -> None:
         """Store the annotations just written to *pod*, unless its watch reported a change before."""
         if self.is_current(pod):
-            self.put(msgspec.structs.replace(pod, annotations=annotations))
+            self.put(msgspec.structs.replace(pod, annotations=annotations, outdated_summary=False))
 
     def _forget(self) -> None:
         limit = self._clock() - REMEMBERED_SECONDS

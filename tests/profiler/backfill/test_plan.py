@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.domain.annotation_index import AnnotationIndex
+from app.domain.annotations import REQUESTS
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.pod_record import PodRecord
 from app.domain.profiles import ProfileKind
@@ -70,6 +71,37 @@ def plan(pod: PodRecord, *manifests: Mapping[str, Any]) -> dict[str, str | None]
 def test_annotations_become_those_of_the_index(pod: PodRecord, changes: dict[str, str | None] | None) -> None:
     """Missing annotations are set, wrong ones replaced, surplus ones removed; correct ones stay."""
     assert plan(pod) == changes
+
+
+@pytest.mark.parametrize(
+    ("pod", "changes"),
+    [
+        pytest.param(running(annotations=WEB_ANNOTATIONS, outdated_summary=True), {}, id="annotated"),
+        pytest.param(running(outdated_summary=True), WEB_ANNOTATIONS, id="not-annotated"),
+        pytest.param(running(workload=DEBUG, outdated_summary=True), {}, id="without-profile"),
+    ],
+)
+def test_the_summary_of_a_resized_pod_is_removed(pod: PodRecord, changes: dict[str, str]) -> None:
+    """It names requests that the Pod no longer has; profile annotations are repaired as on every Pod."""
+    assert plan(pod) == {REQUESTS: None, **changes}
+
+
+def test_a_resized_pod_that_opted_out_keeps_its_summary() -> None:
+    """A Pod that opted out is never changed."""
+    assert plan(running(is_exempt=True, outdated_summary=True)) is None
+
+
+def test_a_resized_pod_keeps_connections_that_may_wait() -> None:
+    """Within the hour only the summary is removed: connections that changed twice are followed later."""
+    fleet = Fleet()
+    fleet.connect(1)
+    fleet.repaired_connections(100)
+    fleet.connect(2)
+    annotations = NEEDS | {"liqo.io/connectionProfile0": "c-0", "liqo.io/connectionProfile1": "c-1"}
+
+    [repair] = fleet.planner.plan([running(annotations=annotations, outdated_summary=True)], 200)
+
+    assert repair.changes == {REQUESTS: None}
 
 
 def test_nothing_is_planned_before_all_profiles_are_listed() -> None:
