@@ -59,7 +59,7 @@ def own_rights() -> set[Right]:
         | rights("profiling", "", "configmaps", "job-profiler-status", "get", "update", "patch")
         | checkpoint_rights()
         | probe_rights()
-        | rights("profiling", "", "events", "*", "create", "patch")
+        | rights("profiling", "", "events", "*", "create")
     )
 
 
@@ -80,7 +80,7 @@ def certificate_rights() -> set[Right]:
 
 def workload_rights(namespace: str = "*") -> set[Right]:
     expected = rights(namespace, "", "pods", "*", *READ, "patch")
-    expected |= rights(namespace, "", "events", "*", "create", "patch")
+    expected |= rights(namespace, "", "events", "*", "create")
     for resource in ("jobs", "cronjobs"):
         expected |= rights(namespace, "batch", resource, "*", *READ)
     for resource in ("deployments", "statefulsets", "daemonsets"):

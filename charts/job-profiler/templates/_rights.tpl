@@ -69,7 +69,7 @@ labels of namespaces that opt in.
   verbs: [get, update, patch]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 # Check-points, which have names that depend on their content, and the self-probe's dry run.
 - apiGroups: [""]
   resources: [configmaps]
@@ -110,7 +110,7 @@ patch its caBundle.
   verbs: [get, list, watch]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end }}
 
 {{/*
