@@ -11,12 +11,14 @@ from typing import Any, Protocol
 import pytest
 
 from app.settings.environment import Settings, read_settings
+from tests.chart.limited_release import LimitedRelease
 from tests.chart.rendered import CHART, IMAGE, Release
 from tests.chart.served import FIRST, SECOND
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.profile_crds import remove_crds, remove_profiles
+from tests.cluster.versions import require_minor
 
 NEW_CLUSTER = "1.36.0"
 
@@ -115,3 +117,15 @@ def _installing(against: Helm, kubectl: Kubectl) -> Iterator[Helm]:
             for release in against.run("list", "--short", f"--namespace={namespace}").split():
                 against.uninstall(release, namespace)
             remove_profiles(kubectl, namespace)
+
+
+@pytest.fixture(scope="module")
+def limited_release(
+    helm4: Helm, control_plane: ControlPlane, request: pytest.FixtureRequest
+) -> Iterator[LimitedRelease]:
+    """A default release in FIRST whose policies are in force."""
+    require_minor(control_plane, 30, "ValidatingAdmissionPolicies")
+    request.getfixturevalue("namespaces")  # not created for skipped tests
+    release = LimitedRelease(helm4.against(control_plane.kubeconfig), control_plane, FIRST)
+    with release:
+        yield release

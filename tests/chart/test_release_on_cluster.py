@@ -281,7 +281,7 @@ def test_crds_applied_by_hand_are_taken_over_or_left_alone(
 
 
 def test_the_notes_say_what_to_do_next(newest_installer: Helm) -> None:
-    """The notes have the commands for profiles and status, with this release's namespaces, and no warning."""
+    """The notes have the commands for profiles and status, with this release's namespaces."""
     printed = notes(newest_installer, profiling={"profilesNamespace": SECOND}, crds={"install": False})
 
     assert f"kubectl get cpuprofiles,memoryprofiles,connectionprofiles -n {SECOND}\n" in printed
@@ -292,7 +292,6 @@ def test_the_notes_say_what_to_do_next(newest_installer: Helm) -> None:
     assert f"kubectl get configmap job-profiler-status -n {FIRST} -o yaml\n" in printed
     assert "running Pods get them without a restart" in printed
     assert f"helm test job-profiler -n {FIRST} --logs\n" in printed
-    assert "WARNING" not in printed
     assert "crd" not in printed
 
 
@@ -303,16 +302,53 @@ def test_the_notes_say_when_running_pods_are_not_annotated(newest_installer: Hel
     assert "with backfill.enabled=false running Pods are not annotated" in printed
 
 
-def test_the_notes_warn(newest_installer: Helm) -> None:
-    """The notes warn of a single replica, of the host network, and of failurePolicy Fail."""
-    values = {"replicas": 1, "failurePolicy": "Fail", "hostNetwork": True, "port": 10260}
-    printed = notes(newest_installer, webhook=values)
+def warnings(printed: str) -> list[str]:
+    """What the warnings of notes are about: a value, and what it is."""
+    found = re.findall(r"WARNING: (?:this cluster.*, and )?(\S+ is \w+)", printed)
+    return [str(subject) for subject in found]
 
-    assert re.findall(r"WARNING: (\S+) is (\w+)", printed) == [
-        ("webhook.replicas", "1"),
-        ("webhook.hostNetwork", "true"),
-        ("webhook.failurePolicy", "Fail"),
+
+def test_the_notes_warn(newest_installer: Helm) -> None:
+    """The notes warn of a single replica, of the host network, of failurePolicy Fail, and of one process."""
+    values = {"replicas": 1, "failurePolicy": "Fail", "hostNetwork": True, "port": 10260}
+    without_rights = {"certificates": {"provider": "cert-manager"}, "backfill": {"enabled": False}}
+
+    assert warnings(notes(newest_installer, webhook=values, **without_rights)) == [
+        "webhook.replicas is 1",
+        "webhook.hostNetwork is true",
+        "webhook.failurePolicy is Fail",
     ]
+    combined = notes(newest_installer, topology="combined", **without_rights)
+    assert warnings(combined) == ["topology is combined"]
+
+
+def test_the_notes_warn_of_rights_that_nothing_limits(newest_installer: Helm) -> None:
+    """Without ValidatingAdmissionPolicy they say what the two rights on whole objects mean.
+
+    A dry run of the client knows no kind that the cluster serves.
+    """
+    printed = notes(newest_installer)
+    assert warnings(printed) == ["certificates.provider is self", "backfill.enabled is true"]
+    assert "takes over the cluster. Prefer certificates.provider=cert-manager" in printed
+    assert "every Pod, also in kube-system" in printed
+
+    listed = notes(
+        newest_installer,
+        profiling={"namespaces": [SECOND]},
+        certificates={"provider": "cert-manager"},
+    )
+    assert warnings(listed) == ["backfill.enabled is true"]
+    assert "all Pods of the profiled namespaces" in listed
+
+
+def test_the_notes_of_an_installation_know_the_cluster(
+    newest_installer: Helm, control_plane: ControlPlane
+) -> None:
+    """From Kubernetes 1.30 on the policies limit both rights, and the default release has no warning."""
+    printed = newest_installer.install("job-profiler", CHART, FIRST, values=IMAGE)
+
+    is_limited = int(control_plane.version.split(".")[1]) >= 30
+    assert len(warnings(printed)) == (0 if is_limited else 2)
 
 
 def test_plain_manifests_can_be_applied_again(control_plane: ControlPlane, kubectl: Kubectl) -> None:
