@@ -1,5 +1,6 @@
 """Renews generated files: the chart's CRDs from `crds/`; from the chart the manifests of `webhook-config/`
-(for the oldest supported Kubernetes), the snapshots of the tests, and the table of values in its README.
+(for the oldest supported Kubernetes, with `policies/` for newer ones), the snapshots of the tests, and the
+table of values in its README.
 
 `python charts/render.py` writes the files that differ; with `--check` it only names them, with exit code 1.
 """  # noqa: INP001 - a program, not a package
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from objects import CHART, NAMESPACE, REPOSITORY, Manifest, RenderError, as_text, key_of, render
-from snapshots import snapshots
+from snapshots import ADMISSION_POLICIES, FIRST_WITH_ADMISSION_POLICIES, snapshots
 from values_table import readme
 
 OLDEST_KUBERNETES = "1.20.0"
@@ -29,6 +30,8 @@ FILES = {
     "50-deployments.yaml": ("Deployment",),
     "60-webhook.yaml": ("MutatingWebhookConfiguration",),
 }
+# Clusters that don't serve these kinds refuse them: `kubectl apply -f` does not read the subdirectory.
+POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 HEADER = "# Rendered from charts/job-profiler by `make manifests`: edit the chart.\n"
 IMAGE_NOTE = "# {image} is a placeholder: replace it with the image that you built and pushed.\n"
 
@@ -56,6 +59,7 @@ def renew_all(helm: str, *, check: bool) -> list[Path]:
     # The chart's CRDs come first, since the manifests contain them.
     drifted = renew(CHART / "files" / "crds", crds(), check=check)
     drifted += renew(REPOSITORY / "webhook-config", manifests(helm), check=check)
+    drifted += renew(REPOSITORY / "webhook-config" / "policies", policies(helm), check=check)
     drifted += renew(REPOSITORY / "tests" / "chart" / "snapshots", snapshots(helm), check=check)
     if (described := readme()) != (file := CHART / "README.md").read_text():
         drifted.append(file)
@@ -95,6 +99,14 @@ def manifests(helm: str) -> dict[str, str]:
     }
 
 
+def policies(helm: str) -> dict[str, str]:
+    """The text of the admission policies, by file name."""
+    options = [f"--set=image.repository={IMAGE}", f"--api-versions={ADMISSION_POLICIES}"]
+    release = render(helm, f"1.{FIRST_WITH_ADMISSION_POLICIES}.0", options)
+    objects = [_plain(manifest) for manifest in release if manifest["kind"] in POLICIES]
+    return {"admission-policies.yaml": _text(objects)}
+
+
 def _namespace() -> Manifest:
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
@@ -118,7 +130,7 @@ def _plain(manifest: Manifest) -> Manifest:
 
 def _text(objects: list[Manifest]) -> str:
     """YAML in an order that does not depend on Helm's version."""
-    kinds = [kind for group in FILES.values() for kind in group]
+    kinds = [kind for group in (*FILES.values(), POLICIES) for kind in group]
     objects = sorted(objects, key=lambda manifest: (kinds.index(manifest["kind"]), key_of(manifest)))
     deployed = next((manifest for manifest in objects if manifest["kind"] == "Deployment"), None)
     header = HEADER

@@ -117,6 +117,21 @@ def test_plain_manifests_are_the_release_and_its_namespace(render: Render) -> No
     assert len(objects) == len(identities) + 1
 
 
+def test_plain_policies_are_those_of_the_release(render: Render) -> None:
+    """The subdirectory has all policies and bindings of the default release on clusters that serve them."""
+    served = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
+    release = render(kube_version="1.30.0", api_versions=[served])
+    [file] = (REPOSITORY / "webhook-config" / "policies").glob("*")
+    objects = list(yaml.safe_load_all(file.read_text()))
+
+    assert {_identity(manifest): manifest["spec"] for manifest in objects} == {
+        _identity(manifest): manifest["spec"]
+        for manifest in release.objects
+        if manifest["kind"].startswith("ValidatingAdmissionPolicy")
+    }
+    assert not set(HELM_ONLY) & set(keys_of(objects))
+
+
 def test_plain_manifests_know_nothing_of_helm() -> None:
     """There is no label or annotation that only Helm reads; a comment names the placeholder of the image."""
     assert not set(HELM_ONLY) & set(keys_of(list(manifests())))

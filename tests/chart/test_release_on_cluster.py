@@ -352,15 +352,20 @@ def test_the_notes_of_an_installation_know_the_cluster(
 
 
 def test_plain_manifests_can_be_applied_again(control_plane: ControlPlane, kubectl: Kubectl) -> None:
-    """The server accepts `webhook-config/`; a second `kubectl apply` keeps what the product wrote."""
-    manifests = f"--filename={REPOSITORY / 'webhook-config'}"
+    """The server accepts `webhook-config/`; a second `kubectl apply` keeps what the product wrote.
+
+    From Kubernetes 1.30 on the policies are applied too.
+    """
+    serves_policies = int(control_plane.version.split(".")[1]) >= 30
+    folders = ("webhook-config", "webhook-config/policies") if serves_policies else ("webhook-config",)
+    manifests = [f"--filename={REPOSITORY / folder}" for folder in folders]
     try:
-        kubectl.run("apply", manifests)
+        kubectl.run("apply", *manifests)
         wait_for_crds(kubectl)
         product = Product(control_plane, "profiling")
         product.write()
-        again = kubectl.run("apply", manifests)
+        again = kubectl.run("apply", *manifests)
         assert [line for line in again.splitlines() if not line.endswith(" unchanged")] == []
         assert product.is_kept(kubectl)
     finally:
-        kubectl.run("delete", "--ignore-not-found", manifests)
+        kubectl.run("delete", "--ignore-not-found", *manifests)
