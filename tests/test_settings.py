@@ -384,6 +384,40 @@ def test_the_message_has_the_remedy(name: str, value: str, remedy: str) -> None:
     assert faults(**{name: value}) == (f"{name.upper()} (--{name.replace('_', '-')}) is {value!r}: {remedy}",)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "choice"),
+    [
+        ("log_level", "INFO", "info"),
+        ("log_level", "Warning\n", "warning"),
+        ("log_format", "JSON", "json"),
+        ("role", "Webhook", "webhook"),
+        ("risk", "LOW", "low"),
+        ("certificate_provider", "Cert-Manager", "cert-manager"),
+        ("network_metric_provider", "Linkerd", "linkerd"),
+        ("operating_mode", "profiling_scheduling", "PROFILING_SCHEDULING"),
+    ],
+)
+def test_a_choice_is_read_in_any_case(
+    name: str, value: str, choice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the environment and from a flag; LOG_LEVEL=INFO is what most programs take."""
+    assert getattr(read_settings({name: value}), name) == choice
+    monkeypatch.setenv(name.upper(), value)
+    assert getattr(read_settings({}), name) == choice
+
+
+def test_only_the_variables_in_use_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A foreign ROLE and TIMESLOTS have no effect if only HISTORY_DAYS is read; a flag has one."""
+    monkeypatch.setenv("ROLE", "admin")
+    monkeypatch.setenv("TIMESLOTS", "6")
+    monkeypatch.setenv("HISTORY_DAYS", "3")
+
+    settings = read_settings({"min_samples": "5"}, ["history_days"])
+
+    assert (settings.role, settings.timeslots) == ("combined", 4)
+    assert (settings.history_days, settings.min_samples) == (3, 5)
+
+
 def test_a_ceiling_is_no_less_than_its_floor() -> None:
     """100m is 0.1 cores, more than 0.09; 1Gi is 1073741824 bytes, more than the 1G of 1000000000."""
     cpu = faults(scheduling_cpu_floor="100m", scheduling_cpu_ceiling="0.09")

@@ -41,12 +41,16 @@ def _parameter(name: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def takes_settings(names: Iterable[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes_settings(
+    names: Iterable[str], *, also_read: Iterable[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Turns a function with a parameter `settings` into a command with an option for each setting in *names*.
 
-    Settings without an option are still read from the environment. SettingsError lists all faults.
+    The settings in *also_read* have no option and are read from the environment. All others have their
+    defaults, so that a variable of another program does not stop the command. SettingsError lists all faults.
     """
     option_names = tuple(names)
+    variables = {*option_names, *also_read}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own_parameters = [
@@ -56,7 +60,8 @@ def takes_settings(names: Iterable[str]) -> Callable[[Callable[..., None]], Call
         @wraps(command)
         def run(**arguments: Any) -> None:
             flags = {name: arguments.pop(name) for name in option_names}
-            command(settings=read_settings(flags), **arguments)
+            used = variables if arguments.get("history") is None else _without_prometheus(variables)
+            command(settings=read_settings(flags, used), **arguments)
 
         parameters = [*own_parameters, *map(_parameter, option_names)]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
@@ -64,3 +69,8 @@ def takes_settings(names: Iterable[str]) -> Callable[[Callable[..., None]], Call
         return run
 
     return decorate
+
+
+def _without_prometheus(names: Iterable[str]) -> set[str]:
+    """The settings that a command uses if it reads a history file."""
+    return {name for name in names if "prometheus" not in name and name != "network_metric_provider"}

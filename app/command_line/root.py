@@ -53,6 +53,10 @@ _USAGE = (
     "excluded_namespaces",
     "own_namespace",
 )
+# These commands read no labels of namespaces, and report a selector that would need them.
+_REFUSED = ("profiling_namespace_selector",)
+# Of a written profile.
+_STORED = ("max_profiles", "profile_write_rate", "stale_after_days", "expire_after_days")
 _DAYS = 29  # 14 to learn from, 15 to evaluate
 
 
@@ -68,7 +72,7 @@ def serve(settings: Settings) -> None:
 
 
 @program.command()
-@takes_settings((*_ESTIMATION, *_CLUSTER))
+@takes_settings((*_ESTIMATION, *_CLUSTER), also_read=_STORED)
 def profile(
     settings: Settings,
     history: Annotated[
@@ -114,7 +118,7 @@ def probe(settings: Settings) -> None:
 
 
 @program.command()
-@takes_settings(_USAGE)
+@takes_settings(_USAGE, also_read=_REFUSED)
 def backtest(
     settings: Settings,
     history: Annotated[
@@ -133,7 +137,7 @@ def backtest(
 
 
 @program.command()
-@takes_settings(_USAGE)
+@takes_settings(_USAGE, also_read=_REFUSED)
 def record(
     settings: Settings,
     output: Annotated[Path, typer.Option("--output", "-o", help="History file (.npz) to write")],
@@ -150,7 +154,7 @@ def record(
 
 
 @program.command()
-@takes_settings((*_USAGE, "risk", "kubeconfig", "profiles_namespace"))
+@takes_settings((*_USAGE, "risk", "kubeconfig", "profiles_namespace"), also_read=_REFUSED)
 def explain(
     settings: Settings,
     workload: Annotated[

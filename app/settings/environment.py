@@ -4,10 +4,11 @@ Every field is an environment variable (its name in capitals) and a flag of the 
 (`prometheus_url` is `PROMETHEUS_URL` and `--prometheus-url`); a flag wins over the environment.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from enum import StrEnum
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import SettingsError
@@ -39,15 +40,30 @@ class Settings(
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", validate_default=True, allow_inf_nan=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read_choice_in_any_case(cls, value: object, info: ValidationInfo) -> object:
+        """`INFO` is the choice `info`; a value that is no choice stays as it is given."""
+        choices = cls.model_fields[info.field_name].annotation if info.field_name else None
+        if not (isinstance(value, str) and isinstance(choices, type) and issubclass(choices, StrEnum)):
+            return value
+        return next((choice for choice in choices if choice.lower() == value.strip().lower()), value)
 
-def read_settings(flags: Mapping[str, Any]) -> Settings:
-    """The settings from the environment and *flags* (field name to text; None means not given).
+
+def read_settings(flags: Mapping[str, Any], variables: Collection[str] = ()) -> Settings:
+    """The settings from *flags* (field name to text; None means not given), else from the environment.
+
+    Only the variables of the fields *variables* are read from the environment, all of them if it is empty: a
+    variable with a common name, such as ROLE, may be set for another program.
 
     Raises:
         SettingsError: names every wrong setting, with the value that was given.
     """
+    given = {name: value for name, value in flags.items() if value is not None}
+    fields = Settings.model_fields
+    defaults = {name: fields[name].default for name in fields if variables and name not in variables}
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        return Settings(**defaults | given)
     except ValidationError as error:
         raise SettingsError([_format_fault(fault) for fault in error.errors()]) from error
 

@@ -1,28 +1,9 @@
 """The real process: exit code, both outputs, and log."""
 
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
-from app.settings.environment import Settings
-
-REPOSITORY = Path(__file__).parents[2]
-
-
-def job_profiler(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs the program without settings from this machine's environment."""
-    inherited = {key: value for key, value in os.environ.items() if key.lower() not in Settings.model_fields}
-    return subprocess.run(
-        [sys.executable, "-m", "app", *map(str, arguments)],
-        cwd=REPOSITORY,
-        env=inherited | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+from tests.command_line.process import job_profiler
 
 
 def closed_port() -> int:
