@@ -175,6 +175,12 @@ def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch, serve
         ("10.0.0.1", "http://10.0.0.1:9090"),
         ("[fd00::1]", "http://[fd00::1]:9090"),
         ("[fd00::1]:8080", "http://[fd00::1]:8080"),
+        ("fd00::1", "http://[fd00::1]:9090"),
+        ("::1", "http://[::1]:9090"),
+        ("FD00:0:0::9090", "http://[fd00::9090]:9090"),
+        ("fd00::1/prometheus", "http://[fd00::1]:9090/prometheus"),
+        ("[::1]/prometheus", "http://[::1]:9090/prometheus"),
+        ("https://[fd00::1]:8443/a", "https://[fd00::1]:8443/a"),
         ("mimir/prometheus", "http://mimir:9090/prometheus"),
         ("mimir:8080/prometheus/", "http://mimir:8080/prometheus"),
         ("http://mimir", "http://mimir"),
@@ -200,11 +206,21 @@ def test_the_port_goes_with_a_host_alone() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "http://", "ftp://prometheus", "my host", "/path", "::1", "prometheus:0", "http://p/?query=up"],
+    ["", "http://", "ftp://prometheus", "my host", "/path", "prometheus:0", "http://p/?query=up"],
 )
 def test_an_invalid_host_is_refused(url: str) -> None:
     """The message says what to give instead."""
     remedy = "use a host name, or a URL with http:// or https://, without query or fragment"
+
+    assert faults(prometheus_url=url) == (f"PROMETHEUS_URL (--prometheus-url) is {url!r}: {remedy}",)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://fd00::1", "http://::1:9090", "::1::", "a:b:c", "[::1]x", "[::1]:1:2"]
+)
+def test_brackets_of_an_ipv6_address_are_explained(url: str) -> None:
+    """Without brackets, the end of an IPv6 address may be a port."""
+    remedy = "put an IPv6 address in brackets, such as http://[fd00::1]:9090"
 
     assert faults(prometheus_url=url) == (f"PROMETHEUS_URL (--prometheus-url) is {url!r}: {remedy}",)
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -15,13 +14,13 @@ import httpx
 import jsonpatch
 
 from app.errors import ProfilerError
+from app.http_server.binding import ALL_ADDRESSES, bind, loopback
 from app.runtime.standalone import Standalone, run_standalone
 from app.settings.environment import Settings
 from app.settings.types import Role
 from app.sources.recorded import ReplayedHistory, read_recorded_history
 
 _HERE = files("app.demo")
-_LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +34,12 @@ class Demonstration:
 
 def demo_settings() -> Settings:
     """The settings of the demonstration; the environment is ignored, because it is meant for a cluster."""
-    webhook_port, health_port = _free_ports()
+    address = loopback(ALL_ADDRESSES)
+    webhook_port, health_port = _free_ports(address)
     return Settings.model_construct(
         role=Role.COMBINED,
-        bind_address=_LOOPBACK,
-        certificate_names=(_LOOPBACK,),
+        bind_address=address,
+        certificate_names=(address,),
         webhook_port=webhook_port,
         health_port=health_port,
         shutdown_delay=0.0,
@@ -74,9 +74,10 @@ async def _post(server: Standalone, review: dict[str, Any]) -> list[dict[str, An
     return patch
 
 
-def _free_ports() -> tuple[int, int]:
-    """Two different free ports: both stay bound until the second is found."""
-    with socket.socket() as first, socket.socket() as second:
-        for probe in (first, second):
-            probe.bind((_LOOPBACK, 0))
-        return first.getsockname()[1], second.getsockname()[1]
+def _free_ports(address: str) -> tuple[int, int]:
+    """Two different free ports of *address*: both stay bound until the second is found."""
+    sockets = [*bind(address, 0), *bind(address, 0)]
+    first, second = (bound.getsockname()[1] for bound in sockets)
+    for bound in sockets:
+        bound.close()
+    return first, second

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,10 @@ from typing import Any
 import uvicorn
 
 from app.errors import ProfilerError
+from app.http_server.binding import bind, loopback
 from app.http_server.protocol import ANY_CLIENT, ClientConnection, ClientPolicy
 
 _DRAIN_SECONDS = 5
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 
 class Listener(uvicorn.Server):
@@ -53,7 +54,7 @@ class Listener(uvicorn.Server):
         if not self.started:
             return None
         host, port = self.servers[0].sockets[0].getsockname()[:2]
-        return _LOOPBACK.get(host, host), port
+        return loopback(host), port
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -75,8 +76,14 @@ class Listener(uvicorn.Server):
             raise
 
     async def _serve_or_raise(self) -> None:
+        sockets: list[socket.socket] = []
         try:
-            await self.serve()
-        except SystemExit as exit_:  # uvicorn could not bind the address, and has logged the reason
-            address = f"{self.config.host}, port {self.config.port}"
-            raise ProfilerError(f"can't listen on {address}: is it in use?") from exit_
+            sockets = bind(self.config.host, self.config.port)
+            await self.serve(sockets)
+        except (OSError, UnicodeError) as error:  # UnicodeError: no host name can be so long
+            reason = error.strerror if isinstance(error, OSError) else error
+            address = f"{self.config.host or 'all addresses'}, port {self.config.port}"
+            raise ProfilerError(f"can't listen on {address}: {reason}") from error
+        finally:
+            for bound in sockets:
+                bound.close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.errors import ProfilerError
+from app.http_server.binding import in_url
 from app.http_server.listener import Listener
 from app.profiler.cycle.cycle import ProfilingCycle
 from app.profiler.cycle.loop import CycleSchedule, run_cycles
@@ -75,7 +76,7 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
     running = asyncio.create_task(supervise(tasks, stopping))
     try:
         await _wait_until_ready(running, checks)
-        host = settings.certificate_names[0]
+        host = in_url(settings.certificate_names[0])
         yield Standalone(
             profiles,
             f"https://{host}:{settings.webhook_port}",

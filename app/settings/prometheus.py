@@ -1,5 +1,6 @@
 """Address, query limits and credentials of Prometheus."""
 
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
@@ -8,6 +9,8 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from app.settings.types import NetworkMetricProvider, Port
 
 _HOST = re.compile(r"[\w.:%-]+")
+# Only an IPv6 address has more than one colon, or brackets.
+_ADDRESS = re.compile(r"\[[^\]]*\](:[^:]*)?|[^:\[\]]*(:[^:]*)?")
 
 
 class PrometheusSettings(BaseModel):
@@ -15,7 +18,7 @@ class PrometheusSettings(BaseModel):
 
     prometheus_url: str = Field(
         "prometheus.linkerd-viz.svc",
-        description="Address of Prometheus: a host name, or a URL with port and path",
+        description="Address of Prometheus: a host name or IP address, or a URL with port and path",
     )
     prometheus_port: Port = Field(9090, description="Port of Prometheus if PROMETHEUS_URL is a host name")
     connections_prometheus_url: str = Field(
@@ -76,10 +79,13 @@ class PrometheusSettings(BaseModel):
     @field_validator("prometheus_url", "connections_prometheus_url")
     @classmethod
     def _check_url(cls, url: str, info: ValidationInfo) -> str:
-        url = url.strip()
+        url = _bracketed(url.strip())
         if not url and info.field_name == "connections_prometheus_url":
             return url
         parts = urlsplit(url if "://" in url else f"//{url}")
+        address = parts.netloc.rpartition("@")[2]
+        if not _ADDRESS.fullmatch(address):
+            raise ValueError("put an IPv6 address in brackets, such as http://[fd00::1]:9090")
         has_host = parts.scheme in {"", "http", "https"} and _HOST.fullmatch(parts.hostname or "")
         # `parts.port` raises a ValueError with the reason if the port is not a number from 0 to 65535.
         if not has_host or parts.port == 0 or parts.query or parts.fragment:
@@ -131,3 +137,12 @@ class PrometheusSettings(BaseModel):
         host, _, path = url.partition("/")
         address = host if urlsplit(f"//{host}").port is not None else f"{host}:{self.prometheus_port}"
         return f"http://{address}/{path}".rstrip("/")
+
+
+def _bracketed(url: str) -> str:
+    """*url*, in brackets if it is a bare IPv6 address: only then is its end not taken for a port."""
+    host, slash, path = url.partition("/")
+    try:
+        return f"[{ipaddress.IPv6Address(host)}]{slash}{path}"
+    except ValueError:
+        return url

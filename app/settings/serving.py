@@ -11,7 +11,11 @@ class ServingSettings(BaseModel):
     role: Role = Field(
         Role.COMBINED, description="Role of this process: webhook, profiler or combined (both)"
     )
-    bind_address: str = Field("0.0.0.0", description="Address that both listeners bind")  # noqa: S104 - a Pod's
+    bind_address: str = Field(
+        "::",
+        description="Address that both listeners bind; :: means all of IPv6 and IPv4 (of IPv4 alone without"
+        " IPv6 in the kernel), 0.0.0.0 all of IPv4",
+    )
     webhook_port: Port = Field(10250, description="Port of the webhook (HTTPS)")
     health_port: Port = Field(8080, description="Port of /livez, /readyz and /metrics (HTTP)")
     max_review_bytes: int = Field(

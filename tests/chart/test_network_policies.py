@@ -100,6 +100,8 @@ def test_what_pods_reach(render: Render) -> None:
         ({"url": "https://thanos.example/api"}, {443}),
         ({"url": "http://thanos.example"}, {80}),
         ({"url": "http://[::1]:9091/x:7"}, {9091}),
+        ({"url": "[fd00::5]:9091"}, {9091}),
+        ({"url": "fd00::5"}, {9090}),
         ({"url": "thanos", "connectionsUrl": "https://mesh:8443"}, {9090, 8443}),
         ({"url": "thanos", "connectionsUrl": "mesh/path", "port": 7}, {7}),
     ],

@@ -44,6 +44,7 @@ VALUES = [
         {"tls_secret": "prof-tls", "ca_secret": "prof-ca", "webhook_configuration": "prof", "lease": "prof"},
     ),
     ChartValue("healthPort", 9090, {"health_port": 9090}),
+    ChartValue("bindAddress", "0.0.0.0", {"bind_address": "0.0.0.0"}),
     ChartValue("logLevel", "debug", {"log_level": "debug"}),
     ChartValue(
         "combined.extraEnv", [{"name": "PROMETHEUS_TIMEOUT", "value": "120"}], {"prometheus_timeout": 120}

@@ -86,6 +86,8 @@ WRONG: list[tuple[str, object]] = [
     ("webhook.podLabels", {"number": 1}),
     ("profiler.extraEnv", {"NAME": "value"}),
     ("healthPort", "http"),
+    ("bindAddress", "webhook:80"),
+    ("bindAddress", ""),
     ("logLevel", "trace"),
     ("commonLabels", {"a b": "c"}),
     ("commonLabels", {"number": 1}),

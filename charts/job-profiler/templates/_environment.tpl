@@ -22,6 +22,8 @@ Each template takes the root and returns a list of name and value.
   value: {{ printf "%s-tls" (include "job-profiler.fullname" .) | quote }}
 - name: WEBHOOK_CONFIGURATION
   value: {{ include "job-profiler.fullname" . | quote }}
+- name: BIND_ADDRESS
+  value: {{ .Values.bindAddress | quote }}
 - name: HEALTH_PORT
   value: {{ .Values.healthPort | int | quote }}
 - name: LOG_LEVEL

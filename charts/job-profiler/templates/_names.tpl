@@ -99,7 +99,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if contains "://" . }}
 {{- $default = ternary 443 80 (hasPrefix "https://" .) }}
 {{- end }}
-{{- $ports = append $ports (default $default (regexFind ":[0-9]+$" $host | trimPrefix ":") | int) }}
+{{- $port := regexMatch "^[^\\[]*:[^:]*:" $host | ternary "" (regexFind ":[0-9]+$" $host) }}{{/* none in fd00::5 */}}
+{{- $ports = append $ports (default $default (trimPrefix ":" $port) | int) }}
 {{- end }}
 {{- default (uniq $ports) .Values.networkPolicy.prometheusPorts | toJson }}
 {{- end }}
