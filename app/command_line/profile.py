@@ -37,7 +37,7 @@ from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.adapters import ClusterProfiles, ClusterWorkloads
 from app.runtime.logs import configure_logs
 from app.runtime.policies import cycle_policy
-from app.runtime.prometheus import check_credentials, open_prometheus
+from app.runtime.prometheus import check_access, open_prometheus
 from app.runtime.scope import namespace_scope
 from app.runtime.watches.namespaces import SELECTOR_SETTING, list_scope
 from app.settings.environment import Settings
@@ -132,7 +132,7 @@ async def _open_source(
 ) -> AsyncIterator[_OpenedSource]:
     traffic = QueryCosts()
     if history is None:
-        check_credentials(settings)
+        check_access(settings)
         # A single run has no later cycle that could read the rest.
         async with open_prometheus(settings, namespaces, traffic, queries_per_cycle=math.inf) as prometheus:
             yield _OpenedSource(prometheus, datetime.now(UTC), namespaces.covers, FixedSnapshot(), traffic)

@@ -16,7 +16,7 @@ from app.domain.namespaces import NamespaceSelection
 from app.errors import ProfilerError, SettingsError
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 from app.profiler.cycle.collector import newest_complete_step
-from app.runtime.prometheus import check_credentials, open_prometheus
+from app.runtime.prometheus import check_access, open_prometheus
 from app.runtime.scope import namespace_scope, query_scope
 from app.runtime.watches.namespaces import SELECTOR_SETTING
 from app.settings.environment import Settings
@@ -54,7 +54,7 @@ async def open_usage(
         listed = NamespaceSelection(settings.profiling_namespace or None)
         yield UsageInput(recorded, recorded, steps, listed.covers, str(history))
         return
-    check_credentials(settings)
+    check_access(settings)
     namespaces = namespace_scope(settings)
     # A single run has no later cycle that could read the rest.
     async with open_prometheus(settings, namespaces, queries_per_cycle=math.inf) as prometheus:

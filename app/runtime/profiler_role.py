@@ -30,7 +30,7 @@ from app.runtime.backfill import BackfillFactory
 from app.runtime.certificates import authority_secret, certificate_keeper
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.policies import cycle_plan, probe_policy
-from app.runtime.prometheus import check_credentials, open_prometheus
+from app.runtime.prometheus import check_access, open_prometheus
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
 from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.workloads import WorkloadWatches
@@ -85,7 +85,7 @@ class ProfilerRole:
         self._catalogue = catalogue
         self._metrics, self._queries = CycleMetrics(registry), QueryMetrics(registry)
         if settings.background_routine_enabled:
-            check_credentials(settings)
+            check_access(settings)
         self._leading = False
         self._authority = authority_secret(client, settings)
         self._watches: list[Reflector[Any]] = []

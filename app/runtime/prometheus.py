@@ -1,10 +1,12 @@
 """Factory of the Prometheus source, with the server and credentials of the settings."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.errors import SettingsError, SourceError
 from app.profiler.registries.namespaces import NamespaceScope
+from app.proxies import Proxy, environment_proxy
 from app.runtime.scope import query_scope
 from app.settings.environment import Settings
 from app.sources.credentials import PrometheusCredentials
@@ -37,6 +39,7 @@ async def open_prometheus(
         ),
         credentials=_credentials(settings),
         observer=observer,
+        proxy_for=_proxy_for,
     ) as source:
         yield source
 
@@ -55,11 +58,18 @@ def _credentials(settings: Settings) -> PrometheusCredentials:
     )
 
 
-def check_credentials(settings: Settings) -> None:
-    """Raises SettingsError if a credential or CA file for Prometheus can't be used."""
+def _proxy_for(url: str) -> Proxy | None:
+    """The proxy for Prometheus; ALL_PROXY, which kubectl ignores, counts as in curl."""
+    return environment_proxy(url, os.environ, "ALL_PROXY")
+
+
+def check_access(settings: Settings) -> None:
+    """Raises SettingsError if a credential, a CA file or the proxy for Prometheus can't be used."""
     credentials = _credentials(settings)
     try:
         credentials.authentication()
         credentials.tls_context()
     except SourceError as error:
         raise SettingsError([str(error)]) from error
+    for url in filter(None, (settings.prometheus_base_url, settings.connections_base_url)):
+        _proxy_for(url)

@@ -9,6 +9,7 @@ import httpx
 import structlog
 
 from app.errors import SourceError
+from app.proxies import Proxy
 from app.sources.credentials import Fingerprint, PrometheusCredentials
 
 log = structlog.get_logger(__name__)
@@ -18,7 +19,7 @@ class HttpClients:
     """Provides the current client; a replaced one is closed after its last request.
 
     The first request reads the files of *credentials*; later ones read them again if they changed or were
-    unusable.
+    unusable. Connections go through *proxy*; httpx itself would read no NO_PROXY with ranges of addresses.
     """
 
     def __init__(
@@ -27,8 +28,9 @@ class HttpClients:
         url_credentials: tuple[str, str] | None,
         timeout_seconds: float,
         transport: httpx.AsyncBaseTransport | None,
+        proxy: Proxy | None = None,
     ) -> None:
-        self._credentials, self._transport = credentials, transport
+        self._credentials, self._transport, self._proxy = credentials, transport, proxy
         self._timeout = httpx.Timeout(timeout_seconds)
         self._auth: httpx.Auth | None = httpx.BasicAuth(*url_credentials) if url_credentials else None
         self._last_fingerprint: Fingerprint = ()
@@ -88,5 +90,7 @@ class HttpClients:
             headers=self._credentials.headers(),
             timeout=self._timeout,
             transport=self._transport,
+            proxy=self._proxy.url if self._proxy else None,
+            trust_env=False,
             verify=self._credentials.tls_context(),
         )

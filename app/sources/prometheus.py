@@ -22,6 +22,7 @@ from app.history.samples import (
     PressureSamples,
     StepRange,
 )
+from app.proxies import Proxy
 from app.sources import owners, queries
 from app.sources.chunked_query import ChunkedQuery, RunQuery, run_all
 from app.sources.credentials import PrometheusCredentials
@@ -99,6 +100,7 @@ class PrometheusSource:
         observer: QueryObserver | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         retry_policy: RetryPolicy | None = None,
+        proxy_for: Callable[[str], Proxy | None] = lambda _: None,
     ) -> None:
         limits = limits or Limits()
 
@@ -111,6 +113,7 @@ class PrometheusSource:
                 observer=observer,
                 transport=transport,
                 retry_policy=retry_policy,
+                proxy=proxy_for(url),
             )
 
         self.api = api(base_url)

@@ -20,6 +20,7 @@ import structlog
 
 from app.errors import SourceError, TooLargeError
 from app.history.samples import STEP_SECONDS, StepRange
+from app.proxies import Proxy
 from app.sources.answers import AnswerReader, error_message
 from app.sources.credentials import PrometheusCredentials
 from app.sources.http_clients import HttpClients
@@ -93,6 +94,7 @@ class PrometheusApi:
         transport: httpx.AsyncBaseTransport | None = None,
         retry_policy: RetryPolicy | None = None,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
+        proxy: Proxy | None = None,
     ) -> None:
         url, url_credentials = _split_credentials(base_url)
         self.url = str(url).rstrip("/")
@@ -103,8 +105,9 @@ class PrometheusApi:
         self._slots = asyncio.Semaphore(concurrency)
         # Compression costs Prometheus as much as the query itself: worth it only across distant networks.
         self._headers = {} if url.scheme == "https" else {"Accept-Encoding": "identity"}
+        self._proxy = proxy
         self._clients = HttpClients(
-            credentials or PrometheusCredentials(), url_credentials, timeout_seconds, transport
+            credentials or PrometheusCredentials(), url_credentials, timeout_seconds, transport, proxy
         )
 
     async def __aenter__(self) -> Self:
@@ -222,7 +225,8 @@ class PrometheusApi:
             ) from error
         # UnicodeError: a host name is too long. SSLError: a server refuses a certificate after the handshake.
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ssl.SSLError) as error:
-            message = f"{self.url} can't be reached: {str(error) or type(error).__name__}"
+            through = f" through {self._proxy}" if self._proxy else ""
+            message = f"{self.url} can't be reached{through}: {str(error) or type(error).__name__}"
             raise _TransientError(SourceError("Unreachable", message)) from error
 
     @property

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from app.errors import SettingsError, SourceError
-from app.runtime.prometheus import check_credentials
+from app.runtime.prometheus import check_access
 from app.settings.environment import read_settings
 from app.sources.credentials import PrometheusCredentials
 from app.sources.http_clients import HttpClients
@@ -228,7 +228,7 @@ def test_a_wrong_file_is_named_at_the_start(
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
 
     with pytest.raises(SettingsError) as caught:
-        check_credentials(read_settings({f"prometheus_{setting}": str(file), **companions}))
+        check_access(read_settings({f"prometheus_{setting}": str(file), **companions}))
 
     (fault,) = caught.value.faults
     assert fault.startswith(f"PROMETHEUS_{setting.upper()} is {str(file)!r}, which can't be used: ")
@@ -237,7 +237,7 @@ def test_a_wrong_file_is_named_at_the_start(
 
 def test_without_credentials_nothing_is_read() -> None:
     """The defaults use no credentials and trust the public CAs."""
-    check_credentials(read_settings({}))
+    check_access(read_settings({}))
     access = PrometheusCredentials()
 
     assert access.authentication() is None
