@@ -8,6 +8,7 @@ Complete rows are cut out of the body early, so that little of it is held at a t
 document of the same form, on which everything but the rows is checked.
 """
 
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Collection, Sequence
 from http import HTTPStatus
@@ -109,6 +110,8 @@ class AnswerReader:
 
     def finish(self) -> QueryResult:
         """The result, after the last chunk."""
+        if self._body.startswith(BOM_UTF8):
+            del self._body[: len(BOM_UTF8)]
         data = _data(self._body)
         self._append(_decode(_ROWS, data.result, self._body))
         if len(set(self._keys)) < len(self._keys):
@@ -159,7 +162,7 @@ def _status_text(status: int) -> str:
 def _error_text(body: Body) -> str:
     """The error in Prometheus' envelope; if a proxy sent another body, the beginning of that."""
     try:
-        envelope = _ENVELOPE.decode(body)
+        envelope = _ENVELOPE.decode(body.removeprefix(BOM_UTF8))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _beginning(body)
     return _envelope_error(envelope)

@@ -8,8 +8,8 @@ import asyncio
 import random
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
@@ -34,6 +34,10 @@ CONCURRENT_QUERIES = 4
 _ENDPOINT = "api/v1/query_range"
 _MAX_ERROR_BYTES = 64 * 1024
 _RETRIED_STATUSES = frozenset({429, 502, 503})
+# Proxies that allow only reading refuse POST with these; 403 may be a refusal of the credentials, too.
+_REFUSED_METHOD_STATUSES = frozenset({403, 405, 501})
+_OTHER_METHOD = {"POST": "GET", "GET": "POST"}
+_TOO_LONG_STATUSES = frozenset({414, 431})
 # Thanos would leave out unavailable stores, and downsample; `stats` makes Prometheus report the loaded
 # samples. Servers ignore parameters that they do not know.
 _COMPLETE_RESULT = {
@@ -106,6 +110,7 @@ class PrometheusApi:
         # Compression costs Prometheus as much as the query itself: worth it only across distant networks.
         self._headers = {} if url.scheme == "https" else {"Accept-Encoding": "identity"}
         self._proxy = proxy
+        self._method = "POST"
         self._clients = HttpClients(
             credentials or PrometheusCredentials(), url_credentials, timeout_seconds, transport, proxy
         )
@@ -167,12 +172,12 @@ class PrometheusApi:
         async with self._slots:
             started = perf_counter()
             with self._translate_errors():
-                async with asyncio.timeout(self._timeout_seconds), self._clients.current() as client:
-                    url = f"{self.url}/{_ENDPOINT}"
-                    async with client.stream("POST", url, data=form, headers=self._headers) as response:
-                        if not response.is_success:
-                            raise await self._error_of(response)
-                        received_bytes = await self._read(response, reader)
+                async with (
+                    asyncio.timeout(self._timeout_seconds),
+                    self._clients.current() as client,
+                    self._respond(client, form) as response,
+                ):
+                    received_bytes = await self._read(response, reader)
             result = await asyncio.to_thread(reader.finish)
             self.observer.record_result(
                 signal,
@@ -181,6 +186,35 @@ class PrometheusApi:
                 samples=result.loaded_samples or len(result.samples),
             )
             return result
+
+    @asynccontextmanager
+    async def _respond(
+        self, client: httpx.AsyncClient, form: dict[str, str]
+    ) -> AsyncIterator[httpx.Response]:
+        """The successful response; if one method is refused, to the other, which is used from then on."""
+        refusals: dict[str, Exception] = {}
+        is_too_long = False
+        for method in (self._method, _OTHER_METHOD[self._method]):
+            async with self._request(client, method, form) as response:
+                too_long = method == "GET" and response.status_code in _TOO_LONG_STATUSES
+                if too_long or response.status_code in _REFUSED_METHOD_STATUSES:
+                    refusals[method] = await self._error_of(response)
+                    is_too_long |= too_long
+                    continue
+                self._method = method
+                if not response.is_success:
+                    raise await self._error_of(response)
+                yield response
+                return
+        raise _too_long_error(refusals) if is_too_long else refusals["POST"]
+
+    def _request(
+        self, client: httpx.AsyncClient, method: str, form: dict[str, str]
+    ) -> AbstractAsyncContextManager[httpx.Response]:
+        url = f"{self.url}/{_ENDPOINT}"
+        if method == "POST":
+            return client.stream("POST", url, data=form, headers=self._headers)
+        return client.stream("GET", url, params=form, headers=self._headers)
 
     async def _read(self, response: httpx.Response, reader: AnswerReader) -> int:
         received_bytes = 0
@@ -196,6 +230,8 @@ class PrometheusApi:
     async def _error_of(self, response: httpx.Response) -> Exception:
         """The error class decides whether the query is retried, made smaller, or given up."""
         status, body = response.status_code, bytearray()
+        if response.has_redirect_location:
+            return SourceError("HTTPError", self._redirect_message(response))
         async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > _MAX_ERROR_BYTES:
@@ -229,6 +265,16 @@ class PrometheusApi:
             message = f"{self.url} can't be reached{through}: {str(error) or type(error).__name__}"
             raise _TransientError(SourceError("Unreachable", message)) from error
 
+    def _redirect_message(self, response: httpx.Response) -> str:
+        """No redirect is followed: a POST could become a GET, and credentials could reach another server."""
+        target = response.url.join(response.headers["Location"]).copy_with(
+            userinfo=b"", query=None, fragment=None
+        )
+        return (
+            f"{self.url} redirects to {target} ({response.status_code}), which is not followed: set the URL"
+            " of Prometheus to the server that answers queries, or credentials if that is a login page"
+        )
+
     @property
     def _time_out_message(self) -> str:
         return f"{self.url} sent no complete response within {self._timeout_seconds:g} s"
@@ -242,6 +288,13 @@ def _split_credentials(base_url: str) -> tuple[httpx.URL, tuple[str, str] | None
         raise SourceError("InvalidURL", f"the URL of Prometheus is not valid: {error}") from error
     credentials = (url.username, url.password) if url.userinfo else None
     return url.copy_with(userinfo=b""), credentials
+
+
+def _too_long_error(refusals: Mapping[str, Exception]) -> SourceError:
+    """The error for a query that is too long for the URL of a GET request, if POST is refused as well."""
+    message = f"a query is too long for GET ({refusals['GET']}), and POST is refused ({refusals['POST']})"
+    remedy = f"allow POST to /{_ENDPOINT} in the proxy before Prometheus, or longer URLs"
+    return SourceError("HTTPError", f"{message}: {remedy}")
 
 
 def _retry_after_seconds(response: httpx.Response) -> float:

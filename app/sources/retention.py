@@ -1,6 +1,7 @@
 """Retention time of a Prometheus server; other back ends do not report theirs."""
 
 import re
+from codecs import BOM_UTF8
 
 import httpx
 import msgspec
@@ -29,7 +30,7 @@ async def retention_seconds(clients: HttpClients, url: str) -> float | None:
             response = await client.get(f"{url}/{_PATH}", timeout=_TIMEOUT_SECONDS)
         if not response.is_success:
             return None
-        info = msgspec.json.decode(response.content, type=_RuntimeInfo)
+        info = msgspec.json.decode(response.content.removeprefix(BOM_UTF8), type=_RuntimeInfo)
     except (SourceError, httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError, UnicodeError):
         return None
     return duration_seconds(info.data.storage_retention)

@@ -18,6 +18,7 @@ from tests.cluster.processes import free_ports
 class ReceivedRequest:
     """A received request; `answer` is the response of Prometheus."""
 
+    method: str
     path: str
     headers: Mapping[str, str]
     form: Mapping[str, str]
@@ -50,13 +51,20 @@ class Backend:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                self._respond(self.path, self.rfile.read(int(self.headers["Content-Length"])))
+
+            def do_GET(self) -> None:
+                path, _, query = self.path.partition("?")
+                self._respond(path, query.encode())
+
+            def _respond(self, path: str, body: bytes) -> None:
                 form = {key: value for key, [value] in parse_qs(body.decode()).items()}
                 request = ReceivedRequest(
-                    self.path,
+                    self.command,
+                    path,
                     {name.lower(): value for name, value in self.headers.items()},
                     form,
-                    lambda: _prometheus(prometheus_url, body),
+                    lambda: _prometheus(prometheus_url, self.command, body),
                 )
                 backend.requests.append(request)
                 reply = play(request) or Reply(200, request.answer())
@@ -89,8 +97,10 @@ class Backend:
         self._thread.join()
 
 
-def _prometheus(url: str, form: bytes) -> dict[str, Any]:
+def _prometheus(url: str, method: str, form: bytes) -> dict[str, Any]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{url}/api/v1/query_range", form, timeout=30) as answer:
+    endpoint = f"{url}/api/v1/query_range"
+    request = (endpoint, form) if method == "POST" else (f"{endpoint}?{form.decode()}", None)
+    with opener.open(*request, timeout=30) as answer:
         body: dict[str, Any] = json.loads(answer.read())
     return body

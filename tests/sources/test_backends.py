@@ -262,3 +262,20 @@ async def test_a_budget_below_the_load(prometheus: Prometheus) -> None:
     assert same(await client.cpu(), expected)
     assert client.traffic.queries == {"planning": 1, "cpu": 6}
     assert client.traffic.splits.total() == 0
+
+
+@pytest.mark.parametrize("status", [403, 405, 501])
+async def test_a_proxy_that_only_allows_reading(prometheus: Prometheus, status: int) -> None:
+    """The proxy refuses POST: the first query is repeated by GET, and all later ones are sent by GET."""
+
+    def play(request: ReceivedRequest) -> Reply | None:
+        return Reply(status, "<html>read only</html>") if request.method == "POST" else None
+
+    with Backend(prometheus.url, play) as backend:
+        client = Client(backend.url, limits=Limits(concurrency=1))
+        assert same(await client.cpu(), await Client(prometheus.url).cpu())
+
+    methods = [request.method for request in backend.requests if request.path == "/api/v1/query_range"]
+    assert methods[:2] == ["POST", "GET"]
+    assert len(methods) > 2
+    assert "POST" not in methods[2:]
