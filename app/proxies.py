@@ -28,7 +28,7 @@ class Proxy:
 
     def __str__(self) -> str:
         """The setting and the URL without credentials, for messages."""
-        return f"{self.setting} {_without_credentials(self.url)}"
+        return f"{self.setting} {without_credentials(self.url)}"
 
     @classmethod
     def checked(cls, setting: str, text: str, url: str) -> Self:
@@ -45,7 +45,7 @@ class Proxy:
             remedy = "use the URL of an HTTP proxy, such as http://proxy.example:3128"
         else:
             return cls(setting, proxy)
-        fault = f"{setting} is {_without_credentials(text)!r}, for requests to {_without_credentials(url)}"
+        fault = f"{setting} is {without_credentials(text)!r}, for requests to {without_credentials(url)}"
         raise SettingsError([f"{fault}: {remedy}, or name the host in NO_PROXY"])
 
 
@@ -131,7 +131,8 @@ def _has_address(proxy: str) -> bool:
         return False
 
 
-def _without_credentials(url: str) -> str:
+def without_credentials(url: str) -> str:
+    """*url* as messages show it."""
     before, at, after = url.rpartition("@")
     scheme, separator, _ = before.partition("://")
     return f"{scheme}{separator}{after}" if at and separator else after

@@ -1,7 +1,7 @@
 """The client library without its generated classes, which are not used here and take 32 MB.
 
 Importing `kubernetes_asyncio.client` imports about 800 modules of API objects. Here empty modules replace
-them during the import; configuration, credentials and transport are the library's own.
+them during the import; configuration and credentials are the library's own.
 """
 
 import sys
@@ -55,15 +55,13 @@ def _without_generated_classes() -> Iterator[None]:
 
 
 with _without_generated_classes():
-    from kubernetes_asyncio.client import ApiClient, Configuration
-    from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+    from kubernetes_asyncio.client import Configuration
+    from kubernetes_asyncio.config import ConfigException, load_incluster_config
     from kubernetes_asyncio.config.kube_config import KubeConfigLoader
 
 __all__ = [
-    "ApiClient",
     "ConfigException",
     "Configuration",
     "KubeConfigLoader",
     "load_incluster_config",
-    "load_kube_config",
 ]

@@ -1,23 +1,29 @@
 """Requests to the API server: authentication, time-outs, and errors mapped to `app.errors`.
 
-Credentials, TLS and the connection pool come from the client library. Its generated models are not used: they
-decode each object several times, and would leak into every caller.
+The client library provides the credentials of a service account. Its transport is not used: it follows
+redirects, and reads the proxies of the environment with other rules than kubectl. Nor are its generated
+models: they decode each object several times.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
+import msgspec
+from multidict import CIMultiDict
 
 from app.errors import ClusterError
-from app.kubernetes.client_library import ApiClient
-from app.kubernetes.credentials import load_configuration
+from app.kubernetes.credentials import ApiServer, find_api_server
 from app.kubernetes.failures import error_from_response, map_exceptions
 
 JSON = "application/json"
+# aiohttp's own size is smaller than the events of large objects.
+_READ_BUFFER_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +60,34 @@ async def open_connection(kubeconfig: str | None, timeouts: Timeouts) -> AsyncIt
     """A pool of connections to the API server; opening it sends nothing.
 
     Raises:
-        ClusterError: no usable credentials.
+        SettingsError: no usable credentials.
     """
-    configuration = await load_configuration(kubeconfig)
-    # No limit: watches of many listed namespaces would use up the library's 100 connections.
-    configuration.connection_pool_maxsize = 0
-    try:
-        api = ApiClient(configuration)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise ClusterError(f"the credentials for {configuration.host} can't be used: {error}") from error
-    async with api:
-        yield ApiConnection(api, timeouts)
+    server = await find_api_server(kubeconfig)
+    # No limit: watches of many listed namespaces would use up aiohttp's 100 connections.
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(
+        connector=connector, trust_env=False, read_bufsize=_READ_BUFFER_BYTES
+    ) as session:
+        yield ApiConnection(session, server, timeouts)
 
 
 class ApiConnection:
-    """Sends requests; only this class depends on internals of the client library."""
+    """Sends requests to one API server."""
 
     def __init__(
-        self, api: ApiClient, timeouts: Timeouts, may_write: Callable[[], bool] = lambda: True
+        self,
+        session: aiohttp.ClientSession,
+        server: ApiServer,
+        timeouts: Timeouts,
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._api = api
+        self._session, self._server = session, server
         self._timeouts = timeouts
         self._may_write = may_write
 
     def with_write_fence(self, may_write: Callable[[], bool]) -> "ApiConnection":
         """The same connections; every request other than GET fails while *may_write* is False."""
-        return ApiConnection(self._api, self._timeouts, may_write)
+        return ApiConnection(self._session, self._server, self._timeouts, may_write)
 
     async def read(self, request: ApiRequest) -> bytes:
         """The complete response body."""
@@ -107,28 +115,43 @@ class ApiConnection:
                 headers = await self._headers(request)
                 if request.verb != "GET" and not self._may_write():
                     raise ClusterError(f"{request}: not sent, because this replica is no longer the leader")
-                response: aiohttp.ClientResponse = await self._api.rest_client.request(
+                response = await self._session.request(
                     request.verb,
-                    f"{self._api.configuration.host}{request.path}",
-                    query_params=dict(request.query),
+                    f"{self._server.url}{request.path}{_query_string(request)}",
                     headers=headers,
-                    body=request.body,
-                    _preload_content=False,
-                    _request_timeout=limits,
+                    data=None if request.body is None else msgspec.json.encode(request.body),
+                    allow_redirects=False,
+                    ssl=self._server.tls.context if self._server.tls else True,
+                    server_hostname=self._server.server_name,
+                    proxy=self._server.proxy.url if self._server.proxy else None,
+                    timeout=limits,
                 )
-                if response.status >= 400:
-                    async with response:
-                        body = await response.read()
-                    raise error_from_response(str(request), response.status, body, response.headers)
+                if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                    raise await self._error_of(request, response)
         return response
 
-    async def _headers(self, request: ApiRequest) -> dict[str, str]:
-        headers = {
-            "Accept": request.accept,
-            # Compression costs client and server more time than it saves on a cluster's network.
-            "Accept-Encoding": "identity",
-            "Content-Type": request.content_type,
-            "User-Agent": "kubernetes-job-profiler",
-        }
-        await self._api.update_params_for_auth(headers, [], ["BearerToken"])
+    async def _error_of(self, request: ApiRequest, response: aiohttp.ClientResponse) -> ClusterError:
+        async with response:
+            body = await response.read()
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            self._server.authentication.expire()
+        return error_from_response(str(request), response.status, body, response.headers)
+
+    async def _headers(self, request: ApiRequest) -> CIMultiDict[str]:
+        headers = CIMultiDict(
+            {
+                "Accept": request.accept,
+                # Compression costs client and server more time than it saves on a cluster's network.
+                "Accept-Encoding": "identity",
+                "Content-Type": request.content_type,
+                "User-Agent": "kubernetes-job-profiler",
+            }
+        )
+        if authorization := await self._server.authentication.current():
+            headers["Authorization"] = authorization
+        headers.extend(self._server.headers)
         return headers
+
+
+def _query_string(request: ApiRequest) -> str:
+    return f"?{urlencode(request.query)}" if request.query else ""

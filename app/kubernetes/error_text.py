@@ -1,4 +1,4 @@
-"""Texts of responses as parts of error messages."""
+"""Texts of error messages."""
 
 _SHOWN_CHARACTERS = 400
 
@@ -7,3 +7,7 @@ def shorten(text: str) -> str:
     """The text on one line, cut to 400 characters."""
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN_CHARACTERS else line[:_SHOWN_CHARACTERS] + "..."
+
+
+class CredentialsError(Exception):
+    """The credentials for the API server can't be read; the text is the reason."""

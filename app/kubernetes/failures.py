@@ -17,8 +17,8 @@ from app.errors import (
     NotFoundError,
     UnavailableError,
 )
-from app.kubernetes.client_library import ConfigException
-from app.kubernetes.error_text import shorten
+from app.kubernetes.error_text import CredentialsError, shorten
+from app.proxies import without_credentials
 
 _BY_STATUS: Mapping[int, type[ClusterError]] = {
     HTTPStatus.BAD_REQUEST: InvalidError,
@@ -37,12 +37,15 @@ class _Status(msgspec.Struct):
 
 
 def error_from_response(request: str, status: int, body: bytes, headers: Mapping[str, str]) -> ClusterError:
-    """The exception for an HTTP status of 400 or more; *request* is its verb and path.
+    """The exception for an HTTP status of 300 or more; *request* is its verb and path.
 
     A proxy or load balancer in front of the API server may respond with any body: a body that is not a
     `Status` object is left out of the text.
     """
     message = f"{request}: {status} {_phrase(status)}"
+    if target := headers.get("Location", "") if status < HTTPStatus.BAD_REQUEST else "":
+        shown = shorten(without_credentials(target.partition("?")[0]))
+        return ClusterError(f"{message}: redirects to {shown}, which is not followed: check the server's URL")
     try:
         details = msgspec.json.decode(body, type=_Status).message
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -59,7 +62,7 @@ def map_exceptions(request: str) -> Iterator[None]:
     """Turns exceptions of the client library into exceptions of `app.errors`; a cancellation passes."""
     try:
         yield
-    except ConfigException as error:
+    except CredentialsError as error:
         raise UnavailableError(f"{request}: the credentials can't be read: {shorten(str(error))}") from error
     except (aiohttp.ClientError, HttpProcessingError, OSError) as error:  # TimeoutError is an OSError
         details = shorten(str(error)) or type(error).__name__

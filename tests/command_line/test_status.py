@@ -242,7 +242,7 @@ def test_a_missing_kubeconfig(program: Program, tmp_path: Path) -> None:
     """The message has the path and its setting."""
     outcome = program.run("status", "--kubeconfig", tmp_path / "none")
 
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert f"{tmp_path / 'none'}" in outcome.err
     assert "KUBECONFIG (--kubeconfig)" in outcome.err
 

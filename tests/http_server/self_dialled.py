@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import uvloop
 
 from app.http_server.listener import Listener
-from app.settings.serving import ServingSettings
+from app.settings.environment import Settings
 from app.tls.self_dial import dial
 from app.tls.serving import ServingContext
 from tests.kubernetes.polling import until
@@ -26,7 +26,7 @@ async def dial_own_listener() -> None:
     authority = issue_authority(now)
     serving = ServingContext()
     serving.load(issue_serving_certificate(authority, (NAME,), now))
-    listener = Listener(None, ServingSettings().bind_address, 0, serving.context)
+    listener = Listener(None, Settings.model_fields["bind_address"].default, 0, serving.context)
     task = asyncio.create_task(listener.run_until_cancelled())
     await until(lambda: listener.started)
     address = listener.own_address

@@ -16,7 +16,7 @@ import pytest
 from app.errors import ProfilerError
 from app.http_server.binding import bind, loopback
 from app.http_server.listener import Listener
-from app.settings.serving import ServingSettings
+from app.settings.environment import Settings
 from tests.kubernetes.polling import until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ async def listening(address: str) -> AsyncIterator[int]:
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        pytest.param(ServingSettings().bind_address, LOOPBACKS, id="default"),
+        pytest.param(Settings.model_fields["bind_address"].default, LOOPBACKS, id="default"),
         pytest.param("::", LOOPBACKS, id="::"),
         pytest.param("[::]", LOOPBACKS, id="[::]"),
         pytest.param("", LOOPBACKS, id="empty"),

@@ -12,6 +12,7 @@ from app.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    SettingsError,
     UnavailableError,
 )
 from app.kubernetes.client import ClusterClient, open_cluster
@@ -269,7 +270,7 @@ async def test_without_any_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside of a Pod and without a kubeconfig, the error names the setting."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
 
-    with pytest.raises(ClusterError, match="set KUBECONFIG"):
+    with pytest.raises(SettingsError, match="set KUBECONFIG"):
         async with open_cluster(None):
             pass
 
@@ -283,6 +284,6 @@ async def test_an_unusable_kubeconfig(tmp_path: Path, content: str | None) -> No
     if content is not None:
         path.write_text(content)
 
-    with pytest.raises(ClusterError, match=r"wrong\.kubeconfig"):
+    with pytest.raises(SettingsError, match=r"wrong\.kubeconfig"):
         async with open_cluster(str(path), SHORT):
             pass

@@ -100,7 +100,9 @@ class Backend:
 def _prometheus(url: str, method: str, form: bytes) -> dict[str, Any]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     endpoint = f"{url}/api/v1/query_range"
-    request = (endpoint, form) if method == "POST" else (f"{endpoint}?{form.decode()}", None)
-    with opener.open(*request, timeout=30) as answer:
+    request = urllib.request.Request(endpoint, form)
+    if method == "GET":
+        request = urllib.request.Request(f"{endpoint}?{form.decode()}")
+    with opener.open(request, timeout=30) as answer:
         body: dict[str, Any] = json.loads(answer.read())
     return body
