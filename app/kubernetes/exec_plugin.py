@@ -9,6 +9,7 @@ import base64
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,8 @@ async def _output(plugin: ExecPlugin, environment: Mapping[str, str], *, is_inte
     try:
         output, errors = await process.communicate()
     except asyncio.CancelledError:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         raise
     if process.returncode:
         details = shorten((errors or b"").decode(errors="replace"))

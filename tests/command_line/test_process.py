@@ -56,3 +56,38 @@ def test_an_unreachable_prometheus_is_named() -> None:
         assert f"\n{signal}: {url} can't be reached: " in run.stderr
     assert run.stderr.splitlines()[-1] == "job-profiler: no profile could be computed: see the errors above"
     assert "Traceback" not in run.stderr
+
+
+def test_a_garbage_kubeconfig_gets_one_sentence(tmp_path: Path) -> None:
+    """The program itself as a kubeconfig: exit code 2 as for a wrong setting, one line, no stack trace."""
+    garbage = tmp_path / "config"
+    garbage.write_bytes(b"\x7fELF\x02\x01\x01\x00")
+
+    for command in ("status", "probe"):
+        run = job_profiler(command, KUBECONFIG=str(garbage))
+
+        assert (run.returncode, run.stdout) == (2, "")
+        [line] = run.stderr.splitlines()
+        assert line.startswith(
+            f"job-profiler: the kubeconfig {garbage} can't be used: {garbage}: it is no kubeconfig"
+        )
+        assert line.endswith("; set KUBECONFIG (--kubeconfig) to the path of a kubeconfig")
+
+
+def test_a_socks_proxy_stops_only_commands_that_would_use_it() -> None:
+    """`profile` names the variable and exits with 2; with NO_PROXY, or a history file, it has no effect."""
+    socks = {"ALL_PROXY": "socks5://proxy.example:1080", "PROMETHEUS_URL": "prometheus.invalid"}
+
+    refused = job_profiler("profile", **socks)
+    direct = job_profiler("profile", **socks, NO_PROXY=".invalid", HISTORY_DAYS="1")
+    of_file = job_profiler("profile", "--history", "app/demo/emojivoto.npz", **socks)
+
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "job-profiler: ALL_PROXY is 'socks5://proxy.example:1080', for requests to"
+        " http://prometheus.invalid:9090: SOCKS proxies are not supported: set it to an HTTP proxy,"
+        " or name the host in NO_PROXY\n"
+    )
+    assert direct.returncode == 1
+    assert "cpu: http://prometheus.invalid:9090 can't be reached: " in direct.stderr
+    assert (of_file.returncode, of_file.stderr) == (0, "")
