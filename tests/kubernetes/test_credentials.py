@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +246,22 @@ async def test_the_input_of_a_plugin(tmp_path: Path) -> None:
     }
     await opened(kubeconfig(tmp_path, plugin(tmp_path, {"token": "it"})))
     assert info(tmp_path)["spec"] == {"interactive": False}
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("Never", False), ("IfAvailable", True), ("Always", True), (None, True)]
+)
+async def test_a_plugin_on_a_terminal(
+    mode: str | None, *, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If standard input is a terminal, the plug-in may ask its user, unless the kubeconfig says Never."""
+    controller, terminal = os.openpty()
+    with os.fdopen(terminal) as standard_input:
+        monkeypatch.setattr(sys, "stdin", standard_input)
+        await opened(kubeconfig(tmp_path, plugin(tmp_path, {"token": "it"}, interactiveMode=mode)))
+    os.close(controller)
+
+    assert info(tmp_path)["spec"] == {"interactive": expected}
 
 
 @pytest.mark.parametrize(
