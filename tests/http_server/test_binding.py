@@ -18,6 +18,7 @@ from app.http_server.binding import bind, loopback
 from app.http_server.listener import Listener
 from app.settings.environment import Settings
 from tests.kubernetes.polling import until
+from tests.parts.locate import is_continuous_integration
 
 REPOSITORY = Path(__file__).parents[2]
 LOOPBACKS = ("127.0.0.1", "::1")
@@ -164,7 +165,14 @@ def can_make_namespaces() -> bool:
     return bool(tools) and subprocess.run(["unshare", "--net", "true"], check=False).returncode == 0
 
 
-@pytest.mark.skipif(not can_make_namespaces(), reason="needs root, unshare and ip")
+@pytest.fixture
+def network_namespaces() -> None:
+    """Skips the test, or fails it on a build server, if this user can't create network namespaces."""
+    if not can_make_namespaces():
+        (pytest.fail if is_continuous_integration() else pytest.skip)("needs root, unshare and ip")
+
+
+@pytest.mark.usefixtures("network_namespaces")
 @pytest.mark.parametrize(
     ("setup", "expected"),
     [
@@ -188,7 +196,7 @@ def test_readiness_on_every_kind_of_host(setup: list[str], expected: str) -> Non
     assert in_network_namespace("tests.http_server.self_dialled", *setup) == expected
 
 
-@pytest.mark.skipif(not can_make_namespaces(), reason="needs root, unshare and ip")
+@pytest.mark.usefixtures("network_namespaces")
 def test_the_demonstration_runs_without_ipv4() -> None:
     """On a host without 127.0.0.1 its listeners are on ::1, and the URL has brackets."""
     output = in_network_namespace("app demo", "ip link set lo up", "ip address del 127.0.0.1/8 dev lo")
