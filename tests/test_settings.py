@@ -46,6 +46,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "max_connections": ("0", 0),
     "backfill_enabled": ("false", False),
     "backfill_rate": ("2.5", 2.5),
+    "workload_metrics": ("true", True),
     "operating_mode": ("PROFILING_SCHEDULING", "PROFILING_SCHEDULING"),
     "scheduling_min_confidence": ("0.8", 0.8),
     "scheduling_deadband": ("0.3", 0.3),

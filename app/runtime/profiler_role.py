@@ -92,7 +92,8 @@ class ProfilerRole:
         self._prober = Prober(
             client, probe_policy(settings), EventRecorder(client, identity_of(settings)), registry
         )
-        ProfileGauges(catalogue, lambda: self._leading, registry)
+        if settings.workload_metrics:
+            ProfileGauges(catalogue, lambda: self._leading, registry)
         self._backfill = (
             BackfillFactory(settings, client, catalogue, BackfillMetrics(registry))
             if settings.backfill_enabled

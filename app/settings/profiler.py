@@ -1,10 +1,10 @@
-"""Refresh of the profiles, and back-fill of running Pods."""
+"""Refresh of the profiles, back-fill of running Pods, and gauges of the profiles."""
 
 from pydantic import BaseModel, Field
 
 
 class ProfilerSettings(BaseModel):
-    """The period of profiling cycles, and the rates of writes to profiles and Pods."""
+    """The period of profiling cycles, the rates of writes to profiles and Pods, and the profiles' gauges."""
 
     background_routine_enabled: bool = Field(True, description="Whether the profiler runs profiling cycles")
     background_routine_update_time: float = Field(
@@ -24,4 +24,9 @@ class ProfilerSettings(BaseModel):
     )
     backfill_rate: float = Field(
         50, gt=0, le=1000, description="Maximum Pods patched per second by back-fill"
+    )
+    workload_metrics: bool = Field(
+        False,
+        description="Whether /metrics has the profiles of all workloads by name; it asks no client for"
+        " credentials",
     )

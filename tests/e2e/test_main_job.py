@@ -14,6 +14,7 @@ import pytest
 
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.loopback_http import request
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import running
@@ -295,17 +296,29 @@ def test_each_account_can_do_its_work_and_no_more(release: Release) -> None:
     assert not may("profiler", "delete", f"mutatingwebhookconfigurations/{NAME}")
 
 
+@once
+def test_metrics_name_workloads_only_where_a_value_asks_for_it(release: Release, emojivoto: str) -> None:
+    """The leader has 14 profiles of emojivoto, and no line of its /metrics has that name."""
+    assert _lines_about(release, emojivoto) == []
+
+
 def test_an_upgrade_and_a_rollback_keep_data_and_trust(
     release: Release, emojivoto_prometheus: Prometheus, emojivoto: str
 ) -> None:
-    """Neither Helm version removes the caBundle or the certificates: the chart does not render them."""
+    """Neither Helm version removes the caBundle or the certificates: the chart does not render them.
+
+    The upgrade also sets monitoring.workloadMetrics: CPU and memory of 5 Deployments are 10 gauges.
+    """
     ca_bundle, names = release.ca_bundle, release.profiles().keys()
-    changed = release.values(emojivoto_prometheus.url, {"logLevel": "debug"})
+    changed = release.values(
+        emojivoto_prometheus.url, {"logLevel": "debug", "monitoring": {"workloadMetrics": True}}
+    )
 
     release.helm.upgrade(NAME, CHART, release.namespace, values=changed)
     assert (release.ca_bundle, release.profiles().keys()) == (ca_bundle, names)
     release.restart()
     assert release.processes["webhook"].environment["LOG_LEVEL"] == "debug"
+    wait_until(lambda: len(_lines_about(release, emojivoto)) == 10, 30, "gauges of 5 Deployments")
     _assert_new_pods_annotated(release, emojivoto)
 
     release.helm.rollback(NAME, 1, release.namespace)
@@ -313,6 +326,12 @@ def test_an_upgrade_and_a_rollback_keep_data_and_trust(
     release.restart()
     assert release.processes["webhook"].environment["LOG_LEVEL"] == "info"
     _assert_new_pods_annotated(release, emojivoto)
+
+
+def _lines_about(release: Release, namespace: str) -> list[str]:
+    """The lines of the leader's /metrics with the name of a profiled namespace."""
+    metrics = request(f"{release.processes['profiler'].health_url}/metrics").decode()
+    return [line for line in metrics.splitlines() if namespace in line]
 
 
 def _assert_new_pods_annotated(release: Release, namespace: str) -> None:

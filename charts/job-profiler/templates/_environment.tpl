@@ -100,6 +100,8 @@ Each template takes the root and returns a list of name and value.
   value: {{ .Values.backfill.enabled | quote }}
 - name: BACKFILL_RATE
   value: {{ .Values.backfill.rate | quote }}
+- name: WORKLOAD_METRICS
+  value: {{ .Values.monitoring.workloadMetrics | quote }}
 - name: CERTIFICATE_PROVIDER
   value: {{ .Values.certificates.provider | quote }}
 {{- if include "job-profiler.selfManagedCertificates" . }}
