@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test test-unit test-e2e coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-pods bench-derivation bench-accuracy bench-alternatives fuzz lint audit format manifests demo-history lock clean
+.PHONY: help demo sandbox test test-unit test-e2e test-image test-flood test-newer sbom coverage durations parts bench-webhook bench-admission bench-isolation bench-cycle bench-pods bench-derivation bench-accuracy bench-alternatives fuzz lint audit format manifests demo-history lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -41,6 +41,19 @@ durations: .venv/dev.stamp parts  ## Measure the duration of each test file: tes
 
 test-e2e: .venv/dev.stamp parts  ## Run only the end-to-end tests
 	@$(PYTEST) $(PARALLEL) tests/e2e
+
+# The second lane: each test measures for a minute or more, so nothing runs beside it, but for the unit tests in the image.
+test-image: .venv/dev.stamp .venv/supply-chain.stamp parts  ## Build the image (as root on Debian), and run the product and its unit tests in it
+	@$(PYTEST) -m image
+
+test-flood: .venv/dev.stamp parts  ## Run the floods against the webhook
+	@$(PYTEST) -m flood || { test $$? -eq 5 && echo "no test is marked flood"; }
+
+# Everything that asks Prometheus, on Prometheus 3.5 and etcd 3.5; histories are written by promtool as before.
+test-newer: .venv/dev.stamp parts  ## Run the tests of data sources on Prometheus and etcd of a newer Debian
+	@newer="$$($(BIN)/python -m tests.parts.newer_debian)" && PATH="$$newer:$$PATH" \
+	  && prometheus --version 2>&1 | head -1 && etcd --version | head -1 \
+	  && $(PYTEST) $(PARALLEL) -m prometheus tests/sources tests/profiler tests/cluster
 
 parts: .venv/dev.stamp
 	@$(BIN)/python -m tests.parts
@@ -80,11 +93,25 @@ lint: .venv/dev.stamp  ## Check style, types and import contracts
 
 CHECKOV := .venv/audit/bin/checkov --config-file .ci/checkov.yaml
 
-audit: .venv/audit.stamp  ## Find insecure settings and calls in manifests, Dockerfile and code
+# Everything that is shipped, builds it or tests it; requirements.lock is a part of the first and the last.
+AUDITED := requirements-aws.lock requirements-build.lock requirements-dev.lock
+# `make audit ALLOW_UNAUDITED=1` succeeds where the database of vulnerabilities can't be reached; the line NOT AUDITED stays.
+ALLOW_UNAUDITED ?=
+
+audit: .venv/audit.stamp .venv/supply-chain.stamp  ## Find insecure settings and calls, and known vulnerabilities of the locked packages
 	@$(CHECKOV) --framework kubernetes --directory tests/chart/snapshots
 	@$(CHECKOV) --framework kubernetes --directory webhook-config
 	@$(CHECKOV) --framework dockerfile --file Dockerfile
 	@.venv/audit/bin/bandit --quiet --recursive --configfile .ci/bandit.yaml app
+	@.venv/supply-chain/bin/python -m supply_chain.vulnerabilities $(if $(ALLOW_UNAUDITED),--allow-unaudited) $(AUDITED)
+
+# The root file system of an image; without it the image is built here, as root on Debian. From another engine:
+# docker export $(docker create IMAGE) | tar --extract --directory FOLDER
+IMAGE_ROOT ?=
+
+sbom: .venv/runtime.stamp .venv/supply-chain.stamp $(if $(IMAGE_ROOT),,.venv/dev.stamp parts)  ## Write the bills of materials of wheel and image to dist/: IMAGE_ROOT=FOLDER
+	@root="$(if $(IMAGE_ROOT),$(IMAGE_ROOT),$$($(BIN)/python -m tests.image))" \
+	  && .venv/supply-chain/bin/python -m supply_chain.sbom dist --image-root "$$root"
 
 format: .venv/dev.stamp  ## Format the code
 	@$(BIN)/ruff check --fix .
@@ -106,6 +133,7 @@ lock:  ## Pin the newest versions allowed by pyproject.toml (needs uv)
 	$(LOCK) pyproject.toml --extra aws --group dev -o requirements-dev.lock
 	$(LOCK) --group pyproject.toml:build -o requirements-build.lock
 	$(LOCK) --group pyproject.toml:audit -o requirements-audit.lock
+	$(LOCK) --group pyproject.toml:supply-chain -o requirements-supply-chain.lock
 
 clean:  ## Remove the virtual environment
 	rm -rf .venv
@@ -119,6 +147,11 @@ clean:  ## Remove the virtual environment
 
 .venv/dev.stamp: requirements-dev.lock .venv/runtime.stamp
 	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv/supply-chain.stamp: requirements-supply-chain.lock .venv/runtime.stamp
+	@$(PYTHON) -m venv .venv/supply-chain
+	@.venv/supply-chain/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --require-hashes -r $<
 	@touch $@
 
 .venv/audit.stamp: requirements-audit.lock .venv/runtime.stamp

@@ -12,7 +12,11 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PROGRAM_FOLDERS = ["benchmarks", *(f"app/{path.parent.name}" for path in ROOT.glob("app/*/__init__.py"))]
+PROGRAM_FOLDERS = [
+    "benchmarks",
+    "supply_chain",
+    *(f"app/{path.parent.name}" for path in ROOT.glob("app/*/__init__.py")),
+]
 TEST_FOLDERS = [f"tests/{path.parent.name}" for path in ROOT.glob("tests/*/__init__.py")]
 PLAIN_FILES = sorted(
     path
@@ -98,7 +102,7 @@ def python_files(folder: str) -> list[Path]:
 
 @pytest.mark.parametrize("folder", ["app", *PROGRAM_FOLDERS])
 def test_python_is_in_plain_words(folder: str) -> None:
-    """Comments, docstrings and messages of app/ and benchmarks/."""
+    """Comments, docstrings and messages of app/, benchmarks/ and supply_chain/."""
     texts = chain.from_iterable(texts_of_python(path.read_text(), path) for path in python_files(folder))
 
     assert faults(texts) == []

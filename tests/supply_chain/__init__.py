@@ -1,0 +1,1 @@
+"""Tests of the checks in supply_chain/: on the real programs, with a vulnerability database of their own."""
