@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.parts import control_plane_build, debian, kubernetes_clients
+from tests.parts import control_plane_build, debian, kubernetes_clients, newer_debian
 from tests.parts.commands import PartError
-from tests.parts.locate import Part, cache_directory, find, is_continuous_integration
+from tests.parts.locate import Part, cache_directory, find, is_continuous_integration, newer_directory
 
 Missing = frozenset[Part]
 
@@ -26,7 +26,10 @@ DEBIAN_PACKAGES = {
     Part.PROMETHEUS: "prometheus",
     Part.PROMTOOL: "prometheus",
     Part.WRK: "wrk",
+    Part.BUILDAH: "buildah",
+    Part.MMDEBSTRAP: "mmdebstrap",
 }
+NEWER = frozenset({Part.NEWER_PROMETHEUS, Part.NEWER_ETCD})
 
 
 def main(*, root: bool) -> int:
@@ -79,6 +82,9 @@ def _set_up(missing: Missing, *, root: bool) -> None:
     if missing & CONTROL_PLANE and not _packages_for(CONTROL_PLANE):
         title = f"building Kubernetes {control_plane_build.VERSION} (5 to 7 minutes, once per machine)"
         _step(title, partial(control_plane_build.build, cache / control_plane_build.FOLDER))
+    if missing & NEWER and shutil.which("apt-get"):
+        title = f"unpacking {' and '.join(newer_debian.PACKAGES)} of Debian {newer_debian.SUITE}"
+        _step(title, partial(newer_debian.unpack, newer_directory()))
     if missing & NEWEST_CLIENTS:
         _step(
             "unpacking Helm 4 and kubectl",

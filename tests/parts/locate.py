@@ -37,6 +37,10 @@ class Part(Enum):
     PROMETHEUS = ("prometheus", "prometheus", f"install Debian's package prometheus, or as root {_SET_UP}")
     PROMTOOL = ("promtool", "promtool", f"install Debian's package prometheus, or as root {_SET_UP}")
     WRK = ("wrk", "wrk", f"install Debian's package wrk, or as root {_SET_UP}")
+    BUILDAH = ("buildah", "buildah", f"install Debian's package buildah, or as root {_SET_UP}")
+    MMDEBSTRAP = ("mmdebstrap", "mmdebstrap", f"install Debian's package mmdebstrap, or as root {_SET_UP}")
+    NEWER_PROMETHEUS = ("prometheus, newer", "prometheus", f"on Debian {_SET_UP}")
+    NEWER_ETCD = ("etcd, newer", "etcd", f"on Debian {_SET_UP}")
 
     def __init__(self, title: str, binary: str, how_to_get: str) -> None:
         self.title = title
@@ -46,7 +50,11 @@ class Part(Enum):
 
 _FROM_ASSETS_ONLY = frozenset({Part.KUBE_APISERVER, Part.KUBE_CONTROLLER_MANAGER})
 _FROM_ASSETS_TOO = _FROM_ASSETS_ONLY | {Part.ETCD, Part.KUBECTL}
+_FROM_CACHE_ONLY = frozenset({Part.NEWER_PROMETHEUS, Part.NEWER_ETCD})
+_NEWER_FOLDER = "newer-debian"
 _FOLDERS = {
+    Part.NEWER_PROMETHEUS: _NEWER_FOLDER,
+    Part.NEWER_ETCD: _NEWER_FOLDER,
     Part.KUBE_APISERVER: control_plane_build.FOLDER,
     Part.KUBE_CONTROLLER_MANAGER: control_plane_build.FOLDER,
     Part.KUBECTL: kubernetes_clients.NEWEST.folder,
@@ -59,6 +67,11 @@ def cache_directory() -> Path:
     """The user's cache directory for binaries that this project built or unpacked."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base).absolute() / "kubernetes-job-profiler"
+
+
+def newer_directory() -> Path:
+    """The folder with Prometheus and etcd of a newer Debian, to be put first on PATH."""
+    return cache_directory() / _NEWER_FOLDER
 
 
 def find(part: Part) -> Path | None:
@@ -94,7 +107,7 @@ def _in_assets(part: Part) -> Path | None:
 
 
 def _on_path(part: Part) -> Path | None:
-    if part in _FROM_ASSETS_ONLY:
+    if part in _FROM_ASSETS_ONLY | _FROM_CACHE_ONLY:
         return None
     binary = shutil.which(part.binary)
     return Path(binary) if binary and _suits(part, binary) else None
