@@ -1,4 +1,4 @@
-"""The Dockerfile, which no test can build: Hadolint accepts it, and the files that it copies exist."""
+"""The Dockerfile as text; tests/image builds it: Hadolint accepts it, and the files that it copies exist."""
 
 import re
 import shutil
@@ -62,16 +62,23 @@ def test_ports_are_the_programs() -> None:
 
 
 def test_only_locked_dependencies_are_installed() -> None:
-    """Builder and dependencies come from lock files with hashes; the project itself installs no others."""
-    (locked, project) = [command for command in instructions("RUN") if " install " in command]
+    """Builder and dependencies come from lock files with hashes; the project itself installs no others.
 
-    assert instructions("ARG") == ["REQUIREMENTS=requirements.lock"]
+    Before them, the stage that is thrown away installs Debian's binutils.
+    """
+    (_, locked, project) = [command for command in instructions("RUN") if " install " in command]
+
     for lock_file in ("requirements-build.lock", '"$REQUIREMENTS"'):
-        assert re.search(rf"--require-hashes --requirement {re.escape(lock_file)}(\s|$)", locked)
+        assert re.search(rf"--require-hashes\s+--requirement {re.escape(lock_file)}(\s|$)", locked)
     assert "wheel --no-deps --no-build-isolation" in project
-    assert re.search(r"install --no-deps /wheels/\*\.whl$", project)
+    assert re.search(r"install --no-compile --no-deps /wheels/\*\.whl$", project)
 
 
-def test_the_build_is_the_python_that_is_supported() -> None:
-    """Both stages use the same Python image, so that the virtual environment fits its interpreter."""
-    assert {image.split()[0] for image in instructions("FROM")} == {"python:3.11-slim"}
+def test_the_base_is_one_argument() -> None:
+    """Both stages have the base of the argument, so that the virtual environment fits its interpreter.
+
+    Its default is the supported Python; a whole reference can have a digest. The label repeats it.
+    """
+    assert instructions("ARG") == ["BASE=python:3.11-slim", "REQUIREMENTS=requirements.lock", "BASE"]
+    assert instructions("FROM") == ["${BASE} AS build", "${BASE}"]
+    assert 'org.opencontainers.image.base.name="${BASE}"' in instructions("LABEL")[0]

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,14 @@ from tests.cluster.processes import Process, free_ports
 
 REPOSITORY = Path(__file__).parents[2]
 READY_SECONDS = 60
+# The command that runs the program, from its environment and its arguments.
+Program = Callable[[Mapping[str, str], Sequence[str]], Sequence[str]]
+
+
+def from_this_tree(environment: Mapping[str, str], arguments: Sequence[str]) -> Sequence[str]:
+    """Runs this working tree with the Python of the tests."""
+    variables = [f"{name}={value}" for name, value in environment.items()]
+    return ["env", "--ignore-environment", *variables, sys.executable, "-m", "app", *arguments]
 
 
 class ProductProcess:
@@ -28,6 +36,7 @@ class ProductProcess:
         directory: Path,
         replica: int = 0,
         settings: Mapping[str, str] | None = None,
+        program: Program = from_this_tree,
     ) -> None:
         metadata, pod = deployment["metadata"], deployment["spec"]["template"]["spec"]
         self.name = f"{metadata['name']}-{replica}"
@@ -46,9 +55,7 @@ class ProductProcess:
         }
         self.environment = environment
         self.health_url = f"http://127.0.0.1:{port}"
-        variables = [f"{name}={value}" for name, value in environment.items()]
-        command = ["env", "--ignore-environment", *variables, sys.executable, "-m", "app", *container["args"]]
-        self._process = Process(self.name, command, directory)
+        self._process = Process(self.name, program(environment, container["args"]), directory)
 
     @property
     def log(self) -> str:

@@ -12,7 +12,7 @@ from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.processes import free_ports
 from tests.cluster.waiting import wait_until
-from tests.e2e.product import REPOSITORY, ProductProcess
+from tests.e2e.product import REPOSITORY, ProductProcess, Program, from_this_tree
 
 CHART = REPOSITORY / "charts" / "job-profiler"
 KINDS = "cpuprofiles,memoryprofiles,connectionprofiles"
@@ -34,6 +34,7 @@ class Release:
         kubectl: Kubectl,
         namespace: str,
         directory: Path,
+        program: Program = from_this_tree,
     ) -> None:
         self.helm = helm.against(control_plane.kubeconfig)
         self.kubectl = kubectl
@@ -42,6 +43,7 @@ class Release:
         self.version = control_plane.version
         self._control_plane = control_plane
         self._directory = directory
+        self.program = program
         [self.webhook_port] = free_ports(1)
 
     def values(self, prometheus_url: str, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -71,7 +73,7 @@ class Release:
         deployments = self.kubectl.api.list("deployments", self.namespace)
         for deployment in deployments:
             component = deployment["metadata"]["labels"]["app.kubernetes.io/component"]
-            process = ProductProcess(deployment, self._control_plane, self._directory)
+            process = ProductProcess(deployment, self._control_plane, self._directory, program=self.program)
             self.processes[component] = process
         for process in self.processes.values():
             process.launch()
@@ -83,7 +85,9 @@ class Release:
     def replica(self, component: str, number: int, settings: Mapping[str, str]) -> ProductProcess:
         """Another replica of a Deployment; the caller starts and stops it."""
         deployment = self.kubectl.api.get("deployments", f"{NAME}-{component}", self.namespace)
-        return ProductProcess(deployment, self._control_plane, self._directory, number, settings)
+        return ProductProcess(
+            deployment, self._control_plane, self._directory, number, settings, self.program
+        )
 
     def stop(self) -> None:
         """Stops all processes at the same time."""
