@@ -7,19 +7,25 @@ from typing import Any
 import msgspec
 
 from app.domain.custom_resources import from_manifest
+from app.domain.profile_names import is_name_of, is_newcomer_name
 from app.domain.profiles import Identity, ProfileKind, StoredProfile
 from app.domain.workloads import Connection, Workload
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True, gc=False):
-    """The kept part of one object: its name, and its profile if it holds an identity."""
+    """The needed part of one object: its name, and its profile if it holds an identity."""
 
     name: str
     profile: StoredProfile | None
+    created_at: str = ""
+    is_newcomer: bool = False
 
 
 class ProfileCatalogue:
     """Every stored profile by identity; listeners receive each changed identity.
+
+    An identity has at most two objects, since the rules can give it two names. The older one counts: a stored
+    object keeps its name, and a later copy changes nothing. Of two with one time, the contract's name counts.
 
     The values of containers are kept only *with_containers*, the times (needed only to decide on the next
     write) only *with_times*.
@@ -32,7 +38,9 @@ class ProfileCatalogue:
         self._by_subject: dict[ProfileKind, dict[Workload | Connection, StoredProfile]] = {
             kind: {} for kind in ProfileKind
         }
-        self._copies: dict[Identity, dict[str, StoredProfile]] = {}  # by name; without the one in use
+        self._copies: dict[Identity, StoredProfile] = {}  # the later object of an identity with two
+        # The times of objects with a separated name in spite of a contract name, which are few.
+        self._newcomers: dict[str, str] = {}
         self._listeners: list[Callable[[Identity], None]] = []
 
     def subscribe(self, listener: Callable[[Identity], None]) -> None:
@@ -45,7 +53,7 @@ class ProfileCatalogue:
         return len(self._by_name) == len(ProfileKind)
 
     def get(self, identity: Identity) -> StoredProfile | None:
-        """The profile of *identity*; the first by name if an object was copied."""
+        """The profile of *identity*; the older object if there are two."""
         return self._by_subject[identity.kind].get(identity.subject)
 
     def __iter__(self) -> Iterator[StoredProfile]:
@@ -69,19 +77,29 @@ class ProfileCatalogue:
         self.drop(kind, self.read(kind, manifest).name)
 
     def read(self, kind: ProfileKind, manifest: Mapping[str, Any]) -> CatalogueEntry:
-        """The entry of an object: much smaller than the object."""
+        """The entry of an object, much smaller than the object; a copy under another name is no profile."""
         profile = from_manifest(
             kind, manifest, with_containers=self._with_containers, with_times=self._with_times
         )
-        return CatalogueEntry(str(manifest["metadata"]["name"]), profile)
+        if profile and not is_name_of(profile.identity, profile.name):
+            profile = None
+        name, created_at = manifest["metadata"]["name"], manifest["metadata"].get("creationTimestamp")
+        return CatalogueEntry(
+            name,
+            profile,
+            created_at if isinstance(created_at, str) else "",
+            is_newcomer=profile is not None and is_newcomer_name(profile.identity, name),
+        )
 
     def put_all(self, kind: ProfileKind, entries: Iterable[CatalogueEntry]) -> None:
         """Replace all entries of one kind."""
         before = self._by_name.get(kind, {})
-        after = {entry.name: entry.profile for entry in entries}
+        # Newcomers first: the object with the contract's name is compared with them.
+        listed = sorted(entries, key=lambda entry: not entry.is_newcomer)
+        after = {entry.name: entry.profile for entry in listed}
         self._by_name[kind] = after  # one assignment: a name in use is never missing from `names`
-        for name, profile in after.items():
-            self._index(name, profile)
+        for entry in listed:
+            self._index(entry)
         for name, profile in before.items():
             current = after.get(name)
             if profile and (current is None or current.identity != profile.identity):
@@ -92,7 +110,7 @@ class ProfileCatalogue:
         name, current = entry.name, entry.profile
         before = self._by_name.setdefault(kind, {}).get(name)
         self._by_name[kind][name] = current
-        self._index(name, current)
+        self._index(entry)
         if before and (current is None or before.identity != current.identity):
             self._forget(before)
 
@@ -100,34 +118,34 @@ class ProfileCatalogue:
         """Remove the object with that name."""
         self._forget(self._by_name.setdefault(kind, {}).pop(name, None))
 
-    def _index(self, name: str, profile: StoredProfile | None) -> None:
-        if profile is not None:
-            first = self._by_subject[profile.kind].get(profile.subject)
-            if first is None or first.name == name:
-                self._by_subject[profile.kind][profile.subject] = profile
-            else:
-                self._choose([profile, first, *self._copies.get(profile.identity, {}).values()])
-            self._notify(profile.identity)
+    def _index(self, entry: CatalogueEntry) -> None:
+        profile = entry.profile
+        if profile is None:
+            return
+        identity, by_subject = profile.identity, self._by_subject[profile.kind]
+        if entry.is_newcomer:
+            self._newcomers[entry.name] = entry.created_at
+        current = by_subject.get(profile.subject)
+        if current is None or current.name == entry.name:
+            by_subject[profile.subject] = profile
+        elif entry.is_newcomer or self._newcomers.get(current.name, "") < entry.created_at:
+            self._copies[identity] = profile
+        else:
+            by_subject[profile.subject], self._copies[identity] = profile, current
+        self._notify(identity)
 
     def _forget(self, profile: StoredProfile | None) -> None:
         if profile is None:
             return
-        identity = profile.identity
-        copies = self._copies.pop(identity, {})
-        first = self._by_subject[profile.kind].pop(profile.subject, None)
-        remaining = {copy.name: copy for copy in (first, *copies.values()) if copy}
-        remaining.pop(profile.name, None)
+        identity, by_subject = profile.identity, self._by_subject[profile.kind]
+        if self._by_name[profile.kind].get(profile.name) is None:
+            self._newcomers.pop(profile.name, None)
+        copy = self._copies.pop(identity, None)
+        current = by_subject.pop(profile.subject, None)
+        remaining = next((found for found in (current, copy) if found and found.name != profile.name), None)
         if remaining:
-            self._choose(remaining.values())
+            by_subject[profile.subject] = remaining
         self._notify(identity)
-
-    def _choose(self, profiles: Iterable[StoredProfile]) -> None:
-        """Use the first by name of several objects with one identity, and keep the others as its copies."""
-        by_name = {profile.name: profile for profile in reversed([*profiles])}
-        first = by_name.pop(min(by_name))
-        self._by_subject[first.kind][first.subject] = first
-        if by_name:
-            self._copies[first.identity] = by_name
 
     def _notify(self, identity: Identity) -> None:
         for listener in self._listeners:

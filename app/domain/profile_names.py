@@ -45,6 +45,16 @@ def separated_name(identity: Identity) -> str:
     return _PREFIXES[kind] + _sha1hex("/".join(f"{end.kind}/{end.namespace}/{end.name}" for end in ends))
 
 
+def is_name_of(identity: Identity, name: str) -> bool:
+    """True if the rules can give *name* to *identity*: any other object with this identity is a copy."""
+    return name in (contract_name(identity), separated_name(identity))
+
+
+def is_newcomer_name(identity: Identity, name: str) -> bool:
+    """True if *name* is the separated one although there is a contract name: that was taken at the time."""
+    return contract_name(identity) not in (None, name)
+
+
 def _possible_names(identity: Identity, stored: str | None) -> Iterator[str]:
     if stored:
         yield stored

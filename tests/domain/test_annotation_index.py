@@ -1,6 +1,7 @@
 """The annotation index stays in sync with the catalogue."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
 import pytest
@@ -9,20 +10,25 @@ from hypothesis import strategies as st
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.custom_resources import KINDS
-from app.domain.profiles import ProfileKind
+from app.domain.custom_resources import KINDS, from_manifest
+from app.domain.profile_names import contract_name, separated_name
+from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Workload
 from tests.webhook.profiles import (
     EMOJI,
     VOTE_BOT,
+    VOTE_BOT_TO_WEB,
     VOTING,
     WEB,
     WEB_ANNOTATIONS,
     WEB_CPU,
+    WEB_TO_EMOJI,
+    WEB_TO_VOTING,
     connection,
     cpu,
     kind_of,
     memory,
+    name_of,
     synced_catalogue,
     web_profiles,
 )
@@ -58,33 +64,27 @@ def test_it_is_synced_when_all_kinds_were_listed() -> None:
 
 
 def test_a_value_that_changes_changes_which_connections_are_the_largest() -> None:
-    """With room for one, `b` takes the place of `a` when it grows from 20 to 40 a minute, 30 staying."""
-    catalogue = synced_catalogue(
-        connection(WEB, EMOJI, "30.00", name="a"), connection(WEB, VOTING, "20.00", name="b")
-    )
+    """With room for one, `voting` takes the place of `emoji` when it grows from 20 to 40 a minute."""
+    catalogue = synced_catalogue(connection(WEB, EMOJI, "30.00"), connection(WEB, VOTING, "20.00"))
     index = index_on(catalogue, max_connections=1)
     before = index.annotations(WEB)
-    catalogue.upsert(ProfileKind.CONNECTION, connection(WEB, VOTING, "40.00", name="b"))
+    catalogue.upsert(ProfileKind.CONNECTION, connection(WEB, VOTING, "40.00"))
 
-    assert (before, index.annotations(WEB)) == ({FIRST: "a"}, {FIRST: "b"})
+    assert (before, index.annotations(WEB)) == ({FIRST: WEB_TO_EMOJI}, {FIRST: WEB_TO_VOTING})
 
 
 def test_rates_are_compared_as_numbers() -> None:
     """9.50 is less than 10.00, though not as text."""
-    catalogue = synced_catalogue(
-        connection(WEB, EMOJI, "9.50", name="nine"), connection(WEB, VOTING, "10.00", name="ten")
-    )
+    catalogue = synced_catalogue(connection(WEB, EMOJI, "9.50"), connection(WEB, VOTING, "10.00"))
 
-    assert index_on(catalogue, max_connections=1).annotations(WEB) == {FIRST: "ten"}
+    assert index_on(catalogue, max_connections=1).annotations(WEB) == {FIRST: WEB_TO_VOTING}
 
 
 def test_among_equal_rates_the_first_by_name_is_kept() -> None:
-    """The choice is the same on every replica and after every restart."""
-    catalogue = synced_catalogue(
-        connection(WEB, EMOJI, "5.00", name="b"), connection(WEB, VOTING, "5.00", name="a")
-    )
+    """The choice is the same on every replica and after every restart: b2d1… is before fc09…."""
+    catalogue = synced_catalogue(connection(WEB, EMOJI, "5.00"), connection(WEB, VOTING, "5.00"))
 
-    assert index_on(catalogue, max_connections=1).annotations(WEB) == {FIRST: "a"}
+    assert index_on(catalogue, max_connections=1).annotations(WEB) == {FIRST: WEB_TO_VOTING}
 
 
 @pytest.mark.parametrize("wrong", ["nan", "many", "", "inf", "-inf"])
@@ -95,14 +95,10 @@ def test_what_is_no_rate_counts_as_the_smallest(wrong: str) -> None:
     """
     peers = [Workload("shop", f"peer-{number}") for number in range(4)]
     values = (wrong, "2.00", wrong, "1.00")
-    for names in ("abcd", "dcba"):
-        catalogue = synced_catalogue(
-            *(
-                connection(WEB, peer, value, name=name)
-                for peer, value, name in zip(peers, values, names, strict=True)
-            )
-        )
-        expected = sorted((names[1], names[3]))
+    for ordered in (peers, peers[::-1]):
+        manifests = [connection(WEB, peer, value) for peer, value in zip(ordered, values, strict=True)]
+        catalogue = synced_catalogue(*manifests)
+        expected = sorted((name_of(manifests[1]), name_of(manifests[3])))
 
         assert list(index_on(catalogue, max_connections=2).annotations(WEB).values()) == expected
 
@@ -127,9 +123,9 @@ def test_a_deleted_profile_leaves_no_annotation_and_the_last_one_no_entry() -> N
 
 def test_both_ends_of_a_connection_are_annotated() -> None:
     """vote-bot → web is on Pods of the client and of the server."""
-    index = index_on(synced_catalogue(connection(VOTE_BOT, WEB, name="edge")))
+    index = index_on(synced_catalogue(connection(VOTE_BOT, WEB)))
 
-    assert index.annotations(VOTE_BOT) == index.annotations(WEB) == {FIRST: "edge"}
+    assert index.annotations(VOTE_BOT) == index.annotations(WEB) == {FIRST: VOTE_BOT_TO_WEB}
 
 
 @pytest.mark.parametrize(
@@ -150,10 +146,11 @@ def test_the_workload_whose_profiles_a_pod_has(stored: Workload, workload: Workl
 
 def test_a_workload_that_calls_itself_carries_the_connection_once() -> None:
     """Source and destination are one workload; the profile's deletion removes its entry."""
-    catalogue = synced_catalogue(connection(WEB, WEB, name="self"))
+    itself = connection(WEB, WEB)
+    catalogue = synced_catalogue(itself)
     index = index_on(catalogue)
-    assert index.annotations(WEB) == {FIRST: "self"}
-    catalogue.delete(ProfileKind.CONNECTION, connection(WEB, WEB, name="self"))
+    assert index.annotations(WEB) == {FIRST: name_of(itself)}
+    catalogue.delete(ProfileKind.CONNECTION, itself)
 
     assert (index.annotations(WEB), len(index)) == ({}, 0)
 
@@ -168,16 +165,29 @@ def test_workloads_of_one_name_are_kept_apart() -> None:
 
 WORKLOADS = [Workload("shop", name, kind) for name in "abc" for kind in ("Deployment", "StatefulSet")]
 WORKLOAD = st.sampled_from(WORKLOADS)
-# Few names, so that objects change identity, are copied and share an identity.
-NAME = st.sampled_from(["one", "two", "three", "four"])
+# The two names of the rules, a copy's own name, and the name of another workload's profile.
+NAME = st.sampled_from(
+    [contract_name, separated_name, lambda _: "copy", lambda _: name_of(cpu(WORKLOADS[0]))]
+)
 RATE = st.sampled_from(["1.00", "2.00", "10.00", "nonsense"])
-STORED = st.one_of(
-    st.builds(lambda workload, name: cpu(workload, name=name), WORKLOAD, NAME),
-    st.builds(lambda workload, name: memory(workload, name=name), WORKLOAD, NAME),
-    st.builds(
-        lambda source, destination, rate, name: connection(source, destination, rate, name=name),
-        *(WORKLOAD, WORKLOAD, RATE, NAME),
+
+
+def named(manifest: dict[str, Any], name: Callable[[Identity], str | None]) -> dict[str, Any]:
+    """The manifest under one of its names."""
+    profile = from_manifest(kind_of(manifest), manifest)
+    assert profile
+    return manifest | {"metadata": manifest["metadata"] | {"name": name(profile.identity) or "none"}}
+
+
+CLOCK = count()
+STORED = st.builds(
+    named,
+    st.one_of(
+        st.builds(cpu, WORKLOAD),
+        st.builds(memory, WORKLOAD),
+        st.builds(connection, WORKLOAD, WORKLOAD, RATE),
     ),
+    NAME,
 )
 CHANGE = st.tuples(st.sampled_from(["upsert", "upsert", "delete", "replace"]), STORED, st.lists(STORED))
 Objects = dict[tuple[ProfileKind, str], Mapping[str, Any]]
@@ -186,16 +196,25 @@ Objects = dict[tuple[ProfileKind, str], Mapping[str, Any]]
 def change(
     catalogue: ProfileCatalogue, objects: Objects, verb: str, manifest: Any, manifests: list[Any]
 ) -> None:
-    """Apply one change to the catalogue and to a plain dictionary of the stored objects."""
+    """Apply one change to the catalogue and to a plain dictionary of the stored objects.
+
+    Each new object has a later time of creation than the ones before it.
+    """
     resource = kind_of(manifest)
+
+    def stored(item: Mapping[str, Any]) -> Mapping[str, Any]:
+        before = objects.get(_key(item), {"metadata": {}})["metadata"].get("creationTimestamp")
+        created = before or f"2026-03-01T00:{next(CLOCK):09}Z"
+        return {**item, "metadata": item["metadata"] | {"creationTimestamp": created}}
+
     if verb == "replace":
-        listed = {_key(item): item for item in manifests if kind_of(item) == resource}
+        listed = {_key(item): stored(item) for item in manifests if kind_of(item) == resource}
         for key in [key for key in objects if key[0] == resource]:
             del objects[key]
         objects |= listed
         catalogue.replace(resource, list(listed.values()))
     elif verb == "upsert":
-        objects[_key(manifest)] = manifest
+        objects[_key(manifest)] = manifest = stored(manifest)
         catalogue.upsert(resource, manifest)
     else:
         objects.pop(_key(manifest), None)

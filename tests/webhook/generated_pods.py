@@ -19,24 +19,25 @@ CHECKOUT, REDIS, LOOP, IDLE = (
 )
 EXCLUDED = Workload("kube-system", "web")
 LIMIT_BYTES = 200 * 1024
+# 100 connections of 1 to 100 a minute: the 64 largest are those of 37 and more.
+CONNECTIONS = [
+    profiles.connection(CHECKOUT, Workload("shop", f"db-{rate}"), f"{rate}.00") for rate in range(1, 101)
+]
+LARGEST = sorted(map(profiles.name_of, CONNECTIONS[36:]))
 PROFILES = (
     *profiles.web_profiles(),
     profiles.cpu(CHECKOUT),
-    # 100 connections of 1 to 100 a minute: the 64 largest are those of 37 and more.
-    *(
-        profiles.connection(CHECKOUT, Workload("shop", f"db-{rate}"), f"{rate}.00", name=f"conn-{rate:03}")
-        for rate in range(1, 101)
-    ),
-    profiles.memory(REDIS, name="mem-redis"),
-    profiles.connection(LOOP, LOOP, name="conn-loop"),
+    *CONNECTIONS,
+    profiles.memory(REDIS),
+    profiles.connection(LOOP, LOOP),
     profiles.cpu(EXCLUDED),
 )
 WANTED = {
     profiles.WEB: profiles.WEB_ANNOTATIONS,
     CHECKOUT: {"liqo.io/cpuProfile": profiles.cpu(CHECKOUT)["metadata"]["name"]}
-    | {f"liqo.io/connectionProfile{number}": f"conn-{number + 37:03}" for number in range(64)},
-    REDIS: {"liqo.io/memoryProfile": "mem-redis"},
-    LOOP: {"liqo.io/connectionProfile0": "conn-loop"},
+    | {f"liqo.io/connectionProfile{number}": name for number, name in enumerate(LARGEST)},
+    REDIS: {"liqo.io/memoryProfile": profiles.name_of(profiles.memory(REDIS))},
+    LOOP: {"liqo.io/connectionProfile0": profiles.name_of(profiles.connection(LOOP, LOOP))},
 }
 _OURS = re.compile(r"liqo\.io/(cpuProfile|memoryProfile|connectionProfile[0-9]+)")
 FORGED_KEYS = (

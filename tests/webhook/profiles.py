@@ -41,6 +41,11 @@ def memory(workload: Workload, value: str = "17106488", *, name: str = "") -> di
     return _manifest(ResourceProfile(workload, Resource.MEMORY, value, _BASIS), name)
 
 
+def name_of(manifest: Mapping[str, Any]) -> str:
+    """The name in a manifest."""
+    return str(manifest["metadata"]["name"])
+
+
 def with_containers(
     manifest: Mapping[str, Any], containers: Mapping[str, str], confidence: str = "0.87"
 ) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from tests.webhook.profiles import (
     WEB_MEMORY,
     connection,
     cpu,
+    name_of,
     synced_catalogue,
     web_profiles,
 )
@@ -160,15 +161,16 @@ def test_forged_keys_are_removed_without_a_replacement(metadata: dict[str, Any],
 
 
 def test_the_largest_connections_are_written_in_name_order() -> None:
-    """Two of four connections: 90 and 80 per minute, numbered by name (`a` before `c`), not by rate."""
+    """Two of four connections: 90 and 80 per minute, numbered by name, not by rate."""
     manifests = [
-        connection(WEB, Workload("emojivoto", f"peer-{name}"), rate, name=name)
-        for name, rate in (("d", "7.00"), ("c", "90.00"), ("b", "9.50"), ("a", "80.00"))
+        connection(WEB, Workload("emojivoto", f"peer-{rate}"), rate)
+        for rate in ("7.00", "90.00", "9.50", "80.00")
     ]
+    first, second = sorted((name_of(manifests[1]), name_of(manifests[3])))
 
     patch = decision(review(web_pod()), *manifests, max_connections=2).patch.operations
 
-    assert patch[0]["value"] == {"liqo.io/connectionProfile0": "a", "liqo.io/connectionProfile1": "c"}
+    assert patch[0]["value"] == {"liqo.io/connectionProfile0": first, "liqo.io/connectionProfile1": second}
 
 
 def test_no_connection_is_written_if_the_maximum_is_zero() -> None:
@@ -180,13 +182,12 @@ def test_no_connection_is_written_if_the_maximum_is_zero() -> None:
 
 def test_the_numbers_of_twelve_connections() -> None:
     """12 connections are numbered 0 to 11 without gaps; `connectionProfile10` has the 11th name."""
-    manifests = [
-        connection(WEB, Workload("shop", f"peer-{number}"), name=f"conn-{number:02}") for number in range(12)
-    ]
+    manifests = [connection(WEB, Workload("shop", f"peer-{number}")) for number in range(12)]
 
     patch = decision(review(web_pod()), *manifests).patch.operations
 
-    assert patch[0]["value"] == {f"liqo.io/connectionProfile{n}": f"conn-{n:02}" for n in range(12)}
+    names = sorted(map(name_of, manifests))
+    assert patch[0]["value"] == {f"liqo.io/connectionProfile{n}": names[n] for n in range(12)}
 
 
 # `web`'s annotations: cpuProfile 18 + 51 bytes, memoryProfile 21 + 51, three connections of 26 + 52 each.
@@ -247,14 +248,11 @@ def test_a_large_pod_without_profiles_is_not_too_large(metadata: dict[str, Any],
 
 def test_five_thousand_connections_do_not_make_a_pod_too_large() -> None:
     """The 64 largest of 5,000 are written: the rates 4937 to 5000, without gaps and in name order."""
-    manifests = [
-        connection(WEB, Workload("shop", f"peer-{rate}"), f"{rate}.00", name=f"conn-{rate:04}")
-        for rate in range(1, 5001)
-    ]
+    manifests = [connection(WEB, Workload("shop", f"peer-{rate}"), f"{rate}.00") for rate in range(1, 5001)]
 
     patch = decision(review(web_pod()), *manifests).patch.operations
 
-    names = [f"conn-{rate:04}" for rate in range(4937, 5001)]
+    names = sorted(map(name_of, manifests[4936:]))
     assert list(patch[0]["value"].items()) == [
         (f"liqo.io/connectionProfile{number}", name) for number, name in enumerate(names)
     ]
@@ -262,7 +260,7 @@ def test_five_thousand_connections_do_not_make_a_pod_too_large() -> None:
 
 def test_both_ends_of_a_connection_carry_it() -> None:
     """The edge web → voting is on Pods of both; `emoji` is not part of it."""
-    manifests = [connection(WEB, VOTING, name="edge")]
+    manifests = [connection(WEB, VOTING)]
     ends = {
         name: decision(review(pod(owned_by("ReplicaSet", f"{name}-x", pod_template_hash="x"))), *manifests)
         for name in (WEB.name, VOTING.name, EMOJI.name)

@@ -193,11 +193,12 @@ def test_a_forged_summary_is_removed_without_a_profile() -> None:
 
 def test_connections_alone_set_no_request() -> None:
     """Connection profiles have no needs."""
-    webhook = sizing_webhook(connection(WEB, WEB, name="loop"))
+    itself = connection(WEB, WEB)
+    webhook = sizing_webhook(itself)
 
     patched = patched_by(webhook, web_pod())
 
-    assert patched["metadata"]["annotations"] == {"liqo.io/connectionProfile0": "loop"}
+    assert patched["metadata"]["annotations"] == {"liqo.io/connectionProfile0": itself["metadata"]["name"]}
     assert webhook.not_resized("no_profile") == 2
 
 

@@ -1,6 +1,6 @@
 """Plans of repairs: which Pods, which changes, when, and in which order."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from tests.webhook.profiles import (
     connection,
     cpu,
     memory,
+    name_of,
     synced_catalogue,
     web_profiles,
 )
@@ -126,17 +127,25 @@ def test_annotations_that_do_not_fit_are_left_out(foreign_bytes: int, expected: 
     assert plan(running(annotations=expected, foreign_bytes=foreign_bytes)) is None
 
 
+NAMES = [name_of(connection(WEB, peer)) for peer in PEERS]
+
+
+def numbered(names: Iterable[str]) -> dict[str, str]:
+    """The annotations of connections, in the order of their names."""
+    return {f"liqo.io/connectionProfile{number}": name for number, name in enumerate(sorted(names))}
+
+
 class Fleet:
     """Pods of `web` whose connections change, and a planner that makes each comparison."""
 
     def __init__(self) -> None:
-        self.catalogue = synced_catalogue(cpu(WEB), memory(WEB), connection(WEB, PEERS[0], name="c-0"))
+        self.catalogue = synced_catalogue(cpu(WEB), memory(WEB), connection(WEB, PEERS[0]))
         self.planner = planner_on(self.catalogue)
-        self.pod = running(annotations=NEEDS | {"liqo.io/connectionProfile0": "c-0"})
+        self.pod = running(annotations=NEEDS | numbered(NAMES[:1]))
 
     def connect(self, number: int) -> None:
         """Store one more connection of `web`."""
-        self.catalogue.upsert(ProfileKind.CONNECTION, connection(WEB, PEERS[number], name=f"c-{number}"))
+        self.catalogue.upsert(ProfileKind.CONNECTION, connection(WEB, PEERS[number]))
 
     def repaired_connections(self, now_seconds: float, pod: PodRecord | None = None) -> list[str]:
         """The connections in the Pod's repair; None if there is no repair."""
@@ -148,27 +157,25 @@ def test_pods_follow_changed_connections_at_most_once_an_hour() -> None:
     """The first change is followed at once, the second one an hour later."""
     fleet = Fleet()
     fleet.connect(1)
-    assert fleet.repaired_connections(100) == ["c-0", "c-1"]
-    fleet.pod = running(
-        annotations=NEEDS | {"liqo.io/connectionProfile0": "c-0", "liqo.io/connectionProfile1": "c-1"}
-    )
+    assert fleet.repaired_connections(100) == sorted(NAMES[:2])
+    fleet.pod = running(annotations=NEEDS | numbered(NAMES[:2]))
     fleet.connect(2)
 
     assert fleet.repaired_connections(101) == fleet.repaired_connections(100 + HOUR - 1) == []
-    assert fleet.repaired_connections(100 + HOUR) == ["c-0", "c-1", "c-2"]
+    assert fleet.repaired_connections(100 + HOUR) == sorted(NAMES[:3])
 
 
 def test_a_forged_connection_is_not_kept_for_an_hour() -> None:
     """After another change, a Pod with the followed connections waits; one with a forged one does not."""
     fleet = Fleet()
     fleet.connect(1)
-    assert fleet.repaired_connections(100) == ["c-0", "c-1"]
-    followed = NEEDS | {"liqo.io/connectionProfile0": "c-0", "liqo.io/connectionProfile1": "c-1"}
+    assert fleet.repaired_connections(100) == sorted(NAMES[:2])
+    followed = NEEDS | numbered(NAMES[:2])
     forged = followed | {"liqo.io/connectionProfile1": "theirs"}
     fleet.connect(2)
 
     assert fleet.repaired_connections(101, running(annotations=followed)) == []
-    assert fleet.repaired_connections(101, running(annotations=forged)) == ["c-0", "c-1", "c-2"]
+    assert fleet.repaired_connections(101, running(annotations=forged)) == sorted(NAMES[:3])
 
 
 def test_all_pods_of_a_workload_follow_a_change() -> None:
@@ -176,14 +183,14 @@ def test_all_pods_of_a_workload_follow_a_change() -> None:
     fleet = Fleet()
     fleet.connect(1)
 
-    assert fleet.repaired_connections(100) == fleet.repaired_connections(700) == ["c-0", "c-1"]
+    assert fleet.repaired_connections(100) == fleet.repaired_connections(700) == sorted(NAMES[:2])
 
 
 @pytest.mark.parametrize(
     "annotations",
     [
         {},
-        {"liqo.io/connectionProfile0": "c-0"},
+        numbered(NAMES[:1]),
         NEEDS | {"liqo.io/memoryProfile": "theirs"},
     ],
     ids=["none-of-ours", "no-cpu-and-memory", "a-wrong-one"],
@@ -195,19 +202,22 @@ def test_pods_that_lack_more_than_connections_do_not_wait(annotations: dict[str,
     fleet.repaired_connections(100)
     fleet.connect(2)
 
-    assert fleet.repaired_connections(101, running(annotations=annotations)) == ["c-0", "c-1", "c-2"]
+    assert fleet.repaired_connections(101, running(annotations=annotations)) == sorted(NAMES[:3])
 
 
 def test_a_pod_without_annotations_does_not_wait_for_connections_either() -> None:
     """The peer has no CPU and memory profile; its connections changed twice within the hour."""
     fleet = Fleet()
     peer = running("peer", {"liqo.io/connectionProfile9": "old"}, workload=PEERS[0])
-    assert fleet.repaired_connections(100, peer) == ["c-0"]
-    fleet.catalogue.upsert(ProfileKind.CONNECTION, connection(PEERS[0], PEERS[1], name="d"))
-    repaired_connections = running("peer", {"liqo.io/connectionProfile0": "c-0"}, workload=PEERS[0])
+    assert fleet.repaired_connections(100, peer) == NAMES[:1]
+    other = connection(PEERS[0], PEERS[1])
+    fleet.catalogue.upsert(ProfileKind.CONNECTION, other)
+    repaired_connections = running("peer", numbered(NAMES[:1]), workload=PEERS[0])
 
     assert fleet.repaired_connections(101, repaired_connections) == []
-    assert fleet.repaired_connections(101, running("new", workload=PEERS[0])) == ["c-0", "d"]
+    assert fleet.repaired_connections(101, running("new", workload=PEERS[0])) == sorted(
+        (NAMES[0], name_of(other))
+    )
 
 
 def test_workloads_do_not_wait_for_each_other() -> None:
@@ -217,7 +227,7 @@ def test_workloads_do_not_wait_for_each_other() -> None:
     fleet.repaired_connections(100)
     peer = running("peer", {"liqo.io/connectionProfile9": "old"}, workload=PEERS[1])
 
-    assert fleet.repaired_connections(101, peer) == ["c-1"]
+    assert fleet.repaired_connections(101, peer) == NAMES[1:2]
 
 
 @pytest.mark.parametrize(

@@ -124,10 +124,20 @@ def test_a_new_profile_gets_the_name_of_the_contract() -> None:
 
 
 def test_a_stored_object_keeps_its_name() -> None:
-    """A profile that was stored under another name, because of a past collision, keeps it."""
-    stored = manifest(profile(Resource.CPU, "0.100"), name="cpuprofile-of-long-ago")
+    """A profile that was stored under the separated name, because of a past collision, keeps it."""
+    name = separated_name(Identity(ProfileKind.CPU, WEB))
+    stored = manifest(profile(Resource.CPU, "0.100"), name=name)
 
-    assert planned(profile(Resource.CPU, "0.020"), stored) == [("cpuprofile-of-long-ago", True)]
+    assert planned(profile(Resource.CPU, "0.020"), stored) == [(name, True)]
+
+
+def test_a_copy_under_another_name_is_neither_used_nor_written() -> None:
+    """The profile gets its own name beside the copy, whose value is not taken for the stored one."""
+    copy = manifest(profile(Resource.CPU, "0.020"), name="cpuprofile-copied")
+
+    assert planned(profile(Resource.CPU, "0.020"), copy) == [
+        (contract_name(Identity(ProfileKind.CPU, WEB)), True)
+    ]
 
 
 def test_a_newcomer_never_overwrites_the_profile_of_another_workload() -> None:
