@@ -1,7 +1,8 @@
 """A Lease as a lock: claimed, renewed and released by its holder.
 
-Another holder's Lease has expired if it has not changed for its duration, measured by this process's
-monotonic clock; the times in the Lease may come from a wrong clock.
+Another holder's Lease has expired if it has not changed for this candidate's duration, measured by this
+process's monotonic clock, as in client-go. What the Lease states does not count: its times may come from a
+wrong clock, and whoever may write it could state a duration of 68 years.
 """
 
 import math
@@ -15,6 +16,7 @@ from app.kubernetes.failures import explain_missing_object
 from app.kubernetes.list_options import Object
 
 _RELEASE_ATTEMPTS = 2
+_MOST_TRANSITIONS = 2**31 - 1  # the API server refuses a larger number
 
 
 class LeaseLock:
@@ -80,14 +82,10 @@ class LeaseLock:
         return lease
 
     def _may_claim(self, spec: Object) -> bool:
-        """True if the Lease is free, held by this candidate, or expired by the duration that it states.
-
-        The holder's duration may differ from this candidate's while a release is rolled out.
-        """
-        if spec.get("holderIdentity") in {None, "", self._identity}:
+        """True if the Lease is free, held by this candidate, or unchanged for this candidate's duration."""
+        if spec.get("holderIdentity") in (None, "", self._identity):
             return True
-        duration_seconds = spec.get("leaseDurationSeconds") or self._duration_seconds
-        return time.monotonic() - self._seen_at > duration_seconds
+        return time.monotonic() - self._seen_at > self._duration_seconds
 
 
 def claim_spec(spec: Object, identity: str, *, duration_seconds: float, now: datetime) -> Object:
@@ -99,8 +97,7 @@ def claim_spec(spec: Object, identity: str, *, duration_seconds: float, now: dat
     }
     if spec.get("holderIdentity") == identity:
         return spec | claim
-    transitions = spec["leaseTransitions"] + 1 if "leaseTransitions" in spec else 0
-    return spec | claim | {"acquireTime": _micro_time(now), "leaseTransitions": transitions}
+    return spec | claim | {"acquireTime": _micro_time(now), "leaseTransitions": _next_transitions(spec)}
 
 
 def release_spec(spec: Object, *, now: datetime) -> Object:
@@ -108,10 +105,18 @@ def release_spec(spec: Object, *, now: datetime) -> Object:
     return spec | {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _micro_time(now)}
 
 
+def _next_transitions(spec: Object) -> int:
+    """The number of holders before the next one; it starts again after the largest, and after garbage."""
+    transitions = spec.get("leaseTransitions")
+    if not isinstance(transitions, int) or not 0 <= transitions < _MOST_TRANSITIONS:
+        return 0
+    return transitions + 1
+
+
 def _spec(lease: Object) -> Object:
     """The spec; empty if the Lease has none, which happens before it is first held."""
-    spec: Object = lease.get("spec") or {}
-    return spec
+    spec = lease.get("spec")
+    return spec if isinstance(spec, dict) else {}
 
 
 def _micro_time(moment: datetime) -> str:

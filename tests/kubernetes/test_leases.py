@@ -1,5 +1,6 @@
 """The spec of a Lease as its holders write it, and its expiry."""
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
@@ -30,6 +31,13 @@ def honolulu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def lock_of(client: ClusterClient, identity: str, duration_seconds: float = 1) -> LeaseLock:
     return LeaseLock(client, NAMESPACE, NAME, identity, duration_seconds=duration_seconds)
+
+
+async def held_at_last(lock: LeaseLock) -> None:
+    """Contend without pauses."""
+    async with asyncio.timeout(30):
+        while not await lock.try_to_hold():
+            pass
 
 
 def test_the_first_claim() -> None:
@@ -125,24 +133,69 @@ async def test_a_renewal_reads_again_after_a_conflict(server: FakeApiServer, cli
     assert await lock.try_to_hold()
 
 
+@pytest.mark.parametrize("stated", [1, 2**31 - 1, -15, 0, None, "15", [15]], ids=str)
 async def test_an_expiry_is_counted_from_the_last_observed_change(
-    server: FakeApiServer, client: ClusterClient
+    server: FakeApiServer, client: ClusterClient, stated: object
 ) -> None:
-    """A renew time of last year is no expiry: the Lease expires once it was unchanged for its own 1 s.
+    """A renew time of last year is no expiry: the Lease expires once it was unchanged for our own 0.5 s.
 
-    The candidate's duration of 60 s does not count.
+    The duration that the Lease states does not count, neither 68 years nor what is no duration.
     """
     lease = FakeLease(server)
     old = datetime(2025, 1, 1, tzinfo=UTC)
-    lease.manifest["spec"] = claim_spec({}, "a", duration_seconds=1, now=old)
-    lock = lock_of(client, "b", duration_seconds=60)
+    lease.manifest["spec"] = claim_spec({}, "a", duration_seconds=1, now=old) | {
+        "leaseDurationSeconds": stated
+    }
+    lock = lock_of(client, "b", duration_seconds=0.5)
 
     began = time.monotonic()
     assert not await lock.try_to_hold()
-    while not await lock.try_to_hold():
-        assert lease.holder == "a"
+    await held_at_last(lock)
 
-    assert 1 <= time.monotonic() - began < 2
+    assert time.monotonic() - began >= 0.5
+    assert lease.spec["leaseDurationSeconds"] == 1
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        {"renewTime": "yesterday", "acquireTime": None},
+        {"renewTime": 12, "leaseTransitions": "many"},
+        {"leaseTransitions": None},
+        {"leaseTransitions": 2**31 - 1},
+        {"leaseTransitions": -1},
+        {"holderIdentity": {"a": 1}},
+        {"holderIdentity": ["a"]},
+    ],
+    ids=str,
+)
+async def test_a_lease_with_garbage_is_claimed(
+    server: FakeApiServer, client: ClusterClient, garbage: dict[str, object]
+) -> None:
+    """Its fields are written anew; the number of transitions starts again before it exceeds 32 bits."""
+    lease = FakeLease(server)
+    lease.manifest["spec"] = claim_spec({}, "a", duration_seconds=15, now=FIRST) | garbage
+    lock = lock_of(client, "b", duration_seconds=0.01)
+
+    await held_at_last(lock)
+
+    written = lease.spec
+    assert (written["holderIdentity"], written["leaseDurationSeconds"]) == ("b", 1)
+    assert written["leaseTransitions"] == (0 if "leaseTransitions" in garbage else 1)
+    assert MICRO_TIME.fullmatch(written["renewTime"])
+    assert MICRO_TIME.fullmatch(written["acquireTime"])
+
+
+@pytest.mark.parametrize("spec", [None, [], "held", 7], ids=str)
+async def test_a_lease_without_a_readable_spec_is_free(
+    server: FakeApiServer, client: ClusterClient, spec: object
+) -> None:
+    """As a Lease that was never held."""
+    lease = FakeLease(server)
+    lease.manifest["spec"] = spec
+
+    assert await lock_of(client, "a").try_to_hold()
+    assert lease.holder == "a"
 
 
 async def test_a_changing_lease_never_expires(server: FakeApiServer, client: ClusterClient) -> None:
