@@ -20,6 +20,7 @@ from app.kubernetes.list_options import (
     WatchEvent,
     read_event,
 )
+from app.kubernetes.server_clock import ServerClock
 
 T = TypeVar("T")
 
@@ -46,6 +47,11 @@ class ClusterClient:
 
     def __init__(self, connection: ApiConnection) -> None:
         self._connection = connection
+
+    @property
+    def server_clock(self) -> ServerClock:
+        """The comparison of this process's clock with the API server's."""
+        return self._connection.server_clock
 
     def with_write_fence(self, may_write: Callable[[], bool]) -> "ClusterClient":
         """A client on the same connections that raises ClusterError for each write if *may_write* is False.

@@ -20,6 +20,7 @@ from multidict import CIMultiDict
 from app.errors import ClusterError
 from app.kubernetes.credentials import ApiServer, find_api_server
 from app.kubernetes.failures import error_from_response, map_exceptions
+from app.kubernetes.server_clock import ServerClock
 
 JSON = "application/json"
 # aiohttp's own size is smaller than the events of large objects.
@@ -80,14 +81,16 @@ class ApiConnection:
         server: ApiServer,
         timeouts: Timeouts,
         may_write: Callable[[], bool] = lambda: True,
+        server_clock: ServerClock | None = None,
     ) -> None:
+        self.server_clock = server_clock or ServerClock()
         self._session, self._server = session, server
         self._timeouts = timeouts
         self._may_write = may_write
 
     def with_write_fence(self, may_write: Callable[[], bool]) -> "ApiConnection":
         """The same connections; every request other than GET fails while *may_write* is False."""
-        return ApiConnection(self._session, self._server, self._timeouts, may_write)
+        return ApiConnection(self._session, self._server, self._timeouts, may_write, self.server_clock)
 
     async def read(self, request: ApiRequest) -> bytes:
         """The complete response body."""
@@ -126,6 +129,7 @@ class ApiConnection:
                     proxy=self._server.proxy.url if self._server.proxy else None,
                     timeout=limits,
                 )
+                self.server_clock.observe(response.headers.get("Date"))
                 if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                     raise await self._error_of(request, response)
         return response

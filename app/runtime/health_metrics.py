@@ -23,6 +23,10 @@ _GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "job_profiler_ca_bundle_match": ("1 if API servers would accept the webhook's certificate, else 0", ()),
     "job_profiler_probe_success": ("1 if the leader's last self-probe succeeded, else 0", ()),
+    "job_profiler_clock_ahead_seconds": (
+        "Seconds by which this process's clock is ahead of the API server's, negative if it is behind",
+        (),
+    ),
     "job_profiler_cache_synced": ("1 from the first complete list of the resource on, else 0", ("resource",)),
     "job_profiler_cache_last_event_timestamp_seconds": (
         "Last message of the API server about the resource, including bookmarks",
@@ -39,6 +43,7 @@ class HealthMetrics(Collector):
         self.watches: list[Callable[[], Watches]] = []
         self.bundle_matches: Callable[[], bool | None] = lambda: None
         self.probe_succeeded: Callable[[], bool | None] = lambda: None
+        self.clock_ahead_seconds: Callable[[], float | None] = lambda: None
         self._version = _version()
         registry.register(self)
 
@@ -48,7 +53,7 @@ class HealthMetrics(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The metric families with their current samples."""
-        build, expiry, match, success, synced, last_event = self.describe()
+        build, expiry, match, success, ahead, synced, last_event = self.describe()
         build.add_metric([self._version], 1)
         for kind, read in self.certificates.items():
             if certificate := read():
@@ -56,12 +61,14 @@ class HealthMetrics(Collector):
         for family, read_flag in ((match, self.bundle_matches), (success, self.probe_succeeded)):
             if (flag := read_flag()) is not None:
                 family.add_metric([], int(flag))
+        if (seconds := self.clock_ahead_seconds()) is not None:
+            ahead.add_metric([], seconds)
         for resource, watches in self._by_resource().items():
             synced.add_metric([resource], int(all(watch.is_synced for watch in watches)))
             ages = [age for watch in watches if (age := watch.silent_seconds) is not None]
             if ages:
                 last_event.add_metric([resource], time.time() - max(ages))
-        yield from (build, expiry, match, success, synced, last_event)
+        yield from (build, expiry, match, success, ahead, synced, last_event)
 
     def _by_resource(self) -> dict[str, list[Reflector[Any]]]:
         """The watches of all namespaces by resource; a resource is as fresh as its oldest watch."""

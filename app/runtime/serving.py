@@ -66,6 +66,7 @@ async def _run_roles(
     )
     metrics, watches = HealthMetrics(registry), _profile_watches(settings, client, catalogue)
     metrics.watches.append(watches.values)
+    metrics.clock_ahead_seconds = lambda: client.server_clock.ahead_seconds
     tasks: Tasks = {name: watch.run() for name, watch in watches.items()}
     checks: dict[str, Callable[[], str | None]] = {
         "shutdown": lambda: "the process is stopping" if stopping.is_set() else None

@@ -22,7 +22,9 @@ from app.tls.key_pairs import KeyPair, parse_certificates
 
 AUTHORITY_LIFETIME = timedelta(days=365)
 SERVING_LIFETIME = timedelta(days=7)
-BACKDATED = timedelta(minutes=5)  # the clocks of API servers may be behind
+# The leader's clock may be ahead of the API servers', which reject a certificate that is not valid yet; an hour
+# is the usual fault of a machine with a wrong time zone.
+BACKDATED = timedelta(hours=1)
 
 
 class KeySource(Protocol):

@@ -50,11 +50,11 @@ def test_addresses_stand_as_addresses_and_names_as_names() -> None:
 
 @pytest.mark.parametrize(("pair", "days"), [(AUTHORITY, 365), (SERVING, 7)], ids=["authority", "serving"])
 def test_lifetimes_and_backdating(pair: KeyPair, days: int) -> None:
-    """365 and 7 days from now, valid since 5 minutes ago, because an API server's clock may be behind."""
+    """365 and 7 days from now, valid since an hour ago, because the leader's clock may be ahead."""
     found = certificate(pair)
 
     assert found.not_valid_after_utc == NOW + timedelta(days=days)
-    assert found.not_valid_before_utc == NOW - timedelta(minutes=5)
+    assert found.not_valid_before_utc == NOW - timedelta(hours=1)
 
 
 def test_the_zone_of_the_clock_does_not_matter() -> None:
@@ -106,14 +106,23 @@ def test_a_serving_certificate_never_outlives_its_authority() -> None:
     issued = certificate(issue_serving_certificate(AUTHORITY, NAMES, later))
 
     assert issued.not_valid_after_utc == NOW + timedelta(days=365)
-    assert issued.not_valid_before_utc == later - timedelta(minutes=5)
+    assert issued.not_valid_before_utc == later - timedelta(hours=1)
+
+
+def test_a_leader_whose_clock_is_an_hour_ahead_issues_what_is_accepted() -> None:
+    """A handshake by the clock of this machine accepts its authority and its certificate."""
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    authority = issue_authority(ahead)
+    serving = issue_serving_certificate(authority, NAMES, ahead)
+
+    assert handshake(serving, authority.certificate, NAMES[0]) == certificate(serving)
 
 
 def test_lifetimes_can_be_given() -> None:
-    """An authority of 90 s and a certificate of 30 s; both are backdated by 5 minutes too."""
+    """An authority of 90 s and a certificate of 30 s; both are backdated by an hour too."""
     authority = issue_authority(NOW, timedelta(seconds=90))
     serving = issue_serving_certificate(authority, NAMES, NOW, timedelta(seconds=30))
 
     for pair, seconds in ((authority, 90), (serving, 30)):
         assert certificate(pair).not_valid_after_utc == NOW + timedelta(seconds=seconds)
-        assert certificate(pair).not_valid_before_utc == NOW - timedelta(minutes=5)
+        assert certificate(pair).not_valid_before_utc == NOW - timedelta(hours=1)

@@ -64,9 +64,9 @@ def test_a_pair_that_can_not_sign_for_us_is_no_authority(pair: KeyPair) -> None:
 
 
 def numbered(number: int, lifetime: timedelta, issued: datetime = NOW) -> x509.Certificate:
-    """A certificate with this serial number, backdated by 5 minutes like ours."""
+    """A certificate with this serial number, backdated by an hour like ours."""
     key, name = ec.generate_private_key(ec.SECP256R1()), certificate(AUTHORITY).subject
-    begin = issued - timedelta(minutes=5)
+    begin = issued - timedelta(hours=1)
     builder = x509.CertificateBuilder(name, name, key.public_key(), number, begin, issued + lifetime)
     return builder.sign(key, hashes.SHA256())
 
@@ -83,7 +83,7 @@ def numbered(number: int, lifetime: timedelta, issued: datetime = NOW) -> x509.C
 def test_a_certificate_is_due_after_two_thirds_of_its_life(
     number: int, lifetime: timedelta, due: timedelta
 ) -> None:
-    """The life starts at the issue, not 5 minutes before: one of 30 s is due after 20 s, not at once.
+    """The life starts at the issue, not an hour before: one of 30 s is due after 20 s, not at once.
 
     The last three digits of its serial number subtract up to 5 % of the life: 500 are 2.5 %, so 6 days are
     due after 4 days less 3 h 36 min, and 800 are 4 %, so 90 s are due after 60 s less 3.6 s.
@@ -121,9 +121,9 @@ def test_the_reason_is_there_from_the_due_moment_on(pair: KeyPair) -> None:
 
 def test_a_certificate_of_the_future_is_renewed() -> None:
     """It was issued by a clock that was ahead; API servers reject it until it becomes valid."""
-    reason = f"it is not valid before {NOW - timedelta(minutes=5):%Y-%m-%d %H:%M} UTC"
+    reason = f"it is not valid before {NOW - timedelta(hours=1):%Y-%m-%d %H:%M} UTC"
 
-    assert authority_renewal_reason(AUTHORITY, NOW - timedelta(hours=1)) == reason
+    assert authority_renewal_reason(AUTHORITY, NOW - timedelta(hours=2)) == reason
 
 
 def test_a_serving_certificate_of_another_authority_is_renewed() -> None:
