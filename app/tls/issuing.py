@@ -22,8 +22,8 @@ from app.tls.key_pairs import KeyPair, parse_certificates
 
 AUTHORITY_LIFETIME = timedelta(days=365)
 SERVING_LIFETIME = timedelta(days=7)
-# The leader's clock may be ahead of the API servers', which reject a certificate that is not valid yet; an hour
-# is the usual fault of a machine with a wrong time zone.
+# The leader's clock may be ahead of the API servers', which reject a certificate that is not valid yet; an
+# hour is the usual fault of a machine with a wrong time zone.
 BACKDATED = timedelta(hours=1)
 
 

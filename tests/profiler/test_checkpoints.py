@@ -1,5 +1,6 @@
 """A new leader continues from check-points: no sample is lost, queried or counted twice."""
 
+import zlib
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ from structlog.testing import capture_logs
 from app.domain.profiles import Profile
 from app.errors import ForbiddenError, UnavailableError
 from app.profiler import checkpoints as module
+from tests.history.checkpoint.hostile import zeros
 from tests.profiler.cluster_state import ClusterState
 from tests.profiler.emojivoto_prometheus import SIGNALS, Fault, Question
 from tests.profiler.memory_checkpoints import Killed, dies_at, fails
@@ -173,6 +175,24 @@ async def test_unneeded_shards_are_removed() -> None:
     assert same_profiles(new.learned(65), await without_restart(65))
 
 
+async def test_all_shards_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for one decoded shard the others are named, not decoded, and their past is queried again."""
+    cluster = ClusterState()
+    await cluster.leader(shard_bytes=SMALL_SHARD_BYTES).cycle()
+    assert len(cluster.checkpoints.shards) >= 4
+    sizes = [len(zlib.decompress(data[38:])) for _, data in cluster.checkpoints.shards.values()]
+    monkeypatch.setattr(module, "MAX_DECODED_BYTES", max(sizes))
+
+    new = cluster.leader(shard_bytes=SMALL_SHARD_BYTES)
+    with capture_logs() as log:
+        await new.cycle(minutes=5)
+
+    named = [line["reason"] for line in log if line["event"] == "checkpoint_unreadable"]
+    assert named
+    assert set(named) == {"CheckpointTooLarge"}
+    assert same_profiles(new.learned(5), await without_restart(5))
+
+
 async def test_no_shard_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the estimate was too low, a shard is halved until each part fits: 1500 bytes here."""
     monkeypatch.setattr(module, "MAX_BYTES", 1500)
@@ -195,8 +215,9 @@ def damaged(data: bytes) -> bytes:
         (damaged, "CheckpointCorrupt"),
         (lambda data: b"JPCP\x02\x00" + data[6:], "CheckpointOtherVersion"),
         (lambda _data: b"", "CheckpointCorrupt"),
+        (lambda _data: zeros(), "CheckpointTooLarge"),
     ],
-    ids=["corrupt", "future", "empty"],
+    ids=["corrupt", "future", "empty", "inflated"],
 )
 async def test_an_unreadable_shard_is_reported_and_queried_again(damage: Any, reason: str) -> None:
     """One log line and one Event; the past of its workloads is queried again, and nothing counts twice.

@@ -9,13 +9,18 @@ The header is JSON: `document`, which the caller passes, and `arrays`, with the 
 (little-endian) and shape of each array, in the order of their bytes. Items of several bytes are stored by
 byte position: all first bytes, then all second ones, which compresses better. Sorted keys are stored as
 differences.
+
+A check-point may come from anybody who can write ConfigMaps. So the body is inflated up to a limit only, and
+what the header declares is compared with the bytes that are there before an array is made.
 """
 
+import math
+import re
 import struct
 import zlib
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,6 +29,9 @@ from numpy.typing import NDArray
 MAGIC, VERSION = b"JPCP", 1
 _PREFIX = struct.Struct("<4sH32s")
 _LENGTH = struct.Struct("<I")
+# The state of a shard of 512 KiB is 4 MiB; one that is larger is not written, but split.
+MAX_BODY_BYTES, MAX_HEADER_BYTES = 32 * 1024 * 1024, 4 * 1024 * 1024
+_DTYPE = re.compile(r"[<|][biuf][1248]")
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -33,6 +41,18 @@ class UnreadableCheckpointError(ValueError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class OversizedCheckpointError(ValueError):
+    """A state that is too large for one check-point, however well it is compressed."""
+
+
+class Unpacked(NamedTuple):
+    """The document (as JSON), the arrays by name, and the size of both before the compression."""
+
+    document: msgspec.Raw
+    arrays: dict[str, NDArray[Any]]
+    body_bytes: int
 
 
 class _Array(msgspec.Struct, array_like=True):
@@ -48,7 +68,11 @@ class _Header(msgspec.Struct):
 
 
 def pack(document: msgspec.Struct, arrays: Arrays) -> bytes:
-    """*document* and *arrays* as bytes; equal input gives equal bytes."""
+    """*document* and *arrays* as bytes; equal input gives equal bytes.
+
+    Raises:
+        OversizedCheckpointError: `unpack` would refuse it.
+    """
     descriptions, contents = [], []
     for name, array in arrays.items():
         stored = array.astype(array.dtype.newbyteorder("<"), copy=False)
@@ -56,14 +80,19 @@ def pack(document: msgspec.Struct, arrays: Arrays) -> bytes:
         descriptions.append(_Array(name, stored.dtype.str, stored.shape, is_sorted))
         contents.append(_planes(np.diff(stored, prepend=np.uint64(0)) if is_sorted else stored))
     header = msgspec.json.encode(_Header(msgspec.Raw(msgspec.json.encode(document)), descriptions))
+    plain_bytes = _LENGTH.size + len(header) + sum(map(len, contents))
+    if len(header) > MAX_HEADER_BYTES or plain_bytes > MAX_BODY_BYTES:
+        raise OversizedCheckpointError(f"{plain_bytes} bytes, {len(header)} of them in the header")
     body = zlib.compress(b"".join((_LENGTH.pack(len(header)), header, *contents)))
     return _PREFIX.pack(MAGIC, VERSION, sha256(body).digest()) + body
 
 
-def unpack(packed: bytes) -> tuple[msgspec.Raw, dict[str, NDArray[Any]]]:
-    """The document (as JSON) and arrays that `pack` stored; raises UnreadableCheckpointError."""
-    body = memoryview(zlib.decompress(_verify(packed)))
+def unpack(packed: bytes, max_bytes: int = MAX_BODY_BYTES) -> Unpacked:
+    """What `pack` stored; raises UnreadableCheckpointError, also if the body has more than *max_bytes*."""
+    body = memoryview(_inflate(_verify(packed), min(max_bytes, MAX_BODY_BYTES)))
     (length,) = _LENGTH.unpack_from(body)
+    if MAX_HEADER_BYTES < length <= len(body):
+        raise UnreadableCheckpointError("TooLarge", f"its header has more than {MAX_HEADER_BYTES} bytes")
     offset = _LENGTH.size + length
     try:
         header = msgspec.json.decode(body[_LENGTH.size : offset], type=_Header)
@@ -71,15 +100,41 @@ def unpack(packed: bytes) -> tuple[msgspec.Raw, dict[str, NDArray[Any]]]:
         raise UnreadableCheckpointError("Malformed", f"its header can't be read: {error}") from error
     arrays = {}
     for description in header.arrays:
-        dtype, size = np.dtype(description.dtype), int(np.prod(description.shape))
-        planes = np.frombuffer(body[offset : offset + size * dtype.itemsize], dtype=np.uint8)
-        items = np.array(planes.reshape(dtype.itemsize, size).T, order="C")
-        array = items.view(dtype).reshape(description.shape)
-        arrays[description.name] = array.cumsum(dtype=np.uint64) if description.sorted else array
-        offset += size * dtype.itemsize
+        end = offset + _stored_bytes(description)
+        if end > len(body):
+            message = f"its array {description.name} is declared larger than the check-point"
+            raise UnreadableCheckpointError("Malformed", message)
+        arrays[description.name] = _array(description, body[offset:end])
+        offset = end
     if offset != len(body):
         raise UnreadableCheckpointError("Malformed", "its arrays do not match its header")
-    return header.document, arrays
+    return Unpacked(header.document, arrays, len(body))
+
+
+def _inflate(compressed: bytes, max_bytes: int) -> bytes:
+    inflater = zlib.decompressobj()
+    body = inflater.decompress(compressed, max_bytes + 1)
+    if len(body) > max_bytes:
+        raise UnreadableCheckpointError("TooLarge", f"it inflates to more than {max_bytes} bytes")
+    if not inflater.eof or inflater.unused_data:
+        raise UnreadableCheckpointError("Malformed", "its compressed body has another end")
+    return body
+
+
+def _stored_bytes(description: _Array) -> int:
+    """The declared size of an array."""
+    is_plain = _DTYPE.fullmatch(description.dtype) and all(size >= 0 for size in description.shape)
+    is_sorted_alike = not description.sorted or (description.dtype == "<u8" and len(description.shape) == 1)
+    if not is_plain or not is_sorted_alike:
+        raise UnreadableCheckpointError("Malformed", f"its array {description.name} is not of the format")
+    return math.prod(description.shape) * np.dtype(description.dtype).itemsize
+
+
+def _array(description: _Array, stored: memoryview) -> NDArray[Any]:
+    dtype = np.dtype(description.dtype)
+    planes = np.frombuffer(stored, dtype=np.uint8).reshape(dtype.itemsize, -1)
+    array = np.array(planes.T, order="C").view(dtype).reshape(description.shape)
+    return array.cumsum(dtype=np.uint64) if description.sorted else array
 
 
 def _verify(packed: bytes) -> bytes:

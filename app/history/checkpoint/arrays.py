@@ -1,6 +1,8 @@
 """Arrays of a check-point: their stored names, and conversion from and to the history.
 
-The names are part of the stored format: a rename in the code must not change them.
+The names are part of the stored format: a rename in the code must not change them. Each stored array is
+checked against the types, sizes and ranges that the history relies on: a wrong one would fail later, or be
+expanded to any size.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.profiles import Pressure, Resource
+from app.history.checkpoint.array_format import UnreadableCheckpointError
 from app.history.connection_history import ConnectionHistory
 from app.history.coverage import Coverage
 from app.history.day_histograms import DayHistograms, UsageHistograms
@@ -38,6 +41,8 @@ _RATES = {
 }
 _SCRAPED = "scraped"
 
+_FLAG_BYTES = STEPS_PER_DAY // 8
+_MAX_COVERAGE_BYTES = 4 * 1024 * 1024  # of packed flags, which take eight times as much in memory
 _RATE_BITS = 12  # kept of a rate's mantissa: a relative error of at most 0.012 %
 
 
@@ -61,10 +66,11 @@ def connection_arrays(connections: ConnectionHistory) -> Iterator[tuple[str, NDA
 
 def read_usage(usage: UsageState, arrays: NamedArrays) -> None:
     """Fill *usage* from *arrays*; its series are already set."""
+    size = len(usage.series.containers)
     for resource, histograms in usage.histograms.items():
-        _read_histograms(histograms, _section(arrays, RESOURCE_NAMES[resource]))
+        _read_histograms(histograms, _section(arrays, RESOURCE_NAMES[resource]), size)
     for kind, pressure in usage.pressure.items():
-        _read_pressure(pressure, _section(arrays, _PRESSURE[kind]))
+        _read_pressure(pressure, _section(arrays, _PRESSURE[kind]), size)
 
 
 def read_connections(connections: ConnectionHistory, arrays: NamedArrays) -> None:
@@ -72,8 +78,9 @@ def read_connections(connections: ConnectionHistory, arrays: NamedArrays) -> Non
     section = _section(arrays, _CONNECTIONS)
     connections.coverage = _read_coverage(_section(section, _COVERAGE))
     for name, ring in connections.rates.items():
-        ring.values = section[_RATES[name]].reshape(len(connections.edges), STEPS_PER_DAY)
-    connections.scraped.values = _flags(section[_SCRAPED], len(connections.sources))
+        shape = (len(connections.edges), STEPS_PER_DAY)
+        ring.values = _checked(section, _RATES[name], np.float32, shape)
+    connections.scraped.values = _flags(section, _SCRAPED, len(connections.sources))
 
 
 def _histogram_arrays(histograms: UsageHistograms) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -88,15 +95,21 @@ def _histogram_arrays(histograms: UsageHistograms) -> Iterator[tuple[str, NDArra
         yield f"{number}/{_STEPS_SEEN}", day.steps_seen
 
 
-def _read_histograms(histograms: UsageHistograms, arrays: NamedArrays) -> None:
+def _read_histograms(histograms: UsageHistograms, arrays: NamedArrays, size: int) -> None:
     histograms.coverage = _read_coverage(_section(arrays, _COVERAGE))
-    histograms.first_seen = arrays[_FIRST_SEEN]
-    histograms.last_seen = arrays[_LAST_SEEN]
-    histograms.recent = arrays[_RECENT]
+    histograms.first_seen = _checked(arrays, _FIRST_SEEN, np.int64, (size,))
+    histograms.last_seen = _checked(arrays, _LAST_SEEN, np.int64, (size,))
+    histograms.recent = _checked(arrays, _RECENT, np.uint64, (size,))
+    cells = size * histograms.timeslots
     for number in _day_numbers(arrays):
         day = histograms.days[number] = DayHistograms()
-        day.keys, day.counts = arrays[f"{number}/{_KEYS}"], arrays[f"{number}/{_COUNTS}"]
-        day.maxima, day.steps_seen = arrays[f"{number}/{_MAXIMA}"], arrays[f"{number}/{_STEPS_SEEN}"]
+        day.keys = _checked(arrays, f"{number}/{_KEYS}", np.uint64)
+        day.counts = _checked(arrays, f"{number}/{_COUNTS}", np.uint32, day.keys.shape)
+        day.maxima = _checked(arrays, f"{number}/{_MAXIMA}", np.float64, at_most=cells)
+        day.steps_seen = _checked(arrays, f"{number}/{_STEPS_SEEN}", np.uint16, at_most=size)
+        has_order = bool((day.keys[1:] > day.keys[:-1]).all())
+        if not has_order or (day.keys[-1:] >= np.uint64(cells * histograms.grid.size)).any():
+            raise _malformed(f"{number}/{_KEYS}")
 
 
 def _pressure_arrays(pressure: PressureHistory, size: int) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -106,10 +119,13 @@ def _pressure_arrays(pressure: PressureHistory, size: int) -> Iterator[tuple[str
         yield f"{number}/{_SHARES}", shares
 
 
-def _read_pressure(pressure: PressureHistory, arrays: NamedArrays) -> None:
+def _read_pressure(pressure: PressureHistory, arrays: NamedArrays, size: int) -> None:
     pressure.coverage = _read_coverage(_section(arrays, _COVERAGE))
-    pressure.last_seen_steps = arrays[_PRESSURE_LAST_SEEN]
-    pressure.days = {number: arrays[f"{number}/{_SHARES}"] for number in _day_numbers(arrays)}
+    pressure.last_seen_steps = _checked(arrays, _PRESSURE_LAST_SEEN, np.int64, at_most=size)
+    pressure.days = {
+        number: _checked(arrays, f"{number}/{_SHARES}", np.int64, at_most=size)
+        for number in _day_numbers(arrays)
+    }
 
 
 def _coverage_arrays(coverage: Coverage) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -120,14 +136,39 @@ def _coverage_arrays(coverage: Coverage) -> Iterator[tuple[str, NDArray[Any]]]:
 
 def _read_coverage(arrays: NamedArrays) -> Coverage:
     coverage = Coverage()
-    coverage.starts = arrays.pop(_COVERAGE_STARTS)
-    for number, packed in arrays.items():
-        coverage.days[int(number)] = _flags(packed, len(coverage.starts))
+    coverage.starts = _checked(arrays, _COVERAGE_STARTS, np.int64)
+    has_order = bool((coverage.starts[1:] > coverage.starts[:-1]).all())
+    if not len(coverage.starts) or not has_order:
+        raise _malformed(_COVERAGE_STARTS)
+    days = [name for name in arrays if name != _COVERAGE_STARTS]
+    if sum(arrays[name].nbytes for name in days) > _MAX_COVERAGE_BYTES:
+        raise _malformed(_COVERAGE)
+    coverage.days = {int(name): _flags(arrays, name, len(coverage.starts)) for name in days}
     return coverage
 
 
-def _flags(packed: NDArray[Any], rows: int) -> NDArray[np.bool_]:
-    return np.unpackbits(packed, axis=1).astype(np.bool_).reshape(rows, STEPS_PER_DAY)
+def _flags(arrays: NamedArrays, name: str, rows: int) -> NDArray[np.bool_]:
+    return np.unpackbits(_checked(arrays, name, np.uint8, (rows, _FLAG_BYTES)), axis=1).astype(np.bool_)
+
+
+def _checked(
+    arrays: NamedArrays,
+    name: str,
+    kind: type[np.generic],
+    shape: tuple[int, ...] | None = None,
+    *,
+    at_most: int | None = None,
+) -> NDArray[Any]:
+    """The array, if it has this type and *shape*; without one, if it has one dimension of *at_most* items."""
+    array = arrays[name]
+    fits = array.shape == shape if shape else array.ndim == 1 and (at_most is None or len(array) <= at_most)
+    if array.dtype != kind or not fits:
+        raise _malformed(name)
+    return array
+
+
+def _malformed(name: str) -> UnreadableCheckpointError:
+    return UnreadableCheckpointError("Malformed", f"its array {name} does not fit the others")
 
 
 def _day_numbers(arrays: NamedArrays) -> list[int]:

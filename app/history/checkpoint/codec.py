@@ -1,12 +1,12 @@
 """Encoding and decoding of check-points: the history and coverage of a range of workload keys, as bytes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from app.domain.namespaces import NamespaceSelection
 from app.domain.workloads import Connection, Workload
-from app.history.checkpoint.array_format import UnreadableCheckpointError, pack, unpack
+from app.history.checkpoint.array_format import MAX_BODY_BYTES, UnreadableCheckpointError, pack, unpack
 from app.history.checkpoint.arrays import (
     RESOURCE_NAMES,
     NamedArrays,
@@ -23,12 +23,16 @@ from app.history.usage import UsageState
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The history of a range of workload keys, and the namespaces that were queried for it."""
+    """The history of a range of workload keys, and the namespaces that were queried for it.
+
+    `body_bytes` is the size of one that was read, before the compression.
+    """
 
     keys: KeyRange
     namespaces: NamespaceSelection
     usage: UsageState
     connections: ConnectionHistory
+    body_bytes: int = field(default=0, compare=False)
 
     @property
     def newest_step(self) -> int:
@@ -54,7 +58,11 @@ class _Document(msgspec.Struct):
 
 
 def encode(checkpoint: Checkpoint) -> bytes:
-    """The check-point as bytes; equal check-points give equal bytes."""
+    """The check-point as bytes; equal check-points give equal bytes.
+
+    Raises:
+        OversizedCheckpointError: `decode` would refuse it.
+    """
     usage, connections, namespaces = checkpoint.usage, checkpoint.connections, checkpoint.namespaces
     number = _WorkloadNumbers()
     document = _Document(
@@ -74,13 +82,19 @@ def encode(checkpoint: Checkpoint) -> bytes:
     return pack(document, dict(usage_arrays(usage)) | dict(connection_arrays(connections)))
 
 
-def decode(packed: bytes, *, timeslots: int, retained_days: int) -> Checkpoint:
-    """The check-point that `encode` stored; raises only UnreadableCheckpointError, for any bytes."""
+def decode(
+    packed: bytes, *, timeslots: int, retained_days: int, max_bytes: int = MAX_BODY_BYTES
+) -> Checkpoint:
+    """The check-point that `encode` stored; raises only UnreadableCheckpointError, for any bytes.
+
+    One that would take more than *max_bytes* is not decoded.
+    """
     try:
-        raw, arrays = unpack(packed)
-        document = msgspec.json.decode(raw, type=_Document)
+        unpacked = unpack(packed, max_bytes)
+        document = msgspec.json.decode(unpacked.document, type=_Document)
         _check_settings(document, timeslots)
-        return _read(document, arrays, UsageState(timeslots=timeslots, retained_days=retained_days))
+        usage = UsageState(timeslots=timeslots, retained_days=retained_days)
+        return replace(_read(document, unpacked.arrays, usage), body_bytes=unpacked.body_bytes)
     except UnreadableCheckpointError:
         raise
     except Exception as error:  # the content is arbitrary and must not stop the profiler
