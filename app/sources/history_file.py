@@ -4,7 +4,7 @@
 """
 
 import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import HistoryFileError
+from app.sources.npz_archive import ArchiveError, Arrays, read_arrays
 
 CONTAINER_VALUES = ("cpu_cores", "memory_bytes")
 EDGE_VALUES = ("edge_requests_per_second", "edge_responses_per_second")
@@ -20,8 +21,15 @@ _CONTAINER_KEYS = ("names", "offsets", "timestamps", *CONTAINER_VALUES)
 # One value per container; each key may be absent.
 _FACT_KEYS = ("workloads", "cpu_request_cores", "memory_request_bytes")
 _EDGE_KEYS = ("edge_names", "edge_offsets", "edge_timestamps", *EDGE_VALUES)
+_TEXTS, _INTEGERS = ("names", "workloads", "edge_names"), ("offsets", "edge_offsets")
+# The letters of the numpy types that each array may have.
+_TYPES = {
+    key: "U" if key in _TEXTS else "iu" if key in _INTEGERS else "iuf"
+    for key in (*_CONTAINER_KEYS, *_FACT_KEYS, *_EDGE_KEYS)
+}
 
 _LATEST_SECONDS = 2**32 - 1  # in the year 2106; a time in milliseconds is larger
+_LONGEST_DAYS = 3653  # every day of a history is read for itself, also one without samples
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's zero: the bytes must not depend on the time of writing
 
 
@@ -80,20 +88,11 @@ class _FormatError(Exception):
     """An error in a file; the caller adds the name of the file."""
 
 
-Arrays = dict[str, NDArray[np.generic]]
-
-
 def _load(path: Path) -> Arrays:
     try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise _FormatError("the file is a single array, not an .npz archive of arrays")
-            return {key: loaded[key] for key in (*_CONTAINER_KEYS, *_FACT_KEYS, *_EDGE_KEYS) if key in loaded}
-    except FileNotFoundError as error:
-        raise _FormatError("there is no such file") from error
-    except (OSError, EOFError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise _FormatError(f"the file can't be read as an .npz archive of plain arrays ({error})") from error
+        return read_arrays(path, _TYPES)
+    except ArchiveError as error:
+        raise _FormatError(str(error)) from error
 
 
 def _tables(arrays: Arrays) -> tuple[RecordedSeries, RecordedSeries]:
@@ -116,6 +115,8 @@ def _table(arrays: Arrays, keys: Sequence[str], is_name: Callable[[str], bool]) 
     timestamps = _numbers(arrays, timestamps_key)
     if not ((timestamps >= 0) & (timestamps <= _LATEST_SECONDS)).all():
         raise _FormatError(f"`{timestamps_key}` must have Unix times in seconds, 0 to {_LATEST_SECONDS}")
+    if timestamps.size and np.ptp(timestamps) > _LONGEST_DAYS * 86_400:
+        raise _FormatError(f"`{timestamps_key}` must not span more than {_LONGEST_DAYS} days")
     lengths = _lengths(arrays, offsets_key, names=len(names), samples=len(timestamps))
     first, second = (_values(arrays, key, len(timestamps)) for key in value_keys)
     return RecordedSeries(names, np.repeat(np.arange(len(names)), lengths), timestamps, (first, second))
@@ -125,7 +126,7 @@ def _with_facts(table: RecordedSeries, arrays: Arrays) -> RecordedSeries:
     workloads_key, *request_keys = _FACT_KEYS
     workloads: tuple[str, ...] = ()
     if workloads_key in arrays:
-        workloads = tuple(map(str, _one_dimension(arrays, workloads_key, "U", "strings")))
+        workloads = tuple(map(str, arrays[workloads_key]))
         _check_count(workloads_key, len(workloads), len(table.names))
         for text in workloads:
             if text and (text.count("/") != 2 or not all(text.split("/"))):
@@ -154,21 +155,13 @@ def _list_keys(keys: Iterable[str]) -> str:
     return f"{', '.join(listed)} {'is' if len(listed) == 1 else 'are'}"
 
 
-def _one_dimension(arrays: Arrays, key: str, kinds: str, content: str) -> NDArray[np.generic]:
-    array = arrays[key]
-    if array.dtype.kind not in kinds or array.ndim != 1:
-        actual = f"{array.dtype} with {array.ndim} dimensions"
-        raise _FormatError(f"`{key}` must be an array of {content} with one dimension, and is {actual}")
-    return array
-
-
 def _names(arrays: Arrays, key: str, is_name: Callable[[str], bool]) -> tuple[str, ...]:
-    names = tuple(map(str, _one_dimension(arrays, key, "U", "strings")))
+    names = tuple(map(str, arrays[key]))
     for name in names:
         if not is_name(name):
             raise _FormatError(f"`{key}` has {name!r}, which is not a name of the format")
     if len(set(names)) < len(names):
-        duplicate = next(name for name in names if names.count(name) > 1)
+        duplicate = next(name for name, count in Counter(names).items() if count > 1)
         raise _FormatError(f"`{key}` has {duplicate!r} twice")
     return names
 
@@ -184,11 +177,11 @@ def _is_edge_name(name: str) -> bool:
 
 
 def _numbers(arrays: Arrays, key: str) -> NDArray[np.float64]:
-    return _one_dimension(arrays, key, "iuf", "numbers").astype(np.float64)
+    return arrays[key].astype(np.float64)
 
 
 def _lengths(arrays: Arrays, key: str, *, names: int, samples: int) -> NDArray[np.int64]:
-    offsets = _one_dimension(arrays, key, "iu", "integers").astype(np.int64)
+    offsets = arrays[key].astype(np.int64)
     if len(offsets) != names + 1:
         raise _FormatError(
             f"`{key}` must have {names + 1} numbers (one more than names), and has {len(offsets)}"

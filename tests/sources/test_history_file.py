@@ -227,7 +227,7 @@ def test_pickled_content_is_never_loaded(tmp_path: Path) -> None:
     path, trace = tmp_path / "history.npz", tmp_path / "trace"
     np.savez(path, **arrays(names=np.array([Exploit(trace)], dtype=object)))
 
-    assert "Object arrays cannot be loaded" in refusal(path)
+    assert "holds objects, and pickled content is not read" in refusal(path)
     assert not trace.exists()
 
 
