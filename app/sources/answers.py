@@ -5,12 +5,13 @@ below the need. Samples that are no usable number (NaN, infinite, negative, absu
 counted.
 
 Complete rows are cut out of the body early, so that little of it is held at a time. The rest is a small
-document of the same form, on which everything but the rows is checked.
+document of the same form, on which everything but the rows is checked. The memory for decoding is estimated
+from the characters that begin an object, before it is used: a short text can have millions of them.
 """
 
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from http import HTTPStatus
 from itertools import repeat
 from typing import TypeVar
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import SourceError
-from app.history.samples import STEP_SECONDS, StepRange
+from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange
 from app.sources.query_result import Key, QueryResult, concatenate
 
 DECODED_AT_ONCE_BYTES = 2**18
@@ -28,6 +29,12 @@ DECODED_AT_ONCE_BYTES = 2**18
 # Every row begins like this. No JSON string contains it, since quotes are escaped there.
 _FIRST_ROW, _NEXT_ROW = b'[{"metric":{', b',{"metric":{'
 _SHOWN_CHARACTERS = 200
+# Upper limits of the memory for decoding: the copies of the text, and the Python objects by their first
+# character: structs and dictionaries, entries of dictionaries, points, strings.
+_COPIES = 6
+_BYTES_PER = {b"{": 300, b":": 200, b"[": 160, b'"': 30}
+# Of the samples, steps and rows of a point, and of the key and the counts of a series.
+_POINT_BYTES, _SERIES_BYTES, _NUMBER_BYTES, _TEXT_BYTES = 28, 400, 8, 64
 _LARGEST_USABLE = 1e18  # cores, bytes or requests per second: larger numbers are no measurement
 T = TypeVar("T")
 Body = bytes | bytearray
@@ -78,10 +85,18 @@ class AnswerReader:
 
     The key of a series is the values of its *labels*; series without one of them are dropped. An absent
     *optional* label has the value "". Every method raises SourceError if the response is an error,
-    incomplete, or does not fit the query.
+    incomplete, or does not fit the query; *reserve* is called with the memory in use, and may raise it too.
     """
 
-    def __init__(self, labels: Sequence[str], steps: StepRange, optional: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        steps: StepRange,
+        optional: Collection[str] = (),
+        reserve: Callable[[int], None] = lambda _bytes: None,
+    ) -> None:
+        self._reserve = reserve
+        self._kept_bytes = 0
         self._labels, self._steps = labels, steps
         self._required = [label for label in labels if label not in optional]
         self._body = bytearray()
@@ -95,6 +110,7 @@ class AnswerReader:
 
     def feed(self, chunk: bytes) -> bool:
         """Append *chunk* to the body; True if enough is held for `decode_rows`."""
+        self._reserve(self._kept_bytes + 2 * (len(self._body) + len(chunk)))
         self._body += chunk
         return len(self._body) >= self._decode_from_bytes
 
@@ -103,6 +119,7 @@ class AnswerReader:
         self._rows_begin = self._rows_begin or self._body.find(_FIRST_ROW) + 1
         end = self._body.rfind(_NEXT_ROW)
         if self._rows_begin and end > self._rows_begin:
+            self._reserve(self._kept_bytes + decoding_bytes(self._body))
             rows = b"[" + self._body[self._rows_begin : end] + b"]"
             del self._body[self._rows_begin : end + 1]
             self._append(_decode(_ROWS, rows, rows))
@@ -112,11 +129,12 @@ class AnswerReader:
         """The result, after the last chunk."""
         if self._body.startswith(BOM_UTF8):
             del self._body[: len(BOM_UTF8)]
+        self._reserve(self._kept_bytes + decoding_bytes(self._body))
         data = _data(self._body)
         self._append(_decode(_ROWS, data.result, self._body))
         if len(set(self._keys)) < len(self._keys):
             duplicate = next(key for key, count in Counter(self._keys).items() if count > 1)
-            message = f"Prometheus' response has the series {'/'.join(duplicate)} twice"
+            message = f"Prometheus' response has the series {_shortened('/'.join(duplicate))} twice"
             raise SourceError("MalformedAnswer", message)
         samples = concatenate(self._samples, np.float64)
         self._samples.clear()  # frees as much memory as `samples` takes
@@ -138,13 +156,35 @@ class AnswerReader:
         for row in accepted:
             names = map(row.metric.get, self._labels, repeat(""))
             # The same names recur in many rows: each is kept once.
-            self._keys.append(tuple([self._names.setdefault(name, name) for name in names]))
+            self._keys.append(tuple([self._keep(name) for name in names]))
+        series_bytes = _SERIES_BYTES + _NUMBER_BYTES * (
+            len(self._labels) + min(len(self._steps), STEPS_PER_DAY)
+        )
+        self._kept_bytes += _POINT_BYTES * len(samples) + series_bytes * len(accepted)
+        self._reserve(self._kept_bytes + len(self._body))
+
+    def _keep(self, name: str) -> str:
+        """The first name that equals *name*."""
+        kept = self._names.setdefault(name, name)
+        if kept is name:
+            self._kept_bytes += _TEXT_BYTES + 4 * len(name)
+        return kept
+
+    @property
+    def kept_bytes(self) -> int:
+        """The memory of the result, and of a matrix of it over a day."""
+        return self._kept_bytes
 
     def _accepts(self, row: _Row) -> bool:
         if bytes(row.histograms) not in _EMPTY:
-            message = f"Prometheus returned native histograms instead of numbers for {row.metric}"
+            message = f"Prometheus returned native histograms instead of numbers for {_described(row)}"
             raise SourceError("NativeHistogram", message)
         return all(row.metric.get(label) for label in self._required)
+
+
+def decoding_bytes(text: Body) -> int:
+    """The memory that decoding *text* takes at most."""
+    return _COPIES * len(text) + sum(size * text.count(begin) for begin, size in _BYTES_PER.items())
 
 
 def error_message(status: int, body: Body) -> str:
@@ -176,8 +216,13 @@ def _beginning(body: Body) -> str:
     return _shortened(body[: 4 * _SHOWN_CHARACTERS].decode(errors="replace")) or "an empty body"
 
 
+def _described(row: _Row) -> str:
+    return _shortened(str(row.metric))
+
+
 def _shortened(text: str) -> str:
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    beginning = text[: 4 * _SHOWN_CHARACTERS]
+    line = " ".join("".join(c if c.isprintable() else " " for c in beginning).split())
     return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}…"
 
 
@@ -235,6 +280,8 @@ def _plain_points(texts: list[bytes], points: int) -> tuple[Numbers, Numbers] | 
     bare_numbers = pairs.translate(None, b'[]"')
     if pairs.count(b',"') != points or len(pairs) - len(bare_numbers) != 4 * points:
         return None
+    if bare_numbers.count(b",") != 2 * points - 1:
+        return None
     try:
         numbers = np.array(_NUMBERS.decode(b"[%b]" % bare_numbers))
     except msgspec.DecodeError:
@@ -249,7 +296,7 @@ def _points_of(row: _Row) -> tuple[Numbers, Numbers]:
         times = np.fromiter((time for time, _ in points), dtype=np.float64, count=len(points))
         return times, np.fromiter((float(text) for _, text in points), dtype=np.float64, count=len(points))
     except (msgspec.DecodeError, ValueError) as error:
-        message = f"a point of the series {row.metric} in Prometheus' response can't be decoded: {error}"
+        message = f"a point of the series {_described(row)} in Prometheus' response can't be decoded: {error}"
         raise SourceError("MalformedAnswer", message) from error
 
 
@@ -263,7 +310,7 @@ def _columns(times: Numbers, counts: list[int], steps: StepRange, rows: list[_Ro
     if misplaced.any():
         point = int(misplaced.argmax())
         row = rows[int(np.searchsorted(ends, point, side="right"))]
-        found = f"Prometheus' response has a point at {times[point]:.3f} in the series {row.metric}"
+        found = f"Prometheus' response has a point at {times[point]:.3f} in the series {_described(row)}"
         requested = f"one every {STEP_SECONDS} s from {steps.start_seconds} to {steps.end_seconds}"
         message = f"{found}; the query requested {requested}"
         raise SourceError("MalformedAnswer", message)

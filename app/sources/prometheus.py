@@ -26,6 +26,7 @@ from app.proxies import Proxy
 from app.sources import owners, queries
 from app.sources.chunked_query import ChunkedQuery, RunQuery, run_all
 from app.sources.credentials import PrometheusCredentials
+from app.sources.memory_budget import MemoryBudget
 from app.sources.mesh.conversation import Conversation, LabeledQuery, Mesh, QueryBatch
 from app.sources.mesh.edges import concatenate_samples
 from app.sources.mesh.providers import MESHES
@@ -103,6 +104,8 @@ class PrometheusSource:
         proxy_for: Callable[[str], Proxy | None] = lambda _: None,
     ) -> None:
         limits = limits or Limits()
+        # One for both servers: their answers are in the same memory.
+        budget = MemoryBudget(limits.concurrency * (2 if connections_url else 1))
 
         def api(url: str) -> PrometheusApi:
             return PrometheusApi(
@@ -114,6 +117,7 @@ class PrometheusSource:
                 transport=transport,
                 retry_policy=retry_policy,
                 proxy=proxy_for(url),
+                budget=budget,
             )
 
         self.api = api(base_url)
@@ -241,10 +245,13 @@ class PrometheusSource:
     async def _query_mesh(
         self, mesh: Mesh, scope: Scope, shard: Shard, steps: StepRange
     ) -> ConnectionSamples:
+        results: list[QueryResult] = []  # kept for their reservations, which cover the matrices too
+
         async def run(batch: QueryBatch) -> list[SeriesMatrix]:
             result = await self.mesh_api.query_range(
                 batch.query, batch.labels, batch.steps, batch.optional, signal=CONNECTIONS
             )
+            results.append(result)
             return await asyncio.to_thread(batch.split, result)
 
         conversation = mesh.conversation(scope, steps, shard)

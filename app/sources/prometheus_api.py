@@ -1,7 +1,7 @@
 """Range queries over HTTP: time-outs, retries, limits, and the translation of httpx's errors.
 
-A response is decoded while it is received, every query has a time-out, and few run at once: a process with
-many queries has bounded memory, and its load on the server is bounded too.
+A response is decoded while it is received, every query has a time-out, few run at once, and all of them
+share one budget of memory: a process with many queries has bounded memory, and so has its load on the server.
 """
 
 import asyncio
@@ -9,8 +9,9 @@ import random
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from types import TracebackType
 from typing import Self
@@ -24,8 +25,10 @@ from app.proxies import Proxy
 from app.sources.answers import AnswerReader, error_message
 from app.sources.credentials import PrometheusCredentials
 from app.sources.http_clients import HttpClients
+from app.sources.memory_budget import MemoryBudget, Reservation
 from app.sources.query_observer import QueryCosts, QueryObserver
 from app.sources.query_result import QueryResult
+from app.sources.response_body import ACCEPTED, decoded_chunks
 from app.sources.retention import retention_seconds
 
 MAX_RESPONSE_BYTES = 512 * 1024 * 1024
@@ -99,6 +102,7 @@ class PrometheusApi:
         retry_policy: RetryPolicy | None = None,
         max_response_bytes: int = MAX_RESPONSE_BYTES,
         proxy: Proxy | None = None,
+        budget: MemoryBudget | None = None,
     ) -> None:
         url, url_credentials = _split_credentials(base_url)
         self.url = str(url).rstrip("/")
@@ -107,8 +111,9 @@ class PrometheusApi:
         self._max_response_bytes = max_response_bytes
         self._retry_policy = retry_policy or RetryPolicy()
         self._slots = asyncio.Semaphore(concurrency)
+        self._budget = budget or MemoryBudget(concurrency)
         # Compression costs Prometheus as much as the query itself: worth it only across distant networks.
-        self._headers = {} if url.scheme == "https" else {"Accept-Encoding": "identity"}
+        self._headers = {"Accept-Encoding": ACCEPTED if url.scheme == "https" else "identity"}
         self._proxy = proxy
         self._method = "POST"
         self._clients = HttpClients(
@@ -152,7 +157,7 @@ class PrometheusApi:
         tries = 1
         while True:
             try:
-                return await self._send(form, AnswerReader(labels, steps, optional), signal)
+                return await self._send(form, partial(AnswerReader, labels, steps, optional), signal)
             except SourceError:
                 self.observer.record_failure(signal)
                 raise
@@ -168,7 +173,20 @@ class PrometheusApi:
             tries += 1
             await self._retry_policy.sleep(pause_seconds)
 
-    async def _send(self, form: dict[str, str], reader: AnswerReader, signal: str) -> QueryResult:
+    async def _send(
+        self, form: dict[str, str], build_reader: Callable[[Callable[[int], None]], AnswerReader], signal: str
+    ) -> QueryResult:
+        reservation = Reservation(self._budget)
+        reader = build_reader(reservation.resize)
+        try:
+            result = await self._receive(form, reader, signal)
+            reservation.keep_for(result, reader.kept_bytes)
+        except BaseException:
+            reservation.release()
+            raise
+        return result
+
+    async def _receive(self, form: dict[str, str], reader: AnswerReader, signal: str) -> QueryResult:
         async with self._slots:
             started = perf_counter()
             with self._translate_errors():
@@ -218,7 +236,7 @@ class PrometheusApi:
 
     async def _read(self, response: httpx.Response, reader: AnswerReader) -> int:
         received_bytes = 0
-        async for chunk in response.aiter_bytes():
+        async for chunk in decoded_chunks(response):
             received_bytes += len(chunk)
             if received_bytes > self._max_response_bytes:
                 limit = f"{self._max_response_bytes // 2**20} MiB"
@@ -232,10 +250,11 @@ class PrometheusApi:
         status, body = response.status_code, bytearray()
         if response.has_redirect_location:
             return SourceError("HTTPError", self._redirect_message(response))
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > _MAX_ERROR_BYTES:
-                break
+        with suppress(SourceError):  # the status says more than a body that can't be read
+            async for chunk in decoded_chunks(response):
+                body += chunk
+                if len(body) > _MAX_ERROR_BYTES:
+                    break
         text = error_message(status, body)
         is_too_large = (
             status in _TOO_LARGE_STATUSES and _TOO_LARGE.search(text) and not _UNREACHABLE.search(text)
@@ -255,10 +274,6 @@ class PrometheusApi:
             raise _TransientError(SourceError("TimedOut", self._time_out_message)) from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise TooLargeError("TimedOut", self._time_out_message, timed_out=True) from error
-        except httpx.DecodingError as error:
-            raise SourceError(
-                "MalformedAnswer", f"the response of {self.url} can't be decompressed: {error}"
-            ) from error
         # UnicodeError: a host name is too long. SSLError: a server refuses a certificate after the handshake.
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ssl.SSLError) as error:
             through = f" through {self._proxy}" if self._proxy else ""

@@ -26,7 +26,7 @@ class SeriesMatrix:
     unusable: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class QueryResult:
     """Point k belongs to series `rows[k]` (an index of `keys`, rising), at step `steps.first + columns[k]`.
 
