@@ -4,7 +4,6 @@ Their owner is the status ConfigMap, which the chart renders: they are deleted t
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +38,7 @@ class CheckpointMaps:
         return {
             metadata["name"].removeprefix(PREFIX): metadata["resourceVersion"]
             for metadata in (item["metadata"] for item in listing.items)
-            if _NAME.fullmatch(metadata["name"])
+            if _NAME.fullmatch(str(metadata.get("name")))
         }
 
     async def read(self, name: str) -> bytes | None:
@@ -48,9 +47,11 @@ class CheckpointMaps:
             config_map = await self._client.get(self._path(name))
         except NotFoundError:
             return None
+        data = config_map.get("binaryData")
+        text = data.get(KEY) if isinstance(data, dict) else None
         try:
-            return base64.b64decode((config_map.get("binaryData") or {}).get(KEY) or "", validate=True)
-        except binascii.Error:
+            return base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+        except ValueError:
             return b""
 
     async def write(self, name: str, data: bytes, version: str | None) -> str:

@@ -6,10 +6,15 @@ from typing import TypeVar
 
 import aiohttp
 import msgspec
-from aiohttp.http_exceptions import HttpProcessingError
 
 from app.errors import ExpiredError
-from app.kubernetes.connection import ApiConnection, ApiRequest, Timeouts, open_connection
+from app.kubernetes.connection import (
+    ApiConnection,
+    ApiRequest,
+    OversizedResponseError,
+    Timeouts,
+    open_connection,
+)
 from app.kubernetes.failures import map_exceptions
 from app.kubernetes.list_options import (
     Listing,
@@ -19,6 +24,7 @@ from app.kubernetes.list_options import (
     Page,
     WatchEvent,
     read_event,
+    unreadable_event,
 )
 from app.kubernetes.server_clock import ServerClock
 
@@ -111,10 +117,15 @@ class ClusterClient:
         If the continue token expires, the list starts again, with a page that `is_first`.
         """
         decoder = msgspec.json.Decoder(ListResponse[item_type])  # type: ignore[valid-type]  # made at run time
-        continuation, attempts = "", 1
+        continuation, attempts, limit = "", 1, PAGE_SIZE
         while True:
             try:
-                response: ListResponse[T] = await self._page(selection, continuation, decoder)
+                response: ListResponse[T] = await self._page(selection, continuation, limit, decoder)
+            except OversizedResponseError:
+                if limit == 1:
+                    raise
+                limit = max(limit // 4, 1)
+                continue
             except ExpiredError:
                 if not continuation or attempts == _LIST_ATTEMPTS:
                     raise
@@ -132,7 +143,8 @@ class ClusterClient:
         """The changes since *resource_version*; the context is entered when the response has started.
 
         The iterator ends when the API server ends the watch, or sends nothing for too long. It raises
-        ExpiredError if the stream has an error event or an unreadable line: list again.
+        ExpiredError if the stream has an error event: list again. A line that is no event is an event without
+        an object: what it would have changed is unknown.
         """
         query = selection.query | {
             "watch": "true",
@@ -153,9 +165,13 @@ class ClusterClient:
             return msgspec.json.decode(body, type=Object)
 
     async def _page(
-        self, selection: ListOptions, continuation: str, decoder: msgspec.json.Decoder[ListResponse[T]]
+        self,
+        selection: ListOptions,
+        continuation: str,
+        limit: int,
+        decoder: msgspec.json.Decoder[ListResponse[T]],
     ) -> ListResponse[T]:
-        query = selection.query | {"limit": str(PAGE_SIZE)}
+        query = selection.query | {"limit": str(limit)}
         if continuation:
             query["continue"] = continuation
         request = ApiRequest("GET", selection.path, query, accept=selection.list_accept)
@@ -165,16 +181,35 @@ class ClusterClient:
 
 
 async def _events(stream: aiohttp.StreamReader, watch: str) -> AsyncIterator[WatchEvent]:
-    while line := await _line(stream, watch):
-        yield read_event(line, watch)
+    async for line in _lines(stream, watch):
+        if line is None:
+            yield unreadable_event(f"a line of more than {_MAX_LINE_BYTES // 2**20} MiB")
+        else:
+            yield read_event(line, watch)
 
 
-async def _line(stream: aiohttp.StreamReader, watch: str) -> bytes:
-    """The next line; empty at the end of the stream, and after the inactivity time-out."""
+async def _lines(stream: aiohttp.StreamReader, watch: str) -> AsyncIterator[bytes | None]:
+    """The lines until the stream ends; None for one that is too long, which is not kept."""
+    held, is_too_long = bytearray(), False
+    while received := await _received(stream, watch):
+        *ends, rest = received.split(b"\n")
+        for end in ends:
+            held += end
+            yield None if is_too_long else bytes(held)
+            is_too_long = False
+            held.clear()
+        held += rest
+        if len(held) > _MAX_LINE_BYTES:
+            is_too_long = True
+            held.clear()
+    if held and not is_too_long:
+        yield bytes(held)
+
+
+async def _received(stream: aiohttp.StreamReader, watch: str) -> bytes:
+    """The next bytes; none at the end of the stream, and after the inactivity time-out."""
     with map_exceptions(watch):
         try:
-            return await stream.readuntil(b"\n", max_size=_MAX_LINE_BYTES)
+            return await stream.readany()
         except aiohttp.SocketTimeoutError:
             return b""
-        except HttpProcessingError as error:  # also for a line that is too long
-            raise ExpiredError(f"{watch}: {error}") from error

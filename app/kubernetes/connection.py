@@ -25,6 +25,12 @@ from app.kubernetes.server_clock import ServerClock
 JSON = "application/json"
 # aiohttp's own size is smaller than the events of large objects.
 _READ_BUFFER_BYTES = 2 * 1024 * 1024
+# A page of 500 Pods has 5 MiB, but each of 500 Deployments may have 1.5.
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+
+
+class OversizedResponseError(ClusterError):
+    """A response of more than `MAX_RESPONSE_BYTES`: ask for less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ class ApiConnection:
         response = await self._send(request, limits)
         with map_exceptions(str(request)):
             async with response:
-                return await response.read()
+                return await _body(response, request)
 
     async def stream(self, request: ApiRequest) -> aiohttp.ClientResponse:
         """A response that has started, with a time-out between two reads; the caller closes it."""
@@ -136,7 +142,7 @@ class ApiConnection:
 
     async def _error_of(self, request: ApiRequest, response: aiohttp.ClientResponse) -> ClusterError:
         async with response:
-            body = await response.read()
+            body = await _body(response, request)
         if response.status == HTTPStatus.UNAUTHORIZED:
             self._server.authentication.expire()
         return error_from_response(str(request), response.status, body, response.headers)
@@ -159,3 +165,14 @@ class ApiConnection:
 
 def _query_string(request: ApiRequest) -> str:
     return f"?{urlencode(request.query)}" if request.query else ""
+
+
+async def _body(response: aiohttp.ClientResponse, request: ApiRequest) -> bytes:
+    chunks, size = [], 0
+    async for chunk in response.content.iter_any():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_RESPONSE_BYTES:
+            response.close()
+            raise OversizedResponseError(f"{request}: a response of more than {MAX_RESPONSE_BYTES} bytes")
+    return b"".join(chunks)

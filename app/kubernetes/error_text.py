@@ -1,4 +1,9 @@
-"""Texts of error messages."""
+"""Texts of error messages, and the errors of texts that can't be decoded."""
+
+import msgspec
+
+# Of texts that are no JSON, no UTF-8, or nested too deeply.
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _SHOWN_CHARACTERS = 400
 

@@ -17,7 +17,7 @@ from app.errors import (
     NotFoundError,
     UnavailableError,
 )
-from app.kubernetes.error_text import CredentialsError, shorten
+from app.kubernetes.error_text import UNDECODABLE, CredentialsError, shorten
 from app.proxies import without_credentials
 
 _BY_STATUS: Mapping[int, type[ClusterError]] = {
@@ -48,7 +48,7 @@ def error_from_response(request: str, status: int, body: bytes, headers: Mapping
         return ClusterError(f"{message}: redirects to {shown}, which is not followed: check the server's URL")
     try:
         details = msgspec.json.decode(body, type=_Status).message
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         details = ""
     if details:
         message += f": {shorten(details)}"
@@ -67,7 +67,7 @@ def map_exceptions(request: str) -> Iterator[None]:
     except (aiohttp.ClientError, HttpProcessingError, OSError) as error:  # TimeoutError is an OSError
         details = shorten(str(error)) or type(error).__name__
         raise UnavailableError(f"{request}: {details}") from error
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise UnavailableError(f"{request}: the response can't be decoded: {error}") from error
 
 

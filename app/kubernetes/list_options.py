@@ -6,7 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from app.errors import ExpiredError
-from app.kubernetes.error_text import shorten
+from app.kubernetes.error_text import UNDECODABLE, shorten
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -59,11 +59,15 @@ class Listing(NamedTuple):
 
 
 class WatchEvent(NamedTuple):
-    """An `ADDED`, `MODIFIED`, `DELETED` or `BOOKMARK` event; a bookmark has only a resourceVersion."""
+    """An `ADDED`, `MODIFIED`, `DELETED` or `BOOKMARK` event; a bookmark has only a resourceVersion.
+
+    An `UNREADABLE` one stands for a line that is no event; its `fault` says why.
+    """
 
     kind: str
     object: Object
     resource_version: str
+    fault: str = ""
 
 
 class ListMetadata(msgspec.Struct, rename="camel"):
@@ -86,23 +90,32 @@ class _EventLine(msgspec.Struct):
 
 
 _decode_event = msgspec.json.Decoder(_EventLine).decode
+UNREADABLE = "UNREADABLE"
 _EVENT_KINDS = frozenset({"ADDED", "MODIFIED", "DELETED", "BOOKMARK"})
 
 
 def read_event(line: bytes, watch: str) -> WatchEvent:
-    """The event in one line of a watch.
+    """The event in one line of a watch; `UNREADABLE` if the line is none, or its object has no version.
 
     Raises:
-        ExpiredError: the line is an error event or unreadable; only a new list shows what was missed.
+        ExpiredError: an error event; only a new list shows what was missed.
     """
     try:
         event = _decode_event(line)
         if event.type in _EVENT_KINDS:
-            return WatchEvent(event.type, event.object, event.object["metadata"]["resourceVersion"])
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise ExpiredError(f"{watch}: a line can't be decoded as an event: {error}") from error
+            version = event.object["metadata"]["resourceVersion"]
+            if isinstance(version, str) and version:
+                return WatchEvent(event.type, event.object, version)
+            return unreadable_event("its resourceVersion is no text")
+    except (*UNDECODABLE, KeyError, TypeError) as error:
+        return unreadable_event(f"{type(error).__name__}: {error}")
     details = f"{event.object.get('code', '')} {event.object.get('message', '')}"
     raise ExpiredError(f"{watch}: {event.type} {shorten(details)}")
+
+
+def unreadable_event(fault: str) -> WatchEvent:
+    """The event for a line that can't be read."""
+    return WatchEvent(UNREADABLE, {}, "", shorten(fault))
 
 
 def _accept(kind: str) -> str:

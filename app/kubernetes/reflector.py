@@ -2,12 +2,16 @@
 
 A watch that ends, or that an outage interrupts, is resumed from the last resourceVersion. The reflector
 relists only if that can't be used any more: after any other error, and after several watches without events.
+
+An object of other types than the API's, or one that the sink can't use, is left out and counted: it never
+ends the process, and never delays the others. A line that is no event is left out too; the next watch then
+begins with a new list, since it may have been a deletion.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
@@ -16,8 +20,8 @@ import structlog
 
 from app.errors import ClusterError, ExpiredError, UnavailableError
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.failures import map_exceptions
-from app.kubernetes.list_options import ListOptions, Object, WatchEvent
+from app.kubernetes.list_options import UNREADABLE, ListOptions, Object, WatchEvent
+from app.kubernetes.object_types import checked
 from app.outage_log import contact_log
 from app.periodic import Backoff
 
@@ -60,6 +64,7 @@ class Reflector(Generic[Item]):
     `transform` reduces each object to what the sink needs, before the next object is decoded.
     `is_synced` is True from the first complete list on.
     `last_contact` is the time of the last response or event, a bookmark included, on `clock`.
+    `left_out` counts the objects and lines that were left out, each time that they were received.
     `on_error` is called for each failed attempt; the next attempt follows in any case.
     """
 
@@ -73,7 +78,10 @@ class Reflector(Generic[Item]):
     on_error: Callable[[ClusterError], None] = lambda _error: None
     is_synced: bool = field(default=False, init=False)
     last_contact: float | None = field(default=None, init=False)
+    left_out: int = field(default=0, init=False)
     _resource_version: str = field(default="", init=False)
+    _must_relist: bool = field(default=False, init=False)
+    _last_left_out: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         self._contact = contact_log(log, self.selection.path)
@@ -87,7 +95,7 @@ class Reflector(Generic[Item]):
         """List and watch until cancelled."""
         while True:
             try:
-                if not self._resource_version:
+                if not self._resource_version or self._must_relist:
                     await self._list()
                 await self._watch()
             except ClusterError as error:
@@ -101,11 +109,10 @@ class Reflector(Generic[Item]):
             self.last_contact = self.clock()
             if page.is_first:
                 items.clear()
-            with map_exceptions(f"list of {self.selection.path}"):
-                items += (self.transform(_decode(item)) for item in page.items)
+            items += self._read_all(page.items)
             resource_version = page.resource_version
         self.sink.replace(items)
-        self._resource_version = resource_version
+        self._resource_version, self._must_relist = resource_version, False
         self.is_synced = True
         log.debug("listed", path=self.selection.path, objects=len(items))
 
@@ -139,16 +146,44 @@ class Reflector(Generic[Item]):
                 has_changes |= self._apply(event)
         return has_changes
 
+    def _read_all(self, items: Iterable[msgspec.Raw]) -> Iterator[Item]:
+        for item in items:
+            name = ""
+            try:
+                manifest = _decode(item)
+                name = _name(manifest)
+                yield self.transform(checked(manifest))
+            except Exception as error:  # noqa: BLE001 - an object may have any content
+                self._leave_out(name, error)
+
     def _apply(self, event: WatchEvent) -> bool:
         """Pass the event to the sink; False for a bookmark."""
         self.last_contact = self.clock()
         self._contact.succeeded()
-        if event.kind == "DELETED":
-            self.sink.delete(self.transform(event.object))
-        elif event.kind != "BOOKMARK":
-            self.sink.upsert(self.transform(event.object))
+        if event.kind == UNREADABLE:
+            self._must_relist = True
+            self._leave_out("", event.fault)
+            return True
+        if event.kind != "BOOKMARK":
+            self._change(event)
         self._resource_version = event.resource_version
         return event.kind != "BOOKMARK"
+
+    def _change(self, event: WatchEvent) -> None:
+        is_deletion = event.kind == "DELETED"
+        try:
+            item = self.transform(checked(event.object))
+            (self.sink.delete if is_deletion else self.sink.upsert)(item)
+        except Exception as error:  # noqa: BLE001 - an object may have any content
+            self._must_relist |= is_deletion
+            self._leave_out(_name(event.object), error)
+
+    def _leave_out(self, name: str, fault: object) -> None:
+        """Count what was left out; the log has each object once in a row."""
+        self.left_out += 1
+        if name != self._last_left_out or self.left_out == 1:
+            self._last_left_out = name
+            log.warning("object_left_out", path=self.selection.path, name=name, fault=str(fault)[:400])
 
     def _handle_failure(self, error: ClusterError) -> float:
         """Log a failed attempt, and plan a relist unless it was an outage; returns the pause in seconds."""
@@ -161,6 +196,13 @@ class Reflector(Generic[Item]):
         if not isinstance(error, ExpiredError) or self.backoff.failures > 1:
             self._contact.failed(error)
         return pause
+
+
+def _name(manifest: Object) -> str:
+    """The name for the log; empty if the object has none."""
+    metadata = manifest.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else ""
+    return name[:253] if isinstance(name, str) else ""
 
 
 async def run_reflectors(reflectors: Iterable[Reflector[Any]]) -> None:

@@ -1,7 +1,6 @@
 """Reads and writes of the data of existing Secrets; the chart creates them."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -73,5 +72,5 @@ def secret_data(manifest: Object) -> dict[str, bytes]:
     name = manifest["metadata"]["name"]
     try:
         return {key: base64.b64decode(value or "") for key, value in (manifest.get("data") or {}).items()}
-    except binascii.Error as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ClusterError(f"Secret {name}: its data is not base64: {error}") from error

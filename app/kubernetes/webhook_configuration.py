@@ -8,7 +8,6 @@ admission policy refuses that.
 """
 
 import base64
-import binascii
 from collections.abc import Callable, Iterable
 
 from app.errors import NotFoundError
@@ -103,7 +102,9 @@ def ca_bundle_of(manifest: Object) -> bytes:
 
 def _entries(manifest: Object, *names: str) -> list[Object]:
     """The entries with these names that there are, in stored order."""
-    return [entry for entry in manifest.get("webhooks") or () if entry["name"] in names]
+    entries = manifest.get("webhooks")
+    listed = entries if isinstance(entries, list) else []
+    return [entry for entry in listed if isinstance(entry, dict) and entry.get("name") in names]
 
 
 def _webhook(manifest: Object) -> Object:
@@ -118,5 +119,5 @@ def _webhook(manifest: Object) -> Object:
 def _ca_bundle(webhook: Object) -> bytes:
     try:
         return base64.b64decode(webhook["clientConfig"].get("caBundle") or "")
-    except binascii.Error:
+    except (ValueError, TypeError, KeyError, AttributeError):
         return b""

@@ -17,7 +17,8 @@ from app.domain.workloads import Workload
 CONTAINER, POD = "Container", "Pod"
 _METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 _BEST_EFFORT_SCOPES = frozenset({"BestEffort", "NotBestEffort"})
-_NOTHING = Decimal(0)
+_NO_ROOM: Mapping[Resource, Decimal] = dict.fromkeys(Resource, Decimal(0))
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError)  # of an object with other types than the API's
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,19 @@ class Constraints:
 
 def read_limit_range(manifest: Mapping[str, Any]) -> tuple[LimitRangeRule, ...]:
     """The rules of a LimitRange for CPU and memory of containers and Pods; other types are ignored."""
-    entries = manifest["spec"].get("limits") or ()
-    return tuple(_read_rule(entry) for entry in entries if entry.get("type") in {CONTAINER, POD})
+    try:
+        entries = manifest["spec"].get("limits") or ()
+        return tuple(_read_rule(entry) for entry in entries if entry.get("type") in {CONTAINER, POD})
+    except _MALFORMED:
+        return tuple(LimitRangeRule(kind, {}, _NO_ROOM, {}) for kind in (CONTAINER, POD))
 
 
 def _read_rule(entry: Mapping[str, Any]) -> LimitRangeRule:
+    maximum: Mapping[Resource, Decimal]
     try:
         minimum, maximum, ratio = (_amounts(entry.get(key)) for key in ("min", "max", "maxLimitRequestRatio"))
-    except (ValueError, ArithmeticError):
-        minimum, maximum, ratio = {}, dict.fromkeys(Resource, _NOTHING), {}
+    except (ArithmeticError, *_MALFORMED):
+        minimum, maximum, ratio = {}, _NO_ROOM, {}
     return LimitRangeRule(entry["type"], minimum, maximum, ratio)
 
 
@@ -82,6 +87,13 @@ def _amounts(quantities: Mapping[str, Any] | None) -> dict[Resource, Decimal]:
 
 def read_quota(manifest: Mapping[str, Any]) -> Quota:
     """The counted resources of a ResourceQuota, from its `spec` and from the enforced `status`."""
+    try:
+        return _read_quota(manifest)
+    except _MALFORMED:
+        return Quota(frozenset(Resource), frozenset(Resource), has_best_effort_scope=True)
+
+
+def _read_quota(manifest: Mapping[str, Any]) -> Quota:
     spec, status = manifest["spec"], manifest.get("status") or {}
     counted = {*(spec.get("hard") or ()), *(status.get("hard") or ())}
     selected = (spec.get("scopeSelector") or {}).get("matchExpressions") or ()

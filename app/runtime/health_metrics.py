@@ -8,14 +8,16 @@ from typing import Any
 
 from cryptography import x509
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from app.kubernetes.reflector import Reflector
 
 Watches = Iterable[Reflector[Any]]
+Family = GaugeMetricFamily | CounterMetricFamily
 _PACKAGE = "kubernetes-job-profiler"
-_GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+_COUNTERS = frozenset({"job_profiler_cache_left_out_objects"})
+_FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "job_profiler_build_info": ("Always 1, with the running version as label", ("version",)),
     "job_profiler_cert_expiry_timestamp_seconds": (
         "Expiry of the certificate in use: the webhook's serving certificate (leaf) or the leader's CA (ca)",
@@ -28,6 +30,10 @@ _GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         (),
     ),
     "job_profiler_cache_synced": ("1 from the first complete list of the resource on, else 0", ("resource",)),
+    "job_profiler_cache_left_out_objects": (
+        "Objects of other types than the API's, and lines of a watch that are no events, that were left out",
+        ("resource",),
+    ),
     "job_profiler_cache_last_event_timestamp_seconds": (
         "Last message of the API server about the resource, including bookmarks",
         ("resource",),
@@ -47,13 +53,13 @@ class HealthMetrics(Collector):
         self._version = _version()
         registry.register(self)
 
-    def describe(self) -> list[GaugeMetricFamily]:
+    def describe(self) -> list[Family]:
         """The metric families without samples, which the registry needs on registration."""
-        return [_family(name) for name in _GAUGES]
+        return [_family(name) for name in _FAMILIES]
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Family]:
         """The metric families with their current samples."""
-        build, expiry, match, success, ahead, synced, last_event = self.describe()
+        build, expiry, match, success, ahead, synced, left_out, last_event = self.describe()
         build.add_metric([self._version], 1)
         for kind, read in self.certificates.items():
             if certificate := read():
@@ -65,10 +71,11 @@ class HealthMetrics(Collector):
             ahead.add_metric([], seconds)
         for resource, watches in self._by_resource().items():
             synced.add_metric([resource], int(all(watch.is_synced for watch in watches)))
+            left_out.add_metric([resource], sum(watch.left_out for watch in watches))
             ages = [age for watch in watches if (age := watch.silent_seconds) is not None]
             if ages:
                 last_event.add_metric([resource], time.time() - max(ages))
-        yield from (build, expiry, match, success, ahead, synced, last_event)
+        yield from (build, expiry, match, success, ahead, synced, left_out, last_event)
 
     def _by_resource(self) -> dict[str, list[Reflector[Any]]]:
         """The watches of all namespaces by resource; a resource is as fresh as its oldest watch."""
@@ -79,9 +86,10 @@ class HealthMetrics(Collector):
         return watches_by_resource
 
 
-def _family(name: str) -> GaugeMetricFamily:
-    text, labels = _GAUGES[name]
-    return GaugeMetricFamily(name, text, labels=labels)
+def _family(name: str) -> Family:
+    text, labels = _FAMILIES[name]
+    kind = CounterMetricFamily if name in _COUNTERS else GaugeMetricFamily
+    return kind(name, text, labels=labels)
 
 
 def _version() -> str:

@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.errors import ConflictError
+from app.history.checkpoint.array_format import UnreadableCheckpointError
+from app.history.checkpoint.codec import decode
 from app.kubernetes.checkpoint_maps import PREFIX, CheckpointMaps
 from app.kubernetes.client import open_cluster
 from app.profiler.checkpoints import MAX_BYTES
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.waiting import wait_until
+from tests.history.checkpoint.hostile import zeros
 
 pytestmark = pytest.mark.cluster
 
@@ -65,6 +68,18 @@ async def test_the_largest_shard_is_stored_and_read(maps: CheckpointMaps) -> Non
     await maps.remove("00000000000a", newer)
     assert await maps.versions() == {}
     assert await maps.read("00000000000a") is None
+
+
+async def test_a_hostile_shard_is_stored_and_refused(maps: CheckpointMaps) -> None:
+    """The API server stores 978 kB that inflate to 960 MiB; what is read of it is named, not used."""
+    version = await maps.write("00000000000c", zeros(), None)
+
+    data = await maps.read("00000000000c")
+
+    assert data is not None
+    with pytest.raises(UnreadableCheckpointError, match="inflates to more than 33554432 bytes"):
+        decode(data, timeslots=4, retained_days=15)
+    await maps.remove("00000000000c", version)
 
 
 async def test_writes_of_other_clients_are_not_overwritten(maps: CheckpointMaps) -> None:

@@ -8,7 +8,7 @@ import pytest
 from app.errors import ExpiredError, ForbiddenError, UnavailableError
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.connection import Timeouts
-from app.kubernetes.list_options import ListOptions, WatchEvent
+from app.kubernetes.list_options import UNREADABLE, ListOptions, WatchEvent
 from tests.kubernetes.fake_api_server import (
     Answer,
     FakeApiServer,
@@ -64,13 +64,15 @@ async def test_a_long_line_is_one_event(server: FakeApiServer, client: ClusterCl
     assert len(only.object["data"]) == 6 * 1024 * 1024
 
 
-async def test_a_line_without_end_expires_the_watch(server: FakeApiServer, client: ClusterClient) -> None:
-    """A line of more than 16 MiB expires the watch, so that it does not fill the memory."""
-    endless = b'{"' + b"x" * (17 * 1024 * 1024)
-    server.on("WATCH", THINGS, server.streams(endless, then_hangs=True))
+async def test_a_line_that_is_too_long_is_left_out(server: FakeApiServer, client: ClusterClient) -> None:
+    """A line of more than 16 MiB does not fill the memory, and the next one is an event as ever."""
+    endless = b'{"' + b"x" * (33 * 1024 * 1024) + b"\n"
+    server.on("WATCH", THINGS, server.streams(endless, event("ADDED", "a", "11"), endless[:-1]))
 
-    with pytest.raises(ExpiredError, match=f"watch of {THINGS}"):
-        await collect(client)
+    first, second = await collect(client)
+
+    assert first == WatchEvent(UNREADABLE, {}, "", "a line of more than 16 MiB")
+    assert second.resource_version == "11"
 
 
 @pytest.mark.parametrize(
@@ -80,23 +82,43 @@ async def test_a_line_without_end_expires_the_watch(server: FakeApiServer, clien
         {"type": "ERROR", "object": {"code": 500, "message": "etcd event received with PrevKv=nil"}},
         {"type": "ERROR", "object": {}},
         {"type": "SURPRISE", "object": thing("a")},
-        {"type": "ADDED", "object": {"metadata": {}}},
-        {"type": "ADDED", "object": {"metadata": None}},
-        {"type": "ADDED"},
-        b'{"type": "ADDED", "obj',
-        b"\xff\xfe\n",
-        b"\n",
     ],
     ids=str,
 )
-async def test_errors_and_unreadable_lines_expire_the_watch(
-    server: FakeApiServer, client: ClusterClient, line: object
-) -> None:
-    """Any error inside the stream (500 like 410), and any unreadable line, require a new list."""
+async def test_errors_expire_the_watch(server: FakeApiServer, client: ClusterClient, line: object) -> None:
+    """Any error inside the stream (500 like 410) requires a new list."""
     server.on("WATCH", THINGS, server.streams(line))
 
     with pytest.raises(ExpiredError, match=f"watch of {THINGS}"):
         await collect(client)
+
+
+UNREADABLE_LINES = [
+    {"type": "ADDED", "object": {"metadata": {}}},
+    {"type": "ADDED", "object": {"metadata": None}},
+    {"type": "ADDED", "object": {"metadata": {"resourceVersion": 11}}},
+    {"type": "ADDED", "object": ["a"]},
+    {"type": "ADDED"},
+    {"type": 7, "object": {}},
+    b'{"type": "ADDED", "obj\n',
+    b"\xff\xfe\n",
+    b'"\xff"\n',
+    b"[" * 100_000 + b"\n",
+    b"\n",
+]
+
+
+@pytest.mark.parametrize("line", UNREADABLE_LINES, ids=lambda line: str(line)[:40])
+async def test_an_unreadable_line_is_left_out(
+    server: FakeApiServer, client: ClusterClient, line: object
+) -> None:
+    """The event after it is delivered."""
+    server.on("WATCH", THINGS, server.streams(line, event("ADDED", "a", "11")))
+
+    first, second = await collect(client)
+
+    assert (first.kind, second.resource_version) == (UNREADABLE, "11")
+    assert first.fault
 
 
 async def test_silence_ends_the_watch(server: FakeApiServer, client: ClusterClient) -> None:

@@ -25,7 +25,7 @@ def npy_header(
 
 def write(path: Path, method: int = zipfile.ZIP_DEFLATED, **members: bytes | tuple[bytes, int]) -> None:
     """An archive; a member is its bytes, or its beginning and a number of MiB of zeros."""
-    valid: dict[str, np.ndarray] = {  # type: ignore[type-arg]
+    valid: dict[str, np.ndarray] = {
         "names": np.array(["vm"]),
         "offsets": np.array([0, 2]),
         "timestamps": np.array([300, 600]),
