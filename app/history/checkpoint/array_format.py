@@ -10,7 +10,7 @@ The header is JSON: `document`, which the caller passes, and `arrays`, with the 
 byte position: all first bytes, then all second ones, which compresses better. Sorted keys are stored as
 differences.
 
-A check-point may come from anybody who can write ConfigMaps. So the body is inflated up to a limit only, and
+A check-point may come from any user who can write ConfigMaps. So the body is inflated up to a limit only, and
 what the header declares is compared with the bytes that are there before an array is made.
 """
 

@@ -1,4 +1,4 @@
-"""Check-points as anybody who can write ConfigMaps could make them: small, valid, and huge inside."""
+"""Check-points as any user who can write ConfigMaps could make them: small, valid, and huge inside."""
 
 import struct
 import zlib
@@ -44,9 +44,9 @@ def empty() -> tuple[dict[str, Any], bytes]:
     return opened(encode(Checkpoint(KeyRange(), NamespaceSelection(), state, ConnectionHistory())))
 
 
-def zeros() -> bytes:
+def zeros(mib: int = 960) -> bytes:
     """990 kB of deflated zeros: 960 MiB."""
-    return sealed(iter([bytes(MIB)] * 960))
+    return sealed([bytes(MIB)] * mib)
 
 
 def flags() -> bytes:
