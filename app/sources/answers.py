@@ -32,6 +32,7 @@ _SHOWN_CHARACTERS = 200
 # Upper limits of the memory for decoding: the copies of the text, and the Python objects by their first
 # character: structs and dictionaries, entries of dictionaries, points, strings.
 _COPIES = 6
+_MOST_PER_BYTE = 110  # of a list of empty objects
 _BYTES_PER = {b"{": 300, b":": 200, b"[": 160, b'"': 30}
 # Of the samples, steps and rows of a point, and of the key and the counts of a series.
 _POINT_BYTES, _SERIES_BYTES, _NUMBER_BYTES, _TEXT_BYTES = 28, 400, 8, 64
@@ -183,7 +184,9 @@ class AnswerReader:
 
 
 def decoding_bytes(text: Body) -> int:
-    """The memory that decoding *text* takes at most."""
+    """The memory that decoding *text* takes at most; characters are counted in long texts only."""
+    if len(text) <= 2 * DECODED_AT_ONCE_BYTES:
+        return _MOST_PER_BYTE * len(text)
     return _COPIES * len(text) + sum(size * text.count(begin) for begin, size in _BYTES_PER.items())
 
 
