@@ -139,18 +139,28 @@ class EdgeQueries:
 
     def _aggregate(self, operator: str, labels: tuple[str, ...], expression: str) -> str:
         if self.by_replicas:
-            return aggregate(operator, labels, _add_replicas(expression))
+            return _aggregate_by_replicas(operator, labels, expression)
         return aggregate(operator, tuple(label for label in labels if label != REPLICAS), expression)
 
 
 def proxy_pods(sources: Matchers, scope: Scope, *, seconds: int) -> str:
     """The query on all meshed Pods of the last *seconds*."""
     present = f"max_over_time({selector('up', (*_PROXIES, *sources), scope)}[{seconds}s])"
-    return aggregate("max", POD_LABELS, _add_replicas(present))
+    return _aggregate_by_replicas("max", POD_LABELS, present)
 
 
-def _add_replicas(expression: str) -> str:
-    return f'label_replace({expression},"{REPLICAS}","$1","pod","{_NAME_AND_SUFFIX}")'
+def _aggregate_by_replicas(operator: str, labels: tuple[str, ...], expression: str) -> str:
+    """The aggregation of *expression* to one series for each combination of *labels*, `REPLICAS` among them.
+
+    The series are aggregated by Pod first, without their own label `replicas`. The server refuses the whole
+    query if `label_replace` makes two series equal: those of one Pod whose own label `replicas` changed, or
+    of two targets that differ in nothing else.
+    """
+    own_labels = (*(label for label in labels if label not in {REPLICAS, "pod"}), "pod")
+    by_pod = aggregate(operator, own_labels, expression)
+    return aggregate(
+        operator, labels, f'label_replace({by_pod},"{REPLICAS}","$1","pod","{_NAME_AND_SUFFIX}")'
+    )
 
 
 def _pods_by_source(pods: SeriesMatrix) -> dict[Key, list[str]]:

@@ -70,7 +70,8 @@ def test_queries() -> None:
 
     edges, of_pods = f"namespace,{KIND_LABELS},{DESTINATION}", f"namespace,pod,replicas,{KIND_LABELS}"
     assert [part.query for batch in batches for part in batch.parts] == [
-        f"max by ({of_pods})(label_replace(max_over_time({PROXIES}[1200s]),{TAIL}))",
+        f"max by ({of_pods})(label_replace(max by (namespace,{KIND_LABELS},pod)"
+        f"(max_over_time({PROXIES}[1200s])),{TAIL}))",
         f'sum by ({edges})(rate(request_total{{direction="outbound",{BOTH}}}[5m]))',
         f'sum by ({edges})(rate(response_total{{direction="outbound",{BOTH}}}[5m]))',
         f'sum by ({edges})(rate(tcp_write_bytes_total{{direction="outbound",peer="dst",{BOTH}}}[5m]))',
@@ -106,8 +107,10 @@ def test_if_labels_do_not_identify_a_source_pod_names_do(pods: list[Mapping[str,
     queries = [part.query for batch in batches[1:] for part in batch.parts]
     by_name = f"namespace,replicas,{KIND_LABELS}"
     requests = f'rate(request_total{{direction="outbound",{BOTH}}}[5m])'
-    assert queries[0] == f"sum by ({by_name},{DESTINATION})(label_replace({requests},{TAIL}))"
-    assert queries[-1] == f"max by ({by_name})(label_replace(sum_over_time({PROXIES}[5m]),{TAIL}))"
+    by_pod = f"sum by (namespace,{KIND_LABELS},{DESTINATION},pod)({requests})"
+    scrapes = f"max by (namespace,{KIND_LABELS},pod)(sum_over_time({PROXIES}[5m]))"
+    assert queries[0] == f"sum by ({by_name},{DESTINATION})(label_replace({by_pod},{TAIL}))"
+    assert queries[-1] == f"max by ({by_name})(label_replace({scrapes},{TAIL}))"
     assert all(f"by ({by_name}" in query for query in queries)
 
 
