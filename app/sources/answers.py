@@ -1,8 +1,9 @@
 """Decoding of the response to a range query while it is received; pure.
 
 A response that may be incomplete is an error: if a part counted as the whole, the published value would be
-below the need. Samples that are no usable number (NaN, infinite, negative, absurdly large) are dropped and
-counted.
+below the need. Annotations of PromQL on single series are no sign of that. Samples that are no usable number
+(NaN, infinite, negative, absurdly large, a native histogram) are dropped and counted, and so are series that
+the response has twice.
 
 Complete rows are cut out of the body early, so that little of it is held at a time. The rest is a small
 document of the same form, on which everything but the rows is checked. The memory for decoding is estimated
@@ -12,6 +13,7 @@ from the characters that begin an object, before it is used: a short text can ha
 from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from itertools import repeat
 from typing import TypeVar
@@ -79,14 +81,20 @@ _STATS = msgspec.json.Decoder(_Stats)
 _NUMBERS = msgspec.json.Decoder(list[float])
 _POINTS = msgspec.json.Decoder(list[tuple[float, str]])
 _EMPTY = (b"[]", b"null")
+# PromQL annotates a query on a series that it left out or finds odd (a native histogram beside floats, a
+# counter without `_total`), with these beginnings; some versions list infos among the warnings. All other
+# warnings come from the storage: a block, a store or a remote server may be missing in the response.
+_PROMQL_ANNOTATIONS = ("PromQL info:", "PromQL warning:")
 
 
 class AnswerReader:
     """Reads one response of status 200: `feed` for each chunk, `decode_rows` in between, `finish` at the end.
 
     The key of a series is the values of its *labels*; series without one of them are dropped. An absent
-    *optional* label has the value "". Every method raises SourceError if the response is an error,
-    incomplete, or does not fit the query; *reserve* is called with the memory in use, and may raise it too.
+    *optional* label has the value "". A series of native histograms, and one that the response has twice,
+    are dropped and counted. Every method raises SourceError if the response is an error, incomplete, does not
+    fit the query, or has no other series than dropped ones; *reserve* is called with the memory in use, and
+    may raise it too.
     """
 
     def __init__(
@@ -108,6 +116,8 @@ class AnswerReader:
         self._counts: list[int] = []
         self._columns: list[NDArray[np.int32]] = []
         self._samples: list[Numbers] = []
+        self._fault: SourceError | None = None  # of the first dropped series
+        self._dropped_series = 0
 
     def feed(self, chunk: bytes) -> bool:
         """Append *chunk* to the body; True if enough is held for `decode_rows`."""
@@ -133,18 +143,32 @@ class AnswerReader:
         self._reserve(self._kept_bytes + decoding_bytes(self._body))
         data = _data(self._body)
         self._append(_decode(_ROWS, data.result, self._body))
-        if len(set(self._keys)) < len(self._keys):
-            duplicate = next(key for key, count in Counter(self._keys).items() if count > 1)
-            message = f"Prometheus' response has the series {_shortened('/'.join(duplicate))} twice"
-            raise SourceError("MalformedAnswer", message)
         samples = concatenate(self._samples, np.float64)
         self._samples.clear()  # frees as much memory as `samples` takes
         samples[~((samples >= 0) & (samples <= _LARGEST_USABLE))] = np.nan
         rows = np.repeat(np.arange(len(self._keys), dtype=np.int32), self._counts)
         columns = concatenate(self._columns, np.int32)
-        return QueryResult(
+        result = QueryResult(
             tuple(self._keys), self._steps, rows, columns, samples, _loaded_samples(data.stats)
         )
+        if len(set(self._keys)) < len(self._keys):
+            result = self._without_repeated(result)
+        if self._fault and not result.keys:
+            raise self._fault
+        return replace(result, dropped_series=self._dropped_series)
+
+    def _drop(self, reason: str, message: str) -> None:
+        self._fault = self._fault or SourceError(reason, message)
+        self._dropped_series += 1
+
+    def _without_repeated(self, result: QueryResult) -> QueryResult:
+        """The series that occur once: neither of two rows of one series is known to be the right one."""
+        occurrences = Counter(result.keys)
+        for key, count in occurrences.items():
+            if count > 1:
+                name = _shortened("/".join(key))
+                self._drop("MalformedAnswer", f"Prometheus' response has the series {name} twice")
+        return result.select(np.array([occurrences[key] == 1 for key in result.keys], dtype=np.bool_))
 
     def _append(self, rows: list[_Row]) -> None:
         accepted = [row for row in rows if self._accepts(row)]
@@ -177,10 +201,13 @@ class AnswerReader:
         return self._kept_bytes
 
     def _accepts(self, row: _Row) -> bool:
+        if not all(row.metric.get(label) for label in self._required):
+            return False
         if bytes(row.histograms) not in _EMPTY:
             message = f"Prometheus returned native histograms instead of numbers for {_described(row)}"
-            raise SourceError("NativeHistogram", message)
-        return all(row.metric.get(label) for label in self._required)
+            self._drop("NativeHistogram", message)
+            return False
+        return True
 
 
 def decoding_bytes(text: Body) -> int:
@@ -233,8 +260,9 @@ def _data(body: Body) -> _Data:
     envelope = _decode(_ENVELOPE, body, body)
     if envelope.status != "success":
         raise SourceError("QueryFailed", f"Prometheus returned an error: {_envelope_error(envelope)}")
-    if envelope.warnings or envelope.is_partial:
-        reason = _shortened("; ".join(envelope.warnings or ("isPartial is true",)))
+    warnings = [text for text in envelope.warnings or () if not text.startswith(_PROMQL_ANNOTATIONS)]
+    if warnings or envelope.is_partial:
+        reason = _shortened("; ".join(warnings or ("isPartial is true",)))
         raise SourceError("PartialAnswer", f"Prometheus' response may be incomplete: {reason}")
     if envelope.data is None or envelope.data.result_type != "matrix":
         result_type = envelope.data.result_type if envelope.data else "no data"

@@ -1,7 +1,7 @@
 """Results of range queries: series with their points, and matrices of them; pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeVar
 
@@ -40,11 +40,19 @@ class QueryResult:
     columns: NDArray[np.int32]
     samples: NDArray[np.float64]
     loaded_samples: int = 0  # by the server; 0 if it reports no number
+    dropped_series: int = 0  # series without any usable number in the response
 
     @property
     def unusable(self) -> int:
-        """The number of points that are no usable number."""
-        return int(np.count_nonzero(np.isnan(self.samples)))
+        """The number of points that are no usable number, and of dropped series."""
+        return int(np.count_nonzero(np.isnan(self.samples))) + self.dropped_series
+
+    def select(self, is_selected: NDArray[np.bool_]) -> "QueryResult":
+        """The selected series, in the same order."""
+        inside = is_selected[self.rows]
+        keys = tuple(self.keys[row] for row in np.flatnonzero(is_selected))
+        rows = (np.cumsum(is_selected, dtype=np.int32) - 1)[self.rows[inside]].astype(np.int32)
+        return replace(self, keys=keys, rows=rows, columns=self.columns[inside], samples=self.samples[inside])
 
     def matrix(self) -> SeriesMatrix:
         """All series at all steps."""
@@ -62,7 +70,7 @@ class QueryResult:
         values = np.full((np.count_nonzero(present), len(steps)), np.nan)
         values[(np.cumsum(present) - 1)[rows], self.columns[inside] - first] = samples
         keys = tuple(self.keys[row] for row in np.flatnonzero(present))
-        return SeriesMatrix(keys, values, int(np.count_nonzero(np.isnan(samples))))
+        return SeriesMatrix(keys, values, int(np.count_nonzero(np.isnan(samples))) + self.dropped_series)
 
 
 def concatenate_results(results: Sequence[QueryResult]) -> QueryResult:
@@ -78,6 +86,7 @@ def concatenate_results(results: Sequence[QueryResult]) -> QueryResult:
         concatenate([result.columns for result in results], np.int32),
         concatenate([result.samples for result in results], np.float64),
         sum(result.loaded_samples for result in results),
+        sum(result.dropped_series for result in results),
     )
 
 
