@@ -6,7 +6,8 @@ ProfilerError
 ├── ReviewError          the request body is not an AdmissionReview: HTTP 4xx, never a stack trace
 ├── SourceError          a usage source failed or gave an incomplete answer: profiles stay unchanged
 │   ├── NoNamespacesError  no namespace is in scope: no query was sent, and no source failed
-│   └── TooLargeError    the answer is larger than the source allows: send smaller queries
+│   ├── TooLargeError    the answer is larger than the source allows: send smaller queries
+│   └── RefusedQueryError  the source works, but not for this query: other namespaces or steps may succeed
 └── ClusterError         the API server rejected the request or is unreachable
     ├── NotFoundError    the object does not exist
     ├── ConflictError    the object was changed concurrently: read it again, then decide
@@ -61,6 +62,10 @@ class TooLargeError(SourceError):
     def __init__(self, reason: str, message: str, *, timed_out: bool = False) -> None:
         super().__init__(reason, message)
         self.timed_out = timed_out
+
+
+class RefusedQueryError(SourceError):
+    """The source can't evaluate the query, or its response is not usable, perhaps because of a few series."""
 
 
 class ClusterError(ProfilerError):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.workloads import Connection, Workload
 from app.history.coverage import Coverage, StepFlags
 from app.history.key_ranges import KeyRange, Keys, key_of, keys_of
@@ -79,9 +80,9 @@ class ConnectionHistory:
         self.rates = {name: RingBuffer(empty) for name, empty in zip(RATES, absent, strict=True)}
         self.scraped = RingBuffer(np.bool_(False))
 
-    def missing(self, newest_step: int) -> list[StepRange]:
-        """The steps of the 24 hours up to *newest_step* that at least one key misses, newest first."""
-        return self.coverage.missing(StepRange(newest_step - STEPS_PER_DAY + 1, newest_step))
+    def missing(self, newest_step: int, namespaces: NamespaceSelection = EVERY_NAMESPACE) -> list[StepRange]:
+        """The steps of the 24 hours up to *newest_step* that a key of *namespaces* misses, newest first."""
+        return self.coverage.missing(StepRange(newest_step - STEPS_PER_DAY + 1, newest_step), namespaces)
 
     def fold(self, samples: ConnectionSamples) -> None:
         """Fold one whole query result, without duplicate edges or sources."""
@@ -98,7 +99,7 @@ class ConnectionHistory:
                 ring.write(edges, columns, values[:, inside], uncovered)
         uncovered = self._uncovered(samples.sources, samples.steps)[:, inside]
         self.scraped.write(sources, columns, samples.scraped[:, inside], uncovered)
-        self.coverage.add(samples.steps)
+        self.coverage.add(samples.steps, samples.answered)
         if self.coverage.forget_before(day_of(self.newest_step - STEPS_PER_DAY + 1)):
             self._forget_silent()
 

@@ -5,10 +5,13 @@ kept for each range of keys, because a range may miss steps that all others have
 is older, or its namespace came into scope. Usually one range holds all keys.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
-from app.history.key_ranges import KeyRange, Keys
+from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
+from app.history.key_ranges import KeyRange, Keys, range_of
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 
 StepFlags = NDArray[np.bool_]
@@ -21,11 +24,11 @@ class Coverage:
         self.starts = np.zeros(1, dtype=np.int64)
         self.days: dict[int, StepFlags] = {}  # [key ranges, steps of the day]
 
-    def missing(self, wanted: StepRange) -> list[StepRange]:
-        """The steps of *wanted* that at least one key misses, as ranges within a day, newest day first."""
+    def missing(self, wanted: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE) -> list[StepRange]:
+        """The steps of *wanted* that a key of *namespaces* misses, newest day first; ranges within a day."""
         missing: list[StepRange] = []
         for part in wanted.by_day():
-            covered = self.covered_for_all(day_of(part.first))[_columns(part)]
+            covered = self.covered_for(day_of(part.first), namespaces)[_columns(part)]
             edges = np.flatnonzero(np.diff(np.concatenate(([True], covered, [True])).astype(np.int8)))
             missing += [
                 StepRange(part.first + int(begin), part.first + int(end) - 1)
@@ -33,16 +36,17 @@ class Coverage:
             ]
         return sorted(missing, reverse=True)
 
-    def covered_for_all(self, day: int) -> StepFlags:
-        """True for each step of *day* that all keys have; shape [288]."""
-        flags = self.days.get(day)
-        return np.zeros(STEPS_PER_DAY, dtype=np.bool_) if flags is None else np.asarray(flags.all(axis=0))
+    def covered_for(self, day: int, namespaces: NamespaceSelection = EVERY_NAMESPACE) -> StepFlags:
+        """True for each step of *day* that all keys of *namespaces* have; shape [288]."""
+        selected = self._selected(namespaces)
+        flags = self.days.get(day, np.zeros((len(self.starts), STEPS_PER_DAY), dtype=np.bool_))
+        return np.asarray(flags[selected].all(axis=0))
 
     @property
     def newest_step(self) -> int:
-        """The newest step that all keys have; 0 if there is none."""
+        """The newest step that any key has; 0 if there is none."""
         for day in sorted(self.days, reverse=True):
-            if (steps := np.flatnonzero(self.covered_for_all(day))).size:
+            if (steps := np.flatnonzero(self.days[day].any(axis=0))).size:
                 return day * STEPS_PER_DAY + 1 + int(steps[-1])
         return 0
 
@@ -60,10 +64,13 @@ class Coverage:
             uncovered[of_day] = ~self.days[number][key_ranges[of_day], (steps[of_day] - 1) % STEPS_PER_DAY]
         return uncovered
 
-    def add(self, steps: StepRange) -> None:
-        """Mark *steps* as covered for all keys."""
+    def add(self, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE) -> None:
+        """Mark *steps* as covered for all keys of *namespaces*."""
+        ranges = _ranges(namespaces.included or ()) + _ranges(namespaces.excluded)
+        self._split(np.array([key for keys in ranges for key in (keys.first, keys.last + 1)], dtype=np.int64))
+        selected = self._selected(namespaces)
         for part in steps.by_day():
-            self._day(day_of(part.first))[:, _columns(part)] = True
+            self._day(day_of(part.first))[selected, _columns(part)] = True
         self.merge_equal_ranges()
 
     def forget_before(self, day: int) -> bool:
@@ -107,6 +114,16 @@ class Coverage:
         uncovered: StepFlags = by_key_range[self.range_indexes(keys)]
         return uncovered
 
+    def _selected(self, namespaces: NamespaceSelection) -> NDArray[np.bool_]:
+        """True for each range with a key of *namespaces*."""
+        firsts, lasts = self.starts, np.append(self.starts[1:] - 1, KeyRange().last)
+        selected = np.full(len(firsts), namespaces.included is None)
+        for keys in _ranges(namespaces.included or ()):
+            selected |= (firsts <= keys.last) & (lasts >= keys.first)
+        for keys in _ranges(namespaces.excluded):
+            selected &= ~((firsts >= keys.first) & (lasts <= keys.last))
+        return selected
+
     def range_indexes(self, keys: Keys) -> NDArray[np.int64]:
         """The index in `starts` of the range that contains each key."""
         indexes = np.searchsorted(self.starts, keys, side="right") - 1
@@ -135,6 +152,10 @@ class Coverage:
         if not differs.all():
             self.starts = self.starts[differs]
             self.days = {number: flags[differs] for number, flags in self.days.items()}
+
+
+def _ranges(namespaces: Collection[str]) -> list[KeyRange]:
+    return [range_of(namespace) for namespace in namespaces]
 
 
 def _columns(part: StepRange) -> slice:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.history.coverage import Coverage
 from app.history.grid import ExponentialGrid
 from app.history.key_ranges import Keys
@@ -100,22 +101,19 @@ class UsageHistograms:
         self.last_seen = np.empty(0, dtype=np.int64)
         self.recent = np.empty(0, dtype=np.uint64)
 
-    def missing(self, wanted: StepRange) -> list[StepRange]:
-        """The steps of *wanted* that were not read yet, as ranges within a day, newest day first."""
-        return self.coverage.missing(wanted)
-
-    def covered(self, day: int) -> NDArray[np.bool_]:
-        """True for each step of *day* that was read; shape [288]."""
-        return self.coverage.covered_for_all(day)
-
     def sample_counts(self, day: int) -> NDArray[np.int64]:
         """The number of samples on *day* of each series that the day stores."""
         return self.days.get(day, DayHistograms()).sample_counts(self.timeslots, self.grid.size)
 
     def fold(
-        self, steps: StepRange, series: NDArray[np.int64], values: NDArray[np.float64], keys: Keys
+        self,
+        steps: StepRange,
+        series: NDArray[np.int64],
+        values: NDArray[np.float64],
+        keys: Keys,
+        answered: NamespaceSelection = EVERY_NAMESPACE,
     ) -> int:
-        """Fold one whole query result; *values* is [rows, steps], NaN for no sample.
+        """Fold one whole query result on the *answered* namespaces; *values* is [rows, steps], NaN for none.
 
         *series* and *keys* are the series of each row and the key of its workload. Returns the number of
         samples that were new.
@@ -131,7 +129,7 @@ class UsageHistograms:
                 block = values[:, part.first - steps.first + columns]
                 block = np.where(uncovered[:, columns], block, np.nan)
                 folded += self._fold_block(day, part.first + columns, series, block)
-        self.coverage.add(steps)
+        self.coverage.add(steps, answered)
         return folded
 
     def forget_old_days(self, newest_step: int) -> bool:

@@ -5,11 +5,12 @@ are read twice or in another order give the same raise. Only the days that a new
 kept, so a restart changes nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.history.coverage import Coverage
 from app.history.key_ranges import Keys
 from app.history.padding import pad
@@ -30,15 +31,19 @@ class PressureHistory:
         self.days: dict[int, NDArray[np.int64]] = {}  # the sum of shares of each series, in 1 / 10,000
         self.last_seen_steps = np.empty(0, dtype=np.int64)  # the last step with pressure, by series
 
-    def missing(self, measured: Callable[[int], NDArray[np.bool_]], newest_step: int) -> list[StepRange]:
-        """The steps of the remembered days to query, newest first.
+    def missing(
+        self, measured: Coverage, newest_step: int, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> list[StepRange]:
+        """The steps of the remembered days to query for *namespaces*, newest first.
 
-        *measured* returns True for each step of a day for which usage was read. Other steps are not queried:
-        without usage there is no series to which pressure belongs.
+        *measured* has the steps for which usage was read. Other steps are not queried: without usage there is
+        no series to which pressure belongs.
         """
         today, missing = day_of(newest_step), []
         for number in range(today - REMEMBERED_DAYS + 1, today + 1):
-            open_steps = measured(number) & ~self.coverage.covered_for_all(number)
+            open_steps = measured.covered_for(number, namespaces) & ~self.coverage.covered_for(
+                number, namespaces
+            )
             missing += [number * STEPS_PER_DAY + 1 + int(column) for column in np.flatnonzero(open_steps)]
         return merge_adjacent(StepRange(step, step) for step in missing if step <= newest_step)
 
@@ -59,7 +64,7 @@ class PressureHistory:
             np.add.at(day, owners[is_new], parts[is_new])
             np.maximum.at(self.last_seen_steps, owners[is_new], steps[is_new])
             self.days[day_of(part.first)] = day
-        self.coverage.add(samples.steps)
+        self.coverage.add(samples.steps, samples.answered)
         self._forget_old_days(samples.steps.last)
 
     def select(self, series: NDArray[np.int64]) -> "PressureHistory":

@@ -1,12 +1,17 @@
-"""Query results of the metric sources, each over a range of aligned 5-minute steps."""
+"""Query results of the metric sources, each over a range of aligned 5-minute steps.
+
+A result has all samples of its `answered` namespaces, and none of any other: their steps stay missing.
+`failed` has the reason for each namespace that was queried without success.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import Pressure, Resource
 from app.domain.workloads import Connection, Workload
 
@@ -86,6 +91,19 @@ class ContainerSamples:
     containers: tuple[PodContainer, ...]
     values: NDArray[np.float64]
     unusable: int = 0
+    answered: NamespaceSelection = EVERY_NAMESPACE
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, failed: Mapping[str, str]) -> "ContainerSamples":
+        """The samples without those of the *failed* namespaces."""
+        kept = [row for row, container in enumerate(self.containers) if container.namespace not in failed]
+        return replace(
+            self,
+            containers=tuple(self.containers[row] for row in kept),
+            values=self.values[kept],
+            answered=self.answered.without(failed),
+            failed={**self.failed, **failed},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +120,8 @@ class PressureSamples:
     rows: NDArray[np.int64]
     at_steps: NDArray[np.int64]
     shares: NDArray[np.float64]
+    answered: NamespaceSelection = EVERY_NAMESPACE
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def none(cls, reason: Pressure, steps: StepRange) -> "PressureSamples":
@@ -114,11 +134,13 @@ class PressureSamples:
 class PastOwners:
     """The workload of each terminated (namespace, Pod) that a source knows.
 
-    `known_by` names the source; Pods that are not in `workloads` are matched by their names.
+    `known_by` names the source; Pods that are not in `workloads` are matched by their names, except in the
+    `failed` namespaces.
     """
 
     known_by: str = "names"
     workloads: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +153,8 @@ class ConnectionSamples:
     A mesh identifies endpoints by labels; `kind` is empty if the labels lack it. If the mesh knows the Pods
     of a source, `edge_pods[i]` and `source_pods[i]` name them. Pods identify the workload better than labels,
     so an edge or source may occur more than once, with different Pods. `unknown_edges` counts the edges that
-    were dropped because an endpoint is unidentified.
+    were dropped because an endpoint is unidentified. The namespace that counts for `answered` and `failed` is
+    that of the source. `unanswered_mesh` has the reason if one of several meshes did not answer.
     """
 
     steps: StepRange
@@ -146,3 +169,6 @@ class ConnectionSamples:
     edge_pods: tuple[Sequence[str], ...] = ()
     source_pods: tuple[Sequence[str], ...] = ()
     unknown_edges: int = 0
+    answered: NamespaceSelection = EVERY_NAMESPACE
+    failed: Mapping[str, str] = field(default_factory=dict)
+    unanswered_mesh: str = ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import PRESSURE_OF, Resource
 from app.domain.workloads import Workload
 from app.history.samples import ContainerSamples, PressureSamples, StepRange
@@ -30,9 +31,11 @@ class UsageHistory:
         self._series, self._runs = self.state.series, self.state.runs
         self._histograms, self._pressure = self.state.histograms, self.state.pressure
 
-    def missing(self, resource: Resource, wanted: StepRange) -> list[StepRange]:
-        """The steps of *wanted* that were not read yet, in ranges of at most a day, newest first."""
-        return self._histograms[resource].missing(wanted)
+    def missing(
+        self, resource: Resource, wanted: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> list[StepRange]:
+        """The steps of *wanted* not yet read for *namespaces*, in ranges of at most a day, newest first."""
+        return self._histograms[resource].coverage.missing(wanted, namespaces)
 
     def fold(self, samples: ContainerSamples, attribute: FindWorkload) -> FoldResult:
         """Fold one whole query result; *attribute* maps (namespace, Pod) to its workload."""
@@ -49,14 +52,23 @@ class UsageHistory:
         is_owned = series >= 0
         histograms = self._histograms[samples.resource]
         owned = series[is_owned]
-        folded = histograms.fold(samples.steps, owned, samples.values[is_owned], self._series.keys_of(owned))
+        folded = histograms.fold(
+            samples.steps,
+            owned,
+            samples.values[is_owned],
+            self._series.keys_of(owned),
+            samples.answered,
+        )
         if histograms.forget_old_days(samples.steps.last):
             self.state.forget_silent()
         return FoldResult(folded, frozenset(unattributed))
 
-    def missing_pressure(self, resource: Resource, newest_step: int) -> list[StepRange]:
-        """The steps to query for pressure on *resource*: those with usage and not read yet."""
-        return self._pressure[PRESSURE_OF[resource]].missing(self._histograms[resource].covered, newest_step)
+    def missing_pressure(
+        self, resource: Resource, newest_step: int, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> list[StepRange]:
+        """The steps to query for pressure on *resource* in *namespaces*: with usage and not read yet."""
+        measured = self._histograms[resource].coverage
+        return self._pressure[PRESSURE_OF[resource]].missing(measured, newest_step, namespaces)
 
     def fold_pressure(self, samples: PressureSamples, attribute: FindWorkload) -> None:
         """Fold one whole query result on pressure; *attribute* maps (namespace, Pod) to its workload."""

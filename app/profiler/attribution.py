@@ -9,11 +9,18 @@ from app.profiler.cluster_snapshot import ClusterSnapshot
 
 
 class Attribution:
-    """Maps (namespace, Pod) to the workload that its usage counts for."""
+    """Maps (namespace, Pod) to the workload that its usage counts for.
+
+    The source did not answer on the past owners of Pods in `unknown_namespaces`, which have a reason each.
+    """
 
     def __init__(
-        self, snapshot: ClusterSnapshot, past_owners: Mapping[tuple[str, str], Workload] | None = None
+        self,
+        snapshot: ClusterSnapshot,
+        past_owners: Mapping[tuple[str, str], Workload] | None = None,
+        unknown_namespaces: Mapping[str, str] | None = None,
     ) -> None:
+        self.unknown_namespaces = unknown_namespaces or {}
         self._snapshot = snapshot
         self._past_owners = past_owners or {}
         self._by_name: dict[tuple[str, str], Workload | None] = {}

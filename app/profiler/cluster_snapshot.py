@@ -11,7 +11,8 @@ from app.domain.workloads import Workload
 class ClusterSnapshot:
     """The workload of each Pod, the long-running workloads, and the CronJob of each Job.
 
-    `uids` has the UID of every workload object. `init_containers` has the init containers of the Pod
+    `uids` has the UID of every workload object, `living` the CronJobs, and the workloads that run
+    to completion and have a Pod that runs. `init_containers` has the init containers of the Pod
     templates that have some, by the workload that is profiled.
     """
 
@@ -20,3 +21,4 @@ class ClusterSnapshot:
     cron_jobs: Mapping[Workload, Workload] = field(default_factory=dict)
     uids: Mapping[Workload, str] = field(default_factory=dict)
     init_containers: Mapping[Workload, InitContainers] = field(default_factory=dict)
+    living: frozenset[Workload] = frozenset()

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from app.domain.catalogue import ProfileCatalogue
+from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.pod_record import PodRecord
 from app.domain.profiles import Pressure, Resource, StoredProfile
 from app.history.samples import (
@@ -24,25 +25,31 @@ class UsageSource(Protocol):
     """A source of samples: a Prometheus, or a recorded history."""
 
     def container_samples(
-        self, resource: Resource, steps: StepRange
+        self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> AsyncIterator[list[ContainerSamples]]:
         """Complete results for parts of *steps*, newest part first, each split into days, newest day first.
 
-        The iterator may end before all of *steps* is covered: older steps are too much for one cycle. Raises
-        SourceError instead of a result that would be incomplete; results yielded before remain valid.
+        Only *namespaces* are queried. The iterator may leave out parts that fail, and may end before all of
+        *steps* is covered: older steps are too much for one cycle. Instead of a result that would be
+        incomplete for another namespace than those in `failed`, and at the end if a part was left out, it
+        raises SourceError; results yielded before remain valid.
         """
 
     async def retention_seconds(self) -> float | None:
         """The retention of the source; None if it is unknown. Raises nothing."""
 
-    def pressure_samples(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
+    def pressure_samples(
+        self, reason: Pressure, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[PressureSamples]:
         """The same for one kind of pressure; without pressure if the source has no such metric."""
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
         """The owners that the source knows of Pods that ran in *steps*; raises SourceError."""
 
-    def connection_samples(self, steps: StepRange) -> AsyncIterator[ConnectionSamples]:
-        """The same for connections; yields nothing if no service mesh is configured."""
+    def connection_samples(
+        self, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[ConnectionSamples]:
+        """The same for connections from *namespaces*; yields nothing if no service mesh is configured."""
 
 
 class WorkloadLister(Protocol):
@@ -50,6 +57,16 @@ class WorkloadLister(Protocol):
 
     async def snapshot(self) -> ClusterSnapshot:
         """The current Pods and workloads; raises ClusterError."""
+
+
+class ClusterWatches(Protocol):
+    """The watches of the cluster, of which some may fail."""
+
+    def faults(self) -> Mapping[str, str]:
+        """The reason of each failing watch, by what it watches."""
+
+    def unlisted_namespaces(self) -> Mapping[str, str]:
+        """The reason for each namespace that can't be read; its usage can't be attributed to workloads."""
 
 
 class ProfileStore(Protocol):
@@ -123,7 +140,7 @@ class ClusterPorts:
     """The parts of the cluster that a cycle uses.
 
     Without `events`, no Events on workloads are recorded; without `checkpoints`, a restart reads the whole
-    history again.
+    history again; without `watches`, none of them fails.
     """
 
     lister: WorkloadLister
@@ -131,3 +148,4 @@ class ClusterPorts:
     sink: ReportSink
     events: WorkloadEventSink | None = None
     checkpoints: CheckpointStore | None = None
+    watches: ClusterWatches | None = None

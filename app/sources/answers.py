@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import SourceError
+from app.errors import RefusedQueryError
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange
 from app.sources.query_result import Key, QueryResult, concatenate
 
@@ -92,9 +92,9 @@ class AnswerReader:
 
     The key of a series is the values of its *labels*; series without one of them are dropped. An absent
     *optional* label has the value "". A series of native histograms, and one that the response has twice,
-    are dropped and counted. Every method raises SourceError if the response is an error, incomplete, does not
-    fit the query, or has no other series than dropped ones; *reserve* is called with the memory in use, and
-    may raise it too.
+    are dropped and counted. Every method raises RefusedQueryError if the response is an error, incomplete,
+    does not fit the query, or has no other series than dropped ones; *reserve* is called with the memory in
+    use, and may raise SourceError.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class AnswerReader:
         self._counts: list[int] = []
         self._columns: list[NDArray[np.int32]] = []
         self._samples: list[Numbers] = []
-        self._fault: SourceError | None = None  # of the first dropped series
+        self._fault: RefusedQueryError | None = None  # of the first dropped series
         self._dropped_series = 0
 
     def feed(self, chunk: bytes) -> bool:
@@ -158,7 +158,7 @@ class AnswerReader:
         return replace(result, dropped_series=self._dropped_series)
 
     def _drop(self, reason: str, message: str) -> None:
-        self._fault = self._fault or SourceError(reason, message)
+        self._fault = self._fault or RefusedQueryError(reason, message)
         self._dropped_series += 1
 
     def _without_repeated(self, result: QueryResult) -> QueryResult:
@@ -259,15 +259,15 @@ def _shortened(text: str) -> str:
 def _data(body: Body) -> _Data:
     envelope = _decode(_ENVELOPE, body, body)
     if envelope.status != "success":
-        raise SourceError("QueryFailed", f"Prometheus returned an error: {_envelope_error(envelope)}")
+        raise RefusedQueryError("QueryFailed", f"Prometheus returned an error: {_envelope_error(envelope)}")
     warnings = [text for text in envelope.warnings or () if not text.startswith(_PROMQL_ANNOTATIONS)]
     if warnings or envelope.is_partial:
         reason = _shortened("; ".join(warnings or ("isPartial is true",)))
-        raise SourceError("PartialAnswer", f"Prometheus' response may be incomplete: {reason}")
+        raise RefusedQueryError("PartialAnswer", f"Prometheus' response may be incomplete: {reason}")
     if envelope.data is None or envelope.data.result_type != "matrix":
         result_type = envelope.data.result_type if envelope.data else "no data"
         message = f"Prometheus answered a range query with {result_type}, not a matrix"
-        raise SourceError("MalformedAnswer", message)
+        raise RefusedQueryError("MalformedAnswer", message)
     return envelope.data
 
 
@@ -276,7 +276,7 @@ def _decode(decoder: msgspec.json.Decoder[T], part: Body | msgspec.Raw, body: Bo
         return decoder.decode(part)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"Prometheus' response can't be decoded ({error}); it begins with: {_beginning(body)}"
-        raise SourceError("MalformedAnswer", message) from error
+        raise RefusedQueryError("MalformedAnswer", message) from error
 
 
 def _loaded_samples(stats: msgspec.Raw) -> int:
@@ -328,7 +328,7 @@ def _points_of(row: _Row) -> tuple[Numbers, Numbers]:
         return times, np.fromiter((float(text) for _, text in points), dtype=np.float64, count=len(points))
     except (msgspec.DecodeError, ValueError) as error:
         message = f"a point of the series {_described(row)} in Prometheus' response can't be decoded: {error}"
-        raise SourceError("MalformedAnswer", message) from error
+        raise RefusedQueryError("MalformedAnswer", message) from error
 
 
 def _columns(times: Numbers, counts: list[int], steps: StepRange, rows: list[_Row]) -> NDArray[np.int32]:
@@ -344,5 +344,5 @@ def _columns(times: Numbers, counts: list[int], steps: StepRange, rows: list[_Ro
         found = f"Prometheus' response has a point at {times[point]:.3f} in the series {_described(row)}"
         requested = f"one every {STEP_SECONDS} s from {steps.start_seconds} to {steps.end_seconds}"
         message = f"{found}; the query requested {requested}"
-        raise SourceError("MalformedAnswer", message)
+        raise RefusedQueryError("MalformedAnswer", message)
     return positions.astype(np.int32)

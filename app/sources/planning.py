@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from app.domain.namespaces import NamespaceSelection
 from app.history.samples import StepRange, day_of
 from app.sources.queries import Shard
 
@@ -53,6 +54,10 @@ class SampleLoad:
             total.update(load.samples)
         return cls(total)
 
+    def within(self, namespaces: NamespaceSelection) -> "SampleLoad":
+        """The load of *namespaces* only."""
+        return SampleLoad({name: count for name, count in self.samples.items() if namespaces.covers(name)})
+
     def namespaces_in(self, shard: Shard) -> list[str]:
         """The namespaces of *shard* that have samples, sorted."""
         return sorted(filter(shard.covers, self.samples))
@@ -75,6 +80,7 @@ class QueryPlanner:
         self._today = self._refusal_day = 0
         self._refusal_limit = math.inf
         self._time_out_limit, self._max_steps = self._sample_budget, _MAX_POINTS
+        self._next_isolation_step = 0
 
     @property
     def budget(self) -> float:
@@ -104,6 +110,14 @@ class QueryPlanner:
             self._max_steps = min(self._max_steps, shortened_length(chunk))
         else:
             self._time_out_limit = min(self._time_out_limit, self._half(samples, _LEAST_TIMED_OUT_SHARE))
+
+    def may_isolate(self, step: int) -> bool:
+        """True if namespaces that fail may be looked for; after a fruitless search not for an hour."""
+        return step >= self._next_isolation_step
+
+    def record_fruitless_isolation(self, step: int) -> None:
+        """Every query failed: the fault is not that of some namespaces."""
+        self._next_isolation_step = step + STEPS_PER_HOUR
 
     def _half(self, samples: float, least_share: float) -> float:
         least = self._sample_budget * least_share

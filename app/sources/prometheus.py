@@ -1,18 +1,20 @@
 """Samples of containers (cAdvisor, kube-state-metrics) and connections (a mesh) from Prometheus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
 import httpx
+import structlog
 
 from app.domain.annotations import IGNORE_LABEL
+from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import Pressure, Resource
-from app.errors import NoNamespacesError
+from app.errors import NoNamespacesError, RefusedQueryError, SourceError, TooLargeError
 from app.history.samples import (
     STEP_SECONDS,
     ConnectionSamples,
@@ -24,7 +26,7 @@ from app.history.samples import (
 )
 from app.proxies import Proxy
 from app.sources import owners, queries
-from app.sources.chunked_query import ChunkedQuery, RunQuery, run_all
+from app.sources.chunked_query import Chunk, ChunkedQuery, RunQuery, run_all
 from app.sources.credentials import PrometheusCredentials
 from app.sources.memory_budget import MemoryBudget
 from app.sources.mesh.conversation import Conversation, LabeledQuery, Mesh, QueryBatch
@@ -44,6 +46,7 @@ from app.sources.query_result import (
 )
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 _EMPTY_SCOPE = (
     "no namespace is profiled: none matches PROFILING_NAMESPACE_SELECTOR and PROFILING_NAMESPACE without"
     f" being excluded by EXCLUDED_NAMESPACES or by its label {IGNORE_LABEL}"
@@ -166,37 +169,41 @@ class PrometheusSource:
         return await self.api.retention_seconds()
 
     async def container_samples(
-        self, resource: Resource, steps: StepRange
+        self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> AsyncIterator[list[ContainerSamples]]:
         """One sample per container and step."""
-        scope = self._scope
+        scope = self._scope.restricted_to(namespaces)
 
         async def run(shard: Shard, chunk: StepRange) -> QueryResult:
             query = queries.container_usage(resource, scope.within(shard))
             return await self.api.query_range(query, queries.CONTAINER_LABELS, chunk, signal=resource.value)
 
-        load = await self._container_load(scope, steps)
+        load = await self._container_load(steps, namespaces)
         chunked = self._chunked_query(resource.value, run, load)
-        async for _, results in chunked.results(steps, max_samples=self._samples_per_cycle):
-            yield await asyncio.to_thread(_split_by_day, resource, results)
+        async for chunk in chunked.results(steps, max_samples=self._samples_per_cycle):
+            yield await asyncio.to_thread(_split_by_day, resource, chunk, namespaces)
 
-    async def pressure_samples(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
+    async def pressure_samples(
+        self, reason: Pressure, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[PressureSamples]:
         """The steps with pressure of one kind; none if its metrics are not scraped."""
-        scope, signal = self._scope, _PRESSURE_SIGNALS[reason]
+        scope, signal = self._scope.restricted_to(namespaces), _PRESSURE_SIGNALS[reason]
 
         async def run(shard: Shard, chunk: StepRange) -> QueryResult:
             query = pressure_query(reason, scope.within(shard))
             return await self.api.query_range(query, queries.CONTAINER_LABELS, chunk, signal=signal)
 
-        load = (await self._container_load(scope, steps)).scaled(_PRESSURE_LOADS[reason])
+        load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_LOADS[reason])
         chunked = self._chunked_query(signal, run, load)
-        async for chunk, results in chunked.results(steps, max_samples=self._samples_per_cycle):
-            yield sparse_samples(reason, chunk, concatenate_results(results))
+        async for chunk in chunked.results(steps, max_samples=self._samples_per_cycle):
+            samples = sparse_samples(reason, chunk.steps, concatenate_results(chunk.results))
+            yield replace(samples, answered=namespaces.without(chunk.failed), failed=_reasons(chunk.failed))
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
         """The workloads of the Pods of *steps*; none if no metric with owners is scraped."""
         scope = self._scope
-        load = await self._container_load(scope, steps)
+        load = await self._container_load(steps, EVERY_NAMESPACE)
+        failed: dict[str, str] = {}
 
         async def keys_of(
             query: Callable[..., str], labels: Sequence[str], optional: Collection[str]
@@ -206,41 +213,92 @@ class PrometheusSource:
                 end = StepRange(chunk.last, chunk.last)
                 return (await self.api.query_range(text, labels, end, optional, signal=OWNERS)).keys
 
-            chunks = [keys async for _, keys in self._chunked_query(OWNERS, run, load).results(steps)]
+            chunks = [chunk async for chunk in self._chunked_query(OWNERS, run, load).results(steps)]
+            for chunk in chunks:
+                failed.update(_reasons(chunk.failed))
             # The newest keys last: they override older ones.
-            return list(dict.fromkeys(chain.from_iterable(chain.from_iterable(reversed(chunks)))))
+            keys = chain.from_iterable(chain.from_iterable(chunk.results for chunk in reversed(chunks)))
+            return list(dict.fromkeys(keys))
 
         keys = await keys_of(owners.owners_query, owners.OWNER_LABELS, owners.OPTIONAL_LABELS)
         if owners.has_pod_owners(keys):
-            return await asyncio.to_thread(owners.join_owners, keys)
-        rule_keys = await keys_of(owners.workloads_query, owners.WORKLOAD_LABELS, ())
-        return await asyncio.to_thread(owners.join_workloads, rule_keys, keys) if rule_keys else PastOwners()
+            past_owners = await asyncio.to_thread(owners.join_owners, keys)
+        elif rule_keys := await keys_of(owners.workloads_query, owners.WORKLOAD_LABELS, ()):
+            past_owners = await asyncio.to_thread(owners.join_workloads, rule_keys, keys)
+        else:
+            past_owners = PastOwners()
+        return replace(past_owners, failed=failed)
 
-    async def connection_samples(self, steps: StepRange) -> AsyncIterator[ConnectionSamples]:
+    async def connection_samples(
+        self, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[ConnectionSamples]:
         """One sample per directed edge and step; yields nothing without a mesh to query.
 
-        With `auto`, all meshes are queried until a result has sources of some, and only these afterwards.
+        With `auto`, all meshes are queried until a result has sources of some, and only these afterwards. If
+        they do not answer together, the first one that answers alone counts.
         """
         meshes = self._meshes_in_use or self._meshes
+        fault: RefusedQueryError | None = None
+        try:
+            async for samples, present in self._samples_of(meshes, steps, namespaces):
+                self._meshes_in_use = self._meshes_in_use or present
+                meshes = meshes[:1]  # from the first result on, an error is that of all
+                yield samples
+        except RefusedQueryError as error:
+            if len(meshes) == 1:
+                raise
+            fault = error
+        if fault is None:
+            return
+        async for samples in self._samples_of_one(meshes, steps, namespaces, fault):
+            yield samples
+
+    async def _samples_of_one(
+        self, meshes: tuple[Mesh, ...], steps: StepRange, namespaces: NamespaceSelection, fault: SourceError
+    ) -> AsyncIterator[ConnectionSamples]:
+        """The samples of the first of *meshes* that answers alone; together they have a *fault*."""
+        for mesh in meshes:
+            has_answered = False
+            try:
+                async for samples, present in self._samples_of((mesh,), steps, namespaces):
+                    if not (present or has_answered):
+                        break
+                    has_answered = True
+                    yield replace(samples, unanswered_mesh=str(fault))
+            except RefusedQueryError:
+                if has_answered:
+                    raise
+            if has_answered:
+                return
+        raise fault
+
+    async def _samples_of(
+        self, meshes: tuple[Mesh, ...], steps: StepRange, namespaces: NamespaceSelection
+    ) -> AsyncIterator[tuple[ConnectionSamples, tuple[Mesh, ...]]]:
+        """The samples of *meshes*, and those of them that have sources."""
         if not meshes:
             return
         scope = self._scope
         loads = [
-            await self._load(self.mesh_api, mesh.name, mesh.load(scope), scope, steps) for mesh in meshes
+            await self._load_or_names(self.mesh_api, mesh.name, mesh.load(scope), scope, steps)
+            for mesh in meshes
         ]
+        load = SampleLoad.sum(loads).within(namespaces)
 
         async def run(shard: Shard, chunk: StepRange) -> list[tuple[Mesh, ConnectionSamples]]:
-            return [(mesh, await self._query_mesh(mesh, scope, shard, chunk)) for mesh in meshes]
+            sources = shard.intersection(namespaces)
+            return [(mesh, await self._query_mesh(mesh, scope, sources, chunk)) for mesh in meshes]
 
         on_split = partial(self.mesh_api.observer.record_split, CONNECTIONS)
-        chunked = ChunkedQuery(self._mesh_planner, SampleLoad.sum(loads), run, on_split)
-        async for _, results in chunked.results(steps, max_samples=self._samples_per_cycle):
-            mesh_samples = list(chain.from_iterable(results))
-            present = {mesh.name for mesh, samples in mesh_samples if samples.sources}
-            self._meshes_in_use = self._meshes_in_use or tuple(
-                mesh for mesh in meshes if mesh.name in present
+        chunked = ChunkedQuery(self._mesh_planner, load, run, on_split)
+        async for chunk in chunked.results(steps, max_samples=self._samples_per_cycle):
+            mesh_samples = list(chain.from_iterable(chunk.results))
+            names = {mesh.name for mesh, samples in mesh_samples if samples.sources}
+            samples = concatenate_samples([samples for _, samples in mesh_samples])
+            yield (
+                replace(samples, answered=namespaces.without(chunk.failed), failed=_reasons(chunk.failed)),
+                tuple(mesh for mesh in meshes if mesh.name in names),
             )
-            yield concatenate_samples([samples for _, samples in mesh_samples])
 
     async def _query_mesh(
         self, mesh: Mesh, scope: Scope, shard: Shard, steps: StepRange
@@ -264,24 +322,51 @@ class PrometheusSource:
     def _chunked_query(self, signal: str, run: RunQuery[T], load: SampleLoad) -> ChunkedQuery[T]:
         return ChunkedQuery(self._planner, load, run, partial(self.api.observer.record_split, signal))
 
-    async def _container_load(self, scope: Scope, steps: StepRange) -> SampleLoad:
+    async def _container_load(self, steps: StepRange, namespaces: NamespaceSelection) -> SampleLoad:
+        scope = self._scope
         query = LabeledQuery(queries.container_load(scope), queries.LOAD_LABELS)
-        return await self._load(self.api, "containers", query, scope, steps)
+        load = await self._load_or_names(self.api, "containers", query, scope, steps)
+        return load.within(namespaces)
+
+    async def _load_or_names(
+        self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, steps: StepRange
+    ) -> SampleLoad:
+        """The load per step; if it can't be measured, a small one for each namespace with containers."""
+        try:
+            return await self._load(api, kind, query, scope, steps)
+        except (RefusedQueryError, TooLargeError) as error:
+            log.debug("load_not_measured", of=kind, error=str(error))
+            selector = queries.container_selector(queries.MEMORY_USAGE, scope)
+            names = await self.api.label_values("namespace", selector, StepRange(steps.last, steps.last))
+            return SampleLoad(dict.fromkeys(names or scope.included or (), 1.0))
 
     async def _load(
         self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, steps: StepRange
     ) -> SampleLoad:
-        """The load per step, measured at the end of *steps*."""
+        """The load per step, measured at the end of *steps*; the last known one if the server refuses it.
+
+        Raises:
+            RefusedQueryError, TooLargeError: the server refuses it, and none was measured before.
+        """
         async with self._load_lock:
             measured = self._loads.get(kind)
             if measured and measured.is_current(scope, steps.last):
                 return measured.load
             end = StepRange(steps.last, steps.last)
-            result = await api.query_range(query.query, query.labels, end, signal=PLANNING)
+            try:
+                result = await api.query_range(query.query, query.labels, end, signal=PLANNING)
+            except (RefusedQueryError, TooLargeError):
+                if measured is None:
+                    raise
+                return measured.load
             counts = zip(result.keys, result.samples.tolist(), strict=True)
             load = SampleLoad({namespace: count for (namespace,), count in counts if count > 0})
             self._loads[kind] = _MeasuredLoad(scope, steps.last, load)
             return load
+
+
+def _reasons(failed: Mapping[str, SourceError]) -> dict[str, str]:
+    return {namespace: str(error) for namespace, error in failed.items()}
 
 
 def _send(
@@ -295,11 +380,16 @@ def _send(
         return samples
 
 
-def _split_by_day(resource: Resource, results: Sequence[QueryResult]) -> list[ContainerSamples]:
+def _split_by_day(
+    resource: Resource, chunk: Chunk[QueryResult], namespaces: NamespaceSelection
+) -> list[ContainerSamples]:
     """The samples of each day, the newest day first."""
     days = []
-    for day in sorted(results[0].steps.by_day(), reverse=True):
-        matrix = concatenate_matrices([result.within(day) for result in results])
+    answered, failed = namespaces.without(chunk.failed), _reasons(chunk.failed)
+    for day in sorted(chunk.steps.by_day(), reverse=True):
+        matrix = concatenate_matrices([result.within(day) for result in chunk.results])
         containers = tuple(PodContainer(*key) for key in matrix.keys)
-        days.append(ContainerSamples(resource, day, containers, matrix.values, matrix.unusable))
+        days.append(
+            ContainerSamples(resource, day, containers, matrix.values, matrix.unusable, answered, failed)
+        )
     return days

@@ -19,12 +19,13 @@ from typing import Self
 import httpx
 import structlog
 
-from app.errors import SourceError, TooLargeError
+from app.errors import RefusedQueryError, SourceError, TooLargeError
 from app.history.samples import STEP_SECONDS, StepRange
 from app.proxies import Proxy
 from app.sources.answers import AnswerReader, error_message
 from app.sources.credentials import PrometheusCredentials
 from app.sources.http_clients import HttpClients
+from app.sources.label_values import label_values
 from app.sources.memory_budget import MemoryBudget, Reservation
 from app.sources.query_observer import QueryCosts, QueryObserver
 from app.sources.query_result import QueryResult
@@ -55,6 +56,8 @@ _TOO_LARGE = re.compile(
     rf"too (many|large|long)|exceed|limit|can(no|')t select more|{_TIMED_OUT.pattern}", re.IGNORECASE
 )
 _TOO_LARGE_STATUSES = frozenset({400, 422, 500, 503})
+# Statuses of an error while a query is evaluated, which may be due to a few series.
+_REFUSED_STATUSES = frozenset({400, 422, 500})
 # Error texts for an unreachable server behind the server: a smaller query would fail too.
 _UNREACHABLE = re.compile(
     r"\bdial\b|\bi/o time-?out|\bconnect(ion)? time(d )?-?out|handshake time-?out|reset reason", re.IGNORECASE
@@ -132,6 +135,10 @@ class PrometheusApi:
         """The retention time of the server; None if unknown."""
         return await retention_seconds(self._clients, self.url)
 
+    async def label_values(self, label: str, selector: str, steps: StepRange) -> list[str]:
+        """The values of *label* among the selected series; empty if they are unknown."""
+        return await label_values(self._clients, self.url, label, selector, steps)
+
     async def query_range(
         self,
         query: str,
@@ -145,6 +152,7 @@ class PrometheusApi:
 
         Raises:
             TooLargeError: a smaller query may succeed.
+            RefusedQueryError: a query on other namespaces or steps may succeed.
             SourceError: after the last try, or at once if a retry would fail too.
         """
         form = _COMPLETE_RESULT | {
@@ -261,6 +269,8 @@ class PrometheusApi:
         )
         if status in {413, 504} or is_too_large:
             return TooLargeError("HTTPError", text, timed_out=status == 504 or bool(_TIMED_OUT.search(text)))
+        if status in _REFUSED_STATUSES:
+            return RefusedQueryError("HTTPError", text)
         error = SourceError("HTTPError", text)
         return (
             _TransientError(error, _retry_after_seconds(response)) if status in _RETRIED_STATUSES else error

@@ -49,6 +49,11 @@ class Scope(NamespaceSelection):
         excluded = {*self.excluded, *shard.excluded} if shard.excluded else self.excluded
         return replace(self, included=included, excluded=excluded)
 
+    def restricted_to(self, namespaces: NamespaceSelection) -> "Scope":
+        """The same scope without the namespaces outside *namespaces*."""
+        common = self.intersection(namespaces)
+        return replace(self, included=common.included, excluded=common.excluded)
+
     def covers_edge(self, source: str, destination: str) -> bool:
         """True if the namespace of an endpoint is profiled and neither is excluded."""
         excluded = source in self.excluded or destination in self.excluded

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.pod_names import PodNames
 from app.domain.profiles import Pressure, Resource
 from app.domain.workloads import Connection, Workload
@@ -121,16 +122,18 @@ class RecordedHistory:
         """The requests at the end of the record; a file has no others."""
         return self.record.container_requests
 
-    async def pressure_samples(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
+    async def pressure_samples(
+        self, reason: Pressure, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[PressureSamples]:
         """No samples: history files have none."""
-        yield PressureSamples.none(reason, steps)
+        yield replace(PressureSamples.none(reason, steps), answered=namespaces)
 
     async def container_samples(
-        self, resource: Resource, steps: StepRange
+        self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> AsyncIterator[list[ContainerSamples]]:
         """The samples of each day, the newest day first; without containers that have none on that day."""
         for day in sorted(steps.by_day(), reverse=True):
-            yield [self._containers(resource, day)]
+            yield [replace(self._containers(resource, day), answered=namespaces)]
 
     def _containers(self, resource: Resource, steps: StepRange) -> ContainerSamples:
         values = self._matrix(self.record.usage[resource], steps)
@@ -138,10 +141,12 @@ class RecordedHistory:
         containers = tuple(self.record.containers[row] for row in np.flatnonzero(has_sample))
         return ContainerSamples(resource, steps, containers, values[has_sample])
 
-    async def connection_samples(self, steps: StepRange) -> AsyncIterator[ConnectionSamples]:
+    async def connection_samples(
+        self, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[ConnectionSamples]:
         """The samples of each edge in *steps*; yields nothing for a record without edges."""
         if self.record.edges:
-            yield self._connections(steps)
+            yield replace(self._connections(steps), answered=namespaces)
 
     def _connections(self, steps: StepRange) -> ConnectionSamples:
         """A source counts as scraped in each step in which one of its edges has a sample."""
@@ -183,19 +188,23 @@ class ReplayedHistory:
         """The value of the record."""
         return await self._history.pod_owners(steps)
 
-    def pressure_samples(self, reason: Pressure, steps: StepRange) -> AsyncIterator[PressureSamples]:
+    def pressure_samples(
+        self, reason: Pressure, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[PressureSamples]:
         """The value of the record."""
-        return self._history.pressure_samples(reason, steps)
+        return self._history.pressure_samples(reason, steps, namespaces)
 
     def container_samples(
-        self, resource: Resource, steps: StepRange
+        self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> AsyncIterator[list[ContainerSamples]]:
         """The samples of the record that ends now."""
-        return self._history.ending_at(self._clock()).container_samples(resource, steps)
+        return self._history.ending_at(self._clock()).container_samples(resource, steps, namespaces)
 
-    def connection_samples(self, steps: StepRange) -> AsyncIterator[ConnectionSamples]:
+    def connection_samples(
+        self, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[ConnectionSamples]:
         """The samples of the record that ends now."""
-        return self._history.ending_at(self._clock()).connection_samples(steps)
+        return self._history.ending_at(self._clock()).connection_samples(steps, namespaces)
 
 
 def read_recorded_history(path: Path) -> RecordedHistory:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.namespaces import NamespaceSelection
 from app.domain.workloads import Workload
 from app.history.coverage import Coverage
 from app.history.key_ranges import KeyRange, key_of, range_of
@@ -60,7 +61,7 @@ def test_it_is_a_table_of_keys_and_steps(operations: list[tuple[str, StepRange |
     rows, columns = (indexes.ravel() for indexes in np.indices(expected.shape))
     uncovered = coverage.uncovered_pairs(np.array(KEYS)[rows], columns + MIDNIGHT + 1)
     assert np.array_equal(~uncovered.reshape(expected.shape), expected)
-    of_all = np.concatenate([coverage.covered_for_all(day) for day in range(DAY, DAY + 3)])[:LENGTH]
+    of_all = np.concatenate([coverage.covered_for(day) for day in range(DAY, DAY + 3)])[:LENGTH]
     assert np.array_equal(of_all, expected.all(axis=0))
 
 
@@ -76,7 +77,10 @@ def test_ranges_that_miss_the_same_steps_become_one() -> None:
 
 
 def test_steps_that_one_namespace_misses_are_missing() -> None:
-    """All keys have steps 1 to 300, but one namespace only 1 to 10: the steps 11 to 300 are missing."""
+    """All keys have steps 1 to 300, but one namespace only 1 to 10: the steps 11 to 300 are missing.
+
+    The newest step is the newest of any key: a namespace that fails does not make the others look late.
+    """
     coverage = Coverage()
     coverage.add(steps(1, 10))
     before = coverage.within(range_of("late"))
@@ -84,12 +88,34 @@ def test_steps_that_one_namespace_misses_are_missing() -> None:
     coverage.replace(range_of("late"), before)
 
     assert coverage.missing(steps(1, 300)) == [steps(289, 300), steps(11, 288)]
-    assert coverage.newest_step == MIDNIGHT + 10
+    assert coverage.newest_step == MIDNIGHT + 300
     late, other = key_of(Workload("late", "web")), key_of(Workload("early", "web"))
     assert coverage.uncovered(np.array([late, other]), steps(10, 11)).tolist() == [
         [False, True],
         [False, False],
     ]
+
+
+def test_steps_are_added_for_the_answered_namespaces_only() -> None:
+    """`late` fails in steps 11 to 20; it alone misses them, and they are added for it alone afterwards."""
+    coverage, late = Coverage(), NamespaceSelection(included=frozenset({"late"}))
+    others = NamespaceSelection(excluded=frozenset({"late"}))
+    coverage.add(steps(1, 10))
+    coverage.add(steps(11, 20), others)
+
+    assert coverage.missing(steps(1, 20)) == coverage.missing(steps(1, 20), late) == [steps(11, 20)]
+    assert coverage.missing(steps(1, 20), others) == []
+    assert coverage.missing(steps(1, 25), others) == [steps(21, 25)]
+    coverage.add(steps(11, 20), late)
+    assert coverage.missing(steps(1, 20)) == []
+    assert coverage.starts.tolist() == [0]
+
+
+def test_no_namespace_misses_nothing() -> None:
+    """A selection that excludes or includes no key at all has no missing steps."""
+    nothing = NamespaceSelection(included=frozenset())
+
+    assert Coverage().missing(steps(1, 20), nothing) == []
 
 
 @pytest.mark.parametrize("namespace", ["emojivoto", "a", "kube-system"])

@@ -99,6 +99,8 @@ class EmojivotoPrometheus:
     def _answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/status/runtimeinfo"):
             return httpx.Response(200, json={"data": {"storageRetention": self.retention}})
+        if request.url.path.endswith("/label/namespace/values"):
+            return httpx.Response(200, json={"status": "success", "data": ["emojivoto"]})
         form = {key: value for key, [value] in parse_qs(request.content.decode()).items()}
         assert (request.method, form["step"]) == ("POST", "300")
         query = form["query"]

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.domain.workloads import Workload
 from app.history.connection_history import ConnectionHistory
 from app.history.samples import StepRange
 from app.profiler.attribution import Attribution
+from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.resolution import resolve
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
@@ -18,10 +20,12 @@ from tests.histories.meshes import SCRAPE_SECONDS, Counter, LinkerdPod, linkerd_
 from tests.histories.openmetrics import Family, Series, write_openmetrics
 from tests.histories.shop import CART, DB, WEB
 from tests.sources.collecting import only
-from tests.sources.test_real_meshes import DIRECTORY, END, HALF_HOUR
 
 pytestmark = pytest.mark.prometheus
 
+END = 1_772_373_600  # 2026-03-01 14:00 UTC
+HALF_HOUR = StepRange(END // 300 - 5, END // 300)
+PODS = ClusterSnapshot({("shop", CART.pod): Workload("shop", "cart")}, (Workload("shop", "web"),))
 CHANGED = END - 1650  # in the middle of a step, which so has samples of both labels
 
 
@@ -72,7 +76,7 @@ async def test_a_changed_label_of_a_pod_costs_no_edge(
         samples = await only(source.connection_samples(HALF_HOUR))
     assert samples is not None
     history = ConnectionHistory()
-    history.fold(resolve(samples, Attribution(DIRECTORY)))
+    history.fold(resolve(samples, Attribution(PODS)))
 
     rates = {str(mean.connection): round(mean.requests_per_minute, 3) for mean in history.means()}
     assert rates == {

@@ -46,7 +46,7 @@ class Server:
 
 
 async def results_of(query: ChunkedQuery[Answer], steps: StepRange) -> list[tuple[StepRange, list[Answer]]]:
-    return [result async for result in query.results(steps)]
+    return [(chunk, results) async for chunk, results, _ in query.results(steps)]
 
 
 async def test_too_many_steps_are_halved_and_the_limit_stays() -> None:
@@ -123,14 +123,14 @@ async def test_an_hour_of_a_single_namespace_is_split() -> None:
 
 
 async def test_a_single_step_of_a_namespace_that_is_too_large_fails() -> None:
-    """One step of one namespace can't be split: the server's error is raised."""
+    """One step of one namespace can't be split: three steps are tried, and the server's error is raised."""
     server = Server(lambda _shard, _steps: TOO_MANY)
 
     with pytest.raises(TooLargeError, match="too many samples"):
         await results_of(server.query(QueryPlanner(10**9), TWO), HOUR)
 
     shard, steps = server.queries[-1]
-    assert (len(shard.included or ()), steps) == (1, StepRange(144, 144))
+    assert (shard.excluded, steps) == ({"a", "b"}, StepRange(142, 142))
 
 
 async def test_a_wrong_estimate_does_not_split_all_namespaces() -> None:
@@ -153,7 +153,8 @@ async def test_a_wrong_estimate_does_not_split_all_namespaces() -> None:
 async def test_time_outs_per_call_are_limited() -> None:
     """Each time-out may have taken a minute: at most three per call, and half as many steps in the next.
 
-    That is 18 steps in the second call, and then an hour, once per call from then on.
+    That is 18 steps in the second call, and then an hour, also of each half of the namespaces. In the next
+    hour it is an hour once per call.
     """
     server, planner = Server(lambda _shard, _steps: LATE), QueryPlanner(10**9)
 
@@ -161,7 +162,7 @@ async def test_time_outs_per_call_are_limited() -> None:
         await results_of(server.query(planner, TWO), HALF_DAY)
     assert [len(steps) for _, steps in server.queries] == [144, 72, 36]
 
-    for expected in ([18, 12], [12]):
+    for expected in ([18, 12, 12, 12], [12]):
         server.queries.clear()
         with pytest.raises(TooLargeError):
             await results_of(server.query(planner, TWO), HALF_DAY)
@@ -194,23 +195,25 @@ async def test_a_late_size_is_not_tried_again_in_the_same_call() -> None:
     assert [len(steps) for _, steps in server.queries] == [36, 72, 36, 36, 36]
 
 
-async def test_a_late_step_is_sharded_in_the_next_call() -> None:
-    """One time-out per call: the next call queries half of the namespaces at a time.
+async def test_a_late_step_is_sharded_from_then_on() -> None:
+    """After one time-out half of the namespaces are queried at a time, in the next call from the start.
 
     The limit is at least 1/16 of the budget: 1,000 of 16,000 samples, the load of each namespace.
     """
     server, planner = Server(lambda shard, _: LATE if shard == Shard() else None), QueryPlanner(16_000)
     step = StepRange(144, 144)
 
-    with pytest.raises(TooLargeError):
-        await results_of(server.query(planner, TWO), step)
-    assert len(await results_of(server.query(planner, TWO), step)) == 1
+    for _ in range(2):
+        assert len(await results_of(server.query(planner, TWO), step)) == 1
 
-    assert [len(server.queries), server.splits] == [3, 1]
+    assert [len(server.queries), server.splits] == [3 + 2, 1]
 
 
 async def test_fifty_namespaces_that_are_late_at_once_halve_the_budget_once() -> None:
-    """A step of 50 namespaces of 400 samples loads 20,000, the whole budget: 10,000, then 5,000 are next."""
+    """A step of 50 namespaces of 400 samples loads 20,000, the whole budget: 10,000, then 5,000 are next.
+
+    The first call also tries both halves, and the second one, within the hour, queries two shards.
+    """
     planner, load = QueryPlanner(20_000), SampleLoad({f"team-{number}": 400.0 for number in range(50)})
     server, step = Server(lambda _shard, _steps: LATE), StepRange(144, 144)
 
@@ -221,7 +224,7 @@ async def test_fifty_namespaces_that_are_late_at_once_halve_the_budget_once() ->
         await results_of(server.query(planner, load), step)
 
     assert planner.budget == 5_000
-    assert len(server.queries) == 1 + 2
+    assert len(server.queries) == 3 + 2
 
 
 async def test_a_failure_does_not_split_the_query() -> None:
@@ -239,7 +242,7 @@ async def test_older_steps_wait_for_the_next_call() -> None:
     server = Server(lambda _shard, _steps: None)
     query = server.query(QueryPlanner(24_000), TWO)
 
-    results = [steps async for steps, _ in query.results(HALF_DAY, max_samples=48_000)]
+    results = [steps async for steps, *_ in query.results(HALF_DAY, max_samples=48_000)]
 
     assert results == [HOUR, StepRange(121, 132)]
 
@@ -249,7 +252,7 @@ async def test_every_call_queries_the_newest_step() -> None:
     server = Server(lambda _shard, _steps: None)
 
     results = [
-        steps async for steps, _ in server.query(QueryPlanner(1), TWO).results(HALF_DAY, max_samples=1)
+        steps async for steps, *_ in server.query(QueryPlanner(1), TWO).results(HALF_DAY, max_samples=1)
     ]
 
     assert results == [HOUR]

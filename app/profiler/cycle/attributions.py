@@ -44,4 +44,4 @@ class Attributions:
     async def _query_owners(self, steps: StepRange) -> Attribution:
         owners = await self._source.pod_owners(steps)
         self.owner_source = owners.known_by
-        return Attribution(self._snapshot, owners.workloads)
+        return Attribution(self._snapshot, owners.workloads, owners.failed)

@@ -1,14 +1,15 @@
 """Collection of missing samples: queries of a cycle, folds of their results, and the state of each signal."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from functools import partial
 
 import structlog
 
-from app.domain.profiles import PRESSURE_OF, ProfileKind, Resource
-from app.errors import SourceError
+from app.domain.namespaces import NamespaceSelection
+from app.domain.profiles import PRESSURE_OF, Identity, ProfileKind, Resource
+from app.domain.workloads import Connection
 from app.history.connection_history import ConnectionHistory
 from app.history.samples import (
     STEP_SECONDS,
@@ -17,11 +18,11 @@ from app.history.samples import (
     ContainerSamples,
     StepRange,
     day_of,
-    merge_adjacent,
 )
 from app.history.usage_history import UsageHistory
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.attributions import Attributions
+from app.profiler.cycle.question import PATIENCE_STEPS, PlannedQuery, Question
 from app.profiler.cycle.resolution import resolve
 from app.profiler.cycle.signals import (
     PAST_UNREAD,
@@ -31,14 +32,14 @@ from app.profiler.cycle.signals import (
     SignalState,
     connection_state,
     pressure_unknown_state,
+    state_without,
     usage_state,
 )
 from app.profiler.ports import UsageSource
 
 # Samples of the newest minute may not have reached every Prometheus yet.
 GRACE_SECONDS = 60
-# After a day of failed reads of older steps, profiles are updated without them.
-_PATIENCE_STEPS = STEPS_PER_DAY
+_RESOURCES = {Signal.of(resource): resource for resource in Resource}
 Progress = Callable[[int, int], None]
 log = structlog.get_logger(__name__)
 
@@ -63,6 +64,21 @@ class CollectedSamples:
     unattributed_namespaces: set[str] = field(default_factory=set)
     past_owner_source: str = ""
     unknown_edges: int = 0  # edges with an unidentified endpoint in the result for the newest steps
+    failed: dict[Signal, dict[str, str]] = field(default_factory=dict)  # the reason for each namespace
+    frozen: set[tuple[ProfileKind, str]] = field(
+        default_factory=set
+    )  # of namespaces that wait for their past
+
+    def is_answered(self, identity: Identity) -> bool:
+        """True if the query for this profile's samples succeeded."""
+        failed = next(
+            (names for signal, names in self.failed.items() if signal.profile_kind is identity.kind), {}
+        )
+        return identity.kind in self.answered_kinds and _namespace_of(identity) not in failed
+
+    def is_frozen(self, identity: Identity) -> bool:
+        """True if a stored profile stays as it is, since its past was not read again yet."""
+        return (identity.kind, _namespace_of(identity)) in self.frozen
 
     @property
     def answered_kinds(self) -> set[ProfileKind]:
@@ -76,6 +92,12 @@ class CollectedSamples:
         """True unless the queries for CPU and memory both fail."""
         usage = (state for state in self.states if state.signal is not Signal.CONNECTIONS)
         return any(state.health is not Health.FAILING for state in usage)
+
+
+def _namespace_of(identity: Identity) -> str:
+    """The namespace whose query has the profile's samples: of a connection, that of its source."""
+    subject = identity.subject
+    return subject.source.namespace if isinstance(subject, Connection) else subject.namespace
 
 
 class _Meter:
@@ -102,6 +124,7 @@ class _QueryContext:
     newest_step: int
     attributions: Attributions
     meter: _Meter
+    unlisted: Mapping[str, str]
     collected: CollectedSamples = field(default_factory=CollectedSamples)
 
 
@@ -115,61 +138,92 @@ class SampleCollector:
         self._folding = asyncio.Lock()  # both resources share one numbering of series
         self._mesh_seen = False
         self._states: dict[Signal, SignalState] = {}
+        self._questions = {signal: Question() for signal in Signal}
+        self._pressure_questions = {resource: Question() for resource in Resource}
         self._pressure_unknown: dict[Signal, SignalState] = {}
         self._past_owner_source = ""
         self._unknown_edges = 0
         self._unread_since: dict[Signal, int] = {}  # the step in which a signal's past became unreadable
 
     async def collect(
-        self, wanted: StepRange, snapshot: ClusterSnapshot, progress: Progress
+        self,
+        wanted: StepRange,
+        snapshot: ClusterSnapshot,
+        progress: Progress,
+        unlisted: Mapping[str, str] | None = None,
     ) -> CollectedSamples:
-        """Bring the history up to `wanted.last`."""
-        usage = {
-            resource: self._parts_to_query(
-                Signal.of(resource), self._history.missing(resource, wanted), wanted.last
-            )
-            for resource in Resource
+        """Bring the history up to `wanted.last`, except for the *unlisted* namespaces.
+
+        These, with a reason each, are those whose Pods can't be listed: their usage has no known workload.
+        """
+        unlisted = unlisted or {}
+        planned = {
+            signal: question.plan(partial(self._missing, signal, wanted), unlisted, wanted.last)
+            for signal, question in self._questions.items()
         }
-        edges = self._parts_to_query(Signal.CONNECTIONS, self._connections.missing(wanted.last), wanted.last)
+        for signal, (most, _) in planned.items():
+            self._add_newest_if_needed(signal, most, wanted.last)
         context = _QueryContext(
             wanted.last,
             Attributions(self._source, snapshot),
-            _Meter(progress, sum(map(len, chain(*usage.values(), edges)))),
+            _Meter(
+                progress,
+                sum(len(part) for queries in planned.values() for query in queries for part in query.parts),
+            ),
+            unlisted,
         )
         states = await asyncio.gather(
-            *(self._collect_usage(resource, usage[resource], context) for resource in Resource),
-            self._collect_edges(edges, context),
+            *(self._collect_usage(resource, planned[Signal.of(resource)], context) for resource in Resource),
+            self._collect_edges(planned[Signal.CONNECTIONS], context),
         )
         context.meter.finish()
+        for signal, question in self._questions.items():
+            question.forget_complete(partial(self._missing, signal, wanted))
         # A signal without a query in this cycle keeps its state.
         self._states |= {state.signal: state for state in states if state}
         self._update_past_owner_source(context.attributions.owner_source)
         collected = context.collected
-        collected.states = [self._degraded_if_pressure_unknown(state) for state in self._states.values()]
+        collected.failed = {signal: question.failed for signal, question in self._questions.items()}
+        collected.states = [
+            state_without(self._degraded_if_pressure_unknown(state), collected.failed[state.signal])
+            for state in self._states.values()
+        ]
         collected.unread_past = self._unread_past(wanted)
+        collected.frozen = {
+            (signal.profile_kind, namespace)
+            for signal, question in self._questions.items()
+            for namespace in question.failed.keys() - question.given_up(wanted.last)
+        }
         collected.past_owner_source = self._past_owner_source
         collected.unknown_edges = self._unknown_edges
         return collected
 
-    def _parts_to_query(self, signal: Signal, missing: list[StepRange], newest_step: int) -> list[StepRange]:
-        """The missing steps; if there are none, the newest step if the signal is failing or has no state."""
+    def _missing(self, signal: Signal, wanted: StepRange, namespaces: NamespaceSelection) -> list[StepRange]:
+        """The steps of *wanted* that were not read yet for *namespaces*, newest first."""
+        if signal is Signal.CONNECTIONS:
+            return self._connections.missing(wanted.last, namespaces)
+        return self._history.missing(_RESOURCES[signal], wanted, namespaces)
+
+    def _add_newest_if_needed(self, signal: Signal, query: PlannedQuery, newest_step: int) -> None:
+        """Plan to query the newest step again if none is missing and the signal fails or has no state."""
         state = self._states.get(signal)
-        if not missing and (state is None or state.health is Health.FAILING):
-            return [StepRange(newest_step, newest_step)]
-        return merge_adjacent(missing)
+        if not query.parts and (state is None or state.health is Health.FAILING):
+            query.parts.append(StepRange(newest_step, newest_step))
 
     def _unread_past(self, wanted: StepRange) -> set[ProfileKind]:
         """The kinds of profiles with a past that is still to be read and was not given up."""
-        missing = {Signal.of(resource) for resource in Resource if self._history.missing(resource, wanted)}
-        if self._connections.missing(wanted.last):
-            missing.add(Signal.CONNECTIONS)
+        missing = {
+            signal
+            for signal, question in self._questions.items()
+            if self._missing(signal, wanted, question.others)
+        }
         for signal, state in self._states.items():
             if state.reason == PAST_UNREAD:
                 self._unread_since.setdefault(signal, wanted.last)
             elif state.health is not Health.FAILING:  # all queries of the last cycle succeeded
                 self._unread_since.pop(signal, None)
         given_up = {
-            signal for signal, since in self._unread_since.items() if wanted.last - since >= _PATIENCE_STEPS
+            signal for signal, since in self._unread_since.items() if wanted.last - since >= PATIENCE_STEPS
         }
         return {signal.profile_kind for signal in missing - given_up}
 
@@ -183,29 +237,34 @@ class SampleCollector:
             self._past_owner_source = owner_source
 
     async def _collect_usage(
-        self, resource: Resource, parts: list[StepRange], context: _QueryContext
+        self, resource: Resource, planned: tuple[PlannedQuery, PlannedQuery], context: _QueryContext
     ) -> SignalState | None:
-        async def query(part: StepRange, results: SignalResults) -> None:
-            async for days in self._source.container_samples(resource, part):
-                await self._fold_usage(days, context, results)
+        async def query(part: StepRange, namespaces: NamespaceSelection, results: SignalResults) -> None:
+            async for days in self._source.container_samples(resource, part, namespaces):
+                await self._fold_usage(days, part, context, results)
 
-        results = await _query_parts(parts, query, context.newest_step)
+        question = self._questions[Signal.of(resource)]
+        results = await question.ask(query, *planned, context.newest_step)
         await self._collect_pressure(resource, context)
-        return usage_state(resource, results) if parts else None
+        return usage_state(resource, results) if planned[0].parts else None
 
-    async def _collect_edges(self, parts: list[StepRange], context: _QueryContext) -> SignalState | None:
-        async def query(part: StepRange, results: SignalResults) -> None:
-            async for samples in self._source.connection_samples(part):
-                await self._fold_edges(samples, context, results)
+    async def _collect_edges(
+        self, planned: tuple[PlannedQuery, PlannedQuery], context: _QueryContext
+    ) -> SignalState | None:
+        async def query(part: StepRange, namespaces: NamespaceSelection, results: SignalResults) -> None:
+            async for samples in self._source.connection_samples(part, namespaces):
+                await self._fold_edges(samples, part, context, results)
 
-        results = await _query_parts(parts, query, context.newest_step)
-        return connection_state(results, mesh_seen=self._mesh_seen) if parts else None
+        question = self._questions[Signal.CONNECTIONS]
+        results = await question.ask(query, *planned, context.newest_step)
+        return connection_state(results, mesh_seen=self._mesh_seen) if planned[0].parts else None
 
     async def _fold_usage(
-        self, days: list[ContainerSamples], context: _QueryContext, results: SignalResults
+        self, days: list[ContainerSamples], part: StepRange, context: _QueryContext, results: SignalResults
     ) -> None:
         """Fold one query result, its newest day first."""
         steps = StepRange(days[-1].steps.first, days[0].steps.last)
+        results.note(steps, part, days[0].failed)
         for samples in days:
             results.unusable += samples.unusable
             results.series_counts.append(len(samples.containers))
@@ -214,8 +273,11 @@ class SampleCollector:
             if not results.has_samples:
                 continue
             attribution = await context.attributions.for_result(samples.containers, steps)
+            if unknown := attribution.unknown_namespaces:
+                results.failed |= unknown
+            known = samples.without(unknown) if unknown else samples
             async with self._folding:
-                folded = await asyncio.to_thread(self._history.fold, samples, attribution)
+                folded = await asyncio.to_thread(self._history.fold, known, attribution)
             results.folded = True
             context.collected.samples += folded.samples
             context.collected.unattributed_namespaces |= {
@@ -224,46 +286,41 @@ class SampleCollector:
 
     async def _collect_pressure(self, resource: Resource, context: _QueryContext) -> None:
         """Query pressure on the steps with known usage; a failure does not affect usage."""
-        missing = self._history.missing_pressure(resource, context.newest_step)
-        if not missing:
+
+        async def query(part: StepRange, namespaces: NamespaceSelection, results: SignalResults) -> None:
+            async for samples in self._source.pressure_samples(PRESSURE_OF[resource], part, namespaces):
+                results.note(samples.steps, part, samples.failed)
+                attribution = await context.attributions.for_result(samples.containers, samples.steps)
+                async with self._folding:
+                    await asyncio.to_thread(self._history.fold_pressure, samples, attribution)
+
+        question = self._pressure_questions[resource]
+        find_missing = partial(self._history.missing_pressure, resource, context.newest_step)
+        planned = question.plan(find_missing, context.unlisted, context.newest_step)
+        if not any(query.parts for query in planned):
             return
-        try:
-            for steps in missing:
-                async for samples in self._source.pressure_samples(PRESSURE_OF[resource], steps):
-                    attribution = await context.attributions.for_result(samples.containers, samples.steps)
-                    async with self._folding:
-                        await asyncio.to_thread(self._history.fold_pressure, samples, attribution)
-        except SourceError as error:
-            self._pressure_unknown[Signal.of(resource)] = pressure_unknown_state(resource, error)
-            return
-        self._pressure_unknown.pop(Signal.of(resource), None)
+        results = await question.ask(query, *planned, context.newest_step)
+        question.forget_complete(find_missing)
+        failed = question.failed.keys() - context.unlisted.keys()
+        if results.error or failed:
+            reason = str(results.error) if results.error else f"{min(failed)}: {question.failed[min(failed)]}"
+            self._pressure_unknown[Signal.of(resource)] = pressure_unknown_state(resource, reason)
+        else:
+            self._pressure_unknown.pop(Signal.of(resource), None)
 
     async def _fold_edges(
-        self, samples: ConnectionSamples, context: _QueryContext, results: SignalResults
+        self, samples: ConnectionSamples, part: StepRange, context: _QueryContext, results: SignalResults
     ) -> None:
+        results.note(samples.steps, part, samples.failed)
+        results.unanswered_mesh = samples.unanswered_mesh
         results.unusable += samples.unusable
         results.series_counts.append(len(samples.sources))
         context.meter.advance(len(samples.steps))
         self._mesh_seen = self._mesh_seen or bool(samples.sources or self._connections.sources)
         if results.has_samples:
             resolved = await asyncio.to_thread(resolve, samples, context.attributions.current)
-            is_newest_result = len(results.series_counts) == 1
+            is_newest_result = len(results.series_counts) == 1 and samples.answered.included is None
             if is_newest_result:
                 self._unknown_edges = resolved.unknown_edges
             await asyncio.to_thread(self._connections.fold, resolved)
             results.folded = True
-
-
-QueryPart = Callable[[StepRange, SignalResults], Awaitable[None]]
-
-
-async def _query_parts(parts: list[StepRange], query: QueryPart, newest_step: int) -> SignalResults:
-    """Query every part, newest first, until the first failure."""
-    results = SignalResults(only_older_steps=bool(parts) and parts[0].last < newest_step)
-    try:
-        for part in parts:
-            await query(part, results)
-    except SourceError as error:
-        results.error = error
-    results.off = bool(parts) and not results.series_counts and results.error is None
-    return results

@@ -30,12 +30,13 @@ from app.profiler.cycle.plan_events import plan_events
 from app.profiler.cycle.publisher import Publisher
 from app.profiler.cycle.reporter import Reporter
 from app.profiler.cycle.signals import Signal, SignalState
-from app.profiler.cycle.status_report import reasons_without_profile
+from app.profiler.cycle.status_report import Reasons, question_faults, reasons_without_profile, signal_faults
 from app.profiler.ports import ClusterPorts, UsageSource
 from app.profiler.rate_limiter import RateLimiter
 from app.recommendation.policy import EstimationPolicy
 
 InScope = Callable[[str], bool]
+_USAGE_SIGNALS = (Signal.CPU, Signal.MEMORY)
 RETAINED_DAYS = 15  # 14 closed days and today
 
 
@@ -56,6 +57,8 @@ class CyclePolicy:
 class CycleReport:
     """The outcome of one cycle: the `identities` it could derive, the `reasons` why others have no profile.
 
+    `failed_namespaces` has the reason for each namespace whose query failed, and `faults` that of each fault
+    that costs only a part of the work, by its subject.
     `stored` counts all profiles stored after it, derived in it or not; `left_out` those not stored because
     of the maximum; `events_dropped` the Events on workloads over the rate limit.
     """
@@ -63,6 +66,8 @@ class CycleReport:
     states: list[SignalState]
     identities: Collection[Identity]
     reasons: dict[str, str]
+    failed_namespaces: Mapping[Signal, Mapping[str, str]]
+    faults: Mapping[str, str]
     samples: int
     unknown_edges: int
     stored: int
@@ -91,7 +96,7 @@ class ProfilingCycle:
         query_scope: Callable[[], NamespaceSelection] = NamespaceSelection,
     ) -> None:
         self._policy, self._in_scope, self._query_scope = policy, in_scope, query_scope
-        self._lister = cluster.lister
+        self._lister, self._watches = cluster.lister, cluster.watches
         rate_limiter = RateLimiter(policy.writes_per_second)
         self._publisher = Publisher(cluster.store, policy.aging, policy.max_profiles, rate_limiter)
         self._reporter = Reporter(cluster.sink)
@@ -123,18 +128,23 @@ class ProfilingCycle:
         snapshot = await self._lister.snapshot()
         newest = newest_complete_step(now.timestamp())
         wanted = wanted_steps(newest, self._policy.history_days)
-        collected = await self._collector.collect(wanted, snapshot, progress)
+        unlisted = self._watches.unlisted_namespaces() if self._watches else {}
+        collected = await self._collector.collect(wanted, snapshot, progress, unlisted)
         stored_values = StoredValues(await self._publisher.stored(), now)
         derived = await self._derive(collected, newest, snapshot, stored_values)
         published = await self._publisher.publish(derived.profiles, now, frozen_kinds=collected.unread_past)
-        removed = await self._publisher.apply_aging(derived.newest_samples, collected.answered_kinds, now)
+        removed = await self._publisher.apply_aging(derived.newest_samples, collected.is_answered, now)
         reasons = self._reasons(snapshot, collected, derived, published.stored_identities)
-        await self._reporter.report(collected, reasons, published.stored_identities, now)
+        faults = dict(self._watches.faults()) if self._watches else {}
+        faults |= question_faults(collected.failed)
+        await self._reporter.report(collected, reasons, faults, published.stored_identities, now)
         events = plan_events(published.written, removed, snapshot.uids, self._in_scope)
         return CycleReport(
             states=collected.states,
             identities=derived.newest_samples.keys(),
-            reasons=reasons,
+            reasons=dict(reasons),
+            failed_namespaces=collected.failed,
+            faults=faults | signal_faults(collected.states),
             samples=collected.samples,
             unknown_edges=collected.unknown_edges,
             stored=len(published.stored_identities),
@@ -174,7 +184,13 @@ class ProfilingCycle:
         derived = await asyncio.to_thread(
             self._derivation.derive, collected.states, newest, self._in_scope, is_init_container, stored
         )
-        return replace(derived, profiles=with_roles(derived.profiles, snapshot.init_containers))
+        # The profiles of a namespace whose query failed stay as they are.
+        profiles = [
+            profile
+            for profile in derived.profiles
+            if not (collected.is_frozen(profile.identity) and stored.catalogue.get(profile.identity))
+        ]
+        return replace(derived, profiles=with_roles(profiles, snapshot.init_containers))
 
     def _reasons(
         self,
@@ -182,12 +198,16 @@ class ProfilingCycle:
         collected: CollectedSamples,
         derived: DerivedProfiles,
         stored: Collection[Identity],
-    ) -> dict[str, str]:
+    ) -> Reasons:
         expected = (workload for workload in snapshot.workloads if self._in_scope(workload.namespace))
         return reasons_without_profile(
             expected,
             stored,
             derived.too_few,
+            failed_namespaces={
+                name for signal in _USAGE_SIGNALS for name in collected.failed.get(signal, ())
+            },
+            living=snapshot.living,
             min_samples=self._policy.estimation.min_samples,
             usage_queries_answered=collected.usage_queries_answered,
         )

@@ -43,7 +43,7 @@ async def run_cycles(
     due, outage = monotonic(), OutageLog(log, "cycle_failed")
     while True:
         try:
-            await namespaces.until_listed()
+            await namespaces.until_settled()
             if added := namespaces.take_added():
                 log.info("namespaces_came_into_scope", namespaces=sorted(added))
                 cycle.forget_history(added)
@@ -51,7 +51,7 @@ async def run_cycles(
         except ClusterError as error:
             pause = error.retry_after_seconds if isinstance(error, UnavailableError) else None
             outage.failed(error)
-            metrics.count_failed()
+            metrics.count_failed(error)
             due = monotonic() + min(pause or schedule.retry_seconds, schedule.period_seconds)
         else:
             outage.succeeded()

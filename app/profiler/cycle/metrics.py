@@ -1,12 +1,14 @@
 """Metrics of the cycles: `job_profiler_*`."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.profiler.cycle.cycle import CycleReport
-from app.profiler.cycle.signals import Health
+from app.profiler.cycle.signals import Health, Signal
 
+_MAX_NAMESPACES = 100  # with a sample of their own, per signal
 _BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 150.0, 300.0)
 
 
@@ -72,13 +74,28 @@ class CycleMetrics:
             registry=registry,
         )
 
+        self._failing_namespace = Gauge(
+            "job_profiler_namespace_failing",
+            "1 for each namespace whose query on the signal failed in the last cycle, for the first 100",
+            ["signal", "namespace"],
+            registry=registry,
+        )
+        self._failing_namespaces = Gauge(
+            "job_profiler_namespaces_failing",
+            "Namespaces whose query on the signal failed in the last cycle",
+            ["signal"],
+            registry=registry,
+        )
+        self.faults: Mapping[str, str] = {}
+
     def set_leader(self, *, is_leader: bool) -> None:
         """Set whether this replica is the leader."""
         self._leader.set(int(is_leader))
 
-    def count_failed(self) -> None:
-        """Count a cycle that could not read the cluster."""
+    def count_failed(self, error: Exception) -> None:
+        """Count a cycle that could not read the cluster because of *error*."""
         self._cycles.labels("failed").inc()
+        self.faults = {"cycle": f"the last cycle failed: {error}"}
 
     def count_skipped(self, cycles: int) -> None:
         """Count skipped cycles."""
@@ -97,9 +114,18 @@ class CycleMetrics:
         self._left_out.set(report.left_out)
         self._events_dropped.inc(report.events_dropped)
         self._success.set(now.timestamp())
+        self._set_failing(report.failed_namespaces)
+        self.faults = report.faults
         for signal, newest in report.newest_step_times.items():
             self._newest.labels(signal).set(newest.timestamp())
         for state in report.states:
             self._signal.labels(state.signal).set(
                 int(not state.health.is_fault and state.health is not Health.OFF)
             )
+
+    def _set_failing(self, failed: Mapping[Signal, Mapping[str, str]]) -> None:
+        self._failing_namespace.clear()
+        for signal, namespaces in failed.items():
+            self._failing_namespaces.labels(signal).set(len(namespaces))
+            for namespace in sorted(namespaces)[:_MAX_NAMESPACES]:
+                self._failing_namespace.labels(signal, namespace).set(1)

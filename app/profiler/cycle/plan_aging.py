@@ -1,10 +1,10 @@
 """Aging of stored profiles: without new samples they become stale and later expire; pure."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.domain.profiles import Identity, ProfileKind, StoredProfile
+from app.domain.profiles import Identity, StoredProfile
 
 # The most profiles that one cycle removes: a fault that affects all profiles takes hours and is noticed.
 _MAX_EXPIRED_PER_CYCLE = 100
@@ -30,14 +30,14 @@ class AgingPlan:
 def plan_aging(
     stored: Iterable[StoredProfile],
     newest_samples: Mapping[Identity, datetime],
-    answered_kinds: Collection[ProfileKind],
+    is_answered: Callable[[Identity], bool],
     policy: AgingPolicy,
     now: datetime,
 ) -> AgingPlan:
     """The profiles that become stale, become fresh or expire.
 
     *newest_samples* has the window ends of the profiles derived now; `status` is refreshed less often. A
-    profile of a kind not in *answered_kinds* does not expire: its source may have newer samples.
+    profile whose query is not answered does not expire: its source may have newer samples.
     """
     aging = AgingPlan()
     for profile in stored:
@@ -46,7 +46,7 @@ def plan_aging(
         if last_sample is None:
             continue
         age = now - last_sample
-        if age > policy.expire_after and profile.kind in answered_kinds:
+        if age > policy.expire_after and is_answered(profile.identity):
             aging.expired.append(profile)
         elif age > policy.stale_after and not profile.is_stale:
             aging.turned_stale.append(profile)

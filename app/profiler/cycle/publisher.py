@@ -92,11 +92,11 @@ class Publisher:
     async def apply_aging(
         self,
         newest_samples: Mapping[Identity, datetime],
-        answered_kinds: Collection[ProfileKind],
+        is_answered: Callable[[Identity], bool],
         now: datetime,
     ) -> list[StoredProfile]:
         """Mark stale and fresh profiles, remove expired ones; returns the removed ones."""
-        aging = plan_aging(await self._store.stored(), newest_samples, answered_kinds, self._aging, now)
+        aging = plan_aging(await self._store.stored(), newest_samples, is_answered, self._aging, now)
         for profile in aging.turned_stale:
             await self._change_profile(profile, partial(self._store.mark, profile, stale=True, now=now))
         for profile in aging.turned_fresh:

@@ -1,6 +1,6 @@
 """Reports the state of the signals: a log line and an Event per change, and the status report."""
 
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,12 +24,14 @@ class Reporter:
         self._sink = sink
         self._states = SignalStates()
         self._unattributed: dict[str, datetime] = {}  # when each namespace last had unattributed Pods
+        self._faults: dict[str, str] = {}
         self._last_report: dict[str, Any] | None = None
 
     async def report(
         self,
         collected: CollectedSamples,
         reasons: dict[str, str],
+        faults: Mapping[str, str],
         stored: Collection[Identity],
         now: datetime,
     ) -> None:
@@ -48,12 +50,22 @@ class Reporter:
         report = build_report(
             self._states.as_report(),
             reasons,
+            faults=self._unchanged(faults),
             profiles=stored,
             unattributed_namespaces=self._unattributed,
             past_owner_source=collected.past_owner_source,
         )
         if report != self._last_report and await _succeeds(self._sink.write(report)):
             self._last_report = report
+
+    def _unchanged(self, faults: Mapping[str, str]) -> dict[str, str]:
+        """The *faults*, each with its first reason: one that persists with another text is no change."""
+        for subject in faults.keys() - self._faults.keys():
+            log.warning("fault", subject=subject, reason=faults[subject])
+        for subject in self._faults.keys() - faults.keys():
+            log.info("fault_ended", subject=subject)
+        self._faults = {subject: self._faults.get(subject, reason) for subject, reason in faults.items()}
+        return self._faults
 
 
 async def _succeeds(write: Awaitable[None]) -> bool:

@@ -1,5 +1,6 @@
 """The state of each signal (CPU, memory, connections), derived from the query results of a cycle."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -8,8 +9,9 @@ from typing import Any
 from app.domain.profiles import PRESSURE_OF, Pressure, ProfileKind, Resource
 from app.domain.quantities import format_time
 from app.errors import NoNamespacesError, SourceError
+from app.history.samples import StepRange
 
-PAST_UNREAD = "PastUnread"
+PAST_UNREAD, NAMESPACES_FAILED = "PastUnread", "NamespacesFailed"
 _METRICS = {
     Resource.CPU: "container_cpu_usage_seconds_total",
     Resource.MEMORY: "container_memory_working_set_bytes",
@@ -118,21 +120,29 @@ class SignalResults:
     unusable: int = 0
     off: bool = False
     error: SourceError | None = None
+    newest_failed: bool = False
+    unanswered_mesh: str = ""
+    failed: dict[str, str] = field(default_factory=dict)  # the reason for each namespace without a result
 
     @property
     def newest_is_empty(self) -> bool:
         """True if the newest steps have no samples: not any more, or not yet."""
-        return not self.only_older_steps and self.series_counts[:1] == [0]
+        return not self.only_older_steps and not self.newest_failed and self.series_counts[:1] == [0]
 
     @property
     def has_newest(self) -> bool:
         """True if the newest steps are known, even if older ones are not."""
-        return self.only_older_steps or (self.folded and not self.newest_is_empty)
+        return self.only_older_steps or (self.folded and not self.newest_failed and not self.newest_is_empty)
 
     @property
     def has_samples(self) -> bool:
         """True if any step has samples: empty steps before it stay empty."""
         return self.only_older_steps or any(self.series_counts)
+
+    def note(self, steps: StepRange, part: StepRange, failed: Mapping[str, str]) -> None:
+        """Record one result on *steps* of the queried *part*, before its series are counted."""
+        self.newest_failed |= not self.series_counts and not self.only_older_steps and steps.last < part.last
+        self.failed |= failed
 
 
 def usage_state(resource: Resource, results: SignalResults) -> SignalState:
@@ -147,7 +157,7 @@ def usage_state(resource: Resource, results: SignalResults) -> SignalState:
     return _success_state(Signal.of(resource), results)
 
 
-def pressure_unknown_state(resource: Resource, error: SourceError) -> SignalState:
+def pressure_unknown_state(resource: Resource, error: str) -> SignalState:
     """The state of a resource's signal if only the query for its pressure failed."""
     reason = PRESSURE_OF[resource]
     message = f"the query for {_PRESSURE_METRICS[reason]} failed, earlier samples of it still count: {error}"
@@ -178,7 +188,21 @@ def _failure_state(signal: Signal, error: SourceError, results: SignalResults) -
     return SignalState(signal, Health.FAILING, error.reason, str(error))
 
 
+def state_without(state: SignalState, failed: Mapping[str, str]) -> SignalState:
+    """The *state* if some namespaces failed: `Degraded` instead of `Ok`.
+
+    They are listed as faults, since they may change while the state lasts.
+    """
+    if not failed or state.health is not Health.OK:
+        return state
+    message = "the query fails for some namespaces, which are listed as faults; all others are up to date"
+    return SignalState(state.signal, Health.DEGRADED, NAMESPACES_FAILED, message)
+
+
 def _success_state(signal: Signal, results: SignalResults) -> SignalState:
+    if results.unanswered_mesh:
+        message = f"one of the service meshes does not answer: {results.unanswered_mesh}"
+        return SignalState(signal, Health.DEGRADED, "MeshFailed", message)
     if results.unusable:
         message = "samples that were NaN, infinite or negative were left out"
         return SignalState(signal, Health.DEGRADED, "UnusableSamples", message)

@@ -6,53 +6,109 @@ from typing import Any
 
 from app.domain.profiles import Identity, ProfileKind, Resource
 from app.domain.workloads import Workload
+from app.profiler.cycle.signals import Signal, SignalState
 
 # The report is one ConfigMap; the API server accepts at most 1 MiB.
-_MAX_LISTED = 2000
+_MAX_LISTED, _MAX_PAST, _MAX_FAULTS, _MAX_FAULT_LENGTH = 2000, 50, 200, 300
 
 
-def reasons_without_profile(
+class Reasons(dict[str, str]):
+    """The reason for each workload without a profile, those that exist first; `existing` is their number."""
+
+    existing = 0
+
+
+def reasons_without_profile(  # noqa: PLR0913 - everything in a cycle that a reason depends on
     expected: Iterable[Workload],
     present: Collection[Identity],
     too_few: Iterable[Identity],
     *,
     min_samples: int,
     usage_queries_answered: bool,
-) -> dict[str, str]:
+    failed_namespaces: Collection[str] = (),
+    living: Collection[Workload] = (),
+) -> Reasons:
     """The reason for each workload that has no profile: *expected* ones, and those with *too_few* samples.
 
     *present* are the stored profiles: a failing source does not invalidate values that were learned before.
+    The workloads that exist come first: the *expected* ones, and the *living* ones that run to completion.
+    Others are runs of the past, of which there may be thousands.
     """
-    lacking = sorted({identity.subject for identity in too_few if identity not in present})
+    expected = set(expected)
+    lacking = {identity.subject for identity in too_few if identity not in present}
     few_samples = f"TooFewSamples: fewer than {min_samples} samples, one per 5 minutes"
     no_samples = (
         "NoSamples: no usage of its Pods was found"
         if usage_queries_answered
         else "NoAnswer: the queries for usage fail"
     )
-    reasons = {str(workload): few_samples for workload in lacking}
-    for workload in sorted(expected):
-        if not any(Identity(resource.profile_kind, workload) in present for resource in Resource):
-            reasons.setdefault(str(workload), no_samples)
+    without_any = {
+        workload
+        for workload in expected
+        if not any(Identity(resource.profile_kind, workload) in present for resource in Resource)
+    }
+    existing = expected.union(living)
+    reasons = Reasons()
+    for workload in sorted(lacking | without_any, key=lambda workload: (workload not in existing, workload)):
+        if isinstance(workload, Workload) and workload.namespace in failed_namespaces:
+            reason = _NO_ANSWER_OF_NAMESPACE
+        else:
+            reason = few_samples if workload in lacking else no_samples
+        reasons[str(workload)] = reason
+        reasons.existing += workload in existing
     return reasons
 
 
-def build_report(
+_NO_ANSWER_OF_NAMESPACE = "NoAnswer: the query for usage fails for its namespace"
+
+
+def question_faults(failed: Mapping[Signal, Mapping[str, str]]) -> dict[str, str]:
+    """The reason of each failed query on a namespace, by the signal and the namespace."""
+    return {
+        f"{signal} of namespace {namespace}": reason
+        for signal, namespaces in failed.items()
+        for namespace, reason in sorted(namespaces.items())
+    }
+
+
+def signal_faults(states: Iterable[SignalState]) -> dict[str, str]:
+    """The reason of each signal that needs attention."""
+    return {
+        state.signal.value: f"{state.reason}: {state.message}" for state in states if state.health.is_fault
+    }
+
+
+def build_report(  # noqa: PLR0913 - one argument per part of the report
     signals: list[dict[str, Any]],
     reasons: Mapping[str, str],
     *,
+    faults: Mapping[str, str] | None = None,
     profiles: Iterable[Identity],
     unattributed_namespaces: Iterable[str],
     past_owner_source: str,
 ) -> dict[str, Any]:
     """The report; equal for two cycles between which nothing changed."""
-    listed = dict(list(reasons.items())[:_MAX_LISTED])
+    existing = reasons.existing if isinstance(reasons, Reasons) else len(reasons)
+    listed = dict(list(reasons.items())[: min(_MAX_LISTED, existing + _MAX_PAST)])
+    faults = faults or {}
     kinds = Counter(identity.kind for identity in profiles)
     return {
         "signals": signals,
         "profiles": {kind.value: kinds[kind] for kind in ProfileKind},
         "workloadsWithoutProfile": listed,
         "workloadsWithoutProfileTotal": len(reasons),
+        "workloadsWithoutProfileByReason": _count_by_reason(reasons, existing),
+        "faults": {
+            subject: reason[:_MAX_FAULT_LENGTH] for subject, reason in list(faults.items())[:_MAX_FAULTS]
+        },
+        "faultsTotal": len(faults),
         "pastPodsAttributedBy": past_owner_source,
         "namespacesWithUnattributedPods": sorted(unattributed_namespaces)[:_MAX_LISTED],
     }
+
+
+def _count_by_reason(reasons: Mapping[str, str], existing: int) -> dict[str, dict[str, int]]:
+    """The number of workloads with each reason: of those that exist, and of runs of the past."""
+    words = [reason.partition(":")[0] for reason in reasons.values()]
+    counts = Counter(words[:existing]), Counter(words[existing:])
+    return {word: {"existing": counts[0][word], "past": counts[1][word]} for word in sorted({*words})}

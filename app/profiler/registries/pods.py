@@ -33,6 +33,10 @@ class PodRegistry:
     def __iter__(self) -> Iterator[PodRecord]:
         return (pod for pods in self._running.values() for pod in pods.values())
 
+    def running_workloads(self) -> set[Workload]:
+        """The workloads of the Pods that run."""
+        return {pod.workload for pod in self}
+
     def owners(self) -> dict[PodName, Workload]:
         """The workload of each Pod that runs or terminated recently."""
         self._forget()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from app.domain.container_roles import NO_INIT_CONTAINERS
 from app.domain.workload_record import WorkloadRecord
-from app.domain.workloads import Workload, run_group
+from app.domain.workloads import CRON_JOB, Workload, run_group
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.registries.pods import REMEMBERED_SECONDS, PodName
 
@@ -13,19 +13,33 @@ from app.profiler.registries.pods import REMEMBERED_SECONDS, PodName
 MAX_REMEMBERED = 50_000
 
 
-def build_snapshot(pods: Mapping[PodName, Workload], records: Iterable[WorkloadRecord]) -> ClusterSnapshot:
-    """The snapshot of the owner of each Pod and the objects of workloads."""
+def build_snapshot(
+    pods: Mapping[PodName, Workload],
+    records: Iterable[WorkloadRecord],
+    running: Iterable[Workload] | None = None,
+) -> ClusterSnapshot:
+    """The snapshot of the owner of each Pod and the objects of workloads.
+
+    *running* are the workloads with a Pod that runs; without them, all Pods run.
+    """
     records = list(records)
+    cron_jobs = {record.workload: record.cron_job for record in records if record.cron_job}
+    running = set(pods.values() if running is None else running)
     return ClusterSnapshot(
         pods,
         workloads=tuple(record.workload for record in records if record.workload.is_long_running),
-        cron_jobs={record.workload: record.cron_job for record in records if record.cron_job},
+        cron_jobs=cron_jobs,
         uids={record.workload: record.uid for record in records},
         init_containers={
             run_group(record.cron_job or record.workload): record.init_containers
             for record in records
             if record.init_containers != NO_INIT_CONTAINERS
         },
+        living=frozenset(
+            run_group(cron_jobs.get(workload, workload))
+            for workload in {*running, *(record.workload for record in records)}
+            if workload.kind == CRON_JOB or (workload in running and not workload.is_long_running)
+        ),
     )
 
 
@@ -43,10 +57,12 @@ class WorkloadRegistry:
         self._present: dict[Workload, WorkloadRecord] = {}
         self._deleted: dict[Workload, _DeletedJob] = {}  # Jobs that a CronJob created, oldest first
 
-    def snapshot(self, pods: Mapping[PodName, Workload]) -> ClusterSnapshot:
+    def snapshot(
+        self, pods: Mapping[PodName, Workload], running: Iterable[Workload] | None = None
+    ) -> ClusterSnapshot:
         """The snapshot; it includes the CronJobs of recently deleted Jobs: their last samples arrive late."""
         self._forget()
-        present = build_snapshot(pods, self._present.values())
+        present = build_snapshot(pods, self._present.values(), running)
         deleted = {workload: job.cron_job for workload, job in self._deleted.items()}
         return replace(present, cron_jobs={**deleted, **present.cron_jobs})
 

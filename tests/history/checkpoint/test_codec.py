@@ -44,7 +44,7 @@ def test_round_trip(whole: Checkpoint) -> None:
     assert (back.keys, back.newest_step) == (KeyRange(), PAST.last)
     assert back.namespaces == replace(ASKED)
     for resource in Resource:
-        assert back.usage.histograms[resource].missing(PAST) == []
+        assert back.usage.histograms[resource].coverage.missing(PAST) == []
     assert back.connections.missing(PAST.last) == []
 
 

@@ -66,7 +66,7 @@ def test_a_leader_that_is_killed_during_a_split_leaves_a_restorable_state(seed: 
     learner.learned.restore([new, old], ALL)
 
     for history in learner.learned.usage.histograms.values():
-        assert history.missing(PAST)[-1].first == PAST.last - 199
+        assert history.coverage.missing(PAST)[-1].first == PAST.last - 199
     learner.read(PAST)
     assert facts(learner.learned) == WHOLE
 

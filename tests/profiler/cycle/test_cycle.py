@@ -196,6 +196,9 @@ async def test_an_unchanged_report_is_not_written() -> None:
         "profiles": {"cpu": 4, "memory": 4, "connection": 3},
         "workloadsWithoutProfile": {},
         "workloadsWithoutProfileTotal": 0,
+        "workloadsWithoutProfileByReason": {},
+        "faults": {},
+        "faultsTotal": 0,
         "pastPodsAttributedBy": "names",
         "namespacesWithUnattributedPods": [],
     }

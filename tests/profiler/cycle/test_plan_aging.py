@@ -25,7 +25,7 @@ def aging(
     kinds: tuple[ProfileKind, ...] = (ProfileKind.CPU,),
 ) -> AgingPlan:
     newest = {} if newest_days is None else {WEB: NOW - timedelta(days=newest_days)}
-    return plan_aging([profile], newest, kinds, POLICY, NOW)
+    return plan_aging([profile], newest, lambda identity: identity.kind in kinds, POLICY, NOW)
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_at_most_100_expire_at_once() -> None:
     """Of 250 expired profiles a cycle removes 100."""
     old = [stored(31, stale=True)] * 250
 
-    assert len(plan_aging(old, {}, (ProfileKind.CPU,), POLICY, NOW).expired) == 100
+    assert len(plan_aging(old, {}, lambda _identity: True, POLICY, NOW).expired) == 100

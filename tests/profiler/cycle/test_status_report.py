@@ -77,6 +77,37 @@ def test_at_most_2000_workloads_are_listed() -> None:
     assert len(json.dumps(report)) < 512 * 1024
 
 
+def test_workloads_that_exist_come_before_12000_dead_runs() -> None:
+    """Of 12,000 runs of the past 50 are listed, after the two that exist; all are counted by reason."""
+    runs = [Workload("ci", f"build-{number:05d}", "Job") for number in range(12_000)]
+    living = runs[11_999]
+    too_few = {Identity(ProfileKind.CPU, run) for run in runs}
+    found = reasons_without_profile(
+        [DB], set(), too_few, min_samples=12, usage_queries_answered=True, living={living}
+    )
+    report = build_report([], found, profiles=[], unattributed_namespaces=[], past_owner_source="")
+
+    listed = list(report["workloadsWithoutProfile"])
+    assert listed[:2] == [str(living), str(DB)]
+    assert listed[2:] == [str(run) for run in runs[:50]]
+    assert report["workloadsWithoutProfileTotal"] == 12_001
+    assert report["workloadsWithoutProfileByReason"] == {
+        "NoSamples": {"existing": 1, "past": 0},
+        "TooFewSamples": {"existing": 1, "past": 11_999},
+    }
+
+
+def test_faults_are_limited_too() -> None:
+    """A thousand namespaces with long error texts fit the ConfigMap; the total is known."""
+    faults = {f"cpu of namespace {n:04d}": "e" * 5000 for n in range(1000)}
+    report = build_report(
+        [], {}, faults=faults, profiles=[], unattributed_namespaces=[], past_owner_source=""
+    )
+
+    assert (len(report["faults"]), report["faultsTotal"]) == (200, 1000)
+    assert len(json.dumps(report)) < 100 * 1024
+
+
 def test_namespaces_with_unattributed_pods_are_limited_too() -> None:
     """A cluster of 10,000 namespaces with long names, each with a StatefulSet, still fits the ConfigMap."""
     names = [f"{n:05d}".rjust(63, "n") for n in range(10_000)]

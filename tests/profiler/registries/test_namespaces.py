@@ -158,6 +158,6 @@ async def test_the_wait_for_the_first_lists_is_limited(monkeypatch: pytest.Monke
     receiver = scope.new_opted_out()
 
     with pytest.raises(UnavailableError, match="the namespaces could not be listed yet"):
-        await scope.until_listed()
+        await scope.until_settled()
     receiver.replace([])
-    await scope.until_listed()
+    await scope.until_settled()

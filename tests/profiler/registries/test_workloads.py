@@ -55,6 +55,7 @@ def test_the_snapshot_has_all_objects() -> None:
             lone.workload: "uid-of-lone",
         },
         init_containers={web.workload: WITH_MIGRATION},
+        living=frozenset({REPORT}),
     )
 
 

@@ -68,10 +68,10 @@ def test_queries() -> None:
     """
     batches, _ = converse(Linkerd(), behind(EDGE | {"pod": "web-6b6f9d7d5c-2x8qz"}), SOME)
 
+    pods_by_name = f"max by (namespace,{KIND_LABELS},pod)(max_over_time({PROXIES}[1200s]))"
     edges, of_pods = f"namespace,{KIND_LABELS},{DESTINATION}", f"namespace,pod,replicas,{KIND_LABELS}"
     assert [part.query for batch in batches for part in batch.parts] == [
-        f"max by ({of_pods})(label_replace(max by (namespace,{KIND_LABELS},pod)"
-        f"(max_over_time({PROXIES}[1200s])),{TAIL}))",
+        f"max by ({of_pods})(label_replace({pods_by_name},{TAIL}))",
         f'sum by ({edges})(rate(request_total{{direction="outbound",{BOTH}}}[5m]))',
         f'sum by ({edges})(rate(response_total{{direction="outbound",{BOTH}}}[5m]))',
         f'sum by ({edges})(rate(tcp_write_bytes_total{{direction="outbound",peer="dst",{BOTH}}}[5m]))',
