@@ -1,7 +1,9 @@
 """Options of lists and watches, and their decoded responses."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 
@@ -10,6 +12,7 @@ from app.kubernetes.error_text import UNDECODABLE, shorten
 
 Object = dict[str, Any]
 T = TypeVar("T")
+_NAMESPACE = re.compile(r"/namespaces/([^/]+)/|^metadata\.name=(.+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,16 @@ class ListOptions:
     def resource(self) -> str:
         """The plural name of the resource."""
         return self.path.rpartition("/")[2]
+
+    @property
+    def namespace(self) -> str:
+        """The one namespace that the objects are in, or the Namespace that is selected; empty for several."""
+        selected = self.field_selector if self.resource == "namespaces" else None
+        match = _NAMESPACE.search(self.path) or _NAMESPACE.search(selected or "")
+        return unquote(match[1] or match[2]) if match else ""
+
+    def __str__(self) -> str:
+        return f"{self.resource} of namespace {self.namespace}" if self.namespace else self.resource
 
     @property
     def query(self) -> dict[str, str]:

@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 _MIN_WATCH_SECONDS = 240.0
 _MAX_WATCH_SECONDS = 600.0
+_OUTAGE_SECONDS = 60.0
 # An API server that can't serve a resourceVersion may end every watch at once, without events or an error.
 _EMPTY_WATCHES_UNTIL_RELIST = 3
 
@@ -66,6 +67,9 @@ class Reflector(Generic[Item]):
     `last_contact` is the time of the last response or event, a bookmark included, on `clock`.
     `left_out` counts the objects and lines that were left out, each time that they were received.
     `on_error` is called for each failed attempt; the next attempt follows in any case.
+    `fault` is the error of the last attempts; None while a watch is open.
+    `has_settled` is True after the first list, when the API server refuses the list, or after an outage of a
+    minute. What waits for several reflectors waits for this, so that one that fails stops no other.
     """
 
     client: ClusterClient
@@ -79,6 +83,9 @@ class Reflector(Generic[Item]):
     is_synced: bool = field(default=False, init=False)
     last_contact: float | None = field(default=None, init=False)
     left_out: int = field(default=0, init=False)
+    fault: ClusterError | None = field(default=None, init=False)
+    has_settled: bool = field(default=False, init=False)
+    _failing_since: float | None = field(default=None, init=False)
     _resource_version: str = field(default="", init=False)
     _must_relist: bool = field(default=False, init=False)
     _last_left_out: str = field(default="", init=False)
@@ -113,7 +120,7 @@ class Reflector(Generic[Item]):
             resource_version = page.resource_version
         self.sink.replace(items)
         self._resource_version, self._must_relist = resource_version, False
-        self.is_synced = True
+        self.is_synced = self.has_settled = True
         log.debug("listed", path=self.selection.path, objects=len(items))
 
     async def _watch(self) -> None:
@@ -142,6 +149,7 @@ class Reflector(Generic[Item]):
             self.selection, self._resource_version, timeout_seconds=seconds
         ) as events:
             self.last_contact = self.clock()
+            self.fault = self._failing_since = None
             async for event in events:
                 has_changes |= self._apply(event)
         return has_changes
@@ -195,7 +203,14 @@ class Reflector(Generic[Item]):
         # A single expired watch is normal; a second one without an event in between is an outage.
         if not isinstance(error, ExpiredError) or self.backoff.failures > 1:
             self._contact.failed(error)
+            self._record_fault(error)
         return pause
+
+    def _record_fault(self, error: ClusterError) -> None:
+        self.fault, now = error, self.clock()
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        is_refused = not isinstance(error, UnavailableError | ExpiredError)
+        self.has_settled |= is_refused or now - self._failing_since >= _OUTAGE_SECONDS
 
 
 def _name(manifest: Object) -> str:

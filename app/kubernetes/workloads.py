@@ -8,16 +8,19 @@ from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 
 from app.domain.annotations import REQUESTS, foreign_bytes, is_mirror, is_ours, opted_out
 from app.domain.container_roles import init_containers
 from app.domain.pod_record import PodRecord
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, JOB, Owner, Workload, bare_pod, owner_workload
+from app.errors import ClusterError, ForbiddenError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 Item = TypeVar("Item")
 
@@ -104,32 +107,47 @@ class WorkloadClient:
         self._namespaces: Sequence[str | None] = namespaces or (None,)
 
     async def pods(self) -> list[PodRecord]:
-        """All Pods."""
-        return await self._collect(_pods, _Partial, PodDecoder().to_record)
+        """All Pods; raises ClusterError if they can be listed in no namespace."""
+        pods, faults = await self._collect(_pods, _Partial, PodDecoder().to_record)
+        if len(faults) == len(self._namespaces):
+            raise faults[0]
+        return pods
 
     async def records(self) -> list[WorkloadRecord]:
-        """All Deployments, StatefulSets, DaemonSets and Jobs."""
-        records: list[WorkloadRecord] = []
+        """All Deployments, StatefulSets, DaemonSets and Jobs that can be listed."""
+        all_records: list[WorkloadRecord] = []
         for kind in WORKLOAD_KINDS:
             selection = partial(workload_selection, kind)
-            records += await self._collect(selection, _WorkloadObject, WorkloadDecoder(kind).to_record)
-        return records
+            records, _ = await self._collect(selection, _WorkloadObject, WorkloadDecoder(kind).to_record)
+            all_records += records
+        return all_records
 
     async def _collect(
         self,
         selection: Callable[[str | None], ListOptions],
         item_type: type[Item],
         convert: Callable[[Item], T],
-    ) -> list[T]:
+    ) -> tuple[list[T], list[ClusterError]]:
+        """The records of all namespaces, and the error of each namespace in which they can't be listed."""
         all_records: list[T] = []
+        faults: list[ClusterError] = []
         for namespace in self._namespaces:
-            records: list[T] = []
-            async for page in self._client.pages(selection(namespace), item_type):
-                if page.is_first:
-                    records.clear()
-                records += map(convert, page.items)
-            all_records += records
-        return all_records
+            try:
+                all_records += await self._list(selection(namespace), item_type, convert)
+            except (ForbiddenError, NotFoundError) as error:
+                log.warning("not_listed", error=str(error))
+                faults.append(error)
+        return all_records, faults
+
+    async def _list(
+        self, selection: ListOptions, item_type: type[Item], convert: Callable[[Item], T]
+    ) -> list[T]:
+        records: list[T] = []
+        async for page in self._client.pages(selection, item_type):
+            if page.is_first:
+                records.clear()
+            records += map(convert, page.items)
+        return records
 
 
 def _pods(namespace: str | None) -> ListOptions:

@@ -35,4 +35,4 @@ class BackfillFactory:
             rate_limiter=RateLimiter(self._settings.backfill_rate),
             period_seconds=self._settings.background_routine_update_time,
         )
-        await backfill.run(lambda: pods.are_listed() and namespaces.is_listed)
+        await backfill.run(lambda: pods.have_settled() and namespaces.is_settled)

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from typing import Any
 
 from cryptography import x509
@@ -12,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from app.kubernetes.reflector import Reflector
+from app.runtime.watches.faults import watch_faults
 
 Watches = Iterable[Reflector[Any]]
 Family = GaugeMetricFamily | CounterMetricFamily
@@ -38,6 +40,10 @@ _FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Last message of the API server about the resource, including bookmarks",
         ("resource",),
     ),
+    "job_profiler_watch_failing": (
+        "1 if the last attempts to list or watch the resource failed, else 0; without a namespace for all",
+        ("resource", "namespace"),
+    ),
 }
 
 
@@ -59,7 +65,7 @@ class HealthMetrics(Collector):
 
     def collect(self) -> Iterator[Family]:
         """The metric families with their current samples."""
-        build, expiry, match, success, ahead, synced, left_out, last_event = self.describe()
+        build, expiry, match, success, ahead, synced, left_out, last_event, failing = self.describe()
         build.add_metric([self._version], 1)
         for kind, read in self.certificates.items():
             if certificate := read():
@@ -75,7 +81,20 @@ class HealthMetrics(Collector):
             ages = [age for watch in watches if (age := watch.silent_seconds) is not None]
             if ages:
                 last_event.add_metric([resource], time.time() - max(ages))
-        yield from (build, expiry, match, success, ahead, synced, left_out, last_event)
+        for (resource, namespace), has_fault in self._failing().items():
+            failing.add_metric([resource, namespace], int(has_fault))
+        yield from (build, expiry, match, success, ahead, synced, left_out, last_event, failing)
+
+    def faults(self) -> dict[str, str]:
+        """The reason of each failing watch, by what it watches."""
+        return watch_faults(chain.from_iterable(read() for read in self.watches))
+
+    def _failing(self) -> dict[tuple[str, str], bool]:
+        failing: dict[tuple[str, str], bool] = {}
+        for watch in chain.from_iterable(read() for read in self.watches):
+            key = (watch.selection.resource, watch.selection.namespace)
+            failing[key] = failing.get(key, False) or watch.fault is not None
+        return failing
 
     def _by_resource(self) -> dict[str, list[Reflector[Any]]]:
         """The watches of all namespaces by resource; a resource is as fresh as its oldest watch."""

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -18,7 +19,7 @@ from app.profiler.backfill.metrics import BackfillMetrics
 from app.profiler.cycle.cycle import ProfilingCycle
 from app.profiler.cycle.loop import CyclePlan, run_cycles
 from app.profiler.cycle.metrics import CycleMetrics
-from app.profiler.ports import ClusterPorts, WorkloadLister
+from app.profiler.ports import ClusterPorts, ClusterWatches, WorkloadLister
 from app.profiler.profile_gauges import ProfileGauges
 from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.adapters import (
@@ -31,6 +32,7 @@ from app.runtime.certificates import authority_secret, certificate_keeper
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.policies import cycle_plan, probe_policy
 from app.runtime.prometheus import check_access, open_prometheus
+from app.runtime.watches.faults import TermWatches
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
 from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.workloads import WorkloadWatches
@@ -41,7 +43,11 @@ from app.tls.key_pairs import certificate_of, key_pair_of
 
 
 def cluster_ports(
-    settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue, lister: WorkloadLister
+    settings: Settings,
+    client: ClusterClient,
+    catalogue: ProfileCatalogue,
+    lister: WorkloadLister,
+    watches: ClusterWatches | None = None,
 ) -> ClusterPorts:
     """The ports of a cycle, on the API server."""
     return ClusterPorts(
@@ -50,6 +56,7 @@ def cluster_ports(
         ClusterReport(client, settings.own_namespace, identity_of(settings)),
         ClusterEvents(client, identity_of(settings)),
         CheckpointMaps(client, settings.own_namespace),
+        watches,
     )
 
 
@@ -88,7 +95,7 @@ class ProfilerRole:
             check_access(settings)
         self._leading = False
         self._authority = authority_secret(client, settings)
-        self._watches: list[Reflector[Any]] = []
+        self._watched: list[PodWatches | WorkloadWatches | NamespaceWatches] = []
         self._prober = Prober(
             client, probe_policy(settings), EventRecorder(client, identity_of(settings)), registry
         )
@@ -105,8 +112,12 @@ class ProfilerRole:
         health.certificates["ca"] = lambda: (
             certificate_of(key_pair_of(self._authority.cached_data)) if self._leading else None
         )
-        health.watches.append(lambda: self._watches)
+        health.watches.append(self._watches)
         health.probe_succeeded = lambda: self._prober.has_succeeded
+
+    def faults(self) -> Mapping[str, str]:
+        """The reason of each fault of the last cycle, by its subject; a follower has none."""
+        return self._metrics.faults if self._leading else {}
 
     async def run(self) -> None:
         """Check the namespace selector, then contend for the Lease and lead.
@@ -131,26 +142,33 @@ class ProfilerRole:
                     group.create_task(keeper_loop, name="certificates")
                 group.create_task(self._prober.run(), name="self-probe")
                 if self._settings.background_routine_enabled:
-                    group.create_task(self._run_cycles(workloads, namespaces.scope), name="cycles")
+                    watches = TermWatches(self._watches, [*pods.reflectors, *namespaces.reflectors])
+                    group.create_task(self._run_cycles(workloads, namespaces.scope, watches), name="cycles")
                     group.create_task(workloads.run(), name="watch of workloads")
-                    self._watches += workloads.reflectors
+                    self._watched.append(workloads)
                 if self._backfill:
                     group.create_task(self._backfill.run(pods, namespaces.scope), name="back-fill")
                 if self._settings.background_routine_enabled or self._backfill:
                     group.create_task(pods.run(), name="watch of pods")
                     group.create_task(namespaces.run(), name="watch of namespaces")
-                    self._watches += [*pods.reflectors, *namespaces.reflectors]
+                    self._watched += [pods, namespaces]
                 await asyncio.Event().wait()
         finally:
-            self._watches = []
+            self._watched = []
             self._set_leading(leading=False)
+
+    def _watches(self) -> list[Reflector[Any]]:
+        """All watches of the current term."""
+        return [reflector for watches in self._watched for reflector in watches.reflectors]
 
     def _set_leading(self, *, leading: bool) -> None:
         self._leading = leading
         self._metrics.set_leader(is_leader=leading)
 
-    async def _run_cycles(self, lister: WorkloadLister, namespaces: NamespaceScope) -> None:
-        cluster = cluster_ports(self._settings, self._client, self._catalogue, lister)
+    async def _run_cycles(
+        self, lister: WorkloadLister, namespaces: NamespaceScope, watches: TermWatches
+    ) -> None:
+        cluster = cluster_ports(self._settings, self._client, self._catalogue, lister, watches)
         async with open_prometheus(self._settings, namespaces, self._queries) as source:
             cycle = ProfilingCycle(source, cluster, self._plan.policy, namespaces.covers, namespaces.current)
             await run_cycles(cycle, namespaces, self._plan.schedule, self._metrics)

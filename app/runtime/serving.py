@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -71,6 +71,7 @@ async def _run_roles(
     checks: dict[str, Callable[[], str | None]] = {
         "shutdown": lambda: "the process is stopping" if stopping.is_set() else None
     }
+    fault_sources: list[Callable[[], Mapping[str, str]]] = [metrics.faults]
     drained = stopping
     if settings.role is not Role.PROFILER:
         webhook = WebhookRole(settings, catalogue, registry, _constraints(settings))
@@ -85,7 +86,12 @@ async def _run_roles(
         checks["profiler"] = lambda: (
             None if catalogue.is_synced else "waiting for the initial list of profiles"
         )
-    health = Listener(create_health(checks, registry), settings.bind_address, settings.health_port)
+        fault_sources.append(profiler.faults)
+
+    def faults() -> dict[str, str]:
+        return {subject: reason for read in fault_sources for subject, reason in read().items()}
+
+    health = Listener(create_health(checks, registry, faults), settings.bind_address, settings.health_port)
     tasks["health"] = health.run_until_cancelled()
     log.info("started", role=settings.role.value, webhook_port=settings.webhook_port)
     await supervise(tasks, drained)

@@ -69,19 +69,27 @@ class WebhookRole:
             self.serving.context,
             ClientPolicy(names=settings.client_names),
         )
+        self._constraint_watches: dict[str, Reflector[Any]] = {}
         self.self_dial = SelfDial(self.serving, lambda: self.listener.own_address)
 
     def unready_reason(self) -> str | None:
-        """The reason why this replica is not ready for reviews; None if it is ready."""
+        """The reason why this replica is not ready for reviews; None if it is ready.
+
+        A watch of constraints that fails delays it for a minute at most: Pods of its namespace are not sized.
+        """
         if not self.index.is_synced:
             return "waiting for the initial list of profiles"
-        if self._constraints and not self._constraints.is_synced:
+        if self._constraints and not (self._constraints.is_synced or self._have_constraints_settled()):
             return "waiting for the initial lists of LimitRanges, ResourceQuotas and HorizontalPodAutoscalers"
         if self.serving.loaded is None:
             return "there is no serving certificate yet: the profiler or cert-manager issues it"
         if not self.listener.started:
             return "waiting for the listener to start"
         return self.self_dial.reason
+
+    def _have_constraints_settled(self) -> bool:
+        watches = self._constraint_watches.values()
+        return bool(watches) and all(watch.has_settled for watch in watches)
 
     def tasks(self, client: ClusterClient, health: HealthMetrics) -> dict[str, Coroutine[Any, Any, None]]:
         """The tasks by name, except for the watch of profiles; registers their metrics in *health*."""
@@ -97,7 +105,8 @@ class WebhookRole:
             "watch of the caBundle": trust.watch,
         }
         if self._constraints:
-            watches |= constraint_watches(client, self._constraints)
+            self._constraint_watches = constraint_watches(client, self._constraints)
+            watches |= self._constraint_watches
         health.certificates["leaf"] = lambda: certificate_of(self.serving.loaded)
         health.bundle_matches = lambda: trust.matches
         health.watches.append(watches.values)

@@ -1,6 +1,7 @@
 """Index from namespace to the constraints on its Pods, fed by watches.
 
-It returns nothing before every collection is listed, since a missing object could forbid a change.
+It returns nothing for a namespace before every collection is listed there, since a missing object could
+forbid a change.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -40,6 +41,10 @@ class ConstraintObjects(Generic[T]):
         """True once all namespaces are listed."""
         return not self._unlisted
 
+    def covers(self, namespace: str) -> bool:
+        """True if *namespace* is listed."""
+        return not self._unlisted or self._unlisted.isdisjoint((None, namespace))
+
     def of(self, namespace: str) -> list[T]:
         """The values of the namespace's objects, in the order of their names."""
         values = self._by_namespace.get(namespace, {})
@@ -53,6 +58,11 @@ class ConstraintObjects(Generic[T]):
         for item in objects:
             self.upsert(item)
         self._unlisted.discard(namespace)
+
+    def forget(self, namespace: str | None = None) -> None:
+        """Drop all objects, of one namespace or of all, until they are listed again."""
+        self.replace((), namespace)
+        self._unlisted.add(namespace)
 
     def upsert(self, item: ConstraintObject[T]) -> None:
         """Store an added or modified object; the value of a quota excludes its usage, which changes most."""
@@ -88,6 +98,10 @@ class ConstraintSink(Generic[T]):
         """Remove a deleted object."""
         self._collection.delete(item)
 
+    def forget(self) -> None:
+        """Drop all objects until they are listed again."""
+        self._collection.forget(self._namespace)
+
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
@@ -112,20 +126,24 @@ class ConstraintIndex:
         )
         self.quotas: ConstraintObjects[Quota] = ConstraintObjects(self._invalidate, scope)
         self.autoscalers: ConstraintObjects[Autoscaler] = ConstraintObjects(self._invalidate, scope)
+        self._collections = (self.namespaces, self.limit_ranges, self.quotas, self.autoscalers)
 
     @property
     def is_synced(self) -> bool:
-        """True once every collection is listed."""
-        collections = (self.namespaces, self.limit_ranges, self.quotas, self.autoscalers)
-        return all(collection.is_synced for collection in collections)
+        """True once every collection is listed in all namespaces."""
+        return all(collection.is_synced for collection in self._collections)
+
+    def covers(self, namespace: str) -> bool:
+        """True if every collection is listed in *namespace*."""
+        return all(collection.covers(namespace) for collection in self._collections)
 
     def is_scheduling_enabled(self, namespace: str) -> bool:
         """True if the namespace enables requests from profiles, which a Pod's own label can override."""
         return any(self.namespaces.of(namespace))
 
     def of(self, workload: Workload) -> Constraints | None:
-        """The constraints on the Pods of *workload*; None until all collections are listed."""
-        if not self.is_synced:
+        """The constraints on the Pods of *workload*; None until its namespace's collections are listed."""
+        if not self.covers(workload.namespace):
             return None
         prepared = self._prepared.get(workload.namespace)
         if prepared is None:

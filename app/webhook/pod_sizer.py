@@ -35,11 +35,11 @@ class PodSizer:
             return Sizing(SizingOutcome.INTERNAL_ERROR)
 
     def _is_enabled(self, pod: Pod, namespace: str) -> bool:
-        """True also before the constraints are listed, since the namespace may enable scheduling."""
+        """True also before the namespace's constraints are listed, since it may enable scheduling."""
         enabled = is_scheduling_enabled(pod.metadata.labels)
         if enabled is not None:
             return enabled
-        return not self._constraints.is_synced or self._constraints.is_scheduling_enabled(namespace)
+        return not self._constraints.covers(namespace) or self._constraints.is_scheduling_enabled(namespace)
 
     def _size(self, pod: Pod, workload: Workload) -> Sizing:
         constraints = self._constraints.of(workload)

@@ -10,6 +10,7 @@ from app.domain.container_roles import InitContainers
 from app.domain.pod_record import PodRecord
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
+from app.errors import ForbiddenError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.workloads import PodDecoder, WorkloadClient, WorkloadDecoder, cron_job_selection
 from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
@@ -231,3 +232,25 @@ async def test_cron_jobs_are_watched_in_the_served_version(
     selection = (await cron_job_selection(client))("shop")
 
     assert (selection.path, selection.metadata_only) == (path, False)
+
+
+async def test_what_can_not_be_listed_is_left_out(server: FakeApiServer, client: ClusterClient) -> None:
+    """One of two namespaces is gone, and Jobs are forbidden in the other: a single run has the rest."""
+    server.on("GET", "/api/v1/namespaces/shop/pods", listed(pod("web-0", owner("StatefulSet", "web"))))
+    server.on("GET", "/api/v1/namespaces/gone/pods", refuses(403, "forbidden"))
+    for plural in ("deployments", "statefulsets", "daemonsets"):
+        server.on("GET", f"/apis/apps/v1/namespaces/shop/{plural}", listed())
+    server.on("GET", "/apis/apps/v1/namespaces/shop/deployments", listed(pod("web")))
+
+    workloads = WorkloadClient(client, ("shop", "gone"))
+
+    assert [record.name for record in await workloads.pods()] == ["web-0"]
+    assert [record.workload for record in await workloads.records()] == [Workload("shop", "web")]
+
+
+async def test_without_any_pods_a_single_run_fails(server: FakeApiServer, client: ClusterClient) -> None:
+    """The error names the right that is missing."""
+    server.on("GET", PODS, refuses(403, "pods is forbidden"))
+
+    with pytest.raises(ForbiddenError, match="pods is forbidden"):
+        await WorkloadClient(client).pods()

@@ -88,3 +88,13 @@ async def test_nothing_else_is_served() -> None:
     """No documentation pages, and no path that accepts POST."""
     assert [(await get(path)).status_code for path in ("/", "/docs", "/openapi.json", "/mutate")] == [404] * 4
     assert (await get("/readyz", method="POST")).status_code == 405
+
+
+async def test_faults_are_named_and_do_not_make_it_unready() -> None:
+    """A watch of one namespace fails: the body names it, and the status is 200 all the same."""
+    faults = {"watch of pods of namespace gone": "403 Forbidden"}
+    app = create_health({"profiler": lambda: None}, CollectorRegistry(), lambda: faults)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://health") as client:
+        answer = await client.get("/readyz")
+
+    assert (answer.status_code, answer.json()) == (200, {"waiting_for": {}, "faults": faults})

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.errors import ForbiddenError
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.reflector import Reflector
@@ -109,3 +110,20 @@ async def test_a_resource_is_as_fresh_as_its_oldest_watch(tmp_path: Path) -> Non
         assert scraped(registry)["cache_synced"][("pods",)] == 1
         led.clear()
         assert scraped(registry)["cache_synced"] == {("secrets",): 0}
+
+
+async def test_a_failing_watch_is_named(tmp_path: Path) -> None:
+    """Of Pods in two namespaces one watch fails; a Namespace is named by its field selector."""
+    registry, clock = CollectorRegistry(), Clock(1000)
+    health = HealthMetrics(registry)
+    async with FakeApiServer() as server, open_cluster(server.kubeconfig(tmp_path)) as client:
+        watches = [watch(client, f"/api/v1/namespaces/{name}/pods", clock) for name in ("a", "b")]
+        by_name = ListOptions("/api/v1/namespaces", field_selector="metadata.name=b")
+        watches.append(Reflector(client, by_name, UnusedSink(), clock=clock))
+        watches[1].fault = ForbiddenError("403 Forbidden")
+        health.watches.append(lambda: watches)
+
+        failing = scraped(registry)["watch_failing"]
+
+    assert failing == {("a", "pods"): 0, ("b", "pods"): 1, ("b", "namespaces"): 0}
+    assert health.faults() == {"watch of pods of namespace b": "403 Forbidden"}

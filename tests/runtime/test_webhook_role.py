@@ -21,7 +21,7 @@ from app.runtime.webhook_role import WebhookRole
 from app.tls.key_pairs import KeyPair, certificate_of, to_secret_data
 from app.tls.serving import ServingContext
 from app.webhook.constraint_index import ConstraintIndex
-from tests.kubernetes.fake_api_server import FakeApiServer
+from tests.kubernetes.fake_api_server import FakeApiServer, listed, refuses
 from tests.kubernetes.polling import until
 from tests.tls.handshakes import strict_client
 from tests.tls.issued import issue_authority, issue_serving_certificate
@@ -168,6 +168,38 @@ def test_a_webhook_that_sets_requests_waits_for_constraints() -> None:
         == plain.unready_reason()
         == ("there is no serving certificate yet: the profiler or cert-manager issues it")
     )
+
+
+async def test_a_webhook_is_ready_without_the_constraints_of_a_namespace_that_is_gone(tmp_path: Path) -> None:
+    """Every list of constraints is refused in `gone`, and empty in `shop`: it waits for nothing more."""
+    constraints, health = ConstraintIndex(("shop", "gone")), HealthMetrics(CollectorRegistry())
+    role = WebhookRole(SETTINGS, synced_catalogue(), CollectorRegistry(), constraints)
+    async with FakeApiServer() as server, open_cluster(server.kubeconfig(tmp_path)) as client:
+        server.on("GET", "/api/v1/namespaces", listed())
+        for path in (
+            "/api/v1/namespaces/shop/limitranges",
+            "/api/v1/namespaces/shop/resourcequotas",
+            "/apis/autoscaling/v1/namespaces/shop/horizontalpodautoscalers",
+        ):
+            server.on("GET", path, listed())
+            server.on("GET", path.replace("shop", "gone"), refuses(403, "forbidden"))
+            server.on("WATCH", path, server.streams(then_hangs=True))
+        server.on("WATCH", "/api/v1/namespaces", server.streams(then_hangs=True))
+        tasks = role.tasks(client, health)
+        watches = [
+            asyncio.create_task(work) if " of " in name else work.close() for name, work in tasks.items()
+        ]
+        await until(lambda: (role.unready_reason() or "").startswith("there is no serving certificate"))
+
+    assert (constraints.covers("shop"), constraints.covers("gone")) == (True, False)
+    assert {subject for subject in health.faults() if "gone" in subject} == {
+        f"watch of {kind} of namespace gone"
+        for kind in ("limitranges", "resourcequotas", "horizontalpodautoscalers")
+    }
+    running = [task for task in watches if task]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 async def test_only_a_webhook_that_sets_requests_watches_namespaces(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ class Backfill:
         self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
 
     async def run(self, listed: Callable[[], bool]) -> None:
-        """Compare and repair, once all Pods are *listed* and all profiles are known."""
+        """Compare and repair, once the Pods are *listed* and all profiles are known."""
         await wait_synced(lambda: listed() and self.planner.is_ready)
         try:
             async with asyncio.TaskGroup() as tasks:

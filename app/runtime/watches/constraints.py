@@ -1,13 +1,15 @@
 """Watches of LimitRanges, ResourceQuotas, autoscalers and namespaces, for a webhook that sets requests.
 
 They cover the scope of the index, as the account's rights do: if namespaces are listed, each has its own
-watches.
+watches. What the API server refuses to list any more is unknown from then on, so that Pods are not sized by
+constraints that may have changed.
 """
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from app.domain.annotations import is_scheduling_enabled
+from app.errors import ClusterError, ExpiredError, UnavailableError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
@@ -39,21 +41,30 @@ def _reflectors(
     client: ClusterClient, index: ConstraintIndex, namespace: str | None
 ) -> dict[str, Reflector[Any]]:
     def reflector(
-        path: str, constraints: ConstraintObjects[T], read: Callable[[Object], T]
+        selection: ListOptions,
+        constraints: ConstraintObjects[T],
+        transform: Callable[[Object], ConstraintObject[T]],
     ) -> Reflector[ConstraintObject[T]]:
         sink = ConstraintSink(constraints, namespace)
-        return Reflector(client, ListOptions(path), sink, transform=_build_transform(read))
+
+        def forget_if_refused(error: ClusterError) -> None:
+            if not isinstance(error, UnavailableError | ExpiredError):
+                sink.forget()
+
+        return Reflector(client, selection, sink, transform=transform, on_error=forget_if_refused)
 
     name = f"metadata.name={namespace}" if namespace else None
     namespaces = ListOptions(paths.namespaces(), field_selector=name, metadata_only=True)
-    autoscalers = paths.horizontal_pod_autoscalers(namespace)
+    limit_ranges = ListOptions(paths.limit_ranges(namespace))
+    quotas = ListOptions(paths.resource_quotas(namespace))
+    autoscalers = ListOptions(paths.horizontal_pod_autoscalers(namespace))
     return {
-        "namespaces": Reflector(
-            client, namespaces, ConstraintSink(index.namespaces, namespace), transform=_read_namespace
+        "namespaces": reflector(namespaces, index.namespaces, _read_namespace),
+        "limitranges": reflector(limit_ranges, index.limit_ranges, _build_transform(read_limit_range)),
+        "resourcequotas": reflector(quotas, index.quotas, _build_transform(read_quota)),
+        "horizontalpodautoscalers": reflector(
+            autoscalers, index.autoscalers, _build_transform(read_autoscaler)
         ),
-        "limitranges": reflector(paths.limit_ranges(namespace), index.limit_ranges, read_limit_range),
-        "resourcequotas": reflector(paths.resource_quotas(namespace), index.quotas, read_quota),
-        "horizontalpodautoscalers": reflector(autoscalers, index.autoscalers, read_autoscaler),
     }
 
 

@@ -31,7 +31,10 @@ SELECTOR_SETTING = "PROFILING_NAMESPACE_SELECTOR (--profiling-namespace-selector
 
 
 class NamespaceWatches:
-    """Keeps `scope` in sync with the labels while `run` runs; during an outage it stays unchanged."""
+    """Keeps `scope` in sync with the labels while `run` runs; during an outage it stays unchanged.
+
+    If namespaces are listed, one whose watch fails is left out, and the others are profiled.
+    """
 
     def __init__(self, client: ClusterClient, settings: Settings) -> None:
         self.scope = namespace_scope(settings)
@@ -39,6 +42,7 @@ class NamespaceWatches:
             Reflector(client, selection, sink, transform=read_namespace)
             for selection, sink in _sinks(self.scope, settings)
         ]
+        self.scope.have_watches_settled = lambda: all(reflector.has_settled for reflector in self.reflectors)
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -94,10 +98,10 @@ def read_namespace(manifest: Object) -> NamespaceRecord:
 
 def _sinks(scope: NamespaceScope, settings: Settings) -> Iterator[tuple[ListOptions, MatchedNamespaces]]:
     for selection in _selections(settings, f"{IGNORE_LABEL}=true"):
-        yield selection, scope.new_opted_out()
+        yield selection, scope.new_opted_out(selection.namespace)
     if settings.profiling_namespace_selector:
         for selection in _selections(settings, settings.profiling_namespace_selector):
-            yield selection, scope.new_selected()
+            yield selection, scope.new_selected(selection.namespace)
 
 
 def _selections(settings: Settings, label_selector: str) -> list[ListOptions]:

@@ -26,9 +26,10 @@ class PodWatches:
             for namespace in namespaces or (None,)
         ]
 
-    def are_listed(self) -> bool:
-        """True when all namespaces are listed."""
-        return all(reflector.is_synced for reflector in self.reflectors)
+    def have_settled(self) -> bool:
+        """True once each namespace is listed or is known to fail, and at least one is listed."""
+        is_any_listed = any(reflector.is_synced for reflector in self.reflectors)
+        return is_any_listed and all(reflector.has_settled for reflector in self.reflectors)
 
     async def run(self) -> None:
         """Watch until cancelled."""

@@ -1,4 +1,9 @@
-"""The watches of workloads in one leader's term, from which cycles read in memory."""
+"""The watches of workloads in one leader's term, from which cycles read in memory.
+
+A kind that can't be listed, in one namespace or in all, is left out: the owner reference of a Pod names its
+workload, and the object adds the init containers, the CronJob of a Job, and workloads without a Pod. Without
+any list of Pods there is no snapshot.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -31,51 +36,49 @@ class WorkloadWatches:
         self._client, self._pods = client, pods
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._registry = WorkloadRegistry(monotonic)
-        self._reflectors = {
-            kind: [
-                self._reflector(kind, workload_selection(kind, namespace), namespace)
-                for namespace in self._namespaces
-            ]
+        self._required = [
+            self._reflector(kind, workload_selection(kind, namespace), namespace)
             for kind in WORKLOAD_KINDS
-        }
+            for namespace in self._namespaces
+        ]
+        self._cron_jobs: list[Reflector[WorkloadRecord]] = []
 
     @property
     def reflectors(self) -> list[Reflector[WorkloadRecord]]:
-        """One per kind and namespace."""
-        return [reflector for reflectors in self._reflectors.values() for reflector in reflectors]
+        """One per kind and namespace; those of CronJobs once the version of their API is known."""
+        return [*self._required, *self._cron_jobs]
 
     async def run(self) -> None:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as watches:
-            watches.create_task(run_reflectors(self.reflectors))
+            watches.create_task(run_reflectors(self._required))
             watches.create_task(self._watch_cron_jobs())
 
     async def snapshot(self) -> ClusterSnapshot:
         """The running and the recently removed workloads.
 
         Raises:
-            UnavailableError: some kinds are still not listed after 60 s.
+            UnavailableError: some watches have no list yet after 60 s, or no Pods can be listed.
         """
         try:
-            await wait_synced(lambda: not self._unlisted(), within_seconds=_LISTED_WITHIN_SECONDS)
+            await wait_synced(lambda: not self._awaited(), within_seconds=_LISTED_WITHIN_SECONDS)
         except TimeoutError as error:
-            raise UnavailableError(f"not listed yet: {', '.join(self._unlisted())}") from error
-        return self._registry.snapshot(self._pods.registry.owners())
+            raise UnavailableError(f"not listed yet: {', '.join(self._awaited())}") from error
+        pods = self._pods.registry
+        return self._registry.snapshot(pods.owners(), pods.running_workloads())
 
-    def _unlisted(self) -> list[str]:
-        """The required kinds that are not listed yet. CronJobs are not required: Jobs name their CronJob."""
-        kinds = [
-            kind
-            for kind, reflectors in self._reflectors.items()
-            if not all(reflector.is_synced for reflector in reflectors)
-        ]
-        return kinds if self._pods.are_listed() else ["Pod", *kinds]
+    def _awaited(self) -> list[str]:
+        """The resources to wait for. CronJobs are not among them: Jobs name their CronJob."""
+        resources = ["pods"] if not self._pods.have_settled() else []
+        resources += [watch.selection.resource for watch in self._required if not watch.has_settled]
+        return list(dict.fromkeys(resources))
 
     async def _watch_cron_jobs(self) -> None:
         select = await self._cron_job_selection()
-        await run_reflectors(
-            [self._reflector(CRON_JOB, select(namespace), namespace) for namespace in self._namespaces]
-        )
+        self._cron_jobs = [
+            self._reflector(CRON_JOB, select(namespace), namespace) for namespace in self._namespaces
+        ]
+        await run_reflectors(self._cron_jobs)
 
     async def _cron_job_selection(self) -> Callable[[str | None], ListOptions]:
         contact, backoff = contact_log(log, "the version of CronJobs"), Backoff()

@@ -70,6 +70,19 @@ async def watched(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def in_namespace(path: str, name: str) -> str:
+    return path.replace("/v1/", f"/v1/namespaces/{name}/")
+
+
+def serve_namespaces(server: FakeApiServer, *names: str) -> None:
+    """Each kind in each namespace; `shop` has a LimitRange."""
+    for name in names:
+        for path in PATHS[1:]:
+            limit_ranges = [LIMIT_RANGE] if (path, name) == (LIMIT_RANGES, "shop") else []
+            server.on("GET", in_namespace(path, name), listed(*limit_ranges))
+            server.on("WATCH", in_namespace(path, name), server.streams(bookmark("11"), then_hangs=True))
+
+
 async def test_listed_objects_are_in_the_index(server: FakeApiServer, patient_client: ClusterClient) -> None:
     """One object of each kind, as a rule; of Namespaces only the metadata is requested."""
     async with watched(patient_client) as index:
@@ -113,6 +126,31 @@ async def test_without_the_right_to_one_kind_nothing_is_known(
         assert (index.is_synced, index.of(WEB)) == (False, None)
 
 
+@pytest.mark.parametrize("missing", PATHS[1:])
+async def test_a_refused_watch_costs_only_its_namespace(
+    server: FakeApiServer, patient_client: ClusterClient, missing: str
+) -> None:
+    """One kind is forbidden in `bank`: the constraints of `shop` are known, those of `bank` are not."""
+    serve_namespaces(server, "shop", "bank")
+    server.on("GET", in_namespace(missing, "bank"), refuses(403, "forbidden"))
+    async with watched(patient_client, ("shop", "bank")) as index:
+        await until(lambda: index.of(WEB) == Constraints((RULE,)))
+
+        assert (index.is_synced, index.of(Workload("bank", "web"))) == (False, None)
+
+
+async def test_constraints_that_may_have_changed_are_forgotten(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
+    """The right is taken away after the first list: a limit that changed since would refuse a sized Pod."""
+    server.on("GET", LIMIT_RANGES, listed(LIMIT_RANGE), refuses(403, "forbidden"))
+    server.on("WATCH", LIMIT_RANGES, refuses(403, "forbidden"))
+    async with watched(patient_client) as index:
+        await until(lambda: [request.path for request in server.received("GET")].count(LIMIT_RANGES) >= 2)
+
+        assert index.of(WEB) is None
+
+
 async def test_a_watch_that_fails_keeps_its_last_state(
     server: FakeApiServer,
     patient_client: ClusterClient,
@@ -131,12 +169,7 @@ async def test_listed_namespaces_are_watched_apart(
     server: FakeApiServer, patient_client: ClusterClient
 ) -> None:
     """As RBAC allows: each by its own path, a Namespace by its name; the index waits for both lists."""
-    for name in ("shop", "bank"):
-        for path in PATHS[1:]:
-            place = path.replace("/v1/", f"/v1/namespaces/{name}/")
-            limit_range = LIMIT_RANGE if path == LIMIT_RANGES and name == "shop" else None
-            server.on("GET", place, listed(*([limit_range] if limit_range else [])))
-            server.on("WATCH", place, server.streams(bookmark("11"), then_hangs=True))
+    serve_namespaces(server, "shop", "bank")
     async with watched(patient_client, ("shop", "bank")) as index:
         await until(lambda: index.is_synced)
 

@@ -14,10 +14,12 @@ from app.kubernetes.client import ClusterClient
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import InMemoryProfiles
 from app.runtime.profiler_role import cluster_ports
+from app.runtime.watches.faults import TermWatches, watch_faults
 from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.workloads import WorkloadWatches
 from app.settings.environment import read_settings
 from tests.kubernetes.fake_api_server import FakeApiServer, Received, answers, listed, refuses, thing
+from tests.kubernetes.polling import until
 from tests.kubernetes.workload_manifests import owner, pod, template
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import Scenario
@@ -73,6 +75,7 @@ async def test_the_snapshot_is_made_of_watches(server: FakeApiServer, patient_cl
         cron_jobs={RUN: REPORT},
         uids={WEB: "uid-web", RUN: "uid-report-1", REPORT: "uid-report"},
         init_containers={WEB: InitContainers(frozenset({"migrate"}))},
+        living=frozenset({REPORT}),
     )
 
 
@@ -91,18 +94,70 @@ async def test_changes_come_by_the_watch(server: FakeApiServer, patient_client: 
     assert [request.path for request in server.received("GET")].count(WATCHED["deployments"]) == 1
 
 
-async def test_without_one_kind_there_is_no_snapshot(
-    server: FakeApiServer, patient_client: ClusterClient, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["jobs", "daemonsets", "deployments", "statefulsets"])
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_kind_that_can_not_be_listed_costs_only_itself(
+    server: FakeApiServer, patient_client: ClusterClient, kind: str, status: int
 ) -> None:
-    """Listing Jobs is forbidden: the snapshot fails and names the kind."""
-    monkeypatch.setattr("app.runtime.watches.workloads._LISTED_WITHIN_SECONDS", 0.3)
-    serve(server)
-    server.on("GET", WATCHED["jobs"], refuses(403))
+    """It is forbidden, or its API is gone: Pods and their owners are known, and the fault is named."""
+    web_pod = pod("web-5f5b-x", owner("ReplicaSet", "web-5f5b"), labels={"pod-template-hash": "5f5b"})
+    serve(server, pods=web_pod)
+    server.on("GET", WATCHED[kind], refuses(status, "not for you"))
 
     async with watching(patient_client) as workloads:
         await server.wait_for("WATCH", len(WATCHED) - 1)
-        with pytest.raises(UnavailableError, match=r"not listed yet: Job$"):
+        assert (await workloads.snapshot()).pods == {("shop", "web-5f5b-x"): WEB}
+        [(subject, reason)] = watch_faults(workloads.reflectors).items()
+
+    assert subject == f"watch of {kind}"
+    assert f"{status} " in reason
+    assert "not for you" in reason
+
+
+async def test_without_any_pods_there_is_no_snapshot(
+    server: FakeApiServer, patient_client: ClusterClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listing Pods is forbidden in the whole cluster: no usage has a known workload."""
+    monkeypatch.setattr("app.runtime.watches.workloads._LISTED_WITHIN_SECONDS", 0.3)
+    serve(server)
+    server.on("GET", WATCHED["pods"], refuses(403))
+
+    async with watching(patient_client) as workloads:
+        with pytest.raises(UnavailableError, match=r"not listed yet: pods$"):
             await workloads.snapshot()
+
+
+async def test_a_listed_namespace_that_is_gone_costs_only_itself(
+    server: FakeApiServer, patient_client: ClusterClient
+) -> None:
+    """The rights were in the namespace: its lists are forbidden, and the others are in the snapshot.
+
+    When it is created again, it is listed without a restart.
+    """
+    server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": "cronjobs"}]}))
+    web_pod = pod("web-5f5b-x", owner("ReplicaSet", "web-5f5b"), labels={"pod-template-hash": "5f5b"})
+    for path in WATCHED.values():
+        api, _, plural = path.rpartition("/")
+        listing = listed(*([web_pod] if plural == "pods" else []))
+        server.on("GET", f"{api}/namespaces/shop/{plural}", listing)
+        server.on("GET", f"{api}/namespaces/gone/{plural}", refuses(403, "no rights"), listed())
+        for name in ("shop", "gone"):
+            server.on("WATCH", f"{api}/namespaces/{name}/{plural}", server.streams(then_hangs=True))
+    pods = PodWatches(patient_client, ("shop", "gone"))
+    cluster = TermWatches(lambda: pods.reflectors, pods.reflectors)
+    workloads = WorkloadWatches(patient_client, ("shop", "gone"), pods)
+    tasks = [asyncio.create_task(watches.run()) for watches in (pods, workloads)]
+
+    snapshot = await workloads.snapshot()
+    assert snapshot.pods == {("shop", "web-5f5b-x"): WEB}
+    [(namespace, reason)] = cluster.unlisted_namespaces().items()
+    assert (namespace, "403 Forbidden: no rights" in reason) == ("gone", True)
+    assert list(cluster.faults()) == ["watch of pods of namespace gone"]
+
+    await until(lambda: not cluster.unlisted_namespaces() and not cluster.faults())
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 async def test_cron_jobs_are_not_waited_for(server: FakeApiServer, patient_client: ClusterClient) -> None:

@@ -1,0 +1,35 @@
+"""Faults of watches: which ones fail, why, and the namespaces that can't be read because of them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from app.kubernetes.reflector import Reflector
+
+Watches = Iterable[Reflector[Any]]
+
+
+def watch_faults(watches: Watches) -> dict[str, str]:
+    """The reason of each failing watch, by what it watches."""
+    return {f"watch of {watch.selection}": str(watch.fault) for watch in watches if watch.fault}
+
+
+class TermWatches:
+    """The watches of one leader's term, for its cycles.
+
+    *decisive* are those without which a namespace is not profiled: of its Pods, and of its labels.
+    """
+
+    def __init__(self, all_watches: Callable[[], Watches], decisive: Watches) -> None:
+        self._all, self._decisive = all_watches, tuple(decisive)
+
+    def faults(self) -> Mapping[str, str]:
+        """The reason of each failing watch, by what it watches."""
+        return watch_faults(self._all())
+
+    def unlisted_namespaces(self) -> Mapping[str, str]:
+        """The reason for each namespace that can't be read, since one of its watches has no list."""
+        unlisted = (watch for watch in self._decisive if not watch.is_synced and watch.selection.namespace)
+        return {
+            watch.selection.namespace: f"{watch.selection.resource} can't be listed: {watch.fault}"
+            for watch in unlisted
+        }
