@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from app.command_line.tables import console
@@ -15,6 +16,8 @@ from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
 from app.kubernetes.status_map import PROBE, REPORT, StatusMap
 from app.settings.environment import Settings
+
+_MAX_SHOWN = 50
 
 
 def print_status(settings: Settings, *, output: str) -> None:
@@ -55,15 +58,43 @@ def show(report: dict[str, Any], lease: dict[str, Any], now: datetime) -> None:
     for signal in report["signals"]:
         signals.add_row(*(signal[key] for key in ("signal", "state", "since", "reason", "message")))
     out.print(signals)
-    reasons = report["workloadsWithoutProfile"]
-    if reasons:
-        out.print(f"\n{report['workloadsWithoutProfileTotal']} workloads without a profile:")
-        table = Table("WORKLOAD", "REASON", box=None, pad_edge=False)
-        for workload, reason in reasons.items():
-            table.add_row(workload, reason)
-        out.print(table)
+    _show_faults(out, report)
+    _show_reasons(out, report)
     if unattributed := report["namespacesWithUnattributedPods"]:
         out.print(f"\nNamespaces with Pods that match no workload: {', '.join(unattributed)}")
+
+
+def _show_faults(out: Console, report: dict[str, Any]) -> None:
+    """Prints the faults that cost only a part of the work."""
+    faults = report.get("faults") or {}
+    if faults:
+        out.print(
+            f"\n{report['faultsTotal']} faults of single watches and namespaces, tried again all the time:"
+        )
+        _print_table(out, "FAULT", faults, report["faultsTotal"])
+
+
+def _show_reasons(out: Console, report: dict[str, Any]) -> None:
+    """Prints the number of workloads without a profile, by reason, and the first of them."""
+    reasons, total = report["workloadsWithoutProfile"], report["workloadsWithoutProfileTotal"]
+    if not reasons:
+        return
+    out.print(f"\n{total} workloads without a profile:")
+    counts = report.get("workloadsWithoutProfileByReason") or {}
+    for reason, count in counts.items():
+        out.print(f"  {reason}: {count['existing']} that exist, {count['past']} of the past")
+    _print_table(out, "WORKLOAD", reasons, total)
+
+
+def _print_table(out: Console, title: str, reasons: dict[str, str], total: int) -> None:
+    """Prints the first rows, and how many are left out."""
+    shown = dict(list(reasons.items())[:_MAX_SHOWN])
+    table = Table(title, "REASON", box=None, pad_edge=False)
+    for subject, reason in shown.items():
+        table.add_row(subject, reason)
+    out.print(table)
+    if total > len(shown):
+        out.print(f"... and {total - len(shown)} more (-o json lists up to {len(reasons)})")
 
 
 def _matched_by(report: dict[str, Any]) -> str:

@@ -85,23 +85,45 @@ def test_a_message_is_shown_as_it_is(shown: Any, message: str) -> None:
 
 
 def test_reasons_are_listed_below_their_total(shown: Any) -> None:
-    """The report lists two of 2,345 workloads; the printed total is 2345."""
+    """The report lists two of 2,345 workloads; the printed total is 2345, with the numbers by reason."""
     reasons = {"shop/api": "NoSamples: no usage of its Pods was found", "shop/web": "TooFewSamples: fewer"}
     report = WELL | {
         "workloadsWithoutProfile": reasons,
         "workloadsWithoutProfileTotal": 2345,
+        "workloadsWithoutProfileByReason": {
+            "NoSamples": {"existing": 1, "past": 0},
+            "TooFewSamples": {"existing": 1, "past": 2343},
+        },
         "namespacesWithUnattributedPods": ["db", "shop"],
     }
 
     assert shown(report, lease())[7:] == [
         "",
         "2345 workloads without a profile:",
+        "NoSamples: 1 that exist, 0 of the past",
+        "TooFewSamples: 1 that exist, 2343 of the past",
         "WORKLOAD REASON",
         "shop/api NoSamples: no usage of its Pods was found",
         "shop/web TooFewSamples: fewer",
+        "... and 2343 more (-o json lists up to 2)",
         "",
         "Namespaces with Pods that match no workload: db, shop",
     ]
+
+
+def test_faults_are_listed(shown: Any) -> None:
+    """Each fault that costs only a part of the work has a line, up to 50; the rest are counted."""
+    faults = {f"cpu of namespace team-{number:03d}": "422" for number in range(120)}
+    printed = shown(WELL | {"faults": faults, "faultsTotal": 1200}, lease())[7:]
+
+    assert printed[:4] == [
+        "",
+        "1200 faults of single watches and namespaces, tried again all the time:",
+        "FAULT REASON",
+        "cpu of namespace team-000 422",
+    ]
+    assert printed[-1] == "... and 1150 more (-o json lists up to 120)"
+    assert len(printed) == 3 + 50 + 1
 
 
 @pytest.mark.parametrize(
