@@ -1,13 +1,12 @@
 """The values of a label, from the index of a server: no sample is read, so no series is too many."""
 
-import httpx
 import msgspec
 
-from app.errors import SourceError
 from app.history.samples import StepRange
 from app.sources.http_clients import HttpClients
+from app.sources.optional_answer import optional_answer
 
-_TIMEOUT_SECONDS = 10.0
+_MAX_BYTES = 4 * 1024 * 1024  # 60,000 names of 63 characters
 
 
 class _Values(msgspec.Struct):
@@ -19,11 +18,6 @@ async def label_values(
 ) -> list[str]:
     """The values of *label* among the selected series in *steps*; empty if unknown for any reason."""
     parameters = {"match[]": selector, "start": str(steps.start_seconds), "end": str(steps.end_seconds)}
-    try:
-        async with clients.current() as client:
-            response = await client.get(
-                f"{url}/api/v1/label/{label}/values", params=parameters, timeout=_TIMEOUT_SECONDS
-            )
-        return msgspec.json.decode(response.content, type=_Values).data if response.is_success else []
-    except (SourceError, httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError, UnicodeError):
-        return []
+    path = f"{url}/api/v1/label/{label}/values"
+    values = await optional_answer(clients, path, parameters, _Values, _MAX_BYTES)
+    return values.data if values else []

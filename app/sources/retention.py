@@ -1,29 +1,14 @@
 """Retention time of a Prometheus server; other back ends do not report theirs."""
 
-import asyncio
 import re
-from codecs import BOM_UTF8
 
-import httpx
 import msgspec
 
-from app.errors import SourceError
 from app.sources.http_clients import HttpClients
-from app.sources.response_body import decoded_chunks
+from app.sources.optional_answer import optional_answer
 
 _PATH = "api/v1/status/runtimeinfo"
-_TIMEOUT_SECONDS = 10.0
 _MAX_BYTES = 64 * 1024
-_HEADERS = {"Accept-Encoding": "identity"}
-_UNKNOWN = (
-    SourceError,
-    TimeoutError,
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    msgspec.DecodeError,
-    UnicodeError,
-    RecursionError,
-)
 _UNIT_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 _PART = re.compile(r"(\d+)(ms|[smhdwy])")
 
@@ -38,23 +23,8 @@ class _RuntimeInfo(msgspec.Struct):
 
 async def retention_seconds(clients: HttpClients, url: str) -> float | None:
     """The time for which the server at *url* keeps samples; None if it is unknown for any reason."""
-    try:
-        async with (
-            clients.current() as client,
-            asyncio.timeout(_TIMEOUT_SECONDS),
-            client.stream("GET", f"{url}/{_PATH}", headers=_HEADERS) as response,
-        ):
-            if not response.is_success:
-                return None
-            body = bytearray()
-            async for chunk in decoded_chunks(response):
-                body += chunk
-                if len(body) > _MAX_BYTES:
-                    return None
-        info = msgspec.json.decode(body.removeprefix(BOM_UTF8), type=_RuntimeInfo)
-    except _UNKNOWN:
-        return None
-    return duration_seconds(info.data.storage_retention)
+    info = await optional_answer(clients, f"{url}/{_PATH}", {}, _RuntimeInfo, _MAX_BYTES)
+    return duration_seconds(info.data.storage_retention) if info else None
 
 
 def duration_seconds(text: str) -> float | None:
