@@ -63,6 +63,8 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "webhook_port": ("8443", 8443),
     "health_port": ("8081", 8081),
     "max_review_bytes": ("65536", 65536),
+    "max_client_connections": ("1024", 1024),
+    "max_client_connections_per_address": ("1000", 1000),
     "shutdown_delay": ("0", 0.0),
     "certificate_provider": ("cert-manager", "cert-manager"),
     "certificate_names": ("webhook.svc,10.0.0.1", ("webhook.svc", "10.0.0.1")),

@@ -1,1 +1,1 @@
-"""HTTP/1.1 listeners on uvicorn: client time-outs, client names, coalesced writes."""
+"""HTTP/1.1 listeners on uvicorn: connection limits, client time-outs, client names, coalesced writes."""

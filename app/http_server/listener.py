@@ -6,13 +6,14 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import uvicorn
 
 from app.errors import ProfilerError
+from app.http_server.acceptor import Acceptor
 from app.http_server.binding import bind, loopback
+from app.http_server.open_connections import OpenConnections, Slot
 from app.http_server.protocol import ANY_CLIENT, ClientConnection, ClientPolicy
 
 _DRAIN_SECONDS = 5
@@ -29,12 +30,15 @@ class Listener(uvicorn.Server):
         tls: ssl.SSLContext | None = None,
         policy: ClientPolicy = ANY_CLIENT,
     ) -> None:
+        self._tls, self._policy = tls, policy
+        verifies_clients = tls is not None and tls.verify_mode is ssl.CERT_REQUIRED
+        self.connections = OpenConnections(policy.limits, verifies_clients=verifies_clients)
         super().__init__(
             uvicorn.Config(
                 app,
                 host=host,
                 port=port,
-                http=partial(ClientConnection, policy),  # type: ignore[arg-type]  # uvicorn only calls it
+                http=ClientConnection,
                 ws="none",
                 lifespan="off",
                 access_log=False,
@@ -44,7 +48,6 @@ class Listener(uvicorn.Server):
                 date_header=False,
                 timeout_keep_alive=math.ceil(policy.timeout_seconds),
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
-                ssl_context_factory=(lambda _config, _default: tls) if tls else None,
             )
         )
 
@@ -74,6 +77,23 @@ class Listener(uvicorn.Server):
             self.should_exit = True
             await serving
             raise
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections on the bound *sockets*."""
+        await self.lifespan.startup()
+        acceptor = Acceptor(sockets or [], self.connections, self._policy, self._tls, self._connection)
+        self.servers = [acceptor]  # type: ignore[list-item]  # has what uvicorn uses of a server
+        self.started = True
+
+    def _connection(self, slot: Slot) -> ClientConnection:
+        return ClientConnection(
+            self._policy,
+            self.connections,
+            slot,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
 
     async def _serve_or_raise(self) -> None:
         sockets: list[socket.socket] = []

@@ -1,95 +1,168 @@
-"""Server side of one connection: client time-out and check of the client's name.
+"""Server side of one connection: its deadlines, the size of a request beside its body, the client's name.
 
 uvicorn has a time-out between two requests only: it never closes a connection on which the client sends
-nothing, or stops in the middle of a request. Here one rule applies at all times: unless a complete request is
-being processed, the next request must be complete within the time-out. The time-out starts at the last
-response (or when the connection opens), and again at the first byte of the request. The TLS handshake before
-has a time-out of the event loop, 60 s.
+nothing, or stops in the middle of a request. Here the head of a request must be complete within a time-out
+that starts at its first byte, its body within another one, and the next request must begin within a longer
+one. No time-out runs while a complete request is being processed.
 """
 
-from asyncio import TimerHandle, Transport
-from dataclasses import dataclass
+from asyncio import Transport
+from dataclasses import dataclass, field
+from enum import Enum
+from math import inf
 from typing import Any
 
+import httptools
 import msgspec
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.http_server.coalescing import CoalescedWrites
+from app.http_server.open_connections import ConnectionLimits, OpenConnections, Slot, Stage
 
 
 @dataclass(frozen=True, slots=True)
 class ClientPolicy:
-    """The client time-out, and the accepted common names of client certificates; an empty tuple accepts all.
+    """The time-outs of clients, and the accepted common names of client certificates; an empty tuple accepts
+    all.
 
-    API servers keep idle connections open for 90 s, and open some in advance: a shorter time-out could close
-    a connection while the next review is on its way.
+    `timeout_seconds` is for a connection between two requests: API servers keep idle connections open for
+    90 s, and open some in advance, so that a shorter time-out could close a connection while the next review
+    is on its way. `exchange_seconds` is for the TLS handshake, for the head of a request and for its body,
+    each: none takes an API server more than a few round trips.
     """
 
     timeout_seconds: float = 120
     names: tuple[str, ...] = ()
+    exchange_seconds: float = 10
+    max_head_bytes: int = 64 * 1024
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+
+    def __post_init__(self) -> None:
+        """No part of a request has more time than a connection without one."""
+        object.__setattr__(self, "exchange_seconds", min(self.exchange_seconds, self.timeout_seconds))
 
 
 ANY_CLIENT = ClientPolicy()
 
 
-class ClientConnection(HttpToolsProtocol):
-    """Serves one client according to *policy*."""
+class _Awaited(Enum):
+    """The part of a request that the client has to send next."""
 
-    def __init__(self, policy: ClientPolicy, **uvicorn: Any) -> None:
+    BEGIN = "begin"
+    HEAD = "head"
+    BODY = "body"
+
+
+class ClientConnection(HttpToolsProtocol):
+    """Serves one client according to *policy*; *slot* is its place among the open *connections*."""
+
+    def __init__(
+        self, policy: ClientPolicy, connections: OpenConnections, slot: Slot, **uvicorn: Any
+    ) -> None:
         super().__init__(**uvicorn)
-        self._policy = policy
-        self._deadline = 0.0  # moves forward only: the timer is set again when it fires, not on each request
-        self._timer: TimerHandle | None = None
+        self._policy, self._open_connections, self._slot = policy, connections, slot
+        self._awaited = _Awaited.BEGIN
+        self._is_receiving = False
+        self._received_bytes = self._body_bytes = 0  # of the request that is being received
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """The connection is open; with TLS after the handshake."""
         self._writes = CoalescedWrites(transport, self)
         super().connection_made(self._writes)
-        self._extend_deadline()
-        self._check_deadline()
-        names = common_names(transport.get_extra_info("peercert"))
-        if self._policy.names and not set(names) & set(self._policy.names):
+        self._slot.drop, self._slot.expire = transport.abort, self._expire
+        certificate = transport.get_extra_info("peercert")
+        names = common_names(certificate)
+        is_accepted = not self._policy.names or bool(set(names) & set(self._policy.names))
+        if not is_accepted:
             self.app = ForbiddenClient(names)
+        self._open_connections.advance(
+            self._slot, Stage.USED if certificate and is_accepted else Stage.UNUSED
+        )
+        self._expire_after(self._policy.timeout_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
         super().connection_lost(exc)
+        self._open_connections.discard(self._slot)
+        self._slot.detach()
         self._writes.detach()
-        if self._timer:
-            self._timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse *data*; does the same as uvicorn's method, without its timer and its log lines."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # the request is answered as one without an upgrade
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        if self._is_receiving:
+            self._wait_for_rest(len(data))
 
     def on_message_begin(self) -> None:
         """The first byte of a request has arrived."""
+        if self.pipeline:
+            raise ValueError("API servers wait for a response before the next request")
         super().on_message_begin()
-        self._extend_deadline()
+        self._is_receiving = True
+        self._awaited = _Awaited.BEGIN
+        self._received_bytes = self._body_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body has arrived."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        super().on_message_complete()
+        self._is_receiving = False
+        self._expire_after(inf if self._is_processing() else self._policy.timeout_seconds)
 
     def on_response_complete(self) -> None:
         """A response is complete; does the same as uvicorn's method, except for uvicorn's timer."""
         self._writes.flush()
-        self._extend_deadline()
         self.server_state.total_requests += 1
+        if self._slot.stage is Stage.UNUSED:
+            self._open_connections.advance(self._slot, Stage.USED)
         if not self.transport.is_closing():
             self.flow.resume_reading()
             if self.pipeline:
                 self._start_asgi_task(*self.pipeline.pop())
+        if not (self._is_receiving or self._is_processing()):
+            is_unread = self.flow.write_paused
+            self._expire_after(self._policy.exchange_seconds if is_unread else self._policy.timeout_seconds)
+
+    def _wait_for_rest(self, received_bytes: int) -> None:
+        """The request is incomplete: set the deadline of its current part, and check the size of its head."""
+        cycle: RequestResponseCycle | None = self.cycle
+        has_head = cycle is not None and cycle.scope is self.scope
+        awaited = _Awaited.BODY if has_head else _Awaited.HEAD
+        if awaited is not self._awaited:
+            self._awaited = awaited
+            self._expire_after(self._policy.exchange_seconds)
+        # Beside the body there are the head, the framing of chunks and trailers.
+        self._received_bytes += received_bytes
+        if self._received_bytes - self._body_bytes > self._policy.max_head_bytes:
+            self._open_connections.discard(self._slot)
+            self._slot.drop()
 
     def _is_processing(self) -> bool:
         """True while a completely received request has no complete response."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.more_body and not cycle.response_complete
 
-    def _extend_deadline(self) -> None:
-        self._deadline = self.loop.time() + self._policy.timeout_seconds
+    def _expire_after(self, seconds: float) -> None:
+        self._slot.deadline = self.loop.time() + seconds
 
-    def _check_deadline(self) -> None:
-        """Close the connection if the deadline has passed; otherwise check again at the deadline."""
-        if self._is_processing():
-            self._extend_deadline()
-        if self._deadline <= self.loop.time():
-            self.timeout_keep_alive_handler()
+    def _expire(self) -> None:
+        """Close an idle connection; abort one that waits for the client, if only for the end of a close."""
+        if self._is_receiving or self.flow.write_paused or self.transport.is_closing():
+            self._slot.drop()
         else:
-            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
+            self.transport.close()
+            self._expire_after(self._policy.exchange_seconds)
 
 
 class ForbiddenClient:

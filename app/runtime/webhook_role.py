@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.http_server.listener import Listener
+from app.http_server.open_connections import ConnectionLimits
 from app.http_server.protocol import ClientPolicy
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
@@ -67,7 +68,12 @@ class WebhookRole:
             settings.bind_address,
             settings.webhook_port,
             self.serving.context,
-            ClientPolicy(names=settings.client_names),
+            ClientPolicy(
+                names=settings.client_names,
+                limits=ConnectionLimits(
+                    settings.max_client_connections, settings.max_client_connections_per_address
+                ),
+            ),
         )
         self._constraint_watches: dict[str, Reflector[Any]] = {}
         self.self_dial = SelfDial(self.serving, lambda: self.listener.own_address)

@@ -21,6 +21,16 @@ class ServingSettings(BaseModel):
     max_review_bytes: int = Field(
         3 * 1024 * 1024, ge=65536, description="Bytes of the largest accepted admission review"
     )
+    max_client_connections: int = Field(
+        512, ge=16, le=10000, description="Open connections of clients of the webhook, at most"
+    )
+    max_client_connections_per_address: int = Field(
+        256,
+        ge=16,
+        le=10000,
+        description="Open connections of clients with one source address, at most; with CLIENT_CA_FILE only"
+        " those without an accepted certificate",
+    )
     shutdown_delay: float = Field(
         10,
         ge=0,

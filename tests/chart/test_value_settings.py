@@ -119,6 +119,8 @@ VALUES = [
     ChartValue("scheduling.memory.limitRatio", 1.5, {"scheduling_memory_limit_ratio": 1.5}),
     ChartValue("webhook.port", 9443, {"webhook_port": 9443}),
     ChartValue("webhook.shutdownDelaySeconds", 0, {"shutdown_delay": 0}),
+    ChartValue("webhook.maxClientConnections.total", 1024, {"max_client_connections": 1024}),
+    ChartValue("webhook.maxClientConnections.perAddress", 512, {"max_client_connections_per_address": 512}),
     ChartValue("webhook.clientCa.secretName", "front-proxy", {"client_ca_file": f"{MOUNTS}/client/ca.crt"}),
     ChartValue(
         "webhook.clientCa.names",

@@ -18,6 +18,8 @@ UNITS = {
     "stale_after_days": "Days",
     "expire_after_days": "Days",
     "max_review_bytes": "Bytes",
+    "max_client_connections": "Open",
+    "max_client_connections_per_address": "Open",
     "backfill_rate": "Maximum Pods patched per second",
     "shutdown_delay": "Seconds",
     "lease_retry_period": "Seconds",

@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from app.http_server.open_connections import OpenConnections, Slot
 from app.http_server.protocol import ANY_CLIENT, ClientConnection
 from tests.cluster.waiting import wait_until
 from tests.http_server.background_listener import BackgroundListener
@@ -63,7 +64,10 @@ def written(request: bytes, *answer: bytes, length: int | None = None) -> Wire:
         wire = Wire()
         config = uvicorn.Config(application, log_config=None, lifespan="off", server_header=False)
         config.load()
-        connection = ClientConnection(ANY_CLIENT, config=config, server_state=ServerState(), app_state={})
+        connections = OpenConnections(ANY_CLIENT.limits)
+        connection = ClientConnection(
+            ANY_CLIENT, connections, Slot("a"), config=config, server_state=ServerState(), app_state={}
+        )
         connection.connection_made(wire)
         connection.data_received(request)
         while tasks := connection.tasks:  # a pipelined request gets its task when the first one has ended

@@ -54,6 +54,10 @@ Each template takes the root and returns a list of name and value.
   value: {{ .Values.webhook.port | int | quote }}
 - name: SHUTDOWN_DELAY
   value: {{ .Values.webhook.shutdownDelaySeconds | int | quote }}
+- name: MAX_CLIENT_CONNECTIONS
+  value: {{ .Values.webhook.maxClientConnections.total | int | quote }}
+- name: MAX_CLIENT_CONNECTIONS_PER_ADDRESS
+  value: {{ .Values.webhook.maxClientConnections.perAddress | int | quote }}
 {{- if include "job-profiler.isSet" .Values.webhook.clientCa }}
 - name: CLIENT_CA_FILE
   value: /etc/job-profiler/client/ca.crt
