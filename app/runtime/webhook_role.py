@@ -17,6 +17,7 @@ from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions
 from app.kubernetes.reflector import Reflector
 from app.periodic import wait_synced
+from app.runtime.free_memory import release_free_memory
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.scheduling import scheduling_policy
 from app.runtime.watches.ca_bundle import CaBundleWatch
@@ -120,6 +121,7 @@ class WebhookRole:
             "webhook": self.listener.run_until_cancelled(),
             "self-dial": self.self_dial.run(),
             "garbage collection": self._freeze_garbage_collector(),
+            "memory": release_free_memory(),
         }
         if file := self._settings.client_ca_file:
             tasks["client authorities"] = follow_client_authorities(file, self.serving)

@@ -220,6 +220,7 @@ async def test_only_a_webhook_that_sets_requests_watches_namespaces(tmp_path: Pa
         "watch of the caBundle",
         "self-dial",
         "garbage collection",
+        "memory",
     }
     assert listed[1] - listed[0] == {
         f"watch of {plural}"
