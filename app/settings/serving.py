@@ -19,7 +19,10 @@ class ServingSettings(BaseModel):
     webhook_port: Port = Field(10250, description="Port of the webhook (HTTPS)")
     health_port: Port = Field(8080, description="Port of /livez, /readyz and /metrics (HTTP)")
     max_review_bytes: int = Field(
-        3 * 1024 * 1024, ge=65536, description="Bytes of the largest accepted admission review"
+        20 * 1024 * 1024,
+        ge=65536,
+        le=48 * 1024 * 1024,
+        description="Bytes of the largest accepted admission review; JSON turns 3 MiB of a Pod into up to 18",
     )
     max_client_connections: int = Field(
         512, ge=16, le=10000, description="Open connections of clients of the webhook, at most"

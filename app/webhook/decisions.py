@@ -21,6 +21,9 @@ from app.webhook.probe_answer import answer_to_probe
 from app.webhook.reviews import AdmissionRequest, Metadata
 from app.webhook.sizing import NO_ROOM, NOT_SIZED, RequestSizer, Sizing
 
+# A patch of 64 kB removes as many annotations of ours; Pods have up to about 100 in all.
+_MAX_ANNOTATIONS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class AdmissionState:
@@ -63,6 +66,8 @@ def _reason_to_skip(namespace: str, metadata: Metadata, state: AdmissionState) -
         return SkipReason.OPTED_OUT
     if is_mirror(metadata.annotations):
         return SkipReason.MIRROR_POD
+    if len(metadata.annotations or ()) > _MAX_ANNOTATIONS:
+        return SkipReason.TOO_COMPLEX
     return None if state.index.is_synced else SkipReason.INDEX_NOT_SYNCED
 
 

@@ -1,19 +1,31 @@
 """The ASGI endpoint of `POST /mutate`, and the only place that decides to fail open."""
 
+import asyncio
 from time import perf_counter
 
 import msgspec
 import structlog
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import ReviewError
+from app.webhook.body_budget import BodyBudget, IncomingBody
 from app.webhook.decisions import AdmissionState, decide
 from app.webhook.metrics import AdmissionMetrics
 from app.webhook.outcomes import SKIPPED, Decision, SkipReason
-from app.webhook.reviews import AdmissionRequest, UnreadablePodError, allowed, decode_review, patched
+from app.webhook.reviews import (
+    AdmissionRequest,
+    Body,
+    TooComplexPodError,
+    UnreadablePodError,
+    allowed,
+    decode_review,
+    patched,
+)
+from app.webhook.turns import Turns
 
 log = structlog.get_logger(__name__)
 _JSON = (b"content-type", b"application/json")
+_CLOSING_STATUSES = {413, 429}  # the rest of the body is not read
 
 
 class PodMutator:
@@ -26,6 +38,7 @@ class PodMutator:
         self._state = state
         self._max_review_bytes = max_review_bytes
         self._metrics = metrics
+        self._bodies, self._turns = BodyBudget(), Turns()
         self.is_draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,12 +47,12 @@ class PodMutator:
         self._metrics.in_flight += 1
         try:
             try:
-                answer, status = self.review(await self._read(scope, receive)), 200
+                answer, status = await self._answer(scope, receive), 200
             except ReviewError as error:
-                self._metrics.count_refusal()
+                self._metrics.count_refusal(error.status)
                 answer, status = msgspec.json.encode({"error": str(error)}), error.status
             headers = [_JSON, (b"content-length", b"%d" % len(answer))]
-            if self.is_draining or status == 413:
+            if self.is_draining or status in _CLOSING_STATUSES:
                 headers.append((b"connection", b"close"))
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": answer})
@@ -47,7 +60,22 @@ class PodMutator:
             self._metrics.in_flight -= 1
             self._metrics.observe(perf_counter() - started)
 
-    def review(self, body: bytes) -> bytes:
+    async def _answer(self, scope: Scope, receive: Receive) -> bytes:
+        source = scope["client"][0]
+        body = await self._read(scope, receive)
+        if self._turns.are_needed(source, len(body)):
+            async with self._turns.turn(source, len(body)):
+                return self._timed_review(source, body)
+        return self._timed_review(source, body)
+
+    def _timed_review(self, source: str, body: Body) -> bytes:
+        began = perf_counter()
+        try:
+            return self.review(body)
+        finally:
+            self._turns.observe(source, len(body), began, perf_counter())
+
+    def review(self, body: Body) -> bytes:
         """The answer to the review in *body*: always allowed, also after a fault.
 
         Raises:
@@ -56,7 +84,9 @@ class PodMutator:
         try:
             request = decode_review(body)
         except UnreadablePodError as unreadable:
-            self._metrics.count(SKIPPED[SkipReason.UNREADABLE_POD])
+            is_complex = isinstance(unreadable, TooComplexPodError)
+            reason = SkipReason.TOO_COMPLEX if is_complex else SkipReason.UNREADABLE_POD
+            self._metrics.count(SKIPPED[reason])
             return allowed(unreadable.uid)
         decision = self._decide(request)
         self._metrics.count(decision)
@@ -69,23 +99,42 @@ class PodMutator:
             log.exception("admission_failed_open", uid=request.uid, namespace=request.namespace)
             return SKIPPED[SkipReason.INTERNAL_ERROR]
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+    async def _read(self, scope: Scope, receive: Receive) -> Body:
         """The whole body; raises ReviewError if it is too large or incomplete."""
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit():
                 self._check_size(int(value))
-        parts, size = [], 0
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                raise ReviewError(400, "the client disconnected before the whole review was sent")
-            part = message.get("body", b"")
-            parts.append(part)
-            size += len(part)
-            self._check_size(size)
-            if not message.get("more_body"):
-                return part if len(parts) == 1 else b"".join(parts)
+        part, is_last = _part(await receive())
+        if is_last:
+            self._check_size(len(part))
+            return part
+        return await self._read_rest(scope["client"][0], part, receive)
+
+    async def _read_rest(self, source: str, part: bytes, receive: Receive) -> Body:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as reading:
+                body = IncomingBody(source, lambda: reading.reschedule(loop.time()))
+                try:
+                    is_last = False
+                    while self._bodies.append(body, part):
+                        self._check_size(len(body.data))
+                        if is_last:
+                            return body.data
+                        part, is_last = _part(await receive())
+                finally:
+                    self._bodies.remove(body)
+        except TimeoutError:
+            pass
+        raise ReviewError(429, "the incomplete reviews of this client need too much memory")
 
     def _check_size(self, size_bytes: int) -> None:
         if size_bytes > self._max_review_bytes:
             raise ReviewError(413, f"the review is larger than {self._max_review_bytes} bytes")
+
+
+def _part(message: Message) -> tuple[bytes, bool]:
+    """The next part of a body, and whether it is the last one."""
+    if message["type"] != "http.request":
+        raise ReviewError(400, "the client disconnected before the whole review was sent")
+    return message.get("body", b""), not message.get("more_body")

@@ -16,6 +16,7 @@ _BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 _FAULTS = {SkipReason.UNREADABLE_POD, SkipReason.INTERNAL_ERROR}
 _MUTATED, _SKIPPED, _ERROR = "mutated", "skipped", "error"
 _MUTATED_IN_FULL, _NOT_A_REVIEW = (_MUTATED, ""), (_ERROR, "not_a_review")
+_OVERLOADED = (_ERROR, "overloaded")
 
 
 class AdmissionMetrics(Collector):
@@ -23,7 +24,7 @@ class AdmissionMetrics(Collector):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.in_flight = 0
-        self._reviews: dict[tuple[str, str], int] = dict.fromkeys([*_labels(), _NOT_A_REVIEW], 0)
+        self._reviews: dict[tuple[str, str], int] = dict.fromkeys([*_labels(), _NOT_A_REVIEW, _OVERLOADED], 0)
         self._resizing = dict.fromkeys(SizingOutcome, 0)
         self._bucket_counts = [0] * (len(_BUCKETS_SECONDS) + 1)
         self._total_seconds = 0.0
@@ -35,9 +36,9 @@ class AdmissionMetrics(Collector):
         if decision.resizing is not None:
             self._resizing[decision.resizing] += 1
 
-    def count_refusal(self) -> None:
-        """Count one body that is not a review."""
-        self._reviews[_NOT_A_REVIEW] += 1
+    def count_refusal(self, status: int) -> None:
+        """Count one body that is not a review, or is not answered because of too many others."""
+        self._reviews[_OVERLOADED if status in {429, 503} else _NOT_A_REVIEW] += 1
 
     def observe(self, seconds: float) -> None:
         """Record the duration of an answer."""

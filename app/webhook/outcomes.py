@@ -19,6 +19,7 @@ class SkipReason(StrEnum):
     NO_PROFILE = "no_profile"
     UP_TO_DATE = "up_to_date"
     ANNOTATIONS_TOO_LARGE = "annotations_too_large"
+    TOO_COMPLEX = "too_complex"
     UNREADABLE_POD = "unreadable_pod"
     INTERNAL_ERROR = "internal_error"
     SELF_PROBE = "self_probe"

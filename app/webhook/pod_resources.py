@@ -27,7 +27,13 @@ class UnreadableResourcesError(Exception):
     """A Pod's spec does not match the schema of the API."""
 
 
+class TooManyContainersError(Exception):
+    """A Pod has more containers than are sized."""
+
+
 _decode = msgspec.json.Decoder(_Spec).decode
+# Sizing 100 containers takes a few milliseconds, in which no other review is answered.
+_MAX_CONTAINERS = 100
 
 
 def read_resources(spec: msgspec.Raw) -> PodResources:
@@ -35,11 +41,14 @@ def read_resources(spec: msgspec.Raw) -> PodResources:
 
     Raises:
         UnreadableResourcesError: *spec* can't be decoded.
+        TooManyContainersError: it has more than 100 containers.
     """
     try:
         decoded = _decode(spec)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableResourcesError(str(error)) from error
+    if len(decoded.containers) + len(decoded.initContainers or ()) > _MAX_CONTAINERS:
+        raise TooManyContainersError
     return PodResources(
         tuple(_read(container, is_long_running=True) for container in decoded.containers),
         tuple(

@@ -9,7 +9,7 @@ from app.rightsizing.policy import SchedulingPolicy
 from app.rightsizing.resizing import resize
 from app.webhook.constraint_index import ConstraintIndex
 from app.webhook.need_index import NeedIndex
-from app.webhook.pod_resources import UnreadableResourcesError, read_resources
+from app.webhook.pod_resources import TooManyContainersError, UnreadableResourcesError, read_resources
 from app.webhook.reviews import Pod
 from app.webhook.sizing import Sizing, SizingOutcome
 
@@ -30,6 +30,8 @@ class PodSizer:
             return self._size(pod, workload) if self._is_enabled(pod, workload.namespace) else _NOT_ENABLED
         except UnreadableResourcesError:
             return Sizing(SizingOutcome.UNREADABLE)
+        except TooManyContainersError:
+            return Sizing(SizingOutcome.TOO_MANY_CONTAINERS)
         except Exception:
             log.exception("resizing_failed_open", workload=str(workload))
             return Sizing(SizingOutcome.INTERNAL_ERROR)

@@ -7,6 +7,7 @@ from app.webhook.patching import Patch
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
+Body = bytes | bytearray
 
 
 class OwnerReference(msgspec.Struct, gc=False):
@@ -81,42 +82,61 @@ class UnreadablePodError(Exception):
         self.uid = uid
 
 
+class TooComplexPodError(UnreadablePodError):
+    """The review can be answered, but decoding its object would take too much time and memory."""
+
+
 _review = msgspec.json.Decoder(AdmissionReview)
 _bare_review = msgspec.json.Decoder(_BareReview)
 _encode = msgspec.json.Encoder().encode
 # The rest of an answer is always the same, so its bytes are concatenated rather than encoded each time.
 _ANSWER_BEGIN = f'{{"apiVersion":"{API_VERSION}","kind":"{KIND}","response":{{"allowed":true,"uid":'.encode()
 _PATCH_BEGIN = b',"patchType":"JSONPatch","patch":"'
+# A decoded string takes 0.1 µs and 60 bytes, also if it has only two characters. A Pod with 1,000 environment
+# variables has 10,000 strings, managed fields included; 100,000 are decoded in 25 ms.
+_UNCHECKED_BYTES = 256 * 1024
+_MAX_QUOTES = 200_000
+_MAX_UID_CHARACTERS = 256
 
 
-def decode_review(body: bytes) -> AdmissionRequest:
+def decode_review(body: Body) -> AdmissionRequest:
     """The request of the review in *body*.
 
     Raises:
         ReviewError: the body is not an AdmissionReview v1 with a uid (no JSON, another kind or version).
         UnreadablePodError: the review can be answered, but its request can't be decoded as one for a Pod.
+        TooComplexPodError: the same, because the request has too many strings.
     """
+    if len(body) > _UNCHECKED_BYTES and _unescaped_quotes(body) > _MAX_QUOTES:
+        raise TooComplexPodError(_decode_bare(body).request.uid)
     try:
         review = _review.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        bare = _decode_bare(body)
-        _check_kind(bare.apiVersion, bare.kind)
-        raise UnreadablePodError(bare.request.uid) from error
-    _check_kind(review.apiVersion, review.kind)
+        raise UnreadablePodError(_decode_bare(body).request.uid) from error
+    _check(review)
     return review.request
 
 
-def _decode_bare(body: bytes) -> _BareReview:
+def _unescaped_quotes(body: Body) -> int:
+    """The quotes around strings: two per string, or one if the string ends with a backslash."""
+    return body.count(b'"') - body.count(b'\\"')
+
+
+def _decode_bare(body: Body) -> _BareReview:
     try:
-        return _bare_review.decode(body)
+        review = _bare_review.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ReviewError(400, f"not an AdmissionReview: {error}") from error
+    _check(review)
+    return review
 
 
-def _check_kind(api_version: str, kind: str) -> None:
-    if (api_version, kind) != (API_VERSION, KIND):
-        received = f"{kind[:80]} of {api_version[:80]}"
+def _check(review: AdmissionReview | _BareReview) -> None:
+    if (review.apiVersion, review.kind) != (API_VERSION, KIND):
+        received = f"{review.kind[:80]} of {review.apiVersion[:80]}"
         raise ReviewError(400, f"this webhook answers {KIND} of {API_VERSION}, not {received}")
+    if len(review.request.uid) > _MAX_UID_CHARACTERS:
+        raise ReviewError(400, f"the uid has more than {_MAX_UID_CHARACTERS} characters")
 
 
 def allowed(uid: str) -> bytes:

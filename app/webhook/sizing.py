@@ -17,6 +17,7 @@ class SizingOutcome(StrEnum):
     NO_PROFILE = "no_profile"
     NOT_SYNCED = "constraints_not_synced"
     UNREADABLE = "unreadable_resources"
+    TOO_MANY_CONTAINERS = "too_many_containers"
     ANNOTATIONS_TOO_LARGE = "annotations_too_large"
     INTERNAL_ERROR = "internal_error"
 

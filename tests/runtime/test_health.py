@@ -69,7 +69,7 @@ def test_a_process_whose_event_loop_is_blocked_is_not_alive() -> None:
 async def test_metrics_are_what_prometheus_reads() -> None:
     """The metrics of admission and of the process, in a format that the library's parser reads."""
     registry = process_registry()
-    AdmissionMetrics(registry).count_refusal()
+    AdmissionMetrics(registry).count_refusal(400)
     answer = await get("/metrics", registry)
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
     refused = [

@@ -164,7 +164,7 @@ def test_the_label_of_the_pod_overrides_that_of_its_namespace(
     ours = patched["metadata"]["annotations"]
     assert {key: ours[key] for key in WEB_ANNOTATIONS} == WEB_ANNOTATIONS
     assert (NOTE in ours, webhook.resized) == (enabled, enabled)
-    assert [webhook.not_resized(outcome) for outcome in SizingOutcome if outcome != "unchanged"] == [0] * 6
+    assert [webhook.not_resized(outcome) for outcome in SizingOutcome if outcome != "unchanged"] == [0] * 7
 
 
 @pytest.mark.parametrize("label", [None, "false"])
@@ -333,3 +333,18 @@ def test_a_webhook_that_sets_no_requests_ignores_the_summary() -> None:
 
     assert patched["spec"] == reviewed["spec"]
     assert patched["metadata"]["annotations"] == WEB_ANNOTATIONS | {NOTE: "own"}
+
+
+@pytest.mark.parametrize(("count", "is_sized"), [(100, True), (101, False)])
+def test_a_pod_with_absurdly_many_containers_keeps_its_requests(count: int, *, is_sized: bool) -> None:
+    """Up to 100 are sized, since each takes time in which no other review is answered; all are annotated."""
+    webhook = sizing_webhook(*SIZED_PROFILES)
+    reviewed = web_pod_with()
+    others = [{"name": f"other-{number}"} for number in range(count - 1)]
+    reviewed["spec"]["initContainers"] = others
+
+    patched = patched_by(webhook, reviewed)
+
+    assert patched["metadata"]["annotations"].items() >= WEB_ANNOTATIONS.items()
+    has_given_up = webhook.not_resized("too_many_containers") > 0
+    assert (webhook.resized > 0, has_given_up) == (is_sized, not is_sized)

@@ -1,0 +1,89 @@
+"""Turns for reviews that take long: one at a time, in rotation between source addresses.
+
+Decoding blocks the event loop. Ordinary reviews are answered at once. A large one, and each one of a source
+that used half of the last second, waits until no other is in progress. A pause follows a long one: a flood
+leaves half of the time to others. Reviews of one source rotate by size too, since behind a proxy API servers
+share their address with a flood.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+from app.errors import ReviewError
+from app.fair_queue import FairQueue
+
+_LARGE_BYTES = 64 * 1024  # recorded reviews have 9 to 14 kB
+_LONG_SECONDS = 0.005  # ordinary reviews take 0.1 ms
+_MAX_WAIT_SECONDS = 1.0  # a third of the time that an API server waits by default
+# A source is busy from half of a period on, until it uses less than a quarter.
+_PERIOD_SECONDS, _BUSY_SECONDS, _STILL_BUSY_SECONDS = 1.0, 0.5, 0.25
+
+
+class Turns:
+    """The reviews that wait for their turn, and the busy sources."""
+
+    def __init__(self, max_wait_seconds: float = _MAX_WAIT_SECONDS) -> None:
+        self._max_wait_seconds = max_wait_seconds
+        self._waiting: FairQueue[tuple[str, int], asyncio.Future[None]] = FairQueue()
+        self._is_taken = False
+        self._used_seconds: dict[str, float] = {}  # by source, in this period
+        self._busy: set[str] = set()
+        self._period_end = 0.0
+
+    def are_needed(self, source: str, size_bytes: int) -> bool:
+        """True if a review of *size_bytes* from *source* may delay others."""
+        return size_bytes > _LARGE_BYTES or source in self._busy
+
+    def observe(self, source: str, size_bytes: int, began: float, ended: float) -> None:
+        """Count the time of a review of *source* if it is an ordinary one: large ones have turns anyway."""
+        if size_bytes > _LARGE_BYTES:
+            return
+        if ended >= self._period_end:
+            used = self._used_seconds
+            self._busy = {each for each in self._busy if used.get(each, 0) > _STILL_BUSY_SECONDS}
+            self._used_seconds, self._period_end = {}, ended + _PERIOD_SECONDS
+        used_seconds = self._used_seconds.get(source, 0) + ended - began
+        self._used_seconds[source] = used_seconds
+        if used_seconds > _BUSY_SECONDS:
+            self._busy.add(source)
+
+    @asynccontextmanager
+    async def turn(self, source: str, size_bytes: int) -> AsyncIterator[None]:
+        """Wait for a turn, and have it for the duration of the context.
+
+        Raises:
+            ReviewError: others took too long.
+        """
+        if self._is_taken:
+            await self._wait((source, size_bytes.bit_length()))
+        self._is_taken = True
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            took = perf_counter() - began
+            pause = took if took > _LONG_SECONDS else 0
+            asyncio.get_running_loop().call_later(pause, self._pass_on)
+
+    async def _wait(self, rank: tuple[str, int]) -> None:
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting.put(rank, mine)
+        try:
+            async with asyncio.timeout(self._max_wait_seconds):
+                await mine
+        except BaseException as error:
+            if mine.done() and not mine.cancelled():  # the turn came at the same moment
+                self._pass_on()
+            if isinstance(error, TimeoutError):
+                raise ReviewError(503, "other reviews take too long") from error
+            raise
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            waiting = self._waiting.pop()
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+        self._is_taken = False

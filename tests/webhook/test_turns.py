@@ -1,0 +1,93 @@
+"""Reviews that take long have their turns; others do not wait."""
+
+import asyncio
+
+import pytest
+
+from app.errors import ReviewError
+from app.webhook.turns import Turns
+
+ORDINARY, LARGE = 10_000, 100_000
+
+
+async def in_turn(turns: Turns, source: str, size: int, order: list[str], seconds: float = 0) -> None:
+    """Has a turn of *seconds*."""
+    async with turns.turn(source, size):
+        order.append(f"{source}{size}")
+        await asyncio.sleep(seconds)
+
+
+def test_only_long_reviews_need_a_turn() -> None:
+    """Those are large ones, and all of a source that used more than half of a second within the last one."""
+    turns = Turns()
+    assert not turns.are_needed("a", ORDINARY)
+    assert turns.are_needed("a", LARGE)
+    for began in (10.0, 10.3):
+        turns.observe("a", ORDINARY, began, began + 0.25)
+    assert not turns.are_needed("a", ORDINARY)
+    turns.observe("a", LARGE, 10.6, 10.9)
+    assert not turns.are_needed("a", ORDINARY)
+    turns.observe("a", ORDINARY, 10.9, 10.91)
+
+    assert (turns.are_needed("a", ORDINARY), turns.are_needed("b", ORDINARY)) == (True, False)
+
+
+def test_a_busy_source_is_so_until_it_uses_less_than_a_quarter() -> None:
+    """In the next second it uses 0.3 s because of the pauses between turns, and 0.2 s in the one after it."""
+    turns = Turns()
+    turns.observe("a", ORDINARY, 10.0, 10.6)
+    for began, used, is_busy in ((12.0, 0.3, True), (14.0, 0.2, True), (16.0, 0.0, False)):
+        turns.observe("a", ORDINARY, began, began + used)
+        assert turns.are_needed("a", ORDINARY) is is_busy
+
+
+async def test_sources_and_sizes_take_turns() -> None:
+    """While `a` has its turn, four more of `a`, an ordinary one of `a` and one of `b` come: both overtake."""
+    turns, order = Turns(), list[str]()
+    arrivals = [("a", LARGE)] * 5 + [("a", ORDINARY), ("b", LARGE)]
+    await asyncio.gather(*(in_turn(turns, source, size, order) for source, size in arrivals))
+
+    assert order[:4] == ["a100000", "a100000", "a10000", "b100000"]
+    assert order[4:] == ["a100000"] * 3
+
+
+async def test_between_two_turns_the_event_loop_is_free_for_as_long() -> None:
+    """Of two turns of 0.1 s the second begins 0.2 s after the first."""
+    turns, order, loop = Turns(), list[str](), asyncio.get_running_loop()
+    began = loop.time()
+    first = asyncio.create_task(in_turn(turns, "a", LARGE, order, 0.1))
+    await asyncio.sleep(0)
+    async with turns.turn("b", LARGE):
+        waited = loop.time() - began
+    await first
+
+    assert waited >= 0.19
+
+
+async def test_a_review_that_waits_too_long_is_refused_and_holds_no_turn() -> None:
+    """The status is 503, which lets the Pod pass; the next turn is free."""
+    turns, order = Turns(max_wait_seconds=0.05), list[str]()
+    first = asyncio.create_task(in_turn(turns, "a", LARGE, order, 0.2))
+    await asyncio.sleep(0)
+    with pytest.raises(ReviewError) as refused:
+        await in_turn(turns, "b", LARGE, order)
+    await first
+    await asyncio.sleep(0.25)
+    await in_turn(turns, "c", LARGE, order)
+
+    assert refused.value.status == 503
+    assert order == ["a100000", "c100000"]
+
+
+async def test_a_cancelled_review_passes_its_turn_on() -> None:
+    """Cancelled at the moment at which its turn came, it would otherwise block all later ones."""
+    turns, order = Turns(), list[str]()
+    async with turns.turn("a", LARGE):
+        cancelled = asyncio.create_task(in_turn(turns, "b", LARGE, order))
+        await asyncio.sleep(0)
+    turns._pass_on()
+    cancelled.cancel()
+    await asyncio.gather(cancelled, return_exceptions=True)
+    await asyncio.wait_for(in_turn(turns, "c", LARGE, order), 1)
+
+    assert order == ["c100000"]
