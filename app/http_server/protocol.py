@@ -95,15 +95,18 @@ class ClientConnection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             pass  # the request is answered as one without an upgrade
         except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+            if self._is_processing():
+                self._drop()
+            else:
+                self.send_400_response("Invalid HTTP request received.")
             return
         if self._is_receiving:
             self._wait_for_rest(len(data))
 
     def on_message_begin(self) -> None:
         """The first byte of a request has arrived."""
-        if self.pipeline:
-            raise ValueError("API servers wait for a response before the next request")
+        if self._is_processing():
+            raise ValueError("no client needs to send a request before the response to the last one")
         super().on_message_begin()
         self._is_receiving = True
         self._awaited = _Awaited.BEGIN
@@ -128,9 +131,7 @@ class ClientConnection(HttpToolsProtocol):
             self._open_connections.advance(self._slot, Stage.USED)
         if not self.transport.is_closing():
             self.flow.resume_reading()
-            if self.pipeline:
-                self._start_asgi_task(*self.pipeline.pop())
-        if not (self._is_receiving or self._is_processing()):
+        if not self._is_receiving:
             is_unread = self.flow.write_paused
             self._expire_after(self._policy.exchange_seconds if is_unread else self._policy.timeout_seconds)
 
@@ -145,8 +146,11 @@ class ClientConnection(HttpToolsProtocol):
         # Beside the body there are the head, the framing of chunks and trailers.
         self._received_bytes += received_bytes
         if self._received_bytes - self._body_bytes > self._policy.max_head_bytes:
-            self._open_connections.discard(self._slot)
-            self._slot.drop()
+            self._drop()
+
+    def _drop(self) -> None:
+        self._open_connections.discard(self._slot)
+        self._slot.drop()
 
     def _is_processing(self) -> bool:
         """True while a completely received request has no complete response."""

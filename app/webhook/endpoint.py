@@ -61,15 +61,14 @@ class PodMutator:
             self._metrics.observe(perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
-        source = scope["client"][0]
         body = await self._read(scope, receive)
-        if self._turns.are_needed(source, len(body)):
-            async with self._turns.turn(source, len(body)):
-                return self._timed_review(source, body)
-        return self._timed_review(source, body)
+        source, began = scope["client"][0], perf_counter()
+        if not self._turns.are_needed(source, len(body), began):
+            return self._observed_review(source, body, began)
+        async with self._turns.turn(source, len(body)):
+            return self._observed_review(source, body, perf_counter())
 
-    def _timed_review(self, source: str, body: Body) -> bytes:
-        began = perf_counter()
+    def _observed_review(self, source: str, body: Body, began: float) -> bytes:
         try:
             return self.review(body)
         finally:

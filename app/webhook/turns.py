@@ -1,9 +1,9 @@
 """Turns for reviews that take long: one at a time, in rotation between source addresses.
 
 Decoding blocks the event loop. Ordinary reviews are answered at once. A large one, and each one of a source
-that used half of the last second, waits until no other is in progress. A pause follows a long one: a flood
-leaves half of the time to others. Reviews of one source rotate by size too, since behind a proxy API servers
-share their address with a flood.
+that sent many costly ones in the last second, waits until no other is in progress. A pause follows a long
+one: a flood leaves half of the time to others. Reviews of one source rotate by size too, since behind a proxy
+API servers share their address with a flood.
 """
 
 import asyncio
@@ -17,8 +17,9 @@ from app.fair_queue import FairQueue
 _LARGE_BYTES = 64 * 1024  # recorded reviews have 9 to 14 kB
 _LONG_SECONDS = 0.005  # ordinary reviews take 0.1 ms
 _MAX_WAIT_SECONDS = 1.0  # a third of the time that an API server waits by default
-# A source is busy from half of a period on, until it uses less than a quarter.
-_PERIOD_SECONDS, _BUSY_SECONDS, _STILL_BUSY_SECONDS = 1.0, 0.5, 0.25
+# A source is busy for a second after costly reviews of 0.05 s in all within a second.
+_COSTLY_SECONDS = 0.0005
+_PERIOD_SECONDS, _BUSY_SECONDS = 1.0, 0.05
 
 
 class Turns:
@@ -28,26 +29,25 @@ class Turns:
         self._max_wait_seconds = max_wait_seconds
         self._waiting: FairQueue[tuple[str, int], asyncio.Future[None]] = FairQueue()
         self._is_taken = False
-        self._used_seconds: dict[str, float] = {}  # by source, in this period
-        self._busy: set[str] = set()
+        self._costly_seconds: dict[str, float] = {}  # by source, in this period
         self._period_end = 0.0
+        self._busy_until: dict[str, float] = {}
 
-    def are_needed(self, source: str, size_bytes: int) -> bool:
+    def are_needed(self, source: str, size_bytes: int, now: float) -> bool:
         """True if a review of *size_bytes* from *source* may delay others."""
-        return size_bytes > _LARGE_BYTES or source in self._busy
+        return size_bytes > _LARGE_BYTES or (bool(self._busy_until) and self._busy_until.get(source, 0) > now)
 
     def observe(self, source: str, size_bytes: int, began: float, ended: float) -> None:
-        """Count the time of a review of *source* if it is an ordinary one: large ones have turns anyway."""
-        if size_bytes > _LARGE_BYTES:
+        """Count the time of a review if it is costly for its size."""
+        if ended - began <= _COSTLY_SECONDS or size_bytes > _LARGE_BYTES:
             return
         if ended >= self._period_end:
-            used = self._used_seconds
-            self._busy = {each for each in self._busy if used.get(each, 0) > _STILL_BUSY_SECONDS}
-            self._used_seconds, self._period_end = {}, ended + _PERIOD_SECONDS
-        used_seconds = self._used_seconds.get(source, 0) + ended - began
-        self._used_seconds[source] = used_seconds
-        if used_seconds > _BUSY_SECONDS:
-            self._busy.add(source)
+            self._costly_seconds, self._period_end = {}, ended + _PERIOD_SECONDS
+            self._busy_until = {each: until for each, until in self._busy_until.items() if until > ended}
+        costly_seconds = self._costly_seconds.get(source, 0) + ended - began
+        self._costly_seconds[source] = costly_seconds
+        if costly_seconds > _BUSY_SECONDS:
+            self._busy_until[source] = ended + _PERIOD_SECONDS
 
     @asynccontextmanager
     async def turn(self, source: str, size_bytes: int) -> AsyncIterator[None]:

@@ -18,27 +18,28 @@ async def in_turn(turns: Turns, source: str, size: int, order: list[str], second
 
 
 def test_only_long_reviews_need_a_turn() -> None:
-    """Those are large ones, and all of a source that used more than half of a second within the last one."""
+    """Those are large ones, and all of a source for a second after costly ones of 0.05 s within a second."""
     turns = Turns()
-    assert not turns.are_needed("a", ORDINARY)
-    assert turns.are_needed("a", LARGE)
-    for began in (10.0, 10.3):
-        turns.observe("a", ORDINARY, began, began + 0.25)
-    assert not turns.are_needed("a", ORDINARY)
-    turns.observe("a", LARGE, 10.6, 10.9)
-    assert not turns.are_needed("a", ORDINARY)
-    turns.observe("a", ORDINARY, 10.9, 10.91)
+    assert not turns.are_needed("a", ORDINARY, 10)
+    assert turns.are_needed("a", LARGE, 10)
+    turns.observe("a", ORDINARY, 10.0, 10.04)
+    turns.observe("a", LARGE, 10.1, 10.2)
+    for _ in range(1000):
+        turns.observe("a", ORDINARY, 10.2, 10.2001)
+    assert not turns.are_needed("a", ORDINARY, 10.3)
+    turns.observe("a", ORDINARY, 10.30, 10.32)
 
-    assert (turns.are_needed("a", ORDINARY), turns.are_needed("b", ORDINARY)) == (True, False)
+    assert (turns.are_needed("a", ORDINARY, 11.3), turns.are_needed("b", ORDINARY, 11.3)) == (True, False)
+    assert not turns.are_needed("a", ORDINARY, 11.4)
 
 
-def test_a_busy_source_is_so_until_it_uses_less_than_a_quarter() -> None:
-    """In the next second it uses 0.3 s because of the pauses between turns, and 0.2 s in the one after it."""
+def test_costly_reviews_now_and_then_need_no_turn() -> None:
+    """One of 0.04 s every second, as a garbage collection may cause."""
     turns = Turns()
-    turns.observe("a", ORDINARY, 10.0, 10.6)
-    for began, used, is_busy in ((12.0, 0.3, True), (14.0, 0.2, True), (16.0, 0.0, False)):
-        turns.observe("a", ORDINARY, began, began + used)
-        assert turns.are_needed("a", ORDINARY) is is_busy
+    for second in range(10):
+        turns.observe("a", ORDINARY, second, second + 0.04)
+
+    assert not turns.are_needed("a", ORDINARY, 9.5)
 
 
 async def test_sources_and_sizes_take_turns() -> None:
