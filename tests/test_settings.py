@@ -59,7 +59,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "own_namespace": ("job-profiler", "job-profiler"),
     "profiles_namespace": ("profiles", "profiles"),
     "kubeconfig": ("/etc/kubeconfig", "/etc/kubeconfig"),
-    "bind_address": ("::", "::"),
+    "bind_address": ("10.0.0.7", "10.0.0.7"),
     "webhook_port": ("8443", 8443),
     "health_port": ("8081", 8081),
     "max_review_bytes": ("65536", 65536),

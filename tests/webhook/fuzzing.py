@@ -22,6 +22,7 @@ from tests.webhook.served_webhook import ServedWebhook, exchange
 from tests.webhook.webhooks import MAX_REVIEW_BYTES, Webhook, sizing_webhook, webhook_with
 
 REFUSALS = (400, 413)
+LONGEST_UID = 256  # characters; an API server's have 36
 ANSWERED_KIND = ("admission.k8s.io/v1", "AdmissionReview")
 
 
@@ -206,9 +207,10 @@ def is_answerable(body: bytes) -> bool:
     try:
         document = json.loads(body.decode(), object_pairs_hook=_without_repetition)
         kind = document["apiVersion"], document["kind"]
-        has_uid = isinstance(document["request"]["uid"], str)
+        uid = document["request"]["uid"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return False
+    has_uid = isinstance(uid, str) and len(uid) <= LONGEST_UID
     return kind == ANSWERED_KIND and has_uid and is_valid(document)
 
 

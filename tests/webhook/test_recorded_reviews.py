@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.domain.workloads import Workload
-from tests.webhook.profiles import WEB, WEB_ANNOTATIONS, cpu, web_profiles
+from tests.webhook.profiles import WEB, WEB_ANNOTATIONS, cpu, name_of, web_profiles
 from tests.webhook.recorded_reviews import RECORDED, recorded
 from tests.webhook.reviews import OWNERS, applied, encoded, patch_in
 from tests.webhook.webhooks import webhook_with
@@ -23,10 +23,6 @@ RECORDED_OWNERS = {
 }
 
 
-def profile_name(workload: Workload) -> str:
-    return f"{workload.kind}-{workload.name}".lower()
-
-
 ALL_WORKLOADS = {workload for _, workload in OWNERS.values() if workload}
 ALL_WORKLOADS |= {workload for workload in RECORDED_OWNERS.values() if workload}
 CASES = [pytest.param(document, workload, id=name) for name, (document, workload) in OWNERS.items()] + [
@@ -41,12 +37,12 @@ def test_a_pod_of_every_kind_of_owner_gets_its_workloads_profile(
     document: dict[str, Any], workload: Workload | None
 ) -> None:
     """The owner's profile is found, and other annotations stay; a bare Pod gets none."""
-    webhook = webhook_with(*(cpu(owner, name=profile_name(owner)) for owner in ALL_WORKLOADS))
+    webhook = webhook_with(*(cpu(owner) for owner in ALL_WORKLOADS))
     reviewed, uid = document["request"]["object"], document["request"]["uid"]
 
     patched = applied(webhook.mutator.review(encoded(document)), reviewed, uid)
 
-    ours = {"liqo.io/cpuProfile": profile_name(workload)} if workload else {}
+    ours = {"liqo.io/cpuProfile": name_of(cpu(workload))} if workload else {}
     assert patched["metadata"].get("annotations", {}) == reviewed["metadata"].get("annotations", {}) | ours
 
 

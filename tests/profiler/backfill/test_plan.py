@@ -98,7 +98,7 @@ def test_a_resized_pod_keeps_connections_that_may_wait() -> None:
     fleet.connect(1)
     fleet.repaired_connections(100)
     fleet.connect(2)
-    annotations = NEEDS | {"liqo.io/connectionProfile0": "c-0", "liqo.io/connectionProfile1": "c-1"}
+    annotations = NEEDS | numbered(NAMES[:2])
 
     [repair] = fleet.planner.plan([running(annotations=annotations, outdated_summary=True)], 200)
 
