@@ -191,15 +191,15 @@ async def test_a_webhook_is_ready_without_the_constraints_of_a_namespace_that_is
         ]
         await until(lambda: (role.unready_reason() or "").startswith("there is no serving certificate"))
 
-    assert (constraints.covers("shop"), constraints.covers("gone")) == (True, False)
-    assert {subject for subject in health.faults() if "gone" in subject} == {
-        f"watch of {kind} of namespace gone"
-        for kind in ("limitranges", "resourcequotas", "horizontalpodautoscalers")
-    }
-    running = [task for task in watches if task]
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+        assert (constraints.covers("shop"), constraints.covers("gone")) == (True, False)
+        assert {subject for subject in health.faults() if "gone" in subject} == {
+            f"watch of {kind} of namespace gone"
+            for kind in ("limitranges", "resourcequotas", "horizontalpodautoscalers")
+        }
+        running = [task for task in watches if task]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def test_only_a_webhook_that_sets_requests_watches_namespaces(tmp_path: Path) -> None:
