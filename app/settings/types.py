@@ -8,9 +8,11 @@ import msgspec
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from app.domain.dns_names import is_dns_label
 from app.domain.quantities import parse_quantity
 
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_MATCHER = r"""[a-zA-Z_][a-zA-Z0-9_]*(=|!=|=~|!~)"(?:[^"\\\n]|\\.)*\""""
+_MATCHERS = re.compile(rf"{_MATCHER}(\s*,\s*{_MATCHER})*")
 _WRONG_NAMESPACE = "not a valid namespace name (lower-case letters, digits and '-', at most 63)"
 
 
@@ -76,7 +78,7 @@ def _check_no_service_link(value: object) -> object:
 
 
 def _check_namespace(name: str) -> str:
-    if not _NAMESPACE.fullmatch(name):
+    if not is_dns_label(name):
         raise ValueError(_WRONG_NAMESPACE)
     return name
 
@@ -86,7 +88,7 @@ def _check_namespace_or_empty(name: str) -> str:
 
 
 def _check_namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
-    if wrong := [name for name in names if not _NAMESPACE.fullmatch(name)]:
+    if wrong := [name for name in names if not is_dns_label(name)]:
         raise ValueError(f"{_WRONG_NAMESPACE}: {', '.join(wrong)}")
     return names
 
@@ -94,6 +96,13 @@ def _check_namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
 def _check_quantity(text: str) -> str:
     if parse_quantity(text) <= 0:
         raise ValueError("must be more than 0")
+    return text
+
+
+def _check_matchers(text: str) -> str:
+    text = text.strip()
+    if text and not _MATCHERS.fullmatch(text):
+        raise ValueError('must be label matchers, such as job="kubelet",metrics_path="/metrics/cadvisor"')
     return text
 
 
@@ -111,6 +120,7 @@ NamespaceName = Annotated[str, AfterValidator(_check_namespace)]
 OptionalNamespaceName = Annotated[str, AfterValidator(_check_namespace_or_empty)]
 NamespaceNames = Annotated[CommaSeparated, AfterValidator(_check_namespaces)]
 Quantity = Annotated[str, AfterValidator(_check_quantity)]
+LabelMatchers = Annotated[str, AfterValidator(_check_matchers)]
 JsonObject = Annotated[str, AfterValidator(_check_json_object)]
 LimitRatio = Annotated[float, Field(ge=0, le=100)]
 Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_check_no_service_link)]
