@@ -7,7 +7,9 @@ from math import isfinite
 
 from app.domain.annotations import pod_annotations
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.profiles import Identity, ProfileKind, Resource
+from app.domain.fair_shares import take_turns
+from app.domain.profiles import Identity, ProfileKind, Resource, StoredProfile
+from app.domain.reporters import is_own
 from app.domain.workloads import Connection, Workload, profile_lookup_order
 
 # Up to this length a list is searched as quickly as a set, and takes a fifth of the memory.
@@ -86,16 +88,26 @@ class AnnotationIndex:
         cpu = self._catalogue.get(Identity(ProfileKind.CPU, workload))
         memory = self._catalogue.get(Identity(ProfileKind.MEMORY, workload))
         return pod_annotations(
-            cpu.name if cpu else None, memory.name if memory else None, self._largest(entry.connections)
+            cpu.name if cpu else None,
+            memory.name if memory else None,
+            self._largest(workload, entry.connections),
         )
 
-    def _largest(self, connections: Iterable[Connection]) -> list[str]:
-        """The profile names of the connections with the highest rates; ties go to the first by name."""
-        profiles = [
-            self._catalogue.get(Identity(ProfileKind.CONNECTION, connection)) for connection in connections
-        ]
-        ranked = sorted((-_rate(profile.value), profile.name) for profile in profiles if profile is not None)
-        return [name for _, name in ranked[: self._max_connections]]
+    def _largest(self, workload: Workload, connections: Iterable[Connection]) -> list[str]:
+        """The profile names of the connections with the highest rates; ties go to the first by name.
+
+        Connections that the namespace of *workload* reports come first. Those that only other namespaces
+        declare take the places that are left, where these namespaces take turns.
+        """
+        own: list[StoredProfile] = []
+        declared: list[StoredProfile] = []
+        for connection in connections:
+            if profile := self._catalogue.get(Identity(ProfileKind.CONNECTION, connection)):
+                (own if is_own(workload, connection, profile.reporters) else declared).append(profile)
+        own.sort(key=_by_rate)
+        room = max(self._max_connections - len(own), 0)
+        others = take_turns(sorted(declared, key=_by_rate), lambda profile: profile.tenant, room)
+        return [profile.name for profile in (*own[: self._max_connections], *others)]
 
     def _update(self, identity: Identity) -> None:
         subject = identity.subject
@@ -111,6 +123,10 @@ class AnnotationIndex:
 
     def _has_needs(self, workload: Workload) -> bool:
         return any(self._catalogue.get(Identity(resource.profile_kind, workload)) for resource in Resource)
+
+
+def _by_rate(profile: StoredProfile) -> tuple[float, str]:
+    return -_rate(profile.value), profile.name
 
 
 def _rate(value: str) -> float:

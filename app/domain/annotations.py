@@ -28,6 +28,8 @@ WORKLOAD_NAMESPACE = "job-profiler.liqo.io/workload-namespace"
 WORKLOAD_NAME = "job-profiler.liqo.io/workload-name"
 SOURCE_KIND = "job-profiler.liqo.io/source-kind"
 DESTINATION_KIND = "job-profiler.liqo.io/destination-kind"
+# The ends whose own proxies report a connection: "destination" or "both"; without it, the source alone.
+REPORTED_BY = "job-profiler.liqo.io/reported-by"
 
 
 def is_ours(key: str) -> bool:

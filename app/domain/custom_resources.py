@@ -25,12 +25,15 @@ from app.domain.profiles import (
     StoredProfile,
 )
 from app.domain.quantities import format_risk, format_share, format_time, parse_time
+from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
 
 GROUP = "webapp.liqo.io.profiling"
 VERSION = "v1"
 
 _SHARE = re.compile(r"[01]\.[0-9]{1,8}", re.ASCII)
+_REPORTED_BY = {Reporters.DESTINATION: "destination", Reporters.BOTH: "both"}
+_REPORTERS = {text: reporters for reporters, text in _REPORTED_BY.items()}
 _NONE: Mapping[str, str] = MappingProxyType({})  # shared, since an index holds tens of thousands of profiles
 
 
@@ -95,10 +98,12 @@ def stale_condition(*, stale: bool, now: str) -> dict[str, str]:
 
 def _identity_annotations(profile: Profile) -> dict[str, str]:
     if isinstance(profile, ConnectionProfile):
-        return {
+        kinds = {
             annotations.SOURCE_KIND: profile.connection.source.kind,
             annotations.DESTINATION_KIND: profile.connection.destination.kind,
         }
+        reported_by = _REPORTED_BY.get(profile.reporters)
+        return kinds | ({annotations.REPORTED_BY: reported_by} if reported_by else {})
     return {
         annotations.WORKLOAD_KIND: profile.workload.kind,
         annotations.WORKLOAD_NAMESPACE: profile.workload.namespace,
@@ -193,6 +198,7 @@ def from_manifest(
         is_stale=_is_stale(status.get("conditions")),
         confidence=_share(status.get("confidence")) if with_containers else 0.0,
         containers=_values(status.get("containers")) if with_containers else _NONE,
+        reporters=_REPORTERS.get(_text(notes.get(annotations.REPORTED_BY)), Reporters.SOURCE),
     )
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from app.domain.reporters import Reporters, declaring_namespace
 from app.domain.workloads import Connection, Workload
 
 
@@ -163,12 +164,17 @@ class ResourceProfile:
         """The identity of the profile; a workload has one profile for each resource."""
         return Identity(self.resource.profile_kind, self.workload)
 
+    @property
+    def tenant(self) -> str:
+        """The namespace in whose share the profile counts."""
+        return self.workload.namespace
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionProfile:
     """Mean requests and responses per minute over one directed edge, summed over all replicas.
 
-    Bytes per second are set if they were measured.
+    Bytes per second are set if they were measured. `reporters` are the ends that report the edge.
     """
 
     connection: Connection
@@ -178,11 +184,17 @@ class ConnectionProfile:
     basis: Basis
     request_bytes_per_second: str | None = None
     response_bytes_per_second: str | None = None
+    reporters: Reporters = Reporters.SOURCE
 
     @property
     def identity(self) -> Identity:
         """The identity of the profile."""
         return Identity(ProfileKind.CONNECTION, self.connection)
+
+    @property
+    def tenant(self) -> str:
+        """The namespace in whose share the profile counts: the one that declares the connection."""
+        return declaring_namespace(self.connection, self.reporters)
 
 
 Profile = ResourceProfile | ConnectionProfile
@@ -201,8 +213,16 @@ class StoredProfile(msgspec.Struct, frozen=True, gc=False):
     is_stale: bool = False
     confidence: float = 0.0
     containers: Mapping[str, str] = msgspec.field(default_factory=dict)  # value by name, if read
+    reporters: Reporters = Reporters.SOURCE  # of a connection
 
     @property
     def identity(self) -> Identity:
         """The identity of the profile; computed on access, since an index keeps tens of thousands of them."""
         return Identity(self.kind, self.subject)
+
+    @property
+    def tenant(self) -> str:
+        """The namespace in whose share the profile counts."""
+        if isinstance(self.subject, Connection):
+            return declaring_namespace(self.subject, self.reporters)
+        return self.subject.namespace

@@ -1,6 +1,6 @@
 """The annotation index stays in sync with the catalogue."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -13,6 +13,7 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS, from_manifest
 from app.domain.profile_names import contract_name, separated_name
 from app.domain.profiles import Identity, ProfileKind
+from app.domain.reporters import Reporters
 from app.domain.workloads import Workload
 from tests.webhook.profiles import (
     EMOJI,
@@ -161,6 +162,76 @@ def test_workloads_of_one_name_are_kept_apart() -> None:
 
     assert index.annotations(Workload("shop", "web")) == {}
     assert index.annotations(Workload("emojivoto", "web", "StatefulSet")) == {}
+
+
+def claimed(count: int) -> list[dict[str, Any]]:
+    """Connections to `web` that as many workloads of another namespace declare, at a huge rate."""
+    return [connection(Workload("evil", f"e{number:02d}"), WEB, "99999.00") for number in range(count)]
+
+
+def names_of(manifests: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The names of these objects."""
+    return {name_of(manifest) for manifest in manifests}
+
+
+def listed(index: AnnotationIndex, workload: Workload = WEB) -> set[str]:
+    """The profiles in the annotations of a workload's Pods."""
+    return set(index.annotations(workload).values())
+
+
+def test_connections_of_others_never_push_off_a_workloads_own() -> None:
+    """70 forged sources in one namespace, at a higher rate: the four that emojivoto reports stay, then 60.
+
+    emojivoto's own are web's two calls, the one of vote-bot in the same namespace, and one of `shop` that the
+    proxy of web reports as well.
+    """
+    own = [
+        connection(WEB, VOTING, "20.00"),
+        connection(WEB, EMOJI, "60.00"),
+        connection(VOTE_BOT, WEB, "0.01"),
+        connection(Workload("shop", "cart"), WEB, "0.01", reporters=Reporters.BOTH),
+    ]
+
+    names = listed(index_on(synced_catalogue(*claimed(70), *own)))
+
+    assert names_of(own) < names
+    assert len(names) == 64
+
+
+def test_namespaces_take_turns_for_the_places_that_are_left() -> None:
+    """Room for three beside one own: 70 of `evil` leave one to `shop` and one to `crm`, at lower rates."""
+    others = [
+        connection(Workload("shop", "cart"), WEB, "1.00"),
+        connection(Workload("crm", "sync"), WEB, "1.00"),
+    ]
+    own, evil = connection(WEB, EMOJI, "1.00"), claimed(70)
+
+    names = listed(index_on(synced_catalogue(*evil, *others, own), max_connections=4))
+
+    assert names - names_of(evil) == names_of([own, *others])
+    assert len(names) == 4
+
+
+def test_what_only_a_server_claims_is_not_the_clients_own() -> None:
+    """Servers of `evil` claim calls by web: one place, and web's own call stays."""
+    claims = [
+        connection(WEB, Workload("evil", f"e{number}"), "99.00", reporters=Reporters.DESTINATION)
+        for number in range(3)
+    ]
+    own = connection(WEB, EMOJI, "1.00")
+
+    names = listed(index_on(synced_catalogue(*claims, own), max_connections=2))
+
+    assert name_of(own) in names
+    assert len(names & names_of(claims)) == 1
+    assert listed(index_on(synced_catalogue(*claims, own)), Workload("evil", "e1")) == {name_of(claims[1])}
+
+
+def test_while_there_is_room_all_are_listed() -> None:
+    """60 of others and one own, room for 64."""
+    own = connection(WEB, EMOJI, "1.00")
+
+    assert len(listed(index_on(synced_catalogue(*claimed(60), own)))) == 61
 
 
 WORKLOADS = [Workload("shop", name, kind) for name in "abc" for kind in ("Deployment", "StatefulSet")]

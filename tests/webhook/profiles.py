@@ -8,6 +8,7 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS, to_manifest
 from app.domain.profile_names import contract_name, separated_name
 from app.domain.profiles import Basis, ConnectionProfile, Profile, ProfileKind, Resource, ResourceProfile
+from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -55,10 +56,16 @@ def with_containers(
 
 
 def connection(
-    source: Workload, destination: Workload, value: str = "47.12", *, name: str = ""
+    source: Workload,
+    destination: Workload,
+    value: str = "47.12",
+    *,
+    name: str = "",
+    reporters: Reporters = Reporters.SOURCE,
 ) -> dict[str, Any]:
     """A ConnectionProfile from *source* (the client) to *destination* (the server)."""
-    profile = ConnectionProfile(Connection(source, destination), value, value, "0.00", _BASIS)
+    edge = Connection(source, destination)
+    profile = ConnectionProfile(edge, value, value, "0.00", _BASIS, reporters=reporters)
     return _manifest(profile, name)
 
 
