@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
+from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
 from app.history.coverage import Coverage, StepFlags
 from app.history.key_ranges import KeyRange, Keys, key_of, keys_of
+from app.history.padding import pad
 from app.history.samples import STEPS_PER_DAY, ConnectionSamples, StepRange, day_of
 
 T = TypeVar("T")
@@ -27,7 +29,8 @@ RATES = ("requests", "responses", "request_bytes", "response_bytes")
 class ConnectionMean:
     """Means over the steps in which the source was scraped; silent steps count as 0.
 
-    The byte rates are None if no bytes were measured in the whole day.
+    The byte rates are None if no bytes were measured in the whole day. `reporters` are the ends that report
+    the edge.
     """
 
     connection: Connection
@@ -38,6 +41,7 @@ class ConnectionMean:
     scraped_steps: int
     request_bytes_per_second: float | None = None
     response_bytes_per_second: float | None = None
+    reporters: Reporters = Reporters.SOURCE
 
 
 class RingBuffer:
@@ -79,6 +83,9 @@ class ConnectionHistory:
         absent = (np.float32(0), np.float32(0), np.float32(np.nan), np.float32(np.nan))
         self.rates = {name: RingBuffer(empty) for name, empty in zip(RATES, absent, strict=True)}
         self.scraped = RingBuffer(np.bool_(False))
+        self.reporters: NDArray[np.uint8] = np.empty(
+            0, dtype=np.uint8
+        )  # of each edge, since it was first seen
 
     def missing(self, newest_step: int, namespaces: NamespaceSelection = EVERY_NAMESPACE) -> list[StepRange]:
         """The steps of the 24 hours up to *newest_step* that a key of *namespaces* misses, newest first."""
@@ -97,6 +104,8 @@ class ConnectionHistory:
             values = getattr(samples, name)
             if values is not None:
                 ring.write(edges, columns, values[:, inside], uncovered)
+        by_source = np.uint8(Reporters.SOURCE)
+        self.reporters[edges] |= by_source if samples.reporters is None else samples.reporters
         uncovered = self._uncovered(samples.sources, samples.steps)[:, inside]
         self.scraped.write(sources, columns, samples.scraped[:, inside], uncovered)
         self.coverage.add(samples.steps, samples.answered)
@@ -125,13 +134,14 @@ class ConnectionHistory:
                     steps,
                     _mean(request_bytes[row], steps),
                     _mean(response_bytes[row], steps),
+                    Reporters(int(self.reporters[row])) or Reporters.SOURCE,
                 )
             )
         return connection_means
 
     def forget(self, keys: KeyRange) -> None:
         """Drop all data of *keys*, so that all their steps are missing."""
-        self._keep(
+        self.keep(
             [edge for edge in self.edges if not keys.contains(key_of(edge.source))],
             [source for source in self.sources if not keys.contains(key_of(source))],
         )
@@ -156,6 +166,7 @@ class ConnectionHistory:
         self.sources = _number(source for part in histories for source in part.sources)
         for ring, *part_rings in zip(self.rings(), *(part.rings() for part in histories), strict=True):
             ring.values = np.concatenate([part_ring.values for part_ring in part_rings])
+        self.reporters = np.concatenate([part.reporters for part in histories])
         for keys, part in parts.items():
             self.coverage.replace(keys, part.coverage)
 
@@ -179,6 +190,7 @@ class ConnectionHistory:
         for ring in self.rates.values():
             ring.grow(len(self.edges))
         self.scraped.grow(len(self.sources))
+        self.reporters = pad(self.reporters, len(self.edges))
 
     def advance(self, newest_step: int) -> None:
         """Make *newest_step* the newest step of the ring buffers, and clear the steps that it displaces."""
@@ -190,10 +202,10 @@ class ConnectionHistory:
             ring.clear(columns)
         self.newest_step = newest_step
 
-    def _keep(self, edges: Sequence[Connection], sources: Sequence[Workload]) -> None:
+    def keep(self, edges: Sequence[Connection], sources: Sequence[Workload]) -> None:
         """Drop all other edges and sources."""
         kept = self._select(edges, sources)
-        self.edges, self.sources = kept.edges, kept.sources
+        self.edges, self.sources, self.reporters = kept.edges, kept.sources, kept.reporters
         self.rates, self.scraped = kept.rates, kept.scraped
 
     def _select(self, edges: Sequence[Connection], sources: Sequence[Workload]) -> "ConnectionHistory":
@@ -203,6 +215,7 @@ class ConnectionHistory:
         rows = np.array([self.edges[edge] for edge in edges], dtype=np.int64)
         for name, ring in self.rates.items():
             part.rates[name].values = ring.values[rows]
+        part.reporters = self.reporters[rows]
         rows = np.array([self.sources[source] for source in sources], dtype=np.int64)
         part.scraped.values = self.scraped.values[rows]
         return part
@@ -212,7 +225,7 @@ class ConnectionHistory:
         for ring in self.rates.values():
             measured |= (np.nan_to_num(ring.values) > 0).any(axis=1)
         scraped: StepFlags = np.asarray(self.scraped.values.any(axis=1))
-        self._keep(
+        self.keep(
             [edge for edge, row in self.edges.items() if measured[row]],
             [source for source, row in self.sources.items() if scraped[row]],
         )

@@ -7,6 +7,7 @@ A result has all samples of its `answered` namespaces, and none of any other: th
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,6 +144,20 @@ class PastOwners:
     failed: Mapping[str, str] = field(default_factory=dict)
 
 
+class EdgeFault(StrEnum):
+    """The reason why an edge was dropped before it was kept."""
+
+    UNKNOWN_END = "UnknownEnd"  # nothing identifies an endpoint
+    IMPOSSIBLE_NAME = "ImpossibleName"  # no object can have the name
+    NO_WORKLOAD = "NoWorkload"  # the workloads of its namespace are listed, and it is none of them
+    OTHER_REPORTER = "OtherReporter"  # neither end reports the edge, nor does a proxy of the mesh
+    OVER_SHARE = "OverShare"  # the namespace that declares it has more edges than its share
+
+
+# The number of dropped edges by reason and by the namespace that declares them.
+DroppedEdges = Mapping[tuple[EdgeFault, str], int]
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionSamples:
     """Rates per second of edge i at step `steps.first + j`, by request, response and byte; NaN for no sample.
@@ -152,9 +167,10 @@ class ConnectionSamples:
 
     A mesh identifies endpoints by labels; `kind` is empty if the labels lack it. If the mesh knows the Pods
     of a source, `edge_pods[i]` and `source_pods[i]` name them. Pods identify the workload better than labels,
-    so an edge or source may occur more than once, with different Pods. `unknown_edges` counts the edges that
-    were dropped because an endpoint is unidentified. The namespace that counts for `answered` and `failed` is
-    that of the source. `unanswered_mesh` has the reason if one of several meshes did not answer.
+    so an edge or source may occur more than once, with different Pods. `reporters[i]` has the flags
+    (`Reporters`) of the ends that report edge i; without it, the sources report all. `dropped` counts the
+    edges that were left out. The namespace that counts for `answered` and `failed` is that of the source.
+    `unanswered_mesh` has the reason if one of several meshes did not answer.
     """
 
     steps: StepRange
@@ -168,7 +184,8 @@ class ConnectionSamples:
     response_bytes: NDArray[np.float64] | None = None
     edge_pods: tuple[Sequence[str], ...] = ()
     source_pods: tuple[Sequence[str], ...] = ()
-    unknown_edges: int = 0
     answered: NamespaceSelection = EVERY_NAMESPACE
     failed: Mapping[str, str] = field(default_factory=dict)
     unanswered_mesh: str = ""
+    reporters: NDArray[np.uint8] | None = None
+    dropped: DroppedEdges = field(default_factory=dict)

@@ -38,6 +38,18 @@ class Attribution:
             workload = Workload(workload.namespace, workload.name, kind)
         return self._profiled_workload(workload)
 
+    def may_exist(self, workload: Workload) -> bool:
+        """False if all workloads of the namespace are known, and *workload* is none of them.
+
+        Snapshots do not wait for the list of CronJobs, so any of these may exist.
+        """
+        is_known = self.knows_all_of(workload.namespace) and workload.kind != CRON_JOB
+        return not is_known or workload in self._existing
+
+    def knows_all_of(self, namespace: str) -> bool:
+        """True if all Pods and workloads of *namespace* are known."""
+        return self._snapshot.listed.covers(namespace)
+
     def _profiled_workload(self, owner: Workload) -> Workload:
         return run_group(self._snapshot.cron_jobs.get(owner, owner) if owner.kind == JOB else owner)
 
@@ -47,6 +59,11 @@ class Attribution:
         owners = (self._profiled_workload(owner) for owner in {*self._snapshot.pods.values()})
         cron_jobs = (workload for workload in self._snapshot.uids if workload.kind == CRON_JOB)
         return frozenset({*self._snapshot.workloads, *self._snapshot.cron_jobs.values(), *cron_jobs, *owners})
+
+    @cached_property
+    def _existing(self) -> frozenset[Workload]:
+        """The workloads that exist, own a Pod or are the run group of a Job."""
+        return self._workloads.union(map(self._profiled_workload, self._snapshot.uids))
 
     @cached_property
     def _names(self) -> PodNames:

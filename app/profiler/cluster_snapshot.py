@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.domain.container_roles import InitContainers
+from app.domain.namespaces import NamespaceSelection
 from app.domain.workloads import Workload
 
 
@@ -13,7 +14,8 @@ class ClusterSnapshot:
 
     `uids` has the UID of every workload object, `living` the CronJobs, and the workloads that run
     to completion and have a Pod that runs. `init_containers` has the init containers of the Pod
-    templates that have some, by the workload that is profiled.
+    templates that have some, by the workload that is profiled. `listed` are the namespaces of which all Pods
+    and workloads are in the snapshot: what is not in it does not exist there.
     """
 
     pods: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
@@ -22,3 +24,4 @@ class ClusterSnapshot:
     uids: Mapping[Workload, str] = field(default_factory=dict)
     init_containers: Mapping[Workload, InitContainers] = field(default_factory=dict)
     living: frozenset[Workload] = frozenset()
+    listed: NamespaceSelection = field(default_factory=lambda: NamespaceSelection(frozenset()))

@@ -39,7 +39,8 @@ def release(
     usage, meshes = prometheus_factory(None), prometheus_factory(path)
     for namespace in (SHOP, STORAGE):
         kubectl.create_namespace(namespace)
-    kubectl.apply(database())
+    for workload in workloads():
+        kubectl.apply(workload)
     installed = Release(helm4, control_plane, kubectl, RELEASE_NAMESPACE, work_directory)
     with running(installed, installed.values(usage.url, {"prometheus": {"connectionsUrl": meshes.url}})):
         wait_until(lambda: len(installed.profiles()) >= len(BOTH), 60, "the profiles")
@@ -47,16 +48,26 @@ def release(
     kubectl.delete_namespaces(SHOP, STORAGE)
 
 
-def database() -> dict[str, Any]:
-    """The StatefulSet `db`; Istio's metrics do not name its kind."""
-    labels = {"app": "db"}
+def workloads() -> Iterator[dict[str, Any]]:
+    """The ends of all edges but the CronJob, without Pods: other ends that do not exist are left out."""
+    yield stateful_set("db", STORAGE)
+    yield stateful_set("queue", SHOP)
+    for name in ("web", "cart", "payment", "batch", "ambient"):
+        stopped = deployment(name, SHOP)
+        stopped["spec"]["replicas"] = 0
+        yield stopped
+
+
+def stateful_set(name: str, namespace: str) -> dict[str, Any]:
+    """A StatefulSet; Istio's metrics do not name its kind."""
+    labels = {"app": name}
     container = {"name": "main", "image": "registry.example/db:1"}
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
-        "metadata": {"name": "db", "namespace": STORAGE},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {
-            "serviceName": "db",
+            "serviceName": name,
             "replicas": 0,
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},

@@ -67,7 +67,9 @@ def linkerd_counters() -> Iterator[Counter]:
     yield from linkerd_edge(WEB_TOO, {}, "203.0.113.7", requests=9.0, **constant_rates)  # type: ignore[arg-type]
 
 
-SIDECAR_WEB, SIDECAR_DB = {"pod": "web-6b6f9d7d5c-2x8qz"}, {"pod": "db-0"}
+SIDECAR_WEB = {"pod": "web-6b6f9d7d5c-2x8qz", "namespace": "shop"}
+SIDECAR_DB = {"pod": "db-0", "namespace": "storage"}
+TUNNEL = {"pod": "ztunnel-x7c2k", "namespace": "istio-system", "app": "ztunnel"}
 WAYPOINT = {"pod": "waypoint-5f5b555dff-fcg7c", "namespace": "shop"}
 ISTIO_WEB, ISTIO_DB, AMBIENT = ("shop", "web"), ("storage", "db"), ("shop", "ambient")
 
@@ -81,7 +83,7 @@ def istio_counters() -> Iterator[Counter]:
     yield from istio_tcp(client, 50.0, 70.0)
     yield from istio_tcp(server, 50.0, 70.0)
     # The same once more, from a node's tunnel.
-    yield from istio_tcp(istio_edge("source", ISTIO_WEB, ISTIO_DB, app="ztunnel"), 999.0, 999.0)
+    yield from istio_tcp(istio_edge("source", ISTIO_WEB, ISTIO_DB, **TUNNEL), 999.0, 999.0)
     # Only the server reports this client's requests.
     yield from istio_http(
         istio_edge("destination", ("shop", "batch"), ISTIO_DB, **SIDECAR_DB), {"200": 0.25}, (10.0, 10.0)

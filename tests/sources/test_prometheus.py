@@ -113,6 +113,8 @@ async def test_connections_of_istio() -> None:
         "source_workload": "web",
         "destination_workload_namespace": "emojivoto",
         "destination_workload": "voting",
+        "namespace": "emojivoto",
+        "reporter": "source",
     }
     wire = ScriptedPrometheus(
         answer(),

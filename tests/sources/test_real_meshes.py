@@ -68,7 +68,7 @@ async def profiled(
     assert samples is not None
     resolved = resolve(samples, Attribution(directory))
     assert (
-        resolved.unknown_edges
+        sum(resolved.dropped.values())
         == {"linkerd": 2, "istio": 2, "linkerd and istio": 4}[source.network_provider_in_use]
     )
     assert resolved.unusable == 0

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.profiles import Pressure, Resource
+from app.domain.reporters import Reporters
 from app.history.checkpoint.array_format import UnreadableCheckpointError
 from app.history.connection_history import ConnectionHistory
 from app.history.coverage import Coverage
@@ -39,7 +40,7 @@ _RATES = {
     "request_bytes": "request_bytes",
     "response_bytes": "response_bytes",
 }
-_SCRAPED = "scraped"
+_SCRAPED, _REPORTERS = "scraped", "reporters"
 
 _FLAG_BYTES = STEPS_PER_DAY // 8
 _MAX_COVERAGE_BYTES = 4 * 1024 * 1024  # of packed flags, which take eight times as much in memory
@@ -61,6 +62,8 @@ def connection_arrays(connections: ConnectionHistory) -> Iterator[tuple[str, NDA
     arrays = dict(_coverage_arrays(connections.coverage))
     arrays |= {_RATES[name]: _round_mantissa(ring.values) for name, ring in connections.rates.items()}
     arrays[_SCRAPED] = np.packbits(connections.scraped.values, axis=1)
+    if (connections.reporters & np.uint8(Reporters.DESTINATION)).any():
+        arrays[_REPORTERS] = connections.reporters
     return _with_prefix(_CONNECTIONS, arrays.items())
 
 
@@ -81,6 +84,11 @@ def read_connections(connections: ConnectionHistory, arrays: NamedArrays) -> Non
         shape = (len(connections.edges), STEPS_PER_DAY)
         ring.values = _checked(section, _RATES[name], np.float32, shape)
     connections.scraped.values = _flags(section, _SCRAPED, len(connections.sources))
+    connections.reporters = np.full(len(connections.edges), Reporters.SOURCE, dtype=np.uint8)
+    if _REPORTERS in section:
+        connections.reporters = _checked(section, _REPORTERS, np.uint8, connections.reporters.shape)
+        if (connections.reporters > Reporters.BOTH).any():
+            raise _malformed(f"{_CONNECTIONS}/{_REPORTERS}")
 
 
 def _histogram_arrays(histograms: UsageHistograms) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -1,5 +1,6 @@
 """Resolves the endpoints of mesh edges to workloads: by Pod if one is known, else by label; pure."""
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -7,8 +8,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.pod_names import may_generate
 from app.domain.workloads import Connection, Workload
-from app.history.samples import ConnectionSamples
+from app.history.samples import ConnectionSamples, EdgeFault
 from app.profiler.attribution import Attribution
 
 T = TypeVar("T", bound=Hashable)
@@ -18,16 +20,25 @@ Values = NDArray[np.float64]
 def resolve(samples: ConnectionSamples, attribution: Attribution) -> ConnectionSamples:
     """The samples by workload; edges that resolve to the same one are summed into one row.
 
-    An edge is dropped and counted if neither Pods nor labels identify its source.
+    An edge is dropped and counted if neither Pods nor labels identify its source, or if an endpoint is no
+    workload of a namespace that is listed.
     """
     sources = _resolve_sources(samples.sources, samples.source_pods, attribution)
     edge_sources = _resolve_sources([edge.source for edge in samples.edges], samples.edge_pods, attribution)
+    destinations = {edge.destination: _existing(edge.destination, attribution) for edge in samples.edges}
     edges = [
-        Connection(source, attribution.resolve_label(edge.destination)) if source else None
+        _edge(source, destinations[edge.destination])
         for source, edge in zip(edge_sources, samples.edges, strict=True)
     ]
-    unique_edges, rows = _number(edges)
-    unique_sources, source_rows = _number(sources)
+    faults = Counter(
+        (fault, edge.source.namespace)
+        for fault, edge in zip(edges, samples.edges, strict=True)
+        if isinstance(fault, EdgeFault)
+    )
+    unique_edges, rows = _number([edge if isinstance(edge, Connection) else None for edge in edges])
+    unique_sources, source_rows = _number(
+        [source if isinstance(source, Workload) else None for source in sources]
+    )
     scraped = np.zeros((len(unique_sources), len(samples.steps)), dtype=np.bool_)
     np.logical_or.at(scraped, source_rows[source_rows >= 0], samples.scraped[source_rows >= 0])
     return replace(
@@ -41,13 +52,21 @@ def resolve(samples: ConnectionSamples, attribution: Attribution) -> ConnectionS
         response_bytes=_sum_optional_rows(samples.response_bytes, rows, len(unique_edges)),
         edge_pods=(),
         source_pods=(),
-        unknown_edges=samples.unknown_edges + edges.count(None),
+        reporters=_union_rows(samples.reporters, rows, len(unique_edges)),
+        dropped=Counter(samples.dropped) + faults,
     )
+
+
+def _edge(source: Workload | EdgeFault, destination: Workload | EdgeFault) -> Connection | EdgeFault:
+    """The edge between two workloads, or the fault of one of them."""
+    if isinstance(source, EdgeFault):
+        return source
+    return destination if isinstance(destination, EdgeFault) else Connection(source, destination)
 
 
 def _resolve_sources(
     labels: Sequence[Workload], pods: Sequence[Sequence[str]], attribution: Attribution
-) -> list[Workload | None]:
+) -> list[Workload | EdgeFault]:
     """The workload of each source."""
     pods = pods or [()] * len(labels)
     return [
@@ -56,12 +75,27 @@ def _resolve_sources(
     ]
 
 
-def _resolve_source(label: Workload, pods: Sequence[str], attribution: Attribution) -> Workload | None:
-    """The workload of the first known Pod, else that of the label; None without a label."""
+def _resolve_source(label: Workload, pods: Sequence[str], attribution: Attribution) -> Workload | EdgeFault:
+    """The workload of the first known Pod, else that of the label; a fault without a label.
+
+    A label that does not fit the names of its Pods is one that a Pod has set itself: where all Pods are known
+    and these are not, even the namespace is only claimed.
+    """
     for pod in pods:
         if workload := attribution(label.namespace, pod):
-            return workload
-    return attribution.resolve_label(label) if label.name else None
+            return workload if attribution.may_exist(workload) else EdgeFault.NO_WORKLOAD
+    if not label.name:
+        return EdgeFault.UNKNOWN_END
+    fits = not pods or any(may_generate(label, pod) for pod in pods)
+    if not fits and attribution.knows_all_of(label.namespace):
+        return EdgeFault.OTHER_REPORTER
+    return _existing(label, attribution)
+
+
+def _existing(label: Workload, attribution: Attribution) -> Workload | EdgeFault:
+    """The workload that a label names, if it may exist."""
+    workload = attribution.resolve_label(label)
+    return workload if attribution.may_exist(workload) else EdgeFault.NO_WORKLOAD
 
 
 def _number(names: Sequence[T | None]) -> tuple[tuple[T, ...], NDArray[np.int64]]:
@@ -85,3 +119,14 @@ def _sum_rows(values: Values, rows: NDArray[np.int64], count: int) -> Values:
 
 def _sum_optional_rows(values: Values | None, rows: NDArray[np.int64], count: int) -> Values | None:
     return None if values is None else _sum_rows(values, rows, count)
+
+
+def _union_rows(
+    flags: NDArray[np.uint8] | None, rows: NDArray[np.int64], count: int
+) -> NDArray[np.uint8] | None:
+    """The flags of any of the rows with the same number."""
+    if flags is None:
+        return None
+    known, union = rows >= 0, np.zeros(count, dtype=np.uint8)
+    np.bitwise_or.at(union, rows[known], flags[known])
+    return union

@@ -7,10 +7,13 @@ any list of Pods there is no snapshot.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import monotonic
+from typing import Any
 
 import structlog
 
+from app.domain.namespaces import NamespaceSelection
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB
 from app.errors import ClusterError, UnavailableError
@@ -65,7 +68,18 @@ class WorkloadWatches:
         except TimeoutError as error:
             raise UnavailableError(f"not listed yet: {', '.join(self._awaited())}") from error
         pods = self._pods.registry
-        return self._registry.snapshot(pods.owners(), pods.running_workloads())
+        snapshot = self._registry.snapshot(pods.owners(), pods.running_workloads())
+        return replace(snapshot, listed=self._listed())
+
+    def _listed(self) -> NamespaceSelection:
+        """The namespaces of which all Pods and workloads are known: each of their watches is in sync."""
+        watches: list[Reflector[Any]] = [*self._pods.reflectors, *self._required]
+        unknown = frozenset(
+            watch.selection.namespace for watch in watches if watch.fault or not watch.is_synced
+        )
+        if "" in unknown:
+            return NamespaceSelection(frozenset())
+        return NamespaceSelection(frozenset(filter(None, self._namespaces)) or None, unknown)
 
     def _awaited(self) -> list[str]:
         """The resources to wait for. CronJobs are not among them: Jobs name their CronJob."""

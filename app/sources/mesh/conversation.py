@@ -1,10 +1,10 @@
 """The protocol of a service mesh: batches of queries out, their results in, samples at the end; pure.
 
-A new mesh implements `Mesh` and is added to `providers.MESHES`; no other code changes.
+A new mesh implements `Mesh` and is added to `providers.supported_meshes`; no other code changes.
 """
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
 from typing import Protocol
@@ -34,11 +34,13 @@ class QueryBatch:
     """Queries on the same steps, sent as one.
 
     A batch of several costs the server time: it hashes the labels of each result once per query. It is meant
-    for queries with few results, or queries that often have none.
+    for queries with few results, or queries that often have none. *is_of_pods* is set if each series is of a
+    Pod, not of an edge.
     """
 
     parts: tuple[LabeledQuery, ...]
     steps: StepRange
+    is_of_pods: bool = False
 
     @property
     def query(self) -> str:
@@ -60,7 +62,7 @@ class QueryBatch:
         return frozenset(self.labels)
 
     def split(self, result: QueryResult) -> list[SeriesMatrix]:
-        """The result of each query; the first one has the count of unusable samples of all."""
+        """The result of each query; the first one has the unusable samples and left-out series of all."""
         matrix = result.matrix()
         rows: list[list[int]] = [[] for _ in self.parts]
         for row, (number, *_) in enumerate(matrix.keys):
@@ -74,7 +76,8 @@ class QueryBatch:
         required = _values_at([labels.index(label) for label in part.labels if label not in part.optional])
         complete = [row for row in rows if all(required(matrix.keys[row]))]
         keys = tuple(key_of(matrix.keys[row]) for row in complete)
-        return SeriesMatrix(keys, matrix.values[complete], 0 if number else matrix.unusable)
+        values = matrix.values[complete]
+        return SeriesMatrix(keys, values) if number else replace(matrix, keys=keys, values=values)
 
 
 def _values_at(places: Sequence[int]) -> Callable[[Key], Key]:

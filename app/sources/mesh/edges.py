@@ -1,5 +1,6 @@
 """Joins the rates of edges and the scrapes of sources, from the proxies of a mesh, into samples; pure."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -7,8 +8,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.dns_names import has_possible_name, is_dns_label
+from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
-from app.history.samples import ConnectionSamples, StepRange
+from app.history.samples import ConnectionSamples, DroppedEdges, EdgeFault, StepRange
 from app.sources.queries import Scope
 from app.sources.query_result import Key, SeriesMatrix
 
@@ -23,7 +26,8 @@ WorkloadOfKey = Callable[[Key], Workload | None]
 class EndpointNaming:
     """Maps keys to workloads: the first *source_label_count* values of an edge's key are those of its source.
 
-    An unknown endpoint is None. *pods* are the Pods of each source, if the mesh has them.
+    The first value is the source's namespace. An unknown endpoint is None. *pods* are the Pods of each
+    source, if the mesh has them.
     """
 
     source_label_count: int
@@ -31,16 +35,22 @@ class EndpointNaming:
     destination: WorkloadOfKey
     pods: Mapping[Key, Sequence[str]] = field(default_factory=dict)
 
-    def edges(self, keys: Collection[Key]) -> dict[Key, Connection | None]:
-        """The edge of each key; None if an endpoint is unknown."""
+    def edges(self, keys: Collection[Key]) -> dict[Key, Connection | EdgeFault]:
+        """The edge of each key; a fault if an endpoint is unknown or can't exist."""
         sources = {key: self.source(key) for key in {*map(self.source_key, keys)}}
         destinations = {
             key: self.destination(key) for key in {key[self.source_label_count :] for key in keys}
         }
-        edges: dict[Key, Connection | None] = {}
+        possible = {end for end in {*sources.values(), *destinations.values()} if end and _can_exist(end)}
+        edges: dict[Key, Connection | EdgeFault] = {}
         for key in keys:
             source, destination = sources[self.source_key(key)], destinations[key[self.source_label_count :]]
-            edges[key] = Connection(source, destination) if source and destination else None
+            if source is None or destination is None:
+                edges[key] = EdgeFault.UNKNOWN_END
+            elif source in possible and destination in possible:
+                edges[key] = Connection(source, destination)
+            else:
+                edges[key] = EdgeFault.IMPOSSIBLE_NAME
         return edges
 
     def source_key(self, key: Key) -> Key:
@@ -48,20 +58,45 @@ class EndpointNaming:
         return key[: self.source_label_count]
 
 
+def _can_exist(end: Workload) -> bool:
+    """True if such a workload can exist; one without a name is found by its Pods."""
+    return has_possible_name(end) if end.name else is_dns_label(end.namespace)
+
+
 @dataclass(frozen=True, slots=True)
 class EdgeRates:
-    """Rates per second of the same edges; the bytes are those of requests and of responses."""
+    """Rates per second of the same edges; the bytes are those of requests and of responses.
+
+    `reporters` has the flags of the ends that report an edge, where the source does not report it alone;
+    `dropped` counts the edges that are in none of the four.
+    """
 
     requests: SeriesMatrix
     responses: SeriesMatrix
     request_bytes: SeriesMatrix
     response_bytes: SeriesMatrix
+    reporters: Mapping[Key, Reporters] = field(default_factory=dict)
+    dropped: DroppedEdges = field(default_factory=dict)
+
+    @property
+    def sides(self) -> tuple[SeriesMatrix, ...]:
+        """All four."""
+        return self.requests, self.responses, self.request_bytes, self.response_bytes
 
     @property
     def unusable(self) -> int:
         """The number of samples of all four that are no usable number."""
-        sides = (self.requests, self.responses, self.request_bytes, self.response_bytes)
-        return sum(side.unusable for side in sides)
+        return sum(side.unusable for side in self.sides)
+
+    def dropped_edges(self, edges: Mapping[Key, Connection | EdgeFault]) -> DroppedEdges:
+        """The number of *edges* with a fault, and of those that were dropped before."""
+        faults = Counter((edge, key[0]) for key, edge in edges.items() if isinstance(edge, EdgeFault))
+        left_out: Counter[tuple[EdgeFault, str]] = Counter()
+        for side in self.sides:
+            for namespace, rows in side.left_out.items():
+                reason = (EdgeFault.OVER_SHARE, namespace)
+                left_out[reason] = max(left_out[reason], rows)
+        return faults + left_out + Counter(self.dropped)
 
 
 def join_connections(
@@ -69,17 +104,22 @@ def join_connections(
 ) -> ConnectionSamples:
     """The edges in scope, with NaN for an absent side, and the steps in which each source was scraped.
 
-    Edges with an unknown endpoint are dropped and counted. Bytes without requests or responses make no edge.
+    Edges with an unknown or impossible endpoint are dropped and counted. Bytes without requests or responses
+    make no edge.
 
     A source was also scraped in each step in which one of its edges has a sample: some scrape configurations
-    leave no `up` with the proxy's labels.
+    leave no `up` with the proxy's labels. What only servers report counts for that where a source reports
+    nothing itself: no other namespace decides on the steps of its edges.
     """
     all_edges = naming.edges(dict.fromkeys(chain(rates.requests.keys, rates.responses.keys)))
-    edges = {key: edge for key, edge in all_edges.items() if edge and _covers(scope, edge)}
+    edges = {
+        key: edge for key, edge in all_edges.items() if isinstance(edge, Connection) and _covers(scope, edge)
+    }
     requests, responses = (align_rows(side, edges, len(steps)) for side in (rates.requests, rates.responses))
+    reporters = np.array([rates.reporters.get(key, Reporters.SOURCE) for key in edges], dtype=np.uint8)
     has_sample = np.isfinite(requests) | np.isfinite(responses)
     source_keys = [naming.source_key(key) for key in edges]
-    sources, scraped = _sources(source_keys, has_sample, scrapes, naming, scope)
+    sources, scraped = _sources(source_keys, has_sample, reporters, scrapes, naming, scope)
     return ConnectionSamples(
         steps,
         tuple(edges.values()),
@@ -92,7 +132,8 @@ def join_connections(
         response_bytes=align_rows(rates.response_bytes, edges, len(steps)),
         edge_pods=tuple(naming.pods.get(key, ()) for key in source_keys),
         source_pods=tuple(naming.pods.get(key, ()) for key in sources),
-        unknown_edges=sum(edge is None for edge in all_edges.values()),
+        reporters=reporters,
+        dropped=rates.dropped_edges(all_edges),
     )
 
 
@@ -100,23 +141,29 @@ def _covers(scope: Scope, edge: Connection) -> bool:
     return scope.covers_edge(edge.source.namespace, edge.destination.namespace)
 
 
-def _sources(
+def _sources(  # noqa: PLR0913, PLR0917
     source_keys: Sequence[Key],
     has_sample: NDArray[np.bool_],
+    reporters: NDArray[np.uint8],
     scrapes: SeriesMatrix,
     naming: EndpointNaming,
     scope: Scope,
 ) -> tuple[dict[Key, Workload], NDArray[np.bool_]]:
-    """Each source that is not excluded, and the steps in which it was scraped."""
+    """Each possible source that is not excluded, and the steps in which it was scraped."""
     workloads = {key: naming.source(key) for key in dict.fromkeys(chain(scrapes.keys, source_keys))}
     sources = {
         key: workload
         for key, workload in workloads.items()
-        if workload and workload.namespace not in scope.excluded
+        if workload and workload.namespace not in scope.excluded and _can_exist(workload)
     }
     scraped = align_rows(scrapes, sources, has_sample.shape[1]) >= _SCRAPES_FOR_A_RATE
     rows = {key: row for row, key in enumerate(sources)}
-    np.logical_or.at(scraped, [rows[key] for key in source_keys], has_sample)
+    numbers = np.array([rows[key] for key in source_keys], dtype=np.int64)
+    reports_itself: NDArray[np.bool_] = (reporters & Reporters.SOURCE) > 0
+    np.logical_or.at(scraped, numbers[reports_itself], has_sample[reports_itself])
+    is_silent: NDArray[np.bool_] = np.asarray(~scraped.any(axis=1))
+    by_servers = ~reports_itself & is_silent[numbers]
+    np.logical_or.at(scraped, numbers[by_servers], has_sample[by_servers])
     return sources, scraped
 
 
@@ -134,7 +181,7 @@ def align_rows(matrix: SeriesMatrix, keys: Collection[Key], steps: int) -> NDArr
 
 def concatenate_samples(samples: Sequence[ConnectionSamples]) -> ConnectionSamples:
     """One value of several meshes or shards on the same steps; a Pod has the proxy of only one mesh."""
-    parts = [part for part in samples if part.sources] or samples[:1]
+    parts = [part for part in samples if part.sources or part.dropped] or samples[:1]
     if len(parts) == 1:
         return parts[0]
     return replace(
@@ -149,5 +196,6 @@ def concatenate_samples(samples: Sequence[ConnectionSamples]) -> ConnectionSampl
         response_bytes=np.concatenate([part.response_bytes for part in parts]),
         edge_pods=tuple(chain.from_iterable(part.edge_pods for part in parts)),
         source_pods=tuple(chain.from_iterable(part.source_pods for part in parts)),
-        unknown_edges=sum(part.unknown_edges for part in parts),
+        reporters=np.concatenate([part.reporters for part in parts]),
+        dropped=sum((Counter(part.dropped) for part in parts), Counter[tuple[EdgeFault, str]]()),
     )

@@ -82,7 +82,8 @@ class Linkerd:
         matchers = shard_matchers("namespace", scope, shard)
         pods_query = proxy_pods(matchers, scope, seconds=len(steps) * STEP_SECONDS)
         end = StepRange(steps.last, steps.last)
-        [pods] = yield (QueryBatch((LabeledQuery(pods_query, POD_LABELS, _OPTIONAL),), end),)
+        labeled = LabeledQuery(pods_query, POD_LABELS, _OPTIONAL)
+        [pods] = yield (QueryBatch((labeled,), end, is_of_pods=True),)
 
         by_replicas = _pods_by_source(pods)
         queries, pods_by_source = (
@@ -94,9 +95,10 @@ class Linkerd:
             queries, pods_by_source = replace(queries, by_replicas=True), by_replicas
             matrices = yield queries.batches(steps)
 
-        *rates, scrapes = matrices
+        requests, responses, written, read, scrapes = matrices
+        rates = EdgeRates(requests, responses, written, read)
         naming = EndpointNaming(len(PROXY_LABELS), _source, _destination, pods_by_source)
-        return join_connections(EdgeRates(*rates), scrapes, naming, scope=scope, steps=steps)
+        return join_connections(rates, scrapes, naming, scope=scope, steps=steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.domain.workloads import Workload
+from app.history.samples import EdgeFault
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
 from app.profiler.cycle.metrics import CycleMetrics
@@ -21,6 +22,8 @@ from tests.profiler.scenario import DEPLOYMENTS, NOON, RecordingSink
 
 DB = Workload("storage", "db", "StatefulSet")
 EDGE = {
+    "namespace": "emojivoto",
+    "reporter": "source",
     "source_workload_namespace": "emojivoto",
     "source_workload": "web",
     "destination_workload_namespace": "storage",
@@ -33,7 +36,7 @@ class IstioPrometheus(EmojivotoPrometheus):
 
     def _mesh_rows(self, query: str) -> list[Row]:  # type: ignore[override]
         unidentified = EDGE | {"destination_workload_namespace": "unknown", "destination_workload": "unknown"}
-        if "istio_requests_total{reporter=~" in query:
+        if 'istio_requests_total{reporter=~"source' in query:
             return [(EDGE, 2.0), (unidentified, 8.0)]
         return [(EDGE, 512.4)] if "istio_request_bytes_sum" in query else []
 
@@ -88,7 +91,7 @@ async def test_an_edge_of_istio_becomes_a_profile() -> None:
         "responsesPerMinute": "120.00",
         "requestBytesPerSecond": "512",
     }
-    assert report.unknown_edges == 1
+    assert report.dropped_edges == {(EdgeFault.UNKNOWN_END, "emojivoto"): 1}
 
 
 async def test_unidentified_edges_stay_counted_without_new_queries() -> None:
@@ -118,3 +121,93 @@ async def test_a_failing_server_leaves_signals_of_the_other(failing: str) -> Non
     else:
         assert states == {"cpu": "Ok", "memory": "Ok", "connections": "Failing"}
         assert kinds == {"CPUProfile", "MemoryProfile"}
+
+
+class ForgingIstio(EmojivotoPrometheus):
+    """One real edge, reported by both ends, and what a Pod of the namespace `evil` claims beside it."""
+
+    forged: tuple[dict[str, str], ...] = ()
+
+    def _mesh_rows(self, query: str) -> list[Row]:  # type: ignore[override]
+        if 'istio_requests_total{reporter=~"source' not in query:
+            return []
+        reports = [(EDGE, 2.0), (EDGE | {"namespace": "storage", "reporter": "destination"}, 2.5)]
+        return reports + [(labels | {"namespace": "evil"}, 999.0) for labels in self.forged]
+
+
+def end(name: str, namespace: str, workload: str) -> dict[str, str]:
+    return {f"{name}_workload_namespace": namespace, f"{name}_workload": workload}
+
+
+async def connections_of(prometheus: EmojivotoPrometheus) -> tuple[dict[str, tuple[str, str]], TwoServers]:
+    """The value and the reporters of each stored connection, after one cycle."""
+    servers = TwoServers(EmojivotoPrometheus().transport, prometheus.transport)
+    await servers.cycle.run_once(NOON)
+    stored = {
+        f"{spec['source_namespace']}/{spec['source_job']} → "
+        f"{spec['destination_namespace']}/{spec['destination_job']}": (
+            spec["bandwidth_requirement"],
+            manifest["metadata"]["annotations"].get("job-profiler.liqo.io/reported-by", "source"),
+        )
+        for manifest in servers.profiles.manifests.values()
+        if (spec := manifest["spec"]) and manifest["kind"] == "ConnectionProfile"
+    }
+    return stored, servers
+
+
+async def test_a_pod_can_not_forge_an_edge_between_two_other_namespaces() -> None:
+    """A Pod of `evil` exposes istio_requests_total, as client, server and waypoint: only web → db is stored.
+
+    Nor does it change the rate of that edge: 2 requests and 2 responses a second are 240 a minute.
+    """
+    prometheus = ForgingIstio()
+    others = end("source", "crm", "sync") | end("destination", "storage", "db")
+    prometheus.forged = (
+        *(others | {"reporter": reporter} for reporter in ("source", "destination", "waypoint")),
+        EDGE,
+        EDGE | {"reporter": "destination"},
+    )
+
+    stored, servers = await connections_of(prometheus)
+
+    assert stored == {"emojivoto/web → storage/db": ("240.00", "both")}
+    assert servers.sink.reports[-1]["droppedEdges"] == {"OtherReporter": ["evil"]}
+
+
+async def test_a_pod_may_declare_edges_of_its_own_namespace() -> None:
+    """`evil` as client of db, and as server of web: both are stored, each as declared by evil alone."""
+    prometheus = ForgingIstio()
+    prometheus.forged = (
+        end("source", "evil", "miner") | end("destination", "storage", "db") | {"reporter": "source"},
+        end("source", "emojivoto", "web") | end("destination", "evil", "pool") | {"reporter": "destination"},
+    )
+
+    stored, _ = await connections_of(prometheus)
+
+    assert {edge: reporters for edge, (_, reporters) in stored.items()} == {
+        "emojivoto/web → storage/db": "both",
+        "evil/miner → storage/db": "source",
+        "emojivoto/web → evil/pool": "destination",
+    }
+
+
+async def test_impossible_names_are_dropped_where_they_are_read() -> None:
+    """3,000 edges with names that no object can have: no write is tried, and the reason is in the report."""
+    prometheus = ForgingIstio()
+    prometheus.forged = tuple(
+        end("source", "evil", f"Miner_{number}")
+        | end("destination", "storage", "db")
+        | {"reporter": "source"}
+        for number in range(3000)
+    )
+
+    servers = TwoServers(EmojivotoPrometheus().transport, prometheus.transport)
+    report = await servers.cycle.run_once(NOON)
+
+    assert report.dropped_edges == {(EdgeFault.IMPOSSIBLE_NAME, "evil"): 3000}
+    assert (report.failed_writes, report.stored) == (0, 9)
+    registry = CollectorRegistry()
+    CycleMetrics(registry).count_finished(report, NOON)
+    dropped = registry.get_sample_value("job_profiler_edges_dropped", {"reason": "ImpossibleName"})
+    assert dropped == 3000
+    assert servers.sink.reports[-1]["droppedEdges"] == {"ImpossibleName": ["evil"]}

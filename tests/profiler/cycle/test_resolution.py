@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.domain.namespaces import NamespaceSelection
+from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
-from app.history.samples import ConnectionSamples, StepRange
+from app.history.samples import ConnectionSamples, EdgeFault, StepRange
 from app.profiler.attribution import Attribution
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.resolution import resolve
@@ -87,14 +89,16 @@ def test_the_first_known_pod_counts() -> None:
 def test_an_unidentified_source_is_dropped_and_counted() -> None:
     """Neither label nor Pod: one more edge than the two without labels."""
     labelled = samples(
-        (Workload("shop", "", ""), ("legacy",), [1, 1]), (WEB, (WEB_POD,), [1, 1]), unknown_edges=2
+        (Workload("shop", "", ""), ("legacy",), [1, 1]),
+        (WEB, (WEB_POD,), [1, 1]),
+        dropped={(EdgeFault.UNKNOWN_END, "shop"): 2},
     )
 
     result = resolved(labelled)
 
     assert result.edges == (Connection(WEB, DB),)
     assert result.sources == (WEB,)
-    assert result.unknown_edges == 3
+    assert result.dropped == {(EdgeFault.UNKNOWN_END, "shop"): 3}
 
 
 @pytest.mark.parametrize(
@@ -140,3 +144,77 @@ def test_labels_alone_are_enough() -> None:
 
     assert (result.edges, result.sources) == (labelled.edges, labelled.sources)
     np.testing.assert_array_equal(result.requests, labelled.requests)
+
+
+LISTED = NamespaceSelection(frozenset({"shop", "storage"}))
+
+
+def resolved_where_listed(
+    labelled: ConnectionSamples, pods: dict[str, Workload] | None = None, *workloads: Workload
+) -> ConnectionSamples:
+    """The samples where all Pods and workloads of both namespaces are known."""
+    owners = {("shop", pod): workload for pod, workload in (pods or {}).items()}
+    return resolve(labelled, Attribution(ClusterSnapshot(owners, (DB, *workloads), listed=LISTED)))
+
+
+def test_an_end_that_is_no_workload_is_dropped_where_they_are_listed() -> None:
+    """`ghost` is no workload of shop; web is. Elsewhere nothing shows what exists."""
+    labelled = samples((Workload("shop", "ghost"), (), [1, 1]), (WEB, (), [2, 2]))
+
+    result = resolved_where_listed(labelled, {}, WEB)
+
+    assert result.edges == (Connection(WEB, DB),)
+    assert result.sources == (WEB,)
+    assert result.dropped == {(EdgeFault.NO_WORKLOAD, "shop"): 1}
+    assert len(resolved(labelled).edges) == 2
+
+
+def test_a_destination_that_is_no_workload_is_dropped() -> None:
+    """60,000 self-declared servers that do not exist: none is kept."""
+    edges = tuple(Connection(WEB, Workload("storage", f"s{number}")) for number in range(60_000))
+    ones = np.ones((len(edges), 1))
+    labelled = ConnectionSamples(StepRange(1, 1), edges, ones, ones, (WEB,), np.ones((1, 1), dtype=np.bool_))
+
+    result = resolved_where_listed(labelled, {}, WEB)
+
+    assert (result.edges, result.requests.shape) == ((), (0, 1))
+    assert result.dropped == {(EdgeFault.NO_WORKLOAD, "shop"): 60_000}
+
+
+def test_owners_of_pods_and_runs_exist() -> None:
+    """A Rollout is not listed but owns a Pod; a Job is listed, and belongs to its run group."""
+    rollout, job = Workload("shop", "cart", "Rollout"), Workload("shop", "build-7w4ct", "Job")
+    snapshot = ClusterSnapshot(
+        {("shop", "cart-6b6f9d7d5c-2x8qz"): rollout}, (DB,), uids={job: "uid"}, listed=LISTED
+    )
+    labelled = samples((Workload("shop", "cart", ""), (), [1, 1]), (job, (), [2, 2]))
+
+    result = resolve(labelled, Attribution(snapshot))
+
+    assert result.sources == (rollout, Workload("shop", "build", "Job"))
+    assert not result.dropped
+
+
+def test_a_pod_can_not_label_itself_into_another_namespace() -> None:
+    """Linkerd's scraping copies labels of Pods: `namespace: shop, deployment: web` on a Pod of elsewhere.
+
+    No Deployment `web` names a Pod `miner-0`, and no such Pod is in shop: the claim is dropped, with its
+    scrapes. The edge of the real Pod stays.
+    """
+    labelled = samples((WEB, ("miner-0",), [999, 999]), (WEB, (WEB_POD,), [1, 1]))
+
+    result = resolved_where_listed(labelled, {WEB_POD: WEB}, WEB)
+
+    np.testing.assert_array_equal(result.requests, [[1, 1]])
+    assert result.sources == (WEB,)
+    assert result.dropped == {(EdgeFault.OTHER_REPORTER, "shop"): 1}
+
+
+def test_flags_of_equal_edges_are_joined() -> None:
+    """One row is reported by the source and another one by the destination: both report the edge."""
+    flags = np.array([Reporters.SOURCE, Reporters.DESTINATION], dtype=np.uint8)
+
+    result = resolved(samples((WEB, (), [1, 1]), (WEB, (), [2, 2]), reporters=flags))
+
+    assert result.reporters is not None
+    assert result.reporters.tolist() == [Reporters.BOTH]

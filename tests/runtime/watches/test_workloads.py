@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.domain.container_roles import InitContainers
+from app.domain.namespaces import NamespaceSelection
 from app.domain.workloads import Workload
 from app.errors import UnavailableError
 from app.kubernetes.client import ClusterClient
@@ -76,6 +77,7 @@ async def test_the_snapshot_is_made_of_watches(server: FakeApiServer, patient_cl
         uids={WEB: "uid-web", RUN: "uid-report-1", REPORT: "uid-report"},
         init_containers={WEB: InitContainers(frozenset({"migrate"}))},
         living=frozenset({REPORT}),
+        listed=NamespaceSelection(),
     )
 
 

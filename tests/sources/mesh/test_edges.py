@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.domain.workloads import Connection, Workload
-from app.history.samples import ConnectionSamples
+from app.history.samples import ConnectionSamples, EdgeFault
 from app.sources.mesh.edges import EdgeRates, EndpointNaming, concatenate_samples, join_connections
 from app.sources.queries import Scope
 from app.sources.query_result import Key, SeriesMatrix
@@ -123,7 +123,7 @@ def test_unknown_endpoints_are_dropped_and_counted() -> None:
     joined = join(requests, NOTHING, scrapes)
 
     assert joined.edges == (Connection(CART, WEB),)
-    assert joined.unknown_edges == 2
+    assert joined.dropped == {(EdgeFault.UNKNOWN_END, "emojivoto"): 2}
     assert joined.sources == (WEB, CART)
 
 

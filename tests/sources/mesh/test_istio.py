@@ -3,6 +3,7 @@
 import numpy as np
 
 from app.domain.workloads import Connection, Workload
+from app.history.samples import EdgeFault
 from app.sources.mesh.conversation import QueryBatch
 from app.sources.mesh.istio import EDGE_LABELS, Istio
 from app.sources.queries import Scope, Shard
@@ -12,17 +13,20 @@ from tests.sources.wire import STEPS
 
 SOME = Scope(included=("shop",), excluded=("kube-system",))
 LABELS = "source_workload_namespace,source_workload,destination_workload_namespace,destination_workload"
+SERVER = "destination_workload_namespace,destination_workload"
 BOTH = 'source_workload_namespace!="kube-system",destination_workload_namespace!="kube-system"'
 NAN = np.nan
-CART_DB = ("shop", "cart", "storage", "db")
+CART_DB = ("shop", "cart", "storage", "db", "shop", "source")
 CART, DB = Workload("shop", "cart", ""), Workload("storage", "db", "")
 
 
 def rate(metric: str, matchers: str = "") -> str:
-    return (
-        f'max by ({LABELS})(sum by ({LABELS},reporter)(rate({metric}{{reporter=~"source|waypoint",{matchers}'
-        f'{BOTH}}}[5m]))) or sum by ({LABELS})(rate({metric}{{reporter="destination",{matchers}{BOTH}}}[5m]))'
+    by = f"{LABELS},namespace,reporter"
+    client, server = (
+        f"sum by ({by})(rate({metric}{{{reporter},{matchers}{BOTH}}}[5m]))"
+        for reporter in ('reporter=~"source|waypoint"', 'reporter="destination"')
     )
+    return f"{client} or on ({LABELS},namespace) {server}"
 
 
 def table(rows: dict[tuple[str, ...], list[float]], unusable: int = 0) -> SeriesMatrix:
@@ -49,7 +53,7 @@ def test_queries() -> None:
         rate("istio_response_bytes_sum"),
         rate("istio_tcp_received_bytes_total", ours),
         rate("istio_tcp_sent_bytes_total", ours),
-        f"max by (destination_workload_namespace,destination_workload)(count_over_time({servers}[5m]))",
+        f"max by ({SERVER},namespace)(count_over_time({servers}[5m]))",
     ]
     assert batch.steps == STEPS
     assert ",".join(EDGE_LABELS) == LABELS
@@ -111,20 +115,20 @@ def test_unknown_endpoints_are_dropped_and_counted() -> None:
     """Clients without a sidecar are `unknown`, as are servers that were never reached: two are dropped."""
     rows: dict[tuple[str, ...], list[float]] = {
         CART_DB: [1.0] * 4,
-        ("unknown", "unknown", "storage", "db"): [1.0] * 4,
-        ("shop", "cart", "unknown", "unknown"): [1.0] * 4,
+        ("unknown", "unknown", "storage", "db", "storage", "destination"): [1.0] * 4,
+        ("shop", "cart", "unknown", "unknown", "shop", "source"): [1.0] * 4,
     }
 
     _, samples = converse(Istio(), lambda _batch: [table(rows), *[NOTHING] * 5], Scope())
 
     assert samples.edges == (Connection(CART, DB),)
-    assert samples.unknown_edges == 2
+    assert samples.dropped == {(EdgeFault.UNKNOWN_END, "unknown"): 1, (EdgeFault.UNKNOWN_END, "shop"): 1}
     assert samples.sources == (CART,)
 
 
 def test_a_proxy_that_reports_as_a_server_is_scraped_as_a_client() -> None:
     """The sidecar of db has two samples in two steps, and one in the third, which is too few for a rate."""
-    servers = table({("storage", "db"): [2, 5, 1, NAN]})
+    servers = table({("storage", "db", "storage"): [2, 5, 1, NAN]})
 
     _, samples = converse(Istio(), lambda _batch: [*[NOTHING] * 5, servers], Scope())
 

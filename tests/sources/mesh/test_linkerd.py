@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.domain.workloads import Connection, Workload
-from app.history.samples import ConnectionSamples, StepRange
+from app.history.samples import ConnectionSamples, EdgeFault, StepRange
 from app.sources.answers import AnswerReader
 from app.sources.mesh.conversation import QueryBatch
 from app.sources.mesh.linkerd import KINDS, Linkerd
@@ -259,7 +259,7 @@ def test_unknown_endpoints_are_dropped_and_counted() -> None:
     samples = joined([EDGE, service, EDGE | TO_VOTING])
 
     assert len(samples.edges) == 1
-    assert samples.unknown_edges == 2
+    assert samples.dropped == {(EdgeFault.UNKNOWN_END, "emojivoto"): 2}
 
 
 def test_a_source_without_labels_has_its_pods() -> None:
