@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from app.errors import RefusedQueryError
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange
 from app.sources.query_result import Key, QueryResult, concatenate
+from app.sources.row_limit import RowLimit, RowShares
 
 DECODED_AT_ONCE_BYTES = 2**18
 
@@ -92,9 +93,9 @@ class AnswerReader:
 
     The key of a series is the values of its *labels*; series without one of them are dropped. An absent
     *optional* label has the value "". A series of native histograms, and one that the response has twice,
-    are dropped and counted. Every method raises RefusedQueryError if the response is an error, incomplete,
-    does not fit the query, or has no other series than dropped ones; *reserve* is called with the memory in
-    use, and may raise SourceError.
+    are dropped and counted; series over *limit* are dropped before their points are decoded. Every method
+    raises RefusedQueryError if the response is an error, incomplete, does not fit the query, or has no other
+    series than dropped ones; *reserve* is called with the memory in use, and may raise SourceError.
     """
 
     def __init__(
@@ -102,11 +103,13 @@ class AnswerReader:
         labels: Sequence[str],
         steps: StepRange,
         optional: Collection[str] = (),
+        limit: RowLimit | None = None,
         reserve: Callable[[int], None] = lambda _bytes: None,
     ) -> None:
         self._reserve = reserve
         self._kept_bytes = 0
         self._labels, self._steps = labels, steps
+        self._shares = RowShares(limit) if limit else None
         self._required = [label for label in labels if label not in optional]
         self._body = bytearray()
         self._decode_from_bytes = DECODED_AT_ONCE_BYTES
@@ -149,7 +152,13 @@ class AnswerReader:
         rows = np.repeat(np.arange(len(self._keys), dtype=np.int32), self._counts)
         columns = concatenate(self._columns, np.int32)
         result = QueryResult(
-            tuple(self._keys), self._steps, rows, columns, samples, _loaded_samples(data.stats)
+            tuple(self._keys),
+            self._steps,
+            rows,
+            columns,
+            samples,
+            loaded_samples=_loaded_samples(data.stats),
+            left_out=self._shares.left_out if self._shares else {},
         )
         if len(set(self._keys)) < len(self._keys):
             result = self._without_repeated(result)
@@ -207,7 +216,7 @@ class AnswerReader:
             message = f"Prometheus returned native histograms instead of numbers for {_described(row)}"
             self._drop("NativeHistogram", message)
             return False
-        return True
+        return self._shares is None or self._shares.takes(row.metric.get(self._shares.limit.label, ""))
 
 
 def decoding_bytes(text: Body) -> int:

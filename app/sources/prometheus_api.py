@@ -31,6 +31,7 @@ from app.sources.query_observer import QueryCosts, QueryObserver
 from app.sources.query_result import QueryResult
 from app.sources.response_body import ACCEPTED, decoded_chunks
 from app.sources.retention import retention_seconds
+from app.sources.row_limit import RowLimit
 
 MAX_RESPONSE_BYTES = 512 * 1024 * 1024
 CONCURRENT_QUERIES = 4
@@ -139,7 +140,7 @@ class PrometheusApi:
         """The values of *label* among the selected series; empty if they are unknown."""
         return await label_values(self._clients, self.url, label, selector, steps)
 
-    async def query_range(
+    async def query_range(  # noqa: PLR0913 - the query, the form of its result, and its limits
         self,
         query: str,
         labels: Sequence[str],
@@ -147,8 +148,11 @@ class PrometheusApi:
         optional: Collection[str] = (),
         *,
         signal: str = "",
+        limit: RowLimit | None = None,
     ) -> QueryResult:
         """The result of *query* at every step; series may lack only *optional* labels.
+
+        Series over *limit* are dropped and counted.
 
         Raises:
             TooLargeError: a smaller query may succeed.
@@ -165,7 +169,7 @@ class PrometheusApi:
         tries = 1
         while True:
             try:
-                return await self._send(form, partial(AnswerReader, labels, steps, optional), signal)
+                return await self._send(form, partial(AnswerReader, labels, steps, optional, limit), signal)
             except SourceError:
                 self.observer.record_failure(signal)
                 raise

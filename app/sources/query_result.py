@@ -1,7 +1,7 @@
 """Results of range queries: series with their points, and matrices of them; pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TypeVar
 
@@ -18,12 +18,14 @@ T = TypeVar("T", bound=np.generic)
 class SeriesMatrix:
     """`values[i, j]` is the sample at the j-th step of the series with the label values `keys[i]`.
 
-    It is NaN if there is no sample; `unusable` counts samples that are no usable number.
+    It is NaN if there is no sample; `unusable` counts samples that are no usable number, and `left_out` the
+    series over the limit of rows, by the namespace that reports them.
     """
 
     keys: tuple[Key, ...]
     values: NDArray[np.float64]
     unusable: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -41,6 +43,7 @@ class QueryResult:
     samples: NDArray[np.float64]
     loaded_samples: int = 0  # by the server; 0 if it reports no number
     dropped_series: int = 0  # series without any usable number in the response
+    left_out: Mapping[str, int] = field(default_factory=dict)  # series over the limit, by namespace
 
     @property
     def unusable(self) -> int:
@@ -58,7 +61,7 @@ class QueryResult:
         """All series at all steps."""
         values = np.full((len(self.keys), len(self.steps)), np.nan)
         values[self.rows, self.columns] = self.samples
-        return SeriesMatrix(self.keys, values, self.unusable)
+        return SeriesMatrix(self.keys, values, self.unusable, self.left_out)
 
     def within(self, steps: StepRange) -> SeriesMatrix:
         """The series that have a point in *steps*, at these steps."""
