@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from app.domain.profiles import Profile
+from app.domain.profiles import ConnectionProfile, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,16 @@ class ProfileWrite:
     name: str
     value_changed: bool
     stored_value: str | None = None
+
+    @property
+    def is_connection(self) -> bool:
+        """True for a connection; CPU and memory are written first."""
+        return isinstance(self.profile, ConnectionProfile)
+
+    @property
+    def tenant(self) -> str:
+        """The namespace in whose share the profile counts."""
+        return self.profile.tenant
 
     @property
     def relative_change(self) -> float:

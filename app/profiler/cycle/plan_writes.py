@@ -1,13 +1,16 @@
 """Plans the writes of profiles from the stored and the derived ones; pure."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from operator import itemgetter
 
 from app.domain.catalogue import ProfileCatalogue
+from app.domain.fair_shares import take_turns
 from app.domain.profile_names import allocate_names
-from app.domain.profiles import Identity, Profile, ResourceProfile, StoredProfile
-from app.domain.workloads import Connection
+from app.domain.profiles import ConnectionProfile, Profile, ResourceProfile, StoredProfile
 from app.profiler.profile_write import ProfileWrite
 
 # A connection's value stays if it changed by less. CPU and memory values are stabilized already.
@@ -15,27 +18,39 @@ DEADBAND = Decimal("0.05")
 STATUS_REFRESH = timedelta(days=1)
 
 
-def within_limit(
-    profiles: Iterable[Profile], stored: ProfileCatalogue, max_profiles: int
-) -> tuple[list[Profile], int]:
-    """The profiles that may be stored, and how many new ones are left out because of *max_profiles*.
+@dataclass(frozen=True, slots=True)
+class WriteOrder:
+    """The writes of one cycle in their order, and how many are left to the next one."""
 
-    Stored profiles stay. Of the new ones, long-running workloads come before repeated runs, then in order of
-    identity, so that every leader decides alike.
+    writes: list[ProfileWrite]
+    postponed: int = 0
+
+
+def order_writes(
+    writes: Iterable[ProfileWrite], max_writes: float, is_refused: Callable[[str], bool]
+) -> WriteOrder:
+    """CPU and memory, then connections, the largest change first; last what was refused before.
+
+    Of equal changes, namespaces have one each in turn. If there are more than *max_writes*, namespaces that
+    declare connections take turns whatever the changes are, and the rest is left to the next cycle.
     """
-    existing: list[Profile] = []
-    new: list[Profile] = []
-    for profile in profiles:
-        (existing if stored.get(profile.identity) else new).append(profile)
-    room = max(max_profiles - len(stored.names), 0)
-    new.sort(key=lambda profile: (not _is_long_running(profile.identity), profile.identity))
-    return existing + new[:room], max(len(new) - room, 0)
 
+    def priority(write: ProfileWrite) -> tuple[bool, bool, float]:
+        return is_refused(write.name), write.is_connection, -write.relative_change
 
-def _is_long_running(identity: Identity) -> bool:
-    subject = identity.subject
-    workloads = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
-    return all(workload.is_long_running for workload in workloads)
+    turns: Counter[tuple[bool, bool, float, str]] = Counter()
+    numbered = []
+    for write in sorted(writes, key=priority):
+        turns[key := (*priority(write), write.tenant)] += 1
+        numbered.append((*priority(write), turns[key], write))
+    ordered = [write for *_, write in sorted(numbered, key=itemgetter(0, 1, 2, 3))]
+    if len(ordered) <= max_writes:
+        return WriteOrder(ordered)
+    needs = [write for write in ordered if not write.is_connection]
+    connections = [write for write in ordered if write.is_connection]
+    taken = take_turns(connections, lambda write: write.tenant, int(max_writes) - len(needs))
+    in_turn = sorted([*needs, *taken], key=lambda write: is_refused(write.name))
+    return WriteOrder(in_turn, len(connections) - len(taken))
 
 
 def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: datetime) -> list[ProfileWrite]:
@@ -50,7 +65,7 @@ def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: date
         profile, existing = derived[identity], present[identity]
         if existing is None:
             writes.append(ProfileWrite(profile, name, value_changed=True))
-        elif _value_differs(profile, existing.value):
+        elif _value_differs(profile, existing.value) or _reporters_differ(profile, existing):
             writes.append(ProfileWrite(profile, name, value_changed=True, stored_value=existing.value))
         elif is_refresh_due(existing, now):
             writes.append(ProfileWrite(profile, name, value_changed=False, stored_value=existing.value))
@@ -66,6 +81,11 @@ def _value_differs(derived: Profile, stored: str) -> bool:
     except InvalidOperation:
         return True
     return not old.is_finite() or abs(Decimal(derived.value) - old) > DEADBAND * abs(old)
+
+
+def _reporters_differ(derived: Profile, stored: StoredProfile) -> bool:
+    """True if other ends report the connection now; who does is kept for as long as the edge is."""
+    return isinstance(derived, ConnectionProfile) and derived.reporters != stored.reporters
 
 
 def is_refresh_due(stored: StoredProfile, now: datetime) -> bool:

@@ -13,7 +13,9 @@ from app.domain.catalogue import ProfileCatalogue
 from app.domain.profiles import Identity, Profile, ProfileKind, StoredProfile
 from app.errors import ClusterError, ConflictError, UnavailableError
 from app.profiler.cycle.plan_aging import AgingPolicy, plan_aging
-from app.profiler.cycle.plan_writes import plan_writes, within_limit
+from app.profiler.cycle.plan_limit import LimitPlan, plan_limit
+from app.profiler.cycle.plan_writes import WriteOrder, order_writes, plan_writes
+from app.profiler.cycle.refusals import Refusals
 from app.profiler.ports import ProfileStore
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.rate_limiter import RateLimiter
@@ -22,21 +24,39 @@ log = structlog.get_logger(__name__)
 _CONCURRENT_WRITES = 8
 _ATTEMPTS = 3
 _LONGEST_PAUSE_SECONDS = 60.0
+_LISTED_NAMESPACES = 10
 Change = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """The successful writes, the numbers of failed writes and left-out profiles, and all stored profiles."""
+    """The outcome of the writes of one cycle.
+
+    `left_out` counts the new profiles beyond the limit, `evicted` the stored ones that made room for others,
+    `postponed` the writes that are left to the next cycle, and `refused` the objects whose last write was
+    refused.
+    """
 
     written: list[ProfileWrite]
     failed: int
     left_out: int
     stored_identities: set[Identity]
+    evicted: int = 0
+    postponed: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    order: WriteOrder
+    limit: LimitPlan
 
 
 class Publisher:
-    """Carries out the plans, limited by *rate_limiter*."""
+    """Carries out the plans, limited by *rate_limiter*.
+
+    A cycle with more than *max_writes* leaves connections to the next one, which so begins on time.
+    """
 
     def __init__(
         self,
@@ -44,9 +64,12 @@ class Publisher:
         aging: AgingPolicy,
         max_profiles: int,
         rate_limiter: RateLimiter | None = None,
+        *,
+        max_writes: float = math.inf,
     ) -> None:
         self._store, self._aging, self._max_profiles = store, aging, max_profiles
-        self._rate_limiter = rate_limiter or RateLimiter(math.inf)
+        self._rate_limiter, self._max_writes = rate_limiter or RateLimiter(math.inf), max_writes
+        self._refusals = Refusals()
 
     async def publish(
         self, profiles: list[Profile], now: datetime, *, frozen_kinds: Collection[ProfileKind] = ()
@@ -62,28 +85,48 @@ class Publisher:
             if profile.identity.kind not in frozen_kinds or catalogue.get(profile.identity) is None
         ]
         # In a thread: 200 ms for 5,000 profiles, in which a webhook in the same process could not answer.
-        writes, left_out = await asyncio.to_thread(self._plan, profiles, catalogue, now)
-        waiting, written = iter(writes), []
+        plan = await asyncio.to_thread(self._plan, profiles, catalogue, now)
+        evicted = await self._evict(plan.limit.evicted, now)
+        waiting, written = iter(plan.order.writes), []
 
         async def write_waiting() -> None:
             for write in waiting:  # one task per write would take 80 MB for 50,000
                 change = partial(self._store.write, write, now)
-                if await self._try_change(change, "profile_not_written", name=write.name):
+                if await self._try_change(change, "profile_not_written", name=write.name, now=now):
                     written.append(write)
 
         await asyncio.gather(*(write_waiting() for _ in range(_CONCURRENT_WRITES)))
         # The catalogue of a cluster contains a write only once the watch reports it.
         stored = {write.profile.identity for write in written} | {profile.identity for profile in catalogue}
-        return PublishResult(written, len(writes) - len(written), left_out, stored)
+        return PublishResult(
+            written,
+            len(plan.order.writes) - len(written),
+            plan.limit.left_out,
+            stored.difference(evicted),
+            len(evicted),
+            plan.order.postponed,
+            len(self._refusals),
+        )
 
-    def _plan(
-        self, profiles: list[Profile], catalogue: ProfileCatalogue, now: datetime
-    ) -> tuple[list[ProfileWrite], int]:
-        """The writes, largest relative change first, and how many new profiles are left out."""
-        allowed, left_out = within_limit(profiles, catalogue, self._max_profiles)
-        return sorted(
-            plan_writes(allowed, catalogue, now), key=lambda write: -write.relative_change
-        ), left_out
+    def _plan(self, profiles: list[Profile], catalogue: ProfileCatalogue, now: datetime) -> _Plan:
+        """The writes in their order, without those that are paused, and the stored profiles to remove."""
+        limit = plan_limit(profiles, catalogue, self._max_profiles)
+        planned = plan_writes(limit.allowed, catalogue, now)
+        self._refusals.keep_only({write.name for write in planned} | catalogue.names)
+        writes = (write for write in planned if not self._refusals.is_paused(write.name, now))
+        return _Plan(order_writes(writes, self._max_writes, self._refusals.__contains__), limit)
+
+    async def _evict(self, profiles: list[StoredProfile], now: datetime) -> set[Identity]:
+        """Remove stored profiles of namespaces over their share; returns the removed ones."""
+        evicted = {
+            profile.identity
+            for profile in profiles
+            if await self._change_profile(profile, partial(self._store.remove, profile), now)
+        }
+        if evicted:
+            namespaces = sorted({profile.tenant for profile in profiles})
+            log.warning("profiles_evicted", profiles=len(evicted), namespaces=namespaces[:_LISTED_NAMESPACES])
+        return evicted
 
     async def stored(self) -> ProfileCatalogue:
         """The stored profiles; raises ClusterError if they can't be read."""
@@ -98,23 +141,28 @@ class Publisher:
         """Mark stale and fresh profiles, remove expired ones; returns the removed ones."""
         aging = plan_aging(await self._store.stored(), newest_samples, is_answered, self._aging, now)
         for profile in aging.turned_stale:
-            await self._change_profile(profile, partial(self._store.mark, profile, stale=True, now=now))
+            await self._change_profile(profile, partial(self._store.mark, profile, stale=True, now=now), now)
         for profile in aging.turned_fresh:
-            await self._change_profile(profile, partial(self._store.mark, profile, stale=False, now=now))
+            await self._change_profile(profile, partial(self._store.mark, profile, stale=False, now=now), now)
         removed = [
             profile
             for profile in aging.expired
-            if await self._change_profile(profile, partial(self._store.remove, profile))
+            if await self._change_profile(profile, partial(self._store.remove, profile), now)
         ]
         for profile in removed:
             log.info("profile_expired", name=profile.name, of=str(profile.subject))
         return removed
 
-    async def _change_profile(self, profile: StoredProfile, change: Change) -> bool:
-        return await self._try_change(change, "profile_not_aged", name=profile.name)
+    async def _change_profile(self, profile: StoredProfile, change: Change, now: datetime) -> bool:
+        if self._refusals.is_paused(profile.name, now):
+            return False
+        return await self._try_change(change, "profile_not_aged", name=profile.name, now=now)
 
-    async def _try_change(self, change: Change, event: str, *, name: str) -> bool:
-        """True if *change* succeeded, perhaps after a conflict or after waiting for Retry-After."""
+    async def _try_change(self, change: Change, event: str, *, name: str, now: datetime) -> bool:
+        """True if *change* succeeded, perhaps after a conflict or after waiting for Retry-After.
+
+        A refusal pauses this object only. An API server that is away or throttles refuses none.
+        """
         for attempts_left in range(_ATTEMPTS - 1, -1, -1):
             await self._rate_limiter.acquire()
             try:
@@ -123,11 +171,15 @@ class Publisher:
                 pause_seconds = getattr(error, "retry_after_seconds", 0.0)
                 if pause_seconds is None or not attempts_left:
                     log.warning(event, name=name, error=str(error))
+                    if isinstance(error, ConflictError):
+                        self._refusals.add(name, now)
                     return False
                 self._rate_limiter.pause(min(pause_seconds, _LONGEST_PAUSE_SECONDS))
             except ClusterError as error:
                 log.warning(event, name=name, error=str(error))
+                self._refusals.add(name, now)
                 return False
             else:
+                self._refusals.discard(name)
                 return True
         return False

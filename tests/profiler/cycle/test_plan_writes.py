@@ -1,13 +1,11 @@
 """Plans of writes: the limits of the deadband, the refresh of a status, names, and determinism."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from app.domain.catalogue import ProfileCatalogue
-from app.domain.custom_resources import KINDS, to_manifest, to_status
 from app.domain.profile_names import contract_name, separated_name
 from app.domain.profiles import (
     Basis,
@@ -19,9 +17,9 @@ from app.domain.profiles import (
     ResourceProfile,
 )
 from app.domain.workloads import Connection, Workload
-from app.profiler.cycle.plan_writes import plan_writes, within_limit
+from app.profiler.cycle.plan_writes import plan_writes
+from tests.profiler.stored_profiles import NOON, catalogue, manifest
 
-NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 BASIS = Basis(NOON, NOON, samples=12, coverage=1.0, confidence=0.5)
 WEB = Workload("emojivoto", "web")
 
@@ -32,23 +30,6 @@ def profile(resource: Resource, value: str, workload: Workload = WEB) -> Resourc
 
 def connection(value: str) -> ConnectionProfile:
     return ConnectionProfile(Connection(WEB, Workload("emojivoto", "voting")), value, "1.00", "1.00", BASIS)
-
-
-def manifest(of: Profile, *, name: str | None = None, age: timedelta = timedelta(0)) -> dict[str, Any]:
-    """A stored profile with the value of *of*, by default under the contract's name."""
-    stored_at = NOON - age
-    name = name or contract_name(of.identity)
-    assert name
-    document = to_manifest(of, name=name, namespace="profiling", updated_at=stored_at)
-    return document | {"status": to_status(of, refreshed_at=stored_at)}
-
-
-def catalogue(*manifests: dict[str, Any]) -> ProfileCatalogue:
-    kinds = {kind.kind: profile_kind for profile_kind, kind in KINDS.items()}
-    filled = ProfileCatalogue()
-    for document in manifests:
-        filled.upsert(kinds[document["kind"]], document)
-    return filled
 
 
 def planned(derived: Profile, *stored: dict[str, Any]) -> list[tuple[str, bool]]:
@@ -194,24 +175,3 @@ def test_every_leader_plans_the_same_writes_in_the_same_order(seed: int) -> None
         Identity(ProfileKind.CPU, twin) for twin in twins
     )
     assert len({write.name for write in expected}) == 20
-
-
-def test_new_profiles_beyond_the_limit_are_counted() -> None:
-    """Two are stored and four allowed: of three new ones a Deployment and the first Job fit."""
-    stored = catalogue(*({"kind": "CPUProfile", "metadata": {"name": name}} for name in ("a", "b")))
-    newcomers = [
-        profile(Resource.CPU, "0.020", Workload("ci", name, kind))
-        for name, kind in (("z-job", "Job"), ("a-job", "Job"), ("web", "Deployment"))
-    ]
-
-    kept, left_out = within_limit(newcomers, stored, 4)
-
-    assert kept == [newcomers[2], newcomers[1]]
-    assert left_out == 1
-
-
-def test_the_limit_removes_no_stored_profile() -> None:
-    """The limit is below the number of stored profiles."""
-    old, new = profile(Resource.CPU, "0.020"), profile(Resource.MEMORY, "1000000")
-
-    assert within_limit([old, new], catalogue(manifest(old)), 1) == ([old], 1)

@@ -1,14 +1,15 @@
 """Writes of profiles: rate limit, the largest change first, and Retry-After."""
 
+from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
-from app.domain.profiles import Basis, Profile, Resource, ResourceProfile
-from app.domain.workloads import Workload
-from app.errors import ClusterError, ConflictError, ForbiddenError, UnavailableError
+from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource, ResourceProfile
+from app.domain.workloads import Connection, Workload
+from app.errors import ClusterError, ConflictError, ForbiddenError, InvalidError, UnavailableError
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.cycle.publisher import Publisher
 from app.profiler.in_memory import InMemoryProfiles
@@ -141,3 +142,95 @@ async def test_unchanged_profiles_are_not_written() -> None:
     await publisher(store, 1.0).publish(many, NOON)
 
     assert (store.tries, store.now) == ([], began)
+
+
+def edges(namespace: str, count: int, rate: str = "1.00") -> list[Profile]:
+    """Connections of one client to so many servers of its namespace."""
+    client = Workload(namespace, "client")
+    return [
+        ConnectionProfile(
+            Connection(client, Workload(namespace, f"s{number:04d}")), rate, rate, "0.00", BASIS
+        )
+        for number in range(count)
+    ]
+
+
+def first_try(store: TimedStore, begins: str) -> int:
+    """The number of attempts before the first one of an object of *begins*."""
+    return next(number for number, (name, _) in enumerate(store.tries) if name.startswith(begins))
+
+
+async def test_refused_writes_delay_no_other() -> None:
+    """3,000 connections of `evil` are refused, at 50 a second a minute each cycle.
+
+    CPU is written before them. The new connection of `shop` waits for one of them. In the cycles of an hour,
+    150 s apart, each is tried at 0, 150, 450 (300 s), 1,050 (600 s) and 2,250 s (1,200 s): 5 times, not 25.
+    A change of CPU is always the first write.
+    """
+    store = TimedStore()
+    store.fault = lambda name, _try: InvalidError("422") if name.startswith("evil/") else None
+    publishing = Publisher(store, AgingPolicy(), 10_000, store.pace(50.0))
+    flood = edges("evil", 3000)
+
+    await publishing.publish([*flood, *edges("shop", 1), *needs(web="0.100")], NOON)
+
+    assert store.tries[0][0] == "shop/web"
+    assert first_try(store, "shop/client") <= 10  # eight writes at a time
+    attempts = []
+    for cycle in range(1, 25):
+        store.tries.clear()
+        value = f"{0.1 * 2**cycle:.3f}"
+        published = await publishing.publish(
+            [*flood, *needs(web=value)], NOON + timedelta(seconds=150 * cycle)
+        )
+        assert store.tries[0][0] == "shop/web"
+        assert (len(published.written), published.refused) == (1, 3000)
+        attempts.append(len(store.tries) - 1)
+    assert [cycle for cycle, tries in enumerate(attempts, 1) if tries] == [1, 3, 7, 15]
+    assert {tries for tries in attempts if tries} == {3000}
+
+
+async def test_changed_connections_of_a_flood_leave_time_for_the_next_cycle() -> None:
+    """At most 100 writes a cycle: of 1,000 new connections of `evil`, 98 are written beside two of `shop`."""
+    store = TimedStore()
+    publishing = Publisher(store, AgingPolicy(), 10_000, store.pace(50.0), max_writes=100)
+    profiles = [*edges("evil", 1000), *edges("shop", 1), *needs(web="0.100")]
+
+    published = await publishing.publish(profiles, NOON)
+
+    assert published.postponed == 902
+    assert sorted(name for name, _ in store.tries if name.startswith("shop/")) == [
+        "shop/client → shop/s0000",
+        "shop/web",
+    ]
+    assert len(store.tries) == 100
+    published = await publishing.publish(profiles, NOON)
+    assert (len(published.written), published.postponed) == (100, 802)
+
+
+async def test_cpu_and_memory_are_written_however_many_there_are() -> None:
+    """Five needs at a limit of three writes a cycle; the connection waits."""
+    store = TimedStore()
+    publishing = Publisher(store, AgingPolicy(), 1000, store.pace(50.0), max_writes=3)
+    values = dict.fromkeys("abcde", "0.100")
+
+    published = await publishing.publish([*edges("shop", 1), *needs(**values)], NOON)
+
+    assert (len(published.written), published.postponed) == (5, 1)
+
+
+async def test_a_stored_flood_makes_room_for_others() -> None:
+    """100 connections of `evil` fill the store of 100: 40 of them go when `shop` has 40 CPU profiles."""
+    store = TimedStore()
+    publishing = Publisher(store, AgingPolicy(), 100, store.pace(1000.0))
+    await publishing.publish(edges("evil", 100), NOON)
+
+    with capture_logs() as log:
+        published = await publishing.publish(needs(**{f"w{n}": "0.100" for n in range(40)}), NOON)
+
+    assert (len(published.written), published.evicted) == (40, 40)
+    tenants = Counter(profile.tenant for profile in store.catalogue)
+    assert tenants == {"evil": 60, "shop": 40}
+    assert [line for line in log if line["event"] == "profiles_evicted"] == [
+        {"event": "profiles_evicted", "log_level": "warning", "profiles": 40, "namespaces": ["evil"]}
+    ]
