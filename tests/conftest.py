@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     sort_by_file(items, order)
 
 
-def _require(*parts: Part) -> None:
+def require_parts(*parts: Part) -> None:
     missing = [f"{part.title} is missing: {part.how_to_get}" for part in parts if find(part) is None]
     if missing:
         (pytest.fail if is_continuous_integration() else pytest.skip)("; ".join(missing))
@@ -62,7 +62,7 @@ def _require(*parts: Part) -> None:
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A running control plane; each test uses its own namespaces."""
-    _require(Part.ETCD, Part.KUBE_APISERVER, Part.KUBE_CONTROLLER_MANAGER)
+    require_parts(Part.ETCD, Part.KUBE_APISERVER, Part.KUBE_CONTROLLER_MANAGER)
     with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
         yield running
 
@@ -70,7 +70,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
 @pytest.fixture(scope="session")
 def kubectl(control_plane: ControlPlane) -> Iterator[Kubectl]:
     """The administrator's kubectl."""
-    _require(Part.KUBECTL)
+    require_parts(Part.KUBECTL)
     administrator = Kubectl(control_plane.kubeconfig)
     yield administrator
     administrator.api.close()
@@ -89,7 +89,7 @@ def helm4(tmp_path_factory: pytest.TempPathFactory) -> Helm:
 
 
 def _helm(part: Part, tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    _require(part)
+    require_parts(part)
     binary = find(part)
     assert binary
     return Helm(binary, tmp_path_factory.mktemp("helm"))
@@ -98,7 +98,7 @@ def _helm(part: Part, tmp_path_factory: pytest.TempPathFactory) -> Helm:
 @pytest.fixture(scope="session")
 def prometheus_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusFactory]:
     """Starts a Prometheus with the history of an OpenMetrics file, if any; it runs until the session ends."""
-    _require(Part.PROMETHEUS, Part.PROMTOOL)
+    require_parts(Part.PROMETHEUS, Part.PROMTOOL)
     with ExitStack() as running:
 
         def start(openmetrics_file: Path | None) -> Prometheus:

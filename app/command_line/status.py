@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from app.command_line.status_findings import finding_lines
 from app.command_line.tables import console
 from app.domain.quantities import parse_time
 from app.errors import NotFoundError, ProfilerError
@@ -62,6 +63,8 @@ def show(report: dict[str, Any], lease: dict[str, Any], now: datetime) -> None:
     _show_reasons(out, report)
     if unattributed := report["namespacesWithUnattributedPods"]:
         out.print(f"\nNamespaces with Pods that match no workload: {', '.join(unattributed)}")
+    for line in finding_lines(report):
+        out.print(f"\n{line}", soft_wrap=True)
 
 
 def _show_faults(out: Console, report: dict[str, Any]) -> None:

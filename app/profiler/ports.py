@@ -1,6 +1,6 @@
 """The protocols that the profiler uses; `app.sources`, `app.kubernetes` and the demo implement them."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -34,6 +34,10 @@ class UsageSource(Protocol):
         incomplete for another namespace than those in `failed`, and at the end if a part was left out, it
         raises SourceError; results yielded before remain valid.
         """
+
+    @property
+    def container_jobs(self) -> Collection[str]:
+        """The scrape jobs of the containers' series, as far as they are known."""
 
     async def retention_seconds(self) -> float | None:
         """The retention of the source; None if it is unknown. Raises nothing."""

@@ -5,10 +5,13 @@ from typing import Any
 
 import msgspec
 
+from app.domain.quantities import parse_quantity
 from app.errors import SettingsError
 from app.kubernetes.self_probe.probe import ProbePolicy
+from app.profiler.cycle.collector import CollectionLimits
 from app.profiler.cycle.cycle import RETAINED_DAYS, CyclePolicy
 from app.profiler.cycle.loop import CyclePlan, CycleSchedule
+from app.profiler.cycle.need_limits import NeedLimits
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.recommendation.policy import EstimationPolicy
 from app.settings.environment import Settings
@@ -26,6 +29,14 @@ def cycle_policy(settings: Settings) -> CyclePolicy:
         aging,
         settings.max_profiles,
         settings.profile_write_rate,
+        settings.profile_write_rate * settings.background_routine_update_time,
+        CollectionLimits(settings.max_edges, _need_limits(settings)),
+    )
+
+
+def _need_limits(settings: Settings) -> NeedLimits:
+    return NeedLimits(
+        float(parse_quantity(settings.max_cpu_need)), float(parse_quantity(settings.max_memory_need))
     )
 
 

@@ -18,4 +18,5 @@ def query_scope(settings: Settings, namespaces: NamespaceSelection) -> Scope:
         namespaces.excluded,
         settings.prometheus_cluster,
         settings.prometheus_cluster_label,
+        (settings.container_metrics_matcher,) if settings.container_metrics_matcher else (),
     )

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from app.domain.profiles import RiskLevel
+from app.settings.types import Quantity
 
 
 class EstimationSettings(BaseModel):
@@ -24,7 +25,24 @@ class EstimationSettings(BaseModel):
         " (less)",
     )
     max_profiles: int = Field(
-        50_000, ge=1, description="Maximum number of stored profiles; new profiles beyond it are not stored"
+        50_000,
+        ge=1,
+        description="Maximum number of stored profiles; beyond it namespaces take turns, CPU and memory"
+        " first",
+    )
+    max_edges: int = Field(
+        30_000,
+        ge=1,
+        description="Maximum number of connections in the profiler's memory; beyond it namespaces take turns",
+    )
+    max_cpu_need: Quantity = Field(
+        "256",
+        description="CPU above which usage of a container or a need is no measurement: it is left out, and"
+        " named in the status report",
+    )
+    max_memory_need: Quantity = Field(
+        "6Ti",
+        description="Memory above which usage of a container or a need is no measurement, like MAX_CPU_NEED",
     )
     stale_after_days: float = Field(
         2, ge=1, le=365, description="Days without new samples after which a profile is marked Stale"

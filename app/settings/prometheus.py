@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from app.settings.types import NetworkMetricProvider, Port
+from app.settings.types import LabelMatchers, NamespaceNames, NetworkMetricProvider, Port
 
 _HOST = re.compile(r"[\w.:%-]+")
 # Only an IPv6 address has more than one colon, or brackets.
@@ -71,9 +71,19 @@ class PrometheusSettings(BaseModel):
         pattern="^[a-zA-Z_][a-zA-Z0-9_]*$",
         description="Label that distinguishes clusters if PROMETHEUS_CLUSTER is set",
     )
+    container_metrics_matcher: LabelMatchers = Field(
+        "",
+        description="Matchers of the kubelets' cAdvisor series, such as"
+        ' job="kubelet",metrics_path="/metrics/cadvisor"; empty means series of every scrape job',
+    )
     network_metric_provider: NetworkMetricProvider = Field(
         NetworkMetricProvider.AUTO,
         description="Service mesh for connection profiles: auto (every mesh found), linkerd, istio or none",
+    )
+    mesh_proxy_namespaces: NamespaceNames = Field(
+        ("istio-system",),
+        description="Namespaces, separated by commas, with Istio proxies (ztunnels, shared waypoints) that"
+        " may report connections of other namespaces",
     )
 
     @field_validator("prometheus_url", "connections_prometheus_url")

@@ -7,7 +7,14 @@ import numpy as np
 
 from app.domain.profiles import Pressure
 from app.history.samples import PodContainer, PressureSamples, StepRange
-from app.sources.queries import CONTAINER_LABELS, WINDOW, Scope, aggregate, container_selector
+from app.sources.queries import (
+    CONTAINER_LABELS,
+    WINDOW,
+    Scope,
+    aggregate,
+    cadvisor_selector,
+    container_selector,
+)
 from app.sources.query_result import QueryResult
 
 PERIODS, THROTTLED_PERIODS = "container_cpu_cfs_periods_total", "container_cpu_cfs_throttled_periods_total"
@@ -38,7 +45,7 @@ def throttled_share(scope: Scope) -> str:
     the duplicates of a container.
     """
     throttled, periods = (
-        f"rate({container_selector(metric, scope)}[{WINDOW}])" for metric in (THROTTLED_PERIODS, PERIODS)
+        f"rate({cadvisor_selector(metric, scope)}[{WINDOW}])" for metric in (THROTTLED_PERIODS, PERIODS)
     )
     return f"{_per_container(f'{throttled} / {periods}')} > {_LEAST_THROTTLED_SHARE}"
 
@@ -53,7 +60,7 @@ def oom_kills(scope: Scope) -> str:
     last_killed = f"{_per_container(container_selector(LAST_REASON, scope, _OOM_KILLED))} == 1"
     terminated = container_selector(REASON, scope, _OOM_KILLED)
     terminated_before = f"max_over_time({terminated}[{_LONGEST_SCRAPE_GAP}] offset {WINDOW})"
-    events = f"{_per_container(f'increase({container_selector(OOM_EVENTS, scope)}[{_KILL_WINDOW}])')} > 0"
+    events = f"{_per_container(f'increase({cadvisor_selector(OOM_EVENTS, scope)}[{_KILL_WINDOW}])')} > 0"
     return (
         f"({restarted} and {last_killed})"
         f" or ({_per_container(terminated)} == 1 unless {_per_container(terminated_before)} == 1)"

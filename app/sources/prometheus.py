@@ -1,6 +1,7 @@
 """Samples of containers (cAdvisor, kube-state-metrics) and connections (a mesh) from Prometheus."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +13,7 @@ import httpx
 import structlog
 
 from app.domain.annotations import IGNORE_LABEL
+from app.domain.dns_names import is_dns_label
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import Pressure, Resource
 from app.errors import NoNamespacesError, RefusedQueryError, SourceError, TooLargeError
@@ -31,7 +33,8 @@ from app.sources.credentials import PrometheusCredentials
 from app.sources.memory_budget import MemoryBudget
 from app.sources.mesh.conversation import Conversation, LabeledQuery, Mesh, QueryBatch
 from app.sources.mesh.edges import concatenate_samples
-from app.sources.mesh.providers import MESHES
+from app.sources.mesh.istio import DEFAULT_PROXY_NAMESPACES
+from app.sources.mesh.providers import supported_meshes
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, STEPS_PER_HOUR, QueryPlanner, SampleLoad
 from app.sources.pressure import pressure_query, sparse_samples
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
@@ -44,6 +47,7 @@ from app.sources.query_result import (
     concatenate_matrices,
     concatenate_results,
 )
+from app.sources.row_limit import RowLimit
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -56,8 +60,12 @@ NetworkProvider = Literal["auto", "linkerd", "istio", "none"]
 
 # Queries of the full sample budget per signal in one cycle; older steps wait for the next cycles.
 QUERIES_PER_CYCLE = 20
+DEFAULT_MAX_EDGES = 30_000
+_MAX_NAMESPACES = 20_000
+_MAX_PODS = 200_000  # of one answer; more than Kubernetes supports in a cluster
 
 PLANNING, OWNERS, CONNECTIONS = "planning", "owners", "connections"
+_CONTAINERS = "containers"
 _PRESSURE_SIGNALS = {Pressure.CPU_THROTTLING: "throttling", Pressure.OOM_KILLED: "kills"}
 # Relative to a query on usage: two metrics, and about three with longer windows.
 _PRESSURE_LOADS = {Pressure.CPU_THROTTLING: 2, Pressure.OOM_KILLED: 3}
@@ -65,12 +73,16 @@ _PRESSURE_LOADS = {Pressure.CPU_THROTTLING: 2, Pressure.OOM_KILLED: 3}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits for a server: raw samples per query, queries per signal and cycle, concurrency and time-out."""
+    """Limits for a server: raw samples per query, queries per signal and cycle, concurrency and time-out.
+
+    `max_edges` are the rows that an answer on each rate of edges keeps.
+    """
 
     sample_budget: int = DEFAULT_SAMPLE_BUDGET
     queries_per_cycle: float = QUERIES_PER_CYCLE
     concurrency: int = CONCURRENT_QUERIES
     timeout_seconds: float = 60.0
+    max_edges: int = DEFAULT_MAX_EDGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +90,7 @@ class _MeasuredLoad:
     scope: Scope
     step: int
     load: SampleLoad
+    scrape_jobs: frozenset[str] = frozenset()
 
     def is_current(self, scope: Scope, step: int) -> bool:
         """True for an hour; for an empty load, only at the same step."""
@@ -98,6 +111,7 @@ class PrometheusSource:
         *,
         scope: Scope | Callable[[], Scope],
         network_provider: NetworkProvider = "auto",
+        mesh_proxy_namespaces: Collection[str] = DEFAULT_PROXY_NAMESPACES,
         connections_url: str = "",
         limits: Limits | None = None,
         credentials: PrometheusCredentials | None = None,
@@ -126,7 +140,12 @@ class PrometheusSource:
         self.api = api(base_url)
         self.mesh_api = api(connections_url) if connections_url else self.api
         self._current_scope: Callable[[], Scope] = (lambda: scope) if isinstance(scope, Scope) else scope
-        self._meshes = tuple(mesh for mesh in MESHES if network_provider in {"auto", mesh.name})
+        self._meshes = tuple(
+            mesh
+            for mesh in supported_meshes(mesh_proxy_namespaces)
+            if network_provider in {"auto", mesh.name}
+        )
+        self._max_edges = limits.max_edges
         self._meshes_in_use = () if network_provider == "auto" else self._meshes
         # The limits that a server shows for container series say little about a mesh's series.
         self._planner, self._mesh_planner = (
@@ -163,6 +182,12 @@ class PrometheusSource:
     def network_provider_in_use(self) -> str:
         """The meshes with connections; with `auto`, `none` until a result has a source of a mesh."""
         return " and ".join(mesh.name for mesh in self._meshes_in_use) or "none"
+
+    @property
+    def container_jobs(self) -> Collection[str]:
+        """The scrape jobs of the containers' series, as last counted."""
+        measured = self._loads.get(_CONTAINERS)
+        return measured.scrape_jobs if measured else ()
 
     async def retention_seconds(self) -> float | None:
         """The retention time of the server with container metrics; None if unknown."""
@@ -307,7 +332,12 @@ class PrometheusSource:
 
         async def run(batch: QueryBatch) -> list[SeriesMatrix]:
             result = await self.mesh_api.query_range(
-                batch.query, batch.labels, batch.steps, batch.optional, signal=CONNECTIONS
+                batch.query,
+                batch.labels,
+                batch.steps,
+                batch.optional,
+                signal=CONNECTIONS,
+                limit=RowLimit(_MAX_PODS if batch.is_of_pods else self._max_edges * len(batch.parts)),
             )
             results.append(result)
             return await asyncio.to_thread(batch.split, result)
@@ -324,8 +354,9 @@ class PrometheusSource:
 
     async def _container_load(self, steps: StepRange, namespaces: NamespaceSelection) -> SampleLoad:
         scope = self._scope
-        query = LabeledQuery(queries.container_load(scope), queries.LOAD_LABELS)
-        load = await self._load_or_names(self.api, "containers", query, scope, steps)
+        labels = queries.CONTAINER_LOAD_LABELS
+        query = LabeledQuery(queries.container_load(scope), labels, frozenset({"job"}))
+        load = await self._load_or_names(self.api, _CONTAINERS, query, scope, steps)
         return load.within(namespaces)
 
     async def _load_or_names(
@@ -338,7 +369,7 @@ class PrometheusSource:
             log.debug("load_not_measured", of=kind, error=str(error))
             selector = queries.container_selector(queries.MEMORY_USAGE, scope)
             names = await self.api.label_values("namespace", selector, StepRange(steps.last, steps.last))
-            return SampleLoad(dict.fromkeys(names or scope.included or (), 1.0))
+            return SampleLoad(dict.fromkeys(filter(is_dns_label, names or scope.included or ()), 1.0))
 
     async def _load(
         self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, steps: StepRange
@@ -354,19 +385,36 @@ class PrometheusSource:
                 return measured.load
             end = StepRange(steps.last, steps.last)
             try:
-                result = await api.query_range(query.query, query.labels, end, signal=PLANNING)
+                result = await api.query_range(
+                    query.query,
+                    query.labels,
+                    end,
+                    query.optional,
+                    signal=PLANNING,
+                    limit=RowLimit(_MAX_NAMESPACES),
+                )
             except (RefusedQueryError, TooLargeError):
                 if measured is None:
                     raise
                 return measured.load
-            counts = zip(result.keys, result.samples.tolist(), strict=True)
-            load = SampleLoad({namespace: count for (namespace,), count in counts if count > 0})
-            self._loads[kind] = _MeasuredLoad(scope, steps.last, load)
+            load, jobs = _load_of(result)
+            self._loads[kind] = _MeasuredLoad(scope, steps.last, load, jobs)
             return load
 
 
 def _reasons(failed: Mapping[str, SourceError]) -> dict[str, str]:
     return {namespace: str(error) for namespace, error in failed.items()}
+
+
+def _load_of(result: QueryResult) -> tuple[SampleLoad, frozenset[str]]:
+    """The load by namespace, and the scrape jobs if the series have them."""
+    counts: Counter[str] = Counter()
+    jobs: set[str] = set()
+    for (namespace, *job), count in zip(result.keys, result.samples.tolist(), strict=True):
+        if count > 0 and is_dns_label(namespace):
+            counts[namespace] += count
+            jobs.update(job)
+    return SampleLoad(counts), frozenset(jobs)
 
 
 def _send(

@@ -13,6 +13,7 @@ from app.domain.profiles import Resource
 
 CONTAINER_LABELS = ("namespace", "pod", "container")
 LOAD_LABELS = ("namespace",)
+CONTAINER_LOAD_LABELS = ("namespace", "job")
 
 CPU_USAGE = "container_cpu_usage_seconds_total"
 MEMORY_USAGE = "container_memory_working_set_bytes"
@@ -32,11 +33,13 @@ class Scope(NamespaceSelection):
     """The profiled namespaces of one cluster.
 
     If several clusters share a Prometheus, series of this cluster have the value *cluster* in the label
-    *cluster_label*. An empty *cluster* means that there is only one cluster.
+    *cluster_label*. An empty *cluster* means that there is only one cluster. *cadvisor_matchers* select the
+    series of the kubelets' cAdvisor among series of the same names.
     """
 
     cluster: str = ""
     cluster_label: str = "cluster"
+    cadvisor_matchers: Matchers = ()
 
     @property
     def is_empty(self) -> bool:
@@ -69,13 +72,18 @@ def container_usage(resource: Resource, scope: Scope) -> str:
         Resource.CPU: ("rate", CPU_USAGE),
         Resource.MEMORY: ("max_over_time", MEMORY_USAGE),
     }[resource]
-    return aggregate("max", CONTAINER_LABELS, f"{function}({container_selector(metric, scope)}[{WINDOW}])")
+    return aggregate("max", CONTAINER_LABELS, f"{function}({cadvisor_selector(metric, scope)}[{WINDOW}])")
 
 
 def container_load(scope: Scope) -> str:
-    """The query on the number of samples per step that a query on containers loads, by namespace."""
-    counts = f"count_over_time({container_selector(MEMORY_USAGE, scope)}[{WINDOW}])"
-    return aggregate("sum", LOAD_LABELS, counts)
+    """The query on the samples per step that a query on containers loads, by namespace and scrape job."""
+    counts = f"count_over_time({cadvisor_selector(MEMORY_USAGE, scope)}[{WINDOW}])"
+    return aggregate("sum", CONTAINER_LOAD_LABELS, counts)
+
+
+def cadvisor_selector(metric: str, scope: Scope) -> str:
+    """The selector of cAdvisor's series of *metric*, of the containers in scope."""
+    return container_selector(metric, scope, *scope.cadvisor_matchers)
 
 
 def container_selector(metric: str, scope: Scope, *matchers: str) -> str:

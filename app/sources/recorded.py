@@ -4,7 +4,7 @@ Recorded samples are put on the 5-minute grid when the file is read. A record ca
 that it represents the recent past with its daily rhythm in phase.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,6 +96,11 @@ class RecordedHistory:
         shift_days = -((self.record.last_step - present) // STEPS_PER_DAY)
         return replace(self, shift_days=shift_days, present=present)
 
+    @property
+    def container_jobs(self) -> Collection[str]:
+        """None: a record has no scrape jobs."""
+        return ()
+
     async def retention_seconds(self) -> float | None:
         """None: a record has no retention time."""
         return None
@@ -179,6 +184,11 @@ class ReplayedHistory:
 
     def __init__(self, history: RecordedHistory, clock: Callable[[], float]) -> None:
         self._history, self._clock = history, clock
+
+    @property
+    def container_jobs(self) -> Collection[str]:
+        """None: a record has no scrape jobs."""
+        return ()
 
     async def retention_seconds(self) -> float | None:
         """The value of the record."""

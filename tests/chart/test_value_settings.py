@@ -58,6 +58,11 @@ VALUES = [
         "prometheus.linkerd-viz.svc",
         {"connections_prometheus_url": "prometheus.linkerd-viz.svc"},
     ),
+    ChartValue(
+        "prometheus.containerMetricsMatcher",
+        'job="kubelet",metrics_path="/metrics/cadvisor"',
+        {"container_metrics_matcher": 'job="kubelet",metrics_path="/metrics/cadvisor"'},
+    ),
     ChartValue("prometheus.cluster", 'prod "1"', {"prometheus_cluster": 'prod "1"'}),
     ChartValue("prometheus.clusterLabel", "k8s_cluster", {"prometheus_cluster_label": "k8s_cluster"}),
     ChartValue(
@@ -100,6 +105,10 @@ VALUES = [
     ChartValue("profiling.minSamples", 99, {"min_samples": 99}),
     ChartValue("profiling.risk", "high", {"risk": "high"}),
     ChartValue("profiling.maxProfiles", 2000000, {"max_profiles": 2000000}),
+    ChartValue("profiling.maxEdges", 1000, {"max_edges": 1000}),
+    ChartValue("profiling.maxCpuNeed", 64, {"max_cpu_need": "64"}),
+    ChartValue("profiling.maxMemoryNeed", "512Gi", {"max_memory_need": "512Gi"}),
+    ChartValue("profiling.meshProxyNamespaces", [], {"mesh_proxy_namespaces": []}),
     ChartValue("profiling.profileWriteRate", 0.5, {"profile_write_rate": 0.5}),
     ChartValue("profiling.staleAfterDays", 1.5, {"stale_after_days": 1.5}),
     ChartValue("profiling.expireAfterDays", 3650, {"expire_after_days": 3650}),

@@ -1,4 +1,4 @@
-"""A real Prometheus without scrapes: its history comes from an OpenMetrics file."""
+"""A real Prometheus: its history comes from an OpenMetrics file, or it scrapes by a configuration file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,12 @@ class Prometheus:
     """Context manager; without an OpenMetrics file the server has no series."""
 
     def __init__(
-        self, directory: Path, openmetrics_file: Path | None = None, *, flags: Sequence[str] = ()
+        self,
+        directory: Path,
+        openmetrics_file: Path | None = None,
+        *,
+        configuration: Path | None = None,
+        flags: Sequence[str] = (),
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         [port] = free_ports(1)
@@ -27,7 +32,7 @@ class Prometheus:
         self.data = directory / "data"
         command: list[str | Path] = [
             require(Part.PROMETHEUS),
-            "--config.file=/dev/null",
+            f"--config.file={configuration or '/dev/null'}",
             f"--storage.tsdb.path={self.data}",
             f"--storage.tsdb.retention.time={RETENTION}",
             f"--web.listen-address=127.0.0.1:{port}",

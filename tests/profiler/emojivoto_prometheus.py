@@ -18,6 +18,7 @@ web -> emoji              1.0          1.0   60 * 2.0 = 120.00
 vote-bot -> web           1.5          1.5   60 * 3.0 = 180.00
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -172,7 +173,7 @@ def _namespace_label(query: str) -> str:
 
 
 def _signal_of(query: str) -> str:
-    if "_namespace)(count_over_time" in query or "(namespace)(count_over_time" in query:
+    if re.search(r"namespace(,job)?\)\(count_over_time", query) and "max by" not in query:
         return "planning"
     if CPU_USAGE in query:
         return "cpu"

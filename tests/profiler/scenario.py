@@ -12,7 +12,7 @@ from app.domain.profiles import Identity, Profile, ProfileKind, Resource
 from app.domain.workloads import Workload
 from app.profiler.checkpoints import MAX_BYTES
 from app.profiler.cluster_snapshot import ClusterSnapshot
-from app.profiler.cycle.collector import Progress, newest_complete_step
+from app.profiler.cycle.collector import CollectionLimits, Progress, newest_complete_step
 from app.profiler.cycle.cycle import CyclePolicy, CycleReport, ProfilingCycle
 from app.profiler.cycle.derivation import StoredValues
 from app.profiler.cycle.signals import Health, Signal, SignalState
@@ -96,6 +96,8 @@ class Scenario:
         limits: Limits | None = None,
         timeslots: int = 4,
         shard_bytes: int = MAX_BYTES,
+        limits_of_collection: CollectionLimits | None = None,
+        max_profiles: int = 50_000,
     ) -> None:
         self.prometheus, self.sink, self.events = prometheus, RecordingSink(), RecordingEvents()
         self.profiles = profiles or InMemoryProfiles("profiling")
@@ -109,7 +111,14 @@ class Scenario:
             retry_policy=RetryPolicy(sleep=_no_pause),
         )
         lister = FixedSnapshot(snapshot or ClusterSnapshot(workloads=DEPLOYMENTS))
-        policy = CyclePolicy(EstimationPolicy(), history_days, timeslots, shard_bytes=shard_bytes)
+        policy = CyclePolicy(
+            EstimationPolicy(),
+            history_days,
+            timeslots,
+            shard_bytes=shard_bytes,
+            max_profiles=max_profiles,
+            limits=limits_of_collection or CollectionLimits(),
+        )
         cluster = cluster or ClusterPorts(lister, self.profiles, self.sink, self.events)
         self._cycle = ProfilingCycle(source, cluster, policy, in_scope)
 

@@ -1,7 +1,7 @@
 """Collection of missing samples: queries of a cycle, folds of their results, and the state of each signal."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,12 +16,15 @@ from app.history.samples import (
     STEPS_PER_DAY,
     ConnectionSamples,
     ContainerSamples,
+    DroppedEdges,
     StepRange,
     day_of,
 )
 from app.history.usage_history import UsageHistory
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.attributions import Attributions
+from app.profiler.cycle.edge_limit import limit_edges
+from app.profiler.cycle.need_limits import AbsurdNeed, NeedLimits, split_absurd_usage
 from app.profiler.cycle.question import PATIENCE_STEPS, PlannedQuery, Question
 from app.profiler.cycle.resolution import resolve
 from app.profiler.cycle.signals import (
@@ -54,6 +57,14 @@ def wanted_steps(newest_step: int, history_days: int) -> StepRange:
     return StepRange((day_of(newest_step) - history_days) * STEPS_PER_DAY + 1, newest_step)
 
 
+@dataclass(frozen=True, slots=True)
+class CollectionLimits:
+    """The edges in memory, and the largest usage that is trusted."""
+
+    max_edges: int = 30_000
+    needs: NeedLimits = field(default_factory=NeedLimits)
+
+
 @dataclass(slots=True)
 class CollectedSamples:
     """The outcome of one cycle's queries: the state of each signal and what could not be attributed."""
@@ -63,7 +74,9 @@ class CollectedSamples:
     unread_past: set[ProfileKind] = field(default_factory=set)  # kinds of profiles that wait for their past
     unattributed_namespaces: set[str] = field(default_factory=set)
     past_owner_source: str = ""
-    unknown_edges: int = 0  # edges with an unidentified endpoint in the result for the newest steps
+    dropped_edges: DroppedEdges = field(default_factory=dict)  # in the result for the newest steps
+    absurd_needs: list[AbsurdNeed] = field(default_factory=list)
+    container_jobs: Collection[str] = ()
     failed: dict[Signal, dict[str, str]] = field(default_factory=dict)  # the reason for each namespace
     frozen: set[tuple[ProfileKind, str]] = field(
         default_factory=set
@@ -131,8 +144,14 @@ class _QueryContext:
 class SampleCollector:
     """Queries the missing steps and folds complete results, never a part of one."""
 
-    def __init__(self, source: UsageSource, history: UsageHistory, connections: ConnectionHistory) -> None:
-        self._source = source
+    def __init__(
+        self,
+        source: UsageSource,
+        history: UsageHistory,
+        connections: ConnectionHistory,
+        limits: CollectionLimits,
+    ) -> None:
+        self._source, self._limits = source, limits
         self._history = history
         self._connections = connections
         self._folding = asyncio.Lock()  # both resources share one numbering of series
@@ -142,7 +161,7 @@ class SampleCollector:
         self._pressure_questions = {resource: Question() for resource in Resource}
         self._pressure_unknown: dict[Signal, SignalState] = {}
         self._past_owner_source = ""
-        self._unknown_edges = 0
+        self._dropped_edges: DroppedEdges = {}
         self._unread_since: dict[Signal, int] = {}  # the step in which a signal's past became unreadable
 
     async def collect(
@@ -195,7 +214,8 @@ class SampleCollector:
             for namespace in question.failed.keys() - question.given_up(wanted.last)
         }
         collected.past_owner_source = self._past_owner_source
-        collected.unknown_edges = self._unknown_edges
+        collected.dropped_edges = self._dropped_edges
+        collected.container_jobs = sorted(self._source.container_jobs)
         return collected
 
     def _missing(self, signal: Signal, wanted: StepRange, namespaces: NamespaceSelection) -> list[StepRange]:
@@ -276,8 +296,10 @@ class SampleCollector:
             if unknown := attribution.unknown_namespaces:
                 results.failed |= unknown
             known = samples.without(unknown) if unknown else samples
+            usable, absurd = split_absurd_usage(known, self._limits.needs, attribution)
+            context.collected.absurd_needs += absurd
             async with self._folding:
-                folded = await asyncio.to_thread(self._history.fold, known, attribution)
+                folded = await asyncio.to_thread(self._history.fold, usable, attribution)
             results.folded = True
             context.collected.samples += folded.samples
             context.collected.unattributed_namespaces |= {
@@ -320,7 +342,17 @@ class SampleCollector:
         if results.has_samples:
             resolved = await asyncio.to_thread(resolve, samples, context.attributions.current)
             is_newest_result = len(results.series_counts) == 1 and samples.answered.included is None
+            limited = await asyncio.to_thread(self._fold_limited, resolved)
             if is_newest_result:
-                self._unknown_edges = resolved.unknown_edges
-            await asyncio.to_thread(self._connections.fold, resolved)
+                self._dropped_edges = limited.dropped
             results.folded = True
+
+    def _fold_limited(self, samples: ConnectionSamples) -> ConnectionSamples:
+        """Fold the edges that are within the limit; returns their samples."""
+        limited = limit_edges(samples, self._connections, self._limits.max_edges)
+        if limited is None:
+            self._connections.fold(samples)
+            return samples
+        self._connections.keep(limited.kept_edges, limited.kept_sources)
+        self._connections.fold(limited.samples)
+        return limited.samples

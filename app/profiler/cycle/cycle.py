@@ -11,12 +11,13 @@ from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import Identity
 from app.history.checkpoint.split import LearnedState
 from app.history.connection_history import ConnectionHistory
-from app.history.samples import step_time
+from app.history.samples import DroppedEdges, step_time
 from app.history.usage_history import UsageHistory
 from app.profiler.checkpoints import MAX_BYTES, Checkpoints
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.collector import (
     CollectedSamples,
+    CollectionLimits,
     Progress,
     SampleCollector,
     newest_complete_step,
@@ -25,6 +26,7 @@ from app.profiler.cycle.collector import (
 from app.profiler.cycle.container_roles import init_container_check, with_roles
 from app.profiler.cycle.derivation import DerivedProfiles, ProfileDerivation, StoredValues
 from app.profiler.cycle.event_recorder import WorkloadEventRecorder
+from app.profiler.cycle.need_limits import absurd_needs, without_absurd
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.cycle.plan_events import plan_events
 from app.profiler.cycle.publisher import Publisher
@@ -50,6 +52,8 @@ class CyclePolicy:
     aging: AgingPolicy = field(default_factory=AgingPolicy)
     max_profiles: int = 50_000
     writes_per_second: float = math.inf
+    max_writes: float = math.inf
+    limits: CollectionLimits = field(default_factory=CollectionLimits)
     shard_bytes: int = MAX_BYTES  # planned size of a check-point shard
 
 
@@ -60,7 +64,8 @@ class CycleReport:
     `failed_namespaces` has the reason for each namespace whose query failed, and `faults` that of each fault
     that costs only a part of the work, by its subject.
     `stored` counts all profiles stored after it, derived in it or not; `left_out` those not stored because
-    of the maximum; `events_dropped` the Events on workloads over the rate limit.
+    of the maximum, and `evicted` those removed for others; `refused` the objects whose last write was
+    refused; `events_dropped` the Events on workloads over the rate limit.
     """
 
     states: list[SignalState]
@@ -69,11 +74,14 @@ class CycleReport:
     failed_namespaces: Mapping[Signal, Mapping[str, str]]
     faults: Mapping[str, str]
     samples: int
-    unknown_edges: int
+    dropped_edges: DroppedEdges
     stored: int
     left_out: int
+    evicted: int
     written: int
     failed_writes: int
+    postponed_writes: int
+    refused: int
     events_dropped: int
     checkpoints_written: int
     newest_step_times: Mapping[Signal, datetime]  # of each signal with a query result
@@ -98,12 +106,14 @@ class ProfilingCycle:
         self._policy, self._in_scope, self._query_scope = policy, in_scope, query_scope
         self._lister, self._watches = cluster.lister, cluster.watches
         rate_limiter = RateLimiter(policy.writes_per_second)
-        self._publisher = Publisher(cluster.store, policy.aging, policy.max_profiles, rate_limiter)
+        self._publisher = Publisher(
+            cluster.store, policy.aging, policy.max_profiles, rate_limiter, max_writes=policy.max_writes
+        )
         self._reporter = Reporter(cluster.sink)
         self._event_recorder = WorkloadEventRecorder(cluster.events)
         history = UsageHistory(timeslots=policy.timeslots, retained_days=RETAINED_DAYS)
         self._learned = LearnedState(history.state, ConnectionHistory())
-        self._collector = SampleCollector(source, history, self._learned.connections)
+        self._collector = SampleCollector(source, history, self._learned.connections, policy.limits)
         self._derivation = ProfileDerivation(policy.estimation, self._learned)
         self._checkpoints = (
             Checkpoints(cluster.checkpoints, cluster.sink, source.retention_seconds, policy.shard_bytes)
@@ -132,12 +142,16 @@ class ProfilingCycle:
         collected = await self._collector.collect(wanted, snapshot, progress, unlisted)
         stored_values = StoredValues(await self._publisher.stored(), now)
         derived = await self._derive(collected, newest, snapshot, stored_values)
-        published = await self._publisher.publish(derived.profiles, now, frozen_kinds=collected.unread_past)
+        absurd = list(absurd_needs(derived.profiles, self._policy.limits.needs))
+        published = await self._publisher.publish(
+            without_absurd(derived.profiles, absurd), now, frozen_kinds=collected.unread_past
+        )
         removed = await self._publisher.apply_aging(derived.newest_samples, collected.is_answered, now)
         reasons = self._reasons(snapshot, collected, derived, published.stored_identities)
         faults = dict(self._watches.faults()) if self._watches else {}
         faults |= question_faults(collected.failed)
-        await self._reporter.report(collected, reasons, faults, published.stored_identities, now)
+        collected.absurd_needs += absurd
+        await self._reporter.report(collected, reasons, faults, published, now)
         events = plan_events(published.written, removed, snapshot.uids, self._in_scope)
         return CycleReport(
             states=collected.states,
@@ -146,11 +160,14 @@ class ProfilingCycle:
             failed_namespaces=collected.failed,
             faults=faults | signal_faults(collected.states),
             samples=collected.samples,
-            unknown_edges=collected.unknown_edges,
+            dropped_edges=collected.dropped_edges,
             stored=len(published.stored_identities),
             left_out=published.left_out,
+            evicted=published.evicted,
             written=len(published.written),
             failed_writes=published.failed,
+            postponed_writes=published.postponed,
+            refused=published.refused,
             events_dropped=await self._event_recorder.record(events, now),
             checkpoints_written=await self._save(now),
             newest_step_times=self._newest_step_times(),

@@ -144,14 +144,17 @@ def _connection_profile(mean: ConnectionMean) -> ConnectionProfile:
         coverage=mean.scraped_steps / span,
         confidence=confidence(mean.scraped_steps * STEP_SECONDS / 3600),
     )
+    request_bytes, response_bytes = (
+        None if rate is None else format_per_second(rate)
+        for rate in (mean.request_bytes_per_second, mean.response_bytes_per_second)
+    )
     return ConnectionProfile(
         mean.connection,
         format_per_minute(mean.requests_per_minute + mean.responses_per_minute),
         format_per_minute(mean.requests_per_minute),
         format_per_minute(mean.responses_per_minute),
         basis,
-        *(
-            None if rate is None else format_per_second(rate)
-            for rate in (mean.request_bytes_per_second, mean.response_bytes_per_second)
-        ),
+        request_bytes,
+        response_bytes,
+        mean.reporters,
     )

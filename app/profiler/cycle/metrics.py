@@ -5,6 +5,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from app.history.samples import EdgeFault
 from app.profiler.cycle.cycle import CycleReport
 from app.profiler.cycle.signals import Health, Signal
 
@@ -39,6 +40,12 @@ class CycleMetrics:
             "Edges that the last cycle dropped: the workload of one endpoint is unknown",
             registry=registry,
         )
+        self._dropped_edges = Gauge(
+            "job_profiler_edges_dropped",
+            "Edges that the last cycle dropped, by reason",
+            ["reason"],
+            registry=registry,
+        )
         self._writes = Counter(
             "job_profiler_profile_writes_total", "Writes of profiles", ["result"], registry=registry
         )
@@ -52,6 +59,21 @@ class CycleMetrics:
         )
         self._left_out = Gauge(
             "job_profiler_profiles_left_out", "Profiles not stored because of MAX_PROFILES", registry=registry
+        )
+        self._evicted = Counter(
+            "job_profiler_profiles_evicted_total",
+            "Stored profiles removed because of MAX_PROFILES, for namespaces within their share",
+            registry=registry,
+        )
+        self._postponed = Gauge(
+            "job_profiler_profile_writes_postponed",
+            "Writes of connections that the last cycle left to the next one",
+            registry=registry,
+        )
+        self._refused = Gauge(
+            "job_profiler_profiles_refused",
+            "Profiles with a last write that the API server refused; tried again less often",
+            registry=registry,
         )
         self._events_dropped = Counter(
             "job_profiler_events_dropped_total",
@@ -106,12 +128,20 @@ class CycleMetrics:
         self._cycles.labels("finished").inc()
         self._seconds.observe(report.seconds)
         self._samples.inc(report.samples)
-        self._unknown_edges.set(report.unknown_edges)
+        dropped: dict[EdgeFault, int] = dict.fromkeys(EdgeFault, 0)
+        for (fault, _), edges in report.dropped_edges.items():
+            dropped[fault] += edges
+        self._unknown_edges.set(dropped[EdgeFault.UNKNOWN_END])
+        for fault, edges in dropped.items():
+            self._dropped_edges.labels(fault).set(edges)
         self._writes.labels("written").inc(report.written)
         self._writes.labels("failed").inc(report.failed_writes)
         self._checkpoints.inc(report.checkpoints_written)
         self._profiles.set(report.stored)
         self._left_out.set(report.left_out)
+        self._evicted.inc(report.evicted)
+        self._postponed.set(report.postponed_writes)
+        self._refused.set(report.refused)
         self._events_dropped.inc(report.events_dropped)
         self._success.set(now.timestamp())
         self._set_failing(report.failed_namespaces)

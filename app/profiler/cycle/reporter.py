@@ -1,14 +1,15 @@
 """Reports the state of the signals: a log line and an Event per change, and the status report."""
 
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
-from app.domain.profiles import Identity
 from app.errors import ClusterError
 from app.profiler.cycle.collector import CollectedSamples
+from app.profiler.cycle.findings import Findings
+from app.profiler.cycle.publisher import PublishResult
 from app.profiler.cycle.signals import SignalStates
 from app.profiler.cycle.status_report import build_report
 from app.profiler.ports import ReportSink
@@ -25,6 +26,7 @@ class Reporter:
         self._states = SignalStates()
         self._unattributed: dict[str, datetime] = {}  # when each namespace last had unattributed Pods
         self._faults: dict[str, str] = {}
+        self._findings = Findings()
         self._last_report: dict[str, Any] | None = None
 
     async def report(
@@ -32,7 +34,7 @@ class Reporter:
         collected: CollectedSamples,
         reasons: dict[str, str],
         faults: Mapping[str, str],
-        stored: Collection[Identity],
+        published: PublishResult,
         now: datetime,
     ) -> None:
         """Report the outcome of one cycle."""
@@ -51,10 +53,12 @@ class Reporter:
             self._states.as_report(),
             reasons,
             faults=self._unchanged(faults),
-            profiles=stored,
+            profiles=published.stored_identities,
             unattributed_namespaces=self._unattributed,
             past_owner_source=collected.past_owner_source,
         )
+        self._findings.update(collected, now)
+        report |= self._findings.as_report(published.refused)
         if report != self._last_report and await _succeeds(self._sink.write(report)):
             self._last_report = report
 

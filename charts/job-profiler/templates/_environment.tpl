@@ -82,6 +82,8 @@ Each template takes the root and returns a list of name and value.
 {{- end }}
 - name: NETWORK_METRIC_PROVIDER
   value: {{ .Values.profiling.networkMetricProvider | quote }}
+- name: MESH_PROXY_NAMESPACES
+  value: {{ join "," .Values.profiling.meshProxyNamespaces | default "," | quote }}
 - name: BACKGROUND_ROUTINE_UPDATE_TIME
   value: {{ .Values.profiling.updateSeconds | int | quote }}
 - name: HISTORY_DAYS
@@ -94,6 +96,12 @@ Each template takes the root and returns a list of name and value.
   value: {{ .Values.profiling.risk | quote }}
 - name: MAX_PROFILES
   value: {{ .Values.profiling.maxProfiles | int | quote }}
+- name: MAX_EDGES
+  value: {{ .Values.profiling.maxEdges | int | quote }}
+- name: MAX_CPU_NEED
+  value: {{ .Values.profiling.maxCpuNeed | quote }}
+- name: MAX_MEMORY_NEED
+  value: {{ .Values.profiling.maxMemoryNeed | quote }}
 - name: PROFILE_WRITE_RATE
   value: {{ .Values.profiling.profileWriteRate | quote }}
 - name: STALE_AFTER_DAYS
@@ -126,6 +134,10 @@ Each template takes the root and returns a list of name and value.
   value: {{ .Values.prometheus.port | int | quote }}
 {{- with .Values.prometheus.connectionsUrl }}
 - name: CONNECTIONS_PROMETHEUS_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.prometheus.containerMetricsMatcher }}
+- name: CONTAINER_METRICS_MATCHER
   value: {{ . | quote }}
 {{- end }}
 {{- with .Values.prometheus.cluster }}

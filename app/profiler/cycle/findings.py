@@ -1,0 +1,50 @@
+"""What metrics claim and the profiler does not believe, as the status report has it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.history.samples import EdgeFault
+from app.profiler.cycle.collector import CollectedSamples
+
+_REMEMBERED = timedelta(days=1)
+_MAX_LISTED_NAMESPACES, _MAX_LISTED_NEEDS = 20, 500
+
+
+class Findings:
+    """The findings of the last day, without counts: the report of a quiet cycle equals the one before."""
+
+    def __init__(self) -> None:
+        self._edges: dict[tuple[EdgeFault, str], datetime] = {}  # when each was seen last
+        self._needs: dict[str, tuple[str, datetime]] = {}  # the first reason of each workload
+        self._container_jobs: list[str] = []
+
+    def update(self, collected: CollectedSamples, now: datetime) -> None:
+        """Add the findings of one cycle, and forget those of the day before."""
+        # An end that nothing identifies, such as a host outside the cluster, is no fault.
+        faults = (key for key in collected.dropped_edges if key[0] is not EdgeFault.UNKNOWN_END)
+        self._edges |= dict.fromkeys(faults, now)
+        self._edges = {key: seen for key, seen in self._edges.items() if now - seen < _REMEMBERED}
+        for need in sorted(collected.absurd_needs):
+            reason, _ = self._needs.get(str(need.workload), (need.reason, now))
+            self._needs[str(need.workload)] = reason, now
+        self._needs = {name: item for name, item in self._needs.items() if now - item[1] < _REMEMBERED}
+        self._container_jobs = list(collected.container_jobs)
+
+    def as_report(self, refused: int) -> dict[str, Any]:
+        """The findings there are; *refused* is the number of objects with a refused last write."""
+        namespaces: dict[str, list[str]] = {}
+        for fault, namespace in sorted(self._edges):
+            namespaces.setdefault(fault.value, []).append(namespace or "(none)")
+        findings = {
+            "droppedEdges": {fault: names[:_MAX_LISTED_NAMESPACES] for fault, names in namespaces.items()},
+            "absurdNeeds": dict(
+                sorted((name, reason) for name, (reason, _) in self._needs.items())[:_MAX_LISTED_NEEDS]
+            ),
+            "containerJobs": self._container_jobs[:_MAX_LISTED_NAMESPACES] if self._has_several_jobs else [],
+            "refusedWrites": refused,
+        }
+        return {name: finding for name, finding in findings.items() if finding}
+
+    @property
+    def _has_several_jobs(self) -> bool:
+        return len(self._container_jobs) > 1
