@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
+from app.history.checkpoint.arrays import connection_arrays, read_connections
 from app.history.connection_history import ConnectionHistory, ConnectionMean
 from app.history.samples import STEPS_PER_DAY
 from tests.recommendation.builders import MIDNIGHT, WEB, steps, traffic
@@ -113,3 +115,22 @@ def test_bytes_are_forgotten_after_a_day() -> None:
 
     assert mean_of(first).request_bytes_per_second == pytest.approx(4000)
     assert mean_of(first, later).request_bytes_per_second is None
+
+
+def test_the_ends_that_report_an_edge_are_kept() -> None:
+    """The source reports first, then the destination: both do, also after a check-point and in a mean."""
+    history = ConnectionHistory()
+    by_source = traffic(steps(1, 1), {EDGE: (1.0, 1.0)}, {WEB: True})
+    by_destination = traffic(steps(2, 2), {EDGE: (1.0, 1.0)}, {WEB: True})
+    history.fold(by_source)
+    assert [mean.reporters for mean in history.means()] == [Reporters.SOURCE]
+
+    history.fold(replace(by_destination, reporters=np.array([Reporters.DESTINATION], dtype=np.uint8)))
+
+    restored = ConnectionHistory()
+    restored.edges, restored.sources = dict(history.edges), dict(history.sources)
+    arrays = {name.removeprefix("connections/"): array for name, array in connection_arrays(history)}
+    assert arrays["reporters"].tolist() == [Reporters.BOTH]
+    read_connections(restored, {f"connections/{name}": array for name, array in arrays.items()})
+    assert restored.reporters.tolist() == [Reporters.BOTH]
+    assert [mean.reporters for mean in history.means()] == [Reporters.BOTH]

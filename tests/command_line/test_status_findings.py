@@ -1,0 +1,28 @@
+"""Lines of `job-profiler status` on what metrics claim and the profiler does not use."""
+
+from app.command_line.status_findings import finding_lines
+
+
+def test_each_finding_has_a_line() -> None:
+    """Two scrape jobs, dropped edges of two namespaces, one need, and refused writes."""
+    report = {
+        "containerJobs": ["kubelet", "tenants"],
+        "droppedEdges": {"OtherReporter": ["evil", "lab"]},
+        "absurdNeeds": {"emojivoto/voting": "AbsurdNeed: cpu of 1047.000 cores"},
+        "refusedWrites": 3000,
+    }
+
+    jobs, edges, need, refused = finding_lines(report)
+
+    assert "more than one scrape job: kubelet, tenants" in jobs
+    assert "CONTAINER_METRICS_MATCHER" in jobs
+    assert edges.startswith("Edges left out (OtherReporter: ")
+    assert edges.endswith("declared by: evil, lab")
+    assert need == "Not published for emojivoto/voting: AbsurdNeed: cpu of 1047.000 cores"
+    assert "3000 profiles" in refused
+
+
+def test_a_report_of_an_older_release_has_none() -> None:
+    """It has none of the keys; one scrape job alone is no finding."""
+    assert list(finding_lines({})) == []
+    assert list(finding_lines({"containerJobs": ["kubelet"]})) == []
