@@ -149,7 +149,7 @@ class EdgeFault(StrEnum):
 
     UNKNOWN_END = "UnknownEnd"  # nothing identifies an endpoint
     IMPOSSIBLE_NAME = "ImpossibleName"  # no object can have the name
-    NO_WORKLOAD = "NoWorkload"  # the workloads of its namespace are listed, and it is none of them
+    NO_WORKLOAD = "NoWorkload"  # where workloads are listed, a name of none of them that has no usage either
     OTHER_REPORTER = "OtherReporter"  # neither end reports the edge, nor does a proxy of the mesh
     OVER_SHARE = "OverShare"  # the namespace that declares it has more edges than its share
 

@@ -1,6 +1,7 @@
 """Folds query results on CPU and memory usage, throttling and OOM kills into the stored history."""
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,11 @@ class UsageHistory:
         self.state = UsageState(timeslots=timeslots, retained_days=retained_days)
         self._series, self._runs = self.state.series, self.state.runs
         self._histograms, self._pressure = self.state.histograms, self.state.pressure
+
+    @property
+    def workloads(self) -> AbstractSet[Workload]:
+        """The workloads with usage on a retained day."""
+        return self._series.workloads
 
     def missing(
         self, resource: Resource, wanted: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE

@@ -1,6 +1,7 @@
 """Maps a Pod to the workload that its usage counts for: by its owner if that is known, else by its name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 
 from app.domain.pod_names import PodNames
@@ -12,6 +13,7 @@ class Attribution:
     """Maps (namespace, Pod) to the workload that its usage counts for.
 
     The source did not answer on the past owners of Pods in `unknown_namespaces`, which have a reason each.
+    *measured* are the workloads with usage in the history: they exist, or did.
     """
 
     def __init__(
@@ -19,9 +21,10 @@ class Attribution:
         snapshot: ClusterSnapshot,
         past_owners: Mapping[tuple[str, str], Workload] | None = None,
         unknown_namespaces: Mapping[str, str] | None = None,
+        measured: AbstractSet[Workload] = frozenset(),
     ) -> None:
         self.unknown_namespaces = unknown_namespaces or {}
-        self._snapshot = snapshot
+        self._snapshot, self._measured = snapshot, measured
         self._past_owners = past_owners or {}
         self._by_name: dict[tuple[str, str], Workload | None] = {}
 
@@ -31,20 +34,25 @@ class Attribution:
         return None if owner is None or owner.kind == NODE else self._profiled_workload(owner)
 
     def resolve_label(self, workload: Workload) -> Workload:
-        """The workload that a label names; without a kind, the only one of that name, else a Deployment."""
+        """The workload that a label names; without a kind, the only one of that name, else a Deployment.
+
+        Workloads that only have usage count if none of that name exists.
+        """
         if not workload.kind:
-            kinds = self._kinds.get((workload.namespace, workload.name), frozenset())
+            name = (workload.namespace, workload.name)
+            kinds = self._kinds.get(name) or self._measured_kinds.get(name, frozenset())
             kind = next(iter(kinds)) if len(kinds) == 1 else "Deployment"
             workload = Workload(workload.namespace, workload.name, kind)
         return self._profiled_workload(workload)
 
     def may_exist(self, workload: Workload) -> bool:
-        """False if all workloads of the namespace are known, and *workload* is none of them.
+        """False if all workloads of the namespace are known, and *workload* is none of them and has no usage.
 
-        Snapshots do not wait for the list of CronJobs, so any of these may exist.
+        A workload that was deleted has usage from before; a name that is made up has none. Snapshots do not
+        wait for the list of CronJobs, so any of these may exist.
         """
         is_known = self.knows_all_of(workload.namespace) and workload.kind != CRON_JOB
-        return not is_known or workload in self._existing
+        return not is_known or workload in self._existing or workload in self._measured
 
     def knows_all_of(self, namespace: str) -> bool:
         """True if all Pods and workloads of *namespace* are known."""
@@ -71,12 +79,11 @@ class Attribution:
 
     @cached_property
     def _kinds(self) -> Mapping[tuple[str, str], frozenset[str]]:
-        """The kinds of the workloads of each namespace and name."""
-        kinds: dict[tuple[str, str], frozenset[str]] = {}
-        for workload in self._workloads:
-            name = (workload.namespace, workload.name)
-            kinds[name] = kinds.get(name, frozenset()) | {workload.kind}
-        return kinds
+        return _kinds_by_name(self._workloads)
+
+    @cached_property
+    def _measured_kinds(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        return _kinds_by_name(self._measured)
 
     def _owner(self, namespace: str, pod: str) -> Workload | None:
         key = (namespace, pod)
@@ -84,3 +91,12 @@ class Attribution:
         if owner is None and key not in self._by_name:
             self._by_name[key] = self._names.workload(namespace, pod)
         return owner or self._by_name[key]
+
+
+def _kinds_by_name(workloads: Iterable[Workload]) -> Mapping[tuple[str, str], frozenset[str]]:
+    """The kinds of the workloads of each namespace and name."""
+    kinds: dict[tuple[str, str], frozenset[str]] = {}
+    for workload in workloads:
+        name = (workload.namespace, workload.name)
+        kinds[name] = kinds.get(name, frozenset()) | {workload.kind}
+    return kinds

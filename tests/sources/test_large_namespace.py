@@ -9,7 +9,7 @@ from app.history.samples import StepRange
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
 from tests.cluster.prometheus import Prometheus
-from tests.conftest import _require
+from tests.conftest import require_parts
 from tests.histories.constant_usage import BYTES, usage, yesterday_and_today
 from tests.histories.openmetrics import write_openmetrics
 from tests.parts.locate import Part
@@ -23,7 +23,7 @@ LIMIT = 250  # of samples that the server holds for a query
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus, int]]:
     """Two namespaces with two Pods each, and one with 300, of which one sample each is over the limit."""
-    _require(Part.PROMETHEUS, Part.PROMTOOL)
+    require_parts(Part.PROMETHEUS, Part.PROMTOOL)
     directory = tmp_path_factory.mktemp("limited")
     times = yesterday_and_today()[-240:]
     families = [usage(name, {f"{name}-{n}": 1.0 for n in range(2)}, times) for name in SMALL]

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 
+from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, PodContainer, StepRange
 from app.profiler.attribution import Attribution
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -23,6 +25,7 @@ class Attributions:
         self.owner_source = ""
         self.current = Attribution(snapshot)
         self._source, self._snapshot = source, snapshot
+        self._for_edges: Attribution | None = None
         self._queries: list[tuple[StepRange, asyncio.Task[Attribution]]] = []
 
     async def for_result(self, containers: Collection[PodContainer], steps: StepRange) -> Attribution:
@@ -35,6 +38,11 @@ class Attributions:
                 return await query
         self._queries.append((steps, asyncio.create_task(self._query_owners(steps))))
         return await self._queries[-1][1]
+
+    def for_edges(self, measured: AbstractSet[Workload]) -> Attribution:
+        """The attribution for edges, the same in one cycle; *measured* are the workloads with usage."""
+        self._for_edges = self._for_edges or Attribution(self._snapshot, measured=measured)
+        return self._for_edges
 
     def _has_unknown_pod(self, containers: Iterable[PodContainer]) -> bool:
         return any(

@@ -139,6 +139,7 @@ class _QueryContext:
     meter: _Meter
     unlisted: Mapping[str, str]
     collected: CollectedSamples = field(default_factory=CollectedSamples)
+    usage_collected: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class SampleCollector:
@@ -191,15 +192,15 @@ class SampleCollector:
             ),
             unlisted,
         )
-        states = await asyncio.gather(
-            *(self._collect_usage(resource, planned[Signal.of(resource)], context) for resource in Resource),
+        usage_states, edge_state = await asyncio.gather(
+            self._collect_all_usage(planned, context),
             self._collect_edges(planned[Signal.CONNECTIONS], context),
         )
         context.meter.finish()
         for signal, question in self._questions.items():
             question.forget_complete(partial(self._missing, signal, wanted))
         # A signal without a query in this cycle keeps its state.
-        self._states |= {state.signal: state for state in states if state}
+        self._states |= {state.signal: state for state in (*usage_states, edge_state) if state}
         self._update_past_owner_source(context.attributions.owner_source)
         collected = context.collected
         collected.failed = {signal: question.failed for signal, question in self._questions.items()}
@@ -256,6 +257,19 @@ class SampleCollector:
             log.info("past_pods_attributed", by=owner_source)
             self._past_owner_source = owner_source
 
+    async def _collect_all_usage(
+        self, planned: Mapping[Signal, tuple[PlannedQuery, PlannedQuery]], context: _QueryContext
+    ) -> list[SignalState | None]:
+        try:
+            return await asyncio.gather(
+                *(
+                    self._collect_usage(resource, planned[Signal.of(resource)], context)
+                    for resource in Resource
+                )
+            )
+        finally:
+            context.usage_collected.set()
+
     async def _collect_usage(
         self, resource: Resource, planned: tuple[PlannedQuery, PlannedQuery], context: _QueryContext
     ) -> SignalState | None:
@@ -273,6 +287,7 @@ class SampleCollector:
     ) -> SignalState | None:
         async def query(part: StepRange, namespaces: NamespaceSelection, results: SignalResults) -> None:
             async for samples in self._source.connection_samples(part, namespaces):
+                await context.usage_collected.wait()  # it shows the workloads that no longer exist
                 await self._fold_edges(samples, part, context, results)
 
         question = self._questions[Signal.CONNECTIONS]
@@ -337,10 +352,10 @@ class SampleCollector:
         results.unanswered_mesh = samples.unanswered_mesh
         results.unusable += samples.unusable
         results.series_counts.append(len(samples.sources))
-        context.meter.advance(len(samples.steps))
         self._mesh_seen = self._mesh_seen or bool(samples.sources or self._connections.sources)
         if results.has_samples:
-            resolved = await asyncio.to_thread(resolve, samples, context.attributions.current)
+            attribution = context.attributions.for_edges(self._history.workloads)
+            resolved = await asyncio.to_thread(resolve, samples, attribution)
             is_newest_result = len(results.series_counts) == 1 and samples.answered.included is None
             limited = await asyncio.to_thread(self._fold_limited, resolved)
             if is_newest_result:

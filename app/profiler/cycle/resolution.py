@@ -21,7 +21,7 @@ def resolve(samples: ConnectionSamples, attribution: Attribution) -> ConnectionS
     """The samples by workload; edges that resolve to the same one are summed into one row.
 
     An edge is dropped and counted if neither Pods nor labels identify its source, or if an endpoint is no
-    workload of a namespace that is listed.
+    workload of a namespace that is listed, and has no usage from before.
     """
     sources = _resolve_sources(samples.sources, samples.source_pods, attribution)
     edge_sources = _resolve_sources([edge.source for edge in samples.edges], samples.edge_pods, attribution)

@@ -6,6 +6,8 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from app.domain.namespaces import NamespaceSelection
+from app.domain.profiles import ProfileKind
 from app.domain.workloads import Workload
 from app.history.samples import EdgeFault
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -18,7 +20,7 @@ from app.sources.prometheus import PrometheusSource
 from app.sources.prometheus_api import RetryPolicy
 from app.sources.queries import Scope
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus, Row
-from tests.profiler.scenario import DEPLOYMENTS, NOON, RecordingSink
+from tests.profiler.scenario import DEPLOYMENTS, NOON, RecordingSink, Scenario
 
 DB = Workload("storage", "db", "StatefulSet")
 EDGE = {
@@ -92,6 +94,29 @@ async def test_an_edge_of_istio_becomes_a_profile() -> None:
         "requestBytesPerSecond": "512",
     }
     assert report.dropped_edges == {(EdgeFault.UNKNOWN_END, "emojivoto"): 1}
+
+
+async def test_a_first_cycle_keeps_the_edges_of_deleted_workloads() -> None:
+    """No Deployment of emojivoto exists any longer: those with usage keep their connections.
+
+    `ghost`, a name that vote-bot has made up, has no usage.
+    """
+    prometheus = EmojivotoPrometheus()
+    prometheus.edges["vote-bot", "ghost"] = (1.0, 1.0)
+    nothing = ClusterSnapshot(listed=NamespaceSelection(frozenset({"emojivoto"})))
+    scenario = Scenario(prometheus, snapshot=nothing)
+
+    report = await scenario.cycle()
+
+    connections = {
+        str(identity.subject) for identity in scenario.learned() if identity.kind == ProfileKind.CONNECTION
+    }
+    assert connections == {
+        "emojivoto/web → emojivoto/voting",
+        "emojivoto/web → emojivoto/emoji",
+        "emojivoto/vote-bot → emojivoto/web",
+    }
+    assert report.dropped_edges == {(EdgeFault.NO_WORKLOAD, "emojivoto"): 1}
 
 
 async def test_unidentified_edges_stay_counted_without_new_queries() -> None:

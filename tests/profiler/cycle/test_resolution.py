@@ -181,6 +181,31 @@ def test_a_destination_that_is_no_workload_is_dropped() -> None:
     assert result.dropped == {(EdgeFault.NO_WORKLOAD, "shop"): 60_000}
 
 
+def test_a_deleted_workload_with_usage_keeps_its_edges() -> None:
+    """`api` and the StatefulSet `cart` have used CPU before they were deleted; `ghost` has not.
+
+    The label of cart has no kind: the only one of that name with usage counts.
+    """
+    cart = Workload("shop", "cart", "StatefulSet")
+    labelled = samples(
+        (API, (), [1, 1]), (Workload("shop", "cart", ""), (), [2, 2]), (Workload("shop", "ghost"), (), [3, 3])
+    )
+    snapshot = ClusterSnapshot(workloads=(DB, WEB), listed=LISTED)
+
+    result = resolve(labelled, Attribution(snapshot, measured={API, cart}))
+
+    assert result.sources == (API, cart)
+    assert result.dropped == {(EdgeFault.NO_WORKLOAD, "shop"): 1}
+
+
+def test_a_workload_that_exists_takes_precedence_over_one_with_usage() -> None:
+    """The Deployment `cart` became a StatefulSet: a label without a kind names the one that exists."""
+    cart = Workload("shop", "cart", "StatefulSet")
+    attribution = Attribution(ClusterSnapshot(workloads=(cart,)), measured={Workload("shop", "cart")})
+
+    assert attribution.resolve_label(Workload("shop", "cart", "")) == cart
+
+
 def test_owners_of_pods_and_runs_exist() -> None:
     """A Rollout is not listed but owns a Pod; a Job is listed, and belongs to its run group."""
     rollout, job = Workload("shop", "cart", "Rollout"), Workload("shop", "build-7w4ct", "Job")
