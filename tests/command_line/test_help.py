@@ -107,8 +107,9 @@ def test_every_number_has_a_unit_or_is_a_count() -> None:
     """Each numeric setting is in `UNITS`, or is a port or a count."""
     numbers = {name for name, field in Settings.model_fields.items() if field.annotation in {int, float}}
 
-    ports_and_counts = {"prometheus_port", "webhook_port", "health_port", "max_connections", "max_profiles"}
-    assert numbers == UNITS.keys() | ports_and_counts
+    ports = {"prometheus_port", "webhook_port", "health_port"}
+    counts = {"max_connections", "max_edges", "max_profiles"}
+    assert numbers == UNITS.keys() | ports | counts
 
 
 def test_without_a_command_the_commands_are_listed(program: Program) -> None:

@@ -68,7 +68,7 @@ def counters_of(figures: Figures) -> Iterator[Counter]:
     db = linkerd_destination("shop", {"statefulset": "db"}, "db-0")
     by_outcome = {"success": responses}
     yield from linkerd_edge(web, db, "10.42.1.1", requests=requests, responses=by_outcome, written=1, read=1)
-    edge = istio_edge("source", ("shop", "web"), ("shop", "db"), pod=POD)
+    edge = istio_edge("source", ("shop", "web"), ("shop", "db"), pod=POD, namespace="shop")
     yield from istio_http(edge, {"200": figures.istio}, (1.0, 1.0))
 
 
