@@ -1,7 +1,6 @@
 """Samples of containers (cAdvisor, kube-state-metrics) and connections (a mesh) from Prometheus."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,10 +12,9 @@ import httpx
 import structlog
 
 from app.domain.annotations import IGNORE_LABEL
-from app.domain.dns_names import is_dns_label
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import Pressure, Resource
-from app.errors import NoNamespacesError, RefusedQueryError, SourceError, TooLargeError
+from app.errors import NoNamespacesError, RefusedQueryError, SourceError
 from app.history.samples import (
     STEP_SECONDS,
     ConnectionSamples,
@@ -30,12 +28,13 @@ from app.proxies import Proxy
 from app.sources import owners, queries
 from app.sources.chunked_query import Chunk, ChunkedQuery, RunQuery, run_all
 from app.sources.credentials import PrometheusCredentials
+from app.sources.load_meter import LoadMeter
 from app.sources.memory_budget import MemoryBudget
-from app.sources.mesh.conversation import Conversation, LabeledQuery, Mesh, QueryBatch
+from app.sources.mesh.conversation import Conversation, Mesh, QueryBatch
 from app.sources.mesh.edges import concatenate_samples
 from app.sources.mesh.istio import DEFAULT_PROXY_NAMESPACES
 from app.sources.mesh.providers import supported_meshes
-from app.sources.planning import DEFAULT_SAMPLE_BUDGET, STEPS_PER_HOUR, QueryPlanner, SampleLoad
+from app.sources.planning import DEFAULT_SAMPLE_BUDGET, QueryPlanner, SampleLoad
 from app.sources.pressure import pressure_query, sparse_samples
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
 from app.sources.queries import Scope, Shard
@@ -61,11 +60,9 @@ NetworkProvider = Literal["auto", "linkerd", "istio", "none"]
 # Queries of the full sample budget per signal in one cycle; older steps wait for the next cycles.
 QUERIES_PER_CYCLE = 20
 DEFAULT_MAX_EDGES = 30_000
-_MAX_NAMESPACES = 20_000
 _MAX_PODS = 200_000  # of one answer; more than Kubernetes supports in a cluster
 
-PLANNING, OWNERS, CONNECTIONS = "planning", "owners", "connections"
-_CONTAINERS = "containers"
+OWNERS, CONNECTIONS = "owners", "connections"
 _PRESSURE_SIGNALS = {Pressure.CPU_THROTTLING: "throttling", Pressure.OOM_KILLED: "kills"}
 # Relative to a query on usage: two metrics, and about three with longer windows.
 _PRESSURE_LOADS = {Pressure.CPU_THROTTLING: 2, Pressure.OOM_KILLED: 3}
@@ -83,19 +80,6 @@ class Limits:
     concurrency: int = CONCURRENT_QUERIES
     timeout_seconds: float = 60.0
     max_edges: int = DEFAULT_MAX_EDGES
-
-
-@dataclass(frozen=True, slots=True)
-class _MeasuredLoad:
-    scope: Scope
-    step: int
-    load: SampleLoad
-    scrape_jobs: frozenset[str] = frozenset()
-
-    def is_current(self, scope: Scope, step: int) -> bool:
-        """True for an hour; for an empty load, only at the same step."""
-        age_steps = abs(step - self.step)
-        return scope == self.scope and age_steps < (STEPS_PER_HOUR if self.load.samples else 1)
 
 
 class PrometheusSource:
@@ -153,8 +137,7 @@ class PrometheusSource:
             QueryPlanner(limits.sample_budget),
         )
         self._samples_per_cycle = limits.sample_budget * limits.queries_per_cycle
-        self._loads: dict[str, _MeasuredLoad] = {}
-        self._load_lock = asyncio.Lock()
+        self._load_meter = LoadMeter(self.api)
 
     async def __aenter__(self) -> Self:
         return self
@@ -186,8 +169,7 @@ class PrometheusSource:
     @property
     def container_jobs(self) -> Collection[str]:
         """The scrape jobs of the containers' series, as last counted."""
-        measured = self._loads.get(_CONTAINERS)
-        return measured.scrape_jobs if measured else ()
+        return self._load_meter.container_jobs
 
     async def retention_seconds(self) -> float | None:
         """The retention time of the server with container metrics; None if unknown."""
@@ -304,10 +286,7 @@ class PrometheusSource:
         if not meshes:
             return
         scope = self._scope
-        loads = [
-            await self._load_or_names(self.mesh_api, mesh.name, mesh.load(scope), scope, steps)
-            for mesh in meshes
-        ]
+        loads = [await self._load_meter.of_mesh(self.mesh_api, mesh, scope, steps) for mesh in meshes]
         load = SampleLoad.sum(loads).within(namespaces)
 
         async def run(shard: Shard, chunk: StepRange) -> list[tuple[Mesh, ConnectionSamples]]:
@@ -353,68 +332,11 @@ class PrometheusSource:
         return ChunkedQuery(self._planner, load, run, partial(self.api.observer.record_split, signal))
 
     async def _container_load(self, steps: StepRange, namespaces: NamespaceSelection) -> SampleLoad:
-        scope = self._scope
-        labels = queries.CONTAINER_LOAD_LABELS
-        query = LabeledQuery(queries.container_load(scope), labels, frozenset({"job"}))
-        load = await self._load_or_names(self.api, _CONTAINERS, query, scope, steps)
-        return load.within(namespaces)
-
-    async def _load_or_names(
-        self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, steps: StepRange
-    ) -> SampleLoad:
-        """The load per step; if it can't be measured, a small one for each namespace with containers."""
-        try:
-            return await self._load(api, kind, query, scope, steps)
-        except (RefusedQueryError, TooLargeError) as error:
-            log.debug("load_not_measured", of=kind, error=str(error))
-            selector = queries.container_selector(queries.MEMORY_USAGE, scope)
-            names = await self.api.label_values("namespace", selector, StepRange(steps.last, steps.last))
-            return SampleLoad(dict.fromkeys(filter(is_dns_label, names or scope.included or ()), 1.0))
-
-    async def _load(
-        self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, steps: StepRange
-    ) -> SampleLoad:
-        """The load per step, measured at the end of *steps*; the last known one if the server refuses it.
-
-        Raises:
-            RefusedQueryError, TooLargeError: the server refuses it, and none was measured before.
-        """
-        async with self._load_lock:
-            measured = self._loads.get(kind)
-            if measured and measured.is_current(scope, steps.last):
-                return measured.load
-            end = StepRange(steps.last, steps.last)
-            try:
-                result = await api.query_range(
-                    query.query,
-                    query.labels,
-                    end,
-                    query.optional,
-                    signal=PLANNING,
-                    limit=RowLimit(_MAX_NAMESPACES),
-                )
-            except (RefusedQueryError, TooLargeError):
-                if measured is None:
-                    raise
-                return measured.load
-            load, jobs = _load_of(result)
-            self._loads[kind] = _MeasuredLoad(scope, steps.last, load, jobs)
-            return load
+        return (await self._load_meter.of_containers(self._scope, steps)).within(namespaces)
 
 
 def _reasons(failed: Mapping[str, SourceError]) -> dict[str, str]:
     return {namespace: str(error) for namespace, error in failed.items()}
-
-
-def _load_of(result: QueryResult) -> tuple[SampleLoad, frozenset[str]]:
-    """The load by namespace, and the scrape jobs if the series have them."""
-    counts: Counter[str] = Counter()
-    jobs: set[str] = set()
-    for (namespace, *job), count in zip(result.keys, result.samples.tolist(), strict=True):
-        if count > 0 and is_dns_label(namespace):
-            counts[namespace] += count
-            jobs.update(job)
-    return SampleLoad(counts), frozenset(jobs)
 
 
 def _send(

@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.catalogue import ProfileCatalogue, ProfileSink
 from app.domain.custom_resources import to_manifest, to_status
+from app.domain.profile_names import separated_name
 from app.domain.profiles import Basis, Identity, ProfileKind, Resource, ResourceProfile
 from app.domain.workloads import Workload
 from app.errors import NotFoundError
@@ -22,6 +23,8 @@ from tests.kubernetes.reflectors import running
 pytestmark = pytest.mark.cluster
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+WEB = Workload("shop", "web")
+CPU_NAME = separated_name(Identity(ProfileKind.CPU, WEB))  # an object under another name is no profile
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def crds(kubectl: Kubectl) -> None:
 def cpu_profile(value: str) -> ResourceProfile:
     """A profile of `web` in `shop`."""
     basis = Basis(NOON, NOON, samples=12, coverage=1, confidence=0.5)
-    return ResourceProfile(Workload("shop", "web"), Resource.CPU, value, basis)
+    return ResourceProfile(WEB, Resource.CPU, value, basis)
 
 
 async def test_profiles_reach_the_catalogue(
@@ -42,10 +45,10 @@ async def test_profiles_reach_the_catalogue(
     """A reflector reads an applied profile, its change and its deletion; the status survives an apply."""
     writer, catalogue = ProfileWriter(cluster, namespace), ProfileCatalogue()
     selection = ListOptions(paths.profiles("cpuprofiles", namespace))
-    identity = Identity(ProfileKind.CPU, Workload("shop", "web"))
+    identity = Identity(ProfileKind.CPU, WEB)
 
     def manifest(value: str) -> Object:
-        return to_manifest(cpu_profile(value), name="cpuprofile-1", namespace=namespace, updated_at=NOON)
+        return to_manifest(cpu_profile(value), name=CPU_NAME, namespace=namespace, updated_at=NOON)
 
     def stored_value() -> str | None:
         stored = catalogue.get(identity)
@@ -56,11 +59,11 @@ async def test_profiles_reach_the_catalogue(
         await writer.apply("cpuprofiles", manifest("0.020"))
         await until(lambda: stored_value() == "0.020")
         status = to_status(cpu_profile("0.020"), refreshed_at=NOON)
-        await writer.apply_status("cpuprofiles", "cpuprofile-1", status)
+        await writer.apply_status("cpuprofiles", CPU_NAME, status)
         await writer.apply("cpuprofiles", manifest("0.030"))
         await until(lambda: stored_value() == "0.030")
         await until(lambda: catalogue.get(identity).status_refreshed_at == NOON)  # type: ignore[union-attr]
-        await writer.delete("cpuprofiles", "cpuprofile-1")
+        await writer.delete("cpuprofiles", CPU_NAME)
         await until(lambda: stored_value() is None)
 
 
@@ -69,13 +72,13 @@ async def test_an_unchanged_apply_changes_nothing(
 ) -> None:
     """A second apply of profile and status leaves spec, status, annotations and generation unchanged."""
     writer = ProfileWriter(cluster, namespace)
-    manifest = to_manifest(cpu_profile("0.020"), name="cpuprofile-1", namespace=namespace, updated_at=NOON)
+    manifest = to_manifest(cpu_profile("0.020"), name=CPU_NAME, namespace=namespace, updated_at=NOON)
     status = to_status(cpu_profile("0.020"), refreshed_at=NOON)
-    path = paths.profile("cpuprofiles", namespace, "cpuprofile-1")
+    path = paths.profile("cpuprofiles", namespace, CPU_NAME)
     stored_states = []
     for _ in range(2):
         await writer.apply("cpuprofiles", manifest)
-        await writer.apply_status("cpuprofiles", "cpuprofile-1", status)
+        await writer.apply_status("cpuprofiles", CPU_NAME, status)
         stored = await cluster.get(path)
         metadata = stored["metadata"]
         stored_states.append(
@@ -98,14 +101,14 @@ async def test_profile_and_status_have_separate_field_managers(
 ) -> None:
     """An annotation that is no longer applied is removed, although the status was applied in between."""
     writer = ProfileWriter(cluster, namespace)
-    manifest = to_manifest(cpu_profile("0.020"), name="cpuprofile-1", namespace=namespace, updated_at=NOON)
+    manifest = to_manifest(cpu_profile("0.020"), name=CPU_NAME, namespace=namespace, updated_at=NOON)
     old = manifest["metadata"]["annotations"] | {"old": "1"}
     await writer.apply("cpuprofiles", manifest | {"metadata": manifest["metadata"] | {"annotations": old}})
-    await writer.apply_status("cpuprofiles", "cpuprofile-1", {"samples": 12})
+    await writer.apply_status("cpuprofiles", CPU_NAME, {"samples": 12})
 
     await writer.apply("cpuprofiles", manifest)
 
-    stored = await cluster.get(paths.profile("cpuprofiles", namespace, "cpuprofile-1"))
+    stored = await cluster.get(paths.profile("cpuprofiles", namespace, CPU_NAME))
     assert stored["metadata"]["annotations"] == manifest["metadata"]["annotations"]
     assert stored["status"] == {"samples": 12}
 
@@ -115,4 +118,4 @@ async def test_a_status_creates_no_profile(
 ) -> None:
     """The API server refuses the status of a profile that does not exist."""
     with pytest.raises(NotFoundError):
-        await ProfileWriter(cluster, namespace).apply_status("cpuprofiles", "cpuprofile-1", {"samples": 1})
+        await ProfileWriter(cluster, namespace).apply_status("cpuprofiles", CPU_NAME, {"samples": 1})

@@ -1,0 +1,114 @@
+"""The samples that a query loads per step and namespace; the server counts them, at most once an hour."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import structlog
+
+from app.domain.dns_names import is_dns_label
+from app.errors import RefusedQueryError, TooLargeError
+from app.history.samples import StepRange
+from app.sources import queries
+from app.sources.mesh.conversation import LabeledQuery, Mesh
+from app.sources.planning import STEPS_PER_HOUR, SampleLoad
+from app.sources.prometheus_api import PrometheusApi
+from app.sources.queries import Scope
+from app.sources.query_result import QueryResult
+from app.sources.row_limit import RowLimit
+
+log = structlog.get_logger(__name__)
+
+PLANNING = "planning"
+_CONTAINERS = "containers"
+_MAX_NAMESPACES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _MeasuredLoad:
+    scope: Scope
+    step: int
+    load: SampleLoad
+    scrape_jobs: frozenset[str] = frozenset()
+
+    def is_current(self, scope: Scope, step: int) -> bool:
+        """True for an hour; for an empty load, only at the same step."""
+        age_steps = abs(step - self.step)
+        return scope == self.scope and age_steps < (STEPS_PER_HOUR if self.load.samples else 1)
+
+
+class LoadMeter:
+    """Measures the load of container series in *api*, and that of a mesh's series in its own server.
+
+    If a load can't be measured, it is a small one for each namespace with containers.
+    """
+
+    def __init__(self, api: PrometheusApi) -> None:
+        self._api = api
+        self._measured: dict[str, _MeasuredLoad] = {}
+        self._lock = asyncio.Lock()
+
+    @property
+    def container_jobs(self) -> Collection[str]:
+        """The scrape jobs of the containers' series, as last counted."""
+        measured = self._measured.get(_CONTAINERS)
+        return measured.scrape_jobs if measured else ()
+
+    async def of_containers(self, scope: Scope, steps: StepRange) -> SampleLoad:
+        """The load of a query on container usage, at the end of *steps*."""
+        labels = queries.CONTAINER_LOAD_LABELS
+        query = LabeledQuery(queries.container_load(scope), labels, frozenset({"job"}))
+        return await self._load_or_names(self._api, _CONTAINERS, query, scope, steps)
+
+    async def of_mesh(self, api: PrometheusApi, mesh: Mesh, scope: Scope, steps: StepRange) -> SampleLoad:
+        """The load of a query on the edges of *mesh* in *api*, at the end of *steps*."""
+        return await self._load_or_names(api, mesh.name, mesh.load(scope), scope, steps)
+
+    async def _load_or_names(
+        self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, steps: StepRange
+    ) -> SampleLoad:
+        end = StepRange(steps.last, steps.last)
+        try:
+            return await self._load(api, kind, query, scope, end)
+        except (RefusedQueryError, TooLargeError) as error:
+            log.debug("load_not_measured", of=kind, error=str(error))
+            selector = queries.container_selector(queries.MEMORY_USAGE, scope)
+            names = await self._api.label_values("namespace", selector, end)
+            return SampleLoad(dict.fromkeys(filter(is_dns_label, names or scope.included or ()), 1.0))
+
+    async def _load(
+        self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, end: StepRange
+    ) -> SampleLoad:
+        """The load at the step *end*; the last known one if the server refuses the query.
+
+        Raises:
+            RefusedQueryError, TooLargeError: the server refuses it, and none was measured before.
+        """
+        async with self._lock:
+            measured = self._measured.get(kind)
+            if measured and measured.is_current(scope, end.last):
+                return measured.load
+            limit = RowLimit(_MAX_NAMESPACES)
+            try:
+                result = await api.query_range(
+                    query.query, query.labels, end, query.optional, signal=PLANNING, limit=limit
+                )
+            except (RefusedQueryError, TooLargeError):
+                if measured is None:
+                    raise
+                return measured.load
+            load, jobs = _load_of(result)
+            self._measured[kind] = _MeasuredLoad(scope, end.last, load, jobs)
+            return load
+
+
+def _load_of(result: QueryResult) -> tuple[SampleLoad, frozenset[str]]:
+    """The load by namespace, and the scrape jobs if the series have them."""
+    counts: Counter[str] = Counter()
+    jobs: set[str] = set()
+    for (namespace, *job), count in zip(result.keys, result.samples.tolist(), strict=True):
+        if count > 0 and is_dns_label(namespace):
+            counts[namespace] += count
+            jobs.update(job)
+    return SampleLoad(counts), frozenset(jobs)
