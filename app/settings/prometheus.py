@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from app.settings.types import LabelMatchers, NamespaceNames, NetworkMetricProvider, Port
 
 _HOST = re.compile(r"[\w.:%-]+")
+_USE_BRACKETS = "put an IPv6 address in brackets, such as http://[fd00::1]:9090"
 # Only an IPv6 address has more than one colon, or brackets.
 _ADDRESS = re.compile(r"\[[^\]]*\](:[^:]*)?|[^:\[\]]*(:[^:]*)?")
 
@@ -92,10 +93,12 @@ class PrometheusSettings(BaseModel):
         url = _bracketed(url.strip())
         if not url and info.field_name == "connections_prometheus_url":
             return url
-        parts = urlsplit(url if "://" in url else f"//{url}")
-        address = parts.netloc.rpartition("@")[2]
-        if not _ADDRESS.fullmatch(address):
-            raise ValueError("put an IPv6 address in brackets, such as http://[fd00::1]:9090")
+        try:
+            parts = urlsplit(url if "://" in url else f"//{url}")
+        except ValueError as error:  # a pair of brackets that some versions of Python accept
+            raise ValueError(_USE_BRACKETS) from error
+        if not _ADDRESS.fullmatch(parts.netloc.rpartition("@")[2]):
+            raise ValueError(_USE_BRACKETS)
         has_host = parts.scheme in {"", "http", "https"} and _HOST.fullmatch(parts.hostname or "")
         # `parts.port` raises a ValueError with the reason if the port is not a number from 0 to 65535.
         if not has_host or parts.port == 0 or parts.query or parts.fragment:
