@@ -18,6 +18,7 @@ from app.kubernetes.exec_plugin import PluginOutput, run_plugin
 from app.kubernetes.kubeconfig import Cluster, ExecPlugin
 
 REFRESH_SECONDS = 60
+_NO_PASS_PHRASE = ""  # instead of a prompt
 
 
 class ClientTls:
@@ -158,4 +159,4 @@ def load_certificate(tls: ssl.SSLContext, certificate: bytes, key: bytes) -> Non
         certificate_file, key_file = Path(folder, "tls.crt"), Path(folder, "tls.key")
         certificate_file.write_bytes(certificate)
         key_file.write_bytes(key)
-        tls.load_cert_chain(certificate_file, key_file, password="")  # instead of a prompt
+        tls.load_cert_chain(certificate_file, key_file, password=_NO_PASS_PHRASE)
