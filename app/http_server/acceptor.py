@@ -54,11 +54,16 @@ class Acceptor:
             listening.setblocking(False)
             self._loop.add_reader(listening, self._accept, listening)
 
+    def stop_accepting(self) -> None:
+        """Close the bound sockets; handshakes go on."""
+        for listening in self.sockets:
+            if listening.fileno() >= 0:
+                self._loop.remove_reader(listening)
+                listening.close()
+
     def close(self) -> None:
         """Stop to accept; connections without a complete handshake are dropped."""
-        for listening in self.sockets:
-            self._loop.remove_reader(listening)
-            listening.close()
+        self.stop_accepting()
         self._connections.drop_all(Stage.HANDSHAKE)
 
     async def wait_closed(self) -> None:

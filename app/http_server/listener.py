@@ -17,6 +17,8 @@ from app.http_server.open_connections import OpenConnections, Slot
 from app.http_server.protocol import ANY_CLIENT, ClientConnection, ClientPolicy
 
 _DRAIN_SECONDS = 5
+# A few round trips of the cluster's network: a client that connects sends its first request within them.
+_FIRST_REQUEST_SECONDS = 0.5
 
 
 class Listener(uvicorn.Server):
@@ -82,8 +84,16 @@ class Listener(uvicorn.Server):
         """Accept connections on the bound *sockets*."""
         await self.lifespan.startup()
         acceptor = Acceptor(sockets or [], self.connections, self._policy, self._tls, self._connection)
+        self._acceptor = acceptor
         self.servers = [acceptor]  # type: ignore[list-item]  # has what uvicorn uses of a server
         self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the port, then idle connections; handshakes and requests that have begun are completed."""
+        self._acceptor.stop_accepting()
+        if self.connections.await_a_first_request:
+            await asyncio.sleep(_FIRST_REQUEST_SECONDS)
+        await super().shutdown(sockets)
 
     def _connection(self, slot: Slot) -> ClientConnection:
         return ClientConnection(

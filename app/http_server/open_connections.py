@@ -79,6 +79,11 @@ class OpenConnections:
             for slots in stages:
                 yield from slots
 
+    @property
+    def await_a_first_request(self) -> bool:
+        """True if there is a connection on which no request was answered yet."""
+        return any(slot.stage is not Stage.USED for slot in self)
+
     def admit(self, slot: Slot) -> bool:
         """Add *slot*, if needed in the place of another one; False if there is no room."""
         if self._count(slot.address) >= self._limits.per_address and not self._make_room([slot.address]):

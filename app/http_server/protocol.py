@@ -10,6 +10,7 @@ from asyncio import Transport
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
+from select import POLLIN, poll
 from typing import Any
 
 import httptools
@@ -64,6 +65,7 @@ class ClientConnection(HttpToolsProtocol):
         self._policy, self._open_connections, self._slot = policy, connections, slot
         self._awaited = _Awaited.BEGIN
         self._is_receiving = False
+        self._is_last = False  # whether the connection ends with the next response
         self._received_bytes = self._body_bytes = 0  # of the request that is being received
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -112,6 +114,13 @@ class ClientConnection(HttpToolsProtocol):
         self._awaited = _Awaited.BEGIN
         self._received_bytes = self._body_bytes = 0
 
+    def on_headers_complete(self) -> None:
+        """The head of a request is complete."""
+        super().on_headers_complete()
+        cycle: RequestResponseCycle | None = self.cycle
+        if self._is_last and cycle:
+            cycle.keep_alive = False
+
     def on_body(self, body: bytes) -> None:
         """A part of a body has arrived."""
         self._body_bytes += len(body)
@@ -134,6 +143,15 @@ class ClientConnection(HttpToolsProtocol):
         if not self._is_receiving:
             is_unread = self.flow.write_paused
             self._expire_after(self._policy.exchange_seconds if is_unread else self._policy.timeout_seconds)
+
+    def shutdown(self) -> None:
+        """Close the connection, after the response to a request that is on its way.
+
+        No client repeats a POST that was sent on a connection before it noticed the connection's end.
+        """
+        self._is_last = True
+        if not (self._is_receiving or has_data(self._writes)):
+            super().shutdown()
 
     def _wait_for_rest(self, received_bytes: int) -> None:
         """The request is incomplete: set the deadline of its current part, and check the size of its head."""
@@ -187,6 +205,13 @@ class ForbiddenClient:
         ]
         await send({"type": "http.response.start", "status": 403, "headers": headers})
         await send({"type": "http.response.body", "body": self._body})
+
+
+def has_data(transport: Transport) -> bool:
+    """True if the socket of *transport* has received bytes, or the end of file, that are not read yet."""
+    received = poll()
+    received.register(transport.get_extra_info("socket").fileno(), POLLIN)
+    return bool(received.poll(0))
 
 
 def common_names(certificate: Any) -> list[str]:

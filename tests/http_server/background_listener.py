@@ -37,6 +37,20 @@ class BackgroundListener:
         """Run *function* in the event loop."""
         self._loop.call_soon_threadsafe(function)
 
+    def shut_down_connections(self, after: Callable[[], object]) -> None:
+        """Ask each connection to end after *after* returned, with no turn of the event loop in between."""
+
+        def shut_down() -> None:
+            after()
+            for connection in list(self._listener.server_state.connections):
+                connection.shutdown()
+
+        self.call(shut_down)
+
+    def end(self) -> None:
+        """Begin to end the listener."""
+        self.call(self._serving.cancel)
+
     def __enter__(self) -> Self:
         self._thread.start()
         deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -49,7 +63,7 @@ class BackgroundListener:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.call(self._serving.cancel)
+        self.end()
         self._thread.join(_PATIENCE_SECONDS)
         assert not self._thread.is_alive(), "the listener does not end"
 

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -192,3 +193,63 @@ def test_a_listener_that_ends_drops_half_open_connections() -> None:
         time.sleep(0.1)
     with closing(half_open):
         assert has_ended(half_open)
+
+
+def test_a_request_that_is_on_its_way_is_answered_before_the_connection_ends() -> None:
+    """It has arrived, but is not read yet when the connection is to end; an idle connection ends at once."""
+    blocked, sent = threading.Event(), threading.Event()
+
+    def until_sent() -> None:
+        blocked.set()
+        sent.wait(5)
+
+    with listener() as running, client(running) as busy, client(running) as idle:
+        assert (ask(busy), ask(idle)) == (b"hello", b"hello")
+        running.shut_down_connections(after=until_sent)
+        blocked.wait(5)
+        busy.sendall(REQUEST)
+        sent.set()
+
+        assert response(busy).startswith(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n")
+        wait_until(lambda: has_ended(busy) and has_ended(idle), 5, "the end of both connections")
+
+
+def response(connection: socket.socket) -> bytes:
+    """All bytes until the end of the connection."""
+    received = b""
+    with suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            received += part
+    return received
+
+
+def test_a_listener_that_ends_completes_a_handshake_and_answers_its_request() -> None:
+    """The first bytes of the handshake arrive before the listener ends, the others and the request after."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with ExitStack() as stack:
+        running = stack.enter_context(listener())
+        connection = stack.enter_context(closing(plain(running)))
+        secured = strict_client(AUTHORITY.certificate).wrap_bio(
+            incoming, outgoing, server_hostname="127.0.0.1"
+        )
+        with suppress(ssl.SSLWantReadError):
+            secured.do_handshake()
+        hello = outgoing.read()
+        connection.sendall(hello[:10])
+        time.sleep(0.1)
+        running.end()
+        time.sleep(0.1)
+        connection.sendall(hello[10:])
+        incoming.write(connection.recv(65536))
+        secured.do_handshake()
+        secured.write(REQUEST)
+        connection.sendall(outgoing.read())
+        received = b""
+        while not received.endswith(b"hello"):
+            encrypted = connection.recv(65536)
+            assert encrypted, f"the connection ended after {received!r}"
+            incoming.write(encrypted)
+            with suppress(ssl.SSLWantReadError):
+                received += secured.read()
+
+        assert received.startswith(b"HTTP/1.1 200 OK")
