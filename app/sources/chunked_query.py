@@ -1,17 +1,19 @@
 """Queries in chunks of time (newest first) and shards of namespaces; smaller ones when a query fails.
 
 A chunk has the results of all its shards, except for the namespaces that fail alone: their steps stay unread,
-and other namespaces do not wait for them. A chunk that fails for all namespaces is skipped, so that older
+and other namespaces do not wait for them. Older chunks are queried without them: a namespace that is too large
+even for one step would be searched for in each step of the past. A chunk that fails for all namespaces is skipped, so that older
 steps do not wait for it either.
 """
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from app.domain.namespaces import NamespaceSelection
 from app.errors import RefusedQueryError, SourceError, TooLargeError
 from app.history.samples import StepRange
 from app.sources.planning import STEPS_PER_HOUR, QueryPlanner, SampleLoad, halves, shortened_length
@@ -77,14 +79,15 @@ class ChunkedQuery(Generic[T]):
                 before it are valid.
         """
         remaining, loaded, time_outs, max_steps = steps, 0.0, 0, len(steps)
-        skipped: list[SourceError] = []
+        load, skipped = self.load, list[SourceError]()
+        left_out: dict[str, SourceError] = {}
         may_grow = False  # what was too large stays so; another fault may be that of a few steps
         self.planner.advance_to(steps.last)
         while remaining and loaded < max_samples:
-            chunk = self.planner.newest_chunk(remaining, self.load, max_steps)
-            samples = self.planner.largest_query(chunk, self.load)
+            chunk = self.planner.newest_chunk(remaining, load, max_steps)
+            samples = self.planner.largest_query(chunk, load)
             try:
-                results, failed, late = await self._run_chunk(chunk)
+                results, failed, late = await self._run_chunk(chunk, load, left_out)
             except (TooLargeError, RefusedQueryError) as error:
                 may_grow |= isinstance(error, RefusedQueryError)
                 is_late = isinstance(error, TooLargeError) and error.timed_out
@@ -105,17 +108,22 @@ class ChunkedQuery(Generic[T]):
                 if not time_outs:
                     # A success of the shortened query does not show that a larger one would succeed.
                     self.planner.record_result(chunk, samples)
+                    may_grow |= bool(failed)
                     max_steps = min(2 * max_steps, len(steps)) if may_grow else max_steps
-                yield Chunk(chunk, results, failed)
-                loaded += self.load.total * len(chunk)
+                left_out |= failed
+                yield Chunk(chunk, results, dict(left_out))
+                loaded += load.total * len(chunk)
+                load = self.load.within(NamespaceSelection(excluded=frozenset(left_out)))
             remaining = StepRange(remaining.first, chunk.first - 1)
         if skipped:
             raise skipped[0]
 
-    async def _run_chunk(self, chunk: StepRange) -> tuple[list[T], dict[str, SourceError], int]:
-        """The results, the error of each namespace without one, and the number of time-outs."""
+    async def _run_chunk(
+        self, chunk: StepRange, load: SampleLoad, left_out: Collection[str]
+    ) -> tuple[list[T], dict[str, SourceError], int]:
+        """The results, the error of each further namespace without one, and the number of time-outs."""
         isolation = _Isolation(may_halve=self.planner.may_isolate(chunk.last))
-        shards = self.planner.shards(chunk, self.load)
+        shards = [shard.without(left_out) for shard in self.planner.shards(chunk, load)]
         outcomes = await run_all(self._run_shard(shard, chunk, isolation) for shard in shards)
         results = [result for answers, _ in outcomes for result in answers]
         failures = [failure for _, failed in outcomes for failure in failed]

@@ -135,6 +135,22 @@ async def test_a_failing_namespace_keeps_its_profiles_after_a_restart(signal: st
     assert namespaces_with(restarted, KINDS[signal]) == {*teams.names}
 
 
+@every_signal
+async def test_a_namespace_that_is_too_large_for_one_step_is_searched_for_once(signal: str) -> None:
+    """Its past has 4,032 steps at most, which would be as many searches.
+
+    9 queries halve the chunk to an hour of 12 steps. For chunks of 12, 6, 3 and 1 steps, 1 + 2 * 6 queries
+    halve 40 namespaces to one. With the query on the older steps of the others that are 9 + 4 * 13 + 1 = 62,
+    each as many as a mesh needs for an answer.
+    """
+    teams, whole = Teams(*NAMES), Teams(*NAMES)
+    teams.refuse_namespace(BAD, signal, lambda: refused(error="query processing would load too many samples"))
+    await term(whole).cycle()
+    await term(teams).cycle()
+
+    assert 0 < teams.count(signal) <= 62 * whole.count(signal)
+
+
 async def test_a_quarter_of_the_namespaces_stops_no_other() -> None:
     """Ten of 40 fail: after some cycles the 30 others have profiles, and exactly the ten are named."""
     teams, bad = Teams(*NAMES), set(NAMES[::4])
