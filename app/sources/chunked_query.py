@@ -1,9 +1,9 @@
 """Queries in chunks of time (newest first) and shards of namespaces; smaller ones when a query fails.
 
 A chunk has the results of all its shards, except for the namespaces that fail alone: their steps stay unread,
-and other namespaces do not wait for them. Older chunks are queried without them: a namespace that is too large
-even for one step would be searched for in each step of the past. A chunk that fails for all namespaces is skipped, so that older
-steps do not wait for it either.
+and other namespaces do not wait for them. Older chunks are queried without these: a namespace that is too
+large even for one step would be searched for in each step of the past. A chunk that fails for all namespaces
+is skipped, so that older steps do not wait for it either.
 """
 
 import asyncio
