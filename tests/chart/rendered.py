@@ -12,13 +12,16 @@ IMAGE = {"image": {"repository": "registry.example/job-profiler"}}
 DOWNWARD = {"metadata.namespace": "profiling", "metadata.name": "job-profiler-0"}
 
 Object = dict[str, Any]
+# Namespace or *, API group, resource, its name or *, verb.
+Right = tuple[str, str, str, str, str]
 
 
 class Release:
-    """The objects that Helm rendered for a release named job-profiler in the namespace profiling."""
+    """The objects that Helm rendered for a release named job-profiler in a namespace."""
 
-    def __init__(self, objects: list[Object]) -> None:
+    def __init__(self, objects: list[Object], namespace: str = "profiling") -> None:
         self.objects = objects
+        self._namespace = namespace
 
     def of(self, kind: str) -> list[Object]:
         """All objects of a kind."""
@@ -56,15 +59,14 @@ class Release:
         """The environment variables of a component."""
         return variables_of(self.pods()[component])
 
-    def rights(self, account: str) -> set[tuple[str, str, str, str, str]]:
-        """The rights of a service account: (namespace or *, API group, resource, its name or *, verb)."""
+    def rights(self, account: str) -> set[Right]:
+        """The rights of a service account."""
         return set(self._rights(account))
 
-    def _rights(self, account: str) -> Iterator[tuple[str, str, str, str, str]]:
+    def _rights(self, account: str) -> Iterator[Right]:
         for binding in (*self.of("RoleBinding"), *self.of("ClusterRoleBinding")):
-            if {"kind": "ServiceAccount", "name": account, "namespace": "profiling"} not in binding[
-                "subjects"
-            ]:
+            subject = {"kind": "ServiceAccount", "name": account, "namespace": self._namespace}
+            if subject not in binding["subjects"]:
                 continue
             namespace = binding["metadata"].get("namespace", "*")
             for rule in self._role(binding)["rules"]:

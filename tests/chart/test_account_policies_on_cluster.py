@@ -279,14 +279,14 @@ def test_only_the_data_of_secrets_can_change(
     limited_release: LimitedRelease, secret: str, attack: Object
 ) -> None:
     """Because of labels or annotations other controllers copy, load or delete a Secret."""
-    answer = limited_release.profiler.patch(limited_release.path("secrets", secret), attack)
+    answer = limited_release.replaced_secret(secret, attack)
 
     status, policy = refused("secrets")
     assert (answer.status, policy in answer.message) == (status, True), answer
 
 
 def test_other_secrets_are_out_of_reach(limited_release: LimitedRelease) -> None:
-    """No list, no creation, which could make a token of another account, and no other name."""
+    """No list, no creation, which could make a token of another account, no other name, and no patch."""
     send, path = limited_release.profiler.send, limited_release.path
     token = {
         "metadata": {"name": "token", "annotations": {"kubernetes.io/service-account.name": "default"}},
@@ -298,11 +298,11 @@ def test_other_secrets_are_out_of_reach(limited_release: LimitedRelease) -> None
         send("POST", path("secrets"), token),
         send("DELETE", path("secrets", f"{NAME}-ca")),
         send("GET", "/api/v1/secrets"),
+        limited_release.profiler.patch(path("secrets", f"{NAME}-tls"), {"data": {}}),
     ]
 
-    assert [answer.status for answer in answers] == [FORBIDDEN] * 5, answers
-    retyped = limited_release.profiler.patch(path("secrets", f"{NAME}-tls"), {"type": token["type"]})
-    assert retyped.is_refused
+    assert [answer.status for answer in answers] == [FORBIDDEN] * 6, answers
+    assert limited_release.replaced_secret(f"{NAME}-tls", {"type": token["type"]}).is_refused
 
 
 def test_events_are_in_its_own_name(limited_release: LimitedRelease) -> None:

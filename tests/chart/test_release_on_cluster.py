@@ -12,6 +12,7 @@ import pytest
 from tests.chart.profiles import manifest_of
 from tests.chart.rendered import CHART, IMAGE, REPOSITORY
 from tests.chart.served import FIRST, SECOND, wait_for_crds
+from tests.cluster.api_account import ApiAccount
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm, HelmError
 from tests.cluster.kubectl import Kubectl, KubectlError
@@ -52,6 +53,7 @@ class Product:
 
     def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
         self.kubectl = Kubectl(control_plane.kubeconfig_of("job-profiler-profiler", namespace))
+        self._account = ApiAccount(control_plane, "job-profiler-profiler", namespace)
         self.namespace = namespace
         self.bundle = b64encode(control_plane.ca_file.read_bytes()).decode()
         self._profile = manifest_of("cpu", namespace)
@@ -59,14 +61,20 @@ class Product:
     def write(self) -> None:
         """Every kind of object that the release renders empty, and one profile."""
         for secret in ("job-profiler-ca", "job-profiler-tls"):
-            self._patch("secret", secret, {"stringData": {"tls.key": "k"}})
-        self._patch("configmap", "job-profiler-status", {"data": {"a": "b"}})
-        self._patch("lease", "job-profiler", {"spec": {"holderIdentity": "job-profiler-0"}})
+            path = f"/api/v1/namespaces/{self.namespace}/secrets/{secret}"
+            self._replace(path, {"stringData": {"tls.key": "k"}})
+        status = ("patch", "configmap", "job-profiler-status", "--type=merge", '--patch={"data": {"a": "b"}}')
+        self.kubectl.run(*status)
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/job-profiler"
+        self._replace(path, {"spec": {"holderIdentity": "job-profiler-0"}})
         self._apply(self._configuration())
         self._apply(self._profile)
 
-    def _patch(self, kind: str, name: str, patch: dict[str, Any]) -> None:
-        self.kubectl.run("patch", kind, name, "--type=merge", f"--patch={json.dumps(patch)}")
+    def _replace(self, path: str, fields: dict[str, Any]) -> None:
+        """Not by kubectl, which would change its annotation for the next apply."""
+        stored = self._account.get(path)
+        answer = self._account.send("PUT", path, stored | fields)
+        assert not answer.is_refused, answer
 
     def _apply(self, manifest: dict[str, Any]) -> None:
         command = (

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from tests.chart.conftest import Render
+from tests.chart.rendered import Right
 
 pytestmark = pytest.mark.chart
 
-Right = tuple[str, str, str, str, str]
 PROFILES_GROUP = "webapp.liqo.io.profiling"
 PLURALS = ("cpuprofiles", "memoryprofiles", "connectionprofiles")
-READ = ("get", "list", "watch")
+READ = ("list", "watch")
 CERT_MANAGER = {"provider": "cert-manager"}
 
 
@@ -29,7 +29,7 @@ CONFIGURATION = ("*", "admissionregistration.k8s.io", "mutatingwebhookconfigurat
 
 def webhook_rights(profiles_namespace: str = "profiling") -> set[Right]:
     expected = rights("profiling", "", "secrets", "job-profiler-tls", *READ)
-    expected |= rights(*CONFIGURATION, *READ)
+    expected |= rights(*CONFIGURATION, "get", *READ)
     for plural in PLURALS:
         expected |= rights(profiles_namespace, PROFILES_GROUP, plural, "*", *READ)
     return expected
@@ -55,8 +55,8 @@ def probe_rights() -> set[Right]:
 
 def own_rights() -> set[Right]:
     return (
-        rights("profiling", "coordination.k8s.io", "leases", "job-profiler", "get", "update", "patch")
-        | rights("profiling", "", "configmaps", "job-profiler-status", "get", "update", "patch")
+        rights("profiling", "coordination.k8s.io", "leases", "job-profiler", "get", "update")
+        | rights("profiling", "", "configmaps", "job-profiler-status", "patch")
         | checkpoint_rights()
         | probe_rights()
         | rights("profiling", "", "events", "*", "create")
@@ -74,7 +74,7 @@ def limit_rights(namespace: str = "*") -> set[Right]:
 def certificate_rights() -> set[Right]:
     expected = rights(*CONFIGURATION, "get", "patch")
     for secret in ("job-profiler-ca", "job-profiler-tls"):
-        expected |= rights("profiling", "", "secrets", secret, *READ, "update", "patch")
+        expected |= rights("profiling", "", "secrets", secret, "get", "update")
     return expected
 
 
@@ -93,7 +93,7 @@ def test_webhook_only_reads(render: Render) -> None:
     granted = render().rights("job-profiler-webhook")
 
     assert granted == webhook_rights()
-    assert {verb for *_, verb in granted} == set(READ)
+    assert {verb for *_, verb in granted} == {"get", *READ}
 
 
 def test_profiler_rights(render: Render) -> None:
@@ -111,7 +111,7 @@ def test_the_webhook_that_sets_requests_reads_more(render: Render) -> None:
     granted = render(scheduling={"enabled": True}).rights("job-profiler-webhook")
 
     assert granted == webhook_rights() | namespace_rights() | limit_rights()
-    assert {verb for *_, verb in granted} == set(READ)
+    assert {verb for *_, verb in granted} == {"get", *READ}
 
 
 def test_scheduling_gives_the_profiler_nothing(render: Render) -> None:
@@ -185,7 +185,7 @@ def test_little_is_granted_in_the_cluster(render: Render) -> None:
     in_cluster = {right for right in release.rights("job-profiler-profiler") if right[0] == "*"}
     assert in_cluster == namespace_rights("shop") | rights(*CONFIGURATION, "get")
     in_cluster = {right for right in release.rights("job-profiler-webhook") if right[0] == "*"}
-    assert in_cluster == rights(*CONFIGURATION, *READ)
+    assert in_cluster == rights(*CONFIGURATION, "get", *READ)
 
 
 def test_without_the_probe_only_the_ca_bundle_needs_the_configuration(render: Render) -> None:

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.chart.conftest import Render
-from tests.chart.rendered import REPOSITORY
+from tests.chart.rendered import REPOSITORY, Right
 
 pytestmark = pytest.mark.chart
 
-Right = tuple[str, str, str, str, str]
 DOCUMENT = REPOSITORY / "docs" / "security.md"
 LISTED = "`profiling.namespaces`, or all"
 # The values that the table names in the column `when`.
@@ -169,6 +168,17 @@ def test_versions_of_kubernetes_have_the_same_rights(render: Render, kube_versio
     release = render(kube_version=kube_version)
 
     assert release.rights("job-profiler-profiler") == expected(("profiler",), DEFAULTS)
+
+
+@pytest.mark.parametrize("topology", ["split", "combined"])
+def test_no_right_by_name_is_part_of_a_larger_one(render: Render, topology: str) -> None:
+    """A verb on a named object is not granted where the same account has that verb on all objects."""
+    release = render(topology=topology, scheduling={"enabled": True})
+
+    for account in release.names("ServiceAccount"):
+        rights = release.rights(account)
+        assert rights
+        assert not [right for right in rights if right[3] != "*" and (*right[:3], "*", right[4]) in rights]
 
 
 def test_every_row_has_a_reason_and_applies_somewhere() -> None:

@@ -1,7 +1,8 @@
 """A Kubernetes control plane without nodes: etcd, API server and controller manager, 1.20 to 1.36.
 
 Pods are created, admitted and stored, and stay Pending. `tokens.csv` holds the administrator's token; other
-clients use the token of a service account, with the rights that RBAC grants it.
+clients use the token of a service account, with the rights that RBAC grants it. The API server logs each of
+their requests in `audit.log`.
 """
 
 import json
@@ -26,6 +27,16 @@ START_SECONDS = 60
 API_SERVER_GRACE_SECONDS = 2  # without it, up to a minute passes until all watches are closed
 SERVICE_ACCOUNT_SECONDS = 30
 LAST_MINOR_WITH_INSECURE_PORT = 23
+# Who asked for what, and what allowed it: of service accounts, except those of the controllers.
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+    ],
+}
 
 
 class ControlPlane:
@@ -41,6 +52,7 @@ class ControlPlane:
         self.server_url = f"https://127.0.0.1:{api_port}"
         self.ca_file = self.directory / "certificates" / "apiserver.crt"
         self.kubeconfig = self.directory / "admin.kubeconfig"
+        self.audit_log = self.directory / "audit.log"
         self.version = _version_of(require(Part.KUBE_APISERVER))
         self._etcd_url = f"http://127.0.0.1:{etcd_port}"
         self._etcd = Process("etcd", self._etcd_command(peer_port), self.directory)
@@ -55,6 +67,8 @@ class ControlPlane:
     def __enter__(self) -> Self:
         _write_service_account_keys(self.directory)
         (self.directory / "tokens.csv").write_text(f"{ADMIN_TOKEN},admin,admin,system:masters\n")
+        (self.directory / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY))
+        self.audit_log.touch()
         self._write_kubeconfig(self.kubeconfig, ADMIN_TOKEN)
         with ExitStack() as undo:
             undo.callback(self.stop)
@@ -153,6 +167,8 @@ class ControlPlane:
             *("--service-cluster-ip-range", "10.96.0.0/16"),
             *("--cert-dir", self.ca_file.parent),
             *("--token-auth-file", "tokens.csv"),
+            *("--audit-policy-file", "audit-policy.json"),
+            *("--audit-log-path", self.audit_log),
             *("--authorization-mode", "RBAC"),
             *("--secure-port", str(port)),
             *("--bind-address", "127.0.0.1"),

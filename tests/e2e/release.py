@@ -117,9 +117,11 @@ class Release:
         }
 
 
-def job_profiler(release: Release, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command with the settings and the account of the profiler's Pods."""
-    environment = release.processes["profiler"].environment
+def job_profiler(
+    release: Release, command: str, *arguments: str, component: str = "profiler"
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command with the settings and the account of a component's Pods."""
+    environment = release.processes[component].environment
     return subprocess.run(
         [sys.executable, "-m", "app", command, *arguments],
         cwd=REPOSITORY,

@@ -3,13 +3,11 @@
 Tests run in this order.
 """
 
-import base64
 import json
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from tests.cluster.loopback_http import request
 from tests.cluster.waiting import wait_until
 from tests.e2e.conftest import running
 from tests.e2e.release import CHART, NAME, Release, job_profiler
-from tests.tls.issued import issue_authority
+from tests.tls.issued import foreign_bundle
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chart]
 
@@ -246,10 +244,6 @@ def test_an_edited_selector_is_noticed(release: Release) -> None:
         assert job_profiler(release, "probe").returncode == 1
     until(release, success=True)
     assert job_profiler(release, "probe").returncode == 0
-
-
-def foreign_bundle() -> str:
-    return base64.b64encode(issue_authority(datetime.now(UTC)).certificate).decode()
 
 
 def test_a_foreign_authority_for_pods_alone_is_noticed(release: Release) -> None:

@@ -1,6 +1,7 @@
 """Certificate authorities and serving certificates for tests, issued from random or seeded keys."""
 
-from datetime import datetime, timedelta
+import base64
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -32,6 +33,11 @@ class SeededKeys:
 def issue_authority(now: datetime, lifetime: timedelta = AUTHORITY_LIFETIME) -> KeyPair:
     """A certificate authority with a random key."""
     return issuing.issue_authority(KEYS, now, lifetime)
+
+
+def foreign_bundle() -> str:
+    """A `caBundle`, in base64, of an authority that signed nothing."""
+    return base64.b64encode(issue_authority(datetime.now(UTC)).certificate).decode()
 
 
 def issue_serving_certificate(

@@ -2,7 +2,7 @@
 {{- define "job-profiler.rights.webhook-profiles" -}}
 - apiGroups: [webapp.liqo.io.profiling]
   resources: [cpuprofiles, memoryprofiles, connectionprofiles]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end }}
 
 {{/* Webhook, in its own namespace: read its certificate. */}}
@@ -10,7 +10,7 @@
 - apiGroups: [""]
   resources: [secrets]
   resourceNames: [{{ include "job-profiler.fullname" . }}-tls]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end }}
 
 {{/*
@@ -31,10 +31,10 @@ labels of namespaces that opt in.
 {{- define "job-profiler.rights.webhook-limits" -}}
 - apiGroups: [""]
   resources: [limitranges, resourcequotas]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end }}
 
 {{/* Read namespaces. They are cluster-scoped objects: resourceNames has the listed ones. */}}
@@ -44,14 +44,14 @@ labels of namespaces that opt in.
   {{- with .Values.profiling.namespaces }}
   resourceNames: {{ uniq . | sortAlpha | toJson }}
   {{- end }}
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end }}
 
 {{/* Profiler, in the namespace of the profiles: write profiles. */}}
 {{- define "job-profiler.rights.profiler-profiles" -}}
 - apiGroups: [webapp.liqo.io.profiling]
   resources: [cpuprofiles, memoryprofiles, connectionprofiles]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [webapp.liqo.io.profiling]
   resources: [cpuprofiles/status, memoryprofiles/status, connectionprofiles/status]
   verbs: [patch]
@@ -62,15 +62,15 @@ labels of namespaces that opt in.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [{{ include "job-profiler.fullname" . }}]
-  verbs: [get, update, patch]
+  verbs: [get, update]
 - apiGroups: [""]
   resources: [configmaps]
   resourceNames: [job-profiler-status]
-  verbs: [get, update, patch]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
-# Check-points, which have names that depend on their content, and the self-probe's dry run.
+# Check-points, which have names that depend on their content, and the self-probe's dry run; `get` serves the status too.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, create, update, delete]
@@ -78,7 +78,7 @@ labels of namespaces that opt in.
 - apiGroups: [""]
   resources: [secrets]
   resourceNames: [{{ include "job-profiler.fullname" . }}-ca, {{ include "job-profiler.fullname" . }}-tls]
-  verbs: [get, list, watch, update, patch]
+  verbs: [get, update]
 {{- end }}
 {{- end }}
 
@@ -101,13 +101,13 @@ patch its caBundle.
 {{- define "job-profiler.rights.profiler-workloads" -}}
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch{{ if .Values.backfill.enabled }}, patch{{ end }}]
+  verbs: [list, watch{{ if .Values.backfill.enabled }}, patch{{ end }}]
 - apiGroups: [apps]
   resources: [deployments, statefulsets, daemonsets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [batch]
   resources: [jobs, cronjobs]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]

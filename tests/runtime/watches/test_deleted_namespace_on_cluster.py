@@ -29,7 +29,7 @@ pytestmark = pytest.mark.cluster
 HOME, KEPT, DELETED = "faults-home", "faults-kept", "faults-deleted"
 ACCOUNT = "reader"
 SETTINGS = read_settings({"profiling_namespace": f"{KEPT},{DELETED}"})
-READ = ["get", "list", "watch"]
+READ = ["list", "watch"]
 Manifest = dict[str, Any]
 
 
