@@ -1,4 +1,4 @@
-"""The part of `job-profiler status` on what metrics claim and the profiler does not believe."""
+"""The part of `job-profiler status` on what metrics and objects claim and the profiler does not believe."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -27,3 +27,9 @@ def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"Not published for {workload}: {reason}"
     if refused := report.get("refusedWrites"):
         yield f"Refused by the API server, tried again less often: {refused} profiles (see the log)"
+    if ignored := report.get("ignoredObjects"):
+        yield (
+            f"Ignored: {ignored['total']} objects, such as {', '.join(ignored['names'])}. They are copies of"
+            " profiles under another name, or name no workload: they take no place of MAX_PROFILES, and who"
+            " made them may delete them"
+        )

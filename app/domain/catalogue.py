@@ -1,12 +1,13 @@
 """Catalogue of the stored profiles, fed by a list and a watch of each of the three kinds."""
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
 import msgspec
 
-from app.domain.custom_resources import from_manifest
+from app.domain.custom_resources import KINDS, from_manifest
 from app.domain.profile_names import is_name_of, is_newcomer_name
 from app.domain.profiles import Identity, ProfileKind, StoredProfile
 from app.domain.workloads import Connection, Workload
@@ -57,12 +58,32 @@ class ProfileCatalogue:
         return self._by_subject[identity.kind].get(identity.subject)
 
     def __iter__(self) -> Iterator[StoredProfile]:
-        return chain.from_iterable(map(dict.values, self._by_subject.values()))
+        """Every profile; thread-safe, since the profiles of a kind are copied by one operation."""
+        return chain.from_iterable(list(profiles.values()) for profiles in self._by_subject.values())
 
     @property
     def names(self) -> set[str]:
         """Every name in use, also of objects without an identity; thread-safe."""
         return set().union(*self._by_name.values())
+
+    @property
+    def ignored_count(self) -> int:
+        """The number of objects that are no profile in use.
+
+        They are copies under a name that the rules do not give, the later object of an identity with two, and
+        objects without an identity.
+        """
+        return sum(map(len, self._by_name.values())) - sum(map(len, self._by_subject.values()))
+
+    def ignored_names(self, limit: int) -> list[str]:
+        """The first of the ignored objects in order, at most *limit*, as `cpuprofiles/NAME`."""
+        return heapq.nsmallest(limit, self._ignored()) if self.ignored_count else []
+
+    def _ignored(self) -> Iterator[str]:
+        for kind, by_name in self._by_name.items():
+            for name, profile in by_name.items():
+                if profile is None or self._by_subject[kind][profile.subject].name != name:
+                    yield f"{KINDS[kind].plural}/{name}"
 
     def replace(self, kind: ProfileKind, manifests: Iterable[Mapping[str, Any]]) -> None:
         """Replace all objects of one kind."""

@@ -86,7 +86,9 @@ def test_a_copy_under_another_name_changes_nothing(name: str, *, by_list: bool, 
 
     assert [profile.value for profile in catalogue] == ["0.020"]
     assert catalogue.names == {name, contract_name(cpu("web"))}
+    assert (catalogue.ignored_count, catalogue.ignored_names(9)) == (1, [f"cpuprofiles/{name}"])
     catalogue.delete(ProfileKind.CPU, original)
+    assert catalogue.ignored_count == 1
     assert catalogue.get(cpu("web")) is None
     assert notified == [cpu("web")] * 2
 
@@ -117,8 +119,10 @@ def test_of_the_two_names_of_the_rules_the_older_object_counts(
         catalogue.upsert(ProfileKind.CPU, manifest)
 
     assert [profile.value for profile in catalogue] == ["0.020"]
+    assert catalogue.ignored_names(9) == [f"cpuprofiles/{younger(cpu('web'))}"]
     catalogue.delete(ProfileKind.CPU, objects[0])
     assert [profile.value for profile in catalogue] == ["999.000"]
+    assert (catalogue.ignored_count, catalogue.ignored_names(9)) == (0, [])
     catalogue.upsert(
         ProfileKind.CPU,
         objects[0] | {"metadata": objects[0]["metadata"] | {"creationTimestamp": "2026-03-03T00:00:00Z"}},
@@ -158,6 +162,7 @@ def test_the_name_of_an_object_without_identity_is_taken_too() -> None:
 
     assert catalogue.names == {"by-hand"}
     assert list(catalogue) == []
+    assert (catalogue.ignored_count, catalogue.ignored_names(0)) == (1, [])
 
 
 def test_times_are_kept_only_if_enabled() -> None:

@@ -13,7 +13,7 @@ from app.errors import NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions, Object
-from app.kubernetes.profiles import ProfileWriter
+from app.kubernetes.profiles import FIELD_MANAGER, ProfileWriter
 from app.kubernetes.reflector import Reflector
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.profile_crds import ensure_crds
@@ -65,6 +65,33 @@ async def test_profiles_reach_the_catalogue(
         await until(lambda: catalogue.get(identity).status_refreshed_at == NOON)  # type: ignore[union-attr]
         await writer.delete("cpuprofiles", CPU_NAME)
         await until(lambda: stored_value() is None)
+
+
+async def test_a_copy_is_ignored_and_no_object_of_the_profiler(
+    cluster: ClusterClient, namespace: str, crds: None
+) -> None:
+    """The field manager of a copy under another name is its creator's, even if it is copied with its fields.
+
+    So it is not the profiler's to delete: it is ignored, counted and named.
+    """
+    writer, catalogue = ProfileWriter(cluster, namespace), ProfileCatalogue()
+    await writer.apply(
+        "cpuprofiles", to_manifest(cpu_profile("0.020"), name=CPU_NAME, namespace=namespace, updated_at=NOON)
+    )
+    original = await cluster.get(paths.profile("cpuprofiles", namespace, CPU_NAME))
+    metadata = {key: original["metadata"][key] for key in ("annotations", "managedFields", "namespace")}
+    copy = await cluster.create(
+        paths.profiles("cpuprofiles", namespace), original | {"metadata": metadata | {"name": "backup"}}
+    )
+    for manifest in (original, copy):
+        catalogue.upsert(ProfileKind.CPU, manifest)
+
+    managers = [
+        {entry["manager"] for entry in manifest["metadata"]["managedFields"]} for manifest in (original, copy)
+    ]
+    assert managers[0] == {FIELD_MANAGER}
+    assert FIELD_MANAGER not in managers[1]
+    assert (catalogue.ignored_count, catalogue.ignored_names(9)) == (1, ["cpuprofiles/backup"])
 
 
 async def test_an_unchanged_apply_changes_nothing(

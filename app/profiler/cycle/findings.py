@@ -1,10 +1,11 @@
-"""What metrics claim and the profiler does not believe, as the status report has it."""
+"""What metrics and stored objects claim and the profiler does not believe, as the status report has it."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
 from app.history.samples import EdgeFault
 from app.profiler.cycle.collector import CollectedSamples
+from app.profiler.cycle.publisher import PublishResult
 
 _REMEMBERED = timedelta(days=1)
 _MAX_LISTED_NAMESPACES, _MAX_LISTED_NEEDS = 20, 500
@@ -30,8 +31,8 @@ class Findings:
         self._needs = {name: item for name, item in self._needs.items() if now - item[1] < _REMEMBERED}
         self._container_jobs = list(collected.container_jobs)
 
-    def as_report(self, refused: int) -> dict[str, Any]:
-        """The findings there are; *refused* is the number of objects with a refused last write."""
+    def as_report(self, published: PublishResult) -> dict[str, Any]:
+        """The findings there are, with those among the stored objects."""
         namespaces: dict[str, list[str]] = {}
         for fault, namespace in sorted(self._edges):
             namespaces.setdefault(fault.value, []).append(namespace or "(none)")
@@ -41,7 +42,10 @@ class Findings:
                 sorted((name, reason) for name, (reason, _) in self._needs.items())[:_MAX_LISTED_NEEDS]
             ),
             "containerJobs": self._container_jobs[:_MAX_LISTED_NAMESPACES] if self._has_several_jobs else [],
-            "refusedWrites": refused,
+            "refusedWrites": published.refused,
+            "ignoredObjects": {"total": published.ignored, "names": list(published.ignored_names)}
+            if published.ignored
+            else {},
         }
         return {name: finding for name, finding in findings.items() if finding}
 

@@ -37,7 +37,8 @@ class _Candidate:
 def plan_limit(profiles: Iterable[Profile], stored: ProfileCatalogue, max_profiles: int) -> LimitPlan:
     """The plan for derived *profiles* beside the *stored* ones.
 
-    Everything is stored while it fits. Then a namespace within its share of *max_profiles* keeps all of its
+    Only profiles in use count: an object that the profiler ignores takes no place. Everything is stored while
+    it fits. Then a namespace within its share of *max_profiles* keeps all of its
     profiles. The others take turns for the remaining places: first with CPU and memory, then with
     connections. A stored profile is removed only in favour of a new one that goes before it.
     """
@@ -45,13 +46,12 @@ def plan_limit(profiles: Iterable[Profile], stored: ProfileCatalogue, max_profil
     new: list[Profile] = []
     for profile in profiles:
         (existing if stored.get(profile.identity) else new).append(profile)
-    in_use = len(stored.names)
+    candidates = [_Candidate(one.identity, one.tenant, is_stored=True) for one in stored]
+    in_use = len(candidates)
     if in_use + len(new) <= max_profiles:
         return LimitPlan(existing + new)
-    candidates = [_Candidate(one.identity, one.tenant, is_stored=True) for one in stored]
-    in_use_by_others = in_use - len(candidates)  # objects without an identity
     candidates += [_Candidate(profile.identity, profile.tenant, is_stored=False) for profile in new]
-    kept = _kept(candidates, max_profiles - in_use_by_others)
+    kept = _kept(candidates, max_profiles)
     new.sort(key=lambda profile: _Candidate(profile.identity, profile.tenant, is_stored=False).rank)
     allowed = [profile for profile in new if profile.identity in kept]
     surplus = [one for one in candidates if one.is_stored and one.identity not in kept]

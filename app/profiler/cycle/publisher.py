@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,6 +25,7 @@ _CONCURRENT_WRITES = 8
 _ATTEMPTS = 3
 _LONGEST_PAUSE_SECONDS = 60.0
 _LISTED_NAMESPACES = 10
+_LISTED_IGNORED = 20
 Change = Callable[[], Awaitable[None]]
 
 
@@ -33,8 +34,8 @@ class PublishResult:
     """The outcome of the writes of one cycle.
 
     `left_out` counts the new profiles beyond the limit, `evicted` the stored ones that made room for others,
-    `postponed` the writes that are left to the next cycle, and `refused` the objects whose last write was
-    refused.
+    `postponed` the writes that are left to the next cycle, `refused` the objects whose last write was
+    refused, and `ignored` the objects that are no profile in use, of which some are named.
     """
 
     written: list[ProfileWrite]
@@ -44,6 +45,8 @@ class PublishResult:
     evicted: int = 0
     postponed: int = 0
     refused: int = 0
+    ignored: int = 0
+    ignored_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +101,17 @@ class Publisher:
         await asyncio.gather(*(write_waiting() for _ in range(_CONCURRENT_WRITES)))
         # The catalogue of a cluster contains a write only once the watch reports it.
         stored = {write.profile.identity for write in written} | {profile.identity for profile in catalogue}
+        stored -= evicted
         return PublishResult(
             written,
             len(plan.order.writes) - len(written),
             plan.limit.left_out,
-            stored.difference(evicted),
+            stored,
             len(evicted),
             plan.order.postponed,
             len(self._refusals),
+            catalogue.ignored_count,
+            catalogue.ignored_names(_LISTED_IGNORED),
         )
 
     def _plan(self, profiles: list[Profile], catalogue: ProfileCatalogue, now: datetime) -> _Plan:

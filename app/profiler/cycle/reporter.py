@@ -58,7 +58,7 @@ class Reporter:
             past_owner_source=collected.past_owner_source,
         )
         self._findings.update(collected, now)
-        report |= self._findings.as_report(published.refused)
+        report |= self._findings.as_report(published)
         if report != self._last_report and await _succeeds(self._sink.write(report)):
             self._last_report = report
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from app.domain.custom_resources import KINDS
 from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Connection, Workload
 from app.errors import ClusterError, UnavailableError
@@ -202,6 +203,30 @@ async def test_an_unchanged_report_is_not_written() -> None:
         "pastPodsAttributedBy": "names",
         "namespacesWithUnattributedPods": [],
     }
+
+
+async def test_copies_of_profiles_take_no_place_and_the_status_names_them() -> None:
+    """Eleven profiles, a copy of each under another name, room for eleven.
+
+    A profile that somebody deletes is written again; before, the copies had its place for ever.
+    """
+    scenario = Scenario(EmojivotoPrometheus(), max_profiles=11)
+    await scenario.cycle()
+    for name, manifest in list(scenario.profiles.manifests.items()):
+        kind = next(kind for kind, known in KINDS.items() if known.kind == manifest["kind"])
+        scenario.profiles.catalogue.upsert(
+            kind, manifest | {"metadata": manifest["metadata"] | {"name": f"{name}-copy"}}
+        )
+    web = scenario.profiles.catalogue.get(Identity(ProfileKind.CPU, workload("web")))
+    assert web
+    await scenario.profiles.remove(web)
+
+    report = await scenario.cycle(5)
+
+    assert (report.written, report.left_out, report.stored) == (1, 0, 11)
+    ignored = scenario.sink.reports[-1]["ignoredObjects"]
+    assert ignored["total"] == len(ignored["names"]) == 11
+    assert f"cpuprofiles/{web.name}-copy" in ignored["names"]
 
 
 async def test_without_a_mesh_there_are_cpu_and_memory_profiles_and_no_fault() -> None:

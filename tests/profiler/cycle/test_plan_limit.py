@@ -107,13 +107,25 @@ def test_while_there_is_room_no_namespace_waits() -> None:
 
 
 def test_long_running_workloads_go_before_runs() -> None:
-    """Two objects without an identity are stored and four allowed: a Deployment and the first Job fit."""
-    foreign = catalogue(*({"kind": "CPUProfile", "metadata": {"name": name}} for name in ("a", "b")))
+    """Two Jobs and a Deployment are new, and two allowed: the Deployment and the first Job fit."""
     jobs, [web] = needs("ci", 2, "Job"), needs("ci", 1)
 
-    plan = plan_limit([*jobs, web], foreign, 4)
+    plan = plan_limit([*jobs, web], NOTHING, 2)
 
     assert (plan.allowed, plan.left_out) == ([web, jobs[0]], 1)
+
+
+def test_ignored_objects_take_no_place() -> None:
+    """One profile in use, room for two: 100 copies of it and 100 objects without a workload are ignored."""
+    old, new = needs("shop", 2)
+    copies = [manifest(old, name=f"cpuprofile-copy-{number}") for number in range(100)]
+    strangers = [{"kind": "CPUProfile", "metadata": {"name": f"stranger-{number}"}} for number in range(100)]
+    present = catalogue(manifest(old), *copies, *strangers)
+
+    plan = plan_limit([old, new], present, 2)
+
+    assert (plan.allowed, plan.left_out, plan.evicted) == ([old, new], 0, [])
+    assert (len(present.names), present.ignored_count) == (201, 200)
 
 
 def test_a_lower_limit_removes_nothing_by_itself() -> None:
