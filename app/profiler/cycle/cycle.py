@@ -26,10 +26,10 @@ from app.profiler.cycle.collector import (
 from app.profiler.cycle.container_roles import init_container_check, with_roles
 from app.profiler.cycle.derivation import DerivedProfiles, ProfileDerivation, StoredValues
 from app.profiler.cycle.event_recorder import WorkloadEventRecorder
-from app.profiler.cycle.need_limits import absurd_needs, without_absurd
+from app.profiler.cycle.need_limits import ABSURD_NEED, absurd_needs, without_absurd
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.cycle.plan_events import plan_events
-from app.profiler.cycle.publisher import Publisher
+from app.profiler.cycle.publisher import Publisher, PublishResult
 from app.profiler.cycle.reporter import Reporter
 from app.profiler.cycle.signals import Signal, SignalState
 from app.profiler.cycle.status_report import Reasons, question_faults, reasons_without_profile, signal_faults
@@ -147,10 +147,10 @@ class ProfilingCycle:
             without_absurd(derived.profiles, absurd), now, frozen_kinds=collected.unread_past
         )
         removed = await self._publisher.apply_aging(derived.newest_samples, collected.is_answered, now)
-        reasons = self._reasons(snapshot, collected, derived, published.stored_identities)
+        collected.absurd_needs += absurd
+        reasons = self._reasons(snapshot, collected, derived, published)
         faults = dict(self._watches.faults()) if self._watches else {}
         faults |= question_faults(collected.failed)
-        collected.absurd_needs += absurd
         await self._reporter.report(collected, reasons, faults, published, now)
         events = plan_events(published.written, removed, snapshot.uids, self._in_scope)
         return CycleReport(
@@ -214,13 +214,15 @@ class ProfilingCycle:
         snapshot: ClusterSnapshot,
         collected: CollectedSamples,
         derived: DerivedProfiles,
-        stored: Collection[Identity],
+        published: PublishResult,
     ) -> Reasons:
         expected = (workload for workload in snapshot.workloads if self._in_scope(workload.namespace))
+        absurd = (need.identity for need in collected.absurd_needs)
         return reasons_without_profile(
             expected,
-            stored,
+            published.stored_identities,
             derived.too_few,
+            unstored={**published.unstored, **dict.fromkeys(absurd, ABSURD_NEED)},
             failed_namespaces={
                 name for signal in _USAGE_SIGNALS for name in collected.failed.get(signal, ())
             },

@@ -13,6 +13,8 @@ from app.history.samples import ContainerSamples
 _UNITS = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
 _SETTINGS = {Resource.CPU: "MAX_CPU_NEED", Resource.MEMORY: "MAX_MEMORY_NEED"}
 _TIB = 2**40
+# The reason of a workload without a profile; the amount, which changes, is named apart.
+ABSURD_NEED = "AbsurdNeed: more than MAX_CPU_NEED or MAX_MEMORY_NEED is not published"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class AbsurdNeed:
     resource: Resource
     amount: float
     limit: float
+
+    @property
+    def identity(self) -> Identity:
+        """The profile that is not published."""
+        return Identity(self.resource.profile_kind, self.workload)
 
     @property
     def reason(self) -> str:
@@ -73,5 +80,5 @@ def absurd_needs(profiles: Iterable[Profile], limits: NeedLimits) -> Iterator[Ab
 
 def without_absurd(profiles: list[Profile], absurd: Iterable[AbsurdNeed]) -> list[Profile]:
     """The profiles that may be published."""
-    left_out = {Identity(need.resource.profile_kind, need.workload) for need in absurd}
+    left_out = {need.identity for need in absurd}
     return [profile for profile in profiles if profile.identity not in left_out] if left_out else profiles

@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -26,6 +26,9 @@ _ATTEMPTS = 3
 _LONGEST_PAUSE_SECONDS = 60.0
 _LISTED_NAMESPACES = 10
 _LISTED_IGNORED = 20
+MAX_PROFILES = "MaxProfiles: MAX_PROFILES is reached, and its namespace has no place left"
+NAMES_TAKEN = "NamesTaken: other objects have the names that its profile can have"
+NOT_WRITTEN = "NotWritten: the API server refused the profile, or did not answer (see the log)"
 Change = Callable[[], Awaitable[None]]
 
 
@@ -35,7 +38,8 @@ class PublishResult:
 
     `left_out` counts the new profiles beyond the limit, `evicted` the stored ones that made room for others,
     `postponed` the writes that are left to the next cycle, `refused` the objects whose last write was
-    refused, and `ignored` the objects that are no profile in use, of which some are named.
+    refused, and `ignored` the objects that are no profile in use, of which some are named. `unstored` has the
+    reason for each of the given profiles that is not stored.
     """
 
     written: list[ProfileWrite]
@@ -47,12 +51,27 @@ class PublishResult:
     refused: int = 0
     ignored: int = 0
     ignored_names: Sequence[str] = ()
+    unstored: Mapping[Identity, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     order: WriteOrder
     limit: LimitPlan
+    planned: Collection[Identity]
+
+    def unstored(self, profiles: Iterable[Profile], stored: Collection[Identity]) -> dict[Identity, str]:
+        """The reason for each of *profiles* that is not *stored* after the writes."""
+        missing = [profile.identity for profile in profiles if profile.identity not in stored]
+        allowed = {profile.identity for profile in self.limit.allowed} if missing else set()
+        return {
+            identity: MAX_PROFILES
+            if identity not in allowed
+            else NOT_WRITTEN
+            if identity in self.planned
+            else NAMES_TAKEN
+            for identity in missing
+        }
 
 
 class Publisher:
@@ -112,6 +131,7 @@ class Publisher:
             len(self._refusals),
             catalogue.ignored_count,
             catalogue.ignored_names(_LISTED_IGNORED),
+            plan.unstored(profiles, stored),
         )
 
     def _plan(self, profiles: list[Profile], catalogue: ProfileCatalogue, now: datetime) -> _Plan:
@@ -120,7 +140,8 @@ class Publisher:
         planned = plan_writes(limit.allowed, catalogue, now)
         self._refusals.keep_only({write.name for write in planned} | catalogue.names)
         writes = (write for write in planned if not self._refusals.is_paused(write.name, now))
-        return _Plan(order_writes(writes, self._max_writes, self._refusals.__contains__), limit)
+        order = order_writes(writes, self._max_writes, self._refusals.__contains__)
+        return _Plan(order, limit, {write.profile.identity for write in planned})
 
     async def _evict(self, profiles: list[StoredProfile], now: datetime) -> set[Identity]:
         """Remove stored profiles of namespaces over their share; returns the removed ones."""

@@ -27,10 +27,12 @@ def reasons_without_profile(  # noqa: PLR0913 - everything in a cycle that a rea
     usage_queries_answered: bool,
     failed_namespaces: Collection[str] = (),
     living: Collection[Workload] = (),
+    unstored: Mapping[Identity, str] | None = None,
 ) -> Reasons:
     """The reason for each workload that has no profile: *expected* ones, and those with *too_few* samples.
 
     *present* are the stored profiles: a failing source does not invalidate values that were learned before.
+    *unstored* has the reason for each profile that the profiler has samples of and does not store.
     The workloads that exist come first: the *expected* ones, and the *living* ones that run to completion.
     Others are runs of the past, of which there may be thousands.
     """
@@ -49,11 +51,17 @@ def reasons_without_profile(  # noqa: PLR0913 - everything in a cycle that a rea
     }
     existing = expected.union(living)
     reasons = Reasons()
-    for workload in sorted(lacking | without_any, key=lambda workload: (workload not in existing, workload)):
+    derived = {
+        identity.subject: reason
+        for identity, reason in (unstored or {}).items()
+        if identity.kind is not ProfileKind.CONNECTION and identity not in present
+    }
+    listed = lacking | without_any | derived.keys()
+    for workload in sorted(listed, key=lambda workload: (workload not in existing, workload)):
         if isinstance(workload, Workload) and workload.namespace in failed_namespaces:
             reason = _NO_ANSWER_OF_NAMESPACE
         else:
-            reason = few_samples if workload in lacking else no_samples
+            reason = derived.get(workload) or (few_samples if workload in lacking else no_samples)
         reasons[str(workload)] = reason
         reasons.existing += workload in existing
     return reasons

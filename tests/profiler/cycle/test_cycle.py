@@ -10,12 +10,14 @@ from itertools import pairwise
 import pytest
 
 from app.domain.custom_resources import KINDS
+from app.domain.profile_names import contract_name, separated_name
 from app.domain.profiles import Identity, ProfileKind
 from app.domain.workloads import Connection, Workload
 from app.errors import ClusterError, UnavailableError
 from app.history.samples import ContainerSamples
 from app.history.usage_history import FindWorkload, FoldResult, UsageHistory
 from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.profiler.cycle.publisher import MAX_PROFILES, NAMES_TAKEN, NOT_WRITTEN
 from app.profiler.in_memory import InMemoryProfiles
 from app.profiler.profile_write import ProfileWrite
 from tests.profiler.emojivoto_prometheus import PODS, EmojivotoPrometheus
@@ -229,6 +231,41 @@ async def test_copies_of_profiles_take_no_place_and_the_status_names_them() -> N
     assert f"cpuprofiles/{web.name}-copy" in ignored["names"]
 
 
+async def test_a_workload_without_a_place_is_named_with_that_reason() -> None:
+    """Room for five of eight CPU and memory profiles: the workloads of the other three are named so.
+
+    Before, those without any profile were said to have no samples.
+    """
+    scenario = Scenario(EmojivotoPrometheus(), max_profiles=5)
+
+    await scenario.cycle()
+
+    stored = {(profile.kind, profile.subject) for profile in scenario.profiles.catalogue}
+    lacking = {
+        str(workload(name))
+        for name in ("web", "voting", "emoji", "vote-bot")
+        if not {(kind, workload(name)) for kind in (ProfileKind.CPU, ProfileKind.MEMORY)} <= stored
+    }
+    report = scenario.sink.reports[-1]
+    assert lacking
+    assert report["workloadsWithoutProfile"] == dict.fromkeys(lacking, MAX_PROFILES)
+    assert report["workloadsWithoutProfileByReason"] == {"MaxProfiles": {"existing": len(lacking), "past": 0}}
+
+
+async def test_a_workload_whose_names_are_taken_is_named_with_that_reason() -> None:
+    """Objects of somebody else have both names that the CPU profile of `web` can have."""
+    scenario = Scenario(EmojivotoPrometheus())
+    web = Identity(ProfileKind.CPU, workload("web"))
+    for name in (contract_name(web), separated_name(web)):
+        scenario.profiles.catalogue.upsert(ProfileKind.CPU, {"metadata": {"name": name}})
+
+    await scenario.cycle()
+
+    report = scenario.sink.reports[-1]
+    assert report["workloadsWithoutProfile"] == {"emojivoto/web": NAMES_TAKEN}
+    assert report["ignoredObjects"]["total"] == 2
+
+
 async def test_without_a_mesh_there_are_cpu_and_memory_profiles_and_no_fault() -> None:
     """Prometheus has no metric of a proxy: connections are absent, which is one Event and no warning."""
     scenario = Scenario(EmojivotoPrometheus(edges={}, proxies=()))
@@ -304,7 +341,7 @@ async def test_only_the_changed_value_is_written() -> None:
 
 
 async def test_a_refused_write_is_retried_in_the_next_cycle() -> None:
-    """One of eleven writes is refused: the others succeed, and the report does not count the profile."""
+    """One of eleven writes is refused: the others succeed, and the report names the profile's workload."""
     name = "cpuprofile-9b9e16387237056ac52a193ffbd6d695831cfe7f"
     store = RefusingProfiles(name)
     scenario = Scenario(EmojivotoPrometheus(), store)
@@ -312,6 +349,7 @@ async def test_a_refused_write_is_retried_in_the_next_cycle() -> None:
     refused = await scenario.cycle()
     assert (refused.written, refused.failed_writes) == (10, 1)
     assert scenario.sink.reports[-1]["profiles"] == {"cpu": 3, "memory": 4, "connection": 3}
+    assert scenario.sink.reports[-1]["workloadsWithoutProfile"] == {"emojivoto/web": NOT_WRITTEN}
 
     store.refused.clear()
     repeated = await scenario.cycle()
