@@ -210,7 +210,7 @@ async def test_an_unchanged_report_is_not_written() -> None:
 async def test_copies_of_profiles_take_no_place_and_the_status_names_them() -> None:
     """Eleven profiles, a copy of each under another name, room for eleven.
 
-    A profile that somebody deletes is written again; before, the copies had its place for ever.
+    A profile that a user deletes is written again; before, the copies kept its place.
     """
     scenario = Scenario(EmojivotoPrometheus(), max_profiles=11)
     await scenario.cycle()
@@ -234,7 +234,7 @@ async def test_copies_of_profiles_take_no_place_and_the_status_names_them() -> N
 async def test_a_workload_without_a_place_is_named_with_that_reason() -> None:
     """Room for five of eight CPU and memory profiles: the workloads of the other three are named so.
 
-    Before, those without any profile were said to have no samples.
+    Before, the reason of those without any profile was NoSamples.
     """
     scenario = Scenario(EmojivotoPrometheus(), max_profiles=5)
 
@@ -253,7 +253,7 @@ async def test_a_workload_without_a_place_is_named_with_that_reason() -> None:
 
 
 async def test_a_workload_whose_names_are_taken_is_named_with_that_reason() -> None:
-    """Objects of somebody else have both names that the CPU profile of `web` can have."""
+    """Objects without a workload have both names that the CPU profile of `web` can have."""
     scenario = Scenario(EmojivotoPrometheus())
     web = Identity(ProfileKind.CPU, workload("web"))
     for name in (contract_name(web), separated_name(web)):
