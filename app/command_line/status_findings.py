@@ -25,6 +25,11 @@ def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"Edges left out ({fault}: {_DROPPED.get(fault, fault)}), declared by: {', '.join(namespaces)}"
     for workload, reason in (report.get("absurdNeeds") or {}).items():
         yield f"Not published for {workload}: {reason}"
+    if namespaces := report.get("forgottenUsage"):
+        yield (
+            "Usage forgotten, since MAX_HISTORY_SIZE is reached and the namespace has more than its share: "
+            + ", ".join(namespaces)
+        )
     if refused := report.get("refusedWrites"):
         yield f"Refused by the API server, tried again less often: {refused} profiles (see the log)"
     if ignored := report.get("ignoredObjects"):

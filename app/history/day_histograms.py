@@ -138,12 +138,23 @@ class UsageHistograms:
         self.days = {number: day for number, day in self.days.items() if number >= oldest}
         return self.coverage.forget_before(oldest)
 
-    def stored_bytes(self) -> NDArray[np.float64]:
-        """The estimated compressed size in bytes of each series."""
-        sizes = np.zeros(self.size)
+    @property
+    def entries(self) -> int:
+        """The number of entries of all histograms."""
+        return sum(len(day.keys) for day in self.days.values())
+
+    def entry_counts(self) -> NDArray[np.int64]:
+        """The number of entries of each series."""
+        counts = np.zeros(self.size, dtype=np.int64)
         for day in self.days.values():
             series = (day.keys // np.uint64(self.timeslots * self.grid.size)).astype(np.int64)
-            sizes += np.bincount(series, minlength=self.size) * _ENTRY_BYTES
+            counts += np.bincount(series, minlength=self.size)
+        return counts
+
+    def stored_bytes(self) -> NDArray[np.float64]:
+        """The estimated compressed size in bytes of each series."""
+        sizes = self.entry_counts().astype(np.float64) * _ENTRY_BYTES
+        for day in self.days.values():
             slots = np.count_nonzero(day.maxima.reshape(-1, self.timeslots), axis=1)
             sizes[: len(slots)] += slots * _MAXIMUM_BYTES
         return sizes

@@ -18,6 +18,8 @@ from app.history.key_ranges import KeyRange, Keys, key_of
 from app.history.pressure_history import PressureHistory
 
 Runs = dict[Workload, set[str]]  # the Pods seen of a workload that runs to completion
+# Estimated memory: of a series without samples (names, times, daily maxima), and of a histogram's entry.
+_SERIES_BYTES, _ENTRY_BYTES = 2048, 12
 
 
 @dataclass(slots=True)
@@ -82,12 +84,30 @@ class UsageState:
             totals[: len(sizes)] += sizes
         return totals
 
+    @property
+    def memory_bytes(self) -> int:
+        """The estimated memory of all series."""
+        entries = sum(histograms.entries for histograms in self.histograms.values())
+        return len(self.series.containers) * _SERIES_BYTES + entries * _ENTRY_BYTES
+
+    def series_bytes(self) -> NDArray[np.int64]:
+        """The estimated memory of each series."""
+        entries = np.zeros(len(self.series.containers), dtype=np.int64)
+        for histograms in self.histograms.values():
+            counts = histograms.entry_counts()
+            entries[: len(counts)] += counts
+        return entries * _ENTRY_BYTES + _SERIES_BYTES
+
+    def keep(self, is_kept: NDArray[np.bool_]) -> None:
+        """Drop the series without a flag; their steps are not missing."""
+        if not is_kept.all():
+            self._keep(np.flatnonzero(is_kept))
+
     def forget(self, keys: KeyRange) -> None:
         """Drop all data of *keys*, so that all their steps are missing."""
-        dropped = np.zeros(len(self.series.containers), dtype=np.bool_)
-        dropped[self.series.within(keys)] = True
-        if dropped.any():
-            self._keep(np.flatnonzero(~dropped))
+        is_kept = np.ones(len(self.series.containers), dtype=np.bool_)
+        is_kept[self.series.within(keys)] = False
+        self.keep(is_kept)
         for history in self.histories():
             history.coverage.forget(keys)
 
@@ -97,8 +117,7 @@ class UsageState:
         for histograms in self.histograms.values():
             for day in histograms.days.values():
                 measured[: len(day.steps_seen)] |= day.steps_seen > 0
-        if not measured.all():
-            self._keep(np.flatnonzero(measured))
+        self.keep(measured)
 
     def within(self, keys: KeyRange) -> "UsageState":
         """The state of *keys*."""

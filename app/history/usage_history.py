@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.domain.dns_names import has_possible_name, is_dns_label
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import PRESSURE_OF, Resource
 from app.domain.workloads import Workload
@@ -52,8 +53,8 @@ class UsageHistory:
             if workload is None:
                 unattributed.add((container.namespace, container.pod))
             else:
-                series[row] = self._series.get_or_add(workload, container.container)
-                if not workload.is_long_running:
+                series[row] = self._number(workload, container.container)
+                if series[row] >= 0 and not workload.is_long_running:
                     self._record_run(workload, container.pod)
         is_owned = series >= 0
         histograms = self._histograms[samples.resource]
@@ -77,14 +78,25 @@ class UsageHistory:
         return self._pressure[PRESSURE_OF[resource]].missing(measured, newest_step, namespaces)
 
     def fold_pressure(self, samples: PressureSamples, attribute: FindWorkload) -> None:
-        """Fold one whole query result on pressure; *attribute* maps (namespace, Pod) to its workload."""
+        """Fold one whole query result on pressure; *attribute* maps (namespace, Pod) to its workload.
+
+        Pressure without usage makes no series.
+        """
         workloads = [attribute(container.namespace, container.pod) for container in samples.containers]
         series = [
-            self._series.get_or_add(workload, container.container) if workload else -1
+            self._series.index.get((workload, container.container), -1) if workload else -1
             for workload, container in zip(workloads, samples.containers, strict=True)
         ]
         numbers = np.array(series, dtype=np.int64)
         self._pressure[samples.reason].fold(samples, numbers, self._series.keys_of(numbers))
+
+    def _number(self, workload: Workload, container: str) -> int:
+        """The number of a series; -1 if no such container can exist."""
+        if (number := self._series.index.get((workload, container))) is not None:
+            return number
+        if not (is_dns_label(container) and has_possible_name(workload)):
+            return -1
+        return self._series.get_or_add(workload, container)
 
     def _record_run(self, workload: Workload, pod: str) -> None:
         pods = self._runs.setdefault(workload, set())

@@ -30,7 +30,9 @@ def cycle_policy(settings: Settings) -> CyclePolicy:
         settings.max_profiles,
         settings.profile_write_rate,
         settings.profile_write_rate * settings.background_routine_update_time,
-        CollectionLimits(settings.max_edges, _need_limits(settings)),
+        CollectionLimits(
+            settings.max_edges, _need_limits(settings), int(parse_quantity(settings.max_history_size))
+        ),
     )
 
 

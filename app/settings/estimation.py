@@ -35,6 +35,11 @@ class EstimationSettings(BaseModel):
         ge=1,
         description="Maximum number of connections in the profiler's memory; beyond it namespaces take turns",
     )
+    max_history_size: Quantity = Field(
+        "512Mi",
+        description="Memory for the usage of all workloads; beyond it namespaces take turns, and what they"
+        " have had for longest stays",
+    )
     max_cpu_need: Quantity = Field(
         "256",
         description="CPU above which usage of a container or a need is no measurement: it is left out, and"

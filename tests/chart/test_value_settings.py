@@ -106,6 +106,7 @@ VALUES = [
     ChartValue("profiling.risk", "high", {"risk": "high"}),
     ChartValue("profiling.maxProfiles", 2000000, {"max_profiles": 2000000}),
     ChartValue("profiling.maxEdges", 1000, {"max_edges": 1000}),
+    ChartValue("profiling.maxHistorySize", "1Gi", {"max_history_size": "1Gi"}),
     ChartValue("profiling.maxCpuNeed", 64, {"max_cpu_need": "64"}),
     ChartValue("profiling.maxMemoryNeed", "512Gi", {"max_memory_need": "512Gi"}),
     ChartValue("profiling.meshProxyNamespaces", [], {"mesh_proxy_namespaces": []}),

@@ -4,22 +4,25 @@ from app.command_line.status_findings import finding_lines
 
 
 def test_each_finding_has_a_line() -> None:
-    """Two scrape jobs, dropped edges of two namespaces, one need, refused writes, and two ignored objects."""
+    """Two scrape jobs, dropped edges, one need, forgotten usage, refused writes, and two ignored objects."""
     report = {
         "containerJobs": ["kubelet", "tenants"],
         "droppedEdges": {"OtherReporter": ["evil", "lab"]},
         "absurdNeeds": {"emojivoto/voting": "AbsurdNeed: cpu of 1047.000 cores"},
+        "forgottenUsage": ["evil"],
         "refusedWrites": 3000,
         "ignoredObjects": {"total": 2, "names": ["cpuprofiles/backup", "memoryprofiles/copy"]},
     }
 
-    jobs, edges, need, refused, ignored = finding_lines(report)
+    jobs, edges, need, forgotten, refused, ignored = finding_lines(report)
 
     assert "more than one scrape job: kubelet, tenants" in jobs
     assert "CONTAINER_METRICS_MATCHER" in jobs
     assert edges.startswith("Edges left out (OtherReporter: ")
     assert edges.endswith("declared by: evil, lab")
     assert need == "Not published for emojivoto/voting: AbsurdNeed: cpu of 1047.000 cores"
+    assert "MAX_HISTORY_SIZE" in forgotten
+    assert forgotten.endswith(": evil")
     assert "3000 profiles" in refused
     assert ignored.startswith("Ignored: 2 objects, such as cpuprofiles/backup, memoryprofiles/copy. ")
 

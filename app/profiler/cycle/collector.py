@@ -9,7 +9,7 @@ import structlog
 
 from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import PRESSURE_OF, Identity, ProfileKind, Resource
-from app.domain.workloads import Connection
+from app.domain.workloads import Connection, Workload
 from app.history.connection_history import ConnectionHistory
 from app.history.samples import (
     STEP_SECONDS,
@@ -21,6 +21,7 @@ from app.history.samples import (
     day_of,
 )
 from app.history.usage_history import UsageHistory
+from app.history.usage_limit import drop_over_share
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.attributions import Attributions
 from app.profiler.cycle.edge_limit import limit_edges
@@ -59,10 +60,11 @@ def wanted_steps(newest_step: int, history_days: int) -> StepRange:
 
 @dataclass(frozen=True, slots=True)
 class CollectionLimits:
-    """The edges in memory, and the largest usage that is trusted."""
+    """The edges and the usage in memory, and the largest usage that is trusted."""
 
     max_edges: int = 30_000
     needs: NeedLimits = field(default_factory=NeedLimits)
+    max_history_bytes: int = 512 * 2**20
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class CollectedSamples:
     past_owner_source: str = ""
     dropped_edges: DroppedEdges = field(default_factory=dict)  # in the result for the newest steps
     absurd_needs: list[AbsurdNeed] = field(default_factory=list)
+    forgotten_workloads: set[Workload] = field(default_factory=set)  # since the memory for usage was full
     container_jobs: Collection[str] = ()
     failed: dict[Signal, dict[str, str]] = field(default_factory=dict)  # the reason for each namespace
     frozen: set[tuple[ProfileKind, str]] = field(
@@ -315,6 +318,9 @@ class SampleCollector:
             context.collected.absurd_needs += absurd
             async with self._folding:
                 folded = await asyncio.to_thread(self._history.fold, usable, attribution)
+                context.collected.forgotten_workloads |= await asyncio.to_thread(
+                    drop_over_share, self._history.state, self._limits.max_history_bytes
+                )
             results.folded = True
             context.collected.samples += folded.samples
             context.collected.unattributed_namespaces |= {

@@ -75,6 +75,7 @@ class CycleReport:
     faults: Mapping[str, str]
     samples: int
     dropped_edges: DroppedEdges
+    forgotten_workloads: int
     stored: int
     left_out: int
     evicted: int
@@ -161,6 +162,7 @@ class ProfilingCycle:
             faults=faults | signal_faults(collected.states),
             samples=collected.samples,
             dropped_edges=collected.dropped_edges,
+            forgotten_workloads=len(collected.forgotten_workloads),
             stored=len(published.stored_identities),
             left_out=published.left_out,
             evicted=published.evicted,

@@ -3,12 +3,16 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.domain.fair_shares import take_turns
+from app.domain.workloads import Workload
 from app.history.samples import EdgeFault
 from app.profiler.cycle.collector import CollectedSamples
 from app.profiler.cycle.publisher import PublishResult
 
 _REMEMBERED = timedelta(days=1)
 _MAX_LISTED_NAMESPACES, _MAX_LISTED_NEEDS = 20, 500
+# Metrics choose the names, and may choose others in each cycle.
+_MAX_REMEMBERED = 5000
 
 
 class Findings:
@@ -16,7 +20,8 @@ class Findings:
 
     def __init__(self) -> None:
         self._edges: dict[tuple[EdgeFault, str], datetime] = {}  # when each was seen last
-        self._needs: dict[str, tuple[str, datetime]] = {}  # the first reason of each workload
+        self._needs: dict[Workload, tuple[str, datetime]] = {}  # the first reason of each
+        self._forgotten: dict[str, datetime] = {}  # when each namespace last lost usage
         self._container_jobs: list[str] = []
 
     def update(self, collected: CollectedSamples, now: datetime) -> None:
@@ -26,9 +31,14 @@ class Findings:
         self._edges |= dict.fromkeys(faults, now)
         self._edges = {key: seen for key, seen in self._edges.items() if now - seen < _REMEMBERED}
         for need in sorted(collected.absurd_needs):
-            reason, _ = self._needs.get(str(need.workload), (need.reason, now))
-            self._needs[str(need.workload)] = reason, now
-        self._needs = {name: item for name, item in self._needs.items() if now - item[1] < _REMEMBERED}
+            reason, _ = self._needs.get(need.workload, (need.reason, now))
+            self._needs[need.workload] = reason, now
+        recent = [(name, item) for name, item in self._needs.items() if now - item[1] < _REMEMBERED]
+        self._needs = dict(take_turns(recent, lambda item: item[0].namespace, _MAX_REMEMBERED))
+        self._forgotten |= dict.fromkeys(
+            (workload.namespace for workload in collected.forgotten_workloads), now
+        )
+        self._forgotten = {name: seen for name, seen in self._forgotten.items() if now - seen < _REMEMBERED}
         self._container_jobs = list(collected.container_jobs)
 
     def as_report(self, published: PublishResult) -> dict[str, Any]:
@@ -38,9 +48,13 @@ class Findings:
             namespaces.setdefault(fault.value, []).append(namespace or "(none)")
         findings = {
             "droppedEdges": {fault: names[:_MAX_LISTED_NAMESPACES] for fault, names in namespaces.items()},
-            "absurdNeeds": dict(
-                sorted((name, reason) for name, (reason, _) in self._needs.items())[:_MAX_LISTED_NEEDS]
-            ),
+            "absurdNeeds": {
+                str(workload): self._needs[workload][0]
+                for workload in take_turns(
+                    sorted(self._needs), lambda workload: workload.namespace, _MAX_LISTED_NEEDS
+                )
+            },
+            "forgottenUsage": sorted(self._forgotten)[:_MAX_LISTED_NAMESPACES],
             "containerJobs": self._container_jobs[:_MAX_LISTED_NAMESPACES] if self._has_several_jobs else [],
             "refusedWrites": published.refused,
             "ignoredObjects": {"total": published.ignored, "names": list(published.ignored_names)}

@@ -46,6 +46,11 @@ class CycleMetrics:
             ["reason"],
             registry=registry,
         )
+        self._forgotten = Counter(
+            "job_profiler_workloads_forgotten_total",
+            "Workloads whose usage was dropped because of MAX_HISTORY_SIZE",
+            registry=registry,
+        )
         self._writes = Counter(
             "job_profiler_profile_writes_total", "Writes of profiles", ["result"], registry=registry
         )
@@ -134,6 +139,7 @@ class CycleMetrics:
         self._unknown_edges.set(dropped[EdgeFault.UNKNOWN_END])
         for fault, edges in dropped.items():
             self._dropped_edges.labels(fault).set(edges)
+        self._forgotten.inc(report.forgotten_workloads)
         self._writes.labels("written").inc(report.written)
         self._writes.labels("failed").inc(report.failed_writes)
         self._checkpoints.inc(report.checkpoints_written)

@@ -98,6 +98,8 @@ Each template takes the root and returns a list of name and value.
   value: {{ .Values.profiling.maxProfiles | int | quote }}
 - name: MAX_EDGES
   value: {{ .Values.profiling.maxEdges | int | quote }}
+- name: MAX_HISTORY_SIZE
+  value: {{ .Values.profiling.maxHistorySize | quote }}
 - name: MAX_CPU_NEED
   value: {{ .Values.profiling.maxCpuNeed | quote }}
 - name: MAX_MEMORY_NEED
