@@ -7,6 +7,7 @@ allows unless its status is 403.
 import base64
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -324,6 +325,60 @@ def test_events_are_in_its_own_name(limited_release: LimitedRelease) -> None:
     patch = {"message": "edited"}
     name = own.body["metadata"]["name"]
     assert limited_release.profiler.patch(path("events", name, SECOND), patch).status == FORBIDDEN
+
+
+@pytest.mark.parametrize("metadata", ["finalizer", "owner"])
+def test_an_event_can_not_hold_up_a_deletion(limited_release: LimitedRelease, metadata: str) -> None:
+    """With a finalizer the namespace of a tenant could not be deleted, and an owner would wait for the Event."""
+    event = limited_release.event("job-profiler", SECOND)
+    event["metadata"] |= METADATA[metadata]
+
+    answer = limited_release.profiler.send("POST", limited_release.path("events", namespace=SECOND), event)
+
+    status, policy = refused("events")
+    assert (answer.status, policy in answer.message) == (status, True), answer
+
+
+def crowded(limited_release: LimitedRelease, name: str, foreign: int) -> str:
+    """The path of a Pod with so many annotations of its own, and a forged one."""
+    manifest = pod(name, annotations={f"a{n}": "" for n in range(foreign)} | {"liqo.io/cpuProfile": "forged"})
+    del manifest["spec"]["serviceAccountName"]
+    pods = limited_release.path("pods", namespace=SECOND)
+    assert not limited_release.admin.send("POST", pods, manifest).is_refused
+    return f"{pods}/{name}"
+
+
+def test_a_crowd_of_annotations_does_not_protect_a_forged_one(limited_release: LimitedRelease) -> None:
+    """Among 30,000 annotations, 200 kB, CEL compares none: it took 34 s, and the API server refused.
+
+    The other limits hold on such a Pod.
+    """
+    path = crowded(limited_release, "crowded", 30_000)
+    try:
+        started = monotonic()
+        answer = limited_release.profiler.patch(path, {"metadata": {"annotations": WEB_ANNOTATIONS}})
+        print(f"the patch took {monotonic() - started:.1f} s")
+        other = limited_release.profiler.patch(path, PATCHES["metadata-label"])
+    finally:
+        limited_release.admin.send("DELETE", f"{path}?gracePeriodSeconds=0")
+
+    assert answer.status == 200, answer.message
+    assert answer.body["metadata"]["annotations"].items() >= WEB_ANNOTATIONS.items()
+    assert "may change only annotations in the metadata" in other.message
+
+
+def test_the_account_can_not_make_the_crowd(limited_release: LimitedRelease) -> None:
+    """With 3,998 foreign annotations and all 1,002 of the product, 5,000, others are still refused."""
+    path = crowded(limited_release, "busy", 3998)
+    names = {f"liqo.io/connectionProfile{n}": f"connprofile-{DIGEST}" for n in range(1000)}
+    allowed = WEB_ANNOTATIONS | names
+    try:
+        assert not limited_release.profiler.patch(path, {"metadata": {"annotations": allowed}}).is_refused
+        answer = limited_release.profiler.patch(path, PATCHES["another-key"])
+    finally:
+        limited_release.admin.send("DELETE", f"{path}?gracePeriodSeconds=0")
+
+    assert "only the annotations that name profiles" in answer.message
 
 
 @pytest.fixture

@@ -34,6 +34,9 @@ adds is compared only after it is named here, and a test reads the API server's 
 {{/*
 Pods: only the annotations that name profiles, with such names, in namespaces and on Pods that don't opt out. Three digits
 number the 1,000 connections that maxConnections allows at most; more would leave no room for annotations of others.
+CEL needs seconds for the annotations of a Pod with tens of thousands, and API servers end a request after 34: there they
+are not compared, so that forged ones can be removed. Who created such a Pod decides on its annotations anyway, and this
+account can't create one: the annotations that it may add are 1,002.
 */}}
 {{- define "job-profiler.limits.backfill" -}}
 variables:
@@ -41,6 +44,8 @@ variables:
     expression: oldObject.metadata.?annotations.orValue({})
   - name: after
     expression: object.metadata.?annotations.orValue({})
+  - name: tooManyToCompare
+    expression: variables.before.size() > 5000
 validations:
   - expression: '!(request.namespace in {{ include "job-profiler.excludedNamespaces" . }})'
     message: the profiler may not change Pods in excluded namespaces
@@ -49,12 +54,14 @@ validations:
       namespaceObject.metadata.?labels[?"job-profiler.liqo.io/ignore"].orValue("") != "true"
     message: the profiler may not change Pods that opted out, or whose namespace did
   - expression: >-
+      variables.tooManyToCompare ||
       variables.after.all(key, (key in variables.before && variables.before[key] == variables.after[key]) ||
       (key + "=" + variables.after[key]).matches(
       "^liqo[.]io/(cpuProfile=cpu|memoryProfile=mem|connectionProfile[0-9]{1,3}=conn)profile-[0-9a-f]{40}$"))
     message: the profiler may set only the annotations that name profiles, to names of profiles
   # A summary of requests that a resize made wrong is removed.
   - expression: >-
+      variables.tooManyToCompare ||
       variables.before.all(key, key in variables.after || key == "job-profiler.liqo.io/requests" ||
       key.matches("^liqo[.]io/(cpuProfile|memoryProfile|connectionProfile[0-9]+)$"))
     message: the profiler may remove only the annotations that name profiles, and the summary of requests
@@ -111,8 +118,9 @@ validations:
 {{- end }}
 
 {{/*
-Events: only in the profiler's own name, in its namespace and where Pods are profiled. The fields are those of core/v1,
-to which API servers convert other versions; dyn keeps the types of these versions out of the check of types.
+Events: only in the profiler's own name, in its namespace and where Pods are profiled. A finalizer would keep the namespace
+from being deleted, an owner would wait for the Event. The fields are those of core/v1, to which API servers convert other
+versions; dyn keeps the types of these versions out of the check of types.
 */}}
 {{- define "job-profiler.limits.events" -}}
 validations:
@@ -124,6 +132,9 @@ validations:
       request.namespace == "{{ .Release.Namespace }}" ||
       !(request.namespace in {{ include "job-profiler.excludedNamespaces" . }})
     message: the profiler may not create Events in excluded namespaces
+  - expression: >-
+      object.metadata.?finalizers.orValue([]).size() == 0 && object.metadata.?ownerReferences.orValue([]).size() == 0
+    message: the profiler may not create Events with finalizers or owners
 {{- end }}
 
 {{/* The webhook configuration: only caBundle of the two webhooks of the release. */}}
