@@ -104,8 +104,7 @@ class ConnectionHistory:
             values = getattr(samples, name)
             if values is not None:
                 ring.write(edges, columns, values[:, inside], uncovered)
-        by_source = np.uint8(Reporters.SOURCE)
-        self.reporters[edges] |= by_source if samples.reporters is None else samples.reporters
+        self.reporters[edges] |= samples.edge_reporters
         uncovered = self._uncovered(samples.sources, samples.steps)[:, inside]
         self.scraped.write(sources, columns, samples.scraped[:, inside], uncovered)
         self.coverage.add(samples.steps, samples.answered)

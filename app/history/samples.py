@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import Pressure, Resource
+from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
 
 STEP_SECONDS = 300
@@ -189,3 +190,10 @@ class ConnectionSamples:
     unanswered_mesh: str = ""
     reporters: NDArray[np.uint8] | None = None
     dropped: DroppedEdges = field(default_factory=dict)
+
+    @property
+    def edge_reporters(self) -> NDArray[np.uint8]:
+        """The flags of the ends that report each edge."""
+        if self.reporters is None:
+            return np.full(len(self.edges), Reporters.SOURCE, dtype=np.uint8)
+        return self.reporters

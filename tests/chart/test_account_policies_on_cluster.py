@@ -329,7 +329,7 @@ def test_events_are_in_its_own_name(limited_release: LimitedRelease) -> None:
 
 @pytest.mark.parametrize("metadata", ["finalizer", "owner"])
 def test_an_event_can_not_hold_up_a_deletion(limited_release: LimitedRelease, metadata: str) -> None:
-    """With a finalizer the namespace of a tenant could not be deleted, and an owner would wait for the Event."""
+    """A finalizer would hold up the deletion of the namespace; an owner would wait for the Event."""
     event = limited_release.event("job-profiler", SECOND)
     event["metadata"] |= METADATA[metadata]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.fair_shares import take_turns
-from app.domain.reporters import Reporters, declaring_namespace
+from app.domain.reporters import declaring_namespace
 from app.domain.workloads import Connection, Workload
 from app.history.connection_history import ConnectionHistory
 from app.history.samples import ConnectionSamples, EdgeFault
@@ -63,9 +63,7 @@ def _within(edges: Iterable[Connection], reporters: dict[Connection, int], max_e
 def _reporters(samples: ConnectionSamples, history: ConnectionHistory) -> dict[Connection, int]:
     """The ends that report each edge of the history and of the samples."""
     reporters = dict(zip(history.edges, history.reporters.tolist(), strict=True))
-    flags = samples.reporters
-    new = [int(Reporters.SOURCE)] * len(samples.edges) if flags is None else flags.tolist()
-    for edge, flag in zip(samples.edges, new, strict=True):
+    for edge, flag in zip(samples.edges, samples.edge_reporters.tolist(), strict=True):
         reporters[edge] = reporters.get(edge, 0) | flag
     return reporters
 

@@ -1,7 +1,7 @@
 """What metrics and stored objects claim and the profiler does not believe, as the status report has it."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from app.domain.fair_shares import take_turns
 from app.domain.workloads import Workload
@@ -9,6 +9,7 @@ from app.history.samples import EdgeFault
 from app.profiler.cycle.collector import CollectedSamples
 from app.profiler.cycle.publisher import PublishResult
 
+T = TypeVar("T")
 _REMEMBERED = timedelta(days=1)
 _MAX_LISTED_NAMESPACES, _MAX_LISTED_NEEDS = 20, 500
 # Metrics choose the names, and may choose others in each cycle.
@@ -29,7 +30,7 @@ class Findings:
         # An end that nothing identifies, such as a host outside the cluster, is no fault.
         faults = (key for key in collected.dropped_edges if key[0] is not EdgeFault.UNKNOWN_END)
         self._edges |= dict.fromkeys(faults, now)
-        self._edges = {key: seen for key, seen in self._edges.items() if now - seen < _REMEMBERED}
+        self._edges = _recent(self._edges, now)
         for need in sorted(collected.absurd_needs):
             reason, _ = self._needs.get(need.workload, (need.reason, now))
             self._needs[need.workload] = reason, now
@@ -66,3 +67,9 @@ class Findings:
     @property
     def _has_several_jobs(self) -> bool:
         return len(self._container_jobs) > 1
+
+
+def _recent(seen: dict[T, datetime], now: datetime) -> dict[T, datetime]:
+    """Those of the last day; the newest, if there are too many: with honor_labels targets name namespaces."""
+    recent = [item for item in seen.items() if now - item[1] < _REMEMBERED]
+    return dict(sorted(recent, key=lambda item: item[1])[-_MAX_REMEMBERED:])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.pod_names import may_generate
+from app.domain.reporters import declaring_namespace
 from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples, EdgeFault
 from app.profiler.attribution import Attribution
@@ -30,9 +31,10 @@ def resolve(samples: ConnectionSamples, attribution: Attribution) -> ConnectionS
         _edge(source, destinations[edge.destination])
         for source, edge in zip(edge_sources, samples.edges, strict=True)
     ]
+    reporters = samples.edge_reporters.tolist()
     faults = Counter(
-        (fault, edge.source.namespace)
-        for fault, edge in zip(edges, samples.edges, strict=True)
+        (fault, declaring_namespace(edge, flags))
+        for fault, edge, flags in zip(edges, samples.edges, reporters, strict=True)
         if isinstance(fault, EdgeFault)
     )
     unique_edges, rows = _number([edge if isinstance(edge, Connection) else None for edge in edges])

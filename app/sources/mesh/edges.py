@@ -88,9 +88,19 @@ class EdgeRates:
         """The number of samples of all four that are no usable number."""
         return sum(side.unusable for side in self.sides)
 
-    def dropped_edges(self, edges: Mapping[Key, Connection | EdgeFault]) -> DroppedEdges:
-        """The number of *edges* with a fault, and of those that were dropped before."""
-        faults = Counter((edge, key[0]) for key, edge in edges.items() if isinstance(edge, EdgeFault))
+    def dropped_edges(
+        self, edges: Mapping[Key, Connection | EdgeFault], source_label_count: int
+    ) -> DroppedEdges:
+        """The number of *edges* with a fault, and of those that were dropped before.
+
+        They count for the namespace that reports them: the other end may have any name. The namespace of the
+        destination comes after the labels of the source.
+        """
+        faults = Counter(
+            (edge, key[source_label_count if self.reporters.get(key) == Reporters.DESTINATION else 0])
+            for key, edge in edges.items()
+            if isinstance(edge, EdgeFault)
+        )
         left_out: Counter[tuple[EdgeFault, str]] = Counter()
         for side in self.sides:
             for namespace, rows in side.left_out.items():
@@ -133,7 +143,7 @@ def join_connections(
         edge_pods=tuple(naming.pods.get(key, ()) for key in source_keys),
         source_pods=tuple(naming.pods.get(key, ()) for key in sources),
         reporters=reporters,
-        dropped=rates.dropped_edges(all_edges),
+        dropped=rates.dropped_edges(all_edges, naming.source_label_count),
     )
 
 

@@ -1,11 +1,15 @@
 """Usage and needs that no machine has: never published, named in the status report."""
 
-from app.domain.profiles import Identity, ProfileKind
+from datetime import timedelta
+
+from app.domain.profiles import Identity, ProfileKind, Resource
 from app.domain.workloads import Workload
-from app.profiler.cycle.collector import CollectionLimits
-from app.profiler.cycle.need_limits import NeedLimits
+from app.history.samples import EdgeFault
+from app.profiler.cycle.collector import CollectedSamples, CollectionLimits
+from app.profiler.cycle.findings import Findings
+from app.profiler.cycle.need_limits import AbsurdNeed, NeedLimits
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
-from tests.profiler.scenario import Scenario
+from tests.profiler.scenario import NOON, Scenario
 
 VOTING = Identity(ProfileKind.CPU, Workload("emojivoto", "voting"))
 VOTING_POD = ("voting-5f5b555dff-fcg7c", "voting-svc")
@@ -71,3 +75,23 @@ def value(scenario: Scenario) -> str:
     stored = scenario.profiles.catalogue.get(VOTING)
     assert stored
     return stored.value
+
+
+def test_many_claims_are_remembered_and_listed_by_namespaces_in_turn() -> None:
+    """Of 6,000 absurd needs of `aaa` and one of `web`, 5,000 are remembered and 500 listed, web's among them.
+
+    Namespaces that reports claim are remembered too: the newest 5,000.
+    """
+    findings = Findings()
+    needs = [AbsurdNeed(Workload("aaa", f"w{n:04d}"), Resource.CPU, 999.0, 256.0) for n in range(6000)]
+    needs.append(AbsurdNeed(Workload("web", "api"), Resource.CPU, 999.0, 256.0))
+    for cycle in range(2):
+        dropped = {(EdgeFault.OTHER_REPORTER, f"n{cycle}-{n}"): 1 for n in range(4000)}
+        collected = CollectedSamples(absurd_needs=needs, dropped_edges=dropped)
+        findings.update(collected, NOON + timedelta(minutes=cycle))
+
+    report = findings.as_report(0)
+
+    assert len(report["absurdNeeds"]) == 500
+    assert "web/api" in report["absurdNeeds"]
+    assert len(findings._needs) == len(findings._edges) == 5000

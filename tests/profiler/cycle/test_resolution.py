@@ -169,6 +169,16 @@ def test_an_end_that_is_no_workload_is_dropped_where_they_are_listed() -> None:
     assert len(resolved(labelled).edges) == 2
 
 
+def test_who_declares_a_client_that_is_no_workload_is_named() -> None:
+    """`storage` reports a client in shop that does not exist: shop, which claims nothing, is not named."""
+    by_server = np.array([Reporters.DESTINATION], dtype=np.uint8)
+    labelled = samples((Workload("shop", "ghost"), (), [1, 1]), reporters=by_server)
+
+    result = resolved_where_listed(labelled, {}, WEB)
+
+    assert result.dropped == {(EdgeFault.NO_WORKLOAD, "storage"): 1}
+
+
 def test_a_destination_that_is_no_workload_is_dropped() -> None:
     """60,000 self-declared servers that do not exist: none is kept."""
     edges = tuple(Connection(WEB, Workload("storage", f"s{number}")) for number in range(60_000))

@@ -112,7 +112,10 @@ def test_bytes_without_requests_make_no_edge() -> None:
 
 
 def test_unknown_endpoints_are_dropped_and_counted() -> None:
-    """Clients without a sidecar are `unknown`, as are servers that were never reached: two are dropped."""
+    """Clients without a sidecar are `unknown`, as are servers that were never reached: two are dropped.
+
+    They count for the namespace of the proxy that reports them.
+    """
     rows: dict[tuple[str, ...], list[float]] = {
         CART_DB: [1.0] * 4,
         ("unknown", "unknown", "storage", "db", "storage", "destination"): [1.0] * 4,
@@ -122,8 +125,19 @@ def test_unknown_endpoints_are_dropped_and_counted() -> None:
     _, samples = converse(Istio(), lambda _batch: [table(rows), *[NOTHING] * 5], Scope())
 
     assert samples.edges == (Connection(CART, DB),)
-    assert samples.dropped == {(EdgeFault.UNKNOWN_END, "unknown"): 1, (EdgeFault.UNKNOWN_END, "shop"): 1}
+    assert samples.dropped == {(EdgeFault.UNKNOWN_END, "storage"): 1, (EdgeFault.UNKNOWN_END, "shop"): 1}
     assert samples.sources == (CART,)
+
+
+def test_who_declares_impossible_clients_is_named() -> None:
+    """A server of `evil` reports clients of three namespaces that can't exist: none of them is named."""
+    clients = [(f"Not A Namespace {number}", "x", "evil", "sink") for number in range(3)]
+    rows: dict[tuple[str, ...], list[float]] = {(*edge, "evil", "destination"): [1.0] * 4 for edge in clients}
+
+    _, samples = converse(Istio(), lambda _batch: [table(rows), *[NOTHING] * 5], Scope())
+
+    assert samples.edges == ()
+    assert samples.dropped == {(EdgeFault.IMPOSSIBLE_NAME, "evil"): 3}
 
 
 def test_a_proxy_that_reports_as_a_server_is_scraped_as_a_client() -> None:
