@@ -1,7 +1,8 @@
-"""Shares of a limited number of places among namespaces that take turns."""
+"""Shares of a limited number of places, or an order, of namespaces that take turns."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -39,3 +40,13 @@ def take_turns(items: Iterable[T], namespace_of: Callable[[T], str], places: int
             shares[namespace] -= 1
             taken.append(item)
     return taken
+
+
+def in_turn(items: Iterable[T], namespace_of: Callable[[T], str]) -> list[T]:
+    """The items in an order in which namespaces take turns; those of one namespace stay in their order."""
+    turns: Counter[str] = Counter()
+    numbered = []
+    for item in items:
+        turns[namespace := namespace_of(item)] += 1
+        numbered.append((turns[namespace], item))
+    return [item for _, item in sorted(numbered, key=itemgetter(0))]

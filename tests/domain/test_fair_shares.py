@@ -1,10 +1,10 @@
-"""Namespaces take turns for a limited number of places."""
+"""Namespaces take turns for a limited number of places, or one after the other."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.fair_shares import fair_shares, take_turns
+from app.domain.fair_shares import fair_shares, in_turn, take_turns
 
 DEMANDS = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 50), min_size=1)
 
@@ -41,3 +41,10 @@ def test_the_first_items_of_a_namespace_are_taken() -> None:
     items = ["a1", "a2", "a3", "b1", "a4"]
 
     assert take_turns(items, lambda item: item[0], 3) == ["a1", "a2", "b1"]
+
+
+def test_namespaces_are_in_turn() -> None:
+    """The second a comes after the first b; within a namespace the order stays."""
+    items = ["a2", "a1", "a3", "b9", "c5", "b1"]
+
+    assert in_turn(items, lambda item: item[0]) == ["a2", "b9", "c5", "a1", "b1", "a3"]

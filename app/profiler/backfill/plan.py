@@ -17,6 +17,7 @@ from app.domain.annotations import (
     merge_patch,
     need_annotations,
 )
+from app.domain.fair_shares import in_turn
 from app.domain.pod_record import PodRecord
 from app.domain.quantities import parse_time
 from app.domain.workloads import Workload
@@ -121,6 +122,10 @@ class RepairPlanner:
 
 
 def newest_first(repairs: Iterable[PodRepair]) -> list[PodRepair]:
-    """The order of repairs: newest Pod first; Pods created in the same second by namespace and name."""
+    """The order of repairs: newest Pod first; Pods created in the same second by namespace and name.
+
+    Namespaces take turns: one whose Pods change all the time delays no other for more than its turn.
+    """
     by_name = sorted(repairs, key=lambda repair: (repair.pod.namespace, repair.pod.name))
-    return sorted(by_name, key=lambda repair: repair.pod.created_at, reverse=True)
+    newest = sorted(by_name, key=lambda repair: repair.pod.created_at, reverse=True)
+    return in_turn(newest, lambda repair: repair.pod.namespace)

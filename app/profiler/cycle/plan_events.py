@@ -7,7 +7,9 @@ its source.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from itertools import groupby
 
+from app.domain.fair_shares import in_turn
 from app.domain.profiles import Identity, ProfileKind, StoredProfile
 from app.domain.workloads import NAMED_KINDS, Connection, Workload
 from app.profiler.profile_write import ProfileWrite
@@ -60,19 +62,22 @@ def plan_events(
 ) -> list[WorkloadEvent]:
     """The Events after *written* was written and *removed* was removed, highest priority first.
 
+    Of those with the same reason, namespaces have one each in turn: only so many are recorded.
     *uids* are those of the existing objects. Repeated runs are profiled under a common name; if no object has
     that name, there is no Event.
     """
     changes_by_event: dict[tuple[EventReason, Workload], list[_ProfileChange]] = {}
     for change in (*_written_changes(written), *_removed_changes(removed)):
         changes_by_event.setdefault((change.reason, change.workload), []).append(change)
-    return [
+    events = [
         WorkloadEvent(workload, api_version, uids.get(workload, ""), reason, _message(reason, changes))
         for (reason, workload), changes in sorted(changes_by_event.items(), key=_rank)
         if (api_version := _API_VERSIONS.get(workload.kind))
         and (workload.kind in NAMED_KINDS or workload in uids)
         and in_scope(workload.namespace)
     ]
+    by_reason = (list(same) for _, same in groupby(events, key=lambda event: event.reason))
+    return [event for same in by_reason for event in in_turn(same, lambda event: event.workload.namespace)]
 
 
 def _rank(item: tuple[tuple[EventReason, Workload], object]) -> tuple[int, Workload]:

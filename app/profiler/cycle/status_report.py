@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from app.domain.fair_shares import take_turns
 from app.domain.profiles import Identity, ProfileKind, Resource
 from app.domain.workloads import Workload
 from app.profiler.cycle.signals import Signal, SignalState
@@ -97,7 +98,7 @@ def build_report(  # noqa: PLR0913 - one argument per part of the report
 ) -> dict[str, Any]:
     """The report; equal for two cycles between which nothing changed."""
     existing = reasons.existing if isinstance(reasons, Reasons) else len(reasons)
-    listed = dict(list(reasons.items())[: min(_MAX_LISTED, existing + _MAX_PAST)])
+    listed = _listed(list(reasons.items()), existing)
     faults = faults or {}
     kinds = Counter(identity.kind for identity in profiles)
     return {
@@ -113,6 +114,17 @@ def build_report(  # noqa: PLR0913 - one argument per part of the report
         "pastPodsAttributedBy": past_owner_source,
         "namespacesWithUnattributedPods": sorted(unattributed_namespaces)[:_MAX_LISTED],
     }
+
+
+def _listed(reasons: list[tuple[str, str]], existing: int) -> dict[str, str]:
+    """The first reasons; beyond the limit namespaces take turns, in which those that exist come first."""
+
+    def namespace_of(reason: tuple[str, str]) -> str:
+        return reason[0].partition("/")[0]
+
+    first = take_turns(reasons[:existing], namespace_of, _MAX_LISTED)
+    past = take_turns(reasons[existing:], namespace_of, min(_MAX_LISTED - len(first), _MAX_PAST))
+    return dict([*first, *past])
 
 
 def _count_by_reason(reasons: Mapping[str, str], existing: int) -> dict[str, dict[str, int]]:

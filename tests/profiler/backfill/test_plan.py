@@ -257,3 +257,19 @@ def test_the_newest_pods_come_first() -> None:
     pods = [running(name, created_at=time) for name, time in [*times.items(), ("d", "2026-02-28T23:59:59Z")]]
 
     assert [mend.pod.name for mend in newest_first(planner.plan(pods, 0))] == ["c", "a", "b", "d"]
+
+
+def test_pods_that_change_all_the_time_delay_no_other_namespace() -> None:
+    """10,000 Pods of `emojivoto`, newer than the only one of `shop` to repair: it is the second one.
+
+    At 50 a second, they take longer than the 150 s until the next comparison, which begins with the newest
+    again.
+    """
+    planner = planner_on(synced_catalogue())
+    pods = [running(f"p{n}", FORGED, created_at="2026-03-01T12:00:01Z") for n in range(10_000)]
+    pods.append(running("old", FORGED, namespace="shop", created_at="2026-02-01T12:00:00Z"))
+
+    repairs = newest_first(planner.plan(pods, 0))
+
+    assert len(repairs) == 10_001
+    assert [repair.pod.namespace for repair in repairs[:3]] == ["emojivoto", "shop", "emojivoto"]

@@ -51,6 +51,16 @@ def planned(*written: ProfileWrite, removed: tuple[StoredProfile, ...] = ()) -> 
     return [(event.reason.value, event.message) for event in events]
 
 
+def test_namespaces_have_events_in_turn() -> None:
+    """Two new workloads of bank, which comes first, and one of shop: only so many a minute are recorded."""
+    cache = Workload("bank", "cache")
+    written = [need("1.000", workload=workload) for workload in (cache, DB, WEB)]
+
+    events = plan_events(written, [], UIDS | {cache: "u4"}, lambda _namespace: True)
+
+    assert [event.workload for event in events] == [cache, WEB, DB]
+
+
 def test_a_first_profile_is_an_event_on_its_workload() -> None:
     """The Event has apiVersion, kind, name and uid of the object, so that `kubectl describe` finds it."""
     assert plan_events([need("0.020", workload=DB)], [], UIDS, lambda _: True) == [

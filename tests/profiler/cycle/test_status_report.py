@@ -97,6 +97,19 @@ def test_workloads_that_exist_come_before_12000_dead_runs() -> None:
     }
 
 
+def test_workloads_of_one_namespace_leave_room_for_others() -> None:
+    """3,000 Deployments that a tenant has made up, and the one of `shop`, later in the alphabet."""
+    made_up = [Workload("aaa", f"d{number:04d}") for number in range(3000)]
+    lone = Workload("shop", "web")
+
+    reasons = reasons_without_profile([*made_up, lone], [], [], min_samples=12, usage_queries_answered=True)
+    listed = build_report([], reasons, profiles=[], unattributed_namespaces=[], past_owner_source="")[
+        "workloadsWithoutProfile"
+    ]
+
+    assert list(listed) == [*map(str, made_up[:1999]), str(lone)]
+
+
 def test_faults_are_limited_too() -> None:
     """A thousand namespaces with long error texts fit the ConfigMap; the total is known."""
     faults = {f"cpu of namespace {n:04d}": "e" * 5000 for n in range(1000)}
