@@ -27,7 +27,6 @@ class CheckpointMaps:
 
     def __init__(self, client: ClusterClient, namespace: str) -> None:
         self._client, self._namespace = client, namespace
-        self._owner_references: list[Object] = []
 
     async def versions(self) -> Mapping[str, str]:
         """The resourceVersion of each check-point, by name."""
@@ -88,14 +87,13 @@ class CheckpointMaps:
             return
 
     async def _read_owner(self) -> list[Object]:
-        if not self._owner_references:
-            with explain_missing_object(f"ConfigMap {self._namespace}/{OWNER}"):
-                status_map = await self._client.get(paths.config_map(self._namespace, OWNER))
-            uid = status_map["metadata"].get("uid")
-            if not uid:
-                raise ClusterError(f"ConfigMap {self._namespace}/{OWNER} has no uid")
-            self._owner_references = [{"apiVersion": "v1", "kind": "ConfigMap", "name": OWNER, "uid": uid}]
-        return self._owner_references
+        """The owner as it is now: garbage collection deletes what belongs to one that was replaced."""
+        with explain_missing_object(f"ConfigMap {self._namespace}/{OWNER}"):
+            status_map = await self._client.get(paths.config_map(self._namespace, OWNER))
+        uid = status_map["metadata"].get("uid")
+        if not uid:
+            raise ClusterError(f"ConfigMap {self._namespace}/{OWNER} has no uid")
+        return [{"apiVersion": "v1", "kind": "ConfigMap", "name": OWNER, "uid": uid}]
 
     def _path(self, name: str) -> str:
         return paths.config_map(self._namespace, PREFIX + name)

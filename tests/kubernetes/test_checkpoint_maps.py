@@ -65,7 +65,26 @@ async def test_a_check_point_is_replaced_in_its_version(server: FakeApiServer, c
     assert server.requests[-1].json["metadata"]["resourceVersion"] == "8"
     with pytest.raises(ConflictError):
         await maps.write("0000000000ab", DATA, "8")
-    assert [request.path for request in server.requests] == [OWNER, ONE, ONE]
+    assert [request.path for request in server.requests] == [OWNER, ONE] * 2
+
+
+async def test_a_check_point_belongs_to_the_present_status(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """The status was created again: garbage collection would delete what belongs to the old one."""
+    server.on("GET", OWNER, answers(owner()), answers(owner("u2")))
+    server.on("PUT", ONE, answers(thing("x", "9")))
+    maps = CheckpointMaps(client, "profiling")
+
+    for version in ("8", "9"):
+        await maps.write("0000000000ab", DATA, version)
+
+    uids = [
+        request.json["metadata"]["ownerReferences"][0]["uid"]
+        for request in server.requests
+        if request.path == ONE
+    ]
+    assert uids == ["u1", "u2"]
 
 
 async def test_a_check_point_is_removed_in_its_version(server: FakeApiServer, client: ClusterClient) -> None:
