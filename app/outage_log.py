@@ -24,20 +24,21 @@ class OutageLog:
         self._log, self._event, self._recovery = log, event, recovery
         self._field, self._cause, self._context = field, cause, dict(context or {})
         self._last_cause: object = None
+        self.fault: str | None = None  # the text of the first failure with this cause, while it fails
 
     def failed(self, error: Exception) -> None:
         """Record a failed attempt."""
         cause = self._cause(error)
         if cause != self._last_cause:
             self._last_cause = cause
-            text = str(error) or "no response in time"
-            self._log.warning(self._event, **self._context, **{self._field: text})
+            self.fault = str(error) or "no response in time"
+            self._log.warning(self._event, **self._context, **{self._field: self.fault})
 
     def succeeded(self) -> None:
         """Record a successful attempt."""
         if self._last_cause is not None and self._recovery:
             self._log.info(self._recovery, **self._context)
-        self._last_cause = None
+        self._last_cause = self.fault = None
 
 
 def contact_log(log: Any, subject: str) -> OutageLog:

@@ -56,9 +56,14 @@ class LeaderElector:
             client, namespace, name, identity, duration_seconds=self._timing.duration_seconds
         )
         self._attempt_seconds = self._timing.renew_deadline_seconds / 2
-        self._contact = contact_log(log, f"Lease {namespace}/{name}")
+        self._title = f"Lease {namespace}/{name}"
+        self._contact = contact_log(log, self._title)
         self._log = log.bind(lease=f"{namespace}/{name}", identity=identity)
         self._leads = False
+
+    def faults(self) -> dict[str, str]:
+        """The reason why the Lease can't be read or written, if it can't."""
+        return {self._title: self._contact.fault} if self._contact.fault else {}
 
     @property
     def is_leader(self) -> bool:

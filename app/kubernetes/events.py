@@ -36,7 +36,11 @@ class EventRecorder:
     def __init__(self, client: ClusterClient, instance: str) -> None:
         self._client = client
         self._instance = instance
-        self._failing_namespaces: set[str] = set()
+        self._failing: dict[str, str] = {}  # the reason for each namespace
+
+    def faults(self) -> dict[str, str]:
+        """The reason for each namespace whose last Event was not recorded."""
+        return {f"Events in namespace {namespace}": reason for namespace, reason in self._failing.items()}
 
     async def record(
         self,
@@ -58,13 +62,13 @@ class EventRecorder:
             await self._client.create(paths.events(involved.namespace), event)
         except NotFoundError as error:
             log.debug("event_not_recorded", reason=reason, error=str(error))  # the namespace is gone
-            self._failing_namespaces.discard(involved.namespace)
+            self._failing.pop(involved.namespace, None)
         except ClusterError as error:
-            write = log.debug if involved.namespace in self._failing_namespaces else log.warning
+            write = log.debug if involved.namespace in self._failing else log.warning
             write("event_not_recorded", reason=reason, error=str(error))
-            self._failing_namespaces.add(involved.namespace)
+            self._failing[involved.namespace] = str(error)
         else:
-            self._failing_namespaces.discard(involved.namespace)
+            self._failing.pop(involved.namespace, None)
 
 
 def _manifest(involved: InvolvedObject, timestamp: str) -> Object:

@@ -64,6 +64,12 @@ class Checkpoints:
         self._interval_seconds = _MAX_INTERVAL_SECONDS
         self._saved_at_seconds = self._not_before_seconds = 0.0
         self._outage = OutageLog(log, "checkpoints_not_written")
+        self._unreadable: dict[str, str] = {}  # until all are written again
+
+    def faults(self) -> dict[str, str]:
+        """The reason for each check-point that was not restored, and that of the last save if it failed."""
+        written = {"writes of check-points": self._outage.fault} if self._outage.fault else {}
+        return self._unreadable | written
 
     async def restore(self, learned: LearnedState, query_scope: NamespaceSelection) -> None:
         """Fill *learned*, which is empty, from the shards; missing rights and unreadable shards are reported.
@@ -75,6 +81,7 @@ class Checkpoints:
             shards = await self._load(learned)
         except ForbiddenError as error:
             await self._report_fault("CheckpointsForbidden", f"check-points can't be restored: {error}")
+            self._unreadable["check-points"] = str(error)
             return
         if shards:
             await asyncio.to_thread(learned.restore, shards, query_scope)
@@ -98,6 +105,7 @@ class Checkpoints:
             self._outage.failed(error)
             return 0
         self._outage.succeeded()
+        self._unreadable.clear()
         self._saved_at_seconds = seconds
         self._interval_seconds = await self._interval()
         return written
@@ -121,6 +129,7 @@ class Checkpoints:
             except UnreadableCheckpointError as error:
                 message = f"check-point {name} is not used: {error}"
                 await self._report_fault(f"Checkpoint{error.reason}", message)
+                self._unreadable[f"check-point {name}"] = str(error)
                 continue
             shards.append(shard)
             self._stored[name] = _StoredShard(stored.version, sha256(data).digest())
@@ -165,10 +174,7 @@ class Checkpoints:
 
     async def _report_fault(self, reason: str, message: str) -> None:
         log.warning("checkpoint_unreadable", reason=reason, message=message)
-        try:
-            await self._sink.record_event(reason, message, warning=True)
-        except ClusterError as error:
-            log.warning("report_not_written", error=str(error))
+        await self._sink.record_event(reason, message, warning=True)
 
 
 def _shard_name(keys: KeyRange) -> str:

@@ -93,10 +93,10 @@ class ReportSink(Protocol):
     """Receives the status report and Events on it."""
 
     async def write(self, report: Mapping[str, Any]) -> None:
-        """Replace the status report; raises ClusterError."""
+        """Store the status report, unless the stored one is equal; raises ClusterError."""
 
     async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
-        """Record one change of state as an Event; raises ClusterError."""
+        """Record one change of state as an Event; the sink logs a failure instead of raising it."""
 
 
 class WorkloadEventSink(Protocol):

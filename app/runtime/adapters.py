@@ -86,9 +86,9 @@ class ClusterProfiles:
 class ClusterReport:
     """The status ConfigMap, which `job-profiler status` shows, and Events on it."""
 
-    def __init__(self, client: ClusterClient, namespace: str, identity: str) -> None:
+    def __init__(self, client: ClusterClient, namespace: str, events: EventRecorder) -> None:
         self._map = StatusMap(client, namespace)
-        self._events = EventRecorder(client, identity)
+        self._events = events
         self._involved = InvolvedObject("v1", "ConfigMap", namespace, STATUS_MAP)
 
     async def write(self, report: Mapping[str, Any]) -> None:
@@ -105,8 +105,8 @@ class ClusterReport:
 class ClusterEvents:
     """Events on workloads, which `kubectl describe` shows."""
 
-    def __init__(self, client: ClusterClient, identity: str) -> None:
-        self._events = EventRecorder(client, identity)
+    def __init__(self, events: EventRecorder) -> None:
+        self._events = events
 
     async def record(self, event: WorkloadEvent) -> None:
         """Emit an Event on a workload, in the workload's namespace."""

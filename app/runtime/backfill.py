@@ -23,10 +23,15 @@ class BackfillFactory:
         self._annotator = PodAnnotationWriter(client)
         self._index = AnnotationIndex(catalogue, max_connections=settings.max_connections)
         self._changes = ProfileChanges(catalogue)
+        self._running: Backfill | None = None
+
+    def faults(self) -> dict[str, str]:
+        """The reason for each namespace with a Pod whose last repair failed, in this term."""
+        return self._running.faults() if self._running else {}
 
     async def run(self, pods: PodWatches, namespaces: NamespaceScope) -> None:
         """Run the back-fill of one term, until cancelled."""
-        backfill = Backfill(
+        self._running = Backfill(
             pods.registry,
             RepairPlanner(self._index, namespaces.covers),
             self._annotator,
@@ -35,4 +40,4 @@ class BackfillFactory:
             rate_limiter=RateLimiter(self._settings.backfill_rate),
             period_seconds=self._settings.background_routine_update_time,
         )
-        await backfill.run(lambda: pods.have_settled() and namespaces.is_settled)
+        await self._running.run(lambda: pods.have_settled() and namespaces.is_settled)

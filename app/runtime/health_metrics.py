@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from typing import Any
@@ -40,6 +40,10 @@ _FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Last message of the API server about the resource, including bookmarks",
         ("resource",),
     ),
+    "job_profiler_task_failing": (
+        "1 if a task of the profiler failed when it last ran, also for a single object, else 0",
+        ("task",),
+    ),
     "job_profiler_watch_failing": (
         "1 if the last attempts to list or watch the resource failed, else 0; without a namespace for all",
         ("resource", "namespace"),
@@ -53,6 +57,8 @@ class HealthMetrics(Collector):
     def __init__(self, registry: CollectorRegistry) -> None:
         self.certificates: dict[str, Callable[[], x509.Certificate | None]] = {}
         self.watches: list[Callable[[], Watches]] = []
+        # The reason of each fault of a task, by the task.
+        self.task_faults: Callable[[], Mapping[str, Mapping[str, str]]] = dict
         self.bundle_matches: Callable[[], bool | None] = lambda: None
         self.probe_succeeded: Callable[[], bool | None] = lambda: None
         self.clock_ahead_seconds: Callable[[], float | None] = lambda: None
@@ -65,7 +71,7 @@ class HealthMetrics(Collector):
 
     def collect(self) -> Iterator[Family]:
         """The metric families with their current samples."""
-        build, expiry, match, success, ahead, synced, left_out, last_event, failing = self.describe()
+        build, expiry, match, success, ahead, synced, left_out, last_event, task, failing = self.describe()
         build.add_metric([self._version], 1)
         for kind, read in self.certificates.items():
             if certificate := read():
@@ -81,9 +87,11 @@ class HealthMetrics(Collector):
             ages = [age for watch in watches if (age := watch.silent_seconds) is not None]
             if ages:
                 last_event.add_metric([resource], time.time() - max(ages))
+        for name, faults in self.task_faults().items():
+            task.add_metric([name], int(bool(faults)))
         for (resource, namespace), has_fault in self._failing().items():
             failing.add_metric([resource, namespace], int(has_fault))
-        yield from (build, expiry, match, success, ahead, synced, left_out, last_event, failing)
+        yield from (build, expiry, match, success, ahead, synced, left_out, last_event, task, failing)
 
     def faults(self) -> dict[str, str]:
         """The reason of each failing watch, by what it watches."""

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -19,7 +20,7 @@ from app.profiler.backfill.metrics import BackfillMetrics
 from app.profiler.cycle.cycle import ProfilingCycle
 from app.profiler.cycle.loop import CyclePlan, run_cycles
 from app.profiler.cycle.metrics import CycleMetrics
-from app.profiler.ports import ClusterPorts, ClusterWatches, WorkloadLister
+from app.profiler.ports import ClusterPorts, WorkloadLister
 from app.profiler.profile_gauges import ProfileGauges
 from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.adapters import (
@@ -47,22 +48,25 @@ def cluster_ports(
     client: ClusterClient,
     catalogue: ProfileCatalogue,
     lister: WorkloadLister,
-    watches: ClusterWatches | None = None,
+    events: EventRecorder,
 ) -> ClusterPorts:
     """The ports of a cycle, on the API server."""
     return ClusterPorts(
         lister,
         ClusterProfiles(client, settings.profiles_home, catalogue),
-        ClusterReport(client, settings.own_namespace, identity_of(settings)),
-        ClusterEvents(client, identity_of(settings)),
+        ClusterReport(client, settings.own_namespace, events),
+        ClusterEvents(events),
         CheckpointMaps(client, settings.own_namespace),
-        watches,
     )
 
 
 def identity_of(settings: Settings) -> str:
     """The unique name of this replica."""
     return settings.identity or f"{socket.gethostname()}-{os.getpid()}"
+
+
+_LEASE = "lease"
+ReadFaults = Callable[[], Mapping[str, str]]
 
 
 class ProfilerRole:
@@ -96,9 +100,8 @@ class ProfilerRole:
         self._leading = False
         self._authority = authority_secret(client, settings)
         self._watched: list[PodWatches | WorkloadWatches | NamespaceWatches] = []
-        self._prober = Prober(
-            client, probe_policy(settings), EventRecorder(client, identity_of(settings)), registry
-        )
+        self._events = EventRecorder(client, identity_of(settings))
+        self._prober = Prober(client, probe_policy(settings), self._events, registry)
         if settings.workload_metrics:
             ProfileGauges(catalogue, lambda: self._leading, registry)
         self._backfill = (
@@ -107,6 +110,14 @@ class ProfilerRole:
             else None
         )
 
+        # Of the tasks that go on in spite of a fault: the reason of each, by its subject.
+        self._task_faults: dict[str, ReadFaults] = {
+            _LEASE: self._elector.faults,
+            "events": self._events.faults,
+            "self-probe": self._prober.faults,
+            **({"back-fill": self._backfill.faults} if self._backfill else {}),
+        }
+
     def register_metrics(self, health: HealthMetrics) -> None:
         """Register the leader's metrics; a follower has no values for them."""
         health.certificates["ca"] = lambda: (
@@ -114,10 +125,24 @@ class ProfilerRole:
         )
         health.watches.append(self._watches)
         health.probe_succeeded = lambda: self._prober.has_succeeded
+        health.task_faults = lambda: {
+            task: read() if self._leading or task == _LEASE else {}
+            for task, read in self._task_faults.items()
+        }
 
     def faults(self) -> Mapping[str, str]:
-        """The reason of each fault of the last cycle, by its subject; a follower has none."""
-        return self._metrics.faults if self._leading else {}
+        """The reason of each fault of the last cycle and of each task, by its subject."""
+        of_cycle = self._metrics.faults if self._leading else {}
+        return {**of_cycle, **self._faults_of_tasks()}
+
+    def _faults_of_tasks(self) -> dict[str, str]:
+        return {
+            subject: reason for read in self._current_tasks().values() for subject, reason in read().items()
+        }
+
+    def _current_tasks(self) -> dict[str, ReadFaults]:
+        """A follower has no other task than to ask for the Lease."""
+        return self._task_faults if self._leading else {_LEASE: self._elector.faults}
 
     async def run(self) -> None:
         """Check the namespace selector, then contend for the Lease and lead.
@@ -138,11 +163,13 @@ class ProfilerRole:
             async with asyncio.TaskGroup() as group:
                 if self._settings.certificate_provider is CertificateProvider.SELF:
                     keeper = certificate_keeper(self._client, self._settings, self._authority)
+                    self._task_faults["certificates"] = keeper.faults
                     keeper_loop = keeper.run(self._settings.certificate_check_period)
                     group.create_task(keeper_loop, name="certificates")
                 group.create_task(self._prober.run(), name="self-probe")
                 if self._settings.background_routine_enabled:
-                    watches = TermWatches(self._watches, [*pods.reflectors, *namespaces.reflectors])
+                    decisive: list[Reflector[Any]] = [*pods.reflectors, *namespaces.reflectors]
+                    watches = TermWatches(self._watches, decisive, self._faults_of_tasks)
                     group.create_task(self._run_cycles(workloads, namespaces.scope, watches), name="cycles")
                     group.create_task(workloads.run(), name="watch of workloads")
                     self._watched.append(workloads)
@@ -168,7 +195,9 @@ class ProfilerRole:
     async def _run_cycles(
         self, lister: WorkloadLister, namespaces: NamespaceScope, watches: TermWatches
     ) -> None:
-        cluster = cluster_ports(self._settings, self._client, self._catalogue, lister, watches)
+        ports = cluster_ports(self._settings, self._client, self._catalogue, lister, self._events)
+        cluster = replace(ports, watches=watches)
         async with open_prometheus(self._settings, namespaces, self._queries) as source:
             cycle = ProfilingCycle(source, cluster, self._plan.policy, namespaces.covers, namespaces.current)
+            self._task_faults |= {"check-points": cycle.checkpoint_faults, "status": cycle.report_faults}
             await run_cycles(cycle, namespaces, self._plan.schedule, self._metrics)

@@ -77,6 +77,11 @@ class CertificateKeeper:
         self._stores, self._policy, self._keys = stores, policy, keys
         self._wall_clock, self._elapsed_clock = wall_clock, elapsed_clock
         self._published_since: dict[x509.Certificate, float] = {}
+        self._outage = OutageLog(log, "certificates_not_kept")
+
+    def faults(self) -> dict[str, str]:
+        """The reason why certificates are not kept up to date, if they are not."""
+        return {"certificates": self._outage.fault} if self._outage.fault else {}
 
     async def run(
         self,
@@ -90,14 +95,13 @@ class CertificateKeeper:
         The wall clock is read at least once per period, so that certificates are renewed after a suspension
         of the machine.
         """
-        outage = OutageLog(log, "certificates_not_kept")
         while True:
             try:
                 pause_seconds = await self.ensure()
-                outage.succeeded()
+                self._outage.succeeded()
             except ClusterError as error:
                 pause_seconds = retry_seconds
-                outage.failed(error)
+                self._outage.failed(error)
             await asyncio.sleep(next_pause(pause_seconds, period_seconds, chance()))
 
     async def ensure(self) -> float:

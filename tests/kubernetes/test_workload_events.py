@@ -5,6 +5,7 @@ from structlog.testing import capture_logs
 
 from app.domain.workloads import Workload
 from app.kubernetes.client import ClusterClient
+from app.kubernetes.events import EventRecorder
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
 from app.profiler.ports import ClusterPorts
@@ -23,7 +24,7 @@ async def test_an_event_is_about_the_workload(server: FakeApiServer, client: Clu
         Workload("shop", "db", "StatefulSet"), "apps/v1", uid, EventReason.CREATED, "CPU 0.020 cores"
     )
 
-    await ClusterEvents(client, "profiler-0").record(workload_event)
+    await ClusterEvents(EventRecorder(client, "profiler-0")).record(workload_event)
 
     [event] = [request.json for request in server.requests]
     about = {"apiVersion": "apps/v1", "kind": "StatefulSet", "namespace": "shop", "name": "db"}
@@ -38,7 +39,9 @@ async def test_events_that_are_refused_stop_no_cycle(server: FakeApiServer, clie
     lister = FixedSnapshot(ClusterSnapshot(workloads=DEPLOYMENTS))
     prometheus = EmojivotoPrometheus(containers={}, edges={}, proxies=())
     profiles = InMemoryProfiles("profiling")
-    cluster = ClusterPorts(lister, profiles, RecordingSink(), ClusterEvents(client, "profiler-0"))
+    cluster = ClusterPorts(
+        lister, profiles, RecordingSink(), ClusterEvents(EventRecorder(client, "profiler-0"))
+    )
     leader = Scenario(prometheus, cluster=cluster)
     await leader.cycle()
     prometheus.containers = dict(CONTAINERS)

@@ -41,7 +41,7 @@ def in_scope(namespace: str) -> bool:
 
 
 class RecordingSink:
-    """A report sink that records reports and Events."""
+    """A report sink that records Events, and each report that differs from the one before."""
 
     def __init__(self) -> None:
         self.reports: list[Mapping[str, Any]] = []
@@ -49,7 +49,9 @@ class RecordingSink:
 
     async def write(self, report: Mapping[str, Any]) -> None:
         """Record a report as its JSON document."""
-        self.reports.append(json.loads(json.dumps(report)))
+        document = json.loads(json.dumps(report))
+        if not self.reports or document != self.reports[-1]:
+            self.reports.append(document)
 
     async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
         """Record an Event."""
@@ -129,6 +131,16 @@ class Scenario:
     def learned(self, minutes: float = 0) -> dict[Identity, Profile]:
         """Every profile that can be derived from the learned state, as if none were stored."""
         return learned_by(self._cycle, NOON + timedelta(minutes=minutes))
+
+    @property
+    def checkpoint_faults(self) -> Mapping[str, str]:
+        """What the cycle reports of its check-points."""
+        return self._cycle.checkpoint_faults()
+
+    @property
+    def report_faults(self) -> Mapping[str, str]:
+        """What the cycle reports of its status report."""
+        return self._cycle.report_faults()
 
     @property
     def stored(self) -> str:

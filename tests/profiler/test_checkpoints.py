@@ -254,6 +254,9 @@ async def test_without_permission_there_are_no_check_points() -> None:
         for minutes in (0, 5, 10):
             await leader.cycle(minutes)
 
+    assert leader.checkpoint_faults == dict.fromkeys(
+        ["check-points", "writes of check-points"], "configmaps is forbidden"
+    )
     assert [reason for reason, _, _ in cluster.sink.events] == ["CheckpointsForbidden"]
     events = [line["event"] for line in log if line["log_level"] == "warning"]
     assert events == ["checkpoint_unreadable", "checkpoints_not_written"]
@@ -337,8 +340,10 @@ async def test_failed_writes_are_reported_once_and_retried() -> None:
     with capture_logs() as log:
         for minutes in (0, 5, 10):
             await leader.cycle(minutes)
+        assert leader.checkpoint_faults == {"writes of check-points": "etcd is full"}
         cluster.checkpoints.before = lambda _verb, _name: None
         assert (await leader.cycle(minutes=15)).checkpoints_written == 1
+        assert leader.checkpoint_faults == {}
 
     warned = [line["event"] for line in log if line["log_level"] == "warning"]
     assert warned == ["checkpoints_not_written"]

@@ -51,6 +51,11 @@ class Prober:
         self.has_succeeded: bool | None = None
         self._last_published: dict[str, Any] | None = None
 
+    def faults(self) -> dict[str, str]:
+        """The reason why the probe itself, or the report of its result, fails."""
+        contacts = {"self-probe": self._probe_contact, "report of the self-probe": self._report_contact}
+        return {subject: contact.fault for subject, contact in contacts.items() if contact.fault}
+
     async def run(self) -> NoReturn:
         """Probe during one term, until cancelled."""
         started_at, self._last_published = monotonic(), None

@@ -30,8 +30,8 @@ _MAX_CONCURRENT_REPAIRS = 16
 _COMPARED_PER_BATCH = 2000  # takes some milliseconds, in which the event loop runs nothing else
 # Profiles that are written shortly after one another lead to one comparison.
 _SETTLE_SECONDS, _MAX_SETTLE_SECONDS = 1.0, 10.0
-# A rejected Pod is retried only after this time: the cause of a rejection lasts.
-_REJECTED_SECONDS = 3600.0
+# A rejected Pod is retried in the next period, then after twice as long each time: the cause often lasts.
+_LONGEST_REJECTED_SECONDS = 3600.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.2
 
 
@@ -55,6 +55,15 @@ class ProfileChanges:
         return changed
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """The last failure of a Pod's repair, and the pause after it."""
+
+    namespace: str
+    reason: str
+    pause_seconds: float
+
+
 @dataclass(eq=False)
 class Backfill:
     """The back-fill of one leader's term; `run` ends only by cancellation."""
@@ -73,9 +82,17 @@ class Backfill:
     _has_work: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _in_progress: set[str] = field(default_factory=set, init=False)  # UIDs
     _postponed: dict[str, float] = field(default_factory=dict, init=False)  # until when, by UID
+    _refusals: dict[str, _Refusal] = field(default_factory=dict, init=False)  # by UID
 
     def __post_init__(self) -> None:
         self._backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+
+    def faults(self) -> dict[str, str]:
+        """The reason for each namespace with a Pod whose last repair failed."""
+        reasons: dict[str, str] = {}
+        for refusal in self._refusals.values():
+            reasons.setdefault(f"back-fill of namespace {refusal.namespace}", refusal.reason)
+        return reasons
 
     async def run(self, listed: Callable[[], bool]) -> None:
         """Compare and repair, once the Pods are *listed* and all profiles are known."""
@@ -110,6 +127,8 @@ class Backfill:
     def _replace_queue(self, repairs: list[PodRepair]) -> None:
         now = self.clock()
         self._postponed = {uid: until for uid, until in self._postponed.items() if until > now}
+        due = {repair.pod.uid for repair in repairs}
+        self._refusals = {uid: refusal for uid, refusal in self._refusals.items() if uid in due}
         skipped = self._in_progress | self._postponed.keys()
         self._queue = deque(repair for repair in repairs if repair.pod.uid not in skipped)
         if self._queue:
@@ -147,9 +166,12 @@ class Backfill:
         except UnavailableError as error:
             self._retry_later(repair, error)
         except ClusterError as error:
-            self._postpone(repair, _REJECTED_SECONDS, error)
+            before = self._refusals.get(repair.pod.uid)
+            pause = 2 * before.pause_seconds if before else self.period_seconds
+            self._postpone(repair, min(pause, _LONGEST_REJECTED_SECONDS), error)
         else:
             self._backoff.reset()
+            self._refusals.pop(repair.pod.uid, None)
             self.pods.set_annotations(repair.pod, repair.annotations)
             self.metrics.count(repair)
         finally:
@@ -171,6 +193,7 @@ class Backfill:
         write_log = log.debug if self._postponed else log.warning
         write_log("backfill_put_off", pod=_name(repair.pod), seconds=seconds, error=str(error))
         self._postponed[repair.pod.uid] = self.clock() + seconds
+        self._refusals[repair.pod.uid] = _Refusal(repair.pod.namespace, str(error), seconds)
 
     def _count_pending(self) -> None:
         self.metrics.set_pending(len(self._queue) + len(self._in_progress) + len(self._postponed))

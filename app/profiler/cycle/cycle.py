@@ -123,6 +123,14 @@ class ProfilingCycle:
         )
         self._is_restored = False
 
+    def checkpoint_faults(self) -> Mapping[str, str]:
+        """The reason of each check-point that was not restored, or of writes that fail."""
+        return self._checkpoints.faults() if self._checkpoints else {}
+
+    def report_faults(self) -> Mapping[str, str]:
+        """The reason why the status report is not written, if it is not."""
+        return self._reporter.faults()
+
     def forget_history(self, namespaces: Iterable[str]) -> None:
         """Forget *namespaces* that came into scope, so the next cycle reads their past and no other twice."""
         for namespace in namespaces:

@@ -1,12 +1,13 @@
 """Reports the state of the signals: a log line and an Event per change, and the status report."""
 
-from collections.abc import Awaitable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
 from app.errors import ClusterError
+from app.outage_log import OutageLog
 from app.profiler.cycle.collector import CollectedSamples
 from app.profiler.cycle.findings import Findings
 from app.profiler.cycle.publisher import PublishResult
@@ -15,6 +16,8 @@ from app.profiler.cycle.status_report import build_report
 from app.profiler.ports import ReportSink
 
 _REMEMBERED = timedelta(days=1)
+# The sink compares an unchanged report with the stored one after this time, which may have been deleted.
+_CHECK_PERIOD = timedelta(hours=1)
 log = structlog.get_logger(__name__)
 
 
@@ -28,6 +31,8 @@ class Reporter:
         self._faults: dict[str, str] = {}
         self._findings = Findings()
         self._last_report: dict[str, Any] | None = None
+        self._written_at = datetime.min.replace(tzinfo=UTC)
+        self._outage = OutageLog(log, "report_not_written")
 
     async def report(
         self,
@@ -44,7 +49,7 @@ class Reporter:
                 "signal_changed", signal=state.signal.value, state=state.health.value, message=state.message
             )
             text = f"{state.signal}: {state.message or 'recovered'}"
-            await _succeeds(self._sink.record_event(state.reason, text, warning=state.health.is_fault))
+            await self._sink.record_event(state.reason, text, warning=state.health.is_fault)
         self._unattributed |= dict.fromkeys(collected.unattributed_namespaces, now)
         self._unattributed = {
             name: seen for name, seen in self._unattributed.items() if now - seen < _REMEMBERED
@@ -59,8 +64,20 @@ class Reporter:
         )
         self._findings.update(collected, now)
         report |= self._findings.as_report(published)
-        if report != self._last_report and await _succeeds(self._sink.write(report)):
-            self._last_report = report
+        if report == self._last_report and now - self._written_at < _CHECK_PERIOD:
+            return
+        try:
+            await self._sink.write(report)
+        except ClusterError as error:  # a report that can't be written must not stop the profiles
+            self._outage.failed(error)
+            self._last_report = None
+        else:
+            self._outage.succeeded()
+            self._last_report, self._written_at = report, now
+
+    def faults(self) -> dict[str, str]:
+        """The reason why the report is not written, if it is not."""
+        return {"status report": self._outage.fault} if self._outage.fault else {}
 
     def _unchanged(self, faults: Mapping[str, str]) -> dict[str, str]:
         """The *faults*, each with its first reason: one that persists with another text is no change."""
@@ -70,13 +87,3 @@ class Reporter:
             log.info("fault_ended", subject=subject)
         self._faults = {subject: self._faults.get(subject, reason) for subject, reason in faults.items()}
         return self._faults
-
-
-async def _succeeds(write: Awaitable[None]) -> bool:
-    """True if the write succeeded; a report that can't be written must not stop the profiles."""
-    try:
-        await write
-    except ClusterError as error:
-        log.warning("report_not_written", error=str(error))
-        return False
-    return True

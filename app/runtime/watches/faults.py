@@ -17,14 +17,20 @@ class TermWatches:
     """The watches of one leader's term, for its cycles.
 
     *decisive* are those without which a namespace is not profiled: of its Pods, and of its labels.
+    *task_faults* has the reasons of tasks that fail beside the watches.
     """
 
-    def __init__(self, all_watches: Callable[[], Watches], decisive: Watches) -> None:
-        self._all, self._decisive = all_watches, tuple(decisive)
+    def __init__(
+        self,
+        all_watches: Callable[[], Watches],
+        decisive: Watches,
+        task_faults: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        self._all, self._decisive, self._task_faults = all_watches, tuple(decisive), task_faults
 
     def faults(self) -> Mapping[str, str]:
-        """The reason of each failing watch, by what it watches."""
-        return watch_faults(self._all())
+        """The reason of each failing watch, by what it watches, and of each failing task."""
+        return {**watch_faults(self._all()), **self._task_faults()}
 
     def unlisted_namespaces(self) -> Mapping[str, str]:
         """The reason for each namespace that can't be read, since one of its watches has no list."""

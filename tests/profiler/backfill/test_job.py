@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -178,13 +179,11 @@ async def test_retry_after_pauses_all_writes() -> None:
     assert term.counted("backfilled_total") == 2
 
 
-@pytest.mark.parametrize(
-    ("fault", "seconds"), [(ForbiddenError("not allowed"), 3600), (UnavailableError("webhook fails"), 0.02)]
-)
-async def test_a_refused_pod_does_not_delay_others(fault: Exception, seconds: float) -> None:
-    """The newest Pod is refused, the other is written; the retry follows after an hour, or a period.
+@pytest.mark.parametrize("fault", [ForbiddenError("not allowed"), UnavailableError("webhook fails")])
+async def test_a_refused_pod_does_not_delay_others(fault: Exception) -> None:
+    """The newest Pod is refused, the other is written; the retry follows after a period.
 
-    The refusal is one warning, and the Pod counts as pending.
+    The refusal is one warning, and the Pod counts as pending. Its namespace is named until it succeeds.
     """
     cluster = Cluster(running("a", created_at="2026-03-02T12:00:00Z"), running("b"))
     cluster.faults["a"] = [fault]
@@ -193,16 +192,37 @@ async def test_a_refused_pod_does_not_delay_others(fault: Exception, seconds: fl
     with capture_logs() as lines:
         async with term.leading():
             await until(lambda: len(cluster.written) == 2)
-            term.clock.now = seconds * 0.99
+            term.clock.now = 0.0198
             await rest()
             assert cluster.names == ["a", "b"]
             assert term.counted("backfill_pending") == 1
-            term.clock.now = seconds
+            assert term.backfill.faults() == {"back-fill of namespace emojivoto": str(fault)}
+            term.clock.now = 0.02
             await until(lambda: len(cluster.written) == 3)
+            await until(lambda: not term.backfill.faults())
 
     assert cluster.names == ["a", "b", "a"]
     assert [line["pod"] for line in lines if line["log_level"] == "warning"] == ["emojivoto/a"]
     assert term.counted("backfilled_total") == 2
+
+
+async def test_a_pod_that_is_refused_again_is_tried_less_often() -> None:
+    """A period is 0.02 s: after it, the pause doubles with each refusal, up to an hour."""
+    cluster = Cluster(running("a"))
+    cluster.faults["a"] = [ForbiddenError("not allowed")] * 30
+    term = Term(cluster)
+
+    def has_tried(times: int) -> bool:
+        return len(cluster.written) == times
+
+    async with term.leading():
+        for attempt in range(1, 22):
+            await until(partial(has_tried, attempt))
+            await asyncio.sleep(0)
+            [until_seconds] = term.backfill._postponed.values()
+            pause = until_seconds - term.clock.now
+            assert pause == pytest.approx(min(0.02 * 2 ** (attempt - 1), 3600))
+            term.clock.now = until_seconds
 
 
 async def test_a_newer_pod_overtakes_waiting_ones() -> None:

@@ -12,6 +12,7 @@ from app.domain.namespaces import NamespaceSelection
 from app.domain.workloads import Workload
 from app.errors import UnavailableError
 from app.kubernetes.client import ClusterClient
+from app.kubernetes.events import EventRecorder
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import InMemoryProfiles
 from app.runtime.profiler_role import cluster_ports
@@ -230,7 +231,11 @@ async def test_an_unchanged_cycle_sends_no_request(
     async with watching(patient_client) as workloads:
         await server.wait_for("WATCH", len(WATCHED))
         cluster = cluster_ports(
-            read_settings({"own_namespace": "profiling"}), patient_client, profiles.catalogue, workloads
+            read_settings({"own_namespace": "profiling"}),
+            patient_client,
+            profiles.catalogue,
+            workloads,
+            EventRecorder(patient_client, "profiler-0"),
         )
         leader = Scenario(EmojivotoPrometheus(), cluster=cluster)
         await leader.cycle()
