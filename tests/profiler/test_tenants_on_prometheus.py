@@ -23,6 +23,8 @@ pytestmark = pytest.mark.prometheus
 VOTING = {"namespace": "emojivoto", "pod": "voting-5f5b555dff-fcg7c", "container": "voting-svc", "image": "v"}
 CPU, MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"
 KUBELET = 'job="kubelet",metrics_path="/metrics/cadvisor"'
+# This label is set after a target's own labels were read, by each scrape job that honors them.
+RELABELLED = 'scraped_by="kubelet"'
 # A rate over 5 minutes of a counter that is a few seconds old is a small part of what it claims.
 MUCH = 300.0
 
@@ -34,6 +36,19 @@ def usage(cores: float, size: float) -> Any:
         return line(CPU, VOTING, 1000 + cores * seconds) + line(MEMORY, VOTING, size)
 
     return page
+
+
+def pretended(seconds: float) -> str:
+    """The page of a tenant's Pod that pretends to be the kubelet, with a container of another namespace."""
+    labels = {"namespace": "shop", "pod": "api-5f5b555dff-fcg7c", "container": "api", "image": "a"}
+    labels |= {"job": "kubelet", "metrics_path": "/metrics/cadvisor", "scraped_by": "kubelet"}
+    return line(CPU, labels, 1000 + 10 * MUCH * seconds) + line(MEMORY, labels, 50e9)
+
+
+def relabelled(job: dict[str, Any]) -> dict[str, Any]:
+    """The scrape job with a label of its own on every series."""
+    job["metric_relabel_configs"] = [{"target_label": "scraped_by", "replacement": job["job_name"]}]
+    return job
 
 
 def ends(source: tuple[str, str], destination: tuple[str, str], reporter: str) -> dict[str, str]:
@@ -62,6 +77,7 @@ FORGED = [
 PAGES = {
     "/metrics/cadvisor": usage(MUCH / 10, 12e6),
     "/forged-usage": usage(1047 * MUCH, 7 * 2.0**40),
+    "/pretended": pretended,
     "/web": requests(ends(WEB, DB, "source")),
     "/miner": requests(*FORGED, {**ends(WEB, DB, "source"), "namespace": "emojivoto"}, rate=999.0),
 }
@@ -75,15 +91,16 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prome
     with ExposedMetrics(PAGES) as exposed:
         configuration = write_configuration(
             directory / "prometheus.yaml",
-            {**exposed.job("kubelet", "/metrics/cadvisor", honor_labels=True)}
+            relabelled(exposed.job("kubelet", "/metrics/cadvisor", honor_labels=True))
             | {"relabel_configs": [{"source_labels": ["__metrics_path__"], "target_label": "metrics_path"}]},
             exposed.job("tenants", "/forged-usage", honor_labels=True, namespace="evil", pod="miner-0"),
+            relabelled(exposed.job("pods-as-is", "/pretended", honor_labels=True, namespace="evil")),
             exposed.job("envoy-stats", "/web", namespace="emojivoto", pod="web-6b6f9d7d5c-2x8qz"),
             exposed.job("pods", "/miner", namespace="evil", pod="miner-0"),
         )
         end = end_of_step(least_seconds_left=30)
         with Prometheus(directory, configuration=configuration) as server:
-            wait_for_scrapes(server.url, targets=4, scrapes=3, within_seconds=30)
+            wait_for_scrapes(server.url, targets=5, scrapes=3, within_seconds=30)
             yield server, end
 
 
@@ -125,7 +142,7 @@ async def test_forged_usage_is_named_and_never_published(
     """
     cluster = await scraped(prometheus)
 
-    assert not [name for name in cluster.values if name.startswith(("cpu", "memory"))]
+    assert not {"cpu emojivoto/voting", "memory emojivoto/voting"} & cluster.values.keys()
     assert cluster.report["containerJobs"] == ["kubelet", "tenants"]
     reason = cluster.report["absurdNeeds"]["emojivoto/voting"]
     assert reason.startswith("AbsurdNeed: ")
@@ -143,3 +160,19 @@ async def test_the_matcher_reads_the_kubelets_only(prometheus: tuple[Prometheus,
     assert 12e6 <= float(values["memory emojivoto/voting"]) < 100e6
     assert 0 < float(values["cpu emojivoto/voting"]) < 60
     assert not {"absurdNeeds", "containerJobs"} & cluster.report.keys()
+
+
+@pytest.mark.parametrize(("matcher", "is_trusted"), [(KUBELET, True), (RELABELLED, False)])
+async def test_only_a_label_that_is_set_after_the_scrape_identifies_the_kubelets(
+    prometheus: tuple[Prometheus, float],
+    matcher: str,
+    is_trusted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Where labels are honored, `job` is too: a Pod of `evil` invents 50 GB of shop/api as the kubelet.
+
+    docs/security.md says so. It can't choose a label that metric_relabel_configs set.
+    """
+    cluster = await scraped(prometheus, container_metrics_matcher=matcher)
+
+    assert ("memory shop/api" in cluster.values) == is_trusted
+    assert "memory emojivoto/voting" in cluster.values
