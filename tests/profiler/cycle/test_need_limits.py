@@ -8,6 +8,7 @@ from app.history.samples import EdgeFault
 from app.profiler.cycle.collector import CollectedSamples, CollectionLimits
 from app.profiler.cycle.findings import Findings
 from app.profiler.cycle.need_limits import AbsurdNeed, NeedLimits
+from app.profiler.cycle.publisher import PublishResult
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import NOON, Scenario
 
@@ -90,7 +91,7 @@ def test_many_claims_are_remembered_and_listed_by_namespaces_in_turn() -> None:
         collected = CollectedSamples(absurd_needs=needs, dropped_edges=dropped)
         findings.update(collected, NOON + timedelta(minutes=cycle))
 
-    report = findings.as_report(0)
+    report = findings.as_report(PublishResult([], 0, 0, set()))
 
     assert len(report["absurdNeeds"]) == 500
     assert "web/api" in report["absurdNeeds"]
