@@ -76,13 +76,14 @@ class ProfileCatalogue:
         return sum(map(len, self._by_name.values())) - sum(map(len, self._by_subject.values()))
 
     def ignored_names(self, limit: int) -> list[str]:
-        """The first of the ignored objects in order, at most *limit*, as `cpuprofiles/NAME`."""
+        """The first of the ignored objects in order, at most *limit*, as `cpuprofiles/NAME`; thread-safe."""
         return heapq.nsmallest(limit, self._ignored()) if self.ignored_count else []
 
     def _ignored(self) -> Iterator[str]:
-        for kind, by_name in self._by_name.items():
-            for name, profile in by_name.items():
-                if profile is None or self._by_subject[kind][profile.subject].name != name:
+        for kind, by_name in list(self._by_name.items()):
+            for name, profile in list(by_name.items()):
+                in_use = self.get(profile.identity) if profile else None
+                if in_use is None or in_use.name != name:
                     yield f"{KINDS[kind].plural}/{name}"
 
     def replace(self, kind: ProfileKind, manifests: Iterable[Mapping[str, Any]]) -> None:

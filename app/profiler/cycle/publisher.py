@@ -121,6 +121,7 @@ class Publisher:
         # The catalogue of a cluster contains a write only once the watch reports it.
         stored = {write.profile.identity for write in written} | {profile.identity for profile in catalogue}
         stored -= evicted
+        ignored_names = await asyncio.to_thread(catalogue.ignored_names, _LISTED_IGNORED)
         return PublishResult(
             written,
             len(plan.order.writes) - len(written),
@@ -130,7 +131,7 @@ class Publisher:
             plan.order.postponed,
             len(self._refusals),
             catalogue.ignored_count,
-            catalogue.ignored_names(_LISTED_IGNORED),
+            ignored_names,
             plan.unstored(profiles, stored),
         )
 
