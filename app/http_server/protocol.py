@@ -37,6 +37,7 @@ class ClientPolicy:
     names: tuple[str, ...] = ()
     exchange_seconds: float = 10
     max_head_bytes: int = 64 * 1024
+    max_head_fields: int = 100
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
 
     def __post_init__(self) -> None:
@@ -97,7 +98,7 @@ class ClientConnection(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             pass  # the request is answered as one without an upgrade
         except httptools.HttpParserError:
-            if self._is_processing():
+            if self._is_answering():
                 self._drop()
             else:
                 self.send_400_response("Invalid HTTP request received.")
@@ -107,12 +108,21 @@ class ClientConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request has arrived."""
-        if self._is_processing():
+        if self._is_answering():
             raise ValueError("no client needs to send a request before the response to the last one")
         super().on_message_begin()
         self._is_receiving = True
         self._awaited = _Awaited.BEGIN
         self._received_bytes = self._body_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the head has arrived; as in uvicorn, up to a number of fields."""
+        if len(self.headers) >= self._policy.max_head_fields:
+            raise ValueError("a field of three bytes takes 200 in memory")
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head of a request is complete."""
@@ -174,6 +184,13 @@ class ClientConnection(HttpToolsProtocol):
         """True while a completely received request has no complete response."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.more_body and not cycle.response_complete
+
+    def _is_answering(self) -> bool:
+        """True while the client can't have received the complete response to its last request.
+
+        A request that arrives before would wait for the client, without a time-out.
+        """
+        return self._is_processing() or self.flow.write_paused
 
     def _expire_after(self, seconds: float) -> None:
         self._slot.deadline = self.loop.time() + seconds

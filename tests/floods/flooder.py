@@ -78,10 +78,24 @@ class Flooder:
         try:
             while True:
                 writer.write(request(body))
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                await reader.readexactly(length)
-                self.counts[f"status {head.split()[1].decode()}"] += 1
+                await self._receive(reader)
+        finally:
+            writer.transport.abort()
+
+    async def _receive(self, reader: asyncio.StreamReader) -> None:
+        """Reads one response."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        await reader.readexactly(length)
+        self.counts[f"status {head.split()[1].decode()}"] += 1
+
+    async def scrape(self) -> None:
+        """Asks for the metrics on one plain connection, again and again."""
+        reader, writer = await self.connect(tls=False)
+        try:
+            while True:
+                writer.write(b"GET /metrics HTTP/1.1\r\nHost: health\r\n\r\n")
+                await self._receive(reader)
         finally:
             writer.transport.abort()
 
@@ -144,6 +158,9 @@ FLOODS: dict[str, Callable[[Flooder], Awaitable[None]]] = {
     "endless-heads": lambda flooder: flooder.repeat(
         50, lambda: flooder.send(HEAD, *[b"x-%d: " % 0 + b"a" * 60_000 + b"\r\n"] * 100)
     ),
+    "many-fields": lambda flooder: flooder.repeat(
+        250, lambda: flooder.send(HEAD, b"\r\n" + b"a:\r\n" * 15_000)
+    ),
     "slow-bodies": lambda flooder: flooder.repeat(
         500, lambda: flooder.send(request(b" " * 1000)[:-999], *[b" "] * 998, pace_seconds=_PACE_SECONDS)
     ),
@@ -156,7 +173,9 @@ FLOODS: dict[str, Callable[[Flooder], Awaitable[None]]] = {
     ),
     "handshakes": lambda flooder: flooder.repeat(100, flooder.churn),
     "pipelined": lambda flooder: flooder.repeat(50, lambda: flooder.send(b"GET / HTTP/1.1\r\n\r\n" * 20_000)),
+    "metrics": lambda flooder: flooder.repeat(250, flooder.scrape),
 }
+OF_HEALTH_PORT = {"metrics"}
 
 
 async def _flood(name: str, port: int, seconds: float, source: str) -> None:

@@ -177,6 +177,15 @@ def test_an_endless_head_is_dropped(endless: bytes) -> None:
         wait_until(lambda: has_ended(hostile), 10, "the end of the connection")
 
 
+@pytest.mark.parametrize(("fields", "status"), [(99, b"200"), (100, b"400")])
+def test_a_head_has_at_most_a_hundred_fields(fields: int, status: bytes) -> None:
+    """With the length of the body: a head of 64 KiB could have 16,000, which take 3 MB."""
+    with listener() as running, client(running) as sender:
+        sender.sendall(REQUEST.replace(b"Host: a\r\n", b"a:\r\n" * fields))
+
+        assert sender.recv(65536).split()[1] == status
+
+
 @pytest.mark.parametrize("count", [2, 1000])
 def test_a_request_before_the_response_to_the_last_one_ends_the_connection(count: int) -> None:
     """No client of the product sends one; a thousand would take 3 kB each until their turn."""

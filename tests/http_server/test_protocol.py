@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,18 +18,23 @@ from tests.tls.issued import issue_authority, issue_serving_certificate
 
 PATIENCE = 0.6
 SLACK = 0.5  # for a busy machine
+HUGE_BYTES = 64 * 1024 * 1024
 REQUEST = b"POST /%s HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Responds with the path; `/slow` takes twice the patience, `/unread` does not read the body."""
+    """Responds with the path; `/slow` takes twice the patience, `/unread` does not read the body.
+
+    The response to `/huge` is 64 MiB of it, which no buffer of a socket holds.
+    """
     path = scope["path"].encode()
     while path != b"/unread" and (await receive()).get("more_body"):
         pass
     await asyncio.sleep(2 * PATIENCE if path == b"/slow" else 0)
-    headers = [(b"content-length", str(len(path)).encode())]
+    body = path * (HUGE_BYTES // len(path)) if path == b"/huge" else path
+    headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": path})
+    await send({"type": "http.response.body", "body": body})
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +155,21 @@ def test_an_unread_body_does_not_hold_the_connection(client: socket.socket, *, i
         answered(client)
 
     assert_dropped_in_time(seconds_until_closed(client))
+
+
+@pytest.mark.parametrize("then", [b"", REQUEST % b"any"], ids=["nothing", "another-request"])
+def test_a_response_that_is_not_read_ends_the_connection(client: socket.socket, then: bytes) -> None:
+    """Also if another request follows, which would wait for the client without a time-out."""
+    client.sendall(REQUEST % b"huge")
+    time.sleep(PATIENCE / 3)
+    client.sendall(then)
+    time.sleep(PATIENCE + SLACK)
+
+    received = 0
+    with suppress(ConnectionResetError):
+        while part := client.recv(2**20):
+            received += len(part)
+    assert received < HUGE_BYTES
 
 
 @pytest.mark.parametrize(
