@@ -2,12 +2,18 @@
 
 At a limit a newcomer takes the place of a connection that is worth less, of its own source address or of the
 address with the most of that kind. It is refused only if a request is being processed on each of them.
+
+A flood from hundreds of addresses has fewer connections on each than an API server. So of used connections,
+addresses with up to 32 count as equal, and the one whose connections have served the fewest requests on
+average loses one: a flood would have to send as many reviews on each of 500 connections.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from math import inf
+
+_OF_AN_API_SERVER = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +46,15 @@ class Slot:
 
     After `deadline`, in the event loop's time, `expire` is called. It is infinite while a complete request is
     being processed: such a connection is neither expired nor dropped. `drop` ends the connection at once.
+    `served` counts the responses.
     """
 
-    __slots__ = ("address", "deadline", "drop", "expire", "stage")
+    __slots__ = ("address", "deadline", "drop", "expire", "served", "stage")
 
     def __init__(self, address: str, deadline: float = inf) -> None:
         self.address, self.deadline = address, deadline
         self.stage = Stage.HANDSHAKE
+        self.served = 0
         self.drop: Callable[[], object] = _nothing
         self.expire: Callable[[], object] = _nothing
 
@@ -130,8 +138,7 @@ class OpenConnections:
         for stage in Stage:
             groups = [slots for address in addresses if (slots := self._idle(address, stage))]
             if groups:
-                largest = max(groups, key=lambda slots: (len(slots), -_first(slots).deadline))
-                self._drop(_first(largest))
+                self._drop(_first(max(groups, key=_excess)))
                 self.dropped += 1
                 return True
         return False
@@ -143,6 +150,13 @@ class OpenConnections:
     def _drop(self, slot: Slot) -> None:
         self.discard(slot)
         slot.drop()
+
+
+def _excess(slots: list[Slot]) -> tuple[float, float, float]:
+    """The order of addresses, by their slots of one stage: the highest loses one."""
+    fewest = _OF_AN_API_SERVER if slots[0].stage is Stage.USED else 0
+    served = sum(slot.served for slot in slots) / len(slots)
+    return max(len(slots), fewest), -served, -_first(slots).deadline
 
 
 def _first(slots: list[Slot]) -> Slot:

@@ -146,6 +146,7 @@ class ClientConnection(HttpToolsProtocol):
         """A response is complete; does the same as uvicorn's method, except for uvicorn's timer."""
         self._writes.flush()
         self.server_state.total_requests += 1
+        self._slot.served += 1
         if self._slot.stage is Stage.UNUSED:
             self._open_connections.advance(self._slot, Stage.USED)
         if not self.transport.is_closing():

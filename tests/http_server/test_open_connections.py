@@ -78,6 +78,40 @@ def test_at_the_total_limit_the_address_with_the_most_of_a_stage_loses_one() -> 
     assert not any(connection.is_dropped for connection in others)
 
 
+def test_a_flood_from_many_addresses_loses_its_own_used_connections() -> None:
+    """300 addresses with one answered request each, beside an API server: ten connections, 50 requests.
+
+    The flood's first deadline is the last of all, as of a client that comes later.
+    """
+    connections = OpenConnections(ConnectionLimits(total=310))
+    api_server = [opened(connections, "api", Stage.USED, 1) for _ in range(10)]
+    for number, slot in enumerate(api_server):
+        slot.served = 5 if number else 9
+    flood = [opened(connections, f"10.0.0.{number}", Stage.USED, 100 + number) for number in range(300)]
+    for slot in flood:
+        slot.served = 1
+    for number in range(200):
+        newcomer = Slot(f"10.0.1.{number}", 500)
+        assert connections.admit(newcomer)
+        connections.advance(newcomer, Stage.USED)
+        newcomer.served = 1
+
+    assert not any(slot.is_dropped for slot in api_server)
+    assert sum(slot.is_dropped for slot in flood) == 200
+
+
+def test_an_address_with_more_connections_than_an_api_server_loses_its_own() -> None:
+    """40 that served 1,000 requests each, beside one with 20 that served one."""
+    connections = OpenConnections(ConnectionLimits(total=60))
+    few = [opened(connections, "b", Stage.USED, 1) for _ in range(20)]
+    many = [opened(connections, "a", Stage.USED, 100) for _ in range(40)]
+    for slot in many:
+        slot.served = 1000
+    assert connections.admit(Slot("c", 500))
+
+    assert (sum(slot.is_dropped for slot in few), sum(slot.is_dropped for slot in many)) == (0, 1)
+
+
 def test_connections_with_an_accepted_certificate_count_for_the_total_only() -> None:
     """Four used connections of one address beside three without a certificate, whose limit is three."""
     connections = OpenConnections(ConnectionLimits(total=10, per_address=3), verifies_clients=True)
