@@ -1,12 +1,15 @@
 """Coalesced writes: a response's head and first body part in one TLS record, where uvicorn sends two.
 
-Encrypting and sending a record takes longer than deciding on a Pod.
+Encrypting and sending a record takes longer than deciding on a Pod. A large part is not copied: many clients
+may be sent the same one.
 """
 
 from asyncio import Transport
 from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+_MAX_COPIED_BYTES = 64 * 1024
 
 
 class RespondingConnection(Protocol):
@@ -31,9 +34,12 @@ class CoalescedWrites(Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send *data*, or hold it back if it is the head of a response."""
         cycle = self._connection.cycle if self._connection else None
-        if self._head:
+        if self._head and len(data) <= _MAX_COPIED_BYTES:
             self._transport.write(self._head + data)
             self._head = b""
+        elif self._head:
+            self.flush()
+            self._transport.write(data)
         elif cycle and cycle.response_started and cycle is not self._last_cycle:
             self._last_cycle, self._head = cycle, bytes(data)
         else:

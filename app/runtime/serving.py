@@ -17,7 +17,7 @@ from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.list_options import ListOptions
 from app.kubernetes.reflector import Reflector
-from app.runtime.health import create_health
+from app.runtime.health import HEALTH_CLIENTS, create_health
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.logs import configure_logs
 from app.runtime.scheduling import sets_requests
@@ -91,7 +91,12 @@ async def _run_roles(
     def faults() -> dict[str, str]:
         return {subject: reason for read in fault_sources for subject, reason in read().items()}
 
-    health = Listener(create_health(checks, registry, faults), settings.bind_address, settings.health_port)
+    health = Listener(
+        create_health(checks, registry, faults),
+        settings.bind_address,
+        settings.health_port,
+        policy=HEALTH_CLIENTS,
+    )
     tasks["health"] = health.run_until_cancelled()
     log.info("started", role=settings.role.value, webhook_port=settings.webhook_port)
     await supervise(tasks, drained)

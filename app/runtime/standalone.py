@@ -14,7 +14,7 @@ from app.profiler.cycle.loop import CycleSchedule, run_cycles
 from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles, LoggedReport
 from app.profiler.ports import ClusterPorts, UsageSource
-from app.runtime.health import create_health
+from app.runtime.health import HEALTH_CLIENTS, create_health
 from app.runtime.policies import cycle_policy
 from app.runtime.scope import namespace_scope
 from app.runtime.serving import process_registry
@@ -57,7 +57,9 @@ async def run_standalone(source: UsageSource, settings: Settings) -> AsyncIterat
         "webhook": webhook.unready_reason,
         "profiles": lambda: None if profiles.manifests else "no profile is computed yet",
     }
-    health = Listener(create_health(checks, registry), settings.bind_address, settings.health_port)
+    health = Listener(
+        create_health(checks, registry), settings.bind_address, settings.health_port, policy=HEALTH_CLIENTS
+    )
     cluster = ClusterPorts(FixedSnapshot(), profiles, LoggedReport())
     namespaces = namespace_scope(settings)
     cycle = ProfilingCycle(source, cluster, cycle_policy(settings), namespaces.covers)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.floods.flooder import FLOODS
+from tests.floods.flooder import FLOODS, OF_HEALTH_PORT
 from tests.floods.honest_reviews import honest_reviews, open_connection
 from tests.floods.served_product import ROOT, ServedProduct, served_product
 from tests.kubernetes.polling import until
@@ -31,7 +31,8 @@ CASES = [(flood, NEIGHBOUR) for flood in FLOODS] + [(flood, SAME_ADDRESS) for fl
 
 async def flooded(product: ServedProduct, flood: str, source: str) -> asyncio.subprocess.Process:
     """The process of the flood, from the address *source*."""
-    arguments = (flood, product.port, _FLOOD_SECONDS, source)
+    port = product.health_port if flood in OF_HEALTH_PORT else product.port
+    arguments = (flood, port, _FLOOD_SECONDS, source)
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "tests.floods.flooder", *map(str, arguments)),

@@ -12,6 +12,7 @@ from typing import Any, Self
 import uvloop
 
 from app.http_server.listener import Listener
+from app.http_server.open_connections import OpenConnections
 from app.http_server.protocol import ANY_CLIENT, ClientPolicy
 
 _PATIENCE_SECONDS = 10
@@ -32,6 +33,11 @@ class BackgroundListener:
         address = self._listener.own_address
         assert address
         return address[1]
+
+    @property
+    def connections(self) -> OpenConnections:
+        """The open connections."""
+        return self._listener.connections
 
     def call(self, function: Callable[[], object]) -> None:
         """Run *function* in the event loop."""
