@@ -1,8 +1,8 @@
-"""The memory for the bodies of reviews that are still being received; pure.
+"""The memory for the bodies of reviews that are being received, or wait for their turn; pure.
 
-A body of several parts counts from its first part on, with what has arrived, not with what is announced. If
-one more part exceeds the budget, the oldest body of the source address with the most bytes has to give way:
-the reviews of an API server are complete within milliseconds, and are not the oldest.
+A body counts from its first part on, with what has arrived, not with what is announced, and until its review
+is answered. If one more part exceeds the budget, the oldest body of the source address with the most bytes
+has to give way: the reviews of an API server are complete within milliseconds, and are not the oldest.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ class BodyLimits:
 
 
 class IncomingBody:
-    """A body that is incomplete; `give_way` ends it if others need its memory."""
+    """A body whose review is not answered; `give_way` ends it if others need its memory."""
 
     def __init__(self, source: str, give_way: Callable[[], None]) -> None:
         self.source, self.give_way = source, give_way
@@ -30,7 +30,7 @@ class IncomingBody:
 
 
 class BodyBudget:
-    """The incomplete bodies in the order of their arrival, within *limits*."""
+    """The bodies in the order of their arrival, within *limits*."""
 
     def __init__(self, limits: BodyLimits = BodyLimits()) -> None:
         self._limits = limits
@@ -48,7 +48,7 @@ class BodyBudget:
         return body in self._bodies
 
     def remove(self, body: IncomingBody) -> None:
-        """Forget *body*, which is complete or has ended; no effect if it had to give way before."""
+        """Forget *body*, which is answered or has ended; no effect if it had to give way before."""
         if body in self._bodies:
             del self._bodies[body]
             self._count(body, -1)

@@ -26,6 +26,7 @@ from app.webhook.turns import Turns
 log = structlog.get_logger(__name__)
 _JSON = (b"content-type", b"application/json")
 _CLOSING_STATUSES = {413, 429}  # the rest of the body is not read
+_UNCOUNTED_BYTES = 64 * 1024  # of each connection
 
 
 class PodMutator:
@@ -61,8 +62,39 @@ class PodMutator:
             self._metrics.observe(perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive) -> bytes:
-        body = await self._read(scope, receive)
-        source, began = scope["client"][0], perf_counter()
+        """The answer to the review, whose body counts in the budget until then if it is not small."""
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit():
+                self._check_size(int(value))
+        source: str = scope["client"][0]
+        part, is_last = _part(await receive())
+        if is_last and len(part) <= _UNCOUNTED_BYTES:
+            self._check_size(len(part))
+            return await self._review_in_turn(source, part)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as answering:
+                body = IncomingBody(source, lambda: answering.reschedule(loop.time()))
+                try:
+                    if await self._read(body, part, receive, is_last=is_last):
+                        return await self._review_in_turn(source, body.data)
+                finally:
+                    self._bodies.remove(body)
+        except TimeoutError:
+            pass
+        raise ReviewError(429, "the reviews of this client that are not answered need too much memory")
+
+    async def _read(self, body: IncomingBody, part: bytes, receive: Receive, *, is_last: bool) -> bool:
+        """Read the whole body; False if it has to give way."""
+        while self._bodies.append(body, part):
+            self._check_size(len(body.data))
+            if is_last:
+                return True
+            part, is_last = _part(await receive())
+        return False
+
+    async def _review_in_turn(self, source: str, body: Body) -> bytes:
+        began = perf_counter()
         if not self._turns.are_needed(source, len(body), began):
             return self._observed_review(source, body, began)
         async with self._turns.turn(source, len(body)):
@@ -97,35 +129,6 @@ class PodMutator:
         except Exception:
             log.exception("admission_failed_open", uid=request.uid, namespace=request.namespace)
             return SKIPPED[SkipReason.INTERNAL_ERROR]
-
-    async def _read(self, scope: Scope, receive: Receive) -> Body:
-        """The whole body; raises ReviewError if it is too large or incomplete."""
-        for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit():
-                self._check_size(int(value))
-        part, is_last = _part(await receive())
-        if is_last:
-            self._check_size(len(part))
-            return part
-        return await self._read_rest(scope["client"][0], part, receive)
-
-    async def _read_rest(self, source: str, part: bytes, receive: Receive) -> Body:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(None) as reading:
-                body = IncomingBody(source, lambda: reading.reschedule(loop.time()))
-                try:
-                    is_last = False
-                    while self._bodies.append(body, part):
-                        self._check_size(len(body.data))
-                        if is_last:
-                            return body.data
-                        part, is_last = _part(await receive())
-                finally:
-                    self._bodies.remove(body)
-        except TimeoutError:
-            pass
-        raise ReviewError(429, "the incomplete reviews of this client need too much memory")
 
     def _check_size(self, size_bytes: int) -> None:
         if size_bytes > self._max_review_bytes:

@@ -1,5 +1,6 @@
 """Reviews as large as API servers make them are answered, and absurd ones are given up on cheaply."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -128,3 +129,29 @@ def test_over_the_budget_an_incomplete_body_is_refused_and_a_review_is_answered(
 
     assert (refused.status, refused.headers["connection"]) == (429, "close")
     assert served.webhook.counted("error", "overloaded") == before + 1
+
+
+async def status_of_complete(webhook: Webhook, body: bytes) -> int:
+    """The status of the response to a body that arrives at once, in parts of 64 KiB."""
+    parts = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
+    messages = iter(
+        [{"type": "http.request", "body": part, "more_body": part is not parts[-1]} for part in parts]
+    )
+    statuses = list[int]()
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    await webhook.mutator({"headers": [], "client": ("10.0.0.1", 1)}, receive, send)
+    return statuses[0]
+
+
+async def test_complete_bodies_count_until_they_are_answered(webhook: Webhook) -> None:
+    """Of five reviews of 18 MiB one is answered at once, and two that wait fit into 48 MiB: two get 429."""
+    body = escaped(3 * MEBIBYTE)
+    statuses = await asyncio.gather(*(status_of_complete(webhook, body) for _ in range(5)))
+
+    assert statuses == [200, 429, 429, 200, 200]
