@@ -38,7 +38,7 @@ class Proxy:
             SettingsError: it is no URL of an HTTP proxy.
         """
         proxy = text.strip() if "://" in text else f"http://{text.strip()}"
-        scheme = urlsplit(proxy).scheme.lower() if "[" not in proxy or "]" in proxy else ""
+        scheme = _scheme(proxy)
         if scheme.startswith("socks"):
             remedy = "SOCKS proxies are not supported: set it to an HTTP proxy"
         elif scheme not in _DEFAULT_PORTS or not _has_address(proxy):
@@ -121,6 +121,14 @@ def _address(text: str) -> Address | None:
     except ValueError:
         return None
     return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address
+
+
+def _scheme(proxy: str) -> str:
+    """The scheme; empty if *proxy* is no URL."""
+    try:
+        return urlsplit(proxy).scheme.lower()
+    except ValueError:  # something else than an IPv6 address is in brackets
+        return ""
 
 
 def _has_address(proxy: str) -> bool:

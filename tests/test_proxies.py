@@ -104,6 +104,8 @@ def test_further_variables_come_last() -> None:
     [
         ("socks5://me:secret@proxy:1080", "socks5://proxy:1080", "SOCKS proxies are not supported"),
         ("socks5h://proxy", "socks5h://proxy", "SOCKS proxies are not supported"),
+        ("http://[proxy]:1", "http://[proxy]:1", "use the URL of an HTTP proxy"),
+        ("http://]x[:1", "http://]x[:1", "use the URL of an HTTP proxy"),
         ("ftp://proxy", "ftp://proxy", "use the URL of an HTTP proxy"),
         ("http://", "http://", "use the URL of an HTTP proxy"),
         ("http://proxy:port", "http://proxy:port", "use the URL of an HTTP proxy"),

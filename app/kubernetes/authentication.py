@@ -16,6 +16,7 @@ from app.kubernetes.client_library import Configuration
 from app.kubernetes.error_text import CredentialsError
 from app.kubernetes.exec_plugin import PluginOutput, run_plugin
 from app.kubernetes.kubeconfig import Cluster, ExecPlugin
+from app.small_files import read_small_file
 
 REFRESH_SECONDS = 60
 _NO_PASS_PHRASE = ""  # instead of a prompt
@@ -86,7 +87,7 @@ class TokenFile:
 
     def _read(self) -> str:
         try:
-            token = self._path.read_text().strip()
+            token = read_small_file(self._path).decode().strip()
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no text"
             token, fault = "", f"the token file {self._path}: {reason}"

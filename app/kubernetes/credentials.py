@@ -42,6 +42,7 @@ from app.kubernetes.kubeconfig import (
     parse,
 )
 from app.proxies import Proxy, environment_proxy
+from app.small_files import read_small_file
 
 _REMEDY = "set KUBECONFIG (--kubeconfig) to the path of a kubeconfig"
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
@@ -93,12 +94,13 @@ def _read(kubeconfig: str) -> Kubeconfig:
     """The files of *kubeconfig*, which may list several paths as in kubectl; missing ones are left out."""
     configs = []
     for text in filter(None, kubeconfig.split(os.pathsep)):
-        path = Path(text).expanduser()
+        path = Path(text)
         try:
-            configs.append(_read_file(path))
+            configs.append(_read_file(path.expanduser()))
         except FileNotFoundError:
             continue
-        except (KubeconfigError, OSError) as error:
+        # RuntimeError: there is no such user. ValueError: the path has a null byte.
+        except (KubeconfigError, OSError, RuntimeError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise KubeconfigError(f"{path}: {reason}") from error
     if not configs:
@@ -245,7 +247,7 @@ def _data_or_file(source: Cluster | User, field: str) -> bytes:
     try:
         if data:
             return base64.b64decode("".join(data.split()), validate=True)
-        return Path(path).read_bytes() if path else b""
+        return read_small_file(path) if path else b""
     except binascii.Error as error:
         raise KubeconfigError(f"{name}-data is no base64: {error}") from error
     except OSError as error:
@@ -256,7 +258,7 @@ def _of_service_account(environment: Mapping[str, str]) -> ApiServer:
     configuration = Configuration()
     try:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # upstream
-        authority = Path(configuration.ssl_ca_cert or "").read_bytes()
+        authority = read_small_file(configuration.ssl_ca_cert or "")
         tls = ClientTls(partial(_trusting, authority))
     except (ConfigException, KubeconfigError, OSError) as error:
         fault = f"there is no service account ({error}) and no kubeconfig"

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,11 +17,13 @@ import msgspec
 from app.domain.quantities import parse_time
 from app.kubernetes.error_text import CredentialsError, shorten
 from app.kubernetes.kubeconfig import Cluster, ExecPlugin
+from app.small_files import read_small_file
 
 API_GROUP = "client.authentication.k8s.io"
 _VERSIONS = frozenset(f"{API_GROUP}/{version}" for version in ("v1", "v1beta1", "v1alpha1"))
 _CONFIG_EXTENSION = f"{API_GROUP}/exec"
 _MODES = ("Never", "IfAvailable", "Always")
+_MAX_OUTPUT_BYTES = 1024 * 1024
 
 
 class _Status(msgspec.Struct, rename="camel"):
@@ -74,7 +75,7 @@ def cluster_info(cluster: Cluster) -> Mapping[str, Any]:
     """The cluster as a plug-in with provideClusterInfo gets it; CA certificates as PEM in base64."""
     authority = cluster.certificate_authority_data
     if not authority and cluster.certificate_authority:
-        authority = base64.b64encode(Path(cluster.certificate_authority).read_bytes()).decode()
+        authority = base64.b64encode(read_small_file(cluster.certificate_authority)).decode()
     config = next((item.extension for item in cluster.extensions if item.name == _CONFIG_EXTENSION), None)
     fields = {
         "server": cluster.server,
@@ -113,16 +114,31 @@ async def _output(plugin: ExecPlugin, environment: Mapping[str, str], *, is_inte
         reason = error.strerror if isinstance(error, OSError) else error
         raise CredentialsError(f"exec: {plugin.command} can't be run ({reason}){hint}") from error
     try:
-        output, errors = await process.communicate()
-    except asyncio.CancelledError:
+        output, errors = await asyncio.gather(
+            _printed(plugin, process.stdout), _printed(plugin, process.stderr)
+        )
+        await process.wait()
+    except (asyncio.CancelledError, CredentialsError):
         with suppress(ProcessLookupError):
             process.kill()
+        # Ends what the plug-in itself has started; asyncio closes its pipes by no other way.
+        process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
         raise
     if process.returncode:
-        details = shorten((errors or b"").decode(errors="replace"))
+        details = shorten(errors.decode(errors="replace"))
         hint = f": {details}" if details else ""
         raise CredentialsError(f"exec: {plugin.command} failed with exit code {process.returncode}{hint}")
     return output
+
+
+async def _printed(plugin: ExecPlugin, stream: asyncio.StreamReader | None) -> bytes:
+    """All that the plug-in prints to *stream*; nothing if that is the terminal."""
+    printed = bytearray()
+    while stream and (part := await stream.read(65_536)):
+        printed += part
+        if len(printed) > _MAX_OUTPUT_BYTES:
+            raise CredentialsError(f"exec: {plugin.command} printed more than {_MAX_OUTPUT_BYTES} bytes")
+    return bytes(printed)
 
 
 def _read(output: bytes, plugin: ExecPlugin) -> PluginOutput:

@@ -64,11 +64,12 @@ def map_exceptions(request: str) -> Iterator[None]:
         yield
     except CredentialsError as error:
         raise UnavailableError(f"{request}: the credentials can't be read: {shorten(str(error))}") from error
-    except (aiohttp.ClientError, HttpProcessingError, OSError) as error:  # TimeoutError is an OSError
-        details = shorten(str(error)) or type(error).__name__
-        raise UnavailableError(f"{request}: {details}") from error
     except UNDECODABLE as error:
         raise UnavailableError(f"{request}: the response can't be decoded: {error}") from error
+    # TimeoutError is an OSError. ValueError: a host name or header with impossible characters.
+    except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
+        details = shorten(str(error)) or type(error).__name__
+        raise UnavailableError(f"{request}: {details}") from error
 
 
 @contextmanager

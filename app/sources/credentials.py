@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from app.errors import SourceError
+from app.small_files import read_small_file
 from app.sources.sigv4 import SigV4
 
 TENANT_HEADER = "X-Scope-OrgID"
@@ -31,10 +32,14 @@ class CredentialFile:
     def secret(self) -> str:
         """The file's text without surrounding white space; raises SourceError."""
         with self.named_in_errors():
-            text = Path(self.path).read_text().strip()
+            text = read_small_file(self.path).decode().strip()
             if not text:
                 raise ValueError("it is empty")
         return text
+
+    def check_size(self) -> None:
+        """Raises OSError if the file is too large: OpenSSL would read a device for ever."""
+        read_small_file(self.path)
 
     @contextmanager
     def named_in_errors(self) -> Iterator[None]:
@@ -91,10 +96,14 @@ class PrometheusCredentials:
         """
         context = httpx.create_ssl_context()
         if self.ca_file:
-            with CredentialFile("PROMETHEUS_CA_FILE", self.ca_file).named_in_errors():
+            file = CredentialFile("PROMETHEUS_CA_FILE", self.ca_file)
+            with file.named_in_errors():
+                file.check_size()
                 context = ssl.create_default_context(cafile=self.ca_file)
         if self.certificate_file:
-            with self._certificate_or_key_file().named_in_errors():
+            file = self._certificate_or_key_file()
+            with file.named_in_errors():
+                file.check_size()
                 context.load_cert_chain(self.certificate_file, self.key_file or None, _NO_PASS_PHRASE)
         return context
 

@@ -5,9 +5,9 @@ import ssl
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from app.errors import SettingsError
+from app.small_files import read_small_file
 from app.tls.key_pairs import KeyPair
 
 _NO_PASS_PHRASE = ""  # without it OpenSSL prompts for one on the terminal and blocks
@@ -78,7 +78,7 @@ def open_serving_context(client_ca_file: str, client_names: tuple[str, ...] = ()
             raise SettingsError([f"{setting}: set CLIENT_CA_FILE (--client-ca-file) too"])
         return ServingContext()
     try:
-        return ServingContext(Path(client_ca_file).read_bytes())
+        return ServingContext(read_small_file(client_ca_file))
     except (OSError, UnusableCertificateError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError([f"CLIENT_CA_FILE (--client-ca-file) is {client_ca_file!r}: {reason}"]) from error

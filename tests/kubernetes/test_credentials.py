@@ -282,6 +282,11 @@ async def test_a_plugin_on_a_terminal(
         ),
         ({"apiVersion": "v9"}, "exec: apiVersion 'v9' is none of client.authentication.k8s.io/v1,"),
         ({"apiVersion": None}, "in the user 'u', exec needs command and apiVersion"),
+        ({"command": "cat", "args": ["/dev/zero"]}, "exec: cat printed more than 1048576 bytes"),
+        (
+            {"command": "sh", "args": ["-c", "cat /dev/zero >&2; true"]},
+            "exec: sh printed more than 1048576 bytes",
+        ),
     ],
 )
 async def test_a_plugin_that_can_not_be_run(fields: dict[str, Any], reason: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.errors import SettingsError
+from app.errors import SettingsError, UnavailableError
 from app.kubernetes.client import open_cluster
 from app.kubernetes.credentials import find_api_server
 from tests.kubernetes.clients import SHORT
@@ -45,6 +45,24 @@ def changed(path: str, change: dict[str, Any], encoding: str = "utf-8") -> str:
     return path
 
 
+MANY_VALUES = "{path}: it is no kubeconfig: it has more than 200,000 values"
+
+
+def aliases(form: str) -> bytes:
+    """Nine anchors, each with ten aliases of the one before: a billion values in 600 bytes."""
+    lines = ["a0: &a0 {x: 1}"]
+    for level in range(1, 10):
+        each = form % ",".join([f"*a{level - 1}"] * 10)
+        lines.append(f"a{level}: &a{level} {each}")
+    return "\n".join(lines).encode()
+
+
+def changed_text(path: str, before: str, after: str) -> None:
+    """Replaces a text in the file."""
+    file = Path(path)
+    file.write_text(file.read_text().replace(before, after))
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -54,12 +72,19 @@ def changed(path: str, change: dict[str, Any], encoding: str = "utf-8") -> str:
         pytest.param(b"- a\n- b\n", "{path}: it is no kubeconfig: Expected `object`, got `array`", id="list"),
         pytest.param(b"hello", "{path}: it is no kubeconfig: Expected `object`, got `str`", id="text"),
         pytest.param(b"a: b: c", "{path}: it is no kubeconfig: line 1: mapping values are not", id="yaml"),
-        pytest.param(b"a: [", "{path}: it is no kubeconfig: line 1: ", id="cut"),
+        pytest.param(b"a: [", "{path}: it is no kubeconfig: line ", id="cut"),
         pytest.param(b"\x7fELF\x00\x01\xff", "{path}: it is no kubeconfig: ", id="binary"),
         pytest.param(b"\xff\xfe\xfd", "{path}: it is no kubeconfig: ", id="not-utf-8"),
         pytest.param(b"[" * 10_000, "{path}: it is no kubeconfig: it is nested too deeply", id="deep"),
         pytest.param(b"&a [*a]", "{path}: it is no kubeconfig: ", id="recursive"),
         pytest.param(b"!!python/object:os.system x", "{path}: it is no kubeconfig: line 1: ", id="tag"),
+        pytest.param(b"a: !!timestamp x", "{path}: it is no kubeconfig: a value does not fit its", id="time"),
+        pytest.param(b"a: !!int ''", "{path}: it is no kubeconfig: a value does not fit its tag", id="int"),
+        pytest.param(b"a: !!bool x", "{path}: it is no kubeconfig: a value does not fit its tag", id="bool"),
+        pytest.param(b"{a: " * 50_000, "{path}: it is no kubeconfig: it is nested too", id="deep-objects"),
+        pytest.param(aliases("[%s]"), MANY_VALUES, id="billions-in-lists"),
+        pytest.param(aliases("{<<: [%s]}"), MANY_VALUES, id="billions-merged"),
+        pytest.param(b"a: [" + b"x," * 300_000 + b"]", MANY_VALUES, id="many"),
         pytest.param(b"kind: Pod", "{path}: it is no kubeconfig, but an object of the kind Pod", id="kind"),
         pytest.param(
             b"clusters: 5",
@@ -89,6 +114,47 @@ async def test_a_path_that_can_not_be_read(tmp_path: Path) -> None:
     assert await fault(tmp_path) == f"{tmp_path}: Is a directory"
     assert await fault(tmp_path / "none") == "no such file"
     assert await fault(f"{tmp_path}/none:{tmp_path}/neither") == "no such file"
+    assert await fault("~no-such-user/config") == "~no-such-user/config: Could not determine home directory."
+    assert await fault("a\0b") == "a\0b: embedded null byte"
+
+
+@pytest.mark.parametrize("field", ["tokenFile", "client-certificate", "certificate-authority"])
+async def test_a_path_without_an_end(field: str, tmp_path: Path) -> None:
+    """Of a device no more than 1 MiB is read."""
+    user = {field: "/dev/zero"} | ({"client-key": "/dev/zero"} if field == "client-certificate" else {})
+    of_cluster = field == "certificate-authority"
+    path = kubeconfig(
+        tmp_path, {} if of_cluster else user, "https://127.0.0.1:1", cluster=user if of_cluster else {}
+    )
+
+    assert (await fault(path)).endswith("/dev/zero: File too large")
+
+
+async def test_a_known_alias_is_written_out(tmp_path: Path) -> None:
+    """Anchors within the limit mean what they mean for kubectl."""
+    path = changed(kubeconfig(tmp_path, {}), {"users": "USERS"})
+    changed_text(path, '"USERS"', "[{name: &name u, user: {token: *name}}]")
+
+    assert await (await find_api_server(path, {})).authentication.current() == "Bearer u"
+
+
+@pytest.mark.parametrize("user", [{"token": "a\nb"}, {"token": "t", "as": "a\r\nX-Other: b"}], ids=str)
+async def test_a_text_that_no_header_can_have(
+    user: dict[str, Any], server: FakeApiServer, tmp_path: Path
+) -> None:
+    """It is a fault of the request, which does not end the process, and adds no header."""
+    async with open_cluster(kubeconfig(tmp_path, user, server.url), SHORT) as client:
+        with pytest.raises(UnavailableError, match="control character"):
+            await client.get("/api")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("host", ["a" * 300, "a..b"], ids=["long", "empty-label"])
+async def test_a_host_name_that_can_not_exist(host: str, tmp_path: Path) -> None:
+    """It can't be encoded for DNS."""
+    async with open_cluster(kubeconfig(tmp_path, {}, f"https://{host}:1"), SHORT) as client:
+        with pytest.raises(UnavailableError, match="label"):
+            await client.get("/api")
 
 
 @pytest.mark.parametrize(

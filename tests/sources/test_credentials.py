@@ -217,6 +217,9 @@ async def test_a_missing_token_fails_the_query_and_names_the_setting(tmp_path: P
         ("ca_file", {}, None, "No such file or directory"),
         ("ca_file", {}, "no certificate", "can't be used"),
         ("certificate_file", {}, "no certificate", "can't be used"),
+        ("bearer_token_file", {}, "a" * (2**20 + 1), "File too large"),
+        ("ca_file", {}, "a" * (2**20 + 1), "File too large"),
+        ("certificate_file", {}, "a" * (2**20 + 1), "File too large"),
     ],
 )
 def test_a_wrong_file_is_named_at_the_start(
