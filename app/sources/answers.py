@@ -39,6 +39,7 @@ _MOST_PER_BYTE = 110  # of a list of empty objects
 _BYTES_PER = {b"{": 300, b":": 200, b"[": 160, b'"': 30}
 # Of the samples, steps and rows of a point, and of the key and the counts of a series.
 _POINT_BYTES, _SERIES_BYTES, _NUMBER_BYTES, _TEXT_BYTES = 28, 400, 8, 64
+_MOST_LOADED_SAMPLES = 10**12  # a larger number is none that a server read
 _LARGEST_USABLE = 1e18  # cores, bytes or requests per second: larger numbers are no measurement
 T = TypeVar("T")
 Body = bytes | bytearray
@@ -289,11 +290,12 @@ def _decode(decoder: msgspec.json.Decoder[T], part: Body | msgspec.Raw, body: Bo
 
 
 def _loaded_samples(stats: msgspec.Raw) -> int:
-    """The number of samples that the server read; 0 without Prometheus' statistics."""
+    """The number of samples that the server read; 0 without Prometheus' statistics, or with a wrong one."""
     try:
-        return _STATS.decode(stats).samples.total_queryable_samples
-    except msgspec.DecodeError:
+        samples = _STATS.decode(stats).samples.total_queryable_samples
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return 0
+    return samples if 0 <= samples <= _MOST_LOADED_SAMPLES else 0
 
 
 def _points(rows: list[_Row]) -> tuple[Numbers, Numbers, list[int]]:

@@ -39,8 +39,10 @@ CONCURRENT_QUERIES = 4
 _ENDPOINT = "api/v1/query_range"
 _MAX_ERROR_BYTES = 64 * 1024
 _RETRIED_STATUSES = frozenset({429, 502, 503})
-# Proxies that allow only reading refuse POST with these; 403 may be a refusal of the credentials, too.
-_REFUSED_METHOD_STATUSES = frozenset({403, 405, 501})
+# Proxies that allow only reading refuse POST with these, some as if the path did not exist, or with a page
+# for people, which Prometheus never sends; 403 may be a refusal of the credentials, too.
+_REFUSED_METHOD_STATUSES = frozenset({403, 404, 405, 501})
+_STATUSES_OF_PAGES = frozenset({200, 400})
 _OTHER_METHOD = {"POST": "GET", "GET": "POST"}
 _TOO_LONG_STATUSES = frozenset({414, 431})
 # Thanos would leave out unavailable stores, and downsample; `stats` makes Prometheus report the loaded
@@ -63,6 +65,11 @@ _REFUSED_STATUSES = frozenset({400, 422, 500})
 _UNREACHABLE = re.compile(
     r"\bdial\b|\bi/o time-?out|\bconnect(ion)? time(d )?-?out|handshake time-?out|reset reason", re.IGNORECASE
 )
+
+_IS_A_LOGIN = (
+    "set the URL of Prometheus to the server that answers queries, or credentials if that is a login page"
+)
+_SHOWN_CHARACTERS = 200
 
 log = structlog.get_logger(__name__)
 
@@ -227,7 +234,7 @@ class PrometheusApi:
         for method in (self._method, _OTHER_METHOD[self._method]):
             async with self._request(client, method, form) as response:
                 too_long = method == "GET" and response.status_code in _TOO_LONG_STATUSES
-                if too_long or response.status_code in _REFUSED_METHOD_STATUSES:
+                if too_long or _is_refused_method(response):
                     refusals[method] = await self._error_of(response)
                     is_too_long |= too_long
                     continue
@@ -260,6 +267,10 @@ class PrometheusApi:
     async def _error_of(self, response: httpx.Response) -> Exception:
         """The error class decides whether the query is retried, made smaller, or given up."""
         status, body = response.status_code, bytearray()
+        if response.is_success:
+            return SourceError(
+                "MalformedAnswer", f"{self.url} answered with a page for people: {_IS_A_LOGIN}"
+            )
         if response.has_redirect_location:
             return SourceError("HTTPError", self._redirect_message(response))
         with suppress(SourceError):  # the status says more than a body that can't be read
@@ -296,12 +307,9 @@ class PrometheusApi:
 
     def _redirect_message(self, response: httpx.Response) -> str:
         """No redirect is followed: a POST could become a GET, and credentials could reach another server."""
-        target = response.url.join(response.headers["Location"]).copy_with(
-            userinfo=b"", query=None, fragment=None
-        )
+        target = _target(response)
         return (
-            f"{self.url} redirects to {target} ({response.status_code}), which is not followed: set the URL"
-            " of Prometheus to the server that answers queries, or credentials if that is a login page"
+            f"{self.url} redirects to {target} ({response.status_code}), which is not followed: {_IS_A_LOGIN}"
         )
 
     @property
@@ -317,6 +325,19 @@ def _split_credentials(base_url: str) -> tuple[httpx.URL, tuple[str, str] | None
         raise SourceError("InvalidURL", f"the URL of Prometheus is not valid: {error}") from error
     credentials = (url.username, url.password) if url.userinfo else None
     return url.copy_with(userinfo=b""), credentials
+
+
+def _is_refused_method(response: httpx.Response) -> bool:
+    is_page = response.headers.get("content-type", "").lower().startswith("text/html")
+    return response.status_code in _REFUSED_METHOD_STATUSES or (
+        is_page and response.status_code in _STATUSES_OF_PAGES
+    )
+
+
+def _target(response: httpx.Response) -> str:
+    """The target of a redirect without its parameters."""
+    url = response.url.join(response.headers["Location"])
+    return str(url.copy_with(userinfo=b"", query=None, fragment=None))[:_SHOWN_CHARACTERS]
 
 
 def _too_long_error(refusals: Mapping[str, Exception]) -> SourceError:

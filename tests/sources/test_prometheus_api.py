@@ -124,7 +124,8 @@ async def test_lasting_faults_are_not_tried_again(status: int) -> None:
 
     assert error.reason == "HTTPError"
     assert str(error).startswith(f"Prometheus answered {status} ")
-    assert len(wire.requests) == 1
+    # A proxy may refuse POST with 404: the other method is tried.
+    assert [request.method for request in wire.requests] == ["POST", "GET"][: 2 if status == 404 else 1]
 
 
 SAID = "query processing would load too many samples into memory in query execution"

@@ -1,6 +1,7 @@
 """Prometheus behind forward proxies, and behind reverse proxies that change methods and answers."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from app.errors import SettingsError, SourceError
 from app.profiler.registries.namespaces import NamespaceScope
@@ -15,6 +17,7 @@ from app.runtime.prometheus import check_access, open_prometheus
 from app.runtime.scope import namespace_scope
 from app.settings.environment import Settings, read_settings
 from app.sources.prometheus_api import PrometheusApi, RetryPolicy
+from app.sources.query_metrics import QueryMetrics
 from tests.sources.forward_proxy import ForwardProxy
 from tests.sources.wire import FIRST, STEPS, Pauses, ScriptedPrometheus, answer, encoded, matrix, row
 
@@ -134,7 +137,7 @@ class MethodFilter:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """The response of a proxy before Prometheus."""
         if request.method == self.refused:
-            return httpx.Response(self._status, text="<html>not allowed</html>")
+            return httpx.Response(self._status, html="<html>not allowed</html>")
         if len(str(request.url)) > self._longest_url:
             return httpx.Response(414, text="<html>too large</html>")
         return answer(SERIES)
@@ -145,7 +148,7 @@ def api_on(wire: ScriptedPrometheus) -> PrometheusApi:
     return PrometheusApi("http://p", timeout_seconds=5, transport=wire, retry_policy=ONCE)
 
 
-@pytest.mark.parametrize("status", [403, 405, 501])
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 405, 501])
 async def test_get_where_post_is_refused(status: int) -> None:
     """The first query is sent twice, each later one once, with the same parameters in its URL."""
     wire = ScriptedPrometheus(MethodFilter("POST", status))
@@ -222,6 +225,46 @@ async def test_a_redirect_names_its_target(status: int, location: str, target: s
         f"http://p redirects to {target} ({status}), which is not followed: set the URL of Prometheus"
     )
     assert "secret" not in str(caught.value)
+
+
+async def test_a_page_for_people_is_named() -> None:
+    """A login page with status 200 in response to both methods, which is no question of other namespaces."""
+    wire = ScriptedPrometheus(lambda _: httpx.Response(200, html="<html>Log in</html>"))
+    async with api_on(wire) as api:
+        with pytest.raises(
+            SourceError, match=r"^http://p answered with a page for people: set the"
+        ) as caught:
+            await api.query_range("up", ("pod",), STEPS)
+
+    assert type(caught.value) is SourceError
+    assert [request.method for request in wire.requests] == ["POST", "GET"]
+
+
+async def test_the_target_of_a_redirect_is_shortened() -> None:
+    """The text is part of the status, of log lines and of Events."""
+    wire = ScriptedPrometheus(httpx.Response(302, headers={"Location": "x" * 60_000}))
+    async with api_on(wire) as api:
+        with pytest.raises(SourceError, match=r"^http://p redirects to http://p/api/v1/xx") as caught:
+            await api.query_range("up", ("pod",), STEPS)
+
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("loaded", [-5, 10**400, 1e300, "many", None])
+async def test_a_wrong_number_of_loaded_samples_costs_nothing(loaded: Any) -> None:
+    """The answer counts; the metric has the number of its samples, and the plan of queries no absurd one."""
+    document = matrix(SERIES)
+    document["data"]["stats"] = {"samples": {"totalQueryableSamples": loaded}}
+    registry = CollectorRegistry()
+    wire = ScriptedPrometheus(httpx.Response(200, content=json.dumps(document)))
+    async with PrometheusApi(
+        "http://p", timeout_seconds=5, transport=wire, observer=QueryMetrics(registry)
+    ) as api:
+        result = await api.query_range("up", ("pod",), STEPS, signal="cpu")
+
+    assert (result.keys, result.loaded_samples) == ((("web-1",),), 0)
+    counted = registry.get_sample_value("job_profiler_prometheus_query_samples_sum", {"signal": "cpu"})
+    assert counted == len(result.samples)
 
 
 async def test_answers_with_a_byte_order_mark() -> None:
