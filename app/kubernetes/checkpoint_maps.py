@@ -6,13 +6,15 @@ Their owner is the status ConfigMap, which the chart renders: they are deleted t
 import base64
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from app.errors import ClusterError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.failures import explain_missing_object
+from app.kubernetes.failures import explain_malformed_object, explain_missing_object
 from app.kubernetes.list_options import ListOptions, Object
+from app.kubernetes.object_types import MalformedObjectError, checked
 from app.kubernetes.status_map import NAME as OWNER
 
 PREFIX = "job-profiler-checkpoint-"
@@ -34,11 +36,13 @@ class CheckpointMaps:
         listing = await self._client.list_all(
             ListOptions(collection, label_selector=LABEL, metadata_only=True)
         )
-        return {
-            metadata["name"].removeprefix(PREFIX): metadata["resourceVersion"]
-            for metadata in (item["metadata"] for item in listing.items)
-            if _NAME.fullmatch(str(metadata.get("name")))
-        }
+        found: dict[str, str] = {}
+        for item in listing.items:
+            with suppress(MalformedObjectError):
+                metadata = checked(item)["metadata"]
+                if _NAME.fullmatch(metadata["name"]) and metadata.get("resourceVersion"):
+                    found[metadata["name"].removeprefix(PREFIX)] = metadata["resourceVersion"]
+        return found
 
     async def read(self, name: str) -> bytes | None:
         """The content of a check-point: None if it does not exist, empty if it cannot be decoded."""
@@ -76,7 +80,8 @@ class CheckpointMaps:
         else:
             metadata["resourceVersion"] = version
             config_map = await self._client.replace(self._path(name), manifest)
-        stored_version: str = config_map["metadata"]["resourceVersion"]
+        with explain_malformed_object(f"ConfigMap {metadata['name']}"):
+            stored_version: str = checked(config_map)["metadata"]["resourceVersion"]
         return stored_version
 
     async def remove(self, name: str, version: str) -> None:
@@ -88,11 +93,13 @@ class CheckpointMaps:
 
     async def _read_owner(self) -> list[Object]:
         """The owner as it is now: garbage collection deletes what belongs to one that was replaced."""
-        with explain_missing_object(f"ConfigMap {self._namespace}/{OWNER}"):
+        title = f"ConfigMap {self._namespace}/{OWNER}"
+        with explain_missing_object(title):
             status_map = await self._client.get(paths.config_map(self._namespace, OWNER))
-        uid = status_map["metadata"].get("uid")
+        with explain_malformed_object(title):
+            uid = checked(status_map)["metadata"].get("uid")
         if not uid:
-            raise ClusterError(f"ConfigMap {self._namespace}/{OWNER} has no uid")
+            raise ClusterError(f"{title} has no uid")
         return [{"apiVersion": "v1", "kind": "ConfigMap", "name": OWNER, "uid": uid}]
 
     def _path(self, name: str) -> str:

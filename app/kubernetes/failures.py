@@ -83,6 +83,18 @@ def explain_missing_object(title: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def explain_malformed_object(title: str) -> Iterator[None]:
+    """Turns each error in reading the fields of an object into an UnavailableError: they have other types
+    than the API's, and may have the right ones at the next attempt.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        fault = shorten(f"{type(error).__name__}: {error}")
+        raise UnavailableError(f"{title} has fields of other types than the API's ({fault})") from error
+
+
 def _phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase

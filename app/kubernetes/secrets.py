@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from app.errors import ClusterError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.failures import explain_missing_object
+from app.kubernetes.failures import explain_malformed_object, explain_missing_object
 from app.kubernetes.list_options import Object
+from app.kubernetes.object_types import checked
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,7 +42,8 @@ class SecretStore:
             )
 
     def _snapshot(self, manifest: Object) -> SecretSnapshot:
-        return SecretSnapshot(manifest, secret_data(manifest))
+        with explain_malformed_object(self._title):
+            return SecretSnapshot(manifest, secret_data(checked(manifest)))
 
 
 class CachedSecret:

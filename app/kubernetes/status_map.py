@@ -6,6 +6,7 @@ import msgspec
 
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
+from app.kubernetes.error_text import UNDECODABLE
 from app.kubernetes.failures import explain_missing_object
 from app.kubernetes.list_options import Object
 
@@ -30,7 +31,8 @@ class StatusMap:
         """The valid documents of all keys."""
         with explain_missing_object(self._title):
             config_map = await self._client.get(self._path)
-        documents = {key: _decode(text) for key, text in (config_map.get("data") or {}).items()}
+        data = config_map.get("data")
+        documents = {key: _decode(text) for key, text in (data if isinstance(data, dict) else {}).items()}
         return {key: document for key, document in documents.items() if document is not None}
 
     async def write(self, document: dict[str, Any]) -> None:
@@ -40,8 +42,8 @@ class StatusMap:
             await self._client.patch(self._path, {"data": {self._key: text}})
 
 
-def _decode(text: str) -> Object | None:
+def _decode(text: Any) -> Object | None:
     try:
         return msgspec.json.decode(text, type=Object)
-    except msgspec.DecodeError:
+    except (*UNDECODABLE, TypeError):
         return None

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from app.errors import NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.failures import explain_missing_object
+from app.kubernetes.failures import explain_malformed_object, explain_missing_object
 from app.kubernetes.list_options import ListOptions, Object
+from app.kubernetes.object_types import checked
 from app.kubernetes.webhook_entries import PROBE_WEBHOOK, WEBHOOK
 
 FIELD_MANAGER = "job-profiler-ca-bundle"
@@ -63,8 +64,12 @@ class WebhookConfiguration:
 
     async def _read(self) -> Object:
         with explain_missing_object(f"MutatingWebhookConfiguration {self._name}"):
-            self._last_read = await self._client.get(self._path)
-        return self._last_read
+            manifest = await self._client.get(self._path)
+        with explain_malformed_object(f"MutatingWebhookConfiguration {self._name}"):
+            metadata = checked(manifest)["metadata"]
+            metadata["uid"], metadata["resourceVersion"]
+        self._last_read = manifest
+        return manifest
 
 
 class CaBundleSink:

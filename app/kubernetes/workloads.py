@@ -18,6 +18,7 @@ from app.domain.workloads import CRON_JOB, JOB, Owner, Workload, bare_pod, owner
 from app.errors import ClusterError, ForbiddenError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
+from app.kubernetes.failures import explain_malformed_object
 from app.kubernetes.list_options import ListOptions, Object
 
 log = structlog.get_logger(__name__)
@@ -165,8 +166,9 @@ async def cron_job_selection(client: ClusterClient) -> Callable[[str | None], Li
     Raises:
         ClusterError: the served versions could not be read.
     """
-    resources = (await client.get(paths.batch())).get("resources") or ()
-    beta = all(resource.get("name") != "cronjobs" for resource in resources)
+    document = await client.get(paths.batch())
+    with explain_malformed_object(f"the list of resources in {paths.batch()}"):
+        beta = all(resource.get("name") != "cronjobs" for resource in document.get("resources") or ())
     return lambda namespace: ListOptions(paths.cron_jobs(namespace, beta=beta))
 
 

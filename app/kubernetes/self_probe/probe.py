@@ -10,7 +10,7 @@ from app.domain.self_probe import config_map, is_answered
 from app.errors import ClusterError, ForbiddenError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.failures import explain_missing_object
+from app.kubernetes.failures import explain_malformed_object, explain_missing_object
 from app.kubernetes.self_probe.findings import Finding, entry_findings, error_finding, response_finding
 
 _QUESTION_BYTES = 16  # random, so that no earlier answer is taken for this one
@@ -74,7 +74,8 @@ class Probe:
                 " permission to get it"
             )
             return (Finding(f"{fault} ({error})", "ConfigurationUnreadable"),)
-        return tuple(entry_findings(configuration, self._policy.expected))
+        with explain_malformed_object(f"MutatingWebhookConfiguration {name}"):
+            return tuple(entry_findings(configuration, self._policy.expected))
 
     async def _create_config_map(self) -> Finding:
         question, path = secrets.token_hex(_QUESTION_BYTES), paths.config_maps(self._policy.namespace)
@@ -84,6 +85,6 @@ class Probe:
             if finding := error_finding(error):
                 return finding
             raise
-        return response_finding(
-            is_answered=is_answered(created["metadata"].get("annotations") or {}, question)
-        )
+        with explain_malformed_object("the dry-run ConfigMap"):
+            annotations = created["metadata"].get("annotations") or {}
+            return response_finding(is_answered=is_answered(annotations, question))

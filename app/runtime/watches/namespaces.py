@@ -17,7 +17,9 @@ from app.domain.quantities import parse_time
 from app.errors import ClusterError, InvalidError, SettingsError, UnavailableError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
+from app.kubernetes.failures import explain_malformed_object
 from app.kubernetes.list_options import ListOptions, Object
+from app.kubernetes.object_types import checked
 from app.kubernetes.reflector import Reflector, run_reflectors
 from app.outage_log import contact_log
 from app.periodic import Backoff
@@ -60,7 +62,8 @@ async def list_scope(client: ClusterClient, settings: Settings) -> NamespaceScop
     for selection, sink in _sinks(scope, settings):
         with _explain_invalid_selector(settings.profiling_namespace_selector):
             listing = await client.list_all(selection)
-        sink.replace(map(read_namespace, listing.items))
+        with explain_malformed_object(f"a Namespace in the list of {selection}"):
+            sink.replace([read_namespace(checked(item)) for item in listing.items])
     return scope
 
 
