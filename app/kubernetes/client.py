@@ -16,6 +16,7 @@ from app.kubernetes.connection import (
     open_connection,
 )
 from app.kubernetes.failures import map_exceptions
+from app.kubernetes.json_values import TooManyValuesError, check_values
 from app.kubernetes.list_options import (
     Listing,
     ListOptions,
@@ -162,6 +163,7 @@ class ClusterClient:
     async def _object(self, request: ApiRequest) -> Object:
         body = await self._connection.read(request)
         with map_exceptions(str(request)):
+            check_values(body)
             return msgspec.json.decode(body, type=Object)
 
     async def _page(
@@ -177,6 +179,10 @@ class ClusterClient:
         request = ApiRequest("GET", selection.path, query, accept=selection.list_accept)
         body = await self._connection.read(request)
         with map_exceptions(str(request)):
+            try:
+                check_values(body)
+            except TooManyValuesError as error:
+                raise OversizedResponseError(f"{request}: {error}") from error
             return decoder.decode(body)
 
 

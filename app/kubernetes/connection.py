@@ -30,7 +30,7 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 
 
 class OversizedResponseError(ClusterError):
-    """A response of more than `MAX_RESPONSE_BYTES`: ask for less."""
+    """A response of more than `MAX_RESPONSE_BYTES`, or of too many values: ask for less."""
 
 
 @dataclass(frozen=True, slots=True)

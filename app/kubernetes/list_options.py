@@ -9,6 +9,7 @@ import msgspec
 
 from app.errors import ExpiredError
 from app.kubernetes.error_text import UNDECODABLE, shorten
+from app.kubernetes.json_values import check_values
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -114,6 +115,7 @@ def read_event(line: bytes, watch: str) -> WatchEvent:
         ExpiredError: an error event; only a new list shows what was missed.
     """
     try:
+        check_values(line)
         event = _decode_event(line)
         if event.type in _EVENT_KINDS:
             version = event.object["metadata"]["resourceVersion"]
