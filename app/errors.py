@@ -6,6 +6,7 @@ ProfilerError
 ├── ReviewError          the request body is not an AdmissionReview: HTTP 4xx, never a stack trace
 ├── SourceError          a usage source failed or gave an incomplete answer: profiles stay unchanged
 │   ├── NoNamespacesError  no namespace is in scope: no query was sent, and no source failed
+│   ├── ThrottledError   the source limits the rate of queries: send no more of them
 │   ├── TooLargeError    the answer is larger than the source allows: send smaller queries
 │   └── RefusedQueryError  the source works, but not for this query: other namespaces or steps may succeed
 └── ClusterError         the API server rejected the request or is unreachable
@@ -54,6 +55,10 @@ class SourceError(ProfilerError):
 
 class NoNamespacesError(SourceError):
     """No namespace is in scope, so no query is sent."""
+
+
+class ThrottledError(SourceError):
+    """The source limits the rate of queries: fewer of them may succeed."""
 
 
 class TooLargeError(SourceError):

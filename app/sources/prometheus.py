@@ -294,7 +294,7 @@ class PrometheusSource:
             return [(mesh, await self._query_mesh(mesh, scope, sources, chunk)) for mesh in meshes]
 
         on_split = partial(self.mesh_api.observer.record_split, CONNECTIONS)
-        chunked = ChunkedQuery(self._mesh_planner, load, run, on_split)
+        chunked = ChunkedQuery(self._mesh_planner, load, _narrowed(run, self.mesh_api), on_split)
         async for chunk in chunked.results(steps, max_samples=self._samples_per_cycle):
             mesh_samples = list(chain.from_iterable(chunk.results))
             names = {mesh.name for mesh, samples in mesh_samples if samples.sources}
@@ -329,10 +329,23 @@ class PrometheusSource:
         return reply
 
     def _chunked_query(self, signal: str, run: RunQuery[T], load: SampleLoad) -> ChunkedQuery[T]:
-        return ChunkedQuery(self._planner, load, run, partial(self.api.observer.record_split, signal))
+        narrowed = _narrowed(run, self.api)
+        return ChunkedQuery(self._planner, load, narrowed, partial(self.api.observer.record_split, signal))
 
     async def _container_load(self, steps: StepRange, namespaces: NamespaceSelection) -> SampleLoad:
         return (await self._load_meter.of_containers(self._scope, steps)).within(namespaces)
+
+
+def _narrowed(run: RunQuery[T], api: PrometheusApi) -> RunQuery[T]:
+    """Runs the query; an error that is the query's own is a RefusedQueryError."""
+
+    async def narrowed(shard: Shard, chunk: StepRange) -> T:
+        try:
+            return await run(shard, chunk)
+        except SourceError as error:
+            raise await api.narrowed(error, chunk) from error
+
+    return narrowed
 
 
 def _reasons(failed: Mapping[str, SourceError]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from time import perf_counter
 from types import TracebackType
 from typing import Self
@@ -19,7 +20,7 @@ from typing import Self
 import httpx
 import structlog
 
-from app.errors import RefusedQueryError, SourceError, TooLargeError
+from app.errors import NoNamespacesError, RefusedQueryError, SourceError, ThrottledError, TooLargeError
 from app.history.samples import STEP_SECONDS, StepRange
 from app.proxies import Proxy
 from app.sources.answers import AnswerReader, error_message
@@ -53,6 +54,8 @@ _COMPLETE_RESULT = {
     "max_source_resolution": "0s",
     "stats": "true",
 }
+# A query that every server answers, whatever its series are.
+_NO_SERIES, _PROBE = "vector(1)", "probe"
 # Error texts of servers for a query that is too large for them.
 _TIMED_OUT = re.compile(r"time(d )?-?out|deadline", re.IGNORECASE)
 _TOO_LARGE = re.compile(
@@ -166,14 +169,7 @@ class PrometheusApi:
             RefusedQueryError: a query on other namespaces or steps may succeed.
             SourceError: after the last try, or at once if a retry would fail too.
         """
-        form = _COMPLETE_RESULT | {
-            "query": query,
-            "start": str(steps.start_seconds),
-            "end": str(steps.end_seconds),
-            "step": str(STEP_SECONDS),
-            "timeout": f"{self._timeout_seconds:g}",
-        }
-        tries = 1
+        form, tries = self._form(query, steps), 1
         while True:
             try:
                 return await self._send(form, partial(AnswerReader, labels, steps, optional, limit), signal)
@@ -191,6 +187,31 @@ class PrometheusApi:
             self.observer.record_retry(signal)
             tries += 1
             await self._retry_policy.sleep(pause_seconds)
+
+    async def narrowed(self, error: SourceError, steps: StepRange) -> SourceError:
+        """The *error* of a query; a RefusedQueryError if the server answers a query that reads no series.
+
+        A store or a querier that ends on the series of one namespace, and a proxy that rejects their names,
+        fail for some queries only. A server that throttles is not asked for more.
+        """
+        is_of_query = isinstance(error, RefusedQueryError | TooLargeError | NoNamespacesError)
+        if is_of_query or isinstance(error, ThrottledError):
+            return error
+        end = StepRange(steps.last, steps.last)
+        try:
+            await self._send(self._form(_NO_SERIES, end), partial(AnswerReader, (), end, (), None), _PROBE)
+        except (SourceError, _TransientError):
+            return error
+        return RefusedQueryError(error.reason, str(error))
+
+    def _form(self, query: str, steps: StepRange) -> dict[str, str]:
+        return _COMPLETE_RESULT | {
+            "query": query,
+            "start": str(steps.start_seconds),
+            "end": str(steps.end_seconds),
+            "step": str(STEP_SECONDS),
+            "timeout": f"{self._timeout_seconds:g}",
+        }
 
     async def _send(
         self, form: dict[str, str], build_reader: Callable[[Callable[[int], None]], AnswerReader], signal: str
@@ -286,7 +307,8 @@ class PrometheusApi:
             return TooLargeError("HTTPError", text, timed_out=status == 504 or bool(_TIMED_OUT.search(text)))
         if status in _REFUSED_STATUSES:
             return RefusedQueryError("HTTPError", text)
-        error = SourceError("HTTPError", text)
+        is_throttled = status == HTTPStatus.TOO_MANY_REQUESTS
+        error = (ThrottledError if is_throttled else SourceError)("HTTPError", text)
         return (
             _TransientError(error, _retry_after_seconds(response)) if status in _RETRIED_STATUSES else error
         )

@@ -64,6 +64,9 @@ class Question:
 Fault = Callable[[Question, dict[str, Any]], httpx.Response]
 
 
+ANSWERED = {"status": "success", "data": {"resultType": "matrix", "result": []}}
+
+
 def unchanged(_second: int) -> float:
     """The factor of a constant past."""
     return 1.0
@@ -91,6 +94,7 @@ class EmojivotoPrometheus:
     load: float = 100.0
     retention: str = "15d"
     questions: list[Question] = field(default_factory=list)
+    answers_others: bool = False  # queries that read no series, while others fail
 
     @property
     def transport(self) -> httpx.MockTransport:
@@ -105,6 +109,8 @@ class EmojivotoPrometheus:
         form = {key: value for key, [value] in parse_qs(request.content.decode()).items()}
         assert (request.method, form["step"]) == ("POST", "300")
         query = form["query"]
+        if query == "vector(1)":
+            return httpx.Response(200, json=ANSWERED if self.answers_others else {"status": "error"})
         question = Question(_signal_of(query), query, int(form["start"]), int(form["end"]))
         self.questions.append(question)
         body = self._matrix(question)

@@ -12,12 +12,13 @@ import pytest
 
 from app.domain.pod_names import PodNames
 from app.domain.profiles import Resource
-from app.errors import SourceError
+from app.errors import RefusedQueryError, SourceError
 from app.history.connection_history import ConnectionHistory
 from app.history.samples import PodContainer, StepRange
 from app.history.usage_history import UsageHistory
 from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import PrometheusSource
+from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import Scope
 from app.sources.query_observer import QueryCosts
 from tests.cluster.prometheus import Prometheus
@@ -201,6 +202,15 @@ async def test_a_query_that_prometheus_refuses(emojivoto: Prometheus) -> None:
     assert caught.value.reason == "HTTPError"
     assert str(caught.value).startswith("Prometheus answered 400 Bad Request: bad_data: ")
     assert traffic.retries.total() == 0
+
+
+async def test_a_server_that_answers_others_is_not_away(source: PrometheusSource) -> None:
+    """The error of a query is the query's own on a server that works; without one it stays as it is."""
+    error = SourceError("Unreachable", "server disconnected")
+
+    assert isinstance(await source.api.narrowed(error, LAST_DAY), RefusedQueryError)
+    async with PrometheusApi("http://127.0.0.1:1", timeout_seconds=5) as away:
+        assert await away.narrowed(error, LAST_DAY) is error
 
 
 async def test_an_empty_prometheus(

@@ -28,6 +28,10 @@ def late() -> httpx.Response:
     raise httpx.ReadTimeout("")
 
 
+def reset() -> httpx.Response:
+    raise httpx.RemoteProtocolError("server disconnected without sending a response")
+
+
 def term(teams: Teams, profiles: InMemoryProfiles | None = None) -> Scenario:
     return Scenario(teams.prometheus, profiles, snapshot=ClusterSnapshot())
 
@@ -47,6 +51,10 @@ def namespaces_with(scenario: Scenario, kind: ProfileKind) -> set[str]:
         pytest.param(lambda: refused(error="query processing would load too many samples"), id="too-large"),
         pytest.param(lambda: refused(500, "chunk is corrupt"), id="corrupt"),
         pytest.param(late, id="late"),
+        pytest.param(lambda: httpx.Response(502, text="bad gateway"), id="querier-ends"),
+        pytest.param(lambda: httpx.Response(503, text="no healthy upstream"), id="no-querier"),
+        pytest.param(lambda: httpx.Response(404, text="blocked"), id="firewall"),
+        pytest.param(reset, id="reset"),
     ],
 )
 async def test_one_namespace_that_fails_stops_no_other(
@@ -56,8 +64,10 @@ async def test_one_namespace_that_fails_stops_no_other(
 
     The fault is named in the signal's state, in the report, in the metrics and in the readiness.
     A server that is late is given time first: chunks are halved over some cycles before namespaces are.
+    An error that is also that of a server which is away is the query's own if another query is answered.
     """
     teams = Teams(*NAMES)
+    teams.prometheus.answers_others = True
     teams.refuse_namespace(BAD, signal, response)
     scenario = term(teams)
     for minutes in range(0, 60 if response is late else 10, 5):
