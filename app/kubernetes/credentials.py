@@ -45,7 +45,7 @@ from app.proxies import Proxy, environment_proxy
 from app.small_files import read_small_file
 
 _REMEDY = "set KUBECONFIG (--kubeconfig) to the path of a kubeconfig"
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 _MAX_BYTES = 16 * 1024 * 1024
 # The characters of a header's name but for %, which escapes the others.
 _NAME_CHARACTERS = "!#$&'*+-.^_`|~" + ascii_letters + digits

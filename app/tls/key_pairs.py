@@ -11,7 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-_PRIVATE_KEY_PEM = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
+# Base64 has no `-`: a search that passed over one would take minutes for a text of beginnings without ends.
+_PRIVATE_KEY_PEM = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----[^-]*-----END \1-----")
+# 300 certificates are parsed in 0.1 s; two or three are stored.
+_MAX_PEM_BYTES = 256 * 1024
 _CERTIFICATE, _KEY, _REPLACED = "tls.crt", "tls.key", "replaced.crt"
 
 
@@ -24,7 +27,9 @@ class KeyPair:
 
 
 def parse_certificates(pem: bytes) -> list[x509.Certificate]:
-    """The certificates in *pem*; empty if it can't be parsed."""
+    """The certificates in *pem*; empty if it can't be parsed, or is too large."""
+    if len(pem) > _MAX_PEM_BYTES:
+        return []
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError:
@@ -48,7 +53,8 @@ def concatenate(pairs: list[KeyPair]) -> KeyPair:
 
 def split(pair: KeyPair) -> list[KeyPair]:
     """Each certificate of *pair* with its key, which is empty if it is missing; reverses `concatenate`."""
-    private_keys = [match[0] + b"\n" for match in _PRIVATE_KEY_PEM.finditer(pair.private_key)]
+    stored = pair.private_key[:_MAX_PEM_BYTES]
+    private_keys = [match[0] + b"\n" for match in _PRIVATE_KEY_PEM.finditer(stored)]
     keys = {_encode(public): key for key in private_keys if (public := public_key_of(key))}
     return [
         KeyPair(to_pem([certificate]), keys.get(_encode(certificate.public_key()), b""))
