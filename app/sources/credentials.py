@@ -38,7 +38,7 @@ class CredentialFile:
         return text
 
     def check_size(self) -> None:
-        """Raises OSError if the file is too large: OpenSSL would read a device for ever."""
+        """Raises OSError if the file is too large: OpenSSL would read a device without an end."""
         read_small_file(self.path)
 
     @contextmanager
