@@ -14,6 +14,7 @@ Layers, from the top; a module imports only from the layers below (the contracts
     http_server              HTTP/1.1 listeners on uvicorn
     settings                 environment variables and flags, one module per concern
     outage_log, periodic     log lines of repeated attempts; back-off and schedules
+    printable                text that controls no terminal (pure)
     proxies                  the forward proxy of a URL, by NO_PROXY and its kind (pure)
     fair_queue               sources served in rotation
     small_files              tokens and certificates, of limited size

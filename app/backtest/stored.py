@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from app.backtest.explanation import Explanation
@@ -10,6 +11,7 @@ from app.backtest.report import format_day
 from app.domain.custom_resources import from_manifest
 from app.domain.profiles import Identity, Resource, RiskLevel
 from app.domain.quantities import format_need, format_time, parse_time
+from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.domain.workloads import Workload
 
 _PRESSURE = {"CPUThrottling": "CPU throttling", "OOMKilled": "An OOM kill"}
@@ -17,11 +19,22 @@ _DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
+class StoredSignal:
+    """Pressure on a container, by which a value was raised."""
+
+    container: str
+    reason: str
+    last_seen: str
+    raised_by: float
+
+
+@dataclass(frozen=True, slots=True)
 class StoredNeed:
     """The stored profile of one resource; fields that its object does not have are empty or None.
 
     Its value is computed from usage between `since` and `as_of`. `containers` maps each container's name to
-    its number of siblings. `signals` are the entries of `status.signals`.
+    its number of siblings. `signals` are the entries of `status.signals`. `unreadable` counts the
+    containers and signals that are not of the schema's types.
     """
 
     resource: Resource
@@ -34,7 +47,8 @@ class StoredNeed:
     explanation: str
     level: str
     containers: Mapping[str, int]
-    signals: tuple[Mapping[str, str], ...]
+    signals: tuple[StoredSignal, ...]
+    unreadable: int = 0
 
 
 def read_stored(workload: Workload, resource: Resource, manifest: Mapping[str, Any]) -> StoredNeed | None:
@@ -42,30 +56,44 @@ def read_stored(workload: Workload, resource: Resource, manifest: Mapping[str, A
     profile = from_manifest(resource.profile_kind, manifest)
     if profile is None or profile.identity != Identity(resource.profile_kind, workload):
         return None
-    status = manifest.get("status") or {}
-    risk, window = status.get("risk") or {}, status.get("window") or {}
+    status = mapping_in(manifest.get("status"))
+    risk, window = mapping_in(status.get("risk")), mapping_in(status.get("window"))
+    containers = list(map(mapping_in, list_in(status.get("containers"))))
+    listed = list_in(status.get("signals"))
+    signals = tuple(filter(None, map(_signal, map(mapping_in, listed))))
+    named = {name: container for container in containers if (name := text_in(container.get("name")))}
     return StoredNeed(
         resource=resource,
         name=profile.name,
         value=profile.value,
         updated_at=profile.updated_at,
-        since=parse_time(window.get("start") or ""),
+        since=parse_time(text_in(window.get("start"))),
         as_of=profile.window_end,
         is_stale=profile.is_stale,
-        explanation=status.get("explanation") or "",
-        level=risk.get("level") or "",
-        containers={
-            container["name"]: container.get("siblings") or 0 for container in status.get("containers") or ()
-        },
-        signals=tuple(status.get("signals") or ()),
+        explanation=text_in(status.get("explanation")),
+        level=text_in(risk.get("level")),
+        containers={name: count_in(container.get("siblings")) for name, container in named.items()},
+        signals=signals,
+        unreadable=len(containers) - len(named) + len(listed) - len(signals),
     )
+
+
+def _signal(entry: Mapping[str, Any]) -> StoredSignal | None:
+    """The signal in an entry of `status.signals`; None if a part is missing or of another type."""
+    container, reason, last_seen = (text_in(entry.get(key)) for key in ("container", "reason", "lastSeen"))
+    try:
+        raised_by = float(text_in(entry.get("raisedBy")))
+    except ValueError:
+        return None
+    is_whole = container and reason and last_seen and isfinite(raised_by)
+    return StoredSignal(container, reason, last_seen, raised_by) if is_whole else None
 
 
 def difference_reasons(stored: StoredNeed, computed: Sequence[Explanation], risk: RiskLevel) -> Iterator[str]:
     """Yields reasons why the value of *stored* may differ from the sum of *computed* at *risk*."""
     yield from (
-        f"{_PRESSURE.get(signal['reason'], signal['reason'])} of {signal['container']} (last seen"
-        f" {signal['lastSeen']}) raises the stored value by {float(signal['raisedBy']):.0%}; the computed"
+        f"{_PRESSURE.get(signal.reason, signal.reason)} of {signal.container} (last seen"
+        f" {signal.last_seen}) raises the stored value by {signal.raised_by:.0%}; the computed"
         " value ignores throttling and OOM kills."
         for signal in stored.signals
     )

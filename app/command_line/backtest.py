@@ -14,10 +14,11 @@ from app.backtest.protocol import MIN_STEPS, WINDOW_DAYS, EvaluationPeriod, eval
 from app.backtest.replay import Replay, replay
 from app.backtest.report import document, format_day, scores_of
 from app.backtest.usage import Usage
-from app.command_line.tables import console
+from app.command_line.terminal import console, print_error
 from app.command_line.usage_input import ProgressBar, no_usage, open_usage, progress_bar
 from app.domain.profiles import Resource
 from app.errors import HistoryFileError, ProfilerError, SettingsError
+from app.printable import printable
 from app.runtime.logs import configure_logs
 from app.settings.environment import Settings
 from app.settings.types import LogFormat
@@ -37,9 +38,11 @@ _SCORES = (
     ("CHANGES/DAY", "changes_per_day", "{:.2f}"),
 )
 _LEGEND = (
-    'Slack: (value - daily P95) / value; ">= 0" counts negative slack as 0. Exceeded: usage above the value.'
-    "\nlow, normal, high: this policy at each RISK. krr, vpa, autopilot: re-implemented rules of other tools."
-    " clairvoyant: P99 (CPU) and maximum (memory) of the evaluated day itself."
+    'Slack: (value - daily P95) / value; ">= 0" counts negative slack as 0. Exceeded: usage above the value.',
+    (
+        "low, normal, high: this policy at each RISK. krr, vpa, autopilot: re-implemented rules of other"
+        " tools. clairvoyant: P99 (CPU) and maximum (memory) of the evaluated day itself."
+    ),
 )
 _RISKS = (
     ("CPU TIME EXCEEDED: PREDICTED", "cpu_expected_above", "{:.2%}"),
@@ -87,7 +90,7 @@ async def _replay_usage(usage: Usage, source_name: str, bar: ProgressBar, *, is_
         error = HistoryFileError if is_file else ProfilerError
         raise error(f"{source_name} has {usage.days} UTC day of usage: {_TWO_DAYS}")
     if not period.is_full:
-        typer.echo(_short_usage(usage, period, source_name), err=True)
+        print_error(_short_usage(usage, period, source_name))
     result = await asyncio.to_thread(replay, usage, period, bar.task("replaying"))
     if not result.evaluation_mask.any():
         raise ProfilerError(
@@ -115,13 +118,15 @@ def _print(result: Replay) -> None:
         f" {format_day(first_day + period.first_day)} to {format_day(first_day + period.last_day)})."
         " Each value is computed from the days before, and held for one day."
     )
-    out.print(_LEGEND)
+    for line in _LEGEND:
+        out.print(line)
     scores = {name: scores_of(policy) for name, policy in result.policies.items()}
     table = _table(_SCORES)
     for name, policy_scores in scores.items():
         table.add_row(name, *(_cell(policy_scores[key], key, form) for _, key, form in _SCORES))
     out.print(table)
-    out.print("\nPredicted and observed risk of this policy (means)")
+    out.print()
+    out.print("Predicted and observed risk of this policy (means)")
     risk_table = _table(_RISKS)
     for name, policy_scores in scores.items():
         if "cpu_bound_mean" in policy_scores:
@@ -158,8 +163,8 @@ def _plot(result: Replay, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "frontier.svg").write_text(plots.frontier(result))
         for series in plotted.tolist():
-            name = str(result.usage.containers[series]).replace("/", "_")
+            name = printable(str(result.usage.containers[series])).replace("/", "_")
             (directory / f"{name}.svg").write_text(plots.container(result, series))
     except OSError as error:
         raise SettingsError([f"--plot is {str(directory)!r}: cannot write to the folder: {error}"]) from error
-    typer.echo(f"{len(plotted) + 1} plots written to {directory}", err=True)
+    print_error(f"{len(plotted) + 1} plots written to {directory}")

@@ -7,7 +7,8 @@ import signal
 import typer
 import yaml
 
-from app.command_line.tables import console, print_profiles
+from app.command_line.tables import print_profiles
+from app.command_line.terminal import console
 from app.demo.run import Demonstration, demonstrate
 from app.runtime.logs import configure_logs
 from app.settings.types import LogFormat

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -29,7 +28,7 @@ from app.backtest.report import format_day
 from app.backtest.stored import StoredNeed, difference_reasons, format_sum, read_stored
 from app.backtest.svg import picture
 from app.backtest.usage import Usage
-from app.command_line.tables import console
+from app.command_line.terminal import console, print_error
 from app.command_line.usage_input import open_usage, progress_bar
 from app.domain.custom_resources import KINDS
 from app.domain.profile_names import contract_name, separated_name
@@ -69,12 +68,17 @@ def explain_and_print(settings: Settings, name: str, *, history: Path | None, pl
     if history is None and settings.kubeconfig:
         _print_stored(out, settings, workload, explanations)
     else:
-        out.print(f"\n{_CLOSING}")
+        _print_closing(out)
     if plot:
         try:
             plot.write_text(_picture(usage, explanations))
         except OSError as error:
             raise SettingsError([f"--plot is {str(plot)!r}: cannot write the file: {error}"]) from error
+
+
+def _print_closing(out: Console) -> None:
+    out.print()
+    out.print(_CLOSING)
 
 
 def parse_workload(text: str) -> Workload:
@@ -166,7 +170,8 @@ def _explanations(
 def _print(out: Console, explanations: list[Explanation], bound: BoundScale) -> None:
     for explanation in explanations:
         amount = _labelled_amount(explanation.resource, explanation.chosen.value)
-        out.print(f"\n{explanation.container.container}, {amount}")
+        out.print()
+        out.print(f"{explanation.container.container}, {amount}")
         for sentence in _sentences(explanation, bound):
             out.print(f"  {sentence}")
         for table in (_days_table(explanation), _candidates_table(explanation), _policies_table(explanation)):
@@ -177,8 +182,9 @@ def _print(out: Console, explanations: list[Explanation], bound: BoundScale) -> 
             explanation.chosen.value for explanation in explanations if explanation.resource is resource
         ]
         if len(values) > 1:
+            out.print()
             out.print(
-                f"\nSum of {len(values)} containers, {_labelled_amount(resource, sum(values))}"
+                f"Sum of {len(values)} containers, {_labelled_amount(resource, sum(values))}"
                 " (the profile leaves out init containers and containers that no longer run)"
             )
 
@@ -190,16 +196,19 @@ def _print_stored(
     try:
         stored = asyncio.run(_read_stored_needs(settings, workload))
     except ClusterError as error:
-        typer.echo(f"cannot read the stored profiles: {error}", err=True)
-        out.print(f"\n{_CLOSING}")
+        print_error(f"cannot read the stored profiles: {error}")
+        _print_closing(out)
         return
     for resource in Resource:
         computed = [explanation for explanation in explanations if explanation.resource is resource]
+        out.print()
         if resource not in stored:
-            out.print(f"\nStored: no {resource.value} profile in namespace {settings.profiles_home}")
+            out.print(f"Stored: no {resource.value} profile in namespace {settings.profiles_home}")
         else:
             for sentence in _comparison(stored[resource], computed, settings.risk):
                 out.print(sentence)
+            if left_out := stored[resource].unreadable:
+                print_error(f"{stored[resource].name}: {left_out} unreadable entries of its status left out")
 
 
 async def _read_stored_needs(settings: Settings, workload: Workload) -> dict[Resource, StoredNeed]:
@@ -230,7 +239,7 @@ async def _read_stored_need(
 def _comparison(stored: StoredNeed, computed: list[Explanation], risk: RiskLevel) -> Iterable[str]:
     unit, total = _UNITS[stored.resource], format_sum(computed) if computed else ""
     unchanged = f", unchanged since {format_time(stored.updated_at)}" if stored.updated_at else ""
-    yield f"\nStored, {_LABELS[stored.resource]}: {stored.value} {unit} ({stored.name}{unchanged})"
+    yield f"Stored, {_LABELS[stored.resource]}: {stored.value} {unit} ({stored.name}{unchanged})"
     yield f"  Computed: {total} {unit}" if computed else "  Computed: no value, because no usage was found"
     if stored.explanation:
         yield f"  Its status: {stored.explanation}"

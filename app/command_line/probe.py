@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.command_line.tables import console
+from app.command_line.terminal import console
 from app.errors import ProfilerError
 from app.kubernetes.client import open_cluster
 from app.kubernetes.self_probe.probe import Probe, ProbeReport

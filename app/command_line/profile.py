@@ -16,12 +16,14 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.command_line.tables import console, print_profiles
+from app.command_line.tables import print_profiles
+from app.command_line.terminal import console, print_error
 from app.domain.annotations import IGNORE_LABEL
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS
 from app.domain.namespaces import NamespaceSelection
-from app.domain.profiles import StoredProfile
+from app.domain.profiles import ProfileKind, StoredProfile
+from app.domain.untyped import mapping_in
 from app.errors import ForbiddenError, ProfilerError, SettingsError
 from app.history.samples import step_time
 from app.kubernetes import paths
@@ -56,12 +58,12 @@ def compute_and_print(settings: Settings, *, history: Path | None, output: str, 
     report, manifests = asyncio.run(_compute(settings, history, apply=apply))
     _print(manifests, output)
     for workload, reason in report.reasons.items():
-        typer.echo(f"no profile for {workload}: {reason}", err=True)
+        print_error(f"no profile for {workload}: {reason}")
     for state in report.states:
         if state.health.is_fault:
-            typer.echo(f"{state.signal}: {state.message}", err=True)
+            print_error(f"{state.signal}: {state.message}")
     if apply:
-        typer.echo(f"{report.written} profiles written, {report.failed_writes} failed", err=True)
+        print_error(f"{report.written} profiles written, {report.failed_writes} failed")
     if not manifests:
         if any(state.health.is_fault for state in report.states):
             raise ProfilerError("no profile could be computed: see the errors above")
@@ -111,7 +113,7 @@ async def _namespaces(settings: Settings, client: ClusterClient | None) -> Names
     except ForbiddenError as error:
         if selector:
             raise
-        typer.echo(f"the opt-out label {IGNORE_LABEL} is ignored: cannot list namespaces: {error}", err=True)
+        print_error(f"the opt-out label {IGNORE_LABEL} is ignored: cannot list namespaces: {error}")
         return namespace_scope(settings)
 
 
@@ -150,6 +152,11 @@ class TeeProfileStore:
     def __init__(self, local: InMemoryProfiles, remote: ClusterProfiles) -> None:
         self._local, self._remote = local, remote
 
+    @property
+    def known_kinds(self) -> frozenset[ProfileKind]:
+        """The kinds that were listed in the cluster."""
+        return self._local.known_kinds
+
     async def stored(self) -> ProfileCatalogue:
         """The profiles in the cluster."""
         return self._local.catalogue
@@ -176,14 +183,21 @@ async def _cluster_store(
     """A store for the cluster's profiles, with a copy of all of them in *local*."""
     for profile_kind, kind in KINDS.items():
         listing = await client.list_all(ListOptions(paths.profiles(kind.plural, settings.profiles_home)))
-        local.replace(profile_kind, map(_without_server_fields, listing.items))
+        local.replace(
+            profile_kind, (_without_server_fields(manifest, kind.kind) for manifest in listing.items)
+        )
+        readable = sum(profile.kind is profile_kind for profile in local.catalogue)
+        if left_out := len(listing.items) - readable:
+            reason = "they hold no profile that can be read, or a copy of another's"
+            print_error(f"{left_out} of {len(listing.items)} {kind.plural} left out: {reason}")
     return TeeProfileStore(local, ClusterProfiles(client, settings.profiles_home, local.catalogue))
 
 
-def _without_server_fields(manifest: Object) -> Object:
-    """The object without the metadata that the API server adds."""
+def _without_server_fields(manifest: Object, kind: str) -> Object:
+    """The object without the metadata that the API server adds; a status that is none becomes empty."""
     kept = {key: manifest["metadata"].get(key) for key in ("name", "namespace", "annotations")}
-    return manifest | {"metadata": kept}
+    status = dict(mapping_in(manifest.get("status")))
+    return manifest | {"kind": kind, "metadata": kept, "status": status}
 
 
 def _progress() -> Progress:

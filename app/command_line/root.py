@@ -8,6 +8,7 @@ import typer
 
 from app.command_line.options import takes_settings
 from app.errors import HistoryFileError, ProfilerError, SettingsError
+from app.printable import printable
 from app.settings.environment import Settings
 
 program = typer.Typer(
@@ -191,11 +192,15 @@ def main() -> None:
         program()
     except SettingsError as error:
         for fault in error.faults:
-            typer.echo(f"job-profiler: {fault}", err=True)
+            _print_fault(fault)
         sys.exit(2)
     except HistoryFileError as error:
-        typer.echo(f"job-profiler: {error}", err=True)
+        _print_fault(error)
         sys.exit(2)
     except ProfilerError as error:
-        typer.echo(f"job-profiler: {error}", err=True)
+        _print_fault(error)
         sys.exit(1)
+
+
+def _print_fault(fault: object) -> None:
+    typer.echo(f"job-profiler: {printable(str(fault))}", err=True)

@@ -1,8 +1,13 @@
-"""`job-profiler status`: the profiler's report in the status ConfigMap, and the leader in the Lease."""
+"""`job-profiler status`: the profiler's report in the status ConfigMap, and the leader in the Lease.
+
+Both are objects that people can edit, and reports of other releases differ: what can't be read is left out.
+"""
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import typer
@@ -10,32 +15,61 @@ from rich.console import Console
 from rich.table import Table
 
 from app.command_line.status_findings import finding_lines
-from app.command_line.tables import console
+from app.command_line.terminal import console, print_error
 from app.domain.quantities import parse_time
+from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.errors import NotFoundError, ProfilerError
 from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
+from app.kubernetes.server_clock import TOLERATED_SECONDS
 from app.kubernetes.status_map import PROBE, REPORT, StatusMap
 from app.settings.environment import Settings
 
 _MAX_SHOWN = 50
+_SIGNAL_COLUMNS = ("signal", "state", "since", "reason", "message")
+_LEASE_SECONDS = 15
+# The parts of each report, and a function that reads one of the right type unchanged.
+_PARTS: Mapping[str, Any] = {
+    "profiles": mapping_in,
+    "signals": list_in,
+    "workloadsWithoutProfile": mapping_in,
+    "workloadsWithoutProfileTotal": count_in,
+    "namespacesWithUnattributedPods": list_in,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The report, the Lease's spec, and the lead of this machine's clock over the API server's."""
+
+    report: dict[str, Any] | None
+    lease: Mapping[str, Any]
+    ahead_seconds: float
 
 
 def print_status(settings: Settings, *, output: str) -> None:
     """Prints leader, state of the data sources, and the reason for each workload without a profile."""
-    report, lease = asyncio.run(_read(settings))
-    if report is None:
+    stored = asyncio.run(_read(settings))
+    if stored.report is None:
         raise ProfilerError(
             f"no status in namespace {settings.own_namespace}: set --own-namespace to the namespace of the"
             " release, or see the log of the profiler"
         )
     if output == "json":
-        typer.echo(json.dumps(report | {"lease": lease}, indent=2))
-    else:
-        show(report, lease, datetime.now(UTC))
+        typer.echo(json.dumps(stored.report | {"lease": stored.lease}, indent=2))
+        return
+    # The API server's time: a clock of this machine that is wrong says nothing about the leader.
+    show(stored.report, stored.lease, datetime.now(UTC) - timedelta(seconds=stored.ahead_seconds))
+    if abs(stored.ahead_seconds) > TOLERATED_SECONDS:
+        way = "ahead of" if stored.ahead_seconds > 0 else "behind"
+        print_error(f"this machine's clock is {abs(stored.ahead_seconds):.0f} s {way} the API server's")
+    if unreadable := [
+        key for key, read in _PARTS.items() if read(stored.report.get(key)) != stored.report.get(key)
+    ]:
+        print_error(f"left out of the report, since they can't be read: {', '.join(unreadable)}")
 
 
-async def _read(settings: Settings) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+async def _read(settings: Settings) -> _Stored:
     namespace = settings.own_namespace
     async with open_cluster(settings.kubeconfig or None) as client:
         documents = await StatusMap(client, namespace).read_all()
@@ -44,52 +78,63 @@ async def _read(settings: Settings) -> tuple[dict[str, Any] | None, dict[str, An
             lease = await client.get(paths.lease(namespace, settings.lease))
         except NotFoundError:
             lease = {}
-    return report, lease.get("spec") or {}
+        return _Stored(report, mapping_in(lease.get("spec")), client.server_clock.ahead_seconds or 0.0)
 
 
-def show(report: dict[str, Any], lease: dict[str, Any], now: datetime) -> None:
+def show(report: Mapping[str, Any], lease: Mapping[str, Any], now: datetime) -> None:
     """Prints *report* as text; *now* determines the age of the Lease."""
     out = console()
     out.print(f"Leader: {_leader(lease, now)}")
     out.print(f"Webhook: {_probe(report.get('probe'))}", soft_wrap=True)
-    counts = ", ".join(f"{count} {kind}" for kind, count in report["profiles"].items())
-    out.print(f"Profiles: {counts}")
+    out.print(f"Profiles: {_profile_counts(report)}")
     out.print(f"Terminated Pods matched by: {_matched_by(report)}")
     signals = Table("SIGNAL", "STATE", "SINCE", "REASON", "MESSAGE", box=None, pad_edge=False)
-    for signal in report["signals"]:
-        signals.add_row(*(signal[key] for key in ("signal", "state", "since", "reason", "message")))
+    for signal in map(mapping_in, list_in(report.get("signals"))):
+        signals.add_row(*(text_in(signal.get(key)) for key in _SIGNAL_COLUMNS))
     out.print(signals)
     _show_faults(out, report)
     _show_reasons(out, report)
-    if unattributed := report["namespacesWithUnattributedPods"]:
-        out.print(f"\nNamespaces with Pods that match no workload: {', '.join(unattributed)}")
+    if unattributed := list_in(report.get("namespacesWithUnattributedPods")):
+        out.print()
+        out.print(f"Namespaces with Pods that match no workload: {', '.join(map(str, unattributed))}")
     for line in finding_lines(report):
-        out.print(f"\n{line}", soft_wrap=True)
+        out.print()
+        out.print(line, soft_wrap=True)
 
 
-def _show_faults(out: Console, report: dict[str, Any]) -> None:
-    """Prints the faults that cost only a part of the work."""
-    faults = report.get("faults") or {}
-    if faults:
-        out.print(
-            f"\n{report['faultsTotal']} faults of single watches and namespaces, tried again all the time:"
-        )
-        _print_table(out, "FAULT", faults, report["faultsTotal"])
+def _profile_counts(report: Mapping[str, Any]) -> str:
+    """The number of profiles of each kind; of one that can't be listed it is unknown."""
+    counts = mapping_in(report.get("profiles"))
+    return ", ".join(f"{'unknown' if count is None else count} {kind}" for kind, count in counts.items())
 
 
-def _show_reasons(out: Console, report: dict[str, Any]) -> None:
+def _show_faults(out: Console, report: Mapping[str, Any]) -> None:
+    """Prints the faults that cost only a part of the work, of the profiler and of the webhook."""
+    of_profiler = _texts(report.get("faults"))
+    of_webhook = _texts(mapping_in(report.get("probe")).get("faults"))
+    total = max(count_in(report.get("faultsTotal")), len(of_profiler)) + len(of_webhook)
+    if total:
+        out.print()
+        out.print(f"{total} faults of single watches and namespaces, tried again all the time:")
+        faults = {f"webhook: {subject}": reason for subject, reason in of_webhook.items()} | of_profiler
+        _print_table(out, "FAULT", faults, total)
+
+
+def _show_reasons(out: Console, report: Mapping[str, Any]) -> None:
     """Prints the number of workloads without a profile, by reason, and the first of them."""
-    reasons, total = report["workloadsWithoutProfile"], report["workloadsWithoutProfileTotal"]
+    reasons = _texts(report.get("workloadsWithoutProfile"))
+    total = max(count_in(report.get("workloadsWithoutProfileTotal")), len(reasons))
     if not reasons:
         return
-    out.print(f"\n{total} workloads without a profile:")
-    counts = report.get("workloadsWithoutProfileByReason") or {}
-    for reason, count in counts.items():
-        out.print(f"  {reason}: {count['existing']} that exist, {count['past']} of the past")
+    out.print()
+    out.print(f"{total} workloads without a profile:")
+    for reason, count in mapping_in(report.get("workloadsWithoutProfileByReason")).items():
+        existing, past = (count_in(mapping_in(count).get(key)) for key in ("existing", "past"))
+        out.print(f"  {reason}: {existing} that exist, {past} of the past")
     _print_table(out, "WORKLOAD", reasons, total)
 
 
-def _print_table(out: Console, title: str, reasons: dict[str, str], total: int) -> None:
+def _print_table(out: Console, title: str, reasons: Mapping[str, str], total: int) -> None:
     """Prints the first rows, and how many are left out."""
     shown = dict(list(reasons.items())[:_MAX_SHOWN])
     table = Table(title, "REASON", box=None, pad_edge=False)
@@ -100,33 +145,37 @@ def _print_table(out: Console, title: str, reasons: dict[str, str], total: int) 
         out.print(f"... and {total - len(shown)} more (-o json lists up to {len(reasons)})")
 
 
-def _matched_by(report: dict[str, Any]) -> str:
+def _texts(value: object) -> dict[str, str]:
+    return {key: text for key, text in mapping_in(value).items() if isinstance(text, str)}
+
+
+def _matched_by(report: Mapping[str, Any]) -> str:
     """The data that maps terminated Pods to workloads."""
-    match report.get("pastPodsAttributedBy"):
+    match text_in(report.get("pastPodsAttributedBy")):
         case "names":
             return "name pattern"
         case metrics:
             return metrics or "nothing yet"
 
 
-def _leader(lease: dict[str, Any], now: datetime) -> str:
+def _leader(lease: Mapping[str, Any], now: datetime) -> str:
     """The holder of the Lease; if the Lease has expired, a hint that the report may be outdated."""
-    holder, renewed = lease.get("holderIdentity"), parse_time(lease.get("renewTime") or "")
+    holder, renewed = text_in(lease.get("holderIdentity")), parse_time(text_in(lease.get("renewTime")))
     if not holder or renewed is None:
         return "none (is the profiler running?)"
     age = (now - renewed).total_seconds()
-    if age > lease.get("leaseDurationSeconds", 15):
+    if age > (count_in(lease.get("leaseDurationSeconds")) or _LEASE_SECONDS):
         return f"none ({holder} last renewed its Lease {age:.0f} s ago: this report may be outdated)"
     return f"{holder} (Lease renewed {max(age, 0):.0f} s ago)"
 
 
-def _probe(probe: dict[str, Any] | None) -> str:
+def _probe(probe: object) -> str:
     """The result of the leader's self-probe."""
     match probe:
         case {"state": "Ok", "since": since}:
             return f"reachable (since {since})"
-        case {"state": "Failing", "since": since, "reasons": reasons, "message": message}:
-            return f"{', '.join(reasons)} (since {since}): {message}"
+        case {"state": "Failing", "since": since, "reasons": list(reasons), "message": message}:
+            return f"{', '.join(map(str, reasons))} (since {since}): {message}"
         case {"state": "Off"}:
             return "not probed (PROBE_ENABLED is false)"
     return "not probed yet"

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from app.domain.untyped import count_in, list_in, mapping_in
+
 _DROPPED = {
     "ImpossibleName": "an end has a name that no object can have",
     "NoWorkload": "an end is no workload of its namespace",
@@ -14,27 +16,29 @@ _DROPPED = {
 
 def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """One line per finding; none for a report of an older release."""
-    jobs = report.get("containerJobs") or ()
+    jobs = list_in(report.get("containerJobs"))
     if len(jobs) > 1:
         yield (
-            f"Warning: container series come from more than one scrape job: {', '.join(jobs)}. A target"
-            " that is scraped with honor_labels can claim usage of any container: name the kubelets' job in"
-            " CONTAINER_METRICS_MATCHER"
+            f"Warning: container series come from more than one scrape job: {', '.join(map(str, jobs))}. A"
+            " target that is scraped with honor_labels can claim usage of any container: name the kubelets'"
+            " job in CONTAINER_METRICS_MATCHER"
         )
-    for fault, namespaces in (report.get("droppedEdges") or {}).items():
-        yield f"Edges left out ({fault}: {_DROPPED.get(fault, fault)}), declared by: {', '.join(namespaces)}"
-    for workload, reason in (report.get("absurdNeeds") or {}).items():
+    for fault, namespaces in mapping_in(report.get("droppedEdges")).items():
+        names = ", ".join(map(str, list_in(namespaces)))
+        yield f"Edges left out ({fault}: {_DROPPED.get(fault, fault)}), declared by: {names}"
+    for workload, reason in mapping_in(report.get("absurdNeeds")).items():
         yield f"Not published for {workload}: {reason}"
-    if namespaces := report.get("forgottenUsage"):
+    if namespaces := list_in(report.get("forgottenUsage")):
         yield (
             "Usage forgotten, since MAX_HISTORY_SIZE is reached and the namespace has more than its share: "
-            + ", ".join(namespaces)
+            + ", ".join(map(str, namespaces))
         )
-    if refused := report.get("refusedWrites"):
+    if refused := count_in(report.get("refusedWrites")):
         yield f"Refused by the API server, tried again less often: {refused} profiles (see the log)"
-    if ignored := report.get("ignoredObjects"):
+    if ignored := mapping_in(report.get("ignoredObjects")):
+        names = ", ".join(map(str, list_in(ignored.get("names"))))
         yield (
-            f"Ignored: {ignored['total']} objects, such as {', '.join(ignored['names'])}. They are copies of"
+            f"Ignored: {count_in(ignored.get('total'))} objects, such as {names}. They are copies of"
             " profiles under another name, or name no workload: they take no place of MAX_PROFILES, and who"
             " made them may delete them"
         )

@@ -1,6 +1,5 @@
 """Tables of profiles, from their manifests."""
 
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,18 +7,9 @@ from rich.console import Console
 from rich.table import Table
 
 from app.domain import annotations
+from app.domain.untyped import mapping_in
 
 Manifest = Mapping[str, Any]
-_WIDTH = 200
-
-
-def console() -> Console:
-    """A console on standard output; 200 columns wide if it is not a terminal, so that names are not cut.
-
-    Markup is off: brackets and colons in error messages and names are printed as they are.
-    """
-    width = None if sys.stdout.isatty() else _WIDTH
-    return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_profiles(out: Console, manifests: Iterable[Manifest]) -> None:
@@ -49,24 +39,38 @@ def _needs_table(needs: list[Manifest]) -> Table:
         ("VALUE", "SAMPLES", "CONFIDENCE"),
     )
     for manifest in sorted(needs, key=_need_order):
-        keys, status = manifest["metadata"]["annotations"], manifest["status"]
+        keys, status = _annotations(manifest), mapping_in(manifest.get("status"))
         cpu = manifest["kind"] == "CPUProfile"
-        value = manifest["spec"]["cpuProfiling" if cpu else "memoryProfiling"]["value"]
+        need = mapping_in(mapping_in(manifest.get("spec")).get("cpuProfiling" if cpu else "memoryProfiling"))
         table.add_row(
-            keys[annotations.WORKLOAD_NAMESPACE],
-            keys[annotations.WORKLOAD_NAME],
+            _cell(keys, annotations.WORKLOAD_NAMESPACE),
+            _cell(keys, annotations.WORKLOAD_NAME),
             "cpu" if cpu else "memory",
             manifest["metadata"]["name"],
-            f"{value} cores" if cpu else f"{value} bytes",
-            str(status["samples"]),
-            status["confidence"],
+            f"{_cell(need, 'value')} {'cores' if cpu else 'bytes'}",
+            _cell(status, "samples"),
+            _cell(status, "confidence"),
         )
     return table
 
 
 def _need_order(manifest: Manifest) -> tuple[str, str, str]:
-    keys = manifest["metadata"]["annotations"]
-    return keys[annotations.WORKLOAD_NAMESPACE], keys[annotations.WORKLOAD_NAME], manifest["kind"]
+    keys = _annotations(manifest)
+    return (
+        _cell(keys, annotations.WORKLOAD_NAMESPACE),
+        _cell(keys, annotations.WORKLOAD_NAME),
+        manifest["kind"],
+    )
+
+
+def _annotations(manifest: Manifest) -> Mapping[str, Any]:
+    return mapping_in(manifest["metadata"].get("annotations"))
+
+
+def _cell(fields: Mapping[str, Any], key: str) -> str:
+    """The field as text; a dash if the object has none of this kind, since people can edit objects."""
+    value = fields.get(key)
+    return str(value) if isinstance(value, str | int) and value != "" else "-"
 
 
 def _connections_table(connections: list[Manifest]) -> Table:
@@ -77,17 +81,17 @@ def _connections_table(connections: list[Manifest]) -> Table:
     )
     rows = []
     for manifest in connections:
-        spec, status = manifest["spec"], manifest["status"]
+        spec, status = mapping_in(manifest.get("spec")), mapping_in(manifest.get("status"))
         rows.append(
             (
-                f"{spec['source_namespace']}/{spec['source_job']}",
-                f"{spec['destination_namespace']}/{spec['destination_job']}",
+                f"{_cell(spec, 'source_namespace')}/{_cell(spec, 'source_job')}",
+                f"{_cell(spec, 'destination_namespace')}/{_cell(spec, 'destination_job')}",
                 manifest["metadata"]["name"],
-                spec["bandwidth_requirement"],
-                status["requestsPerMinute"],
-                status["responsesPerMinute"],
-                str(status["samples"]),
-                status["confidence"],
+                _cell(spec, "bandwidth_requirement"),
+                _cell(status, "requestsPerMinute"),
+                _cell(status, "responsesPerMinute"),
+                _cell(status, "samples"),
+                _cell(status, "confidence"),
             )
         )
     for row in sorted(rows):

@@ -26,6 +26,7 @@ from app.domain.profiles import (
 )
 from app.domain.quantities import format_risk, format_share, format_time, parse_time
 from app.domain.reporters import Reporters
+from app.domain.untyped import list_in, mapping_in, text_in
 from app.domain.workloads import Connection, Workload
 
 GROUP = "webapp.liqo.io.profiling"
@@ -173,8 +174,8 @@ def from_manifest(
     as absent. Values of containers with their confidence, and times (needed only to decide on the next
     write), cost memory, so each is optional.
     """
-    metadata, spec = _mapping(manifest.get("metadata")), _mapping(manifest.get("spec"))
-    name, notes = metadata.get("name"), _mapping(metadata.get("annotations"))
+    metadata, spec = mapping_in(manifest.get("metadata")), mapping_in(manifest.get("spec"))
+    name, notes = metadata.get("name"), mapping_in(metadata.get("annotations"))
     if not isinstance(name, str):
         return None
     if kind is ProfileKind.CONNECTION:
@@ -182,11 +183,11 @@ def from_manifest(
         value, updated = spec.get("bandwidth_requirement"), spec.get("update_time")
     else:
         subject = _workload(notes)
-        need = _mapping(spec.get(KINDS[kind].spec_field))
+        need = mapping_in(spec.get(KINDS[kind].spec_field))
         value, updated = need.get("value"), need.get("updateTime")
     if subject is None or not isinstance(value, str):
         return None
-    status = _mapping(manifest.get("status"))
+    status = mapping_in(manifest.get("status"))
     return StoredProfile(
         name,
         kind,
@@ -194,18 +195,18 @@ def from_manifest(
         value,
         updated_at=_time(updated) if with_times else None,
         status_refreshed_at=_time(status.get("refreshTime")) if with_times else None,
-        window_end=_time(_mapping(status.get("window")).get("end")) if with_times else None,
+        window_end=_time(mapping_in(status.get("window")).get("end")) if with_times else None,
         is_stale=_is_stale(status.get("conditions")),
         confidence=_share(status.get("confidence")) if with_containers else 0.0,
         containers=_values(status.get("containers")) if with_containers else _NONE,
-        reporters=_REPORTERS.get(_text(notes.get(annotations.REPORTED_BY)), Reporters.SOURCE),
+        reporters=_REPORTERS.get(text_in(notes.get(annotations.REPORTED_BY)), Reporters.SOURCE),
     )
 
 
 def _is_stale(conditions: object) -> bool:
     return any(
         condition.get("type") == "Stale" and condition.get("status") == "True"
-        for condition in map(_mapping, _list(conditions))
+        for condition in map(mapping_in, list_in(conditions))
     )
 
 
@@ -216,16 +217,8 @@ def _share(value: object) -> float:
 def _values(containers: object) -> Mapping[str, str]:
     if not containers:
         return _NONE
-    pairs = [(item.get("name"), item.get("value")) for item in map(_mapping, _list(containers))]
+    pairs = [(item.get("name"), item.get("value")) for item in map(mapping_in, list_in(containers))]
     return {intern(name): value for name, value in pairs if isinstance(name, str) and isinstance(value, str)}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _time(value: object) -> datetime | None:
@@ -233,8 +226,8 @@ def _time(value: object) -> datetime | None:
 
 
 def _workload(notes: Mapping[str, Any]) -> Workload | None:
-    namespace = _text(notes.get(annotations.WORKLOAD_NAMESPACE))
-    name, kind = _text(notes.get(annotations.WORKLOAD_NAME)), _text(notes.get(annotations.WORKLOAD_KIND))
+    namespace = text_in(notes.get(annotations.WORKLOAD_NAMESPACE))
+    name, kind = text_in(notes.get(annotations.WORKLOAD_NAME)), text_in(notes.get(annotations.WORKLOAD_KIND))
     return _shared_workload(namespace, name, kind) if namespace and name and kind else None
 
 
@@ -242,10 +235,6 @@ def _workload(notes: Mapping[str, Any]) -> Workload | None:
 def _shared_workload(namespace: str, name: str, kind: str) -> Workload:
     """The workload as one object for all its profiles, since an index holds tens of thousands of them."""
     return Workload(intern(namespace), intern(name), intern(kind))
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _connection(spec: Mapping[str, Any], notes: Mapping[str, Any]) -> Connection | None:

@@ -42,8 +42,8 @@ class StatusMap:
             await self._client.patch(self._path, {"data": {self._key: text}})
 
 
-def _decode(text: Any) -> Object | None:
+def _decode(text: object) -> Object | None:
     try:
-        return msgspec.json.decode(text, type=Object)
-    except (*UNDECODABLE, TypeError):
+        return msgspec.json.decode(text, type=Object) if isinstance(text, str) else None
+    except UNDECODABLE:
         return None

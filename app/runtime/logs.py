@@ -1,10 +1,16 @@
-"""Configuration of logs, as JSON or text; log lines of libraries have the same format."""
+"""Configuration of logs, as JSON or text; log lines of libraries have the same format.
+
+Values come from the cluster and from Prometheus: JSON escapes them, and text is made printable.
+"""
 
 import logging
 import sys
+from io import StringIO
+from typing import TextIO
 
 import structlog
 
+from app.printable import printable
 from app.settings.types import LogFormat
 
 
@@ -20,7 +26,12 @@ def configure_logs(level: str, log_format: LogFormat) -> None:
     rendering: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            _printable_values,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=_write_printable_traceback
+            ),
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -41,3 +52,17 @@ def configure_logs(level: str, log_format: LogFormat) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _printable_values(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """The event with each text in one line; other values are written by `repr`, which escapes."""
+    return {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _write_printable_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    """Write a traceback, whose messages may have any text; line breaks stay."""
+    text = StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    stream.write("\n".join(map(printable, text.getvalue().split("\n"))))

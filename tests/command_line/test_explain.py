@@ -246,6 +246,27 @@ class TestStored:
         assert "Stored: no memory profile in namespace profiling" in outcome.one_line
         assert "To compare, use" not in outcome.one_line
 
+    @pytest.mark.parametrize("odd", [None, 7, "text", ["a", 7], {"a": 7}, [{"name": 7}]], ids=str)
+    async def test_a_malformed_status_is_left_out(
+        self, program: Program, api_server: FakeApiServer, tmp_path: Path, odd: Any
+    ) -> None:
+        """People can edit the object: each part of its status in turn, then the whole, is of another type."""
+        name = contract_name(Identity(ProfileKind.CPU, WEB)) or ""
+        path = paths.profile("cpuprofiles", "profiling", name)
+        manifest = to_manifest(stored_cpu("0.180"), name=name, namespace="profiling", updated_at=NOW)
+        parts = ("window", "risk", "containers", "signals", "explanation", "conditions", "confidence")
+        status = to_status(stored_cpu("0.180"), refreshed_at=NOW)
+        for broken in (dict.fromkeys(parts, odd), status | {"signals": odd, "containers": odd}, odd):
+            api_server.on("GET", path, answers(manifest | {"status": broken}))
+
+            outcome = await explained(program, api_server, tmp_path)
+
+            assert outcome.code == 0, outcome.err
+            assert f"Stored, CPU: 0.180 cores ({name}" in outcome.one_line
+            entries = 2 * len(odd) if isinstance(odd, list) and broken is not odd else 0
+            message = f"{name}: {entries} unreadable entries of its status left out\n"
+            assert outcome.err == (message if entries else "")
+
     async def test_equal_values_have_no_reason(
         self, program: Program, api_server: FakeApiServer, tmp_path: Path
     ) -> None:

@@ -237,6 +237,34 @@ class TestApply:
         assert len(cluster.received("PATCH")) == 4
         assert json.loads(second.out) == json.loads(first.out)
 
+    @pytest.mark.parametrize("odd", [None, 7, "text", ["a"], {"samples": []}], ids=str)
+    async def test_malformed_objects_are_left_out(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path, odd: object
+    ) -> None:
+        """Stored profiles, Pods, Deployments and Namespaces among which one is no object of the API.
+
+        The stored profile of `web` has a status of another type, and another object holds no profile: the run
+        goes on, and standard error has the numbers.
+        """
+        first = await program.run_beside(*against(cluster, tmp_path, "--apply"))
+        for item in json.loads(first.out)["items"]:
+            plural = next(kind.plural for kind in KINDS.values() if kind.kind == item["kind"])
+            nobody = {"metadata": {"name": "by-hand"}, "spec": odd}
+            cluster.on(
+                "GET",
+                paths.profiles(plural, "profiling"),
+                listed(item | {"status": odd}, {"metadata": odd}, odd, nobody),
+            )
+        for path in (paths.pods(None), paths.stateful_sets(None), paths.namespaces()):
+            cluster.on("GET", path, listed({"metadata": odd}, odd))
+
+        outcome = await program.run_beside(*against(cluster, tmp_path, "--apply"), "--output", "table")
+
+        assert outcome.code == 0, outcome.err
+        for plural in ("cpuprofiles", "memoryprofiles"):
+            assert f"1 of 2 {plural} left out: they hold no profile" in outcome.err
+        assert WEB_CPU in outcome.out
+
     async def test_a_refused_write_fails_the_run(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:

@@ -1,17 +1,20 @@
 """`job-profiler status`: the report and the leader as text and JSON."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from app.command_line.status import show
 from app.kubernetes import paths
 from tests.command_line.conftest import Outcome, Program
 from tests.command_line.status_signals import NO_MESH, SIGNALS
-from tests.kubernetes.fake_api_server import FakeApiServer, answers, refuses
+from tests.kubernetes.fake_api_server import Answer, FakeApiServer, answers, refuses
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 STATUS_MAP = paths.config_map("profiling", "job-profiler-status")
@@ -126,6 +129,41 @@ def test_faults_are_listed(shown: Any) -> None:
     assert len(printed) == 3 + 50 + 1
 
 
+def test_faults_of_the_webhook_come_first(shown: Any) -> None:
+    """The self-probe brings them; a count of profiles that can't be listed is unknown, which is not 0."""
+    report = WELL | {
+        "profiles": {"cpu": 4, "memory": None, "connection": 0},
+        "faults": {"watch of memoryprofiles": "403"},
+        "faultsTotal": 1,
+        "probe": WELL["probe"] | {"faults": {"clock (webhook-a)": "90 s ahead of the API server's"}},
+    }
+    printed = shown(report, lease())
+
+    assert printed[2] == "Profiles: 4 cpu, unknown memory, 0 connection"
+    assert printed[-5:] == [
+        "",
+        "2 faults of single watches and namespaces, tried again all the time:",
+        "FAULT REASON",
+        "webhook: clock (webhook-a) 90 s ahead of the API server's",
+        "watch of memoryprofiles 403",
+    ]
+
+
+ODD: list[Any] = [None, 7, "text", ["a", 7, {}], {"a": 7, "b": ["c"]}]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_a_report_of_other_types_is_shown_without_them(shown: Any, odd: Any) -> None:
+    """People can edit the ConfigMap and the Lease: each part in turn, then all parts, are of other types."""
+    optional = dict.fromkeys(("workloadsWithoutProfileByReason", "faults", "faultsTotal", "containerJobs"))
+    keys = WELL | optional | dict.fromkeys(("droppedEdges", "absurdNeeds", "refusedWrites"))
+    for key in keys:
+        assert shown(WELL | {key: odd}, lease())[0] == "Leader: profiler-1 (Lease renewed 1 s ago)"
+    everything = shown(dict.fromkeys(keys, odd), dict.fromkeys(lease(), odd))
+
+    assert everything[0] == "Leader: none (is the profiler running?)"
+
+
 @pytest.mark.parametrize(
     ("spec", "leader"),
     [
@@ -176,6 +214,15 @@ def test_the_result_of_the_self_probe(shown: Any, probe: dict[str, Any] | None, 
     assert shown(WELL | {"probe": probe}, lease())[1] == f"Webhook: {line}"
 
 
+def dated(document: object, moment: datetime) -> Answer:
+    """A response of an API server with its own clock."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.json_response(document, headers={"Date": format_datetime(moment, usegmt=True)})
+
+    return answer
+
+
 class TestOverTheWire:
     """The whole command against a fake API server."""
 
@@ -220,6 +267,46 @@ class TestOverTheWire:
         document = json.loads(outcome.out)
         assert document.pop("lease")["holderIdentity"] == "profiler-1"
         assert document == WELL
+
+    async def test_parts_that_can_not_be_read_are_named(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path
+    ) -> None:
+        """Two parts of the report and the Lease's spec are of other types; the rest is shown."""
+        self.reports(cluster, WELL | {"profiles": ["many"], "signals": 7})
+        cluster.on("GET", LEASE, answers({"spec": "gone"}))
+
+        outcome = await self.status(program, cluster, tmp_path)
+
+        assert outcome.code == 0
+        assert outcome.err == "left out of the report, since they can't be read: profiles, signals\n"
+        assert "Webhook: reachable" in outcome.out
+
+    @pytest.mark.parametrize("data", [7, {"status.json": 7, "probe.json": ["a"]}], ids=str)
+    async def test_a_config_map_of_other_types_has_no_report(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path, data: Any
+    ) -> None:
+        """Exit code 1 and the same hint as without a report."""
+        cluster.on("GET", STATUS_MAP, answers({"metadata": {}, "data": data}))
+
+        outcome = await self.status(program, cluster, tmp_path)
+
+        assert (outcome.code, outcome.out) == (1, "")
+        assert outcome.err.startswith("job-profiler: no status in namespace profiling")
+
+    @pytest.mark.parametrize(("ahead", "way"), [(3600, "behind"), (-3600, "ahead of")])
+    async def test_a_wrong_clock_of_this_machine_is_named(
+        self, program: Program, cluster: FakeApiServer, tmp_path: Path, ahead: int, way: str
+    ) -> None:
+        """The API server's clock and the leader's are an hour ahead or behind: the leader counts as alive."""
+        theirs = datetime.now(UTC) + timedelta(seconds=ahead)
+        cluster.on("GET", STATUS_MAP, dated({"data": {"status.json": json.dumps(WELL)}}, theirs))
+        cluster.on("GET", LEASE, dated({"spec": lease("profiler-1", now=theirs)}, theirs))
+
+        outcome = await self.status(program, cluster, tmp_path)
+
+        assert "Leader: profiler-1 (Lease renewed " in outcome.out
+        [seconds] = re.findall(rf"^this machine's clock is (\d+) s {way} the API server's$", outcome.err)
+        assert abs(int(seconds) - 3600) <= 30
 
     async def test_without_a_lease_there_is_no_leader(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path

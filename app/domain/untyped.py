@@ -1,0 +1,24 @@
+"""Parts of decoded JSON that people can edit: a part of another type counts as absent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def mapping_in(value: object) -> Mapping[str, Any]:
+    """*value* if it is an object; else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def list_in(value: object) -> list[Any]:
+    """*value* if it is a list; else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def text_in(value: object) -> str:
+    """*value* if it is a text; else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def count_in(value: object) -> int:
+    """*value* if it is an integer; else 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
