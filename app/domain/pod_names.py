@@ -68,8 +68,11 @@ class PodNames:
     def __init__(self, workloads: Iterable[Workload] = ()) -> None:
         self._workloads = frozenset(workloads)
 
-    def workload(self, namespace: str, pod: str) -> Workload | None:
-        """The workload with a Pod named *pod*; None if no pattern fits."""
+    def workload(self, namespace: str, pod: str, *, may_be_unknown: bool = True) -> Workload | None:
+        """The workload with a Pod named *pod*; None if no pattern fits.
+
+        If it *may_be_unknown*, a name with a Deployment's hash is that of a Deployment in any case.
+        """
         if len(pod) >= _GENERATED_NAME_LENGTH:
             return None
         for pattern, kinds in _KINDS_BY_PATTERN:
@@ -77,5 +80,5 @@ class PodNames:
                 for kind in kinds:
                     if (candidate := Workload(namespace, match["name"], kind)) in self._workloads:
                         return candidate
-        match = _HASHED.fullmatch(pod)
+        match = _HASHED.fullmatch(pod) if may_be_unknown else None
         return Workload(namespace, match["name"]) if match else None

@@ -96,6 +96,11 @@ class ContainerSamples:
     answered: NamespaceSelection = EVERY_NAMESPACE
     failed: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def pods(self) -> Iterable[tuple[str, str]]:
+        """The namespace and name of the Pod of each container."""
+        return ((container.namespace, container.pod) for container in self.containers)
+
     def without(self, failed: Mapping[str, str]) -> "ContainerSamples":
         """The samples without those of the *failed* namespaces."""
         kept = [row for row, container in enumerate(self.containers) if container.namespace not in failed]

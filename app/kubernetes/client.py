@@ -27,6 +27,7 @@ from app.kubernetes.list_options import (
     read_event,
     unreadable_event,
 )
+from app.kubernetes.object_types import LeftOut, readable
 from app.kubernetes.server_clock import ServerClock
 
 T = TypeVar("T")
@@ -102,14 +103,17 @@ class ClusterClient:
         await self._connection.read(ApiRequest("DELETE", path, body=options if resource_version else None))
 
     async def list_all(self, selection: ListOptions) -> Listing:
-        """All selected objects, at one resourceVersion."""
+        """All selected objects, at one resourceVersion; those that can't be read are left out and logged."""
+        left_out = LeftOut(selection)
         items: list[Object] = []
         resource_version = ""
-        async for page in self.pages(selection, Object):
+        async for page in self.pages(selection, msgspec.Raw):
             if page.is_first:
                 items.clear()
-            items += page.items
+                left_out.clear()
+            items += readable(page.items, _itself, left_out.add)
             resource_version = page.resource_version
+        left_out.log()
         return Listing(items, resource_version)
 
     async def pages(self, selection: ListOptions, item_type: type[T]) -> AsyncIterator[Page[T]]:
@@ -184,6 +188,10 @@ class ClusterClient:
             except TooManyValuesError as error:
                 raise OversizedResponseError(f"{request}: {error}") from error
             return decoder.decode(body)
+
+
+def _itself(manifest: Object) -> Object:
+    return manifest
 
 
 async def _events(stream: aiohttp.StreamReader, watch: str) -> AsyncIterator[WatchEvent]:

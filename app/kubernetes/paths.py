@@ -59,11 +59,6 @@ def jobs(namespace: str | None = None) -> str:
     return _namespaced(_BATCH, "jobs", namespace)
 
 
-def batch() -> str:
-    """The resources in the stable version of the batch API."""
-    return _BATCH
-
-
 def cron_jobs(namespace: str | None = None, *, beta: bool = False) -> str:
     """All CronJobs, of one namespace or of the cluster; *beta* is for Kubernetes before 1.21."""
     return _namespaced(_BATCH_BETA if beta else _BATCH, "cronjobs", namespace)

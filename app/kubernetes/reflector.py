@@ -5,13 +5,13 @@ relists only if that can't be used any more: after any other error, and after se
 
 An object of other types than the API's, or one that the sink can't use, is left out and counted: it never
 ends the process, and never delays the others. A line that is no event is left out too; the next watch then
-begins with a new list, since it may have been a deletion.
+begins with a new list, since it may have been a deletion. A watch of nothing but such lines is a fault.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
@@ -21,7 +21,7 @@ import structlog
 from app.errors import ClusterError, ExpiredError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import UNREADABLE, ListOptions, Object, WatchEvent
-from app.kubernetes.object_types import checked
+from app.kubernetes.object_types import checked, name_of, readable
 from app.outage_log import contact_log
 from app.periodic import Backoff
 
@@ -34,7 +34,6 @@ _OUTAGE_SECONDS = 60.0
 _EMPTY_WATCHES_UNTIL_RELIST = 3
 
 
-_decode = msgspec.json.Decoder(Object).decode
 Item = TypeVar("Item")
 Item_contra = TypeVar("Item_contra", contravariant=True)
 
@@ -67,7 +66,8 @@ class Reflector(Generic[Item]):
     `last_contact` is the time of the last response or event, a bookmark included, on `clock`.
     `left_out` counts the objects and lines that were left out, each time that they were received.
     `on_error` is called for each failed attempt; the next attempt follows in any case.
-    `fault` is the error of the last attempts; None while a watch is open.
+    `fault` is the error of the last attempts; None while a watch is open. It may become None for a moment if
+    the API server opens each watch and sends nothing that is an event.
     `has_settled` is True after the first list, when the API server refuses the list, or after an outage of a
     minute. What waits for several reflectors waits for this, so that one that fails stops no other.
     """
@@ -98,6 +98,17 @@ class Reflector(Generic[Item]):
         """The seconds since the last contact; None before the first."""
         return None if self.last_contact is None else self.clock() - self.last_contact
 
+    @property
+    def failing_seconds(self) -> float:
+        """The seconds for which all attempts have failed; 0 while a watch is open.
+
+        After the first list, a later list counts as a success, also if the API server then refuses the watch.
+        """
+        if self.fault is None or self._failing_since is None:
+            return 0.0
+        contact = self.last_contact if self.is_synced and self.last_contact is not None else 0.0
+        return self.clock() - max(self._failing_since, contact)
+
     async def run(self) -> NoReturn:
         """List and watch until cancelled."""
         while True:
@@ -116,8 +127,10 @@ class Reflector(Generic[Item]):
             self.last_contact = self.clock()
             if page.is_first:
                 items.clear()
-            items += self._read_all(page.items)
+            items += readable(page.items, self.transform, self._leave_out)
             resource_version = page.resource_version
+        if not resource_version:  # of another server: an empty list would remove everything
+            raise UnavailableError(f"the list of {self.selection} has no resourceVersion")
         self.sink.replace(items)
         self._resource_version, self._must_relist = resource_version, False
         self.is_synced = self.has_settled = True
@@ -132,7 +145,8 @@ class Reflector(Generic[Item]):
             was_long = self.clock() - started_at >= self.backoff.limit_seconds
             if was_long:
                 self.backoff.reset()
-        self._contact.succeeded()
+        if self.fault is None:
+            self._contact.succeeded()
         if has_changes:
             self.backoff.reset()
         elif not was_long:
@@ -154,24 +168,16 @@ class Reflector(Generic[Item]):
                 has_changes |= self._apply(event)
         return has_changes
 
-    def _read_all(self, items: Iterable[msgspec.Raw]) -> Iterator[Item]:
-        for item in items:
-            name = ""
-            try:
-                manifest = _decode(item)
-                name = _name(manifest)
-                yield self.transform(checked(manifest))
-            except Exception as error:  # noqa: BLE001 - an object may have any content
-                self._leave_out(name, error)
-
     def _apply(self, event: WatchEvent) -> bool:
-        """Pass the event to the sink; False for a bookmark."""
-        self.last_contact = self.clock()
-        self._contact.succeeded()
+        """Pass the event to the sink; False for a bookmark, and for a line that is no event."""
         if event.kind == UNREADABLE:
             self._must_relist = True
             self._leave_out("", event.fault)
-            return True
+            self._record_fault(UnavailableError(f"a line of the watch is no event: {event.fault}"))
+            return False
+        self.last_contact = self.clock()
+        self.fault = self._failing_since = None
+        self._contact.succeeded()
         if event.kind != "BOOKMARK":
             self._change(event)
         self._resource_version = event.resource_version
@@ -184,7 +190,7 @@ class Reflector(Generic[Item]):
             (self.sink.delete if is_deletion else self.sink.upsert)(item)
         except Exception as error:  # noqa: BLE001 - an object may have any content
             self._must_relist |= is_deletion
-            self._leave_out(_name(event.object), error)
+            self._leave_out(name_of(event.object), error)
 
     def _leave_out(self, name: str, fault: object) -> None:
         """Count what was left out; the log has each object once in a row."""
@@ -211,13 +217,6 @@ class Reflector(Generic[Item]):
         self._failing_since = now if self._failing_since is None else self._failing_since
         is_refused = not isinstance(error, UnavailableError | ExpiredError)
         self.has_settled |= is_refused or now - self._failing_since >= _OUTAGE_SECONDS
-
-
-def _name(manifest: Object) -> str:
-    """The name for the log; empty if the object has none."""
-    metadata = manifest.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else ""
-    return name[:253] if isinstance(name, str) else ""
 
 
 async def run_reflectors(reflectors: Iterable[Reflector[Any]]) -> None:

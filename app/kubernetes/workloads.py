@@ -14,16 +14,15 @@ from app.domain.annotations import REQUESTS, foreign_bytes, is_mirror, is_ours, 
 from app.domain.container_roles import init_containers
 from app.domain.pod_record import PodRecord
 from app.domain.workload_record import WorkloadRecord
-from app.domain.workloads import CRON_JOB, JOB, Owner, Workload, bare_pod, owner_workload
+from app.domain.workloads import CRON_JOB, JOB, POD, Owner, Workload, bare_pod, owner_workload
 from app.errors import ClusterError, ForbiddenError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.failures import explain_malformed_object
 from app.kubernetes.list_options import ListOptions, Object
+from app.kubernetes.object_types import LeftOut, readable
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-Item = TypeVar("Item")
 
 _MAX_INTERNED_VALUES = 100_000
 
@@ -101,15 +100,19 @@ class _WorkloadObject(msgspec.Struct):
 
 
 class WorkloadClient:
-    """Lists Pods and workloads of *namespaces*, or of the whole cluster."""
+    """Lists Pods and workloads of *namespaces*, or of the whole cluster.
+
+    `unread` are the kinds that could not be listed, each with a namespace or the empty one for all.
+    """
 
     def __init__(self, client: ClusterClient, namespaces: Sequence[str] = ()) -> None:
         self._client = client
         self._namespaces: Sequence[str | None] = namespaces or (None,)
+        self.unread: frozenset[tuple[str, str]] = frozenset()
 
     async def pods(self) -> list[PodRecord]:
         """All Pods; raises ClusterError if they can be listed in no namespace."""
-        pods, faults = await self._collect(_pods, _Partial, PodDecoder().to_record)
+        pods, faults = await self._collect(POD, _pods, PodDecoder().decode)
         if len(faults) == len(self._namespaces):
             raise faults[0]
         return pods
@@ -119,35 +122,34 @@ class WorkloadClient:
         all_records: list[WorkloadRecord] = []
         for kind in WORKLOAD_KINDS:
             selection = partial(workload_selection, kind)
-            records, _ = await self._collect(selection, _WorkloadObject, WorkloadDecoder(kind).to_record)
+            records, _ = await self._collect(kind, selection, WorkloadDecoder(kind).decode)
             all_records += records
         return all_records
 
     async def _collect(
-        self,
-        selection: Callable[[str | None], ListOptions],
-        item_type: type[Item],
-        convert: Callable[[Item], T],
+        self, kind: str, selection: Callable[[str | None], ListOptions], convert: Callable[[Object], T]
     ) -> tuple[list[T], list[ClusterError]]:
         """The records of all namespaces, and the error of each namespace in which they can't be listed."""
         all_records: list[T] = []
         faults: list[ClusterError] = []
         for namespace in self._namespaces:
             try:
-                all_records += await self._list(selection(namespace), item_type, convert)
+                all_records += await self._list(selection(namespace), convert)
             except (ForbiddenError, NotFoundError) as error:
                 log.warning("not_listed", error=str(error))
+                self.unread |= {(kind, namespace or "")}
                 faults.append(error)
         return all_records, faults
 
-    async def _list(
-        self, selection: ListOptions, item_type: type[Item], convert: Callable[[Item], T]
-    ) -> list[T]:
+    async def _list(self, selection: ListOptions, convert: Callable[[Object], T]) -> list[T]:
         records: list[T] = []
-        async for page in self._client.pages(selection, item_type):
+        left_out = LeftOut(selection)
+        async for page in self._client.pages(selection, msgspec.Raw):
             if page.is_first:
                 records.clear()
-            records += map(convert, page.items)
+                left_out.clear()
+            records += readable(page.items, convert, left_out.add)
+        left_out.log()
         return records
 
 
@@ -160,16 +162,9 @@ def workload_selection(kind: str, namespace: str | None) -> ListOptions:
     return ListOptions(_PATHS[kind](namespace))
 
 
-async def cron_job_selection(client: ClusterClient) -> Callable[[str | None], ListOptions]:
-    """The list options for CronJobs by namespace, in the API version that this API server serves.
-
-    Raises:
-        ClusterError: the served versions could not be read.
-    """
-    document = await client.get(paths.batch())
-    with explain_malformed_object(f"the list of resources in {paths.batch()}"):
-        beta = all(resource.get("name") != "cronjobs" for resource in document.get("resources") or ())
-    return lambda namespace: ListOptions(paths.cron_jobs(namespace, beta=beta))
+def cron_job_selections(namespace: str | None) -> tuple[ListOptions, ListOptions]:
+    """The list options for CronJobs in the two versions of their API; an API server serves one of them."""
+    return ListOptions(paths.cron_jobs(namespace)), ListOptions(paths.cron_jobs(namespace, beta=True))
 
 
 class _Interner:

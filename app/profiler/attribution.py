@@ -12,8 +12,10 @@ from app.profiler.cluster_snapshot import ClusterSnapshot
 class Attribution:
     """Maps (namespace, Pod) to the workload that its usage counts for.
 
-    The source did not answer on the past owners of Pods in `unknown_namespaces`, which have a reason each.
+    The source did not answer on the past owners of Pods in *unknown_namespaces*, which have a reason each.
     *measured* are the workloads with usage in the history: they exist, or did.
+
+    Where Pods can't be read, a name proves an owner only if the workload is known: others are not guessed.
     """
 
     def __init__(
@@ -23,7 +25,7 @@ class Attribution:
         unknown_namespaces: Mapping[str, str] | None = None,
         measured: AbstractSet[Workload] = frozenset(),
     ) -> None:
-        self.unknown_namespaces = unknown_namespaces or {}
+        self._unknown_namespaces = unknown_namespaces or {}
         self._snapshot, self._measured = snapshot, measured
         self._past_owners = past_owners or {}
         self._by_name: dict[tuple[str, str], Workload | None] = {}
@@ -32,6 +34,20 @@ class Attribution:
         """The workload; None if it is unknown or a Node."""
         owner = self._owner(namespace, pod)
         return None if owner is None or owner.kind == NODE else self._profiled_workload(owner)
+
+    def unknown_namespaces(self, pods: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+        """The reason for each namespace in which the workload of some of *pods* is unknown for now.
+
+        Where Pods can be read, a Pod without a workload will never have one.
+        """
+        if self._snapshot.knows_all_pods:
+            return self._unknown_namespaces
+        unknown = dict(self._unknown_namespaces)
+        for namespace, pod in pods:
+            is_open = namespace not in unknown and not self._snapshot.knows_pods_of(namespace)
+            if is_open and self._owner(namespace, pod) is None:
+                unknown[namespace] = f"Pods can't be read, and nothing else names the owner of {pod}"
+        return unknown
 
     def resolve_label(self, workload: Workload) -> Workload:
         """The workload that a label names; without a kind, the only one of that name, else a Deployment.
@@ -89,7 +105,8 @@ class Attribution:
         key = (namespace, pod)
         owner = self._snapshot.pods.get(key) or self._past_owners.get(key)
         if owner is None and key not in self._by_name:
-            self._by_name[key] = self._names.workload(namespace, pod)
+            may_be_unknown = self._snapshot.knows_pods_of(namespace)
+            self._by_name[key] = self._names.workload(namespace, pod, may_be_unknown=may_be_unknown)
         return owner or self._by_name[key]
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from app.domain.container_roles import InitContainers
 from app.domain.namespaces import NamespaceSelection
-from app.domain.workloads import Workload
+from app.domain.workloads import CRON_JOB, JOB, POD, Workload
+
+UnreadKinds = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,8 @@ class ClusterSnapshot:
     `uids` has the UID of every workload object, `living` the CronJobs, and the workloads that run
     to completion and have a Pod that runs. `init_containers` has the init containers of the Pod
     templates that have some, by the workload that is profiled. `listed` are the namespaces of which all Pods
-    and workloads are in the snapshot: what is not in it does not exist there.
+    and workloads are in the snapshot: what is not in it does not exist there. `unread` are the kinds that
+    can't be read now, each with a namespace or the empty one for all: their state may be out of date.
     """
 
     pods: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
@@ -25,3 +28,19 @@ class ClusterSnapshot:
     init_containers: Mapping[Workload, InitContainers] = field(default_factory=dict)
     living: frozenset[Workload] = frozenset()
     listed: NamespaceSelection = field(default_factory=lambda: NamespaceSelection(frozenset()))
+    unread: UnreadKinds = frozenset()
+
+    @property
+    def knows_all_pods(self) -> bool:
+        """True if the Pods of every namespace are up to date."""
+        return all(kind != POD for kind, _ in self.unread)
+
+    def knows_pods_of(self, namespace: str) -> bool:
+        """True if the Pods of *namespace* are up to date."""
+        return self.unread.isdisjoint({(POD, ""), (POD, namespace)})
+
+    def knows_usage_of(self, workload: Workload) -> bool:
+        """True if usage of *workload* is recognised: without new samples it is gone, or does not run."""
+        jobs = (JOB,) if workload.kind == CRON_JOB else ()  # a Job names its CronJob
+        kinds = (POD, workload.kind, *jobs)
+        return self.unread.isdisjoint((kind, place) for kind in kinds for place in ("", workload.namespace))

@@ -1,7 +1,8 @@
 """Adapters from the Kubernetes client to the profiler's ports."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,7 +33,8 @@ class ClusterWorkloads:
     async def snapshot(self) -> ClusterSnapshot:
         """The Pods and workloads that run now."""
         pods = {(pod.namespace, pod.name): pod.workload for pod in await self._workloads.pods()}
-        return build_snapshot(pods, await self._workloads.records())
+        snapshot = build_snapshot(pods, await self._workloads.records())
+        return replace(snapshot, unread=self._workloads.unread)
 
 
 class ClusterProfiles:

@@ -1,5 +1,6 @@
 """Objects of other types than the API's, from a fake API server: left out and counted, by every watch."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -25,13 +26,14 @@ from app.profiler.registries.namespaces import MatchedNamespaces
 from app.profiler.registries.pods import PodRegistry, PodSink
 from app.profiler.registries.workloads import WorkloadRegistry, WorkloadSink
 from app.rightsizing.constraints import read_limit_range, read_quota
+from app.runtime.adapters import ClusterWorkloads
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.watches.constraints import constraint_watches
 from app.runtime.watches.namespaces import read_namespace
 from app.runtime.watches.serving_certificate import ServingCertificateSink
 from app.tls.serving import ServingContext
 from app.webhook.constraint_index import ConstraintIndex
-from tests.kubernetes.fake_api_server import FakeApiServer, answers, event, listed, thing
+from tests.kubernetes.fake_api_server import FakeApiServer, answers, event, listed, refuses, thing
 from tests.kubernetes.polling import until
 from tests.kubernetes.reflectors import NameSink, running
 
@@ -267,3 +269,78 @@ async def test_large_objects_come_in_smaller_pages(
 
     assert [item["metadata"]["name"] for item in listing.items] == [f"a-{number}" for number in range(100)]
     assert [request.query["limit"] for request in server.received("GET")][:4] == ["500", "125", "31", "7"]
+
+
+@pytest.mark.parametrize("line", [b"<html>\n", b"{\n", b'{"type": "ADDED", "object": {}}\n'], ids=str)
+async def test_a_garbled_watch_is_a_fault_with_pauses(
+    server: FakeApiServer, client: ClusterClient, line: bytes
+) -> None:
+    """A proxy answers each watch with something else: it is named, the list stays, and the pauses grow.
+
+    Within a second, pauses of at least 0.05, 0.1, 0.2 and 0.4 s leave time for five watches at most.
+    """
+    server.on("GET", THINGS, listed(thing("a")))
+    server.on("WATCH", THINGS, server.streams(line))
+    sink = NameSink()
+    reflector = Reflector(client, ListOptions(THINGS), sink, backoff=Backoff(0.1, 10, chance=lambda: 0.0))
+
+    async with running(reflector):
+        await server.wait_for("WATCH", 2)
+        await until(lambda: "a line of the watch is no event" in str(reflector.fault))
+        await asyncio.sleep(1)
+        assert len(server.received("WATCH")) <= 2 + 4
+        assert sink.names == {"a"}
+
+        server.on("WATCH", THINGS, server.streams(event("ADDED", "b", "12"), then_hangs=True))
+        await until(lambda: reflector.fault is None and "b" in sink.names)
+
+
+async def test_a_list_without_a_version_removes_nothing(server: FakeApiServer, client: ClusterClient) -> None:
+    """Another server answers `{"metadata": {}, "items": null}`, which would be an empty list: a fault."""
+    server.on("GET", THINGS, listed(thing("a")), answers({"metadata": {}, "items": None}))
+    server.on("WATCH", THINGS, refuses(410, "too old"))
+    sink = NameSink()
+    reflector = Reflector(client, ListOptions(THINGS), sink, backoff=Backoff(0.01, 0.05))
+
+    async with running(reflector):
+        await until(lambda: "no resourceVersion" in str(reflector.fault))
+
+    assert sink.names == {"a"}
+
+
+async def test_a_single_list_leaves_out_what_can_not_be_read(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """The readable objects are returned; one log line has the number of the others, and the first of them."""
+    server.on("GET", THINGS, listed(thing("a"), *MALFORMED, 7, thing("b")))
+
+    with capture_logs() as logs:
+        listing = await client.list_all(ListOptions(THINGS))
+
+    assert [item["metadata"]["name"] for item in listing.items] == ["a", "b"]
+    [line] = [line for line in logs if line["event"] == "objects_left_out"]
+    assert (line["path"], line["objects"]) == (THINGS, len(MALFORMED) + 1)
+
+
+async def test_a_single_run_leaves_out_workloads_that_can_not_be_read(
+    server: FakeApiServer, client: ClusterClient
+) -> None:
+    """Pods and Deployments of other types among good ones; StatefulSets are forbidden, and so are unread."""
+    good = thing("web") | {"metadata": {"name": "web", "namespace": "shop", "uid": "u"}}
+    server.on("GET", "/api/v1/pods", listed(*MALFORMED, good, {"metadata": {**good["metadata"], "uid": 7}}))
+    odd = {"metadata": good["metadata"], "spec": {"template": {"spec": {"initContainers": [7]}}}}
+    server.on("GET", "/apis/apps/v1/deployments", listed(odd, good, *MALFORMED))
+    for path in ("/apis/apps/v1/daemonsets", "/apis/batch/v1/jobs"):
+        server.on("GET", path, listed())
+    server.on("GET", "/apis/apps/v1/statefulsets", refuses(403, "no"))
+
+    with capture_logs() as logs:
+        snapshot = await ClusterWorkloads(client, ()).snapshot()
+
+    assert list(snapshot.pods) == [("shop", "web")]
+    assert [workload.name for workload in snapshot.workloads] == ["web"]
+    assert snapshot.unread == {("StatefulSet", "")}
+    assert [line["path"] for line in logs if line["event"] == "objects_left_out"] == [
+        "/api/v1/pods",
+        "/apis/apps/v1/deployments",
+    ]

@@ -21,7 +21,6 @@ from app.kubernetes import paths
         (paths.jobs("shop"), "/apis/batch/v1/namespaces/shop/jobs"),
         (paths.cron_jobs(), "/apis/batch/v1/cronjobs"),
         (paths.cron_jobs("shop", beta=True), "/apis/batch/v1beta1/namespaces/shop/cronjobs"),
-        (paths.batch(), "/apis/batch/v1"),
         (paths.secret("n", "s"), "/api/v1/namespaces/n/secrets/s"),
         (paths.config_map("n", "c"), "/api/v1/namespaces/n/configmaps/c"),
         (paths.lease("n", "l"), "/apis/coordination.k8s.io/v1/namespaces/n/leases/l"),

@@ -12,8 +12,8 @@ from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.errors import ForbiddenError
 from app.kubernetes.client import ClusterClient
-from app.kubernetes.workloads import PodDecoder, WorkloadClient, WorkloadDecoder, cron_job_selection
-from tests.kubernetes.fake_api_server import FakeApiServer, answers, listed, refuses
+from app.kubernetes.workloads import PodDecoder, WorkloadClient, WorkloadDecoder, cron_job_selections
+from tests.kubernetes.fake_api_server import FakeApiServer, listed, refuses
 from tests.kubernetes.workload_manifests import owner, pod, template
 
 PODS = "/api/v1/pods"
@@ -216,22 +216,14 @@ def test_10000_workloads_stay_small() -> None:
     assert len({id(record.init_containers) for record in kept.values()}) == 1
 
 
-@pytest.mark.parametrize(
-    ("served", "path"),
-    [
-        pytest.param(["jobs", "cronjobs"], "/apis/batch/v1/namespaces/shop/cronjobs", id="since-1.21"),
-        pytest.param(["jobs"], "/apis/batch/v1beta1/namespaces/shop/cronjobs", id="before"),
-    ],
-)
-async def test_cron_jobs_are_watched_in_the_served_version(
-    server: FakeApiServer, client: ClusterClient, served: list[str], path: str
-) -> None:
-    """The API server's list of batch/v1 decides; Pod templates are needed, so not only metadata."""
-    server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": name} for name in served]}))
+def test_cron_jobs_have_two_versions() -> None:
+    """Pod templates are needed, so the watch is of whole objects, in either version."""
+    stable, beta = cron_job_selections("shop")
 
-    selection = (await cron_job_selection(client))("shop")
-
-    assert (selection.path, selection.metadata_only) == (path, False)
+    assert stable.path == "/apis/batch/v1/namespaces/shop/cronjobs"
+    assert beta.path == "/apis/batch/v1beta1/namespaces/shop/cronjobs"
+    assert not stable.metadata_only
+    assert not beta.metadata_only
 
 
 async def test_what_can_not_be_listed_is_left_out(server: FakeApiServer, client: ClusterClient) -> None:

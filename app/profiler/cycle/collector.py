@@ -311,7 +311,7 @@ class SampleCollector:
             if not results.has_samples:
                 continue
             attribution = await context.attributions.for_result(samples.containers, steps)
-            if unknown := attribution.unknown_namespaces:
+            if unknown := attribution.unknown_namespaces(samples.pods):
                 results.failed |= unknown
             known = samples.without(unknown) if unknown else samples
             usable, absurd = split_absurd_usage(known, self._limits.needs, attribution)

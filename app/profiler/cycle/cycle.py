@@ -9,6 +9,8 @@ from time import perf_counter
 
 from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import Identity
+from app.domain.workloads import Connection
+from app.errors import ClusterError
 from app.history.checkpoint.split import LearnedState
 from app.history.connection_history import ConnectionHistory
 from app.history.samples import DroppedEdges, step_time
@@ -155,7 +157,11 @@ class ProfilingCycle:
         published = await self._publisher.publish(
             without_absurd(derived.profiles, absurd), now, frozen_kinds=collected.unread_past
         )
-        removed = await self._publisher.apply_aging(derived.newest_samples, collected.is_answered, now)
+        removed = await self._publisher.apply_aging(
+            derived.newest_samples,
+            lambda identity: collected.is_answered(identity) and _knows_usage(snapshot, identity),
+            now,
+        )
         collected.absurd_needs += absurd
         reasons = self._reasons(snapshot, collected, derived, published)
         faults = dict(self._watches.faults()) if self._watches else {}
@@ -240,3 +246,10 @@ class ProfilingCycle:
             min_samples=self._policy.estimation.min_samples,
             usage_queries_answered=collected.usage_queries_answered,
         )
+
+
+def _knows_usage(snapshot: ClusterSnapshot, identity: Identity) -> bool:
+    """True if the kinds of objects are read that show whether the subject still runs."""
+    subject = identity.subject
+    ends = (subject.source, subject.destination) if isinstance(subject, Connection) else (subject,)
+    return all(map(snapshot.knows_usage_of, ends))

@@ -1,33 +1,33 @@
 """The watches of workloads in one leader's term, from which cycles read in memory.
 
-A kind that can't be listed, in one namespace or in all, is left out: the owner reference of a Pod names its
-workload, and the object adds the init containers, the CronJob of a Job, and workloads without a Pod. Without
-any list of Pods there is no snapshot.
+A kind that can't be read, in one namespace or in all, is unknown, and stops no cycle: the owner reference of
+a Pod names its workload, and the object adds the init containers, the CronJob of a Job, and workloads without
+a Pod. Pods that can't be read leave the owners to other sources.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain, cycle
 from time import monotonic
 from typing import Any
 
-import structlog
-
 from app.domain.namespaces import NamespaceSelection
 from app.domain.workload_record import WorkloadRecord
-from app.domain.workloads import CRON_JOB
-from app.errors import ClusterError, UnavailableError
+from app.domain.workloads import CRON_JOB, POD
+from app.errors import ClusterError, NotFoundError, UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.list_options import ListOptions
 from app.kubernetes.reflector import Reflector, run_reflectors
-from app.kubernetes.workloads import WORKLOAD_KINDS, WorkloadDecoder, cron_job_selection, workload_selection
-from app.outage_log import contact_log
-from app.periodic import Backoff, wait_synced
-from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.kubernetes.workloads import (
+    WORKLOAD_KINDS,
+    WorkloadDecoder,
+    cron_job_selections,
+    workload_selection,
+)
+from app.periodic import wait_synced
+from app.profiler.cluster_snapshot import ClusterSnapshot, UnreadKinds
 from app.profiler.registries.workloads import WorkloadRegistry, WorkloadSink
 from app.runtime.watches.pods import PodWatches
-
-log = structlog.get_logger(__name__)
 
 _LISTED_WITHIN_SECONDS = 60.0
 
@@ -39,29 +39,29 @@ class WorkloadWatches:
         self._client, self._pods = client, pods
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._registry = WorkloadRegistry(monotonic)
-        self._required = [
-            self._reflector(kind, workload_selection(kind, namespace), namespace)
+        self._required = {
+            kind: [
+                self._reflector(kind, workload_selection(kind, namespace), namespace)
+                for namespace in self._namespaces
+            ]
             for kind in WORKLOAD_KINDS
-            for namespace in self._namespaces
-        ]
-        self._cron_jobs: list[Reflector[WorkloadRecord]] = []
+        }
+        self._cron_jobs = [self._cron_job_reflector(namespace) for namespace in self._namespaces]
 
     @property
     def reflectors(self) -> list[Reflector[WorkloadRecord]]:
-        """One per kind and namespace; those of CronJobs once the version of their API is known."""
-        return [*self._required, *self._cron_jobs]
+        """One per kind and namespace."""
+        return [*chain.from_iterable(self._required.values()), *self._cron_jobs]
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        async with asyncio.TaskGroup() as watches:
-            watches.create_task(run_reflectors(self._required))
-            watches.create_task(self._watch_cron_jobs())
+        await run_reflectors(self.reflectors)
 
     async def snapshot(self) -> ClusterSnapshot:
-        """The running and the recently removed workloads.
+        """The running and the recently removed workloads, as far as they can be read.
 
         Raises:
-            UnavailableError: some watches have no list yet after 60 s, or no Pods can be listed.
+            UnavailableError: some watches neither have a list nor are known to fail after 60 s.
         """
         try:
             await wait_synced(lambda: not self._awaited(), within_seconds=_LISTED_WITHIN_SECONDS)
@@ -69,42 +69,48 @@ class WorkloadWatches:
             raise UnavailableError(f"not listed yet: {', '.join(self._awaited())}") from error
         pods = self._pods.registry
         snapshot = self._registry.snapshot(pods.owners(), pods.running_workloads())
-        return replace(snapshot, listed=self._listed())
+        return replace(snapshot, listed=self._listed(), unread=self._unread())
 
     def _listed(self) -> NamespaceSelection:
         """The namespaces of which all Pods and workloads are known: each of their watches is in sync."""
-        watches: list[Reflector[Any]] = [*self._pods.reflectors, *self._required]
-        unknown = frozenset(
-            watch.selection.namespace for watch in watches if watch.fault or not watch.is_synced
-        )
+        unknown = frozenset(place for kind, place in self._unread() if kind != CRON_JOB)
         if "" in unknown:
             return NamespaceSelection(frozenset())
         return NamespaceSelection(frozenset(filter(None, self._namespaces)) or None, unknown)
 
+    def _unread(self) -> UnreadKinds:
+        """The kinds and namespaces of the watches that are not in sync."""
+        watches: dict[str, Sequence[Reflector[Any]]] = {
+            POD: self._pods.reflectors,
+            **self._required,
+            CRON_JOB: self._cron_jobs,
+        }
+        return frozenset(
+            (kind, watch.selection.namespace)
+            for kind, of_kind in watches.items()
+            for watch in of_kind
+            if watch.fault or not watch.is_synced
+        )
+
     def _awaited(self) -> list[str]:
         """The resources to wait for. CronJobs are not among them: Jobs name their CronJob."""
-        resources = ["pods"] if not self._pods.have_settled() else []
-        resources += [watch.selection.resource for watch in self._required if not watch.has_settled]
-        return list(dict.fromkeys(resources))
-
-    async def _watch_cron_jobs(self) -> None:
-        select = await self._cron_job_selection()
-        self._cron_jobs = [
-            self._reflector(CRON_JOB, select(namespace), namespace) for namespace in self._namespaces
-        ]
-        await run_reflectors(self._cron_jobs)
-
-    async def _cron_job_selection(self) -> Callable[[str | None], ListOptions]:
-        contact, backoff = contact_log(log, "the version of CronJobs"), Backoff()
-        while True:
-            try:
-                return await cron_job_selection(self._client)
-            except ClusterError as error:
-                contact.failed(error)
-                await asyncio.sleep(backoff.next_pause())
+        required: Iterable[Reflector[Any]] = chain(self._pods.reflectors, *self._required.values())
+        return list(dict.fromkeys(watch.selection.resource for watch in required if not watch.has_settled))
 
     def _reflector(
         self, kind: str, selection: ListOptions, namespace: str | None
     ) -> Reflector[WorkloadRecord]:
         sink = WorkloadSink(self._registry, kind, namespace)
         return Reflector(self._client, selection, sink, transform=WorkloadDecoder(kind).decode)
+
+    def _cron_job_reflector(self, namespace: str | None) -> Reflector[WorkloadRecord]:
+        """The watch of CronJobs in the version that the API server serves: after a 404, the other one."""
+        versions = cycle(cron_job_selections(namespace))
+        reflector = self._reflector(CRON_JOB, next(versions), namespace)
+
+        def take_other_version(error: ClusterError) -> None:
+            if isinstance(error, NotFoundError):
+                reflector.selection = next(versions)
+
+        reflector.on_error = take_other_version
+        return reflector

@@ -10,17 +10,26 @@ import pytest
 from app.domain.container_roles import InitContainers
 from app.domain.namespaces import NamespaceSelection
 from app.domain.workloads import Workload
-from app.errors import UnavailableError
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.events import EventRecorder
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import InMemoryProfiles
+from app.runtime.adapters import ClusterProfiles
 from app.runtime.profiler_role import cluster_ports
 from app.runtime.watches.faults import TermWatches, watch_faults
 from app.runtime.watches.pods import PodWatches
 from app.runtime.watches.workloads import WorkloadWatches
 from app.settings.environment import read_settings
-from tests.kubernetes.fake_api_server import FakeApiServer, Received, answers, listed, refuses, thing
+from tests.kubernetes.fake_api_server import (
+    Answer,
+    FakeApiServer,
+    Received,
+    answers,
+    listed,
+    refuses,
+    sends,
+    thing,
+)
 from tests.kubernetes.polling import until
 from tests.kubernetes.workload_manifests import owner, pod, template
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
@@ -34,22 +43,46 @@ WATCHED = {
     "jobs": "/apis/batch/v1/jobs",
     "cronjobs": "/apis/batch/v1/cronjobs",
 }
+KIND_OF = {
+    "pods": "Pod",
+    "deployments": "Deployment",
+    "statefulsets": "StatefulSet",
+    "daemonsets": "DaemonSet",
+    "jobs": "Job",
+    "cronjobs": "CronJob",
+}
+# Without Pods nothing is known; a Job names its CronJob.
+UNKNOWN_WITHOUT = {plural: [kind] for plural, kind in KIND_OF.items()} | {
+    "pods": list(KIND_OF.values()),
+    "jobs": ["Job", "CronJob"],
+}
 WEB = Workload("shop", "web")
 RUN, REPORT = Workload("shop", "report-1", "Job"), Workload("shop", "report", "CronJob")
 
 
 def serve(server: FakeApiServer, **objects: dict[str, Any]) -> None:
     """Serve at most one object per kind; watches have no events."""
-    server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": "cronjobs"}]}))
     for plural, path in WATCHED.items():
         server.on("GET", path, listed(*([objects[plural]] if plural in objects else [])))
         server.on("WATCH", path, server.streams(then_hangs=True))
 
 
+class Watched(WorkloadWatches):
+    """The watches of workloads and their Pods."""
+
+    def __init__(self, client: ClusterClient, namespaces: tuple[str, ...]) -> None:
+        self.pods = PodWatches(client, namespaces)
+        super().__init__(client, namespaces, self.pods)
+
+    def faults(self) -> dict[str, str]:
+        """The reason of each failing watch."""
+        return watch_faults([*self.pods.reflectors, *self.reflectors])
+
+
 @asynccontextmanager
-async def watching(client: ClusterClient, *namespaces: str) -> AsyncIterator[WorkloadWatches]:
-    pods = PodWatches(client, namespaces)
-    workloads = WorkloadWatches(client, namespaces, pods)
+async def watching(client: ClusterClient, *namespaces: str) -> AsyncIterator[Watched]:
+    workloads = Watched(client, namespaces)
+    pods = workloads.pods
     tasks = {asyncio.create_task(watches.run()) for watches in (pods, workloads)}
     try:
         yield workloads
@@ -117,17 +150,54 @@ async def test_a_kind_that_can_not_be_listed_costs_only_itself(
     assert "not for you" in reason
 
 
-async def test_without_any_pods_there_is_no_snapshot(
-    server: FakeApiServer, patient_client: ClusterClient, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("listing", "reason"),
+    [
+        pytest.param(refuses(403, "not for you"), "403 Forbidden: not for you", id="forbidden"),
+        pytest.param(refuses(404, "no such resource"), "404 Not Found: no such resource", id="missing"),
+        pytest.param(refuses(500, "etcd is ill"), "500 Internal Server Error: etcd is ill", id="failing"),
+        pytest.param(sends(b"<html>hello"), "the response can't be decoded", id="garbled"),
+        pytest.param(answers({"metadata": {}, "items": None}), "no resourceVersion", id="of-another-server"),
+    ],
+)
+@pytest.mark.parametrize("kind", sorted(WATCHED))
+async def test_a_kind_that_can_not_be_read_is_unknown(
+    server: FakeApiServer,
+    patient_client: ClusterClient,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    listing: Answer,
+    reason: str,
 ) -> None:
-    """Listing Pods is forbidden in the whole cluster: no usage has a known workload."""
-    monkeypatch.setattr("app.runtime.watches.workloads._LISTED_WITHIN_SECONDS", 0.3)
-    serve(server)
-    server.on("GET", WATCHED["pods"], refuses(403))
+    """Whatever the API server answers for one of six kinds, the others are in the snapshot, after a minute.
+
+    The fault is named, and the kind is unread: no workload of it is taken for gone. An answer that is no list
+    of an API server removes nothing. When the list is readable, the fault ends.
+    """
+    monkeypatch.setattr("app.kubernetes.reflector._OUTAGE_SECONDS", 0.05)
+    monkeypatch.setattr("app.periodic.Backoff.next_pause", lambda _self: 0.02)
+    serve(server, **{plural: pod("web") for plural in WATCHED})
+    server.on("GET", WATCHED[kind], listing)
+    if kind == "cronjobs":
+        server.on("GET", "/apis/batch/v1beta1/cronjobs", listing)
 
     async with watching(patient_client) as workloads:
-        with pytest.raises(UnavailableError, match=r"not listed yet: pods$"):
-            await workloads.snapshot()
+        snapshot = await workloads.snapshot()
+        assert len(snapshot.pods) == (kind != "pods")
+        await until(lambda: bool(workloads.faults()))
+        [(subject, fault)] = workloads.faults().items()
+        assert subject == f"watch of {kind}"
+        assert reason in fault
+        snapshot = await workloads.snapshot()
+        assert snapshot.unread == {(KIND_OF[kind], "")}
+        unknown = [
+            kind for kind in KIND_OF.values() if not snapshot.knows_usage_of(Workload("shop", "web", kind))
+        ]
+        assert unknown == UNKNOWN_WITHOUT[kind]
+
+        server.on("GET", WATCHED[kind], listed(pod("web")))
+        await until(lambda: not workloads.faults())
+        assert (await workloads.snapshot()).unread == frozenset()
 
 
 async def test_a_listed_namespace_that_is_gone_costs_only_itself(
@@ -137,7 +207,6 @@ async def test_a_listed_namespace_that_is_gone_costs_only_itself(
 
     When it is created again, it is listed without a restart.
     """
-    server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": "cronjobs"}]}))
     web_pod = pod("web-5f5b-x", owner("ReplicaSet", "web-5f5b"), labels={"pod-template-hash": "5f5b"})
     for path in WATCHED.values():
         api, _, plural = path.rpartition("/")
@@ -147,7 +216,7 @@ async def test_a_listed_namespace_that_is_gone_costs_only_itself(
         for name in ("shop", "gone"):
             server.on("WATCH", f"{api}/namespaces/{name}/{plural}", server.streams(then_hangs=True))
     pods = PodWatches(patient_client, ("shop", "gone"))
-    cluster = TermWatches(lambda: pods.reflectors, pods.reflectors)
+    cluster = TermWatches(lambda: pods.reflectors, pods.reflectors, patient_client.server_clock)
     workloads = WorkloadWatches(patient_client, ("shop", "gone"), pods)
     tasks = [asyncio.create_task(watches.run()) for watches in (pods, workloads)]
 
@@ -175,18 +244,21 @@ async def test_cron_jobs_are_not_waited_for(server: FakeApiServer, patient_clien
     assert REPORT not in snapshot.uids
 
 
-async def test_the_version_of_cron_jobs_is_requested_until_it_is_known(
-    server: FakeApiServer, patient_client: ClusterClient, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("served", ["v1", "v1beta1"])
+async def test_cron_jobs_are_watched_in_the_served_version(
+    server: FakeApiServer, patient_client: ClusterClient, served: str
 ) -> None:
-    """The API server returns 503 twice; then the watch of CronJobs begins."""
-    monkeypatch.setattr("app.runtime.watches.workloads.Backoff.next_pause", lambda _self: 0.01)
-    serve(server, cronjobs=pod("report"))
-    versions = answers({"resources": [{"name": "cronjobs"}]})
-    server.on("GET", "/apis/batch/v1", refuses(503), refuses(503), versions)
+    """The other version is not found, as on Kubernetes before 1.21 and since 1.25; no fault remains."""
+    serve(server)
+    path = f"/apis/batch/{served}/cronjobs"
+    server.on("GET", WATCHED["cronjobs"], refuses(404, "the server could not find the requested resource"))
+    server.on("GET", path, listed(pod("report")))
+    server.on("WATCH", path, server.streams(then_hangs=True))
 
     async with watching(patient_client) as workloads:
         await server.wait_for("WATCH", len(WATCHED))
         assert REPORT in (await workloads.snapshot()).uids
+        await until(lambda: not watch_faults(workloads.reflectors))
 
 
 async def test_each_listed_namespace_has_watches_of_its_own(
@@ -197,7 +269,7 @@ async def test_each_listed_namespace_has_watches_of_its_own(
     All of them are open at once, and another request is still possible.
     """
     namespaces = [f"team-{number}" for number in range(20)]
-    server.on("GET", "/apis/batch/v1", answers({"resources": [{"name": "cronjobs"}]}))
+    server.on("GET", "/version", answers({}))
     for path in WATCHED.values():
         api, _, plural = path.rpartition("/")
         for namespace in namespaces:
@@ -208,7 +280,7 @@ async def test_each_listed_namespace_has_watches_of_its_own(
         await server.wait_for("WATCH", 120)
         assert (await workloads.snapshot()).workloads == ()
         async with asyncio.timeout(5):
-            assert await patient_client.get("/apis/batch/v1")
+            assert await patient_client.get("/version") == {}
 
 
 async def test_an_unchanged_cycle_sends_no_request(
@@ -230,12 +302,10 @@ async def test_an_unchanged_cycle_sends_no_request(
 
     async with watching(patient_client) as workloads:
         await server.wait_for("WATCH", len(WATCHED))
+        store = ClusterProfiles(patient_client, "profiling", profiles.catalogue)
+        settings = read_settings({"own_namespace": "profiling"})
         cluster = cluster_ports(
-            read_settings({"own_namespace": "profiling"}),
-            patient_client,
-            profiles.catalogue,
-            workloads,
-            EventRecorder(patient_client, "profiler-0"),
+            settings, patient_client, store, workloads, EventRecorder(patient_client, "profiler-0")
         )
         leader = Scenario(EmojivotoPrometheus(), cluster=cluster)
         await leader.cycle()
