@@ -2,13 +2,15 @@
 
 import asyncio
 import gc
-from collections.abc import Coroutine
+import socket
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
+from app.domain.self_probe import ReplicaFaults
 from app.http_server.listener import Listener
 from app.http_server.open_connections import ConnectionLimits
 from app.http_server.protocol import ClientPolicy
@@ -53,6 +55,8 @@ class WebhookRole:
     ) -> None:
         self._settings = settings
         self._constraints = constraints
+        self.have_profiles_settled: Callable[[], bool] = lambda: catalogue.is_synced
+        self.read_faults: Callable[[], Mapping[str, str]] = dict
         self.serving = open_serving_context(settings.client_ca_file, settings.client_names)
         self.index = AnnotationIndex(catalogue, max_connections=settings.max_connections)
         state = AdmissionState(
@@ -60,6 +64,7 @@ class WebhookRole:
             PreparedDecisions(catalogue, self.index),
             settings.namespaces.covers,
             self._sizer(catalogue),
+            lambda: ReplicaFaults(socket.gethostname(), self.read_faults()),
         )
         self._mutator = PodMutator(
             state, max_review_bytes=settings.max_review_bytes, metrics=AdmissionMetrics(registry)

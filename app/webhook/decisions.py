@@ -17,7 +17,7 @@ from app.domain.workloads import POD, Owner, Workload, bare_pod, owner_workload
 from app.webhook.outcomes import SKIPPED, Decision, SkipReason
 from app.webhook.patching import Patch, build_patch
 from app.webhook.prepared import PreparedDecisions
-from app.webhook.probe_answer import answer_to_probe
+from app.webhook.probe_answer import ReadFaults, answer_to_probe
 from app.webhook.reviews import AdmissionRequest, Metadata
 from app.webhook.sizing import NO_ROOM, NOT_SIZED, RequestSizer, Sizing
 
@@ -27,12 +27,16 @@ _MAX_ANNOTATIONS = 1000
 
 @dataclass(frozen=True, slots=True)
 class AdmissionState:
-    """The in-memory inputs of decisions; with a `sizer`, requests are set as well."""
+    """The in-memory inputs of decisions; with a `sizer`, requests are set as well.
+
+    `read_faults` returns what the answer to the self-probe says of this replica.
+    """
 
     index: AnnotationIndex
     prepared: PreparedDecisions
     in_scope: Callable[[str], bool]
     sizer: RequestSizer | None = None
+    read_faults: ReadFaults = lambda: None
 
 
 def decide(request: AdmissionRequest, state: AdmissionState) -> Decision:
@@ -42,7 +46,7 @@ def decide(request: AdmissionRequest, state: AdmissionState) -> Decision:
     """
     pod = request.object
     if pod is None or not _is_pod_creation(request):
-        return answer_to_probe(request) or SKIPPED[SkipReason.NOT_A_POD_CREATION]
+        return answer_to_probe(request, state.read_faults) or SKIPPED[SkipReason.NOT_A_POD_CREATION]
     metadata = pod.metadata
     if reason := _reason_to_skip(request.namespace, metadata, state):
         return SKIPPED[reason]

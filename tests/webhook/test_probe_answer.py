@@ -1,13 +1,18 @@
 """The webhook answers the self-probe, and no other ConfigMap."""
 
+from dataclasses import replace
 from typing import Any
 
+import jsonpatch
 import pytest
 
-from app.domain.self_probe import config_map
-from tests.webhook.profiles import WEB_ANNOTATIONS, web_profiles
+from app.domain.annotation_index import AnnotationIndex
+from app.domain.self_probe import ReplicaFaults, config_map, read_faults
+from app.webhook.decisions import decide
+from app.webhook.reviews import decode_review
+from tests.webhook.profiles import WEB_ANNOTATIONS, synced_catalogue, web_profiles
 from tests.webhook.reviews import applied, encoded, patch_in, review, web_pod
-from tests.webhook.webhooks import Webhook, webhook_with
+from tests.webhook.webhooks import Webhook, state_from, webhook_with
 
 KIND = {"group": "", "version": "v1", "kind": "ConfigMap"}
 QUESTION = "job-profiler.liqo.io/probe-question"
@@ -35,6 +40,49 @@ def test_the_probe_is_answered(webhook: Webhook) -> None:
     assert answered["metadata"] | {"annotations": {}} == probe["metadata"] | {"annotations": {}}
     assert webhook.counted("mutated", "self_probe") == 1
     assert webhook.counted("mutated") == 0
+
+
+FAULTS = "job-profiler.liqo.io/probe-faults"
+
+
+def answered_by(faults: ReplicaFaults, probe: dict[str, Any]) -> dict[str, str]:
+    """The annotations of the probe's ConfigMap after the answer of a replica with these faults."""
+    catalogue = synced_catalogue()
+    index = AnnotationIndex(catalogue, max_connections=64)
+    state = replace(state_from(catalogue, index), read_faults=lambda: faults)
+    answered = jsonpatch.apply_patch(
+        probe, decide(decode_review(probe_request(probe)), state).patch.operations
+    )
+    annotations: dict[str, str] = answered["metadata"]["annotations"]
+    return annotations
+
+
+def test_the_answer_has_the_faults_of_the_replica() -> None:
+    """Its name, and the reason of each fault: the account of the webhook may write nothing that stays."""
+    faults = ReplicaFaults("webhook-a", {"watch of cpuprofiles": "403 Forbidden", "clock": "90 s behind"})
+
+    assert read_faults(answered_by(faults, config_map("a1b2"))) == faults
+    forged = config_map("a1b2")
+    forged["metadata"]["annotations"][FAULTS] = "{}"
+    assert read_faults(answered_by(faults, forged)) == faults
+    assert read_faults(answered_by(ReplicaFaults("webhook-a"), config_map("a1b2"))) == ReplicaFaults(
+        "webhook-a"
+    )
+
+
+def test_many_faults_are_cut() -> None:
+    """Of 1000 faults with reasons of 10 kB the first 20 are stated, with 300 characters each."""
+    faults = ReplicaFaults("webhook-a", {f"watch {number}": "x" * 10_000 for number in range(1000)})
+
+    stated = read_faults(answered_by(faults, config_map("a1b2")))
+
+    assert stated == ReplicaFaults("webhook-a", {f"watch {number}": "x" * 300 for number in range(20)})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"replica": 7}', '{"replica": "a", "faults": [1]}'])
+def test_faults_of_other_types_are_none(text: str) -> None:
+    """An older webhook states none, and anybody may answer."""
+    assert read_faults({FAULTS: text}) is None
 
 
 def test_an_answer_is_not_given_twice(webhook: Webhook) -> None:

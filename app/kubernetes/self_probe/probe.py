@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from app.domain.self_probe import config_map, is_answered
+from app.domain.self_probe import ReplicaFaults, config_map, is_answered, read_faults
 from app.errors import ClusterError, ForbiddenError, NotFoundError
 from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient
@@ -31,10 +31,14 @@ class ProbePolicy:
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """The findings, and the API server's response time; None if no ConfigMap was sent."""
+    """The findings, and the API server's response time; None if no ConfigMap was sent.
+
+    `replica` has the faults of the replica that answered, which do not fail the probe.
+    """
 
     findings: tuple[Finding, ...]
     seconds: float | None
+    replica: ReplicaFaults | None = None
 
     @property
     def faults(self) -> tuple[Finding, ...]:
@@ -58,8 +62,8 @@ class Probe:
         if any(finding.reason == "EntryMissing" for finding in findings):
             return ProbeReport(tuple(findings), None)
         started_at = perf_counter()
-        findings.append(await self._create_config_map())
-        return ProbeReport(tuple(findings), perf_counter() - started_at)
+        finding, replica = await self._create_config_map()
+        return ProbeReport((*findings, finding), perf_counter() - started_at, replica)
 
     async def _configuration_findings(self) -> tuple[Finding, ...]:
         name = self._policy.configuration
@@ -77,14 +81,15 @@ class Probe:
         with explain_malformed_object(f"MutatingWebhookConfiguration {name}"):
             return tuple(entry_findings(configuration, self._policy.expected))
 
-    async def _create_config_map(self) -> Finding:
+    async def _create_config_map(self) -> tuple[Finding, ReplicaFaults | None]:
         question, path = secrets.token_hex(_QUESTION_BYTES), paths.config_maps(self._policy.namespace)
         try:
             created = await self._client.create(path, config_map(question), dry_run=True)
         except ClusterError as error:
             if finding := error_finding(error):
-                return finding
+                return finding, None
             raise
         with explain_malformed_object("the dry-run ConfigMap"):
             annotations = created["metadata"].get("annotations") or {}
-            return response_finding(is_answered=is_answered(annotations, question))
+            finding = response_finding(is_answered=is_answered(annotations, question))
+            return finding, None if finding.reason else read_faults(annotations)

@@ -21,6 +21,7 @@ from app.outage_log import contact_log
 
 log = structlog.get_logger(__name__)
 _RESTART_SECONDS = 60.0
+_REMEMBERED_SECONDS = 600.0  # API servers keep a connection, so that not each probe reaches another replica
 _BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -50,6 +51,7 @@ class Prober:
         )
         self.has_succeeded: bool | None = None
         self._last_published: dict[str, Any] | None = None
+        self._replicas: dict[str, tuple[Mapping[str, str], float]] = {}  # when each answered last
 
     def faults(self) -> dict[str, str]:
         """The reason why the probe itself, or the report of its result, fails."""
@@ -82,7 +84,8 @@ class Prober:
         if report.faults and self.has_succeeded is None and term_seconds < await self._grace_seconds():
             return self._policy.retry_seconds
         self.has_succeeded = not report.faults
-        await self._publish(_document(report))
+        faults = self._faults_of_replicas(report)
+        await self._publish(_document(report) | ({"faults": faults} if faults else {}))
         return self._policy.period_seconds
 
     async def _grace_seconds(self) -> float:
@@ -99,17 +102,37 @@ class Prober:
         return self._last_published
 
     async def _publish(self, document: dict[str, Any]) -> None:
-        """Store and announce *document* if its state or reasons changed; messages are not compared."""
+        """Store and announce *document* if its state, reasons or faults changed; texts are not compared."""
         try:
             previous = await self._read_last_published()
-            if any(previous.get(key) != document[key] for key in ("state", "reasons")):
-                await self._status.write(document | {"since": format_time(self._clock())})
-                self._last_published = document
+            has_changed = any(previous.get(key) != document[key] for key in ("state", "reasons"))
+            if has_changed or _subjects(previous) != _subjects(document):
+                since = format_time(self._clock()) if has_changed else previous.get("since", "")
+                published = document | {"since": since}
+                await self._status.write(published)
+                self._last_published = published
+            if has_changed:
                 await self._announce(previous, document)
         except ClusterError as error:
             self._report_contact.failed(error)
         else:
             self._report_contact.succeeded()
+
+    def _faults_of_replicas(self, report: ProbeReport) -> dict[str, str]:
+        """The faults that replicas of the webhook stated lately, by the subject and the replica's name."""
+        moment = monotonic()
+        if report.replica:
+            self._replicas[report.replica.replica] = report.replica.faults, moment
+        self._replicas = {
+            name: (faults, seen)
+            for name, (faults, seen) in self._replicas.items()
+            if moment - seen < _REMEMBERED_SECONDS
+        }
+        return {
+            f"{subject} ({name})": reason
+            for name, (faults, _) in sorted(self._replicas.items())
+            for subject, reason in faults.items()
+        }
 
     async def _announce(self, previous: Mapping[str, Any], current: Mapping[str, Any]) -> None:
         """Write a log line and an Event."""
@@ -129,3 +152,9 @@ def _document(report: ProbeReport) -> dict[str, Any]:
         "reasons": [fault.reason for fault in report.faults],
         "message": "; ".join(fault.message for fault in report.faults),
     }
+
+
+def _subjects(document: Mapping[str, Any]) -> set[str]:
+    """The subjects of the faults in a published document, which people can edit."""
+    faults = document.get("faults")
+    return set(faults) if isinstance(faults, Mapping) else set()

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from app.domain.self_probe import ReplicaFaults
 from tests.kubernetes.fake_api_server import Answer
 from tests.kubernetes.webhook_configurations import PODS, PROBE
 
@@ -12,13 +13,17 @@ NO_FAULT_MESSAGES = [
 ]
 
 
-def patches_config_map(annotation: str = "job-profiler.liqo.io/probe-answer") -> Answer:
+def patches_config_map(
+    annotation: str = "job-profiler.liqo.io/probe-answer", faults: ReplicaFaults | None = None
+) -> Answer:
     """The created ConfigMap with the webhook's patch: the question is repeated in *annotation*."""
 
     async def create(request: web.Request) -> web.StreamResponse:
         created = await request.json()
         annotations = created["metadata"]["annotations"]
         annotations[annotation] = annotations["job-profiler.liqo.io/probe-question"]
+        if faults:
+            annotations["job-profiler.liqo.io/probe-faults"] = faults.to_annotation()
         return web.json_response(created, status=201)
 
     return create

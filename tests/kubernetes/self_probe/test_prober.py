@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from app.domain.self_probe import ReplicaFaults
 from app.kubernetes import paths
 from app.kubernetes.client import open_cluster
 from app.kubernetes.events import EventRecorder
@@ -221,6 +222,28 @@ async def test_a_failed_write_of_the_report_is_retried(cluster: Cluster, tmp_pat
         assert prober.has_succeeded is False
         cluster.server.on("PATCH", STATUS_MAP, cluster._takes)
         await until(lambda: cluster.report.get("state") == "Failing")
+
+
+async def test_faults_of_each_replica_are_published(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two replicas answer in turn, one of them with a fault; the state and its time stay, without an Event.
+
+    Six probes cause one more write. When the replica has no fault any more, or is gone for ten minutes (0.2 s
+    here), none is left.
+    """
+    monkeypatch.setattr("app.kubernetes.self_probe.prober._REMEMBERED_SECONDS", 0.2)
+    fault = {"watch of cpuprofiles": "403 Forbidden"}
+    good, bad = (patches_config_map(faults=ReplicaFaults(name, of)) for name, of in (("a", {}), ("b", fault)))
+    async with leading(cluster, tmp_path):
+        await cluster.probed()
+        well = dict(cluster.report)
+        cluster.server.on("POST", CONFIG_MAPS, bad, good, bad, good, bad, good)
+        await until(lambda: "faults" in cluster.report)
+        assert cluster.report == well | {"faults": {"watch of cpuprofiles (b)": "403 Forbidden"}}
+        await until(lambda: cluster.report == well)
+
+    assert (cluster.writes, cluster.events) == (3, [])
 
 
 async def test_an_edited_entry_fails_an_answered_probe(cluster: Cluster, tmp_path: Path) -> None:
