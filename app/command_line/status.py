@@ -63,9 +63,8 @@ def print_status(settings: Settings, *, output: str) -> None:
     if abs(stored.ahead_seconds) > TOLERATED_SECONDS:
         way = "ahead of" if stored.ahead_seconds > 0 else "behind"
         print_error(f"this machine's clock is {abs(stored.ahead_seconds):.0f} s {way} the API server's")
-    if unreadable := [
-        key for key, read in _PARTS.items() if read(stored.report.get(key)) != stored.report.get(key)
-    ]:
+    parts = {key: read for key, read in _PARTS.items() if key in stored.report}
+    if unreadable := [key for key, read in parts.items() if read(stored.report[key]) != stored.report[key]]:
         print_error(f"left out of the report, since they can't be read: {', '.join(unreadable)}")
 
 

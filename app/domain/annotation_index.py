@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
 
-from app.domain.annotations import pod_annotations
+from app.domain.annotations import kind_of, pod_annotations
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.fair_shares import take_turns
 from app.domain.profiles import Identity, ProfileKind, Resource, StoredProfile
@@ -51,6 +51,15 @@ class AnnotationIndex:
     def is_synced(self) -> bool:
         """True once every kind of profile is listed; before that, a missing profile proves nothing."""
         return self._catalogue.is_synced
+
+    @property
+    def has_lists(self) -> bool:
+        """True once any kind of profile is listed."""
+        return bool(self._catalogue.listed_kinds)
+
+    def decides(self, key: str) -> bool:
+        """True for an annotation key of ours whose kind is listed: the index knows its value."""
+        return kind_of(key) in self._catalogue.listed_kinds
 
     def __len__(self) -> int:
         return len(self._entries)

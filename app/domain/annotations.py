@@ -3,9 +3,12 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from app.domain.profiles import ProfileKind
+
 CPU_PROFILE = "liqo.io/cpuProfile"
 MEMORY_PROFILE = "liqo.io/memoryProfile"
 CONNECTION_PROFILE = "liqo.io/connectionProfile"
+_KINDS = {CPU_PROFILE: ProfileKind.CPU, MEMORY_PROFILE: ProfileKind.MEMORY}
 _CONNECTION_PROFILE_KEY = re.compile(rf"{re.escape(CONNECTION_PROFILE)}[0-9]+")
 
 # Summary of the requests and limits that the webhook set when the Pod was created; back-fill removes it after
@@ -35,6 +38,13 @@ REPORTED_BY = "job-profiler.liqo.io/reported-by"
 def is_ours(key: str) -> bool:
     """True for every annotation key that only the profiler may set on a Pod."""
     return key in {CPU_PROFILE, MEMORY_PROFILE} or _CONNECTION_PROFILE_KEY.fullmatch(key) is not None
+
+
+def kind_of(key: str) -> ProfileKind | None:
+    """The kind of profile that an annotation key names; None for a key of another writer."""
+    if key in _KINDS:
+        return _KINDS[key]
+    return ProfileKind.CONNECTION if _CONNECTION_PROFILE_KEY.fullmatch(key) else None
 
 
 def is_ours_at_admission(key: str) -> bool:

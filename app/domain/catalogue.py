@@ -53,6 +53,11 @@ class ProfileCatalogue:
         """True once all three kinds are listed."""
         return len(self._by_name) == len(ProfileKind)
 
+    @property
+    def listed_kinds(self) -> frozenset[ProfileKind]:
+        """The kinds with a list; of the others nothing is known, which is not the same as none."""
+        return frozenset(self._by_name)
+
     def get(self, identity: Identity) -> StoredProfile | None:
         """The profile of *identity*; the older object if there are two."""
         return self._by_subject[identity.kind].get(identity.subject)

@@ -30,6 +30,11 @@ class ServerClock:
         self._looked_at: float | None = None
         self._differs = False
 
+    @property
+    def differs(self) -> bool:
+        """True if the clocks differ by more than a minute."""
+        return self._differs
+
     def observe(self, date: str | None) -> None:
         """Compare with the `Date` header of a response that was just received; nothing if it is no date."""
         moment = self._monotonic()

@@ -37,6 +37,11 @@ class InMemoryProfiles:
         stored = filter(None, map(self.catalogue.get, identities))
         return [self.manifests[name] for name in sorted(profile.name for profile in stored)]
 
+    @property
+    def known_kinds(self) -> frozenset[ProfileKind]:
+        """All kinds."""
+        return self.catalogue.listed_kinds
+
     async def stored(self) -> ProfileCatalogue:
         """The catalogue of the objects."""
         return self.catalogue
@@ -82,6 +87,9 @@ class LoggedReport:
     async def write(self, report: Mapping[str, Any]) -> None:
         """Log the number of profiles of each kind."""
         log.info("profiles", **report["profiles"])
+
+    async def write_faults(self, faults: Mapping[str, str]) -> None:
+        """Do nothing: the fault is logged already."""
 
     async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
         """Do nothing: the change is logged already, and there is no object for an Event."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.pod_record import PodRecord
-from app.domain.profiles import Pressure, Resource, StoredProfile
+from app.domain.profiles import Pressure, ProfileKind, Resource, StoredProfile
 from app.history.samples import (
     ConnectionSamples,
     ContainerSamples,
@@ -76,8 +76,12 @@ class ClusterWatches(Protocol):
 class ProfileStore(Protocol):
     """The store of profiles."""
 
+    @property
+    def known_kinds(self) -> frozenset[ProfileKind]:
+        """The kinds of which all stored profiles are known; no other is written, marked or removed."""
+
     async def stored(self) -> ProfileCatalogue:
-        """The stored profiles, once they are listed; raises ClusterError if they can't be."""
+        """The stored profiles, once they are listed; raises ClusterError if no kind can be."""
 
     async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Carry out one write; raises ClusterError."""
@@ -94,6 +98,9 @@ class ReportSink(Protocol):
 
     async def write(self, report: Mapping[str, Any]) -> None:
         """Store the status report, unless the stored one is equal; raises ClusterError."""
+
+    async def write_faults(self, faults: Mapping[str, str]) -> None:
+        """Replace only the faults in the status report; raises ClusterError."""
 
     async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
         """Record one change of state as an Event; the sink logs a failure instead of raising it."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.custom_resources import KINDS, stale_condition, to_manifest, to_status
-from app.domain.profiles import StoredProfile
+from app.domain.profiles import ProfileKind, StoredProfile
 from app.domain.quantities import format_time
 from app.errors import NotFoundError, UnavailableError
 from app.kubernetes.client import ClusterClient
@@ -19,6 +19,7 @@ from app.kubernetes.status_map import StatusMap
 from app.kubernetes.workloads import WorkloadClient
 from app.periodic import wait_synced
 from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.profiler.cycle.status_report import report_faults
 from app.profiler.profile_write import ProfileWrite
 from app.profiler.registries.workloads import build_snapshot
 from app.profiler.workload_event import WorkloadEvent
@@ -46,24 +47,34 @@ class ClusterProfiles:
         namespace: str,
         catalogue: ProfileCatalogue,
         *,
+        is_failing: Callable[[ProfileKind], bool] = lambda _kind: False,
         sync_seconds: float = 30,
     ) -> None:
         self._writer = ProfileWriter(client, namespace)
         self._namespace = namespace
         self._catalogue = catalogue
-        self._sync_seconds = sync_seconds
+        self._is_failing, self._sync_seconds = is_failing, sync_seconds
+
+    @property
+    def known_kinds(self) -> frozenset[ProfileKind]:
+        """The kinds that are listed and can still be read."""
+        return frozenset(kind for kind in self._catalogue.listed_kinds if not self._is_failing(kind))
 
     async def stored(self) -> ProfileCatalogue:
-        """The catalogue when all kinds are listed; before that, no new names can be assigned.
+        """The catalogue when each kind is known, or one is and the others fail.
 
         Raises:
-            UnavailableError: they are not listed within `sync_seconds`.
+            UnavailableError: it is not so within `sync_seconds`.
         """
         try:
-            await wait_synced(lambda: self._catalogue.is_synced, within_seconds=self._sync_seconds)
+            await wait_synced(self._have_settled, within_seconds=self._sync_seconds)
         except TimeoutError as error:
             raise UnavailableError("the stored profiles are not listed yet") from error
         return self._catalogue
+
+    def _have_settled(self) -> bool:
+        known = self.known_kinds
+        return bool(known) and all(kind in known or self._is_failing(kind) for kind in ProfileKind)
 
     async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Write the value if it changed, then the status."""
@@ -97,6 +108,12 @@ class ClusterReport:
         """Write the report if it differs from the stored one."""
         if await self._map.read() != report:
             await self._map.write(dict(report))
+
+    async def write_faults(self, faults: Mapping[str, str]) -> None:
+        """Replace the faults of the stored report; without one, the report has nothing else."""
+        stored = await self._map.read() or {}
+        if (report := stored | report_faults(faults)) != stored:
+            await self._map.write(report)
 
     async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
         """Emit an Event on the status ConfigMap."""

@@ -1,5 +1,7 @@
 """Factory of the back-fill, which is rebuilt for each term of a leader."""
 
+from collections.abc import Callable
+
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.catalogue import ProfileCatalogue
 from app.kubernetes.client import ClusterClient
@@ -29,7 +31,9 @@ class BackfillFactory:
         """The reason for each namespace with a Pod whose last repair failed, in this term."""
         return self._running.faults() if self._running else {}
 
-    async def run(self, pods: PodWatches, namespaces: NamespaceScope) -> None:
+    async def run(
+        self, pods: PodWatches, namespaces: NamespaceScope, have_profiles_settled: Callable[[], bool]
+    ) -> None:
         """Run the back-fill of one term, until cancelled."""
         self._running = Backfill(
             pods.registry,
@@ -40,4 +44,6 @@ class BackfillFactory:
             rate_limiter=RateLimiter(self._settings.backfill_rate),
             period_seconds=self._settings.background_routine_update_time,
         )
-        await self._running.run(lambda: pods.have_settled() and namespaces.is_settled)
+        await self._running.run(
+            lambda: pods.have_settled() and namespaces.is_settled and have_profiles_settled()
+        )

@@ -13,7 +13,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from app.kubernetes.reflector import Reflector
-from app.runtime.watches.faults import watch_faults
+from app.kubernetes.server_clock import ServerClock
+from app.runtime.watches.faults import clock_fault, watch_faults
 
 Watches = Iterable[Reflector[Any]]
 Family = GaugeMetricFamily | CounterMetricFamily
@@ -54,14 +55,14 @@ _FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
 class HealthMetrics(Collector):
     """Collects gauges from registered callables; an unknown value has no sample."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, clock: ServerClock | None = None) -> None:
         self.certificates: dict[str, Callable[[], x509.Certificate | None]] = {}
         self.watches: list[Callable[[], Watches]] = []
         # The reason of each fault of a task, by the task.
         self.task_faults: Callable[[], Mapping[str, Mapping[str, str]]] = dict
         self.bundle_matches: Callable[[], bool | None] = lambda: None
         self.probe_succeeded: Callable[[], bool | None] = lambda: None
-        self.clock_ahead_seconds: Callable[[], float | None] = lambda: None
+        self._clock = clock
         self._version = _version()
         registry.register(self)
 
@@ -79,7 +80,7 @@ class HealthMetrics(Collector):
         for family, read_flag in ((match, self.bundle_matches), (success, self.probe_succeeded)):
             if (flag := read_flag()) is not None:
                 family.add_metric([], int(flag))
-        if (seconds := self.clock_ahead_seconds()) is not None:
+        if self._clock and (seconds := self._clock.ahead_seconds) is not None:
             ahead.add_metric([], seconds)
         for resource, watches in self._by_resource().items():
             synced.add_metric([resource], int(all(watch.is_synced for watch in watches)))
@@ -94,8 +95,9 @@ class HealthMetrics(Collector):
         yield from (build, expiry, match, success, ahead, synced, left_out, last_event, task, failing)
 
     def faults(self) -> dict[str, str]:
-        """The reason of each failing watch, by what it watches."""
-        return watch_faults(chain.from_iterable(read() for read in self.watches))
+        """The reason of each failing watch, by what it watches, and of a clock that differs."""
+        faults = watch_faults(chain.from_iterable(read() for read in self.watches))
+        return faults | (clock_fault("clock", self._clock) if self._clock else {})
 
     def _failing(self) -> dict[tuple[str, str], bool]:
         failing: dict[tuple[str, str], bool] = {}

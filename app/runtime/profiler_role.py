@@ -9,7 +9,6 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from app.domain.catalogue import ProfileCatalogue
 from app.kubernetes.checkpoint_maps import CheckpointMaps
 from app.kubernetes.client import ClusterClient
 from app.kubernetes.election import LeaderElector, LeaseTiming
@@ -20,7 +19,7 @@ from app.profiler.backfill.metrics import BackfillMetrics
 from app.profiler.cycle.cycle import ProfilingCycle
 from app.profiler.cycle.loop import CyclePlan, run_cycles
 from app.profiler.cycle.metrics import CycleMetrics
-from app.profiler.ports import ClusterPorts, WorkloadLister
+from app.profiler.ports import ClusterPorts, ProfileStore, WorkloadLister
 from app.profiler.profile_gauges import ProfileGauges
 from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.adapters import (
@@ -33,9 +32,10 @@ from app.runtime.certificates import authority_secret, certificate_keeper
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.policies import cycle_plan, probe_policy
 from app.runtime.prometheus import check_access, open_prometheus
-from app.runtime.watches.faults import TermWatches
+from app.runtime.watches.faults import TermWatches, clock_fault
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector
 from app.runtime.watches.pods import PodWatches
+from app.runtime.watches.profiles import ProfileWatches
 from app.runtime.watches.workloads import WorkloadWatches
 from app.settings.environment import Settings
 from app.settings.types import CertificateProvider
@@ -46,14 +46,14 @@ from app.tls.key_pairs import certificate_of, key_pair_of
 def cluster_ports(
     settings: Settings,
     client: ClusterClient,
-    catalogue: ProfileCatalogue,
+    profiles: ProfileStore,
     lister: WorkloadLister,
     events: EventRecorder,
 ) -> ClusterPorts:
     """The ports of a cycle, on the API server."""
     return ClusterPorts(
         lister,
-        ClusterProfiles(client, settings.profiles_home, catalogue),
+        profiles,
         ClusterReport(client, settings.own_namespace, events),
         ClusterEvents(events),
         CheckpointMaps(client, settings.own_namespace),
@@ -76,7 +76,7 @@ class ProfilerRole:
         self,
         settings: Settings,
         client: ClusterClient,
-        catalogue: ProfileCatalogue,
+        profiles: ProfileWatches,
         registry: CollectorRegistry,
         plan: CyclePlan | None = None,
     ) -> None:
@@ -93,7 +93,7 @@ class ProfilerRole:
         )
         # Used for all work of a leader: a stalled leader that resumes sends no more writes.
         self._client = client = client.with_write_fence(lambda: self._elector.is_leader)
-        self._catalogue = catalogue
+        self._profiles, catalogue = profiles, profiles.catalogue
         self._metrics, self._queries = CycleMetrics(registry), QueryMetrics(registry)
         if settings.background_routine_enabled:
             check_access(settings)
@@ -140,6 +140,9 @@ class ProfilerRole:
             subject: reason for read in self._current_tasks().values() for subject, reason in read().items()
         }
 
+    def _clock_fault(self) -> dict[str, str]:
+        return clock_fault("clock of the profiler", self._client.server_clock)
+
     def _current_tasks(self) -> dict[str, ReadFaults]:
         """A follower has no other task than to ask for the Lease."""
         return self._task_faults if self._leading else {_LEASE: self._elector.faults}
@@ -169,12 +172,17 @@ class ProfilerRole:
                 group.create_task(self._prober.run(), name="self-probe")
                 if self._settings.background_routine_enabled:
                     decisive: list[Reflector[Any]] = [*pods.reflectors, *namespaces.reflectors]
-                    watches = TermWatches(self._watches, decisive, self._faults_of_tasks)
+                    watches = TermWatches(
+                        lambda: [*self._profiles.reflectors, *self._watches()],
+                        decisive,
+                        lambda: {**self._faults_of_tasks(), **self._clock_fault()},
+                    )
                     group.create_task(self._run_cycles(workloads, namespaces.scope, watches), name="cycles")
                     group.create_task(workloads.run(), name="watch of workloads")
                     self._watched.append(workloads)
                 if self._backfill:
-                    group.create_task(self._backfill.run(pods, namespaces.scope), name="back-fill")
+                    backfill = self._backfill.run(pods, namespaces.scope, self._profiles.have_settled)
+                    group.create_task(backfill, name="back-fill")
                 if self._settings.background_routine_enabled or self._backfill:
                     group.create_task(pods.run(), name="watch of pods")
                     group.create_task(namespaces.run(), name="watch of namespaces")
@@ -195,7 +203,13 @@ class ProfilerRole:
     async def _run_cycles(
         self, lister: WorkloadLister, namespaces: NamespaceScope, watches: TermWatches
     ) -> None:
-        ports = cluster_ports(self._settings, self._client, self._catalogue, lister, self._events)
+        profiles = ClusterProfiles(
+            self._client,
+            self._settings.profiles_home,
+            self._profiles.catalogue,
+            is_failing=self._profiles.is_failing,
+        )
+        ports = cluster_ports(self._settings, self._client, profiles, lister, self._events)
         cluster = replace(ports, watches=watches)
         async with open_prometheus(self._settings, namespaces, self._queries) as source:
             cycle = ProfilingCycle(source, cluster, self._plan.policy, namespaces.covers, namespaces.current)

@@ -10,18 +10,15 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
-from app.domain.catalogue import ProfileCatalogue, ProfileSink
-from app.domain.custom_resources import KINDS
+from app.domain.catalogue import ProfileCatalogue
 from app.http_server.listener import Listener
-from app.kubernetes import paths
 from app.kubernetes.client import ClusterClient, open_cluster
-from app.kubernetes.list_options import ListOptions
-from app.kubernetes.reflector import Reflector
 from app.runtime.health import HEALTH_CLIENTS, create_health
 from app.runtime.health_metrics import HealthMetrics
 from app.runtime.logs import configure_logs
 from app.runtime.scheduling import sets_requests
 from app.runtime.supervision import supervise
+from app.runtime.watches.profiles import ProfileWatches
 from app.runtime.webhook_role import WebhookRole
 from app.settings.environment import Settings
 from app.settings.types import Role
@@ -34,7 +31,7 @@ log = structlog.get_logger(__name__)
 # With both roles in one process, threads of a cycle yield to reviews sooner than after Python's 5 ms.
 _SHORT_SWITCH_SECONDS = 0.0005
 Tasks = dict[str, Coroutine[Any, Any, None]]
-BuildProfiler = Callable[[Settings, ClusterClient, ProfileCatalogue, CollectorRegistry], "ProfilerRole"]
+BuildProfiler = Callable[[Settings, ClusterClient, ProfileWatches, CollectorRegistry], "ProfilerRole"]
 
 
 def serve(settings: Settings, build_profiler: BuildProfiler | None = None) -> None:
@@ -64,10 +61,10 @@ async def _run_roles(
     catalogue = ProfileCatalogue(
         with_containers=sets_requests(settings), with_times=settings.role is not Role.WEBHOOK
     )
-    metrics, watches = HealthMetrics(registry), _profile_watches(settings, client, catalogue)
-    metrics.watches.append(watches.values)
-    metrics.clock_ahead_seconds = lambda: client.server_clock.ahead_seconds
-    tasks: Tasks = {name: watch.run() for name, watch in watches.items()}
+    profiles = ProfileWatches(client, settings.profiles_home, catalogue)
+    metrics = HealthMetrics(registry, client.server_clock)
+    metrics.watches.append(lambda: profiles.reflectors)
+    tasks: Tasks = {name: watch.run() for name, watch in profiles.by_task.items()}
     checks: dict[str, Callable[[], str | None]] = {
         "shutdown": lambda: "the process is stopping" if stopping.is_set() else None
     }
@@ -75,16 +72,17 @@ async def _run_roles(
     drained = stopping
     if settings.role is not Role.PROFILER:
         webhook = WebhookRole(settings, catalogue, registry, _constraints(settings))
+        webhook.have_profiles_settled, webhook.read_faults = profiles.have_settled, metrics.faults
         tasks |= webhook.tasks(client, metrics)
         checks["webhook"] = webhook.unready_reason
         drained = asyncio.Event()
         tasks["drain"] = _drain(webhook, stopping, drained)
     if settings.role is not Role.WEBHOOK:
-        profiler = build_profiler(settings, client, catalogue, registry)
+        profiler = build_profiler(settings, client, profiles, registry)
         profiler.register_metrics(metrics)
         tasks["profiler"] = _run_until_stopping(profiler.run(), stopping)
         checks["profiler"] = lambda: (
-            None if catalogue.is_synced else "waiting for the initial list of profiles"
+            None if profiles.have_settled() else "waiting for the initial list of profiles"
         )
         fault_sources.append(profiler.faults)
 
@@ -115,24 +113,13 @@ def _constraints(settings: Settings) -> ConstraintIndex | None:
     return ConstraintIndex(settings.profiling_namespace) if sets_requests(settings) else None
 
 
-def _profile_watches(
-    settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue
-) -> dict[str, Reflector[Any]]:
-    watches: dict[str, Reflector[Any]] = {}
-    for profile_kind, kind in KINDS.items():
-        sink = ProfileSink(catalogue, profile_kind)
-        selection = ListOptions(paths.profiles(kind.plural, settings.profiles_home))
-        watches[f"watch of {kind.plural}"] = Reflector(client, selection, sink, transform=sink.read)
-    return watches
-
-
 def _build_profiler(
-    settings: Settings, client: ClusterClient, catalogue: ProfileCatalogue, registry: CollectorRegistry
+    settings: Settings, client: ClusterClient, profiles: ProfileWatches, registry: CollectorRegistry
 ) -> "ProfilerRole":
     # Only this role imports numpy, which keeps the webhook's process small.
     from app.runtime.profiler_role import ProfilerRole  # noqa: PLC0415
 
-    return ProfilerRole(settings, client, catalogue, registry)
+    return ProfilerRole(settings, client, profiles, registry)
 
 
 async def _drain(webhook: WebhookRole, stopping: asyncio.Event, drained: asyncio.Event) -> None:

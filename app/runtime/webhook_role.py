@@ -87,9 +87,11 @@ class WebhookRole:
     def unready_reason(self) -> str | None:
         """The reason why this replica is not ready for reviews; None if it is ready.
 
-        A watch of constraints that fails delays it for a minute at most: Pods of its namespace are not sized.
+        A kind of profile or a watch of constraints that fails delays it for a minute at most: the annotations
+        of that kind stay as they are, and Pods of that namespace are not sized. Without any list of profiles
+        it is never ready.
         """
-        if not self.index.is_synced:
+        if not self.have_profiles_settled():
             return "waiting for the initial list of profiles"
         if self._constraints and not (self._constraints.is_synced or self._have_constraints_settled()):
             return "waiting for the initial lists of LimitRanges, ResourceQuotas and HorizontalPodAutoscalers"
@@ -134,7 +136,7 @@ class WebhookRole:
 
     async def _freeze_garbage_collector(self) -> None:
         """Exclude the listed objects from garbage collection: a full collection would delay reviews."""
-        await wait_synced(lambda: self.index.is_synced)
+        await wait_synced(self.have_profiles_settled)
         gc.collect()
         gc.freeze()
         await asyncio.Event().wait()

@@ -55,7 +55,7 @@ def decide(request: AdmissionRequest, state: AdmissionState) -> Decision:
     # A prepared decision has the profile annotations only: no operations on requests, and no summary.
     is_ordinary = sizing.outcome is None and not (sizing.owns_summary and _has_summary(metadata))
     prepared = state.prepared.find(workload, metadata.annotations) if is_ordinary else None
-    return prepared or _decide_on_annotations(metadata, workload, state.index.annotations(workload), sizing)
+    return prepared or _decide_on_annotations(metadata, workload, state.index, sizing)
 
 
 def _is_pod_creation(request: AdmissionRequest) -> bool:
@@ -72,7 +72,7 @@ def _reason_to_skip(namespace: str, metadata: Metadata, state: AdmissionState) -
         return SkipReason.MIRROR_POD
     if len(metadata.annotations or ()) > _MAX_ANNOTATIONS:
         return SkipReason.TOO_COMPLEX
-    return None if state.index.is_synced else SkipReason.INDEX_NOT_SYNCED
+    return None if state.index.has_lists else SkipReason.INDEX_NOT_SYNCED
 
 
 def _has_summary(metadata: Metadata) -> bool:
@@ -81,21 +81,34 @@ def _has_summary(metadata: Metadata) -> bool:
 
 
 def _decide_on_annotations(
-    metadata: Metadata, workload: Workload, profiled: Mapping[str, str], sizing: Sizing
+    metadata: Metadata, workload: Workload, index: AnnotationIndex, sizing: Sizing
 ) -> Decision:
-    is_own = is_ours_at_admission if sizing.owns_summary else is_ours
+    profiled = index.annotations(workload)
+    is_own = _own_keys(index, owns_summary=sizing.owns_summary)
     if profiled or sizing.summary:
         wanted, sizing = _fit(metadata, profiled, sizing, is_own)
     else:
         wanted = profiled
-    without_profile = SkipReason.NO_OWNER if workload.kind == POD else SkipReason.NO_PROFILE
-    reason = None if profiled else without_profile
+    reason = None if profiled else _reason_without_profile(workload, index)
     has_dropped = wanted is not profiled and not profiled.keys() <= wanted.keys()
     if has_dropped:
         reason = SkipReason.ANNOTATIONS_TOO_LARGE
     patch = build_patch(metadata.annotations, wanted, is_own)
     patch += sizing.operations
     return Decision(Patch.of(patch), reason if patch or reason else SkipReason.UP_TO_DATE, sizing.outcome)
+
+
+def _own_keys(index: AnnotationIndex, *, owns_summary: bool) -> Callable[[str], bool]:
+    """True for the keys that the patch decides on: those of a kind that is not listed stay as they are."""
+    if index.is_synced:
+        return is_ours_at_admission if owns_summary else is_ours
+    return lambda key: index.decides(key) or (owns_summary and key == REQUESTS)
+
+
+def _reason_without_profile(workload: Workload, index: AnnotationIndex) -> SkipReason:
+    if workload.kind == POD:
+        return SkipReason.NO_OWNER
+    return SkipReason.NO_PROFILE if index.is_synced else SkipReason.INDEX_NOT_SYNCED
 
 
 def _fit(

@@ -25,6 +25,11 @@ class NeedIndex:
         self._needs: dict[Workload, Mapping[Resource, ContainerNeeds]] = {}
         catalogue.subscribe(self._invalidate)
 
+    @property
+    def is_synced(self) -> bool:
+        """True once every kind of profile is listed; before that, a workload may have needs."""
+        return self._index.is_synced
+
     def needs(self, workload: Workload) -> Mapping[Resource, ContainerNeeds]:
         """The needs by resource; empty if there are none. Do not modify the result."""
         profiled = self._index.profiled(workload)

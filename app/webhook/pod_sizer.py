@@ -49,7 +49,7 @@ class PodSizer:
             return _NOT_SYNCED
         needs = self._needs.needs(workload)
         if not needs:
-            return Sizing(SizingOutcome.NO_PROFILE)
+            return Sizing(SizingOutcome.NO_PROFILE) if self._needs.is_synced else _NOT_SYNCED
         resources = read_resources(pod.spec)
         resizing = resize(resources, needs, constraints, self._policy)
         operations = resource_operations(resources, resizing)

@@ -16,7 +16,6 @@ from app.kubernetes.self_probe.probe import Probe, ProbePolicy
 from app.kubernetes.status_map import NAME, StatusMap
 from app.kubernetes.webhook_configuration import WebhookConfiguration
 from app.kubernetes.webhook_entries import PROBE_WEBHOOK, WEBHOOK
-from app.kubernetes.workloads import cron_job_selection
 from app.runtime.watches.namespaces import list_scope
 from app.settings.environment import read_settings
 from tests.kubernetes.fake_api_server import FakeApiServer, answers
@@ -40,7 +39,6 @@ READERS: dict[str, Callable[[ClusterClient], Awaitable[object]]] = {
     "new caBundle": lambda client: WebhookConfiguration(client, "hook").publish_ca_bundle(b"b"),
     "status": lambda client: StatusMap(client, "own").read_all(),
     "probe": lambda client: Probe(client, ProbePolicy("own", "hook", {})).run_once(),
-    "version of CronJobs": cron_job_selection,
     "scope": lambda client: list_scope(client, read_settings({})),
 }
 
@@ -68,7 +66,6 @@ async def test_a_wrong_object_is_a_fault_of_the_request(
         paths.config_map("own", f"{PREFIX}000000000000"),
         paths.secret("own", "tls"),
         paths.mutating_webhook_configuration("hook"),
-        paths.batch(),
     )
     for variant in variants(RIGHT):
         for verb in ("GET", "PUT", "PATCH", "POST"):

@@ -16,6 +16,7 @@ from app.profiler.cycle.collector import CollectionLimits, Progress, newest_comp
 from app.profiler.cycle.cycle import CyclePolicy, CycleReport, ProfilingCycle
 from app.profiler.cycle.derivation import StoredValues
 from app.profiler.cycle.signals import Health, Signal, SignalState
+from app.profiler.cycle.status_report import report_faults
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
 from app.profiler.ports import ClusterPorts
 from app.profiler.workload_event import WorkloadEvent
@@ -52,6 +53,10 @@ class RecordingSink:
         document = json.loads(json.dumps(report))
         if not self.reports or document != self.reports[-1]:
             self.reports.append(document)
+
+    async def write_faults(self, faults: Mapping[str, str]) -> None:
+        """Record a report with other faults."""
+        self.reports.append({**(self.reports[-1] if self.reports else {}), **report_faults(faults)})
 
     async def record_event(self, reason: str, message: str, *, warning: bool) -> None:
         """Record an Event."""

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from app.errors import ForbiddenError
 from app.kubernetes.client import ClusterClient, open_cluster
 from app.kubernetes.list_options import ListOptions, Object
 from app.kubernetes.reflector import Reflector
+from app.kubernetes.server_clock import ServerClock
 from app.runtime.health_metrics import HealthMetrics
+from app.runtime.watches.faults import clock_fault
 from app.tls.key_pairs import certificate_of
 from tests.kubernetes.fake_api_server import FakeApiServer
 from tests.kubernetes.polling import Clock
@@ -110,6 +113,27 @@ async def test_a_resource_is_as_fresh_as_its_oldest_watch(tmp_path: Path) -> Non
         assert scraped(registry)["cache_synced"][("pods",)] == 1
         led.clear()
         assert scraped(registry)["cache_synced"] == {("secrets",): 0}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "faults"),
+    [
+        (59, {}),
+        (3600, {"clock": "3600 s ahead of the API server's: certificates and ages depend on both"}),
+        (-90, {"clock": "90 s behind the API server's: certificates and ages depend on both"}),
+    ],
+)
+def test_a_clock_that_differs_is_a_fault(ahead: float, faults: dict[str, str]) -> None:
+    """Of the process's readiness, and, of the leader, also of its cycles and so of the status report."""
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    clock = ServerClock(wall=lambda: now.timestamp() + ahead)
+    health = HealthMetrics(CollectorRegistry(), clock)
+    assert health.faults() == {}  # not known before the first response
+
+    clock.observe(format_datetime(now, usegmt=True))
+
+    assert health.faults() == faults
+    assert list(clock_fault("clock of the profiler", clock).values()) == list(faults.values())
 
 
 async def test_a_failing_watch_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from app.kubernetes.client import open_cluster
 from app.runtime.profiler_role import ProfilerRole
+from app.runtime.watches.profiles import ProfileWatches
 from app.settings.environment import read_settings
 from tests.kubernetes.fake_api_server import FakeApiServer
 from tests.webhook.profiles import synced_catalogue, web_profiles
@@ -24,7 +25,8 @@ async def test_metrics_name_no_workload_unless_asked(
     registry = CollectorRegistry()
     settings = read_settings({"workload_metrics": is_wanted})
     async with FakeApiServer() as server, open_cluster(server.kubeconfig(tmp_path)) as client:
-        role = ProfilerRole(settings, client, synced_catalogue(*web_profiles()), registry)
+        profiles = ProfileWatches(client, "profiling", synced_catalogue(*web_profiles()))
+        role = ProfilerRole(settings, client, profiles, registry)
     role._set_leading(leading=True)
 
     lines = generate_latest(registry).decode().splitlines()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jsonpatch
 import pytest
 
 from app.domain.annotation_index import AnnotationIndex
@@ -97,17 +98,46 @@ def test_a_pod_passes_unchanged_for_a_reason(document: dict[str, Any], reason: S
     assert decision(document) == Decision(NO_PATCH, reason)
 
 
-@pytest.mark.parametrize("listed", [(), (ProfileKind.CPU,), (ProfileKind.CPU, ProfileKind.MEMORY)])
-def test_an_index_that_is_not_synced_changes_nothing(listed: tuple[ProfileKind, ...]) -> None:
-    """Before all three kinds were listed even a forged key stays: it might be the right one."""
+def decided_with(document: dict[str, Any], *listed: ProfileKind) -> Decision:
+    """The decision of a webhook that has a list of these kinds only: of `web`, its CPU profile."""
     catalogue = ProfileCatalogue()
-    for resource in listed:
-        catalogue.replace(resource, [cpu(WEB)] if resource is ProfileKind.CPU else [])
+    for kind in listed:
+        catalogue.replace(kind, [cpu(WEB)] if kind is ProfileKind.CPU else [])
     index = AnnotationIndex(catalogue, max_connections=64)
+    return decide(decode_review(encoded(document)), state_from(catalogue, index))
 
-    skipped = decide(decode_review(encoded(review(web_pod(FORGED)))), state_from(catalogue, index))
 
-    assert skipped == Decision(NO_PATCH, SkipReason.INDEX_NOT_SYNCED)
+def test_an_index_without_a_list_changes_nothing() -> None:
+    """Before any kind was listed even a forged key stays: it might be the right one."""
+    assert decided_with(review(web_pod(FORGED))) == Decision(NO_PATCH, SkipReason.INDEX_NOT_SYNCED)
+
+
+@pytest.mark.parametrize("present", [None, {"team": "web"}, FORGED], ids=["none", "foreign", "forged"])
+def test_a_kind_that_is_not_listed_costs_only_its_own_annotations(present: dict[str, str] | None) -> None:
+    """Only CPU profiles are listed: that annotation is set, and those of the other kinds stay as they are."""
+    document = review(web_pod(present))
+
+    decided = decided_with(document, ProfileKind.CPU)
+
+    patched = jsonpatch.apply_patch(document["request"]["object"], decided.patch.operations)
+    assert patched["metadata"]["annotations"] == {**(present or {}), "liqo.io/cpuProfile": WEB_CPU}
+
+
+@pytest.mark.parametrize(
+    ("listed", "reason"),
+    [
+        ((ProfileKind.MEMORY, ProfileKind.CONNECTION), SkipReason.INDEX_NOT_SYNCED),
+        (tuple(ProfileKind), SkipReason.NO_PROFILE),
+    ],
+    ids=["cpu-unknown", "all-known"],
+)
+def test_a_workload_that_may_have_a_profile_is_not_said_to_have_none(
+    listed: tuple[ProfileKind, ...], reason: SkipReason
+) -> None:
+    """`vote-bot` has none of the listed kinds; it is said to have no profile only if all kinds are listed."""
+    document = review(pod(owned_by("StatefulSet", "vote-bot")))
+
+    assert decided_with(document, *listed) == Decision(NO_PATCH, reason)
 
 
 @pytest.mark.parametrize(

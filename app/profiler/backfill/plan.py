@@ -9,6 +9,8 @@ current nor the last followed connections of its workload, or a summary of reque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.annotations import (
     REQUESTS,
@@ -16,6 +18,7 @@ from app.domain.annotations import (
     fit_annotations,
     merge_patch,
     need_annotations,
+    size_bytes,
 )
 from app.domain.fair_shares import in_turn
 from app.domain.pod_record import PodRecord
@@ -23,6 +26,7 @@ from app.domain.quantities import parse_time
 from app.domain.workloads import Workload
 
 CONNECTION_UPDATE_SECONDS = 3600
+_NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,8 @@ class RepairPlanner:
 
     @property
     def is_ready(self) -> bool:
-        """False until the index is synced: before, even a forged annotation might be correct."""
-        return self._index.is_synced
+        """False until a kind of profile is listed: before, even a forged annotation might be correct."""
+        return self._index.has_lists
 
     def plan(self, pods: Iterable[PodRecord], now_seconds: float) -> list[PodRepair]:
         """The repairs, unordered; empty while not ready."""
@@ -74,10 +78,19 @@ class RepairPlanner:
     def _plan_pod(self, pod: PodRecord, now_seconds: float) -> PodRepair | None:
         if pod.is_exempt or not self._in_scope(pod.namespace):
             return None
-        wanted = self._wanted(pod, now_seconds)
+        undecided = self._undecided(pod)
+        wanted = self._wanted(_without(pod, undecided), now_seconds)
+        if undecided:
+            wanted = {**wanted, **undecided}
         if pod.annotations == wanted and not pod.outdated_summary:
             return None
         return PodRepair(pod, wanted, was_missed=self._was_missed(pod))
+
+    def _undecided(self, pod: PodRecord) -> Mapping[str, str]:
+        """The Pod's profile annotations of kinds that are not listed: they may be correct, and stay."""
+        if self._index.is_synced:
+            return _NONE
+        return {key: value for key, value in pod.annotations.items() if not self._index.decides(key)}
 
     def _wanted(self, pod: PodRecord, now_seconds: float) -> Mapping[str, str]:
         """The profile annotations that the Pod has to have now: those that it has, if they may stay."""
@@ -119,6 +132,15 @@ class RepairPlanner:
             and created_at is not None
             and self._index.had_profile_before(pod.workload, created_at)
         )
+
+
+def _without(pod: PodRecord, annotations: Mapping[str, str]) -> PodRecord:
+    """The Pod as if *annotations* were another writer's."""
+    if not annotations:
+        return pod
+    kept = {key: value for key, value in pod.annotations.items() if key not in annotations}
+    foreign = pod.foreign_bytes + size_bytes(annotations)
+    return msgspec.structs.replace(pod, annotations=kept, foreign_bytes=foreign)
 
 
 def newest_first(repairs: Iterable[PodRepair]) -> list[PodRepair]:

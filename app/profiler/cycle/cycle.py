@@ -190,6 +190,12 @@ class ProfilingCycle:
             seconds=perf_counter() - started,
         )
 
+    async def report_failure(self, error: ClusterError) -> None:
+        """Report that cycles fail because of *error*."""
+        faults = dict(self._watches.faults()) if self._watches else {}
+        faults["cycle"] = f"the last cycle failed: {error}"
+        await self._reporter.report_failure(faults)
+
     def _newest_step_times(self) -> dict[Signal, datetime]:
         usage = self._learned.usage.histograms
         coverages = {Signal.of(resource): rows.coverage for resource, rows in usage.items()}
@@ -239,6 +245,7 @@ class ProfilingCycle:
             published.stored_identities,
             derived.too_few,
             unstored={**published.unstored, **dict.fromkeys(absurd, ABSURD_NEED)},
+            known_kinds=published.known_kinds,
             failed_namespaces={
                 name for signal in _USAGE_SIGNALS for name in collected.failed.get(signal, ())
             },

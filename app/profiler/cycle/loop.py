@@ -1,6 +1,7 @@
 """The leader's loop: one cycle per period."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from app.profiler.cycle.metrics import CycleMetrics
 from app.profiler.registries.namespaces import NamespaceScope
 
 log = structlog.get_logger(__name__)
+_REPORTED_AFTER_SECONDS = 60.0  # of failing cycles: a new leader's watches are still being listed before
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ async def run_cycles(
     cycle: ProfilingCycle, namespaces: NamespaceScope, schedule: CycleSchedule, metrics: CycleMetrics
 ) -> NoReturn:
     """Run one cycle per period until cancelled; cycles due while another one runs are skipped."""
-    due, outage = monotonic(), OutageLog(log, "cycle_failed")
+    due, outage, failing_since = monotonic(), OutageLog(log, "cycle_failed"), math.inf
     while True:
         try:
             await namespaces.until_settled()
@@ -52,9 +54,13 @@ async def run_cycles(
             pause = error.retry_after_seconds if isinstance(error, UnavailableError) else None
             outage.failed(error)
             metrics.count_failed(error)
+            failing_since = min(failing_since, monotonic())
+            if monotonic() - failing_since >= _REPORTED_AFTER_SECONDS:
+                await cycle.report_failure(error)
             due = monotonic() + min(pause or schedule.retry_seconds, schedule.period_seconds)
         else:
             outage.succeeded()
+            failing_since = math.inf
             metrics.count_finished(report, schedule.clock())
             log.info(
                 "cycle_finished",

@@ -39,7 +39,8 @@ class PublishResult:
     `left_out` counts the new profiles beyond the limit, `evicted` the stored ones that made room for others,
     `postponed` the writes that are left to the next cycle, `refused` the objects whose last write was
     refused, and `ignored` the objects that are no profile in use, of which some are named. `unstored` has the
-    reason for each of the given profiles that is not stored.
+    reason for each of the given profiles that is not stored. `known_kinds` are the kinds with stored profiles
+    that can be read.
     """
 
     written: list[ProfileWrite]
@@ -52,6 +53,7 @@ class PublishResult:
     ignored: int = 0
     ignored_names: Sequence[str] = ()
     unstored: Mapping[Identity, str] = field(default_factory=dict)
+    known_kinds: Collection[ProfileKind] = frozenset(ProfileKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +98,21 @@ class Publisher:
     async def publish(
         self, profiles: list[Profile], now: datetime, *, frozen_kinds: Collection[ProfileKind] = ()
     ) -> PublishResult:
-        """Write new and changed profiles; raises ClusterError if the stored ones can't be read.
+        """Write new and changed profiles; raises ClusterError if no stored ones can be read.
 
-        Stored profiles of *frozen_kinds* stay: they are based on a past that was not read again yet.
+        Stored profiles of *frozen_kinds* stay: they are based on a past that was not read again yet. So do
+        all of a kind that can't be read.
         """
-        catalogue = await self._store.stored()
+        catalogue, known_kinds = await self._store.stored(), self._store.known_kinds
         profiles = [
             profile
             for profile in profiles
-            if profile.identity.kind not in frozen_kinds or catalogue.get(profile.identity) is None
+            if profile.identity.kind in known_kinds
+            and (profile.identity.kind not in frozen_kinds or catalogue.get(profile.identity) is None)
         ]
         # In a thread: 200 ms for 5,000 profiles, in which a webhook in the same process could not answer.
         plan = await asyncio.to_thread(self._plan, profiles, catalogue, now)
-        evicted = await self._evict(plan.limit.evicted, now)
+        evicted = await self._evict([one for one in plan.limit.evicted if one.kind in known_kinds], now)
         waiting, written = iter(plan.order.writes), []
 
         async def write_waiting() -> None:
@@ -133,6 +137,7 @@ class Publisher:
             catalogue.ignored_count,
             ignored_names,
             plan.unstored(profiles, stored),
+            known_kinds,
         )
 
     def _plan(self, profiles: list[Profile], catalogue: ProfileCatalogue, now: datetime) -> _Plan:
@@ -167,7 +172,9 @@ class Publisher:
         now: datetime,
     ) -> list[StoredProfile]:
         """Mark stale and fresh profiles, remove expired ones; returns the removed ones."""
-        aging = plan_aging(await self._store.stored(), newest_samples, is_answered, self._aging, now)
+        catalogue, known_kinds = await self._store.stored(), self._store.known_kinds
+        known = (profile for profile in catalogue if profile.kind in known_kinds)
+        aging = plan_aging(known, newest_samples, is_answered, self._aging, now)
         for profile in aging.turned_stale:
             await self._change_profile(profile, partial(self._store.mark, profile, stale=True, now=now), now)
         for profile in aging.turned_fresh:

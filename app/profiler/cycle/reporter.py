@@ -31,6 +31,7 @@ class Reporter:
         self._faults: dict[str, str] = {}
         self._findings = Findings()
         self._last_report: dict[str, Any] | None = None
+        self._last_faults: dict[str, str] | None = None  # written instead of a report
         self._written_at = datetime.min.replace(tzinfo=UTC)
         self._outage = OutageLog(log, "report_not_written")
 
@@ -59,11 +60,13 @@ class Reporter:
             reasons,
             faults=self._unchanged(faults),
             profiles=published.stored_identities,
+            known_kinds=published.known_kinds,
             unattributed_namespaces=self._unattributed,
             past_owner_source=collected.past_owner_source,
         )
         self._findings.update(collected, now)
         report |= self._findings.as_report(published)
+        self._last_faults = None
         if report == self._last_report and now - self._written_at < _CHECK_PERIOD:
             return
         try:
@@ -78,6 +81,20 @@ class Reporter:
     def faults(self) -> dict[str, str]:
         """The reason why the report is not written, if it is not."""
         return {"status report": self._outage.fault} if self._outage.fault else {}
+
+    async def report_failure(self, faults: Mapping[str, str]) -> None:
+        """Report the *faults* because of which cycles fail, once while they are the same."""
+        self._last_report = None  # the next cycle that succeeds replaces the report
+        faults = self._unchanged(faults)
+        if faults == self._last_faults:
+            return
+        try:
+            await self._sink.write_faults(faults)
+        except ClusterError as error:
+            self._outage.failed(error)
+        else:
+            self._outage.succeeded()
+            self._last_faults = dict(faults)
 
     def _unchanged(self, faults: Mapping[str, str]) -> dict[str, str]:
         """The *faults*, each with its first reason: one that persists with another text is no change."""

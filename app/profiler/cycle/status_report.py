@@ -26,6 +26,7 @@ def reasons_without_profile(  # noqa: PLR0913 - everything in a cycle that a rea
     *,
     min_samples: int,
     usage_queries_answered: bool,
+    known_kinds: Collection[ProfileKind] = frozenset(ProfileKind),
     failed_namespaces: Collection[str] = (),
     living: Collection[Workload] = (),
     unstored: Mapping[Identity, str] | None = None,
@@ -34,21 +35,25 @@ def reasons_without_profile(  # noqa: PLR0913 - everything in a cycle that a rea
 
     *present* are the stored profiles: a failing source does not invalidate values that were learned before.
     *unstored* has the reason for each profile that the profiler has samples of and does not store.
+    A workload may have a profile of a kind that is not among the *known_kinds*, so that none lacks it.
     The workloads that exist come first: the *expected* ones, and the *living* ones that run to completion.
     Others are runs of the past, of which there may be thousands.
     """
     expected = set(expected)
-    lacking = {identity.subject for identity in too_few if identity not in present}
+    lacking = {
+        identity.subject for identity in too_few if identity not in present and identity.kind in known_kinds
+    }
     few_samples = f"TooFewSamples: fewer than {min_samples} samples, one per 5 minutes"
     no_samples = (
         "NoSamples: no usage of its Pods was found"
         if usage_queries_answered
         else "NoAnswer: the queries for usage fail"
     )
+    kinds = [resource.profile_kind for resource in Resource]
     without_any = {
         workload
         for workload in expected
-        if not any(Identity(resource.profile_kind, workload) in present for resource in Resource)
+        if all(kind in known_kinds and Identity(kind, workload) not in present for kind in kinds)
     }
     existing = expected.union(living)
     reasons = Reasons()
@@ -93,24 +98,24 @@ def build_report(  # noqa: PLR0913 - one argument per part of the report
     *,
     faults: Mapping[str, str] | None = None,
     profiles: Iterable[Identity],
+    known_kinds: Collection[ProfileKind] = frozenset(ProfileKind),
     unattributed_namespaces: Iterable[str],
     past_owner_source: str,
 ) -> dict[str, Any]:
-    """The report; equal for two cycles between which nothing changed."""
+    """The report; equal for two cycles between which nothing changed.
+
+    The number of *profiles* is null for a kind that is not among the *known_kinds*.
+    """
     existing = reasons.existing if isinstance(reasons, Reasons) else len(reasons)
     listed = _listed(list(reasons.items()), existing)
-    faults = faults or {}
     kinds = Counter(identity.kind for identity in profiles)
     return {
         "signals": signals,
-        "profiles": {kind.value: kinds[kind] for kind in ProfileKind},
+        "profiles": {kind.value: kinds[kind] if kind in known_kinds else None for kind in ProfileKind},
         "workloadsWithoutProfile": listed,
         "workloadsWithoutProfileTotal": len(reasons),
         "workloadsWithoutProfileByReason": _count_by_reason(reasons, existing),
-        "faults": {
-            subject: reason[:_MAX_FAULT_LENGTH] for subject, reason in list(faults.items())[:_MAX_FAULTS]
-        },
-        "faultsTotal": len(faults),
+        **report_faults(faults or {}),
         "pastPodsAttributedBy": past_owner_source,
         "namespacesWithUnattributedPods": sorted(unattributed_namespaces)[:_MAX_LISTED],
     }
@@ -125,6 +130,12 @@ def _listed(reasons: list[tuple[str, str]], existing: int) -> dict[str, str]:
     first = take_turns(reasons[:existing], namespace_of, _MAX_LISTED)
     past = take_turns(reasons[existing:], namespace_of, min(_MAX_LISTED - len(first), _MAX_PAST))
     return dict([*first, *past])
+
+
+def report_faults(faults: Mapping[str, str]) -> dict[str, Any]:
+    """The part of the report on faults: the first of them, and their number."""
+    listed = {subject: reason[:_MAX_FAULT_LENGTH] for subject, reason in list(faults.items())[:_MAX_FAULTS]}
+    return {"faults": listed, "faultsTotal": len(faults)}
 
 
 def _count_by_reason(reasons: Mapping[str, str], existing: int) -> dict[str, dict[str, int]]:

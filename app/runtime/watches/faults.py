@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from app.kubernetes.reflector import Reflector
+from app.kubernetes.server_clock import ServerClock
 
 Watches = Iterable[Reflector[Any]]
 
@@ -11,6 +12,15 @@ Watches = Iterable[Reflector[Any]]
 def watch_faults(watches: Watches) -> dict[str, str]:
     """The reason of each failing watch, by what it watches."""
     return {f"watch of {watch.selection}": str(watch.fault) for watch in watches if watch.fault}
+
+
+def clock_fault(subject: str, clock: ServerClock) -> dict[str, str]:
+    """The difference between this process's clock and the API server's as the fault of *subject*, if any."""
+    seconds = clock.ahead_seconds
+    if seconds is None or not clock.differs:
+        return {}
+    way = "ahead of" if seconds > 0 else "behind"
+    return {subject: f"{abs(seconds):.0f} s {way} the API server's: certificates and ages depend on both"}
 
 
 class TermWatches:

@@ -17,6 +17,7 @@ from tests.webhook.profiles import (
     WEB,
     WEB_ANNOTATIONS,
     WEB_CPU,
+    WEB_MEMORY,
     connection,
     cpu,
     memory,
@@ -105,15 +106,36 @@ def test_a_resized_pod_keeps_connections_that_may_wait() -> None:
     assert repair.changes == {REQUESTS: None}
 
 
-def test_nothing_is_planned_before_all_profiles_are_listed() -> None:
-    """Two of three lists are complete: even the forged annotation may turn out to be correct."""
-    catalogue = ProfileCatalogue()
-    planner = planner_on(catalogue)
-    for kind in (ProfileKind.CPU, ProfileKind.MEMORY):
-        catalogue.replace(kind, [])
+def test_nothing_is_planned_before_any_profiles_are_listed() -> None:
+    """Even the forged annotation may turn out to be correct."""
+    planner = planner_on(ProfileCatalogue())
 
     assert not planner.is_ready
     assert planner.plan([running(annotations=FORGED)], 0) == []
+
+
+def test_annotations_of_a_kind_that_is_not_listed_stay() -> None:
+    """Only memory and connections are listed: the memory annotation is added, the forged connection removed.
+
+    The CPU annotation may turn out to be correct. When CPU profiles are listed too, it is replaced.
+    """
+    catalogue = ProfileCatalogue()
+    planner = planner_on(catalogue)
+    catalogue.replace(ProfileKind.MEMORY, [memory(WEB)])
+    catalogue.replace(ProfileKind.CONNECTION, [])
+
+    [repair] = planner.plan([running(annotations=FORGED)], 0)
+    assert repair.changes == {"liqo.io/connectionProfile7": None, "liqo.io/memoryProfile": WEB_MEMORY}
+    assert repair.annotations == {
+        "liqo.io/cpuProfile": "theirs",
+        "liqo.io/memoryProfile": WEB_MEMORY,
+    }
+    repaired = running(annotations=dict(repair.annotations))
+    assert planner.plan([repaired], 0) == []
+
+    catalogue.replace(ProfileKind.CPU, [cpu(WEB)])
+    [repair] = planner.plan([repaired], 0)
+    assert repair.changes == {"liqo.io/cpuProfile": WEB_CPU}
 
 
 # `web`'s annotations: 141 bytes of CPU and memory, 234 of its three connections; 204,800 are allowed in all.

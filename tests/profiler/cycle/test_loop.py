@@ -20,8 +20,9 @@ from app.runtime.scope import namespace_scope
 from app.settings.environment import Settings, read_settings
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
+from tests.kubernetes.polling import until
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
-from tests.profiler.scenario import NOON, Scenario
+from tests.profiler.scenario import NOON, RecordingSink, Scenario
 
 
 async def test_a_fault_leaves_the_metrics_of_profiles() -> None:
@@ -119,3 +120,57 @@ async def test_a_cycle_without_access_to_the_cluster_is_retried_soon(error: Clus
 
     assert registry.get_sample_value("job_profiler_cycles_total", {"result": "failed"}) == 1
     assert len(profiles.manifests) == 11
+
+
+class Unlisted:
+    """A lister that fails until a test ends it, and a watch that fails as long."""
+
+    def __init__(self) -> None:
+        self.fails = True
+
+    async def snapshot(self) -> ClusterSnapshot:
+        """The empty snapshot, or an error."""
+        if self.fails:
+            raise UnavailableError("not listed yet: pods")
+        return ClusterSnapshot()
+
+    def faults(self) -> Mapping[str, str]:
+        """The reason of the watch."""
+        return {"watch of pods": "500 Internal Server Error"} if self.fails else {}
+
+    def unlisted_namespaces(self) -> Mapping[str, str]:
+        """None."""
+        return {}
+
+
+async def test_cycles_that_fail_are_in_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a minute (0.1 s here) of failing cycles the stored report names why, once; the rest of it stays.
+
+    Without that, `job-profiler status` would go on showing the last cycle that succeeded.
+    """
+    monkeypatch.setattr("app.profiler.cycle.loop._REPORTED_AFTER_SECONDS", 0.1)
+    lister, sink = Unlisted(), RecordingSink()
+    settings: Settings = read_settings({"history_days": "1"})
+    source = PrometheusSource("http://p:9090", scope=Scope(), transport=EmojivotoPrometheus().transport)
+    cluster = ClusterPorts(lister, InMemoryProfiles("profiling"), sink, watches=lister)
+    namespaces = namespace_scope(settings)
+    cycle = ProfilingCycle(source, cluster, cycle_policy(settings), namespaces.covers)
+    schedule, metrics = CycleSchedule(3600, 0.01, lambda: NOON), CycleMetrics(CollectorRegistry())
+    cycles = asyncio.create_task(run_cycles(cycle, namespaces, schedule, metrics))
+
+    await until(lambda: len(sink.reports) == 1)
+    reasons = {
+        "watch of pods": "500 Internal Server Error",
+        "cycle": "the last cycle failed: not listed yet: pods",
+    }
+    assert sink.reports[0] == {"faults": reasons, "faultsTotal": 2}
+    assert metrics.faults == {"cycle": "the last cycle failed: not listed yet: pods"}
+    await asyncio.sleep(0.2)
+    assert len(sink.reports) == 1
+
+    lister.fails = False
+    await until(lambda: len(sink.reports) == 2)
+    assert sink.reports[1]["faults"] == {}
+    assert "signals" in sink.reports[1]
+    cycles.cancel()
+    await asyncio.gather(cycles, return_exceptions=True)

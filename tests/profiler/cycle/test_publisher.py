@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
-from app.domain.profiles import Basis, ConnectionProfile, Profile, Resource, ResourceProfile
+from app.domain.profiles import Basis, ConnectionProfile, Profile, ProfileKind, Resource, ResourceProfile
 from app.domain.workloads import Connection, Workload
 from app.errors import ClusterError, ConflictError, ForbiddenError, InvalidError, UnavailableError
 from app.profiler.cycle.plan_aging import AgingPolicy
@@ -27,6 +28,7 @@ class TimedStore(InMemoryProfiles):
         super().__init__("profiling")
         self.now = 0.0
         self.tries: list[tuple[str, float]] = []
+        self.readable = frozenset(ProfileKind)
         self.fault: Callable[[str, int], ClusterError | None] = lambda _name, _try: None
 
     async def sleep(self, seconds: float) -> None:
@@ -36,6 +38,11 @@ class TimedStore(InMemoryProfiles):
     def pace(self, per_second: float) -> RateLimiter:
         """A rate limiter on this clock."""
         return RateLimiter(per_second, clock=lambda: self.now, sleep=self.sleep)
+
+    @property
+    def known_kinds(self) -> frozenset[ProfileKind]:
+        """The kinds that a test sets."""
+        return self.readable
 
     async def write(self, write: ProfileWrite, now: datetime) -> None:
         """Record the attempt, then write or raise `fault`."""
@@ -129,6 +136,33 @@ async def test_a_failed_write_is_left_to_the_next_cycle(error: ClusterError, tri
     assert [line["event"] for line in log] == ["profile_not_written"]
     store.fault = lambda _name, _try: None
     assert len((await publisher(store).publish(needs(a="1.000"), NOON)).written) == 1
+
+
+@pytest.mark.parametrize(
+    "known", [frozenset(ProfileKind), frozenset({ProfileKind.MEMORY})], ids=["all", "memory"]
+)
+async def test_a_kind_that_can_not_be_read_is_neither_written_nor_removed(
+    known: frozenset[ProfileKind],
+) -> None:
+    """Two CPU profiles are stored, whose samples ended 60 days ago: one has new usage, as has a new workload.
+
+    The first is changed, the second created and the other stored one removed. If CPU profiles can't be read,
+    nothing is written, marked or removed of what was known of them before.
+    """
+    store = TimedStore()
+    past = replace(BASIS, window_end=NOON - timedelta(days=60))
+    stored = [replace(profile, basis=past) for profile in needs(old="1.000", older="1.000")]
+    await publisher(store).publish(stored, NOON - timedelta(days=60))
+    before = dict(store.manifests)
+    store.readable = known
+
+    result = await publisher(store).publish(needs(old="2.000", new="1.000"), NOON)
+    removed = await publisher(store).apply_aging({}, lambda _identity: True, NOON)
+
+    if ProfileKind.CPU in known:
+        assert (len(result.written), [str(profile.subject) for profile in removed]) == (2, ["shop/older"])
+    else:
+        assert (result.written, removed, store.manifests) == ([], [], before)
 
 
 async def test_unchanged_profiles_are_not_written() -> None:

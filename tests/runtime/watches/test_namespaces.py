@@ -17,6 +17,7 @@ from app.periodic import Backoff
 from app.profiler.registries.namespaces import NamespaceScope
 from app.runtime.profiler_role import ProfilerRole
 from app.runtime.watches.namespaces import NamespaceWatches, check_selector, list_scope
+from app.runtime.watches.profiles import ProfileWatches
 from app.settings.environment import read_settings
 from tests.kubernetes.fake_api_server import FakeApiServer, refuses
 from tests.kubernetes.labelled_namespaces import OPTED_OUT, by_selector, matching, namespace
@@ -173,7 +174,8 @@ async def test_an_invalid_selector_ends_the_profiler_before_the_election(
 ) -> None:
     """The Lease is never requested: no replica leads with a selector that can never match."""
     server.on("GET", PATH, matching({OPTED_OUT: ""}))
-    role = ProfilerRole(WRONG, patient_client, ProfileCatalogue(), CollectorRegistry())
+    profiles = ProfileWatches(patient_client, "profiling", ProfileCatalogue())
+    role = ProfilerRole(WRONG, patient_client, profiles, CollectorRegistry())
 
     with pytest.raises(SettingsError, match=NOT_READABLE):
         await role.run()

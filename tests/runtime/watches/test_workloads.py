@@ -216,7 +216,7 @@ async def test_a_listed_namespace_that_is_gone_costs_only_itself(
         for name in ("shop", "gone"):
             server.on("WATCH", f"{api}/namespaces/{name}/{plural}", server.streams(then_hangs=True))
     pods = PodWatches(patient_client, ("shop", "gone"))
-    cluster = TermWatches(lambda: pods.reflectors, pods.reflectors, patient_client.server_clock)
+    cluster = TermWatches(lambda: pods.reflectors, pods.reflectors)
     workloads = WorkloadWatches(patient_client, ("shop", "gone"), pods)
     tasks = [asyncio.create_task(watches.run()) for watches in (pods, workloads)]
 
