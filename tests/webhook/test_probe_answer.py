@@ -81,7 +81,7 @@ def test_many_faults_are_cut() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"replica": 7}', '{"replica": "a", "faults": [1]}'])
 def test_faults_of_other_types_are_none(text: str) -> None:
-    """An older webhook states none, and anybody may answer."""
+    """An older webhook states none, and another program may answer in its place."""
     assert read_faults({FAULTS: text}) is None
 
 
