@@ -268,12 +268,14 @@ class TestApply:
     async def test_a_refused_write_fails_the_run(
         self, program: Program, cluster: FakeApiServer, tmp_path: Path
     ) -> None:
-        """Without the permission to patch CPU profiles one of two is written, with exit code 1."""
+        """Without the right to patch CPU profiles one of two is written: exit code 1, and the reason."""
         cluster.on("PATCH", paths.profile("cpuprofiles", "profiling", WEB_CPU), refuses(403, "forbidden"))
 
         outcome = await program.run_beside(*against(cluster, tmp_path, "--apply"))
 
-        assert (outcome.code, outcome.err) == (1, "1 profiles written, 1 failed\n")
+        reason, summary = outcome.err.splitlines()
+        assert (outcome.code, summary) == (1, "1 profiles written, 1 failed")
+        assert reason.startswith("no profile for emojivoto/web: NotWritten: the API server refused")
         assert [item["kind"] for item in json.loads(outcome.out)["items"]] == ["MemoryProfile"]
 
 

@@ -106,8 +106,9 @@ class EmojivotoPrometheus:
             return httpx.Response(200, json={"data": {"storageRetention": self.retention}})
         if request.url.path.endswith("/label/namespace/values"):
             return httpx.Response(200, json={"status": "success", "data": ["emojivoto"]})
-        form = {key: value for key, [value] in parse_qs(request.content.decode()).items()}
-        assert (request.method, form["step"]) == ("POST", "300")
+        parameters = request.content if request.method == "POST" else request.url.query
+        form = {key: value for key, [value] in parse_qs(parameters.decode()).items()}
+        assert form["step"] == "300"
         query = form["query"]
         if query == "vector(1)":
             return httpx.Response(200, json=ANSWERED if self.answers_others else {"status": "error"})

@@ -179,7 +179,8 @@ async def checkpoint_config_map(data: bytes, directory: Path) -> dict[str, Any]:
     async with FakeApiServer() as server:
         owner = {"metadata": {"name": "job-profiler-status", "uid": "5d9f9a36-0000-4000-8000-000000000001"}}
         server.on("GET", f"{CONFIG_MAPS}/job-profiler-status", answers(owner))
-        server.on("POST", CONFIG_MAPS, answers({"metadata": {"resourceVersion": "1"}}))
+        stored = {"metadata": {"name": "stored", "resourceVersion": "1"}}
+        server.on("POST", CONFIG_MAPS, answers(stored))
         async with open_cluster(server.kubeconfig(directory)) as client:
             await CheckpointMaps(client, "profiling").write(f"{KeyRange().first:012x}", data, None)
         (created,) = server.received("POST")
