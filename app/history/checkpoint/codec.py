@@ -136,7 +136,7 @@ def _read(document: _Document, arrays: NamedArrays, usage: UsageState) -> Checkp
     usage.runs = {workloads[number]: set(pods) for number, pods in document.runs}
     read_usage(usage, arrays)
     connections = ConnectionHistory()
-    connections.newest_step = document.newest_step
+    connections.newest_step = connections.settled_step = document.newest_step
     connections.edges = {
         Connection(workloads[source], workloads[destination]): row
         for row, (source, destination) in enumerate(document.edges)
