@@ -213,7 +213,7 @@ def damaged(data: bytes) -> bytes:
     ("damage", "reason"),
     [
         (damaged, "CheckpointCorrupt"),
-        (lambda data: b"JPCP\x02\x00" + data[6:], "CheckpointOtherVersion"),
+        (lambda data: b"JPCP\x03\x00" + data[6:], "CheckpointOtherVersion"),
         (lambda _data: b"", "CheckpointCorrupt"),
         (lambda _data: zeros(), "CheckpointTooLarge"),
     ],
