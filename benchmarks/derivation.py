@@ -18,6 +18,7 @@ import numpy as np
 
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
+from app.history.open_steps import OPEN_STEPS, Settlement
 from app.history.samples import STEPS_PER_DAY, ContainerSamples, PodContainer, StepRange
 from app.history.usage_history import UsageHistory
 from app.recommendation.policy import EstimationPolicy
@@ -42,15 +43,20 @@ class Cluster:
         self._containers = tuple(
             PodContainer(*pod, container) for pod in self.by_pod for container in _CONTAINERS
         )
-        self._random = np.random.default_rng(7)
-        self._levels = self._random.lognormal(0, 1.5, (len(self._containers), 1))
+        self._levels = np.random.default_rng(7).lognormal(0, 1.5, (len(self._containers), 1))
 
     def samples(self, resource: Resource, steps: StepRange, *, every: int = 1) -> ContainerSamples:
         """The samples of every container, or of one in *every* containers."""
         levels = self._levels[::every]
         times = np.arange(steps.first, steps.last + 1) / STEPS_PER_DAY
         rhythm = 1.5 + np.sin(2 * np.pi * times)
-        noise = self._random.lognormal(0, _SPREAD[resource], (len(levels), len(times)))
+        noise = np.stack(
+            [
+                np.random.default_rng(step).lognormal(0, _SPREAD[resource], len(levels))
+                for step in range(steps.first, steps.last + 1)
+            ],
+            axis=1,
+        )
         values = _TYPICAL[resource] * levels * rhythm ** (resource is Resource.CPU) * noise
         return ContainerSamples(resource, steps, self._containers[::every], values)
 
@@ -69,10 +75,10 @@ class Leader:
         self.published: dict[tuple[Resource, Workload], PublishedValue] = {}
         self.written = 0
 
-    def fold(self, batch: list[ContainerSamples]) -> None:
+    def fold(self, batch: list[ContainerSamples], settlement: Settlement | None = None) -> None:
         """Folds the samples into the history."""
         for samples in batch:
-            self.history.fold(samples, self.cluster.attribute)
+            self.history.fold(samples, self.cluster.attribute, settlement)
 
     def derive(self, newest_step: int) -> None:
         """Computes all values, and publishes new and changed ones."""
@@ -117,7 +123,10 @@ def main() -> None:
     steps = [_step(leader, noon + 1 + number) for number in range(options.steps)]
     night = midnight + STEPS_PER_DAY
     leader.fold(
-        [cluster.samples(resource, StepRange(noon + options.steps + 1, night)) for resource in Resource]
+        [
+            cluster.samples(resource, StepRange(noon + options.steps - OPEN_STEPS + 1, night))
+            for resource in Resource
+        ]
     )
     leader.derive(night)
     after_midnight = [_step(leader, night + 1 + number) for number in range(12)]
@@ -136,8 +145,9 @@ def main() -> None:
 
 
 def _step(leader: Leader, step: int) -> float:
-    batch = [leader.cluster.samples(resource, StepRange(step, step)) for resource in Resource]
-    folding = _seconds(lambda: leader.fold(batch))
+    steps = StepRange(step - OPEN_STEPS, step)
+    batch = [leader.cluster.samples(resource, steps) for resource in Resource]
+    folding = _seconds(lambda: leader.fold(batch, Settlement(step, step - OPEN_STEPS)))
     deriving = _seconds(lambda: leader.derive(step))
     print(f"  step {step % STEPS_PER_DAY:>3}: fold {folding:.3f} s, compute {deriving:.3f} s", end="")
     print(f", {leader.written} published", flush=True)

@@ -1,4 +1,4 @@
-"""The part of `job-profiler status` on what metrics and objects claim and the profiler does not believe."""
+"""The part of `job-profiler status` on late samples, and on what metrics and objects claim."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,6 +23,9 @@ def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
             " target that is scraped with honor_labels can claim usage of any container: name the kubelets'"
             " job in CONTAINER_METRICS_MATCHER"
         )
+    if lags := mapping_in(report.get("lagSeconds")):
+        listed = ", ".join(f"{signal} up to {count_in(lag) // 60} minutes" for signal, lag in lags.items())
+        yield f"Samples reach Prometheus late: {listed}. Values are up to date once they have come"
     for fault, namespaces in mapping_in(report.get("droppedEdges")).items():
         names = ", ".join(map(str, list_in(namespaces)))
         yield f"Edges left out ({fault}: {_DROPPED.get(fault, fault)}), declared by: {names}"

@@ -1,7 +1,8 @@
 """The last 24 hours of every edge by step, and their mean over wall-clock time.
 
-The coverage of an edge is that of its source's key. The first query result of a step counts; later ones are
-ignored.
+The coverage of an edge is that of its source's key. A step has settled when it was read late enough; later
+query results of it are ignored. Until then the samples of each one replace those of the one before, and
+check-points have none of them.
 """
 
 import math
@@ -17,6 +18,7 @@ from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
 from app.history.coverage import Coverage, StepFlags
 from app.history.key_ranges import KeyRange, Keys, key_of, keys_of
+from app.history.open_steps import OpenCoverage, Settlement, all_settled
 from app.history.padding import pad
 from app.history.samples import STEPS_PER_DAY, ConnectionSamples, StepRange, day_of
 
@@ -67,17 +69,17 @@ class RingBuffer:
     def write(
         self, rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[Any], where: StepFlags
     ) -> None:
-        """Store *values* [rows, columns] that are not NaN where the flag of *where* is set."""
+        """Store *values* [rows, columns] where the flag of *where* is set."""
         cells = np.ix_(rows, columns)
-        self.values[cells] = np.where(where & ~np.isnan(values), values, self.values[cells])
+        self.values[cells] = np.where(where, values, self.values[cells])
 
 
 class ConnectionHistory:
     """A day's ring buffer for each edge and each source; those that were silent for a day are dropped."""
 
     def __init__(self) -> None:
-        self.newest_step = 0
-        self.coverage = Coverage()
+        self.newest_step = self.settled_step = 0
+        self.coverage, self.open_coverage = Coverage(), OpenCoverage()
         self.edges: dict[Connection, int] = {}
         self.sources: dict[Workload, int] = {}
         absent = (np.float32(0), np.float32(0), np.float32(np.nan), np.float32(np.nan))
@@ -87,12 +89,23 @@ class ConnectionHistory:
             0, dtype=np.uint8
         )  # of each edge, since it was first seen
 
+    @property
+    def newest_read_step(self) -> int:
+        """The newest step that was read, settled or not; 0 if there is none."""
+        return max(self.coverage.newest_step, self.open_coverage.newest_step)
+
     def missing(self, newest_step: int, namespaces: NamespaceSelection = EVERY_NAMESPACE) -> list[StepRange]:
         """The steps of the 24 hours up to *newest_step* that a key of *namespaces* misses, newest first."""
-        return self.coverage.missing(StepRange(newest_step - STEPS_PER_DAY + 1, newest_step), namespaces)
+        wanted = StepRange(newest_step - STEPS_PER_DAY + 1, newest_step)
+        return self.coverage.missing(wanted, namespaces, self.open_coverage.as_of(newest_step))
 
-    def fold(self, samples: ConnectionSamples) -> None:
-        """Fold one whole query result, without duplicate edges or sources."""
+    def fold(self, samples: ConnectionSamples, settlement: Settlement | None = None) -> None:
+        """Fold one whole query result, without duplicate edges or sources.
+
+        Samples of steps that have not settled are replaced later; all have without a *settlement*.
+        """
+        settlement = settlement or all_settled(samples.steps)
+        settled = settlement.settled_part(samples.steps)
         self.advance(samples.steps.last)
         steps = np.arange(samples.steps.first, samples.steps.last + 1)
         inside = steps > self.newest_step - STEPS_PER_DAY
@@ -103,13 +116,19 @@ class ConnectionHistory:
         for name, ring in self.rates.items():
             values = getattr(samples, name)
             if values is not None:
-                ring.write(edges, columns, values[:, inside], uncovered)
+                ring.write(edges, columns, values[:, inside], uncovered & ~np.isnan(values[:, inside]))
         self.reporters[edges] |= samples.edge_reporters
         uncovered = self._uncovered(samples.sources, samples.steps)[:, inside]
-        self.scraped.write(sources, columns, samples.scraped[:, inside], uncovered)
-        self.coverage.add(samples.steps, samples.answered)
+        # A source that was scraped once in a step stays so, whatever a later answer lacks.
+        scraped = samples.scraped[:, inside]
+        self.scraped.write(sources, columns, scraped, uncovered & scraped)
+        self.settled_step = max(self.settled_step, settled.last if settled else 0)
+        if settled:
+            self.coverage.add(settled, samples.answered)
+        still_open = settlement.open_part(samples.steps)
+        self.open_coverage.add(still_open, samples.answered, settlement.newest_step)
         if self.coverage.forget_before(day_of(self.newest_step - STEPS_PER_DAY + 1)):
-            self._forget_silent()
+            self.forget_silent()
 
     def means(self) -> list[ConnectionMean]:
         """The mean of each edge that was not silent for the whole day."""
@@ -145,20 +164,27 @@ class ConnectionHistory:
             [source for source in self.sources if not keys.contains(key_of(source))],
         )
         self.coverage.forget(keys)
+        self.open_coverage.forget(keys)
 
     def within(self, keys: KeyRange) -> "ConnectionHistory":
-        """The history of *keys*."""
+        """The history of *keys*, without the steps that have not settled."""
         part = self._select(
             [edge for edge in self.edges if keys.contains(key_of(edge.source))],
             [source for source in self.sources if keys.contains(key_of(source))],
         )
         part.coverage = self.coverage.within(keys)
+        if self.settled_step < self.newest_step:
+            oldest = self.newest_step - STEPS_PER_DAY + 1
+            part.clear(StepRange(max(self.settled_step + 1, oldest), self.newest_step))
+            part.forget_silent()
+            part.newest_step = self.settled_step
         return part
 
     def replace_with(self, parts: Mapping[KeyRange, "ConnectionHistory"]) -> None:
         """Replace the history by that of all *parts*; all steps of keys in no part are missing."""
         histories = list(parts.values())
         self.newest_step = max(part.newest_step for part in histories)
+        self.settled_step, self.open_coverage = self.newest_step, OpenCoverage()
         for part in histories:
             part.advance(self.newest_step)
         self.edges = _number(edge for part in histories for edge in part.edges)
@@ -196,9 +222,7 @@ class ConnectionHistory:
         advanced = min(newest_step - self.newest_step, STEPS_PER_DAY)
         if advanced <= 0:
             return
-        columns = np.arange(newest_step - advanced + 1, newest_step + 1) % STEPS_PER_DAY
-        for ring in self.rings():
-            ring.clear(columns)
+        self.clear(StepRange(newest_step - advanced + 1, newest_step))
         self.newest_step = newest_step
 
     def keep(self, edges: Sequence[Connection], sources: Sequence[Workload]) -> None:
@@ -210,7 +234,8 @@ class ConnectionHistory:
     def _select(self, edges: Sequence[Connection], sources: Sequence[Workload]) -> "ConnectionHistory":
         """The history of *edges* and *sources* only; coverage is not copied."""
         part = ConnectionHistory()
-        part.newest_step, part.edges, part.sources = self.newest_step, _number(edges), _number(sources)
+        part.newest_step, part.settled_step = self.newest_step, self.settled_step
+        part.edges, part.sources = _number(edges), _number(sources)
         rows = np.array([self.edges[edge] for edge in edges], dtype=np.int64)
         for name, ring in self.rates.items():
             part.rates[name].values = ring.values[rows]
@@ -219,7 +244,13 @@ class ConnectionHistory:
         part.scraped.values = self.scraped.values[rows]
         return part
 
-    def _forget_silent(self) -> None:
+    def clear(self, steps: StepRange) -> None:
+        """Drop all samples of *steps*, which are among the last 288."""
+        for ring in self.rings():
+            ring.clear(np.arange(steps.first, steps.last + 1) % STEPS_PER_DAY)
+
+    def forget_silent(self) -> None:
+        """Drop the edges and sources without a sample."""
         measured = np.zeros(len(self.edges), dtype=np.bool_)
         for ring in self.rates.values():
             measured |= (np.nan_to_num(ring.values) > 0).any(axis=1)

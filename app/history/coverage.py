@@ -24,11 +24,19 @@ class Coverage:
         self.starts = np.zeros(1, dtype=np.int64)
         self.days: dict[int, StepFlags] = {}  # [key ranges, steps of the day]
 
-    def missing(self, wanted: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE) -> list[StepRange]:
-        """The steps of *wanted* that a key of *namespaces* misses, newest day first; ranges within a day."""
+    def missing(
+        self,
+        wanted: StepRange,
+        namespaces: NamespaceSelection = EVERY_NAMESPACE,
+        beside: "Coverage | None" = None,
+    ) -> list[StepRange]:
+        """The steps of *wanted* that a key of *namespaces* misses, newest day first; ranges within a day.
+
+        Steps that *beside* covers are not missing either.
+        """
         missing: list[StepRange] = []
         for part in wanted.by_day():
-            covered = self.covered_for(day_of(part.first), namespaces)[_columns(part)]
+            covered = self.covered_for(day_of(part.first), namespaces, beside)[_columns(part)]
             edges = np.flatnonzero(np.diff(np.concatenate(([True], covered, [True])).astype(np.int8)))
             missing += [
                 StepRange(part.first + int(begin), part.first + int(end) - 1)
@@ -36,11 +44,17 @@ class Coverage:
             ]
         return sorted(missing, reverse=True)
 
-    def covered_for(self, day: int, namespaces: NamespaceSelection = EVERY_NAMESPACE) -> StepFlags:
-        """True for each step of *day* that all keys of *namespaces* have; shape [288]."""
+    def covered_for(
+        self,
+        day: int,
+        namespaces: NamespaceSelection = EVERY_NAMESPACE,
+        beside: "Coverage | None" = None,
+    ) -> StepFlags:
+        """True for each step of *day* that all keys of *namespaces* have here, or all in *beside*; [288]."""
         selected = self._selected(namespaces)
         flags = self.days.get(day, np.zeros((len(self.starts), STEPS_PER_DAY), dtype=np.bool_))
-        return np.asarray(flags[selected].all(axis=0))
+        covered = np.asarray(flags[selected].all(axis=0))
+        return covered | beside.covered_for(day, namespaces) if beside else covered
 
     @property
     def newest_step(self) -> int:

@@ -1,8 +1,9 @@
 """Day histograms of one resource: a sparse histogram of samples for each UTC day, time slot and series.
 
-A series is one container of one workload; the samples of all replicas are pooled. A step is folded once, so
-the result does not depend on the order of query results or on repeated ones. Percentile, margin, half-life
-and window are applied on reading.
+A series is one container of one workload; the samples of all replicas are pooled. A step is folded once, when
+it has settled, so the result does not depend on the order of query results or on repeated ones. Until then
+its samples are kept raw; to read, they are added to a copy. Percentile, margin, half-life and window are
+applied on reading.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.history.coverage import Coverage
 from app.history.grid import ExponentialGrid
-from app.history.key_ranges import Keys
+from app.history.open_steps import OpenCoverage, OpenSamples, SampleRows, Settlement, StepSamples, all_settled
 from app.history.padding import pad
 from app.history.samples import STEPS_PER_DAY, StepRange, day_of
 
@@ -44,6 +45,22 @@ class DayHistograms:
         self.counts[positions[is_present]] += times[is_present].astype(np.uint32)
         self.keys = np.insert(self.keys, positions[~is_present], added[~is_present])
         self.counts = np.insert(self.counts, positions[~is_present], times[~is_present].astype(np.uint32))
+
+    def copy(self) -> "DayHistograms":
+        """The same histograms, to add samples to."""
+        day = DayHistograms()
+        day.keys, day.counts = self.keys.copy(), self.counts.copy()
+        day.maxima, day.steps_seen = self.maxima.copy(), self.steps_seen.copy()
+        return day
+
+    def equals(self, other: "DayHistograms") -> bool:
+        """True if both have the same samples."""
+        return (
+            np.array_equal(self.keys, other.keys)
+            and np.array_equal(self.counts, other.counts)
+            and np.array_equal(self.maxima, other.maxima)
+            and np.array_equal(self.steps_seen, other.steps_seen)
+        )
 
     def sample_counts(self, timeslots: int, buckets: int) -> NDArray[np.int64]:
         """The number of samples of each series that the day stores."""
@@ -88,13 +105,15 @@ class UsageHistograms:
     """The histograms of one resource for the last *retained_days* days.
 
     `first_seen` and `last_seen` are steps by series. Bit k of `recent[series]` is set if the series has a
-    sample at step `last_seen[series] - k`.
+    sample at step `last_seen[series] - k`. `open` has the samples of steps that have not settled; they count
+    in `with_open_samples` only.
     """
 
     def __init__(self, grid: ExponentialGrid, timeslots: int, retained_days: int) -> None:
         self.grid = grid
         self.timeslots = timeslots
         self.coverage = Coverage()
+        self.open, self.open_coverage = OpenSamples(), OpenCoverage()
         self._retained_days = retained_days
         self.days: dict[int, DayHistograms] = {}
         self.first_seen = np.empty(0, dtype=np.int64)
@@ -105,32 +124,64 @@ class UsageHistograms:
         """The number of samples on *day* of each series that the day stores."""
         return self.days.get(day, DayHistograms()).sample_counts(self.timeslots, self.grid.size)
 
+    @property
+    def newest_step(self) -> int:
+        """The newest step that was read, settled or not; 0 if there is none."""
+        return max(self.coverage.newest_step, self.open_coverage.newest_step)
+
+    def missing(self, wanted: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE) -> list[StepRange]:
+        """The steps of *wanted* to read for *namespaces*, newest day first; ranges within a day."""
+        return self.coverage.missing(wanted, namespaces, self.open_coverage.as_of(wanted.last))
+
     def fold(
         self,
         steps: StepRange,
-        series: NDArray[np.int64],
+        rows: SampleRows,
         values: NDArray[np.float64],
-        keys: Keys,
         answered: NamespaceSelection = EVERY_NAMESPACE,
+        settlement: Settlement | None = None,
     ) -> int:
         """Fold one whole query result on the *answered* namespaces; *values* is [rows, steps], NaN for none.
 
-        *series* and *keys* are the series of each row and the key of its workload. Returns the number of
-        samples that were new.
+        Samples of steps that have not settled are kept apart; all have without a *settlement*. Returns the
+        number of samples that were new in the histograms.
         """
-        self.grow(int(series.max(initial=-1)) + 1)
-        folded, at_once = 0, max(_SAMPLES_AT_ONCE // max(len(series), 1), 1)
-        for part in steps.by_day():
-            day = self.days.setdefault(day_of(part.first), DayHistograms())
-            uncovered = self.coverage.uncovered(keys, part)
-            new_columns = np.flatnonzero(uncovered.any(axis=0))
+        settlement = settlement or all_settled(steps)
+        self.grow(int(rows.series.max(initial=-1)) + 1)
+        settled, raw_steps = settlement.settled_part(steps), self._keep_raw(steps, rows, values, settlement)
+        folded, at_once = 0, max(_SAMPLES_AT_ONCE // max(len(rows.series), 1), 1)
+        for part in settled.by_day():
+            self.days.setdefault(day_of(part.first), DayHistograms())
+            uncovered = self.coverage.uncovered(rows.keys, part)
+            is_direct = ~np.isin(np.arange(part.first, part.last + 1), raw_steps)
+            new_columns = np.flatnonzero(uncovered.any(axis=0) & is_direct)
             for begin in range(0, len(new_columns), at_once):
                 columns = new_columns[begin : begin + at_once]
                 block = values[:, part.first - steps.first + columns]
                 block = np.where(uncovered[:, columns], block, np.nan)
-                folded += self._fold_block(day, part.first + columns, series, block)
-        self.coverage.add(steps, answered)
+                row, column = np.nonzero(~np.isnan(block))
+                at_steps = part.first + columns[column]
+                folded += self._add(at_steps, rows.series[row], block[row, column])
+        for step, samples in self.open.take(settled, answered):
+            folded += self._add(np.full(len(samples.rows.series), step), samples.rows.series, samples.values)
+        if settled:
+            self.coverage.add(settled, answered)
+        self.open_coverage.add(settlement.open_part(steps), answered, settlement.newest_step)
         return folded
+
+    def with_open_samples(self) -> "UsageHistograms":
+        """The histograms and the samples of the open steps, to read; days without such samples are shared."""
+        if not self.open.steps:
+            return self
+        whole = UsageHistograms(self.grid, self.timeslots, self._retained_days)
+        whole.coverage, whole.days = self.coverage, dict(self.days)
+        for number in {day_of(step) for step in self.open.steps}:
+            whole.days[number] = self.days.get(number, DayHistograms()).copy()
+        whole.first_seen, whole.last_seen = self.first_seen.copy(), self.last_seen.copy()
+        whole.recent = self.recent.copy()
+        for step, samples in sorted(self.open.steps.items()):
+            whole._add(np.full(len(samples.rows.series), step), samples.rows.series, samples.values)
+        return whole
 
     def forget_old_days(self, newest_step: int) -> bool:
         """Drop the days older than the retained ones; True if there were any."""
@@ -165,9 +216,13 @@ class UsageHistograms:
         self.days = kept.days
         self.first_seen, self.last_seen = kept.first_seen, kept.last_seen
         self.recent = kept.recent
+        self.open.keep(series)
 
     def select(self, series: NDArray[np.int64]) -> "UsageHistograms":
-        """The histograms of *series* only, renumbered from 0 in that order; coverage is not copied."""
+        """The histograms of *series* only, renumbered from 0 in that order.
+
+        Coverage and open samples are not copied.
+        """
         self.grow(int(series.max(initial=-1)) + 1)
         part = UsageHistograms(self.grid, self.timeslots, self._retained_days)
         part.days = {
@@ -178,10 +233,11 @@ class UsageHistograms:
         return part
 
     def replace_with(self, parts: Sequence["UsageHistograms"], sizes: Sequence[int]) -> None:
-        """Replace the histograms by those of all *parts*; coverage is unchanged.
+        """Replace the histograms by those of all *parts*, without open samples; coverage is unchanged.
 
         The series of each part are numbered after the *sizes* of the parts before it.
         """
+        self.open, self.open_coverage = OpenSamples(), OpenCoverage()
         for part, size in zip(parts, sizes, strict=True):
             part.grow(size)
         self.first_seen = np.concatenate([part.first_seen for part in parts])
@@ -225,24 +281,35 @@ class UsageHistograms:
         seen: NDArray[np.int64] = np.bitwise_count(window).astype(np.int64)
         return seen
 
-    def _fold_block(
-        self,
-        day: DayHistograms,
-        steps: NDArray[np.int64],
-        series: NDArray[np.int64],
-        block: NDArray[np.float64],
-    ) -> int:
-        rows, columns = np.nonzero(~np.isnan(block))
-        if not len(rows):
+    def _keep_raw(
+        self, steps: StepRange, rows: SampleRows, values: NDArray[np.float64], settlement: Settlement
+    ) -> list[int]:
+        """Keep the samples of open steps, and of steps that were open before; returns these steps."""
+        raw_steps = [
+            step
+            for step in range(steps.first, steps.last + 1)
+            if step > settlement.settled_step or step in self.open.steps
+        ]
+        for step in raw_steps:
+            of_step = values[:, step - steps.first]
+            new = self.coverage.uncovered(rows.keys, StepRange(step, step))[:, 0] & ~np.isnan(of_step)
+            if new.any():
+                samples = StepSamples(rows, of_step)
+                self.open.put(step, samples.where(new))
+        return raw_steps
+
+    def _add(self, steps: NDArray[np.int64], series: NDArray[np.int64], values: NDArray[np.float64]) -> int:
+        """Add `values[k]` of `series[k]` at `steps[k]`, all on one day, to its histograms."""
+        if not len(steps):
             return 0
-        sample_series, values = series[rows], block[rows, columns]
-        slot = (steps[columns] - 1) % STEPS_PER_DAY * self.timeslots // STEPS_PER_DAY
-        cells = sample_series * self.timeslots + slot
+        day = self.days.setdefault(day_of(int(steps[0])), DayHistograms())
+        slot = (steps - 1) % STEPS_PER_DAY * self.timeslots // STEPS_PER_DAY
+        cells = series * self.timeslots + slot
         day.add((cells * self.grid.size + self.grid.buckets(values)).astype(np.uint64))
         day.maxima = pad(day.maxima, len(self.last_seen) * self.timeslots)
         np.maximum.at(day.maxima, cells, values)
-        self._mark_seen(day, sample_series, steps[columns])
-        return len(rows)
+        self._mark_seen(day, series, steps)
+        return len(steps)
 
     def _mark_seen(
         self, day: DayHistograms, sample_series: NDArray[np.int64], steps: NDArray[np.int64]

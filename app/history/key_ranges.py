@@ -5,7 +5,7 @@ keys of one namespace are adjacent. So a range of keys is a subset of the namesp
 too large for one shard.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -13,6 +13,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.namespaces import NamespaceSelection
 from app.domain.workloads import Workload
 
 _NAMESPACE_BITS, _WORKLOAD_BITS = 32, 16
@@ -56,6 +57,17 @@ def range_of(namespace: str) -> KeyRange:
     """The keys of a namespace; two namespaces share them with a chance of 2^-32."""
     first = _hash(namespace, _NAMESPACE_BITS) << _WORKLOAD_BITS
     return KeyRange(first, first + (1 << _WORKLOAD_BITS) - 1)
+
+
+def are_of(namespaces: NamespaceSelection, keys: Keys) -> NDArray[np.bool_]:
+    """True for each of *keys* that is one of *namespaces*."""
+    of_keys = keys >> _WORKLOAD_BITS
+
+    def are_named(names: Iterable[str]) -> NDArray[np.bool_]:
+        return np.isin(of_keys, [range_of(name).first >> _WORKLOAD_BITS for name in names])
+
+    excluded = are_named(namespaces.excluded) if namespaces.excluded else np.zeros(len(keys), dtype=np.bool_)
+    return ~excluded if namespaces.included is None else are_named(namespaces.included) & ~excluded
 
 
 def _hash(text: str, bits: int) -> int:

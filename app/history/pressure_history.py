@@ -1,18 +1,26 @@
 """CPU throttling or OOM kills by day and series.
 
 Shares are stored as measured, and `app.recommendation.pressure` derives a raise from them, so samples that
-are read twice or in another order give the same raise. Only the days that a new leader queries again are
-kept, so a restart changes nothing.
+are read twice or in another order give the same raise. A step is folded once, when it has settled; until then
+each answer replaces the one before. Only the days that a new leader queries again are kept, so a restart
+changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
-from app.history.coverage import Coverage
-from app.history.key_ranges import Keys
+from app.history.coverage import Coverage, StepFlags
+from app.history.open_steps import (
+    OpenCoverage,
+    OpenSamples,
+    SampleRows,
+    Settlement,
+    StepSamples,
+    all_settled,
+)
 from app.history.padding import pad
 from app.history.samples import STEPS_PER_DAY, PressureSamples, StepRange, day_of, merge_adjacent
 
@@ -30,45 +38,79 @@ class PressureHistory:
         self.coverage = Coverage()
         self.days: dict[int, NDArray[np.int64]] = {}  # the sum of shares of each series, in 1 / 10,000
         self.last_seen_steps = np.empty(0, dtype=np.int64)  # the last step with pressure, by series
+        self.open, self.open_coverage = OpenSamples(), OpenCoverage()
 
     def missing(
-        self, measured: Coverage, newest_step: int, namespaces: NamespaceSelection = EVERY_NAMESPACE
+        self,
+        measured: Callable[[int], StepFlags],
+        newest_step: int,
+        namespaces: NamespaceSelection = EVERY_NAMESPACE,
     ) -> list[StepRange]:
         """The steps of the remembered days to query for *namespaces*, newest first.
 
-        *measured* has the steps for which usage was read. Other steps are not queried: without usage there is
-        no series to which pressure belongs.
+        *measured* has the steps of a day for which usage was read. Other steps are not queried: without usage
+        there is no series to which pressure belongs.
         """
         today, missing = day_of(newest_step), []
+        read = self.open_coverage.as_of(newest_step)
         for number in range(today - REMEMBERED_DAYS + 1, today + 1):
-            open_steps = measured.covered_for(number, namespaces) & ~self.coverage.covered_for(
-                number, namespaces
-            )
-            missing += [number * STEPS_PER_DAY + 1 + int(column) for column in np.flatnonzero(open_steps)]
+            unread = measured(number) & ~self.coverage.covered_for(number, namespaces, read)
+            missing += [number * STEPS_PER_DAY + 1 + int(column) for column in np.flatnonzero(unread)]
         return merge_adjacent(StepRange(step, step) for step in missing if step <= newest_step)
 
-    def fold(self, samples: PressureSamples, series: NDArray[np.int64], keys: Keys) -> None:
-        """Fold one whole query result.
+    def fold(self, samples: PressureSamples, rows: SampleRows, settlement: Settlement | None = None) -> None:
+        """Fold one whole query result; *rows* are its containers, with the series -1 if it is unknown.
 
-        *series* is the series of each of its containers, -1 for a Pod without a known workload; *keys* are
-        the keys of their workloads.
+        Samples of steps that have not settled are kept apart; all have without a *settlement*.
         """
-        is_owned = series[samples.rows] >= 0
-        owners, steps = series[samples.rows][is_owned], samples.at_steps[is_owned]
-        parts = np.round(np.clip(samples.shares[is_owned], 0, 1) * _PARTS_PER_UNIT).astype(np.int64)
-        self.last_seen_steps = pad(self.last_seen_steps, int(series.max(initial=-1)) + 1, _NEVER)
-        uncovered = self.coverage.uncovered_pairs(keys[samples.rows][is_owned], steps)
-        for part in samples.steps.by_day():
-            is_new = (steps >= part.first) & (steps <= part.last) & uncovered
-            day = pad(self.days.get(day_of(part.first), steps[:0]), len(self.last_seen_steps), 0)
-            np.add.at(day, owners[is_new], parts[is_new])
-            np.maximum.at(self.last_seen_steps, owners[is_new], steps[is_new])
-            self.days[day_of(part.first)] = day
-        self.coverage.add(samples.steps, samples.answered)
+        settlement = settlement or all_settled(samples.steps)
+        settled, still_open = settlement.settled_part(samples.steps), settlement.open_part(samples.steps)
+        self.last_seen_steps = pad(self.last_seen_steps, int(rows.series.max(initial=-1)) + 1, _NEVER)
+        for _ in self.open.take(samples.steps, samples.answered):
+            pass  # the newer answer replaces these
+        new = rows.series[samples.rows] >= 0
+        new &= self.coverage.uncovered_pairs(rows.keys[samples.rows], samples.at_steps)
+        at_rows, steps = samples.rows[new], samples.at_steps[new]
+        parts = np.round(np.clip(samples.shares[new], 0, 1) * _PARTS_PER_UNIT).astype(np.int64)
+        for part in settled.by_day():
+            in_part = (steps >= part.first) & (steps <= part.last)
+            self._add(day_of(part.first), rows.series[at_rows[in_part]], steps[in_part], parts[in_part])
+        for step in range(still_open.first, still_open.last + 1):
+            at = steps == step
+            if at.any():
+                under_pressure = SampleRows(*(array[at_rows[at]] for array in rows))
+                self.open.put(step, StepSamples(under_pressure, parts[at].astype(np.float64)))
+        if settled:
+            self.coverage.add(settled, samples.answered)
+        self.open_coverage.add(still_open, samples.answered, settlement.newest_step)
         self._forget_old_days(samples.steps.last)
 
+    def with_open_samples(self) -> "PressureHistory":
+        """The history with the pressure in the open steps, to read."""
+        if not self.open.steps:
+            return self
+        whole = PressureHistory()
+        whole.coverage, whole.last_seen_steps = self.coverage, self.last_seen_steps.copy()
+        whole.days = {number: day.copy() for number, day in self.days.items()}
+        for step, samples in self.open.steps.items():
+            steps = np.full(len(samples.values), step)
+            whole._add(day_of(step), samples.rows.series, steps, samples.values.astype(np.int64))
+        return whole
+
+    def _add(
+        self, number: int, series: NDArray[np.int64], steps: NDArray[np.int64], parts: NDArray[np.int64]
+    ) -> None:
+        """Add the shares `parts[k]` of `series[k]` at `steps[k]`, all on the day *number*."""
+        day = pad(self.days.get(number, steps[:0]), len(self.last_seen_steps), 0)
+        np.add.at(day, series, parts)
+        np.maximum.at(self.last_seen_steps, series, steps)
+        self.days[number] = day
+
     def select(self, series: NDArray[np.int64]) -> "PressureHistory":
-        """The pressure of *series* only, renumbered from 0 in that order; coverage is not copied."""
+        """The pressure of *series* only, renumbered from 0 in that order.
+
+        Coverage and open samples are not copied.
+        """
         size, part = int(series.max(initial=-1)) + 1, PressureHistory()
         part.days = {number: pad(day, size, 0)[series] for number, day in self.days.items()}
         part.last_seen_steps = self.last_seen(size)[series]
@@ -78,12 +120,14 @@ class PressureHistory:
         """Drop all other series; *series* are renumbered from 0 in that order."""
         kept = self.select(series)
         self.days, self.last_seen_steps = kept.days, kept.last_seen_steps
+        self.open.keep(series)
 
     def replace_with(self, parts: Sequence["PressureHistory"], sizes: Sequence[int]) -> None:
-        """Replace the pressure by that of all *parts*; coverage is unchanged.
+        """Replace the pressure by that of all *parts*, without open samples; coverage is unchanged.
 
         The series of each part are numbered after the *sizes* of the parts before it.
         """
+        self.open, self.open_coverage = OpenSamples(), OpenCoverage()
         sized = list(zip(parts, sizes, strict=True))
         self.last_seen_steps = np.concatenate([part.last_seen(size) for part, size in sized])
         empty = self.last_seen_steps[:0]

@@ -18,8 +18,9 @@ from app.history.key_ranges import KeyRange, Keys, key_of
 from app.history.pressure_history import PressureHistory
 
 Runs = dict[Workload, set[str]]  # the Pods seen of a workload that runs to completion
-# Estimated memory: of a series without samples (names, times, daily maxima), and of a histogram's entry.
-_SERIES_BYTES, _ENTRY_BYTES = 2048, 12
+# Estimated memory: of a series without samples (names, times, daily maxima), of a histogram's entry, and of a
+# sample of a step that has not settled.
+_SERIES_BYTES, _ENTRY_BYTES, _OPEN_SAMPLE_BYTES = 2048, 12, 32
 
 
 @dataclass(slots=True)
@@ -88,15 +89,22 @@ class UsageState:
     def memory_bytes(self) -> int:
         """The estimated memory of all series."""
         entries = sum(histograms.entries for histograms in self.histograms.values())
-        return len(self.series.containers) * _SERIES_BYTES + entries * _ENTRY_BYTES
+        open_samples = sum(
+            len(samples.values)
+            for histograms in self.histograms.values()
+            for samples in histograms.open.steps.values()
+        )
+        series = len(self.series.containers)
+        return series * _SERIES_BYTES + entries * _ENTRY_BYTES + open_samples * _OPEN_SAMPLE_BYTES
 
     def series_bytes(self) -> NDArray[np.int64]:
         """The estimated memory of each series."""
-        entries = np.zeros(len(self.series.containers), dtype=np.int64)
+        entries, open_samples = np.zeros((2, len(self.series.containers)), dtype=np.int64)
         for histograms in self.histograms.values():
             counts = histograms.entry_counts()
             entries[: len(counts)] += counts
-        return entries * _ENTRY_BYTES + _SERIES_BYTES
+            open_samples += histograms.open.counts(len(open_samples))
+        return entries * _ENTRY_BYTES + open_samples * _OPEN_SAMPLE_BYTES + _SERIES_BYTES
 
     def keep(self, is_kept: NDArray[np.bool_]) -> None:
         """Drop the series without a flag; their steps are not missing."""
@@ -110,11 +118,14 @@ class UsageState:
         self.keep(is_kept)
         for history in self.histories():
             history.coverage.forget(keys)
+            history.open_coverage.forget(keys)
 
     def forget_silent(self) -> None:
-        """Drop the series without a sample on any retained day."""
+        """Drop the series without a sample on any retained day or open step."""
         measured = np.zeros(len(self.series.containers), dtype=np.bool_)
         for histograms in self.histograms.values():
+            for samples in histograms.open.steps.values():
+                measured[samples.rows.series] = True
             for day in histograms.days.values():
                 measured[: len(day.steps_seen)] |= day.steps_seen > 0
         self.keep(measured)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -10,10 +11,12 @@ from app.domain.dns_names import has_possible_name, is_dns_label
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import PRESSURE_OF, Resource
 from app.domain.workloads import Workload
+from app.history.open_steps import SampleRows, Settlement, container_ids
 from app.history.samples import ContainerSamples, PressureSamples, StepRange
 from app.history.usage import UsageState
 
 FindWorkload = Callable[[str, str], Workload | None]
+_RESOURCE_UNDER = {reason: resource for resource, reason in PRESSURE_OF.items()}
 _COUNTED_RUNS = 2  # of a Job; only whether there were two is used
 
 
@@ -42,10 +45,15 @@ class UsageHistory:
         self, resource: Resource, wanted: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> list[StepRange]:
         """The steps of *wanted* not yet read for *namespaces*, in ranges of at most a day, newest first."""
-        return self._histograms[resource].coverage.missing(wanted, namespaces)
+        return self._histograms[resource].missing(wanted, namespaces)
 
-    def fold(self, samples: ContainerSamples, attribute: FindWorkload) -> FoldResult:
-        """Fold one whole query result; *attribute* maps (namespace, Pod) to its workload."""
+    def fold(
+        self, samples: ContainerSamples, attribute: FindWorkload, settlement: Settlement | None = None
+    ) -> FoldResult:
+        """Fold one whole query result; *attribute* maps (namespace, Pod) to its workload.
+
+        Without a *settlement*, all of its steps have settled.
+        """
         series = np.full(len(samples.containers), -1, dtype=np.int64)
         unattributed = set()
         for row, container in enumerate(samples.containers):
@@ -59,13 +67,8 @@ class UsageHistory:
         is_owned = series >= 0
         histograms = self._histograms[samples.resource]
         owned = series[is_owned]
-        folded = histograms.fold(
-            samples.steps,
-            owned,
-            samples.values[is_owned],
-            self._series.keys_of(owned),
-            samples.answered,
-        )
+        rows = SampleRows(container_ids(samples.containers)[is_owned], owned, self._series.keys_of(owned))
+        folded = histograms.fold(samples.steps, rows, samples.values[is_owned], samples.answered, settlement)
         if histograms.forget_old_days(samples.steps.last):
             self.state.forget_silent()
         return FoldResult(folded, frozenset(unattributed))
@@ -74,21 +77,34 @@ class UsageHistory:
         self, resource: Resource, newest_step: int, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> list[StepRange]:
         """The steps to query for pressure on *resource* in *namespaces*: with usage and not read yet."""
-        measured = self._histograms[resource].coverage
+        usage = self._histograms[resource]
+        measured = partial(
+            usage.coverage.covered_for,
+            namespaces=namespaces,
+            beside=usage.open_coverage.as_of(newest_step),
+        )
         return self._pressure[PRESSURE_OF[resource]].missing(measured, newest_step, namespaces)
 
-    def fold_pressure(self, samples: PressureSamples, attribute: FindWorkload) -> None:
+    def fold_pressure(
+        self, samples: PressureSamples, attribute: FindWorkload, newest_step: int | None = None
+    ) -> None:
         """Fold one whole query result on pressure; *attribute* maps (namespace, Pod) to its workload.
 
-        Pressure without usage makes no series.
+        Pressure without usage makes no series. Steps have settled if usage has, as of the *newest_step*;
+        without one, all have.
         """
+        settlement = None
+        if newest_step is not None:
+            usage = self._histograms[_RESOURCE_UNDER[samples.reason]]
+            settlement = Settlement(newest_step, usage.coverage.newest_step)
         workloads = [attribute(container.namespace, container.pod) for container in samples.containers]
         series = [
             self._series.index.get((workload, container.container), -1) if workload else -1
             for workload, container in zip(workloads, samples.containers, strict=True)
         ]
         numbers = np.array(series, dtype=np.int64)
-        self._pressure[samples.reason].fold(samples, numbers, self._series.keys_of(numbers))
+        rows = SampleRows(container_ids(samples.containers), numbers, self._series.keys_of(numbers))
+        self._pressure[samples.reason].fold(samples, rows, settlement)
 
     def _number(self, workload: Workload, container: str) -> int:
         """The number of a series; -1 if no such container can exist."""

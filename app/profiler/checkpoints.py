@@ -21,6 +21,7 @@ from app.history.checkpoint.codec import Checkpoint, decode, encode
 from app.history.checkpoint.shards import halves
 from app.history.checkpoint.split import LearnedState
 from app.history.key_ranges import KeyRange
+from app.history.open_steps import OPEN_STEPS
 from app.history.samples import STEP_SECONDS
 from app.outage_log import OutageLog
 from app.profiler.ports import CheckpointStore, ReportSink
@@ -88,7 +89,8 @@ class Checkpoints:
             self._interval_seconds = await self._interval()
             if len(shards) == len(self._stored):  # all shards were readable
                 oldest = min(shard.newest_step for shard in shards)
-                self._saved_at_seconds = float(oldest * STEP_SECONDS)
+                # Written when that step had settled.
+                self._saved_at_seconds = float((oldest + OPEN_STEPS) * STEP_SECONDS)
             log.info("checkpoints_restored", pieces=len(shards), series=len(learned.usage.series.keys))
 
     async def save_if_due(self, learned: LearnedState, query_scope: NamespaceSelection, now: datetime) -> int:

@@ -3,7 +3,8 @@
 Summaries are derived from the histograms and never stored: after a restart or a late query result they are
 computed again. A day is closed once the newest step belongs to a later day. Quantiles are computed for the
 requested series only: of today every time, of a closed day once, so that the first step after midnight does
-not take longer than others.
+not take longer than others. The last steps of a closed day may still be open: its summary stays valid when
+they settle, unless late samples came.
 """
 
 import numpy as np
@@ -19,7 +20,7 @@ from app.recommendation.rules import LEVELS
 
 
 class _ClosedDay:
-    """The summary of a closed day by series; valid while the day has *total* samples (it never loses any)."""
+    """The summary of a closed day by series; valid while the day has the same samples, *total* in number."""
 
     def __init__(self, day: DayHistograms, total: int, grid: ExponentialGrid, timeslots: int) -> None:
         self.day, self.total = day, total
@@ -28,6 +29,14 @@ class _ClosedDay:
         self.share = _share(day, len(self.sample_counts))
         self._quantiles = np.zeros((len(self.sample_counts), len(LEVELS)), dtype=np.float32)
         self._is_read = np.zeros(len(self.sample_counts), dtype=np.bool_)
+
+    def is_of(self, day: DayHistograms, total: int) -> bool:
+        """True if *day*, with *total* samples, has the same samples; a day only ever gets more."""
+        if total != self.total:
+            return False
+        if day is not self.day and day.equals(self.day):
+            self.day = day  # the samples that were open have settled
+        return day is self.day
 
     def quantiles(self, series: Int64Array) -> Float32Array:
         """The quantiles [series, levels] of *series*, which the day stores."""
@@ -42,7 +51,7 @@ class DaySummaryCache:
     """The daily summaries of a window that ends with today, oldest day first."""
 
     def __init__(self, histograms: UsageHistograms) -> None:
-        self._histograms = histograms
+        self._histograms = histograms  # as last read
         self._closed: dict[int, _ClosedDay] = {}
         self._today_number = 0
         self._first_day = 0
@@ -51,8 +60,9 @@ class DaySummaryCache:
         self.size = 0  # number of series
         self.closed_version = 0  # increases whenever a closed day or the window changes
 
-    def read(self, newest_step: int, window_days: int) -> None:
-        """Update the summaries from the histograms; closed days that did not change are kept."""
+    def read(self, histograms: UsageHistograms, newest_step: int, window_days: int) -> None:
+        """Update the summaries from *histograms*; closed days that did not change are kept."""
+        self._histograms = histograms
         before, today = (self._today_number, self._first_day, self._closed_day_ids()), day_of(newest_step)
         self.elapsed = (newest_step - today * STEPS_PER_DAY) / STEPS_PER_DAY
         self.size = self._histograms.size
@@ -111,7 +121,7 @@ class DaySummaryCache:
 
     def _summarize(self, number: int, day: DayHistograms) -> _ClosedDay:
         cached, total = self._closed.get(number), int(day.counts.sum())
-        if cached and cached.day is day and cached.total == total:
+        if cached and cached.is_of(day, total):
             return cached
         return _ClosedDay(day, total, self._histograms.grid, self._histograms.timeslots)
 

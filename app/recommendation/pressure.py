@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.profiles import PRESSURE_OF, Pressure, Resource
+from app.history.day_histograms import UsageHistograms
 from app.history.pressure_history import REMEMBERED_DAYS, PressureHistory
 from app.history.samples import STEPS_PER_DAY, day_of
-from app.history.usage import UsageState
 from app.recommendation.array_types import Float64Array, Int64Array
 from app.recommendation.policy import LEAST_RAISE, PressurePolicy
 
@@ -26,13 +26,17 @@ class PressureRaises:
 
 
 def pressure_raises(
-    resource: Resource, usage: UsageState, policies: Mapping[Pressure, PressurePolicy], newest_step: int
+    resource: Resource,
+    usage: UsageHistograms,
+    history: PressureHistory,
+    policies: Mapping[Pressure, PressurePolicy],
+    newest_step: int,
 ) -> PressureRaises:
-    """The raises of all series as of *newest_step*."""
-    reason, size = PRESSURE_OF[resource], len(usage.series.containers)
-    history, policy = usage.pressure[reason], policies[reason]
+    """The raises of all series as of *newest_step*; *usage* and *history* are those of *resource*."""
+    reason, size = PRESSURE_OF[resource], max(usage.size, len(history.last_seen_steps))
+    policy = policies[reason]
     if reason is Pressure.CPU_THROTTLING:
-        by = raises_by_share(history, policy, usage.histograms[resource].sample_counts, size, newest_step)
+        by = raises_by_share(history, policy, usage.sample_counts, size, newest_step)
     else:
         by = raises_by_event(history, policy, size, newest_step)
     return PressureRaises(reason, by, history.last_seen(size))

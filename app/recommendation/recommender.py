@@ -1,6 +1,6 @@
 """Recommendations for all workloads, from the usage history."""
 
-from app.domain.profiles import Resource
+from app.domain.profiles import PRESSURE_OF, Resource
 from app.history.usage import UsageState
 from app.recommendation.active_containers import IsInitContainer
 from app.recommendation.policy import EstimationPolicy
@@ -36,16 +36,20 @@ class Recommender:
     ) -> Recommendations:
         """The profiles that are new, have moved or are due as of *newest_step*.
 
-        Init containers are left out of the value and of the list of containers.
+        Samples of steps that have not settled count too. Init containers are left out of the value and of the
+        list of containers.
         """
         if not self._table.matches(self._usage.series.index):
             self._table = SeriesTable(self._usage.series.index)
+        histograms = self._usage.histograms[resource].with_open_samples()
+        pressure = self._usage.pressure[PRESSURE_OF[resource]].with_open_samples()
         request = RecommendationRequest(
+            histograms,
             policy,
             newest_step,
             is_init_container,
             find_published,
             self._usage.has_run_again,
-            pressure_raises(resource, self._usage, policy.raises, newest_step),
+            pressure_raises(resource, histograms, pressure, policy.raises, newest_step),
         )
         return self._recommenders[resource].recommend(self._table, request)

@@ -46,8 +46,9 @@ FindPublishedValue = Callable[[Workload], PublishedValue | None]
 
 @dataclass(frozen=True, slots=True)
 class RecommendationRequest:
-    """The step as of which to recommend, and the inputs beside the samples."""
+    """The step as of which to recommend, and the inputs; *histograms* have the open samples too."""
 
+    histograms: UsageHistograms
     policy: EstimationPolicy
     newest_step: int
     is_init_container: IsInitContainer
@@ -69,7 +70,7 @@ class ResourceRecommender:
     """Recommends values of one resource from its histograms; caches derived data and the last decisions."""
 
     def __init__(self, resource: Resource, histograms: UsageHistograms) -> None:
-        self._resource, self._histograms = resource, histograms
+        self._resource = resource
         self._summaries = DaySummaryCache(histograms)
         self._choices = ChoiceCache(self._summaries)
         self._stabilizer = Stabilizer(self._summaries, self._choices)
@@ -80,11 +81,11 @@ class ResourceRecommender:
     def recommend(self, table: SeriesTable, request: RecommendationRequest) -> Recommendations:
         """The recommendations for the workloads of *table* as of the newest step."""
         rule, today = rules_at(request.policy.risk)[self._resource], day_of(request.newest_step)
-        self._summaries.read(request.newest_step, request.policy.window_days)
+        self._summaries.read(request.histograms, request.newest_step, request.policy.window_days)
         self._refresh(rule, table)
-        spans = SeriesSpans(*self._histograms.spans(today=today, window_days=request.policy.window_days))
+        spans = SeriesSpans(*request.histograms.spans(today=today, window_days=request.policy.window_days))
         sample_counts = self._summaries.sample_counts()
-        running = running_series(table, self._histograms, spans, request.is_init_container)
+        running = running_series(table, request.histograms, spans, request.is_init_container)
         has_enough = has_enough_samples(
             table, running, sample_counts, request.policy.min_samples, request.has_run_again
         )

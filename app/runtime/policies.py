@@ -8,7 +8,7 @@ import msgspec
 from app.domain.quantities import parse_quantity
 from app.errors import SettingsError
 from app.kubernetes.self_probe.probe import ProbePolicy
-from app.profiler.cycle.collector import CollectionLimits
+from app.profiler.cycle.collected_samples import CollectionLimits
 from app.profiler.cycle.cycle import RETAINED_DAYS, CyclePolicy
 from app.profiler.cycle.loop import CyclePlan, CycleSchedule
 from app.profiler.cycle.need_limits import NeedLimits

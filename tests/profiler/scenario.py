@@ -12,9 +12,11 @@ from app.domain.profiles import Identity, Profile, ProfileKind, Resource
 from app.domain.workloads import Workload
 from app.profiler.checkpoints import MAX_BYTES
 from app.profiler.cluster_snapshot import ClusterSnapshot
-from app.profiler.cycle.collector import CollectionLimits, Progress, newest_complete_step
+from app.profiler.cycle.collected_samples import CollectionLimits
+from app.profiler.cycle.collector import newest_complete_step
 from app.profiler.cycle.cycle import CyclePolicy, CycleReport, ProfilingCycle
 from app.profiler.cycle.derivation import StoredValues
+from app.profiler.cycle.query_context import Progress
 from app.profiler.cycle.signals import Health, Signal, SignalState
 from app.profiler.cycle.status_report import report_faults
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles

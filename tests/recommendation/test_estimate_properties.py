@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from app.domain.profiles import Resource, RiskLevel
 from app.history.day_histograms import UsageHistograms
 from app.history.grid import GRIDS
+from app.history.open_steps import SampleRows
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange
 from app.recommendation.array_types import Float32Array, Float64Array
 from app.recommendation.candidates import raised_values
@@ -66,9 +67,10 @@ def folded(
     rows = UsageHistograms(GRIDS[resource], timeslots=4, retained_days=15)
     for first, values in parts:
         numbers = np.arange(len(values)) if owners is None else owners
-        rows.fold(StepRange(first, first + values.shape[1] - 1), numbers, values, numbers)
+        of_rows = SampleRows(np.arange(len(values)), numbers, numbers)
+        rows.fold(StepRange(first, first + values.shape[1] - 1), of_rows, values)
     observed = DaySummaryCache(rows)
-    observed.read(LAST + 1, 15)
+    observed.read(rows, LAST + 1, 15)
     series = np.arange(rows.size)
     return observed.days(series, np.zeros(len(series), dtype=np.bool_))
 

@@ -26,7 +26,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-MAGIC, VERSION = b"JPCP", 1
+MAGIC = b"JPCP"
+# A document without the fields of version 2 is stored as version 1, which older releases read too.
+FIRST_VERSION, VERSION = 1, 2
 _PREFIX = struct.Struct("<4sH32s")
 _LENGTH = struct.Struct("<I")
 # The state of a shard of 512 KiB is 4 MiB; one that is larger is not written, but split.
@@ -67,8 +69,8 @@ class _Header(msgspec.Struct):
     arrays: list[_Array]
 
 
-def pack(document: msgspec.Struct, arrays: Arrays) -> bytes:
-    """*document* and *arrays* as bytes; equal input gives equal bytes.
+def pack(document: msgspec.Struct, arrays: Arrays, version: int = VERSION) -> bytes:
+    """*document* and *arrays* as bytes of a *version*; equal input gives equal bytes.
 
     Raises:
         OversizedCheckpointError: `unpack` would refuse it.
@@ -84,7 +86,7 @@ def pack(document: msgspec.Struct, arrays: Arrays) -> bytes:
     if len(header) > MAX_HEADER_BYTES or plain_bytes > MAX_BODY_BYTES:
         raise OversizedCheckpointError(f"{plain_bytes} bytes, {len(header)} of them in the header")
     body = zlib.compress(b"".join((_LENGTH.pack(len(header)), header, *contents)))
-    return _PREFIX.pack(MAGIC, VERSION, sha256(body).digest()) + body
+    return _PREFIX.pack(MAGIC, version, sha256(body).digest()) + body
 
 
 def unpack(packed: bytes, max_bytes: int = MAX_BODY_BYTES) -> Unpacked:
@@ -141,9 +143,9 @@ def _verify(packed: bytes) -> bytes:
     if len(packed) < _PREFIX.size or not packed.startswith(MAGIC):
         raise UnreadableCheckpointError("Corrupt", "it is not a check-point")
     _, version, digest = _PREFIX.unpack_from(packed)
-    if version != VERSION:
+    if not FIRST_VERSION <= version <= VERSION:
         raise UnreadableCheckpointError(
-            "OtherVersion", f"it has version {version}, and {VERSION} can be read"
+            "OtherVersion", f"it has version {version}, and {FIRST_VERSION} to {VERSION} can be read"
         )
     if sha256(packed[_PREFIX.size :]).digest() != digest:
         raise UnreadableCheckpointError("Corrupt", "its checksum is wrong")

@@ -1,12 +1,20 @@
 """Encoding and decoding of check-points: the history and coverage of a range of workload keys, as bytes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from app.domain.namespaces import NamespaceSelection
 from app.domain.workloads import Connection, Workload
-from app.history.checkpoint.array_format import MAX_BODY_BYTES, UnreadableCheckpointError, pack, unpack
+from app.history.checkpoint.array_format import (
+    FIRST_VERSION,
+    MAX_BODY_BYTES,
+    VERSION,
+    UnreadableCheckpointError,
+    pack,
+    unpack,
+)
 from app.history.checkpoint.arrays import (
     RESOURCE_NAMES,
     NamedArrays,
@@ -25,13 +33,15 @@ from app.history.usage import UsageState
 class Checkpoint:
     """The history of a range of workload keys, and the namespaces that were queried for it.
 
-    `body_bytes` is the size of one that was read, before the compression.
+    `open_steps` has the number of steps that stay open, for each signal with samples that come later than
+    usual. `body_bytes` is the size of one that was read, before the compression.
     """
 
     keys: KeyRange
     namespaces: NamespaceSelection
     usage: UsageState
     connections: ConnectionHistory
+    open_steps: Mapping[str, int] = field(default_factory=dict)
     body_bytes: int = field(default=0, compare=False)
 
     @property
@@ -40,8 +50,11 @@ class Checkpoint:
         return max(histograms.coverage.newest_step for histograms in self.usage.histograms.values())
 
 
-class _Document(msgspec.Struct):
-    """The stored document; the names of its fields are part of the format."""
+class _Document(msgspec.Struct, omit_defaults=True):
+    """The stored document; the names of its fields are part of the format.
+
+    Version 2 added the fields with a default.
+    """
 
     first_key: int
     last_key: int
@@ -55,6 +68,7 @@ class _Document(msgspec.Struct):
     newest_step: int
     edges: list[tuple[int, int]]
     sources: list[int]
+    open_steps: dict[str, int] = {}
 
 
 def encode(checkpoint: Checkpoint) -> bytes:
@@ -78,8 +92,10 @@ def encode(checkpoint: Checkpoint) -> bytes:
         connections.newest_step,
         [(number(edge.source), number(edge.destination)) for edge in connections.edges],
         [number(source) for source in connections.sources],
+        dict(checkpoint.open_steps),
     )
-    return pack(document, dict(usage_arrays(usage)) | dict(connection_arrays(connections)))
+    arrays = dict(usage_arrays(usage)) | dict(connection_arrays(connections))
+    return pack(document, arrays, VERSION if document.open_steps else FIRST_VERSION)
 
 
 def decode(
@@ -136,7 +152,7 @@ def _read(document: _Document, arrays: NamedArrays, usage: UsageState) -> Checkp
     usage.runs = {workloads[number]: set(pods) for number, pods in document.runs}
     read_usage(usage, arrays)
     connections = ConnectionHistory()
-    connections.newest_step = document.newest_step
+    connections.newest_step = connections.settled_step = document.newest_step
     connections.edges = {
         Connection(workloads[source], workloads[destination]): row
         for row, (source, destination) in enumerate(document.edges)
@@ -145,4 +161,5 @@ def _read(document: _Document, arrays: NamedArrays, usage: UsageState) -> Checkp
     read_connections(connections, arrays)
     included = None if document.included is None else frozenset(document.included)
     namespaces = NamespaceSelection(included, frozenset(document.excluded))
-    return Checkpoint(KeyRange(document.first_key, document.last_key), namespaces, usage, connections)
+    keys = KeyRange(document.first_key, document.last_key)
+    return Checkpoint(keys, namespaces, usage, connections, document.open_steps)

@@ -1,7 +1,7 @@
 """The whole learned state, split into check-points and restored from them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,10 +18,15 @@ _SAMPLE_BYTES = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LearnedState:
-    """The usage and connections of all workloads."""
+    """The usage and connections of all workloads.
+
+    `open_steps` has the number of steps that stay open, for each signal with samples that come later than
+    usual.
+    """
 
     usage: UsageState
     connections: ConnectionHistory
+    open_steps: dict[str, int] = field(default_factory=dict)
 
     @property
     def keys(self) -> Keys:
@@ -38,7 +43,8 @@ class LearnedState:
     def shard(self, keys: KeyRange, query_scope: NamespaceSelection) -> Checkpoint:
         """The shard of *keys*; *query_scope* are the namespaces that are queried."""
         namespaces = within(query_scope, keys)
-        return Checkpoint(keys, namespaces, self.usage.within(keys), self.connections.within(keys))
+        usage, connections = self.usage.within(keys), self.connections.within(keys)
+        return Checkpoint(keys, namespaces, usage, connections, dict(self.open_steps))
 
     def restore(self, shards: Iterable[Checkpoint], query_scope: NamespaceSelection) -> None:
         """Replace the state by that of *shards*; all steps are missing for keys that they do not cover.
@@ -53,6 +59,9 @@ class LearnedState:
             return
         self.usage.replace_with({keys: shard.usage for keys, shard in by_keys.items()})
         self.connections.replace_with({keys: shard.connections for keys, shard in by_keys.items()})
+        for shard in by_keys.values():
+            for signal, steps in shard.open_steps.items():
+                self.open_steps[signal] = max(steps, self.open_steps.get(signal, 0))
         for namespace in {name for shard in by_keys.values() for name in _added_names(shard, query_scope)}:
             self.forget(namespace)
 
@@ -96,9 +105,8 @@ def _added_names(shard: Checkpoint, query_scope: NamespaceSelection) -> set[str]
 
 
 def _part(shard: Checkpoint, keys: KeyRange) -> Checkpoint:
-    return Checkpoint(
-        keys, within(shard.namespaces, keys), shard.usage.within(keys), shard.connections.within(keys)
-    )
+    namespaces, usage = within(shard.namespaces, keys), shard.usage.within(keys)
+    return Checkpoint(keys, namespaces, usage, shard.connections.within(keys), shard.open_steps)
 
 
 def _intersection(first: KeyRange, second: KeyRange) -> KeyRange:

@@ -17,14 +17,8 @@ from app.history.samples import DroppedEdges, step_time
 from app.history.usage_history import UsageHistory
 from app.profiler.checkpoints import MAX_BYTES, Checkpoints
 from app.profiler.cluster_snapshot import ClusterSnapshot
-from app.profiler.cycle.collector import (
-    CollectedSamples,
-    CollectionLimits,
-    Progress,
-    SampleCollector,
-    newest_complete_step,
-    wanted_steps,
-)
+from app.profiler.cycle.collected_samples import CollectedSamples, CollectionLimits
+from app.profiler.cycle.collector import SampleCollector, newest_complete_step, wanted_steps
 from app.profiler.cycle.container_roles import init_container_check, with_roles
 from app.profiler.cycle.derivation import DerivedProfiles, ProfileDerivation, StoredValues
 from app.profiler.cycle.event_recorder import WorkloadEventRecorder
@@ -32,6 +26,7 @@ from app.profiler.cycle.need_limits import ABSURD_NEED, absurd_needs, without_ab
 from app.profiler.cycle.plan_aging import AgingPolicy
 from app.profiler.cycle.plan_events import plan_events
 from app.profiler.cycle.publisher import Publisher, PublishResult
+from app.profiler.cycle.query_context import Progress
 from app.profiler.cycle.reporter import Reporter
 from app.profiler.cycle.signals import Signal, SignalState
 from app.profiler.cycle.status_report import Reasons, question_faults, reasons_without_profile, signal_faults
@@ -67,7 +62,8 @@ class CycleReport:
     that costs only a part of the work, by its subject.
     `stored` counts all profiles stored after it, derived in it or not; `left_out` those not stored because
     of the maximum, and `evicted` those removed for others; `refused` the objects whose last write was
-    refused; `events_dropped` the Events on workloads over the rate limit.
+    refused; `events_dropped` the Events on workloads over the rate limit; `lags_seconds` the largest age at
+    which samples of each signal were first seen.
     """
 
     states: list[SignalState]
@@ -88,6 +84,7 @@ class CycleReport:
     events_dropped: int
     checkpoints_written: int
     newest_step_times: Mapping[Signal, datetime]  # of each signal with a query result
+    lags_seconds: Mapping[Signal, int]
     seconds: float
 
 
@@ -116,7 +113,7 @@ class ProfilingCycle:
         self._event_recorder = WorkloadEventRecorder(cluster.events)
         history = UsageHistory(timeslots=policy.timeslots, retained_days=RETAINED_DAYS)
         self._learned = LearnedState(history.state, ConnectionHistory())
-        self._collector = SampleCollector(source, history, self._learned.connections, policy.limits)
+        self._collector = SampleCollector(source, history, self._learned, policy.limits)
         self._derivation = ProfileDerivation(policy.estimation, self._learned)
         self._checkpoints = (
             Checkpoints(cluster.checkpoints, cluster.sink, source.retention_seconds, policy.shard_bytes)
@@ -137,6 +134,7 @@ class ProfilingCycle:
         """Forget *namespaces* that came into scope, so the next cycle reads their past and no other twice."""
         for namespace in namespaces:
             self._learned.forget(namespace)
+        self._collector.forget_counts()
 
     async def run_once(self, now: datetime, progress: Progress = lambda _done, _total: None) -> CycleReport:
         """Collect samples, derive profiles, write what changed, report.
@@ -187,6 +185,7 @@ class ProfilingCycle:
             events_dropped=await self._event_recorder.record(events, now),
             checkpoints_written=await self._save(now),
             newest_step_times=self._newest_step_times(),
+            lags_seconds=collected.lags_seconds,
             seconds=perf_counter() - started,
         )
 
@@ -198,13 +197,9 @@ class ProfilingCycle:
 
     def _newest_step_times(self) -> dict[Signal, datetime]:
         usage = self._learned.usage.histograms
-        coverages = {Signal.of(resource): rows.coverage for resource, rows in usage.items()}
-        coverages[Signal.CONNECTIONS] = self._learned.connections.coverage
-        return {
-            signal: step_time(coverage.newest_step)
-            for signal, coverage in coverages.items()
-            if coverage.newest_step
-        }
+        newest = {Signal.of(resource): histograms.newest_step for resource, histograms in usage.items()}
+        newest[Signal.CONNECTIONS] = self._learned.connections.newest_read_step
+        return {signal: step_time(step) for signal, step in newest.items() if step}
 
     async def _restore(self) -> None:
         if self._checkpoints and not self._is_restored:

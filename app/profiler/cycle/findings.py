@@ -1,4 +1,4 @@
-"""What metrics and stored objects claim and the profiler does not believe, as the status report has it."""
+"""What comes late, and what metrics and stored objects claim without being believed, as reported."""
 
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from app.domain.fair_shares import take_turns
 from app.domain.workloads import Workload
 from app.history.samples import EdgeFault
-from app.profiler.cycle.collector import CollectedSamples
+from app.profiler.cycle.collected_samples import CollectedSamples
 from app.profiler.cycle.publisher import PublishResult
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ class Findings:
         self._needs: dict[Workload, tuple[str, datetime]] = {}  # the first reason of each
         self._forgotten: dict[str, datetime] = {}  # when each namespace last lost usage
         self._container_jobs: list[str] = []
+        self._lags_seconds: dict[str, int] = {}
 
     def update(self, collected: CollectedSamples, now: datetime) -> None:
         """Add the findings of one cycle, and forget those of the day before."""
@@ -41,6 +42,7 @@ class Findings:
         )
         self._forgotten = {name: seen for name, seen in self._forgotten.items() if now - seen < _REMEMBERED}
         self._container_jobs = list(collected.container_jobs)
+        self._lags_seconds = {signal.value: lag for signal, lag in collected.lags_seconds.items() if lag}
 
     def as_report(self, published: PublishResult) -> dict[str, Any]:
         """The findings there are, with those among the stored objects."""
@@ -61,6 +63,7 @@ class Findings:
             "ignoredObjects": {"total": published.ignored, "names": list(published.ignored_names)}
             if published.ignored
             else {},
+            "lagSeconds": self._lags_seconds,
         }
         return {name: finding for name, finding in findings.items() if finding}
 

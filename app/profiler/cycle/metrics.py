@@ -94,6 +94,12 @@ class CycleMetrics:
             ["signal"],
             registry=registry,
         )
+        self._lag = Gauge(
+            "job_profiler_sample_lag_seconds",
+            "Largest age at which samples of the signal were first seen in the last hours, in steps of 300 s",
+            ["signal"],
+            registry=registry,
+        )
         self._signal = Gauge(
             "job_profiler_signal_healthy",
             "1 while the queries of a signal succeed without a fault",
@@ -154,6 +160,8 @@ class CycleMetrics:
         self.faults = report.faults
         for signal, newest in report.newest_step_times.items():
             self._newest.labels(signal).set(newest.timestamp())
+        for signal, lag_seconds in report.lags_seconds.items():
+            self._lag.labels(signal).set(lag_seconds)
         for state in report.states:
             self._signal.labels(state.signal).set(
                 int(not state.health.is_fault and state.health is not Health.OFF)

@@ -35,6 +35,9 @@ class PlannedQuery:
     parts: list[StepRange]
 
 
+PlannedQueries = tuple[PlannedQuery, PlannedQuery]  # on most namespaces, and on those that failed
+
+
 @dataclass(slots=True)
 class Question:
     """Asks for the missing steps of one signal; remembers which namespaces failed, and why."""
@@ -61,7 +64,7 @@ class Question:
 
     def plan(
         self, find_missing: FindMissing, unlisted: Mapping[str, str], newest_step: int
-    ) -> tuple[PlannedQuery, PlannedQuery]:
+    ) -> PlannedQueries:
         """The query on most namespaces, and the one on those that failed.
 
         The *unlisted* namespaces, whose Pods are not known, are in neither.

@@ -8,7 +8,7 @@ import structlog
 
 from app.errors import ClusterError
 from app.outage_log import OutageLog
-from app.profiler.cycle.collector import CollectedSamples
+from app.profiler.cycle.collected_samples import CollectedSamples
 from app.profiler.cycle.findings import Findings
 from app.profiler.cycle.publisher import PublishResult
 from app.profiler.cycle.signals import SignalStates

@@ -1,5 +1,6 @@
 """The state of each signal (CPU, memory, connections), derived from the query results of a cycle."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,9 +10,10 @@ from typing import Any
 from app.domain.profiles import PRESSURE_OF, Pressure, ProfileKind, Resource
 from app.domain.quantities import format_time
 from app.errors import NoNamespacesError, SourceError
-from app.history.samples import StepRange
+from app.history.samples import STEP_SECONDS, StepRange
 
-PAST_UNREAD, NAMESPACES_FAILED = "PastUnread", "NamespacesFailed"
+PAST_UNREAD, NAMESPACES_FAILED, LATE_SAMPLES = "PastUnread", "NamespacesFailed", "LateSamples"
+_MAX_NAMED = 5
 _METRICS = {
     Resource.CPU: "container_cpu_usage_seconds_total",
     Resource.MEMORY: "container_memory_working_set_bytes",
@@ -117,6 +119,7 @@ class SignalResults:
     only_older_steps: bool = False  # the newest step is known already
     series_counts: list[int] = field(default_factory=list)  # of each result, newest steps first
     folded: bool = False  # at least one result
+    is_stalled: bool = False  # no newer samples came for longer than they may be late
     unusable: int = 0
     off: bool = False
     error: SourceError | None = None
@@ -127,17 +130,13 @@ class SignalResults:
     @property
     def newest_is_empty(self) -> bool:
         """True if the newest steps have no samples: not any more, or not yet."""
-        return not self.only_older_steps and not self.newest_failed and self.series_counts[:1] == [0]
+        is_empty = self.series_counts[:1] == [0] or self.is_stalled
+        return not self.only_older_steps and not self.newest_failed and is_empty
 
     @property
     def has_newest(self) -> bool:
         """True if the newest steps are known, even if older ones are not."""
         return self.only_older_steps or (self.folded and not self.newest_failed and not self.newest_is_empty)
-
-    @property
-    def has_samples(self) -> bool:
-        """True if any step has samples: empty steps before it stay empty."""
-        return self.only_older_steps or any(self.series_counts)
 
     def note(self, steps: StepRange, part: StepRange, failed: Mapping[str, str]) -> None:
         """Record one result on *steps* of the queried *part*, before its series are counted."""
@@ -197,6 +196,22 @@ def state_without(state: SignalState, failed: Mapping[str, str]) -> SignalState:
         return state
     message = "the query fails for some namespaces, which are listed as faults; all others are up to date"
     return SignalState(state.signal, Health.DEGRADED, NAMESPACES_FAILED, message)
+
+
+def late_samples_state(state: SignalState, lost: Counter[str], open_steps: int) -> SignalState:
+    """The *state* if samples came too late to count: `Degraded` instead of `Ok`.
+
+    *lost* has the number of these samples by namespace.
+    """
+    if not lost or state.health is not Health.OK:
+        return state
+    names = sorted(lost, key=lambda name: (-lost[name], name))
+    listed = ", ".join([*names[:_MAX_NAMED], *("…" for _ in names[_MAX_NAMED : _MAX_NAMED + 1])])
+    message = (
+        f"samples reached Prometheus too late to count, in the namespaces {listed};"
+        f" from now on samples may be {open_steps * STEP_SECONDS // 60} minutes late"
+    )
+    return SignalState(state.signal, Health.DEGRADED, LATE_SAMPLES, message)
 
 
 def _success_state(signal: Signal, results: SignalResults) -> SignalState:

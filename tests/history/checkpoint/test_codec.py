@@ -122,9 +122,18 @@ def test_a_later_version_is_an_error(whole: Checkpoint) -> None:
     """The version is checked before the checksum, because a later format may place it elsewhere."""
     packed = encode(whole)
 
-    with pytest.raises(UnreadableCheckpointError, match="version 2, and 1 can be read") as caught:
-        read(b"JPCP" + struct.pack("<H", 2) + packed[6:])
+    with pytest.raises(UnreadableCheckpointError, match="version 3, and 1 to 2 can be read") as caught:
+        read(b"JPCP" + struct.pack("<H", 3) + packed[6:])
     assert caught.value.reason == "OtherVersion"
+
+
+def test_open_steps_make_version_2_and_come_out(whole: Checkpoint) -> None:
+    """Without any, the bytes are of version 1, which older releases read."""
+    late = replace(whole, open_steps={"cpu": 6})
+
+    assert struct.unpack_from("<4sH", encode(whole)) == (b"JPCP", 1)
+    assert struct.unpack_from("<4sH", encode(late)) == (b"JPCP", 2)
+    assert (read(encode(whole)).open_steps, read(encode(late)).open_steps) == ({}, {"cpu": 6})
 
 
 def test_another_number_of_time_slots_is_an_error(whole: Checkpoint) -> None:

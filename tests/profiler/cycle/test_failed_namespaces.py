@@ -12,7 +12,6 @@ from app.domain.workloads import Connection, Workload
 from app.history.samples import StepRange
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.metrics import CycleMetrics
-from app.profiler.cycle.signals import Signal
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
 from app.profiler.ports import ClusterPorts
 from tests.profiler.scenario import NEWEST_STEP_SECONDS, NOON, RecordingSink, Scenario, same_profiles
@@ -211,9 +210,8 @@ async def test_steps_that_always_fail_block_neither_newer_nor_older_ones(signal:
     assert (state["state"], state["reason"]) == ("Degraded", "PastUnread")
     assert COLLISION in state["message"]
     newest = NEWEST_STEP_SECONDS // 300 + 3
-    missing = scenario._cycle._collector._missing(
-        Signal(signal), StepRange(newest - 287, newest), EVERY_NAMESPACE
-    )
+    (collector,) = (each for each in scenario._cycle._collector._collectors if each.signal == signal)
+    missing = collector.missing(StepRange(newest - 287, newest), EVERY_NAMESPACE)
     assert 3 <= sum(map(len, missing)) <= 24  # the hour of the steps that fail, or the two that they are in
 
 

@@ -2,18 +2,18 @@
 
 from prometheus_client import CollectorRegistry
 
-from app.profiler.cycle.collector import CollectionLimits
+from app.profiler.cycle.collected_samples import CollectionLimits
 from app.profiler.cycle.metrics import CycleMetrics
 from tests.profiler.emojivoto_prometheus import EmojivotoPrometheus
 from tests.profiler.scenario import NOON, Scenario
 
 
 async def test_the_namespace_is_named_and_what_it_keeps_is_published() -> None:
-    """The five containers of emojivoto need 2,048 bytes each, and 10,000 * 0.9 has room for four.
+    """The five containers of emojivoto need 2,048 bytes each, and some for samples: 10,500 * 0.9 fits four.
 
     One workload does not fit: its namespace is in the report, and it is counted. The others have profiles.
     """
-    limits = CollectionLimits(max_history_bytes=10_000)
+    limits = CollectionLimits(max_history_bytes=10_500)
     scenario = Scenario(EmojivotoPrometheus(), limits_of_collection=limits)
 
     report = await scenario.cycle()

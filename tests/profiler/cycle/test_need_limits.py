@@ -5,7 +5,7 @@ from datetime import timedelta
 from app.domain.profiles import Identity, ProfileKind, Resource
 from app.domain.workloads import Workload
 from app.history.samples import EdgeFault
-from app.profiler.cycle.collector import CollectedSamples, CollectionLimits
+from app.profiler.cycle.collected_samples import CollectedSamples, CollectionLimits
 from app.profiler.cycle.findings import Findings
 from app.profiler.cycle.need_limits import AbsurdNeed, NeedLimits
 from app.profiler.cycle.publisher import PublishResult
