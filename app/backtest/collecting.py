@@ -55,7 +55,7 @@ async def collect_usage(
 ) -> Usage | None:
     """The usage of all containers in the namespaces for which *covers* is True; None if there is none."""
     owners = await source.pod_owners(steps)
-    attribution = Attribution(ClusterSnapshot(), owners.workloads)
+    attribution = Attribution(ClusterSnapshot(), owners.workloads, incomplete_owners=owners.incomplete)
 
     def attribute(namespace: str, pod: str) -> Workload | None:
         return attribution(namespace, pod) if covers(namespace) else None

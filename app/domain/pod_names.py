@@ -11,6 +11,8 @@ _NUMBERED = re.compile(r"(?P<name>.+)-[0-9]+")
 # The name of a CronJob's Job ends in the minute or second of its schedule.
 _SCHEDULED = re.compile(rf"(?P<name>.+)-[0-9]{{8,10}}-{GENERATED}")
 _GENERATED = re.compile(rf"(?P<name>.+)-{GENERATED}")
+# The ReplicationController of a DeploymentConfig is numbered.
+_NUMBERED_GENERATED = re.compile(rf"(?P<name>.+)-[0-9]+-{GENERATED}")
 # Hashes of other controllers and older versions: letters and digits mixed, since letters alone are a word and
 # digits alone are a schedule.
 _OTHER_HASH = re.compile(
@@ -22,6 +24,7 @@ _KINDS_BY_PATTERN = (
     (_HASHED, ("Deployment", "Rollout")),
     (_NUMBERED, ("StatefulSet",)),
     (_SCHEDULED, (CRON_JOB,)),
+    (_NUMBERED_GENERATED, ("DeploymentConfig",)),
     (_GENERATED, ("DaemonSet", "ReplicationController", "ReplicaSet")),
     (_OTHER_HASH, ("Deployment", "Rollout")),
 )

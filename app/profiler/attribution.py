@@ -12,10 +12,9 @@ from app.profiler.cluster_snapshot import ClusterSnapshot
 class Attribution:
     """Maps (namespace, Pod) to the workload that its usage counts for.
 
-    The source did not answer on the past owners of Pods in *unknown_namespaces*, which have a reason each.
-    *measured* are the workloads with usage in the history: they exist, or did.
-
-    Where Pods can't be read, a name proves an owner only if the workload is known: others are not guessed.
+            may_be_unknown = self._snapshot.knows_pods_of(namespace)
+            self._by_name[key] = self._names.workload(namespace, pod, may_be_unknown=may_be_unknown)
+        return owner or self._by_name[key] or self._incomplete_owners.get(key)
     """
 
     def __init__(
@@ -24,10 +23,11 @@ class Attribution:
         past_owners: Mapping[tuple[str, str], Workload] | None = None,
         unknown_namespaces: Mapping[str, str] | None = None,
         measured: AbstractSet[Workload] = frozenset(),
+        incomplete_owners: Mapping[tuple[str, str], Workload] | None = None,
     ) -> None:
         self._unknown_namespaces = unknown_namespaces or {}
         self._snapshot, self._measured = snapshot, measured
-        self._past_owners = past_owners or {}
+        self._past_owners, self._incomplete_owners = past_owners or {}, incomplete_owners or {}
         self._by_name: dict[tuple[str, str], Workload | None] = {}
 
     def __call__(self, namespace: str, pod: str) -> Workload | None:
@@ -107,7 +107,7 @@ class Attribution:
         if owner is None and key not in self._by_name:
             may_be_unknown = self._snapshot.knows_pods_of(namespace)
             self._by_name[key] = self._names.workload(namespace, pod, may_be_unknown=may_be_unknown)
-        return owner or self._by_name[key]
+        return owner or self._by_name[key] or self._incomplete_owners.get(key)
 
 
 def _kinds_by_name(workloads: Iterable[Workload]) -> Mapping[tuple[str, str], frozenset[str]]:

@@ -52,4 +52,6 @@ class Attributions:
     async def _query_owners(self, steps: StepRange) -> Attribution:
         owners = await self._source.pod_owners(steps)
         self.owner_source = owners.known_by
-        return Attribution(self._snapshot, owners.workloads, owners.failed)
+        return Attribution(
+            self._snapshot, owners.workloads, owners.failed, incomplete_owners=owners.incomplete
+        )
