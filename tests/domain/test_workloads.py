@@ -105,6 +105,22 @@ def test_a_jobs_profile_is_looked_up_by_its_own_name_first() -> None:
     assert profile_lookup_order(job) == (job, Workload("shop", "report", "CronJob"))
 
 
+def test_a_short_number_is_no_schedule() -> None:
+    """Job `backup-2` beside CronJob `backup` is a Job of its own: a schedule has 8 digits, or 10 before 1.21.
+
+    Where the Job is known to have no CronJob, a long number is none either.
+    """
+    for name in ("backup-2", "backup-2026112", "backup-20261129103"):
+        assert Workload("shop", "backup", "CronJob") not in profile_lookup_order(
+            Workload("shop", name, "Job")
+        )
+    for name in ("backup-29123456", "backup-1700000000"):
+        job = Workload("shop", name, "Job")
+        assert profile_lookup_order(job)[1] == Workload("shop", "backup", "CronJob")
+        assert profile_lookup_order(job, may_be_scheduled=False)[0] == job
+        assert Workload("shop", "backup", "CronJob") not in profile_lookup_order(job, may_be_scheduled=False)
+
+
 def test_a_generated_job_is_looked_up_by_its_group_too() -> None:
     """First `build-x7k2p`, then the group `build`; a Deployment is looked up only by its own name."""
     job, web = Workload("ci", "build-x7k2p", "Job"), Workload("ci", "build-x7k2p")

@@ -225,8 +225,8 @@ CHAIN_PODS = [labels["pod"] for labels in CHAINS]
 async def test_an_incomplete_chain_does_not_beat_the_name(serve: Serve) -> None:
     """`kube_pod_owner` alone (GKE, AKS and OpenShift keep no `kube_job_owner`), and a CronJob `report`.
 
-    Before, each run of `report` was Job `report-29000000`, and each revision of a Deployment a ReplicaSet. The
-    names give the CronJob, Deployment, Rollout and DeploymentConfig that exist. `once` fits no other workload.
+    Before, each run of `report` was Job `report-29000000`, and each revision of a Deployment a ReplicaSet.
+    The names give the CronJob, Deployment, Rollout and DeploymentConfig that exist. `once` fits no other.
     """
     owners, _ = await owners_in(serve({"kube_pod_owner": CHAINS}))
 

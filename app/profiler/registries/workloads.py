@@ -66,6 +66,14 @@ class WorkloadRegistry:
         deleted = {workload: job.cron_job for workload, job in self._deleted.items()}
         return replace(present, cron_jobs={**deleted, **present.cron_jobs})
 
+    def owner_of_job(self, job: Workload) -> Workload | None:
+        """The CronJob of *job*, or *job* itself if it has none; None if the Job is not known."""
+        record = self._present.get(job)
+        if record is None:
+            deleted = self._deleted.get(job)
+            return deleted.cron_job if deleted else None
+        return record.cron_job or job
+
     def put(self, record: WorkloadRecord) -> None:
         """Store an added or modified object."""
         self._present[record.workload] = record
