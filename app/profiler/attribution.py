@@ -4,9 +4,13 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 
-from app.domain.pod_names import PodNames
-from app.domain.workloads import CRON_JOB, JOB, NODE, Workload, run_group
+from app.domain.pod_names import PodNames, creator_name
+from app.domain.workloads import CRON_JOB, JOB, NODE, POD, Workload, run_group
 from app.profiler.cluster_snapshot import ClusterSnapshot
+
+# Objects that may have a controller, and kinds that create their Pods themselves or that meshes name.
+_CONTROLLED_KINDS = frozenset({"ReplicaSet", "ReplicationController", JOB})
+_KINDS_OF_PODS = frozenset({"Deployment", "StatefulSet", "DaemonSet", NODE, POD})
 
 
 class Attribution:
@@ -52,14 +56,15 @@ class Attribution:
     def resolve_label(self, workload: Workload) -> Workload:
         """The workload that a label names; without a kind, the only one of that name, else a Deployment.
 
-        Workloads that only have usage count if none of that name exists.
+        Workloads that only have usage count if none of that name exists. For a ReplicaSet,
+        ReplicationController or Job that has a controller it is that controller, as for their Pods.
         """
         if not workload.kind:
             name = (workload.namespace, workload.name)
             kinds = self._kinds.get(name) or self._measured_kinds.get(name, frozenset())
             kind = next(iter(kinds)) if len(kinds) == 1 else "Deployment"
             workload = Workload(workload.namespace, workload.name, kind)
-        return self._profiled_workload(workload)
+        return self._profiled_workload(self._controller(workload) or workload)
 
     def may_exist(self, workload: Workload) -> bool:
         """False if all workloads of the namespace are known, and *workload* is none of them and has no usage.
@@ -89,9 +94,34 @@ class Attribution:
         """The workloads that exist, own a Pod or are the run group of a Job."""
         return self._workloads.union(map(self._profiled_workload, self._snapshot.uids))
 
+    def _controller(self, owned: Workload) -> Workload | None:
+        """The controller of *owned*, by a Pod that both have, else by its name; None if there is none."""
+        if owned.kind not in _CONTROLLED_KINDS or owned in self._existing:
+            return None
+        by_pod = self._controllers.get((owned.namespace, owned.name))
+        return by_pod or self._names_of_all.controller(owned)
+
+    @cached_property
+    def _controllers(self) -> Mapping[tuple[str, str], Workload]:
+        """The workload of each object between it and its Pods, by namespace and name.
+
+        The object's name is that of a Pod without its generated suffix. The Pods of Deployments, which are
+        the most, are not needed: a mesh names Deployments itself.
+        """
+        return {
+            (namespace, creator_name(pod)): owner
+            for (namespace, pod), owner in self._snapshot.pods.items()
+            if owner.kind not in _KINDS_OF_PODS and owner.name != creator_name(pod)
+        }
+
     @cached_property
     def _names(self) -> PodNames:
         return PodNames(self._workloads)
+
+    @cached_property
+    def _names_of_all(self) -> PodNames:
+        """The names of all workloads, also of those that only have usage."""
+        return PodNames(self._workloads | self._measured)
 
     @cached_property
     def _kinds(self) -> Mapping[tuple[str, str], frozenset[str]]:
