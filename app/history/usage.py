@@ -16,6 +16,7 @@ from app.history.day_histograms import UsageHistograms
 from app.history.grid import GRIDS
 from app.history.key_ranges import KeyRange, Keys, key_of
 from app.history.pressure_history import PressureHistory
+from app.history.seen_together import SeenTogether
 
 Runs = dict[Workload, set[str]]  # the Pods seen of a workload that runs to completion
 # Estimated memory: of a series without samples (names, times, daily maxima), and of a histogram's entry.
@@ -58,12 +59,16 @@ class SeriesIndex:
 
 
 class UsageState:
-    """Usage histograms, pressure and runs of all workloads, or of a range of keys in a check-point."""
+    """Usage histograms, pressure, runs and the containers of Pods, of all workloads or of a range of keys.
+
+    A check-point has that of a range of keys.
+    """
 
     def __init__(self, *, timeslots: int, retained_days: int) -> None:
         self.timeslots, self.retained_days = timeslots, retained_days
         self.series = SeriesIndex()
         self.runs: Runs = {}
+        self.together = SeenTogether()
         self.histograms = {
             resource: UsageHistograms(grid, timeslots, retained_days) for resource, grid in GRIDS.items()
         }
@@ -125,6 +130,7 @@ class UsageState:
         series = self.series.within(keys)
         part.series.renumber(self._names(series))
         part.runs = {run: pods for run, pods in self.runs.items() if run in part.series.workloads}
+        part.together = self.together.within(part.series.workloads)
         for resource, histograms in self.histograms.items():
             part.histograms[resource] = histograms.select(series)
         for kind, pressure in self.pressure.items():
@@ -140,6 +146,7 @@ class UsageState:
         self.series.renumber(name for state in states for name in state.series.index)
         self.runs.clear()
         self.runs.update({run: pods for state in states for run, pods in state.runs.items()})
+        self.together.replace_with(state.together for state in states)
         for resource, histograms in self.histograms.items():
             histograms.replace_with([state.histograms[resource] for state in states], sizes)
         for kind, pressure in self.pressure.items():
@@ -156,6 +163,7 @@ class UsageState:
         self.series.renumber(self._names(series))
         for run in self.runs.keys() - self.series.workloads:
             del self.runs[run]
+        self.together.keep(self.series.workloads)
         for history in self.histories():
             history.keep(series)
 

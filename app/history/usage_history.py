@@ -5,12 +5,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.domain.dns_names import has_possible_name, is_dns_label
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import PRESSURE_OF, Resource
 from app.domain.workloads import Workload
 from app.history.samples import ContainerSamples, PressureSamples, StepRange
+from app.history.seen_together import pod_sets
 from app.history.usage import UsageState
 
 FindWorkload = Callable[[str, str], Workload | None]
@@ -56,6 +58,7 @@ class UsageHistory:
                 series[row] = self._number(workload, container.container)
                 if series[row] >= 0 and not workload.is_long_running:
                     self._record_run(workload, container.pod)
+        self._record_pods(samples, series)
         is_owned = series >= 0
         histograms = self._histograms[samples.resource]
         owned = series[is_owned]
@@ -97,6 +100,13 @@ class UsageHistory:
         if not (is_dns_label(container) and has_possible_name(workload)):
             return -1
         return self._series.get_or_add(workload, container)
+
+    def _record_pods(self, samples: ContainerSamples, series: NDArray[np.int64]) -> None:
+        """Record which containers the Pods of a result had."""
+        sets, names = pod_sets(samples, series), list(self._series.index)
+        for start, end, seen in zip(sets.starts.tolist(), sets.ends.tolist(), sets.seen, strict=True):
+            members = [names[number] for number in sets.series[start:end].tolist()]
+            self.state.together.add(members[0][0], (container for _, container in members), seen)
 
     def _record_run(self, workload: Workload, pod: str) -> None:
         pods = self._runs.setdefault(workload, set())

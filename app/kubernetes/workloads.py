@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from app.domain.annotations import REQUESTS, foreign_bytes, is_mirror, is_ours, opted_out
-from app.domain.container_roles import init_containers
+from app.domain.container_roles import template_containers
 from app.domain.pod_record import PodRecord
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, JOB, POD, Owner, Workload, bare_pod, owner_workload
@@ -73,6 +73,7 @@ class _Container(msgspec.Struct, rename="camel"):
 
 class _PodSpec(msgspec.Struct, rename="camel", frozen=True):
     init_containers: list[_Container] = []
+    containers: list[_Container] = []
 
 
 class _Template(msgspec.Struct, frozen=True):
@@ -197,14 +198,15 @@ class WorkloadDecoder:
         metadata, spec = workload.metadata, workload.spec
         template = spec.template or spec.job_template.spec.template
         owner = _owner(metadata)
-        containers = init_containers(
-            (container.name, container.restart_policy) for container in template.spec.init_containers
+        containers = template_containers(
+            ((container.name, container.restart_policy) for container in template.spec.init_containers),
+            (container.name for container in template.spec.containers),
         )
         return WorkloadRecord(
             Workload(self._intern(metadata.namespace, metadata.namespace), metadata.name, self._kind),
             metadata.uid,
             cron_job=self._intern(owner, owner) if owner and owner.kind == CRON_JOB else None,
-            init_containers=self._intern(containers, containers),
+            template=self._intern(containers, containers),
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.container_roles import InitContainers
+from app.domain.container_roles import TemplateContainers
 from app.domain.pod_record import PodRecord
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
@@ -180,10 +180,12 @@ def test_init_containers_of_a_template() -> None:
     assert record == WorkloadRecord(
         Workload("shop", "web"),
         "uid-web",
-        init_containers=InitContainers(frozenset({"migrate"}), frozenset({"log-shipper"})),
+        template=TemplateContainers(
+            frozenset({"migrate"}), frozenset({"log-shipper"}), frozenset({"web-svc"})
+        ),
     )
-    assert record.init_containers.role("log-shipper") == "Sidecar"
-    assert record.init_containers.is_regular("migrate")
+    assert record.template.role("log-shipper") == "Sidecar"
+    assert record.template.is_regular("migrate")
 
 
 def test_the_template_of_a_cron_job() -> None:
@@ -193,7 +195,7 @@ def test_the_template_of_a_cron_job() -> None:
     run = pod("report-28394810") | {"spec": whole}
 
     for kind, manifest in (("CronJob", report), ("Job", run)):
-        assert WorkloadDecoder(kind).decode(manifest).init_containers.is_regular("migrate")
+        assert WorkloadDecoder(kind).decode(manifest).template.is_regular("migrate")
 
 
 def test_10000_workloads_stay_small() -> None:
@@ -213,7 +215,7 @@ def test_10000_workloads_stay_small() -> None:
         tracemalloc.stop()
 
     assert used_bytes < 5_000_000
-    assert len({id(record.init_containers) for record in kept.values()}) == 1
+    assert len({id(record.template) for record in kept.values()}) == 1
 
 
 def test_cron_jobs_have_two_versions() -> None:

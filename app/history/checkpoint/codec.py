@@ -18,6 +18,7 @@ from app.history.checkpoint.arrays import (
 from app.history.connection_history import ConnectionHistory
 from app.history.grid import GRIDS
 from app.history.key_ranges import KeyRange
+from app.history.seen_together import Seen
 from app.history.usage import UsageState
 
 
@@ -40,7 +41,7 @@ class Checkpoint:
         return max(histograms.coverage.newest_step for histograms in self.usage.histograms.values())
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, omit_defaults=True):
     """The stored document; the names of its fields are part of the format."""
 
     first_key: int
@@ -55,6 +56,9 @@ class _Document(msgspec.Struct):
     newest_step: int
     edges: list[tuple[int, int]]
     sources: list[int]
+    # The sets of containers that were seen in one Pod: workload, last step, number of Pods, names. Older
+    # profilers ignore the field; without it no set is known.
+    together: list[tuple[int, int, int, list[str]]] = []
 
 
 def encode(checkpoint: Checkpoint) -> bytes:
@@ -78,6 +82,7 @@ def encode(checkpoint: Checkpoint) -> bytes:
         connections.newest_step,
         [(number(edge.source), number(edge.destination)) for edge in connections.edges],
         [number(source) for source in connections.sources],
+        [(number(workload), *seen, list(names)) for workload, names, seen in usage.together.rows()],
     )
     return pack(document, dict(usage_arrays(usage)) | dict(connection_arrays(connections)))
 
@@ -135,6 +140,11 @@ def _read(document: _Document, arrays: NamedArrays, usage: UsageState) -> Checkp
     usage.series.renumber((workloads[number], container) for number, container in document.series)
     usage.runs = {workloads[number]: set(pods) for number, pods in document.runs}
     read_usage(usage, arrays)
+    newest_step = max(histograms.coverage.newest_step for histograms in usage.histograms.values())
+    for number, last_step, pods, names in document.together:
+        if last_step > newest_step or pods < 1:
+            raise UnreadableCheckpointError("Malformed", "it has Pods of a step that it does not cover")
+        usage.together.add(workloads[number], names, Seen(last_step, pods))
     connections = ConnectionHistory()
     connections.newest_step = document.newest_step
     connections.edges = {

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from app.domain.container_roles import NO_INIT_CONTAINERS
+from app.domain.container_roles import UNKNOWN_TEMPLATE, TemplateContainers
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, Workload, run_group
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -30,17 +30,23 @@ def build_snapshot(
         workloads=tuple(record.workload for record in records if record.workload.is_long_running),
         cron_jobs=cron_jobs,
         uids={record.workload: record.uid for record in records},
-        init_containers={
-            run_group(record.cron_job or record.workload): record.init_containers
-            for record in records
-            if record.init_containers != NO_INIT_CONTAINERS
-        },
+        templates=_templates(records),
         living=frozenset(
             run_group(cron_jobs.get(workload, workload))
             for workload in {*running, *(record.workload for record in records)}
             if workload.kind == CRON_JOB or (workload in running and not workload.is_long_running)
         ),
     )
+
+
+def _templates(records: Iterable[WorkloadRecord]) -> dict[Workload, TemplateContainers]:
+    """The containers of each workload's Pod template; of runs that share a profile, those of all of them."""
+    templates: dict[Workload, TemplateContainers] = {}
+    for record in records:
+        if record.template != UNKNOWN_TEMPLATE:
+            workload = run_group(record.cron_job or record.workload)
+            templates[workload] = templates.get(workload, record.template).union(record.template)
+    return templates
 
 
 @dataclass(frozen=True, slots=True)
