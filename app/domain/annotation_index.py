@@ -8,9 +8,10 @@ from math import isfinite
 from app.domain.annotations import kind_of, pod_annotations
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.fair_shares import take_turns
+from app.domain.profile_lookup import profile_lookup_order
 from app.domain.profiles import Identity, ProfileKind, Resource, StoredProfile
 from app.domain.reporters import is_own
-from app.domain.workloads import Connection, Workload, profile_lookup_order
+from app.domain.workloads import Connection, Workload
 
 # Up to this length a list is searched as quickly as a set, and takes a fifth of the memory.
 _MAX_LISTED_CONNECTIONS = 16

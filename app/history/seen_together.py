@@ -65,6 +65,12 @@ class SeenTogether:
         """Drop all other workloads."""
         self._sets = {workload: self._sets[workload] for workload in workloads if workload in self._sets}
 
+    def merge(self, groups: Mapping[Workload, Workload]) -> None:
+        """Add the sets of each workload to those of its group."""
+        for workload, group in groups.items():
+            for names, seen in self._sets.pop(workload, {}).items():
+                self.add(group, names, seen)
+
     def within(self, workloads: Iterable[Workload]) -> "SeenTogether":
         """The sets of *workloads* only."""
         part = SeenTogether()

@@ -155,6 +155,32 @@ class UsageState:
             for own, restricted in zip(self.histories(), state.histories(), strict=True):
                 own.coverage.replace(keys, restricted.coverage)
 
+    def merge(self, groups: Mapping[Workload, Workload]) -> None:
+        """Add the usage, pressure and runs of each workload to that of its group.
+
+        A step counts for a group if it was read for it and for all its workloads, so workloads with another
+        coverage than their group are left as they are.
+        """
+        alike = {
+            workload: group for workload, group in groups.items() if self._is_read_alike(workload, group)
+        }
+        if not alike:
+            return
+        before = [(alike.get(workload, workload), container) for workload, container in self.series.index]
+        self.series.renumber(before)
+        targets = np.array([self.series.index[name] for name in before], dtype=np.int64)
+        for workload, group in alike.items():
+            if pods := self.runs.pop(workload, None):
+                self.runs.setdefault(group, set()).update(pods)
+        self.together.merge(alike)
+        for history in self.histories():
+            history.merge(targets, len(self.series.containers))
+
+    def _is_read_alike(self, workload: Workload, group: Workload) -> bool:
+        keys = np.array([key_of(workload), key_of(group)], dtype=np.int64)
+        ranges = (history.coverage.range_indexes(keys) for history in self.histories())
+        return all(first == second for first, second in ranges)
+
     def has_run_again(self, workload: Workload) -> bool:
         """True if two runs of the workload were seen, even if a Job's runs were too short for samples."""
         return len(self.runs.get(workload, ())) > 1

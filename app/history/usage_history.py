@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from app.domain.dns_names import has_possible_name, is_dns_label
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import PRESSURE_OF, Resource
-from app.domain.workloads import Workload
+from app.domain.run_names import new_groups
+from app.domain.workloads import NAMED_KINDS, Workload
 from app.history.samples import ContainerSamples, PressureSamples, StepRange
 from app.history.seen_together import pod_sets
 from app.history.usage import UsageState
@@ -34,6 +35,7 @@ class UsageHistory:
         self.state = UsageState(timeslots=timeslots, retained_days=retained_days)
         self._series, self._runs = self.state.series, self.state.runs
         self._histograms, self._pressure = self.state.histograms, self.state.pressure
+        self._grouped_workloads: frozenset[Workload] = frozenset()
 
     @property
     def workloads(self) -> AbstractSet[Workload]:
@@ -71,6 +73,7 @@ class UsageHistory:
         )
         if histograms.forget_old_days(samples.steps.last):
             self.state.forget_silent()
+        self._group_runs()
         return FoldResult(folded, frozenset(unattributed))
 
     def missing_pressure(
@@ -107,6 +110,13 @@ class UsageHistory:
         for start, end, seen in zip(sets.starts.tolist(), sets.ends.tolist(), sets.seen, strict=True):
             members = [names[number] for number in sets.series[start:end].tolist()]
             self.state.together.add(members[0][0], (container for _, container in members), seen)
+
+    def _group_runs(self) -> None:
+        """Add runs to the group of their name's shape, from three of them on."""
+        runs = frozenset(workload for workload in self.workloads if workload.kind not in NAMED_KINDS)
+        if runs != self._grouped_workloads:
+            self.state.merge(new_groups(sorted(runs), runs))
+            self._grouped_workloads = runs
 
     def _record_run(self, workload: Workload, pod: str) -> None:
         pods = self._runs.setdefault(workload, set())

@@ -5,7 +5,8 @@ from collections.abc import Set as AbstractSet
 from functools import cached_property
 
 from app.domain.pod_names import PodNames, creator_name
-from app.domain.workloads import CRON_JOB, JOB, NODE, POD, Workload, run_group
+from app.domain.run_names import run_groups
+from app.domain.workloads import CRON_JOB, JOB, NAMED_KINDS, NODE, POD, Workload, run_group
 from app.profiler.cluster_snapshot import ClusterSnapshot
 
 # Objects that may have a controller, and kinds that create their Pods themselves or that meshes name.
@@ -80,7 +81,11 @@ class Attribution:
         return self._snapshot.listed.covers(namespace)
 
     def _profiled_workload(self, owner: Workload) -> Workload:
-        return run_group(self._snapshot.cron_jobs.get(owner, owner) if owner.kind == JOB else owner)
+        """The CronJob of a Job, or the group of runs that an owner is one of, if that group is known."""
+        run = run_group(self._snapshot.cron_jobs.get(owner, owner) if owner.kind == JOB else owner)
+        if run.kind in NAMED_KINDS:
+            return run
+        return next((group for group in run_groups(run) if group in self._measured), run)
 
     @cached_property
     def _workloads(self) -> frozenset[Workload]:

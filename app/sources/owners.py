@@ -39,7 +39,8 @@ _KINDS = {
     for kind in ("Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "CronJob", JOB, POD)
 } | {"barepod": POD, "staticpod": NODE}
 
-_CONTROLLER, _NO_OTHER_OWNER = 'owner_is_controller="true"', 'owner_is_controller!="false"'
+# The controller of an object, or the fact that it has none; owners that are no controllers do not count.
+_CONTROLLER = 'owner_is_controller!="false"'
 
 Owners = Mapping[tuple[str, str, str], Workload]
 
@@ -47,17 +48,16 @@ Owners = Mapping[tuple[str, str, str], Workload]
 def owners_query(scope: Scope, *, seconds: int) -> str:
     """The controllers of all Pods of the last *seconds*, and the controllers of these controllers.
 
-    A ReplicaSet, Job or ReplicationController without a controller has a row too, since one that has none is
-    not the same as one that the server knows nothing of. kube-state-metrics may run more than once, hence the
-    maximum over the duplicates.
+    An object without a controller has a row too, since one that has none is not the same as one that the
+    server knows nothing of. kube-state-metrics may run more than once, hence the maximum over the duplicates.
     """
     return " or ".join(
         aggregate(
             "max",
             ("namespace", owned, *_OWNER),
-            _present(metric, scope, seconds, _CONTROLLER if kind == POD else _NO_OTHER_OWNER),
+            _present(metric, scope, seconds, _CONTROLLER),
         )
-        for metric, (kind, owned) in _OWNED.items()
+        for metric, (_, owned) in _OWNED.items()
     )
 
 
@@ -76,8 +76,13 @@ def join_owners(keys: Collection[Key]) -> PastOwners:
 
     A Pod belongs to a ReplicaSet of a Deployment, to a Job of a CronJob, or to a ReplicationController of a
     DeploymentConfig. If the server does not know whether that one has a controller, the chain is incomplete.
+    A Pod without a controller is its own workload.
     """
-    owned = ((namespace, pod, kind, owner) for namespace, pod, *_, kind, owner in keys if pod)
+    owned = (
+        (namespace, pod, POD, pod) if kind in _NO_OWNER else (namespace, pod, kind, owner)
+        for namespace, pod, *_, kind, owner in keys
+        if pod
+    )
     return _past_owners(KUBE_STATE_METRICS, owned, _owners(keys), _INTERMEDIATE_KINDS)
 
 
@@ -107,11 +112,11 @@ def has_pod_owners(keys: Collection[Key]) -> bool:
 
 
 def _owners(keys: Collection[Key]) -> Owners:
-    """The owner of each object, by kind, namespace and name; the object itself if it has none."""
+    """The owner of each object but Pods, by kind, namespace and name; the object itself if it has none."""
     owners = {}
     for namespace, *names, owner_kind, owner in keys:
         for kind, name in zip(_OWNED_KINDS, names, strict=True):
-            if name:
+            if name and kind != POD:
                 has_owner = owner_kind not in _NO_OWNER
                 owners[kind, namespace, name] = Workload(
                     namespace, owner if has_owner else name, owner_kind if has_owner else kind

@@ -19,7 +19,7 @@ from app.history.seen_together import Seen, SeenTogether
 from app.history.usage_history import UsageHistory
 
 NAN = np.nan
-FIRST = 6_000_001  # the first step of a day
+FIRST = 6_000_001
 RAY, RUN = Workload("shop", "ray"), Workload("shop", "etl", "Workflow")
 Rows = Mapping[tuple[str, str], Sequence[float]]
 

@@ -81,7 +81,7 @@ def by_rule(pod: str, workload_type: str, workload: str) -> Labels:
 async def test_kube_state_metrics_has_every_owner(serve: Serve) -> None:
     """A Pod of a Deployment, a StatefulSet, a CronJob, a Rollout, a DeploymentConfig, a node; scraped twice.
 
-    One query is enough. The rule is present and not needed; a Pod without an owner is in neither.
+    One query is enough. The rule is present and not needed; a Pod without an owner is its own workload.
     """
     names = {"web-5f5b555dff-fcg7c": ("ReplicaSet", "web-5f5b555dff"), "db-0": ("StatefulSet", "db")}
     names |= {"report-29000000-abcde": ("Job", "report-29000000"), "etcd-m1": ("Node", "m1")}
@@ -119,6 +119,7 @@ async def test_kube_state_metrics_has_every_owner(serve: Serve) -> None:
         (SHOP, "cart-1-x7k2p"): Workload(SHOP, "cart", "DeploymentConfig"),
         (SHOP, "old-x7k2p"): Workload(SHOP, "old", "ReplicationController"),
         (SHOP, "etcd-m1"): Workload(SHOP, "m1", "Node"),
+        (SHOP, "alone"): Workload(SHOP, "alone", "Pod"),
     }
 
 

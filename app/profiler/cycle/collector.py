@@ -188,7 +188,7 @@ class SampleCollector:
             self._add_newest_if_needed(signal, most, wanted.last)
         context = _QueryContext(
             wanted.last,
-            Attributions(self._source, snapshot),
+            Attributions(self._source, snapshot, self._history.workloads),
             _Meter(
                 progress,
                 sum(len(part) for queries in planned.values() for query in queries for part in query.parts),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from app.domain.container_roles import UNKNOWN_TEMPLATE, TemplateContainers
+from app.domain.run_names import run_groups
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, Workload, run_group
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -32,9 +33,10 @@ def build_snapshot(
         uids={record.workload: record.uid for record in records},
         templates=_templates(records),
         living=frozenset(
-            run_group(cron_jobs.get(workload, workload))
+            profiled
             for workload in {*running, *(record.workload for record in records)}
             if workload.kind == CRON_JOB or (workload in running and not workload.is_long_running)
+            for profiled in _profiled(cron_jobs.get(workload, workload))
         ),
     )
 
@@ -44,9 +46,15 @@ def _templates(records: Iterable[WorkloadRecord]) -> dict[Workload, TemplateCont
     templates: dict[Workload, TemplateContainers] = {}
     for record in records:
         if record.template != UNKNOWN_TEMPLATE:
-            workload = run_group(record.cron_job or record.workload)
-            templates[workload] = templates.get(workload, record.template).union(record.template)
+            for profiled in _profiled(record.cron_job or record.workload):
+                templates[profiled] = templates.get(profiled, record.template).union(record.template)
     return templates
+
+
+def _profiled(workload: Workload) -> tuple[Workload, ...]:
+    """The workloads that may be profiled in place of a run: itself, or groups of the runs of such names."""
+    run = run_group(workload)
+    return (run, *run_groups(run))
 
 
 @dataclass(frozen=True, slots=True)
