@@ -300,7 +300,7 @@ def test_pods_that_change_all_the_time_delay_no_other_namespace() -> None:
 
 
 def test_a_job_follows_its_real_owner() -> None:
-    """CronJob `backup` has a profile; the names of Jobs do not tell which of them are its runs.
+    """CronJob `backup` has a profile; the names of Jobs do not show which of them are its runs.
 
     `backup-20261129` of a person looks like a run, and `manual` (`kubectl create job --from`) does not. As
     long as a Job is not listed, its name decides, as it did at admission.
