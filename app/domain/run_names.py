@@ -26,7 +26,10 @@ _MIXED = "(?=[0-9]*[a-z])(?=[a-z]*[0-9])"  # letters alone may be a word
 _HEX = f"{_MIXED}[0-9a-f]{{6,64}}"
 _RANDOM = f"{_MIXED}[a-z0-9]{{8}}"
 _SHORT = "[bcdfghjklmnpqrstvwxz0-9]{5}"  # what Jenkins adds; Kubernetes uses fewer digits
-_STRONG = f"(?:{_UUID}|{_TIME}|{_HEX}|{_RANDOM})"
+# Anyone may choose a name, so none may take long: a part matches in one way (atomic groups), up to its dash.
+_STRONG = f"(?>(?:{_UUID}|{_TIME}|{_HEX}|{_RANDOM})(?=-|$))"
+_PART = f"(?>(?:{_UUID}|{_TIME}|{_HEX}|{_RANDOM}|{_MIXED}{_SHORT}|{_NUMBER})(?=-|$))"
+_NUMBERS = f"(?:-{_NUMBER}(?=-|$))*+"
 
 _FORMS_OF_PODS = (
     # GitLab: the number of a slot, and a suffix.
@@ -36,24 +39,18 @@ _FORMS_OF_PODS = (
 )
 _FORMS = (
     # At the end, with shorter parts beside it.
-    re.compile(
-        f"(?P<base>.+?)-(?P<run>(?:(?:{_STRONG}|{_MIXED}{_SHORT}|{_NUMBER})-)*{_STRONG}(?:-{_NUMBER})*)(?P<rest>)"
-    ),
+    re.compile(f"(?P<base>.+?)-(?P<run>(?:{_PART}-)*{_STRONG}{_NUMBERS})(?P<rest>)"),
     # Between words, as in the name of a part of a run.
     re.compile(f"(?P<base>.+?)-(?P<run>{_STRONG}|{_MIXED}{GENERATED})(?P<rest>-.+)"),
 )
 _FORMS_OF_OTHERS = (re.compile(f"(?P<base>.+?)-(?P<run>{_NUMBER}(?:-{_NUMBER})*)(?P<rest>)"),)
 
-_SHAPES = (
-    ("uuid", re.compile(_UUID)),
-    ("digits", re.compile(f"(?:{_TIME}|{_NUMBER})(?:-(?:{_TIME}|{_NUMBER}))*")),
-    ("hex", re.compile("(?:[0-9a-f]{6,64}|[0-9]+)(?:-(?:[0-9a-f]{6,64}|[0-9]+))*")),
-    ("random", re.compile(".*")),
-)
+_DIGIT_PART = re.compile("[0-9]+(?:t[0-9]{4,6}z?)?")
+_HEX_PART = re.compile("[0-9a-f]{6,64}|[0-9]+")
 _WORD_AND_NUMBER = re.compile("[a-z]+[0-9]+")
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4096)
 def run_groups(run: Workload) -> tuple[Workload, ...]:
     """The groups that *run* may belong to, by the shape of its name; empty for a kind that does not end.
 
@@ -87,11 +84,19 @@ def new_groups(runs: Iterable[Workload], known: frozenset[Workload]) -> dict[Wor
 
 def _shapes(run: str) -> Iterator[str]:
     """The shapes of *run*, the strictest first."""
-    first = next(shape for shape, form in _SHAPES if form.fullmatch(run))
-    yield first
-    if first == "digits" and 6 <= len(run) <= 64 and run.isdigit():
+    parts = run.split("-")
+    if re.fullmatch(_UUID, run):
+        yield "uuid"
+    elif all(map(_DIGIT_PART.fullmatch, parts)):
+        yield "digits"
+        if run.isdigit() and 6 <= len(run) <= 64:
+            yield "hex"
+    elif all(map(_HEX_PART.fullmatch, parts)):
         yield "hex"
-    if first in {"digits", "hex"} and len(run) == 8 and run.isalnum():
+    else:
+        yield "random"
+        return
+    if len(run) == 8 and len(parts) == 1:
         yield "random"
 
 

@@ -98,6 +98,17 @@ def test_a_word_with_a_number_founds_no_group() -> None:
     assert set(new_groups(random, frozenset()).values()) == {Workload("ci", "migrate-{random}", "Job")}
 
 
+@pytest.mark.parametrize("part", ["12345678", "1", "x7k2p", "8f14e45f", "2026", "concurrent-0", "project-1"])
+@pytest.mark.parametrize("kind", ["Job", "Pod"])
+def test_no_name_takes_long(part: str, kind: str) -> None:
+    """Any tenant chooses names of up to 253 characters: many parts that fit a form, and an end that does not.
+
+    Patterns that try every way to read the parts would take years for such a name.
+    """
+    for end in ("x", "-", "é"):
+        groups(f"{f'{part}-' * (250 // (len(part) + 1))}{end}", kind)
+
+
 run_tails = st.one_of(
     st.integers(10_000_000, 2_000_000_000_000_000_000).map(str),
     st.uuids().map(str),
