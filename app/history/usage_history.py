@@ -100,7 +100,9 @@ class UsageHistory:
         """The number of a series; -1 if no such container can exist."""
         if (number := self._series.index.get((workload, container))) is not None:
             return number
-        if not (is_dns_label(container) and has_possible_name(workload)):
+        # A group of runs has usage before anything is attributed to it; its name is no object's.
+        is_possible = workload in self._series.workloads or has_possible_name(workload)
+        if not (is_possible and is_dns_label(container)):
             return -1
         return self._series.get_or_add(workload, container)
 

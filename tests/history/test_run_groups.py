@@ -135,3 +135,18 @@ def test_a_group_survives_a_restart() -> None:
     restored.fold(samples(3, 1.0, FIRST + 3, FIRST + 3), lambda namespace, pod: PODS[namespace, pod])
 
     assert workloads(restored) == ["Workflow/ci/etl-{digits}", "ci/web"]
+
+
+def test_a_new_container_of_a_group_counts() -> None:
+    """The name of a group is none of an object, and counts once the group is known; a forged one does not."""
+    history = history_of(*(samples(number, 1.0, FIRST + number, FIRST + number) for number in range(3)))
+    added = ContainerSamples(
+        Resource.MEMORY, StepRange(FIRST + 3, FIRST + 3), (PodContainer("ci", "x", "new"),), np.array([[1.0]])
+    )
+
+    assert history.fold(added, lambda _namespace, _pod: GROUP).samples == 1
+    forged = Workload("ci", "other-{digits}", "Workflow")
+    later = ContainerSamples(
+        Resource.MEMORY, StepRange(FIRST + 4, FIRST + 4), (PodContainer("ci", "x", "new"),), np.array([[1.0]])
+    )
+    assert history.fold(later, lambda _namespace, _pod: forged).samples == 0
