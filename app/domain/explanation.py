@@ -64,7 +64,7 @@ def _roles(profile: ResourceProfile) -> str:
 
 def _left_out(containers: Sequence[LeftOutContainer]) -> str:
     names = _listed([container.name for container in containers], ", ")
-    return f"Not in the Pod template and in under half of the Pods, so not counted: {names}."
+    return f"Not counted, since ephemeral, or not in the Pod template and in under half of the Pods: {names}."
 
 
 def _listed(items: Sequence[str], separator: str) -> str:

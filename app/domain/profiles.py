@@ -140,7 +140,7 @@ class RoleNeed:
 
 @dataclass(frozen=True, slots=True, order=True)
 class LeftOutContainer:
-    """A container that does not count: the Pod template does not name it, and few Pods have it."""
+    """A container that does not count: ephemeral, or not in the Pod template and in few Pods."""
 
     name: str
     samples: int

@@ -3,6 +3,7 @@
 All of it is in the metadata, except for the init containers, which are in the workload's Pod template.
 """
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _MAX_INTERNED_VALUES = 100_000
+_LIST_KEY = re.compile(r'k:\{"name":"([a-z0-9-]+)"\}')
 
 _PATHS = {
     "Deployment": paths.deployments,
@@ -43,9 +45,10 @@ class _OwnerReference(msgspec.Struct):
 
 
 class _FieldManager(msgspec.Struct):
-    """Who wrote fields through which subresource; empty for the object itself."""
+    """Who wrote fields through which subresource (empty for the object itself), and which fields."""
 
     subresource: str = ""
+    fields: Any = msgspec.field(default=None, name="fieldsV1")
 
 
 class _Metadata(msgspec.Struct, rename="camel"):
@@ -235,12 +238,33 @@ class PodDecoder:
             foreign_bytes=foreign_bytes(metadata.annotations),
             is_exempt=opted_out(metadata.labels) or is_mirror(metadata.annotations),
             outdated_summary=REQUESTS in metadata.annotations and _was_resized(metadata),
+            ephemeral_containers=_ephemeral_containers(metadata),
         )
 
 
 def _was_resized(metadata: _Metadata) -> bool:
     """True if a client changed the Pod's resources after its creation, through the subresource `resize`."""
     return any(manager.subresource == "resize" for manager in metadata.managed_fields)
+
+
+def _ephemeral_containers(metadata: _Metadata) -> tuple[str, ...]:
+    """The names of the containers that `kubectl debug` added to the Pod (Kubernetes 1.22 and newer).
+
+    A Pod's metadata shows them by the fields that were written through their subresource, as keys such as
+    `k:{"name":"debugger-x7k2p"}`.
+    """
+    names = set()
+    for manager in metadata.managed_fields:
+        if manager.subresource == "ephemeralcontainers":
+            containers = _field(_field(manager.fields, "f:spec"), "f:ephemeralContainers")
+            names |= {match[1] for match in map(_LIST_KEY.fullmatch, containers) if match}
+    return tuple(sorted(names))
+
+
+def _field(fields: object, name: str) -> dict[str, Any]:
+    """The fields below *name*; empty if there is none."""
+    below = fields.get(name) if isinstance(fields, dict) else None
+    return below if isinstance(below, dict) else {}
 
 
 def _owner(metadata: _Metadata) -> Workload | None:

@@ -27,15 +27,21 @@ _LEAST_POD_SHARE = 0.5
 class ContainerChecks:
     """The facts of Pod templates on a container of a workload.
 
-    `is_init_container` is True for an init container that terminates before the application starts, and
-    `is_added` for a container that the known template does not name.
+    `is_init_container` is True for an init container that terminates before the application starts,
+    `is_ephemeral` for one that was added to a Pod to debug it, and `is_added` for a container that the known
+    template does not name.
     """
 
     is_init_container: ContainerCheck
+    is_ephemeral: ContainerCheck
     is_added: ContainerCheck
 
 
-EVERY_CONTAINER = ContainerChecks(lambda _workload, _container: False, lambda _workload, _container: False)
+def _never(_workload: Workload, _container: str) -> bool:
+    return False
+
+
+EVERY_CONTAINER = ContainerChecks(_never, _never, _never)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,8 @@ def running_series(
     These have samples in at least half as many steps of the workload's last hour as its busiest container;
     where Pods differ, of the last hour of those Pods and as the busiest container in them. Terminated init
     containers and containers that a newer Pod template dropped have fewer. Init containers of the template
-    never count, however long they run, nor do containers that it does not name and that few Pods have.
+    never count, however long they run, nor do ephemeral containers, and containers that the template does not
+    name and that few Pods have.
     """
     seen = np.flatnonzero(spans.seen)
     stays, is_rare = _flags(table, seen, checks, together)
@@ -104,6 +111,8 @@ def _flags(
         workload, container = table.workloads[table.owner[number]], table.containers[number]
         if checks.is_init_container(workload, container):
             stays[position] = False
+        elif checks.is_ephemeral(workload, container):
+            is_rare[position] = True
         elif checks.is_added(workload, container):
             is_rare[position] = together.pod_share(workload, container) < _LEAST_POD_SHARE
     return stays, is_rare

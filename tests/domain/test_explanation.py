@@ -205,8 +205,9 @@ def test_pods_that_differ_and_containers_that_do_not_count_are_named() -> None:
 
     assert (
         "Pods have 2 different sets of containers, of which the largest counts: ray-worker 0.020 cores;"
-        " autoscaler and ray-head 0.010 cores. Not in the Pod template and in under half of the Pods, so not"
-        " counted: debugger-0, debugger-1, debugger-2, debugger-3, debugger-4 and 1 more."
+        " autoscaler and ray-head 0.010 cores. Not counted, since ephemeral, or not in"
+        " the Pod template and in under half of the Pods: debugger-0, debugger-1, debugger-2, debugger-3,"
+        " debugger-4 and 1 more."
     ) in text
     assert status["roles"][1] == {"containers": ["autoscaler", "ray-head"], "value": "0.010"}
     assert (status["leftOutContainersTotal"], status["leftOutContainers"][0]) == (

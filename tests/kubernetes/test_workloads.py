@@ -107,6 +107,24 @@ def test_outdated_summaries(metadata: dict[str, Any], *, outdated: bool) -> None
     assert record.outdated_summary is outdated
 
 
+def test_ephemeral_containers() -> None:
+    """`kubectl debug` writes through the subresource `ephemeralcontainers`: the fields name each container.
+
+    Fields of other writers, and of another shape than the API's, name none.
+    """
+    added = {".": {}, 'k:{"name":"debugger-x7k2p"}': {".": {}, "f:image": {}}, 'k:{"name":"shell"}': {}}
+    debug = {"manager": "kubectl-debug", "subresource": "ephemeralcontainers", "operation": "Update"}
+    debugged = [*WRITERS, debug | {"fieldsV1": {"f:spec": {"f:ephemeralContainers": added}}}]
+    others = [debug, debug | {"fieldsV1": {"f:spec": []}}, {"fieldsV1": {"f:spec": {"f:containers": added}}}]
+
+    def names(managers: list[dict[str, Any]]) -> tuple[str, ...]:
+        record = PodDecoder().decode(pod("web-0", owner("StatefulSet", "web"), managedFields=managers))
+        return record.ephemeral_containers
+
+    assert names(debugged) == ("debugger-x7k2p", "shell")
+    assert names(others) == ()
+
+
 def test_the_number_of_shared_values_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit the shared values are dropped: later records are correct, and share new values."""
     monkeypatch.setattr("app.kubernetes.workloads._MAX_INTERNED_VALUES", 3)

@@ -26,6 +26,11 @@ def init_container_check(templates: Templates) -> ContainerCheck:
     return lambda workload, container: templates.get(workload, UNKNOWN_TEMPLATE).is_regular(container)
 
 
+def ephemeral_container_check(ephemeral: Mapping[Workload, frozenset[str]]) -> ContainerCheck:
+    """A function that is true for a container that was added to a Pod to debug it."""
+    return lambda workload, container: container in ephemeral.get(workload, ())
+
+
 def added_container_check(templates: Templates) -> ContainerCheck:
     """A function that is true for a container that a workload's Pod template is known not to name."""
     return lambda workload, container: templates.get(workload, UNKNOWN_TEMPLATE).is_added(container)

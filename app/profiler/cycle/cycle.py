@@ -25,7 +25,12 @@ from app.profiler.cycle.collector import (
     newest_complete_step,
     wanted_steps,
 )
-from app.profiler.cycle.container_roles import added_container_check, init_container_check, with_roles
+from app.profiler.cycle.container_roles import (
+    added_container_check,
+    ephemeral_container_check,
+    init_container_check,
+    with_roles,
+)
 from app.profiler.cycle.derivation import DerivedProfiles, ProfileDerivation, StoredValues
 from app.profiler.cycle.event_recorder import WorkloadEventRecorder
 from app.profiler.cycle.need_limits import ABSURD_NEED, absurd_needs, without_absurd
@@ -221,7 +226,9 @@ class ProfilingCycle:
         self, collected: CollectedSamples, newest: int, snapshot: ClusterSnapshot, stored: StoredValues
     ) -> DerivedProfiles:
         checks = ContainerChecks(
-            init_container_check(snapshot.templates), added_container_check(snapshot.templates)
+            init_container_check(snapshot.templates),
+            ephemeral_container_check(snapshot.ephemeral),
+            added_container_check(snapshot.templates),
         )
         derived = await asyncio.to_thread(
             self._derivation.derive, collected.states, newest, self._in_scope, checks, stored

@@ -69,7 +69,9 @@ class WorkloadWatches:
             raise UnavailableError(f"not listed yet: {', '.join(self._awaited())}") from error
         pods = self._pods.registry
         snapshot = self.registry.snapshot(pods.owners(), pods.running_workloads())
-        return replace(snapshot, listed=self._listed(), unread=self._unread())
+        return replace(
+            snapshot, listed=self._listed(), unread=self._unread(), ephemeral=pods.ephemeral_containers()
+        )
 
     def _listed(self) -> NamespaceSelection:
         """The namespaces of which all Pods and workloads are known: each of their watches is in sync."""

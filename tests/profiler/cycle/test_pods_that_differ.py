@@ -150,7 +150,7 @@ async def test_a_debug_container_does_not_count(prometheus_factory: Start, tmp_p
     assert [container["name"] for container in status["leftOutContainers"]] == ["debugger-x7k2p"]
     assert status["leftOutContainers"][0]["samples"] in {11, 12}
     assert [need["name"] for need in status["containers"]] == ["web-svc"]
-    assert "not counted: debugger-x7k2p." in status["explanation"]
+    assert "in under half of the Pods: debugger-x7k2p." in status["explanation"]
 
 
 async def test_without_a_known_template_every_container_counts(
@@ -162,6 +162,18 @@ async def test_without_a_known_template_every_container_counts(
 
     assert float(cluster.values["cpu shop/web"]) > 2
     assert "leftOutContainers" not in cluster.status("CPUProfile")
+
+
+async def test_an_ephemeral_container_of_the_only_pod_does_not_count(
+    prometheus_factory: Start, tmp_path: Path
+) -> None:
+    """The metadata of the Pod names it, so neither the template nor other Pods are needed: 0.125 cores."""
+    cluster = HistoricCluster(prometheus_factory, tmp_path, debugged(1)[:1])
+    ephemeral = {WEB: frozenset({"debugger-x7k2p"})}
+    await cluster.cycle(ClusterSnapshot(workloads=(WEB,), ephemeral=ephemeral), before_end=2 * HOUR)
+
+    assert cluster.values == {"cpu shop/web": "0.125", "memory shop/web": "17062500"}
+    assert cluster.status("CPUProfile")["leftOutContainersTotal"] == 1
 
 
 async def test_an_injected_container_counts(prometheus_factory: Start, tmp_path: Path) -> None:
