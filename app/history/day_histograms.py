@@ -65,8 +65,12 @@ class DayHistograms:
         day.steps_seen = pad(self.steps_seen, int(series.max(initial=-1)) + 1)[series]
         return day
 
-    def merge(self, targets: NDArray[np.int64], size: int, timeslots: int, buckets: int) -> "DayHistograms":
-        """The histograms with series k added to series `targets[k]` of *size* ones."""
+    def merge(self, targets: NDArray[np.int64], timeslots: int, buckets: int) -> "DayHistograms":
+        """The histograms with series k added to series `targets[k]`; the same object if none of it moves."""
+        moves = targets != np.arange(len(targets))
+        if not self.steps_seen[moves[: len(self.steps_seen)]].any():
+            return self
+        size = len(targets)
         cells = np.uint64(timeslots * buckets)
         series, cell = np.divmod(self.keys, cells)
         keys = targets[series.astype(np.int64)].astype(np.uint64) * cells + cell
@@ -183,12 +187,12 @@ class UsageHistograms:
         self.first_seen, self.last_seen = kept.first_seen, kept.last_seen
         self.recent = kept.recent
 
-    def merge(self, targets: NDArray[np.int64], size: int) -> None:
-        """Add series k to series `targets[k]` of *size* ones, which replace all series."""
-        self.grow(len(targets))
+    def merge(self, targets: NDArray[np.int64]) -> None:
+        """Add series k to series `targets[k]`; one that moves is left without samples."""
+        size = len(targets)
+        self.grow(size)
         self.days = {
-            number: day.merge(targets, size, self.timeslots, self.grid.size)
-            for number, day in self.days.items()
+            number: day.merge(targets, self.timeslots, self.grid.size) for number, day in self.days.items()
         }
         merged = UsageHistograms(self.grid, self.timeslots, self._retained_days)
         merged.grow(size)

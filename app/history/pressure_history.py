@@ -79,13 +79,14 @@ class PressureHistory:
         kept = self.select(series)
         self.days, self.last_seen_steps = kept.days, kept.last_seen_steps
 
-    def merge(self, targets: NDArray[np.int64], size: int) -> None:
-        """Add series k to series `targets[k]` of *size* ones, which replace all series."""
+    def merge(self, targets: NDArray[np.int64]) -> None:
+        """Add series k to series `targets[k]`; one that moves is left without pressure."""
+        size = len(targets)
         days, last = {}, np.full(size, _NEVER)
         for number, day in self.days.items():
             days[number] = np.zeros(size, dtype=np.int64)
             np.add.at(days[number], targets[: len(day)], day)
-        np.maximum.at(last, targets, self.last_seen(len(targets)))
+        np.maximum.at(last, targets, self.last_seen(size))
         self.days, self.last_seen_steps = days, last
 
     def replace_with(self, parts: Sequence["PressureHistory"], sizes: Sequence[int]) -> None:

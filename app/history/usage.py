@@ -159,22 +159,28 @@ class UsageState:
         """Add the usage, pressure and runs of each workload to that of its group.
 
         A step counts for a group if it was read for it and for all its workloads, so workloads with another
-        coverage than their group are left as they are.
+        coverage than their group are left as they are. The series of the others remain without samples until
+        `forget_silent`: so no other series gets another number, and no day without them changes.
         """
         alike = {
             workload: group for workload, group in groups.items() if self._is_read_alike(workload, group)
         }
         if not alike:
             return
-        before = [(alike.get(workload, workload), container) for workload, container in self.series.index]
-        self.series.renumber(before)
-        targets = np.array([self.series.index[name] for name in before], dtype=np.int64)
+        moved = [
+            (number, self.series.get_or_add(alike[workload], container))
+            for (workload, container), number in list(self.series.index.items())
+            if workload in alike
+        ]
+        targets = np.arange(len(self.series.containers))
+        targets[[number for number, _ in moved]] = [target for _, target in moved]
+        self.series.workloads.difference_update(alike)
         for workload, group in alike.items():
             if pods := self.runs.pop(workload, None):
                 self.runs.setdefault(group, set()).update(pods)
         self.together.merge(alike)
         for history in self.histories():
-            history.merge(targets, len(self.series.containers))
+            history.merge(targets)
 
     def _is_read_alike(self, workload: Workload, group: Workload) -> bool:
         keys = np.array([key_of(workload), key_of(group)], dtype=np.int64)

@@ -71,6 +71,24 @@ def test_the_third_run_makes_them_a_group() -> None:
     assert set(history.state.together.of(GROUP)) == {("main",)}
 
 
+def test_other_days_and_series_do_not_change() -> None:
+    """Yesterday has samples of web alone: what was derived from it stays valid when runs of today merge.
+
+    Else any tenant could make all choices of the cluster be computed again by three Jobs.
+    """
+    yesterday = samples(3, np.nan, FIRST - 10, FIRST - 10)
+    history = history_of(yesterday, samples(0, 1.0, FIRST, FIRST), samples(1, 1.0, FIRST + 1, FIRST + 1))
+    histograms, number = history.state.histograms[Resource.MEMORY], history.state.series.index[WEB, "app"]
+    before = histograms.days[20_832]
+    history.fold(samples(2, 1.0, FIRST + 2, FIRST + 2), lambda namespace, pod: PODS[namespace, pod])
+
+    assert GROUP in history.workloads
+    assert histograms.days[20_832] is before
+    assert history.state.series.index[WEB, "app"] == number
+    history.state.forget_silent()
+    assert list(history.state.series.index) == [(WEB, "app"), (GROUP, "main")]
+
+
 def test_a_group_has_the_same_samples_in_any_order() -> None:
     """The third run may be the first one that is read: the past is read newest day first."""
     parts = [samples(number, number + 1.0, FIRST + 2 * number, FIRST + 2 * number) for number in range(4)]
