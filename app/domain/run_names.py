@@ -9,7 +9,6 @@ kinds that run and end have runs.
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 
 from app.domain.workloads import GENERATED, NAMED_KINDS, POD, Workload
 
@@ -26,7 +25,7 @@ _MIXED = "(?=[0-9]*[a-z])(?=[a-z]*[0-9])"  # letters alone may be a word
 _HEX = f"{_MIXED}[0-9a-f]{{6,64}}"
 _RANDOM = f"{_MIXED}[a-z0-9]{{8}}"
 _SHORT = "[bcdfghjklmnpqrstvwxz0-9]{5}"  # what Jenkins adds; Kubernetes uses fewer digits
-# Anyone may choose a name, so none may take long: a part matches in one way (atomic groups), up to its dash.
+# Users choose names, so none may take long: a part matches in one way (atomic groups), up to its dash.
 _STRONG = f"(?>(?:{_UUID}|{_TIME}|{_HEX}|{_RANDOM})(?=-|$))"
 _PART = f"(?>(?:{_UUID}|{_TIME}|{_HEX}|{_RANDOM}|{_MIXED}{_SHORT}|{_NUMBER})(?=-|$))"
 _NUMBERS = f"(?:-{_NUMBER}(?=-|$))*+"
@@ -50,7 +49,6 @@ _HEX_PART = re.compile("[0-9a-f]{6,64}|[0-9]+")
 _WORD_AND_NUMBER = re.compile("[a-z]+[0-9]+")
 
 
-@lru_cache(maxsize=4096)
 def run_groups(run: Workload) -> tuple[Workload, ...]:
     """The groups that *run* may belong to, by the shape of its name; empty for a kind that does not end.
 

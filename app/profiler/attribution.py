@@ -34,6 +34,7 @@ class Attribution:
         self._snapshot, self._measured = snapshot, measured
         self._past_owners, self._incomplete_owners = past_owners or {}, incomplete_owners or {}
         self._by_name: dict[tuple[str, str], Workload | None] = {}
+        self._groups: dict[Workload, tuple[Workload, ...]] = {}
 
     def __call__(self, namespace: str, pod: str) -> Workload | None:
         """The workload; None if it is unknown or a Node."""
@@ -85,7 +86,10 @@ class Attribution:
         run = run_group(self._snapshot.cron_jobs.get(owner, owner) if owner.kind == JOB else owner)
         if run.kind in NAMED_KINDS:
             return run
-        return next((group for group in run_groups(run) if group in self._measured), run)
+        groups = self._groups.get(run)
+        if groups is None:
+            groups = self._groups[run] = run_groups(run)
+        return next((group for group in groups if group in self._measured), run)
 
     @cached_property
     def _workloads(self) -> frozenset[Workload]:
