@@ -33,9 +33,9 @@ class StoredNeed:
     """The stored profile of one resource; fields that its object does not have are empty or None.
 
     Its value is computed from usage between `since` and `as_of`. `containers` maps each container's name to
-    its number of siblings. `signals` are the entries of `status.signals`, `roles` the containers and the value
-    of each in `status.roles`. `unreadable` counts the containers and signals that are not of the schema's
-    types.
+    its number of siblings. `signals` are the entries of `status.signals`, `roles` the containers and the
+    value of each in `status.roles`. `unreadable` counts the containers and signals that are not of the
+    schema's types.
     """
 
     resource: Resource

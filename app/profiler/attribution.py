@@ -17,9 +17,9 @@ _KINDS_OF_PODS = frozenset({"Deployment", "StatefulSet", "DaemonSet", NODE, POD}
 class Attribution:
     """Maps (namespace, Pod) to the workload that its usage counts for.
 
-            may_be_unknown = self._snapshot.knows_pods_of(namespace)
-            self._by_name[key] = self._names.workload(namespace, pod, may_be_unknown=may_be_unknown)
-        return owner or self._by_name[key] or self._incomplete_owners.get(key)
+        may_be_unknown = self._snapshot.knows_pods_of(namespace)
+        self._by_name[key] = self._names.workload(namespace, pod, may_be_unknown=may_be_unknown)
+    return owner or self._by_name[key] or self._incomplete_owners.get(key)
     """
 
     def __init__(

@@ -18,8 +18,8 @@ class ClusterSnapshot:
     to completion and have a Pod that runs. `templates` has the containers of the known Pod templates, by the
     workload that is profiled; `ephemeral` has those that were added to running Pods to debug them. `listed`
     are the namespaces of which all Pods and workloads are in the snapshot: what is not in it does not exist
-    there. `unread` are the kinds that can't be read now, each with a namespace or the empty one for all: their
-    state may be out of date.
+    there. `unread` are the kinds that can't be read now, each with a namespace or the empty one for all:
+    their state may be out of date.
     """
 
     pods: Mapping[tuple[str, str], Workload] = field(default_factory=dict)

@@ -41,7 +41,7 @@ def folded(*results: ContainerSamples, workload: Workload = RAY) -> UsageHistory
 
 def test_pods_that_differ_have_sets_of_their_own() -> None:
     """One head and two workers: three Pods, two sets; a container without a sample is in none."""
-    rows = {
+    rows: Rows = {
         ("head", "ray-head"): [1, 1],
         ("head", "autoscaler"): [1, 1],
         ("worker-a", "ray-worker"): [1, 1],
@@ -62,7 +62,7 @@ def test_containers_that_ran_one_after_the_other_are_not_together() -> None:
 
     A Pod with a container that joins later has one set: all of them ran in the last step.
     """
-    rows = {
+    rows: Rows = {
         ("a", "init"): [1, NAN, NAN],
         ("a", "app"): [NAN, 1, 1],
         ("b", "app"): [1, 1, 1],

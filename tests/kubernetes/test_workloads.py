@@ -112,10 +112,25 @@ def test_ephemeral_containers() -> None:
 
     Fields of other writers, and of another shape than the API's, name none.
     """
-    added = {".": {}, 'k:{"name":"debugger-x7k2p"}': {".": {}, "f:image": {}}, 'k:{"name":"shell"}': {}}
-    debug = {"manager": "kubectl-debug", "subresource": "ephemeralcontainers", "operation": "Update"}
-    debugged = [*WRITERS, debug | {"fieldsV1": {"f:spec": {"f:ephemeralContainers": added}}}]
-    others = [debug, debug | {"fieldsV1": {"f:spec": []}}, {"fieldsV1": {"f:spec": {"f:containers": added}}}]
+    added: dict[str, Any] = {
+        ".": {},
+        'k:{"name":"debugger-x7k2p"}': {".": {}, "f:image": {}},
+        'k:{"name":"shell"}': {},
+    }
+    debug: dict[str, Any] = {
+        "manager": "kubectl-debug",
+        "subresource": "ephemeralcontainers",
+        "operation": "Update",
+    }
+    debugged: list[dict[str, Any]] = [
+        *WRITERS,
+        debug | {"fieldsV1": {"f:spec": {"f:ephemeralContainers": added}}},
+    ]
+    others: list[dict[str, Any]] = [
+        debug,
+        debug | {"fieldsV1": {"f:spec": []}},
+        {"fieldsV1": {"f:spec": {"f:containers": added}}},
+    ]
 
     def names(managers: list[dict[str, Any]]) -> tuple[str, ...]:
         record = PodDecoder().decode(pod("web-0", owner("StatefulSet", "web"), managedFields=managers))
