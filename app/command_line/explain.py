@@ -185,8 +185,7 @@ def _print(out: Console, explanations: list[Explanation], bound: BoundScale) -> 
             out.print()
             out.print(
                 f"Sum of {len(values)} containers, {_labelled_amount(resource, sum(values))}"
-                " (the profile leaves out init containers and containers that no longer run, and adds up only"
-                " containers of one Pod)"
+                " (the profile adds up only containers of one Pod that still run, without init containers)"
             )
 
 

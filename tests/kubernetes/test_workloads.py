@@ -122,10 +122,8 @@ def test_ephemeral_containers() -> None:
         "subresource": "ephemeralcontainers",
         "operation": "Update",
     }
-    debugged: list[dict[str, Any]] = [
-        *WRITERS,
-        debug | {"fieldsV1": {"f:spec": {"f:ephemeralContainers": added}}},
-    ]
+    fields = {"fieldsV1": {"f:spec": {"f:ephemeralContainers": added}}}
+    debugged: list[dict[str, Any]] = [{"manager": "kubelet", "subresource": "status"}, debug | fields]
     others: list[dict[str, Any]] = [
         debug,
         debug | {"fieldsV1": {"f:spec": []}},
