@@ -6,6 +6,7 @@ from typing import Protocol
 from app.backtest.packing import Requests, UsageBuilder
 from app.backtest.usage import Usage
 from app.domain.profiles import Resource
+from app.domain.run_names import new_groups
 from app.domain.workloads import Workload
 from app.history.samples import ContainerSamples, PastOwners, PodContainer, StepRange
 from app.profiler.attribution import Attribution
@@ -55,7 +56,7 @@ async def collect_usage(
 ) -> Usage | None:
     """The usage of all containers in the namespaces for which *covers* is True; None if there is none."""
     owners = await source.pod_owners(steps)
-    attribution = Attribution(ClusterSnapshot(), owners.workloads)
+    attribution = Attribution(ClusterSnapshot(), owners.workloads, incomplete_owners=owners.incomplete)
 
     def attribute(namespace: str, pod: str) -> Workload | None:
         return attribution(namespace, pod) if covers(namespace) else None
@@ -68,4 +69,8 @@ async def collect_usage(
             done += len(samples.steps)
             progress(done, total)
     current_requests: Requests = await requests.container_requests(steps.last)
-    return builder.build(current_requests)
+    usage = builder.build(current_requests)
+    if usage is None:
+        return None
+    groups = new_groups(sorted({container.workload for container in usage.containers}), frozenset())
+    return usage.with_groups(groups) if groups else usage

@@ -65,7 +65,7 @@ async def record_usage(
             done += len(samples.steps)
             progress(done, total)
     owners = await source.pod_owners(steps)
-    attribution = Attribution(ClusterSnapshot(), owners.workloads)
+    attribution = Attribution(ClusterSnapshot(), owners.workloads, incomplete_owners=owners.incomplete)
     current_requests = await requests.container_requests(steps.last)
     records = []
     for container in sorted(recorder.parts, key=lambda key: (key.namespace, key.pod, key.container)):

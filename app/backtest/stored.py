@@ -33,8 +33,9 @@ class StoredNeed:
     """The stored profile of one resource; fields that its object does not have are empty or None.
 
     Its value is computed from usage between `since` and `as_of`. `containers` maps each container's name to
-    its number of siblings. `signals` are the entries of `status.signals`. `unreadable` counts the
-    containers and signals that are not of the schema's types.
+    its number of siblings. `signals` are the entries of `status.signals`, `roles` the containers and the
+    value of each in `status.roles`. `unreadable` counts the containers and signals that are not of the
+    schema's types.
     """
 
     resource: Resource
@@ -49,6 +50,7 @@ class StoredNeed:
     containers: Mapping[str, int]
     signals: tuple[StoredSignal, ...]
     unreadable: int = 0
+    roles: tuple[tuple[tuple[str, ...], str], ...] = ()
 
 
 def read_stored(workload: Workload, resource: Resource, manifest: Mapping[str, Any]) -> StoredNeed | None:
@@ -75,6 +77,7 @@ def read_stored(workload: Workload, resource: Resource, manifest: Mapping[str, A
         containers={name: count_in(container.get("siblings")) for name, container in named.items()},
         signals=signals,
         unreadable=len(containers) - len(named) + len(listed) - len(signals),
+        roles=_roles(status.get("roles")),
     )
 
 
@@ -97,11 +100,27 @@ def difference_reasons(stored: StoredNeed, computed: Sequence[Explanation], risk
         " value ignores throttling and OOM kills."
         for signal in stored.signals
     )
+    if stored.roles:
+        yield _role_reason(stored.roles)
     yield from _sibling_reasons(stored, computed)
     yield from _container_reasons(stored, computed)
     if stored.level not in {"", risk.value}:
         yield f"The stored value is for {stored.level} risk, the computed one for {risk.value} risk (--risk)."
     yield from _time_reasons(stored, computed)
+
+
+def _roles(roles: object) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """The containers and the value of each role; those of other types are left out."""
+    read = (
+        (tuple(filter(None, map(text_in, list_in(role.get("containers"))))), text_in(role.get("value")))
+        for role in map(mapping_in, list_in(roles))
+    )
+    return tuple((containers, value) for containers, value in read if containers and value)
+
+
+def _role_reason(roles: Sequence[tuple[tuple[str, ...], str]]) -> str:
+    named = "; ".join(f"{' and '.join(containers)} {value}" for containers, value in roles)
+    return f"The stored value is that of the largest Pod, and no Pod has all containers: {named}."
 
 
 def _sibling_reasons(stored: StoredNeed, computed: Sequence[Explanation]) -> Iterator[str]:

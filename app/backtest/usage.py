@@ -72,6 +72,11 @@ class Lanes:
         selected = np.concatenate(lanes_by_series) if lanes_by_series else np.empty(0, dtype=np.int64)
         return Lanes(owner, self.values[selected], len(series))
 
+    def merge(self, targets: NDArray[np.int64], series: int) -> "Lanes":
+        """The lanes of series k as lanes of series `targets[k]` of *series* ones."""
+        order = np.argsort(targets[self.owner], kind="stable")
+        return Lanes(targets[self.owner][order], self.values[order], series)
+
     def measure(self, days: slice, measure: Measure) -> NDArray[np.float64]:
         """The result of *measure* for the samples [series, lanes, steps] of *days*; NaN without samples."""
         result: NDArray[np.float64] | None = None
@@ -106,6 +111,22 @@ class Usage:
         """The usage of the first *days* days."""
         lanes_by_resource = {resource: lanes.first_days(days) for resource, lanes in self.lanes.items()}
         return Usage(self.first_day, self.containers, lanes_by_resource, self.requests)
+
+    def with_groups(self, groups: Mapping[Workload, Workload]) -> "Usage":
+        """The usage of runs as that of their groups; a group has the largest request of its runs."""
+        before = [
+            Container(groups.get(container.workload, container.workload), container.container)
+            for container in self.containers
+        ]
+        containers = tuple(dict.fromkeys(before))
+        numbers = {container: number for number, container in enumerate(containers)}
+        targets = np.array([numbers[container] for container in before], dtype=np.int64)
+        requests = {}
+        for resource, amounts in self.requests.items():
+            requests[resource] = np.full(len(containers), np.nan)
+            np.fmax.at(requests[resource], targets, amounts)
+        lanes = {resource: lanes.merge(targets, len(containers)) for resource, lanes in self.lanes.items()}
+        return Usage(self.first_day, containers, lanes, requests)
 
     @cached_property
     def covered_steps(self) -> NDArray[np.float64]:

@@ -48,10 +48,10 @@ from app.settings.types import LogFormat
 _UNITS = {Resource.CPU: "cores", Resource.MEMORY: "bytes"}
 _LABELS = {Resource.CPU: "CPU", Resource.MEMORY: "memory"}
 _CLOSING = (
-    "The stored profile may have another value: it sums only containers that still run, changes only if that"
-    " saves more than {cpu:g} (CPU) or {memory:g} (memory) of cost, falls at most once a day, is raised for a"
-    " while after throttling and OOM kills, and uses siblings in all namespaces for new containers. To"
-    " compare, use --kubeconfig without --history."
+    "The stored profile may have another value: it sums only containers of one Pod that still run, changes"
+    " only if that saves more than {cpu:g} (CPU) or {memory:g} (memory) of cost, falls at most once a day, is"
+    " raised for a while after throttling and OOM kills, and uses siblings in all namespaces for new"
+    " containers. To compare, use --kubeconfig without --history."
 ).format(**{resource.value: rule.min_saving for resource, rule in rules_at(RiskLevel.NORMAL).items()})
 
 
@@ -185,7 +185,7 @@ def _print(out: Console, explanations: list[Explanation], bound: BoundScale) -> 
             out.print()
             out.print(
                 f"Sum of {len(values)} containers, {_labelled_amount(resource, sum(values))}"
-                " (the profile leaves out init containers and containers that no longer run)"
+                " (the profile adds up only containers of one Pod that still run, without init containers)"
             )
 
 

@@ -8,9 +8,10 @@ from math import isfinite
 from app.domain.annotations import kind_of, pod_annotations
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.fair_shares import take_turns
+from app.domain.profile_lookup import profile_lookup_order
 from app.domain.profiles import Identity, ProfileKind, Resource, StoredProfile
 from app.domain.reporters import is_own
-from app.domain.workloads import Connection, Workload, profile_lookup_order
+from app.domain.workloads import Connection, Workload
 
 # Up to this length a list is searched as quickly as a set, and takes a fifth of the memory.
 _MAX_LISTED_CONNECTIONS = 16
@@ -64,9 +65,12 @@ class AnnotationIndex:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def annotations(self, workload: Workload) -> dict[str, str]:
-        """The annotations of the workload's Pods; empty if it has no profile. Do not modify the result."""
-        match = self._find(workload)
+    def annotations(self, workload: Workload, *, may_be_scheduled: bool = True) -> dict[str, str]:
+        """The annotations of the workload's Pods; empty if it has no profile. Do not modify the result.
+
+        With *may_be_scheduled*, the name of a Job may be that of a CronJob's run.
+        """
+        match = self._find(workload, may_be_scheduled=may_be_scheduled)
         if match is None:
             return {}
         profiled, entry = match
@@ -79,16 +83,18 @@ class AnnotationIndex:
         match = self._find(workload)
         return match[0] if match else None
 
-    def had_profile_before(self, workload: Workload, moment: datetime) -> bool:
+    def had_profile_before(
+        self, workload: Workload, moment: datetime, *, may_be_scheduled: bool = True
+    ) -> bool:
         """True if the last value change of the workload's CPU or memory profile is before *moment*."""
-        match = self._find(workload)
+        match = self._find(workload, may_be_scheduled=may_be_scheduled)
         if match is None:
             return False
         profiles = [self._catalogue.get(Identity(resource.profile_kind, match[0])) for resource in Resource]
         return any(profile and profile.updated_at and profile.updated_at < moment for profile in profiles)
 
-    def _find(self, workload: Workload) -> tuple[Workload, _Entry] | None:
-        for profiled in profile_lookup_order(workload):
+    def _find(self, workload: Workload, *, may_be_scheduled: bool = True) -> tuple[Workload, _Entry] | None:
+        for profiled in profile_lookup_order(workload, may_be_scheduled=may_be_scheduled):
             if entry := self._entries.get(profiled):
                 return profiled, entry
         return None

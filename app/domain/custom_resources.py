@@ -15,11 +15,13 @@ from app.domain.profiles import (
     Basis,
     ConnectionProfile,
     ContainerNeed,
+    LeftOutContainer,
     PressureSignal,
     Profile,
     ProfileKind,
     Resource,
     ResourceProfile,
+    RoleNeed,
     SlotNeed,
     StatedRisk,
     StoredProfile,
@@ -31,6 +33,7 @@ from app.domain.workloads import Connection, Workload
 
 GROUP = "webapp.liqo.io.profiling"
 VERSION = "v1"
+MAX_LISTED = 32  # roles, and containers that are left out, in a status
 
 _SHARE = re.compile(r"[01]\.[0-9]{1,8}", re.ASCII)
 _REPORTED_BY = {Reporters.DESTINATION: "destination", Reporters.BOTH: "both"}
@@ -79,6 +82,11 @@ def to_status(profile: Profile, *, refreshed_at: datetime) -> dict[str, Any]:
         return status | {name: rate for name, rate in rates.items() if rate is not None}
     status["slots"] = [_slot(slot) for slot in profile.slots]
     status["containers"] = [_container(container) for container in profile.containers]
+    if profile.roles:
+        status["roles"] = [_role(role) for role in profile.roles[:MAX_LISTED]]
+    if profile.left_out:
+        status["leftOutContainersTotal"] = len(profile.left_out)
+        status["leftOutContainers"] = [_left_out(container) for container in profile.left_out[:MAX_LISTED]]
     if profile.risk:
         status["risk"] = _risk(profile.resource, profile.risk)
     if profile.signals:
@@ -147,6 +155,14 @@ def _container(container: ContainerNeed) -> dict[str, Any]:
     if container.rule and container.rule.siblings:
         need["siblings"] = container.rule.siblings
     return need
+
+
+def _role(role: RoleNeed) -> dict[str, Any]:
+    return {"containers": list(role.containers), "value": role.value}
+
+
+def _left_out(container: LeftOutContainer) -> dict[str, Any]:
+    return {"name": container.name, "samples": container.samples}
 
 
 def _risk(resource: Resource, risk: StatedRisk) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The `status.explanation` of a profile: how its value was chosen; equal profiles get equal text."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from app.domain.profiles import (
@@ -7,6 +8,7 @@ from app.domain.profiles import (
     ChosenRule,
     ConnectionProfile,
     ContainerNeed,
+    LeftOutContainer,
     Pressure,
     PressureSignal,
     Profile,
@@ -18,6 +20,7 @@ from app.domain.quantities import format_share, format_time
 
 MAX_CHARACTERS = 4096  # the schema's limit
 
+_MAX_NAMED = 5
 _STEP = timedelta(minutes=5)
 _PRESSURES = {Pressure.CPU_THROTTLING: "CPU throttling", Pressure.OOM_KILLED: "An OOM kill"}
 
@@ -36,6 +39,10 @@ def _need(profile: ResourceProfile) -> str:
     samples = f"{profile.basis.samples:,} five-minute samples of {count} container{'' if count == 1 else 's'}"
     containers = " ".join(_container(profile.resource, container) for container in profile.containers)
     sentences = [f"From {samples} {_over(profile.basis)}: {containers}", *map(_signal, profile.signals)]
+    if profile.roles:
+        sentences.append(_roles(profile))
+    if profile.left_out:
+        sentences.append(_left_out(profile.left_out))
     if profile.newest:
         sentences.append(
             f"The latest choice is {_amount(profile.resource, profile.newest)};"
@@ -44,6 +51,25 @@ def _need(profile: ResourceProfile) -> str:
     if profile.risk:
         sentences.append(_risk(profile.resource, profile.risk))
     return " ".join(sentences)
+
+
+def _roles(profile: ResourceProfile) -> str:
+    """The sentence on Pods that differ; it names the largest roles."""
+    roles = [
+        f"{' and '.join(role.containers)} {_amount(profile.resource, role.value)}" for role in profile.roles
+    ]
+    sets = f"Pods have {len(roles)} different sets of containers, of which the largest counts"
+    return f"{sets}: {_listed(roles, '; ')}."
+
+
+def _left_out(containers: Sequence[LeftOutContainer]) -> str:
+    names = _listed([container.name for container in containers], ", ")
+    return f"Not counted, since ephemeral, or not in the Pod template and in under half of the Pods: {names}."
+
+
+def _listed(items: Sequence[str], separator: str) -> str:
+    more = len(items) - _MAX_NAMED
+    return separator.join(items[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _rule(rule: ChosenRule) -> str:

@@ -11,6 +11,8 @@ _NUMBERED = re.compile(r"(?P<name>.+)-[0-9]+")
 # The name of a CronJob's Job ends in the minute or second of its schedule.
 _SCHEDULED = re.compile(rf"(?P<name>.+)-[0-9]{{8,10}}-{GENERATED}")
 _GENERATED = re.compile(rf"(?P<name>.+)-{GENERATED}")
+# The ReplicationController of a DeploymentConfig is numbered.
+_NUMBERED_GENERATED = re.compile(rf"(?P<name>.+)-[0-9]+-{GENERATED}")
 # Hashes of other controllers and older versions: letters and digits mixed, since letters alone are a word and
 # digits alone are a schedule.
 _OTHER_HASH = re.compile(
@@ -22,9 +24,18 @@ _KINDS_BY_PATTERN = (
     (_HASHED, ("Deployment", "Rollout")),
     (_NUMBERED, ("StatefulSet",)),
     (_SCHEDULED, (CRON_JOB,)),
+    (_NUMBERED_GENERATED, ("DeploymentConfig",)),
     (_GENERATED, ("DaemonSet", "ReplicationController", "ReplicaSet")),
     (_OTHER_HASH, ("Deployment", "Rollout")),
 )
+# Per kind of an object that a controller creates: the pattern of its name, and the kinds of that controller.
+# A mesh names the Deployment of a ReplicaSet itself, so Rollouts come first.
+_CONTROLLED = {
+    "ReplicaSet": (re.compile(r"(?P<name>.+)-[456789bcdf]{6,10}"), ("Rollout", "Deployment")),
+    "ReplicationController": (_NUMBERED, ("DeploymentConfig",)),
+    JOB: (re.compile(r"(?P<name>.+)-[0-9]{8,10}"), (CRON_JOB,)),
+}
+_POD_OF_CONTROLLED = re.compile(rf"(?P<name>.+)-{GENERATED}")
 # The API server cuts the base of a generated name at 58 characters: a name of 63 may have lost its hash.
 _GENERATED_NAME_LENGTH, _BASE_LENGTH = 63, 58
 # Per kind, what follows the workload's name: the whole tail, and the part of it that remains in a cut base.
@@ -59,6 +70,12 @@ def may_generate(workload: Workload, pod: str) -> bool:
     return base.startswith(workload.name[:_BASE_LENGTH]) and bool(cut.fullmatch(base, len(workload.name)))
 
 
+def creator_name(pod: str) -> str:
+    """The name of the object that created the Pod with this generated name; empty for any other name."""
+    match = _POD_OF_CONTROLLED.fullmatch(pod)
+    return match["name"] if match and len(pod) < _GENERATED_NAME_LENGTH else ""
+
+
 class PodNames:
     """Attributes Pod names to workloads by exact pattern.
 
@@ -82,3 +99,10 @@ class PodNames:
                         return candidate
         match = _HASHED.fullmatch(pod) if may_be_unknown else None
         return Workload(namespace, match["name"]) if match else None
+
+    def controller(self, controlled: Workload) -> Workload | None:
+        """The controller of a ReplicaSet, ReplicationController or Job of that name, if one is known."""
+        pattern, kinds = _CONTROLLED.get(controlled.kind, (_NUMBERED, ()))
+        match = pattern.fullmatch(controlled.name)
+        names = (Workload(controlled.namespace, match["name"], kind) for kind in kinds if match)
+        return next((name for name in names if name in self._workloads), None)

@@ -24,3 +24,4 @@ class PodRecord(msgspec.Struct, frozen=True, gc=False):
     foreign_bytes: int = 0
     is_exempt: bool = False
     outdated_summary: bool = False
+    ephemeral_containers: tuple[str, ...] = ()

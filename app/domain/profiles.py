@@ -130,6 +130,22 @@ class ContainerNeed:
     rule: ChosenRule | None = None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class RoleNeed:
+    """The need of Pods with these containers, where the Pods of one workload differ."""
+
+    containers: tuple[str, ...]
+    value: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LeftOutContainer:
+    """A container that does not count: ephemeral, or not in the Pod template and in few Pods."""
+
+    name: str
+    samples: int
+
+
 @dataclass(frozen=True, slots=True)
 class PressureSignal:
     """Pressure on one container; `raised_by`, which decays with time, is the share now added to its value."""
@@ -144,9 +160,10 @@ class PressureSignal:
 class ResourceProfile:
     """The need of one replica of `workload`, in the format of the contract.
 
-    `value` is the sum of the values of `containers`, which include the raises in `signals`. `newest` is the
-    latest choice if it differs from a value that stays because a change would save too little; else it is
-    empty.
+    `value` is the sum of the values of `containers`, which include the raises in `signals`. If Pods differ,
+    it is the sum over those of the largest of `roles`. `newest` is the latest choice if it differs from a
+    value that stays because a change would save too little; else it is empty. `left_out` are the containers
+    of the last day that do not count.
     """
 
     workload: Workload
@@ -158,6 +175,8 @@ class ResourceProfile:
     signals: tuple[PressureSignal, ...] = ()
     risk: StatedRisk | None = None
     newest: str = ""
+    roles: tuple[RoleNeed, ...] = ()
+    left_out: tuple[LeftOutContainer, ...] = ()
 
     @property
     def identity(self) -> Identity:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.domain.container_roles import NO_INIT_CONTAINERS, InitContainers
+from app.domain.container_roles import UNKNOWN_TEMPLATE, TemplateContainers
 from app.domain.workloads import Workload
 
 
@@ -13,4 +13,4 @@ class WorkloadRecord:
     workload: Workload
     uid: str = ""
     cron_job: Workload | None = None
-    init_containers: InitContainers = NO_INIT_CONTAINERS
+    template: TemplateContainers = UNKNOWN_TEMPLATE

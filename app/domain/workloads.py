@@ -29,7 +29,9 @@ NODE, POD, JOB, CRON_JOB = "Node", "Pod", "Job", "CronJob"
 GENERATED = "[bcdfghjklmnpqrstvwxz2456789]{5}"
 # Digits alone are more likely a number that a person chose.
 _GENERATED_TAIL = re.compile(rf"(?P<base>.+)-(?=[0-9]*[a-z]){GENERATED}")
-_SCHEDULED_TAIL = re.compile(r"(?P<base>.+)-[0-9]+")
+_BUILD_AGENT = re.compile(
+    ".+(-[0-9]+-[a-z0-9]{5}|-[bcdfghjklmnpqrstvwxz0-9]{5})-[bcdfghjklmnpqrstvwxz0-9]{5}"
+)
 
 
 # Structs are hashed and compared in C, and need no garbage collection: each review creates and looks up some.
@@ -96,29 +98,12 @@ def bare_pod(namespace: str, name: str, generate_name: str = "") -> Workload:
 def run_group(workload: Workload) -> Workload:
     """The workload that collects the usage of all runs: *workload* without the suffix of a generated name.
 
-    Workloads of a named kind are never grouped.
+    Workloads of a named kind are never grouped. An agent of Jenkins has two such suffixes: see `run_names`.
     """
-    if workload.kind in NAMED_KINDS:
+    if workload.kind in NAMED_KINDS or (workload.kind == POD and _BUILD_AGENT.fullmatch(workload.name)):
         return workload
     match = _GENERATED_TAIL.fullmatch(workload.name)
     return Workload(workload.namespace, match["base"], workload.kind) if match else workload
-
-
-def profile_lookup_order(workload: Workload) -> tuple[Workload, ...]:
-    """The workloads that may hold the profiles of *workload*, the likeliest first.
-
-    A Job's Pods do not name its CronJob. So the Job with the exact name comes first, then the CronJob of that
-    name without the schedule's number, then the run group.
-    """
-    if workload.kind in NAMED_KINDS:
-        return (workload,)
-    order = [workload]
-    scheduled = _SCHEDULED_TAIL.fullmatch(workload.name)
-    if workload.kind == JOB and scheduled:
-        order.append(Workload(workload.namespace, scheduled["base"], CRON_JOB))
-    if (group := run_group(workload)) != workload:
-        order.append(group)
-    return tuple(order)
 
 
 def _is_numbered(name: str, base: str) -> bool:

@@ -82,6 +82,27 @@ class DayHistograms:
         day.steps_seen = pad(self.steps_seen, int(series.max(initial=-1)) + 1)[series]
         return day
 
+    def merge(self, targets: NDArray[np.int64], timeslots: int, buckets: int) -> "DayHistograms":
+        """The histograms with series k added to series `targets[k]`; the same object if none of it moves."""
+        moves = targets != np.arange(len(targets))
+        if not self.steps_seen[moves[: len(self.steps_seen)]].any():
+            return self
+        size = len(targets)
+        cells = np.uint64(timeslots * buckets)
+        series, cell = np.divmod(self.keys, cells)
+        keys = targets[series.astype(np.int64)].astype(np.uint64) * cells + cell
+        merged = DayHistograms()
+        merged.keys, numbers = np.unique(keys, return_inverse=True)
+        merged.counts = np.bincount(numbers, self.counts, len(merged.keys)).astype(np.uint32)
+        merged.maxima = np.zeros((size, timeslots))
+        maxima = self.maxima.reshape(-1, timeslots)
+        np.maximum.at(merged.maxima, targets[: len(maxima)], maxima)
+        merged.maxima = merged.maxima.ravel()
+        steps = np.bincount(targets[: len(self.steps_seen)], self.steps_seen, size)
+        # Runs may overlap: which steps they share is not known.
+        merged.steps_seen = np.minimum(steps, STEPS_PER_DAY).astype(np.uint16)
+        return merged
+
     @staticmethod
     def concatenate(
         days: Sequence["DayHistograms"], sizes: Sequence[int], timeslots: int, buckets: int
@@ -217,6 +238,23 @@ class UsageHistograms:
         self.first_seen, self.last_seen = kept.first_seen, kept.last_seen
         self.recent = kept.recent
         self.open.keep(series)
+
+    def merge(self, targets: NDArray[np.int64]) -> None:
+        """Add series k to series `targets[k]`; one that moves is left without samples."""
+        size = len(targets)
+        self.grow(size)
+        self.days = {
+            number: day.merge(targets, self.timeslots, self.grid.size) for number, day in self.days.items()
+        }
+        merged = UsageHistograms(self.grid, self.timeslots, self._retained_days)
+        merged.grow(size)
+        np.minimum.at(merged.first_seen, targets, self.first_seen)
+        np.maximum.at(merged.last_seen, targets, self.last_seen)
+        lag = np.minimum(merged.last_seen[targets] - self.last_seen, _RECENT_BITS - 1).astype(np.uint64)
+        np.bitwise_or.at(merged.recent, targets, self.recent << lag)
+        self.first_seen, self.last_seen = merged.first_seen, merged.last_seen
+        self.recent = merged.recent
+        self.open.merge(targets)
 
     def select(self, series: NDArray[np.int64]) -> "UsageHistograms":
         """The histograms of *series* only, renumbered from 0 in that order.

@@ -116,6 +116,12 @@ class OpenSamples:
             renumbered = samples.rows._replace(series=numbers[samples.rows.series])
             self.steps[step] = StepSamples(renumbered, samples.values).where(renumbered.series >= 0)
 
+    def merge(self, targets: NDArray[np.int64]) -> None:
+        """Move the samples of series k to series `targets[k]`."""
+        for step, samples in self.steps.items():
+            moved = samples.rows._replace(series=targets[samples.rows.series])
+            self.steps[step] = StepSamples(moved, samples.values)
+
 
 class OpenCoverage:
     """The open steps that were read since the newest step ended; after the next step they are missing."""

@@ -122,6 +122,17 @@ class PressureHistory:
         self.days, self.last_seen_steps = kept.days, kept.last_seen_steps
         self.open.keep(series)
 
+    def merge(self, targets: NDArray[np.int64]) -> None:
+        """Add series k to series `targets[k]`; one that moves is left without pressure."""
+        size = len(targets)
+        days, last = {}, np.full(size, _NEVER)
+        for number, day in self.days.items():
+            days[number] = np.zeros(size, dtype=np.int64)
+            np.add.at(days[number], targets[: len(day)], day)
+        np.maximum.at(last, targets, self.last_seen(size))
+        self.days, self.last_seen_steps = days, last
+        self.open.merge(targets)
+
     def replace_with(self, parts: Sequence["PressureHistory"], sizes: Sequence[int]) -> None:
         """Replace the pressure by that of all *parts*, without open samples; coverage is unchanged.
 

@@ -16,6 +16,7 @@ from app.history.day_histograms import UsageHistograms
 from app.history.grid import GRIDS
 from app.history.key_ranges import KeyRange, Keys, key_of
 from app.history.pressure_history import PressureHistory
+from app.history.seen_together import SeenTogether
 
 Runs = dict[Workload, set[str]]  # the Pods seen of a workload that runs to completion
 # Estimated memory: of a series without samples (names, times, daily maxima), of a histogram's entry, and of a
@@ -59,12 +60,16 @@ class SeriesIndex:
 
 
 class UsageState:
-    """Usage histograms, pressure and runs of all workloads, or of a range of keys in a check-point."""
+    """Usage histograms, pressure, runs and the containers of Pods, of all workloads or of a range of keys.
+
+    A check-point has that of a range of keys.
+    """
 
     def __init__(self, *, timeslots: int, retained_days: int) -> None:
         self.timeslots, self.retained_days = timeslots, retained_days
         self.series = SeriesIndex()
         self.runs: Runs = {}
+        self.together = SeenTogether()
         self.histograms = {
             resource: UsageHistograms(grid, timeslots, retained_days) for resource, grid in GRIDS.items()
         }
@@ -136,6 +141,7 @@ class UsageState:
         series = self.series.within(keys)
         part.series.renumber(self._names(series))
         part.runs = {run: pods for run, pods in self.runs.items() if run in part.series.workloads}
+        part.together = self.together.within(part.series.workloads)
         for resource, histograms in self.histograms.items():
             part.histograms[resource] = histograms.select(series)
         for kind, pressure in self.pressure.items():
@@ -151,6 +157,7 @@ class UsageState:
         self.series.renumber(name for state in states for name in state.series.index)
         self.runs.clear()
         self.runs.update({run: pods for state in states for run, pods in state.runs.items()})
+        self.together.replace_with(state.together for state in states)
         for resource, histograms in self.histograms.items():
             histograms.replace_with([state.histograms[resource] for state in states], sizes)
         for kind, pressure in self.pressure.items():
@@ -158,6 +165,38 @@ class UsageState:
         for keys, state in parts.items():
             for own, restricted in zip(self.histories(), state.histories(), strict=True):
                 own.coverage.replace(keys, restricted.coverage)
+
+    def merge(self, groups: Mapping[Workload, Workload]) -> None:
+        """Add the usage, pressure and runs of each workload to that of its group.
+
+        A step counts for a group if it was read for it and for all its workloads, so workloads with another
+        coverage than their group are left as they are. The series of the others remain without samples until
+        `forget_silent`: so no other series gets another number, and no day without them changes.
+        """
+        alike = {
+            workload: group for workload, group in groups.items() if self._is_read_alike(workload, group)
+        }
+        if not alike:
+            return
+        moved = [
+            (number, self.series.get_or_add(alike[workload], container))
+            for (workload, container), number in list(self.series.index.items())
+            if workload in alike
+        ]
+        targets = np.arange(len(self.series.containers))
+        targets[[number for number, _ in moved]] = [target for _, target in moved]
+        self.series.workloads.difference_update(alike)
+        for workload, group in alike.items():
+            if pods := self.runs.pop(workload, None):
+                self.runs.setdefault(group, set()).update(pods)
+        self.together.merge(alike)
+        for history in self.histories():
+            history.merge(targets)
+
+    def _is_read_alike(self, workload: Workload, group: Workload) -> bool:
+        keys = np.array([key_of(workload), key_of(group)], dtype=np.int64)
+        ranges = (history.coverage.range_indexes(keys) for history in self.histories())
+        return all(first == second for first, second in ranges)
 
     def has_run_again(self, workload: Workload) -> bool:
         """True if two runs of the workload were seen, even if a Job's runs were too short for samples."""
@@ -167,6 +206,7 @@ class UsageState:
         self.series.renumber(self._names(series))
         for run in self.runs.keys() - self.series.workloads:
             del self.runs[run]
+        self.together.keep(self.series.workloads)
         for history in self.histories():
             history.keep(series)
 

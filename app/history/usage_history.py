@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.domain.dns_names import has_possible_name, is_dns_label
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import PRESSURE_OF, Resource
-from app.domain.workloads import Workload
+from app.domain.run_names import new_groups
+from app.domain.workloads import NAMED_KINDS, Workload
 from app.history.open_steps import SampleRows, Settlement, container_ids
 from app.history.samples import ContainerSamples, PressureSamples, StepRange
+from app.history.seen_together import pod_sets
 from app.history.usage import UsageState
 
 FindWorkload = Callable[[str, str], Workload | None]
@@ -35,6 +38,7 @@ class UsageHistory:
         self.state = UsageState(timeslots=timeslots, retained_days=retained_days)
         self._series, self._runs = self.state.series, self.state.runs
         self._histograms, self._pressure = self.state.histograms, self.state.pressure
+        self._grouped_workloads: frozenset[Workload] = frozenset()
 
     @property
     def workloads(self) -> AbstractSet[Workload]:
@@ -64,6 +68,7 @@ class UsageHistory:
                 series[row] = self._number(workload, container.container)
                 if series[row] >= 0 and not workload.is_long_running:
                     self._record_run(workload, container.pod)
+        self._record_pods(samples, series)
         is_owned = series >= 0
         histograms = self._histograms[samples.resource]
         owned = series[is_owned]
@@ -71,6 +76,7 @@ class UsageHistory:
         folded = histograms.fold(samples.steps, rows, samples.values[is_owned], samples.answered, settlement)
         if histograms.forget_old_days(samples.steps.last):
             self.state.forget_silent()
+        self._group_runs()
         return FoldResult(folded, frozenset(unattributed))
 
     def missing_pressure(
@@ -110,9 +116,25 @@ class UsageHistory:
         """The number of a series; -1 if no such container can exist."""
         if (number := self._series.index.get((workload, container))) is not None:
             return number
-        if not (is_dns_label(container) and has_possible_name(workload)):
+        # A group of runs has usage before anything is attributed to it; its name is no object's.
+        is_possible = workload in self._series.workloads or has_possible_name(workload)
+        if not (is_possible and is_dns_label(container)):
             return -1
         return self._series.get_or_add(workload, container)
+
+    def _record_pods(self, samples: ContainerSamples, series: NDArray[np.int64]) -> None:
+        """Record which containers the Pods of a result had."""
+        sets, names = pod_sets(samples, series), list(self._series.index)
+        for start, end, seen in zip(sets.starts.tolist(), sets.ends.tolist(), sets.seen, strict=True):
+            members = [names[number] for number in sets.series[start:end].tolist()]
+            self.state.together.add(members[0][0], (container for _, container in members), seen)
+
+    def _group_runs(self) -> None:
+        """Add runs to the group of their name's shape, from three of them on."""
+        runs = frozenset(workload for workload in self.workloads if workload.kind not in NAMED_KINDS)
+        if runs != self._grouped_workloads:
+            self.state.merge(new_groups(sorted(runs), runs))
+            self._grouped_workloads = runs
 
     def _record_run(self, workload: Workload, pod: str) -> None:
         pods = self._runs.setdefault(workload, set())

@@ -3,6 +3,7 @@
 All of it is in the metadata, except for the init containers, which are in the workload's Pod template.
 """
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import msgspec
 import structlog
 
 from app.domain.annotations import REQUESTS, foreign_bytes, is_mirror, is_ours, opted_out
-from app.domain.container_roles import init_containers
+from app.domain.container_roles import template_containers
 from app.domain.pod_record import PodRecord
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, JOB, POD, Owner, Workload, bare_pod, owner_workload
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _MAX_INTERNED_VALUES = 100_000
+_LIST_KEY = re.compile(r'k:\{"name":"([a-z0-9-]+)"\}')
 
 _PATHS = {
     "Deployment": paths.deployments,
@@ -43,9 +45,10 @@ class _OwnerReference(msgspec.Struct):
 
 
 class _FieldManager(msgspec.Struct):
-    """Who wrote fields through which subresource; empty for the object itself."""
+    """Who wrote fields through which subresource (empty for the object itself), and which fields."""
 
     subresource: str = ""
+    fields: Any = msgspec.field(default=None, name="fieldsV1")
 
 
 class _Metadata(msgspec.Struct, rename="camel"):
@@ -73,6 +76,7 @@ class _Container(msgspec.Struct, rename="camel"):
 
 class _PodSpec(msgspec.Struct, rename="camel", frozen=True):
     init_containers: list[_Container] = []
+    containers: list[_Container] = []
 
 
 class _Template(msgspec.Struct, frozen=True):
@@ -197,14 +201,15 @@ class WorkloadDecoder:
         metadata, spec = workload.metadata, workload.spec
         template = spec.template or spec.job_template.spec.template
         owner = _owner(metadata)
-        containers = init_containers(
-            (container.name, container.restart_policy) for container in template.spec.init_containers
+        containers = template_containers(
+            ((container.name, container.restart_policy) for container in template.spec.init_containers),
+            (container.name for container in template.spec.containers),
         )
         return WorkloadRecord(
             Workload(self._intern(metadata.namespace, metadata.namespace), metadata.name, self._kind),
             metadata.uid,
             cron_job=self._intern(owner, owner) if owner and owner.kind == CRON_JOB else None,
-            init_containers=self._intern(containers, containers),
+            template=self._intern(containers, containers),
         )
 
 
@@ -233,12 +238,33 @@ class PodDecoder:
             foreign_bytes=foreign_bytes(metadata.annotations),
             is_exempt=opted_out(metadata.labels) or is_mirror(metadata.annotations),
             outdated_summary=REQUESTS in metadata.annotations and _was_resized(metadata),
+            ephemeral_containers=_ephemeral_containers(metadata),
         )
 
 
 def _was_resized(metadata: _Metadata) -> bool:
     """True if a client changed the Pod's resources after its creation, through the subresource `resize`."""
     return any(manager.subresource == "resize" for manager in metadata.managed_fields)
+
+
+def _ephemeral_containers(metadata: _Metadata) -> tuple[str, ...]:
+    """The names of the containers that `kubectl debug` added to the Pod (Kubernetes 1.22 and newer).
+
+    A Pod's metadata shows them by the fields that were written through their subresource, as keys such as
+    `k:{"name":"debugger-x7k2p"}`.
+    """
+    names = set()
+    for manager in metadata.managed_fields:
+        if manager.subresource == "ephemeralcontainers":
+            containers = _field(_field(manager.fields, "f:spec"), "f:ephemeralContainers")
+            names |= {match[1] for match in map(_LIST_KEY.fullmatch, containers) if match}
+    return tuple(sorted(names))
+
+
+def _field(fields: object, name: str) -> dict[str, Any]:
+    """The fields below *name*; empty if there is none."""
+    below = fields.get(name) if isinstance(fields, dict) else None
+    return below if isinstance(below, dict) else {}
 
 
 def _owner(metadata: _Metadata) -> Workload | None:

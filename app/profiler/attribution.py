@@ -4,18 +4,22 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 
-from app.domain.pod_names import PodNames
-from app.domain.workloads import CRON_JOB, JOB, NODE, Workload, run_group
+from app.domain.pod_names import PodNames, creator_name
+from app.domain.run_names import run_groups
+from app.domain.workloads import CRON_JOB, JOB, NAMED_KINDS, NODE, POD, Workload, run_group
 from app.profiler.cluster_snapshot import ClusterSnapshot
+
+# Objects that may have a controller, and kinds that create their Pods themselves or that meshes name.
+_CONTROLLED_KINDS = frozenset({"ReplicaSet", "ReplicationController", JOB})
+_KINDS_OF_PODS = frozenset({"Deployment", "StatefulSet", "DaemonSet", NODE, POD})
 
 
 class Attribution:
     """Maps (namespace, Pod) to the workload that its usage counts for.
 
-    The source did not answer on the past owners of Pods in *unknown_namespaces*, which have a reason each.
-    *measured* are the workloads with usage in the history: they exist, or did.
-
-    Where Pods can't be read, a name proves an owner only if the workload is known: others are not guessed.
+        may_be_unknown = self._snapshot.knows_pods_of(namespace)
+        self._by_name[key] = self._names.workload(namespace, pod, may_be_unknown=may_be_unknown)
+    return owner or self._by_name[key] or self._incomplete_owners.get(key)
     """
 
     def __init__(
@@ -24,11 +28,13 @@ class Attribution:
         past_owners: Mapping[tuple[str, str], Workload] | None = None,
         unknown_namespaces: Mapping[str, str] | None = None,
         measured: AbstractSet[Workload] = frozenset(),
+        incomplete_owners: Mapping[tuple[str, str], Workload] | None = None,
     ) -> None:
         self._unknown_namespaces = unknown_namespaces or {}
         self._snapshot, self._measured = snapshot, measured
-        self._past_owners = past_owners or {}
+        self._past_owners, self._incomplete_owners = past_owners or {}, incomplete_owners or {}
         self._by_name: dict[tuple[str, str], Workload | None] = {}
+        self._groups: dict[Workload, tuple[Workload, ...]] = {}
 
     def __call__(self, namespace: str, pod: str) -> Workload | None:
         """The workload; None if it is unknown or a Node."""
@@ -52,14 +58,15 @@ class Attribution:
     def resolve_label(self, workload: Workload) -> Workload:
         """The workload that a label names; without a kind, the only one of that name, else a Deployment.
 
-        Workloads that only have usage count if none of that name exists.
+        Workloads that only have usage count if none of that name exists. For a ReplicaSet,
+        ReplicationController or Job that has a controller it is that controller, as for their Pods.
         """
         if not workload.kind:
             name = (workload.namespace, workload.name)
             kinds = self._kinds.get(name) or self._measured_kinds.get(name, frozenset())
             kind = next(iter(kinds)) if len(kinds) == 1 else "Deployment"
             workload = Workload(workload.namespace, workload.name, kind)
-        return self._profiled_workload(workload)
+        return self._profiled_workload(self._controller(workload) or workload)
 
     def may_exist(self, workload: Workload) -> bool:
         """False if all workloads of the namespace are known, and *workload* is none of them and has no usage.
@@ -75,7 +82,14 @@ class Attribution:
         return self._snapshot.listed.covers(namespace)
 
     def _profiled_workload(self, owner: Workload) -> Workload:
-        return run_group(self._snapshot.cron_jobs.get(owner, owner) if owner.kind == JOB else owner)
+        """The CronJob of a Job, or the group of runs that an owner is one of, if that group is known."""
+        run = run_group(self._snapshot.cron_jobs.get(owner, owner) if owner.kind == JOB else owner)
+        if run.kind in NAMED_KINDS:
+            return run
+        groups = self._groups.get(run)
+        if groups is None:
+            groups = self._groups[run] = run_groups(run)
+        return next((group for group in groups if group in self._measured), run)
 
     @cached_property
     def _workloads(self) -> frozenset[Workload]:
@@ -89,9 +103,34 @@ class Attribution:
         """The workloads that exist, own a Pod or are the run group of a Job."""
         return self._workloads.union(map(self._profiled_workload, self._snapshot.uids))
 
+    def _controller(self, owned: Workload) -> Workload | None:
+        """The controller of *owned*, by a Pod that both have, else by its name; None if there is none."""
+        if owned.kind not in _CONTROLLED_KINDS or owned in self._existing:
+            return None
+        by_pod = self._controllers.get((owned.namespace, owned.name))
+        return by_pod or self._names_of_all.controller(owned)
+
+    @cached_property
+    def _controllers(self) -> Mapping[tuple[str, str], Workload]:
+        """The workload of each object between it and its Pods, by namespace and name.
+
+        The object's name is that of a Pod without its generated suffix. The Pods of Deployments, which are
+        the most, are not needed: a mesh names Deployments itself.
+        """
+        return {
+            (namespace, creator_name(pod)): owner
+            for (namespace, pod), owner in self._snapshot.pods.items()
+            if owner.kind not in _KINDS_OF_PODS and owner.name != creator_name(pod)
+        }
+
     @cached_property
     def _names(self) -> PodNames:
         return PodNames(self._workloads)
+
+    @cached_property
+    def _names_of_all(self) -> PodNames:
+        """The names of all workloads, also of those that only have usage."""
+        return PodNames(self._workloads | self._measured)
 
     @cached_property
     def _kinds(self) -> Mapping[tuple[str, str], frozenset[str]]:
@@ -107,7 +146,7 @@ class Attribution:
         if owner is None and key not in self._by_name:
             may_be_unknown = self._snapshot.knows_pods_of(namespace)
             self._by_name[key] = self._names.workload(namespace, pod, may_be_unknown=may_be_unknown)
-        return owner or self._by_name[key]
+        return owner or self._by_name[key] or self._incomplete_owners.get(key)
 
 
 def _kinds_by_name(workloads: Iterable[Workload]) -> Mapping[tuple[str, str], frozenset[str]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.domain.container_roles import InitContainers
+from app.domain.container_roles import TemplateContainers
 from app.domain.namespaces import NamespaceSelection
 from app.domain.workloads import CRON_JOB, JOB, POD, Workload
 
@@ -15,17 +15,19 @@ class ClusterSnapshot:
     """The workload of each Pod, the long-running workloads, and the CronJob of each Job.
 
     `uids` has the UID of every workload object, `living` the CronJobs, and the workloads that run
-    to completion and have a Pod that runs. `init_containers` has the init containers of the Pod
-    templates that have some, by the workload that is profiled. `listed` are the namespaces of which all Pods
-    and workloads are in the snapshot: what is not in it does not exist there. `unread` are the kinds that
-    can't be read now, each with a namespace or the empty one for all: their state may be out of date.
+    to completion and have a Pod that runs. `templates` has the containers of the known Pod templates, by the
+    workload that is profiled; `ephemeral` has those that were added to running Pods to debug them. `listed`
+    are the namespaces of which all Pods and workloads are in the snapshot: what is not in it does not exist
+    there. `unread` are the kinds that can't be read now, each with a namespace or the empty one for all:
+    their state may be out of date.
     """
 
     pods: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
     workloads: tuple[Workload, ...] = ()
     cron_jobs: Mapping[Workload, Workload] = field(default_factory=dict)
     uids: Mapping[Workload, str] = field(default_factory=dict)
-    init_containers: Mapping[Workload, InitContainers] = field(default_factory=dict)
+    templates: Mapping[Workload, TemplateContainers] = field(default_factory=dict)
+    ephemeral: Mapping[Workload, frozenset[str]] = field(default_factory=dict)
     living: frozenset[Workload] = frozenset()
     listed: NamespaceSelection = field(default_factory=lambda: NamespaceSelection(frozenset()))
     unread: UnreadKinds = frozenset()

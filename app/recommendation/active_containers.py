@@ -1,21 +1,47 @@
 """The series that count for a workload: its long-running containers, if it has enough samples."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.workloads import Workload
 from app.history.day_histograms import UsageHistograms
+from app.history.samples import STEPS_PER_DAY
+from app.history.seen_together import SeenTogether
 from app.recommendation.array_types import BoolArray, Int64Array
+from app.recommendation.pod_roles import PodRoles, find_roles, running_steps
 from app.recommendation.series_table import SeriesTable
 from app.recommendation.stabilization import SeriesGroups
 
-# True for an init container in the workload's Pod template that terminates before the application starts.
-IsInitContainer = Callable[[Workload, str], bool]
+ContainerCheck = Callable[[Workload, str], bool]
 _RECENT_STEPS = 12  # the last hour of a workload, in which a long-running container has samples
 _NEVER_SEEN = -(1 << 40)
+# A container that a known Pod template does not name counts if at least this share of the Pods have it: an
+# injector's is in all of them, one to debug with in few.
+_LEAST_POD_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerChecks:
+    """The facts of Pod templates on a container of a workload.
+
+    `is_init_container` is True for an init container that terminates before the application starts,
+    `is_ephemeral` for one that was added to a Pod to debug it, and `is_added` for a container that the known
+    template does not name.
+    """
+
+    is_init_container: ContainerCheck
+    is_ephemeral: ContainerCheck
+    is_added: ContainerCheck
+
+
+def _never(_workload: Workload, _container: str) -> bool:
+    return False
+
+
+EVERY_CONTAINER = ContainerChecks(_never, _never, _never)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +53,36 @@ class SeriesSpans:
     seen: Int64Array
 
 
+@dataclass(frozen=True, slots=True)
+class RunningSeries:
+    """The series that count, and the `roles` of each workload (by number) with Pods that differ.
+
+    `left_out` are the series of the last day that do not count since few Pods have them.
+    """
+
+    series: Int64Array
+    roles: dict[int, list[Int64Array]] = field(default_factory=dict)
+    left_out: Int64Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+
 def running_series(
-    table: SeriesTable, histograms: UsageHistograms, spans: SeriesSpans, is_init_container: IsInitContainer
-) -> Int64Array:
+    table: SeriesTable,
+    histograms: UsageHistograms,
+    spans: SeriesSpans,
+    checks: ContainerChecks,
+    together: SeenTogether,
+) -> RunningSeries:
     """The long-running series of each workload.
 
-    These have samples in at least half as many steps of the workload's last hour as its busiest container.
-    Terminated init containers and containers that a newer Pod template dropped have fewer. Containers for
-    which *is_init_container* is True never count, however long they run.
+    These have samples in at least half as many steps of the workload's last hour as its busiest container;
+    where Pods differ, of the last hour of those Pods and as the busiest container in them. Terminated init
+    containers and containers that a newer Pod template dropped have fewer. Init containers of the template
+    never count, however long they run, nor do ephemeral containers, and containers that the template does not
+    name and that few Pods have.
     """
     seen = np.flatnonzero(spans.seen)
-    names = ((table.workloads[table.owner[number]], table.containers[number]) for number in seen.tolist())
-    stays = np.fromiter((not is_init_container(*name) for name in names), dtype=np.bool_, count=len(seen))
-    candidates: Int64Array = seen[stays]
+    stays, is_rare = _flags(table, seen, checks, together)
+    candidates: Int64Array = seen[stays & ~is_rare]
     owner = table.owner[candidates]
     newest = np.full(len(table.workloads), _NEVER_SEEN, dtype=np.int64)
     np.maximum.at(newest, owner, spans.last[candidates])
@@ -47,7 +90,32 @@ def running_series(
     most = np.zeros(len(table.workloads), dtype=np.int64)
     np.maximum.at(most, owner, recent)
     running: Int64Array = candidates[recent * 2 >= most[owner]]
-    return running
+    roles = find_roles(table, candidates, together, running_steps(histograms, _RECENT_STEPS))
+    if roles:
+        alike = running[~np.isin(table.owner[running], list(roles))]
+        running = np.unique(
+            np.concatenate((alike, *(series for parts in roles.values() for series in parts)))
+        )
+        roles = {workload: parts for workload, parts in roles.items() if len(parts) > 1}
+    rare = seen[stays & is_rare]
+    is_recent = spans.last[rare] > newest[table.owner[rare]] - STEPS_PER_DAY
+    return RunningSeries(running, roles, rare[is_recent])
+
+
+def _flags(
+    table: SeriesTable, seen: Int64Array, checks: ContainerChecks, together: SeenTogether
+) -> tuple[BoolArray, BoolArray]:
+    """For each of the series *seen*: whether it is no init container, and whether few Pods have it."""
+    stays, is_rare = np.ones(len(seen), dtype=np.bool_), np.zeros(len(seen), dtype=np.bool_)
+    for position, number in enumerate(seen.tolist()):
+        workload, container = table.workloads[table.owner[number]], table.containers[number]
+        if checks.is_init_container(workload, container):
+            stays[position] = False
+        elif checks.is_ephemeral(workload, container):
+            is_rare[position] = True
+        elif checks.is_added(workload, container):
+            is_rare[position] = together.pod_share(workload, container) < _LEAST_POD_SHARE
+    return stays, is_rare
 
 
 def has_enough_samples(
@@ -69,8 +137,15 @@ def has_enough_samples(
     return enough
 
 
-def group_running_series(table: SeriesTable, running: Int64Array, workloads: BoolArray) -> SeriesGroups:
+def group_running_series(table: SeriesTable, running: RunningSeries, workloads: BoolArray) -> SeriesGroups:
     """The running series of the flagged *workloads*, which are renumbered from 0 in their order."""
-    series = running[workloads[table.owner[running]]]
+    series = running.series[workloads[table.owner[running.series]]]
     group_numbers = workloads.cumsum() - 1
-    return SeriesGroups(series, group_numbers[table.owner[series]], int(workloads.sum()))
+    roles = {
+        int(group_numbers[workload]): parts
+        for workload, parts in running.roles.items()
+        if workloads[workload]
+    }
+    return SeriesGroups(
+        series, group_numbers[table.owner[series]], int(workloads.sum()), PodRoles.of(series, roles)
+    )

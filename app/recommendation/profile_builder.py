@@ -1,7 +1,7 @@
 """Profiles of the workloads to publish: value, containers, time slots, pressure and stated risk."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,10 +9,12 @@ from app.domain.profiles import (
     Basis,
     ChosenRule,
     ContainerNeed,
+    LeftOutContainer,
     PressureSignal,
     Resource,
     ResourceProfile,
     RiskLevel,
+    RoleNeed,
     SlotNeed,
     StatedRisk,
 )
@@ -51,10 +53,10 @@ class StabilizedValues:
         for begin in range(0, len(self.workloads), _WORKLOADS_AT_ONCE):
             end = min(begin + _WORKLOADS_AT_ONCE, len(self.workloads))
             in_block = (self.members.group >= begin) & (self.members.group < end)
-            series, groups = self.members.series[in_block], self.members.group[in_block] - begin
+            numbers = np.arange(len(self.workloads))
             yield StabilizedValues(
                 self.workloads[begin:end],
-                SeriesGroups(series, groups, end - begin),
+                self.members.select((numbers >= begin) & (numbers < end)),
                 self.state.select(slice(begin, end), in_block),
                 self.value[begin:end],
                 self.need[begin:end],
@@ -75,6 +77,7 @@ class ProfileBuilder:
     spans: SeriesSpans
     sample_counts: Int64Array  # of each series in the window
     bound_scale: float
+    left_out: Mapping[Workload, Sequence[LeftOutContainer]] = field(default_factory=dict)
 
     def profiles(self, stabilized: StabilizedValues) -> Iterator[ResourceProfile]:
         """The profiles of all workloads in *stabilized*."""
@@ -91,6 +94,7 @@ class ProfileBuilder:
         bounds = np.searchsorted(members.group[order], np.arange(members.count + 1))
         for number, workload in enumerate(stabilized.workloads):
             positions = order[bounds[number] : bounds[number + 1]]
+            roles = members.roles.of_group(number)
             series = members.series[positions]
             value = format_need(self.resource, float(stabilized.value[number]))
             newest = format_need(self.resource, float(stabilized.need[number]))
@@ -99,7 +103,7 @@ class ProfileBuilder:
                 self.resource,
                 value,
                 self._basis(series),
-                tuple(self._slot_needs(positions, *slots)),
+                tuple(self._slot_needs(positions, roles or [positions], *slots)),
                 tuple(self._containers(positions, series, values, rules)),
                 tuple(self._pressure(series)),
                 StatedRisk(
@@ -108,6 +112,8 @@ class ProfileBuilder:
                     None if at_most is None else float(at_most[positions].max()),
                 ),
                 newest if newest != value else "",
+                tuple(self._role_needs(roles, members.series, values, value)),
+                tuple(sorted(self.left_out.get(workload, ()))),
             )
 
     def _container_values(self, stabilized: StabilizedValues) -> Float64Array:
@@ -156,14 +162,32 @@ class ProfileBuilder:
         return np.minimum(raised, values[:, np.newaxis]), counts
 
     def _slot_needs(
-        self, positions: Int64Array, needs: Float64Array, counts: Int64Array
+        self, positions: Int64Array, roles: list[Int64Array], needs: Float64Array, counts: Int64Array
     ) -> Iterator[SlotNeed]:
         """The slots in which every running container has samples; other slots are left out."""
         hours, seen = 24 // counts.shape[1], counts[positions]
-        need, samples = needs[positions].sum(axis=0), seen.sum(axis=0)
+        need = np.max([needs[members].sum(axis=0) for members in roles], axis=0)
+        samples = seen.sum(axis=0)
         for slot in np.flatnonzero(seen.all(axis=0)).tolist():
             begin, end = f"{slot * hours:02d}:00", f"{(slot + 1) * hours:02d}:00"
             yield SlotNeed(begin, end, format_need(self.resource, float(need[slot])), int(samples[slot]))
+
+    def _role_needs(
+        self, roles: list[Int64Array], series: Int64Array, values: Float64Array, value: str
+    ) -> list[RoleNeed]:
+        """The need of each role, the largest first; *value* is that of the largest."""
+        sums = [float(values[members].sum()) for members in roles]
+        needs = [
+            (
+                -total,
+                RoleNeed(
+                    tuple(sorted(self.table.containers[number] for number in series[members].tolist())),
+                    value if total == max(sums) else format_need(self.resource, total),
+                ),
+            )
+            for members, total in zip(roles, sums, strict=True)
+        ]
+        return [need for _, need in sorted(needs)]
 
     def _containers(
         self, positions: Int64Array, series: Int64Array, values: Float64Array, rules: list[ChosenRule]

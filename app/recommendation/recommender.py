@@ -2,7 +2,7 @@
 
 from app.domain.profiles import PRESSURE_OF, Resource
 from app.history.usage import UsageState
-from app.recommendation.active_containers import IsInitContainer
+from app.recommendation.active_containers import EVERY_CONTAINER, ContainerChecks
 from app.recommendation.policy import EstimationPolicy
 from app.recommendation.pressure import pressure_raises
 from app.recommendation.resource_recommender import (
@@ -31,13 +31,13 @@ class Recommender:
         policy: EstimationPolicy,
         *,
         newest_step: int,
-        is_init_container: IsInitContainer = lambda _workload, _container: False,
+        checks: ContainerChecks = EVERY_CONTAINER,
         find_published: FindPublishedValue = lambda _workload: None,
     ) -> Recommendations:
         """The profiles that are new, have moved or are due as of *newest_step*.
 
-        Samples of steps that have not settled count too. Init containers are left out of the value and of the
-        list of containers.
+        Samples of steps that have not settled count too. Init containers, and containers that few Pods have
+        beside those of the template, are left out of the value and of the list of containers.
         """
         if not self._table.matches(self._usage.series.index):
             self._table = SeriesTable(self._usage.series.index)
@@ -47,9 +47,10 @@ class Recommender:
             histograms,
             policy,
             newest_step,
-            is_init_container,
+            checks,
             find_published,
             self._usage.has_run_again,
+            self._usage.together,
             pressure_raises(resource, histograms, pressure, policy.raises, newest_step),
         )
         return self._recommenders[resource].recommend(self._table, request)

@@ -6,12 +6,14 @@ from datetime import datetime
 
 import numpy as np
 
-from app.domain.profiles import Resource, ResourceProfile
+from app.domain.profiles import LeftOutContainer, Resource, ResourceProfile
 from app.domain.workloads import Workload
 from app.history.day_histograms import UsageHistograms
 from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, day_of, step_time
+from app.history.seen_together import SeenTogether
 from app.recommendation.active_containers import (
-    IsInitContainer,
+    ContainerChecks,
+    RunningSeries,
     SeriesSpans,
     group_running_series,
     has_enough_samples,
@@ -51,9 +53,10 @@ class RecommendationRequest:
     histograms: UsageHistograms
     policy: EstimationPolicy
     newest_step: int
-    is_init_container: IsInitContainer
+    checks: ContainerChecks
     find_published: FindPublishedValue
     has_run_again: Callable[[Workload], bool]
+    together: SeenTogether
     raises: PressureRaises
 
 
@@ -85,9 +88,9 @@ class ResourceRecommender:
         self._refresh(rule, table)
         spans = SeriesSpans(*request.histograms.spans(today=today, window_days=request.policy.window_days))
         sample_counts = self._summaries.sample_counts()
-        running = running_series(table, request.histograms, spans, request.is_init_container)
+        running = running_series(table, request.histograms, spans, request.checks, request.together)
         has_enough = has_enough_samples(
-            table, running, sample_counts, request.policy.min_samples, request.has_run_again
+            table, running.series, sample_counts, request.policy.min_samples, request.has_run_again
         )
         members = group_running_series(table, running, has_enough)
         numbers = np.flatnonzero(has_enough)
@@ -103,6 +106,7 @@ class ResourceRecommender:
             spans,
             sample_counts,
             self._bound_scale(table, rule),
+            _left_out(table, running, sample_counts),
         )
         has_samples = np.zeros(len(table.workloads), dtype=np.bool_)
         has_samples[table.owner[np.flatnonzero(spans.seen)]] = True
@@ -196,6 +200,17 @@ def _select(whole: StabilizedValues, selected: BoolArray) -> StabilizedValues:
     state = whole.state.select(selected, selected[whole.members.group])
     members, value, need = whole.members.select(selected), whole.value[selected], whole.need[selected]
     return StabilizedValues(workloads, members, state, value, need)
+
+
+def _left_out(
+    table: SeriesTable, running: RunningSeries, sample_counts: Int64Array
+) -> dict[Workload, list[LeftOutContainer]]:
+    """The containers of each workload that do not count, since few Pods have them."""
+    left_out: dict[Workload, list[LeftOutContainer]] = {}
+    for number in running.left_out.tolist():
+        container = LeftOutContainer(table.containers[number], int(sample_counts[number]))
+        left_out.setdefault(table.workloads[table.owner[number]], []).append(container)
+    return left_out
 
 
 def _newest_samples(

@@ -1,8 +1,9 @@
 """Stabilization: the published value of a workload stays until a change is worth it.
 
-The value of a workload is the sum over its running containers. The published value is split among them in
-proportion to the newest choice, so the number in the profile is the only state that must be remembered: the
-same days and the same published value give the same decision, on any leader and however often.
+The value of a workload is the sum over the running containers of one Pod, the largest if Pods differ. The
+published value is split among them in proportion to the newest choice, so the number in the profile is the
+only state that must be remembered: the same days and the same published value give the same decision, on any
+leader and however often.
 
 1. A new choice replaces the published value if it saves more than `min_saving` of cost (the containers'
    costs, weighted by their chosen values). A value falls at most once a day; it may fall at any time if its
@@ -22,6 +23,7 @@ from app.recommendation.choice import choose, exceeds_allowed_risk
 from app.recommendation.choice_cache import ChoiceCache, split_blocks
 from app.recommendation.cost import price_values
 from app.recommendation.day_summary_cache import DaySummaryCache
+from app.recommendation.pod_roles import NO_ROLES, PodRoles
 from app.recommendation.rules import ResourceRule
 
 _LEAST_CHANGE_UNDER_PRESSURE = 0.05
@@ -34,6 +36,11 @@ class SeriesGroups:
     series: Int64Array
     group: Int64Array
     count: int
+    roles: PodRoles = NO_ROLES
+
+    def need(self, amounts: Float64Array) -> Float64Array:
+        """The sum of *amounts* [series] over each workload's Pod, its largest one if they differ, [count]."""
+        return self.roles.largest(self.total(amounts), amounts)
 
     def total(self, amounts: Float64Array | Float32Array) -> Float64Array:
         """The sum of *amounts* [series] over each workload, [count]."""
@@ -47,7 +54,12 @@ class SeriesGroups:
     def select(self, workloads: BoolArray) -> "SeriesGroups":
         """The series of the flagged *workloads*, which are renumbered from 0."""
         renumbered, kept = workloads.cumsum() - 1, workloads[self.group]
-        return SeriesGroups(self.series[kept], renumbered[self.group[kept]], int(workloads.sum()))
+        return SeriesGroups(
+            self.series[kept],
+            renumbered[self.group[kept]],
+            int(workloads.sum()),
+            self.roles.select(workloads, kept),
+        )
 
 
 @dataclass(slots=True)
@@ -74,7 +86,7 @@ class StabilizationState:
 
     def needs(self, members: SeriesGroups) -> Float64Array:
         """The need of each workload by the choice, [count]."""
-        return members.total(self.chosen * (1 + self.pressure_raises))
+        return members.need(self.chosen * (1 + self.pressure_raises))
 
     def kept_values(self, members: SeriesGroups) -> Float64Array:
         """Each series' share of the published value, before any raise, [series]."""

@@ -11,6 +11,7 @@ from app.profiler.backfill.metrics import BackfillMetrics
 from app.profiler.backfill.plan import RepairPlanner
 from app.profiler.rate_limiter import RateLimiter
 from app.profiler.registries.namespaces import NamespaceScope
+from app.profiler.registries.workloads import WorkloadRegistry
 from app.runtime.watches.pods import PodWatches
 from app.settings.environment import Settings
 
@@ -32,12 +33,16 @@ class BackfillFactory:
         return self._running.faults() if self._running else {}
 
     async def run(
-        self, pods: PodWatches, namespaces: NamespaceScope, have_profiles_settled: Callable[[], bool]
+        self,
+        pods: PodWatches,
+        workloads: WorkloadRegistry,
+        namespaces: NamespaceScope,
+        have_profiles_settled: Callable[[], bool],
     ) -> None:
         """Run the back-fill of one term, until cancelled."""
         self._running = Backfill(
             pods.registry,
-            RepairPlanner(self._index, namespaces.covers),
+            RepairPlanner(self._index, namespaces.covers, workloads.owner_of_job),
             self._annotator,
             self._changes,
             self._metrics,

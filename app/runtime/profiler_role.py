@@ -181,7 +181,9 @@ class ProfilerRole:
                     group.create_task(workloads.run(), name="watch of workloads")
                     self._watched.append(workloads)
                 if self._backfill:
-                    backfill = self._backfill.run(pods, namespaces.scope, self._profiles.have_settled)
+                    backfill = self._backfill.run(
+                        pods, workloads.registry, namespaces.scope, self._profiles.have_settled
+                    )
                     group.create_task(backfill, name="back-fill")
                 if self._settings.background_routine_enabled or self._backfill:
                     group.create_task(pods.run(), name="watch of pods")

@@ -25,7 +25,11 @@ _OWNED = {
 _OWNED_KINDS, _OWNED_LABELS = zip(*_OWNED.values(), strict=True)
 _OWNER = ("owner_kind", "owner_name")
 OWNER_LABELS = ("namespace", *_OWNED_LABELS, *_OWNER)
-OPTIONAL_LABELS = frozenset(_OWNED_LABELS)
+OPTIONAL_LABELS = frozenset({*_OWNED_LABELS, *_OWNER})
+# The kind of an owner that does not exist, in kube-state-metrics since 2.8 and before.
+_NO_OWNER = frozenset({"", "<none>"})
+# An object of these kinds may have a controller itself.
+_INTERMEDIATE_KINDS = frozenset(_OWNED_KINDS) - {POD}
 
 WORKLOAD_OF_POD = "namespace_workload_pod:kube_pod_owner:relabel"
 WORKLOAD_LABELS = ("namespace", "pod", "workload_type", "workload")
@@ -35,19 +39,23 @@ _KINDS = {
     for kind in ("Deployment", "DaemonSet", "StatefulSet", "ReplicaSet", "CronJob", JOB, POD)
 } | {"barepod": POD, "staticpod": NODE}
 
+# The controller of an object, or the fact that it has none; owners that are no controllers do not count.
+_CONTROLLER = 'owner_is_controller!="false"'
+
 Owners = Mapping[tuple[str, str, str], Workload]
 
 
 def owners_query(scope: Scope, *, seconds: int) -> str:
     """The controllers of all Pods of the last *seconds*, and the controllers of these controllers.
 
-    kube-state-metrics may run more than once, hence the maximum over the duplicates.
+    An object without a controller has a row too, since one that has none is not the same as one that the
+    server knows nothing of. kube-state-metrics may run more than once, hence the maximum over the duplicates.
     """
     return " or ".join(
         aggregate(
             "max",
             ("namespace", owned, *_OWNER),
-            _present(metric, scope, seconds, 'owner_is_controller="true"'),
+            _present(metric, scope, seconds, _CONTROLLER),
         )
         for metric, (_, owned) in _OWNED.items()
     )
@@ -67,19 +75,27 @@ def join_owners(keys: Collection[Key]) -> PastOwners:
     """The workload of each Pod: its controller, or the controller of that one if there is one.
 
     A Pod belongs to a ReplicaSet of a Deployment, to a Job of a CronJob, or to a ReplicationController of a
-    DeploymentConfig.
+    DeploymentConfig. If the server does not know whether that one has a controller, the chain is incomplete.
+    A Pod without a controller is its own workload.
     """
-    owned = ((namespace, pod, kind, owner) for namespace, pod, *_, kind, owner in keys if pod)
-    return PastOwners(KUBE_STATE_METRICS, _topmost_owners(owned, _owners(keys)))
+    owned = (
+        (namespace, pod, POD, pod) if kind in _NO_OWNER else (namespace, pod, kind, owner)
+        for namespace, pod, *_, kind, owner in keys
+        if pod
+    )
+    return _past_owners(KUBE_STATE_METRICS, owned, _owners(keys), _INTERMEDIATE_KINDS)
 
 
 def join_workloads(rule_keys: Collection[Key], keys: Collection[Key]) -> PastOwners:
-    """The workload of each Pod from the mixin's rule; for a Job, its CronJob if kube-state-metrics has it."""
+    """The workload of each Pod from the mixin's rule; for a Job, its CronJob if kube-state-metrics has it.
+
+    The rule has the topmost owner of a ReplicaSet's Pods, but may have the Job of a CronJob's.
+    """
     owned = (
         (namespace, pod, _KINDS.get(kind.lower(), kind), name)
         for namespace, pod, kind, name in _oldest_first(rule_keys)
     )
-    return PastOwners(KUBERNETES_MIXIN, _topmost_owners(owned, _owners(keys)))
+    return _past_owners(KUBERNETES_MIXIN, owned, _owners(keys), frozenset({JOB}))
 
 
 def _oldest_first(rule_keys: Collection[Key]) -> Iterable[Key]:
@@ -96,19 +112,30 @@ def has_pod_owners(keys: Collection[Key]) -> bool:
 
 
 def _owners(keys: Collection[Key]) -> Owners:
-    """The owner of each object, by kind, namespace and name."""
+    """The owner of each object but Pods, by kind, namespace and name; the object itself if it has none."""
     owners = {}
     for namespace, *names, owner_kind, owner in keys:
         for kind, name in zip(_OWNED_KINDS, names, strict=True):
-            if name:
-                owners[kind, namespace, name] = Workload(namespace, owner, owner_kind)
+            if name and kind != POD:
+                has_owner = owner_kind not in _NO_OWNER
+                owners[kind, namespace, name] = Workload(
+                    namespace, owner if has_owner else name, owner_kind if has_owner else kind
+                )
     return owners
 
 
-def _topmost_owners(
-    owned: Iterable[tuple[str, str, str, str]], owners: Owners
-) -> dict[tuple[str, str], Workload]:
-    return {
-        (namespace, pod): owners.get((kind, namespace, owner), Workload(namespace, owner, kind))
-        for namespace, pod, kind, owner in owned
-    }
+def _past_owners(
+    known_by: str,
+    owned: Iterable[tuple[str, str, str, str]],
+    owners: Owners,
+    intermediate_kinds: Collection[str],
+) -> PastOwners:
+    """The topmost owner of each Pod; apart from these, owners that may have an owner that is not known."""
+    complete, incomplete = {}, {}
+    for namespace, pod, kind, name in owned:
+        topmost = owners.get((kind, namespace, name))
+        if topmost is None and kind in intermediate_kinds:
+            incomplete[namespace, pod] = Workload(namespace, name, kind)
+        else:
+            complete[namespace, pod] = topmost or Workload(namespace, name, kind)
+    return PastOwners(known_by, complete, incomplete=incomplete)

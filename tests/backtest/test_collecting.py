@@ -7,7 +7,7 @@ import numpy as np
 from app.backtest.collecting import collect_usage, read_samples
 from app.backtest.packing import UsageBuilder
 from app.backtest.recording import anonymise, record_usage
-from app.backtest.usage import Container
+from app.backtest.usage import Container, Lanes, Usage
 from app.domain.pod_names import PodNames
 from app.domain.profiles import Resource
 from app.domain.workloads import Workload
@@ -206,3 +206,21 @@ async def test_anonymous_names_keep_workloads_and_namespaces_together() -> None:
     )
     assert not {record.name for record in hidden} & {record.name for record in others}
     assert sorted(record.cpu_cores[0] for record in hidden) == [1, 2, 3]
+
+
+def test_runs_are_read_as_their_group() -> None:
+    """Three runs of a Workflow and one of another: one series of three lanes, with the largest request."""
+    runs = [Workload("ci", f"etl-170000000{number}", "Workflow") for number in range(3)]
+    other, group = Workload("ci", "report"), Workload("ci", "etl-{digits}", "Workflow")
+    values = np.arange(4 * 288, dtype=np.float32).reshape(4, 1, 288)
+    lanes = Lanes(np.array([0, 1, 2, 3]), values, 4)
+    containers = tuple(Container(workload, "main") for workload in (runs[0], other, *runs[1:]))
+    requests = {resource: np.array([0.1, 5.0, np.nan, 0.3]) for resource in Resource}
+    usage = Usage(20_000, containers, dict.fromkeys(Resource, lanes), requests)
+
+    grouped = usage.with_groups(dict.fromkeys(runs, group))
+
+    assert grouped.containers == (Container(group, "main"), Container(other, "main"))
+    assert grouped.requests[Resource.CPU].tolist() == [0.3, 5.0]
+    assert grouped.lanes[Resource.CPU].owner.tolist() == [0, 0, 0, 1]
+    assert grouped.lanes[Resource.CPU].values[:, 0, 0].tolist() == [0, 576, 864, 288]

@@ -12,11 +12,13 @@ from app.domain.profiles import (
     ChosenRule,
     ConnectionProfile,
     ContainerNeed,
+    LeftOutContainer,
     Pressure,
     PressureSignal,
     Resource,
     ResourceProfile,
     RiskLevel,
+    RoleNeed,
     StatedRisk,
 )
 from app.domain.workloads import Connection, Workload
@@ -191,3 +193,25 @@ def test_the_status_has_the_pressure() -> None:
     assert to_status(replace(MEMORY, signals=(signal,)), refreshed_at=NOON)["signals"] == [
         {"container": "web", "reason": "OOMKilled", "lastSeen": "2026-03-04T12:00:00Z", "raisedBy": "0.20"}
     ]
+
+
+def test_pods_that_differ_and_containers_that_do_not_count_are_named() -> None:
+    """Two roles, and six containers to debug with, of which five are named; all are in the status."""
+    debuggers = tuple(LeftOutContainer(f"debugger-{number}", 12) for number in range(6))
+    roles = (RoleNeed(("ray-worker",), "0.020"), RoleNeed(("autoscaler", "ray-head"), "0.010"))
+    profile = replace(CPU, roles=roles, left_out=debuggers)
+
+    text, status = explain(profile), to_status(profile, refreshed_at=NOON)
+
+    assert (
+        "Pods have 2 different sets of containers, of which the largest counts: ray-worker 0.020 cores;"
+        " autoscaler and ray-head 0.010 cores. Not counted, since ephemeral, or not in"
+        " the Pod template and in under half of the Pods: debugger-0, debugger-1, debugger-2, debugger-3,"
+        " debugger-4 and 1 more."
+    ) in text
+    assert status["roles"][1] == {"containers": ["autoscaler", "ray-head"], "value": "0.010"}
+    assert (status["leftOutContainersTotal"], status["leftOutContainers"][0]) == (
+        6,
+        {"name": "debugger-0", "samples": 12},
+    )
+    assert not {"roles", "leftOutContainers"} & to_status(CPU, refreshed_at=NOON).keys()

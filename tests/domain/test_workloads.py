@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.domain.workloads import Owner, Workload, bare_pod, owner_workload, profile_lookup_order, run_group
+from app.domain.profile_lookup import profile_lookup_order
+from app.domain.workloads import Owner, Workload, bare_pod, owner_workload, run_group
 
 
 def test_a_replicaset_with_the_pods_hash_belongs_to_its_deployment() -> None:
@@ -98,19 +99,38 @@ def test_runs_with_generated_names_are_one_workload(name: str, kind: str, group:
     assert run_group(Workload("ci", name, kind)) == Workload("ci", group, kind)
 
 
+def order_of(workload: Workload, *, may_be_scheduled: bool = True) -> tuple[Workload, ...]:
+    """The workloads whose profiles count, in the order of the lookup."""
+    return tuple(profile_lookup_order(workload, may_be_scheduled=may_be_scheduled))
+
+
 def test_a_jobs_profile_is_looked_up_by_its_own_name_first() -> None:
     """`report-28394810` may be a Job with that name or a run of CronJob `report`; the Pod does not say."""
     job = Workload("shop", "report-28394810", "Job")
 
-    assert profile_lookup_order(job) == (job, Workload("shop", "report", "CronJob"))
+    assert order_of(job)[:2] == (job, Workload("shop", "report", "CronJob"))
+
+
+def test_a_short_number_is_no_schedule() -> None:
+    """Job `backup-2` beside CronJob `backup` is a Job of its own: a schedule has 8 digits, or 10 before 1.21.
+
+    Where the Job is known to have no CronJob, a long number is none either.
+    """
+    for name in ("backup-2", "backup-2026112", "backup-20261129103"):
+        assert Workload("shop", "backup", "CronJob") not in order_of(Workload("shop", name, "Job"))
+    for name in ("backup-29123456", "backup-1700000000"):
+        job = Workload("shop", name, "Job")
+        assert order_of(job)[1] == Workload("shop", "backup", "CronJob")
+        assert order_of(job, may_be_scheduled=False)[0] == job
+        assert Workload("shop", "backup", "CronJob") not in order_of(job, may_be_scheduled=False)
 
 
 def test_a_generated_job_is_looked_up_by_its_group_too() -> None:
     """First `build-x7k2p`, then the group `build`; a Deployment is looked up only by its own name."""
     job, web = Workload("ci", "build-x7k2p", "Job"), Workload("ci", "build-x7k2p")
 
-    assert profile_lookup_order(job) == (job, Workload("ci", "build", "Job"))
-    assert profile_lookup_order(web) == (web,)
+    assert order_of(job) == (job, Workload("ci", "build", "Job"))
+    assert order_of(web) == (web,)
 
 
 def test_the_identity_of_a_bare_pod_is_its_name_or_its_generated_name() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.container_roles import InitContainers
+from app.domain.container_roles import TemplateContainers
 from app.domain.pod_record import PodRecord
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
@@ -107,6 +107,37 @@ def test_outdated_summaries(metadata: dict[str, Any], *, outdated: bool) -> None
     assert record.outdated_summary is outdated
 
 
+def test_ephemeral_containers() -> None:
+    """`kubectl debug` writes through the subresource `ephemeralcontainers`: the fields name each container.
+
+    Fields of other writers, and of another shape than the API's, name none.
+    """
+    added: dict[str, Any] = {
+        ".": {},
+        'k:{"name":"debugger-x7k2p"}': {".": {}, "f:image": {}},
+        'k:{"name":"shell"}': {},
+    }
+    debug: dict[str, Any] = {
+        "manager": "kubectl-debug",
+        "subresource": "ephemeralcontainers",
+        "operation": "Update",
+    }
+    fields = {"fieldsV1": {"f:spec": {"f:ephemeralContainers": added}}}
+    debugged: list[dict[str, Any]] = [{"manager": "kubelet", "subresource": "status"}, debug | fields]
+    others: list[dict[str, Any]] = [
+        debug,
+        debug | {"fieldsV1": {"f:spec": []}},
+        {"fieldsV1": {"f:spec": {"f:containers": added}}},
+    ]
+
+    def names(managers: list[dict[str, Any]]) -> tuple[str, ...]:
+        record = PodDecoder().decode(pod("web-0", owner("StatefulSet", "web"), managedFields=managers))
+        return record.ephemeral_containers
+
+    assert names(debugged) == ("debugger-x7k2p", "shell")
+    assert names(others) == ()
+
+
 def test_the_number_of_shared_values_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit the shared values are dropped: later records are correct, and share new values."""
     monkeypatch.setattr("app.kubernetes.workloads._MAX_INTERNED_VALUES", 3)
@@ -180,10 +211,12 @@ def test_init_containers_of_a_template() -> None:
     assert record == WorkloadRecord(
         Workload("shop", "web"),
         "uid-web",
-        init_containers=InitContainers(frozenset({"migrate"}), frozenset({"log-shipper"})),
+        template=TemplateContainers(
+            frozenset({"migrate"}), frozenset({"log-shipper"}), frozenset({"web-svc"})
+        ),
     )
-    assert record.init_containers.role("log-shipper") == "Sidecar"
-    assert record.init_containers.is_regular("migrate")
+    assert record.template.role("log-shipper") == "Sidecar"
+    assert record.template.is_regular("migrate")
 
 
 def test_the_template_of_a_cron_job() -> None:
@@ -193,7 +226,7 @@ def test_the_template_of_a_cron_job() -> None:
     run = pod("report-28394810") | {"spec": whole}
 
     for kind, manifest in (("CronJob", report), ("Job", run)):
-        assert WorkloadDecoder(kind).decode(manifest).init_containers.is_regular("migrate")
+        assert WorkloadDecoder(kind).decode(manifest).template.is_regular("migrate")
 
 
 def test_10000_workloads_stay_small() -> None:
@@ -213,7 +246,7 @@ def test_10000_workloads_stay_small() -> None:
         tracemalloc.stop()
 
     assert used_bytes < 5_000_000
-    assert len({id(record.init_containers) for record in kept.values()}) == 1
+    assert len({id(record.template) for record in kept.values()}) == 1
 
 
 def test_cron_jobs_have_two_versions() -> None:

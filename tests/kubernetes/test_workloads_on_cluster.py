@@ -12,7 +12,10 @@ from app.kubernetes.pods import PodAnnotationWriter, running_pods
 from app.kubernetes.reflector import Reflector
 from app.kubernetes.workloads import PodDecoder, WorkloadClient
 from app.profiler.registries.pods import PodRegistry, PodSink
+from tests.cluster.api_account import STRATEGIC_PATCH, ApiAccount
+from tests.cluster.control_plane import ControlPlane
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.versions import require_minor
 from tests.kubernetes.polling import until
 from tests.kubernetes.reflectors import running
 
@@ -72,3 +75,27 @@ async def test_pods_are_watched_until_they_terminate(
         await until(lambda: terminated.name not in [pod.name for pod in registry])
 
     assert registry.owners()[namespace, terminated.name] == Workload(namespace, "web")
+
+
+async def test_a_debugged_pod_names_its_ephemeral_containers(
+    cluster: ClusterClient, control_plane: ControlPlane, kubectl: Kubectl, namespace: str
+) -> None:
+    """The metadata of a Pod after a write through its subresource `ephemeralcontainers`."""
+    require_minor(control_plane, 25, "ephemeral containers")
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "debugged", "namespace": namespace},
+        "spec": {"containers": [{"name": "app", "image": "app:1"}]},
+    }
+    kubectl.apply(pod)
+    debugger = {"name": "debugger-x7k2p", "image": "busybox:1", "targetContainerName": "app"}
+    path = f"/api/v1/namespaces/{namespace}/pods/debugged/ephemeralcontainers"
+    answer = ApiAccount(control_plane).patch(
+        path, {"spec": {"ephemeralContainers": [debugger]}}, STRATEGIC_PATCH
+    )
+    assert not answer.is_refused, answer
+
+    [record] = await WorkloadClient(cluster, [namespace]).pods()
+
+    assert record.ephemeral_containers == ("debugger-x7k2p",)

@@ -22,6 +22,7 @@ from app.profiler.cycle.status_report import report_faults
 from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
 from app.profiler.ports import ClusterPorts
 from app.profiler.workload_event import WorkloadEvent
+from app.recommendation.active_containers import EVERY_CONTAINER
 from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import Limits, PrometheusSource
 from app.sources.prometheus_api import RetryPolicy
@@ -170,7 +171,7 @@ def learned_by(cycle: ProfilingCycle, now: datetime) -> dict[Identity, Profile]:
     states = [SignalState(signal, Health.OK, "Answered", "") for signal in (*Resource, Signal.CONNECTIONS)]
     nothing = StoredValues(ProfileCatalogue(), now)
     newest = newest_complete_step(now.timestamp())
-    derived = cycle._derivation.derive(states, newest, in_scope, lambda _workload, _container: False, nothing)
+    derived = cycle._derivation.derive(states, newest, in_scope, EVERY_CONTAINER, nothing)
     return {profile.identity: profile for profile in derived.profiles}
 
 

@@ -118,6 +118,7 @@ def checkpoint_bytes() -> bytes:
     for samples in (_throttling(), _kill()):
         history.fold_pressure(samples, _attribute)
     learned.connections.fold(_connections())
+    learned.usage.together.keep(())  # that release did not know which containers are in one Pod
     return encode(learned.shard(KeyRange(), PROFILED))
 
 

@@ -81,7 +81,7 @@ def by_rule(pod: str, workload_type: str, workload: str) -> Labels:
 async def test_kube_state_metrics_has_every_owner(serve: Serve) -> None:
     """A Pod of a Deployment, a StatefulSet, a CronJob, a Rollout, a DeploymentConfig, a node; scraped twice.
 
-    One query is enough. The rule is present and not needed; a Pod without an owner is in neither.
+    One query is enough. The rule is present and not needed; a Pod without an owner is its own workload.
     """
     names = {"web-5f5b555dff-fcg7c": ("ReplicaSet", "web-5f5b555dff"), "db-0": ("StatefulSet", "db")}
     names |= {"report-29000000-abcde": ("Job", "report-29000000"), "etcd-m1": ("Node", "m1")}
@@ -119,13 +119,14 @@ async def test_kube_state_metrics_has_every_owner(serve: Serve) -> None:
         (SHOP, "cart-1-x7k2p"): Workload(SHOP, "cart", "DeploymentConfig"),
         (SHOP, "old-x7k2p"): Workload(SHOP, "old", "ReplicationController"),
         (SHOP, "etcd-m1"): Workload(SHOP, "m1", "Node"),
+        (SHOP, "alone"): Workload(SHOP, "alone", "Pod"),
     }
 
 
 async def test_the_mixin_has_workloads_of_each_type(serve: Serve) -> None:
     """Each type that the rule writes in lower case; with two queries, since there is no kube_pod_owner.
 
-    The owner of a static Pod is a node, not a workload, with any name.
+    The owner of a static Pod is a node, not a workload, with any name. A Job may be that of a CronJob.
     """
     web_like = "web-5f5b555dff-m1m1m"
     rows = [
@@ -145,11 +146,11 @@ async def test_the_mixin_has_workloads_of_each_type(serve: Serve) -> None:
         (SHOP, "web-5f5b555dff-fcg7c"): Workload(SHOP, "web"),
         (SHOP, "agent-x7k2p"): Workload(SHOP, "agent", "DaemonSet"),
         (SHOP, "db-0"): Workload(SHOP, "db", "StatefulSet"),
-        (SHOP, "import-abcde"): Workload(SHOP, "import", "Job"),
         (SHOP, "loose-7d4b9-2x8qz"): Workload(SHOP, "loose-7d4b9", "ReplicaSet"),
         (SHOP, "alone"): Workload(SHOP, "alone", "Pod"),
         (SHOP, web_like): Workload(SHOP, web_like, "Node"),
     }
+    assert owners.incomplete == {(SHOP, "import-abcde"): Workload(SHOP, "import", "Job")}
     assert Attribution(ClusterSnapshot(), owners.workloads)(SHOP, web_like) is None
 
 
@@ -190,6 +191,69 @@ async def test_a_job_of_the_mixin_belongs_to_its_cron_job(serve: Serve) -> None:
     owners, _ = await owners_in(prometheus)
 
     assert owners.workloads == {(SHOP, "report-29000000-abcde"): REPORT}
+
+
+def attributed(owners: PastOwners, snapshot: ClusterSnapshot, *pods: str) -> list[Workload | None]:
+    """The workloads that the usage of *pods* counts for."""
+    attribute = Attribution(snapshot, owners.workloads, incomplete_owners=owners.incomplete)
+    return [attribute(SHOP, pod) for pod in pods]
+
+
+CHAINS = [
+    owned("pod", "report-29000000-x7k2p", "Job", "report-29000000"),
+    owned("pod", "web-5f5b555dff-fcg7c", "ReplicaSet", "web-5f5b555dff"),
+    owned("pod", "canary-6d4b75cb6d-7w4ct", "ReplicaSet", "canary-6d4b75cb6d"),
+    owned("pod", "cart-1-x7k2p", "ReplicationController", "cart-1"),
+    owned("pod", "import-20261129-x7k2p", "Job", "import-20261129"),
+    owned("pod", "once-x7k2p", "Job", "once"),
+]
+KNOWN = ClusterSnapshot(
+    {
+        (SHOP, "canary-7d4b9c6f8-x7k2p"): Workload(SHOP, "canary", "Rollout"),
+        (SHOP, "cart-3-x7k2p"): Workload(SHOP, "cart", "DeploymentConfig"),
+    },
+    uids={REPORT: "uid-of-report", Workload(SHOP, "import", "CronJob"): "uid-of-import"},
+)
+BY_NAME = [
+    REPORT,
+    Workload(SHOP, "web"),
+    Workload(SHOP, "canary", "Rollout"),
+    Workload(SHOP, "cart", "DeploymentConfig"),
+]
+CHAIN_PODS = [labels["pod"] for labels in CHAINS]
+
+
+async def test_an_incomplete_chain_does_not_beat_the_name(serve: Serve) -> None:
+    """`kube_pod_owner` alone (GKE, AKS and OpenShift keep no `kube_job_owner`), and a CronJob `report`.
+
+    Before, each run of `report` was Job `report-29000000`, and each revision of a Deployment a ReplicaSet.
+    The names give the CronJob, Deployment, Rollout and DeploymentConfig that exist. `once` fits no other.
+    """
+    owners, _ = await owners_in(serve({"kube_pod_owner": CHAINS}))
+
+    assert attributed(owners, KNOWN, *CHAIN_PODS) == [
+        *BY_NAME,
+        Workload(SHOP, "import", "CronJob"),
+        Workload(SHOP, "once", "Job"),
+    ]
+
+
+async def test_an_object_that_is_known_to_have_no_owner_ends_the_chain(serve: Serve) -> None:
+    """`kube_job_owner` says that Job `import-20261129` has no owner: it is no run of CronJob `import`.
+
+    kube-state-metrics before 2.8 writes `<none>`. The row of the Job of `report` is missing, as while one of
+    two shards is down: that chain alone is incomplete.
+    """
+    alone = owned("job_name", "import-20261129", "", "")
+    older = dict.fromkeys(("owner_kind", "owner_name", "owner_is_controller"), "<none>")
+    for labels in (alone, {**alone, **older}):
+        owners, _ = await owners_in(serve({"kube_pod_owner": CHAINS, "kube_job_owner": [labels]}))
+
+        assert attributed(owners, KNOWN, *CHAIN_PODS) == [
+            *BY_NAME,
+            Workload(SHOP, "import-20261129", "Job"),
+            Workload(SHOP, "once", "Job"),
+        ]
 
 
 async def test_without_owner_metrics_there_are_no_owners(serve: Serve) -> None:

@@ -12,6 +12,7 @@ import structlog
 
 from app.domain.annotation_index import AnnotationIndex
 from app.domain.profiles import Resource
+from app.domain.workloads import Workload
 from app.rightsizing.constraints import Quota
 from app.runtime.scheduling import scheduling_policy
 from app.webhook import pod_sizer
@@ -348,3 +349,26 @@ def test_a_pod_with_absurdly_many_containers_keeps_its_requests(count: int, *, i
     assert patched["metadata"]["annotations"].items() >= WEB_ANNOTATIONS.items()
     has_given_up = webhook.not_resized("too_many_containers") > 0
     assert (webhook.resized > 0, has_given_up) == (is_sized, not is_sized)
+
+
+def test_each_pod_of_a_workload_with_roles_gets_its_own_needs() -> None:
+    """The profile of a Ray cluster has 2 cores for a worker, 0.5 and 0.1 for the containers of the head.
+
+    A worker gets 2 cores and the head 0.5 and 0.1, although the profile's value is 2 for both.
+    """
+    needs = {"ray-worker": "2.000", "ray-head": "0.500", "autoscaler": "0.100"}
+    ray = Workload("emojivoto", "ray", "RayCluster")
+    webhook = sizing_webhook(with_containers(cpu(ray, "2.000"), needs))
+
+    def requested(*containers: str) -> dict[str, str]:
+        """The CPU requests of a Pod with these containers."""
+        created = pod(owned_by("RayCluster", "ray"))
+        created["spec"]["containers"] = [{"name": name, "image": "ray:2"} for name in containers]
+        patched = patched_by(webhook, created)
+        return {
+            container["name"]: container["resources"]["requests"]["cpu"]
+            for container in patched["spec"]["containers"]
+        }
+
+    assert requested("ray-worker") == {"ray-worker": "2000m"}
+    assert requested("ray-head", "autoscaler") == {"ray-head": "500m", "autoscaler": "100m"}

@@ -26,6 +26,7 @@ from app.history.checkpoint.arrays import (
 from app.history.connection_history import ConnectionHistory
 from app.history.grid import GRIDS
 from app.history.key_ranges import KeyRange
+from app.history.seen_together import Seen
 from app.history.usage import UsageState
 
 
@@ -69,6 +70,9 @@ class _Document(msgspec.Struct, omit_defaults=True):
     edges: list[tuple[int, int]]
     sources: list[int]
     open_steps: dict[str, int] = {}
+    # The sets of containers that were seen in one Pod: workload, last step, number of Pods, names. Older
+    # profilers ignore the field; without it no set is known.
+    together: list[tuple[int, int, int, list[str]]] = []
 
 
 def encode(checkpoint: Checkpoint) -> bytes:
@@ -93,6 +97,7 @@ def encode(checkpoint: Checkpoint) -> bytes:
         [(number(edge.source), number(edge.destination)) for edge in connections.edges],
         [number(source) for source in connections.sources],
         dict(checkpoint.open_steps),
+        [(number(workload), *seen, list(names)) for workload, names, seen in usage.together.rows()],
     )
     arrays = dict(usage_arrays(usage)) | dict(connection_arrays(connections))
     return pack(document, arrays, VERSION if document.open_steps else FIRST_VERSION)
@@ -151,6 +156,11 @@ def _read(document: _Document, arrays: NamedArrays, usage: UsageState) -> Checkp
     usage.series.renumber((workloads[number], container) for number, container in document.series)
     usage.runs = {workloads[number]: set(pods) for number, pods in document.runs}
     read_usage(usage, arrays)
+    newest_step = max(histograms.coverage.newest_step for histograms in usage.histograms.values())
+    for number, last_step, pods, names in document.together:
+        if last_step > newest_step or pods < 1:
+            raise UnreadableCheckpointError("Malformed", "it has Pods of a step that it does not cover")
+        usage.together.add(workloads[number], names, Seen(last_step, pods))
     connections = ConnectionHistory()
     connections.newest_step = connections.settled_step = document.newest_step
     connections.edges = {

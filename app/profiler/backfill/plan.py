@@ -23,10 +23,13 @@ from app.domain.annotations import (
 from app.domain.fair_shares import in_turn
 from app.domain.pod_record import PodRecord
 from app.domain.quantities import parse_time
-from app.domain.workloads import Workload
+from app.domain.workloads import JOB, Workload
 
 CONNECTION_UPDATE_SECONDS = 3600
 _NONE: Mapping[str, str] = {}
+
+# The CronJob of a Job, the Job itself if it has none, and None if the Job is not known.
+FindJobOwner = Callable[[Workload], Workload | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,21 @@ class _ConnectionUpdate:
 
 
 class RepairPlanner:
-    """Compares Pods with the index; remembers for an hour which connections the Pods of a workload follow."""
+    """Compares Pods with the index; remembers for an hour which connections the Pods of a workload follow.
 
-    def __init__(self, index: AnnotationIndex, in_scope: Callable[[str], bool]) -> None:
+    The webhook guesses from a Job's name whether it is a CronJob's run; *find_job_owner* knows, as soon as
+    the Job is listed.
+    """
+
+    def __init__(
+        self,
+        index: AnnotationIndex,
+        in_scope: Callable[[str], bool],
+        find_job_owner: FindJobOwner = lambda _job: None,
+    ) -> None:
         self._index = index
         self._in_scope = in_scope
+        self._find_job_owner = find_job_owner
         self._updates: dict[Workload, _ConnectionUpdate] = {}
 
     @property
@@ -94,7 +107,8 @@ class RepairPlanner:
 
     def _wanted(self, pod: PodRecord, now_seconds: float) -> Mapping[str, str]:
         """The profile annotations that the Pod has to have now: those that it has, if they may stay."""
-        complete = self._index.annotations(pod.workload)
+        owner = self._owner(pod.workload)
+        complete = self._index.annotations(owner or pod.workload, may_be_scheduled=owner is None)
         if pod.annotations == complete:
             return complete
         wanted = fit_annotations(pod.foreign_bytes, complete)
@@ -105,6 +119,10 @@ class RepairPlanner:
         may_follow = self._may_follow(pod.workload, connections, now_seconds) if may_wait else True
         may_stay = not may_follow and self._has_only_known(pod, connections)
         return pod.annotations if may_stay else wanted
+
+    def _owner(self, workload: Workload) -> Workload | None:
+        """The known owner of a Job's Pods; None for one that is not known, and for other kinds."""
+        return self._find_job_owner(workload) if workload.kind == JOB else None
 
     def _may_follow(self, workload: Workload, connections: Mapping[str, str], now_seconds: float) -> bool:
         """True if the workload's Pods may take *connections*; an update that began applies to all of them."""
@@ -126,11 +144,13 @@ class RepairPlanner:
             del self._updates[workload]
 
     def _was_missed(self, pod: PodRecord) -> bool:
-        created_at = parse_time(pod.created_at)
+        created_at, owner = parse_time(pod.created_at), self._owner(pod.workload)
         return (
             not pod.annotations
             and created_at is not None
-            and self._index.had_profile_before(pod.workload, created_at)
+            and self._index.had_profile_before(
+                owner or pod.workload, created_at, may_be_scheduled=owner is None
+            )
         )
 
 

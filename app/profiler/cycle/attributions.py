@@ -18,13 +18,16 @@ class Attributions:
     """The attributions of one cycle's query results; past owners are queried at most once per range of steps.
 
     The query is sent if a result has a Pod that the snapshot lacks, or reaches back so far that another Pod
-    may have had the same name. `owner_source` names what supplied the owners; empty if no query was sent.
+    may have had the same name. *measured* are the workloads with usage, groups of runs among them; the set
+    may grow. `owner_source` names what supplied the owners; empty if no query was sent.
     """
 
-    def __init__(self, source: UsageSource, snapshot: ClusterSnapshot) -> None:
+    def __init__(
+        self, source: UsageSource, snapshot: ClusterSnapshot, measured: AbstractSet[Workload] = frozenset()
+    ) -> None:
         self.owner_source = ""
-        self.current = Attribution(snapshot)
-        self._source, self._snapshot = source, snapshot
+        self.current = Attribution(snapshot, measured=measured)
+        self._source, self._snapshot, self._measured = source, snapshot, measured
         self._for_edges: Attribution | None = None
         self._queries: list[tuple[StepRange, asyncio.Task[Attribution]]] = []
 
@@ -52,4 +55,10 @@ class Attributions:
     async def _query_owners(self, steps: StepRange) -> Attribution:
         owners = await self._source.pod_owners(steps)
         self.owner_source = owners.known_by
-        return Attribution(self._snapshot, owners.workloads, owners.failed)
+        return Attribution(
+            self._snapshot,
+            owners.workloads,
+            owners.failed,
+            measured=self._measured,
+            incomplete_owners=owners.incomplete,
+        )

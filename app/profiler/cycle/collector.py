@@ -74,7 +74,7 @@ class SampleCollector:
         learned: LearnedState,
         limits: CollectionLimits,
     ) -> None:
-        self._source = source
+        self._source, self._history = source, history
         folding = SerialFolding(history, limits.max_history_bytes)
         self._usage = [
             UsageCollector(
@@ -104,7 +104,7 @@ class SampleCollector:
         planned = {each.signal: self._plan(each, wanted, unlisted) for each in self._collectors}
         context = QueryContext(
             wanted.last,
-            Attributions(self._source, snapshot),
+            Attributions(self._source, snapshot, self._history.workloads),
             Meter(
                 progress,
                 sum(len(part) for queries in planned.values() for query in queries for part in query.parts),

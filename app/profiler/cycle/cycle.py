@@ -19,7 +19,12 @@ from app.profiler.checkpoints import MAX_BYTES, Checkpoints
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.cycle.collected_samples import CollectedSamples, CollectionLimits
 from app.profiler.cycle.collector import SampleCollector, newest_complete_step, wanted_steps
-from app.profiler.cycle.container_roles import init_container_check, with_roles
+from app.profiler.cycle.container_roles import (
+    added_container_check,
+    ephemeral_container_check,
+    init_container_check,
+    with_roles,
+)
 from app.profiler.cycle.derivation import DerivedProfiles, ProfileDerivation, StoredValues
 from app.profiler.cycle.event_recorder import WorkloadEventRecorder
 from app.profiler.cycle.need_limits import ABSURD_NEED, absurd_needs, without_absurd
@@ -32,6 +37,7 @@ from app.profiler.cycle.signals import Signal, SignalState
 from app.profiler.cycle.status_report import Reasons, question_faults, reasons_without_profile, signal_faults
 from app.profiler.ports import ClusterPorts, UsageSource
 from app.profiler.rate_limiter import RateLimiter
+from app.recommendation.active_containers import ContainerChecks
 from app.recommendation.policy import EstimationPolicy
 
 InScope = Callable[[str], bool]
@@ -214,9 +220,13 @@ class ProfilingCycle:
     async def _derive(
         self, collected: CollectedSamples, newest: int, snapshot: ClusterSnapshot, stored: StoredValues
     ) -> DerivedProfiles:
-        is_init_container = init_container_check(snapshot.init_containers)
+        checks = ContainerChecks(
+            init_container_check(snapshot.templates),
+            ephemeral_container_check(snapshot.ephemeral),
+            added_container_check(snapshot.templates),
+        )
         derived = await asyncio.to_thread(
-            self._derivation.derive, collected.states, newest, self._in_scope, is_init_container, stored
+            self._derivation.derive, collected.states, newest, self._in_scope, checks, stored
         )
         # The profiles of a namespace whose query failed stay as they are.
         profiles = [
@@ -224,7 +234,7 @@ class ProfilingCycle:
             for profile in derived.profiles
             if not (collected.is_frozen(profile.identity) and stored.catalogue.get(profile.identity))
         ]
-        return replace(derived, profiles=with_roles(profiles, snapshot.init_containers))
+        return replace(derived, profiles=with_roles(profiles, snapshot.templates))
 
     def _reasons(
         self,

@@ -14,7 +14,7 @@ from app.history.connection_history import ConnectionMean
 from app.history.samples import STEP_SECONDS, step_time
 from app.profiler.cycle.plan_writes import is_refresh_due
 from app.profiler.cycle.signals import Health, Signal, SignalState
-from app.recommendation.active_containers import IsInitContainer
+from app.recommendation.active_containers import ContainerChecks
 from app.recommendation.policy import EstimationPolicy, confidence
 from app.recommendation.recommender import Recommender
 from app.recommendation.resource_recommender import FindPublishedValue, PublishedValue, Recommendations
@@ -67,7 +67,7 @@ class ProfileDerivation:
         states: Iterable[SignalState],
         newest_step: int,
         in_scope: Callable[[str], bool],
-        is_init_container: IsInitContainer,
+        checks: ContainerChecks,
         stored: StoredValues,
     ) -> DerivedProfiles:
         """The profiles of every signal that is neither failing nor empty; other profiles stay as they are.
@@ -84,7 +84,7 @@ class ProfileDerivation:
                     resource,
                     self._policy,
                     newest_step=newest_step,
-                    is_init_container=is_init_container,
+                    checks=checks,
                     find_published=stored.of(resource),
                 )
                 _add(derived, resource, recommendations, in_scope)

@@ -37,6 +37,14 @@ class PodRegistry:
         """The workloads of the Pods that run."""
         return {pod.workload for pod in self}
 
+    def ephemeral_containers(self) -> dict[Workload, frozenset[str]]:
+        """The containers that were added to Pods that run, to debug them, by the workload of the Pod."""
+        added: dict[Workload, frozenset[str]] = {}
+        for pod in self:
+            if pod.ephemeral_containers:
+                added[pod.workload] = added.get(pod.workload, frozenset()).union(pod.ephemeral_containers)
+        return added
+
     def owners(self) -> dict[PodName, Workload]:
         """The workload of each Pod that runs or terminated recently."""
         self._forget()

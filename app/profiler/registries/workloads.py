@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from app.domain.container_roles import NO_INIT_CONTAINERS
+from app.domain.container_roles import UNKNOWN_TEMPLATE, TemplateContainers
+from app.domain.run_names import run_groups
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import CRON_JOB, Workload, run_group
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -30,17 +31,30 @@ def build_snapshot(
         workloads=tuple(record.workload for record in records if record.workload.is_long_running),
         cron_jobs=cron_jobs,
         uids={record.workload: record.uid for record in records},
-        init_containers={
-            run_group(record.cron_job or record.workload): record.init_containers
-            for record in records
-            if record.init_containers != NO_INIT_CONTAINERS
-        },
+        templates=_templates(records),
         living=frozenset(
-            run_group(cron_jobs.get(workload, workload))
+            profiled
             for workload in {*running, *(record.workload for record in records)}
             if workload.kind == CRON_JOB or (workload in running and not workload.is_long_running)
+            for profiled in _profiled(cron_jobs.get(workload, workload))
         ),
     )
+
+
+def _templates(records: Iterable[WorkloadRecord]) -> dict[Workload, TemplateContainers]:
+    """The containers of each workload's Pod template; of runs that share a profile, those of all of them."""
+    templates: dict[Workload, TemplateContainers] = {}
+    for record in records:
+        if record.template != UNKNOWN_TEMPLATE:
+            for profiled in _profiled(record.cron_job or record.workload):
+                templates[profiled] = templates.get(profiled, record.template).union(record.template)
+    return templates
+
+
+def _profiled(workload: Workload) -> tuple[Workload, ...]:
+    """The workloads that may be profiled in place of a run: itself, or groups of the runs of such names."""
+    run = run_group(workload)
+    return (run, *run_groups(run))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,14 @@ class WorkloadRegistry:
         present = build_snapshot(pods, self._present.values(), running)
         deleted = {workload: job.cron_job for workload, job in self._deleted.items()}
         return replace(present, cron_jobs={**deleted, **present.cron_jobs})
+
+    def owner_of_job(self, job: Workload) -> Workload | None:
+        """The CronJob of *job*, or *job* itself if it has none; None if the Job is not known."""
+        record = self._present.get(job)
+        if record is None:
+            deleted = self._deleted.get(job)
+            return deleted.cron_job if deleted else None
+        return record.cron_job or job
 
     def put(self, record: WorkloadRecord) -> None:
         """Store an added or modified object."""

@@ -38,7 +38,7 @@ class WorkloadWatches:
     def __init__(self, client: ClusterClient, namespaces: Sequence[str], pods: PodWatches) -> None:
         self._client, self._pods = client, pods
         self._namespaces: Sequence[str | None] = namespaces or (None,)
-        self._registry = WorkloadRegistry(monotonic)
+        self.registry = WorkloadRegistry(monotonic)
         self._required = {
             kind: [
                 self._reflector(kind, workload_selection(kind, namespace), namespace)
@@ -68,8 +68,10 @@ class WorkloadWatches:
         except TimeoutError as error:
             raise UnavailableError(f"not listed yet: {', '.join(self._awaited())}") from error
         pods = self._pods.registry
-        snapshot = self._registry.snapshot(pods.owners(), pods.running_workloads())
-        return replace(snapshot, listed=self._listed(), unread=self._unread())
+        snapshot = self.registry.snapshot(pods.owners(), pods.running_workloads())
+        return replace(
+            snapshot, listed=self._listed(), unread=self._unread(), ephemeral=pods.ephemeral_containers()
+        )
 
     def _listed(self) -> NamespaceSelection:
         """The namespaces of which all Pods and workloads are known: each of their watches is in sync."""
@@ -100,7 +102,7 @@ class WorkloadWatches:
     def _reflector(
         self, kind: str, selection: ListOptions, namespace: str | None
     ) -> Reflector[WorkloadRecord]:
-        sink = WorkloadSink(self._registry, kind, namespace)
+        sink = WorkloadSink(self.registry, kind, namespace)
         return Reflector(self._client, selection, sink, transform=WorkloadDecoder(kind).decode)
 
     def _cron_job_reflector(self, namespace: str | None) -> Reflector[WorkloadRecord]:

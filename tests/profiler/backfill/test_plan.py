@@ -10,8 +10,10 @@ from app.domain.annotations import REQUESTS
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.pod_record import PodRecord
 from app.domain.profiles import ProfileKind
+from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.profiler.backfill.plan import RepairPlanner, newest_first
+from app.profiler.registries.workloads import WorkloadRegistry
 from tests.profiler.pods import DEBUG, NEEDS, running
 from tests.webhook.profiles import (
     WEB,
@@ -295,3 +297,28 @@ def test_pods_that_change_all_the_time_delay_no_other_namespace() -> None:
 
     assert len(repairs) == 10_001
     assert [repair.pod.namespace for repair in repairs[:3]] == ["emojivoto", "shop", "emojivoto"]
+
+
+def test_a_job_follows_its_real_owner() -> None:
+    """CronJob `backup` has a profile; the names of Jobs do not show which of them are its runs.
+
+    `backup-20261129` of a person looks like a run, and `manual` (`kubectl create job --from`) does not. As
+    long as a Job is not listed, its name decides, as it did at admission.
+    """
+    backup = Workload("shop", "backup", "CronJob")
+    catalogue = synced_catalogue(cpu(backup))
+    profiled = {"liqo.io/cpuProfile": name_of(cpu(backup))}
+    registry = WorkloadRegistry(lambda: 0.0)
+    index = AnnotationIndex(catalogue, max_connections=64)
+    planner = RepairPlanner(index, lambda _: True, registry.owner_of_job)
+
+    def repairs(job: str, annotations: Mapping[str, str] | None = None) -> list[Mapping[str, str]]:
+        pod = running(f"{job}-x7k2p", annotations, workload=Workload("shop", job, "Job"), namespace="shop")
+        return [repair.annotations for repair in planner.plan([pod], 0)]
+
+    assert repairs("backup-20261129", profiled) == []  # not listed yet
+    registry.put(WorkloadRecord(Workload("shop", "backup-20261129", "Job")))
+    registry.put(WorkloadRecord(Workload("shop", "manual", "Job"), cron_job=backup))
+    assert repairs("backup-20261129", profiled) == [{}]
+    assert repairs("manual") == [profiled]
+    assert repairs("backup-2", profiled) == [{}]  # seven digits less than a schedule has

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.container_roles import init_containers
+from app.domain.container_roles import template_containers
 from app.domain.workloads import Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
 from app.profiler.in_memory import InMemoryProfiles
@@ -18,7 +18,7 @@ CPU, MEMORY = (f"{kind}-9b9e16387237056ac52a193ffbd6d695831cfe7f" for kind in ("
 
 def snapshot(*containers: tuple[str, str]) -> ClusterSnapshot:
     """The Deployment `web` with these init containers in its template, and the others without."""
-    return ClusterSnapshot(workloads=DEPLOYMENTS, init_containers={WEB: init_containers(containers)})
+    return ClusterSnapshot(workloads=DEPLOYMENTS, templates={WEB: template_containers(containers)})
 
 
 def containers(scenario: Scenario, name: str = CPU) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from app.profiler.cycle.cycle import RETAINED_DAYS
 from app.profiler.cycle.derivation import ProfileDerivation, StoredValues
 from app.profiler.cycle.resolution import resolve
 from app.profiler.cycle.signals import PAST_UNREAD, Health, Signal, SignalState
+from app.recommendation.active_containers import EVERY_CONTAINER
 from app.recommendation.policy import EstimationPolicy
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET
 from app.sources.prometheus import PrometheusSource
@@ -136,7 +137,7 @@ class Responses:
                 state.connections.fold(resolve(response, self._attribute))
         nothing = StoredValues(ProfileCatalogue(), NOON)
         derivation = ProfileDerivation(EstimationPolicy(), state)
-        derived = derivation.derive(ALL_OK, NEWEST_STEP, in_scope, lambda *_: False, nothing)
+        derived = derivation.derive(ALL_OK, NEWEST_STEP, in_scope, EVERY_CONTAINER, nothing)
         return {profile.identity: profile for profile in derived.profiles}
 
 

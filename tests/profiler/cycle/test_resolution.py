@@ -1,5 +1,6 @@
 """Endpoints of connections by Pod, by label, or by name alone; equal edges are summed."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -253,3 +254,60 @@ def test_flags_of_equal_edges_are_joined() -> None:
 
     assert result.reporters is not None
     assert result.reporters.tolist() == [Reporters.BOTH]
+
+
+def linkerd_destination(
+    name: str, kind: str, snapshot: ClusterSnapshot, measured: frozenset[Workload] = frozenset()
+) -> list[str]:
+    """The destination of an edge from web to an object that Linkerd's label names."""
+    labelled = samples((WEB, (WEB_POD,), [1, 1]))
+    edge = Connection(WEB, Workload("storage", name, kind))
+    resolved = resolve(dataclasses.replace(labelled, edges=(edge,)), Attribution(snapshot, measured=measured))
+    return [str(connection.destination) for connection in resolved.edges]
+
+
+CANARY, CONFIG = Workload("storage", "canary", "Rollout"), Workload("storage", "cart", "DeploymentConfig")
+CLONES, REPORT = Workload("storage", "clones", "CloneSet"), Workload("storage", "report", "CronJob")
+CONTROLLERS = ClusterSnapshot(
+    {
+        ("storage", "canary-6d4b75cb6d-x7k2p"): CANARY,
+        ("storage", "cart-3-x7k2p"): CONFIG,
+        ("storage", "odd-name-7w4ct"): CLONES,
+        ("storage", "bare-6d4b75cb6d-x7k2p"): Workload("storage", "bare-6d4b75cb6d", "ReplicaSet"),
+    },
+    (Workload("storage", "web"),),
+    uids={REPORT: "uid", Workload("storage", "report-20261129", "Job"): "uid"},
+    listed=NamespaceSelection(frozenset({"storage"})),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "workload"),
+    [
+        pytest.param("canary-6d4b75cb6d", "ReplicaSet", "Rollout/storage/canary", id="revision-with-pods"),
+        pytest.param("canary-7d4b9c6f8", "ReplicaSet", "Rollout/storage/canary", id="revision-of-yesterday"),
+        pytest.param("odd-name", "ReplicaSet", "CloneSet/storage/clones", id="by-its-pods-alone"),
+        pytest.param("web-5f5b555dff", "ReplicaSet", "storage/web", id="deployment"),
+        pytest.param(
+            "bare-6d4b75cb6d", "ReplicaSet", "ReplicaSet/storage/bare-6d4b75cb6d", id="without-a-controller"
+        ),
+        pytest.param("cart-2", "ReplicationController", "DeploymentConfig/storage/cart", id="openshift"),
+        pytest.param("report-29123456", "Job", "CronJob/storage/report", id="run-of-yesterday"),
+        pytest.param("report-20261129", "Job", "Job/storage/report-20261129", id="job-of-a-person"),
+    ],
+)
+def test_a_label_of_an_object_between_resolves_to_its_controller(name: str, kind: str, workload: str) -> None:
+    """Linkerd names the ReplicaSet of a Rollout (`dst_replicaset=canary-6d4b75cb6d`).
+
+    Before, each revision of a Rollout was a workload, or was dropped where workloads are listed.
+    """
+    assert linkerd_destination(name, kind, CONTROLLERS) == [workload]
+
+
+def test_a_rollout_without_a_pod_is_known_by_its_usage() -> None:
+    """Rollouts are not listed: one that is scaled to 0 has usage of the past. Without it nothing is known."""
+    nothing = ClusterSnapshot(listed=NamespaceSelection(frozenset({"storage"})))
+    known = linkerd_destination("canary-6d4b75cb6d", "ReplicaSet", nothing, frozenset({CANARY}))
+
+    assert known == ["Rollout/storage/canary"]
+    assert linkerd_destination("canary-6d4b75cb6d", "ReplicaSet", nothing) == []

@@ -1,5 +1,6 @@
 """The registry of Pods: running and recently terminated ones, its size limit and its memory."""
 
+import msgspec
 import pytest
 
 from app.domain.workloads import Workload
@@ -129,3 +130,15 @@ def test_changes_of_the_watch_are_newer_than_a_write() -> None:
 
         assert list(registry) == [newer]
         assert not registry.is_current(pod)
+
+
+def test_ephemeral_containers_of_pods_that_run() -> None:
+    """By workload, of all its Pods that run; those of a Pod that was deleted are forgotten."""
+    registry = PodRegistry(Clock())
+    for number in range(3):
+        name = f"web-{number}"
+        registry.put(msgspec.structs.replace(running(name), ephemeral_containers=(f"debugger-{number}",)))
+    registry.put(running("debug", workload=DEBUG))
+    registry.remove(running("web-2"))
+
+    assert registry.ephemeral_containers() == {WEB: frozenset({"debugger-0", "debugger-1"})}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.container_roles import init_containers
+from app.domain.container_roles import template_containers
 from app.domain.workload_record import WorkloadRecord
 from app.domain.workloads import Workload
 from app.profiler.cluster_snapshot import ClusterSnapshot
@@ -10,7 +10,7 @@ from app.profiler.registries.workloads import WorkloadRegistry, WorkloadSink
 from tests.kubernetes.polling import Clock
 
 REPORT = Workload("shop", "report", "CronJob")
-WITH_MIGRATION = init_containers([("migrate", "")])
+WITH_MIGRATION = template_containers([("migrate", "")])
 
 
 def record(
@@ -36,7 +36,7 @@ def runs(registry: WorkloadRegistry) -> list[str]:
 
 def test_the_snapshot_has_all_objects() -> None:
     """Pods as given; only long-running workloads are expected to have a profile; UIDs of all objects."""
-    web = WorkloadRecord(Workload("shop", "web"), "u1", init_containers=WITH_MIGRATION)
+    web = WorkloadRecord(Workload("shop", "web"), "u1", template=WITH_MIGRATION)
     db, report = record("db", "StatefulSet"), record("report", "CronJob")
     lone = record("lone", "Job")
     registry = WorkloadRegistry(Clock())
@@ -54,7 +54,7 @@ def test_the_snapshot_has_all_objects() -> None:
             Workload("shop", "report-1", "Job"): "uid-of-report-1",
             lone.workload: "uid-of-lone",
         },
-        init_containers={web.workload: WITH_MIGRATION},
+        templates={web.workload: WITH_MIGRATION},
         living=frozenset({REPORT}),
     )
 
@@ -64,9 +64,9 @@ def test_templates_of_runs_belong_to_their_group() -> None:
     registry = WorkloadRegistry(Clock())
     for name, cron_job in (("report-28394810", REPORT), ("build-x7k2p", None)):
         job = Workload("shop", name, "Job")
-        registry.put(WorkloadRecord(job, cron_job=cron_job, init_containers=WITH_MIGRATION))
+        registry.put(WorkloadRecord(job, cron_job=cron_job, template=WITH_MIGRATION))
 
-    assert registry.snapshot({}).init_containers == {
+    assert registry.snapshot({}).templates == {
         REPORT: WITH_MIGRATION,
         Workload("shop", "build", "Job"): WITH_MIGRATION,
     }

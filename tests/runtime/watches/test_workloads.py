@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.container_roles import InitContainers
+from app.domain.container_roles import TemplateContainers
 from app.domain.namespaces import NamespaceSelection
 from app.domain.workloads import Workload
 from app.kubernetes.client import ClusterClient
@@ -109,7 +109,7 @@ async def test_the_snapshot_is_made_of_watches(server: FakeApiServer, patient_cl
         workloads=(WEB,),
         cron_jobs={RUN: REPORT},
         uids={WEB: "uid-web", RUN: "uid-report-1", REPORT: "uid-report"},
-        init_containers={WEB: InitContainers(frozenset({"migrate"}))},
+        templates={WEB: TemplateContainers(frozenset({"migrate"}), containers=frozenset({"web-svc"}))},
         living=frozenset({REPORT}),
         listed=NamespaceSelection(),
     )
