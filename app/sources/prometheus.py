@@ -27,6 +27,7 @@ from app.history.samples import (
 from app.proxies import Proxy
 from app.sources import owners, queries
 from app.sources.chunked_query import Chunk, ChunkedQuery, RunQuery, run_all
+from app.sources.core_usage import add_up_cores
 from app.sources.credentials import PrometheusCredentials
 from app.sources.load_meter import LoadMeter
 from app.sources.memory_budget import MemoryBudget
@@ -37,7 +38,7 @@ from app.sources.mesh.providers import supported_meshes
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, QueryPlanner, SampleLoad
 from app.sources.pressure import pressure_query, sparse_samples
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
-from app.sources.queries import Scope, Shard
+from app.sources.queries import CORE_LABEL, Scope, Shard, usage_labels
 from app.sources.query_observer import QueryObserver
 from app.sources.query_result import (
     Key,
@@ -182,8 +183,9 @@ class PrometheusSource:
         scope = self._scope.restricted_to(namespaces)
 
         async def run(shard: Shard, chunk: StepRange) -> QueryResult:
-            query = queries.container_usage(resource, scope.within(shard))
-            return await self.api.query_range(query, queries.CONTAINER_LABELS, chunk, signal=resource.value)
+            query, labels = queries.container_usage(resource, scope.within(shard)), usage_labels(resource)
+            optional = frozenset({CORE_LABEL})
+            return await self.api.query_range(query, labels, chunk, optional, signal=resource.value)
 
         load = await self._container_load(steps, namespaces)
         chunked = self._chunked_query(resource.value, run, load)
@@ -369,8 +371,11 @@ def _split_by_day(
     """The samples of each day, the newest day first."""
     days = []
     answered, failed = namespaces.without(chunk.failed), _reasons(chunk.failed)
+    results = chunk.results
+    if CORE_LABEL in usage_labels(resource):
+        results = [add_up_cores(result) for result in results]
     for day in sorted(chunk.steps.by_day(), reverse=True):
-        matrix = concatenate_matrices([result.within(day) for result in chunk.results])
+        matrix = concatenate_matrices([result.within(day) for result in results])
         containers = tuple(PodContainer(*key) for key in matrix.keys)
         days.append(
             ContainerSamples(resource, day, containers, matrix.values, matrix.unusable, answered, failed)
