@@ -23,6 +23,11 @@ def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
             " target that is scraped with honor_labels can claim usage of any container: name the kubelets'"
             " job in CONTAINER_METRICS_MATCHER"
         )
+    if objects := list_in(report.get("distrustedOwners")):
+        yield (
+            f"Owners not believed, since there are too many of one object: {', '.join(map(str, objects))}. Is"
+            " kube-state-metrics scraped without honorLabels, and drops relabelling the labels exported_*?"
+        )
     for fault, namespaces in mapping_in(report.get("droppedEdges")).items():
         names = ", ".join(map(str, list_in(namespaces)))
         yield f"Edges left out ({fault}: {_DROPPED.get(fault, fault)}), declared by: {names}"

@@ -142,12 +142,13 @@ class PastOwners:
     """The workload of each terminated (namespace, Pod) that a source knows.
 
     `known_by` names the source; Pods that are not in `workloads` are matched by their names, except in the
-    `failed` namespaces.
+    `failed` namespaces. `distrusted` names the objects that have too many owners to be true.
     """
 
     known_by: str = "names"
     workloads: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    distrusted: frozenset[str] = frozenset()
 
 
 class EdgeFault(StrEnum):

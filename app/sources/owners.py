@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from app.domain.workloads import JOB, NODE, POD, Workload
 from app.history.samples import PastOwners
+from app.sources.exported_labels import ObjectSeries, by_object
 from app.sources.queries import Scope, aggregate, excluded_matchers, included_matchers, selector
 from app.sources.query_result import Key
 
@@ -24,7 +25,11 @@ _OWNED = {
 }
 _OWNED_KINDS, _OWNED_LABELS = zip(*_OWNED.values(), strict=True)
 _OWNER = ("owner_kind", "owner_name")
+_CONTROLLER = 'owner_is_controller="true"'
 OWNER_LABELS = ("namespace", *_OWNED_LABELS, *_OWNER)
+_OWNER_LABELS = len(_OWNER)
+# Controllers of one object, within the time of a query: an object may be adopted, and a name is used again.
+_MOST_OWNERS = 2
 OPTIONAL_LABELS = frozenset(_OWNED_LABELS)
 
 WORKLOAD_OF_POD = "namespace_workload_pod:kube_pod_owner:relabel"
@@ -43,24 +48,24 @@ def owners_query(scope: Scope, *, seconds: int) -> str:
 
     kube-state-metrics may run more than once, hence the maximum over the duplicates.
     """
-    return " or ".join(
-        aggregate(
-            "max",
-            ("namespace", owned, *_OWNER),
-            _present(metric, scope, seconds, 'owner_is_controller="true"'),
+
+    def owners(series: ObjectSeries) -> str:
+        return " or ".join(
+            series.max_by(
+                ("namespace", owned, *_OWNER),
+                f"max_over_time({series.selector(metric, _CONTROLLER)}[{seconds}s])",
+            )
+            for metric, (_, owned) in _OWNED.items()
         )
-        for metric, (_, owned) in _OWNED.items()
-    )
+
+    return by_object(OWNER_LABELS, lambda series: f"({owners(series)})", POD_OWNER, scope)
 
 
 def workloads_query(scope: Scope, *, seconds: int) -> str:
     """The workload of each Pod of the last *seconds*, from the mixin's rule."""
-    return aggregate("max", WORKLOAD_LABELS, _present(WORKLOAD_OF_POD, scope, seconds))
-
-
-def _present(metric: str, scope: Scope, seconds: int, *matchers: str) -> str:
     namespaces = (*included_matchers("namespace", scope), *excluded_matchers("namespace", scope))
-    return f"max_over_time({selector(metric, (*matchers, *namespaces), scope)}[{seconds}s])"
+    present = f"max_over_time({selector(WORKLOAD_OF_POD, namespaces, scope)}[{seconds}s])"
+    return aggregate("max", WORKLOAD_LABELS, present)
 
 
 def join_owners(keys: Collection[Key]) -> PastOwners:
@@ -69,17 +74,36 @@ def join_owners(keys: Collection[Key]) -> PastOwners:
     A Pod belongs to a ReplicaSet of a Deployment, to a Job of a CronJob, or to a ReplicationController of a
     DeploymentConfig.
     """
+    keys, distrusted = _without_ambiguous(keys)
     owned = ((namespace, pod, kind, owner) for namespace, pod, *_, kind, owner in keys if pod)
-    return PastOwners(KUBE_STATE_METRICS, _topmost_owners(owned, _owners(keys)))
+    owners = _topmost_owners(owned, _owners(keys))
+    return PastOwners(KUBE_STATE_METRICS, owners, distrusted=distrusted)
 
 
 def join_workloads(rule_keys: Collection[Key], keys: Collection[Key]) -> PastOwners:
     """The workload of each Pod from the mixin's rule; for a Job, its CronJob if kube-state-metrics has it."""
+    rule_keys, distrusted = _without_ambiguous(rule_keys)
+    keys, _ = _without_ambiguous(keys)
     owned = (
         (namespace, pod, _KINDS.get(kind.lower(), kind), name)
         for namespace, pod, kind, name in _oldest_first(rule_keys)
     )
-    return PastOwners(KUBERNETES_MIXIN, _topmost_owners(owned, _owners(keys)))
+    owners = _topmost_owners(owned, _owners(keys))
+    return PastOwners(KUBERNETES_MIXIN, owners, distrusted=distrusted)
+
+
+def _without_ambiguous(keys: Collection[Key]) -> tuple[list[Key], frozenset[str]]:
+    """The keys of objects with a plausible number of owners, and the names of the other objects.
+
+    An object with many owners is the target that was scraped, not the one that the series describe: without
+    `honorLabels` its name replaced theirs, and relabelling dropped the renamed labels.
+    """
+    owners: dict[Key, set[Key]] = {}
+    for key in keys:
+        owners.setdefault(key[:-_OWNER_LABELS], set()).add(key[-_OWNER_LABELS:])
+    kept = [key for key in keys if len(owners[key[:-_OWNER_LABELS]]) <= _MOST_OWNERS]
+    ambiguous = (filter(None, thing) for thing, found in owners.items() if len(found) > _MOST_OWNERS)
+    return kept, frozenset(map("/".join, ambiguous))
 
 
 def _oldest_first(rule_keys: Collection[Key]) -> Iterable[Key]:
