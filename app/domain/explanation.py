@@ -19,7 +19,12 @@ from app.domain.quantities import format_share, format_time
 MAX_CHARACTERS = 4096  # the schema's limit
 
 _STEP = timedelta(minutes=5)
-_PRESSURES = {Pressure.CPU_THROTTLING: "CPU throttling", Pressure.OOM_KILLED: "An OOM kill"}
+_PRESSURES = {
+    Pressure.CPU_THROTTLING: "CPU throttling",
+    Pressure.CPU_WAITING: "Waiting for CPU (PSI)",
+    Pressure.OOM_KILLED: "An OOM kill",
+    Pressure.MEMORY_STALLED: "Stalling on memory (PSI)",
+}
 
 
 def explain(profile: Profile) -> str:

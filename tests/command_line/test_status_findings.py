@@ -4,7 +4,7 @@ from app.command_line.status_findings import finding_lines
 
 
 def test_each_finding_has_a_line() -> None:
-    """Two scrape jobs, an object with many owners, dropped edges, one need, forgotten usage, refused writes, two ignored."""
+    """Two scrape jobs, an object with many owners, dropped edges, and all that was not kept."""
     report = {
         "containerJobs": ["kubelet", "tenants"],
         "distrustedOwners": ["monitoring/kube-state-metrics-0"],

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 
 from app.domain.namespaces import NamespaceSelection
-from app.domain.profiles import PRESSURE_OF, Identity, ProfileKind, Resource
+from app.domain.profiles import Identity, ProfileKind, Resource
 from app.domain.workloads import Connection, Workload
 from app.history.connection_history import ConnectionHistory
 from app.history.samples import (
@@ -76,6 +77,7 @@ class CollectedSamples:
     unread_past: set[ProfileKind] = field(default_factory=set)  # kinds of profiles that wait for their past
     unattributed_namespaces: set[str] = field(default_factory=set)
     past_owner_source: str = ""
+    distrusted_owners: AbstractSet[str] = frozenset()
     dropped_edges: DroppedEdges = field(default_factory=dict)  # in the result for the newest steps
     absurd_needs: list[AbsurdNeed] = field(default_factory=list)
     forgotten_workloads: set[Workload] = field(default_factory=set)  # since the memory for usage was full
@@ -218,6 +220,7 @@ class SampleCollector:
             for namespace in question.failed.keys() - question.given_up(wanted.last)
         }
         collected.past_owner_source = self._past_owner_source
+        collected.distrusted_owners = context.attributions.distrusted_owners
         collected.dropped_edges = self._dropped_edges
         collected.container_jobs = sorted(self._source.container_jobs)
         return collected
@@ -331,11 +334,12 @@ class SampleCollector:
         """Query pressure on the steps with known usage; a failure does not affect usage."""
 
         async def query(part: StepRange, namespaces: NamespaceSelection, results: SignalResults) -> None:
-            async for samples in self._source.pressure_samples(PRESSURE_OF[resource], part, namespaces):
-                results.note(samples.steps, part, samples.failed)
-                attribution = await context.attributions.for_result(samples.containers, samples.steps)
-                async with self._folding:
-                    await asyncio.to_thread(self._history.fold_pressure, samples, attribution)
+            async for kinds in self._source.pressure_samples(resource, part, namespaces):
+                results.note(kinds[0].steps, part, kinds[0].failed)
+                for samples in kinds:
+                    attribution = await context.attributions.for_result(samples.containers, samples.steps)
+                    async with self._folding:
+                        await asyncio.to_thread(self._history.fold_pressure, samples, attribution)
 
         question = self._pressure_questions[resource]
         find_missing = partial(self._history.missing_pressure, resource, context.newest_step)
