@@ -14,11 +14,13 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.helm import Helm
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.prometheus import Prometheus
+from tests.cluster.victoria_metrics import VictoriaMetrics
 from tests.file_order import LONGEST, DurationsWriter, add_options, sort_by_file
 from tests.lanes import is_asked_for
 from tests.parts.locate import Part, find, is_continuous_integration
 
 PrometheusFactory: TypeAlias = Callable[[Path | None], Prometheus]
+VictoriaMetricsFactory: TypeAlias = Callable[[Path | None], VictoriaMetrics]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -106,3 +108,24 @@ def prometheus_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
             return running.enter_context(Prometheus(directory, openmetrics_file))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def victoria_metrics_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictoriaMetricsFactory]:
+    """Starts a VictoriaMetrics with the history of an OpenMetrics file, if any; like `prometheus_factory`."""
+    require_parts(Part.VICTORIA_METRICS)
+    with ExitStack() as running:
+
+        def start(openmetrics_file: Path | None) -> VictoriaMetrics:
+            directory = tmp_path_factory.mktemp("victoria-metrics")
+            return running.enter_context(VictoriaMetrics(directory, openmetrics_file))
+
+        yield start
+
+
+@pytest.fixture(scope="session", params=["prometheus", "victoria-metrics"])
+def metric_server_factory(request: pytest.FixtureRequest) -> PrometheusFactory | VictoriaMetricsFactory:
+    """Each kind of server in turn: for histories of which the kinds are said to make different values."""
+    name = f"{request.param.replace('-', '_')}_factory"
+    factory: PrometheusFactory | VictoriaMetricsFactory = request.getfixturevalue(name)
+    return factory

@@ -14,7 +14,12 @@ from app.domain.quantities import format_need, format_time, parse_time
 from app.domain.untyped import count_in, list_in, mapping_in, text_in
 from app.domain.workloads import Workload
 
-_PRESSURE = {"CPUThrottling": "CPU throttling", "OOMKilled": "An OOM kill"}
+_PRESSURE = {
+    "CPUThrottling": "CPU throttling",
+    "CPUWaiting": "Waiting for CPU (PSI)",
+    "OOMKilled": "An OOM kill",
+    "MemoryStalled": "Stalling on memory (PSI)",
+}
 _DAY_SECONDS = 86_400
 
 

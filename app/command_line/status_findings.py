@@ -26,6 +26,11 @@ def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
     if lags := mapping_in(report.get("lagSeconds")):
         listed = ", ".join(f"{signal} up to {count_in(lag) // 60} minutes" for signal, lag in lags.items())
         yield f"Samples reach Prometheus late: {listed}. Values are up to date once they have come"
+    if objects := list_in(report.get("distrustedOwners")):
+        yield (
+            f"Owners not believed, since there are too many of one object: {', '.join(map(str, objects))}. Is"
+            " kube-state-metrics scraped without honorLabels, and drops relabelling the labels exported_*?"
+        )
     for fault, namespaces in mapping_in(report.get("droppedEdges")).items():
         names = ", ".join(map(str, list_in(namespaces)))
         yield f"Edges left out ({fault}: {_DROPPED.get(fault, fault)}), declared by: {names}"

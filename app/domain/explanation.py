@@ -22,7 +22,12 @@ MAX_CHARACTERS = 4096  # the schema's limit
 
 _MAX_NAMED = 5
 _STEP = timedelta(minutes=5)
-_PRESSURES = {Pressure.CPU_THROTTLING: "CPU throttling", Pressure.OOM_KILLED: "An OOM kill"}
+_PRESSURES = {
+    Pressure.CPU_THROTTLING: "CPU throttling",
+    Pressure.CPU_WAITING: "Waiting for CPU (PSI)",
+    Pressure.OOM_KILLED: "An OOM kill",
+    Pressure.MEMORY_STALLED: "Stalling on memory (PSI)",
+}
 
 
 def explain(profile: Profile) -> str:

@@ -54,12 +54,16 @@ class Pressure(StrEnum):
 
     CPU_THROTTLING = "CPUThrottling"
     OOM_KILLED = "OOMKilled"
+    CPU_WAITING = "CPUWaiting"
+    MEMORY_STALLED = "MemoryStalled"
 
 
-PRESSURE_OF: Mapping[Resource, Pressure] = {
-    Resource.CPU: Pressure.CPU_THROTTLING,
-    Resource.MEMORY: Pressure.OOM_KILLED,
+# The kinds on each resource, which one query reads; the coverage of the first counts for all.
+PRESSURES_OF: Mapping[Resource, tuple[Pressure, Pressure]] = {
+    Resource.CPU: (Pressure.CPU_THROTTLING, Pressure.CPU_WAITING),
+    Resource.MEMORY: (Pressure.OOM_KILLED, Pressure.MEMORY_STALLED),
 }
+PRESSURE_OF: Mapping[Resource, Pressure] = {resource: kinds[0] for resource, kinds in PRESSURES_OF.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,13 +143,15 @@ class PastOwners:
 
     `known_by` names the source; Pods that are not in `workloads` are matched by their names, except in the
     `failed` namespaces. `incomplete` has Pods with a known owner, such as a Job, for which the source has
-    no row on an owner of its own: it counts only if the Pod's name fits no workload.
+    no row on an owner of its own: it counts only if the Pod's name fits no workload. `distrusted` names the
+    objects that have too many owners to be true.
     """
 
     known_by: str = "names"
     workloads: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     incomplete: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
+    distrusted: frozenset[str] = frozenset()
 
 
 class EdgeFault(StrEnum):

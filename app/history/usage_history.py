@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.domain.dns_names import has_possible_name, is_dns_label
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
-from app.domain.profiles import PRESSURE_OF, Resource
+from app.domain.profiles import PRESSURE_OF, PRESSURES_OF, Resource
 from app.domain.run_names import new_groups
 from app.domain.workloads import NAMED_KINDS, Workload
 from app.history.open_steps import SampleRows, Settlement, container_ids
@@ -19,7 +19,7 @@ from app.history.seen_together import pod_sets
 from app.history.usage import UsageState
 
 FindWorkload = Callable[[str, str], Workload | None]
-_RESOURCE_UNDER = {reason: resource for resource, reason in PRESSURE_OF.items()}
+_RESOURCE_UNDER = {reason: resource for resource, reasons in PRESSURES_OF.items() for reason in reasons}
 _COUNTED_RUNS = 2  # of a Job; only whether there were two is used
 
 

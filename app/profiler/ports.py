@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from app.domain.catalogue import ProfileCatalogue
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.pod_record import PodRecord
-from app.domain.profiles import Pressure, ProfileKind, Resource, StoredProfile
+from app.domain.profiles import ProfileKind, Resource, StoredProfile
 from app.history.samples import (
     ConnectionSamples,
     ContainerSamples,
@@ -43,9 +43,9 @@ class UsageSource(Protocol):
         """The retention of the source; None if it is unknown. Raises nothing."""
 
     def pressure_samples(
-        self, reason: Pressure, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
-    ) -> AsyncIterator[PressureSamples]:
-        """The same for one kind of pressure; without pressure if the source has no such metric."""
+        self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[list[PressureSamples]]:
+        """The same for every kind of pressure on *resource*; without pressure if there is no such metric."""
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
         """The owners that the source knows of Pods that ran in *steps*; raises SourceError."""

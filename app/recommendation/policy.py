@@ -18,7 +18,9 @@ class PressurePolicy:
 LEAST_RAISE = 0.01
 RAISES: Mapping[Pressure, PressurePolicy] = {
     Pressure.CPU_THROTTLING: PressurePolicy(max_raise=0.5, half_life_days=1.0),
+    Pressure.CPU_WAITING: PressurePolicy(max_raise=0.5, half_life_days=1.0),
     Pressure.OOM_KILLED: PressurePolicy(max_raise=0.2, half_life_days=1.0),
+    Pressure.MEMORY_STALLED: PressurePolicy(max_raise=0.2, half_life_days=1.0),
 }
 
 

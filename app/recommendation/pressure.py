@@ -1,4 +1,4 @@
-"""The raise by pressure: a throttled or OOM-killed container needed more than its usage shows."""
+"""The raise by pressure: a container that was throttled, stalled or OOM-killed needed more than it used."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.profiles import PRESSURE_OF, Pressure, Resource
+from app.domain.profiles import PRESSURES_OF, Pressure, Resource
 from app.history.day_histograms import UsageHistograms
 from app.history.pressure_history import REMEMBERED_DAYS, PressureHistory
 from app.history.samples import STEPS_PER_DAY, day_of
@@ -18,28 +18,42 @@ SampleCounts = Callable[[int], NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class PressureRaises:
-    """The share by which each series is raised [series], and the last step of the pressure [series]."""
+    """The share by which each series is raised [series], by which kind, and its last step [series].
 
-    reason: Pressure
+    Of several kinds of pressure on a resource, the one with the largest raise counts alone.
+    """
+
     by: Float64Array
     last_seen: Int64Array
+    kinds: tuple[Pressure, ...]
+    kind_numbers: Int64Array  # of `kinds`
+
+    def reason(self, series: int) -> Pressure:
+        """The kind of pressure that raises the series."""
+        return self.kinds[int(self.kind_numbers[series])]
 
 
 def pressure_raises(
     resource: Resource,
     usage: UsageHistograms,
-    history: PressureHistory,
+    histories: Mapping[Pressure, PressureHistory],
     policies: Mapping[Pressure, PressurePolicy],
     newest_step: int,
 ) -> PressureRaises:
-    """The raises of all series as of *newest_step*; *usage* and *history* are those of *resource*."""
-    reason, size = PRESSURE_OF[resource], max(usage.size, len(history.last_seen_steps))
-    policy = policies[reason]
-    if reason is Pressure.CPU_THROTTLING:
-        by = raises_by_share(history, policy, usage.sample_counts, size, newest_step)
-    else:
-        by = raises_by_event(history, policy, size, newest_step)
-    return PressureRaises(reason, by, history.last_seen(size))
+    """The raises of all series as of *newest_step*; *usage* and *histories* are those of *resource*."""
+    kinds = PRESSURES_OF[resource]
+    size = max(usage.size, *(len(histories[kind].last_seen_steps) for kind in kinds))
+    by, last_seen = [], []
+    for kind in kinds:
+        history, policy = histories[kind], policies[kind]
+        if kind is Pressure.OOM_KILLED:
+            by.append(raises_by_event(history, policy, size, newest_step))
+        else:
+            by.append(raises_by_share(history, policy, usage.sample_counts, size, newest_step))
+        last_seen.append(history.last_seen(size))
+    largest = np.argmax(by, axis=0)
+    every = np.arange(size)
+    return PressureRaises(np.array(by)[largest, every], np.array(last_seen)[largest, every], kinds, largest)
 
 
 def raises_by_share(

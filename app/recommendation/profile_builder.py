@@ -209,7 +209,8 @@ class ProfileBuilder:
         for number in sorted(raised, key=self.table.containers.__getitem__):
             last_seen = step_time(int(self.raises.last_seen[number]))
             raised_by = float(self.raises.by[number])
-            yield PressureSignal(self.table.containers[number], self.raises.reason, last_seen, raised_by)
+            reason = self.raises.reason(number)
+            yield PressureSignal(self.table.containers[number], reason, last_seen, raised_by)
 
     def _basis(self, series: Int64Array) -> Basis:
         begin, end = int(self.spans.first[series].min()), int(self.spans.last[series].max())

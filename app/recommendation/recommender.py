@@ -1,6 +1,6 @@
 """Recommendations for all workloads, from the usage history."""
 
-from app.domain.profiles import PRESSURE_OF, Resource
+from app.domain.profiles import PRESSURES_OF, Resource
 from app.history.usage import UsageState
 from app.recommendation.active_containers import EVERY_CONTAINER, ContainerChecks
 from app.recommendation.policy import EstimationPolicy
@@ -42,7 +42,7 @@ class Recommender:
         if not self._table.matches(self._usage.series.index):
             self._table = SeriesTable(self._usage.series.index)
         histograms = self._usage.histograms[resource].with_open_samples()
-        pressure = self._usage.pressure[PRESSURE_OF[resource]].with_open_samples()
+        pressure = {kind: self._usage.pressure[kind].with_open_samples() for kind in PRESSURES_OF[resource]}
         request = RecommendationRequest(
             histograms,
             policy,

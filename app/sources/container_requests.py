@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from app.domain.profiles import Resource
 from app.history.samples import PodContainer, StepRange
+from app.sources.exported_labels import ObjectSeries, by_object
 from app.sources.prometheus_api import PrometheusApi
-from app.sources.queries import CONTAINER_LABELS, WINDOW, Scope, aggregate, container_selector
+from app.sources.queries import CONTAINER_LABELS, WINDOW, Scope
 
 REQUESTS = "kube_pod_container_resource_requests"
 
@@ -15,8 +16,12 @@ def container_requests(resource: Resource, scope: Scope) -> str:
 
     kube-state-metrics may run more than once, hence the maximum over the duplicates of a container.
     """
-    requests = container_selector(REQUESTS, scope, f'resource="{resource.value}"')
-    return aggregate("max", CONTAINER_LABELS, f"max_over_time({requests}[{WINDOW}])")
+
+    def requests(series: ObjectSeries) -> str:
+        selector = series.selector(REQUESTS, f'resource="{resource.value}"')
+        return series.max_by(CONTAINER_LABELS, f"max_over_time({selector}[{WINDOW}])")
+
+    return by_object(CONTAINER_LABELS, requests, REQUESTS, scope)
 
 
 class PrometheusRequests:

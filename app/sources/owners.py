@@ -5,9 +5,11 @@ kubernetes-mixin has the workload of each Pod.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from app.domain.workloads import JOB, NODE, POD, Workload
 from app.history.samples import PastOwners
+from app.sources.exported_labels import ObjectSeries, by_object
 from app.sources.queries import Scope, aggregate, excluded_matchers, included_matchers, selector
 from app.sources.query_result import Key
 
@@ -26,6 +28,9 @@ _OWNED_KINDS, _OWNED_LABELS = zip(*_OWNED.values(), strict=True)
 _OWNER = ("owner_kind", "owner_name")
 OWNER_LABELS = ("namespace", *_OWNED_LABELS, *_OWNER)
 OPTIONAL_LABELS = frozenset({*_OWNED_LABELS, *_OWNER})
+_OWNER_LABELS = len(_OWNER)
+# Controllers of one object, within the time of a query: an object may be adopted, and a name is used again.
+_MOST_OWNERS = 2
 # The kind of an owner that does not exist, in kube-state-metrics since 2.8 and before.
 _NO_OWNER = frozenset({"", "<none>"})
 # An object of these kinds may have a controller itself.
@@ -51,24 +56,24 @@ def owners_query(scope: Scope, *, seconds: int) -> str:
     An object without a controller has a row too, since one that has none is not the same as one that the
     server knows nothing of. kube-state-metrics may run more than once, hence the maximum over the duplicates.
     """
-    return " or ".join(
-        aggregate(
-            "max",
-            ("namespace", owned, *_OWNER),
-            _present(metric, scope, seconds, _CONTROLLER),
+
+    def owners(series: ObjectSeries) -> str:
+        return " or ".join(
+            series.max_by(
+                ("namespace", owned, *_OWNER),
+                f"max_over_time({series.selector(metric, _CONTROLLER)}[{seconds}s])",
+            )
+            for metric, (_, owned) in _OWNED.items()
         )
-        for metric, (_, owned) in _OWNED.items()
-    )
+
+    return by_object(OWNER_LABELS, lambda series: f"({owners(series)})", POD_OWNER, scope)
 
 
 def workloads_query(scope: Scope, *, seconds: int) -> str:
     """The workload of each Pod of the last *seconds*, from the mixin's rule."""
-    return aggregate("max", WORKLOAD_LABELS, _present(WORKLOAD_OF_POD, scope, seconds))
-
-
-def _present(metric: str, scope: Scope, seconds: int, *matchers: str) -> str:
     namespaces = (*included_matchers("namespace", scope), *excluded_matchers("namespace", scope))
-    return f"max_over_time({selector(metric, (*matchers, *namespaces), scope)}[{seconds}s])"
+    present = f"max_over_time({selector(WORKLOAD_OF_POD, namespaces, scope)}[{seconds}s])"
+    return aggregate("max", WORKLOAD_LABELS, present)
 
 
 def join_owners(keys: Collection[Key]) -> PastOwners:
@@ -78,12 +83,14 @@ def join_owners(keys: Collection[Key]) -> PastOwners:
     DeploymentConfig. If the server does not know whether that one has a controller, the chain is incomplete.
     A Pod without a controller is its own workload.
     """
+    keys, distrusted = _without_ambiguous(keys)
     owned = (
         (namespace, pod, POD, pod) if kind in _NO_OWNER else (namespace, pod, kind, owner)
         for namespace, pod, *_, kind, owner in keys
         if pod
     )
-    return _past_owners(KUBE_STATE_METRICS, owned, _owners(keys), _INTERMEDIATE_KINDS)
+    owners = _past_owners(KUBE_STATE_METRICS, owned, _owners(keys), _INTERMEDIATE_KINDS)
+    return replace(owners, distrusted=distrusted)
 
 
 def join_workloads(rule_keys: Collection[Key], keys: Collection[Key]) -> PastOwners:
@@ -91,11 +98,28 @@ def join_workloads(rule_keys: Collection[Key], keys: Collection[Key]) -> PastOwn
 
     The rule has the topmost owner of a ReplicaSet's Pods, but may have the Job of a CronJob's.
     """
+    rule_keys, distrusted = _without_ambiguous(rule_keys)
+    keys, _ = _without_ambiguous(keys)
     owned = (
         (namespace, pod, _KINDS.get(kind.lower(), kind), name)
         for namespace, pod, kind, name in _oldest_first(rule_keys)
     )
-    return _past_owners(KUBERNETES_MIXIN, owned, _owners(keys), frozenset({JOB}))
+    owners = _past_owners(KUBERNETES_MIXIN, owned, _owners(keys), frozenset({JOB}))
+    return replace(owners, distrusted=distrusted)
+
+
+def _without_ambiguous(keys: Collection[Key]) -> tuple[list[Key], frozenset[str]]:
+    """The keys of objects with a plausible number of owners, and the names of the other objects.
+
+    An object with many owners is the target that was scraped, not the one that the series describe: without
+    `honorLabels` its name replaced theirs, and relabelling dropped the renamed labels.
+    """
+    owners: dict[Key, set[Key]] = {}
+    for key in keys:
+        owners.setdefault(key[:-_OWNER_LABELS], set()).add(key[-_OWNER_LABELS:])
+    kept = [key for key in keys if len(owners[key[:-_OWNER_LABELS]]) <= _MOST_OWNERS]
+    ambiguous = (filter(None, thing) for thing, found in owners.items() if len(found) > _MOST_OWNERS)
+    return kept, frozenset(map("/".join, ambiguous))
 
 
 def _oldest_first(rule_keys: Collection[Key]) -> Iterable[Key]:

@@ -1,41 +1,56 @@
-"""Queries on CPU throttling and OOM kills, and their results as sparse samples; pure.
+"""Queries on CPU throttling, OOM kills and pressure stalls (PSI), and their results as sparse samples; pure.
 
-The queries return a sample only at steps with pressure.
+The queries return a sample only at steps with pressure. All kinds on one resource are asked in one query; a
+label of the profiler's own names the kind, but for the first one.
+
+A counter of the same object may have other labels after its scraper or its exporter has moved. Increases are
+therefore differences of aggregated values: `increase` misses that of the first scrape, and in VictoriaMetrics
+it is the whole first value of a new series.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
-from app.domain.profiles import Pressure
+from app.domain.profiles import PRESSURES_OF, Pressure, Resource
 from app.history.samples import PodContainer, PressureSamples, StepRange
+from app.sources.exported_labels import ObjectSeries, by_object
 from app.sources.queries import (
     CONTAINER_LABELS,
+    TWO_WINDOWS,
     WINDOW,
     Scope,
     aggregate,
     cadvisor_selector,
-    container_selector,
 )
 from app.sources.query_result import QueryResult
 
 PERIODS, THROTTLED_PERIODS = "container_cpu_cfs_periods_total", "container_cpu_cfs_throttled_periods_total"
+CPU_WAITING = "container_pressure_cpu_waiting_seconds_total"
+MEMORY_STALLED = "container_pressure_memory_stalled_seconds_total"
 RESTARTS = "kube_pod_container_status_restarts_total"
 LAST_REASON = "kube_pod_container_status_last_terminated_reason"
 REASON = "kube_pod_container_status_terminated_reason"
 OOM_EVENTS = "container_oom_events_total"
 
-# Throttling in a smaller share of the periods hardly slows a container down.
-_LEAST_THROTTLED_SHARE = 0.05
-# Twice the step: no window of one step holds an increase between the last scrape of a step and the first of
-# the next. A kill can so have samples at two steps, which does not raise a need twice.
-_KILL_WINDOW = "10m"
+_KIND = "pressure"  # the profiler's own label
+LABELS, OPTIONAL_LABELS = (*CONTAINER_LABELS, _KIND), frozenset({_KIND})
+
+# A smaller share of the periods or of the time hardly slows a container down.
+_LEAST_SHARE = 0.05
 # After a gap of up to this length in the scrapes, an old kill is not a new one.
 _LONGEST_SCRAPE_GAP = "1h"
 _OOM_KILLED = 'reason="OOMKilled"'
 
 
-def pressure_query(reason: Pressure, scope: Scope) -> str:
-    """The query on one kind of pressure."""
-    return throttled_share(scope) if reason is Pressure.CPU_THROTTLING else oom_kills(scope)
+def pressure_query(resource: Resource, scope: Scope) -> str:
+    """The query on all kinds of pressure on *resource*."""
+    if resource is Resource.CPU:
+        first, stalled = throttled_share(scope), _stalled_share(CPU_WAITING, scope)
+    else:
+        first, stalled = oom_kills(scope), _stalled_share(MEMORY_STALLED, scope)
+    _, stall = PRESSURES_OF[resource]
+    return f'{first} or label_replace({stalled},"{_KIND}","{stall.value}","","")'
 
 
 def throttled_share(scope: Scope) -> str:
@@ -47,7 +62,12 @@ def throttled_share(scope: Scope) -> str:
     throttled, periods = (
         f"rate({cadvisor_selector(metric, scope)}[{WINDOW}])" for metric in (THROTTLED_PERIODS, PERIODS)
     )
-    return f"{_per_container(f'{throttled} / {periods}')} > {_LEAST_THROTTLED_SHARE}"
+    return f"{_per_container(f'{throttled} / {periods}')} > {_LEAST_SHARE}"
+
+
+def _stalled_share(metric: str, scope: Scope) -> str:
+    """The share of a step in which tasks of a container could not run; Kubernetes 1.34 and newer have it."""
+    return f"{_per_container(f'rate({cadvisor_selector(metric, scope)}[{WINDOW}])')} > {_LEAST_SHARE}"
 
 
 def oom_kills(scope: Scope) -> str:
@@ -56,26 +76,86 @@ def oom_kills(scope: Scope) -> str:
     kube-state-metrics exposes the kills of restarted and of terminated containers; the kubelet those of all
     containers, if it can read the kernel's log. Duplicates from two scrapes are aggregated before a join.
     """
-    restarted = f"{_per_container(f'increase({container_selector(RESTARTS, scope)}[{_KILL_WINDOW}])')} > 0"
-    last_killed = f"{_per_container(container_selector(LAST_REASON, scope, _OOM_KILLED))} == 1"
-    terminated = container_selector(REASON, scope, _OOM_KILLED)
-    terminated_before = f"max_over_time({terminated}[{_LONGEST_SCRAPE_GAP}] offset {WINDOW})"
-    events = f"{_per_container(f'increase({cadvisor_selector(OOM_EVENTS, scope)}[{_KILL_WINDOW}])')} > 0"
-    return (
-        f"({restarted} and {last_killed})"
-        f" or ({_per_container(terminated)} == 1 unless {_per_container(terminated_before)} == 1)"
-        f" or ({events})"
+    events = _per_container(_oom_events(scope))
+    return f"{by_object(CONTAINER_LABELS, _kills_in_state, RESTARTS, scope)} or {events}"
+
+
+def _kills_in_state(series: ObjectSeries) -> str:
+    """The containers that restarted after an OOM kill, and those that were terminated by one."""
+    last_killed, terminated = (
+        series.max_by(CONTAINER_LABELS, series.selector(metric, _OOM_KILLED))
+        for metric in (LAST_REASON, REASON)
     )
+    past = f"max_over_time({series.selector(REASON, _OOM_KILLED)}[{_LONGEST_SCRAPE_GAP}] offset {WINDOW})"
+    before = series.max_by(CONTAINER_LABELS, past)
+    restarted = series.max_by(CONTAINER_LABELS, _restarts(series))
+    return f"({restarted} and {last_killed} == 1 or ({terminated} == 1 unless {before} == 1))"
 
 
-def sparse_samples(reason: Pressure, steps: StepRange, result: QueryResult) -> PressureSamples:
-    """The samples that are usable numbers. An OOM kill has the share 1, whatever its metric counts."""
+def _restarts(series: ObjectSeries) -> str:
+    """The containers with more restarts than two steps before, or with restarts if they are newer than that.
+
+    In two steps, an increase between the last scrape of a step and the first of the next is not lost; a kill
+    that so has two samples does not raise a need twice. If kube-state-metrics was not scraped two steps
+    before, no restart is known to be new.
+    """
+    restarts, labels = series.selector(RESTARTS), (*CONTAINER_LABELS, "uid")
+    earlier = f"{restarts} offset {TWO_WINDOWS}"
+    now, before = (series.max_by(labels, f"{counts} > 0") for counts in (restarts, earlier))
+    return f"{now} unless {now} <= {before} and on () {aggregate('max', (), earlier)}"
+
+
+def _oom_events(scope: Scope) -> str:
+    """The containers with more events than two steps before; each run of a container has its own `id`."""
+    labels = (*CONTAINER_LABELS, "id")
+    events = cadvisor_selector(OOM_EVENTS, scope)
+    now, before = (
+        aggregate("max", labels, expression)
+        for expression in (f"{events} > 0", f"{events} offset {TWO_WINDOWS}")
+    )
+    return f"{now} > {before}"
+
+
+def pressure_samples(resource: Resource, steps: StepRange, result: QueryResult) -> list[PressureSamples]:
+    """The samples of each kind that are usable numbers.
+
+    An OOM kill has the share 1, whatever its metric counts. A throttled task waits too: only the time beyond
+    the share of throttled periods counts as waiting.
+    """
+    first, stall = PRESSURES_OF[resource]
+    is_stall = np.array([kind == stall.value for *_, kind in result.keys], dtype=np.bool_)
+    main, stalled = _sparse(first, steps, result.select(~is_stall)), result.select(is_stall)
+    if resource is Resource.MEMORY:
+        main = replace(main, shares=np.ones(len(main.rows)))
+    return [main, _sparse(stall, steps, _beyond(stalled, main))]
+
+
+def _sparse(reason: Pressure, steps: StepRange, result: QueryResult) -> PressureSamples:
     usable = ~np.isnan(result.samples)
     rows, columns, samples = result.rows[usable], result.columns[usable], result.samples[usable]
-    shares = samples if reason is Pressure.CPU_THROTTLING else np.ones(len(rows))
-    containers = tuple(PodContainer(*key) for key in result.keys)
+    containers = tuple(PodContainer(*key[: len(CONTAINER_LABELS)]) for key in result.keys)
     at_steps = columns.astype(np.int64) + steps.first
-    return PressureSamples(reason, steps, containers, rows.astype(np.int64), at_steps, shares)
+    return PressureSamples(reason, steps, containers, rows.astype(np.int64), at_steps, samples)
+
+
+def _beyond(stalled: QueryResult, throttled: PressureSamples) -> QueryResult:
+    """The shares of *stalled* less those of the same container and step in *throttled*; NaN below the least.
+
+    An OOM kill takes all of its step.
+    """
+    counted = {
+        (throttled.containers[row], step): share
+        for row, step, share in zip(
+            throttled.rows.tolist(), throttled.at_steps.tolist(), throttled.shares.tolist(), strict=True
+        )
+    }
+    containers = [PodContainer(*key[: len(CONTAINER_LABELS)]) for key in stalled.keys]
+    already = [
+        counted.get((containers[row], stalled.steps.first + column), 0.0)
+        for row, column in zip(stalled.rows.tolist(), stalled.columns.tolist(), strict=True)
+    ]
+    beyond = stalled.samples - np.array(already)
+    return replace(stalled, samples=np.where(beyond > _LEAST_SHARE, beyond, np.nan))
 
 
 def _per_container(expression: str) -> str:

@@ -13,7 +13,7 @@ import structlog
 
 from app.domain.annotations import IGNORE_LABEL
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
-from app.domain.profiles import Pressure, Resource
+from app.domain.profiles import Resource
 from app.errors import NoNamespacesError, RefusedQueryError, SourceError
 from app.history.samples import (
     STEP_SECONDS,
@@ -25,8 +25,9 @@ from app.history.samples import (
     StepRange,
 )
 from app.proxies import Proxy
-from app.sources import owners, queries
+from app.sources import owners, pressure, queries
 from app.sources.chunked_query import Chunk, ChunkedQuery, RunQuery, run_all
+from app.sources.core_usage import add_up_cores
 from app.sources.credentials import PrometheusCredentials
 from app.sources.load_meter import LoadMeter
 from app.sources.memory_budget import MemoryBudget
@@ -35,9 +36,8 @@ from app.sources.mesh.edges import concatenate_samples
 from app.sources.mesh.istio import DEFAULT_PROXY_NAMESPACES
 from app.sources.mesh.providers import supported_meshes
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, QueryPlanner, SampleLoad
-from app.sources.pressure import pressure_query, sparse_samples
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
-from app.sources.queries import Scope, Shard
+from app.sources.queries import CORE_LABEL, Scope, Shard, usage_labels
 from app.sources.query_observer import QueryObserver
 from app.sources.query_result import (
     Key,
@@ -63,9 +63,9 @@ DEFAULT_MAX_EDGES = 30_000
 _MAX_PODS = 200_000  # of one answer; more than Kubernetes supports in a cluster
 
 OWNERS, CONNECTIONS = "owners", "connections"
-_PRESSURE_SIGNALS = {Pressure.CPU_THROTTLING: "throttling", Pressure.OOM_KILLED: "kills"}
-# Relative to a query on usage: two metrics, and about three with longer windows.
-_PRESSURE_LOADS = {Pressure.CPU_THROTTLING: 2, Pressure.OOM_KILLED: 3}
+_PRESSURE_SIGNALS = {Resource.CPU: "throttling", Resource.MEMORY: "kills"}
+# Relative to a query on usage, which reads one window of each series: three rates; a rate and five instants.
+_PRESSURE_LOADS = {Resource.CPU: 3, Resource.MEMORY: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +182,9 @@ class PrometheusSource:
         scope = self._scope.restricted_to(namespaces)
 
         async def run(shard: Shard, chunk: StepRange) -> QueryResult:
-            query = queries.container_usage(resource, scope.within(shard))
-            return await self.api.query_range(query, queries.CONTAINER_LABELS, chunk, signal=resource.value)
+            query, labels = queries.container_usage(resource, scope.within(shard)), usage_labels(resource)
+            optional = frozenset({CORE_LABEL})
+            return await self.api.query_range(query, labels, chunk, optional, signal=resource.value)
 
         load = await self._container_load(steps, namespaces)
         chunked = self._chunked_query(resource.value, run, load)
@@ -191,20 +192,25 @@ class PrometheusSource:
             yield await asyncio.to_thread(_split_by_day, resource, chunk, namespaces)
 
     async def pressure_samples(
-        self, reason: Pressure, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
-    ) -> AsyncIterator[PressureSamples]:
-        """The steps with pressure of one kind; none if its metrics are not scraped."""
-        scope, signal = self._scope.restricted_to(namespaces), _PRESSURE_SIGNALS[reason]
+        self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[list[PressureSamples]]:
+        """The steps with pressure on *resource*; none if no metric of it is scraped."""
+        scope, signal = self._scope.restricted_to(namespaces), _PRESSURE_SIGNALS[resource]
 
         async def run(shard: Shard, chunk: StepRange) -> QueryResult:
-            query = pressure_query(reason, scope.within(shard))
-            return await self.api.query_range(query, queries.CONTAINER_LABELS, chunk, signal=signal)
+            query = pressure.pressure_query(resource, scope.within(shard))
+            labels, optional = pressure.LABELS, pressure.OPTIONAL_LABELS
+            return await self.api.query_range(query, labels, chunk, optional, signal=signal)
 
-        load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_LOADS[reason])
+        load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_LOADS[resource])
         chunked = self._chunked_query(signal, run, load)
         async for chunk in chunked.results(steps, max_samples=self._samples_per_cycle):
-            samples = sparse_samples(reason, chunk.steps, concatenate_results(chunk.results))
-            yield replace(samples, answered=namespaces.without(chunk.failed), failed=_reasons(chunk.failed))
+            result = concatenate_results(chunk.results)
+            answered, failed = namespaces.without(chunk.failed), _reasons(chunk.failed)
+            yield [
+                replace(samples, answered=answered, failed=failed)
+                for samples in pressure.pressure_samples(resource, chunk.steps, result)
+            ]
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
         """The workloads of the Pods of *steps*; none if no metric with owners is scraped."""
@@ -369,8 +375,11 @@ def _split_by_day(
     """The samples of each day, the newest day first."""
     days = []
     answered, failed = namespaces.without(chunk.failed), _reasons(chunk.failed)
+    results = chunk.results
+    if CORE_LABEL in usage_labels(resource):
+        results = [add_up_cores(result) for result in results]
     for day in sorted(chunk.steps.by_day(), reverse=True):
-        matrix = concatenate_matrices([result.within(day) for result in chunk.results])
+        matrix = concatenate_matrices([result.within(day) for result in results])
         containers = tuple(PodContainer(*key) for key in matrix.keys)
         days.append(
             ContainerSamples(resource, day, containers, matrix.values, matrix.unusable, answered, failed)

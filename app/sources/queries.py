@@ -2,6 +2,9 @@
 
 A query is evaluated at the ends of aligned 5-minute steps and looks back over exactly one step. Every
 selector is built by `selector`, which excludes the series of other clusters.
+
+`rate` divides by the whole step, also for a container that ran for a part of it. For a series that is younger
+than two steps, the slope between its samples counts instead where it is larger.
 """
 
 from collections.abc import Iterable
@@ -12,13 +15,16 @@ from app.domain.namespaces import NamespaceSelection
 from app.domain.profiles import Resource
 
 CONTAINER_LABELS = ("namespace", "pod", "container")
+CORE_LABEL = "cpu"
 LOAD_LABELS = ("namespace",)
 CONTAINER_LOAD_LABELS = ("namespace", "job")
 
 CPU_USAGE = "container_cpu_usage_seconds_total"
 MEMORY_USAGE = "container_memory_working_set_bytes"
 
-WINDOW = "5m"
+WINDOW, TWO_WINDOWS = "5m", "10m"
+# The profiler's own label on slopes. Scraped series have no label with this beginning.
+_SLOPE_LABEL = "__slope"
 # cAdvisor also has series for the whole Pod (no container name) and its pause container: both count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
 Matchers = tuple[str, ...]
@@ -66,13 +72,28 @@ class Scope(NamespaceSelection):
 def container_usage(resource: Resource, scope: Scope) -> str:
     """The query on usage per step: mean CPU cores, or the maximum of the working set in bytes.
 
-    The kubelet may be scraped twice, hence the maximum over the duplicates of a container.
+    A container may have several series: it was restarted, the kubelet is scraped twice, a runtime has two
+    cgroups for it. The largest of them counts; CPU by core, which are then to be added up.
     """
-    function, metric = {
-        Resource.CPU: ("rate", CPU_USAGE),
-        Resource.MEMORY: ("max_over_time", MEMORY_USAGE),
-    }[resource]
-    return aggregate("max", CONTAINER_LABELS, f"{function}({cadvisor_selector(metric, scope)}[{WINDOW}])")
+    if resource is Resource.CPU:
+        return aggregate("max", usage_labels(resource), _rate_or_slope(cadvisor_selector(CPU_USAGE, scope)))
+    largest = f"max_over_time({cadvisor_selector(MEMORY_USAGE, scope)}[{WINDOW}])"
+    return aggregate("max", usage_labels(resource), largest)
+
+
+def usage_labels(resource: Resource) -> tuple[str, ...]:
+    """The labels of the series of `container_usage`."""
+    return (*CONTAINER_LABELS, CORE_LABEL) if resource is Resource.CPU else CONTAINER_LABELS
+
+
+def _rate_or_slope(series: str) -> str:
+    """The rate of each series and, with one more label, the slope of each that is younger than two steps.
+
+    The slope of a counter that was reset may be negative, and VictoriaMetrics has a slope of 0 for a single
+    sample: neither counts.
+    """
+    slopes = f"(deriv({series}[{WINDOW}]) unless {series} offset {TWO_WINDOWS}) > 0"
+    return f'rate({series}[{WINDOW}]) or label_replace({slopes},"{_SLOPE_LABEL}","1","","")'
 
 
 def container_load(scope: Scope) -> str:

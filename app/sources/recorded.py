@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.pod_names import PodNames
-from app.domain.profiles import Pressure, Resource
+from app.domain.profiles import PRESSURES_OF, Resource
 from app.domain.workloads import Connection, Workload
 from app.history.samples import (
     STEP_SECONDS,
@@ -128,10 +128,11 @@ class RecordedHistory:
         return self.record.container_requests
 
     async def pressure_samples(
-        self, reason: Pressure, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
-    ) -> AsyncIterator[PressureSamples]:
+        self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[list[PressureSamples]]:
         """No samples: history files have none."""
-        yield replace(PressureSamples.none(reason, steps), answered=namespaces)
+        kinds = PRESSURES_OF[resource]
+        yield [replace(PressureSamples.none(kind, steps), answered=namespaces) for kind in kinds]
 
     async def container_samples(
         self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
@@ -199,10 +200,10 @@ class ReplayedHistory:
         return await self._history.pod_owners(steps)
 
     def pressure_samples(
-        self, reason: Pressure, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
-    ) -> AsyncIterator[PressureSamples]:
+        self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
+    ) -> AsyncIterator[list[PressureSamples]]:
         """The value of the record."""
-        return self._history.pressure_samples(reason, steps, namespaces)
+        return self._history.pressure_samples(resource, steps, namespaces)
 
     def container_samples(
         self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE

@@ -13,8 +13,15 @@ def request_json(url: str, *, ca_file: Path | None = None, token: str = "", body
     return json.loads(request(url, ca_file=ca_file, token=token, body=body))
 
 
-def request(url: str, *, ca_file: Path | None = None, token: str = "", body: Any = None) -> bytes:
-    """The response body; otherwise like `request_json`."""
+def request(
+    url: str,
+    *,
+    ca_file: Path | None = None,
+    token: str = "",
+    body: Any = None,
+    content: bytes | None = None,
+) -> bytes:
+    """The response body; *content* is posted as it is. Otherwise like `request_json`."""
     context = ssl.create_default_context(cafile=ca_file) if ca_file else None
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
@@ -22,10 +29,10 @@ def request(url: str, *, ca_file: Path | None = None, token: str = "", body: Any
     headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    data = None if body is None else json.dumps(body).encode()
+    data = content if body is None else json.dumps(body).encode()
     with opener.open(urllib.request.Request(url, data, headers), timeout=10) as answer:
-        content: bytes = answer.read()
-    return content
+        received: bytes = answer.read()
+    return received
 
 
 def answers(url: str, *, ca_file: Path | None = None, token: str = "") -> bool:

@@ -4,9 +4,10 @@ from app.command_line.status_findings import finding_lines
 
 
 def test_each_finding_has_a_line() -> None:
-    """Two scrape jobs, dropped edges, one need, forgotten usage, refused writes, and two ignored objects."""
+    """Two scrape jobs, an object with many owners, dropped edges, and all that was not kept."""
     report = {
         "containerJobs": ["kubelet", "tenants"],
+        "distrustedOwners": ["monitoring/kube-state-metrics-0"],
         "droppedEdges": {"OtherReporter": ["evil", "lab"]},
         "absurdNeeds": {"emojivoto/voting": "AbsurdNeed: cpu of 1047.000 cores"},
         "forgottenUsage": ["evil"],
@@ -14,10 +15,12 @@ def test_each_finding_has_a_line() -> None:
         "ignoredObjects": {"total": 2, "names": ["cpuprofiles/backup", "memoryprofiles/copy"]},
     }
 
-    jobs, edges, need, forgotten, refused, ignored = finding_lines(report)
+    jobs, owners, edges, need, forgotten, refused, ignored = finding_lines(report)
 
     assert "more than one scrape job: kubelet, tenants" in jobs
     assert "CONTAINER_METRICS_MATCHER" in jobs
+    assert "monitoring/kube-state-metrics-0" in owners
+    assert "honorLabels" in owners
     assert edges.startswith("Edges left out (OtherReporter: ")
     assert edges.endswith("declared by: evil, lab")
     assert need == "Not published for emojivoto/voting: AbsurdNeed: cpu of 1047.000 cores"

@@ -25,6 +25,7 @@ DEBIAN_PACKAGES = {
     Part.ETCD: "etcd-server",
     Part.PROMETHEUS: "prometheus",
     Part.PROMTOOL: "prometheus",
+    Part.VICTORIA_METRICS: "victoria-metrics",
     Part.WRK: "wrk",
     Part.BUILDAH: "buildah",
     Part.MMDEBSTRAP: "mmdebstrap",

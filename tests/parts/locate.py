@@ -36,6 +36,11 @@ class Part(Enum):
     HELM_4 = ("helm 4", "helm", f"put Helm 4 on PATH, or {_SET_UP}")
     PROMETHEUS = ("prometheus", "prometheus", f"install Debian's package prometheus, or as root {_SET_UP}")
     PROMTOOL = ("promtool", "promtool", f"install Debian's package prometheus, or as root {_SET_UP}")
+    VICTORIA_METRICS = (
+        "victoria-metrics",
+        "victoria-metrics",
+        f"install Debian's package victoria-metrics, or as root {_SET_UP}",
+    )
     WRK = ("wrk", "wrk", f"install Debian's package wrk, or as root {_SET_UP}")
     BUILDAH = ("buildah", "buildah", f"install Debian's package buildah, or as root {_SET_UP}")
     MMDEBSTRAP = ("mmdebstrap", "mmdebstrap", f"install Debian's package mmdebstrap, or as root {_SET_UP}")

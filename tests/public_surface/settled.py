@@ -87,7 +87,7 @@ def pressure(
 
 
 def missing(checkpoint: Checkpoint, past: StepRange) -> list[list[StepRange]]:
-    """The uncovered steps of *past*: of CPU, memory and both kinds of pressure, then of connections."""
+    """The uncovered steps of *past*: of CPU, memory and each kind of pressure, then of connections."""
     usage_and_pressure = [rows.coverage.missing(past) for rows in checkpoint.usage.histories()]
     return [*usage_and_pressure, checkpoint.connections.missing(past.last)]
 

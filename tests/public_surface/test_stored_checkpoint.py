@@ -254,7 +254,7 @@ def test_covered_steps_are_not_queried_again(checkpoint: Checkpoint) -> None:
     """CPU, memory and connections lack no step; pressure is not stored for day 1."""
     day_1 = [type(PAST)(step(1, 1), step(1, 288))]
 
-    assert settled.missing(checkpoint, PAST) == [[], [], day_1, day_1, []]
+    assert settled.missing(checkpoint, PAST) == [[], [], *[day_1] * 4, []]
 
 
 def test_edges_with_their_rates_come_out(checkpoint: Checkpoint) -> None:

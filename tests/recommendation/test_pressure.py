@@ -121,6 +121,49 @@ def test_steps_in_which_a_container_did_not_run_do_not_dilute_its_throttling() -
     assert raises(web(history, Resource.CPU, 24)) == [0.3]
 
 
+def stalled(history: UsageHistory, kind: Pressure, of: StepRange, share: float) -> None:
+    history.fold_pressure(pressure(kind, of, (WEB_POD, "app", share)), ATTRIBUTE)
+
+
+def test_a_container_without_a_limit_is_raised_by_its_waiting() -> None:
+    """Waiting for CPU for 30 % of a day, and for 90 %: 0.3, and half at most; a day later half of it."""
+    for share, expected in ((0.3, 0.3), (0.9, 0.5)):
+        history = measured(Resource.CPU, steps(1, 2 * STEPS_PER_DAY), 0.1)
+        stalled(history, Pressure.CPU_WAITING, WHOLE_DAY, share)
+
+        today, tomorrow = (web(history, Resource.CPU, days * STEPS_PER_DAY) for days in (1, 2))
+
+        assert [signal.reason for signal in today.signals] == [Pressure.CPU_WAITING]
+        assert (raises(today), raises(tomorrow)) == ([expected], [expected / 2])
+
+
+def test_of_two_kinds_of_pressure_the_larger_raise_counts() -> None:
+    """Throttled by 20 % and waiting for 30 % beyond that: 0.3, not 0.5; then throttled by 40 %."""
+    history = measured(Resource.CPU, steps(1, 2 * STEPS_PER_DAY), 0.1)
+    throttled(history, WHOLE_DAY, 0.2)
+    stalled(history, Pressure.CPU_WAITING, WHOLE_DAY, 0.3)
+    throttled(history, NEXT_DAY, 0.4)
+
+    found = [web(history, Resource.CPU, days * STEPS_PER_DAY).signals for days in (1, 2)]
+
+    assert [[(signal.reason, round(signal.raised_by, 4)) for signal in signals] for signals in found] == [
+        [(Pressure.CPU_WAITING, 0.3)],
+        [(THROTTLING, 0.4)],
+    ]
+
+
+def test_stalling_on_memory_raises_it_by_a_fifth_at_most() -> None:
+    """Stalled for 10 % of the day: 0.1; for half of it: 0.2, like an OOM kill."""
+    for share, expected in ((0.1, 0.1), (0.5, 0.2)):
+        history = measured(Resource.MEMORY, WHOLE_DAY, 1e8)
+        stalled(history, Pressure.MEMORY_STALLED, WHOLE_DAY, share)
+
+        profile = web(history, Resource.MEMORY, STEPS_PER_DAY)
+
+        assert [signal.reason for signal in profile.signals] == [Pressure.MEMORY_STALLED]
+        assert raises(profile) == [expected]
+
+
 def test_a_raise_below_one_percent_is_none() -> None:
     """Throttled by 20 % in 1 of 24 steps is a mean of 0.0083: the value stays 0.1852."""
     history = measured(Resource.CPU, steps(1, 24), 0.1)

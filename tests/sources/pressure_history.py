@@ -31,6 +31,11 @@ def with_gap(shape: Shape, begin: int, end: int) -> Shape:
     return lambda times: np.where((times > begin) & (times < end), np.nan, shape(times))
 
 
+def between(shape: Shape, begin: float = -np.inf, end: float = np.inf) -> Shape:
+    """The same, with scrapes from *begin* until before *end* only."""
+    return lambda times: np.where((times >= begin) & (times < end), shape(times), np.nan)
+
+
 class PressureHistory:
     """Collects series between *begin* and *end* (Unix seconds)."""
 
@@ -48,21 +53,42 @@ class PressureHistory:
         for metric in ("container_cpu_cfs_periods_total", "container_cpu_cfs_throttled_periods_total"):
             self._cadvisor(metric, container, steady(10), name="")
 
-    def oom_events(self, container: str, events: Shape) -> None:
+    def oom_events(self, container: str, events: Shape, *, job: str = "kubelet") -> None:
         """OOM events that the kubelet read in the kernel's log."""
-        self._cadvisor("container_oom_events_total", container, events)
+        self._cadvisor("container_oom_events_total", container, events, job=job)
+
+    def waiting(self, container: str, seconds: Shape) -> None:
+        """The time in which a task of a container waited for CPU."""
+        self._cadvisor("container_pressure_cpu_waiting_seconds_total", container, seconds)
+
+    def stalled(self, container: str, seconds: Shape) -> None:
+        """The time in which all tasks of a container waited for memory."""
+        self._cadvisor("container_pressure_memory_stalled_seconds_total", container, seconds)
 
     def usage(self, container: str, cores: Shape, memory_bytes: Shape) -> None:
         """Its usage of CPU (a counter) and memory."""
         self._cadvisor("container_cpu_usage_seconds_total", container, cores)
         self._cadvisor("container_memory_working_set_bytes", container, memory_bytes)
 
-    def restarts(self, container: str, count: Shape, *, last_reason: str, since: int) -> None:
+    def restarts(
+        self, container: str, count: Shape, *, last_reason: str, since: int, uid: str = "5f1c"
+    ) -> None:
         """A container that restarts, and the reason of its last termination."""
-        self._state("kube_pod_container_status_restarts_total", container, count)
+        last = stepped(since)
+        self._state("kube_pod_container_status_restarts_total", container, count, uid=uid)
         self._state(
-            "kube_pod_container_status_last_terminated_reason", container, stepped(since), reason=last_reason
+            "kube_pod_container_status_last_terminated_reason", container, last, uid=uid, reason=last_reason
         )
+
+    def restarts_before_a_move(self, container: str, count: int, moved_at: int) -> None:
+        """A container with *count* OOM kills of long ago; kube-state-metrics moves to other addresses."""
+        for version, alive in (("a", (-np.inf, moved_at)), ("b", (moved_at, np.inf))):
+            for metric, value, labels in (
+                ("kube_pod_container_status_restarts_total", count, {}),
+                ("kube_pod_container_status_last_terminated_reason", 1, {"reason": "OOMKilled"}),
+            ):
+                shape = between(stepped(self._begin, after=value), *alive)
+                self._state(metric, container, shape, version=version, **labels)
 
     def ended(self, container: str, reason: str, shape: Shape) -> None:
         """A container that is terminated and not yet deleted."""
@@ -76,13 +102,18 @@ class PressureHistory:
         ]
         write_openmetrics(path, families)
 
-    def _cadvisor(self, metric: str, container: str, shape: Shape, name: str | None = None) -> None:
+    def _cadvisor(
+        self, metric: str, container: str, shape: Shape, name: str | None = None, job: str = "kubelet"
+    ) -> None:
         labels = {"container": container if name is None else name, "id": f"/kubepods/{container}/{name}"}
-        self._twice(metric, container, shape, labels, job=("kubelet", "kubelet-of-another-operator"))
+        self._twice(metric, container, shape, labels, job=(job, f"{job}-of-another-operator"))
 
-    def _state(self, metric: str, container: str, shape: Shape, **labels: str) -> None:
-        series_labels = {"container": container, "uid": "5f1c", **labels}
-        self._twice(metric, container, shape, series_labels, instance=("10.42.0.7:8080", "10.42.1.7:8080"))
+    def _state(
+        self, metric: str, container: str, shape: Shape, uid: str = "5f1c", version: str = "a", **labels: str
+    ) -> None:
+        series_labels = {"container": container, "uid": uid, **labels}
+        instances = (f"10.42.0.7{version}:8080", f"10.42.1.7{version}:8080")
+        self._twice(metric, container, shape, series_labels, instance=instances)
 
     def _twice(
         self, metric: str, container: str, shape: Shape, labels: Mapping[str, str], **scraped: tuple[str, str]

@@ -17,7 +17,9 @@ from app.settings.environment import read_settings
 from app.sources.mesh import istio, linkerd
 from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import (
+    CPU_WAITING,
     LAST_REASON,
+    MEMORY_STALLED,
     OOM_EVENTS,
     PERIODS,
     REASON,
@@ -94,7 +96,8 @@ async def queries_of_two_cycles(scope: Scope, *, without: str = "") -> list[str]
 
 EVERY_METRIC = {
     *(CPU_USAGE, MEMORY_USAGE),
-    *(PERIODS, THROTTLED_PERIODS, RESTARTS, LAST_REASON, REASON, OOM_EVENTS),
+    *(PERIODS, THROTTLED_PERIODS, CPU_WAITING, MEMORY_STALLED),
+    *(RESTARTS, LAST_REASON, REASON, OOM_EVENTS),
     *(POD_OWNER, REPLICASET_OWNER, JOB_OWNER, CONTROLLER_OWNER, WORKLOAD_OF_POD),
     *(linkerd.REQUESTS, linkerd.RESPONSES, linkerd.WRITTEN_BYTES, linkerd.READ_BYTES, "up"),
     *(istio.REQUESTS, istio.REQUEST_BYTES, istio.RESPONSE_BYTES),

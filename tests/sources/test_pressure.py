@@ -1,68 +1,125 @@
-"""Queries on CPU throttling and OOM kills: the exact texts, and their results as sparse samples."""
+"""Queries on throttling, OOM kills and pressure stalls: the texts, and their results as sparse samples."""
 
 import numpy as np
 import pytest
 
-from app.domain.profiles import Pressure
-from app.history.samples import PodContainer, StepRange
-from app.sources.pressure import pressure_query, sparse_samples
+from app.domain.profiles import PRESSURES_OF, Pressure, Resource
+from app.history.samples import PodContainer, PressureSamples, StepRange
+from app.sources.pressure import pressure_query, pressure_samples
 from app.sources.queries import Scope
-from app.sources.query_result import QueryResult
+from app.sources.query_result import Key, QueryResult
 
 SHOP = Scope(included=("shop",))
 STEPS = StepRange(100, 103)
 WEB, DB = ("shop", "web-1", "web"), ("shop", "db-0", "db")
 
 
-def largest(expression: str) -> str:
+def largest(expression: str, *more: str) -> str:
     """The maximum over the duplicates of one container."""
-    return f"max by (namespace,pod,container)({expression})"
+    return f"max by ({','.join(('namespace', 'pod', 'container', *more))})({expression})"
 
 
-def series(metric: str, matchers: str = "") -> str:
-    """The series of *metric* of the shop's containers."""
-    return f'{metric}{{container!="",container!="POD",{matchers}namespace="shop"}}'
+def of_containers(metric: str) -> str:
+    """CAdvisor's series of *metric* of the shop's containers."""
+    return f'{metric}{{container!="",container!="POD",namespace="shop"}}'
 
 
-def test_the_query_on_throttling() -> None:
-    """Throttled periods divided by periods, per container, where the share exceeds 5 %."""
-    throttled = f"rate({series('container_cpu_cfs_throttled_periods_total')}[5m])"
-    periods = f"rate({series('container_cpu_cfs_periods_total')}[5m])"
+def test_the_query_on_pressure_on_cpu() -> None:
+    """Throttled periods divided by periods, and the waiting time; both where the share exceeds 5 %."""
+    throttled = f"rate({of_containers('container_cpu_cfs_throttled_periods_total')}[5m])"
+    periods = f"rate({of_containers('container_cpu_cfs_periods_total')}[5m])"
+    waiting = f"rate({of_containers('container_pressure_cpu_waiting_seconds_total')}[5m])"
 
-    query = pressure_query(Pressure.CPU_THROTTLING, SHOP)
-
-    assert query == f"{largest(f'{throttled} / {periods}')} > 0.05"
-
-
-def test_the_query_on_oom_kills() -> None:
-    """A restarted container, a terminated one that was not terminated before, or the kubelet's event."""
-    killed = 'reason="OOMKilled",'
-    restarts = largest(f"increase({series('kube_pod_container_status_restarts_total')}[10m])")
-    last = largest(series("kube_pod_container_status_last_terminated_reason", killed))
-    terminated = series("kube_pod_container_status_terminated_reason", killed)
-    before = largest(f"max_over_time({terminated}[1h] offset 5m)")
-    events = largest(f"increase({series('container_oom_events_total')}[10m])")
-
-    assert pressure_query(Pressure.OOM_KILLED, SHOP) == (
-        f"({restarts} > 0 and {last} == 1)"
-        f" or ({largest(terminated)} == 1 unless {before} == 1)"
-        f" or ({events} > 0)"
+    assert pressure_query(Resource.CPU, SHOP) == (
+        f"{largest(f'{throttled} / {periods}')} > 0.05"
+        f' or label_replace({largest(waiting)} > 0.05,"pressure","CPUWaiting","","")'
     )
 
 
-def result() -> QueryResult:
-    """`web` has 0.3 at step 100 and no usable number at step 102; `db` has 2 at step 103."""
-    rows, columns = np.array([0, 0, 1], dtype=np.int32), np.array([0, 2, 3], dtype=np.int32)
-    return QueryResult((WEB, DB), STEPS, rows, columns, np.array([0.3, np.nan, 2.0]))
+def test_the_query_on_pressure_on_memory() -> None:
+    """A restarted container, a terminated one that was not terminated before, an event, or stalled time."""
+    own = 'exported_namespace="",namespace="shop"'
+    restarts = f"kube_pod_container_status_restarts_total{{{own}}}"
+    now, before = largest(f"{restarts} > 0", "uid"), largest(f"{restarts} offset 10m > 0", "uid")
+    is_scraped = f"max by ()({restarts} offset 10m)"
+    killed = f'reason="OOMKilled",{own}'
+    last = largest(f"kube_pod_container_status_last_terminated_reason{{{killed}}}")
+    terminated = f"kube_pod_container_status_terminated_reason{{{killed}}}"
+    terminated_before = largest(f"max_over_time({terminated}[1h] offset 5m)")
+    events = of_containers("container_oom_events_total")
+    rise = f"{largest(f'{events} > 0', 'id')} > {largest(f'{events} offset 10m', 'id')}"
+    stalled = f"rate({of_containers('container_pressure_memory_stalled_seconds_total')}[5m])"
+
+    query = pressure_query(Resource.MEMORY, SHOP)
+
+    assert query.startswith(
+        f"({largest(f'{now} unless {now} <= {before} and on () {is_scraped}')} and {last} == 1"
+        f" or ({largest(terminated)} == 1 unless {terminated_before} == 1)) or ("
+    )
+    assert query.endswith(
+        f" unless on () max by ()({restarts})) or {largest(rise)}"
+        f' or label_replace({largest(stalled)} > 0.05,"pressure","MemoryStalled","","")'
+    )
 
 
-@pytest.mark.parametrize(
-    ("reason", "shares"), [(Pressure.CPU_THROTTLING, [0.3, 2.0]), (Pressure.OOM_KILLED, [1.0, 1.0])]
-)
-def test_results_are_made_sparse(reason: Pressure, shares: list[float]) -> None:
-    """Row 0 at step 100 and row 1 at step 103 remain; the share of an OOM kill is 1 whatever is counted."""
-    samples = sparse_samples(reason, STEPS, result())
+def result(*points: tuple[Key, int, float]) -> QueryResult:
+    """One series for each point, at a step after 100."""
+    columns = np.array([column for _, column, _ in points], dtype=np.int32)
+    samples = np.array([sample for *_, sample in points])
+    keys = tuple(key for key, *_ in points)
+    return QueryResult(keys, STEPS, np.arange(len(points), dtype=np.int32), columns, samples)
 
-    assert samples.containers == (PodContainer(*WEB), PodContainer(*DB))
-    assert (samples.rows.tolist(), samples.at_steps.tolist()) == ([0, 1], [100, 103])
-    assert samples.shares.tolist() == shares
+
+def shown(kinds: list[PressureSamples]) -> dict[tuple[Pressure, str, int], float]:
+    """The share by kind, container and step."""
+    return {
+        (samples.reason, samples.containers[row].container, step): round(share, 6)
+        for samples in kinds
+        for row, step, share in zip(
+            samples.rows.tolist(), samples.at_steps.tolist(), samples.shares.tolist(), strict=True
+        )
+    }
+
+
+@pytest.mark.parametrize("resource", Resource)
+def test_results_are_made_sparse(resource: Resource) -> None:
+    """A sample that is no usable number is dropped; the share of an OOM kill is 1 whatever is counted."""
+    first, stall = PRESSURES_OF[resource]
+    is_memory = resource is Resource.MEMORY
+    points = [
+        ((*WEB, ""), 0, 0.3),
+        ((*WEB, ""), 2, np.nan),
+        ((*DB, ""), 3, 2.0),
+        ((*DB, stall.value), 1, 0.2),
+    ]
+
+    kinds = pressure_samples(resource, STEPS, result(*points))
+
+    assert [samples.reason for samples in kinds] == [first, stall]
+    assert PodContainer(*WEB) in kinds[0].containers
+    assert shown(kinds) == {
+        (first, "web", 100): 1.0 if is_memory else 0.3,
+        (first, "db", 103): 1.0 if is_memory else 2.0,
+        (stall, "db", 101): 0.2,
+    }
+
+
+def test_waiting_that_is_throttling_does_not_count_twice() -> None:
+    """Throttled in 30 % of the periods, waiting in 50 % of the time: 20 % are due to others.
+
+    32 % leave 2 %, which is below the least share. At another step nothing is subtracted.
+    """
+    points = [
+        ((*WEB, ""), 0, 0.3),
+        ((*WEB, "CPUWaiting"), 0, 0.5),
+        ((*DB, ""), 0, 0.3),
+        ((*DB, "CPUWaiting"), 0, 0.32),
+        ((*WEB, "CPUWaiting"), 1, 0.5),
+    ]
+
+    assert shown(pressure_samples(Resource.CPU, STEPS, result(*points))) == {
+        (Pressure.CPU_THROTTLING, "web", 100): 0.3,
+        (Pressure.CPU_THROTTLING, "db", 100): 0.3,
+        (Pressure.CPU_WAITING, "web", 100): 0.2,
+        (Pressure.CPU_WAITING, "web", 101): 0.5,
+    }

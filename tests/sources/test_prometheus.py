@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
-from app.domain.profiles import Pressure, Resource
+from app.domain.profiles import Resource
 from app.domain.workloads import Connection, Workload
 from app.errors import SourceError
 from app.history.samples import PodContainer
@@ -188,7 +188,7 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
     async with source as prometheus:
         await usage(prometheus.container_samples(Resource.CPU, STEPS))
         await prometheus.pod_owners(STEPS)  # twice: kube-state-metrics is silent
-        await only(prometheus.pressure_samples(Pressure.OOM_KILLED, STEPS))
+        await only(prometheus.pressure_samples(Resource.MEMORY, STEPS))
         await only(prometheus.connection_samples(STEPS))
 
     hosts = [request.url.host for request in wire.requests]

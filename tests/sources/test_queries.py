@@ -18,49 +18,28 @@ NOTHING = Scope(included=())
 
 
 @pytest.mark.parametrize(
-    ("scope", "expected"),
+    ("scope", "matchers"),
     [
-        (
-            EVERYTHING,
-            (
-                "max by (namespace,pod,container)(rate(container_cpu_usage_seconds_total"
-                '{container!="",container!="POD"}[5m]))'
-            ),
-        ),
-        (
-            ONE,
-            (
-                "max by (namespace,pod,container)(rate(container_cpu_usage_seconds_total"
-                '{container!="",container!="POD",namespace="emojivoto"}[5m]))'
-            ),
-        ),
-        (
-            SOME,
-            (
-                "max by (namespace,pod,container)(rate(container_cpu_usage_seconds_total"
-                '{container!="",container!="POD",namespace=~"emojivoto|shop",namespace!~"kube-public|kube-system"}[5m]))'
-            ),
-        ),
-        (
-            OURS,
-            (
-                "max by (namespace,pod,container)(rate(container_cpu_usage_seconds_total"
-                '{container!="",container!="POD",namespace!="kube-system",cluster="prod"}[5m]))'
-            ),
-        ),
-        (
-            NOTHING,
-            (
-                "max by (namespace,pod,container)(rate(container_cpu_usage_seconds_total"
-                '{container!="",container!="POD",namespace=""}[5m]))'
-            ),
-        ),
+        (EVERYTHING, ""),
+        (ONE, ',namespace="emojivoto"'),
+        (SOME, ',namespace=~"emojivoto|shop",namespace!~"kube-public|kube-system"'),
+        (OURS, ',namespace!="kube-system",cluster="prod"'),
+        (NOTHING, ',namespace=""'),
     ],
     ids=["everything", "one namespace", "some but not others", "one of several clusters", "nothing"],
 )
-def test_cpu_query(scope: Scope, expected: str) -> None:
-    """CPU is the rate over one step; several namespaces become one expression in sorted order."""
-    assert container_usage(Resource.CPU, scope) == expected
+def test_cpu_query(scope: Scope, matchers: str) -> None:
+    """The rate over one step, or the slope of a younger series, by core.
+
+    Several namespaces become one expression in sorted order.
+    """
+    series = f'container_cpu_usage_seconds_total{{container!="",container!="POD"{matchers}}}'
+    slope = f"(deriv({series}[5m]) unless {series} offset 10m) > 0"
+
+    assert container_usage(Resource.CPU, scope) == (
+        "max by (namespace,pod,container,cpu)"
+        f'(rate({series}[5m]) or label_replace({slope},"__slope","1","",""))'
+    )
 
 
 def test_memory_query() -> None:

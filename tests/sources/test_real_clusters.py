@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from app.domain.profiles import Pressure, Resource
+from app.domain.profiles import Resource
 from app.domain.workloads import Connection, Workload
 from app.history.samples import StepRange
 from app.sources.prometheus import NetworkProvider, PrometheusSource
@@ -127,9 +127,9 @@ async def test_containers(shared: Prometheus, scope: Scope, cores: float, memory
 async def test_throttling(shared: Prometheus, scope: Scope, shares: list[float]) -> None:
     """West's 9 of 10 periods do not count: the quotient joins periods of one cluster only."""
     async with source(shared, scope) as prometheus:
-        pressure = await only(prometheus.pressure_samples(Pressure.CPU_THROTTLING, HALF_HOUR))
+        throttling, _ = await only(prometheus.pressure_samples(Resource.CPU, HALF_HOUR))
 
-    np.testing.assert_allclose(pressure.shares, shares, rtol=1e-9)
+    np.testing.assert_allclose(throttling.shares, shares, rtol=1e-9)
 
 
 async def test_owners(shared: Prometheus) -> None:

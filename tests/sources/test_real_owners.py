@@ -263,3 +263,73 @@ async def test_without_owner_metrics_there_are_no_owners(serve: Serve) -> None:
     owners, questions = await owners_in(serve({RULE: [elsewhere]}))
 
     assert (owners, questions) == (PastOwners("names", {}), 2)
+
+
+KUBE_STATE_METRICS = {
+    "namespace": "monitoring",
+    "pod": "kube-state-metrics-0",
+    "container": "kube-state-metrics",
+    "job": "kube-state-metrics",
+}
+
+
+def exported(labels: Labels, **scraped: str) -> Labels:
+    """The series as it is scraped without `honorLabels`."""
+    own = {
+        f"exported_{label}" if label in KUBE_STATE_METRICS else label: value
+        for label, value in labels.items()
+    }
+    return {**own, **KUBE_STATE_METRICS, **scraped}
+
+
+async def test_owners_with_exported_labels(serve: Serve) -> None:
+    """Without `honorLabels`, the labels `namespace` and `pod` name kube-state-metrics, and not the objects.
+
+    The Pod of kube-state-metrics itself has its own owner alone. A tenant's Pod that claims an owner in
+    another namespace is scraped by another job.
+    """
+    web = owned("pod", "web-5f5b555dff-fcg7c", "ReplicaSet", "web-5f5b555dff")
+    replicaset = owned("replicaset", "web-5f5b555dff", "Deployment", "web")
+    pod_of_exporter = owned("pod", KUBE_STATE_METRICS["pod"], "StatefulSet", "kube-state-metrics")
+    itself = {**pod_of_exporter, "namespace": "monitoring"}
+    claim = owned("pod", "db-0", "StatefulSet", "evil")
+    prometheus = serve(
+        {
+            "kube_pod_owner": [
+                *(exported(pod, instance=instance) for pod in (web, itself) for instance in "ab"),
+                exported(claim, namespace="evil", pod="evil-0", job="kubernetes-pods"),
+            ],
+            "kube_replicaset_owner": [exported(replicaset)],
+        }
+    )
+
+    owners, queries = await owners_in(prometheus)
+
+    assert (owners.known_by, queries, owners.distrusted) == ("kube-state-metrics", 1, frozenset())
+    assert owners.workloads == {
+        (SHOP, "web-5f5b555dff-fcg7c"): Workload(SHOP, "web"),
+        ("monitoring", "kube-state-metrics-0"): Workload("monitoring", "kube-state-metrics", "StatefulSet"),
+    }
+
+
+async def test_own_labels_are_believed_before_exported_ones(serve: Serve) -> None:
+    """Where kube-state-metrics' series have their own labels, exported ones are claims of others."""
+    claim = owned("pod", "db-0", "StatefulSet", "evil")
+    prometheus = serve({"kube_pod_owner": [owned("pod", "web-0", "StatefulSet", "web"), exported(claim)]})
+
+    owners, _ = await owners_in(prometheus)
+
+    assert owners.workloads == {(SHOP, "web-0"): Workload(SHOP, "web", "StatefulSet")}
+
+
+async def test_a_pod_with_many_owners_is_distrusted(serve: Serve) -> None:
+    """If relabelling drops exported labels, the Pod of kube-state-metrics has the owners of all Pods."""
+    names = ("web", "db", "cart")
+    rows = [{**owned("pod", "x", "StatefulSet", name), **KUBE_STATE_METRICS} for name in names]
+    rules = [{**by_rule("x", "statefulset", name), **KUBE_STATE_METRICS} for name in names]
+    itself = f"monitoring/{KUBE_STATE_METRICS['pod']}"
+    for metrics in ({"kube_pod_owner": rows}, {RULE: rules}):
+        owners, _ = await owners_in(serve(metrics))
+
+        assert owners.workloads == {}
+        assert owners.distrusted == {itself}

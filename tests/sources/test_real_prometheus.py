@@ -213,6 +213,23 @@ async def test_a_server_that_answers_others_is_not_away(source: PrometheusSource
         assert await away.narrowed(error, LAST_DAY) is error
 
 
+@pytest.mark.parametrize(
+    "query",
+    ["quantile by (namespace,pod,container)(2, {})", "max by (namespace,pod,container)(rate({}[5m]))"],
+)
+async def test_annotations_are_no_partial_answer(emojivoto: Prometheus, query: str) -> None:
+    """Prometheus 3 warns of a quantile of 2 and of the rate of a gauge, in a complete answer; 2.42 does not.
+
+    The quantile is +Inf, which is no usable number.
+    """
+    async with PrometheusSource(emojivoto.url, scope=Scope()) as source:
+        selector = 'container_memory_working_set_bytes{container!="",container!="POD"}'
+        labels, step = ("namespace", "pod", "container"), StepRange(LAST_STEP, LAST_STEP)
+        result = await source.api.query_range(query.replace("{}", selector), labels, step)
+
+    assert len(result.keys) == len(usage_of_newer_pods())
+
+
 async def test_an_empty_prometheus(
     prometheus_factory: Callable[[Path | None], Prometheus],
 ) -> None:

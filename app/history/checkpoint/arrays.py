@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.profiles import Pressure, Resource
+from app.domain.profiles import PRESSURE_OF, PRESSURES_OF, Pressure, Resource
 from app.domain.reporters import Reporters
 from app.history.checkpoint.array_format import UnreadableCheckpointError
 from app.history.connection_history import ConnectionHistory
@@ -24,7 +24,14 @@ from app.history.usage import UsageState
 NamedArrays = dict[str, NDArray[Any]]
 
 RESOURCE_NAMES = {Resource.CPU: "cpu", Resource.MEMORY: "memory"}
-_PRESSURE = {Pressure.CPU_THROTTLING: "CPUThrottling", Pressure.OOM_KILLED: "OOMKilled"}
+_PRESSURE = {
+    Pressure.CPU_THROTTLING: "CPUThrottling",
+    Pressure.OOM_KILLED: "OOMKilled",
+    Pressure.CPU_WAITING: "CPUWaiting",
+    Pressure.MEMORY_STALLED: "MemoryStalled",
+}
+# Other kinds are stored where there are any: most clusters have no pressure stalls, and older releases none.
+_ALWAYS_STORED = frozenset(PRESSURE_OF.values())
 _CONNECTIONS = "connections"
 _COVERAGE, _COVERAGE_STARTS = "coverage", "starts"
 # Per day.
@@ -54,7 +61,8 @@ def usage_arrays(usage: UsageState) -> Iterator[tuple[str, NDArray[Any]]]:
         histograms.grow(size)
         yield from _with_prefix(RESOURCE_NAMES[resource], _histogram_arrays(histograms))
     for kind, pressure in usage.pressure.items():
-        yield from _with_prefix(_PRESSURE[kind], _pressure_arrays(pressure, size))
+        if kind in _ALWAYS_STORED or any(day.any() for day in pressure.days.values()):
+            yield from _with_prefix(_PRESSURE[kind], _pressure_arrays(pressure, size))
 
 
 def connection_arrays(connections: ConnectionHistory) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -72,8 +80,14 @@ def read_usage(usage: UsageState, arrays: NamedArrays) -> None:
     size = len(usage.series.containers)
     for resource, histograms in usage.histograms.items():
         _read_histograms(histograms, _section(arrays, RESOURCE_NAMES[resource]), size)
-    for kind, pressure in usage.pressure.items():
-        _read_pressure(pressure, _section(arrays, _PRESSURE[kind]), size)
+    for kinds in PRESSURES_OF.values():
+        first = _section(arrays, _PRESSURE[kinds[0]])
+        for kind in kinds:
+            section = _section(arrays, _PRESSURE[kind])
+            if section or kind is kinds[0]:
+                _read_pressure(usage.pressure[kind], section, size)
+            else:  # one query reads all kinds
+                usage.pressure[kind].coverage = _read_coverage(_section(first, _COVERAGE))
 
 
 def read_connections(connections: ConnectionHistory, arrays: NamedArrays) -> None:

@@ -19,13 +19,15 @@ class Attributions:
 
     The query is sent if a result has a Pod that the snapshot lacks, or reaches back so far that another Pod
     may have had the same name. *measured* are the workloads with usage, groups of runs among them; the set
-    may grow. `owner_source` names what supplied the owners; empty if no query was sent.
+    may grow. `owner_source` names what supplied the owners; empty if no query was sent. `distrusted_owners`
+    names the objects that have too many owners to be true.
     """
 
     def __init__(
         self, source: UsageSource, snapshot: ClusterSnapshot, measured: AbstractSet[Workload] = frozenset()
     ) -> None:
         self.owner_source = ""
+        self.distrusted_owners: AbstractSet[str] = frozenset()
         self.current = Attribution(snapshot, measured=measured)
         self._source, self._snapshot, self._measured = source, snapshot, measured
         self._for_edges: Attribution | None = None
@@ -55,6 +57,7 @@ class Attributions:
     async def _query_owners(self, steps: StepRange) -> Attribution:
         owners = await self._source.pod_owners(steps)
         self.owner_source = owners.known_by
+        self.distrusted_owners |= owners.distrusted
         return Attribution(
             self._snapshot,
             owners.workloads,

@@ -1,6 +1,7 @@
 """The outcome of a cycle's queries."""
 
 from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from app.domain.profiles import Identity, ProfileKind
@@ -27,6 +28,7 @@ class CollectedSamples:
     samples: int = 0
     unread_past: set[ProfileKind] = field(default_factory=set)  # kinds of profiles that wait for their past
     unattributed_namespaces: set[str] = field(default_factory=set)
+    distrusted_owners: AbstractSet[str] = frozenset()
     past_owner_source: str = ""
     dropped_edges: DroppedEdges = field(default_factory=dict)  # in the result for the newest steps
     absurd_needs: list[AbsurdNeed] = field(default_factory=list)

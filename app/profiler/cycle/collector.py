@@ -121,6 +121,7 @@ class SampleCollector:
         # A signal without a query in this cycle keeps its state.
         self._states |= {state.signal: state for state in (*usage_states, edge_state) if state}
         self._update_past_owner_source(context.attributions.owner_source)
+        context.collected.distrusted_owners = context.attributions.distrusted_owners
         return self._completed(context.collected, wanted)
 
     def forget_counts(self) -> None:

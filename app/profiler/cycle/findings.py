@@ -23,6 +23,7 @@ class Findings:
         self._edges: dict[tuple[EdgeFault, str], datetime] = {}  # when each was seen last
         self._needs: dict[Workload, tuple[str, datetime]] = {}  # the first reason of each
         self._forgotten: dict[str, datetime] = {}  # when each namespace last lost usage
+        self._distrusted_owners: dict[str, datetime] = {}
         self._container_jobs: list[str] = []
         self._lags_seconds: dict[str, int] = {}
 
@@ -41,6 +42,8 @@ class Findings:
             (workload.namespace for workload in collected.forgotten_workloads), now
         )
         self._forgotten = {name: seen for name, seen in self._forgotten.items() if now - seen < _REMEMBERED}
+        self._distrusted_owners |= dict.fromkeys(sorted(collected.distrusted_owners), now)
+        self._distrusted_owners = _recent(self._distrusted_owners, now)
         self._container_jobs = list(collected.container_jobs)
         self._lags_seconds = {signal.value: lag for signal, lag in collected.lags_seconds.items() if lag}
 
@@ -58,6 +61,7 @@ class Findings:
                 )
             },
             "forgottenUsage": sorted(self._forgotten)[:_MAX_LISTED_NAMESPACES],
+            "distrustedOwners": sorted(self._distrusted_owners)[:_MAX_LISTED_NAMESPACES],
             "containerJobs": self._container_jobs[:_MAX_LISTED_NAMESPACES] if self._has_several_jobs else [],
             "refusedWrites": published.refused,
             "ignoredObjects": {"total": published.ignored, "names": list(published.ignored_names)}

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from app.domain.namespaces import NamespaceSelection
-from app.domain.profiles import PRESSURE_OF, Resource
+from app.domain.profiles import Resource
 from app.domain.workloads import Workload
 from app.history.open_steps import Settlement
 from app.history.samples import ContainerSamples, PressureSamples, StepRange
@@ -128,10 +128,11 @@ class UsageCollector:
         question, newest_step = self._pressure_question, context.newest_step
 
         async def query(part: StepRange, namespaces: NamespaceSelection, results: SignalResults) -> None:
-            async for samples in self._source.pressure_samples(PRESSURE_OF[self._resource], part, namespaces):
-                results.note(samples.steps, part, samples.failed)
-                attribution = await context.attributions.for_result(samples.containers, samples.steps)
-                await self._folding.fold_pressure(samples, attribution, newest_step)
+            async for kinds in self._source.pressure_samples(self._resource, part, namespaces):
+                results.note(kinds[0].steps, part, kinds[0].failed)
+                for samples in kinds:
+                    attribution = await context.attributions.for_result(samples.containers, samples.steps)
+                    await self._folding.fold_pressure(samples, attribution, newest_step)
 
         find_missing = partial(self._history.missing_pressure, self._resource, newest_step)
         planned = question.plan(find_missing, context.unlisted, newest_step)
