@@ -356,6 +356,7 @@ class SampleCollector:
     ) -> None:
         results.note(samples.steps, part, samples.failed)
         results.unanswered_mesh = samples.unanswered_mesh
+        results.unseen = results.unseen or samples.unseen
         results.unusable += samples.unusable
         results.series_counts.append(len(samples.sources))
         self._mesh_seen = self._mesh_seen or bool(samples.sources or self._connections.sources)
