@@ -14,3 +14,4 @@ class WorkloadRecord:
     uid: str = ""
     cron_job: Workload | None = None
     init_containers: InitContainers = NO_INIT_CONTAINERS
+    ready_replicas: int = 0

@@ -16,9 +16,10 @@ class ClusterSnapshot:
 
     `uids` has the UID of every workload object, `living` the CronJobs, and the workloads that run
     to completion and have a Pod that runs. `init_containers` has the init containers of the Pod
-    templates that have some, by the workload that is profiled. `listed` are the namespaces of which all Pods
-    and workloads are in the snapshot: what is not in it does not exist there. `unread` are the kinds that
-    can't be read now, each with a namespace or the empty one for all: their state may be out of date.
+    templates that have some, by the workload that is profiled; `ready_replicas` has the ready Pods of
+    long-running workloads that have some. `listed` are the namespaces of which all Pods and workloads are in
+    the snapshot: what is not in it does not exist there. `unread` are the kinds that can't be read now, each
+    with a namespace or the empty one for all: their state may be out of date.
     """
 
     pods: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
@@ -26,6 +27,7 @@ class ClusterSnapshot:
     cron_jobs: Mapping[Workload, Workload] = field(default_factory=dict)
     uids: Mapping[Workload, str] = field(default_factory=dict)
     init_containers: Mapping[Workload, InitContainers] = field(default_factory=dict)
+    ready_replicas: Mapping[Workload, int] = field(default_factory=dict)
     living: frozenset[Workload] = frozenset()
     listed: NamespaceSelection = field(default_factory=lambda: NamespaceSelection(frozenset()))
     unread: UnreadKinds = frozenset()

@@ -35,6 +35,9 @@ def build_snapshot(
             for record in records
             if record.init_containers != NO_INIT_CONTAINERS
         },
+        ready_replicas={
+            record.workload: record.ready_replicas for record in records if record.ready_replicas
+        },
         living=frozenset(
             run_group(cron_jobs.get(workload, workload))
             for workload in {*running, *(record.workload for record in records)}
