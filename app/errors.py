@@ -7,6 +7,7 @@ ProfilerError
 ├── SourceError          a usage source failed or gave an incomplete answer: profiles stay unchanged
 │   ├── NoNamespacesError  no namespace is in scope: no query was sent, and no source failed
 │   ├── ThrottledError   the source limits the rate of queries: send no more of them
+│   ├── SeveralClustersError  series of several clusters can't be separated: a setting is missing
 │   ├── TooLargeError    the answer is larger than the source allows: send smaller queries
 │   └── RefusedQueryError  the source works, but not for this query: other namespaces or steps may succeed
 └── ClusterError         the API server rejected the request or is unreachable
@@ -59,6 +60,10 @@ class NoNamespacesError(SourceError):
 
 class ThrottledError(SourceError):
     """The source limits the rate of queries: fewer of them may succeed."""
+
+
+class SeveralClustersError(SourceError):
+    """The source has series of several clusters, and no setting says which one is profiled."""
 
 
 class TooLargeError(SourceError):

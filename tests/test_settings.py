@@ -29,6 +29,8 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "prometheus_sigv4_region": ("eu-west-1", "eu-west-1"),
     "prometheus_cluster": ("prod-1", "prod-1"),
     "prometheus_cluster_label": ("k8s_cluster", "k8s_cluster"),
+    "connections_prometheus_cluster": ("viz-1", "viz-1"),
+    "connections_prometheus_cluster_label": ("k8s", "k8s"),
     "container_metrics_matcher": ('job="kubelet", path=~"/m.+"', 'job="kubelet", path=~"/m.+"'),
     "network_metric_provider": ("linkerd", "linkerd"),
     "mesh_proxy_namespaces": ("istio-system, gateways", ("istio-system", "gateways")),

@@ -77,7 +77,10 @@ def _connections_table(connections: list[Manifest]) -> Table:
     table = _table(
         "Connections",
         ("SOURCE", "DESTINATION", "NAME"),
-        ("REQUESTS+RESPONSES/MIN", "REQUESTS/MIN", "RESPONSES/MIN", "SAMPLES", "CONFIDENCE"),
+        (
+            *("REQUESTS+RESPONSES/MIN", "REQUESTS/MIN", "RESPONSES/MIN", "P95/MIN", "PROTOCOL"),
+            *("BYTES SENT/S", "BYTES RECEIVED/S", "SAMPLES", "CONFIDENCE"),
+        ),
     )
     rows = []
     for manifest in connections:
@@ -90,6 +93,10 @@ def _connections_table(connections: list[Manifest]) -> Table:
                 _cell(spec, "bandwidth_requirement"),
                 _cell(status, "requestsPerMinute"),
                 _cell(status, "responsesPerMinute"),
+                _cell(status.get("steps", {}).get("messagesPerMinute", {}), "p95"),
+                _cell(status, "protocol"),
+                _cell(status, "requestBytesPerSecond"),
+                _cell(status, "responseBytesPerSecond"),
                 _cell(status, "samples"),
                 _cell(status, "confidence"),
             )

@@ -1,9 +1,8 @@
 """Index from workload to the annotations of its Pods, built on profile changes rather than per Pod."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import isfinite
 
 from app.domain.annotations import kind_of, pod_annotations
 from app.domain.catalogue import ProfileCatalogue
@@ -15,6 +14,7 @@ from app.domain.workloads import Connection, Workload
 
 # Up to this length a list is searched as quickly as a set, and takes a fifth of the memory.
 _MAX_LISTED_CONNECTIONS = 16
+_MAX_RATE = 1e100
 
 
 @dataclass(slots=True)
@@ -109,19 +109,22 @@ class AnnotationIndex:
         )
 
     def _largest(self, workload: Workload, connections: Iterable[Connection]) -> list[str]:
-        """The profile names of the connections with the highest rates; ties go to the first by name.
+        """The profile names of the connections with the largest shares; ties go to the first by name.
 
-        Connections that the namespace of *workload* reports come first. Those that only other namespaces
-        declare take the places that are left, where these namespaces take turns.
+        The workload's own calls come first, then what else its namespace reports. Connections that only other
+        namespaces declare take the places that are left, where these namespaces take turns.
         """
         own: list[StoredProfile] = []
         declared: list[StoredProfile] = []
         for connection in connections:
             if profile := self._catalogue.get(Identity(ProfileKind.CONNECTION, connection)):
                 (own if is_own(workload, connection, profile.reporters) else declared).append(profile)
-        own.sort(key=_by_rate)
+        share = _shares(own)
+        own.sort(key=lambda profile: (not _is_call(workload, profile), -share(profile), profile.name))
         room = max(self._max_connections - len(own), 0)
-        others = take_turns(sorted(declared, key=_by_rate), lambda profile: profile.tenant, room)
+        share = _shares(declared)
+        declared.sort(key=lambda profile: (-share(profile), profile.name))
+        others = take_turns(declared, lambda profile: profile.tenant, room)
         return [profile.name for profile in (*own[: self._max_connections], *others)]
 
     def _update(self, identity: Identity) -> None:
@@ -140,14 +143,32 @@ class AnnotationIndex:
         return any(self._catalogue.get(Identity(resource.profile_kind, workload)) for resource in Resource)
 
 
-def _by_rate(profile: StoredProfile) -> tuple[float, str]:
-    return -_rate(profile.value), profile.name
+def _is_call(workload: Workload, profile: StoredProfile) -> bool:
+    """True if *workload* is the source of the connection."""
+    return isinstance(profile.subject, Connection) and profile.subject.source == workload
 
 
-def _rate(value: str) -> float:
+def _shares(profiles: Collection[StoredProfile]) -> Callable[[StoredProfile], float]:
+    """The larger of a connection's shares in the messages and in the bytes of all *profiles*."""
+    messages, octets = sum(map(_messages, profiles)), sum(map(_octets, profiles))
+
+    def share(profile: StoredProfile) -> float:
+        of_messages = _messages(profile) / messages if messages else 0.0
+        return max(of_messages, _octets(profile) / octets if octets else 0.0)
+
+    return share
+
+
+def _messages(profile: StoredProfile) -> float:
     """The rate in an object's text; 0 if it is not a number, since people can edit the object."""
     try:
-        rate = float(value)
+        rate = float(profile.value)
     except ValueError:
         return 0.0
-    return rate if isfinite(rate) else 0.0  # NaN has no order, so sorting it would give random results
+    # NaN has no order, so sorting it would give random results; a sum of huge numbers is none.
+    return rate if 0 <= rate <= _MAX_RATE else 0.0
+
+
+def _octets(profile: StoredProfile) -> float:
+    """The bytes per second both ways."""
+    return (profile.request_bytes or 0.0) + (profile.response_bytes or 0.0)

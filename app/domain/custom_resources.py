@@ -38,6 +38,8 @@ MAX_LISTED = 32  # roles, and containers that are left out, in a status
 _SHARE = re.compile(r"[01]\.[0-9]{1,8}", re.ASCII)
 _REPORTED_BY = {Reporters.DESTINATION: "destination", Reporters.BOTH: "both"}
 _REPORTERS = {text: reporters for reporters, text in _REPORTED_BY.items()}
+_BYTES = re.compile(r"[0-9]{1,18}", re.ASCII)
+_REQUEST_BYTES, _RESPONSE_BYTES = "requestBytesPerSecond", "responseBytesPerSecond"
 _NONE: Mapping[str, str] = MappingProxyType({})  # shared, since an index holds tens of thousands of profiles
 
 
@@ -73,13 +75,7 @@ def to_status(profile: Profile, *, refreshed_at: datetime) -> dict[str, Any]:
     if explanation := explain(profile):
         status["explanation"] = explanation
     if isinstance(profile, ConnectionProfile):
-        rates = {
-            "requestsPerMinute": profile.requests_per_minute,
-            "responsesPerMinute": profile.responses_per_minute,
-            "requestBytesPerSecond": profile.request_bytes_per_second,
-            "responseBytesPerSecond": profile.response_bytes_per_second,
-        }
-        return status | {name: rate for name, rate in rates.items() if rate is not None}
+        return status | _connection_status(profile)
     status["slots"] = [_slot(slot) for slot in profile.slots]
     status["containers"] = [_container(container) for container in profile.containers]
     if profile.roles:
@@ -91,6 +87,37 @@ def to_status(profile: Profile, *, refreshed_at: datetime) -> dict[str, Any]:
         status["risk"] = _risk(profile.resource, profile.risk)
     if profile.signals:
         status["signals"] = [_signal(signal) for signal in profile.signals]
+    return status
+
+
+def _connection_status(profile: ConnectionProfile) -> dict[str, Any]:
+    """The rates of a connection; those that were not measured are absent."""
+    rates = {
+        "requestsPerMinute": profile.requests_per_minute,
+        "responsesPerMinute": profile.responses_per_minute,
+        _REQUEST_BYTES: profile.request_bytes_per_second,
+        _RESPONSE_BYTES: profile.response_bytes_per_second,
+    }
+    status: dict[str, Any] = {"protocol": profile.protocol.label}
+    status |= {name: rate for name, rate in rates.items() if rate is not None}
+    steps = {
+        "messagesPerMinute": profile.messages,
+        _REQUEST_BYTES: profile.request_bytes,
+        _RESPONSE_BYTES: profile.response_bytes,
+    }
+    if measured := {name: rates for name, rates in steps.items() if rates}:
+        status["steps"] = {
+            name: {"p95": rates.p95, "maximum": rates.maximum} for name, rates in measured.items()
+        }
+    if replica := profile.per_replica:
+        by_name = {
+            "messagesPerMinute": replica.messages_per_minute,
+            _REQUEST_BYTES: replica.request_bytes_per_second,
+            _RESPONSE_BYTES: replica.response_bytes_per_second,
+        }
+        status["perReplica"] = {"replicas": replica.replicas} | {
+            name: rate for name, rate in by_name.items() if rate is not None
+        }
     return status
 
 
@@ -216,6 +243,8 @@ def from_manifest(
         confidence=_share(status.get("confidence")) if with_containers else 0.0,
         containers=_values(status.get("containers")) if with_containers else _NONE,
         reporters=_REPORTERS.get(text_in(notes.get(annotations.REPORTED_BY)), Reporters.SOURCE),
+        request_bytes=_bytes(status.get(_REQUEST_BYTES)),
+        response_bytes=_bytes(status.get(_RESPONSE_BYTES)),
     )
 
 
@@ -239,6 +268,10 @@ def _values(containers: object) -> Mapping[str, str]:
 
 def _time(value: object) -> datetime | None:
     return parse_time(value) if isinstance(value, str) else None
+
+
+def _bytes(value: object) -> float | None:
+    return float(value) if isinstance(value, str) and _BYTES.fullmatch(value) else None
 
 
 def _workload(notes: Mapping[str, Any]) -> Workload | None:

@@ -16,6 +16,7 @@ from app.domain.profiles import (
     ResourceProfile,
     StatedRisk,
 )
+from app.domain.protocols import Protocol
 from app.domain.quantities import format_share, format_time
 
 MAX_CHARACTERS = 4096  # the schema's limit
@@ -150,8 +151,46 @@ def _signal(signal: PressureSignal) -> str:
 
 def _connection(profile: ConnectionProfile) -> str:
     scraped = _hours(profile.basis.samples * _STEP / timedelta(hours=1))
-    return (
-        f"Mean over the part of the last 24 hours in which {profile.connection.source} was scraped"
-        f" ({scraped}); minutes without traffic count as 0:"
-        f" {profile.requests_per_minute} requests + {profile.responses_per_minute} responses per minute."
+    window = f"the part of the last 24 hours in which {profile.connection.source} was scraped ({scraped})"
+    sentences = [f"Mean over {window}; minutes without traffic count as 0: {_rates(profile)}."]
+    if steps := _steps(profile):
+        sentences.append(f"95 % of the 5-minute steps have at most {steps}.")
+    if replica := profile.per_replica:
+        per_replica = _traffic(
+            replica.messages_per_minute, replica.request_bytes_per_second, replica.response_bytes_per_second
+        )
+        plural = "" if replica.replicas == 1 else "s"
+        sentences.append(f"Each of {replica.replicas} ready replica{plural} of the source: {per_replica}.")
+    return " ".join(sentences)
+
+
+def _rates(profile: ConnectionProfile) -> str:
+    octets = _octets(profile.request_bytes_per_second, profile.response_bytes_per_second)
+    if profile.protocol is Protocol.TCP:
+        return f"{octets} of plain TCP, without requests that the mesh can count"
+    protocol = {Protocol.GRPC: "gRPC", Protocol.HTTP: "HTTP"}[profile.protocol]
+    messages = (
+        f"{profile.requests_per_minute} requests + {profile.responses_per_minute} responses"
+        f" of {protocol} per minute"
     )
+    return f"{messages}, {octets}" if octets else messages
+
+
+def _steps(profile: ConnectionProfile) -> str:
+    messages, request_bytes, response_bytes = (
+        steps.p95 if steps else None
+        for steps in (profile.messages, profile.request_bytes, profile.response_bytes)
+    )
+    return _traffic(messages, request_bytes, response_bytes)
+
+
+def _traffic(messages: str | None, request_bytes: str | None, response_bytes: str | None) -> str:
+    parts = [f"{messages} messages per minute"] if messages else []
+    octets = _octets(request_bytes, response_bytes)
+    return ", ".join([*parts, octets] if octets else parts)
+
+
+def _octets(request_bytes: str | None, response_bytes: str | None) -> str:
+    ways = ((request_bytes, "sent"), (response_bytes, "received"))
+    known = [f"{int(amount):,} bytes {way}" for amount, way in ways if amount is not None]
+    return f"{' and '.join(known)} per second" if known else ""

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from app.domain.protocols import Protocol
 from app.domain.reporters import Reporters, declaring_namespace
 from app.domain.workloads import Connection, Workload
 
@@ -194,10 +195,29 @@ class ResourceProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class StepRates:
+    """The 95th percentile and the maximum of a rate over 5-minute steps."""
+
+    p95: str
+    maximum: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRates:
+    """Mean rates divided by the ready replicas of the source; bytes if they were measured."""
+
+    replicas: int
+    messages_per_minute: str
+    request_bytes_per_second: str | None = None
+    response_bytes_per_second: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionProfile:
     """Mean requests and responses per minute over one directed edge, summed over all replicas.
 
-    Bytes per second are set if they were measured. `reporters` are the ends that report the edge.
+    Bytes per second are set if they were measured. `reporters` are the ends that report the edge. `messages`
+    has the steps of requests and responses together; `per_replica` is None without a ready replica.
     """
 
     connection: Connection
@@ -208,6 +228,11 @@ class ConnectionProfile:
     request_bytes_per_second: str | None = None
     response_bytes_per_second: str | None = None
     reporters: Reporters = Reporters.SOURCE
+    protocol: Protocol = Protocol.HTTP
+    messages: StepRates | None = None
+    request_bytes: StepRates | None = None
+    response_bytes: StepRates | None = None
+    per_replica: ReplicaRates | None = None
 
     @property
     def identity(self) -> Identity:
@@ -236,7 +261,9 @@ class StoredProfile(msgspec.Struct, frozen=True, gc=False):
     is_stale: bool = False
     confidence: float = 0.0
     containers: Mapping[str, str] = msgspec.field(default_factory=dict)  # value by name, if read
-    reporters: Reporters = Reporters.SOURCE  # of a connection
+    reporters: Reporters = Reporters.SOURCE  # of a connection, like the bytes per second
+    request_bytes: float | None = None
+    response_bytes: float | None = None
 
     @property
     def identity(self) -> Identity:

@@ -14,3 +14,4 @@ class WorkloadRecord:
     uid: str = ""
     cron_job: Workload | None = None
     template: TemplateContainers = UNKNOWN_TEMPLATE
+    ready_replicas: int = 0

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
+from app.domain.protocols import Protocol
 from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
 from app.history.coverage import Coverage, StepFlags
@@ -21,6 +22,7 @@ from app.history.key_ranges import KeyRange, Keys, key_of, keys_of
 from app.history.open_steps import OpenCoverage, Settlement, all_settled
 from app.history.padding import pad
 from app.history.samples import STEPS_PER_DAY, ConnectionSamples, StepRange, day_of
+from app.history.step_statistics import StepStatistics, step_statistics
 
 T = TypeVar("T")
 _NEVER = (0, 0, 0)  # first, last and number of scraped steps of an unknown source
@@ -32,7 +34,7 @@ class ConnectionMean:
     """Means over the steps in which the source was scraped; silent steps count as 0.
 
     The byte rates are None if no bytes were measured in the whole day. `reporters` are the ends that report
-    the edge.
+    the edge. `messages` has the steps of requests and responses together, per minute.
     """
 
     connection: Connection
@@ -44,6 +46,10 @@ class ConnectionMean:
     request_bytes_per_second: float | None = None
     response_bytes_per_second: float | None = None
     reporters: Reporters = Reporters.SOURCE
+    protocol: Protocol = Protocol.HTTP
+    messages: StepStatistics | None = None
+    request_bytes: StepStatistics | None = None
+    response_bytes: StepStatistics | None = None
 
 
 class RingBuffer:
@@ -85,9 +91,9 @@ class ConnectionHistory:
         absent = (np.float32(0), np.float32(0), np.float32(np.nan), np.float32(np.nan))
         self.rates = {name: RingBuffer(empty) for name, empty in zip(RATES, absent, strict=True)}
         self.scraped = RingBuffer(np.bool_(False))
-        self.reporters: NDArray[np.uint8] = np.empty(
-            0, dtype=np.uint8
-        )  # of each edge, since it was first seen
+        # Of each edge: who reports it, since it was first seen; its protocol, as last seen.
+        self.reporters: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
+        self.protocols: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
 
     @property
     def newest_read_step(self) -> int:
@@ -118,6 +124,7 @@ class ConnectionHistory:
             if values is not None:
                 ring.write(edges, columns, values[:, inside], uncovered & ~np.isnan(values[:, inside]))
         self.reporters[edges] |= samples.edge_reporters
+        self._fold_protocols(edges, samples)
         uncovered = self._uncovered(samples.sources, samples.steps)[:, inside]
         # A source that was scraped once in a step stays so, whatever a later answer lacks.
         scraped = samples.scraped[:, inside]
@@ -131,16 +138,18 @@ class ConnectionHistory:
             self.forget_silent()
 
     def means(self) -> list[ConnectionMean]:
-        """The mean of each edge that was not silent for the whole day."""
+        """The mean of each edge that was not silent for the whole day: with bytes alone, it is one of TCP."""
         requests, responses, request_bytes, response_bytes = (
             _row_sums(self.rates[name].values) for name in RATES
         )
         scraped = self._scraped_steps()
+        statistics = self._step_statistics()
         connection_means = []
-        for connection, row in self.edges.items():
+        for (connection, row), of_steps in zip(self.edges.items(), statistics, strict=True):
             source = self.sources.get(connection.source)
             first, last, steps = scraped[source] if source is not None else _NEVER
-            if not steps or requests[row] + responses[row] <= 0:
+            totals = (requests[row], responses[row], request_bytes[row], response_bytes[row])
+            if not steps or not any(total > 0 for total in totals):
                 continue
             connection_means.append(
                 ConnectionMean(
@@ -153,6 +162,8 @@ class ConnectionHistory:
                     _mean(request_bytes[row], steps),
                     _mean(response_bytes[row], steps),
                     Reporters(int(self.reporters[row])) or Reporters.SOURCE,
+                    self._protocol(row, has_messages=requests[row] + responses[row] > 0),
+                    *of_steps,
                 )
             )
         return connection_means
@@ -192,6 +203,7 @@ class ConnectionHistory:
         for ring, *part_rings in zip(self.rings(), *(part.rings() for part in histories), strict=True):
             ring.values = np.concatenate([part_ring.values for part_ring in part_rings])
         self.reporters = np.concatenate([part.reporters for part in histories])
+        self.protocols = np.concatenate([part.protocols for part in histories])
         for keys, part in parts.items():
             self.coverage.replace(keys, part.coverage)
 
@@ -216,6 +228,7 @@ class ConnectionHistory:
             ring.grow(len(self.edges))
         self.scraped.grow(len(self.sources))
         self.reporters = pad(self.reporters, len(self.edges))
+        self.protocols = pad(self.protocols, len(self.edges))
 
     def advance(self, newest_step: int) -> None:
         """Make *newest_step* the newest step of the ring buffers, and clear the steps that it displaces."""
@@ -228,7 +241,8 @@ class ConnectionHistory:
     def keep(self, edges: Sequence[Connection], sources: Sequence[Workload]) -> None:
         """Drop all other edges and sources."""
         kept = self._select(edges, sources)
-        self.edges, self.sources, self.reporters = kept.edges, kept.sources, kept.reporters
+        self.edges, self.sources = kept.edges, kept.sources
+        self.reporters, self.protocols = kept.reporters, kept.protocols
         self.rates, self.scraped = kept.rates, kept.scraped
 
     def _select(self, edges: Sequence[Connection], sources: Sequence[Workload]) -> "ConnectionHistory":
@@ -239,7 +253,7 @@ class ConnectionHistory:
         rows = np.array([self.edges[edge] for edge in edges], dtype=np.int64)
         for name, ring in self.rates.items():
             part.rates[name].values = ring.values[rows]
-        part.reporters = self.reporters[rows]
+        part.reporters, part.protocols = self.reporters[rows], self.protocols[rows]
         rows = np.array([self.sources[source] for source in sources], dtype=np.int64)
         part.scraped.values = self.scraped.values[rows]
         return part
@@ -259,6 +273,30 @@ class ConnectionHistory:
             [edge for edge, row in self.edges.items() if measured[row]],
             [source for source, row in self.sources.items() if scraped[row]],
         )
+
+    def _fold_protocols(self, edges: NDArray[np.int64], samples: ConnectionSamples) -> None:
+        """Store the protocols of the newest steps; those of older steps only where none is known."""
+        if samples.protocols is None:
+            new = np.full(len(edges), Protocol.HTTP, dtype=np.uint8)
+        else:
+            new = samples.protocols
+        before = self.protocols[edges]
+        is_newer = (new != Protocol.TCP) & (samples.steps.last >= self.newest_step)
+        self.protocols[edges] = np.where(is_newer | (before == Protocol.TCP), new, before)
+
+    def _protocol(self, row: int, *, has_messages: bool) -> Protocol:
+        """The protocol of an edge; without one that was seen, requests are those of HTTP."""
+        protocol = Protocol(int(self.protocols[row]))
+        return Protocol.HTTP if has_messages and protocol is Protocol.TCP else protocol
+
+    def _step_statistics(self) -> Iterable[tuple[StepStatistics | None, ...]]:
+        """The statistics of messages per minute and of bytes per second both ways, of each edge."""
+        sources = np.array([self.sources.get(edge.source, -1) for edge in self.edges], dtype=np.int64)
+        scraped = np.zeros((len(sources), STEPS_PER_DAY), dtype=np.bool_)
+        scraped[sources >= 0] = self.scraped.values[sources[sources >= 0]]
+        requests, responses, *octets = (ring.values for ring in self.rates.values())
+        messages = (requests + responses) * np.float32(60)
+        return zip(*(step_statistics(rates, scraped) for rates in (messages, *octets)), strict=True)
 
     def _uncovered(self, owners: Sequence[Workload], steps: StepRange) -> StepFlags:
         return self.coverage.uncovered(keys_of(owners), steps)

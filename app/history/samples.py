@@ -161,6 +161,7 @@ class EdgeFault(StrEnum):
     IMPOSSIBLE_NAME = "ImpossibleName"  # no object can have the name
     NO_WORKLOAD = "NoWorkload"  # where workloads are listed, a name of none of them that has no usage either
     OTHER_REPORTER = "OtherReporter"  # neither end reports the edge, nor does a proxy of the mesh
+    OTHER_CLUSTER = "OtherCluster"  # an endpoint is in another cluster
     OVER_SHARE = "OverShare"  # the namespace that declares it has more edges than its share
 
 
@@ -180,7 +181,8 @@ class ConnectionSamples:
     so an edge or source may occur more than once, with different Pods. `reporters[i]` has the flags
     (`Reporters`) of the ends that report edge i; without it, the sources report all. `dropped` counts the
     edges that were left out. The namespace that counts for `answered` and `failed` is that of the source.
-    `unanswered_mesh` has the reason if one of several meshes did not answer.
+    `unanswered_mesh` has the reason if one of several meshes did not answer. `protocols[i]` is the `Protocol`
+    of edge i; without it, edges have requests of HTTP. `unseen` has what the mesh's metrics lack, in words.
     """
 
     steps: StepRange
@@ -199,6 +201,8 @@ class ConnectionSamples:
     unanswered_mesh: str = ""
     reporters: NDArray[np.uint8] | None = None
     dropped: DroppedEdges = field(default_factory=dict)
+    protocols: NDArray[np.uint8] | None = None
+    unseen: str = ""
 
     @property
     def edge_reporters(self) -> NDArray[np.uint8]:

@@ -96,11 +96,17 @@ class _Spec(msgspec.Struct, rename="camel", frozen=True):
     job_template: _JobTemplate = _JobTemplate()  # of a CronJob
 
 
+class _Status(msgspec.Struct, rename="camel", frozen=True):
+    ready_replicas: int = 0
+    number_ready: int = 0  # of a DaemonSet
+
+
 class _WorkloadObject(msgspec.Struct):
     """The decoded part of a workload."""
 
     metadata: _Metadata
     spec: _Spec = _Spec()
+    status: _Status = _Status()
 
 
 class WorkloadClient:
@@ -210,6 +216,7 @@ class WorkloadDecoder:
             metadata.uid,
             cron_job=self._intern(owner, owner) if owner and owner.kind == CRON_JOB else None,
             template=self._intern(containers, containers),
+            ready_replicas=workload.status.ready_replicas or workload.status.number_ready,
         )
 
 

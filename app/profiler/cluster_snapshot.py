@@ -16,10 +16,11 @@ class ClusterSnapshot:
 
     `uids` has the UID of every workload object, `living` the CronJobs, and the workloads that run
     to completion and have a Pod that runs. `templates` has the containers of the known Pod templates, by the
-    workload that is profiled; `ephemeral` has those that were added to running Pods to debug them. `listed`
-    are the namespaces of which all Pods and workloads are in the snapshot: what is not in it does not exist
-    there. `unread` are the kinds that can't be read now, each with a namespace or the empty one for all:
-    their state may be out of date.
+    workload that is profiled; `ephemeral` has those that were added to running Pods to debug them.
+    `ready_replicas` has the ready Pods of long-running workloads that have some. `listed` are the namespaces
+    of which all Pods and workloads are in the snapshot: what is not in it does not exist there. `unread` are
+    the kinds that can't be read now, each with a namespace or the empty one for all: their state may be out
+    of date.
     """
 
     pods: Mapping[tuple[str, str], Workload] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class ClusterSnapshot:
     uids: Mapping[Workload, str] = field(default_factory=dict)
     templates: Mapping[Workload, TemplateContainers] = field(default_factory=dict)
     ephemeral: Mapping[Workload, frozenset[str]] = field(default_factory=dict)
+    ready_replicas: Mapping[Workload, int] = field(default_factory=dict)
     living: frozenset[Workload] = frozenset()
     listed: NamespaceSelection = field(default_factory=lambda: NamespaceSelection(frozenset()))
     unread: UnreadKinds = frozenset()

@@ -11,6 +11,7 @@ from app.runtime.scope import query_scope
 from app.settings.environment import Settings
 from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import QUERIES_PER_CYCLE, Limits, PrometheusSource
+from app.sources.queries import ClusterName
 from app.sources.query_observer import QueryObserver
 
 
@@ -32,6 +33,9 @@ async def open_prometheus(
         network_provider=settings.network_metric_provider.value,
         mesh_proxy_namespaces=settings.mesh_proxy_namespaces,
         connections_url=settings.connections_base_url,
+        connections_cluster=ClusterName(
+            settings.connections_prometheus_cluster, settings.connections_prometheus_cluster_label
+        ),
         limits=Limits(
             settings.prometheus_sample_budget,
             queries_per_cycle,

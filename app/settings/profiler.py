@@ -17,7 +17,8 @@ class ProfilerSettings(BaseModel):
         64,
         ge=0,
         le=1000,
-        description="Maximum number of connection profiles in a Pod's annotations, the largest first",
+        description="Maximum number of connection profiles in a Pod's annotations: its own calls,"
+        " then the largest",
     )
     backfill_enabled: bool = Field(
         True, description="Whether the annotations of running Pods are brought up to date (back-fill)"

@@ -72,6 +72,16 @@ class PrometheusSettings(BaseModel):
         pattern="^[a-zA-Z_][a-zA-Z0-9_]*$",
         description="Label that distinguishes clusters if PROMETHEUS_CLUSTER is set",
     )
+    connections_prometheus_cluster: str = Field(
+        "",
+        description="Value of CONNECTIONS_PROMETHEUS_CLUSTER_LABEL for this cluster, if"
+        " CONNECTIONS_PROMETHEUS_URL has several clusters",
+    )
+    connections_prometheus_cluster_label: str = Field(
+        "cluster",
+        pattern="^[a-zA-Z_][a-zA-Z0-9_]*$",
+        description="Label that distinguishes clusters in CONNECTIONS_PROMETHEUS_URL",
+    )
     container_metrics_matcher: LabelMatchers = Field(
         "",
         description="Matchers of the kubelets' cAdvisor series, such as"

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -11,6 +11,7 @@ from app.domain.dns_names import is_dns_label
 from app.errors import RefusedQueryError, TooLargeError
 from app.history.samples import StepRange
 from app.sources import queries
+from app.sources.clusters import own_cluster
 from app.sources.mesh.conversation import LabeledQuery, Mesh
 from app.sources.planning import STEPS_PER_HOUR, SampleLoad
 from app.sources.prometheus_api import PrometheusApi
@@ -41,7 +42,9 @@ class _MeasuredLoad:
 class LoadMeter:
     """Measures the load of container series in *api*, and that of a mesh's series in its own server.
 
-    If a load can't be measured, it is a small one for each namespace with containers.
+    If a load can't be measured, it is a small one for each namespace with containers. Without the name of the
+    cluster in the scope, the same answers show whether the series are of several clusters: then it raises
+    SeveralClustersError.
     """
 
     def __init__(self, api: PrometheusApi) -> None:
@@ -57,8 +60,8 @@ class LoadMeter:
 
     async def of_containers(self, scope: Scope, steps: StepRange) -> SampleLoad:
         """The load of a query on container usage, at the end of *steps*."""
-        labels = queries.CONTAINER_LOAD_LABELS
-        query = LabeledQuery(queries.container_load(scope), labels, frozenset({"job"}))
+        labels = queries.load_labels(queries.CONTAINER_LOAD_LABELS, scope)
+        query = LabeledQuery(queries.container_load(scope), labels, frozenset(labels[1:]))
         return await self._load_or_names(self._api, _CONTAINERS, query, scope, steps)
 
     async def of_mesh(self, api: PrometheusApi, mesh: Mesh, scope: Scope, steps: StepRange) -> SampleLoad:
@@ -98,17 +101,27 @@ class LoadMeter:
                 if measured is None:
                     raise
                 return measured.load
-            load, jobs = _load_of(result)
+            load, jobs = _load_of(result, query.labels)
+            if scope.cluster_label in query.labels:
+                own_cluster(_values_of(result, query.labels.index(scope.cluster_label)), scope.cluster_label)
             self._measured[kind] = _MeasuredLoad(scope, end.last, load, jobs)
             return load
 
 
-def _load_of(result: QueryResult) -> tuple[SampleLoad, frozenset[str]]:
+def _load_of(result: QueryResult, labels: Sequence[str]) -> tuple[SampleLoad, frozenset[str]]:
     """The load by namespace, and the scrape jobs if the series have them."""
     counts: Counter[str] = Counter()
     jobs: set[str] = set()
-    for (namespace, *job), count in zip(result.keys, result.samples.tolist(), strict=True):
+    for (namespace, *others), count in zip(result.keys, result.samples.tolist(), strict=True):
         if count > 0 and is_dns_label(namespace):
             counts[namespace] += count
-            jobs.update(job)
+            jobs |= {value for label, value in zip(labels[1:], others, strict=True) if label == "job"}
     return SampleLoad(counts), frozenset(jobs)
+
+
+def _values_of(result: QueryResult, place: int) -> dict[str, set[str]]:
+    """The values of the label at *place* of each namespace."""
+    values: dict[str, set[str]] = {}
+    for key in result.keys:
+        values.setdefault(key[0], set()).add(key[place])
+    return values

@@ -37,7 +37,7 @@ from app.sources.mesh.istio import DEFAULT_PROXY_NAMESPACES
 from app.sources.mesh.providers import supported_meshes
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, QueryPlanner, SampleLoad
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
-from app.sources.queries import CORE_LABEL, Scope, Shard, usage_labels
+from app.sources.queries import CORE_LABEL, ClusterName, Scope, Shard, usage_labels
 from app.sources.query_observer import QueryObserver
 from app.sources.query_result import (
     Key,
@@ -97,6 +97,7 @@ class PrometheusSource:
         network_provider: NetworkProvider = "auto",
         mesh_proxy_namespaces: Collection[str] = DEFAULT_PROXY_NAMESPACES,
         connections_url: str = "",
+        connections_cluster: ClusterName | None = None,
         limits: Limits | None = None,
         credentials: PrometheusCredentials | None = None,
         observer: QueryObserver | None = None,
@@ -124,6 +125,7 @@ class PrometheusSource:
         self.api = api(base_url)
         self.mesh_api = api(connections_url) if connections_url else self.api
         self._current_scope: Callable[[], Scope] = (lambda: scope) if isinstance(scope, Scope) else scope
+        self._connections_cluster = connections_cluster if connections_url else None
         self._meshes = tuple(
             mesh
             for mesh in supported_meshes(mesh_proxy_namespaces)
@@ -160,6 +162,16 @@ class PrometheusSource:
         if scope.is_empty:
             raise NoNamespacesError("NoNamespaces", _EMPTY_SCOPE)
         return scope
+
+    @property
+    def _connections_scope(self) -> Scope:
+        """The same for the mesh's server, where this cluster may have another name."""
+        cluster = self._connections_cluster
+        return (
+            replace(self._scope, cluster=cluster.name, cluster_label=cluster.label)
+            if cluster
+            else self._scope
+        )
 
     @property
     def network_provider_in_use(self) -> str:
@@ -291,7 +303,7 @@ class PrometheusSource:
         """The samples of *meshes*, and those of them that have sources."""
         if not meshes:
             return
-        scope = self._scope
+        scope = self._connections_scope
         loads = [await self._load_meter.of_mesh(self.mesh_api, mesh, scope, steps) for mesh in meshes]
         load = SampleLoad.sum(loads).within(namespaces)
 
@@ -316,14 +328,19 @@ class PrometheusSource:
         results: list[QueryResult] = []  # kept for their reservations, which cover the matrices too
 
         async def run(batch: QueryBatch) -> list[SeriesMatrix]:
-            result = await self.mesh_api.query_range(
-                batch.query,
-                batch.labels,
-                batch.steps,
-                batch.optional,
-                signal=CONNECTIONS,
-                limit=RowLimit(_MAX_PODS if batch.is_of_pods else self._max_edges * len(batch.parts)),
-            )
+            try:
+                result = await self.mesh_api.query_range(
+                    batch.query,
+                    batch.labels,
+                    batch.steps,
+                    batch.optional,
+                    signal=CONNECTIONS,
+                    limit=RowLimit(_MAX_PODS if batch.is_of_pods else self._max_edges * len(batch.parts)),
+                )
+            except RefusedQueryError:
+                if not batch.may_be_refused:
+                    raise
+                return batch.nothing()
             results.append(result)
             return await asyncio.to_thread(batch.split, result)
 

@@ -35,6 +35,14 @@ Shard: TypeAlias = NamespaceSelection  # of the namespaces of one query
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterName:
+    """The value of a label on the series of this cluster; empty if the server has only one cluster."""
+
+    name: str = ""
+    label: str = "cluster"
+
+
+@dataclass(frozen=True, slots=True)
 class Scope(NamespaceSelection):
     """The profiled namespaces of one cluster.
 
@@ -96,10 +104,15 @@ def _rate_or_slope(series: str) -> str:
     return f'rate({series}[{WINDOW}]) or label_replace({slopes},"{_SLOPE_LABEL}","1","","")'
 
 
+def load_labels(labels: tuple[str, ...], scope: Scope) -> tuple[str, ...]:
+    """The *labels* of a query on loads; without the name of this cluster, it also counts the clusters."""
+    return labels if scope.cluster else (*labels, scope.cluster_label)
+
+
 def container_load(scope: Scope) -> str:
     """The query on the samples per step that a query on containers loads, by namespace and scrape job."""
     counts = f"count_over_time({cadvisor_selector(MEMORY_USAGE, scope)}[{WINDOW}])"
-    return aggregate("sum", CONTAINER_LOAD_LABELS, counts)
+    return aggregate("sum", load_labels(CONTAINER_LOAD_LABELS, scope), counts)
 
 
 def cadvisor_selector(metric: str, scope: Scope) -> str:
@@ -127,6 +140,11 @@ def selector(metric: str, matchers: Iterable[str], scope: Scope) -> str:
 def included_matchers(label: str, scope: Scope) -> Matchers:
     """The matcher of the included namespaces; none if all are. If no namespace is, no series matches it."""
     return _matchers(label, "=", () if scope.included is None else scope.included or ("",))
+
+
+def equal_matchers(label: str, values: Iterable[str]) -> Matchers:
+    """The matcher of series whose *label* has one of *values*; none without values."""
+    return _matchers(label, "=", values)
 
 
 def excluded_matchers(label: str, scope: Scope) -> Matchers:

@@ -14,11 +14,13 @@ from app.domain.profiles import (
     PressureSignal,
     Profile,
     ProfileKind,
+    ReplicaRates,
     Resource,
     ResourceProfile,
     RiskLevel,
     SlotNeed,
     StatedRisk,
+    StepRates,
 )
 from app.domain.workloads import Connection, Workload
 
@@ -60,7 +62,19 @@ PROFILES: dict[str, Profile] = {
         (PressureSignal("web-svc", Pressure.OOM_KILLED, NOON, 0.05),),
         StatedRisk(RiskLevel.LOW, 0.02),
     ),
-    "connection": ConnectionProfile(Connection(WEB, VOTING), "47.12", "23.56", "23.56", BASIS, "5120", "0"),
+    "connection": ConnectionProfile(
+        Connection(WEB, VOTING),
+        "47.12",
+        "23.56",
+        "23.56",
+        BASIS,
+        "5120",
+        "0",
+        messages=StepRates("94.24", "120.00"),
+        request_bytes=StepRates("6000", "7000"),
+        response_bytes=StepRates("0", "1"),
+        per_replica=ReplicaRates(2, "23.56", "2560", "0"),
+    ),
 }
 
 

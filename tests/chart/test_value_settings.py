@@ -65,6 +65,8 @@ VALUES = [
     ),
     ChartValue("prometheus.cluster", 'prod "1"', {"prometheus_cluster": 'prod "1"'}),
     ChartValue("prometheus.clusterLabel", "k8s_cluster", {"prometheus_cluster_label": "k8s_cluster"}),
+    ChartValue("prometheus.connectionsCluster", "prod", {"connections_prometheus_cluster": "prod"}),
+    ChartValue("prometheus.connectionsClusterLabel", "k8s", {"connections_prometheus_cluster_label": "k8s"}),
     ChartValue(
         "prometheus.auth.basicAuthSecret",
         "prometheus",

@@ -316,3 +316,44 @@ def test_after_any_changes_it_equals_an_index_built_from_what_is_stored(
         each: fresh.annotations(each) for each in WORKLOADS
     }
     assert len(follower) == len(fresh)
+
+
+def test_a_workloads_own_calls_come_first() -> None:
+    """Room for two: both calls of web stay beside a caller of its namespace with a thousand times more."""
+    calls = [connection(WEB, EMOJI, "1.00"), connection(WEB, VOTING, "2.00")]
+    caller = connection(VOTE_BOT, WEB, "2000.00")
+
+    names = listed(index_on(synced_catalogue(caller, *calls), max_connections=2))
+
+    assert names == names_of(calls)
+
+
+def test_the_larger_share_of_messages_and_bytes_counts() -> None:
+    """Of 100 messages and 1,000 bytes: `db` has 90 % of the bytes and none of the messages, and is first.
+
+    Then `emoji` with 60 % of the messages, then `voting` with 39 %; `cache` has 1 % of the messages and 10 %
+    of the bytes.
+    """
+    db, cache = Workload("shop", "db"), Workload("shop", "cache")
+    ordered = [
+        connection(WEB, db, "0.00", bytes_sent=900),
+        connection(WEB, EMOJI, "60.00"),
+        connection(WEB, VOTING, "39.00"),
+        connection(WEB, cache, "1.00", bytes_sent=100),
+    ]
+    for room in (1, 2, 3):
+        names = listed(index_on(synced_catalogue(*reversed(ordered)), max_connections=room))
+
+        assert names == names_of(ordered[:room])
+
+
+def test_a_claim_of_others_changes_no_share_of_ones_own() -> None:
+    """`evil` claims a huge rate: 30 of web's own 40 messages still go before 60 % of its bytes.
+
+    With the claim among the messages, each of web's own would have a share of nearly none.
+    """
+    own = [connection(WEB, EMOJI, "30.00", bytes_sent=400), connection(WEB, VOTING, "10.00", bytes_sent=600)]
+
+    names = listed(index_on(synced_catalogue(*claimed(3), *own), max_connections=1))
+
+    assert names == names_of(own[:1])

@@ -12,9 +12,12 @@ from app.domain.profiles import (
     ContainerNeed,
     Profile,
     ProfileKind,
+    ReplicaRates,
     Resource,
     ResourceProfile,
+    StepRates,
 )
+from app.domain.protocols import Protocol
 from app.domain.workloads import Connection, Workload
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -89,6 +92,51 @@ def test_measured_bytes_are_in_the_status() -> None:
     assert not {"requestBytesPerSecond", "responseBytesPerSecond"} & to_status(plain, refreshed_at=NOW).keys()
     status = to_status(sized, refreshed_at=NOW)
     assert (status["requestBytesPerSecond"], status["responseBytesPerSecond"]) == ("5120", "0")
+
+
+def test_the_status_of_a_connection() -> None:
+    """Protocol, steps and the rates per replica; what was not measured has no field. Bytes are read again."""
+    profile = ConnectionProfile(
+        Connection(WEB, DB),
+        "0.00",
+        "0.00",
+        "0.00",
+        BASIS,
+        "5120",
+        None,
+        protocol=Protocol.TCP,
+        messages=StepRates("0.00", "0.00"),
+        request_bytes=StepRates("9000", "12000"),
+        per_replica=ReplicaRates(2, "0.00", "2560"),
+    )
+    status = to_status(profile, refreshed_at=NOW)
+
+    assert status["protocol"] == "tcp"
+    assert status["steps"] == {
+        "messagesPerMinute": {"p95": "0.00", "maximum": "0.00"},
+        "requestBytesPerSecond": {"p95": "9000", "maximum": "12000"},
+    }
+    assert status["perReplica"] == {
+        "replicas": 2,
+        "messagesPerMinute": "0.00",
+        "requestBytesPerSecond": "2560",
+    }
+    manifest = to_manifest(profile, name="x", namespace="profiling", updated_at=NOW) | {"status": status}
+    stored = from_manifest(ProfileKind.CONNECTION, manifest)
+    assert stored is not None
+    assert (stored.request_bytes, stored.response_bytes) == (5120.0, None)
+
+
+@pytest.mark.parametrize("amount", ["-1", "1e5", "NaN", 5, None, "9" * 30])
+def test_bytes_that_are_no_amount_are_unknown(amount: object) -> None:
+    """People can edit the status; 18 digits are the most."""
+    profile = ConnectionProfile(Connection(WEB, DB), "1.00", "1.00", "0.00", BASIS)
+    manifest = to_manifest(profile, name="x", namespace="profiling", updated_at=NOW)
+
+    stored = from_manifest(ProfileKind.CONNECTION, manifest | {"status": {"requestBytesPerSecond": amount}})
+
+    assert stored is not None
+    assert stored.request_bytes is None
 
 
 def test_needs_of_containers_are_read_if_enabled() -> None:

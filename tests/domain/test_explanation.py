@@ -15,12 +15,15 @@ from app.domain.profiles import (
     LeftOutContainer,
     Pressure,
     PressureSignal,
+    ReplicaRates,
     Resource,
     ResourceProfile,
     RiskLevel,
     RoleNeed,
     StatedRisk,
+    StepRates,
 )
+from app.domain.protocols import Protocol
 from app.domain.workloads import Connection, Workload
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -117,7 +120,22 @@ def test_a_connection_is_a_mean_of_two_parts() -> None:
 
     assert explain(connection) == (
         "Mean over the part of the last 24 hours in which shop/web was scraped (24 hours); minutes without"
-        " traffic count as 0: 60.00 requests + 54.00 responses per minute."
+        " traffic count as 0: 60.00 requests + 54.00 responses of HTTP per minute."
+    )
+    tcp = replace(
+        connection,
+        request_bytes_per_second="5120",
+        response_bytes_per_second="0",
+        protocol=Protocol.TCP,
+        messages=StepRates("0.00", "0.00"),
+        request_bytes=StepRates("9000", "12000"),
+        per_replica=ReplicaRates(2, "0.00", "2560", "0"),
+    )
+    assert explain(tcp).partition("count as 0: ")[2] == (
+        "5,120 bytes sent and 0 bytes received per second of plain TCP, without requests that the mesh can"
+        " count. 95 % of the 5-minute steps have at most 0.00 messages per minute, 9,000 bytes sent per"
+        " second. Each of 2 ready replicas of the source: 0.00 messages per minute, 2,560 bytes sent and"
+        " 0 bytes received per second."
     )
     assert "(2.5 hours)" in explain(replace(connection, basis=replace(WEEK, samples=30)))
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.domain.protocols import Protocol
 from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
 from app.history.checkpoint.arrays import connection_arrays, read_connections
 from app.history.connection_history import ConnectionHistory, ConnectionMean
-from app.history.samples import STEPS_PER_DAY
+from app.history.samples import STEPS_PER_DAY, ConnectionSamples
+from app.history.step_statistics import StepStatistics
 from tests.recommendation.builders import MIDNIGHT, WEB, steps, traffic
 
 VOTING = Workload("emojivoto", "voting")
@@ -134,3 +136,83 @@ def test_the_ends_that_report_an_edge_are_kept() -> None:
     read_connections(restored, {f"connections/{name}": array for name, array in arrays.items()})
     assert restored.reporters.tolist() == [Reporters.BOTH]
     assert [mean.reporters for mean in history.means()] == [Reporters.BOTH]
+
+
+def test_the_95th_percentile_of_the_steps() -> None:
+    """An hour at 6,000 requests a minute in a day: a mean of 250, and no step of 95 % of them: 12 < 14.4.
+
+    With 16 such steps (80 minutes), 272 of 288 steps are silent, and the rank of 95 % is step 274: 6,000. The
+    maximum shows both.
+    """
+    for busy_steps, mean, p95 in ((12, 250.0, 0.0), (16, 333.333, 6000.0)):
+        rates = [100.0] * busy_steps + [np.nan] * (STEPS_PER_DAY - busy_steps)
+        result = mean_of(traffic(steps(1, STEPS_PER_DAY), {EDGE: (rates, 0.0)}, {WEB: True}))
+
+        assert result.requests_per_minute == pytest.approx(mean, abs=0.001)
+        assert result.messages == StepStatistics(p95, 6000.0)
+
+
+def test_steps_without_a_scrape_are_none_of_the_percentile() -> None:
+    """20 scraped steps, of which the largest is above 95 %: 19 * 60, while the source was not scraped after.
+
+    Requests and responses of a step are one number of messages: (10 + 9) * 60 = 1,140 a minute.
+    """
+    rates = [1.0] * 18 + [10.0, 99.0] + [np.nan] * 20
+    answers = [1.0] * 18 + [9.0, 1.0] + [np.nan] * 20
+    scraped = [True] * 20 + [False] * 20
+
+    result = mean_of(traffic(steps(1, 40), {EDGE: (rates, answers)}, {WEB: scraped}))
+
+    assert result.messages == StepStatistics(1140.0, 6000.0)
+    assert (result.request_bytes, result.response_bytes) == (None, None)
+
+
+def tcp(sent: object, protocol: Protocol = Protocol.TCP, first: int = 1) -> ConnectionSamples:
+    """An hour of an edge with bytes alone, of which as many come back."""
+    hour = steps(first, first + 11)
+    octets = np.broadcast_to(np.array(sent, dtype=np.float64), (1, 12))
+    requests = np.nan if protocol is Protocol.TCP else 1.0
+    samples = traffic(hour, {EDGE: (requests, requests)}, {WEB: True})
+    return replace(
+        samples,
+        request_bytes=octets,
+        response_bytes=octets,
+        protocols=np.array([protocol], dtype=np.uint8),
+    )
+
+
+def test_bytes_alone_are_an_edge_of_tcp() -> None:
+    """6 of 12 steps with 100 bytes a second: a mean of 50, a percentile of 100, and no message."""
+    result = mean_of(tcp([100.0] * 6 + [0.0] * 6))
+
+    assert (result.protocol, result.requests_per_minute, result.responses_per_minute) == (Protocol.TCP, 0, 0)
+    assert (result.request_bytes_per_second, result.response_bytes_per_second) == (50, 50)
+    assert result.request_bytes == result.response_bytes == StepStatistics(100.0, 100.0)
+    assert result.messages == StepStatistics(0.0, 0.0)
+
+
+def test_the_protocol_is_the_one_that_was_seen_last() -> None:
+    """An edge that changes from HTTP to gRPC; an hour with bytes alone leaves it, as does an older result."""
+    hours = (tcp(1.0, Protocol.HTTP), tcp(1.0, Protocol.GRPC, 13), tcp(1.0, Protocol.TCP, 25))
+
+    assert mean_of(hours[0]).protocol is Protocol.HTTP
+    assert mean_of(*hours).protocol is Protocol.GRPC
+    assert mean_of(hours[2], hours[1], hours[0]).protocol is Protocol.GRPC
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_the_protocol_is_in_the_check_point(protocol: Protocol) -> None:
+    """Without the array, as an older release writes it, requests are of HTTP, and bytes alone TCP."""
+    rows = ConnectionHistory()
+    rows.fold(tcp(5.0, protocol))
+    arrays = dict(connection_arrays(rows))
+    stored = "connections/protocols" in arrays
+
+    for known in (True, False):
+        restored = ConnectionHistory()
+        restored.newest_step, restored.edges, restored.sources = rows.newest_step, rows.edges, rows.sources
+        if not known:
+            arrays.pop("connections/protocols", None)
+        read_connections(restored, arrays)
+        (mean,) = restored.means()
+        assert mean.protocol is (protocol if known or not stored else Protocol.HTTP)

@@ -219,6 +219,21 @@ def test_init_containers_of_a_template() -> None:
     assert record.template.is_regular("migrate")
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "ready"),
+    [
+        ("Deployment", {"replicas": 3, "readyReplicas": 2}, 2),
+        ("StatefulSet", {"replicas": 3}, 0),
+        ("DaemonSet", {"numberReady": 5}, 5),
+    ],
+)
+def test_the_ready_replicas(kind: str, status: dict[str, int], ready: int) -> None:
+    """A workload of which no Pod is ready has no field; a DaemonSet has one of another name."""
+    manifest = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {}, "status": status}
+
+    assert WorkloadDecoder(kind).decode(manifest).ready_replicas == ready
+
+
 def test_the_template_of_a_cron_job() -> None:
     """It is in `spec.jobTemplate.spec.template`; that of other kinds is in `spec.template`."""
     whole = template({"name": "migrate"})

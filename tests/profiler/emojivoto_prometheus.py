@@ -158,7 +158,8 @@ class EmojivotoPrometheus:
             yield labels, usage[question.signal == "memory"]
 
     def _mesh_rows(self, query: str) -> Iterator[Row]:
-        if "istio_" in query or WRITTEN_BYTES in query or READ_BYTES in query:
+        unused = ("istio_", WRITTEN_BYTES, READ_BYTES, "grpc_status!=", "group by (job)")
+        if any(text in query for text in unused):
             return
         if REQUESTS not in query and RESPONSES not in query:
             of_pods = "max_over_time" in query
@@ -180,7 +181,7 @@ def _namespace_label(query: str) -> str:
 
 
 def _signal_of(query: str) -> str:
-    if re.search(r"namespace(,job)?\)\(count_over_time", query) and "max by" not in query:
+    if re.search(r"namespace(,job)?(,cluster)?\)\(count_over_time", query) and "max by" not in query:
         return "planning"
     if CPU_USAGE in query:
         return "cpu"

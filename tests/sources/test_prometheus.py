@@ -11,7 +11,8 @@ from app.domain.profiles import Resource
 from app.domain.workloads import Connection, Workload
 from app.errors import SourceError
 from app.history.samples import PodContainer
-from app.sources.mesh.istio import EDGE_LABELS, Istio
+from app.sources.mesh.istio import Istio
+from app.sources.mesh.istio_answers import EDGE_LABELS
 from app.sources.mesh.linkerd import Linkerd
 from app.sources.prometheus import NetworkProvider, PrometheusSource
 from app.sources.queries import Scope, Shard, container_usage
@@ -107,7 +108,7 @@ async def test_connections_of_linkerd() -> None:
 
 
 async def test_connections_of_istio() -> None:
-    """One query after the load; a request has one response."""
+    """Six queries after the load: the first finds the scrapers. A request has one response."""
     edge = {
         "source_workload_namespace": "emojivoto",
         "source_workload": "web",
@@ -116,13 +117,16 @@ async def test_connections_of_istio() -> None:
         "namespace": "emojivoto",
         "reporter": "source",
     }
-    wire = ScriptedPrometheus(
-        answer(),
-        answer(
-            row(edge | {"part": "0"}, [(FIRST, "1")]),
-            row(edge | {"part": "1"}, [(FIRST, "500")]),
-        ),
-    )
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        (query,) = parse_qs(request.content.decode())["query"]
+        requests = "rate(istio_requests_total{" in query
+        octets = row(edge, [(FIRST, "500")]) if "istio_request_bytes_sum{" in query else None
+        if "istio_build" in query:
+            return answer(row({"job": "envoy"}, [(FIRST, "1")]))
+        return answer(*filter(None, [row(edge, [(FIRST, "1")]) if requests else None, octets]))
+
+    wire = ScriptedPrometheus(reply)
     async with source(wire, "istio") as prometheus:
         samples = await only(prometheus.connection_samples(STEPS))
 
@@ -132,8 +136,9 @@ async def test_connections_of_istio() -> None:
     np.testing.assert_array_equal(samples.requests, [[1, np.nan, np.nan, np.nan]])
     np.testing.assert_array_equal(samples.responses, samples.requests)
     np.testing.assert_array_equal(samples.request_bytes, [[500, np.nan, np.nan, np.nan]])
-    (question,) = next(Istio().conversation(SCOPE, STEPS, Shard()))
-    assert queries_of(wire) == [Istio().load(SCOPE).query, question.query]
+    (scrapers,) = next(Istio().conversation(SCOPE, STEPS, Shard()))
+    assert queries_of(wire)[:2] == [Istio().load(SCOPE).query, scrapers.query]
+    assert len(wire.requests) == 7
     assert prometheus.network_provider_in_use == "istio"
 
 
@@ -155,17 +160,20 @@ def mesh_metrics(*present: str) -> Reply:
 @pytest.mark.parametrize(
     ("present", "expected", "queries_first", "queries_later"),
     [
-        ((), "none", 7, 5),
-        (("request_total{", "up{"), "linkerd", 7, 4),
-        (("istio_requests_total",), "istio", 7, 1),
-        (("request_total{", "istio_requests_total"), "linkerd and istio", 7, 5),
+        ((), "none", 8, 6),
+        (("request_total{", "up{control_plane_ns"), "linkerd", 7, 4),
+        (("istio_requests_total",), "istio", 13, 6),
+        (("request_total{", "istio_requests_total"), "linkerd and istio", 13, 11),
     ],
     ids=["none", "linkerd", "istio", "both"],
 )
 async def test_auto_queries_the_detected_meshes(
     present: tuple[str, ...], expected: str, queries_first: int, queries_later: int
 ) -> None:
-    """Two loads, four queries on Linkerd, one on Istio until one mesh is present; then only that mesh."""
+    """Two loads, four queries on Linkerd, and one on Istio, which has five more if it is present.
+
+    Without `up` of Linkerd's proxies, a fifth query looks for their scrape jobs.
+    """
     wire = ScriptedPrometheus(mesh_metrics(*present))
     async with source(wire) as prometheus:
         await only(prometheus.connection_samples(STEPS))
@@ -192,7 +200,7 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
         await only(prometheus.connection_samples(STEPS))
 
     hosts = [request.url.host for request in wire.requests]
-    assert hosts == ["prometheus.example"] * 5 + ["viz.example"] * 7
+    assert hosts == ["prometheus.example"] * 5 + ["viz.example"] * 8
     assert prometheus.mesh_api.url == "http://viz.example:9090"
 
 

@@ -14,9 +14,10 @@ import pytest
 
 from app.domain.profiles import Resource
 from app.domain.workloads import Connection, Workload
+from app.errors import SeveralClustersError
 from app.history.samples import StepRange
 from app.sources.prometheus import NetworkProvider, PrometheusSource
-from app.sources.queries import Scope
+from app.sources.queries import ClusterName, Scope
 from tests.cluster.prometheus import Prometheus
 from tests.conftest import PrometheusFactory
 from tests.histories.meshes import (
@@ -162,6 +163,46 @@ async def test_connections(
     np.testing.assert_allclose(samples.requests, [[requests] * 6], rtol=1e-9)
     np.testing.assert_allclose(samples.responses, [[responses] * 6], rtol=1e-9)
     assert samples.scraped.all()
+
+
+UNNAMED = Scope(("shop",), (), "", "k8s")
+SEVERAL = (
+    "one Prometheus has series of several clusters, whose label k8s is east, west: set PROMETHEUS_CLUSTER"
+)
+
+
+@pytest.mark.parametrize("provider", ["linkerd", "istio"])
+async def test_several_clusters_are_refused_in_words(shared: Prometheus, provider: NetworkProvider) -> None:
+    """Without PROMETHEUS_CLUSTER the label has two values: neither usage nor connections are believed.
+
+    Before, usage was the larger of both clusters' (0.5 cores), and requests their sum (51 a second).
+    """
+    async with source(shared, UNNAMED, provider) as prometheus:
+        with pytest.raises(SeveralClustersError, match=SEVERAL):
+            await usage(prometheus.container_samples(Resource.CPU, HALF_HOUR))
+        with pytest.raises(SeveralClustersError, match=SEVERAL):
+            await only(prometheus.connection_samples(HALF_HOUR))
+
+
+@pytest.mark.parametrize(
+    ("cluster", "requests"), [(ClusterName("west", "k8s"), 50.0), (ClusterName(), 51.0)], ids=["own", "none"]
+)
+async def test_the_meshs_prometheus_has_a_cluster_of_its_own(
+    shared: Prometheus, cluster: ClusterName, requests: float
+) -> None:
+    """Usage is that of `east`; the mesh's server has the cluster `west`, or no label that is one's."""
+    async with PrometheusSource(
+        shared.url,
+        scope=EAST,
+        network_provider="linkerd",
+        connections_url=shared.url,
+        connections_cluster=cluster,
+    ) as prometheus:
+        cpu = await usage(prometheus.container_samples(Resource.CPU, HALF_HOUR))
+        samples = await only(prometheus.connection_samples(HALF_HOUR))
+
+    np.testing.assert_allclose(cpu.values, [[0.02] * 6], rtol=1e-9)
+    np.testing.assert_allclose(samples.requests, [[requests] * 6], rtol=1e-9)
 
 
 async def test_an_unknown_cluster(shared: Prometheus) -> None:

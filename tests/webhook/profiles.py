@@ -62,11 +62,15 @@ def connection(
     *,
     name: str = "",
     reporters: Reporters = Reporters.SOURCE,
+    bytes_sent: int | None = None,
 ) -> dict[str, Any]:
     """A ConnectionProfile from *source* (the client) to *destination* (the server)."""
     edge = Connection(source, destination)
     profile = ConnectionProfile(edge, value, value, "0.00", _BASIS, reporters=reporters)
-    return _manifest(profile, name)
+    manifest = _manifest(profile, name)
+    if bytes_sent is None:
+        return manifest
+    return manifest | {"status": {"requestBytesPerSecond": str(bytes_sent)}}
 
 
 def _manifest(profile: Profile, name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.profiles import PRESSURE_OF, PRESSURES_OF, Pressure, Resource
+from app.domain.protocols import Protocol
 from app.domain.reporters import Reporters
 from app.history.checkpoint.array_format import UnreadableCheckpointError
 from app.history.connection_history import ConnectionHistory
@@ -47,7 +48,7 @@ _RATES = {
     "request_bytes": "request_bytes",
     "response_bytes": "response_bytes",
 }
-_SCRAPED, _REPORTERS = "scraped", "reporters"
+_SCRAPED, _REPORTERS, _PROTOCOLS = "scraped", "reporters", "protocols"
 
 _FLAG_BYTES = STEPS_PER_DAY // 8
 _MAX_COVERAGE_BYTES = 4 * 1024 * 1024  # of packed flags, which take eight times as much in memory
@@ -72,6 +73,8 @@ def connection_arrays(connections: ConnectionHistory) -> Iterator[tuple[str, NDA
     arrays[_SCRAPED] = np.packbits(connections.scraped.values, axis=1)
     if (connections.reporters & np.uint8(Reporters.DESTINATION)).any():
         arrays[_REPORTERS] = connections.reporters
+    if (connections.protocols != Protocol.HTTP).any():
+        arrays[_PROTOCOLS] = connections.protocols
     return _with_prefix(_CONNECTIONS, arrays.items())
 
 
@@ -103,6 +106,11 @@ def read_connections(connections: ConnectionHistory, arrays: NamedArrays) -> Non
         connections.reporters = _checked(section, _REPORTERS, np.uint8, connections.reporters.shape)
         if (connections.reporters > Reporters.BOTH).any():
             raise _malformed(f"{_CONNECTIONS}/{_REPORTERS}")
+    connections.protocols = np.full(len(connections.edges), Protocol.HTTP, dtype=np.uint8)
+    if _PROTOCOLS in section:
+        connections.protocols = _checked(section, _PROTOCOLS, np.uint8, connections.protocols.shape)
+        if (connections.protocols > max(Protocol)).any():
+            raise _malformed(f"{_CONNECTIONS}/{_PROTOCOLS}")
 
 
 def _histogram_arrays(histograms: UsageHistograms) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -34,6 +34,7 @@ from app.profiler.cycle.publisher import Publisher, PublishResult
 from app.profiler.cycle.query_context import Progress
 from app.profiler.cycle.reporter import Reporter
 from app.profiler.cycle.signals import Signal, SignalState
+from app.profiler.cycle.source_replicas import with_replica_rates
 from app.profiler.cycle.status_report import Reasons, question_faults, reasons_without_profile, signal_faults
 from app.profiler.ports import ClusterPorts, UsageSource
 from app.profiler.rate_limiter import RateLimiter
@@ -234,7 +235,8 @@ class ProfilingCycle:
             for profile in derived.profiles
             if not (collected.is_frozen(profile.identity) and stored.catalogue.get(profile.identity))
         ]
-        return replace(derived, profiles=with_roles(profiles, snapshot.templates))
+        profiles = with_roles(profiles, snapshot.templates)
+        return replace(derived, profiles=with_replica_rates(profiles, snapshot.ready_replicas))
 
     def _reasons(
         self,

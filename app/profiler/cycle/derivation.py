@@ -6,12 +6,20 @@ from datetime import datetime
 from math import isfinite
 
 from app.domain.catalogue import ProfileCatalogue
-from app.domain.profiles import Basis, ConnectionProfile, Identity, Profile, Resource
+from app.domain.profiles import (
+    Basis,
+    ConnectionProfile,
+    Identity,
+    Profile,
+    Resource,
+    StepRates,
+)
 from app.domain.quantities import format_per_minute, format_per_second
 from app.domain.workloads import Connection, Workload
 from app.history.checkpoint.split import LearnedState
 from app.history.connection_history import ConnectionMean
 from app.history.samples import STEP_SECONDS, step_time
+from app.history.step_statistics import StepStatistics
 from app.profiler.cycle.plan_writes import is_refresh_due
 from app.profiler.cycle.signals import Health, Signal, SignalState
 from app.recommendation.active_containers import ContainerChecks
@@ -157,4 +165,14 @@ def _connection_profile(mean: ConnectionMean) -> ConnectionProfile:
         request_bytes,
         response_bytes,
         mean.reporters,
+        mean.protocol,
+        _step_rates(mean.messages, format_per_minute),
+        _step_rates(mean.request_bytes, format_per_second),
+        _step_rates(mean.response_bytes, format_per_second),
     )
+
+
+def _step_rates(statistics: StepStatistics | None, format_rate: Callable[[float], str]) -> StepRates | None:
+    if statistics is None:
+        return None
+    return StepRates(format_rate(statistics.p95), format_rate(statistics.maximum))

@@ -53,6 +53,7 @@ class EdgeCollector:
             await context.usage_collected.wait()  # it shows the workloads that no longer exist
             results.note(samples.steps, part, samples.failed)
             results.unanswered_mesh = samples.unanswered_mesh
+            results.unseen = results.unseen or samples.unseen
             results.unusable += samples.unusable
             results.series_counts.append(len(samples.sources))
             await self._fold(samples, context, results)

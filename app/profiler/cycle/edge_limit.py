@@ -82,4 +82,5 @@ def _select_rows(
         request_bytes=None if samples.request_bytes is None else samples.request_bytes[edges],
         response_bytes=None if samples.response_bytes is None else samples.response_bytes[edges],
         reporters=None if samples.reporters is None else samples.reporters[edges],
+        protocols=None if samples.protocols is None else samples.protocols[edges],
     )

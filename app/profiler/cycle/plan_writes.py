@@ -13,8 +13,10 @@ from app.domain.profile_names import allocate_names
 from app.domain.profiles import ConnectionProfile, Profile, ResourceProfile, StoredProfile
 from app.profiler.profile_write import ProfileWrite
 
-# A connection's value stays if it changed by less. CPU and memory values are stabilized already.
+# A connection's value stays if it changed by less, and so do its bytes. CPU and memory values are stabilized
+# already.
 DEADBAND = Decimal("0.05")
+_ROUNDING_BYTES = 1  # a difference of whole bytes per second that rounding alone may make
 STATUS_REFRESH = timedelta(days=1)
 
 
@@ -67,7 +69,7 @@ def plan_writes(profiles: Iterable[Profile], stored: ProfileCatalogue, now: date
             writes.append(ProfileWrite(profile, name, value_changed=True))
         elif _value_differs(profile, existing.value) or _reporters_differ(profile, existing):
             writes.append(ProfileWrite(profile, name, value_changed=True, stored_value=existing.value))
-        elif is_refresh_due(existing, now):
+        elif is_refresh_due(existing, now) or _bytes_differ(profile, existing):
             writes.append(ProfileWrite(profile, name, value_changed=False, stored_value=existing.value))
     return writes
 
@@ -86,6 +88,26 @@ def _value_differs(derived: Profile, stored: str) -> bool:
 def _reporters_differ(derived: Profile, stored: StoredProfile) -> bool:
     """True if other ends report the connection now; who does is kept for as long as the edge is."""
     return isinstance(derived, ConnectionProfile) and derived.reporters != stored.reporters
+
+
+def _bytes_differ(derived: Profile, stored: StoredProfile) -> bool:
+    """True if the bytes of a connection changed by more than the deadband, one way or the other.
+
+    They are in the status: only that is written.
+    """
+    if not isinstance(derived, ConnectionProfile):
+        return False
+    ways = (
+        (derived.request_bytes_per_second, stored.request_bytes),
+        (derived.response_bytes_per_second, stored.response_bytes),
+    )
+    return any(_amounts_differ(None if new is None else float(new), old) for new, old in ways)
+
+
+def _amounts_differ(new: float | None, old: float | None) -> bool:
+    if new is None or old is None:
+        return new is not old
+    return abs(new - old) > max(float(DEADBAND) * old, _ROUNDING_BYTES)
 
 
 def is_refresh_due(stored: StoredProfile, now: datetime) -> bool:

@@ -55,6 +55,7 @@ def resolve(samples: ConnectionSamples, attribution: Attribution) -> ConnectionS
         edge_pods=(),
         source_pods=(),
         reporters=_union_rows(samples.reporters, rows, len(unique_edges)),
+        protocols=_largest_rows(samples.protocols, rows, len(unique_edges)),
         dropped=Counter(samples.dropped) + faults,
     )
 
@@ -121,6 +122,17 @@ def _sum_rows(values: Values, rows: NDArray[np.int64], count: int) -> Values:
 
 def _sum_optional_rows(values: Values | None, rows: NDArray[np.int64], count: int) -> Values | None:
     return None if values is None else _sum_rows(values, rows, count)
+
+
+def _largest_rows(
+    protocols: NDArray[np.uint8] | None, rows: NDArray[np.int64], count: int
+) -> NDArray[np.uint8] | None:
+    """The largest of the rows with the same number: an edge with requests is none of TCP."""
+    if protocols is None:
+        return None
+    known, largest = rows >= 0, np.zeros(count, dtype=np.uint8)
+    np.maximum.at(largest, rows[known], protocols[known])
+    return largest
 
 
 def _union_rows(

@@ -125,6 +125,7 @@ class SignalResults:
     error: SourceError | None = None
     newest_failed: bool = False
     unanswered_mesh: str = ""
+    unseen: str = ""  # what the metrics of the newest steps lack, in words
     failed: dict[str, str] = field(default_factory=dict)  # the reason for each namespace without a result
 
     @property
@@ -175,7 +176,10 @@ def connection_state(results: SignalResults, *, mesh_seen: bool) -> SignalState:
     if results.newest_is_empty:
         message = "Prometheus has no new samples of the mesh's proxies: are they still scraped?"
         return SignalState(Signal.CONNECTIONS, Health.EMPTY, "NoSamples", message)
-    return _success_state(Signal.CONNECTIONS, results)
+    state = _success_state(Signal.CONNECTIONS, results)
+    if results.unseen and state.health is Health.OK:
+        return SignalState(Signal.CONNECTIONS, Health.OK, "BytesNotSeen", results.unseen)
+    return state
 
 
 def _failure_state(signal: Signal, error: SourceError, results: SignalResults) -> SignalState:

@@ -32,6 +32,9 @@ def build_snapshot(
         cron_jobs=cron_jobs,
         uids={record.workload: record.uid for record in records},
         templates=_templates(records),
+        ready_replicas={
+            record.workload: record.ready_replicas for record in records if record.ready_replicas
+        },
         living=frozenset(
             profiled
             for workload in {*running, *(record.workload for record in records)}

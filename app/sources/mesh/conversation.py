@@ -9,6 +9,8 @@ from itertools import chain
 from operator import itemgetter
 from typing import Protocol
 
+import numpy as np
+
 from app.history.samples import ConnectionSamples, StepRange
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import Key, QueryResult, SeriesMatrix
@@ -35,12 +37,13 @@ class QueryBatch:
 
     A batch of several costs the server time: it hashes the labels of each result once per query. It is meant
     for queries with few results, or queries that often have none. *is_of_pods* is set if each series is of a
-    Pod, not of an edge.
+    Pod, not of an edge; *may_be_refused*, if some servers can't evaluate the query: it then has no results.
     """
 
     parts: tuple[LabeledQuery, ...]
     steps: StepRange
     is_of_pods: bool = False
+    may_be_refused: bool = False
 
     @property
     def query(self) -> str:
@@ -68,6 +71,10 @@ class QueryBatch:
         for row, (number, *_) in enumerate(matrix.keys):
             rows[int(number or 0)].append(row)
         return [self._part_of(matrix, number, rows[number]) for number in range(len(self.parts))]
+
+    def nothing(self) -> list[SeriesMatrix]:
+        """The results of all queries if the server refuses them."""
+        return [SeriesMatrix((), np.empty((0, len(self.steps)))) for _ in self.parts]
 
     def _part_of(self, matrix: SeriesMatrix, number: int, rows: list[int]) -> SeriesMatrix:
         part = self.parts[number]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.dns_names import has_possible_name, is_dns_label
+from app.domain.protocols import Protocol
 from app.domain.reporters import Reporters
 from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples, DroppedEdges, EdgeFault, StepRange
@@ -20,6 +21,7 @@ _SCRAPES_FOR_A_RATE = 2
 
 # A key has the labels of a source, of a destination, or of an edge (those of the source first).
 WorkloadOfKey = Callable[[Key], Workload | None]
+DestinationOfKey = Callable[[Key], Workload | EdgeFault | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class EndpointNaming:
 
     source_label_count: int
     source: WorkloadOfKey
-    destination: WorkloadOfKey
+    destination: DestinationOfKey
     pods: Mapping[Key, Sequence[str]] = field(default_factory=dict)
 
     def edges(self, keys: Collection[Key]) -> dict[Key, Connection | EdgeFault]:
@@ -41,11 +43,14 @@ class EndpointNaming:
         destinations = {
             key: self.destination(key) for key in {key[self.source_label_count :] for key in keys}
         }
-        possible = {end for end in {*sources.values(), *destinations.values()} if end and _can_exist(end)}
+        ends = {*sources.values(), *destinations.values()}
+        possible = {end for end in ends if isinstance(end, Workload) and _can_exist(end)}
         edges: dict[Key, Connection | EdgeFault] = {}
         for key in keys:
             source, destination = sources[self.source_key(key)], destinations[key[self.source_label_count :]]
-            if source is None or destination is None:
+            if isinstance(destination, EdgeFault):
+                edges[key] = destination
+            elif source is None or destination is None:
                 edges[key] = EdgeFault.UNKNOWN_END
             elif source in possible and destination in possible:
                 edges[key] = Connection(source, destination)
@@ -68,7 +73,7 @@ class EdgeRates:
     """Rates per second of the same edges; the bytes are those of requests and of responses.
 
     `reporters` has the flags of the ends that report an edge, where the source does not report it alone;
-    `dropped` counts the edges that are in none of the four.
+    `dropped` counts the edges that are in none of the four. Most requests of the edges in `grpc` are of gRPC.
     """
 
     requests: SeriesMatrix
@@ -77,6 +82,8 @@ class EdgeRates:
     response_bytes: SeriesMatrix
     reporters: Mapping[Key, Reporters] = field(default_factory=dict)
     dropped: DroppedEdges = field(default_factory=dict)
+    grpc: Collection[Key] = frozenset()
+    unseen: str = ""
 
     @property
     def sides(self) -> tuple[SeriesMatrix, ...]:
@@ -114,20 +121,22 @@ def join_connections(
 ) -> ConnectionSamples:
     """The edges in scope, with NaN for an absent side, and the steps in which each source was scraped.
 
-    Edges with an unknown or impossible endpoint are dropped and counted. Bytes without requests or responses
-    make no edge.
+    Edges with an unknown or impossible endpoint are dropped and counted. An edge may have bytes alone.
 
     A source was also scraped in each step in which one of its edges has a sample: some scrape configurations
     leave no `up` with the proxy's labels. What only servers report counts for that where a source reports
     nothing itself: no other namespace decides on the steps of its edges.
     """
-    all_edges = naming.edges(dict.fromkeys(chain(rates.requests.keys, rates.responses.keys)))
+    all_edges = naming.edges(dict.fromkeys(chain.from_iterable(side.keys for side in rates.sides)))
     edges = {
         key: edge for key, edge in all_edges.items() if isinstance(edge, Connection) and _covers(scope, edge)
     }
-    requests, responses = (align_rows(side, edges, len(steps)) for side in (rates.requests, rates.responses))
+    requests, responses, request_bytes, response_bytes = (
+        align_rows(side, edges, len(steps)) for side in rates.sides
+    )
+    has_request = np.isfinite(requests) | np.isfinite(responses)
+    has_sample = has_request | np.isfinite(request_bytes) | np.isfinite(response_bytes)
     reporters = np.array([rates.reporters.get(key, Reporters.SOURCE) for key in edges], dtype=np.uint8)
-    has_sample = np.isfinite(requests) | np.isfinite(responses)
     source_keys = [naming.source_key(key) for key in edges]
     sources, scraped = _sources(source_keys, has_sample, reporters, scrapes, naming, scope)
     return ConnectionSamples(
@@ -138,13 +147,21 @@ def join_connections(
         tuple(sources.values()),
         scraped,
         rates.unusable,
-        request_bytes=align_rows(rates.request_bytes, edges, len(steps)),
-        response_bytes=align_rows(rates.response_bytes, edges, len(steps)),
+        request_bytes=request_bytes,
+        response_bytes=response_bytes,
         edge_pods=tuple(naming.pods.get(key, ()) for key in source_keys),
         source_pods=tuple(naming.pods.get(key, ()) for key in sources),
         reporters=reporters,
         dropped=rates.dropped_edges(all_edges, naming.source_label_count),
+        protocols=_protocols([key in rates.grpc for key in edges], np.asarray(has_request.any(axis=1))),
+        unseen=rates.unseen,
     )
+
+
+def _protocols(is_grpc: Sequence[bool], has_request: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The protocol of each edge."""
+    with_requests = np.where(np.array(is_grpc, dtype=np.bool_), Protocol.GRPC, Protocol.HTTP)
+    return np.where(has_request, with_requests, Protocol.TCP).astype(np.uint8)
 
 
 def _covers(scope: Scope, edge: Connection) -> bool:
@@ -208,4 +225,6 @@ def concatenate_samples(samples: Sequence[ConnectionSamples]) -> ConnectionSampl
         source_pods=tuple(chain.from_iterable(part.source_pods for part in parts)),
         reporters=np.concatenate([part.reporters for part in parts]),
         dropped=sum((Counter(part.dropped) for part in parts), Counter[tuple[EdgeFault, str]]()),
+        protocols=np.concatenate([part.protocols for part in parts]),
+        unseen=next((part.unseen for part in parts if part.unseen), ""),
     )

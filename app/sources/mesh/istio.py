@@ -1,61 +1,80 @@
-"""Istio: the metrics of sidecars and waypoints on requests, and on plain TCP.
+"""Istio: the metrics of sidecars, waypoints and ztunnels on requests, messages of gRPC, and plain TCP.
 
 Client, waypoint and server may all report the same request: `reports` says which rate counts, and which
-reports are trusted. A request has one response. Metrics name workloads without their kinds.
+reports are trusted. A request has one response, unless it reached no server. Metrics name workloads without
+their kinds.
 """
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from functools import partial
 
 import numpy as np
 
 from app.domain.workloads import Workload
 from app.history.samples import StepRange
 from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch
-from app.sources.mesh.edges import EdgeRates, EndpointNaming, align_rows, join_connections
-from app.sources.mesh.reports import REPORT_LABELS, EdgeReports, trusted_rates, trusted_scrapes
+from app.sources.mesh.counters import SCRAPER_LABELS, UP, WINDOWS_PER_RATE, ProxyCounters
+from app.sources.mesh.edges import EdgeRates, EndpointNaming, join_connections
+from app.sources.mesh.istio_answers import (
+    CLUSTER_LABELS,
+    EDGE_LABELS,
+    PROTOCOL_LABEL,
+    SERVER_LABELS,
+    SOURCE_LABELS,
+    UNKNOWN,
+    IstioAnswers,
+    edge_rates,
+    source_scrapes,
+    source_workload,
+)
+from app.sources.mesh.reports import REPORT_LABELS
 from app.sources.queries import (
     WINDOW,
     Matchers,
     Scope,
     Shard,
     aggregate,
+    equal_matchers,
     excluded_matchers,
+    load_labels,
     selector,
     shard_matchers,
 )
 from app.sources.query_result import Key, SeriesMatrix
 
 REQUESTS = "istio_requests_total"
-REQUEST_BYTES, RESPONSE_BYTES = "istio_request_bytes_sum", "istio_response_bytes_sum"
+REQUEST_BYTES, RESPONSE_BYTES = "istio_request_bytes", "istio_response_bytes"  # histograms
+REQUEST_MESSAGES, RESPONSE_MESSAGES = "istio_request_messages_total", "istio_response_messages_total"
 # Bytes received by the server are those of requests.
 TCP_RECEIVED_BYTES, TCP_SENT_BYTES = "istio_tcp_received_bytes_total", "istio_tcp_sent_bytes_total"
+BUILD = "istio_build"
 
-SOURCE_LABELS = ("source_workload_namespace", "source_workload")
-SERVER_LABELS = ("destination_workload_namespace", "destination_workload")
-EDGE_LABELS = (*SOURCE_LABELS, *SERVER_LABELS)
-_RATE_LABELS = (*EDGE_LABELS, *REPORT_LABELS)
+_RATE_LABELS = (*EDGE_LABELS, *CLUSTER_LABELS, *REPORT_LABELS)
+_REQUEST_LABELS = (*EDGE_LABELS, *CLUSTER_LABELS, PROTOCOL_LABEL, *REPORT_LABELS)
+# The labels in which the series of one proxy differ, but for those that users add.
+SERIES_LABELS = (
+    *(*_REQUEST_LABELS, "pod", "destination_service", "connection_security_policy"),
+    *("response_code", "response_flags", "grpc_response_status"),
+)
 _SCRAPE_LABELS = (*SERVER_LABELS, "namespace")
-_OPTIONAL = frozenset({"namespace"})  # without it, no report is trusted
+_POD_LABELS = ("namespace", "pod")
+# An instance is a Pod's address: the same scraper has one for each Pod.
+_SCRAPER_LABELS = tuple(label for label in SCRAPER_LABELS if label != "instance")
+# Without a namespace no report is trusted; the others are not in every version.
+_OPTIONAL = frozenset({"namespace", PROTOCOL_LABEL, *CLUSTER_LABELS})
 DEFAULT_PROXY_NAMESPACES = frozenset({"istio-system"})
 
-UNKNOWN = "unknown"
 _CLIENT = 'reporter=~"source|waypoint"'
 _SERVER = 'reporter="destination"'
-# A node's tunnel (ztunnel) reports the traffic of waypoints once more.
-_PROXIES_OF_PODS = ('app!="ztunnel"',)
-
-_RATES: tuple[tuple[str, Matchers], ...] = (
-    (REQUESTS, ()),
-    (REQUEST_BYTES, ()),
-    (RESPONSE_BYTES, ()),
-    (TCP_RECEIVED_BYTES, _PROXIES_OF_PODS),
-    (TCP_SENT_BYTES, _PROXIES_OF_PODS),
-)
+# A node's tunnel (ztunnel) reports the traffic of sidecars and waypoints once more.
+_PROXIES_OF_PODS = ('app!="ztunnel"', 'pod!~"ztunnel.*"')
+_TUNNELS = ('pod=~"ztunnel.*"',)
+# No upstream host, no connection to it, no route, no cluster, too many requests: no server has answered.
+_UNANSWERED = ('response_flags=~"(.*,)?(UH|UF|NR|NC|UO)(,.*)?"',)
 
 
 class Istio:
-    """Requests, the bytes of their bodies, and the bytes of plain TCP.
+    """Requests, the bytes of their bodies, messages of gRPC, and the bytes of plain TCP.
 
     Proxies in *proxy_namespaces* (ztunnels, shared waypoints, gateways) are trusted on every edge.
     """
@@ -66,42 +85,109 @@ class Istio:
         self._proxy_namespaces = frozenset(proxy_namespaces)
 
     def load(self, scope: Scope) -> LabeledQuery:
-        """The batch has five rates, each of two kinds of reporters."""
+        """The largest batch has two rates, each of two kinds of reporters."""
         matchers = (*excluded_matchers(SOURCE_LABELS[0], scope), *excluded_matchers(SERVER_LABELS[0], scope))
         counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
-        labels = SOURCE_LABELS[:1]
-        return LabeledQuery(f"{2 * len(_RATES)} * {aggregate('sum', labels, counts)}", labels)
+        labels = load_labels(SOURCE_LABELS[:1], scope)
+        query = f"{4 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
+        return LabeledQuery(query, labels, frozenset(labels[1:]))
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
-        """Reads requests and four rates of bytes of each edge, and the scrapes of reporting servers.
+        """Reads messages, bytes and scrapes of the scrape jobs with Istio's metrics, if there are any.
+
+        Bytes of native histograms are read if there are no classic ones.
 
         A proxy reports both as a server and as a client: a scraped server was scraped as a source too.
         """
-        queries = (LabeledQuery(edge_rate(*rate, scope, shard), _RATE_LABELS, _OPTIONAL) for rate in _RATES)
-        servers = LabeledQuery(server_scrapes(scope, shard), _SCRAPE_LABELS, _OPTIONAL)
-        *rates, scrapes = yield (QueryBatch((*queries, servers), steps),)
-        requests, *octets = (trusted_rates(rate, self._proxy_namespaces) for rate in rates)
-        naming = EndpointNaming(len(SOURCE_LABELS), _workload, _workload)
-        own_scrapes = trusted_scrapes(scrapes, self._proxy_namespaces)
-        return join_connections(_edge_rates(requests, *octets), own_scrapes, naming, scope=scope, steps=steps)
+        [scrapers] = yield (_scrapers_batch(scope, shard, steps),)
+        if not scrapers.keys:
+            nothing = SeriesMatrix((), np.empty((0, len(steps))))
+            rates = EdgeRates(nothing, nothing, nothing, nothing)
+            naming = EndpointNaming(len(SOURCE_LABELS), source_workload, _destination)
+            return join_connections(rates, nothing, naming, scope=scope, steps=steps)
+        queries = _EdgeQueries(scope, shard, scrapers.keys)
+        requests, unanswered, sent, received, *octets, servers, pods = yield queries.batches(steps)
+        request_bytes, response_bytes, *of_connections = octets
+        if requests.keys and not (request_bytes.keys or response_bytes.keys):
+            request_bytes, response_bytes = yield (queries.native_bytes(steps),)
+        answers = IstioAnswers(
+            requests, unanswered, sent, received, request_bytes, response_bytes, *of_connections
+        )
+        scrapes, pods_by_source = source_scrapes(servers, pods, self._proxy_namespaces)
+        naming = EndpointNaming(len(SOURCE_LABELS), source_workload, _destination, pods_by_source)
+        rates = edge_rates(answers, self._proxy_namespaces)
+        return join_connections(rates, scrapes, naming, scope=scope, steps=steps)
 
 
-def edge_rate(metric: str, matchers: Matchers, scope: Scope, shard: Shard) -> str:
-    """A rate per second of each directed edge by its reporter, and by the namespace of the reporting proxy.
-
-    Of two proxies in one namespace the server is left out in each step in which the client reports.
-    """
-    excluding = (
-        *matchers,
-        *shard_matchers(SOURCE_LABELS[0], scope, shard),
-        *excluded_matchers(SERVER_LABELS[0], scope),
+def _scrapers_batch(scope: Scope, shard: Shard, steps: StepRange) -> QueryBatch:
+    """The query on the scrapers with metrics of proxies, of which each has one series."""
+    sources = shard_matchers(SOURCE_LABELS[0], scope, shard)
+    present = " or ".join(
+        aggregate("group", _SCRAPER_LABELS, selector(metric, matchers, scope))
+        for metric, matchers in ((REQUESTS, sources), (TCP_SENT_BYTES, sources), (BUILD, ()))
+    )
+    return QueryBatch(
+        (LabeledQuery(present, _SCRAPER_LABELS, frozenset(_SCRAPER_LABELS)),), steps, is_of_pods=True
     )
 
-    def sum_by(reporter: str, labels: tuple[str, ...]) -> str:
-        return aggregate("sum", labels, f"rate({selector(metric, (reporter, *excluding), scope)}[{WINDOW}])")
 
-    once = f"or on ({','.join((*EDGE_LABELS, 'namespace'))})"
-    return f"{sum_by(_CLIENT, _RATE_LABELS)} {once} {sum_by(_SERVER, _RATE_LABELS)}"
+class _EdgeQueries:
+    """Queries on the edges of the sources in *shard*, of which *scrapers* have metrics."""
+
+    def __init__(self, scope: Scope, shard: Shard, scrapers: Collection[Key]) -> None:
+        self._scope, self._shard = scope, shard
+        jobs = {key[_SCRAPER_LABELS.index("job")] for key in scrapers}
+        self._targets = ('pod!=""', *(equal_matchers("job", jobs) if all(jobs) else ()))
+        self._counters = ProxyCounters(SERIES_LABELS, self._targets, scope, len(scrapers) > 1)
+        self._ends = (
+            *shard_matchers(SOURCE_LABELS[0], scope, shard),
+            *excluded_matchers(SERVER_LABELS[0], scope),
+        )
+
+    def batches(self, steps: StepRange) -> tuple[QueryBatch, ...]:
+        """Requests; messages of gRPC; bytes of HTTP; bytes of TCP; bytes of the tunnels, and scrapes.
+
+        VictoriaMetrics refuses queries of more than 16 KiB: only two rates fit into one.
+        """
+        requests = (
+            self._edges(REQUESTS, labels=_REQUEST_LABELS),
+            self._edges(REQUESTS, _UNANSWERED, labels=_REQUEST_LABELS),
+        )
+        messages = (self._edges(REQUEST_MESSAGES), self._edges(RESPONSE_MESSAGES))
+        sizes = (self._edges(f"{REQUEST_BYTES}_sum"), self._edges(f"{RESPONSE_BYTES}_sum"))
+        tcp, tunnels = (
+            (self._edges(TCP_RECEIVED_BYTES, proxies), self._edges(TCP_SENT_BYTES, proxies))
+            for proxies in (_PROXIES_OF_PODS, _TUNNELS)
+        )
+        servers = LabeledQuery(server_scrapes(self._scope, self._shard), _SCRAPE_LABELS, _OPTIONAL)
+        namespaces = shard_matchers("namespace", self._scope, self._shard)
+        up = selector(UP, (*self._targets, *namespaces), self._scope)
+        pods = LabeledQuery(aggregate("max", _POD_LABELS, f"sum_over_time({up}[{WINDOW}])"), _POD_LABELS)
+        parts = (requests, messages, sizes, tcp, (*tunnels, servers, pods))
+        return tuple(QueryBatch(batch, steps) for batch in parts)
+
+    def native_bytes(self, steps: StepRange) -> QueryBatch:
+        """The bytes of requests and responses where the server keeps histograms in their native form."""
+        rates = (
+            partial(self._counters.native_total, _RATE_LABELS, metric)
+            for metric in (REQUEST_BYTES, RESPONSE_BYTES)
+        )
+        parts = tuple(self._once(_RATE_LABELS, of_reporter) for of_reporter in rates)
+        return QueryBatch(parts, steps, may_be_refused=True)
+
+    def _edges(
+        self, metric: str, matchers: Matchers = (), *, labels: tuple[str, ...] = _RATE_LABELS
+    ) -> LabeledQuery:
+        """A rate per second of each directed edge by its reporter, and by the namespace of its proxy."""
+        return self._once(labels, partial(self._counters.total, labels, metric), matchers)
+
+    def _once(
+        self, labels: tuple[str, ...], rate: Callable[[Matchers], str], matchers: Matchers = ()
+    ) -> LabeledQuery:
+        """Of two proxies in one namespace the server is left out in each step in which the client reports."""
+        client, server = (rate((reporter, *matchers, *self._ends)) for reporter in (_CLIENT, _SERVER))
+        edge = ",".join(label for label in labels if label != "reporter")
+        return LabeledQuery(f"{client} or on ({edge}) {server}", labels, _OPTIONAL)
 
 
 def server_scrapes(scope: Scope, shard: Shard) -> str:
@@ -111,32 +197,6 @@ def server_scrapes(scope: Scope, shard: Shard) -> str:
     return aggregate("max", _SCRAPE_LABELS, counts)
 
 
-def _edge_rates(
-    requests: EdgeReports,
-    request_bytes: EdgeReports,
-    response_bytes: EdgeReports,
-    received: EdgeReports,
-    sent: EdgeReports,
-) -> EdgeRates:
-    """The rates of HTTP and TCP together; a request has one response, so that unusable samples count once."""
-    return EdgeRates(
-        requests.rates,
-        replace(requests.rates, unusable=0),
-        _add(request_bytes.rates, received.rates),
-        _add(response_bytes.rates, sent.rates),
-        requests.reporters,
-        requests.dropped,
-    )
-
-
-def _workload(key: Key) -> Workload | None:
+def _destination(key: Key) -> Workload | None:
     namespace, name = key
     return None if UNKNOWN in key else Workload(namespace, name, "")
-
-
-def _add(first: SeriesMatrix, second: SeriesMatrix) -> SeriesMatrix:
-    keys = sorted({*first.keys, *second.keys})
-    sides = [align_rows(side, keys, side.values.shape[1]) for side in (first, second)]
-    neither = np.isnan(sides[0]) & np.isnan(sides[1])
-    values = np.where(neither, np.nan, np.nansum(sides, axis=0))
-    return SeriesMatrix(tuple(keys), values, first.unusable + second.unusable)

@@ -13,8 +13,9 @@ from typing import Final
 
 from app.domain.pod_names import may_generate
 from app.domain.workloads import Workload
-from app.history.samples import STEP_SECONDS, StepRange
+from app.history.samples import STEP_SECONDS, EdgeFault, StepRange
 from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch
+from app.sources.mesh.counters import WINDOWS_PER_RATE, ProxyCounters
 from app.sources.mesh.edges import EdgeRates, EndpointNaming, join_connections
 from app.sources.queries import (
     LOAD_LABELS,
@@ -23,7 +24,9 @@ from app.sources.queries import (
     Scope,
     Shard,
     aggregate,
+    equal_matchers,
     excluded_matchers,
+    load_labels,
     selector,
     shard_matchers,
 )
@@ -43,23 +46,24 @@ KINDS: Final[Mapping[str, str]] = {
     "k8s_job": "Job",
 }
 REPLICAS = "replicas"  # the profiler's own label: a Pod's name without the suffix that is unique to the Pod
-_DESTINATION = tuple(f"dst_{label}" for label in ("namespace", *KINDS))
+_DESTINATION = tuple(f"dst_{label}" for label in ("namespace", *KINDS, "target_cluster"))
 PROXY_LABELS = ("namespace", REPLICAS, *KINDS)
 EDGE_LABELS = (*PROXY_LABELS, *_DESTINATION)
 POD_LABELS = ("namespace", "pod", REPLICAS, *KINDS)
 _OPTIONAL = frozenset({REPLICAS, *KINDS, *_DESTINATION})
 
+# The labels in which the outbound series of one proxy differ.
+SERIES_LABELS = (
+    *("namespace", "pod", "direction", "peer", "authority", "target_addr", "tls", "server_id"),
+    *("dst_pod", "dst_service", "classification", "status_code", "grpc_status", "error"),
+    *_DESTINATION,
+)
 _OUTBOUND = ('direction="outbound"',)
 _TO_SERVER = (*_OUTBOUND, 'peer="dst"')
-_RATES: tuple[tuple[str, Matchers], ...] = (
-    (REQUESTS, _OUTBOUND),
-    (RESPONSES, _OUTBOUND),
-    (WRITTEN_BYTES, _TO_SERVER),
-    (READ_BYTES, _TO_SERVER),
-)
-_RATES_PER_BATCH = 2
-# The scrape configuration of a linkerd-proxy sets this label.
+_GRPC = (*_OUTBOUND, 'grpc_status!=""')
+# Linkerd's own scrape configurations set this label.
 _PROXIES = ('control_plane_ns!=""',)
+_JOB = ("job",)
 _NAME_AND_SUFFIX = "(.+?)(-([a-z0-9]{5}|[0-9]+))?"
 
 
@@ -72,7 +76,9 @@ class Linkerd:
         """The largest batch has two rates; requests have neither the most nor the fewest series."""
         namespaces = (*excluded_matchers("namespace", scope), *excluded_matchers("dst_namespace", scope))
         counts = f"count_over_time({selector(REQUESTS, (*_OUTBOUND, *namespaces), scope)}[{WINDOW}])"
-        return LabeledQuery(f"{_RATES_PER_BATCH} * {aggregate('sum', LOAD_LABELS, counts)}", LOAD_LABELS)
+        labels = load_labels(LOAD_LABELS, scope)
+        query = f"{2 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
+        return LabeledQuery(query, labels, frozenset(labels[1:]))
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """Reads the Pods of each source; then four rates of each edge, and the scrapes of each source.
@@ -80,14 +86,20 @@ class Linkerd:
         If a source has no known Pod, its labels may not name its workload: the rates are queried once more.
         """
         matchers = shard_matchers("namespace", scope, shard)
-        pods_query = proxy_pods(matchers, scope, seconds=len(steps) * STEP_SECONDS)
         end = StepRange(steps.last, steps.last)
-        labeled = LabeledQuery(pods_query, POD_LABELS, _OPTIONAL)
-        [pods] = yield (QueryBatch((labeled,), end, is_of_pods=True),)
+        proxies: Matchers = _PROXIES
+        [pods] = yield (_pods_batch(proxies, matchers, scope, steps),)
+        if not pods.keys:
+            jobs_query = LabeledQuery(jobs_of_proxies(matchers, scope), _JOB)
+            [jobs] = yield (QueryBatch((jobs_query,), end, is_of_pods=True),)
+            if jobs.keys:
+                proxies = equal_matchers("job", (job for (job,) in jobs.keys))
+                [pods] = yield (_pods_batch(proxies, matchers, scope, steps),)
 
         by_replicas = _pods_by_source(pods)
+        targets = ProxyTargets((*proxies, *matchers), has_duplicates=bool((pods.values > 1).any()))
         queries, pods_by_source = (
-            EdgeQueries(matchers, scope, by_replicas=False),
+            EdgeQueries(matchers, targets, scope, by_replicas=False),
             _merge_replicas(by_replicas),
         )
         matrices = (yield queries.batches(steps)) if _all_labels_fit(by_replicas) else None
@@ -95,10 +107,25 @@ class Linkerd:
             queries, pods_by_source = replace(queries, by_replicas=True), by_replicas
             matrices = yield queries.batches(steps)
 
-        requests, responses, written, read, scrapes = matrices
-        rates = EdgeRates(requests, responses, written, read)
+        requests, responses, grpc, written, read, scrapes = matrices
+        rates = EdgeRates(requests, responses, written, read, grpc=frozenset(grpc.keys))
         naming = EndpointNaming(len(PROXY_LABELS), _source, _destination, pods_by_source)
         return join_connections(rates, scrapes, naming, scope=scope, steps=steps)
+
+
+def _pods_batch(proxies: Matchers, sources: Matchers, scope: Scope, steps: StepRange) -> QueryBatch:
+    """The query on the meshed Pods of *steps*, at their end."""
+    query = proxy_pods((*proxies, *sources), scope, seconds=len(steps) * STEP_SECONDS)
+    labeled = LabeledQuery(query, POD_LABELS, _OPTIONAL)
+    return QueryBatch((labeled,), StepRange(steps.last, steps.last), is_of_pods=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyTargets:
+    """The targets of proxies; some have several if they are scraped more than once, or were relabelled."""
+
+    matchers: Matchers
+    has_duplicates: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +133,37 @@ class EdgeQueries:
     """Queries on the proxies of some sources, summed over the Pods of a source."""
 
     sources: Matchers
+    targets: ProxyTargets
     scope: Scope
     by_replicas: bool
 
     def batches(self, steps: StepRange) -> tuple[QueryBatch, ...]:
-        """Requests; responses; written bytes, read bytes and scrapes."""
-        requests, responses, *octets = (
-            LabeledQuery(self.outbound_rate(*rate), EDGE_LABELS, _OPTIONAL) for rate in _RATES
+        """Requests; responses, and which of them are of gRPC; written bytes, read bytes and scrapes."""
+        requests, responses, written, read = (
+            self._labeled(EDGE_LABELS, self.outbound_rate(metric, matchers))
+            for metric, matchers in (
+                (REQUESTS, _OUTBOUND),
+                (RESPONSES, _OUTBOUND),
+                (WRITTEN_BYTES, _TO_SERVER),
+                (READ_BYTES, _TO_SERVER),
+            )
         )
-        scrapes = LabeledQuery(self.proxy_scrapes(), PROXY_LABELS, _OPTIONAL)
+        grpc = self._labeled(EDGE_LABELS, self.grpc_edges())
+        scrapes = self._labeled(PROXY_LABELS, self.proxy_scrapes())
         return (
             QueryBatch((requests,), steps),
-            QueryBatch((responses,), steps),
-            QueryBatch((*octets, scrapes), steps),
+            QueryBatch((responses, grpc), steps),
+            QueryBatch((written, read, scrapes), steps),
         )
+
+    @staticmethod
+    def _labeled(labels: tuple[str, ...], query: str) -> LabeledQuery:
+        return LabeledQuery(query, labels, _OPTIONAL)
+
+    @property
+    def _counters(self) -> ProxyCounters:
+        targets = self.targets
+        return ProxyCounters(SERIES_LABELS, targets.matchers, self.scope, targets.has_duplicates)
 
     def outbound_rate(self, metric: str, matchers: Matchers) -> str:
         """A rate per second of each directed edge.
@@ -127,39 +171,58 @@ class EdgeQueries:
         Only excluded namespaces are left out: no selector can express that one of two endpoints is included.
         """
         matchers = (*matchers, *self.sources, *excluded_matchers("dst_namespace", self.scope))
-        return self._aggregate(
-            "sum", EDGE_LABELS, f"rate({selector(metric, matchers, self.scope)}[{WINDOW}])"
-        )
+        labels = _without_replicas(EDGE_LABELS)
+        if not self.by_replicas:
+            return self._counters.total(labels, metric, matchers)
+        by_pod = self._counters.by_pod(labels, metric, matchers)
+        return _aggregate_by_replicas("sum", EDGE_LABELS, by_pod)
+
+    def grpc_edges(self) -> str:
+        """1 for each edge with a response of gRPC, which has a status of its own."""
+        matchers = (*_GRPC, *self.sources, *excluded_matchers("dst_namespace", self.scope))
+        labels = (*_without_replicas(EDGE_LABELS), "pod")
+        present = aggregate("group", labels, selector(RESPONSES, matchers, self.scope))
+        return self._by_replicas("group", EDGE_LABELS, present)
 
     def proxy_scrapes(self) -> str:
         """The number of successful scrapes of a source's proxies in the step (the maximum over its Pods).
 
         A proxy drops the series of an edge after ten idle minutes, but `up` remains.
         """
-        scrapes = f"sum_over_time({selector('up', (*_PROXIES, *self.sources), self.scope)}[{WINDOW}])"
-        return self._aggregate("max", PROXY_LABELS, scrapes)
+        labels = (*_without_replicas(PROXY_LABELS), "pod")
+        return self._by_replicas("max", PROXY_LABELS, self._counters.scrapes(labels))
 
-    def _aggregate(self, operator: str, labels: tuple[str, ...], expression: str) -> str:
+    def _by_replicas(self, operator: str, labels: tuple[str, ...], by_pod: str) -> str:
+        """The aggregation of the series of Pods to one series for each combination of *labels*."""
         if self.by_replicas:
-            return _aggregate_by_replicas(operator, labels, expression)
-        return aggregate(operator, tuple(label for label in labels if label != REPLICAS), expression)
+            return _aggregate_by_replicas(operator, labels, by_pod)
+        return aggregate(operator, _without_replicas(labels), by_pod)
 
 
-def proxy_pods(sources: Matchers, scope: Scope, *, seconds: int) -> str:
-    """The query on all meshed Pods of the last *seconds*."""
-    present = f"max_over_time({selector('up', (*_PROXIES, *sources), scope)}[{seconds}s])"
-    return _aggregate_by_replicas("max", POD_LABELS, present)
+def _without_replicas(labels: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(label for label in labels if label not in {REPLICAS, "pod"})
 
 
-def _aggregate_by_replicas(operator: str, labels: tuple[str, ...], expression: str) -> str:
-    """The aggregation of *expression* to one series for each combination of *labels*, `REPLICAS` among them.
+def proxy_pods(targets: Matchers, scope: Scope, *, seconds: int) -> str:
+    """The query on all meshed Pods of the last *seconds*, with the number of targets of each."""
+    present = f"max_over_time({selector('up', targets, scope)}[{seconds}s])"
+    by_pod = aggregate("count", (*_without_replicas(POD_LABELS), "pod"), present)
+    return _aggregate_by_replicas("max", POD_LABELS, by_pod)
 
-    The series are aggregated by Pod first, without their own label `replicas`. The server refuses the whole
+
+def jobs_of_proxies(sources: Matchers, scope: Scope) -> str:
+    """The scrape jobs of proxies: those with requests of a client, a metric that only Linkerd has."""
+    requests = selector(REQUESTS, (*_OUTBOUND, 'target_addr!=""', *sources), scope)
+    return aggregate("group", _JOB, f"last_over_time({requests}[1h])")
+
+
+def _aggregate_by_replicas(operator: str, labels: tuple[str, ...], by_pod: str) -> str:
+    """The aggregation of the series *by_pod* to one for each combination of *labels*, `REPLICAS` among them.
+
+    The series are aggregated by Pod before, without their own label `replicas`. The server refuses the whole
     query if `label_replace` makes two series equal: those of one Pod whose own label `replicas` changed, or
     of two targets that differ in nothing else.
     """
-    own_labels = (*(label for label in labels if label not in {REPLICAS, "pod"}), "pod")
-    by_pod = aggregate(operator, own_labels, expression)
     return aggregate(
         operator, labels, f'label_replace({by_pod},"{REPLICAS}","$1","pod","{_NAME_AND_SUFFIX}")'
     )
@@ -207,9 +270,11 @@ def _source(key: Key) -> Workload:
     return best or next(iter(workloads), Workload(namespace, "", ""))
 
 
-def _destination(key: Key) -> Workload | None:
-    """None outside the cluster, and for a Service without Pods of a workload."""
-    namespace, *names = key
+def _destination(key: Key) -> Workload | EdgeFault | None:
+    """None outside the cluster, and for a Service without Pods of a workload; a fault in another cluster."""
+    namespace, *names, target_cluster = key
+    if target_cluster:
+        return EdgeFault.OTHER_CLUSTER
     workloads = _labelled_workloads(namespace, names)
     return workloads[0] if namespace and workloads else None
 

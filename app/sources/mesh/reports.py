@@ -6,7 +6,7 @@ their own namespace; a proxy in a namespace of the mesh's proxies on every edge.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,14 +27,31 @@ class EdgeReports:
 
     rates: SeriesMatrix
     reporters: Mapping[Key, Reporters] = field(default_factory=dict)
-    dropped: DroppedEdges = field(default_factory=dict)
+    claims: Mapping[Key, str] = field(default_factory=dict)  # the namespace of a report that is not trusted
+
+
+def all_reporters(reports: Iterable[EdgeReports]) -> dict[Key, Reporters]:
+    """The ends that report each edge in any of the metrics."""
+    reporters: dict[Key, Reporters] = {}
+    for report in reports:
+        for edge, flags in report.reporters.items():
+            reporters[edge] = reporters.get(edge, flags) | flags
+    return reporters
+
+
+def dropped_claims(reports: Iterable[EdgeReports], reporters: Mapping[Key, Reporters]) -> DroppedEdges:
+    """The number of edges without a trusted report in any metric, by the namespace that claims them."""
+    claims = {edge: namespace for report in reports for edge, namespace in report.claims.items()}
+    return Counter(
+        (EdgeFault.OTHER_REPORTER, namespace) for edge, namespace in claims.items() if edge not in reporters
+    )
 
 
 def trusted_rates(reports: SeriesMatrix, proxy_namespaces: Collection[str]) -> EdgeReports:
     """The rate of each edge with a report that is trusted; *reports* has the labels of edges and reports.
 
     In each step the larger rate of client and waypoint counts (each sees at most all), and the rate of
-    servers only without both. Edges without a trusted report are counted by the namespace that claims them.
+    servers only without both. The first labels of an edge are those of its ends.
     """
     reporters: dict[Key, Reporters] = {}
     rows: dict[bool, list[tuple[int, Key]]] = {True: [], False: []}
@@ -50,11 +67,8 @@ def trusted_rates(reports: SeriesMatrix, proxy_namespaces: Collection[str]) -> E
     numbers = {edge: number for number, edge in enumerate(reporters)}
     clients, servers = (_largest(reports.values, rows[is_server], numbers) for is_server in (False, True))
     values = np.where(np.isnan(clients), servers, clients)
-    dropped = Counter(
-        (EdgeFault.OTHER_REPORTER, namespace) for edge, namespace in claims.items() if edge not in reporters
-    )
     rates = SeriesMatrix(tuple(reporters), values, reports.unusable, reports.left_out)
-    return EdgeReports(rates, reporters, dropped)
+    return EdgeReports(rates, reporters, claims)
 
 
 def trusted_scrapes(scrapes: SeriesMatrix, proxy_namespaces: Collection[str]) -> SeriesMatrix:
@@ -73,7 +87,7 @@ def _trusted_ends(
     edge: Key, namespace: str, reporter: str, proxy_namespaces: Collection[str]
 ) -> Reporters | None:
     """The ends that the report speaks for; None if it is not trusted."""
-    source_namespace, _, destination_namespace, _ = edge
+    source_namespace, _, destination_namespace, *_ = edge
     if namespace in proxy_namespaces:
         return Reporters.BOTH
     if source_namespace == destination_namespace == namespace:

@@ -148,6 +148,12 @@ Each template takes the root and returns a list of name and value.
 - name: PROMETHEUS_CLUSTER_LABEL
   value: {{ $.Values.prometheus.clusterLabel | quote }}
 {{- end }}
+{{- with .Values.prometheus.connectionsCluster }}
+- name: CONNECTIONS_PROMETHEUS_CLUSTER
+  value: {{ . | quote }}
+- name: CONNECTIONS_PROMETHEUS_CLUSTER_LABEL
+  value: {{ $.Values.prometheus.connectionsClusterLabel | quote }}
+{{- end }}
 {{- with .Values.prometheus.auth }}
 {{- if .bearerTokenSecret }}
 - name: PROMETHEUS_BEARER_TOKEN_FILE

@@ -97,8 +97,8 @@ async def test_the_status_describes_the_samples() -> None:
 async def test_the_first_cycle_of_a_small_cluster_has_few_queries() -> None:
     """One query on each resource for yesterday and today until noon; connections for the last 24 hours.
 
-    Linkerd takes four queries (the first one on the Pods, for the last step alone), Istio one; the series of
-    each of the three kinds are counted once.
+    Linkerd takes four queries (the first one on the Pods, for the last step alone), Istio one; the series
+    of each of the three kinds are counted once.
     """
     prometheus = EmojivotoPrometheus()
     await Scenario(prometheus).cycle()

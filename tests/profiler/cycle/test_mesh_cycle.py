@@ -37,8 +37,10 @@ class IstioPrometheus(EmojivotoPrometheus):
     """Two edges from web, of which one has an unidentified endpoint."""
 
     def _mesh_rows(self, query: str) -> list[Row]:  # type: ignore[override]
+        if "istio_build" in query:
+            return [({"job": "envoy"}, 1.0)]
         unidentified = EDGE | {"destination_workload_namespace": "unknown", "destination_workload": "unknown"}
-        if 'istio_requests_total{reporter=~"source' in query:
+        if 'istio_requests_total{reporter=~"source' in query and "response_flags=~" not in query:
             return [(EDGE, 2.0), (unidentified, 8.0)]
         return [(EDGE, 512.4)] if "istio_request_bytes_sum" in query else []
 
@@ -154,7 +156,9 @@ class ForgingIstio(EmojivotoPrometheus):
     forged: tuple[dict[str, str], ...] = ()
 
     def _mesh_rows(self, query: str) -> list[Row]:  # type: ignore[override]
-        if 'istio_requests_total{reporter=~"source' not in query:
+        if "istio_build" in query:
+            return [({"job": "envoy"}, 1.0)]
+        if 'istio_requests_total{reporter=~"source' not in query or "response_flags=~" in query:
             return []
         reports = [(EDGE, 2.0), (EDGE | {"namespace": "storage", "reporter": "destination"}, 2.5)]
         return reports + [(labels | {"namespace": "evil"}, 999.0) for labels in self.forged]

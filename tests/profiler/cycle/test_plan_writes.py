@@ -1,6 +1,7 @@
 """Plans of writes: the limits of the deadband, the refresh of a status, names, and determinism."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.domain.profiles import (
     Resource,
     ResourceProfile,
 )
+from app.domain.protocols import Protocol
 from app.domain.workloads import Connection, Workload
 from app.profiler.cycle.plan_writes import plan_writes
 from tests.profiler.stored_profiles import NOON, catalogue, manifest
@@ -175,3 +177,35 @@ def test_every_leader_plans_the_same_writes_in_the_same_order(seed: int) -> None
         Identity(ProfileKind.CPU, twin) for twin in twins
     )
     assert len({write.name for write in expected}) == 20
+
+
+def tcp(sent: str | None, received: str | None = "1000") -> ConnectionProfile:
+    return replace(
+        connection("0.00"),
+        request_bytes_per_second=sent,
+        response_bytes_per_second=received,
+        protocol=Protocol.TCP,
+    )
+
+
+@pytest.mark.parametrize(
+    ("sent", "received", "written"),
+    [
+        ("1050", "1000", False),
+        ("1051", "1000", True),
+        ("949", "1000", True),
+        ("1000", "1051", True),
+        (None, "1000", True),
+    ],
+)
+def test_bytes_have_a_deadband_of_their_own(sent: str | None, received: str, *, written: bool) -> None:
+    """5 % of 1,000 are 50, each way. The value `0.00` stays, so only the status is written."""
+    writes = planned(tcp(sent, received), manifest(tcp("1000")))
+
+    assert [value_changed for _, value_changed in writes] == [False] * written
+
+
+def test_a_byte_more_or_less_is_rounding() -> None:
+    """1 and 2 bytes a second differ by 100 %, and perhaps by one in a thousand before they were rounded."""
+    assert planned(tcp("2"), manifest(tcp("1"))) == []
+    assert planned(tcp("3"), manifest(tcp("1"))) != []

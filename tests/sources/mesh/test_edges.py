@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from app.domain.protocols import Protocol
 from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples, EdgeFault
 from app.sources.mesh.edges import EdgeRates, EndpointNaming, concatenate_samples, join_connections
@@ -127,8 +128,8 @@ def test_unknown_endpoints_are_dropped_and_counted() -> None:
     assert joined.sources == (WEB, CART)
 
 
-def test_bytes_without_requests_make_no_edge() -> None:
-    """An edge without a sample of bytes has NaN; bytes without a request are dropped. 1 + 2 unusable = 3."""
+def test_bytes_without_requests_make_an_edge() -> None:
+    """An edge without a sample of bytes has NaN; one with bytes alone is TCP. 1 + 2 unusable = 3."""
     written = table({WEB_EMOJI: [9] * 4, SHOP_WEB: [9] * 4}, unusable=1)
     rates = EdgeRates(
         table({WEB_EMOJI: [1] * 4, WEB_VOTING: [1] * 4}), NOTHING, written, table({}, unusable=2)
@@ -138,9 +139,13 @@ def test_bytes_without_requests_make_no_edge() -> None:
         rates, NOTHING, EndpointNaming(2, workload, workload), scope=Scope(), steps=STEPS
     )
 
-    assert [edge.destination.name for edge in joined.edges] == ["emoji", "voting"]
-    np.testing.assert_array_equal(joined.request_bytes, [[9] * 4, [NAN] * 4])
+    assert [edge.destination.name for edge in joined.edges] == ["emoji", "voting", "web"]
+    np.testing.assert_array_equal(joined.request_bytes, [[9] * 4, [NAN] * 4, [9] * 4])
+    np.testing.assert_array_equal(joined.requests, [[1] * 4, [1] * 4, [NAN] * 4])
+    assert joined.protocols is not None
+    assert joined.protocols.tolist() == [Protocol.HTTP, Protocol.HTTP, Protocol.TCP]
     assert joined.unusable == 3
+    assert joined.scraped.all()
 
 
 def test_two_meshes_give_one_result() -> None:

@@ -2,13 +2,16 @@
 
 import numpy as np
 
+from app.domain.protocols import Protocol
 from app.domain.workloads import Connection, Workload
 from app.history.samples import EdgeFault
 from app.sources.mesh.conversation import QueryBatch
-from app.sources.mesh.istio import EDGE_LABELS, Istio
+from app.sources.mesh.counters import SCRAPER_LABELS, ProxyCounters
+from app.sources.mesh.istio import SERIES_LABELS, Istio
+from app.sources.mesh.istio_answers import EDGE_LABELS
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import SeriesMatrix
-from tests.sources.mesh.conversing import converse
+from tests.sources.mesh.conversing import Answer, converse
 from tests.sources.wire import STEPS
 
 SOME = Scope(included=("shop",), excluded=("kube-system",))
@@ -16,17 +19,28 @@ LABELS = "source_workload_namespace,source_workload,destination_workload_namespa
 SERVER = "destination_workload_namespace,destination_workload"
 BOTH = 'source_workload_namespace!="kube-system",destination_workload_namespace!="kube-system"'
 NAN = np.nan
-CART_DB = ("shop", "cart", "storage", "db", "shop", "source")
+KEY = ("shop", "cart", "storage", "db", "Kubernetes", "Kubernetes")
+CART_DB = (*KEY, "shop", "source")
+HTTP_CART_DB, GRPC_CART_DB = ((*KEY, protocol, "shop", "source") for protocol in ("http", "grpc"))
 CART, DB = Workload("shop", "cart", ""), Workload("storage", "db", "")
+RATE_LABELS = (*EDGE_LABELS, "source_cluster", "destination_cluster", "namespace", "reporter")
+REQUEST_LABELS = (*RATE_LABELS[:6], "request_protocol", *RATE_LABELS[6:])
+PARTS = (
+    *("requests", "unanswered", "sent_messages", "received_messages"),
+    *("request_bytes", "response_bytes", "received", "sent"),
+    *("tunnel_received", "tunnel_sent", "servers", "pods"),
+)
 
 
-def rate(metric: str, matchers: str = "") -> str:
-    by = f"{LABELS},namespace,reporter"
+def rate(metric: str, *matchers: str, labels: tuple[str, ...] = RATE_LABELS) -> str:
+    """The rate by edge and reporter; `test_counters` has the text of its parts."""
+    counters = ProxyCounters(SERIES_LABELS, ('pod!=""', 'job="envoy"'), SOME, has_duplicates=False)
+    ends = ('source_workload_namespace!="kube-system"', 'destination_workload_namespace!="kube-system"')
     client, server = (
-        f"sum by ({by})(rate({metric}{{{reporter},{matchers}{BOTH}}}[5m]))"
+        counters.total(labels, metric, (reporter, *matchers, *ends))
         for reporter in ('reporter=~"source|waypoint"', 'reporter="destination"')
     )
-    return f"{client} or on ({LABELS},namespace) {server}"
+    return f"{client} or on ({','.join(labels[:-1])}) {server}"
 
 
 def table(rows: dict[tuple[str, ...], list[float]], unusable: int = 0) -> SeriesMatrix:
@@ -37,51 +51,112 @@ def table(rows: dict[tuple[str, ...], list[float]], unusable: int = 0) -> Series
 NOTHING = table({})
 
 
-def nothing(batch: QueryBatch) -> list[SeriesMatrix]:
-    return [NOTHING] * len(batch.parts)
+def _first_part(batch: QueryBatch) -> int:
+    """The place in PARTS of the first part of a batch."""
+    metrics = {"istio_requests_total": 0, "istio_request_messages_total": 2, "istio_request_bytes_sum": 4}
+    query = batch.parts[0].query
+    if "istio_tcp_received_bytes_total" in query:
+        return 8 if 'pod=~"ztunnel.*"' in query else 6
+    return next(place for metric, place in metrics.items() if f"({metric}{{" in query)
+
+
+def answering(**parts: SeriesMatrix) -> Answer:
+    """Answers each part of PARTS by its name; native histograms have no samples."""
+
+    def answer(batch: QueryBatch) -> list[SeriesMatrix]:
+        if "istio_build" in batch.query:
+            return [table({("envoy", *[""] * 8): [1.0] * 4})]
+        if batch.may_be_refused:
+            return [parts.get(f"native_{way}", NOTHING) for way in ("request", "response")]
+        first = _first_part(batch)
+        return [parts.get(name, NOTHING) for name in PARTS[first : first + len(batch.parts)]]
+
+    return answer
 
 
 def test_queries() -> None:
-    """Clients and waypoints before servers; bytes of TCP without the nodes' tunnels; servers as scrapes."""
-    (batch,), _ = converse(Istio(), nothing, SOME)
+    """Clients and waypoints before servers; bytes of TCP with and without the nodes' tunnels; scrapes."""
+    batches, _ = converse(Istio(), answering(), SOME)
 
-    ours = 'app!="ztunnel",'
+    ours, tunnels = ('app!="ztunnel"', 'pod!~"ztunnel.*"'), ('pod=~"ztunnel.*"',)
     servers = 'istio_requests_total{reporter="destination",destination_workload_namespace!="kube-system"}'
-    assert [part.query for part in batch.parts] == [
-        rate("istio_requests_total"),
-        rate("istio_request_bytes_sum"),
-        rate("istio_response_bytes_sum"),
-        rate("istio_tcp_received_bytes_total", ours),
-        rate("istio_tcp_sent_bytes_total", ours),
-        f"max by ({SERVER},namespace)(count_over_time({servers}[5m]))",
+    up = 'sum_over_time(up{pod!="",job="envoy",namespace!="kube-system"}[5m])'
+    scrapers = ",".join(label for label in SCRAPER_LABELS if label != "instance")
+    present = " or ".join(
+        f"group by ({scrapers})({series})"
+        for series in (
+            'istio_requests_total{source_workload_namespace!="kube-system"}',
+            'istio_tcp_sent_bytes_total{source_workload_namespace!="kube-system"}',
+            "istio_build{}",
+        )
+    )
+    unanswered = 'response_flags=~"(.*,)?(UH|UF|NR|NC|UO)(,.*)?"'
+    assert [[part.query for part in batch.parts] for batch in batches] == [
+        [present],
+        [
+            rate("istio_requests_total", labels=REQUEST_LABELS),
+            rate("istio_requests_total", unanswered, labels=REQUEST_LABELS),
+        ],
+        [rate("istio_request_messages_total"), rate("istio_response_messages_total")],
+        [rate("istio_request_bytes_sum"), rate("istio_response_bytes_sum")],
+        [
+            rate("istio_tcp_received_bytes_total", *ours),
+            rate("istio_tcp_sent_bytes_total", *ours),
+        ],
+        [
+            rate("istio_tcp_received_bytes_total", *tunnels),
+            rate("istio_tcp_sent_bytes_total", *tunnels),
+            f"max by ({SERVER},namespace)(count_over_time({servers}[5m]))",
+            f"max by (namespace,pod)({up})",
+        ],
     ]
-    assert batch.steps == STEPS
+    assert {batch.steps for batch in batches} == {STEPS}
+    assert all(len(batch.query) < 15_000 for batch in batches)
     assert ",".join(EDGE_LABELS) == LABELS
 
 
 def test_a_shard_of_sources() -> None:
     """Every rate selects sources in these namespaces only, and scrapes select servers there."""
-    (batch,), _ = converse(Istio(), nothing, SOME, shard=Shard(frozenset({"shop", "team"})))
+    batches, _ = converse(Istio(), answering(), SOME, shard=Shard(frozenset({"shop", "team"})))
 
-    *rates, servers = (part.query for part in batch.parts)
-    assert all(query.count('source_workload_namespace=~"shop|team",') == 2 for query in rates)
+    _, *rates, servers, pods = (part.query for batch in batches for part in batch.parts)
+    assert all('source_workload_namespace=~"shop|team",' in query for query in rates)
     assert 'destination_workload_namespace=~"shop|team"' in servers
+    assert 'up{pod!="",job="envoy",namespace=~"shop|team"' in pods
 
 
 def test_the_load() -> None:
-    """Five rates of two kinds of reporters read about ten times the samples of requests, by source."""
+    """Two rates of two kinds of reporters read four windows each: 16 times the samples of requests."""
     load = Istio().load(SOME)
 
     counts = f"count_over_time(istio_requests_total{{{BOTH}}}[5m])"
-    assert load.query == f"10 * sum by (source_workload_namespace)({counts})"
-    assert load.labels == ("source_workload_namespace",)
+    assert load.query == f"16 * sum by (source_workload_namespace,cluster)({counts})"
+    assert load.labels == ("source_workload_namespace", "cluster")
+
+
+def test_without_metrics_of_its_proxies_there_are_no_edges() -> None:
+    """One query finds no scraper; two scrapers are duplicates, so that rates are deduplicated."""
+    nothing, samples = converse(Istio(), lambda _batch: [NOTHING], Scope())
+    scrapers = table({("envoy", *[""] * 8): [1.0] * 4, ("agent", *[""] * 8): [1.0] * 4})
+
+    def answer(batch: QueryBatch) -> list[SeriesMatrix]:
+        return [scrapers] if "istio_build" in batch.query else answering()(batch)
+
+    twice, _ = converse(Istio(), answer, Scope())
+
+    assert (len(nothing), samples.edges, samples.sources) == (1, (), ())
+    assert "prometheus_replica" not in "".join(
+        batch.query for batch in converse(Istio(), answering(), SOME)[0][1:]
+    )
+    assert all("prometheus_replica" in part.query for batch in twice[1:5] for part in batch.parts)
+    assert 'job=~"agent|envoy"' in twice[-1].query
 
 
 def test_a_request_is_a_request_and_a_response() -> None:
     """Two a second both ways; an unusable sample counts once. Neither endpoint has a kind."""
-    answers = [table({CART_DB: [2, 2, NAN, 2]}, unusable=1), *[NOTHING] * 5]
+    requests = table({HTTP_CART_DB: [2, 2, NAN, 2]}, unusable=1)
 
-    _, samples = converse(Istio(), lambda _batch: answers, Scope())
+    _, samples = converse(Istio(), answering(requests=requests), Scope())
 
     assert samples.edges == (Connection(CART, DB),)
     np.testing.assert_array_equal(samples.requests, [[2, 2, NAN, 2]])
@@ -94,21 +169,55 @@ def test_bytes_of_requests_and_of_tcp_are_added() -> None:
     """100 of HTTP and 50 of TCP in one step are 150; one alone is unchanged; neither is no sample."""
     http = table({CART_DB: [100, 100, NAN, NAN]})
     tcp = table({CART_DB: [50, NAN, 50, NAN]})
-    answers = [table({CART_DB: [1] * 4}), http, NOTHING, tcp, tcp, NOTHING]
+    requests = table({HTTP_CART_DB: [1] * 4})
 
-    _, samples = converse(Istio(), lambda _batch: answers, Scope())
+    _, samples = converse(
+        Istio(), answering(requests=requests, request_bytes=http, received=tcp, sent=tcp), Scope()
+    )
 
     np.testing.assert_array_equal(samples.request_bytes, [[150, 100, 50, NAN]])
     np.testing.assert_array_equal(samples.response_bytes, [[50, NAN, 50, NAN]])
 
 
-def test_bytes_without_requests_make_no_edge() -> None:
-    """Without a request there is no rate of requests and responses per minute."""
-    answers = [NOTHING, NOTHING, NOTHING, table({CART_DB: [50] * 4}), NOTHING, NOTHING]
+def test_bytes_without_requests_make_an_edge() -> None:
+    """It is one of TCP; requests and responses have no sample."""
+    _, samples = converse(Istio(), answering(received=table({CART_DB: [50] * 4})), Scope())
 
-    _, samples = converse(Istio(), lambda _batch: answers, Scope())
+    assert samples.edges == (Connection(CART, DB),)
+    assert np.isnan(samples.requests).all()
+    assert samples.protocols is not None
+    assert samples.protocols.tolist() == [Protocol.TCP]
 
-    assert samples.edges == ()
+
+def test_a_stream_counts_its_messages() -> None:
+    """A stream of gRPC has no request in its steps but 3 and 5 messages; calls have one message each."""
+    requests = table({GRPC_CART_DB: [0, 2, 2, NAN]})
+    sent, received = table({CART_DB: [3, 2, NAN, NAN]}), table({CART_DB: [5, 2, NAN, NAN]})
+
+    _, samples = converse(
+        Istio(), answering(requests=requests, sent_messages=sent, received_messages=received), Scope()
+    )
+
+    np.testing.assert_array_equal(samples.requests, [[3, 2, 2, NAN]])
+    np.testing.assert_array_equal(samples.responses, [[5, 2, 2, NAN]])
+    assert samples.protocols is not None
+    assert samples.protocols.tolist() == [Protocol.GRPC]
+
+
+def test_native_histograms_are_read_where_there_are_no_classic_ones() -> None:
+    """The second question is sent only then; if it has no samples either, the samples say so."""
+    requests, sizes = table({HTTP_CART_DB: [1] * 4}), table({CART_DB: [9] * 4})
+
+    classic, _ = converse(Istio(), answering(requests=requests, request_bytes=sizes), Scope())
+    batches, native = converse(Istio(), answering(requests=requests, native_request=sizes), Scope())
+    _, neither = converse(Istio(), answering(requests=requests), Scope())
+
+    assert (len(classic), len(batches)) == (6, 7)
+    assert "histogram_sum(rate(istio_request_bytes{" in batches[-1].query
+    assert native.request_bytes is not None
+    np.testing.assert_array_equal(native.request_bytes, [[9] * 4])
+    assert native.unseen == ""
+    assert "istio_request_bytes_sum" in neither.unseen
 
 
 def test_unknown_endpoints_are_dropped_and_counted() -> None:
@@ -117,12 +226,12 @@ def test_unknown_endpoints_are_dropped_and_counted() -> None:
     They count for the namespace of the proxy that reports them.
     """
     rows: dict[tuple[str, ...], list[float]] = {
-        CART_DB: [1.0] * 4,
-        ("unknown", "unknown", "storage", "db", "storage", "destination"): [1.0] * 4,
-        ("shop", "cart", "unknown", "unknown", "shop", "source"): [1.0] * 4,
+        HTTP_CART_DB: [1.0] * 4,
+        ("unknown", "unknown", "storage", "db", "", "", "http", "storage", "destination"): [1.0] * 4,
+        ("shop", "cart", "unknown", "unknown", "", "", "http", "shop", "source"): [1.0] * 4,
     }
 
-    _, samples = converse(Istio(), lambda _batch: [table(rows), *[NOTHING] * 5], Scope())
+    _, samples = converse(Istio(), answering(requests=table(rows)), Scope())
 
     assert samples.edges == (Connection(CART, DB),)
     assert samples.dropped == {(EdgeFault.UNKNOWN_END, "storage"): 1, (EdgeFault.UNKNOWN_END, "shop"): 1}
@@ -132,19 +241,31 @@ def test_unknown_endpoints_are_dropped_and_counted() -> None:
 def test_who_declares_impossible_clients_is_named() -> None:
     """A server of `evil` reports clients of three namespaces that can't exist: none of them is named."""
     clients = [(f"Not A Namespace {number}", "x", "evil", "sink") for number in range(3)]
-    rows: dict[tuple[str, ...], list[float]] = {(*edge, "evil", "destination"): [1.0] * 4 for edge in clients}
+    rows: dict[tuple[str, ...], list[float]] = {
+        (*edge, "", "", "http", "evil", "destination"): [1.0] * 4 for edge in clients
+    }
 
-    _, samples = converse(Istio(), lambda _batch: [table(rows), *[NOTHING] * 5], Scope())
+    _, samples = converse(Istio(), answering(requests=table(rows)), Scope())
 
     assert samples.edges == ()
     assert samples.dropped == {(EdgeFault.IMPOSSIBLE_NAME, "evil"): 3}
+
+
+def test_who_reports_edges_of_other_clusters_is_named() -> None:
+    """A server of `evil` reports a client in another cluster, whose namespace may have any name."""
+    edge = ("Not A Namespace", "x", "evil", "sink", "west", "east", "http", "evil", "destination")
+
+    _, samples = converse(Istio(), answering(requests=table({edge: [1.0] * 4})), Scope())
+
+    assert samples.edges == ()
+    assert samples.dropped == {(EdgeFault.OTHER_CLUSTER, "evil"): 1}
 
 
 def test_a_proxy_that_reports_as_a_server_is_scraped_as_a_client() -> None:
     """The sidecar of db has two samples in two steps, and one in the third, which is too few for a rate."""
     servers = table({("storage", "db", "storage"): [2, 5, 1, NAN]})
 
-    _, samples = converse(Istio(), lambda _batch: [*[NOTHING] * 5, servers], Scope())
+    _, samples = converse(Istio(), answering(servers=servers), Scope())
 
     assert samples.sources == (DB,)
     np.testing.assert_array_equal(samples.scraped, [[True, True, False, False]])

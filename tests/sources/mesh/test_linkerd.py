@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
+from app.domain.protocols import Protocol
 from app.domain.workloads import Connection, Workload
 from app.history.samples import ConnectionSamples, EdgeFault, StepRange
 from app.sources.answers import AnswerReader
 from app.sources.mesh.conversation import QueryBatch
-from app.sources.mesh.linkerd import KINDS, Linkerd
+from app.sources.mesh.counters import ProxyCounters
+from app.sources.mesh.linkerd import KINDS, SERIES_LABELS, Linkerd
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import SeriesMatrix
 from tests.sources.mesh.conversing import Answer, converse
@@ -19,17 +21,20 @@ EVERYTHING = Scope()
 SOME = Scope(included=("shop", "emojivoto"), excluded=("kube-system", "kube-public"))
 BOTH = 'namespace!~"kube-public|kube-system",dst_namespace!~"kube-public|kube-system"'
 KIND_LABELS = "deployment,statefulset,daemonset,replicaset,replicationcontroller,cronjob,k8s_job"
-DESTINATION = "dst_namespace,dst_" + KIND_LABELS.replace(",", ",dst_")
+DESTINATION = "dst_namespace,dst_" + KIND_LABELS.replace(",", ",dst_") + ",dst_target_cluster"
 TAIL = '"replicas","$1","pod","(.+?)(-([a-z0-9]{5}|[0-9]+))?"'
 EDGE = {"namespace": "emojivoto", "replicas": "web-6b6f9d7d5c", "deployment": "web"}
 PROXIES = 'up{control_plane_ns!="",namespace!~"kube-public|kube-system"}'
 TO_VOTING = {"dst_namespace": "emojivoto", "dst_deployment": "voting"}
 
 
+# A text in the query on each part: requests, responses, bytes both ways, scrapes, Pods, gRPC, jobs.
 PARTS = (
     *("request_total{", "response_total{", "tcp_write_bytes_total{", "tcp_read_bytes_total{"),
-    *("sum_over_time(up{", "max_over_time(up{"),
+    *("sum_over_time(up{", "max_over_time(up{", 'grpc_status!=""', "group by (job)"),
 )
+# In this order: the query on a rate has also the texts of the others.
+_PLACES = (7, 6, 0, 1, 2, 3, 5, 4)
 Series = Mapping[str, str] | Sequence[Mapping[str, str]]
 
 
@@ -40,10 +45,13 @@ def answering(*series: Series) -> Answer:
         time = FIRST if batch.steps == STEPS else batch.steps.last * 300
         rows = []
         for number, part in enumerate(batch.parts):
-            (place,) = (place for place, name in enumerate(PARTS) if name in part.query)
+            place = next(place for place in _PLACES if PARTS[place] in part.query)
             held = series[place] if place < len(series) else []
             of_part = [held] if isinstance(held, Mapping) else held
-            rows += [row({**labels, "part": str(number)}, [(time, "2")]) for labels in of_part]
+            rows += [
+                row({**labels, "part": str(number)}, [(time, "1" if place == 5 else "2")])
+                for labels in of_part
+            ]
         reader = AnswerReader(batch.labels, batch.steps, batch.optional)
         reader.feed(encoded(matrix(*rows)))
         return batch.split(reader.finish())
@@ -61,6 +69,17 @@ def behind(*pods: Mapping[str, str]) -> Answer:
     return answering([], [], [], [], [], list(pods))
 
 
+def rate(metric: str, matchers: tuple[str, ...], *, by_pod: bool = False) -> str:
+    """The rate by edge, or by edge and Pod; `test_counters` has its text."""
+    excluded = ('namespace!~"kube-public|kube-system"', 'dst_namespace!~"kube-public|kube-system"')
+    counters = ProxyCounters(
+        SERIES_LABELS, ('control_plane_ns!=""', excluded[0]), SOME, has_duplicates=by_pod
+    )
+    labels = ("namespace", *KINDS, "dst_namespace", *(f"dst_{kind}" for kind in KINDS), "dst_target_cluster")
+    rate = counters.by_pod if by_pod else counters.total
+    return rate(labels, metric, (*matchers, *excluded))
+
+
 def test_queries() -> None:
     """The query on Pods comes first. The Pods' names fit their labels, so edges are summed by labels only.
 
@@ -68,20 +87,24 @@ def test_queries() -> None:
     """
     batches, _ = converse(Linkerd(), behind(EDGE | {"pod": "web-6b6f9d7d5c-2x8qz"}), SOME)
 
-    pods_by_name = f"max by (namespace,{KIND_LABELS},pod)(max_over_time({PROXIES}[1200s]))"
+    pods_by_name = f"count by (namespace,{KIND_LABELS},pod)(max_over_time({PROXIES}[1200s]))"
     edges, of_pods = f"namespace,{KIND_LABELS},{DESTINATION}", f"namespace,pod,replicas,{KIND_LABELS}"
+    out, server = ('direction="outbound"',), ('direction="outbound"', 'peer="dst"')
+    grpc = f'response_total{{direction="outbound",grpc_status!="",{BOTH}}}'
+    scrapes = f"max by (namespace,{KIND_LABELS},pod)(sum_over_time({PROXIES}[5m]))"
     assert [part.query for batch in batches for part in batch.parts] == [
         f"max by ({of_pods})(label_replace({pods_by_name},{TAIL}))",
-        f'sum by ({edges})(rate(request_total{{direction="outbound",{BOTH}}}[5m]))',
-        f'sum by ({edges})(rate(response_total{{direction="outbound",{BOTH}}}[5m]))',
-        f'sum by ({edges})(rate(tcp_write_bytes_total{{direction="outbound",peer="dst",{BOTH}}}[5m]))',
-        f'sum by ({edges})(rate(tcp_read_bytes_total{{direction="outbound",peer="dst",{BOTH}}}[5m]))',
-        f"max by (namespace,{KIND_LABELS})(sum_over_time({PROXIES}[5m]))",
+        rate("request_total", out),
+        rate("response_total", out),
+        f"group by ({edges})(group by ({edges},pod)({grpc}))",
+        rate("tcp_write_bytes_total", server),
+        rate("tcp_read_bytes_total", server),
+        f"max by (namespace,{KIND_LABELS})({scrapes})",
     ]
     assert [(len(batch.parts), batch.steps) for batch in batches] == [
         (1, StepRange(STEPS.last, STEPS.last)),
         (1, STEPS),
-        (1, STEPS),
+        (2, STEPS),
         (3, STEPS),
     ]
 
@@ -104,12 +127,11 @@ def test_if_labels_do_not_identify_a_source_pod_names_do(pods: list[Mapping[str,
     """One Pod whose labels do not fit, or no known Pod: everything is summed by Pod name too."""
     batches, _ = converse(Linkerd(), behind(*pods), SOME)
 
-    queries = [part.query for batch in batches[1:] for part in batch.parts]
+    queries = [part.query for batch in batches if batch.steps == STEPS for part in batch.parts]
     by_name = f"namespace,replicas,{KIND_LABELS}"
-    requests = f'rate(request_total{{direction="outbound",{BOTH}}}[5m])'
-    by_pod = f"sum by (namespace,{KIND_LABELS},{DESTINATION},pod)({requests})"
+    requests = rate("request_total", ('direction="outbound"',), by_pod=True)
     scrapes = f"max by (namespace,{KIND_LABELS},pod)(sum_over_time({PROXIES}[5m]))"
-    assert queries[0] == f"sum by ({by_name},{DESTINATION})(label_replace({by_pod},{TAIL}))"
+    assert queries[0] == f"sum by ({by_name},{DESTINATION})(label_replace({requests},{TAIL}))"
     assert queries[-1] == f"max by ({by_name})(label_replace({scrapes},{TAIL}))"
     assert all(f"by ({by_name}" in query for query in queries)
 
@@ -140,7 +162,7 @@ def test_a_source_without_a_known_pod_is_queried_by_names() -> None:
 
 def test_the_parts_of_a_batch_are_sent_as_one_query() -> None:
     """Series of all parts but the first have the part's number as a label: parts are never confused."""
-    (_, requests, _, octets), _ = converse(Linkerd(), behind(), SOME)
+    (_, requests, _, octets), _ = converse(Linkerd(), behind(EDGE | {"pod": "web-6b6f9d7d5c-2x8qz"}), SOME)
 
     first, second, third = (part.query for part in octets.parts)
     assert octets.query == (
@@ -162,12 +184,13 @@ def test_a_shard_of_sources() -> None:
 
 
 def test_the_load() -> None:
-    """The largest batch has two rates, which read about twice the samples of requests."""
+    """The largest batch has two rates, each of four windows, and counts the clusters."""
     load = Linkerd().load(SOME)
 
     counts = f'count_over_time(request_total{{direction="outbound",{BOTH}}}[5m])'
-    assert load.query == f"2 * sum by (namespace)({counts})"
-    assert load.labels == ("namespace",)
+    assert load.query == f"8 * sum by (namespace,cluster)({counts})"
+    assert load.labels == ("namespace", "cluster")
+    assert load.optional == {"cluster"}
 
 
 def test_sides_and_bytes_are_joined_by_edge() -> None:
@@ -260,6 +283,27 @@ def test_unknown_endpoints_are_dropped_and_counted() -> None:
 
     assert len(samples.edges) == 1
     assert samples.dropped == {(EdgeFault.UNKNOWN_END, "emojivoto"): 2}
+
+
+def test_a_destination_in_another_cluster_is_dropped_and_counted() -> None:
+    """A mirrored Service has the labels of its workload there, which may have the name of one here."""
+    samples = joined([EDGE | TO_VOTING | {"dst_target_cluster": "west"}, EDGE | TO_VOTING])
+
+    assert len(samples.edges) == 1
+    assert samples.dropped == {(EdgeFault.OTHER_CLUSTER, "emojivoto"): 1}
+
+
+@pytest.mark.parametrize(
+    ("of_grpc", "protocol"), [([EDGE | TO_VOTING], Protocol.GRPC), ([], Protocol.HTTP)], ids=["grpc", "http"]
+)
+def test_the_protocol_of_an_edge(of_grpc: list[Mapping[str, str]], protocol: Protocol) -> None:
+    """A response with a status of gRPC shows it; bytes alone are TCP."""
+    tcp = EDGE | {"dst_namespace": "emojivoto", "dst_statefulset": "redis"}
+
+    samples = joined(EDGE | TO_VOTING, [], [EDGE | TO_VOTING, tcp], tcp, [], [], of_grpc)
+
+    assert samples.protocols is not None
+    assert samples.protocols.tolist() == [protocol, Protocol.TCP]
 
 
 def test_a_source_without_labels_has_its_pods() -> None:

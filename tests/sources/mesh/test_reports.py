@@ -5,7 +5,7 @@ import pytest
 
 from app.domain.reporters import Reporters
 from app.history.samples import EdgeFault
-from app.sources.mesh.reports import trusted_rates, trusted_scrapes
+from app.sources.mesh.reports import dropped_claims, trusted_rates, trusted_scrapes
 from app.sources.query_result import Key, SeriesMatrix
 
 NAN = np.nan
@@ -44,9 +44,10 @@ def test_a_report_is_trusted_of_its_own_end(
     reports = trusted_rates(table({(*edge, namespace, reporter): [1.0]}), MESH)
 
     if trusted is None:
-        assert (reports.rates.keys, reports.dropped) == ((), {(EdgeFault.OTHER_REPORTER, namespace): 1})
+        assert (reports.rates.keys, reports.claims) == ((), {edge: namespace})
     else:
-        assert (dict(reports.reporters), reports.dropped) == ({edge: trusted}, {})
+        assert (dict(reports.reporters), reports.claims) == ({edge: trusted}, {})
+    assert dropped_claims([reports], {}) == ({} if trusted else {(EdgeFault.OTHER_REPORTER, namespace): 1})
 
 
 def test_a_forged_report_adds_nothing_to_a_real_one() -> None:
@@ -64,7 +65,7 @@ def test_a_forged_report_adds_nothing_to_a_real_one() -> None:
 
     np.testing.assert_array_equal(reports.rates.values, [[2.0, 3.0]])
     assert reports.reporters == {WEB_DB: Reporters.BOTH}
-    assert reports.dropped == {}
+    assert dropped_claims([reports], reports.reporters) == {}
 
 
 def test_the_larger_of_client_and_waypoint_counts() -> None:

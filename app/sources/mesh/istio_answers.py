@@ -1,0 +1,228 @@
+"""The answers on Istio's metrics as rates of edges in this cluster; pure."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.workloads import Workload
+from app.history.samples import EdgeFault
+from app.sources.clusters import own_cluster
+from app.sources.mesh.edges import EdgeRates, align_rows
+from app.sources.mesh.reports import (
+    CLIENT,
+    REPORT_LABELS,
+    EdgeReports,
+    all_reporters,
+    dropped_claims,
+    trusted_rates,
+    trusted_scrapes,
+)
+from app.sources.query_result import Key, SeriesMatrix
+
+SOURCE_LABELS = ("source_workload_namespace", "source_workload")
+SERVER_LABELS = ("destination_workload_namespace", "destination_workload")
+EDGE_LABELS = (*SOURCE_LABELS, *SERVER_LABELS)
+CLUSTER_LABELS = ("source_cluster", "destination_cluster")
+PROTOCOL_LABEL = "request_protocol"
+UNKNOWN = "unknown"
+
+_GRPC = "grpc"
+_UNKNOWN_CLUSTERS = frozenset({"", UNKNOWN})
+# In the place of a workload's name: the name of a Pod, after a character that no name has.
+_OF_POD = "/"
+_NO_SIZES = (
+    "neither istio_request_bytes_sum nor istio_request_bytes (a native histogram) has samples:"
+    " bytes of HTTP are not seen"
+)
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class IstioAnswers:
+    """The rates of edges by reporter; the labels of requests also have the protocol."""
+
+    requests: SeriesMatrix
+    unanswered: SeriesMatrix
+    sent_messages: SeriesMatrix
+    received_messages: SeriesMatrix
+    request_bytes: SeriesMatrix
+    response_bytes: SeriesMatrix
+    received: SeriesMatrix
+    sent: SeriesMatrix
+    tunnel_received: SeriesMatrix
+    tunnel_sent: SeriesMatrix
+
+    @property
+    def of_edges(self) -> tuple[SeriesMatrix, ...]:
+        """All answers without the protocol as a label."""
+        return (
+            *(self.sent_messages, self.received_messages, self.request_bytes, self.response_bytes),
+            *(self.received, self.sent, self.tunnel_received, self.tunnel_sent),
+        )
+
+
+def edge_rates(answers: IstioAnswers, proxy_namespaces: Collection[str]) -> EdgeRates:
+    """The rates of HTTP, gRPC and TCP together.
+
+    A stream of gRPC is one request with many messages, so that the larger of both counts. What tunnels report
+    counts for edges that no other proxy reports.
+    """
+    own = _own_cluster(answers)
+    foreign: dict[Key, str] = {}
+
+    def trusted(matrix: SeriesMatrix) -> EdgeReports:
+        near, far = _in_cluster(matrix, own)
+        foreign.update(far)
+        return trusted_rates(near, proxy_namespaces)
+
+    http, grpc = (trusted(side) for side in _by_protocol(answers.requests))
+    http_unanswered, grpc_unanswered = (trusted(side) for side in _by_protocol(answers.unanswered))
+    sent_messages, received_messages, *octets = (trusted(matrix) for matrix in answers.of_edges)
+    request_bytes, response_bytes, received, sent, *tunnels = octets
+
+    streams = _combine(np.fmax, grpc.rates, sent_messages.rates)
+    answered = _combine(np.fmax, _less(grpc.rates, grpc_unanswered.rates), received_messages.rates)
+    requests = _combine(_add, http.rates, streams)
+    responses = _combine(_add, _less(http.rates, http_unanswered.rates), answered)
+    by_proxies = (http, grpc, sent_messages, received_messages, request_bytes, response_bytes, received, sent)
+    known = all_reporters(by_proxies)
+    tunnels = [_of_others(report, known) for report in tunnels]
+    reports = (*by_proxies, *tunnels)
+    reporters = all_reporters(reports)
+    dropped = Counter(dropped_claims(reports, reporters))
+    dropped.update(
+        (EdgeFault.OTHER_CLUSTER, namespace) for edge, namespace in foreign.items() if edge not in reporters
+    )
+    has_sizes = not answers.requests.keys or answers.request_bytes.keys or answers.response_bytes.keys
+    return EdgeRates(
+        requests,
+        replace(responses, unusable=0),
+        _combine(_add, _combine(_add, request_bytes.rates, received.rates), tunnels[0].rates),
+        _combine(_add, _combine(_add, response_bytes.rates, sent.rates), tunnels[1].rates),
+        reporters,
+        dropped,
+        _mostly(streams, http.rates),
+        "" if has_sizes else _NO_SIZES,
+    )
+
+
+def source_scrapes(
+    servers: SeriesMatrix, pods: SeriesMatrix, proxy_namespaces: Collection[str]
+) -> tuple[SeriesMatrix, Mapping[Key, Sequence[str]]]:
+    """The scrapes of sources, by workload where a server reports and by Pod; and the Pods of the latter."""
+    own = trusted_scrapes(servers, proxy_namespaces)
+    by_pod: dict[Key, Sequence[str]] = {
+        (namespace, f"{_OF_POD}{pod}"): (pod,) for namespace, pod in pods.keys
+    }
+    keys = (*own.keys, *by_pod)
+    scrapes = SeriesMatrix(keys, np.concatenate((own.values, pods.values)), own.unusable + pods.unusable)
+    return scrapes, by_pod
+
+
+def source_workload(key: Key) -> Workload | None:
+    """The workload of a source, without a name if only its Pod is known; None if it is unknown."""
+    namespace, name = key
+    if name.startswith(_OF_POD):
+        return Workload(namespace, "", "")
+    return None if UNKNOWN in key else Workload(namespace, name, "")
+
+
+def _own_cluster(answers: IstioAnswers) -> str:
+    """The cluster in which most namespaces report; raises SeveralClustersError."""
+    values: dict[str, set[str]] = {}
+    for key in chain.from_iterable(matrix.keys for matrix in (answers.requests, *answers.of_edges)):
+        source, destination, *_, namespace, reporter = key[len(EDGE_LABELS) :]
+        cluster = source if reporter == CLIENT else destination
+        if cluster not in _UNKNOWN_CLUSTERS:
+            values.setdefault(namespace, set()).add(cluster)
+    return own_cluster(values, " and ".join(CLUSTER_LABELS))
+
+
+def _in_cluster(matrix: SeriesMatrix, own: str) -> tuple[SeriesMatrix, dict[Key, str]]:
+    """The rates of edges within the cluster *own*, without the labels of clusters; and who reports others."""
+    rows: dict[Key, list[int]] = {}
+    foreign: dict[Key, str] = {}
+    first, last = len(EDGE_LABELS), len(EDGE_LABELS) + len(CLUSTER_LABELS)
+    for row, key in enumerate(matrix.keys):
+        if not own or {*key[first:last]} - _UNKNOWN_CLUSTERS <= {own}:
+            rows.setdefault((*key[:first], *key[last:]), []).append(row)
+        else:
+            foreign[key[:first]] = key[-len(REPORT_LABELS)]
+    if len(rows) == len(matrix.keys):  # the usual case: nothing to add up
+        return replace(matrix, keys=tuple(rows)), foreign
+    values = [_total(matrix.values[numbers]) for numbers in rows.values()]
+    stacked = np.array(values).reshape(len(rows), matrix.values.shape[1])
+    return replace(matrix, keys=tuple(rows), values=stacked), foreign
+
+
+def _by_protocol(requests: SeriesMatrix) -> tuple[SeriesMatrix, SeriesMatrix]:
+    """The requests of HTTP and of gRPC; unusable samples and left-out series count with the former."""
+    place = len(EDGE_LABELS) + len(CLUSTER_LABELS)
+    is_grpc = np.array([key[place] == _GRPC for key in requests.keys], dtype=np.bool_)
+    http, grpc = (
+        SeriesMatrix(
+            tuple(
+                (*requests.keys[row][:place], *requests.keys[row][place + 1 :])
+                for row in np.flatnonzero(flags)
+            ),
+            requests.values[flags],
+        )
+        for flags in (~is_grpc, is_grpc)
+    )
+    return replace(http, unusable=requests.unusable, left_out=requests.left_out), grpc
+
+
+def _of_others(reports: EdgeReports, known: Collection[Key]) -> EdgeReports:
+    """The reports on edges that are not *known*; none to or from a waypoint, whose requests are reported."""
+    kept = [
+        row for row, edge in enumerate(reports.rates.keys) if edge not in known and not _has_waypoint(edge)
+    ]
+    keys = tuple(reports.rates.keys[row] for row in kept)
+    rates = replace(reports.rates, keys=keys, values=reports.rates.values[kept])
+    return EdgeReports(rates, {edge: reports.reporters[edge] for edge in keys}, reports.claims)
+
+
+def _has_waypoint(edge: Key) -> bool:
+    _, source, _, destination = edge
+    return any(name == "waypoint" or name.endswith("-waypoint") for name in (source, destination))
+
+
+def _mostly(rates: SeriesMatrix, others: SeriesMatrix) -> frozenset[Key]:
+    """The edges with more of *rates* than of *others*."""
+    totals = dict(zip(others.keys, np.nansum(others.values, axis=1).tolist(), strict=True))
+    sums = np.nansum(rates.values, axis=1).tolist()
+    return frozenset(edge for edge, rate in zip(rates.keys, sums, strict=True) if rate > totals.get(edge, 0))
+
+
+def _combine(
+    function: Callable[[Values, Values], Values], first: SeriesMatrix, second: SeriesMatrix
+) -> SeriesMatrix:
+    """The edges of both, with the *function* of their rates; NaN where neither has a sample."""
+    keys = tuple(dict.fromkeys((*first.keys, *second.keys)))
+    steps = first.values.shape[1]
+    values = function(align_rows(first, keys, steps), align_rows(second, keys, steps))
+    left_out = Counter(first.left_out) | Counter(second.left_out)
+    return SeriesMatrix(keys, values, first.unusable + second.unusable, left_out)
+
+
+def _add(first: Values, second: Values) -> Values:
+    return np.where(np.isnan(first), second, first + np.nan_to_num(second))
+
+
+def _less(rates: SeriesMatrix, part: SeriesMatrix) -> SeriesMatrix:
+    """The rates without a *part* of them."""
+    steps = rates.values.shape[1]
+    values = np.fmax(rates.values - np.nan_to_num(align_rows(part, rates.keys, steps)), 0.0)
+    return replace(rates, values=np.where(np.isnan(rates.values), np.nan, values))
+
+
+def _total(rows: Iterable[Values]) -> Values:
+    total, *others = rows
+    for row in others:
+        total = _add(total, row)
+    return total
