@@ -101,6 +101,11 @@ class ContainerSamples:
         """The namespace and name of the Pod of each container."""
         return ((container.namespace, container.pod) for container in self.containers)
 
+    def within(self, steps: StepRange) -> "ContainerSamples":
+        """The samples of *steps*, which are some of its own."""
+        first = steps.first - self.steps.first
+        return replace(self, steps=steps, values=self.values[:, first : first + len(steps)])
+
     def without(self, failed: Mapping[str, str]) -> "ContainerSamples":
         """The samples without those of the *failed* namespaces."""
         kept = [row for row, container in enumerate(self.containers) if container.namespace not in failed]

@@ -13,7 +13,7 @@ from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.profiles import PRESSURE_OF, PRESSURES_OF, Resource
 from app.domain.run_names import new_groups
 from app.domain.workloads import NAMED_KINDS, Workload
-from app.history.open_steps import SampleRows, Settlement, container_ids
+from app.history.open_steps import SampleRows, Settlement, all_settled, container_ids
 from app.history.samples import ContainerSamples, PressureSamples, StepRange
 from app.history.seen_together import pod_sets
 from app.history.usage import UsageState
@@ -68,7 +68,9 @@ class UsageHistory:
                 series[row] = self._number(workload, container.container)
                 if series[row] >= 0 and not workload.is_long_running:
                     self._record_run(workload, container.pod)
-        self._record_pods(samples, series)
+        # Of an open step, a Pod may have some of its containers only.
+        if settled := (settlement or all_settled(samples.steps)).settled_part(samples.steps):
+            self._record_pods(samples.within(settled), series)
         is_owned = series >= 0
         histograms = self._histograms[samples.resource]
         owned = series[is_owned]

@@ -10,6 +10,7 @@ from app.domain.workloads import Workload
 from app.history.checkpoint.codec import Checkpoint, decode, encode
 from app.history.connection_history import ConnectionHistory
 from app.history.key_ranges import KeyRange, key_of
+from app.history.open_steps import Settlement
 from app.history.samples import STEPS_PER_DAY, ContainerSamples, PodContainer, PressureSamples, StepRange
 from app.history.usage_history import UsageHistory
 
@@ -69,6 +70,19 @@ def test_the_third_run_makes_them_a_group() -> None:
     assert int(histograms.recent[main]) == 0b111111
     assert history.state.has_run_again(GROUP)
     assert set(history.state.together.of(GROUP)) == {("main",)}
+
+
+def test_samples_of_open_steps_become_those_of_the_group() -> None:
+    """Three runs of 1 open step each: the group has 3 samples and web 3, none of them settled."""
+    history = UsageHistory(timeslots=4, retained_days=15)
+    for number in range(3):
+        run = samples(number, 1.0 + number, FIRST + number, FIRST + number)
+        history.fold(run, lambda namespace, pod: PODS[namespace, pod], Settlement(FIRST + number, FIRST - 1))
+
+    histograms, series = history.state.histograms[Resource.MEMORY], history.state.series
+    both = [series.index[GROUP, "main"], series.index[WEB, "app"]]
+    assert histograms.with_open_samples().sample_counts(20_833)[both].tolist() == [3, 3]
+    assert histograms.sample_counts(20_833).sum() == 0
 
 
 def test_other_days_and_series_do_not_change() -> None:
