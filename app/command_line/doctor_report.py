@@ -6,9 +6,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from app.diagnosis.catalogue import MESHES, Exporter
+from app.diagnosis.catalogue import MESHES, OBJECTS, USAGE, Exporter
 from app.diagnosis.diagnosis import Diagnosis, MetricRow, metric_rows
 from app.diagnosis.finding import MetricFinding, Severity, listed
+from app.domain.profiles import Resource
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 _NOTHING = "-"
@@ -34,9 +35,11 @@ def _head(diagnosis: Diagnosis) -> Iterator[str]:
         return
     retention = diagnosis.retention_seconds
     yield f"Keeps samples for: {_duration(retention) if retention else 'unknown'}"
-    yield f"Namespaces in scope: {len(seen.namespaces())}"
-    yield f"Clusters: {_clusters(seen.clusters(Exporter.KUBELET), seen.target.scope.cluster_label)}"
-    yield f"kube-state-metrics: {_labels_of_objects(seen.honors_labels())}"
+    if not seen.is_unknown(USAGE[Resource.MEMORY]):
+        yield f"Namespaces in scope: {len(seen.namespaces())}"
+        yield f"Clusters: {_clusters(seen.clusters(Exporter.KUBELET), seen.target.scope.cluster_label)}"
+    if not any(map(seen.is_unknown, OBJECTS)):
+        yield f"kube-state-metrics: {_labels_of_objects(seen.honors_labels())}"
 
 
 def _clusters(namespaces: Mapping[str, frozenset[str]], label: str) -> str:

@@ -206,7 +206,7 @@ def _duplicates(seen: Observations) -> Iterator[MetricFinding]:
                 Section.SCRAPED_TWICE,
             )
     if len(jobs) > 1:
-        largest = max(jobs, key=jobs.__getitem__)
+        largest = max(jobs, key=lambda job: (jobs[job], "kubelet" in job))
         yield MetricFinding(
             Severity.NOTE,
             "SeveralJobs",

@@ -63,16 +63,21 @@ class Doctor:
         )
         diagnosis = await diagnose_servers(read, now)
         if folder := os.environ.get("DOCTOR_OUTPUT"):
-            text = io.StringIO()
-            show(Console(file=text, width=200, markup=False, emoji=False, highlight=False), diagnosis)
             path = Path(folder) / f"{self._name}.txt"
-            path.write_text(text.getvalue().replace(url, "http://prometheus:9090"))
+            path.write_text(printed(diagnosis).replace(url, "http://prometheus:9090"))
         return diagnosis
 
 
 @pytest.fixture
 def doctor(request: pytest.FixtureRequest) -> Doctor:
     return Doctor(request.node.name.removeprefix("test_"))
+
+
+def printed(diagnosis: Diagnosis) -> str:
+    """What a person reads."""
+    text = io.StringIO()
+    show(Console(file=text, width=200, markup=False, emoji=False, highlight=False), diagnosis)
+    return text.getvalue()
 
 
 def reasons(diagnosis: Diagnosis) -> list[str]:
@@ -183,6 +188,7 @@ async def test_two_scrapers(serve: Serve, doctor: Doctor) -> None:
     assert reasons(diagnosis) == ["ScrapedTwice", "SeveralJobs", "NoMesh"]
     assert message(diagnosis, "ScrapedTwice").startswith("100% of what kubelet exposes")
     assert as_json(diagnosis)["metrics"][0]["duplicatedShare"] == 1
+    assert 'job="kubelet"' in printed(diagnosis)
     assert all(finding.severity is Severity.NOTE for finding in diagnosis.findings)
 
 
@@ -370,6 +376,7 @@ async def test_thanos_and_victoriametrics(full: Prometheus, doctor: Doctor) -> N
         assert set(reasons(incomplete)) == {"Unanswered"}
         assert set(states(incomplete).values()) == {"unknown"}
         assert not incomplete.is_healthy
+        assert "not there" not in printed(incomplete)
 
 
 async def test_a_query_that_is_too_large(full: Prometheus, doctor: Doctor) -> None:
