@@ -2,10 +2,11 @@
 
 Layers, from the top; a module imports only from the layers below (the contracts are in `pyproject.toml`):
 
-    __main__, command_line   commands of `job-profiler`: serve, profile, status, backtest, demo ...
+    __main__, command_line   commands of `job-profiler`: serve, profile, status, doctor, backtest, demo ...
     demo                     the main job without a cluster: a recorded history, the real server, one Pod
     runtime                  composition only: builds the roles, their watches and their tasks
     backtest                 replays sizing policies on past usage, records it, explains a value
+    diagnosis                what a Prometheus has for the profiler, what is missing, and what to do (pure)
     profiler                 the background role, leader only: cycles and back-fill
     webhook                  the admission role: review in, JSON patch out, from memory
     tls                      certificate authority, serving certificate, CA bundle

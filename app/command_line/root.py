@@ -54,6 +54,18 @@ _USAGE = (
     "excluded_namespaces",
     "own_namespace",
 )
+# Prometheus alone, that of the mesh too.
+_SERVERS = (
+    *(name for name in _ESTIMATION if name.startswith("prometheus_") and name != "prometheus_sample_budget"),
+    "connections_prometheus_url",
+    "connections_prometheus_cluster",
+    "connections_prometheus_cluster_label",
+    "container_metrics_matcher",
+    "network_metric_provider",
+    "profiling_namespace",
+    "excluded_namespaces",
+    "own_namespace",
+)
 # These commands read no labels of namespaces, and report a selector that would need them.
 _REFUSED = ("profiling_namespace_selector",)
 # Of a written profile.
@@ -104,6 +116,24 @@ def status(
     if output not in {"table", "json"}:
         raise SettingsError([f"--output is {output!r}: use table or json"])
     print_status(settings, output=output)
+
+
+@program.command()
+@takes_settings(_SERVERS)
+def doctor(
+    settings: Settings,
+    output: Annotated[str, typer.Option("--output", "-o", help="Output format: table or json")] = "table",
+) -> None:
+    """Check what Prometheus has for the profiler, what is missing, and what to do.
+
+    Sends at most 40 queries within 30 s, and needs no cluster. The exit code is 1 if CPU or memory can't be
+    profiled.
+    """
+    from app.command_line.doctor import examine_and_print
+
+    if output not in {"table", "json"}:
+        raise SettingsError([f"--output is {output!r}: use table or json"])
+    examine_and_print(settings, output=output)
 
 
 @program.command()

@@ -11,6 +11,7 @@ from app.runtime.scope import query_scope
 from app.settings.environment import Settings
 from app.sources.credentials import PrometheusCredentials
 from app.sources.prometheus import QUERIES_PER_CYCLE, Limits, PrometheusSource
+from app.sources.prometheus_api import PrometheusApi, RetryPolicy
 from app.sources.queries import ClusterName
 from app.sources.query_observer import QueryObserver
 
@@ -48,6 +49,18 @@ async def open_prometheus(
         proxy_for=_proxy_for,
     ) as source:
         yield source
+
+
+def open_api(settings: Settings, url: str, *, timeout_seconds: float, tries: int) -> PrometheusApi:
+    """A client of the server at *url*, with the credentials of the settings."""
+    return PrometheusApi(
+        url,
+        timeout_seconds=timeout_seconds,
+        credentials=_credentials(settings),
+        concurrency=settings.prometheus_concurrency,
+        retry_policy=RetryPolicy(tries),
+        proxy=_proxy_for(url),
+    )
 
 
 def _credentials(settings: Settings) -> PrometheusCredentials:

@@ -6,9 +6,7 @@ from app.domain.profiles import Resource
 from app.history.samples import PodContainer, StepRange
 from app.sources.exported_labels import ObjectSeries, by_object
 from app.sources.prometheus_api import PrometheusApi
-from app.sources.queries import CONTAINER_LABELS, WINDOW, Scope
-
-REQUESTS = "kube_pod_container_resource_requests"
+from app.sources.queries import CONTAINER_LABELS, CONTAINER_REQUESTS, WINDOW, Scope
 
 
 def container_requests(resource: Resource, scope: Scope) -> str:
@@ -18,10 +16,10 @@ def container_requests(resource: Resource, scope: Scope) -> str:
     """
 
     def requests(series: ObjectSeries) -> str:
-        selector = series.selector(REQUESTS, f'resource="{resource.value}"')
+        selector = series.selector(CONTAINER_REQUESTS, f'resource="{resource.value}"')
         return series.max_by(CONTAINER_LABELS, f"max_over_time({selector}[{WINDOW}])")
 
-    return by_object(CONTAINER_LABELS, requests, REQUESTS, scope)
+    return by_object(CONTAINER_LABELS, requests, CONTAINER_REQUESTS, scope)
 
 
 class PrometheusRequests:

@@ -21,6 +21,7 @@ CONTAINER_LOAD_LABELS = ("namespace", "job")
 
 CPU_USAGE = "container_cpu_usage_seconds_total"
 MEMORY_USAGE = "container_memory_working_set_bytes"
+CONTAINER_REQUESTS = "kube_pod_container_resource_requests"
 
 WINDOW, TWO_WINDOWS = "5m", "10m"
 # The profiler's own label on slopes. Scraped series have no label with this beginning.

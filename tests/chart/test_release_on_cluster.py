@@ -289,14 +289,13 @@ def test_crds_applied_by_hand_are_taken_over_or_left_alone(
 
 
 def test_the_notes_say_what_to_do_next(newest_installer: Helm) -> None:
-    """The notes have the commands for profiles and status, with this release's namespaces."""
+    """The notes have the commands for profiles, doctor and status, with this release's namespaces."""
     printed = notes(newest_installer, profiling={"profilesNamespace": SECOND}, crds={"install": False})
 
     assert f"kubectl get cpuprofiles,memoryprofiles,connectionprofiles -n {SECOND}\n" in printed
-    assert (
-        f"kubectl exec -n {FIRST} deploy/job-profiler-profiler -c job-profiler -- job-profiler status\n"
-        in printed
-    )
+    for command in ("doctor", "status"):
+        run = f"kubectl exec -n {FIRST} deploy/job-profiler-profiler -c job-profiler --"
+        assert f"{run} job-profiler {command}\n" in printed
     assert f"kubectl get configmap job-profiler-status -n {FIRST} -o yaml\n" in printed
     assert "running Pods get them without a restart" in printed
     assert f"helm test job-profiler -n {FIRST} --logs\n" in printed

@@ -55,7 +55,7 @@ def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     """The program without settings from this machine's environment; logging is restored afterwards."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    commands = (f"app.command_line.{name}" for name in ("profile", "backtest", "record", "explain"))
+    commands = (f"app.command_line.{name}" for name in ("profile", "doctor", "backtest", "record", "explain"))
     for module in (*commands, "app.runtime.serving"):
         monkeypatch.setattr(f"{module}.configure_logs", lambda *_: None)
     before = structlog.get_config()

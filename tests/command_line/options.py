@@ -38,6 +38,14 @@ COMMANDS = {
     },
     "status": {"kubeconfig", "own_namespace", "profiles_namespace", "lease"},
     "probe": {"kubeconfig", "own_namespace", "webhook_configuration", "expected_webhook"},
+    "doctor": PAST - {"prometheus_sample_budget"}
+    | {
+        "connections_prometheus_url",
+        "connections_prometheus_cluster",
+        "connections_prometheus_cluster_label",
+        "container_metrics_matcher",
+        "network_metric_provider",
+    },
     "backtest": PAST,
     "record": PAST,
     "explain": PAST | {"risk", "kubeconfig", "profiles_namespace"},

@@ -15,6 +15,7 @@ CALLS = {
     "profile": ("profile.compute_and_print", ()),
     "status": ("status.print_status", ()),
     "probe": ("probe.probe_and_print", ()),
+    "doctor": ("doctor.examine_and_print", ()),
     "backtest": ("backtest.backtest_and_print", ()),
     "record": ("record.record_and_print", ("--output", "usage.npz")),
     "explain": ("explain.explain_and_print", ("shop/web",)),

@@ -58,9 +58,9 @@ SERIES_LABELS = (
     *("dst_pod", "dst_service", "classification", "status_code", "grpc_status", "error"),
     *_DESTINATION,
 )
-_OUTBOUND = ('direction="outbound"',)
-_TO_SERVER = (*_OUTBOUND, 'peer="dst"')
-_GRPC = (*_OUTBOUND, 'grpc_status!=""')
+OUTBOUND = ('direction="outbound"',)
+TO_SERVER = (*OUTBOUND, 'peer="dst"')
+_GRPC = (*OUTBOUND, 'grpc_status!=""')
 # Linkerd's own scrape configurations set this label.
 _PROXIES = ('control_plane_ns!=""',)
 _JOB = ("job",)
@@ -75,7 +75,7 @@ class Linkerd:
     def load(self, scope: Scope) -> LabeledQuery:
         """The largest batch has two rates; requests have neither the most nor the fewest series."""
         namespaces = (*excluded_matchers("namespace", scope), *excluded_matchers("dst_namespace", scope))
-        counts = f"count_over_time({selector(REQUESTS, (*_OUTBOUND, *namespaces), scope)}[{WINDOW}])"
+        counts = f"count_over_time({selector(REQUESTS, (*OUTBOUND, *namespaces), scope)}[{WINDOW}])"
         labels = load_labels(LOAD_LABELS, scope)
         query = f"{2 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
         return LabeledQuery(query, labels, frozenset(labels[1:]))
@@ -142,10 +142,10 @@ class EdgeQueries:
         requests, responses, written, read = (
             self._labeled(EDGE_LABELS, self.outbound_rate(metric, matchers))
             for metric, matchers in (
-                (REQUESTS, _OUTBOUND),
-                (RESPONSES, _OUTBOUND),
-                (WRITTEN_BYTES, _TO_SERVER),
-                (READ_BYTES, _TO_SERVER),
+                (REQUESTS, OUTBOUND),
+                (RESPONSES, OUTBOUND),
+                (WRITTEN_BYTES, TO_SERVER),
+                (READ_BYTES, TO_SERVER),
             )
         )
         grpc = self._labeled(EDGE_LABELS, self.grpc_edges())
@@ -212,7 +212,7 @@ def proxy_pods(targets: Matchers, scope: Scope, *, seconds: int) -> str:
 
 def jobs_of_proxies(sources: Matchers, scope: Scope) -> str:
     """The scrape jobs of proxies: those with requests of a client, a metric that only Linkerd has."""
-    requests = selector(REQUESTS, (*_OUTBOUND, 'target_addr!=""', *sources), scope)
+    requests = selector(REQUESTS, (*OUTBOUND, 'target_addr!=""', *sources), scope)
     return aggregate("group", _JOB, f"last_over_time({requests}[1h])")
 
 

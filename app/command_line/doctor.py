@@ -1,0 +1,133 @@
+"""`job-profiler doctor`: asks Prometheus what it has, and prints what follows from that."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import typer
+
+from app.command_line.doctor_report import as_json, show
+from app.command_line.terminal import console
+from app.diagnosis.catalogue import MESHES, Exporter
+from app.diagnosis.diagnosis import Diagnosis, diagnose
+from app.diagnosis.examination import MAX_QUERIES, MAX_SECONDS, examine
+from app.diagnosis.observations import Answer, Observations
+from app.diagnosis.questions import MetricQuestion
+from app.diagnosis.target import Target
+from app.errors import SourceError
+from app.runtime.logs import configure_logs
+from app.runtime.prometheus import check_access, open_api
+from app.runtime.scope import namespace_scope, query_scope
+from app.settings.environment import Settings
+from app.settings.types import LogFormat, NetworkMetricProvider
+from app.sources.prometheus_api import PrometheusApi
+from app.sources.queries import ClusterName
+from app.sources.row_limit import RowLimit
+
+_QUERY_SECONDS = 10.0
+_SIGNAL = "doctor"
+_MAX_ROWS = 20_000  # namespaces and scrape jobs of a query
+
+
+def examine_and_print(settings: Settings, *, output: str) -> None:
+    """Prints the diagnosis; exits with code 1 if CPU or memory can't be profiled."""
+    configure_logs("error", LogFormat.CONSOLE)
+    check_access(settings)
+    diagnosis = asyncio.run(diagnose_servers(settings, time.time()))
+    if output == "json":
+        typer.echo(json.dumps(as_json(diagnosis), indent=2))
+    else:
+        show(console(), diagnosis)
+    if not diagnosis.is_healthy:
+        sys.exit(1)
+
+
+async def diagnose_servers(settings: Settings, now: float) -> Diagnosis:
+    """The diagnosis of the Prometheus of the settings at the Unix time *now*, and of the mesh's own."""
+    timeout_seconds = min(settings.prometheus_timeout, _QUERY_SECONDS)
+    url, mesh_url = settings.prometheus_base_url, settings.connections_base_url
+    async with AsyncExitStack() as stack:
+        # A query is not sent again: the number of queries is limited.
+        apis = {
+            each: await stack.enter_async_context(
+                open_api(settings, each, timeout_seconds=timeout_seconds, tries=1)
+            )
+            for each in dict.fromkeys(filter(None, (url, mesh_url)))
+        }
+        server = apis[url]
+        servers = _Servers(
+            server, apis.get(mesh_url, server), asyncio.get_running_loop().time() + MAX_SECONDS
+        )
+        seen = await _examine(servers, _target(settings), now)
+        fault = seen.fault_of_server(Exporter.KUBELET)
+        retention_seconds = None if fault else await server.retention_seconds()
+    return diagnose(server.url, seen, retention_seconds)
+
+
+def _target(settings: Settings) -> Target:
+    scope = query_scope(settings, namespace_scope(settings).current())
+    provider = settings.network_metric_provider
+    meshes = {
+        NetworkMetricProvider.AUTO: MESHES,
+        NetworkMetricProvider.LINKERD: (Exporter.LINKERD,),
+        NetworkMetricProvider.ISTIO: (Exporter.ISTIO,),
+        NetworkMetricProvider.NONE: (),
+    }[provider]
+    cluster = (
+        ClusterName(settings.connections_prometheus_cluster, settings.connections_prometheus_cluster_label)
+        if settings.connections_base_url
+        else None
+    )
+    return Target(scope, cluster, (Exporter.KUBELET, Exporter.KUBE_STATE_METRICS, *meshes))
+
+
+@dataclass(slots=True)
+class _Servers:
+    """Both Prometheus servers, and what is left of the limits on queries and time."""
+
+    containers: PrometheusApi
+    mesh: PrometheusApi
+    deadline: float
+    queries_left: int = MAX_QUERIES - 1  # one is the question on the retention
+
+    async def answer(self, question: MetricQuestion) -> Answer:
+        """The answer to a question; an error if it has none within the limits."""
+        if not self.queries_left:
+            return SourceError("NotAsked", f"{MAX_QUERIES} queries were sent, and no more are")
+        self.queries_left -= 1
+        api, batch = self.mesh if question.of_mesh else self.containers, question.batch
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                result = await api.query_range(
+                    batch.query,
+                    batch.labels,
+                    batch.steps,
+                    batch.optional,
+                    signal=_SIGNAL,
+                    limit=RowLimit(_MAX_ROWS),
+                )
+        except TimeoutError:
+            return SourceError("TimedOut", f"{MAX_SECONDS} s are over")
+        except SourceError as error:
+            return error
+        return question.read(result)
+
+    async def answers(self, questions: Sequence[MetricQuestion]) -> list[Answer]:
+        """The answers to all *questions*, in order."""
+        return list(await asyncio.gather(*map(self.answer, questions)))
+
+
+async def _examine(servers: _Servers, target: Target, now: float) -> Observations:
+    examination = examine(target, now)
+    batch = next(examination)
+    while True:
+        answers = await servers.answers(batch)
+        try:
+            batch = examination.send(answers)
+        except StopIteration as end:
+            seen: Observations = end.value
+            return seen

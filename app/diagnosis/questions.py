@@ -1,0 +1,211 @@
+"""The queries of an examination: is a metric there, since when, how often, how late, how often twice."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from app.diagnosis.catalogue import CATALOGUE, MAIN_METRICS, Exporter, Metric
+from app.domain.profiles import Resource
+from app.history.samples import STEP_SECONDS, StepRange
+from app.sources.exported_labels import ObjectSeries
+from app.sources.mesh import istio, linkerd
+from app.sources.mesh.conversation import LabeledQuery, QueryBatch
+from app.sources.mesh.counters import SCRAPER_LABELS
+from app.sources.mesh.istio_answers import SOURCE_LABELS
+from app.sources.owners import POD_OWNER
+from app.sources.pressure import RESTARTS
+from app.sources.queries import (
+    CONTAINER_LABELS,
+    CPU_USAGE,
+    MEMORY_USAGE,
+    TWO_WINDOWS,
+    Scope,
+    aggregate,
+    container_usage,
+    selector,
+)
+from app.sources.query_result import Key, QueryResult
+
+DAY_SECONDS = 86400
+# A metric is looked for at these ages: any time between would cost a query of its own.
+AGES_SECONDS = (6 * 3600, DAY_SECONDS, 7 * DAY_SECONDS, 14 * DAY_SECONDS, 29 * DAY_SECONDS)
+INTERVAL_WINDOW_SECONDS = 2 * STEP_SECONDS
+EARLIER = "1h"
+_JOB = ("job",)
+_TARGET_LABELS = ("job", "instance")
+_POD_LABELS = ("namespace", "pod")
+_OWNER_LABELS = ("owner_kind", "owner_name")
+# Labels in which the duplicates of an object differ; `container` is the object's, or the exporter's.
+_SCRAPER_LABELS = tuple(label for label in SCRAPER_LABELS if label != "container")
+
+
+class Kind(StrEnum):
+    """What a query measures; of each the subject is a metric, or as the comment has it."""
+
+    NEWEST = "newest"  # Unix time of the newest sample, by scrape job
+    SERIES = "series"  # number by scrape job
+    RENAMED = "renamed"  # number of series whose labels are `exported_*`, by scrape job
+    INTERVAL = "interval"  # samples of a series in the window, by scrape job
+    SINCE = "since"  # a metric and an age: any series then
+    OBJECTS = "objects"  # number of containers or Pods, of an exporter
+    DUPLICATED = "duplicated"  # number of those that are scraped twice, of an exporter
+    TARGETS = "targets"  # number of targets an hour before, by scrape job
+    GONE = "gone"  # number of those that have no sample now, by scrape job
+    SAMPLED = "sampled"  # number of containers with a sample of a resource
+    NAMESPACES = "namespaces"  # series by namespace and cluster label, of an exporter
+    ANY = "any"  # series of any container or namespace, by scrape job
+    OWNED = "owned"  # Pods by the kind of their owner
+    AMBIGUOUS = "ambiguous"  # number of Pods with more owners than a Pod can have
+    RESTARTED = "restarted"  # number of containers that were restarted
+    NAMELESS = "nameless"  # series without a namespace
+    REPORTERS = "reporters"  # series by the reporter in Istio's metrics
+
+
+class Fact(NamedTuple):
+    """One thing that is asked."""
+
+    kind: Kind
+    subject: str
+
+
+Counts: TypeAlias = Mapping[Key, float]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricQuestion:
+    """Queries on the same steps, sent as one; *of_mesh* if they go to the mesh's own Prometheus."""
+
+    parts: Mapping[Fact, LabeledQuery]
+    steps: StepRange
+    of_mesh: bool = False
+
+    @property
+    def batch(self) -> QueryBatch:
+        """The queries as one."""
+        return QueryBatch(tuple(self.parts.values()), self.steps)
+
+    def read(self, result: QueryResult) -> Mapping[Fact, Counts]:
+        """The largest value of each series over the steps."""
+        matrices = self.batch.split(result)
+        return {
+            fact: dict(zip(matrix.keys, _largest(matrix.values), strict=True))
+            for fact, matrix in zip(self.parts, matrices, strict=True)
+        }
+
+
+def _largest(values: np.ndarray) -> list[float]:
+    """The maximum of each row without NaN; 0 if it has nothing else."""
+    largest: list[float] = np.nan_to_num(values).max(axis=1, initial=0).tolist()
+    return largest
+
+
+def _count(labels: Iterable[str], expression: str) -> LabeledQuery:
+    return _labelled("count", tuple(labels), expression)
+
+
+def _labelled(operator: str, labels: tuple[str, ...], expression: str) -> LabeledQuery:
+    return LabeledQuery(aggregate(operator, labels, expression), labels, frozenset(labels))
+
+
+def newest(exporter: Exporter, scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The times of the newest samples of its main metrics."""
+    return {
+        Fact(Kind.NEWEST, metric.name): _labelled("max", _JOB, f"timestamp({metric.any_selector(scope)})")
+        for metric in MAIN_METRICS[exporter]
+    }
+
+
+def series(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The series of *metric* that the profiler reads, and those whose labels were renamed."""
+    parts = {Fact(Kind.SERIES, metric.name): _count(_JOB, metric.selector(scope))}
+    if metric.exporter in (Exporter.KUBELET, Exporter.KUBE_STATE_METRICS):
+        parts[Fact(Kind.RENAMED, metric.name)] = _count(_JOB, metric.renamed_selector(scope))
+    return parts
+
+
+def interval(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The most samples that a series has in the window: young series have fewer."""
+    counts = f"count_over_time({metric.any_selector(scope)}[{TWO_WINDOWS}])"
+    return {Fact(Kind.INTERVAL, metric.name): _labelled("max", _JOB, counts)}
+
+
+def duplicates(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The containers or Pods with *metric*, and how many of them are scraped more than once."""
+    objects = CONTAINER_LABELS if metric.exporter is Exporter.KUBELET else _POD_LABELS
+    by_object = aggregate("count", objects, metric.selector(scope))
+    by_scraper = aggregate("count", (*objects, *_SCRAPER_LABELS), metric.selector(scope))
+    return {
+        Fact(Kind.OBJECTS, metric.exporter): _count((), by_object),
+        Fact(Kind.DUPLICATED, metric.exporter): _count((), f"{aggregate('count', objects, by_scraper)} > 1"),
+    }
+
+
+def targets(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The targets that exposed *metric* an hour before, and those of them that do not now."""
+    now, before = (
+        aggregate("group", _TARGET_LABELS, f"{metric.any_selector(scope)}{offset}")
+        for offset in ("", f" offset {EARLIER}")
+    )
+    return {
+        Fact(Kind.TARGETS, metric.name): _count(_JOB, before),
+        Fact(Kind.GONE, metric.name): _count(_JOB, f"{before} unless {now}"),
+    }
+
+
+def sampled(resource: Resource, scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The containers of which the profiler's own query has a sample."""
+    containers = aggregate("count", CONTAINER_LABELS, container_usage(resource, scope))
+    return {Fact(Kind.SAMPLED, resource.value): _count((), containers)}
+
+
+def any_containers(scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The containers' series by namespace and cluster, and series that lack the name of a container."""
+    labels, containers = ("namespace", scope.cluster_label), selector(MEMORY_USAGE, ('container!=""',), scope)
+    parts = {Fact(Kind.NAMESPACES, Exporter.KUBELET): _count(labels, containers)}
+    for name in (CPU_USAGE, MEMORY_USAGE):
+        parts[Fact(Kind.ANY, name)] = _count(_JOB, CATALOGUE[name].any_selector(scope))
+    return parts
+
+
+def owners(scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The kinds of owners, Pods with too many of them, and restarts."""
+    pod_owner = CATALOGUE[POD_OWNER]
+    by_owner = aggregate("count", (*_POD_LABELS, *_OWNER_LABELS), ObjectSeries(scope).selector(POD_OWNER))
+    restarts = CATALOGUE[RESTARTS].any_selector(scope)
+    return {
+        Fact(Kind.OWNED, POD_OWNER): _count(("owner_kind",), pod_owner.any_selector(scope)),
+        Fact(Kind.AMBIGUOUS, POD_OWNER): _count((), f"{aggregate('count', _POD_LABELS, by_owner)} > 2"),
+        Fact(Kind.RESTARTED, RESTARTS): _count((), f"{restarts} > 0"),
+        Fact(Kind.ANY, POD_OWNER): _count(_JOB, pod_owner.any_selector(scope)),
+    }
+
+
+def mesh_labels(exporter: Exporter, scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The labels that connections of a mesh need, and the clusters that its series are of."""
+    if exporter is Exporter.LINKERD:
+        metric, namespace = CATALOGUE[linkerd.REQUESTS], "namespace"
+    else:
+        metric, namespace = CATALOGUE[istio.REQUESTS], SOURCE_LABELS[0]
+    nameless = selector(metric.name, (*metric.matchers, 'namespace=""'), scope)
+    parts = {
+        Fact(Kind.NAMELESS, metric.name): _count(_JOB, nameless),
+        Fact(Kind.NAMESPACES, exporter): _count((namespace, scope.cluster_label), metric.any_selector(scope)),
+    }
+    if exporter is Exporter.ISTIO:
+        parts[Fact(Kind.REPORTERS, metric.name)] = _count(("reporter",), metric.any_selector(scope))
+    return parts
+
+
+def since(metric: Metric, scope: Scope) -> Iterator[tuple[Fact, LabeledQuery]]:
+    """Whether *metric* had series at each of the ages."""
+    for age_seconds in AGES_SECONDS:
+        past = f"{metric.any_selector(scope)} offset {age_seconds}s"
+        yield Fact(Kind.SINCE, past_of(metric.name, age_seconds)), _labelled("group", (), past)
+
+
+def past_of(metric: str, age_seconds: float) -> str:
+    """The subject of the fact whether *metric* had series at this age."""
+    return f"{metric}@{age_seconds:g}"

@@ -1,0 +1,230 @@
+"""Findings on the usage of containers: why there is none; its interval, lag, duplicates and length."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from app.diagnosis.catalogue import USAGE, Exporter, Metric
+from app.diagnosis.distributions import Distribution
+from app.diagnosis.finding import MetricFinding, Section, Severity, listed
+from app.diagnosis.observations import Observations
+from app.diagnosis.questions import DAY_SECONDS, Kind
+from app.domain.profiles import Resource
+from app.errors import SeveralClustersError
+from app.history.samples import STEP_SECONDS
+from app.sources.clusters import own_cluster
+from app.sources.queries import CPU_USAGE, MEMORY_USAGE
+
+# A step of 5 minutes then has less than two samples of many containers.
+_LONG_INTERVAL_SECONDS = STEP_SECONDS / 2
+# Later than that, samples of a part of the writers may be lost; see docs/prometheus.md.
+_TOLERATED_LAG_SECONDS = 2 * STEP_SECONDS
+_GONE_SHARE = 0.1  # of the nodes, in an hour: more than most clusters replace
+_DUPLICATED_SHARE = 0.02  # a container that moves to another node has two series for some minutes
+_SHORTER_INTERVAL = "scrape_interval of the kubelets: 60s, or 30s"
+UNKNOWN_CLUSTER = "UnknownCluster"
+
+
+def blocking_faults(seen: Observations, kept: Distribution) -> Iterator[MetricFinding]:
+    """Why CPU or memory can't be profiled; one finding if both have the same cause."""
+    if error := cluster_fault(seen, Exporter.KUBELET):
+        line = _cluster_line(seen)
+        yield MetricFinding(
+            Severity.BLOCKING, "SeveralClusters", error, _costs(Resource), line, Section.SEVERAL_CLUSTERS
+        )
+        return
+    by_cause: dict[_Cause, list[Resource]] = {}
+    for resource in Resource:
+        if cause := _cause(seen, resource, kept):
+            by_cause.setdefault(cause, []).append(resource)
+    for cause, resources in by_cause.items():
+        names = " and ".join(USAGE[resource].name for resource in resources)
+        message = cause.message.replace("{}", names, 1)
+        yield MetricFinding(
+            Severity.BLOCKING, cause.reason, message, _costs(resources), cause.remedy, cause.section
+        )
+
+
+def _costs(resources: Iterable[Resource]) -> str:
+    return " and ".join(f"no {resource.value} profiles" for resource in resources)
+
+
+class _Cause(NamedTuple):
+    """Why there is no usage; the message has a place for the names of metrics."""
+
+    reason: str
+    message: str
+    remedy: str
+    section: Section
+
+
+def _cause(seen: Observations, resource: Resource, kept: Distribution) -> _Cause | None:
+    """None if there are samples, or if it was not answered, which is a finding of its own."""
+    if seen.is_unknown(USAGE[resource]):
+        return None
+    if not seen.of(Kind.SERIES, USAGE[resource].name):
+        return _absence(seen, USAGE[resource], kept)
+    return _too_few_samples(seen) if seen.sampled(resource) == 0 else None
+
+
+def cluster_fault(seen: Observations, exporter: Exporter) -> str:
+    """The error if the metrics of *exporter* are of several clusters and no setting selects one."""
+    scope = seen.target.scope_of(exporter)
+    if scope.cluster:
+        return ""
+    values: dict[str, set[str]] = {}
+    for cluster, namespaces in seen.clusters(exporter).items():
+        for namespace in filter(scope.covers, namespaces):
+            values.setdefault(namespace, set()).add(cluster)
+    try:
+        own_cluster(values, scope.cluster_label)
+    except SeveralClustersError as error:
+        return str(error)
+    return ""
+
+
+def _cluster_line(seen: Observations) -> str:
+    names = listed(seen.clusters(Exporter.KUBELET))
+    return f"PROMETHEUS_CLUSTER (chart value prometheus.cluster): one of {names}"
+
+
+def _too_few_samples(seen: Observations) -> _Cause:
+    """There are series, and no sample of any container."""
+    interval_seconds = seen.interval_seconds(Exporter.KUBELET) or 0
+    if interval_seconds >= STEP_SECONDS:
+        message = f"{{}}: a sample every {interval_seconds:.0f} s, and a rate needs two in 5 minutes"
+        return _Cause("ScrapedTooRarely", message, _SHORTER_INTERVAL, Section.SCRAPE_INTERVALS)
+    message = "{}: series, but of no container enough samples for 5 minutes yet"
+    return _Cause("TooYoung", message, "wait for 10 minutes", Section.SCRAPE_INTERVALS)
+
+
+def _absence(seen: Observations, metric: Metric, kept: Distribution) -> _Cause:
+    """There is no series in scope."""
+    scope, clusters = seen.target.scope, seen.clusters(Exporter.KUBELET)
+    if seen.of(Kind.RENAMED, metric.name):
+        message = "the labels of {} are renamed to exported_namespace and exported_pod"
+        return _Cause(
+            "LabelsRenamed", message, "scrape job of the kubelets: honor_labels: true", Section.WHAT_IS_READ
+        )
+    if scope.cluster and clusters and scope.cluster not in clusters:
+        found = listed(clusters) or "no value"
+        message = f"no series of {{}} has {scope.cluster_label}={scope.cluster}; there is {found}"
+        return _Cause(UNKNOWN_CLUSTER, message, _cluster_line(seen), Section.SEVERAL_CLUSTERS)
+    if seen.of(Kind.ANY, metric.name):
+        return _not_selected(seen, metric.name)
+    if since_seconds := seen.since_seconds(metric):
+        message = f"{{}}: samples {since_seconds / 3600:.0f} h ago, none in the last hour"
+        return _Cause(
+            "Ended", message, "see the targets of the kubelets in Prometheus (up == 0)", Section.WHAT_IS_READ
+        )
+    remedy = (
+        "scrape the kubelets' /metrics/cadvisor (kube-prometheus-stack: kubelet.enabled: true), or set"
+        " PROMETHEUS_URL to a server that does"
+    )
+    return _Cause("NotScraped", "no series of {}", remedy, kept.section)
+
+
+def _not_selected(seen: Observations, name: str) -> _Cause:
+    """There are series, which no query of the profiler selects."""
+    matchers = ",".join(seen.target.scope.cadvisor_matchers)
+    if matchers:
+        jobs = listed(seen.by_job(Kind.ANY, name))
+        message = f"no series of {{}} matches {matchers}; the jobs are {jobs}"
+        return _Cause(
+            "NothingMatches", message, "CONTAINER_METRICS_MATCHER: the kubelets' job", Section.WHAT_IS_READ
+        )
+    if seen.clusters(Exporter.KUBELET):
+        message = "{}: series of no namespace in scope"
+        return _Cause(
+            "OutOfScope", message, "PROFILING_NAMESPACE and EXCLUDED_NAMESPACES", Section.WHAT_IS_READ
+        )
+    message = "{}: no series with the labels namespace, pod and container"
+    remedy = (
+        "scrape the kubelets' /metrics/cadvisor; old releases of CRI-O give their own without these labels"
+    )
+    return _Cause("NoContainerLabels", message, remedy, Section.WHAT_IS_READ)
+
+
+def usage_notes(seen: Observations, retention_seconds: float | None) -> Iterator[MetricFinding]:
+    """What costs precision or a part of the history, while there are profiles."""
+    interval_seconds = seen.interval_seconds(Exporter.KUBELET) or 0
+    if interval_seconds > _LONG_INTERVAL_SECONDS and seen.sampled(Resource.CPU):
+        yield MetricFinding(
+            Severity.GAP,
+            "ScrapedRarely",
+            f"containers are scraped every {interval_seconds:.0f} s: one missed scrape empties a step",
+            "fewer CPU samples, so later and less certain profiles; short lives are not seen",
+            _SHORTER_INTERVAL,
+            Section.SCRAPE_INTERVALS,
+        )
+    lags_seconds = {
+        f"{exporter} (job {job})" if job else exporter: lag_seconds
+        for exporter in seen.target.exporters
+        for job, lag_seconds in sorted(seen.lags_seconds(exporter).items())
+        if lag_seconds > _TOLERATED_LAG_SECONDS
+    }
+    if lags_seconds:
+        late = listed(f"{of}: {seconds / 60:.0f} minutes" for of, seconds in lags_seconds.items())
+        yield MetricFinding(
+            Severity.GAP,
+            "LateSamples",
+            f"the newest samples are old: {late}",
+            "profiles are as late; if only some writers are as late, their samples may be lost",
+            "remote_write queues, or the agents' clocks; up to 10 minutes cost nothing",
+            Section.LATE_SAMPLES,
+        )
+    yield from _gone_targets(seen)
+    yield from _duplicates(seen)
+    yield from _history(seen, retention_seconds)
+
+
+def _gone_targets(seen: Observations) -> Iterator[MetricFinding]:
+    """A lagging writer looks like nodes that were removed."""
+    targets, gone = (seen.number(kind, MEMORY_USAGE) or 0 for kind in (Kind.TARGETS, Kind.GONE))
+    if targets and gone > _GONE_SHARE * targets:
+        yield MetricFinding(
+            Severity.NOTE,
+            "TargetsGone",
+            f"{gone:.0f} of the {targets:.0f} kubelets of an hour ago have no sample at the newest time",
+            "nothing if their nodes are gone; if one of several agents lags, late samples of its nodes",
+            "kubectl get nodes; then the remote_write queue of each agent",
+            Section.LATE_SAMPLES,
+        )
+
+
+def _duplicates(seen: Observations) -> Iterator[MetricFinding]:
+    jobs = seen.by_job(Kind.SERIES, MEMORY_USAGE)
+    for exporter in seen.target.exporters:
+        share = seen.duplicated_share(exporter) or 0
+        if share > _DUPLICATED_SHARE:
+            by = f" (jobs {listed(jobs)})" if exporter is Exporter.KUBELET and len(jobs) > 1 else ""
+            yield MetricFinding(
+                Severity.NOTE,
+                "ScrapedTwice",
+                f"{share:.0%} of what {exporter} exposes is scraped more than once{by}",
+                "nothing: duplicates count once. Each query reads as many samples more",
+                "one ServiceMonitor or PodMonitor, one kubelet Service; replicas: deduplicate",
+                Section.SCRAPED_TWICE,
+            )
+    if len(jobs) > 1:
+        largest = max(jobs, key=lambda job: (jobs[job], "kubelet" in job))
+        yield MetricFinding(
+            Severity.NOTE,
+            "SeveralJobs",
+            f"containers' series are of more than one scrape job: {listed(jobs)}",
+            "a target that is scraped with honor_labels can claim usage of any container",
+            f'CONTAINER_METRICS_MATCHER (prometheus.containerMetricsMatcher): job="{largest}"',
+            Section.SCRAPED_TWICE,
+        )
+
+
+def _history(seen: Observations, retention_seconds: float | None) -> Iterator[MetricFinding]:
+    since_seconds = seen.since_seconds(USAGE[Resource.CPU])
+    if retention_seconds is not None and retention_seconds < DAY_SECONDS:
+        message = f"Prometheus keeps samples for {retention_seconds / 3600:.0f} h"
+        remedy = "retention: 15d (kube-prometheus-stack: prometheus.prometheusSpec.retention)"
+    elif seen.of(Kind.SERIES, CPU_USAGE) and since_seconds is not None and since_seconds < DAY_SECONDS:
+        message, remedy = "Prometheus has less than a day of usage", "wait: confidence grows with the days"
+    else:
+        return
+    costs = "the first profiles rest on that alone; what was learned since is kept in check-points"
+    yield MetricFinding(Severity.NOTE, "ShortHistory", message, costs, remedy, Section.HOW_LONG)

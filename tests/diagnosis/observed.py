@@ -1,0 +1,37 @@
+"""Observations without a server: a healthy one, and changes of single facts."""
+
+from collections.abc import Mapping
+
+from app.diagnosis.catalogue import CATALOGUE, CONTAINERS, OBJECTS, Exporter
+from app.diagnosis.diagnosis import Diagnosis, diagnose
+from app.diagnosis.observations import Observations
+from app.diagnosis.questions import AGES_SECONDS, Counts, Fact, Kind, past_of
+from app.diagnosis.target import Target
+from app.domain.profiles import Resource
+from app.sources.queries import Scope
+
+NOW = 1_772_373_600.0
+KUBELET, KUBE_STATE_METRICS = ("kubelet",), ("kube-state-metrics",)
+
+
+def healthy() -> dict[Fact, Counts]:
+    """The facts on 10 containers, scraped every 30 s for 14 days, and kube-state-metrics; no mesh."""
+    facts: dict[Fact, Counts] = {}
+    for metric in (*CONTAINERS, *OBJECTS):
+        job = KUBELET if metric in CONTAINERS else KUBE_STATE_METRICS
+        facts[Fact(Kind.NEWEST, metric.name)] = {job: NOW - 20}
+        facts[Fact(Kind.SERIES, metric.name)] = {job: 10}
+        facts[Fact(Kind.INTERVAL, metric.name)] = {job: 20}
+        facts |= {
+            Fact(Kind.SINCE, past_of(metric.name, age)): {(): 1} if age <= 14 * 86400 else {}
+            for age in AGES_SECONDS
+        }
+    facts |= {Fact(Kind.SAMPLED, resource.value): {(): 10} for resource in Resource}
+    facts[Fact(Kind.NAMESPACES, Exporter.KUBELET)] = {("shop", ""): 10}
+    return {Fact(Kind.SERIES, name): {} for name in CATALOGUE} | facts
+
+
+def diagnosis_of(changes: Mapping[Fact, Counts], scope: Scope | None = None) -> Diagnosis:
+    """The diagnosis of the healthy server with *changes*."""
+    seen = Observations(Target(scope or Scope()), NOW, healthy() | dict(changes))
+    return diagnose("http://prometheus:9090", seen, 15 * 86400.0)
