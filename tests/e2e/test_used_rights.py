@@ -54,8 +54,6 @@ TOPOLOGIES: dict[str, dict[str, Any]] = {
         "profiling": {"namespaces": [EMOJIVOTO]},
     },
 }
-# What every account may ask: which versions of an API there are.
-DISCOVERY = {"/apis/batch/v1"}
 # Rights that are granted although nothing of the above needs them, as (resource, verb), with the reason.
 UNUSED: dict[tuple[str, str], str] = {}
 
@@ -259,4 +257,4 @@ def test_no_request_was_refused(scene: Scene) -> None:
         for request in scene.requests
         if not any(allows(right, request) for right in scene.granted[request.account])
     }
-    assert {request.url for request in others} == DISCOVERY
+    assert others == set()
