@@ -192,5 +192,5 @@ def _traffic(messages: str | None, request_bytes: str | None, response_bytes: st
 
 def _octets(request_bytes: str | None, response_bytes: str | None) -> str:
     ways = ((request_bytes, "sent"), (response_bytes, "received"))
-    known = [f"{int(amount):,} bytes {way}" for amount, way in ways if amount is not None]
+    known = [f"{float(amount):,.0f} bytes {way}" for amount, way in ways if amount is not None]
     return f"{' and '.join(known)} per second" if known else ""
