@@ -10,6 +10,7 @@ from app.domain.profiles import (
     ChosenRule,
     ConnectionProfile,
     ContainerNeed,
+    LeftOutContainer,
     Pressure,
     PressureSignal,
     Profile,
@@ -18,6 +19,7 @@ from app.domain.profiles import (
     Resource,
     ResourceProfile,
     RiskLevel,
+    RoleNeed,
     SlotNeed,
     StatedRisk,
     StepRates,
@@ -48,6 +50,8 @@ PROFILES: dict[str, Profile] = {
         ),
         (PressureSignal("web-svc", Pressure.CPU_THROTTLING, NOON, 0.12),),
         StatedRisk(RiskLevel.NORMAL, 0.012, 0.045),
+        roles=(RoleNeed(("linkerd-proxy", "web-svc"), "0.020"), RoleNeed(("job",), "0.010")),
+        left_out=(LeftOutContainer("debugger", 12),),
     ),
     "memory": ResourceProfile(
         WEB,
@@ -61,6 +65,8 @@ PROFILES: dict[str, Profile] = {
         ),
         (PressureSignal("web-svc", Pressure.OOM_KILLED, NOON, 0.05),),
         StatedRisk(RiskLevel.LOW, 0.02),
+        roles=(RoleNeed(("log-shipper", "web-svc"), "17106488"), RoleNeed(("job",), "1048576")),
+        left_out=(LeftOutContainer("debugger", 12),),
     ),
     "connection": ConnectionProfile(
         Connection(WEB, VOTING),

@@ -89,8 +89,9 @@ def test_schemas_are_structural(resource: str) -> None:
         assert set(node.get("required", ())) <= node.get("properties", {}).keys(), path
         assert not {"$ref", "additionalProperties", "x-kubernetes-validations"} & node.keys(), path
         if node["type"] == "array":
-            assert set(node["x-kubernetes-list-map-keys"]) <= set(node["items"]["required"]), path
-            assert node["x-kubernetes-list-type"] == "map", path
+            keys = node.get("x-kubernetes-list-map-keys", [])
+            assert set(keys) <= set(node["items"].get("required", ())), path
+            assert node["x-kubernetes-list-type"] == ("map" if keys else "atomic"), path
 
 
 @every_kind
