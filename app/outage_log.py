@@ -40,6 +40,10 @@ class OutageLog:
             self._log.info(self._recovery, **self._context)
         self._last_cause = self.fault = None
 
+    def faults(self, subject: str) -> dict[str, str]:
+        """The fault of *subject*, the operation; empty if the last attempt succeeded."""
+        return {subject: self.fault} if self.fault else {}
+
 
 def contact_log(log: Any, subject: str) -> OutageLog:
     """The log of API server outages that affect *subject*; the cause is the exception's class."""

@@ -37,7 +37,7 @@ REPORTED_BY = "job-profiler.liqo.io/reported-by"
 
 def is_ours(key: str) -> bool:
     """True for every annotation key that only the profiler may set on a Pod."""
-    return key in {CPU_PROFILE, MEMORY_PROFILE} or _CONNECTION_PROFILE_KEY.fullmatch(key) is not None
+    return kind_of(key) is not None
 
 
 def kind_of(key: str) -> ProfileKind | None:

@@ -116,13 +116,10 @@ class ClientConnection(HttpToolsProtocol):
         self._received_bytes = self._body_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the head has arrived; as in uvicorn, up to a number of fields."""
+        """A field of the head has arrived."""
         if len(self.headers) >= self._policy.max_head_fields:
             raise ValueError("a field of three bytes takes 200 in memory")
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head of a request is complete."""

@@ -63,7 +63,7 @@ class LeaderElector:
 
     def faults(self) -> dict[str, str]:
         """The reason why the Lease can't be read or written, if it can't."""
-        return {self._title: self._contact.fault} if self._contact.fault else {}
+        return self._contact.faults(self._title)
 
     @property
     def is_leader(self) -> bool:

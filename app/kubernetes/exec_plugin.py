@@ -123,6 +123,7 @@ async def _output(plugin: ExecPlugin, environment: Mapping[str, str], *, is_inte
             process.kill()
         # Ends what the plug-in itself has started; asyncio closes its pipes by no other way.
         process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
+        await process.wait()  # the event loop may end next, and would leave a zombie
         raise
     if process.returncode:
         details = shorten(errors.decode(errors="replace"))

@@ -69,7 +69,7 @@ class Checkpoints:
 
     def faults(self) -> dict[str, str]:
         """The reason for each check-point that was not restored, and that of the last save if it failed."""
-        written = {"writes of check-points": self._outage.fault} if self._outage.fault else {}
+        written = self._outage.faults("writes of check-points")
         return self._unreadable | written
 
     async def restore(self, learned: LearnedState, query_scope: NamespaceSelection) -> None:

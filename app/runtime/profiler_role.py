@@ -42,6 +42,9 @@ from app.settings.types import CertificateProvider
 from app.sources.query_metrics import QueryMetrics
 from app.tls.key_pairs import certificate_of, key_pair_of
 
+_LEASE = "lease"
+ReadFaults = Callable[[], Mapping[str, str]]
+
 
 def cluster_ports(
     settings: Settings,
@@ -63,10 +66,6 @@ def cluster_ports(
 def identity_of(settings: Settings) -> str:
     """The unique name of this replica."""
     return settings.identity or f"{socket.gethostname()}-{os.getpid()}"
-
-
-_LEASE = "lease"
-ReadFaults = Callable[[], Mapping[str, str]]
 
 
 class ProfilerRole:

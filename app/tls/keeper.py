@@ -81,7 +81,7 @@ class CertificateKeeper:
 
     def faults(self) -> dict[str, str]:
         """The reason why certificates are not kept up to date, if they are not."""
-        return {"certificates": self._outage.fault} if self._outage.fault else {}
+        return self._outage.faults("certificates")
 
     async def run(
         self,

@@ -55,8 +55,8 @@ class Prober:
 
     def faults(self) -> dict[str, str]:
         """The reason why the probe itself, or the report of its result, fails."""
-        contacts = {"self-probe": self._probe_contact, "report of the self-probe": self._report_contact}
-        return {subject: contact.fault for subject, contact in contacts.items() if contact.fault}
+        reported = self._report_contact.faults("report of the self-probe")
+        return self._probe_contact.faults("self-probe") | reported
 
     async def run(self) -> NoReturn:
         """Probe during one term, until cancelled."""

@@ -169,8 +169,7 @@ class ProfilingCycle:
         )
         collected.absurd_needs += absurd
         reasons = self._reasons(snapshot, collected, derived, published)
-        faults = dict(self._watches.faults()) if self._watches else {}
-        faults |= question_faults(collected.failed)
+        faults = self._watch_faults() | question_faults(collected.failed)
         await self._reporter.report(collected, reasons, faults, published, now)
         events = plan_events(published.written, removed, snapshot.uids, self._in_scope)
         return CycleReport(
@@ -198,9 +197,12 @@ class ProfilingCycle:
 
     async def report_failure(self, error: ClusterError) -> None:
         """Report that cycles fail because of *error*."""
-        faults = dict(self._watches.faults()) if self._watches else {}
-        faults["cycle"] = f"the last cycle failed: {error}"
-        await self._reporter.report_failure(faults)
+        await self._reporter.report_failure(
+            self._watch_faults() | {"cycle": f"the last cycle failed: {error}"}
+        )
+
+    def _watch_faults(self) -> dict[str, str]:
+        return dict(self._watches.faults()) if self._watches else {}
 
     def _newest_step_times(self) -> dict[Signal, datetime]:
         usage = self._learned.usage.histograms

@@ -38,10 +38,8 @@ class Findings:
             self._needs[need.workload] = reason, now
         recent = [(name, item) for name, item in self._needs.items() if now - item[1] < _REMEMBERED]
         self._needs = dict(take_turns(recent, lambda item: item[0].namespace, _MAX_REMEMBERED))
-        self._forgotten |= dict.fromkeys(
-            (workload.namespace for workload in collected.forgotten_workloads), now
-        )
-        self._forgotten = {name: seen for name, seen in self._forgotten.items() if now - seen < _REMEMBERED}
+        self._forgotten |= {workload.namespace: now for workload in collected.forgotten_workloads}
+        self._forgotten = _recent(self._forgotten, now)
         self._distrusted_owners |= dict.fromkeys(sorted(collected.distrusted_owners), now)
         self._distrusted_owners = _recent(self._distrusted_owners, now)
         self._container_jobs = list(collected.container_jobs)

@@ -66,14 +66,13 @@ class _Plan:
         """The reason for each of *profiles* that is not *stored* after the writes."""
         missing = [profile.identity for profile in profiles if profile.identity not in stored]
         allowed = {profile.identity for profile in self.limit.allowed} if missing else set()
-        return {
-            identity: MAX_PROFILES
-            if identity not in allowed
-            else NOT_WRITTEN
-            if identity in self.planned
-            else NAMES_TAKEN
-            for identity in missing
-        }
+
+        def reason(identity: Identity) -> str:
+            if identity not in allowed:
+                return MAX_PROFILES
+            return NOT_WRITTEN if identity in self.planned else NAMES_TAKEN
+
+        return {identity: reason(identity) for identity in missing}
 
 
 class Publisher:

@@ -1,6 +1,6 @@
 """Reports the state of the signals: a log line and an Event per change, and the status report."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -69,18 +69,12 @@ class Reporter:
         self._last_faults = None
         if report == self._last_report and now - self._written_at < _CHECK_PERIOD:
             return
-        try:
-            await self._sink.write(report)
-        except ClusterError as error:  # a report that can't be written must not stop the profiles
-            self._outage.failed(error)
-            self._last_report = None
-        else:
-            self._outage.succeeded()
-            self._last_report, self._written_at = report, now
+        is_written = await self._succeeds(self._sink.write(report))
+        self._last_report, self._written_at = report if is_written else None, now
 
     def faults(self) -> dict[str, str]:
         """The reason why the report is not written, if it is not."""
-        return {"status report": self._outage.fault} if self._outage.fault else {}
+        return self._outage.faults("status report")
 
     async def report_failure(self, faults: Mapping[str, str]) -> None:
         """Report the *faults* because of which cycles fail, once while they are the same."""
@@ -88,13 +82,18 @@ class Reporter:
         faults = self._unchanged(faults)
         if faults == self._last_faults:
             return
+        if await self._succeeds(self._sink.write_faults(faults)):
+            self._last_faults = dict(faults)
+
+    async def _succeeds(self, write: Awaitable[None]) -> bool:
+        """True if the write succeeded; a report that can't be written must not stop the profiles."""
         try:
-            await self._sink.write_faults(faults)
+            await write
         except ClusterError as error:
             self._outage.failed(error)
-        else:
-            self._outage.succeeded()
-            self._last_faults = dict(faults)
+            return False
+        self._outage.succeeded()
+        return True
 
     def _unchanged(self, faults: Mapping[str, str]) -> dict[str, str]:
         """The *faults*, each with its first reason: one that persists with another text is no change."""
