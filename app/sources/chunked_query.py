@@ -8,7 +8,7 @@ is skipped, so that older steps do not wait for it either.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -178,6 +178,11 @@ class ChunkedQuery(Generic[T]):
             [result for answers, _ in outcomes for result in answers],
             [failure for _, failed in outcomes for failure in failed],
         )
+
+
+def failure_texts(failed: Mapping[str, SourceError]) -> dict[str, str]:
+    """The text of each namespace's error."""
+    return {namespace: str(error) for namespace, error in failed.items()}
 
 
 def _least_steps(error: SourceError) -> int:
