@@ -8,11 +8,11 @@ from itertools import chain
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.errors import RefusedQueryError, SourceError
 from app.history.samples import ConnectionSamples, StepRange
+from app.sources.budgeted_queries import BudgetedQueries
 from app.sources.chunked_query import failure_texts, run_all
 from app.sources.load_meter import LoadMeter
 from app.sources.mesh.conversation import Conversation, Mesh, QueryBatch
 from app.sources.mesh.edges import concatenate_samples
-from app.sources.planned_queries import PlannedQueries
 from app.sources.planning import SampleLoad
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import QueryResult, SeriesMatrix
@@ -29,7 +29,7 @@ class ConnectionQueries:
     *scope* is called for each request of samples; an answer on each rate of edges keeps *max_edges* rows.
     """
 
-    queries: PlannedQueries
+    queries: BudgetedQueries
     meshes: tuple[Mesh, ...]
     is_detected: bool
     scope: Callable[[], Scope]

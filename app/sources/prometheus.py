@@ -25,6 +25,7 @@ from app.history.samples import (
 )
 from app.proxies import Proxy
 from app.sources import owners, pressure, queries
+from app.sources.budgeted_queries import BudgetedQueries
 from app.sources.chunked_query import Chunk, failure_texts
 from app.sources.connections import ConnectionQueries
 from app.sources.core_usage import add_up_cores
@@ -33,7 +34,6 @@ from app.sources.load_meter import LoadMeter
 from app.sources.memory_budget import MemoryBudget
 from app.sources.mesh.istio import DEFAULT_PROXY_NAMESPACES
 from app.sources.mesh.providers import supported_meshes
-from app.sources.planned_queries import PlannedQueries
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, SampleLoad
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
 from app.sources.queries import CORE_LABEL, ClusterName, Scope, Shard, usage_labels
@@ -118,8 +118,8 @@ class PrometheusSource:
                 budget=budget,
             )
 
-        def planned(api: PrometheusApi) -> PlannedQueries:
-            return PlannedQueries(
+        def budgeted(api: PrometheusApi) -> BudgetedQueries:
+            return BudgetedQueries(
                 api, sample_budget=limits.sample_budget, queries_per_cycle=limits.queries_per_cycle
             )
 
@@ -127,10 +127,10 @@ class PrometheusSource:
         self.mesh_api = api(connections_url) if connections_url else self.api
         self._current_scope: Callable[[], Scope] = (lambda: scope) if isinstance(scope, Scope) else scope
         self._connections_cluster = connections_cluster if connections_url else None
-        self._queries = planned(self.api)
+        self._queries = budgeted(self.api)
         self._load_meter = LoadMeter(self.api)
         self._connections = ConnectionQueries(
-            planned(self.mesh_api),
+            budgeted(self.mesh_api),
             tuple(
                 mesh
                 for mesh in supported_meshes(mesh_proxy_namespaces)

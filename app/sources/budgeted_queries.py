@@ -13,8 +13,8 @@ from app.sources.queries import Shard
 T = TypeVar("T")
 
 
-class PlannedQueries:
-    """Plans the queries on the server of *api*: *sample_budget* samples each, *queries_per_cycle* of these.
+class BudgetedQueries:
+    """Splits the queries on the server of *api*: *sample_budget* samples each, *queries_per_cycle* of these.
 
     The limits that one server shows say little about another, so each has a planner of its own.
     """
