@@ -17,9 +17,11 @@ _KINDS_OF_PODS = frozenset({"Deployment", "StatefulSet", "DaemonSet", NODE, POD}
 class Attribution:
     """Maps (namespace, Pod) to the workload that its usage counts for.
 
-        may_be_unknown = self._snapshot.knows_pods_of(namespace)
-        self._by_name[key] = self._names.workload(namespace, pod, may_be_unknown=may_be_unknown)
-    return owner or self._by_name[key] or self._incomplete_owners.get(key)
+    The source did not answer on the past owners of Pods in *unknown_namespaces*, which have a reason each.
+    *measured* are the workloads with usage in the history: they exist, or did. *incomplete_owners* are owners
+    whose own controller is unknown: they count only for a Pod whose name tells no workload.
+
+    Where Pods can't be read, a name proves an owner only if the workload is known: others are not guessed.
     """
 
     def __init__(

@@ -88,17 +88,27 @@ def test_the_schemas_are_accepted_without_complaint(crds: Kubectl) -> None:
         (
             "connp",
             (),
-            ["SOURCE", "DESTINATION", "REQUESTS+RESPONSES/MIN", "SAMPLES", "CONFIDENCE", "AGE"],
-            ["web", "voting", "47.12", "2160", "0.97"],
+            ["SOURCE", "DESTINATION", "REQUESTS+RESPONSES/MIN", "PROTOCOL", "SAMPLES", "CONFIDENCE", "AGE"],
+            ["web", "voting", "47.12", "http", "2160", "0.97"],
         ),
         (
             "connp",
             ("--output=wide",),
             [
                 *("SOURCE", "SOURCE NAMESPACE", "DESTINATION", "DESTINATION NAMESPACE"),
-                *("REQUESTS+RESPONSES/MIN", "SAMPLES", "CONFIDENCE", "AGE"),
+                *(
+                    "REQUESTS+RESPONSES/MIN",
+                    "PROTOCOL",
+                    "P95 MESSAGES/MIN",
+                    "BYTES SENT/S",
+                    "BYTES RECEIVED/S",
+                ),
+                *("SAMPLES", "CONFIDENCE", "AGE"),
             ],
-            ["web", "emojivoto", "voting", "emojivoto", "47.12", "2160", "0.97"],
+            [
+                *("web", "emojivoto", "voting", "emojivoto", "47.12"),
+                *("http", "94.24", "5120", "0", "2160", "0.97"),
+            ],
         ),
     ],
     ids=["cpu", "memory", "connection", "connection-wide"],
@@ -106,7 +116,7 @@ def test_the_schemas_are_accepted_without_complaint(crds: Kubectl) -> None:
 def test_columns(
     crds: Kubectl, resource: str, options: tuple[str, ...], columns: list[str], row: list[str]
 ) -> None:
-    """`kubectl get` by the short name shows a profile's workload, value, samples and confidence."""
+    """`kubectl get` by the short name shows a profile's ends, value, confidence; -o wide its bytes."""
     header, line = crds.run("get", resource, f"--namespace={NAMESPACE}", *options).splitlines()
 
     assert header.split() == " ".join(["NAME", *columns]).split()
