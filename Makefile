@@ -24,17 +24,18 @@ WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(ORDER),--file-order=$(ORDER))
 UNIT := -m "not prometheus and not chart and not cluster"
+WITH_COVERAGE := --cov --cov-report=term:skip-covered
 # Workers and programs under test start in half the time where compiled modules are kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-test: .venv/dev.stamp parts  ## Run all tests: unit, property, Prometheus, chart and end-to-end
-	@$(PYTEST) $(PARALLEL)
+test: .venv/dev.stamp parts  ## Run all tests: unit, property, Prometheus, chart and end-to-end; COVERAGE=1 checks its floor
+	@$(PYTEST) $(PARALLEL) $(if $(COVERAGE),$(WITH_COVERAGE))
 
 test-unit: .venv/dev.stamp  ## Run the tests that need no other program
 	@$(PYTEST) $(PARALLEL) $(UNIT)
 
 coverage: .venv/dev.stamp  ## Run the unit tests with branch coverage, and check its floor
-	@$(PYTEST) $(PARALLEL) $(UNIT) --cov --cov-report=term:skip-covered
+	@$(PYTEST) $(PARALLEL) $(UNIT) $(WITH_COVERAGE)
 
 durations: .venv/dev.stamp parts  ## Measure the duration of each test file: tests/durations.json
 	@$(PYTEST) $(PARALLEL) --renew-durations
