@@ -28,7 +28,7 @@ from app.sources import owners, pressure, queries
 from app.sources.budgeted_queries import BudgetedQueries
 from app.sources.chunked_query import Chunk, failure_texts
 from app.sources.connections import ConnectionQueries
-from app.sources.core_usage import add_up_cores
+from app.sources.core_usage import usage_of_containers
 from app.sources.credentials import PrometheusCredentials
 from app.sources.load_meter import LoadMeter
 from app.sources.memory_budget import MemoryBudget
@@ -36,7 +36,7 @@ from app.sources.mesh.istio import DEFAULT_PROXY_NAMESPACES
 from app.sources.mesh.providers import supported_meshes
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, SampleLoad
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
-from app.sources.queries import CORE_LABEL, ClusterName, Scope, Shard, usage_labels
+from app.sources.queries import CORE_LABEL, SLOPE_LABEL, ClusterName, Scope, Shard, usage_labels
 from app.sources.query_observer import QueryObserver
 from app.sources.query_result import (
     Key,
@@ -196,7 +196,7 @@ class PrometheusSource:
 
         async def run(shard: Shard, chunk: StepRange) -> QueryResult:
             query, labels = queries.container_usage(resource, scope.within(shard)), usage_labels(resource)
-            optional = frozenset({CORE_LABEL})
+            optional = frozenset({CORE_LABEL, SLOPE_LABEL})
             return await self.api.query_range(query, labels, chunk, optional, signal=resource.value)
 
         load = await self._container_load(steps, namespaces)
@@ -273,8 +273,8 @@ def _split_by_day(
     days = []
     answered, failed = namespaces.without(chunk.failed), failure_texts(chunk.failed)
     results = chunk.results
-    if CORE_LABEL in usage_labels(resource):
-        results = [add_up_cores(result) for result in results]
+    if resource is Resource.CPU:
+        results = [usage_of_containers(result) for result in results]
     for day in sorted(chunk.steps.by_day(), reverse=True):
         matrix = concatenate_matrices([result.within(day) for result in results])
         containers = tuple(PodContainer(*key) for key in matrix.keys)

@@ -16,6 +16,8 @@ from app.domain.profiles import Resource
 
 CONTAINER_LABELS = ("namespace", "pod", "container")
 CORE_LABEL = "cpu"
+# The profiler's own label on slopes. Scraped series have no label with this beginning.
+SLOPE_LABEL = "__slope"
 LOAD_LABELS = ("namespace",)
 CONTAINER_LOAD_LABELS = ("namespace", "job")
 
@@ -24,8 +26,6 @@ MEMORY_USAGE = "container_memory_working_set_bytes"
 CONTAINER_REQUESTS = "kube_pod_container_resource_requests"
 
 WINDOW, TWO_WINDOWS = "5m", "10m"
-# The profiler's own label on slopes. Scraped series have no label with this beginning.
-_SLOPE_LABEL = "__slope"
 # cAdvisor also has series for the whole Pod (no container name) and its pause container: both count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
 Matchers = tuple[str, ...]
@@ -85,24 +85,29 @@ def container_usage(resource: Resource, scope: Scope) -> str:
     cgroups for it. The largest of them counts; CPU by core, which are then to be added up.
     """
     if resource is Resource.CPU:
-        return aggregate("max", usage_labels(resource), _rate_or_slope(cadvisor_selector(CPU_USAGE, scope)))
+        return _rates_and_slopes(cadvisor_selector(CPU_USAGE, scope))
     largest = f"max_over_time({cadvisor_selector(MEMORY_USAGE, scope)}[{WINDOW}])"
     return aggregate("max", usage_labels(resource), largest)
 
 
 def usage_labels(resource: Resource) -> tuple[str, ...]:
     """The labels of the series of `container_usage`."""
-    return (*CONTAINER_LABELS, CORE_LABEL) if resource is Resource.CPU else CONTAINER_LABELS
+    return (*CONTAINER_LABELS, CORE_LABEL, SLOPE_LABEL) if resource is Resource.CPU else CONTAINER_LABELS
 
 
-def _rate_or_slope(series: str) -> str:
-    """The rate of each series and, with one more label, the slope of each that is younger than two steps.
+def _rates_and_slopes(series: str) -> str:
+    """The rates by container and core and, with one more label, the slopes of series younger than two steps.
 
     The slope of a counter that was reset may be negative, and VictoriaMetrics has a slope of 0 for a single
-    sample: neither counts.
+    sample: neither counts. Rates and slopes are aggregated apart, since a server hashes the labels of all
+    that `or` joins.
     """
-    slopes = f"(deriv({series}[{WINDOW}]) unless {series} offset {TWO_WINDOWS}) > 0"
-    return f'rate({series}[{WINDOW}]) or label_replace({slopes},"{_SLOPE_LABEL}","1","","")'
+    young = f"(deriv({series}[{WINDOW}]) unless {series} offset {TWO_WINDOWS}) > 0"
+    rates, slopes = (
+        aggregate("max", (*CONTAINER_LABELS, CORE_LABEL), each)
+        for each in (f"rate({series}[{WINDOW}])", young)
+    )
+    return f'{rates} or label_replace({slopes},"{SLOPE_LABEL}","1","","")'
 
 
 def load_labels(labels: tuple[str, ...], scope: Scope) -> tuple[str, ...]:
@@ -148,9 +153,14 @@ def equal_matchers(label: str, values: Iterable[str]) -> Matchers:
     return _matchers(label, "=", values)
 
 
+def unequal_matchers(label: str, values: Iterable[str]) -> Matchers:
+    """The matcher of series whose *label* has none of *values*; none without values."""
+    return _matchers(label, "!", values)
+
+
 def excluded_matchers(label: str, scope: Scope) -> Matchers:
     """The matcher that excludes namespaces; none if none is. Series without *label* match it."""
-    return _matchers(label, "!", scope.excluded)
+    return unequal_matchers(label, scope.excluded)
 
 
 def shard_matchers(label: str, scope: Scope, shard: Shard) -> Matchers:
