@@ -3,7 +3,7 @@
 A new mesh implements `Mesh` and is added to `providers.supported_meshes`; no other code changes.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
@@ -15,6 +15,8 @@ from app.history.samples import ConnectionSamples, StepRange
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import Key, QueryResult, SeriesMatrix
 
+# VictoriaMetrics refuses longer texts than 16 KiB; part of that is left to names in other alphabets.
+MAX_QUERY_CHARACTERS = 16_000
 # The profiler's own label: the number of the query that a series belongs to.
 _PART = "part"
 
@@ -92,6 +94,18 @@ def _values_at(places: Sequence[int]) -> Callable[[Key], Key]:
     if len(places) > 1:
         return itemgetter(*places)
     return lambda key: tuple(key[place] for place in places)  # an itemgetter of one place returns no tuple
+
+
+def packed(parts: Iterable[LabeledQuery], steps: StepRange) -> tuple[QueryBatch, ...]:
+    """The *parts* in as few batches as their texts fit into."""
+    batches: list[QueryBatch] = []
+    for part in parts:
+        joined = QueryBatch((*(batches[-1].parts if batches else ()), part), steps)
+        if len(joined.parts) > 1 and len(joined.query) <= MAX_QUERY_CHARACTERS:
+            batches[-1] = joined
+        else:
+            batches.append(QueryBatch((part,), steps))
+    return tuple(batches)
 
 
 # Yields batches of queries, receives the results of all queries in order, and returns the samples.

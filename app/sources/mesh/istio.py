@@ -5,16 +5,18 @@ reports are trusted. A request has one response, unless it reached no server. Me
 their kinds.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
 from app.domain.workloads import Workload
-from app.history.samples import StepRange
-from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch
-from app.sources.mesh.counters import SCRAPER_LABELS, UP, WINDOWS_PER_RATE, ProxyCounters
-from app.sources.mesh.edges import EdgeRates, EndpointNaming, join_connections
+from app.history.samples import STEP_SECONDS, StepRange
+from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch, packed
+from app.sources.mesh.counters import SCRAPER_LABELS, WINDOWS_PER_RATE, ProxyCounters
+from app.sources.mesh.edges import EdgeRates, EndpointNaming, add_up, join_connections
 from app.sources.mesh.istio_answers import (
     CLUSTER_LABELS,
     EDGE_LABELS,
@@ -27,6 +29,7 @@ from app.sources.mesh.istio_answers import (
     source_scrapes,
     source_workload,
 )
+from app.sources.mesh.new_series import POD, UP, PodPart, parts_by_new_series, pods_with_new_series
 from app.sources.mesh.reports import REPORT_LABELS
 from app.sources.queries import (
     WINDOW,
@@ -64,6 +67,8 @@ _SCRAPER_LABELS = tuple(label for label in SCRAPER_LABELS if label != "instance"
 _OPTIONAL = frozenset({"namespace", PROTOCOL_LABEL, *CLUSTER_LABELS})
 DEFAULT_PROXY_NAMESPACES = frozenset({"istio-system"})
 
+_TARGETS = ('pod!=""',)
+_RATES = 10  # before the scrapes, in the answers on `_EdgeQueries.batches`
 _CLIENT = 'reporter=~"source|waypoint"'
 _SERVER = 'reporter="destination"'
 # A node's tunnel (ztunnel) reports the traffic of sidecars and waypoints once more.
@@ -99,14 +104,17 @@ class Istio:
 
         A proxy reports both as a server and as a client: a scraped server was scraped as a source too.
         """
-        [scrapers] = yield (_scrapers_batch(scope, shard, steps),)
+        scrapers, with_new = yield (_scrapers_batch(scope, shard, steps),)
         if not scrapers.keys:
             nothing = SeriesMatrix((), np.empty((0, len(steps))))
             rates = EdgeRates(nothing, nothing, nothing, nothing)
             naming = EndpointNaming(len(SOURCE_LABELS), source_workload, _destination)
             return join_connections(rates, nothing, naming, scope=scope, steps=steps)
-        queries = _EdgeQueries(scope, shard, scrapers.keys)
-        requests, unanswered, sent, received, *octets, servers, pods = yield queries.batches(steps)
+        parts = parts_by_new_series([pod for (pod,) in with_new.keys])
+        queries = _EdgeQueries(scope, shard, scrapers.keys, parts)
+        matrices = yield queries.batches(steps)
+        requests, unanswered, sent, received, *octets = _rates_of(matrices)
+        servers, pods = matrices[_RATES : _RATES + 2]
         request_bytes, response_bytes, *of_connections = octets
         if requests.keys and not (request_bytes.keys or response_bytes.keys):
             request_bytes, response_bytes = yield (queries.native_bytes(steps),)
@@ -120,24 +128,38 @@ class Istio:
 
 
 def _scrapers_batch(scope: Scope, shard: Shard, steps: StepRange) -> QueryBatch:
-    """The query on the scrapers with metrics of proxies, of which each has one series."""
+    """The queries on scrapers with metrics of proxies, of which each has one series, and on new series.
+
+    The latter is on all scraped Pods: it would take another question to leave out those without a proxy.
+    """
     sources = shard_matchers(SOURCE_LABELS[0], scope, shard)
     present = " or ".join(
         aggregate("group", _SCRAPER_LABELS, selector(metric, matchers, scope))
         for metric, matchers in ((REQUESTS, sources), (TCP_SENT_BYTES, sources), (BUILD, ()))
     )
-    return QueryBatch(
-        (LabeledQuery(present, _SCRAPER_LABELS, frozenset(_SCRAPER_LABELS)),), steps, is_of_pods=True
+    with_new = pods_with_new_series(_TARGETS, scope, seconds=STEP_SECONDS)
+    parts = (
+        LabeledQuery(present, _SCRAPER_LABELS, frozenset(_SCRAPER_LABELS)),
+        LabeledQuery(with_new, POD),
     )
+    return QueryBatch(parts, steps, is_of_pods=True)
+
+
+def _rates_of(matrices: Sequence[SeriesMatrix]) -> list[SeriesMatrix]:
+    """The rates of all parts of Pods; a second part has no scrapes."""
+    others = matrices[_RATES + 2 :]
+    return [add_up((matrix, *others[place::_RATES])) for place, matrix in enumerate(matrices[:_RATES])]
 
 
 class _EdgeQueries:
-    """Queries on the edges of the sources in *shard*, of which *scrapers* have metrics."""
+    """Queries on the edges of the sources in *shard*, with metrics from *scrapers*, by *parts* of Pods."""
 
-    def __init__(self, scope: Scope, shard: Shard, scrapers: Collection[Key]) -> None:
-        self._scope, self._shard = scope, shard
+    def __init__(
+        self, scope: Scope, shard: Shard, scrapers: Collection[Key], parts: Sequence[PodPart]
+    ) -> None:
+        self._scope, self._shard, self._parts = scope, shard, parts
         jobs = {key[_SCRAPER_LABELS.index("job")] for key in scrapers}
-        self._targets = ('pod!=""', *(equal_matchers("job", jobs) if all(jobs) else ()))
+        self._targets = (*_TARGETS, *(equal_matchers("job", jobs) if all(jobs) else ()))
         self._counters = ProxyCounters(SERIES_LABELS, self._targets, scope, len(scrapers) > 1)
         self._ends = (
             *shard_matchers(SOURCE_LABELS[0], scope, shard),
@@ -147,24 +169,40 @@ class _EdgeQueries:
     def batches(self, steps: StepRange) -> tuple[QueryBatch, ...]:
         """Requests; messages of gRPC; bytes of HTTP; bytes of TCP; bytes of the tunnels, and scrapes.
 
-        VictoriaMetrics refuses queries of more than 16 KiB: only two rates fit into one.
+        VictoriaMetrics refuses queries of more than 16 KiB: only two long rates fit into one. The rates of a
+        second part of Pods come last.
         """
-        requests = (
-            self._edges(REQUESTS, labels=_REQUEST_LABELS),
-            self._edges(REQUESTS, _UNANSWERED, labels=_REQUEST_LABELS),
+        first, *others = (self._rates(part) for part in self._parts)
+        scrapes = (self._server_scrapes(), self._pod_scrapes())
+        pairs = [first[place : place + 2] for place in range(0, _RATES, 2)]
+        batches = (*pairs[:-1], (*pairs[-1], *scrapes))
+        return (
+            *(QueryBatch(batch, steps) for batch in batches),
+            *packed(chain.from_iterable(others), steps),
         )
-        messages = (self._edges(REQUEST_MESSAGES), self._edges(RESPONSE_MESSAGES))
-        sizes = (self._edges(f"{REQUEST_BYTES}_sum"), self._edges(f"{RESPONSE_BYTES}_sum"))
-        tcp, tunnels = (
-            (self._edges(TCP_RECEIVED_BYTES, proxies), self._edges(TCP_SENT_BYTES, proxies))
-            for proxies in (_PROXIES_OF_PODS, _TUNNELS)
+
+    def _rates(self, part: PodPart) -> tuple[LabeledQuery, ...]:
+        edges = partial(self._edges, part)
+        return (
+            edges(REQUESTS, labels=_REQUEST_LABELS),
+            edges(REQUESTS, _UNANSWERED, labels=_REQUEST_LABELS),
+            edges(REQUEST_MESSAGES),
+            edges(RESPONSE_MESSAGES),
+            edges(f"{REQUEST_BYTES}_sum"),
+            edges(f"{RESPONSE_BYTES}_sum"),
+            edges(TCP_RECEIVED_BYTES, _PROXIES_OF_PODS),
+            edges(TCP_SENT_BYTES, _PROXIES_OF_PODS),
+            edges(TCP_RECEIVED_BYTES, _TUNNELS),
+            edges(TCP_SENT_BYTES, _TUNNELS),
         )
-        servers = LabeledQuery(server_scrapes(self._scope, self._shard), _SCRAPE_LABELS, _OPTIONAL)
+
+    def _server_scrapes(self) -> LabeledQuery:
+        return LabeledQuery(server_scrapes(self._scope, self._shard), _SCRAPE_LABELS, _OPTIONAL)
+
+    def _pod_scrapes(self) -> LabeledQuery:
         namespaces = shard_matchers("namespace", self._scope, self._shard)
         up = selector(UP, (*self._targets, *namespaces), self._scope)
-        pods = LabeledQuery(aggregate("max", _POD_LABELS, f"sum_over_time({up}[{WINDOW}])"), _POD_LABELS)
-        parts = (requests, messages, sizes, tcp, (*tunnels, servers, pods))
-        return tuple(QueryBatch(batch, steps) for batch in parts)
+        return LabeledQuery(aggregate("max", _POD_LABELS, f"sum_over_time({up}[{WINDOW}])"), _POD_LABELS)
 
     def native_bytes(self, steps: StepRange) -> QueryBatch:
         """The bytes of requests and responses where the server keeps histograms in their native form."""
@@ -176,10 +214,16 @@ class _EdgeQueries:
         return QueryBatch(parts, steps, may_be_refused=True)
 
     def _edges(
-        self, metric: str, matchers: Matchers = (), *, labels: tuple[str, ...] = _RATE_LABELS
+        self,
+        part: PodPart,
+        metric: str,
+        matchers: Matchers = (),
+        *,
+        labels: tuple[str, ...] = _RATE_LABELS,
     ) -> LabeledQuery:
         """A rate per second of each directed edge by its reporter, and by the namespace of its proxy."""
-        return self._once(labels, partial(self._counters.total, labels, metric), matchers)
+        counters = replace(self._counters, part=part)
+        return self._once(labels, partial(counters.total, labels, metric), matchers)
 
     def _once(
         self, labels: tuple[str, ...], rate: Callable[[Matchers], str], matchers: Matchers = ()

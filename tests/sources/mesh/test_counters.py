@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from app.sources.mesh.counters import SCRAPER_LABELS, ProxyCounters
+from app.sources.mesh.new_series import PodPart
 from app.sources.queries import Scope
 
 COUNTERS = ProxyCounters(("pod", "target"), ('mesh="a"',), Scope(cluster="prod"))
@@ -40,6 +41,14 @@ def test_a_rate_of_proxies_that_are_scraped_once() -> None:
     query = replace(COUNTERS, has_duplicates=False).total(("a",), "x_total", ())
 
     assert query == "sum by (a)(" + rates('x_total{cluster="prod"}') + ")"
+
+
+def test_a_rate_of_pods_without_new_series() -> None:
+    """It is that of the server, of the Pods in the part."""
+    part = PodPart(('pod!="b"',), may_have_new=False)
+    query = replace(COUNTERS, has_duplicates=False, part=part).total(("a",), "x_total", ())
+
+    assert query == 'sum by (a)(rate(x_total{pod!="b",cluster="prod"}[5m]))'
 
 
 def test_a_rate_of_native_histograms() -> None:
