@@ -122,7 +122,7 @@ async def test_connections_of_istio() -> None:
 
     def reply(request: httpx.Request) -> httpx.Response:
         (query,) = parse_qs(request.content.decode())["query"]
-        requests = "rate(istio_requests_total{" in query
+        requests = "increase(istio_requests_total{" in query
         octets = row(edge, [(FIRST, "500")]) if "istio_request_bytes_sum{" in query else None
         if "istio_build" in query:
             return answer(row({"job": "envoy"}, [(FIRST, "1")]))

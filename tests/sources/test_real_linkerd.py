@@ -1,4 +1,4 @@
-"""Linkerd's metrics as real scrapers leave them, in a real Prometheus; each namespace is one setting.
+"""Linkerd's metrics as real scrapers leave them, in real servers; each namespace is one setting.
 
 Proxies are scraped every 30 seconds; steps take 300 seconds. A rate of r requests a second is 60 r a minute.
 """
@@ -155,11 +155,11 @@ def add_first_samples(history: ProxyHistory) -> None:
 
 
 @pytest.fixture(scope="module")
-def url(prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory) -> str:
+def url(metric_server_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory) -> str:
     history = ProxyHistory(END)
     for add in (add_pairs, add_pods, add_tcp, add_first_samples):
         add(history)
-    return serve(history, prometheus_factory, tmp_path_factory.mktemp("linkerd"))
+    return serve(history, metric_server_factory, tmp_path_factory.mktemp("linkerd"))
 
 
 def edges_of(namespace: str, by_edge: Mapping[str, Figures]) -> dict[str, Figures]:
@@ -227,7 +227,7 @@ async def test_an_old_counter_that_is_seen_again_is_no_traffic(url: str, namespa
 
 
 async def test_only_pods_with_new_series_are_asked_with_the_long_query(
-    prometheus_factory: PrometheusFactory, tmp_path: Path
+    metric_server_factory: PrometheusFactory, tmp_path: Path
 ) -> None:
     """A scraper tells the new series of each scrape: none of `old`, one of `new` in the last step.
 
@@ -246,7 +246,7 @@ async def test_only_pods_with_new_series_are_asked_with_the_long_query(
             history.count("request_total", outbound(source), 1.0)
     traffic = QueryCosts()
     async with PrometheusSource(
-        serve(history, prometheus_factory, tmp_path),
+        serve(history, metric_server_factory, tmp_path),
         scope=Scope(),
         network_provider="linkerd",
         observer=traffic,
@@ -261,7 +261,7 @@ async def test_only_pods_with_new_series_are_asked_with_the_long_query(
 
 
 async def test_without_the_label_of_the_control_plane(
-    prometheus_factory: PrometheusFactory, tmp_path: object
+    metric_server_factory: PrometheusFactory, tmp_path: object
 ) -> None:
     """A scrape job without Linkerd's relabelling: the job with the proxies' requests has their Pods.
 
@@ -274,7 +274,7 @@ async def test_without_the_label_of_the_control_plane(
     history.up(labels | {"instance": "10.42.0.21:8080", "job": "apps"})
     busy = history.scrapes(-3600, -900)
     history.count("request_total", outbound(labels), 1.0, busy)
-    url = serve(history, prometheus_factory, tmp_path)  # type: ignore[arg-type]
+    url = serve(history, metric_server_factory, tmp_path)  # type: ignore[arg-type]
 
     by_edge = await figures(url, "linkerd", HALF_HOUR, {("shop", POD): Workload("shop", "web")})
 

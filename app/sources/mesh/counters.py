@@ -1,8 +1,10 @@
 """Rates of the counters of proxies: each event counts once, also before the first scrape of its series; pure.
 
-`rate` starts at the first sample of a series. The value of this sample is lost, although a proxy starts a
+`increase` starts at the first sample of a series. The value of this sample is lost, although a proxy starts a
 series at its first request, and again after it has dropped an idle one. It counts if the proxy was scraped
-before without the series, or if its process is as young. A part of Pods without new series has `rate` alone.
+before without the series, or if its process is as young. A part of Pods without new series has `increase`
+alone. `rate` of VictoriaMetrics divides by the time between samples: of two series that follow each other in
+a step, each would count for all of it.
 
 Several scrapers may collect one proxy: two PodMonitors, two ports, a pair of Prometheus replicas. Per Pod,
 the scraper with the highest rate counts.
@@ -46,14 +48,15 @@ class ProxyCounters:
         labels = tuple(labels)
         if self.has_duplicates:
             return aggregate("sum", labels, self.by_pod(labels, metric, matchers))
-        return aggregate("sum", labels, self._rates(self._selector(metric, matchers)))
+        return _per_second(aggregate("sum", labels, self._increases(self._selector(metric, matchers))))
 
     def by_pod(self, labels: Iterable[str], metric: str, matchers: Matchers) -> str:
         """The rate per second by *labels* and Pod; series without a Pod are added up by *labels*."""
         labels = tuple(labels)
         of_pods, of_others = (self._selector(metric, (*matchers, f'pod{sign}""')) for sign in ("!=", "="))
-        others = aggregate("sum", labels, f"rate({of_others}[{WINDOW}])")
-        return f"{_of_one_scraper(labels, self._rates(of_pods))} or {others}"
+        increases = _of_one_scraper(labels, self._increases(of_pods))
+        others = aggregate("sum", labels, f"increase({of_others}[{WINDOW}])")
+        return f"{_per_second(increases)} or {_per_second(others)}"
 
     def native_total(self, labels: Iterable[str], metric: str, matchers: Matchers) -> str:
         """The rate per second of the sum of a native histogram, by *labels*."""
@@ -65,18 +68,18 @@ class ProxyCounters:
         """The number of successful scrapes in the step (the maximum of all series with the same *labels*)."""
         return aggregate("max", labels, f"sum_over_time({self._target(UP)}[{WINDOW}])")
 
-    def _rates(self, series: str) -> str:
-        """The rate of each series of a Pod; a new series counts in full.
+    def _increases(self, series: str) -> str:
+        """The increase of each series of a Pod in the step; a new series counts in full.
 
         It is new if no scrape of the minute before the step has it, although its target was scraped then, or
         earlier in the step than it.
         """
         if not self.part.may_have_new:
-            return f"rate({series}[{WINDOW}])"
+            return f"increase({series}[{WINDOW}])"
         before = f"count_over_time({series}[1m] offset {WINDOW})"
         new = f"max_over_time({series}[{WINDOW}]) and ({self._is_watched(series)}) unless "
         new += f"on ({','.join(self.series_labels)}) {before}"
-        return f"({new}) / {STEP_SECONDS} or rate({series}[{WINDOW}])"
+        return f"{new} or increase({series}[{WINDOW}])"
 
     def _is_watched(self, series: str) -> str:
         """The series whose target was scraped more often, with the minute before the step, than they were.
@@ -95,7 +98,11 @@ class ProxyCounters:
         return selector(metric, self.targets, self.scope)
 
 
-def _of_one_scraper(labels: tuple[str, ...], rates: str) -> str:
-    """The *rates* by *labels* and Pod, from the scraper with the highest rate."""
-    by_scraper = aggregate("sum", (*labels, "pod", *SCRAPER_LABELS), rates)
+def _per_second(increases: str) -> str:
+    return f"{increases} / {STEP_SECONDS}"
+
+
+def _of_one_scraper(labels: tuple[str, ...], values: str) -> str:
+    """The *values* by *labels* and Pod, from the scraper with the highest sum."""
+    by_scraper = aggregate("sum", (*labels, "pod", *SCRAPER_LABELS), values)
     return aggregate("max", (*labels, "pod"), by_scraper)
