@@ -11,7 +11,7 @@ only, and only if no series of the same metric has its own labels.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from app.sources.queries import Scope, aggregate, excluded_matchers, included_matchers, selector
+from app.sources.queries import Scope, aggregate, namespace_matchers, selector
 
 _EXPORTED = "exported_"
 _TARGET_LABELS = frozenset({"namespace", "pod", "container"})
@@ -31,10 +31,7 @@ class ObjectSeries:
         """The selector of the series of *metric* that match *matchers*."""
         namespace = f"{_EXPORTED}namespace" if self.is_renamed else "namespace"
         named = _IS_RENAMED if self.is_renamed else _IS_OWN
-        namespaces = (
-            *included_matchers(namespace, self.scope),
-            *excluded_matchers(namespace, self.scope),
-        )
+        namespaces = namespace_matchers(namespace, self.scope)
         return selector(metric, (*matchers, *named, *namespaces), self.scope)
 
     def max_by(self, labels: Iterable[str], expression: str) -> str:

@@ -194,13 +194,15 @@ class PrometheusSource:
         """One sample per container and step."""
         scope = self._scope.restricted_to(namespaces)
 
+        def text(shard: Shard) -> str:
+            return queries.container_usage(resource, scope.within(shard))
+
         async def run(shard: Shard, chunk: StepRange) -> QueryResult:
-            query, labels = queries.container_usage(resource, scope.within(shard)), usage_labels(resource)
-            optional = frozenset({CORE_LABEL, SLOPE_LABEL})
-            return await self.api.query_range(query, labels, chunk, optional, signal=resource.value)
+            labels, optional = usage_labels(resource), frozenset({CORE_LABEL, SLOPE_LABEL})
+            return await self.api.query_range(text(shard), labels, chunk, optional, signal=resource.value)
 
         load = await self._container_load(steps, namespaces)
-        chunked = self._queries.chunked(resource.value, run, load)
+        chunked = self._queries.chunked(resource.value, run, load, lambda shard: len(text(shard)))
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
             yield await asyncio.to_thread(_split_by_day, resource, chunk, namespaces)
 
@@ -210,13 +212,15 @@ class PrometheusSource:
         """The steps with pressure on *resource*; none if no metric of it is scraped."""
         scope, signal = self._scope.restricted_to(namespaces), _PRESSURE_SIGNALS[resource]
 
+        def text(shard: Shard) -> str:
+            return pressure.pressure_query(resource, scope.within(shard))
+
         async def run(shard: Shard, chunk: StepRange) -> QueryResult:
-            query = pressure.pressure_query(resource, scope.within(shard))
             labels, optional = pressure.LABELS, pressure.OPTIONAL_LABELS
-            return await self.api.query_range(query, labels, chunk, optional, signal=signal)
+            return await self.api.query_range(text(shard), labels, chunk, optional, signal=signal)
 
         load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_LOADS[resource])
-        chunked = self._queries.chunked(signal, run, load)
+        chunked = self._queries.chunked(signal, run, load, lambda shard: len(text(shard)))
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
             result = concatenate_results(chunk.results)
             answered, failed = namespaces.without(chunk.failed), failure_texts(chunk.failed)
@@ -234,12 +238,16 @@ class PrometheusSource:
         async def keys_of(
             query: Callable[..., str], labels: Sequence[str], optional: Collection[str]
         ) -> list[Key]:
-            async def run(shard: Shard, chunk: StepRange) -> tuple[Key, ...]:
-                text = query(scope.within(shard), seconds=len(chunk) * STEP_SECONDS)
-                end = StepRange(chunk.last, chunk.last)
-                return (await self.api.query_range(text, labels, end, optional, signal=OWNERS)).keys
+            def text(shard: Shard, chunk: StepRange = steps) -> str:
+                return query(scope.within(shard), seconds=len(chunk) * STEP_SECONDS)
 
-            chunks = [chunk async for chunk in self._queries.chunked(OWNERS, run, load).results(steps)]
+            async def run(shard: Shard, chunk: StepRange) -> tuple[Key, ...]:
+                end = StepRange(chunk.last, chunk.last)
+                answer = self.api.query_range(text(shard, chunk), labels, end, optional, signal=OWNERS)
+                return (await answer).keys
+
+            chunked = self._queries.chunked(OWNERS, run, load, lambda shard: len(text(shard)))
+            chunks = [chunk async for chunk in chunked.results(steps)]
             for chunk in chunks:
                 failed.update(failure_texts(chunk.failed))
             # The newest keys last: they override older ones.

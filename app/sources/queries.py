@@ -28,6 +28,9 @@ CONTAINER_REQUESTS = "kube_pod_container_resource_requests"
 WINDOW, TWO_WINDOWS = "5m", "10m"
 # cAdvisor also has series for the whole Pod (no container name) and its pause container: both count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
+# VictoriaMetrics refuses texts of more than 16 KiB; a part is left to names in other alphabets.
+MAX_QUERY_CHARACTERS = 16_000
+_MAX_DESTINATION_CHARACTERS, _MAX_NAME_CHARACTERS = 200, 8_000
 Matchers = tuple[str, ...]
 _REGEX_SYNTAX = frozenset(r"\.+*?()|[]{}^$")
 
@@ -110,6 +113,14 @@ def _rates_and_slopes(series: str) -> str:
     return f'{rates} or label_replace({slopes},"{SLOPE_LABEL}","1","","")'
 
 
+def with_short_names(scope: Scope) -> Scope:
+    """The same scope; all namespaces if the names are too long for a text that has all of them."""
+    names = (*(scope.included or ()), *scope.excluded)
+    if sum(map(len, names)) + len(names) <= _MAX_NAME_CHARACTERS:
+        return scope
+    return replace(scope, included=None, excluded=())
+
+
 def load_labels(labels: tuple[str, ...], scope: Scope) -> tuple[str, ...]:
     """The *labels* of a query on loads; without the name of this cluster, it also counts the clusters."""
     return labels if scope.cluster else (*labels, scope.cluster_label)
@@ -128,8 +139,7 @@ def cadvisor_selector(metric: str, scope: Scope) -> str:
 
 def container_selector(metric: str, scope: Scope, *matchers: str) -> str:
     """The selector of the series of *metric* that match *matchers*, of the containers in scope."""
-    namespaces = (*included_matchers("namespace", scope), *excluded_matchers("namespace", scope))
-    return selector(metric, (*_CONTAINERS, *matchers, *namespaces), scope)
+    return selector(metric, (*_CONTAINERS, *matchers, *namespace_matchers("namespace", scope)), scope)
 
 
 def aggregate(operator: str, labels: Iterable[str], expression: str) -> str:
@@ -143,9 +153,11 @@ def selector(metric: str, matchers: Iterable[str], scope: Scope) -> str:
     return f"{metric}{{{','.join((*matchers, *cluster))}}}"
 
 
-def included_matchers(label: str, scope: Scope) -> Matchers:
-    """The matcher of the included namespaces; none if all are. If no namespace is, no series matches it."""
-    return _matchers(label, "=", () if scope.included is None else scope.included or ("",))
+def namespace_matchers(label: str, scope: Scope) -> Matchers:
+    """The matcher of the namespaces in scope; none if all are. If no namespace is, no series matches it."""
+    if scope.included is None:
+        return excluded_matchers(label, scope)
+    return _matchers(label, "=", [name for name in scope.included if scope.covers(name)] or ("",))
 
 
 def equal_matchers(label: str, values: Iterable[str]) -> Matchers:
@@ -163,10 +175,15 @@ def excluded_matchers(label: str, scope: Scope) -> Matchers:
     return unequal_matchers(label, scope.excluded)
 
 
+def destination_matchers(label: str, scope: Scope) -> Matchers:
+    """The matcher that excludes edges to excluded namespaces; if they are many, `covers_edge` does it."""
+    matchers = excluded_matchers(label, scope)
+    return matchers if sum(map(len, matchers)) <= _MAX_DESTINATION_CHARACTERS else ()
+
+
 def shard_matchers(label: str, scope: Scope, shard: Shard) -> Matchers:
-    """The matchers of all namespaces of *shard* but the excluded ones; they need not be included."""
-    everywhere = replace(scope, included=None).within(shard)
-    return (*included_matchers(label, everywhere), *excluded_matchers(label, everywhere))
+    """The matcher of all namespaces of *shard* but the excluded ones; they need not be included."""
+    return namespace_matchers(label, replace(scope, included=None).within(shard))
 
 
 def _matchers(label: str, sign: str, values: Iterable[str]) -> Matchers:

@@ -22,7 +22,7 @@ NOTHING = Scope(included=())
     [
         (EVERYTHING, ""),
         (ONE, ',namespace="emojivoto"'),
-        (SOME, ',namespace=~"emojivoto|shop",namespace!~"kube-public|kube-system"'),
+        (SOME, ',namespace=~"emojivoto|shop"'),
         (OURS, ',namespace!="kube-system",cluster="prod"'),
         (NOTHING, ',namespace=""'),
     ],

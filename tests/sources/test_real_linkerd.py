@@ -11,7 +11,8 @@ import pytest
 
 from app.domain.workloads import Workload
 from app.history.samples import StepRange
-from app.sources.prometheus import CONNECTIONS, PrometheusSource
+from app.sources.connections import CONNECTIONS
+from app.sources.prometheus import PrometheusSource
 from app.sources.queries import Scope
 from app.sources.query_observer import QueryCosts
 from tests.conftest import PrometheusFactory
@@ -229,7 +230,7 @@ async def test_an_old_counter_that_is_seen_again_is_no_traffic(url: str, namespa
 async def test_only_pods_with_new_series_are_asked_with_the_long_query(
     metric_server_factory: PrometheusFactory, tmp_path: Path
 ) -> None:
-    """A scraper tells the new series of each scrape: none of `old`, one of `new` in the last step.
+    """A scraper counts the new series of each scrape: none of `old`, one of `new` in the last step.
 
     60 requests a minute of the former; 1,000 before the first scrape of the latter, which are 1000 / 5 in a
     minute of the step. One query more than without new series, and the others leave `new` out.

@@ -12,11 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from app.history.samples import ConnectionSamples, StepRange
-from app.sources.queries import Scope, Shard
+from app.sources.queries import MAX_QUERY_CHARACTERS, Scope, Shard
 from app.sources.query_result import Key, QueryResult, SeriesMatrix
 
-# VictoriaMetrics refuses longer texts than 16 KiB; part of that is left to names in other alphabets.
-MAX_QUERY_CHARACTERS = 16_000
 # The profiler's own label: the number of the query that a series belongs to.
 _PART = "part"
 
@@ -121,6 +119,9 @@ class Mesh(Protocol):
 
     def load(self, scope: Scope) -> LabeledQuery:
         """The query on the samples that the largest batch loads per step, by the namespace of the source."""
+
+    def longest_query(self, scope: Scope, shard: Shard) -> int:
+        """The length of the longest text that can't be split, of the queries on *shard*."""
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """Reads the connections of the sources in *shard*; without the mesh, the samples have no sources."""

@@ -29,7 +29,7 @@ from app.sources.mesh.istio_answers import (
     source_scrapes,
     source_workload,
 )
-from app.sources.mesh.new_series import POD, UP, PodPart, parts_by_new_series, pods_with_new_series
+from app.sources.mesh.new_series import EVERY_POD, POD, UP, PodPart, parts_by_new_series, pods_with_new_series
 from app.sources.mesh.reports import REPORT_LABELS
 from app.sources.queries import (
     WINDOW,
@@ -37,6 +37,7 @@ from app.sources.queries import (
     Scope,
     Shard,
     aggregate,
+    destination_matchers,
     equal_matchers,
     excluded_matchers,
     load_labels,
@@ -91,11 +92,20 @@ class Istio:
 
     def load(self, scope: Scope) -> LabeledQuery:
         """The largest batch has two rates, each of two kinds of reporters."""
-        matchers = (*excluded_matchers(SOURCE_LABELS[0], scope), *excluded_matchers(SERVER_LABELS[0], scope))
+        matchers = (
+            *excluded_matchers(SOURCE_LABELS[0], scope),
+            *destination_matchers(SERVER_LABELS[0], scope),
+        )
         counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
         labels = load_labels(SOURCE_LABELS[:1], scope)
         query = f"{4 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
         return LabeledQuery(query, labels, frozenset(labels[1:]))
+
+    def longest_query(self, scope: Scope, shard: Shard) -> int:
+        """That of the long rates of proxies that are scraped twice, by jobs with names of usual length."""
+        scrapers = [(job * 40, *[""] * (len(_SCRAPER_LABELS) - 1)) for job in "ab"]
+        rates = _EdgeQueries(scope, shard, scrapers, (EVERY_POD,)).rates(EVERY_POD)
+        return max(len(part.query) for part in rates)
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """Reads messages, bytes and scrapes of the scrape jobs with Istio's metrics, if there are any.
@@ -163,25 +173,21 @@ class _EdgeQueries:
         self._counters = ProxyCounters(SERIES_LABELS, self._targets, scope, len(scrapers) > 1)
         self._ends = (
             *shard_matchers(SOURCE_LABELS[0], scope, shard),
-            *excluded_matchers(SERVER_LABELS[0], scope),
+            *destination_matchers(SERVER_LABELS[0], scope),
         )
 
     def batches(self, steps: StepRange) -> tuple[QueryBatch, ...]:
         """Requests; messages of gRPC; bytes of HTTP; bytes of TCP; bytes of the tunnels, and scrapes.
 
-        VictoriaMetrics refuses queries of more than 16 KiB: only two long rates fit into one. The rates of a
-        second part of Pods come last.
+        The rates of a second part of Pods come last.
         """
-        first, *others = (self._rates(part) for part in self._parts)
+        first, *others = (self.rates(part) for part in self._parts)
         scrapes = (self._server_scrapes(), self._pod_scrapes())
         pairs = [first[place : place + 2] for place in range(0, _RATES, 2)]
-        batches = (*pairs[:-1], (*pairs[-1], *scrapes))
-        return (
-            *(QueryBatch(batch, steps) for batch in batches),
-            *packed(chain.from_iterable(others), steps),
-        )
+        batches = (*pairs[:-1], (*pairs[-1], *scrapes), chain.from_iterable(others))
+        return tuple(chain.from_iterable(packed(batch, steps) for batch in batches))
 
-    def _rates(self, part: PodPart) -> tuple[LabeledQuery, ...]:
+    def rates(self, part: PodPart) -> tuple[LabeledQuery, ...]:
         edges = partial(self._edges, part)
         return (
             edges(REQUESTS, labels=_REQUEST_LABELS),

@@ -18,7 +18,7 @@ from app.history.samples import STEP_SECONDS, EdgeFault, StepRange
 from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch, packed
 from app.sources.mesh.counters import WINDOWS_PER_RATE, ProxyCounters
 from app.sources.mesh.edges import EdgeRates, EndpointNaming, add_up, join_connections
-from app.sources.mesh.new_series import POD, PodPart, parts_by_new_series, pods_with_new_series
+from app.sources.mesh.new_series import EVERY_POD, POD, PodPart, parts_by_new_series, pods_with_new_series
 from app.sources.queries import (
     LOAD_LABELS,
     WINDOW,
@@ -26,6 +26,7 @@ from app.sources.queries import (
     Scope,
     Shard,
     aggregate,
+    destination_matchers,
     equal_matchers,
     excluded_matchers,
     load_labels,
@@ -78,11 +79,18 @@ class Linkerd:
 
     def load(self, scope: Scope) -> LabeledQuery:
         """The largest batch has two rates; requests have neither the most nor the fewest series."""
-        namespaces = (*excluded_matchers("namespace", scope), *excluded_matchers("dst_namespace", scope))
+        namespaces = (*excluded_matchers("namespace", scope), *destination_matchers("dst_namespace", scope))
         counts = f"count_over_time({selector(REQUESTS, (*OUTBOUND, *namespaces), scope)}[{WINDOW}])"
         labels = load_labels(LOAD_LABELS, scope)
         query = f"{2 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
         return LabeledQuery(query, labels, frozenset(labels[1:]))
+
+    def longest_query(self, scope: Scope, shard: Shard) -> int:
+        """That of the long rates of proxies that are scraped twice."""
+        sources = shard_matchers("namespace", scope, shard)
+        targets = ProxyTargets((*_PROXIES, *sources), has_duplicates=True, parts=(EVERY_POD,))
+        queries = EdgeQueries(sources, targets, scope, by_replicas=True)
+        return max(len(part.query) for part in queries.rates(EVERY_POD))
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """Reads the Pods of each source; then four rates of each edge, and the scrapes of each source.
@@ -154,18 +162,14 @@ class EdgeQueries:
 
         The rates of a second part of Pods come last.
         """
-        first, *others = (self._rates(part) for part in self.targets.parts)
+        first, *others = (self.rates(part) for part in self.targets.parts)
         requests, responses, written, read = first
         grpc = self._labeled(EDGE_LABELS, self.grpc_edges())
         scrapes = self._labeled(PROXY_LABELS, self.proxy_scrapes())
-        return (
-            QueryBatch((requests,), steps),
-            QueryBatch((responses, grpc), steps),
-            QueryBatch((written, read, scrapes), steps),
-            *packed(chain.from_iterable(others), steps),
-        )
+        batches = ((requests,), (responses, grpc), (written, read, scrapes), chain.from_iterable(others))
+        return tuple(chain.from_iterable(packed(batch, steps) for batch in batches))
 
-    def _rates(self, part: PodPart) -> tuple[LabeledQuery, ...]:
+    def rates(self, part: PodPart) -> tuple[LabeledQuery, ...]:
         """Requests, responses, written bytes and read bytes of the Pods in *part*."""
         return tuple(
             self._labeled(EDGE_LABELS, self.outbound_rate(metric, matchers, part))
@@ -191,7 +195,7 @@ class EdgeQueries:
 
         Only excluded namespaces are left out: no selector can express that one of two endpoints is included.
         """
-        matchers = (*matchers, *self.sources, *excluded_matchers("dst_namespace", self.scope))
+        matchers = (*matchers, *self.sources, *destination_matchers("dst_namespace", self.scope))
         labels, counters = _without_replicas(EDGE_LABELS), replace(self._counters, part=part)
         if not self.by_replicas:
             return counters.total(labels, metric, matchers)
@@ -200,7 +204,7 @@ class EdgeQueries:
 
     def grpc_edges(self) -> str:
         """1 for each edge with a response of gRPC, which has a status of its own."""
-        matchers = (*_GRPC, *self.sources, *excluded_matchers("dst_namespace", self.scope))
+        matchers = (*_GRPC, *self.sources, *destination_matchers("dst_namespace", self.scope))
         labels = (*_without_replicas(EDGE_LABELS), "pod")
         present = aggregate("group", labels, selector(RESPONSES, matchers, self.scope))
         return self._by_replicas("group", EDGE_LABELS, present)
