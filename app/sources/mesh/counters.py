@@ -59,10 +59,12 @@ class ProxyCounters:
         return f"{_per_second(increases)} or {_per_second(others)}"
 
     def native_total(self, labels: Iterable[str], metric: str, matchers: Matchers) -> str:
-        """The rate per second of the sum of a native histogram, by *labels*."""
+        """The rate per second of the sums of native histograms without a classic form, by *labels*."""
         labels = tuple(labels)
-        rates = f"histogram_sum(rate({self._selector(metric, matchers)}[{WINDOW}]))"
-        return aggregate("sum", labels, _of_one_scraper(labels, rates))
+        native, classic = (self._selector(name, matchers) for name in (metric, f"{metric}_sum"))
+        increases = f"histogram_sum(increase({native}[{WINDOW}])) unless on ({','.join(self.series_labels)}) "
+        increases += f"last_over_time({classic}[{WINDOW}])"
+        return _per_second(aggregate("sum", labels, _of_one_scraper(labels, increases)))
 
     def scrapes(self, labels: Iterable[str]) -> str:
         """The number of successful scrapes in the step (the maximum of all series with the same *labels*)."""

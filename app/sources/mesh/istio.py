@@ -69,6 +69,7 @@ _OPTIONAL = frozenset({"namespace", PROTOCOL_LABEL, *CLUSTER_LABELS})
 DEFAULT_PROXY_NAMESPACES = frozenset({"istio-system"})
 
 _TARGETS = ('pod!=""',)
+_JOB = ("job",)
 _RATES = 10  # before the scrapes, in the answers on `_EdgeQueries.batches`
 _CLIENT = 'reporter=~"source|waypoint"'
 _SERVER = 'reporter="destination"'
@@ -110,11 +111,11 @@ class Istio:
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """Reads messages, bytes and scrapes of the scrape jobs with Istio's metrics, if there are any.
 
-        Bytes of native histograms are read if there are no classic ones.
+        Bytes of native histograms are read where there are some.
 
         A proxy reports both as a server and as a client: a scraped server was scraped as a source too.
         """
-        scrapers, with_new = yield (_scrapers_batch(scope, shard, steps),)
+        scrapers, with_new, native = yield (_scrapers_batch(scope, shard, steps),)
         if not scrapers.keys:
             nothing = SeriesMatrix((), np.empty((0, len(steps))))
             rates = EdgeRates(nothing, nothing, nothing, nothing)
@@ -126,8 +127,10 @@ class Istio:
         requests, unanswered, sent, received, *octets = _rates_of(matrices)
         servers, pods = matrices[_RATES : _RATES + 2]
         request_bytes, response_bytes, *of_connections = octets
-        if requests.keys and not (request_bytes.keys or response_bytes.keys):
-            request_bytes, response_bytes = yield (queries.native_bytes(steps),)
+        if native.keys:
+            of_requests, of_responses = yield (queries.native_bytes(steps),)
+            request_bytes = add_up((request_bytes, of_requests))
+            response_bytes = add_up((response_bytes, of_responses))
         answers = IstioAnswers(
             requests, unanswered, sent, received, request_bytes, response_bytes, *of_connections
         )
@@ -138,9 +141,10 @@ class Istio:
 
 
 def _scrapers_batch(scope: Scope, shard: Shard, steps: StepRange) -> QueryBatch:
-    """The queries on scrapers with metrics of proxies, of which each has one series, and on new series.
+    """The queries on scrapers with metrics of proxies, on new series, and on native histograms.
 
-    The latter is on all scraped Pods: it would take another question to leave out those without a proxy.
+    A scraper has one series, and so has a job with native histograms. The query on new series is on all
+    scraped Pods: it would take another question to leave out those without a proxy.
     """
     sources = shard_matchers(SOURCE_LABELS[0], scope, shard)
     present = " or ".join(
@@ -151,6 +155,9 @@ def _scrapers_batch(scope: Scope, shard: Shard, steps: StepRange) -> QueryBatch:
     parts = (
         LabeledQuery(present, _SCRAPER_LABELS, frozenset(_SCRAPER_LABELS)),
         LabeledQuery(with_new, POD),
+        LabeledQuery(
+            aggregate("group", _JOB, selector(REQUEST_BYTES, sources, scope)), _JOB, frozenset(_JOB)
+        ),
     )
     return QueryBatch(parts, steps, is_of_pods=True)
 
