@@ -20,7 +20,7 @@ def require_minor(control_plane: ControlPlane, minor: int, feature: str) -> None
 
 def require_prometheus(major: int, feature: str) -> None:
     """Skips the test before Prometheus *major*.0, the first version with *feature* (a plural)."""
-    command = [require(Part.PROMETHEUS), "--version"]
+    command = [str(require(Part.PROMETHEUS)), "--version"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True)
     version = re.search(r"version (\d+)\.(\d+)", shown.stdout + shown.stderr)
     assert version, shown

@@ -146,7 +146,12 @@ async def test_some_proxies_have_converted_histograms(tmp_path: Path) -> None:
 
 
 def _assert_rates(samples: ConnectionSamples, pods: int) -> None:
-    np.testing.assert_allclose(samples.requests, [[2.0 * pods] * 2])
-    np.testing.assert_allclose(samples.request_bytes, [[300.0 * pods] * 2])
-    np.testing.assert_allclose(samples.response_bytes, [[400.0 * pods] * 2])
+    assert samples.request_bytes is not None
+    assert samples.response_bytes is not None
+    for rates, of_pod in (
+        (samples.requests, 2.0),
+        (samples.request_bytes, 300.0),
+        (samples.response_bytes, 400.0),
+    ):
+        np.testing.assert_allclose(rates, np.full((1, 2), of_pod * pods))
     assert samples.unseen == ""
