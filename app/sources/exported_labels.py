@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from app.sources.queries import Scope, aggregate, namespace_matchers, selector
 
 _EXPORTED = "exported_"
+_OBJECT = "__object_"  # the beginning of the profiler's own labels
 _TARGET_LABELS = frozenset({"namespace", "pod", "container"})
 # Prometheus renames the namespace, if any label, and never to an empty value.
 _IS_OWN = (f'{_EXPORTED}namespace=""',)
@@ -44,12 +45,18 @@ class ObjectSeries:
 def by_object(labels: Iterable[str], build: Callable[[ObjectSeries], str], metric: str, scope: Scope) -> str:
     """The expression that *build* makes of series by *labels*; *metric* shows whether labels are renamed.
 
-    Labels are renamed last: if that made two series equal, the server would refuse the whole query.
+    If `label_replace` made two series equal, the server would refuse the whole query: those of one object
+    from two Pods of kube-state-metrics. The labels of the object so are new ones at first; once the series
+    are aggregated by these, they get their names.
     """
     labels, own = tuple(labels), ObjectSeries(scope)
     renamed = build(ObjectSeries(scope, is_renamed=True))
-    for label in labels:
-        if label in _TARGET_LABELS:
-            renamed = f'label_replace({renamed},"{label}","$1","{_EXPORTED}{label}","(.+)")'
+    of_objects = {label: f"{_OBJECT}{label}" for label in labels if label in _TARGET_LABELS}
+    for label, of_object in of_objects.items():
+        for name in (label, f"{_EXPORTED}{label}"):
+            renamed = f'label_replace({renamed},"{of_object}","$1","{name}","(.+)")'
+    renamed = aggregate("max", (of_objects.get(label, label) for label in labels), renamed)
+    for label, of_object in of_objects.items():
+        renamed = f'label_replace({renamed},"{label}","$1","{of_object}","(.+)")'
     has_own = aggregate("max", (), own.selector(metric))
     return f"{build(own)} or ({aggregate('max', labels, renamed)} unless on () {has_own})"
