@@ -5,8 +5,7 @@ reports are trusted. A request has one response, unless it reached no server. Me
 their kinds.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection
 from functools import partial
 from itertools import chain
 
@@ -29,7 +28,7 @@ from app.sources.mesh.istio_answers import (
     source_scrapes,
     source_workload,
 )
-from app.sources.mesh.new_series import EVERY_POD, POD, UP, PodPart, parts_by_new_series, pods_with_new_series
+from app.sources.mesh.new_series import EVERY_POD, POD, UP, PodPart, pods_with_new_series
 from app.sources.mesh.reports import REPORT_LABELS
 from app.sources.queries import (
     WINDOW,
@@ -70,7 +69,6 @@ DEFAULT_PROXY_NAMESPACES = frozenset({"istio-system"})
 
 _TARGETS = ('pod!=""',)
 _JOB = ("job",)
-_RATES = 10  # before the scrapes, in the answers on `_EdgeQueries.batches`
 _CLIENT = 'reporter=~"source|waypoint"'
 _SERVER = 'reporter="destination"'
 # A node's tunnel (ztunnel) reports the traffic of sidecars and waypoints once more.
@@ -105,7 +103,7 @@ class Istio:
     def longest_query(self, scope: Scope, shard: Shard) -> int:
         """That of the long rates of proxies that are scraped twice, by jobs with names of usual length."""
         scrapers = [(job * 40, *[""] * (len(_SCRAPER_LABELS) - 1)) for job in "ab"]
-        rates = _EdgeQueries(scope, shard, scrapers, (EVERY_POD,)).rates(EVERY_POD)
+        rates = _EdgeQueries(scope, shard, scrapers, EVERY_POD).rates()
         return max(len(part.query) for part in rates)
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
@@ -121,11 +119,9 @@ class Istio:
             rates = EdgeRates(nothing, nothing, nothing, nothing)
             naming = EndpointNaming(len(SOURCE_LABELS), source_workload, _destination)
             return join_connections(rates, nothing, naming, scope=scope, steps=steps)
-        parts = parts_by_new_series([pod for (pod,) in with_new.keys])
-        queries = _EdgeQueries(scope, shard, scrapers.keys, parts)
-        matrices = yield queries.batches(steps)
-        requests, unanswered, sent, received, *octets = _rates_of(matrices)
-        servers, pods = matrices[_RATES : _RATES + 2]
+        # A second part of Pods would take more questions than all of them with the long query.
+        queries = _EdgeQueries(scope, shard, scrapers.keys, PodPart(may_have_new=bool(with_new.keys)))
+        requests, unanswered, sent, received, *octets, servers, pods = yield queries.batches(steps)
         request_bytes, response_bytes, *of_connections = octets
         if native.keys:
             of_requests, of_responses = yield (queries.native_bytes(steps),)
@@ -162,40 +158,29 @@ def _scrapers_batch(scope: Scope, shard: Shard, steps: StepRange) -> QueryBatch:
     return QueryBatch(parts, steps, is_of_pods=True)
 
 
-def _rates_of(matrices: Sequence[SeriesMatrix]) -> list[SeriesMatrix]:
-    """The rates of all parts of Pods; a second part has no scrapes."""
-    others = matrices[_RATES + 2 :]
-    return [add_up((matrix, *others[place::_RATES])) for place, matrix in enumerate(matrices[:_RATES])]
-
-
 class _EdgeQueries:
-    """Queries on the edges of the sources in *shard*, with metrics from *scrapers*, by *parts* of Pods."""
+    """Queries on the edges of the sources in *shard*, with metrics from *scrapers*, of the Pods in *part*."""
 
-    def __init__(
-        self, scope: Scope, shard: Shard, scrapers: Collection[Key], parts: Sequence[PodPart]
-    ) -> None:
-        self._scope, self._shard, self._parts = scope, shard, parts
+    def __init__(self, scope: Scope, shard: Shard, scrapers: Collection[Key], part: PodPart) -> None:
+        self._scope, self._shard = scope, shard
         jobs = {key[_SCRAPER_LABELS.index("job")] for key in scrapers}
         self._targets = (*_TARGETS, *(equal_matchers("job", jobs) if all(jobs) else ()))
-        self._counters = ProxyCounters(SERIES_LABELS, self._targets, scope, len(scrapers) > 1)
+        self._counters = ProxyCounters(SERIES_LABELS, self._targets, scope, len(scrapers) > 1, part)
         self._ends = (
             *shard_matchers(SOURCE_LABELS[0], scope, shard),
             *destination_matchers(SERVER_LABELS[0], scope),
         )
 
     def batches(self, steps: StepRange) -> tuple[QueryBatch, ...]:
-        """Requests; messages of gRPC; bytes of HTTP; bytes of TCP; bytes of the tunnels, and scrapes.
-
-        The rates of a second part of Pods come last.
-        """
-        first, *others = (self.rates(part) for part in self._parts)
-        scrapes = (self._server_scrapes(), self._pod_scrapes())
-        pairs = [first[place : place + 2] for place in range(0, _RATES, 2)]
-        batches = (*pairs[:-1], (*pairs[-1], *scrapes), chain.from_iterable(others))
+        """Requests; messages of gRPC; bytes of HTTP; bytes of TCP; bytes of the tunnels, and scrapes."""
+        rates, scrapes = self.rates(), (self._server_scrapes(), self._pod_scrapes())
+        *pairs, tunnels = (rates[place : place + 2] for place in range(0, len(rates), 2))
+        batches = (*pairs, (*tunnels, *scrapes))
         return tuple(chain.from_iterable(packed(batch, steps) for batch in batches))
 
-    def rates(self, part: PodPart) -> tuple[LabeledQuery, ...]:
-        edges = partial(self._edges, part)
+    def rates(self) -> tuple[LabeledQuery, ...]:
+        """Pairs of rates: requests, messages of gRPC, bytes of HTTP, bytes of TCP, bytes of the tunnels."""
+        edges = self._edges
         return (
             edges(REQUESTS, labels=_REQUEST_LABELS),
             edges(REQUESTS, _UNANSWERED, labels=_REQUEST_LABELS),
@@ -228,15 +213,13 @@ class _EdgeQueries:
 
     def _edges(
         self,
-        part: PodPart,
         metric: str,
         matchers: Matchers = (),
         *,
         labels: tuple[str, ...] = _RATE_LABELS,
     ) -> LabeledQuery:
         """A rate per second of each directed edge by its reporter, and by the namespace of its proxy."""
-        counters = replace(self._counters, part=part)
-        return self._once(labels, partial(counters.total, labels, metric), matchers)
+        return self._once(labels, partial(self._counters.total, labels, metric), matchers)
 
     def _once(
         self, labels: tuple[str, ...], rate: Callable[[Matchers], str], matchers: Matchers = ()
