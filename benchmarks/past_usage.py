@@ -30,7 +30,8 @@ from tests.cluster.prometheus import Prometheus
 WRITER = ROOT.parent / "shared" / "bench" / "prometheus_history.py"
 # Runs the writer at a given time, because scrapes every 300 s give rates only if they are on the grid of
 # steps. Names are hashed with a salt; otherwise two of 150,000 Pods would have the same name. Adds `up` of
-# the proxies, which distinguishes a silent client from one that was not scraped.
+# the proxies, which distinguishes a silent client from one that was not scraped, and what scrapers write
+# beside it: that no scrape had a new series.
 _AT_TIME = """
 import hashlib, runpy, sys, time
 now, script, text = float(sys.argv[1]), sys.argv[2], sys.argv[-1]
@@ -41,11 +42,12 @@ sys.argv[:2] = []
 made = runpy.run_path(script)
 with open(text, "r+") as file:
     file.seek(file.seek(0, 2) - len("# EOF\\n"))
-    made["fam"](file, "up", "gauge", (
-        (f'job="linkerd-proxy",control_plane_ns="linkerd",namespace="{n}",pod="{p}",deployment="{d}"',
-         made["one"](made["t1"]), made["t1"])
-        for n, d, _, p in made["pods"]
-    ))
+    for metric, value in ("up", 1.0), ("scrape_series_added", 0.0):
+        made["fam"](file, metric, "gauge", (
+            (f'job="linkerd-proxy",control_plane_ns="linkerd",namespace="{n}",pod="{p}",deployment="{d}"',
+             made["one"](made["t1"]) * value, made["t1"])
+            for n, d, _, p in made["pods"]
+        ))
     file.write("# EOF\\n")
 """
 

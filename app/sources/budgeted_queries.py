@@ -1,5 +1,6 @@
 """Queries on one server, within the samples that it loads for one query and in one cycle."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
@@ -8,7 +9,7 @@ from app.history.samples import StepRange
 from app.sources.chunked_query import ChunkedQuery, RunQuery
 from app.sources.planning import QueryPlanner, SampleLoad
 from app.sources.prometheus_api import PrometheusApi
-from app.sources.queries import Shard
+from app.sources.queries import MAX_QUERY_CHARACTERS, Shard
 
 T = TypeVar("T")
 
@@ -24,8 +25,13 @@ class BudgetedQueries:
         self.samples_per_cycle = sample_budget * queries_per_cycle
         self._planner = QueryPlanner(sample_budget)
 
-    def chunked(self, signal: str, run: RunQuery[T], load: SampleLoad) -> ChunkedQuery[T]:
-        """The query *run* in chunks; an error that is the query's own is a RefusedQueryError."""
+    def chunked(
+        self, signal: str, run: RunQuery[T], load: SampleLoad, longest_text: Callable[[Shard], int]
+    ) -> ChunkedQuery[T]:
+        """The query *run* in chunks; an error that is the query's own is a RefusedQueryError.
+
+        Shards are small enough for *longest_text*, the number of characters of the longest query on a shard.
+        """
 
         async def narrowed(shard: Shard, chunk: StepRange) -> T:
             try:
@@ -33,4 +39,10 @@ class BudgetedQueries:
             except SourceError as error:
                 raise await self.api.narrowed(error, chunk) from error
 
-        return ChunkedQuery(self._planner, load, narrowed, partial(self.api.observer.record_split, signal))
+        return ChunkedQuery(
+            self._planner,
+            load,
+            narrowed,
+            partial(self.api.observer.record_split, signal),
+            lambda shard: longest_text(shard) <= MAX_QUERY_CHARACTERS,
+        )

@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from app.domain.namespaces import NamespaceSelection
 from app.errors import RefusedQueryError, SourceError, TooLargeError
 from app.history.samples import StepRange
-from app.sources.planning import STEPS_PER_HOUR, QueryPlanner, SampleLoad, halves, shortened_length
+from app.sources.planning import STEPS_PER_HOUR, QueryPlanner, SampleLoad, fitting, halves, shortened_length
 from app.sources.queries import Shard
 
 # After more time-outs the query fails: each of them may last as long as the client's time-out.
@@ -62,12 +62,16 @@ class _FailedShard(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChunkedQuery(Generic[T]):
-    """Runs a query on shards of namespaces and chunks of time; calls *on_split* when one was too large."""
+    """Runs a query on shards of namespaces and chunks of time; calls *on_split* when one was too large.
+
+    A shard *fits* if the text of its query is not too long.
+    """
 
     planner: QueryPlanner
     load: SampleLoad
     run: RunQuery[T]
     on_split: Callable[[], None]
+    fits: Callable[[Shard], bool] = lambda _shard: True
 
     async def results(self, steps: StepRange, *, max_samples: float = math.inf) -> AsyncIterator[Chunk[T]]:
         """The results on the newest chunk of *steps*, then on the chunk before it, and so on.
@@ -123,7 +127,8 @@ class ChunkedQuery(Generic[T]):
     ) -> tuple[list[T], dict[str, SourceError], int]:
         """The results, the error of each further namespace without one, and the number of time-outs."""
         isolation = _Isolation(may_halve=self.planner.may_isolate(chunk.last))
-        shards = [shard.without(left_out) for shard in self.planner.shards(chunk, load)]
+        planned = (shard.without(left_out) for shard in self.planner.shards(chunk, load))
+        shards = fitting(planned, load, self.fits)
         outcomes = await run_all(self._run_shard(shard, chunk, isolation) for shard in shards)
         results = [result for answers, _ in outcomes for result in answers]
         failures = [failure for _, failed in outcomes for failure in failed]

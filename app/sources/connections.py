@@ -103,7 +103,11 @@ class ConnectionQueries:
             sources = shard.intersection(namespaces)
             return [(mesh, await self._query_mesh(mesh, scope, sources, chunk)) for mesh in meshes]
 
-        chunked = self.queries.chunked(CONNECTIONS, run, load)
+        def longest_text(shard: Shard) -> int:
+            sources = shard.intersection(namespaces)
+            return max(mesh.longest_query(scope, sources) for mesh in meshes)
+
+        chunked = self.queries.chunked(CONNECTIONS, run, load, longest_text)
         async for chunk in chunked.results(steps, max_samples=self.queries.samples_per_cycle):
             mesh_samples = list(chain.from_iterable(chunk.results))
             names = {mesh.name for mesh, samples in mesh_samples if samples.sources}

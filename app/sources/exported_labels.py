@@ -11,9 +11,10 @@ only, and only if no series of the same metric has its own labels.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from app.sources.queries import Scope, aggregate, excluded_matchers, included_matchers, selector
+from app.sources.queries import Scope, aggregate, namespace_matchers, selector
 
 _EXPORTED = "exported_"
+_OBJECT = "__object_"  # the beginning of the profiler's own labels
 _TARGET_LABELS = frozenset({"namespace", "pod", "container"})
 # Prometheus renames the namespace, if any label, and never to an empty value.
 _IS_OWN = (f'{_EXPORTED}namespace=""',)
@@ -31,10 +32,7 @@ class ObjectSeries:
         """The selector of the series of *metric* that match *matchers*."""
         namespace = f"{_EXPORTED}namespace" if self.is_renamed else "namespace"
         named = _IS_RENAMED if self.is_renamed else _IS_OWN
-        namespaces = (
-            *included_matchers(namespace, self.scope),
-            *excluded_matchers(namespace, self.scope),
-        )
+        namespaces = namespace_matchers(namespace, self.scope)
         return selector(metric, (*matchers, *named, *namespaces), self.scope)
 
     def max_by(self, labels: Iterable[str], expression: str) -> str:
@@ -47,12 +45,18 @@ class ObjectSeries:
 def by_object(labels: Iterable[str], build: Callable[[ObjectSeries], str], metric: str, scope: Scope) -> str:
     """The expression that *build* makes of series by *labels*; *metric* shows whether labels are renamed.
 
-    Labels are renamed last: if that made two series equal, the server would refuse the whole query.
+    If `label_replace` made two series equal, the server would refuse the whole query: those of one object
+    from two Pods of kube-state-metrics. The labels of the object so are new ones at first; once the series
+    are aggregated by these, they get their names.
     """
     labels, own = tuple(labels), ObjectSeries(scope)
     renamed = build(ObjectSeries(scope, is_renamed=True))
-    for label in labels:
-        if label in _TARGET_LABELS:
-            renamed = f'label_replace({renamed},"{label}","$1","{_EXPORTED}{label}","(.+)")'
+    of_objects = {label: f"{_OBJECT}{label}" for label in labels if label in _TARGET_LABELS}
+    for label, of_object in of_objects.items():
+        for name in (label, f"{_EXPORTED}{label}"):
+            renamed = f'label_replace({renamed},"{of_object}","$1","{name}","(.+)")'
+    renamed = aggregate("max", (of_objects.get(label, label) for label in labels), renamed)
+    for label, of_object in of_objects.items():
+        renamed = f'label_replace({renamed},"{label}","$1","{of_object}","(.+)")'
     has_own = aggregate("max", (), own.selector(metric))
     return f"{build(own)} or ({aggregate('max', labels, renamed)} unless on () {has_own})"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from app.domain.dns_names import is_dns_label
+from app.domain.namespaces import NamespaceSelection
 from app.errors import RefusedQueryError, TooLargeError
 from app.history.samples import StepRange
 from app.sources import queries
@@ -61,12 +62,15 @@ class LoadMeter:
     async def of_containers(self, scope: Scope, steps: StepRange) -> SampleLoad:
         """The load of a query on container usage, at the end of *steps*."""
         labels = queries.load_labels(queries.CONTAINER_LOAD_LABELS, scope)
-        query = LabeledQuery(queries.container_load(scope), labels, frozenset(labels[1:]))
-        return await self._load_or_names(self._api, _CONTAINERS, query, scope, steps)
+        text = queries.container_load(queries.with_short_names(scope))
+        query = LabeledQuery(text, labels, frozenset(labels[1:]))
+        return (await self._load_or_names(self._api, _CONTAINERS, query, scope, steps)).within(scope)
 
     async def of_mesh(self, api: PrometheusApi, mesh: Mesh, scope: Scope, steps: StepRange) -> SampleLoad:
         """The load of a query on the edges of *mesh* in *api*, at the end of *steps*."""
-        return await self._load_or_names(api, mesh.name, mesh.load(scope), scope, steps)
+        query = mesh.load(queries.with_short_names(scope))
+        load = await self._load_or_names(api, mesh.name, query, scope, steps)
+        return load.within(NamespaceSelection(excluded=scope.excluded))
 
     async def _load_or_names(
         self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, steps: StepRange
@@ -76,7 +80,7 @@ class LoadMeter:
             return await self._load(api, kind, query, scope, end)
         except (RefusedQueryError, TooLargeError) as error:
             log.debug("load_not_measured", of=kind, error=str(error))
-            selector = queries.container_selector(queries.MEMORY_USAGE, scope)
+            selector = queries.container_selector(queries.MEMORY_USAGE, queries.with_short_names(scope))
             names = await self._api.label_values("namespace", selector, end)
             return SampleLoad(dict.fromkeys(filter(is_dns_label, names or scope.included or ()), 1.0))
 

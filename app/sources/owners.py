@@ -10,7 +10,7 @@ from dataclasses import replace
 from app.domain.workloads import JOB, NODE, POD, Workload
 from app.history.samples import PastOwners
 from app.sources.exported_labels import ObjectSeries, by_object
-from app.sources.queries import Scope, aggregate, excluded_matchers, included_matchers, selector
+from app.sources.queries import Scope, aggregate, namespace_matchers, selector
 from app.sources.query_result import Key
 
 KUBE_STATE_METRICS, KUBERNETES_MIXIN = "kube-state-metrics", "kubernetes-mixin"
@@ -71,7 +71,7 @@ def owners_query(scope: Scope, *, seconds: int) -> str:
 
 def workloads_query(scope: Scope, *, seconds: int) -> str:
     """The workload of each Pod of the last *seconds*, from the mixin's rule."""
-    namespaces = (*included_matchers("namespace", scope), *excluded_matchers("namespace", scope))
+    namespaces = namespace_matchers("namespace", scope)
     present = f"max_over_time({selector(WORKLOAD_OF_POD, namespaces, scope)}[{seconds}s])"
     return aggregate("max", WORKLOAD_LABELS, present)
 

@@ -6,7 +6,7 @@ scraped every 15 s loads 20 samples per step and series. Nothing here depends on
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -176,3 +176,25 @@ def halves(shard: Shard, load: SampleLoad) -> Sequence[Shard]:
     first = frozenset(namespaces[:half])
     rest = None if shard.included is None else frozenset(shard.included) - first
     return Shard(first), Shard(rest, first.union(shard.excluded) if rest is None else frozenset())
+
+
+def fitting(shards: Iterable[Shard], load: SampleLoad, fits: Callable[[Shard], bool]) -> list[Shard]:
+    """The *shards*, in smaller ones where the names of namespaces make the text of a query too long.
+
+    In place of all namespaces but many, those with samples are named. A namespace without samples is then in
+    no shard, until its load is known.
+    """
+    fitted: list[Shard] = []
+    waiting = list(reversed(list(shards)))
+    while waiting:
+        shard = waiting.pop()
+        names = load.namespaces_in(shard)
+        if fits(shard) or not names:
+            fitted.append(shard)
+        elif shard.included is None:
+            waiting.append(Shard(frozenset(names)))
+        else:
+            parts = halves(shard, load)
+            waiting += reversed(parts)
+            fitted += [] if parts else [shard]
+    return fitted

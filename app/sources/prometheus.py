@@ -28,7 +28,7 @@ from app.sources import owners, pressure, queries
 from app.sources.budgeted_queries import BudgetedQueries
 from app.sources.chunked_query import Chunk, failure_texts
 from app.sources.connections import ConnectionQueries
-from app.sources.core_usage import add_up_cores
+from app.sources.core_usage import usage_of_containers
 from app.sources.credentials import PrometheusCredentials
 from app.sources.load_meter import LoadMeter
 from app.sources.memory_budget import MemoryBudget
@@ -36,7 +36,7 @@ from app.sources.mesh.istio import DEFAULT_PROXY_NAMESPACES
 from app.sources.mesh.providers import supported_meshes
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, SampleLoad
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
-from app.sources.queries import CORE_LABEL, ClusterName, Scope, Shard, usage_labels
+from app.sources.queries import CORE_LABEL, SLOPE_LABEL, ClusterName, Scope, Shard, usage_labels
 from app.sources.query_observer import QueryObserver
 from app.sources.query_result import (
     Key,
@@ -194,13 +194,15 @@ class PrometheusSource:
         """One sample per container and step."""
         scope = self._scope.restricted_to(namespaces)
 
+        def text(shard: Shard) -> str:
+            return queries.container_usage(resource, scope.within(shard))
+
         async def run(shard: Shard, chunk: StepRange) -> QueryResult:
-            query, labels = queries.container_usage(resource, scope.within(shard)), usage_labels(resource)
-            optional = frozenset({CORE_LABEL})
-            return await self.api.query_range(query, labels, chunk, optional, signal=resource.value)
+            labels, optional = usage_labels(resource), frozenset({CORE_LABEL, SLOPE_LABEL})
+            return await self.api.query_range(text(shard), labels, chunk, optional, signal=resource.value)
 
         load = await self._container_load(steps, namespaces)
-        chunked = self._queries.chunked(resource.value, run, load)
+        chunked = self._queries.chunked(resource.value, run, load, lambda shard: len(text(shard)))
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
             yield await asyncio.to_thread(_split_by_day, resource, chunk, namespaces)
 
@@ -210,13 +212,15 @@ class PrometheusSource:
         """The steps with pressure on *resource*; none if no metric of it is scraped."""
         scope, signal = self._scope.restricted_to(namespaces), _PRESSURE_SIGNALS[resource]
 
+        def text(shard: Shard) -> str:
+            return pressure.pressure_query(resource, scope.within(shard))
+
         async def run(shard: Shard, chunk: StepRange) -> QueryResult:
-            query = pressure.pressure_query(resource, scope.within(shard))
             labels, optional = pressure.LABELS, pressure.OPTIONAL_LABELS
-            return await self.api.query_range(query, labels, chunk, optional, signal=signal)
+            return await self.api.query_range(text(shard), labels, chunk, optional, signal=signal)
 
         load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_LOADS[resource])
-        chunked = self._queries.chunked(signal, run, load)
+        chunked = self._queries.chunked(signal, run, load, lambda shard: len(text(shard)))
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
             result = concatenate_results(chunk.results)
             answered, failed = namespaces.without(chunk.failed), failure_texts(chunk.failed)
@@ -234,12 +238,16 @@ class PrometheusSource:
         async def keys_of(
             query: Callable[..., str], labels: Sequence[str], optional: Collection[str]
         ) -> list[Key]:
-            async def run(shard: Shard, chunk: StepRange) -> tuple[Key, ...]:
-                text = query(scope.within(shard), seconds=len(chunk) * STEP_SECONDS)
-                end = StepRange(chunk.last, chunk.last)
-                return (await self.api.query_range(text, labels, end, optional, signal=OWNERS)).keys
+            def text(shard: Shard, chunk: StepRange = steps) -> str:
+                return query(scope.within(shard), seconds=len(chunk) * STEP_SECONDS)
 
-            chunks = [chunk async for chunk in self._queries.chunked(OWNERS, run, load).results(steps)]
+            async def run(shard: Shard, chunk: StepRange) -> tuple[Key, ...]:
+                end = StepRange(chunk.last, chunk.last)
+                answer = self.api.query_range(text(shard, chunk), labels, end, optional, signal=OWNERS)
+                return (await answer).keys
+
+            chunked = self._queries.chunked(OWNERS, run, load, lambda shard: len(text(shard)))
+            chunks = [chunk async for chunk in chunked.results(steps)]
             for chunk in chunks:
                 failed.update(failure_texts(chunk.failed))
             # The newest keys last: they override older ones.
@@ -273,8 +281,8 @@ def _split_by_day(
     days = []
     answered, failed = namespaces.without(chunk.failed), failure_texts(chunk.failed)
     results = chunk.results
-    if CORE_LABEL in usage_labels(resource):
-        results = [add_up_cores(result) for result in results]
+    if resource is Resource.CPU:
+        results = [usage_of_containers(result) for result in results]
     for day in sorted(chunk.steps.by_day(), reverse=True):
         matrix = concatenate_matrices([result.within(day) for result in results])
         containers = tuple(PodContainer(*key) for key in matrix.keys)

@@ -16,6 +16,8 @@ from app.domain.profiles import Resource
 
 CONTAINER_LABELS = ("namespace", "pod", "container")
 CORE_LABEL = "cpu"
+# The profiler's own label on slopes. Scraped series have no label with this beginning.
+SLOPE_LABEL = "__slope"
 LOAD_LABELS = ("namespace",)
 CONTAINER_LOAD_LABELS = ("namespace", "job")
 
@@ -24,10 +26,11 @@ MEMORY_USAGE = "container_memory_working_set_bytes"
 CONTAINER_REQUESTS = "kube_pod_container_resource_requests"
 
 WINDOW, TWO_WINDOWS = "5m", "10m"
-# The profiler's own label on slopes. Scraped series have no label with this beginning.
-_SLOPE_LABEL = "__slope"
 # cAdvisor also has series for the whole Pod (no container name) and its pause container: both count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
+# VictoriaMetrics refuses texts of more than 16 KiB; a part is left to names in other alphabets.
+MAX_QUERY_CHARACTERS = 16_000
+_MAX_DESTINATION_CHARACTERS, _MAX_NAME_CHARACTERS = 200, 8_000
 Matchers = tuple[str, ...]
 _REGEX_SYNTAX = frozenset(r"\.+*?()|[]{}^$")
 
@@ -85,24 +88,37 @@ def container_usage(resource: Resource, scope: Scope) -> str:
     cgroups for it. The largest of them counts; CPU by core, which are then to be added up.
     """
     if resource is Resource.CPU:
-        return aggregate("max", usage_labels(resource), _rate_or_slope(cadvisor_selector(CPU_USAGE, scope)))
+        return _rates_and_slopes(cadvisor_selector(CPU_USAGE, scope))
     largest = f"max_over_time({cadvisor_selector(MEMORY_USAGE, scope)}[{WINDOW}])"
     return aggregate("max", usage_labels(resource), largest)
 
 
 def usage_labels(resource: Resource) -> tuple[str, ...]:
     """The labels of the series of `container_usage`."""
-    return (*CONTAINER_LABELS, CORE_LABEL) if resource is Resource.CPU else CONTAINER_LABELS
+    return (*CONTAINER_LABELS, CORE_LABEL, SLOPE_LABEL) if resource is Resource.CPU else CONTAINER_LABELS
 
 
-def _rate_or_slope(series: str) -> str:
-    """The rate of each series and, with one more label, the slope of each that is younger than two steps.
+def _rates_and_slopes(series: str) -> str:
+    """The rates by container and core and, with one more label, the slopes of series younger than two steps.
 
     The slope of a counter that was reset may be negative, and VictoriaMetrics has a slope of 0 for a single
-    sample: neither counts.
+    sample: neither counts. Rates and slopes are aggregated apart, since a server hashes the labels of all
+    that `or` joins.
     """
-    slopes = f"(deriv({series}[{WINDOW}]) unless {series} offset {TWO_WINDOWS}) > 0"
-    return f'rate({series}[{WINDOW}]) or label_replace({slopes},"{_SLOPE_LABEL}","1","","")'
+    young = f"(deriv({series}[{WINDOW}]) unless {series} offset {TWO_WINDOWS}) > 0"
+    rates, slopes = (
+        aggregate("max", (*CONTAINER_LABELS, CORE_LABEL), each)
+        for each in (f"rate({series}[{WINDOW}])", young)
+    )
+    return f'{rates} or label_replace({slopes},"{SLOPE_LABEL}","1","","")'
+
+
+def with_short_names(scope: Scope) -> Scope:
+    """The same scope; all namespaces if the names are too long for a text that has all of them."""
+    names = (*(scope.included or ()), *scope.excluded)
+    if sum(map(len, names)) + len(names) <= _MAX_NAME_CHARACTERS:
+        return scope
+    return replace(scope, included=None, excluded=())
 
 
 def load_labels(labels: tuple[str, ...], scope: Scope) -> tuple[str, ...]:
@@ -123,8 +139,7 @@ def cadvisor_selector(metric: str, scope: Scope) -> str:
 
 def container_selector(metric: str, scope: Scope, *matchers: str) -> str:
     """The selector of the series of *metric* that match *matchers*, of the containers in scope."""
-    namespaces = (*included_matchers("namespace", scope), *excluded_matchers("namespace", scope))
-    return selector(metric, (*_CONTAINERS, *matchers, *namespaces), scope)
+    return selector(metric, (*_CONTAINERS, *matchers, *namespace_matchers("namespace", scope)), scope)
 
 
 def aggregate(operator: str, labels: Iterable[str], expression: str) -> str:
@@ -138,9 +153,11 @@ def selector(metric: str, matchers: Iterable[str], scope: Scope) -> str:
     return f"{metric}{{{','.join((*matchers, *cluster))}}}"
 
 
-def included_matchers(label: str, scope: Scope) -> Matchers:
-    """The matcher of the included namespaces; none if all are. If no namespace is, no series matches it."""
-    return _matchers(label, "=", () if scope.included is None else scope.included or ("",))
+def namespace_matchers(label: str, scope: Scope) -> Matchers:
+    """The matcher of the namespaces in scope; none if all are. If no namespace is, no series matches it."""
+    if scope.included is None:
+        return excluded_matchers(label, scope)
+    return _matchers(label, "=", [name for name in scope.included if scope.covers(name)] or ("",))
 
 
 def equal_matchers(label: str, values: Iterable[str]) -> Matchers:
@@ -148,15 +165,25 @@ def equal_matchers(label: str, values: Iterable[str]) -> Matchers:
     return _matchers(label, "=", values)
 
 
+def unequal_matchers(label: str, values: Iterable[str]) -> Matchers:
+    """The matcher of series whose *label* has none of *values*; none without values."""
+    return _matchers(label, "!", values)
+
+
 def excluded_matchers(label: str, scope: Scope) -> Matchers:
     """The matcher that excludes namespaces; none if none is. Series without *label* match it."""
-    return _matchers(label, "!", scope.excluded)
+    return unequal_matchers(label, scope.excluded)
+
+
+def destination_matchers(label: str, scope: Scope) -> Matchers:
+    """The matcher that excludes edges to excluded namespaces; if they are many, `covers_edge` does it."""
+    matchers = excluded_matchers(label, scope)
+    return matchers if sum(map(len, matchers)) <= _MAX_DESTINATION_CHARACTERS else ()
 
 
 def shard_matchers(label: str, scope: Scope, shard: Shard) -> Matchers:
-    """The matchers of all namespaces of *shard* but the excluded ones; they need not be included."""
-    everywhere = replace(scope, included=None).within(shard)
-    return (*included_matchers(label, everywhere), *excluded_matchers(label, everywhere))
+    """The matcher of all namespaces of *shard* but the excluded ones; they need not be included."""
+    return namespace_matchers(label, replace(scope, included=None).within(shard))
 
 
 def _matchers(label: str, sign: str, values: Iterable[str]) -> Matchers:

@@ -27,6 +27,7 @@ from urllib.parse import parse_qs
 import httpx
 
 from app.sources.mesh.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BYTES
+from app.sources.mesh.new_series import SERIES_ADDED
 from app.sources.owners import POD_OWNER
 from app.sources.pressure import LAST_REASON, PERIODS
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE
@@ -158,7 +159,7 @@ class EmojivotoPrometheus:
             yield labels, usage[question.signal == "memory"]
 
     def _mesh_rows(self, query: str) -> Iterator[Row]:
-        unused = ("istio_", WRITTEN_BYTES, READ_BYTES, "grpc_status!=", "group by (job)")
+        unused = ("istio_", WRITTEN_BYTES, READ_BYTES, "grpc_status!=", "group by (job)", SERIES_ADDED)
         if any(text in query for text in unused):
             return
         if REQUESTS not in query and RESPONSES not in query:

@@ -1,9 +1,11 @@
 """Series of single cores become one series per container."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from app.history.samples import StepRange
-from app.sources.core_usage import add_up_cores
+from app.sources.core_usage import add_up_cores, usage_of_containers
 from app.sources.query_result import QueryResult
 
 STEPS = StepRange(100, 102)
@@ -68,3 +70,28 @@ def test_a_core_without_a_usable_number_leaves_the_step_unusable() -> None:
 
     assert after.unusable == 1
     np.testing.assert_equal(shown(after), {"app": [2, float("nan"), 2]})
+
+
+def test_the_larger_of_rate_and_slope_counts() -> None:
+    """Of two cores, one is young in the first step: 0.4 + 0.2 by rates, and its slope of 1 counts: 1.2.
+
+    A slope without a rate counts too: its rate is that of a step with one sample.
+    """
+    rates = result(
+        {("cpu00", ""): [0.4, 1, 1], ("cpu01", ""): [0.2, 0.2, None], ("cpu00", "1"): [1, 0.9, None]}
+    )
+
+    after = usage_of_containers(replace(rates, keys=tuple((*key[:2], "app", *key[2:]) for key in rates.keys)))
+
+    assert shown(after) == {"app": [1.2, 1.2, 1]}
+
+
+def test_without_a_slope_samples_stay_as_they_are() -> None:
+    """The usual case: two labels are dropped."""
+    rates = result({("total", ""): [1, 2, 3]})
+    rates = replace(rates, keys=tuple((*key[:2], "app", *key[2:]) for key in rates.keys))
+
+    after = usage_of_containers(rates)
+
+    assert after.samples is rates.samples
+    assert shown(after) == {"app": [1, 2, 3]}

@@ -16,6 +16,7 @@ from app.runtime.policies import cycle_policy
 from app.settings.environment import read_settings
 from app.sources.mesh import istio, linkerd
 from app.sources.mesh.counters import PROCESS_START
+from app.sources.mesh.new_series import SERIES_ADDED
 from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import (
     CPU_WAITING,
@@ -30,7 +31,7 @@ from app.sources.pressure import (
 from app.sources.prometheus import PrometheusSource
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE, Scope, selector
 from tests.profiler.scenario import NOON
-from tests.sources.wire import answer, row
+from tests.sources.wire import answer, parts_of, row
 
 NAME = 'prod "eu"\\1'
 MATCHER = r'k8s_cluster="prod \"eu\"\\1"'
@@ -65,7 +66,7 @@ def selectors(query: str) -> Iterator[tuple[str, list[str]]]:
 
 
 class Listener:
-    """Answers each query with one series that has all labels, so that dependent queries follow."""
+    """Answers each part of a query with one series that has all labels, so that dependent queries follow."""
 
     def __init__(self, *, without: str = "") -> None:
         self.queries: list[str] = []
@@ -78,7 +79,13 @@ class Listener:
         if self._without and self._without in query:
             return answer()
         labels = {label for labels in re.findall(r"by \(([^()]*)\)", query) for label in labels.split(",")}
-        return answer(row(dict.fromkeys(labels, "emojivoto"), [(int(end), "1")]))
+        numbers = (number for number, _ in parts_of(query))
+        return answer(
+            *(
+                row(dict.fromkeys(labels, "emojivoto") | {"part": number}, [(int(end), "1")])
+                for number in numbers
+            )
+        )
 
 
 async def queries_of_two_cycles(scope: Scope, *, without: str = "") -> list[str]:
@@ -102,8 +109,9 @@ EVERY_METRIC = {
     *(POD_OWNER, REPLICASET_OWNER, JOB_OWNER, CONTROLLER_OWNER, WORKLOAD_OF_POD),
     *(linkerd.REQUESTS, linkerd.RESPONSES, linkerd.WRITTEN_BYTES, linkerd.READ_BYTES, "up"),
     *(istio.REQUESTS, f"{istio.REQUEST_BYTES}_sum", f"{istio.RESPONSE_BYTES}_sum"),
+    *(istio.REQUEST_BYTES, istio.RESPONSE_BYTES),
     *(istio.TCP_RECEIVED_BYTES, istio.TCP_SENT_BYTES, istio.BUILD),
-    *(istio.REQUEST_MESSAGES, istio.RESPONSE_MESSAGES, PROCESS_START),
+    *(istio.REQUEST_MESSAGES, istio.RESPONSE_MESSAGES, PROCESS_START, SERIES_ADDED),
 }
 
 

@@ -101,7 +101,9 @@ async def test_connections_of_linkerd() -> None:
     pods = SeriesMatrix((("emojivoto", pod["pod"], pod["replicas"], "web", *[""] * 6),), np.ones((1, 1)))
     nothing = SeriesMatrix((), np.empty((0, len(STEPS))))
     batches, _ = converse(
-        Linkerd(), lambda batch: [nothing] * len(batch.parts) if batch.steps == STEPS else [pods], SCOPE
+        Linkerd(),
+        lambda batch: [nothing] * len(batch.parts) if batch.steps == STEPS else [pods, nothing],
+        SCOPE,
     )
     assert queries_of(wire) == [Linkerd().load(SCOPE).query, *(batch.query for batch in batches)]
     assert prometheus.network_provider_in_use == "linkerd"
@@ -120,7 +122,7 @@ async def test_connections_of_istio() -> None:
 
     def reply(request: httpx.Request) -> httpx.Response:
         (query,) = parse_qs(request.content.decode())["query"]
-        requests = "rate(istio_requests_total{" in query
+        requests = "increase(istio_requests_total{" in query
         octets = row(edge, [(FIRST, "500")]) if "istio_request_bytes_sum{" in query else None
         if "istio_build" in query:
             return answer(row({"job": "envoy"}, [(FIRST, "1")]))
@@ -150,7 +152,11 @@ def mesh_metrics(*present: str) -> Reply:
 
     def reply(request: httpx.Request) -> httpx.Response:
         (query,), (end,) = (parse_qs(request.content.decode())[field] for field in ("query", "end"))
-        held = [number for number, part in parts_of(query) if any(metric in part for metric in present)]
+        held = [
+            number
+            for number, part in parts_of(query)
+            if any(metric in part for metric in present) and "scrape_series_added" not in part
+        ]
         series = dict.fromkeys(names, "emojivoto")
         return answer(*(row(series | {"part": number}, [(int(end), "2")]) for number in held))
 

@@ -22,7 +22,7 @@ NOTHING = Scope(included=())
     [
         (EVERYTHING, ""),
         (ONE, ',namespace="emojivoto"'),
-        (SOME, ',namespace=~"emojivoto|shop",namespace!~"kube-public|kube-system"'),
+        (SOME, ',namespace=~"emojivoto|shop"'),
         (OURS, ',namespace!="kube-system",cluster="prod"'),
         (NOTHING, ',namespace=""'),
     ],
@@ -37,8 +37,8 @@ def test_cpu_query(scope: Scope, matchers: str) -> None:
     slope = f"(deriv({series}[5m]) unless {series} offset 10m) > 0"
 
     assert container_usage(Resource.CPU, scope) == (
-        "max by (namespace,pod,container,cpu)"
-        f'(rate({series}[5m]) or label_replace({slope},"__slope","1","",""))'
+        f"max by (namespace,pod,container,cpu)(rate({series}[5m])) or "
+        f'label_replace(max by (namespace,pod,container,cpu)({slope}),"__slope","1","","")'
     )
 
 

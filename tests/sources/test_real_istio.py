@@ -1,4 +1,4 @@
-"""Istio's metrics as real scrapers leave them, in a real Prometheus; each namespace is one setting.
+"""Istio's metrics as real scrapers leave them, in real servers; each namespace is one setting.
 
 Proxies are scraped every 30 seconds; steps take 300 seconds. A rate of r requests a second is 60 r a minute.
 """
@@ -134,11 +134,11 @@ def add_clusters(history: ProxyHistory) -> None:
 
 
 @pytest.fixture(scope="module")
-def url(prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory) -> str:
+def url(metric_server_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory) -> str:
     history = ProxyHistory(END)
     for add in (add_pairs, add_tcp, add_messages, add_evicted, add_clusters):
         add(history)
-    return serve(history, prometheus_factory, tmp_path_factory.mktemp("istio"))
+    return serve(history, metric_server_factory, tmp_path_factory.mktemp("istio"))
 
 
 async def edges_of(namespace: str, url: str, steps: StepRange = HALF_HOUR) -> dict[str, Figures]:

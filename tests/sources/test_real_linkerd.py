@@ -1,17 +1,23 @@
-"""Linkerd's metrics as real scrapers leave them, in a real Prometheus; each namespace is one setting.
+"""Linkerd's metrics as real scrapers leave them, in real servers; each namespace is one setting.
 
 Proxies are scraped every 30 seconds; steps take 300 seconds. A rate of r requests a second is 60 r a minute.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.domain.workloads import Workload
 from app.history.samples import StepRange
+from app.sources.connections import CONNECTIONS
+from app.sources.prometheus import PrometheusSource
+from app.sources.queries import Scope
+from app.sources.query_observer import QueryCosts
 from tests.conftest import PrometheusFactory
 from tests.histories.proxies import Labels, ProxyHistory
+from tests.sources.collecting import only
 from tests.sources.edge_figures import END, HALF_HOUR, HOUR, LAST, Figures, figures, serve
 
 pytestmark = pytest.mark.prometheus
@@ -150,11 +156,11 @@ def add_first_samples(history: ProxyHistory) -> None:
 
 
 @pytest.fixture(scope="module")
-def url(prometheus_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory) -> str:
+def url(metric_server_factory: PrometheusFactory, tmp_path_factory: pytest.TempPathFactory) -> str:
     history = ProxyHistory(END)
     for add in (add_pairs, add_pods, add_tcp, add_first_samples):
         add(history)
-    return serve(history, prometheus_factory, tmp_path_factory.mktemp("linkerd"))
+    return serve(history, metric_server_factory, tmp_path_factory.mktemp("linkerd"))
 
 
 def edges_of(namespace: str, by_edge: Mapping[str, Figures]) -> dict[str, Figures]:
@@ -221,8 +227,42 @@ async def test_an_old_counter_that_is_seen_again_is_no_traffic(url: str, namespa
     assert edges_of(namespace, by_edge) == {}
 
 
+async def test_only_pods_with_new_series_are_asked_with_the_long_query(
+    metric_server_factory: PrometheusFactory, tmp_path: Path
+) -> None:
+    """A scraper counts the new series of each scrape: none of `old`, one of `new` in the last step.
+
+    60 requests a minute of the former; 1,000 before the first scrape of the latter, which are 1000 / 5 in a
+    minute of the step. One query more than without new series, and the others leave `new` out.
+    """
+    history = ProxyHistory(END)
+    for namespace, added in ("old", 0.0), ("new", 1.0):
+        source = proxy(namespace) | {"pod": f"{namespace}-6b6f9d7d5c-2x8qz", "deployment": namespace}
+        history.up(source)
+        times = history.scrapes(-120)
+        history.add("scrape_series_added", source, times, np.full(len(times), added))
+        if added:
+            history.add("request_total", outbound(source), times, np.full(len(times), 1000.0))
+        else:
+            history.count("request_total", outbound(source), 1.0)
+    traffic = QueryCosts()
+    async with PrometheusSource(
+        serve(history, metric_server_factory, tmp_path),
+        scope=Scope(),
+        network_provider="linkerd",
+        observer=traffic,
+    ) as prometheus:
+        samples = await only(prometheus.connection_samples(StepRange(LAST, LAST)))
+
+    rates = {
+        edge.source.name: rate for edge, [rate] in zip(samples.edges, samples.requests * 60, strict=True)
+    }
+    assert rates == {"old": pytest.approx(60), "new": pytest.approx(200)}
+    assert traffic.queries[CONNECTIONS] == 5
+
+
 async def test_without_the_label_of_the_control_plane(
-    prometheus_factory: PrometheusFactory, tmp_path: object
+    metric_server_factory: PrometheusFactory, tmp_path: object
 ) -> None:
     """A scrape job without Linkerd's relabelling: the job with the proxies' requests has their Pods.
 
@@ -235,7 +275,7 @@ async def test_without_the_label_of_the_control_plane(
     history.up(labels | {"instance": "10.42.0.21:8080", "job": "apps"})
     busy = history.scrapes(-3600, -900)
     history.count("request_total", outbound(labels), 1.0, busy)
-    url = serve(history, prometheus_factory, tmp_path)  # type: ignore[arg-type]
+    url = serve(history, metric_server_factory, tmp_path)  # type: ignore[arg-type]
 
     by_edge = await figures(url, "linkerd", HALF_HOUR, {("shop", POD): Workload("shop", "web")})
 

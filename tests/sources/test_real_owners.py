@@ -312,6 +312,27 @@ async def test_owners_with_exported_labels(serve: Serve) -> None:
     }
 
 
+async def test_exported_labels_from_two_pods_of_kube_state_metrics(serve: Serve) -> None:
+    """Without `honorLabels`, kube-state-metrics moved to another Pod: both are in the time of the query.
+
+    Only the label `pod` of the scraped series differs. Before, renaming the labels made both equal, and
+    Prometheus refused the query: "vector cannot contain metrics with the same labelset".
+    """
+    web = owned("pod", "web-5f5b555dff-fcg7c", "ReplicaSet", "web-5f5b555dff")
+    replicaset = owned("replicaset", "web-5f5b555dff", "Deployment", "web")
+    scrapers = [f"kube-state-metrics-{number}" for number in range(2)]
+    prometheus = serve(
+        {
+            "kube_pod_owner": [exported(web, pod=pod) for pod in scrapers],
+            "kube_replicaset_owner": [exported(replicaset, pod=pod) for pod in scrapers],
+        }
+    )
+
+    owners, _ = await owners_in(prometheus)
+
+    assert owners.workloads == {(SHOP, "web-5f5b555dff-fcg7c"): Workload(SHOP, "web")}
+
+
 async def test_own_labels_are_believed_before_exported_ones(serve: Serve) -> None:
     """Where kube-state-metrics' series have their own labels, exported ones are claims of others."""
     claim = owned("pod", "db-0", "StatefulSet", "evil")

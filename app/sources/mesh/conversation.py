@@ -3,7 +3,7 @@
 A new mesh implements `Mesh` and is added to `providers.supported_meshes`; no other code changes.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from app.history.samples import ConnectionSamples, StepRange
-from app.sources.queries import Scope, Shard
+from app.sources.queries import MAX_QUERY_CHARACTERS, Scope, Shard
 from app.sources.query_result import Key, QueryResult, SeriesMatrix
 
 # The profiler's own label: the number of the query that a series belongs to.
@@ -94,6 +94,18 @@ def _values_at(places: Sequence[int]) -> Callable[[Key], Key]:
     return lambda key: tuple(key[place] for place in places)  # an itemgetter of one place returns no tuple
 
 
+def packed(parts: Iterable[LabeledQuery], steps: StepRange) -> tuple[QueryBatch, ...]:
+    """The *parts* in as few batches as their texts fit into."""
+    batches: list[QueryBatch] = []
+    for part in parts:
+        joined = QueryBatch((*(batches[-1].parts if batches else ()), part), steps)
+        if len(joined.parts) > 1 and len(joined.query) <= MAX_QUERY_CHARACTERS:
+            batches[-1] = joined
+        else:
+            batches.append(QueryBatch((part,), steps))
+    return tuple(batches)
+
+
 # Yields batches of queries, receives the results of all queries in order, and returns the samples.
 Conversation = Generator[tuple[QueryBatch, ...], list[SeriesMatrix], ConnectionSamples]
 
@@ -107,6 +119,9 @@ class Mesh(Protocol):
 
     def load(self, scope: Scope) -> LabeledQuery:
         """The query on the samples that the largest batch loads per step, by the namespace of the source."""
+
+    def longest_query(self, scope: Scope, shard: Shard) -> int:
+        """The length of the longest text that can't be split, of the queries on *shard*."""
 
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """Reads the connections of the sources in *shard*; without the mesh, the samples have no sources."""

@@ -19,6 +19,7 @@ from app.sources.query_result import Key, SeriesMatrix
 # A rate needs two scrapes in a step. After one scrape, an absent edge may be silent or unknown.
 _SCRAPES_FOR_A_RATE = 2
 
+Rates = NDArray[np.float64]
 # A key has the labels of a source, of a destination, or of an edge (those of the source first).
 WorkloadOfKey = Callable[[Key], Workload | None]
 DestinationOfKey = Callable[[Key], Workload | EdgeFault | None]
@@ -204,6 +205,30 @@ def align_rows(matrix: SeriesMatrix, keys: Collection[Key], steps: int) -> NDArr
         if key in rows:
             values[row] = matrix.values[rows[key]]
     return values
+
+
+def add_up(matrices: Sequence[SeriesMatrix]) -> SeriesMatrix:
+    """The sum of the rates of each edge in any of *matrices*, which are of different Pods."""
+    first, *others = matrices
+    for other in others:
+        first = combine(add, first, other)
+    return first
+
+
+def combine(
+    function: Callable[[Rates, Rates], Rates], first: SeriesMatrix, second: SeriesMatrix
+) -> SeriesMatrix:
+    """The edges of both, with the *function* of their rates; NaN where neither has a sample."""
+    keys = tuple(dict.fromkeys((*first.keys, *second.keys)))
+    steps = first.values.shape[1]
+    values = function(align_rows(first, keys, steps), align_rows(second, keys, steps))
+    left_out = Counter(first.left_out) | Counter(second.left_out)
+    return SeriesMatrix(keys, values, first.unusable + second.unusable, left_out)
+
+
+def add(first: Rates, second: Rates) -> Rates:
+    """The sum; a rate that is NaN is none."""
+    return np.where(np.isnan(first), second, first + np.nan_to_num(second))
 
 
 def concatenate_samples(samples: Sequence[ConnectionSamples]) -> ConnectionSamples:

@@ -7,14 +7,15 @@ their kinds.
 
 from collections.abc import Callable, Collection
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
 from app.domain.workloads import Workload
-from app.history.samples import StepRange
-from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch
-from app.sources.mesh.counters import SCRAPER_LABELS, UP, WINDOWS_PER_RATE, ProxyCounters
-from app.sources.mesh.edges import EdgeRates, EndpointNaming, join_connections
+from app.history.samples import STEP_SECONDS, StepRange
+from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch, packed
+from app.sources.mesh.counters import SCRAPER_LABELS, WINDOWS_PER_RATE, ProxyCounters
+from app.sources.mesh.edges import EdgeRates, EndpointNaming, add_up, join_connections
 from app.sources.mesh.istio_answers import (
     CLUSTER_LABELS,
     EDGE_LABELS,
@@ -27,6 +28,7 @@ from app.sources.mesh.istio_answers import (
     source_scrapes,
     source_workload,
 )
+from app.sources.mesh.new_series import EVERY_POD, POD, UP, PodPart, pods_with_new_series
 from app.sources.mesh.reports import REPORT_LABELS
 from app.sources.queries import (
     WINDOW,
@@ -34,6 +36,7 @@ from app.sources.queries import (
     Scope,
     Shard,
     aggregate,
+    destination_matchers,
     equal_matchers,
     excluded_matchers,
     load_labels,
@@ -64,6 +67,8 @@ _SCRAPER_LABELS = tuple(label for label in SCRAPER_LABELS if label != "instance"
 _OPTIONAL = frozenset({"namespace", PROTOCOL_LABEL, *CLUSTER_LABELS})
 DEFAULT_PROXY_NAMESPACES = frozenset({"istio-system"})
 
+_TARGETS = ('pod!=""',)
+_JOB = ("job",)
 _CLIENT = 'reporter=~"source|waypoint"'
 _SERVER = 'reporter="destination"'
 # A node's tunnel (ztunnel) reports the traffic of sidecars and waypoints once more.
@@ -86,30 +91,42 @@ class Istio:
 
     def load(self, scope: Scope) -> LabeledQuery:
         """The largest batch has two rates, each of two kinds of reporters."""
-        matchers = (*excluded_matchers(SOURCE_LABELS[0], scope), *excluded_matchers(SERVER_LABELS[0], scope))
+        matchers = (
+            *excluded_matchers(SOURCE_LABELS[0], scope),
+            *destination_matchers(SERVER_LABELS[0], scope),
+        )
         counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
         labels = load_labels(SOURCE_LABELS[:1], scope)
         query = f"{4 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
         return LabeledQuery(query, labels, frozenset(labels[1:]))
 
+    def longest_query(self, scope: Scope, shard: Shard) -> int:
+        """That of the long rates of proxies that are scraped twice, by jobs with names of usual length."""
+        scrapers = [(job * 40, *[""] * (len(_SCRAPER_LABELS) - 1)) for job in "ab"]
+        rates = _EdgeQueries(scope, shard, scrapers, EVERY_POD).rates()
+        return max(len(part.query) for part in rates)
+
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """Reads messages, bytes and scrapes of the scrape jobs with Istio's metrics, if there are any.
 
-        Bytes of native histograms are read if there are no classic ones.
+        Bytes of native histograms are read where there are some.
 
         A proxy reports both as a server and as a client: a scraped server was scraped as a source too.
         """
-        [scrapers] = yield (_scrapers_batch(scope, shard, steps),)
+        scrapers, with_new, native = yield (_scrapers_batch(scope, shard, steps),)
         if not scrapers.keys:
             nothing = SeriesMatrix((), np.empty((0, len(steps))))
             rates = EdgeRates(nothing, nothing, nothing, nothing)
             naming = EndpointNaming(len(SOURCE_LABELS), source_workload, _destination)
             return join_connections(rates, nothing, naming, scope=scope, steps=steps)
-        queries = _EdgeQueries(scope, shard, scrapers.keys)
+        # A second part of Pods would take more questions than all of them with the long query.
+        queries = _EdgeQueries(scope, shard, scrapers.keys, PodPart(may_have_new=bool(with_new.keys)))
         requests, unanswered, sent, received, *octets, servers, pods = yield queries.batches(steps)
         request_bytes, response_bytes, *of_connections = octets
-        if requests.keys and not (request_bytes.keys or response_bytes.keys):
-            request_bytes, response_bytes = yield (queries.native_bytes(steps),)
+        if native.keys:
+            of_requests, of_responses = yield (queries.native_bytes(steps),)
+            request_bytes = add_up((request_bytes, of_requests))
+            response_bytes = add_up((response_bytes, of_responses))
         answers = IstioAnswers(
             requests, unanswered, sent, received, request_bytes, response_bytes, *of_connections
         )
@@ -120,51 +137,70 @@ class Istio:
 
 
 def _scrapers_batch(scope: Scope, shard: Shard, steps: StepRange) -> QueryBatch:
-    """The query on the scrapers with metrics of proxies, of which each has one series."""
+    """The queries on scrapers with metrics of proxies, on new series, and on native histograms.
+
+    A scraper has one series, and so has a job with native histograms. The query on new series is on all
+    scraped Pods: it would take another question to leave out those without a proxy.
+    """
     sources = shard_matchers(SOURCE_LABELS[0], scope, shard)
     present = " or ".join(
         aggregate("group", _SCRAPER_LABELS, selector(metric, matchers, scope))
         for metric, matchers in ((REQUESTS, sources), (TCP_SENT_BYTES, sources), (BUILD, ()))
     )
-    return QueryBatch(
-        (LabeledQuery(present, _SCRAPER_LABELS, frozenset(_SCRAPER_LABELS)),), steps, is_of_pods=True
+    with_new = pods_with_new_series(_TARGETS, scope, seconds=STEP_SECONDS)
+    parts = (
+        LabeledQuery(present, _SCRAPER_LABELS, frozenset(_SCRAPER_LABELS)),
+        LabeledQuery(with_new, POD),
+        LabeledQuery(
+            aggregate("group", _JOB, selector(REQUEST_BYTES, sources, scope)), _JOB, frozenset(_JOB)
+        ),
     )
+    return QueryBatch(parts, steps, is_of_pods=True)
 
 
 class _EdgeQueries:
-    """Queries on the edges of the sources in *shard*, of which *scrapers* have metrics."""
+    """Queries on the edges of the sources in *shard*, with metrics from *scrapers*, of the Pods in *part*."""
 
-    def __init__(self, scope: Scope, shard: Shard, scrapers: Collection[Key]) -> None:
+    def __init__(self, scope: Scope, shard: Shard, scrapers: Collection[Key], part: PodPart) -> None:
         self._scope, self._shard = scope, shard
         jobs = {key[_SCRAPER_LABELS.index("job")] for key in scrapers}
-        self._targets = ('pod!=""', *(equal_matchers("job", jobs) if all(jobs) else ()))
-        self._counters = ProxyCounters(SERIES_LABELS, self._targets, scope, len(scrapers) > 1)
+        self._targets = (*_TARGETS, *(equal_matchers("job", jobs) if all(jobs) else ()))
+        self._counters = ProxyCounters(SERIES_LABELS, self._targets, scope, len(scrapers) > 1, part)
         self._ends = (
             *shard_matchers(SOURCE_LABELS[0], scope, shard),
-            *excluded_matchers(SERVER_LABELS[0], scope),
+            *destination_matchers(SERVER_LABELS[0], scope),
         )
 
     def batches(self, steps: StepRange) -> tuple[QueryBatch, ...]:
-        """Requests; messages of gRPC; bytes of HTTP; bytes of TCP; bytes of the tunnels, and scrapes.
+        """Requests; messages of gRPC; bytes of HTTP; bytes of TCP; bytes of the tunnels, and scrapes."""
+        rates, scrapes = self.rates(), (self._server_scrapes(), self._pod_scrapes())
+        *pairs, tunnels = (rates[place : place + 2] for place in range(0, len(rates), 2))
+        batches = (*pairs, (*tunnels, *scrapes))
+        return tuple(chain.from_iterable(packed(batch, steps) for batch in batches))
 
-        VictoriaMetrics refuses queries of more than 16 KiB: only two rates fit into one.
-        """
-        requests = (
-            self._edges(REQUESTS, labels=_REQUEST_LABELS),
-            self._edges(REQUESTS, _UNANSWERED, labels=_REQUEST_LABELS),
+    def rates(self) -> tuple[LabeledQuery, ...]:
+        """Pairs of rates: requests, messages of gRPC, bytes of HTTP, bytes of TCP, bytes of the tunnels."""
+        edges = self._edges
+        return (
+            edges(REQUESTS, labels=_REQUEST_LABELS),
+            edges(REQUESTS, _UNANSWERED, labels=_REQUEST_LABELS),
+            edges(REQUEST_MESSAGES),
+            edges(RESPONSE_MESSAGES),
+            edges(f"{REQUEST_BYTES}_sum"),
+            edges(f"{RESPONSE_BYTES}_sum"),
+            edges(TCP_RECEIVED_BYTES, _PROXIES_OF_PODS),
+            edges(TCP_SENT_BYTES, _PROXIES_OF_PODS),
+            edges(TCP_RECEIVED_BYTES, _TUNNELS),
+            edges(TCP_SENT_BYTES, _TUNNELS),
         )
-        messages = (self._edges(REQUEST_MESSAGES), self._edges(RESPONSE_MESSAGES))
-        sizes = (self._edges(f"{REQUEST_BYTES}_sum"), self._edges(f"{RESPONSE_BYTES}_sum"))
-        tcp, tunnels = (
-            (self._edges(TCP_RECEIVED_BYTES, proxies), self._edges(TCP_SENT_BYTES, proxies))
-            for proxies in (_PROXIES_OF_PODS, _TUNNELS)
-        )
-        servers = LabeledQuery(server_scrapes(self._scope, self._shard), _SCRAPE_LABELS, _OPTIONAL)
+
+    def _server_scrapes(self) -> LabeledQuery:
+        return LabeledQuery(server_scrapes(self._scope, self._shard), _SCRAPE_LABELS, _OPTIONAL)
+
+    def _pod_scrapes(self) -> LabeledQuery:
         namespaces = shard_matchers("namespace", self._scope, self._shard)
         up = selector(UP, (*self._targets, *namespaces), self._scope)
-        pods = LabeledQuery(aggregate("max", _POD_LABELS, f"sum_over_time({up}[{WINDOW}])"), _POD_LABELS)
-        parts = (requests, messages, sizes, tcp, (*tunnels, servers, pods))
-        return tuple(QueryBatch(batch, steps) for batch in parts)
+        return LabeledQuery(aggregate("max", _POD_LABELS, f"sum_over_time({up}[{WINDOW}])"), _POD_LABELS)
 
     def native_bytes(self, steps: StepRange) -> QueryBatch:
         """The bytes of requests and responses where the server keeps histograms in their native form."""
@@ -176,7 +212,11 @@ class _EdgeQueries:
         return QueryBatch(parts, steps, may_be_refused=True)
 
     def _edges(
-        self, metric: str, matchers: Matchers = (), *, labels: tuple[str, ...] = _RATE_LABELS
+        self,
+        metric: str,
+        matchers: Matchers = (),
+        *,
+        labels: tuple[str, ...] = _RATE_LABELS,
     ) -> LabeledQuery:
         """A rate per second of each directed edge by its reporter, and by the namespace of its proxy."""
         return self._once(labels, partial(self._counters.total, labels, metric), matchers)

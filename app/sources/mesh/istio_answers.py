@@ -1,7 +1,7 @@
 """The answers on Istio's metrics as rates of edges in this cluster; pure."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.domain.workloads import Workload
 from app.history.samples import EdgeFault
 from app.sources.clusters import own_cluster
-from app.sources.mesh.edges import EdgeRates, align_rows
+from app.sources.mesh.edges import EdgeRates, add, align_rows, combine
 from app.sources.mesh.reports import (
     CLIENT,
     REPORT_LABELS,
@@ -85,10 +85,10 @@ def edge_rates(answers: IstioAnswers, proxy_namespaces: Collection[str]) -> Edge
     sent_messages, received_messages, *octets = (trusted(matrix) for matrix in answers.of_edges)
     request_bytes, response_bytes, received, sent, *tunnels = octets
 
-    streams = _combine(np.fmax, grpc.rates, sent_messages.rates)
-    answered = _combine(np.fmax, _less(grpc.rates, grpc_unanswered.rates), received_messages.rates)
-    requests = _combine(_add, http.rates, streams)
-    responses = _combine(_add, _less(http.rates, http_unanswered.rates), answered)
+    streams = combine(np.fmax, grpc.rates, sent_messages.rates)
+    answered = combine(np.fmax, _less(grpc.rates, grpc_unanswered.rates), received_messages.rates)
+    requests = combine(add, http.rates, streams)
+    responses = combine(add, _less(http.rates, http_unanswered.rates), answered)
     by_proxies = (http, grpc, sent_messages, received_messages, request_bytes, response_bytes, received, sent)
     known = all_reporters(by_proxies)
     tunnels = [_of_others(report, known) for report in tunnels]
@@ -102,8 +102,8 @@ def edge_rates(answers: IstioAnswers, proxy_namespaces: Collection[str]) -> Edge
     return EdgeRates(
         requests,
         replace(responses, unusable=0),
-        _combine(_add, _combine(_add, request_bytes.rates, received.rates), tunnels[0].rates),
-        _combine(_add, _combine(_add, response_bytes.rates, sent.rates), tunnels[1].rates),
+        combine(add, combine(add, request_bytes.rates, received.rates), tunnels[0].rates),
+        combine(add, combine(add, response_bytes.rates, sent.rates), tunnels[1].rates),
         reporters,
         dropped,
         _mostly(streams, http.rates),
@@ -199,21 +199,6 @@ def _mostly(rates: SeriesMatrix, others: SeriesMatrix) -> frozenset[Key]:
     return frozenset(edge for edge, rate in zip(rates.keys, sums, strict=True) if rate > totals.get(edge, 0))
 
 
-def _combine(
-    function: Callable[[Values, Values], Values], first: SeriesMatrix, second: SeriesMatrix
-) -> SeriesMatrix:
-    """The edges of both, with the *function* of their rates; NaN where neither has a sample."""
-    keys = tuple(dict.fromkeys((*first.keys, *second.keys)))
-    steps = first.values.shape[1]
-    values = function(align_rows(first, keys, steps), align_rows(second, keys, steps))
-    left_out = Counter(first.left_out) | Counter(second.left_out)
-    return SeriesMatrix(keys, values, first.unusable + second.unusable, left_out)
-
-
-def _add(first: Values, second: Values) -> Values:
-    return np.where(np.isnan(first), second, first + np.nan_to_num(second))
-
-
 def _less(rates: SeriesMatrix, part: SeriesMatrix) -> SeriesMatrix:
     """The rates without a *part* of them."""
     steps = rates.values.shape[1]
@@ -224,5 +209,5 @@ def _less(rates: SeriesMatrix, part: SeriesMatrix) -> SeriesMatrix:
 def _total(rows: Iterable[Values]) -> Values:
     total, *others = rows
     for row in others:
-        total = _add(total, row)
+        total = add(total, row)
     return total

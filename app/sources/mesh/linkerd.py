@@ -9,14 +9,16 @@ ReplicaSet in place of one per edge.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final
 
 from app.domain.pod_names import may_generate
 from app.domain.workloads import Workload
 from app.history.samples import STEP_SECONDS, EdgeFault, StepRange
-from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch
+from app.sources.mesh.conversation import Conversation, LabeledQuery, QueryBatch, packed
 from app.sources.mesh.counters import WINDOWS_PER_RATE, ProxyCounters
-from app.sources.mesh.edges import EdgeRates, EndpointNaming, join_connections
+from app.sources.mesh.edges import EdgeRates, EndpointNaming, add_up, join_connections
+from app.sources.mesh.new_series import EVERY_POD, POD, PodPart, parts_by_new_series, pods_with_new_series
 from app.sources.queries import (
     LOAD_LABELS,
     WINDOW,
@@ -24,6 +26,7 @@ from app.sources.queries import (
     Scope,
     Shard,
     aggregate,
+    destination_matchers,
     equal_matchers,
     excluded_matchers,
     load_labels,
@@ -64,6 +67,8 @@ _GRPC = (*OUTBOUND, 'grpc_status!=""')
 # Linkerd's own scrape configurations set this label.
 _PROXIES = ('control_plane_ns!=""',)
 _JOB = ("job",)
+# The places of the answers on `EdgeQueries.batches`; a second part of Pods has rates only.
+_RATES, _GRPC_EDGES, _SCRAPES = (0, 1, 3, 4), 2, 5
 _NAME_AND_SUFFIX = "(.+?)(-([a-z0-9]{5}|[0-9]+))?"
 
 
@@ -74,30 +79,42 @@ class Linkerd:
 
     def load(self, scope: Scope) -> LabeledQuery:
         """The largest batch has two rates; requests have neither the most nor the fewest series."""
-        namespaces = (*excluded_matchers("namespace", scope), *excluded_matchers("dst_namespace", scope))
+        namespaces = (*excluded_matchers("namespace", scope), *destination_matchers("dst_namespace", scope))
         counts = f"count_over_time({selector(REQUESTS, (*OUTBOUND, *namespaces), scope)}[{WINDOW}])"
         labels = load_labels(LOAD_LABELS, scope)
         query = f"{2 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
         return LabeledQuery(query, labels, frozenset(labels[1:]))
 
+    def longest_query(self, scope: Scope, shard: Shard) -> int:
+        """That of the long rates of proxies that are scraped twice."""
+        sources = shard_matchers("namespace", scope, shard)
+        targets = ProxyTargets((*_PROXIES, *sources), has_duplicates=True, parts=(EVERY_POD,))
+        queries = EdgeQueries(sources, targets, scope, by_replicas=True)
+        return max(len(part.query) for part in queries.rates(EVERY_POD))
+
     def conversation(self, scope: Scope, steps: StepRange, shard: Shard) -> Conversation:
         """Reads the Pods of each source; then four rates of each edge, and the scrapes of each source.
 
-        If a source has no known Pod, its labels may not name its workload: the rates are queried once more.
+        The few Pods with new series, if there are any, have queries of their own. If a source has no known
+        Pod, its labels may not name its workload: the rates are queried once more.
         """
         matchers = shard_matchers("namespace", scope, shard)
         end = StepRange(steps.last, steps.last)
         proxies: Matchers = _PROXIES
-        [pods] = yield (_pods_batch(proxies, matchers, scope, steps),)
+        pods, with_new = yield (_pods_batch(proxies, matchers, scope, steps),)
         if not pods.keys:
             jobs_query = LabeledQuery(jobs_of_proxies(matchers, scope), _JOB)
             [jobs] = yield (QueryBatch((jobs_query,), end, is_of_pods=True),)
             if jobs.keys:
                 proxies = equal_matchers("job", (job for (job,) in jobs.keys))
-                [pods] = yield (_pods_batch(proxies, matchers, scope, steps),)
+                pods, with_new = yield (_pods_batch(proxies, matchers, scope, steps),)
 
         by_replicas = _pods_by_source(pods)
-        targets = ProxyTargets((*proxies, *matchers), has_duplicates=bool((pods.values > 1).any()))
+        targets = ProxyTargets(
+            (*proxies, *matchers),
+            has_duplicates=bool((pods.values > 1).any()),
+            parts=parts_by_new_series([pod for (pod,) in with_new.keys]),
+        )
         queries, pods_by_source = (
             EdgeQueries(matchers, targets, scope, by_replicas=False),
             _merge_replicas(by_replicas),
@@ -107,17 +124,19 @@ class Linkerd:
             queries, pods_by_source = replace(queries, by_replicas=True), by_replicas
             matrices = yield queries.batches(steps)
 
-        requests, responses, grpc, written, read, scrapes = matrices
+        grpc, scrapes = matrices[_GRPC_EDGES], matrices[_SCRAPES]
+        requests, responses, written, read = _rates_of(matrices)
         rates = EdgeRates(requests, responses, written, read, grpc=frozenset(grpc.keys))
         naming = EndpointNaming(len(PROXY_LABELS), _source, _destination, pods_by_source)
         return join_connections(rates, scrapes, naming, scope=scope, steps=steps)
 
 
 def _pods_batch(proxies: Matchers, sources: Matchers, scope: Scope, steps: StepRange) -> QueryBatch:
-    """The query on the meshed Pods of *steps*, at their end."""
-    query = proxy_pods((*proxies, *sources), scope, seconds=len(steps) * STEP_SECONDS)
-    labeled = LabeledQuery(query, POD_LABELS, _OPTIONAL)
-    return QueryBatch((labeled,), StepRange(steps.last, steps.last), is_of_pods=True)
+    """The queries on the meshed Pods of *steps*, and on those with new series, at their end."""
+    targets, seconds = (*proxies, *sources), len(steps) * STEP_SECONDS
+    pods = LabeledQuery(proxy_pods(targets, scope, seconds=seconds), POD_LABELS, _OPTIONAL)
+    with_new = LabeledQuery(pods_with_new_series(targets, scope, seconds=seconds), POD)
+    return QueryBatch((pods, with_new), StepRange(steps.last, steps.last), is_of_pods=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +145,7 @@ class ProxyTargets:
 
     matchers: Matchers
     has_duplicates: bool
+    parts: tuple[PodPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +158,27 @@ class EdgeQueries:
     by_replicas: bool
 
     def batches(self, steps: StepRange) -> tuple[QueryBatch, ...]:
-        """Requests; responses, and which of them are of gRPC; written bytes, read bytes and scrapes."""
-        requests, responses, written, read = (
-            self._labeled(EDGE_LABELS, self.outbound_rate(metric, matchers))
+        """Requests; responses, and which of them are of gRPC; written bytes, read bytes and scrapes.
+
+        The rates of a second part of Pods come last.
+        """
+        first, *others = (self.rates(part) for part in self.targets.parts)
+        requests, responses, written, read = first
+        grpc = self._labeled(EDGE_LABELS, self.grpc_edges())
+        scrapes = self._labeled(PROXY_LABELS, self.proxy_scrapes())
+        batches = ((requests,), (responses, grpc), (written, read, scrapes), chain.from_iterable(others))
+        return tuple(chain.from_iterable(packed(batch, steps) for batch in batches))
+
+    def rates(self, part: PodPart) -> tuple[LabeledQuery, ...]:
+        """Requests, responses, written bytes and read bytes of the Pods in *part*."""
+        return tuple(
+            self._labeled(EDGE_LABELS, self.outbound_rate(metric, matchers, part))
             for metric, matchers in (
                 (REQUESTS, OUTBOUND),
                 (RESPONSES, OUTBOUND),
                 (WRITTEN_BYTES, TO_SERVER),
                 (READ_BYTES, TO_SERVER),
             )
-        )
-        grpc = self._labeled(EDGE_LABELS, self.grpc_edges())
-        scrapes = self._labeled(PROXY_LABELS, self.proxy_scrapes())
-        return (
-            QueryBatch((requests,), steps),
-            QueryBatch((responses, grpc), steps),
-            QueryBatch((written, read, scrapes), steps),
         )
 
     @staticmethod
@@ -165,21 +190,21 @@ class EdgeQueries:
         targets = self.targets
         return ProxyCounters(SERIES_LABELS, targets.matchers, self.scope, targets.has_duplicates)
 
-    def outbound_rate(self, metric: str, matchers: Matchers) -> str:
-        """A rate per second of each directed edge.
+    def outbound_rate(self, metric: str, matchers: Matchers, part: PodPart) -> str:
+        """A rate per second of each directed edge from the Pods in *part*.
 
         Only excluded namespaces are left out: no selector can express that one of two endpoints is included.
         """
-        matchers = (*matchers, *self.sources, *excluded_matchers("dst_namespace", self.scope))
-        labels = _without_replicas(EDGE_LABELS)
+        matchers = (*matchers, *self.sources, *destination_matchers("dst_namespace", self.scope))
+        labels, counters = _without_replicas(EDGE_LABELS), replace(self._counters, part=part)
         if not self.by_replicas:
-            return self._counters.total(labels, metric, matchers)
-        by_pod = self._counters.by_pod(labels, metric, matchers)
+            return counters.total(labels, metric, matchers)
+        by_pod = counters.by_pod(labels, metric, matchers)
         return _aggregate_by_replicas("sum", EDGE_LABELS, by_pod)
 
     def grpc_edges(self) -> str:
         """1 for each edge with a response of gRPC, which has a status of its own."""
-        matchers = (*_GRPC, *self.sources, *excluded_matchers("dst_namespace", self.scope))
+        matchers = (*_GRPC, *self.sources, *destination_matchers("dst_namespace", self.scope))
         labels = (*_without_replicas(EDGE_LABELS), "pod")
         present = aggregate("group", labels, selector(RESPONSES, matchers, self.scope))
         return self._by_replicas("group", EDGE_LABELS, present)
@@ -245,7 +270,15 @@ def _merge_replicas(pods_by_source: Mapping[Key, Sequence[str]]) -> dict[Key, li
 
 def _sources_of(matrices: Sequence[SeriesMatrix]) -> set[Key]:
     """The sources of all requests and responses."""
-    return {key[: len(PROXY_LABELS)] for matrix in matrices[:2] for key in matrix.keys}
+    requests, responses, *_ = _rates_of(matrices)
+    return {key[: len(PROXY_LABELS)] for key in (*requests.keys, *responses.keys)}
+
+
+def _rates_of(matrices: Sequence[SeriesMatrix]) -> list[SeriesMatrix]:
+    """Requests, responses, written bytes and read bytes of all parts of Pods."""
+    first = [matrices[place] for place in _RATES]
+    others = matrices[_SCRAPES + 1 :]
+    return [add_up((matrix, *others[place :: len(first)])) for place, matrix in enumerate(first)]
 
 
 def _all_labels_fit(pods_by_source: Mapping[Key, Sequence[str]]) -> bool:

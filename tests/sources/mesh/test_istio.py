@@ -9,6 +9,7 @@ from app.sources.mesh.conversation import QueryBatch
 from app.sources.mesh.counters import SCRAPER_LABELS, ProxyCounters
 from app.sources.mesh.istio import SERIES_LABELS, Istio
 from app.sources.mesh.istio_answers import EDGE_LABELS
+from app.sources.mesh.new_series import pods_with_new_series
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import SeriesMatrix
 from tests.sources.mesh.conversing import Answer, converse
@@ -49,6 +50,7 @@ def table(rows: dict[tuple[str, ...], list[float]], unusable: int = 0) -> Series
 
 
 NOTHING = table({})
+MANY = table({(f"web-{number}",): [1.0] * 4 for number in range(51)})  # Pods with new series: too many names
 
 
 def _first_part(batch: QueryBatch) -> int:
@@ -65,7 +67,8 @@ def answering(**parts: SeriesMatrix) -> Answer:
 
     def answer(batch: QueryBatch) -> list[SeriesMatrix]:
         if "istio_build" in batch.query:
-            return [table({("envoy", *[""] * 8): [1.0] * 4})]
+            native = table({("envoy",): [1.0] * 4}) if "native_request" in parts else NOTHING
+            return [table({("envoy", *[""] * 8): [1.0] * 4}), MANY, native]
         if batch.may_be_refused:
             return [parts.get(f"native_{way}", NOTHING) for way in ("request", "response")]
         first = _first_part(batch)
@@ -90,9 +93,10 @@ def test_queries() -> None:
             "istio_build{}",
         )
     )
+    native = 'group by (job)(istio_request_bytes{source_workload_namespace!="kube-system"})'
     unanswered = 'response_flags=~"(.*,)?(UH|UF|NR|NC|UO)(,.*)?"'
     assert [[part.query for part in batch.parts] for batch in batches] == [
-        [present],
+        [present, pods_with_new_series(('pod!=""',), SOME, seconds=300), native],
         [
             rate("istio_requests_total", labels=REQUEST_LABELS),
             rate("istio_requests_total", unanswered, labels=REQUEST_LABELS),
@@ -119,7 +123,7 @@ def test_a_shard_of_sources() -> None:
     """Every rate selects sources in these namespaces only, and scrapes select servers there."""
     batches, _ = converse(Istio(), answering(), SOME, shard=Shard(frozenset({"shop", "team"})))
 
-    _, *rates, servers, pods = (part.query for batch in batches for part in batch.parts)
+    _, _, _, *rates, servers, pods = (part.query for batch in batches for part in batch.parts)
     assert all('source_workload_namespace=~"shop|team",' in query for query in rates)
     assert 'destination_workload_namespace=~"shop|team"' in servers
     assert 'up{pod!="",job="envoy",namespace=~"shop|team"' in pods
@@ -136,11 +140,11 @@ def test_the_load() -> None:
 
 def test_without_metrics_of_its_proxies_there_are_no_edges() -> None:
     """One query finds no scraper; two scrapers are duplicates, so that rates are deduplicated."""
-    nothing, samples = converse(Istio(), lambda _batch: [NOTHING], Scope())
+    nothing, samples = converse(Istio(), lambda _batch: [NOTHING] * 3, Scope())
     scrapers = table({("envoy", *[""] * 8): [1.0] * 4, ("agent", *[""] * 8): [1.0] * 4})
 
     def answer(batch: QueryBatch) -> list[SeriesMatrix]:
-        return [scrapers] if "istio_build" in batch.query else answering()(batch)
+        return [scrapers, MANY, NOTHING] if "istio_build" in batch.query else answering()(batch)
 
     twice, _ = converse(Istio(), answer, Scope())
 
@@ -204,18 +208,26 @@ def test_a_stream_counts_its_messages() -> None:
     assert samples.protocols.tolist() == [Protocol.GRPC]
 
 
-def test_native_histograms_are_read_where_there_are_no_classic_ones() -> None:
-    """The second question is sent only then; if it has no samples either, the samples say so."""
+def test_native_histograms_are_read_where_there_are_some() -> None:
+    """The second question is sent only then; what it answers is added to the bytes of classic ones.
+
+    If there are neither, the samples say so.
+    """
     requests, sizes = table({HTTP_CART_DB: [1] * 4}), table({CART_DB: [9] * 4})
 
     classic, _ = converse(Istio(), answering(requests=requests, request_bytes=sizes), Scope())
     batches, native = converse(Istio(), answering(requests=requests, native_request=sizes), Scope())
+    _, both = converse(
+        Istio(), answering(requests=requests, request_bytes=sizes, native_request=sizes), Scope()
+    )
     _, neither = converse(Istio(), answering(requests=requests), Scope())
 
     assert (len(classic), len(batches)) == (6, 7)
-    assert "histogram_sum(rate(istio_request_bytes{" in batches[-1].query
+    assert "histogram_sum(increase(istio_request_bytes{" in batches[-1].query
     assert native.request_bytes is not None
+    assert both.request_bytes is not None
     np.testing.assert_array_equal(native.request_bytes, [[9] * 4])
+    np.testing.assert_array_equal(both.request_bytes, [[18] * 4])
     assert native.unseen == ""
     assert "istio_request_bytes_sum" in neither.unseen
 

@@ -12,6 +12,7 @@ from app.sources.answers import AnswerReader
 from app.sources.mesh.conversation import QueryBatch
 from app.sources.mesh.counters import ProxyCounters
 from app.sources.mesh.linkerd import KINDS, SERIES_LABELS, Linkerd
+from app.sources.mesh.new_series import EVERY_POD, PodPart, pods_with_new_series
 from app.sources.queries import Scope, Shard
 from app.sources.query_result import SeriesMatrix
 from tests.sources.mesh.conversing import Answer, converse
@@ -28,14 +29,16 @@ PROXIES = 'up{control_plane_ns!="",namespace!~"kube-public|kube-system"}'
 TO_VOTING = {"dst_namespace": "emojivoto", "dst_deployment": "voting"}
 
 
-# A text in the query on each part: requests, responses, bytes both ways, scrapes, Pods, gRPC, jobs.
+# A text in the query on each part: requests, responses, bytes both ways, scrapes, Pods, gRPC, jobs, and
+# Pods with new series.
 PARTS = (
     *("request_total{", "response_total{", "tcp_write_bytes_total{", "tcp_read_bytes_total{"),
-    *("sum_over_time(up{", "max_over_time(up{", 'grpc_status!=""', "group by (job)"),
+    *("sum_over_time(up{", "max_over_time(up{", 'grpc_status!=""', "group by (job)", "scrape_series_added{"),
 )
 # In this order: the query on a rate has also the texts of the others.
-_PLACES = (7, 6, 0, 1, 2, 3, 5, 4)
+_PLACES = (8, 7, 6, 0, 1, 2, 3, 5, 4)
 Series = Mapping[str, str] | Sequence[Mapping[str, str]]
+MANY = [{"pod": f"web-{number}"} for number in range(51)]  # so that all Pods are asked with the long query
 
 
 def answering(*series: Series) -> Answer:
@@ -46,7 +49,7 @@ def answering(*series: Series) -> Answer:
         rows = []
         for number, part in enumerate(batch.parts):
             place = next(place for place in _PLACES if PARTS[place] in part.query)
-            held = series[place] if place < len(series) else []
+            held = series[place] if place < len(series) else MANY if place == 8 else []
             of_part = [held] if isinstance(held, Mapping) else held
             rows += [
                 row({**labels, "part": str(number)}, [(time, "1" if place == 5 else "2")])
@@ -69,11 +72,11 @@ def behind(*pods: Mapping[str, str]) -> Answer:
     return answering([], [], [], [], [], list(pods))
 
 
-def rate(metric: str, matchers: tuple[str, ...], *, by_pod: bool = False) -> str:
+def rate(metric: str, matchers: tuple[str, ...], *, by_pod: bool = False, part: PodPart = EVERY_POD) -> str:
     """The rate by edge, or by edge and Pod; `test_counters` has its text."""
     excluded = ('namespace!~"kube-public|kube-system"', 'dst_namespace!~"kube-public|kube-system"')
     counters = ProxyCounters(
-        SERIES_LABELS, ('control_plane_ns!=""', excluded[0]), SOME, has_duplicates=by_pod
+        SERIES_LABELS, ('control_plane_ns!=""', excluded[0]), SOME, has_duplicates=by_pod, part=part
     )
     labels = ("namespace", *KINDS, "dst_namespace", *(f"dst_{kind}" for kind in KINDS), "dst_target_cluster")
     rate = counters.by_pod if by_pod else counters.total
@@ -94,6 +97,7 @@ def test_queries() -> None:
     scrapes = f"max by (namespace,{KIND_LABELS},pod)(sum_over_time({PROXIES}[5m]))"
     assert [part.query for batch in batches for part in batch.parts] == [
         f"max by ({of_pods})(label_replace({pods_by_name},{TAIL}))",
+        pods_with_new_series(('control_plane_ns!=""', BOTH.partition(",")[0]), SOME, seconds=1200),
         rate("request_total", out),
         rate("response_total", out),
         f"group by ({edges})(group by ({edges},pod)({grpc}))",
@@ -102,11 +106,36 @@ def test_queries() -> None:
         f"max by (namespace,{KIND_LABELS})({scrapes})",
     ]
     assert [(len(batch.parts), batch.steps) for batch in batches] == [
-        (1, StepRange(STEPS.last, STEPS.last)),
+        (2, StepRange(STEPS.last, STEPS.last)),
         (1, STEPS),
         (2, STEPS),
         (3, STEPS),
     ]
+
+
+def test_pods_without_new_series_are_asked_for_rates_alone() -> None:
+    """No Pod has one; two of them have: they are asked apart, and both answers are added up.
+
+    Both parts of the query on each of four metrics answer 2 a second.
+    """
+    web, edge = EDGE | {"pod": "web-6b6f9d7d5c-2x8qz"}, EDGE | TO_VOTING | {"replicas": ""}
+    old = PodPart((), may_have_new=False)
+    two = [{"pod": "web-6b6f9d7d5c-2x8qz"}, {"pod": "a.b"}]
+
+    quiet, once = converse(Linkerd(), answering(edge, [], [], [], [], web, [], [], []), SOME)
+    parts, twice = converse(Linkerd(), answering(edge, [], [], [], [], web, [], [], two), SOME)
+
+    out = ('direction="outbound"',)
+    assert quiet[1].query == rate("request_total", out, part=old)
+    names = r"a\\.b|web-6b6f9d7d5c-2x8qz"
+    assert parts[1].query == rate(
+        "request_total", out, part=PodPart((f'pod!~"{names}"',), may_have_new=False)
+    )
+    assert (len(quiet), len(parts)) == (4, 5)
+    assert parts[4].parts[0].query == rate("request_total", out, part=PodPart((f'pod=~"{names}"',)))
+    assert len(parts[4].parts) == 4
+    np.testing.assert_array_equal(once.requests[:, 0], [2])
+    np.testing.assert_array_equal(twice.requests[:, 0], [4])
 
 
 @pytest.mark.parametrize(
@@ -179,7 +208,7 @@ def test_a_shard_of_sources() -> None:
     batches, _ = converse(Linkerd(), behind(), SOME, shard=shard)
 
     parts = [part.query for batch in batches for part in batch.parts]
-    assert all(',namespace=~"emojivoto|shop",namespace!~"kube-public|kube-system"' in part for part in parts)
+    assert all(',namespace=~"emojivoto|shop"' in part for part in parts)
     assert "dst_namespace=" not in "".join(parts)
 
 
