@@ -88,7 +88,7 @@ class Istio:
         """The largest batch has two rates, each of two kinds of reporters."""
         matchers = (*excluded_matchers(SOURCE_LABELS[0], scope), *excluded_matchers(SERVER_LABELS[0], scope))
         counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
-        labels = load_labels(SOURCE_LABELS[:1], scope)
+        labels = load_labels((SOURCE_LABELS[0], "namespace"), scope)
         query = f"{4 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
         return LabeledQuery(query, labels, frozenset(labels[1:]))
 
