@@ -61,6 +61,7 @@ _SERVERS = (
     "connections_prometheus_cluster",
     "connections_prometheus_cluster_label",
     "container_metrics_matcher",
+    "state_metrics_matcher",
     "network_metric_provider",
     "profiling_namespace",
     "excluded_namespaces",

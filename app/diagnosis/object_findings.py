@@ -51,16 +51,16 @@ def object_findings(seen: Observations, kept: Distribution) -> Iterator[MetricFi
 
 
 def _renamed(seen: Observations) -> MetricFinding:
-    """The finding on renamed labels; a metric that others expose too is read of these others."""
+    """The finding on renamed labels; others may expose a metric too, with labels of their own."""
     rivals = {
         job
         for metric in OBJECTS
         if seen.of(Kind.RENAMED, metric.name)
         for job in seen.by_job(Kind.SERIES, metric.name)
     }
-    costs = "nothing while no other target exposes the same metrics; then their claims count instead"
+    costs = "nothing: targets of the namespace that describes most Pods are trusted"
     if rivals:
-        costs = f"what other jobs expose under the same names counts instead: {listed(rivals)}"
+        costs = f"where other jobs expose the same metrics, these count instead: {listed(rivals)}"
     return MetricFinding(
         Severity.GAP if rivals else Severity.NOTE,
         "LabelsRenamed",
@@ -78,9 +78,9 @@ def _nothing(seen: Observations, kept: Distribution) -> MetricFinding:
         return MetricFinding(
             Severity.GAP,
             "ObjectsNotRead",
-            f"{POD_OWNER} (jobs: {jobs}) is of no namespace in scope, or its labels are renamed",
+            f"{POD_OWNER} (jobs: {jobs}) is of no namespace in scope, or STATE_METRICS_MATCHER fits none",
             costs,
-            "honorLabels: true, or a job whose name contains kube-state-metrics",
+            "STATE_METRICS_MATCHER (prometheus.stateMetricsMatcher): the job of kube-state-metrics",
             Section.KUBE_STATE_METRICS,
         )
     return MetricFinding(

@@ -149,7 +149,12 @@ class Observations:
         return frozenset(filter(scope.covers, frozenset().union(*ours)))
 
     def honors_labels(self) -> bool | None:
-        """False if scraping renamed the labels of kube-state-metrics; None if it is not seen."""
-        if any(self.of(Kind.RENAMED, metric.name) for metric in OBJECTS):
-            return False
-        return True if any(self.of(Kind.SERIES, metric.name) for metric in OBJECTS) else None
+        """False if scraping renamed the labels of kube-state-metrics; None if it is not seen.
+
+        Other targets may have some series of the same metrics.
+        """
+        renamed, own = (
+            sum(self.number(kind, metric.name) or 0 for metric in OBJECTS)
+            for kind in (Kind.RENAMED, Kind.SERIES)
+        )
+        return own >= renamed if own or renamed else None

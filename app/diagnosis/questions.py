@@ -10,11 +10,11 @@ import numpy as np
 from app.diagnosis.catalogue import CATALOGUE, MAIN_METRICS, Exporter, Metric
 from app.domain.profiles import Resource
 from app.history.samples import STEP_SECONDS, StepRange
+from app.sources.clusters import system_clusters_query
 from app.sources.exported_labels import ObjectSeries
 from app.sources.mesh import istio, linkerd
 from app.sources.mesh.conversation import LabeledQuery, QueryBatch
 from app.sources.mesh.counters import SCRAPER_LABELS
-from app.sources.mesh.istio_answers import SOURCE_LABELS
 from app.sources.owners import POD_OWNER
 from app.sources.pressure import RESTARTS
 from app.sources.queries import (
@@ -56,6 +56,9 @@ class Kind(StrEnum):
     GONE = "gone"  # number of those that have no sample now, by scrape job
     SAMPLED = "sampled"  # number of containers with a sample of a resource
     NAMESPACES = "namespaces"  # series by namespace and cluster label, of an exporter
+    SYSTEM_CLUSTERS = (
+        "system clusters"  # targets of the system by namespace and cluster label, of an exporter
+    )
     ANY = "any"  # series of any container or namespace, by scrape job
     OWNED = "owned"  # Pods by the kind of their owner
     AMBIGUOUS = "ambiguous"  # number of Pods with more owners than a Pod can have
@@ -165,9 +168,19 @@ def any_containers(scope: Scope) -> dict[Fact, LabeledQuery]:
     """The containers' series by namespace and cluster, and series that lack the name of a container."""
     labels, containers = ("namespace", scope.cluster_label), selector(MEMORY_USAGE, ('container!=""',), scope)
     parts = {Fact(Kind.NAMESPACES, Exporter.KUBELET): _count(labels, containers)}
+    parts |= _system_clusters(Exporter.KUBELET, scope)
     for name in (CPU_USAGE, MEMORY_USAGE):
         parts[Fact(Kind.ANY, name)] = _count(_JOB, CATALOGUE[name].any_selector(scope))
     return parts
+
+
+def _system_clusters(exporter: Exporter, scope: Scope) -> dict[Fact, LabeledQuery]:
+    labels = ("namespace", scope.cluster_label)
+    return {
+        Fact(Kind.SYSTEM_CLUSTERS, exporter): LabeledQuery(
+            system_clusters_query(scope), labels, frozenset(labels)
+        )
+    }
 
 
 def owners(scope: Scope) -> dict[Fact, LabeledQuery]:
@@ -188,11 +201,12 @@ def mesh_labels(exporter: Exporter, scope: Scope) -> dict[Fact, LabeledQuery]:
     if exporter is Exporter.LINKERD:
         metric, namespace = CATALOGUE[linkerd.REQUESTS], "namespace"
     else:
-        metric, namespace = CATALOGUE[istio.REQUESTS], SOURCE_LABELS[0]
+        metric, namespace = CATALOGUE[istio.REQUESTS], "namespace"
     nameless = selector(metric.name, (*metric.matchers, 'namespace=""'), scope)
     parts = {
         Fact(Kind.NAMELESS, metric.name): _count(_JOB, nameless),
         Fact(Kind.NAMESPACES, exporter): _count((namespace, scope.cluster_label), metric.any_selector(scope)),
+        **_system_clusters(exporter, scope),
     }
     if exporter is Exporter.ISTIO:
         parts[Fact(Kind.REPORTERS, metric.name)] = _count(("reporter",), metric.any_selector(scope))

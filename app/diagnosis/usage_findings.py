@@ -11,7 +11,7 @@ from app.diagnosis.questions import DAY_SECONDS, Kind
 from app.domain.profiles import Resource
 from app.errors import SeveralClustersError
 from app.history.samples import STEP_SECONDS
-from app.sources.clusters import own_cluster
+from app.sources.clusters import check_one_cluster
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE
 
 # A step of 5 minutes then has less than two samples of many containers.
@@ -75,8 +75,9 @@ def cluster_fault(seen: Observations, exporter: Exporter) -> str:
     for cluster, namespaces in seen.clusters(exporter).items():
         for namespace in filter(scope.covers, namespaces):
             values.setdefault(namespace, set()).add(cluster)
+    of_system = {cluster for _, cluster in seen.of(Kind.SYSTEM_CLUSTERS, exporter)}
     try:
-        own_cluster(values, scope.cluster_label)
+        check_one_cluster(values, of_system, scope.cluster_label)
     except SeveralClustersError as error:
         return str(error)
     return ""

@@ -1,7 +1,7 @@
 """Conversion of profiles to and from custom resources (`webapp.liqo.io.profiling/v1`, schemas in `crds/`)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -33,7 +33,9 @@ from app.domain.workloads import Connection, Workload
 
 GROUP = "webapp.liqo.io.profiling"
 VERSION = "v1"
-MAX_LISTED = 32  # roles, and containers that are left out, in a status
+# In a status: containers, as many as a Pod may have that gets requests; all else, and the names of all roles.
+# Any Pod's owner chooses the names of its containers, and all replicas of the webhook read each status.
+MAX_CONTAINERS, MAX_LISTED, MAX_NAMES = 100, 32, 128
 
 _SHARE = re.compile(r"[01]\.[0-9]{1,8}", re.ASCII)
 _REPORTED_BY = {Reporters.DESTINATION: "destination", Reporters.BOTH: "both"}
@@ -77,16 +79,18 @@ def to_status(profile: Profile, *, refreshed_at: datetime) -> dict[str, Any]:
     if isinstance(profile, ConnectionProfile):
         return status | _connection_status(profile)
     status["slots"] = [_slot(slot) for slot in profile.slots]
-    status["containers"] = [_container(container) for container in profile.containers]
+    status["containers"] = [_container(container) for container in _largest(profile.containers)]
+    if len(profile.containers) > MAX_CONTAINERS:
+        status["containersTotal"] = len(profile.containers)
     if profile.roles:
-        status["roles"] = [_role(role) for role in profile.roles[:MAX_LISTED]]
+        status["roles"] = list(_roles(profile.roles[:MAX_LISTED]))
     if profile.left_out:
         status["leftOutContainersTotal"] = len(profile.left_out)
         status["leftOutContainers"] = [_left_out(container) for container in profile.left_out[:MAX_LISTED]]
     if profile.risk:
         status["risk"] = _risk(profile.resource, profile.risk)
     if profile.signals:
-        status["signals"] = [_signal(signal) for signal in profile.signals]
+        status["signals"] = [_signal(signal) for signal in profile.signals[:MAX_LISTED]]
     return status
 
 
@@ -184,8 +188,27 @@ def _container(container: ContainerNeed) -> dict[str, Any]:
     return need
 
 
-def _role(role: RoleNeed) -> dict[str, Any]:
-    return {"containers": list(role.containers), "value": role.value}
+def _largest(containers: Sequence[ContainerNeed]) -> Sequence[ContainerNeed]:
+    """The containers with the largest needs, in the same order."""
+    if len(containers) <= MAX_CONTAINERS:
+        return containers
+    needs = sorted((float(container.value) for container in containers), reverse=True)
+    least = needs[MAX_CONTAINERS - 1]
+    above = [container for container in containers if float(container.value) > least]
+    equal = [container for container in containers if float(container.value) == least]
+    return sorted((*above, *equal[: MAX_CONTAINERS - len(above)]), key=containers.index)
+
+
+def _roles(roles: Sequence[RoleNeed]) -> Iterator[dict[str, Any]]:
+    """The first roles, until they have too many names."""
+    left = MAX_NAMES
+    for role in roles:
+        names = list(role.containers[: min(left, MAX_LISTED)])
+        left -= len(names)
+        if not names:
+            return
+        more = {"containersTotal": len(role.containers)} if len(names) < len(role.containers) else {}
+        yield {"containers": names, "value": role.value, **more}
 
 
 def _left_out(container: LeftOutContainer) -> dict[str, Any]:

@@ -50,3 +50,14 @@ def in_turn(items: Iterable[T], namespace_of: Callable[[T], str]) -> list[T]:
         turns[namespace := namespace_of(item)] += 1
         numbered.append((turns[namespace], item))
     return [item for _, item in sorted(numbered, key=itemgetter(0))]
+
+
+def within_size(entries: Mapping[str, str], namespace_of: Callable[[str], str], size: int) -> dict[str, str]:
+    """The entries that fit in so many characters, in their order; namespaces take turns."""
+    kept = set()
+    for name in in_turn(entries, namespace_of):
+        size -= len(name) + len(entries[name])
+        if size < 0:
+            break
+        kept.add(name)
+    return {name: text for name, text in entries.items() if name in kept}

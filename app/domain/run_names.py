@@ -15,7 +15,10 @@ from app.domain.workloads import GENERATED, NAMED_KINDS, POD, Workload
 LEAST_RUNS = 3
 
 # Kinds of custom resources that run to completion are named so: TaskRun, Workflow, MPIJob, SparkApplication.
-_RUN_KIND = re.compile(r"[A-Za-z]*(Job|Run|Runner|Workflow|Build|Task|Test)|SparkApplication|Pod")
+# Those that start runs are not: CronWorkflow, ScaledJob, ScheduledSparkApplication.
+_RUN_KIND = re.compile(
+    r"(?!Cron|Scaled|Scheduled)[A-Za-z]*(Job|Run|Runner|Workflow|Build|Task|Test)|SparkApplication|Pod"
+)
 
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NUMBER = "[0-9]+"

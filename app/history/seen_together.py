@@ -13,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.workloads import Workload
+from app.history.key_ranges import Keys
 from app.history.samples import STEPS_PER_DAY, ContainerSamples
 
 ContainerSet = tuple[str, ...]  # sorted names
 _REACH_STEPS, _REACH_STEPS_OF_RUNS = 12, STEPS_PER_DAY
-# Any Pod's owner chooses the names of its containers: more sets than a workload has roles are of no use.
-_MAX_SETS = 32
+# Any Pod's owner chooses the names of its containers: more sets than a workload has roles are of no use, nor
+# are larger ones than Pods have.
+_MAX_SETS, _MAX_NAMES = 32, 128
+# In one result, of a workload: its sets, and its Pods whose containers have no step in common.
+_MAX_NEW_SETS, _MAX_SPLIT_PODS = 128, 256
 
 
 class Seen(NamedTuple):
@@ -55,6 +59,8 @@ class SeenTogether:
     def add(self, workload: Workload, containers: Iterable[str], seen: Seen) -> None:
         """Record that the Pods of a step had these containers."""
         names = tuple(sorted(containers))
+        if len(names) > _MAX_NAMES:
+            return
         sets = self._sets.setdefault(workload, {})
         before = sets.get(names)
         sets[names] = seen if before is None else max(before, seen)
@@ -133,8 +139,10 @@ class _Pods(NamedTuple):
         )
 
 
-def pod_sets(samples: ContainerSamples, series: NDArray[np.int64]) -> PodSets:
+def pod_sets(samples: ContainerSamples, series: NDArray[np.int64], keys: Keys) -> PodSets:
     """The sets of series that the Pods of a result had; *series* is that of each row, -1 for none.
+
+    *keys* are those of the rows' workloads. Of a workload with too many sets, the newest count.
 
     Containers of a Pod without a step in common, such as an init container and the application, ran one after
     the other: each step of such a Pod counts by itself.
@@ -153,9 +161,23 @@ def pod_sets(samples: ContainerSamples, series: NDArray[np.int64]) -> PodSets:
     owned, present = series[rows], present[rows]
     last = np.maximum.reduceat(present.shape[1] - 1 - np.argmax(present[:, ::-1], axis=1), starts)
     overlaps = np.logical_and.reduceat(present, starts, axis=0).any(axis=1)
-    others = _split_by_step(owned, present, starts[~overlaps], ends[~overlaps])
+    keys = keys[rows]
+    split = np.flatnonzero(~overlaps)
+    split = split[_newest(keys[starts[split]], last[split], _MAX_SPLIT_PODS)]
+    others = _split_by_step(owned, present, starts[split], ends[split])
     whole = _Pods(owned, starts[overlaps], ends[overlaps], last[overlaps])
-    return _distinct(whole.extended_by(others), samples.steps.first)
+    all_pods = whole.extended_by(others)
+    key_of_series = np.zeros(int(owned.max()) + 1, dtype=np.int64)
+    key_of_series[owned] = keys
+    return _distinct(all_pods, key_of_series[all_pods.series[all_pods.starts]], samples.steps.first)
+
+
+def _newest(keys: Keys, last: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """The places of at most so many with the same key: those with the largest *last*, in order."""
+    order = np.lexsort((-last, keys))
+    firsts = np.flatnonzero(np.append(True, np.diff(keys[order]) != 0)) if len(order) else order
+    ranks = np.arange(len(order)) - np.repeat(firsts, np.diff(np.append(firsts, len(order))))
+    return np.sort(order[ranks < most])
 
 
 def _split_by_step(
@@ -173,18 +195,23 @@ def _split_by_step(
     return sets
 
 
-def _distinct(pods: _Pods, first_step: int) -> PodSets:
-    """The sets without duplicates, with the last step of each and its number of Pods then."""
+def _distinct(pods: _Pods, keys: Keys, first_step: int) -> PodSets:
+    """The sets without duplicates, with the last step of each and its number of Pods then.
+
+    *keys* are those of the Pods' workloads.
+    """
     sums = np.append(np.uint64(0), _mixed(pods.series).cumsum(dtype=np.uint64))
     identities = sums[pods.ends] - sums[pods.starts]
     _, firsts, numbers = np.unique(identities, return_index=True, return_inverse=True)
     newest = np.zeros(len(firsts), dtype=np.int64)
     np.maximum.at(newest, numbers, pods.last)
     counts = np.bincount(numbers[pods.last == newest[numbers]], minlength=len(firsts))
+    kept = _newest(keys[firsts], newest, _MAX_NEW_SETS)
     seen = [
-        Seen(first_step + step, count) for step, count in zip(newest.tolist(), counts.tolist(), strict=True)
+        Seen(first_step + step, count)
+        for step, count in zip(newest[kept].tolist(), counts[kept].tolist(), strict=True)
     ]
-    return PodSets(pods.series, pods.starts[firsts], pods.ends[firsts], seen)
+    return PodSets(pods.series, pods.starts[firsts[kept]], pods.ends[firsts[kept]], seen)
 
 
 def _mixed(series: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -126,7 +126,7 @@ class UsageHistory:
 
     def _record_pods(self, samples: ContainerSamples, series: NDArray[np.int64]) -> None:
         """Record which containers the Pods of a result had."""
-        sets, names = pod_sets(samples, series), list(self._series.index)
+        sets, names = pod_sets(samples, series, self._series.keys_of(series)), list(self._series.index)
         for start, end, seen in zip(sets.starts.tolist(), sets.ends.tolist(), sets.seen, strict=True):
             members = [names[number] for number in sets.series[start:end].tolist()]
             self.state.together.add(members[0][0], (container for _, container in members), seen)

@@ -30,6 +30,8 @@ FetchRetention = Callable[[], Awaitable[float | None]]
 log = structlog.get_logger(__name__)
 
 MAX_BYTES = 512 * 1024
+# The API server refuses a ConfigMap of 1 MiB. One workload may have more: containers by the thousand.
+_MOST_BYTES_OF_WORKLOAD = 1_000_000
 # Of the decoded shards that a leader restores together; those of 10,000 workloads take 300 MiB.
 MAX_DECODED_BYTES = 512 * 1024 * 1024
 _MAX_INTERVAL_SECONDS = 3600.0
@@ -156,7 +158,7 @@ class Checkpoints:
             if (data is None or len(data) > MAX_BYTES) and (split := halves(keys, learned.keys)):
                 waiting += split
                 continue
-            if data is None:
+            if data is None or len(data) > _MOST_BYTES_OF_WORKLOAD:
                 log.warning("checkpoint_too_large", name=_shard_name(keys))
                 continue
             names.add(name := _shard_name(keys))

@@ -18,5 +18,6 @@ def query_scope(settings: Settings, namespaces: NamespaceSelection) -> Scope:
         namespaces.excluded,
         settings.prometheus_cluster,
         settings.prometheus_cluster_label,
-        (settings.container_metrics_matcher,) if settings.container_metrics_matcher else (),
+        tuple(filter(None, (settings.container_metrics_matcher,))),
+        tuple(filter(None, (settings.state_metrics_matcher,))),
     )

@@ -87,6 +87,11 @@ class PrometheusSettings(BaseModel):
         description="Matchers of the kubelets' cAdvisor series, such as"
         ' job="kubelet",metrics_path="/metrics/cadvisor"; empty means series of every scrape job',
     )
+    state_metrics_matcher: LabelMatchers = Field(
+        "",
+        description="Matchers of kube-state-metrics' series, such as"
+        ' job="kube-state-metrics",namespace="monitoring"; empty means series of every scrape job',
+    )
     network_metric_provider: NetworkMetricProvider = Field(
         NetworkMetricProvider.AUTO,
         description="Service mesh for connection profiles: auto (every mesh found), linkerd, istio or none",

@@ -7,6 +7,7 @@ from app.history.samples import PodContainer, StepRange
 from app.sources.exported_labels import ObjectSeries, by_object
 from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import CONTAINER_LABELS, CONTAINER_REQUESTS, WINDOW, Scope
+from app.sources.state_reporter import StateReporter
 
 
 def container_requests(resource: Resource, scope: Scope) -> str:
@@ -19,20 +20,21 @@ def container_requests(resource: Resource, scope: Scope) -> str:
         selector = series.selector(CONTAINER_REQUESTS, f'resource="{resource.value}"')
         return series.max_by(CONTAINER_LABELS, f"max_over_time({selector}[{WINDOW}])")
 
-    return by_object(CONTAINER_LABELS, requests, CONTAINER_REQUESTS, scope)
+    return by_object(CONTAINER_LABELS, requests, CONTAINER_REQUESTS, scope, window=WINDOW)
 
 
 class PrometheusRequests:
     """Requests of the containers in *scope*; none if kube-state-metrics is not scraped."""
 
     def __init__(self, api: PrometheusApi, scope: Scope) -> None:
-        self._api, self._scope = api, scope
+        self._api, self._scope, self._reporter = api, scope, StateReporter(api)
 
     async def container_requests(self, step: int) -> Mapping[PodContainer, Mapping[Resource, float]]:
         """The requests of the containers that ran at *step*; raises SourceError."""
         requests: dict[PodContainer, dict[Resource, float]] = {}
+        scope = await self._reporter.within(self._scope, step)
         for resource in Resource:
-            query, end = container_requests(resource, self._scope), StepRange(step, step)
+            query, end = container_requests(resource, scope), StepRange(step, step)
             result = await self._api.query_range(query, CONTAINER_LABELS, end, signal="requests")
             for row, amount in zip(result.rows, result.samples, strict=True):
                 requests.setdefault(PodContainer(*result.keys[row]), {})[resource] = float(amount)

@@ -4,21 +4,23 @@ Without `honorLabels`, the labels `namespace`, `pod` and `container` of a series
 itself, and Prometheus renames those of the object: to `exported_namespace`, `exported_pod` and
 `exported_container`. A label that the target lacks keeps its name.
 
-Any Pod that is scraped can expose a series with such labels. They are believed of kube-state-metrics' job
-only, and only if no series of the same metric has its own labels.
+Any Pod that is scraped can expose a series with such labels. Those are trusted of the targets of one
+namespace only, the scope's `state_reporter`, and only on namespaces that no series of the same metric
+describes by its own labels: such a series is of its target's namespace, so a tenant's describe its own.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from app.sources.queries import Scope, aggregate, namespace_matchers, selector
+from app.sources.queries import Scope, aggregate, equal_matchers, namespace_matchers, selector
 
+EXPORTED_NAMESPACE, EXPORTED_POD = "exported_namespace", "exported_pod"
 _EXPORTED = "exported_"
 _OBJECT = "__object_"  # the beginning of the profiler's own labels
 _TARGET_LABELS = frozenset({"namespace", "pod", "container"})
 # Prometheus renames the namespace, if any label, and never to an empty value.
-_IS_OWN = (f'{_EXPORTED}namespace=""',)
-_IS_RENAMED = (f'{_EXPORTED}namespace!=""', 'job=~".*kube-state-metrics.*"')
+_IS_OWN = (f'{EXPORTED_NAMESPACE}=""',)
+_IS_RENAMED = (f'{EXPORTED_NAMESPACE}!=""',)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,11 @@ class ObjectSeries:
 
     def selector(self, metric: str, *matchers: str) -> str:
         """The selector of the series of *metric* that match *matchers*."""
-        namespace = f"{_EXPORTED}namespace" if self.is_renamed else "namespace"
-        named = _IS_RENAMED if self.is_renamed else _IS_OWN
+        namespace = EXPORTED_NAMESPACE if self.is_renamed else "namespace"
+        reporters = filter(None, (self.scope.state_reporter,))
+        named = (*_IS_RENAMED, *equal_matchers("namespace", reporters)) if self.is_renamed else _IS_OWN
         namespaces = namespace_matchers(namespace, self.scope)
-        return selector(metric, (*matchers, *named, *namespaces), self.scope)
+        return selector(metric, (*matchers, *named, *self.scope.state_matchers, *namespaces), self.scope)
 
     def max_by(self, labels: Iterable[str], expression: str) -> str:
         """The maximum by *labels* of the object; kube-state-metrics may run more than once."""
@@ -42,14 +45,20 @@ class ObjectSeries:
         return aggregate("max", (*labels, *renamed) if self.is_renamed else labels, expression)
 
 
-def by_object(labels: Iterable[str], build: Callable[[ObjectSeries], str], metric: str, scope: Scope) -> str:
-    """The expression that *build* makes of series by *labels*; *metric* shows whether labels are renamed.
+def by_object(
+    labels: Iterable[str], build: Callable[[ObjectSeries], str], metric: str, scope: Scope, *, window: str
+) -> str:
+    """The expression that *build* makes of series by *labels*, which begin with the namespace.
+
+    Series with renamed labels count in namespaces without other series of *metric* in the *window*.
 
     If `label_replace` made two series equal, the server would refuse the whole query: those of one object
     from two Pods of kube-state-metrics. The labels of the object so are new ones at first; once the series
     are aggregated by these, they get their names.
     """
     labels, own = tuple(labels), ObjectSeries(scope)
+    if not scope.state_reporter:
+        return build(own)
     renamed = build(ObjectSeries(scope, is_renamed=True))
     of_objects = {label: f"{_OBJECT}{label}" for label in labels if label in _TARGET_LABELS}
     for label, of_object in of_objects.items():
@@ -58,5 +67,5 @@ def by_object(labels: Iterable[str], build: Callable[[ObjectSeries], str], metri
     renamed = aggregate("max", (of_objects.get(label, label) for label in labels), renamed)
     for label, of_object in of_objects.items():
         renamed = f'label_replace({renamed},"{label}","$1","{of_object}","(.+)")'
-    has_own = aggregate("max", (), own.selector(metric))
-    return f"{build(own)} or ({aggregate('max', labels, renamed)} unless on () {has_own})"
+    described = aggregate("group", ("namespace",), f"last_over_time({own.selector(metric)}[{window}])")
+    return f"{build(own)} or ({aggregate('max', labels, renamed)} unless on (namespace) {described})"

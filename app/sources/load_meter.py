@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -12,7 +12,7 @@ from app.domain.namespaces import NamespaceSelection
 from app.errors import RefusedQueryError, TooLargeError
 from app.history.samples import StepRange
 from app.sources import queries
-from app.sources.clusters import own_cluster
+from app.sources.clusters import check_one_cluster, ranked_clusters, system_clusters_query
 from app.sources.mesh.conversation import LabeledQuery, Mesh
 from app.sources.planning import STEPS_PER_HOUR, SampleLoad
 from app.sources.prometheus_api import PrometheusApi
@@ -107,9 +107,25 @@ class LoadMeter:
                 return measured.load
             load, jobs = _load_of(result, query.labels)
             if scope.cluster_label in query.labels:
-                own_cluster(_values_of(result, query.labels.index(scope.cluster_label)), scope.cluster_label)
+                await self._check_one_cluster(api, _clusters_of(result, query.labels), scope, end)
             self._measured[kind] = _MeasuredLoad(scope, end.last, load, jobs)
             return load
+
+    async def _check_one_cluster(
+        self, api: PrometheusApi, clusters: Mapping[str, Collection[str]], scope: Scope, end: StepRange
+    ) -> None:
+        """Raise SeveralClustersError if targets of the system confirm the *clusters* of namespaces."""
+        if len(ranked_clusters(clusters)) < 2:
+            return
+        labels = ("namespace", scope.cluster_label)
+        try:
+            result = await api.query_range(
+                system_clusters_query(scope), labels, end, frozenset(labels), signal=PLANNING
+            )
+            of_system = {cluster for _, cluster in result.keys}
+        except (RefusedQueryError, TooLargeError):
+            of_system = set()
+        check_one_cluster(clusters, of_system, scope.cluster_label)
 
 
 def _load_of(result: QueryResult, labels: Sequence[str]) -> tuple[SampleLoad, frozenset[str]]:
@@ -123,9 +139,10 @@ def _load_of(result: QueryResult, labels: Sequence[str]) -> tuple[SampleLoad, fr
     return SampleLoad(counts), frozenset(jobs)
 
 
-def _values_of(result: QueryResult, place: int) -> dict[str, set[str]]:
-    """The values of the label at *place* of each namespace."""
+def _clusters_of(result: QueryResult, labels: Sequence[str]) -> dict[str, set[str]]:
+    """The values of the last label, that of clusters, by namespace; of a mesh, by that of the reporter."""
+    place = labels.index("namespace")
     values: dict[str, set[str]] = {}
     for key in result.keys:
-        values.setdefault(key[0], set()).add(key[place])
+        values.setdefault(key[place], set()).add(key[-1])
     return values

@@ -66,7 +66,8 @@ def owners_query(scope: Scope, *, seconds: int) -> str:
             for metric, (_, owned) in _OWNED.items()
         )
 
-    return by_object(OWNER_LABELS, lambda series: f"({owners(series)})", POD_OWNER, scope)
+    window = f"{seconds}s"
+    return by_object(OWNER_LABELS, lambda series: f"({owners(series)})", POD_OWNER, scope, window=window)
 
 
 def workloads_query(scope: Scope, *, seconds: int) -> str:
@@ -74,6 +75,20 @@ def workloads_query(scope: Scope, *, seconds: int) -> str:
     namespaces = namespace_matchers("namespace", scope)
     present = f"max_over_time({selector(WORKLOAD_OF_POD, namespaces, scope)}[{seconds}s])"
     return aggregate("max", WORKLOAD_LABELS, present)
+
+
+def join(keys: Collection[Key], rule_keys: Collection[Key]) -> PastOwners:
+    """The workload of each Pod from kube-state-metrics; of other Pods, from the mixin's rule."""
+    owners = join_owners(keys) if any(pod for _, pod, *_ in keys) else PastOwners()
+    if not rule_keys:
+        return owners
+    by_rule = join_workloads(rule_keys, keys)
+    return replace(
+        by_rule,
+        workloads={**by_rule.workloads, **owners.workloads},
+        incomplete={**by_rule.incomplete, **owners.incomplete},
+        distrusted=by_rule.distrusted | owners.distrusted,
+    )
 
 
 def join_owners(keys: Collection[Key]) -> PastOwners:
@@ -130,9 +145,13 @@ def _oldest_first(rule_keys: Collection[Key]) -> Iterable[Key]:
     return sorted(rule_keys, key=lambda key: (key[2][:1].isupper(), key))
 
 
-def has_pod_owners(keys: Collection[Key]) -> bool:
-    """True if the owner of any Pod is known."""
-    return any(pod for _, pod, *_ in keys)
+def has_pod_owners(keys: Collection[Key], namespaces: Collection[str]) -> bool:
+    """True if kube-state-metrics has owners of Pods, in half of the *namespaces* with containers or more.
+
+    In fewer, it may be a tenant that exposes its metric.
+    """
+    owned = {namespace for namespace, pod, *_ in keys if pod}
+    return bool(owned) and 2 * len(owned.intersection(namespaces)) >= len(namespaces)
 
 
 def _owners(keys: Collection[Key]) -> Owners:

@@ -77,7 +77,8 @@ def oom_kills(scope: Scope) -> str:
     containers, if it can read the kernel's log. Duplicates from two scrapes are aggregated before a join.
     """
     events = _per_container(_oom_events(scope))
-    return f"{by_object(CONTAINER_LABELS, _kills_in_state, RESTARTS, scope)} or {events}"
+    in_state = by_object(CONTAINER_LABELS, _kills_in_state, RESTARTS, scope, window=WINDOW)
+    return f"{in_state} or {events}"
 
 
 def _kills_in_state(series: ObjectSeries) -> str:
@@ -96,13 +97,14 @@ def _restarts(series: ObjectSeries) -> str:
     """The containers with more restarts than two steps before, or with restarts if they are newer than that.
 
     In two steps, an increase between the last scrape of a step and the first of the next is not lost; a kill
-    that so has two samples does not raise a need twice. If kube-state-metrics was not scraped two steps
-    before, no restart is known to be new.
+    that so has two samples does not raise a need twice. If kube-state-metrics had nothing of the namespace
+    two steps before, it was not scraped, and no restart is known to be new. Other namespaces show nothing:
+    any Pod may expose a series of its own.
     """
     restarts, labels = series.selector(RESTARTS), (*CONTAINER_LABELS, "uid")
     earlier = f"{restarts} offset {TWO_WINDOWS}"
     now, before = (series.max_by(labels, f"{counts} > 0") for counts in (restarts, earlier))
-    return f"{now} unless {now} <= {before} and on () {aggregate('max', (), earlier)}"
+    return f"{now} unless {now} <= {before} and on (namespace) {aggregate('max', ('namespace',), earlier)}"
 
 
 def _oom_events(scope: Scope) -> str:

@@ -44,6 +44,7 @@ from app.sources.query_result import (
     concatenate_matrices,
     concatenate_results,
 )
+from app.sources.state_reporter import StateReporter
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -128,7 +129,7 @@ class PrometheusSource:
         self._current_scope: Callable[[], Scope] = (lambda: scope) if isinstance(scope, Scope) else scope
         self._connections_cluster = connections_cluster if connections_url else None
         self._queries = budgeted(self.api)
-        self._load_meter = LoadMeter(self.api)
+        self._load_meter, self._state_reporter = LoadMeter(self.api), StateReporter(self.api)
         self._connections = ConnectionQueries(
             budgeted(self.mesh_api),
             tuple(
@@ -210,7 +211,10 @@ class PrometheusSource:
         self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
     ) -> AsyncIterator[list[PressureSamples]]:
         """The steps with pressure on *resource*; none if no metric of it is scraped."""
-        scope, signal = self._scope.restricted_to(namespaces), _PRESSURE_SIGNALS[resource]
+        scope, signal = self._scope, _PRESSURE_SIGNALS[resource]
+        if resource is Resource.MEMORY:  # kube-state-metrics has the kills
+            scope = await self._state_reporter.within(scope, steps.last)
+        scope = scope.restricted_to(namespaces)
 
         def text(shard: Shard) -> str:
             return pressure.pressure_query(resource, scope.within(shard))
@@ -231,7 +235,7 @@ class PrometheusSource:
 
     async def pod_owners(self, steps: StepRange) -> PastOwners:
         """The workloads of the Pods of *steps*; none if no metric with owners is scraped."""
-        scope = self._scope
+        scope = await self._state_reporter.within(self._scope, steps.last)
         load = await self._container_load(steps, EVERY_NAMESPACE)
         failed: dict[str, str] = {}
 
@@ -255,12 +259,10 @@ class PrometheusSource:
             return list(dict.fromkeys(keys))
 
         keys = await keys_of(owners.owners_query, owners.OWNER_LABELS, owners.OPTIONAL_LABELS)
-        if owners.has_pod_owners(keys):
-            past_owners = await asyncio.to_thread(owners.join_owners, keys)
-        elif rule_keys := await keys_of(owners.workloads_query, owners.WORKLOAD_LABELS, ()):
-            past_owners = await asyncio.to_thread(owners.join_workloads, rule_keys, keys)
-        else:
-            past_owners = PastOwners()
+        rule_keys: list[Key] = []
+        if not owners.has_pod_owners(keys, load.samples):
+            rule_keys = await keys_of(owners.workloads_query, owners.WORKLOAD_LABELS, ())
+        past_owners = await asyncio.to_thread(owners.join, keys, rule_keys)
         return replace(past_owners, failed=failed)
 
     async def connection_samples(

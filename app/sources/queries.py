@@ -52,12 +52,16 @@ class Scope(NamespaceSelection):
 
     If several clusters share a Prometheus, series of this cluster have the value *cluster* in the label
     *cluster_label*. An empty *cluster* means that there is only one cluster. *cadvisor_matchers* select the
-    series of the kubelets' cAdvisor among series of the same names.
+    series of the kubelets' cAdvisor among series of the same names, *state_matchers* those of
+    kube-state-metrics. *state_reporter* is the namespace whose targets are trusted on objects where scraping
+    renamed the labels; empty if none is.
     """
 
     cluster: str = ""
     cluster_label: str = "cluster"
     cadvisor_matchers: Matchers = ()
+    state_matchers: Matchers = ()
+    state_reporter: str = ""
 
     @property
     def is_empty(self) -> bool:

@@ -63,6 +63,11 @@ VALUES = [
         'job="kubelet",metrics_path="/metrics/cadvisor"',
         {"container_metrics_matcher": 'job="kubelet",metrics_path="/metrics/cadvisor"'},
     ),
+    ChartValue(
+        "prometheus.stateMetricsMatcher",
+        'job="kube-state-metrics",namespace="monitoring"',
+        {"state_metrics_matcher": 'job="kube-state-metrics",namespace="monitoring"'},
+    ),
     ChartValue("prometheus.cluster", 'prod "1"', {"prometheus_cluster": 'prod "1"'}),
     ChartValue("prometheus.clusterLabel", "k8s_cluster", {"prometheus_cluster_label": "k8s_cluster"}),
     ChartValue("prometheus.connectionsCluster", "prod", {"connections_prometheus_cluster": "prod"}),

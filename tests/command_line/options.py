@@ -44,6 +44,7 @@ COMMANDS = {
         "connections_prometheus_cluster",
         "connections_prometheus_cluster_label",
         "container_metrics_matcher",
+        "state_metrics_matcher",
         "network_metric_provider",
     },
     "backtest": PAST,

@@ -123,7 +123,7 @@ def test_another_exporter_beside_renamed_labels() -> None:
     assert (renamed.reason, renamed.severity) == ("LabelsRenamed", Severity.NOTE)
     [renamed, *_] = diagnosis_of(beside).findings
     assert renamed.severity is Severity.GAP
-    assert renamed.costs == "what other jobs expose under the same names counts instead: opencost"
+    assert renamed.costs == "where other jobs expose the same metrics, these count instead: opencost"
 
 
 def test_two_clusters_of_a_mesh() -> None:
@@ -133,6 +133,7 @@ def test_two_clusters_of_a_mesh() -> None:
         Fact(Kind.SERIES, name): {("linkerd-proxy",): 5}
         for name in (linkerd.REQUESTS, linkerd.RESPONSES, linkerd.WRITTEN_BYTES)
     }
+    facts[Fact(Kind.SYSTEM_CLUSTERS, Exporter.LINKERD)] = {("", "east"): 1, ("kube-system", "west"): 1}
     diagnosis = diagnosis_of(facts | {Fact(Kind.NAMESPACES, Exporter.LINKERD): namespaces})
 
     assert [finding.reason for finding in diagnosis.findings] == ["SeveralClusters"]

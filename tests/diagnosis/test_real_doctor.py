@@ -283,9 +283,13 @@ async def test_an_empty_prometheus(
 
 async def test_several_clusters(serve: Serve, doctor: Doctor) -> None:
     """Two clusters in one Prometheus are refused until one is named; a wrong name shows the right ones."""
-    samples = [*stacks.containers(), *stacks.objects()]
+    node = ("up", {**stacks.KUBELET, "namespace": "kube-system"})
+    samples = [*stacks.containers(), *stacks.objects(), node]
     clusters = [
-        (metric, {**labels, "cluster": name, "namespace": f"{name}-{labels['namespace']}"})
+        (
+            metric,
+            {**labels, "cluster": name, "namespace": labels["namespace"].replace("shop", f"{name}-shop")},
+        )
         for metric, labels in samples
         for name in ("east", "west")
     ]

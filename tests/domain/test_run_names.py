@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.dns_names import has_possible_name
 from app.domain.run_names import new_groups, run_groups
 from app.domain.workloads import NAMED_KINDS, Workload, run_group
 
@@ -71,6 +72,8 @@ def test_the_part_that_differs_is_replaced_by_its_shape(kind: str, name: str, gr
         pytest.param("Pod", "web-1", id="numbered-pod"),
         pytest.param("RayCluster", "ray-1700000000", id="kind-that-does-not-end"),
         pytest.param("StrimziPodSet", "kafka-12345678", id="another"),
+        pytest.param("ScaledJob", "queue-1", id="kind-that-starts-runs"),
+        pytest.param("CronWorkflow", "report-20261129", id="another-that-starts-runs"),
         pytest.param("Job", "1700000000", id="nothing-before-it"),
     ],
 )
@@ -96,6 +99,40 @@ def test_a_word_with_a_number_founds_no_group() -> None:
 
     assert new_groups(words, frozenset()) == {}
     assert set(new_groups(random, frozenset()).values()) == {Workload("ci", "migrate-{random}", "Job")}
+
+
+def test_numbered_jobs_are_a_group_from_the_third_on() -> None:
+    """Three shards that run at once are one policy; two years of a report are two workloads.
+
+    A Job states nothing by which shards differ from loads of different sizes; nor do their names.
+    """
+    shards = [Workload("ci", f"shard-{number}", "Job") for number in range(3)]
+    years = [Workload("ci", f"report-{year}", "Job") for year in (2024, 2025)]
+
+    groups_of = new_groups([*shards, *years], frozenset())
+
+    assert groups_of == dict.fromkeys(shards, Workload("ci", "shard-{digits}", "Job"))
+
+
+@pytest.mark.parametrize("kind", sorted(NAMED_KINDS))
+def test_numbered_workloads_that_stay_are_never_a_group(kind: str) -> None:
+    """`web-1`, `web-2` and `web-3`, also beside Jobs of the same names whose group is known."""
+    stay = [Workload("ci", f"web-{number}", kind) for number in range(1, 4)]
+    jobs = [Workload("ci", one.name, "Job") for one in stay]
+    known = Workload("ci", "web-{digits}", "Job")
+
+    assert new_groups(stay, frozenset()) == new_groups(stay, frozenset({known})) == {}
+    assert new_groups([*stay, *jobs], frozenset()) == dict.fromkeys(jobs, known)
+
+
+def test_no_name_takes_over_the_group_of_another_namespace() -> None:
+    """The name of a group is no object's, and runs of `evil` with the same shape are a group of their own."""
+    known = Workload("ci", "etl-{digits}", "Job")
+    claimed = [Workload("evil", f"etl-170000000{number}", "Job") for number in range(3)]
+    forged = Workload("evil", "etl-{digits}", "Job")
+
+    assert not has_possible_name(forged)
+    assert new_groups([*claimed, forged], frozenset({known})) == dict.fromkeys(claimed, forged)
 
 
 @pytest.mark.parametrize("part", ["12345678", "1", "x7k2p", "8f14e45f", "2026", "concurrent-0", "project-1"])

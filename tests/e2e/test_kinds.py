@@ -6,6 +6,7 @@ one profile; the one whose suffix has no digit used three times as much all the 
 """
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tests.histories.openmetrics import write_openmetrics
 pytestmark = [pytest.mark.cluster, pytest.mark.chart, pytest.mark.prometheus]
 
 NAMESPACE, RELEASE_NAMESPACE = "kinds", "profiling-kinds"
+PERIOD_SECONDS = 1  # of the release under test
 # Each Pod's owner in the history; the mappings below hold the owners' owners (kube-state-metrics).
 PODS: dict[str, tuple[str, str] | None] = {
     "db-0": ("StatefulSet", "db"),
@@ -312,3 +314,37 @@ def test_a_daemon_sets_pod(release: Release) -> None:
     created = release.kubectl.json("create", "--filename=-", input=json.dumps(manual_pod))
 
     assert our_annotations(created)["liqo.io/cpuProfile"] == cpu_profile("DaemonSet", "agent")
+
+
+def test_jobs_named_like_runs_follow_their_real_owner(release: Release) -> None:
+    """CronJob `report` has a profile, which its runs get and no Job of a person's beside it.
+
+    At admission a Job's name decides: `report-2` is no run, since a schedule has 8 to 10 digits. Once Jobs
+    are listed, their owner does: back-fill takes the profile from `report-20261129`, which looks like a run,
+    and gives it to `by-hand`, which is one (as of `kubectl create job --from`). All then stay as they are.
+    """
+    kubectl, template = release.kubectl, pod_template()
+    template["spec"]["restartPolicy"] = "Never"
+    version = (
+        "batch/v1" if kubectl.run("api-versions").split().count("batch/v1beta1") == 0 else "batch/v1beta1"
+    )
+    spec = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template}}}
+    kubectl.apply(owner("CronJob", "report", version, spec=spec))
+    report = kubectl.json("get", "cronjob", "report", f"--namespace={NAMESPACE}")
+    of_report = {"apiVersion": version, "kind": "CronJob", "name": "report", "uid": report["metadata"]["uid"]}
+    jobs = {
+        job: owner("Job", job, "batch/v1", spec={"template": template})
+        for job in ("report-2", "report-20261129", "by-hand")
+    }
+    jobs["by-hand"]["metadata"]["ownerReferences"] = [of_report | {"controller": True}]
+    kubectl.apply(*jobs.values())
+    assert annotations_of(release, "job-name=report-2") == {}
+    expected = {job: dict[str, str]() for job in jobs}
+    expected["by-hand"] = needs_profiles("CronJob", NAMESPACE, "report")
+
+    def annotations() -> dict[str, dict[str, str]]:
+        return {job: annotations_of(release, f"job-name={job}") for job in jobs}
+
+    wait_until(lambda: annotations() == expected, 30, "back-fill to follow the owners")
+    time.sleep(3 * PERIOD_SECONDS)
+    assert annotations() == expected

@@ -26,6 +26,7 @@ from urllib.parse import parse_qs
 
 import httpx
 
+from app.sources.exported_labels import EXPORTED_POD
 from app.sources.mesh.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BYTES
 from app.sources.mesh.new_series import SERIES_ADDED
 from app.sources.owners import POD_OWNER
@@ -145,7 +146,7 @@ class EmojivotoPrometheus:
         return {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
     def _rows(self, question: Question) -> Iterator[Row]:
-        if question.signal == "owners":
+        if question.signal in {"owners", "reporter"}:
             return
         if question.signal == "planning":
             yield {_namespace_label(question.query): "emojivoto"}, self.load
@@ -184,6 +185,8 @@ def _namespace_label(query: str) -> str:
 def _signal_of(query: str) -> str:
     if re.search(r"namespace(,job)?(,cluster)?\)\(count_over_time", query) and "max by" not in query:
         return "planning"
+    if EXPORTED_POD in query:
+        return "reporter"
     if CPU_USAGE in query:
         return "cpu"
     signals = {MEMORY_USAGE: "memory", POD_OWNER: "owners", PERIODS: "throttling", LAST_REASON: "kills"}

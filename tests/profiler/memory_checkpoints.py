@@ -5,6 +5,8 @@ from itertools import count
 
 from app.errors import ClusterError, ConflictError
 
+MAX_BYTES = 1024 * 1024  # of a ConfigMap
+
 
 class MemoryCheckpoints:
     """The store, which outlives leaders; `before(verb, name)` runs before each call and may raise."""
@@ -37,6 +39,8 @@ class MemoryCheckpoints:
         """Create or replace a shard; ConflictError for an outdated version."""
         self._record_call("write", name)
         self._check(name, version)
+        if len(data) > MAX_BYTES:
+            raise ClusterError(f"{name}: Too long: may not be more than {MAX_BYTES} bytes")
         self.overwrite(name, data)
         return self.shards[name][0]
 

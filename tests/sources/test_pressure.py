@@ -1,5 +1,7 @@
 """Queries on throttling, OOM kills and pressure stalls: the texts, and their results as sparse samples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,7 @@ def test_the_query_on_pressure_on_memory() -> None:
     own = 'exported_namespace="",namespace="shop"'
     restarts = f"kube_pod_container_status_restarts_total{{{own}}}"
     now, before = largest(f"{restarts} > 0", "uid"), largest(f"{restarts} offset 10m > 0", "uid")
-    is_scraped = f"max by ()({restarts} offset 10m)"
+    is_scraped = f"max by (namespace)({restarts} offset 10m)"
     killed = f'reason="OOMKilled",{own}'
     last = largest(f"kube_pod_container_status_last_terminated_reason{{{killed}}}")
     terminated = f"kube_pod_container_status_terminated_reason{{{killed}}}"
@@ -52,13 +54,21 @@ def test_the_query_on_pressure_on_memory() -> None:
 
     query = pressure_query(Resource.MEMORY, SHOP)
 
-    assert query.startswith(
-        f"({largest(f'{now} unless {now} <= {before} and on () {is_scraped}')} and {last} == 1"
-        f" or ({largest(terminated)} == 1 unless {terminated_before} == 1)) or ("
+    kills = (
+        f"({largest(f'{now} unless {now} <= {before} and on (namespace) {is_scraped}')} and {last} == 1"
+        f" or ({largest(terminated)} == 1 unless {terminated_before} == 1))"
     )
-    assert query.endswith(
-        f" unless on () max by ()({restarts})) or {largest(rise)}"
-        f' or label_replace({largest(stalled)} > 0.05,"pressure","MemoryStalled","","")'
+    others = (
+        f' or {largest(rise)} or label_replace({largest(stalled)} > 0.05,"pressure","MemoryStalled","","")'
+    )
+    assert query == kills + others
+
+    renamed = pressure_query(Resource.MEMORY, replace(SHOP, state_reporter="monitoring"))
+
+    assert renamed.startswith(f"{kills} or (max by (namespace,pod,container)(label_replace(")
+    assert 'exported_namespace!="",namespace="monitoring",exported_namespace="shop"' in renamed
+    assert renamed.endswith(
+        f" unless on (namespace) group by (namespace)(last_over_time({restarts}[5m]))){others}"
     )
 
 

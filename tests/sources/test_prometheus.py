@@ -201,12 +201,12 @@ async def test_connections_may_have_a_prometheus_of_their_own() -> None:
     )
     async with source as prometheus:
         await usage(prometheus.container_samples(Resource.CPU, STEPS))
-        await prometheus.pod_owners(STEPS)  # twice: kube-state-metrics is silent
+        await prometheus.pod_owners(STEPS)  # three queries: kube-state-metrics is silent
         await only(prometheus.pressure_samples(Resource.MEMORY, STEPS))
         await only(prometheus.connection_samples(STEPS))
 
     hosts = [request.url.host for request in wire.requests]
-    assert hosts == ["prometheus.example"] * 5 + ["viz.example"] * 8
+    assert hosts == ["prometheus.example"] * 6 + ["viz.example"] * 8
     assert prometheus.mesh_api.url == "http://viz.example:9090"
 
 

@@ -5,8 +5,9 @@ east (ours)               0.02      20,000,000          0  1 and 0.5            
 west                      0.50     900,000,000   9 of 10  50 and 50                              40
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -182,6 +183,74 @@ async def test_several_clusters_are_refused_in_words(shared: Prometheus, provide
             await usage(prometheus.container_samples(Resource.CPU, HALF_HOUR))
         with pytest.raises(SeveralClustersError, match=SEVERAL):
             await only(prometheus.connection_samples(HALF_HOUR))
+
+
+def of_two_namespaces(cluster: str, *others: tuple[str, str]) -> list[tuple[str, dict[str, str]]]:
+    """The usage and requests of `shop`, `evil` and *others* (namespace and cluster), and a kubelet."""
+    named = [("shop", cluster), ("evil", cluster), *others]
+    series = [
+        (metric, {**CONTAINER, "namespace": namespace, "cluster": name, "job": "kubelet"})
+        for namespace, name in named
+        for metric in ("container_memory_working_set_bytes", "container_cpu_usage_seconds_total")
+    ]
+    for namespace, name in named:
+        edge = istio_edge("source", (namespace, "web"), (namespace, "db"), pod=POD, namespace=namespace)
+        series.append(("istio_requests_total", {**edge, "cluster": name}))
+    kubelet = {"job": "kubelet", "namespace": "kube-system", "instance": "10.0.0.1:10250"}
+    return [*series, ("up", {**kubelet, "cluster": cluster})]
+
+
+@pytest.fixture
+def serve(
+    prometheus_factory: PrometheusFactory, tmp_path: Path
+) -> Callable[[list[tuple[str, dict[str, str]]]], Prometheus]:
+    """A Prometheus with these series, which rise by 1 a second."""
+
+    def start(samples: list[tuple[str, dict[str, str]]]) -> Prometheus:
+        metrics: dict[str, list[Series]] = {}
+        for metric, labels in samples:
+            metrics.setdefault(metric, []).append(Series(labels, TIMES, (TIMES - TIMES[0] + 1.0)))
+        path = tmp_path / "tenants.openmetrics"
+        families = [
+            Family(metric, "counter" if metric.endswith("_total") else "gauge", tuple(series))
+            for metric, series in metrics.items()
+        ]
+        write_openmetrics(path, families)
+        return prometheus_factory(path)
+
+    return start
+
+
+async def test_a_tenant_can_not_end_the_signals_of_a_small_cluster(
+    serve: Callable[[list[tuple[str, dict[str, str]]]], Prometheus],
+) -> None:
+    """A Pod of `evil` exposes its usage and its requests with `cluster="x"`, and an `up` of its own.
+
+    Both clusters then have half of the two namespaces or more. Before, all signals were refused.
+    """
+    claim = ("up", {"job": "kubelet", "namespace": "evil", "instance": "10.42.0.9:80", "cluster": "x"})
+    prometheus = serve([*of_two_namespaces("east", ("evil", "x")), claim])
+
+    async with PrometheusSource(prometheus.url, scope=Scope(), network_provider="istio") as opened:
+        samples = await usage(opened.container_samples(Resource.CPU, HALF_HOUR))
+        connections = await only(opened.connection_samples(HALF_HOUR))
+
+    assert {container.namespace for container in samples.containers} == {"shop", "evil"}
+    assert {edge.source.namespace for edge in connections.edges} == {"shop", "evil"}
+
+
+async def test_a_second_cluster_of_few_namespaces_is_refused(
+    serve: Callable[[list[tuple[str, dict[str, str]]]], Prometheus],
+) -> None:
+    """Its kubelet is in kube-system, where no tenant has a Pod; one of three namespaces is its own."""
+    kubelet = {"job": "kubelet", "namespace": "kube-system", "instance": "10.1.0.1:10250", "cluster": "west"}
+    prometheus = serve([*of_two_namespaces("east", ("crm", "west")), ("up", kubelet)])
+
+    async with PrometheusSource(prometheus.url, scope=Scope(), network_provider="istio") as opened:
+        with pytest.raises(SeveralClustersError, match="cluster is east, west"):
+            await usage(opened.container_samples(Resource.CPU, HALF_HOUR))
+        with pytest.raises(SeveralClustersError, match="cluster is east, west"):
+            await only(opened.connection_samples(HALF_HOUR))
 
 
 @pytest.mark.parametrize(

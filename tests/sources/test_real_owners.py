@@ -285,8 +285,8 @@ def exported(labels: Labels, **scraped: str) -> Labels:
 async def test_owners_with_exported_labels(serve: Serve) -> None:
     """Without `honorLabels`, the labels `namespace` and `pod` name kube-state-metrics, and not the objects.
 
-    The Pod of kube-state-metrics itself has its own owner alone. A tenant's Pod that claims an owner in
-    another namespace is scraped by another job.
+    The Pod of kube-state-metrics itself has its own owner alone. A tenant's Pod claims an owner in another
+    namespace.
     """
     web = owned("pod", "web-5f5b555dff-fcg7c", "ReplicaSet", "web-5f5b555dff")
     replicaset = owned("replicaset", "web-5f5b555dff", "Deployment", "web")
@@ -300,6 +300,7 @@ async def test_owners_with_exported_labels(serve: Serve) -> None:
                 exported(claim, namespace="evil", pod="evil-0", job="kubernetes-pods"),
             ],
             "kube_replicaset_owner": [exported(replicaset)],
+            "container_memory_working_set_bytes": [{**web, "container": "web", "job": "kubelet"}],
         }
     )
 

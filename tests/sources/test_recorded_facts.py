@@ -92,12 +92,12 @@ def test_the_text_of_the_query_on_requests() -> None:
 
     assert container_requests(Resource.CPU, scope) == (
         "max by (namespace,pod,container)(max_over_time(kube_pod_container_resource_requests{"
-        'container!="",container!="POD",resource="cpu",namespace="shop",cluster="north"}[5m]))'
+        'resource="cpu",exported_namespace="",namespace="shop",cluster="north"}[5m]))'
     )
 
 
 async def test_requests_are_queried_at_one_time() -> None:
-    """Two queries, on CPU and on memory, both on the last step."""
+    """Three queries on the last step: the reporter, then CPU and memory."""
     ranges: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -116,4 +116,4 @@ async def test_requests_are_queried_at_one_time() -> None:
         requests = await PrometheusRequests(api, Scope()).container_requests(3)
 
     assert requests == {PodContainer("shop", "web-1", "main"): {Resource.CPU: 0.5, Resource.MEMORY: 1e6}}
-    assert ranges == ["900 900"] * 2
+    assert ranges == ["900 900"] * 3

@@ -3,15 +3,17 @@
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from app.domain.fair_shares import take_turns
+from app.domain.fair_shares import take_turns, within_size
 from app.domain.workloads import Workload
 from app.history.samples import EdgeFault
 from app.profiler.cycle.collected_samples import CollectedSamples
 from app.profiler.cycle.publisher import PublishResult
+from app.profiler.cycle.status_report import namespace_in
 
 T = TypeVar("T")
 _REMEMBERED = timedelta(days=1)
 _MAX_LISTED_NAMESPACES, _MAX_LISTED_NEEDS = 20, 500
+_MAX_LISTED_SIZE, _MAX_NAME_LENGTH = 128 * 1024, 400  # of the report, which is one ConfigMap
 # Metrics choose the names, and may choose others in each cycle.
 _MAX_REMEMBERED = 5000
 
@@ -52,15 +54,12 @@ class Findings:
             namespaces.setdefault(fault.value, []).append(namespace or "(none)")
         findings = {
             "droppedEdges": {fault: names[:_MAX_LISTED_NAMESPACES] for fault, names in namespaces.items()},
-            "absurdNeeds": {
-                str(workload): self._needs[workload][0]
-                for workload in take_turns(
-                    sorted(self._needs), lambda workload: workload.namespace, _MAX_LISTED_NEEDS
-                )
-            },
+            "absurdNeeds": self._listed_needs(),
             "forgottenUsage": sorted(self._forgotten)[:_MAX_LISTED_NAMESPACES],
-            "distrustedOwners": sorted(self._distrusted_owners)[:_MAX_LISTED_NAMESPACES],
-            "containerJobs": self._container_jobs[:_MAX_LISTED_NAMESPACES] if self._has_several_jobs else [],
+            "distrustedOwners": self._listed_owners(),
+            "containerJobs": [job[:_MAX_NAME_LENGTH] for job in self._container_jobs[:_MAX_LISTED_NAMESPACES]]
+            if self._has_several_jobs
+            else [],
             "refusedWrites": published.refused,
             "ignoredObjects": {"total": published.ignored, "names": list(published.ignored_names)}
             if published.ignored
@@ -68,6 +67,17 @@ class Findings:
             "lagSeconds": self._lags_seconds,
         }
         return {name: finding for name, finding in findings.items() if finding}
+
+    def _listed_needs(self) -> dict[str, str]:
+        workloads = take_turns(sorted(self._needs), lambda workload: workload.namespace, _MAX_LISTED_NEEDS)
+        needs = {str(workload): self._needs[workload][0] for workload in workloads}
+        return within_size(needs, namespace_in, _MAX_LISTED_SIZE)
+
+    def _listed_owners(self) -> list[str]:
+        """Objects by namespace and names, which a metric chooses."""
+        owners = sorted(self._distrusted_owners)
+        listed = take_turns(owners, lambda name: name.partition("/")[0], _MAX_LISTED_NAMESPACES)
+        return [name[:_MAX_NAME_LENGTH] for name in listed]
 
     @property
     def _has_several_jobs(self) -> bool:

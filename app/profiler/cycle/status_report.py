@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from app.domain.fair_shares import take_turns
+from app.domain.fair_shares import take_turns, within_size
 from app.domain.profiles import Identity, ProfileKind, Resource
 from app.domain.workloads import Workload
 from app.profiler.cycle.signals import Signal, SignalState
 
 # The report is one ConfigMap; the API server accepts at most 1 MiB.
 _MAX_LISTED, _MAX_PAST, _MAX_FAULTS, _MAX_FAULT_LENGTH = 2000, 50, 200, 300
+# Names of custom resources have up to 253 characters.
+_MAX_LISTED_SIZE = 512 * 1024
 
 
 class Reasons(dict[str, str]):
@@ -122,14 +124,19 @@ def build_report(  # noqa: PLR0913 - one argument per part of the report
 
 
 def _listed(reasons: list[tuple[str, str]], existing: int) -> dict[str, str]:
-    """The first reasons; beyond the limit namespaces take turns, in which those that exist come first."""
+    """The first reasons; beyond the limits namespaces take turns, in which those that exist come first."""
 
     def namespace_of(reason: tuple[str, str]) -> str:
-        return reason[0].partition("/")[0]
+        return namespace_in(reason[0])
 
     first = take_turns(reasons[:existing], namespace_of, _MAX_LISTED)
     past = take_turns(reasons[existing:], namespace_of, min(_MAX_LISTED - len(first), _MAX_PAST))
-    return dict([*first, *past])
+    return within_size(dict([*first, *past]), namespace_in, _MAX_LISTED_SIZE)
+
+
+def namespace_in(workload: str) -> str:
+    """The namespace in the text of a workload: `namespace/name`, or `kind/namespace/name`."""
+    return workload.split("/")[-2]
 
 
 def report_faults(faults: Mapping[str, str]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class Istio:
             *destination_matchers(SERVER_LABELS[0], scope),
         )
         counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
-        labels = load_labels(SOURCE_LABELS[:1], scope)
+        labels = load_labels((SOURCE_LABELS[0], "namespace"), scope)
         query = f"{4 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
         return LabeledQuery(query, labels, frozenset(labels[1:]))
 

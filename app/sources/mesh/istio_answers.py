@@ -72,11 +72,11 @@ def edge_rates(answers: IstioAnswers, proxy_namespaces: Collection[str]) -> Edge
     A stream of gRPC is one request with many messages, so that the larger of both counts. What tunnels report
     counts for edges that no other proxy reports.
     """
-    own = _own_cluster(answers)
+    clusters = _Clusters.of(answers)
     foreign: dict[Key, str] = {}
 
     def trusted(matrix: SeriesMatrix) -> EdgeReports:
-        near, far = _in_cluster(matrix, own)
+        near, far = _in_cluster(matrix, clusters)
         foreign.update(far)
         return trusted_rates(near, proxy_namespaces)
 
@@ -132,27 +132,46 @@ def source_workload(key: Key) -> Workload | None:
     return None if UNKNOWN in key else Workload(namespace, name, "")
 
 
-def _own_cluster(answers: IstioAnswers) -> str:
-    """The cluster in which most namespaces report; raises SeveralClustersError."""
-    values: dict[str, set[str]] = {}
-    for key in chain.from_iterable(matrix.keys for matrix in (answers.requests, *answers.of_edges)):
-        source, destination, *_, namespace, reporter = key[len(EDGE_LABELS) :]
-        cluster = source if reporter == CLIENT else destination
-        if cluster not in _UNKNOWN_CLUSTERS:
-            values.setdefault(namespace, set()).add(cluster)
-    return own_cluster(values, " and ".join(CLUSTER_LABELS))
+@dataclass(frozen=True, slots=True)
+class _Clusters:
+    """The cluster of most namespaces, empty if none is; and those that the proxies of each namespace name."""
+
+    own: str
+    by_namespace: Mapping[str, Collection[str]]
+
+    @classmethod
+    def of(cls, answers: IstioAnswers) -> "_Clusters":
+        """By the end that reports; raises SeveralClustersError."""
+        values: dict[str, set[str]] = {}
+        for key in chain.from_iterable(matrix.keys for matrix in (answers.requests, *answers.of_edges)):
+            source, destination, *_, namespace, reporter = key[len(EDGE_LABELS) :]
+            cluster = source if reporter == CLIENT else destination
+            if cluster not in _UNKNOWN_CLUSTERS:
+                values.setdefault(namespace, set()).add(cluster)
+        return cls(own_cluster(values, " and ".join(CLUSTER_LABELS)), values)
+
+    def covers(self, ends: Collection[str], namespace: str) -> bool:
+        """True if the clusters of *ends*, as a proxy in *namespace* reports them, are the own one or unknown.
+
+        Where no cluster is that of most, edges of a namespace that names several count for none.
+        """
+        named = {*ends} - _UNKNOWN_CLUSTERS
+        if self.own:
+            return named <= {self.own}
+        return not named or len(self.by_namespace.get(namespace, ())) < 2
 
 
-def _in_cluster(matrix: SeriesMatrix, own: str) -> tuple[SeriesMatrix, dict[Key, str]]:
-    """The rates of edges within the cluster *own*, without the labels of clusters; and who reports others."""
+def _in_cluster(matrix: SeriesMatrix, clusters: _Clusters) -> tuple[SeriesMatrix, dict[Key, str]]:
+    """The rates of edges within the own cluster, without the labels of clusters; and who reports others."""
     rows: dict[Key, list[int]] = {}
     foreign: dict[Key, str] = {}
     first, last = len(EDGE_LABELS), len(EDGE_LABELS) + len(CLUSTER_LABELS)
     for row, key in enumerate(matrix.keys):
-        if not own or {*key[first:last]} - _UNKNOWN_CLUSTERS <= {own}:
+        namespace = key[-len(REPORT_LABELS)]
+        if clusters.covers(key[first:last], namespace):
             rows.setdefault((*key[:first], *key[last:]), []).append(row)
         else:
-            foreign[key[:first]] = key[-len(REPORT_LABELS)]
+            foreign[key[:first]] = namespace
     if len(rows) == len(matrix.keys):  # the usual case: nothing to add up
         return replace(matrix, keys=tuple(rows)), foreign
     values = [_total(matrix.values[numbers]) for numbers in rows.values()]

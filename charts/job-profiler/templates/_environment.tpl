@@ -142,6 +142,10 @@ Each template takes the root and returns a list of name and value.
 - name: CONTAINER_METRICS_MATCHER
   value: {{ . | quote }}
 {{- end }}
+{{- with .Values.prometheus.stateMetricsMatcher }}
+- name: STATE_METRICS_MATCHER
+  value: {{ . | quote }}
+{{- end }}
 {{- with .Values.prometheus.cluster }}
 - name: PROMETHEUS_CLUSTER
   value: {{ . | quote }}

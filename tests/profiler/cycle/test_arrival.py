@@ -159,3 +159,89 @@ def test_a_review_is_part_of_the_query_on_the_newest_steps() -> None:
 def test_a_stored_number_of_open_steps_is_bounded(stored: int, steps: int) -> None:
     """A check-point may have any number."""
     assert arrival(stored).open_steps == steps
+
+
+def settled_step(measured: Arrival, newest: int) -> int:
+    settlement = measured.settlement(newest)
+    assert settlement
+    return settlement.settled_step
+
+
+def read_what_is_open(measured: Arrival, newest: int, cycles: int, lags: Mapping[str, int]) -> int:
+    """So many cycles from *newest* on, each on the steps that have not settled; returns the last one."""
+    for step in range(newest, newest + cycles):
+        missing = [StepRange(settled_step(measured, step - 1) + 1, step)]
+        read(measured, step, *measured.with_review(missing, step), lags=lags)
+    return newest + cycles - 1
+
+
+def teams(count: int, lag: int = 0) -> dict[str, int]:
+    """So many namespaces, and their lag."""
+    return {f"team-{number}": lag for number in range(count)}
+
+
+@pytest.mark.parametrize("lag", [1, 5])
+def test_samples_of_one_tenant_that_come_late_keep_no_step_open(lag: int) -> None:
+    """The tenant has 2 % of the samples, in one of 50 namespaces: neither lag nor open steps change.
+
+    Before, the smallest number of late samples showed as the lag of all. What is lost is named.
+    """
+    measured = arrival()
+
+    follow(measured, NOW, 13, **teams(49), evil=lag)
+
+    assert (measured.lag_seconds, measured.open_steps) == (0, 2)
+    assert measured.lost.keys() <= {"evil"}
+
+
+def test_late_samples_of_a_small_tenant_in_a_small_cluster() -> None:
+    """One late sample of 301 is below half a percent, although it is of one of two namespaces."""
+    measured = arrival()
+    namespaces = [*["shop"] * 300, "evil"]
+    for newest in (NOW, NOW + 1):
+        part = StepRange(newest - 2, newest)
+        lag = np.array([*[0] * 300, 1]).reshape(-1, 1)
+        present = np.arange(part.first, part.last + 1) <= newest - lag
+        measured.note(newest, part, namespaces, present)
+        measured.finish(newest)
+
+    assert measured.lag_seconds == 0
+
+
+@pytest.mark.parametrize("late", [3, 10])
+def test_a_writer_has_some_namespaces(late: int) -> None:
+    """A node's agent has three of 50 namespaces, or ten: its lag is that of samples, as before."""
+    measured = arrival()
+
+    follow(measured, NOW, 13, **teams(50 - late), **{f"late-{number}": 5 for number in range(late)})
+
+    assert (measured.lag_seconds, measured.open_steps) == (5 * 300, 6)
+
+
+@pytest.mark.parametrize("newest_of_tenant", [0, -2], ids=["on time", "timestamps ahead"])
+def test_a_tenant_on_time_settles_no_step_of_a_store_that_is_late(newest_of_tenant: int) -> None:
+    """All other samples are 20 minutes behind: the last step with samples of theirs waits, as without it.
+
+    Before, the tenant's newest sample settled steps that had none of all others, which then were lost.
+    """
+    measured = arrival()
+    lags = {**teams(49, lag=4), "evil": newest_of_tenant}
+    read(measured, NOW, StepRange(NOW - 20, NOW), lags=lags)
+    newest = read_what_is_open(measured, NOW + 1, 14, lags)
+
+    assert measured.settlement(newest) == Settlement(newest, newest - 5)
+    assert (measured.lag_seconds, measured.lost) == (4 * 300, {})
+
+
+def test_most_namespaces_may_end() -> None:
+    """Of 50 namespaces one is left: after an hour its samples alone settle steps; nothing has stalled."""
+    measured = arrival()
+    end = follow(measured, NOW, 14, **teams(50))
+    settled = []
+    for newest in range(end + 1, end + 20):
+        read_what_is_open(measured, newest, 1, teams(1))
+        settled.append(newest - settled_step(measured, newest))
+        assert not measured.is_stalled(newest)
+
+    assert max(settled) <= 13
+    assert settled[-1] == 2

@@ -169,7 +169,8 @@ async def test_owners_are_queried_for_the_past() -> None:
 async def test_owners_of_an_unknown_pod_are_queried() -> None:
     """At 12:05 there are 8 queries and two on owners: kube-state-metrics' metric and the mixin's.
 
-    Once an hour two more count the series: a quiet cycle with one mesh has at most twelve queries.
+    Once an hour two more count the series, and one asks whose objects are described: a quiet cycle with one
+    mesh has at most twelve queries but for that one.
     """
     pods = {("emojivoto", pod): workload(name) for name, pod in PODS.items() if name != "emoji"}
     scenario = Scenario(EmojivotoPrometheus(), snapshot=ClusterSnapshot(pods, DEPLOYMENTS))
@@ -184,7 +185,7 @@ async def test_owners_of_an_unknown_pod_are_queried() -> None:
     scenario.prometheus.questions.clear()
     await scenario.cycle(minutes=60)
     queries = Counter(query.signal for query in scenario.prometheus.questions)
-    assert (queries["planning"], queries.total()) == (2, 12)
+    assert (queries["planning"], queries["reporter"], queries.total()) == (2, 1, 13)
 
 
 async def test_an_unchanged_report_is_not_written() -> None:
@@ -301,7 +302,7 @@ async def test_disabled_connections_are_not_queried() -> None:
     await scenario.cycle()
 
     signals = {query.signal for query in scenario.prometheus.questions}
-    assert signals == {"planning", "owners", "cpu", "memory", "throttling", "kills"}
+    assert signals == {"planning", "reporter", "owners", "cpu", "memory", "throttling", "kills"}
     assert not [query for query in scenario.prometheus.questions if "istio" in query.query]
     assert scenario.sink.signals["connections"]["state"] == "Off"
 

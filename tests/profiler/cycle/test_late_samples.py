@@ -189,7 +189,8 @@ def on_time(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_the_outcome_on_time(on_time: dict[str, Any]) -> None:
     """All steps but the two that are open; half of nine steps in pressure, five of them before midnight."""
     assert on_time["lag"] == 0
-    assert on_time["missing"] == [[StepRange(LAST + 1, LAST + 2)]] * 5
+    histories = len(Resource) + len(Pressure) + 1
+    assert on_time["missing"] == [[StepRange(LAST + 1, LAST + 2)]] * histories
     web = on_time["samples"][Pressure.CPU_THROTTLING, (Workload("shop", "web"), "app")]
     cart = on_time["samples"][Pressure.CPU_THROTTLING, (Workload("shop", "cart"), "app")]
     before_midnight = (LAST + 1) // 288 - 1

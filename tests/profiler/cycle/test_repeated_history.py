@@ -59,7 +59,7 @@ async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
     """A new leader over the same store sends all queries again: no write, and every byte stays.
 
     Two resources, two kinds of pressure, two sources of owners (without a result), four queries on one mesh
-    and one on the other, and the counts of three kinds of series: 2 + 2 + 2 + 5 + 3 = 14.
+    and one on the other, the counts of three kinds of series, and the reporter: 2 + 2 + 2 + 5 + 3 + 1 = 15.
     """
     first = await after_one_cycle()
     stored = first.stored
@@ -68,7 +68,7 @@ async def test_a_restart_reads_the_past_again_and_changes_nothing() -> None:
 
     report = await restarted.cycle(minutes=2)
 
-    assert len(first.prometheus.questions) == 14
+    assert len(first.prometheus.questions) == 15
     assert (report.written, restarted.stored) == (0, stored)
 
 

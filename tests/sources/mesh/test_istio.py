@@ -134,8 +134,8 @@ def test_the_load() -> None:
     load = Istio().load(SOME)
 
     counts = f"count_over_time(istio_requests_total{{{BOTH}}}[5m])"
-    assert load.query == f"16 * sum by (source_workload_namespace,cluster)({counts})"
-    assert load.labels == ("source_workload_namespace", "cluster")
+    assert load.query == f"16 * sum by (source_workload_namespace,namespace,cluster)({counts})"
+    assert load.labels == ("source_workload_namespace", "namespace", "cluster")
 
 
 def test_without_metrics_of_its_proxies_there_are_no_edges() -> None:
