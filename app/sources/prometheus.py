@@ -28,7 +28,7 @@ from app.sources import owners, pressure, queries
 from app.sources.budgeted_queries import BudgetedQueries
 from app.sources.chunked_query import Chunk, failure_texts
 from app.sources.connections import ConnectionQueries
-from app.sources.core_usage import add_up_cores
+from app.sources.core_usage import usage_of_containers, young_pods
 from app.sources.credentials import PrometheusCredentials
 from app.sources.load_meter import LoadMeter
 from app.sources.memory_budget import MemoryBudget
@@ -36,7 +36,15 @@ from app.sources.mesh.istio import DEFAULT_PROXY_NAMESPACES
 from app.sources.mesh.providers import supported_meshes
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, SampleLoad
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
-from app.sources.queries import CORE_LABEL, ClusterName, Scope, Shard, usage_labels
+from app.sources.queries import (
+    CORE_LABEL,
+    CORE_LABELS,
+    YOUNG_LABEL,
+    ClusterName,
+    Scope,
+    Shard,
+    usage_labels,
+)
 from app.sources.query_observer import QueryObserver
 from app.sources.query_result import (
     Key,
@@ -194,15 +202,29 @@ class PrometheusSource:
         """One sample per container and step."""
         scope = self._scope.restricted_to(namespaces)
 
-        async def run(shard: Shard, chunk: StepRange) -> QueryResult:
-            query, labels = queries.container_usage(resource, scope.within(shard)), usage_labels(resource)
-            optional = frozenset({CORE_LABEL})
-            return await self.api.query_range(query, labels, chunk, optional, signal=resource.value)
+        async def run(shard: Shard, chunk: StepRange) -> list[QueryResult]:
+            within, labels = scope.within(shard), usage_labels(resource)
+            query, optional = queries.container_usage(resource, within), frozenset({CORE_LABEL, YOUNG_LABEL})
+            result = await self.api.query_range(query, labels, chunk, optional, signal=resource.value)
+            return [result, *(await self._slopes(result, within) if resource is Resource.CPU else ())]
 
         load = await self._container_load(steps, namespaces)
         chunked = self._queries.chunked(resource.value, run, load)
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
             yield await asyncio.to_thread(_split_by_day, resource, chunk, namespaces)
+
+    async def _slopes(self, result: QueryResult, scope: Scope) -> list[QueryResult]:
+        """The slopes of the young series that *result* marks."""
+        return [
+            await self.api.query_range(
+                queries.cpu_slopes(young.pods, scope),
+                CORE_LABELS,
+                young.steps,
+                frozenset({CORE_LABEL}),
+                signal=Resource.CPU.value,
+            )
+            for young in await asyncio.to_thread(young_pods, result)
+        ]
 
     async def pressure_samples(
         self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
@@ -267,14 +289,15 @@ class PrometheusSource:
 
 
 def _split_by_day(
-    resource: Resource, chunk: Chunk[QueryResult], namespaces: NamespaceSelection
+    resource: Resource, chunk: Chunk[list[QueryResult]], namespaces: NamespaceSelection
 ) -> list[ContainerSamples]:
     """The samples of each day, the newest day first."""
     days = []
     answered, failed = namespaces.without(chunk.failed), failure_texts(chunk.failed)
-    results = chunk.results
-    if CORE_LABEL in usage_labels(resource):
-        results = [add_up_cores(result) for result in results]
+    results = [
+        usage_of_containers(result, slopes) if resource is Resource.CPU else result
+        for result, *slopes in chunk.results
+    ]
     for day in sorted(chunk.steps.by_day(), reverse=True):
         matrix = concatenate_matrices([result.within(day) for result in results])
         containers = tuple(PodContainer(*key) for key in matrix.keys)

@@ -3,8 +3,9 @@
 A query is evaluated at the ends of aligned 5-minute steps and looks back over exactly one step. Every
 selector is built by `selector`, which excludes the series of other clusters.
 
-`rate` divides by the whole step, also for a container that ran for a part of it. For a series that is younger
-than two steps, the slope between its samples counts instead where it is larger.
+`rate` divides by the whole step, also for a container that ran for a part of it. A series that is younger
+than two steps is marked: its usage is the slope between the first and the last sample seen. That is asked for
+by the names of Pods, since the times of samples take a server 30 times as long as a rate.
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,9 @@ from app.domain.profiles import Resource
 
 CONTAINER_LABELS = ("namespace", "pod", "container")
 CORE_LABEL = "cpu"
+# The profiler's own label on the mark of young series. Scraped series have no label with this beginning.
+YOUNG_LABEL = "__young"
+CORE_LABELS = (*CONTAINER_LABELS, CORE_LABEL)
 LOAD_LABELS = ("namespace",)
 CONTAINER_LOAD_LABELS = ("namespace", "job")
 
@@ -24,8 +28,8 @@ MEMORY_USAGE = "container_memory_working_set_bytes"
 CONTAINER_REQUESTS = "kube_pod_container_resource_requests"
 
 WINDOW, TWO_WINDOWS = "5m", "10m"
-# The profiler's own label on slopes. Scraped series have no label with this beginning.
-_SLOPE_LABEL = "__slope"
+# The points at which a slope looks for samples: those of a step and, in every version, its begin.
+_POINTS = "[301s:15s]"
 # cAdvisor also has series for the whole Pod (no container name) and its pause container: both count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
 Matchers = tuple[str, ...]
@@ -85,24 +89,36 @@ def container_usage(resource: Resource, scope: Scope) -> str:
     cgroups for it. The largest of them counts; CPU by core, which are then to be added up.
     """
     if resource is Resource.CPU:
-        return aggregate("max", usage_labels(resource), _rate_or_slope(cadvisor_selector(CPU_USAGE, scope)))
+        return _rates_and_marks(cadvisor_selector(CPU_USAGE, scope))
     largest = f"max_over_time({cadvisor_selector(MEMORY_USAGE, scope)}[{WINDOW}])"
     return aggregate("max", usage_labels(resource), largest)
 
 
 def usage_labels(resource: Resource) -> tuple[str, ...]:
     """The labels of the series of `container_usage`."""
-    return (*CONTAINER_LABELS, CORE_LABEL) if resource is Resource.CPU else CONTAINER_LABELS
+    return (*CORE_LABELS, YOUNG_LABEL) if resource is Resource.CPU else CONTAINER_LABELS
 
 
-def _rate_or_slope(series: str) -> str:
-    """The rate of each series and, with one more label, the slope of each that is younger than two steps.
+def _rates_and_marks(series: str) -> str:
+    """The rates by container and core, and a mark for those with two samples of a series that is young.
 
-    The slope of a counter that was reset may be negative, and VictoriaMetrics has a slope of 0 for a single
-    sample: neither counts.
+    Both are aggregated apart, since a server hashes the labels of all that `or` joins.
     """
-    slopes = f"(deriv({series}[{WINDOW}]) unless {series} offset {TWO_WINDOWS}) > 0"
-    return f'rate({series}[{WINDOW}]) or label_replace({slopes},"{_SLOPE_LABEL}","1","","")'
+    young = f"count_over_time({series}[{WINDOW}]) > 1 unless {series} offset {TWO_WINDOWS}"
+    rates, marks = (aggregate("max", CORE_LABELS, each) for each in (f"rate({series}[{WINDOW}])", young))
+    return f'{rates} or label_replace({marks},"{YOUNG_LABEL}","1","","")'
+
+
+def cpu_slopes(pods: Iterable[str], scope: Scope) -> str:
+    """The query on the slopes of the series of *pods*: what is used between two samples, by their distance.
+
+    These are the first and the last sample of a step; in place of the first, the last one before the step if
+    there is one. `delta` extrapolates usage and time in the same way. After a reset it is too small. Of
+    VictoriaMetrics, it would count a small first value too.
+    """
+    series = container_selector(CPU_USAGE, scope, *scope.cadvisor_matchers, *equal_matchers("pod", pods))
+    usage, seconds = (f"delta({each}{_POINTS})" for each in (f"({series} + 1e9)", f"timestamp({series})"))
+    return aggregate("max", CORE_LABELS, f"{usage} / {seconds} > 0")
 
 
 def load_labels(labels: tuple[str, ...], scope: Scope) -> tuple[str, ...]:
