@@ -1,8 +1,9 @@
 """Samples of containers (cAdvisor, kube-state-metrics) and connections (a mesh) from Prometheus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from types import TracebackType
 from typing import Literal, Self, TypeVar
@@ -28,7 +29,7 @@ from app.sources import owners, pressure, queries
 from app.sources.budgeted_queries import BudgetedQueries
 from app.sources.chunked_query import Chunk, failure_texts
 from app.sources.connections import ConnectionQueries
-from app.sources.core_usage import usage_of_containers, young_pods
+from app.sources.core_usage import usage_of_containers
 from app.sources.credentials import PrometheusCredentials
 from app.sources.load_meter import LoadMeter
 from app.sources.memory_budget import MemoryBudget
@@ -38,7 +39,6 @@ from app.sources.planning import DEFAULT_SAMPLE_BUDGET, SampleLoad
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
 from app.sources.queries import (
     CORE_LABEL,
-    CORE_LABELS,
     YOUNG_LABEL,
     ClusterName,
     Scope,
@@ -52,6 +52,7 @@ from app.sources.query_result import (
     concatenate_matrices,
     concatenate_results,
 )
+from app.sources.young_series import with_slopes, young_pods
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -205,26 +206,14 @@ class PrometheusSource:
         async def run(shard: Shard, chunk: StepRange) -> list[QueryResult]:
             within, labels = scope.within(shard), usage_labels(resource)
             query, optional = queries.container_usage(resource, within), frozenset({CORE_LABEL, YOUNG_LABEL})
-            result = await self.api.query_range(query, labels, chunk, optional, signal=resource.value)
-            return [result, *(await self._slopes(result, within) if resource is Resource.CPU else ())]
+            ask = partial(self.api.query_range, labels=labels, optional=optional, signal=resource.value)
+            result = await ask(query, steps=chunk)
+            return [result, *await _slopes(ask, partial(queries.cpu_slopes, scope=within), result)]
 
         load = await self._container_load(steps, namespaces)
         chunked = self._queries.chunked(resource.value, run, load)
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
             yield await asyncio.to_thread(_split_by_day, resource, chunk, namespaces)
-
-    async def _slopes(self, result: QueryResult, scope: Scope) -> list[QueryResult]:
-        """The slopes of the young series that *result* marks."""
-        return [
-            await self.api.query_range(
-                queries.cpu_slopes(young.pods, scope),
-                CORE_LABELS,
-                young.steps,
-                frozenset({CORE_LABEL}),
-                signal=Resource.CPU.value,
-            )
-            for young in await asyncio.to_thread(young_pods, result)
-        ]
 
     async def pressure_samples(
         self, resource: Resource, steps: StepRange, namespaces: NamespaceSelection = EVERY_NAMESPACE
@@ -232,15 +221,19 @@ class PrometheusSource:
         """The steps with pressure on *resource*; none if no metric of it is scraped."""
         scope, signal = self._scope.restricted_to(namespaces), _PRESSURE_SIGNALS[resource]
 
-        async def run(shard: Shard, chunk: StepRange) -> QueryResult:
-            query = pressure.pressure_query(resource, scope.within(shard))
-            labels, optional = pressure.LABELS, pressure.OPTIONAL_LABELS
-            return await self.api.query_range(query, labels, chunk, optional, signal=signal)
+        async def run(shard: Shard, chunk: StepRange) -> list[QueryResult]:
+            within, labels, optional = scope.within(shard), pressure.LABELS, pressure.OPTIONAL_LABELS
+            ask = partial(self.api.query_range, labels=labels, optional=optional, signal=signal)
+            result = await ask(pressure.pressure_query(resource, within), steps=chunk)
+            return [
+                result,
+                *await _slopes(ask, partial(pressure.slopes_query, resource, scope=within), result),
+            ]
 
         load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_LOADS[resource])
         chunked = self._queries.chunked(signal, run, load)
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
-            result = concatenate_results(chunk.results)
+            result = concatenate_results([with_slopes(first, slopes) for first, *slopes in chunk.results])
             answered, failed = namespaces.without(chunk.failed), failure_texts(chunk.failed)
             yield [
                 replace(samples, answered=answered, failed=failed)
@@ -286,6 +279,14 @@ class PrometheusSource:
 
     async def _container_load(self, steps: StepRange, namespaces: NamespaceSelection) -> SampleLoad:
         return (await self._load_meter.of_containers(self._scope, steps)).within(namespaces)
+
+
+async def _slopes(
+    ask: Callable[..., Awaitable[QueryResult]], query: Callable[..., str], result: QueryResult
+) -> list[QueryResult]:
+    """The slopes of the young series that *result* marks, by the *query* on Pods."""
+    parts = await asyncio.to_thread(young_pods, result)
+    return [await ask(query(pods=young.pods), steps=young.steps) for young in parts]
 
 
 def _split_by_day(

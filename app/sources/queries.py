@@ -17,8 +17,8 @@ from app.domain.profiles import Resource
 
 CONTAINER_LABELS = ("namespace", "pod", "container")
 CORE_LABEL = "cpu"
-# The profiler's own label on the mark of young series. Scraped series have no label with this beginning.
-YOUNG_LABEL = "__young"
+# The profiler's own label on the marks of young series: scraped ones have none with this beginning.
+YOUNG_LABEL, YOUNG = "__young", "young"
 CORE_LABELS = (*CONTAINER_LABELS, CORE_LABEL)
 LOAD_LABELS = ("namespace",)
 CONTAINER_LOAD_LABELS = ("namespace", "job")
@@ -104,21 +104,42 @@ def _rates_and_marks(series: str) -> str:
 
     Both are aggregated apart, since a server hashes the labels of all that `or` joins.
     """
-    young = f"count_over_time({series}[{WINDOW}]) > 1 unless {series} offset {TWO_WINDOWS}"
+    young = if_young(f"count_over_time({series}[{WINDOW}]) > 1", series)
     rates, marks = (aggregate("max", CORE_LABELS, each) for each in (f"rate({series}[{WINDOW}])", young))
-    return f'{rates} or label_replace({marks},"{YOUNG_LABEL}","1","","")'
+    return f'{rates} or label_replace({marks},"{YOUNG_LABEL}","{YOUNG}","","")'
+
+
+def if_young(expression: str, series: str) -> str:
+    """The *expression* on *series*, of those that are younger than two steps."""
+    return f"{expression} unless {series} offset {TWO_WINDOWS}"
 
 
 def cpu_slopes(pods: Iterable[str], scope: Scope) -> str:
-    """The query on the slopes of the series of *pods*: what is used between two samples, by their distance.
+    """The query on the slopes of the series of *pods*, of which some are young."""
+    series = cadvisor_selector(CPU_USAGE, scope, *equal_matchers("pod", pods))
+    return aggregate("max", CORE_LABELS, f"{slope(series)} > 0")
+
+
+def slope(series: str) -> str:
+    """The increase between two samples, divided by the time between them.
 
     These are the first and the last sample of a step; in place of the first, the last one before the step if
-    there is one. `delta` extrapolates usage and time in the same way. After a reset it is too small. Of
-    VictoriaMetrics, it would count a small first value too.
+    there is one. After a reset the slope is too small.
     """
-    series = container_selector(CPU_USAGE, scope, *scope.cadvisor_matchers, *equal_matchers("pod", pods))
-    usage, seconds = (f"delta({each}{_POINTS})" for each in (f"({series} + 1e9)", f"timestamp({series})"))
-    return aggregate("max", CORE_LABELS, f"{usage} / {seconds} > 0")
+    return f"{_difference(series)} / delta(timestamp({series}){_POINTS})"
+
+
+def ratio(first: str, second: str) -> str:
+    """The increase of *first* by that of *second*, between the same samples as `slope`."""
+    return f"{_difference(first)} / {_difference(second)}"
+
+
+def _difference(series: str) -> str:
+    """The increase, extrapolated as all of the same samples are.
+
+    VictoriaMetrics would count the first value of a new series too, if it were not a large one.
+    """
+    return f"delta(({series} + 1e9){_POINTS})"
 
 
 def load_labels(labels: tuple[str, ...], scope: Scope) -> tuple[str, ...]:
@@ -132,9 +153,9 @@ def container_load(scope: Scope) -> str:
     return aggregate("sum", load_labels(CONTAINER_LOAD_LABELS, scope), counts)
 
 
-def cadvisor_selector(metric: str, scope: Scope) -> str:
-    """The selector of cAdvisor's series of *metric*, of the containers in scope."""
-    return container_selector(metric, scope, *scope.cadvisor_matchers)
+def cadvisor_selector(metric: str, scope: Scope, *matchers: str) -> str:
+    """The selector of cAdvisor's series of *metric* that match *matchers*, of the containers in scope."""
+    return container_selector(metric, scope, *scope.cadvisor_matchers, *matchers)
 
 
 def container_selector(metric: str, scope: Scope, *matchers: str) -> str:

@@ -3,12 +3,7 @@
 import numpy as np
 
 from app.history.samples import StepRange
-from app.sources.core_usage import (
-    MOST_YOUNG_PODS_PER_HOUR,
-    add_up_cores,
-    usage_of_containers,
-    young_pods,
-)
+from app.sources.core_usage import add_up_cores, usage_of_containers
 from app.sources.query_result import QueryResult
 
 STEPS = StepRange(100, 102)
@@ -75,50 +70,13 @@ def test_a_core_without_a_usable_number_leaves_the_step_unusable() -> None:
     np.testing.assert_equal(shown(after), {"app": [2, float("nan"), 2]})
 
 
-def marked(*pods: tuple[str, str, int]) -> QueryResult:
-    """A mark for each Pod, given by its namespace, its name and a step after 100."""
-    keys = tuple((namespace, pod, "app", "total", "1") for namespace, pod, _ in pods)
-    columns = np.array([column for *_, column in pods], dtype=np.int32)
-    rows = np.arange(len(pods), dtype=np.int32)
-    return QueryResult(keys, StepRange(100, 111), rows, columns, np.ones(len(pods)))
-
-
-def test_young_pods_are_asked_for_where_they_are_young() -> None:
-    """Steps 101 to 104 for these two; 108 is in the next hour, and a name of two namespaces occurs once."""
-    found = young_pods(
-        marked(("ci", "b", 1), ("ci", "b", 2), ("ci", "a", 4), ("ci", "c", 8), ("shop", "c", 9))
-    )
-
-    assert [(part.pods, part.steps) for part in found] == [
-        (("a", "b"), StepRange(101, 104)),
-        (("c",), StepRange(108, 109)),
-    ]
-
-
-def test_no_namespace_takes_all_queries() -> None:
-    """Of 5,000 Pods of `ci` and 10 of `shop`, 2,000 are asked for, among them all of `shop`.
-
-    Each query has at most 6,000 characters of names of 40: 2,000 Pods are 14 queries.
-    """
-    many = [("ci", f"build-{number:034}", 3) for number in range(5_000)]
-    few = [("shop", f"web-{number}", 3) for number in range(10)]
-
-    found = young_pods(marked(*many, *few))
-
-    pods = [pod for part in found for pod in part.pods]
-    assert len(pods) == len(set(pods)) == MOST_YOUNG_PODS_PER_HOUR
-    assert {name for _, name, _ in few} <= set(pods)
-    assert len(found) == 14
-    assert all(sum(map(len, part.pods)) <= 6_000 for part in found)
-
-
 def test_slopes_count_where_they_are_larger_and_marked() -> None:
     """At step 101 of `app` the slope of 3 counts, not that of 0.5 at 102, nor that of an unmarked series.
 
     Each of two cores has its own slope.
     """
-    keys = [("app", "total", ""), ("app", "total", "1"), ("proxy", "c0", ""), ("proxy", "c1", "")]
-    marks = [("proxy", "c0", "1"), ("proxy", "c1", "1")]
+    keys = [("app", "total", ""), ("app", "total", "young"), ("proxy", "c0", ""), ("proxy", "c1", "")]
+    marks = [("proxy", "c0", "young"), ("proxy", "c1", "young")]
     usage = QueryResult(
         tuple(("shop", "web-0", *key) for key in (*keys, *marks)),
         STEPS,
@@ -128,14 +86,14 @@ def test_slopes_count_where_they_are_larger_and_marked() -> None:
     )
     slopes = [
         QueryResult(
-            (("shop", "web-0", "app", "total"), ("shop", "web-0", "old", "total")),
+            (("shop", "web-0", "app", "total", ""), ("shop", "web-0", "old", "total", "")),
             StepRange(101, 102),
             np.array([0, 0, 1], dtype=np.int32),
             np.array([0, 1, 0], dtype=np.int32),
             np.array([3.0, 0.5, 9.0]),
         ),
         QueryResult(
-            (("shop", "web-0", "proxy", "c0"), ("shop", "web-0", "proxy", "c1")),
+            (("shop", "web-0", "proxy", "c0", ""), ("shop", "web-0", "proxy", "c1", "")),
             StepRange(100, 100),
             np.array([0, 1], dtype=np.int32),
             np.array([0, 0], dtype=np.int32),

@@ -39,7 +39,7 @@ def test_cpu_query(scope: Scope, matchers: str) -> None:
     by_core = "max by (namespace,pod,container,cpu)"
 
     assert container_usage(Resource.CPU, scope) == (
-        f'{by_core}(rate({series}[5m])) or label_replace({by_core}({young}),"__young","1","","")'
+        f'{by_core}(rate({series}[5m])) or label_replace({by_core}({young}),"__young","young","","")'
     )
 
 
