@@ -48,9 +48,11 @@ LABELS, OPTIONAL_LABELS = (*CONTAINER_LABELS, _KIND), frozenset({_KIND})
 _LEAST_SHARE = 0.05
 # A life of half a minute that is slowed down in the least share has a tenth of it by the whole step.
 _LEAST_MARKED_SHARE = _LEAST_SHARE / 10
-# After a gap of up to this length in the scrapes, an old kill is not a new one.
+# After a gap of up to this length in the scrapes of a container, a kill is found, and an old one is not new.
 _LONGEST_SCRAPE_GAP = "1h"
 _OOM_KILLED = 'reason="OOMKilled"'
+# A Pod that is created again has another `uid`. A target is one kube-state-metrics at one address.
+_RUN_LABELS, _TARGET = (*CONTAINER_LABELS, "uid"), ("job", "instance")
 
 
 def pressure_query(resource: Resource, scope: Scope) -> str:
@@ -108,27 +110,53 @@ def oom_kills(scope: Scope) -> str:
 
 def _kills_in_state(series: ObjectSeries) -> str:
     """The containers that restarted after an OOM kill, and those that were terminated by one."""
-    last_killed, terminated = (
-        series.max_by(CONTAINER_LABELS, series.selector(metric, _OOM_KILLED))
-        for metric in (LAST_REASON, REASON)
+    last_killed = series.max_by(CONTAINER_LABELS, series.selector(LAST_REASON, _OOM_KILLED))
+    restarted, terminated = (
+        series.max_by(CONTAINER_LABELS, kills) for kills in (_restarts(series), _terminations(series))
     )
-    past = f"max_over_time({series.selector(REASON, _OOM_KILLED)}[{_LONGEST_SCRAPE_GAP}] offset {WINDOW})"
-    before = series.max_by(CONTAINER_LABELS, past)
-    restarted = series.max_by(CONTAINER_LABELS, _restarts(series))
-    return f"({restarted} and {last_killed} == 1 or ({terminated} == 1 unless {before} == 1))"
+    return f"({restarted} and {last_killed} == 1 or {terminated})"
 
 
 def _restarts(series: ObjectSeries) -> str:
     """The containers with more restarts than two steps before, or with restarts if they are newer than that.
 
     In two steps, an increase between the last scrape of a step and the first of the next is not lost; a kill
-    that so has two samples does not raise a need twice. If kube-state-metrics was not scraped two steps
-    before, no restart is known to be new.
+    that so has two samples does not raise a need twice.
     """
-    restarts, labels = series.selector(RESTARTS), (*CONTAINER_LABELS, "uid")
-    earlier = f"{restarts} offset {TWO_WINDOWS}"
-    now, before = (series.max_by(labels, f"{counts} > 0") for counts in (restarts, earlier))
-    return f"{now} unless {now} <= {before} and on () {aggregate('max', (), earlier)}"
+    now = series.max_by(_RUN_LABELS, f"{series.selector(RESTARTS)} > 0")
+    before = _restarts_before(series, TWO_WINDOWS)
+    return f"{now} > {before} or ({_watched(series, RESTARTS, '> 0', TWO_WINDOWS)} unless {before})"
+
+
+def _terminations(series: ObjectSeries) -> str:
+    """The containers in the state of an OOM kill that were not in it before.
+
+    A container that is not in it has no series of the reason; one of its restarts shows that it was known.
+    """
+    killed = series.selector(REASON, _OOM_KILLED)
+    now = series.max_by(_RUN_LABELS, f"{killed} == 1")
+    before = series.max_by(
+        _RUN_LABELS, f"max_over_time({killed}[{_LONGEST_SCRAPE_GAP}] offset {WINDOW}) == 1"
+    )
+    watched = _watched(series, REASON, "== 1", WINDOW, _OOM_KILLED)
+    return f"(({now} and {_restarts_before(series, WINDOW)}) or {watched}) unless {before}"
+
+
+def _restarts_before(series: ObjectSeries, offset: str) -> str:
+    """The last known restarts of each container; kube-state-metrics may have been away, or have moved."""
+    last = f"last_over_time({series.selector(RESTARTS)}[{_LONGEST_SCRAPE_GAP}] offset {offset})"
+    return series.max_by(_RUN_LABELS, last)
+
+
+def _watched(series: ObjectSeries, metric: str, condition: str, offset: str, *matchers: str) -> str:
+    """The containers whose *metric* fulfils the condition, of targets that were scraped at *offset*.
+
+    There may be several kube-state-metrics, each with a part of the objects. Only of a target that was
+    scraped before is a container that is new in it known to be new, and a kill to be no old one.
+    """
+    now = series.max_by((*_RUN_LABELS, *_TARGET), f"{series.selector(metric, *matchers)} {condition}")
+    targets = aggregate("group", _TARGET, f"{series.selector(RESTARTS)} offset {offset}")
+    return series.max_by(_RUN_LABELS, f"{now} and on ({','.join(_TARGET)}) {targets}")
 
 
 def _oom_events(scope: Scope) -> str:

@@ -58,15 +58,27 @@ def test_the_query_on_pressure_in_short_lives() -> None:
 
 
 def test_the_query_on_pressure_on_memory() -> None:
-    """A restarted container, a terminated one that was not terminated before, an event, or stalled time."""
+    """A restarted container, a terminated one that was not terminated before, an event, or stalled time.
+
+    A container of which nothing is known before counts only if its kube-state-metrics was scraped before.
+    """
     own = 'exported_namespace="",namespace="shop"'
-    restarts = f"kube_pod_container_status_restarts_total{{{own}}}"
-    now, before = largest(f"{restarts} > 0", "uid"), largest(f"{restarts} offset 10m > 0", "uid")
-    is_scraped = f"max by ()({restarts} offset 10m)"
-    killed = f'reason="OOMKilled",{own}'
-    last = largest(f"kube_pod_container_status_last_terminated_reason{{{killed}}}")
+    restarts, killed = f"kube_pod_container_status_restarts_total{{{own}}}", f'reason="OOMKilled",{own}'
     terminated = f"kube_pod_container_status_terminated_reason{{{killed}}}"
-    terminated_before = largest(f"max_over_time({terminated}[1h] offset 5m)")
+    last = largest(f"kube_pod_container_status_last_terminated_reason{{{killed}}}")
+
+    def watched(condition: str, offset: str) -> str:
+        targets = f"group by (job,instance)({restarts} offset {offset})"
+        return largest(
+            f"{largest(condition, 'uid', 'job', 'instance')} and on (job,instance) {targets}", "uid"
+        )
+
+    now = largest(f"{restarts} > 0", "uid")
+    before = largest(f"last_over_time({restarts}[1h] offset 10m)", "uid")
+    restarted = f"{now} > {before} or ({watched(f'{restarts} > 0', '10m')} unless {before})"
+    known = largest(f"last_over_time({restarts}[1h] offset 5m)", "uid")
+    terminated_before = largest(f"max_over_time({terminated}[1h] offset 5m) == 1", "uid")
+    ended = f"({largest(f'{terminated} == 1', 'uid')} and {known}) or {watched(f'{terminated} == 1', '5m')}"
     events = of_containers("container_oom_events_total")
     rise = f"{largest(f'{events} > 0', 'id')} > {largest(f'{events} offset 10m', 'id')}"
     counter = of_containers("container_pressure_memory_stalled_seconds_total")
@@ -76,8 +88,7 @@ def test_the_query_on_pressure_on_memory() -> None:
     query = pressure_query(Resource.MEMORY, SHOP)
 
     assert query.startswith(
-        f"({largest(f'{now} unless {now} <= {before} and on () {is_scraped}')} and {last} == 1"
-        f" or ({largest(terminated)} == 1 unless {terminated_before} == 1)) or ("
+        f"({largest(restarted)} and {last} == 1 or {largest(f'({ended}) unless {terminated_before}')}) or ("
     )
     assert query.endswith(
         f" unless on () max by ()({restarts})) or {largest(rise)}"
