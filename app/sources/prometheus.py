@@ -69,8 +69,11 @@ DEFAULT_MAX_EDGES = 30_000
 
 OWNERS = "owners"
 _PRESSURE_SIGNALS = {Resource.CPU: "throttling", Resource.MEMORY: "kills"}
-# Relative to a query on usage, which reads one window of each series: three rates; a rate and five instants.
-_PRESSURE_LOADS = {Resource.CPU: 3, Resource.MEMORY: 2}
+# The windows of its series that a query reads, if instants are half a window: two scrapes are the fewest.
+_USAGE_WINDOWS = {Resource.CPU: 2.5, Resource.MEMORY: 1.0}  # of CPU a rate, a count and an instant
+# Throttling has two rates, stalls two and an instant. Kills twice read an hour before each step: as hours of
+# the steps of a chunk overlap, that is four windows for each of twelve steps; and there are seven instants.
+_PRESSURE_WINDOWS = {Resource.CPU: 4.5, Resource.MEMORY: 8.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +213,8 @@ class PrometheusSource:
             result = await ask(query, steps=chunk)
             return [result, *await _slopes(ask, partial(queries.cpu_slopes, scope=within), result)]
 
-        load = await self._container_load(steps, namespaces)
+        measured = await self._load_meter.of_containers(self._scope, steps, resource)
+        load = measured.within(namespaces).scaled(_USAGE_WINDOWS[resource])
         chunked = self._queries.chunked(resource.value, run, load)
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
             yield await asyncio.to_thread(_split_by_day, resource, chunk, namespaces)
@@ -230,7 +234,7 @@ class PrometheusSource:
                 *await _slopes(ask, partial(pressure.slopes_query, resource, scope=within), result),
             ]
 
-        load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_LOADS[resource])
+        load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_WINDOWS[resource])
         chunked = self._queries.chunked(signal, run, load)
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
             result = concatenate_results([with_slopes(first, slopes) for first, *slopes in chunk.results])

@@ -21,7 +21,8 @@ CORE_LABEL = "cpu"
 YOUNG_LABEL, YOUNG = "__young", "young"
 CORE_LABELS = (*CONTAINER_LABELS, CORE_LABEL)
 LOAD_LABELS = ("namespace",)
-CONTAINER_LOAD_LABELS = ("namespace", "job")
+LOAD_OF = "__load"  # the profiler's own label
+CONTAINER_LOAD_LABELS = ("namespace", "job", LOAD_OF)
 
 CPU_USAGE = "container_cpu_usage_seconds_total"
 MEMORY_USAGE = "container_memory_working_set_bytes"
@@ -148,9 +149,13 @@ def load_labels(labels: tuple[str, ...], scope: Scope) -> tuple[str, ...]:
 
 
 def container_load(scope: Scope) -> str:
-    """The query on the samples per step that a query on containers loads, by namespace and scrape job."""
-    counts = f"count_over_time({cadvisor_selector(MEMORY_USAGE, scope)}[{WINDOW}])"
-    return aggregate("sum", load_labels(CONTAINER_LOAD_LABELS, scope), counts)
+    """The query on the samples of memory in one step, by namespace and scrape job, and on those of CPU."""
+    labels = load_labels(CONTAINER_LOAD_LABELS[:-1], scope)
+    memory, cpu = (
+        aggregate("sum", labels, f"count_over_time({cadvisor_selector(metric, scope)}[{WINDOW}])")
+        for metric in (MEMORY_USAGE, CPU_USAGE)
+    )
+    return f'{memory} or label_replace({cpu},"{LOAD_OF}","{Resource.CPU.value}","","")'
 
 
 def cadvisor_selector(metric: str, scope: Scope, *matchers: str) -> str:
