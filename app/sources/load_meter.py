@@ -3,12 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from app.domain.dns_names import is_dns_label
 from app.domain.namespaces import NamespaceSelection
+from app.domain.profiles import Resource
 from app.errors import RefusedQueryError, TooLargeError
 from app.history.samples import StepRange
 from app.sources import queries
@@ -33,6 +34,7 @@ class _MeasuredLoad:
     step: int
     load: SampleLoad
     scrape_jobs: frozenset[str] = frozenset()
+    cores: SampleLoad = field(default_factory=SampleLoad)
 
     def is_current(self, scope: Scope, step: int) -> bool:
         """True for an hour; for an empty load, only at the same step."""
@@ -59,12 +61,19 @@ class LoadMeter:
         measured = self._measured.get(_CONTAINERS)
         return measured.scrape_jobs if measured else ()
 
-    async def of_containers(self, scope: Scope, steps: StepRange) -> SampleLoad:
-        """The load of a query on container usage, at the end of *steps*."""
+    async def of_containers(
+        self, scope: Scope, steps: StepRange, resource: Resource = Resource.MEMORY
+    ) -> SampleLoad:
+        """The load of a query on one window of *resource* of containers, at the end of *steps*.
+
+        Series of CPU may be one per core; all others of a container are as many as those of memory.
+        """
         labels = queries.load_labels(queries.CONTAINER_LOAD_LABELS, scope)
         text = queries.container_load(queries.with_short_names(scope))
         query = LabeledQuery(text, labels, frozenset(labels[1:]))
-        return (await self._load_or_names(self._api, _CONTAINERS, query, scope, steps)).within(scope)
+        load = await self._load_or_names(self._api, _CONTAINERS, query, scope, steps)
+        measured = self._measured.get(_CONTAINERS)
+        return (measured.cores if measured and resource is Resource.CPU else load).within(scope)
 
     async def of_mesh(self, api: PrometheusApi, mesh: Mesh, scope: Scope, steps: StepRange) -> SampleLoad:
         """The load of a query on the edges of *mesh* in *api*, at the end of *steps*."""
@@ -105,10 +114,10 @@ class LoadMeter:
                 if measured is None:
                     raise
                 return measured.load
-            load, jobs = _load_of(result, query.labels)
+            load, cores, jobs = _load_of(result, query.labels)
             if scope.cluster_label in query.labels:
                 await self._check_one_cluster(api, _clusters_of(result, query.labels), scope, end)
-            self._measured[kind] = _MeasuredLoad(scope, end.last, load, jobs)
+            self._measured[kind] = _MeasuredLoad(scope, end.last, load, jobs, cores)
             return load
 
     async def _check_one_cluster(
@@ -128,15 +137,16 @@ class LoadMeter:
         check_one_cluster(clusters, of_system, scope.cluster_label)
 
 
-def _load_of(result: QueryResult, labels: Sequence[str]) -> tuple[SampleLoad, frozenset[str]]:
-    """The load by namespace, and the scrape jobs if the series have them."""
-    counts: Counter[str] = Counter()
+def _load_of(result: QueryResult, labels: Sequence[str]) -> tuple[SampleLoad, SampleLoad, frozenset[str]]:
+    """The load by namespace, that of single cores, and the scrape jobs if the series have them."""
+    counts, of_cores = Counter[str](), Counter[str]()
     jobs: set[str] = set()
     for (namespace, *others), count in zip(result.keys, result.samples.tolist(), strict=True):
         if count > 0 and is_dns_label(namespace):
-            counts[namespace] += count
-            jobs |= {value for label, value in zip(labels[1:], others, strict=True) if label == "job"}
-    return SampleLoad(counts), frozenset(jobs)
+            values = dict(zip(labels[1:], others, strict=True))
+            (of_cores if values.get(queries.LOAD_OF) else counts)[namespace] += count
+            jobs |= {values["job"]} if "job" in values else set()
+    return SampleLoad(counts), SampleLoad({**counts, **of_cores}), frozenset(jobs)
 
 
 def _clusters_of(result: QueryResult, labels: Sequence[str]) -> dict[str, set[str]]:

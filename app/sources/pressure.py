@@ -1,13 +1,14 @@
 """Queries on CPU throttling, OOM kills and pressure stalls (PSI), and their results as sparse samples; pure.
 
 The queries return a sample only at steps with pressure. All kinds on one resource are asked in one query; a
-label of the profiler's own names the kind, but for the first one.
+label of the profiler's own names the kind, but for the first one. Stalls of young containers are marked.
 
 A counter of the same object may have other labels after its scraper or its exporter has moved. Increases are
 therefore differences of aggregated values: `increase` misses that of the first scrape, and in VictoriaMetrics
 it is the whole first value of a new series.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -19,9 +20,14 @@ from app.sources.queries import (
     CONTAINER_LABELS,
     TWO_WINDOWS,
     WINDOW,
+    YOUNG,
     Scope,
     aggregate,
     cadvisor_selector,
+    equal_matchers,
+    if_young,
+    ratio,
+    slope,
 )
 from app.sources.query_result import QueryResult
 
@@ -32,25 +38,52 @@ RESTARTS = "kube_pod_container_status_restarts_total"
 LAST_REASON = "kube_pod_container_status_last_terminated_reason"
 REASON = "kube_pod_container_status_terminated_reason"
 OOM_EVENTS = "container_oom_events_total"
+# Of the time in which tasks of a container could not run; Kubernetes 1.34 and newer have it.
+_STALLS = {Resource.CPU: CPU_WAITING, Resource.MEMORY: MEMORY_STALLED}
 
 _KIND = "pressure"  # the profiler's own label
 LABELS, OPTIONAL_LABELS = (*CONTAINER_LABELS, _KIND), frozenset({_KIND})
 
 # A smaller share of the periods or of the time hardly slows a container down.
 _LEAST_SHARE = 0.05
-# After a gap of up to this length in the scrapes, an old kill is not a new one.
+# A life of half a minute that is slowed down in the least share has a tenth of it by the whole step.
+_LEAST_MARKED_SHARE = _LEAST_SHARE / 10
+# After a gap of up to this length in the scrapes of a container, a kill is found, and an old one is not new.
 _LONGEST_SCRAPE_GAP = "1h"
 _OOM_KILLED = 'reason="OOMKilled"'
+# A Pod that is created again has another `uid`. A target is one kube-state-metrics at one address.
+_RUN_LABELS, _TARGET = (*CONTAINER_LABELS, "uid"), ("job", "instance")
 
 
 def pressure_query(resource: Resource, scope: Scope) -> str:
-    """The query on all kinds of pressure on *resource*."""
-    if resource is Resource.CPU:
-        first, stalled = throttled_share(scope), _stalled_share(CPU_WAITING, scope)
-    else:
-        first, stalled = oom_kills(scope), _stalled_share(MEMORY_STALLED, scope)
-    _, stall = PRESSURES_OF[resource]
-    return f'{first} or label_replace({stalled},"{_KIND}","{stall.value}","","")'
+    """The query on all kinds of pressure on *resource*, with marks of young series of stalls."""
+    first = throttled_share(scope) if resource is Resource.CPU else oom_kills(scope)
+    series = cadvisor_selector(_STALLS[resource], scope)
+    stalled = f"{_per_container(f'rate({series}[{WINDOW}])')} > {_LEAST_SHARE}"
+    young = _per_container(if_young(f"rate({series}[{WINDOW}]) > {_LEAST_MARKED_SHARE}", series))
+    return f"{first} or {_of_kind(_stall(resource), stalled)} or {_of_kind(YOUNG, young)}"
+
+
+def slopes_query(resource: Resource, pods: Iterable[str], scope: Scope) -> str:
+    """The query on the shares of the time in which the containers of *pods* were seen, not of the step.
+
+    Throttling is asked for too: it is subtracted from the stalls, so both have to be shares of the same time.
+    """
+    of_pods = equal_matchers("pod", pods)
+    series = cadvisor_selector(_STALLS[resource], scope, *of_pods)
+    stalled = _of_kind(_stall(resource), f"{_per_container(slope(series))} > {_LEAST_SHARE}")
+    if resource is Resource.MEMORY:
+        return stalled
+    periods = (cadvisor_selector(metric, scope, *of_pods) for metric in (THROTTLED_PERIODS, PERIODS))
+    return f"{_per_container(ratio(*periods))} > {_LEAST_SHARE} or {stalled}"
+
+
+def _stall(resource: Resource) -> str:
+    return PRESSURES_OF[resource][1].value
+
+
+def _of_kind(kind: str, expression: str) -> str:
+    return f'label_replace({expression},"{_KIND}","{kind}","","")'
 
 
 def throttled_share(scope: Scope) -> str:
@@ -63,11 +96,6 @@ def throttled_share(scope: Scope) -> str:
         f"rate({cadvisor_selector(metric, scope)}[{WINDOW}])" for metric in (THROTTLED_PERIODS, PERIODS)
     )
     return f"{_per_container(f'{throttled} / {periods}')} > {_LEAST_SHARE}"
-
-
-def _stalled_share(metric: str, scope: Scope) -> str:
-    """The share of a step in which tasks of a container could not run; Kubernetes 1.34 and newer have it."""
-    return f"{_per_container(f'rate({cadvisor_selector(metric, scope)}[{WINDOW}])')} > {_LEAST_SHARE}"
 
 
 def oom_kills(scope: Scope) -> str:
@@ -83,28 +111,53 @@ def oom_kills(scope: Scope) -> str:
 
 def _kills_in_state(series: ObjectSeries) -> str:
     """The containers that restarted after an OOM kill, and those that were terminated by one."""
-    last_killed, terminated = (
-        series.max_by(CONTAINER_LABELS, series.selector(metric, _OOM_KILLED))
-        for metric in (LAST_REASON, REASON)
+    last_killed = series.max_by(CONTAINER_LABELS, series.selector(LAST_REASON, _OOM_KILLED))
+    restarted, terminated = (
+        series.max_by(CONTAINER_LABELS, kills) for kills in (_restarts(series), _terminations(series))
     )
-    past = f"max_over_time({series.selector(REASON, _OOM_KILLED)}[{_LONGEST_SCRAPE_GAP}] offset {WINDOW})"
-    before = series.max_by(CONTAINER_LABELS, past)
-    restarted = series.max_by(CONTAINER_LABELS, _restarts(series))
-    return f"({restarted} and {last_killed} == 1 or ({terminated} == 1 unless {before} == 1))"
+    return f"({restarted} and {last_killed} == 1 or {terminated})"
 
 
 def _restarts(series: ObjectSeries) -> str:
     """The containers with more restarts than two steps before, or with restarts if they are newer than that.
 
     In two steps, an increase between the last scrape of a step and the first of the next is not lost; a kill
-    that so has two samples does not raise a need twice. If kube-state-metrics had nothing of the namespace
-    two steps before, it was not scraped, and no restart is known to be new. Other namespaces show nothing:
-    any Pod may expose a series of its own.
+    that so has two samples does not raise a need twice.
     """
-    restarts, labels = series.selector(RESTARTS), (*CONTAINER_LABELS, "uid")
-    earlier = f"{restarts} offset {TWO_WINDOWS}"
-    now, before = (series.max_by(labels, f"{counts} > 0") for counts in (restarts, earlier))
-    return f"{now} unless {now} <= {before} and on (namespace) {aggregate('max', ('namespace',), earlier)}"
+    now = series.max_by(_RUN_LABELS, f"{series.selector(RESTARTS)} > 0")
+    before = _restarts_before(series, TWO_WINDOWS)
+    return f"{now} > {before} or ({_watched(series, RESTARTS, '> 0', TWO_WINDOWS)} unless {before})"
+
+
+def _terminations(series: ObjectSeries) -> str:
+    """The containers in the state of an OOM kill that were not in it before.
+
+    A container that is not in it has no series of the reason; one of its restarts shows that it was known.
+    """
+    killed = series.selector(REASON, _OOM_KILLED)
+    now = series.max_by(_RUN_LABELS, f"{killed} == 1")
+    before = series.max_by(
+        _RUN_LABELS, f"max_over_time({killed}[{_LONGEST_SCRAPE_GAP}] offset {WINDOW}) == 1"
+    )
+    watched = _watched(series, REASON, "== 1", WINDOW, _OOM_KILLED)
+    return f"(({now} and {_restarts_before(series, WINDOW)}) or {watched}) unless {before}"
+
+
+def _restarts_before(series: ObjectSeries, offset: str) -> str:
+    """The last known restarts of each container; kube-state-metrics may have been away, or have moved."""
+    last = f"last_over_time({series.selector(RESTARTS)}[{_LONGEST_SCRAPE_GAP}] offset {offset})"
+    return series.max_by(_RUN_LABELS, last)
+
+
+def _watched(series: ObjectSeries, metric: str, condition: str, offset: str, *matchers: str) -> str:
+    """The containers whose *metric* fulfils the condition, of targets that were scraped at *offset*.
+
+    There may be several kube-state-metrics, each with a part of the objects. Only of a target that was
+    scraped before is a container that is new in it known to be new, and a kill to be no old one.
+    """
+    now = series.max_by((*_RUN_LABELS, *_TARGET), f"{series.selector(metric, *matchers)} {condition}")
+    targets = aggregate("group", _TARGET, f"{series.selector(RESTARTS)} offset {offset}")
+    return series.max_by(_RUN_LABELS, f"{now} and on ({','.join(_TARGET)}) {targets}")
 
 
 def _oom_events(scope: Scope) -> str:

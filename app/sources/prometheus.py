@@ -1,8 +1,9 @@
 """Samples of containers (cAdvisor, kube-state-metrics) and connections (a mesh) from Prometheus."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from types import TracebackType
 from typing import Literal, Self, TypeVar
@@ -36,7 +37,14 @@ from app.sources.mesh.istio import DEFAULT_PROXY_NAMESPACES
 from app.sources.mesh.providers import supported_meshes
 from app.sources.planning import DEFAULT_SAMPLE_BUDGET, SampleLoad
 from app.sources.prometheus_api import CONCURRENT_QUERIES, PrometheusApi, RetryPolicy
-from app.sources.queries import CORE_LABEL, SLOPE_LABEL, ClusterName, Scope, Shard, usage_labels
+from app.sources.queries import (
+    CORE_LABEL,
+    YOUNG_LABEL,
+    ClusterName,
+    Scope,
+    Shard,
+    usage_labels,
+)
 from app.sources.query_observer import QueryObserver
 from app.sources.query_result import (
     Key,
@@ -45,6 +53,7 @@ from app.sources.query_result import (
     concatenate_results,
 )
 from app.sources.state_reporter import StateReporter
+from app.sources.young_series import with_slopes, young_pods
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -61,8 +70,11 @@ DEFAULT_MAX_EDGES = 30_000
 
 OWNERS = "owners"
 _PRESSURE_SIGNALS = {Resource.CPU: "throttling", Resource.MEMORY: "kills"}
-# Relative to a query on usage, which reads one window of each series: three rates; a rate and five instants.
-_PRESSURE_LOADS = {Resource.CPU: 3, Resource.MEMORY: 2}
+# The windows of its series that a query reads, if instants are half a window: two scrapes are the fewest.
+_USAGE_WINDOWS = {Resource.CPU: 2.5, Resource.MEMORY: 1.0}  # of CPU a rate, a count and an instant
+# Throttling has two rates, stalls two and an instant. Kills twice read an hour before each step: as hours of
+# the steps of a chunk overlap, that is four windows for each of twelve steps; and there are seven instants.
+_PRESSURE_WINDOWS = {Resource.CPU: 4.5, Resource.MEMORY: 8.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +210,17 @@ class PrometheusSource:
         def text(shard: Shard) -> str:
             return queries.container_usage(resource, scope.within(shard))
 
-        async def run(shard: Shard, chunk: StepRange) -> QueryResult:
-            labels, optional = usage_labels(resource), frozenset({CORE_LABEL, SLOPE_LABEL})
-            return await self.api.query_range(text(shard), labels, chunk, optional, signal=resource.value)
+        async def run(shard: Shard, chunk: StepRange) -> list[QueryResult]:
+            labels, optional = usage_labels(resource), frozenset({CORE_LABEL, YOUNG_LABEL})
+            ask = partial(self.api.query_range, labels=labels, optional=optional, signal=resource.value)
+            result = await ask(text(shard), steps=chunk)
+            return [
+                result,
+                *await _slopes(ask, partial(queries.cpu_slopes, scope=scope.within(shard)), result),
+            ]
 
-        load = await self._container_load(steps, namespaces)
+        measured = await self._load_meter.of_containers(self._scope, steps, resource)
+        load = measured.within(namespaces).scaled(_USAGE_WINDOWS[resource])
         chunked = self._queries.chunked(resource.value, run, load, lambda shard: len(text(shard)))
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
             yield await asyncio.to_thread(_split_by_day, resource, chunk, namespaces)
@@ -219,14 +237,17 @@ class PrometheusSource:
         def text(shard: Shard) -> str:
             return pressure.pressure_query(resource, scope.within(shard))
 
-        async def run(shard: Shard, chunk: StepRange) -> QueryResult:
+        async def run(shard: Shard, chunk: StepRange) -> list[QueryResult]:
             labels, optional = pressure.LABELS, pressure.OPTIONAL_LABELS
-            return await self.api.query_range(text(shard), labels, chunk, optional, signal=signal)
+            ask = partial(self.api.query_range, labels=labels, optional=optional, signal=signal)
+            result = await ask(text(shard), steps=chunk)
+            slopes = partial(pressure.slopes_query, resource, scope=scope.within(shard))
+            return [result, *await _slopes(ask, slopes, result)]
 
-        load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_LOADS[resource])
+        load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_WINDOWS[resource])
         chunked = self._queries.chunked(signal, run, load, lambda shard: len(text(shard)))
         async for chunk in chunked.results(steps, max_samples=self._queries.samples_per_cycle):
-            result = concatenate_results(chunk.results)
+            result = concatenate_results([with_slopes(first, slopes) for first, *slopes in chunk.results])
             answered, failed = namespaces.without(chunk.failed), failure_texts(chunk.failed)
             yield [
                 replace(samples, answered=answered, failed=failed)
@@ -276,15 +297,24 @@ class PrometheusSource:
         return (await self._load_meter.of_containers(self._scope, steps)).within(namespaces)
 
 
+async def _slopes(
+    ask: Callable[..., Awaitable[QueryResult]], query: Callable[..., str], result: QueryResult
+) -> list[QueryResult]:
+    """The slopes of the young series that *result* marks, by the *query* on Pods."""
+    parts = await asyncio.to_thread(young_pods, result)
+    return [await ask(query(pods=young.pods), steps=young.steps) for young in parts]
+
+
 def _split_by_day(
-    resource: Resource, chunk: Chunk[QueryResult], namespaces: NamespaceSelection
+    resource: Resource, chunk: Chunk[list[QueryResult]], namespaces: NamespaceSelection
 ) -> list[ContainerSamples]:
     """The samples of each day, the newest day first."""
     days = []
     answered, failed = namespaces.without(chunk.failed), failure_texts(chunk.failed)
-    results = chunk.results
-    if resource is Resource.CPU:
-        results = [usage_of_containers(result) for result in results]
+    results = [
+        usage_of_containers(result, slopes) if resource is Resource.CPU else result
+        for result, *slopes in chunk.results
+    ]
     for day in sorted(chunk.steps.by_day(), reverse=True):
         matrix = concatenate_matrices([result.within(day) for result in results])
         containers = tuple(PodContainer(*key) for key in matrix.keys)

@@ -3,8 +3,9 @@
 A query is evaluated at the ends of aligned 5-minute steps and looks back over exactly one step. Every
 selector is built by `selector`, which excludes the series of other clusters.
 
-`rate` divides by the whole step, also for a container that ran for a part of it. For a series that is younger
-than two steps, the slope between its samples counts instead where it is larger.
+`rate` divides by the whole step, also for a container that ran for a part of it. A series that is younger
+than two steps is marked: its usage is the slope between the first and the last sample seen. That is asked for
+by the names of Pods, since the times of samples take a server 30 times as long as a rate.
 """
 
 from collections.abc import Iterable
@@ -16,16 +17,20 @@ from app.domain.profiles import Resource
 
 CONTAINER_LABELS = ("namespace", "pod", "container")
 CORE_LABEL = "cpu"
-# The profiler's own label on slopes. Scraped series have no label with this beginning.
-SLOPE_LABEL = "__slope"
+# The profiler's own label on the marks of young series: scraped ones have none with this beginning.
+YOUNG_LABEL, YOUNG = "__young", "young"
+CORE_LABELS = (*CONTAINER_LABELS, CORE_LABEL)
 LOAD_LABELS = ("namespace",)
-CONTAINER_LOAD_LABELS = ("namespace", "job")
+LOAD_OF = "__load"  # the profiler's own label
+CONTAINER_LOAD_LABELS = ("namespace", "job", LOAD_OF)
 
 CPU_USAGE = "container_cpu_usage_seconds_total"
 MEMORY_USAGE = "container_memory_working_set_bytes"
 CONTAINER_REQUESTS = "kube_pod_container_resource_requests"
 
 WINDOW, TWO_WINDOWS = "5m", "10m"
+# The points at which a slope looks for samples: those of a step and, in every version, its begin.
+_POINTS = "[301s:15s]"
 # cAdvisor also has series for the whole Pod (no container name) and its pause container: both count twice.
 _CONTAINERS = ('container!=""', 'container!="POD"')
 # VictoriaMetrics refuses texts of more than 16 KiB; a part is left to names in other alphabets.
@@ -92,29 +97,57 @@ def container_usage(resource: Resource, scope: Scope) -> str:
     cgroups for it. The largest of them counts; CPU by core, which are then to be added up.
     """
     if resource is Resource.CPU:
-        return _rates_and_slopes(cadvisor_selector(CPU_USAGE, scope))
+        return _rates_and_marks(cadvisor_selector(CPU_USAGE, scope))
     largest = f"max_over_time({cadvisor_selector(MEMORY_USAGE, scope)}[{WINDOW}])"
     return aggregate("max", usage_labels(resource), largest)
 
 
 def usage_labels(resource: Resource) -> tuple[str, ...]:
     """The labels of the series of `container_usage`."""
-    return (*CONTAINER_LABELS, CORE_LABEL, SLOPE_LABEL) if resource is Resource.CPU else CONTAINER_LABELS
+    return (*CORE_LABELS, YOUNG_LABEL) if resource is Resource.CPU else CONTAINER_LABELS
 
 
-def _rates_and_slopes(series: str) -> str:
-    """The rates by container and core and, with one more label, the slopes of series younger than two steps.
+def _rates_and_marks(series: str) -> str:
+    """The rates by container and core, and a mark for those with two samples of a series that is young.
 
-    The slope of a counter that was reset may be negative, and VictoriaMetrics has a slope of 0 for a single
-    sample: neither counts. Rates and slopes are aggregated apart, since a server hashes the labels of all
-    that `or` joins.
+    Both are aggregated apart, since a server hashes the labels of all that `or` joins.
     """
-    young = f"(deriv({series}[{WINDOW}]) unless {series} offset {TWO_WINDOWS}) > 0"
-    rates, slopes = (
-        aggregate("max", (*CONTAINER_LABELS, CORE_LABEL), each)
-        for each in (f"rate({series}[{WINDOW}])", young)
-    )
-    return f'{rates} or label_replace({slopes},"{SLOPE_LABEL}","1","","")'
+    young = if_young(f"count_over_time({series}[{WINDOW}]) > 1", series)
+    rates, marks = (aggregate("max", CORE_LABELS, each) for each in (f"rate({series}[{WINDOW}])", young))
+    return f'{rates} or label_replace({marks},"{YOUNG_LABEL}","{YOUNG}","","")'
+
+
+def if_young(expression: str, series: str) -> str:
+    """The *expression* on *series*, of those that are younger than two steps."""
+    return f"{expression} unless {series} offset {TWO_WINDOWS}"
+
+
+def cpu_slopes(pods: Iterable[str], scope: Scope) -> str:
+    """The query on the slopes of the series of *pods*, of which some are young."""
+    series = cadvisor_selector(CPU_USAGE, scope, *equal_matchers("pod", pods))
+    return aggregate("max", CORE_LABELS, f"{slope(series)} > 0")
+
+
+def slope(series: str) -> str:
+    """The increase between two samples, divided by the time between them.
+
+    These are the first and the last sample of a step; in place of the first, the last one before the step if
+    there is one. After a reset the slope is too small.
+    """
+    return f"{_difference(series)} / delta(timestamp({series}){_POINTS})"
+
+
+def ratio(first: str, second: str) -> str:
+    """The increase of *first* by that of *second*, between the same samples as `slope`."""
+    return f"{_difference(first)} / {_difference(second)}"
+
+
+def _difference(series: str) -> str:
+    """The increase, extrapolated as all of the same samples are.
+
+    VictoriaMetrics would count the first value of a new series too, if it were not a large one.
+    """
+    return f"delta(({series} + 1e9){_POINTS})"
 
 
 def with_short_names(scope: Scope) -> Scope:
@@ -131,14 +164,18 @@ def load_labels(labels: tuple[str, ...], scope: Scope) -> tuple[str, ...]:
 
 
 def container_load(scope: Scope) -> str:
-    """The query on the samples per step that a query on containers loads, by namespace and scrape job."""
-    counts = f"count_over_time({cadvisor_selector(MEMORY_USAGE, scope)}[{WINDOW}])"
-    return aggregate("sum", load_labels(CONTAINER_LOAD_LABELS, scope), counts)
+    """The query on the samples of memory in one step, by namespace and scrape job, and on those of CPU."""
+    labels = load_labels(CONTAINER_LOAD_LABELS[:-1], scope)
+    memory, cpu = (
+        aggregate("sum", labels, f"count_over_time({cadvisor_selector(metric, scope)}[{WINDOW}])")
+        for metric in (MEMORY_USAGE, CPU_USAGE)
+    )
+    return f'{memory} or label_replace({cpu},"{LOAD_OF}","{Resource.CPU.value}","","")'
 
 
-def cadvisor_selector(metric: str, scope: Scope) -> str:
-    """The selector of cAdvisor's series of *metric*, of the containers in scope."""
-    return container_selector(metric, scope, *scope.cadvisor_matchers)
+def cadvisor_selector(metric: str, scope: Scope, *matchers: str) -> str:
+    """The selector of cAdvisor's series of *metric* that match *matchers*, of the containers in scope."""
+    return container_selector(metric, scope, *scope.cadvisor_matchers, *matchers)
 
 
 def container_selector(metric: str, scope: Scope, *matchers: str) -> str:

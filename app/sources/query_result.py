@@ -76,6 +76,26 @@ class QueryResult:
         return SeriesMatrix(keys, values, int(np.count_nonzero(np.isnan(samples))) + self.dropped_series)
 
 
+def points_by_name(
+    result: QueryResult, names: Sequence[Key]
+) -> tuple[tuple[Key, ...], NDArray[np.int64], NDArray[np.int64]]:
+    """The different *names* of series, the points of these, and the place of each sample among the points."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    series = np.array([numbers[name] for name in names], dtype=np.int64)
+    points, place = np.unique(series[result.rows] * len(result.steps) + result.columns, return_inverse=True)
+    return tuple(numbers), points, place
+
+
+def with_points(
+    result: QueryResult, keys: tuple[Key, ...], points: NDArray[np.int64], samples: NDArray[np.float64]
+) -> QueryResult:
+    """The result with the *samples* at these *points*, in place of its own."""
+    rows, columns = np.divmod(points, len(result.steps))
+    return replace(
+        result, keys=keys, rows=rows.astype(np.int32), columns=columns.astype(np.int32), samples=samples
+    )
+
+
 def concatenate_results(results: Sequence[QueryResult]) -> QueryResult:
     """Joins results on different series at the same steps."""
     if len(results) == 1:

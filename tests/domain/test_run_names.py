@@ -56,6 +56,41 @@ def groups(name: str, kind: str = "Pod") -> list[str]:
         pytest.param("Job", "import-20261129t103000", "import-{digits}", id="time"),
         pytest.param("Job", "trainer-x7k2p-worker-0", "trainer-{random}-worker-0", id="part-of-a-job-set"),
         pytest.param("Job", "migrate-3", "migrate-{digits}", id="number-of-a-job"),
+        pytest.param("Pod", "0f8fad5b-d9cb-469f-a165-70867728950e", "{uuid}", id="prow"),
+        pytest.param("Job", "0f8fad5b-d9cb-469f-a165-70867728950e", "{uuid}", id="uuid-alone"),
+        pytest.param("Pod", "0f8fad5bd9cb469fa16570867728950e-main", "{hex}-main", id="hex-alone"),
+        pytest.param("Pod", "etl.0f8fad5bd9cb469fa16570867728950e", "etl.{hex}", id="airflow-1.10"),
+        pytest.param("Pod", "ci-2026-01-31-120000", "ci-{digits}", id="date-and-time"),
+        pytest.param("Pod", "ci-2026-01-31t12-00-00z", "ci-{digits}", id="date-t-time"),
+        pytest.param("Pod", "ci-20260131t12-00-00", "ci-{digits}", id="short-date-t-time"),
+        pytest.param("Pod", "ci-2026.01.31.12.00.00.123456789", "ci-{digits}", id="date-with-dots"),
+        pytest.param("Pod", "report-2026-01", "report-{digits}", id="month"),
+        pytest.param("Pod", "ci-2026-01-31-3", "ci-{digits}", id="date-and-number"),
+        pytest.param("Pod", "app-3-build", "app-{digits}-build", id="openshift-build"),
+        pytest.param("Pod", "app-12-deploy", "app-{digits}-deploy", id="openshift-deployment"),
+        pytest.param("Pod", "app-12-hook-pre", "app-{digits}-hook-pre", id="openshift-hook"),
+        pytest.param("Build", "app-3", "app-{digits}", id="openshift-build-object"),
+        pytest.param("Pod", "job-12-abcde-fghij-klmno", "job-{random}", id="jenkins-three-suffixes"),
+        pytest.param("Pod", "maven-bcdfg-4zq1w-x7k2p", "maven-{random}", id="jenkins-template-three"),
+        pytest.param("Pod", "pi-7f3a2b1c9d8e4f50-exec-17", "pi-{hex}-exec", id="spark-executor"),
+        pytest.param(
+            "Pod", "etl-x7k2p-main-1234567890", "etl-{random}-main-{digits}", id="argo-pod-of-a-workflow"
+        ),
+        pytest.param(
+            "Pod",
+            "train-1700000000-system-impl-1234567890",
+            "train-{digits}-system-impl-{digits}",
+            id="kubeflow-pipeline",
+        ),
+        pytest.param("Pod", "build-run-x7k2p-unit-pod", "build-run-{random}-unit-pod", id="tekton-pod"),
+        pytest.param("Pod", "build-run-12-unit-pod", "build-run-{digits}-unit-pod", id="tekton-numbered-pod"),
+        pytest.param("TaskRun", "build-run-12-unit", "build-run-{digits}-unit", id="tekton-numbered-task"),
+        pytest.param("Trial", "tune-x7k2p3ab", "tune-{random}", id="katib"),
+        pytest.param("RayCluster", "train-x7k2p-raycluster", "train-{random}-raycluster", id="ray-job"),
+        pytest.param(
+            "RayCluster", "train-3-raycluster-ab01e", "train-{digits}-raycluster", id="numbered-ray-job"
+        ),
+        pytest.param("Job", "migrate-1.2.3", "migrate-{digits}", id="version"),
     ],
 )
 def test_the_part_that_differs_is_replaced_by_its_shape(kind: str, name: str, group: str) -> None:
@@ -75,6 +110,11 @@ def test_the_part_that_differs_is_replaced_by_its_shape(kind: str, name: str, gr
         pytest.param("ScaledJob", "queue-1", id="kind-that-starts-runs"),
         pytest.param("CronWorkflow", "report-20261129", id="another-that-starts-runs"),
         pytest.param("Job", "1700000000", id="nothing-before-it"),
+        pytest.param("RayCluster", "prod-raycluster", id="ray-cluster-of-a-person"),
+        pytest.param("RayService", "serve-1700000000-raycluster", id="ray-service"),
+        pytest.param("Pod", "web-1-pod", id="numbered-pod-of-a-person"),
+        pytest.param("Pod", "app-build", id="no-number"),
+        pytest.param("Job", "step-1-load", id="step-of-a-person"),
     ],
 )
 def test_other_names_are_in_no_group(kind: str, name: str) -> None:
@@ -135,6 +175,46 @@ def test_no_name_takes_over_the_group_of_another_namespace() -> None:
     assert new_groups([*claimed, forged], frozenset({known})) == dict.fromkeys(claimed, forged)
 
 
+def test_a_random_part_of_letters_joins_a_group() -> None:
+    """One of fourteen parts that Airflow chooses, and one of five of Kubernetes, has no digit.
+
+    Such a run joins what others make, in one call or later, and three of them alone make nothing: words.
+    """
+    mixed = [Workload("ci", f"dag-task-{tail}", "Pod") for tail in ("x7k2p3ab", "0qpz81ud", "r4nd0m1x")]
+    letters = [Workload("ci", f"dag-task-{tail}", "Pod") for tail in ("bdwiiiqr", "qlpzouda", "database")]
+    tasks = [Workload("ci", f"build-{tail}-unit", "TaskRun") for tail in ("x7k2p", "b4c5d", "z2z2z")]
+    task = Workload("ci", "build-hkmgg-unit", "TaskRun")
+    pods, units = Workload("ci", "dag-task-{random}", "Pod"), Workload("ci", "build-{random}-unit", "TaskRun")
+
+    assert new_groups(letters, frozenset()) == {}
+    assert new_groups([*letters, *mixed], frozenset()) == dict.fromkeys([*letters, *mixed], pods)
+    assert new_groups(letters, frozenset({pods})) == dict.fromkeys(letters, pods)
+    assert new_groups([task], frozenset()) == {}
+    assert new_groups([task, *tasks], frozenset()) == dict.fromkeys([task, *tasks], units)
+
+
+def test_words_beside_a_group_stay_out() -> None:
+    """A Job with a word of eight letters is none of the runs with random parts beside it, nor is any word.
+
+    Of letters that are no word, with five consonants in a row, it is.
+    """
+    known = frozenset({Workload("ci", "migrate-{random}", "Job"), Workload("ci", "etl-{digits}", "Job")})
+    words = ("postgres", "database", "frontend", "orders", "previous", "a-b-c")
+
+    assert new_groups([Workload("ci", f"migrate-{word}", "Job") for word in words], known) == {}
+    assert new_groups([Workload("ci", f"etl-{word}", "Job") for word in words], known) == {}
+    assert len(new_groups([Workload("ci", "migrate-qwrtzpsa", "Job")], known)) == 1
+
+
+@pytest.mark.parametrize("part", ["2026-01", "2026-01-31t12", "x7k2p-x", "bcdfghjk", "raycluster", "exec-1"])
+@pytest.mark.parametrize("kind", ["Job", "Pod", "TaskRun", "RayCluster"])
+def test_no_name_with_dates_takes_long(part: str, kind: str) -> None:
+    """The same for the forms of dates, of tasks, of Spark and of Ray."""
+    for separator in "-.":
+        for end in ("x", "-", "é", "-raycluster-", "-pod-"):
+            groups(f"{f'{part}{separator}' * (240 // (len(part) + 1))}{end}", kind)
+
+
 @pytest.mark.parametrize("part", ["12345678", "1", "x7k2p", "8f14e45f", "2026", "concurrent-0", "project-1"])
 @pytest.mark.parametrize("kind", ["Job", "Pod"])
 def test_no_name_takes_long(part: str, kind: str) -> None:
@@ -158,7 +238,9 @@ run_tails = st.one_of(
     st.text(GENERATED, min_size=5, max_size=5),
 )
 words = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12)
-kinds = st.sampled_from(["Job", "Pod", "Workflow", "TaskRun", "PipelineRun", "SparkApplication", "MPIJob"])
+kinds = st.sampled_from(
+    ["Job", "Pod", "Workflow", "TaskRun", "PipelineRun", "SparkApplication", "MPIJob", "Trial"]
+)
 
 
 @given(words, run_tails, st.sampled_from([*sorted(NAMED_KINDS), "RayCluster", "Node", "Kafka", "Service"]))

@@ -31,7 +31,7 @@ from app.sources.mesh.linkerd import READ_BYTES, REQUESTS, RESPONSES, WRITTEN_BY
 from app.sources.mesh.new_series import SERIES_ADDED
 from app.sources.owners import POD_OWNER
 from app.sources.pressure import LAST_REASON, PERIODS
-from app.sources.queries import CPU_USAGE, MEMORY_USAGE
+from app.sources.queries import CPU_USAGE, LOAD_OF, MEMORY_USAGE
 from tests.sources.wire import parts_of
 
 WEB_POD = "web-6b6f9d7d5c-2x8qz"
@@ -150,6 +150,8 @@ class EmojivotoPrometheus:
             return
         if question.signal == "planning":
             yield {_namespace_label(question.query): "emojivoto"}, self.load
+            if LOAD_OF in question.query:  # so that a query on CPU loads as much as one on memory
+                yield {"namespace": "emojivoto", LOAD_OF: "cpu"}, self.load / 2.5
             return
         if question.signal == "connections":
             for number, part in parts_of(question.query):

@@ -1,6 +1,4 @@
-"""Series of single cores become one series per container."""
-
-from dataclasses import replace
+"""Rates, slopes and series of single cores become one series per container."""
 
 import numpy as np
 
@@ -72,26 +70,42 @@ def test_a_core_without_a_usable_number_leaves_the_step_unusable() -> None:
     np.testing.assert_equal(shown(after), {"app": [2, float("nan"), 2]})
 
 
-def test_the_larger_of_rate_and_slope_counts() -> None:
-    """Of two cores, one is young in the first step: 0.4 + 0.2 by rates, and its slope of 1 counts: 1.2.
+def test_slopes_count_where_they_are_larger_and_marked() -> None:
+    """At step 101 of `app` the slope of 3 counts, not that of 0.5 at 102, nor that of an unmarked series.
 
-    A slope without a rate counts too: its rate is that of a step with one sample.
+    Each of two cores has its own slope.
     """
-    rates = result(
-        {("cpu00", ""): [0.4, 1, 1], ("cpu01", ""): [0.2, 0.2, None], ("cpu00", "1"): [1, 0.9, None]}
+    keys = [("app", "total", ""), ("app", "total", "young"), ("proxy", "c0", ""), ("proxy", "c1", "")]
+    marks = [("proxy", "c0", "young"), ("proxy", "c1", "young")]
+    usage = QueryResult(
+        tuple(("shop", "web-0", *key) for key in (*keys, *marks)),
+        STEPS,
+        np.array([0, 0, 0, 1, 1, 2, 3, 4, 5], dtype=np.int32),
+        np.array([0, 1, 2, 1, 2, 0, 0, 0, 0], dtype=np.int32),
+        np.array([1.0, 1.0, 1.0, 5.0, 5.0, 0.1, 0.2, 4.0, 4.0]),
     )
+    slopes = [
+        QueryResult(
+            (("shop", "web-0", "app", "total", ""), ("shop", "web-0", "old", "total", "")),
+            StepRange(101, 102),
+            np.array([0, 0, 1], dtype=np.int32),
+            np.array([0, 1, 0], dtype=np.int32),
+            np.array([3.0, 0.5, 9.0]),
+        ),
+        QueryResult(
+            (("shop", "web-0", "proxy", "c0", ""), ("shop", "web-0", "proxy", "c1", "")),
+            StepRange(100, 100),
+            np.array([0, 1], dtype=np.int32),
+            np.array([0, 0], dtype=np.int32),
+            np.array([0.5, 0.7]),
+        ),
+    ]
 
-    after = usage_of_containers(replace(rates, keys=tuple((*key[:2], "app", *key[2:]) for key in rates.keys)))
+    found = usage_of_containers(usage, slopes)
 
-    assert shown(after) == {"app": [1.2, 1.2, 1]}
-
-
-def test_without_a_slope_samples_stay_as_they_are() -> None:
-    """The usual case: two labels are dropped."""
-    rates = result({("total", ""): [1, 2, 3]})
-    rates = replace(rates, keys=tuple((*key[:2], "app", *key[2:]) for key in rates.keys))
-
-    after = usage_of_containers(rates)
-
-    assert after.samples is rates.samples
-    assert shown(after) == {"app": [1, 2, 3]}
+    nan = float("nan")
+    np.testing.assert_equal(
+        {name: values for name, values in shown(found).items() if name != "old"},
+        {"app": [1, 3, 1], "proxy": [1.2, nan, nan]},
+    )
+    assert found.unusable == 0

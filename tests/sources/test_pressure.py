@@ -7,7 +7,7 @@ import pytest
 
 from app.domain.profiles import PRESSURES_OF, Pressure, Resource
 from app.history.samples import PodContainer, PressureSamples, StepRange
-from app.sources.pressure import pressure_query, pressure_samples
+from app.sources.pressure import pressure_query, pressure_samples, slopes_query
 from app.sources.queries import Scope
 from app.sources.query_result import Key, QueryResult
 
@@ -27,39 +27,73 @@ def of_containers(metric: str) -> str:
 
 
 def test_the_query_on_pressure_on_cpu() -> None:
-    """Throttled periods divided by periods, and the waiting time; both where the share exceeds 5 %."""
+    """Throttled periods divided by periods, and the waiting time; both where the share exceeds 5 %.
+
+    Young containers are marked from a tenth of that on: they may have lived for a tenth of the step.
+    """
     throttled = f"rate({of_containers('container_cpu_cfs_throttled_periods_total')}[5m])"
     periods = f"rate({of_containers('container_cpu_cfs_periods_total')}[5m])"
-    waiting = f"rate({of_containers('container_pressure_cpu_waiting_seconds_total')}[5m])"
+    counter = of_containers("container_pressure_cpu_waiting_seconds_total")
+    waiting = f"rate({counter}[5m])"
+    young = f"{waiting} > 0.005 unless {counter} offset 10m"
 
     assert pressure_query(Resource.CPU, SHOP) == (
         f"{largest(f'{throttled} / {periods}')} > 0.05"
         f' or label_replace({largest(waiting)} > 0.05,"pressure","CPUWaiting","","")'
+        f' or label_replace({largest(young)},"pressure","young","","")'
+    )
+
+
+def test_the_query_on_pressure_in_short_lives() -> None:
+    """Throttled periods by periods, and waiting time by time, all between the same two samples."""
+    pods = 'container!="",container!="POD",pod="web-1",namespace="shop"'
+    throttled, periods, waiting = (
+        f"delta((container_{name}_total{{{pods}}} + 1e9)[301s:15s])"
+        for name in ("cpu_cfs_throttled_periods", "cpu_cfs_periods", "pressure_cpu_waiting_seconds")
+    )
+    seconds = f"delta(timestamp(container_pressure_cpu_waiting_seconds_total{{{pods}}})[301s:15s])"
+
+    assert slopes_query(Resource.CPU, ("web-1",), SHOP) == (
+        f"{largest(f'{throttled} / {periods}')} > 0.05"
+        f' or label_replace({largest(f"{waiting} / {seconds}")} > 0.05,"pressure","CPUWaiting","","")'
     )
 
 
 def test_the_query_on_pressure_on_memory() -> None:
-    """A restarted container, a terminated one that was not terminated before, an event, or stalled time."""
+    """A restarted container, a terminated one that was not terminated before, an event, or stalled time.
+
+    A container of which nothing is known before counts only if its kube-state-metrics was scraped before.
+    """
     own = 'exported_namespace="",namespace="shop"'
-    restarts = f"kube_pod_container_status_restarts_total{{{own}}}"
-    now, before = largest(f"{restarts} > 0", "uid"), largest(f"{restarts} offset 10m > 0", "uid")
-    is_scraped = f"max by (namespace)({restarts} offset 10m)"
-    killed = f'reason="OOMKilled",{own}'
-    last = largest(f"kube_pod_container_status_last_terminated_reason{{{killed}}}")
+    restarts, killed = f"kube_pod_container_status_restarts_total{{{own}}}", f'reason="OOMKilled",{own}'
     terminated = f"kube_pod_container_status_terminated_reason{{{killed}}}"
-    terminated_before = largest(f"max_over_time({terminated}[1h] offset 5m)")
+    last = largest(f"kube_pod_container_status_last_terminated_reason{{{killed}}}")
+
+    def watched(condition: str, offset: str) -> str:
+        targets = f"group by (job,instance)({restarts} offset {offset})"
+        return largest(
+            f"{largest(condition, 'uid', 'job', 'instance')} and on (job,instance) {targets}", "uid"
+        )
+
+    now = largest(f"{restarts} > 0", "uid")
+    before = largest(f"last_over_time({restarts}[1h] offset 10m)", "uid")
+    restarted = f"{now} > {before} or ({watched(f'{restarts} > 0', '10m')} unless {before})"
+    known = largest(f"last_over_time({restarts}[1h] offset 5m)", "uid")
+    terminated_before = largest(f"max_over_time({terminated}[1h] offset 5m) == 1", "uid")
+    ended = f"({largest(f'{terminated} == 1', 'uid')} and {known}) or {watched(f'{terminated} == 1', '5m')}"
     events = of_containers("container_oom_events_total")
     rise = f"{largest(f'{events} > 0', 'id')} > {largest(f'{events} offset 10m', 'id')}"
-    stalled = f"rate({of_containers('container_pressure_memory_stalled_seconds_total')}[5m])"
+    counter = of_containers("container_pressure_memory_stalled_seconds_total")
+    stalled = f"rate({counter}[5m])"
+    young = f"{stalled} > 0.005 unless {counter} offset 10m"
 
     query = pressure_query(Resource.MEMORY, SHOP)
 
-    kills = (
-        f"({largest(f'{now} unless {now} <= {before} and on (namespace) {is_scraped}')} and {last} == 1"
-        f" or ({largest(terminated)} == 1 unless {terminated_before} == 1))"
-    )
+    kills = f"({largest(restarted)} and {last} == 1 or {largest(f'({ended}) unless {terminated_before}')})"
     others = (
-        f' or {largest(rise)} or label_replace({largest(stalled)} > 0.05,"pressure","MemoryStalled","","")'
+        f" or {largest(rise)}"
+        f' or label_replace({largest(stalled)} > 0.05,"pressure","MemoryStalled","","")'
+        f' or label_replace({largest(young)},"pressure","young","","")'
     )
     assert query == kills + others
 

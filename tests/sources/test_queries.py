@@ -6,6 +6,7 @@ from app.domain.profiles import Resource
 from app.sources.queries import (
     Scope,
     container_usage,
+    cpu_slopes,
     escape_label_value,
     escape_regex,
 )
@@ -29,16 +30,26 @@ NOTHING = Scope(included=())
     ids=["everything", "one namespace", "some but not others", "one of several clusters", "nothing"],
 )
 def test_cpu_query(scope: Scope, matchers: str) -> None:
-    """The rate over one step, or the slope of a younger series, by core.
+    """The rate over one step by core, and marks of younger series with two samples.
 
     Several namespaces become one expression in sorted order.
     """
     series = f'container_cpu_usage_seconds_total{{container!="",container!="POD"{matchers}}}'
-    slope = f"(deriv({series}[5m]) unless {series} offset 10m) > 0"
+    young = f"count_over_time({series}[5m]) > 1 unless {series} offset 10m"
+    by_core = "max by (namespace,pod,container,cpu)"
 
     assert container_usage(Resource.CPU, scope) == (
-        f"max by (namespace,pod,container,cpu)(rate({series}[5m])) or "
-        f'label_replace(max by (namespace,pod,container,cpu)({slope}),"__slope","1","","")'
+        f'{by_core}(rate({series}[5m])) or label_replace({by_core}({young}),"__young","young","","")'
+    )
+
+
+def test_slopes_query() -> None:
+    """Usage between two samples divided by the time between them, of the named Pods; where it is above 0."""
+    series = 'container_cpu_usage_seconds_total{container!="",container!="POD",pod=~"a-1|b-2",namespace="ci"}'
+
+    assert cpu_slopes(("b-2", "a-1"), Scope(included=("ci",))) == (
+        "max by (namespace,pod,container,cpu)"
+        f"(delta(({series} + 1e9)[301s:15s]) / delta(timestamp({series})[301s:15s]) > 0)"
     )
 
 

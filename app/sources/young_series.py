@@ -1,0 +1,113 @@
+"""Series that are younger than two steps: the marks of them in a result, and their slopes; pure.
+
+`rate` divides by the whole step, also for a container that ran for a part of it. The slope between the first
+and the last sample seen needs the times of samples, which take a server 30 times as long as a rate. A query
+therefore marks young series, and one more asks for their slopes by the names of their Pods.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.fair_shares import take_turns
+from app.history.samples import StepRange
+from app.sources.planning import STEPS_PER_HOUR
+from app.sources.queries import YOUNG, escape_label_value, escape_regex
+from app.sources.query_result import Key, QueryResult, concatenate_results, points_by_name, with_points
+
+# VictoriaMetrics refuses queries of more than 16 KiB. A query has the names up to four times.
+_NAMES_CHARACTERS = 3_500
+# So no tenant's Pods make more than about thirty queries for an hour of steps.
+MOST_YOUNG_PODS_PER_HOUR = 2_000
+
+
+class YoungPods(NamedTuple):
+    """Pods with young series, and the steps in which these are young."""
+
+    pods: tuple[str, ...]
+    steps: StepRange
+
+
+def young_pods(result: QueryResult) -> list[YoungPods]:
+    """The Pods that *result* marks, in the order of their steps, in parts of which each fits into a query.
+
+    If more begin in an hour than the limit, namespaces take turns: the other Pods keep their rates.
+    """
+    marks = result.select(_are_marks(result))
+    seen: dict[tuple[str, str], list[int]] = {}
+    for row, column in zip(marks.rows.tolist(), marks.columns.tolist(), strict=True):
+        seen.setdefault(marks.keys[row][:2], []).append(marks.steps.first + column)
+    hours: dict[int, list[tuple[str, str]]] = {}
+    for pod in sorted(seen):
+        hours.setdefault(min(seen[pod]) // STEPS_PER_HOUR, []).append(pod)
+    return [
+        YoungPods(tuple(sorted({name for _, name in part})), _range_of(seen[pod] for pod in part))
+        for _, pods in sorted(hours.items())
+        for part in _parts(take_turns(pods, itemgetter(0), MOST_YOUNG_PODS_PER_HOUR))
+    ]
+
+
+def _parts(pods: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """The *pods* in parts whose names are short enough for one query."""
+    part: list[tuple[str, str]] = []
+    characters = 0
+    for pod in pods:
+        length = len(escape_label_value(escape_regex(pod[1]))) + 1
+        if part and characters + length > _NAMES_CHARACTERS:
+            yield part
+            part, characters = [], 0
+        part.append(pod)
+        characters += length
+    if part:
+        yield part
+
+
+def _range_of(steps: Iterable[Sequence[int]]) -> StepRange:
+    numbers = [number for several in steps for number in several]
+    return StepRange(min(numbers), max(numbers))
+
+
+def with_slopes(result: QueryResult, slopes: Sequence[QueryResult]) -> QueryResult:
+    """The *result* without marks, with the *slopes* of what it marks where these are larger.
+
+    The last value of a mark's key is `YOUNG`, in place of the one in the keys of the others and of slopes.
+    A rate is never above the slope of the same samples, but there may be another series.
+    """
+    are_marks = _are_marks(result)
+    if not slopes:
+        return result.select(~are_marks) if are_marks.any() else result
+    marked = _points(result.select(are_marks))
+    return _larger(result.select(~are_marks), [_select_marked(each, marked) for each in slopes])
+
+
+def _points(marks: QueryResult) -> frozenset[tuple[Key, int]]:
+    """The container, or a core of it, and the step of each point."""
+    points = zip(marks.rows.tolist(), marks.columns.tolist(), strict=True)
+    return frozenset((marks.keys[row][:-1], marks.steps.first + column) for row, column in points)
+
+
+def _select_marked(slopes: QueryResult, marked: Collection[tuple[Key, int]]) -> QueryResult:
+    """The *slopes* at marked points: a Pod has older series too, and others may have its name."""
+    points = zip(slopes.rows.tolist(), slopes.columns.tolist(), strict=True)
+    kept = [(slopes.keys[row][:-1], slopes.steps.first + column) in marked for row, column in points]
+    return replace(slopes, rows=slopes.rows[kept], columns=slopes.columns[kept], samples=slopes.samples[kept])
+
+
+def _are_marks(result: QueryResult) -> NDArray[np.bool_]:
+    return np.array([last == YOUNG for *_, last in result.keys], dtype=np.bool_)
+
+
+def _larger(rates: QueryResult, slopes: Sequence[QueryResult]) -> QueryResult:
+    """The larger of both at each step; those of *slopes* are a part of the steps."""
+    first = rates.steps.first
+    joined = concatenate_results(
+        [rates, *(replace(each, columns=each.columns + (each.steps.first - first)) for each in slopes)]
+    )
+    keys, points, place = points_by_name(joined, joined.keys)
+    samples = np.full(len(points), np.nan)
+    np.fmax.at(samples, place, joined.samples)
+    return with_points(joined, keys, points, samples)

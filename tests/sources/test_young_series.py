@@ -1,0 +1,45 @@
+"""Pods with young series: which are asked for, in which steps, and in how many queries."""
+
+import numpy as np
+
+from app.history.samples import StepRange
+from app.sources.queries import YOUNG
+from app.sources.query_result import QueryResult
+from app.sources.young_series import MOST_YOUNG_PODS_PER_HOUR, young_pods
+
+
+def marked(*pods: tuple[str, str, int]) -> QueryResult:
+    """A mark for each Pod, given by its namespace, its name and a step after 100."""
+    keys = tuple((namespace, pod, "app", YOUNG) for namespace, pod, _ in pods)
+    columns = np.array([column for *_, column in pods], dtype=np.int32)
+    rows = np.arange(len(pods), dtype=np.int32)
+    return QueryResult(keys, StepRange(100, 111), rows, columns, np.ones(len(pods)))
+
+
+def test_young_pods_are_asked_for_where_they_are_young() -> None:
+    """Steps 101 to 104 for these two; 108 is in the next hour, and a name of two namespaces occurs once."""
+    found = young_pods(
+        marked(("ci", "b", 1), ("ci", "b", 2), ("ci", "a", 4), ("ci", "c", 8), ("shop", "c", 9))
+    )
+
+    assert [(part.pods, part.steps) for part in found] == [
+        (("a", "b"), StepRange(101, 104)),
+        (("c",), StepRange(108, 109)),
+    ]
+
+
+def test_no_namespace_takes_all_queries() -> None:
+    """Of 5,000 Pods of `ci` and 10 of `shop`, 2,000 are asked for, among them all of `shop`.
+
+    Names of 41 characters with what is between them, at most 3,500 in a query: 1,990 Pods are 24 queries.
+    """
+    many = [("ci", f"build-{number:034}", 3) for number in range(5_000)]
+    few = [("shop", f"web-{number}", 3) for number in range(10)]
+
+    found = young_pods(marked(*many, *few))
+
+    pods = [pod for part in found for pod in part.pods]
+    assert len(pods) == len(set(pods)) == MOST_YOUNG_PODS_PER_HOUR
+    assert {name for _, name, _ in few} <= set(pods)
+    assert len(found) == 24
+    assert all(sum(map(len, part.pods)) <= 3_500 for part in found)
