@@ -216,7 +216,7 @@ class PrometheusSource:
             result = await ask(text(shard), steps=chunk)
             return [
                 result,
-                *await _slopes(ask, partial(queries.cpu_slopes, scope=scope.within(shard)), result),
+                *await _slopes(ask, queries.cpu_slopes, scope, result),
             ]
 
         measured = await self._load_meter.of_containers(self._scope, steps, resource)
@@ -241,8 +241,8 @@ class PrometheusSource:
             labels, optional = pressure.LABELS, pressure.OPTIONAL_LABELS
             ask = partial(self.api.query_range, labels=labels, optional=optional, signal=signal)
             result = await ask(text(shard), steps=chunk)
-            slopes = partial(pressure.slopes_query, resource, scope=scope.within(shard))
-            return [result, *await _slopes(ask, slopes, result)]
+            slopes = partial(pressure.slopes_query, resource)
+            return [result, *await _slopes(ask, slopes, scope, result)]
 
         load = (await self._container_load(steps, namespaces)).scaled(_PRESSURE_WINDOWS[resource])
         chunked = self._queries.chunked(signal, run, load, lambda shard: len(text(shard)))
@@ -298,11 +298,16 @@ class PrometheusSource:
 
 
 async def _slopes(
-    ask: Callable[..., Awaitable[QueryResult]], query: Callable[..., str], result: QueryResult
+    ask: Callable[..., Awaitable[QueryResult]], query: Callable[..., str], scope: Scope, result: QueryResult
 ) -> list[QueryResult]:
     """The slopes of the young series that *result* marks, by the *query* on Pods."""
-    parts = await asyncio.to_thread(young_pods, result)
-    return [await ask(query(pods=young.pods), steps=young.steps) for young in parts]
+    return [
+        await ask(
+            query(pods=young.pods, scope=replace(scope, included=young.namespaces, excluded=())),
+            steps=young.steps,
+        )
+        for young in await asyncio.to_thread(young_pods, result)
+    ]
 
 
 def _split_by_day(

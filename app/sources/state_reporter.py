@@ -35,8 +35,10 @@ _OWN = ""  # the reporter of series whose labels are not renamed
 def reporters_query(scope: Scope) -> str:
     """The number of existing Pods of each namespace that each reporter describes.
 
-    A Pod exists if its containers have usage. A label that the target lacks was not renamed.
+    A Pod exists if its containers have usage. A label that the target lacks was not renamed. All namespaces
+    count, whichever are in scope: the names of those would be in the text six times.
     """
+    scope = replace(scope, included=None, excluded=())
     existing = aggregate("group", ("namespace", "pod"), cadvisor_selector(MEMORY_USAGE, scope))
     existing = f'label_replace({existing},"{EXPORTED_NAMESPACE}","$1","namespace","(.+)")'
     described = " or ".join(_described(metric, scope) for metric in (POD_OWNER, RESTARTS))
@@ -46,12 +48,18 @@ def reporters_query(scope: Scope) -> str:
 
 def _described(metric: str, scope: Scope) -> str:
     """The Pods of *metric* by renamed labels; and by their own ones, without the namespace of a target."""
-    by_target = ObjectSeries(scope, is_renamed=True).selector(metric, 'namespace!=""')
-    renamed = aggregate("group", (*LABELS, "pod", EXPORTED_POD), by_target)
+    series = ObjectSeries(scope, is_renamed=True)
+    # Aggregated before: `label_replace` may not make series of two targets on one Pod equal.
+    renamed = aggregate(
+        "group", (*LABELS, EXPORTED_POD), series.selector(metric, 'namespace!=""', f'{EXPORTED_POD}!=""')
+    )
     renamed = f'label_replace({renamed},"pod","$1","{EXPORTED_POD}","(.+)")'
+    kept = aggregate(
+        "group", (*LABELS, "pod"), series.selector(metric, 'namespace!=""', f'{EXPORTED_POD}=""')
+    )
     own = aggregate("group", ("namespace", "pod"), ObjectSeries(scope).selector(metric))
     own = f'label_replace({own},"{EXPORTED_NAMESPACE}","$1","namespace","(.+)")'
-    return f'{renamed} or label_replace({own},"namespace","","","")'
+    return f'{renamed} or {kept} or label_replace({own},"namespace","","","")'
 
 
 def trusted_reporter(pods: Mapping[tuple[str, str], float]) -> str:

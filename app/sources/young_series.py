@@ -26,8 +26,9 @@ MOST_YOUNG_PODS_PER_HOUR = 2_000
 
 
 class YoungPods(NamedTuple):
-    """Pods with young series, and the steps in which these are young."""
+    """Pods with young series in any of *namespaces*, and the steps in which these are young."""
 
+    namespaces: frozenset[str]
     pods: tuple[str, ...]
     steps: StepRange
 
@@ -45,23 +46,30 @@ def young_pods(result: QueryResult) -> list[YoungPods]:
     for pod in sorted(seen):
         hours.setdefault(min(seen[pod]) // STEPS_PER_HOUR, []).append(pod)
     return [
-        YoungPods(tuple(sorted({name for _, name in part})), _range_of(seen[pod] for pod in part))
+        YoungPods(
+            frozenset(namespace for namespace, _ in part),
+            tuple(sorted({name for _, name in part})),
+            _range_of(seen[pod] for pod in part),
+        )
         for _, pods in sorted(hours.items())
         for part in _parts(take_turns(pods, itemgetter(0), MOST_YOUNG_PODS_PER_HOUR))
     ]
 
 
 def _parts(pods: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    """The *pods* in parts whose names are short enough for one query."""
+    """The *pods* in parts whose names, with those of their namespaces, are short enough for one query."""
     part: list[tuple[str, str]] = []
-    characters = 0
+    names: set[str] = set()
     for pod in pods:
-        length = len(escape_label_value(escape_regex(pod[1]))) + 1
-        if part and characters + length > _NAMES_CHARACTERS:
+        longer = names.union(pod)
+        if (
+            part
+            and sum(len(escape_label_value(escape_regex(name))) + 1 for name in longer) > _NAMES_CHARACTERS
+        ):
             yield part
-            part, characters = [], 0
+            part, longer = [], set(pod)
         part.append(pod)
-        characters += length
+        names = longer
     if part:
         yield part
 

@@ -326,6 +326,7 @@ async def test_exported_labels_from_two_pods_of_kube_state_metrics(serve: Serve)
         {
             "kube_pod_owner": [exported(web, pod=pod) for pod in scrapers],
             "kube_replicaset_owner": [exported(replicaset, pod=pod) for pod in scrapers],
+            "container_memory_working_set_bytes": [{**web, "container": "web", "job": "kubelet"}],
         }
     )
 

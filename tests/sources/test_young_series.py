@@ -31,7 +31,8 @@ def test_young_pods_are_asked_for_where_they_are_young() -> None:
 def test_no_namespace_takes_all_queries() -> None:
     """Of 5,000 Pods of `ci` and 10 of `shop`, 2,000 are asked for, among them all of `shop`.
 
-    Names of 41 characters with what is between them, at most 3,500 in a query: 1,990 Pods are 24 queries.
+    Names of 41 characters with what is between them, at most 3,500 in a query with those of the namespaces (8
+    for both, 3 for one): (3500 - 3) / 41 = 85 Pods are in one, so that 1,990 Pods are 24 queries.
     """
     many = [("ci", f"build-{number:034}", 3) for number in range(5_000)]
     few = [("shop", f"web-{number}", 3) for number in range(10)]
@@ -43,3 +44,13 @@ def test_no_namespace_takes_all_queries() -> None:
     assert {name for _, name, _ in few} <= set(pods)
     assert len(found) == 24
     assert all(sum(map(len, part.pods)) <= 3_500 for part in found)
+
+
+def test_the_names_of_namespaces_are_in_the_query_too() -> None:
+    """60 namespaces with names of 59 characters and one Pod of 6 in each: 60 characters and 7 for all Pods.
+
+    (3500 - 7) / 60 = 58 fit, so these are two queries, each with its own namespaces.
+    """
+    found = young_pods(marked(*((f"tenant-{number:052}", "web-00", 3) for number in range(60))))
+
+    assert [(len(part.namespaces), part.pods) for part in found] == [(58, ("web-00",)), (2, ("web-00",))]
