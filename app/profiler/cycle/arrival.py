@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.history.open_steps import OPEN_STEPS, Settlement
-from app.history.samples import STEP_SECONDS, StepRange, merge_adjacent
+from app.history.samples import STEP_SECONDS, STEPS_PER_DAY, StepRange, merge_adjacent
 from app.profiler.cycle.step_readings import REVIEWED_STEPS, StepCounts, StepReadings, front_step
 
 # A step stays open for less than an hour.
 _MAX_OPEN_STEPS = REVIEWED_STEPS - 1
+# After a longer time, what was read before is not read again.
+_LONGEST_PERIOD_STEPS = STEPS_PER_DAY + REVIEWED_STEPS
 
 
 @dataclass(slots=True)
@@ -66,6 +68,8 @@ class Arrival:
     def with_review(self, missing: list[StepRange], newest_step: int) -> list[StepRange]:
         """The *missing* parts; in a review, the last steps of the cycle before too, in the same query."""
         if not missing or missing[0].last != newest_step or not self._is_review_due(newest_step):
+            return missing
+        if newest_step - self._newest_step > _LONGEST_PERIOD_STEPS:
             return missing
         first = min(self._newest_step, newest_step) - REVIEWED_STEPS + 1
         older = [StepRange(part.first, min(part.last, first - 1)) for part in missing if part.first < first]

@@ -167,7 +167,10 @@ class SampleCollector:
                 states[usage.signal] = usage.degraded_if_pressure_unknown(states[usage.signal])
         for each in self._collectors:
             if each.signal in states:
-                late = late_samples_state(states[each.signal], each.arrival.lost, each.arrival.open_steps)
+                hours_late = self._source.late_namespaces(each.signal.profile_kind)
+                late = late_samples_state(
+                    states[each.signal], each.arrival.lost, each.arrival.open_steps, hours_late
+                )
                 states[each.signal] = state_without(late, failed[each.signal])
         return list(states.values())
 

@@ -264,8 +264,10 @@ PERIODS = [
 
 
 def cycles_of(measured: Arrival, period: int, cycles: int, lag: int) -> list[tuple[int, set[str]]]:
-    """Of each cycle: how many steps settled without the samples of `late`, which is *lag* steps behind, and
-    the namespaces that were named."""
+    """Of each cycle: how many steps settled without the samples of `late`, and which namespaces were named.
+
+    `late` is *lag* steps behind.
+    """
     settled, seen = NOW - 1, []
     for newest in range(NOW + 1, NOW + 1 + period * cycles, period):
         parts = measured.with_review([StepRange(settled + 1, newest)], newest)
@@ -279,7 +281,7 @@ def cycles_of(measured: Arrival, period: int, cycles: int, lag: int) -> list[tup
 @pytest.mark.parametrize("period", PERIODS)
 @pytest.mark.parametrize("lag", [0, 1, 2])
 def test_ten_minutes_are_no_loss_at_any_period(period: int, lag: int) -> None:
-    """A step settles two steps after its end; the lag is that of the samples, though steps are read rarely."""
+    """A step settles two steps after its end; the lag is that of the samples, not of the rare readings."""
     measured = arrival()
 
     cycles = cycles_of(measured, period, 30, lag)
