@@ -1,7 +1,7 @@
 """Samples that reach a server more than an hour late, as the query on loads shows them; pure.
 
 That query is sent once an hour at most, and counts the samples of the newest step by namespace. Twice a day
-it counts one older step too: an hour after its end, and again a day later. Samples new since then were too late.
+it counts one older step too: an hour after its end, and again a day later. New samples of it were too late.
 """
 
 from collections import Counter
