@@ -75,6 +75,12 @@ class SeenTogether:
         """Drop all other workloads."""
         self._sets = {workload: self._sets[workload] for workload in workloads if workload in self._sets}
 
+    def forget_from(self, day: int) -> None:
+        """Drop the sets that were last seen on *day* or later."""
+        last = day * STEPS_PER_DAY
+        for workload, sets in list(self._sets.items()):
+            self._sets[workload] = {names: seen for names, seen in sets.items() if seen.last_step <= last}
+
     def merge(self, groups: Mapping[Workload, Workload]) -> None:
         """Add the sets of each workload to those of its group."""
         for workload, group in groups.items():
