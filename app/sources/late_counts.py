@@ -30,9 +30,12 @@ class LateCounts:
     _scope: Scope | None = None
     _step: int = 0
     _counts: Mapping[str, float] = field(default_factory=dict)
+    _asked_at: int = 0  # the newest step then
 
     def earlier_step(self, scope: Scope, newest_step: int) -> int:
         """The step to count beside the *newest_step*; 0 for none."""
+        if abs(newest_step - self._asked_at) < STEPS_PER_HOUR:
+            return 0
         age_steps = newest_step - self._step
         if scope != self._scope or (age_steps >= STEPS_PER_DAY and not self._counts):
             return newest_step - STEPS_PER_HOUR
@@ -46,6 +49,7 @@ class LateCounts:
         newest: Mapping[str, float],
     ) -> None:
         """Record the counts of an earlier and the newest one of *steps*."""
+        self._asked_at = steps[1]
         if scope == self._scope and steps[0] == self._step and self._counts:
             late = Counter(earlier)
             late.subtract(self._counts)

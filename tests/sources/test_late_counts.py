@@ -105,6 +105,17 @@ async def test_a_whole_store_that_is_late_loses_nothing(server: CountingServer) 
     assert await measured(meter, range(23, 24)) == ()
 
 
+async def test_a_server_without_a_newest_step(server: CountingServer) -> None:
+    """A load without samples is asked for again at each step; an older step at most once an hour."""
+    meter = LoadMeter(server)  # type: ignore[arg-type]
+    server.counts = {}
+
+    for step in range(13):
+        await meter.of_containers(SCOPE, StepRange(NOW, NOW + step))
+
+    assert ["offset" in query for query in server.queries] == [True] + 11 * [False] + [True]
+
+
 async def test_a_server_that_refuses_the_older_step(server: CountingServer) -> None:
     """The load is asked for alone, and for a day no older step."""
     meter = LoadMeter(server)  # type: ignore[arg-type]
