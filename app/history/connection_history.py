@@ -177,6 +177,11 @@ class ConnectionHistory:
         self.coverage.forget(keys)
         self.open_coverage.forget(keys)
 
+    def clear_all(self) -> None:
+        """Drop all data, so that all steps are missing."""
+        self.forget(KeyRange())
+        self.newest_step = self.settled_step = 0
+
     def within(self, keys: KeyRange) -> "ConnectionHistory":
         """The history of *keys*, without the steps that have not settled."""
         part = self._select(

@@ -93,6 +93,10 @@ class Coverage:
         has_dropped, self.days = len(kept) < len(self.days), kept
         return has_dropped
 
+    def forget_from(self, day: int) -> None:
+        """Drop *day* and all days after it."""
+        self.days = {number: flags for number, flags in self.days.items() if number < day}
+
     def forget(self, keys: KeyRange) -> None:
         """Mark all steps of *keys* as missing."""
         self.replace(keys, Coverage())

@@ -23,7 +23,7 @@ _RECENT_BITS = 64
 _SAMPLES_AT_ONCE = 300_000
 # Estimated size in a check-point, compressed: of a histogram entry and of a slot's maximum.
 _ENTRY_BYTES, _MAXIMUM_BYTES = 0.8, 6.0
-_NEVER_SEEN = -(1 << 40)
+_NEVER_SEEN, _NOT_SEEN_YET = -(1 << 40), np.iinfo(np.int64).max
 
 
 class DayHistograms:
@@ -210,6 +210,15 @@ class UsageHistograms:
         self.days = {number: day for number, day in self.days.items() if number >= oldest}
         return self.coverage.forget_before(oldest)
 
+    def forget_from(self, day: int) -> None:
+        """Drop *day* and all days after it, so that their steps are missing."""
+        self.days = {number: rows for number, rows in self.days.items() if number < day}
+        self.coverage.forget_from(day)
+        self.open, self.open_coverage = OpenSamples(), OpenCoverage()
+        is_later = self.last_seen > day * STEPS_PER_DAY
+        self.first_seen[self.first_seen > day * STEPS_PER_DAY] = _NOT_SEEN_YET
+        self.last_seen[is_later], self.recent[is_later] = _NEVER_SEEN, 0
+
     @property
     def entries(self) -> int:
         """The number of entries of all histograms."""
@@ -372,6 +381,6 @@ class UsageHistograms:
 
     def grow(self, size: int) -> None:
         """Make room for *size* series."""
-        self.first_seen = pad(self.first_seen, size, np.iinfo(np.int64).max)
+        self.first_seen = pad(self.first_seen, size, _NOT_SEEN_YET)
         self.last_seen = pad(self.last_seen, size, _NEVER_SEEN)
         self.recent = pad(self.recent, size)

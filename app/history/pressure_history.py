@@ -147,6 +147,13 @@ class PressureHistory:
             for number in sorted({number for part in parts for number in part.days})
         }
 
+    def forget_from(self, day: int) -> None:
+        """Drop *day* and all days after it, so that their steps are missing."""
+        self.days = {number: parts for number, parts in self.days.items() if number < day}
+        self.coverage.forget_from(day)
+        self.open, self.open_coverage = OpenSamples(), OpenCoverage()
+        self.last_seen_steps[self.last_seen_steps > day * STEPS_PER_DAY] = _NEVER
+
     def last_seen(self, size: int) -> NDArray[np.int64]:
         """The last step in which each of *size* series was under pressure."""
         return pad(self.last_seen_steps, size, _NEVER)

@@ -49,12 +49,16 @@ class SeenTogether:
                 yield workload
 
     def pod_share(self, workload: Workload, container: str) -> float:
-        """The share of the Pods of the newest step that had *container*; 1 if no Pod is known."""
+        """The share of the Pods of the newest step that had *container* in the last hour; 1 if none is known.
+
+        A step may lack the samples of a container, so one step alone does not show that it has ended.
+        """
         sets = self.of(workload)
         newest = max((seen.last_step for seen in sets.values()), default=0)
-        pods = {names: seen.pods for names, seen in sets.items() if seen.last_step == newest}
-        having = sum(count for names, count in pods.items() if container in names)
-        return having / sum(pods.values()) if pods else 1.0
+        pods = sum(seen.pods for seen in sets.values() if seen.last_step == newest)
+        recent = {names: seen.pods for names, seen in sets.items() if newest - seen.last_step < _REACH_STEPS}
+        having = sum(count for names, count in recent.items() if container in names)
+        return min(having / pods, 1.0) if pods else 1.0
 
     def add(self, workload: Workload, containers: Iterable[str], seen: Seen) -> None:
         """Record that the Pods of a step had these containers."""
@@ -70,6 +74,12 @@ class SeenTogether:
     def keep(self, workloads: Iterable[Workload]) -> None:
         """Drop all other workloads."""
         self._sets = {workload: self._sets[workload] for workload in workloads if workload in self._sets}
+
+    def forget_from(self, day: int) -> None:
+        """Drop the sets that were last seen on *day* or later."""
+        last = day * STEPS_PER_DAY
+        for workload, sets in list(self._sets.items()):
+            self._sets[workload] = {names: seen for names, seen in sets.items() if seen.last_step <= last}
 
     def merge(self, groups: Mapping[Workload, Workload]) -> None:
         """Add the sets of each workload to those of its group."""

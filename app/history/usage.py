@@ -125,6 +125,13 @@ class UsageState:
             history.coverage.forget(keys)
             history.open_coverage.forget(keys)
 
+    def forget_from(self, day: int) -> None:
+        """Drop *day* and all days after it, so that their steps are missing."""
+        for history in self.histories():
+            history.forget_from(day)
+        self.together.forget_from(day)
+        self.forget_silent()
+
     def forget_silent(self) -> None:
         """Drop the series without a sample on any retained day or open step."""
         measured = np.zeros(len(self.series.containers), dtype=np.bool_)

@@ -39,6 +39,9 @@ class UsageSource(Protocol):
     def container_jobs(self) -> Collection[str]:
         """The scrape jobs of the containers' series, as far as they are known."""
 
+    def late_namespaces(self, kind: ProfileKind) -> Collection[str]:
+        """The namespaces with samples for *kind* that came more than an hour late, as last counted."""
+
     async def retention_seconds(self) -> float | None:
         """The retention of the source; None if it is unknown. Raises nothing."""
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import structlog
 
@@ -14,6 +15,7 @@ from app.errors import RefusedQueryError, TooLargeError
 from app.history.samples import StepRange
 from app.sources import queries
 from app.sources.clusters import check_one_cluster, ranked_clusters, system_clusters_query
+from app.sources.late_counts import LateCounts, with_earlier, without_earlier
 from app.sources.mesh.conversation import LabeledQuery, Mesh
 from app.sources.planning import STEPS_PER_HOUR, SampleLoad
 from app.sources.prometheus_api import PrometheusApi
@@ -25,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 PLANNING = "planning"
 _CONTAINERS = "containers"
-_MAX_NAMESPACES = 20_000
+_MAX_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class LoadMeter:
     def __init__(self, api: PrometheusApi) -> None:
         self._api = api
         self._measured: dict[str, _MeasuredLoad] = {}
+        self._late: dict[str, LateCounts] = {}
         self._lock = asyncio.Lock()
 
     @property
@@ -60,6 +63,17 @@ class LoadMeter:
         """The scrape jobs of the containers' series, as last counted."""
         measured = self._measured.get(_CONTAINERS)
         return measured.scrape_jobs if measured else ()
+
+    @property
+    def late_containers(self) -> Collection[str]:
+        """The namespaces with samples of containers that came more than an hour late, as last counted."""
+        return self._late[_CONTAINERS].namespaces if _CONTAINERS in self._late else ()
+
+    @property
+    def late_meshes(self) -> Collection[str]:
+        """The same for the samples of meshes."""
+        late = (counts.namespaces for kind, counts in self._late.items() if kind != _CONTAINERS)
+        return tuple(chain.from_iterable(late))
 
     async def of_containers(
         self, scope: Scope, steps: StepRange, resource: Resource = Resource.MEMORY
@@ -105,11 +119,8 @@ class LoadMeter:
             measured = self._measured.get(kind)
             if measured and measured.is_current(scope, end.last):
                 return measured.load
-            limit = RowLimit(_MAX_NAMESPACES)
             try:
-                result = await api.query_range(
-                    query.query, query.labels, end, query.optional, signal=PLANNING, limit=limit
-                )
+                result = await self._counts(api, kind, query, scope, end)
             except (RefusedQueryError, TooLargeError):
                 if measured is None:
                     raise
@@ -119,6 +130,25 @@ class LoadMeter:
                 await self._check_one_cluster(api, _clusters_of(result, query.labels), scope, end)
             self._measured[kind] = _MeasuredLoad(scope, end.last, load, jobs, cores)
             return load
+
+    async def _counts(
+        self, api: PrometheusApi, kind: str, query: LabeledQuery, scope: Scope, end: StepRange
+    ) -> QueryResult:
+        """The counts of the step *end*; those of an older one are noted, if they are due."""
+        late = self._late.setdefault(kind, LateCounts())
+        earlier_step = late.earlier_step(scope, end.last)
+        if not earlier_step:
+            return await _ask(api, query, end)
+        try:
+            result = await _ask(api, with_earlier(query, end.last - earlier_step), end)
+        except (RefusedQueryError, TooLargeError):
+            late.refuse(scope, end.last)
+            return await _ask(api, query, end)
+        newest, earlier = without_earlier(result)
+        namespaces = scope if kind == _CONTAINERS else NamespaceSelection(excluded=scope.excluded)
+        loads = (_load_of(part, query.labels)[0].within(namespaces) for part in (earlier, newest))
+        late.note(scope, (earlier_step, end.last), *(load.samples for load in loads))
+        return newest
 
     async def _check_one_cluster(
         self, api: PrometheusApi, clusters: Mapping[str, Collection[str]], scope: Scope, end: StepRange
@@ -135,6 +165,11 @@ class LoadMeter:
         except (RefusedQueryError, TooLargeError):
             of_system = set()
         check_one_cluster(clusters, of_system, scope.cluster_label)
+
+
+async def _ask(api: PrometheusApi, query: LabeledQuery, end: StepRange) -> QueryResult:
+    limit = RowLimit(_MAX_ROWS)
+    return await api.query_range(query.query, query.labels, end, query.optional, signal=PLANNING, limit=limit)
 
 
 def _load_of(result: QueryResult, labels: Sequence[str]) -> tuple[SampleLoad, SampleLoad, frozenset[str]]:

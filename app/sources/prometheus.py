@@ -13,7 +13,7 @@ import structlog
 
 from app.domain.annotations import IGNORE_LABEL
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
-from app.domain.profiles import Resource
+from app.domain.profiles import ProfileKind, Resource
 from app.errors import NoNamespacesError
 from app.history.samples import (
     STEP_SECONDS,
@@ -196,6 +196,11 @@ class PrometheusSource:
     def container_jobs(self) -> Collection[str]:
         """The scrape jobs of the containers' series, as last counted."""
         return self._load_meter.container_jobs
+
+    def late_namespaces(self, kind: ProfileKind) -> Collection[str]:
+        """The namespaces with samples that came more than an hour late, as last counted."""
+        is_mesh = kind is ProfileKind.CONNECTION
+        return self._load_meter.late_meshes if is_mesh else self._load_meter.late_containers
 
     async def retention_seconds(self) -> float | None:
         """The retention time of the server with container metrics; None if unknown."""

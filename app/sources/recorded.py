@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.domain.namespaces import EVERY_NAMESPACE, NamespaceSelection
 from app.domain.pod_names import PodNames
-from app.domain.profiles import PRESSURES_OF, Resource
+from app.domain.profiles import PRESSURES_OF, ProfileKind, Resource
 from app.domain.workloads import Connection, Workload
 from app.history.samples import (
     STEP_SECONDS,
@@ -99,6 +99,10 @@ class RecordedHistory:
     @property
     def container_jobs(self) -> Collection[str]:
         """None: a record has no scrape jobs."""
+        return ()
+
+    def late_namespaces(self, kind: ProfileKind) -> Collection[str]:  # noqa: ARG002 - the port's signature
+        """None: a record changes no more."""
         return ()
 
     async def retention_seconds(self) -> float | None:
@@ -189,6 +193,10 @@ class ReplayedHistory:
     @property
     def container_jobs(self) -> Collection[str]:
         """None: a record has no scrape jobs."""
+        return ()
+
+    def late_namespaces(self, kind: ProfileKind) -> Collection[str]:  # noqa: ARG002 - the port's signature
+        """None: a record changes no more."""
         return ()
 
     async def retention_seconds(self) -> float | None:

@@ -21,6 +21,7 @@ from app.domain.workloads import Connection
 from app.history.checkpoint.split import LearnedState
 from app.history.connection_history import ConnectionHistory
 from app.history.key_ranges import KeyRange
+from app.history.open_steps import OPEN_STEPS
 from app.history.samples import STEP_SECONDS
 from app.history.usage import UsageState
 from app.kubernetes.checkpoint_maps import CheckpointMaps
@@ -189,14 +190,18 @@ def _ranges(starts: list[int]) -> list[KeyRange]:
 
 
 async def undisturbed(prometheus_url: str, began: float, until: float) -> LearnedState:
-    """The state of a single leader that is never killed and runs a cycle every six hours."""
+    """What a single leader would store that is never killed and runs a cycle every six hours.
+
+    Its last cycle is the one at *until*. Steps that have not settled then are in no check-point.
+    """
     async with PrometheusSource(prometheus_url, scope=Scope(excluded=(NAMESPACE,))) as source:
         cluster = ClusterPorts(FixedSnapshot(), InMemoryProfiles(NAMESPACE), RecordingSink())
         policy = CyclePolicy(EstimationPolicy(), history_days=HISTORY_DAYS, timeslots=4)
         cycle = ProfilingCycle(source, cluster, policy, lambda _namespace: True)
         for now in [*range(int(began), int(until), 6 * 3600), until]:
             await cycle.run_once(datetime.fromtimestamp(now, UTC))
-    return cycle._learned
+    learned = cycle._learned
+    return LearnedState(learned.usage.within(KeyRange()), learned.connections.within(KeyRange()))
 
 
 async def test_fifty_killed_leaders_learn_what_one_leader_learns(
@@ -216,8 +221,9 @@ async def test_fifty_killed_leaders_learn_what_one_leader_learns(
     stored = await settled(leaders, control_plane.kubeconfig)
 
     [newest] = stored.newest_steps
+    # The step `newest` settles in the cycle as of `OPEN_STEPS` later.
     undisturbed_state = await undisturbed(
-        leaders.prometheus_url, leaders.origin, newest * STEP_SECONDS + GRACE_SECONDS
+        leaders.prometheus_url, leaders.origin, (newest + OPEN_STEPS) * STEP_SECONDS + GRACE_SECONDS
     )
     learned_facts, expected = facts(stored.learned), facts(undisturbed_state)
     assert learned_facts.keys() == expected.keys()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,8 +77,8 @@ def test_containers_that_ran_one_after_the_other_are_not_together() -> None:
     }
 
 
-def test_the_share_is_that_of_the_newest_step() -> None:
-    """A sidecar that a roll-out adds is in 1 of 3 Pods, then in all; after it ended, in none."""
+def test_the_share_is_that_of_the_newest_pods() -> None:
+    """A sidecar that a roll-out adds is in 1 of 3 Pods, then in all; an hour after it ended, in none."""
     together = SeenTogether()
     together.add(RAY, ["app"], Seen(1, 2))
     together.add(RAY, ["proxy", "app"], Seen(1, 1))
@@ -85,9 +86,23 @@ def test_the_share_is_that_of_the_newest_step() -> None:
     assert together.pod_share(RAY, "proxy") == 1 / 3
     together.add(RAY, ["app", "proxy"], Seen(2, 3))
     assert together.pod_share(RAY, "proxy") == 1
-    together.add(RAY, ["app"], Seen(3, 3))
+    together.add(RAY, ["app"], Seen(14, 3))
     assert together.pod_share(RAY, "proxy") == 0
     assert together.pod_share(Workload("shop", "unknown"), "proxy") == 1
+
+
+@pytest.mark.parametrize(("before", "now", "share"), [(10, 10, 1), (9, 10, 0.9), (10, 1, 1), (1, 10, 0.1)])
+def test_a_step_without_samples_of_a_sidecar(before: int, now: int, share: float) -> None:
+    """The Pods that had it a step ago count: one step without its samples does not end it.
+
+    Of ten Pods, one that had it and has ended is as few as before; a workload may have fewer Pods now.
+    """
+    together = SeenTogether()
+    together.add(RAY, ["app", "proxy"], Seen(100, before))
+    together.add(RAY, ["app"], Seen(101, now))
+
+    assert together.pod_share(RAY, "proxy") == share
+    assert together.pod_share(RAY, "app") == 1
 
 
 def test_sets_are_forgotten_after_an_hour_and_those_of_runs_after_a_day() -> None:

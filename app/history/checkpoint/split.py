@@ -10,10 +10,13 @@ from app.history.checkpoint.codec import Checkpoint
 from app.history.checkpoint.shards import plan_ranges
 from app.history.connection_history import ConnectionHistory
 from app.history.key_ranges import KeyRange, Keys, range_of
+from app.history.samples import day_of
 from app.history.usage import UsageState
 
 # The estimated compressed size of one sample of a connection.
 _SAMPLE_BYTES = 2.0
+# A clock that is set back by less was only adjusted.
+_ADJUSTED_STEPS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,19 @@ class LearnedState:
                 self.open_steps[signal] = max(steps, self.open_steps.get(signal, 0))
         for namespace in {name for shard in by_keys.values() for name in _added_names(shard, query_scope)}:
             self.forget(namespace)
+
+    def forget_ahead(self, newest_step: int) -> bool:
+        """Drop today and what is later if steps after *newest_step* were read; True if there were any.
+
+        The clock ran ahead and was set back: steps that were still to come are marked as read, without
+        samples, and in the rings of connections they displaced others.
+        """
+        usage = [histograms.newest_step for histograms in self.usage.histograms.values()]
+        if max(*usage, self.connections.newest_read_step) <= newest_step + _ADJUSTED_STEPS:
+            return False
+        self.usage.forget_from(day_of(newest_step))
+        self.connections.clear_all()
+        return True
 
     def forget(self, namespace: str) -> None:
         """Drop all data of *namespace*, so that all its steps are missing; other namespaces are unchanged."""

@@ -74,7 +74,7 @@ class SampleCollector:
         learned: LearnedState,
         limits: CollectionLimits,
     ) -> None:
-        self._source, self._history = source, history
+        self._source, self._history, self._learned = source, history, learned
         folding = SerialFolding(history, limits.max_history_bytes)
         self._usage = [
             UsageCollector(
@@ -101,6 +101,8 @@ class SampleCollector:
         These, with a reason each, are those whose Pods can't be listed: their usage has no known workload.
         """
         unlisted = unlisted or {}
+        if self._learned.forget_ahead(wanted.last):
+            log.warning("clock_set_back", read_again="today, and 24 hours of connections")
         planned = {each.signal: self._plan(each, wanted, unlisted) for each in self._collectors}
         context = QueryContext(
             wanted.last,
@@ -167,7 +169,10 @@ class SampleCollector:
                 states[usage.signal] = usage.degraded_if_pressure_unknown(states[usage.signal])
         for each in self._collectors:
             if each.signal in states:
-                late = late_samples_state(states[each.signal], each.arrival.lost, each.arrival.open_steps)
+                hours_late = self._source.late_namespaces(each.signal.profile_kind)
+                late = late_samples_state(
+                    states[each.signal], each.arrival.lost, each.arrival.open_steps, hours_late
+                )
                 states[each.signal] = state_without(late, failed[each.signal])
         return list(states.values())
 

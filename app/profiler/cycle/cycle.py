@@ -69,8 +69,8 @@ class CycleReport:
     that costs only a part of the work, by its subject.
     `stored` counts all profiles stored after it, derived in it or not; `left_out` those not stored because
     of the maximum, and `evicted` those removed for others; `refused` the objects whose last write was
-    refused; `events_dropped` the Events on workloads over the rate limit; `lags_seconds` the largest age at
-    which samples of each signal were first seen.
+    refused; `events_dropped` the Events on workloads over the rate limit; `lags_seconds` the age at which
+    a step has samples of all writers, for each signal.
     """
 
     states: list[SignalState]

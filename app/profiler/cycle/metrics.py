@@ -96,7 +96,7 @@ class CycleMetrics:
         )
         self._lag = Gauge(
             "job_profiler_sample_lag_seconds",
-            "Largest age at which samples of the signal were first seen in the last hours, in steps of 300 s",
+            "Age at which a step has samples of all writers, in the last hours, in steps of 300 s",
             ["signal"],
             registry=registry,
         )

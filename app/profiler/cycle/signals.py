@@ -1,7 +1,7 @@
 """The state of each signal (CPU, memory, connections), derived from the query results of a cycle."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -202,19 +202,23 @@ def state_without(state: SignalState, failed: Mapping[str, str]) -> SignalState:
     return SignalState(state.signal, Health.DEGRADED, NAMESPACES_FAILED, message)
 
 
-def late_samples_state(state: SignalState, lost: Counter[str], open_steps: int) -> SignalState:
+def late_samples_state(
+    state: SignalState, lost: Counter[str], open_steps: int, hours_late: Collection[str] = ()
+) -> SignalState:
     """The *state* if samples came too late to count: `Degraded` instead of `Ok`.
 
-    *lost* has the number of these samples by namespace.
+    *lost* has the number of these samples by namespace; *hours_late* are the namespaces with samples that
+    came more than an hour late.
     """
-    if not lost or state.health is not Health.OK:
+    if not (lost or hours_late) or state.health is not Health.OK:
         return state
-    names = sorted(lost, key=lambda name: (-lost[name], name))
+    names = [*sorted(lost, key=lambda name: (-lost[name], name)), *hours_late]
+    names = list(dict.fromkeys(names))
     listed = ", ".join([*names[:_MAX_NAMED], *("…" for _ in names[_MAX_NAMED : _MAX_NAMED + 1])])
-    message = (
-        f"samples reached Prometheus too late to count, in the namespaces {listed};"
-        f" from now on samples may be {open_steps * STEP_SECONDS // 60} minutes late"
-    )
+    message = f"samples reached Prometheus too late to count, in the namespaces {listed}"
+    if hours_late:
+        message += "; some came more than an hour late"
+    message += f"; those up to {open_steps * STEP_SECONDS // 60} minutes late count"
     return SignalState(state.signal, Health.DEGRADED, LATE_SAMPLES, message)
 
 

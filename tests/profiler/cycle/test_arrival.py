@@ -124,7 +124,7 @@ def test_the_review_finds_samples_that_came_too_late_and_later_steps_wait() -> N
 
     review = follow(measured, NOW, 13, shop=0, late=5)
     assert (measured.open_steps, measured.lag_seconds) == (6, 5 * 300)
-    assert measured.lost == {"late": 12 - 5}
+    assert measured.lost == {"late": 13 - 5}
 
     review = follow(measured, review + 1, 12, shop=0, late=5)
     assert (measured.open_steps, measured.lost) == (6, {"late": 3})
@@ -138,16 +138,19 @@ def test_the_review_finds_samples_that_came_too_late_and_later_steps_wait() -> N
 
 
 def test_a_review_is_part_of_the_query_on_the_newest_steps() -> None:
-    """Once an hour, and only if the newest step is read anyway; steps of the past stay a part of theirs."""
+    """Once an hour, and only if the newest step is read anyway; steps of the past stay a part of theirs.
+
+    It begins with the first of the twelve steps that were the newest in the cycle before.
+    """
     measured = arrival()
-    follow(measured, NOW, 1, shop=0)
+    follow(measured, NOW, 12, shop=0)
     newest, past = StepRange(NOW + 10, NOW + 12), StepRange(NOW - 300, NOW - 200)
 
     assert measured.with_review([StepRange(NOW + 9, NOW + 11), past], NOW + 11) == [
         StepRange(NOW + 9, NOW + 11),
         past,
     ]
-    assert measured.with_review([newest, past], NOW + 12) == [StepRange(NOW + 1, NOW + 12), past]
+    assert measured.with_review([newest, past], NOW + 12) == [StepRange(NOW, NOW + 12), past]
     assert measured.with_review([newest, StepRange(NOW - 5, NOW + 8)], NOW + 12) == [
         StepRange(NOW - 5, NOW + 12)
     ]
@@ -245,3 +248,85 @@ def test_most_namespaces_may_end() -> None:
 
     assert max(settled) <= 13
     assert settled[-1] == 2
+
+
+PERIODS = [
+    1,
+    2,
+    4,
+    6,
+    11,
+    12,
+    13,
+    72,
+    288,
+]  # in steps: 300 s to a day; shorter ones have cycles without a step
+
+
+def cycles_of(measured: Arrival, period: int, cycles: int, lag: int) -> list[tuple[int, set[str]]]:
+    """Of each cycle: how many steps settled without the samples of `late`, and which namespaces were named.
+
+    `late` is *lag* steps behind.
+    """
+    settled, seen = NOW - 1, []
+    for newest in range(NOW + 1, NOW + 1 + period * cycles, period):
+        parts = measured.with_review([StepRange(settled + 1, newest)], newest)
+        read(measured, newest, *parts, lags={"shop": 0, "late": lag})
+        before, settled = settled, settled_step(measured, newest)
+        lost = sum(newest - step < lag for step in range(before + 1, settled + 1))
+        seen.append((lost, set(measured.lost)))
+    return seen
+
+
+@pytest.mark.parametrize("period", PERIODS)
+@pytest.mark.parametrize("lag", [0, 1, 2])
+def test_ten_minutes_are_no_loss_at_any_period(period: int, lag: int) -> None:
+    """A step settles two steps after its end; the lag is that of the samples, not of the rare readings."""
+    measured = arrival()
+
+    cycles = cycles_of(measured, period, 30, lag)
+
+    assert sum(lost for lost, _ in cycles) == 0
+    assert (measured.lag_seconds, measured.lost) == (lag * 300, {})
+
+
+@pytest.mark.parametrize("period", PERIODS)
+@pytest.mark.parametrize("lag", [3, 5, 10])
+def test_a_writer_less_than_an_hour_late_is_waited_for_at_any_period(period: int, lag: int) -> None:
+    """The first review names it, and steps stay open for longer: none is lost from the second review on.
+
+    A review is due after twelve steps, or in each cycle if the period is longer.
+    """
+    measured, review = arrival(), -(-12 // period)
+
+    cycles = cycles_of(measured, period, 5 * review, lag)
+
+    assert cycles[2 * review][1] == {"late"}
+    assert sum(lost for lost, _ in cycles[2 * review + 1 :]) == 0
+    assert (measured.lag_seconds, measured.open_steps, measured.lost) == (lag * 300, lag + 1, {})
+
+
+@pytest.mark.parametrize(("period", "lag"), [(12, 15), (12, 23), (72, 30), (72, 72), (288, 200)])
+def test_a_writer_later_than_an_hour_is_named_again_and_again(period: int, lag: int) -> None:
+    """Steps are not kept open for it; its lag is at most the age at which the review found its samples."""
+    measured = arrival()
+
+    cycles_of(measured, period, 10, lag)
+
+    assert measured.lost.keys() == {"late"}
+    assert measured.open_steps == 2
+    assert lag * 300 <= measured.lag_seconds <= (period + 11) * 300
+
+
+def test_a_clock_that_went_ahead_and_back() -> None:
+    """A day ahead there is no sample; back again, what comes on time is neither late nor lost."""
+    measured = arrival()
+    follow(measured, NOW, 14, shop=0)
+    ahead = NOW + 300
+    read(measured, ahead, StepRange(ahead - 20, ahead), lags={"shop": 0})
+
+    newest = follow(measured, NOW + 14, 26, shop=0)
+
+    assert (measured.lag_seconds, measured.lost) == (0, {})
+    assert measured.settlement(newest) == Settlement(newest, newest - 2)
+    assert measured.is_stalled(newest + 3)
