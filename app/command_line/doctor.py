@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 import typer
@@ -62,9 +62,7 @@ async def diagnose_servers(settings: Settings, now: float) -> Diagnosis:
         servers = _Servers(
             server, apis.get(mesh_url, server), asyncio.get_running_loop().time() + MAX_SECONDS
         )
-        seen = await _examine(servers, _target(settings), now)
-        fault = seen.fault_of_server(Exporter.KUBELET)
-        retention_seconds = None if fault else await server.retention_seconds()
+        seen, retention_seconds = await _examine(servers, _target(settings), now)
     return diagnose(server.url, seen, retention_seconds)
 
 
@@ -116,18 +114,28 @@ class _Servers:
             return error
         return question.read(result)
 
+    async def retention_seconds(self) -> float | None:
+        """The retention time of the containers' server; None if it is not told within the limit."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self.deadline):
+                return await self.containers.retention_seconds()
+        return None
+
     async def answers(self, questions: Sequence[MetricQuestion]) -> list[Answer]:
         """The answers to all *questions*, in order."""
         return list(await asyncio.gather(*map(self.answer, questions)))
 
 
-async def _examine(servers: _Servers, target: Target, now: float) -> Observations:
+async def _examine(servers: _Servers, target: Target, now: float) -> tuple[Observations, float | None]:
+    """What is seen, and the retention time, which is asked of a server that has answered."""
     examination = examine(target, now)
-    batch = next(examination)
-    while True:
-        answers = await servers.answers(batch)
-        try:
-            batch = examination.send(answers)
-        except StopIteration as end:
-            seen: Observations = end.value
-            return seen
+    batch, retention = next(examination), None
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            answers = await servers.answers(batch)
+            try:
+                batch = examination.send(answers)
+            except StopIteration as end:
+                seen: Observations = end.value
+                return seen, await retention if retention else None
+            retention = retention or tasks.create_task(servers.retention_seconds())

@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+import re
 import time
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from app.diagnosis.examination import MAX_QUERIES
 from tests.command_line.conftest import Program
 from tests.kubernetes.fake_api_server import FakeApiServer
 
-QUERY = "/api/v1/query_range"
+QUERY, RETENTION = "/api/v1/query_range", "/api/v1/status/runtimeinfo"
 
 
 async def _nothing(_request: web.Request) -> web.Response:
@@ -24,6 +26,23 @@ async def _late(_request: web.Request) -> web.Response:
     """An answer that comes too late."""
     await asyncio.sleep(5)
     return web.Response()
+
+
+async def _no_post(_request: web.Request) -> web.Response:
+    """The answer of a proxy that allows only GET."""
+    return web.Response(status=405)
+
+
+async def _slow(request: web.Request) -> web.Response:
+    """The answer, after a while, of a server with one series for each part of every query."""
+    await asyncio.sleep(0.3)
+    form = {**await request.post(), **request.query}
+    query, start = str(form.get("query", "")), int(str(form.get("start", 0)))
+    labels = dict.fromkeys(re.findall(r"\w+", " ".join(re.findall(r"by \(([\w,]*)\)", query))), "x")
+    parts = ["", *re.findall(r'"part","(\d+)"', query)]
+    result = [{"metric": {**labels, "part": part}, "values": [[start, str(start)]]} for part in parts]
+    data: dict[str, Any] = {"resultType": "matrix", "result": result}
+    return web.json_response({"status": "success", "data": data})
 
 
 def test_an_unreachable_server_is_exit_code_1(program: Program) -> None:
@@ -80,3 +99,41 @@ async def test_a_server_that_never_answers(
     assert time.monotonic() - started < 4
     assert outcome.code == 1
     assert "No profiles: 0.5 s are over" in outcome.out
+
+
+async def test_a_server_that_is_slow_to_tell_its_retention(
+    program: Program, api_server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit on the time is also one on that question; everything else was answered, and is shown."""
+    api_server.on("POST", QUERY, _nothing)
+    api_server.on("GET", RETENTION, _late)
+    monkeypatch.setattr("app.command_line.doctor.MAX_SECONDS", 1)
+    started = time.monotonic()
+
+    outcome = await program.run_beside("doctor", "--prometheus-url", api_server.url)
+
+    assert time.monotonic() - started < 4
+    assert "Keeps samples for: unknown" in outcome.out
+    assert "s are over" not in outcome.out
+
+
+@pytest.mark.parametrize("methods", [("POST",), ("GET",)], ids=str)
+async def test_the_number_of_requests_to_a_slow_server(
+    methods: tuple[str, ...], program: Program, api_server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every metric of every exporter is there, and each answer takes its time: 40 requests at most.
+
+    A tenth of the real times: 30 s, and 3 s for an answer. A proxy may refuse POST.
+    """
+    monkeypatch.setattr("app.command_line.doctor.MAX_SECONDS", 3)
+    api_server.on("POST", QUERY, _slow if "POST" in methods else _no_post)
+    api_server.on("GET", QUERY, _slow)
+    api_server.on("GET", RETENTION, _slow)
+    started = time.monotonic()
+
+    outcome = await program.run_beside("doctor", "--prometheus-url", api_server.url)
+
+    print(f"{len(api_server.requests)} requests, {time.monotonic() - started:.1f} s")
+    assert len(api_server.requests) <= MAX_QUERIES
+    assert time.monotonic() - started < 6
+    assert "METRIC " in outcome.out
