@@ -96,8 +96,14 @@ ISTIO = _metrics(
         *(istio.TCP_RECEIVED_BYTES, istio.TCP_SENT_BYTES),
     ),
 )
+METRICS_OF = {
+    Exporter.KUBELET: CONTAINERS,
+    Exporter.KUBE_STATE_METRICS: OBJECTS,
+    Exporter.LINKERD: LINKERD,
+    Exporter.ISTIO: ISTIO,
+}
 USAGE = dict(zip(Resource, CONTAINERS[:2], strict=True))
-CATALOGUE = {metric.name: metric for metric in (*CONTAINERS, *OBJECTS, *LINKERD, *ISTIO)}
+CATALOGUE = {metric.name: metric for metrics in METRICS_OF.values() for metric in metrics}
 # For each exporter, metrics of which at least one is there if its other ones are.
 MAIN_METRICS = {
     Exporter.KUBELET: CONTAINERS[:2],

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.diagnosis.catalogue import CATALOGUE, MESHES, Exporter
-from app.diagnosis.mesh_findings import METRICS_OF, is_present
+from app.diagnosis.catalogue import CATALOGUE, MESHES, METRICS_OF, Exporter
+from app.diagnosis.mesh_findings import is_present
 from app.diagnosis.object_findings import expected_objects
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import Kind

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _PAGE = "docs/prometheus.md"
-
-
 _MAX_LISTED = 5
 
 

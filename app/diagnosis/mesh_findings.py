@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 
-from app.diagnosis.catalogue import CATALOGUE, ISTIO, ISTIO_BYTES, LINKERD, MESHES, Exporter
+from app.diagnosis.catalogue import CATALOGUE, ISTIO_BYTES, MESHES, METRICS_OF, Exporter
 from app.diagnosis.finding import MetricFinding, Section, Severity
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import Kind
 from app.diagnosis.usage_findings import cluster_fault
 from app.sources.mesh import istio, linkerd
-
-METRICS_OF = {Exporter.LINKERD: LINKERD, Exporter.ISTIO: ISTIO}
 
 _SECTIONS = {Exporter.LINKERD: Section.LINKERD_VIZ, Exporter.ISTIO: Section.ISTIO_ADDON}
 
@@ -58,7 +56,7 @@ def _absence(seen: Observations, meshes: list[Exporter]) -> Iterator[MetricFindi
 def _of_linkerd(seen: Observations) -> Iterator[MetricFinding]:
     section = _SECTIONS[Exporter.LINKERD]
     if nameless := seen.number(Kind.NAMELESS, linkerd.REQUESTS):
-        yield _nameless(nameless, linkerd.REQUESTS, "namespace", section)
+        yield _nameless(nameless, linkerd.REQUESTS, section)
     for name, costs in (
         (linkerd.RESPONSES, "connections count requests only"),
         (linkerd.WRITTEN_BYTES, "connections have no bytes, and plain TCP has no profile"),
@@ -70,7 +68,7 @@ def _of_linkerd(seen: Observations) -> Iterator[MetricFinding]:
 def _of_istio(seen: Observations) -> Iterator[MetricFinding]:
     section = _SECTIONS[Exporter.ISTIO]
     if nameless := seen.number(Kind.NAMELESS, istio.REQUESTS):
-        yield _nameless(nameless, istio.REQUESTS, "namespace", section)
+        yield _nameless(nameless, istio.REQUESTS, section)
     reporters = {reporter for (reporter,) in seen.of(Kind.REPORTERS, istio.REQUESTS)}
     if not reporters:
         yield MetricFinding(
@@ -95,13 +93,13 @@ def _of_istio(seen: Observations) -> Iterator[MetricFinding]:
         )
 
 
-def _nameless(count: float, metric: str, label: str, section: Section) -> MetricFinding:
+def _nameless(count: float, metric: str, section: Section) -> MetricFinding:
     return MetricFinding(
         Severity.GAP,
         "NoReporter",
-        f"{count:.0f} series of {metric} have no label {label}",
+        f"{count:.0f} series of {metric} have no label namespace",
         "their edges are left out: it is not known which proxy reports them",
-        f"relabel_configs: __meta_kubernetes_namespace to {label}, __meta_kubernetes_pod_name to pod",
+        "relabel_configs: __meta_kubernetes_namespace to namespace, __meta_kubernetes_pod_name to pod",
         section,
     )
 
