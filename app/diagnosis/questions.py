@@ -13,9 +13,8 @@ from app.history.samples import STEP_SECONDS, StepRange
 from app.sources.exported_labels import ObjectSeries
 from app.sources.mesh import istio, linkerd
 from app.sources.mesh.conversation import LabeledQuery, QueryBatch
-from app.sources.mesh.counters import SCRAPER_LABELS
 from app.sources.mesh.istio_answers import SOURCE_LABELS
-from app.sources.owners import POD_OWNER
+from app.sources.owners import POD_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import RESTARTS
 from app.sources.queries import (
     CONTAINER_LABELS,
@@ -24,6 +23,7 @@ from app.sources.queries import (
     TWO_WINDOWS,
     Scope,
     aggregate,
+    container_selector,
     container_usage,
     selector,
 )
@@ -38,8 +38,17 @@ _JOB = ("job",)
 _TARGET_LABELS = ("job", "instance")
 _POD_LABELS = ("namespace", "pod")
 _OWNER_LABELS = ("owner_kind", "owner_name")
-# Labels in which the duplicates of an object differ; `container` is the object's, or the exporter's.
-_SCRAPER_LABELS = tuple(label for label in SCRAPER_LABELS if label != "container")
+# The labels in which the series of one target differ. Series that agree in them, whatever their other labels
+# are, are duplicates.
+_OWN_LABELS = {
+    MEMORY_USAGE: (*CONTAINER_LABELS, "id", "name"),
+    POD_OWNER: (*_POD_LABELS, "uid", *_OWNER_LABELS),
+    RESTARTS: (*CONTAINER_LABELS, "uid"),
+    WORKLOAD_OF_POD: (*_POD_LABELS, "workload", "workload_type"),
+    linkerd.REQUESTS: linkerd.SERIES_LABELS,
+    linkerd.WRITTEN_BYTES: linkerd.SERIES_LABELS,
+    istio.BUILD: (*_POD_LABELS, "component", "tag"),
+}
 
 
 class Kind(StrEnum):
@@ -51,7 +60,7 @@ class Kind(StrEnum):
     INTERVAL = "interval"  # samples of a series in the window, by scrape job
     SINCE = "since"  # a metric and an age: any series then
     OBJECTS = "objects"  # number of containers or Pods, of an exporter
-    DUPLICATED = "duplicated"  # number of those that are scraped twice, of an exporter
+    DUPLICATED = "duplicated"  # number of those with several series for one thing, of an exporter
     TARGETS = "targets"  # number of targets an hour before, by scrape job
     GONE = "gone"  # number of those that have no sample now, by scrape job
     SAMPLED = "sampled"  # number of containers with a sample of a resource
@@ -132,15 +141,47 @@ def interval(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
     return {Fact(Kind.INTERVAL, metric.name): _labelled("max", _JOB, counts)}
 
 
-def duplicates(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
-    """The containers or Pods with *metric*, and how many of them are scraped more than once."""
-    objects = CONTAINER_LABELS if metric.exporter is Exporter.KUBELET else _POD_LABELS
-    by_object = aggregate("count", objects, metric.selector(scope))
-    by_scraper = aggregate("count", (*objects, *_SCRAPER_LABELS), metric.selector(scope))
+def duplicates(main: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The containers or Pods with the metric *main*, and how many of them are scraped more than once.
+
+    Users may add labels to Istio's requests: its proxies are found by a metric with one series for each.
+    """
+    if main.exporter is Exporter.ISTIO:
+        main = Metric(istio.BUILD, main.exporter)
+    own, objects = _OWN_LABELS[main.name], _POD_LABELS
+    if main.exporter is Exporter.KUBELET:
+        objects = CONTAINER_LABELS
+    everything, several = _grouped(objects, own, main.selector(scope))
+    if main.exporter is Exporter.KUBE_STATE_METRICS:
+        renamed = _grouped(_renamed(objects), _renamed(own), main.renamed_selector(scope))
+        everything, several = f"{everything} or {renamed[0]}", f"{several} or {renamed[1]}"
+    elif main.exporter is Exporter.KUBELET:
+        several = f"{several} or {_of_two_endpoints(main, scope)}"
     return {
-        Fact(Kind.OBJECTS, metric.exporter): _count((), by_object),
-        Fact(Kind.DUPLICATED, metric.exporter): _count((), f"{aggregate('count', objects, by_scraper)} > 1"),
+        Fact(Kind.OBJECTS, main.exporter): _count((), everything),
+        Fact(Kind.DUPLICATED, main.exporter): _count((), several),
     }
+
+
+def _grouped(objects: tuple[str, ...], own: tuple[str, ...], series: str) -> tuple[str, str]:
+    """The number of *series* of each object; and of those that agree in their *own* labels, if any do."""
+    several = f"{aggregate('count', own, series)} > 1"
+    return aggregate("count", objects, series), aggregate("count", objects, several)
+
+
+def _renamed(labels: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"exported_{label}" if label in CONTAINER_LABELS else label for label in labels)
+
+
+def _of_two_endpoints(metric: Metric, scope: Scope) -> str:
+    """The containers of /metrics/cadvisor that are also in /metrics/resource, where they have no `id`."""
+    without, with_id = (
+        container_selector(metric.name, scope, *scope.cadvisor_matchers, f'id{sign}""')
+        for sign in ("=", "!=")
+    )
+    return (
+        f"{aggregate('count', CONTAINER_LABELS, without)} and {aggregate('count', CONTAINER_LABELS, with_id)}"
+    )
 
 
 def targets(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:

@@ -49,7 +49,8 @@ LINKERD_VIZ_DROPS = ("container_oom_events_total", "container_pressure_")
 def containers(scraper: Labels = KUBELET) -> Iterator[Samples]:
     """The series of cAdvisor, PSI included (Kubernetes 1.34)."""
     for pod in PODS:
-        of_container = {"namespace": SHOP, "pod": pod, "container": "main", "image": "main:1", **scraper}
+        own = {"container": "main", "image": "main:1", "id": f"/kubepods/{pod}", "name": f"{pod}-1"}
+        of_container = {"namespace": SHOP, "pod": pod, **own, **scraper}
         yield "container_cpu_usage_seconds_total", {**of_container, "cpu": "total"}
         for name in ("memory_working_set_bytes", "cpu_cfs_periods_total", "cpu_cfs_throttled_periods_total"):
             yield f"container_{name}", of_container
@@ -100,6 +101,26 @@ def linkerd(scraper: Labels | None = None) -> Iterator[Samples]:
         yield metric, {**proxy, **to}
     for metric in ("tcp_write_bytes_total", "tcp_read_bytes_total"):
         yield metric, {**proxy, **to, "peer": "dst"}
+
+
+def istio(scraper: Labels | None = None) -> Iterator[Samples]:
+    """The series of the sidecars of `web`, a client, and of `db`, its server."""
+    scraper = scraper or {"job": "istio-proxies", "instance": "10.42.0.21:15020"}
+    edge = {
+        **{"source_workload": "web", "source_workload_namespace": SHOP, "source_cluster": "Kubernetes"},
+        **{"destination_workload": "db", "destination_workload_namespace": SHOP},
+        "destination_cluster": "Kubernetes",
+    }
+    for pod, reporter in ((WEB, "source"), ("db-0", "destination")):
+        proxy = {"namespace": SHOP, "pod": pod, **scraper}
+        yield "istio_build", {**proxy, "component": "proxy", "tag": "1.28.0"}
+        yield "istio_agent_process_start_time_seconds", proxy
+        reported = {**proxy, **edge, "reporter": reporter}
+        http = {**reported, "request_protocol": "http", "response_code": "200"}
+        yield "istio_requests_total", http
+        yield "istio_request_bytes_sum", http
+        for metric in ("istio_tcp_received_bytes_total", "istio_tcp_sent_bytes_total"):
+            yield metric, {**reported, "request_protocol": "tcp"}
 
 
 def dropping(samples: Iterable[Samples], *beginnings: str) -> Iterator[Samples]:

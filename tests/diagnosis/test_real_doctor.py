@@ -14,14 +14,14 @@ from rich.console import Console
 
 from app.command_line.doctor import diagnose_servers
 from app.command_line.doctor_report import as_json, show
-from app.diagnosis.diagnosis import Diagnosis
+from app.diagnosis.diagnosis import Diagnosis, metric_rows
 from app.diagnosis.examination import MAX_QUERIES
 from app.diagnosis.finding import Severity
 from app.settings.environment import read_settings
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.victoria_metrics import VictoriaMetrics
 from tests.diagnosis import stacks
-from tests.diagnosis.stacks import NOW, Samples
+from tests.diagnosis.stacks import NOW, REPORT, Samples
 from tests.sources.backend import Backend, ReceivedRequest, Reply
 
 pytestmark = pytest.mark.prometheus
@@ -203,6 +203,56 @@ async def test_a_pair_of_replicas(serve: Serve, doctor: Doctor) -> None:
 
     assert reasons(diagnosis) == ["ScrapedTwice", "ScrapedTwice", "NoMesh"]
     assert "SeveralJobs" not in reasons(diagnosis)
+
+
+@pytest.mark.parametrize("label", ["ha_replica", "__replica__", "vmagent"])
+async def test_duplicates_by_any_label(serve: Serve, doctor: Doctor, label: str) -> None:
+    """Two scrapers whose series differ in a label that no list has: all is there twice.
+
+    One of the three containers was restarted, and has a series of each run; that is no duplicate.
+    """
+    samples = [*stacks.containers(), *stacks.objects(), *stacks.linkerd(), *stacks.istio()]
+    twice = [(metric, {**labels, label: one}) for metric, labels in samples for one in "ab"]
+    again = {"id": "/kubepods/second-run", "name": "second-run"}
+    restarted = [
+        (metric, {**labels, **again}) for metric, labels in stacks.containers() if labels["pod"] == REPORT
+    ]
+
+    single = await doctor(serve([*samples, *restarted]).url)
+    double = await doctor(serve(twice).url)
+
+    shares = [
+        {row.duplicated_share for row in metric_rows(one.seen) if row.series} for one in (single, double)
+    ]
+    assert shares == [{0}, {1}]
+    assert reasons(double) == ["ScrapedTwice"] * 4
+
+
+async def test_two_endpoints_of_the_kubelets(serve: Serve, doctor: Doctor) -> None:
+    """/metrics/resource has usage too, without the labels `id`, `name` and `image`."""
+    samples = [*stacks.containers(), *stacks.objects()]
+    other = [
+        (metric, {name: labels[name] for name in ("namespace", "pod", "container", "instance", "job")})
+        for metric, labels in stacks.containers({**stacks.KUBELET, "job": "resource"})
+        if metric.startswith(("container_cpu_usage", "container_memory"))
+    ]
+
+    diagnosis = await doctor(serve([*samples, *other]).url)
+
+    assert reasons(diagnosis) == ["ScrapedTwice", "SeveralJobs", "NoMesh"]
+
+
+async def test_a_pair_without_honor_labels(serve: Serve, doctor: Doctor) -> None:
+    """Two kube-state-metrics whose series have renamed labels: their own names are not those of the Pods."""
+    pairs = [
+        {"namespace": "monitoring", "pod": f"kube-state-metrics-{number}", "container": "main"}
+        for number in range(2)
+    ]
+    renamed = [sample for target in pairs for sample in stacks.renamed(stacks.objects(), target)]
+
+    diagnosis = await doctor(serve([*stacks.containers(), *renamed]).url)
+
+    assert reasons(diagnosis) == ["ScrapedTwice", "LabelsRenamed", "NoMesh"]
 
 
 async def test_a_store_that_lags(full: Prometheus, doctor: Doctor) -> None:
