@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.diagnosis.catalogue import CATALOGUE, USAGE, Exporter, Metric
+from app.diagnosis.cluster_labels import cluster_labels
 from app.diagnosis.distributions import Distribution, distribution
 from app.diagnosis.features import Feature, features
 from app.diagnosis.finding import MetricFinding, Section, Severity
@@ -38,7 +39,7 @@ def diagnose(url: str, seen: Observations, retention_seconds: float | None) -> D
     """Reads *seen* of the server at *url*, which keeps samples for *retention_seconds* if that is known."""
     jobs = {job for metric in CATALOGUE.values() for job in seen.by_job(Kind.SERIES, metric.name) if job}
     namespaces = frozenset().union(*seen.clusters(Exporter.KUBELET).values())
-    kept = distribution(url, jobs, namespaces)
+    kept = distribution(url, jobs, namespaces, _cluster_labels(seen))
     if error := seen.fault_of_server(Exporter.KUBELET):
         unreached = MetricFinding(
             Severity.BLOCKING,
@@ -51,6 +52,12 @@ def diagnose(url: str, seen: Observations, retention_seconds: float | None) -> D
         return Diagnosis(url, seen, retention_seconds, kept, (), (unreached,))
     found = sorted(_findings(seen, kept, retention_seconds), key=lambda one: _ORDER.index(one.severity))
     return Diagnosis(url, seen, retention_seconds, kept, tuple(features(seen)), tuple(dict.fromkeys(found)))
+
+
+def _cluster_labels(seen: Observations) -> list[str]:
+    """The labels of clusters that containers' series have."""
+    labels = cluster_labels(seen.target.scope)
+    return [label for label in labels if any(seen.clusters(Exporter.KUBELET, label))]
 
 
 def _findings(

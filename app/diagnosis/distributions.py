@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.diagnosis.catalogue import Exporter, Metric
+from app.diagnosis.cluster_labels import AMAZON_LABEL, CLUSTER_LABEL, GOOGLE_LABELS
 from app.diagnosis.finding import Section
 
 
@@ -93,7 +94,6 @@ ALL = (
     *(UNKNOWN, _KUBE_PROMETHEUS, _OPENSHIFT, _GKE, _AKS, _AMAZON),
     *(_GRAFANA, _VICTORIA_METRICS, _LINKERD_VIZ, _ISTIO_ADDON),
 )
-# By the address first: a managed service has the jobs of whatever collects for it.
 _ADDRESSES = {
     r"monitoring\.googleapis\.com": _GKE,
     r"aps-workspaces": _AMAZON,
@@ -105,17 +105,24 @@ _ADDRESSES = {
 _NODES_CADVISOR = "kubernetes-nodes-cadvisor"
 
 
-def distribution(url: str, jobs: Collection[str], namespaces: Collection[str]) -> Distribution:
-    """The distribution of the server at *url*, where *jobs* scrape containers, also in *namespaces*."""
-    for pattern, found in _ADDRESSES.items():
-        if re.search(pattern, url):
-            return found
-    if "openshift-monitoring" in namespaces:
-        return _OPENSHIFT
-    if any(job.startswith("integrations/kubernetes/") for job in jobs):
-        return _GRAFANA
-    if _NODES_CADVISOR in jobs:
-        return _LINKERD_VIZ if "linkerd-proxy" in jobs else _ISTIO_ADDON
-    if "kubelet" in jobs:
-        return _KUBE_PROMETHEUS
-    return _AKS if "cadvisor" in jobs and "kube-state-metrics" in jobs else UNKNOWN
+def distribution(
+    url: str, jobs: Collection[str], namespaces: Collection[str], labels: Collection[str] = ()
+) -> Distribution:
+    """The distribution of the server at *url*, where *jobs* scrape containers, also in *namespaces*.
+
+    The first rule that fits counts: a managed service has the jobs of whatever collects for it. A proxy that
+    signs requests hides its address, but not the *labels* of clusters that it adds.
+    """
+    addresses = ((bool(re.search(pattern, url)), one) for pattern, one in _ADDRESSES.items())
+    rules = (
+        *addresses,
+        ({*GOOGLE_LABELS, CLUSTER_LABEL} <= {*labels}, _GKE),
+        (AMAZON_LABEL in labels, _AMAZON),
+        ("openshift-monitoring" in namespaces, _OPENSHIFT),
+        (any(job.startswith("integrations/kubernetes/") for job in jobs), _GRAFANA),
+        ({_NODES_CADVISOR, "linkerd-proxy"} <= {*jobs}, _LINKERD_VIZ),
+        (_NODES_CADVISOR in jobs, _ISTIO_ADDON),
+        ("kubelet" in jobs, _KUBE_PROMETHEUS),
+        ({"cadvisor", "kube-state-metrics"} <= {*jobs}, _AKS),
+    )
+    return next((one for fits, one in rules if fits), UNKNOWN)

@@ -1,6 +1,6 @@
 """One finding: what is missing or wrong, what it costs, and the line of configuration that changes it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +13,21 @@ def listed(names: Iterable[str]) -> str:
     every = sorted(filter(None, names))
     others = f" and {len(every) - _MAX_LISTED} more" if len(every) > _MAX_LISTED else ""
     return ", ".join(every[:_MAX_LISTED]) + others
+
+
+def counted(counts: Mapping[str, int], noun: str) -> str:
+    """The names with their numbers, such as `east (2 namespaces), west (1 namespace)`, the largest first."""
+    largest = sorted(counts, key=lambda name: (-counts[name], name))
+    texts = [
+        f"{name} ({count} {noun}{'' if count == 1 else 's'})" for name in largest if (count := counts[name])
+    ]
+    others = f" and {len(texts) - _MAX_LISTED} more" if len(texts) > _MAX_LISTED else ""
+    return ", ".join(texts[:_MAX_LISTED]) + others
+
+
+def quoted(text: str) -> str:
+    """The text as YAML takes it, whatever characters it has."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 class Severity(StrEnum):
@@ -49,7 +64,10 @@ class Section(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MetricFinding:
-    """*reason* is a CamelCase word; *section* is where the documentation has more."""
+    """*reason* is a CamelCase word; *section* is where the documentation has more.
+
+    The remedy ends with the *lines* that are to be written, as the program that reads them takes them.
+    """
 
     severity: Severity
     reason: str
@@ -57,6 +75,7 @@ class MetricFinding:
     costs: str
     remedy: str
     section: Section
+    lines: tuple[str, ...] = ()
 
     @property
     def page(self) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from app.diagnosis.catalogue import CATALOGUE, ISTIO_BYTES, MESHES, METRICS_OF, Exporter
+from app.diagnosis.cluster_findings import cluster_findings
 from app.diagnosis.finding import MetricFinding, Section, Severity
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import Kind
-from app.diagnosis.usage_findings import cluster_fault
 from app.sources.mesh import istio, linkerd
 
 _SECTIONS = {Exporter.LINKERD: Section.LINKERD_VIZ, Exporter.ISTIO: Section.ISTIO_ADDON}
@@ -27,15 +27,7 @@ def mesh_findings(seen: Observations) -> Iterator[MetricFinding]:
     for mesh in meshes:
         if not is_present(seen, mesh):
             continue
-        if error := cluster_fault(seen, mesh):
-            yield MetricFinding(
-                Severity.GAP,
-                "SeveralClusters",
-                error,
-                "no connection profiles",
-                "CONNECTIONS_PROMETHEUS_CLUSTER if the mesh has its own Prometheus, else PROMETHEUS_CLUSTER",
-                Section.SEVERAL_CLUSTERS,
-            )
+        yield from cluster_findings(seen, mesh)
         yield from _of_linkerd(seen) if mesh is Exporter.LINKERD else _of_istio(seen)
 
 

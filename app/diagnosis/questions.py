@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from app.diagnosis.catalogue import CATALOGUE, MAIN_METRICS, Exporter, Metric
+from app.diagnosis.cluster_labels import cluster_labels
 from app.domain.profiles import Resource
 from app.history.samples import STEP_SECONDS, StepRange
 from app.sources.exported_labels import ObjectSeries
@@ -64,7 +65,7 @@ class Kind(StrEnum):
     TARGETS = "targets"  # number of targets an hour before, by scrape job
     GONE = "gone"  # number of those that have no sample now, by scrape job
     SAMPLED = "sampled"  # number of containers with a sample of a resource
-    NAMESPACES = "namespaces"  # series by namespace and cluster label, of an exporter
+    NAMESPACES = "namespaces"  # series by namespace and `cluster_labels`, of an exporter
     ANY = "any"  # series of any container or namespace, by scrape job
     OWNED = "owned"  # Pods by the kind of their owner
     AMBIGUOUS = "ambiguous"  # number of Pods with more owners than a Pod can have
@@ -204,11 +205,15 @@ def sampled(resource: Resource, scope: Scope) -> dict[Fact, LabeledQuery]:
 
 def any_containers(scope: Scope) -> dict[Fact, LabeledQuery]:
     """The containers' series by namespace and cluster, and series that lack the name of a container."""
-    labels, containers = ("namespace", scope.cluster_label), selector(MEMORY_USAGE, ('container!=""',), scope)
-    parts = {Fact(Kind.NAMESPACES, Exporter.KUBELET): _count(labels, containers)}
+    containers = selector(MEMORY_USAGE, ('container!=""',), scope)
+    parts = {Fact(Kind.NAMESPACES, Exporter.KUBELET): _namespaces("namespace", containers, scope)}
     for name in (CPU_USAGE, MEMORY_USAGE):
         parts[Fact(Kind.ANY, name)] = _count(_JOB, CATALOGUE[name].any_selector(scope))
     return parts
+
+
+def _namespaces(label: str, series: str, scope: Scope) -> LabeledQuery:
+    return _count((label, *cluster_labels(scope)), series)
 
 
 def owners(scope: Scope) -> dict[Fact, LabeledQuery]:
@@ -233,7 +238,7 @@ def mesh_labels(exporter: Exporter, scope: Scope) -> dict[Fact, LabeledQuery]:
     nameless = selector(metric.name, (*metric.matchers, 'namespace=""'), scope)
     parts = {
         Fact(Kind.NAMELESS, metric.name): _count(_JOB, nameless),
-        Fact(Kind.NAMESPACES, exporter): _count((namespace, scope.cluster_label), metric.any_selector(scope)),
+        Fact(Kind.NAMESPACES, exporter): _namespaces(namespace, metric.any_selector(scope), scope),
     }
     if exporter is Exporter.ISTIO:
         parts[Fact(Kind.REPORTERS, metric.name)] = _count(("reporter",), metric.any_selector(scope))

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from app.diagnosis.catalogue import USAGE, Exporter, Metric
+from app.diagnosis.cluster_findings import cluster_findings, cluster_line, is_mixed
+from app.diagnosis.cluster_labels import cluster_labels
 from app.diagnosis.distributions import Distribution
 from app.diagnosis.finding import MetricFinding, Section, Severity, listed
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import DAY_SECONDS, Kind
 from app.domain.profiles import Resource
-from app.errors import SeveralClustersError
 from app.history.samples import STEP_SECONDS
-from app.sources.clusters import own_cluster
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE
 
 # A step of 5 minutes then has less than two samples of many containers.
@@ -26,11 +26,8 @@ UNKNOWN_CLUSTER = "UnknownCluster"
 
 def blocking_faults(seen: Observations, kept: Distribution) -> Iterator[MetricFinding]:
     """Why CPU or memory can't be profiled; one finding if both have the same cause."""
-    if error := cluster_fault(seen, Exporter.KUBELET):
-        line = _cluster_line(seen)
-        yield MetricFinding(
-            Severity.BLOCKING, "SeveralClusters", error, _costs(Resource), line, Section.SEVERAL_CLUSTERS
-        )
+    if is_mixed(seen, Exporter.KUBELET):
+        yield from cluster_findings(seen, Exporter.KUBELET)
         return
     by_cause: dict[_Cause, list[Resource]] = {}
     for resource in Resource:
@@ -40,7 +37,8 @@ def blocking_faults(seen: Observations, kept: Distribution) -> Iterator[MetricFi
         names = " and ".join(USAGE[resource].name for resource in resources)
         message = cause.message.replace("{}", names, 1)
         yield MetricFinding(
-            Severity.BLOCKING, cause.reason, message, _costs(resources), cause.remedy, cause.section
+            *(Severity.BLOCKING, cause.reason, message, _costs(resources)),
+            *(cause.remedy, cause.section, cause.lines),
         )
 
 
@@ -55,6 +53,7 @@ class _Cause(NamedTuple):
     message: str
     remedy: str
     section: Section
+    lines: tuple[str, ...] = ()
 
 
 def _cause(seen: Observations, resource: Resource, kept: Distribution) -> _Cause | None:
@@ -64,27 +63,6 @@ def _cause(seen: Observations, resource: Resource, kept: Distribution) -> _Cause
     if not seen.of(Kind.SERIES, USAGE[resource].name):
         return _absence(seen, USAGE[resource], kept)
     return _too_few_samples(seen) if seen.sampled(resource) == 0 else None
-
-
-def cluster_fault(seen: Observations, exporter: Exporter) -> str:
-    """The error if the metrics of *exporter* are of several clusters and no setting selects one."""
-    scope = seen.target.scope_of(exporter)
-    if scope.cluster:
-        return ""
-    values: dict[str, set[str]] = {}
-    for cluster, namespaces in seen.clusters(exporter).items():
-        for namespace in filter(scope.covers, namespaces):
-            values.setdefault(namespace, set()).add(cluster)
-    try:
-        own_cluster(values, scope.cluster_label)
-    except SeveralClustersError as error:
-        return str(error)
-    return ""
-
-
-def _cluster_line(seen: Observations) -> str:
-    names = listed(seen.clusters(Exporter.KUBELET))
-    return f"PROMETHEUS_CLUSTER (chart value prometheus.cluster): one of {names}"
 
 
 def _too_few_samples(seen: Observations) -> _Cause:
@@ -106,9 +84,7 @@ def _absence(seen: Observations, metric: Metric, kept: Distribution) -> _Cause:
             "LabelsRenamed", message, "scrape job of the kubelets: honor_labels: true", Section.WHAT_IS_READ
         )
     if scope.cluster and clusters and scope.cluster not in clusters:
-        found = listed(clusters) or "no value"
-        message = f"no series of {{}} has {scope.cluster_label}={scope.cluster}; there is {found}"
-        return _Cause(UNKNOWN_CLUSTER, message, _cluster_line(seen), Section.SEVERAL_CLUSTERS)
+        return _unknown_cluster(seen)
     if seen.of(Kind.ANY, metric.name):
         return _not_selected(seen, metric.name)
     if since_seconds := seen.since_seconds(metric):
@@ -121,6 +97,31 @@ def _absence(seen: Observations, metric: Metric, kept: Distribution) -> _Cause:
         " PROMETHEUS_URL to a server that does"
     )
     return _Cause("NotScraped", "no series of {}", remedy, kept.section)
+
+
+def _unknown_cluster(seen: Observations) -> _Cause:
+    """There is no series of the named cluster; it may be the value of another label."""
+    scope, exporter = seen.target.scope, Exporter.KUBELET
+    names = {label: listed(seen.clusters(exporter, label)) for label in cluster_labels(scope)}
+    found = "; ".join(f"{label}: {values}" for label, values in names.items() if values)
+    message = (
+        f"no series of {{}} has {scope.cluster_label}={scope.cluster}; there is {found or 'no cluster label'}"
+    )
+    fitting = [
+        cluster_line(seen, exporter, label, scope.cluster)
+        for label in names
+        if scope.cluster in seen.clusters(exporter, label)
+    ]
+    own_names = [name for name in seen.clusters(exporter) if name]
+    lines = fitting or [cluster_line(seen, exporter, scope.cluster_label, name) for name in own_names]
+    remedy = "name this cluster by the label that has its name" if lines else "name no cluster"
+    return _Cause(
+        UNKNOWN_CLUSTER,
+        message,
+        remedy,
+        Section.SEVERAL_CLUSTERS,
+        tuple(lines[:1] or ["prometheus: {cluster: ''}"]),
+    )
 
 
 def _not_selected(seen: Observations, name: str) -> _Cause:
@@ -172,6 +173,8 @@ def usage_notes(seen: Observations, retention_seconds: float | None) -> Iterator
             "remote_write queues, or the agents' clocks; up to 10 minutes cost nothing",
             Section.LATE_SAMPLES,
         )
+    if not is_mixed(seen, Exporter.KUBELET):
+        yield from cluster_findings(seen, Exporter.KUBELET)
     yield from _gone_targets(seen)
     yield from _duplicates(seen)
     yield from _history(seen, retention_seconds)

@@ -106,11 +106,9 @@ def linkerd(scraper: Labels | None = None) -> Iterator[Samples]:
 def istio(scraper: Labels | None = None) -> Iterator[Samples]:
     """The series of the sidecars of `web`, a client, and of `db`, its server."""
     scraper = scraper or {"job": "istio-proxies", "instance": "10.42.0.21:15020"}
-    edge = {
-        **{"source_workload": "web", "source_workload_namespace": SHOP, "source_cluster": "Kubernetes"},
-        **{"destination_workload": "db", "destination_workload_namespace": SHOP},
-        "destination_cluster": "Kubernetes",
-    }
+    edge = {"source_workload": "web", "source_workload_namespace": SHOP, "source_cluster": "Kubernetes"}
+    edge |= {"destination_workload": "db", "destination_workload_namespace": SHOP}
+    edge["destination_cluster"] = "Kubernetes"
     for pod, reporter in ((WEB, "source"), ("db-0", "destination")):
         proxy = {"namespace": SHOP, "pod": pod, **scraper}
         yield "istio_build", {**proxy, "component": "proxy", "tag": "1.28.0"}

@@ -10,7 +10,7 @@ from app.sources.mesh import istio, linkerd
 from app.sources.owners import JOB_OWNER, POD_OWNER
 from app.sources.pressure import LAST_REASON, RESTARTS
 from app.sources.queries import CONTAINER_REQUESTS, CPU_USAGE, MEMORY_USAGE, Scope
-from tests.diagnosis.observed import KUBELET, NOW, diagnosis_of
+from tests.diagnosis.observed import KUBELET, NOW, diagnosis_of, namespaces
 
 NO_SERIES: dict[Fact, Counts] = {Fact(Kind.SERIES, metric.name): {} for metric in CONTAINERS}
 NO_SERIES |= {Fact(Kind.SAMPLED, resource.value): {} for resource in Resource}
@@ -128,12 +128,12 @@ def test_another_exporter_beside_renamed_labels() -> None:
 
 def test_two_clusters_of_a_mesh() -> None:
     """The mesh's series are of two clusters: connections are refused, CPU and memory are not."""
-    namespaces: Counts = {("shop", "east"): 5, ("cart", "west"): 5}
+    of_clusters = namespaces(Exporter.LINKERD, {"shop": {"cluster": "east"}, "cart": {"cluster": "west"}})
     facts: dict[Fact, Counts] = {
         Fact(Kind.SERIES, name): {("linkerd-proxy",): 5}
         for name in (linkerd.REQUESTS, linkerd.RESPONSES, linkerd.WRITTEN_BYTES)
     }
-    diagnosis = diagnosis_of(facts | {Fact(Kind.NAMESPACES, Exporter.LINKERD): namespaces})
+    diagnosis = diagnosis_of(facts | of_clusters)
 
     assert [finding.reason for finding in diagnosis.findings] == ["SeveralClusters"]
     assert diagnosis.is_healthy

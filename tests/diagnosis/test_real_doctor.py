@@ -349,7 +349,39 @@ async def test_several_clusters(serve: Serve, doctor: Doctor) -> None:
     assert not unnamed.is_healthy
     assert reasons(named) == ["NoMesh"]
     assert reasons(wrong) == ["UnknownCluster"]
-    assert message(wrong, "UnknownCluster").endswith("there is east, west")
+    assert message(wrong, "UnknownCluster").endswith("there is cluster: east, west")
+
+
+GOOGLE = {"project_id": "shop", "location": "europe-west1", "cluster": "prod"}
+
+
+async def test_google_behind_a_frontend(serve: Serve, doctor: Doctor) -> None:
+    """The address is that of a proxy, and the jobs are those of a kube-prometheus-stack: the labels tell."""
+    samples = stacks.dropping([*stacks.containers(), *stacks.objects()], "container_oom", "container_press")
+
+    diagnosis = await doctor(serve((metric, {**labels, **GOOGLE}) for metric, labels in samples).url)
+
+    assert diagnosis.distribution.name == "GKE managed Prometheus"
+    assert reasons(diagnosis) == ["MetricDropped", "NoMesh"]
+
+
+async def test_two_clusters_of_amazon(serve: Serve, doctor: Doctor) -> None:
+    """A workspace with two clusters, which differ in `clusterArn`: refused until that is named."""
+    arn = "arn:aws:eks:eu-west-1:123456789012:cluster"
+    samples = [
+        (metric, {**labels, "clusterArn": f"{arn}/{name}", "namespace": f"{name}-shop"})
+        for metric, labels in [*stacks.containers(), *stacks.objects()]
+        for name in "ab"
+    ]
+    url = serve(samples).url
+
+    unnamed = await doctor(url)
+    named = await doctor(url, prometheus_cluster=f"{arn}/a", prometheus_cluster_label="clusterArn")
+
+    assert unnamed.distribution.name == "Amazon Managed Prometheus"
+    assert reasons(unnamed) == ["SeveralClusters", "NoMesh"]
+    assert unnamed.findings[0].lines == (f"prometheus: {{cluster: '{arn}/b', clusterLabel: clusterArn}}",)
+    assert reasons(named) == ["NoMesh"]
 
 
 async def test_a_scrape_every_five_minutes(serve: Serve, doctor: Doctor) -> None:
