@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import chain
 
 from app.diagnosis import questions
-from app.diagnosis.catalogue import CONTAINERS, MAIN_METRICS, METRICS_OF, USAGE, Exporter, Metric
+from app.diagnosis.catalogue import CONTAINERS, MAIN_METRICS, MESHES, METRICS_OF, USAGE, Exporter, Metric
 from app.diagnosis.observations import Answer, Observations
 from app.diagnosis.questions import Fact, MetricQuestion
 from app.diagnosis.target import Target
@@ -87,9 +87,12 @@ def _of_others(exporter: Exporter, main: Metric, seen: Observations) -> Iterator
     scope = seen.target.scope_of(exporter)
     for metrics in _chunks(METRICS_OF[exporter]):
         yield tuple(questions.series(metric, scope) for metric in metrics)
-    is_mesh = exporter is not Exporter.KUBE_STATE_METRICS
-    labels = questions.mesh_labels(exporter, scope) if is_mesh else questions.owners(scope)
-    yield labels, questions.interval(main, scope), questions.duplicates(main, scope)
+    details = [questions.interval(main, scope), questions.duplicates(main, scope)]
+    if exporter in MESHES:
+        details += [questions.mesh_labels(exporter, scope), questions.watched(main, scope)]
+    else:
+        details.append(questions.owners(scope))
+    yield tuple(details)
 
 
 def _past(exporter: Exporter, seen: Observations) -> Iterator[MetricQuestion]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from app.diagnosis.catalogue import CATALOGUE, ISTIO_BYTES, MESHES, METRICS_OF, Exporter
+from app.diagnosis.catalogue import CATALOGUE, ISTIO_BYTES, MESHES, METRICS_OF, START_TIMES, UP, Exporter
 from app.diagnosis.cluster_findings import cluster_findings
-from app.diagnosis.finding import MetricFinding, Section, Severity
+from app.diagnosis.finding import MetricFinding, Section, Severity, listed
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import Kind
 from app.sources.mesh import istio, linkerd
@@ -28,6 +28,7 @@ def mesh_findings(seen: Observations) -> Iterator[MetricFinding]:
         if not is_present(seen, mesh):
             continue
         yield from cluster_findings(seen, mesh)
+        yield from _unwatched(seen, mesh)
         yield from _of_linkerd(seen) if mesh is Exporter.LINKERD else _of_istio(seen)
 
 
@@ -43,6 +44,33 @@ def _absence(seen: Observations, meshes: list[Exporter]) -> Iterator[MetricFindi
         " a PodMonitor on the proxies' /stats/prometheus; without either: NETWORK_METRIC_PROVIDER=none",
         Section.MESHES,
     )
+
+
+def _unwatched(seen: Observations, mesh: Exporter) -> Iterator[MetricFinding]:
+    """Targets of which it is not known when they were scraped, or since when they count."""
+    targets = seen.number(Kind.TARGETS, mesh) or 0
+    if without := seen.by_job(Kind.WITHOUT_UP, mesh):
+        yield MetricFinding(
+            Severity.GAP,
+            "UpDropped",
+            f"{sum(without.values()):.0f} of the {targets:.0f} proxies of {mesh} have no series of {UP}"
+            f" (jobs {listed(without)})",
+            "silent time of a client is not seen, so that its connections have the mean of busy minutes only;"
+            " requests before the first scrape of a series don't count",
+            "the scraper writes it, so only what sends or copies samples can drop it: keep it in the"
+            " write_relabel_configs of remote_write, or in the match[] of a federation",
+            Section.MESHES,
+        )
+    elif without := seen.by_job(Kind.WITHOUT_START, mesh):
+        yield MetricFinding(
+            Severity.NOTE,
+            "StartDropped",
+            f"{sum(without.values()):.0f} of the {targets:.0f} proxies of {mesh} have no series of"
+            f" {START_TIMES[mesh]} (jobs {listed(without)})",
+            "requests of a new Pod before its first scrape don't count",
+            f"metric_relabel_configs of the proxies: keep {START_TIMES[mesh]}",
+            Section.MESHES,
+        )
 
 
 def _of_linkerd(seen: Observations) -> Iterator[MetricFinding]:

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from app.diagnosis.catalogue import CATALOGUE, MAIN_METRICS, Exporter, Metric
+from app.diagnosis.catalogue import CATALOGUE, MAIN_METRICS, START_TIMES, UP, Exporter, Metric
 from app.diagnosis.cluster_labels import cluster_labels
 from app.domain.profiles import Resource
 from app.history.samples import STEP_SECONDS, StepRange
@@ -62,8 +62,12 @@ class Kind(StrEnum):
     SINCE = "since"  # a metric and an age: any series then
     OBJECTS = "objects"  # number of containers or Pods, of an exporter
     DUPLICATED = "duplicated"  # number of those with several series for one thing, of an exporter
-    TARGETS = "targets"  # number of targets an hour before, by scrape job
+    TARGETS = "targets"  # number of targets, of the kubelets those of an hour before, by scrape job
     GONE = "gone"  # number of those that have no sample now, by scrape job
+    WITHOUT_UP = "without-up"  # number of targets without `up`, by scrape job
+    WITHOUT_START = (
+        "without-start"  # number of targets without the start time of their process, by scrape job
+    )
     SAMPLED = "sampled"  # number of containers with a sample of a resource
     NAMESPACES = "namespaces"  # series by namespace and `cluster_labels`, of an exporter
     ANY = "any"  # series of any container or namespace, by scrape job
@@ -194,6 +198,23 @@ def targets(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
     return {
         Fact(Kind.TARGETS, metric.name): _count(_JOB, before),
         Fact(Kind.GONE, metric.name): _count(_JOB, f"{before} unless {now}"),
+    }
+
+
+def watched(main: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The targets that expose *main*, and how many of them have no `up`, or no start time."""
+    targets, up, start = (
+        aggregate("group", _TARGET_LABELS, series)
+        for series in (
+            main.any_selector(scope),
+            selector(UP, (), scope),
+            selector(START_TIMES[main.exporter], (), scope),
+        )
+    )
+    return {
+        Fact(Kind.TARGETS, main.exporter): _count(_JOB, targets),
+        Fact(Kind.WITHOUT_UP, main.exporter): _count(_JOB, f"{targets} unless {up}"),
+        Fact(Kind.WITHOUT_START, main.exporter): _count(_JOB, f"{targets} unless {start}"),
     }
 
 

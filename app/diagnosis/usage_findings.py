@@ -14,13 +14,15 @@ from app.domain.profiles import Resource
 from app.history.samples import STEP_SECONDS
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE
 
-# A step of 5 minutes then has less than two samples of many containers.
-_LONG_INTERVAL_SECONDS = STEP_SECONDS / 2
+# With more than 60 s a single missed scrape may leave less than the two samples in a step that a rate needs.
+# If two of the ten scrapes that the interval is computed from were missed, 60 s look like 75.
+_LONGEST_INTERVAL_SECONDS = 75
 # Later than that, samples of a part of the writers may be lost; see docs/prometheus.md.
 _TOLERATED_LAG_SECONDS = 2 * STEP_SECONDS
 _GONE_SHARE = 0.1  # of the nodes, in an hour: more than most clusters replace
 _DUPLICATED_SHARE = 0.02  # a container that moves to another node has two series for some minutes
-_SHORTER_INTERVAL = "scrape_interval of the kubelets: 60s, or 30s"
+_INTERVAL_LINE = "scrape_interval: 60s"
+_SHORTER_INTERVAL = "in the scrape job, or for all jobs"
 UNKNOWN_CLUSTER = "UnknownCluster"
 
 
@@ -70,7 +72,9 @@ def _too_few_samples(seen: Observations) -> _Cause:
     interval_seconds = seen.interval_seconds(Exporter.KUBELET) or 0
     if interval_seconds >= STEP_SECONDS:
         message = f"{{}}: a sample every {interval_seconds:.0f} s, and a rate needs two in 5 minutes"
-        return _Cause("ScrapedTooRarely", message, _SHORTER_INTERVAL, Section.SCRAPE_INTERVALS)
+        return _Cause(
+            "ScrapedTooRarely", message, _SHORTER_INTERVAL, Section.SCRAPE_INTERVALS, (_INTERVAL_LINE,)
+        )
     message = "{}: series, but of no container enough samples for 5 minutes yet"
     return _Cause("TooYoung", message, "wait for 10 minutes", Section.SCRAPE_INTERVALS)
 
@@ -147,16 +151,7 @@ def _not_selected(seen: Observations, name: str) -> _Cause:
 
 def usage_notes(seen: Observations, retention_seconds: float | None) -> Iterator[MetricFinding]:
     """What costs precision or a part of the history, while there are profiles."""
-    interval_seconds = seen.interval_seconds(Exporter.KUBELET) or 0
-    if interval_seconds > _LONG_INTERVAL_SECONDS and seen.sampled(Resource.CPU):
-        yield MetricFinding(
-            Severity.GAP,
-            "ScrapedRarely",
-            f"containers are scraped every {interval_seconds:.0f} s: one missed scrape empties a step",
-            "fewer CPU samples, so later and less certain profiles; short lives are not seen",
-            _SHORTER_INTERVAL,
-            Section.SCRAPE_INTERVALS,
-        )
+    yield from _long_intervals(seen)
     lags_seconds = {
         f"{exporter} (job {job})" if job else exporter: lag_seconds
         for exporter in seen.target.exporters
@@ -178,6 +173,28 @@ def usage_notes(seen: Observations, retention_seconds: float | None) -> Iterator
     yield from _gone_targets(seen)
     yield from _duplicates(seen)
     yield from _history(seen, retention_seconds)
+
+
+def _long_intervals(seen: Observations) -> Iterator[MetricFinding]:
+    """Rates are of the kubelets' counters and of the meshes'."""
+    intervals_seconds = {
+        exporter: seen.interval_seconds(exporter) or 0
+        for exporter in seen.target.exporters
+        if exporter is not Exporter.KUBE_STATE_METRICS
+    }
+    rare = [name for name, seconds in intervals_seconds.items() if seconds > _LONGEST_INTERVAL_SECONDS]
+    if not rare or not seen.sampled(Resource.CPU):
+        return
+    longest_seconds = max(intervals_seconds.values())
+    yield MetricFinding(
+        Severity.GAP,
+        "ScrapedRarely",
+        f"scraped every {longest_seconds:.0f} s: {listed(rare)}; one missed scrape may empty 5 minutes",
+        "fewer samples, so later and less certain profiles; short lives are not seen",
+        _SHORTER_INTERVAL,
+        Section.SCRAPE_INTERVALS,
+        (_INTERVAL_LINE,),
+    )
 
 
 def _gone_targets(seen: Observations) -> Iterator[MetricFinding]:

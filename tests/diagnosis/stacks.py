@@ -97,6 +97,8 @@ def linkerd(scraper: Labels | None = None) -> Iterator[Samples]:
         "dst_deployment": "db",
         "target_addr": "10.42.0.3:80",
     }
+    yield "up", proxy
+    yield "process_start_time_seconds", proxy
     for metric in ("request_total", "response_total"):
         yield metric, {**proxy, **to}
     for metric in ("tcp_write_bytes_total", "tcp_read_bytes_total"):
@@ -111,6 +113,7 @@ def istio(scraper: Labels | None = None) -> Iterator[Samples]:
     edge["destination_cluster"] = "Kubernetes"
     for pod, reporter in ((WEB, "source"), ("db-0", "destination")):
         proxy = {"namespace": SHOP, "pod": pod, **scraper}
+        yield "up", proxy
         yield "istio_build", {**proxy, "component": "proxy", "tag": "1.28.0"}
         yield "istio_agent_process_start_time_seconds", proxy
         reported = {**proxy, **edge, "reporter": reporter}

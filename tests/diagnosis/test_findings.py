@@ -62,6 +62,12 @@ def test_the_slower_of_two_jobs_counts() -> None:
     assert reasons(facts) == ["ScrapedRarely"]
 
 
+@pytest.mark.parametrize("samples", [8, 9, 10, 11])
+def test_a_minute_is_not_too_long(samples: int) -> None:
+    """Also if the server was restarted, so that two of ten scrapes were missed."""
+    assert reasons({Fact(Kind.INTERVAL, CPU_USAGE): {KUBELET: samples}}) == []
+
+
 def test_one_late_job_is_named() -> None:
     """Of two jobs one is 15 minutes behind; the other one's samples don't hide that."""
     newest: Counts = {("kubelet",): NOW - 20, ("edge",): NOW - 900}

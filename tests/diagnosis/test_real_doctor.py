@@ -320,6 +320,23 @@ async def test_linkerd_viz_has_its_own_prometheus(serve: Serve, doctor: Doctor) 
     assert reasons(diagnosis) == ["NoKubeStateMetrics", "MetricDropped", "ShortHistory"]
 
 
+@pytest.mark.parametrize(
+    ("dropped", "reason"),
+    [("up", "UpDropped"), ("process_start", "StartDropped"), ("istio_agent", "StartDropped")],
+)
+async def test_what_says_when_a_proxy_was_scraped(
+    serve: Serve, doctor: Doctor, dropped: str, reason: str
+) -> None:
+    """A keep-list of remote write has the counters of the proxies, and not what counts rest on."""
+    proxies = list(stacks.istio() if dropped == "istio_agent" else stacks.linkerd())
+    kept = stacks.dropping(proxies, dropped)
+
+    diagnosis = await doctor(serve([*stacks.containers(), *stacks.objects(), *kept]).url)
+
+    assert reasons(diagnosis) == [reason]
+    assert message(diagnosis, reason).startswith("1 of the 1 proxies")
+
+
 async def test_an_empty_prometheus(
     prometheus_factory: Callable[[Path | None], Prometheus], doctor: Doctor
 ) -> None:
@@ -390,6 +407,19 @@ async def test_a_scrape_every_five_minutes(serve: Serve, doctor: Doctor) -> None
 
     assert reasons(diagnosis)[0] == "ScrapedTooRarely"
     assert [states(diagnosis)[name] for name in USAGE] == ["no", "yes"]
+
+
+async def test_a_scrape_every_two_minutes(serve: Serve, doctor: Doctor) -> None:
+    """All steps have two or three samples, until a scrape is missed: a minute is advised."""
+    samples = [*stacks.containers(), *stacks.objects(), *stacks.linkerd()]
+
+    minute = await doctor(serve(samples, scrape_seconds=60).url)
+    two_minutes = await doctor(serve(samples, scrape_seconds=120).url)
+
+    assert reasons(minute) == []
+    assert reasons(two_minutes) == ["ScrapedRarely"]
+    assert message(two_minutes, "ScrapedRarely").startswith("scraped every 120 s: kubelet, linkerd;")
+    assert states(two_minutes)["CPU profiles"] == "yes"
 
 
 async def test_a_matcher_that_fits_nothing(full: Prometheus, doctor: Doctor) -> None:
