@@ -107,8 +107,9 @@ def _show_findings(out: Console, diagnosis: Diagnosis) -> None:
     out.print("To do:")
     for number, finding in numbered:
         beginning = f"{number:3}. "
-        _print_wrapped(out, f"{finding.remedy}{':' if finding.lines else ''}", beginning=beginning)
-        for line in finding.lines:
+        text, program, lines = finding.remedy
+        _print_wrapped(out, f"{text}{f' ({program}):' if program else ''}", beginning=beginning)
+        for line in lines:
             out.print(f"{' ' * len(beginning)}  {line}", soft_wrap=True)
         _print_wrapped(out, f"See {finding.page}", beginning=" " * len(beginning))
 
@@ -194,8 +195,9 @@ def _finding(finding: MetricFinding) -> dict[str, Any]:
         "reason": finding.reason,
         "message": finding.message,
         "costs": finding.costs,
-        "remedy": finding.remedy,
-        "configuration": list(finding.lines),
+        "remedy": finding.remedy.text,
+        "program": finding.remedy.program,
+        "configuration": list(finding.remedy.lines),
         "page": finding.page,
     }
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from app.diagnosis.catalogue import MESHES, Exporter
 from app.diagnosis.cluster_labels import CLUSTER_LABEL, GOOGLE_LABELS, cluster_labels
-from app.diagnosis.finding import MetricFinding, Section, Severity, counted, quoted
+from app.diagnosis.finding import MetricFinding, Section, Severity, counted
 from app.diagnosis.observations import Observations
+from app.diagnosis.remedy import Program, Remedy, quoted
 
 # Values of fewer namespaces are those of a small cluster, or the claim of a tenant.
 _LARGE_SHARE = 0.2
@@ -90,9 +91,9 @@ def cluster_findings(seen: Observations, exporter: Exporter) -> Iterator[MetricF
     if clusters is None:
         return
     is_of_containers = exporter is Exporter.KUBELET
-    remedy = "name this cluster, whichever of them it is"
+    text = f"name this cluster, whichever of them it is: {settings_of(seen, exporter)}"
     if "" in clusters.namespaces:
-        remedy += "; series without the label can't be named, and need one (external_labels, relabelling)"
+        text += "; series without the label can't be named, and need one (relabel_configs of their jobs)"
     if not clusters.are_large:
         severity, reason = Severity.GAP, "OtherClusters"
         costs = "what is of another cluster may count as this one's, or is left out"
@@ -104,17 +105,22 @@ def cluster_findings(seen: Observations, exporter: Exporter) -> Iterator[MetricF
         reason,
         f"{exporter} has series of several clusters: {clusters}",
         costs,
-        remedy,
+        name_cluster(seen, exporter, clusters.label, clusters.largest, text),
         Section.SEVERAL_CLUSTERS,
-        (cluster_line(seen, exporter, clusters.label, clusters.largest),),
     )
 
 
-def cluster_line(seen: Observations, exporter: Exporter, label: str, name: str) -> str:
-    """The values of the chart with which only series with *label* = *name* are read."""
+def settings_of(seen: Observations, exporter: Exporter) -> str:
+    """The settings that name the cluster in the server with the metrics of *exporter*."""
+    prefix = "CONNECTIONS_" if seen.target.is_in_mesh_server(exporter) else ""
+    return f"{prefix}PROMETHEUS_CLUSTER, {prefix}PROMETHEUS_CLUSTER_LABEL"
+
+
+def name_cluster(seen: Observations, exporter: Exporter, label: str, name: str, text: str) -> Remedy:
+    """The settings with which only series with *label* = *name* are read."""
     is_of_mesh = seen.target.is_in_mesh_server(exporter)
     key, label_key = (
         ("connectionsCluster", "connectionsClusterLabel") if is_of_mesh else ("cluster", "clusterLabel")
     )
     of_label = "" if label == CLUSTER_LABEL else f", {label_key}: {label}"
-    return f"prometheus: {{{key}: {quoted(name)}{of_label}}}"
+    return Remedy(text, Program.CHART, (f"prometheus: {{{key}: {quoted(name)}{of_label}}}",))

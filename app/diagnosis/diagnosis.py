@@ -1,5 +1,6 @@
 """The result of an examination: features, findings by their weight, and a row per metric."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from app.diagnosis.mesh_findings import mesh_findings
 from app.diagnosis.object_findings import object_findings
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import Fact, Kind
+from app.diagnosis.remedy import Remedy
 from app.diagnosis.usage_findings import UNKNOWN_CLUSTER, blocking_faults, usage_notes
 from app.domain.profiles import Resource
 
@@ -46,12 +48,27 @@ def diagnose(url: str, seen: Observations, retention_seconds: float | None) -> D
             error.reason,
             str(error),
             "no profiles at all",
-            "PROMETHEUS_URL, its port and its path; credentials: PROMETHEUS_BEARER_TOKEN_FILE and others",
+            _access(str(error)),
             Section.ADDRESSES,
         )
         return Diagnosis(url, seen, retention_seconds, kept, (), (unreached,))
     found = sorted(_findings(seen, kept, retention_seconds), key=lambda one: _ORDER.index(one.severity))
     return Diagnosis(url, seen, retention_seconds, kept, tuple(features(seen)), tuple(dict.fromkeys(found)))
+
+
+def _access(error: str) -> Remedy:
+    """What to look at when the first query has failed with *error*."""
+    if re.match("Prometheus answered 40[13]", error):
+        return Remedy(
+            "credentials: PROMETHEUS_USERNAME with PROMETHEUS_PASSWORD_FILE, PROMETHEUS_BEARER_TOKEN_FILE,"
+            " or PROMETHEUS_SIGV4_REGION (prometheus.auth in the chart), and PROMETHEUS_TENANT"
+        )
+    if re.match("Prometheus answered 404", error):
+        return Remedy(
+            "the path of PROMETHEUS_URL: Mimir and Cortex have /prometheus, Grafana Cloud /api/prom,"
+            " VictoriaMetrics' cluster /select/0/prometheus"
+        )
+    return Remedy("PROMETHEUS_URL with its port and path, and the network policies between")
 
 
 def _cluster_labels(seen: Observations) -> list[str]:
@@ -86,7 +103,9 @@ def _unanswered(seen: Observations) -> Iterator[MetricFinding]:
             "Unanswered",
             f"{len(unanswered)} questions were not answered: {message}",
             "it is not known what is there",
-            "PROMETHEUS_TIMEOUT, the server's load and its limits",
+            Remedy(
+                "look at the server's load and limits, and at PROMETHEUS_TIMEOUT and PROMETHEUS_CONCURRENCY"
+            ),
             Section.HOW_MUCH_AT_ONCE,
         )
 

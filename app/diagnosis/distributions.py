@@ -1,4 +1,4 @@
-"""The distribution of Prometheus that a server belongs to, by its address, scrape jobs and namespaces."""
+"""The distribution of Prometheus that a server belongs to, by its address, jobs, namespaces and labels."""
 
 import re
 from collections.abc import Collection
@@ -7,6 +7,27 @@ from dataclasses import dataclass
 from app.diagnosis.catalogue import Exporter, Metric
 from app.diagnosis.cluster_labels import AMAZON_LABEL, CLUSTER_LABEL, GOOGLE_LABELS
 from app.diagnosis.finding import Section
+from app.diagnosis.remedy import Program, Remedy
+
+# Stand for metrics in a remedy: in a sentence or a YAML list, and as a regular expression.
+_NAMES, _PATTERN = "<names>", "<pattern>"
+_IN_RULES = f"{_NAMES}: out of the rules with action drop, and into the regex of those with action keep"
+_OWN_OBJECTS = Remedy(
+    "install kube-state-metrics and scrape it with honor_labels, with its own name and namespace",
+    Program.SCRAPE_JOBS,
+    (
+        "- job_name: kube-state-metrics",
+        "  honor_labels: true",
+        "  static_configs: [{targets: ['kube-state-metrics.NAMESPACE.svc:8080']}]",
+    ),
+)
+
+_HONOR_LABELS = Remedy(
+    "scrape kube-state-metrics with honor_labels (honorLabels: true in a ServiceMonitor)",
+    Program.SCRAPE_JOB,
+    ("honor_labels: true",),
+)
+_GOOGLE_PACKAGES = "SYSTEM,CADVISOR,POD,DEPLOYMENT,STATEFULSET,DAEMONSET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,81 +36,164 @@ class Distribution:
 
     name: str
     section: Section
-    keep_of_kubelet: str
-    keep_of_objects: str = ""
-    kube_state_metrics: str = (
-        "install kube-state-metrics, and scrape it with honorLabels: true"
-        " (kube-prometheus-stack: kubeStateMetrics.enabled: true)"
-    )
+    keep_of_kubelet: Remedy
+    keep_of_objects: Remedy | None = None
+    kube_state_metrics: Remedy = _OWN_OBJECTS
+    honor_labels: Remedy = _HONOR_LABELS
 
-    def keep(self, *metrics: Metric) -> str:
+    def keep(self, *metrics: Metric) -> Remedy:
         """The configuration that keeps *metrics*, which are all of one exporter."""
         is_of_objects = metrics[0].exporter is Exporter.KUBE_STATE_METRICS
-        line = (self.keep_of_objects if is_of_objects else "") or self.keep_of_kubelet
-        return line.format("|".join(metric.name for metric in metrics))
+        remedy = (self.keep_of_objects if is_of_objects else None) or self.keep_of_kubelet
+        names = [metric.name for metric in metrics]
+
+        def filled(text: str) -> str:
+            return text.replace(_NAMES, ", ".join(names)).replace(_PATTERN, "|".join(names))
+
+        return Remedy(filled(remedy.text), remedy.program, tuple(map(filled, remedy.lines)))
 
 
 UNKNOWN = Distribution(
     "",
     Section.WHAT_IS_READ,
-    "metric_relabel_configs of the scrape job: keep {}",
-)
-_OTHER_SERVER = (
-    "PROMETHEUS_URL of a Prometheus with kube-state-metrics; CONNECTIONS_PROMETHEUS_URL of this one"
+    Remedy(f"in metric_relabel_configs of the scrape job, and write_relabel_configs of agents, {_IN_RULES}"),
 )
 _KUBE_PROMETHEUS = Distribution(
     "kube-prometheus-stack",
     Section.KUBE_PROMETHEUS_STACK,
-    "kubelet.serviceMonitor.cAdvisorMetricRelabelings: no rule that drops {}",
-    "kube-state-metrics.prometheus.monitor.metricRelabelings: no rule that drops {}",
+    Remedy(f"in kubelet.serviceMonitor.cAdvisorMetricRelabelings of its values, {_IN_RULES}"),
+    Remedy(
+        f"in kube-state-metrics.prometheus.monitor.http.metricRelabelings of its values, {_IN_RULES};"
+        " metricAllowlist and metricDenylist there do the same"
+    ),
+    Remedy(
+        "let it install kube-state-metrics",
+        Program.KUBE_PROMETHEUS_STACK,
+        ("kubeStateMetrics: {enabled: true}",),
+    ),
+    Remedy(
+        "scrape kube-state-metrics with honorLabels",
+        Program.KUBE_PROMETHEUS_STACK,
+        ("kube-state-metrics: {prometheus: {monitor: {http: {honorLabels: true}}}}",),
+    ),
 )
 _OPENSHIFT = Distribution(
     "OpenShift",
     Section.OPENSHIFT,
-    "cluster-monitoring-config, prometheusK8s.collectionProfile: full (keeps {})",
+    Remedy(
+        f"the collection profile full keeps {_NAMES}",
+        Program.CLUSTER_MONITORING,
+        ("prometheusK8s: {collectionProfile: full}",),
+    ),
 )
 _GKE = Distribution(
     "GKE managed Prometheus",
     Section.GKE,
-    "ClusterNodeMonitoring for /metrics/cadvisor that keeps {}",
-    "an own kube-state-metrics with a PodMonitoring that keeps {}",
-    "install kube-state-metrics with a PodMonitoring, or the packages of --monitoring",
+    Remedy(
+        f"let the collectors read {_NAMES} from the kubelets",
+        Program.KUBECTL,
+        (
+            "apiVersion: monitoring.googleapis.com/v1",
+            "kind: ClusterNodeMonitoring",
+            "metadata: {name: job-profiler}",
+            "spec:",
+            "  selector: {matchLabels: {}}",
+            "  endpoints:",
+            "  - path: /metrics/cadvisor",
+            "    scheme: https",
+            "    interval: 30s",
+            "    tls: {insecureSkipVerify: true}",
+            "    metricRelabeling:",
+            f"    - {{action: keep, sourceLabels: [__name__], regex: {_PATTERN}}}",
+        ),
+    ),
+    Remedy(
+        f"Google's packages lack {_NAMES}: install kube-state-metrics with a PodMonitoring, and name it in"
+        " the regex of its metricRelabeling with action keep"
+    ),
+    Remedy(
+        "enable Google's packages, or install kube-state-metrics with a PodMonitoring",
+        Program.SHELL,
+        (f"gcloud container clusters update CLUSTER --monitoring={_GOOGLE_PACKAGES}",),
+    ),
 )
 _AKS = Distribution(
     "AKS",
     Section.AKS,
-    'ama-metrics-settings-configmap, default-targets-metrics-keep-list: cadvisor = "{}"',
-    'ama-metrics-settings-configmap, default-targets-metrics-keep-list: kubestate = "{}"',
+    Remedy(
+        f"add {_NAMES} to what is kept of cadvisor (kube-system)",
+        Program.AKS_KEEP_LIST,
+        (f'cadvisor = "{_PATTERN}"',),
+    ),
+    Remedy(
+        f"add {_NAMES} to what is kept of kubestate (kube-system)",
+        Program.AKS_KEEP_LIST,
+        (f'kubestate = "{_PATTERN}"',),
+    ),
+    Remedy(
+        "let the add-on scrape its kube-state-metrics (kube-system)",
+        Program.AKS_TARGETS,
+        ("kubestate = true",),
+    ),
 )
 _AMAZON = Distribution(
     "Amazon Managed Prometheus",
     Section.AMAZON,
-    "metric_relabel_configs of the collector: keep {}",
+    Remedy(f"in metric_relabel_configs of the collector's configuration, {_IN_RULES}"),
 )
 _GRAFANA = Distribution(
     "Grafana k8s-monitoring",
     Section.GRAFANA,
-    "clusterMetrics.cadvisor.metricsTuning.includeMetrics: [{}]",
-    "clusterMetrics.kube-state-metrics.metricsTuning.includeMetrics: [{}]",
+    Remedy(
+        f"add {_NAMES} to its allow list",
+        Program.K8S_MONITORING,
+        (f"clusterMetrics: {{cadvisor: {{metricsTuning: {{includeMetrics: [{_NAMES}]}}}}}}",),
+    ),
+    Remedy(
+        f"add {_NAMES} to its allow list",
+        Program.K8S_MONITORING,
+        (f"clusterMetrics: {{kube-state-metrics: {{metricsTuning: {{includeMetrics: [{_NAMES}]}}}}}}",),
+    ),
+    Remedy(
+        "let it install kube-state-metrics, and scrape it",
+        Program.K8S_MONITORING,
+        ("telemetryServices: {kube-state-metrics: {deploy: true}}", "clusterMetrics: {enabled: true}"),
+    ),
 )
 _VICTORIA_METRICS = Distribution(
     "VictoriaMetrics k8s stack",
     Section.VICTORIA_METRICS,
-    "kubelet.vmScrapes.cadvisor.spec.metricRelabelConfigs: no rule that drops {}",
-    "kube-state-metrics.vmScrape.spec.endpoints: no rule that drops {}",
+    Remedy(f"in kubelet.vmScrape.spec.metricRelabelConfigs of its values, {_IN_RULES}"),
+    Remedy(
+        f"in metricRelabelConfigs under kube-state-metrics.vmScrape.spec.endpoints of its values, {_IN_RULES}"
+    ),
+    Remedy(
+        "let it install kube-state-metrics",
+        Program.VICTORIA_METRICS,
+        ("kube-state-metrics: {enabled: true}",),
+    ),
 )
-_LINKERD_VIZ = Distribution(
-    "Linkerd viz",
-    Section.LINKERD_VIZ,
-    "PROMETHEUS_URL of a Prometheus that keeps {}; CONNECTIONS_PROMETHEUS_URL of this one",
-    kube_state_metrics=_OTHER_SERVER,
+
+
+def _mesh_only(name: str, section: Section, service: str, *others: str) -> Distribution:
+    """The Prometheus of a mesh, beside which another one is needed."""
+    lines = (
+        f"prometheus: {{url: 'http://NAME.NAMESPACE:9090', connectionsUrl: 'http://{service}:9090'}}",
+        *others,
+    )
+    text = "read containers from another Prometheus, which {} and connections from this one"
+    return Distribution(
+        name,
+        section,
+        Remedy(text.format(f"keeps {_NAMES},"), Program.CHART, lines),
+        kube_state_metrics=Remedy(text.format("scrapes kube-state-metrics,"), Program.CHART, lines),
+    )
+
+
+_LINKERD_VIZ = _mesh_only(
+    "Linkerd viz", Section.LINKERD_VIZ, "prometheus.linkerd-viz", "linkerd: {viz: true}"
 )
-_ISTIO_ADDON = Distribution(
-    "Istio's addon",
-    Section.ISTIO_ADDON,
-    "PROMETHEUS_URL of a Prometheus that keeps {}; CONNECTIONS_PROMETHEUS_URL of this one",
-    kube_state_metrics=_OTHER_SERVER,
-)
+_ISTIO_ADDON = _mesh_only("Istio's addon", Section.ISTIO_ADDON, "prometheus.istio-system")
 ALL = (
     *(UNKNOWN, _KUBE_PROMETHEUS, _OPENSHIFT, _GKE, _AKS, _AMAZON),
     *(_GRAFANA, _VICTORIA_METRICS, _LINKERD_VIZ, _ISTIO_ADDON),

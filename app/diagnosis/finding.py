@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.diagnosis.remedy import Remedy
+
 _PAGE = "docs/prometheus.md"
 _MAX_LISTED = 5
 
@@ -23,11 +25,6 @@ def counted(counts: Mapping[str, int], noun: str) -> str:
     ]
     others = f" and {len(texts) - _MAX_LISTED} more" if len(texts) > _MAX_LISTED else ""
     return ", ".join(texts[:_MAX_LISTED]) + others
-
-
-def quoted(text: str) -> str:
-    """The text as YAML takes it, whatever characters it has."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 class Severity(StrEnum):
@@ -64,18 +61,14 @@ class Section(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MetricFinding:
-    """*reason* is a CamelCase word; *section* is where the documentation has more.
-
-    The remedy ends with the *lines* that are to be written, as the program that reads them takes them.
-    """
+    """*reason* is a CamelCase word; *section* is where the documentation has more."""
 
     severity: Severity
     reason: str
     message: str
     costs: str
-    remedy: str
+    remedy: Remedy
     section: Section
-    lines: tuple[str, ...] = ()
 
     @property
     def page(self) -> str:

@@ -7,6 +7,7 @@ from app.diagnosis.cluster_findings import cluster_findings
 from app.diagnosis.finding import MetricFinding, Section, Severity, listed
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import Kind
+from app.diagnosis.remedy import Program, Remedy
 from app.sources.mesh import istio, linkerd
 
 _SECTIONS = {Exporter.LINKERD: Section.LINKERD_VIZ, Exporter.ISTIO: Section.ISTIO_ADDON}
@@ -40,8 +41,13 @@ def _absence(seen: Observations, meshes: list[Exporter]) -> Iterator[MetricFindi
         "NoMesh",
         f"no metrics of {' or '.join(meshes)}",
         "no connection profiles; CPU and memory need no mesh",
-        "with Linkerd: its PodMonitor (podMonitor.enabled), or CONNECTIONS_PROMETHEUS_URL of viz; with Istio:"
-        " a PodMonitor on the proxies' /stats/prometheus; without either: NETWORK_METRIC_PROVIDER=none",
+        Remedy(
+            "with Linkerd, the PodMonitor of its control plane's chart (podMonitor.enabled), or viz'"
+            " Prometheus as CONNECTIONS_PROMETHEUS_URL; with Istio, a PodMonitor on the proxies'"
+            " /stats/prometheus; without a mesh, look for none: NETWORK_METRIC_PROVIDER",
+            Program.CHART,
+            ("profiling: {networkMetricProvider: none}",),
+        ),
         Section.MESHES,
     )
 
@@ -57,8 +63,10 @@ def _unwatched(seen: Observations, mesh: Exporter) -> Iterator[MetricFinding]:
             f" (jobs {listed(without)})",
             "silent time of a client is not seen, so that its connections have the mean of busy minutes only;"
             " requests before the first scrape of a series don't count",
-            "the scraper writes it, so only what sends or copies samples can drop it: keep it in the"
-            " write_relabel_configs of remote_write, or in the match[] of a federation",
+            Remedy(
+                f"scrapers write {UP} by themselves, so what sends or copies samples drops it: keep it in the"
+                " write_relabel_configs of remote_write, or in the match[] of a federation"
+            ),
             Section.MESHES,
         )
     elif without := seen.by_job(Kind.WITHOUT_START, mesh):
@@ -68,7 +76,7 @@ def _unwatched(seen: Observations, mesh: Exporter) -> Iterator[MetricFinding]:
             f"{sum(without.values()):.0f} of the {targets:.0f} proxies of {mesh} have no series of"
             f" {START_TIMES[mesh]} (jobs {listed(without)})",
             "requests of a new Pod before its first scrape don't count",
-            f"metric_relabel_configs of the proxies: keep {START_TIMES[mesh]}",
+            _keep(START_TIMES[mesh]),
             Section.MESHES,
         )
 
@@ -96,7 +104,11 @@ def _of_istio(seen: Observations) -> Iterator[MetricFinding]:
             "OnlyBytes",
             "only TCP of Istio shows: sidecars with HTTP, or waypoints, do not",
             "connections have bytes and no requests",
-            "a waypoint for the namespace (istioctl waypoint apply -n NAMESPACE), if its traffic is HTTP",
+            Remedy(
+                "a waypoint for each namespace whose traffic is HTTP",
+                Program.SHELL,
+                ("istioctl waypoint apply -n NAMESPACE --enroll-namespace",),
+            ),
             section,
         )
     elif not seen.has(CATALOGUE[ISTIO_BYTES]) and not seen.has(CATALOGUE[istio.REQUEST_BYTES]):
@@ -107,8 +119,7 @@ def _of_istio(seen: Observations) -> Iterator[MetricFinding]:
             "NoTcp",
             f"no series of {istio.TCP_SENT_BYTES}: no connection is plain TCP, or scraping drops it",
             "nothing, or plain TCP has no profile",
-            "metric_relabel_configs of the proxies: keep"
-            f" {istio.TCP_SENT_BYTES} and {istio.TCP_RECEIVED_BYTES}",
+            _keep(istio.TCP_SENT_BYTES, istio.TCP_RECEIVED_BYTES),
             section,
         )
 
@@ -119,11 +130,27 @@ def _nameless(count: float, metric: str, section: Section) -> MetricFinding:
         "NoReporter",
         f"{count:.0f} series of {metric} have no label namespace",
         "their edges are left out: it is not known which proxy reports them",
-        "relabel_configs: __meta_kubernetes_namespace to namespace, __meta_kubernetes_pod_name to pod",
+        Remedy(
+            "name the Pod of each proxy",
+            Program.SCRAPE_JOB,
+            (
+                "relabel_configs:",
+                "- {source_labels: [__meta_kubernetes_namespace], target_label: namespace}",
+                "- {source_labels: [__meta_kubernetes_pod_name], target_label: pod}",
+            ),
+        ),
         section,
     )
 
 
 def _dropped(metric: str, costs: str, section: Section) -> MetricFinding:
-    remedy = f"metric_relabel_configs of the proxies: keep {metric}"
-    return MetricFinding(Severity.GAP, "MetricDropped", f"{metric} is not there", costs, remedy, section)
+    return MetricFinding(
+        Severity.GAP, "MetricDropped", f"{metric} is not there", costs, _keep(metric), section
+    )
+
+
+def _keep(*metrics: str) -> Remedy:
+    names = ", ".join(metrics)
+    return Remedy(
+        f"metric_relabel_configs of the proxies' job, and write_relabel_configs of agents: keep {names}"
+    )

@@ -153,14 +153,13 @@ def duplicates(main: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
     """
     if main.exporter is Exporter.ISTIO:
         main = Metric(istio.BUILD, main.exporter)
-    own, objects = _OWN_LABELS[main.name], _POD_LABELS
-    if main.exporter is Exporter.KUBELET:
-        objects = CONTAINER_LABELS
+    is_of_containers = main.exporter is Exporter.KUBELET
+    own, objects = _OWN_LABELS[main.name], CONTAINER_LABELS if is_of_containers else _POD_LABELS
     everything, several = _grouped(objects, own, main.selector(scope))
     if main.exporter is Exporter.KUBE_STATE_METRICS:
         renamed = _grouped(_renamed(objects), _renamed(own), main.renamed_selector(scope))
         everything, several = f"{everything} or {renamed[0]}", f"{several} or {renamed[1]}"
-    elif main.exporter is Exporter.KUBELET:
+    elif is_of_containers:
         several = f"{several} or {_of_two_endpoints(main, scope)}"
     return {
         Fact(Kind.OBJECTS, main.exporter): _count((), everything),

@@ -77,7 +77,7 @@ def test_two_large_clusters(clusters: tuple[tuple[int, Labels], ...], message: s
 
     assert (finding.reason, finding.severity) == ("SeveralClusters", Severity.BLOCKING)
     assert finding.message == f"kubelet has series of several clusters: {message}"
-    assert yaml.safe_load("\n".join(finding.lines)) == {"prometheus": line}
+    assert yaml.safe_load("\n".join(finding.remedy.lines)) == {"prometheus": line}
 
 
 @pytest.mark.parametrize("small", [{"cluster": "edge"}, {}], ids=["labelled", "without the label"])
@@ -141,4 +141,4 @@ def test_a_name_that_is_the_value_of_another_label() -> None:
 
     assert finding.reason == "UnknownCluster"
     assert finding.message.endswith("has cluster=east; there is k8s_cluster: east")
-    assert finding.lines == ("prometheus: {cluster: 'east', clusterLabel: k8s_cluster}",)
+    assert finding.remedy.lines == ("prometheus: {cluster: 'east', clusterLabel: k8s_cluster}",)
