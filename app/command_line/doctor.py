@@ -115,7 +115,7 @@ class _Servers:
         return question.read(result)
 
     async def retention_seconds(self) -> float | None:
-        """The retention time of the containers' server; None if it is not told within the limit."""
+        """The retention time of the containers' server; None if the limit is over before."""
         with suppress(TimeoutError):
             async with asyncio.timeout_at(self.deadline):
                 return await self.containers.retention_seconds()

@@ -1,11 +1,11 @@
 """The diagnosis of a Prometheus as text and JSON: what works, what is missing, what to do, details."""
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from textwrap import wrap
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from app.diagnosis.catalogue import MESHES, OBJECTS, USAGE, Exporter
 from app.diagnosis.cluster_findings import clusters_by_label
@@ -23,29 +23,39 @@ def show(out: Console, diagnosis: Diagnosis) -> None:
     for line in _head(diagnosis):
         _print_wrapped(out, line)
     if diagnosis.features:
-        out.print()
-        out.print(_features(diagnosis))
+        features = ((one.name, one.state, one.basis) for one in diagnosis.features)
+        _print_table(out, ("FEATURE", "WORKS", "DETAIL"), *features)
     _show_findings(out, diagnosis)
     if diagnosis.features:
         rows = list(_shown_rows(diagnosis))
-        out.print()
-        out.print(_exporters(rows))
-        out.print()
-        out.print(_metrics(rows))
+        if any(row.series for row in rows):
+            _print_table(out, ("EXPORTER", "INTERVAL", "LAG", "DUPLICATES", "JOBS"), *_exporters(rows))
+        metrics = ((row.metric.name, *_cells(row)) for row in rows)
+        _print_table(out, ("METRIC", "SERIES", "SINCE"), *metrics)
 
 
-def _print_wrapped(out: Console, text: str, *, beginning: str = "") -> None:
-    """Prints *text* after *beginning*, and its other lines below its first."""
+def _print_wrapped(out: Console, text: str, *, beginning: str = "", indent: int = 2) -> None:
+    """Prints *text* after *beginning*, and its other lines below its first, or after *indent* spaces."""
     lines = wrap(
         text,
         out.width,
         initial_indent=beginning,
-        subsequent_indent=" " * (len(beginning) or 2),
+        subsequent_indent=" " * (len(beginning) or indent),
         break_long_words=False,
         break_on_hyphens=False,
     )
     for line in lines:
         out.print(line, soft_wrap=True)
+
+
+def _print_table(out: Console, *rows: tuple[str, ...]) -> None:
+    """Prints *rows* after an empty line. No cell is cut: the last one of a row continues on the next line."""
+    widths = [max(map(len, cells)) for cells in list(zip_longest(*rows, fillvalue=""))[:-1]]
+    out.print()
+    for row in rows:
+        *first, last = (*row, *[""] * (len(widths) + 1 - len(row)))
+        cells = (f"{cell:{width}}  " for cell, width in zip(first, widths, strict=True))
+        _print_wrapped(out, f"{''.join(cells)}{last}", indent=4)
 
 
 def _head(diagnosis: Diagnosis) -> Iterator[str]:
@@ -75,22 +85,6 @@ def _labels_of_objects(honors_labels: bool | None) -> str:  # noqa: FBT001 - it 
     return "honorLabels: true" if honors_labels else "honorLabels: false (labels are exported_*)"
 
 
-def _features(diagnosis: Diagnosis) -> Table:
-    table = _table("FEATURE", "WORKS", "DETAIL")
-    for feature in diagnosis.features:
-        table.add_row(feature.name, feature.state, feature.basis)
-    return table
-
-
-def _table(*columns: str) -> Table:
-    """A table whose first and middle columns are never cut; the last is wrapped."""
-    table = Table(box=None, pad_edge=False)
-    for column in columns[:-1]:
-        table.add_column(column, no_wrap=True)
-    table.add_column(columns[-1], overflow="fold")
-    return table
-
-
 def _show_findings(out: Console, diagnosis: Diagnosis) -> None:
     """What is missing, then what to do: the numbers join both."""
     numbered = list(enumerate(diagnosis.findings, 1))
@@ -105,12 +99,16 @@ def _show_findings(out: Console, diagnosis: Diagnosis) -> None:
         _print_wrapped(out, f"Costs: {finding.costs}.", beginning=" " * len(beginning))
     out.print()
     out.print("To do:")
+    shown: dict[tuple[str, ...], int] = {(): 0}
     for number, finding in numbered:
         beginning = f"{number:3}. "
         text, program, lines = finding.remedy
-        _print_wrapped(out, f"{text}{f' ({program}):' if program else ''}", beginning=beginning)
-        for line in lines:
-            out.print(f"{' ' * len(beginning)}  {line}", soft_wrap=True)
+        if shown.setdefault(lines, number) == number:
+            _print_wrapped(out, f"{text} ({program}):", beginning=beginning)
+            for line in lines:
+                out.print(f"{' ' * len(beginning)}  {line}", soft_wrap=True)
+        else:
+            _print_wrapped(out, f"{text}{f' (as {shown[lines]}.)' if lines else ''}", beginning=beginning)
         _print_wrapped(out, f"See {finding.page}", beginning=" " * len(beginning))
 
 
@@ -125,31 +123,22 @@ def _shown_rows(diagnosis: Diagnosis) -> Iterator[MetricRow]:
     return (row for row in rows if row.metric.exporter in present or row.metric.exporter not in MESHES)
 
 
-def _exporters(rows: Iterable[MetricRow]) -> Table:
+def _exporters(rows: Iterable[MetricRow]) -> Iterator[tuple[str, ...]]:
     """How the metrics of each exporter are scraped."""
     by_exporter: dict[Exporter, list[MetricRow]] = {}
     for row in rows:
         if row.series:
             by_exporter.setdefault(row.metric.exporter, []).append(row)
-    table = _table("EXPORTER", "INTERVAL", "LAG", "DUPLICATES", "JOBS")
     for exporter, (first, *others) in by_exporter.items():
         jobs = {job for row in (first, *others) for job in row.jobs}
         interval, lag, share = first.interval_seconds, first.lag_seconds, first.duplicated_share
-        table.add_row(
+        yield (
             exporter,
             _NOTHING if interval is None else f"{interval:.0f} s",
             _NOTHING if lag is None else _duration(lag),
             _NOTHING if share is None else f"{share:.0%}",
             listed(jobs) or _NOTHING,
         )
-    return table
-
-
-def _metrics(rows: Iterable[MetricRow]) -> Table:
-    table = _table("METRIC", "SERIES", "SINCE")
-    for row in rows:
-        table.add_row(row.metric.name, *_cells(row))
-    return table
 
 
 def _cells(row: MetricRow) -> Iterable[str]:

@@ -91,7 +91,7 @@ def cluster_findings(seen: Observations, exporter: Exporter) -> Iterator[MetricF
     if clusters is None:
         return
     is_of_containers = exporter is Exporter.KUBELET
-    text = f"name this cluster, whichever of them it is: {settings_of(seen, exporter)}"
+    text = f"name this cluster, which may be another than here, by {settings_of(seen, exporter)}"
     if "" in clusters.namespaces:
         text += "; series without the label can't be named, and need one (relabel_configs of their jobs)"
     if not clusters.are_large:

@@ -8,7 +8,7 @@ from app.diagnosis.catalogue import CATALOGUE, USAGE, Exporter, Metric
 from app.diagnosis.cluster_labels import cluster_labels
 from app.diagnosis.distributions import Distribution, distribution
 from app.diagnosis.features import Feature, features
-from app.diagnosis.finding import MetricFinding, Section, Severity
+from app.diagnosis.finding import MetricFinding, Section, Severity, listed
 from app.diagnosis.mesh_findings import mesh_findings
 from app.diagnosis.object_findings import object_findings
 from app.diagnosis.observations import Observations
@@ -48,27 +48,29 @@ def diagnose(url: str, seen: Observations, retention_seconds: float | None) -> D
             error.reason,
             str(error),
             "no profiles at all",
-            _access(str(error)),
-            Section.ADDRESSES,
+            *_access(str(error)),
         )
         return Diagnosis(url, seen, retention_seconds, kept, (), (unreached,))
     found = sorted(_findings(seen, kept, retention_seconds), key=lambda one: _ORDER.index(one.severity))
     return Diagnosis(url, seen, retention_seconds, kept, tuple(features(seen)), tuple(dict.fromkeys(found)))
 
 
-def _access(error: str) -> Remedy:
+def _access(error: str) -> tuple[Remedy, Section]:
     """What to look at when the first query has failed with *error*."""
     if re.match("Prometheus answered 40[13]", error):
-        return Remedy(
-            "credentials: PROMETHEUS_USERNAME with PROMETHEUS_PASSWORD_FILE, PROMETHEUS_BEARER_TOKEN_FILE,"
-            " or PROMETHEUS_SIGV4_REGION (prometheus.auth in the chart), and PROMETHEUS_TENANT"
+        remedy = Remedy(
+            "look at the credentials: PROMETHEUS_USERNAME with PROMETHEUS_PASSWORD_FILE,"
+            " PROMETHEUS_BEARER_TOKEN_FILE, or PROMETHEUS_SIGV4_REGION (prometheus.auth in the chart)"
         )
+        return remedy, Section.CREDENTIALS
     if re.match("Prometheus answered 404", error):
-        return Remedy(
-            "the path of PROMETHEUS_URL: Mimir and Cortex have /prometheus, Grafana Cloud /api/prom,"
+        remedy = Remedy(
+            "look at the path of PROMETHEUS_URL: Mimir and Cortex have /prometheus, Grafana Cloud /api/prom,"
             " VictoriaMetrics' cluster /select/0/prometheus"
         )
-    return Remedy("PROMETHEUS_URL with its port and path, and the network policies between")
+    else:
+        remedy = Remedy("look at PROMETHEUS_URL, its port and path, and at the network policies between")
+    return remedy, Section.ADDRESSES
 
 
 def _cluster_labels(seen: Observations) -> list[str]:
@@ -98,11 +100,13 @@ def _unanswered(seen: Observations) -> Iterator[MetricFinding]:
     for fact, error in seen.errors.items():
         facts.setdefault(str(error), []).append(fact)
     for message, unanswered in facts.items():
+        metrics = {fact.subject.partition("@")[0] for fact in unanswered}
+        ages_only = all(fact.kind is Kind.SINCE for fact in unanswered)
         yield MetricFinding(
             Severity.NOTE if needed.isdisjoint(unanswered) else Severity.BLOCKING,
             "Unanswered",
-            f"{len(unanswered)} questions were not answered: {message}",
-            "it is not known what is there",
+            f"not all queries were answered: {message}",
+            f"it is not known {'since when' if ages_only else 'whether or how'} there is {listed(metrics)}",
             Remedy(
                 "look at the server's load and limits, and at PROMETHEUS_TIMEOUT and PROMETHEUS_CONCURRENCY"
             ),

@@ -11,7 +11,7 @@ from app.diagnosis.remedy import Program, Remedy
 
 # Stand for metrics in a remedy: in a sentence or a YAML list, and as a regular expression.
 _NAMES, _PATTERN = "<names>", "<pattern>"
-_IN_RULES = f"{_NAMES}: out of the rules with action drop, and into the regex of those with action keep"
+_RULES = "take {} out of the rules with action drop, or add it to the regex of those with action keep, in {}"
 _OWN_OBJECTS = Remedy(
     "install kube-state-metrics and scrape it with honor_labels, with its own name and namespace",
     Program.SCRAPE_JOBS,
@@ -53,19 +53,20 @@ class Distribution:
         return Remedy(filled(remedy.text), remedy.program, tuple(map(filled, remedy.lines)))
 
 
+def _in_rules(where: str) -> Remedy:
+    return Remedy(_RULES.format(_NAMES, where))
+
+
 UNKNOWN = Distribution(
     "",
     Section.WHAT_IS_READ,
-    Remedy(f"in metric_relabel_configs of the scrape job, and write_relabel_configs of agents, {_IN_RULES}"),
+    _in_rules("metric_relabel_configs of the scrape job, or write_relabel_configs of an agent"),
 )
 _KUBE_PROMETHEUS = Distribution(
     "kube-prometheus-stack",
     Section.KUBE_PROMETHEUS_STACK,
-    Remedy(f"in kubelet.serviceMonitor.cAdvisorMetricRelabelings of its values, {_IN_RULES}"),
-    Remedy(
-        f"in kube-state-metrics.prometheus.monitor.http.metricRelabelings of its values, {_IN_RULES};"
-        " metricAllowlist and metricDenylist there do the same"
-    ),
+    _in_rules("kubelet.serviceMonitor.cAdvisorMetricRelabelings of the stack's values"),
+    _in_rules("kube-state-metrics.prometheus.monitor.http.metricRelabelings of the stack's values"),
     Remedy(
         "let it install kube-state-metrics",
         Program.KUBE_PROMETHEUS_STACK,
@@ -121,17 +122,17 @@ _AKS = Distribution(
     "AKS",
     Section.AKS,
     Remedy(
-        f"add {_NAMES} to what is kept of cadvisor (kube-system)",
+        f"add {_NAMES} to the line of cadvisor",
         Program.AKS_KEEP_LIST,
         (f'cadvisor = "{_PATTERN}"',),
     ),
     Remedy(
-        f"add {_NAMES} to what is kept of kubestate (kube-system)",
+        f"add {_NAMES} to the line of kubestate",
         Program.AKS_KEEP_LIST,
         (f'kubestate = "{_PATTERN}"',),
     ),
     Remedy(
-        "let the add-on scrape its kube-state-metrics (kube-system)",
+        "let the add-on scrape its kube-state-metrics",
         Program.AKS_TARGETS,
         ("kubestate = true",),
     ),
@@ -139,7 +140,7 @@ _AKS = Distribution(
 _AMAZON = Distribution(
     "Amazon Managed Prometheus",
     Section.AMAZON,
-    Remedy(f"in metric_relabel_configs of the collector's configuration, {_IN_RULES}"),
+    _in_rules("metric_relabel_configs of the collector"),
 )
 _GRAFANA = Distribution(
     "Grafana k8s-monitoring",
@@ -163,10 +164,8 @@ _GRAFANA = Distribution(
 _VICTORIA_METRICS = Distribution(
     "VictoriaMetrics k8s stack",
     Section.VICTORIA_METRICS,
-    Remedy(f"in kubelet.vmScrape.spec.metricRelabelConfigs of its values, {_IN_RULES}"),
-    Remedy(
-        f"in metricRelabelConfigs under kube-state-metrics.vmScrape.spec.endpoints of its values, {_IN_RULES}"
-    ),
+    _in_rules("kubelet.vmScrape.spec.metricRelabelConfigs of the stack's values"),
+    _in_rules("kube-state-metrics.vmScrape.spec.endpoints of the stack's values, metricRelabelConfigs"),
     Remedy(
         "let it install kube-state-metrics",
         Program.VICTORIA_METRICS,

@@ -105,7 +105,9 @@ def _stalls(seen: Observations) -> Feature:
     name = "More after pressure stalls (PSI)"
     feature = _of_metrics(seen, name, (CPU_WAITING, MEMORY_STALLED))
     if feature.state is State.NO:
-        return Feature(name, State.NO, "Kubernetes 1.34 and newer have it, on nodes with cgroup v2")
+        return Feature(
+            name, State.NO, "Kubernetes 1.34 has it on nodes with cgroup v2, unless scraping drops it"
+        )
     return feature
 
 

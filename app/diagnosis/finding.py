@@ -39,6 +39,7 @@ class Section(StrEnum):
     """A heading of docs/prometheus.md, as a link to it has it."""
 
     ADDRESSES = "addresses"
+    CREDENTIALS = "credentials"
     WHAT_IS_READ = "what-is-read"
     SCRAPE_INTERVALS = "scrape-intervals"
     SEVERAL_CLUSTERS = "several-clusters"

@@ -42,9 +42,8 @@ def _absence(seen: Observations, meshes: list[Exporter]) -> Iterator[MetricFindi
         f"no metrics of {' or '.join(meshes)}",
         "no connection profiles; CPU and memory need no mesh",
         Remedy(
-            "with Linkerd, the PodMonitor of its control plane's chart (podMonitor.enabled), or viz'"
-            " Prometheus as CONNECTIONS_PROMETHEUS_URL; with Istio, a PodMonitor on the proxies'"
-            " /stats/prometheus; without a mesh, look for none: NETWORK_METRIC_PROVIDER",
+            "with Linkerd or Istio, scrape the proxies, or set CONNECTIONS_PROMETHEUS_URL to the mesh's own"
+            " Prometheus; without a mesh, look for none: NETWORK_METRIC_PROVIDER",
             Program.CHART,
             ("profiling: {networkMetricProvider: none}",),
         ),
@@ -59,8 +58,8 @@ def _unwatched(seen: Observations, mesh: Exporter) -> Iterator[MetricFinding]:
         yield MetricFinding(
             Severity.GAP,
             "UpDropped",
-            f"{sum(without.values()):.0f} of the {targets:.0f} proxies of {mesh} have no series of {UP}"
-            f" (jobs {listed(without)})",
+            f"{sum(without.values()):.0f} of the {targets:.0f} proxies of {mesh} have no {UP}"
+            f" (jobs: {listed(without)})",
             "silent time of a client is not seen, so that its connections have the mean of busy minutes only;"
             " requests before the first scrape of a series don't count",
             Remedy(
@@ -73,8 +72,8 @@ def _unwatched(seen: Observations, mesh: Exporter) -> Iterator[MetricFinding]:
         yield MetricFinding(
             Severity.NOTE,
             "StartDropped",
-            f"{sum(without.values()):.0f} of the {targets:.0f} proxies of {mesh} have no series of"
-            f" {START_TIMES[mesh]} (jobs {listed(without)})",
+            f"{sum(without.values()):.0f} of the {targets:.0f} proxies of {mesh} have no"
+            f" {START_TIMES[mesh]} (jobs: {listed(without)})",
             "requests of a new Pod before its first scrape don't count",
             _keep(START_TIMES[mesh]),
             Section.MESHES,

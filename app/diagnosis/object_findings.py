@@ -125,7 +125,7 @@ def _dropped(metrics: Sequence[Metric], kept: Distribution) -> MetricFinding:
     return MetricFinding(
         Severity.GAP,
         "MetricDropped",
-        f"not there of {of}: {names}",
+        f"missing among the metrics of {of}: {names}",
         "; ".join(dict.fromkeys(_COSTS[metric.name] for metric in metrics)),
         kept.keep(*metrics),
         kept.section,

@@ -97,8 +97,8 @@ class Observations:
     def interval_seconds(self, exporter: Exporter) -> float | None:
         """The longest scrape interval of a job with the exporter's main metrics.
 
-        Series with few samples are young, so the interval is that of the series with most of them. These
-        may span an interval less than the window: of the usual intervals the shortest that fits counts.
+        A scrape may be missed, so the interval is that of the series with the most samples. These may span
+        an interval less than the window: of the usual intervals the shortest that fits counts.
         """
         samples = [
             most

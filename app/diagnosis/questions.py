@@ -70,6 +70,7 @@ class Kind(StrEnum):
     )
     SAMPLED = "sampled"  # number of containers with a sample of a resource
     NAMESPACES = "namespaces"  # series by namespace and `cluster_labels`, of an exporter
+    UNSELECTED = "unselected"  # number of containers of which no series fits CONTAINER_METRICS_MATCHER
     ANY = "any"  # series of any container or namespace, by scrape job
     OWNED = "owned"  # Pods by the kind of their owner
     AMBIGUOUS = "ambiguous"  # number of Pods with more owners than a Pod can have
@@ -141,8 +142,9 @@ def series(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
 
 
 def interval(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
-    """The most samples that a series has in the window: young series have fewer."""
-    counts = f"count_over_time({metric.any_selector(scope)}[{TWO_WINDOWS}])"
+    """The most samples in the window of a series that is older than that."""
+    window = f"{metric.any_selector(scope)}[{TWO_WINDOWS}]"
+    counts = f"count_over_time({window}) and present_over_time({window} offset {TWO_WINDOWS})"
     return {Fact(Kind.INTERVAL, metric.name): _labelled("max", _JOB, counts)}
 
 
@@ -229,6 +231,12 @@ def any_containers(scope: Scope) -> dict[Fact, LabeledQuery]:
     parts = {Fact(Kind.NAMESPACES, Exporter.KUBELET): _namespaces("namespace", containers, scope)}
     for name in (CPU_USAGE, MEMORY_USAGE):
         parts[Fact(Kind.ANY, name)] = _count(_JOB, CATALOGUE[name].any_selector(scope))
+    if scope.cadvisor_matchers:
+        every, selected = (
+            aggregate("group", CONTAINER_LABELS, container_selector(MEMORY_USAGE, scope, *matchers))
+            for matchers in ((), scope.cadvisor_matchers)
+        )
+        parts[Fact(Kind.UNSELECTED, MEMORY_USAGE)] = _count((), f"{every} unless {selected}")
     return parts
 
 

@@ -12,10 +12,14 @@ class Program(StrEnum):
     SCRAPE_JOBS = "scrape_configs in Prometheus' configuration"
     PROMETHEUS_FLAG = "flag of Prometheus"
     KUBE_PROMETHEUS_STACK = "values of kube-prometheus-stack"
-    CLUSTER_MONITORING = "config.yaml of the ConfigMap cluster-monitoring-config in openshift-monitoring"
+    CLUSTER_MONITORING = "config.yaml of the ConfigMap openshift-monitoring/cluster-monitoring-config"
     KUBECTL = "manifest for kubectl apply"
-    AKS_KEEP_LIST = "default-targets-metrics-keep-list of the ConfigMap ama-metrics-settings-configmap"
-    AKS_TARGETS = "default-scrape-settings-enabled of the ConfigMap ama-metrics-settings-configmap"
+    AKS_KEEP_LIST = (
+        "default-targets-metrics-keep-list of the ConfigMap kube-system/ama-metrics-settings-configmap"
+    )
+    AKS_TARGETS = (
+        "default-scrape-settings-enabled of the ConfigMap kube-system/ama-metrics-settings-configmap"
+    )
     K8S_MONITORING = "values of Grafana's k8s-monitoring"
     VICTORIA_METRICS = "values of victoria-metrics-k8s-stack"
     SHELL = "command"

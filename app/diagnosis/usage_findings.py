@@ -169,6 +169,7 @@ def usage_notes(seen: Observations, retention_seconds: float | None) -> Iterator
         yield from cluster_findings(seen, Exporter.KUBELET)
     yield from _gone_targets(seen)
     yield from _duplicates(seen)
+    yield from _unselected(seen)
     yield from _history(seen, retention_seconds)
 
 
@@ -209,20 +210,17 @@ def _gone_targets(seen: Observations) -> Iterator[MetricFinding]:
 
 def _duplicates(seen: Observations) -> Iterator[MetricFinding]:
     jobs = seen.by_job(Kind.SERIES, MEMORY_USAGE)
-    for exporter in seen.target.exporters:
-        share = seen.duplicated_share(exporter) or 0
-        if share > _DUPLICATED_SHARE:
-            by = f" (jobs {listed(jobs)})" if exporter is Exporter.KUBELET and len(jobs) > 1 else ""
-            yield MetricFinding(
-                Severity.NOTE,
-                "ScrapedTwice",
-                f"{share:.0%} of what {exporter} exposes is scraped more than once{by}",
-                "nothing: duplicates count once. Each query reads as many samples more",
-                Remedy(
-                    "keep one ServiceMonitor or PodMonitor, and one kubelet Service; deduplicate replicas"
-                ),
-                Section.SCRAPED_TWICE,
-            )
+    shares = {exporter: seen.duplicated_share(exporter) or 0 for exporter in seen.target.exporters}
+    twice = [f"{share:.0%} of {name}" for name, share in shares.items() if share > _DUPLICATED_SHARE]
+    if twice:
+        yield MetricFinding(
+            Severity.NOTE,
+            "ScrapedTwice",
+            f"scraped more than once: {', '.join(twice)}",
+            "nothing: duplicates count once. Each query reads as many samples more",
+            Remedy("keep one ServiceMonitor or PodMonitor, and one kubelet Service; deduplicate replicas"),
+            Section.SCRAPED_TWICE,
+        )
     if len(jobs) > 1:
         yield MetricFinding(
             Severity.NOTE,
@@ -231,6 +229,21 @@ def _duplicates(seen: Observations) -> Iterator[MetricFinding]:
             "a target that is scraped with honor_labels can claim usage of any container",
             _select_job("read the kubelets' job only: CONTAINER_METRICS_MATCHER", jobs),
             Section.SCRAPED_TWICE,
+        )
+
+
+def _unselected(seen: Observations) -> Iterator[MetricFinding]:
+    """Containers that only series of other jobs or paths have, such as those of Windows nodes."""
+    unselected = seen.number(Kind.UNSELECTED, MEMORY_USAGE)
+    if unselected and seen.of(Kind.SERIES, MEMORY_USAGE):
+        matchers = ",".join(seen.target.scope.cadvisor_matchers)
+        yield MetricFinding(
+            Severity.GAP,
+            "NotSelected",
+            f"{unselected:.0f} containers have no series that matches {matchers}",
+            "these have no profiles; Windows nodes have usage in /metrics/resource only",
+            Remedy("let CONTAINER_METRICS_MATCHER select them too, or the job without its metrics_path"),
+            Section.WHAT_IS_READ,
         )
 
 

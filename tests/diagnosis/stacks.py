@@ -135,16 +135,17 @@ def write(
     *,
     scrape_seconds: int = 30,
     early_seconds: int = 0,
+    recent_seconds: int = 3600,
     late: Mapping[str, int] = MappingProxyType({}),
     oldest_seconds: float = 7 * DAY_SECONDS,
 ) -> None:
     """Writes the OpenMetrics file: counters grow by 0.1 a second, and every container was restarted once.
 
-    The last scrape is *early_seconds* before the end; samples of the instances in *late* are missing for as
-    many seconds before that.
+    There are scrapes since *recent_seconds* before the end. The last one is *early_seconds* before the end;
+    samples of the instances in *late* are missing for as many seconds before that.
     """
     past = [END - age for age in AGES_SECONDS if age <= oldest_seconds]
-    recent = np.arange(END - 3600, END + 1, scrape_seconds, dtype=np.int64) - early_seconds
+    recent = np.arange(END - recent_seconds, END + 1, scrape_seconds, dtype=np.int64) - early_seconds
     times = np.concatenate([np.array(sorted(past), dtype=np.int64), recent])
     metrics: dict[str, list[Series]] = {}
     for metric, labels in samples:

@@ -95,7 +95,7 @@ def test_a_small_cluster_beside_a_large_one(small: Labels) -> None:
     ids=["google", "two labels", "no label"],
 )
 def test_one_cluster(labels: Labels) -> None:
-    """Labels that have one value tell no clusters apart."""
+    """Labels that have one value separate no clusters."""
     assert not of_containers((30, labels))
 
 

@@ -116,7 +116,7 @@ def test_metrics_are_missed_only_where_something_shows_that_they_should_be_there
     assert reasons(absent) == []
     assert reasons(absent | jobs) == ["MetricDropped"]
     [both, _] = diagnosis_of(absent | jobs | restarts).findings
-    assert both.message == f"not there of kube-state-metrics: {JOB_OWNER}, {LAST_REASON}"
+    assert both.message == f"missing among the metrics of kube-state-metrics: {JOB_OWNER}, {LAST_REASON}"
 
 
 def test_another_exporter_beside_renamed_labels() -> None:

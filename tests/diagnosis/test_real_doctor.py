@@ -3,6 +3,7 @@
 With DOCTOR_OUTPUT=FOLDER each test also writes there what a person would read.
 """
 
+import base64
 import io
 import os
 from collections.abc import Callable, Iterable
@@ -73,10 +74,10 @@ def doctor(request: pytest.FixtureRequest) -> Doctor:
     return Doctor(request.node.name.removeprefix("test_"))
 
 
-def printed(diagnosis: Diagnosis) -> str:
-    """What a person reads."""
+def printed(diagnosis: Diagnosis, width: int = 120) -> str:
+    """What a person reads in a terminal of this width."""
     text = io.StringIO()
-    show(Console(file=text, width=200, markup=False, emoji=False, highlight=False), diagnosis)
+    show(Console(file=text, width=width, markup=False, emoji=False, highlight=False), diagnosis)
     return text.getvalue()
 
 
@@ -186,7 +187,7 @@ async def test_two_scrapers(serve: Serve, doctor: Doctor) -> None:
     diagnosis = await doctor(serve([*stacks.containers(), *stacks.containers(other), *stacks.objects()]).url)
 
     assert reasons(diagnosis) == ["ScrapedTwice", "SeveralJobs", "NoMesh"]
-    assert message(diagnosis, "ScrapedTwice").startswith("100% of what kubelet exposes")
+    assert message(diagnosis, "ScrapedTwice") == "scraped more than once: 100% of kubelet"
     assert as_json(diagnosis)["metrics"][0]["duplicatedShare"] == 1
     assert 'job="kubelet"' in printed(diagnosis)
     assert all(finding.severity is Severity.NOTE for finding in diagnosis.findings)
@@ -201,7 +202,10 @@ async def test_a_pair_of_replicas(serve: Serve, doctor: Doctor) -> None:
 
     diagnosis = await doctor(serve(pair).url)
 
-    assert reasons(diagnosis) == ["ScrapedTwice", "ScrapedTwice", "NoMesh"]
+    assert reasons(diagnosis) == ["ScrapedTwice", "NoMesh"]
+    assert message(diagnosis, "ScrapedTwice") == (
+        "scraped more than once: 100% of kubelet, 100% of kube-state-metrics"
+    )
     assert "SeveralJobs" not in reasons(diagnosis)
 
 
@@ -225,7 +229,7 @@ async def test_duplicates_by_any_label(serve: Serve, doctor: Doctor, label: str)
         {row.duplicated_share for row in metric_rows(one.seen) if row.series} for one in (single, double)
     ]
     assert shares == [{0}, {1}]
-    assert reasons(double) == ["ScrapedTwice"] * 4
+    assert reasons(double) == ["ScrapedTwice"]
 
 
 async def test_two_endpoints_of_the_kubelets(serve: Serve, doctor: Doctor) -> None:
@@ -373,7 +377,7 @@ GOOGLE = {"project_id": "shop", "location": "europe-west1", "cluster": "prod"}
 
 
 async def test_google_behind_a_frontend(serve: Serve, doctor: Doctor) -> None:
-    """The address is that of a proxy, and the jobs are those of a kube-prometheus-stack: the labels tell."""
+    """The address is that of a proxy, and jobs are those of a kube-prometheus-stack; labels are Google's."""
     samples = stacks.dropping([*stacks.containers(), *stacks.objects()], "container_oom", "container_press")
 
     diagnosis = await doctor(serve((metric, {**labels, **GOOGLE}) for metric, labels in samples).url)
@@ -424,12 +428,70 @@ async def test_a_scrape_every_two_minutes(serve: Serve, doctor: Doctor) -> None:
     assert states(two_minutes)["CPU profiles"] == "yes"
 
 
+async def test_a_prometheus_that_was_just_started(serve: Serve, doctor: Doctor) -> None:
+    """A minute of samples does not show the interval: the few that there are don't mean that it is long."""
+    samples = [*stacks.containers(), *stacks.objects()]
+
+    diagnosis = await doctor(serve(samples, recent_seconds=60, oldest_seconds=0).url)
+
+    assert reasons(diagnosis) == ["ShortHistory", "NoMesh"]
+    assert as_json(diagnosis)["metrics"][0]["scrapeIntervalSeconds"] is None
+
+
 async def test_a_matcher_that_fits_nothing(full: Prometheus, doctor: Doctor) -> None:
     """The message names the matcher, and the jobs that there are."""
     diagnosis = await doctor(full.url, container_metrics_matcher='job="cadvisor"')
 
     assert reasons(diagnosis) == ["NothingMatches", "NoMesh"]
     assert 'matches job="cadvisor"; the jobs are kubelet' in message(diagnosis, "NothingMatches")
+
+
+async def test_windows_nodes(serve: Serve, doctor: Doctor) -> None:
+    """Windows nodes have usage in /metrics/resource only, which a matcher of the path leaves out."""
+    names = ("namespace", "container", "job", "endpoint", "service")
+    windows = [
+        (
+            metric,
+            {name: labels[name] for name in names}
+            | {
+                "pod": f"windows-{labels['pod']}",
+                "metrics_path": "/metrics/resource",
+                "instance": "10.0.0.9",
+            },
+        )
+        for metric, labels in stacks.containers()
+        if metric.startswith(("container_cpu_usage", "container_memory"))
+    ]
+    url = serve([*stacks.containers(), *stacks.objects(), *windows]).url
+
+    everything = await doctor(url)
+    by_path = await doctor(url, container_metrics_matcher='job="kubelet",metrics_path="/metrics/cadvisor"')
+
+    assert reasons(everything) == ["NoMesh"]
+    assert everything.features[0].basis == "containers: 6"
+    assert reasons(by_path) == ["NotSelected", "NoMesh"]
+    assert message(by_path, "NotSelected").startswith("3 containers have no series that matches job=")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+async def test_the_width_of_a_terminal(serve: Serve, doctor: Doctor, width: int) -> None:
+    """No word is cut, and only lines of configuration are wider: they are to be copied."""
+    arn = "arn:aws:eks:eu-west-1:123456789012:cluster/production"
+    jobs = ("integrations/kubernetes/cadvisor", "integrations/kubernetes/kube-state-metrics")
+    samples = [
+        *stacks.dropping(stacks.containers({**stacks.KUBELET, "job": jobs[0]}), "container_oom"),
+        *stacks.dropping(stacks.objects({**stacks.KUBE_STATE_METRICS, "job": jobs[1]}), "kube_job_owner"),
+    ]
+    diagnosis = await doctor(
+        serve([(metric, {**labels, "clusterArn": arn}) for metric, labels in samples]).url
+    )
+
+    text = printed(diagnosis, width)
+
+    configuration = {line for finding in diagnosis.findings for line in finding.remedy.lines}
+    assert all(len(line) <= width or line.strip() in configuration for line in text.splitlines())
+    words = {arn, *jobs, "kube_pod_container_status_last_terminated_reason"}
+    assert {word for word in words if word in text} == words
 
 
 async def test_dropped_metrics_are_named_with_the_line_that_keeps_them(serve: Serve, doctor: Doctor) -> None:
@@ -536,5 +598,44 @@ async def test_a_login_page(full: Prometheus, doctor: Doctor) -> None:
     with Backend(full.url, lambda _: Reply(401, "Unauthorized\n")) as backend:
         diagnosis = await doctor(backend.url)
 
-    assert "401 Unauthorized" in diagnosis.findings[0].message
+    [fault] = diagnosis.findings
+    assert "401 Unauthorized" in fault.message
+    assert "PROMETHEUS_PASSWORD_FILE" in fault.remedy.text
+    assert fault.page == "docs/prometheus.md#credentials"
     assert len(backend.requests) == 1
+
+
+async def test_a_wrong_password(full: Prometheus, doctor: Doctor, tmp_path: Path) -> None:
+    """With the right one everything is read; with another one the credentials are named."""
+    login = f"Basic {base64.b64encode(b'profiler:right').decode()}"
+    password = tmp_path / "password"
+
+    def play(request: ReceivedRequest) -> Reply | None:
+        if request.headers.get("authorization") != login:
+            return Reply(401, "Unauthorized\n")
+        return None if request.path.endswith("/query_range") else Reply(404, "404 page not found\n")
+
+    settings = {"prometheus_username": "profiler", "prometheus_password_file": str(password)}
+    with Backend(full.url, play) as backend:
+        password.write_text("right")
+        right = await doctor(backend.url, **settings)
+        password.write_text("wrong")
+        wrong = await doctor(backend.url, **settings)
+
+    assert (reasons(right), reasons(wrong)) == (["NoMesh"], ["HTTPError"])
+    assert "PROMETHEUS_PASSWORD_FILE" in wrong.findings[0].remedy.text
+
+
+async def test_a_server_below_a_path(full: Prometheus, doctor: Doctor) -> None:
+    """Mimir answers below /prometheus; without that in the URL it is said where others answer."""
+
+    def play(request: ReceivedRequest) -> Reply | None:
+        is_query = request.path == "/prometheus/api/v1/query_range"
+        return None if is_query else Reply(404, "404 page not found\n")
+
+    with Backend(full.url, play) as backend:
+        below = await doctor(f"{backend.url}/prometheus")
+        above = await doctor(backend.url)
+
+    assert (reasons(below), reasons(above)) == (["NoMesh"], ["HTTPError"])
+    assert "Mimir and Cortex have /prometheus" in above.findings[0].remedy.text

@@ -145,8 +145,8 @@ def test_lines_of_scrape_jobs(remedy: Remedy, tmp_path: Path) -> None:
     jobs = job if remedy.program is Program.SCRAPE_JOBS else [{"job_name": "pods", **job}]
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": jobs}))
 
-    check = [require(Part.PROMTOOL), "check", "config", "--syntax-only", tmp_path / "prometheus.yml"]
-    outcome = subprocess.run(check, capture_output=True, text=True, check=False)
+    check = ("check", "config", "--syntax-only", str(tmp_path / "prometheus.yml"))
+    outcome = subprocess.run([require(Part.PROMTOOL), *check], capture_output=True, text=True, check=False)
 
     assert outcome.returncode == 0, outcome.stderr
 
