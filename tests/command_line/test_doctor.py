@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,9 +34,9 @@ async def _no_post(_request: web.Request) -> web.Response:
     return web.Response(status=405)
 
 
-async def _slow(request: web.Request) -> web.Response:
+async def _everything(request: web.Request, *, seconds: float) -> web.Response:
     """The answer, after a while, of a server with one series for each part of every query."""
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(seconds)
     form = {**await request.post(), **request.query}
     query, start = str(form.get("query", "")), int(str(form.get("start", 0)))
     labels = dict.fromkeys(re.findall(r"\w+", " ".join(re.findall(r"by \(([\w,]*)\)", query))), "x")
@@ -117,21 +118,33 @@ async def test_a_server_that_is_slow_to_tell_its_retention(
     assert "s are over" not in outcome.out
 
 
-@pytest.mark.parametrize("methods", [("POST",), ("GET",)], ids=str)
-async def test_the_number_of_requests_to_a_slow_server(
-    methods: tuple[str, ...], program: Program, api_server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("method", "mesh", "seconds"),
+    [("POST", "", 0.3), ("GET", "", 0.3), ("POST", "", 0), ("GET", "/mesh", 0)],
+)
+async def test_the_number_of_requests(
+    method: str,
+    mesh: str,
+    seconds: float,
+    program: Program,
+    api_server: FakeApiServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Every metric of every exporter is there, and each answer takes its time: 40 requests at most.
+    """Every metric of every exporter is there, and each answer may take its time: 40 requests at most.
 
-    A tenth of the real times: 30 s, and 3 s for an answer. A proxy may refuse POST.
+    A tenth of the real times: 30 s, and 3 s for an answer. A proxy may refuse POST, and the mesh may have a
+    server of its own, which is asked by POST first, too.
     """
+    answer = partial(_everything, seconds=seconds)
     monkeypatch.setattr("app.command_line.doctor.MAX_SECONDS", 3)
-    api_server.on("POST", QUERY, _slow if "POST" in methods else _no_post)
-    api_server.on("GET", QUERY, _slow)
-    api_server.on("GET", RETENTION, _slow)
+    for server in dict.fromkeys(("", mesh)):
+        api_server.on("POST", f"{server}{QUERY}", answer if method == "POST" else _no_post)
+        api_server.on("GET", f"{server}{QUERY}", answer)
+    api_server.on("GET", RETENTION, answer)
+    options = ("--connections-prometheus-url", f"{api_server.url}{mesh}") if mesh else ()
     started = time.monotonic()
 
-    outcome = await program.run_beside("doctor", "--prometheus-url", api_server.url)
+    outcome = await program.run_beside("doctor", "--prometheus-url", api_server.url, *options)
 
     print(f"{len(api_server.requests)} requests, {time.monotonic() - started:.1f} s")
     assert len(api_server.requests) <= MAX_QUERIES

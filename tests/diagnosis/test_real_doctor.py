@@ -56,6 +56,7 @@ class Doctor:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._outputs: list[str] = []
 
     async def __call__(self, url: str, *, now: float = NOW, **settings: str) -> Diagnosis:
         """The diagnosis at the time *now*."""
@@ -65,7 +66,12 @@ class Doctor:
         diagnosis = await diagnose_servers(read, now)
         if folder := os.environ.get("DOCTOR_OUTPUT"):
             path = Path(folder) / f"{self._name}.txt"
-            path.write_text(printed(diagnosis).replace(url, "http://prometheus:9090"))
+            shown = {"--prometheus-url": "http://prometheus:9090", **settings}
+            command = " ".join(("job-profiler doctor", *(f"{name} {value}" for name, value in shown.items())))
+            for width in (80, 120):
+                text = printed(diagnosis, width).replace(url, "http://prometheus:9090")
+                self._outputs.append(f"$ {command}   # {width} columns\n{text}")
+            path.write_text("\n".join(self._outputs))
         return diagnosis
 
 
@@ -615,12 +621,12 @@ async def test_a_wrong_password(full: Prometheus, doctor: Doctor, tmp_path: Path
             return Reply(401, "Unauthorized\n")
         return None if request.path.endswith("/query_range") else Reply(404, "404 page not found\n")
 
-    settings = {"prometheus_username": "profiler", "prometheus_password_file": str(password)}
+    file = str(password)
     with Backend(full.url, play) as backend:
         password.write_text("right")
-        right = await doctor(backend.url, **settings)
+        right = await doctor(backend.url, prometheus_username="profiler", prometheus_password_file=file)
         password.write_text("wrong")
-        wrong = await doctor(backend.url, **settings)
+        wrong = await doctor(backend.url, prometheus_username="profiler", prometheus_password_file=file)
 
     assert (reasons(right), reasons(wrong)) == (["NoMesh"], ["HTTPError"])
     assert "PROMETHEUS_PASSWORD_FILE" in wrong.findings[0].remedy.text
