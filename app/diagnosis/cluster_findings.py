@@ -99,7 +99,8 @@ def cluster_findings(seen: Observations, exporter: Exporter) -> Iterator[MetricF
         costs = "what is of another cluster may count as this one's, or is left out"
     else:
         severity, reason = Severity.BLOCKING if is_of_containers else Severity.GAP, "SeveralClusters"
-        costs = "no cpu profiles and no memory profiles" if is_of_containers else "no connection profiles"
+        profiles = "CPU and memory profiles" if is_of_containers else "connection profiles"
+        costs = f"{profiles} are refused, or are of several clusters"
     yield MetricFinding(
         severity,
         reason,

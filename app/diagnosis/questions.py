@@ -14,7 +14,6 @@ from app.history.samples import STEP_SECONDS, StepRange
 from app.sources.exported_labels import ObjectSeries
 from app.sources.mesh import istio, linkerd
 from app.sources.mesh.conversation import LabeledQuery, QueryBatch
-from app.sources.mesh.istio_answers import SOURCE_LABELS
 from app.sources.owners import POD_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import RESTARTS
 from app.sources.queries import (
@@ -228,7 +227,7 @@ def sampled(resource: Resource, scope: Scope) -> dict[Fact, LabeledQuery]:
 def any_containers(scope: Scope) -> dict[Fact, LabeledQuery]:
     """The containers' series by namespace and cluster, and series that lack the name of a container."""
     containers = selector(MEMORY_USAGE, ('container!=""',), scope)
-    parts = {Fact(Kind.NAMESPACES, Exporter.KUBELET): _namespaces("namespace", containers, scope)}
+    parts = {Fact(Kind.NAMESPACES, Exporter.KUBELET): _namespaces(containers, scope)}
     for name in (CPU_USAGE, MEMORY_USAGE):
         parts[Fact(Kind.ANY, name)] = _count(_JOB, CATALOGUE[name].any_selector(scope))
     if scope.cadvisor_matchers:
@@ -240,8 +239,8 @@ def any_containers(scope: Scope) -> dict[Fact, LabeledQuery]:
     return parts
 
 
-def _namespaces(label: str, series: str, scope: Scope) -> LabeledQuery:
-    return _count((label, *cluster_labels(scope)), series)
+def _namespaces(series: str, scope: Scope) -> LabeledQuery:
+    return _count(("namespace", *cluster_labels(scope)), series)
 
 
 def owners(scope: Scope) -> dict[Fact, LabeledQuery]:
@@ -259,14 +258,11 @@ def owners(scope: Scope) -> dict[Fact, LabeledQuery]:
 
 def mesh_labels(exporter: Exporter, scope: Scope) -> dict[Fact, LabeledQuery]:
     """The labels that connections of a mesh need, and the clusters that its series are of."""
-    if exporter is Exporter.LINKERD:
-        metric, namespace = CATALOGUE[linkerd.REQUESTS], "namespace"
-    else:
-        metric, namespace = CATALOGUE[istio.REQUESTS], SOURCE_LABELS[0]
+    metric = CATALOGUE[linkerd.REQUESTS if exporter is Exporter.LINKERD else istio.REQUESTS]
     nameless = selector(metric.name, (*metric.matchers, 'namespace=""'), scope)
     parts = {
         Fact(Kind.NAMELESS, metric.name): _count(_JOB, nameless),
-        Fact(Kind.NAMESPACES, exporter): _namespaces(namespace, metric.any_selector(scope), scope),
+        Fact(Kind.NAMESPACES, exporter): _namespaces(metric.any_selector(scope), scope),
     }
     if exporter is Exporter.ISTIO:
         parts[Fact(Kind.REPORTERS, metric.name)] = _count(("reporter",), metric.any_selector(scope))
