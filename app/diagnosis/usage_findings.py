@@ -26,7 +26,7 @@ _SHORTER_INTERVAL = Remedy(
     "scrape them every minute, or every 30 s", Program.SCRAPE_JOB, ("scrape_interval: 60s",)
 )
 _HONOR_LABELS = Remedy("scrape the kubelets with honor_labels", Program.SCRAPE_JOB, ("honor_labels: true",))
-UNKNOWN_CLUSTER = "UnknownCluster"
+UNKNOWN_CLUSTER, ENDED = "UnknownCluster", "Ended"
 
 
 def blocking_faults(seen: Observations, kept: Distribution) -> Iterator[MetricFinding]:
@@ -92,7 +92,7 @@ def _absence(seen: Observations, metric: Metric, kept: Distribution) -> _Cause:
     if since_seconds := seen.since_seconds(metric):
         message = f"{{}}: samples {since_seconds / 3600:.0f} h ago, none in the last hour"
         return _Cause(
-            *("Ended", message, Remedy("see the targets of the kubelets in Prometheus (up == 0)")),
+            *(ENDED, message, Remedy("see the targets of the kubelets in Prometheus (up == 0)")),
             Section.WHAT_IS_READ,
         )
     remedy = Remedy(

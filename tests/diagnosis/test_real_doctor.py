@@ -66,8 +66,9 @@ class Doctor:
         diagnosis = await diagnose_servers(read, now)
         if folder := os.environ.get("DOCTOR_OUTPUT"):
             path = Path(folder) / f"{self._name}.txt"
-            shown = {"--prometheus-url": "http://prometheus:9090", **settings}
-            command = " ".join(("job-profiler doctor", *(f"{name} {value}" for name, value in shown.items())))
+            shown = {"prometheus_url": "http://prometheus:9090", **settings}
+            options = (f"--{name.replace('_', '-')} '{value}'" for name, value in shown.items())
+            command = " ".join(("job-profiler doctor", *options))
             for width in (80, 120):
                 text = printed(diagnosis, width).replace(url, "http://prometheus:9090")
                 self._outputs.append(f"$ {command}   # {width} columns\n{text}")
@@ -314,7 +315,7 @@ async def test_a_store_that_has_ended(full: Prometheus, doctor: Doctor) -> None:
     """
     diagnosis = await doctor(full.url, now=NOW + 6 * 3600 - 600)
 
-    assert reasons(diagnosis)[0] == "Ended"
+    assert reasons(diagnosis) == ["Ended"]
     assert not diagnosis.is_healthy
 
 
@@ -554,6 +555,7 @@ async def test_thanos_and_victoriametrics(full: Prometheus, doctor: Doctor) -> N
     assert asked <= MAX_QUERIES
     for incomplete in answers:
         assert set(reasons(incomplete)) == {"Unanswered"}
+        assert "stores (Thanos) or storage nodes (VictoriaMetrics)" in incomplete.findings[0].remedy.text
         assert set(states(incomplete).values()) == {"unknown"}
         assert not incomplete.is_healthy
         assert "not there" not in printed(incomplete)
