@@ -4,13 +4,14 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 import typer
 
 from app.command_line.doctor_report import as_json, show
+from app.command_line.name_resolution import resolution_fault
 from app.command_line.terminal import console
 from app.diagnosis.catalogue import MESHES, Exporter
 from app.diagnosis.diagnosis import Diagnosis, diagnose
@@ -59,9 +60,12 @@ async def diagnose_servers(settings: Settings, now: float) -> Diagnosis:
             for each in dict.fromkeys(filter(None, (url, mesh_url)))
         }
         server = apis[url]
-        servers = _Servers(
-            server, apis.get(mesh_url, server), asyncio.get_running_loop().time() + MAX_SECONDS
+        deadline = asyncio.get_running_loop().time() + MAX_SECONDS
+        faults = await asyncio.gather(
+            *(resolution_fault(each.url, timeout_seconds) for each in apis.values())
         )
+        unresolved = dict(zip(apis.values(), faults, strict=True))
+        servers = _Servers(server, apis.get(mesh_url, server), unresolved, deadline)
         seen, retention_seconds = await _examine(servers, _target(settings), now)
     return diagnose(server.url, seen, retention_seconds)
 
@@ -85,19 +89,22 @@ def _target(settings: Settings) -> Target:
 
 @dataclass(slots=True)
 class _Servers:
-    """Both Prometheus servers, and what is left of the limits on queries and time."""
+    """Both Prometheus servers, those of unknown names, and what is left of the limits on queries and time."""
 
     containers: PrometheusApi
     mesh: PrometheusApi
+    unresolved: Mapping[PrometheusApi, SourceError | None]
     deadline: float
     queries_left: int = MAX_QUERIES - 1  # one is the question on the retention
 
     async def answer(self, question: MetricQuestion) -> Answer:
         """The answer to a question; an error if it has none within the limits."""
+        api, batch = self.mesh if question.of_mesh else self.containers, question.batch
+        if fault := self.unresolved[api]:
+            return fault
         if not self.queries_left:
             return SourceError("NotAsked", f"{MAX_QUERIES} queries were sent, and no more are")
         self.queries_left -= 1
-        api, batch = self.mesh if question.of_mesh else self.containers, question.batch
         try:
             async with asyncio.timeout_at(self.deadline):
                 result = await api.query_range(

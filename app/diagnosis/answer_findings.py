@@ -34,7 +34,9 @@ def _access(error: str) -> tuple[Remedy, Section]:
             " VictoriaMetrics' cluster /select/0/prometheus"
         )
     else:
-        remedy = Remedy("look at PROMETHEUS_URL, its port and path, and at the network policies between")
+        remedy = Remedy(
+            "look at PROMETHEUS_URL, its port and path, and at the network policies and the DNS between"
+        )
     return remedy, Section.ADDRESSES
 
 

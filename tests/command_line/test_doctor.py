@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import socket
+import threading
 import time
 from functools import partial
 from typing import Any
@@ -116,6 +118,21 @@ async def test_a_server_that_is_slow_to_tell_its_retention(
     assert time.monotonic() - started < 4
     assert "Keeps samples for: unknown" in outcome.out
     assert "s are over" not in outcome.out
+
+
+def test_a_name_that_no_dns_server_answers_for(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The resolver waits for a minute; the program ends after its time for a query, which is 10 s at most."""
+    answer = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer.wait(60))
+    monkeypatch.setattr("app.command_line.doctor._QUERY_SECONDS", 0.5)
+    started = time.monotonic()
+
+    outcome = program.run("doctor", "--prometheus-url", "http://prometheus.monitoring:9090")
+    answer.set()
+
+    assert time.monotonic() - started < 10
+    assert outcome.code == 1
+    assert "no DNS server has answered for prometheus.monitoring within 0.5 s" in outcome.out
 
 
 @pytest.mark.parametrize(
