@@ -4,13 +4,14 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 import typer
 
 from app.command_line.doctor_report import as_json, show
+from app.command_line.name_resolution import resolution_fault
 from app.command_line.terminal import console
 from app.diagnosis.catalogue import MESHES, Exporter
 from app.diagnosis.diagnosis import Diagnosis, diagnose
@@ -59,12 +60,13 @@ async def diagnose_servers(settings: Settings, now: float) -> Diagnosis:
             for each in dict.fromkeys(filter(None, (url, mesh_url)))
         }
         server = apis[url]
-        servers = _Servers(
-            server, apis.get(mesh_url, server), asyncio.get_running_loop().time() + MAX_SECONDS
+        deadline = asyncio.get_running_loop().time() + MAX_SECONDS
+        faults = await asyncio.gather(
+            *(resolution_fault(each.url, timeout_seconds) for each in apis.values())
         )
-        seen = await _examine(servers, _target(settings), now)
-        fault = seen.fault_of_server(Exporter.KUBELET)
-        retention_seconds = None if fault else await server.retention_seconds()
+        unresolved = dict(zip(apis.values(), faults, strict=True))
+        servers = _Servers(server, apis.get(mesh_url, server), unresolved, deadline)
+        seen, retention_seconds = await _examine(servers, _target(settings), now)
     return diagnose(server.url, seen, retention_seconds)
 
 
@@ -87,19 +89,22 @@ def _target(settings: Settings) -> Target:
 
 @dataclass(slots=True)
 class _Servers:
-    """Both Prometheus servers, and what is left of the limits on queries and time."""
+    """Both Prometheus servers, those of unknown names, and what is left of the limits on queries and time."""
 
     containers: PrometheusApi
     mesh: PrometheusApi
+    unresolved: Mapping[PrometheusApi, SourceError | None]
     deadline: float
     queries_left: int = MAX_QUERIES - 1  # one is the question on the retention
 
     async def answer(self, question: MetricQuestion) -> Answer:
         """The answer to a question; an error if it has none within the limits."""
+        api, batch = self.mesh if question.of_mesh else self.containers, question.batch
+        if fault := self.unresolved[api]:
+            return fault
         if not self.queries_left:
             return SourceError("NotAsked", f"{MAX_QUERIES} queries were sent, and no more are")
         self.queries_left -= 1
-        api, batch = self.mesh if question.of_mesh else self.containers, question.batch
         try:
             async with asyncio.timeout_at(self.deadline):
                 result = await api.query_range(
@@ -116,18 +121,28 @@ class _Servers:
             return error
         return question.read(result)
 
+    async def retention_seconds(self) -> float | None:
+        """The retention time of the containers' server; None if the limit is over before."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self.deadline):
+                return await self.containers.retention_seconds()
+        return None
+
     async def answers(self, questions: Sequence[MetricQuestion]) -> list[Answer]:
         """The answers to all *questions*, in order."""
         return list(await asyncio.gather(*map(self.answer, questions)))
 
 
-async def _examine(servers: _Servers, target: Target, now: float) -> Observations:
+async def _examine(servers: _Servers, target: Target, now: float) -> tuple[Observations, float | None]:
+    """What is seen, and the retention time, which is asked of a server that has answered."""
     examination = examine(target, now)
-    batch = next(examination)
-    while True:
-        answers = await servers.answers(batch)
-        try:
-            batch = examination.send(answers)
-        except StopIteration as end:
-            seen: Observations = end.value
-            return seen
+    batch, retention = next(examination), None
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            answers = await servers.answers(batch)
+            try:
+                batch = examination.send(answers)
+            except StopIteration as end:
+                seen: Observations = end.value
+                return seen, await retention if retention else None
+            retention = retention or tasks.create_task(servers.retention_seconds())

@@ -96,8 +96,20 @@ ISTIO = _metrics(
         *(istio.TCP_RECEIVED_BYTES, istio.TCP_SENT_BYTES),
     ),
 )
+METRICS_OF = {
+    Exporter.KUBELET: CONTAINERS,
+    Exporter.KUBE_STATE_METRICS: OBJECTS,
+    Exporter.LINKERD: LINKERD,
+    Exporter.ISTIO: ISTIO,
+}
+# What a scraper writes on each target, and when the process of a proxy started: since then all is counted.
+UP = "up"
+START_TIMES = {
+    Exporter.LINKERD: "process_start_time_seconds",
+    Exporter.ISTIO: "istio_agent_process_start_time_seconds",  # the bare name is the application's
+}
 USAGE = dict(zip(Resource, CONTAINERS[:2], strict=True))
-CATALOGUE = {metric.name: metric for metric in (*CONTAINERS, *OBJECTS, *LINKERD, *ISTIO)}
+CATALOGUE = {metric.name: metric for metrics in METRICS_OF.values() for metric in metrics}
 # For each exporter, metrics of which at least one is there if its other ones are.
 MAIN_METRICS = {
     Exporter.KUBELET: CONTAINERS[:2],

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.diagnosis.catalogue import CATALOGUE, USAGE, Exporter, Metric
+from app.diagnosis.answer_findings import unanswered_findings, unreached
+from app.diagnosis.catalogue import CATALOGUE, Exporter, Metric
+from app.diagnosis.cluster_labels import cluster_labels
 from app.diagnosis.distributions import Distribution, distribution
 from app.diagnosis.features import Feature, features
-from app.diagnosis.finding import MetricFinding, Section, Severity
+from app.diagnosis.finding import MetricFinding, Severity
 from app.diagnosis.mesh_findings import mesh_findings
 from app.diagnosis.object_findings import object_findings
 from app.diagnosis.observations import Observations
-from app.diagnosis.questions import Fact, Kind
-from app.diagnosis.usage_findings import UNKNOWN_CLUSTER, blocking_faults, usage_notes
-from app.domain.profiles import Resource
+from app.diagnosis.questions import Kind
+from app.diagnosis.usage_findings import ENDED, UNKNOWN_CLUSTER, blocking_faults, usage_notes
 
 _ORDER = list(Severity)
 
@@ -36,21 +37,20 @@ class Diagnosis:
 
 def diagnose(url: str, seen: Observations, retention_seconds: float | None) -> Diagnosis:
     """Reads *seen* of the server at *url*, which keeps samples for *retention_seconds* if that is known."""
-    jobs = {job for metric in CATALOGUE.values() for job in seen.by_job(Kind.SERIES, metric.name) if job}
+    kinds = (Kind.SERIES, Kind.RENAMED)
+    jobs = {job for name in CATALOGUE for kind in kinds for job in seen.by_job(kind, name) if job}
     namespaces = frozenset().union(*seen.clusters(Exporter.KUBELET).values())
-    kept = distribution(url, jobs, namespaces)
+    kept = distribution(url, jobs, namespaces, _cluster_labels(seen))
     if error := seen.fault_of_server(Exporter.KUBELET):
-        unreached = MetricFinding(
-            Severity.BLOCKING,
-            error.reason,
-            str(error),
-            "no profiles at all",
-            "PROMETHEUS_URL, its port and its path; credentials: PROMETHEUS_BEARER_TOKEN_FILE and others",
-            Section.ADDRESSES,
-        )
-        return Diagnosis(url, seen, retention_seconds, kept, (), (unreached,))
+        return Diagnosis(url, seen, retention_seconds, kept, (), (unreached(error),))
     found = sorted(_findings(seen, kept, retention_seconds), key=lambda one: _ORDER.index(one.severity))
     return Diagnosis(url, seen, retention_seconds, kept, tuple(features(seen)), tuple(dict.fromkeys(found)))
+
+
+def _cluster_labels(seen: Observations) -> list[str]:
+    """The labels of clusters that containers' series have."""
+    labels = cluster_labels(seen.target.scope)
+    return [label for label in labels if any(seen.clusters(Exporter.KUBELET, label))]
 
 
 def _findings(
@@ -60,28 +60,14 @@ def _findings(
     yield from blocking
     if any(finding.reason == UNKNOWN_CLUSTER for finding in blocking):
         return  # nothing else is seen either
-    yield from _unanswered(seen)
+    if any(finding.reason == ENDED for finding in blocking) and not any(
+        map(seen.newest_seconds, seen.target.exporters)
+    ):
+        return  # nor here: it is not that some are missing
+    yield from unanswered_findings(seen)
     yield from usage_notes(seen, retention_seconds)
     yield from object_findings(seen, kept)
     yield from mesh_findings(seen)
-
-
-def _unanswered(seen: Observations) -> Iterator[MetricFinding]:
-    """One finding per error of a server; without an answer on CPU or memory it is not known if they work."""
-    needed = {Fact(Kind.SERIES, metric.name) for metric in USAGE.values()}
-    needed |= {Fact(Kind.SAMPLED, resource.value) for resource in Resource if seen.sampled(resource) is None}
-    facts: dict[str, list[Fact]] = {}
-    for fact, error in seen.errors.items():
-        facts.setdefault(str(error), []).append(fact)
-    for message, unanswered in facts.items():
-        yield MetricFinding(
-            Severity.NOTE if needed.isdisjoint(unanswered) else Severity.BLOCKING,
-            "Unanswered",
-            f"{len(unanswered)} questions were not answered: {message}",
-            "it is not known what is there",
-            "PROMETHEUS_TIMEOUT, the server's load and its limits",
-            Section.HOW_MUCH_AT_ONCE,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import chain
 
 from app.diagnosis import questions
-from app.diagnosis.catalogue import CONTAINERS, ISTIO, LINKERD, MAIN_METRICS, OBJECTS, USAGE, Exporter, Metric
+from app.diagnosis.catalogue import CONTAINERS, MAIN_METRICS, MESHES, METRICS_OF, USAGE, Exporter, Metric
 from app.diagnosis.observations import Answer, Observations
 from app.diagnosis.questions import Fact, MetricQuestion
 from app.diagnosis.target import Target
@@ -22,12 +22,6 @@ MAX_QUERIES, MAX_SECONDS = 40, 30
 
 _NEWEST_STEPS = 12  # the hour in which the newest samples are looked for
 _METRICS_PER_QUERY = 3  # VictoriaMetrics refuses queries of more than 16 KiB
-_METRICS = {
-    Exporter.KUBELET: CONTAINERS,
-    Exporter.KUBE_STATE_METRICS: OBJECTS,
-    Exporter.LINKERD: LINKERD,
-    Exporter.ISTIO: ISTIO,
-}
 
 Parts = Mapping[Fact, LabeledQuery]
 Examination = Generator[tuple[MetricQuestion, ...], Sequence[Answer], Observations]
@@ -91,11 +85,14 @@ def _of_containers(seen: Observations) -> Iterator[tuple[Parts, ...]]:
 
 def _of_others(exporter: Exporter, main: Metric, seen: Observations) -> Iterator[tuple[Parts, ...]]:
     scope = seen.target.scope_of(exporter)
-    for metrics in _chunks(_METRICS[exporter]):
+    for metrics in _chunks(METRICS_OF[exporter]):
         yield tuple(questions.series(metric, scope) for metric in metrics)
-    is_mesh = exporter is not Exporter.KUBE_STATE_METRICS
-    labels = questions.mesh_labels(exporter, scope) if is_mesh else questions.owners(scope)
-    yield labels, questions.interval(main, scope), questions.duplicates(main, scope)
+    details = [questions.interval(main, scope), questions.duplicates(main, scope)]
+    if exporter in MESHES:
+        details += [questions.mesh_labels(exporter, scope), questions.watched(main, scope)]
+    else:
+        details.append(questions.owners(scope))
+    yield tuple(details)
 
 
 def _past(exporter: Exporter, seen: Observations) -> Iterator[MetricQuestion]:
@@ -103,7 +100,7 @@ def _past(exporter: Exporter, seen: Observations) -> Iterator[MetricQuestion]:
     if seen.fault_of_server(exporter):
         return
     metrics = [
-        metric for metric in _METRICS[exporter] if metric in MAIN_METRICS[exporter] or seen.has(metric)
+        metric for metric in METRICS_OF[exporter] if metric in MAIN_METRICS[exporter] or seen.has(metric)
     ]
     step = int((seen.newest_seconds(exporter) or seen.now) // STEP_SECONDS)
     scope, last_whole = seen.target.scope_of(exporter), StepRange(step, step)

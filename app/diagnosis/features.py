@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.diagnosis.catalogue import CATALOGUE, MESHES, Exporter
-from app.diagnosis.mesh_findings import METRICS_OF, is_present
+from app.diagnosis.catalogue import CATALOGUE, MESHES, METRICS_OF, Exporter
+from app.diagnosis.cluster_findings import is_mixed
+from app.diagnosis.mesh_findings import is_present
 from app.diagnosis.object_findings import expected_objects
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import Kind
-from app.diagnosis.usage_findings import cluster_fault
 from app.domain.profiles import Resource
 from app.sources.mesh import istio, linkerd
 from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
@@ -67,7 +67,7 @@ def _usage(seen: Observations, resource: Resource) -> Feature:
     containers = seen.sampled(resource)
     if containers is None:
         return Feature(name, State.UNKNOWN)
-    if not containers or cluster_fault(seen, Exporter.KUBELET):
+    if not containers or is_mixed(seen, Exporter.KUBELET):
         return Feature(name, State.NO)
     return Feature(name, State.YES, f"containers: {containers:.0f}")
 
@@ -105,7 +105,9 @@ def _stalls(seen: Observations) -> Feature:
     name = "More after pressure stalls (PSI)"
     feature = _of_metrics(seen, name, (CPU_WAITING, MEMORY_STALLED))
     if feature.state is State.NO:
-        return Feature(name, State.NO, "Kubernetes 1.34 and newer have it, on nodes with cgroup v2")
+        return Feature(
+            name, State.NO, "Kubernetes 1.34 has it on nodes with cgroup v2, unless scraping drops it"
+        )
     return feature
 
 
@@ -135,7 +137,7 @@ def _connections(seen: Observations, mesh: Exporter) -> Feature:
         return Feature(name, State.OFF, "NETWORK_METRIC_PROVIDER")
     if any(map(seen.is_unknown, METRICS_OF[mesh])):
         return Feature(name, State.UNKNOWN)
-    if not is_present(seen, mesh) or cluster_fault(seen, mesh):
+    if not is_present(seen, mesh) or is_mixed(seen, mesh):
         return Feature(name, State.NO)
     if mesh is Exporter.LINKERD:
         return _of_metrics(seen, name, (linkerd.REQUESTS, linkerd.RESPONSES, linkerd.WRITTEN_BYTES))

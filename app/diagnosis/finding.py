@@ -1,12 +1,12 @@
 """One finding: what is missing or wrong, what it costs, and the line of configuration that changes it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.diagnosis.remedy import Remedy
+
 _PAGE = "docs/prometheus.md"
-
-
 _MAX_LISTED = 5
 
 
@@ -15,6 +15,16 @@ def listed(names: Iterable[str]) -> str:
     every = sorted(filter(None, names))
     others = f" and {len(every) - _MAX_LISTED} more" if len(every) > _MAX_LISTED else ""
     return ", ".join(every[:_MAX_LISTED]) + others
+
+
+def counted(counts: Mapping[str, int], noun: str) -> str:
+    """The names with their numbers, such as `east (2 namespaces), west (1 namespace)`, the largest first."""
+    largest = sorted(counts, key=lambda name: (-counts[name], name))
+    texts = [
+        f"{name} ({count} {noun}{'' if count == 1 else 's'})" for name in largest if (count := counts[name])
+    ]
+    others = f" and {len(texts) - _MAX_LISTED} more" if len(texts) > _MAX_LISTED else ""
+    return ", ".join(texts[:_MAX_LISTED]) + others
 
 
 class Severity(StrEnum):
@@ -29,6 +39,7 @@ class Section(StrEnum):
     """A heading of docs/prometheus.md, as a link to it has it."""
 
     ADDRESSES = "addresses"
+    CREDENTIALS = "credentials"
     WHAT_IS_READ = "what-is-read"
     SCRAPE_INTERVALS = "scrape-intervals"
     SEVERAL_CLUSTERS = "several-clusters"
@@ -57,7 +68,7 @@ class MetricFinding:
     reason: str
     message: str
     costs: str
-    remedy: str
+    remedy: Remedy
     section: Section
 
     @property

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
-from app.diagnosis.catalogue import CATALOGUE, ISTIO, ISTIO_BYTES, LINKERD, MESHES, Exporter
-from app.diagnosis.finding import MetricFinding, Section, Severity
+from app.diagnosis.catalogue import CATALOGUE, ISTIO_BYTES, MESHES, METRICS_OF, START_TIMES, UP, Exporter
+from app.diagnosis.cluster_findings import cluster_findings
+from app.diagnosis.finding import MetricFinding, Section, Severity, listed
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import Kind
-from app.diagnosis.usage_findings import cluster_fault
+from app.diagnosis.remedy import Program, Remedy
 from app.sources.mesh import istio, linkerd
-
-METRICS_OF = {Exporter.LINKERD: LINKERD, Exporter.ISTIO: ISTIO}
 
 _SECTIONS = {Exporter.LINKERD: Section.LINKERD_VIZ, Exporter.ISTIO: Section.ISTIO_ADDON}
 
@@ -29,15 +28,8 @@ def mesh_findings(seen: Observations) -> Iterator[MetricFinding]:
     for mesh in meshes:
         if not is_present(seen, mesh):
             continue
-        if error := cluster_fault(seen, mesh):
-            yield MetricFinding(
-                Severity.GAP,
-                "SeveralClusters",
-                error,
-                "no connection profiles",
-                "CONNECTIONS_PROMETHEUS_CLUSTER if the mesh has its own Prometheus, else PROMETHEUS_CLUSTER",
-                Section.SEVERAL_CLUSTERS,
-            )
+        yield from cluster_findings(seen, mesh)
+        yield from _unwatched(seen, mesh)
         yield from _of_linkerd(seen) if mesh is Exporter.LINKERD else _of_istio(seen)
 
 
@@ -49,16 +41,49 @@ def _absence(seen: Observations, meshes: list[Exporter]) -> Iterator[MetricFindi
         "NoMesh",
         f"no metrics of {' or '.join(meshes)}",
         "no connection profiles; CPU and memory need no mesh",
-        "with Linkerd: its PodMonitor (podMonitor.enabled), or CONNECTIONS_PROMETHEUS_URL of viz; with Istio:"
-        " a PodMonitor on the proxies' /stats/prometheus; without either: NETWORK_METRIC_PROVIDER=none",
+        Remedy(
+            "with Linkerd or Istio, scrape the proxies, or set CONNECTIONS_PROMETHEUS_URL to the mesh's own"
+            " Prometheus; without a mesh, look for none: NETWORK_METRIC_PROVIDER",
+            Program.CHART,
+            ("profiling: {networkMetricProvider: none}",),
+        ),
         Section.MESHES,
     )
+
+
+def _unwatched(seen: Observations, mesh: Exporter) -> Iterator[MetricFinding]:
+    """Targets of which it is not known when they were scraped, or since when they count."""
+    targets = seen.number(Kind.TARGETS, mesh) or 0
+    if without := seen.by_job(Kind.WITHOUT_UP, mesh):
+        yield MetricFinding(
+            Severity.GAP,
+            "UpDropped",
+            f"{sum(without.values()):.0f} of the {targets:.0f} proxies of {mesh} have no {UP}"
+            f" (jobs: {listed(without)})",
+            "silent time of a client is not seen, so that its connections have the mean of busy minutes only;"
+            " requests before the first scrape of a series don't count",
+            Remedy(
+                f"scrapers write {UP} by themselves, so what sends or copies samples drops it: keep it in the"
+                " write_relabel_configs of remote_write, or in the match[] of a federation"
+            ),
+            Section.MESHES,
+        )
+    elif without := seen.by_job(Kind.WITHOUT_START, mesh):
+        yield MetricFinding(
+            Severity.NOTE,
+            "StartDropped",
+            f"{sum(without.values()):.0f} of the {targets:.0f} proxies of {mesh} have no"
+            f" {START_TIMES[mesh]} (jobs: {listed(without)})",
+            "requests of a new Pod before its first scrape don't count",
+            _keep(START_TIMES[mesh]),
+            Section.MESHES,
+        )
 
 
 def _of_linkerd(seen: Observations) -> Iterator[MetricFinding]:
     section = _SECTIONS[Exporter.LINKERD]
     if nameless := seen.number(Kind.NAMELESS, linkerd.REQUESTS):
-        yield _nameless(nameless, linkerd.REQUESTS, "namespace", section)
+        yield _nameless(nameless, linkerd.REQUESTS, section)
     for name, costs in (
         (linkerd.RESPONSES, "connections count requests only"),
         (linkerd.WRITTEN_BYTES, "connections have no bytes, and plain TCP has no profile"),
@@ -70,7 +95,7 @@ def _of_linkerd(seen: Observations) -> Iterator[MetricFinding]:
 def _of_istio(seen: Observations) -> Iterator[MetricFinding]:
     section = _SECTIONS[Exporter.ISTIO]
     if nameless := seen.number(Kind.NAMELESS, istio.REQUESTS):
-        yield _nameless(nameless, istio.REQUESTS, "namespace", section)
+        yield _nameless(nameless, istio.REQUESTS, section)
     reporters = {reporter for (reporter,) in seen.of(Kind.REPORTERS, istio.REQUESTS)}
     if not reporters:
         yield MetricFinding(
@@ -78,7 +103,11 @@ def _of_istio(seen: Observations) -> Iterator[MetricFinding]:
             "OnlyBytes",
             "only TCP of Istio shows: sidecars with HTTP, or waypoints, do not",
             "connections have bytes and no requests",
-            "a waypoint for the namespace (istioctl waypoint apply -n NAMESPACE), if its traffic is HTTP",
+            Remedy(
+                "a waypoint for each namespace whose traffic is HTTP",
+                Program.SHELL,
+                ("istioctl waypoint apply -n NAMESPACE --enroll-namespace",),
+            ),
             section,
         )
     elif not seen.has(CATALOGUE[ISTIO_BYTES]) and not seen.has(CATALOGUE[istio.REQUEST_BYTES]):
@@ -89,23 +118,38 @@ def _of_istio(seen: Observations) -> Iterator[MetricFinding]:
             "NoTcp",
             f"no series of {istio.TCP_SENT_BYTES}: no connection is plain TCP, or scraping drops it",
             "nothing, or plain TCP has no profile",
-            "metric_relabel_configs of the proxies: keep"
-            f" {istio.TCP_SENT_BYTES} and {istio.TCP_RECEIVED_BYTES}",
+            _keep(istio.TCP_SENT_BYTES, istio.TCP_RECEIVED_BYTES),
             section,
         )
 
 
-def _nameless(count: float, metric: str, label: str, section: Section) -> MetricFinding:
+def _nameless(count: float, metric: str, section: Section) -> MetricFinding:
     return MetricFinding(
         Severity.GAP,
         "NoReporter",
-        f"{count:.0f} series of {metric} have no label {label}",
+        f"{count:.0f} series of {metric} have no label namespace",
         "their edges are left out: it is not known which proxy reports them",
-        f"relabel_configs: __meta_kubernetes_namespace to {label}, __meta_kubernetes_pod_name to pod",
+        Remedy(
+            "name the Pod of each proxy",
+            Program.SCRAPE_JOB,
+            (
+                "relabel_configs:",
+                "- {source_labels: [__meta_kubernetes_namespace], target_label: namespace}",
+                "- {source_labels: [__meta_kubernetes_pod_name], target_label: pod}",
+            ),
+        ),
         section,
     )
 
 
 def _dropped(metric: str, costs: str, section: Section) -> MetricFinding:
-    remedy = f"metric_relabel_configs of the proxies: keep {metric}"
-    return MetricFinding(Severity.GAP, "MetricDropped", f"{metric} is not there", costs, remedy, section)
+    return MetricFinding(
+        Severity.GAP, "MetricDropped", f"{metric} is not there", costs, _keep(metric), section
+    )
+
+
+def _keep(*metrics: str) -> Remedy:
+    names = ", ".join(metrics)
+    return Remedy(
+        f"metric_relabel_configs of the proxies' job, and write_relabel_configs of agents: keep {names}"
+    )

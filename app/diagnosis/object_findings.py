@@ -1,12 +1,13 @@
 """Findings on kube-state-metrics: whose labels its series have, and what is missing of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from app.diagnosis.catalogue import CATALOGUE, MAIN_METRICS, OBJECTS, Exporter, Metric
 from app.diagnosis.distributions import Distribution
 from app.diagnosis.finding import MetricFinding, Section, Severity, listed
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import Kind
+from app.diagnosis.remedy import Program, Remedy
 from app.sources.owners import CONTROLLER_OWNER, JOB_OWNER, POD_OWNER, REPLICASET_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import LAST_REASON, OOM_EVENTS, REASON, RESTARTS
 from app.sources.queries import CONTAINER_REQUESTS
@@ -29,6 +30,12 @@ _COSTS = {
     CONTAINER_REQUESTS: "backtest, explain and record show no requests beside the needs",
 }
 
+_MATCHER = Remedy(
+    "STATE_METRICS_MATCHER selects the series of kube-state-metrics, usually by its job:",
+    Program.CHART,
+    ("prometheus: {stateMetricsMatcher: 'job=\"kube-state-metrics\"'}",),
+)
+
 
 def object_findings(seen: Observations, kept: Distribution) -> Iterator[MetricFinding]:
     """What is missing or wrong; nothing on what was not answered."""
@@ -37,20 +44,20 @@ def object_findings(seen: Observations, kept: Distribution) -> Iterator[MetricFi
     if not any(map(seen.has, OBJECTS)):
         yield _nothing(seen, kept)
     elif seen.honors_labels() is False:
-        yield _renamed(seen)
+        yield _renamed(seen, kept)
     if ambiguous := seen.number(Kind.AMBIGUOUS, POD_OWNER):
         yield MetricFinding(
             Severity.GAP,
             "LabelsDropped",
             f"{ambiguous:.0f} Pods have more owners than a Pod can have: scraping replaced their labels",
             "owners, OOM kills and requests of all other Pods are unknown",
-            "ServiceMonitor of kube-state-metrics: honorLabels: true, and no rule that drops exported_.*",
+            kept.honor_labels,
             Section.KUBE_STATE_METRICS,
         )
     yield from _missing(seen, kept)
 
 
-def _renamed(seen: Observations) -> MetricFinding:
+def _renamed(seen: Observations, kept: Distribution) -> MetricFinding:
     """The finding on renamed labels; others may expose a metric too, with labels of their own."""
     rivals = {
         job
@@ -66,7 +73,7 @@ def _renamed(seen: Observations) -> MetricFinding:
         "LabelsRenamed",
         "kube-state-metrics is scraped without honorLabels: labels are exported_namespace, exported_pod",
         costs,
-        "ServiceMonitor of kube-state-metrics: honorLabels: true",
+        kept.honor_labels,
         Section.KUBE_STATE_METRICS,
     )
 
@@ -80,7 +87,7 @@ def _nothing(seen: Observations, kept: Distribution) -> MetricFinding:
             "ObjectsNotRead",
             f"{POD_OWNER} (jobs: {jobs}) is of no namespace in scope, or STATE_METRICS_MATCHER fits none",
             costs,
-            "STATE_METRICS_MATCHER (prometheus.stateMetricsMatcher): the job of kube-state-metrics",
+            _MATCHER,
             Section.KUBE_STATE_METRICS,
         )
     return MetricFinding(
@@ -94,16 +101,17 @@ def _nothing(seen: Observations, kept: Distribution) -> MetricFinding:
 
 
 def _missing(seen: Observations, kept: Distribution) -> Iterator[MetricFinding]:
-    """The single metrics that are dropped, as far as others show that they should have series."""
+    """The metrics that are dropped, as far as others show that they should have series."""
     is_scraped = any(map(seen.has, MAIN_METRICS[Exporter.KUBELET]))
     if is_scraped and not seen.is_unknown(CATALOGUE[OOM_EVENTS]) and not seen.has(CATALOGUE[OOM_EVENTS]):
-        yield _dropped(CATALOGUE[OOM_EVENTS], kept)
+        yield _dropped([CATALOGUE[OOM_EVENTS]], kept)
     if not any(map(seen.has, OBJECTS)):
         return
-    for name in expected_objects(seen):
-        metric = CATALOGUE[name]
-        if not seen.has(metric) and not (name == POD_OWNER and seen.has(CATALOGUE[WORKLOAD_OF_POD])):
-            yield _dropped(metric, kept)
+    missing = [metric for name in expected_objects(seen) if not seen.has(metric := CATALOGUE[name])]
+    if seen.has(CATALOGUE[WORKLOAD_OF_POD]):
+        missing = [metric for metric in missing if metric.name != POD_OWNER]
+    if missing:
+        yield _dropped(missing, kept)
 
 
 def expected_objects(seen: Observations) -> Iterator[str]:
@@ -117,13 +125,15 @@ def expected_objects(seen: Observations) -> Iterator[str]:
         yield REASON
 
 
-def _dropped(metric: Metric, kept: Distribution) -> MetricFinding:
-    of = "the kubelets" if metric.exporter is Exporter.KUBELET else "kube-state-metrics"
+def _dropped(metrics: Sequence[Metric], kept: Distribution) -> MetricFinding:
+    """The finding on metrics of one exporter, all of which one line of configuration keeps."""
+    of = "the kubelets" if metrics[0].exporter is Exporter.KUBELET else "kube-state-metrics"
+    names = ", ".join(metric.name for metric in metrics)
     return MetricFinding(
         Severity.GAP,
         "MetricDropped",
-        f"{metric.name} of {of} is not there",
-        _COSTS[metric.name],
-        kept.keep(metric),
+        f"missing among the metrics of {of}: {names}",
+        "; ".join(dict.fromkeys(_COSTS[metric.name] for metric in metrics)),
+        kept.keep(*metrics),
         kept.section,
     )

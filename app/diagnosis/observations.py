@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from app.diagnosis.catalogue import MAIN_METRICS, OBJECTS, USAGE, Exporter, Metric
+from app.diagnosis.cluster_labels import CLUSTER_LABEL, GOOGLE_LABELS, cluster_labels
 from app.diagnosis.questions import (
     AGES_SECONDS,
     INTERVAL_WINDOW_SECONDS,
@@ -96,8 +97,8 @@ class Observations:
     def interval_seconds(self, exporter: Exporter) -> float | None:
         """The longest scrape interval of a job with the exporter's main metrics.
 
-        Series with few samples are young, so the interval is that of the series with most of them. These
-        may span an interval less than the window: of the usual intervals the shortest that fits counts.
+        A scrape may be missed, so the interval is that of the series with the most samples. These may span
+        an interval less than the window: of the usual intervals the shortest that fits counts.
         """
         samples = [
             most
@@ -134,13 +135,24 @@ class Observations:
             return self.number(Kind.SERIES, USAGE[resource].name)
         return self.number(Kind.SAMPLED, resource.value)
 
-    def clusters(self, exporter: Exporter) -> Mapping[str, frozenset[str]]:
-        """The namespaces of each value of the label of clusters; series without it have the value ""."""
+    def clusters(self, exporter: Exporter, label: str = "") -> Mapping[str, frozenset[str]]:
+        """The namespaces of each value of *label*, or of the label of the settings.
+
+        Series without it have the value "".
+        """
+        scope = self.target.scope_of(exporter)
+        place = cluster_labels(scope).index(label or scope.cluster_label)
         namespaces: dict[str, set[str]] = {}
-        for namespace, cluster in self.of(Kind.NAMESPACES, exporter):
+        for namespace, *clusters in self.of(Kind.NAMESPACES, exporter):
             if namespace:
-                namespaces.setdefault(cluster, set()).add(namespace)
+                namespaces.setdefault(clusters[place], set()).add(namespace)
         return {cluster: frozenset(names) for cluster, names in namespaces.items()}
+
+    def has_google_labels(self, exporter: Exporter) -> bool:
+        """True if series have all labels that Google's managed service sets."""
+        labels = ("namespace", *cluster_labels(self.target.scope_of(exporter)))
+        places = [labels.index(label) for label in (CLUSTER_LABEL, *GOOGLE_LABELS)]
+        return any(all(key[place] for place in places) for key in self.of(Kind.NAMESPACES, exporter))
 
     def namespaces(self) -> frozenset[str]:
         """The namespaces with containers, in scope and of this cluster."""

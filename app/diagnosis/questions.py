@@ -7,15 +7,14 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from app.diagnosis.catalogue import CATALOGUE, MAIN_METRICS, Exporter, Metric
+from app.diagnosis.catalogue import CATALOGUE, MAIN_METRICS, START_TIMES, UP, Exporter, Metric
+from app.diagnosis.cluster_labels import cluster_labels
 from app.domain.profiles import Resource
 from app.history.samples import STEP_SECONDS, StepRange
-from app.sources.clusters import system_clusters_query
 from app.sources.exported_labels import ObjectSeries
 from app.sources.mesh import istio, linkerd
 from app.sources.mesh.conversation import LabeledQuery, QueryBatch
-from app.sources.mesh.counters import SCRAPER_LABELS
-from app.sources.owners import POD_OWNER
+from app.sources.owners import POD_OWNER, WORKLOAD_OF_POD
 from app.sources.pressure import RESTARTS
 from app.sources.queries import (
     CONTAINER_LABELS,
@@ -24,6 +23,7 @@ from app.sources.queries import (
     TWO_WINDOWS,
     Scope,
     aggregate,
+    container_selector,
     container_usage,
     selector,
 )
@@ -38,8 +38,17 @@ _JOB = ("job",)
 _TARGET_LABELS = ("job", "instance")
 _POD_LABELS = ("namespace", "pod")
 _OWNER_LABELS = ("owner_kind", "owner_name")
-# Labels in which the duplicates of an object differ; `container` is the object's, or the exporter's.
-_SCRAPER_LABELS = tuple(label for label in SCRAPER_LABELS if label != "container")
+# The labels in which the series of one target differ. Series that agree in them, whatever their other labels
+# are, are duplicates.
+_OWN_LABELS = {
+    MEMORY_USAGE: (*CONTAINER_LABELS, "id", "name"),
+    POD_OWNER: (*_POD_LABELS, "uid", *_OWNER_LABELS),
+    RESTARTS: (*CONTAINER_LABELS, "uid"),
+    WORKLOAD_OF_POD: (*_POD_LABELS, "workload", "workload_type"),
+    linkerd.REQUESTS: linkerd.SERIES_LABELS,
+    linkerd.WRITTEN_BYTES: linkerd.SERIES_LABELS,
+    istio.BUILD: (*_POD_LABELS, "component", "tag"),
+}
 
 
 class Kind(StrEnum):
@@ -51,14 +60,16 @@ class Kind(StrEnum):
     INTERVAL = "interval"  # samples of a series in the window, by scrape job
     SINCE = "since"  # a metric and an age: any series then
     OBJECTS = "objects"  # number of containers or Pods, of an exporter
-    DUPLICATED = "duplicated"  # number of those that are scraped twice, of an exporter
-    TARGETS = "targets"  # number of targets an hour before, by scrape job
+    DUPLICATED = "duplicated"  # number of those with several series for one thing, of an exporter
+    TARGETS = "targets"  # number of targets, of the kubelets those of an hour before, by scrape job
     GONE = "gone"  # number of those that have no sample now, by scrape job
-    SAMPLED = "sampled"  # number of containers with a sample of a resource
-    NAMESPACES = "namespaces"  # series by namespace and cluster label, of an exporter
-    SYSTEM_CLUSTERS = (
-        "system clusters"  # targets of the system by namespace and cluster label, of an exporter
+    WITHOUT_UP = "without-up"  # number of targets without `up`, by scrape job
+    WITHOUT_START = (
+        "without-start"  # number of targets without the start time of their process, by scrape job
     )
+    SAMPLED = "sampled"  # number of containers with a sample of a resource
+    NAMESPACES = "namespaces"  # series by namespace and `cluster_labels`, of an exporter
+    UNSELECTED = "unselected"  # number of containers of which no series fits CONTAINER_METRICS_MATCHER
     ANY = "any"  # series of any container or namespace, by scrape job
     OWNED = "owned"  # Pods by the kind of their owner
     AMBIGUOUS = "ambiguous"  # number of Pods with more owners than a Pod can have
@@ -130,20 +141,52 @@ def series(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
 
 
 def interval(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
-    """The most samples that a series has in the window: young series have fewer."""
-    counts = f"count_over_time({metric.any_selector(scope)}[{TWO_WINDOWS}])"
+    """The most samples in the window of a series that is older than that."""
+    window = f"{metric.any_selector(scope)}[{TWO_WINDOWS}]"
+    counts = f"count_over_time({window}) and present_over_time({window} offset {TWO_WINDOWS})"
     return {Fact(Kind.INTERVAL, metric.name): _labelled("max", _JOB, counts)}
 
 
-def duplicates(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
-    """The containers or Pods with *metric*, and how many of them are scraped more than once."""
-    objects = CONTAINER_LABELS if metric.exporter is Exporter.KUBELET else _POD_LABELS
-    by_object = aggregate("count", objects, metric.selector(scope))
-    by_scraper = aggregate("count", (*objects, *_SCRAPER_LABELS), metric.selector(scope))
+def duplicates(main: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The containers or Pods with the metric *main*, and how many of them are scraped more than once.
+
+    Users may add labels to Istio's requests: its proxies are found by a metric with one series for each.
+    """
+    if main.exporter is Exporter.ISTIO:
+        main = Metric(istio.BUILD, main.exporter)
+    is_of_containers = main.exporter is Exporter.KUBELET
+    own, objects = _OWN_LABELS[main.name], CONTAINER_LABELS if is_of_containers else _POD_LABELS
+    everything, several = _grouped(objects, own, main.selector(scope))
+    if main.exporter is Exporter.KUBE_STATE_METRICS:
+        renamed = _grouped(_renamed(objects), _renamed(own), main.renamed_selector(scope))
+        everything, several = f"{everything} or {renamed[0]}", f"{several} or {renamed[1]}"
+    elif is_of_containers:
+        several = f"{several} or {_of_two_endpoints(main, scope)}"
     return {
-        Fact(Kind.OBJECTS, metric.exporter): _count((), by_object),
-        Fact(Kind.DUPLICATED, metric.exporter): _count((), f"{aggregate('count', objects, by_scraper)} > 1"),
+        Fact(Kind.OBJECTS, main.exporter): _count((), everything),
+        Fact(Kind.DUPLICATED, main.exporter): _count((), several),
     }
+
+
+def _grouped(objects: tuple[str, ...], own: tuple[str, ...], series: str) -> tuple[str, str]:
+    """The number of *series* of each object; and of those that agree in their *own* labels, if any do."""
+    several = f"{aggregate('count', own, series)} > 1"
+    return aggregate("count", objects, series), aggregate("count", objects, several)
+
+
+def _renamed(labels: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"exported_{label}" if label in CONTAINER_LABELS else label for label in labels)
+
+
+def _of_two_endpoints(metric: Metric, scope: Scope) -> str:
+    """The containers of /metrics/cadvisor that are also in /metrics/resource, where they have no `id`."""
+    without, with_id = (
+        container_selector(metric.name, scope, *scope.cadvisor_matchers, f'id{sign}""')
+        for sign in ("=", "!=")
+    )
+    return (
+        f"{aggregate('count', CONTAINER_LABELS, without)} and {aggregate('count', CONTAINER_LABELS, with_id)}"
+    )
 
 
 def targets(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
@@ -158,6 +201,23 @@ def targets(metric: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
     }
 
 
+def watched(main: Metric, scope: Scope) -> dict[Fact, LabeledQuery]:
+    """The targets that expose *main*, and how many of them have no `up`, or no start time."""
+    targets, up, start = (
+        aggregate("group", _TARGET_LABELS, series)
+        for series in (
+            main.any_selector(scope),
+            selector(UP, (), scope),
+            selector(START_TIMES[main.exporter], (), scope),
+        )
+    )
+    return {
+        Fact(Kind.TARGETS, main.exporter): _count(_JOB, targets),
+        Fact(Kind.WITHOUT_UP, main.exporter): _count(_JOB, f"{targets} unless {up}"),
+        Fact(Kind.WITHOUT_START, main.exporter): _count(_JOB, f"{targets} unless {start}"),
+    }
+
+
 def sampled(resource: Resource, scope: Scope) -> dict[Fact, LabeledQuery]:
     """The containers of which the profiler's own query has a sample."""
     containers = aggregate("count", CONTAINER_LABELS, container_usage(resource, scope))
@@ -166,21 +226,21 @@ def sampled(resource: Resource, scope: Scope) -> dict[Fact, LabeledQuery]:
 
 def any_containers(scope: Scope) -> dict[Fact, LabeledQuery]:
     """The containers' series by namespace and cluster, and series that lack the name of a container."""
-    labels, containers = ("namespace", scope.cluster_label), selector(MEMORY_USAGE, ('container!=""',), scope)
-    parts = {Fact(Kind.NAMESPACES, Exporter.KUBELET): _count(labels, containers)}
-    parts |= _system_clusters(Exporter.KUBELET, scope)
+    containers = selector(MEMORY_USAGE, ('container!=""',), scope)
+    parts = {Fact(Kind.NAMESPACES, Exporter.KUBELET): _namespaces(containers, scope)}
     for name in (CPU_USAGE, MEMORY_USAGE):
         parts[Fact(Kind.ANY, name)] = _count(_JOB, CATALOGUE[name].any_selector(scope))
+    if scope.cadvisor_matchers:
+        every, selected = (
+            aggregate("group", CONTAINER_LABELS, container_selector(MEMORY_USAGE, scope, *matchers))
+            for matchers in ((), scope.cadvisor_matchers)
+        )
+        parts[Fact(Kind.UNSELECTED, MEMORY_USAGE)] = _count((), f"{every} unless {selected}")
     return parts
 
 
-def _system_clusters(exporter: Exporter, scope: Scope) -> dict[Fact, LabeledQuery]:
-    labels = ("namespace", scope.cluster_label)
-    return {
-        Fact(Kind.SYSTEM_CLUSTERS, exporter): LabeledQuery(
-            system_clusters_query(scope), labels, frozenset(labels)
-        )
-    }
+def _namespaces(series: str, scope: Scope) -> LabeledQuery:
+    return _count(("namespace", *cluster_labels(scope)), series)
 
 
 def owners(scope: Scope) -> dict[Fact, LabeledQuery]:
@@ -198,15 +258,11 @@ def owners(scope: Scope) -> dict[Fact, LabeledQuery]:
 
 def mesh_labels(exporter: Exporter, scope: Scope) -> dict[Fact, LabeledQuery]:
     """The labels that connections of a mesh need, and the clusters that its series are of."""
-    if exporter is Exporter.LINKERD:
-        metric, namespace = CATALOGUE[linkerd.REQUESTS], "namespace"
-    else:
-        metric, namespace = CATALOGUE[istio.REQUESTS], "namespace"
+    metric = CATALOGUE[linkerd.REQUESTS if exporter is Exporter.LINKERD else istio.REQUESTS]
     nameless = selector(metric.name, (*metric.matchers, 'namespace=""'), scope)
     parts = {
         Fact(Kind.NAMELESS, metric.name): _count(_JOB, nameless),
-        Fact(Kind.NAMESPACES, exporter): _count((namespace, scope.cluster_label), metric.any_selector(scope)),
-        **_system_clusters(exporter, scope),
+        Fact(Kind.NAMESPACES, exporter): _namespaces(metric.any_selector(scope), scope),
     }
     if exporter is Exporter.ISTIO:
         parts[Fact(Kind.REPORTERS, metric.name)] = _count(("reporter",), metric.any_selector(scope))

@@ -2,16 +2,21 @@
 
 import asyncio
 import json
+import re
+import socket
+import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from app.diagnosis.examination import MAX_QUERIES
 from tests.command_line.conftest import Program
 from tests.kubernetes.fake_api_server import FakeApiServer
 
-QUERY = "/api/v1/query_range"
+QUERY, RETENTION = "/api/v1/query_range", "/api/v1/status/runtimeinfo"
 
 
 async def _nothing(_request: web.Request) -> web.Response:
@@ -24,6 +29,23 @@ async def _late(_request: web.Request) -> web.Response:
     """An answer that comes too late."""
     await asyncio.sleep(5)
     return web.Response()
+
+
+async def _no_post(_request: web.Request) -> web.Response:
+    """The answer of a proxy that allows only GET."""
+    return web.Response(status=405)
+
+
+async def _everything(request: web.Request, *, seconds: float) -> web.Response:
+    """The answer, after a while, of a server with one series for each part of every query."""
+    await asyncio.sleep(seconds)
+    form = {**await request.post(), **request.query}
+    query, start = str(form.get("query", "")), int(str(form.get("start", 0)))
+    labels = dict.fromkeys(re.findall(r"\w+", " ".join(re.findall(r"by \(([\w,]*)\)", query))), "x")
+    parts = ["", *re.findall(r'"part","(\d+)"', query)]
+    result = [{"metric": {**labels, "part": part}, "values": [[start, str(start)]]} for part in parts]
+    data: dict[str, Any] = {"resultType": "matrix", "result": result}
+    return web.json_response({"status": "success", "data": data})
 
 
 def test_an_unreachable_server_is_exit_code_1(program: Program) -> None:
@@ -80,3 +102,68 @@ async def test_a_server_that_never_answers(
     assert time.monotonic() - started < 4
     assert outcome.code == 1
     assert "No profiles: 0.5 s are over" in outcome.out
+
+
+async def test_a_server_that_is_slow_to_tell_its_retention(
+    program: Program, api_server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit on the time is also one on that question; everything else was answered, and is shown."""
+    api_server.on("POST", QUERY, _nothing)
+    api_server.on("GET", RETENTION, _late)
+    monkeypatch.setattr("app.command_line.doctor.MAX_SECONDS", 1)
+    started = time.monotonic()
+
+    outcome = await program.run_beside("doctor", "--prometheus-url", api_server.url)
+
+    assert time.monotonic() - started < 4
+    assert "Keeps samples for: unknown" in outcome.out
+    assert "s are over" not in outcome.out
+
+
+def test_a_name_that_no_dns_server_answers_for(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The resolver waits for a minute; the program ends after its time for a query, which is 10 s at most."""
+    answer = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer.wait(60))
+    monkeypatch.setattr("app.command_line.doctor._QUERY_SECONDS", 0.5)
+    started = time.monotonic()
+
+    outcome = program.run("doctor", "--prometheus-url", "http://prometheus.monitoring:9090")
+    answer.set()
+
+    assert time.monotonic() - started < 10
+    assert outcome.code == 1
+    assert "no DNS server has answered for prometheus.monitoring within 0.5 s" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("method", "mesh", "seconds"),
+    [("POST", "", 0.3), ("GET", "", 0.3), ("POST", "", 0), ("GET", "/mesh", 0)],
+)
+async def test_the_number_of_requests(
+    method: str,
+    mesh: str,
+    seconds: float,
+    program: Program,
+    api_server: FakeApiServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every metric of every exporter is there, and each answer may take its time: 40 requests at most.
+
+    A tenth of the real times: 30 s, and 3 s for an answer. A proxy may refuse POST, and the mesh may have a
+    server of its own, which is asked by POST first, too.
+    """
+    answer = partial(_everything, seconds=seconds)
+    monkeypatch.setattr("app.command_line.doctor.MAX_SECONDS", 3)
+    for server in dict.fromkeys(("", mesh)):
+        api_server.on("POST", f"{server}{QUERY}", answer if method == "POST" else _no_post)
+        api_server.on("GET", f"{server}{QUERY}", answer)
+    api_server.on("GET", RETENTION, answer)
+    options = ("--connections-prometheus-url", f"{api_server.url}{mesh}") if mesh else ()
+    started = time.monotonic()
+
+    outcome = await program.run_beside("doctor", "--prometheus-url", api_server.url, *options)
+
+    print(f"{len(api_server.requests)} requests, {time.monotonic() - started:.1f} s")
+    assert len(api_server.requests) <= MAX_QUERIES
+    assert time.monotonic() - started < 6
+    assert "METRIC " in outcome.out

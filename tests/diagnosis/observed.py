@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from app.diagnosis.catalogue import CATALOGUE, CONTAINERS, OBJECTS, Exporter
+from app.diagnosis.cluster_labels import cluster_labels
 from app.diagnosis.diagnosis import Diagnosis, diagnose
 from app.diagnosis.observations import Observations
 from app.diagnosis.questions import AGES_SECONDS, Counts, Fact, Kind, past_of
@@ -27,8 +28,17 @@ def healthy() -> dict[Fact, Counts]:
             for age in AGES_SECONDS
         }
     facts |= {Fact(Kind.SAMPLED, resource.value): {(): 10} for resource in Resource}
-    facts[Fact(Kind.NAMESPACES, Exporter.KUBELET)] = {("shop", ""): 10}
+    facts |= namespaces(Exporter.KUBELET, {"shop": {}})
     return {Fact(Kind.SERIES, name): {} for name in CATALOGUE} | facts
+
+
+def namespaces(exporter: Exporter, labels: Mapping[str, Mapping[str, str]]) -> dict[Fact, Counts]:
+    """The fact on namespaces of *exporter*, each with the labels of clusters that its series have."""
+    keys = (
+        (namespace, *(given.get(label, "") for label in cluster_labels(Scope())))
+        for namespace, given in labels.items()
+    )
+    return {Fact(Kind.NAMESPACES, exporter): dict.fromkeys(keys, 10)}
 
 
 def diagnosis_of(changes: Mapping[Fact, Counts], scope: Scope | None = None) -> Diagnosis:

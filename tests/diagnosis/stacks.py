@@ -49,7 +49,8 @@ LINKERD_VIZ_DROPS = ("container_oom_events_total", "container_pressure_")
 def containers(scraper: Labels = KUBELET) -> Iterator[Samples]:
     """The series of cAdvisor, PSI included (Kubernetes 1.34)."""
     for pod in PODS:
-        of_container = {"namespace": SHOP, "pod": pod, "container": "main", "image": "main:1", **scraper}
+        own = {"container": "main", "image": "main:1", "id": f"/kubepods/{pod}", "name": f"{pod}-1"}
+        of_container = {"namespace": SHOP, "pod": pod, **own, **scraper}
         yield "container_cpu_usage_seconds_total", {**of_container, "cpu": "total"}
         for name in ("memory_working_set_bytes", "cpu_cfs_periods_total", "cpu_cfs_throttled_periods_total"):
             yield f"container_{name}", of_container
@@ -96,10 +97,31 @@ def linkerd(scraper: Labels | None = None) -> Iterator[Samples]:
         "dst_deployment": "db",
         "target_addr": "10.42.0.3:80",
     }
+    yield "up", proxy
+    yield "process_start_time_seconds", proxy
     for metric in ("request_total", "response_total"):
         yield metric, {**proxy, **to}
     for metric in ("tcp_write_bytes_total", "tcp_read_bytes_total"):
         yield metric, {**proxy, **to, "peer": "dst"}
+
+
+def istio(scraper: Labels | None = None) -> Iterator[Samples]:
+    """The series of the sidecars of `web`, a client, and of `db`, its server."""
+    scraper = scraper or {"job": "istio-proxies", "instance": "10.42.0.21:15020"}
+    edge = {"source_workload": "web", "source_workload_namespace": SHOP, "source_cluster": "Kubernetes"}
+    edge |= {"destination_workload": "db", "destination_workload_namespace": SHOP}
+    edge["destination_cluster"] = "Kubernetes"
+    for pod, reporter in ((WEB, "source"), ("db-0", "destination")):
+        proxy = {"namespace": SHOP, "pod": pod, **scraper}
+        yield "up", proxy
+        yield "istio_build", {**proxy, "component": "proxy", "tag": "1.28.0"}
+        yield "istio_agent_process_start_time_seconds", proxy
+        reported = {**proxy, **edge, "reporter": reporter}
+        http = {**reported, "request_protocol": "http", "response_code": "200"}
+        yield "istio_requests_total", http
+        yield "istio_request_bytes_sum", http
+        for metric in ("istio_tcp_received_bytes_total", "istio_tcp_sent_bytes_total"):
+            yield metric, {**reported, "request_protocol": "tcp"}
 
 
 def dropping(samples: Iterable[Samples], *beginnings: str) -> Iterator[Samples]:
@@ -113,16 +135,17 @@ def write(
     *,
     scrape_seconds: int = 30,
     early_seconds: int = 0,
+    recent_seconds: int = 3600,
     late: Mapping[str, int] = MappingProxyType({}),
     oldest_seconds: float = 7 * DAY_SECONDS,
 ) -> None:
     """Writes the OpenMetrics file: counters grow by 0.1 a second, and every container was restarted once.
 
-    The last scrape is *early_seconds* before the end; samples of the instances in *late* are missing for as
-    many seconds before that.
+    There are scrapes since *recent_seconds* before the end. The last one is *early_seconds* before the end;
+    samples of the instances in *late* are missing for as many seconds before that.
     """
     past = [END - age for age in AGES_SECONDS if age <= oldest_seconds]
-    recent = np.arange(END - 3600, END + 1, scrape_seconds, dtype=np.int64) - early_seconds
+    recent = np.arange(END - recent_seconds, END + 1, scrape_seconds, dtype=np.int64) - early_seconds
     times = np.concatenate([np.array(sorted(past), dtype=np.int64), recent])
     metrics: dict[str, list[Series]] = {}
     for metric, labels in samples:

@@ -10,7 +10,7 @@ from app.sources.mesh import istio, linkerd
 from app.sources.owners import JOB_OWNER, POD_OWNER
 from app.sources.pressure import LAST_REASON, RESTARTS
 from app.sources.queries import CONTAINER_REQUESTS, CPU_USAGE, MEMORY_USAGE, Scope
-from tests.diagnosis.observed import KUBELET, NOW, diagnosis_of
+from tests.diagnosis.observed import KUBELET, NOW, diagnosis_of, namespaces
 
 NO_SERIES: dict[Fact, Counts] = {Fact(Kind.SERIES, metric.name): {} for metric in CONTAINERS}
 NO_SERIES |= {Fact(Kind.SAMPLED, resource.value): {} for resource in Resource}
@@ -62,6 +62,12 @@ def test_the_slower_of_two_jobs_counts() -> None:
     assert reasons(facts) == ["ScrapedRarely"]
 
 
+@pytest.mark.parametrize("samples", [8, 9, 10, 11])
+def test_a_minute_is_not_too_long(samples: int) -> None:
+    """Also if the server was restarted, so that two of ten scrapes were missed."""
+    assert reasons({Fact(Kind.INTERVAL, CPU_USAGE): {KUBELET: samples}}) == []
+
+
 def test_one_late_job_is_named() -> None:
     """Of two jobs one is 15 minutes behind; the other one's samples don't hide that."""
     newest: Counts = {("kubelet",): NOW - 20, ("edge",): NOW - 900}
@@ -109,7 +115,8 @@ def test_metrics_are_missed_only_where_something_shows_that_they_should_be_there
 
     assert reasons(absent) == []
     assert reasons(absent | jobs) == ["MetricDropped"]
-    assert reasons(absent | jobs | restarts) == ["MetricDropped", "MetricDropped"]
+    [both, _] = diagnosis_of(absent | jobs | restarts).findings
+    assert both.message == f"missing among the metrics of kube-state-metrics: {JOB_OWNER}, {LAST_REASON}"
 
 
 def test_another_exporter_beside_renamed_labels() -> None:
@@ -128,13 +135,12 @@ def test_another_exporter_beside_renamed_labels() -> None:
 
 def test_two_clusters_of_a_mesh() -> None:
     """The mesh's series are of two clusters: connections are refused, CPU and memory are not."""
-    namespaces: Counts = {("shop", "east"): 5, ("cart", "west"): 5}
+    of_clusters = namespaces(Exporter.LINKERD, {"shop": {"cluster": "east"}, "cart": {"cluster": "west"}})
     facts: dict[Fact, Counts] = {
         Fact(Kind.SERIES, name): {("linkerd-proxy",): 5}
         for name in (linkerd.REQUESTS, linkerd.RESPONSES, linkerd.WRITTEN_BYTES)
     }
-    facts[Fact(Kind.SYSTEM_CLUSTERS, Exporter.LINKERD)] = {("", "east"): 1, ("kube-system", "west"): 1}
-    diagnosis = diagnosis_of(facts | {Fact(Kind.NAMESPACES, Exporter.LINKERD): namespaces})
+    diagnosis = diagnosis_of(facts | of_clusters)
 
     assert [finding.reason for finding in diagnosis.findings] == ["SeveralClusters"]
     assert diagnosis.is_healthy

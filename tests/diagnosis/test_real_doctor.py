@@ -3,6 +3,7 @@
 With DOCTOR_OUTPUT=FOLDER each test also writes there what a person would read.
 """
 
+import base64
 import io
 import os
 from collections.abc import Callable, Iterable
@@ -14,14 +15,14 @@ from rich.console import Console
 
 from app.command_line.doctor import diagnose_servers
 from app.command_line.doctor_report import as_json, show
-from app.diagnosis.diagnosis import Diagnosis
+from app.diagnosis.diagnosis import Diagnosis, metric_rows
 from app.diagnosis.examination import MAX_QUERIES
 from app.diagnosis.finding import Severity
 from app.settings.environment import read_settings
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.victoria_metrics import VictoriaMetrics
 from tests.diagnosis import stacks
-from tests.diagnosis.stacks import NOW, Samples
+from tests.diagnosis.stacks import NOW, REPORT, Samples
 from tests.sources.backend import Backend, ReceivedRequest, Reply
 
 pytestmark = pytest.mark.prometheus
@@ -55,6 +56,7 @@ class Doctor:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._outputs: list[str] = []
 
     async def __call__(self, url: str, *, now: float = NOW, **settings: str) -> Diagnosis:
         """The diagnosis at the time *now*."""
@@ -64,7 +66,13 @@ class Doctor:
         diagnosis = await diagnose_servers(read, now)
         if folder := os.environ.get("DOCTOR_OUTPUT"):
             path = Path(folder) / f"{self._name}.txt"
-            path.write_text(printed(diagnosis).replace(url, "http://prometheus:9090"))
+            shown = {"prometheus_url": "http://prometheus:9090", **settings}
+            options = (f"--{name.replace('_', '-')} '{value}'" for name, value in shown.items())
+            command = " ".join(("job-profiler doctor", *options))
+            for width in (80, 120):
+                text = printed(diagnosis, width).replace(url, "http://prometheus:9090")
+                self._outputs.append(f"$ {command}   # {width} columns\n{text}")
+            path.write_text("\n".join(self._outputs))
         return diagnosis
 
 
@@ -73,10 +81,10 @@ def doctor(request: pytest.FixtureRequest) -> Doctor:
     return Doctor(request.node.name.removeprefix("test_"))
 
 
-def printed(diagnosis: Diagnosis) -> str:
-    """What a person reads."""
+def printed(diagnosis: Diagnosis, width: int = 120) -> str:
+    """What a person reads in a terminal of this width."""
     text = io.StringIO()
-    show(Console(file=text, width=200, markup=False, emoji=False, highlight=False), diagnosis)
+    show(Console(file=text, width=width, markup=False, emoji=False, highlight=False), diagnosis)
     return text.getvalue()
 
 
@@ -186,7 +194,7 @@ async def test_two_scrapers(serve: Serve, doctor: Doctor) -> None:
     diagnosis = await doctor(serve([*stacks.containers(), *stacks.containers(other), *stacks.objects()]).url)
 
     assert reasons(diagnosis) == ["ScrapedTwice", "SeveralJobs", "NoMesh"]
-    assert message(diagnosis, "ScrapedTwice").startswith("100% of what kubelet exposes")
+    assert message(diagnosis, "ScrapedTwice") == "scraped more than once: 100% of kubelet"
     assert as_json(diagnosis)["metrics"][0]["duplicatedShare"] == 1
     assert 'job="kubelet"' in printed(diagnosis)
     assert all(finding.severity is Severity.NOTE for finding in diagnosis.findings)
@@ -201,8 +209,61 @@ async def test_a_pair_of_replicas(serve: Serve, doctor: Doctor) -> None:
 
     diagnosis = await doctor(serve(pair).url)
 
-    assert reasons(diagnosis) == ["ScrapedTwice", "ScrapedTwice", "NoMesh"]
+    assert reasons(diagnosis) == ["ScrapedTwice", "NoMesh"]
+    assert message(diagnosis, "ScrapedTwice") == (
+        "scraped more than once: 100% of kubelet, 100% of kube-state-metrics"
+    )
     assert "SeveralJobs" not in reasons(diagnosis)
+
+
+@pytest.mark.parametrize("label", ["ha_replica", "__replica__", "vmagent"])
+async def test_duplicates_by_any_label(serve: Serve, doctor: Doctor, label: str) -> None:
+    """Two scrapers whose series differ in a label that no list has: all is there twice.
+
+    One of the three containers was restarted, and has a series of each run; that is no duplicate.
+    """
+    samples = [*stacks.containers(), *stacks.objects(), *stacks.linkerd(), *stacks.istio()]
+    twice = [(metric, {**labels, label: one}) for metric, labels in samples for one in "ab"]
+    again = {"id": "/kubepods/second-run", "name": "second-run"}
+    restarted = [
+        (metric, {**labels, **again}) for metric, labels in stacks.containers() if labels["pod"] == REPORT
+    ]
+
+    single = await doctor(serve([*samples, *restarted]).url)
+    double = await doctor(serve(twice).url)
+
+    shares = [
+        {row.duplicated_share for row in metric_rows(one.seen) if row.series} for one in (single, double)
+    ]
+    assert shares == [{0}, {1}]
+    assert reasons(double) == ["ScrapedTwice"]
+
+
+async def test_two_endpoints_of_the_kubelets(serve: Serve, doctor: Doctor) -> None:
+    """/metrics/resource has usage too, without the labels `id`, `name` and `image`."""
+    samples = [*stacks.containers(), *stacks.objects()]
+    other = [
+        (metric, {name: labels[name] for name in ("namespace", "pod", "container", "instance", "job")})
+        for metric, labels in stacks.containers({**stacks.KUBELET, "job": "resource"})
+        if metric.startswith(("container_cpu_usage", "container_memory"))
+    ]
+
+    diagnosis = await doctor(serve([*samples, *other]).url)
+
+    assert reasons(diagnosis) == ["ScrapedTwice", "SeveralJobs", "NoMesh"]
+
+
+async def test_a_pair_without_honor_labels(serve: Serve, doctor: Doctor) -> None:
+    """Two kube-state-metrics whose series have renamed labels: their own names are not those of the Pods."""
+    pairs = [
+        {"namespace": "monitoring", "pod": f"kube-state-metrics-{number}", "container": "main"}
+        for number in range(2)
+    ]
+    renamed = [sample for target in pairs for sample in stacks.renamed(stacks.objects(), target)]
+
+    diagnosis = await doctor(serve([*stacks.containers(), *renamed]).url)
+
+    assert reasons(diagnosis) == ["ScrapedTwice", "LabelsRenamed", "NoMesh"]
 
 
 async def test_a_store_that_lags(full: Prometheus, doctor: Doctor) -> None:
@@ -254,7 +315,7 @@ async def test_a_store_that_has_ended(full: Prometheus, doctor: Doctor) -> None:
     """
     diagnosis = await doctor(full.url, now=NOW + 6 * 3600 - 600)
 
-    assert reasons(diagnosis)[0] == "Ended"
+    assert reasons(diagnosis) == ["Ended"]
     assert not diagnosis.is_healthy
 
 
@@ -268,6 +329,23 @@ async def test_linkerd_viz_has_its_own_prometheus(serve: Serve, doctor: Doctor) 
     assert states(diagnosis)["Connection profiles (linkerd)"] == "yes"
     assert states(diagnosis)["More memory after OOM kills"] == "no"
     assert reasons(diagnosis) == ["NoKubeStateMetrics", "MetricDropped", "ShortHistory"]
+
+
+@pytest.mark.parametrize(
+    ("dropped", "reason"),
+    [("up", "UpDropped"), ("process_start", "StartDropped"), ("istio_agent", "StartDropped")],
+)
+async def test_what_says_when_a_proxy_was_scraped(
+    serve: Serve, doctor: Doctor, dropped: str, reason: str
+) -> None:
+    """A keep-list of remote write has the counters of the proxies, and not what counts rest on."""
+    proxies = list(stacks.istio() if dropped == "istio_agent" else stacks.linkerd())
+    kept = stacks.dropping(proxies, dropped)
+
+    diagnosis = await doctor(serve([*stacks.containers(), *stacks.objects(), *kept]).url)
+
+    assert reasons(diagnosis) == [reason]
+    assert message(diagnosis, reason).startswith("1 of the 1 proxies")
 
 
 async def test_an_empty_prometheus(
@@ -303,7 +381,41 @@ async def test_several_clusters(serve: Serve, doctor: Doctor) -> None:
     assert not unnamed.is_healthy
     assert reasons(named) == ["NoMesh"]
     assert reasons(wrong) == ["UnknownCluster"]
-    assert message(wrong, "UnknownCluster").endswith("there is east, west")
+    assert message(wrong, "UnknownCluster").endswith("there is cluster: east, west")
+
+
+GOOGLE = {"project_id": "shop", "location": "europe-west1", "cluster": "prod"}
+
+
+async def test_google_behind_a_frontend(serve: Serve, doctor: Doctor) -> None:
+    """The address is that of a proxy, and jobs are those of a kube-prometheus-stack; labels are Google's."""
+    samples = stacks.dropping([*stacks.containers(), *stacks.objects()], "container_oom", "container_press")
+
+    diagnosis = await doctor(serve((metric, {**labels, **GOOGLE}) for metric, labels in samples).url)
+
+    assert diagnosis.distribution.name == "GKE managed Prometheus"
+    assert reasons(diagnosis) == ["MetricDropped", "NoMesh"]
+
+
+async def test_two_clusters_of_amazon(serve: Serve, doctor: Doctor) -> None:
+    """A workspace with two clusters, which differ in `clusterArn`: refused until that is named."""
+    arn = "arn:aws:eks:eu-west-1:123456789012:cluster"
+    samples = [
+        (metric, {**labels, "clusterArn": f"{arn}/{name}", "namespace": f"{name}-shop"})
+        for metric, labels in [*stacks.containers(), *stacks.objects()]
+        for name in "ab"
+    ]
+    url = serve(samples).url
+
+    unnamed = await doctor(url)
+    named = await doctor(url, prometheus_cluster=f"{arn}/a", prometheus_cluster_label="clusterArn")
+
+    assert unnamed.distribution.name == "Amazon Managed Prometheus"
+    assert reasons(unnamed) == ["SeveralClusters", "NoMesh"]
+    assert unnamed.findings[0].remedy.lines == (
+        f"prometheus: {{cluster: '{arn}/b', clusterLabel: clusterArn}}",
+    )
+    assert reasons(named) == ["NoMesh"]
 
 
 async def test_a_scrape_every_five_minutes(serve: Serve, doctor: Doctor) -> None:
@@ -314,12 +426,83 @@ async def test_a_scrape_every_five_minutes(serve: Serve, doctor: Doctor) -> None
     assert [states(diagnosis)[name] for name in USAGE] == ["no", "yes"]
 
 
+async def test_a_scrape_every_two_minutes(serve: Serve, doctor: Doctor) -> None:
+    """All steps have two or three samples, until a scrape is missed: a minute is advised."""
+    samples = [*stacks.containers(), *stacks.objects(), *stacks.linkerd()]
+
+    minute = await doctor(serve(samples, scrape_seconds=60).url)
+    two_minutes = await doctor(serve(samples, scrape_seconds=120).url)
+
+    assert reasons(minute) == []
+    assert reasons(two_minutes) == ["ScrapedRarely"]
+    assert message(two_minutes, "ScrapedRarely").startswith("scraped every 120 s: kubelet, linkerd;")
+    assert states(two_minutes)["CPU profiles"] == "yes"
+
+
+async def test_a_prometheus_that_was_just_started(serve: Serve, doctor: Doctor) -> None:
+    """A minute of samples does not show the interval: the few that there are don't mean that it is long."""
+    samples = [*stacks.containers(), *stacks.objects()]
+
+    diagnosis = await doctor(serve(samples, recent_seconds=60, oldest_seconds=0).url)
+
+    assert reasons(diagnosis) == ["ShortHistory", "NoMesh"]
+    assert as_json(diagnosis)["metrics"][0]["scrapeIntervalSeconds"] is None
+
+
 async def test_a_matcher_that_fits_nothing(full: Prometheus, doctor: Doctor) -> None:
     """The message names the matcher, and the jobs that there are."""
     diagnosis = await doctor(full.url, container_metrics_matcher='job="cadvisor"')
 
     assert reasons(diagnosis) == ["NothingMatches", "NoMesh"]
     assert 'matches job="cadvisor"; the jobs are kubelet' in message(diagnosis, "NothingMatches")
+
+
+async def test_windows_nodes(serve: Serve, doctor: Doctor) -> None:
+    """Windows nodes have usage in /metrics/resource only, which a matcher of the path leaves out."""
+    names = ("namespace", "container", "job", "endpoint", "service")
+    windows = [
+        (
+            metric,
+            {name: labels[name] for name in names}
+            | {
+                "pod": f"windows-{labels['pod']}",
+                "metrics_path": "/metrics/resource",
+                "instance": "10.0.0.9",
+            },
+        )
+        for metric, labels in stacks.containers()
+        if metric.startswith(("container_cpu_usage", "container_memory"))
+    ]
+    url = serve([*stacks.containers(), *stacks.objects(), *windows]).url
+
+    everything = await doctor(url)
+    by_path = await doctor(url, container_metrics_matcher='job="kubelet",metrics_path="/metrics/cadvisor"')
+
+    assert reasons(everything) == ["NoMesh"]
+    assert everything.features[0].basis == "containers: 6"
+    assert reasons(by_path) == ["NotSelected", "NoMesh"]
+    assert message(by_path, "NotSelected").startswith("3 containers have no series that matches job=")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+async def test_the_width_of_a_terminal(serve: Serve, doctor: Doctor, width: int) -> None:
+    """No word is cut, and only lines of configuration are wider: they are to be copied."""
+    arn = "arn:aws:eks:eu-west-1:123456789012:cluster/production"
+    jobs = ("integrations/kubernetes/cadvisor", "integrations/kubernetes/kube-state-metrics")
+    samples = [
+        *stacks.dropping(stacks.containers({**stacks.KUBELET, "job": jobs[0]}), "container_oom"),
+        *stacks.dropping(stacks.objects({**stacks.KUBE_STATE_METRICS, "job": jobs[1]}), "kube_job_owner"),
+    ]
+    diagnosis = await doctor(
+        serve([(metric, {**labels, "clusterArn": arn}) for metric, labels in samples]).url
+    )
+
+    text = printed(diagnosis, width)
+
+    configuration = {line for finding in diagnosis.findings for line in finding.remedy.lines}
+    assert all(len(line) <= width or line.strip() in configuration for line in text.splitlines())
+    words = {arn, *jobs, "kube_pod_container_status_last_terminated_reason"}
+    assert {word for word in words if word in text} == words
 
 
 async def test_dropped_metrics_are_named_with_the_line_that_keeps_them(serve: Serve, doctor: Doctor) -> None:
@@ -331,12 +514,10 @@ async def test_dropped_metrics_are_named_with_the_line_that_keeps_them(serve: Se
     diagnosis = await doctor(serve(samples).url)
 
     assert diagnosis.distribution.name == "AKS"
-    remedies = [finding.remedy for finding in diagnosis.findings if finding.reason == "MetricDropped"]
-    keep = "ama-metrics-settings-configmap, default-targets-metrics-keep-list: "
-    assert remedies == [
-        f'{keep}cadvisor = "container_oom_events_total"',
-        f'{keep}kubestate = "kube_job_owner"',
-        f'{keep}kubestate = "kube_pod_container_status_terminated_reason"',
+    keep_lists = [finding.remedy.lines for finding in diagnosis.findings if finding.reason == "MetricDropped"]
+    assert keep_lists == [
+        ('cadvisor = "container_oom_events_total"',),
+        ('kubestate = "kube_job_owner|kube_pod_container_status_terminated_reason"',),
     ]
 
 
@@ -378,6 +559,7 @@ async def test_thanos_and_victoriametrics(full: Prometheus, doctor: Doctor) -> N
     assert asked <= MAX_QUERIES
     for incomplete in answers:
         assert set(reasons(incomplete)) == {"Unanswered"}
+        assert "stores (Thanos) or storage nodes (VictoriaMetrics)" in incomplete.findings[0].remedy.text
         assert set(states(incomplete).values()) == {"unknown"}
         assert not incomplete.is_healthy
         assert "not there" not in printed(incomplete)
@@ -428,5 +610,44 @@ async def test_a_login_page(full: Prometheus, doctor: Doctor) -> None:
     with Backend(full.url, lambda _: Reply(401, "Unauthorized\n")) as backend:
         diagnosis = await doctor(backend.url)
 
-    assert "401 Unauthorized" in diagnosis.findings[0].message
+    [fault] = diagnosis.findings
+    assert "401 Unauthorized" in fault.message
+    assert "PROMETHEUS_PASSWORD_FILE" in fault.remedy.text
+    assert fault.page == "docs/prometheus.md#credentials"
     assert len(backend.requests) == 1
+
+
+async def test_a_wrong_password(full: Prometheus, doctor: Doctor, tmp_path: Path) -> None:
+    """With the right one everything is read; with another one the credentials are named."""
+    login = f"Basic {base64.b64encode(b'profiler:right').decode()}"
+    password = tmp_path / "password"
+
+    def play(request: ReceivedRequest) -> Reply | None:
+        if request.headers.get("authorization") != login:
+            return Reply(401, "Unauthorized\n")
+        return None if request.path.endswith("/query_range") else Reply(404, "404 page not found\n")
+
+    file = str(password)
+    with Backend(full.url, play) as backend:
+        password.write_text("right")
+        right = await doctor(backend.url, prometheus_username="profiler", prometheus_password_file=file)
+        password.write_text("wrong")
+        wrong = await doctor(backend.url, prometheus_username="profiler", prometheus_password_file=file)
+
+    assert (reasons(right), reasons(wrong)) == (["NoMesh"], ["HTTPError"])
+    assert "PROMETHEUS_PASSWORD_FILE" in wrong.findings[0].remedy.text
+
+
+async def test_a_server_below_a_path(full: Prometheus, doctor: Doctor) -> None:
+    """Mimir answers below /prometheus; without that in the URL it is said where others answer."""
+
+    def play(request: ReceivedRequest) -> Reply | None:
+        is_query = request.path == "/prometheus/api/v1/query_range"
+        return None if is_query else Reply(404, "404 page not found\n")
+
+    with Backend(full.url, play) as backend:
+        below = await doctor(f"{backend.url}/prometheus")
+        above = await doctor(backend.url)
+
+    assert (reasons(below), reasons(above)) == (["NoMesh"], ["HTTPError"])
+    assert "Mimir and Cortex have /prometheus" in above.findings[0].remedy.text
