@@ -19,7 +19,7 @@ class Attribution:
 
     The source did not answer on the past owners of Pods in *unknown_namespaces*, which have a reason each.
     *measured* are the workloads with usage in the history: they exist, or did. *incomplete_owners* are owners
-    whose own controller is unknown: they count only for a Pod whose name tells no workload.
+    whose own controller is unknown: they count only for a Pod whose name fits no workload.
 
     Where Pods can't be read, a name proves an owner only if the workload is known: others are not guessed.
     """

@@ -83,7 +83,7 @@ class LoadMeter:
         Series of CPU may be one per core; all others of a container are as many as those of memory.
         """
         labels = queries.load_labels(queries.CONTAINER_LOAD_LABELS, scope)
-        text = queries.container_load(queries.with_short_names(scope))
+        text = queries.container_load(queries.with_short_names(scope, occurrences=2))
         query = LabeledQuery(text, labels, frozenset(labels[1:]))
         load = await self._load_or_names(self._api, _CONTAINERS, query, scope, steps)
         measured = self._measured.get(_CONTAINERS)
@@ -91,7 +91,7 @@ class LoadMeter:
 
     async def of_mesh(self, api: PrometheusApi, mesh: Mesh, scope: Scope, steps: StepRange) -> SampleLoad:
         """The load of a query on the edges of *mesh* in *api*, at the end of *steps*."""
-        query = mesh.load(queries.with_short_names(scope))
+        query = mesh.load(queries.with_short_names(scope, occurrences=2))
         load = await self._load_or_names(api, mesh.name, query, scope, steps)
         return load.within(NamespaceSelection(excluded=scope.excluded))
 
@@ -103,7 +103,8 @@ class LoadMeter:
             return await self._load(api, kind, query, scope, end)
         except (RefusedQueryError, TooLargeError) as error:
             log.debug("load_not_measured", of=kind, error=str(error))
-            selector = queries.container_selector(queries.MEMORY_USAGE, queries.with_short_names(scope))
+            short = queries.with_short_names(scope, occurrences=1)
+            selector = queries.container_selector(queries.MEMORY_USAGE, short)
             names = await self._api.label_values("namespace", selector, end)
             return SampleLoad(dict.fromkeys(filter(is_dns_label, names or scope.included or ()), 1.0))
 

@@ -35,7 +35,7 @@ _POINTS = "[301s:15s]"
 _CONTAINERS = ('container!=""', 'container!="POD"')
 # VictoriaMetrics refuses texts of more than 16 KiB; a part is left to names in other alphabets.
 MAX_QUERY_CHARACTERS = 16_000
-_MAX_DESTINATION_CHARACTERS, _MAX_NAME_CHARACTERS = 200, 8_000
+_MAX_DESTINATION_CHARACTERS, _MAX_NAME_CHARACTERS = 200, 14_000
 Matchers = tuple[str, ...]
 _REGEX_SYNTAX = frozenset(r"\.+*?()|[]{}^$")
 
@@ -150,10 +150,10 @@ def _difference(series: str) -> str:
     return f"delta(({series} + 1e9){_POINTS})"
 
 
-def with_short_names(scope: Scope) -> Scope:
-    """The same scope; all namespaces if the names are too long for a text that has all of them."""
+def with_short_names(scope: Scope, *, occurrences: int) -> Scope:
+    """The same scope; all namespaces if the names are too long for a text that has all of them so often."""
     names = (*(scope.included or ()), *scope.excluded)
-    if sum(map(len, names)) + len(names) <= _MAX_NAME_CHARACTERS:
+    if occurrences * (sum(map(len, names)) + len(names)) <= _MAX_NAME_CHARACTERS:
         return scope
     return replace(scope, included=None, excluded=())
 

@@ -21,7 +21,7 @@ from app.sources.owners import POD_OWNER
 from app.sources.planning import STEPS_PER_HOUR
 from app.sources.pressure import RESTARTS
 from app.sources.prometheus_api import PrometheusApi
-from app.sources.queries import MEMORY_USAGE, Scope, aggregate, cadvisor_selector
+from app.sources.queries import MEMORY_USAGE, Scope, aggregate, cadvisor_selector, with_short_names
 from app.sources.row_limit import RowLimit
 
 log = structlog.get_logger(__name__)
@@ -35,10 +35,9 @@ _OWN = ""  # the reporter of series whose labels are not renamed
 def reporters_query(scope: Scope) -> str:
     """The number of existing Pods of each namespace that each reporter describes.
 
-    A Pod exists if its containers have usage. A label that the target lacks was not renamed. All namespaces
-    count, whichever are in scope: the names of those would be in the text six times.
+    A Pod exists if its containers have usage. A label that the target lacks was not renamed.
     """
-    scope = replace(scope, included=None, excluded=())
+    scope = with_short_names(scope, occurrences=7)
     existing = aggregate("group", ("namespace", "pod"), cadvisor_selector(MEMORY_USAGE, scope))
     existing = f'label_replace({existing},"{EXPORTED_NAMESPACE}","$1","namespace","(.+)")'
     described = " or ".join(_described(metric, scope) for metric in (POD_OWNER, RESTARTS))
