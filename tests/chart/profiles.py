@@ -1,9 +1,10 @@
 """One profile of each kind with a complete status, and the profile as a custom resource."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.custom_resources import KINDS, to_manifest, to_status
+from app.domain.custom_resources import KINDS, MAX_CONTAINERS, to_manifest, to_status
 from app.domain.profile_names import contract_name
 from app.domain.profiles import (
     Basis,
@@ -95,6 +96,17 @@ def manifest_of(resource: str, namespace: str) -> dict[str, Any]:
 def status_of(resource: str) -> dict[str, Any]:
     """The status, as the profiler applies it."""
     return to_status(PROFILES[resource], refreshed_at=NOON)
+
+
+def crowded(resource: str) -> list[dict[str, Any]]:
+    """The same status with more containers, and names in a role, than are listed; none of a connection."""
+    profile = PROFILES[resource]
+    if not isinstance(profile, ResourceProfile):
+        return []
+    names = tuple(f"container-{number}" for number in range(MAX_CONTAINERS + 1))
+    containers = tuple(ContainerNeed(name, profile.value, 1) for name in names)
+    crowd = replace(profile, containers=containers, roles=(RoleNeed(names, profile.value),))
+    return [to_status(crowd, refreshed_at=NOON)]
 
 
 def plural_of(resource: str) -> str:

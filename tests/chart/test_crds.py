@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from app.domain.custom_resources import GROUP, KINDS, VERSION
 from app.domain.profiles import ProfileKind
-from tests.chart.profiles import PROFILES, manifest_of, plural_of, status_of
+from tests.chart.profiles import PROFILES, crowded, manifest_of, plural_of, status_of
 from tests.chart.rendered import REPOSITORY
 
 pytestmark = pytest.mark.chart
@@ -97,20 +97,22 @@ def test_schemas_are_structural(resource: str) -> None:
 @every_kind
 def test_every_written_profile_fits(resource: str) -> None:
     """A profile from the profiler is valid, and each of its fields is declared."""
-    assert faults(resource, manifest_of(resource, "profiling") | {"status": status_of(resource)}) == []
+    for status in (status_of(resource), *crowded(resource)):
+        assert faults(resource, manifest_of(resource, "profiling") | {"status": status}) == []
 
 
 @every_kind
 def test_every_declared_field_is_written(resource: str) -> None:
     """Status and spec declare nothing that the profiler never writes, except conditions."""
-    whole = {"spec": manifest_of(resource, "profiling")["spec"], "status": status_of(resource)}
+    spec = manifest_of(resource, "profiling")["spec"]
+    written = [{"spec": spec, "status": status} for status in (status_of(resource), *crowded(resource))]
     declared = {
         path
         for path, _ in nodes(schema_of(resource))
         if path.startswith((".spec", ".status")) and ".conditions" not in path
     }
 
-    assert declared == set(_paths(whole))
+    assert declared == {path for whole in written for path in _paths(whole)}
 
 
 def _paths(value: object, path: str = "") -> Iterator[str]:
