@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from app.diagnosis.catalogue import MESHES, Exporter
-from app.diagnosis.cluster_labels import CLUSTER_LABEL, GOOGLE_LABELS, cluster_labels
 from app.diagnosis.finding import MetricFinding, Section, Severity, counted
 from app.diagnosis.observations import Observations
 from app.diagnosis.remedy import Program, Remedy, quoted
+from app.sources.cluster_labels import CLUSTER_LABEL, GOOGLE_LABELS, cluster_labels
 
 # Values of fewer namespaces are those of a small cluster, or the claim of a tenant.
 _LARGE_SHARE = 0.2

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from app.diagnosis.catalogue import USAGE, Exporter, Metric
 from app.diagnosis.cluster_findings import cluster_findings, is_mixed, name_cluster, settings_of
-from app.diagnosis.cluster_labels import cluster_labels
 from app.diagnosis.distributions import Distribution
 from app.diagnosis.finding import MetricFinding, Section, Severity, listed
 from app.diagnosis.observations import Observations
@@ -13,6 +12,7 @@ from app.diagnosis.questions import DAY_SECONDS, Kind
 from app.diagnosis.remedy import Program, Remedy, quoted
 from app.domain.profiles import Resource
 from app.history.samples import STEP_SECONDS
+from app.sources.cluster_labels import cluster_labels
 from app.sources.queries import CPU_USAGE, MEMORY_USAGE, escape_label_value
 
 # With more than 60 s a single missed scrape may leave less than the two samples in a step that a rate needs.
