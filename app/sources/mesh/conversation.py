@@ -117,8 +117,14 @@ class Mesh(Protocol):
     def name(self) -> str:
         """The name in settings."""
 
-    def load(self, scope: Scope) -> LabeledQuery:
-        """The query on the samples that the largest batch loads per step, by the namespace of the source."""
+    def load(self, scope: Scope, clusters: Sequence[str] = ()) -> LabeledQuery:
+        """The query on the samples that the largest batch loads per step, by the namespace of the source.
+
+        They are counted by the labels of *clusters*, too.
+        """
+
+    def reporters(self, scope: Scope) -> str:
+        """The selector of series with the namespace and the Pod of each proxy that reports requests."""
 
     def longest_query(self, scope: Scope, shard: Shard) -> int:
         """The length of the longest text that can't be split, of the queries on *shard*."""

@@ -5,7 +5,7 @@ reports are trusted. A request has one response, unless it reached no server. Me
 their kinds.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from itertools import chain
 
@@ -39,7 +39,6 @@ from app.sources.queries import (
     destination_matchers,
     equal_matchers,
     excluded_matchers,
-    load_labels,
     selector,
     shard_matchers,
 )
@@ -89,16 +88,20 @@ class Istio:
     def __init__(self, proxy_namespaces: Collection[str] = DEFAULT_PROXY_NAMESPACES) -> None:
         self._proxy_namespaces = frozenset(proxy_namespaces)
 
-    def load(self, scope: Scope) -> LabeledQuery:
+    def load(self, scope: Scope, clusters: Sequence[str] = ()) -> LabeledQuery:
         """The largest batch has two rates, each of two kinds of reporters."""
+        counts = f"count_over_time({self.reporters(scope)}[{WINDOW}])"
+        labels = (SOURCE_LABELS[0], "namespace", *clusters)
+        query = f"{4 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
+        return LabeledQuery(query, labels, frozenset(labels[1:]))
+
+    def reporters(self, scope: Scope) -> str:
+        """Of clients, waypoints and servers."""
         matchers = (
             *excluded_matchers(SOURCE_LABELS[0], scope),
             *destination_matchers(SERVER_LABELS[0], scope),
         )
-        counts = f"count_over_time({selector(REQUESTS, matchers, scope)}[{WINDOW}])"
-        labels = load_labels((SOURCE_LABELS[0], "namespace"), scope)
-        query = f"{4 * WINDOWS_PER_RATE} * {aggregate('sum', labels, counts)}"
-        return LabeledQuery(query, labels, frozenset(labels[1:]))
+        return selector(REQUESTS, matchers, scope)
 
     def longest_query(self, scope: Scope, shard: Shard) -> int:
         """That of the long rates of proxies that are scraped twice, by jobs with names of usual length."""

@@ -131,7 +131,7 @@ def test_a_shard_of_sources() -> None:
 
 def test_the_load() -> None:
     """Two rates of two kinds of reporters read four windows each: 16 times the samples of requests."""
-    load = Istio().load(SOME)
+    load = Istio().load(SOME, ("cluster",))
 
     counts = f"count_over_time(istio_requests_total{{{BOTH}}}[5m])"
     assert load.query == f"16 * sum by (source_workload_namespace,namespace,cluster)({counts})"

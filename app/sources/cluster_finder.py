@@ -1,0 +1,160 @@
+"""Which series of a server are this cluster's; asks for their Pods if a label has several values."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+import structlog
+
+from app.domain.dns_names import is_dns_label
+from app.errors import RefusedQueryError, SeveralClustersError, TooLargeError
+from app.history.samples import StepRange
+from app.sources.cluster_labels import CLUSTER_LABEL, GOOGLE_LABELS, unnamed_labels
+from app.sources.clusters import (
+    KnowsPod,
+    LabelledPods,
+    OwnClusters,
+    Values,
+    most_common_cluster,
+    own_clusters,
+)
+from app.sources.mesh.conversation import LabeledQuery
+from app.sources.prometheus_api import PrometheusApi
+from app.sources.queries import Scope, aggregate
+from app.sources.query_result import Key, QueryResult
+from app.sources.row_limit import RowLimit
+
+log = structlog.get_logger(__name__)
+
+CLUSTERS = "clusters"
+_MAX_PODS = 200_000  # more than Kubernetes supports in a cluster
+_POD_LABELS = ("namespace", "pod")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadQuestion:
+    """The *query* on the load of one *kind* of *series* in a server; these have a namespace and a Pod.
+
+    Scraping may copy the labels of Pods to their targets: with *has_pod_labels*, one of them may have the
+    name of a cluster's label.
+    """
+
+    api: PrometheusApi
+    kind: str
+    query: LabeledQuery
+    series: str
+    has_pod_labels: bool = False
+
+
+class ClusterFinder:
+    """Tells this cluster's values of the labels that name one, for each kind of series.
+
+    *knows_pod* is the API server's knowledge; without it, namespaces decide.
+    """
+
+    def __init__(self, knows_pod: KnowsPod | None) -> None:
+        self._knows_pod = knows_pod
+        self._found: dict[str, OwnClusters] = {}
+
+    @property
+    def found(self) -> Mapping[str, OwnClusters]:
+        """The clusters by kind of series, as last found; none of a server of one cluster."""
+        return self._found
+
+    def within(self, scope: Scope, kind: str, beside: str = "") -> Scope:
+        """*scope* with the matchers of this cluster in the series of this *kind*.
+
+        Series of the clusters that others in the same server, those *beside*, show to be foreign are, too.
+        """
+        own = self._found.get(kind, ())
+        told = {each.label for each in own}
+        foreign = (each for each in self._found.get(beside, ()) if each.label not in told)
+        matchers = chain(*(each.matchers for each in own), *(each.foreign_matchers for each in foreign))
+        return replace(scope, cluster_matchers=tuple(matchers))
+
+    def of_cluster(self, kind: str, result: QueryResult, labels: tuple[str, ...]) -> QueryResult:
+        """The rows of *result* by *labels* that are this cluster's."""
+        places = [(labels.index(own.label), own) for own in self._found.get(kind, ()) if own.label in labels]
+        if not places:
+            return result
+        is_own = (all(own.covers(key[place]) for place, own in places) for key in result.keys)
+        return result.select(np.fromiter(is_own, dtype=np.bool_, count=len(result.keys)))
+
+    async def find(self, question: LoadQuestion, keys: Collection[Key], scope: Scope, end: StepRange) -> None:
+        """Look at the *keys* of the answer, and ask for the Pods of the series at *end* if need be.
+
+        Raises:
+            SeveralClustersError: nothing tells which cluster is this one.
+        """
+        values = _values(question.query.labels, keys, scope)
+        try:
+            own = await self._own(question, values, end) if values else ()
+        except (RefusedQueryError, TooLargeError) as error:
+            log.debug("pods_of_clusters_unknown", of=question.kind, error=str(error))
+            own = self._found.get(question.kind, ()) or _most_common(question, values)
+        except SeveralClustersError:
+            if not scope.cluster:
+                raise
+            own = ()  # the setting tells it
+        self._note(question, own, keys)
+
+    def _note(self, question: LoadQuestion, own: OwnClusters, keys: Collection[Key]) -> None:
+        """Note *own*, and the clusters before whose other values send nothing now: their past is there."""
+        labels, before = question.query.labels, self._found.get(question.kind, ())
+        found = {each.label for each in own}
+        kept = (
+            each
+            for each in before
+            if each.label in labels
+            and each.label not in found
+            and {key[labels.index(each.label)] for key in keys} <= {*each.values}
+        )
+        own = (*own, *kept)
+        for each in (each for each in own if each.others and each not in before):
+            log.info("cluster_recognized", of=question.kind, cluster=str(each))
+        self._found[question.kind] = own
+
+    async def _own(self, question: LoadQuestion, values: Mapping[str, Values], end: StepRange) -> OwnClusters:
+        if self._knows_pod is None:
+            return _most_common(question, values)
+        labels = (*_POD_LABELS, *values)
+        result = await question.api.query_range(
+            aggregate("group", labels, question.series),
+            labels,
+            end,
+            frozenset(labels),
+            signal=CLUSTERS,
+            limit=RowLimit(_MAX_PODS),
+        )
+        rows = [key for key in result.keys if is_dns_label(key[0]) and key[1]]
+        if not any(self._knows_pod(*key[:2]) for key in rows):
+            return _most_common(question, values)
+        return own_clusters(values, LabelledPods(tuple(values), rows), self._knows_pod)
+
+
+def _values(labels: tuple[str, ...], keys: Collection[Key], scope: Scope) -> dict[str, Values]:
+    """The values by namespace of each label that names clusters and has several."""
+    place = labels.index("namespace")
+    found: dict[str, dict[str, set[str]]] = {}
+    for label in unnamed_labels(scope):
+        at = labels.index(label)
+        if len({key[at] for key in keys}) < 2 or (label in GOOGLE_LABELS and not _is_google(labels, keys)):
+            continue
+        found[label] = {}
+        for key in keys:
+            found[label].setdefault(key[place], set()).add(key[at])
+    return dict(found)
+
+
+def _is_google(labels: tuple[str, ...], keys: Collection[Key]) -> bool:
+    """True if series have all labels that Google's managed service sets; `location` may be one of nodes."""
+    places = [labels.index(label) for label in (CLUSTER_LABEL, *GOOGLE_LABELS) if label in labels]
+    return any(all(key[place] for place in places) for key in keys)
+
+
+def _most_common(question: LoadQuestion, values: Mapping[str, Values]) -> OwnClusters:
+    return tuple(
+        most_common_cluster(of_label, label, of_pods=question.has_pod_labels)
+        for label, of_label in values.items()
+    )
