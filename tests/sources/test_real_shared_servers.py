@@ -6,20 +6,29 @@ counts, as before. Its requests to `db` are 1 a second here and 50 there: merged
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from app.domain.profiles import Resource
 from app.errors import SeveralClustersError
 from app.history.samples import StepRange
+from app.profiler.cluster_snapshot import ClusterSnapshot
+from app.profiler.cycle.cycle import CyclePolicy, ProfilingCycle
+from app.profiler.cycle.metrics import CycleMetrics
+from app.profiler.in_memory import FixedSnapshot, InMemoryProfiles
+from app.profiler.ports import ClusterPorts
+from app.recommendation.policy import EstimationPolicy
 from app.sources.prometheus import NetworkProvider, PrometheusSource
 from app.sources.queries import ABSENT, ClusterName, Scope
 from tests.cluster.prometheus import Prometheus
 from tests.conftest import PrometheusFactory
 from tests.histories.meshes import LinkerdPod, istio_edge, linkerd_destination, linkerd_edge
 from tests.histories.openmetrics import Family, Series, write_openmetrics
+from tests.profiler.scenario import RecordingSink
 from tests.sources.collecting import only, usage
 
 pytestmark = pytest.mark.prometheus
@@ -280,3 +289,20 @@ async def test_a_foreign_mesh_beside_containers(serve: Serve) -> None:
         await usage(source.container_samples(Resource.CPU, HALF_HOUR))
         samples = await only(source.connection_samples(HALF_HOUR))
     assert samples.edges == ()
+
+
+async def test_status_and_a_metric_name_the_recognized_cluster(serve: Serve) -> None:
+    """What was told by Pods is never silent: a cycle reports it."""
+    ours, theirs = here({"cluster": "prod"}, 3), there({"cluster": "edge"}, 3)
+    prometheus = serve([*ours.usage(), *theirs.usage()])
+    sink, registry = RecordingSink(), CollectorRegistry()
+    ports = ClusterPorts(FixedSnapshot(ClusterSnapshot()), InMemoryProfiles("profiling"), sink)
+
+    async with PrometheusSource(prometheus.url, scope=Scope(), knows_pod=pods_of(ours)) as source:
+        cycle = ProfilingCycle(source, ports, CyclePolicy(EstimationPolicy(), 1, timeslots=4), lambda _: True)
+        now = datetime.fromtimestamp(END + 61, UTC)
+        CycleMetrics(registry).count_finished(await cycle.run_once(now), now)
+
+    recognized = "containers: cluster=prod of edge, prod"
+    assert sink.reports[-1]["recognizedClusters"] == [recognized]
+    assert registry.get_sample_value("job_profiler_recognized_cluster", {"cluster": recognized}) == 1
