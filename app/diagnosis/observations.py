@@ -157,7 +157,7 @@ class Observations:
     def namespaces(self) -> frozenset[str]:
         """The namespaces with containers, in scope and of this cluster."""
         scope, clusters = self.target.scope, self.clusters(Exporter.KUBELET)
-        ours = [clusters.get(scope.cluster, frozenset())] if scope.cluster else clusters.values()
+        ours = [clusters.get(scope.cluster_value, frozenset())] if scope.cluster else clusters.values()
         return frozenset(filter(scope.covers, frozenset().union(*ours)))
 
     def honors_labels(self) -> bool | None:
