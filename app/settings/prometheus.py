@@ -66,7 +66,7 @@ class PrometheusSettings(BaseModel):
     prometheus_cluster: str = Field(
         "",
         description="Value of PROMETHEUS_CLUSTER_LABEL for this cluster, in a Prometheus of several clusters;"
-        ' "" in quotes for series without the label; empty means that the Pods that exist tell it',
+        ' "" in quotes for series without the label; empty means that the Pods that exist show it',
     )
     prometheus_cluster_label: str = Field(
         "cluster",

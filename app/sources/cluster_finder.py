@@ -68,8 +68,8 @@ class ClusterFinder:
         Series of the clusters that others in the same server, those *beside*, show to be foreign are, too.
         """
         own = self._found.get(kind, ())
-        told = {each.label for each in own}
-        foreign = (each for each in self._found.get(beside, ()) if each.label not in told)
+        shown = {each.label for each in own}
+        foreign = (each for each in self._found.get(beside, ()) if each.label not in shown)
         matchers = chain(*(each.matchers for each in own), *(each.foreign_matchers for each in foreign))
         return replace(scope, cluster_matchers=tuple(matchers))
 
@@ -85,7 +85,7 @@ class ClusterFinder:
         """Look at the *keys* of the answer, and ask for the Pods of the series at *end* if need be.
 
         Raises:
-            SeveralClustersError: nothing tells which cluster is this one.
+            SeveralClustersError: nothing shows which cluster is this one.
         """
         values = _values(question.query.labels, keys, scope)
         try:
@@ -96,7 +96,7 @@ class ClusterFinder:
         except SeveralClustersError:
             if not scope.cluster:
                 raise
-            own = ()  # the setting tells it
+            own = ()  # the setting shows it
         self._note(question, own, keys)
 
     def _note(self, question: LoadQuestion, own: OwnClusters, keys: Collection[Key]) -> None:

@@ -19,6 +19,6 @@ def cluster_labels(scope: Scope) -> tuple[str, ...]:
 
 
 def unnamed_labels(scope: Scope) -> tuple[str, ...]:
-    """The labels of which no setting tells this cluster's value."""
+    """The labels of which no setting shows this cluster's value."""
     labels = cluster_labels(scope)
     return labels[1:] if scope.cluster else labels

@@ -14,7 +14,7 @@ from app.domain.pod_names import creator_name
 from app.errors import SeveralClustersError
 from app.sources.queries import ABSENT, equal_matchers, unequal_matchers
 
-# Of the Pods of a value: more than these exist, if it is this cluster's. Series tell the last minutes' Pods.
+# Of the Pods of a value: more than these exist, if it is this cluster's. Series show the last minutes' Pods.
 _OWN_SHARE = 0.5
 # Without Pods: a value in as many of the namespaces, and in two if there are, is no claim of a tenant.
 _CLUSTER_SHARE, _SEVERAL = 0.5, 2
@@ -84,14 +84,14 @@ class LabelledPods:
 def own_clusters(values: Mapping[str, Values], pods: LabelledPods, knows_pod: KnowsPod) -> OwnClusters:
     """This cluster's *values* of each label that has several, by the *pods* with series.
 
-    Without one that exists, *values* by namespace tell it.
+    Without one that exists, *values* by namespace show it.
 
     Raises:
-        SeveralClustersError: the Pods do not tell which value is this cluster's.
+        SeveralClustersError: the Pods do not show which value is this cluster's.
     """
     found: list[OwnCluster] = []
     undecided: Iterable[str] = pods.labels
-    for _ in range(2):  # what one label leaves open, another may tell
+    for _ in range(2):  # what one label leaves open, another may show
         left: list[str] = []
         for label in undecided:
             by_value = pods.by_value(label)
@@ -109,7 +109,7 @@ def own_clusters(values: Mapping[str, Values], pods: LabelledPods, knows_pod: Kn
 
 
 def _own_values(values: Mapping[str, set[PodName]], knows_pod: KnowsPod) -> set[str]:
-    """The values on series of this cluster; none if the names of Pods do not tell.
+    """The values on series of this cluster; none if the names of Pods do not show.
 
     A value is judged by its Pods that no value before it has: a tenant's claim to be in another cluster does
     not count for that one. A value with only Pods of others is this cluster's, too, if their names are
@@ -191,7 +191,7 @@ def several_clusters(clusters: Iterable[str], label: str) -> SeveralClustersErro
         f"one Prometheus has series of several clusters, whose label {label} is {_shown(sorted(clusters))}:"
         f" set PROMETHEUS_CLUSTER to this cluster's ({ABSENT} if its series lack the label), and"
         f" PROMETHEUS_CLUSTER_LABEL to {label}; for the mesh's own Prometheus CONNECTIONS_PROMETHEUS_CLUSTER"
-        " and its label. The names of Pods do not tell which it is",
+        " and its label. The names of Pods do not show which it is",
     )
 
 

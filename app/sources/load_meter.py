@@ -50,7 +50,7 @@ class LoadMeter:
     """Measures the load of container series in *api*, and that of a mesh's series in its own server.
 
     If a load can't be measured, it is a small one for each namespace with containers. The same answers show
-    whether the series are of several clusters. Then the load is that of this cluster's; where nothing tells
+    whether the series are of several clusters. Then the load is that of this cluster's; where nothing shows
     which these are, SeveralClustersError is raised. *knows_pod* is the API server's knowledge.
     """
 

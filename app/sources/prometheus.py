@@ -96,9 +96,9 @@ class PrometheusSource:
     """Returns complete results or raises SourceError; use it as an asynchronous context manager.
 
     A *scope* that changes is a callable, which is called for each request of samples. The server itself
-    counts the samples that a query loads, at most once an hour. *knows_pod* tells whether a Pod, by namespace
+    counts the samples that a query loads, at most once an hour. *knows_pod* shows whether a Pod, by namespace
     and name, runs or ran lately in this cluster; without it, series of several clusters in one server are
-    told apart less often.
+    shown apart less often.
     """
 
     def __init__(  # noqa: PLR0913 - transport and retry policy are the seams to the world

@@ -72,7 +72,7 @@ def of_containers(*clusters: tuple[int, Labels]) -> list[MetricFinding]:
     ],
 )
 def test_two_large_clusters(clusters: tuple[tuple[int, Labels], ...], message: str, line: Labels) -> None:
-    """The profiler's Pods may tell; the values of the chart that name the larger cluster are written out."""
+    """The profiler's Pods may show; the values of the chart that name the larger cluster are written out."""
     [finding] = of_containers(*clusters)
 
     assert (finding.reason, finding.severity) == ("SeveralClusters", Severity.GAP)

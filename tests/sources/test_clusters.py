@@ -29,7 +29,7 @@ THEIRS = {("shop", "web-7c7f9d7d5c-bbbbb", "west"), ("other", "job-7c7f9d7d5c-cc
 
 
 def decided(rows: AbstractSet[Row], here: AbstractSet[tuple[str, str]] = frozenset(HERE)) -> OwnCluster:
-    """What the label `cluster` of Pods tells where the Pods *here* exist."""
+    """What the label `cluster` of Pods shows where the Pods *here* exist."""
     values: dict[str, set[str]] = {}
     for namespace, _, value in rows:
         values.setdefault(namespace, set()).add(value)
