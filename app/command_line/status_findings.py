@@ -25,7 +25,7 @@ def finding_lines(report: Mapping[str, Any]) -> Iterator[str]:
         )
     if clusters := list_in(report.get("recognizedClusters")):
         own = "; ".join(map(str, clusters))
-        yield f"Prometheus has several clusters; only series of this one count, which its Pods show: {own}"
+        yield f"Prometheus has several clusters; only series of this one count, known by its Pods: {own}"
     if lags := mapping_in(report.get("lagSeconds")):
         listed = ", ".join(f"{signal} up to {count_in(lag) // 60} minutes" for signal, lag in lags.items())
         yield f"Samples reach Prometheus late: {listed}. Values are up to date once they have come"

@@ -80,8 +80,8 @@ def cluster_findings(seen: Observations, exporter: Exporter) -> Iterator[MetricF
         Severity.GAP,
         "SeveralClusters",
         f"{exporter} has series of several clusters: {clusters}",
-        "the profiler shows its own by the Pods that exist, which are not known here: where their names don't"
-        f" show, {profiles} are refused, and so are all by commands without the API server",
+        "the profiler recognizes its own by the Pods that exist, unknown here: where these don't show it,"
+        f" {profiles} are refused, and so are all by commands without the API server",
         name_cluster(seen, exporter, clusters.label, clusters.largest or ABSENT, text),
         Section.SEVERAL_CLUSTERS,
     )

@@ -28,7 +28,7 @@ async def open_prometheus(
 ) -> AsyncIterator[PrometheusSource]:
     """A source of usage from Prometheus; each query covers the namespaces that are in scope at that time.
 
-    *knows_pod* shows by namespace and name which Pods this cluster has. Credential files are read when a
+    *knows_pod* is true for the namespace and name of this cluster's Pods. Credential files are read when a
     query is sent: a missing file makes the source fail, not the process.
     """
     async with PrometheusSource(

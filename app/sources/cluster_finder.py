@@ -48,7 +48,7 @@ class LoadQuestion:
 
 
 class ClusterFinder:
-    """Tells this cluster's values of the labels that name one, for each kind of series.
+    """Finds this cluster's values of the labels that name one, for each kind of series.
 
     *knows_pod* is the API server's knowledge; without it, namespaces decide.
     """

@@ -109,7 +109,7 @@ def own_clusters(values: Mapping[str, Values], pods: LabelledPods, knows_pod: Kn
 
 
 def _own_values(values: Mapping[str, set[PodName]], knows_pod: KnowsPod) -> set[str]:
-    """The values on series of this cluster; none if the names of Pods do not show.
+    """The values on series of this cluster; none if the names of Pods do not show them.
 
     A value is judged by its Pods that no value before it has: a tenant's claim to be in another cluster does
     not count for that one. A value with only Pods of others is this cluster's, too, if their names are

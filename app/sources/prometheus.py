@@ -98,7 +98,7 @@ class PrometheusSource:
     A *scope* that changes is a callable, which is called for each request of samples. The server itself
     counts the samples that a query loads, at most once an hour. *knows_pod* shows whether a Pod, by namespace
     and name, runs or ran lately in this cluster; without it, series of several clusters in one server are
-    shown apart less often.
+    separated less often.
     """
 
     def __init__(  # noqa: PLR0913 - transport and retry policy are the seams to the world

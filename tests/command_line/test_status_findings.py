@@ -20,7 +20,7 @@ def test_each_finding_has_a_line() -> None:
 
     assert "more than one scrape job: kubelet, tenants" in jobs
     assert "CONTAINER_METRICS_MATCHER" in jobs
-    assert clusters.endswith("of this one count, which its Pods show: containers: cluster=prod of edge, prod")
+    assert clusters.endswith("of this one count, known by its Pods: containers: cluster=prod of edge, prod")
     assert "monitoring/kube-state-metrics-0" in owners
     assert "honorLabels" in owners
     assert edges.startswith("Edges left out (OtherReporter: ")

@@ -72,11 +72,11 @@ def of_containers(*clusters: tuple[int, Labels]) -> list[MetricFinding]:
     ],
 )
 def test_two_large_clusters(clusters: tuple[tuple[int, Labels], ...], message: str, line: Labels) -> None:
-    """The profiler's Pods may show; the values of the chart that name the larger cluster are written out."""
+    """The profiler may recognize its own; the chart's values for the larger cluster are written out."""
     [finding] = of_containers(*clusters)
 
     assert (finding.reason, finding.severity) == ("SeveralClusters", Severity.GAP)
-    assert "not known here" in finding.costs
+    assert "unknown here" in finding.costs
     assert finding.message == f"kubelet has series of several clusters: {message}"
     assert yaml.safe_load("\n".join(finding.remedy.lines)) == {"prometheus": line}
 

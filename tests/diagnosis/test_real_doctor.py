@@ -360,7 +360,7 @@ async def test_an_empty_prometheus(
 
 
 async def test_several_clusters(serve: Serve, doctor: Doctor) -> None:
-    """Two clusters in one Prometheus are named: here no Pod shows. A wrong name shows the right ones."""
+    """Two clusters in one Prometheus are named, since no Pod is known here. A wrong name shows the right."""
     samples = [*stacks.containers(), *stacks.objects()]
     clusters = [
         (

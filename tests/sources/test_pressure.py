@@ -104,9 +104,7 @@ def test_the_query_on_pressure_on_memory() -> None:
 
     assert renamed.startswith(f"{kills} or (max by (namespace,pod,container)(label_replace(")
     assert 'exported_namespace!="",namespace="monitoring",exported_namespace="shop"' in renamed
-    assert renamed.endswith(
-        f" unless on (namespace) group by (namespace)({described})){others}"
-    )
+    assert renamed.endswith(f" unless on (namespace) group by (namespace)({described})){others}")
 
 
 def result(*points: tuple[Key, int, float]) -> QueryResult:

@@ -135,7 +135,7 @@ async def test_the_pods_that_exist_tell_the_cluster(serve: Serve, setting: str) 
     """0.1 cores, and the status names this cluster among both. Before, all gave 3.0 without a word.
 
     Commands without the API server know no Pods, and refuse all of these: each cluster has namespaces of its
-    own, or the only one has both. `google` also has what PROMETHEUS_CLUSTER can't show, as its two clusters
+    own, or the only one has both. `google` also has what PROMETHEUS_CLUSTER can't name, as its two clusters
     have one name.
     """
     labels, count, other_labels, other_count = SETTINGS[setting]
@@ -169,7 +169,7 @@ async def test_clusters_with_the_same_namespaces(serve: Serve) -> None:
 
 @pytest.mark.parametrize("name", ["prod-a", ABSENT], ids=["a name", "no label"])
 async def test_pods_of_the_same_names_are_refused_in_words(serve: Serve, name: str) -> None:
-    """Nothing but StatefulSets in both clusters: the setting shows, also which has no label."""
+    """Nothing but StatefulSets in both clusters: the setting decides, also for the one without a label."""
     named = Scope(cluster=name)
     ours = here({"cluster": named.cluster_value}, 4, NAMED)
     twin = Part({"cluster": "prod-b"}, ours.namespaces, THEIRS, NAMED)
@@ -260,7 +260,7 @@ async def requests_of(prometheus: Prometheus, provider: NetworkProvider, parts: 
 
 @pytest.mark.parametrize("provider", ["linkerd", "istio"])
 async def test_the_meshs_own_prometheus(serve: Serve, provider: NetworkProvider) -> None:
-    """Its series have external labels too, and no containers: the proxies' Pods show. 51 a second before."""
+    """Its series have external labels too, and no containers: proxies' Pods decide. 51 a second before."""
     series = linkerd if provider == "linkerd" else istio
     prometheus = serve([*series({}, HERE, 1.0), *series({"cluster": "west"}, THERE, 50.0)])
 
@@ -292,7 +292,7 @@ async def test_a_foreign_mesh_beside_containers(serve: Serve) -> None:
 
 
 async def test_status_and_a_metric_name_the_recognized_cluster(serve: Serve) -> None:
-    """What was shown by Pods is never silent: a cycle reports it."""
+    """What Pods decide is never silent: a cycle reports it."""
     ours, theirs = here({"cluster": "prod"}, 3), there({"cluster": "edge"}, 3)
     prometheus = serve([*ours.usage(), *theirs.usage()])
     sink, registry = RecordingSink(), CollectorRegistry()
