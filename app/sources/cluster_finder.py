@@ -89,7 +89,7 @@ class ClusterFinder:
         """
         values = _values(question.query.labels, keys, scope)
         try:
-            own = await self._own(question, values, end) if values else ()
+            own = await self._own(question, values, scope, end) if values else ()
         except (RefusedQueryError, TooLargeError) as error:
             log.debug("pods_of_clusters_unknown", of=question.kind, error=str(error))
             own = self._found.get(question.kind, ()) or _most_common(question, values)
@@ -115,7 +115,9 @@ class ClusterFinder:
             log.info("cluster_recognized", of=question.kind, cluster=str(each))
         self._found[question.kind] = own
 
-    async def _own(self, question: LoadQuestion, values: Mapping[str, Values], end: StepRange) -> OwnClusters:
+    async def _own(
+        self, question: LoadQuestion, values: Mapping[str, Values], scope: Scope, end: StepRange
+    ) -> OwnClusters:
         if self._knows_pod is None:
             return _most_common(question, values)
         labels = (*_POD_LABELS, *values)
@@ -127,15 +129,16 @@ class ClusterFinder:
             signal=CLUSTERS,
             limit=RowLimit(_MAX_PODS),
         )
-        rows = [key for key in result.keys if is_dns_label(key[0]) and key[1]]
+        rows = [key for key in result.keys if key[1] and _is_in_scope(key[0], scope)]
         if not any(self._knows_pod(*key[:2]) for key in rows):
             return _most_common(question, values)
         return own_clusters(values, LabelledPods(tuple(values), rows), self._knows_pod)
 
 
 def _values(labels: tuple[str, ...], keys: Collection[Key], scope: Scope) -> dict[str, Values]:
-    """The values by namespace of each label that names clusters and has several."""
+    """The values by namespace of each label that names clusters and has several, in the profiled ones."""
     place = labels.index("namespace")
+    keys = [key for key in keys if _is_in_scope(key[place], scope)]
     found: dict[str, dict[str, set[str]]] = {}
     for label in unnamed_labels(scope):
         at = labels.index(label)
@@ -145,6 +148,11 @@ def _values(labels: tuple[str, ...], keys: Collection[Key], scope: Scope) -> dic
         for key in keys:
             found[label].setdefault(key[place], set()).add(key[at])
     return dict(found)
+
+
+def _is_in_scope(namespace: str, scope: Scope) -> bool:
+    """True for a namespace whose Pods are watched."""
+    return is_dns_label(namespace) and scope.covers(namespace)
 
 
 def _is_google(labels: tuple[str, ...], keys: Collection[Key]) -> bool:

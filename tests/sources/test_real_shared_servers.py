@@ -244,11 +244,13 @@ def istio(labels: Labels, pod: str, rate: float) -> list[tuple[str, Labels, floa
     ]
 
 
-async def requests_of(prometheus: Prometheus, provider: NetworkProvider, parts: Iterable[Part]) -> float:
+async def requests_of(
+    prometheus: Prometheus, provider: NetworkProvider, parts: Iterable[Part], scope: Scope | None = None
+) -> float:
     """Requests a second of all edges in the last step, of a mesh with a Prometheus of its own."""
     async with PrometheusSource(
         prometheus.url,
-        scope=Scope(),
+        scope=scope or Scope(),
         network_provider=provider,
         connections_url=prometheus.url,
         connections_cluster=ClusterName(),
@@ -265,6 +267,19 @@ async def test_the_meshs_own_prometheus(serve: Serve, provider: NetworkProvider)
     prometheus = serve([*series({}, HERE, 1.0), *series({"cluster": "west"}, THERE, 50.0)])
 
     assert await requests_of(prometheus, provider, [here({}, 1)]) == pytest.approx(1.0)
+
+
+async def test_pods_of_other_namespaces_are_not_watched(serve: Serve) -> None:
+    """With PROFILING_NAMESPACE=shop, the Pods in four more namespaces are unknown, and don't count."""
+    more = [
+        (metric, {**labels, "namespace": f"a{number}"}, rate)
+        for number in range(4)
+        for metric, labels, rate in linkerd({}, HERE, 1.0)
+    ]
+    prometheus = serve([*linkerd({}, HERE, 1.0), *more, *linkerd({"cluster": "west"}, THERE, 50.0)])
+
+    found = await requests_of(prometheus, "linkerd", [here({}, 1)], Scope(("shop",)))
+    assert found == pytest.approx(5.0)
 
 
 async def test_a_label_that_linkerd_copies_from_pods(serve: Serve) -> None:
