@@ -14,12 +14,14 @@ from app.sources.cluster_labels import CLUSTER_LABEL, GOOGLE_LABELS, unnamed_lab
 from app.sources.clusters import (
     KnowsPod,
     LabelledPods,
+    OwnCluster,
     OwnClusters,
     Values,
     most_common_cluster,
+    named_cluster,
     own_clusters,
 )
-from app.sources.mesh.conversation import LabeledQuery
+from app.sources.mesh.conversation import OWN_CLUSTER, LabeledQuery
 from app.sources.prometheus_api import PrometheusApi
 from app.sources.queries import Scope, aggregate
 from app.sources.query_result import Key, QueryResult
@@ -29,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 CLUSTERS = "clusters"
 _MAX_PODS = 200_000  # more than Kubernetes supports in a cluster
+_UNKNOWN = frozenset({"", "unknown"})  # the cluster of a proxy, which asks for it later
 _POD_LABELS = ("namespace", "pod")
 
 
@@ -70,12 +73,18 @@ class ClusterFinder:
         own = self._found.get(kind, ())
         shown = {each.label for each in own}
         foreign = (each for each in self._found.get(beside, ()) if each.label not in shown)
-        matchers = chain(*(each.matchers for each in own), *(each.foreign_matchers for each in foreign))
-        return replace(scope, cluster_matchers=tuple(matchers))
+        matchers = chain(
+            *(each.matchers for each in own if each.label != OWN_CLUSTER),
+            *(each.foreign_matchers for each in foreign),
+        )
+        named = chain(*(each.values for each in own if each.label == OWN_CLUSTER))
+        return replace(scope, cluster_matchers=tuple(matchers), mesh_cluster=next(named, ""))
 
     def of_cluster(self, kind: str, result: QueryResult, labels: tuple[str, ...]) -> QueryResult:
         """The rows of *result* by *labels* that are this cluster's."""
-        places = [(labels.index(own.label), own) for own in self._found.get(kind, ()) if own.label in labels]
+        found = (own for own in self._found.get(kind, ()) if own.label in labels)
+        # Istio's own label has no matcher: all of its series are loaded.
+        places = [(labels.index(own.label), own) for own in found if own.label != OWN_CLUSTER]
         if not places:
             return result
         is_own = (all(own.covers(key[place]) for place, own in places) for key in result.keys)
@@ -116,7 +125,7 @@ class ClusterFinder:
         self._found[question.kind] = own
 
     async def _own(
-        self, question: LoadQuestion, values: Mapping[str, Values], scope: Scope, end: StepRange
+        self, question: LoadQuestion, values: dict[str, Values], scope: Scope, end: StepRange
     ) -> OwnClusters:
         if self._knows_pod is None:
             return _most_common(question, values)
@@ -132,7 +141,16 @@ class ClusterFinder:
         rows = [key for key in result.keys if key[1] and _is_in_scope(key[0], scope)]
         if not any(self._knows_pod(*key[:2]) for key in rows):
             return _most_common(question, values)
-        return own_clusters(values, LabelledPods(tuple(values), rows), self._knows_pod)
+        pods = LabelledPods(tuple(values), rows)
+        named: OwnClusters = ()
+        if claims := values.pop(OWN_CLUSTER, None):
+            by_value = {
+                name: found for name, found in pods.by_value(OWN_CLUSTER).items() if name not in _UNKNOWN
+            }
+            if own := named_cluster(by_value, self._knows_pod):
+                others = set().union(*claims.values()) - {own}
+                named = (OwnCluster(OWN_CLUSTER, (own,), tuple(sorted(others))),)
+        return (*own_clusters(values, pods, self._knows_pod), *named)
 
 
 def _values(labels: tuple[str, ...], keys: Collection[Key], scope: Scope) -> dict[str, Values]:
@@ -140,13 +158,15 @@ def _values(labels: tuple[str, ...], keys: Collection[Key], scope: Scope) -> dic
     place = labels.index("namespace")
     keys = [key for key in keys if _is_in_scope(key[place], scope)]
     found: dict[str, dict[str, set[str]]] = {}
-    for label in unnamed_labels(scope):
-        at = labels.index(label)
-        if len({key[at] for key in keys}) < 2 or (label in GOOGLE_LABELS and not _is_google(labels, keys)):
+    for label in filter(labels.__contains__, (*unnamed_labels(scope), OWN_CLUSTER)):
+        at, of_proxies = labels.index(label), label == OWN_CLUSTER
+        names = {key[at] for key in keys} - (_UNKNOWN if of_proxies else set())
+        if len(names) < 2 or (label in GOOGLE_LABELS and not _is_google(labels, keys)):
             continue
         found[label] = {}
         for key in keys:
-            found[label].setdefault(key[place], set()).add(key[at])
+            if key[at] in names:
+                found[label].setdefault(key[place], set()).add(key[at])
     return dict(found)
 
 
@@ -165,4 +185,5 @@ def _most_common(question: LoadQuestion, values: Mapping[str, Values]) -> OwnClu
     return tuple(
         most_common_cluster(of_label, label, of_pods=question.has_pod_labels)
         for label, of_label in values.items()
+        if label != OWN_CLUSTER  # a proxy's own claim
     )

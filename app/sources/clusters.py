@@ -55,7 +55,7 @@ class OwnCluster:
 
     def __str__(self) -> str:
         every = _shown(sorted({*self.values, *self.others}))
-        return f"{self.label}={_shown(self.values)} of {every}"
+        return f"{self.label.removeprefix('__')}={_shown(self.values)} of {every}"
 
 
 OwnClusters = tuple[OwnCluster, ...]
@@ -90,7 +90,7 @@ def own_clusters(values: Mapping[str, Values], pods: LabelledPods, knows_pod: Kn
         SeveralClustersError: the Pods do not show which value is this cluster's.
     """
     found: list[OwnCluster] = []
-    undecided: Iterable[str] = pods.labels
+    undecided: Iterable[str] = values
     for _ in range(2):  # what one label leaves open, another may show
         left: list[str] = []
         for label in undecided:
@@ -166,6 +166,20 @@ def most_common_cluster(values: Values, label: str, *, of_pods: bool) -> OwnClus
     return OwnCluster(label, ("", *names), ())
 
 
+def named_cluster(values: Mapping[str, Collection[PodName]], knows_pod: KnowsPod) -> str:
+    """The cluster that the proxies of most namespaces name, of Pods that exist; empty if two have as many.
+
+    What a proxy names is its own claim, beside which there is no series of the kubelet's.
+    """
+    counts = Counter(
+        {
+            value: len({namespace for namespace, name in pods if knows_pod(namespace, name)})
+            for value, pods in values.items()
+        }
+    )
+    return _most_common(counts)
+
+
 def own_cluster(values: Values, label: str) -> str:
     """The cluster of most namespaces, by what their proxies report; empty if two have as many.
 
@@ -176,8 +190,12 @@ def own_cluster(values: Values, label: str) -> str:
     least = max(_SEVERAL_NAMESPACES, _LEAST_SHARE * len(values))
     if len(large := [value for value, count in counts.items() if count >= least]) > 1:
         raise several_clusters(large, label)
-    (own, most), (_, second) = [*counts.most_common(2), ("", 0), ("", 0)][:2]
-    return own if most > second else ""
+    return _most_common(counts)
+
+
+def _most_common(counts: Counter[str]) -> str:
+    (value, most), (_, second) = [*counts.most_common(2), ("", 0), ("", 0)][:2]
+    return value if most > second else ""
 
 
 def _names(values: Values) -> set[str]:

@@ -58,10 +58,10 @@ class Scope(NamespaceSelection):
 
     If several clusters share a Prometheus, series of this cluster have the value *cluster* in the label
     *cluster_label*, or *cluster* is ABSENT and they lack it. An empty *cluster* means that no setting names
-    it; *cluster_matchers* are those that its Pods showed. *cadvisor_matchers* select the series of the
-    kubelets' cAdvisor among series of the same names, *state_matchers* those of kube-state-metrics.
-    *state_reporter* is the namespace whose targets are trusted on objects where scraping renamed the labels;
-    empty if none is.
+    it; *cluster_matchers* are those that its Pods showed, and *mesh_cluster* is its name in the labels of a
+    mesh. *cadvisor_matchers* select the series of the kubelets' cAdvisor among series of the same names,
+    *state_matchers* those of kube-state-metrics. *state_reporter* is the namespace whose targets are trusted
+    on objects where scraping renamed the labels; empty if none is.
     """
 
     cluster: str = ""
@@ -70,6 +70,7 @@ class Scope(NamespaceSelection):
     state_matchers: Matchers = ()
     state_reporter: str = ""
     cluster_matchers: Matchers = ()
+    mesh_cluster: str = ""
 
     @property
     def cluster_value(self) -> str:

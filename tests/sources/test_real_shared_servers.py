@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -267,6 +268,26 @@ async def test_the_meshs_own_prometheus(serve: Serve, provider: NetworkProvider)
     prometheus = serve([*series({}, HERE, 1.0), *series({"cluster": "west"}, THERE, 50.0)])
 
     assert await requests_of(prometheus, provider, [here({}, 1)]) == pytest.approx(1.0)
+
+
+def of_istio(cluster: str, pod: str, namespaces: Collection[str], rate: float) -> list[Any]:
+    """The same without an external label: only Istio's own labels name the cluster."""
+    named = dict.fromkeys(("source_cluster", "destination_cluster"), cluster)
+    places = ("namespace", "source_workload_namespace", "destination_workload_namespace")
+    return [
+        (metric, {**labels, **named, **dict.fromkeys(places, namespace)}, value)
+        for namespace in namespaces
+        for metric, labels, value in istio({}, pod, rate)
+    ]
+
+
+@pytest.mark.parametrize("others", [3, 9], ids=["several", "most namespaces"])
+async def test_istio_names_the_cluster_by_labels_of_its_own(serve: Serve, others: int) -> None:
+    """One namespace here, 3 or 9 of another cluster: before, theirs counted, 50 a second each."""
+    theirs = of_istio("prod", THERE, ["shop", *(f"b{number}" for number in range(1, others))], 50.0)
+    prometheus = serve([*of_istio("edge", HERE, ["shop"], 1.0), *theirs])
+
+    assert await requests_of(prometheus, "istio", [here({}, 1)]) == pytest.approx(1.0)
 
 
 async def test_pods_of_other_namespaces_are_not_watched(serve: Serve) -> None:

@@ -17,6 +17,8 @@ from app.sources.query_result import Key, QueryResult, SeriesMatrix
 
 # The profiler's own label: the number of the query that a series belongs to.
 _PART = "part"
+# The same: the cluster in which a proxy that reports says it is.
+OWN_CLUSTER = "__cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,10 @@ class Mesh(Protocol):
         """
 
     def reporters(self, scope: Scope) -> str:
-        """The selector of series with the namespace and the Pod of each proxy that reports requests."""
+        """The series with the namespace and the Pod of each proxy that reports requests.
+
+        They and the loads have the label OWN_CLUSTER where the mesh names the cluster of a proxy.
+        """
 
     def longest_query(self, scope: Scope, shard: Shard) -> int:
         """The length of the longest text that can't be split, of the queries on *shard*."""
